@@ -1,0 +1,70 @@
+# callhardening is built by PGXS, PostgreSQL's own build system for extensions.
+#
+#   make                 the library, its bitcode and the install script
+#   make install         puts them where pg_config says (as root where needed)
+#   make installcheck    the regression, isolation and TAP suites against a running server
+#   make check-unit      the rules alone, without a server (GoogleTest)
+#   make bench           measurements, as ratios, against a running server
+#
+# PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
+
+EXTENSION = callhardening
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" callhardening.control)
+
+# -- what is built -----------------------------------------------------------------------------
+
+CORE = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp)))
+GLUE = $(patsubst %.cpp,%.o,$(sort $(wildcard src/pg/*.cpp)))
+MODULE_big = $(EXTENSION)
+OBJS = $(CORE) $(GLUE)
+
+# One fragment per topic, in the order in which they build on each other.
+FRAGMENTS = prelude direction status transition payload harden event_log ingest process generate
+SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
+DATA_built = $(SCRIPT)
+
+# -- how it is tested --------------------------------------------------------------------------
+
+# pg_regress looks for sql/NAME.sql under the output directory first: with `.` it would run a fragment of
+# the install script in the place of the test of that name. So its output has a directory of its own,
+# from which a link leads to expected/.
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=$(EXTENSION)
+REGRESS_PREP = build/regress/expected build/isolation/expected
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=build/isolation --load-extension=$(EXTENSION)
+
+# -- compilers ---------------------------------------------------------------------------------
+
+CXX_WARNINGS = -Wall -Wextra -Wpedantic -Wshadow
+CXX_LANGUAGE = -std=c++20 -fvisibility=hidden -fno-math-errno -Isrc
+PG_CXXFLAGS = $(CXX_LANGUAGE) $(CXX_WARNINGS) -MMD -MP
+SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# PGXS compiles the bitcode with flags of its own.
+BITCODE_CXXFLAGS += $(CXX_LANGUAGE)
+
+# The rules are compiled without the server's include path: postgres.h in src/core fails here, and not
+# as a longjmp over a destructor in production. The glue sees the server's headers as a system's, since
+# they are not free of warnings.
+$(CORE) $(CORE:.o=.bc): override CPPFLAGS := -D_GNU_SOURCE
+$(GLUE) $(GLUE:.o=.bc): override CPPFLAGS := -isystem $(includedir_server) $(CPPFLAGS)
+
+$(SCRIPT): callhardening.control $(FRAGMENTS:%=sql/%.sql)
+	cat $(FRAGMENTS:%=sql/%.sql) > $@
+
+build/%/expected:
+	mkdir -p $(@D)
+	ln -sfn ../../expected $@
+
+# The compiler writes what each object includes; PGXS's own tracking is off in Debian's server.
+-include $(OBJS:.o=.d)
+
+EXTRA_CLEAN = $(OBJS:.o=.d) $(OBJS:.o=.bc) build
+
+include test/unit/unit.mk
+include test/bench/bench.mk

@@ -1,0 +1,1 @@
+\echo Use "CREATE EXTENSION callhardening" to load this file. \quit

@@ -1,0 +1,96 @@
+// Text as telephony providers spell it: words that differ only in case, `-`, `_` and white space.
+//
+// ASCII only and without a locale, on purpose: these functions stand behind IMMUTABLE SQL functions,
+// so the answer may depend neither on the database's collation nor on the server's settings. A Turkish
+// dotless i or a full-width letter is simply another letter.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace callhardening
+{
+
+constexpr bool IsAsciiSpace(char c) noexcept
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+constexpr bool IsAsciiDigit(char c) noexcept
+{
+    return c >= '0' && c <= '9';
+}
+
+constexpr char LowerAscii(char c) noexcept
+{
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+constexpr bool IsSeparator(char c) noexcept
+{
+    return IsAsciiSpace(c) || c == '-' || c == '_';
+}
+
+// The letters of a word as they are compared: lower-cased, separators left out, 0 at the end. Read one
+// by one, so that a megabyte of input costs no buffer and ends at the first letter that differs.
+class FoldedLetters
+{
+public:
+    explicit constexpr FoldedLetters(std::string_view word) noexcept : word_(word) {}
+
+    // 0 is the end; a NUL inside the word cannot be mistaken for it, it is returned as 1 (no word has either).
+    constexpr unsigned char Next() noexcept
+    {
+        while (position_ < word_.size() && IsSeparator(word_[position_]))
+            ++position_;
+        if (position_ == word_.size())
+            return 0;
+        const auto letter = static_cast<unsigned char>(LowerAscii(word_[position_++]));
+        return letter == 0 ? 1 : letter;
+    }
+
+private:
+    std::string_view word_;
+    std::size_t position_ = 0;
+};
+
+// <0, 0, >0 as `a` sorts before, with or after `b` when both are folded.
+constexpr int CompareFolded(std::string_view a, std::string_view b) noexcept
+{
+    FoldedLetters left(a), right(b);
+    for (;;) {
+        const unsigned char x = left.Next(), y = right.Next();
+        if (x != y)
+            return x < y ? -1 : 1;
+        if (x == 0)
+            return 0;
+    }
+}
+
+constexpr bool EqualFolded(std::string_view a, std::string_view b) noexcept
+{
+    return CompareFolded(a, b) == 0;
+}
+
+// True where nothing is left of the text when it is folded: NULL's equal for words.
+constexpr bool IsBlank(std::string_view text) noexcept
+{
+    return FoldedLetters(text).Next() == 0;
+}
+
+// True where `text` may be shown in a message: at most 40 of [A-Za-z0-9 ._-], so that a log never quotes
+// a number, an address or a payload that came in the place of a word.
+constexpr bool LooksLikeWord(std::string_view text) noexcept
+{
+    constexpr std::size_t longest_word = 40;
+    if (text.size() > longest_word)
+        return false;
+    for (char c : text) {
+        const char lower = LowerAscii(c);
+        if (!(lower >= 'a' && lower <= 'z') && !IsAsciiDigit(c) && c != ' ' && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    return true;
+}
+
+} // namespace callhardening

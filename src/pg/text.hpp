@@ -1,0 +1,31 @@
+// text of PostgreSQL as a std::string_view, and back. A view owns nothing, so an error may pass it.
+#pragma once
+
+#include <string_view>
+
+#include "pg/postgres.hpp"
+
+namespace callhardening
+{
+
+// Argument `n`, detoasted; empty (data() == nullptr) where it is NULL.
+inline std::string_view text_argument(FunctionCallInfo fcinfo, int n)
+{
+    if (PG_ARGISNULL(n))
+        return {};
+    const text *value = PG_GETARG_TEXT_PP(n);
+    return {VARDATA_ANY(value), static_cast<size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+inline text *to_text(std::string_view value)
+{
+    return cstring_to_text_with_len(value.data(), static_cast<int>(value.size()));
+}
+
+// A NUL-terminated copy in the current memory context.
+inline char *to_cstring(std::string_view value)
+{
+    return pnstrdup(value.data(), value.size());
+}
+
+} // namespace callhardening

@@ -1,0 +1,1 @@
+# make check-unit: the rules alone, compiled without PostgreSQL.
