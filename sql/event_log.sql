@@ -1,0 +1,96 @@
+
+-- event log ------------------------------------------------------------------------------------
+--
+-- An event log is a table that is only ever appended to. What is remembered about it is appended too, here:
+-- nothing that a worker does updates a row, so an old snapshot that somebody holds costs the workers nothing.
+
+CREATE TABLE @extschema@.call_logs (
+    log_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    events regclass NOT NULL UNIQUE,
+    calls regclass NOT NULL,
+    provider text NOT NULL,
+    lanes int NOT NULL CHECK (lanes BETWEEN 1 AND 1024)
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs_log_id_seq', '');
+REVOKE ALL ON @extschema@.call_logs FROM PUBLIC;
+GRANT SELECT ON @extschema@.call_logs TO PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_logs IS 'the event logs of this database';
+COMMENT ON COLUMN @extschema@.call_logs.events IS 'the event log';
+COMMENT ON COLUMN @extschema@.call_logs.calls IS 'the calls table that its events are applied to';
+COMMENT ON COLUMN @extschema@.call_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
+COMMENT ON COLUMN @extschema@.call_logs.lanes IS 'number of lanes: at most an eighth of them is worked on by one worker at a time';
+
+CREATE TABLE @extschema@.call_lanes (
+    log_id int NOT NULL,
+    lane int NOT NULL,
+    PRIMARY KEY (log_id, lane)
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_lanes', '');
+REVOKE ALL ON @extschema@.call_lanes FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_lanes IS 'one row per lane of a log: locked while the lane is worked on, never updated';
+
+CREATE TABLE @extschema@.call_claims (
+    log_id int NOT NULL,
+    lane int NOT NULL,
+    n bigint NOT NULL,
+    settled pg_catalog.pg_snapshot NOT NULL,
+    reading pg_catalog.pg_snapshot,
+    read_xid pg_catalog.xid8,
+    read_seq bigint,
+    events int NOT NULL,
+    claimed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (log_id, lane, n)
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_claims', '');
+REVOKE ALL ON @extschema@.call_claims FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_claims IS 'how far each lane of a log has been processed: the record with the highest n of a lane is its truth';
+COMMENT ON COLUMN @extschema@.call_claims.settled IS 'every event of the lane that this snapshot sees has been dealt with';
+COMMENT ON COLUMN @extschema@.call_claims.reading IS 'the window being read: what this snapshot sees and settled does not; NULL between two windows';
+COMMENT ON COLUMN @extschema@.call_claims.read_xid IS 'with read_seq: the last event of the window that has been dealt with';
+COMMENT ON COLUMN @extschema@.call_claims.events IS 'number of events that were claimed with this record';
+
+CREATE TABLE @extschema@.call_dead_events (
+    log_id int NOT NULL,
+    event_seq bigint NOT NULL,
+    call_id text,
+    sqlstate text NOT NULL,
+    error text NOT NULL,
+    died_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (log_id, event_seq)
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_dead_events', '');
+REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_dead_events IS 'events that could not be applied to the calls table; their bodies are in the event log, under the same event_seq';
+COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'why, without any of the body; what was raised by the calls table is quoted up to 1000 bytes';
+
+-- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
+CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_stamp_call_event';
+
+COMMENT ON FUNCTION @extschema@.stamp_call_event() IS
+'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key';
+
+-- An event without a lane is kept, since its provider will not send it again, but no worker can apply it.
+CREATE FUNCTION @extschema@.bury_call_event() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    INSERT INTO @extschema@.call_dead_events (log_id, event_seq, call_id, sqlstate, error)
+    SELECT log_id, NEW.event_seq, NEW.call_id, '22023', CASE NEW.event_lane
+               WHEN -1 THEN 'the body is not a JSON object'
+               WHEN -2 THEN 'the body has no call id'
+               WHEN -3 THEN 'the call id is longer than 255 bytes'
+               ELSE format('the call id cannot be held by the key of %s', calls) END
+    FROM @extschema@.call_logs WHERE events = TG_RELID;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.bury_call_event() IS
+'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events';

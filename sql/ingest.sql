@@ -1,0 +1,20 @@
+
+-- ingest ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.ingest_call_event(payload jsonb, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
+        event_key text DEFAULT NULL) RETURNS bigint
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_ingest_call_event_jsonb';
+REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text) IS
+'appends a webhook body to an event log and returns its sequence number; a redelivery (the same event_key, or without one the same document) returns the first one''s and appends nothing. An event without a call id that the calls table can hold is kept and becomes a dead event (call_dead_events). log: NULL is the only event log there is. event_type: what the provider says beside the body; NULL is taken from the body. Errors: 22004 payload is NULL, 55000 no such log, 42P08 several logs and none named';
+
+CREATE FUNCTION @extschema@.ingest_call_event(payload text, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
+        event_key text DEFAULT NULL) RETURNS bigint
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_ingest_call_event_text';
+REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, text) IS
+'the same for a body as it came off the wire: what jsonb refuses (no JSON, \u0000, a lone surrogate) is kept as a JSON string and becomes a dead event';

@@ -1,0 +1,95 @@
+
+-- tables of a new installation -----------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.create_call_tables(schema name DEFAULT pg_catalog.current_schema()) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    lanes CONSTANT int := 64;
+    log int;
+BEGIN
+    IF schema IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'schema must not be null',
+            HINT = 'Name the schema that the tables are to be created in.';
+    END IF;
+    -- pg_catalog is searched first where it is not named, so the names below mean what they say.
+    PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
+
+    CREATE TABLE calls (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        dialpad_call_id bigint NOT NULL UNIQUE,
+        direction text,
+        status text,
+        from_number text,
+        to_number text,
+        dialpad_user_id bigint,
+        started_at timestamptz,
+        connected_at timestamptz,
+        ended_at timestamptz,
+        duration_seconds integer,
+        recording_url text,
+        voicemail_url text,
+        is_voicemail boolean,
+        was_recorded boolean,
+        is_transferred boolean,
+        master_call_id bigint,
+        entry_point_call_id bigint,
+        operator_call_id bigint,
+        last_event_at timestamptz,
+        created_at timestamptz NOT NULL DEFAULT now()
+    );
+    CREATE INDEX idx_calls_started_at ON calls (started_at);
+    -- Calls that are not over are few, and they are what a dashboard asks for.
+    CREATE INDEX idx_calls_open ON calls (started_at) WHERE status IN ('ringing', 'active');
+    CREATE INDEX idx_calls_master_call_id ON calls (master_call_id) WHERE master_call_id IS NOT NULL;
+    CREATE INDEX idx_calls_entry_point_call_id ON calls (entry_point_call_id) WHERE entry_point_call_id IS NOT NULL;
+    PERFORM @extschema@.harden_calls('calls', provider => 'dialpad');
+
+    COMMENT ON TABLE calls IS 'calls: one row per leg, keyed by the provider''s call id';
+    COMMENT ON COLUMN calls.direction IS 'inbound, outbound or NULL';
+    COMMENT ON COLUMN calls.status IS 'ringing, active, ended, missed, rejected, voicemail or NULL';
+    COMMENT ON COLUMN calls.from_number IS 'who called: the external number of an inbound call, the internal one of an outbound call';
+    COMMENT ON COLUMN calls.dialpad_user_id IS 'the user whose leg this is; NULL for a department, an office, a call centre';
+    COMMENT ON COLUMN calls.duration_seconds IS 'seconds talked: Dialpad''s talk_time, else its duration, rounded';
+    COMMENT ON COLUMN calls.recording_url IS 'link to the first recording: a credential, whoever has it can listen';
+    COMMENT ON COLUMN calls.voicemail_url IS 'link to the voicemail: a credential as well';
+    COMMENT ON COLUMN calls.last_event_at IS 'when the newest event that was applied happened';
+    COMMENT ON COLUMN calls.raw_payload IS 'body of the newest event, sanitized';
+
+    CREATE TABLE call_events (
+        event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        event_lane integer NOT NULL,
+        event_xid xid8 NOT NULL,
+        event_digest bytea UNIQUE,
+        call_id text,
+        event_type text,
+        received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        payload jsonb NOT NULL
+    );
+    CREATE UNIQUE INDEX idx_call_events_lane ON call_events (event_lane, event_xid, event_seq);
+    IF 'lz4' = ANY (SELECT unnest(enumvals) FROM pg_settings WHERE name = 'default_toast_compression') THEN
+        ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;
+    END IF;
+    CREATE TRIGGER stamp_call_event BEFORE INSERT ON call_events FOR EACH ROW
+        EXECUTE FUNCTION @extschema@.stamp_call_event('payload', 'dialpad', '64', 'bigint');
+    CREATE TRIGGER bury_call_event AFTER INSERT ON call_events FOR EACH ROW WHEN (NEW.event_lane < 0)
+        EXECUTE FUNCTION @extschema@.bury_call_event();
+
+    COMMENT ON TABLE call_events IS 'webhook bodies as they came: an event log, to which rows are only ever appended';
+    COMMENT ON COLUMN call_events.event_seq IS 'sequence number of the event';
+    COMMENT ON COLUMN call_events.event_lane IS 'hash of the call id, the same for all events of a call; below 0: no worker can apply the event, see call_dead_events';
+    COMMENT ON COLUMN call_events.event_xid IS 'the transaction that appended the event';
+    COMMENT ON COLUMN call_events.event_digest IS 'tells a redelivery: half of the SHA-256 of the document, or of the event key given with it';
+    COMMENT ON COLUMN call_events.call_id IS 'the call that the event is about';
+    COMMENT ON COLUMN call_events.event_type IS 'the provider''s word for what happened';
+    COMMENT ON COLUMN call_events.payload IS 'the body; one that is no JSON as a JSON string';
+
+    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes)
+    VALUES ('call_events', 'calls', 'dialpad', lanes) RETURNING log_id INTO log;
+    INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.create_call_tables(name) IS
+'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes whose events are applied to it. schema: the current one by default. Errors: 22004 no schema, 3F000 no such schema, 42P07 one of the tables is there already, 42501 no right to create in the schema';

@@ -1,0 +1,344 @@
+#include "core/event.hpp"
+
+#include "core/text.hpp"
+
+#include <charconv>
+#include <chrono>
+#include <cmath>
+
+namespace callhardening
+{
+
+namespace
+{
+
+constexpr Place in_call(Field field, Reading reading, std::string_view name, std::string_view member = {})
+{
+    return {field, reading, false, {name, member}};
+}
+
+constexpr Place at_root(Field field, Reading reading, std::string_view name)
+{
+    return {field, reading, true, {name, {}}};
+}
+
+// Dialpad's call events. At the top level only `call_id` names the call: an `id` there may be anything's.
+// Durations are milliseconds; `talk_time` is the reliable one, the other includes the time in the menu.
+constexpr Place dialpad_places[] = {
+    in_call(Field::call_id, Reading::id, "call_id"),
+    in_call(Field::state, Reading::text, "state"),
+    in_call(Field::state, Reading::text, "event_type"),
+    in_call(Field::event_time, Reading::time, "event_timestamp"),
+    in_call(Field::direction, Reading::text, "direction"),
+    in_call(Field::external_number, Reading::text, "external_number"),
+    in_call(Field::internal_number, Reading::text, "internal_number"),
+    in_call(Field::user_id, Reading::id, "target", "id"),
+    in_call(Field::user_type, Reading::text, "target", "type"),
+    in_call(Field::started_at, Reading::time, "date_started"),
+    in_call(Field::connected_at, Reading::time, "date_connected"),
+    in_call(Field::ended_at, Reading::time, "date_ended"),
+    in_call(Field::duration, Reading::milliseconds, "talk_time"),
+    in_call(Field::duration, Reading::milliseconds, "duration"),
+    in_call(Field::recording_url, Reading::text, "recording_url"),
+    in_call(Field::recording_url, Reading::text, "recording_details", "url"),
+    in_call(Field::recording_url, Reading::text, "admin_recording_urls"),
+    in_call(Field::voicemail_url, Reading::text, "voicemail_link"),
+    in_call(Field::was_recorded, Reading::flag, "was_recorded"),
+    in_call(Field::is_transferred, Reading::flag, "is_transferred"),
+    in_call(Field::master_call_id, Reading::id, "master_call_id"),
+    in_call(Field::entry_point_call_id, Reading::id, "entry_point_call_id"),
+    in_call(Field::operator_call_id, Reading::id, "operator_call_id"),
+};
+
+// The call under `call` or `data.call`, as integrations forward it, with Dialpad's names or their own.
+// Durations are seconds.
+constexpr Place nested_places[] = {
+    in_call(Field::call_id, Reading::id, "call_id"),
+    in_call(Field::call_id, Reading::id, "id"),
+    in_call(Field::state, Reading::text, "state"),
+    in_call(Field::state, Reading::text, "status"),
+    at_root(Field::state, Reading::text, "event_type"),
+    at_root(Field::state, Reading::text, "event"),
+    in_call(Field::event_time, Reading::time, "event_timestamp"),
+    at_root(Field::event_time, Reading::time, "event_timestamp"),
+    at_root(Field::event_time, Reading::time, "timestamp"),
+    in_call(Field::direction, Reading::text, "direction"),
+    in_call(Field::external_number, Reading::text, "external_number"),
+    in_call(Field::internal_number, Reading::text, "internal_number"),
+    in_call(Field::from_number, Reading::text, "from"),
+    in_call(Field::from_number, Reading::text, "from_number"),
+    in_call(Field::to_number, Reading::text, "to"),
+    in_call(Field::to_number, Reading::text, "to_number"),
+    in_call(Field::user_id, Reading::id, "user_id"),
+    in_call(Field::started_at, Reading::time, "started_at"),
+    in_call(Field::started_at, Reading::time, "date_started"),
+    in_call(Field::connected_at, Reading::time, "connected_at"),
+    in_call(Field::connected_at, Reading::time, "answered_at"),
+    in_call(Field::connected_at, Reading::time, "date_connected"),
+    in_call(Field::ended_at, Reading::time, "ended_at"),
+    in_call(Field::ended_at, Reading::time, "date_ended"),
+    in_call(Field::duration, Reading::seconds, "duration"),
+    in_call(Field::duration, Reading::seconds, "duration_seconds"),
+    in_call(Field::recording_url, Reading::text, "recording_url"),
+    in_call(Field::recording_url, Reading::text, "recordings", "url"),
+    in_call(Field::voicemail_url, Reading::text, "voicemail_url"),
+    in_call(Field::was_recorded, Reading::flag, "was_recorded"),
+    in_call(Field::is_transferred, Reading::flag, "is_transferred"),
+};
+
+constexpr Shape dialpad_shapes[] = {
+    {{}, dialpad_places},
+    {{"call", {}}, nested_places},
+    {{"data", "call"}, nested_places},
+};
+
+constexpr struct {
+    std::string_view provider;
+    std::span<const Shape> shapes;
+} providers[] = {
+    {"dialpad", dialpad_shapes},
+};
+
+FieldValue ReadText(const JsonScalar &value) noexcept
+{
+    if (value.kind == JsonScalar::Kind::boolean || value.text.empty())
+        return {};
+    return {true, 0, value.text};
+}
+
+FieldValue ReadTime(const JsonScalar &value) noexcept
+{
+    const auto time = ParseTime(value.text);
+    return time ? FieldValue{true, *time, {}} : FieldValue{};
+}
+
+std::optional<double> ParseNumber(std::string_view text) noexcept
+{
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(number))
+        return std::nullopt;
+    return number;
+}
+
+// Rounded to whole seconds. A duration is never negative; one beyond a century is no duration of a call.
+FieldValue ReadDuration(const JsonScalar &value, double per_second) noexcept
+{
+    constexpr double longest = 100.0 * 366 * 24 * 3600;
+    const auto number = ParseNumber(value.text);
+    if (!number || *number < 0 || *number / per_second > longest)
+        return {};
+    return {true, std::llround(*number / per_second), {}};
+}
+
+FieldValue ReadFlag(const JsonScalar &value) noexcept
+{
+    if (value.kind == JsonScalar::Kind::boolean)
+        return {true, value.boolean, {}};
+    if (EqualFolded(value.text, "true") || value.text == "1")
+        return {true, 1, {}};
+    if (EqualFolded(value.text, "false") || value.text == "0")
+        return {true, 0, {}};
+    return {};
+}
+
+std::string_view Trim(std::string_view text) noexcept
+{
+    while (!text.empty() && IsAsciiSpace(text.front()))
+        text.remove_prefix(1);
+    while (!text.empty() && IsAsciiSpace(text.back()))
+        text.remove_suffix(1);
+    return text;
+}
+
+// Reads an ISO 8601 date and time from left to right.
+class TimeReader
+{
+public:
+    explicit TimeReader(std::string_view text) noexcept : rest_(text) {}
+
+    bool AtEnd() const noexcept { return rest_.empty(); }
+
+    bool Skip(std::string_view any_of) noexcept
+    {
+        if (rest_.empty() || any_of.find(rest_.front()) == std::string_view::npos)
+            return false;
+        rest_.remove_prefix(1);
+        return true;
+    }
+
+    // Exactly `digits` digits, at most `most`; -1 otherwise.
+    int Number(std::size_t digits, int most) noexcept
+    {
+        if (rest_.size() < digits)
+            return -1;
+        int number = 0;
+        for (std::size_t i = 0; i < digits; ++i) {
+            if (!IsAsciiDigit(rest_[i]))
+                return -1;
+            number = number * 10 + (rest_[i] - '0');
+        }
+        rest_.remove_prefix(digits);
+        return number <= most ? number : -1;
+    }
+
+    // The digits after the decimal point, as microseconds; what is finer is cut off.
+    std::int64_t Fraction() noexcept
+    {
+        std::int64_t microseconds = 0, unit = 100000;
+        while (!rest_.empty() && IsAsciiDigit(rest_.front())) {
+            microseconds += (rest_.front() - '0') * unit;
+            unit /= 10;
+            rest_.remove_prefix(1);
+        }
+        return microseconds;
+    }
+
+private:
+    std::string_view rest_;
+};
+
+constexpr std::int64_t microseconds_per_second = 1000000;
+
+std::optional<std::int64_t> ReadZone(TimeReader &reader) noexcept
+{
+    if (reader.AtEnd() || reader.Skip("Zz"))
+        return 0;
+    const bool east = reader.Skip("+");
+    if (!east && !reader.Skip("-"))
+        return std::nullopt;
+    const int hours = reader.Number(2, 15);
+    const bool has_minutes = reader.Skip(":") || !reader.AtEnd();
+    const int minutes = has_minutes ? reader.Number(2, 59) : 0;
+    if (hours < 0 || minutes < 0)
+        return std::nullopt;
+    const std::int64_t seconds = hours * 3600 + minutes * 60;
+    return east ? seconds : -seconds;
+}
+
+std::optional<std::int64_t> ReadDay(TimeReader &reader) noexcept
+{
+    using namespace std::chrono;
+    const int y = reader.Number(4, 9999);
+    const bool dash = reader.Skip("-");
+    const int m = reader.Number(2, 12);
+    const bool second_dash = reader.Skip("-");
+    const int d = reader.Number(2, 31);
+    if (y < 1 || m < 1 || d < 1 || !dash || !second_dash)
+        return std::nullopt;
+    const year_month_day date{year{y}, month{static_cast<unsigned>(m)}, day{static_cast<unsigned>(d)}};
+    if (!date.ok())
+        return std::nullopt;
+    return sys_days{date}.time_since_epoch().count() * std::int64_t{86400};
+}
+
+std::optional<std::int64_t> ParseIsoTime(std::string_view text) noexcept
+{
+    TimeReader reader(text);
+    const auto day = ReadDay(reader);
+    if (!day || !reader.Skip("Tt "))
+        return std::nullopt;
+    const int hour = reader.Number(2, 24);
+    const bool colon = reader.Skip(":");
+    const int minute = reader.Number(2, 59);
+    const int second = reader.Skip(":") ? reader.Number(2, 60) : 0; // 60: a leap second is the next minute
+    if (hour < 0 || !colon || minute < 0 || second < 0)
+        return std::nullopt;
+    const std::int64_t fraction = reader.Skip(".,") ? reader.Fraction() : 0;
+    reader.Skip(" ");
+    const auto zone = ReadZone(reader);
+    if (!zone || !reader.AtEnd())
+        return std::nullopt;
+    return (*day + hour * 3600 + minute * 60 + second - *zone) * microseconds_per_second + fraction;
+}
+
+std::optional<std::int64_t> ParseEpochTime(double number) noexcept
+{
+    constexpr double milliseconds_from = 1e11, latest_second = 253402300799; // the end of 9999
+    const double seconds = number > milliseconds_from ? number / 1000 : number;
+    if (seconds < 0 || seconds > latest_second)
+        return std::nullopt;
+    return std::llround(seconds * microseconds_per_second);
+}
+
+template <typename Integer>
+bool Holds(std::string_view digits) noexcept
+{
+    Integer value;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc{} && end == digits.data() + digits.size();
+}
+
+bool KeyHolds(KeyKind key, std::string_view digits) noexcept
+{
+    switch (key) {
+    case KeyKind::integer2:
+        return Holds<std::int16_t>(digits);
+    case KeyKind::integer4:
+        return Holds<std::int32_t>(digits);
+    case KeyKind::integer8:
+        return Holds<std::int64_t>(digits);
+    case KeyKind::text:
+        break;
+    }
+    return true;
+}
+
+} // namespace
+
+std::span<const Shape> EventShapes(std::string_view provider) noexcept
+{
+    for (const auto &row : providers)
+        if (EqualFolded(row.provider, provider))
+            return row.shapes;
+    return {};
+}
+
+FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept
+{
+    if (value.kind == JsonScalar::Kind::absent)
+        return {};
+    switch (reading) {
+    case Reading::text:
+    case Reading::id:
+        return ReadText(value);
+    case Reading::time:
+        return ReadTime(value);
+    case Reading::milliseconds:
+        return ReadDuration(value, 1000);
+    case Reading::seconds:
+        return ReadDuration(value, 1);
+    case Reading::flag:
+        return ReadFlag(value);
+    }
+    return {};
+}
+
+std::optional<std::int64_t> ParseTime(std::string_view text) noexcept
+{
+    text = Trim(text);
+    if (const auto number = ParseNumber(text))
+        return ParseEpochTime(*number);
+    return ParseIsoTime(text);
+}
+
+KeyKind KeyKindOf(std::string_view type_name) noexcept
+{
+    if (type_name == "bigint")
+        return KeyKind::integer8;
+    if (type_name == "integer")
+        return KeyKind::integer4;
+    return type_name == "smallint" ? KeyKind::integer2 : KeyKind::text;
+}
+
+std::string_view CanonicalCallId(std::string_view id, KeyKind key) noexcept
+{
+    id = Trim(id);
+    if (key == KeyKind::text)
+        return id;
+    while (id.size() > 1 && id.front() == '0')
+        id.remove_prefix(1);
+    return KeyHolds(key, id) ? id : std::string_view{};
+}
+
+} // namespace callhardening

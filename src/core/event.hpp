@@ -1,0 +1,110 @@
+// What a webhook body says about a call: where each value is found, and how it is read.
+//
+// Where is data (see event.cpp), like the vocabulary: a provider is a list of shapes, a shape a list of places.
+// The glue walks the document; the core says where to look and what a value means.
+#pragma once
+
+#include "core/core.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace callhardening
+{
+
+// What is taken from an event. The first ones decide what happens to it, the others are columns of a call.
+enum class Field : unsigned char {
+    call_id,
+    state, // the provider's word for what happened
+    event_time,
+    direction, // the provider's word
+    external_number,
+    internal_number,
+    from_number,
+    to_number,
+    user_id,
+    user_type,
+    started_at,
+    connected_at,
+    ended_at,
+    duration,
+    recording_url,
+    voicemail_url,
+    was_recorded,
+    is_transferred,
+    master_call_id,
+    entry_point_call_id,
+    operator_call_id,
+};
+inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::operator_call_id) + 1;
+
+// How a JSON value at a place is to be understood.
+enum class Reading : unsigned char {
+    text,
+    id,           // a number or a string; kept as text, since ids go beyond 2^53 and some are no numbers
+    time,         // milliseconds or seconds since the epoch, as number or string, or ISO 8601
+    milliseconds, // a duration
+    seconds,      // a duration
+    flag,         // true, false, "TRUE", "FALSE"
+};
+
+struct Place {
+    Field field;
+    Reading reading;
+    bool from_root;           // seen from the document's root, not from the call inside it
+    std::string_view path[2]; // member names; arrays on the way stand for their first element
+};
+
+// One way to send a call: where the call is in the document and where its values are in the call. A
+// document has the first shape under which it has a call id.
+struct Shape {
+    std::string_view call[2]; // path to the call; empty: the document itself
+    std::span<const Place> places;
+};
+
+// Empty where it is not known yet how the provider sends a call.
+std::span<const Shape> EventShapes(std::string_view provider) noexcept;
+
+// A JSON value as the glue found it. Numbers as their text.
+struct JsonScalar {
+    enum class Kind : unsigned char { absent, boolean, number, string } kind = Kind::absent;
+    bool boolean = false;
+    std::string_view text;
+};
+
+// A value of a field: text and id in `text`, time in `number` as microseconds since the epoch (UTC),
+// durations in `number` as whole seconds, flags in `number` as 0 and 1.
+struct FieldValue {
+    bool known = false;
+    std::int64_t number = 0;
+    std::string_view text;
+};
+
+// Unknown where the value is no such thing: an empty string, a time that is none.
+FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept;
+
+// Microseconds since the epoch (UTC). Numbers above 10^11 are milliseconds, others seconds; a date and time
+// without a zone is UTC. Empty where the text is neither, or lies outside the years 1 to 9999.
+std::optional<std::int64_t> ParseTime(std::string_view text) noexcept;
+
+// What the calls table's key can hold.
+enum class KeyKind : unsigned char {
+    text,
+    integer2,
+    integer4,
+    integer8,
+};
+
+// By the type's SQL name: smallint, integer and bigint are what they are, any other holds text.
+KeyKind KeyKindOf(std::string_view type_name) noexcept;
+
+inline constexpr std::size_t max_call_id_bytes = 255;
+
+// The one spelling of a call id, so that 7, "7" and " 007 " are one call in a table keyed by an integer. A part
+// of `id`, or empty where the key cannot hold it.
+std::string_view CanonicalCallId(std::string_view id, KeyKind key) noexcept;
+
+} // namespace callhardening

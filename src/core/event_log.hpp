@@ -1,0 +1,61 @@
+// Lanes and positions of an event log.
+//
+// A position in the log is a snapshot, not a number: sequence numbers and transaction ids become visible
+// out of order, so "everything up to n" always misses what commits late. Everything that a lane's settled
+// snapshot sees has been dealt with; the next window is what a newer snapshot sees and the settled one does not.
+#pragma once
+
+#include "core/core.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace callhardening
+{
+
+inline constexpr int max_lanes = 1024;
+
+// The lane of a call, 0 to lanes - 1; the same in every version and on every machine, since it is stored.
+int LaneOf(std::string_view call_id, int lanes) noexcept;
+
+// Stamped in the place of a lane on an event that cannot be processed. No lane has such a number.
+enum class NoLane : int {
+    not_an_object = -1,
+    no_call_id = -2,
+    call_id_too_long = -3,
+    call_id_not_held = -4, // by the key of the calls table
+};
+
+// PostgreSQL's pg_snapshot. `in_progress` is sorted and lies between xmin and xmax; it is owned by the caller.
+struct Snapshot {
+    std::uint64_t xmin = 3; // the first xid there is: a snapshot that has seen nothing
+    std::uint64_t xmax = 3;
+    std::span<std::uint64_t> in_progress;
+
+    bool Sees(std::uint64_t xid) const noexcept;
+};
+
+// How many ids `text` ("xmin:xmax:xid,xid,...") lists: what `ParseSnapshot` needs room for.
+std::size_t CountInProgress(std::string_view text) noexcept;
+
+// Parses into `snapshot`, the ids into `room`. False where the text is no snapshot or the room too small.
+bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, Snapshot &snapshot) noexcept;
+
+// Writes `snapshot` with `own` counted as in progress, and a NUL. A snapshot never lists its own transaction:
+// one that claims and then appends would find its later events settled. Returns the length; 0: no room.
+inline constexpr std::size_t snapshot_bytes_per_xid = 21;
+std::size_t FormatSnapshot(const Snapshot &snapshot, std::uint64_t own, std::span<char> room) noexcept;
+
+// Transaction ids from `first` up to, not including, `end`.
+struct XidRange {
+    std::uint64_t first;
+    std::uint64_t end;
+};
+
+// The ids that `current` sees and `settled` does not, in ascending order and as few ranges as possible: what is
+// still in progress is skipped, not filtered. `room` has to hold one range more than both list ids together.
+std::size_t WindowRanges(const Snapshot &settled, const Snapshot &current, std::span<XidRange> room) noexcept;
+
+} // namespace callhardening

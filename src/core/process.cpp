@@ -1,0 +1,176 @@
+#include "core/process.hpp"
+
+#include "core/text.hpp"
+
+namespace callhardening
+{
+
+namespace
+{
+
+// In the order of CallColumn.
+constexpr CallColumnFacts column_facts[call_column_count] = {
+    {"from_number", ColumnKind::text},
+    {"to_number", ColumnKind::text},
+    {"dialpad_user_id", ColumnKind::id},
+    {"started_at", ColumnKind::time},
+    {"connected_at", ColumnKind::time},
+    {"ended_at", ColumnKind::time},
+    {"duration_seconds", ColumnKind::seconds},
+    {"recording_url", ColumnKind::text},
+    {"voicemail_url", ColumnKind::text},
+    {"is_voicemail", ColumnKind::flag},
+    {"was_recorded", ColumnKind::flag},
+    {"is_transferred", ColumnKind::flag},
+    {"master_call_id", ColumnKind::id},
+    {"entry_point_call_id", ColumnKind::id},
+    {"operator_call_id", ColumnKind::id},
+    {"last_event_at", ColumnKind::time},
+};
+
+// Columns that take over a field as it is.
+constexpr struct {
+    Field field;
+    CallColumn column;
+} copied_fields[] = {
+    {Field::from_number, CallColumn::from_number},
+    {Field::to_number, CallColumn::to_number},
+    {Field::started_at, CallColumn::started_at},
+    {Field::connected_at, CallColumn::connected_at},
+    {Field::ended_at, CallColumn::ended_at},
+    {Field::duration, CallColumn::duration_seconds},
+    {Field::recording_url, CallColumn::recording_url},
+    {Field::voicemail_url, CallColumn::voicemail_url},
+    {Field::was_recorded, CallColumn::was_recorded},
+    {Field::is_transferred, CallColumn::is_transferred},
+    {Field::master_call_id, CallColumn::master_call_id},
+    {Field::entry_point_call_id, CallColumn::entry_point_call_id},
+    {Field::operator_call_id, CallColumn::operator_call_id},
+};
+
+bool SameValue(const FieldValue &a, const FieldValue &b) noexcept
+{
+    return a.known == b.known && a.number == b.number && a.text == b.text;
+}
+
+// One event on its way into a call.
+class Merger
+{
+public:
+    Merger(const TransitionGraph &graph, const CallEvent &event, Call &call) noexcept
+        : graph_(graph), event_(event), call_(call),
+          is_newest_(!call.has_newest_event || event.time > call.newest_event)
+    {
+    }
+
+    MergeResult Run() noexcept
+    {
+        const bool refused = !MergeStatus();
+        MergeDirection();
+        MergeParties();
+        MergeUser();
+        for (const auto &copied : copied_fields)
+            Set(copied.column, event_[copied.field]);
+        MergeVoicemail();
+        MergeTime();
+        const bool takes_payload = is_newest_ || !call_.has_payload;
+        call_.has_payload = true;
+        const bool applied = changed_ || takes_payload;
+        return {refused ? Merge::refused : applied ? Merge::applied : Merge::unchanged, takes_payload};
+    }
+
+private:
+    // False where the graph refuses the status.
+    bool MergeStatus() noexcept
+    {
+        if (event_.status == no_status || event_.status == call_.status)
+            return true;
+        if (call_.status != no_status && !graph_.Allows(call_.status, event_.status))
+            return EndsWhatIsOver();
+        call_.status = event_.status;
+        call_.status_changed = changed_ = true;
+        return true;
+    }
+
+    // A provider ends every call with a hangup, a missed one and one that went to voicemail too: ordinary
+    // traffic, which brings the end time. Telling a status of its own, `ended` refuses nothing here.
+    bool EndsWhatIsOver() const noexcept
+    {
+        return graph_.IsTerminal(call_.status) && graph_.Name(event_.status) == "ended";
+    }
+
+    void MergeDirection() noexcept
+    {
+        if (DirectionName(event_.direction).empty() || event_.direction == call_.direction)
+            return;
+        if (!is_newest_ && !DirectionName(call_.direction).empty())
+            return;
+        call_.direction = event_.direction;
+        call_.direction_changed = changed_ = true;
+    }
+
+    // Inbound calls come from the external number, outbound ones go to it. Without a direction, neither is known.
+    void MergeParties() noexcept
+    {
+        if (call_.direction == Direction::inbound) {
+            Set(CallColumn::from_number, event_[Field::external_number]);
+            Set(CallColumn::to_number, event_[Field::internal_number]);
+        } else if (call_.direction == Direction::outbound) {
+            Set(CallColumn::from_number, event_[Field::internal_number]);
+            Set(CallColumn::to_number, event_[Field::external_number]);
+        }
+    }
+
+    // The target of a call is a user, an office, a department, ...: only the first is one.
+    void MergeUser() noexcept
+    {
+        const FieldValue &type = event_[Field::user_type];
+        if (!type.known || EqualFolded(type.text, "user"))
+            Set(CallColumn::dialpad_user_id, event_[Field::user_id]);
+    }
+
+    void MergeVoicemail() noexcept
+    {
+        const bool went_to_voicemail = event_.status != no_status && graph_.Name(event_.status) == "voicemail";
+        if (went_to_voicemail || event_[Field::voicemail_url].known)
+            Set(CallColumn::is_voicemail, {true, 1, {}});
+    }
+
+    void MergeTime() noexcept
+    {
+        if (!is_newest_)
+            return;
+        call_.has_newest_event = true;
+        call_.newest_event = event_.time;
+        Set(CallColumn::last_event_at, {true, event_.time, {}});
+    }
+
+    void Set(CallColumn column, const FieldValue &value) noexcept
+    {
+        FieldValue &current = call_[column];
+        if (!value.known || (current.known && !is_newest_) || SameValue(current, value))
+            return;
+        current = value;
+        call_.changed[static_cast<int>(column)] = changed_ = true;
+    }
+
+    const TransitionGraph &graph_;
+    const CallEvent &event_;
+    Call &call_;
+    const bool is_newest_;
+    bool changed_ = false;
+};
+
+} // namespace
+
+const CallColumnFacts &FactsOf(CallColumn column) noexcept
+{
+    return column_facts[static_cast<int>(column)];
+}
+
+MergeResult MergeEvent(const TransitionGraph &graph, const CallEvent &event, Call &call) noexcept
+{
+    return Merger(graph, event, call).Run();
+}
+
+} // namespace callhardening

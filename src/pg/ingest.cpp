@@ -1,0 +1,145 @@
+#include "pg/event_log.hpp"
+#include "pg/spi.hpp"
+#include "pg/subtransaction.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "miscadmin.h"
+#include "utils/jsonb.h"
+}
+
+namespace callhardening
+{
+
+// -- bodies --------------------------------------------------------------------------------------
+
+struct Parse {
+    char *body;
+    Jsonb *parsed;
+};
+
+static void parse_body(void *state)
+{
+    auto *parse = static_cast<Parse *>(state);
+    parse->parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(parse->body)));
+}
+
+// A body that jsonb refuses is kept as a JSON string of its text.
+static Jsonb *body_of_text(text *body)
+{
+    Parse parse = {text_to_cstring(body), nullptr};
+    if (try_in_subtransaction(parse_body, &parse) == nullptr)
+        return parse.parsed;
+
+    JsonbValue string;
+    string.type = jbvString;
+    string.val.string.val = parse.body;
+    string.val.string.len = static_cast<int>(strlen(parse.body));
+    return JsonbValueToJsonb(&string);
+}
+
+// -- identity ------------------------------------------------------------------------------------
+
+static constexpr size_t digest_bytes = 16;
+
+// Half of a SHA-256 says that two bodies, or two keys, are the same; the first byte keeps the one from being
+// taken for the other.
+static bytea *digest_of(char kind, const void *data, size_t size)
+{
+    uint8 digest[PG_SHA256_DIGEST_LENGTH];
+    pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+    if (hash == nullptr || pg_cryptohash_init(hash) < 0 ||
+        pg_cryptohash_update(hash, reinterpret_cast<uint8 *>(&kind), 1) < 0 ||
+        pg_cryptohash_update(hash, static_cast<const uint8 *>(data), size) < 0 ||
+        pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
+        elog(ERROR, "could not compute the SHA-256 of an event");
+    pg_cryptohash_free(hash);
+
+    auto *result = static_cast<bytea *>(palloc(VARHDRSZ + digest_bytes));
+    SET_VARSIZE(result, VARHDRSZ + digest_bytes);
+    memcpy(VARDATA(result), digest, digest_bytes);
+    return result;
+}
+
+static bytea *identity_of(Jsonb *body, std::string_view event_key)
+{
+    if (event_key.data() != nullptr)
+        return digest_of('k', event_key.data(), event_key.size());
+    return digest_of('b', VARDATA(body), VARSIZE(body) - VARHDRSZ);
+}
+
+// -- appending -----------------------------------------------------------------------------------
+
+// Appends the event, or finds the one that it repeats; 0 where neither is to be seen.
+static int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
+{
+    static KeptPlans inserts, lookups;
+    const SpiArgument payload = {JSONBOID, JsonbPGetDatum(body), false};
+    const SpiArgument identity = {BYTEAOID, PointerGetDatum(digest), false};
+    const SpiArgument type = event_type.data() == nullptr ? null_argument(TEXTOID) : text_value(event_type);
+
+    run_statement(&inserts,
+                  psprintf("INSERT INTO %s (payload, event_type, event_digest) VALUES ($1, $2, $3)"
+                           " ON CONFLICT (event_digest) DO NOTHING RETURNING event_seq",
+                           log->events_name),
+                  {payload, type, identity});
+    if (SPI_processed == 0)
+        run_statement(&lookups,
+                      psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1",
+                               log->events_name),
+                      {identity});
+    return SPI_processed > 0 ? spi_int8(0, 1) : 0;
+}
+
+static int64 append_event(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
+{
+    // A redelivery whose first event is purged between the two statements is an event of its own again.
+    constexpr int attempts = 3;
+    for (int i = 0; i < attempts; ++i) {
+        const int64 event_seq = append_or_find(log, body, event_type, digest);
+        if (event_seq != 0)
+            return event_seq;
+    }
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                    errmsg("the event was not written to %s", log->events_name),
+                    errhint("A trigger or a row-level security policy of that table suppresses it.")));
+}
+
+enum IngestArgument { body_argument, log_argument, event_type_argument, event_key_argument };
+
+static int64 ingest(FunctionCallInfo fcinfo, Jsonb *body)
+{
+    EventLog log;
+    SPI_connect();
+    find_event_log(fcinfo, log_argument, &log);
+    const int64 event_seq =
+        append_event(&log, body, text_argument(fcinfo, event_type_argument),
+                     identity_of(body, text_argument(fcinfo, event_key_argument)));
+    SPI_finish();
+    return event_seq;
+}
+
+static void check_body(FunctionCallInfo fcinfo)
+{
+    if (PG_ARGISNULL(body_argument))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be null")));
+}
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(ingest_call_event_jsonb)
+{
+    check_body(fcinfo);
+    PG_RETURN_INT64(ingest(fcinfo, PG_GETARG_JSONB_P(body_argument)));
+}
+
+CALLHARDENING_FUNCTION(ingest_call_event_text)
+{
+    check_body(fcinfo);
+    PG_RETURN_INT64(ingest(fcinfo, body_of_text(PG_GETARG_TEXT_PP(body_argument))));
+}

@@ -1,0 +1,39 @@
+#include "pg/relation.hpp"
+
+extern "C" {
+#include "catalog/pg_attribute.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+}
+
+namespace callhardening
+{
+
+char *relation_name(Oid relation)
+{
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+}
+
+int find_column(Relation relation, const char *name)
+{
+    const TupleDesc columns = RelationGetDescr(relation);
+    for (int i = 0; i < columns->natts; ++i) {
+        const Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0)
+            return column->attnum;
+    }
+    return 0;
+}
+
+int column_number(Relation relation, const char *name)
+{
+    const int number = find_column(relation, name);
+    if (number == 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("table %s has no column \"%s\"", relation_name(RelationGetRelid(relation)), name),
+                        errdetail("A trigger of callhardening was installed for this column."),
+                        errhint("Rename the column back, or harden the table again.")));
+    return number;
+}
+
+} // namespace callhardening

@@ -1,0 +1,125 @@
+#include "pg/spi.hpp"
+
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/memutils.h"
+#include "utils/xid8.h"
+}
+
+namespace callhardening
+{
+
+static SPIPlanPtr prepare(const char *query, const SpiArgument *arguments, int count)
+{
+    Oid types[max_spi_arguments];
+    for (int i = 0; i < count; ++i)
+        types[i] = arguments[i].type;
+    SPIPlanPtr plan = SPI_prepare(query, count, types);
+    if (plan == nullptr)
+        elog(ERROR, "could not plan a statement of callhardening: %s", SPI_result_code_string(SPI_result));
+    return plan;
+}
+
+static SPIPlanPtr find_or_prepare(KeptPlans *kept, const char *query, const SpiArgument *arguments, int count)
+{
+    for (int i = 0; i < kept->count; ++i)
+        if (strcmp(kept->plans[i].query, query) == 0)
+            return kept->plans[i].plan;
+    SPIPlanPtr plan = prepare(query, arguments, count);
+    if (kept->count < KeptPlans::most) {
+        char *copy = MemoryContextStrdup(TopMemoryContext, query);
+        if (SPI_keepplan(plan) != 0)
+            elog(ERROR, "could not keep a plan of callhardening");
+        kept->plans[kept->count++] = {copy, plan};
+    }
+    return plan;
+}
+
+void run_statement(KeptPlans *kept, const char *query, const SpiArgument *arguments, int count)
+{
+    Assert(count <= max_spi_arguments);
+    SPIPlanPtr plan = find_or_prepare(kept, query, arguments, count);
+
+    Datum values[max_spi_arguments];
+    char nulls[max_spi_arguments];
+    for (int i = 0; i < count; ++i) {
+        values[i] = arguments[i].value;
+        nulls[i] = arguments[i].is_null ? 'n' : ' ';
+    }
+    const int result = SPI_execute_plan(plan, values, nulls, false, 0);
+    if (result < 0)
+        elog(ERROR, "could not run a statement of callhardening: %s", SPI_result_code_string(result));
+}
+
+void run_statement(KeptPlans *kept, const char *query, std::initializer_list<SpiArgument> arguments)
+{
+    run_statement(kept, query, arguments.begin(), static_cast<int>(arguments.size()));
+}
+
+SpiArgument null_argument(Oid type)
+{
+    return {type, Datum{0}, true};
+}
+
+SpiArgument text_value(std::string_view value)
+{
+    return {TEXTOID, PointerGetDatum(to_text(value)), false};
+}
+
+SpiArgument int4_value(int32 value)
+{
+    return {INT4OID, Int32GetDatum(value), false};
+}
+
+SpiArgument int8_value(int64 value)
+{
+    return {INT8OID, Int64GetDatum(value), false};
+}
+
+SpiArgument bool_value(bool value)
+{
+    return {BOOLOID, BoolGetDatum(value), false};
+}
+
+SpiArgument xid8_value(uint64 value)
+{
+    return {XID8OID, UInt64GetDatum(value), false};
+}
+
+Datum spi_datum(uint64 row, int column, bool *is_null)
+{
+    return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
+}
+
+char *spi_cstring(uint64 row, int column)
+{
+    return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+int64 spi_int8(uint64 row, int column)
+{
+    bool is_null;
+    const Datum value = spi_datum(row, column, &is_null);
+    return is_null ? 0 : DatumGetInt64(value);
+}
+
+int32 spi_int4(uint64 row, int column)
+{
+    bool is_null;
+    const Datum value = spi_datum(row, column, &is_null);
+    return is_null ? 0 : DatumGetInt32(value);
+}
+
+bool spi_is_null(uint64 row, int column)
+{
+    bool is_null;
+    spi_datum(row, column, &is_null);
+    return is_null;
+}
+
+} // namespace callhardening
