@@ -1,0 +1,11 @@
+
+-- process --------------------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.process_call_events(max_events int DEFAULT 1000, log regclass DEFAULT NULL,
+        OUT claimed bigint, OUT applied bigint, OUT unchanged bigint, OUT refused bigint, OUT failed bigint)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_process_call_events';
+REVOKE EXECUTE ON FUNCTION @extschema@.process_call_events(int, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.process_call_events(int, regclass) IS
+'claims up to max_events pending events (1 to 100000), applies them to the calls table, each call''s in the order in which they happened, and settles them, in the caller''s transaction. Any number of workers may call it at the same time; events of one call never go to two of them. claimed is the sum of the others: applied changed a call, unchanged said nothing new, refused had a status that the graph does not allow (whatever else it said was merged), failed could not be written and is a dead event now (call_dead_events), with the later events of its call in the batch. 0 claimed: nothing was pending that another worker does not hold. log: NULL is the only event log there is. Errors: 22023 max_events out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 55000 no such log or its calls table is not hardened, or its call id not unique, 42P08 several logs and none named';

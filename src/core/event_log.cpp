@@ -17,7 +17,7 @@ int LaneOf(std::string_view call_id, int lanes) noexcept
     return static_cast<int>(hash % static_cast<unsigned>(lanes));
 }
 
-bool Snapshot::Sees(std::uint64_t xid) const noexcept
+bool XidSnapshot::Sees(std::uint64_t xid) const noexcept
 {
     return xid < xmax && !std::binary_search(in_progress.begin(), in_progress.end(), xid);
 }
@@ -78,7 +78,7 @@ std::size_t CountInProgress(std::string_view text) noexcept
     return 1 + static_cast<std::size_t>(std::count(text.begin(), text.end(), ','));
 }
 
-bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, Snapshot &snapshot) noexcept
+bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, XidSnapshot &snapshot) noexcept
 {
     if (!TakeNumber(text, ':', snapshot.xmin) || !TakeNumber(text, ':', snapshot.xmax))
         return false;
@@ -91,7 +91,7 @@ bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, Snapsho
     return snapshot.xmin <= snapshot.xmax && std::is_sorted(snapshot.in_progress.begin(), snapshot.in_progress.end());
 }
 
-std::size_t FormatSnapshot(const Snapshot &snapshot, std::uint64_t own, std::span<char> room) noexcept
+std::size_t FormatSnapshot(const XidSnapshot &snapshot, std::uint64_t own, std::span<char> room) noexcept
 {
     bool own_is_due = own != 0 && snapshot.Sees(own);
     NumberWriter writer(room);
@@ -119,7 +119,7 @@ std::size_t FormatSnapshot(const Snapshot &snapshot, std::uint64_t own, std::spa
     return writer.fits() ? static_cast<std::size_t>(writer.next() - room.data()) - 1 : 0;
 }
 
-std::size_t WindowRanges(const Snapshot &settled, const Snapshot &current, std::span<XidRange> room) noexcept
+std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current, std::span<XidRange> room) noexcept
 {
     std::size_t count = 0;
     for (const std::uint64_t xid : settled.in_progress)

@@ -29,7 +29,7 @@ enum class NoLane : int {
 };
 
 // PostgreSQL's pg_snapshot. `in_progress` is sorted and lies between xmin and xmax; it is owned by the caller.
-struct Snapshot {
+struct XidSnapshot {
     std::uint64_t xmin = 3; // the first xid there is: a snapshot that has seen nothing
     std::uint64_t xmax = 3;
     std::span<std::uint64_t> in_progress;
@@ -41,12 +41,12 @@ struct Snapshot {
 std::size_t CountInProgress(std::string_view text) noexcept;
 
 // Parses into `snapshot`, the ids into `room`. False where the text is no snapshot or the room too small.
-bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, Snapshot &snapshot) noexcept;
+bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, XidSnapshot &snapshot) noexcept;
 
 // Writes `snapshot` with `own` counted as in progress, and a NUL. A snapshot never lists its own transaction:
 // one that claims and then appends would find its later events settled. Returns the length; 0: no room.
 inline constexpr std::size_t snapshot_bytes_per_xid = 21;
-std::size_t FormatSnapshot(const Snapshot &snapshot, std::uint64_t own, std::span<char> room) noexcept;
+std::size_t FormatSnapshot(const XidSnapshot &snapshot, std::uint64_t own, std::span<char> room) noexcept;
 
 // Transaction ids from `first` up to, not including, `end`.
 struct XidRange {
@@ -56,6 +56,6 @@ struct XidRange {
 
 // The ids that `current` sees and `settled` does not, in ascending order and as few ranges as possible: what is
 // still in progress is skipped, not filtered. `room` has to hold one range more than both list ids together.
-std::size_t WindowRanges(const Snapshot &settled, const Snapshot &current, std::span<XidRange> room) noexcept;
+std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current, std::span<XidRange> room) noexcept;
 
 } // namespace callhardening

@@ -1,0 +1,352 @@
+#include "core/direction.hpp"
+#include "core/process.hpp"
+
+#include "pg/calls_table.hpp"
+#include "pg/event.hpp"
+#include "pg/relation.hpp"
+#include "pg/spi.hpp"
+#include "pg/text.hpp"
+#include "pg/time.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+
+namespace callhardening
+{
+
+// -- columns -------------------------------------------------------------------------------------
+
+static bool is_string_type(Oid type)
+{
+    char category;
+    bool is_preferred;
+    get_type_category_preferred(type, &category, &is_preferred);
+    return category == TYPCATEGORY_STRING;
+}
+
+static bool is_integer_type(Oid type)
+{
+    return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+static bool can_hold(Oid type, ColumnKind kind)
+{
+    switch (kind) {
+    case ColumnKind::text:
+        return is_string_type(type);
+    case ColumnKind::id:
+        return is_string_type(type) || is_integer_type(type);
+    case ColumnKind::time:
+        return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+    case ColumnKind::seconds:
+        return is_integer_type(type) || type == NUMERICOID;
+    case ColumnKind::flag:
+        return type == BOOLOID;
+    }
+    return false;
+}
+
+static Oid column_type(Relation relation, int number)
+{
+    return TupleDescAttr(RelationGetDescr(relation), number - 1)->atttypid;
+}
+
+static const char *column_identifier(CallColumn column)
+{
+    return quote_identifier(to_cstring(FactsOf(column).name));
+}
+
+static void find_columns(CallsTable *table)
+{
+    for (int i = 0; i < call_column_count; ++i) {
+        const CallColumnFacts &facts = FactsOf(static_cast<CallColumn>(i));
+        const int number = find_column(table->relation, to_cstring(facts.name));
+        if (number == 0)
+            continue;
+        table->column_type[i] = getBaseType(column_type(table->relation, number));
+        table->has_column[i] = can_hold(table->column_type[i], facts.kind);
+    }
+}
+
+// -- statements ----------------------------------------------------------------------------------
+//
+// Parameters: the call id, status, direction and payload, then the columns that the table has, in the order of
+// CallColumn. Strings are assigned, so that a value that is too long is an error; an explicit cast would cut it.
+
+enum : int { id_parameter = 1, status_parameter, direction_parameter, payload_parameter, first_column_parameter };
+
+static const char *typed_parameter(int number, Oid type)
+{
+    if (is_string_type(type))
+        return psprintf("$%d", number);
+    return psprintf("CAST($%d AS %s)", number, format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY));
+}
+
+static const char *column_parameter(const CallsTable *table, int column, int number)
+{
+    if (FactsOf(static_cast<CallColumn>(column)).kind == ColumnKind::id)
+        return typed_parameter(number, table->column_type[column]);
+    return psprintf("$%d", number);
+}
+
+// The three columns of every hardened table, then the others.
+struct Assignment {
+    const char *column;
+    const char *value;
+};
+
+static int list_assignments(const CallsTable *table, Assignment *list)
+{
+    const CallSettings &settings = table->settings;
+    const char *words[] = {settings.status_column, settings.direction_column};
+    int count = 0;
+    for (int i = 0; i < 2; ++i) {
+        const Oid type = column_type(table->relation, column_number(table->relation, words[i]));
+        list[count++] = {quote_identifier(words[i]), typed_parameter(status_parameter + i, type)};
+    }
+    list[count++] = {quote_identifier(settings.payload_column), psprintf("$%d", payload_parameter)};
+    for (int i = 0, number = first_column_parameter; i < call_column_count; ++i)
+        if (table->has_column[i])
+            list[count++] = {column_identifier(static_cast<CallColumn>(i)), column_parameter(table, i, number++)};
+    return count;
+}
+
+static constexpr int most_assignments = call_column_count + 3;
+
+static const char *insert_statement(const CallsTable *table, const char *id, const char *id_value)
+{
+    Assignment list[most_assignments];
+    const int count = list_assignments(table, list);
+    StringInfoData columns, values;
+    initStringInfo(&columns);
+    initStringInfo(&values);
+    for (int i = 0; i < count; ++i) {
+        appendStringInfo(&columns, ", %s", list[i].column);
+        appendStringInfo(&values, ", %s", list[i].value);
+    }
+    return psprintf("INSERT INTO %s (%s%s) VALUES (%s%s) ON CONFLICT (%s) DO NOTHING RETURNING 1",
+                    relation_name(RelationGetRelid(table->relation)), id, columns.data, id_value, values.data, id);
+}
+
+static const char *update_statement(const CallsTable *table, const char *condition)
+{
+    Assignment list[most_assignments];
+    const int count = list_assignments(table, list);
+    StringInfoData changes;
+    initStringInfo(&changes);
+    for (int i = 0; i < count; ++i)
+        appendStringInfo(&changes, "%s%s = COALESCE(%s, %s)", i == 0 ? "" : ", ", list[i].column, list[i].value,
+                         list[i].column);
+    return psprintf("UPDATE %s SET %s WHERE %s", relation_name(RelationGetRelid(table->relation)), changes.data,
+                    condition);
+}
+
+// The payload is read only where no column says when the newest event was: its own time does then.
+static const char *select_statement(const CallsTable *table, const char *condition)
+{
+    const CallSettings &settings = table->settings;
+    const char *payload = quote_identifier(settings.payload_column);
+    const bool knows_newest = table->has_column[static_cast<int>(CallColumn::last_event_at)];
+    StringInfoData columns;
+    initStringInfo(&columns);
+    appendStringInfo(&columns, "CAST(%s AS pg_catalog.text), CAST(%s AS pg_catalog.text), %s IS NOT NULL, %s",
+                     quote_identifier(settings.status_column), quote_identifier(settings.direction_column), payload,
+                     knows_newest ? "NULL::pg_catalog.jsonb" : payload);
+    for (int i = 0; i < call_column_count; ++i)
+        if (table->has_column[i])
+            appendStringInfo(&columns, ", %s", column_identifier(static_cast<CallColumn>(i)));
+    return psprintf("SELECT %s FROM %s WHERE %s FOR NO KEY UPDATE", columns.data,
+                    relation_name(RelationGetRelid(table->relation)), condition);
+}
+
+static void write_statements(CallsTable *table, Oid id_type)
+{
+    const char *id = quote_identifier(table->settings.call_id_column);
+    const char *id_value = typed_parameter(id_parameter, id_type);
+    const char *condition = psprintf("%s OPERATOR(pg_catalog.=) %s", id, id_value);
+    table->insert = insert_statement(table, id, id_value);
+    table->update = update_statement(table, condition);
+    table->select = select_statement(table, condition);
+}
+
+// -- opening -------------------------------------------------------------------------------------
+
+static bool is_unique_key(Oid index, int column)
+{
+    HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    const auto form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+    const bool is_key = form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
+                        form->indkey.values[0] == column && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
+                        heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr);
+    ReleaseSysCache(tuple);
+    return is_key;
+}
+
+static void check_call_id_is_unique(Relation relation, const char *column, int number)
+{
+    ListCell *cell;
+    List *indexes = RelationGetIndexList(relation);
+    foreach (cell, indexes)
+        if (is_unique_key(lfirst_oid(cell), number))
+            return;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("column \"%s\" of table %s has no unique index", column,
+                           relation_name(RelationGetRelid(relation))),
+                    errdetail("Events of one call could become several rows."),
+                    errhint("Remove the rows that repeat a call id, and harden the table again.")));
+}
+
+void open_calls_table(Oid calls, const char *provider, CallsTable *table)
+{
+    *table = {};
+    table->relation = table_open(calls, RowExclusiveLock);
+    table->provider = provider;
+    if (!find_call_settings(table->relation, &table->settings))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("table %s is not hardened", relation_name(calls)),
+                        errhint("Harden it with harden_calls.")));
+    const int number = column_number(table->relation, table->settings.call_id_column);
+    const Oid id_type = column_type(table->relation, number);
+    check_call_id_is_unique(table->relation, table->settings.call_id_column, number);
+    table->key = KeyKindOf(format_type_be(getBaseType(id_type)));
+    find_columns(table);
+    write_statements(table, id_type);
+}
+
+// -- reading -------------------------------------------------------------------------------------
+
+static FieldValue time_value(Datum value)
+{
+    const TimestampTz time = DatumGetTimestampTz(value);
+    if (TIMESTAMP_NOT_FINITE(time))
+        return {};
+    return {true, unix_microseconds(time), {}};
+}
+
+static FieldValue column_value(ColumnKind kind, int position)
+{
+    bool is_null;
+    const Datum value = spi_datum(0, position, &is_null);
+    if (is_null)
+        return {};
+    switch (kind) {
+    case ColumnKind::text:
+    case ColumnKind::id:
+        return {true, 0, spi_cstring(0, position)};
+    case ColumnKind::seconds:
+        return ReadField(Reading::seconds, {JsonScalar::Kind::number, false, spi_cstring(0, position)});
+    case ColumnKind::time:
+        return time_value(value);
+    case ColumnKind::flag:
+        return {true, DatumGetBool(value), {}};
+    }
+    return {};
+}
+
+static void read_newest_event(const CallsTable &table, Call *call)
+{
+    const FieldValue &column = (*call)[CallColumn::last_event_at];
+    FieldValue newest = column;
+    bool is_null;
+    const Datum payload = spi_datum(0, payload_parameter, &is_null);
+    EventFields fields;
+    if (!is_null && read_event(DatumGetJsonbP(payload), table.provider, &fields))
+        newest = fields[Field::event_time];
+    call->has_newest_event = newest.known;
+    call->newest_event = newest.number;
+}
+
+bool read_call(const CallsTable &table, const char *call_id, Call *call)
+{
+    static KeptPlans plans;
+    *call = {};
+    run_statement(&plans, table.select, {text_value(call_id)});
+    if (SPI_processed == 0)
+        return false;
+
+    const char *status = spi_cstring(0, 1), *direction = spi_cstring(0, 2);
+    bool is_null;
+    call->status = status == nullptr ? no_status : table.settings.graph->Find(status);
+    call->direction = direction == nullptr ? Direction::unknown : NormalizeDirection(direction, table.provider);
+    call->has_payload = DatumGetBool(spi_datum(0, 3, &is_null));
+    for (int i = 0, position = first_column_parameter; i < call_column_count; ++i)
+        if (table.has_column[i])
+            call->columns[i] = column_value(FactsOf(static_cast<CallColumn>(i)).kind, position++);
+    read_newest_event(table, call);
+    return true;
+}
+
+// -- writing -------------------------------------------------------------------------------------
+
+static SpiArgument id_argument(Oid type, std::string_view id)
+{
+    // A user id that is no number cannot be written to an integer column: the call is worth more than it.
+    if (!is_string_type(type) && CanonicalCallId(id, KeyKindOf(format_type_be(type))).empty())
+        return null_argument(TEXTOID);
+    return text_value(id);
+}
+
+static SpiArgument column_argument(const CallsTable &table, int column, const FieldValue &value)
+{
+    const Oid type = table.column_type[column];
+    switch (FactsOf(static_cast<CallColumn>(column)).kind) {
+    case ColumnKind::text:
+        return value.known ? text_value(value.text) : null_argument(TEXTOID);
+    case ColumnKind::id:
+        return value.known ? id_argument(type, value.text) : null_argument(TEXTOID);
+    case ColumnKind::time:
+        return {type, TimestampTzGetDatum(postgres_time(value.number)), !value.known};
+    case ColumnKind::seconds:
+        return {INT8OID, Int64GetDatum(value.number), !value.known};
+    case ColumnKind::flag:
+        return {BOOLOID, BoolGetDatum(value.number != 0), !value.known};
+    }
+    return null_argument(TEXTOID);
+}
+
+static SpiArgument word_argument(bool changed, std::string_view word)
+{
+    return changed && !word.empty() ? text_value(word) : null_argument(TEXTOID);
+}
+
+// What has not changed is NULL: the statement leaves it as it is.
+static void run_write(KeptPlans *plans, const char *statement, const CallsTable &table, const char *call_id,
+                      const Call &call, const Datum *payload)
+{
+    SpiArgument arguments[max_spi_arguments];
+    int count = 0;
+    arguments[count++] = text_value(call_id);
+    arguments[count++] = word_argument(call.status_changed, call.status == no_status
+                                                                ? std::string_view{}
+                                                                : table.settings.graph->Name(call.status));
+    arguments[count++] = word_argument(call.direction_changed, DirectionName(call.direction));
+    arguments[count++] = payload == nullptr ? null_argument(JSONBOID) : SpiArgument{JSONBOID, *payload, false};
+    for (int i = 0; i < call_column_count; ++i)
+        if (table.has_column[i])
+            arguments[count++] = column_argument(table, i, call.changed[i] ? call.columns[i] : FieldValue{});
+    run_statement(plans, statement, arguments, count);
+}
+
+bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload)
+{
+    static KeptPlans plans;
+    run_write(&plans, table.insert, table, call_id, call, &payload);
+    return SPI_processed > 0;
+}
+
+void update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload)
+{
+    static KeptPlans plans;
+    run_write(&plans, table.update, table, call_id, call, payload);
+}
+
+} // namespace callhardening

@@ -1,0 +1,41 @@
+// The calls table that events are applied to: reading a call and writing it back.
+#pragma once
+
+#include "core/process.hpp"
+
+#include "pg/call_settings.hpp"
+#include "pg/postgres.hpp"
+
+extern "C" {
+#include "utils/rel.h"
+}
+
+namespace callhardening
+{
+
+struct CallsTable {
+    Relation relation;
+    CallSettings settings;
+    const char *provider; // whose words the status and direction of the events are
+    KeyKind key;
+    bool has_column[call_column_count]; // and of a type that can hold it
+    Oid column_type[call_column_count]; // base type
+    const char *select;                 // the statements, with the columns that the table has
+    const char *insert;
+    const char *update;
+};
+
+// Opens the table for writing; 55000 where it is not hardened, or its call id is not unique. Strings live in the
+// current memory context. Close with table_close.
+void open_calls_table(Oid calls, const char *provider, CallsTable *table);
+
+// Locks and reads the call; false where there is none. Needs an open SPI connection, like the two below.
+bool read_call(const CallsTable &table, const char *call_id, Call *call);
+
+// Writes a new call; false where there is one by now.
+bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload);
+
+// Writes what has changed; `payload` is NULL where it stays.
+void update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload);
+
+} // namespace callhardening

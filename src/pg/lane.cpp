@@ -1,0 +1,311 @@
+#include "core/event_log.hpp"
+
+#include "pg/lane.hpp"
+#include "pg/spi.hpp"
+#include "pg/time.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+// -- snapshots -----------------------------------------------------------------------------------
+
+static XidSnapshot parse_snapshot(const char *text)
+{
+    XidSnapshot snapshot;
+    const size_t count = CountInProgress(text);
+    auto *room = static_cast<std::uint64_t *>(palloc(sizeof(std::uint64_t) * (count + 1)));
+    if (!ParseSnapshot(text, {room, count}, snapshot))
+        elog(ERROR, "malformed snapshot in call_claims");
+    return snapshot;
+}
+
+// What a statement would see now, this transaction excluded.
+static const char *current_snapshot()
+{
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const char *text = DatumGetCString(OidFunctionCall1(F_PG_SNAPSHOT_OUT, OidFunctionCall0(F_PG_CURRENT_SNAPSHOT)));
+    PopActiveSnapshot();
+
+    const FullTransactionId own = GetTopFullTransactionIdIfAny();
+    if (!FullTransactionIdIsValid(own))
+        return text;
+    const size_t size = strlen(text) + 2 + snapshot_bytes_per_xid;
+    auto *with_own = static_cast<char *>(palloc(size));
+    if (FormatSnapshot(parse_snapshot(text), U64FromFullTransactionId(own), {with_own, size}) == 0)
+        elog(ERROR, "could not write a snapshot of callhardening");
+    return with_own;
+}
+
+struct Window {
+    XidRange *ranges;
+    size_t count;
+};
+
+static Window window_between(const char *settled, const char *reading)
+{
+    const XidSnapshot older = parse_snapshot(settled), newer = parse_snapshot(reading);
+    const size_t room = older.in_progress.size() + newer.in_progress.size() + 1;
+    Window window;
+    window.ranges = static_cast<XidRange *>(palloc(sizeof(XidRange) * room));
+    window.count = WindowRanges(older, newer, {window.ranges, room});
+    return window;
+}
+
+// Transactions that were open when the lane was settled have ended since, too many to look each of them up at
+// every poll: the lane moves on, even where none of them appended to it.
+static bool is_worth_moving(const Window &window)
+{
+    constexpr size_t most_ranges = 16;
+    return window.count > most_ranges;
+}
+
+// -- positions -----------------------------------------------------------------------------------
+
+static const char *const nothing_settled = "3:3:"; // 3 is the first transaction id that is ever assigned
+
+static LanePosition position_in_row(uint64 row)
+{
+    bool is_null;
+    LanePosition position = {};
+    position.lane = spi_int4(row, 1);
+    position.n = spi_int8(row, 2);
+    position.settled = spi_is_null(row, 3) ? nothing_settled : spi_cstring(row, 3);
+    position.reading = spi_cstring(row, 4);
+    const Datum read_xid = spi_datum(row, 5, &is_null);
+    position.read_xid = is_null ? 0 : DatumGetUInt64(read_xid);
+    position.read_seq = spi_int8(row, 6);
+    return position;
+}
+
+// The newest record of one lane, or of all where `lane` is NULL: one step back from the end of the key each.
+static void select_positions(const EventLog *log, SpiArgument lane)
+{
+    static KeptPlans plans;
+    run_statement(&plans,
+                  psprintf("SELECT l.lane, c.n, c.settled::pg_catalog.text, c.reading::pg_catalog.text,"
+                           " c.read_xid, c.read_seq FROM %s.call_lanes l LEFT JOIN LATERAL"
+                           " (SELECT * FROM %s.call_claims r WHERE r.log_id OPERATOR(pg_catalog.=) l.log_id"
+                           " AND r.lane OPERATOR(pg_catalog.=) l.lane ORDER BY r.n DESC LIMIT 1) c ON true"
+                           " WHERE l.log_id OPERATOR(pg_catalog.=) $1"
+                           " AND ($2 IS NULL OR l.lane OPERATOR(pg_catalog.=) $2) ORDER BY l.lane",
+                           log->extension, log->extension),
+                  {int4_value(log->log_id), lane});
+}
+
+// -- looking and locking -------------------------------------------------------------------------
+
+static bool range_has_events(const EventLog *log, int lane, const XidRange &range)
+{
+    static KeptPlans plans;
+    run_statement(&plans,
+                  psprintf("SELECT FROM %s WHERE event_lane OPERATOR(pg_catalog.=) $1"
+                           " AND event_xid OPERATOR(pg_catalog.>=) $2 AND event_xid OPERATOR(pg_catalog.<) $3"
+                           " LIMIT 1",
+                           log->events_name),
+                  {int4_value(lane), xid8_value(range.first), xid8_value(range.end)});
+    return SPI_processed > 0;
+}
+
+static bool has_pending(const EventLog *log, const LanePosition &position, const char *now)
+{
+    if (position.reading != nullptr)
+        return true;
+    const Window window = window_between(position.settled, now);
+    if (is_worth_moving(window))
+        return true;
+    for (size_t i = 0; i < window.count; ++i)
+        if (range_has_events(log, position.lane, window.ranges[i]))
+            return true;
+    return false;
+}
+
+static bool lock_lane(const EventLog *log, int lane)
+{
+    static KeptPlans plans;
+    run_statement(&plans,
+                  psprintf("SELECT FROM %s.call_lanes WHERE log_id OPERATOR(pg_catalog.=) $1"
+                           " AND lane OPERATOR(pg_catalog.=) $2 FOR NO KEY UPDATE SKIP LOCKED",
+                           log->extension),
+                  {int4_value(log->log_id), int4_value(lane)});
+    return SPI_processed > 0;
+}
+
+// Locks up to an eighth of the lanes. A lane is looked at before it is locked: who locks first to look keeps
+// everybody else out of lanes in which there is nothing.
+static int lock_pending_lanes(const EventLog *log, int *locked)
+{
+    select_positions(log, null_argument(INT4OID));
+    const auto lanes = static_cast<int>(SPI_processed);
+    if (lanes == 0)
+        return 0;
+    auto *positions = static_cast<LanePosition *>(palloc(sizeof(LanePosition) * lanes));
+    for (int i = 0; i < lanes; ++i)
+        positions[i] = position_in_row(i);
+
+    const char *now = current_snapshot();
+    const int most = Max(1, lanes / 8);
+    const auto start = static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, lanes - 1));
+    int count = 0;
+    for (int i = 0; i < lanes && count < most; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        const LanePosition &position = positions[(start + i) % lanes];
+        if (has_pending(log, position, now) && lock_lane(log, position.lane))
+            locked[count++] = position.lane;
+    }
+    return count;
+}
+
+// -- reading -------------------------------------------------------------------------------------
+
+static ClaimedEvent *add_event(Claim *claim)
+{
+    if (claim->event_count == claim->event_room) {
+        claim->event_room *= 2;
+        claim->events = static_cast<ClaimedEvent *>(repalloc(claim->events, sizeof(ClaimedEvent) * claim->event_room));
+    }
+    return &claim->events[claim->event_count++];
+}
+
+// Adds the events of one range that come after the position, in the order of the log.
+static void read_range(const EventLog *log, const LanePosition &position, const XidRange &range, int limit, Claim *claim)
+{
+    static KeptPlans plans;
+    run_statement(&plans,
+                  psprintf("SELECT event_xid, event_seq, call_id, event_type, received_at, payload FROM %s"
+                           " WHERE event_lane OPERATOR(pg_catalog.=) $1 AND event_xid OPERATOR(pg_catalog.<) $2"
+                           " AND (event_xid, event_seq) OPERATOR(pg_catalog.>) ($3, $4)"
+                           " ORDER BY event_xid, event_seq LIMIT $5",
+                           log->events_name),
+                  {int4_value(position.lane), xid8_value(range.end), xid8_value(Max(range.first, position.read_xid)),
+                   int8_value(range.first > position.read_xid ? PG_INT64_MIN : position.read_seq), int8_value(limit)});
+    bool is_null;
+    for (uint64 row = 0; row < SPI_processed; ++row) {
+        ClaimedEvent *event = add_event(claim);
+        event->lane = position.lane;
+        event->xid = DatumGetUInt64(spi_datum(row, 1, &is_null));
+        event->seq = spi_int8(row, 2);
+        event->call_id = spi_cstring(row, 3);
+        event->event_type = spi_cstring(row, 4);
+        event->received_at = unix_microseconds(DatumGetTimestampTz(spi_datum(row, 5, &is_null)));
+        event->payload = spi_datum(row, 6, &is_null);
+    }
+}
+
+// Reads on in the window; true where its end was reached.
+static bool read_window(const EventLog *log, LanePosition *position, const Window &window, int limit, Claim *claim)
+{
+    const int until = claim->event_count + limit;
+    for (size_t i = 0; i < window.count; ++i) {
+        if (window.ranges[i].end <= position->read_xid)
+            continue;
+        CHECK_FOR_INTERRUPTS();
+        read_range(log, *position, window.ranges[i], until - claim->event_count, claim);
+        if (claim->event_count == until)
+            return false;
+    }
+    return true;
+}
+
+static void advance_to_last_event(LanePosition *position, const Claim *claim)
+{
+    const ClaimedEvent &last = claim->events[claim->event_count - 1];
+    position->read_xid = last.xid;
+    position->read_seq = last.seq;
+}
+
+// Adds up to `limit` events of a lane that is locked. Before the lock somebody else may have read them, so the
+// newest record is looked up again, and the snapshot up to which the lane is read is taken after that.
+static void claim_lane(const EventLog *log, int lane, int limit, Claim *claim)
+{
+    select_positions(log, int4_value(lane));
+    LanePosition position = position_in_row(0);
+    const int before = claim->event_count;
+    bool moved = false;
+    for (bool at_end = false; !at_end;) {
+        at_end = position.reading == nullptr;
+        if (at_end)
+            position.reading = current_snapshot();
+        const Window window = window_between(position.settled, position.reading);
+        const int left = limit - (claim->event_count - before);
+        if (!read_window(log, &position, window, left, claim)) {
+            advance_to_last_event(&position, claim);
+            break;
+        }
+        moved = moved || !at_end || is_worth_moving(window);
+        position.settled = position.reading;
+        position.reading = nullptr;
+        position.read_xid = 0;
+        position.read_seq = 0;
+    }
+    position.events = claim->event_count - before;
+    if (position.events > 0 || moved)
+        claim->lanes[claim->lane_count++] = position;
+}
+
+void claim_events(const EventLog *log, int max_events, Claim *claim)
+{
+    constexpr int first_room = 64;
+    int locked[max_lanes];
+
+    *claim = {};
+    claim->event_room = first_room;
+    claim->events = static_cast<ClaimedEvent *>(palloc(sizeof(ClaimedEvent) * first_room));
+    const int count = lock_pending_lanes(log, locked);
+    claim->lanes = static_cast<LanePosition *>(palloc(sizeof(LanePosition) * (count + 1)));
+    for (int i = 0; i < count && claim->event_count < max_events; ++i) {
+        const int lanes_left = count - i, events_left = max_events - claim->event_count;
+        claim_lane(log, locked[i], (events_left + lanes_left - 1) / lanes_left, claim);
+    }
+}
+
+// -- settling ------------------------------------------------------------------------------------
+
+static void append_record(const EventLog *log, const LanePosition &position)
+{
+    static KeptPlans plans;
+    const bool between = position.reading == nullptr;
+    run_statement(&plans,
+                  psprintf("INSERT INTO %s.call_claims (log_id, lane, n, settled, reading, read_xid, read_seq, events)"
+                           " VALUES ($1, $2, $3, $4::pg_catalog.pg_snapshot, $5::pg_catalog.pg_snapshot, $6, $7, $8)",
+                           log->extension),
+                  {int4_value(log->log_id), int4_value(position.lane), int8_value(position.n + 1),
+                   text_value(position.settled), between ? null_argument(TEXTOID) : text_value(position.reading),
+                   between ? null_argument(XID8OID) : xid8_value(position.read_xid),
+                   between ? null_argument(INT8OID) : int8_value(position.read_seq), int4_value(position.events)});
+}
+
+// Records pile up at one end and are read at the other; the old ones go one by one, by their exact key, since a
+// range would walk over all that an old snapshot keeps alive.
+static void drop_old_record(const EventLog *log, const LanePosition &position)
+{
+    constexpr int64 kept_records = 16;
+    static KeptPlans plans;
+    if (position.n <= kept_records)
+        return;
+    run_statement(&plans,
+                  psprintf("DELETE FROM %s.call_claims WHERE log_id OPERATOR(pg_catalog.=) $1"
+                           " AND lane OPERATOR(pg_catalog.=) $2 AND n OPERATOR(pg_catalog.=) $3",
+                           log->extension),
+                  {int4_value(log->log_id), int4_value(position.lane), int8_value(position.n - kept_records)});
+}
+
+void settle_claim(const EventLog *log, const Claim *claim)
+{
+    for (int i = 0; i < claim->lane_count; ++i) {
+        append_record(log, claim->lanes[i]);
+        drop_old_record(log, claim->lanes[i]);
+    }
+}
+
+} // namespace callhardening

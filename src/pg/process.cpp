@@ -1,0 +1,376 @@
+#include "core/process.hpp"
+#include "core/text.hpp"
+#include "core/verdict.hpp"
+
+#include "pg/calls_table.hpp"
+#include "pg/event.hpp"
+#include "pg/event_log.hpp"
+#include "pg/lane.hpp"
+#include "pg/refusal.hpp"
+#include "pg/spi.hpp"
+#include "pg/subtransaction.hpp"
+#include "pg/text.hpp"
+#include "pg/warning.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+}
+
+namespace callhardening
+{
+
+// -- a batch -------------------------------------------------------------------------------------
+
+struct Work {
+    const ClaimedEvent *claimed;
+    CallEvent event;
+    Merge outcome;
+    int status_before;              // of the call, where the outcome is refused
+    std::string_view unknown_state; // the word, where the vocabulary does not know it
+    std::string_view unknown_direction;
+    const ErrorData *error; // set: the event is dead
+};
+
+struct Batch {
+    EventLog log;
+    CallsTable table;
+    Claim claim;
+    Work *works; // call by call, and in the order in which they happened
+    int count;
+};
+
+// The events of one call in a batch: works[first] up to, not including, works[end].
+struct CallWork {
+    Batch *batch;
+    int first;
+    int end;
+};
+
+// -- reading events ------------------------------------------------------------------------------
+
+static void copy_texts(CallEvent *event)
+{
+    for (FieldValue &value : event->fields)
+        if (!value.text.empty())
+            value.text = {to_cstring(value.text), value.text.size()};
+}
+
+static std::string_view copy_text(std::string_view text)
+{
+    return {to_cstring(text), text.size()};
+}
+
+static void read_status(const CallsTable &table, Work *work)
+{
+    std::string_view word = work->event[Field::state].text;
+    if (IsBlank(word) && work->claimed->event_type != nullptr)
+        word = work->claimed->event_type;
+    const StatusDecision decision = DecideStatus(*table.settings.graph, {}, word, table.provider);
+    work->event.status = decision.next < 0 ? no_status : decision.next;
+    if (decision.verdict == StatusVerdict::unknown_word)
+        work->unknown_state = copy_text(word);
+}
+
+static void read_direction(const CallsTable &table, Work *work)
+{
+    const std::string_view word = work->event[Field::direction].text;
+    if (IsBlank(word))
+        return;
+    work->event.direction = NormalizeDirection(word, table.provider);
+    if (work->event.direction == Direction::unknown)
+        work->unknown_direction = word;
+}
+
+// `body` may be megabytes: it lives in `scratch`, of which nothing is left behind.
+static void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
+{
+    const MemoryContext batch = MemoryContextSwitchTo(scratch);
+    EventFields fields;
+    read_event(DatumGetJsonbP(work->claimed->payload), table.provider, &fields);
+    MemoryContextSwitchTo(batch);
+
+    memcpy(work->event.fields, fields.values, sizeof(fields.values));
+    copy_texts(&work->event);
+    MemoryContextReset(scratch);
+    const FieldValue &time = work->event[Field::event_time];
+    work->event.time = time.known ? time.number : work->claimed->received_at;
+    read_status(table, work);
+    read_direction(table, work);
+}
+
+// Call by call; within a call as it happened, and what happened at once in the order of the log.
+static int compare_works(const void *left, const void *right)
+{
+    const auto *a = static_cast<const Work *>(left), *b = static_cast<const Work *>(right);
+    if (const int order = strcmp(a->claimed->call_id, b->claimed->call_id); order != 0)
+        return order;
+    if (a->event.time != b->event.time)
+        return a->event.time < b->event.time ? -1 : 1;
+    if (a->claimed->xid != b->claimed->xid)
+        return a->claimed->xid < b->claimed->xid ? -1 : 1;
+    return a->claimed->seq < b->claimed->seq ? -1 : 1;
+}
+
+static void read_works(Batch *batch)
+{
+    const MemoryContext scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);
+    batch->count = batch->claim.event_count;
+    batch->works = static_cast<Work *>(palloc_extended(sizeof(Work) * Max(1, batch->count), MCXT_ALLOC_HUGE));
+    for (int i = 0; i < batch->count; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        batch->works[i] = {};
+        batch->works[i].claimed = &batch->claim.events[i];
+        read_work(batch->table, &batch->works[i], scratch);
+    }
+    MemoryContextDelete(scratch);
+    qsort(batch->works, batch->count, sizeof(Work), compare_works);
+}
+
+// -- applying ------------------------------------------------------------------------------------
+
+// Folds the events into the call; returns the one whose payload is to be kept, or NULL.
+static const Work *fold_events(const CallWork &of, Call *call)
+{
+    const Work *newest = nullptr;
+    for (int i = of.first; i < of.end; ++i) {
+        Work &work = of.batch->works[i];
+        work.status_before = call->status;
+        const MergeResult result = MergeEvent(*of.batch->table.settings.graph, work.event, *call);
+        work.outcome = result.merge;
+        if (result.takes_payload)
+            newest = &work;
+    }
+    return newest;
+}
+
+static bool has_changed(const Call &call)
+{
+    bool changed = call.status_changed || call.direction_changed;
+    for (const bool column : call.changed)
+        changed = changed || column;
+    return changed;
+}
+
+// False where the call came into being between looking for it and writing it.
+static bool write_call(const CallWork &of)
+{
+    const CallsTable &table = of.batch->table;
+    const char *call_id = of.batch->works[of.first].claimed->call_id;
+    Call call;
+    const bool exists = read_call(table, call_id, &call);
+    const Work *newest = fold_events(of, &call);
+    const Datum *payload = newest == nullptr ? nullptr : &newest->claimed->payload;
+    if (!exists)
+        return insert_call(table, call_id, call, *payload); // the first event of a new call is its newest so far
+    if (payload != nullptr || has_changed(call))
+        update_call(table, call_id, call, payload);
+    return true;
+}
+
+static void apply_call(void *state)
+{
+    // Somebody else's new row is seen the second time.
+    constexpr int attempts = 3;
+    const auto *of = static_cast<const CallWork *>(state);
+    CHECK_FOR_INTERRUPTS();
+    for (int i = 0; i < attempts; ++i)
+        if (write_call(*of))
+            return;
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                    errmsg("the call was not written to table \"%s\"",
+                           RelationGetRelationName(of->batch->table.relation)),
+                    errhint("A trigger or a row-level security policy of that table suppresses the row.")));
+}
+
+static CallWork next_call(Batch *batch, int first)
+{
+    int end = first + 1;
+    while (end < batch->count && strcmp(batch->works[end].claimed->call_id, batch->works[first].claimed->call_id) == 0)
+        ++end;
+    return {batch, first, end};
+}
+
+static void apply_all(void *state)
+{
+    auto *batch = static_cast<Batch *>(state);
+    for (int first = 0; first < batch->count;) {
+        CallWork call = next_call(batch, first);
+        apply_call(&call);
+        first = call.end;
+    }
+}
+
+// An event that the calls table does not take is dead, and so are the later ones of its call: they were to be
+// applied after it. The call's events before it, and all other calls, are applied.
+static void apply_until_failure(const CallWork &call)
+{
+    for (int i = call.first; i < call.end; ++i) {
+        CallWork event = {call.batch, i, i + 1};
+        const ErrorData *error = try_in_subtransaction(apply_call, &event);
+        if (error == nullptr)
+            continue;
+        for (int later = i; later < call.end; ++later)
+            call.batch->works[later].error = error;
+        return;
+    }
+}
+
+// Calls are written in one subtransaction, as failures are rare; after one, each call has its own.
+static void apply_batch(Batch *batch)
+{
+    if (batch->count == 0 || try_in_subtransaction(apply_all, batch) == nullptr)
+        return;
+    for (int first = 0; first < batch->count;) {
+        CallWork call = next_call(batch, first);
+        if (try_in_subtransaction(apply_call, &call) != nullptr)
+            apply_until_failure(call);
+        first = call.end;
+    }
+}
+
+// -- dead events ---------------------------------------------------------------------------------
+
+static void bury(const EventLog &log, const Work &work, bool is_cause)
+{
+    constexpr int longest_error = 1000;
+    static KeptPlans plans;
+    const char *message = work.error->message == nullptr ? "" : work.error->message;
+    const int length = pg_mbcliplen(message, static_cast<int>(strlen(message)), longest_error);
+    const char *error = pnstrdup(message, length);
+    run_statement(&plans,
+                  psprintf("INSERT INTO %s.call_dead_events (log_id, event_seq, call_id, sqlstate, error)"
+                           " VALUES ($1, $2, $3, $4, $5)",
+                           log.extension),
+                  {int4_value(log.log_id), int8_value(work.claimed->seq), text_value(work.claimed->call_id),
+                   text_value(unpack_sql_state(work.error->sqlerrcode)),
+                   text_value(is_cause ? error : psprintf("an earlier event of the call failed: %s", error))});
+}
+
+static void bury_dead_events(const Batch &batch)
+{
+    const ErrorData *last = nullptr;
+    for (int i = 0; i < batch.count; ++i) {
+        const Work &work = batch.works[i];
+        if (work.error != nullptr)
+            bury(batch.log, work, work.error != last);
+        last = work.error;
+    }
+}
+
+// -- what the log of the server says -------------------------------------------------------------
+
+static void warn_refused_status(const Batch &batch, const Work &work, RefusalTally *tally)
+{
+    const TransitionGraph *graph = batch.table.settings.graph;
+    const Refusal refusal = {batch.table.relation, batch.table.settings.status_column, "status_transition",
+                             work.claimed->call_id,
+                             status_refusal(graph, graph->Name(work.status_before), graph->Name(work.event.status))};
+    warn_refusal(refusal, tally);
+}
+
+static void warn_of_batch(const Batch &batch, MemoryContext statement)
+{
+    RefusalTally *tally = statement_tally(statement);
+    for (int i = 0; i < batch.count; ++i) {
+        const Work &work = batch.works[i];
+        if (work.error != nullptr)
+            continue;
+        if (work.unknown_direction.data() != nullptr)
+            warn_unknown_word("direction", work.unknown_direction);
+        if (work.unknown_state.data() != nullptr)
+            warn_unknown_word("status", work.unknown_state);
+        if (work.outcome == Merge::refused)
+            warn_refused_status(batch, work, tally);
+    }
+}
+
+// -- the function --------------------------------------------------------------------------------
+
+struct Counts {
+    int64 claimed, applied, unchanged, refused, failed;
+};
+
+static Counts count_outcomes(const Batch &batch)
+{
+    Counts counts = {};
+    counts.claimed = batch.count;
+    for (int i = 0; i < batch.count; ++i) {
+        const Work &work = batch.works[i];
+        int64 &count = work.error != nullptr           ? counts.failed
+                       : work.outcome == Merge::refused ? counts.refused
+                       : work.outcome == Merge::applied ? counts.applied
+                                                        : counts.unchanged;
+        ++count;
+    }
+    return counts;
+}
+
+enum ProcessArgument { max_events_argument, log_argument };
+
+static int check_max_events(FunctionCallInfo fcinfo)
+{
+    constexpr int most = 100000;
+    const int32 max_events = PG_ARGISNULL(max_events_argument) ? 0 : PG_GETARG_INT32(max_events_argument);
+    if (max_events < 1 || max_events > most)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("max_events must be between 1 and %d", most)));
+    return max_events;
+}
+
+static void check_isolation()
+{
+    if (IsolationUsesXactSnapshot())
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("events cannot be claimed in a transaction with an isolation level above read committed"),
+                        errdetail("Its snapshot does not see what other workers have claimed since."),
+                        errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+}
+
+static Counts process(FunctionCallInfo fcinfo, int max_events)
+{
+    Batch batch = {};
+    find_event_log(fcinfo, log_argument, &batch.log);
+    open_calls_table(batch.log.calls, batch.log.provider, &batch.table);
+    claim_events(&batch.log, max_events, &batch.claim);
+    read_works(&batch);
+    apply_batch(&batch);
+    bury_dead_events(batch);
+    settle_claim(&batch.log, &batch.claim);
+    warn_of_batch(batch, fcinfo->flinfo->fn_mcxt);
+    const Counts counts = count_outcomes(batch);
+    table_close(batch.table.relation, NoLock);
+    return counts;
+}
+
+static Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
+{
+    TupleDesc columns;
+    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "process_call_events must return a row");
+    Datum values[] = {Int64GetDatum(counts.claimed), Int64GetDatum(counts.applied), Int64GetDatum(counts.unchanged),
+                      Int64GetDatum(counts.refused), Int64GetDatum(counts.failed)};
+    bool nulls[lengthof(values)] = {};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
+}
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(process_call_events)
+{
+    const int max_events = check_max_events(fcinfo);
+    check_isolation();
+    SPI_connect();
+    const Counts counts = process(fcinfo, max_events);
+    SPI_finish();
+    return to_row(fcinfo, counts);
+}
