@@ -1,0 +1,156 @@
+#include "core/event_log.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace callhardening;
+
+namespace
+{
+
+// A snapshot that owns its ids.
+struct OwnedSnapshot {
+    explicit OwnedSnapshot(std::string_view text) : room(CountInProgress(text))
+    {
+        valid = ParseSnapshot(text, room, snapshot);
+    }
+    std::vector<std::uint64_t> room;
+    XidSnapshot snapshot;
+    bool valid;
+};
+
+std::string Format(std::string_view text, std::uint64_t own)
+{
+    std::array<char, 200> room{};
+    const OwnedSnapshot parsed(text);
+    const std::size_t length = FormatSnapshot(parsed.snapshot, own, room);
+    return {room.data(), length};
+}
+
+std::vector<XidRange> Ranges(std::string_view settled, std::string_view current)
+{
+    const OwnedSnapshot older(settled), newer(current);
+    std::vector<XidRange> ranges(older.room.size() + newer.room.size() + 1);
+    ranges.resize(WindowRanges(older.snapshot, newer.snapshot, ranges));
+    return ranges;
+}
+
+TEST(LaneOf, IsStoredSoItNeverChanges)
+{
+    EXPECT_EQ(LaneOf("5780678246121472", 64), 50);
+    EXPECT_EQ(LaneOf("call-1", 64), 43);
+    EXPECT_EQ(LaneOf("", 1), 0);
+}
+
+TEST(LaneOf, SpreadsConsecutiveIds)
+{
+    std::array<int, 64> events{};
+    for (int id = 0; id < 64000; ++id)
+        ++events[static_cast<std::size_t>(LaneOf(std::to_string(5780678246121472 + id), 64))];
+    for (const int count : events) {
+        EXPECT_GT(count, 800);
+        EXPECT_LT(count, 1200);
+    }
+}
+
+TEST(ParseSnapshot, TakesWhatPostgresqlPrints)
+{
+    const OwnedSnapshot idle("10:10:"), busy("10:20:10,14,18");
+    EXPECT_TRUE(idle.valid);
+    EXPECT_TRUE(idle.snapshot.in_progress.empty());
+    EXPECT_TRUE(busy.valid);
+    EXPECT_TRUE(busy.snapshot.Sees(9));
+    EXPECT_FALSE(busy.snapshot.Sees(14));
+    EXPECT_TRUE(busy.snapshot.Sees(19));
+    EXPECT_FALSE(busy.snapshot.Sees(20));
+}
+
+TEST(ParseSnapshot, RefusesWhatIsNone)
+{
+    for (const char *text : {"", "10", "10:20", "20:10:", "10:20:14,12", "10:20:x", "a:b:c", "10:20:1,,2"})
+        EXPECT_FALSE(OwnedSnapshot(text).valid) << text;
+}
+
+TEST(FormatSnapshot, CountsItsOwnTransactionAsInProgress)
+{
+    EXPECT_EQ(Format("10:20:14", 0), "10:20:14");
+    EXPECT_EQ(Format("10:20:14", 12), "10:20:12,14");
+    EXPECT_EQ(Format("10:20:14", 16), "10:20:14,16");
+    EXPECT_EQ(Format("10:20:14", 14), "10:20:14");
+    EXPECT_EQ(Format("10:20:14", 20), "10:20:14") << "not seen anyway";
+    EXPECT_EQ(Format("20:20:", 5), "5:20:5");
+}
+
+TEST(FormatSnapshot, SaysWhenThereIsNoRoom)
+{
+    std::array<char, 8> room{};
+    EXPECT_EQ(FormatSnapshot(OwnedSnapshot("10:20:14").snapshot, 12, room), 0u);
+}
+
+TEST(WindowRanges, SkipsWhatIsStillOpen)
+{
+    const auto ranges = Ranges("10:20:12,15", "12:30:12,22,23");
+    ASSERT_EQ(ranges.size(), 3u);
+    EXPECT_EQ(ranges[0].first, 15u);
+    EXPECT_EQ(ranges[0].end, 16u);
+    EXPECT_EQ(ranges[1].first, 20u);
+    EXPECT_EQ(ranges[1].end, 22u);
+    EXPECT_EQ(ranges[2].first, 24u);
+    EXPECT_EQ(ranges[2].end, 30u);
+}
+
+TEST(WindowRanges, IsEmptyWhereNothingEnded)
+{
+    EXPECT_TRUE(Ranges("10:20:12,15", "10:20:12,15").empty());
+    EXPECT_TRUE(Ranges("10:20:", "10:21:20").empty());
+}
+
+std::string SnapshotOf(const std::set<std::uint64_t> &open, std::uint64_t xmax)
+{
+    std::string text = std::to_string(open.empty() ? xmax : *open.begin()) + ":" + std::to_string(xmax);
+    char separator = ':';
+    for (const std::uint64_t xid : open) {
+        text += separator + std::to_string(xid);
+        separator = ',';
+    }
+    return separator == ':' ? text + ":" : text;
+}
+
+// Transactions begin and end at random; whatever the windows between the snapshots are, each one that ended comes
+// up in exactly one of them.
+TEST(WindowRanges, ShowsEveryTransactionOnce)
+{
+    std::mt19937 random(1);
+    for (int round = 0; round < 50; ++round) {
+        std::set<std::uint64_t> open;
+        std::uint64_t next = 3;
+        std::string settled = "3:3:";
+        std::vector<int> seen(400, 0);
+        const auto look = [&] {
+            const std::string current = SnapshotOf(open, next);
+            for (const XidRange &range : Ranges(settled, current))
+                for (std::uint64_t xid = range.first; xid < range.end; ++xid)
+                    ++seen[xid];
+            settled = current;
+        };
+        while (next < 300) {
+            if (random() % 3 != 0)
+                open.insert(next++);
+            else if (!open.empty())
+                open.erase(std::next(open.begin(), static_cast<long>(random() % open.size())));
+            if (random() % 10 == 0)
+                look();
+        }
+        open.clear();
+        look();
+        for (std::uint64_t xid = 3; xid < next; ++xid)
+            ASSERT_EQ(seen[xid], 1) << "xid " << xid << " in round " << round;
+    }
+}
+
+} // namespace
