@@ -1,0 +1,345 @@
+
+-- harden ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.validate_hardened_call() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_validate_hardened_call';
+REVOKE EXECUTE ON FUNCTION @extschema@.validate_hardened_call() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.validate_hardened_call() IS
+'the BEFORE INSERT OR UPDATE row trigger of a hardened table: normalizes direction and status, sanitizes the payload, applies the graph. Created by harden_calls. Errors: 23514 refused in mode reject, 55000 a column of the settings is gone';
+
+CREATE FUNCTION @extschema@.refuse_illegal_call() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_refuse_illegal_call';
+REVOKE EXECUTE ON FUNCTION @extschema@.refuse_illegal_call() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.refuse_illegal_call() IS
+'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by harden_calls. Error: 23514, always';
+
+CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column name, OUT status_column name,
+        OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb, OUT provider text)
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_call_settings';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_settings(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
+'the settings that a table was hardened with; all NULL where it is not hardened. transitions and provider are NULL where none were given';
+
+CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_is_known_call_provider';
+
+COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
+'whether the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Blind to case, white space, - and _. NULL for NULL. Never fails';
+
+CREATE FUNCTION @extschema@.check_call_table(calls regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    class pg_class;
+BEGIN
+    IF calls IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'calls must not be NULL';
+    END IF;
+    SELECT * INTO class FROM pg_class WHERE oid = calls;
+    IF NOT FOUND THEN
+        RAISE undefined_table USING MESSAGE = format('relation with OID %s does not exist', calls::oid);
+    END IF;
+    IF class.relkind NOT IN ('r', 'p') THEN
+        RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
+            HINT = 'Only tables and partitioned tables can be hardened; for a view, harden the table behind it.';
+    END IF;
+    IF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace) THEN
+        RAISE wrong_object_type USING MESSAGE = format('%s is a system table', calls);
+    END IF;
+    IF NOT pg_has_role(class.relowner, 'USAGE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', calls);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_call_table(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_call_table(regclass) IS
+'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, or a system table, 42501 not the owner';
+
+CREATE FUNCTION @extschema@.check_call_column(calls regclass, column_name name, words text[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    attribute pg_attribute;
+    column_type text;
+    word text;
+    stored text;
+BEGIN
+    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = column_name AND attnum > 0 AND NOT attisdropped;
+    IF NOT FOUND THEN
+        RAISE undefined_column USING MESSAGE = format('table %s has no column %I', calls, column_name),
+            HINT = 'Name the columns of the table in the arguments of harden_calls.';
+    END IF;
+    IF attribute.attgenerated <> '' THEN
+        RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name, calls);
+    END IF;
+    IF words IS NULL THEN
+        RETURN;
+    END IF;
+
+    column_type := format_type(attribute.atttypid, attribute.atttypmod);
+    IF (SELECT typcategory NOT IN ('S', 'E') FROM pg_type WHERE oid = attribute.atttypid) THEN
+        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must hold words, not %s', column_name, calls, column_type),
+            HINT = 'Its type can be text, varchar, char, citext, an enum, or a domain over one of them.';
+    END IF;
+    -- An explicit cast cuts a word that is too long, and so shows it. NULL stands for a word that is not known.
+    FOREACH word IN ARRAY words || NULL::text LOOP
+        BEGIN
+            EXECUTE format('SELECT CAST(%L AS %s)::text', word, column_type) INTO stored;
+        EXCEPTION WHEN invalid_text_representation OR check_violation OR not_null_violation THEN
+            stored := CASE WHEN word IS NULL THEN '' END;
+        END;
+        IF stored COLLATE "C" IS DISTINCT FROM word COLLATE "C" THEN
+            RAISE datatype_mismatch USING
+                MESSAGE = format('column %I of table %s cannot hold %s', column_name, calls, coalesce('"' || word || '"', 'NULL')),
+                DETAIL = format('Its type is %s.', column_type);
+        END IF;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_call_column(regclass, name, text[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_call_column(regclass, name, text[]) IS
+'refuses a column that cannot hold each of the words and NULL: 42703 no such column, 428C9 generated, 42804 wrong type. words NULL: any type will do';
+
+CREATE FUNCTION @extschema@.check_call_settings(calls regclass, call_id_column name, status_column name, direction_column name,
+        payload_column name, on_invalid text, transitions jsonb, policy jsonb, provider text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    named name;
+    seen name[] := '{}';
+    statuses text[];
+BEGIN
+    PERFORM @extschema@.check_call_table(calls);
+    FOREACH named IN ARRAY ARRAY[call_id_column, status_column, direction_column, payload_column] LOOP
+        IF named IS NULL THEN
+            RAISE null_value_not_allowed USING MESSAGE = 'the name of a column must not be NULL';
+        END IF;
+        IF named = ANY (seen) THEN
+            RAISE duplicate_column USING MESSAGE = format('column %I is named twice', named),
+                HINT = 'Call id, status, direction and payload are four columns.';
+        END IF;
+        seen := seen || named;
+    END LOOP;
+    IF on_invalid IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'on_invalid must not be NULL';
+    END IF;
+    IF on_invalid NOT IN ('keep', 'skip', 'reject') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('on_invalid must be keep, skip or reject, not "%s"', on_invalid);
+    END IF;
+    IF policy IS NOT NULL THEN
+        RAISE feature_not_supported USING MESSAGE = 'policies of one''s own are not supported',
+            HINT = 'Leave policy NULL: the policy "default" applies.';
+    END IF;
+    IF NOT @extschema@.is_known_call_provider(provider) THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
+            HINT = 'Leave provider NULL to take words in the meaning that they have anywhere.';
+    END IF;
+    -- An edge names two statuses, a status without edges only itself.
+    statuses := ARRAY(
+        SELECT current_status FROM @extschema@.call_status_transitions(transitions)
+        UNION SELECT next_status FROM @extschema@.call_status_transitions(transitions)
+        UNION SELECT jsonb_object_keys(transitions));
+
+    PERFORM @extschema@.check_call_column(calls, call_id_column, NULL);
+    PERFORM @extschema@.check_call_column(calls, status_column, statuses);
+    PERFORM @extschema@.check_call_column(calls, direction_column, ARRAY['inbound', 'outbound']);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
+'refuses arguments that harden_calls cannot work with; the errors are told there';
+
+CREATE FUNCTION @extschema@.add_call_payload(calls regclass, payload_column name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    class pg_class;
+    attribute pg_attribute;
+    index_name name;
+BEGIN
+    SELECT * INTO class FROM pg_class WHERE oid = calls;
+    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
+    IF NOT FOUND THEN
+        EXECUTE format('ALTER TABLE %s ADD COLUMN %I pg_catalog.jsonb %s', calls, payload_column,
+            (SELECT 'COMPRESSION lz4' FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)));
+        SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
+    END IF;
+    PERFORM @extschema@.check_call_column(calls, payload_column, NULL);
+    IF format_type(attribute.atttypid, NULL) <> 'jsonb' AND NOT EXISTS (
+        WITH RECURSIVE base AS (
+            SELECT typbasetype FROM pg_type WHERE oid = attribute.atttypid
+            UNION ALL SELECT t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
+        SELECT FROM base WHERE typbasetype = 'jsonb'::regtype)
+    THEN
+        RAISE datatype_mismatch USING
+            MESSAGE = format('column %I of table %s must be jsonb, not %s', payload_column, calls, format_type(attribute.atttypid, attribute.atttypmod));
+    END IF;
+
+    IF EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+               WHERE i.indrelid = calls AND a.amname = 'gin' AND i.indisvalid AND i.indpred IS NULL
+                 AND i.indnatts = 1 AND i.indkey[0] = attribute.attnum) THEN
+        RETURN;
+    END IF;
+    index_name := format('idx_%s_%s', class.relname, payload_column);
+    EXECUTE format('CREATE INDEX %s ON %s USING gin (%I)',
+        CASE WHEN to_regclass(format('%I.%I', class.relnamespace::regnamespace::text, index_name)) IS NULL THEN quote_ident(index_name) END,
+        calls, payload_column);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.add_call_payload(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.add_call_payload(regclass, name) IS
+'adds the payload column of a hardened table and its GIN index where they are missing. Errors: 42804 the column is no jsonb, 428C9 it is generated';
+
+CREATE FUNCTION @extschema@.add_unique_call_id(calls regclass, call_id_column name) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    repeated bigint;
+BEGIN
+    IF EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+               WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+                 AND i.indnkeyatts = 1 AND a.attname = call_id_column) THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE UNIQUE INDEX ON %s (%I)', calls, call_id_column);
+EXCEPTION
+    WHEN unique_violation THEN
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I HAVING count(*) > 1) AS repeated',
+            calls, call_id_column) INTO repeated;
+        RAISE WARNING USING
+            MESSAGE = format('table %s has %s call ids more than once, and no unique index on column %I', calls, repeated, call_id_column),
+            HINT = format('Find them with SELECT %I, count(*) FROM %s GROUP BY 1 HAVING count(*) > 1, merge their rows and call harden_calls again.',
+                call_id_column, calls);
+    WHEN feature_not_supported THEN
+        RAISE WARNING USING
+            MESSAGE = format('table %s cannot have a unique index on column %I alone', calls, call_id_column),
+            DETAIL = 'A unique index of a partitioned table has to contain the columns of its partition key.';
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.add_unique_call_id(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.add_unique_call_id(regclass, name) IS
+'makes a unique index on the call id of a hardened table where it has none; a WARNING instead where ids are repeated, or where the partition key is another column';
+
+CREATE FUNCTION @extschema@.call_triggers(calls regclass) RETURNS name[]
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT ARRAY(
+    SELECT t.tgname FROM pg_trigger t
+    WHERE t.tgrelid = calls AND t.tgfoid IN (
+        SELECT p.oid FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace
+        WHERE e.extname = 'callhardening' AND p.proname IN ('validate_hardened_call', 'refuse_illegal_call')))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_triggers(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_triggers(regclass) IS
+'the triggers that hardening has created on a table, under whatever name they have now; a hardened table has three';
+
+CREATE FUNCTION @extschema@.create_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
+        payload_column name, on_invalid text, transitions jsonb, provider text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
+    settings text := format('%L, %L, %L, %L, %L, %L, %L', call_id_column, status_column, direction_column, payload_column,
+        on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''));
+    graph text := coalesce(format(', %L::pg_catalog.jsonb', transitions), '');
+BEGIN
+    EXECUTE format('CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON %s
+        FOR EACH ROW EXECUTE FUNCTION %I.validate_hardened_call(%s)', calls, home, settings);
+    EXECUTE format('CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON %s FOR EACH ROW
+        WHEN (NOT %I.is_valid_status_transition(NULL, NEW.%I::text%s)
+            OR NEW.%I::text COLLATE "C" NOT IN (''inbound'', ''outbound''))
+        EXECUTE FUNCTION %2$I.refuse_illegal_call(%6$s)', calls, home, status_column, graph, direction_column, settings);
+    EXECUTE format('CREATE TRIGGER validate_hardened_call_update AFTER UPDATE ON %s FOR EACH ROW
+        WHEN (NOT %I.is_valid_status_transition(OLD.%I::text, NEW.%3$I::text%s)
+            OR (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%5$I::text COLLATE "C"
+                AND (NEW.%5$I::text COLLATE "C" NOT IN (''inbound'', ''outbound'')
+                    OR (NEW.%5$I IS NULL AND OLD.%5$I::text COLLATE "C" IN (''inbound'', ''outbound''))))
+            OR (OLD.%6$I IS DISTINCT FROM NEW.%6$I AND OLD.%6$I IS NOT NULL))
+        EXECUTE FUNCTION %2$I.refuse_illegal_call(%7$s)',
+        calls, home, status_column, graph, direction_column, call_id_column, settings);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text) IS
+'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to see what the others made of the row: so its name is late in the alphabet';
+
+CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT 'dialpad_call_id', status_column name DEFAULT 'status',
+        direction_column name DEFAULT 'direction', payload_column name DEFAULT 'raw_payload', on_invalid text DEFAULT 'keep',
+        transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL, provider text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    trigger_name name;
+BEGIN
+    PERFORM @extschema@.check_call_settings(calls, call_id_column, status_column, direction_column, payload_column,
+        on_invalid, transitions, policy, provider);
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', calls);
+    PERFORM @extschema@.add_call_payload(calls, payload_column);
+    PERFORM @extschema@.add_unique_call_id(calls, call_id_column);
+
+    IF cardinality(@extschema@.call_triggers(calls)) = 3
+        -- As text, since a parameter's collation is the caller's and need not be the one of the settings.
+        AND @extschema@.call_settings(calls)::text COLLATE "C" =
+            ROW (call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, provider)::text
+    THEN
+        RETURN;
+    END IF;
+    FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
+    END LOOP;
+    PERFORM @extschema@.create_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
+        on_invalid, transitions, provider);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
+'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing; existing rows are not touched. Again with the same settings: nothing; with others: they replace the old ones. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}, NULL: the graph of a call. policy: has to be NULL. provider: whose words the columns get, NULL: any. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider or malformed graph, 0A000 policy, 42501 not the owner, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
+
+CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    trigger_name name;
+    payload name;
+BEGIN
+    PERFORM @extschema@.check_call_table(calls);
+    IF cardinality(@extschema@.call_triggers(calls)) = 0 THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
+    END IF;
+    payload := (@extschema@.call_settings(calls)).payload_column;
+    FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
+    END LOOP;
+    IF drop_payload THEN
+        EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, payload);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
+'takes the triggers of a hardened table away. Its indexes and its payload column stay; with drop_payload the payload column goes, with its index and all that it holds. Errors: 55000 the table is not hardened, 22004, 42501 and 42809 as harden_calls';

@@ -6,12 +6,16 @@
 namespace callhardening
 {
 
+const char *printable_word(std::string_view word)
+{
+    if (word.data() == nullptr)
+        return "NULL";
+    return LooksLikeWord(word) ? psprintf("\"%s\"", to_cstring(word)) : psprintf("%zu bytes", word.size());
+}
+
 void warn_unknown_word(const char *what, std::string_view word)
 {
-    if (LooksLikeWord(word))
-        ereport(WARNING, (errmsg("Unknown call %s: \"%s\"", what, to_cstring(word))));
-    else
-        ereport(WARNING, (errmsg("Unknown call %s: %zu bytes", what, word.size())));
+    ereport(WARNING, (errmsg("Unknown call %s: %s", what, printable_word(word))));
 }
 
 } // namespace callhardening

@@ -1,0 +1,126 @@
+#include "core/transition.hpp"
+
+#include "pg/call_settings.hpp"
+#include "pg/harden.hpp"
+#include "pg/text.hpp"
+#include "pg/transition.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_trigger.h"
+#include "funcapi.h"
+}
+
+using namespace callhardening;
+
+namespace
+{
+
+// The order in which harden_calls writes the arguments.
+enum Argument {
+    argument_call_id_column,
+    argument_status_column,
+    argument_direction_column,
+    argument_payload_column,
+    argument_on_invalid,
+    argument_transitions,
+    argument_provider,
+    argument_count,
+};
+
+constexpr const char *mode_names[] = {"keep", "skip", "reject"};
+
+OnInvalid parse_on_invalid(const char *mode)
+{
+    for (size_t i = 0; i < lengthof(mode_names); ++i)
+        if (strcmp(mode, mode_names[i]) == 0)
+            return static_cast<OnInvalid>(i);
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("on_invalid must be keep, skip or reject, not \"%s\"", mode)));
+}
+
+const TransitionGraph *read_graph(const char *transitions)
+{
+    if (*transitions == '\0')
+        return &DefaultTransitionGraph();
+    auto *graph = static_cast<TransitionGraph *>(palloc(sizeof(TransitionGraph)));
+    parse_transition_graph(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(transitions))),
+                           graph);
+    return graph;
+}
+
+// By the address of the C function: the trigger, its function and the extension's schema may all have any
+// name.
+bool is_validating_trigger(const Trigger *trigger)
+{
+    if (!TRIGGER_FOR_ROW(trigger->tgtype) || !TRIGGER_FOR_BEFORE(trigger->tgtype))
+        return false;
+    FmgrInfo function;
+    fmgr_info(trigger->tgfoid, &function);
+    return function.fn_addr == callhardening_validate_hardened_call;
+}
+
+} // namespace
+
+void callhardening::read_call_settings(const Trigger *trigger, CallSettings *settings)
+{
+    if (trigger->tgnargs != argument_count)
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("trigger \"%s\" must have %d arguments, not %d", trigger->tgname,
+                               argument_count, trigger->tgnargs),
+                        errhint("Let harden_calls create the triggers of a calls table.")));
+
+    settings->call_id_column = pstrdup(trigger->tgargs[argument_call_id_column]);
+    settings->status_column = pstrdup(trigger->tgargs[argument_status_column]);
+    settings->direction_column = pstrdup(trigger->tgargs[argument_direction_column]);
+    settings->payload_column = pstrdup(trigger->tgargs[argument_payload_column]);
+    settings->on_invalid = parse_on_invalid(trigger->tgargs[argument_on_invalid]);
+    settings->transitions = pstrdup(trigger->tgargs[argument_transitions]);
+    settings->graph = read_graph(settings->transitions);
+    settings->provider = pstrdup(trigger->tgargs[argument_provider]);
+}
+
+bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
+{
+    const TriggerDesc *triggers = calls->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+        if (is_validating_trigger(&triggers->triggers[i])) {
+            read_call_settings(&triggers->triggers[i], settings);
+            return true;
+        }
+    }
+    return false;
+}
+
+CALLHARDENING_FUNCTION(call_settings)
+{
+    constexpr int column_count = 7;
+    TupleDesc descriptor;
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("call_settings must return a record")));
+
+    Datum values[column_count] = {};
+    bool nulls[column_count];
+    memset(nulls, true, sizeof nulls);
+
+    Relation calls = table_open(PG_GETARG_OID(0), AccessShareLock);
+    CallSettings settings;
+    if (find_call_settings(calls, &settings)) {
+        const char *columns[] = {settings.call_id_column, settings.status_column, settings.direction_column,
+                                 settings.payload_column};
+        for (size_t i = 0; i < lengthof(columns); ++i)
+            values[i] = DirectFunctionCall1(namein, CStringGetDatum(columns[i]));
+        values[4] = CStringGetTextDatum(mode_names[static_cast<size_t>(settings.on_invalid)]);
+        memset(nulls, false, sizeof nulls);
+        nulls[5] = *settings.transitions == '\0';
+        if (!nulls[5])
+            values[5] = DirectFunctionCall1(jsonb_in, CStringGetDatum(settings.transitions));
+        nulls[6] = *settings.provider == '\0';
+        if (!nulls[6])
+            values[6] = CStringGetTextDatum(settings.provider);
+    }
+    table_close(calls, AccessShareLock);
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
+}

@@ -1,0 +1,42 @@
+// The settings of a hardened table: what harden_calls was told. They travel as the arguments of the table's
+// triggers, so partitions have them too and a dump keeps them.
+#pragma once
+
+#include "core/transition.hpp"
+
+#include "pg/postgres.hpp"
+
+extern "C" {
+#include "utils/rel.h"
+#include "utils/reltrigger.h"
+}
+
+namespace callhardening
+{
+
+// What the trigger does with a refused status.
+enum class OnInvalid : unsigned char {
+    keep,   // the old status stays, the rest of the row is written
+    skip,   // the row is left untouched
+    reject, // the statement fails
+};
+
+// Plain data; the strings and the graph live in the memory context they were read in.
+struct CallSettings {
+    const char *call_id_column;
+    const char *status_column;
+    const char *direction_column;
+    const char *payload_column;
+    OnInvalid on_invalid;
+    const char *transitions; // as jsonb prints it; "" is the default graph
+    const TransitionGraph *graph;
+    const char *provider; // "" is none
+};
+
+// Reads the arguments of a trigger of ours; 39P01 where they are not what harden_calls writes.
+void read_call_settings(const Trigger *trigger, CallSettings *settings);
+
+// The settings of a table or partition; false where it is not hardened.
+bool find_call_settings(Relation calls, CallSettings *settings);
+
+} // namespace callhardening

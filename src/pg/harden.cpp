@@ -1,0 +1,323 @@
+#include "core/direction.hpp"
+#include "core/text.hpp"
+#include "core/verdict.hpp"
+#include "core/vocabulary.hpp"
+
+#include "pg/call_settings.hpp"
+#include "pg/harden.hpp"
+#include "pg/refusal.hpp"
+#include "pg/text.hpp"
+#include "pg/warning.hpp"
+#include "pg/word_column.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+}
+
+using namespace callhardening;
+
+namespace
+{
+
+// What a trigger knows about its table, found out once per statement and table and kept with the call site.
+struct CallTrigger {
+    CallSettings settings;
+    AttrNumber call_id;
+    AttrNumber payload;
+    WordColumn status;
+    WordColumn direction;
+    MemoryContext statement; // lives as long as the statement does
+};
+
+// The row that is written, and what has to change in it.
+struct CallRow {
+    Relation calls;
+    TupleTableSlot *old_values; // null where the row is new
+    TupleTableSlot *new_values;
+    int changes;
+    int columns[4]; // call id, status, direction, payload
+    Datum values[4];
+    bool nulls[4];
+};
+
+struct Value {
+    Datum datum;
+    bool is_null;
+};
+
+Value value_of(TupleTableSlot *slot, AttrNumber column)
+{
+    Value value;
+    value.datum = slot_getattr(slot, column, &value.is_null);
+    return value;
+}
+
+void change(CallRow *row, AttrNumber column, Value value)
+{
+    row->columns[row->changes] = column;
+    row->values[row->changes] = value.datum;
+    row->nulls[row->changes] = value.is_null;
+    ++row->changes;
+}
+
+// Compares what is stored, toasted or not: an UPDATE that does not name a column passes it on as it is.
+bool is_unchanged(const CallRow *row, AttrNumber column)
+{
+    if (row->old_values == nullptr)
+        return false;
+    const Value before = value_of(row->old_values, column), after = value_of(row->new_values, column);
+    const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(row->calls), column - 1);
+    return before.is_null == after.is_null &&
+           (before.is_null ||
+            datumIsEqual(before.datum, after.datum, attribute->attbyval, attribute->attlen));
+}
+
+// The same for values that may be equal in more than one way, as 1 and 1.0 are.
+bool is_equal(const CallRow *row, AttrNumber column)
+{
+    const Value before = value_of(row->old_values, column), after = value_of(row->new_values, column);
+    if (before.is_null || after.is_null)
+        return before.is_null == after.is_null;
+    const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(row->calls), column - 1);
+    TypeCacheEntry *type = lookup_type_cache(attribute->atttypid, TYPECACHE_EQ_OPR_FINFO);
+    return OidIsValid(type->eq_opr_finfo.fn_oid) &&
+           DatumGetBool(
+               FunctionCall2Coll(&type->eq_opr_finfo, attribute->attcollation, before.datum, after.datum));
+}
+
+std::string_view word_of(TupleTableSlot *slot, WordColumn *column)
+{
+    if (slot == nullptr)
+        return {};
+    const Value value = value_of(slot, column->attnum);
+    return value.is_null ? std::string_view{} : read_word(column, value.datum);
+}
+
+const char *column_name(const CallRow *row, AttrNumber column)
+{
+    return NameStr(TupleDescAttr(RelationGetDescr(row->calls), column - 1)->attname);
+}
+
+const char *printable_value(const CallRow *row, TupleTableSlot *slot, AttrNumber column)
+{
+    const Value value = value_of(slot, column);
+    if (value.is_null)
+        return "NULL";
+    Oid function;
+    bool is_varlena;
+    getTypeOutputInfo(TupleDescAttr(RelationGetDescr(row->calls), column - 1)->atttypid, &function,
+                      &is_varlena);
+    return printable_word(OidOutputFunctionCall(function, value.datum));
+}
+
+Refusal refusal_of(const CallTrigger *trigger, const CallRow *row, AttrNumber column, const char *constraint,
+                   const char *message)
+{
+    TupleTableSlot *slot = row->old_values != nullptr ? row->old_values : row->new_values;
+    return {row->calls, column_name(row, column),
+            constraint, printable_value(row, slot, trigger->call_id),
+            message,    nullptr};
+}
+
+// True where the row is to be skipped. Where it is kept, the column gets its old value back.
+bool refuse(CallTrigger *trigger, CallRow *row, AttrNumber column, const Refusal &refusal)
+{
+    if (trigger->settings.on_invalid == OnInvalid::reject)
+        raise_refusal(refusal);
+    warn_refusal(refusal, trigger->statement);
+    if (trigger->settings.on_invalid == OnInvalid::skip)
+        return true;
+    change(row, column, value_of(row->old_values, column));
+    return false;
+}
+
+const char *call_id_message(const CallTrigger *trigger, const CallRow *row)
+{
+    return psprintf("Invalid call id change: %s to %s",
+                    printable_value(row, row->old_values, trigger->call_id),
+                    printable_value(row, row->new_values, trigger->call_id));
+}
+
+constexpr const char *call_id_constraint = "call_id";
+constexpr const char *status_constraint = "status_transition";
+constexpr const char *direction_constraint = "direction";
+
+// These return true where the row is to be skipped.
+
+bool validate_call_id(CallTrigger *trigger, CallRow *row)
+{
+    const AttrNumber column = trigger->call_id;
+    if (row->old_values == nullptr || is_unchanged(row, column) || value_of(row->old_values, column).is_null)
+        return false;
+    if (is_equal(row, column)) {
+        change(row, column, value_of(row->old_values, column));
+        return false;
+    }
+    return refuse(trigger, row, column,
+                  refusal_of(trigger, row, column, call_id_constraint, call_id_message(trigger, row)));
+}
+
+// An update keeps the status that there is, a new row has none.
+void keep_status(const CallTrigger *trigger, CallRow *row)
+{
+    const AttrNumber column = trigger->status.attnum;
+    change(row, column,
+           row->old_values != nullptr ? value_of(row->old_values, column) : Value{Datum{0}, true});
+}
+
+void report_unknown_status(const CallTrigger *trigger, const CallRow *row, std::string_view word)
+{
+    if (trigger->settings.on_invalid == OnInvalid::reject)
+        raise_refusal(refusal_of(trigger, row, trigger->status.attnum, status_constraint,
+                                 psprintf("Unknown call status: %s", printable_word(word))));
+    warn_unknown_word("status", word);
+}
+
+bool validate_status(CallTrigger *trigger, CallRow *row)
+{
+    const AttrNumber column = trigger->status.attnum;
+    if (is_unchanged(row, column))
+        return false;
+    const TransitionGraph *graph = trigger->settings.graph;
+    const std::string_view current = word_of(row->old_values, &trigger->status),
+                           word = word_of(row->new_values, &trigger->status);
+    const StatusDecision decision = DecideStatus(*graph, current, word, trigger->settings.provider);
+    switch (decision.verdict) {
+    case StatusVerdict::unknown_word:
+        report_unknown_status(trigger, row, word);
+        [[fallthrough]];
+    case StatusVerdict::no_status:
+        if (word.data() != nullptr || row->old_values != nullptr)
+            keep_status(trigger, row);
+        return false;
+    case StatusVerdict::same:
+    case StatusVerdict::legal:
+        if (word != graph->Name(decision.next))
+            change(row, column, {write_word(&trigger->status, graph->Name(decision.next)), false});
+        return false;
+    case StatusVerdict::refused:
+        break;
+    }
+    return refuse(trigger, row, column,
+                  refusal_of(trigger, row, column, status_constraint,
+                             invalid_transition_message(graph, current, graph->Name(decision.next))));
+}
+
+void validate_direction(CallTrigger *trigger, CallRow *row)
+{
+    const AttrNumber column = trigger->direction.attnum;
+    if (is_unchanged(row, column))
+        return;
+    const std::string_view word = word_of(row->new_values, &trigger->direction);
+    if (IsCanonicalDirection(word))
+        return;
+    const Direction direction =
+        IsBlank(word) ? Direction::none : NormalizeDirection(word, trigger->settings.provider);
+    if (direction == Direction::unknown)
+        warn_unknown_word("direction", word);
+    if (const std::string_view name = DirectionName(direction); !name.empty())
+        change(row, column, {write_word(&trigger->direction, name), false});
+    else if (IsCanonicalDirection(word_of(row->old_values, &trigger->direction)))
+        change(row, column, value_of(row->old_values, column));
+    else if (word.data() != nullptr)
+        change(row, column, {Datum{0}, true});
+}
+
+void require_trigger_call(FunctionCallInfo fcinfo, const char *function, bool before)
+{
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("%s must be called as a trigger", function)));
+    const TriggerEvent event = reinterpret_cast<TriggerData *>(fcinfo->context)->tg_event;
+    if (before ? !TRIGGER_FIRED_BEFORE(event) : !TRIGGER_FIRED_AFTER(event))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("%s must be fired %s the event", function, before ? "before" : "after")));
+    if (!TRIGGER_FIRED_FOR_ROW(event))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("%s must be fired for each row", function)));
+    if (!TRIGGER_FIRED_BY_INSERT(event) && !TRIGGER_FIRED_BY_UPDATE(event))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("%s must be fired by INSERT or UPDATE", function)));
+}
+
+CallRow written_row(const TriggerData *event)
+{
+    CallRow row = {};
+    row.calls = event->tg_relation;
+    const bool is_update = TRIGGER_FIRED_BY_UPDATE(event->tg_event);
+    row.old_values = is_update ? event->tg_trigslot : nullptr;
+    row.new_values = is_update ? event->tg_newslot : event->tg_trigslot;
+    return row;
+}
+
+CallTrigger *open_call_trigger(const TriggerData *event, MemoryContext context)
+{
+    const MemoryContext caller = MemoryContextSwitchTo(context);
+    auto *trigger = static_cast<CallTrigger *>(palloc0(sizeof(CallTrigger)));
+    const Relation calls = event->tg_relation;
+    read_call_settings(event->tg_trigger, &trigger->settings);
+    trigger->call_id = hardened_column(calls, trigger->settings.call_id_column);
+    trigger->payload = hardened_column(calls, trigger->settings.payload_column);
+    open_word_column(&trigger->status, calls, trigger->settings.status_column, context);
+    open_word_column(&trigger->direction, calls, trigger->settings.direction_column, context);
+    trigger->statement = context;
+    MemoryContextSwitchTo(caller);
+    return trigger;
+}
+
+} // namespace
+
+CALLHARDENING_FUNCTION(validate_hardened_call)
+{
+    require_trigger_call(fcinfo, "validate_hardened_call", true);
+    const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
+    auto *trigger = static_cast<CallTrigger *>(fcinfo->flinfo->fn_extra);
+    if (trigger == nullptr)
+        fcinfo->flinfo->fn_extra = trigger = open_call_trigger(event, fcinfo->flinfo->fn_mcxt);
+
+    CallRow row = written_row(event);
+    if (validate_call_id(trigger, &row) || validate_status(trigger, &row))
+        return PointerGetDatum(nullptr);
+    validate_direction(trigger, &row);
+
+    HeapTuple written = row.old_values != nullptr ? event->tg_newtuple : event->tg_trigtuple;
+    if (row.changes == 0)
+        return PointerGetDatum(written);
+    return PointerGetDatum(heap_modify_tuple_by_cols(written, RelationGetDescr(row.calls), row.changes,
+                                                     row.columns, row.values, row.nulls));
+}
+
+// Its triggers have the rules in their WHEN clauses, so that nothing is queued for a legal row. What arrives
+// here is illegal; what is left to do is to say why.
+CALLHARDENING_FUNCTION(refuse_illegal_call)
+{
+    require_trigger_call(fcinfo, "refuse_illegal_call", false);
+    const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
+    CallTrigger *trigger = open_call_trigger(event, CurrentMemoryContext);
+    const CallRow row = written_row(event);
+    const std::string_view current = word_of(row.old_values, &trigger->status),
+                           next = word_of(row.new_values, &trigger->status);
+
+    Refusal refusal;
+    if (!IsValidTransition(*trigger->settings.graph, current, next))
+        refusal = refusal_of(trigger, &row, trigger->status.attnum, status_constraint,
+                             invalid_transition_message(trigger->settings.graph, current, next));
+    else if (row.old_values != nullptr && !is_equal(&row, trigger->call_id))
+        refusal =
+            refusal_of(trigger, &row, trigger->call_id, call_id_constraint, call_id_message(trigger, &row));
+    else
+        refusal = refusal_of(trigger, &row, trigger->direction.attnum, direction_constraint,
+                             psprintf("Invalid call direction: %s",
+                                      printable_word(word_of(row.new_values, &trigger->direction))));
+    refusal.hint = "A BEFORE trigger that runs after validate_hardened_call has set this value.";
+    raise_refusal(refusal);
+}
+
+CALLHARDENING_FUNCTION(is_known_call_provider)
+{
+    PG_RETURN_BOOL(IsKnownProvider(text_argument(fcinfo, 0)));
+}

@@ -1,0 +1,67 @@
+#include "pg/word_column.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
+}
+
+namespace callhardening
+{
+
+AttrNumber hardened_column(Relation relation, const char *name)
+{
+    const TupleDesc descriptor = RelationGetDescr(relation);
+    for (int i = 0; i < descriptor->natts; ++i) {
+        const Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+        if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
+            return attribute->attnum;
+    }
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("hardened table \"%s\" has no column \"%s\" any more",
+                           RelationGetRelationName(relation), name),
+                    errhint("Call harden_calls again with the present names of its columns.")));
+}
+
+void open_word_column(WordColumn *column, Relation relation, const char *name, MemoryContext context)
+{
+    column->attnum = hardened_column(relation, name);
+    const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), column->attnum - 1);
+    column->length = attribute->attlen;
+    column->by_value = attribute->attbyval;
+    column->typmod = attribute->atttypmod;
+
+    const Oid type = getBaseType(attribute->atttypid);
+    column->is_text = type == TEXTOID || type == VARCHAROID;
+    column->is_padded = type == BPCHAROID;
+    if (column->is_text)
+        return;
+
+    Oid function;
+    bool is_varlena;
+    getTypeOutputInfo(attribute->atttypid, &function, &is_varlena);
+    fmgr_info_cxt(function, &column->output, context);
+    getTypeInputInfo(attribute->atttypid, &function, &column->input_parameter);
+    fmgr_info_cxt(function, &column->input, context);
+}
+
+std::string_view read_word(WordColumn *column, Datum value)
+{
+    if (column->is_text) {
+        const text *word = DatumGetTextPP(value);
+        return {VARDATA_ANY(word), static_cast<size_t>(VARSIZE_ANY_EXHDR(word))};
+    }
+    std::string_view word = OutputFunctionCall(&column->output, value);
+    while (column->is_padded && word.ends_with(' '))
+        word.remove_suffix(1);
+    return word;
+}
+
+Datum write_word(WordColumn *column, std::string_view word)
+{
+    if (column->is_text)
+        return PointerGetDatum(to_text(word));
+    return InputFunctionCall(&column->input, to_cstring(word), column->input_parameter, column->typmod);
+}
+
+} // namespace callhardening
