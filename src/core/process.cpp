@@ -83,9 +83,9 @@ private:
     // False where the graph refuses the status.
     bool MergeStatus() noexcept
     {
-        if (event_.status == no_status || event_.status == call_.status)
+        if (event_.status == unset_status || event_.status == call_.status)
             return true;
-        if (call_.status != no_status && !graph_.Allows(call_.status, event_.status))
+        if (call_.status != unset_status && !graph_.Allows(call_.status, event_.status))
             return EndsWhatIsOver();
         call_.status = event_.status;
         call_.status_changed = changed_ = true;
@@ -131,7 +131,7 @@ private:
 
     void MergeVoicemail() noexcept
     {
-        const bool went_to_voicemail = event_.status != no_status && graph_.Name(event_.status) == "voicemail";
+        const bool went_to_voicemail = event_.status != unset_status && graph_.Name(event_.status) == "voicemail";
         if (went_to_voicemail || event_[Field::voicemail_url].known)
             Set(CallColumn::is_voicemail, {true, 1, {}});
     }

@@ -48,11 +48,11 @@ struct CallColumnFacts {
 };
 const CallColumnFacts &FactsOf(CallColumn column) noexcept;
 
-inline constexpr int no_status = -1;
+inline constexpr int unset_status = -1;
 
 // An event, read. Trivially destructible; texts belong to whoever read it.
 struct CallEvent {
-    int status = no_status; // a status of the graph; no_status: says nothing about it
+    int status = unset_status; // a status of the graph; unset_status: says nothing about it
     Direction direction = Direction::unknown;
     std::int64_t time = 0; // microseconds since the epoch
     FieldValue fields[field_count];
@@ -62,7 +62,7 @@ struct CallEvent {
 
 // A call between two events.
 struct Call {
-    int status = no_status; // also for a row whose status is no word of the graph: any may be set
+    int status = unset_status; // also for a row whose status is no word of the graph: any may be set
     Direction direction = Direction::unknown;
     bool has_payload = false;
     bool has_newest_event = false; // false: nothing is known of the events merged so far

@@ -275,7 +275,7 @@ bool read_call(const CallsTable &table, const char *call_id, Call *call)
 
     const char *status = spi_cstring(0, 1), *direction = spi_cstring(0, 2);
     bool is_null;
-    call->status = status == nullptr ? no_status : table.settings.graph->Find(status);
+    call->status = status == nullptr ? unset_status : table.settings.graph->Find(status);
     call->direction = direction == nullptr ? Direction::unknown : NormalizeDirection(direction, table.provider);
     call->has_payload = DatumGetBool(spi_datum(0, 3, &is_null));
     for (int i = 0, position = first_column_parameter; i < call_column_count; ++i)
@@ -325,7 +325,7 @@ static void run_write(KeptPlans *plans, const char *statement, const CallsTable 
     SpiArgument arguments[max_spi_arguments];
     int count = 0;
     arguments[count++] = text_value(call_id);
-    arguments[count++] = word_argument(call.status_changed, call.status == no_status
+    arguments[count++] = word_argument(call.status_changed, call.status == unset_status
                                                                 ? std::string_view{}
                                                                 : table.settings.graph->Name(call.status));
     arguments[count++] = word_argument(call.direction_changed, DirectionName(call.direction));

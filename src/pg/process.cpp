@@ -18,6 +18,7 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -73,7 +74,7 @@ static void read_status(const CallsTable &table, Work *work)
     if (IsBlank(word) && work->claimed->event_type != nullptr)
         word = work->claimed->event_type;
     const StatusDecision decision = DecideStatus(*table.settings.graph, {}, word, table.provider);
-    work->event.status = decision.next < 0 ? no_status : decision.next;
+    work->event.status = decision.next < 0 ? unset_status : decision.next;
     if (decision.verdict == StatusVerdict::unknown_word)
         work->unknown_state = copy_text(word);
 }
@@ -267,18 +268,22 @@ static void bury_dead_events(const Batch &batch)
 
 // -- what the log of the server says -------------------------------------------------------------
 
-static void warn_refused_status(const Batch &batch, const Work &work, RefusalTally *tally)
+static void warn_refused_status(const Batch &batch, const Work &work, MemoryContext statement)
 {
     const TransitionGraph *graph = batch.table.settings.graph;
-    const Refusal refusal = {batch.table.relation, batch.table.settings.status_column, "status_transition",
-                             work.claimed->call_id,
-                             status_refusal(graph, graph->Name(work.status_before), graph->Name(work.event.status))};
-    warn_refusal(refusal, tally);
+    const Refusal refusal = {
+        batch.table.relation,
+        batch.table.settings.status_column,
+        "status_transition",
+        work.claimed->call_id,
+        invalid_transition_message(graph, graph->Name(work.status_before), graph->Name(work.event.status)),
+        nullptr,
+    };
+    warn_refusal(refusal, statement);
 }
 
 static void warn_of_batch(const Batch &batch, MemoryContext statement)
 {
-    RefusalTally *tally = statement_tally(statement);
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
         if (work.error != nullptr)
@@ -288,7 +293,7 @@ static void warn_of_batch(const Batch &batch, MemoryContext statement)
         if (work.unknown_state.data() != nullptr)
             warn_unknown_word("status", work.unknown_state);
         if (work.outcome == Merge::refused)
-            warn_refused_status(batch, work, tally);
+            warn_refused_status(batch, work, statement);
     }
 }
 

@@ -20,7 +20,7 @@ CallEvent EventAt(std::int64_t time, std::string_view status = {}, Direction dir
 {
     CallEvent event;
     event.time = time;
-    event.status = status.empty() ? no_status : StatusNamed(status);
+    event.status = status.empty() ? unset_status : StatusNamed(status);
     event.direction = direction;
     return event;
 }
