@@ -4,7 +4,8 @@
 # directories, the sockets, the logs. The system gets the packages it lacks and nothing else, and $WORK is
 # removed at the end, however the end comes.
 
-set -euo pipefail
+set -Eeuo pipefail
+trap 'printf "%s, line %d: %s failed\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND" >&2' ERR
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 OLDEST_SERVER=15
@@ -127,7 +128,7 @@ allow_clusters() {
 # sources have.
 newest_server() {
     local newest
-    newest=$(ls -d /usr/lib/postgresql/*/lib/pgxs/src/makefiles/pgxs.mk 2>/dev/null | cut -d/ -f5 | sort -n | tail -n 1)
+    newest=$({ compgen -G '/usr/lib/postgresql/*/lib/pgxs/src/makefiles/pgxs.mk' || true; } | cut -d/ -f5 | sort -n | tail -n 1)
     if [ "${newest:-0}" -lt "$OLDEST_SERVER" ]; then
         update_package_lists postgresql postgresql-server-dev
         newest=$(apt-cache search --names-only '^postgresql-server-dev-[0-9]+$' |
