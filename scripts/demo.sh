@@ -13,12 +13,12 @@ CALLS=${1:-2000} SEED=${SEED:-1} WORKERS=4
 
 query() { run "$BINDIR/psql" -X -q -v ON_ERROR_STOP=1 "$@"; }
 value() { query -At -c "$1"; }
-table() { query -P border=2 -P linestyle=unicode -P footer=off -P null= -c "$1"; }
+table() { query -P border=2 -P linestyle=unicode -P footer=off -c "$1" | sed '$d'; }
 
-# show SQL: the statement as one would type it, what it answers, and what it warns of.
+# show SQL: the statement as one would type it, what it warns of and what it answers.
 show() {
     printf '%s=> %s%s\n' "$BOLD" "$1" "$PLAIN"
-    query -P null=NULL -c "SET client_min_messages = warning" -c "$1" 2>&1
+    run "$BINDIR/psql" -X -v ON_ERROR_STOP=1 -P null=NULL -c "$1" 2>&1 | sed '${ /^$/d }'
 }
 
 ingest() {
@@ -64,7 +64,7 @@ process() {
            FROM demo.batches GROUP BY ROLLUP (worker) ORDER BY demo.batches.worker"
     table "SELECT sum(claimed) AS \"events\", round(extract(epoch FROM max(done) - min(begun)), 2) AS \"seconds\",
                round(sum(claimed) / extract(epoch FROM max(done) - min(begun))) AS \"events/s\",
-               (SELECT count(*) FROM call_events) - sum(claimed) AS \"events left in the log\"
+               (SELECT count(*) FROM call_events) - sum(claimed) AS \"events left\"
            FROM demo.batches"
 }
 
@@ -89,7 +89,9 @@ payloads() {
                SELECT 'calls.raw_payload', 3, octet_length(raw_payload::text) FROM calls)
            SELECT stage AS \"payloads\", count(bytes) AS \"documents\", pg_size_pretty(sum(bytes)) AS \"total\",
                round(avg(bytes)) AS \"average bytes\", max(bytes) AS \"largest\",
-               round(100 - 100.0 * sum(bytes) / first_value(sum(bytes)) OVER (ORDER BY place), 1) || ' %' AS \"saved\"
+               CASE WHEN place > 1 THEN
+                   round(100 - 100.0 * sum(bytes) / first_value(sum(bytes)) OVER (ORDER BY place), 1)
+               END AS \"saved, %\"
            FROM document GROUP BY place, stage ORDER BY place"
     heading "One of them, as it is kept for debugging"
     value "SELECT jsonb_pretty(raw_payload) FROM calls WHERE raw_payload ? '_sanitized' AND status = 'ended'
@@ -98,10 +100,8 @@ payloads() {
 
 # logged 'text': how often, and the first three times
 logged() {
-    local lines
-    lines=$(grep -F "$1" "$WORK/server.log" || true)
-    printf '%s: %d\n' "$1" "$(grep -c . <<<"$lines")"
-    head -n 3 <<<"$lines" | cut -c 1-160 | sed 's/^./    &/'
+    printf '%s: %d\n' "$1" "$(grep -cF "$1" "$WORK/server.log" || true)"
+    { grep -F -m 3 "$1" "$WORK/server.log" || true; } | cut -c 1-160 | sed 's/^/    /'
 }
 
 server_log() {
@@ -114,6 +114,10 @@ by_hand() {
     local call
     heading "Setting an ended call back to ringing, by hand"
     call=$(value "SELECT min(dialpad_call_id) FROM calls WHERE status = 'ended'")
+    if [ -z "$call" ]; then
+        echo "No call has ended in this traffic."
+        return
+    fi
     show "UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = $call;"
     show "SELECT dialpad_call_id, status, direction FROM calls WHERE dialpad_call_id = $call;"
 }
