@@ -19,6 +19,9 @@ for name in ${!PG@} MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES; do
 done
 export LC_ALL=C.UTF-8
 
+# A signal may come while a function's output goes to a log, and the last words with it.
+exec {STDOUT}>&1 {STDERR}>&2
+
 BOLD= PLAIN=
 if [ -t 1 ]; then
     BOLD=$'\033[1m' PLAIN=$'\033[0m'
@@ -42,8 +45,9 @@ stop_servers() {
 
 clean_up() {
     local status=$?
-    trap '' INT TERM HUP
+    trap '' INT TERM HUP ERR
     set +e
+    exec >&"$STDOUT" 2>&"$STDERR"
     cd /
     [ -z "$JOB" ] || kill -TERM -- "-$JOB" 2>/dev/null
     allow_clusters
@@ -215,6 +219,8 @@ copy_sources() {
         cp -R "$CALLHARDENING_PAYLOADS" "$WORK/payloads"
         export CALLHARDENING_PAYLOADS=$WORK/payloads
     fi
+    # What was read-only there has to be removed here.
+    chmod -R u+w "$WORK"
 }
 
 # PostgreSQL finds its files from where its programs are, so a copy of the tree is an installation.

@@ -88,7 +88,7 @@ exports_functions_only() {
     [ -z "$foreign" ] || { printf '%s\n' "$foreign"; return 1; }
     functions=$(grep '^callhardening_' <<<"$symbols" | sort)
     records=$(sed -n 's/^pg_finfo_//p' <<<"$symbols" | sort)
-    [ -n "$functions" ] && [ "$functions" = "$records" ]
+    [ -n "$functions" ] && diff <(echo "$functions") <(echo "$records")
 }
 
 has_bitcode() {
