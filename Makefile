@@ -2,7 +2,8 @@
 #
 #   make                 the library, its bitcode and the install script
 #   make install         puts them where pg_config says (as root where needed)
-#   make installcheck    the regression, isolation and TAP suites against a running server
+#   make installcheck    the regression and isolation suites, against the running server that libpq finds
+#   make check-tap       the TAP suite, which starts servers of its own from what is installed
 #   make check-unit      the rules alone, without a server (GoogleTest)
 #   make bench           measurements, as ratios, against a running server
 #
@@ -33,6 +34,7 @@ REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=$(EXTE
 REGRESS_PREP = build/regress/expected build/isolation/expected
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=build/isolation --load-extension=$(EXTENSION)
+TAP = $(sort $(wildcard test/t/*.pl))
 
 # -- compilers ---------------------------------------------------------------------------------
 
@@ -61,8 +63,18 @@ build/%/expected:
 	mkdir -p $(@D)
 	ln -sfn ../../expected $@
 
-# The compiler writes what each object includes; PGXS's own tracking is off in Debian's server.
+# The compiler writes what each object includes; PGXS's own tracking is off in Debian's server. Bitcode
+# goes by its object: a stale one would be inlined into queries with the old layout of a struct.
 -include $(OBJS:.o=.d)
+$(OBJS:.o=.bc): %.bc: %.o
+
+# PostgreSQL 15 reads TESTDIR, later ones the other two.
+.PHONY: check-tap
+check-tap:
+	rm -rf build/tap && mkdir -p build/tap
+	TESTDIR='$(CURDIR)/build/tap' TESTDATADIR='$(CURDIR)/build/tap/tmp_check' \
+	TESTLOGDIR='$(CURDIR)/build/tap/tmp_check/log' PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
+	PATH='$(bindir)':"$$PATH" $(or $(PROVE),prove) -I '$(top_srcdir)/src/test/perl' $(PROVE_FLAGS) $(TAP)
 
 EXTRA_CLEAN = $(OBJS:.o=.d) $(OBJS:.o=.bc) build
 

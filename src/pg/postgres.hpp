@@ -15,6 +15,9 @@ extern "C" {
 
 #include "fmgr.h"
 #include "utils/builtins.h"
+#if PG_VERSION_NUM >= 160000 // in postgres.h before
+#include "varatt.h"
+#endif
 }
 
 // Defines the SQL-callable function callhardening_<name>. The prefix keeps the library's few exported

@@ -1,1 +1,18 @@
-# make check-unit: the rules alone, compiled without PostgreSQL.
+# make check-unit: the rules alone, compiled without PostgreSQL and with the sanitizers on, in one program.
+
+UNIT_OBJECTS = $(patsubst %.cpp,build/unit/%.o,$(sort $(wildcard src/core/*.cpp test/unit/*_test.cpp)))
+UNIT_FLAGS = -std=c++20 -Isrc $(CXX_WARNINGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined
+
+build/unit/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(UNIT_FLAGS) -MMD -MP -c -o $@ $<
+
+build/unit/unit_tests: $(UNIT_OBJECTS)
+	$(CXX) $(UNIT_FLAGS) -o $@ $^ -lgtest -lgtest_main -lpthread
+
+.PHONY: check-unit
+check-unit: build/unit/unit_tests
+	build/unit/unit_tests
+
+-include $(UNIT_OBJECTS:.o=.d)

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# A made-up company's webhook traffic through callhardening, on a private server that is gone afterwards.
+#
+#   scripts/demo.sh [calls]      2000 calls unless said
+#   SEED=7 scripts/demo.sh       other traffic
+#
+# The server has PostgreSQL's default settings, fsync included, so the rates are this machine's.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+CALLS=${1:-2000} SEED=${SEED:-1} WORKERS=4
+[[ "$#" -le 1 && "$CALLS" =~ ^[1-9][0-9]{0,6}$ ]] || die "usage: scripts/demo.sh [calls], a number from 1 to 9999999"
+[[ "$SEED" =~ ^-?[0-9]{1,9}$ ]] || die "SEED is a whole number of at most nine digits"
+
+query() { run "$BINDIR/psql" -X -q -v ON_ERROR_STOP=1 "$@"; }
+value() { query -At -c "$1"; }
+table() { query -P border=2 -P linestyle=unicode -P footer=off -c "$1" | sed '$d'; }
+
+# show SQL: the statement as one would type it, what it warns of and what it answers.
+show() {
+    printf '%s=> %s%s\n' "$BOLD" "$1" "$PLAIN"
+    run "$BINDIR/psql" -X -v ON_ERROR_STOP=1 -P null=NULL -c "$1" 2>&1 | sed '${ /^$/d }'
+}
+
+ingest() {
+    heading "Ingesting $CALLS calls (seed $SEED) through one connection"
+    query -c "CREATE EXTENSION callhardening" \
+        -c "SELECT create_call_tables('public')" \
+        -c "CREATE SCHEMA demo" \
+        -c "CREATE TABLE demo.ingest AS SELECT clock_timestamp() AS begun, 0::bigint AS delivered, clock_timestamp() AS done" \
+        -c "UPDATE demo.ingest SET delivered = generate_call_events($CALLS, $SEED)" \
+        -c "UPDATE demo.ingest SET done = clock_timestamp()" >/dev/null
+    table "SELECT delivered AS \"webhooks\", kept AS \"events kept\", delivered - kept AS \"redelivered\",
+               pg_size_pretty(bytes) AS \"size\", round(seconds, 2) AS \"seconds\", round(delivered / seconds) AS \"webhooks/s\"
+           FROM (SELECT delivered, extract(epoch FROM done - begun) AS seconds FROM demo.ingest) AS ingest,
+               (SELECT count(*) AS kept, sum(octet_length(payload::text)) AS bytes FROM call_events) AS log"
+    echo "The time includes making the webhooks up."
+}
+
+# One worker: batches until nothing is left to claim.
+work() {
+    local claimed
+    until [ "${claimed:-}" = 0 ]; do
+        claimed=$("$BINDIR/psql" -X -q -At -v ON_ERROR_STOP=1 -c "
+            INSERT INTO demo.batches SELECT $1, clock_timestamp(), b.* FROM process_call_events(1000) AS b
+            RETURNING claimed") || return 1
+    done
+}
+
+process() {
+    local worker workers=()
+    heading "Processing with $WORKERS workers at the same time, 1000 events a batch"
+    query -c "CREATE TABLE demo.batches (worker int, done timestamptz, claimed bigint, applied bigint,
+                  unchanged bigint, refused bigint, failed bigint, begun timestamptz DEFAULT now())"
+    for ((worker = 1; worker <= WORKERS; worker++)); do
+        # The warnings of the workers are in the server log, where they are looked for later.
+        PGOPTIONS='-c client_min_messages=error' work "$worker" &
+        workers+=($!)
+    done
+    for worker in "${workers[@]}"; do
+        wait "$worker" || die "a worker failed"
+    done
+    table "SELECT coalesce(worker::text, 'all') AS \"worker\", count(*) AS \"batches\", sum(claimed) AS \"claimed\",
+               sum(applied) AS \"applied\", sum(unchanged) AS \"unchanged\", sum(refused) AS \"refused\", sum(failed) AS \"failed\"
+           FROM demo.batches GROUP BY ROLLUP (worker) ORDER BY demo.batches.worker"
+    table "SELECT sum(claimed) AS \"events\", round(extract(epoch FROM max(done) - min(begun)), 2) AS \"seconds\",
+               round(sum(claimed) / extract(epoch FROM max(done) - min(begun))) AS \"events/s\",
+               (SELECT count(*) FROM call_events) - sum(claimed) AS \"events left\"
+           FROM demo.batches"
+}
+
+calls() {
+    heading "Calls by status and direction"
+    table "SELECT CASE WHEN grouping(status) = 1 THEN 'all' ELSE coalesce(status, 'none yet') END AS \"status\",
+               count(*) FILTER (WHERE direction = 'inbound') AS \"inbound\",
+               count(*) FILTER (WHERE direction = 'outbound') AS \"outbound\",
+               count(*) FILTER (WHERE direction IS NULL) AS \"unknown\", count(*) AS \"calls\"
+           FROM calls GROUP BY ROLLUP (status) ORDER BY grouping(status), count(*) DESC"
+    heading "Calls that are in the table twice"
+    show "SELECT dialpad_call_id, count(*) FROM calls GROUP BY dialpad_call_id HAVING count(*) > 1;"
+}
+
+payloads() {
+    heading "Payloads before and after"
+    table "WITH document (stage, place, bytes) AS (
+               SELECT 'events as they came', 1, octet_length(payload::text) FROM call_events
+               UNION ALL
+               SELECT 'the same, sanitized', 2, octet_length(sanitize_call_payload(payload)::text) FROM call_events
+               UNION ALL
+               SELECT 'calls.raw_payload', 3, octet_length(raw_payload::text) FROM calls)
+           SELECT stage AS \"payloads\", count(bytes) AS \"documents\", pg_size_pretty(sum(bytes)) AS \"total\",
+               round(avg(bytes)) AS \"average bytes\", max(bytes) AS \"largest\",
+               CASE WHEN place > 1 THEN
+                   round(100 - 100.0 * sum(bytes) / first_value(sum(bytes)) OVER (ORDER BY place), 1)
+               END AS \"saved, %\"
+           FROM document GROUP BY place, stage ORDER BY place"
+    heading "One of them, as it is kept for debugging"
+    value "SELECT jsonb_pretty(raw_payload) FROM calls WHERE raw_payload ? '_sanitized' AND status = 'ended'
+           ORDER BY dialpad_call_id LIMIT 1"
+}
+
+# logged 'text': how often, and the first three times
+logged() {
+    printf '%s: %d\n' "$1" "$(grep -cF "$1" "$WORK/server.log" || true)"
+    { grep -F -m 3 "$1" "$WORK/server.log" || true; } | cut -c 1-160 | sed 's/^/    /'
+}
+
+server_log() {
+    heading "What an operator finds in the server log"
+    logged 'Invalid status transition'
+    logged 'Unknown call direction'
+}
+
+by_hand() {
+    local call
+    heading "Setting an ended call back to ringing, by hand"
+    call=$(value "SELECT min(dialpad_call_id) FROM calls WHERE status = 'ended'")
+    if [ -z "$call" ]; then
+        echo "No call has ended in this traffic."
+        return
+    fi
+    show "UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = $call;"
+    show "SELECT dialpad_call_id, status, direction FROM calls WHERE dialpad_call_id = $call;"
+}
+
+prepare
+start_server
+ingest
+process
+calls
+payloads
+server_log
+by_hand

@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# Every suite of callhardening, on a fresh Debian or Ubuntu machine as on a developer's: installs the packages
+# that are missing, builds, runs a private server, cleans up.
+#
+#   scripts/test.sh
+#   PG_CONFIG=/path/to/pg_config scripts/test.sh       with this server
+#   CALLHARDENING_PAYLOADS=directory scripts/test.sh   with the published payloads; what needs them is skipped without
+#
+# The last line is "N passed, N failed", over all suites.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+PASSED=0 FAILED=0 FINISHED=
+
+last_words() {
+    [ -n "$FINISHED" ] || FAILED=$((FAILED + 1))
+    printf '\n%d passed, %d failed\n' "$PASSED" "$FAILED"
+    [ "$FAILED" -eq 0 ]
+}
+
+# record NAME PASSED FAILED [SKIPPED]
+record() {
+    PASSED=$((PASSED + $2)) FAILED=$((FAILED + $3))
+    printf '  %-12s %5d passed  %3d failed  %3d skipped\n' "$1" "$2" "$3" "${4:-0}"
+}
+
+count() { grep -cE "$1" "$2" || true; }
+
+# summarize NAME STATUS LOG EXPECTED 'ok' 'not ok' 'skipped': counts the lines of each kind. A suite that ended
+# badly without saying why, or said less than was expected, has failed.
+summarize() {
+    local name=$1 status=$2 log=$3 expected=$4 passed failed skipped
+    passed=$(count "$5" "$log") failed=$(count "$6" "$log") skipped=$(count "$7" "$log")
+    if [ $((passed + failed + skipped)) -lt "$expected" ]; then
+        failed=$((expected - passed - skipped))
+    fi
+    [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+    if [ "$failed" -gt 0 ]; then
+        cat "$log"
+    fi
+    record "$name" "$passed" "$failed" "$skipped"
+}
+
+# suite NAME EXPECTED 'ok' 'not ok' 'skipped' COMMAND ...
+suite() {
+    local name=$1 expected=$2 status=0 log=$WORK/$1.log
+    run "${@:6}" >"$log" 2>&1 || status=$?
+    summarize "$name" "$status" "$log" "$expected" "$3" "$4" "$5"
+}
+
+# check 'what' COMMAND ...: one test, of which only a failure is shown.
+check() {
+    local what=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        CHECKED=$((CHECKED + 1))
+    else
+        BROKEN=$((BROKEN + 1))
+        printf '%s\nFAILED: %s\n' "$output" "$what"
+    fi
+}
+
+checks_begin() { CHECKED=0 BROKEN=0; }
+checks_end() { record "$1" "$CHECKED" "$BROKEN"; }
+
+# -- the build ---------------------------------------------------------------------------------
+
+prints_no_warning() { ! grep -E 'warning:|WARNING:' "$1"; }
+
+is_clean_with_clang() {
+    local objects
+    cp -R "$WORK/src" "$WORK/clang"
+    [ -z "${AS_USER[*]}" ] || chown -R --reference="$WORK" "$WORK/clang"
+    objects=$(cd "$WORK/clang" && ls src/core/*.cpp src/pg/*.cpp | sed 's/cpp$/o/')
+    find "$WORK/clang/src" -name '*.o' -delete
+    # Word by word: PGXS's own flags are g++'s, and some are unknown to clang.
+    # shellcheck disable=SC2086
+    make_in "$WORK/clang" CXX="$CLANG --driver-mode=g++ -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
+        $objects >"$WORK/clang.log" 2>&1 || { cat "$WORK/clang.log"; return 1; }
+    prints_no_warning "$WORK/clang.log"
+}
+
+# Each function with its pg_finfo record, the magic block, and nothing else.
+exports_functions_only() {
+    local library symbols foreign functions records
+    library=$("$PG_CONFIG" --pkglibdir)/callhardening.so
+    symbols=$(nm -D --defined-only "$library" | awk '{ print $3 }')
+    foreign=$(grep -vE '^(Pg_magic_func|_PG_init|(pg_finfo_)?callhardening_[a-z0-9_]+)$' <<<"$symbols" || true)
+    [ -z "$foreign" ] || { printf '%s\n' "$foreign"; return 1; }
+    functions=$(grep '^callhardening_' <<<"$symbols" | sort)
+    records=$(sed -n 's/^pg_finfo_//p' <<<"$symbols" | sort)
+    [ -n "$functions" ] && diff <(echo "$functions") <(echo "$records")
+}
+
+has_bitcode() {
+    local source missing=0 directory
+    directory=$("$PG_CONFIG" --pkglibdir)/bitcode
+    [ -s "$directory/callhardening.index.bc" ] || { echo "no index"; return 1; }
+    for source in "$WORK"/src/src/core/*.cpp "$WORK"/src/src/pg/*.cpp; do
+        source=${source#"$WORK/src/"}
+        [ -s "$directory/callhardening/${source%.cpp}.bc" ] || { echo "none of $source"; missing=1; }
+    done
+    return "$missing"
+}
+
+is_up_to_date() { make_in "$WORK/src" -q; }
+
+# An object or bitcode that keeps the old layout of a struct is a crash in a server.
+header_edit_rebuilds() {
+    local plan
+    run touch "$WORK/src/src/core/text.hpp"
+    plan=$(make_in "$WORK/src" -n)
+    grep -q -- '-o src/core/vocabulary.o' <<<"$plan" && grep -q -- '-o src/core/vocabulary.bc' <<<"$plan"
+}
+
+build_checks() {
+    checks_begin
+    check 'the build prints no warning' prints_no_warning "$WORK/build.log"
+    check 'only functions are exported' exports_functions_only
+    if [ -n "$CLANG" ]; then
+        check 'clang prints no warning' is_clean_with_clang
+        check 'every object has its bitcode' has_bitcode
+    fi
+    check 'nothing is left to do' is_up_to_date
+    check 'a header edit rebuilds' header_edit_rebuilds
+    checks_end build
+}
+
+# -- the suites --------------------------------------------------------------------------------
+
+unit_suite() {
+    suite unit 1 '^\[       OK \] ' '^\[  FAILED  \] .* \([0-9]+ ms\)$' '^\[  SKIPPED \] .* \([0-9]+ ms\)$' \
+        make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" "-j$(nproc)" check-unit
+}
+
+# pg_regress prints `test name ... ok` up to PostgreSQL 15, and `ok 1 - name` from 16 on.
+regress_suite() {
+    local name=$1 files=$2 off=$3 diffs=$WORK/src/build/$1/regression.diffs
+    suite "$name" "$files" '^(test|    ) .* \.\.\. ok +[0-9]+ ms|^ok [0-9]+ ' \
+        '^(test|    ) .* \.\.\. FAILED|^not ok [0-9]+ ' '^$ never' \
+        make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" installcheck "$off="
+    if [ -s "$diffs" ]; then
+        cat "$diffs"
+    fi
+}
+
+tap_suite() {
+    printf '%s\n' "log_line_prefix = '%m [%p] %e '" >"$WORK/tap.conf"
+    chmod 644 "$WORK/tap.conf"
+    suite tap "$1" '^ok [0-9]+( - .*)?$' '^not ok [0-9]+' '^ok [0-9]+ # skip|# SKIP|skipped: ' \
+        env "TEMP_CONFIG=$WORK/tap.conf" make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" check-tap PROVE_FLAGS=--verbose
+}
+
+# An internal error, or the end of a process, is a mistake in the extension whatever the suites said. The
+# statements that the TAP servers log may contain anything, so only the places of both are looked at.
+logs_are_clean() {
+    [ -s "$1" ] && ! grep -HE '^[^[]*\[[0-9]+\] (XX[0-9A-Z]{3} |00000 LOG:  .*was terminated by signal|[0-9A-Z]{5} PANIC:)' "$@"
+}
+
+log_checks() {
+    local tap_logs
+    checks_begin
+    check 'no internal error and no signal in the log' logs_are_clean "$WORK/server.log"
+    tap_logs=$(find "$WORK/src/build/tap" -path '*/log/*.log' ! -name 'regress_log_*' 2>/dev/null || true)
+    if [ -n "$tap_logs" ]; then
+        # shellcheck disable=SC2086
+        check 'no internal error and no signal in the logs of the TAP suite' logs_are_clean $tap_logs
+    fi
+    checks_end 'server logs'
+}
+
+# files PATTERN: how many there are
+files() { compgen -G "$WORK/src/$1" | wc -l; }
+
+prepare
+heading "Testing"
+[ -n "${CALLHARDENING_PAYLOADS:-}" ] || echo "  CALLHARDENING_PAYLOADS is not set: what reads the published payloads is skipped"
+build_checks
+unit_suite
+start_server 'fsync = off' 'max_prepared_transactions = 8'
+regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION
+[ "$(files 'test/specs/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS
+[ "$(files 'test/t/*.pl')" -eq 0 ] || tap_suite "$(files 'test/t/*.pl')"
+log_checks
+FINISHED=yes

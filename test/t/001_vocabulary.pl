@@ -1,0 +1,64 @@
+
+# Every word of the published vocabulary, through the functions that a client calls.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $directory = $ENV{CALLHARDENING_PAYLOADS};
+plan skip_all => 'CALLHARDENING_PAYLOADS is not set' unless $directory;
+
+my $node = PostgreSQL::Test::Cluster->new('vocabulary');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION callhardening');
+$node->safe_psql(
+	'postgres', q{
+CREATE TABLE fact (provider text, kind text, field text, word text, canonical text, meaning text,
+    confidence text, note text)});
+
+# COPY reads the file as the server's own CSV parser understands it.
+my ($status, $stdout, $stderr) =
+  $node->psql('postgres', "\\copy fact FROM '$directory/vocabulary.csv' (FORMAT csv, HEADER)");
+is($status, 0, 'the vocabulary is read') or diag($stderr);
+cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM fact'), '>', 600, 'and has its rows');
+
+# A fact is one that was seen, or that another provider documents in the same sense, or one of the words
+# that are ambiguous and believed only.
+$node->safe_psql(
+	'postgres', q{
+CREATE FUNCTION folded(text) RETURNS text LANGUAGE sql IMMUTABLE
+    RETURN regexp_replace(lower($1 COLLATE "C"), '[\s_-]', '', 'g');
+CREATE TABLE expected AS
+SELECT *, CASE WHEN canonical NOT IN ('unknown', 'none') THEN canonical END AS normal
+FROM fact f
+WHERE confidence <> 'unverified'
+    OR EXISTS (SELECT FROM fact o WHERE o.kind = f.kind AND o.canonical = f.canonical AND o.confidence = 'documented'
+        AND folded(o.word) = folded(f.word))
+    OR (kind = 'status' AND provider IN ('3cx', 'talkdesk') AND folded(word) IN ('inbound', 'outbound'))});
+
+my %function = (direction => 'normalize_call_direction', status => 'normalize_call_status');
+for my $kind (sort keys %function)
+{
+	for my $spelling ('word', 'upper(word)', q{' ' || replace(word, '_', ' - ') || E'\t'})
+	{
+		my $normalized = "$function{$kind}($spelling, provider)";
+		is( $node->safe_psql(
+				'postgres', qq{
+SELECT provider, word, normal, $normalized FROM expected
+WHERE kind = '$kind' AND $normalized IS DISTINCT FROM normal}),
+			'',
+			"every $kind as $spelling");
+	}
+
+	# A word without a meaning is NULL in silence, so that the log shows only what nobody knows.
+	(undef, undef, $stderr) = $node->psql('postgres',
+		"SELECT count($function{$kind}(word, provider)) FROM expected WHERE kind = '$kind'");
+	is($stderr, '', "no warning for a known $kind");
+}
+
+$node->stop;
+done_testing();
