@@ -8,8 +8,7 @@ CREATE FUNCTION @extschema@.call_traffic(calls integer, seed integer DEFAULT 1) 
 COMMENT ON FUNCTION @extschema@.call_traffic(integer, integer) IS
 'the webhook bodies, JSON as Dialpad sends it, that a made-up company''s calls give, in the order of delivery: whole life cycles with bodies delivered twice, late, swapped and not at all. calls: how many call ids (legs), 0 to 10000000; seed: which traffic, any number; the same two give the same bytes on every build of a version. In a select list the bodies are made one by one, in FROM all of them first. Errors: 22004 for a NULL argument, 22023 for calls out of range';
 
--- In a select list, and so made one by one: the bodies together can be larger than the disk. A volatile
--- function sees in each of its calls what the ones before have inserted, and so finds redeliveries.
+-- call_traffic stands in a select list: in FROM all bodies would be written to a temporary file first.
 CREATE FUNCTION @extschema@.generate_call_events(calls integer, seed integer DEFAULT 1, log regclass DEFAULT NULL)
     RETURNS bigint
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE

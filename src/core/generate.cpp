@@ -11,9 +11,6 @@ namespace callhardening
 namespace
 {
 
-// Beginnings of calls are spread within their share of the day, which keeps them in order.
-constexpr std::int64_t positions_per_call = 1000;
-
 // A network's delay: mostly a blink, now and then enough to swap two events of one second.
 std::int64_t Latency(Random &random)
 {
@@ -29,8 +26,9 @@ CallTraffic *CallTraffic::Start(std::int32_t calls, std::int32_t seed) noexcept
 
 CallTraffic::CallTraffic(std::int32_t calls, std::int32_t seed) noexcept
     : calls_(calls), ids_(DeriveSeed(static_cast<std::uint64_t>(seed), 1)), days_(calls),
-      random_(DeriveSeed(static_cast<std::uint64_t>(seed), 2)), next_start_(calls > 0 ? days_.StartOf(0) : 0)
+      random_(DeriveSeed(static_cast<std::uint64_t>(seed), 2))
 {
+    FindNextStart();
 }
 
 CallTraffic::Step CallTraffic::Next(std::string_view &body) noexcept
@@ -63,8 +61,14 @@ void CallTraffic::PlanNextCall()
         Schedule(event, slot_of[event.leg], is_end_lost[event.leg]);
 
     planned_ += static_cast<std::int32_t>(call_.legs.size());
+    FindNextStart();
+}
+
+void CallTraffic::FindNextStart()
+{
+    constexpr auto share = WorkingDays::positions_per_call;
     if (planned_ < calls_)
-        next_start_ = days_.StartOf(planned_ * positions_per_call + random_.Below(positions_per_call));
+        next_start_ = days_.StartOf(planned_ * share + random_.Below(share));
 }
 
 // Where the network's faults happen: events come late, twice or not at all.

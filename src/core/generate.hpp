@@ -51,6 +51,7 @@ private:
     CallTraffic(std::int32_t calls, std::int32_t seed) noexcept;
 
     void PlanNextCall();
+    void FindNextStart();
     void Schedule(const PlannedEvent &event, std::uint32_t slot, bool is_end_lost);
     void Deliver(const PlannedEvent &event, std::uint32_t slot, std::int64_t delivered_at);
     std::uint32_t TakeSlot(const Leg &leg);
@@ -61,7 +62,7 @@ private:
     CallIds ids_;
     WorkingDays days_;
     Random random_;
-    std::int64_t next_start_;
+    std::int64_t next_start_ = 0;
     std::int64_t deliveries_ = 0;
     PlannedCall call_;
     std::vector<Slot> slots_;

@@ -3,7 +3,6 @@
 #include "core/generate_words.hpp"
 #include "core/json_writer.hpp"
 
-#include <cstdio>
 #include <iterator>
 
 namespace callhardening
@@ -333,13 +332,17 @@ void BodyWriter::WriteDuration(std::string_view name, std::int64_t milliseconds)
     json_.Key(name);
     if (milliseconds <= 0)
         return json_.Literal("0");
-    const auto micros =
-        static_cast<int>(DeriveSeed(leg_.seed, static_cast<std::uint64_t>(milliseconds)) % 999 + 1);
-    const bool is_inexact = micros % 16 == 0;
-    char text[48];
-    const int length = std::snprintf(text, sizeof text, "%lld.%03d%s", static_cast<long long>(milliseconds),
-                                     is_inexact ? micros - 1 : micros, is_inexact ? "999999999" : "");
-    json_.Literal({text, static_cast<std::size_t>(length)});
+    constexpr std::size_t significant_digits = 16;
+    const std::uint64_t micros = DeriveSeed(leg_.seed, static_cast<std::uint64_t>(milliseconds)) % 1000;
+    std::string text = std::to_string(milliseconds) + '.';
+    AppendNumber(text, static_cast<std::int64_t>(micros), 3);
+    if (micros % 16 == 2)
+        text.append(significant_digits + 1 - text.size(), '9');
+    while (text.back() == '0')
+        text.pop_back();
+    if (text.back() == '.')
+        text += '0';
+    json_.Literal(text);
 }
 
 void BodyWriter::WriteLink(std::string_view name, std::string_view place, Random &random)
@@ -386,10 +389,10 @@ void BodyWriter::WriteNumbers()
         return;
     if (leg_.direction == Direction::outbound && leg_.seed % 8 == 0)
         json_.Key("selected_caller_id").Text(PhoneOfParty(office));
-    else
+    else if (!IsOver())
         json_.Key("selected_caller_id").Null();
     json_.Key("target_availability_status").Text(leg_.seed % 32 == 0 ? "closed" : "open");
-    json_.Key("callback_requested").Null();
+    json_.Key("callback_requested").Literal(IsKnown(leg_.queued) && leg_.seed % 64 == 1 ? "true" : "null");
 }
 
 void BodyWriter::WriteTimes()

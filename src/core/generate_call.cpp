@@ -63,6 +63,8 @@ constexpr std::int64_t WeightOfHour(std::int64_t hour_since_monday) noexcept
 }
 
 // Plans one call. The legs and events go to the PlannedCall; nothing else is kept.
+// No expression asks for two random numbers where C++ leaves the order open, as between the arguments of a
+// function: g++ and clang++ would give other traffic.
 class CallPlanner
 {
 public:
@@ -212,18 +214,20 @@ void CallPlanner::Follow(std::size_t leg, bool is_callcenter)
         AddEvent(leg, random_.Chance(300) ? CallState::admin_recording : CallState::recording,
                  At(leg).recorded);
     }
-    if (random_.Chance(is_callcenter ? 6000 : 3000) && ended - At(leg).answered > 20 * second)
+    if (random_.Chance(is_callcenter ? 4000 : 1800) && ended - At(leg).answered > 20 * second)
         Transcribe(leg);
     if (is_callcenter)
         Survey(leg);
-    if (random_.Chance(30))
+    if (random_.Chance(100))
         AddEvent(leg, CallState::admin, ended + random_.Between(minute, 10 * minute));
 }
 
 // The transcript, and the recap, which now and then comes hours later.
 void CallPlanner::Transcribe(std::size_t leg)
 {
-    constexpr std::int64_t longest = 150000, bytes_per_second = 24;
+    // Escaped, the router's answer is an eighth longer; no body is to be above 200 kB.
+    constexpr std::int64_t bytes_per_second = 24;
+    const std::int64_t longest = 185000 - At(leg).breadcrumb_bytes * 9 / 8;
     const std::int64_t length = (At(leg).ended - At(leg).answered) / second;
     At(leg).transcript_bytes = static_cast<std::uint32_t>(std::min(longest, length * bytes_per_second));
     At(leg).transcribed = At(leg).ended + random_.Between(20 * second, 3 * minute);
@@ -319,17 +323,17 @@ void CallPlanner::PlanInternal()
 // Routing by an HTTP service of the company's: its whole answer is in every later event of the call.
 void CallPlanner::AskRouter(std::size_t entry)
 {
-    At(entry).breadcrumb_bytes = static_cast<std::uint32_t>(random_.LongTail(6000, 14000, 4));
-    At(entry).breadcrumb_bytes = std::min(At(entry).breadcrumb_bytes, 130000U);
+    At(entry).breadcrumb_bytes = static_cast<std::uint32_t>(random_.LongTail(15500, 20500, 3));
 }
 
 std::size_t CallPlanner::RingOperator(std::size_t entry, std::int64_t at)
 {
-    const std::size_t leg =
-        AddLeg(at - random_.Between(100, 400), Direction::inbound, PickParty(PartyKind::user));
+    const Party target = PickParty(PartyKind::user);
+    const std::size_t leg = AddLeg(at - random_.Between(250, 500), Direction::inbound, target);
     At(leg).entry_point_call_id = At(entry).call_id;
     At(leg).entry_point_target = At(entry).target;
-    At(leg).proxy_target = At(entry).target;
+    if (random_.Chance(1000))
+        At(leg).proxy_target = At(entry).target;
     At(leg).breadcrumb_bytes = At(entry).breadcrumb_bytes;
     Ring(leg, at);
     return leg;
@@ -355,7 +359,7 @@ void CallPlanner::PlanCallcenter(std::size_t max_legs)
     const bool is_department = random_.Chance(2500);
     const Party target = PickParty(is_department ? PartyKind::department : PartyKind::callcenter);
     const std::size_t entry = AddLeg(start_, Direction::inbound, target);
-    if (random_.Chance(3000))
+    if (random_.Chance(1700))
         AskRouter(entry);
 
     // A queue answers when it has taken the call; a voice menu before that.
@@ -371,8 +375,8 @@ void CallPlanner::PlanCallcenter(std::size_t max_legs)
         std::max(At(entry).queued, At(entry).connected) + random_.LongTail(second, 6 * second, 5);
     const std::uint32_t outcome = random_.Below(100);
     const bool is_answered = outcome < 78;
-    const std::size_t operators =
-        std::min<std::size_t>(max_legs - 1, 1 + random_.Below(20) / 14 + random_.Below(20) / 18);
+    std::size_t operators = random_.Chance(3000) ? 2 : 1;
+    operators = std::min(max_legs - 1, operators + (random_.Chance(1000) ? 1 : 0));
     std::size_t last = entry;
     for (std::size_t i = 0; i < operators; ++i) {
         last = RingOperator(entry, at);
@@ -395,7 +399,7 @@ void CallPlanner::PlanCallcenter(std::size_t max_legs)
     At(entry).answered = At(last).answered;
     At(entry).ended = At(last).ended;
     AddEvent(entry, CallState::connected, At(last).answered + random_.Between(200, 500));
-    if (random_.Chance(300))
+    if (random_.Chance(800))
         Supervise(last);
     Hang(last, At(last).ended);
     Follow(last, true);
@@ -425,7 +429,7 @@ std::int64_t CallIds::Next() noexcept
     return static_cast<std::int64_t>(std::uint64_t{1} << 52 | left << 26 | right);
 }
 
-WorkingDays::WorkingDays(std::int64_t calls) noexcept : positions_(calls * 1000)
+WorkingDays::WorkingDays(std::int64_t calls) noexcept : positions_(calls * positions_per_call)
 {
     const std::int64_t working =
         std::clamp((calls + calls_per_day - 1) / calls_per_day, std::int64_t{1}, most_days);
@@ -436,13 +440,14 @@ WorkingDays::WorkingDays(std::int64_t calls) noexcept : positions_(calls * 1000)
 
 std::int64_t WorkingDays::StartOf(std::int64_t position) noexcept
 {
-    // In thousandths of a weight, so that an hour of weight 1 has room for many calls.
-    const std::int64_t target =
-        position * weight_ / positions_ * 1000 + position * weight_ % positions_ * 1000 / positions_;
-    while (target >= (weight_before_ + WeightOfHour(hour_)) * 1000)
+    // Finer than the weight of an hour, which has room for many calls.
+    constexpr std::int64_t unit = 1000000;
+    const std::int64_t share = position * weight_;
+    const std::int64_t target = share / positions_ * unit + share % positions_ * unit / positions_;
+    while (target >= (weight_before_ + WeightOfHour(hour_)) * unit)
         weight_before_ += WeightOfHour(hour_++);
     return first_monday + hour_ * hour +
-           (target - weight_before_ * 1000) * (hour / 1000) / WeightOfHour(hour_);
+           (target - weight_before_ * unit) * hour / (WeightOfHour(hour_) * unit);
 }
 
 void PlanCall(std::int64_t start, std::int32_t max_legs, Random &random, CallIds &ids, PlannedCall &call)

@@ -128,8 +128,12 @@ private:
 class WorkingDays
 {
 public:
+    // A position is a call's number, finer by this, so that no two calls begin at the same moment of their
+    // share.
+    static constexpr std::int64_t positions_per_call = 100000;
+
     explicit WorkingDays(std::int64_t calls) noexcept;
-    // When the call at `position` (0 .. calls * 1000 - 1) begins. Positions may not go back.
+    // When the call at `position` (0 .. calls * positions_per_call - 1) begins. Positions may not go back.
     std::int64_t StartOf(std::int64_t position) noexcept;
 
 private:

@@ -40,7 +40,7 @@ constexpr std::string_view inbound_words[] = {"inbound",  "INBOUND",  "Incoming"
                                               "in-bound", "incoming", "In_Bound", " inbound"};
 constexpr std::string_view outbound_words[] = {"outbound", "OUTBOUND",  "Outbound API",
                                                "out",      "Outgoing",  "out-going",
-                                               "outgoing", "out_bound", "Outbound Dial"};
+                                               "outgoing", "out_bound", "Outbound-Dial"};
 constexpr std::string_view unknown_directions[] = {"sideways", "lateral", "roundabout", "inwards"};
 
 // A sentence is one of each.
