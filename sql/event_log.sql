@@ -72,6 +72,7 @@ COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'why, without any of the
 CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_stamp_call_event';
+REVOKE EXECUTE ON FUNCTION @extschema@.stamp_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.stamp_call_event() IS
 'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key';
@@ -83,14 +84,42 @@ CREATE FUNCTION @extschema@.bury_call_event() RETURNS trigger
 BEGIN
     INSERT INTO @extschema@.call_dead_events (log_id, event_seq, call_id, sqlstate, error)
     SELECT log_id, NEW.event_seq, NEW.call_id, '22023', CASE NEW.event_lane
-               WHEN -1 THEN 'the body is not a JSON object'
-               WHEN -2 THEN 'the body has no call id'
-               WHEN -3 THEN 'the call id is longer than 255 bytes'
+               WHEN -1 THEN 'the body is no JSON that jsonb can hold'
+               WHEN -2 THEN 'the body is not a JSON object'
+               WHEN -3 THEN 'the body has no call id'
+               WHEN -4 THEN 'the call id is longer than 255 bytes'
                ELSE format('the call id cannot be held by the key of %s', calls) END
     FROM @extschema@.call_logs WHERE events = TG_RELID;
     RETURN NULL;
 END
 $$;
+REVOKE EXECUTE ON FUNCTION @extschema@.bury_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.bury_call_event() IS
 'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events';
+
+-- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
+CREATE FUNCTION @extschema@.forget_dropped_call_logs() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    dropped int;
+BEGIN
+    FOR dropped IN
+        DELETE FROM @extschema@.call_logs
+        WHERE events IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0)
+        RETURNING log_id
+    LOOP
+        DELETE FROM @extschema@.call_lanes WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_claims WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_dead_events WHERE log_id = dropped;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_logs() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.forget_dropped_call_logs() IS
+'event trigger function: removes the settings, positions and dead events of a log that is dropped';
+
+CREATE EVENT TRIGGER forget_dropped_call_logs ON sql_drop
+    EXECUTE FUNCTION @extschema@.forget_dropped_call_logs();

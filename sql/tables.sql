@@ -12,6 +12,10 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'schema must not be null',
             HINT = 'Name the schema that the tables are to be created in.';
     END IF;
+    -- Without this, the tables would end up in the next schema of the path.
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
+        RAISE invalid_schema_name USING MESSAGE = format('schema "%s" does not exist', schema);
+    END IF;
     -- pg_catalog is searched first where it is not named, so the names below mean what they say.
     PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
 
