@@ -214,7 +214,7 @@ void CallPlanner::Follow(std::size_t leg, bool is_callcenter)
         AddEvent(leg, random_.Chance(300) ? CallState::admin_recording : CallState::recording,
                  At(leg).recorded);
     }
-    if (random_.Chance(is_callcenter ? 4000 : 1800) && ended - At(leg).answered > 20 * second)
+    if (random_.Chance(is_callcenter ? 4500 : 2000) && ended - At(leg).answered > 20 * second)
         Transcribe(leg);
     if (is_callcenter)
         Survey(leg);
@@ -359,7 +359,7 @@ void CallPlanner::PlanCallcenter(std::size_t max_legs)
     const bool is_department = random_.Chance(2500);
     const Party target = PickParty(is_department ? PartyKind::department : PartyKind::callcenter);
     const std::size_t entry = AddLeg(start_, Direction::inbound, target);
-    if (random_.Chance(1700))
+    if (random_.Chance(2400))
         AskRouter(entry);
 
     // A queue answers when it has taken the call; a voice menu before that.
