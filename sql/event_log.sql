@@ -98,6 +98,29 @@ REVOKE EXECUTE ON FUNCTION @extschema@.bury_call_event() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.bury_call_event() IS
 'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events';
 
+CREATE FUNCTION @extschema@.register_call_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
+    key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
+                      WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
+    log int;
+BEGIN
+    EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
+        EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L)', events, home, 'payload', provider, lanes, key_type);
+    EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
+        EXECUTE FUNCTION %I.bury_call_event()', events, home);
+    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes)
+    VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
+    INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) IS
+'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on';
+
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION @extschema@.forget_dropped_call_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -1,3 +1,4 @@
+\set SHOW_CONTEXT never
 -- tables of a new installation, in a schema with an odd name
 CREATE SCHEMA "phone ""calls""";
 SELECT create_call_tables('phone "calls"');
