@@ -106,12 +106,16 @@ const char *callhardening::invalid_transition_message(const TransitionGraph *gra
 
 void callhardening::warn_refusal(const Refusal &refusal, MemoryContext statement)
 {
-    if (++tally_of(statement)->refused <= logged_one_by_one)
-        ereport(WARNING, (errmsg_internal("%s", refusal.message), (add_detail(refusal), 0)));
+    if (++tally_of(statement)->refused > logged_one_by_one)
+        return;
+    ErrorContextCallback *context = hide_error_context();
+    ereport(WARNING, (errmsg_internal("%s", refusal.message), (add_detail(refusal), 0)));
+    error_context_stack = context;
 }
 
 void callhardening::raise_refusal(const Refusal &refusal)
 {
+    hide_error_context();
     ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg_internal("%s", refusal.message),
                     (add_detail(refusal), 0), (add_constraint(refusal), 0)));
 }

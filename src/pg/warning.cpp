@@ -13,9 +13,18 @@ const char *printable_word(std::string_view word)
     return LooksLikeWord(word) ? psprintf("\"%s\"", to_cstring(word)) : psprintf("%zu bytes", word.size());
 }
 
+ErrorContextCallback *hide_error_context()
+{
+    ErrorContextCallback *context = error_context_stack;
+    error_context_stack = nullptr;
+    return context;
+}
+
 void warn_unknown_word(const char *what, std::string_view word)
 {
+    ErrorContextCallback *context = hide_error_context();
     ereport(WARNING, (errmsg("Unknown call %s: %s", what, printable_word(word))));
+    error_context_stack = context;
 }
 
 } // namespace callhardening

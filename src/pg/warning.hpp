@@ -3,12 +3,18 @@
 
 #include <string_view>
 
+#include "pg/postgres.hpp"
+
 namespace callhardening
 {
 
 // "word" in quotes; where the value does not look like a word (see LooksLikeWord), its length instead. NULL
 // is `data() == nullptr`.
 const char *printable_word(std::string_view word);
+
+// Leaves CONTEXT out of what is reported next: it quotes the line of a COPY or the text of a statement, and a
+// payload with it. A warning returns, and then what this function returned becomes error_context_stack again.
+ErrorContextCallback *hide_error_context();
 
 // WARNING:  Unknown call <what>: "word"
 void warn_unknown_word(const char *what, std::string_view word);
