@@ -383,13 +383,14 @@ void Sanitizer::LongNumber(std::size_t length) noexcept
         Replace(ValueType::number, length);
 }
 
+// Under a credential's name it stays: what a rule would put there is what a second pass would take for the secret.
 void Sanitizer::Boolean(bool value) noexcept
 {
     if (!AdmitScalar(ValueType::boolean, {}))
         return;
-    if (action() == Action::summary) {
+    if (action() == Action::summary && !place().credential) {
         Replace(ValueType::boolean, 1);
-    } else if (action() == Action::mask) {
+    } else if (action() == Action::mask && !place().credential) {
         ++counts_.masked;
         changed_ = true;
         EmitKept(TokenKind::string, mask_marker);
@@ -532,7 +533,7 @@ Sanitizer::Fitted Sanitizer::Redact(std::string_view text, std::size_t limit, bo
     std::size_t size = 0, from = 0;
     const auto append = [&](std::string_view piece) {
         const std::size_t n = std::min(piece.size(), room - std::min(room, size));
-        std::memcpy(out + size, piece.data(), n);
+        std::copy_n(piece.data(), n, out + size);
         size += n;
     };
     while (secret.Found() && size < room) {
