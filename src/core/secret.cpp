@@ -312,15 +312,14 @@ SecretSpan FindInUrl(std::string_view text, std::size_t i, std::size_t from, boo
     const std::size_t authority = i + 3;
     const std::size_t end =
         RunEnd(text, authority, [](char c) { return !EndsUrl(c) && c != '/' && c != '?' && c != '#'; });
-    const std::size_t rest = RunEnd(text, end, [](char c) { return !EndsUrl(c); });
     std::size_t host = text.substr(authority, end - authority).rfind('@');
     host = host == std::string_view::npos ? authority : authority + host + 1;
     if (authority < from)
         return nothing;
-    if (only_hosts)
-        return host == authority ? SecretSpan{end, rest, {}}
-                                 : SecretSpan{authority, rest, text.substr(host, end - host)};
-    return host == authority ? nothing : Hide(text, authority, host - 1);
+    if (!only_hosts)
+        return host == authority ? nothing : Hide(text, authority, host - 1);
+    const std::size_t rest = RunEnd(text, end, [](char c) { return !EndsUrl(c); });
+    return host == authority ? SecretSpan{end, rest, {}} : SecretSpan{authority, rest, text.substr(host, end - host)};
 }
 
 // sip:alice:secret@host has a password without `//`.
