@@ -5,6 +5,7 @@
 
 #include "pg/call_settings.hpp"
 #include "pg/harden.hpp"
+#include "pg/payload.hpp"
 #include "pg/refusal.hpp"
 #include "pg/text.hpp"
 #include "pg/warning.hpp"
@@ -31,6 +32,9 @@ struct CallTrigger {
     WordColumn status;
     WordColumn direction;
     MemoryContext statement; // lives as long as the statement does
+    // What the last INSERT got for its payload. ON CONFLICT hands it to the UPDATE, in EXCLUDED.
+    Jsonb *sanitized;
+    Size sanitized_capacity;
 };
 
 // The row that is written, and what has to change in it.
@@ -227,6 +231,38 @@ void validate_direction(CallTrigger *trigger, CallRow *row)
         change(row, column, {Datum{0}, true});
 }
 
+void remember_sanitized(CallTrigger *trigger, const Jsonb *payload)
+{
+    if (trigger->sanitized_capacity < VARSIZE(payload)) {
+        if (trigger->sanitized != nullptr)
+            pfree(trigger->sanitized);
+        trigger->sanitized = static_cast<Jsonb *>(MemoryContextAlloc(trigger->statement, VARSIZE(payload)));
+        trigger->sanitized_capacity = VARSIZE(payload);
+    }
+    memcpy(trigger->sanitized, payload, VARSIZE(payload));
+}
+
+bool is_sanitized(const CallTrigger *trigger, const Jsonb *payload)
+{
+    return trigger->sanitized != nullptr && VARSIZE(trigger->sanitized) == VARSIZE(payload) &&
+           memcmp(trigger->sanitized, payload, VARSIZE(payload)) == 0;
+}
+
+void validate_payload(CallTrigger *trigger, CallRow *row)
+{
+    const Value value = value_of(row->new_values, trigger->payload);
+    if (value.is_null || is_unchanged(row, trigger->payload))
+        return;
+    Jsonb *payload = DatumGetJsonbP(value.datum);
+    if (row->old_values != nullptr && is_sanitized(trigger, payload))
+        return;
+    Jsonb *sanitized = sanitize_payload(payload);
+    if (sanitized != payload)
+        change(row, trigger->payload, {JsonbPGetDatum(sanitized), false});
+    if (row->old_values == nullptr)
+        remember_sanitized(trigger, sanitized);
+}
+
 void require_trigger_call(FunctionCallInfo fcinfo, const char *function, bool before)
 {
     if (!CALLED_AS_TRIGGER(fcinfo))
@@ -283,6 +319,7 @@ CALLHARDENING_FUNCTION(validate_hardened_call)
     if (validate_call_id(trigger, &row) || validate_status(trigger, &row))
         return PointerGetDatum(nullptr);
     validate_direction(trigger, &row);
+    validate_payload(trigger, &row);
 
     HeapTuple written = row.old_values != nullptr ? event->tg_newtuple : event->tg_trigtuple;
     if (row.changes == 0)

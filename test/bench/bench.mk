@@ -1,0 +1,4 @@
+
+.PHONY: bench-update
+bench-update:
+	test/bench/update.sh

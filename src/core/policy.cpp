@@ -1,0 +1,484 @@
+#include "core/policy.hpp"
+
+#include "core/text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace callhardening
+{
+
+namespace
+{
+
+using Json = nlohmann::ordered_json;
+
+constexpr PathNode no_node = 0xFFFF;
+
+struct Glob {
+    std::string pattern; // with one `*` or more in it
+    PathNode child;
+};
+
+struct Node {
+    RuleIndex accepts = no_rule; // the first rule whose path ends here
+    bool any_depth = false;      // stands for `**`: stays reached whatever the next member is
+    PathNode star = no_node;     // child for `*`
+    PathNode deeper = no_node;   // child for `**`, reached together with this node
+    std::vector<Glob> globs;
+};
+
+// A name that some path spells out, with the step it makes possible from each node.
+struct Name {
+    std::string text;
+    MemberClass meaning;
+    std::vector<std::pair<PathNode, PathNode>> steps;
+};
+
+// Length and both ends tell names apart well enough, and cost the same for any length.
+std::uint64_t HashName(std::string_view name) noexcept
+{
+    constexpr std::uint64_t multiplier = 0x9E3779B97F4A7C15;
+    std::uint64_t head = 0, tail = 0;
+    const std::size_t n = std::min<std::size_t>(name.size(), sizeof(head));
+    std::memcpy(&head, name.data(), n);
+    std::memcpy(&tail, name.data() + (name.size() - n), n);
+    std::uint64_t hash = (head ^ (tail << 29 | tail >> 35) ^ name.size()) * multiplier;
+    return hash ^ hash >> 32;
+}
+
+// `*` is any number of characters. Greedy with one step back, so linear for one star and quadratic at worst.
+bool MatchesGlob(std::string_view name, std::string_view pattern) noexcept
+{
+    std::size_t n = 0, p = 0, star = std::string_view::npos, retry = 0;
+    while (n < name.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            retry = n;
+        } else if (p < pattern.size() && pattern[p] == name[n]) {
+            ++p;
+            ++n;
+        } else if (star != std::string_view::npos) {
+            p = star + 1;
+            n = ++retry;
+        } else {
+            return false;
+        }
+    }
+    return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+} // namespace
+
+struct Policy::Tables {
+    Policy policy;
+    Limits limits;
+    char hash[7];
+    std::vector<Rule> rules;
+    std::vector<Node> nodes;
+    std::vector<Name> names;
+    std::vector<std::uint16_t> slots; // of the hash table: 1 + index into names, 0 is free
+    std::vector<std::string> secrets;
+
+    const Name *Find(std::string_view name) const noexcept
+    {
+        const std::size_t mask = slots.size() - 1;
+        for (std::size_t slot = HashName(name) & mask; slots[slot] != 0; slot = (slot + 1) & mask)
+            if (const Name &found = names[slots[slot] - 1u]; found.text == name)
+                return &found;
+        return nullptr;
+    }
+
+    MemberClass Classify(std::string_view name) const noexcept
+    {
+        const bool listed = std::any_of(secrets.begin(), secrets.end(), [name](const std::string &secret) {
+            return EqualFolded(secret, name);
+        });
+        return listed ? MemberClass::credential : ClassifyMember(name);
+    }
+};
+
+// ---- walking --------------------------------------------------------------------------------------
+
+namespace
+{
+
+// The places reached so far; a node is in it once, with the `**` behind it.
+struct Reached {
+    PathNode *nodes;
+    std::uint16_t size = 0;
+    RuleIndex rule;
+
+    void Add(const std::vector<Node> &tree, PathNode node) noexcept
+    {
+        for (; node != no_node; node = tree[node].deeper) {
+            if (std::find(nodes, nodes + size, node) != nodes + size)
+                return;
+            nodes[size++] = node;
+            rule = std::min(rule, tree[node].accepts);
+        }
+    }
+};
+
+} // namespace
+
+Policy::Step Policy::Enter(std::span<const PathNode> from, std::string_view name, RuleIndex inherited,
+                           PathNode *reached) const noexcept
+{
+    const std::vector<Node> &tree = tables_->nodes;
+    const Name *known = tables_->Find(name);
+    Reached next{reached, 0, inherited};
+    if (known != nullptr)
+        for (const auto &[parent, child] : known->steps)
+            if (std::find(from.begin(), from.end(), parent) != from.end())
+                next.Add(tree, child);
+    for (const PathNode parent : from) {
+        if (tree[parent].any_depth)
+            next.Add(tree, parent);
+        next.Add(tree, tree[parent].star);
+        for (const Glob &glob : tree[parent].globs)
+            if (MatchesGlob(name, glob.pattern))
+                next.Add(tree, glob.child);
+    }
+    return {known != nullptr ? known->meaning : tables_->Classify(name), next.rule, next.size};
+}
+
+MemberClass Policy::Classify(std::string_view name) const noexcept
+{
+    return tables_->Classify(name);
+}
+
+std::uint16_t Policy::Start(PathNode *reached) const noexcept
+{
+    Reached start{reached, 0, no_rule};
+    start.Add(tables_->nodes, 0);
+    return start.size;
+}
+
+std::uint16_t Policy::max_reached() const noexcept
+{
+    return static_cast<std::uint16_t>(tables_->nodes.size());
+}
+
+const Limits &Policy::limits() const noexcept
+{
+    return tables_->limits;
+}
+
+Rule Policy::rule(RuleIndex index) const noexcept
+{
+    return index == no_rule ? Rule{Action::keep, 0} : tables_->rules[index];
+}
+
+std::string_view Policy::hash() const noexcept
+{
+    return {tables_->hash, 6};
+}
+
+void Policy::Delete(const Policy *policy) noexcept
+{
+    if (policy != nullptr)
+        delete policy->tables_;
+}
+
+// ---- compiling ------------------------------------------------------------------------------------
+
+// Every function returns false after it has said what is wrong, so that one mistake ends it.
+class PolicyCompiler
+{
+public:
+    PolicyCompiler(Policy::Tables &tables, PolicyError &error) : tables_(tables), error_(error) {}
+
+    bool Compile(std::string_view text)
+    {
+        const Json document = Json::parse(text, nullptr, false);
+        if (document.is_discarded())
+            return Refuse("policy", "is no JSON");
+        if (!document.is_object())
+            return Refuse("policy", "must be an object");
+        if (!document.contains("version"))
+            return Refuse("version", "is missing");
+        tables_.nodes.emplace_back();
+        for (const auto &[name, value] : document.items())
+            if (!Member(name, value))
+                return false;
+        HashNames();
+        HashText(text);
+        return true;
+    }
+
+private:
+    bool Refuse(const std::string &place, const std::string &reason)
+    {
+        std::snprintf(error_.place, sizeof(error_.place), "%s", place.c_str());
+        std::snprintf(error_.reason, sizeof(error_.reason), "%s", reason.c_str());
+        return false;
+    }
+
+    // A name of the document is quoted only where it looks like a word: it may be a payload in the wrong
+    // place.
+    bool RefuseUnknown(const std::string &place, const std::string &name)
+    {
+        const std::string what =
+            LooksLikeWord(name) ? "\"" + name + "\"" : "of " + std::to_string(name.size()) + " bytes";
+        return Refuse(place, "has an unknown member " + what);
+    }
+
+    bool Member(const std::string &name, const Json &value)
+    {
+        if (name == "version")
+            return value == policy_language_version || Refuse("version", "must be 1");
+        if (name == "secrets")
+            return Secrets(value);
+        if (name == "rules")
+            return Rules(value);
+        if (name == "limits")
+            return ReadLimits(value);
+        return RefuseUnknown("policy", name);
+    }
+
+    bool Secrets(const Json &value)
+    {
+        if (!value.is_array() || value.size() > max_rules)
+            return Refuse("secrets", "must be an array of at most " + std::to_string(max_rules) + " names");
+        for (std::size_t i = 0; i < value.size(); ++i) {
+            if (!value[i].is_string() || IsBlank(value[i].get_ref<const std::string &>()))
+                return Refuse("secrets[" + std::to_string(i) + "]", "must be a name");
+            tables_.secrets.push_back(value[i].get<std::string>());
+        }
+        return true;
+    }
+
+    bool ReadLimits(const Json &value)
+    {
+        if (!value.is_object())
+            return Refuse("limits", "must be an object");
+        constexpr std::uint32_t many = 1000000;
+        for (const auto &[name, limit] : value.items()) {
+            const std::string place = "limits." + name;
+            Limits &limits = tables_.limits;
+            if (name == "depth") {
+                if (!Count(limit, place, 1, max_depth, limits.depth))
+                    return false;
+            } else if (name == "members") {
+                if (!Count(limit, place, 1, many, limits.members))
+                    return false;
+            } else if (name == "items") {
+                if (!Count(limit, place, 1, many, limits.items))
+                    return false;
+            } else if (name == "characters") {
+                if (!Count(limit, place, secret_marker.size(), many, limits.characters))
+                    return false;
+            } else {
+                return RefuseUnknown("limits", name);
+            }
+        }
+        return true;
+    }
+
+    bool Count(const Json &value, const std::string &place, std::uint64_t least, std::uint64_t most,
+               std::uint32_t &count)
+    {
+        const auto *number = value.get_ptr<const Json::number_unsigned_t *>();
+        if (number == nullptr || *number < least || *number > most)
+            return Refuse(place, "must be a whole number from " + std::to_string(least) + " to " +
+                                     std::to_string(most));
+        count = static_cast<std::uint32_t>(*number);
+        return true;
+    }
+
+    bool Rules(const Json &value)
+    {
+        if (!value.is_array() || value.size() > max_rules)
+            return Refuse("rules", "must be an array of at most " + std::to_string(max_rules) + " rules");
+        for (std::size_t i = 0; i < value.size(); ++i)
+            if (!ReadRule(value[i], "rules[" + std::to_string(i) + "]"))
+                return false;
+        return true;
+    }
+
+    bool ReadRule(const Json &value, const std::string &place)
+    {
+        if (!value.is_object())
+            return Refuse(place, "must be an object");
+        for (const char *needed : {"path", "action"})
+            if (!value.contains(needed) || !value[needed].is_string())
+                return Refuse(place + "." + needed, "must be a string");
+        Rule rule{};
+        const char *amount = nullptr;
+        if (!ReadAction(value["action"].get_ref<const std::string &>(), place, rule.action, amount))
+            return false;
+        for (const auto &[name, argument] : value.items())
+            if (name != "path" && name != "action" && (amount == nullptr || name != amount))
+                return RefuseUnknown(place, name);
+        if (amount != nullptr && !ReadAmount(value, place, amount, rule))
+            return false;
+        tables_.rules.push_back(rule);
+        return Path(value["path"].get_ref<const std::string &>(), place + ".path");
+    }
+
+    bool ReadAction(const std::string &word, const std::string &place, Action &action, const char *&amount)
+    {
+        static constexpr struct {
+            const char *word;
+            Action action;
+            const char *amount;
+        } actions[] = {
+            {"keep", Action::keep, nullptr},       {"drop", Action::drop, nullptr},
+            {"mask", Action::mask, "keep"},        {"truncate", Action::truncate, "length"},
+            {"summary", Action::summary, nullptr}, {"json", Action::json, nullptr},
+        };
+        for (const auto &known : actions)
+            if (word == known.word) {
+                action = known.action;
+                amount = known.amount;
+                return true;
+            }
+        return Refuse(place + ".action", "must be one of keep, drop, mask, truncate, summary, json");
+    }
+
+    bool ReadAmount(const Json &value, const std::string &place, const char *name, Rule &rule)
+    {
+        const Json given = value.contains(name) ? value[name] : Json();
+        if (rule.action == Action::mask)
+            return Count(given, place + "." + name, 0, max_masked_rest, rule.amount);
+        return Count(given, place + "." + name, secret_marker.size(), 1000000, rule.amount);
+    }
+
+    bool Path(const std::string &path, const std::string &place)
+    {
+        PathNode node = 0;
+        std::size_t begin = 0, segments = 0;
+        for (;;) {
+            const std::size_t dot = std::min(path.find('.', begin), path.size());
+            const std::string segment = path.substr(begin, dot - begin);
+            if (segment.empty())
+                return Refuse(place, "has an empty segment");
+            if (++segments > max_segments)
+                return Refuse(place, "has more than " + std::to_string(max_segments) + " segments");
+            node = Child(node, segment);
+            if (node == no_node)
+                return Refuse(place, "is one path too many: the policy has too many segments");
+            if (dot == path.size())
+                break;
+            begin = dot + 1;
+        }
+        RuleIndex &accepts = tables_.nodes[node].accepts;
+        accepts = std::min(accepts, static_cast<RuleIndex>(tables_.rules.size() - 1));
+        return true;
+    }
+
+    PathNode NewNode(bool any_depth)
+    {
+        if (tables_.nodes.size() >= no_node)
+            return no_node;
+        tables_.nodes.emplace_back();
+        tables_.nodes.back().any_depth = any_depth;
+        return static_cast<PathNode>(tables_.nodes.size() - 1);
+    }
+
+    PathNode Child(PathNode parent, const std::string &segment)
+    {
+        if (segment == "**") {
+            if (tables_.nodes[parent].any_depth) // `**.**` is `**`
+                return parent;
+            if (tables_.nodes[parent].deeper == no_node) {
+                const PathNode child = NewNode(true);
+                tables_.nodes[parent].deeper = child;
+            }
+            return tables_.nodes[parent].deeper;
+        }
+        if (segment == "*") {
+            if (tables_.nodes[parent].star == no_node) {
+                const PathNode child = NewNode(false);
+                tables_.nodes[parent].star = child;
+            }
+            return tables_.nodes[parent].star;
+        }
+        return segment.find('*') != std::string::npos ? GlobChild(parent, segment)
+                                                      : NamedChild(parent, segment);
+    }
+
+    PathNode GlobChild(PathNode parent, const std::string &pattern)
+    {
+        for (const Glob &glob : tables_.nodes[parent].globs)
+            if (glob.pattern == pattern)
+                return glob.child;
+        const PathNode child = NewNode(false);
+        if (child != no_node)
+            tables_.nodes[parent].globs.push_back({pattern, child});
+        return child;
+    }
+
+    PathNode NamedChild(PathNode parent, const std::string &text)
+    {
+        const auto [entry, is_new] = index_.try_emplace(text, tables_.names.size());
+        if (is_new)
+            tables_.names.push_back({text, MemberClass::plain, {}});
+        Name &name = tables_.names[entry->second];
+        for (const auto &[from, child] : name.steps)
+            if (from == parent)
+                return child;
+        const PathNode child = NewNode(false);
+        if (child != no_node)
+            name.steps.emplace_back(parent, child);
+        return child;
+    }
+
+    // At most half full, so a probe ends soon.
+    void HashNames()
+    {
+        std::size_t size = 2;
+        while (size < 2 * tables_.names.size() + 1)
+            size *= 2;
+        tables_.slots.assign(size, 0);
+        for (std::size_t i = 0; i < tables_.names.size(); ++i) {
+            Name &name = tables_.names[i];
+            name.meaning = tables_.Classify(name.text);
+            std::size_t slot = HashName(name.text) & (size - 1);
+            while (tables_.slots[slot] != 0)
+                slot = (slot + 1) & (size - 1);
+            tables_.slots[slot] = static_cast<std::uint16_t>(i + 1);
+        }
+    }
+
+    // FNV-1a, which is the same on every build.
+    void HashText(std::string_view text)
+    {
+        std::uint32_t hash = 2166136261u;
+        for (const char c : text)
+            hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+        std::snprintf(tables_.hash, sizeof(tables_.hash), "%06x", static_cast<unsigned>(hash >> 8));
+    }
+
+    Policy::Tables &tables_;
+    PolicyError &error_;
+    std::unordered_map<std::string, std::size_t> index_;
+};
+
+const Policy *Policy::Compile(std::string_view json, PolicyError &error) noexcept
+{
+    error = {};
+    Tables *tables = nullptr;
+    try {
+        tables = new Tables;
+        if (PolicyCompiler(*tables, error).Compile(json)) {
+            tables->policy.tables_ = tables;
+            return &tables->policy;
+        }
+    } catch (...) {
+        error.out_of_memory = true; // nothing else is thrown: the parser is told not to
+    }
+    delete tables;
+    return nullptr;
+}
+
+} // namespace callhardening

@@ -1,0 +1,94 @@
+// A policy: what the sanitizer keeps, drops, masks and limits, compiled from its JSON document.
+//
+// Paths are compiled to a tree of segments in which rules share their beginnings. A walk through a payload
+// carries the places of the tree that its path has reached, mostly one or two, so a member costs one look-up
+// of its name and a step for each of these places, however many rules there are.
+#pragma once
+
+#include "core/core.hpp"
+#include "core/secret.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace callhardening
+{
+
+// In the record of every sanitized payload.
+inline constexpr int policy_language_version = 1;
+
+enum class Action : unsigned char {
+    keep,
+    drop,
+    mask,
+    truncate,
+    summary,
+    json,
+};
+
+struct Rule {
+    Action action;
+    std::uint32_t amount; // mask: characters kept at the end; truncate: characters kept at the start
+};
+
+struct Limits {
+    std::uint32_t depth = 16;        // containers inside each other, the root counts
+    std::uint32_t members = 100;     // of one object
+    std::uint32_t items = 100;       // of one array
+    std::uint32_t characters = 1000; // of a string or a name, where no rule says otherwise
+};
+
+// The most that a policy may ask for.
+inline constexpr std::uint32_t max_depth = 64;
+inline constexpr std::uint32_t max_rules = 1000;
+inline constexpr std::uint32_t max_segments = 16;
+inline constexpr std::uint32_t max_masked_rest = 8;
+
+using RuleIndex = std::uint16_t;
+inline constexpr RuleIndex no_rule = 0xFFFF; // sorts after every rule: the smallest index wins
+
+// A place in the tree of segments.
+using PathNode = std::uint16_t;
+
+struct PolicyError {
+    bool out_of_memory;
+    char place[128];  // "rules[3].path"
+    char reason[128]; // "must be a string"
+};
+
+class Policy
+{
+public:
+    // nullptr where the document is no policy: `error` says why. The caller owns the result (DeletePolicy).
+    static const Policy *Compile(std::string_view json, PolicyError &error) noexcept;
+    static void Delete(const Policy *policy) noexcept;
+
+    const Limits &limits() const noexcept;
+    Rule rule(RuleIndex index) const noexcept;
+    // Six hexadecimal digits of a hash over the document.
+    std::string_view hash() const noexcept;
+
+    // What reaching a member of this name means: its class, the first rule that matches it, or one that an
+    // object above it matched (`inherited`), and the places that its own members start from.
+    struct Step {
+        MemberClass meaning;
+        RuleIndex rule;
+        std::uint16_t reached;
+    };
+    Step Enter(std::span<const PathNode> from, std::string_view name, RuleIndex inherited,
+               PathNode *reached) const noexcept;
+    // The class alone.
+    MemberClass Classify(std::string_view name) const noexcept;
+    // The places of the root. `reached` has room for max_reached() of them, here and in Enter.
+    std::uint16_t Start(PathNode *reached) const noexcept;
+    std::uint16_t max_reached() const noexcept;
+
+private:
+    friend class PolicyCompiler;
+    struct Tables;
+    const Tables *tables_ = nullptr;
+};
+
+} // namespace callhardening

@@ -1,0 +1,73 @@
+#include "core/payload.hpp"
+#include "core/policy_default.hpp"
+
+#include "pg/jsonb.hpp"
+#include "pg/payload.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "utils/memutils.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+[[noreturn]] void out_of_memory()
+{
+    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+                    errdetail("A call payload could not be sanitized.")));
+    pg_unreachable();
+}
+
+// For the core, which must not be left by a longjmp.
+void *allocate(size_t size)
+{
+    return palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+}
+
+Jsonb *sanitize(Jsonb *payload, const Policy *policy, MemoryContext result)
+{
+    Sanitizer sanitizer(*policy, allocate, has_record(&payload->root));
+    feed_jsonb(&payload->root, &sanitizer);
+    if (!sanitizer.Finish())
+        out_of_memory();
+    return sanitizer.changed() ? build_jsonb(sanitizer.tokens(), result) : payload;
+}
+
+} // namespace
+
+Jsonb *sanitize_payload(Jsonb *payload)
+{
+    const Policy *policy = DefaultPolicy();
+    if (policy == nullptr)
+        out_of_memory();
+    const MemoryContext result = CurrentMemoryContext;
+    const MemoryContext scratch =
+        AllocSetContextCreate(result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(scratch);
+    Jsonb *sanitized = sanitize(payload, policy, result);
+    MemoryContextSwitchTo(result);
+    MemoryContextDelete(scratch);
+    return sanitized;
+}
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(sanitize_call_payload)
+{
+    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0)));
+}
+
+CALLHARDENING_FUNCTION(call_payload_policy)
+{
+    const std::string_view policy = BuiltInPolicy(text_argument(fcinfo, 0));
+    if (policy.empty())
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown payload policy"),
+                        errhint("Built-in policies: %s.", to_cstring(built_in_policies))));
+    return DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(policy)));
+}

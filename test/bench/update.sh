@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# UPDATE of many calls: the triggers of harden_calls, no trigger, and the same rules in PL/pgSQL, in interleaved
+# rounds of one run. Prints a markdown table of medians and ratios.
+#
+#   test/bench/update.sh [rows] [rounds]        the server is the one that psql finds (PGHOST, PGUSER, ...)
+set -eu
+rows=${1:-100000} rounds=${2:-7}
+schema=callhardening_bench_update
+times=$(mktemp)
+trap 'rm -f "$times"; run -c "DROP SCHEMA IF EXISTS $schema CASCADE"' EXIT
+
+run() {
+    PGOPTIONS="-c client_min_messages=error -c search_path=$schema,public" psql -XqAt -v ON_ERROR_STOP=1 "$@"
+}
+
+# Milliseconds of an UPDATE, taken back afterwards: VACUUM gives the table's new tail back, so that every
+# round finds what the first one found.
+timed() {
+    run -c '\timing off' -c "CHECKPOINT" -c "BEGIN" -c '\timing on' -c "UPDATE $1 $2" -c '\timing off' -c "ROLLBACK" -c "VACUUM $1" |
+        sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
+}
+
+create_table() {
+    run <<SQL
+CREATE TABLE $1 (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, dialpad_call_id bigint UNIQUE NOT NULL, direction text, status text,
+    from_number text, to_number text, started_at timestamptz, ended_at timestamptz, duration_seconds integer, recording_url text,
+    raw_payload jsonb, created_at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX idx_$1_raw_payload ON $1 USING gin (raw_payload);
+CREATE INDEX ON $1 (status);
+CREATE INDEX ON $1 (started_at);
+ALTER TABLE $1 SET (autovacuum_enabled = off);
+SQL
+}
+
+# Calls that ring, with a payload of an ordinary event's size.
+fill_table() {
+    run <<SQL
+INSERT INTO $1 (dialpad_call_id, direction, status, from_number, to_number, started_at, duration_seconds, raw_payload)
+SELECT 5000000000000000 + i, CASE i % 2 WHEN 0 THEN 'inbound' ELSE 'outbound' END, 'ringing', '+1415' || 5550000 + i, '+14155559999',
+    '2026-01-01'::timestamptz + i * interval '1 second', i % 600,
+    jsonb_build_object('call_id', 5000000000000000 + i, 'state', 'ringing', 'date_started', 1767225600000 + i * 1000, 'labels', '[]'::jsonb,
+        'target', jsonb_build_object('id', i % 100, 'type', 'user', 'office_id', i % 7), 'mos_score', 4.4, 'group_id', 'Department:' || i % 20)
+FROM generate_series(1, $rows) AS i;
+VACUUM (ANALYZE) $1;
+SQL
+}
+
+create_plpgsql_rules() {
+    run <<'SQL'
+CREATE FUNCTION validate_call() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.direction := CASE lower(translate(NEW.direction, ' -_', ''))
+        WHEN 'in' THEN 'inbound' WHEN 'inbound' THEN 'inbound' WHEN 'incoming' THEN 'inbound'
+        WHEN 'out' THEN 'outbound' WHEN 'outbound' THEN 'outbound' WHEN 'outgoing' THEN 'outbound' END;
+    IF TG_OP = 'INSERT' THEN
+        RETURN NEW;
+    END IF;
+    NEW.direction := coalesce(NEW.direction, OLD.direction);
+    NEW.status := coalesce(NEW.status, OLD.status);
+    IF NEW.status <> OLD.status AND NOT (
+        (OLD.status = 'ringing' AND NEW.status IN ('active', 'ended', 'missed', 'rejected', 'voicemail'))
+        OR (OLD.status = 'active' AND NEW.status IN ('ended', 'voicemail')))
+    THEN
+        RAISE WARNING 'Invalid status transition: "%" to "%"', OLD.status, NEW.status;
+        NEW.status := OLD.status;
+    END IF;
+    IF NEW.dialpad_call_id <> OLD.dialpad_call_id THEN
+        NEW.dialpad_call_id := OLD.dialpad_call_id;
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION refuse_call() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.direction NOT IN ('inbound', 'outbound') OR NEW.dialpad_call_id <> OLD.dialpad_call_id
+        OR NEW.status <> OLD.status AND NOT (
+            (OLD.status = 'ringing' AND NEW.status IN ('active', 'ended', 'missed', 'rejected', 'voicemail'))
+            OR (OLD.status = 'active' AND NEW.status IN ('ended', 'voicemail')))
+    THEN
+        RAISE check_violation USING MESSAGE = 'invalid status transition';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER validate BEFORE INSERT OR UPDATE ON calls_plpgsql FOR EACH ROW EXECUTE FUNCTION validate_call();
+CREATE TRIGGER refuse AFTER UPDATE ON calls_plpgsql FOR EACH ROW EXECUTE FUNCTION refuse_call();
+SQL
+}
+
+median() {
+    grep "^$1 $2 " "$times" | cut -d' ' -f3 | sort -n | sed -n "$(((rounds + 1) / 2))p"
+}
+
+run -c "DROP SCHEMA IF EXISTS $schema CASCADE" -c "CREATE SCHEMA $schema" -c "CREATE EXTENSION IF NOT EXISTS callhardening SCHEMA public"
+for table in calls calls_hardened calls_plpgsql; do
+    create_table $table
+    fill_table $table
+done
+run -c "SELECT harden_calls('calls_hardened')"
+create_plpgsql_rules
+
+declare -A statement=(
+    [status]="SET status = 'ended'"
+    [other]="SET duration_seconds = duration_seconds + 1")
+declare -A title=(
+    [status]="status of every call"
+    [other]="a column that is not watched")
+
+for table in calls calls_hardened calls_plpgsql; do
+    timed $table "${statement[status]}" >/dev/null
+done
+for ((round = 0; round < rounds; ++round)); do
+    for what in status other; do
+        # A different one first each time, so that none always profits from what the one before it left behind.
+        order=(calls calls_hardened calls_plpgsql calls calls_hardened)
+        for table in "${order[@]:round % 3:3}"; do
+            echo "$what $table $(timed "$table" "${statement[$what]}")" >>"$times"
+        done
+    done
+done
+
+echo "| UPDATE of $rows calls | no trigger | callhardening | PL/pgSQL | callhardening / none | PL/pgSQL / none |"
+echo "|---|---|---|---|---|---|"
+for what in status other; do
+    awk -v title="${title[$what]}" -v none="$(median $what calls)" -v hardened="$(median $what calls_hardened)" \
+        -v plpgsql="$(median $what calls_plpgsql)" 'BEGIN {
+        printf "| %s | %.0f ms | %.0f ms | %.0f ms | %.2f | %.2f |\n", title, none, hardened, plpgsql, hardened / none, plpgsql / none }'
+done

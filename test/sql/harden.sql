@@ -1,0 +1,356 @@
+\set SHOW_CONTEXT never
+
+-- what cannot be hardened
+CREATE TABLE plain (dialpad_call_id bigint, status text, direction text);
+CREATE VIEW plain_view AS SELECT * FROM plain;
+CREATE MATERIALIZED VIEW plain_copy AS SELECT * FROM plain;
+CREATE SEQUENCE plain_sequence;
+\set VERBOSITY sqlstate
+SELECT harden_calls(NULL);
+SELECT harden_calls('plain_view');
+SELECT harden_calls('plain', call_id_column => 'id');
+SELECT harden_calls('plain', status_column => 'direction');
+SELECT harden_calls('plain', on_invalid => 'ignore');
+SELECT harden_calls('plain', transitions => '{"ringing": "active"}');
+SELECT harden_calls('plain', policy => '{}');
+SELECT unharden_calls('plain');
+\set VERBOSITY default
+SELECT harden_calls(NULL);
+SELECT harden_calls('plain_view');
+SELECT harden_calls('plain_copy');
+SELECT harden_calls('plain_sequence');
+SELECT harden_calls('pg_catalog.pg_class');
+SELECT harden_calls('information_schema.sql_features');
+SELECT harden_calls('no_such_table');
+SELECT harden_calls('4294967295');
+SELECT harden_calls('plain', call_id_column => 'id');
+SELECT harden_calls('plain', status_column => 'state');
+SELECT harden_calls('plain', direction_column => 'Direction');
+SELECT harden_calls('plain', direction_column => 'ctid');
+SELECT harden_calls('plain', status_column => 'direction');
+SELECT harden_calls('plain', payload_column => 'status');
+SELECT harden_calls('plain', status_column => NULL);
+SELECT harden_calls('plain', payload_column => NULL);
+SELECT harden_calls('plain', on_invalid => 'ignore');
+SELECT harden_calls('plain', on_invalid => NULL);
+SELECT harden_calls('plain', transitions => '{"ringing": ["active", 7]}');
+SELECT harden_calls('plain', transitions => '{}');
+SELECT harden_calls('plain', policy => '{"max_bytes": 100}');
+SELECT harden_calls('plain', provider => 'no such provider');
+SELECT harden_calls('plain', provider => '');
+SELECT unharden_calls(NULL);
+SELECT unharden_calls('plain');
+SELECT unharden_calls('plain_view');
+-- and none of it left anything behind
+\d plain
+
+-- columns that cannot hold the words
+CREATE TYPE short_status AS ENUM ('ringing', 'active', 'ended');
+CREATE DOMAIN known_status AS text NOT NULL;
+CREATE DOMAIN narrow_direction AS text CHECK (VALUE IN ('in', 'out'));
+CREATE TABLE wrong (dialpad_call_id bigint, direction text, integer_status integer, short_varchar varchar(8), short_char char(6),
+    enum_status short_status, array_status text[], domain_status known_status, narrow narrow_direction, integer_direction integer,
+    made text GENERATED ALWAYS AS ('ringing') STORED, text_payload text, json_payload json);
+SELECT harden_calls('wrong', status_column => 'integer_status');
+SELECT harden_calls('wrong', status_column => 'short_varchar');
+SELECT harden_calls('wrong', status_column => 'short_char');
+SELECT harden_calls('wrong', status_column => 'enum_status');
+SELECT harden_calls('wrong', status_column => 'enum_status', transitions => '{"ringing": ["active", "parked"]}');
+SELECT harden_calls('wrong', status_column => 'array_status');
+SELECT harden_calls('wrong', status_column => 'domain_status');
+SELECT harden_calls('wrong', status_column => 'made');
+SELECT harden_calls('wrong', status_column => 'narrow', direction_column => 'integer_direction', transitions => '{"in": ["out"]}');
+SELECT harden_calls('wrong', status_column => 'direction', direction_column => 'narrow');
+SELECT harden_calls('wrong', status_column => 'narrow', transitions => '{"in": ["out"]}', payload_column => 'text_payload');
+SELECT harden_calls('wrong', status_column => 'narrow', transitions => '{"in": ["out"]}', payload_column => 'json_payload');
+DROP TABLE wrong;
+
+-- a role that does not own the table
+CREATE ROLE regress_call_reader;
+GRANT SELECT, UPDATE ON plain TO regress_call_reader;
+SET ROLE regress_call_reader;
+SELECT harden_calls('plain');
+RESET ROLE;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_call_reader;
+SET ROLE regress_call_reader;
+SELECT harden_calls('plain');
+SELECT unharden_calls('plain');
+RESET ROLE;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM regress_call_reader;
+
+-- an existing table: what is missing is added, rows stay as they are
+CREATE TABLE calls (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, dialpad_call_id bigint, status text, direction text, note text);
+INSERT INTO calls (dialpad_call_id, status, direction) VALUES (1, 'Completed', 'incoming'), (2, 'ringing', NULL), (3, NULL, 'sideways');
+SELECT harden_calls('calls');
+\d calls
+TABLE calls;
+
+-- the same settings again: nothing
+CREATE FUNCTION call_catalog() RETURNS text LANGUAGE sql AS
+$$SELECT (SELECT string_agg(oid || tgname, ',' ORDER BY oid) FROM pg_trigger WHERE tgrelid = 'calls'::regclass)
+    || (SELECT string_agg(indexrelid::text, ',' ORDER BY indexrelid) FROM pg_index WHERE indrelid = 'calls'::regclass)$$;
+SELECT call_catalog() AS before \gset
+SELECT harden_calls('calls');
+SELECT call_catalog() = :'before' AS nothing_changed;
+-- others: they replace the old ones
+SELECT harden_calls('calls', on_invalid => 'reject', provider => 'dialpad', transitions => '{"ringing": ["ended"]}');
+SELECT * FROM call_settings('calls');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
+SELECT harden_calls('calls');
+SELECT * FROM call_settings('calls');
+SELECT * FROM call_settings('plain');
+-- a trigger that is gone comes back
+DROP TRIGGER validate_hardened_call_update ON calls;
+SELECT harden_calls('calls');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
+
+-- words: normalized, unknown ones reported
+INSERT INTO calls (dialpad_call_id, status, direction) VALUES (4, 'calling', 'Incoming'), (5, 'In-Progress', 'OUT'), (6, '', ' '), (7, 'recording', 'transfer')
+RETURNING dialpad_call_id, status, direction;
+INSERT INTO calls (dialpad_call_id, status, direction) VALUES (8, 'jumping', 'sideways') RETURNING status, direction;
+UPDATE calls SET status = 'jumping', direction = 'sideways' WHERE dialpad_call_id = 5 RETURNING status, direction;
+UPDATE calls SET status = '{"secret": "4111111111111111"}', direction = '+14155550100, and more' WHERE dialpad_call_id = 5 RETURNING status, direction;
+UPDATE calls SET status = NULL, direction = NULL WHERE dialpad_call_id = 5 RETURNING status, direction;
+UPDATE calls SET status = 'recap_summary', direction = '' WHERE dialpad_call_id = 5 RETURNING status, direction;
+UPDATE calls SET status = 'ACTIVE', direction = 'in' WHERE dialpad_call_id = 5 RETURNING status, direction;
+-- one warning for an upsert
+INSERT INTO calls (dialpad_call_id, status, direction, note) VALUES (5, 'jumping', 'sideways', 'upsert')
+ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction, note = EXCLUDED.note RETURNING status, direction, note;
+
+-- rows that break the rules already: other columns can be written, and any status set
+UPDATE calls SET note = 'seen' WHERE dialpad_call_id IN (1, 3) RETURNING status, direction, note;
+UPDATE calls SET direction = NULL WHERE dialpad_call_id = 3 RETURNING direction;
+UPDATE calls SET status = NULL WHERE dialpad_call_id = 1 RETURNING status;
+UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1 RETURNING status;
+
+-- the payload: sanitized on its way in, not looked at again where it is not written
+UPDATE calls SET raw_payload = '{"call_id": 5, "password": "hunter2", "empty": null}' WHERE dialpad_call_id = 5 RETURNING raw_payload - '_sanitized' AS raw_payload;
+INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (5, '{"call_id": 5, "api_key": "hunter3", "state": "hold"}')
+ON CONFLICT (dialpad_call_id) DO UPDATE SET raw_payload = EXCLUDED.raw_payload RETURNING raw_payload - '_sanitized' AS raw_payload;
+INSERT INTO calls (dialpad_call_id) VALUES (5)
+ON CONFLICT (dialpad_call_id) DO UPDATE SET raw_payload = '{"call_id": 5, "api_key": "hunter4"}' RETURNING raw_payload - '_sanitized' AS raw_payload;
+UPDATE calls SET raw_payload = NULL WHERE dialpad_call_id = 5 RETURNING raw_payload;
+ALTER TABLE calls DISABLE TRIGGER USER;
+UPDATE calls SET raw_payload = '{"call_id": 5, "password": "from before"}' WHERE dialpad_call_id = 5;
+ALTER TABLE calls ENABLE TRIGGER USER;
+UPDATE calls SET note = 'an old payload stays as it is' WHERE dialpad_call_id = 5 RETURNING raw_payload;
+
+-- a refused status: keep
+UPDATE calls SET status = 'hangup' WHERE dialpad_call_id = 5 RETURNING status;
+UPDATE calls SET status = 'ringing', note = 'late' WHERE dialpad_call_id = 5 RETURNING status, note;
+-- the call id of a row stays
+UPDATE calls SET dialpad_call_id = 50, note = 'moved' WHERE dialpad_call_id = 5 RETURNING dialpad_call_id, note;
+UPDATE calls SET dialpad_call_id = NULL WHERE dialpad_call_id = 5 RETURNING dialpad_call_id;
+INSERT INTO calls (status) VALUES ('ended') RETURNING dialpad_call_id;
+UPDATE calls SET dialpad_call_id = 9 WHERE dialpad_call_id IS NULL RETURNING dialpad_call_id;
+
+-- skip: the row is left untouched
+SELECT harden_calls('calls', on_invalid => 'skip');
+UPDATE calls SET status = 'ringing', note = 'skipped' WHERE dialpad_call_id = 5 RETURNING status, note;
+UPDATE calls SET dialpad_call_id = 50, note = 'skipped' WHERE dialpad_call_id = 5 RETURNING note;
+UPDATE calls SET status = 'jumping', note = 'written' WHERE dialpad_call_id = 5 RETURNING status, note;
+SELECT status, note FROM calls WHERE dialpad_call_id = 5;
+
+-- reject: an error with all that a client needs
+SELECT harden_calls('calls', on_invalid => 'reject');
+CREATE FUNCTION refused(statement text) RETURNS TABLE (state text, message text, detail text, place text) LANGUAGE plpgsql AS $$
+DECLARE s text; t text; c text; n text;
+BEGIN
+    EXECUTE statement;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+        s = SCHEMA_NAME, t = TABLE_NAME, c = COLUMN_NAME, n = CONSTRAINT_NAME;
+    place := concat_ws(' ', s, t, c, n);
+    RETURN NEXT;
+END
+$$;
+\x on
+SELECT * FROM refused('UPDATE calls SET status = ''ringing'' WHERE dialpad_call_id = 5');
+SELECT * FROM refused('UPDATE calls SET status = ''jumping'' WHERE dialpad_call_id = 5');
+SELECT * FROM refused('INSERT INTO calls (dialpad_call_id, status) VALUES (10, ''jumping'')');
+SELECT * FROM refused('INSERT INTO calls (dialpad_call_id, status) VALUES (10, ''4111 1111 1111 1111, 12/27, 123, John Q. Public'')');
+SELECT * FROM refused('UPDATE calls SET dialpad_call_id = 50 WHERE dialpad_call_id = 5');
+\x off
+INSERT INTO calls (dialpad_call_id, status, direction) VALUES (10, 'ringing', 'sideways') RETURNING direction;
+
+-- many refusals in one statement: ten lines, and one with the number of the others
+SELECT harden_calls('calls');
+INSERT INTO calls (dialpad_call_id, status) SELECT i, 'ended' FROM generate_series(101, 125) AS i;
+UPDATE calls SET status = 'active' WHERE dialpad_call_id > 100;
+-- the next statement starts from zero, and an error takes the number along
+UPDATE calls SET status = 'active' WHERE dialpad_call_id BETWEEN 101 AND 102;
+UPDATE calls SET status = 'active', note = 1 / (dialpad_call_id - 120) WHERE dialpad_call_id > 100;
+UPDATE calls SET status = 'active' WHERE dialpad_call_id = 101;
+\set VERBOSITY terse
+-- a statement inside a statement has a count of its own
+CREATE FUNCTION refused_inside() RETURNS bigint LANGUAGE sql AS
+$$UPDATE calls SET status = 'missed' WHERE dialpad_call_id BETWEEN 103 AND 113; SELECT 1::bigint$$;
+UPDATE calls SET status = 'active', note = refused_inside()::text WHERE dialpad_call_id BETWEEN 101 AND 102;
+\set VERBOSITY default
+
+-- other triggers: one that comes first is corrected, one that comes later is refused in every mode
+CREATE FUNCTION set_words() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.status := coalesce(nullif(current_setting('test.status', true), ''), NEW.status);
+    NEW.direction := nullif(coalesce(nullif(current_setting('test.direction', true), ''), NEW.direction), 'none');
+    NEW.dialpad_call_id := coalesce(nullif(current_setting('test.call_id', true), '')::bigint, NEW.dialpad_call_id);
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER early BEFORE INSERT OR UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION set_words();
+BEGIN;
+SET LOCAL test.status = 'calling';
+SET LOCAL test.direction = 'OUT';
+INSERT INTO calls (dialpad_call_id) VALUES (200) RETURNING status, direction;
+ROLLBACK;
+DROP TRIGGER early ON calls;
+CREATE TRIGGER zz_late BEFORE INSERT OR UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION set_words();
+INSERT INTO calls (dialpad_call_id, status, direction) VALUES (201, 'ended', 'in');
+BEGIN; SET LOCAL test.status = 'ringing'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201; ROLLBACK;
+BEGIN; SET LOCAL test.status = 'hangup'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201; ROLLBACK;
+BEGIN; SET LOCAL test.status = 'hangup'; INSERT INTO calls (dialpad_call_id) VALUES (202); ROLLBACK;
+BEGIN; SET LOCAL test.direction = 'OUT'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201; ROLLBACK;
+BEGIN; SET LOCAL test.direction = 'OUT'; INSERT INTO calls (dialpad_call_id) VALUES (202); ROLLBACK;
+BEGIN; SET LOCAL test.direction = 'none'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201; ROLLBACK;
+BEGIN; SET LOCAL test.call_id = '203'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201; ROLLBACK;
+-- what a later trigger does inside the rules is fine
+BEGIN; SET LOCAL test.direction = 'outbound'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201 RETURNING direction; ROLLBACK;
+-- and in every mode
+SELECT harden_calls('calls', on_invalid => 'skip');
+SET test.status = 'ringing';
+\x on
+SELECT * FROM refused('UPDATE calls SET note = ''x'' WHERE dialpad_call_id = 201');
+RESET test.status;
+SET test.call_id = '203';
+SELECT * FROM refused('UPDATE calls SET note = ''x'' WHERE dialpad_call_id = 201');
+RESET test.call_id;
+SET test.direction = 'OUT';
+SELECT * FROM refused('UPDATE calls SET note = ''x'' WHERE dialpad_call_id = 201');
+RESET test.direction;
+\x off
+SELECT harden_calls('calls');
+DROP TRIGGER zz_late ON calls;
+
+-- a column that was renamed since
+ALTER TABLE calls RENAME COLUMN status TO call_status;
+\set VERBOSITY sqlstate
+UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
+\set VERBOSITY default
+UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
+INSERT INTO calls (dialpad_call_id) VALUES (300);
+SELECT harden_calls('calls', status_column => 'call_status');
+UPDATE calls SET call_status = 'ringing' WHERE dialpad_call_id = 5 RETURNING call_status;
+-- a type that cannot change behind the trigger's back
+ALTER TABLE calls ALTER COLUMN call_status TYPE varchar(3);
+
+-- the way back
+SELECT unharden_calls('calls');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
+UPDATE calls SET call_status = 'jumping' WHERE dialpad_call_id = 5 RETURNING call_status;
+SELECT unharden_calls('calls', drop_payload => true);
+SELECT harden_calls('calls', status_column => 'call_status');
+SELECT unharden_calls('calls', drop_payload => true);
+SELECT attname FROM pg_attribute WHERE attrelid = 'calls'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+DROP TABLE calls CASCADE;
+
+-- repeated call ids: no unique index, and everything else
+CREATE TABLE repeated (dialpad_call_id bigint, status text, direction text);
+INSERT INTO repeated VALUES (1), (1), (2), (3), (3), (3), (NULL), (NULL);
+SELECT harden_calls('repeated');
+UPDATE repeated SET status = 'calling' WHERE dialpad_call_id = 2 RETURNING status;
+DELETE FROM repeated WHERE dialpad_call_id IN (1, 3);
+SELECT harden_calls('repeated');
+SELECT indexdef FROM pg_indexes WHERE tablename = 'repeated' AND indexdef ~ 'UNIQUE';
+DROP TABLE repeated;
+
+-- indexes that do not count as a unique call id, and ones that do
+CREATE TABLE indexed (dialpad_call_id bigint, status text, direction text, raw_payload jsonb);
+CREATE UNIQUE INDEX some_calls ON indexed (dialpad_call_id) WHERE status = 'ended';
+CREATE UNIQUE INDEX two_columns ON indexed (dialpad_call_id, direction);
+CREATE UNIQUE INDEX expression ON indexed ((dialpad_call_id + 1));
+CREATE INDEX own_gin ON indexed USING gin (raw_payload jsonb_path_ops);
+SELECT harden_calls('indexed');
+SELECT indexname FROM pg_indexes WHERE tablename = 'indexed' ORDER BY 1;
+DROP TABLE indexed;
+CREATE TABLE indexed (dialpad_call_id bigint PRIMARY KEY, status text, direction text, note text);
+CREATE TABLE idx_indexed_raw_payload ();
+SELECT harden_calls('indexed');
+SELECT indexname FROM pg_indexes WHERE tablename = 'indexed' ORDER BY 1;
+DROP TABLE indexed, idx_indexed_raw_payload;
+
+-- quoted names
+CREATE SCHEMA "Tele phone";
+CREATE TABLE "Tele phone"."Calls" ("call id" text UNIQUE, "Status" text, "the ""direction""" text, "Ende'" int);
+SELECT harden_calls('"Tele phone"."Calls"', 'call id', 'Status', 'the "direction"', 'Pay load', transitions => '{"it''s ringing": ["Über"]}');
+SELECT * FROM call_settings('"Tele phone"."Calls"');
+SELECT harden_calls('"Tele phone"."Calls"', 'call id', 'Status', 'the "direction"', 'Pay load', transitions => '{"it''s ringing": ["Über"]}');
+INSERT INTO "Tele phone"."Calls" VALUES ('a', 'Über', 'IN') RETURNING *;
+UPDATE "Tele phone"."Calls" SET "Status" = 'IT''S RINGING' RETURNING *;
+SELECT unharden_calls('"Tele phone"."Calls"', true);
+DROP TABLE "Tele phone"."Calls";
+DROP SCHEMA "Tele phone";
+
+-- types that can hold the words
+CREATE EXTENSION citext;
+CREATE TYPE call_status AS ENUM ('ringing', 'active', 'ended', 'missed', 'rejected', 'voicemail');
+CREATE DOMAIN call_direction AS varchar(8) CHECK (VALUE IN ('inbound', 'outbound'));
+CREATE DOMAIN payload AS jsonb;
+CREATE TABLE typed (dialpad_call_id citext, status call_status, direction call_direction, raw_payload payload);
+SELECT harden_calls('typed');
+INSERT INTO typed VALUES ('a', 'ringing', 'inbound');
+INSERT INTO typed VALUES ('a', 'ended', 'outbound') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction RETURNING *;
+UPDATE typed SET status = 'active' RETURNING *;
+UPDATE typed SET dialpad_call_id = 'A' RETURNING *;
+INSERT INTO typed VALUES ('b', 'calling', 'inbound');
+DROP TABLE typed;
+CREATE TABLE typed (dialpad_call_id numeric, status char(12), direction citext);
+SELECT harden_calls('typed');
+INSERT INTO typed VALUES (1, 'calling', 'INCOMING'), (2, 'ringing', 'Inbound') RETURNING *;
+UPDATE typed SET status = 'Hangup' RETURNING *;
+UPDATE typed SET status = 'active', dialpad_call_id = 1.0 WHERE dialpad_call_id = 1 RETURNING *;
+DROP TABLE typed;
+CREATE TABLE typed (dialpad_call_id uuid, status varchar(9), direction varchar(8));
+SELECT harden_calls('typed', provider => 'Dialpad', on_invalid => 'reject');
+INSERT INTO typed VALUES ('00000000-0000-0000-0000-000000000001', 'voicemail', 'outbound') RETURNING status, direction;
+UPDATE typed SET status = 'ringing';
+DROP TABLE typed;
+
+-- a partitioned table: each partition has the triggers, a legal row can move
+CREATE TABLE parted (dialpad_call_id bigint, status text, direction text, note text) PARTITION BY LIST (status);
+CREATE TABLE parted_open PARTITION OF parted FOR VALUES IN ('ringing', 'active');
+CREATE TABLE parted_closed (note text, direction text, status text, dialpad_call_id bigint);
+ALTER TABLE parted ATTACH PARTITION parted_closed DEFAULT;
+SELECT harden_calls('parted');
+INSERT INTO parted VALUES (1, 'calling', 'in');
+INSERT INTO parted VALUES (2, 'ringing', 'in');
+UPDATE parted SET status = 'ended' WHERE dialpad_call_id = 2;
+UPDATE parted SET status = 'active' WHERE dialpad_call_id = 2;
+SELECT tableoid::regclass, dialpad_call_id, status, direction FROM parted ORDER BY 2;
+SELECT on_invalid FROM call_settings('parted_closed');
+SELECT unharden_calls('parted');
+DROP TABLE parted;
+
+-- the trigger functions stand in nobody else's trigger
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call();
+INSERT INTO plain VALUES (1);
+DROP TRIGGER own ON plain;
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('a', 'b', 'c', 'd', 'e', '', '');
+INSERT INTO plain VALUES (1);
+DROP TRIGGER own ON plain;
+CREATE TRIGGER own AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '');
+INSERT INTO plain VALUES (1);
+DROP TRIGGER own ON plain;
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH STATEMENT EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '');
+INSERT INTO plain VALUES (1);
+DROP TRIGGER own ON plain;
+CREATE TRIGGER own AFTER DELETE ON plain FOR EACH ROW EXECUTE FUNCTION refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '');
+INSERT INTO plain VALUES (1);
+DELETE FROM plain;
+DROP TRIGGER own ON plain;
+
+DROP FUNCTION refused, refused_inside, set_words, call_catalog;
+DROP TABLE plain CASCADE;
+DROP TYPE short_status, call_status;
+DROP DOMAIN known_status, narrow_direction, call_direction, payload;
+DROP EXTENSION citext;
+DROP ROLE regress_call_reader;
