@@ -98,10 +98,11 @@ payloads() {
            ORDER BY dialpad_call_id LIMIT 1"
 }
 
-# logged 'text': how often, and the first three times
+# logged 'text': how often, and the first three that differ
 logged() {
     printf '%s: %d\n' "$1" "$(grep -cF "$1" "$WORK/server.log" || true)"
-    { grep -F -m 3 "$1" "$WORK/server.log" || true; } | cut -c 1-160 | sed 's/^/    /'
+    awk -F 'WARNING:  ' -v text="$1" 'index($0, text) && !seen[$2]++ && ++shown <= 3 { print "    " $0 }' \
+        "$WORK/server.log" | cut -c 1-160
 }
 
 server_log() {

@@ -245,7 +245,7 @@ make_in() {
 
 build() {
     make_in "$WORK/src" -s clean >/dev/null
-    make_in "$WORK/src" "-j$(nproc)" install >"$WORK/build.log" 2>&1 || {
+    make_in "$WORK/src" -s "-j$(nproc)" install >"$WORK/build.log" 2>&1 || {
         cat "$WORK/build.log" >&2
         die "the build failed"
     }

@@ -74,7 +74,7 @@ is_clean_with_clang() {
     find "$WORK/clang/src" -name '*.o' -delete
     # Word by word: PGXS's own flags are g++'s, and some are unknown to clang.
     # shellcheck disable=SC2086
-    make_in "$WORK/clang" CXX="$CLANG --driver-mode=g++ -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
+    make_in "$WORK/clang" -s CXX="$CLANG --driver-mode=g++ -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
         $objects >"$WORK/clang.log" 2>&1 || { cat "$WORK/clang.log"; return 1; }
     prints_no_warning "$WORK/clang.log"
 }
@@ -129,7 +129,7 @@ build_checks() {
 
 unit_suite() {
     suite unit 1 '^\[       OK \] ' '^\[  FAILED  \] .* \([0-9]+ ms\)$' '^\[  SKIPPED \] .* \([0-9]+ ms\)$' \
-        make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" "-j$(nproc)" check-unit
+        make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" "-j$(nproc)" check-unit
 }
 
 # pg_regress prints `test name ... ok` up to PostgreSQL 15, and `ok 1 - name` from 16 on.

@@ -72,6 +72,7 @@ COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'why, without any of the
 CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_stamp_call_event';
+REVOKE EXECUTE ON FUNCTION @extschema@.stamp_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.stamp_call_event() IS
 'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key';
@@ -83,14 +84,65 @@ CREATE FUNCTION @extschema@.bury_call_event() RETURNS trigger
 BEGIN
     INSERT INTO @extschema@.call_dead_events (log_id, event_seq, call_id, sqlstate, error)
     SELECT log_id, NEW.event_seq, NEW.call_id, '22023', CASE NEW.event_lane
-               WHEN -1 THEN 'the body is not a JSON object'
-               WHEN -2 THEN 'the body has no call id'
-               WHEN -3 THEN 'the call id is longer than 255 bytes'
+               WHEN -1 THEN 'the body is no JSON that jsonb can hold'
+               WHEN -2 THEN 'the body is not a JSON object'
+               WHEN -3 THEN 'the body has no call id'
+               WHEN -4 THEN 'the call id is longer than 255 bytes'
                ELSE format('the call id cannot be held by the key of %s', calls) END
     FROM @extschema@.call_logs WHERE events = TG_RELID;
     RETURN NULL;
 END
 $$;
+REVOKE EXECUTE ON FUNCTION @extschema@.bury_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.bury_call_event() IS
 'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events';
+
+CREATE FUNCTION @extschema@.register_call_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
+    key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
+                      WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
+    log int;
+BEGIN
+    EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
+        EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L)', events, home, 'payload', provider, lanes, key_type);
+    EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
+        EXECUTE FUNCTION %I.bury_call_event()', events, home);
+    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes)
+    VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
+    INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) IS
+'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on';
+
+-- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
+CREATE FUNCTION @extschema@.forget_dropped_call_logs() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    dropped int;
+BEGIN
+    FOR dropped IN
+        DELETE FROM @extschema@.call_logs
+        WHERE events IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0)
+        RETURNING log_id
+    LOOP
+        DELETE FROM @extschema@.call_lanes WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_claims WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_dead_events WHERE log_id = dropped;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_logs() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.forget_dropped_call_logs() IS
+'event trigger function: removes the settings, positions and dead events of a log that is dropped';
+
+CREATE EVENT TRIGGER forget_dropped_call_logs ON sql_drop
+    EXECUTE FUNCTION @extschema@.forget_dropped_call_logs();

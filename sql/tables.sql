@@ -4,13 +4,14 @@
 CREATE FUNCTION @extschema@.create_call_tables(schema name DEFAULT pg_catalog.current_schema()) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    lanes CONSTANT int := 64;
-    log int;
 BEGIN
     IF schema IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'schema must not be null',
             HINT = 'Name the schema that the tables are to be created in.';
+    END IF;
+    -- Without this, the tables would end up in the next schema of the path.
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
+        RAISE invalid_schema_name USING MESSAGE = format('schema "%s" does not exist', schema);
     END IF;
     -- pg_catalog is searched first where it is not named, so the names below mean what they say.
     PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
@@ -70,10 +71,7 @@ BEGIN
     IF 'lz4' = ANY (SELECT unnest(enumvals) FROM pg_settings WHERE name = 'default_toast_compression') THEN
         ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;
     END IF;
-    CREATE TRIGGER stamp_call_event BEFORE INSERT ON call_events FOR EACH ROW
-        EXECUTE FUNCTION @extschema@.stamp_call_event('payload', 'dialpad', '64', 'bigint');
-    CREATE TRIGGER bury_call_event AFTER INSERT ON call_events FOR EACH ROW WHEN (NEW.event_lane < 0)
-        EXECUTE FUNCTION @extschema@.bury_call_event();
+    PERFORM @extschema@.register_call_log('call_events', 'calls', 'dialpad', 64);
 
     COMMENT ON TABLE call_events IS 'webhook bodies as they came: an event log, to which rows are only ever appended';
     COMMENT ON COLUMN call_events.event_seq IS 'sequence number of the event';
@@ -83,10 +81,6 @@ BEGIN
     COMMENT ON COLUMN call_events.call_id IS 'the call that the event is about';
     COMMENT ON COLUMN call_events.event_type IS 'the provider''s word for what happened';
     COMMENT ON COLUMN call_events.payload IS 'the body; one that is no JSON as a JSON string';
-
-    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes)
-    VALUES ('call_events', 'calls', 'dialpad', lanes) RETURNING log_id INTO log;
-    INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name) FROM PUBLIC;

@@ -22,10 +22,11 @@ int LaneOf(std::string_view call_id, int lanes) noexcept;
 
 // Stamped in the place of a lane on an event that cannot be processed. No lane has such a number.
 enum class NoLane : int {
-    not_an_object = -1,
-    no_call_id = -2,
-    call_id_too_long = -3,
-    call_id_not_held = -4, // by the key of the calls table
+    not_json = -1, // kept as a JSON string
+    not_an_object = -2,
+    no_call_id = -3,
+    call_id_too_long = -4,
+    call_id_not_held = -5, // by the key of the calls table
 };
 
 // PostgreSQL's pg_snapshot. `in_progress` is sorted and lies between xmin and xmax; it is owned by the caller.

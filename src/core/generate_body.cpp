@@ -31,7 +31,7 @@ std::string_view Pick(const std::string_view (&words)[n], Random &random)
     return words[random.Below(n)];
 }
 
-// 48 letters and digits or so: what a link or a header has in the place of a password.
+// Letters and digits: what a link or a header has in the place of a password.
 std::string Token(Random &random, int length)
 {
     constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

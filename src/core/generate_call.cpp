@@ -101,7 +101,9 @@ private:
     void Transcribe(std::size_t leg);
     void Survey(std::size_t leg);
 
+    std::size_t Greet();
     std::size_t RingOperator(std::size_t entry, std::int64_t at);
+    std::size_t RingOperators(std::size_t entry, std::size_t most, bool is_answered, std::int64_t &at);
     void Transfer(std::size_t entry, std::size_t from);
     void AskRouter(std::size_t entry);
 
@@ -131,7 +133,7 @@ std::size_t CallPlanner::AddLeg(std::int64_t started, Direction direction, Party
     leg.contact = contact_;
     leg.is_old_shape = random_.Chance(300);
     if (random_.Chance(250))
-        leg.integration_bytes = static_cast<std::uint32_t>(random_.LongTail(600, 2500, 5));
+        leg.integration_bytes = static_cast<std::uint32_t>(random_.LongTail(600, 2500, 2));
     call_.legs.push_back(leg);
     return call_.legs.size() - 1;
 }
@@ -214,7 +216,7 @@ void CallPlanner::Follow(std::size_t leg, bool is_callcenter)
         AddEvent(leg, random_.Chance(300) ? CallState::admin_recording : CallState::recording,
                  At(leg).recorded);
     }
-    if (random_.Chance(is_callcenter ? 4000 : 1800) && ended - At(leg).answered > 20 * second)
+    if (random_.Chance(is_callcenter ? 4500 : 2000) && ended - At(leg).answered > 20 * second)
         Transcribe(leg);
     if (is_callcenter)
         Survey(leg);
@@ -225,9 +227,9 @@ void CallPlanner::Follow(std::size_t leg, bool is_callcenter)
 // The transcript, and the recap, which now and then comes hours later.
 void CallPlanner::Transcribe(std::size_t leg)
 {
-    // Escaped, the router's answer is an eighth longer; no body is to be above 200 kB.
+    // Escaped, the router's answer is an eighth longer. With all else no body gets above 200 kB.
     constexpr std::int64_t bytes_per_second = 24;
-    const std::int64_t longest = 185000 - At(leg).breadcrumb_bytes * 9 / 8;
+    const std::int64_t longest = 170000 - At(leg).breadcrumb_bytes * 9 / 8;
     const std::int64_t length = (At(leg).ended - At(leg).answered) / second;
     At(leg).transcript_bytes = static_cast<std::uint32_t>(std::min(longest, length * bytes_per_second));
     At(leg).transcribed = At(leg).ended + random_.Between(20 * second, 3 * minute);
@@ -286,7 +288,7 @@ void CallPlanner::PlanOutbound()
 {
     const std::size_t leg = AddLeg(start_, Direction::outbound, PickParty(PartyKind::user));
     if (random_.Chance(1500)) // placed through the API by a program that adds what it likes
-        At(leg).custom_data_bytes = static_cast<std::uint32_t>(random_.LongTail(150, 500, 8));
+        At(leg).custom_data_bytes = static_cast<std::uint32_t>(random_.LongTail(150, 500, 3));
     AddEvent(leg, CallState::calling, start_ + random_.Between(50, 200));
     Ring(leg, start_ + random_.Between(600, 3000));
     const std::int64_t rung = At(leg).rang + random_.Between(2 * second, 30 * second);
@@ -323,7 +325,7 @@ void CallPlanner::PlanInternal()
 // Routing by an HTTP service of the company's: its whole answer is in every later event of the call.
 void CallPlanner::AskRouter(std::size_t entry)
 {
-    At(entry).breadcrumb_bytes = static_cast<std::uint32_t>(random_.LongTail(15500, 20500, 3));
+    At(entry).breadcrumb_bytes = static_cast<std::uint32_t>(random_.LongTail(14000, 18500, 3));
 }
 
 std::size_t CallPlanner::RingOperator(std::size_t entry, std::int64_t at)
@@ -353,13 +355,13 @@ void CallPlanner::Transfer(std::size_t entry, std::size_t from)
     At(entry).ended = At(to).ended;
 }
 
-// The entry point's leg lasts from the greeting to the end; each operator who is rung has a leg of his own.
-void CallPlanner::PlanCallcenter(std::size_t max_legs)
+// Plans the entry point's leg until the caller waits for a person.
+std::size_t CallPlanner::Greet()
 {
     const bool is_department = random_.Chance(2500);
     const Party target = PickParty(is_department ? PartyKind::department : PartyKind::callcenter);
     const std::size_t entry = AddLeg(start_, Direction::inbound, target);
-    if (random_.Chance(1700))
+    if (random_.Chance(2400))
         AskRouter(entry);
 
     // A queue answers when it has taken the call; a voice menu before that.
@@ -370,13 +372,15 @@ void CallPlanner::PlanCallcenter(std::size_t max_legs)
         has_menu ? start_ + random_.Between(300, 900) : At(entry).queued + random_.Between(300, 600);
     AddEvent(entry, CallState::queued, At(entry).queued + random_.Between(40, 200));
     AddEvent(entry, CallState::connected, At(entry).connected + random_.Between(40, 200));
+    return entry;
+}
 
-    std::int64_t at =
-        std::max(At(entry).queued, At(entry).connected) + random_.LongTail(second, 6 * second, 5);
-    const std::uint32_t outcome = random_.Below(100);
-    const bool is_answered = outcome < 78;
+// Rings one operator after the other, of whom at most the last one answers. `at` moves to the end of it.
+std::size_t CallPlanner::RingOperators(std::size_t entry, std::size_t most, bool is_answered,
+                                       std::int64_t &at)
+{
     std::size_t operators = random_.Chance(3000) ? 2 : 1;
-    operators = std::min(max_legs - 1, operators + (random_.Chance(1000) ? 1 : 0));
+    operators = std::min(most, operators + (random_.Chance(1000) ? 1 : 0));
     std::size_t last = entry;
     for (std::size_t i = 0; i < operators; ++i) {
         last = RingOperator(entry, at);
@@ -389,22 +393,31 @@ void CallPlanner::PlanCallcenter(std::size_t max_legs)
             CancelRing(last, rung);
         at = rung + random_.Between(400, 1500);
     }
-    if (!is_answered) {
-        if (outcome < 90)
-            return Hang(entry, at);
-        return LeaveVoicemail(entry, at);
-    }
+    return last;
+}
 
-    At(entry).operator_call_id = At(last).call_id;
-    At(entry).answered = At(last).answered;
-    At(entry).ended = At(last).ended;
-    AddEvent(entry, CallState::connected, At(last).answered + random_.Between(200, 500));
+// The entry point's leg lasts from the greeting to the end; each operator who is rung has a leg of his own.
+void CallPlanner::PlanCallcenter(std::size_t max_legs)
+{
+    const std::size_t entry = Greet();
+    std::int64_t at =
+        std::max(At(entry).queued, At(entry).connected) + random_.LongTail(second, 6 * second, 5);
+    const std::uint32_t outcome = random_.Below(100);
+    const bool is_answered = outcome < 78;
+    const std::size_t answering = RingOperators(entry, max_legs - 1, is_answered, at);
+    if (!is_answered)
+        return outcome < 90 ? Hang(entry, at) : LeaveVoicemail(entry, at);
+
+    At(entry).operator_call_id = At(answering).call_id;
+    At(entry).answered = At(answering).answered;
+    At(entry).ended = At(answering).ended;
+    AddEvent(entry, CallState::connected, At(answering).answered + random_.Between(200, 500));
     if (random_.Chance(800))
-        Supervise(last);
-    Hang(last, At(last).ended);
-    Follow(last, true);
+        Supervise(answering);
+    Hang(answering, At(answering).ended);
+    Follow(answering, true);
     if (call_.legs.size() < max_legs && random_.Chance(900))
-        Transfer(entry, last);
+        Transfer(entry, answering);
     Hang(entry, At(entry).ended);
 }
 

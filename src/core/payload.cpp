@@ -6,6 +6,7 @@
 #include "core/utf8.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -65,10 +66,11 @@ bool IsRecordedPolicy(std::string_view p) noexcept
 }
 
 Sanitizer::Sanitizer(const Policy &policy, AllocateFunction allocate, bool has_record) noexcept
-    : policy_(policy), allocate_(allocate), has_record_(has_record)
+    : policy_(policy), limits_(policy.limits()), max_reached_(policy.max_reached()), allocate_(allocate),
+      has_record_(has_record)
 {
     member_.rule = no_rule;
-    if (GrowReached(2u * policy.max_reached()))
+    if (GrowReached(2u * max_reached_))
         member_.reached = policy.Start(reached_);
 }
 
@@ -201,8 +203,10 @@ bool Sanitizer::Admit(bool empty) noexcept
         Drop();
         return false;
     }
-    if (frame.kept < (object ? policy_.limits().members : policy_.limits().items))
-        return true;
+    if (frame.kept < (object ? limits_.members : limits_.items)) {
+        EnterMember();
+        return !failed_;
+    }
     if (!frame.cut)
         ++counts_.truncated;
     frame.cut = changed_ = true;
@@ -257,7 +261,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         Drop();
         return Walk::skip;
     }
-    const bool measured = action() == Action::summary || depth_ == policy_.limits().depth;
+    const bool measured = action() == Action::summary || depth_ == limits_.depth;
     if (!measured)
         return Enter(type, false);
     constexpr std::size_t summary_members = 2;
@@ -300,6 +304,7 @@ void Sanitizer::Rollback(const Frame &frame) noexcept
     if (!frame.measured && depth_ > 0)
         --top().kept;
     member_ = frame.place;
+    entered_ = true;
     size_ = frame.first_token;
     counts_ = frame.before;
     changed_ = frame.was_changed;
@@ -365,8 +370,10 @@ void Sanitizer::Number(std::string_view text) noexcept
         EmitKept(TokenKind::number_text, text);
 }
 
-bool Sanitizer::NeedsNumberText() const noexcept
+bool Sanitizer::NeedsNumberText() noexcept
 {
+    if (IsMember() && !top().measured && top().kept < limits_.members && !at_record_ && !failed_)
+        EnterMember();
     return (IsMember() && key_word_ == KeyWord::length) || action() == Action::mask ||
            action() == Action::summary;
 }
@@ -383,13 +390,15 @@ void Sanitizer::LongNumber(std::size_t length) noexcept
         Replace(ValueType::number, length);
 }
 
+// Under a credential's name it stays: what a rule would put there is what a second pass would take for the
+// secret.
 void Sanitizer::Boolean(bool value) noexcept
 {
     if (!AdmitScalar(ValueType::boolean, {}))
         return;
-    if (action() == Action::summary) {
+    if (action() == Action::summary && !place().credential) {
         Replace(ValueType::boolean, 1);
-    } else if (action() == Action::mask) {
+    } else if (action() == Action::mask && !place().credential) {
         ++counts_.masked;
         changed_ = true;
         EmitKept(TokenKind::string, mask_marker);
@@ -415,8 +424,10 @@ void Sanitizer::Key(std::string_view name) noexcept
     key_word_ = name == "type" ? KeyWord::type : name == "length" ? KeyWord::length : KeyWord::other;
     if (depth_ == 1 && embedded_ == 0)
         EnterRootMember(name == record_member);
-    if (!top().measured && !at_record_)
-        EnterMember(name);
+    if (!top().measured) {
+        key_ = name;
+        entered_ = false;
+    }
 }
 
 // A `_sanitized` that is no record is data like any other, until there is a record to put in its place.
@@ -430,13 +441,19 @@ void Sanitizer::EnterRootMember(bool is_record_member) noexcept
         foreign_begin_ = size_;
 }
 
+// Not before it is known that the member has a value: most members of an ordinary event have none.
 // A name that is cut or holds a secret is looked up as it comes out, as a second pass will see it.
-void Sanitizer::EnterMember(std::string_view name) noexcept
+void Sanitizer::EnterMember() noexcept
 {
+    if (entered_ || IsItem())
+        return;
+    entered_ = true;
     const Place &object = top().place;
     const std::uint32_t begin = object.reached_begin + object.reached;
-    key_ = FitName(name);
-    if (!GrowReached(begin + policy_.max_reached()))
+    const std::string_view name = key_;
+    if (!policy_.Spells(name))
+        key_ = FitName(name);
+    if (!GrowReached(begin + max_reached_))
         return;
     const Policy::Step step =
         policy_.Enter({reached_ + object.reached_begin, object.reached}, key_, object.rule, reached_ + begin);
@@ -444,7 +461,7 @@ void Sanitizer::EnterMember(std::string_view name) noexcept
     member_.reached = step.reached;
     member_.rule = step.rule;
     member_.credential = object.credential || step.meaning == MemberClass::credential ||
-                         (key_ != name && policy_.Classify(name) == MemberClass::credential);
+                         (key_.data() != name.data() && policy_.Classify(name) == MemberClass::credential);
     member_.media = object.media || step.meaning == MemberClass::media;
     member_.link = object.link || step.meaning == MemberClass::link ||
                    (object.media && step.meaning == MemberClass::address);
@@ -511,7 +528,7 @@ Sanitizer::Fitted Sanitizer::FitOnce(std::string_view text, const Place &where, 
         if (const std::string_view masked = Mask(text, rule.amount); masked != text)
             return {masked, true, false, false};
     }
-    const std::size_t limit = rule.action == Action::truncate ? rule.amount : policy_.limits().characters;
+    const std::size_t limit = rule.action == Action::truncate ? rule.amount : limits_.characters;
     return Redact(text, limit, where.link || where.media);
 }
 
@@ -532,7 +549,7 @@ Sanitizer::Fitted Sanitizer::Redact(std::string_view text, std::size_t limit, bo
     std::size_t size = 0, from = 0;
     const auto append = [&](std::string_view piece) {
         const std::size_t n = std::min(piece.size(), room - std::min(room, size));
-        std::memcpy(out + size, piece.data(), n);
+        std::copy_n(piece.data(), n, out + size);
         size += n;
     };
     while (secret.Found() && size < room) {
@@ -608,7 +625,7 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept
 {
-    Checkpoint mark{counts_, size_, depth_, member_, key_, key_word_, changed_, {}};
+    Checkpoint mark{counts_, size_, depth_, member_, key_, key_word_, changed_, entered_, {}};
     if (depth_ > 0)
         mark.frame = frames_[depth_ - 1];
     return mark;
@@ -623,6 +640,7 @@ void Sanitizer::Return(const Checkpoint &mark) noexcept
     key_ = mark.key;
     key_word_ = mark.key_word;
     changed_ = mark.changed;
+    entered_ = mark.entered;
     if (depth_ > 0)
         top() = mark.frame;
 }
@@ -669,8 +687,8 @@ void Sanitizer::PushCount(std::uint32_t count) noexcept
     char *digits = AllocateText(most_digits);
     if (digits == nullptr)
         return;
-    const int size = std::snprintf(digits, most_digits + 1, "%u", static_cast<unsigned>(count));
-    Push(TokenKind::number_text, {digits, static_cast<std::size_t>(size)});
+    const char *end = std::to_chars(digits, digits + most_digits, count).ptr;
+    Push(TokenKind::number_text, {digits, static_cast<std::size_t>(end - digits)});
 }
 
 } // namespace callhardening

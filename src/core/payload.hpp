@@ -80,7 +80,7 @@ public:
     void Number(std::string_view text) noexcept;
     // A number that prints in at most longest_number bytes, where its text is not needed.
     void Number(const void *number) noexcept;
-    bool NeedsNumberText() const noexcept;
+    bool NeedsNumberText() noexcept;
     // A number that prints longer.
     void LongNumber(std::size_t length) noexcept;
     void Boolean(bool value) noexcept;
@@ -138,6 +138,7 @@ private:
         std::string_view key;
         KeyWord key_word;
         bool changed;
+        bool entered;
         Frame frame;
     };
 
@@ -177,7 +178,7 @@ private:
     void Rollback(const Frame &frame) noexcept;
 
     void EnterRootMember(bool is_record_member) noexcept;
-    void EnterMember(std::string_view name) noexcept;
+    void EnterMember() noexcept;
     std::string_view FitName(std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
     void Count(const Fitted &fitted) noexcept;
@@ -193,6 +194,8 @@ private:
     void PushCount(std::uint32_t count) noexcept;
 
     const Policy &policy_;
+    const Limits limits_;
+    const std::uint16_t max_reached_;
     AllocateFunction allocate_;
     Token *tokens_ = nullptr;
     std::uint32_t size_ = 0;
@@ -203,6 +206,7 @@ private:
     Place member_{}; // of the value that comes next in an object; at the root, of the root
     std::string_view key_;
     KeyWord key_word_ = KeyWord::other;
+    bool entered_ = true;             // `member_` and `key_` are those of the member at hand
     std::uint32_t foreign_begin_ = 0; // tokens of a root's `_sanitized` that is no record
     std::uint32_t foreign_end_ = 0;
     std::uint16_t depth_ = 0;

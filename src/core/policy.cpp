@@ -40,6 +40,7 @@ struct Node {
 struct Name {
     std::string text;
     MemberClass meaning;
+    bool harmless; // comes out as it is
     std::vector<std::pair<PathNode, PathNode>> steps;
 };
 
@@ -48,9 +49,13 @@ std::uint64_t HashName(std::string_view name) noexcept
 {
     constexpr std::uint64_t multiplier = 0x9E3779B97F4A7C15;
     std::uint64_t head = 0, tail = 0;
-    const std::size_t n = std::min<std::size_t>(name.size(), sizeof(head));
-    std::memcpy(&head, name.data(), n);
-    std::memcpy(&tail, name.data() + (name.size() - n), n);
+    if (name.size() >= sizeof(head)) {
+        std::memcpy(&head, name.data(), sizeof(head));
+        std::memcpy(&tail, name.data() + (name.size() - sizeof(tail)), sizeof(tail));
+    } else {
+        for (const char c : name)
+            head = head << 8 | static_cast<unsigned char>(c);
+    }
     std::uint64_t hash = (head ^ (tail << 29 | tail >> 35) ^ name.size()) * multiplier;
     return hash ^ hash >> 32;
 }
@@ -149,6 +154,12 @@ Policy::Step Policy::Enter(std::span<const PathNode> from, std::string_view name
                 next.Add(tree, glob.child);
     }
     return {known != nullptr ? known->meaning : tables_->Classify(name), next.rule, next.size};
+}
+
+bool Policy::Spells(std::string_view name) const noexcept
+{
+    const Name *known = tables_->Find(name);
+    return known != nullptr && known->harmless;
 }
 
 MemberClass Policy::Classify(std::string_view name) const noexcept
@@ -422,7 +433,7 @@ private:
     {
         const auto [entry, is_new] = index_.try_emplace(text, tables_.names.size());
         if (is_new)
-            tables_.names.push_back({text, MemberClass::plain, {}});
+            tables_.names.push_back({text, MemberClass::plain, false, {}});
         Name &name = tables_.names[entry->second];
         for (const auto &[from, child] : name.steps)
             if (from == parent)
@@ -443,6 +454,8 @@ private:
         for (std::size_t i = 0; i < tables_.names.size(); ++i) {
             Name &name = tables_.names[i];
             name.meaning = tables_.Classify(name.text);
+            name.harmless = name.text.size() <= tables_.limits.characters &&
+                            !FindSecret(name.text, 0, name.text.size(), false).Found();
             std::size_t slot = HashName(name.text) & (size - 1);
             while (tables_.slots[slot] != 0)
                 slot = (slot + 1) & (size - 1);

@@ -79,6 +79,8 @@ public:
     };
     Step Enter(std::span<const PathNode> from, std::string_view name, RuleIndex inherited,
                PathNode *reached) const noexcept;
+    // True for a name that a path spells out and that holds no secret and is within the limit.
+    bool Spells(std::string_view name) const noexcept;
     // The class alone.
     MemberClass Classify(std::string_view name) const noexcept;
     // The places of the root. `reached` has room for max_reached() of them, here and in Enter.

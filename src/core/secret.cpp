@@ -312,19 +312,14 @@ SecretSpan FindInUrl(std::string_view text, std::size_t i, std::size_t from, boo
     const std::size_t authority = i + 3;
     const std::size_t end =
         RunEnd(text, authority, [](char c) { return !EndsUrl(c) && c != '/' && c != '?' && c != '#'; });
-    std::size_t at = text.substr(authority, end - authority).rfind('@');
-    if (at != std::string_view::npos && authority >= from) {
-        at += authority;
-        if (only_hosts)
-            return {authority, at + 1, {}};
-        const SecretSpan user = Hide(text, authority, at);
-        if (user.Found())
-            return user;
-    }
-    if (!only_hosts || end < from)
+    std::size_t host = text.substr(authority, end - authority).rfind('@');
+    host = host == std::string_view::npos ? authority : authority + host + 1;
+    if (authority < from)
         return nothing;
+    if (!only_hosts)
+        return host == authority ? nothing : Hide(text, authority, host - 1);
     const std::size_t rest = RunEnd(text, end, [](char c) { return !EndsUrl(c); });
-    return {end, rest, {}};
+    return host == authority ? SecretSpan{end, rest, {}} : SecretSpan{authority, rest, text.substr(host, end - host)};
 }
 
 // sip:alice:secret@host has a password without `//`.
@@ -378,6 +373,20 @@ std::size_t BracketEnd(std::string_view text, std::size_t begin) noexcept
     return text.size();
 }
 
+// A quote ends a header that is itself quoted, but in `Digest username="..."` it belongs to it.
+std::size_t HeaderEnd(std::string_view text, std::size_t begin) noexcept
+{
+    std::size_t i = begin;
+    while (i < text.size() && !EndsHeader(text[i])) {
+        const std::size_t quote = RunEnd(text, i + 1, [](char c) { return c == '\\'; });
+        if (text[i] == '=' && quote < text.size() && text[quote] == '"')
+            i = std::min(text.size(), QuotedEnd(text, quote + 1, {quote - i - 1, '"'}) + (quote - i));
+        else
+            ++i;
+    }
+    return i;
+}
+
 SecretSpan HideBareValue(std::string_view text, std::size_t begin) noexcept
 {
     std::size_t from = begin;
@@ -404,8 +413,9 @@ SecretSpan HideValue(std::string_view text, std::size_t begin, bool header) noex
         const std::size_t end = QuotedEnd(text, quote + 1, {quote - begin, text[quote]});
         return Hide(text, quote + 1, end);
     }
-    if (header)
-        return Hide(text, begin, RunEnd(text, begin, [](char c) { return !EndsHeader(c); }));
+    const bool json = text[begin] == '{' || text[begin] == '[';
+    if (header && !json)
+        return Hide(text, begin, HeaderEnd(text, begin));
     return HideBareValue(text, begin);
 }
 

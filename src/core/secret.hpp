@@ -31,7 +31,7 @@ MemberClass ClassifyMember(std::string_view name) noexcept;
 struct SecretSpan {
     std::size_t begin;
     std::size_t end;
-    std::string_view replacement;
+    std::string_view replacement; // may be a part of the text
 
     bool Found() const noexcept { return begin < end; }
 };

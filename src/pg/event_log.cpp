@@ -28,7 +28,7 @@ static void raise_no_log(Oid wanted)
     if (OidIsValid(wanted))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("%s is not an event log", relation_name(wanted)),
-                        errhint("The view call_logs lists the event logs of this database.")));
+                        errhint("The table call_logs lists the event logs of this database.")));
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
                     errhint("Make one with create_call_tables.")));
 }
@@ -66,6 +66,9 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
     log->events = DatumGetObjectId(spi_datum(0, 2, &is_null));
     log->calls = DatumGetObjectId(spi_datum(0, 3, &is_null));
     log->provider = spi_cstring(0, 4);
+    if (get_rel_name(log->calls) == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the calls table of event log %s does not exist any more", relation_name(log->events))));
     log->events_name = relation_name(log->events);
 }
 
@@ -139,13 +142,19 @@ struct Stamp {
     int lane;
 };
 
+static bool is_string(Jsonb *body)
+{
+    JsonbValue value;
+    return JsonbExtractScalar(&body->root, &value) && value.type == jbvString;
+}
+
 static Stamp stamp_of(const Stamper *stamper, Jsonb *body)
 {
     // An event type is a word. A longer text is something else, and the column may well be indexed.
     constexpr size_t longest_event_type = 64;
 
     if (!JB_ROOT_IS_OBJECT(body))
-        return {{}, {}, static_cast<int>(NoLane::not_an_object)};
+        return {{}, {}, static_cast<int>(is_string(body) ? NoLane::not_json : NoLane::not_an_object)};
     EventFields fields;
     if (!read_event(body, stamper->provider, &fields))
         return {{}, {}, static_cast<int>(NoLane::no_call_id)};
@@ -181,10 +190,10 @@ static HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
     const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
     bool is_null;
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
-    if (is_null)
-        return trigger->tg_trigtuple; // the column's own NOT NULL refuses it
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
-    const Stamp stamp = stamp_of(stamper, DatumGetJsonbP(payload));
+    // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
+    const Stamp stamp = is_null ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
+                                : stamp_of(stamper, DatumGetJsonbP(payload));
     MemoryContextSwitchTo(caller);
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
     MemoryContextReset(stamper->scratch);

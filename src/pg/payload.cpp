@@ -1,5 +1,6 @@
 #include "core/payload.hpp"
 #include "core/policy_default.hpp"
+#include "core/text.hpp"
 
 #include "pg/jsonb.hpp"
 #include "pg/payload.hpp"
@@ -65,9 +66,12 @@ CALLHARDENING_FUNCTION(sanitize_call_payload)
 
 CALLHARDENING_FUNCTION(call_payload_policy)
 {
-    const std::string_view policy = BuiltInPolicy(text_argument(fcinfo, 0));
+    const std::string_view name = text_argument(fcinfo, 0);
+    const std::string_view policy = BuiltInPolicy(name);
     if (policy.empty())
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown payload policy"),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        LooksLikeWord(name) ? errmsg("unknown payload policy \"%s\"", to_cstring(name))
+                                            : errmsg("unknown payload policy of %zu bytes", name.size()),
                         errhint("Built-in policies: %s.", to_cstring(built_in_policies))));
     return DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(policy)));
 }

@@ -1,0 +1,105 @@
+-- nothing to do: the document comes out as it is
+SELECT sanitize_call_payload('{"call_id": 5635304278851584, "state": "ringing", "mos_score": 4.41, "is_internal": false}');
+SELECT sanitize_call_payload(NULL), sanitize_call_payload('{}'), sanitize_call_payload('[]'), sanitize_call_payload('null'),
+       sanitize_call_payload('"text"'), sanitize_call_payload('1.10'), sanitize_call_payload('true');
+
+-- null and empty members go, at once; items of arrays keep their places
+SELECT sanitize_call_payload('{"a": {"b": null, "c": {"d": []}}, "e": "", "f": 0, "g": [null, "", {}, [], {"h": null}]}');
+
+-- numbers stay to the digit, or become a summary
+SELECT sanitize_call_payload('{"a": 9007199254740993, "b": 18446744073709551616, "c": 1.10, "d": -0, "e": 1234567890123456789012345678901234567890, "f": 0.00}');
+SELECT sanitize_call_payload('{"a": 12345678901234567890123456789012345678901, "b": 1e400, "c": 1e131071, "d": 1e-16383, "e": -1e39, "f": -1e38}');
+
+-- credentials, by name
+SELECT sanitize_call_payload('{"password": "x", "Api-Key": 17, "client_secret": {"a": [1]}, "user_token": ["x"], "cookies": {"a": "b"}, "pin": ""}');
+SELECT sanitize_call_payload('{"author": "x", "tokenizer": "x", "keyboard": "x", "session_id": "x", "raw_digits": "17", "client_state": "eHg=", "has_token": false}');
+-- and by what they look like
+SELECT sanitize_call_payload('{"a": "https://user:pw@example.com/x?sig=abc&page=1#key=abc", "b": "Authorization: Bearer abc123def", "c": "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln"}');
+SELECT sanitize_call_payload(jsonb_build_object('pem', E'x -----BEGIN KEY-----\nMII\n-----END KEY----- y', 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln', 1));
+SELECT sanitize_call_payload('{"note": "{\"password\": \"hunter2\", \"x\": 1}", "body": "user=jane&password=hunter2&x=1"}');
+-- links that open a recording keep scheme and host
+SELECT sanitize_call_payload('{"voicemail_link": "https://dialpad.example/vm/xyz", "call_recording_share_links": ["https://dialpad.example/r/1?a=b"], "access_link": "/r/1"}');
+SELECT sanitize_call_payload('{"recording_details": [{"id": 7, "url": "https://u:p@dialpad.example/r/1", "duration": 1.5, "recording_type": "admincallrecording"}], "hook_url": "https://example.com/hook"}');
+
+-- what is bulky shrinks, what is personal is masked
+SELECT sanitize_call_payload(jsonb_build_object('transcription_text', repeat('Hello, how are you? ', 1000), 'recap_summary', repeat('ä', 100),
+    'recap_action_items', jsonb_build_array(repeat('x', 100), 'short'), 'integrations', '{"a": 1, "b": 2, "c": 3}'::jsonb));
+SELECT sanitize_call_payload('{"external_number": "+14155550100", "internal_number": "0100", "contact": {"id": 1, "name": "Jane", "phone": 4155550100, "email": "j@example.com"}}');
+SELECT sanitize_call_payload('{"routing_breadcrumbs": [{"breadcrumb_type": "callrouter", "date": 1, "target_type": "user", "target_id": 7, "request": {"a": 1, "b": {"c": 2}}, "response": "<html>"}]}');
+SELECT sanitize_call_payload('{"custom_data": "{\"order\": {\"id\": 1.50e1, \"secret\": \"x\", \"empty\": null}}"}');
+SELECT sanitize_call_payload('{"custom_data": "{not json, password: hunter2}"}');
+
+-- limits
+SELECT length(sanitize_call_payload(jsonb_build_object('a', repeat('x', 200)))->>'a');
+SELECT sanitize_call_payload(jsonb_build_object('a', to_jsonb(ARRAY[1, 2, 3, 4, 5, 6])));
+SELECT count(*), count(*) FILTER (WHERE key = '_sanitized')
+FROM jsonb_object_keys(sanitize_call_payload((SELECT jsonb_object_agg('m' || i, i) FROM generate_series(1, 1000) AS i))) AS key;
+SELECT sanitize_call_payload('{"a":{"b":{"c":{"d":{"e":{"f":{"g":{"h":{"i":{"j":{"k":1}}}}}}}}}}}');
+
+-- the record: forged, foreign, of an earlier pass
+SELECT sanitize_call_payload('{"_sanitized": {"mine": true}}');
+SELECT sanitize_call_payload('{"_sanitized": {"mine": true}, "a": null}');
+SELECT sanitize_call_payload('{"_sanitized": {"n": [1, 2, 3, 0], "p": "1:0f0f0f"}, "a": 1}');
+SELECT sanitize_call_payload('{"_sanitized": {"n": [1, 2, 3, 0], "p": "1:0f0f0f"}, "a": null}');
+SELECT sanitize_call_payload('{"_sanitized": {"n": [1, 2, 3, -1], "p": "1:0f0f0f"}, "a": null}');
+SELECT octet_length((sanitize_call_payload(jsonb_build_object('a', (SELECT jsonb_agg('{"b": null}'::jsonb) FROM generate_series(1, 20000)))) -> '_sanitized')::text) <= 48 AS short;
+
+-- big ones
+SELECT octet_length(sanitize_call_payload((repeat('{"a":', 6000) || '1' || repeat('}', 6000))::jsonb)::text);
+SELECT octet_length(sanitize_call_payload((repeat('[', 6000) || repeat(']', 6000))::jsonb)::text);
+SELECT sanitize_call_payload((SELECT jsonb_agg(i) FROM generate_series(1, 100000) AS i));
+SELECT sanitize_call_payload((SELECT jsonb_agg(1e131071) FROM generate_series(1, 6)));
+SELECT octet_length(sanitize_call_payload(jsonb_build_object('a', repeat('eyJ token: x', 4000000)))::text) < 300 AS bounded;
+SELECT octet_length(sanitize_call_payload(jsonb_build_object('custom_data', repeat('[', 5000000)))::text) < 300 AS bounded;
+
+-- bulky events shrink by nine tenths: a transcript, a recap, breadcrumbs with bodies, custom data
+CREATE TEMPORARY TABLE bulky AS
+SELECT kind, '{"call_id": 5635304278851584, "state": "hangup", "direction": "outbound", "date_started": 1787158716092, "date_rang": null,
+    "date_connected": 1787158720092, "date_ended": 1787158916555, "talk_time": 196463.0, "hold_time": 0, "duration": 196463.0,
+    "total_duration": 200463.294, "external_number": "+17025550133", "internal_number": "+12085550120", "group_id": null,
+    "contact": {"id": 6051533200162816, "type": "local", "phone": "+17025550133", "name": "(702) 555-0133", "email": ""},
+    "target": {"id": 5171365938069504, "type": "user", "email": "agent@example.com", "phone": "+12085550120", "name": "Agent Example"},
+    "event_timestamp": 1787158916666, "mos_score": 4.41, "labels": [], "was_recorded": false, "integrations": {}}'::jsonb || more AS payload
+FROM (VALUES
+    ('transcript', jsonb_build_object('transcription_text', repeat('Thank you for calling. ', 500))),
+    ('recap', jsonb_build_object('recap_summary', repeat('The caller asked. ', 400), 'recap_action_items', (SELECT jsonb_agg(repeat('Do it. ', 60)) FROM generate_series(1, 12)))),
+    ('breadcrumbs', jsonb_build_object('routing_breadcrumbs', (SELECT jsonb_agg(jsonb_build_object('breadcrumb_type', 'callrouter', 'date', 1787158716092 + i,
+        'target_id', 1, 'target_type', 'user', 'url', 'https://example.com/route', 'request', repeat('{"a": 1}', 500), 'response', repeat('x', 3000))) FROM generate_series(1, 4) AS i))),
+    ('custom data', jsonb_build_object('custom_data', (SELECT jsonb_object_agg('answer' || i, repeat('word ', 1000)) FROM generate_series(1, 4) AS i)::text))) AS bulk (kind, more);
+SELECT kind, octet_length(payload::text) AS before, octet_length(sanitize_call_payload(payload)::text) AS after,
+       octet_length(sanitize_call_payload(payload)::text) * 10 <= octet_length(payload::text) AS nine_tenths
+FROM bulky ORDER BY kind;
+
+-- twice is once
+WITH RECURSIVE document(n, value) AS (
+    SELECT 0, '{"recap_summary": "my token: abc, https://a:b@example.com/?sig=x", "a": null}'::jsonb
+    UNION ALL
+    SELECT n + 1, jsonb_build_object('a' || n, value, 'custom_data', value::text, 'items', jsonb_build_array(value, n)) FROM document WHERE n < 8)
+SELECT count(*) AS documents, count(*) FILTER (WHERE sanitize_call_payload(sanitize_call_payload(value)) = sanitize_call_payload(value)) AS unchanged
+FROM document;
+
+-- the policy
+SELECT call_payload_policy() = call_payload_policy('default') AS same, call_payload_policy() ->> 'version' AS version,
+       jsonb_object_keys(call_payload_policy() -> 'limits') AS limits;
+SELECT call_payload_policy(NULL);
+SELECT call_payload_policy('strictest');
+SELECT call_payload_policy('');
+SELECT call_payload_policy('+1 415 555 0100');
+
+-- every published payload (skipped without CALLHARDENING_PAYLOADS)
+\getenv payloads CALLHARDENING_PAYLOADS
+\if :{?payloads}
+\else
+\set payloads ''
+\endif
+CREATE TEMPORARY TABLE published AS
+SELECT file, pg_read_file(:'payloads' || '/payloads/' || file)::jsonb AS payload
+FROM pg_ls_dir(nullif(:'payloads', '') || '/payloads') AS file WHERE file LIKE '%.json';
+SELECT file FROM published
+WHERE sanitize_call_payload(payload) <> sanitize_call_payload(sanitize_call_payload(payload))
+   OR sanitize_call_payload(payload)::text ~ 'REDACTEDx|mySecretPassword|puppy|test_secret|access_key=3b|dialpad.com/vm'
+   OR EXISTS (SELECT FROM jsonb_each(CASE jsonb_typeof(payload) WHEN 'object' THEN payload ELSE '{}' END) AS member
+              WHERE (member.key IN ('call_id', 'state', 'direction', 'duration', 'talk_time', 'hold_time', 'mos_score', 'total_duration')
+                     OR member.key LIKE 'date\_%')
+                AND jsonb_typeof(member.value) <> 'null'
+                AND sanitize_call_payload(payload) -> member.key IS DISTINCT FROM member.value);

@@ -1,0 +1,131 @@
+SELECT create_call_tables('public');
+SELECT * FROM process_call_events();
+
+-- events of a batch are applied in the order in which they happened, not in the order in which they came
+SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
+    '{"call_id": 1, "state": "hangup", "event_timestamp": 1700000009000, "date_ended": 1700000009000, "talk_time": 6500.5}',
+    '{"call_id": 1, "state": "ringing", "event_timestamp": 1700000001000, "direction": "Incoming", "external_number": "+14155550100", "internal_number": "+14155550199"}',
+    '{"call_id": 1, "state": "connected", "event_timestamp": 1700000002000, "date_connected": 1700000002000, "target": {"id": 5, "type": "user"}}',
+    '{"call_id": 2, "state": "calling", "event_timestamp": 1700000001000, "direction": "outbound api", "external_number": "+14155550100", "internal_number": "+14155550199", "date_started": "2023-11-14T22:13:21Z"}',
+    '{"call_id": 2, "state": "recap_summary", "event_timestamp": 1700000100000, "recap_summary": "They agreed."}']::jsonb[]) AS body;
+SELECT * FROM process_call_events();
+SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_id, started_at AT TIME ZONE 'UTC' AS started_at,
+    ended_at - connected_at AS talked, duration_seconds, raw_payload ->> 'state' AS newest FROM calls ORDER BY 1;
+
+-- nothing is processed twice
+SELECT * FROM process_call_events();
+
+-- a late event: its status is refused, what else it says is merged, and the newest body stays
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing", "event_timestamp": 1700000001500, "date_started": 1700000001000, "talk_time": 1}'::jsonb) IS NOT NULL;
+SELECT * FROM process_call_events();
+SELECT status, started_at IS NOT NULL AS has_start, duration_seconds, raw_payload ->> 'state' AS newest FROM calls WHERE dialpad_call_id = 1;
+
+-- the same events once more change nothing
+SELECT count(ingest_call_event(payload, event_key => 'again ' || event_seq)) FROM call_events;
+CREATE TEMP TABLE before AS SELECT * FROM calls;
+SELECT claimed, applied, unchanged + refused AS nothing_new, failed FROM process_call_events();
+SELECT count(*) FROM (TABLE before EXCEPT TABLE calls) AS changed;
+
+-- a hangup after the end is ordinary traffic
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "date_ended": %s}', id, state, 1700000000000 + at, at)::jsonb))
+FROM (VALUES (11, 'missed', 1), (11, 'hangup', 2), (12, 'blocked', 1), (12, 'hangup', 2), (13, 'voicemail', 1), (13, 'hangup', 2),
+    (13, 'voicemail_uploaded', 3)) AS v(id, state, at);
+SELECT * FROM process_call_events();
+SELECT dialpad_call_id, status, is_voicemail, ended_at IS NOT NULL AS has_end FROM calls WHERE dialpad_call_id BETWEEN 11 AND 13 ORDER BY 1;
+
+-- unknown words
+SELECT ingest_call_event('{"call_id": 20, "state": "levitating", "direction": "sideways", "duration": 1499}'::jsonb) IS NOT NULL;
+SELECT * FROM process_call_events();
+SELECT status, direction, duration_seconds FROM calls WHERE dialpad_call_id = 20;
+
+-- the nested form
+SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
+    '{"call": {"id": 999, "direction": "incoming", "from": "+14155550100", "to": "+14155550199", "user_id": 1, "started_at": "2026-01-01T00:00:00Z", "duration": 120}, "event_type": "call.ended"}',
+    '{"data": {"call": {"id": "998", "direction": "out", "was_recorded": "FALSE"}}, "event_type": "voicemail.received"}']::jsonb[]) AS body;
+SELECT * FROM process_call_events();
+SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_id, started_at AT TIME ZONE 'UTC' AS started_at, duration_seconds,
+    was_recorded FROM calls WHERE dialpad_call_id > 900 ORDER BY 1;
+
+-- an event that the table does not take is dead, with the later ones of its call; all others are applied
+ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}', id, state, 1700000000000 + at, duration)::jsonb))
+FROM (VALUES (30, 'ringing', 1, 0), (30, 'connected', 2, 200000), (30, 'hangup', 3, 300000), (31, 'hangup', 1, 5000)) AS v(id, state, at, duration);
+SELECT * FROM process_call_events();
+SELECT dialpad_call_id, status, duration_seconds FROM calls WHERE dialpad_call_id IN (30, 31) ORDER BY 1;
+SELECT call_id, event_type, sqlstate, error FROM call_dead_events d JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
+SELECT * FROM process_call_events();
+
+-- an error that is not the event's fault leaves all of it pending
+SELECT ingest_call_event('{"call_id": 40, "state": "ringing"}'::jsonb) IS NOT NULL;
+CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;
+CREATE TRIGGER break BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION break();
+SELECT * FROM process_call_events();
+DROP TRIGGER break ON calls;
+SELECT * FROM process_call_events();
+
+-- a trigger that suppresses the row
+CREATE OR REPLACE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER break BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION break();
+SELECT ingest_call_event('{"call_id": 41, "state": "ringing"}'::jsonb) IS NOT NULL;
+SELECT * FROM process_call_events();
+SELECT sqlstate, error FROM call_dead_events WHERE call_id = '41';
+DROP TRIGGER break ON calls;
+
+-- what a transaction appends itself, it does not process; the next one does
+BEGIN;
+SELECT ingest_call_event('{"call_id": 50, "state": "ringing"}'::jsonb) IS NOT NULL;
+SELECT * FROM process_call_events();
+SELECT ingest_call_event('{"call_id": 50, "state": "connected"}'::jsonb) IS NOT NULL;
+SELECT * FROM process_call_events();
+COMMIT;
+SELECT * FROM process_call_events();
+
+-- a rolled back batch is pending again
+SELECT ingest_call_event('{"call_id": 51, "state": "ringing"}'::jsonb) IS NOT NULL;
+BEGIN;
+SELECT * FROM process_call_events();
+ROLLBACK;
+SELECT * FROM process_call_events();
+
+-- a batch is at most as large as asked for, and goes on where the last one ended
+SELECT count(ingest_call_event(format('{"call_id": 60, "event_timestamp": %s, "n": %s}', 1700000000000 + n, n)::jsonb)) FROM generate_series(1, 25) AS n;
+SELECT claimed FROM process_call_events(10);
+SELECT claimed FROM process_call_events(10);
+SELECT claimed FROM process_call_events(10);
+SELECT claimed FROM process_call_events(10);
+SELECT raw_payload -> 'n' AS newest FROM calls WHERE dialpad_call_id = 60;
+
+-- a poll that finds nothing takes no transaction id
+SELECT claimed, pg_current_xact_id_if_assigned() FROM process_call_events();
+
+-- old records of the lanes go by themselves
+SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM call_claims GROUP BY log_id, lane) AS lanes;
+
+-- arguments
+SELECT * FROM process_call_events(0);
+SELECT * FROM process_call_events(NULL);
+SELECT * FROM process_call_events(100001);
+SELECT * FROM process_call_events(log => 'calls');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT * FROM process_call_events();
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT * FROM process_call_events();
+ROLLBACK;
+ALTER TABLE calls RENAME COLUMN status TO state;
+SELECT * FROM process_call_events();
+ALTER TABLE calls RENAME COLUMN state TO status;
+ALTER TABLE calls DROP CONSTRAINT calls_dialpad_call_id_key;
+SELECT * FROM process_call_events();
+ALTER TABLE calls ADD UNIQUE (dialpad_call_id);
+SELECT unharden_calls('calls');
+SELECT * FROM process_call_events();
+
+DROP FUNCTION break CASCADE;
+DROP TABLE calls;
+SELECT * FROM process_call_events();
+
+-- a log that is dropped is forgotten
+DROP TABLE call_events;
+SELECT (SELECT count(*) FROM call_logs), (SELECT count(*) FROM call_lanes), (SELECT count(*) FROM call_claims), (SELECT count(*) FROM call_dead_events);
+SELECT * FROM process_call_events();

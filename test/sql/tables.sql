@@ -1,0 +1,26 @@
+\set SHOW_CONTEXT never
+-- tables of a new installation, in a schema with an odd name
+CREATE SCHEMA "phone ""calls""";
+SELECT create_call_tables('phone "calls"');
+\d "phone ""calls""".calls
+\d "phone ""calls""".call_events
+SELECT events, calls, provider, lanes, (SELECT count(*) FROM call_lanes l WHERE l.log_id = c.log_id) FROM call_logs c;
+SELECT attname, attcompression FROM pg_attribute
+WHERE attrelid IN ('"phone ""calls""".calls'::regclass, '"phone ""calls""".call_events'::regclass) AND atttypid = 'jsonb'::regtype;
+SELECT count(*) FROM pg_description WHERE objoid IN ('"phone ""calls""".calls'::regclass, '"phone ""calls""".call_events'::regclass);
+
+-- the current schema is the default
+SET search_path = "phone ""calls""", public;
+\set VERBOSITY terse
+SELECT create_call_tables();
+\set VERBOSITY default
+RESET search_path;
+
+SELECT create_call_tables(NULL);
+SELECT create_call_tables('no such schema');
+CREATE ROLE regress_no_right;
+SET ROLE regress_no_right;
+SELECT create_call_tables('public');
+RESET ROLE;
+DROP ROLE regress_no_right;
+DROP SCHEMA "phone ""calls""" CASCADE;

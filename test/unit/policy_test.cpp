@@ -1,0 +1,130 @@
+#include "core/policy.hpp"
+#include "core/policy_default.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+using namespace callhardening;
+
+namespace
+{
+
+std::string Mistake(const std::string &text)
+{
+    PolicyError error;
+    const Policy *policy = Policy::Compile(text, error);
+    if (policy != nullptr) {
+        Policy::Delete(policy);
+        return "none";
+    }
+    return std::string(error.place) + ": " + error.reason;
+}
+
+std::string RuleMistake(const std::string &rule)
+{
+    return Mistake(R"({"version": 1, "rules": [{"path": "a", "action": "keep"}, )" + rule + "]}");
+}
+
+TEST(Policy, SaysWhatIsWrongWhere)
+{
+    EXPECT_EQ(Mistake(""), "policy: is no JSON");
+    EXPECT_EQ(Mistake("{\"version\": 1"), "policy: is no JSON");
+    EXPECT_EQ(Mistake("[]"), "policy: must be an object");
+    EXPECT_EQ(Mistake("{}"), "version: is missing");
+    EXPECT_EQ(Mistake(R"({"version": 2})"), "version: must be 1");
+    EXPECT_EQ(Mistake(R"({"version": 1, "rule": []})"), "policy: has an unknown member \"rule\"");
+    EXPECT_EQ(Mistake(R"({"version": 1, "+1 415 555 0100": []})"),
+              "policy: has an unknown member of 15 bytes");
+    EXPECT_EQ(Mistake(R"({"version": 1, "rules": {}})"), "rules: must be an array of at most 1000 rules");
+    EXPECT_EQ(Mistake(R"({"version": 1, "secrets": ["a", " _"]})"), "secrets[1]: must be a name");
+    EXPECT_EQ(Mistake(R"({"version": 1, "limits": {"depth": 65}})"),
+              "limits.depth: must be a whole number from 1 to 64");
+    EXPECT_EQ(Mistake(R"({"version": 1, "limits": {"items": -1}})"),
+              "limits.items: must be a whole number from 1 to 1000000");
+    EXPECT_EQ(Mistake(R"({"version": 1, "limits": {"bytes": 1}})"),
+              "limits: has an unknown member \"bytes\"");
+    EXPECT_EQ(Mistake(R"({"version": 1})"), "none");
+}
+
+TEST(Policy, SaysWhatIsWrongWithARule)
+{
+    EXPECT_EQ(RuleMistake("7"), "rules[1]: must be an object");
+    EXPECT_EQ(RuleMistake(R"({"action": "keep"})"), "rules[1].path: must be a string");
+    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": 1})"), "rules[1].action: must be a string");
+    EXPECT_EQ(RuleMistake(R"({"path": "a..b", "action": "keep"})"), "rules[1].path: has an empty segment");
+    EXPECT_EQ(RuleMistake(R"({"path": "", "action": "keep"})"), "rules[1].path: has an empty segment");
+    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "hash"})"),
+              "rules[1].action: must be one of keep, drop, mask, truncate, summary, json");
+    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "keep", "length": 3})"),
+              "rules[1]: has an unknown member \"length\"");
+    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "truncate"})"),
+              "rules[1].length: must be a whole number from 8 to 1000000");
+    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "mask", "keep": 9})"),
+              "rules[1].keep: must be a whole number from 0 to 8");
+    EXPECT_EQ(RuleMistake(R"({"path": "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", "action": "keep"})"),
+              "rules[1].path: has more than 16 segments");
+}
+
+// The index of the rule that a member reached by `names` falls under; -1 for none.
+int RuleOf(const std::vector<std::string> &paths, const std::vector<std::string> &names)
+{
+    std::string text = R"({"version": 1, "rules": [)";
+    for (std::size_t i = 0; i < paths.size(); ++i)
+        text += (i > 0 ? "," : "") + std::string(R"({"action": "keep", "path": ")") + paths[i] + "\"}";
+    PolicyError error;
+    const Policy *policy = Policy::Compile(text + "]}", error);
+    if (policy == nullptr)
+        return -2;
+    std::vector<PathNode> from(policy->max_reached()), to(policy->max_reached());
+    from.resize(policy->Start(from.data()));
+    RuleIndex rule = no_rule;
+    for (const std::string &name : names) {
+        const Policy::Step step = policy->Enter(from, name, rule, to.data());
+        from.assign(to.begin(), to.begin() + step.reached);
+        rule = step.rule;
+    }
+    Policy::Delete(policy);
+    return rule == no_rule ? -1 : rule;
+}
+
+TEST(Policy, MatchesPaths)
+{
+    EXPECT_EQ(RuleOf({"a.b"}, {"a", "b"}), 0);
+    EXPECT_EQ(RuleOf({"a.b"}, {"a", "c"}), -1);
+    EXPECT_EQ(RuleOf({"a.b"}, {"x", "a", "b"}), -1);
+    EXPECT_EQ(RuleOf({"**.b"}, {"b"}), 0);
+    EXPECT_EQ(RuleOf({"**.b"}, {"x", "y", "b"}), 0);
+    EXPECT_EQ(RuleOf({"a.**.b"}, {"a", "b"}), 0);
+    EXPECT_EQ(RuleOf({"a.**.b"}, {"a", "x", "y", "b"}), 0);
+    EXPECT_EQ(RuleOf({"a.**"}, {"a"}), 0);
+    EXPECT_EQ(RuleOf({"a.*"}, {"a"}), -1);
+    EXPECT_EQ(RuleOf({"a.*"}, {"a", "x"}), 0);
+    EXPECT_EQ(RuleOf({"**.**.b"}, {"b"}), 0);
+    EXPECT_EQ(RuleOf({"**.*.**.b"}, {"b"}), -1);
+    EXPECT_EQ(RuleOf({"**.*.**.b"}, {"a", "b"}), 0);
+    EXPECT_EQ(RuleOf({"recap_*"}, {"recap_summary"}), 0);
+    EXPECT_EQ(RuleOf({"*_li*k"}, {"voicemail_link"}), 0);
+    EXPECT_EQ(RuleOf({"*_li*k"}, {"voicemail_links"}), -1);
+    EXPECT_EQ(RuleOf({"a"}, {"A"}), -1);
+}
+
+TEST(Policy, TheFirstRuleOfAMemberOrOfWhatItIsInWins)
+{
+    EXPECT_EQ(RuleOf({"a", "a.b"}, {"a", "b"}), 0);
+    EXPECT_EQ(RuleOf({"a.b", "a"}, {"a", "b"}), 0);
+    EXPECT_EQ(RuleOf({"a.b", "a"}, {"a", "c"}), 1);
+    EXPECT_EQ(RuleOf({"**.b", "a.b"}, {"a", "b"}), 0);
+    EXPECT_EQ(RuleOf({"a.b", "**.b", "a.b"}, {"a", "b"}), 0);
+}
+
+TEST(Policy, BuiltIn)
+{
+    ASSERT_NE(DefaultPolicy(), nullptr);
+    EXPECT_EQ(DefaultPolicy(), DefaultPolicy());
+    EXPECT_EQ(DefaultPolicy()->hash().size(), 6u);
+    EXPECT_TRUE(BuiltInPolicy("none").empty());
+}
+
+} // namespace

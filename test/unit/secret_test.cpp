@@ -1,0 +1,79 @@
+#include "core/secret.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+using namespace callhardening;
+
+namespace
+{
+
+std::string Redact(const std::string &text, bool only_hosts = false)
+{
+    std::string out;
+    std::size_t from = 0;
+    for (SecretSpan span; (span = FindSecret(text, from, text.size(), only_hosts)).Found(); from = span.end)
+        out.append(text, from, span.begin - from).append(span.replacement);
+    return out.append(text, from);
+}
+
+TEST(Secret, NamesOfMembers)
+{
+    for (const char *name : {"password", "PASSWORD", "pass-word", "user_password", "_token_", "accessToken",
+                             "X-API-Key", "set-cookie", "pin"})
+        EXPECT_EQ(ClassifyMember(name), MemberClass::credential) << name;
+    for (const char *name : {"author", "tokenizer", "keyboard", "session_id", "raw_digits", "client_state",
+                             "key", "shipping_pin", "ｐassword", "", "_", "was_recorded",
+                             "call_recording_ids", "voicemail_recording_id"})
+        EXPECT_EQ(ClassifyMember(name), MemberClass::plain) << name;
+    for (const char *name : {"voicemail_share_link", "recordingUrl", "admin_recording_urls", "access_link"})
+        EXPECT_EQ(ClassifyMember(name), MemberClass::link) << name;
+    EXPECT_EQ(ClassifyMember("recording_details"), MemberClass::media);
+    EXPECT_EQ(ClassifyMember("hook_url"), MemberClass::address);
+}
+
+TEST(Secret, Urls)
+{
+    EXPECT_EQ(Redact("see https://u:p@h.com/a?b=1&token=x#f now"),
+              "see https://[secret]@h.com/a?b=1&token=[secret]#f now");
+    EXPECT_EQ(Redact("https://h.com/?key=a&monkey=b&sig=c&x-amz-signature=d"),
+              "https://h.com/?key=[secret]&monkey=[secret]&sig=[secret]&x-amz-signature=[secret]");
+    EXPECT_EQ(Redact("https://h.com/#access_token=abc"), "https://h.com/#access_token=[secret]");
+    EXPECT_EQ(Redact("a https://u:p@h.com:8080/a?b#c d http://x y", true),
+              "a https://h.com:8080 d http://x y");
+    EXPECT_EQ(Redact("sip:alice:pw@h.com"), "sip:alice:[secret]@h.com");
+    EXPECT_EQ(Redact("sip:alice@h.com:5060"), "sip:alice@h.com:5060");
+}
+
+TEST(Secret, Tokens)
+{
+    EXPECT_EQ(Redact("eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.sig_nature-1, x"), "[secret], x");
+    EXPECT_EQ(Redact("Bearer abc123xyz."), "Bearer [secret]");
+    EXPECT_EQ(Redact("the bearer should come; basic information"),
+              "the bearer should come; basic information");
+    EXPECT_EQ(Redact("x -----BEGIN KEY-----\nMII\n-----END KEY----- y"), "x [secret] y");
+    EXPECT_EQ(Redact("-----BEGIN KEY-----\nMII"), "[secret]");
+}
+
+TEST(Secret, Assignments)
+{
+    EXPECT_EQ(Redact(R"({"password": "a\"b", "x": 1})"), R"({"password": "[secret]", "x": 1})");
+    EXPECT_EQ(Redact(R"({\"pin\":\"12\\\"34\",\"x\":1})"), R"({\"pin\":\"[secret]\",\"x\":1})");
+    EXPECT_EQ(Redact(R"({"token":{"a":[1,2]},"x":1})"), R"({"token":[secret],"x":1})");
+    EXPECT_EQ(Redact(R"({"token":true,"password":null,"secret":""})"),
+              R"({"token":true,"password":null,"secret":""})");
+    EXPECT_EQ(Redact("Cookie: a=1; b=2\r\nHost: x"), "Cookie: [secret]\r\nHost: x");
+    EXPECT_EQ(Redact("my password: swordfish, thanks"), "my password: [secret], thanks");
+    EXPECT_EQ(Redact("author: x, tokenizer=y"), "author: x, tokenizer=y");
+}
+
+TEST(Secret, ReplacingAgainChangesNothing)
+{
+    for (const char *text :
+         {"https://[secret]@h/?token=[secret]", "Bearer [secret]", "Cookie: [secret]",
+          R"("password":"[secret]")", R"(\"password\":\"[secret]\")", "token=…", "pin: […"})
+        EXPECT_EQ(Redact(text), text == std::string("pin: […") ? "pin: [secret]" : text);
+}
+
+} // namespace
