@@ -27,8 +27,6 @@ void open_word_column(WordColumn *column, Relation relation, const char *name, M
 {
     column->attnum = hardened_column(relation, name);
     const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), column->attnum - 1);
-    column->length = attribute->attlen;
-    column->by_value = attribute->attbyval;
     column->typmod = attribute->atttypmod;
 
     const Oid type = getBaseType(attribute->atttypid);

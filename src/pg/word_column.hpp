@@ -15,8 +15,6 @@ namespace callhardening
 
 struct WordColumn {
     AttrNumber attnum;
-    int16 length;   // as in pg_attribute
-    bool by_value;  // as in pg_attribute
     bool is_text;   // the value is the word: text and varchar, and domains over them
     bool is_padded; // char(n)
     int32 typmod;

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # UPDATE of many calls: the triggers of harden_calls, no trigger, and the same rules in PL/pgSQL, in interleaved
-# rounds of one run. Prints a markdown table of medians and ratios.
+# rounds of one run. Prints a markdown table: the median time, and the median of each round's ratio to no trigger.
 #
 #   test/bench/update.sh [rows] [rounds]        the server is the one that psql finds (PGHOST, PGUSER, ...)
 set -eu
-rows=${1:-100000} rounds=${2:-7}
+rows=${1:-100000} rounds=${2:-11}
 schema=callhardening_bench_update
 times=$(mktemp)
 trap 'rm -f "$times"; run -c "DROP SCHEMA IF EXISTS $schema CASCADE"' EXIT
@@ -88,8 +88,11 @@ CREATE TRIGGER refuse AFTER UPDATE ON calls_plpgsql FOR EACH ROW EXECUTE FUNCTIO
 SQL
 }
 
+# Of column $3 in the lines of one measurement and one table: 4 is milliseconds, 5 the ratio of its round.
 median() {
-    grep "^$1 $2 " "$times" | cut -d' ' -f3 | sort -n | sed -n "$(((rounds + 1) / 2))p"
+    awk '$1 == "calls" { none[$2, $3] = $4 } { line[NR] = $0 }
+        END { for (i = 1; i <= NR; ++i) { split(line[i], f, " "); print line[i], f[4] / none[f[2], f[3]] } }' "$times" |
+        grep "^$2 $1 " | cut -d' ' -f"$3" | sort -n | sed -n "$(((rounds + 1) / 2))p"
 }
 
 run -c "DROP SCHEMA IF EXISTS $schema CASCADE" -c "CREATE SCHEMA $schema" -c "CREATE EXTENSION IF NOT EXISTS callhardening SCHEMA public"
@@ -115,7 +118,7 @@ for ((round = 0; round < rounds; ++round)); do
         # A different one first each time, so that none always profits from what the one before it left behind.
         order=(calls calls_hardened calls_plpgsql calls calls_hardened)
         for table in "${order[@]:round % 3:3}"; do
-            echo "$what $table $(timed "$table" "${statement[$what]}")" >>"$times"
+            echo "$table $what $round $(timed "$table" "${statement[$what]}")" >>"$times"
         done
     done
 done
@@ -123,7 +126,6 @@ done
 echo "| UPDATE of $rows calls | no trigger | callhardening | PL/pgSQL | callhardening / none | PL/pgSQL / none |"
 echo "|---|---|---|---|---|---|"
 for what in status other; do
-    awk -v title="${title[$what]}" -v none="$(median $what calls)" -v hardened="$(median $what calls_hardened)" \
-        -v plpgsql="$(median $what calls_plpgsql)" 'BEGIN {
-        printf "| %s | %.0f ms | %.0f ms | %.0f ms | %.2f | %.2f |\n", title, none, hardened, plpgsql, hardened / none, plpgsql / none }'
+    printf '| %s | %.0f ms | %.0f ms | %.0f ms | %.2f | %.2f |\n' "${title[$what]}" "$(median $what calls 4)" \
+        "$(median $what calls_hardened 4)" "$(median $what calls_plpgsql 4)" "$(median $what calls_hardened 5)" "$(median $what calls_plpgsql 5)"
 done

@@ -75,6 +75,13 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_call_reader;
 SET ROLE regress_call_reader;
 SELECT harden_calls('plain');
 SELECT unharden_calls('plain');
+-- an owner who is no superuser
+CREATE TABLE pg_temp.own (dialpad_call_id bigint, status text, direction text);
+SELECT harden_calls('pg_temp.own', on_invalid => 'reject');
+INSERT INTO own VALUES (1, 'hangup', 'in') RETURNING status, direction;
+UPDATE own SET status = 'ringing';
+SELECT unharden_calls('own');
+DROP TABLE own;
 RESET ROLE;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM regress_call_reader;
 
