@@ -361,7 +361,7 @@ std::size_t CallPlanner::Greet()
     const bool is_department = random_.Chance(2500);
     const Party target = PickParty(is_department ? PartyKind::department : PartyKind::callcenter);
     const std::size_t entry = AddLeg(start_, Direction::inbound, target);
-    if (random_.Chance(2400))
+    if (random_.Chance(3000))
         AskRouter(entry);
 
     // A queue answers when it has taken the call; a voice menu before that.
