@@ -177,7 +177,7 @@ private:
     void EndMeasured(const Frame &frame) noexcept;
     void Rollback(const Frame &frame) noexcept;
 
-    void EnterRootMember(bool is_record_member) noexcept;
+    void EnterRootMember(std::string_view name) noexcept;
     void EnterMember() noexcept;
     std::string_view FitName(std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
@@ -191,6 +191,7 @@ private:
     Checkpoint Mark() const noexcept;
     void Return(const Checkpoint &mark) noexcept;
     void WriteRecord() noexcept;
+    void PushRecord() noexcept;
     void PushCount(std::uint32_t count) noexcept;
 
     const Policy &policy_;
@@ -207,6 +208,7 @@ private:
     std::string_view key_;
     KeyWord key_word_ = KeyWord::other;
     bool entered_ = true;             // `member_` and `key_` are those of the member at hand
+    std::uint32_t record_place_ = 0;  // the first token after the record; 0: it is the last member
     std::uint32_t foreign_begin_ = 0; // tokens of a root's `_sanitized` that is no record
     std::uint32_t foreign_end_ = 0;
     std::uint16_t depth_ = 0;
