@@ -196,7 +196,7 @@ BEGIN
     END IF;
     index_name := format('idx_%s_%s', class.relname, payload_column);
     EXECUTE format('CREATE INDEX %s ON %s USING gin (%I)',
-        CASE WHEN to_regclass(format('%I.%I', class.relnamespace::regnamespace::text, index_name)) IS NULL THEN quote_ident(index_name) END,
+        CASE WHEN to_regclass(format('%s.%I', class.relnamespace::regnamespace, index_name)) IS NULL THEN quote_ident(index_name) END,
         calls, payload_column);
 END
 $$;

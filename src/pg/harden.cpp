@@ -146,6 +146,12 @@ const char *call_id_message(const CallTrigger *trigger, const CallRow *row)
                     printable_value(row, row->new_values, trigger->call_id));
 }
 
+bool has_other_call_id(const CallTrigger *trigger, const CallRow *row)
+{
+    return row->old_values != nullptr && !value_of(row->old_values, trigger->call_id).is_null &&
+           !is_unchanged(row, trigger->call_id);
+}
+
 constexpr const char *call_id_constraint = "call_id";
 constexpr const char *status_constraint = "status_transition";
 constexpr const char *direction_constraint = "direction";
@@ -155,7 +161,7 @@ constexpr const char *direction_constraint = "direction";
 bool validate_call_id(CallTrigger *trigger, CallRow *row)
 {
     const AttrNumber column = trigger->call_id;
-    if (row->old_values == nullptr || is_unchanged(row, column) || value_of(row->old_values, column).is_null)
+    if (!has_other_call_id(trigger, row))
         return false;
     if (is_equal(row, column)) {
         change(row, column, value_of(row->old_values, column));
@@ -343,7 +349,7 @@ CALLHARDENING_FUNCTION(refuse_illegal_call)
     if (!IsValidTransition(*trigger->settings.graph, current, next))
         refusal = refusal_of(trigger, &row, trigger->status.attnum, status_constraint,
                              invalid_transition_message(trigger->settings.graph, current, next));
-    else if (row.old_values != nullptr && !is_equal(&row, trigger->call_id))
+    else if (has_other_call_id(trigger, &row))
         refusal =
             refusal_of(trigger, &row, trigger->call_id, call_id_constraint, call_id_message(trigger, &row));
     else

@@ -5,6 +5,9 @@ CREATE TABLE plain (dialpad_call_id bigint, status text, direction text);
 CREATE VIEW plain_view AS SELECT * FROM plain;
 CREATE MATERIALIZED VIEW plain_copy AS SELECT * FROM plain;
 CREATE SEQUENCE plain_sequence;
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE plain_foreign (dialpad_call_id bigint, status text, direction text) SERVER elsewhere;
 \set VERBOSITY sqlstate
 SELECT harden_calls(NULL);
 SELECT harden_calls('plain_view');
@@ -19,6 +22,7 @@ SELECT harden_calls(NULL);
 SELECT harden_calls('plain_view');
 SELECT harden_calls('plain_copy');
 SELECT harden_calls('plain_sequence');
+SELECT harden_calls('plain_foreign');
 SELECT harden_calls('pg_catalog.pg_class');
 SELECT harden_calls('information_schema.sql_features');
 SELECT harden_calls('no_such_table');
@@ -41,6 +45,7 @@ SELECT harden_calls('plain', provider => '');
 SELECT unharden_calls(NULL);
 SELECT unharden_calls('plain');
 SELECT unharden_calls('plain_view');
+DROP FOREIGN DATA WRAPPER nowhere CASCADE;
 -- and none of it left anything behind
 \d plain
 
@@ -288,13 +293,14 @@ DROP TABLE indexed, idx_indexed_raw_payload;
 -- quoted names
 CREATE SCHEMA "Tele phone";
 CREATE TABLE "Tele phone"."Calls" ("call id" text UNIQUE, "Status" text, "the ""direction""" text, "Ende'" int);
+CREATE TABLE "Tele phone"."idx_Calls_Pay load" ();
 SELECT harden_calls('"Tele phone"."Calls"', 'call id', 'Status', 'the "direction"', 'Pay load', transitions => '{"it''s ringing": ["Über"]}');
 SELECT * FROM call_settings('"Tele phone"."Calls"');
 SELECT harden_calls('"Tele phone"."Calls"', 'call id', 'Status', 'the "direction"', 'Pay load', transitions => '{"it''s ringing": ["Über"]}');
 INSERT INTO "Tele phone"."Calls" VALUES ('a', 'Über', 'IN') RETURNING *;
 UPDATE "Tele phone"."Calls" SET "Status" = 'IT''S RINGING' RETURNING *;
 SELECT unharden_calls('"Tele phone"."Calls"', true);
-DROP TABLE "Tele phone"."Calls";
+DROP TABLE "Tele phone"."Calls", "Tele phone"."idx_Calls_Pay load";
 DROP SCHEMA "Tele phone";
 
 -- types that can hold the words
