@@ -108,7 +108,7 @@ static int list_assignments(const CallsTable *table, Assignment *list)
     const char *words[] = {settings.status_column, settings.direction_column};
     int count = 0;
     for (int i = 0; i < 2; ++i) {
-        const Oid type = column_type(table->relation, column_number(table->relation, words[i]));
+        const Oid type = column_type(table->relation, require_column(table->relation, words[i]));
         list[count++] = {quote_identifier(words[i]), typed_parameter(status_parameter + i, type)};
     }
     list[count++] = {quote_identifier(settings.payload_column), psprintf("$%d", payload_parameter)};
@@ -214,7 +214,7 @@ void open_calls_table(Oid calls, const char *provider, CallsTable *table)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("table %s is not hardened", relation_name(calls)),
                         errhint("Harden it with harden_calls.")));
-    const int number = column_number(table->relation, table->settings.call_id_column);
+    const int number = require_column(table->relation, table->settings.call_id_column);
     const Oid id_type = column_type(table->relation, number);
     check_call_id_is_unique(table->relation, table->settings.call_id_column, number);
     table->key = KeyKindOf(format_type_be(getBaseType(id_type)));

@@ -104,11 +104,11 @@ static Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger
     char **arguments = trigger->tg_trigger->tgargs;
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
     auto *stamper = static_cast<Stamper *>(MemoryContextAllocZero(session, sizeof(Stamper)));
-    stamper->payload = column_number(trigger->tg_relation, arguments[payload_argument]);
-    stamper->call_id = column_number(trigger->tg_relation, "call_id");
-    stamper->event_type = column_number(trigger->tg_relation, "event_type");
-    stamper->lane = column_number(trigger->tg_relation, "event_lane");
-    stamper->xid = column_number(trigger->tg_relation, "event_xid");
+    stamper->payload = require_column(trigger->tg_relation, arguments[payload_argument]);
+    stamper->call_id = require_column(trigger->tg_relation, "call_id");
+    stamper->event_type = require_column(trigger->tg_relation, "event_type");
+    stamper->lane = require_column(trigger->tg_relation, "event_lane");
+    stamper->xid = require_column(trigger->tg_relation, "event_xid");
     if (TupleDescAttr(row, stamper->payload - 1)->atttypid != JSONBOID)
         ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                         errmsg("column \"%s\" of an event log must be jsonb", arguments[payload_argument])));

@@ -7,6 +7,7 @@
 #include "pg/harden.hpp"
 #include "pg/payload.hpp"
 #include "pg/refusal.hpp"
+#include "pg/relation.hpp"
 #include "pg/text.hpp"
 #include "pg/warning.hpp"
 #include "pg/word_column.hpp"
@@ -153,7 +154,6 @@ bool has_other_call_id(const CallTrigger *trigger, const CallRow *row)
 }
 
 constexpr const char *call_id_constraint = "call_id";
-constexpr const char *status_constraint = "status_transition";
 constexpr const char *direction_constraint = "direction";
 
 // These return true where the row is to be skipped.
@@ -302,8 +302,8 @@ CallTrigger *open_call_trigger(const TriggerData *event, MemoryContext context)
     auto *trigger = static_cast<CallTrigger *>(palloc0(sizeof(CallTrigger)));
     const Relation calls = event->tg_relation;
     read_call_settings(event->tg_trigger, &trigger->settings);
-    trigger->call_id = hardened_column(calls, trigger->settings.call_id_column);
-    trigger->payload = hardened_column(calls, trigger->settings.payload_column);
+    trigger->call_id = require_column(calls, trigger->settings.call_id_column);
+    trigger->payload = require_column(calls, trigger->settings.payload_column);
     open_word_column(&trigger->status, calls, trigger->settings.status_column, context);
     open_word_column(&trigger->direction, calls, trigger->settings.direction_column, context);
     trigger->statement = context;

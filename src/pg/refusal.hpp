@@ -9,6 +9,9 @@
 namespace callhardening
 {
 
+// What follows the table's name in the name of the rule about its status.
+inline constexpr const char *status_constraint = "status_transition";
+
 // What was refused, and where.
 struct Refusal {
     Relation calls;

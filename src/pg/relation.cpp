@@ -14,7 +14,7 @@ char *relation_name(Oid relation)
     return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
 }
 
-int find_column(Relation relation, const char *name)
+AttrNumber find_column(Relation relation, const char *name)
 {
     const TupleDesc columns = RelationGetDescr(relation);
     for (int i = 0; i < columns->natts; ++i) {
@@ -25,15 +25,15 @@ int find_column(Relation relation, const char *name)
     return 0;
 }
 
-int column_number(Relation relation, const char *name)
+AttrNumber require_column(Relation relation, const char *name)
 {
-    const int number = find_column(relation, name);
-    if (number == 0)
+    const AttrNumber column = find_column(relation, name);
+    if (column == 0)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("table %s has no column \"%s\"", relation_name(RelationGetRelid(relation)), name),
-                        errdetail("A trigger of callhardening was installed for this column."),
-                        errhint("Rename the column back, or harden the table again.")));
-    return number;
+                        errmsg("table \"%s\" has no column \"%s\" any more", RelationGetRelationName(relation), name),
+                        errdetail("A trigger of callhardening was created for this column."),
+                        errhint("Rename the column back, or call harden_calls again with the present names.")));
+    return column;
 }
 
 } // namespace callhardening

@@ -13,10 +13,10 @@ namespace callhardening
 // schema.name, quoted where needed, ready for a statement or a message; in the current memory context.
 char *relation_name(Oid relation);
 
-// The attribute number of a column; 0 where the relation has no such column.
-int find_column(Relation relation, const char *name);
+// The position of a column; 0 where the relation has no such column.
+AttrNumber find_column(Relation relation, const char *name);
 
-// The same for a column that has to be there. Error 55000: it was renamed or dropped.
-int column_number(Relation relation, const char *name);
+// The same for a column that a trigger of ours was told of; 55000 where the table has it no longer.
+AttrNumber require_column(Relation relation, const char *name);
 
 } // namespace callhardening

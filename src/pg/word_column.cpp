@@ -1,4 +1,5 @@
 #include "pg/word_column.hpp"
+#include "pg/relation.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
@@ -9,23 +10,9 @@ extern "C" {
 namespace callhardening
 {
 
-AttrNumber hardened_column(Relation relation, const char *name)
-{
-    const TupleDesc descriptor = RelationGetDescr(relation);
-    for (int i = 0; i < descriptor->natts; ++i) {
-        const Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-        if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
-            return attribute->attnum;
-    }
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("hardened table \"%s\" has no column \"%s\" any more",
-                           RelationGetRelationName(relation), name),
-                    errhint("Call harden_calls again with the present names of its columns.")));
-}
-
 void open_word_column(WordColumn *column, Relation relation, const char *name, MemoryContext context)
 {
-    column->attnum = hardened_column(relation, name);
+    column->attnum = require_column(relation, name);
     const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), column->attnum - 1);
     column->typmod = attribute->atttypmod;
 

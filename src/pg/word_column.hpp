@@ -22,10 +22,6 @@ struct WordColumn {
     FmgrInfo output, input; // for what is not text
 };
 
-// The position of a column; 55000 where the table has it no longer (renamed or dropped since it was
-// hardened).
-AttrNumber hardened_column(Relation relation, const char *name);
-
 // Looks a column up, once per statement; `context` keeps what its conversions need.
 void open_word_column(WordColumn *column, Relation relation, const char *name, MemoryContext context);
 
