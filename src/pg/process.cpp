@@ -275,7 +275,7 @@ static void warn_refused_status(const Batch &batch, const Work &work, MemoryCont
         batch.table.relation,
         batch.table.settings.status_column,
         status_constraint,
-        work.claimed->call_id,
+        printable_word(work.claimed->call_id),
         invalid_transition_message(graph, graph->Name(work.status_before), graph->Name(work.event.status)),
         nullptr,
     };
