@@ -84,7 +84,7 @@ CREATE FUNCTION @extschema@.bury_call_event() RETURNS trigger
 BEGIN
     INSERT INTO @extschema@.call_dead_events (log_id, event_seq, call_id, sqlstate, error)
     SELECT log_id, NEW.event_seq, NEW.call_id, '22023', CASE NEW.event_lane
-               WHEN -1 THEN 'the body is no JSON that jsonb can hold'
+               WHEN -1 THEN 'the body is a JSON string, or no JSON that jsonb can hold'
                WHEN -2 THEN 'the body is not a JSON object'
                WHEN -3 THEN 'the body has no call id'
                WHEN -4 THEN 'the call id is longer than 255 bytes'

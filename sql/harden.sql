@@ -57,12 +57,16 @@ BEGIN
     IF NOT pg_has_role(class.relowner, 'USAGE') THEN
         RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', calls);
     END IF;
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgparentid <> 0 AND tgname = ANY (@extschema@.call_triggers(calls))) THEN
+        RAISE wrong_object_type USING MESSAGE = format('%s is a partition of a hardened table', calls),
+            HINT = 'Name the partitioned table instead.';
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.check_call_table(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.check_call_table(regclass) IS
-'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, or a system table, 42501 not the owner';
+'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, a system table, or a partition of a hardened one, 42501 not the owner';
 
 CREATE FUNCTION @extschema@.check_call_column(calls regclass, column_name name, words text[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -153,6 +157,11 @@ BEGIN
         UNION SELECT jsonb_object_keys(transitions));
 
     PERFORM @extschema@.check_call_column(calls, call_id_column, NULL);
+    BEGIN
+        EXECUTE format('SELECT FROM %s ORDER BY %I LIMIT 0', calls, call_id_column);
+    EXCEPTION WHEN undefined_function THEN
+        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
+    END;
     PERFORM @extschema@.check_call_column(calls, status_column, statuses);
     PERFORM @extschema@.check_call_column(calls, direction_column, ARRAY['inbound', 'outbound']);
 END
@@ -299,7 +308,8 @@ BEGIN
     PERFORM @extschema@.add_call_payload(calls, payload_column);
     PERFORM @extschema@.add_unique_call_id(calls, call_id_column);
 
-    IF cardinality(@extschema@.call_triggers(calls)) = 3
+    IF (SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = calls AND tgname = ANY (@extschema@.call_triggers(calls)) AND tgenabled IN ('O', 'A')) = 3
         -- As text, since a parameter's collation is the caller's and need not be the one of the settings.
         AND @extschema@.call_settings(calls)::text COLLATE "C" =
             ROW (call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, provider)::text
@@ -331,6 +341,10 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
     END IF;
     payload := (@extschema@.call_settings(calls)).payload_column;
+    IF drop_payload AND payload IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('the settings of table %s are gone with its trigger validate_hardened_call', calls),
+            HINT = 'Leave drop_payload false, and drop the payload column yourself.';
+    END IF;
     FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
     END LOOP;

@@ -37,7 +37,7 @@ constexpr Place dialpad_places[] = {
     in_call(Field::started_at, Reading::time, "date_started"),
     in_call(Field::connected_at, Reading::time, "date_connected"),
     in_call(Field::ended_at, Reading::time, "date_ended"),
-    in_call(Field::duration, Reading::milliseconds, "talk_time"),
+    in_call(Field::talk_time, Reading::milliseconds, "talk_time"),
     in_call(Field::duration, Reading::milliseconds, "duration"),
     in_call(Field::recording_url, Reading::text, "recording_url"),
     in_call(Field::recording_url, Reading::text, "recording_details", "url"),
@@ -338,7 +338,8 @@ std::string_view CanonicalCallId(std::string_view id, KeyKind key) noexcept
         return id;
     while (id.size() > 1 && id.front() == '0')
         id.remove_prefix(1);
-    return KeyHolds(key, id) ? id : std::string_view{};
+    const bool has_other_spelling = id == "-0" || (id.size() > 1 && id.front() == '-' && id[1] == '0');
+    return !has_other_spelling && KeyHolds(key, id) ? id : std::string_view{};
 }
 
 } // namespace callhardening

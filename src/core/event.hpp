@@ -1,7 +1,7 @@
 // What a webhook body says about a call: where each value is found, and how it is read.
 //
-// Where is data (see event.cpp), like the vocabulary: a provider is a list of shapes, a shape a list of places.
-// The glue walks the document; the core says where to look and what a value means.
+// Where is data (see event.cpp), like the vocabulary: a provider is a list of shapes, a shape a list of
+// places. The glue walks the document; the core says where to look and what a value means.
 #pragma once
 
 #include "core/core.hpp"
@@ -30,6 +30,7 @@ enum class Field : unsigned char {
     started_at,
     connected_at,
     ended_at,
+    talk_time, // the duration that is to be trusted, where the provider has one
     duration,
     recording_url,
     voicemail_url,
@@ -103,8 +104,8 @@ KeyKind KeyKindOf(std::string_view type_name) noexcept;
 
 inline constexpr std::size_t max_call_id_bytes = 255;
 
-// The one spelling of a call id, so that 7, "7" and " 007 " are one call in a table keyed by an integer. A part
-// of `id`, or empty where the key cannot hold it.
+// The one spelling of a call id, so that 7, "7" and " 007 " are one call in a table keyed by an integer. A
+// part of `id`, or empty where the key cannot hold it.
 std::string_view CanonicalCallId(std::string_view id, KeyKind key) noexcept;
 
 } // namespace callhardening

@@ -44,7 +44,9 @@ bool TakeNumber(std::string_view &text, char separator, std::uint64_t &number) n
 class NumberWriter
 {
 public:
-    explicit NumberWriter(std::span<char> room) noexcept : next_(room.data()), end_(room.data() + room.size()) {}
+    explicit NumberWriter(std::span<char> room) noexcept : next_(room.data()), end_(room.data() + room.size())
+    {
+    }
 
     void Write(std::uint64_t number) noexcept
     {
@@ -88,7 +90,8 @@ bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, XidSnap
             return false;
     }
     snapshot.in_progress = room.first(count);
-    return snapshot.xmin <= snapshot.xmax && std::is_sorted(snapshot.in_progress.begin(), snapshot.in_progress.end());
+    return snapshot.xmin <= snapshot.xmax &&
+           std::is_sorted(snapshot.in_progress.begin(), snapshot.in_progress.end());
 }
 
 std::size_t FormatSnapshot(const XidSnapshot &snapshot, std::uint64_t own, std::span<char> room) noexcept
@@ -119,7 +122,8 @@ std::size_t FormatSnapshot(const XidSnapshot &snapshot, std::uint64_t own, std::
     return writer.fits() ? static_cast<std::size_t>(writer.next() - room.data()) - 1 : 0;
 }
 
-std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current, std::span<XidRange> room) noexcept
+std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
+                         std::span<XidRange> room) noexcept
 {
     std::size_t count = 0;
     for (const std::uint64_t xid : settled.in_progress)

@@ -2,7 +2,8 @@
 //
 // A position in the log is a snapshot, not a number: sequence numbers and transaction ids become visible
 // out of order, so "everything up to n" always misses what commits late. Everything that a lane's settled
-// snapshot sees has been dealt with; the next window is what a newer snapshot sees and the settled one does not.
+// snapshot sees has been dealt with; the next window is what a newer snapshot sees and the settled one does
+// not.
 #pragma once
 
 #include "core/core.hpp"
@@ -29,7 +30,8 @@ enum class NoLane : int {
     call_id_not_held = -5, // by the key of the calls table
 };
 
-// PostgreSQL's pg_snapshot. `in_progress` is sorted and lies between xmin and xmax; it is owned by the caller.
+// PostgreSQL's pg_snapshot. `in_progress` is sorted and lies between xmin and xmax; it is owned by the
+// caller.
 struct XidSnapshot {
     std::uint64_t xmin = 3; // the first xid there is: a snapshot that has seen nothing
     std::uint64_t xmax = 3;
@@ -55,8 +57,10 @@ struct XidRange {
     std::uint64_t end;
 };
 
-// The ids that `current` sees and `settled` does not, in ascending order and as few ranges as possible: what is
-// still in progress is skipped, not filtered. `room` has to hold one range more than both list ids together.
-std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current, std::span<XidRange> room) noexcept;
+// The ids that `current` sees and `settled` does not, in ascending order and as few ranges as possible: what
+// is still in progress is skipped, not filtered. `room` has to hold one range more than both list ids
+// together.
+std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
+                         std::span<XidRange> room) noexcept;
 
 } // namespace callhardening

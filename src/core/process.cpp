@@ -10,22 +10,14 @@ namespace
 
 // In the order of CallColumn.
 constexpr CallColumnFacts column_facts[call_column_count] = {
-    {"from_number", ColumnKind::text},
-    {"to_number", ColumnKind::text},
-    {"dialpad_user_id", ColumnKind::id},
-    {"started_at", ColumnKind::time},
-    {"connected_at", ColumnKind::time},
-    {"ended_at", ColumnKind::time},
-    {"duration_seconds", ColumnKind::seconds},
-    {"recording_url", ColumnKind::text},
-    {"voicemail_url", ColumnKind::text},
-    {"is_voicemail", ColumnKind::flag},
-    {"was_recorded", ColumnKind::flag},
-    {"is_transferred", ColumnKind::flag},
-    {"master_call_id", ColumnKind::id},
-    {"entry_point_call_id", ColumnKind::id},
-    {"operator_call_id", ColumnKind::id},
-    {"last_event_at", ColumnKind::time},
+    {"from_number", ColumnKind::text},         {"to_number", ColumnKind::text},
+    {"dialpad_user_id", ColumnKind::id},       {"started_at", ColumnKind::time},
+    {"connected_at", ColumnKind::time},        {"ended_at", ColumnKind::time},
+    {"duration_seconds", ColumnKind::seconds}, {"recording_url", ColumnKind::text},
+    {"voicemail_url", ColumnKind::text},       {"is_voicemail", ColumnKind::flag},
+    {"was_recorded", ColumnKind::flag},        {"is_transferred", ColumnKind::flag},
+    {"master_call_id", ColumnKind::id},        {"entry_point_call_id", ColumnKind::id},
+    {"operator_call_id", ColumnKind::id},      {"last_event_at", ColumnKind::time},
 };
 
 // Columns that take over a field as it is.
@@ -38,7 +30,6 @@ constexpr struct {
     {Field::started_at, CallColumn::started_at},
     {Field::connected_at, CallColumn::connected_at},
     {Field::ended_at, CallColumn::ended_at},
-    {Field::duration, CallColumn::duration_seconds},
     {Field::recording_url, CallColumn::recording_url},
     {Field::voicemail_url, CallColumn::voicemail_url},
     {Field::was_recorded, CallColumn::was_recorded},
@@ -71,6 +62,7 @@ public:
         MergeUser();
         for (const auto &copied : copied_fields)
             Set(copied.column, event_[copied.field]);
+        MergeDuration();
         MergeVoicemail();
         MergeTime();
         const bool takes_payload = is_newest_ || !call_.has_payload;
@@ -109,7 +101,8 @@ private:
         call_.direction_changed = changed_ = true;
     }
 
-    // Inbound calls come from the external number, outbound ones go to it. Without a direction, neither is known.
+    // Inbound calls come from the external number, outbound ones go to it. Without a direction, neither is
+    // known.
     void MergeParties() noexcept
     {
         if (call_.direction == Direction::inbound) {
@@ -129,9 +122,20 @@ private:
             Set(CallColumn::dialpad_user_id, event_[Field::user_id]);
     }
 
+    // A talk time is not replaced by a duration, which includes the time in menus and queues.
+    void MergeDuration() noexcept
+    {
+        if (event_[Field::talk_time].known)
+            Set(CallColumn::duration_seconds, event_[Field::talk_time]);
+        else if (!call_.has_talk_time)
+            Set(CallColumn::duration_seconds, event_[Field::duration]);
+        call_.has_talk_time = call_.has_talk_time || event_[Field::talk_time].known;
+    }
+
     void MergeVoicemail() noexcept
     {
-        const bool went_to_voicemail = event_.status != unset_status && graph_.Name(event_.status) == "voicemail";
+        const bool went_to_voicemail =
+            event_.status != unset_status && graph_.Name(event_.status) == "voicemail";
         if (went_to_voicemail || event_[Field::voicemail_url].known)
             Set(CallColumn::is_voicemail, {true, 1, {}});
     }

@@ -57,7 +57,10 @@ struct CallEvent {
     std::int64_t time = 0; // microseconds since the epoch
     FieldValue fields[field_count];
 
-    const FieldValue &operator[](Field field) const noexcept { return fields[static_cast<std::size_t>(field)]; }
+    const FieldValue &operator[](Field field) const noexcept
+    {
+        return fields[static_cast<std::size_t>(field)];
+    }
 };
 
 // A call between two events.
@@ -65,6 +68,7 @@ struct Call {
     int status = unset_status; // also for a row whose status is no word of the graph: any may be set
     Direction direction = Direction::unknown;
     bool has_payload = false;
+    bool has_talk_time = false;    // duration_seconds comes from a talk time
     bool has_newest_event = false; // false: nothing is known of the events merged so far
     std::int64_t newest_event = 0; // microseconds since the epoch
     FieldValue columns[call_column_count];

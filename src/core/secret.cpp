@@ -319,7 +319,8 @@ SecretSpan FindInUrl(std::string_view text, std::size_t i, std::size_t from, boo
     if (!only_hosts)
         return host == authority ? nothing : Hide(text, authority, host - 1);
     const std::size_t rest = RunEnd(text, end, [](char c) { return !EndsUrl(c); });
-    return host == authority ? SecretSpan{end, rest, {}} : SecretSpan{authority, rest, text.substr(host, end - host)};
+    return host == authority ? SecretSpan{end, rest, {}}
+                             : SecretSpan{authority, rest, text.substr(host, end - host)};
 }
 
 // sip:alice:secret@host has a password without `//`.

@@ -38,7 +38,8 @@ class FoldedLetters
 public:
     explicit constexpr FoldedLetters(std::string_view word) noexcept : word_(word) {}
 
-    // 0 is the end; a NUL inside the word cannot be mistaken for it, it is returned as 1 (no word has either).
+    // 0 is the end; a NUL inside the word cannot be mistaken for it, it is returned as 1 (no word has
+    // either).
     constexpr unsigned char Next() noexcept
     {
         while (position_ < word_.size() && IsSeparator(word_[position_]))
@@ -87,7 +88,8 @@ constexpr bool LooksLikeWord(std::string_view text) noexcept
         return false;
     for (char c : text) {
         const char lower = LowerAscii(c);
-        if (!(lower >= 'a' && lower <= 'z') && !IsAsciiDigit(c) && c != ' ' && c != '.' && c != '_' && c != '-')
+        if (!(lower >= 'a' && lower <= 'z') && !IsAsciiDigit(c) && c != ' ' && c != '.' && c != '_' &&
+            c != '-')
             return false;
     }
     return true;

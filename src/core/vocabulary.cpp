@@ -1,7 +1,7 @@
 // Facts, not rules: what call providers document, or have been seen, to send. A row that is only believed
 // is left out unless another provider documents the same word in the same sense. The kinds of event at the
-// end of the list below belong to no provider's own vocabulary: integrations that nest the call under `call` or
-// `data.call` send them in `event_type` (call.ring, call.started, call.ended, call.recording.completed,
+// end of the list below belong to no provider's own vocabulary: integrations that nest the call under `call`
+// or `data.call` send them in `event_type` (call.ring, call.started, call.ended, call.recording.completed,
 // voicemail.received, call.voicemail), and they stand under dialpad, whose calls those integrations carry.
 #include "core/vocabulary.hpp"
 
@@ -689,8 +689,10 @@ constexpr bool IsConsistent(const VocabularyRow<Meaning> (&rows)[size])
     return true;
 }
 
-static_assert(IsConsistent(direction_rows), "the direction vocabulary is unsorted, or ambiguous without a provider");
-static_assert(IsConsistent(status_rows), "the status vocabulary is unsorted, or ambiguous without a provider");
+static_assert(IsConsistent(direction_rows),
+              "the direction vocabulary is unsorted, or ambiguous without a provider");
+static_assert(IsConsistent(status_rows),
+              "the status vocabulary is unsorted, or ambiguous without a provider");
 
 template <typename Meaning, std::size_t size>
 bool HasProvider(const VocabularyRow<Meaning> (&rows)[size], std::string_view provider) noexcept
@@ -707,7 +709,8 @@ constinit const std::span<const VocabularyRow<Status>> status_vocabulary{status_
 
 bool IsKnownProvider(std::string_view provider) noexcept
 {
-    return !IsBlank(provider) && (HasProvider(direction_rows, provider) || HasProvider(status_rows, provider));
+    return !IsBlank(provider) &&
+           (HasProvider(direction_rows, provider) || HasProvider(status_rows, provider));
 }
 
 } // namespace callhardening

@@ -46,7 +46,7 @@ static bool can_hold(Oid type, ColumnKind kind)
     case ColumnKind::time:
         return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
     case ColumnKind::seconds:
-        return is_integer_type(type) || type == NUMERICOID;
+        return type == INT4OID || type == INT8OID || type == NUMERICOID;
     case ColumnKind::flag:
         return type == BOOLOID;
     }
@@ -77,10 +77,17 @@ static void find_columns(CallsTable *table)
 
 // -- statements ----------------------------------------------------------------------------------
 //
-// Parameters: the call id, status, direction and payload, then the columns that the table has, in the order of
-// CallColumn. Strings are assigned, so that a value that is too long is an error; an explicit cast would cut it.
+// Parameters: the call id, status, direction and payload, then the columns that the table has, in the order
+// of CallColumn. Strings are assigned, so that a value that is too long is an error; an explicit cast would
+// cut it.
 
-enum : int { id_parameter = 1, status_parameter, direction_parameter, payload_parameter, first_column_parameter };
+enum : int {
+    id_parameter = 1,
+    status_parameter,
+    direction_parameter,
+    payload_parameter,
+    first_column_parameter
+};
 
 static const char *typed_parameter(int number, Oid type)
 {
@@ -114,7 +121,8 @@ static int list_assignments(const CallsTable *table, Assignment *list)
     list[count++] = {quote_identifier(settings.payload_column), psprintf("$%d", payload_parameter)};
     for (int i = 0, number = first_column_parameter; i < call_column_count; ++i)
         if (table->has_column[i])
-            list[count++] = {column_identifier(static_cast<CallColumn>(i)), column_parameter(table, i, number++)};
+            list[count++] = {column_identifier(static_cast<CallColumn>(i)),
+                             column_parameter(table, i, number++)};
     return count;
 }
 
@@ -131,8 +139,9 @@ static const char *insert_statement(const CallsTable *table, const char *id, con
         appendStringInfo(&columns, ", %s", list[i].column);
         appendStringInfo(&values, ", %s", list[i].value);
     }
-    return psprintf("INSERT INTO %s (%s%s) VALUES (%s%s) ON CONFLICT (%s) DO NOTHING RETURNING 1",
-                    relation_name(RelationGetRelid(table->relation)), id, columns.data, id_value, values.data, id);
+    return psprintf("INSERT INTO %s (%s%s) VALUES (%s%s) ON CONFLICT (%s) DO NOTHING",
+                    relation_name(RelationGetRelid(table->relation)), id, columns.data, id_value, values.data,
+                    id);
 }
 
 static const char *update_statement(const CallsTable *table, const char *condition)
@@ -142,23 +151,20 @@ static const char *update_statement(const CallsTable *table, const char *conditi
     StringInfoData changes;
     initStringInfo(&changes);
     for (int i = 0; i < count; ++i)
-        appendStringInfo(&changes, "%s%s = COALESCE(%s, %s)", i == 0 ? "" : ", ", list[i].column, list[i].value,
-                         list[i].column);
-    return psprintf("UPDATE %s SET %s WHERE %s", relation_name(RelationGetRelid(table->relation)), changes.data,
-                    condition);
+        appendStringInfo(&changes, "%s%s = COALESCE(%s, %s)", i == 0 ? "" : ", ", list[i].column,
+                         list[i].value, list[i].column);
+    return psprintf("UPDATE %s SET %s WHERE %s", relation_name(RelationGetRelid(table->relation)),
+                    changes.data, condition);
 }
 
-// The payload is read only where no column says when the newest event was: its own time does then.
 static const char *select_statement(const CallsTable *table, const char *condition)
 {
     const CallSettings &settings = table->settings;
-    const char *payload = quote_identifier(settings.payload_column);
-    const bool knows_newest = table->has_column[static_cast<int>(CallColumn::last_event_at)];
     StringInfoData columns;
     initStringInfo(&columns);
-    appendStringInfo(&columns, "CAST(%s AS pg_catalog.text), CAST(%s AS pg_catalog.text), %s IS NOT NULL, %s",
-                     quote_identifier(settings.status_column), quote_identifier(settings.direction_column), payload,
-                     knows_newest ? "NULL::pg_catalog.jsonb" : payload);
+    appendStringInfo(&columns, "CAST(%s AS pg_catalog.text), CAST(%s AS pg_catalog.text), %s",
+                     quote_identifier(settings.status_column), quote_identifier(settings.direction_column),
+                     quote_identifier(settings.payload_column));
     for (int i = 0; i < call_column_count; ++i)
         if (table->has_column[i])
             appendStringInfo(&columns, ", %s", column_identifier(static_cast<CallColumn>(i)));
@@ -184,8 +190,9 @@ static bool is_unique_key(Oid index, int column)
     if (!HeapTupleIsValid(tuple))
         return false;
     const auto form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-    const bool is_key = form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
-                        form->indkey.values[0] == column && heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
+    const bool is_key = form->indisunique && form->indisvalid && form->indimmediate &&
+                        form->indnkeyatts == 1 && form->indkey.values[0] == column &&
+                        heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
                         heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr);
     ReleaseSysCache(tuple);
     return is_key;
@@ -224,6 +231,8 @@ void open_calls_table(Oid calls, const char *provider, CallsTable *table)
 
 // -- reading -------------------------------------------------------------------------------------
 
+enum : int { status_result = 1, direction_result, payload_result, first_column_result };
+
 static FieldValue time_value(Datum value)
 {
     const TimestampTz time = DatumGetTimestampTz(value);
@@ -252,15 +261,20 @@ static FieldValue column_value(ColumnKind kind, int position)
     return {};
 }
 
-static void read_newest_event(const CallsTable &table, Call *call)
+// What the payload knows better than the columns: where the duration is from, and when the newest event was,
+// where no column says so.
+static void read_payload(const CallsTable &table, Call *call)
 {
-    const FieldValue &column = (*call)[CallColumn::last_event_at];
-    FieldValue newest = column;
+    FieldValue newest = (*call)[CallColumn::last_event_at];
     bool is_null;
-    const Datum payload = spi_datum(0, payload_parameter, &is_null);
+    const Datum payload = spi_datum(0, payload_result, &is_null);
     EventFields fields;
-    if (!is_null && read_event(DatumGetJsonbP(payload), table.provider, &fields))
-        newest = fields[Field::event_time];
+    if (!is_null && read_event(DatumGetJsonbP(payload), table.provider, &fields)) {
+        call->has_talk_time = fields[Field::talk_time].known;
+        if (!newest.known)
+            newest = fields[Field::event_time];
+    }
+    call->has_payload = !is_null;
     call->has_newest_event = newest.known;
     call->newest_event = newest.number;
 }
@@ -273,15 +287,15 @@ bool read_call(const CallsTable &table, const char *call_id, Call *call)
     if (SPI_processed == 0)
         return false;
 
-    const char *status = spi_cstring(0, 1), *direction = spi_cstring(0, 2);
-    bool is_null;
+    const char *status = spi_cstring(0, status_result), *direction = spi_cstring(0, direction_result);
     call->status = status == nullptr ? unset_status : table.settings.graph->Find(status);
-    call->direction = direction == nullptr ? Direction::unknown : NormalizeDirection(direction, table.provider);
-    call->has_payload = DatumGetBool(spi_datum(0, 3, &is_null));
-    for (int i = 0, position = first_column_parameter; i < call_column_count; ++i)
+    call->direction =
+        direction == nullptr ? Direction::unknown : NormalizeDirection(direction, table.provider);
+    for (int i = 0, position = first_column_result; i < call_column_count; ++i)
         if (table.has_column[i])
             call->columns[i] = column_value(FactsOf(static_cast<CallColumn>(i)).kind, position++);
-    read_newest_event(table, call);
+    read_payload(table, call);
+    SPI_freetuptable(SPI_tuptable);
     return true;
 }
 
@@ -329,7 +343,8 @@ static void run_write(KeptPlans *plans, const char *statement, const CallsTable 
                                                                 ? std::string_view{}
                                                                 : table.settings.graph->Name(call.status));
     arguments[count++] = word_argument(call.direction_changed, DirectionName(call.direction));
-    arguments[count++] = payload == nullptr ? null_argument(JSONBOID) : SpiArgument{JSONBOID, *payload, false};
+    arguments[count++] =
+        payload == nullptr ? null_argument(JSONBOID) : SpiArgument{JSONBOID, *payload, false};
     for (int i = 0; i < call_column_count; ++i)
         if (table.has_column[i])
             arguments[count++] = column_argument(table, i, call.changed[i] ? call.columns[i] : FieldValue{});
@@ -343,10 +358,11 @@ bool insert_call(const CallsTable &table, const char *call_id, const Call &call,
     return SPI_processed > 0;
 }
 
-void update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload)
+bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload)
 {
     static KeptPlans plans;
     run_write(&plans, table.update, table, call_id, call, payload);
+    return SPI_processed > 0;
 }
 
 } // namespace callhardening

@@ -25,8 +25,8 @@ struct CallsTable {
     const char *update;
 };
 
-// Opens the table for writing; 55000 where it is not hardened, or its call id is not unique. Strings live in the
-// current memory context. Close with table_close.
+// Opens the table for writing; 55000 where it is not hardened, or its call id is not unique. Strings live in
+// the current memory context. Close with table_close.
 void open_calls_table(Oid calls, const char *provider, CallsTable *table);
 
 // Locks and reads the call; false where there is none. Needs an open SPI connection, like the two below.
@@ -35,7 +35,7 @@ bool read_call(const CallsTable &table, const char *call_id, Call *call);
 // Writes a new call; false where there is one by now.
 bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload);
 
-// Writes what has changed; `payload` is NULL where it stays.
-void update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload);
+// Writes what has changed; `payload` is NULL where it stays. False where the row was not to be written.
+bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload);
 
 } // namespace callhardening

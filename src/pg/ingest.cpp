@@ -16,6 +16,8 @@ namespace callhardening
 
 // -- bodies --------------------------------------------------------------------------------------
 
+enum class BodyKind : char { json = 'j', other = 'o' };
+
 struct Parse {
     char *body;
     Jsonb *parsed;
@@ -28,11 +30,13 @@ static void parse_body(void *state)
 }
 
 // A body that jsonb refuses is kept as a JSON string of its text.
-static Jsonb *body_of_text(text *body)
+static Jsonb *body_of_text(text *body, BodyKind *kind)
 {
     Parse parse = {text_to_cstring(body), nullptr};
+    *kind = BodyKind::json;
     if (try_in_subtransaction(parse_body, &parse) == nullptr)
         return parse.parsed;
+    *kind = BodyKind::other;
 
     JsonbValue string;
     string.type = jbvString;
@@ -45,16 +49,26 @@ static Jsonb *body_of_text(text *body)
 
 static constexpr size_t digest_bytes = 16;
 
-// Half of a SHA-256 says that two bodies, or two keys, are the same; the first byte keeps the one from being
-// taken for the other.
-static bytea *digest_of(char kind, const void *data, size_t size)
+static void update_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
+{
+    if (pg_cryptohash_update(hash, static_cast<const uint8 *>(data), size) < 0)
+        elog(ERROR, "could not compute the SHA-256 of an event");
+}
+
+// Half of a SHA-256 says that two events are the same. `kind` keeps a key from being taken for a body, and a
+// body that is no JSON for the JSON string that it is kept as.
+static bytea *digest_of(char kind, std::string_view event_type, std::string_view identity)
 {
     uint8 digest[PG_SHA256_DIGEST_LENGTH];
+    const size_t type_size = event_type.size();
     pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-    if (hash == nullptr || pg_cryptohash_init(hash) < 0 ||
-        pg_cryptohash_update(hash, reinterpret_cast<uint8 *>(&kind), 1) < 0 ||
-        pg_cryptohash_update(hash, static_cast<const uint8 *>(data), size) < 0 ||
-        pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
+    if (hash == nullptr || pg_cryptohash_init(hash) < 0)
+        elog(ERROR, "could not compute the SHA-256 of an event");
+    update_hash(hash, &kind, sizeof(kind));
+    update_hash(hash, &type_size, sizeof(type_size));
+    update_hash(hash, event_type.data(), event_type.size());
+    update_hash(hash, identity.data(), identity.size());
+    if (pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
         elog(ERROR, "could not compute the SHA-256 of an event");
     pg_cryptohash_free(hash);
 
@@ -64,11 +78,11 @@ static bytea *digest_of(char kind, const void *data, size_t size)
     return result;
 }
 
-static bytea *identity_of(Jsonb *body, std::string_view event_key)
+static bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_type, std::string_view event_key)
 {
     if (event_key.data() != nullptr)
-        return digest_of('k', event_key.data(), event_key.size());
-    return digest_of('b', VARDATA(body), VARSIZE(body) - VARHDRSZ);
+        return digest_of('k', {}, event_key);
+    return digest_of(static_cast<char>(kind), event_type, {VARDATA(body), VARSIZE(body) - VARHDRSZ});
 }
 
 // -- appending -----------------------------------------------------------------------------------
@@ -110,14 +124,15 @@ static int64 append_event(const EventLog *log, Jsonb *body, std::string_view eve
 
 enum IngestArgument { body_argument, log_argument, event_type_argument, event_key_argument };
 
-static int64 ingest(FunctionCallInfo fcinfo, Jsonb *body)
+static int64 ingest(FunctionCallInfo fcinfo, Jsonb *body, BodyKind kind)
 {
     EventLog log;
     SPI_connect();
     find_event_log(fcinfo, log_argument, &log);
+    const std::string_view event_type = text_argument(fcinfo, event_type_argument);
     const int64 event_seq =
-        append_event(&log, body, text_argument(fcinfo, event_type_argument),
-                     identity_of(body, text_argument(fcinfo, event_key_argument)));
+        append_event(&log, body, event_type,
+                     identity_of(body, kind, event_type, text_argument(fcinfo, event_key_argument)));
     SPI_finish();
     return event_seq;
 }
@@ -135,11 +150,13 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(ingest_call_event_jsonb)
 {
     check_body(fcinfo);
-    PG_RETURN_INT64(ingest(fcinfo, PG_GETARG_JSONB_P(body_argument)));
+    PG_RETURN_INT64(ingest(fcinfo, PG_GETARG_JSONB_P(body_argument), BodyKind::json));
 }
 
 CALLHARDENING_FUNCTION(ingest_call_event_text)
 {
     check_body(fcinfo);
-    PG_RETURN_INT64(ingest(fcinfo, body_of_text(PG_GETARG_TEXT_PP(body_argument))));
+    BodyKind kind;
+    Jsonb *body = body_of_text(PG_GETARG_TEXT_PP(body_argument), &kind);
+    PG_RETURN_INT64(ingest(fcinfo, body, kind));
 }

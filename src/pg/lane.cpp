@@ -34,7 +34,8 @@ static XidSnapshot parse_snapshot(const char *text)
 static const char *current_snapshot()
 {
     PushActiveSnapshot(GetTransactionSnapshot());
-    const char *text = DatumGetCString(OidFunctionCall1(F_PG_SNAPSHOT_OUT, OidFunctionCall0(F_PG_CURRENT_SNAPSHOT)));
+    const char *text =
+        DatumGetCString(OidFunctionCall1(F_PG_SNAPSHOT_OUT, OidFunctionCall0(F_PG_CURRENT_SNAPSHOT)));
     PopActiveSnapshot();
 
     const FullTransactionId own = GetTopFullTransactionIdIfAny();
@@ -88,6 +89,15 @@ static LanePosition position_in_row(uint64 row)
     return position;
 }
 
+// Everything in the window that was being read has been handed out.
+static void start_next_window(LanePosition *position)
+{
+    position->settled = position->reading;
+    position->reading = nullptr;
+    position->read_xid = 0;
+    position->read_seq = 0;
+}
+
 // The newest record of one lane, or of all where `lane` is NULL: one step back from the end of the key each.
 static void select_positions(const EventLog *log, SpiArgument lane)
 {
@@ -105,29 +115,58 @@ static void select_positions(const EventLog *log, SpiArgument lane)
 
 // -- looking and locking -------------------------------------------------------------------------
 
-static bool range_has_events(const EventLog *log, int lane, const XidRange &range)
+// Events of a range behind the last one that was handed out: the smallest key that is still to be read.
+struct RangeStart {
+    uint64 xid;
+    int64 seq; // exclusive
+};
+
+static RangeStart start_of(const LanePosition &position, const XidRange &range)
+{
+    if (range.first > position.read_xid)
+        return {range.first, PG_INT64_MIN};
+    return {position.read_xid, position.read_seq};
+}
+
+static bool range_has_events(const EventLog *log, const LanePosition &position, const XidRange &range)
 {
     static KeptPlans plans;
-    run_statement(&plans,
-                  psprintf("SELECT FROM %s WHERE event_lane OPERATOR(pg_catalog.=) $1"
-                           " AND event_xid OPERATOR(pg_catalog.>=) $2 AND event_xid OPERATOR(pg_catalog.<) $3"
-                           " LIMIT 1",
-                           log->events_name),
-                  {int4_value(lane), xid8_value(range.first), xid8_value(range.end)});
+    const RangeStart start = start_of(position, range);
+    run_statement(
+        &plans,
+        psprintf("SELECT FROM %s WHERE event_lane OPERATOR(pg_catalog.=) $1"
+                 " AND event_xid OPERATOR(pg_catalog.<) $2"
+                 " AND (event_xid, event_seq) OPERATOR(pg_catalog.>) ($3, $4) LIMIT 1",
+                 log->events_name),
+        {int4_value(position.lane), xid8_value(range.end), xid8_value(start.xid), int8_value(start.seq)});
     return SPI_processed > 0;
 }
 
-static bool has_pending(const EventLog *log, const LanePosition &position, const char *now)
+static bool window_has_events(const EventLog *log, const LanePosition &position, const Window &window)
 {
-    if (position.reading != nullptr)
-        return true;
-    const Window window = window_between(position.settled, now);
-    if (is_worth_moving(window))
-        return true;
     for (size_t i = 0; i < window.count; ++i)
-        if (range_has_events(log, position.lane, window.ranges[i]))
+        if (window.ranges[i].end > position.read_xid && range_has_events(log, position, window.ranges[i]))
             return true;
     return false;
+}
+
+enum class Look : unsigned char {
+    nothing,
+    moving, // no events, but the lane's position is worth moving
+    events,
+};
+
+static Look look_at(const EventLog *log, LanePosition position, const char *now)
+{
+    if (position.reading != nullptr) {
+        if (window_has_events(log, position, window_between(position.settled, position.reading)))
+            return Look::events;
+        start_next_window(&position);
+    }
+    const Window window = window_between(position.settled, now);
+    if (window_has_events(log, position, window))
+        return Look::events;
+    return is_worth_moving(window) ? Look::moving : Look::nothing;
 }
 
 static bool lock_lane(const EventLog *log, int lane)
@@ -141,14 +180,23 @@ static bool lock_lane(const EventLog *log, int lane)
     return SPI_processed > 0;
 }
 
+// Lanes of which this transaction holds the lock.
+struct LockedLanes {
+    int count;
+    int lanes[max_lanes];
+    int moving_count;
+    int moving[max_lanes];
+};
+
 // Locks up to an eighth of the lanes. A lane is looked at before it is locked: who locks first to look keeps
 // everybody else out of lanes in which there is nothing.
-static int lock_pending_lanes(const EventLog *log, int *locked)
+static void lock_pending_lanes(const EventLog *log, LockedLanes *locked)
 {
+    locked->count = locked->moving_count = 0;
     select_positions(log, null_argument(INT4OID));
     const auto lanes = static_cast<int>(SPI_processed);
     if (lanes == 0)
-        return 0;
+        return;
     auto *positions = static_cast<LanePosition *>(palloc(sizeof(LanePosition) * lanes));
     for (int i = 0; i < lanes; ++i)
         positions[i] = position_in_row(i);
@@ -156,14 +204,15 @@ static int lock_pending_lanes(const EventLog *log, int *locked)
     const char *now = current_snapshot();
     const int most = Max(1, lanes / 8);
     const auto start = static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, lanes - 1));
-    int count = 0;
-    for (int i = 0; i < lanes && count < most; ++i) {
+    for (int i = 0; i < lanes && locked->count < most; ++i) {
         CHECK_FOR_INTERRUPTS();
         const LanePosition &position = positions[(start + i) % lanes];
-        if (has_pending(log, position, now) && lock_lane(log, position.lane))
-            locked[count++] = position.lane;
+        const Look look = look_at(log, position, now);
+        if (look == Look::events && lock_lane(log, position.lane))
+            locked->lanes[locked->count++] = position.lane;
+        else if (look == Look::moving && locked->moving_count < most && lock_lane(log, position.lane))
+            locked->moving[locked->moving_count++] = position.lane;
     }
-    return count;
 }
 
 // -- reading -------------------------------------------------------------------------------------
@@ -172,23 +221,27 @@ static ClaimedEvent *add_event(Claim *claim)
 {
     if (claim->event_count == claim->event_room) {
         claim->event_room *= 2;
-        claim->events = static_cast<ClaimedEvent *>(repalloc(claim->events, sizeof(ClaimedEvent) * claim->event_room));
+        claim->events =
+            static_cast<ClaimedEvent *>(repalloc(claim->events, sizeof(ClaimedEvent) * claim->event_room));
     }
     return &claim->events[claim->event_count++];
 }
 
 // Adds the events of one range that come after the position, in the order of the log.
-static void read_range(const EventLog *log, const LanePosition &position, const XidRange &range, int limit, Claim *claim)
+static void read_range(const EventLog *log, const LanePosition &position, const XidRange &range, int limit,
+                       Claim *claim)
 {
     static KeptPlans plans;
-    run_statement(&plans,
-                  psprintf("SELECT event_xid, event_seq, call_id, event_type, received_at, payload FROM %s"
-                           " WHERE event_lane OPERATOR(pg_catalog.=) $1 AND event_xid OPERATOR(pg_catalog.<) $2"
-                           " AND (event_xid, event_seq) OPERATOR(pg_catalog.>) ($3, $4)"
-                           " ORDER BY event_xid, event_seq LIMIT $5",
-                           log->events_name),
-                  {int4_value(position.lane), xid8_value(range.end), xid8_value(Max(range.first, position.read_xid)),
-                   int8_value(range.first > position.read_xid ? PG_INT64_MIN : position.read_seq), int8_value(limit)});
+    const RangeStart start = start_of(position, range);
+    run_statement(
+        &plans,
+        psprintf("SELECT event_xid, event_seq, call_id, event_type, received_at, payload FROM %s"
+                 " WHERE event_lane OPERATOR(pg_catalog.=) $1 AND event_xid OPERATOR(pg_catalog.<) $2"
+                 " AND (event_xid, event_seq) OPERATOR(pg_catalog.>) ($3, $4)"
+                 " ORDER BY event_xid, event_seq LIMIT $5",
+                 log->events_name),
+        {int4_value(position.lane), xid8_value(range.end), xid8_value(start.xid), int8_value(start.seq),
+         int8_value(limit)});
     bool is_null;
     for (uint64 row = 0; row < SPI_processed; ++row) {
         ClaimedEvent *event = add_event(claim);
@@ -203,7 +256,8 @@ static void read_range(const EventLog *log, const LanePosition &position, const 
 }
 
 // Reads on in the window; true where its end was reached.
-static bool read_window(const EventLog *log, LanePosition *position, const Window &window, int limit, Claim *claim)
+static bool read_window(const EventLog *log, LanePosition *position, const Window &window, int limit,
+                        Claim *claim)
 {
     const int until = claim->event_count + limit;
     for (size_t i = 0; i < window.count; ++i) {
@@ -224,8 +278,8 @@ static void advance_to_last_event(LanePosition *position, const Claim *claim)
     position->read_seq = last.seq;
 }
 
-// Adds up to `limit` events of a lane that is locked. Before the lock somebody else may have read them, so the
-// newest record is looked up again, and the snapshot up to which the lane is read is taken after that.
+// Adds up to `limit` events of a lane that is locked. Before the lock somebody else may have read them, so
+// the newest record is looked up again, and the snapshot up to which the lane is read is taken after that.
 static void claim_lane(const EventLog *log, int lane, int limit, Claim *claim)
 {
     select_positions(log, int4_value(lane));
@@ -243,30 +297,39 @@ static void claim_lane(const EventLog *log, int lane, int limit, Claim *claim)
             break;
         }
         moved = moved || !at_end || is_worth_moving(window);
-        position.settled = position.reading;
-        position.reading = nullptr;
-        position.read_xid = 0;
-        position.read_seq = 0;
+        start_next_window(&position);
     }
     position.events = claim->event_count - before;
     if (position.events > 0 || moved)
         claim->lanes[claim->lane_count++] = position;
 }
 
+static void claim_locked_lanes(const EventLog *log, const LockedLanes &locked, int max_events, Claim *claim)
+{
+    for (int i = 0; i < locked.count && claim->event_count < max_events; ++i) {
+        const int lanes_left = locked.count - i, events_left = max_events - claim->event_count;
+        claim_lane(log, locked.lanes[i], (events_left + lanes_left - 1) / lanes_left, claim);
+    }
+    for (int i = 0; i < locked.moving_count && claim->event_count < max_events; ++i)
+        claim_lane(log, locked.moving[i], max_events - claim->event_count, claim);
+}
+
 void claim_events(const EventLog *log, int max_events, Claim *claim)
 {
     constexpr int first_room = 64;
-    int locked[max_lanes];
+    auto *locked = static_cast<LockedLanes *>(palloc(sizeof(LockedLanes)));
 
     *claim = {};
     claim->event_room = first_room;
     claim->events = static_cast<ClaimedEvent *>(palloc(sizeof(ClaimedEvent) * first_room));
-    const int count = lock_pending_lanes(log, locked);
-    claim->lanes = static_cast<LanePosition *>(palloc(sizeof(LanePosition) * (count + 1)));
-    for (int i = 0; i < count && claim->event_count < max_events; ++i) {
-        const int lanes_left = count - i, events_left = max_events - claim->event_count;
-        claim_lane(log, locked[i], (events_left + lanes_left - 1) / lanes_left, claim);
-    }
+    // Between the look and the lock others may have emptied these lanes, and not all the others.
+    do {
+        lock_pending_lanes(log, locked);
+        claim->lanes = static_cast<LanePosition *>(
+            palloc(sizeof(LanePosition) * (locked->count + locked->moving_count + 1)));
+        claim->lane_count = 0;
+        claim_locked_lanes(log, *locked, max_events, claim);
+    } while (claim->event_count == 0 && locked->count > 0);
 }
 
 // -- settling ------------------------------------------------------------------------------------
@@ -275,29 +338,31 @@ static void append_record(const EventLog *log, const LanePosition &position)
 {
     static KeptPlans plans;
     const bool between = position.reading == nullptr;
-    run_statement(&plans,
-                  psprintf("INSERT INTO %s.call_claims (log_id, lane, n, settled, reading, read_xid, read_seq, events)"
-                           " VALUES ($1, $2, $3, $4::pg_catalog.pg_snapshot, $5::pg_catalog.pg_snapshot, $6, $7, $8)",
-                           log->extension),
-                  {int4_value(log->log_id), int4_value(position.lane), int8_value(position.n + 1),
-                   text_value(position.settled), between ? null_argument(TEXTOID) : text_value(position.reading),
-                   between ? null_argument(XID8OID) : xid8_value(position.read_xid),
-                   between ? null_argument(INT8OID) : int8_value(position.read_seq), int4_value(position.events)});
+    run_statement(
+        &plans,
+        psprintf("INSERT INTO %s.call_claims (log_id, lane, n, settled, reading, read_xid, read_seq, events)"
+                 " VALUES ($1, $2, $3, $4::pg_catalog.pg_snapshot, $5::pg_catalog.pg_snapshot, $6, $7, $8)",
+                 log->extension),
+        {int4_value(log->log_id), int4_value(position.lane), int8_value(position.n + 1),
+         text_value(position.settled), between ? null_argument(TEXTOID) : text_value(position.reading),
+         between ? null_argument(XID8OID) : xid8_value(position.read_xid),
+         between ? null_argument(INT8OID) : int8_value(position.read_seq), int4_value(position.events)});
 }
 
-// Records pile up at one end and are read at the other; the old ones go one by one, by their exact key, since a
-// range would walk over all that an old snapshot keeps alive.
+// Records pile up at one end and are read at the other; the old ones go one by one, by their exact key, since
+// a range would walk over all that an old snapshot keeps alive.
 static void drop_old_record(const EventLog *log, const LanePosition &position)
 {
     constexpr int64 kept_records = 16;
     static KeptPlans plans;
     if (position.n <= kept_records)
         return;
-    run_statement(&plans,
-                  psprintf("DELETE FROM %s.call_claims WHERE log_id OPERATOR(pg_catalog.=) $1"
-                           " AND lane OPERATOR(pg_catalog.=) $2 AND n OPERATOR(pg_catalog.=) $3",
-                           log->extension),
-                  {int4_value(log->log_id), int4_value(position.lane), int8_value(position.n - kept_records)});
+    run_statement(
+        &plans,
+        psprintf("DELETE FROM %s.call_claims WHERE log_id OPERATOR(pg_catalog.=) $1"
+                 " AND lane OPERATOR(pg_catalog.=) $2 AND n OPERATOR(pg_catalog.=) $3",
+                 log->extension),
+        {int4_value(log->log_id), int4_value(position.lane), int8_value(position.n - kept_records)});
 }
 
 void settle_claim(const EventLog *log, const Claim *claim)

@@ -11,7 +11,7 @@ struct ClaimedEvent {
     uint64 xid;
     int64 seq;
     char *call_id;
-    char *event_type; // NULL: the provider said nothing beside the body
+    char *event_type;  // what the provider said beside the body, or else in it; NULL: nothing
     int64 received_at; // microseconds since the epoch
     Datum payload;     // as stored: perhaps a pointer into the log's TOAST table
 };
@@ -36,9 +36,10 @@ struct Claim {
     LanePosition *lanes; // where each lane will stand once its events are settled
 };
 
-// Claims up to `max_events` for the rest of the transaction: the lanes they are in stay locked until then. Takes at
-// most an eighth of the lanes, from a random start; lanes that others hold are passed over. Where nothing is
-// pending, nothing is locked and no transaction id is taken. Needs an open SPI connection and READ COMMITTED.
+// Claims up to `max_events` for the rest of the transaction: the lanes they are in stay locked until then.
+// Takes at most an eighth of the lanes, from a random start; lanes that others hold are passed over. Where
+// nothing is pending, nothing is locked and no transaction id is taken. Needs an open SPI connection and READ
+// COMMITTED.
 void claim_events(const EventLog *log, int max_events, Claim *claim);
 
 // Settles the claim's events, when the transaction commits.

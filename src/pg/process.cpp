@@ -21,6 +21,7 @@ extern "C" {
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 }
 
@@ -45,6 +46,7 @@ struct Batch {
     Claim claim;
     Work *works; // call by call, and in the order in which they happened
     int count;
+    MemoryContext scratch; // for one event, or one call
 };
 
 // The events of one call in a batch: works[first] up to, not including, works[end].
@@ -121,17 +123,16 @@ static int compare_works(const void *left, const void *right)
 
 static void read_works(Batch *batch)
 {
-    const MemoryContext scratch =
-        AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);
+    batch->scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening call", ALLOCSET_DEFAULT_SIZES);
     batch->count = batch->claim.event_count;
     batch->works = static_cast<Work *>(palloc_extended(sizeof(Work) * Max(1, batch->count), MCXT_ALLOC_HUGE));
     for (int i = 0; i < batch->count; ++i) {
         CHECK_FOR_INTERRUPTS();
         batch->works[i] = {};
         batch->works[i].claimed = &batch->claim.events[i];
-        read_work(batch->table, &batch->works[i], scratch);
+        read_work(batch->table, &batch->works[i], batch->scratch);
     }
-    MemoryContextDelete(scratch);
     qsort(batch->works, batch->count, sizeof(Work), compare_works);
 }
 
@@ -160,7 +161,7 @@ static bool has_changed(const Call &call)
     return changed;
 }
 
-// False where the call came into being between looking for it and writing it.
+// False where the call came into being between looking for it and writing it, or was not to be written.
 static bool write_call(const CallWork &of)
 {
     const CallsTable &table = of.batch->table;
@@ -170,10 +171,9 @@ static bool write_call(const CallWork &of)
     const Work *newest = fold_events(of, &call);
     const Datum *payload = newest == nullptr ? nullptr : &newest->claimed->payload;
     if (!exists)
-        return insert_call(table, call_id, call, *payload); // the first event of a new call is its newest so far
-    if (payload != nullptr || has_changed(call))
-        update_call(table, call_id, call, payload);
-    return true;
+        return insert_call(table, call_id, call,
+                           *payload); // the first event of a new call is its newest so far
+    return (payload == nullptr && !has_changed(call)) || update_call(table, call_id, call, payload);
 }
 
 static void apply_call(void *state)
@@ -182,9 +182,14 @@ static void apply_call(void *state)
     constexpr int attempts = 3;
     const auto *of = static_cast<const CallWork *>(state);
     CHECK_FOR_INTERRUPTS();
-    for (int i = 0; i < attempts; ++i)
-        if (write_call(*of))
-            return;
+    bool written = false;
+    const MemoryContext caller = MemoryContextSwitchTo(of->batch->scratch);
+    for (int i = 0; i < attempts && !written; ++i)
+        written = write_call(*of);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(of->batch->scratch);
+    if (written)
+        return;
     ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
                     errmsg("the call was not written to table \"%s\"",
                            RelationGetRelationName(of->batch->table.relation)),
@@ -194,7 +199,8 @@ static void apply_call(void *state)
 static CallWork next_call(Batch *batch, int first)
 {
     int end = first + 1;
-    while (end < batch->count && strcmp(batch->works[end].claimed->call_id, batch->works[first].claimed->call_id) == 0)
+    while (end < batch->count &&
+           strcmp(batch->works[end].claimed->call_id, batch->works[first].claimed->call_id) == 0)
         ++end;
     return {batch, first, end};
 }
@@ -246,13 +252,14 @@ static void bury(const EventLog &log, const Work &work, bool is_cause)
     const char *message = work.error->message == nullptr ? "" : work.error->message;
     const int length = pg_mbcliplen(message, static_cast<int>(strlen(message)), longest_error);
     const char *error = pnstrdup(message, length);
-    run_statement(&plans,
-                  psprintf("INSERT INTO %s.call_dead_events (log_id, event_seq, call_id, sqlstate, error)"
-                           " VALUES ($1, $2, $3, $4, $5)",
-                           log.extension),
-                  {int4_value(log.log_id), int8_value(work.claimed->seq), text_value(work.claimed->call_id),
-                   text_value(unpack_sql_state(work.error->sqlerrcode)),
-                   text_value(is_cause ? error : psprintf("an earlier event of the call failed: %s", error))});
+    run_statement(
+        &plans,
+        psprintf("INSERT INTO %s.call_dead_events (log_id, event_seq, call_id, sqlstate, error)"
+                 " VALUES ($1, $2, $3, $4, $5)",
+                 log.extension),
+        {int4_value(log.log_id), int8_value(work.claimed->seq), text_value(work.claimed->call_id),
+         text_value(unpack_sql_state(work.error->sqlerrcode)),
+         text_value(is_cause ? error : psprintf("an earlier event of the call failed: %s", error))});
 }
 
 static void bury_dead_events(const Batch &batch)
@@ -309,7 +316,7 @@ static Counts count_outcomes(const Batch &batch)
     counts.claimed = batch.count;
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
-        int64 &count = work.error != nullptr           ? counts.failed
+        int64 &count = work.error != nullptr            ? counts.failed
                        : work.outcome == Merge::refused ? counts.refused
                        : work.outcome == Merge::applied ? counts.applied
                                                         : counts.unchanged;
@@ -333,16 +340,22 @@ static int check_max_events(FunctionCallInfo fcinfo)
 static void check_isolation()
 {
     if (IsolationUsesXactSnapshot())
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("events cannot be claimed in a transaction with an isolation level above read committed"),
-                        errdetail("Its snapshot does not see what other workers have claimed since."),
-                        errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("events cannot be claimed in a transaction with an isolation level above read committed"),
+             errdetail("Its snapshot does not see what other workers have claimed since."),
+             errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
 }
 
 static Counts process(FunctionCallInfo fcinfo, int max_events)
 {
     Batch batch = {};
     find_event_log(fcinfo, log_argument, &batch.log);
+    if (get_rel_name(batch.log.calls) == nullptr)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("the calls table of event log %s does not exist any more", batch.log.events_name)));
     open_calls_table(batch.log.calls, batch.log.provider, &batch.table);
     claim_events(&batch.log, max_events, &batch.claim);
     read_works(&batch);
@@ -360,8 +373,9 @@ static Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "process_call_events must return a row");
-    Datum values[] = {Int64GetDatum(counts.claimed), Int64GetDatum(counts.applied), Int64GetDatum(counts.unchanged),
-                      Int64GetDatum(counts.refused), Int64GetDatum(counts.failed)};
+    Datum values[] = {Int64GetDatum(counts.claimed), Int64GetDatum(counts.applied),
+                      Int64GetDatum(counts.unchanged), Int64GetDatum(counts.refused),
+                      Int64GetDatum(counts.failed)};
     bool nulls[lengthof(values)] = {};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }

@@ -11,7 +11,8 @@ namespace callhardening
 
 char *relation_name(Oid relation)
 {
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+                                      get_rel_name(relation));
 }
 
 AttrNumber find_column(Relation relation, const char *name)
@@ -29,10 +30,12 @@ AttrNumber require_column(Relation relation, const char *name)
 {
     const AttrNumber column = find_column(relation, name);
     if (column == 0)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("table \"%s\" has no column \"%s\" any more", RelationGetRelationName(relation), name),
-                        errdetail("A trigger of callhardening was created for this column."),
-                        errhint("Rename the column back, or call harden_calls again with the present names.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("table \"%s\" has no column \"%s\" any more", RelationGetRelationName(relation), name),
+             errdetail("A trigger of callhardening was created for this column."),
+             errhint("Rename the column back, or call harden_calls again with the present names.")));
     return column;
 }
 

@@ -14,44 +14,47 @@ extern "C" {
 namespace callhardening
 {
 
-static SPIPlanPtr prepare(const char *query, const SpiArgument *arguments, int count)
+static SPIPlanPtr prepare(const KeptPlan &wanted)
 {
-    Oid types[max_spi_arguments];
-    for (int i = 0; i < count; ++i)
-        types[i] = arguments[i].type;
-    SPIPlanPtr plan = SPI_prepare(query, count, types);
+    SPIPlanPtr plan = SPI_prepare(wanted.query, wanted.count, const_cast<Oid *>(wanted.types));
     if (plan == nullptr)
         elog(ERROR, "could not plan a statement of callhardening: %s", SPI_result_code_string(SPI_result));
     return plan;
 }
 
-static SPIPlanPtr find_or_prepare(KeptPlans *kept, const char *query, const SpiArgument *arguments, int count)
+static bool is_same(const KeptPlan &a, const KeptPlan &b)
+{
+    return a.count == b.count && memcmp(a.types, b.types, sizeof(Oid) * a.count) == 0 &&
+           strcmp(a.query, b.query) == 0;
+}
+
+static SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted)
 {
     for (int i = 0; i < kept->count; ++i)
-        if (strcmp(kept->plans[i].query, query) == 0)
+        if (is_same(kept->plans[i], wanted))
             return kept->plans[i].plan;
-    SPIPlanPtr plan = prepare(query, arguments, count);
+    wanted.plan = prepare(wanted);
     if (kept->count < KeptPlans::most) {
-        char *copy = MemoryContextStrdup(TopMemoryContext, query);
-        if (SPI_keepplan(plan) != 0)
+        wanted.query = MemoryContextStrdup(TopMemoryContext, wanted.query);
+        if (SPI_keepplan(wanted.plan) != 0)
             elog(ERROR, "could not keep a plan of callhardening");
-        kept->plans[kept->count++] = {copy, plan};
+        kept->plans[kept->count++] = wanted;
     }
-    return plan;
+    return wanted.plan;
 }
 
 void run_statement(KeptPlans *kept, const char *query, const SpiArgument *arguments, int count)
 {
     Assert(count <= max_spi_arguments);
-    SPIPlanPtr plan = find_or_prepare(kept, query, arguments, count);
-
+    KeptPlan wanted = {const_cast<char *>(query), count, {}, nullptr};
     Datum values[max_spi_arguments];
     char nulls[max_spi_arguments];
     for (int i = 0; i < count; ++i) {
+        wanted.types[i] = arguments[i].type;
         values[i] = arguments[i].value;
         nulls[i] = arguments[i].is_null ? 'n' : ' ';
     }
-    const int result = SPI_execute_plan(plan, values, nulls, false, 0);
+    const int result = SPI_execute_plan(find_or_prepare(kept, wanted), values, nulls, false, 0);
     if (result < 0)
         elog(ERROR, "could not run a statement of callhardening: %s", SPI_result_code_string(result));
 }

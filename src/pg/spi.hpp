@@ -13,13 +13,19 @@ extern "C" {
 namespace callhardening
 {
 
+inline constexpr int max_spi_arguments = 32;
+
 struct KeptPlan {
     char *query;
+    int count;
+    Oid types[max_spi_arguments]; // of the arguments: a column's type may be altered while the statement
+                                  // stays
     SPIPlanPtr plan;
 };
 
-// The plans of one statement of the source: its text differs with the tables it names. A kept plan is never freed,
-// since it may be running further up the stack (a trigger may call us again), so there are few of them.
+// The plans of one statement of the source: its text differs with the tables it names. A kept plan is never
+// freed, since it may be running further up the stack (a trigger may call us again), so there are few of
+// them.
 struct KeptPlans {
     static constexpr int most = 16;
     int count;
@@ -31,8 +37,6 @@ struct SpiArgument {
     Datum value;
     bool is_null;
 };
-
-inline constexpr int max_spi_arguments = 32;
 
 // Runs `query` and keeps its plan. The result is in SPI_tuptable and SPI_processed. Every run sees what was
 // committed before it, in READ COMMITTED.

@@ -9,16 +9,21 @@ extern "C" {
 namespace callhardening
 {
 
-static bool is_error_of_data(const ErrorData *error)
+// Errors that would come with any event, or that go away by themselves.
+static bool is_error_of_system(const ErrorData *error)
 {
     switch (ERRCODE_TO_CATEGORY(error->sqlerrcode)) {
-    case ERRCODE_DATA_EXCEPTION:
-    case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
-    case ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION:
-    case ERRCODE_TRIGGERED_ACTION_EXCEPTION:
-    case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
-    case ERRCODE_PLPGSQL_ERROR:
-    case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+    case ERRCODE_CONNECTION_EXCEPTION:
+    case ERRCODE_FEATURE_NOT_SUPPORTED:
+    case ERRCODE_INVALID_TRANSACTION_STATE:
+    case ERRCODE_TRANSACTION_ROLLBACK:
+    case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+    case ERRCODE_INSUFFICIENT_RESOURCES:
+    case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+    case ERRCODE_OPERATOR_INTERVENTION:
+    case ERRCODE_SYSTEM_ERROR:
+    case ERRCODE_CONFIG_FILE_ERROR:
+    case ERRCODE_INTERNAL_ERROR:
         return true;
     default:
         return false;
@@ -49,7 +54,7 @@ ErrorData *try_in_subtransaction(void (*work)(void *state), void *state)
     MemoryContextSwitchTo(caller);
     CurrentResourceOwner = owner;
 
-    if (error != nullptr && !is_error_of_data(error))
+    if (error != nullptr && is_error_of_system(error))
         ReThrowError(error);
     return error;
 }

@@ -7,9 +7,9 @@ namespace callhardening
 {
 
 // Runs `work(state)` in a subtransaction. NULL: it succeeded, and its changes stay. Otherwise they are rolled
-// back, and the error is returned, in the caller's memory context, where it is one of the data: a value that does
-// not fit, a constraint, an exception of a user's trigger. All others (a cancel, a deadlock, no memory, a
-// missing privilege) are not the event's fault and are raised again.
+// back, and the error is returned, in the caller's memory context. Errors that are not the data's fault are
+// raised again: SQLSTATE classes 08, 0A, 25, 40, 42, 53, 55, 57, 58, F0 and XX, such as a cancel, a deadlock,
+// a missing privilege, no memory.
 ErrorData *try_in_subtransaction(void (*work)(void *state), void *state);
 
 } // namespace callhardening

@@ -340,6 +340,8 @@ UPDATE parted SET status = 'ended' WHERE dialpad_call_id = 2;
 UPDATE parted SET status = 'active' WHERE dialpad_call_id = 2;
 SELECT tableoid::regclass, dialpad_call_id, status, direction FROM parted ORDER BY 2;
 SELECT on_invalid FROM call_settings('parted_closed');
+SELECT harden_calls('parted_closed', on_invalid => 'skip');
+SELECT unharden_calls('parted_closed');
 SELECT unharden_calls('parted');
 DROP TABLE parted;
 
@@ -360,6 +362,24 @@ CREATE TRIGGER own AFTER DELETE ON plain FOR EACH ROW EXECUTE FUNCTION refuse_il
 INSERT INTO plain VALUES (1);
 DELETE FROM plain;
 DROP TRIGGER own ON plain;
+
+-- a direction that is older than the trigger is known as well, and a disabled trigger is replaced
+CREATE TABLE old_calls (dialpad_call_id bigint, status text, direction text);
+INSERT INTO old_calls VALUES (1, 'ended', 'INBOUND');
+SELECT harden_calls('old_calls');
+UPDATE old_calls SET direction = NULL RETURNING direction;
+ALTER TABLE old_calls DISABLE TRIGGER validate_hardened_call;
+SELECT harden_calls('old_calls');
+INSERT INTO old_calls VALUES (2, 'hangup', 'Outgoing') RETURNING status, direction;
+DROP TRIGGER validate_hardened_call ON old_calls;
+SELECT unharden_calls('old_calls', true);
+SELECT unharden_calls('old_calls');
+DROP TABLE old_calls;
+
+-- what cannot be a key
+CREATE TABLE old_calls (dialpad_call_id json, status text, direction text);
+SELECT harden_calls('old_calls');
+DROP TABLE old_calls;
 
 DROP FUNCTION refused, refused_inside, set_words, call_catalog;
 DROP TABLE plain CASCADE;

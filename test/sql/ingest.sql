@@ -8,6 +8,8 @@ SELECT ingest_call_event('{ "state": "ringing", "call_id": 1 }'::text);
 SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb, event_key => 'delivery-1') AS keyed \gset
 SELECT ingest_call_event('{"call_id": 1, "state": "other"}'::jsonb, event_key => 'delivery-1') = :keyed AS repeated;
 SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb) = :keyed AS repeated;
+SELECT ingest_call_event('{"call_id": 9}'::jsonb, event_type => 'missed') <> ingest_call_event('{"call_id": 9}'::jsonb, event_type => 'voicemail') AS differ;
+SELECT ingest_call_event('abc'::text) <> ingest_call_event('"abc"'::text) AS differ;
 SELECT ingest_call_event(payload => '{"call_id": 1, "duration": 1.0}'::jsonb) <> ingest_call_event('{"call_id": 1, "duration": 1.00}'::jsonb) AS differ;
 
 -- the call is found at the top level, under call and under data.call; an id at the top level is anything's

@@ -70,6 +70,19 @@ SELECT ingest_call_event('{"call_id": 41, "state": "ringing"}'::jsonb) IS NOT NU
 SELECT * FROM process_call_events();
 SELECT sqlstate, error FROM call_dead_events WHERE call_id = '41';
 DROP TRIGGER break ON calls;
+CREATE TRIGGER break BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION break();
+SELECT ingest_call_event('{"call_id": 40, "state": "connected"}'::jsonb) IS NOT NULL;
+SELECT claimed, failed FROM process_call_events();
+SELECT sqlstate, error FROM call_dead_events WHERE call_id = '40';
+DROP TRIGGER break ON calls;
+
+-- a trigger with an error of its own
+CREATE OR REPLACE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not that one' USING ERRCODE = '45000'; END $$;
+CREATE TRIGGER break BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION break();
+SELECT ingest_call_event('{"call_id": 42, "state": "connected"}'::jsonb) IS NOT NULL;
+SELECT claimed, failed FROM process_call_events();
+SELECT sqlstate, error FROM call_dead_events WHERE call_id = '42';
+DROP TRIGGER break ON calls;
 
 -- what a transaction appends itself, it does not process; the next one does
 BEGIN;
@@ -98,7 +111,31 @@ SELECT raw_payload -> 'n' AS newest FROM calls WHERE dialpad_call_id = 60;
 -- a poll that finds nothing takes no transaction id
 SELECT claimed, pg_current_xact_id_if_assigned() FROM process_call_events();
 
+-- a worker that is alone stops when nothing is pending, and not before
+SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(1001, 1200) AS id;
+CREATE TEMP TABLE sums (claimed bigint);
+DO $$
+BEGIN
+    LOOP
+        INSERT INTO sums SELECT claimed FROM process_call_events(8);
+        EXIT WHEN EXISTS (SELECT FROM sums WHERE claimed = 0);
+    END LOOP;
+END
+$$;
+SELECT sum(claimed), max(claimed) FROM sums;
+
 -- old records of the lanes go by themselves
+DO $$
+BEGIN
+    FOR i IN 1..40 LOOP
+        PERFORM ingest_call_event(jsonb_build_object('call_id', 61, 'n', i));
+        COMMIT;
+        PERFORM process_call_events();
+        COMMIT;
+    END LOOP;
+END
+$$;
+SELECT max(n) > 40 AS many FROM call_claims;
 SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM call_claims GROUP BY log_id, lane) AS lanes;
 
 -- arguments
@@ -112,6 +149,15 @@ ROLLBACK;
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT * FROM process_call_events();
 ROLLBACK;
+SET timezone = 'America/New_York';
+ALTER TABLE calls ALTER last_event_at TYPE timestamp USING last_event_at AT TIME ZONE 'UTC';
+SELECT ingest_call_event('{"call_id": 70, "event_timestamp": 1767225600000}'::jsonb) IS NOT NULL;
+SELECT claimed FROM process_call_events();
+ALTER TABLE calls ALTER last_event_at TYPE timestamptz USING last_event_at AT TIME ZONE 'UTC';
+SELECT ingest_call_event('{"call_id": 71, "event_timestamp": 1767225600000}'::jsonb) IS NOT NULL;
+SELECT claimed FROM process_call_events();
+SELECT dialpad_call_id, extract(epoch FROM last_event_at)::bigint AS last_event_at FROM calls WHERE dialpad_call_id IN (70, 71) ORDER BY 1;
+RESET timezone;
 ALTER TABLE calls RENAME COLUMN status TO state;
 SELECT * FROM process_call_events();
 ALTER TABLE calls RENAME COLUMN state TO status;

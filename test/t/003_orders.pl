@@ -59,6 +59,9 @@ SELECT 'the sums do not account for every event: ' || sum(claimed) FROM sums WHE
 HAVING sum(claimed) IS DISTINCT FROM (SELECT count(*) FROM $schema.call_events) OR sum(failed) > 0
     OR sum(claimed) <> sum(applied) + sum(unchanged) + sum(refused) + sum(failed)
 UNION ALL
+SELECT 'a redelivery became an event' FROM (SELECT count(DISTINCT (body, event_key)) AS events FROM delivery) AS d
+WHERE events <> (SELECT count(*) FROM $schema.call_events)
+UNION ALL
 SELECT format('call %s went from %s to %s', dialpad_call_id, before, after) FROM history
 WHERE workers = $workers AND NOT is_valid_status_transition(before, after)
 UNION ALL

@@ -121,8 +121,8 @@ std::string SnapshotOf(const std::set<std::uint64_t> &open, std::uint64_t xmax)
     return separator == ':' ? text + ":" : text;
 }
 
-// Transactions begin and end at random; whatever the windows between the snapshots are, each one that ended comes
-// up in exactly one of them.
+// Transactions begin and end at random; whatever the windows between the snapshots are, each one that ended
+// comes up in exactly one of them.
 TEST(WindowRanges, ShowsEveryTransactionOnce)
 {
     std::mt19937 random(1);

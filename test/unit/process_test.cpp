@@ -76,7 +76,8 @@ TEST(MergeEvent, TakesAHangupAfterTheEndAsOrdinary)
 TEST(MergeEvent, TurnsThePartiesWithTheDirection)
 {
     const auto numbers = [](Direction direction) {
-        return With(With(EventAt(1, "ringing", direction), Field::external_number, "+1"), Field::internal_number, "+2");
+        return With(With(EventAt(1, "ringing", direction), Field::external_number, "+1"),
+                    Field::internal_number, "+2");
     };
     Call inbound, outbound, unknown;
     Apply(numbers(Direction::inbound), inbound);
@@ -117,6 +118,15 @@ TEST(MergeEvent, LetsTheNewestWinAndLateOnesFillGaps)
     EXPECT_EQ(call[CallColumn::started_at].number, 1);
     Apply(With(EventAt(6), Field::duration, 60), call);
     EXPECT_EQ(call[CallColumn::duration_seconds].number, 60);
+}
+
+TEST(MergeEvent, TrustsATalkTimeMoreThanADuration)
+{
+    Call call;
+    Apply(With(EventAt(1, "active"), Field::duration, 10), call);
+    Apply(With(With(EventAt(2, "ended"), Field::talk_time, 61), Field::duration, 95), call);
+    Apply(With(EventAt(3), Field::duration, 96), call);
+    EXPECT_EQ(call[CallColumn::duration_seconds].number, 61);
 }
 
 TEST(MergeEvent, KeepsThePayloadOfTheNewest)
