@@ -82,6 +82,13 @@ CREATE FUNCTION @extschema@.bury_call_event() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
+    -- The log's owner may have given its columns types with casts of his own, and they would run as the owner of
+    -- the extension. The statement below is not looked at before it is reached.
+    IF (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND (attname, atttypid) IN (
+            ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'::regtype), ('call_id', 'text'::regtype))) <> 3 THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is no event log any more', TG_RELID::regclass),
+            DETAIL = 'The type of event_seq, event_lane or call_id was altered.';
+    END IF;
     INSERT INTO @extschema@.call_dead_events (log_id, event_seq, call_id, sqlstate, error)
     SELECT log_id, NEW.event_seq, NEW.call_id, '22023', CASE NEW.event_lane
                WHEN -1 THEN 'the body is a JSON string, or no JSON that jsonb can hold'
@@ -89,7 +96,8 @@ BEGIN
                WHEN -3 THEN 'the body has no call id'
                WHEN -4 THEN 'the call id is longer than 255 bytes'
                ELSE format('the call id cannot be held by the key of %s', calls) END
-    FROM @extschema@.call_logs WHERE events = TG_RELID;
+    FROM @extschema@.call_logs WHERE events = TG_RELID
+    ON CONFLICT DO NOTHING;
     RETURN NULL;
 END
 $$;

@@ -17,4 +17,4 @@ CREATE FUNCTION @extschema@.ingest_call_event(payload text, log regclass DEFAULT
 REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, text) IS
-'the same for a body as it came off the wire: what jsonb refuses (no JSON, \u0000, a lone surrogate) is kept as a JSON string and becomes a dead event';
+'the same for a body as it came off the wire: what jsonb refuses (no JSON, \u0000, a lone surrogate) is kept as a JSON string and becomes a dead event. Error 54000: above 256 MB, which is what jsonb can hold';

@@ -68,7 +68,7 @@ BEGIN
         payload jsonb NOT NULL
     );
     CREATE UNIQUE INDEX idx_call_events_lane ON call_events (event_lane, event_xid, event_seq);
-    IF 'lz4' = ANY (SELECT unnest(enumvals) FROM pg_settings WHERE name = 'default_toast_compression') THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) THEN
         ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;
     END IF;
     PERFORM @extschema@.register_call_log('call_events', 'calls', 'dialpad', 64);

@@ -101,7 +101,9 @@ constexpr struct {
 
 FieldValue ReadText(const JsonScalar &value) noexcept
 {
-    if (value.kind == JsonScalar::Kind::boolean || value.text.empty())
+    // What is longer is no number, no word and no link, whatever it is called.
+    constexpr std::size_t longest_text = 8192;
+    if (value.kind == JsonScalar::Kind::boolean || value.text.empty() || value.text.size() > longest_text)
         return {};
     return {true, 0, value.text};
 }
@@ -199,6 +201,7 @@ private:
 };
 
 constexpr std::int64_t microseconds_per_second = 1000000;
+constexpr std::int64_t first_second = -62135596800, last_second = 253402300799; // of the years 1 and 9999
 
 std::optional<std::int64_t> ReadZone(TimeReader &reader) noexcept
 {
@@ -249,14 +252,17 @@ std::optional<std::int64_t> ParseIsoTime(std::string_view text) noexcept
     const auto zone = ReadZone(reader);
     if (!zone || !reader.AtEnd())
         return std::nullopt;
-    return (*day + hour * 3600 + minute * 60 + second - *zone) * microseconds_per_second + fraction;
+    const std::int64_t seconds = *day + hour * 3600 + minute * 60 + second - *zone;
+    if (seconds < first_second || seconds > last_second)
+        return std::nullopt;
+    return seconds * microseconds_per_second + fraction;
 }
 
 std::optional<std::int64_t> ParseEpochTime(double number) noexcept
 {
-    constexpr double milliseconds_from = 1e11, latest_second = 253402300799; // the end of 9999
+    constexpr double milliseconds_from = 1e11;
     const double seconds = number > milliseconds_from ? number / 1000 : number;
-    if (seconds < 0 || seconds > latest_second)
+    if (seconds < 0 || seconds > static_cast<double>(last_second))
         return std::nullopt;
     return std::llround(seconds * microseconds_per_second);
 }

@@ -9,6 +9,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "funcapi.h"
 }
 
@@ -83,7 +84,8 @@ void callhardening::read_call_settings(const Trigger *trigger, CallSettings *set
 
 bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
 {
-    const TriggerDesc *triggers = calls->trigdesc;
+    // A copy: looking a function up may rebuild the relation's own.
+    const TriggerDesc *triggers = CopyTriggerDesc(calls->trigdesc);
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
         if (is_validating_trigger(&triggers->triggers[i])) {
             read_call_settings(&triggers->triggers[i], settings);
@@ -105,9 +107,9 @@ CALLHARDENING_FUNCTION(call_settings)
     bool nulls[column_count];
     memset(nulls, true, sizeof nulls);
 
-    Relation calls = table_open(PG_GETARG_OID(0), AccessShareLock);
+    Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
     CallSettings settings;
-    if (find_call_settings(calls, &settings)) {
+    if (calls != nullptr && find_call_settings(calls, &settings)) {
         const char *columns[] = {settings.call_id_column, settings.status_column, settings.direction_column,
                                  settings.payload_column};
         for (size_t i = 0; i < lengthof(columns); ++i)
@@ -121,6 +123,7 @@ CALLHARDENING_FUNCTION(call_settings)
         if (!nulls[6])
             values[6] = CStringGetTextDatum(settings.provider);
     }
-    table_close(calls, AccessShareLock);
+    if (calls != nullptr)
+        table_close(calls, AccessShareLock);
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }

@@ -212,6 +212,16 @@ static void check_call_id_is_unique(Relation relation, const char *column, int n
                     errhint("Remove the rows that repeat a call id, and harden the table again.")));
 }
 
+// citext and its like take for one call what is two in the log.
+static void check_key_type(Relation relation, const char *column, Oid type)
+{
+    if (is_string_type(type) && type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("column \"%s\" of table %s cannot be the key of events: it is %s", column,
+                               relation_name(RelationGetRelid(relation)), format_type_be(type)),
+                        errhint("Use text, varchar or an integer type.")));
+}
+
 void open_calls_table(Oid calls, const char *provider, CallsTable *table)
 {
     *table = {};
@@ -223,6 +233,8 @@ void open_calls_table(Oid calls, const char *provider, CallsTable *table)
                         errhint("Harden it with harden_calls.")));
     const int number = require_column(table->relation, table->settings.call_id_column);
     const Oid id_type = column_type(table->relation, number);
+    require_typed_column(table->relation, table->settings.payload_column, JSONBOID);
+    check_key_type(table->relation, table->settings.call_id_column, getBaseType(id_type));
     check_call_id_is_unique(table->relation, table->settings.call_id_column, number);
     table->key = KeyKindOf(format_type_be(getBaseType(id_type)));
     find_columns(table);

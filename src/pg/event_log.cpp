@@ -25,12 +25,14 @@ namespace callhardening
 
 static void raise_no_log(Oid wanted)
 {
-    if (OidIsValid(wanted))
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("%s is not an event log", relation_name(wanted)),
-                        errhint("The table call_logs lists the event logs of this database.")));
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
-                    errhint("Make one with create_call_tables.")));
+    if (!OidIsValid(wanted))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
+                        errhint("Make one with create_call_tables.")));
+    const char *name = relation_name(wanted);
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("%s is not an event log", name != nullptr ? name : psprintf("relation %u", wanted)),
+             errhint("The table call_logs lists the event logs of this database.")));
 }
 
 static void raise_several_logs()
@@ -67,6 +69,11 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
     log->calls = DatumGetObjectId(spi_datum(0, 3, &is_null));
     log->provider = spi_cstring(0, 4);
     log->events_name = relation_name(log->events);
+    // The trigger that forgets a dropped log does not fire in a session with replica role.
+    if (log->events_name == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("event log %d does not exist any more", log->log_id),
+                        errhint("Delete its row in call_logs.")));
 }
 
 // -- stamps --------------------------------------------------------------------------------------
@@ -103,18 +110,15 @@ static int32 lanes_of(const char *argument)
 
 static Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
 {
-    const TupleDesc row = RelationGetDescr(trigger->tg_relation);
     char **arguments = trigger->tg_trigger->tgargs;
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
     auto *stamper = static_cast<Stamper *>(MemoryContextAllocZero(session, sizeof(Stamper)));
-    stamper->payload = require_column(trigger->tg_relation, arguments[payload_argument]);
-    stamper->call_id = require_column(trigger->tg_relation, "call_id");
-    stamper->event_type = require_column(trigger->tg_relation, "event_type");
-    stamper->lane = require_column(trigger->tg_relation, "event_lane");
-    stamper->xid = require_column(trigger->tg_relation, "event_xid");
-    if (TupleDescAttr(row, stamper->payload - 1)->atttypid != JSONBOID)
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("column \"%s\" of an event log must be jsonb", arguments[payload_argument])));
+    const Relation log = trigger->tg_relation;
+    stamper->payload = require_typed_column(log, arguments[payload_argument], JSONBOID);
+    stamper->call_id = require_typed_column(log, "call_id", TEXTOID);
+    stamper->event_type = require_typed_column(log, "event_type", TEXTOID);
+    stamper->lane = require_typed_column(log, "event_lane", INT4OID);
+    stamper->xid = require_typed_column(log, "event_xid", XID8OID);
     stamper->lanes = lanes_of(arguments[lanes_argument]);
     stamper->key = KeyKindOf(arguments[key_type_argument]);
     stamper->provider = MemoryContextStrdup(session, arguments[provider_argument]);

@@ -14,6 +14,7 @@
 
 extern "C" {
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -310,7 +311,7 @@ CallTrigger *open_call_trigger(const TriggerData *event, MemoryContext context)
     const Relation calls = event->tg_relation;
     read_call_settings(event->tg_trigger, &trigger->settings);
     trigger->call_id = require_column(calls, trigger->settings.call_id_column);
-    trigger->payload = require_column(calls, trigger->settings.payload_column);
+    trigger->payload = require_typed_column(calls, trigger->settings.payload_column, JSONBOID);
     open_word_column(&trigger->status, calls, trigger->settings.status_column, context);
     open_word_column(&trigger->direction, calls, trigger->settings.direction_column, context);
     trigger->statement = context;

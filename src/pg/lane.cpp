@@ -227,6 +227,31 @@ static ClaimedEvent *add_event(Claim *claim)
     return &claim->events[claim->event_count++];
 }
 
+enum : int {
+    xid_result = 1,
+    seq_result,
+    call_id_result,
+    event_type_result,
+    received_at_result,
+    payload_result
+};
+
+// The log is its owner's table: he may have altered it, or its rows.
+static void check_stamps(const EventLog *log, uint64 row)
+{
+    const TupleDesc columns = SPI_tuptable->tupdesc;
+    if (SPI_gettypeid(columns, xid_result) == XID8OID && SPI_gettypeid(columns, seq_result) == INT8OID &&
+        SPI_gettypeid(columns, received_at_result) == TIMESTAMPTZOID &&
+        SPI_gettypeid(columns, payload_result) == JSONBOID && !spi_is_null(row, call_id_result) &&
+        !spi_is_null(row, received_at_result) && !spi_is_null(row, payload_result))
+        return;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("event %s of event log %s is not as it was stamped", spi_cstring(row, seq_result),
+                           log->events_name),
+                    errdetail("A column of the log, or this row, was altered."),
+                    errhint("Copy the bodies to a new event log.")));
+}
+
 // Adds the events of one range that come after the position, in the order of the log.
 static void read_range(const EventLog *log, const LanePosition &position, const XidRange &range, int limit,
                        Claim *claim)
@@ -244,14 +269,16 @@ static void read_range(const EventLog *log, const LanePosition &position, const 
          int8_value(limit)});
     bool is_null;
     for (uint64 row = 0; row < SPI_processed; ++row) {
+        check_stamps(log, row);
         ClaimedEvent *event = add_event(claim);
         event->lane = position.lane;
-        event->xid = DatumGetUInt64(spi_datum(row, 1, &is_null));
-        event->seq = spi_int8(row, 2);
-        event->call_id = spi_cstring(row, 3);
-        event->event_type = spi_cstring(row, 4);
-        event->received_at = unix_microseconds(DatumGetTimestampTz(spi_datum(row, 5, &is_null)));
-        event->payload = spi_datum(row, 6, &is_null);
+        event->xid = DatumGetUInt64(spi_datum(row, xid_result, &is_null));
+        event->seq = spi_int8(row, seq_result);
+        event->call_id = spi_cstring(row, call_id_result);
+        event->event_type = spi_cstring(row, event_type_result);
+        event->received_at =
+            unix_microseconds(DatumGetTimestampTz(spi_datum(row, received_at_result, &is_null)));
+        event->payload = spi_datum(row, payload_result, &is_null);
     }
 }
 

@@ -255,7 +255,7 @@ static void bury(const EventLog &log, const Work &work, bool is_cause)
     run_statement(
         &plans,
         psprintf("INSERT INTO %s.call_dead_events (log_id, event_seq, call_id, sqlstate, error)"
-                 " VALUES ($1, $2, $3, $4, $5)",
+                 " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
                  log.extension),
         {int4_value(log.log_id), int8_value(work.claimed->seq), text_value(work.claimed->call_id),
          text_value(unpack_sql_state(work.error->sqlerrcode)),
@@ -348,6 +348,18 @@ static void check_isolation()
              errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
 }
 
+// A trigger on the calls table that calls us would claim the events that are being applied, and so on without
+// end.
+static constinit bool is_processing = false;
+
+static void check_reentrance()
+{
+    if (is_processing)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("process_call_events is running in this session already"),
+                        errhint("Do not call it from a trigger of the calls table.")));
+}
+
 static Counts process(FunctionCallInfo fcinfo, int max_events)
 {
     Batch batch = {};
@@ -388,8 +400,19 @@ CALLHARDENING_FUNCTION(process_call_events)
 {
     const int max_events = check_max_events(fcinfo);
     check_isolation();
+    check_reentrance();
+    Counts counts;
     SPI_connect();
-    const Counts counts = process(fcinfo, max_events);
+    is_processing = true;
+    PG_TRY();
+    {
+        counts = process(fcinfo, max_events);
+    }
+    PG_FINALLY();
+    {
+        is_processing = false;
+    }
+    PG_END_TRY();
     SPI_finish();
     return to_row(fcinfo, counts);
 }

@@ -11,8 +11,10 @@ namespace callhardening
 
 char *relation_name(Oid relation)
 {
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-                                      get_rel_name(relation));
+    const char *name = get_rel_name(relation);
+    if (name == nullptr)
+        return nullptr;
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
 }
 
 AttrNumber find_column(Relation relation, const char *name)
@@ -36,6 +38,19 @@ AttrNumber require_column(Relation relation, const char *name)
              errmsg("table \"%s\" has no column \"%s\" any more", RelationGetRelationName(relation), name),
              errdetail("A trigger of callhardening was created for this column."),
              errhint("Rename the column back, or call harden_calls again with the present names.")));
+    return column;
+}
+
+AttrNumber require_typed_column(Relation relation, const char *name, Oid type)
+{
+    const AttrNumber column = require_column(relation, name);
+    if (getBaseType(TupleDescAttr(RelationGetDescr(relation), column - 1)->atttypid) != type)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("column \"%s\" of table \"%s\" must be %s", name, RelationGetRelationName(relation),
+                        format_type_be(type)),
+                 errdetail("Its type was altered after a trigger of callhardening was created for it."),
+                 errhint("Alter the type back.")));
     return column;
 }
 

@@ -28,8 +28,9 @@ static bool is_same(const KeptPlan &a, const KeptPlan &b)
            strcmp(a.query, b.query) == 0;
 }
 
-static SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted)
+static SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted, bool *is_kept)
 {
+    *is_kept = true;
     for (int i = 0; i < kept->count; ++i)
         if (is_same(kept->plans[i], wanted))
             return kept->plans[i].plan;
@@ -39,6 +40,8 @@ static SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted)
         if (SPI_keepplan(wanted.plan) != 0)
             elog(ERROR, "could not keep a plan of callhardening");
         kept->plans[kept->count++] = wanted;
+    } else {
+        *is_kept = false;
     }
     return wanted.plan;
 }
@@ -54,7 +57,11 @@ void run_statement(KeptPlans *kept, const char *query, const SpiArgument *argume
         values[i] = arguments[i].value;
         nulls[i] = arguments[i].is_null ? 'n' : ' ';
     }
-    const int result = SPI_execute_plan(find_or_prepare(kept, wanted), values, nulls, false, 0);
+    bool is_kept;
+    SPIPlanPtr plan = find_or_prepare(kept, wanted, &is_kept);
+    const int result = SPI_execute_plan(plan, values, nulls, false, 0);
+    if (!is_kept)
+        SPI_freeplan(plan);
     if (result < 0)
         elog(ERROR, "could not run a statement of callhardening: %s", SPI_result_code_string(result));
 }

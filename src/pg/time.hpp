@@ -14,8 +14,11 @@ namespace callhardening
 inline constexpr int64 microseconds_1970_to_2000 =
     static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 
+// Infinity, which is no time of an event, is the end of what the core counts.
 constexpr int64 unix_microseconds(TimestampTz time)
 {
+    if (TIMESTAMP_NOT_FINITE(time))
+        return time;
     return time + microseconds_1970_to_2000;
 }
 

@@ -1,0 +1,85 @@
+-- Tables that their owner altered, and settings that lead nowhere: a clear error, and a server that runs on.
+SELECT create_call_tables('public');
+SELECT process_call_events(10, 999999::regclass);
+SELECT ingest_call_event('{"call_id": 1}'::jsonb, 999999::regclass);
+SELECT call_settings(999999::regclass);
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb);
+
+-- rows and columns of the log
+BEGIN;
+UPDATE call_events SET call_id = NULL;
+SELECT * FROM process_call_events();
+ROLLBACK;
+BEGIN;
+ALTER TABLE call_events ALTER payload TYPE text;
+SELECT * FROM process_call_events();
+ROLLBACK;
+BEGIN;
+ALTER TABLE call_events ALTER payload TYPE text;
+SELECT ingest_call_event('{"call_id": 4}'::jsonb);
+ROLLBACK;
+BEGIN;
+DROP TRIGGER bury_call_event ON call_events;
+ALTER TABLE call_events ALTER event_lane TYPE text;
+SELECT ingest_call_event('{"call_id": 4}'::jsonb);
+ROLLBACK;
+BEGIN;
+UPDATE call_events SET received_at = 'infinity', payload = payload || '{"event_timestamp": null}';
+SELECT applied FROM process_call_events();
+ROLLBACK;
+
+-- a cast of the log's owner does not run with the rights of the extension's owner
+BEGIN;
+CREATE TYPE seq AS ENUM ('1');
+CREATE FUNCTION as_bigint(seq) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; RETURN 1; END $$;
+CREATE CAST (seq AS bigint) WITH FUNCTION as_bigint(seq) AS ASSIGNMENT;
+ALTER TABLE call_events DROP COLUMN event_seq CASCADE, ADD COLUMN event_seq seq DEFAULT '1';
+INSERT INTO call_events (payload) VALUES ('[]');
+ROLLBACK;
+
+-- functions in the schema of the new tables are not called
+CREATE SCHEMA hostile;
+CREATE FUNCTION hostile.unnest(text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; END $$;
+CREATE FUNCTION hostile.format(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; RETURN ''; END $$;
+SELECT create_call_tables('hostile');
+SET client_min_messages = warning;
+DROP SCHEMA hostile CASCADE;
+RESET client_min_messages;
+
+-- columns of the calls table
+BEGIN;
+DROP INDEX idx_calls_raw_payload;
+ALTER TABLE calls ALTER raw_payload TYPE text;
+INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (5, 'x');
+ROLLBACK;
+BEGIN;
+DROP INDEX idx_calls_raw_payload;
+ALTER TABLE calls ALTER raw_payload TYPE text;
+SELECT * FROM process_call_events();
+ROLLBACK;
+
+-- a trigger that calls the processor
+CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM process_call_events(); RETURN NEW; END $$;
+CREATE TRIGGER again BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION again();
+\set SHOW_CONTEXT never
+SELECT * FROM process_call_events(1);
+\set SHOW_CONTEXT errors
+DROP TRIGGER again ON calls;
+
+-- an event that dies a second time, as it may after a restore
+ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id > 1);
+SELECT failed FROM process_call_events();
+WITH again AS (DELETE FROM call_events WHERE call_id = '1' RETURNING *)
+INSERT INTO call_events (event_seq, event_lane, event_xid, payload) OVERRIDING SYSTEM VALUE
+SELECT event_seq, event_lane, event_xid, payload FROM again;
+SELECT failed FROM process_call_events();
+SELECT call_id, sqlstate FROM call_dead_events;
+
+-- a log that is gone without a trigger that tells
+SET session_replication_role = replica;
+DROP TABLE call_events;
+RESET session_replication_role;
+SELECT * FROM process_call_events();
+DELETE FROM call_logs;
+DROP TABLE calls;
+DROP FUNCTION again;
