@@ -79,7 +79,9 @@ SELECT call_id, sqlstate FROM call_dead_events;
 SET session_replication_role = replica;
 DROP TABLE call_events;
 RESET session_replication_role;
+\set VERBOSITY sqlstate
 SELECT * FROM process_call_events();
+\set VERBOSITY default
 DELETE FROM call_logs;
 DROP TABLE calls;
 DROP FUNCTION again;
