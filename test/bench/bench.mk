@@ -1,4 +1,6 @@
+# Measurements, as ratios of one run. They need a running server and some minutes.
+.PHONY: bench bench-update
+bench: bench-update
 
-.PHONY: bench-update
 bench-update:
 	test/bench/update.sh

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# UPDATE of many calls: the triggers of harden_calls, no trigger, and the same rules in PL/pgSQL, in interleaved
-# rounds of one run. Prints a markdown table: the median time, and the median of each round's ratio to no trigger.
+# UPDATE of many calls: the triggers of harden_calls, no trigger, and the rules that such an UPDATE meets written in
+# PL/pgSQL (the directions, the graph, the call id; neither a provider's words nor a sanitizer), in interleaved rounds
+# of one run. Prints a markdown table: the median time, and the median of each round's ratio to no trigger.
 #
 #   test/bench/update.sh [rows] [rounds]        the server is the one that psql finds (PGHOST, PGUSER, ...)
 set -eu
 rows=${1:-100000} rounds=${2:-11}
-schema=callhardening_bench_update
+schema=callhardening_bench_update template=callhardening_bench_template
 times=$(mktemp)
-trap 'rm -f "$times"; run -c "DROP SCHEMA IF EXISTS $schema CASCADE"' EXIT
+trap 'rm -f "$times"; run -c "DROP SCHEMA IF EXISTS $schema, $template CASCADE"' EXIT
 
 run() {
     PGOPTIONS="-c client_min_messages=error -c search_path=$schema,public" psql -XqAt -v ON_ERROR_STOP=1 "$@"
@@ -20,17 +21,9 @@ timed() {
         sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
 }
 
+# The table of a new installation, without its triggers.
 create_table() {
-    run <<SQL
-CREATE TABLE $1 (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, dialpad_call_id bigint UNIQUE NOT NULL, direction text, status text,
-    from_number text, to_number text, started_at timestamptz, ended_at timestamptz, duration_seconds integer, recording_url text,
-    raw_payload jsonb, created_at timestamptz NOT NULL DEFAULT now());
-CREATE INDEX idx_$1_raw_payload ON $1 USING gin (raw_payload);
-CREATE INDEX ON $1 (status);
-CREATE INDEX ON $1 (started_at);
-ALTER TABLE $1 SET (autovacuum_enabled = off);
-SQL
+    run -c "CREATE TABLE $1 (LIKE $template.calls INCLUDING ALL)" -c "ALTER TABLE $1 SET (autovacuum_enabled = off)"
 }
 
 # Calls that ring, with a payload of an ordinary event's size.
@@ -95,12 +88,13 @@ median() {
         grep "^$2 $1 " | cut -d' ' -f"$3" | sort -n | sed -n "$(((rounds + 1) / 2))p"
 }
 
-run -c "DROP SCHEMA IF EXISTS $schema CASCADE" -c "CREATE SCHEMA $schema" -c "CREATE EXTENSION IF NOT EXISTS callhardening SCHEMA public"
+run -c "DROP SCHEMA IF EXISTS $schema, $template CASCADE" -c "CREATE SCHEMA $schema" -c "CREATE SCHEMA $template" \
+    -c "CREATE EXTENSION IF NOT EXISTS callhardening SCHEMA public" -c "SELECT create_call_tables('$template')" >/dev/null
 for table in calls calls_hardened calls_plpgsql; do
     create_table $table
     fill_table $table
 done
-run -c "SELECT harden_calls('calls_hardened')"
+run -c "SELECT harden_calls('calls_hardened', provider => 'dialpad')" >/dev/null
 create_plpgsql_rules
 
 declare -A statement=(
