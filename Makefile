@@ -30,10 +30,10 @@ DATA_built = $(SCRIPT)
 # the install script in the place of the test of that name. So its output has a directory of its own,
 # from which a link leads to expected/.
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=$(EXTENSION)
+REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=$(EXTENSION) --encoding=UTF8
 REGRESS_PREP = build/regress/expected build/isolation/expected
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --outputdir=build/isolation --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=test --outputdir=build/isolation --load-extension=$(EXTENSION) --encoding=UTF8
 TAP = $(sort $(wildcard test/t/*.pl))
 
 # -- compilers ---------------------------------------------------------------------------------
@@ -42,6 +42,8 @@ CXX_WARNINGS = -Wall -Wextra -Wpedantic -Wshadow
 CXX_LANGUAGE = -std=c++20 -fvisibility=hidden -fno-math-errno -Isrc
 PG_CXXFLAGS = $(CXX_LANGUAGE) $(CXX_WARNINGS) -MMD -MP
 SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
+
+EXTRA_CLEAN = $(OBJS:.o=.d) $(OBJS:.o=.bc) build
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -77,8 +79,6 @@ check-tap:
 	TESTDIR='$(CURDIR)/build/tap' TESTDATADIR='$(CURDIR)/build/tap/tmp_check' \
 	TESTLOGDIR='$(CURDIR)/build/tap/tmp_check/log' PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 	PATH='$(bindir)':"$$PATH" $(or $(PROVE),prove) -I '$(top_srcdir)/src/test/perl' $(PROVE_FLAGS) $(TAP)
-
-EXTRA_CLEAN = $(OBJS:.o=.d) $(OBJS:.o=.bc) build
 
 include test/unit/unit.mk
 include test/bench/bench.mk

@@ -48,7 +48,7 @@ work() {
 
 process() {
     local worker workers=()
-    heading "Processing with $WORKERS workers at the same time, 1000 events a batch"
+    heading "Processing with $WORKERS workers at the same time, at most 1000 events a batch"
     query -c "CREATE TABLE demo.batches (worker int, done timestamptz, claimed bigint, applied bigint,
                   unchanged bigint, refused bigint, failed bigint, begun timestamptz DEFAULT now())"
     for ((worker = 1; worker <= WORKERS; worker++)); do
@@ -59,7 +59,7 @@ process() {
     for worker in "${workers[@]}"; do
         wait "$worker" || die "a worker failed"
     done
-    table "SELECT coalesce(worker::text, 'all') AS \"worker\", count(*) AS \"batches\", sum(claimed) AS \"claimed\",
+    table "SELECT coalesce(worker::text, 'all') AS \"worker\", count(*) FILTER (WHERE claimed > 0) AS \"batches\", sum(claimed) AS \"claimed\",
                sum(applied) AS \"applied\", sum(unchanged) AS \"unchanged\", sum(refused) AS \"refused\", sum(failed) AS \"failed\"
            FROM demo.batches GROUP BY ROLLUP (worker) ORDER BY demo.batches.worker"
     table "SELECT sum(claimed) AS \"events\", round(extract(epoch FROM max(done) - min(begun)), 2) AS \"seconds\",

@@ -80,7 +80,7 @@ constexpr bool IsBlank(std::string_view text) noexcept
 }
 
 // True where `text` may be shown in a message: at most 40 of [A-Za-z0-9 ._-], so that a log never quotes
-// a number, an address or a payload that came in the place of a word.
+// an address, a formatted number or a payload that came in the place of a word.
 constexpr bool LooksLikeWord(std::string_view text) noexcept
 {
     constexpr std::size_t longest_word = 40;

@@ -12,7 +12,8 @@ my $directory = $ENV{CALLHARDENING_PAYLOADS};
 plan skip_all => 'CALLHARDENING_PAYLOADS is not set' unless $directory;
 
 my $node = PostgreSQL::Test::Cluster->new('vocabulary');
-$node->init;
+# Without a LANG in the environment the database would be in SQL_ASCII.
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION callhardening');
 $node->safe_psql(

@@ -13,7 +13,8 @@ my $directory = $ENV{CALLHARDENING_PAYLOADS};
 plan skip_all => 'CALLHARDENING_PAYLOADS is not set' unless $directory;
 
 my $node = PostgreSQL::Test::Cluster->new('payloads');
-$node->init;
+# Without a LANG in the environment the database would be in SQL_ASCII.
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "timezone = 'UTC'\ndatestyle = 'ISO'");
 $node->start;
 $node->safe_psql(

@@ -12,7 +12,8 @@ my $orders = 200;
 my @workers = (1, 2, 8);
 
 my $node = PostgreSQL::Test::Cluster->new('orders');
-$node->init;
+# Without a LANG in the environment the database would be in SQL_ASCII.
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 # What is refused is counted here; the log would only repeat it.
 $node->append_conf('postgresql.conf', "log_min_messages = error\nfsync = off");
 $node->start;
