@@ -115,3 +115,25 @@ SELECT call_traffic(-2147483648);
 
 -- not for everybody
 SELECT proname, provolatile, proparallel, proacl IS NULL AS anybody FROM pg_proc WHERE proname IN ('call_traffic', 'generate_call_events') ORDER BY 1;
+
+\set SHOW_CONTEXT never
+-- into an event log: the same seed is the same events, so a second time all of them are redeliveries
+SELECT create_call_tables('public');
+SELECT generate_call_events(60, 5) AS delivered \gset
+SELECT :delivered = (SELECT count(*) FROM (SELECT call_traffic(60, 5)) AS t) AS all_delivered, :delivered > (SELECT count(*) FROM call_events) AS some_twice;
+SELECT count(*) AS events FROM call_events \gset
+SELECT generate_call_events(60, 5) = :delivered AS same, (SELECT count(*) FROM call_events) = :events AS nothing_new;
+SELECT generate_call_events(0);
+SELECT generate_call_events(NULL);
+SELECT generate_call_events(-1);
+SELECT generate_call_events(1, NULL);
+SELECT generate_call_events(1, 1, 'calls');
+SET client_min_messages = error;
+DO $$
+BEGIN
+    WHILE (SELECT claimed FROM process_call_events()) > 0 LOOP
+    END LOOP;
+END
+$$;
+SELECT count(*) AS calls, count(DISTINCT dialpad_call_id) AS ids, count(*) FILTER (WHERE direction NOT IN ('inbound', 'outbound')) AS wrong FROM calls;
+DROP TABLE calls, call_events;
