@@ -21,9 +21,12 @@ extern "C" {
 namespace callhardening
 {
 
+namespace
+{
+
 // -- columns -------------------------------------------------------------------------------------
 
-static bool is_string_type(Oid type)
+bool is_string_type(Oid type)
 {
     char category;
     bool is_preferred;
@@ -31,12 +34,12 @@ static bool is_string_type(Oid type)
     return category == TYPCATEGORY_STRING;
 }
 
-static bool is_integer_type(Oid type)
+bool is_integer_type(Oid type)
 {
     return type == INT2OID || type == INT4OID || type == INT8OID;
 }
 
-static bool can_hold(Oid type, ColumnKind kind)
+bool can_hold(Oid type, ColumnKind kind)
 {
     switch (kind) {
     case ColumnKind::text:
@@ -53,17 +56,17 @@ static bool can_hold(Oid type, ColumnKind kind)
     return false;
 }
 
-static Oid column_type(Relation relation, int number)
+Oid column_type(Relation relation, int number)
 {
     return TupleDescAttr(RelationGetDescr(relation), number - 1)->atttypid;
 }
 
-static const char *column_identifier(CallColumn column)
+const char *column_identifier(CallColumn column)
 {
     return quote_identifier(to_cstring(FactsOf(column).name));
 }
 
-static void find_columns(CallsTable *table)
+void find_columns(CallsTable *table)
 {
     for (int i = 0; i < call_column_count; ++i) {
         const CallColumnFacts &facts = FactsOf(static_cast<CallColumn>(i));
@@ -89,14 +92,14 @@ enum : int {
     first_column_parameter
 };
 
-static const char *typed_parameter(int number, Oid type)
+const char *typed_parameter(int number, Oid type)
 {
     if (is_string_type(type))
         return psprintf("$%d", number);
     return psprintf("CAST($%d AS %s)", number, format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY));
 }
 
-static const char *column_parameter(const CallsTable *table, int column, int number)
+const char *column_parameter(const CallsTable *table, int column, int number)
 {
     if (FactsOf(static_cast<CallColumn>(column)).kind == ColumnKind::id)
         return typed_parameter(number, table->column_type[column]);
@@ -109,7 +112,7 @@ struct Assignment {
     const char *value;
 };
 
-static int list_assignments(const CallsTable *table, Assignment *list)
+int list_assignments(const CallsTable *table, Assignment *list)
 {
     const CallSettings &settings = table->settings;
     const char *words[] = {settings.status_column, settings.direction_column};
@@ -126,9 +129,9 @@ static int list_assignments(const CallsTable *table, Assignment *list)
     return count;
 }
 
-static constexpr int most_assignments = call_column_count + 3;
+constexpr int most_assignments = call_column_count + 3;
 
-static const char *insert_statement(const CallsTable *table, const char *id, const char *id_value)
+const char *insert_statement(const CallsTable *table, const char *id, const char *id_value)
 {
     Assignment list[most_assignments];
     const int count = list_assignments(table, list);
@@ -144,7 +147,7 @@ static const char *insert_statement(const CallsTable *table, const char *id, con
                     id);
 }
 
-static const char *update_statement(const CallsTable *table, const char *condition)
+const char *update_statement(const CallsTable *table, const char *condition)
 {
     Assignment list[most_assignments];
     const int count = list_assignments(table, list);
@@ -157,7 +160,7 @@ static const char *update_statement(const CallsTable *table, const char *conditi
                     changes.data, condition);
 }
 
-static const char *select_statement(const CallsTable *table, const char *condition)
+const char *select_statement(const CallsTable *table, const char *condition)
 {
     const CallSettings &settings = table->settings;
     StringInfoData columns;
@@ -172,7 +175,7 @@ static const char *select_statement(const CallsTable *table, const char *conditi
                     relation_name(RelationGetRelid(table->relation)), condition);
 }
 
-static void write_statements(CallsTable *table, Oid id_type)
+void write_statements(CallsTable *table, Oid id_type)
 {
     const char *id = quote_identifier(table->settings.call_id_column);
     const char *id_value = typed_parameter(id_parameter, id_type);
@@ -184,7 +187,7 @@ static void write_statements(CallsTable *table, Oid id_type)
 
 // -- opening -------------------------------------------------------------------------------------
 
-static bool is_unique_key(Oid index, int column)
+bool is_unique_key(Oid index, int column)
 {
     HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
     if (!HeapTupleIsValid(tuple))
@@ -198,7 +201,7 @@ static bool is_unique_key(Oid index, int column)
     return is_key;
 }
 
-static void check_call_id_is_unique(Relation relation, const char *column, int number)
+void check_call_id_is_unique(Relation relation, const char *column, int number)
 {
     ListCell *cell;
     List *indexes = RelationGetIndexList(relation);
@@ -213,7 +216,7 @@ static void check_call_id_is_unique(Relation relation, const char *column, int n
 }
 
 // citext and its like take for one call what is two in the log.
-static void check_key_type(Relation relation, const char *column, Oid type)
+void check_key_type(Relation relation, const char *column, Oid type)
 {
     if (is_string_type(type) && type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -221,6 +224,8 @@ static void check_key_type(Relation relation, const char *column, Oid type)
                                relation_name(RelationGetRelid(relation)), format_type_be(type)),
                         errhint("Use text, varchar or an integer type.")));
 }
+
+} // namespace
 
 void open_calls_table(Oid calls, const char *provider, CallsTable *table)
 {
@@ -241,11 +246,14 @@ void open_calls_table(Oid calls, const char *provider, CallsTable *table)
     write_statements(table, id_type);
 }
 
+namespace
+{
+
 // -- reading -------------------------------------------------------------------------------------
 
 enum : int { status_result = 1, direction_result, payload_result, first_column_result };
 
-static FieldValue time_value(Datum value)
+FieldValue time_value(Datum value)
 {
     const TimestampTz time = DatumGetTimestampTz(value);
     if (TIMESTAMP_NOT_FINITE(time))
@@ -253,7 +261,7 @@ static FieldValue time_value(Datum value)
     return {true, unix_microseconds(time), {}};
 }
 
-static FieldValue column_value(ColumnKind kind, int position)
+FieldValue column_value(ColumnKind kind, int position)
 {
     bool is_null;
     const Datum value = spi_datum(0, position, &is_null);
@@ -275,7 +283,7 @@ static FieldValue column_value(ColumnKind kind, int position)
 
 // What the payload knows better than the columns: where the duration is from, and when the newest event was,
 // where no column says so.
-static void read_payload(const CallsTable &table, Call *call)
+void read_payload(const CallsTable &table, Call *call)
 {
     FieldValue newest = (*call)[CallColumn::last_event_at];
     bool is_null;
@@ -290,6 +298,8 @@ static void read_payload(const CallsTable &table, Call *call)
     call->has_newest_event = newest.known;
     call->newest_event = newest.number;
 }
+
+} // namespace
 
 bool read_call(const CallsTable &table, const char *call_id, Call *call)
 {
@@ -311,9 +321,12 @@ bool read_call(const CallsTable &table, const char *call_id, Call *call)
     return true;
 }
 
+namespace
+{
+
 // -- writing -------------------------------------------------------------------------------------
 
-static SpiArgument id_argument(Oid type, std::string_view id)
+SpiArgument id_argument(Oid type, std::string_view id)
 {
     // A user id that is no number cannot be written to an integer column: the call is worth more than it.
     if (!is_string_type(type) && CanonicalCallId(id, KeyKindOf(format_type_be(type))).empty())
@@ -321,7 +334,7 @@ static SpiArgument id_argument(Oid type, std::string_view id)
     return text_value(id);
 }
 
-static SpiArgument column_argument(const CallsTable &table, int column, const FieldValue &value)
+SpiArgument column_argument(const CallsTable &table, int column, const FieldValue &value)
 {
     const Oid type = table.column_type[column];
     switch (FactsOf(static_cast<CallColumn>(column)).kind) {
@@ -339,14 +352,14 @@ static SpiArgument column_argument(const CallsTable &table, int column, const Fi
     return null_argument(TEXTOID);
 }
 
-static SpiArgument word_argument(bool changed, std::string_view word)
+SpiArgument word_argument(bool changed, std::string_view word)
 {
     return changed && !word.empty() ? text_value(word) : null_argument(TEXTOID);
 }
 
 // What has not changed is NULL: the statement leaves it as it is.
-static void run_write(KeptPlans *plans, const char *statement, const CallsTable &table, const char *call_id,
-                      const Call &call, const Datum *payload)
+void run_write(KeptPlans *plans, const char *statement, const CallsTable &table, const char *call_id,
+               const Call &call, const Datum *payload)
 {
     SpiArgument arguments[max_spi_arguments];
     int count = 0;
@@ -362,6 +375,8 @@ static void run_write(KeptPlans *plans, const char *statement, const CallsTable 
             arguments[count++] = column_argument(table, i, call.changed[i] ? call.columns[i] : FieldValue{});
     run_statement(plans, statement, arguments, count);
 }
+
+} // namespace
 
 bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload)
 {

@@ -9,15 +9,18 @@ extern "C" {
 namespace callhardening
 {
 
+namespace
+{
+
 // The value itself, or the first element where it is an array; NULL where there is none.
-static JsonbValue *first_of(JsonbValue *value)
+JsonbValue *first_of(JsonbValue *value)
 {
     if (value == nullptr || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
         return value;
     return getIthJsonbValueFromContainer(value->val.binary.data, 0);
 }
 
-static JsonbValue *find_member(JsonbValue *object, std::string_view name)
+JsonbValue *find_member(JsonbValue *object, std::string_view name)
 {
     if (object == nullptr || object->type != jbvBinary || !JsonContainerIsObject(object->val.binary.data))
         return nullptr;
@@ -25,7 +28,7 @@ static JsonbValue *find_member(JsonbValue *object, std::string_view name)
                                                  static_cast<int>(name.size()), nullptr));
 }
 
-static JsonbValue *find_path(JsonbValue *object, const std::string_view (&path)[2])
+JsonbValue *find_path(JsonbValue *object, const std::string_view (&path)[2])
 {
     for (const std::string_view name : path)
         if (!name.empty())
@@ -33,7 +36,7 @@ static JsonbValue *find_path(JsonbValue *object, const std::string_view (&path)[
     return object;
 }
 
-static JsonScalar scalar_of(const JsonbValue *value)
+JsonScalar scalar_of(const JsonbValue *value)
 {
     if (value == nullptr)
         return {};
@@ -53,7 +56,7 @@ static JsonScalar scalar_of(const JsonbValue *value)
 }
 
 // The first place that has a value for a field settles it.
-static bool read_shape(JsonbValue *root, const Shape &shape, EventFields *fields)
+bool read_shape(JsonbValue *root, const Shape &shape, EventFields *fields)
 {
     JsonbValue *call = find_path(root, shape.call);
     if (call == nullptr)
@@ -66,6 +69,8 @@ static bool read_shape(JsonbValue *root, const Shape &shape, EventFields *fields
     }
     return (*fields)[Field::call_id].known;
 }
+
+} // namespace
 
 bool read_event(Jsonb *body, std::string_view provider, EventFields *fields)
 {

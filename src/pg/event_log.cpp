@@ -21,9 +21,12 @@ extern "C" {
 namespace callhardening
 {
 
+namespace
+{
+
 // -- the registry --------------------------------------------------------------------------------
 
-static void raise_no_log(Oid wanted)
+void raise_no_log(Oid wanted)
 {
     if (!OidIsValid(wanted))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
@@ -35,7 +38,7 @@ static void raise_no_log(Oid wanted)
              errhint("The table call_logs lists the event logs of this database.")));
 }
 
-static void raise_several_logs()
+void raise_several_logs()
 {
     StringInfoData names;
     initStringInfo(&names);
@@ -44,6 +47,8 @@ static void raise_several_logs()
     ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER), errmsg("there is more than one event log"),
                     errdetail("The event logs are %s.", names.data), errhint("Name one of them in log.")));
 }
+
+} // namespace
 
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 {
@@ -76,6 +81,9 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
                         errhint("Delete its row in call_logs.")));
 }
 
+namespace
+{
+
 // -- stamps --------------------------------------------------------------------------------------
 
 enum StampArgument {
@@ -99,7 +107,7 @@ struct Stamper {
     MemoryContext scratch; // for one row
 };
 
-static int32 lanes_of(const char *argument)
+int32 lanes_of(const char *argument)
 {
     const int32 lanes = pg_strtoint32(argument);
     if (lanes < 1 || lanes > max_lanes)
@@ -108,7 +116,7 @@ static int32 lanes_of(const char *argument)
     return lanes;
 }
 
-static Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
+Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
 {
     char **arguments = trigger->tg_trigger->tgargs;
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
@@ -126,7 +134,7 @@ static Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger
     return stamper;
 }
 
-static void check_stamp_call(FunctionCallInfo fcinfo)
+void check_stamp_call(FunctionCallInfo fcinfo)
 {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -148,13 +156,13 @@ struct Stamp {
     int lane;
 };
 
-static bool is_string(Jsonb *body)
+bool is_string(Jsonb *body)
 {
     JsonbValue value;
     return JsonbExtractScalar(&body->root, &value) && value.type == jbvString;
 }
 
-static Stamp stamp_of(const Stamper *stamper, Jsonb *body)
+Stamp stamp_of(const Stamper *stamper, Jsonb *body)
 {
     // An event type is a word. A longer text is something else, and the column may well be indexed.
     constexpr size_t longest_event_type = 64;
@@ -176,7 +184,7 @@ static Stamp stamp_of(const Stamper *stamper, Jsonb *body)
     return {canonical, event_type, LaneOf(canonical, stamper->lanes)};
 }
 
-static HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp)
+HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp)
 {
     int numbers[] = {stamper->call_id, stamper->lane, stamper->xid, stamper->event_type};
     bool nulls[] = {stamp.call_id.empty(), false, false, stamp.event_type.empty()};
@@ -192,7 +200,7 @@ static HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc co
     return heap_modify_tuple_by_cols(row, columns, has_event_type ? 3 : 4, numbers, values, nulls);
 }
 
-static HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
+HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
 {
     const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
     bool is_null;
@@ -206,6 +214,8 @@ static HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
     MemoryContextReset(stamper->scratch);
     return stamped;
 }
+
+} // namespace
 
 } // namespace callhardening
 

@@ -14,6 +14,9 @@ extern "C" {
 namespace callhardening
 {
 
+namespace
+{
+
 // -- bodies --------------------------------------------------------------------------------------
 
 enum class BodyKind : char { json = 'j', other = 'o' };
@@ -23,14 +26,14 @@ struct Parse {
     Jsonb *parsed;
 };
 
-static void parse_body(void *state)
+void parse_body(void *state)
 {
     auto *parse = static_cast<Parse *>(state);
     parse->parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(parse->body)));
 }
 
 // A body that jsonb refuses is kept as a JSON string of its text.
-static Jsonb *body_of_text(text *body, BodyKind *kind)
+Jsonb *body_of_text(text *body, BodyKind *kind)
 {
     Parse parse = {text_to_cstring(body), nullptr};
     *kind = BodyKind::json;
@@ -47,9 +50,9 @@ static Jsonb *body_of_text(text *body, BodyKind *kind)
 
 // -- identity ------------------------------------------------------------------------------------
 
-static constexpr size_t digest_bytes = 16;
+constexpr size_t digest_bytes = 16;
 
-static void update_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
+void update_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
 {
     if (pg_cryptohash_update(hash, static_cast<const uint8 *>(data), size) < 0)
         elog(ERROR, "could not compute the SHA-256 of an event");
@@ -57,7 +60,7 @@ static void update_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
 
 // Half of a SHA-256 says that two events are the same. `kind` keeps a key from being taken for a body, and a
 // body that is no JSON for the JSON string that it is kept as.
-static bytea *digest_of(char kind, std::string_view event_type, std::string_view identity)
+bytea *digest_of(char kind, std::string_view event_type, std::string_view identity)
 {
     uint8 digest[PG_SHA256_DIGEST_LENGTH];
     const size_t type_size = event_type.size();
@@ -78,7 +81,7 @@ static bytea *digest_of(char kind, std::string_view event_type, std::string_view
     return result;
 }
 
-static bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_type, std::string_view event_key)
+bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_type, std::string_view event_key)
 {
     if (event_key.data() != nullptr)
         return digest_of('k', {}, event_key);
@@ -88,7 +91,7 @@ static bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_typ
 // -- appending -----------------------------------------------------------------------------------
 
 // Appends the event, or finds the one that it repeats; 0 where neither is to be seen.
-static int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
+int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
 {
     static KeptPlans inserts, lookups;
     const SpiArgument payload = {JSONBOID, JsonbPGetDatum(body), false};
@@ -108,7 +111,7 @@ static int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view e
     return SPI_processed > 0 ? spi_int8(0, 1) : 0;
 }
 
-static int64 append_event(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
+int64 append_event(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
 {
     // A redelivery whose first event is purged between the two statements is an event of its own again.
     constexpr int attempts = 3;
@@ -124,7 +127,7 @@ static int64 append_event(const EventLog *log, Jsonb *body, std::string_view eve
 
 enum IngestArgument { body_argument, log_argument, event_type_argument, event_key_argument };
 
-static int64 ingest(FunctionCallInfo fcinfo, Jsonb *body, BodyKind kind)
+int64 ingest(FunctionCallInfo fcinfo, Jsonb *body, BodyKind kind)
 {
     EventLog log;
     SPI_connect();
@@ -137,11 +140,13 @@ static int64 ingest(FunctionCallInfo fcinfo, Jsonb *body, BodyKind kind)
     return event_seq;
 }
 
-static void check_body(FunctionCallInfo fcinfo)
+void check_body(FunctionCallInfo fcinfo)
 {
     if (PG_ARGISNULL(body_argument))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be null")));
 }
+
+} // namespace
 
 } // namespace callhardening
 

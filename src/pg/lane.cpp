@@ -18,9 +18,12 @@ extern "C" {
 namespace callhardening
 {
 
+namespace
+{
+
 // -- snapshots -----------------------------------------------------------------------------------
 
-static XidSnapshot parse_snapshot(const char *text)
+XidSnapshot parse_snapshot(const char *text)
 {
     XidSnapshot snapshot;
     const size_t count = CountInProgress(text);
@@ -31,7 +34,7 @@ static XidSnapshot parse_snapshot(const char *text)
 }
 
 // What a statement would see now, this transaction excluded.
-static const char *current_snapshot()
+const char *current_snapshot()
 {
     PushActiveSnapshot(GetTransactionSnapshot());
     const char *text =
@@ -53,7 +56,7 @@ struct Window {
     size_t count;
 };
 
-static Window window_between(const char *settled, const char *reading)
+Window window_between(const char *settled, const char *reading)
 {
     const XidSnapshot older = parse_snapshot(settled), newer = parse_snapshot(reading);
     const size_t room = older.in_progress.size() + newer.in_progress.size() + 1;
@@ -65,7 +68,7 @@ static Window window_between(const char *settled, const char *reading)
 
 // Transactions that were open when the lane was settled have ended since, too many to look each of them up at
 // every poll: the lane moves on, even where none of them appended to it.
-static bool is_worth_moving(const Window &window)
+bool is_worth_moving(const Window &window)
 {
     constexpr size_t most_ranges = 16;
     return window.count > most_ranges;
@@ -73,9 +76,9 @@ static bool is_worth_moving(const Window &window)
 
 // -- positions -----------------------------------------------------------------------------------
 
-static const char *const nothing_settled = "3:3:"; // 3 is the first transaction id that is ever assigned
+const char *const nothing_settled = "3:3:"; // 3 is the first transaction id that is ever assigned
 
-static LanePosition position_in_row(uint64 row)
+LanePosition position_in_row(uint64 row)
 {
     bool is_null;
     LanePosition position = {};
@@ -90,7 +93,7 @@ static LanePosition position_in_row(uint64 row)
 }
 
 // Everything in the window that was being read has been handed out.
-static void start_next_window(LanePosition *position)
+void start_next_window(LanePosition *position)
 {
     position->settled = position->reading;
     position->reading = nullptr;
@@ -99,7 +102,7 @@ static void start_next_window(LanePosition *position)
 }
 
 // The newest record of one lane, or of all where `lane` is NULL: one step back from the end of the key each.
-static void select_positions(const EventLog *log, SpiArgument lane)
+void select_positions(const EventLog *log, SpiArgument lane)
 {
     static KeptPlans plans;
     run_statement(&plans,
@@ -121,14 +124,14 @@ struct RangeStart {
     int64 seq; // exclusive
 };
 
-static RangeStart start_of(const LanePosition &position, const XidRange &range)
+RangeStart start_of(const LanePosition &position, const XidRange &range)
 {
     if (range.first > position.read_xid)
         return {range.first, PG_INT64_MIN};
     return {position.read_xid, position.read_seq};
 }
 
-static bool range_has_events(const EventLog *log, const LanePosition &position, const XidRange &range)
+bool range_has_events(const EventLog *log, const LanePosition &position, const XidRange &range)
 {
     static KeptPlans plans;
     const RangeStart start = start_of(position, range);
@@ -142,7 +145,7 @@ static bool range_has_events(const EventLog *log, const LanePosition &position, 
     return SPI_processed > 0;
 }
 
-static bool window_has_events(const EventLog *log, const LanePosition &position, const Window &window)
+bool window_has_events(const EventLog *log, const LanePosition &position, const Window &window)
 {
     for (size_t i = 0; i < window.count; ++i)
         if (window.ranges[i].end > position.read_xid && range_has_events(log, position, window.ranges[i]))
@@ -156,7 +159,7 @@ enum class Look : unsigned char {
     events,
 };
 
-static Look look_at(const EventLog *log, LanePosition position, const char *now)
+Look look_at(const EventLog *log, LanePosition position, const char *now)
 {
     if (position.reading != nullptr) {
         if (window_has_events(log, position, window_between(position.settled, position.reading)))
@@ -169,7 +172,7 @@ static Look look_at(const EventLog *log, LanePosition position, const char *now)
     return is_worth_moving(window) ? Look::moving : Look::nothing;
 }
 
-static bool lock_lane(const EventLog *log, int lane)
+bool lock_lane(const EventLog *log, int lane)
 {
     static KeptPlans plans;
     run_statement(&plans,
@@ -190,7 +193,7 @@ struct LockedLanes {
 
 // Locks up to an eighth of the lanes. A lane is looked at before it is locked: who locks first to look keeps
 // everybody else out of lanes in which there is nothing.
-static void lock_pending_lanes(const EventLog *log, LockedLanes *locked)
+void lock_pending_lanes(const EventLog *log, LockedLanes *locked)
 {
     locked->count = locked->moving_count = 0;
     select_positions(log, null_argument(INT4OID));
@@ -202,7 +205,7 @@ static void lock_pending_lanes(const EventLog *log, LockedLanes *locked)
         positions[i] = position_in_row(i);
 
     const char *now = current_snapshot();
-    const int most = Max(1, lanes / 8);
+    const int most = Min(max_lanes, Max(1, lanes / 8));
     const auto start = static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, lanes - 1));
     for (int i = 0; i < lanes && locked->count < most; ++i) {
         CHECK_FOR_INTERRUPTS();
@@ -217,7 +220,7 @@ static void lock_pending_lanes(const EventLog *log, LockedLanes *locked)
 
 // -- reading -------------------------------------------------------------------------------------
 
-static ClaimedEvent *add_event(Claim *claim)
+ClaimedEvent *add_event(Claim *claim)
 {
     if (claim->event_count == claim->event_room) {
         claim->event_room *= 2;
@@ -237,7 +240,7 @@ enum : int {
 };
 
 // The log is its owner's table: he may have altered it, or its rows.
-static void check_stamps(const EventLog *log, uint64 row)
+void check_stamps(const EventLog *log, uint64 row)
 {
     const TupleDesc columns = SPI_tuptable->tupdesc;
     if (SPI_gettypeid(columns, xid_result) == XID8OID && SPI_gettypeid(columns, seq_result) == INT8OID &&
@@ -253,8 +256,8 @@ static void check_stamps(const EventLog *log, uint64 row)
 }
 
 // Adds the events of one range that come after the position, in the order of the log.
-static void read_range(const EventLog *log, const LanePosition &position, const XidRange &range, int limit,
-                       Claim *claim)
+void read_range(const EventLog *log, const LanePosition &position, const XidRange &range, int limit,
+                Claim *claim)
 {
     static KeptPlans plans;
     const RangeStart start = start_of(position, range);
@@ -283,8 +286,7 @@ static void read_range(const EventLog *log, const LanePosition &position, const 
 }
 
 // Reads on in the window; true where its end was reached.
-static bool read_window(const EventLog *log, LanePosition *position, const Window &window, int limit,
-                        Claim *claim)
+bool read_window(const EventLog *log, LanePosition *position, const Window &window, int limit, Claim *claim)
 {
     const int until = claim->event_count + limit;
     for (size_t i = 0; i < window.count; ++i) {
@@ -298,7 +300,7 @@ static bool read_window(const EventLog *log, LanePosition *position, const Windo
     return true;
 }
 
-static void advance_to_last_event(LanePosition *position, const Claim *claim)
+void advance_to_last_event(LanePosition *position, const Claim *claim)
 {
     const ClaimedEvent &last = claim->events[claim->event_count - 1];
     position->read_xid = last.xid;
@@ -307,7 +309,7 @@ static void advance_to_last_event(LanePosition *position, const Claim *claim)
 
 // Adds up to `limit` events of a lane that is locked. Before the lock somebody else may have read them, so
 // the newest record is looked up again, and the snapshot up to which the lane is read is taken after that.
-static void claim_lane(const EventLog *log, int lane, int limit, Claim *claim)
+void claim_lane(const EventLog *log, int lane, int limit, Claim *claim)
 {
     select_positions(log, int4_value(lane));
     LanePosition position = position_in_row(0);
@@ -331,7 +333,7 @@ static void claim_lane(const EventLog *log, int lane, int limit, Claim *claim)
         claim->lanes[claim->lane_count++] = position;
 }
 
-static void claim_locked_lanes(const EventLog *log, const LockedLanes &locked, int max_events, Claim *claim)
+void claim_locked_lanes(const EventLog *log, const LockedLanes &locked, int max_events, Claim *claim)
 {
     for (int i = 0; i < locked.count && claim->event_count < max_events; ++i) {
         const int lanes_left = locked.count - i, events_left = max_events - claim->event_count;
@@ -340,6 +342,8 @@ static void claim_locked_lanes(const EventLog *log, const LockedLanes &locked, i
     for (int i = 0; i < locked.moving_count && claim->event_count < max_events; ++i)
         claim_lane(log, locked.moving[i], max_events - claim->event_count, claim);
 }
+
+} // namespace
 
 void claim_events(const EventLog *log, int max_events, Claim *claim)
 {
@@ -359,9 +363,12 @@ void claim_events(const EventLog *log, int max_events, Claim *claim)
     } while (claim->event_count == 0 && locked->count > 0);
 }
 
+namespace
+{
+
 // -- settling ------------------------------------------------------------------------------------
 
-static void append_record(const EventLog *log, const LanePosition &position)
+void append_record(const EventLog *log, const LanePosition &position)
 {
     static KeptPlans plans;
     const bool between = position.reading == nullptr;
@@ -378,7 +385,7 @@ static void append_record(const EventLog *log, const LanePosition &position)
 
 // Records pile up at one end and are read at the other; the old ones go one by one, by their exact key, since
 // a range would walk over all that an old snapshot keeps alive.
-static void drop_old_record(const EventLog *log, const LanePosition &position)
+void drop_old_record(const EventLog *log, const LanePosition &position)
 {
     constexpr int64 kept_records = 16;
     static KeptPlans plans;
@@ -391,6 +398,8 @@ static void drop_old_record(const EventLog *log, const LanePosition &position)
                  log->extension),
         {int4_value(log->log_id), int4_value(position.lane), int8_value(position.n - kept_records)});
 }
+
+} // namespace
 
 void settle_claim(const EventLog *log, const Claim *claim)
 {

@@ -28,6 +28,9 @@ extern "C" {
 namespace callhardening
 {
 
+namespace
+{
+
 // -- a batch -------------------------------------------------------------------------------------
 
 struct Work {
@@ -58,19 +61,19 @@ struct CallWork {
 
 // -- reading events ------------------------------------------------------------------------------
 
-static void copy_texts(CallEvent *event)
+void copy_texts(CallEvent *event)
 {
     for (FieldValue &value : event->fields)
         if (!value.text.empty())
             value.text = {to_cstring(value.text), value.text.size()};
 }
 
-static std::string_view copy_text(std::string_view text)
+std::string_view copy_text(std::string_view text)
 {
     return {to_cstring(text), text.size()};
 }
 
-static void read_status(const CallsTable &table, Work *work)
+void read_status(const CallsTable &table, Work *work)
 {
     std::string_view word = work->event[Field::state].text;
     if (IsBlank(word) && work->claimed->event_type != nullptr)
@@ -81,7 +84,7 @@ static void read_status(const CallsTable &table, Work *work)
         work->unknown_state = copy_text(word);
 }
 
-static void read_direction(const CallsTable &table, Work *work)
+void read_direction(const CallsTable &table, Work *work)
 {
     const std::string_view word = work->event[Field::direction].text;
     if (IsBlank(word))
@@ -92,7 +95,7 @@ static void read_direction(const CallsTable &table, Work *work)
 }
 
 // `body` may be megabytes: it lives in `scratch`, of which nothing is left behind.
-static void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
+void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
 {
     const MemoryContext batch = MemoryContextSwitchTo(scratch);
     EventFields fields;
@@ -109,7 +112,7 @@ static void read_work(const CallsTable &table, Work *work, MemoryContext scratch
 }
 
 // Call by call; within a call as it happened, and what happened at once in the order of the log.
-static int compare_works(const void *left, const void *right)
+int compare_works(const void *left, const void *right)
 {
     const auto *a = static_cast<const Work *>(left), *b = static_cast<const Work *>(right);
     if (const int order = strcmp(a->claimed->call_id, b->claimed->call_id); order != 0)
@@ -121,7 +124,7 @@ static int compare_works(const void *left, const void *right)
     return a->claimed->seq < b->claimed->seq ? -1 : 1;
 }
 
-static void read_works(Batch *batch)
+void read_works(Batch *batch)
 {
     batch->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening call", ALLOCSET_DEFAULT_SIZES);
@@ -139,7 +142,7 @@ static void read_works(Batch *batch)
 // -- applying ------------------------------------------------------------------------------------
 
 // Folds the events into the call; returns the one whose payload is to be kept, or NULL.
-static const Work *fold_events(const CallWork &of, Call *call)
+const Work *fold_events(const CallWork &of, Call *call)
 {
     const Work *newest = nullptr;
     for (int i = of.first; i < of.end; ++i) {
@@ -153,7 +156,7 @@ static const Work *fold_events(const CallWork &of, Call *call)
     return newest;
 }
 
-static bool has_changed(const Call &call)
+bool has_changed(const Call &call)
 {
     bool changed = call.status_changed || call.direction_changed;
     for (const bool column : call.changed)
@@ -162,7 +165,7 @@ static bool has_changed(const Call &call)
 }
 
 // False where the call came into being between looking for it and writing it, or was not to be written.
-static bool write_call(const CallWork &of)
+bool write_call(const CallWork &of)
 {
     const CallsTable &table = of.batch->table;
     const char *call_id = of.batch->works[of.first].claimed->call_id;
@@ -176,7 +179,7 @@ static bool write_call(const CallWork &of)
     return (payload == nullptr && !has_changed(call)) || update_call(table, call_id, call, payload);
 }
 
-static void apply_call(void *state)
+void apply_call(void *state)
 {
     // Somebody else's new row is seen the second time.
     constexpr int attempts = 3;
@@ -196,7 +199,7 @@ static void apply_call(void *state)
                     errhint("A trigger or a row-level security policy of that table suppresses the row.")));
 }
 
-static CallWork next_call(Batch *batch, int first)
+CallWork next_call(Batch *batch, int first)
 {
     int end = first + 1;
     while (end < batch->count &&
@@ -205,7 +208,7 @@ static CallWork next_call(Batch *batch, int first)
     return {batch, first, end};
 }
 
-static void apply_all(void *state)
+void apply_all(void *state)
 {
     auto *batch = static_cast<Batch *>(state);
     for (int first = 0; first < batch->count;) {
@@ -217,7 +220,7 @@ static void apply_all(void *state)
 
 // An event that the calls table does not take is dead, and so are the later ones of its call: they were to be
 // applied after it. The call's events before it, and all other calls, are applied.
-static void apply_until_failure(const CallWork &call)
+void apply_until_failure(const CallWork &call)
 {
     for (int i = call.first; i < call.end; ++i) {
         CallWork event = {call.batch, i, i + 1};
@@ -231,7 +234,7 @@ static void apply_until_failure(const CallWork &call)
 }
 
 // Calls are written in one subtransaction, as failures are rare; after one, each call has its own.
-static void apply_batch(Batch *batch)
+void apply_batch(Batch *batch)
 {
     if (batch->count == 0 || try_in_subtransaction(apply_all, batch) == nullptr)
         return;
@@ -245,7 +248,7 @@ static void apply_batch(Batch *batch)
 
 // -- dead events ---------------------------------------------------------------------------------
 
-static void bury(const EventLog &log, const Work &work, bool is_cause)
+void bury(const EventLog &log, const Work &work, bool is_cause)
 {
     constexpr int longest_error = 1000;
     static KeptPlans plans;
@@ -262,7 +265,7 @@ static void bury(const EventLog &log, const Work &work, bool is_cause)
          text_value(is_cause ? error : psprintf("an earlier event of the call failed: %s", error))});
 }
 
-static void bury_dead_events(const Batch &batch)
+void bury_dead_events(const Batch &batch)
 {
     const ErrorData *last = nullptr;
     for (int i = 0; i < batch.count; ++i) {
@@ -275,7 +278,7 @@ static void bury_dead_events(const Batch &batch)
 
 // -- what the log of the server says -------------------------------------------------------------
 
-static void warn_refused_status(const Batch &batch, const Work &work, MemoryContext statement)
+void warn_refused_status(const Batch &batch, const Work &work, MemoryContext statement)
 {
     const TransitionGraph *graph = batch.table.settings.graph;
     const Refusal refusal = {
@@ -289,7 +292,7 @@ static void warn_refused_status(const Batch &batch, const Work &work, MemoryCont
     warn_refusal(refusal, statement);
 }
 
-static void warn_of_batch(const Batch &batch, MemoryContext statement)
+void warn_of_batch(const Batch &batch, MemoryContext statement)
 {
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
@@ -310,7 +313,7 @@ struct Counts {
     int64 claimed, applied, unchanged, refused, failed;
 };
 
-static Counts count_outcomes(const Batch &batch)
+Counts count_outcomes(const Batch &batch)
 {
     Counts counts = {};
     counts.claimed = batch.count;
@@ -327,7 +330,7 @@ static Counts count_outcomes(const Batch &batch)
 
 enum ProcessArgument { max_events_argument, log_argument };
 
-static int check_max_events(FunctionCallInfo fcinfo)
+int check_max_events(FunctionCallInfo fcinfo)
 {
     constexpr int most = 100000;
     const int32 max_events = PG_ARGISNULL(max_events_argument) ? 0 : PG_GETARG_INT32(max_events_argument);
@@ -337,7 +340,7 @@ static int check_max_events(FunctionCallInfo fcinfo)
     return max_events;
 }
 
-static void check_isolation()
+void check_isolation()
 {
     if (IsolationUsesXactSnapshot())
         ereport(
@@ -350,9 +353,9 @@ static void check_isolation()
 
 // A trigger on the calls table that calls us would claim the events that are being applied, and so on without
 // end.
-static constinit bool is_processing = false;
+constinit bool is_processing = false;
 
-static void check_reentrance()
+void check_reentrance()
 {
     if (is_processing)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
@@ -360,7 +363,7 @@ static void check_reentrance()
                         errhint("Do not call it from a trigger of the calls table.")));
 }
 
-static Counts process(FunctionCallInfo fcinfo, int max_events)
+Counts process(FunctionCallInfo fcinfo, int max_events)
 {
     Batch batch = {};
     find_event_log(fcinfo, log_argument, &batch.log);
@@ -380,7 +383,7 @@ static Counts process(FunctionCallInfo fcinfo, int max_events)
     return counts;
 }
 
-static Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
+Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
 {
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
@@ -391,6 +394,8 @@ static Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
     bool nulls[lengthof(values)] = {};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }
+
+} // namespace
 
 } // namespace callhardening
 

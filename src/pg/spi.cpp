@@ -14,7 +14,10 @@ extern "C" {
 namespace callhardening
 {
 
-static SPIPlanPtr prepare(const KeptPlan &wanted)
+namespace
+{
+
+SPIPlanPtr prepare(const KeptPlan &wanted)
 {
     SPIPlanPtr plan = SPI_prepare(wanted.query, wanted.count, const_cast<Oid *>(wanted.types));
     if (plan == nullptr)
@@ -22,13 +25,13 @@ static SPIPlanPtr prepare(const KeptPlan &wanted)
     return plan;
 }
 
-static bool is_same(const KeptPlan &a, const KeptPlan &b)
+bool is_same(const KeptPlan &a, const KeptPlan &b)
 {
     return a.count == b.count && memcmp(a.types, b.types, sizeof(Oid) * a.count) == 0 &&
            strcmp(a.query, b.query) == 0;
 }
 
-static SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted, bool *is_kept)
+SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted, bool *is_kept)
 {
     *is_kept = true;
     for (int i = 0; i < kept->count; ++i)
@@ -45,6 +48,8 @@ static SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted, bool *is_kep
     }
     return wanted.plan;
 }
+
+} // namespace
 
 void run_statement(KeptPlans *kept, const char *query, const SpiArgument *arguments, int count)
 {

@@ -9,8 +9,11 @@ extern "C" {
 namespace callhardening
 {
 
+namespace
+{
+
 // Errors that would come with any event, or that go away by themselves.
-static bool is_error_of_system(const ErrorData *error)
+bool is_error_of_system(const ErrorData *error)
 {
     switch (ERRCODE_TO_CATEGORY(error->sqlerrcode)) {
     case ERRCODE_CONNECTION_EXCEPTION:
@@ -29,6 +32,8 @@ static bool is_error_of_system(const ErrorData *error)
         return false;
     }
 }
+
+} // namespace
 
 ErrorData *try_in_subtransaction(void (*work)(void *state), void *state)
 {
