@@ -11,6 +11,7 @@
 extern "C" {
 #include "access/genam.h"
 #include "access/table.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
@@ -66,12 +67,18 @@ const char *column_identifier(CallColumn column)
     return quote_identifier(to_cstring(FactsOf(column).name));
 }
 
+bool is_assignable(Relation relation, int number)
+{
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), number - 1);
+    return column->attgenerated == '\0' && column->attidentity != ATTRIBUTE_IDENTITY_ALWAYS;
+}
+
 void find_columns(CallsTable *table)
 {
     for (int i = 0; i < call_column_count; ++i) {
         const CallColumnFacts &facts = FactsOf(static_cast<CallColumn>(i));
         const int number = find_column(table->relation, to_cstring(facts.name));
-        if (number == 0)
+        if (number == 0 || !is_assignable(table->relation, number))
             continue;
         table->column_type[i] = getBaseType(column_type(table->relation, number));
         table->has_column[i] = can_hold(table->column_type[i], facts.kind);
@@ -215,14 +222,21 @@ void check_call_id_is_unique(Relation relation, const char *column, int number)
                     errhint("Remove the rows that repeat a call id, and harden the table again.")));
 }
 
-// citext and its like take for one call what is two in the log.
-void check_key_type(Relation relation, const char *column, Oid type)
+// What a key takes for one call has to be one call in the log as well: not so in citext and in collations
+// that ignore case.
+void check_key_type(Relation relation, const char *name, int number)
 {
-    if (is_string_type(type) && type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("column \"%s\" of table %s cannot be the key of events: it is %s", column,
-                               relation_name(RelationGetRelid(relation)), format_type_be(type)),
-                        errhint("Use text, varchar or an integer type.")));
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), number - 1);
+    const Oid type = getBaseType(column->atttypid);
+    const bool is_known = !is_string_type(type) || type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+    if (is_known &&
+        (!OidIsValid(column->attcollation) || get_collation_isdeterministic(column->attcollation)))
+        return;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("column \"%s\" of table %s cannot be the key of events", name,
+                           relation_name(RelationGetRelid(relation))),
+                    errdetail("It takes call ids for equal that are not."),
+                    errhint("Use text or varchar with a deterministic collation, or an integer type.")));
 }
 
 } // namespace
@@ -239,7 +253,7 @@ void open_calls_table(Oid calls, const char *provider, CallsTable *table)
     const int number = require_column(table->relation, table->settings.call_id_column);
     const Oid id_type = column_type(table->relation, number);
     require_typed_column(table->relation, table->settings.payload_column, JSONBOID);
-    check_key_type(table->relation, table->settings.call_id_column, getBaseType(id_type));
+    check_key_type(table->relation, table->settings.call_id_column, number);
     check_call_id_is_unique(table->relation, table->settings.call_id_column, number);
     table->key = KeyKindOf(format_type_be(getBaseType(id_type)));
     find_columns(table);
@@ -306,8 +320,10 @@ bool read_call(const CallsTable &table, const char *call_id, Call *call)
     static KeptPlans plans;
     *call = {};
     run_statement(&plans, table.select, {text_value(call_id)});
-    if (SPI_processed == 0)
+    if (SPI_processed == 0) {
+        SPI_freetuptable(SPI_tuptable); // 8 kB, for each new call of a batch
         return false;
+    }
 
     const char *status = spi_cstring(0, status_result), *direction = spi_cstring(0, direction_result);
     call->status = status == nullptr ? unset_status : table.settings.graph->Find(status);

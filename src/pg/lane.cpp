@@ -159,17 +159,36 @@ enum class Look : unsigned char {
     events,
 };
 
+// Transaction ids start anew in another cluster: what is appended there would be taken for settled.
+void check_cluster(const EventLog *log, const LanePosition &position, const char *now)
+{
+    const char *newest = position.reading != nullptr ? position.reading : position.settled;
+    if (parse_snapshot(newest).xmax > parse_snapshot(now).xmax)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("event log %s was restored from another cluster", log->events_name),
+             errdetail("Its positions are ahead of the transaction ids of this one."),
+             errhint(
+                 "Set event_xid of its events to pg_current_xact_id(), and delete its rows in call_claims: "
+                 "all of them are processed once more.")));
+}
+
 Look look_at(const EventLog *log, LanePosition position, const char *now)
 {
+    bool moving = false;
+    check_cluster(log, position, now);
     if (position.reading != nullptr) {
-        if (window_has_events(log, position, window_between(position.settled, position.reading)))
+        const Window begun = window_between(position.settled, position.reading);
+        if (window_has_events(log, position, begun))
             return Look::events;
+        moving = is_worth_moving(begun);
         start_next_window(&position);
     }
     const Window window = window_between(position.settled, now);
     if (window_has_events(log, position, window))
         return Look::events;
-    return is_worth_moving(window) ? Look::moving : Look::nothing;
+    return moving || is_worth_moving(window) ? Look::moving : Look::nothing;
 }
 
 bool lock_lane(const EventLog *log, int lane)

@@ -23,6 +23,7 @@ extern "C" {
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rls.h"
 }
 
 namespace callhardening
@@ -363,10 +364,21 @@ void check_reentrance()
                         errhint("Do not call it from a trigger of the calls table.")));
 }
 
+// What a worker does not see would be taken for settled.
+void check_row_security(const EventLog &log)
+{
+    if (check_enable_rls(log.events, InvalidOid, true) == RLS_ENABLED)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("row-level security hides events of %s from this role", log.events_name),
+                 errhint("Give the worker's role BYPASSRLS, or disable row-level security on the log.")));
+}
+
 Counts process(FunctionCallInfo fcinfo, int max_events)
 {
     Batch batch = {};
     find_event_log(fcinfo, log_argument, &batch.log);
+    check_row_security(batch.log);
     if (get_rel_name(batch.log.calls) == nullptr)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -14,11 +14,11 @@ namespace callhardening
 inline constexpr int64 microseconds_1970_to_2000 =
     static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 
-// Infinity, which is no time of an event, is the end of what the core counts.
+// What the core cannot count, infinity first of all, is its own end of time.
 constexpr int64 unix_microseconds(TimestampTz time)
 {
-    if (TIMESTAMP_NOT_FINITE(time))
-        return time;
+    if (time > PG_INT64_MAX - microseconds_1970_to_2000)
+        return PG_INT64_MAX;
     return time + microseconds_1970_to_2000;
 }
 

@@ -28,6 +28,34 @@ UPDATE call_events SET received_at = 'infinity', payload = payload || '{"event_t
 SELECT applied FROM process_call_events();
 ROLLBACK;
 
+-- a log that another cluster's positions came with, and how to go on
+BEGIN;
+INSERT INTO call_claims (log_id, lane, n, settled, events) SELECT log_id, 0, 1, '9000000000:9000000000:', 0 FROM call_logs;
+SAVEPOINT s;
+SELECT * FROM process_call_events();
+ROLLBACK TO s;
+UPDATE call_events SET event_xid = pg_current_xact_id();
+DELETE FROM call_claims;
+COMMIT;
+SELECT claimed FROM process_call_events();
+
+-- row-level security on the log
+CREATE ROLE regress_worker;
+GRANT EXECUTE ON FUNCTION process_call_events(int, regclass) TO regress_worker;
+ALTER TABLE call_events ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_worker;
+SELECT * FROM process_call_events();
+RESET ROLE;
+ALTER TABLE call_events DISABLE ROW LEVEL SECURITY;
+DROP OWNED BY regress_worker;
+DROP ROLE regress_worker;
+
+-- a column that fills itself is left alone
+ALTER TABLE calls DROP COLUMN duration_seconds, ADD COLUMN duration_seconds int GENERATED ALWAYS AS (extract(epoch FROM ended_at - connected_at)::int) STORED;
+SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "talk_time": 9, "date_connected": 1700000000000, "date_ended": 1700000007000}'::jsonb);
+SELECT applied FROM process_call_events();
+SELECT duration_seconds FROM calls WHERE dialpad_call_id = 2;
+
 -- a cast of the log's owner does not run with the rights of the extension's owner
 BEGIN;
 CREATE TYPE seq AS ENUM ('1');
@@ -60,6 +88,7 @@ ROLLBACK;
 
 -- a trigger that calls the processor
 CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM process_call_events(); RETURN NEW; END $$;
+SELECT ingest_call_event('{"call_id": 4}'::jsonb) IS NOT NULL;
 CREATE TRIGGER again BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION again();
 \set SHOW_CONTEXT never
 SELECT * FROM process_call_events(1);
@@ -67,9 +96,10 @@ SELECT * FROM process_call_events(1);
 DROP TRIGGER again ON calls;
 
 -- an event that dies a second time, as it may after a restore
-ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id > 1);
+ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id <> 3);
+SELECT ingest_call_event('{"call_id": 3}'::jsonb) IS NOT NULL;
 SELECT failed FROM process_call_events();
-WITH again AS (DELETE FROM call_events WHERE call_id = '1' RETURNING *)
+WITH again AS (DELETE FROM call_events WHERE call_id = '3' RETURNING *)
 INSERT INTO call_events (event_seq, event_lane, event_xid, payload) OVERRIDING SYSTEM VALUE
 SELECT event_seq, event_lane, event_xid, payload FROM again;
 SELECT failed FROM process_call_events();
@@ -83,5 +113,8 @@ RESET session_replication_role;
 SELECT * FROM process_call_events();
 \set VERBOSITY default
 DELETE FROM call_logs;
+DELETE FROM call_lanes;
+DELETE FROM call_claims;
+DELETE FROM call_dead_events;
 DROP TABLE calls;
 DROP FUNCTION again;
