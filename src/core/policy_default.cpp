@@ -62,7 +62,7 @@ constexpr std::string_view default_policy = R"({
     {"path": "**.integrations", "action": "summary"},
     {"path": "**.custom_data", "action": "json"}
   ],
-  "limits": {"depth": 10, "members": 60, "items": 5, "characters": 120}
+  "limits": {"depth": 10, "members": 60, "items": 20, "characters": 200}
 })";
 
 } // namespace
