@@ -62,16 +62,16 @@ struct CallWork {
 
 // -- reading events ------------------------------------------------------------------------------
 
+std::string_view copy_text(std::string_view text)
+{
+    return {to_cstring(text), text.size()};
+}
+
 void copy_texts(CallEvent *event)
 {
     for (FieldValue &value : event->fields)
         if (!value.text.empty())
-            value.text = {to_cstring(value.text), value.text.size()};
-}
-
-std::string_view copy_text(std::string_view text)
-{
-    return {to_cstring(text), text.size()};
+            value.text = copy_text(value.text);
 }
 
 void read_status(const CallsTable &table, Work *work)
