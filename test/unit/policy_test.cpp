@@ -29,8 +29,8 @@ std::string RuleMistake(const std::string &rule)
 
 TEST(Policy, SaysWhatIsWrongWhere)
 {
-    EXPECT_EQ(Mistake(""), "policy: is no JSON");
-    EXPECT_EQ(Mistake("{\"version\": 1"), "policy: is no JSON");
+    EXPECT_EQ(Mistake(""), "policy: is no JSON, or has a number out of range");
+    EXPECT_EQ(Mistake("{\"version\": 1"), "policy: is no JSON, or has a number out of range");
     EXPECT_EQ(Mistake("[]"), "policy: must be an object");
     EXPECT_EQ(Mistake("{}"), "version: is missing");
     EXPECT_EQ(Mistake(R"({"version": 2})"), "version: must be 1");
@@ -55,8 +55,8 @@ TEST(Policy, SaysWhatIsWrongWithARule)
     EXPECT_EQ(RuleMistake(R"({"path": "a", "action": 1})"), "rules[1].action: must be a string");
     EXPECT_EQ(RuleMistake(R"({"path": "a..b", "action": "keep"})"), "rules[1].path: has an empty segment");
     EXPECT_EQ(RuleMistake(R"({"path": "", "action": "keep"})"), "rules[1].path: has an empty segment");
-    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "hash"})"),
-              "rules[1].action: must be one of keep, drop, mask, truncate, summary, json");
+    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "encrypt"})"),
+              "rules[1].action: must be one of keep, drop, mask, hash, truncate, summary, json");
     EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "keep", "length": 3})"),
               "rules[1]: has an unknown member \"length\"");
     EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "truncate"})"),
