@@ -114,6 +114,7 @@ bool MatchesGlob(std::string_view name, std::string_view pattern) noexcept
 struct Policy::Tables {
     Policy policy;
     Limits limits;
+    Detectors detectors;
     std::uint32_t max_bytes = default_max_bytes;
     bool hashes = false;
     char hash[7];
@@ -222,6 +223,11 @@ Rule Policy::rule(RuleIndex index) const noexcept
     return index == no_rule ? Rule{Action::keep, 0} : tables_->rules[index];
 }
 
+const Detectors &Policy::detectors() const noexcept
+{
+    return tables_->detectors;
+}
+
 std::uint32_t Policy::max_bytes() const noexcept
 {
     return tables_->max_bytes;
@@ -299,6 +305,8 @@ private:
             return Secrets(value);
         if (name == "rules")
             return Rules(value);
+        if (name == "detectors")
+            return ReadDetectors(value);
         if (name == "limits")
             return ReadLimits(value);
         if (name == "budget")
@@ -321,6 +329,38 @@ private:
                 return Refuse("secrets[" + std::to_string(i) + "]", "must be a name");
             tables_.secrets.insert(value[i].get<std::string>());
         }
+        return true;
+    }
+
+    bool ReadDetectors(const Json &value)
+    {
+        if (!value.is_object())
+            return Refuse("detectors", "must be an object");
+        Detectors &detectors = tables_.detectors;
+        for (const auto &[name, treatment] : value.items()) {
+            Treatment *wanted = name == "phone"   ? &detectors.phone
+                                : name == "email" ? &detectors.email
+                                : name == "card"  ? &detectors.card
+                                                  : nullptr;
+            if (wanted == nullptr)
+                return RefuseUnknown("detectors", name);
+            if (!ReadTreatment(treatment, "detectors." + name, *wanted))
+                return false;
+        }
+        return true;
+    }
+
+    bool ReadTreatment(const Json &value, const std::string &place, Treatment &treatment)
+    {
+        if (value == "keep")
+            treatment = Treatment::keep;
+        else if (value == "mask")
+            treatment = Treatment::mask;
+        else if (value == "hash")
+            treatment = Treatment::hash;
+        else
+            return Refuse(place, "must be one of keep, mask, hash");
+        tables_.hashes = tables_.hashes || treatment == Treatment::hash;
         return true;
     }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/core.hpp"
+#include "core/detector.hpp"
 #include "core/secret.hpp"
 
 #include <cstddef>
@@ -73,6 +74,7 @@ public:
 
     const Limits &limits() const noexcept;
     Rule rule(RuleIndex index) const noexcept;
+    const Detectors &detectors() const noexcept;
     // Bytes of the result, as text.
     std::uint32_t max_bytes() const noexcept;
     // Six hexadecimal digits of a hash over the document, however its members are ordered and spaced.
