@@ -39,6 +39,9 @@ TEST(Policy, SaysWhatIsWrongWhere)
               "policy: has an unknown member of 15 bytes");
     EXPECT_EQ(Mistake(R"({"version": 1, "rules": {}})"), "rules: must be an array of at most 1000 rules");
     EXPECT_EQ(Mistake(R"({"version": 1, "secrets": ["a", " _"]})"), "secrets[1]: must be a name");
+    for (const char *name : {"type", "Length", "_sanitized"})
+        EXPECT_EQ(Mistake(R"({"version": 1, "secrets": [")" + std::string(name) + "\"]}"),
+                  "secrets[0]: must not be a name that the sanitizer writes: type, length, _sanitized");
     EXPECT_EQ(Mistake(R"({"version": 1, "limits": {"depth": 65}})"),
               "limits.depth: must be a whole number from 1 to 64");
     EXPECT_EQ(Mistake(R"({"version": 1, "limits": {"items": -1}})"),
@@ -147,6 +150,24 @@ TEST(Policy, HasDetectorsAndABudget)
     EXPECT_FALSE(Ask(R"({"version": 1, "detectors": {"phone": "mask"}})", hashes));
     EXPECT_TRUE(Ask(R"({"version": 1, "detectors": {"phone": "hash"}})", hashes));
     EXPECT_TRUE(Ask(R"({"version": 1, "rules": [{"path": "a", "action": "hash"}]})", hashes));
+}
+
+TEST(Policy, NamesOfItsOwnAreSecretsFoldedAndWhole)
+{
+    const std::string policy = R"({"version": 1, "secrets": ["door_code", "Größe"]})";
+    const auto is_secret = [&](std::string_view name) {
+        return Ask(policy, [&](const Policy &p) {
+            return p.secret_names().Has(name) && p.Classify(name) == MemberClass::credential;
+        });
+    };
+    EXPECT_TRUE(is_secret("door_code"));
+    EXPECT_TRUE(is_secret("DoorCode"));
+    EXPECT_TRUE(is_secret("door-code"));
+    EXPECT_TRUE(is_secret("Größe"));
+    EXPECT_FALSE(is_secret("front_door_code"));
+    EXPECT_FALSE(is_secret("door_codes"));
+    EXPECT_FALSE(is_secret("password")); // a credential anyway, but none of its own
+    EXPECT_FALSE(Ask(R"({"version": 1})", [](const Policy &p) { return p.secret_names().Has("door_code"); }));
 }
 
 TEST(Policy, TheHashIsOfWhatADocumentSays)
