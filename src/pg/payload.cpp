@@ -1,5 +1,5 @@
 #include "core/payload.hpp"
-#include "core/policy_default.hpp"
+#include "core/built_in_policy.hpp"
 #include "core/text.hpp"
 
 #include "pg/jsonb.hpp"

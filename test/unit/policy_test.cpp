@@ -1,5 +1,5 @@
+#include "core/built_in_policy.hpp"
 #include "core/policy.hpp"
-#include "core/policy_default.hpp"
 
 #include <gtest/gtest.h>
 
@@ -237,7 +237,13 @@ TEST(Policy, BuiltIn)
     ASSERT_NE(DefaultPolicy(), nullptr);
     EXPECT_EQ(DefaultPolicy(), DefaultPolicy());
     EXPECT_EQ(DefaultPolicy()->hash().size(), 6u);
+    for (const char *name : {"default", "size_only", "strict"}) {
+        EXPECT_EQ(Mistake(std::string(BuiltInPolicy(name))), "none") << name;
+        EXPECT_NE(built_in_policies.find(name), std::string_view::npos) << name;
+    }
+    EXPECT_EQ(HashOf(std::string(BuiltInPolicy("default"))), DefaultPolicy()->hash());
     EXPECT_TRUE(BuiltInPolicy("none").empty());
+    EXPECT_TRUE(BuiltInPolicy("").empty());
 }
 
 } // namespace
