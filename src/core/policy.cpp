@@ -266,9 +266,9 @@ public:
     {
         const Json document = Json::parse(text, nullptr, false);
         if (document.is_discarded())
-            return Refuse("policy", "is no JSON, or has a number out of range");
+            return Refuse("document", "is no JSON, or has a number out of range");
         if (!document.is_object())
-            return Refuse("policy", "must be an object");
+            return Refuse("document", "must be an object");
         if (!document.contains("version"))
             return Refuse("version", "is missing");
         tables_.nodes.emplace_back();
@@ -311,7 +311,7 @@ private:
             return ReadLimits(value);
         if (name == "budget")
             return ReadBudget(value);
-        return RefuseUnknown("policy", name);
+        return RefuseUnknown("document", name);
     }
 
     bool ReadVersion(const Json &value)

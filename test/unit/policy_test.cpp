@@ -29,14 +29,14 @@ std::string RuleMistake(const std::string &rule)
 
 TEST(Policy, SaysWhatIsWrongWhere)
 {
-    EXPECT_EQ(Mistake(""), "policy: is no JSON, or has a number out of range");
-    EXPECT_EQ(Mistake("{\"version\": 1"), "policy: is no JSON, or has a number out of range");
-    EXPECT_EQ(Mistake("[]"), "policy: must be an object");
+    EXPECT_EQ(Mistake(""), "document: is no JSON, or has a number out of range");
+    EXPECT_EQ(Mistake("{\"version\": 1"), "document: is no JSON, or has a number out of range");
+    EXPECT_EQ(Mistake("[]"), "document: must be an object");
     EXPECT_EQ(Mistake("{}"), "version: is missing");
     EXPECT_EQ(Mistake(R"({"version": 2})"), "version: must be 1");
-    EXPECT_EQ(Mistake(R"({"version": 1, "rule": []})"), "policy: has an unknown member \"rule\"");
+    EXPECT_EQ(Mistake(R"({"version": 1, "rule": []})"), "document: has an unknown member \"rule\"");
     EXPECT_EQ(Mistake(R"({"version": 1, "+1 415 555 0100": []})"),
-              "policy: has an unknown member of 15 bytes");
+              "document: has an unknown member of 15 bytes");
     EXPECT_EQ(Mistake(R"({"version": 1, "rules": {}})"), "rules: must be an array of at most 1000 rules");
     EXPECT_EQ(Mistake(R"({"version": 1, "secrets": ["a", " _"]})"), "secrets[1]: must be a name");
     for (const char *name : {"type", "Length", "_sanitized"})
@@ -73,7 +73,7 @@ TEST(Policy, ASizeIsAWholeNumberInItsRange)
         EXPECT_EQ(Mistake(std::string(R"({"version": 1, "budget": {"max_bytes": )") + bytes + "}}"), "none")
             << bytes;
     EXPECT_EQ(Mistake(R"({"version": 1, "budget": {"max_bytes": 1e400}})"),
-              "policy: is no JSON, or has a number out of range");
+              "document: is no JSON, or has a number out of range");
     for (const char *version : {"0", "1.0", "true", "\"1\"", "[1]", "{}", "null"})
         EXPECT_EQ(Mistake(std::string(R"({"version": )") + version + "}"), "version: must be 1") << version;
 }
@@ -83,7 +83,7 @@ TEST(Policy, DepthIsRefusedWithoutRecursion)
 {
     constexpr std::size_t depth = 100000;
     const std::string deep = std::string(depth, '[') + std::string(depth, ']');
-    EXPECT_EQ(Mistake(deep), "policy: must be an object");
+    EXPECT_EQ(Mistake(deep), "document: must be an object");
     EXPECT_EQ(Mistake("{\"version\": " + deep + "}"), "version: must be 1");
     EXPECT_EQ(Mistake("{\"version\": 1, \"secrets\": [" + deep + "]}"), "secrets[0]: must be a name");
     EXPECT_EQ(RuleMistake("{\"path\": \"a\", \"action\": \"mask\", \"keep\": " + deep + "}"),
