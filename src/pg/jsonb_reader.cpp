@@ -1,0 +1,223 @@
+#include "pg/jsonb_reader.hpp"
+#include "pg/numeric.hpp"
+
+extern "C" {
+#include "miscadmin.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// A container whose children are being read. The offsets go along with them, so that each child takes the
+// same time: getJsonbOffset goes back over as many as JB_OFFSET_STRIDE. An object has its keys before its
+// values.
+struct Level {
+    const JEntry *keys;
+    const JEntry *values;
+    const char *data;
+    uint32 size;
+    uint32 key_offset;
+    uint32 value_offset;
+    uint32 left;
+    bool object;
+};
+
+struct Child {
+    JEntry entry;
+    const char *data;
+    uint32 size;
+};
+
+// The server's own functions would read beyond the datum.
+[[noreturn]] void damaged()
+{
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("call payload is damaged jsonb")));
+    pg_unreachable();
+}
+
+const JsonbContainer *to_container(const Child &child)
+{
+    if (child.size < sizeof(uint32))
+        damaged();
+    const auto *container = reinterpret_cast<const JsonbContainer *>(child.data);
+    if (JsonContainerIsObject(container) == JsonContainerIsArray(container))
+        damaged();
+    return container;
+}
+
+Level open_level(const Child &child)
+{
+    const JsonbContainer *container = to_container(child);
+    const bool object = JsonContainerIsObject(container);
+    const uint32 count = JsonContainerSize(container);
+    const size_t entries = size_t{count} * (object ? 2 : 1);
+    const size_t headers = sizeof(uint32) + entries * sizeof(JEntry);
+    if (headers > child.size)
+        damaged();
+    const JEntry *first = container->children;
+    return {first,
+            first + (object ? count : 0),
+            child.data + headers,
+            static_cast<uint32>(child.size - headers),
+            0,
+            object ? getJsonbOffset(container, static_cast<int>(count)) : 0,
+            count,
+            object};
+}
+
+// Numbers and containers are aligned; the padding counts as theirs.
+Child next_child(const Level &level, const JEntry *&next, uint32 &offset)
+{
+    const JEntry entry = *next++;
+    const bool aligned = JBE_ISNUMERIC(entry) || JBE_ISCONTAINER(entry);
+    const uint32 begin = aligned ? INTALIGN(offset) : offset;
+    JBE_ADVANCE_OFFSET(offset, entry);
+    if (offset < begin || offset > level.size)
+        damaged();
+    return {entry, level.data + begin, offset - begin};
+}
+
+void feed_key(Level &level, Sanitizer *sanitizer)
+{
+    const Child key = next_child(level, level.keys, level.key_offset);
+    if (!JBE_ISSTRING(key.entry))
+        damaged();
+    sanitizer->Key({key.data, key.size});
+}
+
+void feed_number(const Child &child, Sanitizer *sanitizer)
+{
+    constexpr size_t smallest = VARHDRSZ + sizeof(int16);
+    if (child.size < smallest || VARSIZE(child.data) < smallest || VARSIZE(child.data) > child.size)
+        damaged();
+    const auto number = reinterpret_cast<Numeric>(const_cast<char *>(child.data));
+    const size_t length = printed_length(number);
+    if (length > longest_number) {
+        sanitizer->LongNumber(length);
+    } else if (sanitizer->NeedsNumberText()) {
+        auto *text = static_cast<char *>(palloc(length));
+        print_number(number, text);
+        sanitizer->Number({text, length});
+    } else {
+        sanitizer->Number(number);
+    }
+}
+
+void feed_scalar(const Child &child, Sanitizer *sanitizer)
+{
+    switch (child.entry & JENTRY_TYPEMASK) {
+    case JENTRY_ISSTRING:
+        sanitizer->String({child.data, child.size});
+        break;
+    case JENTRY_ISNUMERIC:
+        feed_number(child, sanitizer);
+        break;
+    case JENTRY_ISBOOL_TRUE:
+    case JENTRY_ISBOOL_FALSE:
+        sanitizer->Boolean(JBE_ISBOOL_TRUE(child.entry));
+        break;
+    case JENTRY_ISNULL:
+        sanitizer->Null();
+        break;
+    default:
+        damaged();
+    }
+}
+
+Walk begin(const JsonbContainer *container, Sanitizer *sanitizer)
+{
+    return JsonContainerIsArray(container) ? sanitizer->BeginArray(JsonContainerSize(container))
+                                           : sanitizer->BeginObject(JsonContainerSize(container));
+}
+
+// True where the sanitizer wants the children of a container: `level` is theirs.
+bool feed_value(const Child &child, Sanitizer *sanitizer, Level *level)
+{
+    if (!JBE_ISCONTAINER(child.entry)) {
+        feed_scalar(child, sanitizer);
+        return false;
+    }
+    if (begin(to_container(child), sanitizer) == Walk::skip)
+        return false;
+    *level = open_level(child);
+    return true;
+}
+
+} // namespace
+
+// The sanitizer never enters more than its depth limit allows, so the stack has a fixed size.
+void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
+{
+    Level stack[max_depth + 1];
+    int depth = 0;
+    Child root{JENTRY_ISCONTAINER, VARDATA(document), static_cast<uint32>(VARSIZE(document) - VARHDRSZ)};
+    if (JsonContainerIsScalar(to_container(root))) {
+        Level scalar = open_level(root);
+        root = next_child(scalar, scalar.values, scalar.value_offset);
+    }
+    depth += feed_value(root, sanitizer, stack) ? 1 : 0;
+    while (depth > 0) {
+        CHECK_FOR_INTERRUPTS();
+        Level &level = stack[depth - 1];
+        if (level.left == 0) {
+            level.object ? sanitizer->EndObject() : sanitizer->EndArray();
+            --depth;
+            continue;
+        }
+        --level.left;
+        if (level.object)
+            feed_key(level, sanitizer);
+        const Child value = next_child(level, level.values, level.value_offset);
+        depth += feed_value(value, sanitizer, stack + depth) ? 1 : 0;
+    }
+}
+
+namespace
+{
+
+bool is_count(JsonbContainer *counts, uint32 i)
+{
+    const JsonbValue *count = getIthJsonbValueFromContainer(counts, i);
+    constexpr size_t most_digits = 4;
+    if (count->type != jbvNumeric)
+        return false;
+    const size_t length = printed_length(count->val.numeric);
+    char digits[most_digits];
+    if (length > most_digits)
+        return false;
+    print_number(count->val.numeric, digits);
+    return std::string_view(digits, length).find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+bool is_record(JsonbContainer *value)
+{
+    JsonbValue counts, policy;
+    if (!JsonContainerIsObject(value) || JsonContainerSize(value) != 2 ||
+        getKeyJsonValueFromContainer(value, "n", 1, &counts) == nullptr ||
+        getKeyJsonValueFromContainer(value, "p", 1, &policy) == nullptr)
+        return false;
+    if (counts.type != jbvBinary || !JsonContainerIsArray(counts.val.binary.data) ||
+        JsonContainerSize(counts.val.binary.data) != record_counts)
+        return false;
+    for (uint32 i = 0; i < record_counts; ++i)
+        if (!is_count(counts.val.binary.data, i))
+            return false;
+    return policy.type == jbvString &&
+           IsRecordedPolicy({policy.val.string.val, static_cast<size_t>(policy.val.string.len)});
+}
+
+} // namespace
+
+bool has_record(JsonbContainer *root)
+{
+    JsonbValue record;
+    return JsonContainerIsObject(root) &&
+           getKeyJsonValueFromContainer(root, record_member.data(), record_member.size(), &record) !=
+               nullptr &&
+           record.type == jbvBinary && is_record(record.val.binary.data);
+}
+
+} // namespace callhardening
