@@ -69,15 +69,16 @@ Level open_level(const Child &child)
 }
 
 // Numbers and containers are aligned; the padding counts as theirs.
-Child next_child(const Level &level, const JEntry *&next, uint32 &offset)
+inline Child next_child(const Level &level, const JEntry *&next, uint32 &offset)
 {
     const JEntry entry = *next++;
     const bool aligned = JBE_ISNUMERIC(entry) || JBE_ISCONTAINER(entry);
     const uint32 begin = aligned ? INTALIGN(offset) : offset;
-    JBE_ADVANCE_OFFSET(offset, entry);
-    if (offset < begin || offset > level.size)
+    const uint32 end = JBE_OFFLENFLD(entry) + (JBE_HAS_OFF(entry) ? 0 : offset);
+    if (end < begin || end > level.size)
         damaged();
-    return {entry, level.data + begin, offset - begin};
+    offset = end;
+    return {entry, level.data + begin, end - begin};
 }
 
 void feed_key(Level &level, Sanitizer *sanitizer)
@@ -151,27 +152,28 @@ bool feed_value(const Child &child, Sanitizer *sanitizer, Level *level)
 // The sanitizer never enters more than its depth limit allows, so the stack has a fixed size.
 void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
 {
-    Level stack[max_depth + 1];
-    int depth = 0;
-    Child root{JENTRY_ISCONTAINER, VARDATA(document), static_cast<uint32>(VARSIZE(document) - VARHDRSZ)};
-    if (JsonContainerIsScalar(to_container(root))) {
-        Level scalar = open_level(root);
-        root = next_child(scalar, scalar.values, scalar.value_offset);
-    }
-    depth += feed_value(root, sanitizer, stack) ? 1 : 0;
-    while (depth > 0) {
+    Level stack[max_depth + 2]; // the first is where the root is the only child
+    Level *level = stack;
+    const JEntry entry = JENTRY_ISCONTAINER | static_cast<uint32>(VARSIZE(document) - VARHDRSZ);
+    const Child root{entry, VARDATA(document), JBE_OFFLENFLD(entry)};
+    *level = {nullptr, &entry, root.data, root.size, 0, 0, 1, false};
+    if (JsonContainerIsScalar(to_container(root)))
+        *level = open_level(root);
+    if (level->left != 1)
+        damaged();
+    while (level > stack || level->left > 0) {
         CHECK_FOR_INTERRUPTS();
-        Level &level = stack[depth - 1];
-        if (level.left == 0) {
-            level.object ? sanitizer->EndObject() : sanitizer->EndArray();
-            --depth;
+        if (level->left == 0) {
+            level->object ? sanitizer->EndObject() : sanitizer->EndArray();
+            --level;
             continue;
         }
-        --level.left;
-        if (level.object)
-            feed_key(level, sanitizer);
-        const Child value = next_child(level, level.values, level.value_offset);
-        depth += feed_value(value, sanitizer, stack + depth) ? 1 : 0;
+        --level->left;
+        if (level->object)
+            feed_key(*level, sanitizer);
+        const Child value = next_child(*level, level->values, level->value_offset);
+        if (feed_value(value, sanitizer, level + 1))
+            ++level;
     }
 }
 

@@ -44,21 +44,18 @@ Numeric to_number(const Token &token)
     return reinterpret_cast<Numeric>(const_cast<char *>(token.data));
 }
 
-// The most bytes that the data of a token takes.
-size_t data_bound(const Token &token)
+constexpr size_t most_padding = sizeof(int32) - 1;
+
+// The most bytes that a scalar takes.
+size_t scalar_bound(const Token &token)
 {
-    constexpr size_t padding = sizeof(int32) - 1;
     switch (token.kind) {
-    case TokenKind::key:
     case TokenKind::string:
         return token.size;
     case TokenKind::number_text:
-        return padding + written_size(token.size);
+        return most_padding + written_size(token.size);
     case TokenKind::number:
-        return padding + VARSIZE(to_number(token));
-    case TokenKind::object_begin:
-    case TokenKind::array_begin:
-        return padding + sizeof(uint32);
+        return most_padding + VARSIZE(to_number(token));
     default:
         return 0;
     }
@@ -78,29 +75,30 @@ Measure measure(std::span<const Token> tokens)
     stack[0] = {&outside, {}};
     auto *level = stack;
     for (const Token &token : tokens) {
-        measured.bytes += data_bound(token);
         switch (token.kind) {
         case TokenKind::object_end:
         case TokenKind::array_end:
             --level;
-            continue;
+            break;
         case TokenKind::key:
             if (level->extent->children > 0 && !before(level->last_key, token.text()))
                 measured.sorted = false;
             level->last_key = token.text();
             level->extent->key_bytes += token.size;
+            measured.bytes += sizeof(JEntry) + token.size;
             break;
         case TokenKind::object_begin:
         case TokenKind::array_begin:
             ++level->extent->children;
+            measured.bytes += sizeof(JEntry) + most_padding + sizeof(uint32);
             Assert(level < stack + deepest);
             *next = {0, 0};
             *++level = {next++, {}};
             break;
         default:
             ++level->extent->children;
+            measured.bytes += sizeof(JEntry) + scalar_bound(token);
         }
-        measured.bytes += sizeof(JEntry);
     }
     return measured;
 }

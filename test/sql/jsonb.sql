@@ -57,13 +57,17 @@ FROM (SELECT n::text AS printed, (sanitize_call_payload(jsonb_build_object('a', 
 CREATE CAST (bytea AS jsonb) WITHOUT FUNCTION;
 CREATE FUNCTION pg_temp.damaged(root text, entries text, data text = '') RETURNS jsonb LANGUAGE sql AS
 $$ SELECT decode(string_agg(substr(word, 7, 2) || substr(word, 5, 2) || substr(word, 3, 2) || substr(word, 1, 2), '' ORDER BY n) || data, 'hex')::jsonb
-   FROM regexp_split_to_table(root || ' ' || entries, ' ') WITH ORDINALITY AS w (word, n) $$;
+   FROM regexp_split_to_table(concat_ws(' ', root, nullif(entries, '')), ' ') WITH ORDINALITY AS w (word, n) $$;
 -- {"a": "b"} before it is damaged; then: more members than bytes, a key that is a number, a value beyond the end, an offset that goes back
 SELECT sanitize_call_payload(pg_temp.damaged('20000001', '80000001 00000001', '6162'));
 SELECT sanitize_call_payload(pg_temp.damaged('20000003', '80000001 00000001', '6162'));
 SELECT sanitize_call_payload(pg_temp.damaged('20000001', '90000001 00000001', '6162'));
 SELECT sanitize_call_payload(pg_temp.damaged('20000001', '80000001 00000011', '6162'));
 SELECT sanitize_call_payload(pg_temp.damaged('20000001', '80000001 80000000', '6162'));
+-- a scalar root of none and of two
+SELECT sanitize_call_payload('0'), sanitize_call_payload(pg_temp.damaged('50000001', '80000001', '61'));
+SELECT sanitize_call_payload(pg_temp.damaged('50000000', ''));
+SELECT sanitize_call_payload(pg_temp.damaged('50000002', '80000001 00000001', '6162'));
 -- [...]: neither an array nor an object, a type that is none, a number of no bytes, one that is longer than its place, a container of no bytes
 SELECT sanitize_call_payload(pg_temp.damaged('00000001', '80000001', '61'));
 SELECT sanitize_call_payload(pg_temp.damaged('40000001', 'e0000001', '61'));
