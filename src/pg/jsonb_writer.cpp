@@ -308,6 +308,7 @@ Jsonb *build_jsonb(std::span<const Token> tokens, MemoryContext result)
         return build_any_jsonb(tokens, result);
     auto *document = static_cast<char *>(MemoryContextAlloc(result, measured.bytes));
     const char *end = write_tokens(tokens, measured.extents, document);
+    Assert(end <= document + measured.bytes);
     SET_VARSIZE(document, end - document);
     return reinterpret_cast<Jsonb *>(document);
 }
