@@ -81,20 +81,30 @@ inline Child next_child(const Level &level, const JEntry *&next, uint32 &offset)
     return {entry, level.data + begin, end - begin};
 }
 
-void feed_key(Level &level, Sanitizer *sanitizer)
+std::string_view next_key(Level &level)
 {
     const Child key = next_child(level, level.keys, level.key_offset);
     if (!JBE_ISSTRING(key.entry))
         damaged();
-    sanitizer->Key({key.data, key.size});
+    return {key.data, key.size};
 }
 
-void feed_number(const Child &child, Sanitizer *sanitizer)
+inline Child next_value(Level &level)
+{
+    --level.left;
+    return next_child(level, level.values, level.value_offset);
+}
+
+Numeric to_number(const Child &child)
 {
     constexpr size_t smallest = VARHDRSZ + sizeof(int16);
     if (child.size < smallest || VARSIZE(child.data) < smallest || VARSIZE(child.data) > child.size)
         damaged();
-    const auto number = reinterpret_cast<Numeric>(const_cast<char *>(child.data));
+    return reinterpret_cast<Numeric>(const_cast<char *>(child.data));
+}
+
+void feed_number(Numeric number, Sanitizer *sanitizer)
+{
     const size_t length = printed_length(number);
     if (length > longest_number) {
         sanitizer->LongNumber(length);
@@ -114,7 +124,7 @@ void feed_scalar(const Child &child, Sanitizer *sanitizer)
         sanitizer->String({child.data, child.size});
         break;
     case JENTRY_ISNUMERIC:
-        feed_number(child, sanitizer);
+        feed_number(to_number(child), sanitizer);
         break;
     case JENTRY_ISBOOL_TRUE:
     case JENTRY_ISBOOL_FALSE:
@@ -168,11 +178,9 @@ void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
             --level;
             continue;
         }
-        --level->left;
         if (level->object)
-            feed_key(*level, sanitizer);
-        const Child value = next_child(*level, level->values, level->value_offset);
-        if (feed_value(value, sanitizer, level + 1))
+            sanitizer->Key(next_key(*level));
+        if (feed_value(next_value(*level), sanitizer, level + 1))
             ++level;
     }
 }
@@ -180,46 +188,54 @@ void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
 namespace
 {
 
-bool is_count(JsonbContainer *counts, uint32 i)
+bool is_count(const Child &child)
 {
-    const JsonbValue *count = getIthJsonbValueFromContainer(counts, i);
     constexpr size_t most_digits = 4;
-    if (count->type != jbvNumeric)
-        return false;
-    const size_t length = printed_length(count->val.numeric);
     char digits[most_digits];
+    if (!JBE_ISNUMERIC(child.entry))
+        return false;
+    const Numeric number = to_number(child);
+    const size_t length = printed_length(number);
     if (length > most_digits)
         return false;
-    print_number(count->val.numeric, digits);
+    print_number(number, digits);
     return std::string_view(digits, length).find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-bool is_record(JsonbContainer *value)
+bool are_counts(const Child &child)
 {
-    JsonbValue counts, policy;
-    if (!JsonContainerIsObject(value) || JsonContainerSize(value) != 2 ||
-        getKeyJsonValueFromContainer(value, "n", 1, &counts) == nullptr ||
-        getKeyJsonValueFromContainer(value, "p", 1, &policy) == nullptr)
+    if (!JBE_ISCONTAINER(child.entry))
         return false;
-    if (counts.type != jbvBinary || !JsonContainerIsArray(counts.val.binary.data) ||
-        JsonContainerSize(counts.val.binary.data) != record_counts)
+    Level counts = open_level(child);
+    if (counts.object || counts.left != record_counts)
         return false;
-    for (uint32 i = 0; i < record_counts; ++i)
-        if (!is_count(counts.val.binary.data, i))
+    while (counts.left > 0)
+        if (!is_count(next_value(counts)))
             return false;
-    return policy.type == jbvString &&
-           IsRecordedPolicy({policy.val.string.val, static_cast<size_t>(policy.val.string.len)});
+    return true;
+}
+
+bool is_record(const Child &child)
+{
+    Level record = open_level(child);
+    constexpr uint32 members = 2;
+    if (!record.object || record.left != members || next_key(record) != "n" || next_key(record) != "p")
+        return false;
+    const Child counts = next_value(record), policy = next_value(record);
+    return are_counts(counts) && JBE_ISSTRING(policy.entry) && IsRecordedPolicy({policy.data, policy.size});
 }
 
 } // namespace
 
 bool has_record(JsonbContainer *root)
 {
-    JsonbValue record;
+    JsonbValue value;
     return JsonContainerIsObject(root) &&
-           getKeyJsonValueFromContainer(root, record_member.data(), record_member.size(), &record) !=
+           getKeyJsonValueFromContainer(root, record_member.data(), record_member.size(), &value) !=
                nullptr &&
-           record.type == jbvBinary && is_record(record.val.binary.data);
+           value.type == jbvBinary &&
+           is_record({JENTRY_ISCONTAINER, reinterpret_cast<char *>(value.val.binary.data),
+                      static_cast<uint32>(value.val.binary.len)});
 }
 
 } // namespace callhardening

@@ -36,7 +36,7 @@ struct Measure {
 
 bool before(std::string_view a, std::string_view b)
 {
-    return a.size() != b.size() ? a.size() < b.size() : std::memcmp(a.data(), b.data(), a.size()) < 0;
+    return a.size() != b.size() ? a.size() < b.size() : a < b;
 }
 
 Numeric to_number(const Token &token)
@@ -153,8 +153,7 @@ Written write_scalar(const char *document, const Token &token, char *next)
 {
     switch (token.kind) {
     case TokenKind::string:
-        std::memcpy(next, token.data, token.size);
-        return {next + token.size, JENTRY_ISSTRING};
+        return {next + token.text().copy(next, token.size), JENTRY_ISSTRING};
     case TokenKind::number_text:
         return {write_number(token.text(), align(document, next)), JENTRY_ISNUMERIC};
     case TokenKind::number:
@@ -176,10 +175,9 @@ char *write_tokens(std::span<const Token> tokens, const Extent *extent, char *do
     Level stack[deepest + 1];
     Level *level = stack;
     char *next = document + VARHDRSZ;
-    const bool scalar = tokens.size() == 1;
     JEntry outside;
     *level = {next, &outside, {}, {&outside, 0}, nullptr};
-    if (scalar)
+    if (tokens.size() == 1)
         next = open_container(document, next, JB_FARRAY | JB_FSCALAR, {1, 0}, level);
     for (const Token &token : tokens) {
         CHECK_FOR_INTERRUPTS();
@@ -198,8 +196,7 @@ char *write_tokens(std::span<const Token> tokens, const Extent *extent, char *do
             break;
         }
         case TokenKind::key:
-            std::memcpy(level->next_key, token.data, token.size);
-            level->next_key += token.size;
+            level->next_key += token.text().copy(level->next_key, token.size);
             add_entry(*level, level->keys, JENTRY_ISSTRING, token.size);
             break;
         default: {
@@ -212,8 +209,7 @@ char *write_tokens(std::span<const Token> tokens, const Extent *extent, char *do
     return next;
 }
 
-// ---- what is not sorted or too big, by the server's own functions
-// -------------------------------------------
+// ---- what is not sorted, or too big for the format, by the server's own functions ----------------
 
 Numeric parse_number(std::string_view text)
 {

@@ -131,6 +131,12 @@ char *write_any_number(std::string_view text, char *out)
 
 } // namespace
 
+size_t written_size(size_t printed) noexcept
+{
+    constexpr size_t headers = VARHDRSZ + 2 * sizeof(int16), partial_groups = 2;
+    return headers + sizeof(int16) * (printed / digits_per_group + partial_groups);
+}
+
 char *write_number(std::string_view text, char *out)
 {
     const bool minus = text.starts_with('-');

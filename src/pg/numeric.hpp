@@ -21,11 +21,7 @@ size_t printed_length(Numeric number) noexcept;
 void print_number(Numeric number, char *out) noexcept;
 
 // The most bytes that write_number takes for a text of so many.
-constexpr size_t written_size(size_t printed)
-{
-    constexpr size_t headers = 8, digits_per_group = 4, partial_groups = 2;
-    return headers + sizeof(int16) * (printed / digits_per_group + partial_groups);
-}
+size_t written_size(size_t printed) noexcept;
 
 // Writes the very bytes that numeric_in makes of a number of JSON to `out`, which is aligned as an int.
 // Returns their end.
