@@ -1,6 +1,6 @@
 #include "core/payload.hpp"
 
-#include "core/embedded_json.hpp"
+#include "core/json_text.hpp"
 #include "core/secret.hpp"
 #include "core/text.hpp"
 #include "core/utf8.hpp"
@@ -86,6 +86,15 @@ void *Sanitizer::Allocate(std::size_t size) noexcept
 char *Sanitizer::AllocateText(std::size_t size) noexcept
 {
     return static_cast<char *>(Allocate(size + 1));
+}
+
+std::string_view Sanitizer::Copy(std::string_view text) noexcept
+{
+    char *copy = AllocateText(text.size());
+    if (copy == nullptr)
+        return {};
+    std::memcpy(copy, text.data(), text.size());
+    return {copy, text.size()};
 }
 
 bool Sanitizer::Grow() noexcept
@@ -622,11 +631,13 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
         --top().seen; // counted again by what is inside
     changed_ = true;
     ++embedded_;
-    const bool opened = EmbeddedJson::Feed(text, *this);
+    const TextVerdict verdict = FeedEmbeddedText(text, *this);
     --embedded_;
-    if (!opened)
+    if (verdict == TextVerdict::out_of_memory)
+        failed_ = true;
+    if (verdict != TextVerdict::done)
         Return(before);
-    return opened;
+    return verdict == TextVerdict::done;
 }
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/core.hpp"
+#include "core/number.hpp"
 #include "core/policy.hpp"
 
 #include <cstddef>
@@ -18,9 +19,6 @@ namespace callhardening
 {
 
 inline constexpr std::string_view record_member = "_sanitized";
-
-// Numbers that print longer than this become a summary.
-inline constexpr std::size_t longest_number = 40;
 
 enum class TokenKind : unsigned char {
     object_begin,
@@ -86,6 +84,10 @@ public:
     void Boolean(bool value) noexcept;
     void Null() noexcept;
 
+    // For a text that the caller has made: memory that lasts as the result does; nullptr: there is none.
+    char *AllocateText(std::size_t size) noexcept;
+    std::string_view Copy(std::string_view text) noexcept;
+
     // Completes the result. False: no memory.
     bool Finish() noexcept;
     bool changed() const noexcept { return changed_; }
@@ -93,8 +95,6 @@ public:
     const SanitizeCounts &counts() const noexcept { return counts_; }
 
 private:
-    friend class EmbeddedJson;
-
     // What the path to a value means for it. Items of an array have the place of the array.
     struct Place {
         std::uint32_t reached_begin;
@@ -150,7 +150,6 @@ private:
     };
 
     void *Allocate(std::size_t size) noexcept;
-    char *AllocateText(std::size_t size) noexcept;
     bool Grow() noexcept;
     bool GrowReached(std::size_t needed) noexcept;
     void Push(TokenKind kind, std::string_view text) noexcept;

@@ -13,28 +13,27 @@ extern "C" {
 namespace callhardening
 {
 
-namespace
-{
-
-[[noreturn]] void out_of_memory()
+[[noreturn]] void payload_out_of_memory()
 {
     ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
                     errdetail("A call payload could not be sanitized.")));
     pg_unreachable();
 }
 
-// For the core, which must not be left by a longjmp.
-void *allocate(size_t size)
+void *allocate_payload_memory(size_t size)
 {
     return palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
 }
 
+namespace
+{
+
 Jsonb *sanitize(Jsonb *payload, const Policy *policy, MemoryContext result)
 {
-    Sanitizer sanitizer(*policy, allocate, has_record(&payload->root));
+    Sanitizer sanitizer(*policy, allocate_payload_memory, has_record(&payload->root));
     feed_jsonb(&payload->root, &sanitizer);
     if (!sanitizer.Finish())
-        out_of_memory();
+        payload_out_of_memory();
     return sanitizer.changed() ? build_jsonb(sanitizer.tokens(), result) : payload;
 }
 
@@ -44,7 +43,7 @@ Jsonb *sanitize_payload(Jsonb *payload)
 {
     const Policy *policy = DefaultPolicy();
     if (policy == nullptr)
-        out_of_memory();
+        payload_out_of_memory();
     const MemoryContext result = CurrentMemoryContext;
     const MemoryContext scratch =
         AllocSetContextCreate(result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
