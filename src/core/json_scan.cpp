@@ -34,6 +34,7 @@ constexpr std::sig_atomic_t never = 0;
 
 using Word = std::uint64_t;
 
+constexpr std::ptrdiff_t word_size = sizeof(Word);
 constexpr Word each_byte = 0x0101010101010101;
 constexpr Word high_bits = 0x8080808080808080;
 
@@ -65,7 +66,7 @@ constexpr bool IsSpecial(char c) noexcept
 // The first quote, backslash or control character.
 const char *FindSpecial(const char *at, const char *end) noexcept
 {
-    for (; end - at >= static_cast<std::ptrdiff_t>(sizeof(Word)); at += sizeof(Word)) {
+    for (; end - at >= word_size; at += word_size) {
         const Word word = LoadLittleEndian(at);
         const Word special = Below(word, ' ') | Below(word ^ Bytes('"'), 1) | Below(word ^ Bytes('\\'), 1);
         if (special != 0)
@@ -165,31 +166,51 @@ constexpr char EscapedLetter(char letter) noexcept
 
 } // namespace
 
+namespace
+{
+
+// Copies up to the next escape, and what was loaded behind it: there is room, as the result is no longer than
+// the raw text up to here. False: there is no more escape.
+bool CopyPlain(const char *&at, const char *end, char *&out) noexcept
+{
+    while (end - at >= word_size) {
+        std::memcpy(out, at, word_size);
+        const Word escapes = Below(LoadLittleEndian(at) ^ Bytes('\\'), 1);
+        const std::ptrdiff_t plain = escapes == 0 ? word_size : std::countr_zero(escapes) / 8;
+        at += plain;
+        out += plain;
+        if (escapes != 0)
+            return true;
+    }
+    while (at < end && *at != '\\')
+        *out++ = *at++;
+    return at < end;
+}
+
+unsigned ReadCodePoint(const char *&at, const char *end) noexcept
+{
+    const int unit = ReadUnit(at + 2, end);
+    at += unit_size;
+    if (!IsHighSurrogate(unit))
+        return static_cast<unsigned>(unit);
+    const int low = ReadUnit(at + 2, end);
+    at += unit_size;
+    return 0x10000U + ((static_cast<unsigned>(unit) & 0x3FFU) << 10) + (static_cast<unsigned>(low) & 0x3FFU);
+}
+
+} // namespace
+
 std::size_t Unescape(std::string_view raw, char *out) noexcept
 {
     const char *at = raw.data(), *const end = at + raw.size();
     char *const begin = out;
-    while (at < end) {
-        const void *found = std::memchr(at, '\\', static_cast<std::size_t>(end - at));
-        const char *escape = found == nullptr ? end : static_cast<const char *>(found);
-        std::memcpy(out, at, static_cast<std::size_t>(escape - at));
-        out += escape - at;
-        at = escape;
-        if (at == end)
-            break;
-        if (at[1] != 'u') {
+    while (CopyPlain(at, end, out)) {
+        if (at[1] == 'u') {
+            out = WriteUtf8(out, ReadCodePoint(at, end));
+        } else {
             *out++ = EscapedLetter(at[1]);
             at += 2;
-            continue;
         }
-        auto code = static_cast<unsigned>(ReadUnit(at + 2, end));
-        at += unit_size;
-        if (IsHighSurrogate(static_cast<int>(code))) {
-            const auto low = static_cast<unsigned>(ReadUnit(at + 2, end));
-            code = 0x10000U + ((code & 0x3FFU) << 10) + (low & 0x3FFU);
-            at += unit_size;
-        }
-        out = WriteUtf8(out, code);
     }
     return static_cast<std::size_t>(out - begin);
 }
