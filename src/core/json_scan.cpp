@@ -278,7 +278,7 @@ const char *SkipExponent(const char *at, const char *end) noexcept
 
 bool JsonScanner::ReadNumber(std::string_view &number) noexcept
 {
-    const char *at = at_ + (*at_ == '-' ? 1 : 0);
+    const char *at = at_ + (at_ < end_ && *at_ == '-' ? 1 : 0);
     const bool zero = at < end_ && *at == '0';
     at = zero ? at + 1 : SkipDigits(at, end_);
     if (at != nullptr && at < end_ && *at == '.')
@@ -382,7 +382,7 @@ bool JsonScanner::SkipScalar() noexcept
     case 'n':
         return ReadLiteral("null");
     default:
-        return Peek() != '\0' && ReadNumber(number);
+        return ReadNumber(number);
     }
 }
 
