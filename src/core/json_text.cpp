@@ -183,7 +183,8 @@ private:
         const bool empty = scan_.Peek() == (object ? '}' : ']');
         const std::size_t count = empty ? 0 : Sanitizer::unknown_count;
         skipped_ = (object ? sanitizer_.BeginObject(count) : sanitizer_.BeginArray(count)) == Walk::skip;
-        return !skipped_ || (object ? scan_.SkipMembers(depth_) : scan_.SkipItems(depth_));
+        std::size_t items;
+        return !skipped_ || (object ? scan_.SkipMembers(depth_) : scan_.SkipItems(depth_, items));
     }
 
     bool End(bool object) noexcept
