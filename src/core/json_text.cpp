@@ -165,14 +165,15 @@ private:
         if (printed.length > longest_number)
             sanitizer_.LongNumber(printed.length);
         else
-            sanitizer_.Number(printed.text.data() == room ? sanitizer_.Copy(printed.text) : printed.text);
+            sanitizer_.Number(printed.text.data() == room ? sanitizer_.arena().Copy(printed.text)
+                                                          : printed.text);
     }
 
     std::string_view Text() noexcept
     {
         if (!string_.escaped)
             return string_.text;
-        char *text = sanitizer_.AllocateText(string_.text.size());
+        char *text = sanitizer_.arena().AllocateText(string_.text.size());
         return text == nullptr ? std::string_view{} : std::string_view{text, Unescape(string_.text, text)};
     }
 
