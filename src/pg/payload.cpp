@@ -2,7 +2,8 @@
 #include "core/built_in_policy.hpp"
 #include "core/text.hpp"
 
-#include "pg/jsonb.hpp"
+#include "pg/jsonb_reader.hpp"
+#include "pg/jsonb_writer.hpp"
 #include "pg/payload.hpp"
 #include "pg/policy.hpp"
 #include "pg/text.hpp"
@@ -33,7 +34,7 @@ void *allocate(size_t size)
 Jsonb *sanitize(Jsonb *payload, const Policy *policy, MemoryContext result)
 {
     Sanitizer sanitizer(*policy, allocate, has_record(&payload->root));
-    feed_jsonb(&payload->root, &sanitizer);
+    feed_jsonb(payload, &sanitizer);
     if (!sanitizer.Finish())
         out_of_memory();
     return sanitizer.changed() ? build_jsonb(sanitizer.tokens(), result) : payload;
