@@ -30,9 +30,9 @@ SELECT sanitize_call_payload('{"call_id": 17, "labels": ["vip", "de", "gold", "l
     call_payload_policy() || '{"limits": {"items": 2, "characters": 15}}') - '_sanitized' AS result;
 
 CREATE TEMPORARY TABLE calls (dialpad_call_id bigint, status text, direction text);
-SELECT FROM harden_calls('calls', policy => jsonb_insert(call_payload_policy('strict'), '{rules,0}', '{"path": "**.mos_score", "action": "keep"}'));
+SELECT harden_calls('calls', policy => jsonb_insert(call_payload_policy('strict'), '{rules,0}', '{"path": "**.mos_score", "action": "keep"}'));
+
 INSERT INTO calls VALUES (17, 'hangup', 'inbound', '{"call_id": 17, "mos_score": 4.41, "note": "Jane called"}')
 RETURNING raw_payload - '_sanitized' AS raw_payload;
 
 SELECT policy -> 'budget' AS budget, policy #> '{rules,0}' AS first_rule FROM call_settings('calls');
-
