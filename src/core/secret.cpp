@@ -118,7 +118,7 @@ constexpr auto listed_names = std::to_array<NameRow>({
 
 // By last letter, so that most names are decided by an empty bucket; longer words first, since
 // `recordingurl` says more than `url`.
-constexpr auto names = [] {
+constexpr auto name_rows = [] {
     auto rows = listed_names;
     std::sort(rows.begin(), rows.end(), [](const NameRow &a, const NameRow &b) {
         return a.word.back() != b.word.back() ? a.word.back() < b.word.back() : a.word.size() > b.word.size();
@@ -130,12 +130,12 @@ constexpr auto bucket = [] {
     std::array<unsigned char, 129> start{};
     for (std::size_t letter = 0; letter < start.size(); ++letter)
         start[letter] = static_cast<unsigned char>(
-            std::count_if(names.begin(), names.end(), [letter](const NameRow &row) {
+            std::count_if(name_rows.begin(), name_rows.end(), [letter](const NameRow &row) {
                 return static_cast<unsigned char>(row.word.back()) < letter;
             }));
     return start;
 }();
-static_assert(names.size() < 256);
+static_assert(name_rows.size() < 256);
 
 constexpr bool IsNameSeparator(char c) noexcept
 {
@@ -440,7 +440,7 @@ bool IsHeader(std::string_view name) noexcept
            Matches(name, {"cookie", MemberClass::credential, Match::suffix});
 }
 
-SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t after) noexcept
+SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t after, SecretNames names) noexcept
 {
     constexpr std::size_t longest_name = 64;
     std::size_t end = i;
@@ -458,7 +458,8 @@ SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t afte
     const std::string_view name = text.substr(begin, end - begin);
     const char before = begin > 0 ? text[begin - 1] : ' ';
     const bool parameter = before == '?' || before == '&' || before == '#' || before == ';' || before == '%';
-    if (parameter ? !IsSecretParameter(name) : ClassifyMember(name) != MemberClass::credential)
+    const bool secret = parameter ? IsSecretParameter(name) : ClassifyMember(name) == MemberClass::credential;
+    if (!secret && !names.Has(name))
         return nothing;
     return HideValue(text, quoted ? SkipWhiteSpace(text, after) : after, text[i] == ':' && IsHeader(name));
 }
@@ -471,7 +472,8 @@ constexpr auto is_trigger = [] {
     return table;
 }();
 
-SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool only_hosts) noexcept
+SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool only_hosts,
+                  SecretNames names) noexcept
 {
     switch (text[i]) {
     case ':':
@@ -479,11 +481,11 @@ SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool o
             return FindInUrl(text, i, from, only_hosts);
         if (const SecretSpan sip = FindInSip(text, i); sip.Found())
             return sip;
-        return FindAssignment(text, i, i + 1);
+        return FindAssignment(text, i, i + 1, names);
     case '=':
-        return FindAssignment(text, i, i + 1);
+        return FindAssignment(text, i, i + 1, names);
     case '%':
-        return StartsFolded(text, i, "%3d") ? FindAssignment(text, i, i + 3) : nothing;
+        return StartsFolded(text, i, "%3d") ? FindAssignment(text, i, i + 3, names) : nothing;
     case 'J':
         return i >= from + 2 && text[i - 1] == 'y' && text[i - 2] == 'e' ? FindJwt(text, i - 2) : nothing;
     case '-':
@@ -505,17 +507,18 @@ MemberClass ClassifyMember(std::string_view name) noexcept
     if (last >= 128)
         return MemberClass::plain;
     for (std::size_t row = bucket[last]; row < bucket[last + 1u]; ++row)
-        if (Matches(name, names[row]))
-            return names[row].meaning;
+        if (Matches(name, name_rows[row]))
+            return name_rows[row].meaning;
     return MemberClass::plain;
 }
 
-SecretSpan FindSecret(std::string_view text, std::size_t from, std::size_t until, bool only_hosts) noexcept
+SecretSpan FindSecret(std::string_view text, std::size_t from, std::size_t until, bool only_hosts,
+                      SecretNames names) noexcept
 {
     for (std::size_t i = from; i < until; ++i) {
         if (!is_trigger[static_cast<unsigned char>(text[i])])
             continue;
-        const SecretSpan span = FindAt(text, i, from, only_hosts);
+        const SecretSpan span = FindAt(text, i, from, only_hosts, names);
         if (span.Found() && span.begin >= from)
             return span;
     }

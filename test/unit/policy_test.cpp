@@ -29,8 +29,8 @@ std::string RuleMistake(const std::string &rule)
 
 TEST(Policy, SaysWhatIsWrongWhere)
 {
-    EXPECT_EQ(Mistake(""), "policy: is no JSON");
-    EXPECT_EQ(Mistake("{\"version\": 1"), "policy: is no JSON");
+    EXPECT_EQ(Mistake(""), "policy: is no JSON, or has a number out of range");
+    EXPECT_EQ(Mistake("{\"version\": 1"), "policy: is no JSON, or has a number out of range");
     EXPECT_EQ(Mistake("[]"), "policy: must be an object");
     EXPECT_EQ(Mistake("{}"), "version: is missing");
     EXPECT_EQ(Mistake(R"({"version": 2})"), "version: must be 1");
@@ -45,7 +45,48 @@ TEST(Policy, SaysWhatIsWrongWhere)
               "limits.items: must be a whole number from 1 to 1000000");
     EXPECT_EQ(Mistake(R"({"version": 1, "limits": {"bytes": 1}})"),
               "limits: has an unknown member \"bytes\"");
+    EXPECT_EQ(Mistake(R"({"version": 1, "detectors": ["phone"]})"), "detectors: must be an object");
+    EXPECT_EQ(Mistake(R"({"version": 1, "detectors": {"phone": "drop"}})"),
+              "detectors.phone: must be one of keep, mask, hash");
+    EXPECT_EQ(Mistake(R"({"version": 1, "detectors": {"card": true}})"),
+              "detectors.card: must be one of keep, mask, hash");
+    EXPECT_EQ(Mistake(R"({"version": 1, "detectors": {"iban": "mask"}})"),
+              "detectors: has an unknown member \"iban\"");
+    EXPECT_EQ(Mistake(R"({"version": 1, "budget": 1000})"), "budget: must be an object");
+    EXPECT_EQ(Mistake(R"({"version": 1, "budget": {"bytes": 1000}})"),
+              "budget: has an unknown member \"bytes\"");
     EXPECT_EQ(Mistake(R"({"version": 1})"), "none");
+}
+
+// Each is what a policy may hold as JSON, but not as a size.
+TEST(Policy, ASizeIsAWholeNumberInItsRange)
+{
+    const std::string refused = "budget.max_bytes: must be a whole number from 256 to 1000000";
+    for (const char *bytes : {"255", "1000001", "1e9", "1e3", "-1000", "-0", "1000.0", "1000.5", "true",
+                              "null", "\"1000\"", "[1000]", "18446744073709551616", "1e-400"})
+        EXPECT_EQ(Mistake(std::string(R"({"version": 1, "budget": {"max_bytes": )") + bytes + "}}"), refused)
+            << bytes;
+    for (const char *bytes : {"256", "1000", "1000000"})
+        EXPECT_EQ(Mistake(std::string(R"({"version": 1, "budget": {"max_bytes": )") + bytes + "}}"), "none")
+            << bytes;
+    EXPECT_EQ(Mistake(R"({"version": 1, "budget": {"max_bytes": 1e400}})"),
+              "policy: is no JSON, or has a number out of range");
+    for (const char *version : {"0", "1.0", "true", "\"1\"", "[1]", "{}", "null"})
+        EXPECT_EQ(Mistake(std::string(R"({"version": )") + version + "}"), "version: must be 1") << version;
+}
+
+// What would overflow the stack of a parser, a copy or a printout that recurses.
+TEST(Policy, DepthIsRefusedWithoutRecursion)
+{
+    constexpr std::size_t depth = 100000;
+    const std::string deep = std::string(depth, '[') + std::string(depth, ']');
+    EXPECT_EQ(Mistake(deep), "policy: must be an object");
+    EXPECT_EQ(Mistake("{\"version\": " + deep + "}"), "version: must be 1");
+    EXPECT_EQ(Mistake("{\"version\": 1, \"secrets\": [" + deep + "]}"), "secrets[0]: must be a name");
+    EXPECT_EQ(RuleMistake("{\"path\": \"a\", \"action\": \"mask\", \"keep\": " + deep + "}"),
+              "rules[1].keep: must be a whole number from 0 to 8");
+    EXPECT_EQ(Mistake("{\"version\": 1, \"detectors\": {\"phone\": " + deep + "}}"),
+              "detectors.phone: must be one of keep, mask, hash");
 }
 
 TEST(Policy, SaysWhatIsWrongWithARule)
@@ -55,8 +96,11 @@ TEST(Policy, SaysWhatIsWrongWithARule)
     EXPECT_EQ(RuleMistake(R"({"path": "a", "action": 1})"), "rules[1].action: must be a string");
     EXPECT_EQ(RuleMistake(R"({"path": "a..b", "action": "keep"})"), "rules[1].path: has an empty segment");
     EXPECT_EQ(RuleMistake(R"({"path": "", "action": "keep"})"), "rules[1].path: has an empty segment");
-    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "hash"})"),
-              "rules[1].action: must be one of keep, drop, mask, truncate, summary, json");
+    EXPECT_EQ(RuleMistake(R"({"path": "a.", "action": "keep"})"), "rules[1].path: has an empty segment");
+    EXPECT_EQ(RuleMistake(R"({"path": "**call_id", "action": "keep"})"),
+              "rules[1].path: has a ** that is not a segment of its own");
+    EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "encrypt"})"),
+              "rules[1].action: must be one of keep, drop, mask, hash, truncate, summary, json");
     EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "keep", "length": 3})"),
               "rules[1]: has an unknown member \"length\"");
     EXPECT_EQ(RuleMistake(R"({"path": "a", "action": "truncate"})"),
@@ -65,6 +109,54 @@ TEST(Policy, SaysWhatIsWrongWithARule)
               "rules[1].keep: must be a whole number from 0 to 8");
     EXPECT_EQ(RuleMistake(R"({"path": "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", "action": "keep"})"),
               "rules[1].path: has more than 16 segments");
+}
+
+// What a policy says, asked while it lives.
+template <typename Question>
+auto Ask(const std::string &text, Question question)
+{
+    PolicyError error;
+    const Policy *policy = Policy::Compile(text, error);
+    EXPECT_NE(policy, nullptr) << text << " " << error.place << ": " << error.reason;
+    const auto answer = question(*policy);
+    Policy::Delete(policy);
+    return answer;
+}
+
+std::string HashOf(const std::string &text)
+{
+    return Ask(text, [](const Policy &policy) { return std::string(policy.hash()); });
+}
+
+TEST(Policy, HasDetectorsAndABudget)
+{
+    const auto bytes = [](const Policy &policy) { return policy.max_bytes(); };
+    EXPECT_EQ(Ask(R"({"version": 1})", bytes), 16384u);
+    EXPECT_EQ(Ask(R"({"version": 1, "budget": {}})", bytes), 16384u);
+    EXPECT_EQ(Ask(R"({"version": 1, "budget": {"max_bytes": 300}})", bytes), 300u);
+
+    const auto detectors = [](const Policy &policy) { return policy.detectors(); };
+    EXPECT_FALSE(Ask(R"({"version": 1})", detectors).any());
+    const Detectors some =
+        Ask(R"({"version": 1, "detectors": {"phone": "mask", "email": "hash", "card": "keep"}})", detectors);
+    EXPECT_EQ(some.phone, Treatment::mask);
+    EXPECT_EQ(some.email, Treatment::hash);
+    EXPECT_EQ(some.card, Treatment::keep);
+
+    const auto hashes = [](const Policy &policy) { return policy.hashes(); };
+    EXPECT_FALSE(Ask(R"({"version": 1, "detectors": {"phone": "mask"}})", hashes));
+    EXPECT_TRUE(Ask(R"({"version": 1, "detectors": {"phone": "hash"}})", hashes));
+    EXPECT_TRUE(Ask(R"({"version": 1, "rules": [{"path": "a", "action": "hash"}]})", hashes));
+}
+
+TEST(Policy, TheHashIsOfWhatADocumentSays)
+{
+    const std::string one = R"({"version": 1, "limits": {"depth": 3, "items": 4}})";
+    EXPECT_EQ(HashOf(one), HashOf(R"({ "limits": {"items": 4, "depth": 3},
+                                       "version": 1 })"));
+    EXPECT_EQ(HashOf(one), HashOf(R"({"version": 1, "limits": 7, "limits": {"depth": 3, "items": 4}})"));
+    EXPECT_NE(HashOf(one), HashOf(R"({"version": 1, "limits": {"depth": 4, "items": 3}})"));
+    EXPECT_NE(HashOf(one), HashOf(R"({"version": 1})"));
 }
 
 // The index of the rule that a member reached by `names` falls under; -1 for none.
