@@ -80,10 +80,7 @@ PrintedNumber PrintNumber(std::string_view number)
 class Reader : public nlohmann::json_sax<Json>
 {
 public:
-    Reader(Sanitizer &sanitizer, char *(*copy)(Sanitizer &, std::string_view))
-        : sanitizer_(sanitizer), copy_(copy)
-    {
-    }
+    explicit Reader(Sanitizer &sanitizer) : sanitizer_(sanitizer) {}
 
     bool null() override
     {
@@ -119,6 +116,7 @@ private:
     template <typename Report>
     bool Scalar(Report report)
     {
+        Open(Sanitizer::unknown_count);
         if (skipped_ == 0)
             report();
         return true;
@@ -135,18 +133,31 @@ private:
         });
     }
 
+    // What is begun is reported with the event that follows, when it is known whether it is empty.
     bool Begin(bool object)
     {
-        if (skipped_ > 0)
+        Open(Sanitizer::unknown_count);
+        if (skipped_ > 0) {
             ++skipped_;
-        else if ((object ? sanitizer_.BeginObject(Sanitizer::unknown_count)
-                         : sanitizer_.BeginArray(Sanitizer::unknown_count)) == Walk::skip)
-            skipped_ = 1;
+        } else {
+            begun_ = true;
+            begun_object_ = object;
+        }
         return true;
+    }
+
+    void Open(std::size_t count)
+    {
+        if (!begun_)
+            return;
+        begun_ = false;
+        if ((begun_object_ ? sanitizer_.BeginObject(count) : sanitizer_.BeginArray(count)) == Walk::skip)
+            skipped_ = 1;
     }
 
     bool End(bool object)
     {
+        Open(0);
         if (skipped_ > 0)
             --skipped_;
         else if (object)
@@ -156,15 +167,12 @@ private:
         return true;
     }
 
-    std::string_view Keep(std::string_view text)
-    {
-        const char *copy = copy_(sanitizer_, text);
-        return copy == nullptr ? std::string_view{} : std::string_view{copy, text.size()};
-    }
+    std::string_view Keep(std::string_view text) { return sanitizer_.arena().Copy(text); }
 
     Sanitizer &sanitizer_;
-    char *(*copy_)(Sanitizer &, std::string_view);
     std::size_t skipped_ = 0; // containers that the sanitizer does not want to see
+    bool begun_ = false;
+    bool begun_object_ = false;
 };
 
 } // namespace
@@ -179,15 +187,10 @@ bool LooksLikeJson(std::string_view text) noexcept
 bool EmbeddedJson::Feed(std::string_view text, Sanitizer &sanitizer) noexcept
 {
     try {
-        Reader reader(sanitizer, [](Sanitizer &to, std::string_view from) {
-            char *copy = to.AllocateText(from.size());
-            if (copy != nullptr)
-                std::memcpy(copy, from.data(), from.size());
-            return copy;
-        });
+        Reader reader(sanitizer);
         return Json::sax_parse(text.begin(), text.end(), &reader);
     } catch (...) {
-        sanitizer.failed_ = true; // the parser reports its errors by events: this is memory
+        sanitizer.arena().Fail(); // the parser reports its errors by events: this is memory
         return false;
     }
 }

@@ -266,9 +266,9 @@ public:
     {
         const Json document = Json::parse(text, nullptr, false);
         if (document.is_discarded())
-            return Refuse("policy", "is no JSON, or has a number out of range");
+            return Refuse("document", "is no JSON, or has a number out of range");
         if (!document.is_object())
-            return Refuse("policy", "must be an object");
+            return Refuse("document", "must be an object");
         if (!document.contains("version"))
             return Refuse("version", "is missing");
         tables_.nodes.emplace_back();
@@ -311,7 +311,7 @@ private:
             return ReadLimits(value);
         if (name == "budget")
             return ReadBudget(value);
-        return RefuseUnknown("policy", name);
+        return RefuseUnknown("document", name);
     }
 
     bool ReadVersion(const Json &value)
@@ -325,11 +325,22 @@ private:
         if (!value.is_array() || value.size() > max_rules)
             return Refuse("secrets", "must be an array of at most " + std::to_string(max_rules) + " names");
         for (std::size_t i = 0; i < value.size(); ++i) {
+            const std::string place = "secrets[" + std::to_string(i) + "]";
             if (!value[i].is_string() || IsBlank(value[i].get_ref<const std::string &>()))
-                return Refuse("secrets[" + std::to_string(i) + "]", "must be a name");
-            tables_.secrets.insert(value[i].get<std::string>());
+                return Refuse(place, "must be a name");
+            const std::string &name = value[i].get_ref<const std::string &>();
+            if (IsOwnName(name))
+                return Refuse(place,
+                              "must not be a name that the sanitizer writes: type, length, _sanitized");
+            tables_.secrets.insert(name);
         }
         return true;
+    }
+
+    // A second pass would find secrets in what the first has written.
+    static bool IsOwnName(std::string_view name)
+    {
+        return EqualFolded(name, "type") || EqualFolded(name, "length") || EqualFolded(name, "_sanitized");
     }
 
     bool ReadDetectors(const Json &value)

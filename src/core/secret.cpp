@@ -440,9 +440,52 @@ bool IsHeader(std::string_view name) noexcept
            Matches(name, {"cookie", MemberClass::credential, Match::suffix});
 }
 
+constexpr std::size_t longest_name = 64;
+constexpr std::size_t escape_size = 6; // \u0077
+
+constexpr int HexValue(char c) noexcept
+{
+    const char lower = LowerAscii(c);
+    return IsAsciiDigit(c) ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// The ASCII letter that the escape of JSON before `end` spells, or 0.
+char EscapedLetter(std::string_view text, std::size_t end) noexcept
+{
+    if (end < escape_size || text[end - 6] != '\\' || text[end - 5] != 'u' || text[end - 4] != '0' ||
+        text[end - 3] != '0' || HexValue(text[end - 2]) < 0 || HexValue(text[end - 1]) < 0)
+        return 0;
+    const int letter = HexValue(text[end - 2]) * 16 + HexValue(text[end - 1]);
+    return letter < 128 ? static_cast<char>(letter) : '\0';
+}
+
+// A name that ends at `end` of a text, where some of its letters are spelt as escapes: "pass\u0077ord". What
+// it means is written to the end of `out`.
+std::string_view EscapedName(std::string_view text, std::size_t end, char (&out)[longest_name]) noexcept
+{
+    std::size_t begin = longest_name;
+    while (end > 0 && begin > 0) {
+        const char escaped = EscapedLetter(text, end);
+        const char letter = escaped != 0 ? escaped : text[end - 1];
+        if (!IsNameLetter(letter))
+            break;
+        out[--begin] = letter;
+        end -= escaped != 0 ? escape_size : 1;
+        while (escaped != 0 && end > 0 && text[end - 1] == '\\') // JSON in a string has more of them
+            --end;
+    }
+    return {out + begin, longest_name - begin};
+}
+
+// In texts as in members: the policy's own names count whole, without what they are a part of.
+bool IsSecretName(std::string_view name, bool parameter, SecretNames names) noexcept
+{
+    return (parameter ? IsSecretParameter(name) : ClassifyMember(name) == MemberClass::credential) ||
+           names.Has(name.substr(name.rfind('.') + 1));
+}
+
 SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t after, SecretNames names) noexcept
 {
-    constexpr std::size_t longest_name = 64;
     std::size_t end = i;
     while (end > 0 && text[end - 1] == ' ')
         --end;
@@ -455,11 +498,12 @@ SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t afte
         --begin;
     if (begin == end)
         return nothing;
-    const std::string_view name = text.substr(begin, end - begin);
     const char before = begin > 0 ? text[begin - 1] : ' ';
+    char unescaped[longest_name];
+    const std::string_view name = before == '\\' && text[begin] == 'u' ? EscapedName(text, end, unescaped)
+                                                                       : text.substr(begin, end - begin);
     const bool parameter = before == '?' || before == '&' || before == '#' || before == ';' || before == '%';
-    const bool secret = parameter ? IsSecretParameter(name) : ClassifyMember(name) == MemberClass::credential;
-    if (!secret && !names.Has(name))
+    if (!IsSecretName(name, parameter, names))
         return nothing;
     return HideValue(text, quoted ? SkipWhiteSpace(text, after) : after, text[i] == ':' && IsHeader(name));
 }

@@ -1,9 +1,11 @@
 #include "core/payload.hpp"
-#include "core/policy_default.hpp"
+#include "core/built_in_policy.hpp"
 #include "core/text.hpp"
 
-#include "pg/jsonb.hpp"
+#include "pg/jsonb_reader.hpp"
+#include "pg/jsonb_writer.hpp"
 #include "pg/payload.hpp"
+#include "pg/policy.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
@@ -32,7 +34,7 @@ void *allocate(size_t size)
 Jsonb *sanitize(Jsonb *payload, const Policy *policy, MemoryContext result)
 {
     Sanitizer sanitizer(*policy, allocate, has_record(&payload->root));
-    feed_jsonb(&payload->root, &sanitizer);
+    feed_jsonb(payload, &sanitizer);
     if (!sanitizer.Finish())
         out_of_memory();
     return sanitizer.changed() ? build_jsonb(sanitizer.tokens(), result) : payload;
@@ -40,11 +42,8 @@ Jsonb *sanitize(Jsonb *payload, const Policy *policy, MemoryContext result)
 
 } // namespace
 
-Jsonb *sanitize_payload(Jsonb *payload)
+Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy)
 {
-    const Policy *policy = DefaultPolicy();
-    if (policy == nullptr)
-        out_of_memory();
     const MemoryContext result = CurrentMemoryContext;
     const MemoryContext scratch =
         AllocSetContextCreate(result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
@@ -61,7 +60,10 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(sanitize_call_payload)
 {
-    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0)));
+    if (PG_ARGISNULL(0))
+        PG_RETURN_NULL();
+    const Policy *policy = policy_argument(fcinfo, 1);
+    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0), policy));
 }
 
 CALLHARDENING_FUNCTION(call_payload_policy)

@@ -1,5 +1,5 @@
+#include "core/built_in_policy.hpp"
 #include "core/policy.hpp"
-#include "core/policy_default.hpp"
 
 #include <gtest/gtest.h>
 
@@ -29,16 +29,19 @@ std::string RuleMistake(const std::string &rule)
 
 TEST(Policy, SaysWhatIsWrongWhere)
 {
-    EXPECT_EQ(Mistake(""), "policy: is no JSON, or has a number out of range");
-    EXPECT_EQ(Mistake("{\"version\": 1"), "policy: is no JSON, or has a number out of range");
-    EXPECT_EQ(Mistake("[]"), "policy: must be an object");
+    EXPECT_EQ(Mistake(""), "document: is no JSON, or has a number out of range");
+    EXPECT_EQ(Mistake("{\"version\": 1"), "document: is no JSON, or has a number out of range");
+    EXPECT_EQ(Mistake("[]"), "document: must be an object");
     EXPECT_EQ(Mistake("{}"), "version: is missing");
     EXPECT_EQ(Mistake(R"({"version": 2})"), "version: must be 1");
-    EXPECT_EQ(Mistake(R"({"version": 1, "rule": []})"), "policy: has an unknown member \"rule\"");
+    EXPECT_EQ(Mistake(R"({"version": 1, "rule": []})"), "document: has an unknown member \"rule\"");
     EXPECT_EQ(Mistake(R"({"version": 1, "+1 415 555 0100": []})"),
-              "policy: has an unknown member of 15 bytes");
+              "document: has an unknown member of 15 bytes");
     EXPECT_EQ(Mistake(R"({"version": 1, "rules": {}})"), "rules: must be an array of at most 1000 rules");
     EXPECT_EQ(Mistake(R"({"version": 1, "secrets": ["a", " _"]})"), "secrets[1]: must be a name");
+    for (const char *name : {"type", "Length", "_sanitized"})
+        EXPECT_EQ(Mistake(R"({"version": 1, "secrets": [")" + std::string(name) + "\"]}"),
+                  "secrets[0]: must not be a name that the sanitizer writes: type, length, _sanitized");
     EXPECT_EQ(Mistake(R"({"version": 1, "limits": {"depth": 65}})"),
               "limits.depth: must be a whole number from 1 to 64");
     EXPECT_EQ(Mistake(R"({"version": 1, "limits": {"items": -1}})"),
@@ -70,7 +73,7 @@ TEST(Policy, ASizeIsAWholeNumberInItsRange)
         EXPECT_EQ(Mistake(std::string(R"({"version": 1, "budget": {"max_bytes": )") + bytes + "}}"), "none")
             << bytes;
     EXPECT_EQ(Mistake(R"({"version": 1, "budget": {"max_bytes": 1e400}})"),
-              "policy: is no JSON, or has a number out of range");
+              "document: is no JSON, or has a number out of range");
     for (const char *version : {"0", "1.0", "true", "\"1\"", "[1]", "{}", "null"})
         EXPECT_EQ(Mistake(std::string(R"({"version": )") + version + "}"), "version: must be 1") << version;
 }
@@ -80,7 +83,7 @@ TEST(Policy, DepthIsRefusedWithoutRecursion)
 {
     constexpr std::size_t depth = 100000;
     const std::string deep = std::string(depth, '[') + std::string(depth, ']');
-    EXPECT_EQ(Mistake(deep), "policy: must be an object");
+    EXPECT_EQ(Mistake(deep), "document: must be an object");
     EXPECT_EQ(Mistake("{\"version\": " + deep + "}"), "version: must be 1");
     EXPECT_EQ(Mistake("{\"version\": 1, \"secrets\": [" + deep + "]}"), "secrets[0]: must be a name");
     EXPECT_EQ(RuleMistake("{\"path\": \"a\", \"action\": \"mask\", \"keep\": " + deep + "}"),
@@ -147,6 +150,24 @@ TEST(Policy, HasDetectorsAndABudget)
     EXPECT_FALSE(Ask(R"({"version": 1, "detectors": {"phone": "mask"}})", hashes));
     EXPECT_TRUE(Ask(R"({"version": 1, "detectors": {"phone": "hash"}})", hashes));
     EXPECT_TRUE(Ask(R"({"version": 1, "rules": [{"path": "a", "action": "hash"}]})", hashes));
+}
+
+TEST(Policy, NamesOfItsOwnAreSecretsFoldedAndWhole)
+{
+    const std::string policy = R"({"version": 1, "secrets": ["door_code", "Größe"]})";
+    const auto is_secret = [&](std::string_view name) {
+        return Ask(policy, [&](const Policy &p) {
+            return p.secret_names().Has(name) && p.Classify(name) == MemberClass::credential;
+        });
+    };
+    EXPECT_TRUE(is_secret("door_code"));
+    EXPECT_TRUE(is_secret("DoorCode"));
+    EXPECT_TRUE(is_secret("door-code"));
+    EXPECT_TRUE(is_secret("Größe"));
+    EXPECT_FALSE(is_secret("front_door_code"));
+    EXPECT_FALSE(is_secret("door_codes"));
+    EXPECT_FALSE(is_secret("password")); // a credential anyway, but none of its own
+    EXPECT_FALSE(Ask(R"({"version": 1})", [](const Policy &p) { return p.secret_names().Has("door_code"); }));
 }
 
 TEST(Policy, TheHashIsOfWhatADocumentSays)
@@ -216,7 +237,13 @@ TEST(Policy, BuiltIn)
     ASSERT_NE(DefaultPolicy(), nullptr);
     EXPECT_EQ(DefaultPolicy(), DefaultPolicy());
     EXPECT_EQ(DefaultPolicy()->hash().size(), 6u);
+    for (const char *name : {"default", "size_only", "strict"}) {
+        EXPECT_EQ(Mistake(std::string(BuiltInPolicy(name))), "none") << name;
+        EXPECT_NE(built_in_policies.find(name), std::string_view::npos) << name;
+    }
+    EXPECT_EQ(HashOf(std::string(BuiltInPolicy("default"))), DefaultPolicy()->hash());
     EXPECT_TRUE(BuiltInPolicy("none").empty());
+    EXPECT_TRUE(BuiltInPolicy("").empty());
 }
 
 } // namespace
