@@ -112,11 +112,15 @@ def sizes():
         yield f"{count} members of one name", b"{" + b",".join(b'"m":%d' % i for i in range(count)) + b"}"
 
 
+def all_texts():
+    for kind in (damaged, numbers, strings, encodings, layout, sizes):
+        yield from kind()
+
+
 def main():
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    for kind in (damaged, numbers, strings, encodings, layout, sizes):
-        for name, text in kind():
-            writer.writerow([name, text.hex()])
+    for name, text in all_texts():
+        writer.writerow([name, text.hex()])
 
 
 if __name__ == "__main__":

@@ -176,7 +176,7 @@ class Run:
             self.earlier = document[RECORD]
             self.document = {name: value for name, value in document.items() if name != RECORD}
 
-        self.root = self.value(self.document, "", self.policy.rule_of("", NO_RULE), 0)
+        self.root = self.value(self.document, "", NO_RULE, 0)  # a path matches members
 
     def drop(self):
         self.dropped += 1
