@@ -58,7 +58,8 @@ inline constexpr std::size_t longest_domain = 253;
 inline constexpr std::size_t mask_room = 4 + longest_domain;
 
 // What `mask` puts in the place of a finding, and its size: `***` and the last four digits of a number,
-// `***@` and the domain of an address.
+// `***@` and the domain of an
+// address where it is ASCII.
 std::size_t MaskDetected(std::string_view found, Detector what, char (&out)[mask_room]) noexcept;
 
 } // namespace callhardening

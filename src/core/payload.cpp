@@ -1,7 +1,7 @@
 #include "core/payload.hpp"
 
 #include "core/budget.hpp"
-#include "core/embedded_json.hpp"
+#include "core/json_text.hpp"
 #include "core/text.hpp"
 #include "core/utf8.hpp"
 
@@ -611,12 +611,14 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
     ++counts_.opened;
     ++embedded_;
     order_ = MemberOrder::document;
-    const bool opened = EmbeddedJson::Feed(text, *this);
+    const TextVerdict verdict = FeedEmbeddedText(text, *this);
     order_ = order;
     --embedded_;
-    if (!opened)
+    if (verdict == TextVerdict::out_of_memory)
+        arena_.Fail();
+    if (verdict != TextVerdict::done)
         Return(before);
-    return opened;
+    return verdict == TextVerdict::done;
 }
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept

@@ -7,6 +7,7 @@
 
 #include "core/fit.hpp"
 #include "core/members.hpp"
+#include "core/number.hpp"
 #include "core/policy.hpp"
 #include "core/record.hpp"
 #include "core/token.hpp"
@@ -18,9 +19,6 @@
 
 namespace callhardening
 {
-
-// Numbers that print longer than this become a summary.
-inline constexpr std::size_t longest_number = 40;
 
 enum class Walk : unsigned char { enter, skip };
 

@@ -1,5 +1,6 @@
 #include "core/secret.hpp"
 
+#include "core/pseudonym.hpp"
 #include "core/text.hpp"
 
 #include <algorithm>
@@ -142,24 +143,9 @@ constexpr bool IsNameSeparator(char c) noexcept
     return c == '_' || c == '-' || c == ' ';
 }
 
-// Compares from the end and folds on the way: no buffer, and a long name costs no more than the word.
 bool Matches(std::string_view name, const NameRow &row) noexcept
 {
-    std::size_t left = row.word.size(), i = name.size();
-    while (i > 0) {
-        const char c = name[i - 1];
-        if (IsNameSeparator(c)) {
-            --i;
-            continue;
-        }
-        if (left == 0)
-            return row.match == Match::suffix;
-        if (LowerAscii(c) != row.word[left - 1])
-            return false;
-        --left;
-        --i;
-    }
-    return left == 0;
+    return row.match == Match::suffix ? EndsWithFolded(name, row.word) : EqualFolded(name, row.word);
 }
 
 // Names of URL parameters that are secrets beyond those of members.
@@ -262,11 +248,11 @@ SecretSpan FindJwt(std::string_view text, std::size_t begin) noexcept
 }
 
 // `bearer of news` and `basic information` are prose: a token has a digit, a sign or a capital in it, or is
-// long.
+// long. `basic ann@example.com` is prose too, and so is what hashing makes of it.
 bool LooksLikeToken(std::string_view token) noexcept
 {
     constexpr std::size_t shortest = 6, surely = 16;
-    if (token.size() < shortest)
+    if (token.size() < shortest || HasTokenForm(token.substr(0, token_size)))
         return false;
     if (token.size() >= surely)
         return true;

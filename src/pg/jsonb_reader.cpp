@@ -1,6 +1,8 @@
 #include "pg/jsonb_reader.hpp"
 #include "pg/numeric.hpp"
 
+#include <charconv>
+
 extern "C" {
 #include "miscadmin.h"
 }
@@ -108,12 +110,12 @@ void feed_number(Numeric number, Sanitizer *sanitizer)
     const size_t length = printed_length(number);
     if (length > longest_number) {
         sanitizer->LongNumber(length);
-    } else if (sanitizer->NeedsNumberText()) {
+    } else if (sanitizer->NeedsNumberText(length)) {
         auto *text = static_cast<char *>(palloc(length));
         print_number(number, text);
         sanitizer->Number({text, length});
     } else {
-        sanitizer->Number(number);
+        sanitizer->Number(number, length);
     }
 }
 
@@ -157,6 +159,48 @@ bool feed_value(const Child &child, Sanitizer *sanitizer, Level *level)
     return true;
 }
 
+bool read_count(const Child &child, uint32 *count)
+{
+    constexpr size_t most_digits = 4;
+    char digits[most_digits];
+    if (!JBE_ISNUMERIC(child.entry))
+        return false;
+    const Numeric number = to_number(child);
+    const size_t length = printed_length(number);
+    if (length > most_digits)
+        return false;
+    print_number(number, digits);
+    const auto [end, error] = std::from_chars(digits, digits + length, *count);
+    return error == std::errc{} && end == digits + length;
+}
+
+bool read_counts(const Child &child, Record *record)
+{
+    if (!JBE_ISCONTAINER(child.entry))
+        return false;
+    Level counts = open_level(child);
+    if (counts.object || counts.left != record_counts)
+        return false;
+    for (uint32 &count : record->counts)
+        if (!read_count(next_value(counts), &count))
+            return false;
+    return true;
+}
+
+// False where a `_sanitized` of the root is nothing that a pass has written.
+bool read_record(const Child &child, Record *record)
+{
+    if (!JBE_ISCONTAINER(child.entry))
+        return false;
+    Level members = open_level(child);
+    constexpr uint32 count = 2;
+    if (!members.object || members.left != count || next_key(members) != "n" || next_key(members) != "p")
+        return false;
+    const Child counts = next_value(members), policy = next_value(members);
+    record->policy = {policy.data, policy.size};
+    return read_counts(counts, record) && JBE_ISSTRING(policy.entry) && IsRecordedPolicy(record->policy);
+}
+
 } // namespace
 
 // The sanitizer never enters more than its depth limit allows, so the stack has a fixed size.
@@ -178,64 +222,16 @@ void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
             --level;
             continue;
         }
+        const std::string_view key = level->object ? next_key(*level) : std::string_view{};
+        const Child value = next_value(*level);
         if (level->object)
-            sanitizer->Key(next_key(*level));
-        if (feed_value(next_value(*level), sanitizer, level + 1))
+            sanitizer->Key(key);
+        Record record;
+        if (level == stack + 1 && key == record_member && read_record(value, &record))
+            sanitizer->EarlierRecord(record);
+        else if (feed_value(value, sanitizer, level + 1))
             ++level;
     }
-}
-
-namespace
-{
-
-bool is_count(const Child &child)
-{
-    constexpr size_t most_digits = 4;
-    char digits[most_digits];
-    if (!JBE_ISNUMERIC(child.entry))
-        return false;
-    const Numeric number = to_number(child);
-    const size_t length = printed_length(number);
-    if (length > most_digits)
-        return false;
-    print_number(number, digits);
-    return std::string_view(digits, length).find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-bool are_counts(const Child &child)
-{
-    if (!JBE_ISCONTAINER(child.entry))
-        return false;
-    Level counts = open_level(child);
-    if (counts.object || counts.left != record_counts)
-        return false;
-    while (counts.left > 0)
-        if (!is_count(next_value(counts)))
-            return false;
-    return true;
-}
-
-bool is_record(const Child &child)
-{
-    Level record = open_level(child);
-    constexpr uint32 members = 2;
-    if (!record.object || record.left != members || next_key(record) != "n" || next_key(record) != "p")
-        return false;
-    const Child counts = next_value(record), policy = next_value(record);
-    return are_counts(counts) && JBE_ISSTRING(policy.entry) && IsRecordedPolicy({policy.data, policy.size});
-}
-
-} // namespace
-
-bool has_record(JsonbContainer *root)
-{
-    JsonbValue value;
-    return JsonContainerIsObject(root) &&
-           getKeyJsonValueFromContainer(root, record_member.data(), record_member.size(), &value) !=
-               nullptr &&
-           value.type == jbvBinary &&
-           is_record({JENTRY_ISCONTAINER, reinterpret_cast<char *>(value.val.binary.data),
-                      static_cast<uint32>(value.val.binary.len)});
 }
 
 } // namespace callhardening

@@ -12,9 +12,6 @@ extern "C" {
 namespace callhardening
 {
 
-// True where the root of a document has a `_sanitized` that an earlier pass has written.
-bool has_record(JsonbContainer *root);
-
 // Reports a whole document. What the sanitizer skips is not read; damaged data is an error (XX001).
 void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer);
 

@@ -31,13 +31,7 @@ struct Extent {
 struct Measure {
     Extent *extents; // in the order in which containers begin
     size_t bytes;    // the document takes no more
-    bool sorted;     // the keys of each object are in jsonb's order, and no two are the same
 };
-
-bool before(std::string_view a, std::string_view b)
-{
-    return a.size() != b.size() ? a.size() < b.size() : a < b;
-}
 
 Numeric to_number(const Token &token)
 {
@@ -66,14 +60,11 @@ Measure measure(std::span<const Token> tokens)
     constexpr size_t tokens_of_container = 2;
     const size_t containers = tokens.size() / tokens_of_container;
     Measure measured{static_cast<Extent *>(palloc_extended(containers * sizeof(Extent), MCXT_ALLOC_HUGE)),
-                     offsetof(Jsonb, root.children) + sizeof(JEntry), true};
-    struct {
-        Extent *extent;
-        std::string_view last_key;
-    } stack[deepest + 1]; // the first is what the root is a child of
+                     offsetof(Jsonb, root.children) + sizeof(JEntry)};
+    Extent *stack[deepest + 1]; // the first is what the root is a child of
     Extent outside{}, *next = measured.extents;
-    stack[0] = {&outside, {}};
-    auto *level = stack;
+    Extent **level = stack;
+    *level = &outside;
     for (const Token &token : tokens) {
         switch (token.kind) {
         case TokenKind::object_end:
@@ -81,22 +72,19 @@ Measure measure(std::span<const Token> tokens)
             --level;
             break;
         case TokenKind::key:
-            if (level->extent->children > 0 && !before(level->last_key, token.text()))
-                measured.sorted = false;
-            level->last_key = token.text();
-            level->extent->key_bytes += token.size;
+            (*level)->key_bytes += token.size;
             measured.bytes += sizeof(JEntry) + token.size;
             break;
         case TokenKind::object_begin:
         case TokenKind::array_begin:
-            ++level->extent->children;
+            ++(*level)->children;
             measured.bytes += sizeof(JEntry) + most_padding + sizeof(uint32);
             Assert(level < stack + deepest);
             *next = {0, 0};
-            *++level = {next++, {}};
+            *++level = next++;
             break;
         default:
-            ++level->extent->children;
+            ++(*level)->children;
             measured.bytes += sizeof(JEntry) + scalar_bound(token);
         }
     }
@@ -209,99 +197,13 @@ char *write_tokens(std::span<const Token> tokens, const Extent *extent, char *do
     return next;
 }
 
-// ---- what is not sorted, or too big for the format, by the server's own functions ----------------
-
-Numeric parse_number(std::string_view text)
-{
-    char *copy = pnstrdup(text.data(), text.size());
-    return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(copy),
-                                               ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-}
-
-JsonbValue to_value(const Token &token)
-{
-    JsonbValue value;
-    switch (token.kind) {
-    case TokenKind::key:
-    case TokenKind::string:
-        value.type = jbvString;
-        value.val.string.val = const_cast<char *>(token.data);
-        value.val.string.len = static_cast<int>(token.size);
-        break;
-    case TokenKind::number_text:
-        value.type = jbvNumeric;
-        value.val.numeric = parse_number(token.text());
-        break;
-    case TokenKind::number:
-        value.type = jbvNumeric;
-        value.val.numeric = reinterpret_cast<Numeric>(const_cast<char *>(token.data));
-        break;
-    case TokenKind::boolean:
-        value.type = jbvBool;
-        value.val.boolean = token.size != 0;
-        break;
-    default:
-        value.type = jbvNull;
-    }
-    return value;
-}
-
-JsonbIteratorToken step(TokenKind kind, bool in_array)
-{
-    switch (kind) {
-    case TokenKind::object_begin:
-        return WJB_BEGIN_OBJECT;
-    case TokenKind::object_end:
-        return WJB_END_OBJECT;
-    case TokenKind::array_begin:
-        return WJB_BEGIN_ARRAY;
-    case TokenKind::array_end:
-        return WJB_END_ARRAY;
-    case TokenKind::key:
-        return WJB_KEY;
-    default:
-        return in_array ? WJB_ELEM : WJB_VALUE;
-    }
-}
-
-JsonbValue *push_tokens(std::span<const Token> tokens)
-{
-    JsonbParseState *state = nullptr;
-    JsonbValue *root = nullptr;
-    for (const Token &token : tokens) {
-        CHECK_FOR_INTERRUPTS();
-        const JsonbIteratorToken next = step(token.kind, state != nullptr && state->contVal.type == jbvArray);
-        if (next == WJB_KEY || next == WJB_VALUE || next == WJB_ELEM) {
-            JsonbValue value = to_value(token);
-            root = pushJsonbValue(&state, next, &value);
-        } else {
-            root = pushJsonbValue(&state, next, nullptr);
-        }
-    }
-    return root;
-}
-
-Jsonb *build_any_jsonb(std::span<const Token> tokens, MemoryContext result)
-{
-    JsonbValue scalar;
-    JsonbValue *root = &scalar;
-    if (tokens.size() == 1)
-        scalar = to_value(tokens[0]);
-    else
-        root = push_tokens(tokens);
-    const MemoryContext before = MemoryContextSwitchTo(result);
-    Jsonb *document = JsonbValueToJsonb(root);
-    MemoryContextSwitchTo(before);
-    return document;
-}
-
 } // namespace
 
 Jsonb *build_jsonb(std::span<const Token> tokens, MemoryContext result)
 {
     const Measure measured = measure(tokens);
-    if (!measured.sorted || measured.bytes > JENTRY_OFFLENMASK)
-        return build_any_jsonb(tokens, result);
+    // What prints in most_max_bytes is far below what the entries can tell.
+    Assert(measured.bytes <= JENTRY_OFFLENMASK);
     auto *document = static_cast<char *>(MemoryContextAlloc(result, measured.bytes));
     const char *end = write_tokens(tokens, measured.extents, document);
     Assert(end <= document + measured.bytes);
