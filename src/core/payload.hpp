@@ -76,6 +76,7 @@ private:
     // What the path to a value means for it. Items of an array have the place of the array.
     struct Place {
         std::string_view name;
+        const PathNode *known; // its places where the policy keeps them; else they are in `reached_`
         std::uint32_t reached_begin;
         std::uint16_t reached;
         RuleIndex rule;
@@ -166,6 +167,8 @@ private:
     void PruneFrom(std::uint32_t first) noexcept;
 
     void EnterMember() noexcept;
+    Step WorkOut(const Place &object, std::string_view name) noexcept;
+    PathNodes Reached(const Place &place) const noexcept;
     std::string_view FitName(std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
     void Count(const Fitted &fitted) noexcept;
