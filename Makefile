@@ -6,6 +6,7 @@
 #   make check-tap       the TAP suite, which starts servers of its own from what is installed
 #   make check-unit      the rules alone, without a server (GoogleTest)
 #   make bench           measurements, as ratios, against a running server
+#   make fuzz            libFuzzer on what reads foreign bytes, FUZZ_SECONDS=60 for each target
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
 
@@ -82,3 +83,4 @@ check-tap:
 
 include test/unit/unit.mk
 include test/bench/bench.mk
+include test/fuzz/fuzz.mk

@@ -406,6 +406,19 @@ SecretSpan HideValue(std::string_view text, std::size_t begin, bool header) noex
     return HideBareValue(text, begin);
 }
 
+// JSON may have a new line between a name and its value; in a string of JSON it is escaped.
+std::size_t SkipWhiteSpace(std::string_view text, std::size_t i) noexcept
+{
+    for (;;) {
+        i = RunEnd(text, i, IsAsciiSpace);
+        const std::size_t letter = RunEnd(text, i, [](char c) { return c == '\\'; });
+        if (letter == i || letter == text.size() ||
+            (text[letter] != 'n' && text[letter] != 'r' && text[letter] != 't'))
+            return i;
+        i = letter + 1;
+    }
+}
+
 // A header's value goes to the end of its line: `Cookie: a=1; b=2`.
 bool IsHeader(std::string_view name) noexcept
 {
@@ -462,6 +475,7 @@ SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t afte
     std::size_t end = i;
     while (end > 0 && text[end - 1] == ' ')
         --end;
+    const bool quoted = end > 0 && (text[end - 1] == '"' || text[end - 1] == '\'');
     while (end > 0 &&
            (text[end - 1] == '"' || text[end - 1] == '\'' || text[end - 1] == '\\' || text[end - 1] == ']'))
         --end;
@@ -477,7 +491,7 @@ SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t afte
     const bool parameter = before == '?' || before == '&' || before == '#' || before == ';' || before == '%';
     if (!IsSecretName(name, parameter, names))
         return nothing;
-    return HideValue(text, after, text[i] == ':' && IsHeader(name));
+    return HideValue(text, quoted ? SkipWhiteSpace(text, after) : after, text[i] == ':' && IsHeader(name));
 }
 
 // Most strings have none of these letters, and are passed over by one look-up a byte.

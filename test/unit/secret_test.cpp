@@ -64,6 +64,11 @@ TEST(Secret, Assignments)
     EXPECT_EQ(Redact(R"({"token":{"a":[1,2]},"x":1})"), R"({"token":[secret],"x":1})");
     EXPECT_EQ(Redact(R"({"token":true,"password":null,"secret":""})"),
               R"({"token":true,"password":null,"secret":""})");
+    EXPECT_EQ(Redact("{\"password\":\n  \"a\",\n\"pin\" :\r\n\t17}"),
+              "{\"password\":\n  \"[secret]\",\n\"pin\" :\r\n\t[secret]}");
+    EXPECT_EQ(Redact(R"({\"token\":\n  \"a\"})"), R"({\"token\":\n  \"[secret]\"})");
+    EXPECT_EQ(Redact(R"({\\\"token\\\":\\n\\t\\\"a\\\"})"), R"({\\\"token\\\":\\n\\t\\\"[secret]\\\"})");
+    EXPECT_EQ(Redact("password:\nswordfish"), "password:\nswordfish");
     EXPECT_EQ(Redact("Cookie: a=1; b=2\r\nHost: x"), "Cookie: [secret]\r\nHost: x");
     EXPECT_EQ(Redact("my password: swordfish, thanks"), "my password: [secret], thanks");
     EXPECT_EQ(Redact("author: x, tokenizer=y"), "author: x, tokenizer=y");

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# run.sh SECONDS TARGET ...: runs each target for so long, as many at a time as there are processors, from seeds that
+# are made here. A line for each target, and what a failing one said.
+set -euo pipefail
+
+seconds=$1
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+place=build/fuzz
+python3 "$here/seeds.py" "$place/seeds"
+
+export seconds place
+fuzz() {
+    local target=$1 log=$place/$1.log
+    mkdir -p "$place/corpus/$target" "$place/findings"
+    if "$place/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 -print_final_stats=1 \
+        -artifact_prefix="$place/findings/$target-" "$place/corpus/$target" "$place/seeds/$target" >"$log" 2>&1; then
+        echo "ok - $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, $(find "$place/corpus/$target" -type f | wc -l) kept"
+    else
+        tail -n 40 "$log"
+        echo "not ok - $target: see $place/findings"
+        return 1
+    fi
+}
+export -f fuzz
+printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -c 'fuzz {}'

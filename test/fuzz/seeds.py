@@ -1,0 +1,47 @@
+"""Seeds for the fuzz targets, from the tests' own data: seeds.py DIRECTORY"""
+
+import hashlib
+import os
+import random
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "oracle"))
+
+import generate  # noqa: E402
+import json_texts  # noqa: E402
+
+NAME_PATHS = ("a.b.c", "call_id", "data.items.note", "recap_summary", "a.a.a.b", "x.y.z.x.y.z", "ä.b", "..")
+TEXTS = ("+1 (415) 555-0100", "tel:+14155550100;ext=5", "sip:+14155550100@example.com", "a.b+c@mail.example.com, d@e.example",
+         "4111 1111 1111 1111", "4111-1111-1111-1112", "1787158716092", "550e8400-e29b-41d4-a716-446655440000", "version 10.2.13.4",
+         "***0100", "***@example.com", "[secret]", "pn_aaaaaa_bbbbbbbbbbbbbbbbbbbb_cccccccc", "2026-07-01 12:30:00", "https://h.example/+14155550100")
+
+
+def write(directory, text):
+    os.makedirs(directory, exist_ok=True)
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    with open(os.path.join(directory, hashlib.sha1(data).hexdigest()), "wb") as file:
+        file.write(data)
+
+
+def main():
+    place = sys.argv[1]
+    dice = random.Random(1)
+    for row in generate.policies(dice, 100):
+        write(place + "/policy", row[2])
+    for _ in range(100):
+        write(place + "/path", "\n".join([dice.choice(generate.PATHS), dice.choice(generate.PATHS), dice.choice(NAME_PATHS)]))
+    documents = [row[3] for row in generate.documents(dice, 400, 1)]
+    for i, body in enumerate(documents):
+        write(place + "/payload", chr(i % 8) + body)
+    for _, text in json_texts.all_texts():
+        if len(text) < 4096 and dice.random() < 0.2:
+            write(place + "/payload", b"\0" + text)
+    maker = generate.Documents(dice)
+    for _ in range(200):
+        write(place + "/detectors", maker.sensitive())
+    for text in TEXTS:
+        write(place + "/detectors", text)
+
+
+if __name__ == "__main__":
+    main()

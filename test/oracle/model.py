@@ -1,0 +1,326 @@
+"""The sanitizer's rules once more, written from the documentation and not from the C++.
+
+It says what comes out of a document that holds no secret and nothing that a detector would find: which values
+stay, what is cut, masked or summarized, what the budget sheds and what the record counts. Slow and simple: trees
+of Python values, no streaming, no limits of memory.
+"""
+
+import bisect
+import functools
+import re
+import unicodedata
+
+from jsonb import Number, member_order, parse, print_value
+
+RECORD = "_sanitized"
+NO_RULE = 1 << 30
+CUT = "…"
+MASK = "***"
+LONGEST_NUMBER = 40
+LARGEST_COUNT = 9999
+LARGEST_LENGTH = 2147483647
+ABSENT = object()
+TYPES = ("string", "number", "boolean", "object", "array")
+DEFAULT_LIMITS = {"depth": 16, "members": 100, "items": 100, "characters": 1000}
+DEFAULT_BUDGET = 16384
+
+
+class Policy:
+    def __init__(self, document):
+        self.rules = document.get("rules", [])
+        self.limits = {name: int(document.get("limits", {}).get(name, default))
+                       for name, default in DEFAULT_LIMITS.items()}
+        self.max_bytes = int(document.get("budget", {}).get("max_bytes", DEFAULT_BUDGET))
+        self.patterns = [re.compile(path_pattern(rule["path"]), re.DOTALL) for rule in self.rules]
+        self.rule_of = functools.lru_cache(maxsize=None)(self._rule_of)
+
+    def _rule_of(self, path, inherited):
+        """The first rule that matches the path, or that something above it matched."""
+        for index, pattern in enumerate(self.patterns[:inherited]):
+            if pattern.fullmatch(path):
+                return index
+        return inherited
+
+    def rule(self, index):
+        return {"action": "keep"} if index == NO_RULE else self.rules[index]
+
+
+def path_pattern(path):
+    """A regular expression over the names, each after a NUL, which no name has."""
+    pieces = []
+    for segment in path.split("."):
+        if segment == "**":
+            pieces.append("(?:\0[^\0]*)*")
+        else:
+            pieces.append("\0" + "[^\0]*".join(map(re.escape, segment.split("*"))))
+    return "".join(pieces)
+
+
+# ---- text ------------------------------------------------------------------------------------------
+
+def is_extender(letter):
+    return (unicodedata.category(letter) in ("Mn", "Me") or letter == "\u200d"
+            or "\U0001f3fb" <= letter <= "\U0001f3ff" or "\U000e0020" <= letter <= "\U000e007f"
+            or "\u1160" <= letter <= "\u11ff")
+
+
+def is_regional(letter):
+    return "\U0001f1e6" <= letter <= "\U0001f1ff"
+
+
+def is_inside_unit(text, i):
+    """True where a cut before letter i would take it from the letters before it."""
+    if not 0 < i < len(text):
+        return False
+    if is_extender(text[i]) or text[i - 1] == "\u200d":
+        return True
+    start = i
+    while start > 0 and is_regional(text[start - 1]):
+        start -= 1
+    return is_regional(text[i]) and (i - start) % 2 == 1
+
+
+def cut(text, characters):
+    if len(text) <= characters:
+        return text
+    end = characters - 1
+    while is_inside_unit(text, end):
+        end -= 1
+    return text[:end] + CUT
+
+
+def mask(text, rest):
+    if text.startswith(MASK) and len(text) <= len(MASK) + rest:
+        return text
+    if len(text) <= rest or len(text.encode()) > 256:
+        return MASK
+    start = len(text) - rest
+    while is_inside_unit(text, start):
+        start += 1
+    return MASK + text[start:]
+
+
+# ---- the tree that comes out -------------------------------------------------------------------------
+
+class Leaf:
+    """A value that the budget takes whole: a scalar, a summary, an empty container."""
+
+    def __init__(self, value, rule):
+        self.value, self.rule = value, rule
+
+    def leaves(self):
+        yield self
+
+    def plain(self, gone):
+        return ABSENT if self in gone else self.value
+
+
+class Container:
+    def __init__(self, names, children):
+        self.names, self.children = names, children  # names is None for an array
+
+    def leaves(self):
+        for child in self.children:
+            yield from child.leaves()
+
+    def plain(self, gone):
+        values = [child.plain(gone) for child in self.children]
+        if all(value is ABSENT for value in values):
+            return ABSENT
+        if self.names is None:
+            return [value for value in values if value is not ABSENT]
+        return {name: value for name, value in zip(self.names, values) if value is not ABSENT}
+
+
+def is_summary(value):
+    if not isinstance(value, dict) or set(value) != {"type", "length"}:
+        return False
+    length = value["length"]
+    return (not isinstance(value["type"], (dict, list)) and not isinstance(value["type"], Number)
+            and value["type"] in TYPES and isinstance(length, Number)
+            and re.fullmatch("0|[1-9][0-9]{0,9}", length) is not None and int(length) <= LARGEST_LENGTH)
+
+
+def is_record(value):
+    return (isinstance(value, dict) and set(value) == {"n", "p"} and isinstance(value["n"], list)
+            and len(value["n"]) == 4 and isinstance(value["p"], str)
+            and not isinstance(value["p"], Number)
+            and all(isinstance(n, Number) and re.fullmatch("0|[1-9][0-9]{0,3}", n) for n in value["n"])
+            and re.fullmatch("[0-9]:[0-9a-f]{6}", value["p"]) is not None)
+
+
+def summary_of(value):
+    if isinstance(value, Number):
+        return {"type": "number", "length": Number(len(value))}
+    if isinstance(value, bool):
+        return {"type": "boolean", "length": Number(1)}
+    kind = {str: "string", dict: "object", list: "array"}[type(value)]
+    return {"type": kind, "length": Number(len(value))}
+
+
+def is_empty(value):
+    return value is None or (not isinstance(value, (bool, Number)) and len(value) == 0)
+
+
+# ---- the rules ----------------------------------------------------------------------------------------
+
+class Run:
+    """One document, one policy, any budget."""
+
+    def __init__(self, policy, document):
+        self.policy, self.limits, self.document = policy, policy.limits, document
+        self.dropped = self.masked = self.truncated = 0
+        self.changed = False
+        self.earlier = None
+        if isinstance(document, dict) and is_record(document.get(RECORD)):
+            self.earlier = document[RECORD]
+            self.document = {name: value for name, value in document.items() if name != RECORD}
+
+        self.root = self.value(self.document, "", NO_RULE, 0)  # a path matches members
+
+    def drop(self):
+        self.dropped += 1
+        self.changed = True
+
+    def summary(self, value, rule):
+        self.drop()
+        return Leaf(summary_of(value), rule)
+
+    def value(self, value, path, rule, depth):
+        """The sanitized value, or None where nothing of it stays."""
+        action = self.policy.rule(rule)["action"]
+        if is_empty(value):
+            return Leaf(value, rule)
+        if action == "drop":
+            self.drop()
+            return None
+        if is_summary(value):
+            return Leaf(value, rule)
+        if isinstance(value, (dict, list)):
+            if action == "summary" or depth == self.limits["depth"]:
+                return self.summary(value, rule)
+            return (self.object if isinstance(value, dict) else self.array)(value, path, rule, depth)
+        if action == "summary" or (isinstance(value, Number) and len(value) > LONGEST_NUMBER):
+            return self.summary(value, rule)
+        return self.scalar(value, path, rule, depth)
+
+    def scalar(self, value, path, rule, depth):
+        rule_document = self.policy.rule(rule)
+        action = rule_document["action"]
+        if isinstance(value, str) and not isinstance(value, Number):
+            if action == "json":
+                opened, inner = self.open_json(value)
+                if opened:
+                    self.changed = True
+                    return self.value(inner, path, rule, depth)
+            if action == "mask":
+                value = self.count_mask(value, mask(value, int(rule_document["keep"])))
+            limit = int(rule_document["length"]) if action == "truncate" else self.limits["characters"]
+            return Leaf(self.count_cut(value, cut(value, limit)), rule)
+        if action == "mask":
+            text = mask(value, int(rule_document["keep"])) if isinstance(value, Number) else MASK
+            return Leaf(self.count_mask(value, text), rule)
+        return Leaf(value, rule)
+
+    @staticmethod
+    def open_json(text):
+        if text.lstrip(" \t\n\v\f\r")[:1] not in ("{", "[", '"'):
+            return False, None
+        try:
+            return True, parse(text)
+        except (ValueError, RecursionError):
+            return False, None
+
+    def count_mask(self, before, after):
+        if isinstance(before, (bool, Number)) or before != after:
+            self.masked += 1
+            self.changed = True
+        return after
+
+    def count_cut(self, before, after):
+        if before != after:
+            self.truncated += 1
+            self.changed = True
+        return after
+
+    def object(self, value, path, rule, depth):
+        kept = {}
+        over = False
+        for name, member in value.items():
+            if is_empty(member):
+                self.drop()
+                continue
+            if len(kept) == self.limits["members"]:
+                over = True
+                continue
+            before = self.dropped, self.masked, self.truncated
+            short = self.count_cut(name, cut(name, self.limits["characters"]))
+            child_path = path + "\0" + short
+            child = self.value(member, child_path, self.policy.rule_of(child_path, rule), depth + 1)
+            if child is None or (isinstance(child, Leaf) and is_empty(child.value)):
+                self.dropped, self.masked, self.truncated = before
+                self.drop()
+            else:
+                kept[short] = child
+        if over:
+            self.truncated += 1
+            self.changed = True
+        if not kept:
+            return Leaf({}, rule)
+        names = sorted(kept, key=member_order)
+        return Container(names, [kept[name] for name in names])
+
+    def array(self, value, path, rule, depth):
+        children = []
+        for item in value[:self.limits["items"]]:
+            child = self.value(item, path, rule, depth + 1)
+            children.append(child if child is not None else Leaf({}, rule))
+        if len(value) > self.limits["items"]:
+            self.truncated += 1
+            self.changed = True
+        return Container(None, children)
+
+    def result(self, max_bytes, policy_mark):
+        budget = Budget(self, max_bytes, policy_mark)
+        return budget.fit()
+
+
+class Budget:
+    def __init__(self, run, max_bytes, policy_mark):
+        self.run, self.max_bytes, self.policy_mark = run, max_bytes, policy_mark
+        self.chain = [] if run.root is None else shedding_chain(run.root)
+
+    def record(self, shed):
+        counts = (self.run.dropped, self.run.masked, self.run.truncated, shed)
+        return {"n": [Number(min(n, LARGEST_COUNT)) for n in counts], "p": self.policy_mark}
+
+    def finished(self, plain, shed):
+        if not isinstance(self.run.document, dict):
+            return plain
+        if self.run.changed or shed > 0:
+            plain = plain | {RECORD: self.record(shed)}
+        elif self.run.earlier is not None:
+            plain = plain | {RECORD: self.run.earlier}
+        return {name: plain[name] for name in sorted(plain, key=member_order)}
+
+    def without(self, count):
+        if self.run.root is None:
+            return self.finished({}, 0)
+        return self.finished(self.run.root.plain(set(self.chain[:count])), count)
+
+    def fits(self, count):
+        return len(print_value(self.without(count)).encode()) <= self.max_bytes
+
+    def fit(self):
+        """The shortest sufficient part of the chain goes. Halving finds it: a leaf takes three bytes or more, the
+        count of those that were shed grows by one."""
+        if self.run.root is None or self.fits(0):
+            return self.without(0)
+        last = len(self.chain)
+        fewest = bisect.bisect_left(range(1, last), True, key=self.fits) + 1
+        return self.without(fewest) if fewest < last else self.finished(summary_of(self.run.document), last)
+
+
+def shedding_chain(root):
+    """What no rule matched first, then by the last rule to the first; each from the end of the document."""
+    return [leaf for _, leaf in sorted(enumerate(root.leaves()), key=lambda e: (-e[1].rule, -e[0]))]

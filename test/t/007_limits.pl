@@ -1,0 +1,176 @@
+
+# Big and deep documents: memory, time to cancel, and what is left behind.
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use List::Util qw(max);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+# CALLHARDENING_CALLS=1000000 makes the part about leaks a long one.
+my $calls = $ENV{CALLHARDENING_CALLS} // 20_000;
+my $megabyte = 1024 * 1024;
+
+my $node = PostgreSQL::Test::Cluster->new('limits');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+# Pages of shared memory count as the backend's, so there are few. What is not compressed is as big as it is.
+$node->append_conf('postgresql.conf', "fsync = off\njit = off\nshared_buffers = 1MB\nmax_parallel_workers_per_gather = 0");
+$node->start;
+$node->safe_psql(
+	'postgres', q{
+CREATE EXTENSION callhardening;
+CREATE TABLE big (name text, body text, payload jsonb);
+ALTER TABLE big ALTER body SET STORAGE EXTERNAL, ALTER payload SET STORAGE EXTERNAL;
+INSERT INTO big (name, body)
+SELECT 'nothing much', '{"a": 1}'
+UNION ALL SELECT 'string', '{"a": "' || repeat('x', 50000000) || '"}'
+UNION ALL SELECT 'string of secrets', '{"a": "' || repeat('password: x, Bearer abcdef1 eyJhbGci.', 1350000) || '"}'
+UNION ALL SELECT 'string of numbers', '{"a": "' || repeat('+1 415 555 0100, a@b.example; ', 1600000) || '"}'
+UNION ALL SELECT 'string of JSON', '{"custom_data": "' || repeat('[{\"a\":1},', 5000000) || '"}'
+UNION ALL SELECT 'string of escapes', '{"a": "' || repeat('\u00e4\n', 6000000) || '"}'
+UNION ALL SELECT 'name', '{"' || repeat('x', 50000000) || '": 1}'
+UNION ALL SELECT 'items', '[' || repeat('1,', 999999) || '1]'
+UNION ALL SELECT 'kept items', '{"call_id": [' || repeat('[1],', 1000000) || '1]}'
+UNION ALL SELECT 'items of a member', '{"a": [' || repeat('{"b": "c"},', 1000000) || '1]}'
+UNION ALL SELECT 'members', '{' || string_agg(format('"m%s": %s', i, i), ',') || '}' FROM generate_series(1, 100000) AS i
+UNION ALL SELECT 'many members', '{' || string_agg(format('"a member with a name %s": "and a value %s"', i, i), ',') || '}' FROM generate_series(1, 800000) AS i
+UNION ALL SELECT 'levels', repeat('{"a":', 6000) || '1' || repeat('}', 6000)
+UNION ALL SELECT 'events', '{"a": [' || string_agg(format('{"call_id": %s, "state": "hangup", "phone": "+14155550100", "note": null, "labels": [1, 2, {"x": "y"}]}', i), ',') || ']}' FROM generate_series(1, 100000) AS i
+UNION ALL SELECT 'numbers', '[' || repeat('1e131071,', 999) || '1e131071]';
+UPDATE big SET payload = body::jsonb;
+-- jsonb would need more than a gigabyte to be made of this one.
+INSERT INTO big (name, body) SELECT 'fifty megabytes', '[' || repeat(substr(body, 8, length(body) - 9) || ',', 5) || '1]' FROM big WHERE name = 'events'});
+
+# ---- memory ------------------------------------------------------------------------------------------
+
+my $peak = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s+(\d+)')};
+
+# Kilobytes by which a session grows at most, over one that did the same with next to nothing.
+sub growth
+{
+	my ($name, $expression) = @_;
+	my $statement = "SELECT octet_length(($expression)::text) FROM big WHERE name =";
+	my (undef, $before, undef, $after) =
+	  split /\n/, $node->safe_psql('postgres', "$statement 'nothing much'; $peak; $statement '$name'; $peak");
+	return $after - $before;
+}
+
+SKIP:
+{
+	skip 'there is no /proc', 2 unless -r '/proc/self/status';
+	for my $form ([ 'payload', 'sanitize_call_payload(payload)' ], [ 'body', 'sanitize_call_payload(body)' ])
+	{
+		my ($column, $expression) = @$form;
+		my @excess;
+		for my $name (split /\n/, $node->safe_psql('postgres', "SELECT name FROM big WHERE $column IS NOT NULL AND name <> 'nothing much'"))
+		{
+			my $size = $node->safe_psql('postgres', "SELECT pg_column_size($column) FROM big WHERE name = '$name'");
+			my $grown = 1024 * growth($name, $expression);
+			push @excess, sprintf('%s: %.1f MB for %.1f', $name, $grown / $megabyte, $size / $megabyte)
+			  if $grown > 4 * $size + $megabyte;
+			note(sprintf('%-20s %-8s %6.1f MB, the session grows by %6.1f MB', $name, $column, $size / $megabyte, $grown / $megabyte));
+		}
+		is(join('; ', @excess), '', "at most four times the input and a megabyte, from $column");
+	}
+}
+
+# ---- what is deep ----------------------------------------------------------------------------------------
+
+my ($stdout, $stderr);
+my @deep = ("(repeat('[', 100000) || repeat(']', 100000))::jsonb", "repeat('[', 100000) || repeat(']', 100000)", "repeat('{\"a\":', 100000)");
+for my $expression (@deep)
+{
+	$node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT sanitize_call_payload($expression);\nSELECT sanitize_call_payload('[1]'::jsonb);",
+		on_error_stop => 0, stdout => \$stdout, stderr => \$stderr);
+	like($stderr, qr/54001/, "too deep: $expression");
+	is($stdout, '[1]', 'and the session goes on');
+}
+
+# ---- cancelling ---------------------------------------------------------------------------------------------
+
+# Seconds from pg_cancel_backend to the answer.
+sub cancel
+{
+	my ($sql, $after) = @_;
+	my ($in, $out, $err) = ("SELECT pg_backend_pid();\n$sql\n", '', '');
+	my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
+	$psql->pump until $out =~ /\d+\n/;
+	my ($pid) = $out =~ /(\d+)\n/;
+	sleep($after);
+	my $start = time;
+	$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+	$psql->finish;
+	like($err, qr/canceling statement due to user request/, "cancelled: $sql");
+	return time - $start;
+}
+
+my $slowest = 0;
+for my $name ('string of secrets', 'string of JSON', 'items of a member', 'many members', 'fifty megabytes')
+{
+	for my $column ($name eq 'fifty megabytes' ? 'body' : ('payload', 'body'))
+	{
+		my $seconds = cancel(
+			"SELECT count(sanitize_call_payload(v)) FROM (SELECT $column AS v FROM big WHERE name = '$name' OFFSET 0) AS b, generate_series(1, 100000);",
+			0.2 + rand 0.4);
+		$slowest = max($slowest, $seconds);
+	}
+}
+diag(sprintf('the slowest answer to a cancel took %.2f s', $slowest));
+cmp_ok($slowest, '<', 5, 'cancels are answered soon');
+
+# At any moment, with the session going on.
+my $timeouts = join '', map {
+	my ($milliseconds, $column, $name) = (1 + $_ % 40, ($_ % 2 ? 'payload' : 'body'), ('members', 'items', 'levels', 'string of numbers', 'events')[ $_ % 5 ]);
+	"SET statement_timeout = $milliseconds; SELECT length(sanitize_call_payload($column)::text) > 0 FROM big WHERE name = '$name';\n"
+} 1 .. 200;
+$node->psql('postgres', "$timeouts RESET statement_timeout; SELECT sanitize_call_payload('[1]'::jsonb)",
+	on_error_stop => 0, stdout => \$stdout, stderr => \$stderr);
+my $hits = () = $stderr =~ /canceling statement due to statement timeout/g;
+cmp_ok($hits, '>', 20, 'timeouts hit at any moment') or diag($stderr);
+like($stdout, qr/\n\[1\]$/, 'and the session goes on');
+
+# ---- what is left behind ------------------------------------------------------------------------------------
+
+# A mix of calls, each of which would leave what it does not free. Memory of the C++ library is in no context.
+$node->safe_psql(
+	'postgres', q{
+CREATE FUNCTION work(times int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    event jsonb := '{"call_id": 17, "phone": "+14155550100", "note": null, "custom_data": "{\"password\": \"x\", \"a\": [1, {\"b\": 1.50}]}", "url": "https://a:b@example.com/?sig=x", "a": {"b": {"c": null}}}';
+BEGIN
+    FOR i IN 1 .. times LOOP
+        PERFORM sanitize_call_payload(event), sanitize_call_payload(event::text), sanitize_call_payload(event, call_payload_policy('strict'));
+        IF i % 10 = 0 THEN
+            PERFORM sanitize_call_payload(event, jsonb_build_object('version', 1, 'limits', jsonb_build_object('characters', 100 + i)));
+            BEGIN
+                PERFORM sanitize_call_payload(event, '{"version": 1, "rules": [{"path": "a", "action": "keep"}, {"path": "a..b", "action": "drop"}]}');
+            EXCEPTION WHEN invalid_parameter_value THEN
+            END;
+            BEGIN
+                PERFORM sanitize_call_payload('{"a": [1, "x');
+            EXCEPTION WHEN invalid_text_representation THEN
+            END;
+        END IF;
+    END LOOP;
+END
+$$});
+my $contexts = q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name !~ '^(ErrorContext|MessageContext|ExecutorState|ExprContext|SPI |PLpgSQL|CacheMemory|index info|CachedPlan)' AND parent IS DISTINCT FROM 'MessageContext'};
+my $resident = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmRSS:\s+(\d+)')};
+SKIP:
+{
+	skip 'there is no /proc', 2 unless -r '/proc/self/status';
+	my $once = "SELECT work(1000);";
+	my @lines = grep { $_ ne '' } split /\n/,
+	  $node->safe_psql('postgres', "$once $once $contexts; $resident; SELECT work($calls); $contexts; $resident");
+	my ($context_before, $resident_before, $context_after, $resident_after) = @lines;
+	is($context_after, $context_before, "the memory contexts are as they were before $calls calls");
+	cmp_ok($resident_after - $resident_before, '<', 4096, 'and the process has not grown') or diag("by $resident_after - $resident_before kB");
+}
+
+$node->stop;
+unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|XX000/, 'no crash in the log');
+done_testing();
