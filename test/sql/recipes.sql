@@ -30,7 +30,7 @@ SELECT sanitize_call_payload('{"call_id": 17, "labels": ["vip", "de", "gold", "l
     call_payload_policy() || '{"limits": {"items": 2, "characters": 15}}') - '_sanitized' AS result;
 
 SELECT bytes, coalesce(result #>> '{_sanitized,n,3}', '0') AS shed, result - '_sanitized' AS result
-FROM unnest('{400,300,256}'::jsonb[]) AS bytes, (VALUES ('{"call_id": 17, "state": "hangup", "mos_score": 4.41, "labels": ["vip", "late"],
+FROM unnest('{400,330,256}'::jsonb[]) AS bytes, (VALUES ('{"call_id": 17, "state": "hangup", "mos_score": 4.41, "labels": ["vip", "late"],
     "date_started": 1787158716092, "date_ended": 1787158916555, "target": {"id": 3, "type": "user"},
     "note": "Ordered twice, sent back once, then asked for the money. No further questions.",
     "recap_summary": "The caller asked for a refund, got one, and was told when."}'::jsonb)) AS v (payload),
