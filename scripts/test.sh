@@ -112,6 +112,12 @@ header_edit_rebuilds() {
     grep -q -- '-o src/core/vocabulary.o' <<<"$plan" && grep -q -- '-o src/core/vocabulary.bc' <<<"$plan"
 }
 
+# The fenced blocks of the page are the test's statements and results, but for empty lines and row counts.
+page_is_tested() {
+    diff <(awk '/^```/ { shown = !fenced && $0 ~ /^```(sql)?$/; fenced = !fenced; next } shown' "$ROOT/docs/$1.md") \
+        <(sed -E 's/ +$//; /^$/d; /^\([0-9]+ rows?\)$/d' "$ROOT/expected/$2.out")
+}
+
 build_checks() {
     checks_begin
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
@@ -122,6 +128,7 @@ build_checks() {
     fi
     check 'nothing is left to do' is_up_to_date
     check 'a header edit rebuilds' header_edit_rebuilds
+    check 'the recipes of the page on policies are tested' page_is_tested policies recipes
     checks_end build
 }
 

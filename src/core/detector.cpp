@@ -722,7 +722,7 @@ std::size_t MaskDetected(std::string_view found, Detector what, char (&out)[mask
         if (!std::all_of(domain.begin(), domain.end(), [](char c) { return Is(c, joint_letter); }))
             domain = {};
         out[3] = '@';
-        std::memcpy(out + 4, domain.data(), domain.size());
+        std::copy(domain.begin(), domain.end(), out + 4);
         return 4 + domain.size();
     }
     // The digits of sip:+14155550100@10.0.0.1:5060 end before the host.

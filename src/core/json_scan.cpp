@@ -278,7 +278,7 @@ const char *SkipExponent(const char *at, const char *end) noexcept
 
 bool JsonScanner::ReadNumber(std::string_view &number) noexcept
 {
-    const char *at = at_ + (*at_ == '-' ? 1 : 0);
+    const char *at = at_ + (at_ < end_ && *at_ == '-' ? 1 : 0);
     const bool zero = at < end_ && *at == '0';
     at = zero ? at + 1 : SkipDigits(at, end_);
     if (at != nullptr && at < end_ && *at == '.')
@@ -306,24 +306,44 @@ bool JsonScanner::ReadLiteral(std::string_view literal) noexcept
 
 // ---- containers -------------------------------------------------------------------------------------------
 
-// Which of the open containers are objects, from the one that Skip started in.
+// Which of the open containers are objects, from the one that Skip started in, and its values.
 struct JsonScanner::Nesting {
     std::bitset<deepest_json + 1> objects;
+    std::size_t start;
     std::size_t depth;
+    std::size_t values;
 
     bool InObject() const noexcept { return objects[depth]; }
 };
 
-bool JsonScanner::Skip(Expected expected, std::size_t depth) noexcept
+bool JsonScanner::SkipMembers(std::size_t depth) noexcept
 {
-    Nesting nesting{{}, depth};
+    std::size_t members;
+    return Skip(Expected::first_key, depth, members);
+}
+
+bool JsonScanner::SkipItems(std::size_t depth, std::size_t &items) noexcept
+{
+    return Skip(Expected::first_value, depth, items);
+}
+
+bool JsonScanner::SkipMoreItems(std::size_t depth, std::size_t &items) noexcept
+{
+    return Skip(Expected::comma, depth, items);
+}
+
+bool JsonScanner::Skip(Expected expected, std::size_t depth, std::size_t &values) noexcept
+{
+    Nesting nesting{{}, depth, depth, 0};
     nesting.objects[depth] = expected == Expected::first_key;
     while (!Interrupted()) {
         const char next = Peek();
         const bool may_end = expected != Expected::key && expected != Expected::value;
         if (may_end && next == (nesting.InObject() ? '}' : ']')) {
-            if (nesting.depth == depth)
+            if (nesting.depth == depth) {
+                values = nesting.values;
                 return true;
+            }
             Take();
             --nesting.depth;
             expected = Expected::comma;
@@ -354,6 +374,7 @@ bool JsonScanner::SkipName() noexcept
 
 bool JsonScanner::SkipValue(Nesting &nesting, Expected &expected) noexcept
 {
+    nesting.values += nesting.depth == nesting.start ? 1 : 0;
     const bool object = Peek() == '{';
     if (!object && Peek() != '[') {
         expected = Expected::comma;
@@ -382,7 +403,7 @@ bool JsonScanner::SkipScalar() noexcept
     case 'n':
         return ReadLiteral("null");
     default:
-        return Peek() != '\0' && ReadNumber(number);
+        return ReadNumber(number);
     }
 }
 

@@ -51,11 +51,12 @@ public:
     // Containers count as values, by who takes their brackets.
     void CountValue() noexcept { ++values_; }
 
-    // Takes the rest of the innermost container but its closing bracket. `depth` containers are open. From
-    // behind the opening bracket, or else from behind a value.
-    bool SkipMembers(std::size_t depth) noexcept { return Skip(Expected::first_key, depth); }
-    bool SkipItems(std::size_t depth) noexcept { return Skip(Expected::first_value, depth); }
-    bool SkipMoreItems(std::size_t depth) noexcept { return Skip(Expected::comma, depth); }
+    // Takes what is inside of an object or array, from behind its opening bracket to before its closing one,
+    // which is the `depth`th container that is open.
+    bool SkipMembers(std::size_t depth) noexcept;
+    bool SkipItems(std::size_t depth, std::size_t &items) noexcept;
+    // The same from behind an item.
+    bool SkipMoreItems(std::size_t depth, std::size_t &items) noexcept;
 
     bool Interrupted() const noexcept { return *interrupt_ != 0; }
 
@@ -67,7 +68,7 @@ private:
 
     struct Nesting;
 
-    bool Skip(Expected expected, std::size_t depth) noexcept;
+    bool Skip(Expected expected, std::size_t depth, std::size_t &values) noexcept;
     bool SkipName() noexcept;
     bool SkipValue(Nesting &nesting, Expected &expected) noexcept;
     bool SkipScalar() noexcept;

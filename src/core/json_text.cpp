@@ -16,10 +16,10 @@ namespace
 
 using Json = nlohmann::json;
 
-// The parser sees the brackets, colons and commas of the document, and for every string, number and literal
-// the shortest token that it can read without looking at the byte behind: an empty string. What stands there
-// is scanned here, several bytes at a time, and the parser's events ask for it. So it checks the structure,
-// and copies and converts nothing. Of what the sanitizer does not want to see it gets the brackets only.
+// The parser sees brackets, colons and commas as they are. A string, number or literal is scanned here,
+// several bytes at a time, and stands in as the shortest token that is read without looking at the byte
+// behind it: an empty string. Its event asks for what stood there. Two things it does not see at all: what is
+// inside of containers that the sanitizer skips, and members with such a value that follow on a name.
 class TextFeed
 {
 public:
@@ -37,9 +37,9 @@ public:
     }
 
     // The bytes for the parser, as Bytes reads them.
-    bool AtEnd() noexcept { return next_ == stop_ && !Refill(); }
-    char Current() const noexcept { return *next_; }
-    void Advance() noexcept { ++next_; }
+    bool AtEnd() noexcept { return pending_.empty() && !Refill(); }
+    char Current() const noexcept { return pending_.front(); }
+    void Advance() noexcept { pending_.remove_prefix(1); }
 
     // The events of the parser.
     bool key(Json::string_t &)
@@ -47,7 +47,7 @@ public:
         if (scalar_ != Scalar::string)
             return false;
         sanitizer_.Key(Text());
-        return true;
+        return ReadMembers();
     }
     bool string(Json::string_t &)
     {
@@ -59,8 +59,9 @@ public:
     bool end_object() { return End(true); }
     bool end_array() { return End(false); }
 
-    // These it never has: all scalars stand in as strings.
-    bool null() { return false; }
+    bool null() { return true; } // ends what ReadMembers has read
+
+    // These it never has.
     bool boolean(bool) { return false; }
     bool number_integer(Json::number_integer_t) { return false; }
     bool number_unsigned(Json::number_unsigned_t) { return false; }
@@ -84,16 +85,39 @@ private:
         case ']':
         case ':':
         case ',':
-            next_ = scan_.Take();
-            stop_ = next_ + 1;
+            pending_ = {scan_.Take(), 1};
             return true;
         case '\0':
             return false;
         default:
-            next_ = stand_in.data();
-            stop_ = next_ + stand_in.size();
+            pending_ = "\"\"";
             return ReadScalar();
         }
+    }
+
+    // Behind a name: reads this member and the next ones, up to the first that is a container. The rest of
+    // the last one is left to the parser.
+    bool ReadMembers() noexcept
+    {
+        while (scan_.Peek() == ':' && !scan_.Interrupted()) {
+            scan_.Take();
+            if (scan_.Peek() == '{' || scan_.Peek() == '[') {
+                pending_ = ":";
+                return true;
+            }
+            if (!ReadScalar())
+                return false;
+            Report();
+            if (scan_.Peek() != ',') {
+                pending_ = ":null";
+                return true;
+            }
+            scan_.Take();
+            if (scan_.Peek() != '"' || !scan_.ReadString(string_))
+                return false;
+            sanitizer_.Key(Text());
+        }
+        return false;
     }
 
     bool ReadScalar() noexcept
@@ -160,7 +184,8 @@ private:
         const bool empty = scan_.Peek() == (object ? '}' : ']');
         const std::size_t count = empty ? 0 : Sanitizer::unknown_count;
         skipped_ = (object ? sanitizer_.BeginObject(count) : sanitizer_.BeginArray(count)) == Walk::skip;
-        return !skipped_ || (object ? scan_.SkipMembers(depth_) : scan_.SkipItems(depth_));
+        std::size_t items;
+        return !skipped_ || (object ? scan_.SkipMembers(depth_) : scan_.SkipItems(depth_, items));
     }
 
     bool End(bool object) noexcept
@@ -174,12 +199,9 @@ private:
         return true;
     }
 
-    static constexpr std::string_view stand_in = "\"\"";
-
     JsonScanner scan_;
     Sanitizer &sanitizer_;
-    const char *next_ = nullptr; // what the parser has not read of the token at hand
-    const char *stop_ = nullptr;
+    std::string_view pending_; // what the parser has not read of the token at hand
     RawString string_{};
     std::string_view number_;
     std::size_t depth_ = 0;

@@ -26,7 +26,8 @@ bool Accepts(const std::string &value)
     if (scanner.Peek() != '[')
         return false;
     scanner.Take();
-    if (!scanner.SkipItems(1) || scanner.Peek() != ']')
+    std::size_t items;
+    if (!scanner.SkipItems(1, items) || scanner.Peek() != ']')
         return false;
     scanner.Take();
     return scanner.Complete();
@@ -250,6 +251,21 @@ TEST(JsonScan, AcceptsWhatAParserDoes)
     EXPECT_GT(accepted, 30000);
 }
 
+TEST(JsonScan, CountsTheItemsThatItSkips)
+{
+    JsonScanner scanner("[1, [2, 3], {\"a\": 4}, \"5\" ]", nullptr);
+    std::size_t items;
+    scanner.Take();
+    EXPECT_TRUE(scanner.SkipItems(1, items));
+    EXPECT_EQ(items, 4u);
+    JsonScanner behind(" , [2, [3]], 4]", nullptr);
+    EXPECT_TRUE(behind.SkipMoreItems(1, items));
+    EXPECT_EQ(items, 2u);
+    JsonScanner empty(" ]", nullptr);
+    EXPECT_TRUE(empty.SkipMoreItems(1, items));
+    EXPECT_EQ(items, 0u);
+}
+
 TEST(JsonScan, StopsAtAnInterrupt)
 {
     volatile std::sig_atomic_t interrupt = 0;
@@ -257,7 +273,8 @@ TEST(JsonScan, StopsAtAnInterrupt)
     scanner.Peek();
     scanner.Take();
     interrupt = 1;
-    EXPECT_FALSE(scanner.SkipItems(1));
+    std::size_t items;
+    EXPECT_FALSE(scanner.SkipItems(1, items));
     EXPECT_TRUE(scanner.Interrupted());
 }
 

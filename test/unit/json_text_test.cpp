@@ -24,8 +24,9 @@ struct TextResult {
 
 TextResult SanitizeText(const std::string &text, const Policy &policy = *callhardening::DefaultPolicy())
 {
+    const std::vector<char> bytes(text.begin(), text.end()); // without a byte more, which ASan would see
     Sanitizer sanitizer(policy, Arena::Allocate, false);
-    TextResult result{FeedText(text, sanitizer, nullptr), {}};
+    TextResult result{FeedText({bytes.data(), bytes.size()}, sanitizer, nullptr), {}};
     if (result.verdict == TextVerdict::done && sanitizer.Finish())
         result.document = Json::parse(ToText(sanitizer.tokens()));
     Arena::blocks.clear();

@@ -1,0 +1,38 @@
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a..b", "action": "keep"}]}');
+
+SELECT sanitize_call_payload('{"contact": {"id": 3, "name": "Jane Doe"}}', '{"version": 1, "rules": [
+    {"path": "**.contact.id", "action": "keep"},
+    {"path": "**.contact", "action": "mask", "keep": 0}]}') - '_sanitized' AS result;
+
+SELECT sanitize_call_payload('{"contact": {"id": 3, "name": "Jane Doe"}}', '{"version": 1, "rules": [
+    {"path": "**.contact.id", "action": "keep"},
+    {"path": "**.contact.*", "action": "summary"},
+    {"path": "**.contact", "action": "keep"},
+    {"path": "**.*", "action": "summary"}]}') - '_sanitized' AS result;
+
+SELECT sanitize_call_payload('{"call_id": 17, "contact": {"id": 3, "name": "Jane Doe", "email": "jane@example.com"}}',
+    jsonb_insert(call_payload_policy(), '{rules,0}', '{"path": "**.contact.name", "action": "keep"}')) - '_sanitized' AS result;
+
+SELECT sanitize_call_payload('{"call_id": 17, "custom_data": "{\"account\": \"DE-7700142\", \"plan\": \"gold\"}"}',
+    jsonb_insert(call_payload_policy(), '{rules,0}', '{"path": "**.custom_data.account", "action": "mask", "keep": 3}')) - '_sanitized' AS result;
+
+SELECT sanitize_call_payload('{"call_id": 17, "integrations": {"hubspot": {"contact_id": 3, "note": "Jane"}, "zendesk": {"ticket": 12}}}',
+    jsonb_set(policy, '{rules}', '[{"path": "**.integrations.hubspot", "action": "drop"}, {"path": "**.integrations", "action": "keep"}]' || (policy -> 'rules'))) - '_sanitized' AS result
+FROM call_payload_policy() AS policy;
+
+SELECT sanitize_call_payload('{"call_id": 17, "custom_data": {"door_code": 4711, "floor": 3}}',
+    jsonb_set(call_payload_policy(), '{secrets}', '["door_code", "alarm word"]')) - '_sanitized' AS result;
+
+SELECT sanitize_call_payload('{"call_id": 17, "mos_score": 4.41, "note": "Jane called", "contact": {"id": 3, "name": "Jane Doe"}}',
+    jsonb_insert(call_payload_policy('strict'), '{rules,0}', '{"path": "**.mos_score", "action": "keep"}')) - '_sanitized' AS result;
+
+SELECT sanitize_call_payload('{"call_id": 17, "labels": ["vip", "de", "gold", "late"], "note": "The caller asked for a refund."}',
+    call_payload_policy() || '{"limits": {"items": 2, "characters": 15}}') - '_sanitized' AS result;
+
+CREATE TEMPORARY TABLE calls (dialpad_call_id bigint, status text, direction text);
+SELECT harden_calls('calls', policy => jsonb_insert(call_payload_policy('strict'), '{rules,0}', '{"path": "**.mos_score", "action": "keep"}'));
+
+INSERT INTO calls VALUES (17, 'hangup', 'inbound', '{"call_id": 17, "mos_score": 4.41, "note": "Jane called"}')
+RETURNING raw_payload - '_sanitized' AS raw_payload;
+
+SELECT policy -> 'budget' AS budget, policy #> '{rules,0}' AS first_rule FROM call_settings('calls');
