@@ -1,6 +1,6 @@
 """Checks what the server made of random documents.
 
-    check.py POLICIES RESULTS
+    check.py POLICIES RESULTS [FINDINGS]
 
 POLICIES: number, policy with the large budget, with the small one. RESULTS: document, policy, exact, body, and for
 each of the two budgets the result and what a second pass makes of it; at last what is wrong with the text form,
@@ -106,6 +106,7 @@ def check(row):
 
 def main():
     policies, results = sys.argv[1:3]
+    shown_findings = int(sys.argv[3]) if len(sys.argv) > 3 else SHOWN
     csv.field_size_limit(1 << 27)
     checked = exact = 0
     findings = []
@@ -114,7 +115,7 @@ def main():
             checked += 1
             exact += is_exact
             findings += found
-    for finding in sorted(findings, key=len)[:SHOWN]:
+    for finding in sorted(findings, key=len)[:shown_findings]:
         print(finding)
     print(f"{checked} documents, {exact} to the byte, {len(findings)} findings")
     return 1 if findings else 0

@@ -200,7 +200,8 @@ class Run:
             if action == "summary" or depth == self.limits["depth"]:
                 return self.summary(value, rule)
             return (self.object if isinstance(value, dict) else self.array)(value, path, rule, depth)
-        if action == "summary" or (isinstance(value, Number) and len(value) > LONGEST_NUMBER):
+        # No key is set, so there are no pseudonyms.
+        if action in ("summary", "hash") or (isinstance(value, Number) and len(value) > LONGEST_NUMBER):
             return self.summary(value, rule)
         return self.scalar(value, path, rule, depth)
 

@@ -39,7 +39,7 @@ my $document_file = generate('documents', $documents, $policies + $built_in);
 $node->safe_psql(
 	'postgres', qq{
 CREATE EXTENSION callhardening;
-CREATE TABLE policy (number int, large jsonb, small jsonb);
+CREATE TABLE policy (number int, large_policy jsonb, small_policy jsonb);
 CREATE TABLE document (number int, policy int, exact boolean, body text);
 \\copy policy FROM '$policy_file' (FORMAT csv)
 \\copy document FROM '$document_file' (FORMAT csv)
@@ -51,12 +51,12 @@ FROM unnest(ARRAY['default', 'size_only', 'strict']) WITH ORDINALITY AS built_in
 $node->safe_psql(
 	'postgres', q{
 CREATE UNLOGGED TABLE result AS
-SELECT d.number, d.policy, d.exact, d.body, large, sanitize_call_payload(large, p.large) AS large_again,
-       small, sanitize_call_payload(small, p.small) AS small_again,
-       CASE WHEN sanitize_call_payload(body, p.large)::text <> large::text
-              OR sanitize_call_payload(body, p.small)::text <> small::text THEN 'the text form gives another result' END AS text_form
+SELECT d.number, d.policy, d.exact, d.body, large, sanitize_call_payload(large, large_policy) AS large_again,
+       small, sanitize_call_payload(small, small_policy) AS small_again,
+       CASE WHEN sanitize_call_payload(body, large_policy)::text <> large::text
+              OR sanitize_call_payload(body, small_policy)::text <> small::text THEN 'the text form gives another result' END AS text_form
 FROM document d JOIN policy p ON p.number = d.policy,
-     LATERAL (SELECT sanitize_call_payload(body::jsonb, p.large) AS large, sanitize_call_payload(body::jsonb, p.small) AS small OFFSET 0) AS s
+     LATERAL (SELECT sanitize_call_payload(body::jsonb, large_policy) AS large, sanitize_call_payload(body::jsonb, small_policy) AS small OFFSET 0) AS s
 ORDER BY d.policy});
 $node->safe_psql('postgres', "\\copy policy TO '$directory/policies.csv' (FORMAT csv)\n\\copy result TO '$directory/results.csv' (FORMAT csv)");
 $node->stop;
