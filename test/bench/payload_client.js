@@ -29,6 +29,8 @@ function ruleOf(key, above) {
         return rule;
     if (key.startsWith('date_'))
         return KEEP;
+    if ((key === 'id' || key === 'type') && (above === 'contact' || above.endsWith('target')))
+        return KEEP;
     if (key === 'name' && (above === 'contact' || above === 'transferred_from' || above.endsWith('target')))
         return DROP;
     if (above === 'routing_breadcrumbs')
@@ -96,6 +98,15 @@ const secrets = [
 ];
 const redact = (text) => hint.test(text) ? secrets.reduce((left, [what, by]) => left.replace(what, by), text) : text;
 
+// Addresses and numbers of telephones and cards.
+function maskParties(text) {
+    if (text.includes('@'))
+        text = text.replace(/[\w.+-]+@([\w-]+\.[\w.-]+)/g, '***@$1');
+    if (/\d[\d ().-]{7}/.test(text))
+        text = text.replace(/(?:\+\d|\(?\d{3}\)?[ .-]\d{3}[ .-]|\d{4}[ -])[\d ().-]*(\d{4})/g, '***$1');
+    return text;
+}
+
 function cut(word, most) {
     if (word.length <= most)
         return word;
@@ -114,7 +125,8 @@ function cleanString(word, at) {
     if (at.link && word.includes('://'))
         return word.replace(/:\/\/(?:[^/?#@]*@)?([^/?#]+).*/s, '://$1');
     const most = at.rule === TRUNCATE ? 60 : 200;
-    return cut(redact(word.slice(0, 8 * most)), most);
+    const redacted = redact(word.slice(0, 8 * most));
+    return cut(at.rule === TRUNCATE || at.rule === NONE ? maskParties(redacted) : redacted, most);
 }
 
 // undefined for what goes.
