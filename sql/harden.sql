@@ -18,13 +18,14 @@ COMMENT ON FUNCTION @extschema@.refuse_illegal_call() IS
 'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by harden_calls. Error: 23514, always';
 
 CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column name, OUT status_column name,
-        OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb, OUT provider text)
+        OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb, OUT provider text,
+        OUT policy jsonb)
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_call_settings';
 REVOKE EXECUTE ON FUNCTION @extschema@.call_settings(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
-'the settings that a table was hardened with; all NULL where it is not hardened. transitions and provider are NULL where none were given';
+'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are NULL where none were given';
 
 CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -142,10 +143,11 @@ BEGIN
     IF on_invalid NOT IN ('keep', 'skip', 'reject') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('on_invalid must be keep, skip or reject, not "%s"', on_invalid);
     END IF;
-    IF policy IS NOT NULL THEN
-        RAISE feature_not_supported USING MESSAGE = 'policies of one''s own are not supported',
-            HINT = 'Leave policy NULL: the policy "default" applies.';
+    IF octet_length(policy::text) > 16384 THEN
+        RAISE program_limit_exceeded USING MESSAGE = format('payload policy of %s bytes is too long', octet_length(policy::text)),
+            DETAIL = 'The policy of a table is an argument of its triggers and may have 16384 bytes as text.';
     END IF;
+    PERFORM @extschema@.sanitize_call_payload('{}'::jsonb, policy);
     IF NOT @extschema@.is_known_call_provider(provider) THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
             HINT = 'Leave provider NULL to take words in the meaning that they have anywhere.';
@@ -262,14 +264,14 @@ COMMENT ON FUNCTION @extschema@.call_triggers(regclass) IS
 'the triggers that hardening has created on a table, under whatever name they have now; a hardened table has three';
 
 CREATE FUNCTION @extschema@.create_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
-        payload_column name, on_invalid text, transitions jsonb, provider text) RETURNS void
+        payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
-    settings text := format('%L, %L, %L, %L, %L, %L, %L', call_id_column, status_column, direction_column, payload_column,
-        on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''));
+    settings text := format('%L, %L, %L, %L, %L, %L, %L, %L', call_id_column, status_column, direction_column, payload_column,
+        on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, ''));
     graph text := coalesce(format(', %L::pg_catalog.jsonb', transitions), '');
 BEGIN
     EXECUTE format('CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON %s
@@ -288,9 +290,9 @@ BEGIN
         calls, home, status_column, graph, direction_column, call_id_column, settings);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text) IS
+COMMENT ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
 'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to see what the others made of the row: so its name is late in the alphabet';
 
 CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT 'dialpad_call_id', status_column name DEFAULT 'status',
@@ -312,7 +314,7 @@ BEGIN
         WHERE tgrelid = calls AND tgname = ANY (@extschema@.call_triggers(calls)) AND tgenabled IN ('O', 'A')) = 3
         -- As text, since a parameter's collation is the caller's and need not be the one of the settings.
         AND @extschema@.call_settings(calls)::text COLLATE "C" =
-            ROW (call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, provider)::text
+            ROW (call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, provider, policy)::text
     THEN
         RETURN;
     END IF;
@@ -320,13 +322,13 @@ BEGIN
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
     END LOOP;
     PERFORM @extschema@.create_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
-        on_invalid, transitions, provider);
+        on_invalid, transitions, provider, policy);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
-'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing; existing rows are not touched. Again with the same settings: nothing; with others: they replace the old ones. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}, NULL: the graph of a call. policy: has to be NULL. provider: whose words the columns get, NULL: any. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider or malformed graph, 0A000 policy, 42501 not the owner, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
+'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing; existing rows are not touched. Again with the same settings: nothing; with others: they replace the old ones. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}, NULL: the graph of a call. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text, NULL: the policy default. provider: whose words the columns get, NULL: any. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
 
 CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql

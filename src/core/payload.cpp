@@ -1,12 +1,11 @@
 #include "core/payload.hpp"
 
-#include "core/embedded_json.hpp"
-#include "core/secret.hpp"
+#include "core/budget.hpp"
+#include "core/json_text.hpp"
 #include "core/text.hpp"
 #include "core/utf8.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -20,15 +19,6 @@ static_assert(std::is_trivially_destructible_v<Sanitizer>, "an error of PostgreS
 namespace
 {
 
-constexpr std::string_view mask_marker = "***";
-
-// Nothing longer is a number or a name, of which the end would be worth keeping.
-constexpr std::size_t longest_masked = 256;
-
-// A string is fitted again until nothing changes, so that a second pass finds nothing to do. Two rounds are
-// enough for what is known; a text that needs more becomes a summary.
-constexpr int most_rounds = 6;
-
 // JSON in strings in JSON. \u005c needs no more room at each level, so the size of the text does not bound
 // it.
 constexpr std::uint16_t deepest_embedding = 16;
@@ -37,6 +27,12 @@ constexpr std::uint16_t deepest_embedding = 16;
 constexpr std::size_t largest_embedded = 8 * 1024 * 1024;
 
 constexpr std::uint32_t largest_length = 2147483647;
+
+// What is sure to be shed is shed before the end of the document, so that the tokens never grow with it.
+constexpr std::uint32_t prune_step = 4096;
+
+// Members that are kept beyond twice the limit, before those that have no place are let go.
+constexpr std::uint32_t crowd_step = 64;
 
 constexpr std::string_view type_names[] = {"", "string", "number", "boolean", "object", "array"};
 
@@ -57,58 +53,22 @@ bool ReadLength(std::string_view text, std::uint32_t &length) noexcept
 
 } // namespace
 
-bool IsRecordedPolicy(std::string_view p) noexcept
-{
-    if (p.size() != 8 || !IsAsciiDigit(p[0]) || p[1] != ':')
-        return false;
-    return std::all_of(p.begin() + 2, p.end(),
-                       [](char c) { return IsAsciiDigit(c) || (c >= 'a' && c <= 'f'); });
-}
-
-Sanitizer::Sanitizer(const Policy &policy, AllocateFunction allocate, bool has_record) noexcept
-    : policy_(policy), limits_(policy.limits()), max_reached_(policy.max_reached()), allocate_(allocate),
-      has_record_(has_record)
+Sanitizer::Sanitizer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate,
+                     MemberOrder order) noexcept
+    : policy_(policy), limits_(policy.limits()), max_reached_(policy.max_reached()), arena_(allocate),
+      fitter_(policy, pseudonyms, arena_), tokens_(arena_), members_(arena_, tokens_), names_(arena_),
+      order_(order)
 {
     member_.rule = no_rule;
     if (GrowReached(2u * max_reached_))
         member_.reached = policy.Start(reached_);
 }
 
-// ---- memory ---------------------------------------------------------------------------------------
-
-void *Sanitizer::Allocate(std::size_t size) noexcept
-{
-    void *memory = failed_ ? nullptr : allocate_(size);
-    failed_ = memory == nullptr;
-    return memory;
-}
-
-char *Sanitizer::AllocateText(std::size_t size) noexcept
-{
-    return static_cast<char *>(Allocate(size + 1));
-}
-
-bool Sanitizer::Grow() noexcept
-{
-    constexpr std::uint32_t first = 128;
-    if (capacity_ > std::numeric_limits<std::uint32_t>::max() / 2)
-        failed_ = true;
-    const std::uint32_t capacity = capacity_ == 0 ? first : capacity_ * 2;
-    auto *larger = static_cast<Token *>(Allocate(capacity * sizeof(Token)));
-    if (larger == nullptr)
-        return false;
-    if (size_ > 0)
-        std::memcpy(larger, tokens_, size_ * sizeof(Token));
-    tokens_ = larger;
-    capacity_ = capacity;
-    return true;
-}
-
 bool Sanitizer::GrowReached(std::size_t needed) noexcept
 {
     if (needed <= reached_capacity_)
         return true;
-    auto *larger = static_cast<PathNode *>(Allocate(2 * needed * sizeof(PathNode)));
+    auto *larger = static_cast<PathNode *>(arena_.Allocate(2 * needed * sizeof(PathNode)));
     if (larger == nullptr)
         return false;
     if (reached_capacity_ > 0)
@@ -118,24 +78,15 @@ bool Sanitizer::GrowReached(std::size_t needed) noexcept
     return true;
 }
 
-void Sanitizer::Push(TokenKind kind, std::string_view text) noexcept
-{
-    if (size_ == capacity_ && !Grow())
-        return;
-    tokens_[size_++] = {text.data(), static_cast<std::uint32_t>(text.size()), kind};
-}
-
 // ---- what comes out -----------------------------------------------------------------------------------
-
-const Sanitizer::Place &Sanitizer::place() const noexcept
-{
-    return IsItem() ? frames_[depth_ - 1].place : member_;
-}
 
 void Sanitizer::BeginValue() noexcept
 {
-    if (IsMember())
-        Push(TokenKind::key, key_);
+    if (IsMember()) {
+        tokens_.Push(TokenKind::key, key_);
+        if (top().order == MemberOrder::document)
+            members_.top().kept = true;
+    }
     if (depth_ > 0)
         ++top().kept;
 }
@@ -143,41 +94,32 @@ void Sanitizer::BeginValue() noexcept
 void Sanitizer::EmitKept(TokenKind kind, std::string_view text) noexcept
 {
     BeginValue();
-    Push(kind, text);
+    tokens_.Push(kind, text, place().rule);
 }
 
 void Sanitizer::EmitSummary(ValueType type, std::size_t length) noexcept
 {
     BeginValue();
-    Push(TokenKind::object_begin);
-    Push(TokenKind::key, "type");
-    Push(TokenKind::string, type_names[static_cast<int>(type)]);
-    Push(TokenKind::key, "length");
-    PushCount(static_cast<std::uint32_t>(std::min<std::size_t>(length, largest_length)));
-    Push(TokenKind::object_end);
+    tokens_.Push({nullptr, 1, TokenKind::object_begin, place().rule});
+    tokens_.Push(TokenKind::key, "type");
+    tokens_.Push(TokenKind::string, type_names[static_cast<int>(type)]);
+    tokens_.Push(TokenKind::key, "length");
+    tokens_.PushCount(static_cast<std::uint32_t>(std::min<std::size_t>(length, largest_length)));
+    tokens_.Push(TokenKind::object_end);
 }
 
 void Sanitizer::EmitEmpty(ValueType type) noexcept
 {
     const bool object = type == ValueType::object;
     EmitKept(object ? TokenKind::object_begin : TokenKind::array_begin, {});
-    Push(object ? TokenKind::object_end : TokenKind::array_end);
+    tokens_.Push(object ? TokenKind::object_end : TokenKind::array_end);
 }
 
 // In the place of a secret; `before` an earlier pass has put it there.
 void Sanitizer::EmitMarker(bool before) noexcept
 {
-    if (!before) {
-        ++counts_.masked;
-        changed_ = true;
-    }
+    counts_.masked += before ? 0 : 1;
     EmitKept(TokenKind::string, secret_marker);
-}
-
-void Sanitizer::Drop() noexcept
-{
-    ++counts_.dropped;
-    changed_ = true;
 }
 
 void Sanitizer::Replace(ValueType type, std::size_t length) noexcept
@@ -186,11 +128,21 @@ void Sanitizer::Replace(ValueType type, std::size_t length) noexcept
     EmitSummary(type, length);
 }
 
+void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::size_t size) noexcept
+{
+    if (fitted.failed) {
+        Replace(type, size);
+    } else {
+        Count(fitted);
+        EmitKept(TokenKind::string, fitted.text);
+    }
+}
+
 // False where a value has no place in the result: in a container of which only the size counts, as an empty
 // member, or beyond a limit.
 bool Sanitizer::Admit(bool empty) noexcept
 {
-    if (failed_ || at_record_)
+    if (arena_.failed())
         return false;
     if (depth_ == 0)
         return true;
@@ -198,23 +150,54 @@ bool Sanitizer::Admit(bool empty) noexcept
     ++frame.seen;
     if (frame.measured)
         return false;
-    const bool object = frame.type == ValueType::object;
-    if (object && empty) {
+    if (frame.type == ValueType::object && empty) {
+        if (frame.order == MemberOrder::document && frame.embedded == embedded_)
+            members_.top().empty = true;
         Drop();
         return false;
     }
-    if (frame.kept < (object ? limits_.members : limits_.items)) {
-        EnterMember();
-        return !failed_;
-    }
-    if (!frame.cut)
-        ++counts_.truncated;
-    frame.cut = changed_ = true;
-    return false;
+    if (IsBeyondLimit())
+        return false;
+    EnterMember();
+    return !arena_.failed();
+}
+
+// Which members are beyond it is not known in the order of a document before the object ends.
+bool Sanitizer::IsBeyondLimit() noexcept
+{
+    Frame &frame = top();
+    const bool array = frame.type == ValueType::array;
+    if (array)
+        Prune();
+    else if (frame.order == MemberOrder::document)
+        return false;
+    if (frame.kept < (array ? limits_.items : limits_.members))
+        return false;
+    counts_.truncated += frame.cut ? 0 : 1;
+    frame.cut = true;
+    return true;
+}
+
+bool Sanitizer::IsFull() const noexcept
+{
+    if (!IsItem())
+        return false;
+    const Frame &frame = frames_[depth_ - 1];
+    return frame.measured || frame.kept >= limits_.items;
+}
+
+void Sanitizer::PassItems(std::size_t count) noexcept
+{
+    Frame &frame = top();
+    frame.seen += static_cast<std::uint32_t>(std::min<std::size_t>(count, largest_length));
+    if (count == 0 || frame.measured || frame.cut)
+        return;
+    ++counts_.truncated;
+    frame.cut = true;
 }
 
 // False also where the rule or the name leaves no choice, and the value has been dealt with. A boolean is no
-// secret.
+// secret, and the root, of which something has to stay, is not dropped.
 bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
 {
     const bool empty = type == ValueType::string && text.empty();
@@ -224,7 +207,7 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
         EmitMarker(text == secret_marker);
         return false;
     }
-    if (action() == Action::drop) {
+    if (action() == Action::drop && depth_ > 0) {
         Drop();
         return false;
     }
@@ -233,20 +216,10 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
 
 // ---- containers ----------------------------------------------------------------------------------------
 
-Walk Sanitizer::BeginObject(std::size_t members) noexcept
-{
-    return Begin(ValueType::object, members);
-}
-
-Walk Sanitizer::BeginArray(std::size_t items) noexcept
-{
-    return Begin(ValueType::array, items);
-}
-
 Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 {
     if (depth_ == 0)
-        root_is_object_ = type == ValueType::object;
+        root_type_ = type;
     if (!Admit(count == 0))
         return Walk::skip;
     if (count == 0) {
@@ -257,11 +230,12 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         EmitMarker(false);
         return Walk::skip;
     }
-    if (action() == Action::drop) {
+    const bool dropped = action() == Action::drop;
+    if (dropped && depth_ > 0) {
         Drop();
         return Walk::skip;
     }
-    const bool measured = action() == Action::summary || depth_ == limits_.depth;
+    const bool measured = dropped || action() == Action::summary || depth_ == limits_.depth;
     if (!measured)
         return Enter(type, false);
     constexpr std::size_t summary_members = 2;
@@ -273,41 +247,40 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 
 Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
 {
-    const Place here = place();
-    const std::uint32_t first_token = size_;
-    const bool was_changed = changed_;
+    Frame frame{};
+    frame.place = place();
+    frame.first_token = tokens_.size();
     if (!measured) {
         BeginValue();
-        Push(type == ValueType::object ? TokenKind::object_begin : TokenKind::array_begin);
+        tokens_.Push(type == ValueType::object ? TokenKind::object_begin : TokenKind::array_begin, {},
+                     frame.place.rule);
     }
-    Frame &frame = frames_[depth_++];
-    frame = {here, counts_,  first_token, 0,          0, {ValueType::none, false, 0},
-             type, measured, false,       was_changed};
+    frame.before = counts_;
+    frame.members = members_.size();
+    frame.names = names_.size();
+    frame.prune_above = prune_step;
+    frame.type = type;
+    frame.order = order_;
+    frame.embedded = embedded_;
+    frame.measured = measured;
+    frames_[depth_++] = frame;
     return Walk::enter;
-}
-
-void Sanitizer::EndObject() noexcept
-{
-    End();
-}
-
-void Sanitizer::EndArray() noexcept
-{
-    End();
 }
 
 // The key of the container itself: the events inside have overwritten it.
 void Sanitizer::Rollback(const Frame &frame) noexcept
 {
-    if (!frame.measured && IsMember())
+    if (!frame.measured && IsMember()) {
         key_ = tokens_[frame.first_token].text();
+        if (top().order == MemberOrder::document)
+            members_.top().kept = false;
+    }
     if (!frame.measured && depth_ > 0)
         --top().kept;
     member_ = frame.place;
     entered_ = true;
-    size_ = frame.first_token;
+    tokens_.Truncate(frame.first_token);
     counts_ = frame.before;
-    changed_ = frame.was_changed;
 }
 
 void Sanitizer::EndMeasured(const Frame &frame) noexcept
@@ -315,20 +288,20 @@ void Sanitizer::EndMeasured(const Frame &frame) noexcept
     const Shape &shape = frame.shape;
     if (frame.seen == 2 && shape.type != ValueType::none && shape.has_length)
         EmitSummary(shape.type, shape.length);
-    else if (frame.seen > 0)
-        Replace(frame.type, frame.seen);
-    else if (IsMember())
-        Drop();
     else
-        EmitEmpty(frame.type);
+        Replace(frame.type, frame.seen);
 }
 
 void Sanitizer::End() noexcept
 {
-    if (failed_ || depth_ == 0)
+    if (arena_.failed() || depth_ == 0)
         return;
+    if (IsMember() && top().order == MemberOrder::document)
+        EndMembers();
     const Frame frame = top();
     --depth_;
+    if (depth_ == 0)
+        root_length_ = frame.seen;
     const bool summary = frame.seen == 2 && frame.shape.type != ValueType::none && frame.shape.has_length;
     if (frame.measured || summary) {
         Rollback(frame);
@@ -337,8 +310,24 @@ void Sanitizer::End() noexcept
         Rollback(frame);
         Drop();
     } else {
-        Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
+        EndEntered(frame);
     }
+}
+
+// A container of which everything has been shed goes too, but for the root.
+void Sanitizer::EndEntered(const Frame &frame) noexcept
+{
+    const std::uint32_t inside = frame.first_token + (IsMember() ? 2 : 1);
+    if (frame.renamed)
+        counts_.dropped += members_.ArrangeRenamed(inside);
+    const bool had_values = frame.kept > 0;
+    tokens_.Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
+    if (depth_ == 0)
+        return;
+    if (tokens_.size() - frame.first_token > prune_step)
+        PruneFrom(frame.first_token);
+    if (had_values && tokens_.size() == inside + 1)
+        tokens_.Truncate(frame.first_token);
 }
 
 // ---- scalars ---------------------------------------------------------------------------------------------
@@ -351,7 +340,7 @@ void Sanitizer::String(std::string_view text) noexcept
             if (text == type_names[static_cast<int>(type)])
                 top().shape.type = type;
     if (text.size() > std::numeric_limits<std::uint32_t>::max())
-        failed_ = true;
+        arena_.Fail();
     if (AdmitScalar(ValueType::string, text))
         FitString(text);
 }
@@ -362,32 +351,40 @@ void Sanitizer::Number(std::string_view text) noexcept
         top().shape.has_length = ReadLength(text, top().shape.length);
     if (!AdmitScalar(ValueType::number, {}))
         return;
-    if (action() == Action::summary)
-        Replace(ValueType::number, text.size());
-    else if (action() == Action::mask)
-        FitString(text);
-    else
-        EmitKept(TokenKind::number_text, text);
+    if (action() == Action::summary || action() == Action::drop)
+        return Replace(ValueType::number, text.size());
+    if (action() == Action::mask)
+        return FitString(text);
+    if (action() == Action::hash)
+        return EmitFitted(fitter_.Pseudonym(text), ValueType::number, text.size());
+    if (Detects())
+        if (const std::optional<Fitted> found = fitter_.FitDigits(text, place().name))
+            return EmitFitted(*found, ValueType::number, text.size());
+    EmitKept(TokenKind::number_text, text);
 }
 
-bool Sanitizer::NeedsNumberText() noexcept
+bool Sanitizer::NeedsNumberText(std::size_t printed) noexcept
 {
-    if (IsMember() && !top().measured && top().kept < limits_.members && !at_record_ && !failed_)
+    if (IsMember() && !top().measured && top().kept < limits_.members && !arena_.failed())
         EnterMember();
-    return (IsMember() && key_word_ == KeyWord::length) || action() == Action::mask ||
-           action() == Action::summary;
+    const Action what = action();
+    return (IsMember() && key_word_ == KeyWord::length) || what == Action::mask || what == Action::hash ||
+           what == Action::summary || what == Action::drop || (Detects() && Fitter::MayDetectDigits(printed));
 }
 
-void Sanitizer::Number(const void *number) noexcept
+void Sanitizer::Number(const void *number, std::size_t printed) noexcept
 {
-    if (AdmitScalar(ValueType::number, {}))
-        EmitKept(TokenKind::number, {static_cast<const char *>(number), 0});
+    if (!AdmitScalar(ValueType::number, {}))
+        return;
+    BeginValue();
+    tokens_.Push({static_cast<const char *>(number), static_cast<std::uint32_t>(printed), TokenKind::number,
+                  place().rule});
 }
 
-void Sanitizer::LongNumber(std::size_t length) noexcept
+void Sanitizer::LongNumber(std::size_t printed) noexcept
 {
     if (AdmitScalar(ValueType::number, {}))
-        Replace(ValueType::number, length);
+        Replace(ValueType::number, printed);
 }
 
 // Under a credential's name it stays: what a rule would put there is what a second pass would take for the
@@ -396,16 +393,15 @@ void Sanitizer::Boolean(bool value) noexcept
 {
     if (!AdmitScalar(ValueType::boolean, {}))
         return;
-    if (action() == Action::summary && !place().credential) {
-        Replace(ValueType::boolean, 1);
-    } else if (action() == Action::mask && !place().credential) {
+    const bool kept = action() == Action::keep || action() == Action::truncate || action() == Action::json;
+    if (kept || place().credential) {
+        BeginValue();
+        tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, place().rule});
+    } else if (action() == Action::mask) {
         ++counts_.masked;
-        changed_ = true;
         EmitKept(TokenKind::string, mask_marker);
     } else {
-        EmitKept(TokenKind::boolean, {nullptr, 0});
-        if (!failed_)
-            tokens_[size_ - 1].size = value ? 1 : 0;
+        Replace(ValueType::boolean, 1);
     }
 }
 
@@ -419,32 +415,95 @@ void Sanitizer::Null() noexcept
 
 void Sanitizer::Key(std::string_view name) noexcept
 {
-    if (failed_ || depth_ == 0)
+    if (arena_.failed() || depth_ == 0)
         return;
+    Frame &frame = top();
     key_word_ = name == "type" ? KeyWord::type : name == "length" ? KeyWord::length : KeyWord::other;
-    if (depth_ == 1 && embedded_ == 0)
-        EnterRootMember(name);
-    if (!top().measured) {
+    if (key_word_ == KeyWord::type)
+        frame.shape.type = ValueType::none;
+    else if (key_word_ == KeyWord::length)
+        frame.shape.has_length = false;
+    if (depth_ == 1 && embedded_ == 0 && name == record_member)
+        has_old_record_ = false;
+    if (frame.order == MemberOrder::document)
+        PushMember(name);
+    else
+        Prune();
+    if (!frame.measured) {
         key_ = name;
         entered_ = false;
     }
 }
 
-// A `_sanitized` that is no record is data like any other, until there is a record to put in its place. That
-// place is the one in jsonb's order, shorter names first: sorting the members again would take a tenth of the
-// whole time.
-void Sanitizer::EnterRootMember(std::string_view name) noexcept
+void Sanitizer::EarlierRecord(const Record &record) noexcept
 {
-    const bool after =
-        name.size() != record_member.size() ? name.size() > record_member.size() : name > record_member;
-    if (record_place_ == 0 && after)
-        record_place_ = size_;
-    if (at_foreign_)
-        foreign_end_ = size_;
-    at_record_ = name == record_member && has_record_;
-    at_foreign_ = name == record_member && !has_record_;
-    if (at_foreign_)
-        foreign_begin_ = size_;
+    if (arena_.failed() || depth_ != 1 || embedded_ != 0)
+        return;
+    old_record_ = record;
+    has_old_record_ = true;
+    if (order_ == MemberOrder::document)
+        members_.top().record = true;
+}
+
+void Sanitizer::PushMember(std::string_view name) noexcept
+{
+    if (members_.size() - top().members >= 2 * limits_.members + crowd_step)
+        CrowdMembers();
+    if (top().crowded)
+        names_.Push(name);
+    members_.Push(
+        {name.data(), static_cast<std::uint32_t>(name.size()), tokens_.size(), counts_, false, false, false});
+}
+
+// Lets go of members that have no place any more, whatever else comes, so that an object of a million members
+// takes no more memory than one of a hundred. Hashes of the names tell at its end whether that was right.
+void Sanitizer::CrowdMembers() noexcept
+{
+    Frame &frame = top();
+    if (!frame.crowded)
+        for (std::uint32_t i = frame.members; i < members_.size(); ++i)
+            names_.Push(members_.NameAt(i));
+    frame.crowded = true;
+    ArrangeMembers();
+}
+
+void Sanitizer::ArrangeMembers() noexcept
+{
+    Frame &frame = top();
+    const MemberStack::Arranged arranged = members_.Arrange(frame.members, limits_.members, counts_);
+    frame.kept = arranged.kept;
+    frame.seen -= arranged.shadowed;
+    frame.cut = frame.cut || arranged.cut;
+}
+
+// A name that came twice in JSON in a string is no doubt: there is no jsonb of it to agree with.
+void Sanitizer::EndMembers() noexcept
+{
+    ArrangeMembers();
+    Frame &frame = top();
+    if (frame.crowded && embedded_ == 0 && names_.MayRepeat(frame.names))
+        doubtful_ = true;
+    counts_.truncated += frame.cut ? 1 : 0;
+    names_.Truncate(frame.names);
+    members_.Truncate(frame.members);
+}
+
+// Only where the order of what is there is final: not with members in the order of a document, nor where two
+// of them may turn out to have got the same name.
+void Sanitizer::Prune() noexcept
+{
+    Frame &frame = top();
+    if (frame.measured || frame.renamed || tokens_.size() - frame.first_token <= frame.prune_above)
+        return;
+    PruneFrom(frame.first_token);
+    frame.prune_above = tokens_.size() - frame.first_token + prune_step;
+}
+
+// What does not fit into the budget with what goes later than it in this part of the document fits even less
+// with the rest: it is sure to be shed, and the result is the same as if it were shed at the end.
+void Sanitizer::PruneFrom(std::uint32_t first) noexcept
+{
+    counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), {}, shed_, arena_);
 }
 
 // Not before it is known that the member has a value: most members of an ordinary event have none.
@@ -459,15 +518,18 @@ void Sanitizer::EnterMember() noexcept
     const std::string_view name = key_;
     if (!policy_.Spells(name))
         key_ = FitName(name);
+    const bool renamed = key_.data() != name.data();
+    top().renamed = top().renamed || renamed;
     if (!GrowReached(begin + max_reached_))
         return;
     const Policy::Step step =
         policy_.Enter({reached_ + object.reached_begin, object.reached}, key_, object.rule, reached_ + begin);
+    member_.name = name;
     member_.reached_begin = begin;
     member_.reached = step.reached;
     member_.rule = step.rule;
     member_.credential = object.credential || step.meaning == MemberClass::credential ||
-                         (key_.data() != name.data() && policy_.Classify(name) == MemberClass::credential);
+                         (renamed && policy_.Classify(name) == MemberClass::credential);
     member_.media = object.media || step.meaning == MemberClass::media;
     member_.link = object.link || step.meaning == MemberClass::link ||
                    (object.media && step.meaning == MemberClass::address);
@@ -475,10 +537,13 @@ void Sanitizer::EnterMember() noexcept
 
 std::string_view Sanitizer::FitName(std::string_view name) noexcept
 {
-    constexpr Place anywhere{0, 0, no_rule, false, false, false};
-    const Fitted fitted = Fit(name, anywhere, {Action::keep, 0});
-    Count(fitted);
-    return fitted.failed ? cut_marker : fitted.text;
+    const Fitted fitted = fitter_.Fit(name, {{Action::keep, 0}, false, false, policy_.detectors().any()});
+    if (!fitted.failed) {
+        Count(fitted);
+        return fitted.text;
+    }
+    ++counts_.masked;
+    return cut_marker;
 }
 
 // ---- strings ---------------------------------------------------------------------------------------------
@@ -487,124 +552,46 @@ void Sanitizer::Count(const Fitted &fitted) noexcept
 {
     counts_.masked += fitted.masked ? 1 : 0;
     counts_.truncated += fitted.cut ? 1 : 0;
-    changed_ = changed_ || fitted.masked || fitted.cut;
+}
+
+// Where a rule has said what to do with a value, only a cut leaves something to look at.
+bool Sanitizer::Detects() const noexcept
+{
+    return policy_.detectors().any() &&
+           (place().rule == no_rule || action() == Action::truncate || action() == Action::json);
+}
+
+TextPlace Sanitizer::text_place() const noexcept
+{
+    const Place &here = place();
+    return {rule(), here.link || here.media, here.link, Detects()};
 }
 
 void Sanitizer::FitString(std::string_view text) noexcept
 {
-    const Place where = place();
-    const Rule rule = policy_.rule(where.rule);
-    if (rule.action == Action::summary && !text.empty()) {
-        Replace(ValueType::string, CountCharacters(text));
+    if (depth_ == 0)
+        root_length_ = static_cast<std::uint32_t>(CountCharacters(text));
+    const Action what = action();
+    if ((what == Action::summary || what == Action::drop) && !text.empty())
+        return Replace(ValueType::string, CountCharacters(text));
+    if (what == Action::hash && !text.empty())
+        return EmitFitted(fitter_.Pseudonym(text), ValueType::string, CountCharacters(text));
+    if (what == Action::json && OpenJson(text))
         return;
-    }
-    if (rule.action == Action::json && OpenJson(text))
-        return;
-    const Fitted fitted = Fit(text, where, rule);
-    if (fitted.failed) {
-        Replace(ValueType::string, CountCharacters(text));
-        return;
-    }
-    Count(fitted);
+    const TextPlace where = text_place();
+    std::optional<Fitted> fitted;
+    if (where.detect)
+        fitted = fitter_.FitDigits(text, place().name);
+    if (!fitted)
+        fitted = fitter_.Fit(text, where);
     // What was no JSON before a secret was taken out of it may be some now.
-    if (rule.action == Action::json && fitted.masked && OpenJson(fitted.text))
-        return;
-    EmitKept(TokenKind::string, fitted.text);
-}
-
-Sanitizer::Fitted Sanitizer::Fit(std::string_view text, const Place &where, Rule rule) noexcept
-{
-    Fitted all{text, false, false, false};
-    for (int round = 0; round < most_rounds; ++round) {
-        const Fitted once = FitOnce(all.text, where, rule);
-        if (!once.masked && !once.cut)
-            return all;
-        all = {once.text, all.masked || once.masked, all.cut || once.cut, false};
+    if (what == Action::json && fitted->masked && !fitted->failed) {
+        Count(*fitted);
+        if (OpenJson(fitted->text))
+            return;
+        return EmitKept(TokenKind::string, fitted->text);
     }
-    all.failed = true;
-    return all;
-}
-
-Sanitizer::Fitted Sanitizer::FitOnce(std::string_view text, const Place &where, Rule rule) noexcept
-{
-    if (where.link && text != secret_marker && text.find("://") == std::string_view::npos &&
-        text.find('/') != std::string_view::npos)
-        return {secret_marker, true, false, false};
-    if (rule.action == Action::mask) {
-        if (const std::string_view masked = Mask(text, rule.amount); masked != text)
-            return {masked, true, false, false};
-    }
-    const std::size_t limit = rule.action == Action::truncate ? rule.amount : limits_.characters;
-    return Redact(text, limit, where.link || where.media);
-}
-
-// Takes the secrets out of what the limit leaves of a text. No more of it is read than that and the secrets
-// in it.
-Sanitizer::Fitted Sanitizer::Redact(std::string_view text, std::size_t limit, bool only_hosts) noexcept
-{
-    constexpr std::size_t longest_character = 4;
-    const std::size_t room = longest_character * (limit + 1);
-    SecretSpan secret = FindSecret(text, 0, std::min(text.size(), room), only_hosts);
-    if (!secret.Found()) {
-        const bool fits = HeadBytes(text, limit) == text.size();
-        return {fits ? text : Cut(text, limit), false, !fits, false};
-    }
-    char *out = AllocateText(std::min(room, text.size() * secret_marker.size()) + secret_marker.size());
-    if (out == nullptr)
-        return {{}, false, false, false};
-    std::size_t size = 0, from = 0;
-    const auto append = [&](std::string_view piece) {
-        const std::size_t n = std::min(piece.size(), room - std::min(room, size));
-        std::copy_n(piece.data(), n, out + size);
-        size += n;
-    };
-    while (secret.Found() && size < room) {
-        append(text.substr(from, secret.begin - from));
-        append(secret.replacement);
-        from = secret.end;
-        secret = FindSecret(text, from, std::min(text.size(), from + room - size), only_hosts);
-    }
-    append(text.substr(from));
-    const std::string_view redacted{out, size};
-    const bool fits = HeadBytes(redacted, limit) == size;
-    return {fits ? redacted : Cut(redacted, limit), true, !fits, false};
-}
-
-// The marker counts towards the limit. A cut inside of the marker of a secret would look like a secret again.
-std::string_view Sanitizer::Cut(std::string_view text, std::size_t limit) noexcept
-{
-    std::size_t position = CutPosition(text, HeadBytes(text, limit - 1));
-    for (std::size_t back = 1; back < secret_marker.size() && back <= position; ++back)
-        if (text.substr(position - back).starts_with(secret_marker)) {
-            position -= back;
-            break;
-        }
-    char *out = AllocateText(position + cut_marker.size());
-    if (out == nullptr)
-        return {};
-    std::memcpy(out, text.data(), position);
-    std::memcpy(out + position, cut_marker.data(), cut_marker.size());
-    return {out, position + cut_marker.size()};
-}
-
-// A text that begins with the marker and has no more than `rest` characters after it has been masked before.
-std::string_view Sanitizer::Mask(std::string_view text, std::size_t rest) noexcept
-{
-    if (text.empty())
-        return text;
-    if (text.starts_with(mask_marker) && HeadBytes(text, mask_marker.size() + rest) == text.size())
-        return text;
-    if (text.size() > longest_masked || HeadBytes(text, rest) == text.size())
-        return mask_marker;
-    if (FindSecret(text, 0, text.size(), true).Found())
-        return mask_marker;
-    const std::string_view tail = text.substr(TailPosition(text, rest));
-    char *out = AllocateText(mask_marker.size() + tail.size());
-    if (out == nullptr)
-        return {};
-    std::memcpy(out, mask_marker.data(), mask_marker.size());
-    std::memcpy(out + mask_marker.size(), tail.data(), tail.size());
-    return {out, mask_marker.size() + tail.size()};
+    EmitFitted(*fitted, ValueType::string, fitted->failed ? CountCharacters(text) : 0);
 }
 
 // JSON in a string takes the string's place, and is opened to the bottom: a second pass must find nothing to
@@ -618,20 +605,26 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
         return true;
     }
     const Checkpoint before = Mark();
+    const MemberOrder order = order_;
     if (depth_ > 0)
         --top().seen; // counted again by what is inside
-    changed_ = true;
+    ++counts_.opened;
     ++embedded_;
-    const bool opened = EmbeddedJson::Feed(text, *this);
+    order_ = MemberOrder::document;
+    const TextVerdict verdict = FeedEmbeddedText(text, *this);
+    order_ = order;
     --embedded_;
-    if (!opened)
+    if (verdict == TextVerdict::out_of_memory)
+        arena_.Fail();
+    if (verdict != TextVerdict::done)
         Return(before);
-    return opened;
+    return verdict == TextVerdict::done;
 }
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept
 {
-    Checkpoint mark{counts_, size_, depth_, member_, key_, key_word_, changed_, entered_, {}};
+    Checkpoint mark{counts_, tokens_.size(), members_.size(), names_.size(), depth_, member_,
+                    key_,    key_word_,      root_type_,      entered_,      {}};
     if (depth_ > 0)
         mark.frame = frames_[depth_ - 1];
     return mark;
@@ -640,69 +633,71 @@ Sanitizer::Checkpoint Sanitizer::Mark() const noexcept
 void Sanitizer::Return(const Checkpoint &mark) noexcept
 {
     counts_ = mark.counts;
-    size_ = mark.size;
+    tokens_.Truncate(mark.tokens);
+    members_.Truncate(mark.members);
+    names_.Truncate(mark.names);
     depth_ = mark.depth;
     member_ = mark.member;
     key_ = mark.key;
     key_word_ = mark.key_word;
-    changed_ = mark.changed;
+    root_type_ = mark.root_type;
     entered_ = mark.entered;
     if (depth_ > 0)
         top() = mark.frame;
 }
 
-// ---- record ----------------------------------------------------------------------------------------------
+// ---- the end ---------------------------------------------------------------------------------------------
 
 bool Sanitizer::Finish() noexcept
 {
-    if (!failed_ && changed_ && root_is_object_)
-        WriteRecord();
-    return !failed_;
-}
-
-void Sanitizer::WriteRecord() noexcept
-{
-    if (at_foreign_)
-        foreign_end_ = size_ - 1;
-    if (foreign_end_ > foreign_begin_) {
-        std::memmove(tokens_ + foreign_begin_, tokens_ + foreign_end_,
-                     (size_ - foreign_end_) * sizeof(Token));
-        size_ -= foreign_end_ - foreign_begin_;
-        record_place_ = foreign_begin_;
+    if (!arena_.failed()) {
+        if (root_type_ == ValueType::object && changed())
+            WriteRecord(tokens_, NewRecord());
+        else if (has_old_record_)
+            WriteRecord(tokens_, old_record_);
+        KeepBudget();
     }
-    const std::uint32_t end = size_, place = record_place_ == 0 ? end - 1 : record_place_;
-    PushRecord();
-    if (!failed_)
-        std::rotate(tokens_ + place, tokens_ + end, tokens_ + size_);
+    return !arena_.failed();
 }
 
-void Sanitizer::PushRecord() noexcept
+Record Sanitizer::NewRecord() noexcept
 {
-    Push(TokenKind::key, record_member);
-    Push(TokenKind::object_begin);
-    Push(TokenKind::key, "n");
-    Push(TokenKind::array_begin);
-    for (const std::uint32_t count : {counts_.dropped, counts_.masked, counts_.truncated, 0u})
-        PushCount(std::min(count, largest_count));
-    Push(TokenKind::array_end);
-    Push(TokenKind::key, "p");
     constexpr std::size_t policy_size = 8;
-    char *policy = AllocateText(policy_size);
-    if (policy == nullptr)
-        return;
-    std::snprintf(policy, policy_size + 1, "%d:%.6s", policy_language_version, policy_.hash().data());
-    Push(TokenKind::string, {policy, policy_size});
-    Push(TokenKind::object_end);
+    char policy[policy_size + 1];
+    std::snprintf(policy, sizeof(policy), "%d:%.6s", policy_language_version, policy_.hash().data());
+    return MakeRecord(counts_, arena_.Copy({policy, policy_size}));
 }
 
-void Sanitizer::PushCount(std::uint32_t count) noexcept
+// The result prints in no more than max_bytes, always: either all of it does; or leaves are shed until what
+// is left does, with a record whose counts are those of that moment; or, when none is left, it is the summary
+// of the root with its record, which print in 105 bytes at most, and least_max_bytes is more. A root that is
+// no container is one leaf.
+void Sanitizer::KeepBudget() noexcept
 {
-    constexpr std::size_t most_digits = 10;
-    char *digits = AllocateText(most_digits);
-    if (digits == nullptr)
+    const bool fits = PrintedSize(tokens_.all()) <= policy_.max_bytes();
+    if (fits && counts_.shed == 0)
         return;
-    const char *end = std::to_chars(digits, digits + most_digits, count).ptr;
-    Push(TokenKind::number_text, {digits, static_cast<std::size_t>(end - digits)});
+    const bool has_record = root_type_ == ValueType::object;
+    if (!fits && root_type_ == ValueType::none) {
+        ++counts_.shed;
+        BecomeSummary();
+        return;
+    }
+    if (!fits && has_record && !changed())
+        WriteRecord(tokens_, NewRecord());
+    const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
+    counts_.shed +=
+        ShedLeaves(tokens_, 0, policy_.max_bytes(), {record.begin, record.end, counts_.shed}, shed_, arena_);
+    if (tokens_.size() == record.end - record.begin + 2)
+        BecomeSummary();
+    if (has_record)
+        WriteRecord(tokens_, NewRecord());
+}
+
+void Sanitizer::BecomeSummary() noexcept
+{
+    tokens_.Truncate(0);
+    EmitSummary(root_type_ == ValueType::none ? ValueType::string : root_type_, root_length_);
 }
 
 } // namespace callhardening

@@ -2,12 +2,15 @@
 //
 // The caller walks its document, jsonb or text, and reports what it meets; where the answer is Walk::skip it
 // need not look inside. The result refers to the caller's strings where they did not change, so they have to
-// outlive it. Memory comes from the caller's function and goes with the caller's memory context: a Sanitizer
-// owns nothing, so an error of PostgreSQL may pass it between two events.
+// outlive it. A Sanitizer owns nothing (see Arena), so an error of PostgreSQL may pass it between two events.
 #pragma once
 
-#include "core/core.hpp"
+#include "core/fit.hpp"
+#include "core/members.hpp"
+#include "core/number.hpp"
 #include "core/policy.hpp"
+#include "core/record.hpp"
+#include "core/token.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,86 +20,62 @@
 namespace callhardening
 {
 
-inline constexpr std::string_view record_member = "_sanitized";
-
-// Numbers that print longer than this become a summary.
-inline constexpr std::size_t longest_number = 40;
-
-enum class TokenKind : unsigned char {
-    object_begin,
-    object_end,
-    array_begin,
-    array_end,
-    key,
-    string,
-    number_text, // as jsonb prints it
-    number,      // the caller's own number: Token::data is what it gave to Number
-    boolean,     // Token::size is 0 or 1
-    null,
-};
-
-struct Token {
-    const char *data;
-    std::uint32_t size;
-    TokenKind kind;
-
-    std::string_view text() const noexcept { return {data, size}; }
-};
-
-// What was done, as the record says it.
-struct SanitizeCounts {
-    std::uint32_t dropped;
-    std::uint32_t masked;
-    std::uint32_t truncated;
-};
-
 enum class Walk : unsigned char { enter, skip };
 
-// True where a root's `_sanitized` is a record: {"n": [1, 2, 3, 0], "p": "1:0f0f0f"}. The caller tells the
-// sanitizer.
-bool IsRecordedPolicy(std::string_view p) noexcept;
-inline constexpr std::size_t record_counts = 4;
-inline constexpr std::uint32_t largest_count = 9999;
+enum class MemberOrder : unsigned char {
+    jsonb,    // sorted, each name once
+    document, // as a text has them: they are sorted, and the last of each name taken, when their object ends
+};
 
 class Sanitizer
 {
 public:
-    // Memory of any size, or nullptr. Never freed: see above.
-    using AllocateFunction = void *(*)(std::size_t size);
-
     static constexpr std::size_t unknown_count = static_cast<std::size_t>(-1);
 
-    // `has_record`: the root has a member `_sanitized` that is a record of an earlier pass.
-    Sanitizer(const Policy &policy, AllocateFunction allocate, bool has_record) noexcept;
+    Sanitizer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate,
+              MemberOrder order) noexcept;
 
-    // The number of members or items, where the caller knows it. After Walk::skip there is no End.
-    Walk BeginObject(std::size_t members) noexcept;
-    Walk BeginArray(std::size_t items) noexcept;
-    void EndObject() noexcept;
-    void EndArray() noexcept;
+    // The number of members or items, or unknown_count where that is one at least. After Walk::skip there is
+    // no End.
+    Walk BeginObject(std::size_t members) noexcept { return Begin(ValueType::object, members); }
+    Walk BeginArray(std::size_t items) noexcept { return Begin(ValueType::array, items); }
+    void EndObject() noexcept { End(); }
+    void EndArray() noexcept { End(); }
     void Key(std::string_view name) noexcept;
     void String(std::string_view text) noexcept;
     // A number by its text, as jsonb prints it.
     void Number(std::string_view text) noexcept;
-    // A number that prints in at most longest_number bytes, where its text is not needed.
-    void Number(const void *number) noexcept;
-    bool NeedsNumberText() noexcept;
+    // The caller's own number, which prints in `printed` bytes, at most longest_number: where its text is not
+    // needed.
+    void Number(const void *number, std::size_t printed) noexcept;
+    bool NeedsNumberText(std::size_t printed) noexcept;
     // A number that prints longer.
-    void LongNumber(std::size_t length) noexcept;
+    void LongNumber(std::size_t printed) noexcept;
     void Boolean(bool value) noexcept;
     void Null() noexcept;
+    // In the place of the value of the root's member `_sanitized`, where that is the record of an earlier
+    // pass.
+    void EarlierRecord(const Record &record) noexcept;
+
+    // Copies what would not outlive the result.
+    Arena &arena() noexcept { return arena_; }
+
+    // True where of further items of the array at hand only the number counts, and PassItems tells it.
+    bool IsFull() const noexcept;
+    void PassItems(std::size_t count) noexcept;
 
     // Completes the result. False: no memory.
     bool Finish() noexcept;
-    bool changed() const noexcept { return changed_; }
-    std::span<const Token> tokens() const noexcept { return {tokens_, size_}; }
+    // True where the members of an object were too many to know whether a name came twice, and one may have.
+    bool doubtful() const noexcept { return doubtful_; }
+    bool changed() const noexcept { return counts_.Any(); }
+    std::span<const Token> tokens() const noexcept { return tokens_.all(); }
     const SanitizeCounts &counts() const noexcept { return counts_; }
 
 private:
-    friend class EmbeddedJson;
-
     // What the path to a value means for it. Items of an array have the place of the array.
     struct Place {
+        std::string_view name;
         std::uint32_t reached_begin;
         std::uint16_t reached;
         RuleIndex rule;
@@ -120,11 +99,17 @@ private:
         std::uint32_t first_token; // of the member or item that this container is
         std::uint32_t kept;
         std::uint32_t seen;
+        std::uint32_t members;     // the size of the stack of members before those of this object
+        std::uint32_t names;       // the same of the names of crowded objects
+        std::uint32_t prune_above; // so many tokens
         Shape shape;
         ValueType type;
+        MemberOrder order;
+        std::uint16_t embedded;
         bool measured; // only its size is of interest
         bool cut;
-        bool was_changed;
+        bool renamed; // a member has another name than it came with
+        bool crowded; // more members came than are kept on the stack
     };
 
     enum class KeyWord : unsigned char { other, type, length };
@@ -132,93 +117,89 @@ private:
     // To return to where a string turns out not to be JSON.
     struct Checkpoint {
         SanitizeCounts counts;
-        std::uint32_t size;
+        std::uint32_t tokens;
+        std::uint32_t members;
+        std::uint32_t names;
         std::uint16_t depth;
         Place member;
         std::string_view key;
         KeyWord key_word;
-        bool changed;
+        ValueType root_type;
         bool entered;
         Frame frame;
     };
 
-    struct Fitted {
-        std::string_view text;
-        bool masked;
-        bool cut;
-        bool failed; // no text was found that a second pass would leave alone
-    };
-
-    void *Allocate(std::size_t size) noexcept;
-    char *AllocateText(std::size_t size) noexcept;
-    bool Grow() noexcept;
     bool GrowReached(std::size_t needed) noexcept;
-    void Push(TokenKind kind, std::string_view text) noexcept;
-    void Push(TokenKind kind) noexcept { Push(kind, {}); }
 
     Frame &top() noexcept { return frames_[depth_ - 1]; }
-    const Place &place() const noexcept;
-    Action action() const noexcept { return policy_.rule(place().rule).action; }
+    const Place &place() const noexcept { return IsItem() ? frames_[depth_ - 1].place : member_; }
+    Rule rule() const noexcept { return policy_.rule(place().rule); }
+    Action action() const noexcept { return rule().action; }
+    TextPlace text_place() const noexcept;
+    bool Detects() const noexcept;
     bool IsItem() const noexcept { return depth_ > 0 && frames_[depth_ - 1].type == ValueType::array; }
     bool IsMember() const noexcept { return depth_ > 0 && frames_[depth_ - 1].type == ValueType::object; }
 
     bool Admit(bool empty) noexcept;
     bool AdmitScalar(ValueType type, std::string_view text) noexcept;
+    bool IsBeyondLimit() noexcept;
     void BeginValue() noexcept;
     void EmitKept(TokenKind kind, std::string_view text) noexcept;
+    void EmitFitted(const Fitted &fitted, ValueType type, std::size_t size) noexcept;
     void EmitSummary(ValueType type, std::size_t length) noexcept;
     void EmitEmpty(ValueType type) noexcept;
     void EmitMarker(bool before) noexcept;
-    void Drop() noexcept;
+    void Drop() noexcept { ++counts_.dropped; }
     void Replace(ValueType type, std::size_t length) noexcept;
     Walk Begin(ValueType type, std::size_t count) noexcept;
     Walk Enter(ValueType type, bool measured) noexcept;
     void End() noexcept;
     void EndMeasured(const Frame &frame) noexcept;
+    void EndEntered(const Frame &frame) noexcept;
     void Rollback(const Frame &frame) noexcept;
 
-    void EnterRootMember(std::string_view name) noexcept;
+    void PushMember(std::string_view name) noexcept;
+    void CrowdMembers() noexcept;
+    void ArrangeMembers() noexcept;
+    void EndMembers() noexcept;
+    void Prune() noexcept;
+    void PruneFrom(std::uint32_t first) noexcept;
+
     void EnterMember() noexcept;
     std::string_view FitName(std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
     void Count(const Fitted &fitted) noexcept;
-    Fitted Fit(std::string_view text, const Place &where, Rule rule) noexcept;
-    Fitted FitOnce(std::string_view text, const Place &where, Rule rule) noexcept;
-    Fitted Redact(std::string_view text, std::size_t limit, bool only_hosts) noexcept;
-    std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
-    std::string_view Mask(std::string_view text, std::size_t rest) noexcept;
     bool OpenJson(std::string_view text) noexcept;
     Checkpoint Mark() const noexcept;
     void Return(const Checkpoint &mark) noexcept;
-    void WriteRecord() noexcept;
-    void PushRecord() noexcept;
-    void PushCount(std::uint32_t count) noexcept;
+    Record NewRecord() noexcept;
+    void KeepBudget() noexcept;
+    void BecomeSummary() noexcept;
 
     const Policy &policy_;
     const Limits limits_;
     const std::uint16_t max_reached_;
-    AllocateFunction allocate_;
-    Token *tokens_ = nullptr;
-    std::uint32_t size_ = 0;
-    std::uint32_t capacity_ = 0;
+    Arena arena_;
+    Fitter fitter_;
+    TokenList tokens_;
+    MemberStack members_;
+    NameHashes names_; // of the members of crowded objects
+    Scratch shed_;
     PathNode *reached_ = nullptr;
     std::size_t reached_capacity_ = 0;
     SanitizeCounts counts_{};
     Place member_{}; // of the value that comes next in an object; at the root, of the root
     std::string_view key_;
     KeyWord key_word_ = KeyWord::other;
-    bool entered_ = true;             // `member_` and `key_` are those of the member at hand
-    std::uint32_t record_place_ = 0;  // the first token after the record; 0: it is the last member
-    std::uint32_t foreign_begin_ = 0; // tokens of a root's `_sanitized` that is no record
-    std::uint32_t foreign_end_ = 0;
+    Record old_record_{};
+    std::uint32_t root_length_ = 0; // its members, items or characters
     std::uint16_t depth_ = 0;
     std::uint16_t embedded_ = 0; // JSON inside of strings inside of each other
-    bool has_record_;
-    bool root_is_object_ = false;
-    bool at_record_ = false;
-    bool at_foreign_ = false;
-    bool changed_ = false;
-    bool failed_ = false;
+    ValueType root_type_ = ValueType::none;
+    MemberOrder order_;
+    bool entered_ = true; // `member_` and `key_` are those of the member at hand
+    bool has_old_record_ = false;
+    bool doubtful_ = false;
     Frame frames_[max_depth + 1];
 };
 

@@ -10,6 +10,7 @@
 #include <new>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -19,7 +20,7 @@ namespace callhardening
 namespace
 {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 constexpr PathNode no_node = 0xFFFF;
 
@@ -44,6 +45,13 @@ struct Name {
     std::vector<std::pair<PathNode, PathNode>> steps;
 };
 
+// FNV-1a, which is the same on every build.
+struct Fnv {
+    std::uint32_t value = 2166136261u;
+
+    void Add(unsigned char byte) noexcept { value = (value ^ byte) * 16777619u; }
+};
+
 // Length and both ends tell names apart well enough, and cost the same for any length.
 std::uint64_t HashName(std::string_view name) noexcept
 {
@@ -59,6 +67,26 @@ std::uint64_t HashName(std::string_view name) noexcept
     std::uint64_t hash = (head ^ (tail << 29 | tail >> 35) ^ name.size()) * multiplier;
     return hash ^ hash >> 32;
 }
+
+// For names that are compared folded: a policy may add a thousand, and every member is asked about.
+struct FoldedHash {
+    using is_transparent = void;
+
+    std::size_t operator()(std::string_view name) const noexcept
+    {
+        Fnv hash;
+        FoldedLetters letters(name);
+        while (const unsigned char letter = letters.Next())
+            hash.Add(letter);
+        return hash.value;
+    }
+};
+
+struct FoldedEqual {
+    using is_transparent = void;
+
+    bool operator()(std::string_view a, std::string_view b) const noexcept { return EqualFolded(a, b); }
+};
 
 // `*` is any number of characters. Greedy with one step back, so linear for one star and quadratic at worst.
 bool MatchesGlob(std::string_view name, std::string_view pattern) noexcept
@@ -86,12 +114,15 @@ bool MatchesGlob(std::string_view name, std::string_view pattern) noexcept
 struct Policy::Tables {
     Policy policy;
     Limits limits;
+    Detectors detectors;
+    std::uint32_t max_bytes = default_max_bytes;
+    bool hashes = false;
     char hash[7];
     std::vector<Rule> rules;
     std::vector<Node> nodes;
     std::vector<Name> names;
     std::vector<std::uint16_t> slots; // of the hash table: 1 + index into names, 0 is free
-    std::vector<std::string> secrets;
+    std::unordered_set<std::string, FoldedHash, FoldedEqual> secrets;
 
     const Name *Find(std::string_view name) const noexcept
     {
@@ -104,10 +135,13 @@ struct Policy::Tables {
 
     MemberClass Classify(std::string_view name) const noexcept
     {
-        const bool listed = std::any_of(secrets.begin(), secrets.end(), [name](const std::string &secret) {
-            return EqualFolded(secret, name);
-        });
-        return listed ? MemberClass::credential : ClassifyMember(name);
+        return IsSecret(this, name) ? MemberClass::credential : ClassifyMember(name);
+    }
+
+    static bool IsSecret(const void *tables, std::string_view name) noexcept
+    {
+        const auto &secrets = static_cast<const Tables *>(tables)->secrets;
+        return !secrets.empty() && secrets.find(name) != secrets.end();
     }
 };
 
@@ -189,6 +223,26 @@ Rule Policy::rule(RuleIndex index) const noexcept
     return index == no_rule ? Rule{Action::keep, 0} : tables_->rules[index];
 }
 
+const Detectors &Policy::detectors() const noexcept
+{
+    return tables_->detectors;
+}
+
+std::uint32_t Policy::max_bytes() const noexcept
+{
+    return tables_->max_bytes;
+}
+
+bool Policy::hashes() const noexcept
+{
+    return tables_->hashes;
+}
+
+SecretNames Policy::secret_names() const noexcept
+{
+    return tables_->secrets.empty() ? SecretNames{} : SecretNames{Tables::IsSecret, tables_};
+}
+
 std::string_view Policy::hash() const noexcept
 {
     return {tables_->hash, 6};
@@ -212,9 +266,9 @@ public:
     {
         const Json document = Json::parse(text, nullptr, false);
         if (document.is_discarded())
-            return Refuse("policy", "is no JSON");
+            return Refuse("document", "is no JSON, or has a number out of range");
         if (!document.is_object())
-            return Refuse("policy", "must be an object");
+            return Refuse("document", "must be an object");
         if (!document.contains("version"))
             return Refuse("version", "is missing");
         tables_.nodes.emplace_back();
@@ -222,7 +276,7 @@ public:
             if (!Member(name, value))
                 return false;
         HashNames();
-        HashText(text);
+        HashText(document.dump()); // recurses, but what is left is flat
         return true;
     }
 
@@ -246,14 +300,24 @@ private:
     bool Member(const std::string &name, const Json &value)
     {
         if (name == "version")
-            return value == policy_language_version || Refuse("version", "must be 1");
+            return ReadVersion(value);
         if (name == "secrets")
             return Secrets(value);
         if (name == "rules")
             return Rules(value);
+        if (name == "detectors")
+            return ReadDetectors(value);
         if (name == "limits")
             return ReadLimits(value);
-        return RefuseUnknown("policy", name);
+        if (name == "budget")
+            return ReadBudget(value);
+        return RefuseUnknown("document", name);
+    }
+
+    bool ReadVersion(const Json &value)
+    {
+        const auto *version = value.get_ptr<const Json::number_unsigned_t *>();
+        return (version != nullptr && *version == policy_language_version) || Refuse("version", "must be 1");
     }
 
     bool Secrets(const Json &value)
@@ -261,9 +325,65 @@ private:
         if (!value.is_array() || value.size() > max_rules)
             return Refuse("secrets", "must be an array of at most " + std::to_string(max_rules) + " names");
         for (std::size_t i = 0; i < value.size(); ++i) {
+            const std::string place = "secrets[" + std::to_string(i) + "]";
             if (!value[i].is_string() || IsBlank(value[i].get_ref<const std::string &>()))
-                return Refuse("secrets[" + std::to_string(i) + "]", "must be a name");
-            tables_.secrets.push_back(value[i].get<std::string>());
+                return Refuse(place, "must be a name");
+            const std::string &name = value[i].get_ref<const std::string &>();
+            if (IsOwnName(name))
+                return Refuse(place,
+                              "must not be a name that the sanitizer writes: type, length, _sanitized");
+            tables_.secrets.insert(name);
+        }
+        return true;
+    }
+
+    // A second pass would find secrets in what the first has written.
+    static bool IsOwnName(std::string_view name)
+    {
+        return EqualFolded(name, "type") || EqualFolded(name, "length") || EqualFolded(name, "_sanitized");
+    }
+
+    bool ReadDetectors(const Json &value)
+    {
+        if (!value.is_object())
+            return Refuse("detectors", "must be an object");
+        Detectors &detectors = tables_.detectors;
+        for (const auto &[name, treatment] : value.items()) {
+            Treatment *wanted = name == "phone"   ? &detectors.phone
+                                : name == "email" ? &detectors.email
+                                : name == "card"  ? &detectors.card
+                                                  : nullptr;
+            if (wanted == nullptr)
+                return RefuseUnknown("detectors", name);
+            if (!ReadTreatment(treatment, "detectors." + name, *wanted))
+                return false;
+        }
+        return true;
+    }
+
+    bool ReadTreatment(const Json &value, const std::string &place, Treatment &treatment)
+    {
+        if (value == "keep")
+            treatment = Treatment::keep;
+        else if (value == "mask")
+            treatment = Treatment::mask;
+        else if (value == "hash")
+            treatment = Treatment::hash;
+        else
+            return Refuse(place, "must be one of keep, mask, hash");
+        tables_.hashes = tables_.hashes || treatment == Treatment::hash;
+        return true;
+    }
+
+    bool ReadBudget(const Json &value)
+    {
+        if (!value.is_object())
+            return Refuse("budget", "must be an object");
+        for (const auto &[name, bytes] : value.items()) {
+            if (name != "max_bytes")
+                return RefuseUnknown("budget", name);
+            if (!Count(&bytes, "budget.max_bytes", least_max_bytes, most_max_bytes, tables_.max_bytes))
+                return false;
         }
         return true;
     }
@@ -277,16 +397,16 @@ private:
             const std::string place = "limits." + name;
             Limits &limits = tables_.limits;
             if (name == "depth") {
-                if (!Count(limit, place, 1, max_depth, limits.depth))
+                if (!Count(&limit, place, 1, max_depth, limits.depth))
                     return false;
             } else if (name == "members") {
-                if (!Count(limit, place, 1, many, limits.members))
+                if (!Count(&limit, place, 1, many, limits.members))
                     return false;
             } else if (name == "items") {
-                if (!Count(limit, place, 1, many, limits.items))
+                if (!Count(&limit, place, 1, many, limits.items))
                     return false;
             } else if (name == "characters") {
-                if (!Count(limit, place, secret_marker.size(), many, limits.characters))
+                if (!Count(&limit, place, secret_marker.size(), many, limits.characters))
                     return false;
             } else {
                 return RefuseUnknown("limits", name);
@@ -295,10 +415,10 @@ private:
         return true;
     }
 
-    bool Count(const Json &value, const std::string &place, std::uint64_t least, std::uint64_t most,
+    bool Count(const Json *value, const std::string &place, std::uint64_t least, std::uint64_t most,
                std::uint32_t &count)
     {
-        const auto *number = value.get_ptr<const Json::number_unsigned_t *>();
+        const auto *number = value != nullptr ? value->get_ptr<const Json::number_unsigned_t *>() : nullptr;
         if (number == nullptr || *number < least || *number > most)
             return Refuse(place, "must be a whole number from " + std::to_string(least) + " to " +
                                      std::to_string(most));
@@ -333,6 +453,7 @@ private:
         if (amount != nullptr && !ReadAmount(value, place, amount, rule))
             return false;
         tables_.rules.push_back(rule);
+        tables_.hashes = tables_.hashes || rule.action == Action::hash;
         return Path(value["path"].get_ref<const std::string &>(), place + ".path");
     }
 
@@ -343,9 +464,10 @@ private:
             Action action;
             const char *amount;
         } actions[] = {
-            {"keep", Action::keep, nullptr},       {"drop", Action::drop, nullptr},
-            {"mask", Action::mask, "keep"},        {"truncate", Action::truncate, "length"},
-            {"summary", Action::summary, nullptr}, {"json", Action::json, nullptr},
+            {"keep", Action::keep, nullptr},          {"drop", Action::drop, nullptr},
+            {"mask", Action::mask, "keep"},           {"hash", Action::hash, nullptr},
+            {"truncate", Action::truncate, "length"}, {"summary", Action::summary, nullptr},
+            {"json", Action::json, nullptr},
         };
         for (const auto &known : actions)
             if (word == known.word) {
@@ -353,12 +475,13 @@ private:
                 amount = known.amount;
                 return true;
             }
-        return Refuse(place + ".action", "must be one of keep, drop, mask, truncate, summary, json");
+        return Refuse(place + ".action", "must be one of keep, drop, mask, hash, truncate, summary, json");
     }
 
     bool ReadAmount(const Json &value, const std::string &place, const char *name, Rule &rule)
     {
-        const Json given = value.contains(name) ? value[name] : Json();
+        const auto found = value.find(name); // no copy: that would recurse to the depth of the value
+        const Json *given = found != value.end() ? &*found : nullptr;
         if (rule.action == Action::mask)
             return Count(given, place + "." + name, 0, max_masked_rest, rule.amount);
         return Count(given, place + "." + name, secret_marker.size(), 1000000, rule.amount);
@@ -373,11 +496,11 @@ private:
             const std::string segment = path.substr(begin, dot - begin);
             if (segment.empty())
                 return Refuse(place, "has an empty segment");
+            if (segment != "**" && segment.find("**") != std::string::npos)
+                return Refuse(place, "has a ** that is not a segment of its own");
             if (++segments > max_segments)
                 return Refuse(place, "has more than " + std::to_string(max_segments) + " segments");
             node = Child(node, segment);
-            if (node == no_node)
-                return Refuse(place, "is one path too many: the policy has too many segments");
             if (dot == path.size())
                 break;
             begin = dot + 1;
@@ -389,8 +512,7 @@ private:
 
     PathNode NewNode(bool any_depth)
     {
-        if (tables_.nodes.size() >= no_node)
-            return no_node;
+        static_assert(max_rules * max_segments + 1 < no_node);
         tables_.nodes.emplace_back();
         tables_.nodes.back().any_depth = any_depth;
         return static_cast<PathNode>(tables_.nodes.size() - 1);
@@ -424,8 +546,7 @@ private:
             if (glob.pattern == pattern)
                 return glob.child;
         const PathNode child = NewNode(false);
-        if (child != no_node)
-            tables_.nodes[parent].globs.push_back({pattern, child});
+        tables_.nodes[parent].globs.push_back({pattern, child});
         return child;
     }
 
@@ -439,8 +560,7 @@ private:
             if (from == parent)
                 return child;
         const PathNode child = NewNode(false);
-        if (child != no_node)
-            name.steps.emplace_back(parent, child);
+        name.steps.emplace_back(parent, child);
         return child;
     }
 
@@ -451,11 +571,12 @@ private:
         while (size < 2 * tables_.names.size() + 1)
             size *= 2;
         tables_.slots.assign(size, 0);
+        const SecretNames secret_names{Policy::Tables::IsSecret, &tables_};
         for (std::size_t i = 0; i < tables_.names.size(); ++i) {
             Name &name = tables_.names[i];
             name.meaning = tables_.Classify(name.text);
             name.harmless = name.text.size() <= tables_.limits.characters &&
-                            !FindSecret(name.text, 0, name.text.size(), false).Found();
+                            !FindSecret(name.text, 0, name.text.size(), false, secret_names).Found();
             std::size_t slot = HashName(name.text) & (size - 1);
             while (tables_.slots[slot] != 0)
                 slot = (slot + 1) & (size - 1);
@@ -463,13 +584,12 @@ private:
         }
     }
 
-    // FNV-1a, which is the same on every build.
     void HashText(std::string_view text)
     {
-        std::uint32_t hash = 2166136261u;
+        Fnv hash;
         for (const char c : text)
-            hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-        std::snprintf(tables_.hash, sizeof(tables_.hash), "%06x", static_cast<unsigned>(hash >> 8));
+            hash.Add(static_cast<unsigned char>(c));
+        std::snprintf(tables_.hash, sizeof(tables_.hash), "%06x", static_cast<unsigned>(hash.value >> 8));
     }
 
     Policy::Tables &tables_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/core.hpp"
+#include "core/detector.hpp"
 #include "core/secret.hpp"
 
 #include <cstddef>
@@ -23,6 +24,7 @@ enum class Action : unsigned char {
     keep,
     drop,
     mask,
+    hash,
     truncate,
     summary,
     json,
@@ -39,6 +41,11 @@ struct Limits {
     std::uint32_t items = 100;       // of one array
     std::uint32_t characters = 1000; // of a string or a name, where no rule says otherwise
 };
+
+// What a policy without the member asks for, and what it may ask for.
+inline constexpr std::uint32_t default_max_bytes = 16384;
+inline constexpr std::uint32_t least_max_bytes = 256;
+inline constexpr std::uint32_t most_max_bytes = 1000000;
 
 // The most that a policy may ask for.
 inline constexpr std::uint32_t max_depth = 64;
@@ -67,8 +74,15 @@ public:
 
     const Limits &limits() const noexcept;
     Rule rule(RuleIndex index) const noexcept;
-    // Six hexadecimal digits of a hash over the document.
+    const Detectors &detectors() const noexcept;
+    // Bytes of the result, as text.
+    std::uint32_t max_bytes() const noexcept;
+    // Six hexadecimal digits of a hash over the document, however its members are ordered and spaced.
     std::string_view hash() const noexcept;
+    // Whether anything asks for pseudonyms: a rule or a detector.
+    bool hashes() const noexcept;
+    // The names that the policy adds to the credentials.
+    SecretNames secret_names() const noexcept;
 
     // What reaching a member of this name means: its class, the first rule that matches it, or one that an
     // object above it matched (`inherited`), and the places that its own members start from.

@@ -1,5 +1,6 @@
 #include "core/secret.hpp"
 
+#include "core/pseudonym.hpp"
 #include "core/text.hpp"
 
 #include <algorithm>
@@ -118,7 +119,7 @@ constexpr auto listed_names = std::to_array<NameRow>({
 
 // By last letter, so that most names are decided by an empty bucket; longer words first, since
 // `recordingurl` says more than `url`.
-constexpr auto names = [] {
+constexpr auto name_rows = [] {
     auto rows = listed_names;
     std::sort(rows.begin(), rows.end(), [](const NameRow &a, const NameRow &b) {
         return a.word.back() != b.word.back() ? a.word.back() < b.word.back() : a.word.size() > b.word.size();
@@ -130,36 +131,21 @@ constexpr auto bucket = [] {
     std::array<unsigned char, 129> start{};
     for (std::size_t letter = 0; letter < start.size(); ++letter)
         start[letter] = static_cast<unsigned char>(
-            std::count_if(names.begin(), names.end(), [letter](const NameRow &row) {
+            std::count_if(name_rows.begin(), name_rows.end(), [letter](const NameRow &row) {
                 return static_cast<unsigned char>(row.word.back()) < letter;
             }));
     return start;
 }();
-static_assert(names.size() < 256);
+static_assert(name_rows.size() < 256);
 
 constexpr bool IsNameSeparator(char c) noexcept
 {
     return c == '_' || c == '-' || c == ' ';
 }
 
-// Compares from the end and folds on the way: no buffer, and a long name costs no more than the word.
 bool Matches(std::string_view name, const NameRow &row) noexcept
 {
-    std::size_t left = row.word.size(), i = name.size();
-    while (i > 0) {
-        const char c = name[i - 1];
-        if (IsNameSeparator(c)) {
-            --i;
-            continue;
-        }
-        if (left == 0)
-            return row.match == Match::suffix;
-        if (LowerAscii(c) != row.word[left - 1])
-            return false;
-        --left;
-        --i;
-    }
-    return left == 0;
+    return row.match == Match::suffix ? EndsWithFolded(name, row.word) : EqualFolded(name, row.word);
 }
 
 // Names of URL parameters that are secrets beyond those of members.
@@ -262,11 +248,11 @@ SecretSpan FindJwt(std::string_view text, std::size_t begin) noexcept
 }
 
 // `bearer of news` and `basic information` are prose: a token has a digit, a sign or a capital in it, or is
-// long.
+// long. `basic ann@example.com` is prose too, and so is what hashing makes of it.
 bool LooksLikeToken(std::string_view token) noexcept
 {
     constexpr std::size_t shortest = 6, surely = 16;
-    if (token.size() < shortest)
+    if (token.size() < shortest || HasTokenForm(token.substr(0, token_size)))
         return false;
     if (token.size() >= surely)
         return true;
@@ -427,9 +413,52 @@ bool IsHeader(std::string_view name) noexcept
            Matches(name, {"cookie", MemberClass::credential, Match::suffix});
 }
 
-SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t after) noexcept
+constexpr std::size_t longest_name = 64;
+constexpr std::size_t escape_size = 6; // \u0077
+
+constexpr int HexValue(char c) noexcept
 {
-    constexpr std::size_t longest_name = 64;
+    const char lower = LowerAscii(c);
+    return IsAsciiDigit(c) ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// The ASCII letter that the escape of JSON before `end` spells, or 0.
+char EscapedLetter(std::string_view text, std::size_t end) noexcept
+{
+    if (end < escape_size || text[end - 6] != '\\' || text[end - 5] != 'u' || text[end - 4] != '0' ||
+        text[end - 3] != '0' || HexValue(text[end - 2]) < 0 || HexValue(text[end - 1]) < 0)
+        return 0;
+    const int letter = HexValue(text[end - 2]) * 16 + HexValue(text[end - 1]);
+    return letter < 128 ? static_cast<char>(letter) : '\0';
+}
+
+// A name that ends at `end` of a text, where some of its letters are spelt as escapes: "pass\u0077ord". What
+// it means is written to the end of `out`.
+std::string_view EscapedName(std::string_view text, std::size_t end, char (&out)[longest_name]) noexcept
+{
+    std::size_t begin = longest_name;
+    while (end > 0 && begin > 0) {
+        const char escaped = EscapedLetter(text, end);
+        const char letter = escaped != 0 ? escaped : text[end - 1];
+        if (!IsNameLetter(letter))
+            break;
+        out[--begin] = letter;
+        end -= escaped != 0 ? escape_size : 1;
+        while (escaped != 0 && end > 0 && text[end - 1] == '\\') // JSON in a string has more of them
+            --end;
+    }
+    return {out + begin, longest_name - begin};
+}
+
+// In texts as in members: the policy's own names count whole, without what they are a part of.
+bool IsSecretName(std::string_view name, bool parameter, SecretNames names) noexcept
+{
+    return (parameter ? IsSecretParameter(name) : ClassifyMember(name) == MemberClass::credential) ||
+           names.Has(name.substr(name.rfind('.') + 1));
+}
+
+SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t after, SecretNames names) noexcept
+{
     std::size_t end = i;
     while (end > 0 && text[end - 1] == ' ')
         --end;
@@ -441,10 +470,12 @@ SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t afte
         --begin;
     if (begin == end)
         return nothing;
-    const std::string_view name = text.substr(begin, end - begin);
     const char before = begin > 0 ? text[begin - 1] : ' ';
+    char unescaped[longest_name];
+    const std::string_view name = before == '\\' && text[begin] == 'u' ? EscapedName(text, end, unescaped)
+                                                                       : text.substr(begin, end - begin);
     const bool parameter = before == '?' || before == '&' || before == '#' || before == ';' || before == '%';
-    if (parameter ? !IsSecretParameter(name) : ClassifyMember(name) != MemberClass::credential)
+    if (!IsSecretName(name, parameter, names))
         return nothing;
     return HideValue(text, after, text[i] == ':' && IsHeader(name));
 }
@@ -457,7 +488,8 @@ constexpr auto is_trigger = [] {
     return table;
 }();
 
-SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool only_hosts) noexcept
+SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool only_hosts,
+                  SecretNames names) noexcept
 {
     switch (text[i]) {
     case ':':
@@ -465,11 +497,11 @@ SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool o
             return FindInUrl(text, i, from, only_hosts);
         if (const SecretSpan sip = FindInSip(text, i); sip.Found())
             return sip;
-        return FindAssignment(text, i, i + 1);
+        return FindAssignment(text, i, i + 1, names);
     case '=':
-        return FindAssignment(text, i, i + 1);
+        return FindAssignment(text, i, i + 1, names);
     case '%':
-        return StartsFolded(text, i, "%3d") ? FindAssignment(text, i, i + 3) : nothing;
+        return StartsFolded(text, i, "%3d") ? FindAssignment(text, i, i + 3, names) : nothing;
     case 'J':
         return i >= from + 2 && text[i - 1] == 'y' && text[i - 2] == 'e' ? FindJwt(text, i - 2) : nothing;
     case '-':
@@ -491,17 +523,18 @@ MemberClass ClassifyMember(std::string_view name) noexcept
     if (last >= 128)
         return MemberClass::plain;
     for (std::size_t row = bucket[last]; row < bucket[last + 1u]; ++row)
-        if (Matches(name, names[row]))
-            return names[row].meaning;
+        if (Matches(name, name_rows[row]))
+            return name_rows[row].meaning;
     return MemberClass::plain;
 }
 
-SecretSpan FindSecret(std::string_view text, std::size_t from, std::size_t until, bool only_hosts) noexcept
+SecretSpan FindSecret(std::string_view text, std::size_t from, std::size_t until, bool only_hosts,
+                      SecretNames names) noexcept
 {
     for (std::size_t i = from; i < until; ++i) {
         if (!is_trigger[static_cast<unsigned char>(text[i])])
             continue;
-        const SecretSpan span = FindAt(text, i, from, only_hosts);
+        const SecretSpan span = FindAt(text, i, from, only_hosts, names);
         if (span.Found() && span.begin >= from)
             return span;
     }

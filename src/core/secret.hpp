@@ -36,8 +36,17 @@ struct SecretSpan {
     bool Found() const noexcept { return begin < end; }
 };
 
+// Names of credentials beyond those that everybody uses: true where `name` is one. None by default.
+struct SecretNames {
+    bool (*is_secret)(const void *state, std::string_view name) noexcept = nullptr;
+    const void *state = nullptr;
+
+    bool Has(std::string_view name) const noexcept { return is_secret != nullptr && is_secret(state, name); }
+};
+
 // The next secret of `text` at or after `from`. A secret that shows itself at `until` or later is not looked
 // for; one that begins before is found to its end. `only_hosts` leaves nothing of a URL but scheme and host.
-SecretSpan FindSecret(std::string_view text, std::size_t from, std::size_t until, bool only_hosts) noexcept;
+SecretSpan FindSecret(std::string_view text, std::size_t from, std::size_t until, bool only_hosts,
+                      SecretNames names = {}) noexcept;
 
 } // namespace callhardening

@@ -73,6 +73,22 @@ constexpr bool EqualFolded(std::string_view a, std::string_view b) noexcept
     return CompareFolded(a, b) == 0;
 }
 
+// True where a name ends with `word`, which is folded already. Compares from the end and folds on the way: a
+// long name costs no more than the word.
+constexpr bool EndsWithFolded(std::string_view name, std::string_view word) noexcept
+{
+    std::size_t left = word.size();
+    for (std::size_t i = name.size(); i > 0 && left > 0; --i) {
+        const char c = name[i - 1];
+        if (IsSeparator(c))
+            continue;
+        if (LowerAscii(c) != word[left - 1])
+            return false;
+        --left;
+    }
+    return left == 0;
+}
+
 // True where nothing is left of the text when it is folded: NULL's equal for words.
 constexpr bool IsBlank(std::string_view text) noexcept
 {

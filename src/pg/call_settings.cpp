@@ -27,6 +27,7 @@ enum Argument {
     argument_on_invalid,
     argument_transitions,
     argument_provider,
+    argument_policy,
     argument_count,
 };
 
@@ -80,6 +81,7 @@ void callhardening::read_call_settings(const Trigger *trigger, CallSettings *set
     settings->transitions = pstrdup(trigger->tgargs[argument_transitions]);
     settings->graph = read_graph(settings->transitions);
     settings->provider = pstrdup(trigger->tgargs[argument_provider]);
+    settings->policy = pstrdup(trigger->tgargs[argument_policy]);
 }
 
 bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
@@ -97,7 +99,7 @@ bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
 
 CALLHARDENING_FUNCTION(call_settings)
 {
-    constexpr int column_count = 7;
+    constexpr int column_count = 8;
     TupleDesc descriptor;
     if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
         ereport(ERROR,
@@ -122,6 +124,9 @@ CALLHARDENING_FUNCTION(call_settings)
         nulls[6] = *settings.provider == '\0';
         if (!nulls[6])
             values[6] = CStringGetTextDatum(settings.provider);
+        nulls[7] = *settings.policy == '\0';
+        if (!nulls[7])
+            values[7] = DirectFunctionCall1(jsonb_in, CStringGetDatum(settings.policy));
     }
     if (calls != nullptr)
         table_close(calls, AccessShareLock);

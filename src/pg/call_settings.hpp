@@ -31,6 +31,7 @@ struct CallSettings {
     const char *transitions; // as jsonb prints it; "" is the default graph
     const TransitionGraph *graph;
     const char *provider; // "" is none
+    const char *policy;   // as jsonb prints it; "" is the policy `default`
 };
 
 // Reads the arguments of a trigger of ours; 39P01 where they are not what harden_calls writes.

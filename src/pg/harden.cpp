@@ -6,6 +6,7 @@
 #include "pg/call_settings.hpp"
 #include "pg/harden.hpp"
 #include "pg/payload.hpp"
+#include "pg/policy.hpp"
 #include "pg/refusal.hpp"
 #include "pg/relation.hpp"
 #include "pg/text.hpp"
@@ -33,6 +34,7 @@ struct CallTrigger {
     AttrNumber payload;
     WordColumn status;
     WordColumn direction;
+    const Policy *policy;
     MemoryContext statement; // lives as long as the statement does
     // What the last INSERT got for its payload. ON CONFLICT hands it to the UPDATE, in EXCLUDED.
     Jsonb *sanitized;
@@ -270,7 +272,7 @@ void validate_payload(CallTrigger *trigger, CallRow *row)
     Jsonb *payload = DatumGetJsonbP(value.datum);
     if (row->old_values != nullptr && is_sanitized(trigger, payload))
         return;
-    Jsonb *sanitized = sanitize_payload(payload);
+    Jsonb *sanitized = sanitize_payload(payload, trigger->policy);
     if (sanitized != payload)
         change(row, trigger->payload, {JsonbPGetDatum(sanitized), false});
     if (row->old_values == nullptr)
@@ -314,6 +316,8 @@ CallTrigger *open_call_trigger(const TriggerData *event, MemoryContext context)
     trigger->payload = require_typed_column(calls, trigger->settings.payload_column, JSONBOID);
     open_word_column(&trigger->status, calls, trigger->settings.status_column, context);
     open_word_column(&trigger->direction, calls, trigger->settings.direction_column, context);
+    const char *policy = trigger->settings.policy;
+    trigger->policy = *policy == '\0' ? default_policy() : policy_of_text(policy, context);
     trigger->statement = context;
     MemoryContextSwitchTo(caller);
     return trigger;

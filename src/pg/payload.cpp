@@ -1,12 +1,16 @@
 #include "core/payload.hpp"
-#include "core/policy_default.hpp"
+#include "core/built_in_policy.hpp"
+#include "core/json_text.hpp"
 #include "core/text.hpp"
 
-#include "pg/jsonb.hpp"
+#include "pg/jsonb_reader.hpp"
+#include "pg/jsonb_writer.hpp"
 #include "pg/payload.hpp"
+#include "pg/policy.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
+#include "miscadmin.h"
 #include "utils/memutils.h"
 }
 
@@ -29,29 +33,83 @@ void *allocate(size_t size)
     return palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
 }
 
-Jsonb *sanitize(Jsonb *payload, const Policy *policy, MemoryContext result)
+// What a document needs on the way, in a memory context of its own.
+struct Pass {
+    const Policy *policy;
+    Pseudonyms pseudonyms;
+    MemoryContext result;
+    MemoryContext scratch;
+};
+
+Pass begin_pass(const Policy *policy)
 {
-    Sanitizer sanitizer(*policy, allocate, has_record(&payload->root));
-    feed_jsonb(&payload->root, &sanitizer);
+    Pass pass{policy, {}, CurrentMemoryContext, nullptr};
+    pass.scratch = AllocSetContextCreate(pass.result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(pass.scratch);
+    return pass;
+}
+
+void end_pass(const Pass *pass)
+{
+    MemoryContextSwitchTo(pass->result);
+    MemoryContextDelete(pass->scratch);
+}
+
+Jsonb *sanitize_jsonb(Jsonb *payload, const Pass *pass)
+{
+    Sanitizer sanitizer(*pass->policy, pass->pseudonyms, allocate, MemberOrder::jsonb);
+    feed_jsonb(payload, &sanitizer);
     if (!sanitizer.Finish())
         out_of_memory();
-    return sanitizer.changed() ? build_jsonb(sanitizer.tokens(), result) : payload;
+    return sanitizer.changed() ? build_jsonb(sanitizer.tokens(), pass->result) : payload;
+}
+
+// nullptr where the text was not read to its end, or jsonb has to decide.
+Jsonb *sanitize_text(std::string_view text, const Pass *pass, const volatile sig_atomic_t *interrupt)
+{
+    Sanitizer sanitizer(*pass->policy, pass->pseudonyms, allocate, MemberOrder::document);
+    const TextVerdict verdict = FeedText(text, sanitizer, interrupt);
+    const bool decided = verdict == TextVerdict::done && !sanitizer.doubtful();
+    if (verdict == TextVerdict::out_of_memory || (decided && !sanitizer.Finish()))
+        out_of_memory();
+    return decided ? build_jsonb(sanitizer.tokens(), pass->result) : nullptr;
+}
+
+// No error may leave the core, so it comes back where an interrupt waits. One that does not end the query is
+// dealt with here; a text that is interrupted again and again is read to its end at last.
+Jsonb *sanitize_text(std::string_view text, const Pass *pass)
+{
+    constexpr int most_restarts = 8;
+    for (int i = 0; i < most_restarts; ++i) {
+        Jsonb *sanitized = sanitize_text(text, pass, &InterruptPending);
+        if (sanitized != nullptr || !InterruptPending)
+            return sanitized;
+        CHECK_FOR_INTERRUPTS();
+        MemoryContextReset(CurrentMemoryContext);
+    }
+    return sanitize_text(text, pass, nullptr);
 }
 
 } // namespace
 
-Jsonb *sanitize_payload(Jsonb *payload)
+Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy)
 {
-    const Policy *policy = DefaultPolicy();
-    if (policy == nullptr)
-        out_of_memory();
-    const MemoryContext result = CurrentMemoryContext;
-    const MemoryContext scratch =
-        AllocSetContextCreate(result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
-    MemoryContextSwitchTo(scratch);
-    Jsonb *sanitized = sanitize(payload, policy, result);
-    MemoryContextSwitchTo(result);
-    MemoryContextDelete(scratch);
+    const Pass pass = begin_pass(policy);
+    Jsonb *sanitized = sanitize_jsonb(payload, &pass);
+    end_pass(&pass);
+    return sanitized;
+}
+
+Jsonb *sanitize_payload(std::string_view text, const Policy *policy)
+{
+    const Pass pass = begin_pass(policy);
+    Jsonb *sanitized = sanitize_text(text, &pass);
+    if (sanitized == nullptr) {
+        MemoryContextReset(pass.scratch);
+        auto *parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(text))));
+        sanitized = sanitize_jsonb(parsed, &pass);
+    }
+    end_pass(&pass);
     return sanitized;
 }
 
@@ -61,7 +119,18 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(sanitize_call_payload)
 {
-    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0)));
+    if (PG_ARGISNULL(0))
+        PG_RETURN_NULL();
+    const Policy *policy = policy_argument(fcinfo, 1);
+    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0), policy));
+}
+
+CALLHARDENING_FUNCTION(sanitize_call_payload_text)
+{
+    if (PG_ARGISNULL(0))
+        PG_RETURN_NULL();
+    const Policy *policy = policy_argument(fcinfo, 1);
+    PG_RETURN_JSONB_P(sanitize_payload(text_argument(fcinfo, 0), policy));
 }
 
 CALLHARDENING_FUNCTION(call_payload_policy)

@@ -1,6 +1,8 @@
 // The sanitizer for other parts of the glue.
 #pragma once
 
+#include "core/policy.hpp"
+
 #include "pg/postgres.hpp"
 
 extern "C" {
@@ -10,8 +12,11 @@ extern "C" {
 namespace callhardening
 {
 
-// `payload` by the policy `default`, in the current memory context; the very same pointer where nothing had
-// to be done.
-Jsonb *sanitize_payload(Jsonb *payload);
+// `payload` by `policy`, in the current memory context; the very same pointer where nothing had to be done.
+Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy);
+
+// The same for the text of a document, of which jsonb is asked only where the core is not sure: errors are
+// those of jsonb_in.
+Jsonb *sanitize_payload(std::string_view text, const Policy *policy);
 
 } // namespace callhardening

@@ -16,6 +16,7 @@ SELECT harden_calls('plain', status_column => 'direction');
 SELECT harden_calls('plain', on_invalid => 'ignore');
 SELECT harden_calls('plain', transitions => '{"ringing": "active"}');
 SELECT harden_calls('plain', policy => '{}');
+SELECT harden_calls('plain', policy => jsonb_build_object('version', 1, 'secrets', jsonb_build_array(repeat('x', 16384))));
 SELECT unharden_calls('plain');
 \set VERBOSITY default
 SELECT harden_calls(NULL);
@@ -39,7 +40,9 @@ SELECT harden_calls('plain', on_invalid => 'ignore');
 SELECT harden_calls('plain', on_invalid => NULL);
 SELECT harden_calls('plain', transitions => '{"ringing": ["active", 7]}');
 SELECT harden_calls('plain', transitions => '{}');
-SELECT harden_calls('plain', policy => '{"max_bytes": 100}');
+SELECT harden_calls('plain', policy => '{"version": 1, "max_bytes": 100}');
+SELECT harden_calls('plain', policy => 'null');
+SELECT harden_calls('plain', policy => jsonb_build_object('version', 1, 'secrets', jsonb_build_array(repeat('x', 16384))));
 SELECT harden_calls('plain', provider => 'no such provider');
 SELECT harden_calls('plain', provider => '');
 SELECT unharden_calls(NULL);
@@ -111,6 +114,25 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
 SELECT harden_calls('calls');
 SELECT * FROM call_settings('calls');
 SELECT * FROM call_settings('plain');
+-- a policy: it replaces the one before, in every mode
+\set drop_note '''{"version": 1, "rules": [{"path": "note", "action": "drop"}]}'''
+\set size_note '''{"version": 1, "rules": [{"path": "note", "action": "summary"}]}'''
+SELECT harden_calls('calls', policy => :drop_note);
+SELECT policy FROM call_settings('calls');
+SELECT call_catalog() AS before \gset
+SELECT harden_calls('calls', policy => :drop_note);
+SELECT call_catalog() = :'before' AS nothing_changed;
+INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (90, '{"note": "x", "email": "jane@example.com", "password": "hunter2"}') RETURNING raw_payload - '_sanitized' AS raw_payload;
+SELECT harden_calls('calls', policy => :size_note);
+INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (91, '{"note": "x"}') RETURNING raw_payload - '_sanitized' AS raw_payload;
+UPDATE calls SET raw_payload = '{"note": "xyz"}' WHERE dialpad_call_id = 90 RETURNING raw_payload - '_sanitized' AS raw_payload;
+SELECT harden_calls('calls', policy => call_payload_policy('strict'));
+INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (92, '{"call_id": 92, "o''clock": "x"}') RETURNING raw_payload - '_sanitized' AS raw_payload;
+SELECT harden_calls('calls', policy => jsonb_set(:drop_note, '{rules,0,path}', to_jsonb('it''s a \name $$ "quoted" %s'::text)));
+INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (93, jsonb_build_object('it''s a \name $$ "quoted" %s', 1, 'a', 1)) RETURNING raw_payload - '_sanitized' AS raw_payload;
+DELETE FROM calls WHERE dialpad_call_id BETWEEN 90 AND 93;
+SELECT harden_calls('calls');
+SELECT policy FROM call_settings('calls');
 -- a trigger that is gone comes back
 DROP TRIGGER validate_hardened_call_update ON calls;
 SELECT harden_calls('calls');
@@ -349,16 +371,16 @@ DROP TABLE parted;
 CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call();
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('a', 'b', 'c', 'd', 'e', '', '');
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('a', 'b', 'c', 'd', 'e', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '');
+CREATE TRIGGER own AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH STATEMENT EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '');
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH STATEMENT EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own AFTER DELETE ON plain FOR EACH ROW EXECUTE FUNCTION refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '');
+CREATE TRIGGER own AFTER DELETE ON plain FOR EACH ROW EXECUTE FUNCTION refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DELETE FROM plain;
 DROP TRIGGER own ON plain;

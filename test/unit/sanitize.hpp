@@ -1,11 +1,12 @@
 // Runs the sanitizer over a JSON document without a server.
 #pragma once
 
+#include "core/built_in_policy.hpp"
 #include "core/payload.hpp"
-#include "core/policy_default.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -17,7 +18,7 @@ namespace callhardening::test
 using Json = nlohmann::json;
 
 // The sanitizer never frees: its caller's memory context does, here at the end of a run.
-struct Arena {
+struct Heap {
     static inline std::vector<std::unique_ptr<char[]>> blocks;
     static inline long left = -1; // allocations that still succeed; negative: all
 
@@ -32,11 +33,8 @@ struct Arena {
     }
 };
 
-inline bool HasRecord(const Json &root)
+inline bool IsRecord(const Json &record)
 {
-    if (!root.is_object() || !root.contains("_sanitized"))
-        return false;
-    const Json &record = root["_sanitized"];
     if (!record.is_object() || record.size() != 2 || !record.contains("n") || !record.contains("p"))
         return false;
     const Json &n = record["n"], &p = record["p"];
@@ -48,22 +46,48 @@ inline bool HasRecord(const Json &root)
     return IsRecordedPolicy(p.get_ref<const std::string &>());
 }
 
-inline void Feed(const Json &value, Sanitizer &sanitizer, std::vector<std::unique_ptr<std::string>> &texts)
+inline bool HasRecord(const Json &root)
 {
+    return root.is_object() && root.contains("_sanitized") && IsRecord(root["_sanitized"]);
+}
+
+inline Record ReadRecord(const Json &record)
+{
+    const Json &n = record["n"];
+    return {{n[0], n[1], n[2], n[3]}, record["p"].get_ref<const std::string &>()};
+}
+
+// Members in jsonb's order; in the order of a document, those of nlohmann's: alphabetical.
+inline void Feed(const Json &value, Sanitizer &sanitizer, std::vector<std::unique_ptr<std::string>> &texts,
+                 MemberOrder order, int depth = 0)
+{
+    const bool sorted = order == MemberOrder::jsonb;
+    const auto count = [sorted](std::size_t size) {
+        return sorted || size == 0 ? size : Sanitizer::unknown_count;
+    };
     if (value.is_object()) {
-        if (sanitizer.BeginObject(value.size()) == Walk::skip)
+        if (sanitizer.BeginObject(count(value.size())) == Walk::skip)
             return;
-        for (const auto &[name, member] : value.items()) {
+        std::vector<std::string> names;
+        for (const auto &member : value.items())
+            names.push_back(member.key());
+        if (sorted)
+            std::sort(names.begin(), names.end(),
+                      [](const std::string &a, const std::string &b) { return CompareNames(a, b) < 0; });
+        for (const std::string &name : names) {
             texts.push_back(std::make_unique<std::string>(name));
             sanitizer.Key(*texts.back());
-            Feed(member, sanitizer, texts);
+            if (depth == 0 && name == record_member && IsRecord(value[name]))
+                sanitizer.EarlierRecord(ReadRecord(value[name]));
+            else
+                Feed(value[name], sanitizer, texts, order, depth + 1);
         }
         sanitizer.EndObject();
     } else if (value.is_array()) {
-        if (sanitizer.BeginArray(value.size()) == Walk::skip)
+        if (sanitizer.BeginArray(count(value.size())) == Walk::skip)
             return;
         for (const Json &item : value)
-            Feed(item, sanitizer, texts);
+            Feed(item, sanitizer, texts, order, depth + 1);
         sanitizer.EndArray();
     } else if (value.is_string()) {
         sanitizer.String(value.get_ref<const std::string &>());
@@ -77,13 +101,14 @@ inline void Feed(const Json &value, Sanitizer &sanitizer, std::vector<std::uniqu
     }
 }
 
+// As jsonb prints it.
 inline std::string ToText(std::span<const Token> tokens)
 {
     std::string out;
     bool first = true;
     const auto separate = [&] {
         if (!first)
-            out += ',';
+            out += ", ";
         first = false;
     };
     bool after_key = false;
@@ -106,7 +131,7 @@ inline std::string ToText(std::span<const Token> tokens)
             out += ']', first = false;
             break;
         case TokenKind::key:
-            out += Json(std::string(token.text())).dump() + ':';
+            out += Json(std::string(token.text())).dump() + ": ";
             break;
         case TokenKind::string:
             out += Json(std::string(token.text())).dump();
@@ -126,21 +151,27 @@ inline std::string ToText(std::span<const Token> tokens)
 
 struct Result {
     Json document;
+    std::size_t printed;
     SanitizeCounts counts;
     bool changed;
     bool complete;
 };
 
-inline Result Sanitize(const Json &document, const Policy *policy = DefaultPolicy())
+inline Result Sanitize(const Json &document, const Policy *policy = DefaultPolicy(),
+                       MemberOrder order = MemberOrder::jsonb)
 {
     std::vector<std::unique_ptr<std::string>> texts;
-    Sanitizer sanitizer(*policy, Arena::Allocate, HasRecord(document));
-    Feed(document, sanitizer, texts);
+    const Pseudonyms no_keys;
+    Sanitizer sanitizer(*policy, no_keys, Heap::Allocate, order);
+    Feed(document, sanitizer, texts, order);
     const bool complete = sanitizer.Finish();
-    Result result{{}, sanitizer.counts(), sanitizer.changed(), complete};
-    if (complete)
-        result.document = Json::parse(ToText(sanitizer.tokens()));
-    Arena::blocks.clear();
+    Result result{{}, 0, sanitizer.counts(), sanitizer.changed(), complete};
+    if (complete) {
+        const std::string text = ToText(sanitizer.tokens());
+        result.document = Json::parse(text);
+        result.printed = text.size();
+    }
+    Heap::blocks.clear();
     return result;
 }
 

@@ -9,11 +9,12 @@ using namespace callhardening;
 namespace
 {
 
-std::string Redact(const std::string &text, bool only_hosts = false)
+std::string Redact(const std::string &text, bool only_hosts = false, SecretNames names = {})
 {
     std::string out;
     std::size_t from = 0;
-    for (SecretSpan span; (span = FindSecret(text, from, text.size(), only_hosts)).Found(); from = span.end)
+    for (SecretSpan span; (span = FindSecret(text, from, text.size(), only_hosts, names)).Found();
+         from = span.end)
         out.append(text, from, span.begin - from).append(span.replacement);
     return out.append(text, from);
 }
@@ -66,6 +67,32 @@ TEST(Secret, Assignments)
     EXPECT_EQ(Redact("Cookie: a=1; b=2\r\nHost: x"), "Cookie: [secret]\r\nHost: x");
     EXPECT_EQ(Redact("my password: swordfish, thanks"), "my password: [secret], thanks");
     EXPECT_EQ(Redact("author: x, tokenizer=y"), "author: x, tokenizer=y");
+}
+
+TEST(Secret, NamesThatEscapesSpell)
+{
+    EXPECT_EQ(Redact(R"({"pass\u0077ord": "x"})"), R"({"pass\u0077ord": "[secret]"})");
+    EXPECT_EQ(Redact(R"({"\u0070asswor\u0064": "x"})"), R"({"\u0070asswor\u0064": "[secret]"})");
+    EXPECT_EQ(Redact(R"({"\u0070\u0069\u006E": 1234})"), R"({"\u0070\u0069\u006E": [secret]})");
+    EXPECT_EQ(Redact(R"({\"to\\u006ben\":\"x\"})"), R"({\"to\\u006ben\":\"[secret]\"})");
+    EXPECT_EQ(Redact(R"({"api\u005Fkey": "x"})"), R"({"api\u005Fkey": "[secret]"})");
+    EXPECT_EQ(Redact(R"({"auth\u006fr": "x", "p\u0131n": 1})"), R"({"auth\u006fr": "x", "p\u0131n": 1})");
+    EXPECT_EQ(Redact(R"("\ntoken: x")"), R"("\ntoken: [secret]")");
+}
+
+TEST(Secret, NamesThatAPolicyAdds)
+{
+    const SecretNames names{[](const void *, std::string_view name) noexcept { return name == "door_code"; },
+                            nullptr};
+    EXPECT_EQ(Redact("door_code=1234", false, names), "door_code=[secret]");
+    EXPECT_EQ(Redact("the door_code: 1234, please", false, names), "the door_code: [secret], please");
+    EXPECT_EQ(Redact(R"({"door_code": [1, 2]})", false, names), R"({"door_code": [secret]})");
+    EXPECT_EQ(Redact(R"({"door\u005fcode": 1})", false, names), R"({"door\u005fcode": [secret]})");
+    EXPECT_EQ(Redact("https://h.example/?door_code=1&b=2", false, names),
+              "https://h.example/?door_code=[secret]&b=2");
+    EXPECT_EQ(Redact("site.door_code=1", false, names), "site.door_code=[secret]");
+    EXPECT_EQ(Redact("front_door_code=1", false, names), "front_door_code=1");
+    EXPECT_EQ(Redact("door_code=1234"), "door_code=1234");
 }
 
 TEST(Secret, ReplacingAgainChangesNothing)

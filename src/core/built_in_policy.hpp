@@ -12,7 +12,7 @@ namespace callhardening
 std::string_view BuiltInPolicy(std::string_view name) noexcept;
 
 // Their names, for a message.
-inline constexpr std::string_view built_in_policies = "default";
+inline constexpr std::string_view built_in_policies = "default, size_only, strict";
 
 // The policy `default`, compiled at the first call and kept for the life of the process. nullptr: no memory.
 const Policy *DefaultPolicy() noexcept;

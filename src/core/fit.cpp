@@ -1,0 +1,202 @@
+#include "core/fit.hpp"
+
+#include "core/detector.hpp"
+#include "core/text.hpp"
+#include "core/utf8.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace callhardening
+{
+
+namespace
+{
+
+// Nothing longer is a number or a name, of which the end would be worth keeping.
+constexpr std::size_t longest_masked = 256;
+
+// A string is fitted again until nothing changes, so that a second pass finds nothing to do. Two rounds are
+// enough for what is known; a text that needs more becomes a summary.
+constexpr int most_rounds = 6;
+
+// Read beyond what a limit leaves, so that an address that it cuts is found whole.
+constexpr std::size_t longest_found = 320;
+
+// Neither a short local number nor anything longer than a card's is looked at.
+constexpr std::size_t fewest_digits = 7;
+constexpr std::size_t most_digits = 19;
+
+} // namespace
+
+Fitted Fitter::Fit(std::string_view text, const TextPlace &place) noexcept
+{
+    Fitted all{text, false, false, false};
+    for (int round = 0; round < most_rounds; ++round) {
+        const Fitted once = FitOnce(all.text, place);
+        if (once.failed)
+            break;
+        if (!once.masked && !once.cut)
+            return all;
+        all = {once.text, all.masked || once.masked, all.cut || once.cut, false};
+    }
+    all.failed = true;
+    return all;
+}
+
+Fitted Fitter::FitOnce(std::string_view text, const TextPlace &place) noexcept
+{
+    if (place.link && text != secret_marker && text.find("://") == std::string_view::npos &&
+        text.find('/') != std::string_view::npos)
+        return {secret_marker, true, false, false};
+    if (place.rule.action == Action::mask)
+        if (const std::string_view masked = Mask(text, place.rule.amount); masked != text)
+            return {masked, true, false, false};
+    return Redact(text, place);
+}
+
+std::size_t Fitter::Limit(const Rule &rule) const noexcept
+{
+    return rule.action == Action::truncate ? rule.amount : policy_.limits().characters;
+}
+
+// Takes secrets and findings out of what the limit leaves of a text. No more of it is read than that and what
+// begins in it.
+Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
+{
+    constexpr std::size_t longest_character = 4;
+    const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
+    bool failed = false;
+    std::string_view left = Replace(text, room, [&](std::size_t from, std::size_t until) {
+        const SecretSpan secret = FindSecret(text, from, until, place.only_hosts, policy_.secret_names());
+        return Piece{secret.begin, secret.end, secret.replacement};
+    });
+    if (place.detect)
+        left = Replace(left, room, [this, found = left, &failed](std::size_t from, std::size_t until) {
+            return NextDetection(found, from, until, failed);
+        });
+    const bool masked = left.data() != text.data();
+    const bool fits = HeadBytes(left, limit) == left.size();
+    return {fits ? left : Cut(left, limit), masked, !fits, failed};
+}
+
+// The given text where `next` finds nothing in it.
+template <typename Next>
+std::string_view Fitter::Replace(std::string_view text, std::size_t room, Next next) noexcept
+{
+    Piece piece = next(0, std::min(text.size(), room));
+    if (!piece.Found())
+        return text;
+    const std::size_t most = room + std::max({secret_marker.size(), token_size, mask_room});
+    char *out = text_.Reserve<char>(arena_, most);
+    if (out == nullptr)
+        return {};
+    std::size_t size = 0, from = 0;
+    const auto append = [&](std::string_view part) {
+        const std::size_t n = std::min(part.size(), most - size);
+        std::copy_n(part.data(), n, out + size);
+        size += n;
+    };
+    while (piece.Found() && size < room) {
+        append(text.substr(from, piece.begin - from));
+        append(piece.replacement);
+        from = piece.end;
+        if (size < room)
+            piece = next(from, std::min(text.size(), from + room - size));
+    }
+    append(text.substr(from));
+    return arena_.Copy({out, size});
+}
+
+Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std::size_t until,
+                                    bool &failed) noexcept
+{
+    const Detection found = Detect(text, from, until, policy_.detectors());
+    if (!found.Found())
+        return {0, 0, {}};
+    const std::string_view treated = Treated(text.substr(found.begin, found.end - found.begin), found.what);
+    failed = failed || treated.empty();
+    return {found.begin, found.end, treated};
+}
+
+// Empty where there is no key to make a token with.
+std::string_view Fitter::Treated(std::string_view found, Detector what) noexcept
+{
+    if (policy_.detectors().of(what) == Treatment::hash)
+        return Pseudonym(found).text;
+    return {treated_, MaskDetected(found, what, treated_)};
+}
+
+bool Fitter::MayDetectDigits(std::size_t printed) noexcept
+{
+    return printed >= fewest_digits && printed <= most_digits;
+}
+
+std::optional<Fitted> Fitter::FitDigits(std::string_view digits, std::string_view name) noexcept
+{
+    if (!MayDetectDigits(digits.size()) || !std::all_of(digits.begin(), digits.end(), IsAsciiDigit))
+        return std::nullopt;
+    const std::optional<Detector> what = DetectDigits(digits, name, policy_.detectors());
+    if (!what)
+        return std::nullopt;
+    const std::string_view treated = Treated(digits, *what);
+    return Fitted{treated.empty() ? treated : arena_.Copy(treated), true, false, treated.empty()};
+}
+
+Fitted Fitter::Pseudonym(std::string_view value) noexcept
+{
+    if (IsToken(pseudonyms_, value))
+        return {value, false, false, false};
+    char token[token_size];
+    if (!WriteToken(pseudonyms_, value, token)) {
+        if (pseudonyms_.has_key())
+            arena_.Fail();
+        return {{}, false, false, true};
+    }
+    return {arena_.Copy({token, token_size}), true, false, false};
+}
+
+// The marker counts towards the limit. A cut inside of the marker of a secret would look like a secret again,
+// one inside of a token would look like somebody else's.
+std::string_view Fitter::Cut(std::string_view text, std::size_t limit) noexcept
+{
+    std::size_t position = CutPosition(text, HeadBytes(text, limit - 1));
+    const std::size_t near = position - std::min(position, token_size);
+    const std::string_view around = text.substr(0, position + token_size);
+    if (const std::size_t token = FindTokenForm(around, near);
+        token < position && position < token + token_size)
+        position = token;
+    for (std::size_t back = 1; back < secret_marker.size() && back <= position; ++back)
+        if (text.substr(position - back).starts_with(secret_marker)) {
+            position -= back;
+            break;
+        }
+    char *out = arena_.AllocateText(position + cut_marker.size());
+    if (out == nullptr)
+        return {};
+    std::memcpy(out, text.data(), position);
+    std::memcpy(out + position, cut_marker.data(), cut_marker.size());
+    return {out, position + cut_marker.size()};
+}
+
+// A text that begins with the marker and has no more than `rest` characters after it has been masked before.
+std::string_view Fitter::Mask(std::string_view text, std::size_t rest) noexcept
+{
+    if (text.empty())
+        return text;
+    if (text.starts_with(mask_marker) && HeadBytes(text, mask_marker.size() + rest) == text.size())
+        return text;
+    if (text.size() > longest_masked || HeadBytes(text, rest) == text.size())
+        return mask_marker;
+    if (FindSecret(text, 0, text.size(), true, policy_.secret_names()).Found())
+        return mask_marker;
+    const std::string_view tail = text.substr(TailPosition(text, rest));
+    char *out = arena_.AllocateText(mask_marker.size() + tail.size());
+    if (out == nullptr)
+        return {};
+    std::memcpy(out, mask_marker.data(), mask_marker.size());
+    std::memcpy(out + mask_marker.size(), tail.data(), tail.size());
+    return {out, mask_marker.size() + tail.size()};
+}
+
+} // namespace callhardening

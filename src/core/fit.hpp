@@ -1,0 +1,79 @@
+// Texts and names of a payload: secrets and what detectors find taken out, masked, cut to a limit.
+#pragma once
+
+#include "core/arena.hpp"
+#include "core/policy.hpp"
+#include "core/pseudonym.hpp"
+#include "core/secret.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace callhardening
+{
+
+// What the place of a text means for it.
+struct TextPlace {
+    Rule rule;
+    bool only_hosts; // a link that opens something: scheme and host are all that may stay of it
+    bool link;       // even where it has no scheme
+    bool detect;     // detectors look at it
+};
+
+struct Fitted {
+    std::string_view text; // the given one, where nothing had to be done
+    bool masked;
+    bool cut;
+    bool failed; // a summary has to take its place
+};
+
+class Fitter
+{
+public:
+    Fitter(const Policy &policy, const Pseudonyms &pseudonyms, Arena &arena) noexcept
+        : policy_(policy), pseudonyms_(pseudonyms), arena_(arena)
+    {
+    }
+
+    // What a second call leaves alone.
+    Fitted Fit(std::string_view text, const TextPlace &place) noexcept;
+
+    // A number, or a text of nothing but digits, of a member of this name; nothing where no detector wants
+    // it.
+    std::optional<Fitted> FitDigits(std::string_view digits, std::string_view name) noexcept;
+
+    // False where nothing that prints in so many bytes can be such a number.
+    static bool MayDetectDigits(std::size_t printed) noexcept;
+
+    // The token of a value; `failed` where there is no key.
+    Fitted Pseudonym(std::string_view value) noexcept;
+
+private:
+    struct Piece {
+        std::size_t begin, end;
+        std::string_view replacement;
+
+        bool Found() const noexcept { return begin < end; }
+    };
+
+    Fitted FitOnce(std::string_view text, const TextPlace &place) noexcept;
+    Fitted Redact(std::string_view text, const TextPlace &place) noexcept;
+    std::size_t Limit(const Rule &rule) const noexcept;
+    std::string_view Mask(std::string_view text, std::size_t rest) noexcept;
+    std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
+    template <typename Next>
+    std::string_view Replace(std::string_view text, std::size_t room, Next next) noexcept;
+    Piece NextDetection(std::string_view text, std::size_t from, std::size_t until, bool &failed) noexcept;
+    std::string_view Treated(std::string_view found, Detector what) noexcept;
+
+    const Policy &policy_;
+    const Pseudonyms &pseudonyms_;
+    Arena &arena_;
+    Scratch text_;
+    char treated_[mask_room];
+};
+
+inline constexpr std::string_view mask_marker = "***";
+
+} // namespace callhardening

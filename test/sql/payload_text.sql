@@ -1,0 +1,82 @@
+-- the text of a webhook body: the same result as of the jsonb
+\set SHOW_CONTEXT never
+SELECT sanitize_call_payload(E' {"call_id": 5635304278851584 ,\n"state":"h\\u0061ngup", "date_rang": null, "labels": [ ], "external_number": "+1415555\\u00300100"} ');
+SELECT sanitize_call_payload('{"call_id": 1}'::text), sanitize_call_payload(NULL::text), sanitize_call_payload('{}'::text),
+       sanitize_call_payload(' [] '::text), sanitize_call_payload('null'::text), sanitize_call_payload('"text"'::text),
+       sanitize_call_payload('1.10'::text), sanitize_call_payload('true'::text);
+-- a bare literal is a text
+SELECT sanitize_call_payload('{"a": 1, "a": null}');
+SELECT sanitize_call_payload('{"password": "first", "password": {"a": "second"}, "a": "first", "a": 2}');
+
+-- the same error
+SELECT sanitize_call_payload('{"a": 1');
+SELECT sanitize_call_payload('');
+SELECT sanitize_call_payload('{"a": "\u0000"}');
+SELECT sanitize_call_payload('{"a": "\ud800"}');
+SELECT sanitize_call_payload('{"a": 1e400000}');
+
+CREATE FUNCTION state_of(query text, body text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE result jsonb;
+BEGIN
+    EXECUTE query INTO result USING body;
+    RETURN 'none';
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+
+CREATE TEMPORARY TABLE odd (body text);
+INSERT INTO odd VALUES
+    (''), (' '), ('{'), ('}'), ('['), (']'), (','), (':'), ('"'), ('"a'), ('{}{}'), ('{} []'), ('[1 2]'), ('[1,]'), ('[,1]'), ('[1,,2]'),
+    ('{,}'), ('{"a"}'), ('{"a":}'), ('{"a" 1}'), ('{"a":1,}'), ('{1: 2}'), ('{true: 1}'), ('{[]: 1}'), ('{a: 1}'), ('{"a": 1 "b": 2}'), ('{"a": [}'),
+    ('01'), ('+1'), ('-'), ('.5'), ('1.'), ('1.e5'), ('1e'), ('1e+'), ('1a'), ('0x1'), ('--1'), ('1-2'), ('-0'), ('-0.0e-0'), ('1E5'), ('1e-5'),
+    ('1e400'), ('1e131071'), ('1e131072'), ('1e-16383'), ('1e-16384'), ('1e99999999999999999999'), ('1e-99999999999999999999'),
+    (repeat('9', 131072)), (repeat('9', 131073)), ('0.' || repeat('1', 16383)), ('0.' || repeat('1', 16384)), ('9223372036854775808'),
+    ('tru'), ('True'), ('truefalse'), ('nullx'), ('NaN'), ('Infinity'), ('-Infinity'), ('''a'''), ('// x'), ('/**/ 1'), ('1 // x'),
+    (E'\uFEFF{}'), (E'{}\u00A0'), (E'\x0b1'), (E'{}\x0c'), (E'"\t"'), (E'"\x01"'), (E'"\n"'), (E'"\x7f"'), ('"\u00a0"'),
+    ('"\x"'), ('"\"'), ('"\u12"'), ('"\u12g4"'), ('"\U0041"'), ('"\u0000"'), ('{"\u0000": 1}'), ('"\ud800"'), ('"\udc00"'), ('"\ud800\ud800"'),
+    ('"\ud83d\ude00"'), ('"\ude00\ud83d"'), ('"\ud83dx"'), ('"\ud83d\n"'), ('"\ud83d\u0041"'), ('"\ud83d'), ('"\ud83d\u'), ('"\uffff"'), ('"a\/b"'),
+    (repeat('[', 200) || repeat(']', 200)), (repeat('[', 5000) || repeat(']', 5000)), (repeat('{"a":', 5000) || '1' || repeat('}', 5000)),
+    (repeat('[', 100000) || repeat(']', 100000)), (repeat('[', 100000)), (repeat('{"a":', 100000)), ('"' || repeat('x', 100000) || '"');
+-- what the policy drops is checked too
+INSERT INTO odd SELECT '{"integrations": ' || body || '}' FROM odd WHERE body NOT LIKE repeat('[', 5000) || '%' AND body NOT LIKE repeat('{"a":', 5000) || '%';
+INSERT INTO odd SELECT '{"routing_breadcrumbs": [{"request": {"a": [{"b": ' || body || '}]}}], "password": ' || body || '}'
+FROM odd WHERE length(body) < 1000;
+SELECT left(body, 100), state_of('SELECT $1::jsonb', body), state_of('SELECT sanitize_call_payload($1)', body)
+FROM odd
+WHERE state_of('SELECT $1::jsonb', body) <> state_of('SELECT sanitize_call_payload($1)', body);
+SELECT left(body, 100) FROM odd
+WHERE CASE state_of('SELECT $1::jsonb', body) WHEN 'none' THEN sanitize_call_payload(body)::text <> sanitize_call_payload(body::jsonb)::text END;
+SELECT left(state_of('SELECT sanitize_call_payload($1)', body), 5) AS state, count(*) FROM odd GROUP BY state ORDER BY state;
+
+-- the same for generated traffic
+CREATE TEMPORARY TABLE traffic AS SELECT body FROM call_traffic(200) AS body;
+SELECT count(*) > 500 AS many,
+       count(*) FILTER (WHERE sanitize_call_payload(body)::text <> sanitize_call_payload(body::jsonb)::text) AS different
+FROM traffic;
+
+-- in any order of members, with any white space and escapes
+SELECT count(*) AS bodies,
+       count(*) FILTER (WHERE sanitize_call_payload(shuffled)::text <> sanitize_call_payload(shuffled::jsonb)::text) AS different
+FROM (SELECT '{' || string_agg(E'\t' || to_json(key)::text || ' : ' || replace(value::text, '"d', '"\u0064') || E'\n', ',' ORDER BY md5(key || body)) || '}' AS shuffled
+      FROM traffic, jsonb_each(body::jsonb) GROUP BY body) AS shuffle;
+
+-- pieces of bodies: refused alike
+SELECT count(*) AS pieces,
+       count(*) FILTER (WHERE state_of('SELECT $1::jsonb', piece) <> state_of('SELECT sanitize_call_payload($1)', piece)) AS different
+FROM (SELECT left(body, 7 * i) AS piece FROM (SELECT body FROM traffic ORDER BY md5(body) LIMIT 5) AS body, generate_series(1, 200) AS i) AS pieces;
+
+-- big ones
+SELECT octet_length(sanitize_call_payload('{"a": [' || repeat('{"b": "c"},', 1000000) || '1]}')::text) < 1000 AS bounded;
+SELECT octet_length(sanitize_call_payload('{"transcription_text": "' || repeat('\n says: ', 3000000) || '"}')::text) < 1000 AS bounded;
+SELECT sanitize_call_payload('{"integrations": [' || repeat('[1, {"a": "b"}],', 100000) || '1]}');
+
+-- every published payload (skipped without CALLHARDENING_PAYLOADS)
+\getenv payloads CALLHARDENING_PAYLOADS
+\if :{?payloads}
+\else
+\set payloads ''
+\endif
+CREATE TEMPORARY TABLE published AS
+SELECT file, pg_read_file(:'payloads' || '/payloads/' || file) AS body
+FROM pg_ls_dir(nullif(:'payloads', '') || '/payloads') AS file WHERE file LIKE '%.json';
+SELECT file FROM published WHERE sanitize_call_payload(body)::text <> sanitize_call_payload(body::jsonb)::text;

@@ -1,0 +1,204 @@
+\set SHOW_CONTEXT never
+
+-- no policy at all
+\set VERBOSITY sqlstate
+SELECT sanitize_call_payload('{}', 'null');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": 7}');
+SELECT sanitize_call_payload('{}', jsonb_build_object('version', 1, 'secrets', jsonb_build_array(repeat('x', 300000))));
+\set VERBOSITY default
+SELECT sanitize_call_payload('{}', '{"version": 1, "rule": []}');
+SELECT sanitize_call_payload('{}', jsonb_build_object('version', 1, 'secrets', jsonb_build_array(repeat('x', 300000))));
+\set VERBOSITY terse
+SELECT sanitize_call_payload('{}', 'null');
+SELECT sanitize_call_payload('{}', '"default"');
+SELECT sanitize_call_payload('{}', '[]');
+SELECT sanitize_call_payload('{}', '{}');
+SELECT sanitize_call_payload('{}', '{"version": "1"}');
+SELECT sanitize_call_payload('{}', '{"version": 2}');
+SELECT sanitize_call_payload('{}', '{"version": 1.0}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "version": null}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "Rules": []}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "function": "pg_read_file"}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "+1 (415) 555-0100": 1}');
+-- rules
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": {}}');
+SELECT sanitize_call_payload('{}', jsonb_build_object('version', 1, 'rules', (SELECT jsonb_agg('{"path": "a", "action": "keep"}'::jsonb) FROM generate_series(1, 1001))));
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": ["**.a"]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": ["a"], "action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "keep"}, {"path": "a", "action": "Keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "sql"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "keep", "comment": "why"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "drop", "keep": 4}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "mask", "length": 4}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "mask"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "mask", "keep": 9}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "mask", "keep": -1}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "truncate"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": 7}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": 1000001}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": 10.5}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": "10"}]}');
+-- paths
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "", "action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": ".a", "action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.", "action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "keep"}, {"path": "a", "action": "keep"}, {"path": "a", "action": "keep"}, {"path": "a..b", "action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "**call_id", "action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.***", "action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", "action": "keep"}]}');
+-- secrets
+SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": "door_code"}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": ["a", "b", 7]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": [""]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": [" _-"]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": ["Length"]}');
+SELECT sanitize_call_payload('{}', jsonb_build_object('version', 1, 'secrets', (SELECT jsonb_agg('s' || i) FROM generate_series(1, 1001) AS i)));
+-- detectors
+SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": []}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"phones": "mask"}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"phone": "drop"}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"card": {"action": "mask"}}}');
+-- limits
+SELECT sanitize_call_payload('{}', '{"version": 1, "limits": 7}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"max_bytes": 1000}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"depth": 0}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"depth": 65}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"members": 1000001}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"items": -1}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"characters": 7}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"characters": null}}');
+-- budget
+SELECT sanitize_call_payload('{}', '{"version": 1, "budget": 1000}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"bytes": 1000}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"max_bytes": 255}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"max_bytes": 1000001}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"max_bytes": 1e9}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"max_bytes": -1000}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"max_bytes": 1000.5}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"max_bytes": 1e400}}');
+SELECT sanitize_call_payload('{}', ('{"version": 1, "budget": {"max_bytes": ' || repeat('[', 5000) || repeat(']', 5000) || '}}')::jsonb);
+\set VERBOSITY default
+
+-- the largest and the smallest
+SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "secrets": [], "rules": [], "detectors": {}, "limits": {}, "budget": {}}');
+SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "limits": {"depth": 64, "members": 1000000, "items": 1000000, "characters": 1000000}, "budget": {"max_bytes": 1000000}}');
+SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "limits": {"depth": 1, "members": 1, "items": 1, "characters": 8}, "budget": {"max_bytes": 256}, "detectors": {"phone": "keep", "email": "mask", "card": "mask"}}');
+SELECT sanitize_call_payload('{"r999": "0123456789", "r1": "0123456789"}', jsonb_build_object('version', 1, 'rules',
+    (SELECT jsonb_agg(jsonb_build_object('path', 'r' || i, 'action', 'truncate', 'length', 8 + i % 2) ORDER BY i) FROM generate_series(1, 1000) AS i)));
+-- 1e3 is 1000 to jsonb
+SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "budget": {"max_bytes": 1e3}}');
+
+-- NULL: no payload, the policy default
+SELECT sanitize_call_payload(NULL, NULL), sanitize_call_payload(NULL, '{"version": 1}');
+SELECT sanitize_call_payload('{"a": null}', NULL) = sanitize_call_payload('{"a": null}') AS same;
+-- the document of a built-in policy is that policy, and its record says so
+SELECT sanitize_call_payload(payload, call_payload_policy('default')) = sanitize_call_payload(payload) AS same,
+       sanitize_call_payload(payload) #>> '{_sanitized,p}' = sanitize_call_payload(payload, call_payload_policy()) #>> '{_sanitized,p}' AS same_policy
+FROM (VALUES ('{"call_id": 1, "email": "jane@example.com", "transcript": "Hello", "x": null}'::jsonb)) AS v (payload);
+-- whatever the order and the spacing of its members
+SELECT count(DISTINCT sanitize_call_payload('{"a": null}', policy) #>> '{_sanitized,p}')
+FROM (VALUES ('{"version": 1, "limits": {"items": 7, "depth": 3}}'::jsonb), ('{"limits":{"depth":3,"items":7},"version":1}'), ('{"version": 1, "limits": 8, "limits": {"depth": 3, "items": 7}}')) AS v (policy);
+SELECT count(DISTINCT sanitize_call_payload('{"a": null}', call_payload_policy(name)) #>> '{_sanitized,p}')
+FROM unnest('{default,size_only,strict}'::text[]) AS name;
+
+-- a policy that asks to keep secrets does not get them
+\set keeper '''{"version": 1, "rules": [{"path": "**.password", "action": "keep"}, {"path": "**.client.**", "action": "keep"}, {"path": "**", "action": "keep"}]}'''
+SELECT sanitize_call_payload('{"password": "hunter2", "client": {"token": {"a": ["hunter2"]}, "url": "https://jane:hunter2@example.com/?sig=hunter2", "note": "password: hunter2"}, "authorization": "Bearer hunter2hunter2"}', :keeper);
+SELECT sanitize_call_payload('{"voicemail_link": "https://example.com/v/hunter2", "x": "{\"pass\\u0077ord\": \"hunter2\"}", "password=hunter2": 1}', :keeper);
+SELECT sanitize_call_payload('{"password": "hunter2"}', '{"version": 1, "rules": [{"path": "**.password", "action": "mask", "keep": 8}]}');
+SELECT sanitize_call_payload('{"password": "hunter2"}', '{"version": 1, "rules": [{"path": "**.password", "action": "truncate", "length": 1000}]}');
+-- names of its own: compared whole and folded, whatever a rule says
+SELECT sanitize_call_payload('{"door_code": 1, "DoorCode": "2", "door-code": {"a": 3}, "front_door_code": 4, "a": [{"door code": [5]}]}', '{"version": 1, "secrets": ["door_code"], "rules": [{"path": "**", "action": "keep"}]}');
+
+-- strict: an allow-list
+SELECT jsonb_pretty(sanitize_call_payload('{"call_id": 5635304278851584, "state": "hangup", "direction": "inbound", "date_started": 1787158716092, "duration": 11989.972, "event_timestamp": "2026-08-19T12:58:36Z",
+    "contact": {"id": "shared_17", "name": "Jane Doe", "address": {"street": "Main Street"}}, "target": {"id": 17, "office_id": 3, "type": "user"}, "transcription_text": "Hello, Jane", "is_vip": true, "price": 17.25,
+    "labels": ["a", "b"], "note": {"id": 7}, "password": "hunter2"}', call_payload_policy('strict')));
+-- in the forms that wrap the call
+SELECT sanitize_call_payload(payload, call_payload_policy('strict')) FROM (VALUES
+    ('{"call": {"call_id": 1, "contact": {"id": 2, "name": "Jane Doe"}, "note": "Jane Doe"}, "event_type": "hangup"}'::jsonb),
+    ('{"data": {"call": {"call_id": 1, "name": "Jane Doe"}, "note": "Jane Doe"}}'),
+    ('{"data": {"payload": {"call_id": 1, "name": "Jane Doe"}, "record": "Jane Doe"}}'),
+    ('{"items": [{"call_id": 1, "name": "Jane Doe"}, {"call_id": 2}, "Jane Doe"]}')) AS v (payload);
+-- where a known member holds what is not known
+SELECT sanitize_call_payload('{"contact": "Jane Doe", "target": ["Jane Doe"], "call": 4155550100, "data": {"contact": true}}', call_payload_policy('strict'));
+SELECT sanitize_call_payload('{"call_id": {"name": "Jane Doe"}, "state": [{"name": "Jane Doe"}], "date_started": {"call_id": {"id": "Jane Doe"}}, "duration": {"state": "Jane Doe"}, "id": [["Jane Doe, who lives in Main Street, and whose story is long enough to be cut"]]}', call_payload_policy('strict'));
+SELECT count(*) AS documents, count(*) FILTER (WHERE sanitize_call_payload(payload, call_payload_policy('strict'))::text ~ 'Jane') AS leaks
+FROM (SELECT jsonb_build_object(a, jsonb_build_object(b, jsonb_build_object(c, 'Jane'))) AS payload
+      FROM unnest('{call,data,payload,items,contact,target,call_id,id,state,date_started,duration,note}'::text[]) AS a,
+           unnest('{call,contact,entry_point_target,group_id,status,talk_time,note}'::text[]) AS b,
+           unnest('{name,email,note,x,contact,call,data}'::text[]) AS c) AS d;
+
+-- size_only: bulk goes, nothing else
+SELECT sanitize_call_payload('{"call_id": 5635304278851584, "state": "hangup", "external_number": "+14155550100", "contact": {"id": 1, "name": "Jane Doe", "email": "jane@example.com", "phone": "+14155550100"}, "card": "4111 1111 1111 1111", "audio": "UklGRiQAAABXQVZF", "recordings": [{"id": 1, "data": "UklGRiQAAABXQVZF"}], "metadata": "{\"plan\": \"gold\", \"empty\": null}", "password": "hunter2"}', call_payload_policy('size_only'));
+SELECT length(value ->> 'transcript') AS transcript, length(value ->> 'note') AS note, jsonb_array_length(value -> 'list') AS list, value -> 'pcm_base64' AS pcm
+FROM sanitize_call_payload(jsonb_build_object('transcript', repeat('Hello. ', 1000), 'note', repeat('word ', 500), 'list', (SELECT jsonb_agg(i) FROM generate_series(1, 100) AS i), 'pcm_base64', repeat('QUFB', 5000)), call_payload_policy('size_only')) AS value;
+
+-- twice is once, with each of them
+SELECT name, count(*) FILTER (WHERE sanitize_call_payload(once, policy) = once) AS unchanged, count(*) AS documents
+FROM (VALUES ('default'), ('size_only'), ('strict')) AS n (name), call_payload_policy(name) AS policy,
+     LATERAL (SELECT sanitize_call_payload(payload, policy) AS once FROM (VALUES
+        ('{"call": {"call_id": 1, "contact": {"id": 2, "name": "Jane Doe"}, "note": null}, "metadata": "{\"a\": \"{\\\"b\\\": 1}\"}"}'::jsonb),
+        ('{"contact": "Jane Doe", "target": ["x"], "call": 1, "recap_summary": "my token: abc", "audio": "abc", "integrations": {"a": 1}}'),
+        ('[{"type": "string", "length": 7}, {"type": "text", "length": 7}]')) AS v (payload)) AS d
+GROUP BY name ORDER BY name;
+
+-- compiled policies are kept: more than there is room for, and back
+CREATE TEMPORARY TABLE wanted AS
+SELECT i AS length, jsonb_build_object('version', 1, 'rules', jsonb_build_array(jsonb_build_object('path', 'a', 'action', 'truncate', 'length', i))) AS policy
+FROM generate_series(8, 107) AS i;
+SELECT count(*) FILTER (WHERE length(sanitize_call_payload(jsonb_build_object('a', repeat('x', 200)), policy) ->> 'a') = length) AS right
+FROM (SELECT * FROM wanted ORDER BY length) AS w;
+SELECT count(*) FILTER (WHERE length(sanitize_call_payload(jsonb_build_object('a', repeat('x', 200)), policy) ->> 'a') = length) AS right
+FROM (SELECT * FROM wanted ORDER BY length DESC) AS w;
+SELECT count(*) FILTER (WHERE length(sanitize_call_payload(jsonb_build_object('a', repeat('x', 200)), policy) ->> 'a') = length) AS right
+FROM (SELECT w.* FROM wanted AS w, generate_series(1, 20) AS i ORDER BY w.length * i % 17, w.length, i) AS w;
+-- an error in between changes nothing
+DO $$
+DECLARE
+    w wanted;
+    refused integer := 0;
+BEGIN
+    FOR w IN SELECT * FROM wanted LOOP
+        BEGIN
+            PERFORM sanitize_call_payload('{}', w.policy || '{"budget": 7}');
+        EXCEPTION WHEN invalid_parameter_value THEN
+            refused := refused + 1;
+        END;
+        ASSERT length(sanitize_call_payload(jsonb_build_object('a', repeat('x', 200)), w.policy) ->> 'a') = w.length;
+    END LOOP;
+    RAISE NOTICE '% refused', refused;
+END
+$$;
+
+-- a policy that is in use outlives its place among the kept ones: between two rows of a statement, a hundred others are used
+CREATE TABLE called (dialpad_call_id bigint, status text, direction text);
+SELECT harden_calls('called', policy => '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": 9}]}');
+CREATE FUNCTION use_others() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM sanitize_call_payload('{"a": "0123456789"}', policy) FROM wanted;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER use_others BEFORE INSERT ON called FOR EACH ROW EXECUTE FUNCTION use_others();
+INSERT INTO called (dialpad_call_id, raw_payload) SELECT i, jsonb_build_object('a', repeat('x', 20)) FROM generate_series(1, 5) AS i RETURNING raw_payload ->> 'a' AS cut;
+-- and the error that ends a statement lets go of it
+INSERT INTO called (dialpad_call_id, raw_payload) SELECT 6 + i % 3, jsonb_build_object('a', repeat('x', 20)) FROM generate_series(1, 5) AS i;
+INSERT INTO called (dialpad_call_id, raw_payload) SELECT 6, jsonb_build_object('a', repeat('x', 20)) RETURNING raw_payload ->> 'a' AS cut;
+-- in a function that calls itself
+CREATE FUNCTION nested(depth integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    below text;
+BEGIN
+    SELECT string_agg(coalesce(sanitize_call_payload(jsonb_build_object('a', repeat('x', 200)), w.policy) ->> 'a', '')
+        || CASE WHEN depth < 100 AND w.length = 8 + depth THEN nested(depth + 9) ELSE '' END, '') INTO below
+    FROM wanted AS w WHERE w.length BETWEEN 8 + depth AND 16 + depth;
+    RETURN coalesce(below, '');
+END
+$$;
+SELECT octet_length(replace(nested(0), '…', '.')) = (SELECT sum(length) FROM wanted) AS right;
+DROP FUNCTION nested(integer);
+DROP TABLE called;
+DROP FUNCTION use_others();

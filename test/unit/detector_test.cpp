@@ -1,0 +1,373 @@
+#include "core/detector.hpp"
+#include "core/pseudonym.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <random>
+#include <string>
+#include <vector>
+
+using namespace callhardening;
+
+namespace
+{
+
+constexpr Detectors all{Treatment::mask, Treatment::mask, Treatment::mask};
+
+// What stands for a finding: its mask, or a text in the form of a token.
+std::string Replacement(std::string_view found, Detector what, Treatment treatment)
+{
+    if (treatment == Treatment::hash)
+        return "pn_abcdef_aaaabbbbccccddddeeee_ffffgggg";
+    char mask[mask_room];
+    return {mask, MaskDetected(found, what, mask)};
+}
+
+std::string Treat(const std::string &text, const Detectors &wanted = all)
+{
+    std::string out;
+    std::size_t from = 0;
+    for (Detection found; (found = Detect(text, from, text.size(), wanted)).Found(); from = found.end)
+        out.append(text, from, found.begin - from)
+            .append(Replacement(std::string_view(text).substr(found.begin, found.end - found.begin),
+                                found.what, wanted.of(found.what)));
+    return out.append(text, from);
+}
+
+TEST(Detector, PhoneNumbersInText)
+{
+    for (const char *number : {"+14155550100",
+                               "+1 415 555 0100",
+                               "+1 (415) 555-0100",
+                               "+1-415-555-0100",
+                               "+1.415.555.0100",
+                               "(415) 555-0100",
+                               "(415)555-0100",
+                               "(415) 5550100",
+                               "415-555-0100",
+                               "415.555.0100",
+                               "415 555 0100",
+                               "1-415-555-0100",
+                               "1 (415) 555-0100",
+                               "415/555-0100",
+                               "415\xE2\x80\x91"
+                               "555\xE2\x80\x91"
+                               "0100",
+                               "+49 30 1230100",
+                               "+49 (0)30 1230100",
+                               "+49 (30) 1230100",
+                               "(+49) 30 1230100",
+                               "+442079460100",
+                               "+44 20 7946 0100",
+                               "+33 1 42 68 01 00",
+                               "+91 98765 40100",
+                               "+86 138 0013 0100",
+                               "+65 6123 0100",
+                               "+354 123 0100",
+                               "%2B14155550100",
+                               "0049 30 1230100",
+                               "00 49 30 1230100",
+                               "0044-20-7946-0100",
+                               "00 33 1 42 68 01 00",
+                               "0171 1230100",
+                               "0171/1230100",
+                               "030 1230100",
+                               "(030) 1230100",
+                               "020 7946 0100",
+                               "0161 496 0100",
+                               "01632 960100",
+                               "01 42 68 01 00",
+                               "02 9876 0100",
+                               "06-12340100",
+                               "03-1234-0100",
+                               "090-1234-0100",
+                               "0412 340 100",
+                               "tel:+14155550100",
+                               "tel:4155550100",
+                               "tel:+1-415-555-0100;ext=22",
+                               "TEL:+1(415)5550100",
+                               "callto:+14155550100",
+                               "sip:+14155550100@example.com",
+                               "sips:14155550100@10.0.0.1:5061;transport=tls",
+                               "sip:4155550100@[::1];user=phone"}) {
+        const std::string text = number;
+        EXPECT_EQ(Treat(text), "***0100") << number;
+        EXPECT_EQ(Treat("call " + text + ", or so"), "call ***0100, or so") << number;
+        EXPECT_EQ(Treat("<" + text + ">"), "<***0100>") << number;
+        EXPECT_EQ(Treat("from=" + text + "&to=" + text), "from=***0100&to=***0100") << number;
+        EXPECT_EQ(Treat("\"" + text + "\" 2024-11-14 22:40:39.404"), "\"***0100\" 2024-11-14 22:40:39.404")
+            << number;
+        EXPECT_EQ(Treat("电话" + text + "。"), "电话***0100。") << number;
+    }
+}
+
+TEST(Detector, PhoneNumbersBesideOtherThings)
+{
+    EXPECT_EQ(Treat("+14155550100 2024-11-14"), "***0100 2024-11-14");
+    EXPECT_EQ(Treat("+49 30 1230100 2024-11-14"), "***0100 2024-11-14");
+    EXPECT_EQ(Treat("415 555 0100 415 555 0101"), "***0100 ***0101");
+    EXPECT_EQ(Treat("(212) 555-0100(415) 555-0101"), "***0100(***0101");
+    EXPECT_EQ(Treat("**415-555-0100**"), "*****0100**");
+    EXPECT_EQ(Treat("(415-555-0100)"), "(***0100)");
+    EXPECT_EQ(Treat("Phone(415) 555-0100"), "Phone(***0100");
+    EXPECT_EQ(Treat("415-555-0100x204 or 415-555-0101 ext. 5"), "***0100x204 or ***0101 ext. 5");
+    EXPECT_EQ(Treat("415-555-0100.wav"), "***0100.wav");
+    EXPECT_EQ(Treat("a\\n415-555-0100\\n"), "a\\n***0100\\n");
+    EXPECT_EQ(Treat("\"Jane\" <sip:+14155550100@example.com>;tag=a1"), "\"Jane\" <***0100>;tag=a1");
+    EXPECT_EQ(Treat("on 14 415-555-0100"), "on 14 ***0100");
+    EXPECT_EQ(Treat("+14155550100@ home"), "***0100@ home");
+    EXPECT_EQ(Treat("sip:+14155550100@example.com."), "***0100.");
+    EXPECT_EQ(Treat("+14155550100@example.com"), "***0100");
+    EXPECT_EQ(Treat("é+14155550100@example.com"), "***@example.com");
+}
+
+TEST(Detector, Addresses)
+{
+    EXPECT_EQ(Treat("ann@example.com"), "***@example.com");
+    EXPECT_EQ(Treat("Ann <ann.b+c@mail.example.co.uk>, x"), "Ann <***@mail.example.co.uk>, x");
+    EXPECT_EQ(Treat("mailto:ann@example.com?subject=x"), "mailto:***@example.com?subject=x");
+    EXPECT_EQ(Treat("From=ann%40example.com&x=1"), "From=***@example.com&x=1");
+    EXPECT_EQ(Treat("write to ann@example.com."), "write to ***@example.com.");
+    EXPECT_EQ(Treat("jörg@bücher.de"), "***@");
+    EXPECT_EQ(Treat("ann@example.com请"), "***@example.com请");
+    EXPECT_EQ(Treat("sip:ann@10.0.0.1:5060;transport=tcp"), "***@10.0.0.1:5060;transport=tcp");
+    EXPECT_EQ(Treat("sip:1001@pbx"), "***@pbx");
+    EXPECT_EQ(Treat("4155550100@example.com"), "***@example.com");
+    EXPECT_EQ(Treat("a@b.com@c.com"), "***@c.com");
+    EXPECT_EQ(Treat("@ann@social.example"), "***@social.example");
+    EXPECT_EQ(Treat("a@b.com,c@d.com;e@f.org"), "***@b.com,***@d.com;***@f.org");
+    for (const char *text : {"a@b", "@channel", "a @ b.com", "user@localhost", "logo@2x.png", "pkg@1.2.3",
+                             "@b.com", "a@.com", "a@b..com", "x@10.0.0.1", "%40", "a@", "@"})
+        EXPECT_EQ(Treat(text), text);
+    EXPECT_EQ(Treat(std::string(64, 'a') + "@example.com"), "***@example.com");
+}
+
+TEST(Detector, Cards)
+{
+    for (const char *card :
+         {"4111 1111 1111 1111", "4111-1111-1111-1111", "5555 5555 5555 4444", "3782 822463 10005",
+          "3056 930902 5904", "6011 1111 1111 1117", "3530 1113 3330 0000", "2223 0031 2200 3222"}) {
+        const std::string text = card, last = text.substr(text.size() - 4);
+        EXPECT_EQ(Treat("pay with " + text + "."), "pay with ***" + last + ".") << card;
+        std::string bare;
+        for (const char c : text)
+            if (c >= '0' && c <= '9')
+                bare += c;
+        EXPECT_EQ(Treat("pay with " + bare + "."), "pay with ***" + last + ".") << card;
+        EXPECT_EQ(DetectDigits(bare, "account", all), Detector::card);
+        EXPECT_EQ(DetectDigits(bare, "call_id", all), std::nullopt);
+        EXPECT_EQ(Treat(bare), bare) << "only its name tells";
+        for (const char *id :
+             {"/calls/%s", "id=%s", "id:%s", "a-%s", "%s-1", "%s.wav", "#%s", "%s/x", "_%s"}) {
+            char line[64];
+            std::snprintf(line, sizeof line, id, bare.c_str());
+            EXPECT_EQ(Treat(line), line);
+        }
+    }
+    for (const char *text : {"4111 1111 1111 1112", "4111.1111.1111.1111", "4111 1111-1111 1111",
+                             "1234 5678 1234 5670", "x 4111111111111112", "4111 1111 1111 1111 1"})
+        EXPECT_EQ(Treat(text).find(text),
+                  text == std::string("4111 1111 1111 1111 1") ? std::string::npos : 0u)
+            << text;
+}
+
+// Everything here is found in the fields of webhooks, and is none of them.
+TEST(Detector, LeavesAlone)
+{
+    for (const char *text : {"",
+                             "0",
+                             "5635304278851584",
+                             "call 5635304278851584 ended",
+                             "1787158716092",
+                             "at 1787158716092 ms",
+                             "1787158716",
+                             "14155550100",
+                             "call 14155550100 now",
+                             "4155550100",
+                             "since 4155550100",
+                             "550e8400-e29b-41d4-a716-446655440000",
+                             "12345678-1234-1234-1234-123456789012",
+                             "1.10.2-rc.1",
+                             "2024.11.14",
+                             "v20.11.14.1",
+                             "10.0.0.1",
+                             "192.168.100.200:5060",
+                             "2001:db8:85a3::8a2e:370:7334",
+                             "2024-11-14 22:40:39.404",
+                             "2024-11-14T22:40:39.404+01:00",
+                             "14.11.2024 22:40",
+                             "11/14/2024 10:15:00",
+                             "20241114-224039",
+                             "20241114T224039Z",
+                             "Thu, 14 Nov 2024 22:40:39 +0000",
+                             "$1,234,567.89",
+                             "1 234 567,89",
+                             "EUR 123.456.789,00",
+                             "48.856613, 2.352222",
+                             "-33.868820,151.209290",
+                             "4.41",
+                             "mos 4.41 jitter 12.5 loss 0.02",
+                             "00:15:5D:01:02:03",
+                             "00-15-50-01-02-03",
+                             "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+                             "CA1234567890abcdef1234567890abcdef",
+                             "recording_2024-11-14_224039.mp3",
+                             "IMG_20241114_224039.jpg",
+                             "T-415-555",
+                             "ISBN 978-3-16-148410-0",
+                             "1 2 3 4 5 6 7 8 9 10 11 12",
+                             "100 200 300 400",
+                             "404 Not Found",
+                             "http/1.1 200 ok 1234",
+                             "0.123456789",
+                             "01.02.2024 10:30",
+                             "01-02-2024",
+                             "09/11/2024 10:15",
+                             "port 5060",
+                             "ext. 4321",
+                             "***0100",
+                             "***0100 ***0101",
+                             "pn_abcdef_aaaabbbbccccddddeeee_ffffgggg",
+                             "a1b2c3-415-555-0100",
+                             "415-555-0100-22",
+                             "1-2-3-4",
+                             "3.14159265358979",
+                             "6.02e+23",
+                             "2^64 = 18446744073709551616",
+                             "Mozilla/5.0 (X11; Linux x86_64) Chrome/119.0.6045.105",
+                             "911-911-9111",
+                             "12:30-13:45",
+                             "P1DT2H",
+                             "#1234567",
+                             "order 12-3456789",
+                             "size 1024x768",
+                             "build 20241114.1",
+                             "192.168.1.0/24",
+                             "000000000000",
+                             "0000-0000-0000",
+                             "+0100",
+                             "+1",
+                             "+1 415",
+                             "1e+14155550100",
+                             "0x1F"})
+        EXPECT_EQ(Treat(text), text);
+}
+
+TEST(Detector, NumbersByTheirName)
+{
+    for (const char *name : {"external_number", "internalNumber", "contact phone", "phone_number", "From",
+                             "caller_id", "msisdn", "ani"})
+        EXPECT_EQ(DetectDigits("14155550100", name, all), Detector::phone) << name;
+    for (const char *name :
+         {"call_id", "id", "duration", "date_started", "order_number", "", "tokens", "digits"})
+        EXPECT_EQ(DetectDigits("14155550100", name, all), std::nullopt) << name;
+    EXPECT_EQ(DetectDigits("5550100", "phone", all), Detector::phone);
+    EXPECT_EQ(DetectDigits("4930123456", "to", all), Detector::phone);
+    EXPECT_EQ(DetectDigits("1700000000", "to", all), std::nullopt) << "a time";
+    EXPECT_EQ(DetectDigits("1700000000000", "phone", all), std::nullopt) << "a time";
+    EXPECT_EQ(DetectDigits("5635304278851584", "caller_id", all), std::nullopt) << "an id";
+    EXPECT_EQ(DetectDigits("5550100", "to", all), std::nullopt);
+    EXPECT_EQ(DetectDigits("555-0100", "phone", all), std::nullopt);
+    EXPECT_EQ(DetectDigits("123456", "phone", all), std::nullopt);
+}
+
+TEST(Detector, OnlyWhatIsWanted)
+{
+    const std::string text = "+14155550100 ann@example.com 4111 1111 1111 1111";
+    EXPECT_EQ(Treat(text, {}), text);
+    EXPECT_EQ(Treat(text, {.phone = Treatment::mask}), "***0100 ann@example.com 4111 1111 1111 1111");
+    EXPECT_EQ(Treat(text, {.email = Treatment::mask}), "+14155550100 ***@example.com 4111 1111 1111 1111");
+    EXPECT_EQ(Treat(text, {.card = Treatment::mask}), "+14155550100 ann@example.com ***1111");
+    EXPECT_EQ(DetectDigits("14155550100", "phone", {.card = Treatment::mask}), std::nullopt);
+}
+
+TEST(Detector, BeginsBeforeUntil)
+{
+    const std::string text = "see tel:+14155550100 or ann@example.com";
+    EXPECT_FALSE(Detect(text, 0, 4, all).Found());
+    EXPECT_EQ(Detect(text, 0, 5, all).begin, 4u);
+    EXPECT_EQ(Detect(text, 0, 5, all).end, 20u);
+    EXPECT_FALSE(Detect(text, 20, 24, all).Found());
+    EXPECT_EQ(Detect(text, 20, 25, all).begin, 24u);
+}
+
+// Fragments that meet in odd ways.
+std::string RandomText(std::mt19937_64 &random)
+{
+    static const std::vector<std::string> fragments = {"+14155550100",
+                                                       "(415) 555-0100",
+                                                       "415-555-0100",
+                                                       "415 555 0100",
+                                                       "0049 30 1230100",
+                                                       "030 1230100",
+                                                       "ann@example.com",
+                                                       "@b.com",
+                                                       "@",
+                                                       "%40",
+                                                       "%2B",
+                                                       "+",
+                                                       "(",
+                                                       ")",
+                                                       "sip:",
+                                                       "tel:",
+                                                       ":5060",
+                                                       ";x=y",
+                                                       "4111 1111 1111 1111",
+                                                       "4111111111111111",
+                                                       "***",
+                                                       "***0100",
+                                                       "0100",
+                                                       "415",
+                                                       "555",
+                                                       "1",
+                                                       "00",
+                                                       "0",
+                                                       "49",
+                                                       " ",
+                                                       " ",
+                                                       ".",
+                                                       "-",
+                                                       "/",
+                                                       "_",
+                                                       "x",
+                                                       "x12",
+                                                       "com",
+                                                       ".co",
+                                                       "\\n",
+                                                       "\n",
+                                                       ",",
+                                                       "<",
+                                                       ">",
+                                                       "=",
+                                                       "&",
+                                                       "\xC3\xA9",
+                                                       "\xC2\xA0",
+                                                       "\xE2\x80\x91",
+                                                       "\xFF",
+                                                       "[",
+                                                       "]",
+                                                       "pn_abcdef_aaaabbbbccccddddeeee_ffffgggg",
+                                                       "4",
+                                                       "5"};
+    std::string text;
+    for (unsigned long count = random() % 12; count > 0; --count)
+        text += fragments[random() % fragments.size()];
+    return text;
+}
+
+TEST(Detector, TwiceIsOnce)
+{
+    constexpr Treatment treatments[] = {Treatment::keep, Treatment::mask, Treatment::hash};
+    std::mt19937_64 random(1);
+    unsigned long found = 0;
+    for (int n = 0; n < 1000000; ++n) {
+        const Detectors wanted{treatments[random() % 3], treatments[random() % 3], treatments[random() % 3]};
+        const std::string text = RandomText(random), once = Treat(text, wanted);
+        found += once != text;
+        ASSERT_EQ(Treat(once, wanted), once) << text;
+    }
+    EXPECT_GT(found, 100000u);
+}
+
+} // namespace
