@@ -34,7 +34,7 @@ using Json = nlohmann::json;
 }
 
 // A memory context for one document at a time.
-class Arena
+class Memory
 {
 public:
     static void *Allocate(std::size_t size)
@@ -66,14 +66,14 @@ using Events = std::vector<Event>;
 
 void Record(const Json &value, Events &events);
 
-// In the order of jsonb: shorter names first.
+// In the order of jsonb.
 void RecordMembers(const Json &object, Events &events)
 {
     std::vector<std::string> names;
     for (const auto &[name, member] : object.items())
         names.push_back(name);
-    std::stable_sort(names.begin(), names.end(),
-                     [](const std::string &a, const std::string &b) { return a.size() < b.size(); });
+    std::sort(names.begin(), names.end(),
+              [](const std::string &a, const std::string &b) { return CompareNames(a, b) < 0; });
     for (const std::string &name : names) {
         events.push_back({EventKind::key, name, 0, 0});
         Record(object[name], events);
@@ -161,15 +161,17 @@ const Policy *ReadPolicy(const char *path)
 }
 
 template <typename Document, typename Feed>
-void Repeat(const std::vector<Document> &documents, const Policy &policy, long passes, Feed feed)
+void Repeat(const std::vector<Document> &documents, const Policy &policy, MemberOrder order, long passes,
+            Feed feed)
 {
+    const Pseudonyms no_keys;
     for (long pass = 0; pass < passes; ++pass)
         for (const Document &document : documents) {
-            Sanitizer sanitizer(policy, Arena::Allocate, false);
+            Sanitizer sanitizer(policy, no_keys, Memory::Allocate, order);
             feed(document, sanitizer);
             if (!sanitizer.Finish())
                 Fail("out of memory");
-            Arena::Reset();
+            Memory::Reset();
         }
 }
 
@@ -178,7 +180,7 @@ void RepeatFeed(const std::vector<std::string> &bodies, const Policy &policy, lo
     std::vector<Events> documents(bodies.size());
     for (std::size_t i = 0; i < bodies.size(); ++i)
         Record(Json::parse(bodies[i]), documents[i]);
-    Repeat(documents, policy, passes, [](const Events &events, Sanitizer &sanitizer) {
+    Repeat(documents, policy, MemberOrder::jsonb, passes, [](const Events &events, Sanitizer &sanitizer) {
         for (std::size_t at = 0; at < events.size();)
             at = Report(events, at, sanitizer);
     });
@@ -186,7 +188,7 @@ void RepeatFeed(const std::vector<std::string> &bodies, const Policy &policy, lo
 
 void RepeatText(const std::vector<std::string> &bodies, const Policy &policy, long passes)
 {
-    Repeat(bodies, policy, passes, [](const std::string &body, Sanitizer &sanitizer) {
+    Repeat(bodies, policy, MemberOrder::document, passes, [](const std::string &body, Sanitizer &sanitizer) {
         if (FeedText(body, sanitizer, nullptr) != TextVerdict::done)
             Fail("a body that is left to jsonb");
     });
