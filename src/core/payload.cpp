@@ -115,6 +115,13 @@ void Sanitizer::EmitEmpty(ValueType type) noexcept
     tokens_.Push(object ? TokenKind::object_end : TokenKind::array_end);
 }
 
+// What was done to its name is gone with it.
+void Sanitizer::DropMember() noexcept
+{
+    counts_ = place().before;
+    Drop();
+}
+
 // In the place of a secret; `before` an earlier pass has put it there.
 void Sanitizer::EmitMarker(bool before) noexcept
 {
@@ -208,7 +215,7 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
         return false;
     }
     if (action() == Action::drop) {
-        Drop();
+        DropMember();
         return false;
     }
     return true;
@@ -231,7 +238,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         return Walk::skip;
     }
     if (action() == Action::drop) {
-        Drop();
+        DropMember();
         return Walk::skip;
     }
     const bool measured = action() == Action::summary || depth_ == limits_.depth;
@@ -307,7 +314,7 @@ void Sanitizer::End() noexcept
         EndMeasured(frame);
     } else if (frame.kept == 0 && IsMember()) {
         Rollback(frame);
-        Drop();
+        DropMember();
     } else {
         EndEntered(frame);
     }
@@ -386,14 +393,14 @@ void Sanitizer::LongNumber(std::size_t printed) noexcept
         Replace(ValueType::number, printed);
 }
 
-// Under a credential's name it stays: what a rule would put there is what a second pass would take for the
-// secret.
+// Under a credential's name, as it comes out, it stays: what a rule would put there is what a second pass
+// would take for the secret.
 void Sanitizer::Boolean(bool value) noexcept
 {
     if (!AdmitScalar(ValueType::boolean, {}))
         return;
     const bool kept = action() == Action::keep || action() == Action::truncate || action() == Action::json;
-    if (kept || place().credential) {
+    if (kept || (place().credential && policy_.Classify(key_) == MemberClass::credential)) {
         BeginValue();
         tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, place().rule});
     } else if (action() == Action::mask) {
@@ -518,6 +525,7 @@ void Sanitizer::EnterMember() noexcept
     entered_ = true;
     const Place &object = top().place;
     const std::string_view name = key_;
+    member_.before = counts_;
     const Step *known = policy_.Known(Reached(object), name);
     const Step step = known != nullptr ? *known : WorkOut(object, name);
     member_.name = name;
@@ -587,6 +595,8 @@ void Sanitizer::FitString(std::string_view text) noexcept
 {
     if (depth_ == 0)
         root_length_ = static_cast<std::uint32_t>(CountCharacters(text));
+    if (text == secret_marker) // an earlier pass may have cut the name that told
+        return EmitKept(TokenKind::string, text);
     const Action what = action();
     if (what == Action::summary && !text.empty())
         return Replace(ValueType::string, CountCharacters(text));

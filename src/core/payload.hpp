@@ -76,6 +76,7 @@ private:
     // What the path to a value means for it. Items of an array have the place of the array.
     struct Place {
         std::string_view name;
+        SanitizeCounts before; // it was named
         const PathNode *known; // its places where the policy keeps them; else they are in `reached_`
         std::uint32_t reached_begin;
         std::uint16_t reached;
@@ -151,6 +152,7 @@ private:
     void EmitEmpty(ValueType type) noexcept;
     void EmitMarker(bool before) noexcept;
     void Drop() noexcept { ++counts_.dropped; }
+    void DropMember() noexcept;
     void Replace(ValueType type, std::size_t length) noexcept;
     Walk Begin(ValueType type, std::size_t count) noexcept;
     Walk Enter(ValueType type, bool measured) noexcept;

@@ -174,6 +174,8 @@ class Documents:
             return [self.canary(), {"deep": self.canary()}]
         if roll < 0.3:
             return {self.name(): self.canary()}
+        if roll < 0.4:
+            return self.dice.choice((True, False, None, "", "[secret]"))
         return self.canary()
 
     def sensitive(self):

@@ -54,6 +54,26 @@ TEST(Payload, RecordsWhatWasDone)
     EXPECT_EQ(Sanitize(J("[null, {\"a\": null}]")).document, J("[null, {}]"));
 }
 
+TEST(Payload, DoesNotCountTheCutNameOfWhatGoes)
+{
+    const auto policy = MakePolicy(
+        R"({"version": 1, "rules": [{"path": "long*", "action": "drop"}], "limits": {"characters": 8}})");
+    for (const char *text :
+         {R"({"longer name": 1})", R"({"longer name": [1]})", R"({"another name": {"a": null}})"})
+        EXPECT_EQ(Sanitize(J(text), policy.get()).document["_sanitized"]["n"], J("[1, 0, 0, 0]")) << text;
+}
+
+TEST(Payload, LeavesMarkersAloneWhoseNameWasCut)
+{
+    const auto policy = MakePolicy(R"({"version": 1, "rules": [{"path": "*", "action": "mask", "keep": 4}],
+        "limits": {"characters": 11}})");
+    for (const char *text : {R"({"authorization": "x"})", R"({"authorization": [1]})",
+                             R"({"authorization": true})", R"({"password": true})"}) {
+        const Json once = Sanitize(J(text), policy.get()).document;
+        EXPECT_EQ(Sanitize(once, policy.get()).document, once) << text;
+    }
+}
+
 TEST(Payload, TreatsAForeignRecordAsData)
 {
     EXPECT_FALSE(Sanitize(J(R"({"_sanitized": {"n": "mine"}})")).changed);
