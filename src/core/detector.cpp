@@ -141,13 +141,14 @@ std::size_t HostEnd(std::string_view text, std::size_t begin, bool any_host) noe
     return any_host ? std::max(end, AnyHostEnd(text, begin)) : end;
 }
 
-// The end of the address that the letters from `i` on belong to; `i` where they belong to none.
-std::size_t AddressEnd(std::string_view text, std::size_t i, bool any_host) noexcept
+// The end of the address, with any host, that the letters from `i` on belong to; `i` where they belong to
+// none.
+std::size_t AddressEnd(std::string_view text, std::size_t i) noexcept
 {
     const std::size_t limit = std::min(text.size(), i + longest_local + 1);
     for (std::size_t at = i; at < limit; ++at) {
         if (const std::size_t size = AtSize(text, at); size > 0)
-            if (const std::size_t end = HostEnd(text, at + size, any_host); end > at + size)
+            if (const std::size_t end = HostEnd(text, at + size, true); end > at + size)
                 return end;
         if (!Is(text[at], local_letter | joint_letter))
             break;
@@ -170,7 +171,7 @@ bool MayBegin(std::string_view text, std::size_t begin) noexcept
 // The same for a@b.com@c.com, where what remained behind the first would be found the next time.
 std::size_t LastAddressEnd(std::string_view text, std::size_t end) noexcept
 {
-    for (std::size_t next; (next = AddressEnd(text, end, false)) > end;)
+    for (std::size_t next; (next = AddressEnd(text, end)) > end;)
         end = next;
     return end;
 }
@@ -303,7 +304,7 @@ bool EndsNumber(std::string_view text, std::size_t end) noexcept
         return false;
     if (digit_follows && (c == '-' || c == '.'))
         return false;
-    return AddressEnd(text, end, true) == end;
+    return AddressEnd(text, end) == end;
 }
 
 // ---- phone numbers ------------------------------------------------------------------------------

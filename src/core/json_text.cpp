@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <charconv>
 #include <iterator>
 
 namespace callhardening
@@ -16,6 +17,55 @@ namespace
 
 using Json = nlohmann::json;
 
+bool ReadCounts(JsonScanner &scan, Record &record) noexcept
+{
+    char before = '[';
+    for (std::uint32_t &count : record.counts) {
+        std::string_view number;
+        if (scan.Peek() != before)
+            return false;
+        scan.Take();
+        scan.Peek();
+        if (!scan.ReadNumber(number))
+            return false;
+        const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
+        if (error != std::errc{} || end != number.data() + number.size() || count > largest_count)
+            return false;
+        before = ',';
+    }
+    if (scan.Peek() != ']')
+        return false;
+    scan.Take();
+    return true;
+}
+
+bool ReadPolicy(JsonScanner &scan, Record &record) noexcept
+{
+    RawString policy;
+    if (scan.Peek() != '"' || !scan.ReadString(policy))
+        return false;
+    record.policy = policy.text;
+    return IsRecordedPolicy(policy.text);
+}
+
+bool ReadName(JsonScanner &scan, std::string_view name) noexcept
+{
+    RawString string;
+    if (scan.Peek() != '"' || !scan.ReadString(string) || string.text != name || scan.Peek() != ':')
+        return false;
+    scan.Take();
+    return true;
+}
+
+// What is inside of a record, as the sanitizer writes it.
+bool ReadRecord(JsonScanner &scan, Record &record) noexcept
+{
+    if (!ReadName(scan, "n") || !ReadCounts(scan, record) || scan.Peek() != ',')
+        return false;
+    scan.Take();
+    return ReadName(scan, "p") && ReadPolicy(scan, record) && scan.Peek() == '}';
+}
+
 // The parser sees brackets, colons and commas as they are. A string, number or literal is scanned here,
 // several bytes at a time, and stands in as the shortest token that is read without looking at the byte
 // behind it: an empty string. Its event asks for what stood there. Two things it does not see at all: what is
@@ -23,9 +73,9 @@ using Json = nlohmann::json;
 class TextFeed
 {
 public:
-    TextFeed(std::string_view text, Sanitizer &sanitizer,
-             const volatile std::sig_atomic_t *interrupt) noexcept
-        : scan_(text, interrupt), sanitizer_(sanitizer)
+    TextFeed(std::string_view text, Sanitizer &sanitizer, const volatile std::sig_atomic_t *interrupt,
+             bool embedded) noexcept
+        : scan_(text, interrupt), sanitizer_(sanitizer), embedded_(embedded)
     {
     }
 
@@ -46,13 +96,13 @@ public:
     {
         if (scalar_ != Scalar::string)
             return false;
-        sanitizer_.Key(Text());
+        ReportName();
         return ReadMembers();
     }
     bool string(Json::string_t &)
     {
         Report();
-        return true;
+        return PassItems();
     }
     bool start_object(std::size_t) { return Begin(true); }
     bool start_array(std::size_t) { return Begin(false); }
@@ -115,7 +165,7 @@ private:
             scan_.Take();
             if (scan_.Peek() != '"' || !scan_.ReadString(string_))
                 return false;
-            sanitizer_.Key(Text());
+            ReportName();
         }
         return false;
     }
@@ -181,11 +231,19 @@ private:
     {
         if (++depth_ > deepest_json)
             return false;
+        if (object && before_record_ && depth_ == 2)
+            return TakeRecord();
         const bool empty = scan_.Peek() == (object ? '}' : ']');
         const std::size_t count = empty ? 0 : Sanitizer::unknown_count;
         skipped_ = (object ? sanitizer_.BeginObject(count) : sanitizer_.BeginArray(count)) == Walk::skip;
-        std::size_t items;
-        return !skipped_ || (object ? scan_.SkipMembers(depth_) : scan_.SkipItems(depth_, items));
+        std::size_t items = 0;
+        if (skipped_)
+            return object ? scan_.SkipMembers(depth_) : scan_.SkipItems(depth_, items);
+        if (object || !sanitizer_.IsFull())
+            return true;
+        const bool passed = scan_.SkipItems(depth_, items);
+        sanitizer_.PassItems(items);
+        return passed;
     }
 
     bool End(bool object) noexcept
@@ -196,6 +254,35 @@ private:
         else if (!skipped_)
             sanitizer_.EndArray();
         skipped_ = false;
+        return PassItems();
+    }
+
+    // Behind a value. The array around a text in a string is no business of the text.
+    bool PassItems() noexcept
+    {
+        if (depth_ == 0 || !sanitizer_.IsFull())
+            return true;
+        std::size_t items = 0;
+        const bool passed = scan_.SkipMoreItems(depth_, items);
+        sanitizer_.PassItems(items);
+        return passed;
+    }
+
+    void ReportName() noexcept
+    {
+        const std::string_view name = Text();
+        before_record_ = depth_ == 1 && !embedded_ && name == record_member;
+        sanitizer_.Key(name);
+    }
+
+    // An object in the place of the record, spelt in another way than records are, is rare: jsonb decides.
+    bool TakeRecord() noexcept
+    {
+        Record record;
+        if (!ReadRecord(scan_, record))
+            return false;
+        sanitizer_.EarlierRecord(record);
+        skipped_ = true;
         return true;
     }
 
@@ -206,7 +293,9 @@ private:
     std::string_view number_;
     std::size_t depth_ = 0;
     Scalar scalar_ = Scalar::null_literal;
-    bool skipped_ = false; // the container that ends next
+    const bool embedded_;
+    bool before_record_ = false; // the value of the root's member `_sanitized` comes next
+    bool skipped_ = false;       // the container that ends next
 };
 
 // Copies of it read on together, as those of an input iterator do. Without a feed: the end.
@@ -241,20 +330,31 @@ private:
 
 } // namespace
 
-TextVerdict FeedText(std::string_view text, Sanitizer &sanitizer,
-                     const volatile std::sig_atomic_t *interrupt) noexcept
+namespace
+{
+
+TextVerdict Feed(std::string_view text, Sanitizer &sanitizer, const volatile std::sig_atomic_t *interrupt,
+                 bool embedded) noexcept
 {
     try {
-        TextFeed feed(text, sanitizer, interrupt);
+        TextFeed feed(text, sanitizer, interrupt, embedded);
         return feed.Verdict(Json::sax_parse(Bytes(feed), Bytes(), &feed));
     } catch (...) {
         return TextVerdict::out_of_memory; // the parser reports its errors by events
     }
 }
 
+} // namespace
+
+TextVerdict FeedText(std::string_view text, Sanitizer &sanitizer,
+                     const volatile std::sig_atomic_t *interrupt) noexcept
+{
+    return Feed(text, sanitizer, interrupt, false);
+}
+
 TextVerdict FeedEmbeddedText(std::string_view text, Sanitizer &sanitizer) noexcept
 {
-    return FeedText(text, sanitizer, nullptr);
+    return Feed(text, sanitizer, nullptr, true);
 }
 
 bool LooksLikeJson(std::string_view text) noexcept

@@ -60,8 +60,8 @@ Sanitizer::Sanitizer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::
       order_(order)
 {
     member_.rule = no_rule;
-    if (GrowReached(2u * max_reached_))
-        member_.reached = policy.Start(reached_);
+    member_.known = policy.start().data();
+    member_.reached = static_cast<std::uint16_t>(policy.start().size());
 }
 
 bool Sanitizer::GrowReached(std::size_t needed) noexcept
@@ -204,7 +204,7 @@ void Sanitizer::PassItems(std::size_t count) noexcept
 }
 
 // False also where the rule or the name leaves no choice, and the value has been dealt with. A boolean is no
-// secret, and the root, of which something has to stay, is not dropped.
+// secret.
 bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
 {
     const bool empty = type == ValueType::string && text.empty();
@@ -214,7 +214,7 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
         EmitMarker(text == secret_marker);
         return false;
     }
-    if (action() == Action::drop && depth_ > 0) {
+    if (action() == Action::drop) {
         DropMember();
         return false;
     }
@@ -237,12 +237,11 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         EmitMarker(false);
         return Walk::skip;
     }
-    const bool dropped = action() == Action::drop;
-    if (dropped && depth_ > 0) {
+    if (action() == Action::drop) {
         DropMember();
         return Walk::skip;
     }
-    const bool measured = dropped || action() == Action::summary || depth_ == limits_.depth;
+    const bool measured = action() == Action::summary || depth_ == limits_.depth;
     if (!measured)
         return Enter(type, false);
     constexpr std::size_t summary_members = 2;
@@ -358,7 +357,7 @@ void Sanitizer::Number(std::string_view text) noexcept
         top().shape.has_length = ReadLength(text, top().shape.length);
     if (!AdmitScalar(ValueType::number, {}))
         return;
-    if (action() == Action::summary || action() == Action::drop)
+    if (action() == Action::summary)
         return Replace(ValueType::number, text.size());
     if (action() == Action::mask)
         return FitString(text);
@@ -376,7 +375,7 @@ bool Sanitizer::NeedsNumberText(std::size_t printed) noexcept
         EnterMember();
     const Action what = action();
     return (IsMember() && key_word_ == KeyWord::length) || what == Action::mask || what == Action::hash ||
-           what == Action::summary || what == Action::drop || (Detects() && Fitter::MayDetectDigits(printed));
+           what == Action::summary || (Detects() && Fitter::MayDetectDigits(printed));
 }
 
 void Sanitizer::Number(const void *number, std::size_t printed) noexcept
@@ -513,34 +512,51 @@ void Sanitizer::PruneFrom(std::uint32_t first) noexcept
     counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), {}, shed_, arena_);
 }
 
+PathNodes Sanitizer::Reached(const Place &place) const noexcept
+{
+    return {place.known != nullptr ? place.known : reached_ + place.reached_begin, place.reached};
+}
+
 // Not before it is known that the member has a value: most members of an ordinary event have none.
-// A name that is cut or holds a secret is looked up as it comes out, as a second pass will see it.
 void Sanitizer::EnterMember() noexcept
 {
     if (entered_ || IsItem())
         return;
     entered_ = true;
     const Place &object = top().place;
-    const std::uint32_t begin = object.reached_begin + object.reached;
     const std::string_view name = key_;
     member_.before = counts_;
-    if (!policy_.Spells(name))
-        key_ = FitName(name);
-    const bool renamed = key_.data() != name.data();
-    top().renamed = top().renamed || renamed;
-    if (!GrowReached(begin + max_reached_))
-        return;
-    const Policy::Step step =
-        policy_.Enter({reached_ + object.reached_begin, object.reached}, key_, object.rule, reached_ + begin);
+    const Step *known = policy_.Known(Reached(object), name);
+    const Step step = known != nullptr ? *known : WorkOut(object, name);
     member_.name = name;
-    member_.reached_begin = begin;
-    member_.reached = step.reached;
-    member_.rule = step.rule;
-    member_.credential = object.credential || step.meaning == MemberClass::credential ||
-                         (renamed && policy_.Classify(name) == MemberClass::credential);
+    member_.known = known != nullptr ? step.reached.data() : nullptr;
+    member_.reached_begin = object.reached_begin + (object.known != nullptr ? 0u : object.reached);
+    member_.reached = static_cast<std::uint16_t>(step.reached.size());
+    member_.rule = std::min(step.rule, object.rule);
+    member_.credential = object.credential || step.meaning == MemberClass::credential;
     member_.media = object.media || step.meaning == MemberClass::media;
     member_.link = object.link || step.meaning == MemberClass::link ||
                    (object.media && step.meaning == MemberClass::address);
+}
+
+// A name that is cut or holds a secret is looked up as it comes out, as a second pass will see it.
+Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
+{
+    const std::uint32_t begin = object.reached_begin + (object.known != nullptr ? 0u : object.reached);
+    if (!policy_.Spells(name))
+        key_ = FitName(name);
+    const bool renamed = key_.data() != name.data();
+    if (!GrowReached(begin + max_reached_))
+        return {MemberClass::credential, no_rule, {}};
+    Step step = policy_.Enter(Reached(object), key_, reached_ + begin);
+    if (!renamed) {
+        policy_.Remember(Reached(object), name, step);
+        return step;
+    }
+    top().renamed = true;
+    if (policy_.Classify(name) == MemberClass::credential)
+        step.meaning = MemberClass::credential;
+    return step;
 }
 
 std::string_view Sanitizer::FitName(std::string_view name) noexcept
@@ -582,7 +598,7 @@ void Sanitizer::FitString(std::string_view text) noexcept
     if (text == secret_marker) // an earlier pass may have cut the name that told
         return EmitKept(TokenKind::string, text);
     const Action what = action();
-    if ((what == Action::summary || what == Action::drop) && !text.empty())
+    if (what == Action::summary && !text.empty())
         return Replace(ValueType::string, CountCharacters(text));
     if (what == Action::hash && !text.empty())
         return EmitFitted(fitter_.Pseudonym(text), ValueType::string, CountCharacters(text));
@@ -693,8 +709,11 @@ void Sanitizer::KeepBudget() noexcept
         BecomeSummary();
         return;
     }
-    if (!fits && has_record && !changed())
+    if (!fits && has_record && !changed()) {
+        // It may be what makes the document fit: in the place of a longer one, or of data of its name.
         WriteRecord(tokens_, NewRecord());
+        record_replaced_ = true;
+    }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
     counts_.shed +=
         ShedLeaves(tokens_, 0, policy_.max_bytes(), {record.begin, record.end, counts_.shed}, shed_, arena_);

@@ -68,7 +68,7 @@ public:
     bool Finish() noexcept;
     // True where the members of an object were too many to know whether a name came twice, and one may have.
     bool doubtful() const noexcept { return doubtful_; }
-    bool changed() const noexcept { return counts_.Any(); }
+    bool changed() const noexcept { return counts_.Any() || record_replaced_; }
     std::span<const Token> tokens() const noexcept { return tokens_.all(); }
     const SanitizeCounts &counts() const noexcept { return counts_; }
 
@@ -77,6 +77,7 @@ private:
     struct Place {
         std::string_view name;
         SanitizeCounts before; // it was named
+        const PathNode *known; // its places where the policy keeps them; else they are in `reached_`
         std::uint32_t reached_begin;
         std::uint16_t reached;
         RuleIndex rule;
@@ -168,6 +169,8 @@ private:
     void PruneFrom(std::uint32_t first) noexcept;
 
     void EnterMember() noexcept;
+    Step WorkOut(const Place &object, std::string_view name) noexcept;
+    PathNodes Reached(const Place &place) const noexcept;
     std::string_view FitName(std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
     void Count(const Fitted &fitted) noexcept;
@@ -202,6 +205,7 @@ private:
     bool entered_ = true; // `member_` and `key_` are those of the member at hand
     bool has_old_record_ = false;
     bool doubtful_ = false;
+    bool record_replaced_ = false;
     Frame frames_[max_depth + 1];
 };
 

@@ -52,22 +52,6 @@ struct Fnv {
     void Add(unsigned char byte) noexcept { value = (value ^ byte) * 16777619u; }
 };
 
-// Length and both ends tell names apart well enough, and cost the same for any length.
-std::uint64_t HashName(std::string_view name) noexcept
-{
-    constexpr std::uint64_t multiplier = 0x9E3779B97F4A7C15;
-    std::uint64_t head = 0, tail = 0;
-    if (name.size() >= sizeof(head)) {
-        std::memcpy(&head, name.data(), sizeof(head));
-        std::memcpy(&tail, name.data() + (name.size() - sizeof(tail)), sizeof(tail));
-    } else {
-        for (const char c : name)
-            head = head << 8 | static_cast<unsigned char>(c);
-    }
-    std::uint64_t hash = (head ^ (tail << 29 | tail >> 35) ^ name.size()) * multiplier;
-    return hash ^ hash >> 32;
-}
-
 // For names that are compared folded: a policy may add a thousand, and every member is asked about.
 struct FoldedHash {
     using is_transparent = void;
@@ -123,6 +107,8 @@ struct Policy::Tables {
     std::vector<Name> names;
     std::vector<std::uint16_t> slots; // of the hash table: 1 + index into names, 0 is free
     std::unordered_set<std::string, FoldedHash, FoldedEqual> secrets;
+    PathNodes start;
+    mutable KnownMembers known; // a policy serves one session, hence one thread
 
     const Name *Find(std::string_view name) const noexcept
     {
@@ -169,12 +155,25 @@ struct Reached {
 
 } // namespace
 
-Policy::Step Policy::Enter(std::span<const PathNode> from, std::string_view name, RuleIndex inherited,
-                           PathNode *reached) const noexcept
+const Step *Policy::Known(PathNodes from, std::string_view name) const noexcept
+{
+    return tables_->known.Find(from, name);
+}
+
+void Policy::Remember(PathNodes from, std::string_view name, const Step &step) const noexcept
+{
+    try {
+        tables_->known.Add(from, name, step);
+    } catch (...) {
+        // It is only slower without.
+    }
+}
+
+Step Policy::Enter(PathNodes from, std::string_view name, PathNode *reached) const noexcept
 {
     const std::vector<Node> &tree = tables_->nodes;
     const Name *known = tables_->Find(name);
-    Reached next{reached, 0, inherited};
+    Reached next{reached, 0, no_rule};
     if (known != nullptr)
         for (const auto &[parent, child] : known->steps)
             if (std::find(from.begin(), from.end(), parent) != from.end())
@@ -187,7 +186,7 @@ Policy::Step Policy::Enter(std::span<const PathNode> from, std::string_view name
             if (MatchesGlob(name, glob.pattern))
                 next.Add(tree, glob.child);
     }
-    return {known != nullptr ? known->meaning : tables_->Classify(name), next.rule, next.size};
+    return {known != nullptr ? known->meaning : tables_->Classify(name), next.rule, {reached, next.size}};
 }
 
 bool Policy::Spells(std::string_view name) const noexcept
@@ -201,11 +200,9 @@ MemberClass Policy::Classify(std::string_view name) const noexcept
     return tables_->Classify(name);
 }
 
-std::uint16_t Policy::Start(PathNode *reached) const noexcept
+PathNodes Policy::start() const noexcept
 {
-    Reached start{reached, 0, no_rule};
-    start.Add(tables_->nodes, 0);
-    return start.size;
+    return tables_->start;
 }
 
 std::uint16_t Policy::max_reached() const noexcept
@@ -276,6 +273,7 @@ public:
             if (!Member(name, value))
                 return false;
         HashNames();
+        Start();
         HashText(document.dump()); // recurses, but what is left is flat
         return true;
     }
@@ -562,6 +560,14 @@ private:
         const PathNode child = NewNode(false);
         name.steps.emplace_back(parent, child);
         return child;
+    }
+
+    void Start()
+    {
+        std::vector<PathNode> nodes(tables_.nodes.size());
+        Reached start{nodes.data(), 0, no_rule};
+        start.Add(tables_.nodes, 0);
+        tables_.start = tables_.known.Intern({nodes.data(), start.size});
     }
 
     // At most half full, so a probe ends soon.

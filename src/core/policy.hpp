@@ -7,6 +7,7 @@
 
 #include "core/core.hpp"
 #include "core/detector.hpp"
+#include "core/known_members.hpp"
 #include "core/secret.hpp"
 
 #include <cstddef>
@@ -53,12 +54,6 @@ inline constexpr std::uint32_t max_rules = 1000;
 inline constexpr std::uint32_t max_segments = 16;
 inline constexpr std::uint32_t max_masked_rest = 8;
 
-using RuleIndex = std::uint16_t;
-inline constexpr RuleIndex no_rule = 0xFFFF; // sorts after every rule: the smallest index wins
-
-// A place in the tree of segments.
-using PathNode = std::uint16_t;
-
 struct PolicyError {
     bool out_of_memory;
     char place[128];  // "rules[3].path"
@@ -84,21 +79,18 @@ public:
     // The names that the policy adds to the credentials.
     SecretNames secret_names() const noexcept;
 
-    // What reaching a member of this name means: its class, the first rule that matches it, or one that an
-    // object above it matched (`inherited`), and the places that its own members start from.
-    struct Step {
-        MemberClass meaning;
-        RuleIndex rule;
-        std::uint16_t reached;
-    };
-    Step Enter(std::span<const PathNode> from, std::string_view name, RuleIndex inherited,
-               PathNode *reached) const noexcept;
+    // What reaching a member of this name means; no look-up in what is known. `reached` has room for
+    // max_reached() places.
+    Step Enter(PathNodes from, std::string_view name, PathNode *reached) const noexcept;
+    // The same as it was remembered of a name that comes out as it is; nullptr: never met.
+    const Step *Known(PathNodes from, std::string_view name) const noexcept;
+    void Remember(PathNodes from, std::string_view name, const Step &step) const noexcept;
     // True for a name that a path spells out and that holds no secret and is within the limit.
     bool Spells(std::string_view name) const noexcept;
     // The class alone.
     MemberClass Classify(std::string_view name) const noexcept;
-    // The places of the root. `reached` has room for max_reached() of them, here and in Enter.
-    std::uint16_t Start(PathNode *reached) const noexcept;
+    // The places of the root.
+    PathNodes start() const noexcept;
     std::uint16_t max_reached() const noexcept;
 
 private:

@@ -47,13 +47,12 @@ constexpr std::string_view Trim(std::string_view text) noexcept
     return text;
 }
 
-// "Jane" <sip:jane@example.com> is sip:jane@example.com.
+// "Jane" <sip:jane@example.com>;tag=1 is sip:jane@example.com.
 std::string_view Unwrap(std::string_view text) noexcept
 {
     const std::size_t open = text.rfind('<');
-    if (open == text.npos || text.back() != '>')
-        return text;
-    return Trim(text.substr(open + 1, text.size() - open - 2));
+    const std::size_t close = open == text.npos ? text.npos : text.find('>', open);
+    return close == text.npos ? text : Trim(text.substr(open + 1, close - open - 1));
 }
 
 bool RemovePrefix(std::string_view &text, std::string_view lower_prefix) noexcept

@@ -90,6 +90,17 @@ Jsonb *sanitize_text(std::string_view text, const Pass *pass)
     return sanitize_text(text, pass, nullptr);
 }
 
+// A document that needs nothing is the parsed one, which goes with the scratch memory.
+Jsonb *sanitize_parsed(std::string_view text, const Pass *pass)
+{
+    auto *parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(text))));
+    Jsonb *sanitized = sanitize_jsonb(parsed, pass);
+    if (sanitized != parsed)
+        return sanitized;
+    void *copy = MemoryContextAlloc(pass->result, VARSIZE(parsed));
+    return static_cast<Jsonb *>(memcpy(copy, parsed, VARSIZE(parsed)));
+}
+
 } // namespace
 
 Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy)
@@ -106,8 +117,7 @@ Jsonb *sanitize_payload(std::string_view text, const Policy *policy)
     Jsonb *sanitized = sanitize_text(text, &pass);
     if (sanitized == nullptr) {
         MemoryContextReset(pass.scratch);
-        auto *parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(text))));
-        sanitized = sanitize_jsonb(parsed, &pass);
+        sanitized = sanitize_parsed(text, &pass);
     }
     end_pass(&pass);
     return sanitized;

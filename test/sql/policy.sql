@@ -111,6 +111,21 @@ SELECT sanitize_call_payload('{"password": "hunter2"}', '{"version": 1, "rules":
 SELECT sanitize_call_payload('{"password": "hunter2"}', '{"version": 1, "rules": [{"path": "**.password", "action": "truncate", "length": 1000}]}');
 -- names of its own: compared whole and folded, whatever a rule says
 SELECT sanitize_call_payload('{"door_code": 1, "DoorCode": "2", "door-code": {"a": 3}, "front_door_code": 4, "a": [{"door code": [5]}]}', '{"version": 1, "secrets": ["door_code"], "rules": [{"path": "**", "action": "keep"}]}');
+-- and in texts
+SELECT sanitize_call_payload('{"note": "my door_code: 4711, ok", "link": "https://example.com/?door_code=4711&a=1", "body": "{\"door\\u005fcode\": 4711, oops", "custom_data": "{\"DoorCode\": 4711}"}',
+    jsonb_set(call_payload_policy(), '{secrets}', '["door_code"]'));
+
+-- detectors: on what no rule decides about
+SELECT sanitize_call_payload('{"a": "+1 415 555 0100 or jane@example.com", "b": "+1 415 555 0100", "c": "+1 415 555 0100", "d": "+1 415 555 0100 and more", "jane@example.com": 1}', '{"version": 1, "detectors": {"phone": "mask"},
+    "rules": [{"path": "b", "action": "keep"}, {"path": "c", "action": "mask", "keep": 2}, {"path": "d", "action": "truncate", "length": 16}]}');
+-- without a key, what is to become a token becomes a summary
+SELECT sanitize_call_payload('{"a": "+14155550100", "b": {"c": 1, "d": ["x"]}}', '{"version": 1, "rules": [{"path": "a", "action": "hash"}, {"path": "b", "action": "hash"}]}');
+-- a budget: what no rule knows goes first, then the last rule's, and so on
+SELECT bytes, sanitize_call_payload(payload, jsonb_set('{"version": 1, "rules": [{"path": "c", "action": "keep"}, {"path": "b", "action": "keep"}], "budget": {}}', '{budget,max_bytes}', bytes)) AS result
+FROM unnest('{1000,400,256}'::jsonb[]) AS bytes, (SELECT jsonb_build_object('a', repeat('a', 100), 'b', repeat('b', 100), 'c', repeat('c', 100), 'd', repeat('d', 100)) AS payload) AS p;
+SELECT count(*) AS documents, count(*) FILTER (WHERE octet_length(sanitize_call_payload(payload, policy)::text) > bytes) AS larger
+FROM generate_series(256, 2000, 100) AS bytes, unnest('{default,size_only,strict}'::text[]) AS name, jsonb_set(call_payload_policy(name), '{budget,max_bytes}', to_jsonb(bytes)) AS policy,
+     (SELECT jsonb_object_agg(CASE i % 4 WHEN 0 THEN 'call_id' WHEN 1 THEN 'note' WHEN 2 THEN 'custom_data' ELSE 'transcript' END || CASE WHEN i > 3 THEN i::text ELSE '' END, repeat('word ' || i, 1 + i % 40)) AS payload FROM generate_series(0, 80) AS i) AS p;
 
 -- strict: an allow-list
 SELECT jsonb_pretty(sanitize_call_payload('{"call_id": 5635304278851584, "state": "hangup", "direction": "inbound", "date_started": 1787158716092, "duration": 11989.972, "event_timestamp": "2026-08-19T12:58:36Z",
@@ -125,6 +140,8 @@ SELECT sanitize_call_payload(payload, call_payload_policy('strict')) FROM (VALUE
 -- where a known member holds what is not known
 SELECT sanitize_call_payload('{"contact": "Jane Doe", "target": ["Jane Doe"], "call": 4155550100, "data": {"contact": true}}', call_payload_policy('strict'));
 SELECT sanitize_call_payload('{"call_id": {"name": "Jane Doe"}, "state": [{"name": "Jane Doe"}], "date_started": {"call_id": {"id": "Jane Doe"}}, "duration": {"state": "Jane Doe"}, "id": [["Jane Doe, who lives in Main Street, and whose story is long enough to be cut"]]}', call_payload_policy('strict'));
+-- detectors look at what stays, and at the names of what does not
+SELECT sanitize_call_payload('{"call_id": "call +1 415 555 0100", "state": "jane@example.com", "id": 5635304278851584, "date_started": "2026-08-19T12:58:36Z", "date_ended": 1787158716092, "+1 415 555 0100": 1}', call_payload_policy('strict'));
 SELECT count(*) AS documents, count(*) FILTER (WHERE sanitize_call_payload(payload, call_payload_policy('strict'))::text ~ 'Jane') AS leaks
 FROM (SELECT jsonb_build_object(a, jsonb_build_object(b, jsonb_build_object(c, 'Jane'))) AS payload
       FROM unnest('{call,data,payload,items,contact,target,call_id,id,state,date_started,duration,note}'::text[]) AS a,

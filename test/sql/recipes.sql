@@ -29,6 +29,16 @@ SELECT sanitize_call_payload('{"call_id": 17, "mos_score": 4.41, "note": "Jane c
 SELECT sanitize_call_payload('{"call_id": 17, "labels": ["vip", "de", "gold", "late"], "note": "The caller asked for a refund."}',
     call_payload_policy() || '{"limits": {"items": 2, "characters": 15}}') - '_sanitized' AS result;
 
+SELECT bytes, coalesce(result #>> '{_sanitized,n,3}', '0') AS shed, result - '_sanitized' AS result
+FROM unnest('{400,330,256}'::jsonb[]) AS bytes, (VALUES ('{"call_id": 17, "state": "hangup", "mos_score": 4.41, "labels": ["vip", "late"],
+    "date_started": 1787158716092, "date_ended": 1787158916555, "target": {"id": 3, "type": "user"},
+    "note": "Ordered twice, sent back once, then asked for the money. No further questions.",
+    "recap_summary": "The caller asked for a refund, got one, and was told when."}'::jsonb)) AS v (payload),
+    sanitize_call_payload(payload, jsonb_set(call_payload_policy(), '{budget,max_bytes}', bytes)) AS result;
+
+SELECT sanitize_call_payload('{"call_id": 17, "note": "Jane (jane@example.com, +1 415 555 0100) paid with 4111 1111 1111 1111"}', policy) - '_sanitized' AS result
+FROM call_payload_policy() AS original, LATERAL (VALUES (original), (jsonb_set(original, '{detectors,email}', '"keep"'))) AS v (policy);
+
 CREATE TEMPORARY TABLE calls (dialpad_call_id bigint, status text, direction text);
 SELECT harden_calls('calls', policy => jsonb_insert(call_payload_policy('strict'), '{rules,0}', '{"path": "**.mos_score", "action": "keep"}'));
 

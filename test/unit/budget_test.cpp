@@ -86,7 +86,7 @@ bool IsLeast(const Json &document)
 TEST(Budget, HoldsAndASmallerOneNeverShowsMore)
 {
     const std::uint32_t budgets[] = {256, 257, 300, 400, 700, 1500, 5000, 1000000};
-    for (unsigned seed = 0; seed < 2000 && !HasFailure(); ++seed) {
+    for (unsigned seed = 0; seed < 700 && !HasFailure(); ++seed) {
         const Json document = Generator(seed).Object(0);
         std::multiset<std::string> smaller;
         for (const std::uint32_t budget : budgets) {
@@ -108,7 +108,7 @@ TEST(Budget, HoldsAndASmallerOneNeverShowsMore)
 TEST(Budget, ShedsWhatNoRuleMatchedFirstAndTheFirstRulesMatchesLast)
 {
     const Json document{{"id", std::string(70, 'i')},
-                        {"state", std::string(70, 's')},
+                        {"state", std::string(75, 's')},
                         {"x", std::string(29, 'x')},
                         {"a", std::string(70, 'a')},
                         {"b", std::string(70, 'b')}};
@@ -152,7 +152,7 @@ TEST(Budget, IsTheSameWhenShedOnTheWay)
     const auto policy = MakePolicy(R"({"version": 1, "budget": {"max_bytes": 3000},
         "limits": {"depth": 20, "members": 1000000, "items": 1000000},
         "rules": [{"path": "**.id", "action": "keep"}]})");
-    for (unsigned seed = 0; seed < 6 && !HasFailure(); ++seed) {
+    for (unsigned seed = 0; seed < 3 && !HasFailure(); ++seed) {
         Json list = Json::array();
         Generator generator(seed);
         for (int i = 0; i < 3000; ++i)

@@ -1,0 +1,126 @@
+-- What payload.sh measures, and how: pairs of expressions over the same documents, in interleaved rounds.
+
+CREATE TABLE measurement (id int GENERATED ALWAYS AS IDENTITY, documents text, ours text, ours_from regclass, other text, other_from regclass,
+    title text, wanted text, in_client text, pairs int DEFAULT 7);
+CREATE TABLE sample (measurement int, round int, ours float8, other float8);
+
+-- The members of which sanitizing leaves nothing, or less than a tenth.
+ALTER TABLE bulky ADD dropped text[];
+ALTER TABLE repetitive ADD dropped text[];
+CREATE FUNCTION dropped_members(payload jsonb, sanitized jsonb) RETURNS text[] LANGUAGE sql AS $$
+SELECT array_agg(key) FROM jsonb_each(payload)
+WHERE NOT sanitized ? key OR octet_length((sanitized -> key)::text) * 10 < octet_length(value::text)
+$$;
+UPDATE bulky SET dropped = dropped_members(payload, sanitize_call_payload(payload));
+UPDATE repetitive SET dropped = dropped_members(payload, sanitize_call_payload(payload));
+VACUUM FULL bulky, repetitive;
+
+-- Rules that match nothing.
+CREATE FUNCTION idle_policy(rules int, path text) RETURNS jsonb LANGUAGE sql AS $$
+SELECT jsonb_build_object('version', 1, 'rules', jsonb_agg(jsonb_build_object('path', format(path, i), 'action', 'drop'))) FROM generate_series(1, rules) AS i
+$$;
+CREATE FUNCTION with_idle_policy(rules int, path text) RETURNS text LANGUAGE sql AS $$
+SELECT format('sanitize_call_payload(payload, %L::jsonb)', idle_policy(rules, path))
+$$;
+
+INSERT INTO measurement (documents, ours, ours_from, other, other_from, title, wanted, in_client) VALUES
+    ('15 kB', 'sanitize_call_payload(payload)', 'bulky', 'payload - dropped', 'bulky', '`payload - text[]`', 'at most 1.5', NULL),
+    ('15 kB, repetitive', 'sanitize_call_payload(payload)', 'repetitive', 'payload - dropped', 'repetitive', '`payload - text[]`', 'at most 1.5', NULL),
+    ('1.2 kB', 'sanitize_call_payload(payload)', 'event', 'payload::text', 'event', '`payload::text`', 'at most 1.2', NULL),
+    ('15 kB, text', 'sanitize_call_payload(body)', 'bulky_body', 'body::jsonb', 'bulky_body', '`body::jsonb`', 'at most 1.0', NULL),
+    ('15 kB, repetitive, text', 'sanitize_call_payload(body)', 'repetitive_body', 'body::jsonb', 'repetitive_body', '`body::jsonb`', 'at most 1.0', NULL),
+    ('1.2 kB, text', 'sanitize_call_payload(body)', 'event_body', 'body::jsonb', 'event_body', '`body::jsonb`', 'at most 1.3', NULL),
+    ('15 kB', 'sanitize_call_payload(payload)', 'bulky', 'clean_in_plpgsql(payload)', 'bulky', 'PL/pgSQL', 'at most 1/20', NULL),
+    ('1.2 kB', 'sanitize_call_payload(payload)', 'event', 'clean_in_plpgsql(payload)', 'event', 'PL/pgSQL', 'at most 1/20', NULL),
+    ('15 kB, text', 'sanitize_call_payload(body)', 'bulky_body', 'body::jsonb', 'bulky_cleaned', 'JavaScript and `::jsonb`', 'at most 1/3', 'bulky'),
+    ('1.2 kB, text', 'sanitize_call_payload(body)', 'event_body', 'body::jsonb', 'event_cleaned', 'JavaScript and `::jsonb`', 'at most 1/3', 'event'),
+    ('15 kB, 1000 rules that match nothing', with_idle_policy(1000, '**.absent_%s'), 'bulky', with_idle_policy(10, '**.absent_%s'), 'bulky', '10 rules', 'about 1', NULL),
+    ('1.2 kB, 1000 rules that match nothing', with_idle_policy(1000, '**.absent_%s'), 'event', with_idle_policy(10, '**.absent_%s'), 'event', '10 rules', 'about 1', NULL),
+    ('1.2 kB, the same with a star in each name', with_idle_policy(1000, '**.absent_%s_*'), 'event', with_idle_policy(10, '**.absent_%s_*'), 'event', '10 rules', 'about 1', NULL);
+
+UPDATE measurement SET pairs = 1 WHERE title = 'PL/pgSQL';
+
+-- Planned once: a policy of 1000 rules takes longer to read than to use.
+CREATE PROCEDURE prepare_measurements() LANGUAGE plpgsql AS $$
+DECLARE
+    m measurement;
+BEGIN
+    FOR m IN SELECT * FROM measurement LOOP
+        EXECUTE format('PREPARE ours_%s AS SELECT count(%s) FROM %s', m.id, m.ours, m.ours_from);
+        EXECUTE format('PREPARE other_%s AS SELECT count(%s) FROM %s', m.id, m.other, m.other_from);
+    END LOOP;
+END
+$$;
+
+-- Microseconds of the processor that this session has used. The kernel adds them up when a process gives the
+-- processor away.
+CREATE FUNCTION processor_time() RETURNS float8 LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(0.0001);
+    RETURN split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::float8 / 1000;
+END
+$$;
+
+-- For a document. The argument is a column, so nothing is computed beforehand, and count() needs each value.
+CREATE FUNCTION microseconds(prepared text) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    before float8 := processor_time();
+    documents bigint;
+BEGIN
+    EXECUTE 'EXECUTE ' || prepared INTO documents;
+    RETURN (processor_time() - before) / documents;
+END
+$$;
+
+-- One round: pairs of both, of which another is first each time, so that none always profits from the other. `client`
+-- is the time in the client. Round 0 warms up.
+CREATE PROCEDURE measure(round int, client jsonb) LANGUAGE plpgsql AS $$
+DECLARE
+    m measurement;
+    ours float8;
+    other float8;
+BEGIN
+    FOR m IN SELECT * FROM measurement WHERE in_client IS NULL OR client ->> in_client IS NOT NULL ORDER BY id LOOP
+        FOR pair IN 1 .. m.pairs LOOP
+            IF (round + pair) % 2 = 0 THEN
+                ours := microseconds('ours_' || m.id);
+            END IF;
+            other := microseconds('other_' || m.id) + coalesce((client ->> m.in_client)::float8, 0);
+            IF (round + pair) % 2 = 1 THEN
+                ours := microseconds('ours_' || m.id);
+            END IF;
+            INSERT INTO sample VALUES (m.id, round, ours, other);
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION median(numbers float8[]) RETURNS numeric LANGUAGE sql AS $$
+SELECT (percentile_cont(0.5) WITHIN GROUP (ORDER BY n))::numeric FROM unnest(numbers) AS n
+$$;
+
+-- Lines of a markdown table.
+CREATE VIEW result AS
+SELECT id, '| ' || concat_ws(' | ', documents, title,
+    coalesce(median(array_agg(s.ours))::numeric(12,1) || ' us', '-'), coalesce(median(array_agg(s.other))::numeric(12,1) || ' us', '-'),
+    CASE WHEN count(s.round) = 0 THEN 'node is not here'
+         WHEN wanted LIKE '%1/%' THEN '1/' || median(array_agg(s.other / s.ours))::numeric(12,1)
+         ELSE median(array_agg(s.ours / s.other))::numeric(12,2)::text END, wanted) || ' |' AS line
+FROM measurement LEFT JOIN sample AS s ON measurement = id AND round > 0
+GROUP BY id, documents, title, wanted;
+
+CREATE VIEW document_size AS
+SELECT '| ' || concat_ws(' | ', d.documents, count(*), round(avg(octet_length(payload::text))), round(avg(pg_column_size(payload))),
+    round(avg(octet_length(sanitize_call_payload(payload)::text))),
+    round(100 - 100 * avg(octet_length(sanitize_call_payload(payload)::text)::numeric / octet_length(payload::text)), 1) || ' %') || ' |' AS line
+FROM (SELECT 1 AS id, '1.2 kB' AS documents, payload FROM event UNION ALL SELECT 2, '15 kB', payload FROM bulky
+    UNION ALL SELECT 3, '15 kB, repetitive', payload FROM repetitive) AS d
+GROUP BY d.id, d.documents ORDER BY d.id;
+
+-- How far the other languages do the same work.
+CREATE VIEW agreement AS
+SELECT format('Of %s documents, PL/pgSQL makes what the sanitizer does, but for the record, of %s, and JavaScript of %s.',
+    count(*), count(*) FILTER (WHERE clean_in_plpgsql(payload) = sanitized), count(*) FILTER (WHERE body::jsonb = sanitized)) AS line
+FROM (SELECT payload, body, sanitize_call_payload(payload) - '_sanitized' AS sanitized FROM (
+    SELECT payload, body FROM event LEFT JOIN event_cleaned USING (id)
+    UNION ALL SELECT payload, body FROM bulky LEFT JOIN bulky_cleaned USING (id)) AS d) AS s;
