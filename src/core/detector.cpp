@@ -377,6 +377,11 @@ std::size_t UriEnd(std::string_view text, std::size_t end, const NumberStart &st
     return end > number_end ? LastAddressEnd(text, end) : end;
 }
 
+bool EndsInternational(std::string_view text, std::size_t end, const NumberStart &start) noexcept
+{
+    return UriEnd(text, end, start) > end || EndsNumber(text, end);
+}
+
 // The end of a number that begins with its country, behind `skipped` zeros. +1 has eleven digits; elsewhere
 // one that is written in one piece is complete, and one in groups goes as far as it can.
 std::size_t InternationalGroups(const Groups &g, const NumberStart &start, std::size_t skipped) noexcept
@@ -390,8 +395,7 @@ std::size_t InternationalGroups(const Groups &g, const NumberStart &start, std::
         const bool enough =
             total >= skipped + (start.uri ? fewest_of_uri : fewest) && total <= most_digits + skipped;
         const bool fits = !nanp || total == 11 || k == 0;
-        const bool ends = UriEnd(g.text, group.end, start) > group.end || EndsNumber(g.text, group.end);
-        if (enough && fits && ends)
+        if (enough && fits && EndsInternational(g.text, group.end, start))
             found = k + 1;
         if (k == 0 && total >= complete + skipped)
             break;
