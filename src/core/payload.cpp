@@ -709,8 +709,11 @@ void Sanitizer::KeepBudget() noexcept
         BecomeSummary();
         return;
     }
-    if (!fits && has_record && !changed())
+    if (!fits && has_record && !changed()) {
+        // It may be what makes the document fit: in the place of a longer one, or of data of its name.
         WriteRecord(tokens_, NewRecord());
+        record_replaced_ = true;
+    }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
     counts_.shed +=
         ShedLeaves(tokens_, 0, policy_.max_bytes(), {record.begin, record.end, counts_.shed}, shed_, arena_);

@@ -68,7 +68,7 @@ public:
     bool Finish() noexcept;
     // True where the members of an object were too many to know whether a name came twice, and one may have.
     bool doubtful() const noexcept { return doubtful_; }
-    bool changed() const noexcept { return counts_.Any(); }
+    bool changed() const noexcept { return counts_.Any() || record_replaced_; }
     std::span<const Token> tokens() const noexcept { return tokens_.all(); }
     const SanitizeCounts &counts() const noexcept { return counts_; }
 
@@ -205,6 +205,7 @@ private:
     bool entered_ = true; // `member_` and `key_` are those of the member at hand
     bool has_old_record_ = false;
     bool doubtful_ = false;
+    bool record_replaced_ = false;
     Frame frames_[max_depth + 1];
 };
 

@@ -63,6 +63,20 @@ TEST(Payload, DoesNotCountTheCutNameOfWhatGoes)
         EXPECT_EQ(Sanitize(J(text), policy.get()).document["_sanitized"]["n"], J("[1, 0, 0, 0]")) << text;
 }
 
+TEST(Payload, ReplacesARecordThatIsTooLongForTheBudget)
+{
+    const auto policy = MakePolicy(R"({"version": 1, "budget": {"max_bytes": 256}})");
+    const Json foreign = {{"_sanitized", std::string(250, 'x')}, {"a", 1}};
+    EXPECT_TRUE(Sanitize(foreign, policy.get()).changed);
+    EXPECT_EQ(Data(foreign, policy.get()), J(R"({"a": 1})"));
+    const Json earlier = {{"_sanitized", {{"n", {9999, 9999, 9999, 0}}, {"p", "1:0f0f0f"}}},
+                          {"a", std::string(194, 'x')}};
+    const Result result = Sanitize(earlier, policy.get());
+    EXPECT_TRUE(result.changed);
+    EXPECT_EQ(result.document["_sanitized"]["n"], J("[0, 0, 0, 0]"));
+    EXPECT_EQ(result.document["a"], earlier["a"]);
+}
+
 TEST(Payload, LeavesMarkersAloneWhoseNameWasCut)
 {
     const auto policy = MakePolicy(R"({"version": 1, "rules": [{"path": "*", "action": "mask", "keep": 4}],
