@@ -209,10 +209,15 @@ bool WriteToken(const Pseudonyms &pseudonyms, std::size_t key, std::string_view 
     return true;
 }
 
+bool IsKeyId(std::string_view text) noexcept
+{
+    return text.size() == key_id_size && AreLetters(text);
+}
+
 bool HasTokenForm(std::string_view text) noexcept
 {
     return text.size() == token_size && text.starts_with(prefix) && text[body_begin - 1] == '_' &&
-           text[check_begin - 1] == '_' && AreLetters(text.substr(prefix.size(), key_id_size)) &&
+           text[check_begin - 1] == '_' && IsKeyId(text.substr(prefix.size(), key_id_size)) &&
            AreLetters(text.substr(body_begin, 2 * body_bytes)) && AreLetters(text.substr(check_begin));
 }
 

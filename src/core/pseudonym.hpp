@@ -69,7 +69,8 @@ inline bool WriteToken(const Pseudonyms &pseudonyms, std::string_view value, cha
 // True where the text is a token that one of these keys has made.
 bool IsToken(const Pseudonyms &pseudonyms, std::string_view text) noexcept;
 
-// True where a text has the form of a token, whoever made it.
+// True where a text has the form of the id of a key, or of a token, whoever made it.
+bool IsKeyId(std::string_view text) noexcept;
 bool HasTokenForm(std::string_view text) noexcept;
 
 // Where the next text of that form begins, at or after `from`; npos: nowhere. It is token_size bytes long.

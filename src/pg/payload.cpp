@@ -7,6 +7,7 @@
 #include "pg/jsonb_writer.hpp"
 #include "pg/payload.hpp"
 #include "pg/policy.hpp"
+#include "pg/pseudonym.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
@@ -36,28 +37,35 @@ void *allocate(size_t size)
 // What a document needs on the way, in a memory context of its own.
 struct Pass {
     const Policy *policy;
-    Pseudonyms pseudonyms;
+    const Pseudonyms *pseudonyms;
     MemoryContext result;
     MemoryContext scratch;
 };
 
-Pass begin_pass(const Policy *policy)
+constexpr Pseudonyms no_keys;
+
+// `function` is one of ours: whose keys are asked for, where the policy needs any.
+Pass begin_pass(const Policy *policy, Oid function)
 {
-    Pass pass{policy, {}, CurrentMemoryContext, nullptr};
+    Pass pass{policy, &no_keys, CurrentMemoryContext, nullptr};
     pass.scratch = AllocSetContextCreate(pass.result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(pass.scratch);
+    if (policy->hashes())
+        pass.pseudonyms = open_pseudonyms(function);
     return pass;
 }
 
 void end_pass(const Pass *pass)
 {
+    if (pass->policy->hashes())
+        close_pseudonyms(pass->pseudonyms);
     MemoryContextSwitchTo(pass->result);
     MemoryContextDelete(pass->scratch);
 }
 
 Jsonb *sanitize_jsonb(Jsonb *payload, const Pass *pass)
 {
-    Sanitizer sanitizer(*pass->policy, pass->pseudonyms, allocate, MemberOrder::jsonb);
+    Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate, MemberOrder::jsonb);
     feed_jsonb(payload, &sanitizer);
     if (!sanitizer.Finish())
         out_of_memory();
@@ -67,7 +75,7 @@ Jsonb *sanitize_jsonb(Jsonb *payload, const Pass *pass)
 // nullptr where the text was not read to its end, or jsonb has to decide.
 Jsonb *sanitize_text(std::string_view text, const Pass *pass, const volatile sig_atomic_t *interrupt)
 {
-    Sanitizer sanitizer(*pass->policy, pass->pseudonyms, allocate, MemberOrder::document);
+    Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate, MemberOrder::document);
     const TextVerdict verdict = FeedText(text, sanitizer, interrupt);
     const bool decided = verdict == TextVerdict::done && !sanitizer.doubtful();
     if (verdict == TextVerdict::out_of_memory || (decided && !sanitizer.Finish()))
@@ -103,17 +111,17 @@ Jsonb *sanitize_parsed(std::string_view text, const Pass *pass)
 
 } // namespace
 
-Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy)
+Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy, Oid function)
 {
-    const Pass pass = begin_pass(policy);
+    const Pass pass = begin_pass(policy, function);
     Jsonb *sanitized = sanitize_jsonb(payload, &pass);
     end_pass(&pass);
     return sanitized;
 }
 
-Jsonb *sanitize_payload(std::string_view text, const Policy *policy)
+Jsonb *sanitize_payload(std::string_view text, const Policy *policy, Oid function)
 {
-    const Pass pass = begin_pass(policy);
+    const Pass pass = begin_pass(policy, function);
     Jsonb *sanitized = sanitize_text(text, &pass);
     if (sanitized == nullptr) {
         MemoryContextReset(pass.scratch);
@@ -127,20 +135,34 @@ Jsonb *sanitize_payload(std::string_view text, const Policy *policy)
 
 using namespace callhardening;
 
+namespace
+{
+
+// A policy of the caller's own would answer whose pseudonym one is: whoever wants that needs the right to.
+const Policy *callers_policy(FunctionCallInfo fcinfo)
+{
+    const Policy *policy = policy_argument(fcinfo, 1);
+    if (policy->hashes())
+        require_pseudonym_privilege(fcinfo->flinfo->fn_oid);
+    return policy;
+}
+
+} // namespace
+
 CALLHARDENING_FUNCTION(sanitize_call_payload)
 {
     if (PG_ARGISNULL(0))
         PG_RETURN_NULL();
-    const Policy *policy = policy_argument(fcinfo, 1);
-    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0), policy));
+    const Policy *policy = callers_policy(fcinfo);
+    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0), policy, fcinfo->flinfo->fn_oid));
 }
 
 CALLHARDENING_FUNCTION(sanitize_call_payload_text)
 {
     if (PG_ARGISNULL(0))
         PG_RETURN_NULL();
-    const Policy *policy = policy_argument(fcinfo, 1);
-    PG_RETURN_JSONB_P(sanitize_payload(text_argument(fcinfo, 0), policy));
+    const Policy *policy = callers_policy(fcinfo);
+    PG_RETURN_JSONB_P(sanitize_payload(text_argument(fcinfo, 0), policy, fcinfo->flinfo->fn_oid));
 }
 
 CALLHARDENING_FUNCTION(call_payload_policy)

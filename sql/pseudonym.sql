@@ -1,0 +1,77 @@
+
+-- pseudonyms -----------------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.call_pseudonym_key_id(secret bytea) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_call_pseudonym_key_id';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) IS
+'the id of a key of pseudonyms: six letters that are the same wherever the key is brought to. secret: 16 to 64 bytes, else error 22023. NULL for NULL';
+
+-- Not among what pg_dump takes along with the extension: whoever has a dump of the calls would have the key that
+-- opens their pseudonyms. The id is computed and not checked, since the message of a failed CHECK prints the row.
+CREATE TABLE @extschema@.call_pseudonym_keys (
+    key_number bigint GENERATED ALWAYS AS IDENTITY,
+    key_id text GENERATED ALWAYS AS (@extschema@.call_pseudonym_key_id(secret)) STORED PRIMARY KEY,
+    secret bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+REVOKE ALL ON @extschema@.call_pseudonym_keys FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_pseudonym_keys IS 'keys of pseudonyms, for the owner only; pg_dump leaves them out';
+COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_number IS 'new pseudonyms are made with the key that has the highest one';
+COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_id IS 'what the key is known by in a pseudonym';
+COMMENT ON COLUMN @extschema@.call_pseudonym_keys.secret IS 'the key: 16 to 64 bytes';
+
+CREATE FUNCTION @extschema@.forget_pseudonym_keys() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'callhardening_forget_pseudonym_keys';
+REVOKE EXECUTE ON FUNCTION @extschema@.forget_pseudonym_keys() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.forget_pseudonym_keys() IS
+'trigger function of call_pseudonym_keys: lets every session read the keys again';
+
+CREATE TRIGGER forget_pseudonym_keys AFTER INSERT OR UPDATE OR DELETE ON @extschema@.call_pseudonym_keys
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.forget_pseudonym_keys();
+CREATE TRIGGER forget_all_pseudonym_keys AFTER TRUNCATE ON @extschema@.call_pseudonym_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.forget_pseudonym_keys();
+ALTER TABLE @extschema@.call_pseudonym_keys ENABLE ALWAYS TRIGGER forget_pseudonym_keys;
+ALTER TABLE @extschema@.call_pseudonym_keys ENABLE ALWAYS TRIGGER forget_all_pseudonym_keys;
+
+CREATE FUNCTION @extschema@.add_call_pseudonym_key(secret bytea DEFAULT NULL) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    added text;
+BEGIN
+    -- 244 bits from the server's strong source of random numbers.
+    INSERT INTO @extschema@.call_pseudonym_keys (secret)
+    VALUES (coalesce(add_call_pseudonym_key.secret, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))))
+    ON CONFLICT DO NOTHING
+    RETURNING key_id INTO added;
+    IF added IS NULL THEN
+        RAISE duplicate_object USING MESSAGE = format('pseudonym key "%s" exists already', @extschema@.call_pseudonym_key_id(secret));
+    END IF;
+    RETURN added;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.add_call_pseudonym_key(bytea) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.add_call_pseudonym_key(bytea) IS
+'adds a key, with which new pseudonyms are made from now on, and returns its id; those of earlier keys stay valid. For the owner of the extension. secret: 16 to 64 bytes, or NULL for 32 random ones. Errors: 22023 another length, 42710 a key that is there already, 42501';
+
+CREATE FUNCTION @extschema@.call_pseudonym(value text, key_id text DEFAULT NULL) RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_call_pseudonym';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_pseudonym(text, text) IS
+'what the sanitizer''s action hash puts in the place of a value: equal for equal phone numbers and addresses, however they are written. key_id: a key of call_pseudonym_keys, the newest by default. A pseudonym stays as it is; NULL for NULL. Not for PUBLIC, since numbers can be found by trying. Errors: 55000 no key, 22023 no key of this id';
+
+CREATE FUNCTION @extschema@.call_pseudonyms(value text) RETURNS text[]
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_call_pseudonyms';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonyms(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_pseudonyms(text) IS
+'the pseudonyms of a value under every key, the newest first: WHERE x = ANY (call_pseudonyms(...)) finds those from before a change of keys as well. NULL for NULL. Not for PUBLIC. Errors: 55000 no key';
