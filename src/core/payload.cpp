@@ -160,7 +160,10 @@ bool Sanitizer::Admit(bool empty) noexcept
     if (frame.type == ValueType::object && empty) {
         if (frame.order == MemberOrder::document && frame.embedded == embedded_)
             members_.top().empty = true;
-        Drop();
+        if (entered_) // it was JSON in a string
+            DropMember();
+        else
+            Drop();
         return false;
     }
     if (IsBeyondLimit())
@@ -528,7 +531,7 @@ void Sanitizer::EnterMember() noexcept
     member_.before = counts_;
     const Step *known = policy_.Known(Reached(object), name);
     const Step step = known != nullptr ? *known : WorkOut(object, name);
-    member_.name = name;
+    member_.name = key_; // as a second pass will see it
     member_.known = known != nullptr ? step.reached.data() : nullptr;
     member_.reached_begin = object.reached_begin + (object.known != nullptr ? 0u : object.reached);
     member_.reached = static_cast<std::uint16_t>(step.reached.size());

@@ -302,5 +302,5 @@ CALLHARDENING_FUNCTION(forget_pseudonym_keys)
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("forget_pseudonym_keys: must be called as trigger")));
     CacheInvalidateRelcache(reinterpret_cast<const TriggerData *>(fcinfo->context)->tg_relation);
-    PG_RETURN_NULL();
+    return PointerGetDatum(nullptr); // a trigger's NULL is no SQL NULL
 }

@@ -57,9 +57,10 @@ TEST(Payload, RecordsWhatWasDone)
 TEST(Payload, DoesNotCountTheCutNameOfWhatGoes)
 {
     const auto policy = MakePolicy(
-        R"({"version": 1, "rules": [{"path": "long*", "action": "drop"}], "limits": {"characters": 8}})");
-    for (const char *text :
-         {R"({"longer name": 1})", R"({"longer name": [1]})", R"({"another name": {"a": null}})"})
+        R"({"version": 1, "rules": [{"path": "long*", "action": "drop"}, {"path": "*", "action": "json"}],
+            "limits": {"characters": 8}})");
+    for (const char *text : {R"({"longer name": 1})", R"({"longer name": [1]})",
+                             R"({"another name": {"a": null}})", R"({"another name": "{}"})"})
         EXPECT_EQ(Sanitize(J(text), policy.get()).document["_sanitized"]["n"], J("[1, 0, 0, 0]")) << text;
 }
 
@@ -75,6 +76,16 @@ TEST(Payload, ReplacesARecordThatIsTooLongForTheBudget)
     EXPECT_TRUE(result.changed);
     EXPECT_EQ(result.document["_sanitized"]["n"], J("[0, 0, 0, 0]"));
     EXPECT_EQ(result.document["a"], earlier["a"]);
+}
+
+TEST(Payload, DetectsByTheNameAsItComesOut)
+{
+    const auto policy =
+        MakePolicy(R"({"version": 1, "detectors": {"phone": "mask"}, "limits": {"characters": 9}})");
+    for (const char *text : {R"({"talk_time_id": 4244104033444})", R"({"date_of_phone": 4244104033444})"}) {
+        const Json once = Sanitize(J(text), policy.get()).document;
+        EXPECT_EQ(Sanitize(once, policy.get()).document, once) << text;
+    }
 }
 
 TEST(Payload, LeavesMarkersAloneWhoseNameWasCut)
