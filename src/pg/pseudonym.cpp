@@ -223,6 +223,7 @@ void close_pseudonyms(const Pseudonyms *pseudonyms)
 {
     if (pseudonyms->has_key())
         pg_hmac_free(static_cast<Signer *>(pseudonyms->state)->hmac);
+    pfree(const_cast<Pseudonyms *>(pseudonyms));
 }
 
 void require_pseudonym_privilege(Oid function)
