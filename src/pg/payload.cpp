@@ -48,10 +48,10 @@ constexpr Pseudonyms no_keys;
 Pass begin_pass(const Policy *policy, Oid function)
 {
     Pass pass{policy, &no_keys, CurrentMemoryContext, nullptr};
+    if (policy->hashes()) // not in the scratch memory, which a second try begins anew
+        pass.pseudonyms = open_pseudonyms(function);
     pass.scratch = AllocSetContextCreate(pass.result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(pass.scratch);
-    if (policy->hashes())
-        pass.pseudonyms = open_pseudonyms(function);
     return pass;
 }
 
