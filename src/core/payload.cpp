@@ -213,8 +213,10 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
     const bool empty = type == ValueType::string && text.empty();
     if (!Admit(empty))
         return false;
-    if (type != ValueType::boolean && place().credential && !empty) {
-        EmitMarker(text == secret_marker);
+    // The marker stays under any rule: an earlier pass may have cut the name that told.
+    const bool marked = text == secret_marker;
+    if (marked || (type != ValueType::boolean && place().credential && !empty)) {
+        EmitMarker(marked);
         return false;
     }
     if (action() == Action::drop) {
@@ -598,8 +600,6 @@ void Sanitizer::FitString(std::string_view text) noexcept
 {
     if (depth_ == 0)
         root_length_ = static_cast<std::uint32_t>(CountCharacters(text));
-    if (text == secret_marker) // an earlier pass may have cut the name that told
-        return EmitKept(TokenKind::string, text);
     const Action what = action();
     if (what == Action::summary && !text.empty())
         return Replace(ValueType::string, CountCharacters(text));

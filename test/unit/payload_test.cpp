@@ -90,12 +90,14 @@ TEST(Payload, DetectsByTheNameAsItComesOut)
 
 TEST(Payload, LeavesMarkersAloneWhoseNameWasCut)
 {
-    const auto policy = MakePolicy(R"({"version": 1, "rules": [{"path": "*", "action": "mask", "keep": 4}],
-        "limits": {"characters": 11}})");
-    for (const char *text : {R"({"authorization": "x"})", R"({"authorization": [1]})",
-                             R"({"authorization": true})", R"({"password": true})"}) {
-        const Json once = Sanitize(J(text), policy.get()).document;
-        EXPECT_EQ(Sanitize(once, policy.get()).document, once) << text;
+    for (const std::string action : {R"("mask", "keep": 4)", R"("drop")", R"("summary")", R"("hash")"}) {
+        const auto policy = MakePolicy(R"({"version": 1, "rules": [{"path": "*", "action": )" + action +
+                                       R"(}], "limits": {"characters": 11}})");
+        for (const char *text : {R"({"authorization": "x"})", R"({"authorization": [1]})",
+                                 R"({"authorization": true})", R"({"password": true})"}) {
+            const Json once = Sanitize(J(text), policy.get()).document;
+            EXPECT_EQ(Sanitize(once, policy.get()).document, once) << text << action;
+        }
     }
 }
 
