@@ -63,6 +63,8 @@ constexpr Reasons same_name = 1 << 16;
 constexpr Reasons by_record = 1 << 17;
 constexpr Reasons by_budget = 1 << 18;
 
+static_assert(shed == 1 << (std::size(deed_words) - 1) && by_budget == 1 << (std::size(reason_words) - 1));
+
 bool IsBegin(const Token &token) noexcept
 {
     return token.kind == TokenKind::object_begin || token.kind == TokenKind::array_begin;
@@ -205,10 +207,11 @@ std::uint32_t Explainer::ExplainKey(std::span<const Token> tokens, std::uint32_t
     name_told_ = false;
     member_ = NewStep({levels_[depth_ - 1].path, fitted_.text, 0, PathStep::Kind::member, false});
     sanitizer_.Key(name_);
+    if (depth_ != 1 || text_path_ != nullptr || name_ != record_member)
+        return i + 1;
     const std::uint32_t end = ValueEnd(tokens, i);
     Record record;
-    if (depth_ != 1 || text_path_ != nullptr || name_ != record_member ||
-        !ReadRecord(tokens.subspan(i + 1, end - i - 1), record))
+    if (!ReadRecord(tokens.subspan(i + 1, end - i - 1), record))
         return i + 1;
     sanitizer_.EarlierRecord(record);
     has_record_ = true;
@@ -296,8 +299,7 @@ void Explainer::Leave(std::span<const Token> tokens, std::uint32_t end) noexcept
         size_ = level.first;
         CameOut(before, in, out);
     } else if (out.size() == 2) {
-        Push({level.path, 0, ToCount(PrintedSize(in)), 2, by_rule, out[0].rule, 0,
-              level.path == &root_ ? ExplainedValue::Kind::fixed : ExplainedValue::Kind::leaf});
+        Push({level.path, 0, ToCount(PrintedSize(in)), 2, by_rule, out[0].rule, 0, KindOf(level.path, out)});
     } else if (level.renamed) {
         ArrangeRenamed(level);
     }
@@ -389,6 +391,13 @@ void Explainer::Decided(const Before &before, std::span<const Token> value) noex
     }
 }
 
+// No budget takes a root that is a container.
+ExplainedValue::Kind Explainer::KindOf(const PathStep *path, std::span<const Token> out) const noexcept
+{
+    const bool container = IsBegin(out[0]) && !IsSummary(out[0]);
+    return path == &root_ && container ? ExplainedValue::Kind::fixed : ExplainedValue::Kind::leaf;
+}
+
 void Explainer::CameOut(const Before &before, std::span<const Token> in, std::span<const Token> out) noexcept
 {
     const SanitizeCounts name = TakeName(), done = sanitizer_.counts() - before.counts - name;
@@ -397,8 +406,8 @@ void Explainer::CameOut(const Before &before, std::span<const Token> in, std::sp
     const RuleIndex rule = out[0].rule;
     const bool credential =
         out[0].text() == secret_marker && in[0].kind != TokenKind::boolean && sanitizer_.is_credential();
-    ExplainedValue value{before.path, 0, ToCount(PrintedSize(in)),  ToCount(PrintedSize(out)), 0,
-                         rule,        0, ExplainedValue::Kind::leaf};
+    ExplainedValue value{before.path, 0, ToCount(PrintedSize(in)), ToCount(PrintedSize(out)), 0,
+                         rule,        0, KindOf(before.path, out)};
     if (IsSummary(out[0]) && done.dropped > 0) {
         value.deeds |= summarized;
         value.reasons |= WhySummary(in[0], rule, found);

@@ -118,6 +118,7 @@ private:
     const PathStep *NextPath() noexcept;
     std::span<const Token> Outcome(std::uint32_t out) const noexcept;
     void Decided(const Before &before, std::span<const Token> value) noexcept;
+    ExplainedValue::Kind KindOf(const PathStep *path, std::span<const Token> out) const noexcept;
     void CameOut(const Before &before, std::span<const Token> value, std::span<const Token> outcome) noexcept;
     void Gone(const PathStep *path, std::size_t bytes_in, Reasons why, RuleIndex rule) noexcept;
     void BeyondLimit(std::span<const Token> value) noexcept;
