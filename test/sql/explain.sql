@@ -93,6 +93,7 @@ CREATE FUNCTION pg_temp.is_true(payload jsonb, policy jsonb) RETURNS boolean LAN
            (SELECT array_agg((p, bytes_out) ORDER BY p COLLATE "C", bytes_out) FROM (
                 SELECT regexp_replace(path, '\[\d+\]', '[]', 'g') AS p, bytes_out FROM row WHERE bytes_out > 0 AND reason !~ '^name: ') AS left_over)
 $$;
+BEGIN;
 CREATE SCHEMA traffic;
 SELECT create_call_tables('traffic');
 SELECT generate_call_events(30);
@@ -103,3 +104,4 @@ UNION ALL SELECT 'limits', call_payload_policy() || '{"limits": {"depth": 3, "me
 UNION ALL SELECT 'detectors', '{"version": 1, "rules": [{"path": "**.*_id", "action": "keep"}, {"path": "**.custom_data", "action": "json"}, {"path": "**.*number", "action": "hash"}], "detectors": {"phone": "mask", "email": "mask", "card": "mask"}, "budget": {"max_bytes": 800}}';
 SELECT name, count(*) > 100 AS many, count(*) FILTER (WHERE NOT pg_temp.is_true(payload, policy)) AS wrong
 FROM traffic.call_events, policy GROUP BY name ORDER BY name;
+ROLLBACK;
