@@ -70,11 +70,11 @@ RuleIndex Expected(const std::vector<std::string> &paths, const std::vector<std:
 RuleIndex Found(const Policy &policy, const std::vector<std::string> &names)
 {
     std::vector<PathNode> here(policy.max_reached()), next(policy.max_reached());
+    PathNodes reached = policy.start();
     RuleIndex rule = no_rule;
-    std::uint16_t reached = policy.Start(here.data());
     for (const std::string &name : names) {
-        const Policy::Step step = policy.Enter({here.data(), reached}, name, rule, next.data());
-        rule = step.rule;
+        const Step step = policy.Enter(reached, name, next.data());
+        rule = std::min(rule, step.rule);
         reached = step.reached;
         here.swap(next);
     }
