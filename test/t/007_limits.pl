@@ -151,7 +151,7 @@ BEGIN
             EXCEPTION WHEN invalid_parameter_value THEN
             END;
             BEGIN
-                PERFORM sanitize_call_payload('{"a": [1, "x');
+                PERFORM sanitize_call_payload('["a", [1, "x');
             EXCEPTION WHEN invalid_text_representation THEN
             END;
         END IF;
