@@ -6,7 +6,8 @@
 #   make check-tap       the TAP suite, which starts servers of its own from what is installed
 #   make check-unit      the rules alone, without a server (GoogleTest)
 #   make bench           measurements, as ratios, against a running server
-#   make fuzz            libFuzzer on what reads foreign bytes, FUZZ_SECONDS=60 for each target
+#   make fuzz            libFuzzer on what reads foreign bytes, FUZZ_SECONDS=60 for each target; fuzz-differential
+#                        replays what it learned in a running server that has the extension
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
 
