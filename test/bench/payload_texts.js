@@ -137,20 +137,25 @@ function hideValue(text, begin, isHeader) {
     return hideBareValue(text, begin);
 }
 
-const nameBefore = /([\w.-]{1,64})(["'\\\]]*) *$/;
-const escapedName = /((?:[\w.-]|\\+u00[0-7][\da-f])+)["'\\\]]* *$/i;
+const isNameLetter = Array.from({ length: 128 }, (_, code) => /[\w.-]/.test(String.fromCharCode(code)));
+const escapedName = /((?:[\w.-]|\\+u00[0-7][\da-f])+)$/i;
 function findAssignment(text, at, after, isSecret) {
-    const before = text.slice(Math.max(0, at - 90), at);
-    const found = nameBefore.exec(before);
-    if (found === null)
+    let end = at;
+    while (end > 0 && ' "\'\\]'.includes(text[end - 1]))
+        --end;
+    let begin = end;
+    while (begin > 0 && end - begin < 64 && isNameLetter[text.charCodeAt(begin - 1)] === true)
+        --begin;
+    if (begin === end)
         return null;
-    let name = found[1];
-    const sign = before[found.index - 1];
+    let name = text.slice(begin, end);
+    const sign = text[begin - 1];
     if (sign === '\\' && name[0] === 'u')
-        name = escapedName.exec(before)[1].replace(/\\+u00([0-7][\da-f])/gi, (all, code) => String.fromCharCode(parseInt(code, 16)));
+        name = escapedName.exec(text.slice(Math.max(0, end - 384), end))[1]
+            .replace(/\\+u00([0-7][\da-f])/gi, (all, code) => String.fromCharCode(parseInt(code, 16)));
     if (!isSecret(name, sign !== undefined && '?&#;%'.includes(sign)))
         return null;
-    if (/["']/.test(found[2]))
+    if (/["']/.test(text.slice(end, at)))
         after += matchAt(whiteSpace, text, after).length;
     return hideValue(text, after, text[at] === ':' && /(?:authorization|cookie)$/.test(fold(name)));
 }
