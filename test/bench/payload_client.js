@@ -72,6 +72,8 @@ class Place {
         this.limit = this.action === TRUNCATE ? rules[rule].length : limits.characters;
         this.detects = detects && (rule === NO_RULE || this.action === TRUNCATE || this.action === JSON_IN_STRING);
         this.kinds = texts.nameKinds(name);
+        this.encoded = Buffer.from(name, 'utf8');
+        this.printed = Buffer.byteLength(JSON.stringify(name)) + 2;
         this.credential = this.link = this.media = this.nameMasked = this.nameCut = false;
         this.members = new Map();
     }
@@ -258,7 +260,8 @@ function put(object, name, value) {
 }
 
 // Shorter names come first, then the bytes decide.
-const byName = (a, b) => Buffer.byteLength(a) - Buffer.byteLength(b) || Buffer.compare(Buffer.from(a), Buffer.from(b));
+const inOrder = (a, b) => a.encoded.length - b.encoded.length || Buffer.compare(a.encoded, b.encoded);
+const byName = (a, b) => inOrder({ encoded: Buffer.from(a, 'utf8') }, { encoded: Buffer.from(b, 'utf8') });
 
 function cleanObject(object, place, depth) {
     const out = {};
@@ -276,14 +279,15 @@ function cleanObject(object, place, depth) {
             isCut = true;
             continue;
         }
-        const before = [dropped, masked, truncated];
+        const droppedBefore = dropped, maskedBefore = masked, truncatedBefore = truncated;
         const at = place.member(name);
         masked += at.nameMasked ? 1 : 0;
         truncated += at.nameCut ? 1 : 0;
         const cleaned = clean(value, at, depth, true);
         if (cleaned === undefined) {
-            [dropped, masked, truncated] = before;
-            ++dropped;
+            dropped = droppedBefore + 1;
+            masked = maskedBefore;
+            truncated = truncatedBefore;
         } else if (at.name !== name && Object.hasOwn(out, at.name)) {
             ++dropped;
         } else {
@@ -415,30 +419,31 @@ function countSpaces(value) {
 const printedSize = (value) => Buffer.byteLength(JSON.stringify(value)) + countSpaces(value);
 
 // Leaves in jsonb's order, each with the containers that it is in.
-function collectLeaves(value, place, above, leaves) {
-    const isArray = Array.isArray(value);
-    const all = isArray ? value.keys() : Object.keys(value).sort(byName);
-    const container = { value, above, left: isArray ? value.length : all.length, key: undefined, bytes: 0 };
-    for (const key of all) {
-        if (above === null && key === '_sanitized')
-            continue;
-        const inner = value[key], at = isArray ? place : place.member(key);
-        const name = isArray ? 0 : Buffer.byteLength(JSON.stringify(key)) + 2;
-        if (typeof inner !== 'object' || isEmpty(inner) || isSummary(inner)) {
-            leaves.push({ rule: at.rule, order: leaves.length, container, key, bytes: name + printedSize(inner) });
-        } else {
-            const into = collectLeaves(inner, at, container, leaves);
-            into.key = key;
-            into.bytes = name + 2;
-        }
+function collectLeaf(value, key, place, name, container, leaves) {
+    if (typeof value !== 'object' || isEmpty(value) || isSummary(value))
+        leaves.push({ rule: place.rule, order: leaves.length, container, key, bytes: name + printedSize(value) });
+    else
+        collectLeaves(value, place, { value, above: container, left: 0, key, bytes: name + 2 }, leaves);
+}
+
+function collectLeaves(value, place, container, leaves) {
+    if (Array.isArray(value)) {
+        container.left = value.length;
+        for (let i = 0; i < value.length; ++i)
+            collectLeaf(value[i], i, place, 0, container, leaves);
+    } else {
+        const members = Object.keys(value).map((name) => place.member(name)).sort(inOrder);
+        container.left = members.length;
+        for (const at of members)
+            if (container.above !== null || at.name !== '_sanitized')
+                collectLeaf(value[at.name], at.name, at, at.printed, container, leaves);
     }
-    return container;
 }
 
 // What no rule matched goes first, then what the last rule matched; the last in the document before the others.
 function shed(document, record) {
     const leaves = [];
-    collectLeaves(document, root, null, leaves);
+    collectLeaves(document, root, { value: document, above: null, left: 0, key: undefined, bytes: 0 }, leaves);
     leaves.sort((a, b) => b.rule - a.rule || b.order - a.order);
     let size = printedSize(document), count = 0;
     const holed = new Set();
