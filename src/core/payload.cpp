@@ -160,7 +160,10 @@ bool Sanitizer::Admit(bool empty) noexcept
     if (frame.type == ValueType::object && empty) {
         if (frame.order == MemberOrder::document && frame.embedded == embedded_)
             members_.top().empty = true;
-        Drop();
+        if (entered_) // it was JSON in a string
+            DropMember();
+        else
+            Drop();
         return false;
     }
     if (IsBeyondLimit())
@@ -210,8 +213,10 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
     const bool empty = type == ValueType::string && text.empty();
     if (!Admit(empty))
         return false;
-    if (type != ValueType::boolean && place().credential && !empty) {
-        EmitMarker(text == secret_marker);
+    // The marker stays under any rule: an earlier pass may have cut the name that told.
+    const bool marked = text == secret_marker;
+    if (marked || (type != ValueType::boolean && place().credential && !empty)) {
+        EmitMarker(marked);
         return false;
     }
     if (action() == Action::drop) {
@@ -528,7 +533,7 @@ void Sanitizer::EnterMember() noexcept
     member_.before = counts_;
     const Step *known = policy_.Known(Reached(object), name);
     const Step step = known != nullptr ? *known : WorkOut(object, name);
-    member_.name = name;
+    member_.name = key_; // as a second pass will see it
     member_.known = known != nullptr ? step.reached.data() : nullptr;
     member_.reached_begin = object.reached_begin + (object.known != nullptr ? 0u : object.reached);
     member_.reached = static_cast<std::uint16_t>(step.reached.size());
@@ -595,8 +600,6 @@ void Sanitizer::FitString(std::string_view text) noexcept
 {
     if (depth_ == 0)
         root_length_ = static_cast<std::uint32_t>(CountCharacters(text));
-    if (text == secret_marker) // an earlier pass may have cut the name that told
-        return EmitKept(TokenKind::string, text);
     const Action what = action();
     if (what == Action::summary && !text.empty())
         return Replace(ValueType::string, CountCharacters(text));

@@ -48,10 +48,10 @@ constexpr Pseudonyms no_keys;
 Pass begin_pass(const Policy *policy, Oid function)
 {
     Pass pass{policy, &no_keys, CurrentMemoryContext, nullptr};
+    if (policy->hashes())
+        pass.pseudonyms = open_pseudonyms(function); // outlives a reset of the scratch memory
     pass.scratch = AllocSetContextCreate(pass.result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(pass.scratch);
-    if (policy->hashes())
-        pass.pseudonyms = open_pseudonyms(function);
     return pass;
 }
 
@@ -98,10 +98,54 @@ Jsonb *sanitize_text(std::string_view text, const Pass *pass)
     return sanitize_text(text, pass, nullptr);
 }
 
+const char *message_of(int sqlstate)
+{
+    switch (sqlstate) {
+    case ERRCODE_INVALID_TEXT_REPRESENTATION:
+        return "invalid input syntax for type json";
+    case ERRCODE_UNTRANSLATABLE_CHARACTER:
+        return "unsupported Unicode escape sequence";
+    case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+        return "value overflows numeric format";
+    default:
+        return "invalid call payload";
+    }
+}
+
+// What jsonb says of a mistake in the data quotes the data. The SQLSTATE stays.
+[[noreturn]] void raise_unparsable(int sqlstate)
+{
+    ereport(ERROR, (errcode(sqlstate), errmsg("%s", message_of(sqlstate)),
+                    errdetail("The call payload cannot be read as jsonb."),
+                    errhint("A cast to jsonb tells where the mistake is, and quotes the payload.")));
+    pg_unreachable();
+}
+
+Jsonb *parse_jsonb(std::string_view text)
+{
+    const MemoryContext context = CurrentMemoryContext;
+    volatile Datum parsed = 0;
+    PG_TRY();
+    {
+        parsed = DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(text)));
+    }
+    PG_CATCH();
+    {
+        if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+            PG_RE_THROW();
+        const int sqlstate = geterrcode();
+        MemoryContextSwitchTo(context);
+        FlushErrorState();
+        raise_unparsable(sqlstate);
+    }
+    PG_END_TRY();
+    return DatumGetJsonbP(parsed);
+}
+
 // A document that needs nothing is the parsed one, which goes with the scratch memory.
 Jsonb *sanitize_parsed(std::string_view text, const Pass *pass)
 {
-    auto *parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(text))));
+    Jsonb *parsed = parse_jsonb(text);
     Jsonb *sanitized = sanitize_jsonb(parsed, pass);
     if (sanitized != parsed)
         return sanitized;

@@ -57,9 +57,10 @@ TEST(Payload, RecordsWhatWasDone)
 TEST(Payload, DoesNotCountTheCutNameOfWhatGoes)
 {
     const auto policy = MakePolicy(
-        R"({"version": 1, "rules": [{"path": "long*", "action": "drop"}], "limits": {"characters": 8}})");
-    for (const char *text :
-         {R"({"longer name": 1})", R"({"longer name": [1]})", R"({"another name": {"a": null}})"})
+        R"({"version": 1, "rules": [{"path": "long*", "action": "drop"}, {"path": "*", "action": "json"}],
+            "limits": {"characters": 8}})");
+    for (const char *text : {R"({"longer name": 1})", R"({"longer name": [1]})",
+                             R"({"another name": {"a": null}})", R"({"another name": "{}"})"})
         EXPECT_EQ(Sanitize(J(text), policy.get()).document["_sanitized"]["n"], J("[1, 0, 0, 0]")) << text;
 }
 
@@ -77,14 +78,26 @@ TEST(Payload, ReplacesARecordThatIsTooLongForTheBudget)
     EXPECT_EQ(result.document["a"], earlier["a"]);
 }
 
-TEST(Payload, LeavesMarkersAloneWhoseNameWasCut)
+TEST(Payload, DetectsByTheNameAsItComesOut)
 {
-    const auto policy = MakePolicy(R"({"version": 1, "rules": [{"path": "*", "action": "mask", "keep": 4}],
-        "limits": {"characters": 11}})");
-    for (const char *text : {R"({"authorization": "x"})", R"({"authorization": [1]})",
-                             R"({"authorization": true})", R"({"password": true})"}) {
+    const auto policy =
+        MakePolicy(R"({"version": 1, "detectors": {"phone": "mask"}, "limits": {"characters": 9}})");
+    for (const char *text : {R"({"talk_time_id": 4244104033444})", R"({"date_of_phone": 4244104033444})"}) {
         const Json once = Sanitize(J(text), policy.get()).document;
         EXPECT_EQ(Sanitize(once, policy.get()).document, once) << text;
+    }
+}
+
+TEST(Payload, LeavesMarkersAloneWhoseNameWasCut)
+{
+    for (const std::string action : {R"("mask", "keep": 4)", R"("drop")", R"("summary")", R"("hash")"}) {
+        const auto policy = MakePolicy(R"({"version": 1, "rules": [{"path": "*", "action": )" + action +
+                                       R"(}], "limits": {"characters": 11}})");
+        for (const char *text : {R"({"authorization": "x"})", R"({"authorization": [1]})",
+                                 R"({"authorization": true})", R"({"password": true})"}) {
+            const Json once = Sanitize(J(text), policy.get()).document;
+            EXPECT_EQ(Sanitize(once, policy.get()).document, once) << text << action;
+        }
     }
 }
 
