@@ -44,15 +44,15 @@ outside() {
     local kind passes
     for kind in event bulky; do
         if command -v node >/dev/null; then
-            echo "\\set $kind \`node '$here/payload_client.js' time '$files/default' < '$files/$kind'\`"
+            echo "\set $kind \`node '$here/payload_client.js' time '$files/default' < '$files/$kind'\`"
         else
-            echo "\\set $kind null"
+            echo "\set $kind null"
         fi
         passes=$((20000 / $(wc -l <"$files/$kind")))
         if [ -x "$program" ]; then
-            echo "\\set sax_$kind \`'$program' sax '$files/default' '$files/$kind' $passes\`"
+            echo "\set sax_$kind \`'$program' sax '$files/default' '$files/$kind' $passes\`"
         else
-            echo "\\set sax_$kind null"
+            echo "\set sax_$kind null"
         fi
     done
 }

@@ -451,7 +451,7 @@ function shed(document, record) {
         let { container, key, bytes } = leaves[count++];
         for (;;) {
             size -= bytes;
-            delete container.value[key];
+            container.value[key] = undefined; // not printed
             if (Array.isArray(container.value))
                 holed.add(container.value);
             if (--container.left > 0 || container.above === null)
@@ -461,7 +461,7 @@ function shed(document, record) {
         size -= container.left > 0 ? 2 : 0;
     }
     for (const array of holed) {
-        const left = array.filter(() => true); // passes over the holes
+        const left = array.filter((item) => item !== undefined);
         array.length = 0;
         array.push(...left);
     }
@@ -486,18 +486,17 @@ function cleanBody(body) {
         out._sanitized = newRecord();
     else if (earlier !== undefined)
         out._sanitized = earlier;
-    let text = JSON.stringify(out);
-    if (Buffer.byteLength(text) + countSpaces(out) > maxBytes) {
-        const record = newRecord();
-        if (isObject)
-            out._sanitized = record;
-        if (typeof out === 'string')
-            out = { type: 'string', length: countCharacters(document) };
-        else if (shed(out, record))
-            out = { type: isObject ? 'object' : 'array', length: Object.keys(document).length, ...(isObject && { _sanitized: record }) };
-        text = JSON.stringify(out);
-    }
-    return Buffer.from(text, 'utf8');
+    const bytes = Buffer.from(JSON.stringify(out), 'utf8');
+    if (bytes.length + countSpaces(out) <= maxBytes)
+        return bytes;
+    const record = newRecord();
+    if (isObject)
+        out._sanitized = record;
+    if (typeof out === 'string')
+        out = { type: 'string', length: countCharacters(document) };
+    else if (shed(out, record))
+        out = { type: isObject ? 'object' : 'array', length: Object.keys(document).length, ...(isObject && { _sanitized: record }) };
+    return Buffer.from(JSON.stringify(out), 'utf8');
 }
 
 // ---- bodies -------------------------------------------------------------------------------------
