@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The sanitizer against what PostgreSQL does with the same documents, and against its rules in PL/pgSQL and in
-# JavaScript, in interleaved rounds of one session; against nlohmann's parser with a
-# handler that does nothing; then instructions of the core. Prints markdown tables: the median of
-# the processor's time for a document, which load on the machine hardly changes, and the median of the ratios of pairs.
+# The sanitizer against what PostgreSQL does with the same documents, against its rules in PL/pgSQL and in JavaScript,
+# and against nlohmann's parser with a handler that does nothing, in interleaved rounds of one session; then
+# instructions of the core. Prints markdown tables: the median of the processor's time for a document, which load on the
+# machine hardly changes, and the median of the ratios of pairs.
 #
 #   test/bench/payload.sh [rounds]              the server is the one that psql finds (PGHOST, PGUSER, ...)
 #
