@@ -3,6 +3,7 @@
 #include "pg/policy.hpp"
 
 extern "C" {
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 }
 
@@ -160,12 +161,6 @@ const Policy *hold(PolicyUse *use, CachedPolicy *cached)
 }
 
 } // namespace
-
-const Policy *policy_of_jsonb(const Jsonb *policy, MemoryContext user)
-{
-    PolicyUse *use = new_use(user);
-    return hold(use, find_policy(reinterpret_cast<const char *>(policy), VARSIZE(policy), false));
-}
 
 const Policy *policy_of_text(const char *policy, MemoryContext user)
 {
