@@ -175,8 +175,7 @@ Explainer::Explainer(const Policy &policy, const Pseudonyms &pseudonyms,
     sanitizer_.Watch({ReadEmbedded, this});
 }
 
-// ---- walking through a document
-// ----------------------------------------------------------------------------
+// ---- walking through a document ---------------------------------------------------------------------
 
 bool Explainer::Step() noexcept
 {
@@ -305,8 +304,7 @@ void Explainer::Leave(std::span<const Token> tokens, std::uint32_t end) noexcept
     }
 }
 
-// ---- JSON in strings
-// ---------------------------------------------------------------------------------------
+// ---- JSON in strings --------------------------------------------------------------------------------
 
 TextVerdict Explainer::ReadEmbedded(void *explainer, std::string_view text) noexcept
 {
@@ -335,8 +333,7 @@ TextVerdict Explainer::ReadEmbedded(std::string_view text) noexcept
     return verdict;
 }
 
-// ---- what came of a value
-// ----------------------------------------------------------------------------------
+// ---- what came of a value ---------------------------------------------------------------------------
 
 Explainer::Before Explainer::Look(std::size_t bytes) noexcept
 {
@@ -526,8 +523,7 @@ void Explainer::Push(const ExplainedValue &value) noexcept
     ++size_;
 }
 
-// ---- members that have got another name
-// --------------------------------------------------------------------
+// ---- members that have got another name -------------------------------------------------------------
 
 // In the order of the names that they have now, as the sanitizer has put them; of those with the same name
 // the first that came out stayed.
@@ -572,8 +568,7 @@ ExplainedValue Explainer::Lost(const PathStep *member, std::uint32_t begin, std:
     return {member, 0, bytes, 0, same_name, no_rule, dropped, ExplainedValue::Kind::gone};
 }
 
-// ---- the end
-// -----------------------------------------------------------------------------------------------
+// ---- the end ----------------------------------------------------------------------------------------
 
 bool Explainer::Finish() noexcept
 {
@@ -665,8 +660,7 @@ void Explainer::LoseNames() noexcept
     }
 }
 
-// ---- words
-// -------------------------------------------------------------------------------------------------
+// ---- words ------------------------------------------------------------------------------------------
 
 std::string_view Explainer::PathText(const ExplainedValue &value) noexcept
 {

@@ -89,7 +89,8 @@ public:
     // What reaching a member of this name means; no look-up in what is known. `reached` has room for
     // max_reached() places.
     Step Enter(PathNodes from, std::string_view name, PathNode *reached) const noexcept;
-    // The same as it was remembered of a name that comes out as it is; nullptr: never met.
+    // The same as it was remembered of a name that comes out as it is; nullptr: not met of late. Good until
+    // the next Remember.
     const Step *Known(PathNodes from, std::string_view name) const noexcept;
     void Remember(PathNodes from, std::string_view name, const Step &step) const noexcept;
     // True for a name that a path spells out and that holds no secret and is within the limit.

@@ -23,7 +23,7 @@ namespace
 
 constexpr Pseudonyms no_keys;
 
-}
+} // namespace
 
 void out_of_payload_memory()
 {

@@ -17,8 +17,8 @@ namespace callhardening
 // `function` is any function of the installation whose keys make pseudonyms.
 Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy, Oid function);
 
-// The same for the text of a document, of which jsonb is asked only where the core is not sure: errors are
-// those of jsonb_in.
+// The same for the text of a document, of which jsonb is asked only where the core is not sure. Errors have
+// the SQLSTATE of jsonb_in's, and not its words, which quote the text.
 Jsonb *sanitize_payload(std::string_view text, const Policy *policy, Oid function);
 
 // ---- for whoever runs a sanitizer of his own ---------------------------------------------------------
