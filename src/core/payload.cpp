@@ -6,7 +6,6 @@
 #include "core/utf8.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -137,6 +136,7 @@ void Sanitizer::Replace(ValueType type, std::size_t length) noexcept
 
 void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::size_t size) noexcept
 {
+    found_ = fitted.found;
     if (fitted.failed) {
         Replace(type, size);
     } else {
@@ -258,7 +258,8 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 
 Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
 {
-    Frame frame{};
+    Frame &frame = frames_[depth_];
+    frame = {};
     frame.place = place();
     frame.first_token = tokens_.size();
     if (!measured) {
@@ -274,7 +275,7 @@ Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
     frame.order = order_;
     frame.embedded = embedded_;
     frame.measured = measured;
-    frames_[depth_++] = frame;
+    ++depth_;
     return Walk::enter;
 }
 
@@ -309,7 +310,7 @@ void Sanitizer::End() noexcept
         return;
     if (IsMember() && top().order == MemberOrder::document)
         EndMembers();
-    const Frame frame = top();
+    const Frame &frame = top(); // nothing begins another one before its end
     --depth_;
     if (depth_ == 0)
         root_length_ = frame.seen;
@@ -475,13 +476,12 @@ void Sanitizer::CrowdMembers() noexcept
         for (std::uint32_t i = frame.members; i < members_.size(); ++i)
             names_.Push(members_.NameAt(i));
     frame.crowded = true;
-    ArrangeMembers();
+    Arranged(members_.Arrange(frame.members, limits_.members, counts_));
 }
 
-void Sanitizer::ArrangeMembers() noexcept
+void Sanitizer::Arranged(const MemberStack::Arranged &arranged) noexcept
 {
     Frame &frame = top();
-    const MemberStack::Arranged arranged = members_.Arrange(frame.members, limits_.members, counts_);
     frame.kept = arranged.kept;
     frame.seen -= arranged.shadowed;
     frame.cut = frame.cut || arranged.cut;
@@ -490,21 +490,20 @@ void Sanitizer::ArrangeMembers() noexcept
 // A name that came twice in JSON in a string is no doubt: there is no jsonb of it to agree with.
 void Sanitizer::EndMembers() noexcept
 {
-    ArrangeMembers();
     Frame &frame = top();
+    Arranged(members_.Close(frame.members, limits_.members, counts_));
     if (frame.crowded && embedded_ == 0 && names_.MayRepeat(frame.names))
         doubtful_ = true;
     counts_.truncated += frame.cut ? 1 : 0;
     names_.Truncate(frame.names);
-    members_.Truncate(frame.members);
 }
 
 // Only where the order of what is there is final: not with members in the order of a document, nor where two
 // of them may turn out to have got the same name.
-void Sanitizer::Prune() noexcept
+void Sanitizer::PruneTop() noexcept
 {
     Frame &frame = top();
-    if (frame.measured || frame.renamed || tokens_.size() - frame.first_token <= frame.prune_above)
+    if (frame.measured || frame.renamed)
         return;
     PruneFrom(frame.first_token);
     frame.prune_above = tokens_.size() - frame.first_token + prune_step;
@@ -514,7 +513,8 @@ void Sanitizer::Prune() noexcept
 // with the rest: it is sure to be shed, and the result is the same as if it were shed at the end.
 void Sanitizer::PruneFrom(std::uint32_t first) noexcept
 {
-    counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), {}, shed_, arena_);
+    if (onlooker_.read == nullptr)
+        counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), {}, shed_, arena_);
 }
 
 PathNodes Sanitizer::Reached(const Place &place) const noexcept
@@ -566,13 +566,9 @@ Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
 
 std::string_view Sanitizer::FitName(std::string_view name) noexcept
 {
-    const Fitted fitted = fitter_.Fit(name, {{Action::keep, 0}, false, false, policy_.detectors().any()});
-    if (!fitted.failed) {
-        Count(fitted);
-        return fitted.text;
-    }
-    ++counts_.masked;
-    return cut_marker;
+    const Fitted fitted = fitter_.FitName(name);
+    Count(fitted);
+    return fitted.text;
 }
 
 // ---- strings ---------------------------------------------------------------------------------------------
@@ -616,6 +612,7 @@ void Sanitizer::FitString(std::string_view text) noexcept
     // What was no JSON before a secret was taken out of it may be some now.
     if (what == Action::json && fitted->masked && !fitted->failed) {
         Count(*fitted);
+        found_ = fitted->found;
         if (OpenJson(fitted->text))
             return;
         return EmitKept(TokenKind::string, fitted->text);
@@ -639,8 +636,10 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
         --top().seen; // counted again by what is inside
     ++counts_.opened;
     ++embedded_;
-    order_ = MemberOrder::document;
-    const TextVerdict verdict = FeedEmbeddedText(text, *this);
+    const bool watched = onlooker_.read != nullptr;
+    order_ = watched ? MemberOrder::jsonb : MemberOrder::document;
+    const TextVerdict verdict =
+        watched ? onlooker_.read(onlooker_.state, text) : FeedEmbeddedText(text, *this);
     order_ = order;
     --embedded_;
     if (verdict == TextVerdict::out_of_memory)
@@ -681,20 +680,12 @@ bool Sanitizer::Finish() noexcept
 {
     if (!arena_.failed()) {
         if (root_type_ == ValueType::object && changed())
-            WriteRecord(tokens_, NewRecord());
+            WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
         else if (has_old_record_)
             WriteRecord(tokens_, old_record_);
         KeepBudget();
     }
     return !arena_.failed();
-}
-
-Record Sanitizer::NewRecord() noexcept
-{
-    constexpr std::size_t policy_size = 8;
-    char policy[policy_size + 1];
-    std::snprintf(policy, sizeof(policy), "%d:%.6s", policy_language_version, policy_.hash().data());
-    return MakeRecord(counts_, arena_.Copy({policy, policy_size}));
 }
 
 // The result prints in no more than max_bytes, always: either all of it does; or leaves are shed until what
@@ -714,7 +705,7 @@ void Sanitizer::KeepBudget() noexcept
     }
     if (!fits && has_record && !changed()) {
         // It may be what makes the document fit: in the place of a longer one, or of data of its name.
-        WriteRecord(tokens_, NewRecord());
+        WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
         record_replaced_ = true;
     }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
@@ -723,7 +714,7 @@ void Sanitizer::KeepBudget() noexcept
     if (tokens_.size() == record.end - record.begin + 2)
         BecomeSummary();
     if (has_record)
-        WriteRecord(tokens_, NewRecord());
+        WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
 }
 
 void Sanitizer::BecomeSummary() noexcept
