@@ -102,6 +102,7 @@ struct Policy::Tables {
     bool hashes = false;
     char hash[7];
     std::vector<Rule> rules;
+    std::vector<std::string> paths; // of the rules, for who asks why
     std::vector<Node> nodes;
     std::vector<Name> names;
     std::vector<std::uint16_t> slots; // of the hash table: 1 + index into names, 0 is free
@@ -217,6 +218,11 @@ const Limits &Policy::limits() const noexcept
 Rule Policy::rule(RuleIndex index) const noexcept
 {
     return index == no_rule ? Rule{Action::keep, 0} : tables_->rules[index];
+}
+
+std::string_view Policy::path(RuleIndex index) const noexcept
+{
+    return tables_->paths[index];
 }
 
 const Detectors &Policy::detectors() const noexcept
@@ -454,6 +460,7 @@ private:
         if (amount != nullptr && !ReadAmount(value, place, amount, rule))
             return false;
         tables_.rules.push_back(rule);
+        tables_.paths.push_back(path->text);
         tables_.hashes = tables_.hashes || rule.action == Action::hash;
         return Path(path->text, place + ".path");
     }

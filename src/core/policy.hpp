@@ -69,6 +69,8 @@ public:
 
     const Limits &limits() const noexcept;
     Rule rule(RuleIndex index) const noexcept;
+    // As the document has it.
+    std::string_view path(RuleIndex index) const noexcept;
     const Detectors &detectors() const noexcept;
     // Bytes of the result, as text.
     std::uint32_t max_bytes() const noexcept;

@@ -39,14 +39,15 @@ FROM (SELECT jsonb_object_agg('member' || i, jsonb_build_object('note', repeat('
           'url', 'https://a:b@example.com/?sig=' || i, 'data', '{"a": [1, {"password": "x"}, null], "b": "\u00e4"}')) AS payload
       FROM generate_series(1, 800) AS i) AS made});
 
-# The lines of a session in which the k-th allocation fails. Loading the library is not what is tested.
+# The lines of a session in which the k-th allocation fails. The library, the
+# catalogs and the default policy are there before.
 sub session
 {
 	my ($k, $expression) = @_;
 	my ($stdout, $stderr);
 	my $status = $node->psql(
 		'postgres', "\\set VERBOSITY sqlstate
-SELECT normalize_call_direction('in');
+SELECT length(payload::text), length(body::jsonb::text), sanitize_call_payload('[1]'::jsonb) FROM document;
 SELECT fail_allocation($k);
 SELECT 'result', md5(($expression)::text) FROM document;
 SELECT 'failed', allocation_failed();
