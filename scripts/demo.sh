@@ -98,6 +98,25 @@ payloads() {
            ORDER BY dialpad_call_id LIMIT 1"
 }
 
+explanation() {
+    heading "What became of one event, value by value"
+    table "SELECT explained.* FROM (SELECT payload FROM call_events WHERE octet_length(payload::text) < 3000
+               ORDER BY payload ? 'recap_summary' DESC, octet_length(payload::text) DESC, event_seq LIMIT 1) AS event,
+               explain_call_payload(payload) AS explained WHERE action <> 'kept'"
+}
+
+followed_number() {
+    local number
+    heading "Following a number that is not stored"
+    number=$(value "SELECT payload ->> 'external_number' FROM call_events WHERE payload ->> 'external_number' LIKE '+%'
+                    GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
+    show "SELECT add_call_pseudonym_key();"
+    show "CREATE TABLE demo.followed AS SELECT sanitize_call_payload(payload, jsonb_insert(call_payload_policy(), '{rules,0}',
+    '{\"path\": \"**.external_number\", \"action\": \"hash\"}')) AS payload FROM call_events;"
+    show "SELECT count(*) AS events, count(DISTINCT payload -> 'call_id') AS calls, min(payload ->> 'external_number') AS stored
+  FROM demo.followed WHERE payload ->> 'external_number' = call_pseudonym('$number');"
+}
+
 # logged 'text': how often, and the first three that differ
 logged() {
     printf '%s: %d\n' "$1" "$(grep -cF "$1" "$WORK/server.log" || true)"
@@ -129,5 +148,7 @@ ingest
 process
 calls
 payloads
+explanation
+followed_number
 server_log
 by_hand

@@ -13,7 +13,7 @@ CREATE FUNCTION @extschema@.sanitize_call_payload(payload text, policy jsonb DEF
     AS 'MODULE_PATHNAME', 'callhardening_sanitize_call_payload_text';
 
 COMMENT ON FUNCTION @extschema@.sanitize_call_payload(text, jsonb) IS
-'the same from a webhook body as it came, parsed once: equal to sanitize_call_payload(payload::jsonb, policy), and faster, since what is dropped is never built. NULL for a NULL payload; what is no jsonb raises what payload::jsonb does (22P02, 22P05, 22003, 54000, 54001, ...)';
+'the same from a webhook body as it came, parsed once: equal to sanitize_call_payload(payload::jsonb, policy), and faster, since what is dropped is never built. NULL for a NULL payload; what is no jsonb raises the SQLSTATE that payload::jsonb does (22P02, 22P05, 22003, 54000, 54001, ...), in a message that quotes nothing';
 
 CREATE FUNCTION @extschema@.call_payload_policy(name text DEFAULT 'default') RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -20,8 +20,8 @@ namespace
 //    a finding, and not at all with the four digits of a mask;
 //  - whether it ends somewhere depends on nothing but its own letters, the two behind them, and that no `@`
 //    can be reached from there through the letters of an address;
-//  - an address has all letters before its `@` that can belong to one, and all that follow as far as another
-//    `@`; the asterisks of a mask are no such letters, and a token is never before an `@`.
+//  - an address has all letters and `@` before its host that can belong to one, and all that follow as far as
+//    another host; the asterisks of a mask are no such letters, and a token is never before an `@`.
 
 // ---- letters ------------------------------------------------------------------------------------
 
@@ -156,6 +156,14 @@ std::size_t AddressEnd(std::string_view text, std::size_t i) noexcept
     return i;
 }
 
+// The same for a@b.com@c.com, where what remained behind the first would be found the next time.
+std::size_t LastAddressEnd(std::string_view text, std::size_t end) noexcept
+{
+    for (std::size_t next; (next = AddressEnd(text, end)) > end;)
+        end = next;
+    return end;
+}
+
 // No letter, digit or sign of an address stands before what begins here, but for an escaped line break:
 // \n415-555-0100.
 bool MayBegin(std::string_view text, std::size_t begin) noexcept
@@ -166,14 +174,6 @@ bool MayBegin(std::string_view text, std::size_t begin) noexcept
     if (begin > 1 && text[begin - 2] == '\\' && (before == 'n' || before == 'r' || before == 't'))
         return true;
     return !Is(before, joint_letter);
-}
-
-// The same for a@b.com@c.com, where what remained behind the first would be found the next time.
-std::size_t LastAddressEnd(std::string_view text, std::size_t end) noexcept
-{
-    for (std::size_t next; (next = AddressEnd(text, end)) > end;)
-        end = next;
-    return end;
 }
 
 std::size_t SchemeBegin(std::string_view text, std::size_t from, std::size_t i,
@@ -377,6 +377,11 @@ std::size_t UriEnd(std::string_view text, std::size_t end, const NumberStart &st
     return end > number_end ? LastAddressEnd(text, end) : end;
 }
 
+bool EndsInternational(std::string_view text, std::size_t end, const NumberStart &start) noexcept
+{
+    return UriEnd(text, end, start) > end || EndsNumber(text, end);
+}
+
 // The end of a number that begins with its country, behind `skipped` zeros. +1 has eleven digits; elsewhere
 // one that is written in one piece is complete, and one in groups goes as far as it can.
 std::size_t InternationalGroups(const Groups &g, const NumberStart &start, std::size_t skipped) noexcept
@@ -390,8 +395,7 @@ std::size_t InternationalGroups(const Groups &g, const NumberStart &start, std::
         const bool enough =
             total >= skipped + (start.uri ? fewest_of_uri : fewest) && total <= most_digits + skipped;
         const bool fits = !nanp || total == 11 || k == 0;
-        const bool ends = UriEnd(g.text, group.end, start) > group.end || EndsNumber(g.text, group.end);
-        if (enough && fits && ends)
+        if (enough && fits && EndsInternational(g.text, group.end, start))
             found = k + 1;
         if (k == 0 && total >= complete + skipped)
             break;

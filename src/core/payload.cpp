@@ -114,6 +114,13 @@ void Sanitizer::EmitEmpty(ValueType type) noexcept
     tokens_.Push(object ? TokenKind::object_end : TokenKind::array_end);
 }
 
+// What was done to its name is gone with it.
+void Sanitizer::DropMember() noexcept
+{
+    counts_ = place().before;
+    Drop();
+}
+
 // In the place of a secret; `before` an earlier pass has put it there.
 void Sanitizer::EmitMarker(bool before) noexcept
 {
@@ -152,7 +159,10 @@ bool Sanitizer::Admit(bool empty) noexcept
     if (frame.type == ValueType::object && empty) {
         if (frame.order == MemberOrder::document && frame.embedded == embedded_)
             members_.top().empty = true;
-        Drop();
+        if (entered_) // it was JSON in a string
+            DropMember();
+        else
+            Drop();
         return false;
     }
     if (IsBeyondLimit())
@@ -202,12 +212,14 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
     const bool empty = type == ValueType::string && text.empty();
     if (!Admit(empty))
         return false;
-    if (type != ValueType::boolean && place().credential && !empty) {
-        EmitMarker(text == secret_marker);
+    // The marker stays under any rule: an earlier pass may have cut the name that told.
+    const bool marked = text == secret_marker;
+    if (marked || (type != ValueType::boolean && place().credential && !empty)) {
+        EmitMarker(marked);
         return false;
     }
     if (action() == Action::drop) {
-        Drop();
+        DropMember();
         return false;
     }
     return true;
@@ -230,7 +242,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         return Walk::skip;
     }
     if (action() == Action::drop) {
-        Drop();
+        DropMember();
         return Walk::skip;
     }
     const bool measured = action() == Action::summary || depth_ == limits_.depth;
@@ -307,7 +319,7 @@ void Sanitizer::End() noexcept
         EndMeasured(frame);
     } else if (frame.kept == 0 && IsMember()) {
         Rollback(frame);
-        Drop();
+        DropMember();
     } else {
         EndEntered(frame);
     }
@@ -386,14 +398,14 @@ void Sanitizer::LongNumber(std::size_t printed) noexcept
         Replace(ValueType::number, printed);
 }
 
-// Under a credential's name it stays: what a rule would put there is what a second pass would take for the
-// secret.
+// Under a credential's name, as it comes out, it stays: what a rule would put there is what a second pass
+// would take for the secret.
 void Sanitizer::Boolean(bool value) noexcept
 {
     if (!AdmitScalar(ValueType::boolean, {}))
         return;
     const bool kept = action() == Action::keep || action() == Action::truncate || action() == Action::json;
-    if (kept || place().credential) {
+    if (kept || (place().credential && policy_.Classify(key_) == MemberClass::credential)) {
         BeginValue();
         tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, place().rule});
     } else if (action() == Action::mask) {
@@ -450,8 +462,7 @@ void Sanitizer::PushMember(std::string_view name) noexcept
         CrowdMembers();
     if (top().crowded)
         names_.Push(name);
-    members_.Push(
-        {name.data(), static_cast<std::uint32_t>(name.size()), tokens_.size(), counts_, false, false, false});
+    members_.Push(name, tokens_.size(), counts_);
 }
 
 // Lets go of members that have no place any more, whatever else comes, so that an object of a million members
@@ -516,9 +527,10 @@ void Sanitizer::EnterMember() noexcept
     entered_ = true;
     const Place &object = top().place;
     const std::string_view name = key_;
+    member_.before = counts_;
     const Step *known = policy_.Known(Reached(object), name);
     const Step step = known != nullptr ? *known : WorkOut(object, name);
-    member_.name = name;
+    member_.name = key_; // as a second pass will see it
     member_.known = known != nullptr ? step.reached.data() : nullptr;
     member_.reached_begin = object.reached_begin + (object.known != nullptr ? 0u : object.reached);
     member_.reached = static_cast<std::uint16_t>(step.reached.size());
@@ -689,8 +701,11 @@ void Sanitizer::KeepBudget() noexcept
         BecomeSummary();
         return;
     }
-    if (!fits && has_record && !changed())
+    if (!fits && has_record && !changed()) {
+        // It may be what makes the document fit: in the place of a longer one, or of data of its name.
         WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
+        record_replaced_ = true;
+    }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
     counts_.shed +=
         ShedLeaves(tokens_, 0, policy_.max_bytes(), {record.begin, record.end, counts_.shed}, shed_, arena_);

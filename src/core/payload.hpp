@@ -68,7 +68,7 @@ public:
     bool Finish() noexcept;
     // True where the members of an object were too many to know whether a name came twice, and one may have.
     bool doubtful() const noexcept { return doubtful_; }
-    bool changed() const noexcept { return counts_.Any(); }
+    bool changed() const noexcept { return counts_.Any() || record_replaced_; }
     std::span<const Token> tokens() const noexcept { return tokens_.all(); }
     const SanitizeCounts &counts() const noexcept { return counts_; }
 
@@ -76,6 +76,7 @@ private:
     // What the path to a value means for it. Items of an array have the place of the array.
     struct Place {
         std::string_view name;
+        SanitizeCounts before; // it was named
         const PathNode *known; // its places where the policy keeps them; else they are in `reached_`
         std::uint32_t reached_begin;
         std::uint16_t reached;
@@ -151,6 +152,7 @@ private:
     void EmitEmpty(ValueType type) noexcept;
     void EmitMarker(bool before) noexcept;
     void Drop() noexcept { ++counts_.dropped; }
+    void DropMember() noexcept;
     void Replace(ValueType type, std::size_t length) noexcept;
     Walk Begin(ValueType type, std::size_t count) noexcept;
     Walk Enter(ValueType type, bool measured) noexcept;
@@ -207,6 +209,7 @@ private:
     bool entered_ = true; // `member_` and `key_` are those of the member at hand
     bool has_old_record_ = false;
     bool doubtful_ = false;
+    bool record_replaced_ = false;
     Frame frames_[max_depth + 1];
 };
 

@@ -1,6 +1,8 @@
 #include "core/utf8.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <iterator>
 
 namespace callhardening
@@ -93,7 +95,18 @@ bool IsInsideUnit(std::string_view text, std::size_t i) noexcept
 
 std::size_t CountCharacters(std::string_view text) noexcept
 {
-    return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), IsContinuation));
+    constexpr std::uint64_t each_byte = 0x0101010101010101;
+    std::size_t continuations = 0, i = 0;
+    for (; text.size() - i >= sizeof(std::uint64_t); i += sizeof(std::uint64_t)) {
+        std::uint64_t bytes;
+        std::memcpy(&bytes, text.data() + i, sizeof bytes);
+        // 1 for each 10xxxxxx; the product has their sum in its highest byte.
+        const std::uint64_t marks = bytes >> 7 & ~bytes >> 6 & each_byte;
+        continuations += static_cast<std::size_t>(marks * each_byte >> 56);
+    }
+    for (; i < text.size(); ++i)
+        continuations += IsContinuation(text[i]) ? 1 : 0;
+    return text.size() - continuations;
 }
 
 std::size_t HeadBytes(std::string_view text, std::size_t characters) noexcept

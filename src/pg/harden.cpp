@@ -30,6 +30,7 @@ namespace
 // What a trigger knows about its table, found out once per statement and table and kept with the call site.
 struct CallTrigger {
     CallSettings settings;
+    Oid function;
     AttrNumber call_id;
     AttrNumber payload;
     WordColumn status;
@@ -272,7 +273,7 @@ void validate_payload(CallTrigger *trigger, CallRow *row)
     Jsonb *payload = DatumGetJsonbP(value.datum);
     if (row->old_values != nullptr && is_sanitized(trigger, payload))
         return;
-    Jsonb *sanitized = sanitize_payload(payload, trigger->policy);
+    Jsonb *sanitized = sanitize_payload(payload, trigger->policy, trigger->function);
     if (sanitized != payload)
         change(row, trigger->payload, {JsonbPGetDatum(sanitized), false});
     if (row->old_values == nullptr)
@@ -306,12 +307,14 @@ CallRow written_row(const TriggerData *event)
     return row;
 }
 
-CallTrigger *open_call_trigger(const TriggerData *event, MemoryContext context)
+CallTrigger *open_call_trigger(FunctionCallInfo fcinfo, MemoryContext context)
 {
     const MemoryContext caller = MemoryContextSwitchTo(context);
     auto *trigger = static_cast<CallTrigger *>(palloc0(sizeof(CallTrigger)));
+    const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
     const Relation calls = event->tg_relation;
     read_call_settings(event->tg_trigger, &trigger->settings);
+    trigger->function = fcinfo->flinfo->fn_oid;
     trigger->call_id = require_column(calls, trigger->settings.call_id_column);
     trigger->payload = require_typed_column(calls, trigger->settings.payload_column, JSONBOID);
     open_word_column(&trigger->status, calls, trigger->settings.status_column, context);
@@ -331,7 +334,7 @@ CALLHARDENING_FUNCTION(validate_hardened_call)
     const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
     auto *trigger = static_cast<CallTrigger *>(fcinfo->flinfo->fn_extra);
     if (trigger == nullptr)
-        fcinfo->flinfo->fn_extra = trigger = open_call_trigger(event, fcinfo->flinfo->fn_mcxt);
+        fcinfo->flinfo->fn_extra = trigger = open_call_trigger(fcinfo, fcinfo->flinfo->fn_mcxt);
 
     CallRow row = written_row(event);
     if (validate_call_id(trigger, &row) || validate_status(trigger, &row))
@@ -352,7 +355,7 @@ CALLHARDENING_FUNCTION(refuse_illegal_call)
 {
     require_trigger_call(fcinfo, "refuse_illegal_call", false);
     const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
-    CallTrigger *trigger = open_call_trigger(event, CurrentMemoryContext);
+    CallTrigger *trigger = open_call_trigger(fcinfo, CurrentMemoryContext);
     const CallRow row = written_row(event);
     const std::string_view current = word_of(row.old_values, &trigger->status),
                            next = word_of(row.new_values, &trigger->status);

@@ -7,6 +7,7 @@
 #include "pg/jsonb_writer.hpp"
 #include "pg/payload.hpp"
 #include "pg/policy.hpp"
+#include "pg/pseudonym.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
@@ -36,14 +37,19 @@ void *allocate(size_t size)
 // What a document needs on the way, in a memory context of its own.
 struct Pass {
     const Policy *policy;
-    Pseudonyms pseudonyms;
+    const Pseudonyms *pseudonyms;
     MemoryContext result;
     MemoryContext scratch;
 };
 
-Pass begin_pass(const Policy *policy)
+constexpr Pseudonyms no_keys;
+
+// `function` is one of ours: whose keys are asked for, where the policy needs any.
+Pass begin_pass(const Policy *policy, Oid function)
 {
-    Pass pass{policy, {}, CurrentMemoryContext, nullptr};
+    Pass pass{policy, &no_keys, CurrentMemoryContext, nullptr};
+    if (policy->hashes())
+        pass.pseudonyms = open_pseudonyms(function); // outlives a reset of the scratch memory
     pass.scratch = AllocSetContextCreate(pass.result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(pass.scratch);
     return pass;
@@ -51,13 +57,15 @@ Pass begin_pass(const Policy *policy)
 
 void end_pass(const Pass *pass)
 {
+    if (pass->policy->hashes())
+        close_pseudonyms(pass->pseudonyms);
     MemoryContextSwitchTo(pass->result);
     MemoryContextDelete(pass->scratch);
 }
 
 Jsonb *sanitize_jsonb(Jsonb *payload, const Pass *pass)
 {
-    Sanitizer sanitizer(*pass->policy, pass->pseudonyms, allocate, MemberOrder::jsonb);
+    Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate, MemberOrder::jsonb);
     feed_jsonb(payload, &sanitizer);
     if (!sanitizer.Finish())
         out_of_memory();
@@ -67,7 +75,7 @@ Jsonb *sanitize_jsonb(Jsonb *payload, const Pass *pass)
 // nullptr where the text was not read to its end, or jsonb has to decide.
 Jsonb *sanitize_text(std::string_view text, const Pass *pass, const volatile sig_atomic_t *interrupt)
 {
-    Sanitizer sanitizer(*pass->policy, pass->pseudonyms, allocate, MemberOrder::document);
+    Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate, MemberOrder::document);
     const TextVerdict verdict = FeedText(text, sanitizer, interrupt);
     const bool decided = verdict == TextVerdict::done && !sanitizer.doubtful();
     if (verdict == TextVerdict::out_of_memory || (decided && !sanitizer.Finish()))
@@ -90,10 +98,54 @@ Jsonb *sanitize_text(std::string_view text, const Pass *pass)
     return sanitize_text(text, pass, nullptr);
 }
 
+const char *message_of(int sqlstate)
+{
+    switch (sqlstate) {
+    case ERRCODE_INVALID_TEXT_REPRESENTATION:
+        return "invalid input syntax for type json";
+    case ERRCODE_UNTRANSLATABLE_CHARACTER:
+        return "unsupported Unicode escape sequence";
+    case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+        return "value overflows numeric format";
+    default:
+        return "invalid call payload";
+    }
+}
+
+// What jsonb says of a mistake in the data quotes the data. The SQLSTATE stays.
+[[noreturn]] void raise_unparsable(int sqlstate)
+{
+    ereport(ERROR, (errcode(sqlstate), errmsg("%s", message_of(sqlstate)),
+                    errdetail("The call payload cannot be read as jsonb."),
+                    errhint("A cast to jsonb tells where the mistake is, and quotes the payload.")));
+    pg_unreachable();
+}
+
+Jsonb *parse_jsonb(std::string_view text)
+{
+    const MemoryContext context = CurrentMemoryContext;
+    volatile Datum parsed = 0;
+    PG_TRY();
+    {
+        parsed = DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(text)));
+    }
+    PG_CATCH();
+    {
+        if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+            PG_RE_THROW();
+        const int sqlstate = geterrcode();
+        MemoryContextSwitchTo(context);
+        FlushErrorState();
+        raise_unparsable(sqlstate);
+    }
+    PG_END_TRY();
+    return DatumGetJsonbP(parsed);
+}
+
 // A document that needs nothing is the parsed one, which goes with the scratch memory.
 Jsonb *sanitize_parsed(std::string_view text, const Pass *pass)
 {
-    auto *parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(text))));
+    Jsonb *parsed = parse_jsonb(text);
     Jsonb *sanitized = sanitize_jsonb(parsed, pass);
     if (sanitized != parsed)
         return sanitized;
@@ -103,17 +155,17 @@ Jsonb *sanitize_parsed(std::string_view text, const Pass *pass)
 
 } // namespace
 
-Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy)
+Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy, Oid function)
 {
-    const Pass pass = begin_pass(policy);
+    const Pass pass = begin_pass(policy, function);
     Jsonb *sanitized = sanitize_jsonb(payload, &pass);
     end_pass(&pass);
     return sanitized;
 }
 
-Jsonb *sanitize_payload(std::string_view text, const Policy *policy)
+Jsonb *sanitize_payload(std::string_view text, const Policy *policy, Oid function)
 {
-    const Pass pass = begin_pass(policy);
+    const Pass pass = begin_pass(policy, function);
     Jsonb *sanitized = sanitize_text(text, &pass);
     if (sanitized == nullptr) {
         MemoryContextReset(pass.scratch);
@@ -127,20 +179,34 @@ Jsonb *sanitize_payload(std::string_view text, const Policy *policy)
 
 using namespace callhardening;
 
+namespace
+{
+
+// A policy of the caller's own would answer whose pseudonym one is: whoever wants that needs the right to.
+const Policy *callers_policy(FunctionCallInfo fcinfo)
+{
+    const Policy *policy = policy_argument(fcinfo, 1);
+    if (policy->hashes())
+        require_pseudonym_privilege(fcinfo->flinfo->fn_oid);
+    return policy;
+}
+
+} // namespace
+
 CALLHARDENING_FUNCTION(sanitize_call_payload)
 {
     if (PG_ARGISNULL(0))
         PG_RETURN_NULL();
-    const Policy *policy = policy_argument(fcinfo, 1);
-    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0), policy));
+    const Policy *policy = callers_policy(fcinfo);
+    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0), policy, fcinfo->flinfo->fn_oid));
 }
 
 CALLHARDENING_FUNCTION(sanitize_call_payload_text)
 {
     if (PG_ARGISNULL(0))
         PG_RETURN_NULL();
-    const Policy *policy = policy_argument(fcinfo, 1);
-    PG_RETURN_JSONB_P(sanitize_payload(text_argument(fcinfo, 0), policy));
+    const Policy *policy = callers_policy(fcinfo);
+    PG_RETURN_JSONB_P(sanitize_payload(text_argument(fcinfo, 0), policy, fcinfo->flinfo->fn_oid));
 }
 
 CALLHARDENING_FUNCTION(call_payload_policy)

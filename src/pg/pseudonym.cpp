@@ -223,6 +223,7 @@ void close_pseudonyms(const Pseudonyms *pseudonyms)
 {
     if (pseudonyms->has_key())
         pg_hmac_free(static_cast<Signer *>(pseudonyms->state)->hmac);
+    pfree(const_cast<Pseudonyms *>(pseudonyms));
 }
 
 void require_pseudonym_privilege(Oid function)
@@ -302,5 +303,5 @@ CALLHARDENING_FUNCTION(forget_pseudonym_keys)
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("forget_pseudonym_keys: must be called as trigger")));
     CacheInvalidateRelcache(reinterpret_cast<const TriggerData *>(fcinfo->context)->tg_relation);
-    PG_RETURN_NULL();
+    return PointerGetDatum(nullptr); // a trigger's NULL is no SQL NULL
 }

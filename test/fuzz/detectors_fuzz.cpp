@@ -27,7 +27,8 @@ void CheckDetectors(std::string_view text)
     for (Detection found; (found = Detect(text, from, text.size(), all)).Found(); from = found.end) {
         Require(found.begin >= from && found.end <= text.size(), "a finding out of range");
         char mask[mask_room];
-        const std::size_t size = MaskDetected(text.substr(found.begin, found.end - found.begin), found.what, mask);
+        const std::size_t size =
+            MaskDetected(text.substr(found.begin, found.end - found.begin), found.what, mask);
         Require(size <= mask_room, "a mask that has no room");
         out.append(text, from, found.begin - from).append(mask, size);
     }

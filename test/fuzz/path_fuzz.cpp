@@ -101,7 +101,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         return 0;
     const bool is_text = nlohmann::json::accept(text) && text.find('\xEF') == std::string::npos;
     if (is_text && names.size() < 64)
-        Require(Found(*policy, names) == Expected(lines, names), "the tree finds another rule than the paths do");
+        Require(Found(*policy, names) == Expected(lines, names),
+                "the tree finds another rule than the paths do");
     Policy::Delete(policy);
     return 0;
 }

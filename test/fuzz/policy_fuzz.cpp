@@ -11,7 +11,8 @@ namespace
 // A walk down one path, as the sanitizer does it.
 void Walk(const Policy &policy)
 {
-    constexpr std::string_view names[] = {"a", "call_id", "note", "password", "", "a.b", "\xC3\xA4", "date_x"};
+    constexpr std::string_view names[] = {"a", "call_id", "note",     "password",
+                                          "",  "a.b",     "\xC3\xA4", "date_x"};
     std::vector<PathNode> here(policy.max_reached()), next(policy.max_reached());
     std::uint16_t reached = policy.Start(here.data());
     RuleIndex rule = no_rule;
@@ -42,7 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     Require(limits.depth >= 1 && limits.depth <= max_depth, "depth out of range");
     Require(limits.members >= 1 && limits.items >= 1, "a limit of nothing");
     Require(limits.characters >= secret_marker.size(), "no room for the marker of a secret");
-    Require(policy->max_bytes() >= least_max_bytes && policy->max_bytes() <= most_max_bytes, "budget out of range");
+    Require(policy->max_bytes() >= least_max_bytes && policy->max_bytes() <= most_max_bytes,
+            "budget out of range");
     Require(policy->hash().size() == 6, "a hash of another length");
     Require(policy->Classify("password") == MemberClass::credential, "a policy keeps a secret");
     Walk(*policy);

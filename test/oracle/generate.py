@@ -44,6 +44,8 @@ def policy(dice):
                           "characters": dice.choice((11, 12, 16, 40, 200))}
     if dice.random() < 0.2:
         made["secrets"] = ["door_code"]
+    if dice.random() < 0.2:
+        made["detectors"] = {name: dice.choice(("keep", "mask", "hash")) for name in ("phone", "email", "card")}
     return made
 
 
@@ -80,7 +82,7 @@ class Documents:
     def root(self):
         members = self.object(0)
         if self.dice.random() < 0.05:
-            members["_sanitized"] = {"n": [1, 2, 3, 0], "p": "1:0f0f0f"}
+            members["_sanitized"] = {"n": [self.dice.choice((1, 20, 9999)), 2, 3, 0], "p": "1:0f0f0f"}
         if not self.exact and self.dice.random() < 0.05:
             members["_sanitized"] = self.value(1)
         return members
@@ -174,6 +176,8 @@ class Documents:
             return [self.canary(), {"deep": self.canary()}]
         if roll < 0.3:
             return {self.name(): self.canary()}
+        if roll < 0.4:
+            return self.dice.choice((True, False, None, "", "[secret]"))
         return self.canary()
 
     def sensitive(self):

@@ -30,6 +30,7 @@ class Policy:
         self.rules = document.get("rules", [])
         self.limits = {name: int(document.get("limits", {}).get(name, default))
                        for name, default in DEFAULT_LIMITS.items()}
+        self.detects = any(treatment != "keep" for treatment in document.get("detectors", {}).values())
         self.max_bytes = int(document.get("budget", {}).get("max_bytes", DEFAULT_BUDGET))
         self.patterns = [re.compile(path_pattern(rule["path"]), re.DOTALL) for rule in self.rules]
         self.rule_of = functools.lru_cache(maxsize=None)(self._rule_of)
@@ -298,7 +299,7 @@ class Budget:
     def finished(self, plain, shed):
         if not isinstance(self.run.document, dict):
             return plain
-        if self.run.changed or shed > 0:
+        if self.run.changed:
             plain = plain | {RECORD: self.record(shed)}
         elif self.run.earlier is not None:
             plain = plain | {RECORD: self.run.earlier}
@@ -317,8 +318,9 @@ class Budget:
         count of those that were shed grows by one."""
         if self.run.root is None or self.fits(0):
             return self.without(0)
+        self.run.changed = True
         last = len(self.chain)
-        fewest = bisect.bisect_left(range(1, last), True, key=self.fits) + 1
+        fewest = bisect.bisect_left(range(last), True, key=self.fits)
         return self.without(fewest) if fewest < last else self.finished(summary_of(self.run.document), last)
 
 

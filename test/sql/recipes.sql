@@ -29,6 +29,22 @@ SELECT sanitize_call_payload('{"call_id": 17, "mos_score": 4.41, "note": "Jane c
 SELECT sanitize_call_payload('{"call_id": 17, "labels": ["vip", "de", "gold", "late"], "note": "The caller asked for a refund."}',
     call_payload_policy() || '{"limits": {"items": 2, "characters": 15}}') - '_sanitized' AS result;
 
+BEGIN;
+SELECT add_call_pseudonym_key('\x8f1e6b0a4c5d7e3f92a1b0c4d5e6f708');
+
+CREATE TEMPORARY TABLE followed_calls (dialpad_call_id bigint, status text, direction text);
+SELECT harden_calls('followed_calls', policy => jsonb_insert(call_payload_policy(), '{rules,0}', '{"path": "**.external_number", "action": "hash"}'));
+
+INSERT INTO followed_calls VALUES
+    (17, 'hangup', 'inbound', '{"external_number": "+14155550100"}'),
+    (18, 'hangup', 'inbound', '{"external_number": "+1 (415) 555-0100"}'),
+    (19, 'hangup', 'inbound', '{"external_number": "+14155550199"}')
+RETURNING dialpad_call_id, raw_payload ->> 'external_number' AS external_number;
+
+SELECT dialpad_call_id FROM followed_calls WHERE raw_payload ->> 'external_number' = call_pseudonym('tel:+14155550100');
+
+ROLLBACK;
+
 SELECT bytes, coalesce(result #>> '{_sanitized,n,3}', '0') AS shed, result - '_sanitized' AS result
 FROM unnest('{400,330,256}'::jsonb[]) AS bytes, (VALUES ('{"call_id": 17, "state": "hangup", "mos_score": 4.41, "labels": ["vip", "late"],
     "date_started": 1787158716092, "date_ended": 1787158916555, "target": {"id": 3, "type": "user"},

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdio>
 #include <random>
 #include <string>
@@ -368,6 +369,21 @@ TEST(Detector, TwiceIsOnce)
         ASSERT_EQ(Treat(once, wanted), once) << text;
     }
     EXPECT_GT(found, 20000u);
+}
+
+// Quadratic, a megabyte of `sip:1;` would take a minute.
+TEST(Detector, ReadsATextOnce)
+{
+    using Clock = std::chrono::steady_clock;
+    for (const char *piece :
+         {"1 ", "415-", "a@", "4111 ", "sip:1;", "%40", "(1)", "+4912345678@", ";sip:ann@"}) {
+        std::string text;
+        while (text.size() < 1000000)
+            text += piece;
+        const Clock::time_point begin = Clock::now();
+        Treat(text);
+        EXPECT_LT(Clock::now() - begin, std::chrono::seconds(10)) << piece;
+    }
 }
 
 std::string Digits(std::mt19937_64 &random, std::size_t count)

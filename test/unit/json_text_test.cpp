@@ -9,6 +9,7 @@
 
 using callhardening::FeedText;
 using callhardening::LooksLikeJson;
+using callhardening::MemberOrder;
 using callhardening::Policy;
 using callhardening::Sanitizer;
 using callhardening::TextVerdict;
@@ -16,6 +17,8 @@ using namespace callhardening::test;
 
 namespace
 {
+
+const callhardening::Pseudonyms no_keys;
 
 struct TextResult {
     TextVerdict verdict;
@@ -25,11 +28,13 @@ struct TextResult {
 TextResult SanitizeText(const std::string &text, const Policy &policy = *callhardening::DefaultPolicy())
 {
     const std::vector<char> bytes(text.begin(), text.end()); // without a byte more, which ASan would see
-    Sanitizer sanitizer(policy, Arena::Allocate, false);
+    Sanitizer sanitizer(policy, no_keys, Heap::Allocate, MemberOrder::document);
     TextResult result{FeedText({bytes.data(), bytes.size()}, sanitizer, nullptr), {}};
+    if (sanitizer.doubtful())
+        result.verdict = TextVerdict::doubt;
     if (result.verdict == TextVerdict::done && sanitizer.Finish())
         result.document = Json::parse(ToText(sanitizer.tokens()));
-    Arena::blocks.clear();
+    Heap::blocks.clear();
     return result;
 }
 
@@ -157,17 +162,17 @@ TEST(JsonText, DoubtsWhatJsonbRefuses)
 
 TEST(JsonText, KeepsNumbersToTheDigit)
 {
-    Sanitizer sanitizer(KeepAll(), Arena::Allocate, false);
+    Sanitizer sanitizer(KeepAll(), no_keys, Heap::Allocate, MemberOrder::document);
     const std::string text = "[9007199254740993,-0,1.10,1e2,-1.50E1,0.00,123456789012345678901234567890]";
     EXPECT_EQ(FeedText(text, sanitizer, nullptr), TextVerdict::done);
     EXPECT_TRUE(sanitizer.Finish());
     EXPECT_EQ(ToText(sanitizer.tokens()),
-              "[9007199254740993,0,1.10,100,-15.0,0.00,123456789012345678901234567890]");
+              "[9007199254740993, 0, 1.10, 100, -15.0, 0.00, 123456789012345678901234567890]");
 }
 
 TEST(JsonText, RefersToTheTextWhereNothingIsEscaped)
 {
-    Sanitizer sanitizer(KeepAll(), Arena::Allocate, false);
+    Sanitizer sanitizer(KeepAll(), no_keys, Heap::Allocate, MemberOrder::document);
     const std::string text = "[\"plain\"]";
     EXPECT_EQ(FeedText(text, sanitizer, nullptr), TextVerdict::done);
     EXPECT_TRUE(sanitizer.Finish());
@@ -177,7 +182,7 @@ TEST(JsonText, RefersToTheTextWhereNothingIsEscaped)
 TEST(JsonText, StopsAtAnInterrupt)
 {
     const volatile std::sig_atomic_t interrupt = 1;
-    Sanitizer sanitizer(KeepAll(), Arena::Allocate, false);
+    Sanitizer sanitizer(KeepAll(), no_keys, Heap::Allocate, MemberOrder::document);
     EXPECT_EQ(FeedText("[1, 2, 3]", sanitizer, &interrupt), TextVerdict::interrupted);
 }
 
@@ -190,16 +195,59 @@ TEST(JsonText, OpensStringsThatAreJson)
               Json::parse(R"(["[1, \"\\u0000\"]", "{", "[1] 2"])"));
 }
 
+TEST(JsonText, KnowsTheRecordOfAnEarlierPass)
+{
+    const std::string record = R"("_sanitized" : { "n" : [ 1, 2, 3, 9999 ] , "p" : "1:0f0f0f" } )";
+    const Json kept = Json::parse("{\"a\": 1," + record + "}");
+    EXPECT_EQ(SanitizeText("{\"a\": 1," + record + "}").document, kept);
+    EXPECT_EQ(SanitizeText("{" + record + ", \"a\": 1}").document, kept);
+    EXPECT_EQ(SanitizeText("{\"_sanitized\": 7," + record + ", \"a\": 1}").document, kept);
+    const auto one_member = MakePolicy(R"({"version": 1, "limits": {"members": 1}})");
+    EXPECT_EQ(SanitizeText("{\"a\": 1," + record + "}", *one_member).document, kept);
+    EXPECT_EQ(SanitizeText("{\"a\": 1," + record + ", \"_sanitized\": 7}").document["_sanitized"], 7);
+    EXPECT_EQ(SanitizeText("{\"b\": {" + record + "}}").document["b"], Json::parse("{" + record + "}"));
+}
+
+TEST(JsonText, DoubtsARecordThatIsSpeltInAnotherWay)
+{
+    for (const char *record :
+         {R"({"p": "1:0f0f0f", "n": [1, 2, 3, 4]})", R"({"\u006e": [1, 2, 3, 4], "p": "1:0f0f0f"})",
+          R"({"n": [1, 2, 3, 1e1], "p": "1:0f0f0f"})", R"({"n": [1, 2, 3, 10000], "p": "1:0f0f0f"})",
+          R"({"n": [1, 2, 3], "p": "1:0f0f0f"})", R"({"n": [1, 2, 3, 4, 5], "p": "1:0f0f0f"})",
+          R"({"n": [1, 2, 3, 4], "p": "1:0f0f0f", "p": "1:0f0f0f"})", R"({"n": [1, 2, 3, 4], "p": "x"})",
+          R"({"n": [1, 2, 3, 4]})", R"({"n": [1, 2, 3, -0], "p": "1:0f0f0f"})", "{}", R"({"mine": true})"})
+        EXPECT_EQ(SanitizeText(std::string(R"({"_sanitized": )") + record + "}").verdict, TextVerdict::doubt)
+            << record;
+    EXPECT_EQ(SanitizeText(R"({"_sanitized": [1], "a": 2})").verdict, TextVerdict::done);
+}
+
+TEST(JsonText, PassesItemsBeyondTheLimit)
+{
+    const auto three = MakePolicy(R"({"version": 1, "limits": {"items": 3}})");
+    EXPECT_EQ(SanitizeText("[1, {\"a\": 2}, [3], {\"a\": [4, {}]}, 5]", *three).document,
+              Json::parse("[1, {\"a\": 2}, [3]]"));
+    EXPECT_EQ(SanitizeText("[1, 2, 3]", *three).document, Json::parse("[1, 2, 3]"));
+    EXPECT_EQ(SanitizeText("[1, 2, 3, ]", *three).verdict, TextVerdict::doubt);
+    EXPECT_EQ(SanitizeText("[1, 2, 3, 4", *three).verdict, TextVerdict::doubt);
+    EXPECT_EQ(SanitizeText("[1, 2, 3, 4}", *three).verdict, TextVerdict::doubt);
+    // Where the array around a text in a string is full, items of the text are not.
+    const auto open =
+        MakePolicy(R"({"version": 1, "rules": [{"path": "**", "action": "json"}], "limits": {"items": 2}})");
+    EXPECT_EQ(SanitizeText(R"({"a": [1, "[2, [3], 4]"]})", *open).document["a"],
+              Json::parse("[1, [2, [3]]]"));
+    EXPECT_EQ(SanitizeText(R"({"a": [1, " \"two\" "]})", *open).document["a"], Json::parse("[1, \"two\"]"));
+}
+
 TEST(JsonText, ReportsTheLackOfMemory)
 {
     const std::string text = R"({"a\n": "b\n", "c": [1e2, "{\"d\": \"\\n\"}"], "call_id": {"e": 1}})";
     for (long left = 0; left < 20; ++left) {
-        Arena::left = left;
-        Sanitizer sanitizer(KeepAll(), Arena::Allocate, false);
+        Heap::left = left;
+        Sanitizer sanitizer(KeepAll(), no_keys, Heap::Allocate, MemberOrder::document);
         const TextVerdict verdict = FeedText(text, sanitizer, nullptr);
         const bool complete = sanitizer.Finish();
-        Arena::left = -1;
-        Arena::blocks.clear();
+        Heap::left = -1;
+        Heap::blocks.clear();
         EXPECT_EQ(verdict, TextVerdict::done);
         if (complete)
             return;

@@ -54,6 +54,53 @@ TEST(Payload, RecordsWhatWasDone)
     EXPECT_EQ(Sanitize(J("[null, {\"a\": null}]")).document, J("[null, {}]"));
 }
 
+TEST(Payload, DoesNotCountTheCutNameOfWhatGoes)
+{
+    const auto policy = MakePolicy(
+        R"({"version": 1, "rules": [{"path": "long*", "action": "drop"}, {"path": "*", "action": "json"}],
+            "limits": {"characters": 8}})");
+    for (const char *text : {R"({"longer name": 1})", R"({"longer name": [1]})",
+                             R"({"another name": {"a": null}})", R"({"another name": "{}"})"})
+        EXPECT_EQ(Sanitize(J(text), policy.get()).document["_sanitized"]["n"], J("[1, 0, 0, 0]")) << text;
+}
+
+TEST(Payload, ReplacesARecordThatIsTooLongForTheBudget)
+{
+    const auto policy = MakePolicy(R"({"version": 1, "budget": {"max_bytes": 256}})");
+    const Json foreign = {{"_sanitized", std::string(250, 'x')}, {"a", 1}};
+    EXPECT_TRUE(Sanitize(foreign, policy.get()).changed);
+    EXPECT_EQ(Data(foreign, policy.get()), J(R"({"a": 1})"));
+    const Json earlier = {{"_sanitized", {{"n", {9999, 9999, 9999, 0}}, {"p", "1:0f0f0f"}}},
+                          {"a", std::string(194, 'x')}};
+    const Result result = Sanitize(earlier, policy.get());
+    EXPECT_TRUE(result.changed);
+    EXPECT_EQ(result.document["_sanitized"]["n"], J("[0, 0, 0, 0]"));
+    EXPECT_EQ(result.document["a"], earlier["a"]);
+}
+
+TEST(Payload, DetectsByTheNameAsItComesOut)
+{
+    const auto policy =
+        MakePolicy(R"({"version": 1, "detectors": {"phone": "mask"}, "limits": {"characters": 9}})");
+    for (const char *text : {R"({"talk_time_id": 4244104033444})", R"({"date_of_phone": 4244104033444})"}) {
+        const Json once = Sanitize(J(text), policy.get()).document;
+        EXPECT_EQ(Sanitize(once, policy.get()).document, once) << text;
+    }
+}
+
+TEST(Payload, LeavesMarkersAloneWhoseNameWasCut)
+{
+    for (const std::string action : {R"("mask", "keep": 4)", R"("drop")", R"("summary")", R"("hash")"}) {
+        const auto policy = MakePolicy(R"({"version": 1, "rules": [{"path": "*", "action": )" + action +
+                                       R"(}], "limits": {"characters": 11}})");
+        for (const char *text : {R"({"authorization": "x"})", R"({"authorization": [1]})",
+                                 R"({"authorization": true})", R"({"password": true})"}) {
+            const Json once = Sanitize(J(text), policy.get()).document;
+            EXPECT_EQ(Sanitize(once, policy.get()).document, once) << text << action;
+        }
+    }
+}
+
 TEST(Payload, TreatsAForeignRecordAsData)
 {
     EXPECT_FALSE(Sanitize(J(R"({"_sanitized": {"n": "mine"}})")).changed);

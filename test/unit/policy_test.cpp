@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -190,13 +191,12 @@ int RuleOf(const std::vector<std::string> &paths, const std::vector<std::string>
     const Policy *policy = Policy::Compile(text + "]}", error);
     if (policy == nullptr)
         return -2;
-    std::vector<PathNode> from(policy->max_reached()), to(policy->max_reached());
-    from.resize(policy->Start(from.data()));
+    std::vector<PathNode> from(policy->start().begin(), policy->start().end()), to(policy->max_reached());
     RuleIndex rule = no_rule;
     for (const std::string &name : names) {
-        const Policy::Step step = policy->Enter(from, name, rule, to.data());
-        from.assign(to.begin(), to.begin() + step.reached);
-        rule = step.rule;
+        const Step step = policy->Enter(from, name, to.data());
+        from.assign(step.reached.begin(), step.reached.end());
+        rule = std::min(rule, step.rule);
     }
     Policy::Delete(policy);
     return rule == no_rule ? -1 : rule;

@@ -53,6 +53,14 @@ TEST(Text, BlankIsWhatFoldsToNothing)
     EXPECT_TRUE(IsBlank(std::string(1 << 20, '_')));
 }
 
+TEST(Text, NamesEndWithAWord)
+{
+    for (const char *name : {"token", "accessToken", "access_to-ken", "token__", "TOKEN"})
+        EXPECT_TRUE(EndsWithFolded(name, "token")) << name;
+    for (const char *name : {"tokenizer", "oken", "", "tokens", "_"})
+        EXPECT_FALSE(EndsWithFolded(name, "token")) << name;
+}
+
 TEST(Text, OnlyWordsMayBeShown)
 {
     EXPECT_TRUE(LooksLikeWord("Outbound API 2.0-x_y"));

@@ -1,0 +1,159 @@
+\set SHOW_CONTEXT never
+-- without a key there are no pseudonyms, and no weaker ones in their place
+SELECT call_pseudonym('+14155550100');
+SELECT call_pseudonyms('+14155550100');
+SELECT call_pseudonym(NULL), call_pseudonyms(NULL);
+SELECT call_pseudonym('+14155550100', 'abcdef');
+
+-- lengths of a key: 16 to 64 bytes; a mistake does not show it
+SELECT add_call_pseudonym_key('\x0102030405060708090a0b0c0d0e0f');
+SELECT add_call_pseudonym_key(decode(repeat('ab', 65), 'hex'));
+SELECT add_call_pseudonym_key('');
+INSERT INTO call_pseudonym_keys (secret) VALUES ('\xdeadbeef');
+\set VERBOSITY terse
+INSERT INTO call_pseudonym_keys (secret) VALUES (NULL);
+\set VERBOSITY default
+
+-- the id comes from the key
+SELECT add_call_pseudonym_key('an unguessable secret of a test.') AS first \gset
+SELECT :'first' AS first, call_pseudonym_key_id('an unguessable secret of a test.') = :'first' AS same;
+SELECT add_call_pseudonym_key('an unguessable secret of a test.');
+
+-- a token is the same for a number however it is written, here and wherever the key is
+SELECT call_pseudonym('+14155550100') AS token \gset
+SELECT :'token' AS token;
+SELECT value, call_pseudonym(value) = :'token' AS same
+FROM (VALUES (1, '14155550100'), (2, '+1 (415) 555-0100'), (3, 'tel:+14155550100'), (4, 'sip:+14155550100@host;user=phone'), (5, '0014155550100'),
+             (6, '"Jane" <sip:+1-415-555-0100@host:5060>'), (7, '(415) 555-0100'), (8, '+14155550101'), (9, :'token')) AS v (n, value) ORDER BY n;
+SELECT call_pseudonym('Ann@Example.com') = call_pseudonym('mailto:ann@example.com') AS same_address,
+       call_pseudonym('Ann@Example.com') = call_pseudonym('sip:ann@example.com:5060;transport=tcp') AS same_user,
+       call_pseudonym('Jane Doe') = call_pseudonym(' Jane Doe ') AS same_text, call_pseudonym('Jane Doe') = call_pseudonym('jane doe') AS other_text;
+SELECT count(DISTINCT call_pseudonym((14150000000 + n)::text)) FROM generate_series(1, 1000000) AS n;
+
+-- rotation: new tokens have the new key's id, old ones are still known
+SELECT add_call_pseudonym_key('another secret, a bit newer one.') AS second \gset
+SELECT call_pseudonym('+14155550100') = :'token' AS old, substr(call_pseudonym('+14155550100'), 4, 6) = :'second' AS named,
+       call_pseudonym('+14155550100', :'first') = :'token' AS still_computed, call_pseudonym(:'token') = :'token' AS stays;
+SELECT call_pseudonyms('415-555-0100') = ARRAY[call_pseudonym('415-555-0100', :'second'), call_pseudonym('415-555-0100', :'first')] AS newest_first;
+CREATE TEMPORARY TABLE calls AS
+SELECT 1 AS id, jsonb_build_object('external_number', :'token') AS raw_payload
+UNION ALL SELECT 2, jsonb_build_object('external_number', call_pseudonym('+14155550100'))
+UNION ALL SELECT 3, jsonb_build_object('external_number', call_pseudonym('+14155550101'));
+SELECT id FROM calls WHERE raw_payload->>'external_number' = call_pseudonym('+14155550100') ORDER BY id;
+SELECT id FROM calls WHERE raw_payload->>'external_number' = ANY (call_pseudonyms('tel:+14155550100')) ORDER BY id;
+
+-- a forged token is a text like any other
+SELECT call_pseudonym(overlay(:'token' PLACING 'aaaaaaaa' FROM 32)) = overlay(:'token' PLACING 'aaaaaaaa' FROM 32) AS believed;
+
+-- a wrong id: one that could be an id is named, anything else could be a key
+SELECT call_pseudonym('+14155550100', 'aaaaaa');
+SELECT call_pseudonym('+14155550100', 'an unguessable secret of a test.');
+SELECT call_pseudonym('+14155550100', '');
+SELECT call_pseudonym('+14155550100', NULL) = call_pseudonym('+14155550100') AS newest;
+
+-- what is rolled back is forgotten, with savepoints as well
+BEGIN;
+SELECT add_call_pseudonym_key('a secret that is never committed') AS third \gset
+SELECT substr(call_pseudonym('x'), 4, 6) = :'third' AS in_use;
+ROLLBACK;
+SELECT substr(call_pseudonym('x'), 4, 6) = :'second' AS as_before;
+SELECT call_pseudonym('x', :'third') = 'x' AS used;
+BEGIN;
+SAVEPOINT one;
+SELECT add_call_pseudonym_key('a secret that is never committed') = :'third' AS same_id;
+SELECT substr(call_pseudonym('x'), 4, 6) = :'third' AS in_use;
+ROLLBACK TO one;
+SELECT substr(call_pseudonym('x'), 4, 6) = :'second' AS as_before;
+SAVEPOINT two;
+DELETE FROM call_pseudonym_keys WHERE key_id = :'second';
+RELEASE two;
+SELECT substr(call_pseudonym('x'), 4, 6) = :'first' AS previous;
+TRUNCATE call_pseudonym_keys;
+SELECT call_pseudonym('x');
+ROLLBACK;
+SELECT substr(call_pseudonym('x'), 4, 6) = :'second' AS as_before;
+-- also where triggers are for replicas only
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DELETE FROM call_pseudonym_keys WHERE key_id = :'second';
+SELECT substr(call_pseudonym('x'), 4, 6) = :'first' AS previous;
+ROLLBACK;
+-- nothing is written
+BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;
+SELECT call_pseudonym('+14155550100', :'first') = :'token' AS same;
+COMMIT;
+-- in a parallel worker
+BEGIN;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+CREATE TABLE numbers AS SELECT 14155550100 + n AS number FROM generate_series(1, 1000) AS n;
+SET LOCAL max_parallel_workers_per_gather = 2;
+EXPLAIN (COSTS OFF) SELECT count(DISTINCT number) FROM numbers WHERE call_pseudonym(number::text) = 'x';
+SELECT count(DISTINCT number) FROM numbers WHERE call_pseudonym(number::text, :'first') <> :'token';
+ROLLBACK;
+
+-- a new session knows the same keys
+\c -
+\set SHOW_CONTEXT never
+SELECT call_pseudonym('+14155550100', :'first') = :'token' AS same, substr(call_pseudonym('x'), 4, 6) = :'second' AS newest;
+
+-- privileges: PUBLIC has none of it; who may compute tokens needs no right to read the keys
+CREATE ROLE regress_pseudonym;
+SET ROLE regress_pseudonym;
+SELECT call_pseudonym('+14155550100');
+SELECT call_pseudonyms('+14155550100');
+SELECT call_pseudonym_key_id('an unguessable secret of a test.');
+SELECT add_call_pseudonym_key();
+SELECT * FROM call_pseudonym_keys;
+TABLE call_pseudonym_keys_key_number_seq;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION call_pseudonym(text, text) TO regress_pseudonym;
+SET ROLE regress_pseudonym;
+SELECT call_pseudonym('+14155550100', :'first') = :'token' AS same;
+SELECT secret FROM call_pseudonym_keys;
+-- nor is a key anywhere else: in a setting, in the dump of the extension
+SELECT count(*) FROM pg_settings WHERE setting LIKE '%unguessable%' OR boot_val LIKE '%unguessable%';
+SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE '%unguessable%';
+SELECT count(*) FROM pg_extension WHERE extname = 'callhardening' AND 'call_pseudonym_keys'::regclass = ANY (extconfig);
+RESET ROLE;
+DROP OWNED BY regress_pseudonym;
+DROP ROLE regress_pseudonym;
+
+-- a random key is another one each time
+SELECT count(DISTINCT add_call_pseudonym_key()) FROM generate_series(1, 100);
+SELECT count(DISTINCT secret), min(octet_length(secret)), max(octet_length(secret)) FROM call_pseudonym_keys WHERE key_id NOT IN (:'first', :'second');
+SELECT array_length(call_pseudonyms('+14155550100'), 1);
+
+-- memory comes back, also after errors between opening and closing
+DO $$
+DECLARE
+    before bigint;
+BEGIN
+    FOR i IN 1 .. 20000 LOOP
+        PERFORM public.call_pseudonym('+1415' || i);
+        IF i = 10000 THEN
+            SELECT sum(total_bytes) INTO before FROM pg_backend_memory_contexts WHERE name <> 'ErrorContext';
+        END IF;
+    END LOOP;
+    RAISE NOTICE 'grown: %', (SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name <> 'ErrorContext') > before + 100000;
+END
+$$;
+DO $$
+BEGIN
+    FOR i IN 1 .. 100 LOOP
+        BEGIN
+            PERFORM public.call_pseudonym('x', 'aaaaaa');
+        EXCEPTION WHEN invalid_parameter_value THEN
+        END;
+    END LOOP;
+END
+$$;
+
+-- a table that was altered is an error, not a crash
+BEGIN;
+ALTER TABLE call_pseudonym_keys ALTER COLUMN key_number TYPE int;
+SELECT call_pseudonym('x');
+ROLLBACK;
+DELETE FROM call_pseudonym_keys;
+SELECT call_pseudonym('x');
