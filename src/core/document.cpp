@@ -38,9 +38,11 @@ void DocumentTokens::EndArray() noexcept
 
 void DocumentTokens::Key(std::string_view name) noexcept
 {
-    if (order_ == MemberOrder::document)
-        members_.Push(
-            {name.data(), static_cast<std::uint32_t>(name.size()), tokens_.size(), {}, false, false, true});
+    if (order_ == MemberOrder::document) {
+        members_.Push(name, tokens_.size(), {});
+        if (!arena_.failed())
+            members_.top().kept = true;
+    }
     tokens_.Push(TokenKind::key, name);
 }
 
