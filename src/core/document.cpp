@@ -38,11 +38,8 @@ void DocumentTokens::EndArray() noexcept
 
 void DocumentTokens::Key(std::string_view name) noexcept
 {
-    if (order_ == MemberOrder::document) {
-        members_.Push(name, tokens_.size(), {});
-        if (!arena_.failed())
-            members_.top().kept = true;
-    }
+    if (order_ == MemberOrder::document)
+        members_.Push(name, tokens_.size(), {}, true);
     tokens_.Push(TokenKind::key, name);
 }
 
