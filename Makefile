@@ -6,7 +6,8 @@
 #   make check-tap       the TAP suite, which starts servers of its own from what is installed
 #   make check-unit      the rules alone, without a server (GoogleTest)
 #   make bench           measurements, as ratios, against a running server
-#   make fuzz            libFuzzer on what reads foreign bytes, FUZZ_SECONDS=60 for each target
+#   make fuzz            libFuzzer on what reads foreign bytes, FUZZ_SECONDS=60 for each target; fuzz-differential
+#                        replays what it learned in a running server that has the extension
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
 
@@ -21,7 +22,7 @@ MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
 # One fragment per topic, in the order in which they build on each other.
-FRAGMENTS = prelude direction status transition pseudonym payload harden event_log tables ingest process generate
+FRAGMENTS = prelude direction status transition pseudonym payload explain harden event_log tables ingest process generate
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 

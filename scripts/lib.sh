@@ -163,8 +163,18 @@ install_bitcode_compiler() {
     install_packages "${CLANG##*/}" "llvm-${CLANG##*-}"
 }
 
+# The fuzzer is a library of clang's own. Older releases have it in another package, and some not at all.
+install_fuzzer() {
+    FUZZER=
+    [ -n "$CLANG" ] || return 0
+    has_fuzzer || (install_packages "libclang-rt-${CLANG##*-}-dev") || true
+    has_fuzzer && FUZZER=yes || true
+}
+
+has_fuzzer() { [ -f "$("$CLANG" -print-resource-dir)/lib/linux/libclang_rt.fuzzer-$(uname -m).a" ]; }
+
 install_missing() {
-    install_packages make g++ nlohmann-json3-dev libgtest-dev libipc-run-perl perl
+    install_packages make g++ nlohmann-json3-dev libgtest-dev libipc-run-perl perl python3
     if [ -z "${PG_CONFIG:-}" ]; then
         install_server
     else

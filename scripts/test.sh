@@ -4,6 +4,7 @@
 #
 #   scripts/test.sh
 #   PG_CONFIG=/path/to/pg_config scripts/test.sh       with this server
+#   FUZZ_SECONDS=3600 scripts/test.sh                  each fuzz target for so long, not for a minute
 #   CALLHARDENING_PAYLOADS=directory scripts/test.sh   with the published payloads; what needs them is skipped without
 #
 # The last line is "N passed, N failed", over all suites.
@@ -157,6 +158,22 @@ tap_suite() {
         env "TEMP_CONFIG=$WORK/tap.conf" make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" check-tap PROVE_FLAGS=--verbose
 }
 
+# Each target for a minute, and then what they learned through the server: it has to be running.
+fuzz_suite() {
+    install_fuzzer
+    if [ -z "$FUZZER" ]; then
+        echo "  clang has no fuzzer here: fuzzing is skipped"
+        return 0
+    fi
+    make_in "$WORK/src" -s "-j$(nproc)" fuzz-targets >"$WORK/fuzz.log" 2>&1 || {
+        cat "$WORK/fuzz.log"
+        die "the fuzz targets do not build"
+    }
+    suite fuzz "$1" '^ok - ' '^not ok - ' '^$ never' make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" "FUZZ_SECONDS=${FUZZ_SECONDS:-60}" fuzz
+    run "$BINDIR/psql" -Xqc 'CREATE EXTENSION callhardening'
+    suite differential 1 '^ok - ' '^not ok - ' '^$ never' make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" fuzz-differential
+}
+
 # An internal error, or the end of a process, is a mistake in the extension whatever the suites said. The
 # statements that the TAP servers log may contain anything, so only the places of both are looked at.
 logs_are_clean() {
@@ -186,6 +203,7 @@ unit_suite
 start_server 'fsync = off' 'max_prepared_transactions = 8'
 regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION
 [ "$(files 'test/specs/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS
+fuzz_suite "$(files 'test/fuzz/*_fuzz.cpp')"
 [ "$(files 'test/t/*.pl')" -eq 0 ] || tap_suite "$(files 'test/t/*.pl')"
 log_checks
 FINISHED=yes

@@ -34,24 +34,31 @@ Fitted Fitter::Fit(std::string_view text, const TextPlace &place) noexcept
     Fitted all{text, false, false, false};
     for (int round = 0; round < most_rounds; ++round) {
         const Fitted once = FitOnce(all.text, place);
-        if (once.failed)
-            break;
-        if (!once.masked && !once.cut)
+        all.found = all.found | once.found;
+        all.failed = once.failed;
+        if (once.failed || (!once.masked && !once.cut))
             return all;
-        all = {once.text, all.masked || once.masked, all.cut || once.cut, false};
+        all = {once.text, all.masked || once.masked, all.cut || once.cut, false, all.found};
     }
     all.failed = true;
+    all.found = all.found | Finding::unsettled;
     return all;
+}
+
+Fitted Fitter::FitName(std::string_view name) noexcept
+{
+    const Fitted fitted = Fit(name, {{Action::keep, 0}, false, false, policy_.detectors().any()});
+    return fitted.failed ? Fitted{cut_marker, true, false, false, fitted.found} : fitted;
 }
 
 Fitted Fitter::FitOnce(std::string_view text, const TextPlace &place) noexcept
 {
     if (place.link && text != secret_marker && text.find("://") == std::string_view::npos &&
         text.find('/') != std::string_view::npos)
-        return {secret_marker, true, false, false};
+        return {secret_marker, true, false, false, Finding::link};
     if (place.rule.action == Action::mask)
         if (const std::string_view masked = Mask(text, place.rule.amount); masked != text)
-            return {masked, true, false, false};
+            return {masked, true, false, false, Finding::rule};
     return Redact(text, place);
 }
 
@@ -66,18 +73,22 @@ Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
 {
     constexpr std::size_t longest_character = 4;
     const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
-    bool failed = false;
+    Finding found = Finding::none;
     std::string_view left = Replace(text, room, [&](std::size_t from, std::size_t until) {
         const SecretSpan secret = FindSecret(text, from, until, place.only_hosts, policy_.secret_names());
+        const bool trimmed =
+            place.only_hosts && secret.replacement.find(secret_marker) == std::string_view::npos;
+        if (secret.Found())
+            found = found | (trimmed ? Finding::link : Finding::secret);
         return Piece{secret.begin, secret.end, secret.replacement};
     });
     if (place.detect)
-        left = Replace(left, room, [this, found = left, &failed](std::size_t from, std::size_t until) {
-            return NextDetection(found, from, until, failed);
+        left = Replace(left, room, [this, searched = left, &found](std::size_t from, std::size_t until) {
+            return NextDetection(searched, from, until, found);
         });
     const bool masked = left.data() != text.data();
     const bool fits = HeadBytes(left, limit) == left.size();
-    return {fits ? left : Cut(left, limit), masked, !fits, failed};
+    return {fits ? left : Cut(left, limit), masked, !fits, Has(found, Finding::no_key), found};
 }
 
 // The given text where `next` finds nothing in it.
@@ -109,13 +120,13 @@ std::string_view Fitter::Replace(std::string_view text, std::size_t room, Next n
 }
 
 Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std::size_t until,
-                                    bool &failed) noexcept
+                                    Finding &all) noexcept
 {
     const Detection found = Detect(text, from, until, policy_.detectors());
     if (!found.Found())
         return {0, 0, {}};
     const std::string_view treated = Treated(text.substr(found.begin, found.end - found.begin), found.what);
-    failed = failed || treated.empty();
+    all = all | FindingOf(found.what) | (treated.empty() ? Finding::no_key : Finding::none);
     return {found.begin, found.end, treated};
 }
 
@@ -140,7 +151,9 @@ std::optional<Fitted> Fitter::FitDigits(std::string_view digits, std::string_vie
     if (!what)
         return std::nullopt;
     const std::string_view treated = Treated(digits, *what);
-    return Fitted{treated.empty() ? treated : arena_.Copy(treated), true, false, treated.empty()};
+    const bool failed = treated.empty();
+    return Fitted{failed ? treated : arena_.Copy(treated), true, false, failed,
+                  FindingOf(*what) | (failed ? Finding::no_key : Finding::none)};
 }
 
 Fitted Fitter::Pseudonym(std::string_view value) noexcept
@@ -151,9 +164,9 @@ Fitted Fitter::Pseudonym(std::string_view value) noexcept
     if (!WriteToken(pseudonyms_, value, token)) {
         if (pseudonyms_.has_key())
             arena_.Fail();
-        return {{}, false, false, true};
+        return {{}, false, false, true, Finding::no_key};
     }
-    return {arena_.Copy({token, token_size}), true, false, false};
+    return {arena_.Copy({token, token_size}), true, false, false, Finding::rule};
 }
 
 // The marker counts towards the limit. A cut inside of the marker of a secret would look like a secret again,

@@ -21,11 +21,40 @@ struct TextPlace {
     bool detect;     // detectors look at it
 };
 
+// Why a text was masked or failed: a set of what was found.
+enum class Finding : unsigned char {
+    none = 0,
+    rule = 1, // asks for it
+    secret = 2,
+    link = 4,
+    phone = 8,
+    email = 16,
+    card = 32,
+    no_key = 64,     // to make a token with
+    unsettled = 128, // each round finds something new
+};
+
+constexpr Finding operator|(Finding a, Finding b) noexcept
+{
+    return static_cast<Finding>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr bool Has(Finding all, Finding one) noexcept
+{
+    return (static_cast<unsigned>(all) & static_cast<unsigned>(one)) != 0;
+}
+constexpr Finding FindingOf(Detector what) noexcept
+{
+    return what == Detector::phone   ? Finding::phone
+           : what == Detector::email ? Finding::email
+                                     : Finding::card;
+}
+
 struct Fitted {
     std::string_view text; // the given one, where nothing had to be done
     bool masked;
     bool cut;
     bool failed; // a summary has to take its place
+    Finding found = Finding::none;
 };
 
 class Fitter
@@ -38,6 +67,9 @@ public:
 
     // What a second call leaves alone.
     Fitted Fit(std::string_view text, const TextPlace &place) noexcept;
+
+    // The name of a member; never fails.
+    Fitted FitName(std::string_view name) noexcept;
 
     // A number, or a text of nothing but digits, of a member of this name; nothing where no detector wants
     // it.
@@ -64,7 +96,7 @@ private:
     std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
     template <typename Next>
     std::string_view Replace(std::string_view text, std::size_t room, Next next) noexcept;
-    Piece NextDetection(std::string_view text, std::size_t from, std::size_t until, bool &failed) noexcept;
+    Piece NextDetection(std::string_view text, std::size_t from, std::size_t until, Finding &found) noexcept;
     std::string_view Treated(std::string_view found, Detector what) noexcept;
 
     const Policy &policy_;

@@ -70,12 +70,13 @@ bool ReadRecord(JsonScanner &scan, Record &record) noexcept
 // several bytes at a time, and stands in as the shortest token that is read without looking at the byte
 // behind it: an empty string. Its event asks for what stood there. Two things it does not see at all: what is
 // inside of containers that the sanitizer skips, and members with such a value that follow on a name.
+template <typename Sink>
 class TextFeed
 {
 public:
-    TextFeed(std::string_view text, Sanitizer &sanitizer, const volatile std::sig_atomic_t *interrupt,
+    TextFeed(std::string_view text, Sink &sink, const volatile std::sig_atomic_t *interrupt,
              bool embedded) noexcept
-        : scan_(text, interrupt), sanitizer_(sanitizer), embedded_(embedded)
+        : scan_(text, interrupt), sink_(sink), embedded_(embedded)
     {
     }
 
@@ -195,16 +196,16 @@ private:
     {
         switch (scalar_) {
         case Scalar::string:
-            sanitizer_.String(Text());
+            sink_.String(Text());
             break;
         case Scalar::number:
             ReportNumber();
             break;
         case Scalar::null_literal:
-            sanitizer_.Null();
+            sink_.Null();
             break;
         default:
-            sanitizer_.Boolean(scalar_ == Scalar::true_literal);
+            sink_.Boolean(scalar_ == Scalar::true_literal);
         }
     }
 
@@ -213,17 +214,16 @@ private:
         char room[longest_number];
         const PrintedNumber printed = PrintNumber(number_, room);
         if (printed.length > longest_number)
-            sanitizer_.LongNumber(printed.length);
+            sink_.LongNumber(printed.length);
         else
-            sanitizer_.Number(printed.text.data() == room ? sanitizer_.arena().Copy(printed.text)
-                                                          : printed.text);
+            sink_.Number(printed.text.data() == room ? sink_.arena().Copy(printed.text) : printed.text);
     }
 
     std::string_view Text() noexcept
     {
         if (!string_.escaped)
             return string_.text;
-        char *text = sanitizer_.arena().AllocateText(string_.text.size());
+        char *text = sink_.arena().AllocateText(string_.text.size());
         return text == nullptr ? std::string_view{} : std::string_view{text, Unescape(string_.text, text)};
     }
 
@@ -235,14 +235,14 @@ private:
             return TakeRecord();
         const bool empty = scan_.Peek() == (object ? '}' : ']');
         const std::size_t count = empty ? 0 : Sanitizer::unknown_count;
-        skipped_ = (object ? sanitizer_.BeginObject(count) : sanitizer_.BeginArray(count)) == Walk::skip;
+        skipped_ = (object ? sink_.BeginObject(count) : sink_.BeginArray(count)) == Walk::skip;
         std::size_t items = 0;
         if (skipped_)
             return object ? scan_.SkipMembers(depth_) : scan_.SkipItems(depth_, items);
-        if (object || !sanitizer_.IsFull())
+        if (object || !sink_.IsFull())
             return true;
         const bool passed = scan_.SkipItems(depth_, items);
-        sanitizer_.PassItems(items);
+        sink_.PassItems(items);
         return passed;
     }
 
@@ -250,9 +250,9 @@ private:
     {
         --depth_;
         if (!skipped_ && object)
-            sanitizer_.EndObject();
+            sink_.EndObject();
         else if (!skipped_)
-            sanitizer_.EndArray();
+            sink_.EndArray();
         skipped_ = false;
         return PassItems();
     }
@@ -260,11 +260,11 @@ private:
     // Behind a value. The array around a text in a string is no business of the text.
     bool PassItems() noexcept
     {
-        if (depth_ == 0 || !sanitizer_.IsFull())
+        if (depth_ == 0 || !sink_.IsFull())
             return true;
         std::size_t items = 0;
         const bool passed = scan_.SkipMoreItems(depth_, items);
-        sanitizer_.PassItems(items);
+        sink_.PassItems(items);
         return passed;
     }
 
@@ -272,7 +272,7 @@ private:
     {
         const std::string_view name = Text();
         before_record_ = depth_ == 1 && !embedded_ && name == record_member;
-        sanitizer_.Key(name);
+        sink_.Key(name);
     }
 
     // An object in the place of the record, spelt in another way than records are, is rare: jsonb decides.
@@ -281,13 +281,13 @@ private:
         Record record;
         if (!ReadRecord(scan_, record))
             return false;
-        sanitizer_.EarlierRecord(record);
+        sink_.EarlierRecord(record);
         skipped_ = true;
         return true;
     }
 
     JsonScanner scan_;
-    Sanitizer &sanitizer_;
+    Sink &sink_;
     std::string_view pending_; // what the parser has not read of the token at hand
     RawString string_{};
     std::string_view number_;
@@ -299,6 +299,7 @@ private:
 };
 
 // Copies of it read on together, as those of an input iterator do. Without a feed: the end.
+template <typename Sink>
 class Bytes
 {
 public:
@@ -309,7 +310,7 @@ public:
     using reference = char;
 
     Bytes() = default;
-    explicit Bytes(TextFeed &feed) noexcept : feed_(&feed) {}
+    explicit Bytes(TextFeed<Sink> &feed) noexcept : feed_(&feed) {}
 
     char operator*() const noexcept { return feed_->Current(); }
     Bytes &operator++() noexcept
@@ -325,7 +326,7 @@ public:
     bool operator==(const Bytes &) const noexcept { return feed_ == nullptr || feed_->AtEnd(); }
 
 private:
-    TextFeed *feed_ = nullptr;
+    TextFeed<Sink> *feed_ = nullptr;
 };
 
 } // namespace
@@ -333,12 +334,13 @@ private:
 namespace
 {
 
-TextVerdict Feed(std::string_view text, Sanitizer &sanitizer, const volatile std::sig_atomic_t *interrupt,
+template <typename Sink>
+TextVerdict Feed(std::string_view text, Sink &sink, const volatile std::sig_atomic_t *interrupt,
                  bool embedded) noexcept
 {
     try {
-        TextFeed feed(text, sanitizer, interrupt, embedded);
-        return feed.Verdict(Json::sax_parse(Bytes(feed), Bytes(), &feed));
+        TextFeed<Sink> feed(text, sink, interrupt, embedded);
+        return feed.Verdict(Json::sax_parse(Bytes<Sink>(feed), Bytes<Sink>(), &feed));
     } catch (...) {
         return TextVerdict::out_of_memory; // the parser reports its errors by events
     }
@@ -355,6 +357,11 @@ TextVerdict FeedText(std::string_view text, Sanitizer &sanitizer,
 TextVerdict FeedEmbeddedText(std::string_view text, Sanitizer &sanitizer) noexcept
 {
     return Feed(text, sanitizer, nullptr, true);
+}
+
+TextVerdict FeedEmbeddedText(std::string_view text, DocumentTokens &document) noexcept
+{
+    return Feed(text, document, nullptr, true);
 }
 
 bool LooksLikeJson(std::string_view text) noexcept

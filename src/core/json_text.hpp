@@ -1,6 +1,7 @@
 // The sanitizer's events from the text of a JSON document, in one pass.
 #pragma once
 
+#include "core/document.hpp"
 #include "core/payload.hpp"
 
 #include <csignal>
@@ -23,6 +24,7 @@ TextVerdict FeedText(std::string_view text, Sanitizer &sanitizer,
 
 // The same for a document in a string of a document.
 TextVerdict FeedEmbeddedText(std::string_view text, Sanitizer &sanitizer) noexcept;
+TextVerdict FeedEmbeddedText(std::string_view text, DocumentTokens &document) noexcept;
 
 // True where a text starts as an object, an array or a string of JSON does.
 bool LooksLikeJson(std::string_view text) noexcept;

@@ -18,7 +18,6 @@ constexpr std::size_t slot_count = 2 * most_members;
 
 } // namespace
 
-// Length and both ends tell names apart well enough, and cost the same for any length.
 std::uint64_t HashName(std::string_view name) noexcept
 {
     constexpr std::uint64_t multiplier = 0x9E3779B97F4A7C15;
@@ -70,13 +69,15 @@ void KnownMembers::Add(PathNodes from, std::string_view name, const Step &step)
     const bool is_interned = std::any_of(places_.begin(), places_.end(), [from](const Places &known) {
         return known.nodes.get() == from.data();
     });
-    if (!is_interned || name.size() > longest_name || members_.size() == most_members)
+    if (!is_interned || name.size() > longest_name)
         return;
     const PathNodes reached = Intern(step.reached);
     if (reached.data() == nullptr)
         return;
-    if (slots_.empty())
+    if (slots_.empty() || members_.size() == most_members) {
+        members_.clear();
         slots_.assign(slot_count, 0);
+    }
     members_.push_back({from.data(), std::string(name), {step.meaning, step.rule, reached}});
     std::size_t slot = FirstSlot(from.data(), name);
     while (slots_[slot] != 0)

@@ -30,7 +30,8 @@ struct Step {
 };
 
 // A name costs one look-up here, however many rules there are. Bounded, so that names made up by a sender
-// take no more than their share; what has no room any more is worked out again each time.
+// take no more than their share. When it is full it begins anew: else a thousand of them, sent once, would
+// slow the session down for good.
 class KnownMembers
 {
 public:
@@ -38,7 +39,7 @@ public:
     // them.
     PathNodes Intern(PathNodes places);
 
-    // nullptr where nothing is known. `from` has to be interned for a hit.
+    // nullptr where nothing is known; good until the next Add. `from` has to be interned for a hit.
     const Step *Find(PathNodes from, std::string_view name) const noexcept;
     void Add(PathNodes from, std::string_view name, const Step &step);
 

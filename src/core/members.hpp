@@ -33,12 +33,13 @@ public:
     void Truncate(std::uint32_t size) noexcept { size_ = size; }
     Member &top() noexcept { return members_[size_ - 1]; }
     std::string_view NameAt(std::uint32_t i) const noexcept { return members_[i].text(); }
-    void Push(std::string_view name, std::uint32_t first_token, const SanitizeCounts &before) noexcept
+    void Push(std::string_view name, std::uint32_t first_token, const SanitizeCounts &before,
+              bool kept = false) noexcept
     {
         if (size_ < capacity_ || Grow())
             members_[size_++] = {
                 name.data(), static_cast<std::uint32_t>(name.size()), first_token, before, false, false,
-                false};
+                kept};
     }
 
     struct Arranged {

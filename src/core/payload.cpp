@@ -136,6 +136,7 @@ void Sanitizer::Replace(ValueType type, std::size_t length) noexcept
 
 void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::size_t size) noexcept
 {
+    found_ = fitted.found;
     if (fitted.failed) {
         Replace(type, size);
     } else {
@@ -511,7 +512,8 @@ void Sanitizer::PruneTop() noexcept
 // with the rest: it is sure to be shed, and the result is the same as if it were shed at the end.
 void Sanitizer::PruneFrom(std::uint32_t first) noexcept
 {
-    counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), {}, shed_, arena_);
+    if (onlooker_.read == nullptr)
+        counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), {}, shed_, arena_);
 }
 
 PathNodes Sanitizer::Reached(const Place &place) const noexcept
@@ -563,13 +565,9 @@ Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
 
 std::string_view Sanitizer::FitName(std::string_view name) noexcept
 {
-    const Fitted fitted = fitter_.Fit(name, {{Action::keep, 0}, false, false, policy_.detectors().any()});
-    if (!fitted.failed) {
-        Count(fitted);
-        return fitted.text;
-    }
-    ++counts_.masked;
-    return cut_marker;
+    const Fitted fitted = fitter_.FitName(name);
+    Count(fitted);
+    return fitted.text;
 }
 
 // ---- strings ---------------------------------------------------------------------------------------------
@@ -613,6 +611,7 @@ void Sanitizer::FitString(std::string_view text) noexcept
     // What was no JSON before a secret was taken out of it may be some now.
     if (what == Action::json && fitted->masked && !fitted->failed) {
         Count(*fitted);
+        found_ = fitted->found;
         if (OpenJson(fitted->text))
             return;
         return EmitKept(TokenKind::string, fitted->text);
@@ -636,8 +635,10 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
         --top().seen; // counted again by what is inside
     ++counts_.opened;
     ++embedded_;
-    order_ = MemberOrder::document;
-    const TextVerdict verdict = FeedEmbeddedText(text, *this);
+    const bool watched = onlooker_.read != nullptr;
+    order_ = watched ? MemberOrder::jsonb : MemberOrder::document;
+    const TextVerdict verdict =
+        watched ? onlooker_.read(onlooker_.state, text) : FeedEmbeddedText(text, *this);
     order_ = order;
     --embedded_;
     if (verdict == TextVerdict::out_of_memory)

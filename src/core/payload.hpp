@@ -16,15 +16,25 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace callhardening
 {
+
+enum class TextVerdict : unsigned char;
 
 enum class Walk : unsigned char { enter, skip };
 
 enum class MemberOrder : unsigned char {
     jsonb,    // sorted, each name once
     document, // as a text has them: they are sorted, and the last of each name taken, when their object ends
+};
+
+// Looks on, and reads JSON in a string in the sanitizer's place, which it reports as a document in jsonb's
+// order.
+struct Onlooker {
+    TextVerdict (*read)(void *state, std::string_view text) noexcept = nullptr;
+    void *state = nullptr;
 };
 
 class Sanitizer
@@ -71,6 +81,14 @@ public:
     bool changed() const noexcept { return counts_.Any() || record_replaced_; }
     std::span<const Token> tokens() const noexcept { return tokens_.all(); }
     const SanitizeCounts &counts() const noexcept { return counts_; }
+
+    // For an onlooker: the tokens have everything until Finish, and after an event that had a token for its
+    // outcome, or a rule that drops, this is why.
+    void Watch(const Onlooker &onlooker) noexcept { onlooker_ = onlooker; }
+    RuleIndex matched() const noexcept { return place().rule; }
+    bool is_credential() const noexcept { return place().credential; }
+    bool is_cut() const noexcept { return depth_ > 0 && frames_[depth_ - 1].cut; }
+    Finding TakeFound() noexcept { return std::exchange(found_, Finding::none); }
 
 private:
     // What the path to a value means for it. Items of an array have the place of the array.
@@ -210,6 +228,8 @@ private:
     bool has_old_record_ = false;
     bool doubtful_ = false;
     bool record_replaced_ = false;
+    Finding found_ = Finding::none; // in texts, not names
+    Onlooker onlooker_;
     Frame frames_[max_depth + 1];
 };
 

@@ -1,8 +1,7 @@
 #include "core/policy.hpp"
 
+#include "core/policy_document.hpp"
 #include "core/text.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -20,7 +19,7 @@ namespace callhardening
 namespace
 {
 
-using Json = nlohmann::json;
+using Type = PolicyValue::Type;
 
 constexpr PathNode no_node = 0xFFFF;
 
@@ -100,6 +99,7 @@ struct Policy::Tables {
     bool hashes = false;
     char recorded[9]; // "1:0f0f0f"
     std::vector<Rule> rules;
+    std::vector<std::string> paths; // of the rules, for who asks why
     std::vector<Node> nodes;
     std::vector<Name> names;
     std::vector<std::uint16_t> slots; // of the hash table: 1 + index into names, 0 is free
@@ -207,6 +207,11 @@ std::uint16_t Policy::max_reached() const noexcept
     return static_cast<std::uint16_t>(tables_->nodes.size());
 }
 
+std::string_view Policy::path(RuleIndex index) const noexcept
+{
+    return tables_->paths[index];
+}
+
 bool Policy::hashes() const noexcept
 {
     return tables_->hashes;
@@ -238,20 +243,20 @@ public:
 
     bool Compile(std::string_view text)
     {
-        const Json document = Json::parse(text, nullptr, false);
-        if (document.is_discarded())
+        PolicyValue document;
+        if (!ReadPolicyDocument(text, document))
             return Refuse("document", "is no JSON, or has a number out of range");
-        if (!document.is_object())
+        if (!document.Is(Type::object))
             return Refuse("document", "must be an object");
-        if (!document.contains("version"))
+        if (document.Find("version") == nullptr)
             return Refuse("version", "is missing");
         tables_.nodes.emplace_back();
-        for (const auto &[name, value] : document.items())
-            if (!Member(name, value))
+        for (std::size_t i = 0; i < document.values.size(); ++i)
+            if (!Member(document.names[i], document.values[i]))
                 return false;
         HashNames();
         Start();
-        HashText(document.dump()); // recurses, but what is left is flat
+        HashText(CanonicalText(document));
         return true;
     }
 
@@ -272,7 +277,7 @@ private:
         return Refuse(place, "has an unknown member " + what);
     }
 
-    bool Member(const std::string &name, const Json &value)
+    bool Member(const std::string &name, const PolicyValue &value)
     {
         if (name == "version")
             return ReadVersion(value);
@@ -289,21 +294,21 @@ private:
         return RefuseUnknown("document", name);
     }
 
-    bool ReadVersion(const Json &value)
+    bool ReadVersion(const PolicyValue &value)
     {
-        const auto *version = value.get_ptr<const Json::number_unsigned_t *>();
-        return (version != nullptr && *version == policy_language_version) || Refuse("version", "must be 1");
+        return (value.Is(Type::whole) && value.whole == policy_language_version) ||
+               Refuse("version", "must be 1");
     }
 
-    bool Secrets(const Json &value)
+    bool Secrets(const PolicyValue &value)
     {
-        if (!value.is_array() || value.size() > max_rules)
+        if (!value.Is(Type::array) || value.values.size() > max_rules)
             return Refuse("secrets", "must be an array of at most " + std::to_string(max_rules) + " names");
-        for (std::size_t i = 0; i < value.size(); ++i) {
+        for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string place = "secrets[" + std::to_string(i) + "]";
-            if (!value[i].is_string() || IsBlank(value[i].get_ref<const std::string &>()))
+            const std::string &name = value.values[i].text;
+            if (!value.values[i].Is(Type::string) || IsBlank(name))
                 return Refuse(place, "must be a name");
-            const std::string &name = value[i].get_ref<const std::string &>();
             if (IsOwnName(name))
                 return Refuse(place,
                               "must not be a name that the sanitizer writes: type, length, _sanitized");
@@ -318,31 +323,32 @@ private:
         return EqualFolded(name, "type") || EqualFolded(name, "length") || EqualFolded(name, "_sanitized");
     }
 
-    bool ReadDetectors(const Json &value)
+    bool ReadDetectors(const PolicyValue &value)
     {
-        if (!value.is_object())
+        if (!value.Is(Type::object))
             return Refuse("detectors", "must be an object");
         Detectors &detectors = tables_.policy.detectors_;
-        for (const auto &[name, treatment] : value.items()) {
+        for (std::size_t i = 0; i < value.values.size(); ++i) {
+            const std::string &name = value.names[i];
             Treatment *wanted = name == "phone"   ? &detectors.phone
                                 : name == "email" ? &detectors.email
                                 : name == "card"  ? &detectors.card
                                                   : nullptr;
             if (wanted == nullptr)
                 return RefuseUnknown("detectors", name);
-            if (!ReadTreatment(treatment, "detectors." + name, *wanted))
+            if (!ReadTreatment(value.values[i], "detectors." + name, *wanted))
                 return false;
         }
         return true;
     }
 
-    bool ReadTreatment(const Json &value, const std::string &place, Treatment &treatment)
+    bool ReadTreatment(const PolicyValue &value, const std::string &place, Treatment &treatment)
     {
-        if (value == "keep")
+        if (value.IsText("keep"))
             treatment = Treatment::keep;
-        else if (value == "mask")
+        else if (value.IsText("mask"))
             treatment = Treatment::mask;
-        else if (value == "hash")
+        else if (value.IsText("hash"))
             treatment = Treatment::hash;
         else
             return Refuse(place, "must be one of keep, mask, hash");
@@ -350,27 +356,28 @@ private:
         return true;
     }
 
-    bool ReadBudget(const Json &value)
+    bool ReadBudget(const PolicyValue &value)
     {
-        if (!value.is_object())
+        if (!value.Is(Type::object))
             return Refuse("budget", "must be an object");
-        for (const auto &[name, bytes] : value.items()) {
-            if (name != "max_bytes")
-                return RefuseUnknown("budget", name);
-            if (!Count(&bytes, "budget.max_bytes", least_max_bytes, most_max_bytes,
+        for (std::size_t i = 0; i < value.values.size(); ++i) {
+            if (value.names[i] != "max_bytes")
+                return RefuseUnknown("budget", value.names[i]);
+            if (!Count(&value.values[i], "budget.max_bytes", least_max_bytes, most_max_bytes,
                        tables_.policy.max_bytes_))
                 return false;
         }
         return true;
     }
 
-    bool ReadLimits(const Json &value)
+    bool ReadLimits(const PolicyValue &value)
     {
-        if (!value.is_object())
+        if (!value.Is(Type::object))
             return Refuse("limits", "must be an object");
         constexpr std::uint32_t many = 1000000;
-        for (const auto &[name, limit] : value.items()) {
-            const std::string place = "limits." + name;
+        for (std::size_t i = 0; i < value.values.size(); ++i) {
+            const std::string &name = value.names[i], place = "limits." + name;
+            const PolicyValue &limit = value.values[i];
             Limits &limits = tables_.policy.limits_;
             if (name == "depth") {
                 if (!Count(&limit, place, 1, max_depth, limits.depth))
@@ -391,46 +398,48 @@ private:
         return true;
     }
 
-    bool Count(const Json *value, const std::string &place, std::uint64_t least, std::uint64_t most,
+    bool Count(const PolicyValue *value, const std::string &place, std::uint64_t least, std::uint64_t most,
                std::uint32_t &count)
     {
-        const auto *number = value != nullptr ? value->get_ptr<const Json::number_unsigned_t *>() : nullptr;
-        if (number == nullptr || *number < least || *number > most)
+        if (value == nullptr || !value->Is(Type::whole) || value->whole < least || value->whole > most)
             return Refuse(place, "must be a whole number from " + std::to_string(least) + " to " +
                                      std::to_string(most));
-        count = static_cast<std::uint32_t>(*number);
+        count = static_cast<std::uint32_t>(value->whole);
         return true;
     }
 
-    bool Rules(const Json &value)
+    bool Rules(const PolicyValue &value)
     {
-        if (!value.is_array() || value.size() > max_rules)
+        if (!value.Is(Type::array) || value.values.size() > max_rules)
             return Refuse("rules", "must be an array of at most " + std::to_string(max_rules) + " rules");
-        for (std::size_t i = 0; i < value.size(); ++i)
-            if (!ReadRule(value[i], "rules[" + std::to_string(i) + "]"))
+        for (std::size_t i = 0; i < value.values.size(); ++i)
+            if (!ReadRule(value.values[i], "rules[" + std::to_string(i) + "]"))
                 return false;
         return true;
     }
 
-    bool ReadRule(const Json &value, const std::string &place)
+    bool ReadRule(const PolicyValue &value, const std::string &place)
     {
-        if (!value.is_object())
+        if (!value.Is(Type::object))
             return Refuse(place, "must be an object");
-        for (const char *needed : {"path", "action"})
-            if (!value.contains(needed) || !value[needed].is_string())
-                return Refuse(place + "." + needed, "must be a string");
+        const PolicyValue *path = value.Find("path"), *action = value.Find("action");
+        if (path == nullptr || !path->Is(Type::string))
+            return Refuse(place + ".path", "must be a string");
+        if (action == nullptr || !action->Is(Type::string))
+            return Refuse(place + ".action", "must be a string");
         Rule rule{};
         const char *amount = nullptr;
-        if (!ReadAction(value["action"].get_ref<const std::string &>(), place, rule.action, amount))
+        if (!ReadAction(action->text, place, rule.action, amount))
             return false;
-        for (const auto &[name, argument] : value.items())
+        for (const std::string &name : value.names)
             if (name != "path" && name != "action" && (amount == nullptr || name != amount))
                 return RefuseUnknown(place, name);
         if (amount != nullptr && !ReadAmount(value, place, amount, rule))
             return false;
         tables_.rules.push_back(rule);
+        tables_.paths.push_back(path->text);
         tables_.hashes = tables_.hashes || rule.action == Action::hash;
-        return Path(value["path"].get_ref<const std::string &>(), place + ".path");
+        return Path(path->text, place + ".path");
     }
 
     bool ReadAction(const std::string &word, const std::string &place, Action &action, const char *&amount)
@@ -454,10 +463,9 @@ private:
         return Refuse(place + ".action", "must be one of keep, drop, mask, hash, truncate, summary, json");
     }
 
-    bool ReadAmount(const Json &value, const std::string &place, const char *name, Rule &rule)
+    bool ReadAmount(const PolicyValue &value, const std::string &place, const char *name, Rule &rule)
     {
-        const auto found = value.find(name); // no copy: that would recurse to the depth of the value
-        const Json *given = found != value.end() ? &*found : nullptr;
+        const PolicyValue *given = value.Find(name);
         if (rule.action == Action::mask)
             return Count(given, place + "." + name, 0, max_masked_rest, rule.amount);
         return Count(given, place + "." + name, secret_marker.size(), 1000000, rule.amount);

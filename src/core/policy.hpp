@@ -72,6 +72,8 @@ public:
     {
         return index == no_rule ? Rule{Action::keep, 0} : rules_[index];
     }
+    // As the document has it.
+    std::string_view path(RuleIndex index) const noexcept;
     const Detectors &detectors() const noexcept { return detectors_; }
     // Bytes of the result, as text.
     std::uint32_t max_bytes() const noexcept { return max_bytes_; }
@@ -87,7 +89,8 @@ public:
     // What reaching a member of this name means; no look-up in what is known. `reached` has room for
     // max_reached() places.
     Step Enter(PathNodes from, std::string_view name, PathNode *reached) const noexcept;
-    // The same as it was remembered of a name that comes out as it is; nullptr: never met.
+    // The same as it was remembered of a name that comes out as it is; nullptr: not met of late. Good until
+    // the next Remember.
     const Step *Known(PathNodes from, std::string_view name) const noexcept;
     void Remember(PathNodes from, std::string_view name, const Step &step) const noexcept;
     // True for a name that a path spells out and that holds no secret and is within the limit.

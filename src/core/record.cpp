@@ -3,6 +3,7 @@
 #include "core/text.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 namespace callhardening
@@ -62,6 +63,25 @@ TokenRange FindPlace(std::span<const Token> tokens) noexcept
 TokenRange FindRecord(std::span<const Token> tokens) noexcept
 {
     return tokens.empty() || tokens[0].kind != TokenKind::object_begin ? TokenRange{0, 0} : FindPlace(tokens);
+}
+
+bool ReadRecord(std::span<const Token> value, Record &record) noexcept
+{
+    constexpr std::size_t tokens = 7 + record_counts;
+    if (value.size() != tokens || value[1].kind != TokenKind::key || value[1].text() != "n" ||
+        value[2].kind != TokenKind::array_begin || value[tokens - 3].kind != TokenKind::key ||
+        value[tokens - 3].text() != "p" || value[tokens - 2].kind != TokenKind::string)
+        return false;
+    for (std::size_t i = 0; i < record_counts; ++i) {
+        const Token &count = value[3 + i];
+        if (count.kind != TokenKind::number_text || count.data == nullptr)
+            return false;
+        const auto [end, error] = std::from_chars(count.data, count.data + count.size, record.counts[i]);
+        if (error != std::errc{} || end != count.data + count.size || record.counts[i] > largest_count)
+            return false;
+    }
+    record.policy = value[tokens - 2].text();
+    return IsRecordedPolicy(record.policy);
 }
 
 void WriteRecord(TokenList &tokens, const Record &record) noexcept

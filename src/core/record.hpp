@@ -39,6 +39,9 @@ Record MakeRecord(const SanitizeCounts &counts, std::string_view policy) noexcep
 // True for the text of a policy in a record.
 bool IsRecordedPolicy(std::string_view p) noexcept;
 
+// False where a value is no record. Its numbers are texts.
+bool ReadRecord(std::span<const Token> value, Record &record) noexcept;
+
 // Puts the record into the root object that `tokens` is, in jsonb's order, in the place of a member of that
 // name.
 void WriteRecord(TokenList &tokens, const Record &record) noexcept;

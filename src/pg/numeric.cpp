@@ -1,8 +1,6 @@
-#include "core/payload.hpp"
-#include "core/text.hpp"
+#include "core/number.hpp"
 
 #include "pg/numeric.hpp"
-#include "pg/text.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -93,16 +91,14 @@ namespace
 
 constexpr size_t most_groups = longest_number / digits_per_group + 2;
 
-// The groups of `digits`, of which `whole` stand before the point. nullptr where they are no plain number.
+// The groups of `digits`, of which `whole` stand before the point. Returns their end.
 int16 *read_groups(std::string_view digits, int whole, int16 *groups) noexcept
 {
     int group = 0;
     int exponent = whole - 1;
     for (const char c : digits) {
-        if (c == '.' && exponent == -1)
+        if (c == '.')
             continue;
-        if (!IsAsciiDigit(c))
-            return nullptr;
         group = group * 10 + (c - '0');
         if (exponent % digits_per_group == 0) {
             *groups++ = static_cast<int16>(group);
@@ -116,19 +112,6 @@ int16 *read_groups(std::string_view digits, int whole, int16 *groups) noexcept
     return groups;
 }
 
-// Any number, by the server itself: 1e30 in a JSON text.
-char *write_any_number(std::string_view text, char *out)
-{
-    char *copy = to_cstring(text);
-    const Numeric number = DatumGetNumeric(DirectFunctionCall3(
-        numeric_in, CStringGetDatum(copy), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-    const size_t size = VARSIZE(number);
-    std::memcpy(out, number, size);
-    pfree(number);
-    pfree(copy);
-    return out + size;
-}
-
 } // namespace
 
 size_t written_size(size_t printed) noexcept
@@ -137,18 +120,15 @@ size_t written_size(size_t printed) noexcept
     return headers + sizeof(int16) * (printed / digits_per_group + partial_groups);
 }
 
-char *write_number(std::string_view text, char *out)
+char *write_number(std::string_view text, char *out) noexcept
 {
+    Assert(text.size() <= longest_number);
     const bool minus = text.starts_with('-');
     const std::string_view digits = text.substr(minus ? 1 : 0);
     const size_t whole = std::min(digits.find('.'), digits.size());
     const size_t scale = digits.size() - std::min(whole + 1, digits.size());
     int16 groups[most_groups];
-    const int16 *end =
-        text.size() <= longest_number ? read_groups(digits, static_cast<int>(whole), groups) : nullptr;
-    if (end == nullptr)
-        return write_any_number(text, out);
-
+    const int16 *end = read_groups(digits, static_cast<int>(whole), groups);
     const int16 *first = groups;
     int weight = (static_cast<int>(whole) - 1) / digits_per_group;
     for (; first < end && *first == 0; ++first)

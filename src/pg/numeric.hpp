@@ -23,8 +23,8 @@ void print_number(Numeric number, char *out) noexcept;
 // The most bytes that write_number takes for a text of so many.
 size_t written_size(size_t printed) noexcept;
 
-// Writes the very bytes that numeric_in makes of a number of JSON to `out`, which is aligned as an int.
-// Returns their end.
-char *write_number(std::string_view text, char *out);
+// Writes the very bytes that numeric_in makes of a number to `out`, which is aligned as an int, and returns
+// their end. `text` is the number as jsonb prints it, longest_number bytes at most.
+char *write_number(std::string_view text, char *out) noexcept;
 
 } // namespace callhardening

@@ -21,33 +21,25 @@ namespace callhardening
 namespace
 {
 
-[[noreturn]] void out_of_memory()
+constexpr Pseudonyms no_keys;
+
+} // namespace
+
+void out_of_payload_memory()
 {
     ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
                     errdetail("A call payload could not be sanitized.")));
     pg_unreachable();
 }
 
-// For the core, which must not be left by a longjmp.
-void *allocate(size_t size)
+void *allocate_for_payload(size_t size)
 {
     return palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
 }
 
-// What a document needs on the way, in a memory context of its own.
-struct Pass {
-    const Policy *policy;
-    const Pseudonyms *pseudonyms;
-    MemoryContext result;
-    MemoryContext scratch;
-};
-
-constexpr Pseudonyms no_keys;
-
-// `function` is one of ours: whose keys are asked for, where the policy needs any.
-Pass begin_pass(const Policy *policy, Oid function)
+PayloadPass begin_pass(const Policy *policy, Oid function)
 {
-    Pass pass{policy, &no_keys, CurrentMemoryContext, nullptr};
+    PayloadPass pass{policy, &no_keys, CurrentMemoryContext, nullptr};
     if (policy->hashes())
         pass.pseudonyms = open_pseudonyms(function); // outlives a reset of the scratch memory
     pass.scratch = AllocSetContextCreate(pass.result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
@@ -55,7 +47,7 @@ Pass begin_pass(const Policy *policy, Oid function)
     return pass;
 }
 
-void end_pass(const Pass *pass)
+void end_pass(const PayloadPass *pass)
 {
     if (pass->policy->hashes())
         close_pseudonyms(pass->pseudonyms);
@@ -63,29 +55,32 @@ void end_pass(const Pass *pass)
     MemoryContextDelete(pass->scratch);
 }
 
-Jsonb *sanitize_jsonb(Jsonb *payload, const Pass *pass)
+namespace
 {
-    Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate, MemberOrder::jsonb);
+
+Jsonb *sanitize_jsonb(Jsonb *payload, const PayloadPass *pass)
+{
+    Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate_for_payload, MemberOrder::jsonb);
     feed_jsonb(payload, &sanitizer);
     if (!sanitizer.Finish())
-        out_of_memory();
+        out_of_payload_memory();
     return sanitizer.changed() ? build_jsonb(sanitizer.tokens(), pass->result) : payload;
 }
 
 // nullptr where the text was not read to its end, or jsonb has to decide.
-Jsonb *sanitize_text(std::string_view text, const Pass *pass, const volatile sig_atomic_t *interrupt)
+Jsonb *sanitize_text(std::string_view text, const PayloadPass *pass, const volatile sig_atomic_t *interrupt)
 {
-    Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate, MemberOrder::document);
+    Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate_for_payload, MemberOrder::document);
     const TextVerdict verdict = FeedText(text, sanitizer, interrupt);
     const bool decided = verdict == TextVerdict::done && !sanitizer.doubtful();
     if (verdict == TextVerdict::out_of_memory || (decided && !sanitizer.Finish()))
-        out_of_memory();
+        out_of_payload_memory();
     return decided ? build_jsonb(sanitizer.tokens(), pass->result) : nullptr;
 }
 
 // No error may leave the core, so it comes back where an interrupt waits. One that does not end the query is
 // dealt with here; a text that is interrupted again and again is read to its end at last.
-Jsonb *sanitize_text(std::string_view text, const Pass *pass)
+Jsonb *sanitize_text(std::string_view text, const PayloadPass *pass)
 {
     constexpr int most_restarts = 8;
     for (int i = 0; i < most_restarts; ++i) {
@@ -143,7 +138,7 @@ Jsonb *parse_jsonb(std::string_view text)
 }
 
 // A document that needs nothing is the parsed one, which goes with the scratch memory.
-Jsonb *sanitize_parsed(std::string_view text, const Pass *pass)
+Jsonb *sanitize_parsed(std::string_view text, const PayloadPass *pass)
 {
     Jsonb *parsed = parse_jsonb(text);
     Jsonb *sanitized = sanitize_jsonb(parsed, pass);
@@ -157,7 +152,7 @@ Jsonb *sanitize_parsed(std::string_view text, const Pass *pass)
 
 Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy, Oid function)
 {
-    const Pass pass = begin_pass(policy, function);
+    const PayloadPass pass = begin_pass(policy, function);
     Jsonb *sanitized = sanitize_jsonb(payload, &pass);
     end_pass(&pass);
     return sanitized;
@@ -165,7 +160,7 @@ Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy, Oid function)
 
 Jsonb *sanitize_payload(std::string_view text, const Policy *policy, Oid function)
 {
-    const Pass pass = begin_pass(policy, function);
+    const PayloadPass pass = begin_pass(policy, function);
     Jsonb *sanitized = sanitize_text(text, &pass);
     if (sanitized == nullptr) {
         MemoryContextReset(pass.scratch);
@@ -179,19 +174,13 @@ Jsonb *sanitize_payload(std::string_view text, const Policy *policy, Oid functio
 
 using namespace callhardening;
 
-namespace
-{
-
-// A policy of the caller's own would answer whose pseudonym one is: whoever wants that needs the right to.
-const Policy *callers_policy(FunctionCallInfo fcinfo)
+const Policy *callhardening::callers_policy(FunctionCallInfo fcinfo)
 {
     const Policy *policy = policy_argument(fcinfo, 1);
     if (policy->hashes())
         require_pseudonym_privilege(fcinfo->flinfo->fn_oid);
     return policy;
 }
-
-} // namespace
 
 CALLHARDENING_FUNCTION(sanitize_call_payload)
 {

@@ -5,6 +5,7 @@
 extern "C" {
 #include "nodes/pg_list.h"
 #include "nodes/primnodes.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 }
 
@@ -172,12 +173,6 @@ const Policy *hold(PolicyUse *use, CachedPolicy *cached)
 }
 
 } // namespace
-
-const Policy *policy_of_jsonb(const Jsonb *policy, MemoryContext user)
-{
-    PolicyUse *use = new_use(user);
-    return hold(use, find_policy(reinterpret_cast<const char *>(policy), VARSIZE(policy), false));
-}
 
 const Policy *policy_of_text(const char *policy, MemoryContext user)
 {

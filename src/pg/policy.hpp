@@ -8,15 +8,10 @@
 
 #include "pg/postgres.hpp"
 
-extern "C" {
-#include "utils/jsonb.h"
-}
-
 namespace callhardening
 {
 
 // Stays valid until `user` is reset or deleted, however many other policies are used before.
-const Policy *policy_of_jsonb(const Jsonb *policy, MemoryContext user);
 const Policy *policy_of_text(const char *policy, MemoryContext user);
 
 // The policy of argument `n`, `default` where it is NULL. It is held by the call site (fn_extra, which has to

@@ -1,10 +1,13 @@
 // What the fuzz targets share.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,4 +22,14 @@ inline void Require(bool holds, const char *what)
         return;
     std::fprintf(stderr, "wrong: %s\n", what);
     std::abort();
+}
+
+// What the type text can hold in a database in UTF8.
+inline bool IsText(const std::string &bytes)
+{
+    try {
+        return bytes.find('\0') == std::string::npos && !nlohmann::json(bytes).dump().empty();
+    } catch (const nlohmann::json::exception &) {
+        return false;
+    }
 }

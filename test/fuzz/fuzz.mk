@@ -16,9 +16,13 @@ build/fuzz/%: build/fuzz/test/fuzz/%_fuzz.o $(FUZZ_CORE)
 	$(FUZZ_CXX) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^
 
 .SECONDARY: $(FUZZ_CORE) $(FUZZ_TARGETS:build/fuzz/%=build/fuzz/test/fuzz/%_fuzz.o)
-.PHONY: fuzz fuzz-targets
+.PHONY: fuzz fuzz-targets fuzz-differential
 fuzz-targets: $(FUZZ_TARGETS)
 fuzz: fuzz-targets
 	test/fuzz/run.sh $(FUZZ_SECONDS) $(notdir $(FUZZ_TARGETS))
+
+# What the bodies' target has learned, in a server that libpq finds and that has the extension.
+fuzz-differential:
+	PATH='$(bindir)':"$$PATH" test/fuzz/differential.sh build/fuzz/corpus/payload build/fuzz/seeds/payload
 
 -include $(wildcard build/fuzz/src/core/*.d build/fuzz/test/fuzz/*.d)

@@ -70,11 +70,11 @@ RuleIndex Expected(const std::vector<std::string> &paths, const std::vector<std:
 RuleIndex Found(const Policy &policy, const std::vector<std::string> &names)
 {
     std::vector<PathNode> here(policy.max_reached()), next(policy.max_reached());
+    PathNodes reached = policy.start();
     RuleIndex rule = no_rule;
-    std::uint16_t reached = policy.Start(here.data());
     for (const std::string &name : names) {
-        const Policy::Step step = policy.Enter({here.data(), reached}, name, rule, next.data());
-        rule = step.rule;
+        const Step step = policy.Enter(reached, name, next.data());
+        rule = std::min(rule, step.rule);
         reached = step.reached;
         here.swap(next);
     }
@@ -85,23 +85,21 @@ RuleIndex Found(const Policy &policy, const std::vector<std::string> &names)
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
 {
-    std::vector<std::string> lines = Split(std::string(ToText(data, size)), '\n');
-    if (lines.size() < 2 || lines.size() > 8)
+    const std::string input(ToText(data, size));
+    if (!IsText(input))
         return 0;
-    const std::vector<std::string> names = Split(lines.back(), '.');
-    lines.pop_back();
+    std::vector<std::string> paths = Split(input, '\n');
+    const std::vector<std::string> names = Split(paths.back(), '.');
+    paths.pop_back();
+    if (paths.empty() || paths.size() > 8 || names.size() > max_depth)
+        return 0;
     nlohmann::json rules = nlohmann::json::array();
-    for (const std::string &path : lines)
+    for (const std::string &path : paths)
         rules.push_back({{"path", path}, {"action", "keep"}});
-    const std::string text = nlohmann::json{{"version", 1}, {"rules", rules}}.dump(
-        -1, ' ', false, nlohmann::json::error_handler_t::ignore);
     PolicyError error;
-    const Policy *policy = Policy::Compile(text, error);
-    if (policy == nullptr)
-        return 0;
-    const bool is_text = nlohmann::json::accept(text) && text.find('\xEF') == std::string::npos;
-    if (is_text && names.size() < 64)
-        Require(Found(*policy, names) == Expected(lines, names),
+    const Policy *policy = Policy::Compile(nlohmann::json{{"version", 1}, {"rules", rules}}.dump(), error);
+    if (policy != nullptr)
+        Require(Found(*policy, names) == Expected(paths, names),
                 "the tree finds another rule than the paths do");
     Policy::Delete(policy);
     return 0;

@@ -14,14 +14,15 @@ void Walk(const Policy &policy)
     constexpr std::string_view names[] = {"a", "call_id", "note",     "password",
                                           "",  "a.b",     "\xC3\xA4", "date_x"};
     std::vector<PathNode> here(policy.max_reached()), next(policy.max_reached());
-    std::uint16_t reached = policy.Start(here.data());
-    RuleIndex rule = no_rule;
+    PathNodes reached = policy.start();
     for (const std::string_view name : names) {
-        const Policy::Step step = policy.Enter({here.data(), reached}, name, rule, next.data());
-        Require(step.reached <= policy.max_reached(), "more places are reached than there are");
-        Require(step.rule <= rule, "a rule that matched above is forgotten");
+        const Step step = policy.Enter(reached, name, next.data());
+        Require(step.reached.size() <= policy.max_reached(), "more places are reached than there are");
         Require(step.meaning == policy.Classify(name), "a name has two classes");
-        rule = step.rule;
+        policy.Remember(reached, name, step);
+        if (const Step *known = policy.Known(reached, name))
+            Require(known->rule == step.rule && known->meaning == step.meaning,
+                    "a name is remembered wrongly");
         reached = step.reached;
         here.swap(next);
     }

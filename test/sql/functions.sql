@@ -1,0 +1,33 @@
+-- What every function of the extension promises to the planner, and to whom it is open.
+SELECT p.oid::regprocedure AS function, provolatile AS volatile, proparallel AS parallel, proisstrict AS strict,
+       has_function_privilege('public', p.oid, 'EXECUTE') AS anybody
+FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
+WHERE e.extname = 'callhardening' ORDER BY p.oid::regprocedure::text COLLATE "C";
+
+-- which run as their owner, and which look names up where the caller says
+SELECT p.oid::regprocedure AS function, prosecdef, proconfig
+FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
+WHERE e.extname = 'callhardening' AND (prosecdef OR
+    (prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('sql', 'plpgsql')) AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'))
+ORDER BY p.oid::regprocedure::text COLLATE "C";
+
+-- each has a comment, as each table has
+SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment
+FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+WHERE e.extname = 'callhardening' AND d.deptype = 'e' AND d.classid IN ('pg_proc'::regclass, 'pg_class'::regclass)
+  AND NOT EXISTS (SELECT FROM pg_description c WHERE c.classoid = d.classid AND c.objoid = d.objid AND c.objsubid = 0)
+  AND NOT EXISTS (SELECT FROM pg_class WHERE d.classid = 'pg_class'::regclass AND oid = d.objid AND relkind NOT IN ('r', 'v'))
+ORDER BY 1;
+
+-- a database that is not in UTF-8 is refused
+CREATE DATABASE regress_callhardening_latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
+CREATE DATABASE regress_callhardening_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0;
+\set here :DBNAME
+\set SHOW_CONTEXT never
+\c regress_callhardening_latin1
+CREATE EXTENSION callhardening;
+\c regress_callhardening_ascii
+CREATE EXTENSION callhardening;
+\c :here
+DROP DATABASE regress_callhardening_latin1;
+DROP DATABASE regress_callhardening_ascii;
