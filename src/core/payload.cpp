@@ -326,20 +326,15 @@ void Sanitizer::End() noexcept
     }
 }
 
-// A container of which everything has been shed goes too, but for the root.
 void Sanitizer::EndEntered(const Frame &frame) noexcept
 {
-    const std::uint32_t inside = frame.first_token + (IsMember() ? 2 : 1);
     if (frame.renamed)
-        counts_.dropped += members_.ArrangeRenamed(inside);
-    const bool had_values = frame.kept > 0;
+        counts_.dropped += members_.ArrangeRenamed(frame.first_token + (IsMember() ? 2 : 1));
     tokens_.Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
     if (depth_ == 0)
         return;
     if (tokens_.size() - frame.first_token > prune_step)
         PruneFrom(frame.first_token);
-    if (had_values && tokens_.size() == inside + 1)
-        tokens_.Truncate(frame.first_token);
 }
 
 // ---- scalars ---------------------------------------------------------------------------------------------
@@ -516,7 +511,7 @@ void Sanitizer::Prune() noexcept
 void Sanitizer::PruneFrom(std::uint32_t first) noexcept
 {
     if (onlooker_.read == nullptr)
-        counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), {}, shed_, arena_);
+        counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), Shedding::ahead, {}, shed_, arena_);
 }
 
 PathNodes Sanitizer::Reached(const Place &place) const noexcept
@@ -719,8 +714,8 @@ void Sanitizer::KeepBudget() noexcept
         record_replaced_ = true;
     }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
-    counts_.shed +=
-        ShedLeaves(tokens_, 0, policy_.max_bytes(), {record.begin, record.end, counts_.shed}, shed_, arena_);
+    counts_.shed += ShedLeaves(tokens_, 0, policy_.max_bytes(), Shedding::complete,
+                               {record.begin, record.end, counts_.shed}, shed_, arena_);
     if (tokens_.size() == record.end - record.begin + 2)
         BecomeSummary();
     if (has_record)
