@@ -110,8 +110,11 @@ MemberStack::Arranged MemberStack::Arrange(std::uint32_t first, std::uint32_t li
             result.cut = true;
         else if (here.kept)
             order[result.kept++] = order[i];
-        else
+        else {
             done += DoneTo(member, counts);
+            if (!here.empty && !here.record)
+                result.last_emptied = here.text();
+        }
     }
     Keep(first, order, result.kept, done, counts);
     return result;

@@ -471,14 +471,24 @@ void Sanitizer::CrowdMembers() noexcept
         for (std::uint32_t i = frame.members; i < members_.size(); ++i)
             names_.Push(members_.NameAt(i));
     frame.crowded = true;
-    ArrangeMembers();
+    const std::string_view emptied = ArrangeMembers();
+    if (CompareNames(frame.emptied, emptied) < 0)
+        frame.emptied = emptied;
 }
 
-void Sanitizer::ArrangeMembers() noexcept
+std::string_view Sanitizer::ArrangeMembers() noexcept
 {
     Frame &frame = top();
     const MemberStack::Arranged arranged = members_.Arrange(frame.members, limits_.members, counts_);
     frame.kept = arranged.kept;
+    return arranged.last_emptied;
+}
+
+// Where something was dropped of a member, and members that came later belong before it, so that it is beyond
+// the limit: nothing is dropped there.
+bool Sanitizer::CountsTooMuch(const Frame &frame) const noexcept
+{
+    return frame.cut && CompareNames(members_.NameAt(members_.size() - 1), frame.emptied) < 0;
     frame.seen -= arranged.shadowed;
     frame.cut = frame.cut || arranged.cut;
 }
@@ -488,7 +498,7 @@ void Sanitizer::EndMembers() noexcept
 {
     ArrangeMembers();
     Frame &frame = top();
-    if (frame.crowded && embedded_ == 0 && names_.MayRepeat(frame.names))
+    if (frame.crowded && embedded_ == 0 && (CountsTooMuch(frame) || names_.MayRepeat(frame.names)))
         doubtful_ = true;
     counts_.truncated += frame.cut ? 1 : 0;
     names_.Truncate(frame.names);
