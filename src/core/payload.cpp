@@ -331,9 +331,7 @@ void Sanitizer::EndEntered(const Frame &frame) noexcept
     if (frame.renamed)
         counts_.dropped += members_.ArrangeRenamed(frame.first_token + (IsMember() ? 2 : 1));
     tokens_.Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
-    if (depth_ == 0)
-        return;
-    if (tokens_.size() - frame.first_token > prune_step)
+    if (depth_ > 0 && tokens_.size() - frame.first_token > prune_step)
         PruneFrom(frame.first_token);
 }
 
@@ -365,7 +363,7 @@ void Sanitizer::Number(std::string_view text) noexcept
     if (action() == Action::hash)
         return EmitFitted(fitter_.Pseudonym(text), ValueType::number, text.size());
     if (Detects())
-        if (const std::optional<Fitted> found = fitter_.FitDigits(text, place().name))
+        if (const std::optional<Fitted> found = fitter_.FitDigits(text, place().name, rule()))
             return EmitFitted(*found, ValueType::number, text.size());
     EmitKept(TokenKind::number_text, text);
 }
@@ -481,6 +479,8 @@ std::string_view Sanitizer::ArrangeMembers() noexcept
     Frame &frame = top();
     const MemberStack::Arranged arranged = members_.Arrange(frame.members, limits_.members, counts_);
     frame.kept = arranged.kept;
+    frame.seen -= arranged.shadowed;
+    frame.cut = frame.cut || arranged.cut;
     return arranged.last_emptied;
 }
 
@@ -489,8 +489,6 @@ std::string_view Sanitizer::ArrangeMembers() noexcept
 bool Sanitizer::CountsTooMuch(const Frame &frame) const noexcept
 {
     return frame.cut && CompareNames(members_.NameAt(members_.size() - 1), frame.emptied) < 0;
-    frame.seen -= arranged.shadowed;
-    frame.cut = frame.cut || arranged.cut;
 }
 
 // A name that came twice in JSON in a string is no doubt: there is no jsonb of it to agree with.
@@ -613,7 +611,7 @@ void Sanitizer::FitString(std::string_view text) noexcept
     const TextPlace where = text_place();
     std::optional<Fitted> fitted;
     if (where.detect)
-        fitted = fitter_.FitDigits(text, place().name);
+        fitted = fitter_.FitDigits(text, place().name, where.rule);
     if (!fitted)
         fitted = fitter_.Fit(text, where);
     // What was no JSON before a secret was taken out of it may be some now.
