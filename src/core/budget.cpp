@@ -93,7 +93,7 @@ public:
     }
 
     bool Read(Scratch &scratch, Arena &arena) noexcept;
-    std::uint32_t Shed(std::size_t max_bytes) noexcept;
+    std::uint32_t Shed(std::size_t max_bytes, Shedding shedding) noexcept;
     void Compact() noexcept;
 
 private:
@@ -102,6 +102,7 @@ private:
     void AddContainer(std::uint32_t begin) noexcept;
     std::size_t Printed(std::uint32_t begin, std::uint32_t end) const noexcept;
     std::size_t GrownBy(std::uint32_t shed) const noexcept;
+    std::size_t PrintedWith(const Leaf &leaf) const noexcept;
     void Take(const Leaf &leaf) noexcept;
     void Mark(std::uint32_t begin, std::uint32_t end) noexcept;
 
@@ -190,33 +191,47 @@ void Chain::Mark(std::uint32_t begin, std::uint32_t end) noexcept
         tokens_[i].kind = TokenKind::gone;
 }
 
+// What goes with a leaf, and with the containers of which it is the last value.
+std::size_t Chain::PrintedWith(const Leaf &leaf) const noexcept
+{
+    std::size_t size = Printed(leaf.begin, leaf.end);
+    std::uint32_t container = leaf.container;
+    for (; containers_[container].values == 1 && container != outermost;
+         container = containers_[container].parent) {
+        const std::uint32_t begin = containers_[container].begin;
+        size += Printed(begin, begin + (tokens_[begin].kind == TokenKind::key ? 2 : 1));
+    }
+    return size + (containers_[container].values > 1 ? separator : 0);
+}
+
 // A container that has lost its last value goes too, but for the outermost.
 void Chain::Take(const Leaf &leaf) noexcept
 {
-    printed_ -= Printed(leaf.begin, leaf.end);
     Mark(leaf.begin, leaf.end);
     std::uint32_t container = leaf.container;
     while (--containers_[container].values == 0 && container != outermost) {
         const Container &empty = containers_[container];
         const std::uint32_t behind_name = empty.begin + (tokens_[empty.begin].kind == TokenKind::key ? 2 : 1);
-        printed_ -= Printed(empty.begin, behind_name);
         Mark(empty.begin, behind_name);
         if (empty.end != 0)
             Mark(empty.end, empty.end + 1);
         container = empty.parent;
     }
-    if (containers_[container].values > 0)
-        printed_ -= separator;
 }
 
 // The size of what is left never grows but by the count in the record, so the first sufficient step is found
 // by going through them.
-std::uint32_t Chain::Shed(std::size_t max_bytes) noexcept
+std::uint32_t Chain::Shed(std::size_t max_bytes, Shedding shedding) noexcept
 {
     std::sort(leaves_, leaves_ + leaf_count_, [](const Leaf &a, const Leaf &b) { return a.rank > b.rank; });
     std::uint32_t shed = 0;
-    while (shed < leaf_count_ && printed_ + GrownBy(shed) > max_bytes)
+    while (shed < leaf_count_ && printed_ + GrownBy(shed) > max_bytes) {
+        const std::size_t left = printed_ - PrintedWith(leaves_[shed]);
+        if (shedding == Shedding::ahead && left <= max_bytes)
+            break;
+        printed_ = left;
         Take(leaves_[shed++]);
+    }
     return shed;
 }
 
@@ -242,13 +257,13 @@ std::size_t PrintedSize(std::span<const Token> tokens) noexcept
     return size;
 }
 
-std::uint32_t ShedLeaves(TokenList &tokens, std::uint32_t first, std::size_t max_bytes,
+std::uint32_t ShedLeaves(TokenList &tokens, std::uint32_t first, std::size_t max_bytes, Shedding shedding,
                          const ShedRecord &record, Scratch &scratch, Arena &arena) noexcept
 {
     Chain chain(tokens, first, record);
     if (!chain.Read(scratch, arena))
         return 0;
-    const std::uint32_t shed = chain.Shed(max_bytes);
+    const std::uint32_t shed = chain.Shed(max_bytes, shedding);
     if (shed > 0)
         chain.Compact();
     return shed;

@@ -20,13 +20,17 @@ struct ShedRecord {
     std::uint32_t shed = 0; // before
 };
 
+// `ahead` of the end of the document, what is left prints in more than the budget: so that the rest of the
+// chain, which takes what comes later in the document first, goes on behind what has been taken.
+enum class Shedding : unsigned char { complete, ahead };
+
 // Takes leaves (scalars, summaries, empty containers) from the tokens that follow `first` until those print
 // in `max_bytes`, with the containers that lose everything; the outermost stays. Returns how many leaves.
 //
 // One chain: leaves that no rule matched go first, then those of the last rule, ..., those of the first rule
 // last; among equals, the last one in the document goes first. The shortest sufficient beginning of the chain
 // is taken, so a smaller budget takes what a larger one takes, and more: it never shows more.
-std::uint32_t ShedLeaves(TokenList &tokens, std::uint32_t first, std::size_t max_bytes,
+std::uint32_t ShedLeaves(TokenList &tokens, std::uint32_t first, std::size_t max_bytes, Shedding shedding,
                          const ShedRecord &record, Scratch &scratch, Arena &arena) noexcept;
 
 } // namespace callhardening

@@ -143,7 +143,8 @@ bool Fitter::MayDetectDigits(std::size_t printed) noexcept
     return printed >= fewest_digits && printed <= most_digits;
 }
 
-std::optional<Fitted> Fitter::FitDigits(std::string_view digits, std::string_view name) noexcept
+std::optional<Fitted> Fitter::FitDigits(std::string_view digits, std::string_view name,
+                                        const Rule &rule) noexcept
 {
     if (!MayDetectDigits(digits.size()) || !std::all_of(digits.begin(), digits.end(), IsAsciiDigit))
         return std::nullopt;
@@ -152,8 +153,12 @@ std::optional<Fitted> Fitter::FitDigits(std::string_view digits, std::string_vie
         return std::nullopt;
     const std::string_view treated = Treated(digits, *what);
     const bool failed = treated.empty();
-    return Fitted{failed ? treated : arena_.Copy(treated), true, false, failed,
-                  FindingOf(*what) | (failed ? Finding::no_key : Finding::none)};
+    const std::size_t limit = Limit(rule);
+    const bool fits = HeadBytes(treated, limit) == treated.size();
+    return Fitted{failed ? treated
+                  : fits ? arena_.Copy(treated)
+                         : Cut(treated, limit),
+                  true, !fits, failed, FindingOf(*what) | (failed ? Finding::no_key : Finding::none)};
 }
 
 Fitted Fitter::Pseudonym(std::string_view value) noexcept

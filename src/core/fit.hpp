@@ -73,7 +73,8 @@ public:
 
     // A number, or a text of nothing but digits, of a member of this name; nothing where no detector wants
     // it.
-    std::optional<Fitted> FitDigits(std::string_view digits, std::string_view name) noexcept;
+    std::optional<Fitted> FitDigits(std::string_view digits, std::string_view name,
+                                    const Rule &rule) noexcept;
 
     // False where nothing that prints in so many bytes can be such a number.
     static bool MayDetectDigits(std::size_t printed) noexcept;

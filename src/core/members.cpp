@@ -99,9 +99,13 @@ MemberStack::Arranged MemberStack::Choose(Order *order, std::uint32_t count, std
             counts = counts - DoneTo(order[i].member, until);
         else if (here.kept)
             order[result.kept++] = order[i];
+        else if (!here.empty && !here.record)
+            result.last_emptied = here.text();
         result.shadowed += shadowed && !here.record ? 1 : 0;
         result.cut = result.cut || beyond;
     }
+    if (result.kept > 0)
+        result.last_kept = members_[order[result.kept - 1].member].text();
     return result;
 }
 

@@ -46,6 +46,8 @@ public:
         std::uint32_t kept;     // members within the limit
         std::uint32_t shadowed; // members that a later one of the same name replaced
         bool cut;               // some are beyond the limit
+        std::string_view last_kept;
+        std::string_view last_emptied; // of the members that came with a value, and lost it
     };
     // Arranges the members from `first` on, whose tokens are the last ones of the list. `counts` is what has
     // been done by now; what had been done to members that are shadowed or beyond the limit is taken back.

@@ -326,20 +326,13 @@ void Sanitizer::End() noexcept
     }
 }
 
-// A container of which everything has been shed goes too, but for the root.
 void Sanitizer::EndEntered(const Frame &frame) noexcept
 {
-    const std::uint32_t inside = frame.first_token + (IsMember() ? 2 : 1);
     if (frame.renamed)
-        counts_.dropped += members_.ArrangeRenamed(inside);
-    const bool had_values = frame.kept > 0;
+        counts_.dropped += members_.ArrangeRenamed(frame.first_token + (IsMember() ? 2 : 1));
     tokens_.Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
-    if (depth_ == 0)
-        return;
-    if (tokens_.size() - frame.first_token > prune_step)
+    if (depth_ > 0 && tokens_.size() - frame.first_token > prune_step)
         PruneFrom(frame.first_token);
-    if (had_values && tokens_.size() == inside + 1)
-        tokens_.Truncate(frame.first_token);
 }
 
 // ---- scalars ---------------------------------------------------------------------------------------------
@@ -370,7 +363,7 @@ void Sanitizer::Number(std::string_view text) noexcept
     if (action() == Action::hash)
         return EmitFitted(fitter_.Pseudonym(text), ValueType::number, text.size());
     if (Detects())
-        if (const std::optional<Fitted> found = fitter_.FitDigits(text, place().name))
+        if (const std::optional<Fitted> found = fitter_.FitDigits(text, place().name, rule()))
             return EmitFitted(*found, ValueType::number, text.size());
     EmitKept(TokenKind::number_text, text);
 }
@@ -475,7 +468,10 @@ void Sanitizer::CrowdMembers() noexcept
         for (std::uint32_t i = frame.members; i < members_.size(); ++i)
             names_.Push(members_.NameAt(i));
     frame.crowded = true;
-    Arranged(members_.Arrange(frame.members, limits_.members, counts_));
+    const MemberStack::Arranged arranged = members_.Arrange(frame.members, limits_.members, counts_);
+    Arranged(arranged);
+    if (CompareNames(frame.emptied, arranged.last_emptied) < 0)
+        frame.emptied = arranged.last_emptied;
 }
 
 void Sanitizer::Arranged(const MemberStack::Arranged &arranged) noexcept
@@ -486,13 +482,17 @@ void Sanitizer::Arranged(const MemberStack::Arranged &arranged) noexcept
     frame.cut = frame.cut || arranged.cut;
 }
 
-// A name that came twice in JSON in a string is no doubt: there is no jsonb of it to agree with.
+// Of a crowded object two things are doubtful: whether a name came twice, and whether what was dropped of a
+// member counts, when members that came later belong before it, so that it is beyond the limit. In JSON in a
+// string neither is: there is no jsonb of it to agree with.
 void Sanitizer::EndMembers() noexcept
 {
     Frame &frame = top();
-    Arranged(members_.Close(frame.members, limits_.members, counts_));
-    if (frame.crowded && embedded_ == 0 && names_.MayRepeat(frame.names))
-        doubtful_ = true;
+    const MemberStack::Arranged arranged = members_.Close(frame.members, limits_.members, counts_);
+    Arranged(arranged);
+    if (frame.crowded && embedded_ == 0)
+        doubtful_ = doubtful_ || names_.MayRepeat(frame.names) ||
+                    (frame.cut && CompareNames(arranged.last_kept, frame.emptied) < 0);
     counts_.truncated += frame.cut ? 1 : 0;
     names_.Truncate(frame.names);
 }
@@ -513,7 +513,7 @@ void Sanitizer::PruneTop() noexcept
 void Sanitizer::PruneFrom(std::uint32_t first) noexcept
 {
     if (onlooker_.read == nullptr)
-        counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), {}, shed_, arena_);
+        counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), Shedding::ahead, {}, shed_, arena_);
 }
 
 PathNodes Sanitizer::Reached(const Place &place) const noexcept
@@ -605,7 +605,7 @@ void Sanitizer::FitString(std::string_view text) noexcept
     const TextPlace where = text_place();
     std::optional<Fitted> fitted;
     if (where.detect)
-        fitted = fitter_.FitDigits(text, place().name);
+        fitted = fitter_.FitDigits(text, place().name, where.rule);
     if (!fitted)
         fitted = fitter_.Fit(text, where);
     // What was no JSON before a secret was taken out of it may be some now.
@@ -708,8 +708,8 @@ void Sanitizer::KeepBudget() noexcept
         record_replaced_ = true;
     }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
-    counts_.shed +=
-        ShedLeaves(tokens_, 0, policy_.max_bytes(), {record.begin, record.end, counts_.shed}, shed_, arena_);
+    counts_.shed += ShedLeaves(tokens_, 0, policy_.max_bytes(), Shedding::complete,
+                               {record.begin, record.end, counts_.shed}, shed_, arena_);
     if (tokens_.size() == record.end - record.begin + 2)
         BecomeSummary();
     if (has_record)

@@ -116,6 +116,7 @@ private:
     struct Frame {
         Place place;
         SanitizeCounts before;
+        std::string_view emptied;  // the last name of those of which nothing was left before the object ended
         std::uint32_t first_token; // of the member or item that this container is
         std::uint32_t kept;
         std::uint32_t seen;

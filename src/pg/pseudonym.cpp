@@ -93,8 +93,9 @@ void check_key_columns(Relation table)
 {
     constexpr Oid types[] = {INT8OID, TEXTOID, BYTEAOID};
     const TupleDesc columns = RelationGetDescr(table);
+    const bool has_rows = RelationGetForm(table)->relkind == RELKIND_RELATION; // else a scan of it crashes
     for (int i = 0; i < column_count; ++i)
-        if (columns->natts < column_count || TupleDescAttr(columns, i)->attisdropped ||
+        if (!has_rows || columns->natts < column_count || TupleDescAttr(columns, i)->attisdropped ||
             TupleDescAttr(columns, i)->atttypid != types[i])
             ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                             errmsg("table \"%s\" was altered", RelationGetRelationName(table)),

@@ -166,4 +166,26 @@ TEST(Budget, IsTheSameWhenShedOnTheWay)
     }
 }
 
+// What comes after the pruning goes first, however small it is.
+TEST(Budget, TakesNoSmallerOnesAfterWhatWasShedOnTheWay)
+{
+    Json list = Json::array();
+    for (int i = 0; i < 10000; ++i)
+        list.push_back(i % 2 == 0 ? Json(std::string(60, 'x')) : Json(1));
+    for (std::uint32_t max_bytes = 256; max_bytes < 400; max_bytes += 9) {
+        const auto policy =
+            MakePolicy(R"({"version": 1, "limits": {"items": 100000}, "budget": {"max_bytes": )" +
+                       std::to_string(max_bytes) + "}}");
+        const Json items = Sanitize(list, policy.get()).document;
+        for (std::size_t i = 0; i < items.size(); ++i)
+            EXPECT_EQ(items[i], list[i]) << max_bytes;
+        for (const MemberOrder order : {MemberOrder::jsonb, MemberOrder::document}) {
+            const Json members = Sanitize(Json{{"a", list}, {"b", 1}}, policy.get(), order).document;
+            EXPECT_EQ(members.size(), 2u) << members;
+            for (std::size_t i = 0; i < members["a"].size(); ++i)
+                EXPECT_EQ(members["a"][i], list[i]) << max_bytes;
+        }
+    }
+}
+
 } // namespace
