@@ -1,5 +1,7 @@
 #include "core/budget.hpp"
 
+#include "core/json_scan.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -24,9 +26,11 @@ constexpr auto escape_bytes = [] {
 
 std::size_t PrintedString(std::string_view text) noexcept
 {
-    std::size_t size = text.size() + 2;
-    for (const char c : text)
-        size += escape_bytes[static_cast<unsigned char>(c)];
+    constexpr std::size_t quotes = 2;
+    std::size_t size = text.size() + quotes;
+    const char *const end = text.data() + text.size();
+    for (const char *at = text.data(); (at = FindEscaped(at, end)) < end; ++at)
+        size += escape_bytes[static_cast<unsigned char>(*at)];
     return size;
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/text.hpp"
 
+#include <array>
 #include <bit>
 #include <bitset>
 #include <cstring>
@@ -35,46 +36,35 @@ constexpr std::sig_atomic_t never = 0;
 using Word = std::uint64_t;
 
 constexpr std::ptrdiff_t word_size = sizeof(Word);
-constexpr Word each_byte = 0x0101010101010101;
-constexpr Word high_bits = 0x8080808080808080;
 
-constexpr Word Bytes(char c) noexcept
-{
-    return each_byte * static_cast<unsigned char>(c);
-}
+// Sixteen bytes, which processors compare at once.
+using Block = unsigned char __attribute__((vector_size(2 * sizeof(Word))));
+using Words = Word __attribute__((vector_size(2 * sizeof(Word))));
 
-// The high bit of each byte that is below `limit` (at most 0x80), and maybe of some above the first of them.
-constexpr Word Below(Word bytes, unsigned limit) noexcept
-{
-    return (bytes - each_byte * limit) & ~bytes & high_bits;
-}
+constexpr std::ptrdiff_t block_size = sizeof(Block);
 
-Word LoadLittleEndian(const char *from) noexcept
+Word Load(const char *from) noexcept
 {
     Word word;
     std::memcpy(&word, from, sizeof word);
-    if constexpr (std::endian::native == std::endian::big)
-        word = __builtin_bswap64(word);
     return word;
 }
 
-constexpr bool IsSpecial(char c) noexcept
+inline std::ptrdiff_t FirstByte(Word found) noexcept
 {
-    return c == '"' || c == '\\' || static_cast<unsigned char>(c) < ' ';
+    if constexpr (std::endian::native == std::endian::big)
+        found = __builtin_bswap64(found);
+    return std::countr_zero(found) / 8;
 }
 
-// The first quote, backslash or control character.
-const char *FindSpecial(const char *at, const char *end) noexcept
+// The first of eight bytes here and eight there that cannot stand in a string as it is, or nullptr.
+inline const char *FirstEscaped(const char *here, const char *there) noexcept
 {
-    for (; end - at >= word_size; at += word_size) {
-        const Word word = LoadLittleEndian(at);
-        const Word special = Below(word, ' ') | Below(word ^ Bytes('"'), 1) | Below(word ^ Bytes('\\'), 1);
-        if (special != 0)
-            return at + std::countr_zero(special) / 8;
-    }
-    while (at < end && !IsSpecial(*at))
-        ++at;
-    return at;
+    const auto bytes = reinterpret_cast<Block>(Words{Load(here), Load(there)});
+    const auto found = reinterpret_cast<Words>((bytes == '"') | (bytes == '\\') | (bytes < ' '));
+    if ((found[0] | found[1]) == 0)
+        return nullptr;
+    return found[0] != 0 ? here + FirstByte(found[0]) : there + FirstByte(found[1]);
 }
 
 constexpr int HexDigit(char c) noexcept
@@ -112,11 +102,13 @@ constexpr bool IsLowSurrogate(int unit) noexcept
 
 constexpr std::size_t unit_size = 6; // \u1234
 
-// Not by a search in a string: of JSON in strings every other word has an escape.
-constexpr bool IsEscapedLetter(char c) noexcept
-{
-    return c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' || c == 't';
-}
+// The letters that may follow a backslash, but for u.
+constexpr auto ends_escape = [] {
+    std::array<bool, 256> table{};
+    for (const char c : {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'})
+        table[static_cast<unsigned char>(c)] = true;
+    return table;
+}();
 
 // The bytes of an escape that jsonb resolves; 0: it would not.
 std::size_t EscapeSize(const char *at, const char *end) noexcept
@@ -124,7 +116,7 @@ std::size_t EscapeSize(const char *at, const char *end) noexcept
     if (end - at < 2)
         return 0;
     if (at[1] != 'u')
-        return IsEscapedLetter(at[1]) ? 2 : 0;
+        return ends_escape[static_cast<unsigned char>(at[1])] ? 2 : 0;
     const int unit = ReadUnit(at + 2, end);
     if (IsHighSurrogate(unit)) {
         const char *low = at + unit_size;
@@ -171,6 +163,21 @@ constexpr char EscapedLetter(char letter) noexcept
 
 } // namespace
 
+// The last eight bytes may be looked at twice.
+const char *FindEscaped(const char *at, const char *end) noexcept
+{
+    for (; end - at >= block_size; at += block_size)
+        if (const char *escaped = FirstEscaped(at, at + word_size))
+            return escaped;
+    if (end - at >= word_size) {
+        const char *escaped = FirstEscaped(at, end - word_size);
+        return escaped != nullptr ? escaped : end;
+    }
+    while (at < end && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= ' ')
+        ++at;
+    return at;
+}
+
 namespace
 {
 
@@ -178,13 +185,13 @@ namespace
 // the raw text up to here. False: there is no more escape.
 bool CopyPlain(const char *&at, const char *end, char *&out) noexcept
 {
-    while (end - at >= word_size) {
-        std::memcpy(out, at, word_size);
-        const Word escapes = Below(LoadLittleEndian(at) ^ Bytes('\\'), 1);
-        const std::ptrdiff_t plain = escapes == 0 ? word_size : std::countr_zero(escapes) / 8;
+    while (end - at >= block_size) {
+        std::memcpy(out, at, block_size);
+        const char *escape = FirstEscaped(at, at + word_size);
+        const std::ptrdiff_t plain = escape == nullptr ? block_size : escape - at;
         at += plain;
         out += plain;
-        if (escapes != 0)
+        if (escape != nullptr)
             return true;
     }
     while (at < end && *at != '\\')
@@ -236,14 +243,14 @@ bool JsonScanner::Complete() const noexcept
 bool JsonScanner::ReadString(RawString &string) noexcept
 {
     const char *const begin = at_ + 1;
-    const char *at = FindSpecial(begin, end_);
+    const char *at = FindEscaped(begin, end_);
     string.escaped = false;
     while (at < end_ && *at == '\\') {
         const std::size_t size = EscapeSize(at, end_);
         if (size == 0)
             return false;
         string.escaped = true;
-        at = FindSpecial(at + size, end_);
+        at = FindEscaped(at + size, end_);
     }
     if (at == end_ || *at != '"')
         return false;

@@ -17,6 +17,9 @@ namespace callhardening
 // Containers inside each other.
 inline constexpr std::size_t deepest_json = 128;
 
+// The first byte that cannot stand in a string as it is: a quote, a backslash or a control character.
+const char *FindEscaped(const char *at, const char *end) noexcept;
+
 // A string as it stands between its quotes. Its escapes are known to be right.
 struct RawString {
     std::string_view text;

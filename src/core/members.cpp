@@ -1,6 +1,7 @@
 #include "core/members.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <type_traits>
 
@@ -25,35 +26,60 @@ void MemberStack::Push(const Member &member) noexcept
     members_[size_++] = member;
 }
 
-MemberStack::Order MemberStack::OrderOf(std::uint32_t member) const noexcept
+namespace
 {
-    const std::string_view name = members_[member].text();
+
+std::uint64_t LoadBigEndian(const char *from) noexcept
+{
+    std::uint64_t word;
+    std::memcpy(&word, from, sizeof word);
+    if constexpr (std::endian::native == std::endian::little)
+        word = __builtin_bswap64(word);
+    return word;
+}
+
+// Of two names with different ranks the one with the smaller rank stands before the other in jsonb: the size,
+// as far as it fits into a byte, then the first seven bytes.
+std::uint64_t Rank(std::string_view name) noexcept
+{
+    constexpr std::size_t largest_size = 255;
+    constexpr unsigned prefix_bytes = 7, size_shift = 8 * prefix_bytes;
     std::uint64_t prefix = 0;
-    for (std::size_t i = 0; i < sizeof(prefix); ++i)
-        prefix = prefix << 8 | (i < name.size() ? static_cast<unsigned char>(name[i]) : 0u);
-    return {prefix, static_cast<std::uint32_t>(name.size()), member};
+    if (name.size() > prefix_bytes)
+        prefix = LoadBigEndian(name.data()) >> 8;
+    else
+        for (std::size_t i = 0; i < name.size(); ++i)
+            prefix |= std::uint64_t{static_cast<unsigned char>(name[i])} << (size_shift - 8 - 8 * i);
+    return std::uint64_t{std::min(name.size(), largest_size)} << size_shift | prefix;
+}
+
+} // namespace
+
+bool MemberStack::SameName(const Order &a, const Order &b) const noexcept
+{
+    return a.rank == b.rank && members_[a.member].text() == members_[b.member].text();
 }
 
 // jsonb's order of names; of equal ones, the order in which they came.
 bool MemberStack::IsBefore(const Order &a, const Order &b) const noexcept
 {
-    if (a.name_size != b.name_size)
-        return a.name_size < b.name_size;
-    if (a.prefix != b.prefix)
-        return a.prefix < b.prefix;
-    const int order = a.name_size <= sizeof(a.prefix)
-                          ? 0
-                          : std::memcmp(members_[a.member].name, members_[b.member].name, a.name_size);
+    if (a.rank != b.rank)
+        return a.rank < b.rank;
+    const int order = CompareNames(members_[a.member].text(), members_[b.member].text());
     return order != 0 ? order < 0 : a.member < b.member;
 }
 
-// Bodies come in any order but jsonb's, and what is read from jsonb is in order already.
-void MemberStack::Sort(std::uint32_t first, Order *order) noexcept
+// The members from `first` on, in jsonb's order. nullptr: there are none, or no memory.
+MemberStack::Order *MemberStack::Sort(std::uint32_t first) noexcept
 {
-    for (std::uint32_t i = first; i < size_; ++i)
-        order[i - first] = OrderOf(i);
-    std::sort(order, order + (size_ - first),
-              [this](const Order &a, const Order &b) { return IsBefore(a, b); });
+    const std::uint32_t count = size_ - first;
+    Order *order = count == 0 ? nullptr : order_.Reserve<Order>(arena_, count);
+    if (order == nullptr)
+        return nullptr;
+    for (std::uint32_t i = 0; i < count; ++i)
+        order[i] = {Rank(members_[first + i].text()), first + i, 0};
+    std::sort(order, order + count, [this](const Order &a, const Order &b) { return IsBefore(a, b); });
+    return order;
 }
 
 SanitizeCounts MemberStack::DoneTo(std::uint32_t member, const SanitizeCounts &until) const noexcept
@@ -61,59 +87,90 @@ SanitizeCounts MemberStack::DoneTo(std::uint32_t member, const SanitizeCounts &u
     return (member + 1 == size_ ? until : members_[member + 1].before) - members_[member].before;
 }
 
-// Leaves the members that `order` names, in that order, and their tokens. `counts` is what was done by now
-// and becomes what was done to them, after what `done` says.
-void MemberStack::Keep(std::uint32_t first, const Order *order, std::uint32_t count, SanitizeCounts done,
-                       SanitizeCounts &counts) noexcept
+// Leaves those that stay in `order`.
+MemberStack::Arranged MemberStack::Choose(Order *order, std::uint32_t count, std::uint32_t limit,
+                                          SanitizeCounts &counts) const noexcept
 {
-    const std::uint32_t begin = members_[first].first_token, tokens_size = tokens_.size() - begin;
-    auto *members =
-        moved_.Reserve<Member>(arena_, count + (tokens_size * sizeof(Token)) / sizeof(Member) + 1);
-    if (members == nullptr)
-        return;
-    auto *tokens = reinterpret_cast<Token *>(members + count);
-    std::uint32_t size = 0;
+    Arranged result{};
+    const SanitizeCounts until = counts;
     for (std::uint32_t i = 0; i < count; ++i) {
-        const std::uint32_t member = order[i].member;
-        const std::uint32_t from = members_[member].first_token,
-                            to = member + 1 < size_ ? members_[member + 1].first_token : tokens_.size();
-        members[i] = members_[member];
-        members[i].first_token = begin + size;
-        members[i].before = done;
-        done += DoneTo(member, counts);
-        std::memcpy(tokens + size, tokens_.data() + from, (to - from) * sizeof(Token));
+        const Member &here = members_[order[i].member];
+        const bool shadowed = i + 1 < count && SameName(order[i], order[i + 1]);
+        const bool beyond = !shadowed && !here.empty && !here.record && result.kept == limit;
+        if (shadowed || beyond)
+            counts = counts - DoneTo(order[i].member, until);
+        else if (here.kept)
+            order[result.kept++] = order[i];
+        result.shadowed += shadowed && !here.record ? 1 : 0;
+        result.cut = result.cut || beyond;
+    }
+    return result;
+}
+
+// Leaves the tokens of the members that `order` names, in that order.
+void MemberStack::MoveTokens(std::uint32_t first, Order *order, std::uint32_t count) noexcept
+{
+    const auto end_of = [this](std::uint32_t member) {
+        return member + 1 < size_ ? members_[member + 1].first_token : tokens_.size();
+    };
+    std::uint32_t i = 0, begin = members_[first].first_token;
+    for (; i < count && members_[order[i].member].first_token == begin; ++i) {
+        order[i].first_token = begin;
+        begin = end_of(order[i].member);
+    }
+    Token *const moved = i == count ? nullptr : moved_tokens_.Reserve<Token>(arena_, tokens_.size() - begin);
+    std::uint32_t size = 0;
+    for (; i < count && moved != nullptr; ++i) {
+        const std::uint32_t from = members_[order[i].member].first_token, to = end_of(order[i].member);
+        order[i].first_token = begin + size;
+        std::memcpy(moved + size, tokens_.data() + from, (to - from) * sizeof(Token));
         size += to - from;
     }
-    std::memcpy(members_ + first, members, count * sizeof(Member));
-    std::memcpy(tokens_.data() + begin, tokens, size * sizeof(Token));
-    size_ = first + count;
+    if (size > 0)
+        std::memcpy(tokens_.data() + begin, moved, size * sizeof(Token));
     tokens_.Truncate(begin + size);
-    counts = done;
+}
+
+// After their tokens. `until` is what had been done before, `counts` what counts of that.
+void MemberStack::MoveMembers(std::uint32_t first, const Order *order, std::uint32_t count,
+                              const SanitizeCounts &until, const SanitizeCounts &counts) noexcept
+{
+    auto *moved = moved_members_.Reserve<Member>(arena_, count + 1);
+    if (moved == nullptr)
+        return;
+    SanitizeCounts done = counts;
+    for (std::uint32_t i = count; i-- > 0;) {
+        done = done - DoneTo(order[i].member, until);
+        moved[i] = members_[order[i].member];
+        moved[i].first_token = order[i].first_token;
+        moved[i].before = done;
+    }
+    std::memcpy(members_ + first, moved, count * sizeof(Member));
+    size_ = first + count;
 }
 
 MemberStack::Arranged MemberStack::Arrange(std::uint32_t first, std::uint32_t limit,
                                            SanitizeCounts &counts) noexcept
 {
-    Arranged result{};
-    const std::uint32_t count = size_ - first;
-    Order *order = count == 0 ? nullptr : order_.Reserve<Order>(arena_, count);
+    Order *order = Sort(first);
     if (order == nullptr)
-        return result;
-    Sort(first, order);
-    SanitizeCounts done = members_[first].before;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const std::uint32_t member = order[i].member;
-        const Member &here = members_[member];
-        if (i + 1 < count && members_[order[i + 1].member].text() == here.text())
-            result.shadowed += here.record ? 0 : 1;
-        else if (!here.empty && !here.record && result.kept == limit)
-            result.cut = true;
-        else if (here.kept)
-            order[result.kept++] = order[i];
-        else
-            done += DoneTo(member, counts);
-    }
-    Keep(first, order, result.kept, done, counts);
+        return {};
+    const SanitizeCounts until = counts;
+    const Arranged result = Choose(order, size_ - first, limit, counts);
+    MoveTokens(first, order, result.kept);
+    MoveMembers(first, order, result.kept, until, counts);
+    return result;
+}
+
+MemberStack::Arranged MemberStack::Close(std::uint32_t first, std::uint32_t limit,
+                                         SanitizeCounts &counts) noexcept
+{
+    Order *order = Sort(first);
+    if (order == nullptr)
+        return {};
+    const Arranged result = Choose(order, size_ - first, limit, counts);
+    MoveTokens(first, order, result.kept);
+    size_ = first;
     return result;
 }
 
@@ -123,16 +180,14 @@ std::uint32_t MemberStack::ArrangeRenamed(std::uint32_t begin) noexcept
     for (std::uint32_t i = begin; i < tokens_.size(); i = ValueEnd(tokens_.all(), i))
         Push({tokens_[i].data, tokens_[i].size, i, {}, false, false, true});
     const std::uint32_t count = size_ - first;
-    Order *order = count == 0 ? nullptr : order_.Reserve<Order>(arena_, count);
+    Order *order = Sort(first);
     if (order == nullptr)
         return 0;
-    Sort(first, order);
     std::uint32_t left = 0;
     for (std::uint32_t i = 0; i < count; ++i)
-        if (left == 0 || members_[order[i].member].text() != members_[order[left - 1].member].text())
+        if (left == 0 || !SameName(order[i], order[left - 1]))
             order[left++] = order[i];
-    SanitizeCounts none{};
-    Keep(first, order, left, {}, none);
+    MoveTokens(first, order, left);
     size_ = first;
     return count - left;
 }

@@ -44,6 +44,8 @@ public:
     // been done by now; what had been done to members that are shadowed or beyond the limit is taken back.
     // Only kept members stay on the stack.
     Arranged Arrange(std::uint32_t first, std::uint32_t limit, SanitizeCounts &counts) noexcept;
+    // The same where their object has ended: none stays on the stack.
+    Arranged Close(std::uint32_t first, std::uint32_t limit, SanitizeCounts &counts) noexcept;
 
     // Arranges the members of an object that begins after token `begin` by the names that they have got. Of
     // those that have the same now the first stays; returns how many went.
@@ -51,16 +53,19 @@ public:
 
 private:
     struct Order {
-        std::uint64_t prefix; // the first bytes of the name, big end first
-        std::uint32_t name_size;
+        std::uint64_t rank; // by which most names differ
         std::uint32_t member;
+        std::uint32_t first_token; // once the tokens are in order
     };
 
-    void Sort(std::uint32_t first, Order *order) noexcept;
+    Order *Sort(std::uint32_t first) noexcept;
+    Arranged Choose(Order *order, std::uint32_t count, std::uint32_t limit,
+                    SanitizeCounts &counts) const noexcept;
+    void MoveTokens(std::uint32_t first, Order *order, std::uint32_t count) noexcept;
+    void MoveMembers(std::uint32_t first, const Order *order, std::uint32_t count,
+                     const SanitizeCounts &until, const SanitizeCounts &counts) noexcept;
     SanitizeCounts DoneTo(std::uint32_t member, const SanitizeCounts &until) const noexcept;
-    void Keep(std::uint32_t first, const Order *order, std::uint32_t count, SanitizeCounts done,
-              SanitizeCounts &counts) noexcept;
-    Order OrderOf(std::uint32_t member) const noexcept;
+    bool SameName(const Order &a, const Order &b) const noexcept;
     bool IsBefore(const Order &a, const Order &b) const noexcept;
 
     Arena &arena_;
@@ -69,7 +74,8 @@ private:
     std::uint32_t size_ = 0;
     std::uint32_t capacity_ = 0;
     Scratch order_;
-    Scratch moved_;
+    Scratch moved_tokens_;
+    Scratch moved_members_;
 };
 
 // Hashes of the names of objects with very many members, of which not every name can be kept.

@@ -56,7 +56,11 @@ PrintedNumber PrintNumber(std::string_view number, char (&room)[longest_number])
 {
     const bool negative = number.starts_with('-');
     const std::string_view plain = number.substr(negative ? 1 : 0);
-    const std::size_t e = std::min(plain.find_first_of("eE"), plain.size());
+    const auto e = static_cast<std::size_t>(
+        std::find_if(plain.begin(), plain.end(), [](char c) { return c == 'e' || c == 'E'; }) -
+        plain.begin());
+    if (e == plain.size() && plain.front() != '0') // as nearly all numbers are
+        return Clip(number);
     const Digits digits = ReadDigits(plain, e);
     const bool zero = digits.first() == digits.count();
     if (e == plain.size())

@@ -6,7 +6,6 @@
 #include "core/utf8.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -259,7 +258,8 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 
 Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
 {
-    Frame frame{};
+    Frame &frame = frames_[depth_];
+    frame = {};
     frame.place = place();
     frame.first_token = tokens_.size();
     if (!measured) {
@@ -275,7 +275,7 @@ Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
     frame.order = order_;
     frame.embedded = embedded_;
     frame.measured = measured;
-    frames_[depth_++] = frame;
+    ++depth_;
     return Walk::enter;
 }
 
@@ -310,7 +310,7 @@ void Sanitizer::End() noexcept
         return;
     if (IsMember() && top().order == MemberOrder::document)
         EndMembers();
-    const Frame frame = top();
+    const Frame &frame = top(); // nothing begins another one before its end
     --depth_;
     if (depth_ == 0)
         root_length_ = frame.seen;
@@ -476,13 +476,12 @@ void Sanitizer::CrowdMembers() noexcept
         for (std::uint32_t i = frame.members; i < members_.size(); ++i)
             names_.Push(members_.NameAt(i));
     frame.crowded = true;
-    ArrangeMembers();
+    Arranged(members_.Arrange(frame.members, limits_.members, counts_));
 }
 
-void Sanitizer::ArrangeMembers() noexcept
+void Sanitizer::Arranged(const MemberStack::Arranged &arranged) noexcept
 {
     Frame &frame = top();
-    const MemberStack::Arranged arranged = members_.Arrange(frame.members, limits_.members, counts_);
     frame.kept = arranged.kept;
     frame.seen -= arranged.shadowed;
     frame.cut = frame.cut || arranged.cut;
@@ -491,21 +490,20 @@ void Sanitizer::ArrangeMembers() noexcept
 // A name that came twice in JSON in a string is no doubt: there is no jsonb of it to agree with.
 void Sanitizer::EndMembers() noexcept
 {
-    ArrangeMembers();
     Frame &frame = top();
+    Arranged(members_.Close(frame.members, limits_.members, counts_));
     if (frame.crowded && embedded_ == 0 && names_.MayRepeat(frame.names))
         doubtful_ = true;
     counts_.truncated += frame.cut ? 1 : 0;
     names_.Truncate(frame.names);
-    members_.Truncate(frame.members);
 }
 
 // Only where the order of what is there is final: not with members in the order of a document, nor where two
 // of them may turn out to have got the same name.
-void Sanitizer::Prune() noexcept
+void Sanitizer::PruneTop() noexcept
 {
     Frame &frame = top();
-    if (frame.measured || frame.renamed || tokens_.size() - frame.first_token <= frame.prune_above)
+    if (frame.measured || frame.renamed)
         return;
     PruneFrom(frame.first_token);
     frame.prune_above = tokens_.size() - frame.first_token + prune_step;
@@ -682,20 +680,12 @@ bool Sanitizer::Finish() noexcept
 {
     if (!arena_.failed()) {
         if (root_type_ == ValueType::object && changed())
-            WriteRecord(tokens_, NewRecord());
+            WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
         else if (has_old_record_)
             WriteRecord(tokens_, old_record_);
         KeepBudget();
     }
     return !arena_.failed();
-}
-
-Record Sanitizer::NewRecord() noexcept
-{
-    constexpr std::size_t policy_size = 8;
-    char policy[policy_size + 1];
-    std::snprintf(policy, sizeof(policy), "%d:%.6s", policy_language_version, policy_.hash().data());
-    return MakeRecord(counts_, arena_.Copy({policy, policy_size}));
 }
 
 // The result prints in no more than max_bytes, always: either all of it does; or leaves are shed until what
@@ -715,7 +705,7 @@ void Sanitizer::KeepBudget() noexcept
     }
     if (!fits && has_record && !changed()) {
         // It may be what makes the document fit: in the place of a longer one, or of data of its name.
-        WriteRecord(tokens_, NewRecord());
+        WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
         record_replaced_ = true;
     }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
@@ -724,7 +714,7 @@ void Sanitizer::KeepBudget() noexcept
     if (tokens_.size() == record.end - record.begin + 2)
         BecomeSummary();
     if (has_record)
-        WriteRecord(tokens_, NewRecord());
+        WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
 }
 
 void Sanitizer::BecomeSummary() noexcept

@@ -181,9 +181,14 @@ private:
 
     void PushMember(std::string_view name) noexcept;
     void CrowdMembers() noexcept;
-    void ArrangeMembers() noexcept;
+    void Arranged(const MemberStack::Arranged &arranged) noexcept;
     void EndMembers() noexcept;
-    void Prune() noexcept;
+    void Prune() noexcept
+    {
+        if (tokens_.size() - top().first_token > top().prune_above)
+            PruneTop();
+    }
+    void PruneTop() noexcept;
     void PruneFrom(std::uint32_t first) noexcept;
 
     void EnterMember() noexcept;
@@ -195,7 +200,6 @@ private:
     bool OpenJson(std::string_view text) noexcept;
     Checkpoint Mark() const noexcept;
     void Return(const Checkpoint &mark) noexcept;
-    Record NewRecord() noexcept;
     void KeepBudget() noexcept;
     void BecomeSummary() noexcept;
 

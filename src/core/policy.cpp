@@ -96,11 +96,8 @@ bool MatchesGlob(std::string_view name, std::string_view pattern) noexcept
 
 struct Policy::Tables {
     Policy policy;
-    Limits limits;
-    Detectors detectors;
-    std::uint32_t max_bytes = default_max_bytes;
     bool hashes = false;
-    char hash[7];
+    char recorded[9]; // "1:0f0f0f"
     std::vector<Rule> rules;
     std::vector<std::string> paths; // of the rules, for who asks why
     std::vector<Node> nodes;
@@ -210,29 +207,9 @@ std::uint16_t Policy::max_reached() const noexcept
     return static_cast<std::uint16_t>(tables_->nodes.size());
 }
 
-const Limits &Policy::limits() const noexcept
-{
-    return tables_->limits;
-}
-
-Rule Policy::rule(RuleIndex index) const noexcept
-{
-    return index == no_rule ? Rule{Action::keep, 0} : tables_->rules[index];
-}
-
 std::string_view Policy::path(RuleIndex index) const noexcept
 {
     return tables_->paths[index];
-}
-
-const Detectors &Policy::detectors() const noexcept
-{
-    return tables_->detectors;
-}
-
-std::uint32_t Policy::max_bytes() const noexcept
-{
-    return tables_->max_bytes;
 }
 
 bool Policy::hashes() const noexcept
@@ -245,9 +222,9 @@ SecretNames Policy::secret_names() const noexcept
     return tables_->secrets.empty() ? SecretNames{} : SecretNames{Tables::IsSecret, tables_};
 }
 
-std::string_view Policy::hash() const noexcept
+std::string_view Policy::recorded() const noexcept
 {
-    return {tables_->hash, 6};
+    return {tables_->recorded, sizeof(tables_->recorded) - 1};
 }
 
 void Policy::Delete(const Policy *policy) noexcept
@@ -350,7 +327,7 @@ private:
     {
         if (!value.Is(Type::object))
             return Refuse("detectors", "must be an object");
-        Detectors &detectors = tables_.detectors;
+        Detectors &detectors = tables_.policy.detectors_;
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string &name = value.names[i];
             Treatment *wanted = name == "phone"   ? &detectors.phone
@@ -387,7 +364,7 @@ private:
             if (value.names[i] != "max_bytes")
                 return RefuseUnknown("budget", value.names[i]);
             if (!Count(&value.values[i], "budget.max_bytes", least_max_bytes, most_max_bytes,
-                       tables_.max_bytes))
+                       tables_.policy.max_bytes_))
                 return false;
         }
         return true;
@@ -401,7 +378,7 @@ private:
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string &name = value.names[i], place = "limits." + name;
             const PolicyValue &limit = value.values[i];
-            Limits &limits = tables_.limits;
+            Limits &limits = tables_.policy.limits_;
             if (name == "depth") {
                 if (!Count(&limit, place, 1, max_depth, limits.depth))
                     return false;
@@ -590,7 +567,7 @@ private:
         for (std::size_t i = 0; i < tables_.names.size(); ++i) {
             Name &name = tables_.names[i];
             name.meaning = tables_.Classify(name.text);
-            name.harmless = name.text.size() <= tables_.limits.characters &&
+            name.harmless = name.text.size() <= tables_.policy.limits_.characters &&
                             !FindSecret(name.text, 0, name.text.size(), false, secret_names).Found();
             std::size_t slot = HashName(name.text) & (size - 1);
             while (tables_.slots[slot] != 0)
@@ -604,7 +581,8 @@ private:
         Fnv hash;
         for (const char c : text)
             hash.Add(static_cast<unsigned char>(c));
-        std::snprintf(tables_.hash, sizeof(tables_.hash), "%06x", static_cast<unsigned>(hash.value >> 8));
+        std::snprintf(tables_.recorded, sizeof(tables_.recorded), "%d:%06x", policy_language_version,
+                      static_cast<unsigned>(hash.value >> 8));
     }
 
     Policy::Tables &tables_;
@@ -620,6 +598,7 @@ const Policy *Policy::Compile(std::string_view json, PolicyError &error) noexcep
         tables = new Tables;
         if (PolicyCompiler(*tables, error).Compile(json)) {
             tables->policy.tables_ = tables;
+            tables->policy.rules_ = tables->rules.data();
             return &tables->policy;
         }
     } catch (...) {

@@ -67,15 +67,20 @@ public:
     static const Policy *Compile(std::string_view json, PolicyError &error) noexcept;
     static void Delete(const Policy *policy) noexcept;
 
-    const Limits &limits() const noexcept;
-    Rule rule(RuleIndex index) const noexcept;
+    const Limits &limits() const noexcept { return limits_; }
+    Rule rule(RuleIndex index) const noexcept
+    {
+        return index == no_rule ? Rule{Action::keep, 0} : rules_[index];
+    }
     // As the document has it.
     std::string_view path(RuleIndex index) const noexcept;
-    const Detectors &detectors() const noexcept;
+    const Detectors &detectors() const noexcept { return detectors_; }
     // Bytes of the result, as text.
-    std::uint32_t max_bytes() const noexcept;
-    // Six hexadecimal digits of a hash over the document, however its members are ordered and spaced.
-    std::string_view hash() const noexcept;
+    std::uint32_t max_bytes() const noexcept { return max_bytes_; }
+    // As records name it, "1:0f0f0f": the version of the language, and six hexadecimal digits of a hash over
+    // the document, however its members are ordered and spaced.
+    std::string_view recorded() const noexcept;
+    std::string_view hash() const noexcept { return recorded().substr(2); }
     // Whether anything asks for pseudonyms: a rule or a detector.
     bool hashes() const noexcept;
     // The names that the policy adds to the credentials.
@@ -100,6 +105,11 @@ private:
     friend class PolicyCompiler;
     struct Tables;
     const Tables *tables_ = nullptr;
+    // Every value asks for these, so they take no call.
+    const Rule *rules_ = nullptr;
+    Limits limits_;
+    Detectors detectors_;
+    std::uint32_t max_bytes_ = default_max_bytes;
 };
 
 } // namespace callhardening

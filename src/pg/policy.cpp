@@ -3,6 +3,8 @@
 #include "pg/policy.hpp"
 
 extern "C" {
+#include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 }
@@ -152,6 +154,16 @@ PolicyUse *new_use(MemoryContext user)
     return use;
 }
 
+// True where the caller's expression has a constant there. get_fn_expr_arg_stable() would not do: it is true
+// for a parameter too, and PL/pgSQL calls with another value of a variable through the same FmgrInfo.
+bool is_constant(const FmgrInfo *flinfo, int n)
+{
+    if (flinfo->fn_expr == nullptr || !IsA(flinfo->fn_expr, FuncExpr))
+        return false;
+    const List *arguments = reinterpret_cast<const FuncExpr *>(flinfo->fn_expr)->args;
+    return n < list_length(arguments) && IsA(list_nth(arguments, n), Const);
+}
+
 const Policy *hold(PolicyUse *use, CachedPolicy *cached)
 {
     ++cached->users;
@@ -180,11 +192,13 @@ const Policy *policy_argument(FunctionCallInfo fcinfo, int n)
 {
     if (PG_ARGISNULL(n))
         return default_policy();
-    const Jsonb *policy = PG_GETARG_JSONB_P(n);
-    const auto *source = reinterpret_cast<const char *>(policy);
     auto *use = static_cast<PolicyUse *>(fcinfo->flinfo->fn_extra);
     if (use == nullptr)
         fcinfo->flinfo->fn_extra = use = new_use(fcinfo->flinfo->fn_mcxt);
+    if (use->cached != nullptr && is_constant(fcinfo->flinfo, n))
+        return use->cached->policy;
+    const Jsonb *policy = PG_GETARG_JSONB_P(n);
+    const auto *source = reinterpret_cast<const char *>(policy);
     if (use->cached != nullptr && is_of(use->cached, source, VARSIZE(policy), false))
         return use->cached->policy;
     return hold(use, find_policy(source, VARSIZE(policy), false));

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The sanitizer against what PostgreSQL does with the same documents, and against its rules in PL/pgSQL and in
-# JavaScript, in interleaved rounds of one session; then instructions of the core. Prints markdown tables: the median of
-# the processor's time for a document, which load on the machine hardly changes, and the median of the ratios of pairs.
+# The sanitizer against what PostgreSQL does with the same documents, against its rules in PL/pgSQL and in JavaScript,
+# and against nlohmann's parser with a handler that does nothing, in interleaved rounds of one session; then
+# instructions of the core. Prints markdown tables: the median of the processor's time for a document, which load on the
+# machine hardly changes, and the median of the ratios of pairs.
 #
 #   test/bench/payload.sh [rounds]              the server is the one that psql finds (PGHOST, PGUSER, ...)
 #
@@ -24,30 +25,41 @@ run() {
 create() {
     run -c "DROP SCHEMA IF EXISTS $schema CASCADE" -c "CREATE SCHEMA $schema" \
         -c "CREATE EXTENSION IF NOT EXISTS callhardening SCHEMA public"
-    run -f "$here/payload_documents.sql" -f "$here/payload_rules.sql" >/dev/null
+    run -f "$here/payload_documents.sql" -f "$here/payload_texts.sql" -f "$here/payload_rules.sql" >/dev/null
+    run -c "SELECT call_payload_policy()" >"$files/default"
     for kind in event bulky; do
         run -c "SELECT body FROM ${kind}_body ORDER BY id" >"$files/$kind"
         run -c "CREATE TABLE ${kind}_cleaned (id int GENERATED ALWAYS AS IDENTITY, body text)" \
             -c "ALTER TABLE ${kind}_cleaned ALTER body SET STORAGE EXTERNAL"
         if command -v node >/dev/null; then
-            node "$here/payload_client.js" clean <"$files/$kind" |
+            node "$here/payload_client.js" clean "$files/default" <"$files/$kind" |
                 run -c "COPY ${kind}_cleaned (body) FROM STDIN (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')"
         fi
     done
     run -f "$here/payload_measure.sql" >/dev/null
 }
 
-# The client's part of a round runs between its server's parts, from the same session.
+# What runs outside of the server in a round runs between its parts in the server.
+outside() {
+    local kind passes
+    for kind in event bulky; do
+        if command -v node >/dev/null; then
+            echo "\set $kind \`node '$here/payload_client.js' time '$files/default' < '$files/$kind'\`"
+        else
+            echo "\set $kind null"
+        fi
+        passes=$((20000 / $(wc -l <"$files/$kind")))
+        if [ -x "$program" ]; then
+            echo "\set sax_$kind \`'$program' sax '$files/default' '$files/$kind' $passes\`"
+        else
+            echo "\set sax_$kind null"
+        fi
+    done
+}
+
 round() {
-    if command -v node >/dev/null; then
-        for kind in event bulky; do
-            echo "\\set $kind \`node '$here/payload_client.js' time < '$files/$kind'\`"
-        done
-    else
-        echo "\\set event null"
-        echo "\\set bulky null"
-    fi
-    echo "CALL measure($1, jsonb_build_object('event', :event, 'bulky', :bulky));"
+    outside
+    echo "CALL measure($1, jsonb_build_object('event', :event, 'bulky', :bulky, 'sax_event', :sax_event, 'sax_bulky', :sax_bulky));"
 }
 
 # -- instructions ------------------------------------------------------------------------------
@@ -56,7 +68,7 @@ collected() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$@" 2>&1 | sed -n 's/.*Collected : //p; /^payload_instructions/w /dev/stderr'
 }
 
-# instructions feed|text POLICY BODIES
+# instructions feed|text|sax POLICY BODIES
 instructions() {
     local bodies once twice
     bodies=$(wc -l <"$3")
@@ -67,10 +79,11 @@ instructions() {
 
 # row TITLE POLICY BODIES
 row() {
-    local feed text
+    local feed text sax
     feed=$(instructions feed "$files/$2" "$files/$3")
     text=$(instructions text "$files/$2" "$files/$3")
-    echo "| $1 | $feed | $text |"
+    sax=$(instructions sax "$files/$2" "$files/$3")
+    echo "| $1 | $feed | $text | $sax |"
 }
 
 count_instructions() {
@@ -78,15 +91,14 @@ count_instructions() {
         echo "No instructions: valgrind or build/bench/payload_instructions is not here."
         return
     fi
-    run -c "SELECT call_payload_policy()" >"$files/default"
     for rules in 10 1000; do
         run -c "SELECT idle_policy($rules, '**.absent_%s')" >"$files/$rules"
         run -c "SELECT idle_policy($rules, '**.absent_%s_*')" >"$files/$rules stars"
     done
     run -c "SELECT body FROM event_body ORDER BY id LIMIT 40" >"$files/events"
     run -c "SELECT body FROM bulky_body WHERE id % 4 = 0 ORDER BY id" >"$files/bulks"
-    echo "| instructions of the core for a document | events of a jsonb | text |"
-    echo "|---|---|---|"
+    echo "| instructions of the core for a document | events of a jsonb | text | nlohmann's SAX, empty handler |"
+    echo "|---|---|---|---|"
     row "1.2 kB" default events
     row "15 kB" default bulks
     for rules in 10 1000; do
@@ -107,8 +119,8 @@ echo "| documents | number | bytes as text | bytes stored | bytes sanitized | le
 echo "|---|---|---|---|---|---|"
 run -c "SELECT line FROM document_size"
 echo
-echo "| documents | against | callhardening | the other | callhardening / the other | wanted |"
-echo "|---|---|---|---|---|---|"
+echo "| documents | against | callhardening | the other | callhardening / the other | middle half | wanted |"
+echo "|---|---|---|---|---|---|---|"
 run -c "SELECT line FROM result ORDER BY id"
 echo
 run -c "SELECT line FROM agreement"
