@@ -39,8 +39,7 @@ void DocumentTokens::EndArray() noexcept
 void DocumentTokens::Key(std::string_view name) noexcept
 {
     if (order_ == MemberOrder::document)
-        members_.Push(
-            {name.data(), static_cast<std::uint32_t>(name.size()), tokens_.size(), {}, false, false, true});
+        members_.Push(name, tokens_.size(), {}, true);
     tokens_.Push(TokenKind::key, name);
 }
 

@@ -10,20 +10,18 @@ namespace callhardening
 
 static_assert(std::is_trivially_copyable_v<Member>);
 
-void MemberStack::Push(const Member &member) noexcept
+bool MemberStack::Grow() noexcept
 {
     constexpr std::uint32_t first = 64;
-    if (size_ == capacity_) {
-        const std::uint32_t capacity = capacity_ == 0 ? first : 2 * capacity_;
-        auto *larger = static_cast<Member *>(arena_.Allocate(capacity * sizeof(Member)));
-        if (larger == nullptr)
-            return;
-        if (size_ > 0)
-            std::memcpy(larger, members_, size_ * sizeof(Member));
-        members_ = larger;
-        capacity_ = capacity;
-    }
-    members_[size_++] = member;
+    const std::uint32_t capacity = capacity_ == 0 ? first : 2 * capacity_;
+    auto *larger = static_cast<Member *>(arena_.Allocate(capacity * sizeof(Member)));
+    if (larger == nullptr)
+        return false;
+    if (size_ > 0)
+        std::memcpy(larger, members_, size_ * sizeof(Member));
+    members_ = larger;
+    capacity_ = capacity;
+    return true;
 }
 
 namespace
@@ -180,7 +178,7 @@ std::uint32_t MemberStack::ArrangeRenamed(std::uint32_t begin) noexcept
 {
     const std::uint32_t first = size_;
     for (std::uint32_t i = begin; i < tokens_.size(); i = ValueEnd(tokens_.all(), i))
-        Push({tokens_[i].data, tokens_[i].size, i, {}, false, false, true});
+        Push(tokens_[i].text(), i, {});
     const std::uint32_t count = size_ - first;
     Order *order = Sort(first);
     if (order == nullptr)

@@ -33,7 +33,14 @@ public:
     void Truncate(std::uint32_t size) noexcept { size_ = size; }
     Member &top() noexcept { return members_[size_ - 1]; }
     std::string_view NameAt(std::uint32_t i) const noexcept { return members_[i].text(); }
-    void Push(const Member &member) noexcept;
+    void Push(std::string_view name, std::uint32_t first_token, const SanitizeCounts &before,
+              bool kept = false) noexcept
+    {
+        if (size_ < capacity_ || Grow())
+            members_[size_++] = {
+                name.data(), static_cast<std::uint32_t>(name.size()), first_token, before, false, false,
+                kept};
+    }
 
     struct Arranged {
         std::uint32_t kept;     // members within the limit
@@ -58,6 +65,7 @@ private:
         std::uint32_t first_token; // once the tokens are in order
     };
 
+    bool Grow() noexcept;
     Order *Sort(std::uint32_t first) noexcept;
     Arranged Choose(Order *order, std::uint32_t count, std::uint32_t limit,
                     SanitizeCounts &counts) const noexcept;

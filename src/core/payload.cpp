@@ -463,8 +463,7 @@ void Sanitizer::PushMember(std::string_view name) noexcept
         CrowdMembers();
     if (top().crowded)
         names_.Push(name);
-    members_.Push(
-        {name.data(), static_cast<std::uint32_t>(name.size()), tokens_.size(), counts_, false, false, false});
+    members_.Push(name, tokens_.size(), counts_);
 }
 
 // Lets go of members that have no place any more, whatever else comes, so that an object of a million members

@@ -230,15 +230,19 @@ SecretSpan Hide(std::string_view text, std::size_t begin, std::size_t end) noexc
 
 // ---- tokens that show themselves -------------------------------------------------------------------
 
-// eyJ is how base64 spells `{"`. Without a longest header, a text of nothing but eyJ would be read once for
-// each.
-SecretSpan FindJwt(std::string_view text, std::size_t begin) noexcept
+// eyJ is how base64 spells `{"`. Up to `searched` there is none: all that begin in one run of letters end
+// with it, and a text of nothing but eyJ would be read once for each.
+SecretSpan FindJwt(std::string_view text, std::size_t begin, std::size_t &searched) noexcept
 {
-    constexpr std::size_t shortest_header = 10, longest_header = 4096, shortest_claims = 4;
-    std::size_t end = RunEnd(text.substr(0, begin + longest_header), begin, IsBase64Url);
+    constexpr std::size_t shortest_header = 10, shortest_claims = 4;
+    if (begin < searched)
+        return nothing;
+    std::size_t end = searched = RunEnd(text, begin, IsBase64Url);
     if (end - begin < shortest_header || end == text.size() || text[end] != '.')
         return nothing;
-    const std::size_t claims = end + 1;
+    std::size_t claims = end + 1;
+    if (claims < text.size() && text[claims] == '.') // encrypted with a key that both sides have
+        ++claims;
     end = RunEnd(text, claims, IsBase64Url);
     if (end - claims < shortest_claims)
         return nothing;
@@ -292,10 +296,33 @@ SecretSpan FindPem(std::string_view text, std::size_t begin) noexcept
 
 // ---- URLs -------------------------------------------------------------------------------------------
 
-// `i` is at the colon of `://`.
-SecretSpan FindInUrl(std::string_view text, std::size_t i, std::size_t from, bool only_hosts) noexcept
+// Behind the slash at `i`, which JSON in a string may write as \/; 0 where there is none.
+std::size_t SlashEnd(std::string_view text, std::size_t i) noexcept
 {
-    const std::size_t authority = i + 3;
+    const std::size_t slash = RunEnd(text, i, [](char c) { return c == '\\'; });
+    return slash < text.size() && text[slash] == '/' ? slash + 1 : 0;
+}
+
+// Behind the `://` at `i`; 0 where there is none.
+std::size_t AuthorityBegin(std::string_view text, std::size_t i) noexcept
+{
+    const std::size_t slash = SlashEnd(text, i + 1);
+    return slash == 0 ? 0 : SlashEnd(text, slash);
+}
+
+std::size_t UrlEnd(std::string_view text, std::size_t i) noexcept
+{
+    for (;;) {
+        i = RunEnd(text, i, [](char c) { return !EndsUrl(c); });
+        const std::size_t slash = SlashEnd(text, i);
+        if (slash == 0)
+            return i;
+        i = slash;
+    }
+}
+
+SecretSpan FindInUrl(std::string_view text, std::size_t authority, std::size_t from, bool only_hosts) noexcept
+{
     const std::size_t end =
         RunEnd(text, authority, [](char c) { return !EndsUrl(c) && c != '/' && c != '?' && c != '#'; });
     std::size_t host = text.substr(authority, end - authority).rfind('@');
@@ -304,7 +331,7 @@ SecretSpan FindInUrl(std::string_view text, std::size_t i, std::size_t from, boo
         return nothing;
     if (!only_hosts)
         return host == authority ? nothing : Hide(text, authority, host - 1);
-    const std::size_t rest = RunEnd(text, end, [](char c) { return !EndsUrl(c); });
+    const std::size_t rest = UrlEnd(text, end);
     return host == authority ? SecretSpan{end, rest, {}}
                              : SecretSpan{authority, rest, text.substr(host, end - host)};
 }
@@ -348,14 +375,18 @@ std::size_t QuotedEnd(std::string_view text, std::size_t begin, Quote quote) noe
     return text.size();
 }
 
+// A bracket in a string does not count.
 std::size_t BracketEnd(std::string_view text, std::size_t begin) noexcept
 {
-    std::size_t depth = 0;
+    std::size_t depth = 0, escapes = 0;
     for (std::size_t i = begin; i < text.size(); ++i) {
-        if (text[i] == '{' || text[i] == '[')
+        if (text[i] == '"')
+            i = QuotedEnd(text, i + 1, {escapes, '"'}) + escapes;
+        else if (text[i] == '{' || text[i] == '[')
             ++depth;
         else if ((text[i] == '}' || text[i] == ']') && --depth == 0)
             return i + 1;
+        escapes = i < text.size() && text[i] == '\\' ? escapes + 1 : 0;
     }
     return text.size();
 }
@@ -470,27 +501,41 @@ bool IsSecretName(std::string_view name, bool parameter, SecretNames names) noex
            names.Has(name.substr(name.rfind('.') + 1));
 }
 
+std::size_t NameBegin(std::string_view text, std::size_t end, bool spaced) noexcept
+{
+    std::size_t begin = end;
+    while (begin > 0 && end - begin < longest_name &&
+           (IsNameLetter(text[begin - 1]) || (spaced && text[begin - 1] == ' ')))
+        --begin;
+    return begin;
+}
+
 SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t after, SecretNames names) noexcept
 {
     std::size_t end = i;
-    while (end > 0 && text[end - 1] == ' ')
+    while (end > 0 && IsAsciiSpace(text[end - 1]))
         --end;
     const bool quoted = end > 0 && (text[end - 1] == '"' || text[end - 1] == '\'');
     while (end > 0 &&
            (text[end - 1] == '"' || text[end - 1] == '\'' || text[end - 1] == '\\' || text[end - 1] == ']'))
         --end;
-    std::size_t begin = end;
-    while (begin > 0 && end - begin < longest_name && IsNameLetter(text[begin - 1]))
-        --begin;
+    while (quoted && end > 0 && text[end - 1] == ' ')
+        --end;
+    const std::size_t begin = NameBegin(text, end, false);
     if (begin == end)
         return nothing;
     const char before = begin > 0 ? text[begin - 1] : ' ';
     char unescaped[longest_name];
     const std::string_view name = before == '\\' && text[begin] == 'u' ? EscapedName(text, end, unescaped)
                                                                        : text.substr(begin, end - begin);
-    const bool parameter = before == '?' || before == '&' || before == '#' || before == ';' || before == '%';
-    if (!IsSecretName(name, parameter, names))
-        return nothing;
+    const bool escaped_ampersand = before == '\\' && text.substr(begin).starts_with("u0026");
+    const bool parameter = before == '?' || before == '&' || before == '#' || before == ';' ||
+                           before == '%' || escaped_ampersand;
+    if (!IsSecretName(name, parameter, names)) {
+        const std::size_t spaced = NameBegin(text, end, quoted); // "api key"
+        if (spaced == begin || !IsSecretName(text.substr(spaced, end - spaced), false, names))
+            return nothing;
+    }
     return HideValue(text, quoted ? SkipWhiteSpace(text, after) : after, text[i] == ':' && IsHeader(name));
 }
 
@@ -502,13 +547,13 @@ constexpr auto is_trigger = [] {
     return table;
 }();
 
-SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool only_hosts,
-                  SecretNames names) noexcept
+SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool only_hosts, SecretNames names,
+                  std::size_t &searched) noexcept
 {
     switch (text[i]) {
     case ':':
-        if (text.substr(i).starts_with("://"))
-            return FindInUrl(text, i, from, only_hosts);
+        if (const std::size_t authority = AuthorityBegin(text, i); authority != 0)
+            return FindInUrl(text, authority, from, only_hosts);
         if (const SecretSpan sip = FindInSip(text, i); sip.Found())
             return sip;
         return FindAssignment(text, i, i + 1, names);
@@ -517,7 +562,8 @@ SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool o
     case '%':
         return StartsFolded(text, i, "%3d") ? FindAssignment(text, i, i + 3, names) : nothing;
     case 'J':
-        return i >= from + 2 && text[i - 1] == 'y' && text[i - 2] == 'e' ? FindJwt(text, i - 2) : nothing;
+        return i >= from + 2 && text[i - 1] == 'y' && text[i - 2] == 'e' ? FindJwt(text, i - 2, searched)
+                                                                         : nothing;
     case '-':
         return FindPem(text, i);
     default:
@@ -545,10 +591,11 @@ MemberClass ClassifyMember(std::string_view name) noexcept
 SecretSpan FindSecret(std::string_view text, std::size_t from, std::size_t until, bool only_hosts,
                       SecretNames names) noexcept
 {
+    std::size_t searched = from; // for tokens in base64
     for (std::size_t i = from; i < until; ++i) {
         if (!is_trigger[static_cast<unsigned char>(text[i])])
             continue;
-        const SecretSpan span = FindAt(text, i, from, only_hosts, names);
+        const SecretSpan span = FindAt(text, i, from, only_hosts, names, searched);
         if (span.Found() && span.begin >= from)
             return span;
     }

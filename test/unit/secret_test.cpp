@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 
 using namespace callhardening;
@@ -45,16 +46,36 @@ TEST(Secret, Urls)
               "a https://h.com:8080 d http://x y");
     EXPECT_EQ(Redact("sip:alice:pw@h.com"), "sip:alice:[secret]@h.com");
     EXPECT_EQ(Redact("sip:alice@h.com:5060"), "sip:alice@h.com:5060");
+    EXPECT_EQ(Redact(R"({"a":"https:\/\/u:p@h.com\/a"})"), R"({"a":"https:\/\/[secret]@h.com\/a"})");
+    EXPECT_EQ(Redact(R"({\"a\":\"https:\\/\\/u:p@h.com\\/a\"})"),
+              R"({\"a\":\"https:\\/\\/[secret]@h.com\\/a\"})");
+    EXPECT_EQ(Redact(R"({"a":"https:\/\/h.com\/a\/b?c","d":1})", true), R"({"a":"https:\/\/h.com","d":1})");
+    EXPECT_EQ(Redact(R"({"a":"https://h.com/?b=1\u0026sig=c"})"),
+              R"({"a":"https://h.com/?b=1\u0026sig=[secret]"})");
 }
 
 TEST(Secret, Tokens)
 {
     EXPECT_EQ(Redact("eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.sig_nature-1, x"), "[secret], x");
+    EXPECT_EQ(Redact("eyJhbGciOiJkaXIifQ..aW5pdGlhbA.Y2lwaGVy.dGFn x"), "[secret] x");
+    EXPECT_EQ(Redact("eyJhbGciOiJIUzI1NiJ9... and so on"), "eyJhbGciOiJIUzI1NiJ9... and so on");
+    EXPECT_EQ(Redact("eyJ" + std::string(5000, 'a') + ".eyJhIjoxfQ.c2ln"), "[secret]");
     EXPECT_EQ(Redact("Bearer abc123xyz."), "Bearer [secret]");
     EXPECT_EQ(Redact("the bearer should come; basic information"),
               "the bearer should come; basic information");
     EXPECT_EQ(Redact("x -----BEGIN KEY-----\nMII\n-----END KEY----- y"), "x [secret] y");
     EXPECT_EQ(Redact("-----BEGIN KEY-----\nMII"), "[secret]");
+}
+
+// Where each is read to the end of the text, it takes a minute.
+TEST(Secret, TokensThatNeverEndAreReadOnce)
+{
+    std::string text;
+    for (int i = 0; i < 1'000'000; ++i)
+        text += "eyJ";
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(Redact(text), text);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
 TEST(Secret, Assignments)
@@ -68,6 +89,11 @@ TEST(Secret, Assignments)
               "{\"password\":\n  \"[secret]\",\n\"pin\" :\r\n\t[secret]}");
     EXPECT_EQ(Redact(R"({\"token\":\n  \"a\"})"), R"({\"token\":\n  \"[secret]\"})");
     EXPECT_EQ(Redact(R"({\\\"token\\\":\\n\\t\\\"a\\\"})"), R"({\\\"token\\\":\\n\\t\\\"[secret]\\\"})");
+    EXPECT_EQ(Redact("{\"token\"\t\n: \"a\"}"), "{\"token\"\t\n: \"[secret]\"}");
+    EXPECT_EQ(Redact(R"({"api key": "a", "token ": "b", "author key ": "c"})"),
+              R"({"api key": "[secret]", "token ": "[secret]", "author key ": "c"})");
+    EXPECT_EQ(Redact(R"({"token":["a]",{"b}":"c"}],"x":1})"), R"({"token":[secret],"x":1})");
+    EXPECT_EQ(Redact(R"({\"token\":[\"a\\\"]\",\"b\"],\"x\":1})"), R"({\"token\":[secret],\"x\":1})");
     EXPECT_EQ(Redact("password:\nswordfish"), "password:\nswordfish");
     EXPECT_EQ(Redact("Cookie: a=1; b=2\r\nHost: x"), "Cookie: [secret]\r\nHost: x");
     EXPECT_EQ(Redact("my password: swordfish, thanks"), "my password: [secret], thanks");
