@@ -120,7 +120,9 @@ void MemberStack::MoveTokens(std::uint32_t first, Order *order, std::uint32_t co
         order[i].first_token = begin;
         begin = end_of(order[i].member);
     }
-    Token *const moved = i == count ? nullptr : moved_tokens_.Reserve<Token>(arena_, tokens_.size() - begin);
+    // Room for one at least: those that are left may have lost all their tokens, and need a place still.
+    Token *const moved =
+        i == count ? nullptr : moved_tokens_.Reserve<Token>(arena_, tokens_.size() - begin + 1);
     std::uint32_t size = 0;
     for (; i < count && moved != nullptr; ++i) {
         const std::uint32_t from = members_[order[i].member].first_token, to = end_of(order[i].member);

@@ -238,6 +238,28 @@ TEST(JsonText, PassesItemsBeyondTheLimit)
     EXPECT_EQ(SanitizeText(R"({"a": [1, " \"two\" "]})", *open).document["a"], Json::parse("[1, \"two\"]"));
 }
 
+// A member of which everything was shed still counts, and has a place among the others.
+TEST(JsonText, OrdersMembersThatHaveLostTheirTokens)
+{
+    const auto policy = MakePolicy(
+        R"({"version": 1, "limits": {"members": 2, "items": 10000}, "budget": {"max_bytes": 256}})");
+    constexpr int items_until_all_are_shed = 4094;
+    std::string shed = '"' + std::string(300, 'x') + '"';
+    for (int i = 1; i < items_until_all_are_shed; ++i)
+        shed += ",\"" + std::string(300, 'x') + '"';
+    const auto empty = [](int from) {
+        std::string members;
+        for (int i = from; i < from + 80; ++i)
+            members += ", \"n" + std::to_string(i) + "\": null";
+        return members;
+    };
+    const std::string text =
+        "{\"y\": [" + shed + "], \"x\": 1" + empty(100) + ", \"w\": 2" + empty(200) + ", \"v\": 3}";
+    Json document = SanitizeText(text, *policy).document;
+    document.erase("_sanitized");
+    EXPECT_EQ(document, Json::parse(R"({"v": 3, "w": 2})"));
+}
+
 TEST(JsonText, ReportsTheLackOfMemory)
 {
     const std::string text = R"({"a\n": "b\n", "c": [1e2, "{\"d\": \"\\n\"}"], "call_id": {"e": 1}})";
