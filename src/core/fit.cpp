@@ -54,7 +54,7 @@ Fitted Fitter::FitName(std::string_view name) noexcept
 Fitted Fitter::FitOnce(std::string_view text, const TextPlace &place) noexcept
 {
     if (place.link && text != secret_marker && text.find("://") == std::string_view::npos &&
-        text.find('/') != std::string_view::npos)
+        text.find_first_of("/?#@:") != std::string_view::npos)
         return {secret_marker, true, false, false, Finding::link};
     if (place.rule.action == Action::mask)
         if (const std::string_view masked = Mask(text, place.rule.amount); masked != text)

@@ -38,6 +38,9 @@ constexpr auto listed_names = std::to_array<NameRow>({
     {"jwt", MemberClass::credential, Match::suffix},
     {"authorization", MemberClass::credential, Match::suffix},
     {"auth", MemberClass::credential, Match::exact},
+    {"basicauth", MemberClass::credential, Match::exact},
+    {"accesstokens", MemberClass::credential, Match::suffix},
+    {"refreshtokens", MemberClass::credential, Match::suffix},
     {"bearer", MemberClass::credential, Match::exact},
     {"cookie", MemberClass::credential, Match::suffix},
     {"cookies", MemberClass::credential, Match::suffix},
@@ -62,6 +65,9 @@ constexpr auto listed_names = std::to_array<NameRow>({
     {"verificationcode", MemberClass::credential, Match::suffix},
     {"otp", MemberClass::credential, Match::exact},
     {"otpcode", MemberClass::credential, Match::suffix},
+    {"mfacode", MemberClass::credential, Match::suffix},
+    {"authcode", MemberClass::credential, Match::suffix},
+    {"authorizationcode", MemberClass::credential, Match::suffix},
     {"pin", MemberClass::credential, Match::exact},
     {"pincode", MemberClass::credential, Match::suffix},
     {"userpin", MemberClass::credential, Match::suffix},
@@ -77,6 +83,7 @@ constexpr auto listed_names = std::to_array<NameRow>({
     {"cardnumber", MemberClass::credential, Match::suffix},
     {"creditcard", MemberClass::credential, Match::suffix},
     {"cvv", MemberClass::credential, Match::exact},
+    {"cvv2", MemberClass::credential, Match::exact},
     {"cvc", MemberClass::credential, Match::exact},
     {"ssn", MemberClass::credential, Match::exact},
 
@@ -92,6 +99,7 @@ constexpr auto listed_names = std::to_array<NameRow>({
     {"recordinglink", MemberClass::link, Match::suffix},
     {"recordinglinks", MemberClass::link, Match::suffix},
     {"recordingplayer", MemberClass::link, Match::suffix},
+    {"signedurl", MemberClass::link, Match::suffix},
     {"voicemailurl", MemberClass::link, Match::suffix},
     {"voicemaillink", MemberClass::link, Match::suffix},
     {"voicemaillinks", MemberClass::link, Match::suffix},
@@ -510,6 +518,29 @@ std::size_t NameBegin(std::string_view text, std::size_t end, bool spaced) noexc
     return begin;
 }
 
+bool IsQuoting(char c) noexcept
+{
+    return c == '"' || c == '\'' || c == '\\' || IsAsciiSpace(c);
+}
+
+// A URL with a name before it, `recording_url=https://...` or `"recording_url": "https://..."`, is what a
+// member of that name would be. `colon` is the one of its scheme.
+bool IsNamedLink(std::string_view text, std::size_t colon) noexcept
+{
+    std::size_t i = colon;
+    while (i > 0 && IsAlnum(text[i - 1]))
+        --i;
+    while (i > 0 && IsQuoting(text[i - 1]))
+        --i;
+    if (i == 0 || (text[i - 1] != '=' && text[i - 1] != ':'))
+        return false;
+    --i;
+    while (i > 0 && IsQuoting(text[i - 1]))
+        --i;
+    const std::size_t begin = NameBegin(text, i, false);
+    return ClassifyMember(text.substr(begin, i - begin)) == MemberClass::link;
+}
+
 SecretSpan FindAssignment(std::string_view text, std::size_t i, std::size_t after, SecretNames names) noexcept
 {
     std::size_t end = i;
@@ -553,7 +584,7 @@ SecretSpan FindAt(std::string_view text, std::size_t i, std::size_t from, bool o
     switch (text[i]) {
     case ':':
         if (const std::size_t authority = AuthorityBegin(text, i); authority != 0)
-            return FindInUrl(text, authority, from, only_hosts);
+            return FindInUrl(text, authority, from, only_hosts || IsNamedLink(text, i));
         if (const SecretSpan sip = FindInSip(text, i); sip.Found())
             return sip;
         return FindAssignment(text, i, i + 1, names);

@@ -79,13 +79,16 @@ Jsonb *sanitize_text(std::string_view text, const PayloadPass *pass, const volat
 }
 
 // No error may leave the core, so it comes back where an interrupt waits. One that does not end the query is
-// dealt with here; a text that is interrupted again and again is read to its end at last.
+// dealt with here; after some of them only a cancel counts, which where it is held off would come back for
+// ever.
 Jsonb *sanitize_text(std::string_view text, const PayloadPass *pass)
 {
     constexpr int most_restarts = 8;
     for (int i = 0; i < most_restarts; ++i) {
-        Jsonb *sanitized = sanitize_text(text, pass, &InterruptPending);
-        if (sanitized != nullptr || !InterruptPending)
+        const volatile sig_atomic_t *interrupt =
+            i < most_restarts - 1 ? &InterruptPending : &QueryCancelPending;
+        Jsonb *sanitized = sanitize_text(text, pass, interrupt);
+        if (sanitized != nullptr || *interrupt == 0)
             return sanitized;
         CHECK_FOR_INTERRUPTS();
         MemoryContextReset(CurrentMemoryContext);

@@ -503,8 +503,12 @@ TEST(Payload, NoSecretSurvives)
                     ExpectGone(Nest(secret, depth, in_array), policy);
 }
 
+// By the policy `default` without its detectors, which have a test of their own.
 TEST(Payload, WhatIsNoSecretStays)
 {
+    Json undetected = J(std::string(BuiltInPolicy("default")));
+    undetected.erase("detectors");
+    const auto policy = MakePolicy(undetected.dump());
     for (
         const char *text :
         {R"({"author": "Jane", "tokenizer": "bpe", "keyboard": "qwerty", "session_id": "a4fad4b3-b388-12ee", "raw_digits": "+1 800-123-4567"})",
@@ -514,9 +518,21 @@ TEST(Payload, WhatIsNoSecretStays)
          R"({"text": "a bearer of news got basic information about the token economy", "big": 9007199254740993, "d": 1.10})",
          R"({"shipping": "x", "spin": "y", "mapping": "z", "keys": 3, "primary_key": 7, "was_recorded": true, "monkey": "m"})",
          R"({"token": true, "voicemail": "left", "media": "phone", "recording_type": "call"})"}) {
-        const Result result = Sanitize(J(text));
+        const Result result = Sanitize(J(text), policy.get());
         EXPECT_FALSE(result.changed) << result.document;
     }
+}
+
+TEST(Payload, LinksAreHeldToTheirHostWhereverTheyAreNamed)
+{
+    for (const char *text :
+         {R"({"body": "{\"recording_url\":\"https://x.com/r/hunter2\"}"})",
+          R"({"body": "From=1&recording_url=https://x.com/r/hunter2&To=2"})",
+          R"({"body": "RecordingUrl: https://x.com/r/hunter2"})", R"({"share_link": "x.com?hunter2"})",
+          R"({"voicemail_url": "dialpad:hunter2"})", R"({"signed_url": "https://x.com/r/hunter2"})"})
+        EXPECT_EQ(Sanitize(J(text)).document.dump().find("hunter2"), std::string::npos) << text;
+    EXPECT_EQ(Data(J(R"({"body": "see url=https://x.com/a/b or https://x.com/c"})")),
+              J(R"({"body": "see url=https://x.com/a/b or https://x.com/c"})"));
 }
 
 } // namespace
