@@ -149,6 +149,7 @@ void read_keys(Oid table_oid)
     fresh.context =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening pseudonym keys", ALLOCSET_SMALL_SIZES);
     fresh.table = cache.table = table_oid;
+    ++invalidations; // where this fails, what was read before is no answer
     const Relation table = table_open(table_oid, AccessShareLock);
     fresh.invalidations = invalidations;
     check_key_columns(table);
