@@ -8,6 +8,7 @@
 #   make bench           measurements, as ratios, against a running server
 #   make fuzz            libFuzzer on what reads foreign bytes, FUZZ_SECONDS=60 for each target; fuzz-differential
 #                        replays what it learned in a running server that has the extension
+#   make check-builds    the sanitizer's bytes from several builds of the rules, compared
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
 
@@ -83,5 +84,6 @@ check-tap:
 	PATH='$(bindir)':"$$PATH" $(or $(PROVE),prove) -I '$(top_srcdir)/src/test/perl' $(PROVE_FLAGS) $(TAP)
 
 include test/unit/unit.mk
+include test/builds/builds.mk
 include test/bench/bench.mk
 include test/fuzz/fuzz.mk

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# compare.sh PROGRAM ...: runs each of them on the same 20,000 random documents. A line for each, and what differs first.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+place=$(dirname "$1") differ=0
+python3 "$here/corpus.py" "${CALLHARDENING_SEED:-1}" 20000 >"$place/corpus"
+for program; do
+    "$program" <"$place/corpus" >"$program.out"
+    if cmp "$1.out" "$program.out"; then
+        echo "ok - ${program##*/}: $(sha256sum <"$program.out" | cut -c 1-16), $(grep -vc '^left to jsonb$' "$program.out") results"
+    else
+        echo "not ok - ${program##*/}"
+        differ=1
+    fi
+done
+exit "$differ"
