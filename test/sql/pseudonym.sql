@@ -89,7 +89,7 @@ SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 CREATE TABLE numbers AS SELECT 14155550100 + n AS number FROM generate_series(1, 1000) AS n;
 SET LOCAL max_parallel_workers_per_gather = 2;
-EXPLAIN (COSTS OFF) SELECT count(DISTINCT number) FROM numbers WHERE call_pseudonym(number::text) = 'x';
+EXPLAIN (COSTS OFF) SELECT number FROM numbers WHERE call_pseudonym(number::text) = 'x';
 SELECT count(DISTINCT number) FROM numbers WHERE call_pseudonym(number::text, :'first') <> :'token';
 ROLLBACK;
 
