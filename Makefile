@@ -8,6 +8,8 @@
 #   make bench           measurements, as ratios, against a running server
 #   make fuzz            libFuzzer on what reads foreign bytes, FUZZ_SECONDS=60 for each target; fuzz-differential
 #                        replays what it learned in a running server that has the extension
+#   make check-asan      the regression and isolation suites in a private server, with the module built with the address
+#                        and undefined behaviour sanitizers; check-valgrind: some of them under valgrind
 #   make check-builds    the sanitizer's bytes from several builds of the rules, compared
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
@@ -82,6 +84,12 @@ check-tap:
 	TESTDIR='$(CURDIR)/build/tap' TESTDATADIR='$(CURDIR)/build/tap/tmp_check' \
 	TESTLOGDIR='$(CURDIR)/build/tap/tmp_check/log' PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 	PATH='$(bindir)':"$$PATH" $(or $(PROVE),prove) -I '$(top_srcdir)/src/test/perl' $(PROVE_FLAGS) $(TAP)
+
+.PHONY: check-asan check-valgrind
+check-asan:
+	CHECKER=sanitizers scripts/test.sh
+check-valgrind:
+	CHECKER=valgrind scripts/test.sh
 
 include test/unit/unit.mk
 include test/builds/builds.mk

@@ -13,6 +13,9 @@ CLUSTER_RULE=/etc/postgresql-common/createcluster.d/callhardening.conf
 
 WORK= JOB= AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET=
 
+# Of make, where the module is to be another one than usual, and what the server is a command of, if anything.
+BUILD_OPTIONS=() UNDER=()
+
 # The caller's PGHOST, PGOPTIONS or MAKEFLAGS would reach the private server's tools.
 for name in ${!PG@} MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES; do
     [ "$name" = PG_CONFIG ] || unset "$name"
@@ -255,7 +258,7 @@ make_in() {
 
 build() {
     make_in "$WORK/src" -s clean >/dev/null
-    make_in "$WORK/src" -s "-j$(nproc)" install >"$WORK/build.log" 2>&1 || {
+    make_in "$WORK/src" -s "-j$(nproc)" "${BUILD_OPTIONS[@]}" install >"$WORK/build.log" 2>&1 || {
         cat "$WORK/build.log" >&2
         die "the build failed"
     }
@@ -285,7 +288,9 @@ start_server() {
     for setting in "listen_addresses = ''" "unix_socket_directories = '$WORK'" "log_line_prefix = '%m [%p] %e '" "$@"; do
         echo "$setting"
     done >>"$WORK/data/postgresql.conf"
-    run "$BINDIR/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -w start >/dev/null || {
+    printf '#!/bin/sh\nexec %s "$@"\n' "${UNDER[*]} $BINDIR/postgres" >"$WORK/postgres"
+    chmod 755 "$WORK/postgres"
+    run "$BINDIR/pg_ctl" -D "$WORK/data" -p "$WORK/postgres" -l "$WORK/server.log" -w -t 180 start >/dev/null || {
         cat "$WORK/server.log" >&2
         die "the server did not start"
     }

@@ -6,6 +6,9 @@
 #   PG_CONFIG=/path/to/pg_config scripts/test.sh       with this server
 #   FUZZ_SECONDS=3600 scripts/test.sh                  each fuzz target for so long, not for a minute
 #   CALLHARDENING_PAYLOADS=directory scripts/test.sh   with the published payloads; what needs them is skipped without
+#   CHECKER=sanitizers scripts/test.sh                 instead, the regression and isolation suites in a server whose
+#                                                      module has the address and undefined behaviour sanitizers
+#   CHECKER=valgrind scripts/test.sh                   instead, some of the regression suite in a server under valgrind
 #
 # The last line is "N passed, N failed", over all suites.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -140,12 +143,13 @@ unit_suite() {
         make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" "-j$(nproc)" check-unit
 }
 
+# regress_suite NAME EXPECTED OPTION ...
 # pg_regress prints `test name ... ok` up to PostgreSQL 15, and `ok 1 - name` from 16 on.
 regress_suite() {
-    local name=$1 files=$2 off=$3 diffs=$WORK/src/build/$1/regression.diffs
+    local name=$1 files=$2 diffs=$WORK/src/build/$1/regression.diffs
     suite "$name" "$files" '^(test|    ) .* \.\.\. ok +[0-9]+ ms|^ok [0-9]+ ' \
         '^(test|    ) .* \.\.\. FAILED|^not ok [0-9]+ ' '^$ never' \
-        make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" installcheck "$off="
+        make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" installcheck "${@:3}"
     if [ -s "$diffs" ]; then
         cat "$diffs"
     fi
@@ -195,15 +199,85 @@ log_checks() {
 # files PATTERN: how many there are
 files() { compgen -G "$WORK/src/$1" | wc -l; }
 
-prepare
-heading "Testing"
-[ -n "${CALLHARDENING_PAYLOADS:-}" ] || echo "  CALLHARDENING_PAYLOADS is not set: what reads the published payloads is skipped"
-build_checks
-unit_suite
-start_server 'fsync = off' 'max_prepared_transactions = 8'
-regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION
-[ "$(files 'test/specs/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS
-fuzz_suite "$(files 'test/fuzz/*_fuzz.cpp')"
-[ "$(files 'test/t/*.pl')" -eq 0 ] || tap_suite "$(files 'test/t/*.pl')"
-log_checks
+# -- in a server that is watched ---------------------------------------------------------------
+
+# gcc knows a wrong size for an array that a pointer walks up and down in a loop; its bounds are the address sanitizer's.
+build_with_sanitizers() {
+    local flags='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=all'
+    BUILD_OPTIONS=(with_llvm=no "CC=gcc $flags" "CXX=g++ $flags")
+    prepare
+}
+
+# The address sanitizer starts at the first allocation. If that is one of newlocale, in the constructor of a library
+# that the server needs, then a lock of gettext is lost and the server hangs in bindtextdomain: so a constructor
+# that comes before all others allocates something. The C++ library is there for the sanitizer to find `throw`.
+run_with_sanitizers() {
+    echo 'void *malloc(unsigned long); void *start; __attribute__((constructor)) void allocate(void) { start = malloc(1); }' |
+        gcc -shared -fPIC -Wl,-z,initfirst -x c - -o "$WORK/start.so"
+    UNDER=(env "LD_PRELOAD=$(g++ -print-file-name=libasan.so):$(g++ -print-file-name=libstdc++.so):$WORK/start.so"
+        ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0
+        UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1)
+}
+
+sanitizers_are_silent() { ! grep -E -A40 'ERROR: AddressSanitizer|runtime error:' "$WORK/server.log"; }
+
+run_with_valgrind() {
+    UNDER=(valgrind --quiet --leak-check=no --trace-children=yes --num-callers=40 --xml=yes "--xml-file=$WORK/valgrind.%p.xml")
+}
+
+# PostgreSQL's own errors are its own: only its build for valgrind is free of them.
+valgrind_is_silent() {
+    local status=0
+    grep -h -B20 -A60 '<obj>.*/callhardening\.so</obj>' "$WORK"/valgrind.*.xml || status=$?
+    [ "$status" -eq 1 ]
+}
+
+check_with_sanitizers() {
+    build_with_sanitizers
+    run_with_sanitizers
+    heading "Testing"
+    start_server 'fsync = off' 'max_prepared_transactions = 8'
+    regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
+    regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
+    log_checks
+    checks_begin
+    check 'the sanitizers say nothing' sanitizers_are_silent
+    checks_end sanitizers
+}
+
+check_with_valgrind() {
+    local topics='payload policy jsonb explain harden recipes'
+    install_packages valgrind
+    BUILD_OPTIONS=(with_llvm=no)
+    prepare
+    run_with_valgrind
+    heading "Testing"
+    start_server 'fsync = off' 'jit = off'
+    regress_suite regress "$(wc -w <<<"$topics")" ISOLATION= "REGRESS=$topics"
+    log_checks
+    checks_begin
+    check 'valgrind says nothing about the module' valgrind_is_silent
+    checks_end valgrind
+}
+
+check_everything() {
+    prepare
+    heading "Testing"
+    [ -n "${CALLHARDENING_PAYLOADS:-}" ] || echo "  CALLHARDENING_PAYLOADS is not set: what reads the published payloads is skipped"
+    build_checks
+    unit_suite
+    start_server 'fsync = off' 'max_prepared_transactions = 8'
+    regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
+    [ "$(files 'test/specs/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
+    fuzz_suite "$(files 'test/fuzz/*_fuzz.cpp')"
+    [ "$(files 'test/t/*.pl')" -eq 0 ] || tap_suite "$(files 'test/t/*.pl')"
+    log_checks
+}
+
+case ${CHECKER:-} in
+'') check_everything ;;
+sanitizers) check_with_sanitizers ;;
+valgrind) check_with_valgrind ;;
+*) die "CHECKER: sanitizers or valgrind, not $CHECKER" ;;
+esac
 FINISHED=yes
