@@ -82,7 +82,7 @@ my @texts = (
 	sub { $json->encode({ a => [ { password => word() } ] }) },
 	sub { $json->encode({ a => $json->encode({ b => $json->encode({ api_key => word() }) }) }) },
 	sub { JSON::PP->new->pretty->encode({ deep => { client_secret => word(), pin => number() } }) },
-	sub { 'x' x int(rand(300)) . ' password: ' . word() },
+	sub { 'o' x int(rand(300)) . ' password: ' . word() },
 	sub { 'ä' x int(rand(300)) . ' {"token":"' . word() });
 
 # In objects and arrays inside of each other, the root included.
