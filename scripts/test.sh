@@ -159,7 +159,7 @@ tap_suite() {
     printf '%s\n' "log_line_prefix = '%m [%p] %e '" >"$WORK/tap.conf"
     chmod 644 "$WORK/tap.conf"
     suite tap "$1" '^ok [0-9]+( - .*)?$' '^not ok [0-9]+' '^ok [0-9]+ # skip|# SKIP|skipped: ' \
-        env "TEMP_CONFIG=$WORK/tap.conf" make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" check-tap PROVE_FLAGS=--verbose
+        env "TEMP_CONFIG=$WORK/tap.conf" make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" check-tap "PROVE_FLAGS=--verbose --jobs=$(nproc)"
 }
 
 # Each target for a minute, and then what they learned through the server: it has to be running.

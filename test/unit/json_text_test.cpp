@@ -118,7 +118,7 @@ TEST(JsonText, GivesTheResultOfTheParsedDocument)
     const auto some = MakePolicy(R"({"version": 1, "rules": [
         {"path": "**.request*", "action": "summary"}, {"path": "**.call_id*", "action": "drop"},
         {"path": "**.labels*", "action": "truncate", "length": 8}], "limits": {"items": 3, "depth": 4}})");
-    for (unsigned seed = 0; seed < 6000; ++seed) {
+    for (unsigned seed = 0; seed < 20000; ++seed) {
         const std::string text = RandomText(seed).Value(6);
         for (const Policy *policy : {&KeepAll(), some.get()}) {
             const TextResult result = SanitizeText(text, *policy);
@@ -134,7 +134,7 @@ TEST(JsonText, DoubtsWhatTheParserRefuses)
     const auto summarise = MakePolicy(R"({"version": 1, "rules": [{"path": "**", "action": "summary"}]})");
     const std::string marks = "{}[]:,\"\\ \n0-.etn";
     int refused = 0;
-    for (unsigned seed = 0; seed < 6000; ++seed) {
+    for (unsigned seed = 0; seed < 20000; ++seed) {
         RandomText random(seed);
         std::string text = random.Value(4);
         for (int changes = random.Pick(3); changes >= 0; --changes) {
