@@ -7,7 +7,9 @@
 #include "core/core.hpp"
 
 #include <cstddef>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
 
 namespace callhardening
 {
@@ -25,6 +27,16 @@ public:
     void *Allocate(std::size_t size) noexcept;
     // The same without an alignment.
     char *AllocateText(std::size_t size) noexcept;
+    // A larger array with what is in the old one, which stays behind; nullptr where there is no memory.
+    template <typename Item>
+    Item *Enlarge(const Item *items, std::size_t count, std::size_t capacity) noexcept
+    {
+        static_assert(std::is_trivially_copyable_v<Item>);
+        auto *larger = static_cast<Item *>(Allocate(capacity * sizeof(Item)));
+        if (larger != nullptr && count > 0)
+            std::memcpy(larger, items, count * sizeof(Item));
+        return larger;
+    }
     // Empty where there is no memory.
     std::string_view Copy(std::string_view text) noexcept;
 

@@ -3,22 +3,17 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <type_traits>
 
 namespace callhardening
 {
-
-static_assert(std::is_trivially_copyable_v<Member>);
 
 bool MemberStack::Grow() noexcept
 {
     constexpr std::uint32_t first = 64;
     const std::uint32_t capacity = capacity_ == 0 ? first : 2 * capacity_;
-    auto *larger = static_cast<Member *>(arena_.Allocate(capacity * sizeof(Member)));
+    Member *larger = arena_.Enlarge(members_, size_, capacity);
     if (larger == nullptr)
         return false;
-    if (size_ > 0)
-        std::memcpy(larger, members_, size_ * sizeof(Member));
     members_ = larger;
     capacity_ = capacity;
     return true;
@@ -202,11 +197,9 @@ void NameHashes::Push(std::string_view name) noexcept
     constexpr std::uint32_t first = 1024;
     if (size_ == capacity_) {
         const std::uint32_t capacity = capacity_ == 0 ? first : 2 * capacity_;
-        auto *larger = static_cast<std::uint64_t *>(arena_.Allocate(capacity * sizeof(std::uint64_t)));
+        std::uint64_t *larger = arena_.Enlarge(hashes_, size_, capacity);
         if (larger == nullptr)
             return;
-        if (size_ > 0)
-            std::memcpy(larger, hashes_, size_ * sizeof(std::uint64_t));
         hashes_ = larger;
         capacity_ = capacity;
     }

@@ -6,7 +6,6 @@
 #include "core/utf8.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -67,11 +66,9 @@ bool Sanitizer::GrowReached(std::size_t needed) noexcept
 {
     if (needed <= reached_capacity_)
         return true;
-    auto *larger = static_cast<PathNode *>(arena_.Allocate(2 * needed * sizeof(PathNode)));
+    PathNode *larger = arena_.Enlarge(reached_, reached_capacity_, 2 * needed);
     if (larger == nullptr)
         return false;
-    if (reached_capacity_ > 0)
-        std::memcpy(larger, reached_, reached_capacity_ * sizeof(PathNode));
     reached_ = larger;
     reached_capacity_ = 2 * needed;
     return true;
@@ -521,6 +518,12 @@ PathNodes Sanitizer::Reached(const Place &place) const noexcept
     return {place.known != nullptr ? place.known : reached_ + place.reached_begin, place.reached};
 }
 
+// Where in `reached_` those of its members begin.
+std::uint32_t Sanitizer::ReachedEnd(const Place &place) const noexcept
+{
+    return place.reached_begin + (place.known != nullptr ? 0u : place.reached);
+}
+
 // Not before it is known that the member has a value: most members of an ordinary event have none.
 void Sanitizer::EnterMember() noexcept
 {
@@ -534,7 +537,7 @@ void Sanitizer::EnterMember() noexcept
     const Step step = known != nullptr ? *known : WorkOut(object, name);
     member_.name = key_; // as a second pass will see it
     member_.known = known != nullptr ? step.reached.data() : nullptr;
-    member_.reached_begin = object.reached_begin + (object.known != nullptr ? 0u : object.reached);
+    member_.reached_begin = ReachedEnd(object);
     member_.reached = static_cast<std::uint16_t>(step.reached.size());
     member_.rule = std::min(step.rule, object.rule);
     member_.credential = object.credential || step.meaning == MemberClass::credential;
@@ -546,7 +549,7 @@ void Sanitizer::EnterMember() noexcept
 // A name that is cut or holds a secret is looked up as it comes out, as a second pass will see it.
 Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
 {
-    const std::uint32_t begin = object.reached_begin + (object.known != nullptr ? 0u : object.reached);
+    const std::uint32_t begin = ReachedEnd(object);
     if (!policy_.Spells(name))
         key_ = FitName(name);
     const bool renamed = key_.data() != name.data();

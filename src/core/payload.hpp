@@ -195,6 +195,7 @@ private:
     void EnterMember() noexcept;
     Step WorkOut(const Place &object, std::string_view name) noexcept;
     PathNodes Reached(const Place &place) const noexcept;
+    std::uint32_t ReachedEnd(const Place &place) const noexcept;
     std::string_view FitName(std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
     void Count(const Fitted &fitted) noexcept;

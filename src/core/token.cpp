@@ -1,7 +1,6 @@
 #include "core/token.hpp"
 
 #include <charconv>
-#include <cstring>
 #include <limits>
 
 namespace callhardening
@@ -38,11 +37,9 @@ bool TokenList::Grow() noexcept
     if (capacity_ > std::numeric_limits<std::uint32_t>::max() / 2)
         arena_.Fail();
     const std::uint32_t capacity = capacity_ == 0 ? first : capacity_ * 2;
-    auto *larger = static_cast<Token *>(arena_.Allocate(capacity * sizeof(Token)));
+    Token *larger = arena_.Enlarge(tokens_, size_, capacity);
     if (larger == nullptr)
         return false;
-    if (size_ > 0)
-        std::memcpy(larger, tokens_, size_ * sizeof(Token));
     tokens_ = larger;
     capacity_ = capacity;
     return true;
