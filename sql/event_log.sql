@@ -9,7 +9,8 @@ CREATE TABLE @extschema@.call_logs (
     events regclass NOT NULL UNIQUE,
     calls regclass NOT NULL,
     provider text NOT NULL,
-    lanes int NOT NULL CHECK (lanes BETWEEN 1 AND 1024)
+    lanes int NOT NULL CHECK (lanes BETWEEN 1 AND 1024),
+    signed boolean NOT NULL DEFAULT false
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs_log_id_seq', '');
@@ -21,6 +22,7 @@ COMMENT ON COLUMN @extschema@.call_logs.events IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_logs.calls IS 'the calls table that its events are applied to';
 COMMENT ON COLUMN @extschema@.call_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
 COMMENT ON COLUMN @extschema@.call_logs.lanes IS 'number of lanes: at most an eighth of them is worked on by one worker at a time';
+COMMENT ON COLUMN @extschema@.call_logs.signed IS 'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until set_call_event_secret is called again';
 
 CREATE TABLE @extschema@.call_lanes (
     log_id int NOT NULL,

@@ -59,7 +59,7 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
     log->extension = quote_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)));
     run_statement(&plans,
                   psprintf("SELECT log_id, events::pg_catalog.oid, calls::pg_catalog.oid, provider,"
-                           " events::pg_catalog.text FROM %s.call_logs"
+                           " events::pg_catalog.text, signed FROM %s.call_logs"
                            " WHERE $1 IS NULL OR events OPERATOR(pg_catalog.=) $1 ORDER BY log_id",
                            log->extension),
                   {SpiArgument{REGCLASSOID, ObjectIdGetDatum(wanted), any}});
@@ -73,6 +73,7 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
     log->events = DatumGetObjectId(spi_datum(0, 2, &is_null));
     log->calls = DatumGetObjectId(spi_datum(0, 3, &is_null));
     log->provider = spi_cstring(0, 4);
+    log->is_signed = DatumGetBool(spi_datum(0, 6, &is_null));
     log->events_name = relation_name(log->events);
     // The trigger that forgets a dropped log does not fire in a session with replica role.
     if (log->events_name == nullptr)

@@ -11,6 +11,7 @@ struct EventLog {
     Oid events;
     Oid calls;
     char *provider;
+    bool is_signed;          // takes signed bodies only
     const char *events_name; // qualified and quoted, ready for a statement
     const char *extension;   // the extension's schema, quoted
 };
