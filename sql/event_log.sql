@@ -77,7 +77,7 @@ CREATE TABLE @extschema@.call_claims (
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_claims', '');
 REVOKE ALL ON @extschema@.call_claims FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_claims IS 'what happened to each lane of a log: the record with the highest n of a lane is its truth, the last 16 are kept';
+COMMENT ON TABLE @extschema@.call_claims IS 'what happened to each lane of a log: the record with the highest n of a lane is its truth, the last 8 at least are kept';
 COMMENT ON COLUMN @extschema@.call_claims.state IS 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
 COMMENT ON COLUMN @extschema@.call_claims.settled IS 'every event of the lane that this snapshot sees has been dealt with';
 COMMENT ON COLUMN @extschema@.call_claims.reading IS 'the window being read: what this snapshot sees and settled does not; NULL between two windows';

@@ -25,8 +25,9 @@ struct Claiming {
     LaneTables tables;
     LogTable table;
     OwnTable parked;
-    bool *due; // by lane of the log: something parked in it is due
+    bool any_parked; // in the log, when the search began
     bool any_due;
+    bool *due; // by lane of the log: something parked in it is due
     Claim *claim;
 };
 
@@ -78,6 +79,13 @@ bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
     return find_due(parked, GetCurrentTimestamp()).count > 0;
 }
 
+// So much is parked in the lane that no new range is taken.
+bool is_full(const Claiming &claiming, Snapshot snapshot, int lane)
+{
+    return claiming.any_parked &&
+           has_many_parked(*claiming.log, claiming.parked, snapshot, lane, claiming.log->max_parked);
+}
+
 enum class Look : unsigned char {
     nothing,
     something,
@@ -96,10 +104,9 @@ Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now
         return record.IsOver(GetCurrentTimestamp()) ? Look::something : Look::nothing;
     if (is_lane_due(claiming, snapshot, lane))
         return Look::something;
-    return has_range(claiming, snapshot, record.position, lane, end) &&
-                   !has_many_parked(log, claiming.parked, snapshot, lane, log.max_parked)
-               ? Look::something
-               : Look::nothing;
+    if (!has_range(claiming, snapshot, record.position, lane, end) || is_full(claiming, snapshot, lane))
+        return Look::nothing;
+    return Look::something;
 }
 
 // -- reading a range -----------------------------------------------------------------------------
@@ -404,7 +411,7 @@ bool try_lane(Search *search, int lane)
     search->is_ahead = search->is_ahead || look == Look::ahead;
     if (look != Look::something)
         return false;
-    if (lock_lane(*claiming->log, claiming->tables, lane, LockWaitSkip)) {
+    if (lock_lane(*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip)) {
         claim_lane(claiming, lane, share_of_lane(*search));
         search->lost += claiming->claim->event_count == before;
     }
@@ -455,7 +462,7 @@ void drop_old_lanes(const Search &search)
         if (!is_over(search, lane))
             return;
     for (int lane = 0; lane < log.first_lane; ++lane)
-        if (lock_lane(log, tables, lane, LockWaitBlock))
+        if (lock_lane(log, tables, search.snapshot, lane, LockWaitBlock))
             drop_lane(log, tables, lane);
     forget_old_lanes(log);
 }
@@ -482,8 +489,9 @@ void start_search(Claiming *claiming, Search *search)
     search->snapshot = take_snapshot();
     search->now = xids_of(search->snapshot);
     search->most_lanes = Max(1, claiming->log->lanes / 8);
-    claiming->any_due =
-        mark_due_lanes(*claiming->log, search->snapshot, GetCurrentTimestamp(), claiming->due);
+    claiming->any_parked = has_any_parked(*claiming->log, claiming->parked, search->snapshot);
+    claiming->any_due = claiming->any_parked && mark_due_lanes(*claiming->log, search->snapshot,
+                                                               GetCurrentTimestamp(), claiming->due);
 }
 
 // One look through the lanes; true where another one may find what this one did not get.

@@ -129,7 +129,10 @@ bool open_claim(Oid schema, int64 claim_id, FoundClaim *found)
         return false;
     found->record.lane = lane_of(found->log, address);
     found->tables = open_lanes(found->log, RowExclusiveLock);
-    if (!lock_lane(found->log, found->tables, found->record.lane, LockWaitBlock)) {
+    const Snapshot snapshot = take_snapshot();
+    const bool locked = lock_lane(found->log, found->tables, snapshot, found->record.lane, LockWaitBlock);
+    UnregisterSnapshot(snapshot);
+    if (!locked) {
         close_lanes(found->tables, NoLock);
         return false;
     }

@@ -54,12 +54,17 @@ RecordState state_of(const char *name)
 
 LaneTables open_lanes(const EventLog &log, LOCKMODE lock)
 {
-    return {open_own_table(log.schema, "call_lanes", "call_lanes_pkey", 2, lock),
-            open_own_table(log.schema, "call_claims", "call_claims_pkey", claim_columns, lock)};
+    LaneTables tables;
+    tables.lanes = open_own_table(log.schema, "call_lanes", "call_lanes_pkey", 2, lock);
+    tables.claims = open_own_table(log.schema, "call_claims", "call_claims_pkey", claim_columns, lock);
+    tables.newest =
+        begin_key_scan(tables.claims, GetActiveSnapshot(), {int4_key(1, log.log_id), int4_key(2, 0)});
+    return tables;
 }
 
 void close_lanes(const LaneTables &tables, LOCKMODE lock)
 {
+    end_key_scan(tables.newest);
     close_own_table(tables.lanes, lock);
     close_own_table(tables.claims, lock);
 }
@@ -82,13 +87,12 @@ bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, 
     return found;
 }
 
-bool lock_lane(const EventLog &log, const LaneTables &tables, int lane, LockWaitPolicy wait)
+bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+               LockWaitPolicy wait)
 {
-    const Snapshot snapshot = take_snapshot();
     const KeyScan scan = scan_lane(log, tables, snapshot, lane);
     const bool locked = next_row(scan) && lock_row(tables.lanes, scan, snapshot, wait);
     end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
     return locked;
 }
 
@@ -144,9 +148,10 @@ LaneRecord record_in_slot(TupleTableSlot *slot)
     return record;
 }
 
-KeyScan scan_records(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+bool find_newest(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
 {
-    return begin_key_scan(tables.claims, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    restart_key_scan(tables.newest, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    return next_row(tables.newest, BackwardScanDirection);
 }
 
 } // namespace
@@ -154,20 +159,15 @@ KeyScan scan_records(const EventLog &log, const LaneTables &tables, Snapshot sna
 LaneRecord newest_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
 {
     LaneRecord record;
-    const KeyScan scan = scan_records(log, tables, snapshot, lane);
-    if (next_row(scan, BackwardScanDirection))
-        record = record_in_slot(scan.slot);
-    end_key_scan(scan);
+    if (find_newest(log, tables, snapshot, lane))
+        record = record_in_slot(tables.newest.slot);
     record.lane = lane;
     return record;
 }
 
 char *newest_worker(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
 {
-    const KeyScan scan = scan_records(log, tables, snapshot, lane);
-    char *worker = next_row(scan, BackwardScanDirection) ? row_text(scan.slot, claim_worker) : nullptr;
-    end_key_scan(scan);
-    return worker;
+    return find_newest(log, tables, snapshot, lane) ? row_text(tables.newest.slot, claim_worker) : nullptr;
 }
 
 namespace
@@ -236,16 +236,20 @@ void set_claim(RecordRow *row, const LaneRecord &record, const char *worker)
     row->SetOrNull(claim_lease_end, record.IsOpen(), TimestampTzGetDatum(record.lease_end));
 }
 
-// The old ones go one by one, by their exact key, since a range would walk over all that an old snapshot
-// keeps.
-void drop_old_record(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
+// The old ones go by their numbers and not from the oldest on, which would walk over all that an old snapshot
+// keeps; several at a time, since to look for them costs more than to delete them.
+void drop_old_records(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
-    constexpr int64 kept_records = 16;
-    if (record.n <= kept_records)
+    constexpr int64 kept = 8, at_a_time = 8;
+    if (record.n % at_a_time != 0 || record.n <= kept)
         return;
+    const int64 end = record.n - kept;
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = scan_record(log, tables, snapshot, record.lane, record.n - kept_records);
-    if (next_row(scan))
+    const KeyScan scan = begin_key_scan(tables.claims, snapshot,
+                                        {int4_key(1, log.log_id), int4_key(2, record.lane),
+                                         int8_key(3, end - at_a_time, BTGreaterStrategyNumber),
+                                         int8_key(3, end, BTLessEqualStrategyNumber)});
+    while (next_row(scan))
         delete_row(tables.claims, scan);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
@@ -264,16 +268,16 @@ void append_record(const EventLog &log, const LaneTables &tables, const LaneReco
     set_position(&row, record.position);
     set_claim(&row, record, worker);
     insert_row(tables.claims, row.values, row.nulls);
-    drop_old_record(log, tables, record);
+    drop_old_records(log, tables, record);
 }
 
 void drop_lane(const EventLog &log, const LaneTables &tables, int lane)
 {
     const Snapshot snapshot = take_snapshot();
-    const KeyScan records = scan_records(log, tables, snapshot, lane);
-    while (next_row(records))
-        delete_row(tables.claims, records);
-    end_key_scan(records);
+    if (find_newest(log, tables, snapshot, lane))
+        do
+            delete_row(tables.claims, tables.newest);
+        while (next_row(tables.newest, BackwardScanDirection));
     const KeyScan row = scan_lane(log, tables, snapshot, lane);
     if (next_row(row))
         delete_row(tables.lanes, row);

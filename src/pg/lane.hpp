@@ -12,6 +12,7 @@ namespace callhardening
 struct LaneTables {
     OwnTable lanes;
     OwnTable claims;
+    KeyScan newest; // of claims, by log and lane
 };
 
 LaneTables open_lanes(const EventLog &log, LOCKMODE lock);
@@ -21,7 +22,8 @@ bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, 
 
 // Takes the lane for the rest of the transaction. False where another has it and `wait` is LockWaitSkip, or
 // where there is no such lane (any more).
-bool lock_lane(const EventLog &log, const LaneTables &tables, int lane, LockWaitPolicy wait);
+bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+               LockWaitPolicy wait);
 
 // What is known about the lane: one step back from the end of the key. Without a record, n is 0 and nothing
 // is settled. Lives in the current memory context.

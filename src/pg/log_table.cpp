@@ -14,6 +14,7 @@ extern "C" {
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 }
 
 namespace callhardening
@@ -21,6 +22,8 @@ namespace callhardening
 
 namespace
 {
+
+enum IndexColumn { lane_key = 1, xid_key, seq_key, index_keys = seq_key };
 
 // -- opening -------------------------------------------------------------------------------------
 
@@ -76,20 +79,24 @@ void open_log_table(const EventLog &log, LogTable *table)
     if (RelationGetForm(heap)->relkind != RELKIND_RELATION)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("event log %s is not an ordinary table", log.events_name)));
-    const AttrNumber lane = require_typed_column(heap, "event_lane", INT4OID);
-    const AttrNumber xid = require_typed_column(heap, "event_xid", XID8OID);
-    const AttrNumber seq = require_typed_column(heap, "event_seq", INT8OID);
+    table->lane = require_typed_column(heap, "event_lane", INT4OID);
+    table->xid = require_typed_column(heap, "event_xid", XID8OID);
+    table->seq = require_typed_column(heap, "event_seq", INT8OID);
     table->call_id = require_typed_column(heap, "call_id", TEXTOID);
     table->event_type = require_typed_column(heap, "event_type", TEXTOID);
     table->received_at = require_typed_column(heap, "received_at", TIMESTAMPTZOID);
     table->payload = require_typed_column(heap, "payload", JSONBOID);
-    table->by_lane = {heap, open_index_on(log, heap, "event_lane, event_xid, event_seq", {lane, xid, seq})};
-    table->by_seq = {heap, open_index_on(log, heap, "event_seq", {seq})};
+    table->by_lane = {heap, open_index_on(log, heap, "event_lane, event_xid, event_seq",
+                                          {table->lane, table->xid, table->seq})};
+    table->scan = begin_index_scan(heap, table->by_lane.index, GetActiveSnapshot(), index_keys);
+    table->scan->xs_want_itup = true; // to know an event's transaction without a look at the table
+    table->slot = table_slot_create(heap, nullptr);
 }
 
 void close_log_table(const LogTable &table)
 {
-    index_close(table.by_seq.index, NoLock);
+    ExecDropSingleTupleTableSlot(table.slot);
+    index_endscan(table.scan);
     close_own_table(table.by_lane, NoLock);
 }
 
@@ -98,15 +105,13 @@ namespace
 
 // -- reading -------------------------------------------------------------------------------------
 
-enum IndexColumn { lane_key = 1, xid_key, seq_key, index_keys = seq_key };
-
 void seek(LaneReader *reader, Key xid, Key seq)
 {
     ScanKeyData keys[index_keys];
     init_scan_key(&keys[0], int4_key(lane_key, reader->lane));
     init_scan_key(&keys[1], xid);
     init_scan_key(&keys[2], seq);
-    index_rescan(reader->scan, keys, index_keys, nullptr, 0);
+    index_rescan(reader->table->scan, keys, index_keys, nullptr, 0);
 }
 
 void seek_in_xid(LaneReader *reader, const LogPosition &behind)
@@ -133,7 +138,8 @@ void read_place(LaneReader *reader)
 {
     Datum values[INDEX_MAX_KEYS];
     bool nulls[INDEX_MAX_KEYS];
-    index_deform_tuple(reader->scan->xs_itup, reader->scan->xs_itupdesc, values, nulls);
+    const IndexScanDesc scan = reader->table->scan;
+    index_deform_tuple(scan->xs_itup, scan->xs_itupdesc, values, nulls);
     reader->place = {DatumGetUInt64(values[xid_key - 1]), DatumGetInt64(values[seq_key - 1])};
 }
 
@@ -152,9 +158,7 @@ LaneReader begin_reading(const LogTable &table, Snapshot snapshot, int lane, std
     reader.table = &table;
     reader.lane = lane;
     reader.window = window;
-    reader.scan = begin_index_scan(table.by_lane.heap, table.by_lane.index, snapshot, index_keys);
-    reader.scan->xs_want_itup = true; // to know an event's transaction without a look at the table
-    reader.slot = table_slot_create(table.by_lane.heap, nullptr);
+    table.scan->xs_snapshot = snapshot;
     const size_t range = RangeFrom(window, behind.xid);
     if (range < window.size() && window[range].first <= behind.xid)
         seek_in_xid(&reader, behind);
@@ -167,7 +171,7 @@ bool next_event(LaneReader *reader)
 {
     while (!reader->at_end) {
         CHECK_FOR_INTERRUPTS();
-        if (index_getnext_tid(reader->scan, ForwardScanDirection) == nullptr) {
+        if (index_getnext_tid(reader->table->scan, ForwardScanDirection) == nullptr) {
             if (!reader->in_one_xid)
                 break;
             seek_from(reader, reader->place.xid + 1);
@@ -177,7 +181,7 @@ bool next_event(LaneReader *reader)
         read_place(reader);
         if (!reader->in_one_xid && !is_in_range(*reader))
             seek_from(reader, reader->place.xid);
-        else if (index_fetch_heap(reader->scan, reader->slot))
+        else if (index_fetch_heap(reader->table->scan, reader->table->slot))
             return true;
     }
     reader->at_end = true;
@@ -186,8 +190,7 @@ bool next_event(LaneReader *reader)
 
 void end_reading(const LaneReader &reader)
 {
-    ExecDropSingleTupleTableSlot(reader.slot);
-    index_endscan(reader.scan);
+    ExecClearTuple(reader.table->slot);
 }
 
 namespace
@@ -224,20 +227,21 @@ LogEvent event_in_slot(const EventLog &log, const LogTable &table, TupleTableSlo
 
 LogEvent present_event(const EventLog &log, const LaneReader &reader)
 {
-    return event_in_slot(log, *reader.table, reader.slot, reader.lane, reader.place);
+    return event_in_slot(log, *reader.table, reader.table->slot, reader.lane, reader.place);
 }
 
 bool find_event(const EventLog &log, const LogTable &table, Snapshot snapshot, int64 seq, LogEvent *event)
 {
-    const KeyScan scan = begin_key_scan(table.by_seq, snapshot, {int8_key(1, seq)});
+    const OwnTable by_seq = {table.by_lane.heap,
+                             open_index_on(log, table.by_lane.heap, "event_seq", {table.seq})};
+    const KeyScan scan = begin_key_scan(by_seq, snapshot, {int8_key(1, seq)});
     const bool found = next_row(scan);
     if (found) {
-        const AttrNumber *keys = table.by_lane.index->rd_index->indkey.values;
-        bool is_null;
-        const uint64 xid = DatumGetUInt64(row_value(scan.slot, keys[1], &is_null));
-        *event = event_in_slot(log, table, scan.slot, row_int4(scan.slot, keys[0]), {is_null ? 0 : xid, seq});
+        const auto xid = static_cast<uint64>(row_int8(scan.slot, table.xid));
+        *event = event_in_slot(log, table, scan.slot, row_int4(scan.slot, table.lane), {xid, seq});
     }
     end_key_scan(scan);
+    index_close(by_seq.index, NoLock);
     return found;
 }
 

@@ -10,9 +10,10 @@ namespace callhardening
 {
 
 struct LogTable {
-    OwnTable by_lane;                              // with the index (event_lane, event_xid, event_seq)
-    OwnTable by_seq;                               // the same table with a unique index on event_seq
-    int call_id, event_type, received_at, payload; // columns
+    OwnTable by_lane;   // with the index (event_lane, event_xid, event_seq)
+    IndexScanDesc scan; // of it, for one reader at a time
+    TupleTableSlot *slot;
+    AttrNumber lane, xid, seq, call_id, event_type, received_at, payload; // columns
 };
 
 // Opens the log for reading. Errors: 42501 the caller may not read it, 55000 row-level security hides events
@@ -32,8 +33,6 @@ struct LogEvent {
 // Reads the events of a lane that are in a window and behind a position, in order.
 struct LaneReader {
     const LogTable *table;
-    IndexScanDesc scan;
-    TupleTableSlot *slot;
     int lane;
     std::span<const XidRange> window;
     size_t range;    // of the window, that the present event is in

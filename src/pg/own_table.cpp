@@ -103,16 +103,22 @@ void init_scan_key(ScanKeyData *scan_key, const Key &key)
 
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys)
 {
+    const KeyScan scan = {begin_index_scan(table.heap, table.index, snapshot, static_cast<int>(keys.size())),
+                          table_slot_create(table.heap, nullptr)};
+    restart_key_scan(scan, snapshot, keys);
+    return scan;
+}
+
+void restart_key_scan(const KeyScan &scan, Snapshot snapshot, std::initializer_list<Key> keys)
+{
     ScanKeyData scan_keys[4];
     int count = 0;
     Assert(keys.size() <= lengthof(scan_keys));
     for (const Key &key : keys)
         init_scan_key(&scan_keys[count++], key);
-    KeyScan scan;
-    scan.scan = begin_index_scan(table.heap, table.index, snapshot, count);
-    scan.slot = table_slot_create(table.heap, nullptr);
+    ExecClearTuple(scan.slot);
+    scan.scan->xs_snapshot = snapshot;
     index_rescan(scan.scan, scan_keys, count, nullptr, 0);
-    return scan;
 }
 
 bool next_row(const KeyScan &scan, ScanDirection direction)

@@ -52,6 +52,9 @@ struct KeyScan {
 };
 
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys);
+// The same scan with other keys, as many as before: a scan is some 30 kB of memory, and a claim looks at many
+// lanes.
+void restart_key_scan(const KeyScan &scan, Snapshot snapshot, std::initializer_list<Key> keys);
 bool next_row(const KeyScan &scan, ScanDirection direction = ForwardScanDirection);
 void end_key_scan(const KeyScan &scan);
 

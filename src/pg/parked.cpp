@@ -129,6 +129,14 @@ bool has_due_event(const ParkedEvents &parked, const char *call_id)
     return false;
 }
 
+bool has_any_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot)
+{
+    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
+    const bool found = next_row(scan);
+    end_key_scan(scan);
+    return found;
+}
+
 bool has_many_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int many)
 {
     int count = 0;

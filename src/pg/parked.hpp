@@ -50,6 +50,8 @@ const ParkedEvent *find_parked(const ParkedEvents &parked, const char *call_id, 
 bool has_parked_call(const ParkedEvents &parked, const char *call_id);
 bool has_due_event(const ParkedEvents &parked, const char *call_id); // one with a time, past or to come
 
+bool has_any_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot);
+
 // At least so many events are parked in the lane.
 bool has_many_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int many);
 
