@@ -214,6 +214,8 @@ BEGIN
         DELETE FROM @extschema@.call_lanes WHERE log_id = dropped;
         DELETE FROM @extschema@.call_claims WHERE log_id = dropped;
         DELETE FROM @extschema@.call_parked_events WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_purges WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_purge_leftovers WHERE log_id = dropped;
         DELETE FROM @extschema@.call_dead_events WHERE log_id = dropped;
     END LOOP;
 END

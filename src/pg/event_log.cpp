@@ -270,6 +270,18 @@ void adopt_event_log(EventLog *log)
     close_own_table(logs, NoLock);
 }
 
+bool try_lock_event_log(const EventLog &log)
+{
+    const OwnTable logs = open_logs(log.schema, "call_logs_pkey", RowExclusiveLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
+    const bool locked = next_row(scan) && lock_row(logs, scan, snapshot, LockWaitSkip);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(logs, NoLock);
+    return locked;
+}
+
 void forget_old_lanes(const EventLog &log)
 {
     const OwnTable logs = open_logs(log.schema, "call_logs_pkey", RowExclusiveLock);

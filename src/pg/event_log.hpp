@@ -45,6 +45,10 @@ char *event_log_channel(int32 log_id);
 // old ones mean nothing here. Waits for others who are at it.
 void adopt_event_log(EventLog *log);
 
+// Keeps others from what is for one at a time in the whole log, until the transaction ends; false where
+// another has it.
+bool try_lock_event_log(const EventLog &log);
+
 // No lane of another cluster has anything to do any more.
 void forget_old_lanes(const EventLog &log);
 

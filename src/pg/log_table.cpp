@@ -213,6 +213,8 @@ LogEvent event_in_slot(const EventLog &log, const LogTable &table, TupleTableSlo
     const Datum payload = row_value(slot, table.payload, &no_payload);
     const Datum received_at = row_value(slot, table.received_at, &no_time);
     char *call_id = row_text(slot, table.call_id);
+    if (call_id == nullptr && lane < 0) // no worker can take it
+        call_id = pstrdup("");
     if (no_payload || no_time || call_id == nullptr)
         raise_altered(log, place.seq);
     return {lane,
