@@ -136,21 +136,6 @@ void check_exists(const EventLog &log)
                         errhint("Delete its row in call_logs.")));
 }
 
-// The log that this is the table of; false where it is none.
-bool find_event_log_of(Oid schema, Oid events, EventLog *log)
-{
-    const OwnTable logs = open_logs(schema, "call_logs_events_key", AccessShareLock);
-    const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(logs, snapshot, {oid_key(1, events)});
-    const bool found = next_row(scan);
-    if (found)
-        read_log(schema, scan.slot, log);
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
-    close_own_table(logs, AccessShareLock);
-    return found;
-}
-
 void find_only_event_log(Oid schema, EventLog *log)
 {
     const OwnTable logs = open_logs(schema, "call_logs_pkey", AccessShareLock);
@@ -168,6 +153,20 @@ void find_only_event_log(Oid schema, EventLog *log)
 }
 
 } // namespace
+
+bool find_event_log_of(Oid schema, Oid events, EventLog *log)
+{
+    const OwnTable logs = open_logs(schema, "call_logs_events_key", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {oid_key(1, events)});
+    const bool found = next_row(scan);
+    if (found)
+        read_log(schema, scan.slot, log);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(logs, AccessShareLock);
+    return found;
+}
 
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 {

@@ -35,6 +35,9 @@ struct EventLog {
 // such log, none at all, or several and none named.
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 
+// The log that this table is; false where it is none.
+bool find_event_log_of(Oid schema, Oid events, EventLog *log);
+
 // The log of that number; false where there is none.
 bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log);
 

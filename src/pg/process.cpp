@@ -6,6 +6,7 @@
 #include "pg/claim.hpp"
 #include "pg/event.hpp"
 #include "pg/event_log.hpp"
+#include "pg/process.hpp"
 #include "pg/refusal.hpp"
 #include "pg/spi.hpp"
 #include "pg/subtransaction.hpp"
@@ -22,6 +23,7 @@ extern "C" {
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 }
 
 namespace callhardening
@@ -45,9 +47,9 @@ struct Work {
 };
 
 struct Batch {
-    EventLog log;
+    const EventLog *log;
     CallsTable table;
-    Claim claim;
+    Claim *claim;
     Work *works; // call by call, and in the order in which they happened
     int count;
     MemoryContext scratch; // for one event, or one call
@@ -127,10 +129,11 @@ void read_lane(Batch *batch, const LaneClaim &lane)
 {
     for (int i = lane.first; i < lane.end; ++i) {
         CHECK_FOR_INTERRUPTS();
-        batch->works[i] = {};
-        batch->works[i].claimed = &batch->claim.events[i].event;
-        batch->works[i].claim = &lane.record;
-        read_work(batch->table, &batch->works[i], batch->scratch);
+        Work *work = &batch->works[batch->count++];
+        *work = {};
+        work->claimed = &batch->claim->events[i].event;
+        work->claim = &lane.record;
+        read_work(batch->table, work, batch->scratch);
     }
 }
 
@@ -138,10 +141,11 @@ void read_works(Batch *batch)
 {
     batch->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening call", ALLOCSET_DEFAULT_SIZES);
-    batch->count = batch->claim.event_count;
-    batch->works = static_cast<Work *>(palloc_extended(sizeof(Work) * Max(1, batch->count), MCXT_ALLOC_HUGE));
-    for (int lane = 0; lane < batch->claim.lane_count; ++lane)
-        read_lane(batch, batch->claim.lanes[lane]);
+    batch->count = 0;
+    batch->works = static_cast<Work *>(
+        palloc_extended(sizeof(Work) * Max(1, batch->claim->event_count), MCXT_ALLOC_HUGE));
+    for (int lane = 0; lane < batch->claim->lane_count; ++lane)
+        read_lane(batch, batch->claim->lanes[lane]);
     qsort(batch->works, batch->count, sizeof(Work), compare_works);
 }
 
@@ -268,17 +272,17 @@ void park_failed_events(const Batch &batch)
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
         if (work.error != nullptr && work.failed_itself)
-            park_failed_event(batch.log, work);
+            park_failed_event(*batch.log, work);
         else if (work.error != nullptr)
-            hold_back_event(batch.log, *work.claim, *work.claimed);
+            hold_back_event(*batch.log, *work.claim, *work.claimed);
     }
 }
 
 void complete_claims(const Batch &batch)
 {
-    const LaneTables tables = open_lanes(batch.log, RowExclusiveLock);
-    for (int i = 0; i < batch.claim.lane_count; ++i)
-        complete_claim(batch.log, tables, batch.claim.lanes[i].record);
+    const LaneTables tables = open_lanes(*batch.log, RowExclusiveLock);
+    for (int i = 0; i < batch.claim->lane_count; ++i)
+        complete_claim(*batch.log, tables, batch.claim->lanes[i].record);
     close_lanes(tables, NoLock);
 }
 
@@ -315,13 +319,9 @@ void warn_of_batch(const Batch &batch, MemoryContext statement)
 
 // -- the function --------------------------------------------------------------------------------
 
-struct Counts {
-    int64 claimed, applied, unchanged, refused, failed;
-};
-
-Counts count_outcomes(const Batch &batch)
+ProcessCounts count_outcomes(const Batch &batch)
 {
-    Counts counts = {};
+    ProcessCounts counts = {};
     counts.claimed = batch.count;
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
@@ -333,8 +333,6 @@ Counts count_outcomes(const Batch &batch)
     }
     return counts;
 }
-
-enum ProcessArgument { max_events_argument, log_argument };
 
 // A trigger on the calls table that calls us would claim the events that are being applied, and so on without
 // end.
@@ -348,38 +346,73 @@ void check_reentrance()
                         errhint("Do not call it from a trigger of the calls table.")));
 }
 
-void open_batch(FunctionCallInfo fcinfo, Batch *batch)
+void open_calls_of(const EventLog &log, CallsTable *table)
 {
-    find_event_log(fcinfo, log_argument, &batch->log);
-    if (get_rel_name(batch->log.calls) == nullptr)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("the calls table of event log %s does not exist any more", batch->log.events_name)));
-    open_calls_table(batch->log.calls, batch->log.provider, &batch->table);
+    if (get_rel_name(log.calls) == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the calls table of event log %s does not exist any more", log.events_name)));
+    open_calls_table(log.calls, log.provider, table);
 }
 
-void apply_claim(Batch *batch, MemoryContext statement)
+ProcessCounts apply_claim(Batch *batch, MemoryContext statement)
 {
     read_works(batch);
     apply_batch(batch);
     park_failed_events(*batch);
     complete_claims(*batch);
     warn_of_batch(*batch, statement);
+    return count_outcomes(*batch);
 }
 
-Counts process(FunctionCallInfo fcinfo, int max_events)
+int compare_lanes(const void *left, const void *right)
 {
-    Batch batch = {};
-    open_batch(fcinfo, &batch);
-    const ClaimOptions options = {max_events, false, 0, default_worker()};
-    claim_events(&batch.log, options, &batch.claim);
-    apply_claim(&batch, fcinfo->flinfo->fn_mcxt);
-    const Counts counts = count_outcomes(batch);
-    table_close(batch.table.relation, NoLock);
+    return static_cast<const LaneClaim *>(left)->record.lane -
+           static_cast<const LaneClaim *>(right)->record.lane;
+}
+
+// A claim whose lane somebody else has taken over is left out; the others keep their lanes until the
+// transaction ends.
+void drop_stale_claims(const EventLog &log, Claim *claim)
+{
+    const LaneTables tables = open_lanes(log, RowExclusiveLock);
+    int current = 0;
+    qsort(claim->lanes, claim->lane_count, sizeof(LaneClaim),
+          compare_lanes); // all who wait for lanes do in one order
+    for (int i = 0; i < claim->lane_count; ++i) {
+        const LaneClaim lane = claim->lanes[i];
+        const Snapshot before = take_snapshot();
+        const bool locked = lock_lane(log, tables, before, lane.record.lane, LockWaitBlock);
+        UnregisterSnapshot(before);
+        const Snapshot after = take_snapshot();
+        const LaneRecord newest = newest_record(log, tables, after, lane.record.lane);
+        UnregisterSnapshot(after);
+        if (locked && newest.IsOpen() && newest.claim_id == lane.record.claim_id)
+            claim->lanes[current++] = lane;
+    }
+    claim->lane_count = current;
+    close_lanes(tables, NoLock);
+}
+
+// Runs `apply` with the guard set, whatever becomes of it.
+template <typename Apply>
+ProcessCounts guarded(Apply apply)
+{
+    ProcessCounts counts;
+    check_reentrance();
+    is_processing = true;
+    PG_TRY();
+    {
+        counts = apply();
+    }
+    PG_FINALLY();
+    {
+        is_processing = false;
+    }
+    PG_END_TRY();
     return counts;
 }
 
-Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
+Datum to_row(FunctionCallInfo fcinfo, const ProcessCounts &counts)
 {
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
@@ -393,27 +426,48 @@ Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
 
 } // namespace
 
+ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statement)
+{
+    return guarded([=] {
+        Batch batch = {};
+        Claim claim;
+        batch.log = log;
+        batch.claim = &claim;
+        open_calls_of(*log, &batch.table);
+        claim_events(log, {max_events, false, 0, default_worker()}, &claim);
+        const ProcessCounts counts = apply_claim(&batch, statement);
+        table_close(batch.table.relation, NoLock);
+        return counts;
+    });
+}
+
+ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext statement)
+{
+    return guarded([&log, claim, statement] {
+        Batch batch = {};
+        batch.log = &log;
+        batch.claim = claim;
+        open_calls_of(log, &batch.table);
+        drop_stale_claims(log, claim);
+        const ProcessCounts counts = apply_claim(&batch, statement);
+        table_close(batch.table.relation, NoLock);
+        return counts;
+    });
+}
+
 } // namespace callhardening
 
 using namespace callhardening;
 
 CALLHARDENING_FUNCTION(process_call_events)
 {
+    enum { max_events_argument, log_argument };
     const int max_events = max_events_argument_of(fcinfo, max_events_argument);
     check_can_claim("process_call_events");
-    check_reentrance();
-    Counts counts;
+    EventLog log;
     SPI_connect();
-    is_processing = true;
-    PG_TRY();
-    {
-        counts = process(fcinfo, max_events);
-    }
-    PG_FINALLY();
-    {
-        is_processing = false;
-    }
-    PG_END_TRY();
+    find_event_log(fcinfo, log_argument, &log);
+    const ProcessCounts counts = process_events(&log, max_events, fcinfo->flinfo->fn_mcxt);
     SPI_finish();
     return to_row(fcinfo, counts);
 }
