@@ -15,6 +15,14 @@ extern "C" {
 namespace callhardening
 {
 
+XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now)
+{
+    constexpr uint64 no_end = PG_INT64_MAX;
+    if (lane < log.first_lane)
+        now.xmax = no_end;
+    return now;
+}
+
 namespace
 {
 
@@ -32,16 +40,6 @@ struct Claiming {
 };
 
 // -- looking -------------------------------------------------------------------------------------
-
-// Of a lane that the log has left behind in another cluster, everything is over but what is still being
-// appended: its transaction ids say nothing here.
-XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now)
-{
-    constexpr uint64 no_end = PG_INT64_MAX;
-    if (lane < log.first_lane)
-        now.xmax = no_end;
-    return now;
-}
 
 bool is_ahead(const LanePosition &position, const XidSnapshot &now)
 {

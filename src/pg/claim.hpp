@@ -43,6 +43,10 @@ inline constexpr int most_claimed_events = 100000;
 // id is taken. Needs READ COMMITTED.
 void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim);
 
+// What is to be seen of a lane. Of one that the log has left behind in another cluster, everything is over
+// but what is still being appended: its transaction ids say nothing here.
+XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now);
+
 // Ends a claim whose lane is locked.
 void complete_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 void release_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);

@@ -232,6 +232,17 @@ LogEvent present_event(const EventLog &log, const LaneReader &reader)
     return event_in_slot(log, *reader.table, reader.table->slot, reader.lane, reader.place);
 }
 
+int64 newest_event(const EventLog &log, const LogTable &table, Snapshot snapshot)
+{
+    const OwnTable by_seq = {table.by_lane.heap,
+                             open_index_on(log, table.by_lane.heap, "event_seq", {table.seq})};
+    const KeyScan scan = begin_key_scan(by_seq, snapshot, {});
+    const int64 newest = next_row(scan, BackwardScanDirection) ? row_int8(scan.slot, table.seq) : 0;
+    end_key_scan(scan);
+    index_close(by_seq.index, NoLock);
+    return newest;
+}
+
 bool find_event(const EventLog &log, const LogTable &table, Snapshot snapshot, int64 seq, LogEvent *event)
 {
     const OwnTable by_seq = {table.by_lane.heap,

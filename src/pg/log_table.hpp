@@ -49,6 +49,9 @@ bool next_event(LaneReader *reader);
 LogEvent present_event(const EventLog &log, const LaneReader &reader);
 void end_reading(const LaneReader &reader);
 
+// The highest number that `snapshot` sees; 0: none.
+int64 newest_event(const EventLog &log, const LogTable &table, Snapshot snapshot);
+
 // The event of that number, wherever it is; false where there is none, or `snapshot` does not see it.
 bool find_event(const EventLog &log, const LogTable &table, Snapshot snapshot, int64 seq, LogEvent *event);
 
