@@ -54,6 +54,13 @@ std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
     return count;
 }
 
+std::size_t EndedAmong(const XidSnapshot &settled, const XidSnapshot &current) noexcept
+{
+    const auto &open = settled.in_progress;
+    return static_cast<std::size_t>(
+        std::count_if(open.begin(), open.end(), [&](std::uint64_t xid) { return current.Sees(xid); }));
+}
+
 std::size_t RangeFrom(std::span<const XidRange> ranges, std::uint64_t xid) noexcept
 {
     const auto range = std::upper_bound(ranges.begin(), ranges.end(), xid,

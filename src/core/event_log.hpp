@@ -67,6 +67,9 @@ struct XidRange {
 std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
                          std::span<XidRange> room) noexcept;
 
+// How many of the transactions that `settled` lists as in progress `current` sees.
+std::size_t EndedAmong(const XidSnapshot &settled, const XidSnapshot &current) noexcept;
+
 // The first of the ranges, which are in ascending order, that ends behind `xid`; their number where none
 // does.
 std::size_t RangeFrom(std::span<const XidRange> ranges, std::uint64_t xid) noexcept;

@@ -6,8 +6,10 @@ extern "C" {
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "common/pg_prng.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -46,6 +48,13 @@ bool is_ahead(const LanePosition &position, const XidSnapshot &now)
     return (position.in_window ? position.reading : position.settled).xmax > now.xmax;
 }
 
+enum class Look : unsigned char {
+    nothing,
+    moving, // nothing as well, but it took long to find out
+    something,
+    ahead, // of the transaction ids of this cluster: the log was restored from another one
+};
+
 // Is there an event in the window behind the position?
 bool has_events(const Claiming &claiming, Snapshot snapshot, int lane, std::span<const XidRange> window,
                 const LogPosition &behind)
@@ -56,16 +65,31 @@ bool has_events(const Claiming &claiming, Snapshot snapshot, int lane, std::span
     return found;
 }
 
-bool has_range(const Claiming &claiming, Snapshot snapshot, LanePosition position, int lane,
-               const XidSnapshot &now)
+int64 pages_looked_at()
 {
+    return pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
+}
+
+// Where transactions that were open when the lane was settled have ended since, or have left dead rows
+// behind, each poll looks them up again: so the lane's window moves on, even where there is no event in it.
+Look look_for_range(const Claiming &claiming, Snapshot snapshot, LanePosition position, int lane,
+                    const XidSnapshot &now)
+{
+    constexpr size_t many_ranges = 16;
+    constexpr int64 many_pages = 16;
+    const int64 pages = pages_looked_at();
     if (position.in_window) {
         if (has_events(claiming, snapshot, lane, window_between(position.settled, position.reading),
                        position.read))
-            return true;
+            return Look::something;
         CloseWindow(position);
     }
-    return has_events(claiming, snapshot, lane, window_between(position.settled, now), {});
+    const std::span<const XidRange> window = window_between(position.settled, now);
+    if (has_events(claiming, snapshot, lane, window, {}))
+        return Look::something;
+    return EndedAmong(position.settled, now) > many_ranges || pages_looked_at() - pages > many_pages
+               ? Look::moving
+               : Look::nothing;
 }
 
 bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
@@ -84,12 +108,6 @@ bool is_full(const Claiming &claiming, Snapshot snapshot, int lane)
            has_many_parked(*claiming.log, claiming.parked, snapshot, lane, claiming.log->max_parked);
 }
 
-enum class Look : unsigned char {
-    nothing,
-    something,
-    ahead, // of the transaction ids of this cluster: the log was restored from another one
-};
-
 // Without a lock: who locks first to look stops everybody.
 Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now, int lane)
 {
@@ -102,9 +120,8 @@ Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now
         return record.IsOver(GetCurrentTimestamp()) ? Look::something : Look::nothing;
     if (is_lane_due(claiming, snapshot, lane))
         return Look::something;
-    if (!has_range(claiming, snapshot, record.position, lane, end) || is_full(claiming, snapshot, lane))
-        return Look::nothing;
-    return Look::something;
+    const Look look = look_for_range(claiming, snapshot, record.position, lane, end);
+    return look == Look::something && is_full(claiming, snapshot, lane) ? Look::nothing : look;
 }
 
 // -- reading a range -----------------------------------------------------------------------------
@@ -188,10 +205,6 @@ Pass read_window(Lane *lane)
         more = next_event(&reader);
     }
     pass.at_end = !more;
-    // An idle lane is not to be looked through again at every poll: the window moves on when that has a
-    // price.
-    constexpr int64 worth_moving = 32;
-    lane->has_changed = lane->has_changed || reader.steps > looked_at + worth_moving;
     end_reading(reader);
     return pass;
 }
@@ -351,14 +364,16 @@ void append_move(Lane *lane)
     append_record(*claiming.log, claiming.tables, lane->next, nullptr);
 }
 
-// Claims up to `limit` events of a lane that is locked.
-void claim_lane(Claiming *claiming, int number, int limit)
+// Claims up to `limit` events of a lane that is locked; where there are none, `moving` says whether to move
+// on.
+void claim_lane(Claiming *claiming, int number, int limit, bool moving)
 {
     const int first = claiming->claim->event_count;
     Lane lane = {};
     lane.claiming = claiming;
     lane.number = number;
     lane.limit = limit;
+    lane.has_changed = moving;
     look_again(&lane);
     if (!lane.newest.IsOpen() || lane.newest.IsOver(GetCurrentTimestamp())) {
         start_record(&lane);
@@ -380,7 +395,9 @@ struct Search {
     Claiming *claiming;
     Snapshot snapshot;
     XidSnapshot now;
+    MemoryContext scratch; // for the look at one lane
     int most_lanes;
+    int moved;     // lanes that were moved on
     int lost;      // lanes that others had emptied when they were locked
     bool is_ahead; // a lane is ahead of this cluster
 };
@@ -400,17 +417,35 @@ int share_of_lane(const Search &search)
     return Min(left, Max(least, (left + lanes_left - 1) / lanes_left));
 }
 
+Look look_from_search(const Search &search, int lane)
+{
+    const MemoryContext caller = MemoryContextSwitchTo(search.scratch);
+    const Look look = look_at(*search.claiming, search.snapshot, search.now, lane);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(search.scratch);
+    return look;
+}
+
+void move_lane(Search *search, int lane)
+{
+    if (search->moved++ < search->most_lanes &&
+        lock_lane(*search->claiming->log, search->claiming->tables, search->snapshot, lane, LockWaitSkip))
+        claim_lane(search->claiming, lane, share_of_lane(*search), true);
+}
+
 // True where there was something in the lane, whoever has got it.
 bool try_lane(Search *search, int lane)
 {
     Claiming *claiming = search->claiming;
     const int before = claiming->claim->event_count;
-    const Look look = look_at(*claiming, search->snapshot, search->now, lane);
+    const Look look = look_from_search(*search, lane);
     search->is_ahead = search->is_ahead || look == Look::ahead;
+    if (look == Look::moving)
+        move_lane(search, lane);
     if (look != Look::something)
         return false;
     if (lock_lane(*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip)) {
-        claim_lane(claiming, lane, share_of_lane(*search));
+        claim_lane(claiming, lane, share_of_lane(*search), false);
         search->lost += claiming->claim->event_count == before;
     }
     return true;
@@ -445,7 +480,7 @@ bool is_over(const Search &search, int lane)
 {
     const Claiming &claiming = *search.claiming;
     return !has_lane(*claiming.log, claiming.tables, search.snapshot, lane) ||
-           (look_at(claiming, search.snapshot, search.now, lane) == Look::nothing &&
+           (look_at(claiming, search.snapshot, search.now, lane) <= Look::moving &&
             !newest_record(*claiming.log, claiming.tables, search.snapshot, lane).IsOpen());
 }
 
@@ -487,6 +522,8 @@ void start_search(Claiming *claiming, Search *search)
     search->snapshot = take_snapshot();
     search->now = xids_of(search->snapshot);
     search->most_lanes = Max(1, claiming->log->lanes / 8);
+    search->scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening look", ALLOCSET_DEFAULT_SIZES);
     claiming->any_parked = has_any_parked(*claiming->log, claiming->parked, search->snapshot);
     claiming->any_due = claiming->any_parked && mark_due_lanes(*claiming->log, search->snapshot,
                                                                GetCurrentTimestamp(), claiming->due);

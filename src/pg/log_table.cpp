@@ -91,6 +91,7 @@ void open_log_table(const EventLog &log, LogTable *table)
     table->scan = begin_index_scan(heap, table->by_lane.index, GetActiveSnapshot(), index_keys);
     table->scan->xs_want_itup = true; // to know an event's transaction without a look at the table
     table->slot = table_slot_create(heap, nullptr);
+    table->memory = CurrentMemoryContext;
 }
 
 void close_log_table(const LogTable &table)
@@ -111,7 +112,9 @@ void seek(LaneReader *reader, Key xid, Key seq)
     init_scan_key(&keys[0], int4_key(lane_key, reader->lane));
     init_scan_key(&keys[1], xid);
     init_scan_key(&keys[2], seq);
+    const MemoryContext caller = MemoryContextSwitchTo(reader->table->memory);
     index_rescan(reader->table->scan, keys, index_keys, nullptr, 0);
+    MemoryContextSwitchTo(caller);
 }
 
 void seek_in_xid(LaneReader *reader, const LogPosition &behind)
@@ -143,6 +146,14 @@ void read_place(LaneReader *reader)
     reader->place = {DatumGetUInt64(values[xid_key - 1]), DatumGetInt64(values[seq_key - 1])};
 }
 
+bool next_entry(const LaneReader &reader)
+{
+    const MemoryContext caller = MemoryContextSwitchTo(reader.table->memory);
+    const bool found = index_getnext_tid(reader.table->scan, ForwardScanDirection) != nullptr;
+    MemoryContextSwitchTo(caller);
+    return found;
+}
+
 bool is_in_range(const LaneReader &reader)
 {
     const XidRange &range = reader.window[reader.range];
@@ -171,7 +182,7 @@ bool next_event(LaneReader *reader)
 {
     while (!reader->at_end) {
         CHECK_FOR_INTERRUPTS();
-        if (index_getnext_tid(reader->table->scan, ForwardScanDirection) == nullptr) {
+        if (!next_entry(*reader)) {
             if (!reader->in_one_xid)
                 break;
             seek_from(reader, reader->place.xid + 1);

@@ -13,6 +13,7 @@ struct LogTable {
     OwnTable by_lane;   // with the index (event_lane, event_xid, event_seq)
     IndexScanDesc scan; // of it, for one reader at a time
     TupleTableSlot *slot;
+    MemoryContext memory;                                                 // of the scan
     AttrNumber lane, xid, seq, call_id, event_type, received_at, payload; // columns
 };
 

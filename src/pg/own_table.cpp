@@ -104,7 +104,7 @@ void init_scan_key(ScanKeyData *scan_key, const Key &key)
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys)
 {
     const KeyScan scan = {begin_index_scan(table.heap, table.index, snapshot, static_cast<int>(keys.size())),
-                          table_slot_create(table.heap, nullptr)};
+                          table_slot_create(table.heap, nullptr), CurrentMemoryContext};
     restart_key_scan(scan, snapshot, keys);
     return scan;
 }
@@ -118,12 +118,17 @@ void restart_key_scan(const KeyScan &scan, Snapshot snapshot, std::initializer_l
         init_scan_key(&scan_keys[count++], key);
     ExecClearTuple(scan.slot);
     scan.scan->xs_snapshot = snapshot;
+    const MemoryContext caller = MemoryContextSwitchTo(scan.memory);
     index_rescan(scan.scan, scan_keys, count, nullptr, 0);
+    MemoryContextSwitchTo(caller);
 }
 
 bool next_row(const KeyScan &scan, ScanDirection direction)
 {
-    return index_getnext_slot(scan.scan, direction, scan.slot);
+    const MemoryContext caller = MemoryContextSwitchTo(scan.memory);
+    const bool found = index_getnext_slot(scan.scan, direction, scan.slot);
+    MemoryContextSwitchTo(caller);
+    return found;
 }
 
 void end_key_scan(const KeyScan &scan)

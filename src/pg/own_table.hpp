@@ -49,6 +49,7 @@ Key time_key(int column, TimestampTz value, StrategyNumber strategy);
 struct KeyScan {
     IndexScanDesc scan;
     TupleTableSlot *slot; // the present row
+    MemoryContext memory; // a scan allocates as it goes, and is used from contexts that live shorter
 };
 
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys);
