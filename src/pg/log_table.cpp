@@ -88,10 +88,12 @@ void open_log_table(const EventLog &log, LogTable *table)
     table->payload = require_typed_column(heap, "payload", JSONBOID);
     table->by_lane = {heap, open_index_on(log, heap, "event_lane, event_xid, event_seq",
                                           {table->lane, table->xid, table->seq})};
+    const MemoryContext caller = MemoryContextSwitchTo(scan_memory());
     table->scan = begin_index_scan(heap, table->by_lane.index, GetActiveSnapshot(), index_keys);
     table->scan->xs_want_itup = true; // to know an event's transaction without a look at the table
     table->slot = table_slot_create(heap, nullptr);
     table->memory = CurrentMemoryContext;
+    MemoryContextSwitchTo(caller);
 }
 
 void close_log_table(const LogTable &table)

@@ -10,6 +10,7 @@ extern "C" {
 #include "catalog/pg_am.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -101,10 +102,25 @@ void init_scan_key(ScanKeyData *scan_key, const Key &key)
     ScanKeyInit(scan_key, static_cast<AttrNumber>(key.column), key.strategy, key.function, key.value);
 }
 
+MemoryContext scan_memory()
+{
+    constexpr Size room = 256 * 1024;
+    static MemoryContext memory = nullptr;
+    static TimestampTz transaction = 0;
+    if (memory == nullptr)
+        memory = GenerationContextCreate(TopMemoryContext, "callhardening scans", room, room, 8 * room);
+    if (transaction != GetCurrentTransactionStartTimestamp())
+        MemoryContextReset(memory);
+    transaction = GetCurrentTransactionStartTimestamp();
+    return memory;
+}
+
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys)
 {
+    const MemoryContext caller = MemoryContextSwitchTo(scan_memory());
     const KeyScan scan = {begin_index_scan(table.heap, table.index, snapshot, static_cast<int>(keys.size())),
                           table_slot_create(table.heap, nullptr), CurrentMemoryContext};
+    MemoryContextSwitchTo(caller);
     restart_key_scan(scan, snapshot, keys);
     return scan;
 }

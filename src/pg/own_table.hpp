@@ -52,6 +52,10 @@ struct KeyScan {
     MemoryContext memory; // a scan allocates as it goes, and is used from contexts that live shorter
 };
 
+// Where scans live: some 30 kB each, which malloc would take from the system and give back at every call.
+// What an error leaves behind goes with the next transaction.
+MemoryContext scan_memory();
+
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys);
 // The same scan with other keys, as many as before: a scan is some 30 kB of memory, and a claim looks at many
 // lanes.
