@@ -451,13 +451,15 @@ bool try_lane(Search *search, int lane)
     return true;
 }
 
-// Old lanes go before the new one, since they have the older events of its calls.
+// Old lanes go before the new one, since they have the older events of its calls. True where one is not done
+// with.
 bool try_old_lanes(Search *search, int slot)
 {
-    const Claiming &claiming = *search->claiming;
-    const EventLog &log = *claiming.log;
+    const EventLog &log = *search->claiming->log;
+    const LaneTables &tables = search->claiming->tables;
     for (int lane = slot; lane < log.first_lane; lane += log.lanes)
-        if (has_lane(log, claiming.tables, search->snapshot, lane) && try_lane(search, lane))
+        if (has_lane(log, tables, search->snapshot, lane) &&
+            (try_lane(search, lane) || newest_record(log, tables, search->snapshot, lane).IsOpen()))
             return true;
     return false;
 }

@@ -31,6 +31,13 @@ struct EventLog {
     const char *events_name;     // qualified and quoted, ready for a statement
 };
 
+// The lane of this cluster that has the calls of `lane`, which may be one of a cluster that the log has left.
+// What is parked is parked there. Numbers below 0 are no lanes.
+inline int home_lane(const EventLog &log, int lane)
+{
+    return lane < 0 ? lane : log.first_lane + lane % log.lanes;
+}
+
 // The log that `log` names, or the only one there is; strings live in the current memory context. Errors: no
 // such log, none at all, or several and none named.
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);

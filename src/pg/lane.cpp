@@ -87,13 +87,26 @@ bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, 
     return found;
 }
 
-bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
-               LockWaitPolicy wait)
+namespace
+{
+
+bool lock_one_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+                   LockWaitPolicy wait)
 {
     const KeyScan scan = scan_lane(log, tables, snapshot, lane);
     const bool locked = next_row(scan) && lock_row(tables.lanes, scan, snapshot, wait);
     end_key_scan(scan);
     return locked;
+}
+
+} // namespace
+
+bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+               LockWaitPolicy wait)
+{
+    const int home = home_lane(log, lane);
+    return lock_one_lane(log, tables, snapshot, lane, wait) &&
+           (home == lane || lock_one_lane(log, tables, snapshot, home, wait));
 }
 
 namespace

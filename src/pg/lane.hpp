@@ -20,8 +20,9 @@ void close_lanes(const LaneTables &tables, LOCKMODE lock);
 
 bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
 
-// Takes the lane for the rest of the transaction. False where another has it and `wait` is LockWaitSkip, or
-// where there is no such lane (any more).
+// Takes the lane for the rest of the transaction, and with a lane of another cluster the one that has its
+// calls now. False where another has it and `wait` is LockWaitSkip, or where there is no such lane (any
+// more).
 bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
                LockWaitPolicy wait);
 

@@ -91,7 +91,8 @@ ParkedEvents read_parked(const EventLog &log, const OwnTable &parked, Snapshot s
 {
     int room = 16;
     ParkedEvents result = {static_cast<ParkedEvent *>(palloc(sizeof(ParkedEvent) * room)), 0};
-    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    const KeyScan scan =
+        begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
         if (result.count == room) {
@@ -140,7 +141,8 @@ bool has_any_parked(const EventLog &log, const OwnTable &parked, Snapshot snapsh
 bool has_many_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int many)
 {
     int count = 0;
-    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    const KeyScan scan =
+        begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
     while (count < many && next_row(scan))
         ++count;
     end_key_scan(scan);
@@ -298,7 +300,8 @@ Datum add_error(Datum old, bool had_none, const Failure *failure, bool *is_null)
 bool find_row(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq,
               KeyScan *scan)
 {
-    *scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, lane), int8_key(3, seq)});
+    *scan = begin_key_scan(parked, snapshot,
+                           {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
     return next_row(*scan);
 }
 
@@ -374,7 +377,7 @@ void park_event(const EventLog &log, const OwnTable &parked, const EventInLane &
     bool nulls[parked_columns] = {};
     Datum values[parked_columns];
     values[parked_log - 1] = Int32GetDatum(log.log_id);
-    values[parked_lane - 1] = Int32GetDatum(event.lane);
+    values[parked_lane - 1] = Int32GetDatum(home_lane(log, event.lane));
     values[parked_seq - 1] = Int64GetDatum(event.seq);
     values[parked_call_id - 1] = CStringGetTextDatum(event.call_id);
     values[parked_attempts - 1] = Int32GetDatum(attempts);
