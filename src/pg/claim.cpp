@@ -8,6 +8,7 @@ extern "C" {
 #include "common/pg_prng.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -478,24 +479,37 @@ void search_lanes(Search *search)
 
 // -- lanes of another cluster --------------------------------------------------------------------
 
-bool is_over(const Search &search, int lane)
+bool is_over(const Claiming &claiming, Snapshot snapshot, int lane)
 {
-    const Claiming &claiming = *search.claiming;
-    return !has_lane(*claiming.log, claiming.tables, search.snapshot, lane) ||
-           (look_at(claiming, search.snapshot, search.now, lane) <= Look::moving &&
-            !newest_record(*claiming.log, claiming.tables, search.snapshot, lane).IsOpen());
+    const EventLog &log = *claiming.log;
+    if (!has_lane(log, claiming.tables, snapshot, lane))
+        return true;
+    const LaneRecord record = newest_record(log, claiming.tables, snapshot, lane);
+    const XidSnapshot end = end_of_lane(log, lane, xids_of(snapshot));
+    return !record.IsOpen() &&
+           look_for_range(claiming, snapshot, record.position, lane, end) != Look::something;
 }
 
-// Old lanes are empty for good when all that was open at the adoption has ended and a look finds nothing.
+bool are_old_lanes_over(const Claiming &claiming)
+{
+    bool over = true;
+    const Snapshot snapshot = take_snapshot();
+    for (int lane = 0; over && lane < claiming.log->first_lane; ++lane)
+        over = is_over(claiming, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    return over;
+}
+
+// Old lanes are empty for good when nothing is found in them while nobody is appending to the log: who began
+// before the log was adopted may stamp with their numbers, and who begins later does not.
 void drop_old_lanes(const Search &search)
 {
     const EventLog &log = *search.claiming->log;
     const LaneTables &tables = search.claiming->tables;
-    if (search.now.xmin < log.adopted.xmax)
+    if (search.now.xmin < log.adopted.xmax || !ConditionalLockRelationOid(log.events, ShareLock))
         return;
-    for (int lane = 0; lane < log.first_lane; ++lane)
-        if (!is_over(search, lane))
-            return;
+    if (!are_old_lanes_over(*search.claiming))
+        return;
     for (int lane = 0; lane < log.first_lane; ++lane)
         if (lock_lane(log, tables, search.snapshot, lane, LockWaitBlock))
             drop_lane(log, tables, lane);
