@@ -5,11 +5,19 @@
 -- nothing that a worker does updates a row, so an old snapshot that somebody holds costs the workers nothing.
 
 CREATE TABLE @extschema@.call_logs (
-    log_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    log_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY CHECK (log_id BETWEEN 1 AND 16383),
     events regclass NOT NULL UNIQUE,
     calls regclass NOT NULL,
     provider text NOT NULL,
     lanes int NOT NULL CHECK (lanes BETWEEN 1 AND 1024),
+    first_lane int NOT NULL DEFAULT 0,
+    system_identifier bigint NOT NULL,
+    adopted pg_catalog.pg_snapshot,
+    notify boolean NOT NULL DEFAULT false,
+    max_attempts int NOT NULL DEFAULT 5 CHECK (max_attempts BETWEEN 1 AND 1000000),
+    retry_base interval NOT NULL DEFAULT '1 second',
+    retry_cap interval NOT NULL DEFAULT '15 minutes',
+    max_parked int NOT NULL DEFAULT 1000 CHECK (max_parked BETWEEN 1 AND 1000000),
     signed boolean NOT NULL DEFAULT false
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs', '');
@@ -17,11 +25,19 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs_log_id_seq', '
 REVOKE ALL ON @extschema@.call_logs FROM PUBLIC;
 GRANT SELECT ON @extschema@.call_logs TO PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_logs IS 'the event logs of this database';
+COMMENT ON TABLE @extschema@.call_logs IS 'the event logs of this database; the settings are changed by configure_call_log';
 COMMENT ON COLUMN @extschema@.call_logs.events IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_logs.calls IS 'the calls table that its events are applied to';
 COMMENT ON COLUMN @extschema@.call_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
 COMMENT ON COLUMN @extschema@.call_logs.lanes IS 'number of lanes: at most an eighth of them is worked on by one worker at a time';
+COMMENT ON COLUMN @extschema@.call_logs.first_lane IS 'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
+COMMENT ON COLUMN @extschema@.call_logs.system_identifier IS 'the cluster whose transaction ids the lanes go by (see pg_control_system)';
+COMMENT ON COLUMN @extschema@.call_logs.adopted IS 'what had ended when the log was taken over from another cluster; NULL: nothing is left to do in lanes before first_lane';
+COMMENT ON COLUMN @extschema@.call_logs.notify IS 'whether events that come in are notified on the channel callhardening_<log_id>';
+COMMENT ON COLUMN @extschema@.call_logs.max_attempts IS 'an event that failed so often is dead';
+COMMENT ON COLUMN @extschema@.call_logs.retry_base IS 'the first retry comes within this time, each further one within twice the time of the one before';
+COMMENT ON COLUMN @extschema@.call_logs.retry_cap IS 'no retry comes later than this';
+COMMENT ON COLUMN @extschema@.call_logs.max_parked IS 'with so many events parked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
 COMMENT ON COLUMN @extschema@.call_logs.signed IS 'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until set_call_event_secret is called again';
 
 CREATE TABLE @extschema@.call_lanes (
@@ -32,43 +48,97 @@ CREATE TABLE @extschema@.call_lanes (
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_lanes', '');
 REVOKE ALL ON @extschema@.call_lanes FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_lanes IS 'one row per lane of a log: locked while the lane is worked on, never updated';
+COMMENT ON TABLE @extschema@.call_lanes IS 'one row per lane of a log: locked while the lane is claimed, never updated';
 
+-- Rows are written by key, without a look at constraints, by the functions alone; the columns count from 1 in
+-- src/pg/lane.cpp. Autovacuum comes when some thousand records are gone, however many there are.
 CREATE TABLE @extschema@.call_claims (
     log_id int NOT NULL,
     lane int NOT NULL,
     n bigint NOT NULL,
+    state text NOT NULL,
     settled pg_catalog.pg_snapshot NOT NULL,
     reading pg_catalog.pg_snapshot,
     read_xid pg_catalog.xid8,
     read_seq bigint,
+    again_xid pg_catalog.xid8,
+    again_seq bigint,
+    again_tries int NOT NULL,
+    claim_id bigint,
+    is_retry boolean NOT NULL,
+    to_xid pg_catalog.xid8,
+    to_seq bigint,
+    to_end boolean NOT NULL,
     events int NOT NULL,
-    claimed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    worker text,
+    claimed_at timestamptz NOT NULL,
+    lease_end timestamptz,
     PRIMARY KEY (log_id, lane, n)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_claims', '');
 REVOKE ALL ON @extschema@.call_claims FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_claims IS 'how far each lane of a log has been processed: the record with the highest n of a lane is its truth';
+COMMENT ON TABLE @extschema@.call_claims IS 'what happened to each lane of a log: the record with the highest n of a lane is its truth, the last 8 at least are kept';
+COMMENT ON COLUMN @extschema@.call_claims.state IS 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
 COMMENT ON COLUMN @extschema@.call_claims.settled IS 'every event of the lane that this snapshot sees has been dealt with';
 COMMENT ON COLUMN @extschema@.call_claims.reading IS 'the window being read: what this snapshot sees and settled does not; NULL between two windows';
 COMMENT ON COLUMN @extschema@.call_claims.read_xid IS 'with read_seq: the last event of the window that has been dealt with';
-COMMENT ON COLUMN @extschema@.call_claims.events IS 'number of events that were claimed with this record';
+COMMENT ON COLUMN @extschema@.call_claims.again_xid IS 'with again_seq: events of the window up to here were handed out before';
+COMMENT ON COLUMN @extschema@.call_claims.again_tries IS 'how often that was, released claims not counted';
+COMMENT ON COLUMN @extschema@.call_claims.claim_id IS 'the claim that the record is about';
+COMMENT ON COLUMN @extschema@.call_claims.is_retry IS 'the claim is of parked events, and not of a range of the lane';
+COMMENT ON COLUMN @extschema@.call_claims.to_xid IS 'with to_seq: the last event of the claim''s range';
+COMMENT ON COLUMN @extschema@.call_claims.to_end IS 'nothing comes after it in the window';
+COMMENT ON COLUMN @extschema@.call_claims.events IS 'number of events that were handed out with the claim';
+COMMENT ON COLUMN @extschema@.call_claims.worker IS 'who claimed';
+COMMENT ON COLUMN @extschema@.call_claims.lease_end IS 'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
+
+CREATE TABLE @extschema@.call_parked_events (
+    log_id int NOT NULL,
+    lane int NOT NULL,
+    event_seq bigint NOT NULL,
+    call_id text NOT NULL,
+    attempts int NOT NULL,
+    expiries int NOT NULL,
+    due_at timestamptz,
+    claim_id bigint,
+    parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    errors jsonb,
+    PRIMARY KEY (log_id, lane, event_seq)
+);
+CREATE INDEX idx_call_parked_events_due ON @extschema@.call_parked_events (log_id, due_at);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_parked_events', '');
+REVOKE ALL ON @extschema@.call_parked_events FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
+COMMENT ON COLUMN @extschema@.call_parked_events.attempts IS 'how often the event was handed out, in claims that were not released';
+COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone';
+COMMENT ON COLUMN @extschema@.call_parked_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';
+COMMENT ON COLUMN @extschema@.call_parked_events.claim_id IS 'the claim that has it just now';
+COMMENT ON COLUMN @extschema@.call_parked_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
 
 CREATE TABLE @extschema@.call_dead_events (
     log_id int NOT NULL,
     event_seq bigint NOT NULL,
+    lane int NOT NULL,
     call_id text,
-    sqlstate text NOT NULL,
+    attempts int NOT NULL DEFAULT 0,
+    sqlstate text,
     error text NOT NULL,
+    errors jsonb,
     died_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (log_id, event_seq)
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_dead_events', '');
 REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_dead_events IS 'events that could not be applied to the calls table; their bodies are in the event log, under the same event_seq';
-COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'why, without any of the body; what was raised by the calls table is quoted up to 1000 bytes';
+COMMENT ON TABLE @extschema@.call_dead_events IS 'events that are not tried any more; their bodies are in the event log, under the same event_seq. retry_dead_call_events gives them another chance';
+COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has no call that it could be applied to, and no worker can take it';
+COMMENT ON COLUMN @extschema@.call_dead_events.attempts IS 'how often it was handed out';
+COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, where process_call_events met it';
+COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'the last error, up to 1000 bytes: what a worker said, or what was raised by the calls table';
+COMMENT ON COLUMN @extschema@.call_dead_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
 
 -- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
 CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
@@ -91,8 +161,8 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is no event log any more', TG_RELID::regclass),
             DETAIL = 'The type of event_seq, event_lane or call_id was altered.';
     END IF;
-    INSERT INTO @extschema@.call_dead_events (log_id, event_seq, call_id, sqlstate, error)
-    SELECT log_id, NEW.event_seq, NEW.call_id, '22023', CASE NEW.event_lane
+    INSERT INTO @extschema@.call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+    SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023', CASE NEW.event_lane
                WHEN -1 THEN 'the body is a JSON string, or no JSON that jsonb can hold'
                WHEN -2 THEN 'the body is not a JSON object'
                WHEN -3 THEN 'the body has no call id'
@@ -121,8 +191,8 @@ BEGIN
         EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L)', events, home, 'payload', provider, lanes, key_type);
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
-    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes)
-    VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
+    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes, system_identifier)
+    VALUES (events, calls, provider, lanes, (SELECT system_identifier FROM pg_control_system())) RETURNING log_id INTO log;
     INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
 END
 $$;
@@ -145,6 +215,9 @@ BEGIN
     LOOP
         DELETE FROM @extschema@.call_lanes WHERE log_id = dropped;
         DELETE FROM @extschema@.call_claims WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_parked_events WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_purges WHERE log_id = dropped;
+        DELETE FROM @extschema@.call_purge_leftovers WHERE log_id = dropped;
         DELETE FROM @extschema@.call_dead_events WHERE log_id = dropped;
     END LOOP;
 END
@@ -156,3 +229,49 @@ COMMENT ON FUNCTION @extschema@.forget_dropped_call_logs() IS
 
 CREATE EVENT TRIGGER forget_dropped_call_logs ON sql_drop
     EXECUTE FUNCTION @extschema@.forget_dropped_call_logs();
+
+CREATE FUNCTION @extschema@.call_log_number(log regclass) RETURNS int
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'callhardening_call_log_number';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_log_number(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_log_number(regclass) IS
+'the log_id of an event log; NULL: of the only one there is. Errors: 55000 no such log, 42P08 several logs and none named';
+
+CREATE FUNCTION @extschema@.configure_call_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
+        retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_parked int DEFAULT NULL,
+        notify boolean DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    number int := @extschema@.call_log_number(log);
+BEGIN
+    IF max_attempts NOT BETWEEN 1 AND 1000000 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'max_attempts must be between 1 and 1000000';
+    END IF;
+    IF max_parked NOT BETWEEN 1 AND 1000000 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'max_parked must be between 1 and 1000000';
+    END IF;
+    IF retry_base NOT BETWEEN '0' AND '365 days' OR retry_cap NOT BETWEEN '0' AND '365 days' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'retry_base and retry_cap must be between 0 and 365 days';
+    END IF;
+    UPDATE @extschema@.call_logs AS l SET
+        max_attempts = coalesce(configure_call_log.max_attempts, l.max_attempts),
+        retry_base = coalesce(configure_call_log.retry_base, l.retry_base),
+        retry_cap = coalesce(configure_call_log.retry_cap, l.retry_cap),
+        max_parked = coalesce(configure_call_log.max_parked, l.max_parked),
+        notify = coalesce(configure_call_log.notify, l.notify)
+    WHERE l.log_id = number;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_log(regclass, int, interval, interval, int, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.configure_call_log(regclass, int, interval, interval, int, boolean) IS
+'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the only event log there is. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_log_channel. Errors: 22023 out of range, 55000 no such log, 42P08 several logs and none named';
+
+CREATE FUNCTION @extschema@.call_log_channel(log regclass DEFAULT NULL) RETURNS text
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'callhardening_call_log_channel';
+
+COMMENT ON FUNCTION @extschema@.call_log_channel(regclass) IS
+'the channel that a worker LISTENs to where the log notifies (configure_call_log(notify => true)): one notification, without a payload, for each transaction that appends events. log: NULL is the only event log there is. Errors: 55000 no such log, 42P08 several logs and none named';

@@ -1,7 +1,6 @@
 #include "core/event_log.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace callhardening
 {
@@ -22,104 +21,16 @@ bool XidSnapshot::Sees(std::uint64_t xid) const noexcept
     return xid < xmax && !std::binary_search(in_progress.begin(), in_progress.end(), xid);
 }
 
-namespace
+XidSnapshot WithOwnXid(const XidSnapshot &snapshot, std::uint64_t own, std::span<std::uint64_t> room) noexcept
 {
-
-// Takes a number and the separator behind it off `text`.
-bool TakeNumber(std::string_view &text, char separator, std::uint64_t &number) noexcept
-{
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{})
-        return false;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (text.empty())
-        return separator == ',';
-    if (text.front() != separator)
-        return false;
-    text.remove_prefix(1);
-    return true;
-}
-
-// Writes numbers one behind the other into room that may run out.
-class NumberWriter
-{
-public:
-    explicit NumberWriter(std::span<char> room) noexcept : next_(room.data()), end_(room.data() + room.size())
-    {
-    }
-
-    void Write(std::uint64_t number) noexcept
-    {
-        const auto [end, error] = std::to_chars(next_, end_, number);
-        fits_ = fits_ && error == std::errc{};
-        next_ = end;
-    }
-
-    void Write(char c) noexcept
-    {
-        fits_ = fits_ && next_ != end_;
-        if (fits_)
-            *next_++ = c;
-    }
-
-    bool fits() const noexcept { return fits_; }
-    char *next() const noexcept { return next_; }
-
-private:
-    char *next_;
-    char *end_;
-    bool fits_ = true;
-};
-
-} // namespace
-
-std::size_t CountInProgress(std::string_view text) noexcept
-{
-    if (text.empty() || text.back() == ':')
-        return 0;
-    return 1 + static_cast<std::size_t>(std::count(text.begin(), text.end(), ','));
-}
-
-bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, XidSnapshot &snapshot) noexcept
-{
-    if (!TakeNumber(text, ':', snapshot.xmin) || !TakeNumber(text, ':', snapshot.xmax))
-        return false;
-    std::size_t count = 0;
-    while (!text.empty()) {
-        if (count == room.size() || !TakeNumber(text, ',', room[count++]))
-            return false;
-    }
-    snapshot.in_progress = room.first(count);
-    return snapshot.xmin <= snapshot.xmax &&
-           std::is_sorted(snapshot.in_progress.begin(), snapshot.in_progress.end());
-}
-
-std::size_t FormatSnapshot(const XidSnapshot &snapshot, std::uint64_t own, std::span<char> room) noexcept
-{
-    bool own_is_due = own != 0 && snapshot.Sees(own);
-    NumberWriter writer(room);
-    writer.Write(own_is_due ? std::min(own, snapshot.xmin) : snapshot.xmin);
-    writer.Write(':');
-    writer.Write(snapshot.xmax);
-    char separator = ':';
-    const auto write_xid = [&](std::uint64_t xid) {
-        writer.Write(separator);
-        writer.Write(xid);
-        separator = ',';
-    };
-    for (const std::uint64_t xid : snapshot.in_progress) {
-        if (own_is_due && own < xid) {
-            write_xid(own);
-            own_is_due = false;
-        }
-        write_xid(xid);
-    }
-    if (own_is_due)
-        write_xid(own);
-    if (separator == ':')
-        writer.Write(separator);
-    writer.Write('\0');
-    return writer.fits() ? static_cast<std::size_t>(writer.next() - room.data()) - 1 : 0;
+    if (own == 0 || !snapshot.Sees(own))
+        return snapshot;
+    const auto &open = snapshot.in_progress;
+    const auto place = std::lower_bound(open.begin(), open.end(), own);
+    auto next = std::copy(open.begin(), place, room.begin());
+    *next++ = own;
+    next = std::copy(place, open.end(), next);
+    return {std::min(own, snapshot.xmin), snapshot.xmax, room.first(open.size() + 1)};
 }
 
 std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
@@ -141,6 +52,20 @@ std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
     if (first < current.xmax)
         room[count++] = {first, current.xmax};
     return count;
+}
+
+std::size_t EndedAmong(const XidSnapshot &settled, const XidSnapshot &current) noexcept
+{
+    const auto &open = settled.in_progress;
+    return static_cast<std::size_t>(
+        std::count_if(open.begin(), open.end(), [&](std::uint64_t xid) { return current.Sees(xid); }));
+}
+
+std::size_t RangeFrom(std::span<const XidRange> ranges, std::uint64_t xid) noexcept
+{
+    const auto range = std::upper_bound(ranges.begin(), ranges.end(), xid,
+                                        [](std::uint64_t id, const XidRange &r) { return id < r.end; });
+    return static_cast<std::size_t>(range - ranges.begin());
 }
 
 } // namespace callhardening

@@ -8,6 +8,7 @@
 
 #include "core/core.hpp"
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -30,26 +31,29 @@ enum class NoLane : int {
     call_id_not_held = -5, // by the key of the calls table
 };
 
-// PostgreSQL's pg_snapshot. `in_progress` is sorted and lies between xmin and xmax; it is owned by the
-// caller.
+// PostgreSQL's pg_snapshot, of top-level transactions. `in_progress` is sorted and lies between xmin and
+// xmax; it is owned by the caller.
 struct XidSnapshot {
     std::uint64_t xmin = 3; // the first xid there is: a snapshot that has seen nothing
     std::uint64_t xmax = 3;
-    std::span<std::uint64_t> in_progress;
+    std::span<const std::uint64_t> in_progress;
 
     bool Sees(std::uint64_t xid) const noexcept;
 };
 
-// How many ids `text` ("xmin:xmax:xid,xid,...") lists: what `ParseSnapshot` needs room for.
-std::size_t CountInProgress(std::string_view text) noexcept;
+// A snapshot never lists its own transaction: one that claims and then appends would find its later events
+// settled. So `own` is counted as in progress, in `room` for one id more than `snapshot` lists. 0: there is
+// none.
+XidSnapshot WithOwnXid(const XidSnapshot &snapshot, std::uint64_t own,
+                       std::span<std::uint64_t> room) noexcept;
 
-// Parses into `snapshot`, the ids into `room`. False where the text is no snapshot or the room too small.
-bool ParseSnapshot(std::string_view text, std::span<std::uint64_t> room, XidSnapshot &snapshot) noexcept;
+// An event's place in its lane: events are read in this order.
+struct LogPosition {
+    std::uint64_t xid = 0;
+    std::int64_t seq = 0;
 
-// Writes `snapshot` with `own` counted as in progress, and a NUL. A snapshot never lists its own transaction:
-// one that claims and then appends would find its later events settled. Returns the length; 0: no room.
-inline constexpr std::size_t snapshot_bytes_per_xid = 21;
-std::size_t FormatSnapshot(const XidSnapshot &snapshot, std::uint64_t own, std::span<char> room) noexcept;
+    auto operator<=>(const LogPosition &) const = default;
+};
 
 // Transaction ids from `first` up to, not including, `end`.
 struct XidRange {
@@ -62,5 +66,12 @@ struct XidRange {
 // together.
 std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
                          std::span<XidRange> room) noexcept;
+
+// How many of the transactions that `settled` lists as in progress `current` sees.
+std::size_t EndedAmong(const XidSnapshot &settled, const XidSnapshot &current) noexcept;
+
+// The first of the ranges, which are in ascending order, that ends behind `xid`; their number where none
+// does.
+std::size_t RangeFrom(std::span<const XidRange> ranges, std::uint64_t xid) noexcept;
 
 } // namespace callhardening

@@ -4,18 +4,25 @@
 
 #include "pg/event.hpp"
 #include "pg/event_log.hpp"
+#include "pg/lane.hpp"
+#include "pg/parked.hpp"
 #include "pg/relation.hpp"
-#include "pg/spi.hpp"
+#include "pg/snapshot.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "commands/async.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 }
 
 namespace callhardening
@@ -26,7 +33,76 @@ namespace
 
 // -- the registry --------------------------------------------------------------------------------
 
-void raise_no_log(Oid wanted)
+// As sql/event_log.sql creates call_logs.
+enum LogColumn {
+    log_number = 1,
+    log_events,
+    log_calls,
+    log_provider,
+    log_lanes,
+    log_first_lane,
+    log_system,
+    log_adopted,
+    log_notify,
+    log_max_attempts,
+    log_retry_base,
+    log_retry_cap,
+    log_max_parked,
+    log_signed,
+    log_columns = log_signed
+};
+
+OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
+{
+    return open_own_table(schema, "call_logs", index, log_columns, lock);
+}
+
+int64 microseconds_of(Datum value)
+{
+    const Interval *interval = DatumGetIntervalP(value);
+    return interval->time +
+           (interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
+}
+
+int64 row_microseconds(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? 0 : microseconds_of(value);
+}
+
+Oid row_oid(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    return DatumGetObjectId(row_value(slot, column, &is_null));
+}
+
+void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
+{
+    bool is_unadopted;
+    const Datum adopted = row_value(slot, log_adopted, &is_unadopted);
+    *log = {};
+    log->schema = schema;
+    log->log_id = row_int4(slot, log_number);
+    log->events = row_oid(slot, log_events);
+    log->calls = row_oid(slot, log_calls);
+    log->provider = row_text(slot, log_provider);
+    log->lanes = row_int4(slot, log_lanes);
+    log->first_lane = row_int4(slot, log_first_lane);
+    log->is_foreign = static_cast<uint64>(row_int8(slot, log_system)) != GetSystemIdentifier();
+    log->has_old_lanes = !is_unadopted;
+    if (!is_unadopted)
+        log->adopted = read_snapshot(adopted);
+    log->notifies = row_bool(slot, log_notify);
+    log->max_attempts = row_int4(slot, log_max_attempts);
+    log->retry_base = row_microseconds(slot, log_retry_base);
+    log->retry_cap = row_microseconds(slot, log_retry_cap);
+    log->max_parked = row_int4(slot, log_max_parked);
+    log->is_signed = row_bool(slot, log_signed);
+    log->events_name = relation_name(log->events);
+}
+
+[[noreturn]] void raise_no_log(Oid wanted)
 {
     if (!OidIsValid(wanted))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
@@ -36,50 +112,185 @@ void raise_no_log(Oid wanted)
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("%s is not an event log", name != nullptr ? name : psprintf("relation %u", wanted)),
              errhint("The table call_logs lists the event logs of this database.")));
+    pg_unreachable();
 }
 
-void raise_several_logs()
+[[noreturn]] void raise_several_logs(const KeyScan &scan, const char *first)
 {
     StringInfoData names;
     initStringInfo(&names);
-    for (uint64 row = 0; row < SPI_processed; ++row)
-        appendStringInfo(&names, "%s%s", row == 0 ? "" : ", ", spi_cstring(row, 5));
+    appendStringInfoString(&names, first);
+    do {
+        const char *name = relation_name(row_oid(scan.slot, log_events));
+        appendStringInfo(&names, ", %s", name != nullptr ? name : "one that does not exist any more");
+    } while (next_row(scan));
     ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER), errmsg("there is more than one event log"),
                     errdetail("The event logs are %s.", names.data), errhint("Name one of them in log.")));
+    pg_unreachable();
+}
+
+// The trigger that forgets a dropped log does not fire in a session with replica role.
+void check_exists(const EventLog &log)
+{
+    if (log.events_name == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("event log %d does not exist any more", log.log_id),
+                        errhint("Delete its row in call_logs.")));
+}
+
+void find_only_event_log(Oid schema, EventLog *log)
+{
+    const OwnTable logs = open_logs(schema, "call_logs_pkey", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {});
+    if (!next_row(scan))
+        raise_no_log(InvalidOid);
+    read_log(schema, scan.slot, log);
+    check_exists(*log);
+    if (next_row(scan))
+        raise_several_logs(scan, log->events_name);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(logs, AccessShareLock);
 }
 
 } // namespace
 
+bool find_event_log_of(Oid schema, Oid events, EventLog *log)
+{
+    const OwnTable logs = open_logs(schema, "call_logs_events_key", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {oid_key(1, events)});
+    const bool found = next_row(scan);
+    if (found)
+        read_log(schema, scan.slot, log);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(logs, AccessShareLock);
+    return found;
+}
+
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 {
-    static KeptPlans plans;
-    const bool any = PG_ARGISNULL(log_argument);
-    const Oid wanted = any ? InvalidOid : PG_GETARG_OID(log_argument);
+    const Oid schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+    if (PG_ARGISNULL(log_argument))
+        find_only_event_log(schema, log);
+    else if (!find_event_log_of(schema, PG_GETARG_OID(log_argument), log))
+        raise_no_log(PG_GETARG_OID(log_argument));
+    check_exists(*log);
+}
 
-    log->extension = quote_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid)));
-    run_statement(&plans,
-                  psprintf("SELECT log_id, events::pg_catalog.oid, calls::pg_catalog.oid, provider,"
-                           " events::pg_catalog.text, signed FROM %s.call_logs"
-                           " WHERE $1 IS NULL OR events OPERATOR(pg_catalog.=) $1 ORDER BY log_id",
-                           log->extension),
-                  {SpiArgument{REGCLASSOID, ObjectIdGetDatum(wanted), any}});
-    if (SPI_processed == 0)
-        raise_no_log(wanted);
-    if (SPI_processed > 1)
-        raise_several_logs();
+bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log)
+{
+    const OwnTable logs = open_logs(schema, "call_logs_pkey", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log_id)});
+    const bool found = next_row(scan);
+    if (found)
+        read_log(schema, scan.slot, log);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(logs, AccessShareLock);
+    return found;
+}
 
-    bool is_null;
-    log->log_id = spi_int4(0, 1);
-    log->events = DatumGetObjectId(spi_datum(0, 2, &is_null));
-    log->calls = DatumGetObjectId(spi_datum(0, 3, &is_null));
-    log->provider = spi_cstring(0, 4);
-    log->is_signed = DatumGetBool(spi_datum(0, 6, &is_null));
-    log->events_name = relation_name(log->events);
-    // The trigger that forgets a dropped log does not fire in a session with replica role.
-    if (log->events_name == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("event log %d does not exist any more", log->log_id),
-                        errhint("Delete its row in call_logs.")));
+char *event_log_channel(int32 log_id)
+{
+    return psprintf("callhardening_%d", log_id);
+}
+
+// -- another cluster -----------------------------------------------------------------------------
+
+namespace
+{
+
+void create_lanes(const EventLog &log)
+{
+    const OwnTable lanes = open_own_table(log.schema, "call_lanes", "call_lanes_pkey", 2, RowExclusiveLock);
+    const bool nulls[2] = {};
+    for (int i = 0; i < log.lanes; ++i) {
+        const Datum values[] = {Int32GetDatum(log.log_id), Int32GetDatum(log.first_lane + i)};
+        insert_row(lanes, values, nulls);
+    }
+    close_own_table(lanes, NoLock);
+}
+
+// What is parked goes with the calls, whose later events are stamped with the new lanes.
+void move_parked(const EventLog &log)
+{
+    const OwnTable parked = open_parked(log, RowExclusiveLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        update_row(parked, scan,
+                   {{parked_lane, Int32GetDatum(row_int4(scan.slot, parked_lane) + log.lanes), false},
+                    {parked_claim, Datum{0}, true}});
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(parked, NoLock);
+}
+
+// The log's row, locked, as it is now; the scan has to be ended.
+KeyScan lock_log(const OwnTable &logs, int32 log_id)
+{
+    const Snapshot before = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, before, {int4_key(1, log_id)});
+    if (!next_row(scan) || !lock_row(logs, scan, before, LockWaitBlock))
+        ereport(ERROR,
+                (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                 errmsg("event log %d was changed by another transaction", log_id), errhint("Try again.")));
+    UnregisterSnapshot(before);
+    return scan;
+}
+
+} // namespace
+
+void adopt_event_log(EventLog *log)
+{
+    const int left = log->first_lane;
+    const OwnTable logs = open_logs(log->schema, "call_logs_pkey", RowExclusiveLock);
+    const KeyScan scan = lock_log(logs, log->log_id);
+    read_log(log->schema, scan.slot, log);
+    if (log->first_lane == left) { // nobody else was faster
+        const Snapshot now = take_snapshot();
+        log->first_lane = left + log->lanes;
+        log->is_foreign = false;
+        log->has_old_lanes = true;
+        log->adopted = xids_of(now);
+        update_row(logs, scan,
+                   {{log_first_lane, Int32GetDatum(log->first_lane), false},
+                    {log_system, Int64GetDatum(static_cast<int64>(GetSystemIdentifier())), false},
+                    {log_adopted, snapshot_datum(log->adopted), false}});
+        UnregisterSnapshot(now);
+        create_lanes(*log);
+        move_parked(*log);
+    }
+    end_key_scan(scan);
+    close_own_table(logs, NoLock);
+}
+
+bool try_lock_event_log(const EventLog &log)
+{
+    const OwnTable logs = open_logs(log.schema, "call_logs_pkey", RowExclusiveLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
+    const bool locked = next_row(scan) && lock_row(logs, scan, snapshot, LockWaitSkip);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(logs, NoLock);
+    return locked;
+}
+
+void forget_old_lanes(const EventLog &log)
+{
+    const OwnTable logs = open_logs(log.schema, "call_logs_pkey", RowExclusiveLock);
+    const KeyScan scan = lock_log(logs, log.log_id);
+    if (row_int4(scan.slot, log_first_lane) == log.first_lane)
+        update_row(logs, scan, {{log_adopted, Datum{0}, true}});
+    end_key_scan(scan);
+    close_own_table(logs, NoLock);
 }
 
 namespace
@@ -106,6 +317,9 @@ struct Stamper {
     KeyKind key;
     std::string_view provider;
     MemoryContext scratch; // for one row
+    EventLog log;          // log_id 0: the table is registered nowhere
+    bool *moved;           // by lane: its position is ahead of this cluster
+    bool *looked_at;
 };
 
 int32 lanes_of(const char *argument)
@@ -115,6 +329,40 @@ int32 lanes_of(const char *argument)
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("stamp_call_event: number of lanes must be between 1 and %d", max_lanes)));
     return lanes;
+}
+
+// Once per statement, which also tells those who listen: a transaction that says so twice says so once.
+void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
+{
+    const MemoryContext session = fcinfo->flinfo->fn_mcxt;
+    const MemoryContext caller = MemoryContextSwitchTo(session);
+    find_event_log_of(get_func_namespace(fcinfo->flinfo->fn_oid), events, &stamper->log);
+    stamper->moved = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
+    stamper->looked_at = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
+    MemoryContextSwitchTo(caller);
+    if (stamper->log.notifies)
+        Async_Notify(event_log_channel(stamper->log.log_id), "");
+}
+
+// In a clone that a dump of its original was restored into, nothing else tells that the log is from
+// elsewhere: what is appended to such a lane would be taken for settled.
+bool has_moved(const Stamper *stamper, int lane)
+{
+    if (!stamper->looked_at[lane]) {
+        stamper->looked_at[lane] = true;
+        stamper->moved[lane] = is_ahead_of_cluster(stamper->log, stamper->log.first_lane + lane);
+    }
+    return stamper->moved[lane];
+}
+
+// Events of a log that comes from another cluster get the numbers that its lanes will have once it is
+// adopted.
+int number_of_lane(const Stamper *stamper, int lane)
+{
+    const EventLog &log = stamper->log;
+    if (lane < 0 || log.log_id == 0)
+        return lane;
+    return log.first_lane + lane + (log.is_foreign || has_moved(stamper, lane) ? log.lanes : 0);
 }
 
 Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
@@ -132,6 +380,7 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->key = KeyKindOf(arguments[key_type_argument]);
     stamper->provider = MemoryContextStrdup(session, arguments[provider_argument]);
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
+    look_up_log(fcinfo, RelationGetRelid(log), stamper);
     return stamper;
 }
 
@@ -191,7 +440,7 @@ HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, 
     bool nulls[] = {stamp.call_id.empty(), false, false, stamp.event_type.empty()};
     Datum values[] = {
         stamp.call_id.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
-        Int32GetDatum(stamp.lane),
+        Int32GetDatum(number_of_lane(stamper, stamp.lane)),
         UInt64GetDatum(U64FromFullTransactionId(GetTopFullTransactionId())),
         stamp.event_type.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.event_type)),
     };
@@ -229,4 +478,18 @@ CALLHARDENING_FUNCTION(stamp_call_event)
     if (fcinfo->flinfo->fn_extra == nullptr)
         fcinfo->flinfo->fn_extra = make_stamper(fcinfo, trigger);
     return PointerGetDatum(stamp_row(static_cast<Stamper *>(fcinfo->flinfo->fn_extra), trigger));
+}
+
+CALLHARDENING_FUNCTION(call_log_number)
+{
+    EventLog log;
+    find_event_log(fcinfo, 0, &log);
+    PG_RETURN_INT32(log.log_id);
+}
+
+CALLHARDENING_FUNCTION(call_log_channel)
+{
+    EventLog log;
+    find_event_log(fcinfo, 0, &log);
+    PG_RETURN_TEXT_P(to_text(event_log_channel(log.log_id)));
 }

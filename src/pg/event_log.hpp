@@ -1,23 +1,66 @@
 // The registry of event logs.
 #pragma once
 
+#include "core/event_log.hpp"
+
 #include "pg/postgres.hpp"
+
+extern "C" {
+#include "datatype/timestamp.h"
+#include "utils/snapshot.h"
+}
 
 namespace callhardening
 {
 
 struct EventLog {
+    Oid schema; // the extension's
     int32 log_id;
     Oid events;
     Oid calls;
     char *provider;
-    bool is_signed;          // takes signed bodies only
-    const char *events_name; // qualified and quoted, ready for a statement
-    const char *extension;   // the extension's schema, quoted
+    int lanes;
+    int first_lane;      // of `lanes` lanes; those before are of clusters that the log has left
+    bool is_foreign;     // comes from another cluster, and no lane was claimed in this one yet
+    bool has_old_lanes;  // lanes before first_lane may still have something to do
+    XidSnapshot adopted; // when they were left; with has_old_lanes
+    bool notifies;
+    int max_attempts;
+    int64 retry_base, retry_cap; // microseconds
+    int max_parked;              // in a lane: above, no new range is taken
+    bool is_signed;              // takes signed bodies only
+    const char *events_name;     // qualified and quoted, ready for a statement
 };
 
-// The log that `log` names, or the only one there is. Needs an open SPI connection; the strings live in the
-// current memory context. Errors: no such log, none at all, or several and none named.
+// The lane of this cluster that has the calls of `lane`, which may be one of a cluster that the log has left.
+// What is parked is parked there. Numbers below 0 are no lanes.
+inline int home_lane(const EventLog &log, int lane)
+{
+    return lane < 0 ? lane : log.first_lane + lane % log.lanes;
+}
+
+// The log that `log` names, or the only one there is; strings live in the current memory context. Errors: no
+// such log, none at all, or several and none named.
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
+
+// The log that this table is; false where it is none.
+bool find_event_log_of(Oid schema, Oid events, EventLog *log);
+
+// The log of that number; false where there is none.
+bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log);
+
+// What is notified when events come in; in the current memory context.
+char *event_log_channel(int32 log_id);
+
+// Takes a log that comes from another cluster over: its lanes get new numbers, as the transaction ids in the
+// old ones mean nothing here. Waits for others who are at it.
+void adopt_event_log(EventLog *log);
+
+// Keeps others from what is for one at a time in the whole log, until the transaction ends; false where
+// another has it.
+bool try_lock_event_log(const EventLog &log);
+
+// No lane of another cluster has anything to do any more.
+void forget_old_lanes(const EventLog &log);
 
 } // namespace callhardening

@@ -1,48 +1,50 @@
-// Claiming events: which lanes, how far each has been read, and what comes next in it.
+// The lanes of a log: their locks and their records.
 #pragma once
 
+#include "core/claim.hpp"
+
 #include "pg/event_log.hpp"
+#include "pg/own_table.hpp"
 
 namespace callhardening
 {
 
-struct ClaimedEvent {
-    int lane;
-    uint64 xid;
-    int64 seq;
-    char *call_id;
-    char *event_type;  // what the provider said beside the body, or else in it; NULL: nothing
-    int64 received_at; // microseconds since the epoch
-    Datum payload;     // as stored: perhaps a pointer into the log's TOAST table
+struct LaneTables {
+    OwnTable lanes;
+    OwnTable claims;
+    KeyScan newest; // of claims, by log and lane
 };
 
-// How far a lane has been read. Snapshots in their text form.
-struct LanePosition {
-    int lane;
-    int64 n;             // of its newest record; 0: none yet
-    const char *settled; // everything that it sees is done
-    const char *reading; // the window being read; NULL between two windows
-    uint64 read_xid;     // with read_seq, the last event of the window that was handed out
-    int64 read_seq;
-    int events; // claimed with this position
-};
+LaneTables open_lanes(const EventLog &log, LOCKMODE lock);
+void close_lanes(const LaneTables &tables, LOCKMODE lock);
 
-// Everything lives in the memory context that was current when the claim was made.
-struct Claim {
-    int event_count;
-    int event_room;
-    ClaimedEvent *events; // lane by lane, in the order of the log
-    int lane_count;
-    LanePosition *lanes; // where each lane will stand once its events are settled
-};
+bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
 
-// Claims up to `max_events` for the rest of the transaction: the lanes they are in stay locked until then.
-// Takes at most an eighth of the lanes, from a random start; lanes that others hold are passed over. Where
-// nothing is pending, nothing is locked and no transaction id is taken. Needs an open SPI connection and READ
-// COMMITTED.
-void claim_events(const EventLog *log, int max_events, Claim *claim);
+// Takes the lane for the rest of the transaction, and with a lane of another cluster the one that has its
+// calls now. False where another has it and `wait` is LockWaitSkip, or where there is no such lane (any
+// more).
+bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+               LockWaitPolicy wait);
 
-// Settles the claim's events, when the transaction commits.
-void settle_claim(const EventLog *log, const Claim *claim);
+// What is known about the lane: one step back from the end of the key. Without a record, n is 0 and nothing
+// is settled. Lives in the current memory context.
+LaneRecord newest_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
+
+// Was there such a claim in the lane, and is it still remembered?
+bool has_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int64 n,
+                int64 claim_id);
+
+// The worker of the lane's newest record; NULL: none.
+char *newest_worker(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
+
+// Appends `record`, which the lane's lock is held for, and drops one that is old. `worker` may be NULL.
+void append_record(const EventLog &log, const LaneTables &tables, const LaneRecord &record,
+                   const char *worker);
+
+// Drops a lane that has left its cluster and has nothing left to do, with its records.
+void drop_lane(const EventLog &log, const LaneTables &tables, int lane);
+
+// The lane's position lies ahead of the transaction ids of this cluster.
+bool is_ahead_of_cluster(const EventLog &log, int lane);
 
 } // namespace callhardening

@@ -3,9 +3,10 @@
 #include "core/verdict.hpp"
 
 #include "pg/calls_table.hpp"
+#include "pg/claim.hpp"
 #include "pg/event.hpp"
 #include "pg/event_log.hpp"
-#include "pg/lane.hpp"
+#include "pg/process.hpp"
 #include "pg/refusal.hpp"
 #include "pg/spi.hpp"
 #include "pg/subtransaction.hpp"
@@ -18,12 +19,11 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rls.h"
+#include "utils/snapmgr.h"
 }
 
 namespace callhardening
@@ -35,19 +35,21 @@ namespace
 // -- a batch -------------------------------------------------------------------------------------
 
 struct Work {
-    const ClaimedEvent *claimed;
+    const LogEvent *claimed;
     CallEvent event;
     Merge outcome;
     int status_before;              // of the call, where the outcome is refused
     std::string_view unknown_state; // the word, where the vocabulary does not know it
     std::string_view unknown_direction;
-    const ErrorData *error; // set: the event is dead
+    const LaneRecord *claim;
+    const ErrorData *error; // set: the event failed, or one before it in its call
+    bool failed_itself;
 };
 
 struct Batch {
-    EventLog log;
+    const EventLog *log;
     CallsTable table;
-    Claim claim;
+    Claim *claim;
     Work *works; // call by call, and in the order in which they happened
     int count;
     MemoryContext scratch; // for one event, or one call
@@ -120,23 +122,30 @@ int compare_works(const void *left, const void *right)
         return order;
     if (a->event.time != b->event.time)
         return a->event.time < b->event.time ? -1 : 1;
-    if (a->claimed->xid != b->claimed->xid)
-        return a->claimed->xid < b->claimed->xid ? -1 : 1;
-    return a->claimed->seq < b->claimed->seq ? -1 : 1;
+    return a->claimed->place < b->claimed->place ? -1 : 1;
+}
+
+void read_lane(Batch *batch, const LaneClaim &lane)
+{
+    for (int i = lane.first; i < lane.end; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        Work *work = &batch->works[batch->count++];
+        *work = {};
+        work->claimed = &batch->claim->events[i].event;
+        work->claim = &lane.record;
+        read_work(batch->table, work, batch->scratch);
+    }
 }
 
 void read_works(Batch *batch)
 {
     batch->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening call", ALLOCSET_DEFAULT_SIZES);
-    batch->count = batch->claim.event_count;
-    batch->works = static_cast<Work *>(palloc_extended(sizeof(Work) * Max(1, batch->count), MCXT_ALLOC_HUGE));
-    for (int i = 0; i < batch->count; ++i) {
-        CHECK_FOR_INTERRUPTS();
-        batch->works[i] = {};
-        batch->works[i].claimed = &batch->claim.events[i];
-        read_work(batch->table, &batch->works[i], batch->scratch);
-    }
+    batch->count = 0;
+    batch->works = static_cast<Work *>(
+        palloc_extended(sizeof(Work) * Max(1, batch->claim->event_count), MCXT_ALLOC_HUGE));
+    for (int lane = 0; lane < batch->claim->lane_count; ++lane)
+        read_lane(batch, batch->claim->lanes[lane]);
     qsort(batch->works, batch->count, sizeof(Work), compare_works);
 }
 
@@ -219,8 +228,8 @@ void apply_all(void *state)
     }
 }
 
-// An event that the calls table does not take is dead, and so are the later ones of its call: they were to be
-// applied after it. The call's events before it, and all other calls, are applied.
+// An event that the calls table does not take has failed, and the later ones of its call wait behind it: they
+// were to be applied after it. The call's events before it, and all other calls, are applied.
 void apply_until_failure(const CallWork &call)
 {
     for (int i = call.first; i < call.end; ++i) {
@@ -228,6 +237,7 @@ void apply_until_failure(const CallWork &call)
         const ErrorData *error = try_in_subtransaction(apply_call, &event);
         if (error == nullptr)
             continue;
+        call.batch->works[i].failed_itself = true;
         for (int later = i; later < call.end; ++later)
             call.batch->works[later].error = error;
         return;
@@ -247,34 +257,33 @@ void apply_batch(Batch *batch)
     }
 }
 
-// -- dead events ---------------------------------------------------------------------------------
+// -- failures ------------------------------------------------------------------------------------
 
-void bury(const EventLog &log, const Work &work, bool is_cause)
+void park_failed_event(const EventLog &log, const Work &work)
 {
-    constexpr int longest_error = 1000;
-    static KeptPlans plans;
-    const char *message = work.error->message == nullptr ? "" : work.error->message;
-    const int length = pg_mbcliplen(message, static_cast<int>(strlen(message)), longest_error);
-    const char *error = pnstrdup(message, length);
-    run_statement(
-        &plans,
-        psprintf("INSERT INTO %s.call_dead_events (log_id, event_seq, call_id, sqlstate, error)"
-                 " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                 log.extension),
-        {int4_value(log.log_id), int8_value(work.claimed->seq), text_value(work.claimed->call_id),
-         text_value(unpack_sql_state(work.error->sqlerrcode)),
-         text_value(is_cause ? error : psprintf("an earlier event of the call failed: %s", error))});
+    const Failure failure = {"process_call_events", unpack_sql_state(work.error->sqlerrcode),
+                             work.error->message == nullptr ? "" : work.error->message};
+    fail_claimed_event(log, *work.claim, *work.claimed, nullptr, failure);
 }
 
-void bury_dead_events(const Batch &batch)
+// An event that comes after the failed one in time may be before it in the log, so each is named.
+void park_failed_events(const Batch &batch)
 {
-    const ErrorData *last = nullptr;
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
-        if (work.error != nullptr)
-            bury(batch.log, work, work.error != last);
-        last = work.error;
+        if (work.error != nullptr && work.failed_itself)
+            park_failed_event(*batch.log, work);
+        else if (work.error != nullptr)
+            hold_back_event(*batch.log, *work.claim, *work.claimed);
     }
+}
+
+void complete_claims(const Batch &batch)
+{
+    const LaneTables tables = open_lanes(*batch.log, RowExclusiveLock);
+    for (int i = 0; i < batch.claim->lane_count; ++i)
+        complete_claim(*batch.log, tables, batch.claim->lanes[i].record);
+    close_lanes(tables, NoLock);
 }
 
 // -- what the log of the server says -------------------------------------------------------------
@@ -310,13 +319,9 @@ void warn_of_batch(const Batch &batch, MemoryContext statement)
 
 // -- the function --------------------------------------------------------------------------------
 
-struct Counts {
-    int64 claimed, applied, unchanged, refused, failed;
-};
-
-Counts count_outcomes(const Batch &batch)
+ProcessCounts count_outcomes(const Batch &batch)
 {
-    Counts counts = {};
+    ProcessCounts counts = {};
     counts.claimed = batch.count;
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
@@ -327,29 +332,6 @@ Counts count_outcomes(const Batch &batch)
         ++count;
     }
     return counts;
-}
-
-enum ProcessArgument { max_events_argument, log_argument };
-
-int check_max_events(FunctionCallInfo fcinfo)
-{
-    constexpr int most = 100000;
-    const int32 max_events = PG_ARGISNULL(max_events_argument) ? 0 : PG_GETARG_INT32(max_events_argument);
-    if (max_events < 1 || max_events > most)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("max_events must be between 1 and %d", most)));
-    return max_events;
-}
-
-void check_isolation()
-{
-    if (IsolationUsesXactSnapshot())
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-             errmsg("events cannot be claimed in a transaction with an isolation level above read committed"),
-             errdetail("Its snapshot does not see what other workers have claimed since."),
-             errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
 }
 
 // A trigger on the calls table that calls us would claim the events that are being applied, and so on without
@@ -364,38 +346,73 @@ void check_reentrance()
                         errhint("Do not call it from a trigger of the calls table.")));
 }
 
-// What a worker does not see would be taken for settled.
-void check_row_security(const EventLog &log)
+void open_calls_of(const EventLog &log, CallsTable *table)
 {
-    if (check_enable_rls(log.events, InvalidOid, true) == RLS_ENABLED)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("row-level security hides events of %s from this role", log.events_name),
-                 errhint("Give the worker's role BYPASSRLS, or disable row-level security on the log.")));
+    if (get_rel_name(log.calls) == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the calls table of event log %s does not exist any more", log.events_name)));
+    open_calls_table(log.calls, log.provider, table);
 }
 
-Counts process(FunctionCallInfo fcinfo, int max_events)
+ProcessCounts apply_claim(Batch *batch, MemoryContext statement)
 {
-    Batch batch = {};
-    find_event_log(fcinfo, log_argument, &batch.log);
-    check_row_security(batch.log);
-    if (get_rel_name(batch.log.calls) == nullptr)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("the calls table of event log %s does not exist any more", batch.log.events_name)));
-    open_calls_table(batch.log.calls, batch.log.provider, &batch.table);
-    claim_events(&batch.log, max_events, &batch.claim);
-    read_works(&batch);
-    apply_batch(&batch);
-    bury_dead_events(batch);
-    settle_claim(&batch.log, &batch.claim);
-    warn_of_batch(batch, fcinfo->flinfo->fn_mcxt);
-    const Counts counts = count_outcomes(batch);
-    table_close(batch.table.relation, NoLock);
+    read_works(batch);
+    apply_batch(batch);
+    park_failed_events(*batch);
+    complete_claims(*batch);
+    warn_of_batch(*batch, statement);
+    return count_outcomes(*batch);
+}
+
+int compare_lanes(const void *left, const void *right)
+{
+    return static_cast<const LaneClaim *>(left)->record.lane -
+           static_cast<const LaneClaim *>(right)->record.lane;
+}
+
+// A claim whose lane somebody else has taken over is left out; the others keep their lanes until the
+// transaction ends.
+void drop_stale_claims(const EventLog &log, Claim *claim)
+{
+    const LaneTables tables = open_lanes(log, RowExclusiveLock);
+    int current = 0;
+    qsort(claim->lanes, claim->lane_count, sizeof(LaneClaim),
+          compare_lanes); // all who wait for lanes do in one order
+    for (int i = 0; i < claim->lane_count; ++i) {
+        const LaneClaim lane = claim->lanes[i];
+        const Snapshot before = take_snapshot();
+        const bool locked = lock_lane(log, tables, before, lane.record.lane, LockWaitBlock);
+        UnregisterSnapshot(before);
+        const Snapshot after = take_snapshot();
+        const LaneRecord newest = newest_record(log, tables, after, lane.record.lane);
+        UnregisterSnapshot(after);
+        if (locked && newest.IsOpen() && newest.claim_id == lane.record.claim_id)
+            claim->lanes[current++] = lane;
+    }
+    claim->lane_count = current;
+    close_lanes(tables, NoLock);
+}
+
+// Runs `apply` with the guard set, whatever becomes of it.
+template <typename Apply>
+ProcessCounts guarded(Apply apply)
+{
+    ProcessCounts counts;
+    check_reentrance();
+    is_processing = true;
+    PG_TRY();
+    {
+        counts = apply();
+    }
+    PG_FINALLY();
+    {
+        is_processing = false;
+    }
+    PG_END_TRY();
     return counts;
 }
 
-Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
+Datum to_row(FunctionCallInfo fcinfo, const ProcessCounts &counts)
 {
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
@@ -409,27 +426,48 @@ Datum to_row(FunctionCallInfo fcinfo, const Counts &counts)
 
 } // namespace
 
+ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statement)
+{
+    return guarded([=] {
+        Batch batch = {};
+        Claim claim;
+        batch.log = log;
+        batch.claim = &claim;
+        open_calls_of(*log, &batch.table);
+        claim_events(log, {max_events, false, 0, default_worker()}, &claim);
+        const ProcessCounts counts = apply_claim(&batch, statement);
+        table_close(batch.table.relation, NoLock);
+        return counts;
+    });
+}
+
+ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext statement)
+{
+    return guarded([&log, claim, statement] {
+        Batch batch = {};
+        batch.log = &log;
+        batch.claim = claim;
+        open_calls_of(log, &batch.table);
+        drop_stale_claims(log, claim);
+        const ProcessCounts counts = apply_claim(&batch, statement);
+        table_close(batch.table.relation, NoLock);
+        return counts;
+    });
+}
+
 } // namespace callhardening
 
 using namespace callhardening;
 
 CALLHARDENING_FUNCTION(process_call_events)
 {
-    const int max_events = check_max_events(fcinfo);
-    check_isolation();
-    check_reentrance();
-    Counts counts;
+    enum { max_events_argument, log_argument };
+    const int max_events = max_events_argument_of(fcinfo, max_events_argument);
+    check_can_claim("process_call_events");
+    EventLog log;
     SPI_connect();
-    is_processing = true;
-    PG_TRY();
-    {
-        counts = process(fcinfo, max_events);
-    }
-    PG_FINALLY();
-    {
-        is_processing = false;
-    }
-    PG_END_TRY();
+    find_event_log(fcinfo, log_argument, &log);
+    const ProcessCounts counts = process_events(&log, max_events, fcinfo->flinfo->fn_mcxt);
     SPI_finish();
     return to_row(fcinfo, counts);
 }

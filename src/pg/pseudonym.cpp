@@ -4,6 +4,7 @@
 #include "pg/hmac.hpp"
 #include "pg/pseudonym.hpp"
 #include "pg/text.hpp"
+#include "pg/versions.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -195,14 +196,7 @@ void require_pseudonym_privilege(Oid function)
         GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("call_pseudonym"),
                         PointerGetDatum(buildoidvector(arguments, lengthof(arguments))),
                         ObjectIdGetDatum(get_func_namespace(function)));
-#if PG_VERSION_NUM >= 160000
-    const bool allowed =
-        OidIsValid(call_pseudonym) &&
-        object_aclcheck(ProcedureRelationId, call_pseudonym, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
-#else
-    const bool allowed = OidIsValid(call_pseudonym) &&
-                         pg_proc_aclcheck(call_pseudonym, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
-#endif
+    const bool allowed = OidIsValid(call_pseudonym) && can_execute(call_pseudonym, GetUserId());
     if (!allowed)
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                         errmsg("permission denied to hash with a policy of one's own"),

@@ -6,12 +6,12 @@
 #include "pg/signature.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
+#include "pg/versions.hpp"
 
 extern "C" {
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/cryptohash.h"
 #include "miscadmin.h"
@@ -135,12 +135,7 @@ std::string_view open_body(FunctionCallInfo fcinfo, const EventLog *log, std::st
 
 void require_owner(Oid table)
 {
-#if PG_VERSION_NUM >= 160000
-    const bool owns = object_ownercheck(RelationRelationId, table, GetUserId());
-#else
-    const bool owns = pg_class_ownercheck(table, GetUserId());
-#endif
-    if (!owns)
+    if (!owns_relation(table, GetUserId()))
         aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
 }
 
@@ -164,25 +159,26 @@ void check_secret(std::string_view secret)
 void write_secret(const EventLog *log, const SpiArgument &secret)
 {
     static KeptPlans flags, deletions, insertions;
+    const char *extension = quote_identifier(get_namespace_name(log->schema));
     const SpiArgument log_id = int4_value(log->log_id);
 
     // Locks the log's row, so that of two sessions one comes after the other.
-    run_statement(&flags,
-                  psprintf("UPDATE %s.call_logs SET signed = $2 WHERE log_id OPERATOR(pg_catalog.=) $1",
-                           log->extension),
-                  {log_id, bool_value(!secret.is_null)});
+    run_statement(
+        &flags,
+        psprintf("UPDATE %s.call_logs SET signed = $2 WHERE log_id OPERATOR(pg_catalog.=) $1", extension),
+        {log_id, bool_value(!secret.is_null)});
     // The newest one stays, but for where it is the one that is set again: then none does.
     run_statement(&deletions,
                   psprintf("DELETE FROM %s.call_event_secrets WHERE log_id OPERATOR(pg_catalog.=) $1"
                            " AND ($2 IS NULL OR secret OPERATOR(pg_catalog.=) $2"
                            " OR secret_number OPERATOR(pg_catalog.<>) (SELECT pg_catalog.max(secret_number)"
                            " FROM %s.call_event_secrets WHERE log_id OPERATOR(pg_catalog.=) $1))",
-                           log->extension, log->extension),
+                           extension, extension),
                   {log_id, secret});
     if (!secret.is_null)
         run_statement(
             &insertions,
-            psprintf("INSERT INTO %s.call_event_secrets (log_id, secret) VALUES ($1, $2)", log->extension),
+            psprintf("INSERT INTO %s.call_event_secrets (log_id, secret) VALUES ($1, $2)", extension),
             {log_id, secret});
 }
 

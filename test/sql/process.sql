@@ -46,13 +46,25 @@ SELECT * FROM process_call_events();
 SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_id, started_at AT TIME ZONE 'UTC' AS started_at, duration_seconds,
     was_recorded FROM calls WHERE dialpad_call_id > 900 ORDER BY 1;
 
--- an event that the table does not take is dead, with the later ones of its call; all others are applied
+-- an event that the table does not take waits to be tried again, and the later ones of its call wait behind it; all others are applied
+SELECT configure_call_log(retry_base => '1 hour', retry_cap => '1 hour');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}', id, state, 1700000000000 + at, duration)::jsonb))
 FROM (VALUES (30, 'ringing', 1, 0), (30, 'connected', 2, 200000), (30, 'hangup', 3, 300000), (31, 'hangup', 1, 5000)) AS v(id, state, at, duration);
 SELECT * FROM process_call_events();
 SELECT dialpad_call_id, status, duration_seconds FROM calls WHERE dialpad_call_id IN (30, 31) ORDER BY 1;
-SELECT call_id, event_type, sqlstate, error FROM call_dead_events d JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
+SELECT call_id, event_type, attempts, due_at IS NULL AS held_back, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error
+FROM call_parked_events p JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
+SELECT * FROM process_call_events();
+
+-- where one attempt is all, it is dead, and the later ones have their turn
+SELECT configure_call_log(max_attempts => 1);
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}', id, state, 1700000000000 + at, duration)::jsonb))
+FROM (VALUES (32, 'connected', 2, 200000), (32, 'hangup', 3, 300000)) AS v(id, state, at, duration);
+SELECT * FROM process_call_events();
+SELECT * FROM process_call_events();
+SELECT dialpad_call_id, status, duration_seconds FROM calls WHERE dialpad_call_id = 32;
+SELECT call_id, event_type, attempts, sqlstate, error FROM call_dead_events d JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
 SELECT * FROM process_call_events();
 
 -- an error that is not the event's fault leaves all of it pending

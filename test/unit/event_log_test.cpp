@@ -5,6 +5,7 @@
 #include <array>
 #include <random>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -13,29 +14,40 @@ using namespace callhardening;
 namespace
 {
 
-// A snapshot that owns its ids.
+// A snapshot that owns its ids, from the text that PostgreSQL prints: xmin:xmax:xid,xid,...
 struct OwnedSnapshot {
-    explicit OwnedSnapshot(std::string_view text) : room(CountInProgress(text))
+    explicit OwnedSnapshot(const std::string &text)
     {
-        valid = ParseSnapshot(text, room, snapshot);
+        std::istringstream in(text);
+        char colon;
+        in >> snapshot.xmin >> colon >> snapshot.xmax >> colon;
+        for (std::uint64_t xid; in >> xid; in >> colon)
+            ids.push_back(xid);
+        snapshot.in_progress = ids;
     }
-    std::vector<std::uint64_t> room;
+    std::vector<std::uint64_t> ids;
     XidSnapshot snapshot;
-    bool valid;
 };
 
-std::string Format(std::string_view text, std::uint64_t own)
+std::string Print(const XidSnapshot &snapshot)
 {
-    std::array<char, 200> room{};
-    const OwnedSnapshot parsed(text);
-    const std::size_t length = FormatSnapshot(parsed.snapshot, own, room);
-    return {room.data(), length};
+    std::string text = std::to_string(snapshot.xmin) + ":" + std::to_string(snapshot.xmax) + ":";
+    for (const std::uint64_t xid : snapshot.in_progress)
+        text += (text.back() == ':' ? "" : ",") + std::to_string(xid);
+    return text;
 }
 
-std::vector<XidRange> Ranges(std::string_view settled, std::string_view current)
+std::string WithOwn(const std::string &text, std::uint64_t own)
+{
+    const OwnedSnapshot others(text);
+    std::vector<std::uint64_t> room(others.ids.size() + 1);
+    return Print(WithOwnXid(others.snapshot, own, room));
+}
+
+std::vector<XidRange> Ranges(const std::string &settled, const std::string &current)
 {
     const OwnedSnapshot older(settled), newer(current);
-    std::vector<XidRange> ranges(older.room.size() + newer.room.size() + 1);
+    std::vector<XidRange> ranges(older.ids.size() + newer.ids.size() + 1);
     ranges.resize(WindowRanges(older.snapshot, newer.snapshot, ranges));
     return ranges;
 }
@@ -58,38 +70,34 @@ TEST(LaneOf, SpreadsConsecutiveIds)
     }
 }
 
-TEST(ParseSnapshot, TakesWhatPostgresqlPrints)
+TEST(XidSnapshot, SeesWhatHasEnded)
 {
-    const OwnedSnapshot idle("10:10:"), busy("10:20:10,14,18");
-    EXPECT_TRUE(idle.valid);
-    EXPECT_TRUE(idle.snapshot.in_progress.empty());
-    EXPECT_TRUE(busy.valid);
+    const OwnedSnapshot busy("10:20:10,14,18");
     EXPECT_TRUE(busy.snapshot.Sees(9));
     EXPECT_FALSE(busy.snapshot.Sees(14));
     EXPECT_TRUE(busy.snapshot.Sees(19));
     EXPECT_FALSE(busy.snapshot.Sees(20));
 }
 
-TEST(ParseSnapshot, RefusesWhatIsNone)
+TEST(WithOwnXid, CountsItsOwnTransactionAsInProgress)
 {
-    for (const char *text : {"", "10", "10:20", "20:10:", "10:20:14,12", "10:20:x", "a:b:c", "10:20:1,,2"})
-        EXPECT_FALSE(OwnedSnapshot(text).valid) << text;
+    EXPECT_EQ(WithOwn("10:20:14", 0), "10:20:14");
+    EXPECT_EQ(WithOwn("10:20:14", 12), "10:20:12,14");
+    EXPECT_EQ(WithOwn("10:20:14", 16), "10:20:14,16");
+    EXPECT_EQ(WithOwn("10:20:14", 14), "10:20:14");
+    EXPECT_EQ(WithOwn("10:20:14", 20), "10:20:14") << "not seen anyway";
+    EXPECT_EQ(WithOwn("20:20:", 5), "5:20:5");
 }
 
-TEST(FormatSnapshot, CountsItsOwnTransactionAsInProgress)
+TEST(RangeFrom, IsTheFirstThatEndsBehind)
 {
-    EXPECT_EQ(Format("10:20:14", 0), "10:20:14");
-    EXPECT_EQ(Format("10:20:14", 12), "10:20:12,14");
-    EXPECT_EQ(Format("10:20:14", 16), "10:20:14,16");
-    EXPECT_EQ(Format("10:20:14", 14), "10:20:14");
-    EXPECT_EQ(Format("10:20:14", 20), "10:20:14") << "not seen anyway";
-    EXPECT_EQ(Format("20:20:", 5), "5:20:5");
-}
-
-TEST(FormatSnapshot, SaysWhenThereIsNoRoom)
-{
-    std::array<char, 8> room{};
-    EXPECT_EQ(FormatSnapshot(OwnedSnapshot("10:20:14").snapshot, 12, room), 0u);
+    const XidRange ranges[] = {{5, 6}, {10, 20}};
+    EXPECT_EQ(RangeFrom(ranges, 0), 0u);
+    EXPECT_EQ(RangeFrom(ranges, 5), 0u);
+    EXPECT_EQ(RangeFrom(ranges, 6), 1u);
+    EXPECT_EQ(RangeFrom(ranges, 19), 1u);
+    EXPECT_EQ(RangeFrom(ranges, 20), 2u);
+    EXPECT_EQ(RangeFrom({}, 0), 0u);
 }
 
 TEST(WindowRanges, SkipsWhatIsStillOpen)

@@ -1,0 +1,88 @@
+
+-- what an operator looks at --------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.pending_call_events(log regclass DEFAULT NULL, exact boolean DEFAULT false)
+    RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz)
+    LANGUAGE c ROWS 64
+    AS 'MODULE_PATHNAME', 'callhardening_pending_call_events';
+REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
+'for each lane of a log, how many events no worker has yet (parked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. log: NULL is the only event log there is. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs and none named';
+
+CREATE VIEW @extschema@.call_open_claims AS
+SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
+       CASE WHEN c.is_retry THEN NULL ELSE c.again_tries OPERATOR(pg_catalog.+) 1 END AS attempt,
+       c.claimed_at, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) c.claimed_at AS age, c.lease_end,
+       c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() AS is_over
+FROM @extschema@.call_logs l JOIN @extschema@.call_lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
+CROSS JOIN LATERAL (SELECT * FROM @extschema@.call_claims r
+    WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane ORDER BY r.n DESC LIMIT 1) c
+WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
+REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.call_open_claims IS 'the claims that workers have now; is_over: nobody has taken its events over yet, though anybody may';
+
+CREATE VIEW @extschema@.call_lane_status AS
+SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
+       c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
+       w.retrying, w.held_back, d.dead, t.events_per_second
+FROM @extschema@.call_logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events) p
+LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events AND c.lane OPERATOR(pg_catalog.=) p.lane
+CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
+        pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS held_back
+    FROM @extschema@.call_parked_events e
+    WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) w
+CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dead_events e
+    WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) d
+-- Over the records that are kept, as long as the last of them is not older than a minute.
+CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_catalog.>)
+            (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) interval '1 minute')
+        THEN pg_catalog.sum(r.events) OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch',
+            pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0) ELSE 0 END AS events_per_second
+    FROM @extschema@.call_claims r
+    WHERE r.log_id OPERATOR(pg_catalog.=) l.log_id AND r.lane OPERATOR(pg_catalog.=) p.lane
+        AND r.state OPERATOR(pg_catalog.=) 'completed') t;
+REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.call_lane_status IS 'each lane of each log: what is pending (estimated, see pending_call_events), who is at it, what waits or is dead, and how fast it goes. Who reads it needs SELECT on the logs too';
+COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS 'when the first pending event of the lane was received';
+COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'events that failed and have a time at which they are tried again';
+COMMENT ON COLUMN @extschema@.call_lane_status.held_back IS 'events behind them in the same call';
+COMMENT ON COLUMN @extschema@.call_lane_status.events_per_second IS 'completed, over the records that are remembered; 0 where the last claim is older than a minute';
+
+CREATE VIEW @extschema@.call_log_status AS
+SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over, s.claimed,
+       s.retrying, s.held_back, d.dead, s.events_per_second
+FROM @extschema@.call_logs l
+CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
+        pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
+        pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over, coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
+        pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.held_back)::bigint AS held_back,
+        pg_catalog.sum(v.events_per_second) AS events_per_second
+    FROM @extschema@.call_lane_status v WHERE v.log OPERATOR(pg_catalog.=) l.events) s
+CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dead_events e
+    WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) d;
+REVOKE ALL ON @extschema@.call_log_status FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.call_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane';
+
+CREATE VIEW @extschema@.call_horizon AS
+SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since
+FROM (
+    SELECT 'backend' AS holder, a.pid::text AS name, a.usename::text AS role, a.application_name AS application,
+           a.backend_xmin AS xmin, a.xact_start AS since
+    FROM pg_catalog.pg_stat_activity a WHERE a.backend_xmin IS NOT NULL AND a.backend_type OPERATOR(pg_catalog.<>) 'walsender'
+    UNION ALL
+    SELECT 'standby', r.pid::text, r.usename::text, r.application_name, r.backend_xmin, r.backend_start
+    FROM pg_catalog.pg_stat_replication r WHERE r.backend_xmin IS NOT NULL
+    UNION ALL
+    SELECT 'replication slot', s.slot_name::text, NULL, s.plugin::text, s.xmin, NULL
+    FROM pg_catalog.pg_replication_slots s WHERE s.xmin IS NOT NULL
+    UNION ALL
+    SELECT 'prepared transaction', p.gid, p.owner::text, NULL, p.transaction, p.prepared
+    FROM pg_catalog.pg_prepared_xacts p) h
+ORDER BY pg_catalog.age(h.xmin) DESC;
+REVOKE ALL ON @extschema@.call_horizon FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.call_horizon IS 'who keeps dead rows from being removed, the oldest first: the log does not mind, but the calls table does, and so do purges. transactions: how many began since; since: NULL where it is not known';

@@ -1,0 +1,36 @@
+
+-- purge ----------------------------------------------------------------------------------------
+
+CREATE TABLE @extschema@.call_purges (
+    log_id int NOT NULL,
+    lane int NOT NULL,
+    n bigint NOT NULL,
+    low_xid pg_catalog.xid8 NOT NULL,
+    low_seq bigint NOT NULL,
+    purged_at timestamptz NOT NULL,
+    PRIMARY KEY (log_id, lane, n)
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_purges', '');
+REVOKE ALL ON @extschema@.call_purges FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_purges IS 'where the next purge of each lane begins: behind the dead rows of the ones before, which an old snapshot may keep';
+COMMENT ON COLUMN @extschema@.call_purges.low_xid IS 'with low_seq: up to this event the lane has been purged, but for call_purge_leftovers';
+
+CREATE TABLE @extschema@.call_purge_leftovers (
+    log_id int NOT NULL,
+    event_seq bigint NOT NULL,
+    PRIMARY KEY (log_id, event_seq)
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_purge_leftovers', '');
+REVOKE ALL ON @extschema@.call_purge_leftovers FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_purge_leftovers IS 'events that a purge has passed because they were parked or dead; a later one takes them when they are not any more';
+
+CREATE FUNCTION @extschema@.purge_call_events(older_than interval, log regclass DEFAULT NULL, max_events int DEFAULT 10000)
+    RETURNS bigint
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_purge_call_events';
+REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_events(interval, regclass, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.purge_call_events(interval, regclass, int) IS
+'deletes events from the log that are settled and were received longer ago than older_than, the oldest of each lane first, at most max_events (1 to 100000) in one call; returns how many. What is pending, claimed, parked or dead stays, and so does what came after the oldest transaction that is still open. An event that is purged is not known any more when it is delivered again. Another purge of the log at the same time: 0. log: NULL is the only event log there is. Needs SELECT and DELETE on the log. Errors: 22004 older_than is NULL, 22023 it is negative or max_events out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no right on the log, 55000 no such log, 42P08 several logs and none named';

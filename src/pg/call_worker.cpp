@@ -1,0 +1,292 @@
+#include "pg/claim.hpp"
+#include "pg/process.hpp"
+#include "pg/spi.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PGDLLEXPORT void callhardening_call_worker_main(Datum argument);
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// -- starting ------------------------------------------------------------------------------------
+
+// What a worker is told; goes through shared memory.
+struct WorkerOrder {
+    Oid database;
+    Oid role; // whose rights it has
+    Oid schema;
+    Oid events; // the log
+    int32 max_events;
+    int32 poll; // milliseconds
+};
+static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
+
+// Workers of a log are known by an advisory lock, shared among them, that is held as long as they live.
+constexpr uint32 worker_lock_class = 0x43414c4c;
+
+BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
+{
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    worker.bgw_notify_pid = MyProcPid;
+    strlcpy(worker.bgw_library_name, "callhardening", sizeof worker.bgw_library_name);
+    strlcpy(worker.bgw_function_name, "callhardening_call_worker_main", sizeof worker.bgw_function_name);
+    strlcpy(worker.bgw_type, "callhardening worker", sizeof worker.bgw_type);
+    snprintf(worker.bgw_name, sizeof worker.bgw_name, "callhardening worker for %s", log.events_name);
+    memcpy(worker.bgw_extra, &order, sizeof order);
+    return worker;
+}
+
+[[noreturn]] void raise_no_slot()
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("no background worker slot is left"),
+             errhint("Raise max_worker_processes, and restart the server.")));
+    pg_unreachable();
+}
+
+int poll_of(FunctionCallInfo fcinfo, int argument)
+{
+    constexpr int64 longest = 3600 * USECS_PER_SEC;
+    const Interval *interval = PG_ARGISNULL(argument) ? nullptr : PG_GETARG_INTERVAL_P(argument);
+    const int64 poll = interval == nullptr || interval->month != 0 || interval->day != 0 ? 0 : interval->time;
+    if (poll < 1000 || poll > longest)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("poll must be between 1 millisecond and 1 hour")));
+    return static_cast<int>(poll / 1000);
+}
+
+// -- working -------------------------------------------------------------------------------------
+
+struct Worker {
+    WorkerOrder order;
+    EventLog log;
+    Claim claim;
+    MemoryContext batch;
+};
+
+void begin_transaction(const char *activity, const Worker &worker)
+{
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const char *name = get_rel_name(worker.order.events);
+    pgstat_report_activity(STATE_RUNNING,
+                           psprintf("%s %s", activity, name != nullptr ? name : "a dropped log"));
+    MemoryContextSwitchTo(worker.batch);
+}
+
+void end_transaction()
+{
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    pgstat_report_stat(false);
+    pgstat_report_activity(STATE_IDLE, nullptr);
+}
+
+// False where the log is none any more.
+bool claim_batch(Worker *worker)
+{
+    constexpr int64 lease = 60 * USECS_PER_SEC;
+    begin_transaction("claiming events of", *worker);
+    const bool exists = find_event_log_of(worker->order.schema, worker->order.events, &worker->log) &&
+                        worker->log.events_name != nullptr;
+    if (exists)
+        claim_events(&worker->log, {worker->order.max_events, true, lease, default_worker()}, &worker->claim);
+    end_transaction();
+    return exists;
+}
+
+// In a transaction of its own: an attempt that kills the worker has been counted.
+void process_batch(Worker *worker)
+{
+    begin_transaction("processing events of", *worker);
+    SPI_connect();
+    MemoryContextSwitchTo(worker->batch);
+    process_claim(worker->log, &worker->claim, worker->batch);
+    SPI_finish();
+    end_transaction();
+}
+
+void release_batch(const Worker &worker)
+{
+    begin_transaction("giving back events of", worker);
+    const LaneTables tables = open_lanes(worker.log, RowExclusiveLock);
+    for (int i = 0; i < worker.claim.lane_count; ++i) {
+        const LaneRecord &record = worker.claim.lanes[i].record;
+        if (lock_lane(worker.log, tables, GetActiveSnapshot(), record.lane, LockWaitBlock)) {
+            const Snapshot snapshot = take_snapshot();
+            const LaneRecord newest = newest_record(worker.log, tables, snapshot, record.lane);
+            UnregisterSnapshot(snapshot);
+            if (newest.IsOpen() && newest.claim_id == record.claim_id)
+                release_claim(worker.log, tables, newest);
+        }
+    }
+    close_lanes(tables, NoLock);
+    end_transaction();
+}
+
+enum class Outcome : unsigned char { worked, idle, failed, no_log };
+
+Outcome work_once(Worker *worker)
+{
+    if (!claim_batch(worker))
+        return Outcome::no_log;
+    if (worker->claim.event_count == 0)
+        return Outcome::idle;
+    process_batch(worker);
+    return Outcome::worked;
+}
+
+// The error of a batch is for the server's log; the worker goes on.
+void survive_error()
+{
+    // HOLD_INTERRUPTS(), without an increment that C++20 frowns upon.
+    InterruptHoldoffCount = InterruptHoldoffCount + 1;
+    EmitErrorReport();
+    FlushErrorState();
+    AbortCurrentTransaction();
+    pgstat_report_activity(STATE_IDLE, nullptr);
+    InterruptHoldoffCount = InterruptHoldoffCount - 1;
+}
+
+Outcome try_to_release(const Worker &worker)
+{
+    PG_TRY();
+    {
+        release_batch(worker);
+    }
+    PG_CATCH();
+    {
+        survive_error(); // the lease ends by itself
+    }
+    PG_END_TRY();
+    return Outcome::failed;
+}
+
+// One batch. What failed for another reason than its events is given back, and does not count.
+Outcome try_to_work(Worker *worker)
+{
+    volatile bool failed = false;
+    volatile Outcome outcome = Outcome::failed;
+    worker->claim = {};
+    PG_TRY();
+    {
+        outcome = work_once(worker);
+    }
+    PG_CATCH();
+    {
+        survive_error();
+        failed = true;
+    }
+    PG_END_TRY();
+    if (failed && worker->claim.lane_count > 0)
+        return try_to_release(*worker);
+    return outcome;
+}
+
+void wait_for(int64 milliseconds)
+{
+    const int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+    WaitLatch(MyLatch, events, static_cast<long>(milliseconds), PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+    if (ConfigReloadPending) {
+        ConfigReloadPending = false;
+        ProcessConfigFile(PGC_SIGHUP);
+    }
+}
+
+void work(Worker *worker)
+{
+    constexpr int64 longest_pause = 60000;
+    int64 pause = 0;
+    for (;;) {
+        const Outcome outcome = try_to_work(worker);
+        MemoryContextSwitchTo(TopMemoryContext);
+        MemoryContextReset(worker->batch);
+        if (outcome == Outcome::no_log)
+            return;
+        CHECK_FOR_INTERRUPTS();
+        pause = outcome == Outcome::failed ? Min(longest_pause, Max(1000, pause * 2)) : 0;
+        if (outcome != Outcome::worked)
+            wait_for(outcome == Outcome::failed ? pause : worker->order.poll);
+    }
+}
+
+void show_that_it_lives(const Worker &worker)
+{
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, worker_lock_class, worker.log.log_id, 2);
+    LockAcquire(&tag, ShareLock, true, false);
+}
+
+bool find_log(Worker *worker)
+{
+    begin_transaction("looking for", *worker);
+    const bool exists = find_event_log_of(worker->order.schema, worker->order.events, &worker->log);
+    if (exists)
+        show_that_it_lives(*worker);
+    end_transaction();
+    return exists;
+}
+
+} // namespace
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(launch_call_worker)
+{
+    EventLog log;
+    find_event_log(fcinfo, 0, &log);
+    const WorkerOrder order = {
+        MyDatabaseId,      GetUserId(), log.schema, log.events, max_events_argument_of(fcinfo, 1),
+        poll_of(fcinfo, 2)};
+    BackgroundWorker worker = describe_worker(log, order);
+    BackgroundWorkerHandle *handle;
+    pid_t pid;
+    if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+        raise_no_slot();
+    if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("the call worker did not start"),
+                        errhint("The server log says why.")));
+    PG_RETURN_INT32(pid);
+}
+
+void callhardening_call_worker_main(Datum)
+{
+    Worker worker = {};
+    memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof worker.order);
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    BackgroundWorkerInitializeConnectionByOid(worker.order.database, worker.order.role, 0);
+    SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
+    worker.batch = AllocSetContextCreate(TopMemoryContext, "callhardening batch", ALLOCSET_DEFAULT_SIZES);
+    if (find_log(&worker))
+        work(&worker);
+    ereport(LOG, (errmsg("%s ends: its log does not exist any more", MyBgworkerEntry->bgw_name)));
+}

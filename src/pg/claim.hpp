@@ -1,0 +1,74 @@
+// Claiming events of a log, and ending claims.
+#pragma once
+
+#include "core/claim.hpp"
+
+#include "pg/lane.hpp"
+#include "pg/log_table.hpp"
+#include "pg/parked.hpp"
+
+namespace callhardening
+{
+
+struct ClaimedEvent {
+    LogEvent event;
+    int attempt; // how often it was handed out, this time included
+};
+
+// One lane's part of a claim.
+struct LaneClaim {
+    LaneRecord record; // as it is appended, open
+    int first, end;    // its events
+};
+
+// Everything lives in the memory context that was current when the claim was made.
+struct Claim {
+    int event_count, event_room;
+    ClaimedEvent *events; // lane by lane, in the order of the log
+    int lane_count;
+    LaneClaim *lanes;
+};
+
+struct ClaimOptions {
+    int max_events;
+    bool has_lease; // otherwise the claim is the transaction's: whoever finds it uncompleted may take it
+    int64 lease;    // microseconds
+    const char *worker;
+};
+
+inline constexpr int most_claimed_events = 100000;
+
+// Claims up to `max_events`. Takes at most an eighth of the lanes, from a random start; lanes that others
+// hold are passed over. Where nothing is to be had, nothing is locked, nothing is written and no transaction
+// id is taken. Needs READ COMMITTED.
+void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim);
+
+// What is to be seen of a lane. Of one that the log has left behind in another cluster, everything is over
+// but what is still being appended: its transaction ids say nothing here.
+XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now);
+
+// Ends a claim whose lane is locked.
+void complete_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
+void release_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
+
+// An event of the open claim `record`, whose lane is locked, could not be processed: it is parked, or dead
+// (true).
+bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const LogEvent &event,
+                        const TimestampTz *due_at, const Failure &failure);
+
+// Others of its call are held back behind it: all that come later in the claim, or a certain one.
+void hold_back_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
+                            const LogEvent &event);
+void hold_back_event(const EventLog &log, const LaneRecord &record, const LogEvent &event);
+
+// The argument, 1 to most_claimed_events; else 22023.
+int max_events_argument_of(FunctionCallInfo fcinfo, int argument);
+
+// Raises what a caller needs to know before anything else: 0A000 above read committed, 25006 where nothing
+// can be written.
+void check_can_claim(const char *function);
+
+// What an operator recognizes a session by: its application name and process id.
+char *default_worker();
+
+} // namespace callhardening

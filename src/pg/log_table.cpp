@@ -1,0 +1,274 @@
+#include "pg/log_table.hpp"
+#include "pg/relation.hpp"
+#include "pg/time.hpp"
+#include "pg/versions.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+enum IndexColumn { lane_key = 1, xid_key, seq_key, index_keys = seq_key };
+
+// -- opening -------------------------------------------------------------------------------------
+
+void check_can_read(const EventLog &log)
+{
+    if (pg_class_aclcheck(log.events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+        aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
+    // What a worker does not see would be taken for settled.
+    if (check_enable_rls(log.events, InvalidOid, true) == RLS_ENABLED)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("row-level security hides events of %s from this role", log.events_name),
+                 errhint("Give the worker's role BYPASSRLS, or disable row-level security on the log.")));
+}
+
+bool has_keys(Relation index, std::initializer_list<AttrNumber> keys)
+{
+    const Form_pg_index form = index->rd_index;
+    if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisunique ||
+        form->indnkeyatts != static_cast<int16>(keys.size()) || RelationGetIndexPredicate(index) != NIL)
+        return false;
+    int i = 0;
+    for (const AttrNumber key : keys)
+        if (form->indkey.values[i++] != key)
+            return false;
+    return true;
+}
+
+// The unique index on those columns, opened.
+Relation open_index_on(const EventLog &log, Relation heap, const char *columns,
+                       std::initializer_list<AttrNumber> keys)
+{
+    ListCell *cell;
+    List *indexes = RelationGetIndexList(heap);
+    foreach (cell, indexes) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        if (has_keys(index, keys))
+            return index;
+        index_close(index, AccessShareLock);
+    }
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("event log %s has no unique index on (%s)", log.events_name, columns),
+                    errhint("CREATE UNIQUE INDEX ON %s (%s);", log.events_name, columns)));
+    pg_unreachable();
+}
+
+} // namespace
+
+void open_log_table(const EventLog &log, LogTable *table)
+{
+    check_can_read(log);
+    Relation heap = table_open(log.events, AccessShareLock);
+    if (RelationGetForm(heap)->relkind != RELKIND_RELATION)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                        errmsg("event log %s is not an ordinary table", log.events_name)));
+    table->lane = require_typed_column(heap, "event_lane", INT4OID);
+    table->xid = require_typed_column(heap, "event_xid", XID8OID);
+    table->seq = require_typed_column(heap, "event_seq", INT8OID);
+    table->call_id = require_typed_column(heap, "call_id", TEXTOID);
+    table->event_type = require_typed_column(heap, "event_type", TEXTOID);
+    table->received_at = require_typed_column(heap, "received_at", TIMESTAMPTZOID);
+    table->payload = require_typed_column(heap, "payload", JSONBOID);
+    table->by_lane = {heap, open_index_on(log, heap, "event_lane, event_xid, event_seq",
+                                          {table->lane, table->xid, table->seq})};
+    const MemoryContext caller = MemoryContextSwitchTo(scan_memory());
+    table->scan = begin_index_scan(heap, table->by_lane.index, GetActiveSnapshot(), index_keys);
+    table->scan->xs_want_itup = true; // to know an event's transaction without a look at the table
+    table->slot = table_slot_create(heap, nullptr);
+    table->memory = CurrentMemoryContext;
+    MemoryContextSwitchTo(caller);
+}
+
+void close_log_table(const LogTable &table)
+{
+    ExecDropSingleTupleTableSlot(table.slot);
+    index_endscan(table.scan);
+    close_own_table(table.by_lane, NoLock);
+}
+
+namespace
+{
+
+// -- reading -------------------------------------------------------------------------------------
+
+void seek(LaneReader *reader, Key xid, Key seq)
+{
+    ScanKeyData keys[index_keys];
+    init_scan_key(&keys[0], int4_key(lane_key, reader->lane));
+    init_scan_key(&keys[1], xid);
+    init_scan_key(&keys[2], seq);
+    const MemoryContext caller = MemoryContextSwitchTo(reader->table->memory);
+    index_rescan(reader->table->scan, keys, index_keys, nullptr, 0);
+    MemoryContextSwitchTo(caller);
+}
+
+void seek_in_xid(LaneReader *reader, const LogPosition &behind)
+{
+    reader->in_one_xid = true;
+    reader->place = behind;
+    seek(reader, xid8_key(xid_key, behind.xid), int8_key(seq_key, behind.seq, BTGreaterStrategyNumber));
+}
+
+// Goes on with the first event of the window from `xid` on. What lies between is skipped and not looked at:
+// an open transaction may have appended a hundred thousand events.
+void seek_from(LaneReader *reader, uint64 xid)
+{
+    reader->in_one_xid = false;
+    reader->range = RangeFrom(reader->window, xid);
+    reader->at_end = reader->range == reader->window.size();
+    if (!reader->at_end)
+        seek(reader,
+             xid8_key(xid_key, Max(xid, reader->window[reader->range].first), BTGreaterEqualStrategyNumber),
+             int8_key(seq_key, PG_INT64_MIN, BTGreaterEqualStrategyNumber));
+}
+
+void read_place(LaneReader *reader)
+{
+    Datum values[INDEX_MAX_KEYS];
+    bool nulls[INDEX_MAX_KEYS];
+    const IndexScanDesc scan = reader->table->scan;
+    index_deform_tuple(scan->xs_itup, scan->xs_itupdesc, values, nulls);
+    reader->place = {DatumGetUInt64(values[xid_key - 1]), DatumGetInt64(values[seq_key - 1])};
+}
+
+bool next_entry(const LaneReader &reader)
+{
+    const MemoryContext caller = MemoryContextSwitchTo(reader.table->memory);
+    const bool found = index_getnext_tid(reader.table->scan, ForwardScanDirection) != nullptr;
+    MemoryContextSwitchTo(caller);
+    return found;
+}
+
+bool is_in_range(const LaneReader &reader)
+{
+    const XidRange &range = reader.window[reader.range];
+    return reader.place.xid >= range.first && reader.place.xid < range.end;
+}
+
+} // namespace
+
+LaneReader begin_reading(const LogTable &table, Snapshot snapshot, int lane, std::span<const XidRange> window,
+                         const LogPosition &behind)
+{
+    LaneReader reader = {};
+    reader.table = &table;
+    reader.lane = lane;
+    reader.window = window;
+    table.scan->xs_snapshot = snapshot;
+    const size_t range = RangeFrom(window, behind.xid);
+    if (range < window.size() && window[range].first <= behind.xid)
+        seek_in_xid(&reader, behind);
+    else
+        seek_from(&reader, behind.xid);
+    return reader;
+}
+
+bool next_event(LaneReader *reader)
+{
+    while (!reader->at_end) {
+        CHECK_FOR_INTERRUPTS();
+        if (!next_entry(*reader)) {
+            if (!reader->in_one_xid)
+                break;
+            seek_from(reader, reader->place.xid + 1);
+            continue;
+        }
+        ++reader->steps;
+        read_place(reader);
+        if (!reader->in_one_xid && !is_in_range(*reader))
+            seek_from(reader, reader->place.xid);
+        else if (index_fetch_heap(reader->table->scan, reader->table->slot))
+            return true;
+    }
+    reader->at_end = true;
+    return false;
+}
+
+void end_reading(const LaneReader &reader)
+{
+    ExecClearTuple(reader.table->slot);
+}
+
+namespace
+{
+
+// The log is its owner's table: he may have altered it, or its rows.
+[[noreturn]] void raise_altered(const EventLog &log, int64 seq)
+{
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("event %lld of event log %s is not as it was stamped", static_cast<long long>(seq),
+                           log.events_name),
+                    errdetail("This row was altered."), errhint("Copy the bodies to a new event log.")));
+    pg_unreachable();
+}
+
+LogEvent event_in_slot(const EventLog &log, const LogTable &table, TupleTableSlot *slot, int lane,
+                       const LogPosition &place)
+{
+    bool no_payload, no_time;
+    const Datum payload = row_value(slot, table.payload, &no_payload);
+    const Datum received_at = row_value(slot, table.received_at, &no_time);
+    char *call_id = row_text(slot, table.call_id);
+    if (call_id == nullptr && lane < 0) // no worker can take it
+        call_id = pstrdup("");
+    if (no_payload || no_time || call_id == nullptr)
+        raise_altered(log, place.seq);
+    return {lane,
+            place,
+            call_id,
+            row_text(slot, table.event_type),
+            unix_microseconds(DatumGetTimestampTz(received_at)),
+            datumCopy(payload, false, -1)};
+}
+
+} // namespace
+
+LogEvent present_event(const EventLog &log, const LaneReader &reader)
+{
+    return event_in_slot(log, *reader.table, reader.table->slot, reader.lane, reader.place);
+}
+
+int64 newest_event(const EventLog &log, const LogTable &table, Snapshot snapshot)
+{
+    const OwnTable by_seq = {table.by_lane.heap,
+                             open_index_on(log, table.by_lane.heap, "event_seq", {table.seq})};
+    const KeyScan scan = begin_key_scan(by_seq, snapshot, {});
+    const int64 newest = next_row(scan, BackwardScanDirection) ? row_int8(scan.slot, table.seq) : 0;
+    end_key_scan(scan);
+    index_close(by_seq.index, NoLock);
+    return newest;
+}
+
+bool find_event(const EventLog &log, const LogTable &table, Snapshot snapshot, int64 seq, LogEvent *event)
+{
+    const OwnTable by_seq = {table.by_lane.heap,
+                             open_index_on(log, table.by_lane.heap, "event_seq", {table.seq})};
+    const KeyScan scan = begin_key_scan(by_seq, snapshot, {int8_key(1, seq)});
+    const bool found = next_row(scan);
+    if (found) {
+        const auto xid = static_cast<uint64>(row_int8(scan.slot, table.xid));
+        *event = event_in_slot(log, table, scan.slot, row_int4(scan.slot, table.lane), {xid, seq});
+    }
+    end_key_scan(scan);
+    index_close(by_seq.index, NoLock);
+    return found;
+}
+
+} // namespace callhardening

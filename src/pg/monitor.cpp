@@ -1,0 +1,110 @@
+#include "pg/claim.hpp"
+#include "pg/snapshot.hpp"
+#include "pg/time.hpp"
+
+extern "C" {
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+struct Pending {
+    int64 count;
+    bool has_oldest;
+    LogEvent oldest;
+};
+
+struct Monitor {
+    EventLog log;
+    LaneTables lanes;
+    LogTable table;
+    Snapshot snapshot;
+    XidSnapshot now;
+    bool exact;
+};
+
+// Adds what a window has behind a position; without `exact`, only its first event.
+void add_window(const Monitor &monitor, int lane, std::span<const XidRange> window, const LogPosition &behind,
+                Pending *pending)
+{
+    LaneReader reader = begin_reading(monitor.table, monitor.snapshot, lane, window, behind);
+    while ((monitor.exact || !pending->has_oldest) && next_event(&reader)) {
+        if (!pending->has_oldest)
+            pending->oldest = present_event(monitor.log, reader);
+        pending->has_oldest = true;
+        ++pending->count;
+    }
+    end_reading(reader);
+}
+
+// What no worker has: behind the range of an open claim, unless its worker has lost it.
+Pending pending_in(const Monitor &monitor, int lane)
+{
+    Pending pending = {};
+    const LaneRecord record = newest_record(monitor.log, monitor.lanes, monitor.snapshot, lane);
+    const bool is_out = record.IsOpen() && !record.IsOver(GetCurrentTimestamp());
+    LanePosition position = is_out ? PositionAfter(record) : record.position;
+    if (position.in_window) {
+        add_window(monitor, lane, window_between(position.settled, position.reading), position.read,
+                   &pending);
+        CloseWindow(position);
+    }
+    add_window(monitor, lane, window_between(position.settled, end_of_lane(monitor.log, lane, monitor.now)),
+               {}, &pending);
+    return pending;
+}
+
+// Numbers are given out in order, and calls go to the lanes by chance: so an equal share of all that came
+// since.
+int64 estimate(const Monitor &monitor, const Pending &pending, int64 newest)
+{
+    if (!pending.has_oldest)
+        return 0;
+    return Max(1, (newest - pending.oldest.place.seq + monitor.log.lanes) / monitor.log.lanes);
+}
+
+void return_lane(FunctionCallInfo fcinfo, const Monitor &monitor, int lane, int64 newest)
+{
+    const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const Pending pending = pending_in(monitor, lane);
+    const int64 count = monitor.exact ? pending.count : estimate(monitor, pending, newest);
+    bool nulls[] = {false, false, !pending.has_oldest, !pending.has_oldest};
+    Datum values[] = {Int32GetDatum(lane), Int64GetDatum(count), Int64GetDatum(pending.oldest.place.seq),
+                      TimestampTzGetDatum(postgres_time(pending.oldest.received_at))};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+} // namespace
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(pending_call_events)
+{
+    Monitor monitor = {};
+    monitor.exact = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+    InitMaterializedSRF(fcinfo, 0);
+    find_event_log(fcinfo, 0, &monitor.log);
+    monitor.lanes = open_lanes(monitor.log, AccessShareLock);
+    open_log_table(monitor.log, &monitor.table);
+    monitor.snapshot = take_snapshot();
+    monitor.now = xids_of(monitor.snapshot);
+    const int64 newest = monitor.exact ? 0 : newest_event(monitor.log, monitor.table, monitor.snapshot);
+    for (int lane = 0; lane < monitor.log.first_lane + monitor.log.lanes; ++lane) {
+        CHECK_FOR_INTERRUPTS();
+        if (has_lane(monitor.log, monitor.lanes, monitor.snapshot, lane))
+            return_lane(fcinfo, monitor, lane, newest);
+    }
+    UnregisterSnapshot(monitor.snapshot);
+    close_log_table(monitor.table);
+    close_lanes(monitor.lanes, AccessShareLock);
+    return Datum{0};
+}

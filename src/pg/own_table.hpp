@@ -1,0 +1,96 @@
+// The extension's own tables, read and written by key as the server does with its catalogs: what is found
+// does not depend on statistics, a row costs some microseconds, and the caller needs no right on the table.
+#pragma once
+
+#include "pg/postgres.hpp"
+
+#include <initializer_list>
+
+extern "C" {
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/sdir.h"
+#include "access/stratnum.h"
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+#include "nodes/lockoptions.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+}
+
+namespace callhardening
+{
+
+struct OwnTable {
+    Relation heap;
+    Relation index; // the one that rows are found by
+};
+
+// Opens `name` of the extension's schema with `index`; 55000 where it was altered and has not `columns`
+// columns. A table that the transaction has written to has to be closed with NoLock.
+OwnTable open_own_table(Oid schema, const char *name, const char *index, int columns, LOCKMODE lock);
+void close_own_table(const OwnTable &table, LOCKMODE lock);
+
+// A condition on the index column `column`, from 1.
+struct Key {
+    int column;
+    StrategyNumber strategy;
+    RegProcedure function;
+    Datum value;
+};
+
+Key int4_key(int column, int32 value);
+Key int8_key(int column, int64 value, StrategyNumber strategy = BTEqualStrategyNumber);
+Key xid8_key(int column, uint64 value, StrategyNumber strategy = BTEqualStrategyNumber);
+Key oid_key(int column, Oid value);
+Key time_key(int column, TimestampTz value, StrategyNumber strategy);
+
+// The rows with the given keys, in the order of the index.
+struct KeyScan {
+    IndexScanDesc scan;
+    TupleTableSlot *slot; // the present row
+    MemoryContext memory; // a scan allocates as it goes, and is used from contexts that live shorter
+};
+
+// Where scans live: some 30 kB each, which malloc would take from the system and give back at every call.
+// What an error leaves behind goes with the next transaction.
+MemoryContext scan_memory();
+
+KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys);
+// The same scan with other keys, as many as before: a scan is some 30 kB of memory, and a claim looks at many
+// lanes.
+void restart_key_scan(const KeyScan &scan, Snapshot snapshot, std::initializer_list<Key> keys);
+bool next_row(const KeyScan &scan, ScanDirection direction = ForwardScanDirection);
+void end_key_scan(const KeyScan &scan);
+
+void init_scan_key(ScanKeyData *scan_key, const Key &key);
+
+// A value of the present row; columns count from 1.
+Datum row_value(TupleTableSlot *slot, int column, bool *is_null);
+int32 row_int4(TupleTableSlot *slot, int column); // 0 where it is NULL, as those below
+int64 row_int8(TupleTableSlot *slot, int column);
+bool row_bool(TupleTableSlot *slot, int column);
+char *row_text(TupleTableSlot *slot, int column); // in the current memory context; NULL where it is
+
+void insert_row(const OwnTable &table, const Datum *values, const bool *nulls);
+
+// One column of a row that is written anew.
+struct Change {
+    int column;
+    Datum value;
+    bool is_null;
+};
+
+// The present row of a scan. Who writes has to hold a lock that keeps others from writing the same row.
+void update_row(const OwnTable &table, const KeyScan &scan, std::initializer_list<Change> changes);
+void delete_row(const OwnTable &table, const KeyScan &scan);
+
+// Locks the present row FOR NO KEY UPDATE until the end of the transaction. False where it is locked by
+// another and `wait` is LockWaitSkip, or where it is gone.
+bool lock_row(const OwnTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait);
+
+// What is committed now, and what this transaction has done so far. Registered: to be given to
+// UnregisterSnapshot.
+Snapshot take_snapshot();
+
+} // namespace callhardening

@@ -1,0 +1,572 @@
+#include "core/claim.hpp"
+
+#include "pg/parked.hpp"
+#include "pg/text.hpp"
+
+extern "C" {
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+enum DeadColumn {
+    dead_log = 1,
+    dead_seq,
+    dead_lane,
+    dead_call_id,
+    dead_attempts,
+    dead_sqlstate,
+    dead_error,
+    dead_errors,
+    dead_since,
+    dead_columns = dead_since
+};
+
+ParkedEvent parked_in_slot(TupleTableSlot *slot)
+{
+    bool held_back;
+    const Datum due_at = row_value(slot, parked_due_at, &held_back);
+    return {row_int8(slot, parked_seq),
+            row_text(slot, parked_call_id),
+            row_int4(slot, parked_attempts),
+            row_int4(slot, parked_expiries),
+            !held_back,
+            held_back ? 0 : DatumGetTimestampTz(due_at),
+            row_int8(slot, parked_claim)};
+}
+
+int compare_parked(const void *left, const void *right)
+{
+    const auto *a = static_cast<const ParkedEvent *>(left), *b = static_cast<const ParkedEvent *>(right);
+    if (const int order = strcmp(a->call_id, b->call_id); order != 0)
+        return order;
+    return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+// The first event at or behind (call_id, seq).
+int place_of(const ParkedEvents &parked, const char *call_id, int64 seq)
+{
+    const ParkedEvent wanted = {seq, const_cast<char *>(call_id), 0, 0, false, 0, 0};
+    int low = 0, high = parked.count;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (compare_parked(&parked.events[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// Past the last event of the call that begins at `first`.
+int end_of_call(const ParkedEvents &parked, int first)
+{
+    int end = first + 1;
+    while (end < parked.count && strcmp(parked.events[end].call_id, parked.events[first].call_id) == 0)
+        ++end;
+    return end;
+}
+
+} // namespace
+
+// -- reading -------------------------------------------------------------------------------------
+
+OwnTable open_parked(const EventLog &log, LOCKMODE lock)
+{
+    return open_own_table(log.schema, "call_parked_events", "call_parked_events_pkey", parked_columns, lock);
+}
+
+ParkedEvents read_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane)
+{
+    int room = 16;
+    ParkedEvents result = {static_cast<ParkedEvent *>(palloc(sizeof(ParkedEvent) * room)), 0};
+    const KeyScan scan =
+        begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        if (result.count == room) {
+            room *= 2;
+            result.events = static_cast<ParkedEvent *>(repalloc(result.events, sizeof(ParkedEvent) * room));
+        }
+        result.events[result.count++] = parked_in_slot(scan.slot);
+    }
+    end_key_scan(scan);
+    qsort(result.events, result.count, sizeof(ParkedEvent), compare_parked);
+    return result;
+}
+
+const ParkedEvent *find_parked(const ParkedEvents &parked, const char *call_id, int64 seq)
+{
+    const int place = place_of(parked, call_id, seq);
+    if (place == parked.count || parked.events[place].seq != seq ||
+        strcmp(parked.events[place].call_id, call_id) != 0)
+        return nullptr;
+    return &parked.events[place];
+}
+
+bool has_parked_call(const ParkedEvents &parked, const char *call_id)
+{
+    const int place = place_of(parked, call_id, PG_INT64_MIN);
+    return place < parked.count && strcmp(parked.events[place].call_id, call_id) == 0;
+}
+
+bool has_due_event(const ParkedEvents &parked, const char *call_id)
+{
+    for (int i = place_of(parked, call_id, PG_INT64_MIN);
+         i < parked.count && strcmp(parked.events[i].call_id, call_id) == 0; ++i)
+        if (parked.events[i].has_due)
+            return true;
+    return false;
+}
+
+bool has_any_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot)
+{
+    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
+    const bool found = next_row(scan);
+    end_key_scan(scan);
+    return found;
+}
+
+bool has_many_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int many)
+{
+    int count = 0;
+    const KeyScan scan =
+        begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
+    while (count < many && next_row(scan))
+        ++count;
+    end_key_scan(scan);
+    return count >= many;
+}
+
+namespace
+{
+
+// A call waits as long as one of its events does.
+bool is_call_due(const ParkedEvents &parked, int first, int end, TimestampTz now)
+{
+    bool is_due = false;
+    for (int i = first; i < end; ++i) {
+        const ParkedEvent &event = parked.events[i];
+        if (event.has_due && event.due_at > now)
+            return false;
+        is_due = is_due || event.has_due;
+    }
+    return is_due;
+}
+
+int compare_due(const void *left, const void *right)
+{
+    const auto *a = *static_cast<const ParkedEvent *const *>(left),
+               *b = *static_cast<const ParkedEvent *const *>(right);
+    if (a->due_at != b->due_at)
+        return a->due_at < b->due_at ? -1 : 1;
+    return a->seq < b->seq ? -1 : a->seq > b->seq;
+}
+
+bool is_alone(const ParkedEvent &event)
+{
+    return event.expiries >= expiries_to_be_alone;
+}
+
+} // namespace
+
+DueEvents find_due(const ParkedEvents &parked, TimestampTz now)
+{
+    DueEvents due = {static_cast<const ParkedEvent **>(palloc(sizeof(ParkedEvent *) * Max(1, parked.count))),
+                     0};
+    for (int first = 0; first < parked.count;) {
+        const int end = end_of_call(parked, first);
+        if (is_call_due(parked, first, end, now))
+            due.events[due.count++] = &parked.events[first];
+        first = end;
+    }
+    qsort(due.events, due.count, sizeof(ParkedEvent *), compare_due);
+    if (due.count == 0)
+        return due;
+    if (is_alone(*due.events[0])) {
+        due.count = 1;
+        return due;
+    }
+    int count = 0;
+    for (int i = 0; i < due.count; ++i)
+        if (!is_alone(*due.events[i]))
+            due.events[count++] = due.events[i];
+    due.count = count;
+    return due;
+}
+
+bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, bool *lanes)
+{
+    bool any = false;
+    memset(lanes, 0, sizeof(bool) * log.lanes);
+    const OwnTable table = open_own_table(log.schema, "call_parked_events", "idx_call_parked_events_due",
+                                          parked_columns, AccessShareLock);
+    const KeyScan scan = begin_key_scan(
+        table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTLessEqualStrategyNumber)});
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        const int lane = row_int4(scan.slot, parked_lane) - log.first_lane;
+        if (lane >= 0 && lane < log.lanes)
+            lanes[lane] = any = true;
+    }
+    end_key_scan(scan);
+    close_own_table(table, AccessShareLock);
+    return any;
+}
+
+// -- writing -------------------------------------------------------------------------------------
+
+namespace
+{
+
+constexpr int most_errors = 10; // that are remembered of an event
+constexpr int longest_error = 1000;
+
+const char *cut_error(const char *error)
+{
+    const int length = pg_mbcliplen(error, static_cast<int>(strlen(error)), longest_error);
+    return pnstrdup(error, length);
+}
+
+Datum text_or_null(const char *text, bool *is_null)
+{
+    *is_null = text == nullptr;
+    return text == nullptr ? Datum{0} : CStringGetTextDatum(text);
+}
+
+void push_string(JsonbParseState **state, JsonbIteratorToken token, const char *text)
+{
+    JsonbValue value;
+    value.type = jbvString;
+    value.val.string.val = const_cast<char *>(text);
+    value.val.string.len = static_cast<int>(strlen(text));
+    pushJsonbValue(state, token, &value);
+}
+
+void push_member(JsonbParseState **state, const char *name, const char *value)
+{
+    if (value == nullptr)
+        return;
+    push_string(state, WJB_KEY, name);
+    push_string(state, WJB_VALUE, value);
+}
+
+void push_failure(JsonbParseState **state, const Failure &failure)
+{
+    pushJsonbValue(state, WJB_BEGIN_OBJECT, nullptr);
+    push_member(state, "at", timestamptz_to_str(GetCurrentTimestamp()));
+    push_member(state, "worker", failure.worker);
+    push_member(state, "sqlstate", failure.sqlstate);
+    push_member(state, "error", cut_error(failure.error));
+    pushJsonbValue(state, WJB_END_OBJECT, nullptr);
+}
+
+// The newest errors of the old list, and the new one behind them.
+void push_old_errors(JsonbParseState **state, Jsonb *old)
+{
+    JsonbValue item;
+    JsonbIterator *iterator = JsonbIteratorInit(&old->root);
+    int skipped = static_cast<int>(JB_ROOT_COUNT(old)) - (most_errors - 1);
+    for (JsonbIteratorToken token; (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE;)
+        if (token == WJB_ELEM && skipped-- <= 0)
+            pushJsonbValue(state, WJB_ELEM, &item);
+}
+
+Datum add_error(Datum old, bool had_none, const Failure *failure, bool *is_null)
+{
+    *is_null = had_none && failure == nullptr;
+    if (failure == nullptr)
+        return old;
+    JsonbParseState *state = nullptr;
+    pushJsonbValue(&state, WJB_BEGIN_ARRAY, nullptr);
+    if (!had_none)
+        push_old_errors(&state, DatumGetJsonbP(old));
+    push_failure(&state, *failure);
+    return PointerGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, nullptr)));
+}
+
+// The row of a parked event, to be changed; `scan` has to be ended.
+bool find_row(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq,
+              KeyScan *scan)
+{
+    *scan = begin_key_scan(parked, snapshot,
+                           {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
+    return next_row(*scan);
+}
+
+Change set_claim(int64 claim_id)
+{
+    return {parked_claim, Int64GetDatum(claim_id), claim_id == 0};
+}
+
+Change set_int4(int column, int value)
+{
+    return {column, Int32GetDatum(value), false};
+}
+
+Change set_due(const TimestampTz *due_at)
+{
+    return {parked_due_at, due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at), due_at == nullptr};
+}
+
+void change_parked(const EventLog &log, const OwnTable &parked, int lane, int64 seq,
+                   std::initializer_list<Change> changes)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, parked, snapshot, lane, seq, &scan))
+        update_row(parked, scan, changes);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
+{
+    const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
+                                         dead_columns, RowExclusiveLock);
+    bool nulls[dead_columns] = {};
+    Datum values[dead_columns];
+    values[dead_log - 1] = Int32GetDatum(log.log_id);
+    values[dead_seq - 1] = Int64GetDatum(event.seq);
+    values[dead_lane - 1] = Int32GetDatum(event.lane);
+    values[dead_call_id - 1] = CStringGetTextDatum(event.call_id);
+    values[dead_attempts - 1] = Int32GetDatum(attempts);
+    values[dead_sqlstate - 1] = text_or_null(failure.sqlstate, &nulls[dead_sqlstate - 1]);
+    values[dead_error - 1] = CStringGetTextDatum(cut_error(failure.error));
+    values[dead_errors - 1] = errors;
+    values[dead_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    insert_row(dead, values, nulls);
+    close_own_table(dead, NoLock);
+}
+
+TimestampTz next_attempt(const EventLog &log, int attempts)
+{
+    return GetCurrentTimestamp() +
+           Backoff(attempts, log.retry_base, log.retry_cap, pg_prng_double(&pg_global_prng_state));
+}
+
+// The next event of the call is due now, unless another one of it is to be waited for.
+void release_call(const EventLog &log, const OwnTable &parked, int lane, const char *call_id)
+{
+    const Snapshot snapshot = take_snapshot();
+    const ParkedEvents others = read_parked(log, parked, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    if (!has_parked_call(others, call_id) || has_due_event(others, call_id))
+        return;
+    const TimestampTz now = GetCurrentTimestamp();
+    change_parked(log, parked, lane, others.events[place_of(others, call_id, PG_INT64_MIN)].seq,
+                  {set_due(&now)});
+}
+
+} // namespace
+
+void park_event(const EventLog &log, const OwnTable &parked, const EventInLane &event, int attempts,
+                int expiries, const TimestampTz *due_at, const Failure *failure)
+{
+    bool nulls[parked_columns] = {};
+    Datum values[parked_columns];
+    values[parked_log - 1] = Int32GetDatum(log.log_id);
+    values[parked_lane - 1] = Int32GetDatum(home_lane(log, event.lane));
+    values[parked_seq - 1] = Int64GetDatum(event.seq);
+    values[parked_call_id - 1] = CStringGetTextDatum(event.call_id);
+    values[parked_attempts - 1] = Int32GetDatum(attempts);
+    values[parked_expiries - 1] = Int32GetDatum(expiries);
+    values[parked_due_at - 1] = due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at);
+    nulls[parked_due_at - 1] = due_at == nullptr;
+    values[parked_claim - 1] = Datum{0};
+    nulls[parked_claim - 1] = true;
+    values[parked_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    values[parked_errors - 1] = add_error(Datum{0}, true, failure, &nulls[parked_errors - 1]);
+    insert_row(parked, values, nulls);
+}
+
+namespace
+{
+
+// A parked event has failed again.
+bool fail_parked(const EventLog &log, const OwnTable &parked, const KeyScan &scan, const EventInLane &event,
+                 int attempts, const TimestampTz *due_at, const Failure &failure)
+{
+    bool had_none, has_none;
+    const Datum old = row_value(scan.slot, parked_errors, &had_none);
+    const Datum errors = add_error(old, had_none, &failure, &has_none);
+    if (attempts >= log.max_attempts) {
+        bury(log, event, attempts, errors, failure);
+        delete_row(parked, scan);
+        return true;
+    }
+    update_row(
+        parked, scan,
+        {set_due(due_at), set_claim(0), set_int4(parked_attempts, attempts), {parked_errors, errors, false}});
+    return false;
+}
+
+} // namespace
+
+bool fail_event(const EventLog &log, const OwnTable &parked, const EventInLane &event, int attempts,
+                const TimestampTz *due_at, const Failure &failure)
+{
+    const TimestampTz due = due_at != nullptr ? *due_at : next_attempt(log, attempts);
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    bool is_dead = attempts >= log.max_attempts;
+    if (find_row(log, parked, snapshot, event.lane, event.seq, &scan))
+        is_dead = fail_parked(log, parked, scan, event, attempts, &due, failure);
+    else if (is_dead) {
+        bool has_none;
+        bury(log, event, attempts, add_error(Datum{0}, true, &failure, &has_none), failure);
+    } else
+        park_event(log, parked, event, attempts, 0, &due, &failure);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    if (is_dead)
+        release_call(log, parked, event.lane, event.call_id);
+    return is_dead;
+}
+
+// -- retries -------------------------------------------------------------------------------------
+
+void hand_out_parked(const EventLog &log, const OwnTable &parked, int lane, int64 seq, int64 claim_id)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, parked, snapshot, lane, seq, &scan))
+        update_row(
+            parked, scan,
+            {set_claim(claim_id), set_int4(parked_attempts, row_int4(scan.slot, parked_attempts) + 1)});
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+namespace
+{
+
+struct Retry {
+    OwnTable parked;
+    ParkedEvents events; // of the lane
+};
+
+Retry open_retry(const EventLog &log, int lane)
+{
+    Retry retry;
+    const Snapshot snapshot = take_snapshot();
+    retry.parked = open_parked(log, RowExclusiveLock);
+    retry.events = read_parked(log, retry.parked, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    return retry;
+}
+
+EventInLane in_lane(int lane, const ParkedEvent &event)
+{
+    return {lane, event.seq, event.call_id};
+}
+
+void drop_parked(const EventLog &log, const OwnTable &parked, int lane, int64 seq)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, parked, snapshot, lane, seq, &scan))
+        delete_row(parked, scan);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+// The rest of a call whose first event is done with begins at `first`: its next event is due, unless another
+// one of it is to be waited for.
+void release_next(const EventLog &log, const Retry &retry, int lane, int first, const char *call_id,
+                  TimestampTz now)
+{
+    const auto is_of_call = [&](int i) {
+        return i < retry.events.count && strcmp(retry.events.events[i].call_id, call_id) == 0;
+    };
+    for (int i = first; is_of_call(i); ++i)
+        if (retry.events.events[i].has_due)
+            return;
+    if (is_of_call(first))
+        change_parked(log, retry.parked, lane, retry.events.events[first].seq, {set_due(&now)});
+}
+
+// An event whose worker was lost. Among others it may be without any fault of its own.
+void expire_parked(const EventLog &log, const Retry &retry, int lane, const ParkedEvent &event,
+                   const Failure &failure, TimestampTz now)
+{
+    if (is_alone(event) && event.attempts >= log.max_attempts) {
+        fail_event(log, retry.parked, in_lane(lane, event), event.attempts, &now, failure);
+        return;
+    }
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, retry.parked, snapshot, lane, event.seq, &scan)) {
+        bool had_none, has_none;
+        const Datum old = row_value(scan.slot, parked_errors, &had_none);
+        const Datum errors = add_error(old, had_none, &failure, &has_none);
+        update_row(
+            retry.parked, scan,
+            {set_claim(0), set_int4(parked_expiries, event.expiries + 1), {parked_errors, errors, false}});
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace
+
+void complete_retry(const EventLog &log, int lane, int64 claim_id)
+{
+    const Retry retry = open_retry(log, lane);
+    const TimestampTz now = GetCurrentTimestamp();
+    for (int i = 0; i < retry.events.count; ++i) {
+        const ParkedEvent &event = retry.events.events[i];
+        if (event.claim_id != claim_id)
+            continue;
+        drop_parked(log, retry.parked, lane, event.seq);
+        release_next(log, retry, lane, i + 1, event.call_id, now);
+    }
+    close_own_table(retry.parked, NoLock);
+}
+
+void release_retry(const EventLog &log, int lane, int64 claim_id)
+{
+    const Retry retry = open_retry(log, lane);
+    for (int i = 0; i < retry.events.count; ++i) {
+        const ParkedEvent &event = retry.events.events[i];
+        if (event.claim_id == claim_id)
+            change_parked(log, retry.parked, lane, event.seq,
+                          {set_claim(0), set_int4(parked_attempts, event.attempts - 1)});
+    }
+    close_own_table(retry.parked, NoLock);
+}
+
+void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *worker)
+{
+    const Failure failure = {worker, nullptr, lost_worker};
+    const Retry retry = open_retry(log, lane);
+    const TimestampTz now = GetCurrentTimestamp();
+    for (int i = 0; i < retry.events.count; ++i)
+        if (retry.events.events[i].claim_id == claim_id)
+            expire_parked(log, retry, lane, retry.events.events[i], failure, now);
+    close_own_table(retry.parked, NoLock);
+}
+
+bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq)
+{
+    const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
+                                         dead_columns, AccessShareLock);
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+    const bool found = next_row(scan);
+    end_key_scan(scan);
+    close_own_table(dead, AccessShareLock);
+    return found;
+}
+
+} // namespace callhardening

@@ -1,0 +1,21 @@
+// Applying events to the calls table.
+#pragma once
+
+#include "pg/claim.hpp"
+
+namespace callhardening
+{
+
+struct ProcessCounts {
+    int64 claimed, applied, unchanged, refused, failed;
+};
+
+// Claims up to `max_events`, applies and completes them, all in the caller's transaction. Warnings are
+// counted for `statement`. Needs an open SPI connection.
+ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statement);
+
+// Applies what an earlier transaction has claimed with a lease, and completes it; what has become stale since
+// is left to whom it belongs.
+ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext statement);
+
+} // namespace callhardening

@@ -1,0 +1,261 @@
+#include "pg/claim.hpp"
+#include "pg/parked.hpp"
+#include "pg/snapshot.hpp"
+#include "pg/spi.hpp"
+#include "pg/time.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+enum LowEndColumn { low_log = 1, low_lane, low_n, low_xid, low_seq, low_time, low_columns = low_time };
+
+struct Purge {
+    EventLog log;
+    LaneTables lanes;
+    LogTable table;
+    OwnTable parked;
+    OwnTable purges;
+    OwnTable leftovers;
+    Snapshot snapshot;
+    XidSnapshot now;
+    int64 before; // microseconds since the epoch
+    int left;     // events that may be purged
+    int64 purged;
+};
+
+// Where a lane's next purge begins.
+struct LowEnd {
+    int64 n;
+    LogPosition low;
+};
+
+// -- what may go ---------------------------------------------------------------------------------
+
+bool is_settled(const LanePosition &position, const LogPosition &place)
+{
+    return position.settled.Sees(place.xid) ||
+           (position.in_window && position.reading.Sees(place.xid) && place <= position.read);
+}
+
+// In a lane without a row, nothing is left to do: it is of another cluster, or its events never had a call.
+struct LaneOfLog {
+    int number;
+    bool is_live;
+    LanePosition position;
+    ParkedEvents parked;
+};
+
+bool is_waiting(const Purge &purge, const LaneOfLog &lane, const LogEvent &event)
+{
+    return find_parked(lane.parked, event.call_id, event.place.seq) != nullptr ||
+           is_dead(purge.log, purge.snapshot, event.place.seq);
+}
+
+// -- deleting ------------------------------------------------------------------------------------
+
+// The log is its owner's table: the caller needs the right to delete from it, and its triggers fire.
+void delete_event(Purge *purge, int lane, const LogPosition &place)
+{
+    static KeptPlans plans;
+    run_statement(&plans,
+                  psprintf("DELETE FROM %s WHERE event_lane OPERATOR(pg_catalog.=) $1"
+                           " AND event_xid OPERATOR(pg_catalog.=) $2 AND event_seq OPERATOR(pg_catalog.=) $3",
+                           purge->log.events_name),
+                  {int4_value(lane), xid8_value(place.xid), int8_value(place.seq)});
+    purge->purged += static_cast<int64>(SPI_processed);
+    --purge->left;
+}
+
+void remember_leftover(const Purge &purge, int64 seq)
+{
+    const Datum values[] = {Int32GetDatum(purge.log.log_id), Int64GetDatum(seq)};
+    const bool nulls[2] = {};
+    const KeyScan scan =
+        begin_key_scan(purge.leftovers, purge.snapshot, {int4_key(1, purge.log.log_id), int8_key(2, seq)});
+    if (!next_row(scan)) // numbers of a log that was truncated come again
+        insert_row(purge.leftovers, values, nulls);
+    end_key_scan(scan);
+}
+
+// Those that an earlier purge had to pass.
+void purge_leftovers(Purge *purge)
+{
+    const KeyScan scan = begin_key_scan(purge->leftovers, purge->snapshot, {int4_key(1, purge->log.log_id)});
+    while (purge->left > 0 && next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        LogEvent event;
+        const int64 seq = row_int8(scan.slot, 2);
+        const bool exists = find_event(purge->log, purge->table, purge->snapshot, seq, &event);
+        if (exists) {
+            const ParkedEvents parked = read_parked(purge->log, purge->parked, purge->snapshot, event.lane);
+            if (is_waiting(*purge, {event.lane, true, {}, parked}, event))
+                continue;
+            delete_event(purge, event.lane, event.place);
+        }
+        delete_row(purge->leftovers, scan);
+    }
+    end_key_scan(scan);
+}
+
+// -- a lane --------------------------------------------------------------------------------------
+
+LowEnd find_low_end(const Purge &purge, int lane)
+{
+    LowEnd end = {};
+    const KeyScan scan =
+        begin_key_scan(purge.purges, purge.snapshot, {int4_key(1, purge.log.log_id), int4_key(2, lane)});
+    if (next_row(scan, BackwardScanDirection)) {
+        end.n = row_int8(scan.slot, low_n);
+        end.low = {static_cast<uint64>(row_int8(scan.slot, low_xid)), row_int8(scan.slot, low_seq)};
+    }
+    end_key_scan(scan);
+    return end;
+}
+
+void drop_low_end(const Purge &purge, int lane, int64 n)
+{
+    const KeyScan scan = begin_key_scan(purge.purges, purge.snapshot,
+                                        {int4_key(1, purge.log.log_id), int4_key(2, lane), int8_key(3, n)});
+    if (next_row(scan))
+        delete_row(purge.purges, scan);
+    end_key_scan(scan);
+}
+
+void append_low_end(const Purge &purge, int lane, const LowEnd &end)
+{
+    const Datum values[] = {Int32GetDatum(purge.log.log_id),
+                            Int32GetDatum(lane),
+                            Int64GetDatum(end.n),
+                            UInt64GetDatum(end.low.xid),
+                            Int64GetDatum(end.low.seq),
+                            TimestampTzGetDatum(GetCurrentTimestamp())};
+    const bool nulls[low_columns] = {};
+    insert_row(purge.purges, values, nulls);
+    drop_low_end(purge, lane, end.n - 1);
+}
+
+LaneOfLog look_at_lane(const Purge &purge, int number)
+{
+    LaneOfLog lane = {};
+    lane.number = number;
+    lane.is_live = number >= 0 && has_lane(purge.log, purge.lanes, purge.snapshot, number);
+    if (lane.is_live)
+        lane.position = newest_record(purge.log, purge.lanes, purge.snapshot, number).position;
+    lane.parked = read_parked(purge.log, purge.parked, purge.snapshot, number);
+    return lane;
+}
+
+// What may still be appended before an event keeps the purge from passing it.
+XidRange purgeable_xids(const Purge &purge, const LaneOfLog &lane)
+{
+    return {0, lane.is_live && lane.number >= purge.log.first_lane ? purge.now.xmin
+                                                                   : static_cast<uint64>(PG_INT64_MAX)};
+}
+
+void purge_lane(Purge *purge, int number)
+{
+    const LaneOfLog lane = look_at_lane(*purge, number);
+    if (lane.is_live && number < purge->log.first_lane)
+        return; // of another cluster, and not done with
+    LowEnd end = find_low_end(*purge, number);
+    const XidRange xids = purgeable_xids(*purge, lane);
+    LaneReader reader = begin_reading(purge->table, purge->snapshot, number, {&xids, 1}, end.low);
+    bool moved = false;
+    while (purge->left > 0 && next_event(&reader)) {
+        const LogEvent event = present_event(purge->log, reader);
+        if (event.received_at >= purge->before || (lane.is_live && !is_settled(lane.position, event.place)))
+            break;
+        if (is_waiting(*purge, lane, event))
+            remember_leftover(*purge, event.place.seq);
+        else
+            delete_event(purge, number, event.place);
+        end.low = event.place;
+        moved = true;
+    }
+    end_reading(reader);
+    ++end.n;
+    if (moved)
+        append_low_end(*purge, number, end);
+}
+
+void purge_lanes(Purge *purge)
+{
+    constexpr int first = static_cast<int>(NoLane::call_id_not_held);
+    const int count = purge->log.first_lane + purge->log.lanes - first;
+    const auto start = static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, count - 1));
+    for (int i = 0; i < count && purge->left > 0; ++i)
+        purge_lane(purge, first + (start + i) % count);
+}
+
+void open_purge(Purge *purge)
+{
+    purge->lanes = open_lanes(purge->log, AccessShareLock);
+    purge->parked = open_parked(purge->log, AccessShareLock);
+    purge->purges =
+        open_own_table(purge->log.schema, "call_purges", "call_purges_pkey", low_columns, RowExclusiveLock);
+    purge->leftovers = open_own_table(purge->log.schema, "call_purge_leftovers", "call_purge_leftovers_pkey",
+                                      2, RowExclusiveLock);
+    open_log_table(purge->log, &purge->table);
+    purge->snapshot = take_snapshot();
+    purge->now = xids_of(purge->snapshot);
+}
+
+void close_purge(const Purge &purge)
+{
+    UnregisterSnapshot(purge.snapshot);
+    close_log_table(purge.table);
+    close_own_table(purge.leftovers, NoLock);
+    close_own_table(purge.purges, NoLock);
+    close_own_table(purge.parked, AccessShareLock);
+    close_lanes(purge.lanes, AccessShareLock);
+}
+
+enum PurgeArgument { older_than_argument, purge_log_argument, purge_max_argument };
+
+int64 cutoff_of(FunctionCallInfo fcinfo)
+{
+    if (PG_ARGISNULL(older_than_argument))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("older_than must not be null")));
+    const TimestampTz now = GetCurrentTimestamp();
+    const TimestampTz before = DatumGetTimestampTz(DirectFunctionCall2(
+        timestamptz_mi_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(older_than_argument)));
+    if (before > now)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("older_than must not be negative")));
+    return unix_microseconds(before);
+}
+
+} // namespace
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(purge_call_events)
+{
+    Purge purge = {};
+    purge.before = cutoff_of(fcinfo);
+    purge.left = max_events_argument_of(fcinfo, purge_max_argument);
+    check_can_claim("purge_call_events");
+    find_event_log(fcinfo, purge_log_argument, &purge.log);
+    if (!try_lock_event_log(purge.log))
+        PG_RETURN_INT64(0);
+    SPI_connect();
+    open_purge(&purge);
+    purge_leftovers(&purge);
+    purge_lanes(&purge);
+    close_purge(purge);
+    SPI_finish();
+    PG_RETURN_INT64(purge.purged);
+}
