@@ -122,7 +122,8 @@ Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now
     if (is_lane_due(claiming, snapshot, lane))
         return Look::something;
     const Look look = look_for_range(claiming, snapshot, record.position, lane, end);
-    return look == Look::something && is_full(claiming, snapshot, lane) ? Look::nothing : look;
+    const bool may_wait = look == Look::something && !record.position.has_again;
+    return may_wait && is_full(claiming, snapshot, lane) ? Look::nothing : look;
 }
 
 // -- reading a range -----------------------------------------------------------------------------
@@ -171,7 +172,8 @@ Place place_event(Lane *lane, const LogEvent &event)
         *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
         return Place::handed_out;
     }
-    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event), 0, 0, nullptr, nullptr);
+    const int attempts = lane->next.position.NextAttempt() - 1;
+    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event), attempts, 0, nullptr, nullptr);
     lane->has_changed = true;
     return Place::parked;
 }
@@ -210,12 +212,16 @@ Pass read_window(Lane *lane)
     return pass;
 }
 
-// Takes the next range; false where there is none. Windows that hand out nothing are done with at once.
+// Takes the next range; false where there is none. Windows that hand out nothing are done with at once. A
+// lane that is full takes no more than what was handed out before.
 bool take_range(Lane *lane)
 {
     LaneRecord &next = lane->next;
+    const bool is_full = lane->parked.count >= lane->claiming->log->max_parked;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
+        if (is_full && !next.position.has_again)
+            return false;
         const bool is_last = !next.position.in_window;
         if (is_last) {
             next.position.reading = lane->now;
@@ -332,21 +338,31 @@ void start_record(Lane *lane)
     next.events = 0;
 }
 
-// Retries alternate with ranges, so that neither waits for the other.
-bool take_events(Lane *lane)
-{
-    const Claiming &claiming = *lane->claiming;
-    lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
-    const bool range_allowed = lane->parked.count < claiming.log->max_parked;
-    if (!lane->newest.is_retry)
-        return take_retry(lane) || (range_allowed && take_range(lane));
-    return (range_allowed && take_range(lane)) || take_retry(lane);
-}
-
 void refresh_snapshot(Lane *lane)
 {
     UnregisterSnapshot(lane->snapshot);
     lane->snapshot = take_snapshot();
+}
+
+void look_at_parked(Lane *lane)
+{
+    const Claiming &claiming = *lane->claiming;
+    lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
+}
+
+// Retries alternate with ranges, so that neither waits for the other. But a range that was handed out before
+// may have events of a parked one's call in it that come before that one: they are handed out first, or are
+// parked in front of it.
+bool take_events(Lane *lane)
+{
+    look_at_parked(lane);
+    if (!lane->newest.is_retry && !lane->next.position.has_again)
+        return take_retry(lane) || take_range(lane);
+    if (take_range(lane))
+        return true;
+    refresh_snapshot(lane);
+    look_at_parked(lane);
+    return take_retry(lane);
 }
 
 void append_claim(Lane *lane, int first)
