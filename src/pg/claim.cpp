@@ -292,7 +292,7 @@ void park_range(Lane *lane, const char *worker)
             !is_dead(log, lane->snapshot, event.place.seq))
             // Each of a call is due: the first one goes out, and those behind it wait for their turn.
             park_event(log, claiming.parked, in_lane(lane->number, event), position.NextAttempt(),
-                       expiries_to_be_alone, &now, &failure);
+                       position.NextAttempt(), &now, &failure);
     }
     end_reading(reader);
 }
