@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
@@ -144,6 +145,16 @@ LanePosition position_in_slot(TupleTableSlot *slot)
     return position;
 }
 
+// A claim without a lease is over when its transaction is.
+int64 lease_end_in_slot(TupleTableSlot *slot)
+{
+    bool is_null;
+    const int64 end = row_int8(slot, claim_lease_end);
+    const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null);
+    const bool is_own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+    return end == DT_NOBEGIN && is_own ? DT_NOEND : end;
+}
+
 LaneRecord record_in_slot(TupleTableSlot *slot)
 {
     LaneRecord record;
@@ -157,7 +168,7 @@ LaneRecord record_in_slot(TupleTableSlot *slot)
     record.to_end = row_bool(slot, claim_to_end);
     record.events = row_int4(slot, claim_events);
     record.claimed_at = row_int8(slot, claim_claimed_at);
-    record.lease_end = row_int8(slot, claim_lease_end);
+    record.lease_end = lease_end_in_slot(slot);
     return record;
 }
 
