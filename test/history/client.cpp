@@ -440,7 +440,7 @@ void work_in_transaction(Worker &worker)
     Client &client = worker.client;
     Random &random = client.random;
     client.session.Begin();
-    if (random.Percent(15))
+    if (!client.is_quiet && random.Percent(15))
         append_event(client);
     if (random.Percent(15)) {
         client.session.Run("SAVEPOINT s");
@@ -451,7 +451,7 @@ void work_in_transaction(Worker &worker)
     }
     if (claim(worker, random.Percent(80) ? 0 : random.Between(300, 1500))) {
         die_of_poison(worker);
-        if (random.Percent(30))
+        if (!client.is_quiet && random.Percent(30))
             append_event(client);
         sleep_ms(random.Between(0, 40));
         fail_what_fails(worker);
