@@ -171,7 +171,9 @@ Place place_event(Lane *lane, const LogEvent &event)
         *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
         return Place::handed_out;
     }
-    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event), 0, 0, nullptr, nullptr);
+    // It may have been handed out before the event that it waits for has failed.
+    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event),
+               lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
     lane->has_changed = true;
     return Place::parked;
 }
