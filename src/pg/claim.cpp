@@ -334,12 +334,16 @@ void start_record(Lane *lane)
     next.events = 0;
 }
 
-// Retries alternate with ranges, so that neither waits for the other.
+// Retries alternate with ranges, so that neither waits for the other. A range that was given back goes first:
+// a retry would overtake events of its call in it, and what was parked from it and is done would be handed
+// out with it once more.
 bool take_events(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
     lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
     const bool range_allowed = lane->parked.count < claiming.log->max_parked;
+    if (lane->next.position.has_again)
+        return take_range(lane) || take_retry(lane);
     if (!lane->newest.is_retry)
         return take_retry(lane) || (range_allowed && take_range(lane));
     return (range_allowed && take_range(lane)) || take_retry(lane);
