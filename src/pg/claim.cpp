@@ -99,7 +99,7 @@ bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
     if (!claiming.any_due || slot < 0 || !claiming.due[slot])
         return false;
     const ParkedEvents parked = read_parked(*claiming.log, claiming.parked, snapshot, lane);
-    return find_due(parked, GetCurrentTimestamp()).count > 0;
+    return find_due(*claiming.log, parked, GetCurrentTimestamp()).count > 0;
 }
 
 // So much is parked in the lane that no new range is taken.
@@ -251,7 +251,7 @@ void bury_lost(const Lane &lane, const ParkedEvent &event)
 bool take_retry(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
-    const DueEvents due = find_due(lane->parked, GetCurrentTimestamp());
+    const DueEvents due = find_due(*claiming.log, lane->parked, GetCurrentTimestamp());
     lane->next.is_retry = true;
     lane->next.events = 0;
     for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i) {
