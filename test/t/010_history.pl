@@ -3,13 +3,13 @@
 # they were told is then compared with what happened, event by event (test/history/check.py).
 #
 # CALLHARDENING_SEED repeats what the clients and this script choose, though not the moments at which they do it.
-# CALLHARDENING_HISTORY_SECONDS=1800 makes it a long run, CALLHARDENING_HISTORY keeps the logs and tables in a directory.
+# CALLHARDENING_HISTORY_SECONDS=1800 makes it a long run, CALLHARDENING_HISTORY keeps the logs and tables in a directory,
+# CALLHARDENING_HISTORY_SYNCHRONOUS (1, 0) is whether all sessions wait for their commits to be written down.
 
 use strict;
 use warnings;
 
-use File::Basename qw(basename dirname);
-use List::Util qw(first);
+use FindBin;
 use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -18,7 +18,7 @@ use Time::HiRes qw(sleep time);
 
 my $seed = $ENV{CALLHARDENING_SEED} // int(rand 1_000_000);
 my $seconds = $ENV{CALLHARDENING_HISTORY_SECONDS} // 60;
-my $sources = dirname(__FILE__) . '/../history';
+my $sources = "$FindBin::Bin/../history";
 my $directory = $ENV{CALLHARDENING_HISTORY} // PostgreSQL::Test::Utils::tempdir;
 my $client = PostgreSQL::Test::Utils::tempdir . '/client';
 
@@ -27,18 +27,15 @@ my $client = PostgreSQL::Test::Utils::tempdir . '/client';
 for (split /\n/, `python3 $sources/check.py --self-test`)
 {
 	next unless /^((?:not )?ok) \d+ - (.*)/;
-	is($1, 'ok', "the checker knows: $2");
+	is($1, 'ok', "a history that is made up: $2");
 }
 
 # -- the server ------------------------------------------------------------------------------------
 
 srand $seed;
 my $synchronous = $ENV{CALLHARDENING_HISTORY_SYNCHRONOUS} // (rand() < 0.3);
-# What sessions keep of a sequence comes in another order than they commit.
-my $cached = (1, 1, 20)[ rand 3 ];
 my $lanes = (8, 8, 24)[ rand 3 ];
-note("CALLHARDENING_SEED=$seed: $seconds s, synchronous_commit = " . ($synchronous ? 'on' : 'off') .
-	  ", $lanes lanes, numbers in $cached, in $directory");
+note("CALLHARDENING_SEED=$seed: $seconds s, synchronous_commit = " . ($synchronous ? 'on' : 'off') . ", $lanes lanes, in $directory");
 
 my ($flags, $libraries) = map { chomp; $_ } `pg_config --includedir`, `pg_config --libdir`;
 system_or_bail(qw(g++ -std=c++20 -O1 -Wall -Wextra), "-I$flags", "$sources/client.cpp", '-o', $client, "-L$libraries",
@@ -75,7 +72,6 @@ CREATE TABLE processed_events (LIKE template INCLUDING ALL);
 DROP TABLE template, claimed.call_events, processed.call_events;
 SELECT register_call_log('call_events', 'claimed.calls', 'dialpad', $lanes), register_call_log('processed_events', 'processed.calls', 'dialpad', 8);
 SELECT configure_call_log(log, retry_base => '20 ms', retry_cap => '300 ms') FROM unnest('{call_events,processed_events}'::regclass[]) AS log;
-ALTER TABLE call_events ALTER event_seq SET CACHE $cached;
 
 -- The log is purged: this stays.
 CREATE TABLE ingested (tag text, seq bigint, xid xid8, lane int, call_id text);
