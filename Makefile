@@ -10,6 +10,7 @@
 #                        replays what it learned in a running server that has the extension
 #   make check-asan      the regression and isolation suites in a private server, with the module built with the address
 #                        and undefined behaviour sanitizers; check-valgrind: some of them under valgrind
+#   make check-mutants   the history test, on modules that lack a safeguard of the event log each; MUTANTS="fence random" for some
 #   make check-builds    the sanitizer's bytes from several builds of the rules, compared
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
@@ -95,3 +96,4 @@ include test/unit/unit.mk
 include test/builds/builds.mk
 include test/bench/bench.mk
 include test/fuzz/fuzz.mk
+include test/history/history.mk

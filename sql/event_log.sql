@@ -113,7 +113,7 @@ REVOKE ALL ON @extschema@.call_parked_events FROM PUBLIC;
 
 COMMENT ON TABLE @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
 COMMENT ON COLUMN @extschema@.call_parked_events.attempts IS 'how often the event was handed out, in claims that were not released';
-COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone';
+COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
 COMMENT ON COLUMN @extschema@.call_parked_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';
 COMMENT ON COLUMN @extschema@.call_parked_events.claim_id IS 'the claim that has it just now';
 COMMENT ON COLUMN @extschema@.call_parked_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';

@@ -99,7 +99,7 @@ bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
     if (!claiming.any_due || slot < 0 || !claiming.due[slot])
         return false;
     const ParkedEvents parked = read_parked(*claiming.log, claiming.parked, snapshot, lane);
-    return find_due(parked, GetCurrentTimestamp()).count > 0;
+    return find_due(*claiming.log, parked, GetCurrentTimestamp()).count > 0;
 }
 
 // So much is parked in the lane that no new range is taken.
@@ -172,8 +172,9 @@ Place place_event(Lane *lane, const LogEvent &event)
         *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
         return Place::handed_out;
     }
-    const int attempts = lane->next.position.NextAttempt() - 1;
-    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event), attempts, 0, nullptr, nullptr);
+    // It may have been handed out before the event that it waits for has failed.
+    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event),
+               lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
     lane->has_changed = true;
     return Place::parked;
 }
@@ -255,7 +256,7 @@ void bury_lost(const Lane &lane, const ParkedEvent &event)
 bool take_retry(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
-    const DueEvents due = find_due(lane->parked, GetCurrentTimestamp());
+    const DueEvents due = find_due(*claiming.log, lane->parked, GetCurrentTimestamp());
     lane->next.is_retry = true;
     lane->next.events = 0;
     for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i) {

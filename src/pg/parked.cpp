@@ -174,14 +174,16 @@ int compare_due(const void *left, const void *right)
     return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
 
-bool is_alone(const ParkedEvent &event)
+// In its last attempt as well: were it among others when their worker is lost, it could neither be blamed for
+// that nor be tried again.
+bool is_alone(const EventLog &log, const ParkedEvent &event)
 {
-    return event.expiries >= expiries_to_be_alone;
+    return event.expiries >= expiries_to_be_alone || event.attempts + 1 >= log.max_attempts;
 }
 
 } // namespace
 
-DueEvents find_due(const ParkedEvents &parked, TimestampTz now)
+DueEvents find_due(const EventLog &log, const ParkedEvents &parked, TimestampTz now)
 {
     DueEvents due = {static_cast<const ParkedEvent **>(palloc(sizeof(ParkedEvent *) * Max(1, parked.count))),
                      0};
@@ -194,13 +196,13 @@ DueEvents find_due(const ParkedEvents &parked, TimestampTz now)
     qsort(due.events, due.count, sizeof(ParkedEvent *), compare_due);
     if (due.count == 0)
         return due;
-    if (is_alone(*due.events[0])) {
+    if (is_alone(log, *due.events[0])) {
         due.count = 1;
         return due;
     }
     int count = 0;
     for (int i = 0; i < due.count; ++i)
-        if (!is_alone(*due.events[i]))
+        if (!is_alone(log, *due.events[i]))
             due.events[count++] = due.events[i];
     due.count = count;
     return due;
@@ -513,7 +515,7 @@ void release_next(const EventLog &log, const Retry &retry, int lane, int first, 
 void expire_parked(const EventLog &log, const Retry &retry, int lane, const ParkedEvent &event,
                    const Failure &failure, TimestampTz now)
 {
-    if (is_alone(event) && event.attempts >= log.max_attempts) {
+    if (event.attempts >= log.max_attempts) { // it was alone
         fail_event(log, retry.parked, in_lane(lane, event), event.attempts, &now, failure);
         return;
     }

@@ -41,7 +41,7 @@ struct ParkedEvents {
     int count;
 };
 
-// After so many losses an event goes out alone.
+// After so many losses an event goes out alone, and so it does in its last attempt.
 inline constexpr int expiries_to_be_alone = 2;
 
 OwnTable open_parked(const EventLog &log, LOCKMODE lock);
@@ -61,7 +61,7 @@ struct DueEvents {
     const ParkedEvent **events;
     int count;
 };
-DueEvents find_due(const ParkedEvents &parked, TimestampTz now);
+DueEvents find_due(const EventLog &log, const ParkedEvents &parked, TimestampTz now);
 
 // Marks in `lanes[lane - log.first_lane]` which lanes have an event that is due; the array has log.lanes
 // places. False where none has.
