@@ -146,6 +146,7 @@ struct Lane {
     LaneRecord newest;
     LaneRecord next;  // to be appended
     bool has_changed; // the position has, even where nothing is handed out
+    bool has_retry_in_range;
     Snapshot snapshot;
     XidSnapshot now;
     ParkedEvents parked;
@@ -246,6 +247,17 @@ void bury_lost(const Lane &lane, const ParkedEvent &event)
                nullptr, failure);
 }
 
+// What was parked in a claim that was given back or lost waits until its range is done with, which would hand
+// it out once more. Older lanes are done with.
+bool is_passed(const Lane &lane, const LogEvent &event)
+{
+    const LanePosition &position = lane.next.position;
+    if (event.lane != lane.number)
+        return event.lane < lane.number;
+    return position.settled.Sees(event.place.xid) ||
+           (position.in_window && position.reading.Sees(event.place.xid) && event.place <= position.read);
+}
+
 bool take_retry(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
@@ -258,6 +270,10 @@ bool take_retry(Lane *lane)
         if (!find_event(*claiming.log, claiming.table, lane->snapshot, parked.seq, &event)) {
             bury_lost(*lane, parked);
             lane->has_changed = true;
+            continue;
+        }
+        if (!is_passed(*lane, event)) {
+            lane->has_retry_in_range = true;
             continue;
         }
         hand_out_parked(*claiming.log, claiming.parked, lane->number, parked.seq, lane->next.claim_id);
@@ -338,9 +354,9 @@ bool take_events(Lane *lane)
     const Claiming &claiming = *lane->claiming;
     lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
     const bool range_allowed = lane->parked.count < claiming.log->max_parked;
-    if (!lane->newest.is_retry)
-        return take_retry(lane) || (range_allowed && take_range(lane));
-    return (range_allowed && take_range(lane)) || take_retry(lane);
+    if (lane->newest.is_retry && range_allowed && take_range(lane))
+        return true;
+    return take_retry(lane) || ((range_allowed || lane->has_retry_in_range) && take_range(lane));
 }
 
 void refresh_snapshot(Lane *lane)
