@@ -215,7 +215,8 @@ void create_lanes(const EventLog &log)
     close_own_table(lanes, NoLock);
 }
 
-// What is parked goes with the calls, whose later events are stamped with the new lanes.
+// What is parked goes with the calls, whose later events are stamped with the new lanes. The claim that has it
+// is still the old lane's.
 void move_parked(const EventLog &log)
 {
     const OwnTable parked = open_parked(log, RowExclusiveLock);
@@ -223,9 +224,8 @@ void move_parked(const EventLog &log)
     const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
-        update_row(parked, scan,
-                   {{parked_lane, Int32GetDatum(row_int4(scan.slot, parked_lane) + log.lanes), false},
-                    {parked_claim, Datum{0}, true}});
+        const int lane = home_lane(log, row_int4(scan.slot, parked_lane));
+        update_row(parked, scan, {{parked_lane, Int32GetDatum(lane), false}});
     }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
@@ -256,9 +256,8 @@ void adopt_event_log(EventLog *log)
     if (log->first_lane == left) { // nobody else was faster
         const Snapshot now = take_snapshot();
         log->first_lane = left + log->lanes;
-        log->is_foreign = false;
         log->has_old_lanes = true;
-        log->adopted = xids_of(now);
+        log->adopted = log->is_foreign ? XidSnapshot{} : xids_of(now);
         update_row(logs, scan,
                    {{log_first_lane, Int32GetDatum(log->first_lane), false},
                     {log_system, Int64GetDatum(static_cast<int64>(GetSystemIdentifier())), false},
@@ -266,6 +265,9 @@ void adopt_event_log(EventLog *log)
         UnregisterSnapshot(now);
         create_lanes(*log);
         move_parked(*log);
+        if (log->is_foreign)
+            end_leases_of_old_lanes(*log);
+        log->is_foreign = false;
     }
     end_key_scan(scan);
     close_own_table(logs, NoLock);
