@@ -367,6 +367,15 @@ int number_of_lane(const Stamper *stamper, int lane)
     return log.first_lane + lane + (log.is_foreign || has_moved(stamper, lane) ? log.lanes : 0);
 }
 
+// A restore of data alone appends the events before it says what log they are of. The positions that come with
+// it would settle them, if they were not behind all ids there are.
+uint64 xid_of_stamp(const Stamper *stamper)
+{
+    constexpr uint64 behind_all = PG_INT64_MAX - 1;
+    const uint64 own = U64FromFullTransactionId(GetTopFullTransactionId());
+    return stamper->log.log_id == 0 ? behind_all : own;
+}
+
 Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
 {
     char **arguments = trigger->tg_trigger->tgargs;
@@ -443,7 +452,7 @@ HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, 
     Datum values[] = {
         stamp.call_id.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
         Int32GetDatum(number_of_lane(stamper, stamp.lane)),
-        UInt64GetDatum(U64FromFullTransactionId(GetTopFullTransactionId())),
+        UInt64GetDatum(xid_of_stamp(stamper)),
         stamp.event_type.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.event_type)),
     };
     bool has_event_type;

@@ -331,10 +331,22 @@ void change_parked(const EventLog &log, const OwnTable &parked, int lane, int64 
     UnregisterSnapshot(snapshot);
 }
 
+// After a restore of data alone, an event that had died comes again.
+void drop_dead(const EventLog &log, const OwnTable &dead, int64 seq)
+{
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+    if (next_row(scan))
+        delete_row(dead, scan);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
 {
     const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
                                          dead_columns, RowExclusiveLock);
+    drop_dead(log, dead, event.seq);
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
     values[dead_log - 1] = Int32GetDatum(log.log_id);
