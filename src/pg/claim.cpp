@@ -21,8 +21,12 @@ namespace callhardening
 XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now)
 {
     constexpr uint64 no_end = PG_INT64_MAX;
-    if (lane < log.first_lane)
-        now.xmax = no_end;
+    if (lane >= log.first_lane)
+        return now;
+    // An id that is in progress here may be an old event's.
+    if (now.xmin >= log.adopted.xmax)
+        return {no_end, no_end, {}};
+    now.xmax = no_end;
     return now;
 }
 
@@ -53,7 +57,8 @@ enum class Look : unsigned char {
     nothing,
     moving, // nothing as well, but it took long to find out
     something,
-    ahead, // of the transaction ids of this cluster: the log was restored from another one
+    waiting, // for the worker that has it, or for retries
+    ahead,   // of the transaction ids of this cluster: the log was restored from another one
 };
 
 // Is there an event in the window behind the position?
@@ -95,8 +100,7 @@ Look look_for_range(const Claiming &claiming, Snapshot snapshot, LanePosition po
 
 bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
 {
-    const int slot = lane - claiming.log->first_lane;
-    if (!claiming.any_due || slot < 0 || !claiming.due[slot])
+    if (!claiming.any_due || !claiming.due[lane % claiming.log->lanes])
         return false;
     const ParkedEvents parked = read_parked(*claiming.log, claiming.parked, snapshot, lane);
     return find_due(*claiming.log, parked, GetCurrentTimestamp()).count > 0;
@@ -118,12 +122,18 @@ Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now
     if (is_ahead(record.position, end))
         return Look::ahead;
     if (record.IsOpen())
-        return record.IsOver(GetCurrentTimestamp()) ? Look::something : Look::nothing;
-    if (is_lane_due(claiming, snapshot, lane))
+        return record.IsOver(GetCurrentTimestamp()) ? Look::something : Look::waiting;
+    const bool is_old = lane < log.first_lane; // without a range, its retries are the next lane's
+    if (!is_old && is_lane_due(claiming, snapshot, lane))
         return Look::something;
     const Look look = look_for_range(claiming, snapshot, record.position, lane, end);
-    const bool may_wait = look == Look::something && !record.position.has_again;
-    return may_wait && is_full(claiming, snapshot, lane) ? Look::nothing : look;
+    if (look != Look::something)
+        return is_old ? Look::nothing : look;
+    if (is_old && is_lane_due(claiming, snapshot, lane))
+        return Look::something;
+    const bool may_wait =
+        !record.position.has_again; // for retries, as it is not to be handed out the first time
+    return may_wait && is_full(claiming, snapshot, lane) ? Look::waiting : Look::something;
 }
 
 // -- reading a range -----------------------------------------------------------------------------
@@ -253,6 +263,17 @@ void bury_lost(const Lane &lane, const ParkedEvent &event)
                nullptr, failure);
 }
 
+// What was parked in a claim that was given back or lost waits until its range is done with, which would hand
+// it out once more. Older lanes are done with.
+bool is_passed(const Lane &lane, const LogEvent &event)
+{
+    const LanePosition &position = lane.next.position;
+    if (event.lane != lane.number)
+        return event.lane < lane.number;
+    return position.settled.Sees(event.place.xid) ||
+           (position.in_window && position.reading.Sees(event.place.xid) && event.place <= position.read);
+}
+
 bool take_retry(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
@@ -267,6 +288,8 @@ bool take_retry(Lane *lane)
             lane->has_changed = true;
             continue;
         }
+        if (!is_passed(*lane, event))
+            continue;
         hand_out_parked(*claiming.log, claiming.parked, lane->number, parked.seq, lane->next.claim_id);
         *add_event(claiming.claim) = {event, parked.attempts + 1};
         ++lane->next.events;
@@ -382,6 +405,17 @@ void append_move(Lane *lane)
     append_record(*claiming.log, claiming.tables, lane->next, nullptr);
 }
 
+// An old lane that others have emptied has no retries any more: the next lane may be claimed by now.
+bool is_claimable(const Lane &lane)
+{
+    const Claiming &claiming = *lane.claiming;
+    if (lane.newest.IsOpen())
+        return lane.newest.IsOver(GetCurrentTimestamp());
+    return lane.number >= claiming.log->first_lane ||
+           look_for_range(claiming, lane.snapshot, lane.newest.position, lane.number, lane.now) ==
+               Look::something;
+}
+
 // Claims up to `limit` events of a lane that is locked; where there are none, `moving` says whether to move
 // on.
 void claim_lane(Claiming *claiming, int number, int limit, bool moving)
@@ -393,7 +427,7 @@ void claim_lane(Claiming *claiming, int number, int limit, bool moving)
     lane.limit = limit;
     lane.has_changed = moving;
     look_again(&lane);
-    if (!lane.newest.IsOpen() || lane.newest.IsOver(GetCurrentTimestamp())) {
+    if (is_claimable(lane)) {
         start_record(&lane);
         if (lane.newest.IsOpen()) {
             take_over(&lane);
@@ -451,7 +485,7 @@ void move_lane(Search *search, int lane)
         claim_lane(search->claiming, lane, share_of_lane(*search), true);
 }
 
-// True where there was something in the lane, whoever has got it.
+// True where the lane is not done with, whoever has got what is in it.
 bool try_lane(Search *search, int lane)
 {
     Claiming *claiming = search->claiming;
@@ -460,13 +494,12 @@ bool try_lane(Search *search, int lane)
     search->is_ahead = search->is_ahead || look == Look::ahead;
     if (look == Look::moving)
         move_lane(search, lane);
-    if (look != Look::something)
-        return false;
-    if (lock_lane(*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip)) {
+    if (look == Look::something &&
+        lock_lane(*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip)) {
         claim_lane(claiming, lane, share_of_lane(*search), false);
         search->lost += claiming->claim->event_count == before;
     }
-    return true;
+    return look == Look::something || look == Look::waiting;
 }
 
 // Old lanes go before the new one, since they have the older events of its calls. True where one is not done
@@ -476,8 +509,7 @@ bool try_old_lanes(Search *search, int slot)
     const EventLog &log = *search->claiming->log;
     const LaneTables &tables = search->claiming->tables;
     for (int lane = slot; lane < log.first_lane; lane += log.lanes)
-        if (has_lane(log, tables, search->snapshot, lane) &&
-            (try_lane(search, lane) || newest_record(log, tables, search->snapshot, lane).IsOpen()))
+        if (has_lane(log, tables, search->snapshot, lane) && try_lane(search, lane))
             return true;
     return false;
 }

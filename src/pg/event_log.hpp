@@ -23,7 +23,7 @@ struct EventLog {
     int first_lane;      // of `lanes` lanes; those before are of clusters that the log has left
     bool is_foreign;     // comes from another cluster, and no lane was claimed in this one yet
     bool has_old_lanes;  // lanes before first_lane may still have something to do
-    XidSnapshot adopted; // when they were left; with has_old_lanes
+    XidSnapshot adopted; // what may still be appended to them; with has_old_lanes
     bool notifies;
     int max_attempts;
     int64 retry_base, retry_cap; // microseconds

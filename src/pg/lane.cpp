@@ -309,6 +309,33 @@ void drop_lane(const EventLog &log, const LaneTables &tables, int lane)
     UnregisterSnapshot(snapshot);
 }
 
+namespace
+{
+
+void end_lease(const EventLog &log, const LaneTables &tables, int lane)
+{
+    const Snapshot snapshot = take_snapshot();
+    LaneRecord record = newest_record(log, tables, snapshot, lane);
+    if (record.IsOpen() && lock_lane(log, tables, snapshot, lane, LockWaitSkip)) {
+        char *worker = newest_worker(log, tables, snapshot, lane);
+        ++record.n;
+        record.state = RecordState::renewed;
+        record.lease_end = DT_NOBEGIN;
+        append_record(log, tables, record, worker);
+    }
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace
+
+void end_leases_of_old_lanes(const EventLog &log)
+{
+    const LaneTables tables = open_lanes(log, RowExclusiveLock);
+    for (int lane = 0; lane < log.first_lane; ++lane)
+        end_lease(log, tables, lane);
+    close_lanes(tables, NoLock);
+}
+
 bool is_ahead_of_cluster(const EventLog &log, int lane)
 {
     const LaneTables tables = open_lanes(log, AccessShareLock);

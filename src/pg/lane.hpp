@@ -44,6 +44,10 @@ void append_record(const EventLog &log, const LaneTables &tables, const LaneReco
 // Drops a lane that has left its cluster and has nothing left to do, with its records.
 void drop_lane(const EventLog &log, const LaneTables &tables, int lane);
 
+// The workers of the cluster that the log has left are not waited for any more. One that comes back can still
+// complete what nobody has taken over.
+void end_leases_of_old_lanes(const EventLog &log);
+
 // The lane's position lies ahead of the transaction ids of this cluster.
 bool is_ahead_of_cluster(const EventLog &log, int lane);
 

@@ -1,7 +1,8 @@
 // Events that wait outside their lane's range: those that failed, those behind them in the same call, and
 // those of ranges whose workers were lost twice. And those for which there is no more waiting: the dead.
 //
-// Whoever changes what is parked in a lane holds the lane's lock.
+// Whoever changes what is parked in a lane holds the lane's lock. What waits in a lane of another cluster is
+// kept with the lane that follows it, and belongs to the first of them that is not done with.
 #pragma once
 
 #include "pg/event_log.hpp"
