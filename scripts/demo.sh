@@ -68,6 +68,73 @@ process() {
            FROM demo.batches"
 }
 
+# claims_of WORKER: the ids of the claims that it has
+claims_of() { value "SELECT string_agg(claim_id::text, ', ') FROM call_open_claims WHERE worker = '$1'"; }
+
+# Of one call, so that it is one claim.
+webhooks() {
+    local state
+    for state in "${@:2}"; do
+        value "SELECT ingest_call_event('{\"call_id\": $1, \"state\": \"$state\"}'::jsonb)" >/dev/null
+    done
+}
+
+claims() {
+    local claim="SELECT event_seq, call_id, event_type, attempt FROM claim_call_events" seq lost
+    heading "A client that claims events, and cannot process one of them"
+    webhooks 4711 ringing recording hangup
+    show "$claim(worker => 'client one');"
+    seq=$(value "SELECT event_seq FROM call_events WHERE call_id = '4711' AND event_type = 'recording'")
+    show "SELECT fail_call_event($(claims_of 'client one'), $seq, 'the recording is not there yet', retry_after => '5 seconds');"
+    show "SELECT event_seq, attempts, due_at, errors #>> '{0,error}' AS error FROM call_parked_events ORDER BY event_seq;"
+    show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client one')]);"
+    echo "The hangup waits behind the recording. Both come again, in this order."
+
+    heading "A client that dies"
+    webhooks 4712 ringing
+    show "$claim(lease => '1 second', worker => 'client one');"
+    lost=$(claims_of 'client one')
+    sleep 1.1
+    echo "Its lease is over. Another client gets the event, and then the first one comes back."
+    show "$claim(worker => 'client two');"
+    show "SELECT outcome FROM complete_call_events(ARRAY[$lost]);"
+    show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client two')]);"
+}
+
+# True when nothing is pending, claimed or parked any more.
+is_done() {
+    [ "$(value "SELECT (SELECT sum(pending) FROM pending_call_events(exact => true)) + open_claims + retrying + held_back
+                FROM call_log_status")" = 0 ]
+}
+
+status() { show "SELECT pending_estimate, claimed, retrying, held_back, dead FROM call_log_status;"; }
+
+server_worker() {
+    local more=$(((CALLS + 39) / 40)) i before
+    heading "A worker inside the server, while the webhooks of $((more * 10)) more calls come in"
+    before=$(value "SELECT count(*) FROM call_events")
+    show "SELECT start_call_worker();"
+    for ((i = 1; i <= 10; i++)); do
+        value "SELECT generate_call_events($more, $((SEED + i)))" >/dev/null
+        [ "$i" -ne 1 ] || status
+    done
+    for ((i = 1; i <= 600; i++)); do
+        is_done && break
+        sleep 0.1
+    done
+    status
+    table "SELECT count(*) - $before AS \"events that came in\",
+               (SELECT sum(pending) FROM pending_call_events(exact => true)) AS \"events left\" FROM call_events"
+    show "SELECT stop_call_worker();"
+}
+
+purge() {
+    heading "Purging what is settled"
+    show "SELECT count(*) AS events FROM call_events;"
+    show "SELECT purge_call_events(older_than => '0 seconds', max_events => 100000);"
+    show "SELECT count(*) AS events FROM call_events;"
+}
+
 calls() {
     heading "Calls by status and direction"
     table "SELECT CASE WHEN grouping(status) = 1 THEN 'all' ELSE coalesce(status, 'none yet') END AS \"status\",
@@ -146,9 +213,12 @@ prepare
 start_server
 ingest
 process
+claims
+server_worker
 calls
 payloads
 explanation
 followed_number
+purge
 server_log
 by_hand

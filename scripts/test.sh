@@ -122,6 +122,9 @@ page_is_tested() {
         <(sed -E 's/ +$//; /^$/d; /^\([0-9]+ rows?\)$/d' "$ROOT/expected/$2.out")
 }
 
+# The page shows the example as it is.
+page_shows() { diff <(awk -v "fence=\`\`\`$2" '$0 == fence { shown = 1; next } /^```/ { shown = 0 } shown' "$ROOT/docs/$1.md") "$ROOT/docs/examples/$3"; }
+
 build_checks() {
     checks_begin
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
@@ -133,6 +136,9 @@ build_checks() {
     check 'nothing is left to do' is_up_to_date
     check 'a header edit rebuilds' header_edit_rebuilds
     check 'the recipes of the page on policies are tested' page_is_tested policies recipes
+    check 'the page on clients shows the example in SQL' page_shows clients sql client.sql
+    check 'the page on clients shows the example in Node' page_shows clients js worker.js
+    check 'the page on clients shows the example in Python' page_shows clients python worker.py
     checks_end build
 }
 

@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+// A worker that tells another system of each event.
+//
+//   npm install pg
+//   TARGET=https://crm.example.com/calls node worker.js      PGHOST, PGDATABASE, ... say where the database is
+'use strict';
+const { Client } = require('pg');
+
+const LEASE = '30 seconds'; // longer than one event may take
+const RENEW_AFTER = 10000; // milliseconds
+const POLL_AFTER = 5000; // where nothing is notified: retries and expired claims come without a notification
+const WORKER = `worker.js on ${require('os').hostname()}, pid ${process.pid}`;
+
+// What is done with an event. It may be done twice, if we die before the claim is completed: hence the key.
+async function handle(event) {
+    const response = await fetch(process.env.TARGET, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': event.event_seq },
+        body: JSON.stringify(event.payload),
+        signal: AbortSignal.timeout(20000),
+    });
+    if (!response.ok) throw new Error(`the target answered ${response.status}`);
+}
+
+// Claim ids and sequence numbers are bigint, which pg returns as strings. They stay strings: a number has 53 bits.
+async function renew(db, claims) {
+    for (const claim of [...claims]) {
+        const { rows } = await db.query('SELECT renew_call_claim($1, $2) AS lease_end', [claim, LEASE]);
+        if (rows[0].lease_end === null) claims.delete(claim); // another worker has its events
+    }
+}
+
+async function processBatch(db, events) {
+    const claims = new Set(events.map((event) => event.claim_id));
+    const failedCalls = new Set();
+    let renewedAt = Date.now();
+    for (const event of events) {
+        if (Date.now() - renewedAt > RENEW_AFTER) {
+            await renew(db, claims);
+            renewedAt = Date.now();
+        }
+        if (!claims.has(event.claim_id) || failedCalls.has(event.call_id)) continue;
+        try {
+            await handle(event);
+        } catch (error) {
+            failedCalls.add(event.call_id); // its later events wait behind it
+            const { rows } = await db.query('SELECT fail_call_event($1, $2, $3) AS outcome',
+                [event.claim_id, event.event_seq, error.message]);
+            console.log(`event ${event.event_seq}: ${error.message}: ${rows[0].outcome}`);
+        }
+    }
+    const { rows } = await db.query('SELECT * FROM complete_call_events($1)', [[...claims]]);
+    const completed = rows.filter((row) => row.outcome === 'completed').length;
+    console.log(`${events.length} events, ${completed} of ${rows.length} claims completed`);
+}
+
+async function main() {
+    let stopping = false, wake = () => {};
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { stopping = true; wake(); });
+    const db = new Client();
+    db.on('notification', () => wake());
+    await db.connect();
+    const channel = await db.query('SELECT call_log_channel() AS name');
+    await db.query(`LISTEN ${db.escapeIdentifier(channel.rows[0].name)}`);
+    while (!stopping) {
+        const awake = new Promise((resolve) => { wake = resolve; }); // from before we look
+        const { rows } = await db.query('SELECT * FROM claim_call_events(100, $1, $2)', [LEASE, WORKER]);
+        if (rows.length > 0) {
+            await processBatch(db, rows);
+            continue;
+        }
+        const timer = setTimeout(() => wake(), POLL_AFTER);
+        await awake;
+        clearTimeout(timer);
+    }
+    await db.end();
+}
+
+main().catch((error) => {
+    console.error(error.message);
+    process.exit(1);
+});

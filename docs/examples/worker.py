@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""A worker that writes what it makes of the events to the same database: each counts there once.
+
+    apt-get install python3-psycopg2
+    worker.py                  with leases; PGHOST, PGDATABASE, ... say where the database is
+    worker.py --transaction    each batch in one transaction, without a lease
+"""
+import os
+import select
+import signal
+import socket
+import sys
+
+import psycopg2
+from psycopg2.extras import NamedTupleCursor
+
+LEASE = "1 minute"  # longer than a batch may take
+POLL_AFTER = 5  # seconds, where nothing is notified: retries and expired claims come without a notification
+WORKER = f"worker.py on {socket.gethostname()}, pid {os.getpid()}"
+
+
+def handle(cursor, event):
+    """What is done with an event: here, how long was talked."""
+    if "talk_time" in event.payload:
+        cursor.execute("INSERT INTO talked VALUES (%s, %s, %s)",
+                       (event.event_seq, event.call_id, event.payload["talk_time"]))
+
+
+def claim(cursor, lease):
+    cursor.execute("SELECT * FROM claim_call_events(100, %s, %s)", (lease, WORKER))
+    return cursor.fetchall()
+
+
+def process(cursor, events):
+    """Writes and completion are one transaction: both happen, or neither."""
+    failed_calls = set()
+    for event in events:
+        if event.call_id in failed_calls:
+            continue  # it waits behind the one that failed
+        cursor.execute("SAVEPOINT event")
+        try:
+            handle(cursor, event)
+        except psycopg2.OperationalError:
+            raise  # not the event's fault: the batch is rolled back
+        except Exception as error:
+            failed_calls.add(event.call_id)
+            cursor.execute("ROLLBACK TO SAVEPOINT event")
+            cursor.execute("SELECT fail_call_event(%s, %s, %s) AS outcome",  # the kind of error has no data in it
+                           (event.claim_id, event.event_seq, type(error).__name__))
+            print(f"event {event.event_seq}: {type(error).__name__}: {cursor.fetchone().outcome}", flush=True)
+        cursor.execute("RELEASE SAVEPOINT event")
+    cursor.execute("SELECT * FROM complete_call_events(%s)", (claims_of(events),))
+    outcomes = [row.outcome for row in cursor.fetchall()]
+    print(f"{len(events)} events, {outcomes.count('completed')} of {len(outcomes)} claims completed", flush=True)
+
+
+def claims_of(events):
+    return sorted({event.claim_id for event in events})  # sorted: all sessions lock in one order
+
+
+def work_with_lease(db):
+    with db, db.cursor() as cursor:
+        events = claim(cursor, LEASE)
+    if not events:
+        return 0
+    try:
+        with db, db.cursor() as cursor:
+            for claim_id in claims_of(events):  # raises where another worker has the events now
+                cursor.execute("SELECT assert_call_claim(%s)", (claim_id,))
+            process(cursor, events)
+    except psycopg2.Error as error:
+        if db.closed:
+            raise
+        print(f"a batch is given back: {type(error).__name__}", file=sys.stderr)
+        with db, db.cursor() as cursor:
+            cursor.execute("SELECT * FROM release_call_events(%s)", (claims_of(events),))
+        return 0  # and then a pause
+    return len(events)
+
+
+def work_in_one_transaction(db):
+    with db, db.cursor() as cursor:
+        events = claim(cursor, None)
+        if events:
+            process(cursor, events)
+    return len(events)
+
+
+def wait(db):
+    """Until something is notified, and at most POLL_AFTER seconds."""
+    db.poll()
+    if not db.notifies:
+        select.select([db], [], [], POLL_AFTER)
+    db.notifies.clear()
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what is not committed is rolled back
+    work = work_in_one_transaction if "--transaction" in sys.argv[1:] else work_with_lease
+    db = psycopg2.connect("", cursor_factory=NamedTupleCursor)
+    with db, db.cursor() as cursor:
+        cursor.execute("SELECT call_log_channel() AS name")
+        cursor.execute(f'LISTEN "{cursor.fetchone().name}"')
+    while True:
+        if work(db) == 0:
+            wait(db)
+
+
+if __name__ == "__main__":
+    main()
