@@ -10,6 +10,7 @@
 #                        replays what it learned in a running server that has the extension
 #   make check-asan      the regression and isolation suites in a private server, with the module built with the address
 #                        and undefined behaviour sanitizers; check-valgrind: some of them under valgrind
+#   make check-mutants   the history test, on modules that lack a safeguard of the event log each; MUTANTS="fence random" for some
 #   make check-builds    the sanitizer's bytes from several builds of the rules, compared
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
@@ -25,7 +26,7 @@ MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
 # One fragment per topic, in the order in which they build on each other.
-FRAGMENTS = prelude direction status transition pseudonym payload explain harden event_log tables ingest claim purge process call_worker monitor generate
+FRAGMENTS = prelude direction status transition pseudonym payload explain harden event_log tables ingest signature claim purge process call_worker monitor generate
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 
@@ -95,3 +96,4 @@ include test/unit/unit.mk
 include test/builds/builds.mk
 include test/bench/bench.mk
 include test/fuzz/fuzz.mk
+include test/history/history.mk

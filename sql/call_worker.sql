@@ -10,12 +10,16 @@ COMMENT ON FUNCTION @extschema@.launch_call_worker(regclass, int, interval) IS
 'starts one more background worker for a log, with the rights of the caller, and returns its process id; start_call_worker says the rest';
 
 CREATE FUNCTION @extschema@.call_worker_pids(log regclass) RETURNS SETOF int
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     AS $$
--- Each holds a lock of this class ("CALL") as long as it lives.
-SELECT pid FROM pg_locks
-WHERE locktype = 'advisory' AND classid = 1128352844 AND objid = @extschema@.call_log_number(log) AND objsubid = 2
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+DECLARE
+    number int := @extschema@.call_log_number(log);
+BEGIN
+    -- Each holds a lock of this class ("CALL") as long as it lives.
+    RETURN QUERY SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = 1128352844 AND objid = number::oid AND objsubid = 2
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_worker_pids(regclass) FROM PUBLIC;
 

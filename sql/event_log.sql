@@ -17,7 +17,8 @@ CREATE TABLE @extschema@.call_logs (
     max_attempts int NOT NULL DEFAULT 5 CHECK (max_attempts BETWEEN 1 AND 1000000),
     retry_base interval NOT NULL DEFAULT '1 second',
     retry_cap interval NOT NULL DEFAULT '15 minutes',
-    max_parked int NOT NULL DEFAULT 1000 CHECK (max_parked BETWEEN 1 AND 1000000)
+    max_parked int NOT NULL DEFAULT 1000 CHECK (max_parked BETWEEN 1 AND 1000000),
+    signed boolean NOT NULL DEFAULT false
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs_log_id_seq', '');
@@ -30,13 +31,14 @@ COMMENT ON COLUMN @extschema@.call_logs.calls IS 'the calls table that its event
 COMMENT ON COLUMN @extschema@.call_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
 COMMENT ON COLUMN @extschema@.call_logs.lanes IS 'number of lanes: at most an eighth of them is worked on by one worker at a time';
 COMMENT ON COLUMN @extschema@.call_logs.first_lane IS 'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
-COMMENT ON COLUMN @extschema@.call_logs.system_identifier IS 'the cluster whose transaction ids the lanes go by (see pg_control_system)';
+COMMENT ON COLUMN @extschema@.call_logs.system_identifier IS 'the cluster whose transaction ids the lanes go by (see pg_control_system); 0: the log was restored from a dump, and nothing has been claimed since';
 COMMENT ON COLUMN @extschema@.call_logs.adopted IS 'what had ended when the log was taken over from another cluster; NULL: nothing is left to do in lanes before first_lane';
 COMMENT ON COLUMN @extschema@.call_logs.notify IS 'whether events that come in are notified on the channel callhardening_<log_id>';
 COMMENT ON COLUMN @extschema@.call_logs.max_attempts IS 'an event that failed so often is dead';
 COMMENT ON COLUMN @extschema@.call_logs.retry_base IS 'the first retry comes within this time, each further one within twice the time of the one before';
 COMMENT ON COLUMN @extschema@.call_logs.retry_cap IS 'no retry comes later than this';
 COMMENT ON COLUMN @extschema@.call_logs.max_parked IS 'with so many events parked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
+COMMENT ON COLUMN @extschema@.call_logs.signed IS 'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until set_call_event_secret is called again';
 
 CREATE TABLE @extschema@.call_lanes (
     log_id int NOT NULL,
@@ -111,7 +113,7 @@ REVOKE ALL ON @extschema@.call_parked_events FROM PUBLIC;
 
 COMMENT ON TABLE @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
 COMMENT ON COLUMN @extschema@.call_parked_events.attempts IS 'how often the event was handed out, in claims that were not released';
-COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone';
+COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
 COMMENT ON COLUMN @extschema@.call_parked_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';
 COMMENT ON COLUMN @extschema@.call_parked_events.claim_id IS 'the claim that has it just now';
 COMMENT ON COLUMN @extschema@.call_parked_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
@@ -137,6 +139,44 @@ COMMENT ON COLUMN @extschema@.call_dead_events.attempts IS 'how often it was han
 COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, where process_call_events met it';
 COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'the last error, up to 1000 bytes: what a worker said, or what was raised by the calls table';
 COMMENT ON COLUMN @extschema@.call_dead_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
+
+-- Rows that are inserted by statements come from a dump, but for the one with which a log is registered. Their
+-- transaction ids are those of another cluster, or of another time of this one: a clone has the identifier of its
+-- original, and a dump may be older than its cluster is by now.
+CREATE FUNCTION @extschema@.mark_restored_call_log() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    NEW.system_identifier := CASE WHEN NEW.system_identifier IS NULL THEN (SELECT system_identifier FROM pg_control_system()) ELSE 0 END;
+    RETURN NEW;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.mark_restored_call_log() FROM PUBLIC;
+CREATE TRIGGER mark_restored_call_log BEFORE INSERT ON @extschema@.call_logs FOR EACH ROW
+    EXECUTE FUNCTION @extschema@.mark_restored_call_log();
+ALTER TABLE @extschema@.call_logs ENABLE ALWAYS TRIGGER mark_restored_call_log;
+
+COMMENT ON FUNCTION @extschema@.mark_restored_call_log() IS
+'trigger function: knows a log that was restored, whatever cluster it comes from';
+
+-- Positions of another cluster would settle what a log that was made here has stamped.
+CREATE FUNCTION @extschema@.skip_foreign_call_claim() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF EXISTS (SELECT FROM @extschema@.call_logs AS l WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.skip_foreign_call_claim() FROM PUBLIC;
+CREATE TRIGGER skip_foreign_call_claim BEFORE INSERT ON @extschema@.call_claims FOR EACH ROW
+    EXECUTE FUNCTION @extschema@.skip_foreign_call_claim();
+ALTER TABLE @extschema@.call_claims ENABLE ALWAYS TRIGGER skip_foreign_call_claim;
+
+COMMENT ON FUNCTION @extschema@.skip_foreign_call_claim() IS
+'trigger function: claims of a dump are left out where the log was not restored with them';
 
 -- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
 CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
@@ -189,8 +229,9 @@ BEGIN
         EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L)', events, home, 'payload', provider, lanes, key_type);
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
+    -- The trigger knows by the missing identifier that the log is of this cluster.
     INSERT INTO @extschema@.call_logs (events, calls, provider, lanes, system_identifier)
-    VALUES (events, calls, provider, lanes, (SELECT system_identifier FROM pg_control_system())) RETURNING log_id INTO log;
+    VALUES (events, calls, provider, lanes, NULL) RETURNING log_id INTO log;
     INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
 END
 $$;

@@ -8,7 +8,7 @@ CREATE FUNCTION @extschema@.ingest_call_event(payload jsonb, log regclass DEFAUL
 REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text) IS
-'appends a webhook body to an event log and returns its sequence number; a redelivery (the same event_key, or without one the same document with the same event_type) returns the first one''s and appends nothing. An event without a call id that the calls table can hold is kept and becomes a dead event (call_dead_events). log: NULL is the only event log there is. event_type: what the provider says beside the body, for bodies that do not say it; NULL is taken from the body. Errors: 22004 payload is NULL, 55000 no such log, 42P08 several logs and none named, 40001 in REPEATABLE READ and SERIALIZABLE where the same event was committed meanwhile, 27000 a trigger of the log suppresses the row';
+'appends a webhook body to an event log and returns its sequence number; a redelivery (the same event_key, or without one the same document with the same event_type) returns the first one''s and appends nothing. An event without a call id that the calls table can hold is kept and becomes a dead event (call_dead_events). log: NULL is the only event log there is. event_type: what the provider says beside the body, for bodies that do not say it; NULL is taken from the body. Errors: 22004 payload is NULL, 55000 no such log, 28000 the log takes signed bodies only, 42P08 several logs and none named, 40001 in REPEATABLE READ and SERIALIZABLE where the same event was committed meanwhile, 27000 a trigger of the log suppresses the row';
 
 CREATE FUNCTION @extschema@.ingest_call_event(payload text, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
         event_key text DEFAULT NULL) RETURNS bigint
@@ -18,3 +18,12 @@ REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, t
 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, text) IS
 'the same for a body as it came off the wire: what jsonb refuses (no JSON, \u0000, a lone surrogate) is kept as a JSON string and becomes a dead event. Error 54000: above 256 MB, which is what jsonb can hold';
+
+CREATE FUNCTION @extschema@.ingest_call_event(payload bytea, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
+        event_key text DEFAULT NULL) RETURNS bigint
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_ingest_call_event_bytea';
+REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(bytea, regclass, text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.ingest_call_event(bytea, regclass, text, text) IS
+'the same for any bytes: what is text (UTF-8 without NUL) is the event that its text is, anything else is kept as a JSON string of its base64 and becomes a dead event. Error 54000: above 256 MB, or 192 MB where it is no text';

@@ -82,7 +82,9 @@ LanePosition PositionAfterRelease(const LaneRecord &claim) noexcept
 
 bool IsLostForGood(const LaneRecord &claim) noexcept
 {
-    return !claim.is_retry && claim.position.NextAttempt() >= most_lost_ranges;
+    const LanePosition &position = claim.position;
+    const bool had_more = position.has_again && position.again > claim.to;
+    return !claim.is_retry && (position.NextAttempt() >= most_lost_ranges || had_more);
 }
 
 LanePosition PositionAfterLoss(const LaneRecord &claim) noexcept

@@ -86,7 +86,8 @@ LanePosition PositionAfter(const LaneRecord &claim) noexcept;
 LanePosition PositionAfterRelease(const LaneRecord &claim) noexcept;
 
 // Where it stands when the claim's worker was lost. After the second loss the range is done with as a range:
-// its events go out one by one, so that the one that kills its workers dies alone.
+// its events go out one by one, so that the one that kills its workers dies alone. So it is where the claim
+// before, which was given back, had more events: the others have no lost worker.
 inline constexpr int most_lost_ranges = 2;
 bool IsLostForGood(const LaneRecord &claim) noexcept;
 LanePosition PositionAfterLoss(const LaneRecord &claim) noexcept;

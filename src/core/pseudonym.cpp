@@ -180,7 +180,7 @@ NormalizedValue NormalizeForPseudonym(std::string_view value, char (&buffer)[lon
     return {PseudonymKind::text, text};
 }
 
-bool DeriveKeyId(Pseudonyms::SignFunction sign, void *state, KeyId &id) noexcept
+bool DeriveKeyId(SignFunction sign, void *state, KeyId &id) noexcept
 {
     unsigned char mac[mac_size];
     if (!sign(state, 0, key_purpose, {}, mac))

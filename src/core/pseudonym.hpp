@@ -7,7 +7,7 @@
 // again as one of ours: without it, whoever sends a payload could have any text passed through as a token.
 #pragma once
 
-#include "core/core.hpp"
+#include "core/hmac.hpp"
 
 #include <cstddef>
 #include <span>
@@ -16,7 +16,6 @@
 namespace callhardening
 {
 
-inline constexpr std::size_t mac_size = 32;
 inline constexpr std::size_t key_id_size = 6;
 inline constexpr std::size_t token_size = 3 + key_id_size + 1 + 20 + 1 + 8;
 
@@ -28,11 +27,6 @@ struct KeyId {
 
 // The keys of a database, by what can be done with them; the secrets stay on the caller's side.
 struct Pseudonyms {
-    // HMAC-SHA256 with the key at `key` over `first` and `second`, one after the other; false: impossible
-    // (no memory). Must not raise a PostgreSQL error.
-    using SignFunction = bool (*)(void *state, std::size_t key, std::string_view first,
-                                  std::string_view second, unsigned char (&mac)[mac_size]) noexcept;
-
     void *state = nullptr;
     SignFunction sign = nullptr;
     std::span<const KeyId> keys; // the newest first: it is the one that new tokens are made with
@@ -56,7 +50,7 @@ NormalizedValue NormalizeForPseudonym(std::string_view value, char (&buffer)[lon
 
 // The id that a key has by its secret alone, so that it is the same wherever the key is brought to. `sign` is
 // given key 0.
-bool DeriveKeyId(Pseudonyms::SignFunction sign, void *state, KeyId &id) noexcept;
+bool DeriveKeyId(SignFunction sign, void *state, KeyId &id) noexcept;
 
 // The token of a value, with the current key or with any; false: no such key, or it could not sign.
 bool WriteToken(const Pseudonyms &pseudonyms, std::size_t key, std::string_view value,

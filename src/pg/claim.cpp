@@ -8,6 +8,7 @@ extern "C" {
 #include "common/pg_prng.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -20,8 +21,12 @@ namespace callhardening
 XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now)
 {
     constexpr uint64 no_end = PG_INT64_MAX;
-    if (lane < log.first_lane)
-        now.xmax = no_end;
+    if (lane >= log.first_lane)
+        return now;
+    // An id that is in progress here may be an old event's.
+    if (now.xmin >= log.adopted.xmax)
+        return {no_end, no_end, {}};
+    now.xmax = no_end;
     return now;
 }
 
@@ -52,7 +57,8 @@ enum class Look : unsigned char {
     nothing,
     moving, // nothing as well, but it took long to find out
     something,
-    ahead, // of the transaction ids of this cluster: the log was restored from another one
+    waiting, // for the worker that has it, or for retries
+    ahead,   // of the transaction ids of this cluster: the log was restored from another one
 };
 
 // Is there an event in the window behind the position?
@@ -94,11 +100,10 @@ Look look_for_range(const Claiming &claiming, Snapshot snapshot, LanePosition po
 
 bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
 {
-    const int slot = lane - claiming.log->first_lane;
-    if (!claiming.any_due || slot < 0 || !claiming.due[slot])
+    if (!claiming.any_due || !claiming.due[lane % claiming.log->lanes])
         return false;
     const ParkedEvents parked = read_parked(*claiming.log, claiming.parked, snapshot, lane);
-    return find_due(parked, GetCurrentTimestamp()).count > 0;
+    return find_due(*claiming.log, parked, GetCurrentTimestamp()).count > 0;
 }
 
 // So much is parked in the lane that no new range is taken.
@@ -117,11 +122,18 @@ Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now
     if (is_ahead(record.position, end))
         return Look::ahead;
     if (record.IsOpen())
-        return record.IsOver(GetCurrentTimestamp()) ? Look::something : Look::nothing;
-    if (is_lane_due(claiming, snapshot, lane))
+        return record.IsOver(GetCurrentTimestamp()) ? Look::something : Look::waiting;
+    const bool is_old = lane < log.first_lane; // without a range, its retries are the next lane's
+    if (!is_old && is_lane_due(claiming, snapshot, lane))
         return Look::something;
     const Look look = look_for_range(claiming, snapshot, record.position, lane, end);
-    return look == Look::something && is_full(claiming, snapshot, lane) ? Look::nothing : look;
+    if (look != Look::something)
+        return is_old ? Look::nothing : look;
+    if (is_old && is_lane_due(claiming, snapshot, lane))
+        return Look::something;
+    const bool may_wait =
+        !record.position.has_again; // for retries, as it is not to be handed out the first time
+    return may_wait && is_full(claiming, snapshot, lane) ? Look::waiting : Look::something;
 }
 
 // -- reading a range -----------------------------------------------------------------------------
@@ -170,7 +182,9 @@ Place place_event(Lane *lane, const LogEvent &event)
         *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
         return Place::handed_out;
     }
-    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event), 0, 0, nullptr, nullptr);
+    // It may have been handed out before the event that it waits for has failed.
+    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event),
+               lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
     lane->has_changed = true;
     return Place::parked;
 }
@@ -209,12 +223,16 @@ Pass read_window(Lane *lane)
     return pass;
 }
 
-// Takes the next range; false where there is none. Windows that hand out nothing are done with at once.
+// Takes the next range; false where there is none. Windows that hand out nothing are done with at once. A
+// lane that is full takes no more than what was handed out before.
 bool take_range(Lane *lane)
 {
     LaneRecord &next = lane->next;
+    const bool is_full = lane->parked.count >= lane->claiming->log->max_parked;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
+        if (is_full && !next.position.has_again)
+            return false;
         const bool is_last = !next.position.in_window;
         if (is_last) {
             next.position.reading = lane->now;
@@ -245,10 +263,21 @@ void bury_lost(const Lane &lane, const ParkedEvent &event)
                nullptr, failure);
 }
 
+// What was parked in a claim that was given back or lost waits until its range is done with, which would hand
+// it out once more. Older lanes are done with.
+bool is_passed(const Lane &lane, const LogEvent &event)
+{
+    const LanePosition &position = lane.next.position;
+    if (event.lane != lane.number)
+        return event.lane < lane.number;
+    return position.settled.Sees(event.place.xid) ||
+           (position.in_window && position.reading.Sees(event.place.xid) && event.place <= position.read);
+}
+
 bool take_retry(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
-    const DueEvents due = find_due(lane->parked, GetCurrentTimestamp());
+    const DueEvents due = find_due(*claiming.log, lane->parked, GetCurrentTimestamp());
     lane->next.is_retry = true;
     lane->next.events = 0;
     for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i) {
@@ -259,6 +288,8 @@ bool take_retry(Lane *lane)
             lane->has_changed = true;
             continue;
         }
+        if (!is_passed(*lane, event))
+            continue;
         hand_out_parked(*claiming.log, claiming.parked, lane->number, parked.seq, lane->next.claim_id);
         *add_event(claiming.claim) = {event, parked.attempts + 1};
         ++lane->next.events;
@@ -285,7 +316,7 @@ void park_range(Lane *lane, const char *worker)
             !is_dead(log, lane->snapshot, event.place.seq))
             // Each of a call is due: the first one goes out, and those behind it wait for their turn.
             park_event(log, claiming.parked, in_lane(lane->number, event), position.NextAttempt(),
-                       expiries_to_be_alone, &now, &failure);
+                       position.NextAttempt(), &now, &failure);
     }
     end_reading(reader);
 }
@@ -331,21 +362,31 @@ void start_record(Lane *lane)
     next.events = 0;
 }
 
-// Retries alternate with ranges, so that neither waits for the other.
-bool take_events(Lane *lane)
-{
-    const Claiming &claiming = *lane->claiming;
-    lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
-    const bool range_allowed = lane->parked.count < claiming.log->max_parked;
-    if (!lane->newest.is_retry)
-        return take_retry(lane) || (range_allowed && take_range(lane));
-    return (range_allowed && take_range(lane)) || take_retry(lane);
-}
-
 void refresh_snapshot(Lane *lane)
 {
     UnregisterSnapshot(lane->snapshot);
     lane->snapshot = take_snapshot();
+}
+
+void look_at_parked(Lane *lane)
+{
+    const Claiming &claiming = *lane->claiming;
+    lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
+}
+
+// Retries alternate with ranges, so that neither waits for the other. But a range that was handed out before
+// may have events of a parked one's call in it that come before that one: they are handed out first, or are
+// parked in front of it.
+bool take_events(Lane *lane)
+{
+    look_at_parked(lane);
+    if (!lane->newest.is_retry && !lane->next.position.has_again)
+        return take_retry(lane) || take_range(lane);
+    if (take_range(lane))
+        return true;
+    refresh_snapshot(lane);
+    look_at_parked(lane);
+    return take_retry(lane);
 }
 
 void append_claim(Lane *lane, int first)
@@ -364,6 +405,17 @@ void append_move(Lane *lane)
     append_record(*claiming.log, claiming.tables, lane->next, nullptr);
 }
 
+// An old lane that others have emptied has no retries any more: the next lane may be claimed by now.
+bool is_claimable(const Lane &lane)
+{
+    const Claiming &claiming = *lane.claiming;
+    if (lane.newest.IsOpen())
+        return lane.newest.IsOver(GetCurrentTimestamp());
+    return lane.number >= claiming.log->first_lane ||
+           look_for_range(claiming, lane.snapshot, lane.newest.position, lane.number, lane.now) ==
+               Look::something;
+}
+
 // Claims up to `limit` events of a lane that is locked; where there are none, `moving` says whether to move
 // on.
 void claim_lane(Claiming *claiming, int number, int limit, bool moving)
@@ -375,7 +427,7 @@ void claim_lane(Claiming *claiming, int number, int limit, bool moving)
     lane.limit = limit;
     lane.has_changed = moving;
     look_again(&lane);
-    if (!lane.newest.IsOpen() || lane.newest.IsOver(GetCurrentTimestamp())) {
+    if (is_claimable(lane)) {
         start_record(&lane);
         if (lane.newest.IsOpen()) {
             take_over(&lane);
@@ -433,7 +485,7 @@ void move_lane(Search *search, int lane)
         claim_lane(search->claiming, lane, share_of_lane(*search), true);
 }
 
-// True where there was something in the lane, whoever has got it.
+// True where the lane is not done with, whoever has got what is in it.
 bool try_lane(Search *search, int lane)
 {
     Claiming *claiming = search->claiming;
@@ -442,22 +494,22 @@ bool try_lane(Search *search, int lane)
     search->is_ahead = search->is_ahead || look == Look::ahead;
     if (look == Look::moving)
         move_lane(search, lane);
-    if (look != Look::something)
-        return false;
-    if (lock_lane(*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip)) {
+    if (look == Look::something &&
+        lock_lane(*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip)) {
         claim_lane(claiming, lane, share_of_lane(*search), false);
         search->lost += claiming->claim->event_count == before;
     }
-    return true;
+    return look == Look::something || look == Look::waiting;
 }
 
-// Old lanes go before the new one, since they have the older events of its calls.
+// Old lanes go before the new one, since they have the older events of its calls. True where one is not done
+// with.
 bool try_old_lanes(Search *search, int slot)
 {
-    const Claiming &claiming = *search->claiming;
-    const EventLog &log = *claiming.log;
+    const EventLog &log = *search->claiming->log;
+    const LaneTables &tables = search->claiming->tables;
     for (int lane = slot; lane < log.first_lane; lane += log.lanes)
-        if (has_lane(log, claiming.tables, search->snapshot, lane) && try_lane(search, lane))
+        if (has_lane(log, tables, search->snapshot, lane) && try_lane(search, lane))
             return true;
     return false;
 }
@@ -476,24 +528,37 @@ void search_lanes(Search *search)
 
 // -- lanes of another cluster --------------------------------------------------------------------
 
-bool is_over(const Search &search, int lane)
+bool is_over(const Claiming &claiming, Snapshot snapshot, int lane)
 {
-    const Claiming &claiming = *search.claiming;
-    return !has_lane(*claiming.log, claiming.tables, search.snapshot, lane) ||
-           (look_at(claiming, search.snapshot, search.now, lane) <= Look::moving &&
-            !newest_record(*claiming.log, claiming.tables, search.snapshot, lane).IsOpen());
+    const EventLog &log = *claiming.log;
+    if (!has_lane(log, claiming.tables, snapshot, lane))
+        return true;
+    const LaneRecord record = newest_record(log, claiming.tables, snapshot, lane);
+    const XidSnapshot end = end_of_lane(log, lane, xids_of(snapshot));
+    return !record.IsOpen() &&
+           look_for_range(claiming, snapshot, record.position, lane, end) != Look::something;
 }
 
-// Old lanes are empty for good when all that was open at the adoption has ended and a look finds nothing.
+bool are_old_lanes_over(const Claiming &claiming)
+{
+    bool over = true;
+    const Snapshot snapshot = take_snapshot();
+    for (int lane = 0; over && lane < claiming.log->first_lane; ++lane)
+        over = is_over(claiming, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    return over;
+}
+
+// Old lanes are empty for good when nothing is found in them while nobody is appending to the log: who began
+// before the log was adopted may stamp with their numbers, and who begins later does not.
 void drop_old_lanes(const Search &search)
 {
     const EventLog &log = *search.claiming->log;
     const LaneTables &tables = search.claiming->tables;
-    if (search.now.xmin < log.adopted.xmax)
+    if (search.now.xmin < log.adopted.xmax || !ConditionalLockRelationOid(log.events, ShareLock))
         return;
-    for (int lane = 0; lane < log.first_lane; ++lane)
-        if (!is_over(search, lane))
-            return;
+    if (!are_old_lanes_over(*search.claiming))
+        return;
     for (int lane = 0; lane < log.first_lane; ++lane)
         if (lock_lane(log, tables, search.snapshot, lane, LockWaitBlock))
             drop_lane(log, tables, lane);
@@ -622,7 +687,8 @@ void park_later_events(const EventLog &log, const LogTable &table, const LaneRec
     while (next_event(&reader) && reader.place <= record.to) {
         const LogEvent later = present_event(log, reader);
         if (strcmp(later.call_id, event.call_id) != 0 ||
-            find_parked(waiting, later.call_id, later.place.seq) != nullptr)
+            find_parked(waiting, later.call_id, later.place.seq) != nullptr ||
+            (position.has_again && is_dead(log, snapshot, later.place.seq)))
             continue;
         park_behind(log, parked, record, later, waits);
         waits = true;

@@ -48,7 +48,8 @@ enum LogColumn {
     log_retry_base,
     log_retry_cap,
     log_max_parked,
-    log_columns = log_max_parked
+    log_signed,
+    log_columns = log_signed
 };
 
 OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
@@ -97,6 +98,7 @@ void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
     log->retry_base = row_microseconds(slot, log_retry_base);
     log->retry_cap = row_microseconds(slot, log_retry_cap);
     log->max_parked = row_int4(slot, log_max_parked);
+    log->is_signed = row_bool(slot, log_signed);
     log->events_name = relation_name(log->events);
 }
 
@@ -213,7 +215,8 @@ void create_lanes(const EventLog &log)
     close_own_table(lanes, NoLock);
 }
 
-// What is parked goes with the calls, whose later events are stamped with the new lanes.
+// What is parked goes with the calls, whose later events are stamped with the new lanes. The claim that has
+// it is still the old lane's.
 void move_parked(const EventLog &log)
 {
     const OwnTable parked = open_parked(log, RowExclusiveLock);
@@ -221,9 +224,8 @@ void move_parked(const EventLog &log)
     const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
-        update_row(parked, scan,
-                   {{parked_lane, Int32GetDatum(row_int4(scan.slot, parked_lane) + log.lanes), false},
-                    {parked_claim, Datum{0}, true}});
+        const int lane = home_lane(log, row_int4(scan.slot, parked_lane));
+        update_row(parked, scan, {{parked_lane, Int32GetDatum(lane), false}});
     }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
@@ -254,9 +256,8 @@ void adopt_event_log(EventLog *log)
     if (log->first_lane == left) { // nobody else was faster
         const Snapshot now = take_snapshot();
         log->first_lane = left + log->lanes;
-        log->is_foreign = false;
         log->has_old_lanes = true;
-        log->adopted = xids_of(now);
+        log->adopted = log->is_foreign ? XidSnapshot{} : xids_of(now);
         update_row(logs, scan,
                    {{log_first_lane, Int32GetDatum(log->first_lane), false},
                     {log_system, Int64GetDatum(static_cast<int64>(GetSystemIdentifier())), false},
@@ -264,6 +265,9 @@ void adopt_event_log(EventLog *log)
         UnregisterSnapshot(now);
         create_lanes(*log);
         move_parked(*log);
+        if (log->is_foreign)
+            end_leases_of_old_lanes(*log);
+        log->is_foreign = false;
     }
     end_key_scan(scan);
     close_own_table(logs, NoLock);
@@ -363,6 +367,15 @@ int number_of_lane(const Stamper *stamper, int lane)
     return log.first_lane + lane + (log.is_foreign || has_moved(stamper, lane) ? log.lanes : 0);
 }
 
+// A restore of data alone appends the events before it says what log they are of. The positions that come
+// with it would settle them, if they were not behind all ids there are.
+uint64 xid_of_stamp(const Stamper *stamper)
+{
+    constexpr uint64 behind_all = PG_INT64_MAX - 1;
+    const uint64 own = U64FromFullTransactionId(GetTopFullTransactionId());
+    return stamper->log.log_id == 0 ? behind_all : own;
+}
+
 Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
 {
     char **arguments = trigger->tg_trigger->tgargs;
@@ -439,7 +452,7 @@ HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, 
     Datum values[] = {
         stamp.call_id.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
         Int32GetDatum(number_of_lane(stamper, stamp.lane)),
-        UInt64GetDatum(U64FromFullTransactionId(GetTopFullTransactionId())),
+        UInt64GetDatum(xid_of_stamp(stamper)),
         stamp.event_type.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.event_type)),
     };
     bool has_event_type;

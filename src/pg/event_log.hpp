@@ -23,13 +23,21 @@ struct EventLog {
     int first_lane;      // of `lanes` lanes; those before are of clusters that the log has left
     bool is_foreign;     // comes from another cluster, and no lane was claimed in this one yet
     bool has_old_lanes;  // lanes before first_lane may still have something to do
-    XidSnapshot adopted; // when they were left; with has_old_lanes
+    XidSnapshot adopted; // what may still be appended to them; with has_old_lanes
     bool notifies;
     int max_attempts;
     int64 retry_base, retry_cap; // microseconds
     int max_parked;              // in a lane: above, no new range is taken
+    bool is_signed;              // takes signed bodies only
     const char *events_name;     // qualified and quoted, ready for a statement
 };
+
+// The lane of this cluster that has the calls of `lane`, which may be one of a cluster that the log has left.
+// What is parked is parked there. Numbers below 0 are no lanes.
+inline int home_lane(const EventLog &log, int lane)
+{
+    return lane < 0 ? lane : log.first_lane + lane % log.lanes;
+}
 
 // The log that `log` names, or the only one there is; strings live in the current memory context. Errors: no
 // such log, none at all, or several and none named.

@@ -1,12 +1,16 @@
+#include "pg/ingest.hpp"
 #include "pg/event_log.hpp"
+#include "pg/signature.hpp"
 #include "pg/spi.hpp"
 #include "pg/subtransaction.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
 #include "catalog/pg_type.h"
+#include "common/base64.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/jsonb.h"
 }
@@ -19,7 +23,7 @@ namespace
 
 // -- bodies --------------------------------------------------------------------------------------
 
-enum class BodyKind : char { json = 'j', other = 'o' };
+enum class BodyKind : char { json = 'j', other = 'o', binary = 'b' };
 
 struct Parse {
     char *body;
@@ -32,20 +36,47 @@ void parse_body(void *state)
     parse->parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(parse->body)));
 }
 
-// A body that jsonb refuses is kept as a JSON string of its text.
-Jsonb *body_of_text(text *body, BodyKind *kind)
+Jsonb *json_string(char *text, size_t size)
 {
-    Parse parse = {text_to_cstring(body), nullptr};
+    JsonbValue string;
+    string.type = jbvString;
+    string.val.string.val = text;
+    string.val.string.len = static_cast<int>(size);
+    return JsonbValueToJsonb(&string);
+}
+
+// A body that jsonb refuses is kept as a JSON string of its text.
+Jsonb *body_of_text(std::string_view body, BodyKind *kind)
+{
+    Parse parse = {to_cstring(body), nullptr};
     *kind = BodyKind::json;
     if (try_in_subtransaction(parse_body, &parse) == nullptr)
         return parse.parsed;
     *kind = BodyKind::other;
+    return json_string(parse.body, body.size());
+}
 
-    JsonbValue string;
-    string.type = jbvString;
-    string.val.string.val = parse.body;
-    string.val.string.len = static_cast<int>(strlen(parse.body));
-    return JsonbValueToJsonb(&string);
+// What is no text is kept as a JSON string of its base64.
+Jsonb *body_of_binary(std::string_view body)
+{
+    const int64 size = (static_cast<int64>(body.size()) + 2) / 3 * 4;
+    if (size > JENTRY_OFFLENMASK)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("a body of %zu bytes that are no text is too long", body.size()),
+                        errdetail("Its base64 would have %lld bytes, and jsonb holds %d.",
+                                  static_cast<long long>(size), JENTRY_OFFLENMASK)));
+    auto *encoded = static_cast<char *>(palloc(size + 1));
+    const int written =
+        pg_b64_encode(body.data(), static_cast<int>(body.size()), encoded, static_cast<int>(size));
+    return json_string(encoded, static_cast<size_t>(written));
+}
+
+Jsonb *body_of_bytes(std::string_view body, BodyKind *kind)
+{
+    if (pg_verify_mbstr(PG_UTF8, body.data(), static_cast<int>(body.size()), true))
+        return body_of_text(body, kind);
+    *kind = BodyKind::binary;
+    return body_of_binary(body);
 }
 
 // -- identity ------------------------------------------------------------------------------------
@@ -59,7 +90,7 @@ void update_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
 }
 
 // Half of a SHA-256 says that two events are the same. `kind` keeps a key from being taken for a body, and a
-// body that is no JSON for the JSON string that it is kept as.
+// body that is no JSON, or no text, for the JSON string that it is kept as.
 bytea *digest_of(char kind, std::string_view event_type, std::string_view identity)
 {
     uint8 digest[PG_SHA256_DIGEST_LENGTH];
@@ -125,28 +156,40 @@ int64 append_event(const EventLog *log, Jsonb *body, std::string_view event_type
                     errhint("A trigger or a row-level security policy of that table suppresses it.")));
 }
 
+// -- arguments -----------------------------------------------------------------------------------
+
 enum IngestArgument { body_argument, log_argument, event_type_argument, event_key_argument };
 
-int64 ingest(FunctionCallInfo fcinfo, Jsonb *body, BodyKind kind)
+void open_log(FunctionCallInfo fcinfo, EventLog *log)
+{
+    if (PG_ARGISNULL(body_argument))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be null")));
+    SPI_connect();
+    find_event_log(fcinfo, log_argument, log);
+    refuse_unsigned_body(fcinfo, log);
+}
+
+// For bytea as for text: a view of what follows the length.
+int64 ingest_bytes(FunctionCallInfo fcinfo)
 {
     EventLog log;
-    SPI_connect();
-    find_event_log(fcinfo, log_argument, &log);
-    const std::string_view event_type = text_argument(fcinfo, event_type_argument);
+    open_log(fcinfo, &log);
     const int64 event_seq =
-        append_event(&log, body, event_type,
-                     identity_of(body, kind, event_type, text_argument(fcinfo, event_key_argument)));
+        ingest_body(&log, text_argument(fcinfo, body_argument), text_argument(fcinfo, event_type_argument),
+                    text_argument(fcinfo, event_key_argument));
     SPI_finish();
     return event_seq;
 }
 
-void check_body(FunctionCallInfo fcinfo)
-{
-    if (PG_ARGISNULL(body_argument))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be null")));
-}
-
 } // namespace
+
+int64 ingest_body(const EventLog *log, std::string_view body, std::string_view event_type,
+                  std::string_view event_key)
+{
+    BodyKind kind;
+    Jsonb *payload = body_of_bytes(body, &kind);
+    return append_event(log, payload, event_type, identity_of(payload, kind, event_type, event_key));
+}
 
 } // namespace callhardening
 
@@ -154,14 +197,23 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(ingest_call_event_jsonb)
 {
-    check_body(fcinfo);
-    PG_RETURN_INT64(ingest(fcinfo, PG_GETARG_JSONB_P(body_argument), BodyKind::json));
+    EventLog log;
+    open_log(fcinfo, &log);
+    Jsonb *body = PG_GETARG_JSONB_P(body_argument);
+    const std::string_view event_type = text_argument(fcinfo, event_type_argument);
+    const int64 event_seq = append_event(
+        &log, body, event_type,
+        identity_of(body, BodyKind::json, event_type, text_argument(fcinfo, event_key_argument)));
+    SPI_finish();
+    PG_RETURN_INT64(event_seq);
 }
 
 CALLHARDENING_FUNCTION(ingest_call_event_text)
 {
-    check_body(fcinfo);
-    BodyKind kind;
-    Jsonb *body = body_of_text(PG_GETARG_TEXT_PP(body_argument), &kind);
-    PG_RETURN_INT64(ingest(fcinfo, body, kind));
+    PG_RETURN_INT64(ingest_bytes(fcinfo));
+}
+
+CALLHARDENING_FUNCTION(ingest_call_event_bytea)
+{
+    PG_RETURN_INT64(ingest_bytes(fcinfo));
 }

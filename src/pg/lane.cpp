@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
@@ -87,13 +88,26 @@ bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, 
     return found;
 }
 
-bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
-               LockWaitPolicy wait)
+namespace
+{
+
+bool lock_one_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+                   LockWaitPolicy wait)
 {
     const KeyScan scan = scan_lane(log, tables, snapshot, lane);
     const bool locked = next_row(scan) && lock_row(tables.lanes, scan, snapshot, wait);
     end_key_scan(scan);
     return locked;
+}
+
+} // namespace
+
+bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+               LockWaitPolicy wait)
+{
+    const int home = home_lane(log, lane);
+    return lock_one_lane(log, tables, snapshot, lane, wait) &&
+           (home == lane || lock_one_lane(log, tables, snapshot, home, wait));
 }
 
 namespace
@@ -131,6 +145,16 @@ LanePosition position_in_slot(TupleTableSlot *slot)
     return position;
 }
 
+// A claim without a lease is over when its transaction is.
+int64 lease_end_in_slot(TupleTableSlot *slot)
+{
+    bool is_null;
+    const int64 end = row_int8(slot, claim_lease_end);
+    const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null);
+    const bool is_own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+    return end == DT_NOBEGIN && is_own ? DT_NOEND : end;
+}
+
 LaneRecord record_in_slot(TupleTableSlot *slot)
 {
     LaneRecord record;
@@ -144,7 +168,7 @@ LaneRecord record_in_slot(TupleTableSlot *slot)
     record.to_end = row_bool(slot, claim_to_end);
     record.events = row_int4(slot, claim_events);
     record.claimed_at = row_int8(slot, claim_claimed_at);
-    record.lease_end = row_int8(slot, claim_lease_end);
+    record.lease_end = lease_end_in_slot(slot);
     return record;
 }
 
@@ -283,6 +307,33 @@ void drop_lane(const EventLog &log, const LaneTables &tables, int lane)
         delete_row(tables.lanes, row);
     end_key_scan(row);
     UnregisterSnapshot(snapshot);
+}
+
+namespace
+{
+
+void end_lease(const EventLog &log, const LaneTables &tables, int lane)
+{
+    const Snapshot snapshot = take_snapshot();
+    LaneRecord record = newest_record(log, tables, snapshot, lane);
+    if (record.IsOpen() && lock_lane(log, tables, snapshot, lane, LockWaitSkip)) {
+        char *worker = newest_worker(log, tables, snapshot, lane);
+        ++record.n;
+        record.state = RecordState::renewed;
+        record.lease_end = DT_NOBEGIN;
+        append_record(log, tables, record, worker);
+    }
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace
+
+void end_leases_of_old_lanes(const EventLog &log)
+{
+    const LaneTables tables = open_lanes(log, RowExclusiveLock);
+    for (int lane = 0; lane < log.first_lane; ++lane)
+        end_lease(log, tables, lane);
+    close_lanes(tables, NoLock);
 }
 
 bool is_ahead_of_cluster(const EventLog &log, int lane)

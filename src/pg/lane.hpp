@@ -20,8 +20,9 @@ void close_lanes(const LaneTables &tables, LOCKMODE lock);
 
 bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
 
-// Takes the lane for the rest of the transaction. False where another has it and `wait` is LockWaitSkip, or
-// where there is no such lane (any more).
+// Takes the lane for the rest of the transaction, and with a lane of another cluster the one that has its
+// calls now. False where another has it and `wait` is LockWaitSkip, or where there is no such lane (any
+// more).
 bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
                LockWaitPolicy wait);
 
@@ -42,6 +43,10 @@ void append_record(const EventLog &log, const LaneTables &tables, const LaneReco
 
 // Drops a lane that has left its cluster and has nothing left to do, with its records.
 void drop_lane(const EventLog &log, const LaneTables &tables, int lane);
+
+// The workers of the cluster that the log has left are not waited for any more. One that comes back can still
+// complete what nobody has taken over.
+void end_leases_of_old_lanes(const EventLog &log);
 
 // The lane's position lies ahead of the transaction ids of this cluster.
 bool is_ahead_of_cluster(const EventLog &log, int lane);

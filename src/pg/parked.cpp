@@ -91,7 +91,8 @@ ParkedEvents read_parked(const EventLog &log, const OwnTable &parked, Snapshot s
 {
     int room = 16;
     ParkedEvents result = {static_cast<ParkedEvent *>(palloc(sizeof(ParkedEvent) * room)), 0};
-    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    const KeyScan scan =
+        begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
         if (result.count == room) {
@@ -140,7 +141,8 @@ bool has_any_parked(const EventLog &log, const OwnTable &parked, Snapshot snapsh
 bool has_many_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int many)
 {
     int count = 0;
-    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    const KeyScan scan =
+        begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
     while (count < many && next_row(scan))
         ++count;
     end_key_scan(scan);
@@ -172,14 +174,16 @@ int compare_due(const void *left, const void *right)
     return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
 
-bool is_alone(const ParkedEvent &event)
+// In its last attempt as well: were it among others when their worker is lost, it could neither be blamed for
+// that nor be tried again.
+bool is_alone(const EventLog &log, const ParkedEvent &event)
 {
-    return event.expiries >= expiries_to_be_alone;
+    return event.expiries >= expiries_to_be_alone || event.attempts + 1 >= log.max_attempts;
 }
 
 } // namespace
 
-DueEvents find_due(const ParkedEvents &parked, TimestampTz now)
+DueEvents find_due(const EventLog &log, const ParkedEvents &parked, TimestampTz now)
 {
     DueEvents due = {static_cast<const ParkedEvent **>(palloc(sizeof(ParkedEvent *) * Max(1, parked.count))),
                      0};
@@ -192,13 +196,13 @@ DueEvents find_due(const ParkedEvents &parked, TimestampTz now)
     qsort(due.events, due.count, sizeof(ParkedEvent *), compare_due);
     if (due.count == 0)
         return due;
-    if (is_alone(*due.events[0])) {
+    if (is_alone(log, *due.events[0])) {
         due.count = 1;
         return due;
     }
     int count = 0;
     for (int i = 0; i < due.count; ++i)
-        if (!is_alone(*due.events[i]))
+        if (!is_alone(log, *due.events[i]))
             due.events[count++] = due.events[i];
     due.count = count;
     return due;
@@ -298,7 +302,8 @@ Datum add_error(Datum old, bool had_none, const Failure *failure, bool *is_null)
 bool find_row(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq,
               KeyScan *scan)
 {
-    *scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, lane), int8_key(3, seq)});
+    *scan = begin_key_scan(parked, snapshot,
+                           {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
     return next_row(*scan);
 }
 
@@ -328,10 +333,22 @@ void change_parked(const EventLog &log, const OwnTable &parked, int lane, int64 
     UnregisterSnapshot(snapshot);
 }
 
+// An event can die twice, where it was appended again with its number after its death.
+void exhume(const EventLog &log, const OwnTable &dead, int64 seq)
+{
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+    if (next_row(scan))
+        delete_row(dead, scan);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
 {
     const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
                                          dead_columns, RowExclusiveLock);
+    exhume(log, dead, event.seq);
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
     values[dead_log - 1] = Int32GetDatum(log.log_id);
@@ -374,7 +391,7 @@ void park_event(const EventLog &log, const OwnTable &parked, const EventInLane &
     bool nulls[parked_columns] = {};
     Datum values[parked_columns];
     values[parked_log - 1] = Int32GetDatum(log.log_id);
-    values[parked_lane - 1] = Int32GetDatum(event.lane);
+    values[parked_lane - 1] = Int32GetDatum(home_lane(log, event.lane));
     values[parked_seq - 1] = Int64GetDatum(event.seq);
     values[parked_call_id - 1] = CStringGetTextDatum(event.call_id);
     values[parked_attempts - 1] = Int32GetDatum(attempts);
@@ -498,7 +515,7 @@ void release_next(const EventLog &log, const Retry &retry, int lane, int first, 
 void expire_parked(const EventLog &log, const Retry &retry, int lane, const ParkedEvent &event,
                    const Failure &failure, TimestampTz now)
 {
-    if (is_alone(event) && event.attempts >= log.max_attempts) {
+    if (event.attempts >= log.max_attempts) { // it was alone
         fail_event(log, retry.parked, in_lane(lane, event), event.attempts, &now, failure);
         return;
     }

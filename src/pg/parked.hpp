@@ -1,7 +1,8 @@
 // Events that wait outside their lane's range: those that failed, those behind them in the same call, and
 // those of ranges whose workers were lost twice. And those for which there is no more waiting: the dead.
 //
-// Whoever changes what is parked in a lane holds the lane's lock.
+// Whoever changes what is parked in a lane holds the lane's lock. What waits in a lane of another cluster is
+// kept with the lane that follows it, and belongs to the first of them that is not done with.
 #pragma once
 
 #include "pg/event_log.hpp"
@@ -41,7 +42,7 @@ struct ParkedEvents {
     int count;
 };
 
-// After so many losses an event goes out alone.
+// After so many losses an event goes out alone, and so it does in its last attempt.
 inline constexpr int expiries_to_be_alone = 2;
 
 OwnTable open_parked(const EventLog &log, LOCKMODE lock);
@@ -61,7 +62,7 @@ struct DueEvents {
     const ParkedEvent **events;
     int count;
 };
-DueEvents find_due(const ParkedEvents &parked, TimestampTz now);
+DueEvents find_due(const EventLog &log, const ParkedEvents &parked, TimestampTz now);
 
 // Marks in `lanes[lane - log.first_lane]` which lanes have an event that is due; the array has log.lanes
 // places. False where none has.

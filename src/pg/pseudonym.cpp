@@ -1,6 +1,7 @@
 #include "core/pseudonym.hpp"
 #include "core/text.hpp"
 
+#include "pg/hmac.hpp"
 #include "pg/pseudonym.hpp"
 #include "pg/text.hpp"
 #include "pg/versions.hpp"
@@ -12,7 +13,6 @@ extern "C" {
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "common/hmac.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -29,39 +29,11 @@ namespace callhardening
 namespace
 {
 
-// The block of SHA-256: a longer key would have to be hashed first, for which the server may allocate.
-constexpr size_t shortest_secret = 16, longest_secret = 64;
+constexpr size_t shortest_secret = 16, longest_secret = longest_hmac_key;
 
-struct Secret {
-    size_t size;
-    unsigned char bytes[longest_secret];
-};
-
-// ---- signing -------------------------------------------------------------------------------------------
-
-struct Signer {
-    pg_hmac_ctx *hmac;
-    const Secret *secrets;
-};
-
-// Called by the core: nothing in it can raise.
-bool sign(void *state, size_t key, std::string_view first, std::string_view second,
-          unsigned char (&mac)[mac_size]) noexcept
+[[noreturn]] void raise_no_pseudonym()
 {
-    const auto *signer = static_cast<const Signer *>(state);
-    const auto update = [signer](std::string_view text) {
-        return pg_hmac_update(signer->hmac, reinterpret_cast<const uint8 *>(text.data()), text.size()) == 0;
-    };
-    const Secret &secret = signer->secrets[key];
-    return pg_hmac_init(signer->hmac, secret.bytes, secret.size) == 0 && update(first) && update(second) &&
-           pg_hmac_final(signer->hmac, mac, sizeof mac) == 0;
-}
-
-[[noreturn]] void raise_not_signed()
-{
-    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-                    errdetail("A pseudonym could not be computed.")));
-    pg_unreachable();
+    raise_not_signed("A pseudonym could not be computed.");
 }
 
 // ---- the key table -------------------------------------------------------------------------------------
@@ -76,7 +48,7 @@ struct KeyCache {
     size_t count;
     int64 *numbers;
     KeyId *ids;
-    Secret *secrets;
+    HmacKey *secrets;
 };
 
 KeyCache cache;
@@ -90,24 +62,11 @@ void note_invalidation(Datum, Oid relation)
         ++invalidations;
 }
 
-void check_key_columns(Relation table)
-{
-    constexpr Oid types[] = {INT8OID, TEXTOID, BYTEAOID};
-    const TupleDesc columns = RelationGetDescr(table);
-    const bool has_rows = RelationGetForm(table)->relkind == RELKIND_RELATION; // else a scan of it crashes
-    for (int i = 0; i < column_count; ++i)
-        if (!has_rows || columns->natts < column_count || TupleDescAttr(columns, i)->attisdropped ||
-            TupleDescAttr(columns, i)->atttypid != types[i])
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                            errmsg("table \"%s\" was altered", RelationGetRelationName(table)),
-                            errhint("Drop and create the extension, and add the keys again.")));
-}
-
 void grow(KeyCache *keys, size_t capacity)
 {
     keys->numbers = static_cast<int64 *>(repalloc(keys->numbers, capacity * sizeof(int64)));
     keys->ids = static_cast<KeyId *>(repalloc(keys->ids, capacity * sizeof(KeyId)));
-    keys->secrets = static_cast<Secret *>(repalloc(keys->secrets, capacity * sizeof(Secret)));
+    keys->secrets = static_cast<HmacKey *>(repalloc(keys->secrets, capacity * sizeof(HmacKey)));
 }
 
 // Inserts a row so that the newest key comes first.
@@ -153,11 +112,12 @@ void read_keys(Oid table_oid)
     ++invalidations; // where this fails, what was read before is no answer
     const Relation table = table_open(table_oid, AccessShareLock);
     fresh.invalidations = invalidations;
-    check_key_columns(table);
+    require_key_table(table, {INT8OID, TEXTOID, BYTEAOID},
+                      "Drop and create the extension, and add the keys again.");
     const MemoryContext caller = MemoryContextSwitchTo(fresh.context);
     fresh.numbers = static_cast<int64 *>(palloc(sizeof(int64)));
     fresh.ids = static_cast<KeyId *>(palloc(sizeof(KeyId)));
-    fresh.secrets = static_cast<Secret *>(palloc(sizeof(Secret)));
+    fresh.secrets = static_cast<HmacKey *>(palloc(sizeof(HmacKey)));
     const SysScanDesc scan = systable_beginscan(table, InvalidOid, false, nullptr, 0, nullptr);
     for (HeapTuple row; HeapTupleIsValid(row = systable_getnext(scan));)
         add_key(&fresh, row, RelationGetDescr(table));
@@ -197,7 +157,7 @@ Datum token_datum(const Pseudonyms *pseudonyms, size_t key, std::string_view val
 {
     char token[token_size];
     if (!WriteToken(*pseudonyms, key, value, token))
-        raise_not_signed();
+        raise_no_pseudonym();
     return PointerGetDatum(to_text({token, token_size}));
 }
 
@@ -207,7 +167,7 @@ const Pseudonyms *open_pseudonyms(Oid function)
 {
     struct Opened {
         Pseudonyms pseudonyms;
-        Signer signer;
+        HmacSigner signer;
     };
     AcceptInvalidationMessages();
     const Oid table = get_relname_relid("call_pseudonym_keys", get_func_namespace(function));
@@ -217,15 +177,15 @@ const Pseudonyms *open_pseudonyms(Oid function)
     if (cache.context == nullptr || cache.table != table || cache.invalidations != invalidations)
         read_keys(table);
     if (cache.count > 0)
-        opened->signer = {pg_hmac_create(PG_SHA256), cache.secrets};
-    opened->pseudonyms = {&opened->signer, sign, {cache.ids, cache.count}};
+        opened->signer = open_hmac(cache.secrets);
+    opened->pseudonyms = {&opened->signer, sign_hmac, {cache.ids, cache.count}};
     return &opened->pseudonyms;
 }
 
 void close_pseudonyms(const Pseudonyms *pseudonyms)
 {
     if (pseudonyms->has_key())
-        pg_hmac_free(static_cast<Signer *>(pseudonyms->state)->hmac);
+        close_hmac(static_cast<HmacSigner *>(pseudonyms->state));
     pfree(const_cast<Pseudonyms *>(pseudonyms));
 }
 
@@ -251,18 +211,18 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(call_pseudonym_key_id)
 {
     const bytea *argument = PG_GETARG_BYTEA_PP(0);
-    Secret secret;
+    HmacKey secret;
     secret.size = VARSIZE_ANY_EXHDR(argument);
     if (secret.size < shortest_secret || secret.size > longest_secret)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("a pseudonym key must have %zu to %zu bytes, not %zu", shortest_secret,
                                longest_secret, secret.size)));
     memcpy(secret.bytes, VARDATA_ANY(argument), secret.size);
-    Signer signer{pg_hmac_create(PG_SHA256), &secret};
+    HmacSigner signer = open_hmac(&secret);
     KeyId id;
-    if (!DeriveKeyId(sign, &signer, id))
-        raise_not_signed();
-    pg_hmac_free(signer.hmac);
+    if (!DeriveKeyId(sign_hmac, &signer, id))
+        raise_no_pseudonym();
+    close_hmac(&signer);
     PG_RETURN_TEXT_P(to_text(id.text()));
 }
 

@@ -153,8 +153,7 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
     lane.is_live = number >= 0 && has_lane(purge.log, purge.lanes, purge.snapshot, number);
     if (lane.is_live)
         lane.position = newest_record(purge.log, purge.lanes, purge.snapshot, number).position;
-    lane.parked = read_parked(purge.log, purge.parked, purge.snapshot,
-                              number < purge.log.first_lane ? number + purge.log.lanes : number);
+    lane.parked = read_parked(purge.log, purge.parked, purge.snapshot, number);
     return lane;
 }
 

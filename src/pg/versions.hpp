@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "access/genam.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "utils/acl.h"
 }
@@ -19,6 +20,15 @@ inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot sn
     return index_beginscan(heap, index, snapshot, nullptr, keys, 0);
 #else
     return index_beginscan(heap, index, snapshot, keys, 0);
+#endif
+}
+
+inline bool owns_relation(Oid relation, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relation, role);
+#else
+    return pg_class_ownercheck(relation, role);
 #endif
 }
 

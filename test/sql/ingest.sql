@@ -60,6 +60,39 @@ SELECT * FROM stamped('{"call_id": 1e400}');
 SELECT * FROM stamped('{"call_id": "' || repeat('9', 256) || '"}');
 SELECT payload FROM call_events WHERE event_lane = -1 ORDER BY event_seq LIMIT 5;
 
+-- bytes as they came off the wire: what is text is the event that its text is, and what is none is kept as base64
+SELECT ingest_call_event('{"call_id": 6, "name": "Zoë"}'::text) AS seq \gset
+SELECT ingest_call_event(convert_to('{"call_id": 6, "name": "Zoë"}', 'UTF8')) = :seq AS repeated;
+SELECT ingest_call_event(payload => '{"call_id": 6}'::bytea, log => 'call_events', event_type => 'missed', event_key => 'bytes') =
+    ingest_call_event('{}'::text, event_key => 'bytes') AS repeated;
+SELECT ingest_call_event('no JSON'::bytea) = ingest_call_event('no JSON') AS repeated;
+SELECT ingest_call_event(''::bytea) = ingest_call_event('') AS repeated;
+CREATE FUNCTION stamped(body bytea) RETURNS TABLE (payload jsonb, has_lane boolean, error text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    seq bigint := ingest_call_event(body);
+BEGIN
+    RETURN QUERY SELECT e.payload, e.event_lane >= 0, d.error
+        FROM call_events e LEFT JOIN call_dead_events d USING (event_seq) WHERE event_seq = seq;
+END
+$$;
+SELECT * FROM stamped('\x00'::bytea);
+SELECT * FROM stamped('\x7b2263616c6c5f6964223a317d00'::bytea);
+SELECT * FROM stamped('\x7b2263616c6c5f6964223a312c2278223a2200227d'::bytea);
+SELECT * FROM stamped('\x7b2263616c6c5f6964223a312c2278223a22ff227d'::bytea);
+SELECT * FROM stamped('\x7b2263616c6c5f6964223a312c2278223a22c3'::bytea);
+SELECT * FROM stamped('\xeda080'::bytea);
+SELECT * FROM stamped('\xc080'::bytea);
+SELECT * FROM stamped('\xf4908080'::bytea);
+SELECT ingest_call_event('\xff'::bytea) = ingest_call_event('\xff'::bytea) AS repeated;
+SELECT ingest_call_event('\xff'::bytea) <> ingest_call_event('"/w=="'::text) AS differ;
+SELECT ingest_call_event('\xff'::bytea) <> ingest_call_event('"/w=="'::jsonb) AS differ;
+SELECT ingest_call_event('\xff'::bytea) <> ingest_call_event('/w=='::text) AS differ;
+SELECT pg_typeof(payload), payload = to_jsonb(translate(encode(decode(repeat('ff', 100000), 'hex'), 'base64'), E'\n', '')) AS base64
+FROM stamped(decode(repeat('ff', 100000), 'hex'));
+-- a bare literal is the text form
+SELECT ingest_call_event('\xff') = ingest_call_event('\xff'::text) AS is_text;
+
 -- a body of any depth and size
 SELECT call_id, event_type, has_lane, error FROM stamped(repeat('[', 100000));
 SELECT call_id, has_lane, length(event_type) FROM stamped('{"call_id": 3, "state": "' || repeat('x', 1000000) || '"}');
@@ -78,6 +111,7 @@ INSERT INTO call_events (payload) VALUES (NULL);
 -- arguments
 SELECT ingest_call_event(NULL::jsonb);
 SELECT ingest_call_event(NULL::text);
+SELECT ingest_call_event(NULL::bytea);
 SELECT ingest_call_event('{"call_id": 1}'::jsonb, 'calls');
 CREATE SCHEMA other;
 SELECT create_call_tables('other');
@@ -95,6 +129,6 @@ CREATE TRIGGER stamp BEFORE INSERT ON not_a_log FOR EACH ROW EXECUTE FUNCTION st
 INSERT INTO not_a_log VALUES ('{}');
 DROP TABLE not_a_log;
 
-DROP FUNCTION stamped;
+DROP FUNCTION stamped(text), stamped(bytea);
 DROP SCHEMA other CASCADE;
 DROP TABLE calls, call_events;

@@ -28,20 +28,70 @@ UPDATE call_events SET received_at = 'infinity', payload = payload || '{"event_t
 SELECT applied FROM process_call_events();
 ROLLBACK;
 
--- a log that another cluster's positions came with, and how to go on
-BEGIN;
-INSERT INTO call_claims (log_id, lane, n, settled, events) SELECT log_id, 0, 1, '9000000000:9000000000:', 0 FROM call_logs;
-SAVEPOINT s;
-SELECT * FROM process_call_events();
-ROLLBACK TO s;
-UPDATE call_events SET event_xid = pg_current_xact_id();
-DELETE FROM call_claims;
-COMMIT;
+-- A log that was restored into another cluster: what was pending is handed out once more, what was settled is not, and what is appended
+-- goes to lanes that the events from elsewhere do not have.
+CREATE TABLE handed_out (call_id text, claim_id bigint, attempt int);
+CREATE PROCEDURE claim_all() LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM handed_out;
+    FOR i IN 1..100 LOOP
+        INSERT INTO handed_out SELECT call_id, claim_id, attempt FROM claim_call_events();
+        EXIT WHEN NOT FOUND;
+        COMMIT;
+    END LOOP;
+END $$;
+CREATE PROCEDURE complete_all() LANGUAGE sql AS $$ SELECT complete_call_events(array_agg(DISTINCT claim_id)) FROM handed_out $$;
+CREATE FUNCTION append(call int, state text DEFAULT 'ringing') RETURNS boolean LANGUAGE sql AS $$
+    SELECT ingest_call_event(jsonb_build_object('call_id', call, 'state', state)) IS NOT NULL $$;
+CREATE VIEW lanes AS
+SELECT first_lane, adopted IS NOT NULL AS has_old_lanes,
+    (SELECT count(*) FILTER (WHERE lane < first_lane) || ' old, ' || count(*) FILTER (WHERE lane >= first_lane) || ' new' FROM call_lanes) AS lanes
+FROM call_logs;
+SELECT append(10);
 SELECT claimed FROM process_call_events();
+SELECT append(11);
+SELECT call_id, attempt FROM claim_call_events(lease => '1 millisecond');
+SELECT append(12);
+SELECT append(14);
+CREATE TEMP TABLE failing AS SELECT * FROM claim_call_events() WHERE call_id = '14';
+SELECT fail_call_event(claim_id, event_seq, 'x', '0') FROM failing WHERE call_id = '14';
+UPDATE call_claims SET lease_end = now() WHERE lease_end > now();
+UPDATE call_logs SET system_identifier = 1;
+SELECT append(13);
+SELECT call_id, event_lane >= 64 AS fresh FROM call_events ORDER BY event_seq;
+SELECT * FROM lanes;
+CALL claim_all();
+SELECT call_id, attempt FROM handed_out ORDER BY call_id;
+SELECT * FROM lanes;
+SELECT append(12, 'hangup');
+CALL complete_all();
+CALL claim_all();
+SELECT call_id, attempt FROM handed_out ORDER BY call_id;
+CALL complete_all();
+CALL claim_all();
+SELECT call_id FROM handed_out;
+SELECT * FROM lanes;
+DROP TABLE failing;
+-- a clone shares the identifier: its positions tell
+SELECT append(15);
+UPDATE call_claims SET settled = '9000000000:9000000000:';
+UPDATE call_events SET event_xid = CASE call_id WHEN '15' THEN '9000000001' ELSE '8999999999' END::xid8;
+SELECT append(16);
+CALL claim_all();
+SELECT call_id, attempt FROM handed_out ORDER BY call_id;
+CALL complete_all();
+CALL claim_all();
+SELECT call_id FROM handed_out;
+SELECT * FROM lanes;
+DROP VIEW lanes;
+DROP PROCEDURE claim_all, complete_all;
+DROP FUNCTION append;
+DROP TABLE handed_out;
 
 -- row-level security on the log
 CREATE ROLE regress_worker;
 GRANT EXECUTE ON FUNCTION process_call_events(int, regclass) TO regress_worker;
+GRANT SELECT ON call_events TO regress_worker;
 ALTER TABLE call_events ENABLE ROW LEVEL SECURITY;
 SET ROLE regress_worker;
 SELECT * FROM process_call_events();
@@ -96,6 +146,7 @@ SELECT * FROM process_call_events(1);
 DROP TRIGGER again ON calls;
 
 -- an event that dies a second time, as it may after a restore
+SELECT configure_call_log(max_attempts => 1);
 ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id <> 3);
 SELECT ingest_call_event('{"call_id": 3}'::jsonb) IS NOT NULL;
 SELECT failed FROM process_call_events();
@@ -116,5 +167,6 @@ DELETE FROM call_logs;
 DELETE FROM call_lanes;
 DELETE FROM call_claims;
 DELETE FROM call_dead_events;
+DELETE FROM call_parked_events;
 DROP TABLE calls;
 DROP FUNCTION again;

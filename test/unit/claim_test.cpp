@@ -126,6 +126,18 @@ TEST(PositionAfterLoss, KeepsTheOldEndWhereAPartIsClaimedAgain)
     EXPECT_EQ(PositionAfter(claim).NextAttempt(), 1);
 }
 
+TEST(PositionAfterLoss, DoesNotCountForTheRestOfWhatWasGivenBack)
+{
+    LaneRecord claim = Range();
+    claim.position = PositionAfterRelease(claim);
+    claim.to = {6, 2};
+    EXPECT_TRUE(IsLostForGood(claim)) << "its events are known one by one from now on";
+    const LanePosition rest = PositionAfterLoss(claim);
+    EXPECT_EQ(rest.read, (LogPosition{6, 2}));
+    EXPECT_EQ(rest.again, (LogPosition{8, 4}));
+    EXPECT_EQ(rest.NextAttempt(), 1);
+}
+
 TEST(IsOver, AtTheEndOfTheLeaseAndWhenTheClockWasSetBack)
 {
     LaneRecord claim = Range();

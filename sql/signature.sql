@@ -1,0 +1,32 @@
+
+-- signed bodies --------------------------------------------------------------------------------
+
+-- Not among what pg_dump takes along with the extension: whoever has a dump could sign. That a log takes signed bodies
+-- only is dumped, in call_logs.
+CREATE TABLE @extschema@.call_event_secrets (
+    secret_number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    log_id int NOT NULL REFERENCES @extschema@.call_logs ON DELETE CASCADE,
+    secret bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+REVOKE ALL ON @extschema@.call_event_secrets FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_event_secrets IS 'what the bodies of a log are signed with, for the owner only; pg_dump leaves it out';
+COMMENT ON COLUMN @extschema@.call_event_secrets.secret_number IS 'the two highest ones of a log are valid';
+COMMENT ON COLUMN @extschema@.call_event_secrets.secret IS 'what the provider was given, byte for byte';
+
+CREATE FUNCTION @extschema@.set_call_event_secret(log regclass, secret bytea) RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_set_call_event_secret';
+REVOKE EXECUTE ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea) IS
+'sets what the bodies of an event log are signed with: from now on it takes signed bodies only (ingest_signed_call_event). The secret before stays valid beside the new one, until the new one is set once more. log: NULL is the only event log there is. secret: the bytes that the provider was given, 8 to 1024; NULL removes all of the log''s, which takes unsigned bodies again. For the owner of the log''s table. Errors: 42501 another role, 22023 another length, or a key in PEM or of SSH, 55000 no such log, 42P08 several logs and none named; a warning below 32 bytes';
+
+CREATE FUNCTION @extschema@.ingest_signed_call_event(body text, log regclass DEFAULT NULL) RETURNS bigint
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_ingest_signed_call_event';
+REVOKE EXECUTE ON FUNCTION @extschema@.ingest_signed_call_event(text, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.ingest_signed_call_event(text, regclass) IS
+'checks a webhook body that is a compact JWS with HS256, and appends its claims to an event log as ingest_call_event does with a body that is not signed; returns the event''s sequence number. log: NULL is the only event log there is. Errors: 28000 whatever is wrong with header, encoding or signature, and nothing is kept, 22004 body is NULL, 55000 the log has no secret, or no such log; and those of ingest_call_event';

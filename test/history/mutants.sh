@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Does the history test find what it is there for? The module is built once as it is, of which the test has to find
+# nothing, and then without each of its safeguards in turn, of which it has to find the consequence that the table below
+# names. Long: some minutes for each.
+#
+#   test/history/mutants.sh                     all
+#   test/history/mutants.sh fence own-xid       some; `none` is the module as it is
+#   CALLHARDENING_HISTORY_SECONDS=60            how long the test looks for one, with each of three seeds (20)
+#
+# The last line is "N passed, N failed".
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+
+PASSED=0 FAILED=0 FINISHED=
+SECONDS_EACH=${CALLHARDENING_HISTORY_SECONDS:-20}
+WANTED=" $* "
+BUILD_OPTIONS=(with_llvm=no)
+
+last_words() {
+    [ -n "$FINISHED" ] || FAILED=$((FAILED + 1))
+    printf '\n%d passed, %d failed\n' "$PASSED" "$FAILED"
+    [ "$FAILED" -eq 0 ]
+}
+
+# history_test SEED: the test, in the installation as it is now; the log is $WORK/history.log
+history_test() {
+    run env "CALLHARDENING_SEED=$1" "CALLHARDENING_HISTORY_SECONDS=$SECONDS_EACH" CALLHARDENING_HISTORY_SYNCHRONOUS=0 \
+        make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" check-tap TAP=test/t/010_history.pl PROVE_FLAGS=--verbose \
+        >"$WORK/history.log" 2>&1
+}
+
+# What the checker said, without the names and numbers of this run.
+violations() { sed -nE 's/^# *([a-z ]+): .*(claim|[a-z]+[0-9]+:[0-9]+|[0-9A-Z]{5}).*/\1/p; s/^(# )?(not ok [0-9]+ - .*)/\2/p' "$WORK/history.log" | sort | uniq -c; }
+
+verdict() {
+    printf '  %-20s %s\n' "$2" "$3"
+    if [ "$1" = passed ]; then
+        PASSED=$((PASSED + 1))
+    else
+        FAILED=$((FAILED + 1))
+        violations
+    fi
+}
+
+try_unchanged() {
+    wanted none || return 0
+    if history_test 1; then
+        verdict passed none 'nothing is found'
+    else
+        verdict failed none 'something is found in the module as it is'
+    fi
+}
+
+wanted() { [ "$WANTED" = "  " ] || [[ $WANTED == *" $1 "* ]]; }
+
+# Three seeds: each of them has other moments.
+is_found() {
+    local seed
+    for seed in 1 2 3; do
+        if ! history_test "$seed" && grep -qE "$1" "$WORK/history.log"; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+rebuild() { make_in "$WORK/src" -s "-j$(nproc)" "${BUILD_OPTIONS[@]}" install >"$WORK/build.log" 2>&1; }
+
+# mutant NAME 'what is found' FILE 'sed script': a script that changes nothing is a mutant that has gone out of date.
+mutant() {
+    local name=$1 expected=$2 file=$WORK/src/$3 script=$4
+    wanted "$name" || return 0
+    cp -p "$file" "$WORK/original"
+    sed -E -i "$script" "$file"
+    if cmp -s "$file" "$WORK/original"; then
+        verdict failed "$name" 'the source has changed: write the mutant anew'
+    elif ! rebuild; then
+        tail -n 5 "$WORK/build.log"
+        verdict failed "$name" 'does not build'
+    elif is_found "$expected"; then
+        verdict passed "$name" "found: $(grep -oE "$expected" "$WORK/history.log" | head -n 1)"
+    else
+        verdict failed "$name" 'is not found'
+    fi
+    cp "$WORK/original" "$file"
+}
+
+prepare
+heading "Mutants"
+try_unchanged
+
+# Any claim id of a lane ends the claim that is open in it.
+mutant fence 'finished twice:|late answer:|closed twice:' src/pg/claim_functions.cpp \
+    's/found->is_current = is_newest && /found->is_current = /'
+# Claiming does not lock the lane; two that do it at once meet in the key of the records.
+mutant claim-lock 'overlap:|unexpected error: .* 23505' src/pg/claim.cpp \
+    's/if \(lock_lane\(\*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip\)\)/if (true)/'
+# Nor do the other verbs.
+mutant verb-lock 'late answer:|finished twice:|overlap:|unexpected error: .* (23505|XX000)' src/pg/claim_functions.cpp \
+    's/const bool locked = lock_lane\(.*\);/const bool locked = true;/'
+# The lane is looked at with a snapshot from before the lock.
+mutant look-again 'overlap:|handed out again:|finished twice:|unexpected error: .* 23505' src/pg/claim.cpp \
+    '/^void look_again/,/^}/s/take_snapshot\(\)/RegisterSnapshot(GetActiveSnapshot())/'
+# A snapshot does not list its own transaction: what that appends later is taken for settled.
+mutant own-xid 'lost:' src/pg/snapshot.cpp 's/^( *)return WithOwnXid\(others, own, .*/\1(void)own;\n\1return others;/'
+# What was in progress when the last window ended is not looked for in the next one.
+mutant late-commit 'lost:' src/core/event_log.cpp 's/^( *)if \(current\.Sees\(xid\)\)$/\1if (current.Sees(xid) \&\& false)/'
+# A window that was begun does not keep its end: what comes into it behind the cursor is passed over.
+mutant moving-window 'lost:|disorder:' src/pg/claim.cpp \
+    's/^( *)if \(is_last\) \{$/\1if (true) {/'
+# A lease is over as soon as somebody asks.
+mutant lease 'overlap:|stale too early:' src/core/claim.hpp '/bool IsOver/,/\}/s/return .*;/return lease_end < now + 1000000000000;/'
+# Of a call that waits, later events are handed out.
+mutant hold-back-new 'disorder:' src/pg/claim.cpp 's/if \(!has_parked_call\(lane->parked, event\.call_id\)\)/if (true)/'
+# Of a call that has failed, the later events in the claim are completed with it.
+mutant hold-back-claimed 'lost:' src/pg/claim.cpp 's/^( *)if \(!record\.is_retry\) \/\/.*/\1if (false)/'
+# Lost workers do not count.
+mutant attempts 'attempts:' src/core/claim.cpp 's/\+\+position\.again_tries;/position.again_tries += 0;/'
+# A range is handed out beyond the end of what was handed out before.
+mutant again 'attempts:' src/pg/claim.cpp '/^bool is_beyond_again/,/^\}/s/return .*;/return position.has_again \&\& place > position.again \&\& false;/'
+# What takes its workers with it never goes out alone.
+mutant poison 'attempts:|death:|not ok .*everything is done' src/core/claim.cpp \
+    '/^bool IsLostForGood/,/^\}/s/return .*;/return claim.n < 0 \&\& most_lost_ranges > 0;/'
+# No attempt is the last one.
+mutant limit 'attempts:' src/pg/parked.cpp 's/attempts >= log\.max_attempts/attempts > log.max_attempts * 1000/'
+# Claim ids can be told in advance, and come again after a crash.
+mutant random 'repeated claim id:' src/core/claim.cpp 's/Low<claim_id_random_bits>\(random\)/Low<claim_id_random_bits>(random * 0)/'
+# A retry that was completed is not over.
+mutant retry 'handed out again:|finished twice:|attempts:|double effect:' src/pg/claim.cpp \
+    's/^( *)complete_retry\(log, record\.lane, record\.claim_id\);/\1release_retry(log, record.lane, record.claim_id);/'
+# What was processed is not settled.
+mutant process 'not every event was processed once|not ok .*everything is done' src/pg/process.cpp \
+    '/^void complete_claims/,/^\}/s/complete_claim\(.*\);/release_claim(*batch.log, tables, batch.claim->lanes[i].record);/'
+
+FINISHED=yes

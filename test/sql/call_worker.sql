@@ -1,0 +1,69 @@
+SELECT create_call_tables('public');
+CREATE FUNCTION wait_for(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    holds boolean;
+BEGIN
+    FOR i IN 1..600 LOOP
+        EXECUTE 'SELECT ' || condition INTO holds;
+        EXIT WHEN holds;
+        PERFORM pg_sleep(0.05);
+        PERFORM pg_stat_clear_snapshot();
+    END LOOP;
+    RETURN holds;
+END
+$$;
+
+-- events are processed as they arrive, in a server process that shows what it is
+SELECT start_call_worker(poll => '10 milliseconds');
+SELECT backend_type, application_name FROM pg_stat_activity WHERE pid IN (SELECT call_worker_pids(NULL));
+SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(1, 200) AS id;
+SELECT wait_for('(SELECT count(*) FROM calls) = 200');
+SELECT wait_for('(SELECT count(*) FROM call_open_claims) = 0');
+
+-- one is enough, and starting it again changes nothing; two are two
+SELECT start_call_worker();
+SELECT start_call_worker('call_events', 10, '10 milliseconds', 2);
+SELECT count(*) FROM call_worker_pids('call_events');
+
+-- an error that is not the event's fault: the worker goes on, nothing is lost and no attempt counts
+ALTER TABLE calls RENAME COLUMN status TO state;
+SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
+SELECT wait_for($$EXISTS (SELECT FROM call_claims WHERE state = 'released')$$);
+ALTER TABLE calls RENAME COLUMN state TO status;
+SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 1)$$);
+SELECT count(*) FROM call_parked_events;
+
+-- one that is: parked, and tried again until it is dead
+SELECT configure_call_log(max_attempts => 2, retry_base => '1 millisecond');
+ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
+SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
+SELECT wait_for('EXISTS (SELECT FROM call_dead_events)');
+SELECT call_id, attempts, sqlstate, jsonb_array_length(errors) AS errors FROM call_dead_events;
+
+-- they end when they are told to
+SELECT stop_call_worker();
+SELECT stop_call_worker();
+SELECT count(*) FROM call_worker_pids(NULL);
+
+-- a dropped log ends its worker
+SELECT start_call_worker(poll => '10 milliseconds');
+CREATE TEMP TABLE worker AS SELECT call_worker_pids(NULL) AS pid;
+SET client_min_messages = error;
+DROP TABLE call_events;
+SELECT wait_for('NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid IN (SELECT pid FROM worker))');
+DROP TABLE calls;
+RESET client_min_messages;
+
+-- arguments
+\set SHOW_CONTEXT never
+SELECT start_call_worker();
+SELECT create_call_tables('public');
+SELECT start_call_worker(max_events => 0);
+SELECT start_call_worker(poll => '0');
+SELECT start_call_worker(poll => NULL);
+SELECT start_call_worker(poll => '2 hours');
+SELECT start_call_worker(workers => 0);
+SELECT start_call_worker(workers => NULL);
+SELECT stop_call_worker('calls');
+SET client_min_messages = error;
+DROP TABLE calls, call_events;

@@ -1,0 +1,99 @@
+SELECT create_call_tables('public');
+CREATE PROCEDURE drain() LANGUAGE plpgsql AS $$
+DECLARE
+    batch bigint;
+BEGIN
+    LOOP
+        SELECT claimed INTO batch FROM process_call_events();
+        EXIT WHEN batch = 0;
+        COMMIT;
+    END LOOP;
+END
+$$;
+SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(1, 500) AS id;
+
+-- what is pending stays, whatever its age
+SELECT purge_call_events('0 seconds');
+CALL drain();
+
+-- what is young stays
+SELECT purge_call_events('1 hour');
+SELECT count(*) FROM call_events;
+
+-- so much in one call, and the rest in the next
+SELECT purge_call_events('0 seconds', max_events => 100);
+SELECT purge_call_events('0 seconds', 'call_events', 1000);
+SELECT purge_call_events('0 seconds');
+SELECT count(*) FROM call_events;
+
+-- a call whose first event was purged goes on
+SELECT ingest_call_event('{"call_id": 1, "state": "connected"}'::jsonb) IS NOT NULL AS ingested;
+CALL drain();
+SELECT status FROM calls WHERE dialpad_call_id = 1;
+
+-- what is claimed, parked, held back or dead stays; when it is done with, a later purge finds it
+SELECT configure_call_log(retry_base => '1 hour', retry_cap => '1 hour');
+SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
+    '{"call_id": 1001, "state": "ringing", "n": 1}', '{"call_id": 1001, "state": "connected", "n": 2}',
+    '{"call_id": 1002, "state": "ringing"}', '{"call_id": 1003, "state": "ringing"}']::jsonb[]) AS body;
+SELECT ingest_call_event('no JSON'::text) IS NOT NULL AS ingested;
+CREATE TEMP TABLE claimed AS SELECT * FROM claim_call_events();
+SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed WHERE call_id = '1001' ORDER BY event_seq LIMIT 1;
+SELECT outcome FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed WHERE call_id = '1001'));
+SELECT purge_call_events('0 seconds');
+SELECT call_id, payload -> 'n' AS n FROM call_events ORDER BY event_seq;
+SELECT count(*) FROM call_purge_leftovers;
+SELECT count(*) FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed)) WHERE outcome = 'completed';
+SELECT purge_call_events('0 seconds');
+UPDATE call_parked_events SET due_at = now() WHERE due_at IS NOT NULL;
+CALL drain();
+CALL drain();
+DELETE FROM call_dead_events;
+SELECT purge_call_events('0 seconds');
+SELECT count(*) FROM call_events;
+SELECT count(*) FROM call_purge_leftovers;
+
+-- one record per lane is kept of where the next purge begins
+SELECT max(records) FROM (SELECT count(*) AS records FROM call_purges GROUP BY log_id, lane) AS lanes;
+
+-- an event that was purged is not known any more
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb) IS NOT NULL AS ingested;
+SELECT claimed, refused FROM process_call_events();
+
+-- numbers that come again after the log was truncated
+TRUNCATE call_events RESTART IDENTITY;
+SELECT ingest_call_event('no JSON'::text);
+SELECT purge_call_events('0 seconds');
+SELECT count(*) FROM call_events;
+
+-- rights: on the log, and to call the function
+CREATE ROLE regress_purger;
+GRANT EXECUTE ON FUNCTION purge_call_events(interval, regclass, int) TO regress_purger;
+GRANT SELECT ON call_events TO regress_purger;
+SELECT ingest_call_event('{"call_id": 5, "state": "ringing"}'::jsonb) IS NOT NULL AS ingested;
+CALL drain();
+SET ROLE regress_purger;
+SELECT purge_call_events('0 seconds');
+RESET ROLE;
+GRANT DELETE ON call_events TO regress_purger;
+SET ROLE regress_purger;
+SELECT purge_call_events('0 seconds');
+RESET ROLE;
+
+-- arguments
+SELECT purge_call_events(NULL);
+SELECT purge_call_events('-1 second');
+SELECT purge_call_events('1 day', max_events => 0);
+SELECT purge_call_events('1 day', max_events => NULL);
+SELECT purge_call_events('1 day', 'calls');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT purge_call_events('1 day');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT purge_call_events('1 day');
+ROLLBACK;
+
+DROP OWNED BY regress_purger;
+DROP ROLE regress_purger;
+SET client_min_messages = error;
+DROP TABLE calls, call_events;

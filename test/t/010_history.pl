@@ -1,0 +1,336 @@
+
+# Workers claim and complete events while everything around them dies: the workers, their backends, the server. What
+# they were told is then compared with what happened, event by event (test/history/check.py).
+#
+# CALLHARDENING_SEED repeats what the clients and this script choose, though not the moments at which they do it.
+# CALLHARDENING_HISTORY_SECONDS=1800 makes it a long run, CALLHARDENING_HISTORY keeps the logs and tables in a directory,
+# CALLHARDENING_HISTORY_SYNCHRONOUS (1, 0) is whether all sessions wait for their commits to be written down.
+
+use strict;
+use warnings;
+
+use FindBin;
+use POSIX ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $seed = $ENV{CALLHARDENING_SEED} // int(rand 1_000_000);
+my $seconds = $ENV{CALLHARDENING_HISTORY_SECONDS} // 60;
+my $sources = "$FindBin::Bin/../history";
+my $directory = $ENV{CALLHARDENING_HISTORY} // PostgreSQL::Test::Utils::tempdir;
+my $client = PostgreSQL::Test::Utils::tempdir . '/client';
+
+# -- the checker -----------------------------------------------------------------------------------
+
+for (split /\n/, `python3 $sources/check.py --self-test`)
+{
+	next unless /^((?:not )?ok) \d+ - (.*)/;
+	is($1, 'ok', "a history that is made up: $2");
+}
+
+# -- the server ------------------------------------------------------------------------------------
+
+srand $seed;
+my $synchronous = $ENV{CALLHARDENING_HISTORY_SYNCHRONOUS} // (rand() < 0.3);
+my $lanes = (8, 8, 24)[ rand 3 ];
+note("CALLHARDENING_SEED=$seed: $seconds s, synchronous_commit = " . ($synchronous ? 'on' : 'off') . ", $lanes lanes, in $directory");
+
+my ($flags, $libraries) = map { chomp; $_ } `pg_config --includedir`, `pg_config --libdir`;
+system_or_bail(qw(g++ -std=c++20 -O1 -Wall -Wextra), "-I$flags", "$sources/client.cpp", '-o', $client, "-L$libraries",
+	"-Wl,-rpath,$libraries", '-lpq');
+
+# The checker knows a life of the server by the checkpoint that it begins with, so there are no others.
+my $node = PostgreSQL::Test::Cluster->new('history');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+$node->append_conf(
+	'postgresql.conf', q{
+fsync = off
+full_page_writes = off
+restart_after_crash = on
+checkpoint_timeout = 1d
+max_wal_size = 40GB
+wal_writer_delay = 10s
+max_prepared_transactions = 100
+max_connections = 60
+autovacuum_naptime = 3s
+log_min_messages = error
+log_line_prefix = '%m [%p] %e '});
+$node->start;
+$node->safe_psql(
+	'postgres', qq{
+SET client_min_messages = error;
+CREATE EXTENSION callhardening;
+CREATE SCHEMA claimed;
+CREATE SCHEMA processed;
+SELECT create_call_tables('claimed'), create_call_tables('processed');
+SELECT create_call_tables('public');
+ALTER TABLE call_events RENAME TO template;
+CREATE TABLE call_events (LIKE template INCLUDING ALL);
+CREATE TABLE processed_events (LIKE template INCLUDING ALL);
+DROP TABLE template, claimed.call_events, processed.call_events;
+SELECT register_call_log('call_events', 'claimed.calls', 'dialpad', $lanes), register_call_log('processed_events', 'processed.calls', 'dialpad', 8);
+SELECT configure_call_log(log, retry_base => '20 ms', retry_cap => '300 ms') FROM unnest('{call_events,processed_events}'::regclass[]) AS log;
+
+-- The log is purged: this stays.
+CREATE TABLE ingested (tag text, seq bigint, xid xid8, lane int, call_id text);
+CREATE FUNCTION note_event() RETURNS trigger LANGUAGE plpgsql AS \$\$
+BEGIN
+    INSERT INTO ingested VALUES (NEW.payload ->> 'tag', NEW.event_seq, NEW.event_xid, NEW.event_lane, NEW.call_id);
+    RETURN NULL;
+END
+\$\$;
+CREATE TRIGGER note_event AFTER INSERT ON call_events FOR EACH ROW EXECUTE FUNCTION note_event();
+
+CREATE TABLE effects (claim_id bigint, tag text, attempt int);
+CREATE TABLE sums (claimed bigint, applied bigint, unchanged bigint, refused bigint, failed bigint);
+
+-- Calls that do not take some events, and sometimes others.
+CREATE FUNCTION refuse_call() RETURNS trigger LANGUAGE plpgsql AS \$\$
+BEGIN
+    IF NEW.raw_payload ->> 'fate' = 'always' OR random() < 0.002 THEN
+        RAISE EXCEPTION 'refused';
+    END IF;
+    RETURN NEW;
+END
+\$\$;
+CREATE TRIGGER zz_refuse_call BEFORE INSERT OR UPDATE ON processed.calls FOR EACH ROW EXECUTE FUNCTION refuse_call();
+});
+
+# -- the clients -----------------------------------------------------------------------------------
+
+my %kinds = (claim => 'call_events', append => 'call_events', process => 'processed_events', feed => 'processed_events');
+my %running;
+my $started = 0;
+
+$ENV{HISTORY_SYNCHRONOUS} = 1 if $synchronous;
+
+# The kind `feed` appends to the log that is processed, of which the checker reads nothing.
+sub start_client
+{
+	my ($kind) = @_;
+	my $name = sprintf '%s%d', substr($kind, 0, 1), ++$started;
+	my $program = $kind eq 'feed' ? 'append' : $kind;
+	my $log = $kinds{$kind} eq 'call_events' ? "$directory/$name.log" : "$directory/$name.other";
+	my $random = int rand 1_000_000_000;
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0)
+	{
+		open STDOUT, '>>', "$directory/clients.out";
+		open STDERR, '>&', \*STDOUT;
+		exec $client, $program, $node->connstr('postgres') . " application_name=$name", $log, $random, $name, $kinds{$kind}
+		  or POSIX::_exit(2);
+	}
+	$running{$pid} = $kind;
+}
+
+# Who was killed, or has died of poison, has a successor.
+sub replace_dead_clients
+{
+	while ((my $pid = waitpid(-1, POSIX::WNOHANG)) > 0)
+	{
+		my $kind = delete $running{$pid} // next;
+		my $status = $?;
+		die "a client of kind $kind ended with status $status" if $status != 0 && $status != 9;
+		start_client($kind);
+	}
+}
+
+sub stop_clients
+{
+	my ($wanted) = @_;
+	my @pids = grep { $running{$_} =~ $wanted } keys %running;
+	kill 'CONT', @pids;
+	kill 'TERM', @pids;
+	for my $pid (@pids)
+	{
+		waitpid $pid, 0;
+		delete $running{$pid};
+	}
+}
+
+my @stopped; # [when to go on, pid]
+
+sub wake_stopped
+{
+	my ($now) = @_;
+	kill 'CONT', map { $_->[1] } grep { $_->[0] <= $now && $running{ $_->[1] } } @stopped;
+	@stopped = grep { $_->[0] > $now } @stopped;
+}
+
+sub some_client
+{
+	my @pids = sort { $a <=> $b } keys %running;
+	return $pids[ rand @pids ];
+}
+
+# -- what happens to them --------------------------------------------------------------------------
+
+my %happened;
+
+sub wait_for_server
+{
+	for (1 .. 600)
+	{
+		return if $node->psql('postgres', 'SELECT 1') == 0;
+		sleep 0.1;
+	}
+	die 'the server does not come back';
+}
+
+# A backend that is killed takes all others with it. The log of the server begins a new life.
+sub kill_backend
+{
+	my ($code, $pids) = $node->psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name ~ '^[acpf][0-9]+$'});
+	my @pids = split /\n/, $pids // '';
+	return unless @pids;
+	kill 'KILL', $pids[ rand @pids ];
+	sleep 0.3;
+	wait_for_server();
+	note_life();
+}
+
+sub crash
+{
+	$node->stop('immediate');
+	sleep rand 0.3;
+	$node->start;
+	note_life();
+}
+
+# Each life is known to the checker, also one in which no client has come so far as to write it down.
+sub note_life
+{
+	my $life = $node->safe_psql('postgres', q{SELECT (checkpoint_lsn - '0/0')::bigint FROM pg_control_checkpoint()});
+	append_to_file("$directory/lives.log", "life\t$life\tsync\t0\n");
+}
+
+my @actions = (
+	[ 40, kill => sub { kill 'KILL', some_client() } ],
+	[ 15, stall => sub {
+		my $pid = some_client();
+		kill 'STOP', $pid;
+		push @stopped, [ time + 0.3 + rand 2, $pid ];
+	} ],
+	[ 10, disconnect => sub {
+		$node->psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^[acpf][0-9]+$' ORDER BY random() LIMIT 1});
+	} ],
+	[ 20, purge => sub { $node->psql('postgres', q{SELECT purge_call_events('0', 'call_events', 500)}) } ],
+	[ 5, vacuum => sub { $node->psql('postgres', 'VACUUM call_events, call_claims, call_parked_events') } ],
+	[ 10, nothing => sub { sleep 0.5 } ]);
+
+sub do_something
+{
+	my $roll = rand 100;
+	for my $action (@actions)
+	{
+		my ($weight, $name, $do) = @$action;
+		$roll -= $weight;
+		next if $roll >= 0;
+		$happened{$name}++;
+		return $do->();
+	}
+}
+
+note_life();
+start_client($_) for ('claim') x 6, ('append') x 3, ('process') x 2, 'feed';
+my $end = time + $seconds;
+my $next_crash = time + 3 + rand 6;
+while (time < $end)
+{
+	sleep rand 0.5;
+	replace_dead_clients();
+	wake_stopped(time);
+	do_something();
+	next if time < $next_crash;
+	my $name = rand() < 0.2 ? 'backend' : 'crash';
+	$happened{$name}++;
+	$name eq 'crash' ? crash() : kill_backend();
+	$next_crash = time + 3 + rand 12;
+}
+wake_stopped(time + 3600);
+note(join ', ', map {"$_: $happened{$_}"} sort keys %happened);
+
+# -- the end ---------------------------------------------------------------------------------------
+
+# Clients that stop end their prepared transactions; those of the killed ones are left.
+stop_clients(qr/^(append|feed)$/);
+for my $name (split /\n/, $node->safe_psql('postgres', 'SELECT gid FROM pg_prepared_xacts ORDER BY gid'))
+{
+	$node->safe_psql('postgres', (rand() < 0.5 ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$name'");
+}
+
+# The workers of now on do nothing wrong on purpose.
+$ENV{HISTORY_QUIET} = 1;
+stop_clients(qr/./);
+start_client($_) for ('claim') x 4, 'process';
+my $left = q{
+SELECT 'parked' FROM call_parked_events
+UNION ALL SELECT 'claimed' FROM (SELECT DISTINCT ON (log_id, lane) state FROM call_claims ORDER BY log_id, lane, n DESC) AS newest
+WHERE state IN ('claimed', 'renewed')
+UNION ALL SELECT 'pending' FROM unnest('{call_events,processed_events}'::regclass[]) AS log, claim_call_events(1, NULL, 'drain', log)
+LIMIT 1};
+my $drained = 0;
+for (1 .. 300)
+{
+	replace_dead_clients();
+	$drained = $node->safe_psql('postgres', $left) eq '' ? $drained + 1 : 0;
+	last if $drained >= 3;
+	sleep 0.4;
+}
+stop_clients(qr/./);
+cmp_ok($drained, '>=', 3, 'everything is done in the end');
+
+my $failed_clients = -e "$directory/clients.out" ? slurp_file("$directory/clients.out") : '';
+is($failed_clients, '', 'no client says anything');
+
+# -- the check -------------------------------------------------------------------------------------
+
+my %tables = (
+	ingested => 'SELECT tag, seq, xid, lane, call_id FROM ingested',
+	dead => q{SELECT i.tag, d.event_seq, d.attempts, (extract(epoch FROM d.died_at) * 1000000)::bigint FROM call_dead_events AS d
+		JOIN call_logs AS l USING (log_id) JOIN ingested AS i ON i.seq = d.event_seq WHERE l.events = 'call_events'::regclass},
+	effects => 'SELECT tag, claim_id, attempt FROM effects',
+	settings => q{SELECT max_attempts FROM call_logs WHERE events = 'call_events'::regclass});
+for my $table (sort keys %tables)
+{
+	append_to_file("$directory/$table.tsv", join '', map {"$_\n"} split /\n/, $node->safe_psql('postgres', "COPY ($tables{$table}) TO STDOUT"));
+}
+
+my $report = `python3 $sources/check.py $directory`;
+my $is_right = $? == 0;
+my %seen = $report =~ /^# (.*): (\d+)$/mg;
+note($report);
+ok($is_right, "the history of seed $seed is right") or diag($report);
+
+# A run in which nothing happens proves nothing.
+cmp_ok($seen{'events'} // 0, '>', 20 * $seconds, 'there were events');
+cmp_ok($seen{'lives of the server'} // 0, '>', 1, 'the server has died');
+for my $what ('complete: stale', 'fail: retry', 'fail: dead', 'attempt 3', 'dead events', 'effects')
+{
+	cmp_ok($seen{$what} // 0, '>', 0, "it has come to: $what") unless $seconds < 60;
+}
+
+# What was processed is in tables that died and came back with the log.
+is($node->safe_psql('postgres', q{
+SELECT 'not every event was processed once: ' || sum(claimed - failed) FROM sums
+HAVING sum(claimed - failed) <> (SELECT count(*) FROM processed_events) - (SELECT count(*) FROM call_dead_events AS d
+    JOIN call_logs AS l USING (log_id) WHERE l.events = 'processed_events'::regclass)
+    OR sum(claimed) <> sum(applied + unchanged + refused + failed)
+UNION ALL
+SELECT 'died for nothing: ' || e.event_seq FROM call_dead_events AS d JOIN call_logs AS l USING (log_id)
+    JOIN processed_events AS e USING (event_seq)
+WHERE l.events = 'processed_events'::regclass AND e.payload ->> 'fate' <> 'always'
+UNION ALL
+SELECT format('call %s does not have its newest event', newest.call_id)
+FROM (SELECT e.call_id, max((e.payload ->> 'event_timestamp')::bigint) AS stamp FROM processed_events AS e
+      WHERE e.event_seq NOT IN (SELECT d.event_seq FROM call_dead_events AS d JOIN call_logs AS l USING (log_id)
+                                WHERE l.events = 'processed_events'::regclass)
+      GROUP BY e.call_id) AS newest
+LEFT JOIN processed.calls AS c ON c.dialpad_call_id::text = newest.call_id
+WHERE (c.raw_payload ->> 'event_timestamp')::bigint IS DISTINCT FROM newest.stamp}), '', 'what was processed is right');
+
+$node->stop;
+unlike(slurp_file($node->logfile), qr/PANIC|XX000|signal (?!9:)/, 'no crash in the log but those that were made');
+done_testing();
