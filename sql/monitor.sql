@@ -71,8 +71,8 @@ CREATE VIEW @extschema@.call_horizon AS
 SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since
 FROM (
     SELECT 'backend' AS holder, a.pid::text AS name, a.usename::text AS role, a.application_name AS application,
-           a.backend_xmin AS xmin, a.xact_start AS since
-    FROM pg_catalog.pg_stat_activity a WHERE a.backend_xmin IS NOT NULL AND a.backend_type OPERATOR(pg_catalog.<>) 'walsender'
+           COALESCE(a.backend_xmin, a.backend_xid) AS xmin, a.xact_start AS since -- between two statements: no xmin
+    FROM pg_catalog.pg_stat_activity a WHERE COALESCE(a.backend_xmin, a.backend_xid) IS NOT NULL AND a.backend_type OPERATOR(pg_catalog.<>) 'walsender'
     UNION ALL
     SELECT 'standby', r.pid::text, r.usename::text, r.application_name, r.backend_xmin, r.backend_start
     FROM pg_catalog.pg_stat_replication r WHERE r.backend_xmin IS NOT NULL
