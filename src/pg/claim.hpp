@@ -15,6 +15,11 @@ struct ClaimedEvent {
     int attempt; // how often it was handed out, this time included
 };
 
+inline EventInLane in_lane(int lane, const LogEvent &event)
+{
+    return {lane, event.place.seq, event.call_id};
+}
+
 // One lane's part of a claim.
 struct LaneClaim {
     LaneRecord record; // as it is appended, open

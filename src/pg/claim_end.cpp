@@ -1,0 +1,123 @@
+#include "pg/claim.hpp"
+#include "pg/snapshot.hpp"
+
+extern "C" {
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+// -- ending a claim ------------------------------------------------------------------------------
+
+namespace
+{
+
+void append_end(const EventLog &log, const LaneTables &tables, const LaneRecord &claim, RecordState state,
+                const LanePosition &position)
+{
+    LaneRecord end = claim;
+    end.n = claim.n + 1;
+    end.state = state;
+    end.position = position;
+    append_record(log, tables, end, nullptr);
+}
+
+} // namespace
+
+void complete_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
+{
+    if (record.is_retry)
+        complete_retry(log, record.lane, record.claim_id);
+    append_end(log, tables, record, RecordState::completed, PositionAfter(record));
+}
+
+void release_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
+{
+    if (record.is_retry)
+        release_retry(log, record.lane, record.claim_id);
+    append_end(log, tables, record, RecordState::released, PositionAfterRelease(record));
+}
+
+namespace
+{
+
+// Behind an event of its call that waits, an event is held back; where there is none, since the event before
+// it has died, it is due.
+void park_behind(const EventLog &log, const OwnTable &parked, const LaneRecord &record, const LogEvent &event,
+                 bool waits)
+{
+    const TimestampTz now = GetCurrentTimestamp();
+    park_event(log, parked, in_lane(record.lane, event), record.position.NextAttempt(), 0,
+               waits ? nullptr : &now, nullptr);
+}
+
+// Those of the same call, as far as the claim's range goes.
+void park_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
+                       const LogEvent &event)
+{
+    const Snapshot snapshot = take_snapshot();
+    const LanePosition &position = record.position;
+    const OwnTable parked = open_parked(log, RowExclusiveLock);
+    const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
+    bool waits = has_due_event(waiting, event.call_id);
+    LaneReader reader = begin_reading(table, snapshot, record.lane,
+                                      window_between(position.settled, position.reading), event.place);
+    while (next_event(&reader) && reader.place <= record.to) {
+        const LogEvent later = present_event(log, reader);
+        if (strcmp(later.call_id, event.call_id) != 0 ||
+            find_parked(waiting, later.call_id, later.place.seq) != nullptr ||
+            (position.has_again && is_dead(log, snapshot, later.place.seq)))
+            continue;
+        park_behind(log, parked, record, later, waits);
+        waits = true;
+    }
+    end_reading(reader);
+    close_own_table(parked, NoLock);
+    UnregisterSnapshot(snapshot);
+}
+
+int attempts_of(const EventLog &log, const LaneRecord &record, const LogEvent &event)
+{
+    if (!record.is_retry)
+        return record.position.NextAttempt();
+    const Snapshot snapshot = take_snapshot();
+    const OwnTable parked = open_parked(log, AccessShareLock);
+    const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
+    const ParkedEvent *found = find_parked(waiting, event.call_id, event.place.seq);
+    close_own_table(parked, AccessShareLock);
+    UnregisterSnapshot(snapshot);
+    return found == nullptr ? 0 : found->attempts;
+}
+
+} // namespace
+
+bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const LogEvent &event,
+                        const TimestampTz *due_at, const Failure &failure)
+{
+    const OwnTable parked = open_parked(log, RowExclusiveLock);
+    const bool is_dead = fail_event(log, parked, in_lane(record.lane, event), attempts_of(log, record, event),
+                                    due_at, failure);
+    close_own_table(parked, NoLock);
+    return is_dead;
+}
+
+void hold_back_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
+                            const LogEvent &event)
+{
+    if (!record.is_retry) // which has no other event of the call
+        park_later_events(log, table, record, event);
+}
+
+void hold_back_event(const EventLog &log, const LaneRecord &record, const LogEvent &event)
+{
+    const Snapshot snapshot = take_snapshot();
+    const OwnTable parked = open_parked(log, RowExclusiveLock);
+    const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
+    park_behind(log, parked, record, event, has_due_event(waiting, event.call_id));
+    close_own_table(parked, NoLock);
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace callhardening
