@@ -12,6 +12,7 @@
 #                        and undefined behaviour sanitizers; check-valgrind: some of them under valgrind
 #   make check-mutants   the history test, on modules that lack a safeguard of the event log each; MUTANTS="fence random" for some
 #   make check-builds    the sanitizer's bytes from several builds of the rules, compared
+#   make check-model     a model of the event log's protocol, and what becomes of it without each safeguard (spin)
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
 
@@ -94,6 +95,7 @@ check-valgrind:
 
 include test/unit/unit.mk
 include test/builds/builds.mk
+include test/model/model.mk
 include test/bench/bench.mk
 include test/fuzz/fuzz.mk
 include test/history/history.mk

@@ -83,14 +83,14 @@ is_clean_with_clang() {
     prints_no_warning "$WORK/clang.log"
 }
 
-# Each function with its pg_finfo record, the magic block, and nothing else.
+# Each function with its pg_finfo record, the magic block, the background worker's function, and nothing else.
 exports_functions_only() {
     local library symbols foreign functions records
     library=$("$PG_CONFIG" --pkglibdir)/callhardening.so
     symbols=$(nm -D --defined-only "$library" | awk '{ print $3 }')
     foreign=$(grep -vE '^(Pg_magic_func|_PG_init|(pg_finfo_)?callhardening_[a-z0-9_]+)$' <<<"$symbols" || true)
     [ -z "$foreign" ] || { printf '%s\n' "$foreign"; return 1; }
-    functions=$(grep '^callhardening_' <<<"$symbols" | sort)
+    functions=$(grep '^callhardening_' <<<"$symbols" | grep -v '_main$' | sort)
     records=$(sed -n 's/^pg_finfo_//p' <<<"$symbols" | sort)
     [ -n "$functions" ] && diff <(echo "$functions") <(echo "$records")
 }

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# check.sh DIRECTORY: spin tries the model of the event log in every scenario, and finds out each of its variants. What it
+# finds is replayed with `spin -t -p -g` in the directory of the variant.
+set -euo pipefail
+
+MODEL=$PWD/test/model/event_log.pml
+WORK=$1
+FAILED=0
+
+# search NAME OPTIMIZATION DEFINE ...: pan's report is $WORK/NAME/report.
+search() {
+    local directory=$WORK/$1 optimization=$2
+    shift 2
+    mkdir -p "$directory"
+    (
+        cd "$directory"
+        rm -f pan* ./*.trail
+        spin -a "$@" "$MODEL"
+        "${CC:-gcc}" -w "$optimization" -DSAFETY -DCOLLAPSE -DMEMLIM=900 -o pan pan.c
+        ./pan -w21 -m50000
+    ) >"$directory/report" 2>&1 || true
+}
+
+# say 'ok' OR 'not ok', what, report
+say() {
+    local states
+    states=$(sed -nE 's/^ *([0-9.e+]+) states, stored.*/\1/p' "$3")
+    printf '%s - %s (%s states)\n' "$1" "$2" "${states:-no}"
+    [ "$1" = ok ] || { FAILED=1; cat "$3"; }
+}
+
+# passes SCENARIO 'what'
+passes() {
+    local report=$WORK/scenario_$1/report outcome='not ok'
+    if grep -q 'errors: 0$' "$report" && ! grep -Eiq 'max search depth|out of memory|not completed' "$report"; then
+        outcome=ok
+    fi
+    say "$outcome" "$2: every state keeps what is promised" "$report"
+}
+
+# is_found VARIANT SCENARIO 'what'
+is_found() {
+    local report=$WORK/$1/report outcome='not ok'
+    search "$1" -O0 -DSCENARIO="$2" "-D$1"
+    if grep -q 'assertion violated' "$report"; then
+        outcome=ok
+    fi
+    say "$outcome" "found out: $3" "$report"
+}
+
+# The scenarios beside the variants, of which most take longer to compile than to search.
+{
+    search scenario_2 -O1 -DSCENARIO=2
+    search scenario_3 -O1 -DSCENARIO=3
+    search scenario_1 -O1 -DSCENARIO=1
+} &
+
+is_found NO_FENCE 2 'a claim is ended by its lane, not by its id'
+is_found NO_LOCK 2 'the lane is not locked'
+is_found RECORD_BEFORE_LOCK 2 'the newest record is read before the lock'
+is_found S1_BEFORE_LOCK 1 'the snapshot is taken before the lock'
+is_found BY_NUMBER 1 'a position is a sequence number'
+is_found BY_XID 1 'a position is a transaction id'
+is_found OWN_XID_SETTLED 3 'the own transaction counts as ended'
+is_found CURSOR_PASSES_LOST 2 'the cursor passes a range whose lease expired'
+is_found LATER_NOT_HELD 2 'later events of the call stay in the claim of a failed one'
+is_found CALL_NOT_HELD 2 'later events of the call are claimed while one waits'
+is_found RETRY_BEFORE_CURSOR 2 'an event is tried again before the cursor has passed it'
+is_found DEAD_HELD_BACK 2 'a dead event is held back with the later ones of its call'
+is_found PARKED_BY_NUMBER 3 'parked events go by sequence number alone'
+is_found FULL_STOPS_ALL 2 'with too many parked events, a range that was lost is not claimed again'
+
+wait
+passes 1 'late and long transactions'
+passes 2 'failures and lost workers'
+passes 3 'failures, late transactions and a client that appends'
+
+exit "$FAILED"

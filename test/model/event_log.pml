@@ -1,0 +1,863 @@
+/*
+ * The protocol of the event log: one lane, its claims, and all that may happen to them. `make check-model` lets spin try
+ * every order of events within the bounds of a scenario, and then every variant below, each of which leaves out one
+ * safeguard and has to be found out.
+ *
+ * One lane is enough, since lanes share nothing. A step is what is atomic in the server: a statement under the lane's lock
+ * becomes visible with its commit, so a transaction that dies has done nothing.
+ *
+ * Names, here and in src/core/claim.hpp and call_claims:
+ *
+ *   lane                   the lane's newest record (LaneRecord); older ones are history, which nothing decides by
+ *   .open                  state: claimed or renewed; otherwise completed, released or moved
+ *   .settled, .reading     the same (pg_snapshot), .in_window: reading is not NULL
+ *   .read, .to, .again     (read_xid, read_seq), (to_xid, to_seq), (again_xid, again_seq); 0: NULL; .again_tries, .to_end
+ *   .id, .retry            claim_id, is_retry
+ *   .over                  lease_end has passed (LaneRecord::IsOver)
+ *   parked, attempts, ...  call_parked_events; due_at: held back where NULL (neither `waiting` nor `due`), to come, or past;
+ *                          `out`: claim_id is the lane's open claim
+ *   dead                   call_dead_events
+ *
+ * A snapshot is the set of transactions that have ended, as bits: what xmin, xmax and the list stand for. (WindowRanges,
+ * which works on these, has unit tests.) Only transactions that append have a number here. A claim id is the smallest that
+ * nobody remembers, so that the claims, and with them the states, are not bounded; a real one is never used again.
+ *
+ * Not modelled: several logs or lanes in one claim, purge, adoption after a restore, notifications, times (a lease or a
+ * backoff ends at any moment), and the crash of the server, which is that of all its sessions at once.
+ *
+ * Where the model is stricter than one may think: an event is tried again only after the lane's cursor has passed it, the
+ * limit of parked events does not stop a range that was handed out before, what is dead is never parked again, and parked
+ * events go by (xid, seq) as the log does. Each of them has its variant.
+ *
+ * SCENARIO chooses what there is to do: 1 long and late transactions, 2 failures and poison, 3 some of both and a client
+ * that claims and appends in one transaction.
+ */
+
+#if SCENARIO == 1
+#define EVENTS 3
+#define WORKERS 2
+#define RUN_INSERTERS run inserter(0, 1, 0); run inserter(1, 1, 0); run inserter(2, 1, 0)
+#define LAST_XID 3
+#elif SCENARIO == 2
+#define EVENTS 3
+#define WORKERS 2
+#define FAILURES
+#define RUN_INSERTERS run inserter(0, 3, 4 /* the third is of call 1 */)
+#define LAST_XID 1
+#else
+#define EVENTS 3
+#define WORKERS 1
+#define FAILURES
+#define CLIENT
+#define RUN_INSERTERS run inserter(0, 1, 0); run inserter(0, 1, 0)
+#define LAST_XID 3
+#endif
+
+#define MOST_CLAIMED 2 /* at a time */
+#define MAX_ATTEMPTS 2
+#define MAX_PARKED 2
+#define ALONE 2 /* expiries_to_be_alone, most_lost_ranges */
+
+#define HAS(set, x) (((set) >> (x)) & 1)
+#define ADD(set, x) set = set | (1 << (x))
+#define REMOVE(set, x) set = set & ~(1 << (x))
+
+/* -- the log ------------------------------------------------------------------------------------------------------------ */
+
+byte next_seq, next_xid = 1;
+byte xid[EVENTS];         /* stamps of the event with that sequence number; 0: not written */
+byte calls;               /* of which of the two calls it is */
+byte ended, committed;    /* transactions: what a snapshot sees, and of which of them there are rows */
+byte ended_before[5];     /* ... when a transaction got its xid: the order that is promised */
+
+#define CALL(e) HAS(calls, e)
+
+/* The place of an event in the log, 0 before all. Variants: a position that is a number. */
+#ifdef BY_NUMBER
+#define PLACE(e) (8 + (e))
+#else
+#define PLACE(e) (xid[e] * 8 + (e))
+#endif
+#define EVENT_AT(place) ((place) & 7)
+#define NO_PLACE 255
+
+/* Of two events of a call, `a` has to be processed before `b`. */
+#define PRECEDES(a, b) (CALL(a) == CALL(b) && HAS(committed, xid[a]) && \
+    (xid[a] == xid[b] -> a < b : HAS(ended_before[xid[b]], xid[a])))
+
+/* -- the lane ----------------------------------------------------------------------------------------------------------- */
+
+typedef Lane {
+    bool open, retry, in_window, has_again, to_end, over;
+    byte settled, reading, read, again, again_tries, to, id
+};
+Lane lane;
+bool locked; /* the row of call_lanes */
+
+byte parked, waiting, due, out, dead; /* sets of events */
+byte attempts[EVENTS], expiries[EVENTS];
+
+/* The window: what `reading` sees and `settled` does not. */
+#if defined(BY_NUMBER) || defined(BY_XID)
+#define WINDOW(l) l.reading
+#else
+#define WINDOW(l) (l.reading & ~l.settled)
+#endif
+#define IN(e, snapshot) (xid[e] != 0 && HAS(committed & (snapshot), xid[e]))
+#define NEXT_ATTEMPT(l) (l.has_again -> l.again_tries + 1 : 1)
+#define IS_DONE_WITH(l, e) (IN(e, l.settled) || (l.in_window && IN(e, WINDOW(l)) && PLACE(e) <= l.read))
+
+/* -- who takes part ----------------------------------------------------------------------------------------------------- */
+
+#define CLIENT_TX WORKERS /* its place among the workers */
+byte id[WORKERS + 1];   /* the claim that a worker holds, or believes to hold; 0: none */
+byte has[WORKERS + 1];  /* the events it was handed out */
+byte skipped[WORKERS + 1]; /* of them: those that it has failed, or skips since they come behind one that failed */
+bool live[WORKERS + 1]; /* its lease has not ended; the model's knowledge */
+byte seen[WORKERS + 1]; /* S1: the snapshot that it reads up to */
+#if defined(NO_LOCK) || defined(RECORD_BEFORE_LOCK) || defined(S1_BEFORE_LOCK)
+#define LOOKS_ONCE
+Lane looked[WORKERS + 1];
+#endif
+
+byte done;    /* events that were in an accepted completion */
+bool stopped; /* the end of time has come */
+
+/* What is only used inside of one step is no part of the state. */
+hidden Lane next;
+hidden byte was_retry, changed, idle_move, is_last, has_work, was_due, is_found;
+hidden byte i, j, k, place, got, looked_at, count, first, w, e, limit, rounds;
+
+#define RESET(l) l.open = 0; l.retry = 0; l.in_window = 0; l.has_again = 0; l.to_end = 0; l.over = 0; l.settled = 0; \
+    l.reading = 0; l.read = 0; l.again = 0; l.again_tries = 0; l.to = 0; l.id = 0
+#define COPY(a, b) a.open = b.open; a.retry = b.retry; a.in_window = b.in_window; a.has_again = b.has_again; \
+    a.to_end = b.to_end; a.over = b.over; a.settled = b.settled; a.reading = b.reading; a.read = b.read; \
+    a.again = b.again; a.again_tries = b.again_tries; a.to = b.to; a.id = b.id
+
+/* `place` becomes that of the first event behind `behind` in the window of `l`. */
+inline next_event(l, behind)
+{
+    place = NO_PLACE;
+    for (i : 0 .. EVENTS - 1) {
+        if
+        :: IN(i, WINDOW(l)) && PLACE(i) > behind && PLACE(i) < place -> place = PLACE(i)
+        :: else
+        fi
+    }
+}
+
+/* -- what is promised --------------------------------------------------------------------------------------------------- */
+
+/* Nothing goes out that has been done, that another has, or that comes behind something that is not done. */
+inline check_handed_out(who)
+{
+    for (i : 0 .. EVENTS - 1) {
+        if
+        :: HAS(got, i) ->
+            assert(!HAS(done | dead, i));
+            for (j : 0 .. EVENTS - 1) {
+                assert(!(xid[j] != 0 && j != i && PRECEDES(j, i)) || HAS(done | dead | got, j))
+            }
+        :: else
+        fi
+    }
+    for (w : 0 .. WORKERS) {
+        assert(w == who || !live[w] || (has[w] & got) == 0)
+    }
+}
+
+/* Each event is completed once, and behind those of its call that come before it. */
+inline check_completed(who)
+{
+    for (i : 0 .. EVENTS - 1) {
+        if
+        :: HAS(has[who] & ~skipped[who], i) ->
+            assert(!HAS(done | dead, i));
+            for (j : 0 .. EVENTS - 1) {
+                assert(!(xid[j] != 0 && j != i && PRECEDES(j, i)) || HAS(done | dead | (has[who] & ~skipped[who]), j))
+            }
+        :: else
+        fi
+    }
+    done = done | (has[who] & ~skipped[who])
+}
+
+/* -- parking ------------------------------------------------------------------------------------------------------------ */
+
+inline unpark(e)
+{
+    REMOVE(parked, e); REMOVE(waiting, e); REMOVE(due, e); REMOVE(out, e);
+    attempts[e] = 0; expiries[e] = 0
+}
+
+/* The order in which the events of a call are tried again. A sequence number is drawn before the transaction has an xid. */
+#ifdef PARKED_BY_NUMBER
+#define PARKED_PLACE(e) (8 + (e))
+#else
+#define PARKED_PLACE(e) PLACE(e)
+#endif
+
+/* `place` becomes that of the first parked event of the call. */
+inline first_parked(call)
+{
+    place = NO_PLACE;
+    for (i : 0 .. EVENTS - 1) {
+        if
+        :: HAS(parked, i) && CALL(i) == call && PARKED_PLACE(i) < place -> place = PARKED_PLACE(i)
+        :: else
+        fi
+    }
+}
+
+#define CALL_SET(call) ((call) -> calls : ~calls)
+
+/* The next event of the call is due, unless another one of it is to be waited for. */
+inline release_call(call)
+{
+    if
+    :: (CALL_SET(call) & (waiting | due)) == 0 ->
+        first_parked(call);
+        if
+        :: place != NO_PLACE -> ADD(due, EVENT_AT(place))
+        :: else
+        fi
+    :: else
+    fi
+}
+
+inline die(e)
+{
+    unpark(e); ADD(dead, e); release_call(CALL(e))
+}
+
+/* fail_call_event, of an event of the open claim. */
+inline fail(who, e)
+{
+    attempts[e] = (lane.retry -> attempts[e] : NEXT_ATTEMPT(lane));
+    if
+    :: attempts[e] >= MAX_ATTEMPTS -> die(e)
+    :: else -> ADD(parked, e); ADD(waiting, e); REMOVE(due, e); REMOVE(out, e)
+    fi;
+    ADD(skipped[who], e);
+    if
+#ifdef LATER_NOT_HELD
+    :: false
+#else
+    :: !lane.retry -> hold_back_later(who, e)
+#endif
+    :: else
+    fi
+}
+
+#ifdef DEAD_HELD_BACK
+#define STAYS_DEAD 0
+#else
+#define STAYS_DEAD dead
+#endif
+
+/* The later ones of its call in the claim wait behind it: the worker skips them. Those that have died stay dead. */
+inline hold_back_later(who, e)
+{
+    was_due = (CALL_SET(CALL(e)) & (waiting | due)) != 0;
+    next_event(lane, PLACE(e));
+    do
+    :: place <= lane.to ->
+        k = EVENT_AT(place);
+        if
+        :: CALL(k) == CALL(e) && !HAS(parked | STAYS_DEAD, k) ->
+            ADD(parked, k); attempts[k] = NEXT_ATTEMPT(lane); ADD(skipped[who], k);
+            if
+            :: !was_due -> ADD(due, k); was_due = true
+            :: else
+            fi
+        :: else
+        fi;
+        first = place;
+        next_event(lane, first)
+    :: else -> break
+    od
+}
+
+/* -- the position ------------------------------------------------------------------------------------------------------- */
+
+inline forget_again(l)
+{
+    l.has_again = 0; l.again = 0; l.again_tries = 0
+}
+
+inline position_after(l)
+{
+    if
+    :: l.retry
+    :: !l.retry && l.to_end ->
+        l.settled = l.reading; l.reading = 0; l.in_window = 0;
+#if defined(BY_NUMBER) || defined(BY_XID)
+        l.read = l.to;
+#else
+        l.read = 0;
+#endif
+        forget_again(l)
+    :: else ->
+        l.read = l.to;
+        if
+        :: l.has_again && l.again <= l.to -> forget_again(l)
+        :: else
+        fi
+    fi
+}
+
+inline position_after_release(l)
+{
+    if
+    :: !l.retry && !l.has_again -> l.has_again = 1; l.again = l.to
+    :: else
+    fi
+}
+
+inline position_after_loss(l)
+{
+#ifdef CURSOR_PASSES_LOST
+    position_after(l)
+#else
+    position_after_release(l);
+    l.again_tries = l.again_tries + !l.retry
+#endif
+}
+
+/* -- claiming ----------------------------------------------------------------------------------------------------------- */
+
+inline expire_retry()
+{
+    for (k : 0 .. EVENTS - 1) {
+        if
+        :: HAS(out, k) && expiries[k] >= ALONE && attempts[k] >= MAX_ATTEMPTS -> die(k)
+        :: HAS(out, k) && !(expiries[k] >= ALONE && attempts[k] >= MAX_ATTEMPTS) ->
+            expiries[k] = (expiries[k] < ALONE -> expiries[k] + 1 : ALONE)
+        :: else
+        fi
+    }
+    out = 0
+}
+
+inline park_range()
+{
+    next_event(lane, lane.read);
+    do
+    :: place <= lane.to ->
+        k = EVENT_AT(place);
+        if
+        :: !HAS(parked | dead, k) -> ADD(parked, k); ADD(due, k); attempts[k] = NEXT_ATTEMPT(lane); expiries[k] = ALONE
+        :: else
+        fi;
+        first = place;
+        next_event(lane, first)
+    :: else -> break
+    od
+}
+
+/* What a lost worker left behind. The second loss of a range ends it as a range. */
+inline take_over()
+{
+    if
+    :: lane.retry -> expire_retry(); position_after_loss(next)
+    :: !lane.retry && NEXT_ATTEMPT(lane) >= ALONE -> park_range(); position_after(next)
+    :: else -> position_after_loss(next)
+    fi;
+    changed = true
+}
+
+/* `place` becomes that of the call's event that can be tried now. The lane's cursor has to have passed it: or else the
+ * range that it failed in, which was lost or given back, would find it neither parked nor dead, and hand it out once more. */
+inline find_due(l, call)
+{
+    place = NO_PLACE;
+    if
+    :: (CALL_SET(call) & waiting) == 0 && (CALL_SET(call) & due) != 0 ->
+        first_parked(call);
+#ifndef RETRY_BEFORE_CURSOR
+        if
+        :: !IS_DONE_WITH(l, EVENT_AT(place)) -> place = NO_PLACE
+        :: else
+        fi
+#endif
+    :: else
+    fi
+}
+
+inline hand_out_parked(e)
+{
+    ADD(out, e); ADD(got, e); attempts[e]++; count++
+}
+
+/* The first event of each call; one that has lost its workers too often goes out alone. */
+inline take_retry(limit)
+{
+    count = 0;
+    for (w : 0 .. 1) {
+        find_due(next, w);
+        if
+        :: place == NO_PLACE || count >= limit
+        :: else ->
+            k = EVENT_AT(place);
+            if
+            :: expiries[k] < ALONE -> hand_out_parked(k)
+            :: expiries[k] >= ALONE && count == 0 -> hand_out_parked(k); break
+            :: else
+            fi
+        fi
+    }
+    next.retry = got != 0
+}
+
+inline place_event(e)
+{
+    if
+    :: HAS(parked, e) || (next.has_again && HAS(dead, e))
+#ifndef CALL_NOT_HELD
+    :: !HAS(parked, e) && !(next.has_again && HAS(dead, e)) && (CALL_SET(CALL(e)) & parked) != 0 ->
+        ADD(parked, e); changed = true
+#endif
+    :: else -> ADD(got, e)
+    fi
+}
+
+/* One pass through the window; what is parked counts as well, and nothing beyond what was handed out before is taken. */
+inline read_window(limit)
+{
+    looked_at = 0; next.to = next.read;
+    next_event(next, next.read);
+    do
+    :: place != NO_PLACE && looked_at < limit && !(next.has_again && place > next.again) ->
+        next.to = place; looked_at++;
+        k = EVENT_AT(place);
+        place_event(k);
+        next_event(next, next.to)
+    :: else -> break
+    od;
+    next.to_end = place == NO_PLACE
+}
+
+inline take_range(limit, s1)
+{
+    do
+    :: true ->
+        is_last = !next.in_window;
+        if
+        :: is_last -> next.reading = s1; next.in_window = 1
+        :: else
+        fi;
+        read_window(limit);
+        if
+        :: got != 0 -> break
+        :: else
+        fi;
+        if
+        :: !is_last || !next.to_end -> changed = true
+        :: else
+        fi;
+        position_after(next);
+        if
+        :: is_last && next.to_end == 1 -> break
+        :: else
+        fi
+    od
+}
+
+/* Above a number of parked events no new range is taken. One that was handed out before is not new: retries wait for it. */
+#define POPCOUNT(set) (HAS(set, 0) + HAS(set, 1) + HAS(set, 2) + HAS(set, 3))
+#ifdef FULL_STOPS_ALL
+#define RANGE_ALLOWED(l) (POPCOUNT(parked) < MAX_PARKED)
+#else
+#define RANGE_ALLOWED(l) (POPCOUNT(parked) < MAX_PARKED || l.has_again)
+#endif
+
+/* Retries alternate with ranges. */
+inline take_events(limit, s1)
+{
+    next.retry = 0;
+    if
+    :: !was_retry -> take_retry(limit)
+    :: else
+    fi;
+    if
+    :: got == 0 && RANGE_ALLOWED(next) -> take_range(limit, s1)
+    :: else
+    fi;
+    if
+    :: got == 0 && was_retry -> take_retry(limit)
+    :: else
+    fi
+}
+
+/* MakeClaimId: one that nobody remembers. */
+inline make_id()
+{
+    next.id = 1;
+    do
+    :: next.id == lane.id -> next.id++
+    :: else ->
+        is_found = false;
+        for (w : 0 .. WORKERS) {
+            is_found = is_found || id[w] == next.id
+        }
+        if
+        :: is_found -> next.id++
+        :: else -> break
+        fi
+    od
+}
+
+/* claim_lane: from the second look to the commit. `idle_move`: a window in which there is nothing is moved on. */
+inline claim(who, limit, s1, idle_move)
+{
+    COPY(next, lane);
+    was_retry = lane.retry; changed = idle_move; got = 0;
+    if
+    :: lane.open -> take_over()
+    :: else
+    fi;
+    next.open = 0; next.over = 0; next.id = 0; next.to = 0; next.to_end = 0;
+    take_events(limit, s1);
+    if
+    :: got != 0 ->
+        check_handed_out(who);
+        make_id();
+        id[who] = next.id; has[who] = got; skipped[who] = 0; live[who] = 1;
+        next.open = 1
+    :: else
+    fi;
+    if
+    :: got == 0 || next.retry -> next.to = 0; next.to_end = 0
+    :: else
+    fi;
+    if
+    :: got != 0 || changed -> COPY(lane, next)
+    :: else
+    fi
+}
+
+/* look_at, without the lock: is there anything to claim? Sets has_work. */
+inline look(s1)
+{
+    COPY(next, lane);
+    has_work = lane.open && lane.over;
+    if
+    :: !lane.open ->
+        find_due(lane, 0); has_work = place != NO_PLACE;
+        find_due(lane, 1); has_work = has_work || place != NO_PLACE;
+        if
+        :: !has_work && RANGE_ALLOWED(lane) ->
+            next_event(lane, lane.read); has_work = lane.in_window && place != NO_PLACE;
+            if
+            :: lane.in_window -> next.settled = lane.reading
+            :: else
+            fi;
+#if defined(BY_NUMBER) || defined(BY_XID)
+            next.reading = s1; next_event(next, next.read);
+#else
+            next.reading = s1; next_event(next, 0);
+#endif
+            has_work = has_work || place != NO_PLACE
+        :: else
+        fi
+    :: else
+    fi
+}
+
+/* -- ending a claim ------------------------------------------------------------------------------------------------------ */
+
+#ifdef NO_FENCE
+#define IS_CURRENT(who) (lane.open)
+#else
+#define IS_CURRENT(who) (lane.open && lane.id == id[who])
+#endif
+
+inline forget_claim(who)
+{
+    id[who] = 0; has[who] = 0; skipped[who] = 0; live[who] = 0
+}
+
+inline close_record()
+{
+    lane.open = 0; lane.over = 0; lane.id = 0; lane.to = 0; lane.to_end = 0
+}
+
+inline complete(who)
+{
+    check_completed(who);
+    for (k : 0 .. EVENTS - 1) {
+        if
+        :: HAS(out, k) -> unpark(k); release_call(CALL(k))
+        :: else
+        fi
+    }
+    position_after(lane);
+    close_record()
+}
+
+inline release()
+{
+    for (k : 0 .. EVENTS - 1) {
+        attempts[k] = attempts[k] - HAS(out, k)
+    }
+    out = 0;
+    position_after_release(lane);
+    close_record()
+}
+
+/* Whenever all that appends has ended, all workers may die, and one more comes that makes no mistake: in the end, nothing is
+ * left, and all that was committed was completed or has died. What has been reset makes all of these ends one state. */
+inline drain()
+{
+    locked = 0; rounds = 0;
+    for (w : 0 .. WORKERS) {
+        forget_claim(w)
+    }
+    do
+    :: true ->
+        lane.over = lane.open; due = due | waiting; waiting = 0;
+        look(ended);
+        if
+        :: !has_work -> break
+        :: else
+        fi;
+        rounds++;
+        assert(rounds < 32);
+        claim(0, MOST_CLAIMED, ended, false);
+        if
+        :: id[0] != 0 -> complete(0)
+        :: else
+        fi;
+        forget_claim(0)
+    od;
+    for (i : 0 .. EVENTS - 1) {
+        assert(xid[i] == 0 || !HAS(committed, xid[i]) || HAS(done | dead, i))
+    }
+    assert(!lane.open && parked == 0)
+}
+
+inline reset_all()
+{
+    RESET(lane);
+    next_seq = 0; next_xid = 0; calls = 0; ended = 0; committed = 0;
+    parked = 0; waiting = 0; due = 0; out = 0; dead = 0; done = 0;
+    for (i : 0 .. EVENTS - 1) {
+        xid[i] = 0; attempts[i] = 0; expiries[i] = 0
+    }
+    for (w : 0 .. WORKERS) {
+        forget_claim(w);
+        seen[w] = 0;
+#ifdef LOOKS_ONCE
+        RESET(looked[w])
+#endif
+    }
+    for (w : 0 .. 4) {
+        ended_before[w] = 0
+    }
+}
+
+/* What the environment chooses: max_events, 0 if the transaction is undone; whether an idle window is worth moving. */
+inline select_limit()
+{
+    if
+    :: limit = 0
+    :: limit = 1
+    :: limit = MOST_CLAIMED
+    fi;
+    if
+    :: idle_move = false
+    :: idle_move = true
+    fi
+}
+
+inline select_event()
+{
+    e = 0;
+    do
+    :: e < EVENTS - 1 -> e++
+    :: break
+    od
+}
+
+/* -- the processes ------------------------------------------------------------------------------------------------------- */
+
+#ifdef NO_LOCK
+#define LOCK
+#define UNLOCK
+#define IS_FREE true
+#else
+#define LOCK locked = 1
+#define UNLOCK locked = 0
+#define IS_FREE (!locked)
+#endif
+#if defined(NO_LOCK) || defined(RECORD_BEFORE_LOCK)
+#define MAY_CLAIM true
+#define USE_RECORD COPY(lane, looked[me])
+#else
+#define MAY_CLAIM (!lane.open || lane.over)
+#define USE_RECORD skip
+#endif
+
+#ifdef LOOKS_ONCE
+#define FORGET_LOOK seen[me] = 0; RESET(looked[me])
+#else
+#define FORGET_LOOK seen[me] = 0
+#endif
+
+inline take_xid(own)
+{
+    own = next_xid; next_xid++; ended_before[own] = ended
+}
+
+inline end_transaction(own, commits)
+{
+    ADD(ended, own);
+    if
+    :: commits -> ADD(committed, own)
+    :: else
+    fi
+}
+
+/* A transaction that appends `n` events, the k-th of call HAS(of_call, k), and ends when it likes. Where transactions do the
+ * same, their first events are numbered in one order only (`from`), which spares the mirror images. */
+proctype inserter(byte from; byte n; byte of_call)
+{
+    byte own, seq, events;
+    do
+    :: d_step { events < n && own == 0 && next_seq >= from && next_seq < EVENTS -> seq = next_seq; next_seq++ };
+        d_step { take_xid(own); xid[seq] = own; calls = calls | (HAS(of_call, 0) << seq); events++; seq = 0 }
+    :: d_step { events < n && own != 0 ->
+        xid[next_seq] = own; calls = calls | (HAS(of_call, events) << next_seq); next_seq++; events++ }
+    :: d_step { events == n -> end_transaction(own, true); own = 0; events = 0; n = 0; from = 0 }; break
+#if SCENARIO != 2
+    :: d_step { events == n && from < 2 -> end_transaction(own, false); own = 0; events = 0; n = 0; from = 0 }; break
+#endif
+    od
+}
+
+/* A worker with a lease: it claims, and ends its claim somehow. It may fall asleep anywhere, and die anywhere: its
+ * transaction is undone, and its claim is forgotten. Before the lock it looks without one, to save the lock; what it saw
+ * then is worth nothing, so the model locks at any time. (That the look misses nothing is tried by drain.) */
+proctype worker(byte me)
+{
+end_idle:
+#ifdef LOOKS_ONCE
+    atomic {
+        !stopped;
+        look(ended);
+        if
+        :: !has_work -> goto end_idle
+        :: else -> seen[me] = ended; COPY(looked[me], lane)
+        fi
+    };
+end_looked:
+#endif
+    atomic { /* SKIP LOCKED; the second look is one step: snapshot, newest record, S1 */
+        !stopped && IS_FREE && MAY_CLAIM -> LOCK;
+#ifndef S1_BEFORE_LOCK
+        seen[me] = ended
+#endif
+    };
+end_claim:
+    atomic {
+        !stopped;
+        select_limit();
+        if
+        :: limit != 0 -> d_step { USE_RECORD; claim(me, limit, seen[me], idle_move) }
+        :: else /* it died */
+        fi;
+        UNLOCK; FORGET_LOOK;
+        if
+        :: id[me] == 0 -> goto end_idle
+        :: else
+        fi
+    };
+end_holding:
+    if
+    :: d_step { !stopped && IS_FREE ->
+            if
+            :: IS_CURRENT(me) -> complete(me)
+            :: else
+            fi;
+            forget_claim(me) }; goto end_idle
+    :: d_step { !stopped && IS_FREE ->
+            if
+            :: IS_CURRENT(me) -> release()
+            :: else
+            fi;
+            forget_claim(me) }; goto end_idle
+    :: d_step { !stopped && IS_FREE && IS_CURRENT(me) -> lane.over = 0; live[me] = 1 }; goto end_holding /* renew */
+    :: d_step { !stopped -> forget_claim(me) }; goto end_idle /* it died */
+#ifdef FAILURES
+    :: atomic { !stopped && IS_FREE && IS_CURRENT(me) && (has[me] & ~skipped[me]) != 0 ->
+            select_event();
+            if
+            :: HAS(has[me] & ~skipped[me], e) -> d_step { fail(me, e) }
+            :: else
+            fi }; goto end_holding
+#endif
+    fi
+}
+
+/* A transaction that claims, and appends after that. It completes its claim itself, or leaves it to whoever comes. */
+proctype client()
+{
+    byte own;
+end_idle:
+    atomic {
+        !stopped && IS_FREE && (!lane.open || lane.over) -> LOCK; take_xid(own); seen[CLIENT_TX] = ended;
+#ifdef OWN_XID_SETTLED
+        ADD(seen[CLIENT_TX], own)
+#endif
+    };
+    d_step { xid[next_seq] = own; next_seq++ };
+    atomic {
+        select_limit();
+        if
+        :: limit != 0 -> d_step {
+            claim(CLIENT_TX, limit, seen[CLIENT_TX], idle_move);
+            if
+            :: id[CLIENT_TX] != 0 && idle_move -> complete(CLIENT_TX)
+            :: else -> lane.over = lane.open
+            fi;
+            end_transaction(own, true) }
+        :: else -> end_transaction(own, false) /* it died, or was rolled back */
+        fi;
+        forget_claim(CLIENT_TX); UNLOCK; seen[CLIENT_TX] = 0; own = 0
+    }
+}
+
+/* Time: leases end, backoffs end. */
+proctype time()
+{
+    do
+    :: d_step { !stopped && lane.open && !lane.over ->
+            for (w : 0 .. WORKERS) {
+                live[w] = live[w] && id[w] != lane.id
+            };
+            lane.over = 1 }
+#if defined(NO_LOCK) || defined(RECORD_BEFORE_LOCK) || defined(NO_FENCE)
+    :: d_step { !stopped && live[0] && id[0] != lane.id -> live[0] = 0 }
+#endif
+#ifdef FAILURES
+    :: d_step { !stopped && (CALL_SET(0) & waiting) != 0 -> due = due | (CALL_SET(0) & waiting); waiting = waiting & ~CALL_SET(0) }
+    :: d_step { !stopped && (CALL_SET(1) & waiting) != 0 -> due = due | (CALL_SET(1) & waiting); waiting = waiting & ~CALL_SET(1) }
+#endif
+    :: atomic { !stopped && ended == (1 << (LAST_XID + 1)) - 2 -> d_step { drain(); reset_all(); stopped = 1 } }; break
+    od
+}
+
+init
+{
+    atomic {
+        RUN_INSERTERS;
+        run worker(0);
+#if WORKERS > 1
+        run worker(1);
+#endif
+#ifdef CLIENT
+        run client();
+#endif
+        run time()
+    }
+}
