@@ -85,7 +85,7 @@ claims() {
     webhooks 4711 ringing recording hangup
     show "$claim(worker => 'client one');"
     seq=$(value "SELECT event_seq FROM call_events WHERE call_id = '4711' AND event_type = 'recording'")
-    show "SELECT fail_call_event($(claims_of 'client one'), $seq, 'the recording is not there yet', retry_after => '5 seconds');"
+    show "SELECT fail_call_event($(claims_of 'client one'), $seq, 'the recording is not there yet', retry_after => '10 seconds');"
     show "SELECT event_seq, attempts, due_at, errors #>> '{0,error}' AS error FROM call_parked_events ORDER BY event_seq;"
     show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client one')]);"
     echo "The hangup waits behind the recording. Both come again, in this order."
@@ -107,8 +107,6 @@ is_done() {
                 FROM call_log_status")" = 0 ]
 }
 
-status() { show "SELECT pending_estimate, claimed, retrying, held_back, dead FROM call_log_status;"; }
-
 server_worker() {
     local more=$(((CALLS + 39) / 40)) i before
     heading "A worker inside the server, while the webhooks of $((more * 10)) more calls come in"
@@ -116,13 +114,12 @@ server_worker() {
     show "SELECT start_call_worker();"
     for ((i = 1; i <= 10; i++)); do
         value "SELECT generate_call_events($more, $((SEED + i)))" >/dev/null
-        [ "$i" -ne 1 ] || status
     done
     for ((i = 1; i <= 600; i++)); do
         is_done && break
         sleep 0.1
     done
-    status
+    show "SELECT pending_estimate, claimed, retrying, held_back, dead FROM call_log_status;"
     table "SELECT count(*) - $before AS \"events that came in\",
                (SELECT sum(pending) FROM pending_call_events(exact => true)) AS \"events left\" FROM call_events"
     show "SELECT stop_call_worker();"
