@@ -1,0 +1,92 @@
+
+# pg_upgrade: a cluster with another identifier that goes on with the transaction ids of the old one.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my @initdb = ('--encoding=UTF8', '--locale=C.UTF-8');
+my $old = PostgreSQL::Test::Cluster->new('old');
+$old->init(extra => \@initdb);
+$old->append_conf('postgresql.conf', "fsync = off\nautovacuum = off");
+$old->start;
+
+sub ingest
+{
+	my ($node, $first, $last, $state) = @_;
+	$node->safe_psql('postgres', join '', map {qq{SELECT ingest_call_event('{"call_id": $_, "state": "$state"}'::jsonb);\n}} $first .. $last);
+}
+
+sub drain
+{
+	my ($node) = @_;
+	$node->safe_psql('postgres', 'CALL drain()');
+}
+
+$old->safe_psql(
+	'postgres', q{
+CREATE EXTENSION callhardening;
+SELECT create_call_tables();
+CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, event_seq bigint, call_id text);
+CREATE PROCEDURE drain() LANGUAGE plpgsql AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    LOOP
+        WITH claimed AS (SELECT * FROM claim_call_events(100)),
+        kept AS (INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM claimed)
+        SELECT array_agg(DISTINCT claim_id) INTO ids FROM claimed;
+        EXIT WHEN ids IS NULL;
+        PERFORM complete_call_events(ids);
+        COMMIT;
+    END LOOP;
+END
+$$;
+CREATE FUNCTION violations() RETURNS SETOF text LANGUAGE sql AS $$
+SELECT format('event %s is lost', event_seq) FROM call_events WHERE event_seq NOT IN (SELECT event_seq FROM done)
+UNION ALL
+SELECT format('event %s was done %s times', event_seq, count(*)) FROM done GROUP BY event_seq HAVING count(*) > 1
+UNION ALL
+SELECT format('event %s of call %s came after %s', event_seq, call_id, before) FROM (
+    SELECT event_seq, call_id, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
+WHERE before > event_seq
+$$});
+ingest($old, 1, 60, 'calling');
+drain($old);
+ingest($old, 1, 60, 'ringing');
+# Some are with a worker, of which one has failed; the others are pending.
+$old->safe_psql('postgres', q{
+CREATE TABLE mine AS SELECT claim_id, event_seq, call_id FROM claim_call_events(20, '1 hour', 'worker');
+SELECT fail_call_event(claim_id, event_seq, 'no', '0 seconds') FROM mine LIMIT 1});
+my $identifier = $old->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
+$old->stop;
+
+my $new = PostgreSQL::Test::Cluster->new('new');
+$new->init(extra => \@initdb);
+my $bin = $old->config_data('--bindir');
+my $place = PostgreSQL::Test::Utils::tempdir;
+chdir $place or die "cannot go to $place";
+system_or_bail('pg_upgrade', '--no-sync', '--old-datadir', $old->data_dir, '--new-datadir', $new->data_dir, '--old-bindir', $bin, '--new-bindir', $bin,
+	'--socketdir', $new->host, '--old-port', $old->port, '--new-port', $new->port);
+$new->start;
+isnt($new->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()'), $identifier, 'the cluster has another identifier');
+
+# The worker comes back, and completes one of its claims.
+$new->safe_psql('postgres', q{
+CREATE TABLE ended AS SELECT * FROM complete_call_events((SELECT ARRAY[max(claim_id)] FROM mine));
+INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM mine JOIN ended USING (claim_id)
+WHERE outcome = 'completed' AND event_seq NOT IN (SELECT event_seq FROM call_parked_events)});
+is($new->safe_psql('postgres', 'SELECT outcome FROM ended'), 'completed', 'a claim can still be completed');
+ingest($new, 1, 60, 'connected');
+drain($new);
+is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'what was pending comes once, in order, and nothing else');
+ingest($new, 1, 60, 'hangup');
+drain($new);
+is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'the log goes on');
+is($new->safe_psql('postgres', 'SELECT count(*) FROM call_lanes'), 64, 'with its lanes');
+
+$new->stop;
+done_testing();
