@@ -316,14 +316,25 @@ void end_lease(const EventLog &log, const LaneTables &tables, int lane)
 {
     const Snapshot snapshot = take_snapshot();
     LaneRecord record = newest_record(log, tables, snapshot, lane);
-    if (record.IsOpen() && lock_lane(log, tables, snapshot, lane, LockWaitSkip)) {
+    if (record.IsOpen()) {
         char *worker = newest_worker(log, tables, snapshot, lane);
         ++record.n;
         record.state = RecordState::renewed;
-        record.lease_end = DT_NOBEGIN;
+        record.lease_end = GetCurrentTimestamp(); // -infinity is later than that for this transaction
         append_record(log, tables, record, worker);
     }
     UnregisterSnapshot(snapshot);
+}
+
+// Looks before it locks, and once more behind the lock: the claim may have ended in between.
+void try_to_end_lease(const EventLog &log, const LaneTables &tables, int lane)
+{
+    const Snapshot snapshot = take_snapshot();
+    const bool is_locked = newest_record(log, tables, snapshot, lane).IsOpen() &&
+                           lock_lane(log, tables, snapshot, lane, LockWaitSkip);
+    UnregisterSnapshot(snapshot);
+    if (is_locked)
+        end_lease(log, tables, lane);
 }
 
 } // namespace
@@ -332,7 +343,7 @@ void end_leases_of_old_lanes(const EventLog &log)
 {
     const LaneTables tables = open_lanes(log, RowExclusiveLock);
     for (int lane = 0; lane < log.first_lane; ++lane)
-        end_lease(log, tables, lane);
+        try_to_end_lease(log, tables, lane);
     close_lanes(tables, NoLock);
 }
 

@@ -748,6 +748,15 @@ RESET ROLE;
 DROP OWNED BY regress_claimer;
 DROP ROLE regress_claimer;
 CALL start_again();
+
+-- in another cluster, no worker has the claims that were open: they are over at once, for the one as well that finds that out
+SELECT add(101, 102);
+SELECT * FROM take('one');
+UPDATE call_logs SET system_identifier = 1 WHERE events = 'queue'::regclass;
+SELECT * FROM take('two');
+SELECT complete('one'), complete('two');
+SELECT * FROM take('none');
+
 SELECT add(103);
 SELECT count(*) FROM take('dropped');
 DROP TABLE queue;

@@ -18,7 +18,7 @@ SELECT sum(claimed) AS claimed, count(DISTINCT worker) AS workers FROM call_lane
 
 -- what failed, and what is held back behind it
 SELECT configure_call_log(retry_base => '1 hour', retry_cap => '1 hour');
-SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed ORDER BY event_seq LIMIT 1;
+SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed WHERE call_id IN (SELECT call_id FROM claimed GROUP BY 1 HAVING count(*) = 2) ORDER BY event_seq LIMIT 1;
 SELECT retrying, held_back FROM call_log_status;
 SELECT count(*) FROM call_lane_status WHERE retrying = 1 AND held_back = 1;
 SELECT count(DISTINCT outcome) FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed));
