@@ -1,10 +1,11 @@
-// The clients of the history test: they append events to a log, claim and complete them, or have them processed, as a
-// seed says, and write down what they ask for and what they are answered. They are killed at any moment, and so is the
-// server. check.py reads what is left.
+// The clients of the history test: they append events to a log, claim and complete them, or have them
+// processed, as a seed says, and write down what they ask for and what they are answered. They are killed at
+// any moment, and so is the server. check.py reads what is left.
 //
 //   client append|claim|process CONNECTION LOG SEED NAME EVENTS
 //
-// EVENTS is the event log. HISTORY_QUIET: nothing is done on purpose that makes a worker late or lose a claim.
+// EVENTS is the event log. HISTORY_QUIET: nothing is done on purpose that makes a worker late or lose a
+// claim.
 
 #include "session.hpp"
 
@@ -31,7 +32,7 @@ struct Client {
 const char *random_fate(Random &random)
 {
     const long roll = random.Between(1, 10000);
-    return roll <= 8   ? "poison"
+    return roll <= 8     ? "poison"
            : roll <= 80  ? "always"
            : roll <= 180 ? "f3"
            : roll <= 400 ? "f2"
@@ -39,7 +40,8 @@ const char *random_fate(Random &random)
                          : "ok";
 }
 
-// Most calls are one client's, so that their order is known; they change as time goes by. Some are everybody's.
+// Most calls are one client's, so that their order is known; they change as time goes by. Some are
+// everybody's.
 std::string random_call(Client &client)
 {
     if (client.random.Percent(10))
@@ -53,14 +55,15 @@ void append_event(Client &client)
 {
     const std::string tag = client.name + ":" + std::to_string(++client.made), call = random_call(client);
     const std::string state = client.random.Percent(50) ? "connected" : "hangup";
-    const std::string body = "{\"call_id\": " + call + ", \"state\": \"" + state + "\", \"event_timestamp\": " +
-                             std::to_string(1700000000000 + client.made) + ", \"tag\": \"" + tag + "\", \"fate\": \"" +
-                             random_fate(client.random) + "\"}";
+    const std::string body = "{\"call_id\": " + call + ", \"state\": \"" + state +
+                             "\", \"event_timestamp\": " + std::to_string(1700000000000 + client.made) +
+                             ", \"tag\": \"" + tag + "\", \"fate\": \"" + random_fate(client.random) + "\"}";
     client.log.Say("append", client.session.Transaction(), tag, call);
     if (client.random.Percent(50))
         client.session.Run("SELECT ingest_call_event($1::jsonb, $2::regclass)", {body, client.events});
     else
-        client.session.Run(("INSERT INTO " + client.events + " (payload) VALUES ($1::jsonb)").c_str(), {body});
+        client.session.Run(("INSERT INTO " + client.events + " (payload) VALUES ($1::jsonb)").c_str(),
+                           {body});
 }
 
 // Appends events that a savepoint takes back, or does not.
@@ -113,8 +116,8 @@ void resolve(Client &client, std::vector<Prepared> &prepared)
     prepared.pop_back();
     const bool commit = client.random.Percent(70);
     client.log.Say("end?", last.transaction, commit ? "commit" : "rollback");
-    const Result result =
-        client.session.Try(((commit ? "COMMIT PREPARED '" : "ROLLBACK PREPARED '") + last.name + "'").c_str());
+    const Result result = client.session.Try(
+        ((commit ? "COMMIT PREPARED '" : "ROLLBACK PREPARED '") + last.name + "'").c_str());
     if (result.IsError())
         return;
     client.log.Say("ended", last.transaction, commit ? "commit" : "rollback");
@@ -192,8 +195,8 @@ void keep_rows(Worker &worker, const Result &result, int transaction)
     std::map<long, Held> claims;
     Log &log = worker.client.log;
     for (int i = 0; i < result.Rows(); ++i) {
-        log.Add("row", transaction, result.Text(i, 0), result.Text(i, 1), result.Text(i, 2), result.Text(i, 3),
-                result.Text(i, 4));
+        log.Add("row", transaction, result.Text(i, 0), result.Text(i, 1), result.Text(i, 2),
+                result.Text(i, 3), result.Text(i, 4));
         Held &held = claims[result.Number(i, 0)];
         held.claim = result.Number(i, 0);
         held.rows.push_back({result.Number(i, 1), static_cast<int>(result.Number(i, 2)), result.Text(i, 3),
@@ -205,7 +208,8 @@ void keep_rows(Worker &worker, const Result &result, int transaction)
         worker.held.push_back(std::move(held));
 }
 
-// Claims something; false where there is nothing. Without a lease in milliseconds, the claim is the transaction's.
+// Claims something; false where there is nothing. Without a lease in milliseconds, the claim is the
+// transaction's.
 bool claim(Worker &worker, long lease)
 {
     static const long batches[] = {1, 2, 5, 10, 30, 100};
@@ -215,14 +219,14 @@ bool claim(Worker &worker, long lease)
     const std::string length = lease == 0 ? "NULL" : milliseconds(lease);
     client.log.Say("claim?", transaction, lease, most, microseconds());
     const Result result = client.session.Run(
-        "SELECT c.claim_id, c.event_seq, c.attempt, c.call_id, c.payload ->> 'tag', c.payload ->> 'fate', " WHEN
-        " FROM claim_call_events($1::int, $2::interval, $3, $4::regclass) AS c",
+        "SELECT c.claim_id, c.event_seq, c.attempt, c.call_id, c.payload ->> 'tag', c.payload ->> "
+        "'fate', " WHEN " FROM claim_call_events($1::int, $2::interval, $3, $4::regclass) AS c",
         {std::to_string(most), length, client.name, client.events});
     if (result.Rows() == 0)
         client.log.Add("claim!", transaction, lease, most, 0, 0, 0, 0);
     else
-        client.log.Add("claim!", transaction, lease, most, result.Rows(), result.Text(0, 6), result.Text(0, 7),
-                       result.Text(0, 8));
+        client.log.Add("claim!", transaction, lease, most, result.Rows(), result.Text(0, 6),
+                       result.Text(0, 7), result.Text(0, 8));
     keep_rows(worker, result, transaction);
     client.session.Done();
     worker.lease = lease;
@@ -247,7 +251,8 @@ void end_claims(Worker &worker, Claims &claims, const char *verb)
     for (Held &held : claims)
         held.was_touched = true;
     client.log.Say("close?", transaction, verb, ids, microseconds());
-    const std::string function = std::string(verb) == "complete" ? "complete_call_events" : "release_call_events";
+    const std::string function =
+        std::string(verb) == "complete" ? "complete_call_events" : "release_call_events";
     const Result result = client.session.Run(
         ("SELECT c.claim_id, c.outcome, " WHEN " FROM " + function + "($1::bigint[]) AS c").c_str(), {ids});
     for (int i = 0; i < result.Rows(); ++i) {
@@ -268,9 +273,9 @@ void fail(Worker &worker, Held &held, const Row &row)
     const char *after = client.random.Percent(70) ? "NULL" : client.random.Percent(50) ? "0" : "80 ms";
     held.was_touched = true;
     client.log.Say("fail?", transaction, held.claim, row.seq, row.tag, microseconds());
-    const Result result =
-        client.session.Run("SELECT fail_call_event($1::bigint, $2::bigint, 'as it was to be', $3::interval), " WHEN,
-                           {std::to_string(held.claim), std::to_string(row.seq), after});
+    const Result result = client.session.Run(
+        "SELECT fail_call_event($1::bigint, $2::bigint, 'as it was to be', $3::interval), " WHEN,
+        {std::to_string(held.claim), std::to_string(row.seq), after});
     client.log.Say("fail!", transaction, held.claim, row.seq, row.tag, result.Text(0, 0), result.Text(0, 1),
                    result.Text(0, 2), result.Text(0, 3));
     client.session.Done();
@@ -299,8 +304,8 @@ void renew(Worker &worker, long id, long lease)
     const Result result = client.session.Run(
         "SELECT (extract(epoch FROM renew_call_claim($1::bigint, $2::interval)) * 1000000)::bigint, " WHEN,
         {std::to_string(id), milliseconds(lease)});
-    client.log.Say("renew!", transaction, id, result.IsNull(0, 0) ? "stale" : result.Text(0, 0), result.Text(0, 1),
-                   result.Text(0, 2), result.Text(0, 3));
+    client.log.Say("renew!", transaction, id, result.IsNull(0, 0) ? "stale" : result.Text(0, 0),
+                   result.Text(0, 1), result.Text(0, 2), result.Text(0, 3));
     client.session.Done();
 }
 
@@ -308,7 +313,8 @@ void renew(Worker &worker, long id, long lease)
 bool assert_claim(Worker &worker, long id)
 {
     Client &client = worker.client;
-    const Result result = client.session.Try("SELECT assert_call_claim($1::bigint), " WHEN, {std::to_string(id)});
+    const Result result =
+        client.session.Try("SELECT assert_call_claim($1::bigint), " WHEN, {std::to_string(id)});
     if (result.IsError() && result.SqlState() != "55000") {
         client.log.Say("error", result.SqlState(), "assert_call_claim");
         throw Disconnected{};
@@ -316,8 +322,8 @@ bool assert_claim(Worker &worker, long id)
     if (result.IsError())
         client.log.Say("assert!", client.session.Transaction(), id, "stale");
     else
-        client.log.Say("assert!", client.session.Transaction(), id, "current", result.Text(0, 1), result.Text(0, 2),
-                       result.Text(0, 3));
+        client.log.Say("assert!", client.session.Transaction(), id, "current", result.Text(0, 1),
+                       result.Text(0, 2), result.Text(0, 3));
     return !result.IsError();
 }
 
@@ -331,9 +337,10 @@ void write_effects(Worker &worker, const Held &held)
         tags += (tags.empty() ? "" : ",") + row.tag;
         attempts += (attempts.empty() ? "" : ",") + std::to_string(row.attempt);
     }
-    worker.client.session.Run("INSERT INTO effects (claim_id, tag, attempt) SELECT $1::bigint, * FROM unnest($2::text[], "
-                              "$3::int[])",
-                              {std::to_string(held.claim), "{" + tags + "}", "{" + attempts + "}"});
+    worker.client.session.Run(
+        "INSERT INTO effects (claim_id, tag, attempt) SELECT $1::bigint, * FROM unnest($2::text[], "
+        "$3::int[])",
+        {std::to_string(held.claim), "{" + tags + "}", "{" + attempts + "}"});
 }
 
 // -- what a worker does with its claims ----------------------------------------------------------
@@ -523,9 +530,10 @@ void process_once(Client &client)
 {
     static const long batches[] = {1, 5, 20, 200};
     client.session.Begin();
-    const Result result = client.session.Run("INSERT INTO sums SELECT p.* FROM process_call_events($1::int, $2::regclass) AS p "
-                                             "RETURNING claimed",
-                                             {std::to_string(batches[client.random.Between(0, 3)]), client.events});
+    const Result result =
+        client.session.Run("INSERT INTO sums SELECT p.* FROM process_call_events($1::int, $2::regclass) AS p "
+                           "RETURNING claimed",
+                           {std::to_string(batches[client.random.Between(0, 3)]), client.events});
     const bool any = result.Number(0, 0) > 0;
     if (any && !client.is_quiet)
         sleep_ms(client.random.Between(0, 20));

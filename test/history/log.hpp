@@ -1,5 +1,5 @@
-// The log of a client of the history test: lines that are with the kernel before anything is done about them, so that
-// they survive the client.
+// The log of a client of the history test: lines that are with the kernel before anything is done about them,
+// so that they survive the client.
 #pragma once
 
 #include <cstdio>
@@ -10,7 +10,7 @@
 
 class Log
 {
-  public:
+public:
     explicit Log(const char *path) : file_(open(path, O_WRONLY | O_CREAT | O_APPEND, 0600))
     {
         if (file_ < 0) {
@@ -31,7 +31,8 @@ class Log
                 lines_[i] = ' ';
     }
 
-    // A write that a signal cuts short is seen by the checker: the last line has no end, or some lines are missing.
+    // A write that a signal cuts short is seen by the checker: the last line has no end, or some lines are
+    // missing.
     void Write()
     {
         if (write(file_, lines_.data(), lines_.size()) != static_cast<ssize_t>(lines_.size())) {
@@ -48,7 +49,7 @@ class Log
         Write();
     }
 
-  private:
+private:
     static const std::string &text_of(const std::string &word) { return word; }
     static std::string text_of(const char *word) { return word; }
     static std::string text_of(long number) { return std::to_string(number); }

@@ -130,5 +130,15 @@ mutant retry 'handed out again:|finished twice:|attempts:|double effect:' src/pg
 # What was processed is not settled.
 mutant process 'not every event was processed once|not ok .*everything is done' src/pg/process.cpp \
     '/^void complete_claims/,/^\}/s/complete_claim\(.*\);/release_claim(*batch.log, tables, batch.claim->lanes[i].record);/'
+# Retries go before the rest of the range that they come from.
+mutant retry-first 'disorder:|handed out again:|double effect:' src/pg/claim.cpp \
+    's/if \(!lane->newest\.is_retry && !lane->next\.position\.has_again\)/if (!lane->newest.is_retry)/'
+# What is parked behind an event of its call forgets that it was handed out before.
+mutant uncounted 'attempts:' src/pg/claim.cpp '/^Place place_event/,/^\}/s/NextAttempt\(\) - 1/NextAttempt() * 0/'
+# The last attempt may be one among others.
+mutant last-attempt 'attempts:|death:' src/pg/parked.cpp '/^bool is_alone/,/^\}/s/ \|\| event\.attempts \+ 1 >= log\.max_attempts//'
+# The purge takes what is pending, and what waits to be tried again.
+mutant purge-pending 'lost:|death:' src/pg/purge.cpp 's/\(lane\.is_live && !is_settled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
+mutant purge-parked 'lost:|death:' src/pg/purge.cpp '/^bool is_waiting/,/^\}/s/return /return event.place.seq < 0 \&\& /'
 
 FINISHED=yes

@@ -27,12 +27,12 @@ inline long microseconds()
 
 class Random
 {
-  public:
+public:
     explicit Random(unsigned long seed) : engine_(seed) {}
     long Between(long least, long most) { return std::uniform_int_distribution<long>(least, most)(engine_); }
     bool Percent(int chance) { return Between(1, 100) <= chance; }
 
-  private:
+private:
     std::mt19937_64 engine_;
 };
 
@@ -43,7 +43,7 @@ struct Disconnected {
 // An answer of the server.
 class Result
 {
-  public:
+public:
     explicit Result(PGresult *result) : result_(result) {}
     Result(Result &&other) noexcept : result_(other.result_) { other.result_ = nullptr; }
     Result(const Result &) = delete;
@@ -66,12 +66,12 @@ class Result
     bool IsNull(int row, int column) const { return PQgetisnull(result_, row, column) != 0; }
     std::string CommandTag() const { return PQcmdStatus(result_); }
 
-  private:
+private:
     PGresult *result_;
 };
 
-// Ends of a statement that say when it was: the server's clock when it came, the clock and the end of the log of changes
-// when its functions had done their work.
+// Ends of a statement that say when it was: the server's clock when it came, the clock and the end of the log
+// of changes when its functions had done their work.
 #define STARTED "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 #define NOW "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 #define CHANGES "(pg_current_wal_insert_lsn() - '0/0')::bigint"
@@ -79,7 +79,7 @@ class Result
 
 class Session
 {
-  public:
+public:
     Session(const char *where, Log &log, Random &random) : where_(where), log_(log), random_(random) {}
     ~Session() { PQfinish(connection_); }
 
@@ -89,6 +89,8 @@ class Session
         for (; !is_stopping; sleep_ms(20)) {
             PQfinish(connection_);
             connection_ = PQconnectdb(where_);
+            PQsetNoticeProcessor(
+                connection_, [](void *, const char *) {}, nullptr);
             if (PQstatus(connection_) == CONNECTION_OK && Greet())
                 return true;
         }
@@ -101,8 +103,8 @@ class Session
         std::vector<const char *> values;
         for (const std::string &argument : arguments)
             values.push_back(argument == "NULL" ? nullptr : argument.c_str());
-        Result result(PQexecParams(connection_, sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr,
-                                   nullptr, 0));
+        Result result(PQexecParams(connection_, sql, static_cast<int>(values.size()), nullptr, values.data(),
+                                   nullptr, nullptr, 0));
         if (PQstatus(connection_) == CONNECTION_BAD)
             throw Disconnected{};
         return result;
@@ -169,17 +171,18 @@ class Session
         log_.Say("past", transaction_, time.Text(0, 1), time.Text(0, 2));
     }
 
-  private:
+private:
     // A life of the server is known by the checkpoint that it began with: there is no other one in this test.
     bool Greet()
     {
         in_transaction_ = false;
         try {
-            const bool sync = random_.Percent(50);
+            const bool sync = random_.Percent(5);
             const char *setting = getenv("HISTORY_SYNCHRONOUS");
             Try(sync || setting != nullptr ? "SET synchronous_commit = on" : "SET synchronous_commit = off");
             Try("SET client_min_messages = error");
-            const Result life = Try("SELECT (checkpoint_lsn - '0/0')::bigint, pg_backend_pid() FROM pg_control_checkpoint()");
+            const Result life =
+                Try("SELECT (checkpoint_lsn - '0/0')::bigint, pg_backend_pid() FROM pg_control_checkpoint()");
             if (life.IsError())
                 return false;
             log_.Say("life", life.Text(0, 0), sync || setting != nullptr ? "sync" : "async", life.Text(0, 1));
