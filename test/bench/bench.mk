@@ -1,6 +1,6 @@
 # Measurements, as ratios of one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-payload
-bench: bench-update bench-payload
+.PHONY: bench bench-update bench-payload bench-queue bench-ingest bench-process
+bench: bench-update bench-payload bench-queue bench-ingest bench-process
 
 bench-update:
 	test/bench/update.sh
@@ -11,3 +11,16 @@ bench-payload: build/bench/payload_instructions
 build/bench/payload_instructions: test/bench/payload_instructions.cpp $(CORE)
 	@mkdir -p $(@D)
 	$(CXX) $(CXX_LANGUAGE) $(CXX_WARNINGS) -O2 -g -o $@ $^
+
+bench-queue: build/bench/queue_client
+	test/bench/queue.sh
+
+bench-ingest:
+	test/bench/ingest.sh
+
+bench-process:
+	test/bench/process.sh
+
+build/bench/queue_client: test/bench/queue_client.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXX_LANGUAGE) $(CXX_WARNINGS) -O2 -g -I$(includedir) -o $@ $< -L$(libdir) -lpq -pthread

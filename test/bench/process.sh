@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# From ingested events to rows of `calls`: process_call_events by one and two workers, and the pipeline that this extension
+# replaces, a client in node that claims 50 events with SKIP LOCKED, asks for each call's status, writes the call and marks the
+# event. Prints a markdown table.
+#
+#   test/bench/process.sh              the server is the one that libpq finds (PGHOST, PGUSER, ...), the user a superuser
+#
+# ROUNDS, CALLS (of call_traffic, more than four events each), NODE_PATH with the package pg, which is installed into a
+# temporary directory otherwise. In each round all of them get the same events, in tables made anew.
+. "$(dirname "$0")/event_log.sh"
+
+: "${ROUNDS:=5}" "${CALLS:=4000}"
+
+# What a hook that only stores bodies writes, and a calls table like the one of create_call_tables without its triggers.
+create_tables() {
+    fast >/dev/null <<SQL
+DROP SCHEMA IF EXISTS bench, node CASCADE;
+CREATE SCHEMA bench;
+CREATE SCHEMA node;
+SELECT create_call_tables('bench');
+INSERT INTO bench.call_events (payload) SELECT payload FROM $1 ORDER BY id;
+CREATE TABLE node.calls (LIKE bench.calls INCLUDING ALL);
+CREATE TABLE node.webhook_events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    payload jsonb COMPRESSION lz4 NOT NULL,
+    processed_at timestamptz,
+    received_at timestamptz DEFAULT now());
+CREATE INDEX ON node.webhook_events (id) WHERE processed_at IS NULL;
+INSERT INTO node.webhook_events (payload) SELECT payload FROM $1 ORDER BY id;
+VACUUM (ANALYZE);
+SQL
+}
+
+# Each batch is a transaction. A worker ends when nothing is left that another one does not hold.
+worker() {
+    run <<'SQL'
+DO $$
+DECLARE
+    n bigint;
+BEGIN
+    LOOP
+        SELECT claimed INTO n FROM process_call_events(1000);
+        COMMIT;
+        EXIT WHEN n = 0;
+    END LOOP;
+END
+$$;
+SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1);
+SQL
+}
+
+ours() {
+    local i workers=()
+    for ((i = 0; i < $1; ++i)); do
+        worker &
+        workers+=($!)
+    done
+    wait "${workers[@]}"
+    [ "$(run -c "SELECT claimed FROM process_call_events(1)")" = 0 ]
+}
+
+in_node() { node "$here/process_node.js"; }
+
+# measure NAME EVENTS COMMAND ...: events/s, microseconds of the processor, and bytes of the write-ahead log per event. The
+# command prints nanoseconds of the processor: of its sessions in the server, and of itself where it does more than to wait.
+measure() {
+    local name=$1 events=$2 lsn start seconds
+    shift 2
+    lsn=$(wal_position)
+    start=$(date +%s.%N)
+    "$@" >"$files/used"
+    seconds=$(calculate "$(date +%s.%N) - $start" 6)
+    echo "$(calculate "$events / $seconds" 1)" >>"$files/$name"
+    awk -v events="$events" '{ used += $1 } END { print used / 1000 / events }' "$files/used" >>"$files/cpu_$name"
+    echo $((($(wal_position) - lsn) / events)) >>"$files/wal_$name"
+}
+
+# What both say of a call, where events did not come in another order than they happened.
+agreement() {
+    run -c "SELECT format('Calls: %s by process_call_events, %s by node; the same status, direction and numbers in %s.', count(o), count(n),
+            count(*) FILTER (WHERE (o.status, o.direction, o.from_number, o.to_number) IS NOT DISTINCT FROM
+                (n.status, n.direction, n.from_number, n.to_number)))
+        FROM bench.calls AS o FULL JOIN node.calls AS n USING (dialpad_call_id)" >"$files/agreement_$1"
+}
+
+# compare TABLE TITLE
+compare() {
+    local events round
+    events=$(run -c "SELECT count(*) FROM $1")
+    for ((round = 0; round < ROUNDS; ++round)); do
+        create_tables "$1"
+        measure "$1_one" "$events" ours 1
+        measure "$1_node" "$events" in_node
+        agreement "$1"
+        create_tables "$1"
+        measure "$1_two" "$events" ours 2
+    done
+    echo "| $2: $events events of $(run -c "SELECT round(avg(octet_length(payload::text))) FROM $1") B | events/s | to node | to one worker | processor's us per event | node / this | WAL bytes per event |"
+    echo "|---|---|---|---|---|---|---|"
+    echo "| process_call_events, one worker | $(rate "$1_one") | $(ratio "$1_one" "$1_node") | | $(time_of "cpu_$1_one") | $(ratio "cpu_$1_node" "cpu_$1_one") | $(rate "wal_$1_one") |"
+    echo "| process_call_events, two workers | $(rate "$1_two") | $(ratio "$1_two" "$1_node") | $(ratio "$1_two" "$1_one") | $(time_of "cpu_$1_two") | $(ratio "cpu_$1_node" "cpu_$1_two") | $(rate "wal_$1_two") |"
+    echo "| node, one worker | $(rate "$1_node") | | | $(time_of "cpu_$1_node") | | $(rate "wal_$1_node") |"
+    echo
+    cat "$files/agreement_$1"
+    echo
+}
+
+create_database
+settings
+install_node_packages pg
+fast -c "CREATE TABLE traffic (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb NOT NULL)" \
+    -c "INSERT INTO traffic (payload) SELECT body::jsonb FROM (SELECT call_traffic($CALLS) AS body) AS made" \
+    -c "CREATE TABLE ordinary AS SELECT * FROM traffic WHERE octet_length(payload::text) < 2000"
+compare ordinary "ordinary events"
+compare traffic "with transcripts, recaps and breadcrumbs"
