@@ -7,14 +7,14 @@
 #
 # ROUNDS, and how much a round does (smaller for a try):
 #   EVENTS (batches of 100)  SINGLE_EVENTS (batches of 1)  HELD_EVENTS and HELD_SECONDS (how long a peer is waited for)
-#   BACKLOGS and BACKLOG_EVENTS  SWEEP_EVENTS  OPEN_EVENTS (of the open insert)  POLLS  NODE_EVENTS
+#   BACKLOGS and BACKLOG_EVENTS  CLIENTS and SWEEP_EVENTS  OPEN_EVENTS (of the open insert)  POLLS  NODE_EVENTS
 #
 # A superuser; the extensions callhardening and pgq on the server (without pgq its columns stay empty). The part `node`
 # wants NODE_PATH with the packages pg, graphile-worker and pg-boss; without it, they are installed into a temporary directory.
 . "$(dirname "$0")/event_log.sh"
 
 : "${ROUNDS:=3}" "${EVENTS:=100000}" "${SINGLE_EVENTS:=3000}" "${HELD_EVENTS:=1000000}" "${HELD_SECONDS:=120}"
-: "${BACKLOGS:=1000 100000 5000000}" "${BACKLOG_EVENTS:=20000}" "${SWEEP_EVENTS:=200000}" "${OPEN_EVENTS:=300000}" "${POLLS:=2000}"
+: "${BACKLOGS:=1000 100000 5000000}" "${BACKLOG_EVENTS:=20000}" "${CLIENTS:=2 4 8 16 32 64}" "${SWEEP_EVENTS:=200000}" "${OPEN_EVENTS:=300000}" "${POLLS:=2000}"
 : "${NODE_EVENTS:=20000}"
 
 systems="ours textbook"
@@ -144,7 +144,7 @@ part_backlogs() {
 part_clients() {
     local system round clients line
     for ((round = 0; round < ROUNDS; ++round)); do
-        for clients in 2 4 8 16 32 64; do
+        for clients in $CLIENTS; do
             for system in ours textbook; do
                 prepare "$system" bench "$clients" "$SWEEP_EVENTS" 300 100
                 line=$(work "$system" bench 100 "$clients" "$SWEEP_EVENTS" 60)
@@ -153,11 +153,11 @@ part_clients() {
             done
         done
     done
-    echo "| clients, batches of 100, 300 B | ours, events/s | to 2 clients | server's us per event | textbook, events/s | to 2 clients | server's us per event |"
+    echo "| clients, batches of 100, 300 B | ours, events/s | to ${CLIENTS%% *} clients | server's us per event | textbook, events/s | to ${CLIENTS%% *} clients | server's us per event |"
     echo "|---|---|---|---|---|---|---|"
-    for clients in 2 4 8 16 32 64; do
-        echo "| $clients | $(rate clients_ours_$clients) | $(ratio clients_ours_$clients clients_ours_2) | $(time_of cpu_clients_ours_$clients) |" \
-            "$(rate clients_textbook_$clients) | $(ratio clients_textbook_$clients clients_textbook_2) | $(time_of cpu_clients_textbook_$clients) |"
+    for clients in $CLIENTS; do
+        echo "| $clients | $(rate clients_ours_$clients) | $(ratio clients_ours_$clients clients_ours_${CLIENTS%% *}) | $(time_of cpu_clients_ours_$clients) |" \
+            "$(rate clients_textbook_$clients) | $(ratio clients_textbook_$clients clients_textbook_${CLIENTS%% *}) | $(time_of cpu_clients_textbook_$clients) |"
     done
     echo
 }
