@@ -42,7 +42,7 @@ bool is_enough(const Search &search)
 // A lane is not worth its records for a handful of events, and others should find something as well.
 int share_of_lane(const Search &search)
 {
-    constexpr int least = 64;
+    constexpr int least = 128;
     const int left = search.claiming->options->max_events - search.claiming->claim->event_count;
     const int lanes_left = search.most_lanes - search.claiming->claim->lane_count;
     return Min(left, Max(least, (left + lanes_left - 1) / lanes_left));
