@@ -51,6 +51,7 @@ is_found() {
 # The scenarios beside the variants, of which most take longer to compile than to search.
 {
     search scenario_2 -O1 -DSCENARIO=2
+    search scenario_4 -O1 -DSCENARIO=4
     search scenario_3 -O1 -DSCENARIO=3
     search scenario_1 -O1 -DSCENARIO=1
 } &
@@ -66,7 +67,7 @@ is_found CURSOR_PASSES_LOST 2 'the cursor passes a range whose lease expired'
 is_found LATER_NOT_HELD 2 'later events of the call stay in the claim of a failed one'
 is_found CALL_NOT_HELD 2 'later events of the call are claimed while one waits'
 is_found RETRY_BEFORE_CURSOR 2 'an event is tried again before the cursor has passed it'
-is_found DEAD_HELD_BACK 2 'a dead event is held back with the later ones of its call'
+is_found DEAD_HELD_BACK 4 'a dead event is held back with the later ones of its call'
 is_found PARKED_BY_NUMBER 3 'parked events go by sequence number alone'
 is_found FULL_STOPS_ALL 2 'with too many parked events, a range that was lost is not claimed again'
 
@@ -74,5 +75,6 @@ wait
 passes 1 'late and long transactions'
 passes 2 'failures and lost workers'
 passes 3 'failures, late transactions and a client that appends'
+passes 4 'failures that are final'
 
 exit "$FAILED"

@@ -30,7 +30,7 @@
  * events go by (xid, seq) as the log does. Each of them has its variant.
  *
  * SCENARIO chooses what there is to do: 1 long and late transactions, 2 failures and poison, 3 some of both and a client
- * that claims and appends in one transaction.
+ * that claims and appends in one transaction, 4 failures that are final.
  */
 
 #if SCENARIO == 1
@@ -38,7 +38,7 @@
 #define WORKERS 2
 #define RUN_INSERTERS run inserter(0, 1, 0); run inserter(1, 1, 0); run inserter(2, 1, 0)
 #define LAST_XID 3
-#elif SCENARIO == 2
+#elif SCENARIO == 2 || SCENARIO == 4
 #define EVENTS 3
 #define WORKERS 2
 #define FAILURES
@@ -54,7 +54,13 @@
 #endif
 
 #define MOST_CLAIMED 2 /* at a time */
+#if SCENARIO == 2
+#define MAX_ATTEMPTS 3
+#elif SCENARIO == 4
+#define MAX_ATTEMPTS 1
+#else
 #define MAX_ATTEMPTS 2
+#endif
 #define MAX_PARKED 2
 #define ALONE 2 /* expiries_to_be_alone, most_lost_ranges */
 
@@ -125,7 +131,7 @@ bool stopped; /* the end of time has come */
 
 /* What is only used inside of one step is no part of the state. */
 hidden Lane next;
-hidden byte was_retry, changed, idle_move, is_last, has_work, was_due, is_found;
+hidden byte was_retry, was_first, was_full, changed, idle_move, is_last, has_work, was_due, is_found;
 hidden byte i, j, k, place, got, looked_at, count, first, w, e, limit, rounds;
 
 #define RESET(l) l.open = 0; l.retry = 0; l.in_window = 0; l.has_again = 0; l.to_end = 0; l.over = 0; l.settled = 0; \
@@ -330,8 +336,8 @@ inline expire_retry()
 {
     for (k : 0 .. EVENTS - 1) {
         if
-        :: HAS(out, k) && expiries[k] >= ALONE && attempts[k] >= MAX_ATTEMPTS -> die(k)
-        :: HAS(out, k) && !(expiries[k] >= ALONE && attempts[k] >= MAX_ATTEMPTS) ->
+        :: HAS(out, k) && attempts[k] >= MAX_ATTEMPTS -> die(k) /* it was alone */
+        :: HAS(out, k) && attempts[k] < MAX_ATTEMPTS ->
             expiries[k] = (expiries[k] < ALONE -> expiries[k] + 1 : ALONE)
         :: else
         fi
@@ -346,7 +352,7 @@ inline park_range()
     :: place <= lane.to ->
         k = EVENT_AT(place);
         if
-        :: !HAS(parked | dead, k) -> ADD(parked, k); ADD(due, k); attempts[k] = NEXT_ATTEMPT(lane); expiries[k] = ALONE
+        :: !HAS(parked | dead, k) -> ADD(parked, k); ADD(due, k); attempts[k] = NEXT_ATTEMPT(lane); expiries[k] = NEXT_ATTEMPT(lane)
         :: else
         fi;
         first = place;
@@ -355,19 +361,23 @@ inline park_range()
     od
 }
 
-/* What a lost worker left behind. The second loss of a range ends it as a range. */
+/* IsLostForGood: the second loss of a range, or the loss of a part of one that was lost, ends it as a range. */
+#define IS_LOST_FOR_GOOD (NEXT_ATTEMPT(lane) >= ALONE || (lane.has_again && lane.again > lane.to))
+
+/* What a lost worker left behind. */
 inline take_over()
 {
     if
     :: lane.retry -> expire_retry(); position_after_loss(next)
-    :: !lane.retry && NEXT_ATTEMPT(lane) >= ALONE -> park_range(); position_after(next)
+    :: !lane.retry && IS_LOST_FOR_GOOD -> park_range(); position_after(next)
     :: else -> position_after_loss(next)
     fi;
     changed = true
 }
 
 /* `place` becomes that of the call's event that can be tried now. The lane's cursor has to have passed it: or else the
- * range that it failed in, which was lost or given back, would find it neither parked nor dead, and hand it out once more. */
+ * range that it failed in, which was lost or given back, would find it neither parked nor dead, and hand it out once more.
+ * (That such a range goes before all retries, in take_events, is nearly the same: the variant leaves out both.) */
 inline find_due(l, call)
 {
     place = NO_PLACE;
@@ -389,7 +399,9 @@ inline hand_out_parked(e)
     ADD(out, e); ADD(got, e); attempts[e]++; count++
 }
 
-/* The first event of each call; one that has lost its workers too often goes out alone. */
+/* The first event of each call; one that has lost its workers too often, or has its last attempt, goes out alone. */
+#define IS_ALONE(e) (expiries[e] >= ALONE || attempts[e] + 1 >= MAX_ATTEMPTS)
+
 inline take_retry(limit)
 {
     count = 0;
@@ -400,8 +412,8 @@ inline take_retry(limit)
         :: else ->
             k = EVENT_AT(place);
             if
-            :: expiries[k] < ALONE -> hand_out_parked(k)
-            :: expiries[k] >= ALONE && count == 0 -> hand_out_parked(k); break
+            :: !IS_ALONE(k) -> hand_out_parked(k)
+            :: IS_ALONE(k) && count == 0 -> hand_out_parked(k); break
             :: else
             fi
         fi
@@ -415,7 +427,7 @@ inline place_event(e)
     :: HAS(parked, e) || (next.has_again && HAS(dead, e))
 #ifndef CALL_NOT_HELD
     :: !HAS(parked, e) && !(next.has_again && HAS(dead, e)) && (CALL_SET(CALL(e)) & parked) != 0 ->
-        ADD(parked, e); changed = true
+        ADD(parked, e); attempts[e] = NEXT_ATTEMPT(next) - 1; changed = true
 #endif
     :: else -> ADD(got, e)
     fi
@@ -437,10 +449,20 @@ inline read_window(limit)
     next.to_end = place == NO_PLACE
 }
 
+/* Above a number of parked events no new range is taken. One that was handed out before is not new: retries wait for it. */
+#define POPCOUNT(set) (HAS(set, 0) + HAS(set, 1) + HAS(set, 2))
+#ifdef FULL_STOPS_ALL
+#define MAY_TAKE_WHEN_FULL(l) false
+#else
+#define MAY_TAKE_WHEN_FULL(l) l.has_again
+#endif
+
 inline take_range(limit, s1)
 {
+    was_full = POPCOUNT(parked) >= MAX_PARKED;
     do
-    :: true ->
+    :: was_full && !MAY_TAKE_WHEN_FULL(next) -> break
+    :: else ->
         is_last = !next.in_window;
         if
         :: is_last -> next.reading = s1; next.in_window = 1
@@ -463,28 +485,25 @@ inline take_range(limit, s1)
     od
 }
 
-/* Above a number of parked events no new range is taken. One that was handed out before is not new: retries wait for it. */
-#define POPCOUNT(set) (HAS(set, 0) + HAS(set, 1) + HAS(set, 2) + HAS(set, 3))
-#ifdef FULL_STOPS_ALL
-#define RANGE_ALLOWED(l) (POPCOUNT(parked) < MAX_PARKED)
-#else
-#define RANGE_ALLOWED(l) (POPCOUNT(parked) < MAX_PARKED || l.has_again)
-#endif
-
-/* Retries alternate with ranges. */
+/* Retries alternate with ranges, but for what was handed out before. */
 inline take_events(limit, s1)
 {
+#ifdef RETRY_BEFORE_CURSOR
+    was_first = !was_retry;
+#else
+    was_first = !was_retry && !next.has_again;
+#endif
     next.retry = 0;
     if
-    :: !was_retry -> take_retry(limit)
+    :: was_first -> take_retry(limit)
     :: else
     fi;
     if
-    :: got == 0 && RANGE_ALLOWED(next) -> take_range(limit, s1)
+    :: got == 0 -> take_range(limit, s1)
     :: else
     fi;
     if
-    :: got == 0 && was_retry -> take_retry(limit)
+    :: got == 0 && !was_first -> take_retry(limit)
     :: else
     fi
 }
@@ -546,7 +565,7 @@ inline look(s1)
         find_due(lane, 0); has_work = place != NO_PLACE;
         find_due(lane, 1); has_work = has_work || place != NO_PLACE;
         if
-        :: !has_work && RANGE_ALLOWED(lane) ->
+        :: !has_work && (POPCOUNT(parked) < MAX_PARKED || MAY_TAKE_WHEN_FULL(lane)) ->
             next_event(lane, lane.read); has_work = lane.in_window && place != NO_PLACE;
             if
             :: lane.in_window -> next.settled = lane.reading
@@ -729,7 +748,7 @@ proctype inserter(byte from; byte n; byte of_call)
     :: d_step { events < n && own != 0 ->
         xid[next_seq] = own; calls = calls | (HAS(of_call, events) << next_seq); next_seq++; events++ }
     :: d_step { events == n -> end_transaction(own, true); own = 0; events = 0; n = 0; from = 0 }; break
-#if SCENARIO != 2
+#if SCENARIO == 1 || SCENARIO == 3
     :: d_step { events == n && from < 2 -> end_transaction(own, false); own = 0; events = 0; n = 0; from = 0 }; break
 #endif
     od
@@ -840,8 +859,10 @@ proctype time()
     :: d_step { !stopped && live[0] && id[0] != lane.id -> live[0] = 0 }
 #endif
 #ifdef FAILURES
-    :: d_step { !stopped && (CALL_SET(0) & waiting) != 0 -> due = due | (CALL_SET(0) & waiting); waiting = waiting & ~CALL_SET(0) }
-    :: d_step { !stopped && (CALL_SET(1) & waiting) != 0 -> due = due | (CALL_SET(1) & waiting); waiting = waiting & ~CALL_SET(1) }
+    :: d_step { !stopped && (CALL_SET(0) & waiting) != 0 ->
+            due = due | (CALL_SET(0) & waiting); waiting = waiting & ~CALL_SET(0) }
+    :: d_step { !stopped && (CALL_SET(1) & waiting) != 0 ->
+            due = due | (CALL_SET(1) & waiting); waiting = waiting & ~CALL_SET(1) }
 #endif
     :: atomic { !stopped && ended == (1 << (LAST_XID + 1)) - 2 -> d_step { drain(); reset_all(); stopped = 1 } }; break
     od
