@@ -68,7 +68,7 @@ void park_later_events(const EventLog &log, const LogTable &table, const LaneRec
         const LogEvent later = present_event(log, reader);
         if (strcmp(later.call_id, event.call_id) != 0 ||
             find_parked(waiting, later.call_id, later.place.seq) != nullptr ||
-            (position.has_again && is_dead(log, snapshot, later.place.seq)))
+            is_dead(log, snapshot, later.place.seq))
             continue;
         park_behind(log, parked, record, later, waits);
         waits = true;

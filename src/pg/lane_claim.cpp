@@ -197,6 +197,9 @@ Pass read_window(Lane *lane)
         more = next_event(&reader);
     }
     pass.at_end = !more;
+    // Events that were handed out before may have been deleted since: their end is passed all the same.
+    if (more && is_beyond_again(position, reader.place))
+        pass.to = position.again;
     end_reading(reader);
     return pass;
 }

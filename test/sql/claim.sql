@@ -749,6 +749,28 @@ DROP OWNED BY regress_claimer;
 DROP ROLE regress_claimer;
 CALL start_again();
 
+-- the dead stay dead when an event before them fails in the same claim
+SELECT configure_call_log('queue', max_attempts => 1);
+SELECT add(101, 101);
+SELECT * FROM take('one');
+SELECT fail('one', 2), fail('one', 1);
+SELECT complete('one');
+SELECT event_seq, attempts FROM dead();
+SELECT * FROM take('none');
+SELECT configure_call_log('queue', max_attempts => 5);
+CALL start_again();
+
+-- a lost range whose last event was deleted from the log
+SELECT add(101, 101, 101);
+SELECT * FROM take('lost', 2, '1 millisecond');
+SELECT pg_sleep(0.01);
+DELETE FROM queue WHERE event_seq = 2;
+SELECT * FROM take('one');
+SELECT complete('one');
+SELECT * FROM take('two');
+SELECT complete('two');
+CALL start_again();
+
 -- in another cluster, no worker has the claims that were open: they are over at once, for the one as well that finds that out
 SELECT add(101, 102);
 SELECT * FROM take('one');
