@@ -153,21 +153,31 @@ windows('in the middle');
 
 # ---- a claimer's own transaction ------------------------------------------------------------------------------
 
-# It claims, appends and claims, in subtransactions too, and more of it than it claims at once.
+# It appends, claims all there is and appends, in subtransactions too. Others end meanwhile, so that its own id is one
+# that a snapshot would see.
 $node->safe_psql(
 	'postgres', q{
-BEGIN;
-SELECT ingest(1, 200, 'calling');
-INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM claim_call_events(50, NULL);
-SELECT ingest(1, 200, 'ringing');
-SAVEPOINT a;
-SELECT claimed FROM process_call_events(10);
-SELECT ingest(1, 200, 'connected');
-ROLLBACK TO a;
-SELECT ingest(1, 200, 'hold');
-COMMIT;
-TRUNCATE done;
-INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM call_events WHERE event_xid < (SELECT max(event_xid) FROM call_events)});
+CREATE FUNCTION drain_here() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    LOOP
+        WITH claimed AS (SELECT * FROM claim_call_events(1000, NULL)),
+        kept AS (INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM claimed)
+        SELECT array_agg(DISTINCT claim_id) INTO ids FROM claimed;
+        EXIT WHEN ids IS NULL;
+        PERFORM complete_call_events(ids);
+    END LOOP;
+END
+$$});
+my $own = open_session();
+my $other = q{SELECT ingest(1, 20, 'hangup')};
+run_in($own, q{BEGIN; SELECT ingest(1, 200, 'calling');});
+$node->safe_psql('postgres', $other);
+run_in($own, q{SELECT drain_here(); SELECT ingest(1, 200, 'ringing');});
+$node->safe_psql('postgres', $other);
+run_in($own, q{SAVEPOINT a; SELECT drain_here(); SELECT ingest(1, 200, 'connected'); ROLLBACK TO a; SELECT drain_here(); SELECT ingest(1, 200, 'hold'); COMMIT;});
+close_session($own);
 check('what a transaction claims and appends itself is not lost');
 
 # ---- workers and writers at the same time ------------------------------------------------------------------------
