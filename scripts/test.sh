@@ -161,7 +161,23 @@ regress_suite() {
     fi
 }
 
+# PgBouncer, without the service that its package starts and leaves behind: the program alone, beside the libraries
+# that it needs. A test that does not find it says so.
+unpack_pooler() {
+    local libraries
+    [ ! -x /usr/sbin/pgbouncer ] || return 0
+    libraries=$(apt-cache depends pgbouncer 2>/dev/null | sed -n 's/^ *Depends: \(lib[^ <>]*\)$/\1/p')
+    [ -n "$libraries" ] || return 0
+    # shellcheck disable=SC2086
+    install_packages $libraries
+    mkdir "$WORK/pooler"
+    (cd "$WORK/pooler" && apt-get -qq download pgbouncer && dpkg-deb -x pgbouncer_*.deb .) >/dev/null 2>&1 || return 0
+    chmod -R a+rX "$WORK/pooler"
+    export PATH=$PATH:$WORK/pooler/usr/sbin
+}
+
 tap_suite() {
+    unpack_pooler
     printf '%s\n' "log_line_prefix = '%m [%p] %e '" >"$WORK/tap.conf"
     chmod 644 "$WORK/tap.conf"
     suite tap "$1" '^ok [0-9]+( - .*)?$' '^not ok [0-9]+' '^ok [0-9]+ # skip|# SKIP|skipped: ' \
