@@ -22,20 +22,13 @@ namespace
 
 // -- arguments -----------------------------------------------------------------------------------
 
-// Microseconds.
-int64 length_of(const Interval *interval)
-{
-    return interval->time +
-           (interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
-}
-
 int64 lease_of(FunctionCallInfo fcinfo, int argument)
 {
     constexpr int longest_days = 30;
     const Interval *interval = PG_GETARG_INTERVAL_P(argument);
     // What is added up below does not overflow.
     const bool is_sane = interval->month == 0 && interval->day >= 0 && interval->day <= longest_days;
-    const int64 lease = is_sane ? length_of(interval) : 0;
+    const int64 lease = is_sane ? interval_microseconds(interval) : 0;
     if (lease <= 0 || lease > longest_days * USECS_PER_DAY)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("lease must be longer than 0 and at most %d days", longest_days),
@@ -280,7 +273,7 @@ const TimestampTz *due_of(FunctionCallInfo fcinfo)
     const Interval *interval = PG_GETARG_INTERVAL_P(fail_retry_after);
     const bool is_sane =
         interval->month >= 0 && interval->month <= 12 && interval->day >= 0 && interval->day <= 366;
-    const int64 after = is_sane ? length_of(interval) : -1;
+    const int64 after = is_sane ? interval_microseconds(interval) : -1;
     if (after < 0 || after > longest)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("retry_after must be between 0 and 365 days")));

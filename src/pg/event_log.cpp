@@ -9,6 +9,7 @@
 #include "pg/relation.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/text.hpp"
+#include "pg/time.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -57,18 +58,11 @@ OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
     return open_own_table(schema, "call_logs", index, log_columns, lock);
 }
 
-int64 microseconds_of(Datum value)
-{
-    const Interval *interval = DatumGetIntervalP(value);
-    return interval->time +
-           (interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
-}
-
 int64 row_microseconds(TupleTableSlot *slot, int column)
 {
     bool is_null;
     const Datum value = row_value(slot, column, &is_null);
-    return is_null ? 0 : microseconds_of(value);
+    return is_null ? 0 : interval_microseconds(DatumGetIntervalP(value));
 }
 
 Oid row_oid(TupleTableSlot *slot, int column)
@@ -138,6 +132,20 @@ void check_exists(const EventLog &log)
                         errhint("Delete its row in call_logs.")));
 }
 
+bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
+{
+    const OwnTable logs = open_logs(schema, index, AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {key});
+    const bool found = next_row(scan);
+    if (found)
+        read_log(schema, scan.slot, log);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(logs, AccessShareLock);
+    return found;
+}
+
 void find_only_event_log(Oid schema, EventLog *log)
 {
     const OwnTable logs = open_logs(schema, "call_logs_pkey", AccessShareLock);
@@ -158,16 +166,7 @@ void find_only_event_log(Oid schema, EventLog *log)
 
 bool find_event_log_of(Oid schema, Oid events, EventLog *log)
 {
-    const OwnTable logs = open_logs(schema, "call_logs_events_key", AccessShareLock);
-    const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(logs, snapshot, {oid_key(1, events)});
-    const bool found = next_row(scan);
-    if (found)
-        read_log(schema, scan.slot, log);
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
-    close_own_table(logs, AccessShareLock);
-    return found;
+    return find_log(schema, "call_logs_events_key", oid_key(1, events), log);
 }
 
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
@@ -182,16 +181,7 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 
 bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log)
 {
-    const OwnTable logs = open_logs(schema, "call_logs_pkey", AccessShareLock);
-    const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log_id)});
-    const bool found = next_row(scan);
-    if (found)
-        read_log(schema, scan.slot, log);
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
-    close_own_table(logs, AccessShareLock);
-    return found;
+    return find_log(schema, "call_logs_pkey", int4_key(1, log_id), log);
 }
 
 char *event_log_channel(int32 log_id)

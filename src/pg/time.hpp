@@ -22,6 +22,13 @@ constexpr int64 unix_microseconds(TimestampTz time)
     return time + microseconds_1970_to_2000;
 }
 
+// A month counts as 30 days, as it does where the server compares intervals.
+constexpr int64 interval_microseconds(const Interval *interval)
+{
+    return interval->time +
+           (interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
+}
+
 constexpr TimestampTz postgres_time(int64 microseconds)
 {
     return microseconds - microseconds_1970_to_2000;
