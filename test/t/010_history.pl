@@ -56,6 +56,7 @@ max_prepared_transactions = 100
 max_connections = 60
 autovacuum_naptime = 3s
 log_min_messages = error
+log_statement = none
 log_line_prefix = '%m [%p] %e '});
 $node->start;
 $node->safe_psql(
