@@ -495,10 +495,10 @@ class Checker:
         dead = self.history.dead.get(event.tag)
         if dead is None:
             return False
-        if claim.transaction.survival == 'sure':
-            return dead[2] <= claim.now
-        # It may have died before the crash and again after it.
-        return any(handout.attempt >= self.history.max_attempts for handout in event.handouts)
+        if dead[2] <= claim.now:
+            return True
+        # It may have died before a crash and again after it.
+        return claim.transaction.survival != 'sure' and any(handout.attempt >= self.history.max_attempts for handout in event.handouts)
 
     def disorder(self):
         calls = collections.defaultdict(list)

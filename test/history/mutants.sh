@@ -65,14 +65,35 @@ is_found() {
 
 rebuild() { make_in "$WORK/src" -s "-j$(nproc)" "${BUILD_OPTIONS[@]}" install >"$WORK/build.log" 2>&1; }
 
-# mutant NAME 'what is found' FILE 'sed script': a script that changes nothing is a mutant that has gone out of date.
+# apply 'sed script': to all of the sources; prints the files that it changes and keeps what they were. All others stay as
+# they are, to be built once.
+apply() {
+    local file
+    for file in "$WORK"/src/src/*/*.[ch]pp; do
+        sed -E "$1" "$file" >"$WORK/mutated"
+        if ! cmp -s "$file" "$WORK/mutated"; then
+            cp "$file" "$file.original"
+            cp "$WORK/mutated" "$file"
+            echo "$file"
+        fi
+    done
+}
+
+restore() {
+    local file
+    for file; do
+        mv "$file.original" "$file"
+        touch "$file"
+    done
+}
+
+# mutant NAME 'what is found' 'sed script': one that changes nothing, or several places, has gone out of date.
 mutant() {
-    local name=$1 expected=$2 file=$WORK/src/$3 script=$4
+    local name=$1 expected=$2 changed=()
     wanted "$name" || return 0
-    cp -p "$file" "$WORK/original"
-    sed -E -i "$script" "$file"
-    if cmp -s "$file" "$WORK/original"; then
-        verdict failed "$name" 'the source has changed: write the mutant anew'
+    mapfile -t changed < <(apply "$3")
+    if [ "${#changed[@]}" -ne 1 ]; then
+        verdict failed "$name" "the sources have changed (${#changed[@]} places): write the mutant anew"
     elif ! rebuild; then
         tail -n 5 "$WORK/build.log"
         verdict failed "$name" 'does not build'
@@ -81,7 +102,7 @@ mutant() {
     else
         verdict failed "$name" 'is not found'
     fi
-    cp "$WORK/original" "$file"
+    restore "${changed[@]}"
 }
 
 prepare
@@ -89,56 +110,56 @@ heading "Mutants"
 try_unchanged
 
 # Any claim id of a lane ends the claim that is open in it.
-mutant fence 'finished twice:|late answer:|closed twice:' src/pg/claim_functions.cpp \
+mutant fence 'finished twice:|late answer:|closed twice:' \
     's/found->is_current = is_newest && /found->is_current = /'
 # Claiming does not lock the lane; two that do it at once meet in the key of the records.
-mutant claim-lock 'overlap:|unexpected error: .* 23505' src/pg/claim.cpp \
-    's/if \(lock_lane\(\*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip\)\)/if (true)/'
+mutant claim-lock 'overlap:|unexpected error: .* 23505' \
+    's/lock_lane\(\*.*claiming->log, .*, LockWaitSkip\)/true/'
 # Nor do the other verbs.
-mutant verb-lock 'late answer:|finished twice:|overlap:|unexpected error: .* (23505|XX000)' src/pg/claim_functions.cpp \
-    's/const bool locked = lock_lane\(.*\);/const bool locked = true;/'
+mutant verb-lock 'late answer:|finished twice:|overlap:|unexpected error: .* (23505|XX000)' \
+    's/const bool locked = lock_lane\(found->log.*\);/const bool locked = true;/'
 # The lane is looked at with a snapshot from before the lock.
-mutant look-again 'overlap:|handed out again:|finished twice:|unexpected error: .* 23505' src/pg/claim.cpp \
+mutant look-again 'overlap:|handed out again:|finished twice:|unexpected error: .* 23505' \
     '/^void look_again/,/^}/s/take_snapshot\(\)/RegisterSnapshot(GetActiveSnapshot())/'
 # A snapshot does not list its own transaction: what that appends later is taken for settled.
-mutant own-xid 'lost:' src/pg/snapshot.cpp 's/^( *)return WithOwnXid\(others, own, .*/\1(void)own;\n\1return others;/'
+mutant own-xid 'lost:' 's/^( *)return WithOwnXid\(others, own, .*/\1(void)own;\n\1return others;/'
 # What was in progress when the last window ended is not looked for in the next one.
-mutant late-commit 'lost:' src/core/event_log.cpp 's/^( *)if \(current\.Sees\(xid\)\)$/\1if (current.Sees(xid) \&\& false)/'
+mutant late-commit 'lost:' 's/^( *)if \(current\.Sees\(xid\)\)$/\1if (current.Sees(xid) \&\& false)/'
 # A window that was begun does not keep its end: what comes into it behind the cursor is passed over.
-mutant moving-window 'lost:|disorder:' src/pg/claim.cpp \
+mutant moving-window 'lost:|disorder:' \
     's/^( *)if \(is_last\) \{$/\1if (true) {/'
 # A lease is over as soon as somebody asks.
-mutant lease 'overlap:|stale too early:' src/core/claim.hpp '/bool IsOver/,/\}/s/return .*;/return lease_end < now + 1000000000000;/'
+mutant lease 'overlap:|stale too early:' '/bool IsOver/,/\}/s/return lease_end .*;/return lease_end < now + 1000000000000;/'
 # Of a call that waits, later events are handed out.
-mutant hold-back-new 'disorder:' src/pg/claim.cpp 's/if \(!has_parked_call\(lane->parked, event\.call_id\)\)/if (true)/'
+mutant hold-back-new 'disorder:' 's/if \(!has_parked_call\(lane->parked, event\.call_id\)\)/if (true)/'
 # Of a call that has failed, the later events in the claim are completed with it.
-mutant hold-back-claimed 'lost:' src/pg/claim.cpp 's/^( *)if \(!record\.is_retry\) \/\/.*/\1if (false)/'
+mutant hold-back-claimed 'lost:' 's/^( *)if \(!record\.is_retry\) \/\/.*/\1if (false)/'
 # Lost workers do not count.
-mutant attempts 'attempts:' src/core/claim.cpp 's/\+\+position\.again_tries;/position.again_tries += 0;/'
+mutant attempts 'attempts:' 's/\+\+position\.again_tries;/position.again_tries += 0;/'
 # A range is handed out beyond the end of what was handed out before.
-mutant again 'attempts:' src/pg/claim.cpp '/^bool is_beyond_again/,/^\}/s/return .*;/return position.has_again \&\& place > position.again \&\& false;/'
+mutant again 'attempts:' '/^bool is_beyond_again/,/^\}/s/return .*;/return position.has_again \&\& place > position.again \&\& false;/'
 # What takes its workers with it never goes out alone.
-mutant poison 'attempts:|death:|not ok .*everything is done' src/core/claim.cpp \
+mutant poison 'attempts:|death:|not ok .*everything is done' \
     '/^bool IsLostForGood/,/^\}/s/return .*;/return claim.n < 0 \&\& most_lost_ranges > 0;/'
 # No attempt is the last one.
-mutant limit 'attempts:' src/pg/parked.cpp 's/attempts >= log\.max_attempts/attempts > log.max_attempts * 1000/'
+mutant limit 'attempts:' 's/attempts >= log\.max_attempts/attempts > log.max_attempts * 1000/'
 # Claim ids can be told in advance, and come again after a crash.
-mutant random 'repeated claim id:' src/core/claim.cpp 's/Low<claim_id_random_bits>\(random\)/Low<claim_id_random_bits>(random * 0)/'
+mutant random 'repeated claim id:' 's/Low<claim_id_random_bits>\(random\)/Low<claim_id_random_bits>(random * 0)/'
 # A retry that was completed is not over.
-mutant retry 'handed out again:|finished twice:|attempts:|double effect:' src/pg/claim.cpp \
+mutant retry 'handed out again:|finished twice:|attempts:|double effect:' \
     's/^( *)complete_retry\(log, record\.lane, record\.claim_id\);/\1release_retry(log, record.lane, record.claim_id);/'
 # What was processed is not settled.
-mutant process 'not every event was processed once|not ok .*everything is done' src/pg/process.cpp \
+mutant process 'not every event was processed once|not ok .*everything is done' \
     '/^void complete_claims/,/^\}/s/complete_claim\(.*\);/release_claim(*batch.log, tables, batch.claim->lanes[i].record);/'
 # Retries go before the rest of the range that they come from.
-mutant retry-first 'disorder:|handed out again:|double effect:' src/pg/claim.cpp \
+mutant retry-first 'disorder:|handed out again:|double effect:' \
     's/if \(!lane->newest\.is_retry && !lane->next\.position\.has_again\)/if (!lane->newest.is_retry)/'
 # What is parked behind an event of its call forgets that it was handed out before.
-mutant uncounted 'attempts:' src/pg/claim.cpp '/^Place place_event/,/^\}/s/NextAttempt\(\) - 1/NextAttempt() * 0/'
+mutant uncounted 'attempts:' '/^Place place_event/,/^\}/s/NextAttempt\(\) - 1/NextAttempt() * 0/'
 # The last attempt may be one among others.
-mutant last-attempt 'attempts:|death:' src/pg/parked.cpp '/^bool is_alone/,/^\}/s/ \|\| event\.attempts \+ 1 >= log\.max_attempts//'
+mutant last-attempt 'attempts:|death:' '/^bool is_alone/,/^\}/s/ \|\| event\.attempts \+ 1 >= log\.max_attempts//'
 # The purge takes what is pending, and what waits to be tried again.
-mutant purge-pending 'lost:|death:' src/pg/purge.cpp 's/\(lane\.is_live && !is_settled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
-mutant purge-parked 'lost:|death:' src/pg/purge.cpp '/^bool is_waiting/,/^\}/s/return /return event.place.seq < 0 \&\& /'
+mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !is_settled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
+mutant purge-parked 'lost:|death:' '/^bool is_waiting/,/^\}/s/return /return event.place.seq < 0 \&\& /'
 
 FINISHED=yes

@@ -158,6 +158,8 @@ GOOD = {
     'claimed and completed once more after a rollback': lambda: in_transaction(
         1, ['a:1'], 10, 'rollback', 15, appended('a:1')).claim('w', 2, ['a:1'], 20).close('w', 2, 21),
     'a claim of which nothing is known': half_written,
+    'a claim behind a dead event, rolled back': lambda: in_transaction(7, ['a:2'], 80, 'rollback', 85, dead()
+        .append('a:2', 70)).claim('v', 8, ['a:2'], 90).close('v', 8, 91),
     'a completion without an answer': lambda: appended('a:1').claim('w', 1, ['a:1'], 5).close('w', 1, 6, answered=False),
 }
 
