@@ -244,7 +244,7 @@ void check_key_type(Relation relation, const char *name, int number)
 void open_calls_table(Oid calls, const char *provider, CallsTable *table)
 {
     *table = {};
-    table->relation = table_open(calls, RowExclusiveLock);
+    table->relation = open_table(calls, RowExclusiveLock);
     table->provider = provider;
     if (!find_call_settings(table->relation, &table->settings))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

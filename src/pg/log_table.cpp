@@ -75,7 +75,7 @@ Relation open_index_on(const EventLog &log, Relation heap, const char *columns,
 void open_log_table(const EventLog &log, LogTable *table)
 {
     check_can_read(log);
-    Relation heap = table_open(log.events, AccessShareLock);
+    Relation heap = open_table(log.events, AccessShareLock);
     if (RelationGetForm(heap)->relkind != RELKIND_RELATION)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("event log %s is not an ordinary table", log.events_name)));

@@ -1,6 +1,7 @@
 #include "pg/relation.hpp"
 
 extern "C" {
+#include "access/relation.h"
 #include "catalog/pg_attribute.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -8,6 +9,14 @@ extern "C" {
 
 namespace callhardening
 {
+
+Relation open_table(Oid table, LOCKMODE lock)
+{
+    Relation relation = try_relation_open(table, lock);
+    if (relation == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %u does not exist any more", table)));
+    return relation;
+}
 
 char *relation_name(Oid relation)
 {

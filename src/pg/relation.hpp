@@ -4,11 +4,15 @@
 #include "pg/postgres.hpp"
 
 extern "C" {
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
 }
 
 namespace callhardening
 {
+
+// Opens a table that may be dropped while its lock is waited for: 42P01 then, and no internal error.
+Relation open_table(Oid table, LOCKMODE lock);
 
 // schema.name, quoted where needed, ready for a statement or a message; in the current memory context. NULL
 // where there is no such relation (any more).
