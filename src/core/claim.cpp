@@ -41,6 +41,12 @@ bool ReadClaimId(std::int64_t claim_id, ClaimAddress &address) noexcept
     return true;
 }
 
+bool IsSettled(const LanePosition &position, const LogPosition &place) noexcept
+{
+    return position.settled.Sees(place.xid) ||
+           (position.in_window && position.reading.Sees(place.xid) && place <= position.read);
+}
+
 void CloseWindow(LanePosition &position) noexcept
 {
     position.settled = position.reading;

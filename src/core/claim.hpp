@@ -50,6 +50,9 @@ struct LanePosition {
     int NextAttempt() const noexcept { return has_again ? again_tries + 1 : 1; }
 };
 
+// Is the event at `place` of the lane done with, in its range at least?
+bool IsSettled(const LanePosition &position, const LogPosition &place) noexcept;
+
 enum class RecordState : unsigned char { none, claimed, renewed, completed, released, moved };
 
 struct LaneRecord {

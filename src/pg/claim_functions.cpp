@@ -52,12 +52,6 @@ ClaimOptions claim_options(FunctionCallInfo fcinfo)
     return options;
 }
 
-Datum text_or_null(const char *text, bool *is_null)
-{
-    *is_null = text == nullptr;
-    return text == nullptr ? Datum{0} : CStringGetTextDatum(text);
-}
-
 void return_event(const ReturnSetInfo *result, int64 claim_id, const ClaimedEvent &claimed)
 {
     const LogEvent &event = claimed.event;

@@ -145,26 +145,23 @@ struct Lane {
     ParkedEvents parked;
 };
 
-enum class Place : unsigned char { handed_out, parked, dead };
-
 // What has been parked, or has died, in an earlier claim of the range is not handed out again; what belongs
-// to a call that waits is parked behind it.
-Place place_event(Lane *lane, const LogEvent &event)
+// to a call that waits is parked behind it. True where the event is handed out.
+bool hand_out_or_park(Lane *lane, const LogEvent &event)
 {
     const Claiming &claiming = *lane->claiming;
-    if (find_parked(lane->parked, event.call_id, event.place.seq) != nullptr)
-        return Place::parked;
-    if (lane->next.position.has_again && is_dead(*claiming.log, lane->snapshot, event.place.seq))
-        return Place::dead;
+    if (find_parked(lane->parked, event.call_id, event.place.seq) != nullptr ||
+        (lane->next.position.has_again && is_dead(*claiming.log, lane->snapshot, event.place.seq)))
+        return false;
     if (!has_parked_call(lane->parked, event.call_id)) {
         *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
-        return Place::handed_out;
+        return true;
     }
     // It may have been handed out before the event that it waits for has failed.
     park_event(*claiming.log, claiming.parked, in_lane(lane->number, event),
                lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
     lane->has_changed = true;
-    return Place::parked;
+    return false;
 }
 
 // What one pass through a window gives.
@@ -192,7 +189,7 @@ Pass read_window(Lane *lane)
     // What is parked counts as well, so that the pass is bounded.
     for (; more && looked_at < lane->limit && !is_beyond_again(position, reader.place); ++looked_at) {
         pass.to = reader.place;
-        if (place_event(lane, present_event(*claiming.log, reader)) == Place::handed_out)
+        if (hand_out_or_park(lane, present_event(*claiming.log, reader)))
             ++pass.events;
         more = next_event(&reader);
     }
@@ -248,11 +245,9 @@ void bury_lost(const Lane &lane, const ParkedEvent &event)
 // it out once more. Older lanes are done with.
 bool is_passed(const Lane &lane, const LogEvent &event)
 {
-    const LanePosition &position = lane.next.position;
     if (event.lane != lane.number)
         return event.lane < lane.number;
-    return position.settled.Sees(event.place.xid) ||
-           (position.in_window && position.reading.Sees(event.place.xid) && event.place <= position.read);
+    return IsSettled(lane.next.position, event.place);
 }
 
 bool take_retry(Lane *lane)
@@ -271,7 +266,7 @@ bool take_retry(Lane *lane)
         }
         if (!is_passed(*lane, event))
             continue;
-        hand_out_parked(*claiming.log, claiming.parked, lane->number, parked.seq, lane->next.claim_id);
+        hand_out_parked(*claiming.log, claiming.parked, lane->number, parked, lane->next.claim_id);
         *add_event(claiming.claim) = {event, parked.attempts + 1};
         ++lane->next.events;
     }

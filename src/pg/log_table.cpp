@@ -190,7 +190,6 @@ bool next_event(LaneReader *reader)
             seek_from(reader, reader->place.xid + 1);
             continue;
         }
-        ++reader->steps;
         read_place(reader);
         if (!reader->in_one_xid && !is_in_range(*reader))
             seek_from(reader, reader->place.xid);

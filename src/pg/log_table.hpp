@@ -40,7 +40,6 @@ struct LaneReader {
     bool in_one_xid; // the scan ends with the events of `place.xid`
     bool at_end;
     LogPosition place; // of the present event
-    int64 steps;       // index entries looked at, seen or not
 };
 
 LaneReader begin_reading(const LogTable &table, Snapshot snapshot, int lane, std::span<const XidRange> window,

@@ -241,12 +241,6 @@ const char *cut_error(const char *error)
     return pnstrdup(error, length);
 }
 
-Datum text_or_null(const char *text, bool *is_null)
-{
-    *is_null = text == nullptr;
-    return text == nullptr ? Datum{0} : CStringGetTextDatum(text);
-}
-
 void push_string(JsonbParseState **state, JsonbIteratorToken token, const char *text)
 {
     JsonbValue value;
@@ -451,16 +445,11 @@ bool fail_event(const EventLog &log, const OwnTable &parked, const EventInLane &
 
 // -- retries -------------------------------------------------------------------------------------
 
-void hand_out_parked(const EventLog &log, const OwnTable &parked, int lane, int64 seq, int64 claim_id)
+void hand_out_parked(const EventLog &log, const OwnTable &parked, int lane, const ParkedEvent &event,
+                     int64 claim_id)
 {
-    const Snapshot snapshot = take_snapshot();
-    KeyScan scan;
-    if (find_row(log, parked, snapshot, lane, seq, &scan))
-        update_row(
-            parked, scan,
-            {set_claim(claim_id), set_int4(parked_attempts, row_int4(scan.slot, parked_attempts) + 1)});
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
+    change_parked(log, parked, lane, event.seq,
+                  {set_claim(claim_id), set_int4(parked_attempts, event.attempts + 1)});
 }
 
 namespace

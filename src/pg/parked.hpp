@@ -94,7 +94,8 @@ bool fail_event(const EventLog &log, const OwnTable &parked, const EventInLane &
                 const TimestampTz *due_at, const Failure &failure);
 
 // What becomes of the events of a retry when its claim ends.
-void hand_out_parked(const EventLog &log, const OwnTable &parked, int lane, int64 seq, int64 claim_id);
+void hand_out_parked(const EventLog &log, const OwnTable &parked, int lane, const ParkedEvent &event,
+                     int64 claim_id);
 void complete_retry(const EventLog &log, int lane, int64 claim_id);
 void release_retry(const EventLog &log, int lane, int64 claim_id);
 void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *worker);

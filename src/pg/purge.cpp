@@ -43,12 +43,6 @@ struct LowEnd {
 
 // -- what may go ---------------------------------------------------------------------------------
 
-bool is_settled(const LanePosition &position, const LogPosition &place)
-{
-    return position.settled.Sees(place.xid) ||
-           (position.in_window && position.reading.Sees(place.xid) && place <= position.read);
-}
-
 // In a lane without a row, nothing is left to do: it is of another cluster, or its events never had a call.
 struct LaneOfLog {
     int number;
@@ -175,7 +169,7 @@ void purge_lane(Purge *purge, int number)
     bool moved = false;
     while (purge->left > 0 && next_event(&reader)) {
         const LogEvent event = present_event(purge->log, reader);
-        if (event.received_at >= purge->before || (lane.is_live && !is_settled(lane.position, event.place)))
+        if (event.received_at >= purge->before || (lane.is_live && !IsSettled(lane.position, event.place)))
             break;
         if (is_waiting(*purge, lane, event))
             remember_leftover(*purge, event.place.seq);

@@ -22,6 +22,12 @@ inline text *to_text(std::string_view value)
     return cstring_to_text_with_len(value.data(), static_cast<int>(value.size()));
 }
 
+inline Datum text_or_null(const char *text, bool *is_null)
+{
+    *is_null = text == nullptr;
+    return text == nullptr ? Datum{0} : CStringGetTextDatum(text);
+}
+
 // A NUL-terminated copy in the current memory context.
 inline char *to_cstring(std::string_view value)
 {

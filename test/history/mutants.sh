@@ -155,11 +155,11 @@ mutant process 'not every event was processed once|not ok .*everything is done' 
 mutant retry-first 'disorder:|handed out again:|double effect:' \
     's/if \(!lane->newest\.is_retry && !lane->next\.position\.has_again\)/if (!lane->newest.is_retry)/'
 # What is parked behind an event of its call forgets that it was handed out before.
-mutant uncounted 'attempts:' '/^Place place_event/,/^\}/s/NextAttempt\(\) - 1/NextAttempt() * 0/'
+mutant uncounted 'attempts:' '/^bool hand_out_or_park/,/^\}/s/NextAttempt\(\) - 1/NextAttempt() * 0/'
 # The last attempt may be one among others.
 mutant last-attempt 'attempts:|death:' '/^bool is_alone/,/^\}/s/ \|\| event\.attempts \+ 1 >= log\.max_attempts//'
 # The purge takes what is pending, and what waits to be tried again.
-mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !is_settled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
+mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !IsSettled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
 mutant purge-parked 'lost:|death:' '/^bool is_waiting/,/^\}/s/return /return event.place.seq < 0 \&\& /'
 
 FINISHED=yes

@@ -71,6 +71,18 @@ TEST(PositionAfter, IsBehindTheRange)
     EXPECT_FALSE(position.has_again);
 }
 
+TEST(IsSettled, UpToTheLastEventThatIsDoneWith)
+{
+    LanePosition position = Range().position; // reads xids below 10, done with {5, 1}
+    EXPECT_TRUE(IsSettled(position, {4, 9}));
+    EXPECT_TRUE(IsSettled(position, {5, 1}));
+    EXPECT_FALSE(IsSettled(position, {5, 2}));
+    EXPECT_FALSE(IsSettled(position, {10, 0})) << "not in the window";
+    CloseWindow(position);
+    EXPECT_TRUE(IsSettled(position, {9, 9}));
+    EXPECT_FALSE(IsSettled(position, {10, 0}));
+}
+
 TEST(PositionAfter, ClosesTheWindowAtItsEnd)
 {
     LaneRecord claim = Range();
