@@ -66,7 +66,7 @@ BEGIN
         event_type text,
         received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         payload jsonb NOT NULL
-    );
+    ) WITH (toast_tuple_target = 4064); -- each body is read once at least: one of an ordinary event stays in its row
     CREATE UNIQUE INDEX idx_call_events_lane ON call_events (event_lane, event_xid, event_seq);
     IF EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) THEN
         ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;

@@ -1,5 +1,6 @@
 #include "pg/claim.hpp"
 #include "pg/event_log.hpp"
+#include "pg/memory.hpp"
 #include "pg/parked.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/text.hpp"
@@ -52,6 +53,17 @@ ClaimOptions claim_options(FunctionCallInfo fcinfo)
     return options;
 }
 
+// The result is the executor's to free, row by row.
+void keep_result_memory(ReturnSetInfo *result)
+{
+    static constinit KeptMemory memory = {"callhardening claimed rows", nullptr, 0};
+    const bool random_access = (result->allowedModes & SFRM_Materialize_Random) != 0;
+    tuplestore_end(result->setResult);
+    const MemoryContext caller = MemoryContextSwitchTo(kept_memory(&memory));
+    result->setResult = tuplestore_begin_heap(random_access, false, work_mem);
+    MemoryContextSwitchTo(caller);
+}
+
 void return_event(const ReturnSetInfo *result, int64 claim_id, const ClaimedEvent &claimed)
 {
     const LogEvent &event = claimed.event;
@@ -65,6 +77,17 @@ void return_event(const ReturnSetInfo *result, int64 claim_id, const ClaimedEven
                             TimestampTzGetDatum(postgres_time(event.received_at)),
                             event.payload};
     tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), nulls);
+}
+
+void claim_and_return(FunctionCallInfo fcinfo, const ClaimOptions &options, const ReturnSetInfo *result)
+{
+    EventLog log;
+    Claim claim;
+    find_event_log(fcinfo, claim_log_name, &log);
+    claim_events(&log, options, &claim);
+    for (int lane = 0; lane < claim.lane_count; ++lane)
+        for (int i = claim.lanes[lane].first; i < claim.lanes[lane].end; ++i)
+            return_event(result, claim.lanes[lane].record.claim_id, claim.events[i]);
 }
 
 // -- finding a claim -----------------------------------------------------------------------------
@@ -313,17 +336,16 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(claim_call_events)
 {
+    static constinit KeptMemory memory = {"callhardening claim", nullptr, 0};
     const ClaimOptions options = claim_options(fcinfo);
     check_can_claim("claim_call_events");
-    EventLog log;
-    Claim claim;
     InitMaterializedSRF(fcinfo, 0);
-    find_event_log(fcinfo, claim_log_name, &log);
-    claim_events(&log, options, &claim);
-    const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    for (int lane = 0; lane < claim.lane_count; ++lane)
-        for (int i = claim.lanes[lane].first; i < claim.lanes[lane].end; ++i)
-            return_event(result, claim.lanes[lane].record.claim_id, claim.events[i]);
+    auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    keep_result_memory(result);
+    const MemoryContext caller = MemoryContextSwitchTo(kept_memory(&memory));
+    claim_and_return(fcinfo, options, result);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(memory.context);
     return Datum{0};
 }
 

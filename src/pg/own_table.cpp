@@ -1,4 +1,5 @@
 #include "pg/own_table.hpp"
+#include "pg/memory.hpp"
 #include "pg/versions.hpp"
 
 extern "C" {
@@ -10,7 +11,6 @@ extern "C" {
 #include "catalog/pg_am.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -104,15 +104,8 @@ void init_scan_key(ScanKeyData *scan_key, const Key &key)
 
 MemoryContext scan_memory()
 {
-    constexpr Size room = 256 * 1024;
-    static MemoryContext memory = nullptr;
-    static TimestampTz transaction = 0;
-    if (memory == nullptr)
-        memory = GenerationContextCreate(TopMemoryContext, "callhardening scans", room, room, 8 * room);
-    if (transaction != GetCurrentTransactionStartTimestamp())
-        MemoryContextReset(memory);
-    transaction = GetCurrentTransactionStartTimestamp();
-    return memory;
+    static constinit KeptMemory memory = {"callhardening scans", nullptr, 0};
+    return kept_memory(&memory);
 }
 
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys)

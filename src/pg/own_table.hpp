@@ -52,8 +52,7 @@ struct KeyScan {
     MemoryContext memory; // a scan allocates as it goes, and is used from contexts that live shorter
 };
 
-// Where scans live: some 30 kB each, which malloc would take from the system and give back at every call.
-// What an error leaves behind goes with the next transaction.
+// Where scans live: some 30 kB each.
 MemoryContext scan_memory();
 
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys);
