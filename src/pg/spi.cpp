@@ -7,7 +7,10 @@ extern "C" {
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
 #include "utils/xid8.h"
 }
 
@@ -19,7 +22,8 @@ namespace
 
 SPIPlanPtr prepare(const KeptPlan &wanted)
 {
-    SPIPlanPtr plan = SPI_prepare(wanted.query, wanted.count, const_cast<Oid *>(wanted.types));
+    SPIPlanPtr plan = SPI_prepare_cursor(wanted.query, wanted.count, const_cast<Oid *>(wanted.types),
+                                         CURSOR_OPT_GENERIC_PLAN);
     if (plan == nullptr)
         elog(ERROR, "could not plan a statement of callhardening: %s", SPI_result_code_string(SPI_result));
     return plan;
@@ -49,6 +53,25 @@ SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted, bool *is_kept)
     return wanted.plan;
 }
 
+void set_off(const char *setting)
+{
+    set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+// Our statements find rows by a key. A plan that was made while the table was empty would read all of it,
+// until somebody analyzes the table; by then there may be a million rows.
+void plan_by_index(SPIPlanPtr plan)
+{
+    const auto *source = linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(plan));
+    if (source->is_valid && source->gplan != nullptr && source->gplan->is_valid)
+        return;
+    const int level = NewGUCNestLevel();
+    set_off("enable_seqscan");
+    set_off("enable_bitmapscan");
+    ReleaseCachedPlan(SPI_plan_get_cached_plan(plan), CurrentResourceOwner);
+    AtEOXact_GUC(true, level);
+}
+
 } // namespace
 
 void run_statement(KeptPlans *kept, const char *query, const SpiArgument *arguments, int count)
@@ -64,6 +87,7 @@ void run_statement(KeptPlans *kept, const char *query, const SpiArgument *argume
     }
     bool is_kept;
     SPIPlanPtr plan = find_or_prepare(kept, wanted, &is_kept);
+    plan_by_index(plan);
     const int result = SPI_execute_plan(plan, values, nulls, false, 0);
     if (!is_kept)
         SPI_freeplan(plan);

@@ -108,8 +108,8 @@ compare() {
 create_database
 settings
 install_node_packages pg
-fast -c "CREATE TABLE traffic (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb NOT NULL)" \
+fast -c "CREATE TABLE traffic (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb COMPRESSION lz4 NOT NULL)" \
     -c "INSERT INTO traffic (payload) SELECT body::jsonb FROM (SELECT call_traffic($CALLS) AS body) AS made" \
-    -c "CREATE TABLE ordinary AS SELECT * FROM traffic WHERE octet_length(payload::text) < 2000"
+    -c "CREATE TABLE ordinary (LIKE traffic INCLUDING COMPRESSION)" -c "INSERT INTO ordinary SELECT * FROM traffic WHERE octet_length(payload::text) < 2000"
 compare ordinary "ordinary events"
 compare traffic "with transcripts, recaps and breadcrumbs"

@@ -150,6 +150,23 @@ $$;
 SELECT max(n) > 40 AS many FROM call_claims;
 SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM call_claims GROUP BY log_id, lane) AS lanes;
 
+-- calls are found by their key, though the statements were planned when there were none
+\c -
+SET client_min_messages = warning;
+CREATE SCHEMA empty;
+SELECT create_call_tables('empty');
+VACUUM ANALYZE empty.calls;
+BEGIN;
+INSERT INTO empty.call_events (payload) SELECT jsonb_build_object('call_id', i, 'state', 'ringing') FROM generate_series(1, 20) AS i;
+COMMIT;
+BEGIN;
+SELECT seq_scan AS before FROM pg_stat_xact_user_tables WHERE relid = 'empty.calls'::regclass \gset
+SELECT claimed > 0 AS some FROM process_call_events(log => 'empty.call_events');
+SELECT seq_scan - :before AS scans, idx_scan > 0 AS by_index FROM pg_stat_xact_user_tables WHERE relid = 'empty.calls'::regclass;
+COMMIT;
+DROP SCHEMA empty CASCADE;
+RESET client_min_messages;
+
 -- arguments
 SELECT * FROM process_call_events(0);
 SELECT * FROM process_call_events(NULL);
