@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From ingested events to rows of `calls`: process_call_events by one and two workers, and the pipeline that this extension
 # replaces, a client in node that claims 50 events with SKIP LOCKED, asks for each call's status, writes the call and marks the
-# event. Prints a markdown table.
+# event: statement by statement, and in a transaction for each 50. Prints a markdown table.
 #
 #   test/bench/process.sh              the server is the one that libpq finds (PGHOST, PGUSER, ...), the user a superuser
 #
@@ -59,7 +59,7 @@ ours() {
     [ "$(run -c "SELECT claimed FROM process_call_events(1)")" = 0 ]
 }
 
-in_node() { node "$here/process_node.js"; }
+in_node() { node "$here/process_node.js" "$1"; }
 
 # measure NAME EVENTS COMMAND ...: events/s, microseconds of the processor, and bytes of the write-ahead log per event. The
 # command prints nanoseconds of the processor: of its sessions in the server, and of itself where it does more than to wait.
@@ -90,19 +90,26 @@ compare() {
     for ((round = 0; round < ROUNDS; ++round)); do
         create_tables "$1"
         measure "$1_one" "$events" ours 1
-        measure "$1_node" "$events" in_node
+        measure "$1_node" "$events" in_node autocommit
         agreement "$1"
         create_tables "$1"
         measure "$1_two" "$events" ours 2
+        measure "$1_batch" "$events" in_node transaction
     done
-    echo "| $2: $events events of $(run -c "SELECT round(avg(octet_length(payload::text))) FROM $1") B | events/s | to node | to one worker | processor's us per event | node / this | WAL bytes per event |"
-    echo "|---|---|---|---|---|---|---|"
-    echo "| process_call_events, one worker | $(rate "$1_one") | $(ratio "$1_one" "$1_node") | | $(time_of "cpu_$1_one") | $(ratio "cpu_$1_node" "cpu_$1_one") | $(rate "wal_$1_one") |"
-    echo "| process_call_events, two workers | $(rate "$1_two") | $(ratio "$1_two" "$1_node") | $(ratio "$1_two" "$1_one") | $(time_of "cpu_$1_two") | $(ratio "cpu_$1_node" "cpu_$1_two") | $(rate "wal_$1_two") |"
-    echo "| node, one worker | $(rate "$1_node") | | | $(time_of "cpu_$1_node") | | $(rate "wal_$1_node") |"
+    echo "| $2: $events events of $(run -c "SELECT round(avg(octet_length(payload::text))) FROM $1") B | events/s | to node | to node with transactions | to one worker | processor's us per event | node / this | WAL bytes per event |"
+    echo "|---|---|---|---|---|---|---|---|"
+    row "$1_one" "process_call_events, one worker" "$1"
+    row "$1_two" "process_call_events, two workers" "$1" "$(ratio "$1_two" "$1_one")"
+    row "$1_node" "node, one worker, statement by statement" "$1"
+    row "$1_batch" "node, one worker, a transaction for each 50 events" "$1"
     echo
     cat "$files/agreement_$1"
     echo
+}
+
+# row MEASURED TITLE TABLE [TO_ONE]
+row() {
+    echo "| $2 | $(rate "$1") | $(ratio "$1" "$3_node") | $(ratio "$1" "$3_batch") | ${4:-} | $(time_of "cpu_$1") | $(ratio "cpu_$3_node" "cpu_$1") | $(rate "wal_$1") |"
 }
 
 create_database
