@@ -68,8 +68,8 @@ BEGIN
         DELETE FROM @extschema@.call_dead_events AS d
         WHERE d.log_id = number AND d.lane >= 0 AND (event_seqs IS NULL OR d.event_seq = ANY (event_seqs))
         RETURNING d.lane, d.event_seq, d.call_id, d.errors)
-    INSERT INTO @extschema@.call_parked_events (log_id, lane, event_seq, call_id, attempts, expiries, due_at, errors)
-    SELECT number, l.first_lane + dead.lane % l.lanes, dead.event_seq, dead.call_id, 0, 0, clock_timestamp(), dead.errors
+    INSERT INTO @extschema@.call_parked_events (log_id, lane, event_seq, event_xid, call_id, attempts, expiries, due_at, errors)
+    SELECT number, l.first_lane + dead.lane % l.lanes, dead.event_seq, '0', dead.call_id, 0, 0, clock_timestamp(), dead.errors
     FROM dead JOIN @extschema@.call_logs l ON l.log_id = number
     ON CONFLICT DO NOTHING; -- it was appended again, and waits
     GET DIAGNOSTICS revived = ROW_COUNT;

@@ -98,6 +98,7 @@ CREATE TABLE @extschema@.call_parked_events (
     log_id int NOT NULL,
     lane int NOT NULL,
     event_seq bigint NOT NULL,
+    event_xid pg_catalog.xid8 NOT NULL,
     call_id text NOT NULL,
     attempts int NOT NULL,
     expiries int NOT NULL,
@@ -112,6 +113,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_parked_events', '')
 REVOKE ALL ON @extschema@.call_parked_events FROM PUBLIC;
 
 COMMENT ON TABLE @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
+COMMENT ON COLUMN @extschema@.call_parked_events.event_xid IS 'the transaction that appended the event: events of a call go by it, and then by event_seq; 0, before all others: a transaction of a cluster that the log has left, or the event was dead';
 COMMENT ON COLUMN @extschema@.call_parked_events.attempts IS 'how often the event was handed out, in claims that were not released';
 COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
 COMMENT ON COLUMN @extschema@.call_parked_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';

@@ -17,7 +17,7 @@ struct ClaimedEvent {
 
 inline EventInLane in_lane(int lane, const LogEvent &event)
 {
-    return {lane, event.place.seq, event.call_id};
+    return {lane, event.place, event.call_id};
 }
 
 // One lane's part of a claim.

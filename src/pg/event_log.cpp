@@ -206,7 +206,7 @@ void create_lanes(const EventLog &log)
 }
 
 // What is parked goes with the calls, whose later events are stamped with the new lanes. The claim that has
-// it is still the old lane's.
+// it is still the old lane's. All of it comes before them, whatever the ids of its transactions here are.
 void move_parked(const EventLog &log)
 {
     const OwnTable parked = open_parked(log, RowExclusiveLock);
@@ -215,7 +215,8 @@ void move_parked(const EventLog &log)
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
         const int lane = home_lane(log, row_int4(scan.slot, parked_lane));
-        update_row(parked, scan, {{parked_lane, Int32GetDatum(lane), false}});
+        update_row(parked, scan,
+                   {{parked_lane, Int32GetDatum(lane), false}, {parked_xid, UInt64GetDatum(0), false}});
     }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);

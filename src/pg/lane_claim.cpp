@@ -237,7 +237,7 @@ void bury_lost(const Lane &lane, const ParkedEvent &event)
     EventLog last_attempt = *lane.claiming->log;
     last_attempt.max_attempts = 0;
     const Failure failure = {nullptr, "02000", "the event is not in the log any more"};
-    fail_event(last_attempt, lane.claiming->parked, {lane.number, event.seq, event.call_id}, event.attempts,
+    fail_event(last_attempt, lane.claiming->parked, {lane.number, event.place, event.call_id}, event.attempts,
                nullptr, failure);
 }
 
@@ -259,7 +259,7 @@ bool take_retry(Lane *lane)
     for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i) {
         const ParkedEvent &parked = *due.events[i];
         LogEvent event;
-        if (!find_event(*claiming.log, claiming.table, lane->snapshot, parked.seq, &event)) {
+        if (!find_event(*claiming.log, claiming.table, lane->snapshot, parked.place.seq, &event)) {
             bury_lost(*lane, parked);
             lane->has_changed = true;
             continue;

@@ -37,7 +37,7 @@ ParkedEvent parked_in_slot(TupleTableSlot *slot)
 {
     bool held_back;
     const Datum due_at = row_value(slot, parked_due_at, &held_back);
-    return {row_int8(slot, parked_seq),
+    return {{static_cast<uint64>(row_int8(slot, parked_xid)), row_int8(slot, parked_seq)},
             row_text(slot, parked_call_id),
             row_int4(slot, parked_attempts),
             row_int4(slot, parked_expiries),
@@ -51,17 +51,16 @@ int compare_parked(const void *left, const void *right)
     const auto *a = static_cast<const ParkedEvent *>(left), *b = static_cast<const ParkedEvent *>(right);
     if (const int order = strcmp(a->call_id, b->call_id); order != 0)
         return order;
-    return a->seq < b->seq ? -1 : a->seq > b->seq;
+    return a->place < b->place ? -1 : a->place > b->place;
 }
 
-// The first event at or behind (call_id, seq).
-int place_of(const ParkedEvents &parked, const char *call_id, int64 seq)
+// Where the call's events begin, or would.
+int first_of_call(const ParkedEvents &parked, const char *call_id)
 {
-    const ParkedEvent wanted = {seq, const_cast<char *>(call_id), 0, 0, false, 0, 0};
     int low = 0, high = parked.count;
     while (low < high) {
         const int middle = (low + high) / 2;
-        if (compare_parked(&parked.events[middle], &wanted) < 0)
+        if (strcmp(parked.events[middle].call_id, call_id) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -69,11 +68,16 @@ int place_of(const ParkedEvents &parked, const char *call_id, int64 seq)
     return low;
 }
 
+bool is_of_call(const ParkedEvents &parked, int i, const char *call_id)
+{
+    return i < parked.count && strcmp(parked.events[i].call_id, call_id) == 0;
+}
+
 // Past the last event of the call that begins at `first`.
 int end_of_call(const ParkedEvents &parked, int first)
 {
     int end = first + 1;
-    while (end < parked.count && strcmp(parked.events[end].call_id, parked.events[first].call_id) == 0)
+    while (is_of_call(parked, end, parked.events[first].call_id))
         ++end;
     return end;
 }
@@ -108,23 +112,20 @@ ParkedEvents read_parked(const EventLog &log, const OwnTable &parked, Snapshot s
 
 const ParkedEvent *find_parked(const ParkedEvents &parked, const char *call_id, int64 seq)
 {
-    const int place = place_of(parked, call_id, seq);
-    if (place == parked.count || parked.events[place].seq != seq ||
-        strcmp(parked.events[place].call_id, call_id) != 0)
-        return nullptr;
-    return &parked.events[place];
+    for (int i = first_of_call(parked, call_id); is_of_call(parked, i, call_id); ++i)
+        if (parked.events[i].place.seq == seq)
+            return &parked.events[i];
+    return nullptr;
 }
 
 bool has_parked_call(const ParkedEvents &parked, const char *call_id)
 {
-    const int place = place_of(parked, call_id, PG_INT64_MIN);
-    return place < parked.count && strcmp(parked.events[place].call_id, call_id) == 0;
+    return is_of_call(parked, first_of_call(parked, call_id), call_id);
 }
 
 bool has_due_event(const ParkedEvents &parked, const char *call_id)
 {
-    for (int i = place_of(parked, call_id, PG_INT64_MIN);
-         i < parked.count && strcmp(parked.events[i].call_id, call_id) == 0; ++i)
+    for (int i = first_of_call(parked, call_id); is_of_call(parked, i, call_id); ++i)
         if (parked.events[i].has_due)
             return true;
     return false;
@@ -171,7 +172,7 @@ int compare_due(const void *left, const void *right)
                *b = *static_cast<const ParkedEvent *const *>(right);
     if (a->due_at != b->due_at)
         return a->due_at < b->due_at ? -1 : 1;
-    return a->seq < b->seq ? -1 : a->seq > b->seq;
+    return a->place < b->place ? -1 : a->place > b->place;
 }
 
 // In its last attempt as well: were it among others when their worker is lost, it could neither be blamed for
@@ -342,11 +343,11 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
 {
     const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
                                          dead_columns, RowExclusiveLock);
-    exhume(log, dead, event.seq);
+    exhume(log, dead, event.place.seq);
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
     values[dead_log - 1] = Int32GetDatum(log.log_id);
-    values[dead_seq - 1] = Int64GetDatum(event.seq);
+    values[dead_seq - 1] = Int64GetDatum(event.place.seq);
     values[dead_lane - 1] = Int32GetDatum(event.lane);
     values[dead_call_id - 1] = CStringGetTextDatum(event.call_id);
     values[dead_attempts - 1] = Int32GetDatum(attempts);
@@ -373,7 +374,7 @@ void release_call(const EventLog &log, const OwnTable &parked, int lane, const c
     if (!has_parked_call(others, call_id) || has_due_event(others, call_id))
         return;
     const TimestampTz now = GetCurrentTimestamp();
-    change_parked(log, parked, lane, others.events[place_of(others, call_id, PG_INT64_MIN)].seq,
+    change_parked(log, parked, lane, others.events[first_of_call(others, call_id)].place.seq,
                   {set_due(&now)});
 }
 
@@ -386,7 +387,8 @@ void park_event(const EventLog &log, const OwnTable &parked, const EventInLane &
     Datum values[parked_columns];
     values[parked_log - 1] = Int32GetDatum(log.log_id);
     values[parked_lane - 1] = Int32GetDatum(home_lane(log, event.lane));
-    values[parked_seq - 1] = Int64GetDatum(event.seq);
+    values[parked_seq - 1] = Int64GetDatum(event.place.seq);
+    values[parked_xid - 1] = UInt64GetDatum(event.lane < log.first_lane ? 0 : event.place.xid);
     values[parked_call_id - 1] = CStringGetTextDatum(event.call_id);
     values[parked_attempts - 1] = Int32GetDatum(attempts);
     values[parked_expiries - 1] = Int32GetDatum(expiries);
@@ -429,7 +431,7 @@ bool fail_event(const EventLog &log, const OwnTable &parked, const EventInLane &
     const Snapshot snapshot = take_snapshot();
     KeyScan scan;
     bool is_dead = attempts >= log.max_attempts;
-    if (find_row(log, parked, snapshot, event.lane, event.seq, &scan))
+    if (find_row(log, parked, snapshot, event.lane, event.place.seq, &scan))
         is_dead = fail_parked(log, parked, scan, event, attempts, &due, failure);
     else if (is_dead) {
         bool has_none;
@@ -448,7 +450,7 @@ bool fail_event(const EventLog &log, const OwnTable &parked, const EventInLane &
 void hand_out_parked(const EventLog &log, const OwnTable &parked, int lane, const ParkedEvent &event,
                      int64 claim_id)
 {
-    change_parked(log, parked, lane, event.seq,
+    change_parked(log, parked, lane, event.place.seq,
                   {set_claim(claim_id), set_int4(parked_attempts, event.attempts + 1)});
 }
 
@@ -472,7 +474,7 @@ Retry open_retry(const EventLog &log, int lane)
 
 EventInLane in_lane(int lane, const ParkedEvent &event)
 {
-    return {lane, event.seq, event.call_id};
+    return {lane, event.place, event.call_id};
 }
 
 void drop_parked(const EventLog &log, const OwnTable &parked, int lane, int64 seq)
@@ -490,14 +492,11 @@ void drop_parked(const EventLog &log, const OwnTable &parked, int lane, int64 se
 void release_next(const EventLog &log, const Retry &retry, int lane, int first, const char *call_id,
                   TimestampTz now)
 {
-    const auto is_of_call = [&](int i) {
-        return i < retry.events.count && strcmp(retry.events.events[i].call_id, call_id) == 0;
-    };
-    for (int i = first; is_of_call(i); ++i)
+    for (int i = first; is_of_call(retry.events, i, call_id); ++i)
         if (retry.events.events[i].has_due)
             return;
-    if (is_of_call(first))
-        change_parked(log, retry.parked, lane, retry.events.events[first].seq, {set_due(&now)});
+    if (is_of_call(retry.events, first, call_id))
+        change_parked(log, retry.parked, lane, retry.events.events[first].place.seq, {set_due(&now)});
 }
 
 // An event whose worker was lost. Among others it may be without any fault of its own.
@@ -510,7 +509,7 @@ void expire_parked(const EventLog &log, const Retry &retry, int lane, const Park
     }
     const Snapshot snapshot = take_snapshot();
     KeyScan scan;
-    if (find_row(log, retry.parked, snapshot, lane, event.seq, &scan)) {
+    if (find_row(log, retry.parked, snapshot, lane, event.place.seq, &scan)) {
         bool had_none, has_none;
         const Datum old = row_value(scan.slot, parked_errors, &had_none);
         const Datum errors = add_error(old, had_none, &failure, &has_none);
@@ -532,7 +531,7 @@ void complete_retry(const EventLog &log, int lane, int64 claim_id)
         const ParkedEvent &event = retry.events.events[i];
         if (event.claim_id != claim_id)
             continue;
-        drop_parked(log, retry.parked, lane, event.seq);
+        drop_parked(log, retry.parked, lane, event.place.seq);
         release_next(log, retry, lane, i + 1, event.call_id, now);
     }
     close_own_table(retry.parked, NoLock);
@@ -544,7 +543,7 @@ void release_retry(const EventLog &log, int lane, int64 claim_id)
     for (int i = 0; i < retry.events.count; ++i) {
         const ParkedEvent &event = retry.events.events[i];
         if (event.claim_id == claim_id)
-            change_parked(log, retry.parked, lane, event.seq,
+            change_parked(log, retry.parked, lane, event.place.seq,
                           {set_claim(0), set_int4(parked_attempts, event.attempts - 1)});
     }
     close_own_table(retry.parked, NoLock);

@@ -16,6 +16,7 @@ enum ParkedColumn {
     parked_log = 1,
     parked_lane,
     parked_seq,
+    parked_xid,
     parked_call_id,
     parked_attempts,
     parked_expiries,
@@ -27,7 +28,7 @@ enum ParkedColumn {
 };
 
 struct ParkedEvent {
-    int64 seq;
+    LogPosition place; // its xid is 0, which is before all others, where it is of another cluster
     char *call_id;
     int attempts; // how often it was handed out, in claims that count
     int expiries; // how often the worker that had it was lost
@@ -36,7 +37,7 @@ struct ParkedEvent {
     int64 claim_id; // the retry that has it; 0: none
 };
 
-// Those of one lane, call by call, and in the order of their numbers.
+// Those of one lane, call by call, and in the order of the log.
 struct ParkedEvents {
     ParkedEvent *events;
     int count;
@@ -80,7 +81,7 @@ inline constexpr const char *lost_worker = "the lease expired before the claim w
 
 struct EventInLane {
     int lane;
-    int64 seq;
+    LogPosition place;
     const char *call_id;
 };
 

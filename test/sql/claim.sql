@@ -189,6 +189,18 @@ SELECT * FROM take('none');
 SELECT * FROM parked();
 CALL start_again();
 
+-- in the order of the log: a transaction may draw its number before another one that gets its id first
+INSERT INTO queue (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (20, '{"call_id": 101, "state": "ringing"}');
+INSERT INTO queue (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (10, '{"call_id": 101, "state": "hangup"}');
+SELECT * FROM take('one');
+SELECT fail('one', 20);
+SELECT complete('one');
+SELECT * FROM take('two');
+SELECT complete('two');
+SELECT * FROM take('three');
+SELECT complete('three');
+CALL start_again();
+
 -- an event before the failed one in its call, in a claim that is given back: still before it
 SELECT add(101, 101, 101, 102);
 SELECT * FROM take('one');
