@@ -221,3 +221,5 @@ DROP SCHEMA "has ""q";
 DROP FUNCTION ring(bigint);
 DROP OWNED BY regress_webhook;
 DROP ROLE regress_webhook;
+TRUNCATE call_issues;
+ALTER TABLE call_issues RESET (autovacuum_enabled);
