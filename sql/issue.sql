@@ -28,6 +28,7 @@ COMMENT ON COLUMN @extschema@.call_issues.old_value IS 'what the row had before'
 COMMENT ON COLUMN @extschema@.call_issues.new_value IS 'what was to be written, or the word that is not known';
 COMMENT ON COLUMN @extschema@.call_issues.event_seq IS 'the event that said so, in its log; NULL: a statement did';
 COMMENT ON COLUMN @extschema@.call_issues.occurrences IS '1; or of how many more the row is all there is';
+COMMENT ON COLUMN @extschema@.call_issues.application_name IS 'of the session; of a worker inside the server that has none, as those of subscriptions, the worker''s name';
 COMMENT ON COLUMN @extschema@.call_issues.role_name IS 'the role of the session: who logged in, or what SET ROLE made of it';
 
 CREATE FUNCTION @extschema@.note_event_without_lane(log regclass, event_seq bigint, lane int, call_id text) RETURNS void

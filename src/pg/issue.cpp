@@ -11,6 +11,7 @@ extern "C" {
 #include "access/xlog.h"
 #include "catalog/partition.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker.h"
 #include "storage/bufmgr.h"
 #include "storage/freespace.h"
 #include "utils/guc.h"
@@ -110,6 +111,14 @@ IssueGroup *group_of(const Issue &issue)
     return noted.groups = group;
 }
 
+// A worker inside the server has no application's name: that of a subscription says which it is.
+char *name_of_application()
+{
+    if (application_name != nullptr && *application_name != '\0')
+        return pstrdup(application_name);
+    return MyBgworkerEntry == nullptr ? nullptr : pstrdup(MyBgworkerEntry->bgw_name);
+}
+
 NotedIssue *push_issue(IssueGroup *group)
 {
     auto *issue = static_cast<NotedIssue *>(palloc0(sizeof(NotedIssue)));
@@ -119,7 +128,7 @@ NotedIssue *push_issue(IssueGroup *group)
     issue->occurrences = 1;
     // Not the current user: in a SECURITY DEFINER function that is its owner.
     issue->role_name = GetUserNameFromId(GetOuterUserId(), true);
-    issue->application_name = application_name == nullptr ? nullptr : pstrdup(application_name);
+    issue->application_name = name_of_application();
     return group->newest = issue;
 }
 
