@@ -178,7 +178,7 @@ CREATE FUNCTION @extschema@.call_running_checks() RETURNS TABLE (check_name text
     SET search_path = pg_catalog, pg_temp
     AS $$
 VALUES ('enforcement', $check$
-    SELECT format('%s gaps, see call_enforcement: %s', count(*), string_agg(DISTINCT gap, ', ')) FROM @extschema@.call_enforcement WHERE level = 'gap' HAVING count(*) > 0
+    SELECT format('gaps: %s, see call_enforcement (%s)', count(*), string_agg(DISTINCT gap, ', ')) FROM @extschema@.call_enforcement WHERE level = 'gap' HAVING count(*) > 0
 $check$, 'no gap in any hardened table or event log'),
 ('lanes', $check$
     SELECT string_agg(format('%s has %s of %s lanes', l.events, n.count, l.lanes), ', ' ORDER BY l.log_id)

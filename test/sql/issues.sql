@@ -2,6 +2,7 @@
 \set SHOW_CONTEXT never
 CREATE TABLE calls (dialpad_call_id bigint NOT NULL, direction text, status text, note text);
 SELECT harden_calls('calls');
+TRUNCATE call_issues;
 ALTER TABLE call_issues SET (autovacuum_enabled = off);
 SET application_name = 'webhooks';
 CREATE VIEW issues AS
