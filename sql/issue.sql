@@ -64,4 +64,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_issues(interval, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.purge_call_issues(interval, int) IS
-'deletes rows of call_issues that are older than older_than, the oldest first, at most max_issues (1 to 100000); returns how many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues out of range, 25006 on a standby or in a read-only transaction';
+'deletes rows of call_issues that are older than older_than, the oldest first, at most max_issues (1 to 100000); returns how many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues out of range, 22008 it goes back beyond all times, 25006 on a standby or in a read-only transaction';
