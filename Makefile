@@ -27,7 +27,7 @@ MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
 # One fragment per topic, in the order in which they build on each other.
-FRAGMENTS = prelude direction status transition pseudonym payload explain harden event_log tables ingest signature claim purge process call_worker monitor generate
+FRAGMENTS = prelude direction status transition pseudonym payload explain issue harden event_log tables ingest signature claim purge process call_worker monitor enforcement health check generate
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 
@@ -64,6 +64,8 @@ BITCODE_CXXFLAGS += $(CXX_LANGUAGE)
 # they are not free of warnings.
 $(CORE) $(CORE:.o=.bc): override CPPFLAGS := -D_GNU_SOURCE
 $(GLUE) $(GLUE:.o=.bc): override CPPFLAGS := -isystem $(includedir_server) $(CPPFLAGS)
+src/pg/module.o src/pg/module.bc: override CPPFLAGS += -DCALLHARDENING_VERSION='"$(EXTVERSION)"'
+src/pg/module.o: callhardening.control
 # Macros of PostgreSQL are GNU C (AllocSetContextCreate), which clang finds pedantic even there.
 $(GLUE): override CXXFLAGS += -Wno-gnu-statement-expression
 

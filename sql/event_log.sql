@@ -210,13 +210,14 @@ BEGIN
                ELSE format('the call id cannot be held by the key of %s', calls) END
     FROM @extschema@.call_logs WHERE events = TG_RELID
     ON CONFLICT DO NOTHING;
+    PERFORM @extschema@.note_event_without_lane(TG_RELID, NEW.event_seq, NEW.event_lane, NEW.call_id);
     RETURN NULL;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.bury_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.bury_call_event() IS
-'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events';
+'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and to call_issues';
 
 CREATE FUNCTION @extschema@.register_call_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

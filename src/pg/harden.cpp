@@ -5,6 +5,7 @@
 
 #include "pg/call_settings.hpp"
 #include "pg/harden.hpp"
+#include "pg/issue.hpp"
 #include "pg/payload.hpp"
 #include "pg/policy.hpp"
 #include "pg/refusal.hpp"
@@ -31,6 +32,7 @@ namespace
 struct CallTrigger {
     CallSettings settings;
     Oid function;
+    Oid schema; // the extension's
     AttrNumber call_id;
     AttrNumber payload;
     WordColumn status;
@@ -111,25 +113,43 @@ const char *column_name(const CallRow *row, AttrNumber column)
     return NameStr(TupleDescAttr(RelationGetDescr(row->calls), column - 1)->attname);
 }
 
-const char *printable_value(const CallRow *row, TupleTableSlot *slot, AttrNumber column)
+// data() is nullptr where it is NULL.
+std::string_view text_of_value(const CallRow *row, TupleTableSlot *slot, AttrNumber column)
 {
     const Value value = value_of(slot, column);
     if (value.is_null)
-        return "NULL";
+        return {};
     Oid function;
     bool is_varlena;
     getTypeOutputInfo(TupleDescAttr(RelationGetDescr(row->calls), column - 1)->atttypid, &function,
                       &is_varlena);
-    return printable_word(OidOutputFunctionCall(function, value.datum));
+    return OidOutputFunctionCall(function, value.datum);
+}
+
+const char *printable_value(const CallRow *row, TupleTableSlot *slot, AttrNumber column)
+{
+    return printable_word(text_of_value(row, slot, column));
+}
+
+TupleTableSlot *known_values(const CallRow *row)
+{
+    return row->old_values != nullptr ? row->old_values : row->new_values;
 }
 
 Refusal refusal_of(const CallTrigger *trigger, const CallRow *row, AttrNumber column, const char *constraint,
                    const char *message)
 {
-    TupleTableSlot *slot = row->old_values != nullptr ? row->old_values : row->new_values;
     return {row->calls, column_name(row, column),
-            constraint, printable_value(row, slot, trigger->call_id),
+            constraint, printable_value(row, known_values(row), trigger->call_id),
             message,    nullptr};
+}
+
+void note_words(const CallTrigger *trigger, const CallRow *row, IssueKind kind, std::string_view old_word,
+                std::string_view new_word)
+{
+    note_issue(trigger->schema,
+               {kind, RelationGetRelid(row->calls), text_of_value(row, known_values(row), trigger->call_id),
+                old_word, new_word, 0, nullptr});
 }
 
 // True where the row is to be skipped. Where it is kept, the column gets its old value back.
@@ -138,6 +158,9 @@ bool refuse(CallTrigger *trigger, CallRow *row, AttrNumber column, const Refusal
     if (trigger->settings.on_invalid == OnInvalid::reject)
         raise_refusal(refusal);
     warn_refusal(refusal, trigger->statement);
+    note_words(trigger, row,
+               column == trigger->call_id ? IssueKind::refused_call_id : IssueKind::refused_status,
+               text_of_value(row, row->old_values, column), text_of_value(row, row->new_values, column));
     if (trigger->settings.on_invalid == OnInvalid::skip)
         return true;
     change(row, column, value_of(row->old_values, column));
@@ -183,12 +206,14 @@ void keep_status(const CallTrigger *trigger, CallRow *row)
            row->old_values != nullptr ? value_of(row->old_values, column) : Value{Datum{0}, true});
 }
 
-void report_unknown_status(const CallTrigger *trigger, const CallRow *row, std::string_view word)
+void report_unknown_status(const CallTrigger *trigger, const CallRow *row, std::string_view current,
+                           std::string_view word)
 {
     if (trigger->settings.on_invalid == OnInvalid::reject)
         raise_refusal(refusal_of(trigger, row, trigger->status.attnum, status_constraint,
                                  psprintf("Unknown call status: %s", printable_word(word))));
     warn_unknown_word("status", word);
+    note_words(trigger, row, IssueKind::unknown_status, current, word);
 }
 
 bool validate_status(CallTrigger *trigger, CallRow *row)
@@ -202,7 +227,7 @@ bool validate_status(CallTrigger *trigger, CallRow *row)
     const StatusDecision decision = DecideStatus(*graph, current, word, trigger->settings.provider);
     switch (decision.verdict) {
     case StatusVerdict::unknown_word:
-        report_unknown_status(trigger, row, word);
+        report_unknown_status(trigger, row, current, word);
         [[fallthrough]];
     case StatusVerdict::no_status:
         if (word.data() != nullptr || row->old_values != nullptr)
@@ -238,8 +263,11 @@ void validate_direction(CallTrigger *trigger, CallRow *row)
         return;
     const Direction direction =
         IsBlank(word) ? Direction::none : NormalizeDirection(word, trigger->settings.provider);
-    if (direction == Direction::unknown)
+    if (direction == Direction::unknown) {
         warn_unknown_word("direction", word);
+        note_words(trigger, row, IssueKind::unknown_direction, word_of(row->old_values, &trigger->direction),
+                   word);
+    }
     if (const std::string_view name = DirectionName(direction); !name.empty())
         change(row, column, {write_word(&trigger->direction, name), false});
     else if (const std::string_view known = known_direction(trigger, row); !known.empty())
@@ -315,6 +343,7 @@ CallTrigger *open_call_trigger(FunctionCallInfo fcinfo, MemoryContext context)
     const Relation calls = event->tg_relation;
     read_call_settings(event->tg_trigger, &trigger->settings);
     trigger->function = fcinfo->flinfo->fn_oid;
+    trigger->schema = get_func_namespace(trigger->function);
     trigger->call_id = require_column(calls, trigger->settings.call_id_column);
     trigger->payload = require_typed_column(calls, trigger->settings.payload_column, JSONBOID);
     open_word_column(&trigger->status, calls, trigger->settings.status_column, context);

@@ -3,3 +3,9 @@
 extern "C" {
 PG_MODULE_MAGIC;
 }
+
+CALLHARDENING_FUNCTION(call_library_version)
+{
+    static_cast<void>(fcinfo);
+    PG_RETURN_TEXT_P(cstring_to_text(CALLHARDENING_VERSION));
+}

@@ -9,6 +9,7 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_am.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -49,6 +50,28 @@ OwnTable open_own_table(Oid schema, const char *name, const char *index, int col
     if (!is_usable(table.heap, table.index, columns))
         raise_altered(name);
     return table;
+}
+
+bool try_open_own_table(Oid schema, const char *name, const char *index, int columns, LOCKMODE lock,
+                        OwnTable *table)
+{
+    const Oid heap_oid = get_relname_relid(name, schema);
+    if (!OidIsValid(heap_oid) || get_rel_relkind(heap_oid) != RELKIND_RELATION ||
+        !ConditionalLockRelationOid(heap_oid, lock))
+        return false;
+    table->heap = try_table_open(heap_oid, NoLock);
+    if (table->heap == nullptr)
+        return false;
+    const Oid index_oid = get_relname_relid(index, schema);
+    table->index = OidIsValid(index_oid) && get_rel_relkind(index_oid) == RELKIND_INDEX
+                       ? index_open(index_oid, lock)
+                       : nullptr;
+    if (table->index != nullptr && is_usable(table->heap, table->index, columns))
+        return true;
+    if (table->index != nullptr)
+        index_close(table->index, NoLock);
+    table_close(table->heap, NoLock);
+    return false;
 }
 
 void close_own_table(const OwnTable &table, LOCKMODE lock)

@@ -29,6 +29,11 @@ struct OwnTable {
 // Opens `name` of the extension's schema with `index`; 55000 where it was altered and has not `columns`
 // columns. A table that the transaction has written to has to be closed with NoLock.
 OwnTable open_own_table(Oid schema, const char *name, const char *index, int columns, LOCKMODE lock);
+
+// The same for what must not stop its caller: false where the table was altered or dropped, or where its lock
+// is not to be had at once.
+bool try_open_own_table(Oid schema, const char *name, const char *index, int columns, LOCKMODE lock,
+                        OwnTable *table);
 void close_own_table(const OwnTable &table, LOCKMODE lock);
 
 // A condition on the index column `column`, from 1.

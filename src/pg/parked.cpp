@@ -1,5 +1,6 @@
 #include "core/claim.hpp"
 
+#include "pg/issue.hpp"
 #include "pg/parked.hpp"
 #include "pg/text.hpp"
 
@@ -357,6 +358,8 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
     values[dead_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
     insert_row(dead, values, nulls);
     close_own_table(dead, NoLock);
+    note_issue(log.schema,
+               {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.seq, "see call_dead_events"});
 }
 
 TimestampTz next_attempt(const EventLog &log, int attempts)

@@ -6,6 +6,7 @@
 #include "pg/claim.hpp"
 #include "pg/event.hpp"
 #include "pg/event_log.hpp"
+#include "pg/issue.hpp"
 #include "pg/process.hpp"
 #include "pg/refusal.hpp"
 #include "pg/spi.hpp"
@@ -286,7 +287,14 @@ void complete_claims(const Batch &batch)
     close_lanes(tables, NoLock);
 }
 
-// -- what the log of the server says -------------------------------------------------------------
+// -- what the log of the server says, and call_issues ----------------------------------------------
+
+void note_words(const Batch &batch, const Work &work, IssueKind kind, std::string_view old_word,
+                std::string_view new_word)
+{
+    note_issue(batch.log->schema, {kind, RelationGetRelid(batch.table.relation), work.claimed->call_id,
+                                   old_word, new_word, work.claimed->place.seq, nullptr});
+}
 
 void warn_refused_status(const Batch &batch, const Work &work, MemoryContext statement)
 {
@@ -300,6 +308,20 @@ void warn_refused_status(const Batch &batch, const Work &work, MemoryContext sta
         nullptr,
     };
     warn_refusal(refusal, statement);
+    note_words(batch, work, IssueKind::refused_status, graph->Name(work.status_before),
+               graph->Name(work.event.status));
+}
+
+void warn_unknown_words(const Batch &batch, const Work &work)
+{
+    if (work.unknown_direction.data() != nullptr) {
+        warn_unknown_word("direction", work.unknown_direction);
+        note_words(batch, work, IssueKind::unknown_direction, {}, work.unknown_direction);
+    }
+    if (work.unknown_state.data() != nullptr) {
+        warn_unknown_word("status", work.unknown_state);
+        note_words(batch, work, IssueKind::unknown_status, {}, work.unknown_state);
+    }
 }
 
 void warn_of_batch(const Batch &batch, MemoryContext statement)
@@ -308,10 +330,7 @@ void warn_of_batch(const Batch &batch, MemoryContext statement)
         const Work &work = batch.works[i];
         if (work.error != nullptr)
             continue;
-        if (work.unknown_direction.data() != nullptr)
-            warn_unknown_word("direction", work.unknown_direction);
-        if (work.unknown_state.data() != nullptr)
-            warn_unknown_word("status", work.unknown_state);
+        warn_unknown_words(batch, work);
         if (work.outcome == Merge::refused)
             warn_refused_status(batch, work, statement);
     }

@@ -1,0 +1,250 @@
+
+-- the self-test --------------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.call_library_version() RETURNS text
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'callhardening_call_library_version';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_library_version() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_library_version() IS
+'the version of the library that this session has loaded, as in "0.1.0". After an upgrade it is the old one until the session ends';
+
+-- Each check is a query that returns NULL, or what is wrong.
+CREATE FUNCTION @extschema@.call_answer_checks() RETURNS TABLE (check_name text, query text, passed text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('library_version', $check$
+    SELECT format('the library is version %s, the extension %s: end the session, or update the extension', v.version, e.extversion)
+    FROM @extschema@.call_library_version() AS v (version), pg_extension e WHERE e.extname = 'callhardening' AND v.version <> e.extversion
+$check$, 'library and extension have the same version'),
+('functions_present', $check$
+    SELECT 'missing: ' || string_agg(name, ', ' ORDER BY name)
+    FROM unnest('{assert_call_claim,call_health,call_payload_policy,call_status_transitions,check_call_hardening,claim_call_events,complete_call_events,
+        configure_call_log,create_call_tables,fail_call_event,generate_call_events,harden_calls,ingest_call_event,ingest_signed_call_event,
+        is_valid_status_transition,normalize_call_direction,normalize_call_status,process_call_events,purge_call_events,purge_call_issues,
+        release_call_events,renew_call_claim,retry_dead_call_events,sanitize_call_payload,set_call_event_secret,start_call_worker,
+        stop_call_worker,unharden_calls,validate_hardened_call}'::name[]) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_proc p JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
+                      JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refobjid = e.oid AND d.deptype = 'e'
+                      WHERE p.proname = name)
+$check$, 'the documented functions are there'),
+('direction', $check$
+    SELECT string_agg(format('"%s" is %s', word, coalesce(@extschema@.normalize_call_direction(word), 'NULL')), ', ' ORDER BY word)
+    FROM (VALUES ('Incoming', 'inbound'), ('IN', 'inbound'), ('out-bound', 'outbound'), (' outgoing ', 'outbound'), ('', NULL)) AS k (word, answer)
+    WHERE @extschema@.normalize_call_direction(word) IS DISTINCT FROM answer
+$check$, 'known answers'),
+('status', $check$
+    SELECT string_agg(format('"%s" is %s', word, coalesce(@extschema@.normalize_call_status(word, 'dialpad'), 'NULL')), ', ' ORDER BY word)
+    FROM (VALUES ('hangup', 'ended'), ('Connected', 'active'), ('ringing', 'ringing'), ('voicemail', 'voicemail'), ('recording', NULL)) AS k (word, answer)
+    WHERE @extschema@.normalize_call_status(word, 'dialpad') IS DISTINCT FROM answer
+$check$, 'known answers'),
+('transitions', $check$
+    WITH statuses AS (SELECT unnest('{ringing,active,ended,missed,rejected,voicemail}'::text[]) AS status)
+    SELECT string_agg(format('"%s" to "%s"', a.status, b.status), ', ' ORDER BY a.status, b.status)
+    FROM statuses a, statuses b
+    WHERE @extschema@.is_valid_status_transition(a.status, b.status) IS DISTINCT FROM
+        (a.status = b.status OR a.status = 'ringing' OR a.status = 'active' AND b.status IN ('ended', 'voicemail'))
+$check$, 'all 36 pairs of statuses'),
+('sanitizer', $check$
+    SELECT 'a secret, a bulky text or the call id is not treated as it should be: ' || octet_length(d.done::text) || ' bytes'
+    FROM (SELECT @extschema@.sanitize_call_payload(format('{"call_id": 9007199254740993, "password": "hunter2-%s", "transcription_text": "%s"}',
+            'secret', repeat('word ', 4000))) AS done) AS d
+    WHERE d.done->>'call_id' IS DISTINCT FROM '9007199254740993' OR d.done::text LIKE '%hunter2%' OR octet_length(d.done::text) > 8192
+$check$, 'secrets go, ids stay, within the size')
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_answer_checks() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_answer_checks() IS
+'checks of check_call_hardening: whether the functions are there and give known answers';
+
+CREATE FUNCTION @extschema@.call_catalog_checks() RETURNS TABLE (check_name text, query text, passed text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('encoding', $check$
+    SELECT format('the database is in %s', pg_encoding_to_char(encoding)) FROM pg_database
+    WHERE datname = current_database() AND pg_encoding_to_char(encoding) <> 'UTF8'
+$check$, 'UTF8'),
+('bookkeeping_tables', $check$
+    -- As the library reads and writes them, by number.
+    SELECT string_agg(format('%s has %s', k.name, coalesce(a.columns, 'no columns')), '; ' ORDER BY k.name)
+    FROM pg_extension e CROSS JOIN (VALUES
+        ('call_claims', 'log_id integer, lane integer, n bigint, state text, settled pg_snapshot, reading pg_snapshot, read_xid xid8, read_seq bigint, again_xid xid8, again_seq bigint, again_tries integer, claim_id bigint, is_retry boolean, to_xid xid8, to_seq bigint, to_end boolean, events integer, worker text, claimed_at timestamp with time zone, lease_end timestamp with time zone'),
+        ('call_dead_events', 'log_id integer, event_seq bigint, lane integer, call_id text, attempts integer, sqlstate text, error text, errors jsonb, died_at timestamp with time zone'),
+        ('call_event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
+        ('call_issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
+        ('call_lanes', 'log_id integer, lane integer'),
+        ('call_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean'),
+        ('call_parked_events', 'log_id integer, lane integer, event_seq bigint, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb'),
+        ('call_pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
+        ('call_purge_leftovers', 'log_id integer, event_seq bigint'),
+        ('call_purges', 'log_id integer, lane integer, n bigint, low_xid xid8, low_seq bigint, purged_at timestamp with time zone')) AS k (name, columns)
+    LEFT JOIN LATERAL (
+        SELECT string_agg(CASE WHEN a.attisdropped THEN 'a dropped column' ELSE a.attname || ' ' || format_type(a.atttypid, a.atttypmod) END, ', ' ORDER BY a.attnum)
+                   || CASE WHEN c.relkind <> 'r' THEN ', and is no table' WHEN c.relpersistence <> 'p' THEN ', and is not permanent'
+                           WHEN c.relrowsecurity THEN ', and row-level security' WHEN m.amname <> 'heap' THEN ', and the access method ' || m.amname ELSE '' END AS columns
+        FROM pg_class c LEFT JOIN pg_am m ON m.oid = c.relam JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+        WHERE c.relnamespace = e.extnamespace AND c.relname = k.name GROUP BY c.oid, c.relkind, c.relpersistence, c.relrowsecurity, m.amname) AS a ON true
+    WHERE e.extname = 'callhardening' AND a.columns IS DISTINCT FROM k.columns
+$check$, 'columns as the library expects them'),
+('bookkeeping_indexes', $check$
+    -- Rows are written without a look at expressions and conditions.
+    SELECT string_agg(problem, ', ' ORDER BY problem)
+    FROM (
+        SELECT 'missing: ' || k.name AS problem FROM pg_extension e CROSS JOIN unnest('{call_claims_pkey,call_dead_events_pkey,call_event_secrets_pkey,
+            call_lanes_pkey,call_logs_pkey,call_logs_events_key,call_parked_events_pkey,call_purge_leftovers_pkey,call_purges_pkey,
+            idx_call_issues_happened_at,idx_call_parked_events_due}'::name[]) AS k (name)
+        WHERE e.extname = 'callhardening'
+          AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = e.extnamespace AND c.relname = k.name AND i.indisvalid)
+        UNION ALL
+        SELECT 'with an expression or condition: ' || i.indexrelid::regclass FROM pg_index i
+        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indrelid AND d.deptype = 'e'
+        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
+        WHERE i.indpred IS NOT NULL OR i.indexprs IS NOT NULL) AS p
+$check$, 'there, valid, and without conditions'),
+('event_triggers', $check$
+    SELECT string_agg(problem, ', ' ORDER BY problem)
+    FROM (
+        SELECT format('event trigger %I does not fire', t.evtname) AS problem FROM pg_event_trigger t
+        JOIN pg_depend d ON d.classid = 'pg_event_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE t.evtenabled IN ('D', 'R')
+        UNION ALL
+        SELECT 'event trigger forget_dropped_call_logs is gone' WHERE NOT EXISTS (
+            SELECT FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
+            WHERE p.proname = 'forget_dropped_call_logs')
+        UNION ALL
+        SELECT format('trigger %s is gone or does not fire always', k.name)
+        FROM pg_extension e CROSS JOIN (VALUES ('mark_restored_call_log', 'call_logs'), ('skip_foreign_call_claim', 'call_claims')) AS k (name, of)
+        WHERE e.extname = 'callhardening' AND NOT EXISTS (
+            SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid AND c.relnamespace = e.extnamespace AND c.relname = k.of
+            JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname = k.name WHERE t.tgenabled = 'A')) AS p
+$check$, 'they fire'),
+('public_functions', $check$
+    SELECT 'anybody may call ' || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
+    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
+    WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
+      AND p.proname NOT IN ('call_log_channel', 'call_payload_policy', 'call_status_transitions', 'call_traffic', 'explain_call_payload', 'is_known_call_provider',
+          'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'sanitize_call_payload')
+$check$, 'anybody may call the pure functions, and no other'),
+('public_tables', $check$
+    SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', ' ORDER BY c.relname, a.privilege_type)
+    FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+    WHERE a.grantee = 0 AND (c.relname <> 'call_logs' OR a.privilege_type <> 'SELECT')
+$check$, 'anybody may read call_logs, and nothing else'),
+('secrets', $check$
+    SELECT string_agg(DISTINCT format('%I may read or write %s', r.rolname, c.oid::regclass), ', ')
+    FROM pg_extension e JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname IN ('call_pseudonym_keys', 'call_event_secrets')
+    JOIN pg_roles r ON NOT r.rolsuper AND r.oid <> c.relowner AND r.oid >= 16384
+    WHERE e.extname = 'callhardening' AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+        OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+$check$, 'nobody but the owner and superusers reads keys and secrets'),
+('search_paths', $check$
+    SELECT 'names are looked up where the caller says in ' || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
+    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' JOIN pg_language l ON l.oid = p.prolang
+    WHERE (p.prosecdef OR l.lanname IN ('sql', 'plpgsql'))
+      AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
+$check$, 'pinned')
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_catalog_checks() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_catalog_checks() IS
+'checks of check_call_hardening: whether the extension''s objects and their grants are as they were installed';
+
+CREATE FUNCTION @extschema@.overdue_call_events(log regclass, age interval) RETURNS timestamptz
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    received timestamptz;
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = log AND attname = 'received_at' AND NOT attisdropped) THEN
+        EXECUTE format('SELECT received_at FROM %s WHERE event_seq <> ALL ($1) ORDER BY event_seq LIMIT 1', log) INTO received
+        USING ARRAY(SELECT d.event_seq FROM @extschema@.call_dead_events AS d JOIN @extschema@.call_logs AS l ON l.log_id = d.log_id WHERE l.events = log);
+    END IF;
+    RETURN CASE WHEN received < clock_timestamp() - age THEN received END;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.overdue_call_events(regclass, interval) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.overdue_call_events(regclass, interval) IS
+'when the first event of a log that is not dead was received, where that is longer ago than age; otherwise NULL. For check_call_hardening';
+
+CREATE FUNCTION @extschema@.call_running_checks() RETURNS TABLE (check_name text, query text, passed text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('enforcement', $check$
+    SELECT format('gaps: %s, see call_enforcement (%s)', count(*), string_agg(DISTINCT gap, ', ')) FROM @extschema@.call_enforcement WHERE level = 'gap' HAVING count(*) > 0
+$check$, 'no gap in any hardened table or event log'),
+('lanes', $check$
+    SELECT string_agg(format('%s has %s of %s lanes', l.events, n.count, l.lanes), ', ' ORDER BY l.log_id)
+    FROM @extschema@.call_logs AS l CROSS JOIN LATERAL (SELECT count(*) FROM @extschema@.call_lanes AS t
+        WHERE t.log_id = l.log_id AND t.lane >= l.first_lane AND t.lane < l.first_lane + l.lanes) AS n
+    WHERE n.count <> l.lanes
+$check$, 'each event log has its lanes'),
+('autovacuum', $check$
+    SELECT string_agg(problem, ', ' ORDER BY problem)
+    FROM (
+        SELECT 'off in the server' AS problem WHERE NOT current_setting('autovacuum')::boolean
+        UNION ALL
+        SELECT 'off for ' || c.oid::regclass FROM pg_class c CROSS JOIN LATERAL pg_options_to_table(c.reloptions) AS o
+        WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean AND (
+            c.oid IN (SELECT d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
+                      WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e')
+            OR c.oid IN (SELECT h.relation FROM @extschema@.hardened_call_tables() AS h) OR c.oid IN (SELECT l.events FROM @extschema@.call_logs AS l))
+        UNION ALL
+        SELECT 'call_claims waits for a share of its rows' FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
+        WHERE c.relname = 'call_claims' AND NOT coalesce(c.reloptions, '{}') @> '{autovacuum_vacuum_scale_factor=0}') AS p
+$check$, 'on, and call_claims is vacuumed by number of rows'),
+('purge', $check$
+    SELECT string_agg(format('%s has events of %s: call purge_call_events', l.events, to_char(o.received, 'YYYY-MM-DD')), ', ' ORDER BY l.log_id)
+    FROM @extschema@.call_logs AS l CROSS JOIN LATERAL @extschema@.overdue_call_events(l.events, '90 days') AS o (received)
+    WHERE o.received IS NOT NULL
+$check$, 'no event is older than 90 days'),
+('issues', $check$
+    -- A file that was full once is as large when it is empty.
+    SELECT CASE WHEN s.is_full THEN 'call_issues is full, and the oldest rows make room: call purge_call_issues'
+                ELSE 'call_issues has rows that are older than 90 days: call purge_call_issues' END
+    FROM (SELECT CASE WHEN pg_relation_size('@extschema@.call_issues') >= 33554432
+                      THEN (SELECT sum(pg_column_size(i)) FROM @extschema@.call_issues AS i) > 16777216 ELSE false END AS is_full,
+                 (SELECT min(happened_at) FROM @extschema@.call_issues) AS oldest) AS s
+    WHERE s.is_full OR s.oldest < clock_timestamp() - interval '90 days'
+$check$, 'purged')
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_running_checks() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_running_checks() IS
+'checks of check_call_hardening: whether what was set up runs as it should';
+
+CREATE FUNCTION @extschema@.check_call_hardening() RETURNS TABLE (check_name text, ok boolean, detail text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT * FROM @extschema@.call_answer_checks() UNION ALL SELECT * FROM @extschema@.call_catalog_checks()
+        UNION ALL SELECT * FROM @extschema@.call_running_checks()
+    LOOP
+        check_name := item.check_name;
+        BEGIN
+            EXECUTE item.query INTO detail;
+            ok := detail IS NULL;
+            detail := coalesce(detail, item.passed);
+        EXCEPTION WHEN OTHERS THEN
+            ok := false;
+            detail := format('%s (%s)', SQLERRM, SQLSTATE);
+        END;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_call_hardening() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_call_hardening() IS
+'the self-test after an installation, an upgrade or a restore, as a superuser or the owner of the extension: one row per check. Versions, known answers, tables, indexes and triggers of the extension, what anybody may do, keys and secrets, gaps of call_enforcement, lanes, autovacuum, purges. Writes nothing. A check that cannot be made has ok = false and the error';

@@ -1,0 +1,270 @@
+
+-- what is enforced, and where it is not --------------------------------------------------------
+
+CREATE FUNCTION @extschema@.call_trigger_arguments(tgargs bytea) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- Each argument ends with a zero byte, and so does the list; convert_from takes none.
+SELECT array_agg(convert_from(decode(part, 'hex'), getdatabaseencoding()) ORDER BY position)
+FROM unnest(trim_array(string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 '), 1)) WITH ORDINALITY AS a (part, position)
+WHERE tgargs <> ''
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_arguments(bytea) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_trigger_arguments(bytea) IS
+'the arguments of a trigger, from pg_trigger.tgargs; NULL where it has none. Never fails for what PostgreSQL has written there, where call_settings refuses other arguments than harden_calls''';
+
+CREATE FUNCTION @extschema@.call_trigger_states() RETURNS TABLE (relation oid, trigger_name name, part text, state "char", is_own boolean,
+        is_as_created boolean, arguments text[])
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT t.tgrelid, t.tgname, k.part, t.tgenabled, t.tgparentid = 0,
+       t.tgtype = k.kind AND (t.tgqual IS NULL) = k.is_unconditional AND t.tgattr::text = '' AND t.tgnargs = k.arguments,
+       @extschema@.call_trigger_arguments(t.tgargs)
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
+-- The kinds are sums: 1 for each row, 2 before, 4 INSERT, 16 UPDATE.
+JOIN (VALUES ('validate_hardened_call', 'validate', 23, true, 8, true), ('refuse_illegal_call', 'insert', 5, false, 8, true),
+             ('refuse_illegal_call', 'update', 17, false, 8, false), ('stamp_call_event', 'stamp', 7, true, 4, true),
+             ('bury_call_event', 'bury', 5, false, 0, true)) AS k (function, part, kind, is_unconditional, arguments, is_insert)
+  ON k.function = p.proname AND (p.proname <> 'refuse_illegal_call' OR k.is_insert = (t.tgtype & 4 <> 0))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_states() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_trigger_states() IS
+'the triggers of all calls tables and event logs, whatever their names: which part of the rules each has, and whether it is as it was created';
+
+CREATE FUNCTION @extschema@.hardened_call_tables() RETURNS TABLE (relation oid, root oid, settings text[])
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH RECURSIVE states AS MATERIALIZED (
+    SELECT * FROM @extschema@.call_trigger_states() WHERE part IN ('validate', 'insert', 'update')
+), tree AS (
+    SELECT DISTINCT s.relation, s.relation AS root FROM states s WHERE s.is_own
+    UNION
+    SELECT i.inhrelid, t.root FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation
+), members AS (
+    -- A child by inheritance that was hardened by itself is its own table.
+    SELECT t.relation, CASE WHEN bool_or(t.root = t.relation) THEN t.relation ELSE min(t.root) END AS root FROM tree t GROUP BY 1
+)
+SELECT m.relation, m.root, coalesce(
+    (SELECT s.arguments FROM states s WHERE s.relation = m.relation ORDER BY s.is_as_created DESC, s.part DESC LIMIT 1),
+    (SELECT s.arguments FROM states s WHERE s.relation = m.root ORDER BY s.is_as_created DESC, s.part DESC LIMIT 1))
+FROM members m
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.hardened_call_tables() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.hardened_call_tables() IS
+'each hardened table with its partitions and children, the table that it was hardened with (root), and the arguments of its triggers';
+
+CREATE FUNCTION @extschema@.call_table_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH tables AS MATERIALIZED (
+    SELECT h.relation::regclass AS relation, h.root::regclass AS root, h.settings, c.relkind, c.relispartition, n.nspname
+    FROM @extschema@.hardened_call_tables() h JOIN pg_class c ON c.oid = h.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+), states AS MATERIALIZED (
+    SELECT * FROM @extschema@.call_trigger_states()
+), columns AS MATERIALIZED (
+    SELECT t.relation, k.what, t.settings[k.position] AS column_name, a.attnum, a.atttypid
+    FROM tables t CROSS JOIN (VALUES ('call id', 1), ('status', 2), ('direction', 3), ('payload', 4)) AS k (what, position)
+    LEFT JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = t.settings[k.position] AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE cardinality(t.settings) = 8
+), keys AS (
+    SELECT c.relation, c.column_name, t.relkind,
+           bool_or(i.indisvalid AND i.indimmediate AND i.indpred IS NULL) AS is_unique,
+           bool_or(i.indisvalid AND NOT i.indimmediate) AS is_deferrable,
+           bool_or(NOT i.indisvalid) AS is_invalid
+    FROM columns c JOIN tables t ON t.relation = c.relation
+    LEFT JOIN pg_index i ON i.indrelid = c.relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = c.attnum
+    WHERE c.what = 'call id' AND c.attnum IS NOT NULL AND t.relation = t.root
+    GROUP BY 1, 2, 3
+)
+-- A partition or child without any trigger, or a table that lacks some.
+SELECT t.relation, 'gap', CASE WHEN t.relispartition THEN 'partition_not_hardened' ELSE 'child_not_hardened' END,
+       format('%s of %s has no trigger of callhardening', CASE WHEN t.relispartition THEN 'this partition' ELSE 'this child by inheritance' END, t.root),
+       CASE WHEN t.relispartition THEN 'Detach it and attach it again.' ELSE format('SELECT harden_calls(%L), with the settings of %s.', t.relation, t.root) END
+FROM tables t WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = t.relation)
+UNION ALL
+SELECT t.relation, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
+       format('Call harden_calls(%L) again, with its settings.', t.root)
+FROM tables t CROSS JOIN (VALUES ('validate', 'validate_hardened_call'), ('insert', 'validate_hardened_call_insert'),
+                                 ('update', 'validate_hardened_call_update')) AS p (part, name)
+WHERE EXISTS (SELECT FROM states s WHERE s.relation = t.relation)
+  AND NOT EXISTS (SELECT FROM states s WHERE s.relation = t.relation AND s.part = p.part)
+UNION ALL
+SELECT t.relation, 'gap', 'trigger_altered', format('the trigger %I was not created by harden_calls: it has another event, condition or number of arguments', s.trigger_name),
+       format('Drop it, and call harden_calls(%L) again.', t.root)
+FROM tables t JOIN states s ON s.relation = t.relation WHERE NOT s.is_as_created
+UNION ALL
+SELECT t.relation, 'gap', 'settings_differ', format('the trigger %I has other settings than the others', s.trigger_name),
+       format('Drop it, and call harden_calls(%L) again.', t.root)
+FROM tables t JOIN states s ON s.relation = t.relation WHERE s.is_as_created AND s.arguments <> t.settings
+UNION ALL
+-- What the settings name.
+SELECT c.relation, 'gap', 'column_missing', format('there is no column %I any more, which the settings name for the %s', c.column_name, c.what),
+       'Rename it back, or call harden_calls again with the present name. Until then, writes fail with 55000.'
+FROM columns c WHERE c.attnum IS NULL
+UNION ALL
+SELECT c.relation, 'gap', 'column_type', format('the column %I for the %s is %s now', c.column_name, c.what, format_type(c.atttypid, NULL)),
+       'Alter the type back. Until then, writes fail with 55000.'
+FROM columns c JOIN pg_type y ON y.oid = c.atttypid
+WHERE c.what IN ('status', 'direction') AND y.typcategory NOT IN ('S', 'E')
+   OR c.what = 'payload' AND NOT EXISTS (
+       WITH RECURSIVE base AS (
+           SELECT c.atttypid AS type
+           UNION ALL SELECT d.typbasetype FROM base b JOIN pg_type d ON d.oid = b.type WHERE d.typbasetype <> 0)
+       SELECT FROM base WHERE type = 'jsonb'::regtype)
+UNION ALL
+SELECT k.relation, 'gap', CASE WHEN k.is_invalid THEN 'unique_key_invalid' WHEN k.is_deferrable THEN 'unique_key_deferrable' ELSE 'unique_key_missing' END,
+       CASE WHEN k.is_invalid THEN format('the unique index on %I is not valid', k.column_name)
+            WHEN k.is_deferrable THEN format('the unique constraint on %I is deferrable', k.column_name)
+            ELSE format('there is no unique index on %I alone, without a condition', k.column_name) END || ': events are not applied to this table',
+       CASE WHEN k.is_invalid AND k.relkind = 'p' THEN 'Create the index on each partition and attach it.'
+            WHEN k.is_invalid THEN 'Drop it, remove the rows that repeat a call id, and create it again.'
+            WHEN k.is_deferrable THEN 'Make it NOT DEFERRABLE: drop the constraint and create it again.'
+            WHEN k.relkind = 'p' THEN 'A unique index of a partitioned table has to contain the partition key: partition by the call id.'
+            ELSE 'Merge the rows that repeat a call id, and call harden_calls again.' END
+FROM keys k WHERE k.is_unique IS NOT TRUE
+UNION ALL
+SELECT t.relation, 'gap', 'foreign_partition', format('this partition of %s is a foreign table: who writes at its server passes no trigger here', t.root),
+       'Harden the table at its server.'
+FROM tables t WHERE t.relkind = 'f'
+UNION ALL
+SELECT t.relation, 'note', 'subscription', format('a subscription writes to this table, and the trigger %I does not fire for it', s.trigger_name),
+       format('Harden the publisher''s table, or ALTER TABLE %s ENABLE ALWAYS TRIGGER %I.', t.relation, s.trigger_name)
+FROM tables t JOIN states s ON s.relation = t.relation
+WHERE s.state = 'O' AND EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = t.relation)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_table_gaps() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_table_gaps() IS
+'the gaps that only calls tables can have, for call_enforcement';
+
+CREATE FUNCTION @extschema@.call_log_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH states AS MATERIALIZED (
+    SELECT * FROM @extschema@.call_trigger_states()
+), logs AS MATERIALIZED (
+    SELECT l.*, c.relkind FROM @extschema@.call_logs l JOIN pg_class c ON c.oid = l.events
+), columns AS (
+    SELECT l.events, k.name, k.type, a.attnum, a.atttypid
+    FROM logs l CROSS JOIN (VALUES ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'), ('event_xid', 'xid8'), ('call_id', 'text'),
+                                   ('event_type', 'text')) AS k (name, type)
+    LEFT JOIN pg_attribute a ON a.attrelid = l.events AND a.attname = k.name AND NOT a.attisdropped
+)
+SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id), 'Delete its row in call_logs.'
+FROM @extschema@.call_logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
+UNION ALL
+SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
+       CASE p.part WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as register_call_log does.'
+                   ELSE 'Events without a call are not found in call_dead_events: create the trigger as register_call_log does.' END
+FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_call_event')) AS p (part, name)
+WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.events AND s.part = p.part)
+UNION ALL
+SELECT l.events, 'gap', 'trigger_altered', format('the trigger %I is not as register_call_log has created it: it has another event, condition or number of arguments', s.trigger_name),
+       'Drop it, and create it as register_call_log does.'
+FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury') WHERE NOT s.is_as_created
+UNION ALL
+SELECT l.events, 'gap', 'settings_differ', format('the trigger %I has %s lanes and provider %s, call_logs has %s and %s', s.trigger_name, s.arguments[3], s.arguments[2], l.lanes, l.provider),
+       'Drop it, and create it as register_call_log does.'
+FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp'
+WHERE s.is_as_created AND s.arguments[2:3] <> ARRAY[l.provider, l.lanes::text]
+UNION ALL
+SELECT l.events, 'gap', 'table_altered', 'the log is no ordinary table, or has children', 'Copy the events to a new log.'
+FROM logs l WHERE l.relkind <> 'r' OR EXISTS (SELECT FROM pg_inherits i WHERE l.events IN (i.inhparent, i.inhrelid))
+UNION ALL
+SELECT c.events, 'gap', 'table_altered', CASE WHEN c.attnum IS NULL THEN format('there is no column %I any more', c.name)
+       ELSE format('the column %I is %s, not %s', c.name, format_type(c.atttypid, NULL), c.type) END, 'Alter it back.'
+FROM columns c WHERE c.attnum IS NULL OR c.atttypid <> c.type
+UNION ALL
+SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index on (%s)', array_to_string(k.names, ', ')),
+       format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.names, ', '))
+FROM logs l CROSS JOIN (VALUES ('{event_lane,event_xid,event_seq}'::name[]), ('{event_seq}'), ('{event_digest}')) AS k (names)
+WHERE NOT EXISTS (
+    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam AND m.amname = 'btree'
+    WHERE i.indrelid = l.events AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indnkeyatts = cardinality(k.names)
+      AND k.names = ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (number, position)
+                          JOIN pg_attribute a ON a.attrelid = l.events AND a.attnum = u.number WHERE u.position <= i.indnkeyatts ORDER BY u.position))
+UNION ALL
+SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls_not_hardened' END,
+       CASE WHEN c.oid IS NULL THEN 'the calls table of this log does not exist any more' ELSE format('the calls table %s of this log is not hardened', l.calls) END
+           || ': its events cannot be applied',
+       CASE WHEN c.oid IS NULL THEN 'Restore the calls table, or move the events to another log.' ELSE format('SELECT harden_calls(%L).', l.calls) END
+FROM logs l LEFT JOIN pg_class c ON c.oid = l.calls
+WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_log_gaps() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_log_gaps() IS
+'the gaps that only event logs can have, for call_enforcement';
+
+CREATE FUNCTION @extschema@.call_enforcement_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH states AS MATERIALIZED (
+    SELECT * FROM @extschema@.call_trigger_states()
+), watched AS MATERIALIZED (
+    SELECT h.relation::regclass AS relation FROM @extschema@.hardened_call_tables() h
+    UNION SELECT l.events FROM @extschema@.call_logs l
+), gaps AS MATERIALIZED (
+    SELECT * FROM @extschema@.call_table_gaps()
+    UNION ALL
+    SELECT * FROM @extschema@.call_log_gaps()
+    UNION ALL
+    SELECT w.relation, 'gap', CASE s.state WHEN 'D' THEN 'trigger_disabled' ELSE 'trigger_replica_only' END,
+           format('the trigger %I %s', s.trigger_name, CASE s.state WHEN 'D' THEN 'is disabled' ELSE 'fires for replication only' END),
+           format('ALTER TABLE %s ENABLE TRIGGER %I.', w.relation, s.trigger_name)
+    FROM watched w JOIN states s ON s.relation = w.relation WHERE s.state IN ('D', 'R')
+    UNION ALL
+    SELECT w.relation, 'gap', 'rule', format('the rule %I does something else instead of %s', r.rulename, CASE r.ev_type WHEN '2' THEN 'UPDATE' ELSE 'INSERT' END),
+           format('Make it a trigger, or DROP RULE %I ON %s. Its own statements are checked where they write to hardened tables.', r.rulename, w.relation)
+    FROM watched w JOIN pg_rewrite r ON r.ev_class = w.relation AND r.is_instead AND r.ev_type IN ('2', '3') AND r.ev_enabled <> 'D'
+    UNION ALL
+    SELECT w.relation, 'note', 'later_trigger', format('the BEFORE trigger %I runs after %I', t.tgname, s.trigger_name),
+           CASE s.part WHEN 'validate' THEN 'What it makes illegal is refused; but a payload that it writes is not sanitized. Rename it to come before.'
+                       ELSE 'A body or call id that it writes is not what was stamped. Rename it to come before.' END
+    FROM watched w JOIN states s ON s.relation = w.relation AND s.part IN ('validate', 'stamp')
+    JOIN pg_trigger t ON t.tgrelid = w.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0
+        AND t.tgname > s.trigger_name
+    WHERE NOT EXISTS (SELECT FROM states o WHERE o.relation = w.relation AND o.trigger_name = t.tgname)
+    UNION ALL
+    SELECT NULL, 'gap', 'replica_role', format('session_replication_role is replica for %s%s: no trigger fires',
+               CASE r.setrole WHEN 0 THEN 'all roles' ELSE 'role ' || r.setrole::regrole END, CASE r.setdatabase WHEN 0 THEN '' ELSE ' in this database' END),
+           CASE WHEN r.setrole = 0 AND r.setdatabase = 0 THEN 'ALTER ROLE ALL RESET session_replication_role.'
+                WHEN r.setrole = 0 THEN format('ALTER DATABASE %I RESET session_replication_role.', current_database())
+                ELSE format('ALTER ROLE %s %sRESET session_replication_role.', r.setrole::regrole,
+                            CASE r.setdatabase WHEN 0 THEN '' ELSE format('IN DATABASE %I ', current_database()) END) END
+    FROM pg_db_role_setting r
+    WHERE r.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND 'session_replication_role=replica' = ANY (SELECT lower(c) FROM unnest(r.setconfig) AS c)
+    UNION ALL
+    SELECT NULL, 'gap', 'replica_role', 'session_replication_role is replica for the whole server: no trigger fires', 'Take it out of the server''s configuration.'
+    FROM pg_settings WHERE name = 'session_replication_role' AND setting = 'replica' AND source IN ('configuration file', 'command line', 'environment variable')
+)
+SELECT * FROM gaps
+UNION ALL
+SELECT w.relation, 'ok', 'none', 'every row that is written here passes the rules', NULL
+FROM watched w WHERE NOT EXISTS (SELECT FROM gaps g WHERE g.relation = w.relation AND g.level = 'gap')
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_enforcement_gaps() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_enforcement_gaps() IS
+'the rows of the view call_enforcement. SECURITY DEFINER, so that who reads the view needs no right on what it calls';
+
+CREATE VIEW @extschema@.call_enforcement AS
+SELECT g.relation, g.level, g.gap, g.detail, g.advice FROM @extschema@.call_enforcement_gaps() g
+ORDER BY g.relation::text COLLATE "C", g.level, g.gap, g.detail COLLATE "C";
+REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
+COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
+COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, table_altered, index_missing, calls_missing, calls_not_hardened; notes: later_trigger, subscription; none';

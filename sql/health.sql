@@ -1,0 +1,169 @@
+
+-- how it is going ------------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.call_rows_health(calls regclass, exact boolean) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    full_pages CONSTANT bigint := 32768;
+    settings record;
+    statuses text[];
+    age_of text;
+    sample text := '';
+    estimate text := '';
+    pages bigint;
+    known bigint;
+    factor numeric := 1;
+    rows_read bigint;
+    repeated bigint;
+    directions text[];
+    average numeric;
+    largest bigint;
+    stuck bigint;
+BEGIN
+    SELECT * INTO settings FROM @extschema@.call_settings(calls);
+    statuses := ARRAY(SELECT DISTINCT current_status FROM @extschema@.call_status_transitions(settings.transitions));
+    -- The newest sign of life that the table has a column for.
+    SELECT string_agg(format('%I::timestamptz', attname), ', ') INTO age_of FROM pg_attribute
+    WHERE attrelid = calls AND attname IN ('last_event_at', 'started_at', 'created_at') AND NOT attisdropped
+      AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype);
+
+    SELECT sum(pg_relation_size(relid)) / current_setting('block_size')::int, sum(greatest(reltuples, 0)) INTO pages, known
+    FROM pg_partition_tree(calls) JOIN pg_class ON oid = relid WHERE isleaf;
+    -- An ordinary table is not in a tree of partitions.
+    IF pages IS NULL THEN
+        SELECT pg_relation_size(calls) / current_setting('block_size')::int, greatest(reltuples, 0) INTO pages, known FROM pg_class WHERE oid = calls;
+    END IF;
+    IF NOT exact AND pages > full_pages THEN
+        sample := format('TABLESAMPLE SYSTEM (%s)', round(100.0 * full_pages / 4 / pages, 4));
+    END IF;
+
+    EXECUTE format($query$
+        SELECT count(*), coalesce(array_agg(DISTINCT d) FILTER (WHERE d IS NOT NULL), '{}'), avg(p), max(p), count(*) FILTER (WHERE is_stuck)
+        FROM (SELECT CASE WHEN direction NOT IN ('inbound', 'outbound') THEN
+                         CASE WHEN direction ~ '^[A-Za-z0-9 ._-]{0,40}$' THEN direction ELSE format('(%%s bytes)', octet_length(direction)) END END AS d,
+                     p, is_stuck
+              FROM (SELECT %I::text COLLATE "C" AS direction, pg_column_size(%I) AS p,
+                           %I::text COLLATE "C" = ANY ($1) AND greatest(%s) < now() - interval '4 hours' AS is_stuck
+                    FROM %s %s) AS calls) AS calls
+        $query$, settings.direction_column, settings.payload_column, settings.status_column, coalesce(age_of, 'NULL::timestamptz'), calls, sample)
+    INTO rows_read, directions, average, largest, stuck USING statuses;
+    IF sample <> '' THEN
+        factor := greatest(known, rows_read)::numeric / greatest(rows_read, 1);
+        estimate := format(' (estimated: %s rows were read)', rows_read);
+    END IF;
+
+    RETURN QUERY VALUES ('calls', round(rows_read * factor), 'calls', 'ok', 'rows of the table' || estimate);
+    IF EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+               WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+                 AND i.indnkeyatts = 1 AND a.attname = settings.call_id_column) THEN
+        RETURN QUERY VALUES ('duplicates', 0::numeric, 'call ids', 'ok', 'a unique index on the call id forbids them');
+    ELSIF sample <> '' THEN
+        RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', 'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)');
+    ELSE
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I HAVING count(*) > 1) AS repeated', calls, settings.call_id_column)
+        INTO repeated;
+        RETURN QUERY VALUES ('duplicates', repeated::numeric, 'call ids', CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
+            CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them' ELSE 'call ids that several rows have' END);
+    END IF;
+    RETURN QUERY VALUES ('directions', cardinality(directions)::numeric, 'words', CASE cardinality(directions) WHEN 0 THEN 'ok' ELSE 'warning' END,
+        CASE cardinality(directions) WHEN 0 THEN 'only inbound, outbound and NULL' ELSE 'other words, from before hardening: ' || array_to_string(directions[1:5], ', ') END || estimate);
+    RETURN QUERY VALUES
+        ('payload_average', round(average), 'bytes', CASE WHEN average > 8192 THEN 'warning' ELSE 'ok' END, 'as stored, compressed; warning above 8192' || estimate),
+        ('payload_largest', largest::numeric, 'bytes', CASE WHEN largest > 65536 THEN 'warning' ELSE 'ok' END, 'as stored, compressed; warning above 65536: not sanitized' || estimate);
+    RETURN QUERY VALUES ('stuck_calls', CASE WHEN age_of IS NOT NULL THEN round(stuck * factor) END, 'calls',
+        CASE WHEN stuck * factor > 100 THEN 'critical' WHEN stuck > 0 THEN 'warning' ELSE 'ok' END,
+        CASE WHEN age_of IS NULL THEN 'not known: the table has no column last_event_at, started_at or created_at'
+             ELSE format('no news for 4 hours in %s; warning from 1, critical above 100', array_to_string(statuses, ' or ')) || estimate END);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_rows_health(regclass, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_rows_health(regclass, boolean) IS
+'the figures of call_health that are read from the calls table';
+
+CREATE FUNCTION @extschema@.call_issues_health(calls regclass) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH recent AS (
+    SELECT CASE WHEN i.kind LIKE 'refused%' THEN 'refused' WHEN i.kind LIKE 'unknown%' THEN 'unknown' ELSE 'unusable' END AS what, i.happened_at, i.occurrences
+    FROM @extschema@.call_issues i
+    WHERE i.happened_at > clock_timestamp() - interval '1 day' AND i.kind <> 'dead_event' AND i.table_name IN (
+        SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = calls OR c.oid IN (SELECT l.events FROM @extschema@.call_logs l WHERE l.calls = call_issues_health.calls)
+           OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = call_issues_health.calls))
+), counts AS (
+    SELECT k.figure || '_' || s.span AS figure, k.what, s.span, k.warning * s.factor AS warning, k.critical * s.factor AS critical,
+           (SELECT coalesce(sum(r.occurrences), 0) FROM recent r WHERE r.what = k.what AND r.happened_at > clock_timestamp() - s.since) AS count
+    FROM (VALUES (1, 'refused', 'refused', 100, 1000), (2, 'unknown_words', 'unknown', 1, 100), (3, 'unusable_bodies', 'unusable', 1, 100))
+             AS k (position, figure, what, warning, critical)
+    CROSS JOIN (VALUES ('hour', interval '1 hour', 1), ('day', '1 day', 10)) AS s (span, since, factor)
+    ORDER BY k.position, s.factor
+)
+SELECT figure, count, 'issues', CASE WHEN count >= critical THEN 'critical' WHEN count >= warning THEN 'warning' ELSE 'ok' END,
+       format('%s in the last %s, from call_issues; warning from %s, critical from %s',
+           CASE what WHEN 'refused' THEN 'statuses and call ids that were refused' WHEN 'unknown' THEN 'directions and statuses that are not known'
+                     ELSE 'bodies that are no JSON object or have no call' END, span, warning, critical)
+FROM counts
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_issues_health(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_issues_health(regclass) IS
+'the figures of call_health that are read from call_issues';
+
+CREATE FUNCTION @extschema@.call_logs_health(calls regclass) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH logs AS MATERIALIZED (
+    SELECT l.log_id, l.events FROM @extschema@.call_logs l WHERE l.calls = call_logs_health.calls
+), lanes AS MATERIALIZED (
+    SELECT coalesce(sum(p.pending), 0) AS pending, extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
+    FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events) p
+), dead AS MATERIALIZED (
+    SELECT count(*) AS count FROM @extschema@.call_dead_events d JOIN logs l ON l.log_id = d.log_id
+), holder AS MATERIALIZED (
+    SELECT h.holder || ' ' || h.name AS name, extract(epoch FROM clock_timestamp() - h.since) AS age FROM @extschema@.call_horizon h
+    WHERE h.since IS NOT NULL AND h.name <> pg_backend_pid()::text ORDER BY h.since LIMIT 1
+), figures AS (
+    SELECT 1 AS position, 'pending' AS figure, l.pending AS value, 'events' AS unit, 10000 AS warning, 100000 AS critical,
+           'events that no worker has yet, estimated' AS what FROM lanes l
+    UNION ALL SELECT 2, 'dead', d.count, 'events', 1, 100, 'events that are not tried any more: call_dead_events' FROM dead d
+    UNION ALL SELECT 3, 'oldest_pending', coalesce(round(l.behind), 0), 'seconds', 60, 600, 'since the first pending event was received' FROM lanes l
+    UNION ALL SELECT 4, 'oldest_snapshot', coalesce((SELECT round(h.age) FROM holder h), 0), 'seconds', 3600, 86400,
+           coalesce((SELECT format('held by %s', h.name) FROM holder h), 'nobody else holds one') || ': dead rows stay as long (call_horizon)'
+)
+SELECT figure, value, unit, CASE WHEN value >= critical THEN 'critical' WHEN value >= warning THEN 'warning' ELSE 'ok' END,
+       CASE WHEN figure <> 'oldest_snapshot' AND NOT EXISTS (SELECT FROM logs) THEN 'no event log is applied to this table'
+            ELSE format('%s; warning from %s, critical from %s', what, warning, critical) END
+FROM figures ORDER BY position
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_logs_health(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_logs_health(regclass) IS
+'the figures of call_health that are read from the event logs, and the oldest snapshot';
+
+CREATE FUNCTION @extschema@.call_health(calls regclass, exact boolean DEFAULT false)
+    RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF calls IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'calls must not be NULL';
+    END IF;
+    IF (@extschema@.call_settings(calls)).status_column IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
+            HINT = 'Harden it with harden_calls.';
+    END IF;
+    RETURN QUERY SELECT * FROM @extschema@.call_rows_health(calls, coalesce(exact, false));
+    RETURN QUERY SELECT * FROM @extschema@.call_issues_health(calls);
+    RETURN QUERY SELECT * FROM @extschema@.call_logs_health(calls);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
+'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, unusable_bodies_day, pending, dead, oldest_pending, oldest_snapshot. value: in unit, NULL where it is not known. level: ok, warning or critical, why: what was counted and from where on it is a warning or critical. Reads the calls table once, without its TOAST; above 256 MB some 64 MB of it, by chance, and estimates, unless exact. Without a valid unique index the call ids are grouped as well. Needs SELECT on the calls table, its logs, call_issues, call_dead_events, call_horizon, and EXECUTE on what it calls. Errors: 22004 calls is NULL, 55000 not hardened, 42501 no right';

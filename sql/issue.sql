@@ -1,0 +1,67 @@
+
+-- issues ---------------------------------------------------------------------------------------
+
+-- Rows are written by src/pg/issue.cpp, when a transaction commits; the columns count from 1 there.
+CREATE TABLE @extschema@.call_issues (
+    happened_at timestamptz NOT NULL,
+    kind text NOT NULL,
+    table_name text NOT NULL,
+    call_id text,
+    old_value text,
+    new_value text,
+    event_seq bigint,
+    occurrences bigint NOT NULL,
+    detail text,
+    role_name text,
+    application_name text
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX idx_call_issues_happened_at ON @extschema@.call_issues (happened_at);
+-- There is no key that a publication FOR ALL TABLES could send its deletions with.
+ALTER TABLE @extschema@.call_issues REPLICA IDENTITY FULL;
+REVOKE ALL ON @extschema@.call_issues FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_issues IS 'what went wrong without an error, when the transaction committed: the first 100 of one kind and table in a transaction, and how many more there were. Bodies are in the event log and nowhere else. At most some 200,000 rows (40 MB): then each new one takes the oldest away. Not dumped';
+COMMENT ON COLUMN @extschema@.call_issues.kind IS 'refused_status, refused_call_id, unknown_status, unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';
+COMMENT ON COLUMN @extschema@.call_issues.table_name IS 'the calls table or event log, as it was called then; a partitioned table for each of its partitions';
+COMMENT ON COLUMN @extschema@.call_issues.call_id IS 'like old_value and new_value: at most 40 letters, digits, spaces, ., _ and -; of anything else the length, in brackets';
+COMMENT ON COLUMN @extschema@.call_issues.old_value IS 'what the row had before';
+COMMENT ON COLUMN @extschema@.call_issues.new_value IS 'what was to be written, or the word that is not known';
+COMMENT ON COLUMN @extschema@.call_issues.event_seq IS 'the event that said so, in its log; NULL: a statement did';
+COMMENT ON COLUMN @extschema@.call_issues.occurrences IS '1; or of how many more the row is all there is';
+COMMENT ON COLUMN @extschema@.call_issues.application_name IS 'of the session; of a worker inside the server that has none, as those of subscriptions, the worker''s name';
+COMMENT ON COLUMN @extschema@.call_issues.role_name IS 'the role of the session: who logged in, or what SET ROLE made of it';
+
+CREATE FUNCTION @extschema@.note_event_without_lane(log regclass, event_seq bigint, lane int, call_id text) RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_note_event_without_lane';
+REVOKE EXECUTE ON FUNCTION @extschema@.note_event_without_lane(regclass, bigint, int, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.note_event_without_lane(regclass, bigint, int, text) IS
+'writes an event that no worker can take to call_issues, for bury_call_event. log, event_seq and lane must not be NULL';
+
+CREATE FUNCTION @extschema@.purge_call_issues(older_than interval, max_issues int DEFAULT 10000) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    purged bigint;
+BEGIN
+    IF older_than IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'older_than must not be null';
+    END IF;
+    IF older_than < '0'::interval THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'older_than must not be negative';
+    END IF;
+    IF max_issues IS NULL OR max_issues NOT BETWEEN 1 AND 100000 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'max_issues must be between 1 and 100000';
+    END IF;
+    DELETE FROM @extschema@.call_issues WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM @extschema@.call_issues WHERE happened_at < clock_timestamp() - older_than
+        ORDER BY happened_at LIMIT max_issues FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS purged = ROW_COUNT;
+    RETURN purged;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_issues(interval, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.purge_call_issues(interval, int) IS
+'deletes rows of call_issues that are older than older_than, the oldest first, at most max_issues (1 to 100000); returns how many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues out of range, 22008 it goes back beyond all times, 25006 on a standby or in a read-only transaction';

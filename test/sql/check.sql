@@ -1,0 +1,166 @@
+-- check_call_hardening finds a planted fault of each kind
+CREATE SCHEMA shop;
+SELECT create_call_tables('shop');
+SELECT * FROM check_call_hardening();
+ALTER TABLE call_issues SET (autovacuum_vacuum_threshold = 1000000);
+CREATE VIEW faults AS SELECT check_name, detail FROM check_call_hardening() WHERE NOT ok;
+\pset format unaligned
+\pset tuples_only on
+
+-- versions and functions
+BEGIN;
+SET LOCAL allow_system_table_mods = on;
+UPDATE pg_extension SET extversion = '9.9' WHERE extname = 'callhardening';
+SELECT check_name, regexp_replace(detail, '[0-9.]+,', 'N,') FROM faults;
+ROLLBACK;
+BEGIN;
+SET LOCAL allow_system_table_mods = on;
+UPDATE pg_proc SET prosrc = 'callhardening_of_another_library' WHERE proname = 'call_library_version';
+SELECT check_name, regexp_replace(detail, '".*/', '".../') FROM faults;
+ROLLBACK;
+BEGIN;
+ALTER EXTENSION callhardening DROP FUNCTION purge_call_events(interval, regclass, int);
+SELECT * FROM faults WHERE check_name = 'functions_present';
+DROP FUNCTION purge_call_events(interval, regclass, int);
+TABLE faults;
+ROLLBACK;
+BEGIN;
+CREATE OR REPLACE FUNCTION normalize_call_direction(direction text, provider text = NULL) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT lower(direction)';
+TABLE faults;
+ROLLBACK;
+BEGIN;
+CREATE OR REPLACE FUNCTION normalize_call_status(status text, provider text = NULL) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT lower(status)';
+TABLE faults;
+ROLLBACK;
+BEGIN;
+CREATE OR REPLACE FUNCTION is_valid_status_transition(current_status text, next_status text, transitions jsonb = NULL) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT current_status = ''ringing'' OR current_status = next_status';
+TABLE faults;
+ROLLBACK;
+BEGIN;
+CREATE OR REPLACE FUNCTION sanitize_call_payload(payload text, policy jsonb = NULL) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT payload::jsonb - ''transcription_text''';
+TABLE faults;
+ROLLBACK;
+
+-- the extension's own objects
+BEGIN;
+SET LOCAL allow_system_table_mods = on;
+UPDATE pg_database SET encoding = 8 WHERE datname = current_database();
+SELECT * FROM faults WHERE check_name = 'encoding';
+ROLLBACK;
+BEGIN;
+ALTER TABLE call_lanes ADD note text;
+TABLE faults;
+ALTER TABLE call_lanes DROP note;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+ALTER TABLE call_purges RENAME TO old_purges;
+TABLE faults;
+CREATE VIEW call_purges AS SELECT * FROM old_purges;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+ALTER TABLE call_purges SET UNLOGGED;
+ALTER TABLE call_lanes ENABLE ROW LEVEL SECURITY;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+DROP INDEX idx_call_parked_events_due;
+CREATE INDEX open_claims ON call_claims (lane) WHERE state = 'claimed';
+TABLE faults;
+ROLLBACK;
+BEGIN;
+ALTER EVENT TRIGGER forget_dropped_call_logs DISABLE;
+ALTER TABLE call_claims ENABLE TRIGGER skip_foreign_call_claim;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+ALTER EXTENSION callhardening DROP EVENT TRIGGER forget_dropped_call_logs;
+DROP EVENT TRIGGER forget_dropped_call_logs;
+DROP TRIGGER mark_restored_call_log ON call_logs;
+TABLE faults;
+ROLLBACK;
+
+-- rights
+BEGIN;
+GRANT EXECUTE ON FUNCTION purge_call_issues(interval, int) TO PUBLIC;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+GRANT SELECT ON call_issues TO PUBLIC;
+GRANT INSERT ON call_logs TO PUBLIC;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+CREATE ROLE regress_spy;
+GRANT SELECT (secret) ON call_pseudonym_keys TO regress_spy;
+TABLE faults;
+REVOKE ALL (secret) ON call_pseudonym_keys FROM regress_spy;
+GRANT pg_read_all_data TO regress_spy;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+ALTER FUNCTION bury_call_event() RESET ALL;
+ALTER FUNCTION check_call_table(regclass) SET search_path = public;
+TABLE faults;
+ROLLBACK;
+
+-- what runs
+BEGIN;
+ALTER TABLE shop.calls DISABLE TRIGGER validate_hardened_call;
+DROP INDEX shop.idx_call_events_lane;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+DELETE FROM call_lanes WHERE lane = 5;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+ALTER TABLE call_claims SET (autovacuum_enabled = off);
+ALTER TABLE call_claims RESET (autovacuum_vacuum_scale_factor);
+ALTER TABLE shop.calls SET (autovacuum_enabled = false);
+TABLE faults;
+ROLLBACK;
+BEGIN;
+SELECT ingest_call_event('[]'::jsonb), ingest_call_event('{"call_id": 1}'::jsonb);
+UPDATE shop.call_events SET received_at = '2020-01-01 12:00 UTC' WHERE call_id IS NULL;
+TABLE faults;
+UPDATE shop.call_events SET received_at = '2020-01-01 12:00 UTC' WHERE call_id = '1';
+TABLE faults;
+ROLLBACK;
+BEGIN;
+INSERT INTO call_issues (happened_at, kind, table_name, occurrences) VALUES ('2020-01-01', 'refused_status', 'shop.calls', 1);
+TABLE faults;
+INSERT INTO call_issues (happened_at, kind, table_name, detail, occurrences) SELECT now(), 'refused_status', 'shop.calls', repeat('x', 1000), 1 FROM generate_series(1, 29000);
+TABLE faults;
+ROLLBACK;
+
+-- what cannot be looked at is a fault, and not the end of the others
+BEGIN;
+ALTER TABLE call_issues RENAME TO issues;
+TABLE faults;
+ROLLBACK;
+
+-- not for everybody
+CREATE ROLE regress_reader;
+GRANT USAGE ON SCHEMA public TO regress_reader;
+SET ROLE regress_reader;
+SELECT * FROM check_call_hardening();
+RESET ROLE;
+DROP OWNED BY regress_reader;
+DROP ROLE regress_reader;
+SELECT count(*) FROM faults;
+\set VERBOSITY terse
+DROP SCHEMA shop CASCADE;
+
+-- in an odd schema
+DROP EXTENSION callhardening CASCADE;
+CREATE SCHEMA "has % space";
+CREATE EXTENSION callhardening SCHEMA "has % space";
+SELECT "has % space".create_call_tables('public');
+SELECT check_name, detail FROM "has % space".check_call_hardening() WHERE NOT ok;
+SELECT count(*) FROM "has % space".call_health('calls') WHERE level = 'ok';
+DROP TABLE calls, call_events;
+DROP EXTENSION callhardening;
+DROP SCHEMA "has % space";
+CREATE EXTENSION callhardening;

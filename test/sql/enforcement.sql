@@ -1,0 +1,225 @@
+-- call_enforcement: every way around the rules, planted one by one
+CREATE SCHEMA "has ""q";
+SET search_path = "has ""q", public;
+SELECT create_call_tables('has "q');
+CREATE VIEW gaps AS SELECT relation, level, gap, detail, advice FROM call_enforcement WHERE level <> 'ok';
+SELECT * FROM call_enforcement;
+\pset format unaligned
+\pset tuples_only on
+
+-- triggers of a calls table
+BEGIN;
+ALTER TABLE calls DISABLE TRIGGER validate_hardened_call;
+TABLE gaps;
+SELECT relation, level FROM call_enforcement;
+ROLLBACK;
+BEGIN;
+ALTER TABLE calls DISABLE TRIGGER ALL;
+SELECT relation, gap, detail FROM gaps;
+ROLLBACK;
+BEGIN;
+ALTER TABLE calls ENABLE REPLICA TRIGGER validate_hardened_call_update;
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+DROP TRIGGER validate_hardened_call ON calls;
+TABLE gaps;
+SELECT harden_calls('calls', provider => 'dialpad');
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+DROP TRIGGER validate_hardened_call_insert ON calls;
+TABLE gaps;
+ROLLBACK;
+-- under another name it is the same trigger; with another event or condition it is not
+BEGIN;
+ALTER TRIGGER validate_hardened_call ON calls RENAME TO "a b";
+TABLE gaps;
+DROP TRIGGER "a b" ON calls;
+CREATE TRIGGER late BEFORE UPDATE ON calls FOR EACH ROW
+    EXECUTE FUNCTION public.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+DROP TRIGGER validate_hardened_call ON calls;
+CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH ROW WHEN (NEW.status IS NOT NULL)
+    EXECUTE FUNCTION public.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
+SELECT relation, gap, detail FROM gaps;
+ROLLBACK;
+BEGIN;
+DROP TRIGGER validate_hardened_call ON calls;
+CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH ROW
+    EXECUTE FUNCTION public.validate_hardened_call('one');
+SELECT relation, gap, detail FROM gaps;
+ROLLBACK;
+BEGIN;
+DROP TRIGGER validate_hardened_call ON calls;
+CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH ROW
+    EXECUTE FUNCTION public.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'skip', '', 'dialpad', '');
+SELECT relation, gap, detail FROM gaps;
+ROLLBACK;
+
+-- what stands in the way, or comes later
+BEGIN;
+CREATE RULE quiet AS ON UPDATE TO calls WHERE OLD.status = 'ended' DO INSTEAD NOTHING;
+TABLE gaps;
+ALTER TABLE calls DISABLE RULE quiet;
+TABLE gaps;
+DROP RULE quiet ON calls;
+CREATE RULE also AS ON INSERT TO calls DO ALSO NOTHING;
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER zz BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER aa BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER zzz AFTER UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER zzzz BEFORE DELETE ON calls FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER zz BEFORE INSERT ON call_events FOR EACH ROW EXECUTE FUNCTION touch();
+TABLE gaps;
+SELECT relation, level FROM call_enforcement;
+ALTER TABLE calls DISABLE TRIGGER zz;
+SELECT relation FROM gaps;
+ROLLBACK;
+
+-- the unique key
+BEGIN;
+ALTER TABLE calls DROP CONSTRAINT calls_dialpad_call_id_key;
+TABLE gaps;
+ALTER TABLE calls ADD UNIQUE (dialpad_call_id) DEFERRABLE;
+TABLE gaps;
+CREATE UNIQUE INDEX whole ON calls (dialpad_call_id) INCLUDE (status);
+TABLE gaps;
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'whole'::regclass;
+TABLE gaps;
+DROP INDEX whole;
+ALTER TABLE calls DROP CONSTRAINT calls_dialpad_call_id_key;
+CREATE UNIQUE INDEX part ON calls (dialpad_call_id) WHERE status <> 'ended';
+SELECT relation, gap FROM gaps;
+ROLLBACK;
+
+-- columns
+BEGIN;
+ALTER TABLE calls RENAME raw_payload TO payload;
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+ALTER TABLE calls DROP raw_payload;
+SELECT relation, gap, detail FROM gaps;
+ROLLBACK;
+BEGIN;
+DROP INDEX idx_calls_raw_payload;
+ALTER TABLE calls ALTER raw_payload TYPE text;
+TABLE gaps;
+CREATE DOMAIN body AS jsonb;
+CREATE DOMAIN small_body AS body;
+ALTER TABLE calls ALTER raw_payload TYPE small_body USING raw_payload::small_body;
+TABLE gaps;
+ROLLBACK;
+
+-- partitions, children, foreign tables
+CREATE TABLE legs (dialpad_call_id bigint NOT NULL, direction text, status text, day date) PARTITION BY LIST (day);
+CREATE TABLE legs_1 PARTITION OF legs FOR VALUES IN ('2026-01-01') PARTITION BY LIST (dialpad_call_id);
+CREATE TABLE legs_11 PARTITION OF legs_1 DEFAULT;
+SELECT harden_calls('legs');
+CREATE TABLE legs_2 PARTITION OF legs DEFAULT;
+TABLE gaps;
+SELECT relation, level FROM call_enforcement WHERE relation::text LIKE '%legs%';
+BEGIN;
+ALTER TABLE legs_11 DISABLE TRIGGER validate_hardened_call;
+SELECT relation, gap FROM gaps WHERE gap <> 'unique_key_missing';
+ROLLBACK;
+BEGIN;
+-- as a superuser who meddles with the catalogs can
+DELETE FROM pg_depend WHERE classid = 'pg_trigger'::regclass AND objid IN (SELECT oid FROM pg_trigger WHERE tgrelid = 'legs_2'::regclass);
+DELETE FROM pg_trigger WHERE tgrelid = 'legs_2'::regclass;
+SELECT * FROM gaps WHERE gap <> 'unique_key_missing';
+ROLLBACK;
+BEGIN;
+CREATE FOREIGN DATA WRAPPER regress_dummy;
+CREATE SERVER regress_there FOREIGN DATA WRAPPER regress_dummy;
+CREATE FOREIGN TABLE legs_3 PARTITION OF legs FOR VALUES IN ('2026-01-03') SERVER regress_there;
+SELECT * FROM gaps WHERE gap <> 'unique_key_missing';
+ROLLBACK;
+BEGIN;
+CREATE TABLE calls_child () INHERITS (calls);
+TABLE gaps;
+SELECT harden_calls('calls_child', on_invalid => 'skip');
+TABLE gaps;
+SELECT relation, level FROM call_enforcement WHERE relation::text LIKE '%child%';
+ROLLBACK;
+DROP TABLE legs;
+
+-- roles and databases for which no trigger fires
+BEGIN;
+CREATE ROLE "regress r";
+ALTER ROLE "regress r" SET session_replication_role = replica;
+SELECT format('ALTER ROLE "regress r" IN DATABASE %I SET session_replication_role = replica', current_database()) \gexec
+TABLE gaps;
+ALTER ROLE "regress r" SET session_replication_role = local;
+SELECT format('ALTER ROLE "regress r" IN DATABASE %I RESET session_replication_role', current_database()) \gexec
+TABLE gaps;
+ALTER ROLE ALL SET session_replication_role = replica;
+SELECT format('ALTER DATABASE %I SET session_replication_role = ''replica''', current_database()) \gexec
+TABLE gaps;
+ROLLBACK;
+
+-- event logs
+BEGIN;
+DROP TRIGGER stamp_call_event ON call_events;
+ALTER TABLE call_events DISABLE TRIGGER bury_call_event;
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+DROP TRIGGER bury_call_event ON call_events;
+DROP TRIGGER stamp_call_event ON call_events;
+CREATE TRIGGER stamp_call_event BEFORE INSERT ON call_events FOR EACH ROW EXECUTE FUNCTION public.stamp_call_event('payload', 'dialpad', '128', 'bigint');
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+DROP INDEX idx_call_events_lane;
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'call_events_event_digest_key'::regclass;
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+ALTER TABLE call_events RENAME event_type TO kind;
+ALTER TABLE call_events ALTER call_id TYPE varchar;
+CREATE TABLE events_child () INHERITS (call_events);
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+SELECT unharden_calls('calls');
+TABLE gaps;
+DROP TABLE calls;
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DROP TABLE call_events;
+SELECT level, gap, advice FROM gaps;
+ROLLBACK;
+BEGIN;
+CREATE RULE quiet AS ON INSERT TO call_events DO INSTEAD NOTHING;
+SELECT relation, gap, detail FROM gaps;
+ROLLBACK;
+
+-- who may look, and what is named where the path is another
+CREATE ROLE regress_reader;
+GRANT USAGE ON SCHEMA "has ""q", public TO regress_reader;
+SET ROLE regress_reader;
+SELECT count(*) FROM call_enforcement;
+RESET ROLE;
+GRANT SELECT ON call_enforcement TO regress_reader;
+GRANT EXECUTE ON FUNCTION call_enforcement_gaps() TO regress_reader;
+SET ROLE regress_reader;
+SELECT relation, level FROM call_enforcement;
+RESET ROLE;
+DROP OWNED BY regress_reader;
+DROP ROLE regress_reader;
+
+-- arguments with any letters
+SELECT call_trigger_arguments(convert_to('é\', 'UTF8') || '\x0000' || convert_to('00 ', 'UTF8') || '\x00');
+SELECT call_trigger_arguments('') IS NULL;
+RESET search_path;
+\set VERBOSITY terse
+DROP SCHEMA "has ""q" CASCADE;
