@@ -117,144 +117,71 @@ REVOKE EXECUTE ON FUNCTION @extschema@.begin_call_backfill(regclass, int) FROM P
 COMMENT ON FUNCTION @extschema@.begin_call_backfill(regclass, int) IS
 'a part of backfill_calls: refuses what it cannot work on, and remembers what there is to do, or what is left of it';
 
+-- Runs with the search path of the caller, as the triggers of the table do that it fires.
 CREATE FUNCTION @extschema@.call_repair_statement(calls regclass, part regclass, all_rows boolean) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH watched AS (
-    SELECT s.*, p.place, p.name, format_type(a.atttypid, a.atttypmod) AS type
+    SELECT s.*, p.place, p.name, format('%I.%I', n.nspname, t.typname) AS type
     FROM @extschema@.call_settings(calls) AS s,
-        unnest(ARRAY[s.status_column, s.direction_column, s.payload_column], ARRAY['status', 'direction', 'payload']) WITH ORDINALITY AS p (name, member, place)
-    JOIN pg_attribute a ON a.attrelid = calls AND a.attname = p.name AND NOT a.attisdropped),
+        unnest(ARRAY[s.status_column, s.direction_column, s.payload_column]) WITH ORDINALITY AS p (name, place)
+    JOIN pg_attribute a ON a.attrelid = calls AND a.attname = p.name AND NOT a.attisdropped
+    JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace),
 -- A row whose new word belongs to another partition can move there by the partitioned table alone.
-moves AS (
+target AS (
     SELECT EXISTS (SELECT FROM pg_partition_tree(calls) t JOIN pg_partitioned_table p ON p.partrelid = t.relid
         CROSS JOIN unnest(p.partattrs) AS k (attnum)
-        WHERE k.attnum = 0 OR k.attnum IN (SELECT a.attnum FROM pg_attribute a JOIN watched w ON a.attname = w.name WHERE a.attrelid = t.relid)) AS anywhere)
+        WHERE k.attnum = 0 OR k.attnum IN (SELECT a.attnum FROM pg_attribute a JOIN watched w ON a.attname = w.name WHERE a.attrelid = t.relid)) AS can_move)
 SELECT format($statement$
 WITH looked AS MATERIALIZED (
-    SELECT ctid AS place, @extschema@.repaired_call_row(%1$I::text, %2$I::text, %3$I::jsonb, %4$L, %5$L, %6$L) AS repair
-    FROM ONLY %7$s WHERE ctid BETWEEN $1 AND $2%8$s),
+    SELECT ctid AS place, @extschema@.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb, %4$L, %5$L, %6$L) AS repair
+    FROM ONLY %7$s WHERE ctid OPERATOR(pg_catalog.>=) $1 AND ctid OPERATOR(pg_catalog.<=) $2%8$s),
 faulty AS MATERIALIZED (SELECT place, repair FROM looked WHERE NOT repair IS NULL),
-free AS MATERIALIZED (SELECT ctid AS place FROM ONLY %7$s WHERE ctid = ANY (ARRAY(SELECT place FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
+free AS MATERIALIZED (
+    SELECT ctid AS place FROM ONLY %7$s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
 repaired AS (
     UPDATE %9$s AS c SET %1$I = coalesce(CAST((f.repair).status AS %10$s), c.%1$I),
         %2$I = coalesce(CAST((f.repair).direction AS %11$s), c.%2$I), %3$I = coalesce(CAST((f.repair).payload AS %12$s), c.%3$I)
-    FROM faulty f WHERE c.ctid = ANY (ARRAY(SELECT place FROM free)) AND c.ctid = f.place%13$s RETURNING f.place)
-SELECT (SELECT count(*) FROM looked), (SELECT count(*) FROM repaired),
-    ARRAY(SELECT place FROM faulty EXCEPT SELECT place FROM repaired)$statement$,
+    FROM faulty f WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free)) AND c.ctid OPERATOR(pg_catalog.=) f.place%13$s
+    RETURNING f.place)
+SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog.count(*) FROM repaired) AS repaired,
+    ARRAY(SELECT place FROM faulty EXCEPT SELECT place FROM repaired) AS unwritten$statement$,
     max(name) FILTER (WHERE place = 1), max(name) FILTER (WHERE place = 2), max(name) FILTER (WHERE place = 3),
-    min(transitions::text), min(provider), min(policy::text), part, CASE WHEN NOT all_rows THEN ' AND age(xmin) <= age(CAST($3 AS xid))' END,
-    CASE WHEN anywhere THEN '' ELSE 'ONLY ' END || CASE WHEN anywhere THEN calls ELSE part END,
+    min(transitions::text), min(provider), min(policy::text), part,
+    CASE WHEN NOT all_rows THEN ' AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) pg_catalog.age(CAST($3 AS pg_catalog.xid))' END,
+    CASE WHEN can_move THEN calls::text ELSE 'ONLY ' || part END,
     max(type) FILTER (WHERE place = 1), max(type) FILTER (WHERE place = 2), max(type) FILTER (WHERE place = 3),
-    CASE WHEN anywhere THEN format(' AND c.tableoid = %s', part::oid) END)
-FROM watched, moves GROUP BY anywhere
+    CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END)
+FROM watched, target GROUP BY can_move
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) IS
 'the statement that repairs the rows of a part of a table from place $1 to $2 that nobody else has locked: returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from $3 on have written';
 
-CREATE FUNCTION @extschema@.repair_call_rows(calls regclass, part regclass, first pg_catalog.tid, last pg_catalog.tid, written_since pg_catalog.xid8,
+CREATE FUNCTION @extschema@.repair_call_rows(statement text, first pg_catalog.tid, last pg_catalog.tid, written_since pg_catalog.xid8,
         OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[])
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_tidscan = on
     AS $$
 BEGIN
     FOR attempt IN 1 .. 5 LOOP
         BEGIN
-            EXECUTE @extschema@.call_repair_statement(calls, part, written_since IS NULL)
-                INTO looked_at, repaired, unwritten USING first, last, written_since;
+            EXECUTE statement INTO looked_at, repaired, unwritten USING first, last, written_since;
             RETURN;
         EXCEPTION WHEN serialization_failure THEN
             -- A row has moved to another partition just now; the next snapshot sees it there.
-            IF attempt = 5 THEN
+            IF attempt OPERATOR(pg_catalog.=) 5 THEN
                 RAISE;
             END IF;
         END;
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.repair_call_rows(regclass, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.repair_call_rows(text, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.repair_call_rows(regclass, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
-'a part of backfill_calls: repairs the rows between two places';
-
-CREATE FUNCTION @extschema@.repair_passed_call(backfill @extschema@.call_backfills) RETURNS @extschema@.call_backfills
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_tidscan = on
-    AS $$
-DECLARE
-    place tid;
-    repair record;
-BEGIN
-    EXECUTE format('SELECT ctid FROM ONLY %s WHERE ctid = $1 FOR NO KEY UPDATE', backfill.part) INTO place USING backfill.passed[1];
-    backfill.passed := backfill.passed[2:];
-    -- Where it was written or deleted meanwhile, it is the next pass's.
-    IF place IS NOT NULL THEN
-        SELECT * INTO repair FROM @extschema@.repair_call_rows(backfill.calls, backfill.part, place, place, NULL);
-        backfill.repaired := backfill.repaired + repair.repaired;
-        backfill.unwritten := backfill.unwritten + cardinality(repair.unwritten);
-    END IF;
-    RETURN backfill;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.repair_passed_call(@extschema@.call_backfills) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.repair_passed_call(@extschema@.call_backfills) IS
-'a part of backfill_calls: waits for one row that somebody else had locked';
-
-CREATE FUNCTION @extschema@.repair_call_pages(backfill @extschema@.call_backfills, batch_size int) RETURNS @extschema@.call_backfills
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    rows_per_page float8 := coalesce((SELECT CASE WHEN backfill.pass = 1 AND backfill.page > 0 THEN backfill.looked_at / backfill.page::float8
-        WHEN reltuples >= 0 AND relpages > 0 THEN reltuples / relpages END FROM pg_class WHERE oid = backfill.part), 50);
-    -- Later passes look at few of the rows of a page.
-    pages bigint := greatest(batch_size * CASE backfill.pass WHEN 1 THEN 1 ELSE 10 END / greatest(rows_per_page, 1), 1);
-    repair record;
-BEGIN
-    pages := least(pages, backfill.pages - backfill.page);
-    SELECT * INTO repair FROM @extschema@.repair_call_rows(backfill.calls, backfill.part,
-        format('(%s,0)', backfill.page)::tid, format('(%s,65535)', backfill.page + pages - 1)::tid, backfill.written_since);
-    backfill.page := backfill.page + pages;
-    IF backfill.pass = 1 THEN
-        backfill.looked_at := backfill.looked_at + repair.looked_at;
-    END IF;
-    backfill.repaired := backfill.repaired + repair.repaired;
-    backfill.found := backfill.found + repair.repaired + cardinality(repair.unwritten);
-    backfill.passed := backfill.passed || repair.unwritten;
-    RETURN backfill;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.repair_call_pages(@extschema@.call_backfills, int) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.repair_call_pages(@extschema@.call_backfills, int) IS
-'a part of backfill_calls: repairs the rows of the next pages, as many as have about batch_size rows';
-
-CREATE FUNCTION @extschema@.end_call_backfill_pass(backfill @extschema@.call_backfills) RETURNS @extschema@.call_backfills
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-BEGIN
-    IF backfill.found = 0 THEN
-        backfill.finished_at := clock_timestamp();
-        RETURN backfill;
-    END IF;
-    backfill.pass := backfill.pass + 1;
-    backfill.written_since := backfill.began;
-    backfill.began := pg_snapshot_xmin(pg_current_snapshot());
-    backfill.page := 0;
-    backfill.pages := @extschema@.call_table_pages(backfill.part);
-    backfill.found := 0;
-    RETURN backfill;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_pass(@extschema@.call_backfills) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.end_call_backfill_pass(@extschema@.call_backfills) IS
-'a part of backfill_calls: begins another pass, or ends the last one';
+COMMENT ON FUNCTION @extschema@.repair_call_rows(text, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
+'a part of backfill_calls: runs the statement of call_repair_statement, with the search path of the caller';
 
 CREATE FUNCTION @extschema@.take_call_backfill(calls regclass) RETURNS @extschema@.call_backfills
     LANGUAGE plpgsql
@@ -273,12 +200,12 @@ BEGIN
         EXIT WHEN backfill.part IS NULL;
         IF backfill.part IN (SELECT @extschema@.call_table_leaves(calls)) THEN
             EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', backfill.part);
-            EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode;
+            EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode AND @extschema@.call_rules_hash(calls) = backfill.rules;
         END IF;
-        -- A partition that is gone, or a table that was written anew: its rows are elsewhere now.
+        -- A partition that is gone, a table that was written anew, so that its rows are elsewhere now, or other rules.
         DELETE FROM @extschema@.call_backfills AS b WHERE b.calls = backfill.calls AND b.part = backfill.part;
         INSERT INTO @extschema@.call_backfills (calls, part, filenode, rules, pages)
-        SELECT backfill.calls, leaf, pg_relation_filenode(leaf), backfill.rules, @extschema@.call_table_pages(leaf)
+        SELECT backfill.calls, leaf, pg_relation_filenode(leaf), @extschema@.call_rules_hash(calls), @extschema@.call_table_pages(leaf)
         FROM @extschema@.call_table_leaves(calls) AS leaf WHERE leaf = backfill.part;
     END LOOP;
     RETURN backfill;
@@ -289,37 +216,111 @@ REVOKE EXECUTE ON FUNCTION @extschema@.take_call_backfill(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.take_call_backfill(regclass) IS
 'a part of backfill_calls: the part of the table that is worked on next, locked; NULL where all are finished';
 
-CREATE FUNCTION @extschema@.backfill_call_batch(calls regclass, batch_size int) RETURNS boolean
+CREATE FUNCTION @extschema@.end_call_backfill_pass(backfill @extschema@.call_backfills) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+UPDATE @extschema@.call_backfills AS b SET finished_at = clock_timestamp()
+WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found = 0;
+UPDATE @extschema@.call_backfills AS b SET pass = b.pass + 1, written_since = b.began, began = DEFAULT, page = 0,
+    pages = @extschema@.call_table_pages(b.part), found = 0
+WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found > 0;
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_pass(@extschema@.call_backfills) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.end_call_backfill_pass(@extschema@.call_backfills) IS
+'a part of backfill_calls: begins another pass where the one that is over had something to repair';
+
+CREATE FUNCTION @extschema@.lock_passed_call(backfill @extschema@.call_backfills) RETURNS pg_catalog.tid
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    place tid;
+BEGIN
+    EXECUTE format('SELECT ctid FROM ONLY %s WHERE ctid = $1 FOR NO KEY UPDATE', backfill.part) INTO place USING backfill.passed[1];
+    UPDATE @extschema@.call_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls AND b.part = backfill.part;
+    RETURN place;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.lock_passed_call(@extschema@.call_backfills) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.lock_passed_call(@extschema@.call_backfills) IS
+'a part of backfill_calls: waits for the first row that somebody else had locked, and returns its place; NULL where it was written or deleted meanwhile: then it is for the next pass';
+
+CREATE FUNCTION @extschema@.call_backfill_step(backfill @extschema@.call_backfills, batch_size int) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- Later passes look at few of the rows of a page.
+SELECT greatest(batch_size * CASE backfill.pass WHEN 1 THEN 1 ELSE 10 END / greatest(coalesce(
+    CASE WHEN backfill.pass = 1 AND backfill.page > 0 THEN backfill.looked_at / backfill.page::float8
+        WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples / c.relpages END, 50), 1), 1)::bigint
+FROM pg_class c WHERE c.oid = backfill.part
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_backfill_step(@extschema@.call_backfills, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_backfill_step(@extschema@.call_backfills, int) IS
+'a part of backfill_calls: how many pages have about batch_size rows';
+
+CREATE FUNCTION @extschema@.next_call_backfill_batch(calls regclass, batch_size int, OUT part regclass, OUT first pg_catalog.tid, OUT last pg_catalog.tid,
+        OUT next_page bigint, OUT written_since pg_catalog.xid8, OUT statement text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     most_passed CONSTANT int := 1000;
-    batch_began timestamptz := clock_timestamp();
-    b @extschema@.call_backfills := @extschema@.take_call_backfill(calls);
+    b @extschema@.call_backfills;
 BEGIN
-    IF b.part IS NULL THEN
-        RETURN false;
+    LOOP
+        b := @extschema@.take_call_backfill(calls);
+        EXIT WHEN b.part IS NULL;
+        IF cardinality(b.passed) > 0 AND (b.page >= b.pages OR cardinality(b.passed) > most_passed) THEN
+            first := @extschema@.lock_passed_call(b);
+            last := first;
+            EXIT WHEN first IS NOT NULL;
+        ELSIF b.page < b.pages THEN
+            next_page := least(b.page + @extschema@.call_backfill_step(b, batch_size), b.pages);
+            first := format('(%s,0)', b.page)::tid;
+            last := format('(%s,65535)', next_page - 1)::tid;
+            written_since := b.written_since;
+            EXIT;
+        ELSE
+            PERFORM @extschema@.end_call_backfill_pass(b);
+        END IF;
+    END LOOP;
+    part := b.part;
+    statement := @extschema@.call_repair_statement(calls, part, written_since IS NULL);
+    IF part IS NOT NULL AND statement IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened any more', calls);
     END IF;
-    IF cardinality(b.passed) > 0 AND (b.page >= b.pages OR cardinality(b.passed) >= most_passed) THEN
-        b := @extschema@.repair_passed_call(b);
-    ELSIF b.page < b.pages THEN
-        b := @extschema@.repair_call_pages(b, batch_size);
-    ELSE
-        b := @extschema@.end_call_backfill_pass(b);
-    END IF;
-    UPDATE @extschema@.call_backfills AS c SET pass = b.pass, began = b.began, written_since = b.written_since, page = b.page, pages = b.pages,
-        found = b.found, passed = b.passed, looked_at = b.looked_at, repaired = b.repaired, unwritten = b.unwritten, pid = DEFAULT,
-        busy = b.busy + (clock_timestamp() - CASE b.pid WHEN pg_backend_pid() THEN b.batch_at ELSE batch_began END),
-        batch_at = clock_timestamp(), finished_at = b.finished_at
-    WHERE c.calls = b.calls AND c.part = b.part;
-    RETURN true;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.backfill_call_batch(regclass, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.next_call_backfill_batch(regclass, int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.backfill_call_batch(regclass, int) IS
-'a part of backfill_calls: one batch, and how far it got, in the caller''s transaction; false where nothing is left to do';
+COMMENT ON FUNCTION @extschema@.next_call_backfill_batch(regclass, int) IS
+'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others and now is by us; part NULL: nothing is left to do';
+
+CREATE FUNCTION @extschema@.end_call_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint, repaired bigint,
+        unwritten pg_catalog.tid[]) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+UPDATE @extschema@.call_backfills AS b SET page = coalesce(next_page, b.page),
+    found = b.found + CASE WHEN next_page IS NULL THEN 0 ELSE end_call_backfill_batch.repaired + cardinality(end_call_backfill_batch.unwritten) END,
+    passed = CASE WHEN next_page IS NULL THEN b.passed ELSE b.passed || end_call_backfill_batch.unwritten END,
+    unwritten = b.unwritten + CASE WHEN next_page IS NULL THEN cardinality(end_call_backfill_batch.unwritten) ELSE 0 END,
+    looked_at = b.looked_at + CASE WHEN next_page IS NULL OR b.pass > 1 THEN 0 ELSE end_call_backfill_batch.looked_at END,
+    repaired = b.repaired + end_call_backfill_batch.repaired,
+    -- From one batch of this session to the next, so that commits count.
+    busy = b.busy + (clock_timestamp() - CASE b.pid WHEN pg_backend_pid() THEN b.batch_at ELSE transaction_timestamp() END),
+    batch_at = clock_timestamp(), pid = pg_backend_pid()
+WHERE b.calls = end_call_backfill_batch.calls AND b.part = end_call_backfill_batch.part
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[]) IS
+'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
 
 CREATE VIEW @extschema@.call_backfill_progress AS
 SELECT b.calls, b.part, b.pass,
@@ -362,10 +363,13 @@ BEGIN
         sum(CASE WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page) WHEN b.pass = 1 THEN greatest(c.reltuples, 0) ELSE 0 END)::bigint AS rows_left,
         (sum(b.looked_at) / nullif(date_part('epoch', sum(b.busy)), 0))::bigint AS per_second
     INTO done FROM @extschema@.call_backfills b JOIN pg_class c ON c.oid = b.part WHERE b.calls = report_call_backfill.calls;
-    IF NOT done.is_over AND told IS NOT NULL THEN
+    IF NOT done.is_over THEN
+        IF told IS NULL THEN
+            RETURN clock_timestamp();
+        END IF;
         RAISE NOTICE 'backfill of table %: % rows done, about % left, % per second, % repaired',
             calls, done.looked_at, done.rows_left, done.per_second, done.repaired;
-    ELSIF done.is_over THEN
+    ELSE
         RAISE NOTICE 'backfill of table % is finished: % rows done, % repaired', calls, done.looked_at, done.repaired;
         IF done.unwritten > 0 THEN
             RAISE WARNING USING MESSAGE = format('%s rows of table %s could not be repaired', done.unwritten, calls),
@@ -385,13 +389,18 @@ CREATE PROCEDURE @extschema@.backfill_calls(calls regclass, batch_size int DEFAU
     LANGUAGE plpgsql
     AS $$
 DECLARE
+    batch record;
+    result record;
     told pg_catalog.timestamptz;
 BEGIN
     PERFORM @extschema@.begin_call_backfill(calls, batch_size);
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        EXIT WHEN NOT @extschema@.backfill_call_batch(calls, batch_size);
+        batch := @extschema@.next_call_backfill_batch(calls, batch_size);
+        EXIT WHEN batch.part IS NULL;
+        result := @extschema@.repair_call_rows(batch.statement, batch.first, batch.last, batch.written_since);
+        PERFORM @extschema@.end_call_backfill_batch(calls, batch.part, batch.next_page, result.looked_at, result.repaired, result.unwritten);
         told := @extschema@.report_call_backfill(calls, told);
     END LOOP;
     PERFORM @extschema@.report_call_backfill(calls, NULL);
