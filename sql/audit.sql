@@ -90,8 +90,9 @@ SELECT f.fault, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.fau
         FROM looked l WHERE l.faults & f.fault <> 0 AND f.fault <> 256 LIMIT 5)
 FROM unnest(ARRAY[1, 2, 4, 8, 16, 32, 64, 128, 256]) AS f (fault)
 UNION ALL
-SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT @extschema@.call_row_sample(r.id::text, NULL) FROM repeated r LIMIT 5)$query$,
-        coalesce(quote_ident(call_id), 'NULL::text'), coalesce(quote_ident(status) || '::text', 'NULL'),
+SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT @extschema@.call_row_sample(r.id::text, NULL) FROM repeated r ORDER BY r.id LIMIT 5)$query$,
+        -- Not every type can be compared.
+        coalesce(quote_ident(call_id) || CASE WHEN is_unique THEN '::text' ELSE '' END, 'NULL::text'), coalesce(quote_ident(status) || '::text', 'NULL'),
         coalesce(quote_ident(direction) || '::text', 'NULL'), coalesce(quote_ident(payload) || '::jsonb', 'NULL'),
         coalesce(@extschema@.call_age_expression(calls), 'NULL::timestamptz'), transitions, provider, policy,
         (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls, is_unique);
@@ -154,7 +155,8 @@ BEGIN
             format('%s refuses them: %s.', harden, string_agg(c.fault, '; ')) FROM columns c WHERE c.fault <> 'missing'
         UNION ALL
         SELECT 'unique_call_id', CASE WHEN id_fault IS NULL THEN (NOT @extschema@.has_unique_call_id(calls, call_id_column))::int END, NULL,
-            format('%s makes a unique index; CREATE UNIQUE INDEX CONCURRENTLY before it lets clients write meanwhile.', harden)
+            CASE WHEN id_fault IS NULL THEN format('%s makes a unique index; CREATE UNIQUE INDEX CONCURRENTLY before it lets clients write meanwhile.', harden)
+                ELSE 'Not looked at: the call id is missing or unfit.' END
         UNION ALL
         SELECT 'triggers', 3 - (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = calls AND t.tgenabled IN ('O', 'A')
                 AND t.tgname = ANY (@extschema@.call_triggers(calls))), NULL, format('%s makes them.', harden)
