@@ -1,13 +1,12 @@
 -- What harden_calls locks while it does what: the strongest lock that it has on the table after each command.
 CREATE FUNCTION report_lock() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE
-    calls oid := to_regclass('calls');
+    calls oid := to_regclass('public.calls');
 BEGIN
     RAISE NOTICE '%: %', tg_tag, (SELECT mode FROM pg_locks l JOIN unnest(ARRAY['AccessExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock']) WITH ORDINALITY AS m (name, place)
         ON m.name = l.mode WHERE l.relation = calls AND l.pid = pg_backend_pid() ORDER BY m.place LIMIT 1);
 END
 $$;
-CREATE FUNCTION harden() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM harden_calls('calls'); END $$;
 \set SHOW_CONTEXT never
 
 -- everything is missing: the key is built before the column is added
