@@ -116,6 +116,74 @@ REVOKE EXECUTE ON FUNCTION @extschema@.check_call_column(regclass, name, text[])
 COMMENT ON FUNCTION @extschema@.check_call_column(regclass, name, text[]) IS
 'refuses a column that cannot hold each of the words and NULL: 42703 no such column, 428C9 generated, 42804 wrong type. words NULL: any type will do';
 
+CREATE FUNCTION @extschema@.check_call_id_column(calls regclass, call_id_column name) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    PERFORM @extschema@.check_call_column(calls, call_id_column, NULL);
+    EXECUTE format('SELECT FROM ONLY %s ORDER BY %I LIMIT 0', calls, call_id_column);
+EXCEPTION WHEN undefined_function THEN
+    RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_call_id_column(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_call_id_column(regclass, name) IS
+'refuses a column that cannot be the key of calls: 42703 no such column, 428C9 generated, 42804 a type without an order';
+
+CREATE FUNCTION @extschema@.check_call_payload_column(calls regclass, payload_column name) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    attribute pg_attribute;
+BEGIN
+    PERFORM @extschema@.check_call_column(calls, payload_column, NULL);
+    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
+    IF format_type(attribute.atttypid, NULL) <> 'jsonb' AND NOT EXISTS (
+        WITH RECURSIVE base AS (
+            SELECT typbasetype FROM pg_type WHERE oid = attribute.atttypid
+            UNION ALL SELECT t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
+        SELECT FROM base WHERE typbasetype = 'jsonb'::regtype)
+    THEN
+        RAISE datatype_mismatch USING
+            MESSAGE = format('column %I of table %s must be jsonb, not %s', payload_column, calls, format_type(attribute.atttypid, attribute.atttypmod));
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_call_payload_column(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_call_payload_column(regclass, name) IS
+'refuses a column that cannot hold payloads: 42703 no such column, 428C9 generated, 42804 neither jsonb nor a domain over it';
+
+CREATE FUNCTION @extschema@.call_status_words(transitions jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- An edge names two statuses, a status without edges only itself.
+SELECT ARRAY(
+    SELECT current_status FROM @extschema@.call_status_transitions(transitions)
+    UNION SELECT next_status FROM @extschema@.call_status_transitions(transitions)
+    UNION SELECT jsonb_object_keys(transitions))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_status_words(jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_status_words(jsonb) IS
+'the words of a graph of statuses; NULL: those of the graph of a call';
+
+CREATE FUNCTION @extschema@.call_table_leaves(calls regclass) RETURNS SETOF regclass
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT c.oid::regclass FROM pg_class c
+WHERE c.relkind = 'r' AND (c.oid = calls OR c.oid IN (SELECT relid FROM pg_partition_tree(calls)))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_table_leaves(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_table_leaves(regclass) IS
+'the tables that hold the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. Children by inheritance are tables of their own';
+
 CREATE FUNCTION @extschema@.check_call_settings(calls regclass, call_id_column name, status_column name, direction_column name,
         payload_column name, on_invalid text, transitions jsonb, policy jsonb, provider text) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -124,7 +192,6 @@ CREATE FUNCTION @extschema@.check_call_settings(calls regclass, call_id_column n
 DECLARE
     named name;
     seen name[] := '{}';
-    statuses text[];
 BEGIN
     PERFORM @extschema@.check_call_table(calls);
     FOREACH named IN ARRAY ARRAY[call_id_column, status_column, direction_column, payload_column] LOOP
@@ -152,20 +219,12 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
             HINT = 'Leave provider NULL to take words in the meaning that they have anywhere.';
     END IF;
-    -- An edge names two statuses, a status without edges only itself.
-    statuses := ARRAY(
-        SELECT current_status FROM @extschema@.call_status_transitions(transitions)
-        UNION SELECT next_status FROM @extschema@.call_status_transitions(transitions)
-        UNION SELECT jsonb_object_keys(transitions));
-
-    PERFORM @extschema@.check_call_column(calls, call_id_column, NULL);
-    BEGIN
-        EXECUTE format('SELECT FROM %s ORDER BY %I LIMIT 0', calls, call_id_column);
-    EXCEPTION WHEN undefined_function THEN
-        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
-    END;
-    PERFORM @extschema@.check_call_column(calls, status_column, statuses);
+    PERFORM @extschema@.check_call_id_column(calls, call_id_column);
+    PERFORM @extschema@.check_call_column(calls, status_column, @extschema@.call_status_words(transitions));
     PERFORM @extschema@.check_call_column(calls, direction_column, ARRAY['inbound', 'outbound']);
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped) THEN
+        PERFORM @extschema@.check_call_payload_column(calls, payload_column);
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.check_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
@@ -173,38 +232,45 @@ REVOKE EXECUTE ON FUNCTION @extschema@.check_call_settings(regclass, name, name,
 COMMENT ON FUNCTION @extschema@.check_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'refuses arguments that harden_calls cannot work with; the errors are told there';
 
+CREATE FUNCTION @extschema@.has_payload_index(calls regclass, payload_column name) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = calls AND m.amname = 'gin' AND i.indisvalid AND i.indpred IS NULL
+      AND i.indnatts = 1 AND a.attname = payload_column)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_payload_index(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.has_payload_index(regclass, name) IS
+'whether a valid GIN index of this one column, and of all rows, is there: its name and its operator class do not matter';
+
 CREATE FUNCTION @extschema@.add_call_payload(calls regclass, payload_column name) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     class pg_class;
-    attribute pg_attribute;
+    is_new boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped);
     index_name name;
 BEGIN
-    SELECT * INTO class FROM pg_class WHERE oid = calls;
-    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
-    IF NOT FOUND THEN
+    IF is_new THEN
         EXECUTE format('ALTER TABLE %s ADD COLUMN %I pg_catalog.jsonb %s', calls, payload_column,
             (SELECT 'COMPRESSION lz4' FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)));
-        SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
     END IF;
-    PERFORM @extschema@.check_call_column(calls, payload_column, NULL);
-    IF format_type(attribute.atttypid, NULL) <> 'jsonb' AND NOT EXISTS (
-        WITH RECURSIVE base AS (
-            SELECT typbasetype FROM pg_type WHERE oid = attribute.atttypid
-            UNION ALL SELECT t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
-        SELECT FROM base WHERE typbasetype = 'jsonb'::regtype)
-    THEN
-        RAISE datatype_mismatch USING
-            MESSAGE = format('column %I of table %s must be jsonb, not %s', payload_column, calls, format_type(attribute.atttypid, attribute.atttypmod));
-    END IF;
-
-    IF EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
-               WHERE i.indrelid = calls AND a.amname = 'gin' AND i.indisvalid AND i.indpred IS NULL
-                 AND i.indnatts = 1 AND i.indkey[0] = attribute.attnum) THEN
+    PERFORM @extschema@.check_call_payload_column(calls, payload_column);
+    IF @extschema@.has_payload_index(calls, payload_column) THEN
         RETURN;
     END IF;
+    -- ADD COLUMN has locked everybody out until the end of the transaction, and building the index reads the table.
+    IF is_new AND (SELECT sum(pg_relation_size(leaf)) FROM @extschema@.call_table_leaves(calls) AS leaf) > 8 * 1024 * 1024 THEN
+        RAISE NOTICE USING MESSAGE = format('table %s has no GIN index on its new column %I', calls, payload_column),
+            DETAIL = 'The table is too big to be read while nobody else can use it.',
+            HINT = format('Where payloads are searched, CREATE INDEX CONCURRENTLY ON %s USING gin (%I).', calls, payload_column);
+        RETURN;
+    END IF;
+    SELECT * INTO class FROM pg_class WHERE oid = calls;
     index_name := format('idx_%s_%s', class.relname, payload_column);
     EXECUTE format('CREATE INDEX %s ON %s USING gin (%I)',
         CASE WHEN to_regclass(format('%s.%I', class.relnamespace::regnamespace, index_name)) IS NULL THEN quote_ident(index_name) END,
@@ -214,7 +280,20 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.add_call_payload(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.add_call_payload(regclass, name) IS
-'adds the payload column of a hardened table and its GIN index where they are missing. Errors: 42804 the column is no jsonb, 428C9 it is generated';
+'adds the payload column of a hardened table and its GIN index where they are missing; a NOTICE instead of the index where the column is new and the table has more than 8 MB. Errors: 42804 the column is no jsonb, 428C9 it is generated';
+
+CREATE FUNCTION @extschema@.has_unique_call_id(calls regclass, call_id_column name) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+      AND i.indnkeyatts = 1 AND a.attname = call_id_column)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_unique_call_id(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.has_unique_call_id(regclass, name) IS
+'whether a valid unique index of this one column, and of all rows, is there, which is not deferrable: a constraint''s, a primary key''s or a plain one, under whatever name';
 
 CREATE FUNCTION @extschema@.add_unique_call_id(calls regclass, call_id_column name) RETURNS void
     LANGUAGE plpgsql
@@ -223,9 +302,7 @@ CREATE FUNCTION @extschema@.add_unique_call_id(calls regclass, call_id_column na
 DECLARE
     repeated bigint;
 BEGIN
-    IF EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
-                 AND i.indnkeyatts = 1 AND a.attname = call_id_column) THEN
+    IF @extschema@.has_unique_call_id(calls, call_id_column) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE UNIQUE INDEX ON %s (%I)', calls, call_id_column);
@@ -295,6 +372,42 @@ REVOKE EXECUTE ON FUNCTION @extschema@.create_call_triggers(regclass, name, name
 COMMENT ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
 'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to see what the others made of the row: so its name is late in the alphabet';
 
+CREATE FUNCTION @extschema@.has_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
+        payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT (SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = calls AND tgname = ANY (@extschema@.call_triggers(calls)) AND tgenabled IN ('O', 'A')) = 3
+    -- As text, since a parameter's collation is the caller's and need not be the one of the settings.
+    AND @extschema@.call_settings(calls)::text COLLATE "C" =
+        ROW (call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, provider, policy)::text
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
+'whether a table has the three triggers with just these settings, and none is disabled';
+
+CREATE FUNCTION @extschema@.lock_call_table(calls regclass, call_id_column name, payload_column name, keeps_triggers boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    adds_column boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped);
+    builds_index boolean := NOT @extschema@.has_unique_call_id(calls, call_id_column)
+        OR NOT adds_column AND NOT @extschema@.has_payload_index(calls, payload_column);
+    drops_triggers boolean := NOT keeps_triggers AND cardinality(@extschema@.call_triggers(calls)) > 0;
+BEGIN
+    -- Who asks for the stronger lock later can wait for somebody who waits for him. But no index may be built under it.
+    EXECUTE format('LOCK TABLE %s IN %s MODE', calls,
+        CASE WHEN (adds_column OR drops_triggers) AND NOT builds_index THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.lock_call_table(regclass, name, name, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.lock_call_table(regclass, name, name, boolean) IS
+'the first lock of harden_calls: SHARE ROW EXCLUSIVE, which readers do not notice, or, where a column is to be added or a trigger replaced and no index to be built, ACCESS EXCLUSIVE at once';
+
 CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT 'dialpad_call_id', status_column name DEFAULT 'status',
         direction_column name DEFAULT 'direction', payload_column name DEFAULT 'raw_payload', on_invalid text DEFAULT 'keep',
         transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL, provider text DEFAULT NULL) RETURNS void
@@ -303,18 +416,19 @@ CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEF
     AS $$
 DECLARE
     trigger_name name;
+    keeps_triggers boolean;
 BEGIN
     PERFORM @extschema@.check_call_settings(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, policy, provider);
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', calls);
-    PERFORM @extschema@.add_call_payload(calls, payload_column);
+    keeps_triggers := @extschema@.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
+        on_invalid, transitions, provider, policy);
+    PERFORM @extschema@.lock_call_table(calls, call_id_column, payload_column, keeps_triggers);
+    -- In this order: what reads the table comes before what locks readers out.
     PERFORM @extschema@.add_unique_call_id(calls, call_id_column);
+    PERFORM @extschema@.add_call_payload(calls, payload_column);
 
-    IF (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid = calls AND tgname = ANY (@extschema@.call_triggers(calls)) AND tgenabled IN ('O', 'A')) = 3
-        -- As text, since a parameter's collation is the caller's and need not be the one of the settings.
-        AND @extschema@.call_settings(calls)::text COLLATE "C" =
-            ROW (call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, provider, policy)::text
+    IF @extschema@.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
+        on_invalid, transitions, provider, policy)
     THEN
         RETURN;
     END IF;
@@ -328,7 +442,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
-'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing; existing rows are not touched. Again with the same settings: nothing; with others: they replace the old ones. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}, NULL: the graph of a call. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text, NULL: the policy default. provider: whose words the columns get, NULL: any. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
+'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Again with the same settings: nothing; with others: they replace the old ones. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}, NULL: the graph of a call. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text, NULL: the policy default. provider: whose words the columns get, NULL: any. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
 
 CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql

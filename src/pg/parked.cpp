@@ -358,8 +358,9 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
     values[dead_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
     insert_row(dead, values, nulls);
     close_own_table(dead, NoLock);
-    note_issue(log.schema,
-               {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.seq, "see call_dead_events"});
+    note_issue(
+        log.schema,
+        {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.place.seq, "see call_dead_events"});
 }
 
 TimestampTz next_attempt(const EventLog &log, int attempts)

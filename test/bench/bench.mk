@@ -1,9 +1,12 @@
 # Measurements, as ratios of one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-payload bench-queue bench-ingest bench-process
-bench: bench-update bench-payload bench-queue bench-ingest bench-process
+.PHONY: bench bench-update bench-backfill bench-payload bench-queue bench-ingest bench-process
+bench: bench-update bench-backfill bench-payload bench-queue bench-ingest bench-process
 
 bench-update:
 	test/bench/update.sh
+
+bench-backfill:
+	test/bench/backfill.sh
 
 bench-payload: build/bench/payload_instructions
 	test/bench/payload.sh

@@ -1,0 +1,412 @@
+
+-- backfill -------------------------------------------------------------------------------------
+--
+-- A table is walked in the order of its pages, which needs no index. Rows that clients update meanwhile may move
+-- behind the walk's back; so it is followed by others, each of which looks at what was written since the one before it
+-- began, until one finds nothing. What a client has locked just now is passed, remembered, and waited for at the end,
+-- one row at a time with no other lock on the table's rows: so nobody can wait in a circle.
+
+-- Not dumped: pages and transaction ids mean nothing elsewhere.
+CREATE TABLE @extschema@.call_backfills (
+    calls regclass NOT NULL,
+    part regclass NOT NULL,
+    filenode oid NOT NULL,
+    rules bigint NOT NULL,
+    pass int NOT NULL DEFAULT 1,
+    began pg_catalog.xid8 NOT NULL DEFAULT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()),
+    written_since pg_catalog.xid8,
+    page bigint NOT NULL DEFAULT 0,
+    pages bigint NOT NULL,
+    found bigint NOT NULL DEFAULT 0,
+    passed pg_catalog.tid[] NOT NULL DEFAULT '{}',
+    looked_at bigint NOT NULL DEFAULT 0,
+    repaired bigint NOT NULL DEFAULT 0,
+    unwritten bigint NOT NULL DEFAULT 0,
+    busy interval NOT NULL DEFAULT '0',
+    pid int NOT NULL DEFAULT pg_catalog.pg_backend_pid(),
+    started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    batch_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    finished_at timestamptz,
+    PRIMARY KEY (calls, part)
+) WITH (fillfactor = 50);
+-- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves.
+ALTER TABLE @extschema@.call_backfills ENABLE ROW LEVEL SECURITY;
+CREATE POLICY owned_calls ON @extschema@.call_backfills USING (EXISTS (SELECT FROM pg_catalog.pg_class c
+    WHERE c.oid OPERATOR(pg_catalog.=) calls::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
+REVOKE ALL ON @extschema@.call_backfills FROM PUBLIC;
+GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.call_backfills TO PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_backfills IS 'how far each backfill_calls is: a row per table or partition. Each owner sees those of his own tables. call_backfill_progress is easier to read';
+COMMENT ON COLUMN @extschema@.call_backfills.calls IS 'the hardened table';
+COMMENT ON COLUMN @extschema@.call_backfills.part IS 'where its rows are: a partition, or the table itself';
+COMMENT ON COLUMN @extschema@.call_backfills.filenode IS 'the file that page is a place in: after VACUUM FULL or CLUSTER it is another';
+COMMENT ON COLUMN @extschema@.call_backfills.rules IS 'a hash of the settings: where they have changed, rows are looked at once more';
+COMMENT ON COLUMN @extschema@.call_backfills.pass IS '1 looks at all rows, each further one at what was written since the one before it began';
+COMMENT ON COLUMN @extschema@.call_backfills.began IS 'every transaction below this had ended when the pass began';
+COMMENT ON COLUMN @extschema@.call_backfills.written_since IS 'the pass looks at rows of this transaction and later ones; NULL: at all';
+COMMENT ON COLUMN @extschema@.call_backfills.page IS 'the first page that the pass has not looked at';
+COMMENT ON COLUMN @extschema@.call_backfills.pages IS 'how many there were when it began';
+COMMENT ON COLUMN @extschema@.call_backfills.found IS 'rows that the pass had to repair; 0 at its end: it was the last';
+COMMENT ON COLUMN @extschema@.call_backfills.passed IS 'rows that somebody else had locked';
+COMMENT ON COLUMN @extschema@.call_backfills.looked_at IS 'rows that the first pass has looked at';
+COMMENT ON COLUMN @extschema@.call_backfills.repaired IS 'rows that were written';
+COMMENT ON COLUMN @extschema@.call_backfills.unwritten IS 'rows that need it and could not be written: a trigger of the table has suppressed it';
+COMMENT ON COLUMN @extschema@.call_backfills.busy IS 'time that batches took, with their commits';
+COMMENT ON COLUMN @extschema@.call_backfills.pid IS 'process id of the session that works on it, or did last';
+COMMENT ON COLUMN @extschema@.call_backfills.batch_at IS 'when the last batch ended';
+COMMENT ON COLUMN @extschema@.call_backfills.finished_at IS 'when the last pass ended; NULL: calling backfill_calls again goes on from here';
+
+CREATE FUNCTION @extschema@.call_rules_hash(calls regclass) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT hashtextextended(@extschema@.call_settings(calls)::text COLLATE "C", 0)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_rules_hash(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_rules_hash(regclass) IS
+'a hash of the settings of a hardened table';
+
+CREATE FUNCTION @extschema@.call_table_pages(part regclass) RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT pg_relation_size(part) / current_setting('block_size')::int
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_table_pages(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_table_pages(regclass) IS
+'number of pages that a table has now, those of long values left out';
+
+CREATE FUNCTION @extschema@.begin_call_backfill(calls regclass, batch_size int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+#variable_conflict use_column
+DECLARE
+    hardened regclass := calls;
+    settings record;
+    goes_on boolean;
+BEGIN
+    PERFORM @extschema@.check_call_table(hardened);
+    IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('batch_size must be 1 to 100000, not %s', coalesce(batch_size::text, 'NULL'));
+    END IF;
+    SELECT * INTO settings FROM @extschema@.call_settings(hardened);
+    IF settings.call_id_column IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', hardened),
+            HINT = 'Harden it with harden_calls first, so that no new row needs a repair. audit_calls shows what would be repaired.';
+    END IF;
+    PERFORM @extschema@.check_call_settings(hardened, settings.call_id_column, settings.status_column, settings.direction_column,
+        settings.payload_column, settings.on_invalid, settings.transitions, settings.policy, settings.provider);
+
+    DELETE FROM @extschema@.call_backfills WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
+    goes_on := EXISTS (SELECT FROM @extschema@.call_backfills WHERE calls = hardened AND finished_at IS NULL);
+    DELETE FROM @extschema@.call_backfills WHERE calls = hardened AND (NOT goes_on
+        OR rules <> @extschema@.call_rules_hash(hardened) OR filenode IS DISTINCT FROM pg_relation_filenode(part)
+        OR part NOT IN (SELECT @extschema@.call_table_leaves(hardened)));
+    UPDATE @extschema@.call_backfills SET pid = DEFAULT, batch_at = DEFAULT WHERE calls = hardened AND finished_at IS NULL;
+    INSERT INTO @extschema@.call_backfills (calls, part, filenode, rules, pages)
+    SELECT hardened, leaf, pg_relation_filenode(leaf), @extschema@.call_rules_hash(hardened), @extschema@.call_table_pages(leaf)
+    FROM @extschema@.call_table_leaves(hardened) AS leaf
+    ON CONFLICT DO NOTHING;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.begin_call_backfill(regclass, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.begin_call_backfill(regclass, int) IS
+'a part of backfill_calls: refuses what it cannot work on, and remembers what there is to do, or what is left of it';
+
+-- Runs with the search path of the caller, as the triggers of the table do that it fires.
+CREATE FUNCTION @extschema@.call_repair_statement(calls regclass, part regclass, all_rows boolean) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH watched AS (
+    SELECT s.*, p.place, p.name, format('%I.%I', n.nspname, t.typname) AS type
+    FROM @extschema@.call_settings(calls) AS s,
+        unnest(ARRAY[s.status_column, s.direction_column, s.payload_column]) WITH ORDINALITY AS p (name, place)
+    JOIN pg_attribute a ON a.attrelid = calls AND a.attname = p.name AND NOT a.attisdropped
+    JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace),
+-- A row whose new word belongs to another partition can move there by the partitioned table alone.
+target AS (
+    SELECT EXISTS (SELECT FROM pg_partition_tree(calls) t JOIN pg_partitioned_table p ON p.partrelid = t.relid
+        CROSS JOIN unnest(p.partattrs) AS k (attnum)
+        WHERE k.attnum = 0 OR k.attnum IN (SELECT a.attnum FROM pg_attribute a JOIN watched w ON a.attname = w.name WHERE a.attrelid = t.relid)) AS can_move)
+SELECT format($statement$
+WITH looked AS MATERIALIZED (
+    SELECT ctid AS place, @extschema@.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb, %4$L, %5$L, %6$L) AS repair
+    FROM ONLY %7$s WHERE ctid OPERATOR(pg_catalog.>=) $1 AND ctid OPERATOR(pg_catalog.<=) $2%8$s),
+faulty AS MATERIALIZED (SELECT place, repair FROM looked WHERE NOT repair IS NULL),
+free AS MATERIALIZED (
+    SELECT ctid AS place FROM ONLY %7$s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
+repaired AS (
+    UPDATE %9$s AS c SET %1$I = coalesce(CAST((f.repair).status AS %10$s), c.%1$I),
+        %2$I = coalesce(CAST((f.repair).direction AS %11$s), c.%2$I), %3$I = coalesce(CAST((f.repair).payload AS %12$s), c.%3$I)
+    FROM faulty f WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free)) AND c.ctid OPERATOR(pg_catalog.=) f.place%13$s
+    RETURNING f.place)
+SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog.count(*) FROM repaired) AS repaired,
+    ARRAY(SELECT place FROM faulty EXCEPT SELECT place FROM repaired) AS unwritten$statement$,
+    max(name) FILTER (WHERE place = 1), max(name) FILTER (WHERE place = 2), max(name) FILTER (WHERE place = 3),
+    min(transitions::text), min(provider), min(policy::text), part,
+    CASE WHEN NOT all_rows THEN ' AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) pg_catalog.age(CAST($3 AS pg_catalog.xid))' END,
+    CASE WHEN can_move THEN calls::text ELSE 'ONLY ' || part END,
+    max(type) FILTER (WHERE place = 1), max(type) FILTER (WHERE place = 2), max(type) FILTER (WHERE place = 3),
+    CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END)
+FROM watched, target GROUP BY can_move
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) IS
+'the statement that repairs the rows of a part of a table from place $1 to $2 that nobody else has locked: returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from $3 on have written';
+
+CREATE FUNCTION @extschema@.repair_call_rows(statement text, first pg_catalog.tid, last pg_catalog.tid, written_since pg_catalog.xid8,
+        OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[])
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    FOR attempt IN 1 .. 5 LOOP
+        BEGIN
+            EXECUTE statement INTO looked_at, repaired, unwritten USING first, last, written_since;
+            RETURN;
+        EXCEPTION WHEN serialization_failure THEN
+            -- A row has moved to another partition just now; the next snapshot sees it there.
+            IF attempt OPERATOR(pg_catalog.=) 5 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.repair_call_rows(text, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.repair_call_rows(text, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
+'a part of backfill_calls: runs the statement of call_repair_statement, with the search path of the caller';
+
+CREATE FUNCTION @extschema@.take_call_backfill(calls regclass) RETURNS @extschema@.call_backfills
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    backfill @extschema@.call_backfills;
+BEGIN
+    LOOP
+        -- Two sessions that work on one table take turns.
+        SELECT * INTO backfill FROM @extschema@.call_backfills AS b WHERE b.calls = take_call_backfill.calls AND b.finished_at IS NULL
+            ORDER BY b.part LIMIT 1 FOR UPDATE;
+        IF NOT FOUND AND EXISTS (SELECT FROM @extschema@.call_backfills AS b WHERE b.calls = take_call_backfill.calls AND b.finished_at IS NULL) THEN
+            CONTINUE; -- the other one has finished that part
+        END IF;
+        EXIT WHEN backfill.part IS NULL;
+        IF backfill.part IN (SELECT @extschema@.call_table_leaves(calls)) THEN
+            EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', backfill.part);
+            EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode AND @extschema@.call_rules_hash(calls) = backfill.rules;
+        END IF;
+        -- A partition that is gone, a table that was written anew, so that its rows are elsewhere now, or other rules.
+        DELETE FROM @extschema@.call_backfills AS b WHERE b.calls = backfill.calls AND b.part = backfill.part;
+        INSERT INTO @extschema@.call_backfills (calls, part, filenode, rules, pages)
+        SELECT backfill.calls, leaf, pg_relation_filenode(leaf), @extschema@.call_rules_hash(calls), @extschema@.call_table_pages(leaf)
+        FROM @extschema@.call_table_leaves(calls) AS leaf WHERE leaf = backfill.part;
+    END LOOP;
+    RETURN backfill;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.take_call_backfill(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.take_call_backfill(regclass) IS
+'a part of backfill_calls: the part of the table that is worked on next, locked; NULL where all are finished';
+
+CREATE FUNCTION @extschema@.end_call_backfill_pass(backfill @extschema@.call_backfills) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+UPDATE @extschema@.call_backfills AS b SET finished_at = clock_timestamp()
+WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found = 0;
+UPDATE @extschema@.call_backfills AS b SET pass = b.pass + 1, written_since = b.began, began = DEFAULT, page = 0,
+    pages = @extschema@.call_table_pages(b.part), found = 0
+WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found > 0;
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_pass(@extschema@.call_backfills) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.end_call_backfill_pass(@extschema@.call_backfills) IS
+'a part of backfill_calls: begins another pass where the one that is over had something to repair';
+
+CREATE FUNCTION @extschema@.lock_passed_call(backfill @extschema@.call_backfills) RETURNS pg_catalog.tid
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    place tid;
+BEGIN
+    EXECUTE format('SELECT ctid FROM ONLY %s WHERE ctid = $1 FOR NO KEY UPDATE', backfill.part) INTO place USING backfill.passed[1];
+    UPDATE @extschema@.call_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls AND b.part = backfill.part;
+    RETURN place;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.lock_passed_call(@extschema@.call_backfills) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.lock_passed_call(@extschema@.call_backfills) IS
+'a part of backfill_calls: waits for the first row that somebody else had locked, and returns its place; NULL where it was written or deleted meanwhile: then it is for the next pass';
+
+CREATE FUNCTION @extschema@.call_backfill_step(backfill @extschema@.call_backfills, batch_size int) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- Later passes look at few of the rows of a page.
+SELECT greatest(batch_size * CASE backfill.pass WHEN 1 THEN 1 ELSE 10 END / greatest(coalesce(
+    CASE WHEN backfill.pass = 1 AND backfill.page > 0 THEN backfill.looked_at / backfill.page::float8
+        WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples / c.relpages END, 50), 1), 1)::bigint
+FROM pg_class c WHERE c.oid = backfill.part
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_backfill_step(@extschema@.call_backfills, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_backfill_step(@extschema@.call_backfills, int) IS
+'a part of backfill_calls: how many pages have about batch_size rows';
+
+CREATE FUNCTION @extschema@.next_call_backfill_batch(calls regclass, batch_size int, OUT part regclass, OUT first pg_catalog.tid, OUT last pg_catalog.tid,
+        OUT next_page bigint, OUT written_since pg_catalog.xid8, OUT statement text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    most_passed CONSTANT int := 1000;
+    b @extschema@.call_backfills;
+BEGIN
+    LOOP
+        b := @extschema@.take_call_backfill(calls);
+        EXIT WHEN b.part IS NULL;
+        IF cardinality(b.passed) > 0 AND (b.page >= b.pages OR cardinality(b.passed) > most_passed) THEN
+            first := @extschema@.lock_passed_call(b);
+            last := first;
+            EXIT WHEN first IS NOT NULL;
+        ELSIF b.page < b.pages THEN
+            next_page := least(b.page + @extschema@.call_backfill_step(b, batch_size), b.pages);
+            first := format('(%s,0)', b.page)::tid;
+            last := format('(%s,65535)', next_page - 1)::tid;
+            written_since := b.written_since;
+            EXIT;
+        ELSE
+            PERFORM @extschema@.end_call_backfill_pass(b);
+        END IF;
+    END LOOP;
+    part := b.part;
+    statement := @extschema@.call_repair_statement(calls, part, written_since IS NULL);
+    IF part IS NOT NULL AND statement IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened any more', calls);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.next_call_backfill_batch(regclass, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.next_call_backfill_batch(regclass, int) IS
+'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others and now is by us; part NULL: nothing is left to do';
+
+CREATE FUNCTION @extschema@.end_call_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint, repaired bigint,
+        unwritten pg_catalog.tid[]) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+UPDATE @extschema@.call_backfills AS b SET page = coalesce(next_page, b.page),
+    found = b.found + CASE WHEN next_page IS NULL THEN 0 ELSE end_call_backfill_batch.repaired + cardinality(end_call_backfill_batch.unwritten) END,
+    passed = CASE WHEN next_page IS NULL THEN b.passed ELSE b.passed || end_call_backfill_batch.unwritten END,
+    unwritten = b.unwritten + CASE WHEN next_page IS NULL THEN cardinality(end_call_backfill_batch.unwritten) ELSE 0 END,
+    looked_at = b.looked_at + CASE WHEN next_page IS NULL OR b.pass > 1 THEN 0 ELSE end_call_backfill_batch.looked_at END,
+    repaired = b.repaired + end_call_backfill_batch.repaired,
+    -- From one batch of this session to the next, so that commits count.
+    busy = b.busy + (clock_timestamp() - CASE b.pid WHEN pg_backend_pid() THEN b.batch_at ELSE transaction_timestamp() END),
+    batch_at = clock_timestamp(), pid = pg_backend_pid()
+WHERE b.calls = end_call_backfill_batch.calls AND b.part = end_call_backfill_batch.part
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[]) IS
+'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
+
+CREATE VIEW @extschema@.call_backfill_progress AS
+SELECT b.calls, b.part, b.pass,
+    CASE WHEN b.finished_at IS NOT NULL THEN 'finished'
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid OPERATOR(pg_catalog.=) b.pid
+            AND a.state OPERATOR(pg_catalog.=) 'active' AND a.query_start OPERATOR(pg_catalog.<=) b.batch_at) THEN 'running'
+        ELSE 'interrupted' END AS state,
+    b.looked_at AS rows_done,
+    CASE WHEN b.pass OPERATOR(pg_catalog.>) 1 OR b.finished_at IS NOT NULL THEN 0
+        WHEN b.page OPERATOR(pg_catalog.>) 0 THEN (b.looked_at::float8 OPERATOR(pg_catalog./) b.page::float8
+            OPERATOR(pg_catalog.*) (b.pages OPERATOR(pg_catalog.-) b.page)::float8)::bigint
+        ELSE NULLIF(c.reltuples, -1)::bigint END AS rows_left,
+    (b.looked_at::float8 OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch', b.busy), 0))::numeric(20, 1) AS rows_per_second,
+    b.repaired AS rows_repaired, b.unwritten AS rows_unwritten, pg_catalog.cardinality(b.passed) AS rows_locked,
+    b.page AS pages_done, b.pages, b.pid, b.started_at, b.batch_at, b.finished_at
+FROM @extschema@.call_backfills b JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.part::oid
+    AND pg_catalog.pg_relation_filenode(c.oid) OPERATOR(pg_catalog.=) b.filenode;
+REVOKE ALL ON @extschema@.call_backfill_progress FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.call_backfill_progress IS 'how far backfill_calls is, or was when it ended: a row per table or partition, until the table is backfilled again. Whose session is not running any more goes on when it is called again';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.pass IS '1 looks at all rows, the further ones at what was written meanwhile';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.state IS 'running, interrupted or finished';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_done IS 'rows that were looked at in the first pass';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_left IS 'rows that it has still to look at, estimated; NULL: not known yet';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_per_second IS 'rows looked at, by the time that batches took, later passes included; NULL: none has ended';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_unwritten IS 'rows that need a repair, which a trigger of the table has suppressed';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_locked IS 'rows that others had locked: they are waited for at the end of the pass';
+
+CREATE FUNCTION @extschema@.report_call_backfill(calls regclass, told timestamptz) RETURNS timestamptz
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    done record;
+BEGIN
+    IF clock_timestamp() < told + interval '10 seconds' THEN
+        RETURN told;
+    END IF;
+    SELECT sum(b.looked_at) AS looked_at, sum(b.repaired) AS repaired, sum(b.unwritten) AS unwritten, bool_and(b.finished_at IS NOT NULL) AS is_over,
+        sum(CASE WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page) WHEN b.pass = 1 THEN greatest(c.reltuples, 0) ELSE 0 END)::bigint AS rows_left,
+        (sum(b.looked_at) / nullif(date_part('epoch', sum(b.busy)), 0))::bigint AS per_second
+    INTO done FROM @extschema@.call_backfills b JOIN pg_class c ON c.oid = b.part WHERE b.calls = report_call_backfill.calls;
+    IF NOT done.is_over THEN
+        IF told IS NULL THEN
+            RETURN clock_timestamp();
+        END IF;
+        RAISE NOTICE 'backfill of table %: % rows done, about % left, % per second, % repaired',
+            calls, done.looked_at, done.rows_left, done.per_second, done.repaired;
+    ELSE
+        RAISE NOTICE 'backfill of table % is finished: % rows done, % repaired', calls, done.looked_at, done.repaired;
+        IF done.unwritten > 0 THEN
+            RAISE WARNING USING MESSAGE = format('%s rows of table %s could not be repaired', done.unwritten, calls),
+                DETAIL = 'A trigger of the table suppresses their UPDATE.';
+        END IF;
+    END IF;
+    RETURN clock_timestamp();
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.report_call_backfill(regclass, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.report_call_backfill(regclass, timestamptz) IS
+'a part of backfill_calls: a NOTICE every 10 seconds, and one at the end; told: when the last one was';
+
+-- A procedure that commits can have no search_path of its own: so nothing here needs one.
+CREATE PROCEDURE @extschema@.backfill_calls(calls regclass, batch_size int DEFAULT 1000)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    batch record;
+    result record;
+    told pg_catalog.timestamptz;
+BEGIN
+    PERFORM @extschema@.begin_call_backfill(calls, batch_size);
+    LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        batch := @extschema@.next_call_backfill_batch(calls, batch_size);
+        EXIT WHEN batch.part IS NULL;
+        result := @extschema@.repair_call_rows(batch.statement, batch.first, batch.last, batch.written_since);
+        PERFORM @extschema@.end_call_backfill_batch(calls, batch.part, batch.next_page, result.looked_at, result.repaired, result.unwritten);
+        told := @extschema@.report_call_backfill(calls, told);
+    END LOOP;
+    PERFORM @extschema@.report_call_backfill(calls, NULL);
+END
+$$;
+REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLIC;
+
+COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
+'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';
