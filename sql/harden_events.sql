@@ -390,7 +390,7 @@ BEGIN
             FROM chosen CROSS JOIN LATERAL %5$s.call_event_stamp(coalesce(payload, ''null''), $2, $3, $4) AS stamp)
         UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = $5, event_seq = n.seq, call_id = n.call_id
         FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
-        events, payload_column, processed_at_column, coalesce(format('%I NULLS FIRST, ', received_at_column), ''),
+        events, payload_column, processed_at_column, CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END,
         (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'))
     USING @extschema@.event_sequence(events), provider, lanes, @extschema@.call_key_type(calls), pg_current_xact_id(), max_events;
     GET DIAGNOSTICS stamped = ROW_COUNT;
