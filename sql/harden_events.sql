@@ -408,8 +408,8 @@ CREATE PROCEDURE @extschema@.prepare_call_events(events regclass, calls regclass
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    stamped bigint;
-    statement text;
+    stamped pg_catalog.int8;
+    statement pg_catalog.text;
 BEGIN
     -- A procedure that commits cannot pin its search_path: what is not ours is qualified.
     PERFORM @extschema@.check_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
