@@ -465,6 +465,5 @@ CALLHARDENING_FUNCTION(call_column_names)
     Datum names[call_column_count];
     for (int i = 0; i < call_column_count; ++i)
         names[i] = CStringGetTextDatum(to_cstring(FactsOf(static_cast<CallColumn>(i)).name));
-    PG_RETURN_ARRAYTYPE_P(
-        construct_array(names, call_column_count, TEXTOID, -1, false, TYPALIGN_INT));
+    PG_RETURN_ARRAYTYPE_P(construct_array(names, call_column_count, TEXTOID, -1, false, TYPALIGN_INT));
 }

@@ -533,8 +533,9 @@ HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
-    const Stamp stamp = is_null ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
-                                : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
+    const Stamp stamp =
+        is_null ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
+                : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
     MemoryContextSwitchTo(caller);
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
     MemoryContextReset(stamper->scratch);

@@ -130,10 +130,11 @@ bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_type, std:
 const char *insert_statement(const EventLog *log)
 {
     const char *type = log->event_type_column;
-    return psprintf("INSERT INTO %s (%s%s%s, event_digest) VALUES ($1%s, $3)"
-                    " ON CONFLICT (event_digest) WHERE event_digest IS NOT NULL DO NOTHING RETURNING event_seq",
-                    log->events_name, quote_identifier(log->payload_column), type == nullptr ? "" : ", ",
-                    type == nullptr ? "" : quote_identifier(type), type == nullptr ? "" : ", $2");
+    return psprintf(
+        "INSERT INTO %s (%s%s%s, event_digest) VALUES ($1%s, $3)"
+        " ON CONFLICT (event_digest) WHERE event_digest IS NOT NULL DO NOTHING RETURNING event_seq",
+        log->events_name, quote_identifier(log->payload_column), type == nullptr ? "" : ", ",
+        type == nullptr ? "" : quote_identifier(type), type == nullptr ? "" : ", $2");
 }
 
 // Appends the event, or finds the one that it repeats; 0 where neither is to be seen.
@@ -144,8 +145,7 @@ int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view event_ty
     const SpiArgument identity = {BYTEAOID, PointerGetDatum(digest), false};
     const SpiArgument type = event_type.data() == nullptr ? null_argument(TEXTOID) : text_value(event_type);
 
-    run_statement(&inserts,
-                  insert_statement(log), {payload, type, identity});
+    run_statement(&inserts, insert_statement(log), {payload, type, identity});
     if (SPI_processed == 0)
         run_statement(&lookups,
                       psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1",
@@ -169,10 +169,12 @@ void check_can_fill(const EventLog *log)
         const Form_pg_attribute column = TupleDescAttr(columns, i);
         if (!column->attisdropped && column->attnotnull && !column->atthasdef &&
             column->attidentity == '\0' && strcmp(NameStr(column->attname), log->payload_column) != 0)
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                            errmsg("an event has nothing for column \"%s\" of %s, which is NOT NULL and has no default",
-                                   NameStr(column->attname), log->events_name),
-                            errhint("Give the column a default, or INSERT into the table as its clients do.")));
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("an event has nothing for column \"%s\" of %s, which is NOT NULL and has no default",
+                        NameStr(column->attname), log->events_name),
+                 errhint("Give the column a default, or INSERT into the table as its clients do.")));
     }
     table_close(events, NoLock);
 }

@@ -282,8 +282,7 @@ bool next_event(LaneReader *reader)
 
 bool is_done(const LaneReader &reader)
 {
-    return reader.table->processed_at != 0 &&
-           !slot_attisnull(reader.table->slot, reader.table->processed_at);
+    return reader.table->processed_at != 0 && !slot_attisnull(reader.table->slot, reader.table->processed_at);
 }
 
 void end_reading(const LaneReader &reader)

@@ -36,8 +36,8 @@ struct LogEvent {
     char *event_type;  // what the provider said beside the body, or else in it; NULL: nothing
     int64 received_at; // microseconds since the epoch; where it is not known, of processed_at, or else 0
     bool has_received_at;
-    bool is_done; // processed_at is set
-    Datum payload;     // as stored: perhaps a pointer into the log's TOAST table
+    bool is_done;  // processed_at is set
+    Datum payload; // as stored: perhaps a pointer into the log's TOAST table
 };
 
 // Reads the events of a lane that are in a window and behind a position, in order.

@@ -25,8 +25,8 @@ void add_number(Numbers *numbers, int64 seq)
     if (numbers->count == numbers->room) {
         numbers->room = Max(64, numbers->room * 2);
         const size_t size = sizeof(int64) * numbers->room;
-        numbers->seqs = static_cast<int64 *>(numbers->seqs == nullptr ? palloc(size)
-                                                                      : repalloc(numbers->seqs, size));
+        numbers->seqs =
+            static_cast<int64 *>(numbers->seqs == nullptr ? palloc(size) : repalloc(numbers->seqs, size));
     }
     numbers->seqs[numbers->count++] = seq;
 }
@@ -58,11 +58,12 @@ void set_processed(const EventLog &log, const int64 *seqs, int count, Numbers *s
 {
     static KeptPlans plans;
     const char *column = quote_identifier(log.processed_at_column);
-    run_statement(&plans,
-                  psprintf("UPDATE %s SET %s = pg_catalog.now()"
-                           " WHERE event_seq OPERATOR(pg_catalog.=) ANY ($1) AND %s IS NULL RETURNING event_seq",
-                           log.events_name, column, column),
-                  {array_value(seqs, count)});
+    run_statement(
+        &plans,
+        psprintf("UPDATE %s SET %s = pg_catalog.now()"
+                 " WHERE event_seq OPERATOR(pg_catalog.=) ANY ($1) AND %s IS NULL RETURNING event_seq",
+                 log.events_name, column, column),
+        {array_value(seqs, count)});
     for (uint64 i = 0; i < SPI_processed; ++i)
         add_number(set, spi_int8(i, 1));
     SPI_freetuptable(SPI_tuptable);
