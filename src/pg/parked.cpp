@@ -358,8 +358,9 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
     values[dead_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
     insert_row(dead, values, nulls);
     close_own_table(dead, NoLock);
-    note_issue(log.schema,
-               {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.seq, "see call_dead_events"});
+    note_issue(
+        log.schema,
+        {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.place.seq, "see call_dead_events"});
 }
 
 TimestampTz next_attempt(const EventLog &log, int attempts)
@@ -542,7 +543,7 @@ void complete_retry(const EventLog &log, int lane, int64 claim_id)
 
 void drop_done(const EventLog &log, const OwnTable &parked, int lane, const ParkedEvent &event)
 {
-    drop_parked(log, parked, lane, event.seq);
+    drop_parked(log, parked, lane, event.place.seq);
     release_call(log, parked, lane, event.call_id);
 }
 

@@ -136,7 +136,7 @@ void add_parked(const LaneRecord &record, const ParkedEvents &parked, Numbers *n
 {
     for (int i = 0; i < parked.count; ++i)
         if (parked.events[i].claim_id == record.claim_id)
-            add_number(numbers, parked.events[i].seq);
+            add_number(numbers, parked.events[i].place.seq);
 }
 
 void add_range(const EventLog &log, const LaneRecord &record, Snapshot snapshot, const ParkedEvents &parked,
