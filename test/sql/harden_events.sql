@@ -104,6 +104,7 @@ SELECT harden_call_events('webhook_events', 'calls', event_type_column => 'event
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 1);
 \d webhook_events
 SELECT events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry, sequence FROM call_logs;
+SELECT gap, detail FROM call_enforcement WHERE relation = 'webhook_events'::regclass AND gap IS NOT NULL;
 SELECT harden_call_events('webhook_events', 'calls', carry => '{app_id}');
 -- the rows are as they were, and those that are pending are stamped in the order in which they came
 SELECT count(*) FROM (TABLE before EXCEPT SELECT id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at FROM webhook_events) AS changed;
