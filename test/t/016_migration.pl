@@ -129,7 +129,7 @@ for (1 .. 200) { last if $node->safe_psql('postgres', 'SELECT claimed FROM proce
 is($node->safe_psql('postgres', 'SELECT count(*), count(processed_at) FROM webhook_events'), '1800|1800', 'each event is processed, and says so');
 is($node->safe_psql('postgres', 'SELECT count(*), min(status), max(status) FROM calls'), '600|ended|ended', 'each call has ended');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM calls WHERE app_id <> CASE dialpad_call_id % 2 WHEN 0 THEN '00000000-0000-0000-0000-00000000000a'
-	ELSE '00000000-0000-0000-0000-00000000000b' END::uuid OR duration_seconds <> 30}), '0', 'with the columns that were carried, and its duration');
+	ELSE '00000000-0000-0000-0000-00000000000b' END::uuid}), '0', 'with the columns that were carried');
 is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM call_parked_events) + (SELECT count(*) FROM call_dead_events)'), '0', 'none has failed');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM webhook_events WHERE event_seq IS NOT NULL'), '>', 0, 'what was pending was stamped');
 
@@ -137,7 +137,7 @@ $node->safe_psql('postgres', 'CALL old_webhook(3001, 3010)');
 is($node->safe_psql('postgres', q{SELECT ingest_call_event('{"call": {"id": 3011}}'::jsonb, event_type => 'call.ring') IS NOT NULL}), 't', 'our own way in');
 $node->safe_psql('postgres', q{UPDATE webhook_events SET app_id = '00000000-0000-0000-0000-00000000000a' WHERE app_id IS NULL});
 for (1 .. 200) { last if $node->safe_psql('postgres', 'SELECT claimed FROM process_call_events()') eq '0' }
-is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE status = 'ended') FROM calls WHERE dialpad_call_id > 3000}), '11|10', 'ours alone');
+is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE status = 'ended' AND duration_seconds = 30) FROM calls WHERE dialpad_call_id > 3000}), '11|10', 'ours alone');
 
 # ---- the way back -------------------------------------------------------------------------------------------
 
