@@ -27,7 +27,7 @@ MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
 # One fragment per topic, in the order in which they build on each other.
-FRAGMENTS = prelude direction status transition pseudonym payload explain issue harden repair audit backfill event_log tables ingest signature claim purge process call_worker monitor enforcement health check generate
+FRAGMENTS = prelude direction status transition pseudonym payload explain issue harden repair audit backfill event_log tables harden_events ingest signature claim purge process call_worker monitor enforcement health check generate
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 

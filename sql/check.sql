@@ -75,7 +75,7 @@ $check$, 'UTF8'),
         ('call_event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
         ('call_issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
         ('call_lanes', 'log_id integer, lane integer'),
-        ('call_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean'),
+        ('call_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass'),
         ('call_parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb'),
         ('call_pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
         ('call_purge_leftovers', 'log_id integer, event_seq bigint'),
@@ -125,7 +125,7 @@ $check$, 'they fire'),
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
-      AND p.proname NOT IN ('call_log_channel', 'call_payload_policy', 'call_status_transitions', 'call_traffic', 'explain_call_payload', 'is_known_call_provider',
+      AND p.proname NOT IN ('call_column_names', 'call_event_stamp', 'call_log_channel', 'call_payload_policy', 'call_status_transitions', 'call_traffic', 'explain_call_payload', 'is_known_call_provider',
           'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'sanitize_call_payload')
 $check$, 'anybody may call the pure functions, and no other'),
 ('public_tables', $check$
@@ -146,6 +146,7 @@ $check$, 'nobody but the owner and superusers reads keys and secrets'),
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' JOIN pg_language l ON l.oid = p.prolang
     WHERE (p.prosecdef OR l.lanname IN ('sql', 'plpgsql'))
+      AND p.prokind <> 'p' -- a procedure that commits cannot pin it
       AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
 $check$, 'pinned')
 $$;

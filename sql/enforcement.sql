@@ -21,7 +21,7 @@ CREATE FUNCTION @extschema@.call_trigger_states() RETURNS TABLE (relation oid, t
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT t.tgrelid, t.tgname, k.part, t.tgenabled, t.tgparentid = 0,
-       t.tgtype = k.kind AND (t.tgqual IS NULL) = k.is_unconditional AND t.tgattr::text = '' AND t.tgnargs = k.arguments,
+       t.tgtype = k.kind AND (t.tgqual IS NULL) = k.is_unconditional AND t.tgattr::text = '' AND (t.tgnargs = k.arguments OR (k.part = 'stamp' AND t.tgnargs = 5)),
        @extschema@.call_trigger_arguments(t.tgargs)
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
@@ -158,6 +158,7 @@ WITH states AS MATERIALIZED (
     FROM logs l CROSS JOIN (VALUES ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'), ('event_xid', 'xid8'), ('call_id', 'text'),
                                    ('event_type', 'text')) AS k (name, type)
     LEFT JOIN pg_attribute a ON a.attrelid = l.events AND a.attname = k.name AND NOT a.attisdropped
+    WHERE k.name <> 'event_type' OR l.sequence IS NULL -- what was there before has a column of its own, or none
 )
 SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id), 'Delete its row in call_logs.'
 FROM @extschema@.call_logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
@@ -189,7 +190,8 @@ SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index 
 FROM logs l CROSS JOIN (VALUES ('{event_lane,event_xid,event_seq}'::name[]), ('{event_seq}'), ('{event_digest}')) AS k (names)
 WHERE NOT EXISTS (
     SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam AND m.amname = 'btree'
-    WHERE i.indrelid = l.events AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indnkeyatts = cardinality(k.names)
+    WHERE i.indrelid = l.events AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indnkeyatts = cardinality(k.names)
+      AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = format('(%s IS NOT NULL)', k.names[1]))
       AND k.names = ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (number, position)
                           JOIN pg_attribute a ON a.attrelid = l.events AND a.attnum = u.number WHERE u.position <= i.indnkeyatts ORDER BY u.position))
 UNION ALL

@@ -18,7 +18,13 @@ CREATE TABLE @extschema@.call_logs (
     retry_base interval NOT NULL DEFAULT '1 second',
     retry_cap interval NOT NULL DEFAULT '15 minutes',
     max_parked int NOT NULL DEFAULT 1000 CHECK (max_parked BETWEEN 1 AND 1000000),
-    signed boolean NOT NULL DEFAULT false
+    signed boolean NOT NULL DEFAULT false,
+    payload_column name NOT NULL DEFAULT 'payload',
+    event_type_column name DEFAULT 'event_type',
+    received_at_column name DEFAULT 'received_at',
+    processed_at_column name,
+    carry name[] NOT NULL DEFAULT '{}',
+    sequence regclass
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs_log_id_seq', '');
@@ -39,6 +45,12 @@ COMMENT ON COLUMN @extschema@.call_logs.retry_base IS 'the first retry comes wit
 COMMENT ON COLUMN @extschema@.call_logs.retry_cap IS 'no retry comes later than this';
 COMMENT ON COLUMN @extschema@.call_logs.max_parked IS 'with so many events parked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
 COMMENT ON COLUMN @extschema@.call_logs.signed IS 'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until set_call_event_secret is called again';
+COMMENT ON COLUMN @extschema@.call_logs.payload_column IS 'the column of events that has the bodies';
+COMMENT ON COLUMN @extschema@.call_logs.event_type_column IS 'the one with what the provider says beside the body; NULL: there is none, as for the two below';
+COMMENT ON COLUMN @extschema@.call_logs.received_at_column IS 'the one that says when an event was received';
+COMMENT ON COLUMN @extschema@.call_logs.processed_at_column IS 'the one that is set when an event has been processed, by this extension or by other clients of the table';
+COMMENT ON COLUMN @extschema@.call_logs.carry IS 'columns that are copied from an event to the new row of its call';
+COMMENT ON COLUMN @extschema@.call_logs.sequence IS 'numbers the events of a table that was there before (harden_call_events); NULL: the column event_seq has a default';
 
 CREATE TABLE @extschema@.call_lanes (
     log_id int NOT NULL,
@@ -187,7 +199,23 @@ CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
 REVOKE EXECUTE ON FUNCTION @extschema@.stamp_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.stamp_call_event() IS
-'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key';
+'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq';
+
+CREATE FUNCTION @extschema@.why_no_call_lane(lane int, calls regclass) RETURNS text
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE lane
+    WHEN -1 THEN 'the body is a JSON string, or no JSON that jsonb can hold'
+    WHEN -2 THEN 'the body is not a JSON object'
+    WHEN -3 THEN 'the body has no call id'
+    WHEN -4 THEN 'the call id is longer than 255 bytes'
+    ELSE format('the call id cannot be held by the key of %s', calls) END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.why_no_call_lane(int, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.why_no_call_lane(int, regclass) IS
+'the error of an event whose event_lane is below 0; NULL for NULL';
 
 -- An event without a lane is kept, since its provider will not send it again, but no worker can apply it.
 CREATE FUNCTION @extschema@.bury_call_event() RETURNS trigger
@@ -202,12 +230,7 @@ BEGIN
             DETAIL = 'The type of event_seq, event_lane or call_id was altered.';
     END IF;
     INSERT INTO @extschema@.call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-    SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023', CASE NEW.event_lane
-               WHEN -1 THEN 'the body is a JSON string, or no JSON that jsonb can hold'
-               WHEN -2 THEN 'the body is not a JSON object'
-               WHEN -3 THEN 'the body has no call id'
-               WHEN -4 THEN 'the call id is longer than 255 bytes'
-               ELSE format('the call id cannot be held by the key of %s', calls) END
+    SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023', @extschema@.why_no_call_lane(NEW.event_lane, calls)
     FROM @extschema@.call_logs WHERE events = TG_RELID
     ON CONFLICT DO NOTHING;
     PERFORM @extschema@.note_event_without_lane(TG_RELID, NEW.event_seq, NEW.event_lane, NEW.call_id);
@@ -218,6 +241,13 @@ REVOKE EXECUTE ON FUNCTION @extschema@.bury_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.bury_call_event() IS
 'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and to call_issues';
+
+CREATE FUNCTION @extschema@.call_event_stamp(payload jsonb, provider text, lanes int, key_type text, OUT call_id text, OUT event_lane int)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_call_event_stamp';
+
+COMMENT ON FUNCTION @extschema@.call_event_stamp(jsonb, text, int, text) IS
+'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 where the event has no call (see why_no_call_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. Error: 22023 lanes out of range';
 
 CREATE FUNCTION @extschema@.register_call_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -243,6 +273,24 @@ REVOKE EXECUTE ON FUNCTION @extschema@.register_call_log(regclass, regclass, tex
 COMMENT ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) IS
 'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on';
 
+CREATE FUNCTION @extschema@.forget_call_log(log int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    DELETE FROM @extschema@.call_lanes WHERE log_id = log;
+    DELETE FROM @extschema@.call_claims WHERE log_id = log;
+    DELETE FROM @extschema@.call_parked_events WHERE log_id = log;
+    DELETE FROM @extschema@.call_purges WHERE log_id = log;
+    DELETE FROM @extschema@.call_purge_leftovers WHERE log_id = log;
+    DELETE FROM @extschema@.call_dead_events WHERE log_id = log;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.forget_call_log(int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.forget_call_log(int) IS
+'removes what is remembered about a log whose row in call_logs is gone';
+
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION @extschema@.forget_dropped_call_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -255,12 +303,7 @@ BEGIN
         WHERE events IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0)
         RETURNING log_id
     LOOP
-        DELETE FROM @extschema@.call_lanes WHERE log_id = dropped;
-        DELETE FROM @extschema@.call_claims WHERE log_id = dropped;
-        DELETE FROM @extschema@.call_parked_events WHERE log_id = dropped;
-        DELETE FROM @extschema@.call_purges WHERE log_id = dropped;
-        DELETE FROM @extschema@.call_purge_leftovers WHERE log_id = dropped;
-        DELETE FROM @extschema@.call_dead_events WHERE log_id = dropped;
+        PERFORM @extschema@.forget_call_log(dropped);
     END LOOP;
 END
 $$;

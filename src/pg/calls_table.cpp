@@ -15,6 +15,7 @@ extern "C" {
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 }
@@ -73,12 +74,21 @@ bool is_assignable(Relation relation, int number)
     return column->attgenerated == '\0' && column->attidentity != ATTRIBUTE_IDENTITY_ALWAYS;
 }
 
+// What a call takes over from its first event is not filled by what the events say.
+bool is_carried(const EventLog &log, std::string_view name)
+{
+    for (int i = 0; i < log.carry_count; ++i)
+        if (name == log.carry[i])
+            return true;
+    return false;
+}
+
 void find_columns(CallsTable *table)
 {
     for (int i = 0; i < call_column_count; ++i) {
         const CallColumnFacts &facts = FactsOf(static_cast<CallColumn>(i));
         const int number = find_column(table->relation, to_cstring(facts.name));
-        if (number == 0 || !is_assignable(table->relation, number))
+        if (number == 0 || !is_assignable(table->relation, number) || is_carried(*table->log, facts.name))
             continue;
         table->column_type[i] = getBaseType(column_type(table->relation, number));
         table->has_column[i] = can_hold(table->column_type[i], facts.kind);
@@ -138,6 +148,23 @@ int list_assignments(const CallsTable *table, Assignment *list)
 
 constexpr int most_assignments = call_column_count + 3;
 
+void add_carried(const EventLog &log, StringInfo columns, StringInfo values)
+{
+    for (int i = 0; i < log.carry_count; ++i) {
+        appendStringInfo(columns, ", %s", quote_identifier(log.carry[i]));
+        appendStringInfo(values, ", event.%s", quote_identifier(log.carry[i]));
+    }
+}
+
+const char *from_event(const CallsTable *table)
+{
+    int number = first_column_parameter;
+    for (const bool has_column : table->has_column)
+        number += has_column;
+    return psprintf(" FROM %s AS event WHERE event.event_seq OPERATOR(pg_catalog.=) $%d",
+                    table->log->events_name, number);
+}
+
 const char *insert_statement(const CallsTable *table, const char *id, const char *id_value)
 {
     Assignment list[most_assignments];
@@ -149,9 +176,12 @@ const char *insert_statement(const CallsTable *table, const char *id, const char
         appendStringInfo(&columns, ", %s", list[i].column);
         appendStringInfo(&values, ", %s", list[i].value);
     }
-    return psprintf("INSERT INTO %s (%s%s) VALUES (%s%s) ON CONFLICT (%s) DO NOTHING",
-                    relation_name(RelationGetRelid(table->relation)), id, columns.data, id_value, values.data,
-                    id);
+    add_carried(*table->log, &columns, &values);
+    const bool has_carried = table->log->carry_count > 0;
+    return psprintf("INSERT INTO %s (%s%s) %s%s%s%s ON CONFLICT (%s) DO NOTHING",
+                    relation_name(RelationGetRelid(table->relation)), id, columns.data,
+                    has_carried ? "SELECT " : "VALUES (", id_value, values.data,
+                    has_carried ? from_event(table) : ")", id);
 }
 
 const char *update_statement(const CallsTable *table, const char *condition)
@@ -239,16 +269,29 @@ void check_key_type(Relation relation, const char *name, int number)
                     errhint("Use text or varchar with a deterministic collation, or an integer type.")));
 }
 
+void check_carried(const CallsTable &table)
+{
+    for (int i = 0; i < table.log->carry_count; ++i)
+        if (find_column(table.relation, table.log->carry[i]) == 0)
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                            errmsg("table %s has no column \"%s\" any more", relation_name(table.log->calls),
+                                   table.log->carry[i]),
+                            errdetail("Event log %s carries it to new calls.", table.log->events_name),
+                            errhint("Rename the column back, or call unharden_call_events and harden the "
+                                    "table again.")));
+}
+
 } // namespace
 
-void open_calls_table(Oid calls, const char *provider, CallsTable *table)
+void open_calls_table(const EventLog &log, CallsTable *table)
 {
     *table = {};
-    table->relation = open_table(calls, RowExclusiveLock);
-    table->provider = provider;
+    table->relation = open_table(log.calls, RowExclusiveLock);
+    table->provider = log.provider;
+    table->log = &log;
     if (!find_call_settings(table->relation, &table->settings))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("table %s is not hardened", relation_name(calls)),
+                        errmsg("table %s is not hardened", relation_name(log.calls)),
                         errhint("Harden it with harden_calls.")));
     const int number = require_column(table->relation, table->settings.call_id_column);
     const Oid id_type = column_type(table->relation, number);
@@ -256,6 +299,7 @@ void open_calls_table(Oid calls, const char *provider, CallsTable *table)
     check_key_type(table->relation, table->settings.call_id_column, number);
     check_call_id_is_unique(table->relation, table->settings.call_id_column, number);
     table->key = KeyKindOf(format_type_be(getBaseType(id_type)));
+    check_carried(*table);
     find_columns(table);
     write_statements(table, id_type);
 }
@@ -373,9 +417,10 @@ SpiArgument word_argument(bool changed, std::string_view word)
     return changed && !word.empty() ? text_value(word) : null_argument(TEXTOID);
 }
 
-// What has not changed is NULL: the statement leaves it as it is.
+// What has not changed is NULL: the statement leaves it as it is. `seq` is the event that a new call takes
+// columns over from, or NULL.
 void run_write(KeptPlans *plans, const char *statement, const CallsTable &table, const char *call_id,
-               const Call &call, const Datum *payload)
+               const Call &call, const Datum *payload, const int64 *seq)
 {
     SpiArgument arguments[max_spi_arguments];
     int count = 0;
@@ -389,23 +434,36 @@ void run_write(KeptPlans *plans, const char *statement, const CallsTable &table,
     for (int i = 0; i < call_column_count; ++i)
         if (table.has_column[i])
             arguments[count++] = column_argument(table, i, call.changed[i] ? call.columns[i] : FieldValue{});
+    if (seq != nullptr)
+        arguments[count++] = int8_value(*seq);
     run_statement(plans, statement, arguments, count);
 }
 
 } // namespace
 
-bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload)
+bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload, int64 seq)
 {
     static KeptPlans plans;
-    run_write(&plans, table.insert, table, call_id, call, &payload);
+    run_write(&plans, table.insert, table, call_id, call, &payload,
+              table.log->carry_count > 0 ? &seq : nullptr);
     return SPI_processed > 0;
 }
 
 bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload)
 {
     static KeptPlans plans;
-    run_write(&plans, table.update, table, call_id, call, payload);
+    run_write(&plans, table.update, table, call_id, call, payload, nullptr);
     return SPI_processed > 0;
 }
 
 } // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(call_column_names)
+{
+    Datum names[call_column_count];
+    for (int i = 0; i < call_column_count; ++i)
+        names[i] = CStringGetTextDatum(to_cstring(FactsOf(static_cast<CallColumn>(i)).name));
+    PG_RETURN_ARRAYTYPE_P(construct_array(names, call_column_count, TEXTOID, -1, false, TYPALIGN_INT));
+}

@@ -4,6 +4,7 @@
 #include "core/process.hpp"
 
 #include "pg/call_settings.hpp"
+#include "pg/event_log.hpp"
 #include "pg/postgres.hpp"
 
 extern "C" {
@@ -17,6 +18,7 @@ struct CallsTable {
     Relation relation;
     CallSettings settings;
     const char *provider; // whose words the status and direction of the events are
+    const EventLog *log;
     KeyKind key;
     bool has_column[call_column_count]; // and of a type that can hold it
     Oid column_type[call_column_count]; // base type
@@ -25,15 +27,15 @@ struct CallsTable {
     const char *update;
 };
 
-// Opens the table for writing; 55000 where it is not hardened, or its call id is not unique. Strings live in
-// the current memory context. Close with table_close.
-void open_calls_table(Oid calls, const char *provider, CallsTable *table);
+// Opens the calls table of a log for writing; 55000 where it is not hardened, or its call id is not unique.
+// Strings live in the current memory context. Close with table_close.
+void open_calls_table(const EventLog &log, CallsTable *table);
 
 // Locks and reads the call; false where there is none. Needs an open SPI connection, like the two below.
 bool read_call(const CallsTable &table, const char *call_id, Call *call);
 
-// Writes a new call; false where there is one by now.
-bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload);
+// Writes a new call, with the columns that it takes over from event `seq`; false where there is one by now.
+bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload, int64 seq);
 
 // Writes what has changed; `payload` is NULL where it stays. False where the row was not to be written.
 bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload);

@@ -66,7 +66,7 @@ void park_later_events(const EventLog &log, const LogTable &table, const LaneRec
                                       window_between(position.settled, position.reading), event.place);
     while (next_event(&reader) && reader.place <= record.to) {
         const LogEvent later = present_event(log, reader);
-        if (strcmp(later.call_id, event.call_id) != 0 ||
+        if (later.is_done || strcmp(later.call_id, event.call_id) != 0 ||
             find_parked(waiting, later.call_id, later.place.seq) != nullptr ||
             is_dead(log, snapshot, later.place.seq))
             continue;

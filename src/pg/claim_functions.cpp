@@ -2,6 +2,7 @@
 #include "pg/event_log.hpp"
 #include "pg/memory.hpp"
 #include "pg/parked.hpp"
+#include "pg/processed.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/text.hpp"
 #include "pg/time.hpp"
@@ -67,7 +68,7 @@ void keep_result_memory(ReturnSetInfo *result)
 void return_event(const ReturnSetInfo *result, int64 claim_id, const ClaimedEvent &claimed)
 {
     const LogEvent &event = claimed.event;
-    bool nulls[7] = {};
+    bool nulls[7] = {false, false, false, false, false, !event.has_received_at, false};
     const Datum event_type = text_or_null(event.event_type, &nulls[3]);
     const Datum values[] = {Int64GetDatum(claim_id),
                             Int64GetDatum(event.place.seq),
@@ -172,6 +173,12 @@ struct Ending {
     bool is_null;
     const char *outcome;
 };
+
+void complete_and_mark(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
+{
+    mark_claim(log, record);
+    complete_claim(log, tables, record);
+}
 
 using EndClaim = void (*)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 
@@ -351,7 +358,7 @@ CALLHARDENING_FUNCTION(claim_call_events)
 
 CALLHARDENING_FUNCTION(complete_call_events)
 {
-    return end_claims(fcinfo, "complete_call_events", complete_claim, "completed");
+    return end_claims(fcinfo, "complete_call_events", complete_and_mark, "completed");
 }
 
 CALLHARDENING_FUNCTION(release_call_events)

@@ -17,12 +17,16 @@ extern "C" {
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
+#include "commands/sequence.h"
 #include "commands/trigger.h"
+#include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 }
 
@@ -50,7 +54,13 @@ enum LogColumn {
     log_retry_cap,
     log_max_parked,
     log_signed,
-    log_columns = log_signed
+    log_payload,
+    log_event_type,
+    log_received_at,
+    log_processed_at,
+    log_carry,
+    log_sequence,
+    log_columns = log_sequence
 };
 
 OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
@@ -68,7 +78,39 @@ int64 row_microseconds(TupleTableSlot *slot, int column)
 Oid row_oid(TupleTableSlot *slot, int column)
 {
     bool is_null;
-    return DatumGetObjectId(row_value(slot, column, &is_null));
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? InvalidOid : DatumGetObjectId(value);
+}
+
+const char *row_name(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? nullptr : pstrdup(NameStr(*DatumGetName(value)));
+}
+
+void read_carry(TupleTableSlot *slot, EventLog *log)
+{
+    bool is_null;
+    Datum *names;
+    const Datum value = row_value(slot, log_carry, &is_null);
+    if (is_null)
+        return;
+    deconstruct_array(DatumGetArrayTypePCopy(value), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names,
+                      nullptr, &log->carry_count);
+    log->carry = static_cast<const char **>(palloc(sizeof(char *) * Max(1, log->carry_count)));
+    for (int i = 0; i < log->carry_count; ++i)
+        log->carry[i] = NameStr(*DatumGetName(names[i]));
+}
+
+void read_columns(TupleTableSlot *slot, EventLog *log)
+{
+    log->payload_column = row_name(slot, log_payload);
+    log->event_type_column = row_name(slot, log_event_type);
+    log->received_at_column = row_name(slot, log_received_at);
+    log->processed_at_column = row_name(slot, log_processed_at);
+    log->sequence = row_oid(slot, log_sequence);
+    read_carry(slot, log);
 }
 
 void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
@@ -93,6 +135,7 @@ void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
     log->retry_cap = row_microseconds(slot, log_retry_cap);
     log->max_parked = row_int4(slot, log_max_parked);
     log->is_signed = row_bool(slot, log_signed);
+    read_columns(slot, log);
     log->events_name = relation_name(log->events);
 }
 
@@ -296,16 +339,19 @@ enum StampArgument {
     provider_argument,
     lanes_argument,
     key_type_argument,
-    stamp_arguments
+    stamp_arguments,
+    existing_argument = stamp_arguments, // of a table that was there before the log
+    existing_arguments
 };
 
 // What the trigger needs, looked up once per statement.
 struct Stamper {
     int payload;
     int call_id;
-    int event_type;
+    int event_type; // 0 in a table that was there before: what its clients write into it is theirs
     int lane;
     int xid;
+    int seq; // to be numbered here; 0: the column has a default
     int lanes;
     KeyKind key;
     std::string_view provider;
@@ -375,7 +421,10 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     const Relation log = trigger->tg_relation;
     stamper->payload = require_typed_column(log, arguments[payload_argument], JSONBOID);
     stamper->call_id = require_typed_column(log, "call_id", TEXTOID);
-    stamper->event_type = require_typed_column(log, "event_type", TEXTOID);
+    if (trigger->tg_trigger->tgnargs == existing_arguments)
+        stamper->seq = require_typed_column(log, "event_seq", INT8OID);
+    else
+        stamper->event_type = require_typed_column(log, "event_type", TEXTOID);
     stamper->lane = require_typed_column(log, "event_lane", INT4OID);
     stamper->xid = require_typed_column(log, "event_xid", XID8OID);
     stamper->lanes = lanes_of(arguments[lanes_argument]);
@@ -396,10 +445,11 @@ void check_stamp_call(FunctionCallInfo fcinfo)
         !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("stamp_call_event: must be fired before insert for each row")));
-    if (trigger->tg_trigger->tgnargs != stamp_arguments)
+    const int arguments = trigger->tg_trigger->tgnargs;
+    if (arguments != stamp_arguments && arguments != existing_arguments)
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("stamp_call_event: expected %d arguments, not %d",
-                               static_cast<int>(stamp_arguments), trigger->tg_trigger->tgnargs)));
+                               static_cast<int>(stamp_arguments), arguments)));
 }
 
 struct Stamp {
@@ -414,7 +464,7 @@ bool is_string(Jsonb *body)
     return JsonbExtractScalar(&body->root, &value) && value.type == jbvString;
 }
 
-Stamp stamp_of(const Stamper *stamper, Jsonb *body)
+Stamp stamp_of(std::string_view provider, KeyKind key, int lanes, Jsonb *body)
 {
     // An event type is a word. A longer text is something else, and the column may well be indexed.
     constexpr size_t longest_event_type = 64;
@@ -422,34 +472,58 @@ Stamp stamp_of(const Stamper *stamper, Jsonb *body)
     if (!JB_ROOT_IS_OBJECT(body))
         return {{}, {}, static_cast<int>(is_string(body) ? NoLane::not_json : NoLane::not_an_object)};
     EventFields fields;
-    if (!read_event(body, stamper->provider, &fields))
+    if (!read_event(body, provider, &fields))
         return {{}, {}, static_cast<int>(NoLane::no_call_id)};
     const std::string_view state = fields[Field::state].text;
     const std::string_view event_type = state.size() <= longest_event_type ? state : std::string_view{};
     const std::string_view id = fields[Field::call_id].text;
     if (id.size() > max_call_id_bytes)
         return {{}, event_type, static_cast<int>(NoLane::call_id_too_long)};
-    const std::string_view canonical = CanonicalCallId(id, stamper->key);
+    const std::string_view canonical = CanonicalCallId(id, key);
     if (canonical.empty())
         return {id, event_type,
                 static_cast<int>(IsBlank(id) ? NoLane::no_call_id : NoLane::call_id_not_held)};
-    return {canonical, event_type, LaneOf(canonical, stamper->lanes)};
+    return {canonical, event_type, LaneOf(canonical, lanes)};
+}
+
+bool is_missing(HeapTuple row, int column, TupleDesc columns)
+{
+    bool is_null;
+    heap_getattr(row, column, columns, &is_null);
+    return is_null;
+}
+
+// Who writes to a table that was there before has no right on the sequence, and needs none. A number that
+// comes with the row is that of a dump, by which parked and dead events are known.
+int64 next_number(const Stamper *stamper)
+{
+    if (!OidIsValid(stamper->log.sequence) || !SearchSysCacheExists1(RELOID, stamper->log.sequence))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the sequence of column \"event_seq\" is gone"),
+                        errhint("Call unharden_call_events, and harden the table again.")));
+    return nextval_internal(stamper->log.sequence, false);
 }
 
 HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp)
 {
-    int numbers[] = {stamper->call_id, stamper->lane, stamper->xid, stamper->event_type};
-    bool nulls[] = {stamp.call_id.empty(), false, false, stamp.event_type.empty()};
-    Datum values[] = {
+    int numbers[4] = {stamper->call_id, stamper->lane, stamper->xid};
+    bool nulls[4] = {stamp.call_id.empty()};
+    Datum values[4] = {
         stamp.call_id.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
         Int32GetDatum(number_of_lane(stamper, stamp.lane)),
         UInt64GetDatum(xid_of_stamp(stamper)),
-        stamp.event_type.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.event_type)),
     };
-    bool has_event_type;
-    heap_getattr(row, stamper->event_type, columns, &has_event_type);
-    has_event_type = !has_event_type;
-    return heap_modify_tuple_by_cols(row, columns, has_event_type ? 3 : 4, numbers, values, nulls);
+    int count = 3;
+    if (stamper->event_type != 0 && is_missing(row, stamper->event_type, columns)) {
+        numbers[count] = stamper->event_type;
+        nulls[count] = stamp.event_type.empty();
+        values[count++] = stamp.event_type.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.event_type));
+    }
+    if (stamper->seq != 0 && is_missing(row, stamper->seq, columns)) {
+        numbers[count] = stamper->seq;
+        values[count++] = Int64GetDatum(next_number(stamper));
+    }
+    return heap_modify_tuple_by_cols(row, columns, count, numbers, values, nulls);
 }
 
 HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
@@ -459,8 +533,9 @@ HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
-    const Stamp stamp = is_null ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
-                                : stamp_of(stamper, DatumGetJsonbP(payload));
+    const Stamp stamp =
+        is_null ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
+                : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
     MemoryContextSwitchTo(caller);
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
     MemoryContextReset(stamper->scratch);
@@ -480,6 +555,25 @@ CALLHARDENING_FUNCTION(stamp_call_event)
     if (fcinfo->flinfo->fn_extra == nullptr)
         fcinfo->flinfo->fn_extra = make_stamper(fcinfo, trigger);
     return PointerGetDatum(stamp_row(static_cast<Stamper *>(fcinfo->flinfo->fn_extra), trigger));
+}
+
+// The stamp of an event that is in its table already.
+CALLHARDENING_FUNCTION(call_event_stamp)
+{
+    enum { payload, provider, lanes, key_type };
+    TupleDesc columns;
+    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "call_event_stamp must return a row");
+    if (PG_GETARG_INT32(lanes) < 1 || PG_GETARG_INT32(lanes) > max_lanes)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("lanes must be between 1 and %d", max_lanes)));
+    const char *key = to_cstring(text_argument(fcinfo, key_type));
+    const Stamp stamp = stamp_of(text_argument(fcinfo, provider), KeyKindOf(key), PG_GETARG_INT32(lanes),
+                                 PG_GETARG_JSONB_P(payload));
+    bool nulls[] = {stamp.call_id.empty(), false};
+    Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
+                      Int32GetDatum(stamp.lane)};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }
 
 CALLHARDENING_FUNCTION(call_log_number)

@@ -29,7 +29,14 @@ struct EventLog {
     int64 retry_base, retry_cap; // microseconds
     int max_parked;              // in a lane: above, no new range is taken
     bool is_signed;              // takes signed bodies only
-    const char *events_name;     // qualified and quoted, ready for a statement
+    const char *payload_column;
+    const char *event_type_column; // NULL: the log has none, as for the two below
+    const char *received_at_column;
+    const char *processed_at_column; // set by whoever has processed an event, us or others
+    const char **carry;              // columns that a new call takes over from its event
+    int carry_count;
+    Oid sequence; // numbers the events of a table that was there before the log; InvalidOid: its column does
+    const char *events_name; // qualified and quoted, ready for a statement
 };
 
 // The lane of this cluster that has the calls of `lane`, which may be one of a cluster that the log has left.

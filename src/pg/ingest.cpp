@@ -1,11 +1,15 @@
 #include "pg/ingest.hpp"
+#include "pg/event.hpp"
 #include "pg/event_log.hpp"
+#include "pg/relation.hpp"
 #include "pg/signature.hpp"
 #include "pg/spi.hpp"
 #include "pg/subtransaction.hpp"
 #include "pg/text.hpp"
 
 extern "C" {
+#include "access/table.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/base64.h"
 #include "common/cryptohash.h"
@@ -13,6 +17,8 @@ extern "C" {
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/jsonb.h"
+#include "utils/rel.h"
+#include "utils/reltrigger.h"
 }
 
 namespace callhardening
@@ -121,6 +127,16 @@ bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_type, std:
 
 // -- appending -----------------------------------------------------------------------------------
 
+const char *insert_statement(const EventLog *log)
+{
+    const char *type = log->event_type_column;
+    return psprintf(
+        "INSERT INTO %s (%s%s%s, event_digest) VALUES ($1%s, $3)"
+        " ON CONFLICT (event_digest) WHERE event_digest IS NOT NULL DO NOTHING RETURNING event_seq",
+        log->events_name, quote_identifier(log->payload_column), type == nullptr ? "" : ", ",
+        type == nullptr ? "" : quote_identifier(type), type == nullptr ? "" : ", $2");
+}
+
 // Appends the event, or finds the one that it repeats; 0 where neither is to be seen.
 int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
 {
@@ -129,11 +145,7 @@ int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view event_ty
     const SpiArgument identity = {BYTEAOID, PointerGetDatum(digest), false};
     const SpiArgument type = event_type.data() == nullptr ? null_argument(TEXTOID) : text_value(event_type);
 
-    run_statement(&inserts,
-                  psprintf("INSERT INTO %s (payload, event_type, event_digest) VALUES ($1, $2, $3)"
-                           " ON CONFLICT (event_digest) DO NOTHING RETURNING event_seq",
-                           log->events_name),
-                  {payload, type, identity});
+    run_statement(&inserts, insert_statement(log), {payload, type, identity});
     if (SPI_processed == 0)
         run_statement(&lookups,
                       psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1",
@@ -142,8 +154,49 @@ int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view event_ty
     return SPI_processed > 0 ? spi_int8(0, 1) : 0;
 }
 
-int64 append_event(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
+// A table that was there before may want values that no event has. Its own error would print the row, and the
+// body with it. A trigger of the table may fill what is missing.
+void check_can_fill(const EventLog *log)
 {
+    Relation events = open_table(log->events, AccessShareLock);
+    const TupleDesc columns = RelationGetDescr(events);
+    const TriggerDesc *triggers = events->trigdesc;
+    int before_insert = 0;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+        before_insert += TRIGGER_TYPE_MATCHES(triggers->triggers[i].tgtype, TRIGGER_TYPE_ROW,
+                                              TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT);
+    for (int i = 0; i < columns->natts && before_insert <= 1; ++i) {
+        const Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (!column->attisdropped && column->attnotnull && !column->atthasdef &&
+            column->attidentity == '\0' && strcmp(NameStr(column->attname), log->payload_column) != 0)
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("an event has nothing for column \"%s\" of %s, which is NOT NULL and has no default",
+                        NameStr(column->attname), log->events_name),
+                 errhint("Give the column a default, or INSERT into the table as its clients do.")));
+    }
+    table_close(events, NoLock);
+}
+
+// What the body says where nothing is said beside it. A table of our own gets it from its trigger, which
+// leaves those alone that were there before.
+std::string_view type_of_event(const EventLog *log, Jsonb *body, std::string_view event_type)
+{
+    constexpr size_t longest_event_type = 64;
+    EventFields fields;
+    if (event_type.data() != nullptr || !OidIsValid(log->sequence) || log->event_type_column == nullptr ||
+        !JB_ROOT_IS_OBJECT(body) || !read_event(body, log->provider, &fields))
+        return event_type;
+    const std::string_view state = fields[Field::state].text;
+    return state.size() <= longest_event_type ? state : event_type;
+}
+
+int64 append_event(const EventLog *log, Jsonb *body, std::string_view said, bytea *digest)
+{
+    const std::string_view event_type = type_of_event(log, body, said);
+    if (OidIsValid(log->sequence))
+        check_can_fill(log);
     // A redelivery whose first event is purged between the two statements is an event of its own again.
     constexpr int attempts = 3;
     for (int i = 0; i < attempts; ++i) {

@@ -189,7 +189,7 @@ Pass read_window(Lane *lane)
     // What is parked counts as well, so that the pass is bounded.
     for (; more && looked_at < lane->limit && !is_beyond_again(position, reader.place); ++looked_at) {
         pass.to = reader.place;
-        if (hand_out_or_park(lane, present_event(*claiming.log, reader)))
+        if (!is_done(reader) && hand_out_or_park(lane, present_event(*claiming.log, reader)))
             ++pass.events;
         more = next_event(&reader);
     }
@@ -266,6 +266,11 @@ bool take_retry(Lane *lane)
         }
         if (!is_passed(*lane, event))
             continue;
+        if (event.is_done) {
+            drop_done(*claiming.log, claiming.parked, lane->number, parked);
+            lane->has_changed = true;
+            continue;
+        }
         hand_out_parked(*claiming.log, claiming.parked, lane->number, parked, lane->next.claim_id);
         *add_event(claiming.claim) = {event, parked.attempts + 1};
         ++lane->next.events;
@@ -287,6 +292,8 @@ void park_range(Lane *lane, const char *worker)
     LaneReader reader = begin_reading(claiming.table, lane->snapshot, lane->number,
                                       window_between(position.settled, position.reading), position.read);
     while (next_event(&reader) && reader.place <= lane->newest.to) {
+        if (is_done(reader))
+            continue;
         const LogEvent event = present_event(log, reader);
         if (find_parked(parked, event.call_id, event.place.seq) == nullptr &&
             !is_dead(log, lane->snapshot, event.place.seq))

@@ -10,8 +10,11 @@ extern "C" {
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -39,11 +42,23 @@ void check_can_read(const EventLog &log)
                  errhint("Give the worker's role BYPASSRLS, or disable row-level security on the log.")));
 }
 
+// An index of a table that was there before leaves out the rows that are no events of the log.
+bool is_about_stamped(Relation index)
+{
+    List *predicate = RelationGetIndexPredicate(index);
+    if (predicate == NIL)
+        return true;
+    const auto *test = reinterpret_cast<const NullTest *>(linitial(predicate));
+    return list_length(predicate) == 1 && IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
+           IsA(test->arg, Var) &&
+           reinterpret_cast<const Var *>(test->arg)->varattno == index->rd_index->indkey.values[0];
+}
+
 bool has_keys(Relation index, std::initializer_list<AttrNumber> keys)
 {
     const Form_pg_index form = index->rd_index;
     if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisunique ||
-        form->indnkeyatts != static_cast<int16>(keys.size()) || RelationGetIndexPredicate(index) != NIL)
+        form->indnkeyatts != static_cast<int16>(keys.size()) || !is_about_stamped(index))
         return false;
     int i = 0;
     for (const AttrNumber key : keys)
@@ -70,6 +85,73 @@ Relation open_index_on(const EventLog &log, Relation heap, const char *columns,
     pg_unreachable();
 }
 
+// The name is one of the log's settings.
+AttrNumber require_setting(const EventLog &log, Relation heap, const char *name)
+{
+    const AttrNumber column = find_column(heap, name);
+    if (column == 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("event log %s has no column \"%s\" any more", log.events_name, name),
+                        errhint("Rename the column back, or call unharden_call_events and harden the table "
+                                "again with the present names.")));
+    return column;
+}
+
+Oid type_of(Relation heap, AttrNumber column)
+{
+    return getBaseType(TupleDescAttr(RelationGetDescr(heap), column - 1)->atttypid);
+}
+
+[[noreturn]] void raise_retyped(const EventLog &log, const char *name, const char *type)
+{
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("column \"%s\" of event log %s must be %s", name, log.events_name, type),
+                    errdetail("Its type was altered."), errhint("Alter the type back.")));
+    pg_unreachable();
+}
+
+AttrNumber require_time(const EventLog &log, Relation heap, const char *name, bool *is_local)
+{
+    *is_local = false;
+    if (name == nullptr)
+        return 0;
+    const AttrNumber column = require_setting(log, heap, name);
+    const Oid type = type_of(heap, column);
+    if (type != TIMESTAMPTZOID && type != TIMESTAMPOID)
+        raise_retyped(log, name, "timestamp with or without time zone");
+    *is_local = type == TIMESTAMPOID;
+    return column;
+}
+
+AttrNumber require_word(const EventLog &log, Relation heap, const char *name, FmgrInfo *output)
+{
+    if (name == nullptr)
+        return 0;
+    const AttrNumber column = require_setting(log, heap, name);
+    Oid function;
+    bool is_varlena, is_preferred;
+    char category;
+    const Oid type = type_of(heap, column);
+    get_type_category_preferred(type, &category, &is_preferred);
+    if (category != TYPCATEGORY_STRING)
+        raise_retyped(log, name, "text");
+    getTypeOutputInfo(type, &function, &is_varlena);
+    fmgr_info(function, output);
+    return column;
+}
+
+void find_settings(const EventLog &log, Relation heap, LogTable *table)
+{
+    table->payload = require_setting(log, heap, log.payload_column);
+    if (type_of(heap, table->payload) != JSONBOID)
+        raise_retyped(log, log.payload_column, "jsonb");
+    table->event_type = require_word(log, heap, log.event_type_column, &table->event_type_output);
+    table->received_at = require_time(log, heap, log.received_at_column, &table->is_local_time);
+    table->processed_at = require_time(log, heap, log.processed_at_column, &table->is_local_processed_at);
+    for (int i = 0; i < log.carry_count; ++i)
+        require_setting(log, heap, log.carry[i]);
+}
+
 } // namespace
 
 void open_log_table(const EventLog &log, LogTable *table)
@@ -83,9 +165,7 @@ void open_log_table(const EventLog &log, LogTable *table)
     table->xid = require_typed_column(heap, "event_xid", XID8OID);
     table->seq = require_typed_column(heap, "event_seq", INT8OID);
     table->call_id = require_typed_column(heap, "call_id", TEXTOID);
-    table->event_type = require_typed_column(heap, "event_type", TEXTOID);
-    table->received_at = require_typed_column(heap, "received_at", TIMESTAMPTZOID);
-    table->payload = require_typed_column(heap, "payload", JSONBOID);
+    find_settings(log, heap, table);
     table->by_lane = {heap, open_index_on(log, heap, "event_lane, event_xid, event_seq",
                                           {table->lane, table->xid, table->seq})};
     const MemoryContext caller = MemoryContextSwitchTo(scan_memory());
@@ -200,6 +280,11 @@ bool next_event(LaneReader *reader)
     return false;
 }
 
+bool is_done(const LaneReader &reader)
+{
+    return reader.table->processed_at != 0 && !slot_attisnull(reader.table->slot, reader.table->processed_at);
+}
+
 void end_reading(const LaneReader &reader)
 {
     ExecClearTuple(reader.table->slot);
@@ -218,23 +303,57 @@ namespace
     pg_unreachable();
 }
 
+bool is_set(TupleTableSlot *slot, AttrNumber column)
+{
+    return column != 0 && !slot_attisnull(slot, column);
+}
+
+// A time without a zone is one of the session's time zone, as where the server converts it.
+int64 read_time(TupleTableSlot *slot, AttrNumber column, bool is_local)
+{
+    bool is_null;
+    const Datum time = row_value(slot, column, &is_null);
+    return unix_microseconds(
+        DatumGetTimestampTz(is_local ? DirectFunctionCall1(timestamp_timestamptz, time) : time));
+}
+
+char *read_event_type(const LogTable &table, TupleTableSlot *slot)
+{
+    bool is_null;
+    if (!is_set(slot, table.event_type))
+        return nullptr;
+    const Datum value = row_value(slot, table.event_type, &is_null);
+    FmgrInfo output = table.event_type_output;
+    return OutputFunctionCall(&output, value);
+}
+
+void read_times(const LogTable &table, TupleTableSlot *slot, LogEvent *event)
+{
+    event->has_received_at = is_set(slot, table.received_at);
+    event->is_done = is_set(slot, table.processed_at);
+    if (event->has_received_at)
+        event->received_at = read_time(slot, table.received_at, table.is_local_time);
+    else if (event->is_done)
+        event->received_at = read_time(slot, table.processed_at, table.is_local_processed_at);
+}
+
 LogEvent event_in_slot(const EventLog &log, const LogTable &table, TupleTableSlot *slot, int lane,
                        const LogPosition &place)
 {
-    bool no_payload, no_time;
+    bool no_payload;
+    LogEvent event = {};
     const Datum payload = row_value(slot, table.payload, &no_payload);
-    const Datum received_at = row_value(slot, table.received_at, &no_time);
-    char *call_id = row_text(slot, table.call_id);
-    if (call_id == nullptr && lane < 0) // no worker can take it
-        call_id = pstrdup("");
-    if (no_payload || no_time || call_id == nullptr)
+    event.lane = lane;
+    event.place = place;
+    event.call_id = row_text(slot, table.call_id);
+    if (event.call_id == nullptr && lane < 0) // no worker can take it
+        event.call_id = pstrdup("");
+    if (no_payload || event.call_id == nullptr)
         raise_altered(log, place.seq);
-    return {lane,
-            place,
-            call_id,
-            row_text(slot, table.event_type),
-            unix_microseconds(DatumGetTimestampTz(received_at)),
-            datumCopy(payload, false, -1)};
+    event.event_type = read_event_type(table, slot);
+    read_times(table, slot, &event);
+    event.payload = datumCopy(payload, false, -1);
+    return event;
 }
 
 } // namespace
@@ -248,7 +367,8 @@ int64 newest_event(const EventLog &log, const LogTable &table, Snapshot snapshot
 {
     const OwnTable by_seq = {table.by_lane.heap,
                              open_index_on(log, table.by_lane.heap, "event_seq", {table.seq})};
-    const KeyScan scan = begin_key_scan(by_seq, snapshot, {});
+    const KeyScan scan =
+        begin_key_scan(by_seq, snapshot, {int8_key(1, PG_INT64_MIN, BTGreaterEqualStrategyNumber)});
     const int64 newest = next_row(scan, BackwardScanDirection) ? row_int8(scan.slot, table.seq) : 0;
     end_key_scan(scan);
     index_close(by_seq.index, NoLock);

@@ -6,6 +6,10 @@
 #include "pg/event_log.hpp"
 #include "pg/own_table.hpp"
 
+extern "C" {
+#include "fmgr.h"
+}
+
 namespace callhardening
 {
 
@@ -14,7 +18,10 @@ struct LogTable {
     IndexScanDesc scan; // of it, for one reader at a time
     TupleTableSlot *slot;
     MemoryContext memory;                                                 // of the scan
-    AttrNumber lane, xid, seq, call_id, event_type, received_at, payload; // columns
+    AttrNumber lane, xid, seq, call_id, event_type, received_at, payload; // columns; 0: there is none
+    AttrNumber processed_at;
+    FmgrInfo event_type_output;
+    bool is_local_time, is_local_processed_at; // without a time zone: the session's
 };
 
 // Opens the log for reading. Errors: 42501 the caller may not read it, 55000 row-level security hides events
@@ -27,8 +34,10 @@ struct LogEvent {
     LogPosition place;
     char *call_id;
     char *event_type;  // what the provider said beside the body, or else in it; NULL: nothing
-    int64 received_at; // microseconds since the epoch
-    Datum payload;     // as stored: perhaps a pointer into the log's TOAST table
+    int64 received_at; // microseconds since the epoch; where it is not known, of processed_at, or else 0
+    bool has_received_at;
+    bool is_done;  // processed_at is set
+    Datum payload; // as stored: perhaps a pointer into the log's TOAST table
 };
 
 // Reads the events of a lane that are in a window and behind a position, in order.
@@ -47,6 +56,8 @@ LaneReader begin_reading(const LogTable &table, Snapshot snapshot, int lane, std
 bool next_event(LaneReader *reader);
 // The present event, in the current memory context.
 LogEvent present_event(const EventLog &log, const LaneReader &reader);
+// Has somebody else set processed_at of the present event? He has settled it.
+bool is_done(const LaneReader &reader);
 void end_reading(const LaneReader &reader);
 
 // The highest number that `snapshot` sees; 0: none.

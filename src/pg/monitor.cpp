@@ -36,6 +36,8 @@ void add_window(const Monitor &monitor, int lane, std::span<const XidRange> wind
 {
     LaneReader reader = begin_reading(monitor.table, monitor.snapshot, lane, window, behind);
     while ((monitor.exact || !pending->has_oldest) && next_event(&reader)) {
+        if (is_done(reader))
+            continue;
         if (!pending->has_oldest)
             pending->oldest = present_event(monitor.log, reader);
         pending->has_oldest = true;
@@ -75,7 +77,7 @@ void return_lane(FunctionCallInfo fcinfo, const Monitor &monitor, int lane, int6
     const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const Pending pending = pending_in(monitor, lane);
     const int64 count = monitor.exact ? pending.count : estimate(monitor, pending, newest);
-    bool nulls[] = {false, false, !pending.has_oldest, !pending.has_oldest};
+    bool nulls[] = {false, false, !pending.has_oldest, !pending.oldest.has_received_at};
     Datum values[] = {Int32GetDatum(lane), Int64GetDatum(count), Int64GetDatum(pending.oldest.place.seq),
                       TimestampTzGetDatum(postgres_time(pending.oldest.received_at))};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -541,6 +541,12 @@ void complete_retry(const EventLog &log, int lane, int64 claim_id)
     close_own_table(retry.parked, NoLock);
 }
 
+void drop_done(const EventLog &log, const OwnTable &parked, int lane, const ParkedEvent &event)
+{
+    drop_parked(log, parked, lane, event.place.seq);
+    release_call(log, parked, lane, event.call_id);
+}
+
 void release_retry(const EventLog &log, int lane, int64 claim_id)
 {
     const Retry retry = open_retry(log, lane);
@@ -564,15 +570,30 @@ void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *wor
     close_own_table(retry.parked, NoLock);
 }
 
-bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq)
+namespace
+{
+
+bool has_dead(const EventLog &log, Snapshot snapshot, std::initializer_list<Key> keys)
 {
     const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
                                          dead_columns, AccessShareLock);
-    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+    const KeyScan scan = begin_key_scan(dead, snapshot, keys);
     const bool found = next_row(scan);
     end_key_scan(scan);
     close_own_table(dead, AccessShareLock);
     return found;
+}
+
+} // namespace
+
+bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq)
+{
+    return has_dead(log, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+}
+
+bool has_any_dead(const EventLog &log, Snapshot snapshot)
+{
+    return has_dead(log, snapshot, {int4_key(1, log.log_id)});
 }
 
 } // namespace callhardening

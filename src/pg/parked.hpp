@@ -98,9 +98,12 @@ bool fail_event(const EventLog &log, const OwnTable &parked, const EventInLane &
 void hand_out_parked(const EventLog &log, const OwnTable &parked, int lane, const ParkedEvent &event,
                      int64 claim_id);
 void complete_retry(const EventLog &log, int lane, int64 claim_id);
+// A parked event that somebody else has processed: the next one of its call has its turn.
+void drop_done(const EventLog &log, const OwnTable &parked, int lane, const ParkedEvent &event);
 void release_retry(const EventLog &log, int lane, int64 claim_id);
 void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *worker);
 
 bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq);
+bool has_any_dead(const EventLog &log, Snapshot snapshot);
 
 } // namespace callhardening

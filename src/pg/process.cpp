@@ -8,10 +8,12 @@
 #include "pg/event_log.hpp"
 #include "pg/issue.hpp"
 #include "pg/process.hpp"
+#include "pg/processed.hpp"
 #include "pg/refusal.hpp"
 #include "pg/spi.hpp"
 #include "pg/subtransaction.hpp"
 #include "pg/text.hpp"
+#include "pg/time.hpp"
 #include "pg/warning.hpp"
 
 extern "C" {
@@ -37,6 +39,7 @@ namespace
 
 struct Work {
     const LogEvent *claimed;
+    int64 received_at; // where the log does not say when, in the order of the log
     CallEvent event;
     Merge outcome;
     int status_before;              // of the call, where the outcome is refused
@@ -53,6 +56,7 @@ struct Batch {
     Claim *claim;
     Work *works; // call by call, and in the order in which they happened
     int count;
+    int64 now;             // microseconds since the epoch
     MemoryContext scratch; // for one event, or one call
 };
 
@@ -110,7 +114,7 @@ void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
     copy_texts(&work->event);
     MemoryContextReset(scratch);
     const FieldValue &time = work->event[Field::event_time];
-    work->event.time = time.known ? time.number : work->claimed->received_at;
+    work->event.time = time.known ? time.number : work->received_at;
     read_status(table, work);
     read_direction(table, work);
 }
@@ -130,9 +134,13 @@ void read_lane(Batch *batch, const LaneClaim &lane)
 {
     for (int i = lane.first; i < lane.end; ++i) {
         CHECK_FOR_INTERRUPTS();
+        const LogEvent *event = &batch->claim->events[i].event;
+        if (event->is_done) // by somebody else, since it was claimed
+            continue;
         Work *work = &batch->works[batch->count++];
         *work = {};
-        work->claimed = &batch->claim->events[i].event;
+        work->claimed = event;
+        work->received_at = event->has_received_at ? event->received_at : batch->now++;
         work->claim = &lane.record;
         read_work(batch->table, work, batch->scratch);
     }
@@ -143,6 +151,7 @@ void read_works(Batch *batch)
     batch->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening call", ALLOCSET_DEFAULT_SIZES);
     batch->count = 0;
+    batch->now = unix_microseconds(GetCurrentTimestamp());
     batch->works = static_cast<Work *>(
         palloc_extended(sizeof(Work) * Max(1, batch->claim->event_count), MCXT_ALLOC_HUGE));
     for (int lane = 0; lane < batch->claim->lane_count; ++lane)
@@ -186,7 +195,8 @@ bool write_call(const CallWork &of)
     const Datum *payload = newest == nullptr ? nullptr : &newest->claimed->payload;
     if (!exists)
         return insert_call(table, call_id, call,
-                           *payload); // the first event of a new call is its newest so far
+                           *payload, // the first event of a new call is its newest so far
+                           of.batch->works[of.first].claimed->place.seq);
     return (payload == nullptr && !has_changed(call)) || update_call(table, call_id, call, payload);
 }
 
@@ -277,6 +287,17 @@ void park_failed_events(const Batch &batch)
         else if (work.error != nullptr)
             hold_back_event(*batch.log, *work.claim, *work.claimed);
     }
+}
+
+// They are not processed, whatever processed_at has said while it was tried.
+void give_failed_back(const Batch &batch)
+{
+    auto *seqs = static_cast<int64 *>(palloc(sizeof(int64) * Max(1, batch.count)));
+    int count = 0;
+    for (int i = 0; i < batch.count; ++i)
+        if (batch.works[i].error != nullptr)
+            seqs[count++] = batch.works[i].claimed->place.seq;
+    give_back(*batch.log, seqs, count);
 }
 
 void complete_claims(const Batch &batch)
@@ -370,14 +391,16 @@ void open_calls_of(const EventLog &log, CallsTable *table)
     if (get_rel_name(log.calls) == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("the calls table of event log %s does not exist any more", log.events_name)));
-    open_calls_table(log.calls, log.provider, table);
+    open_calls_table(log, table);
 }
 
 ProcessCounts apply_claim(Batch *batch, MemoryContext statement)
 {
+    take_claimed(*batch->log, batch->claim); // before any call: others lock in this order as well
     read_works(batch);
     apply_batch(batch);
     park_failed_events(*batch);
+    give_failed_back(*batch);
     complete_claims(*batch);
     warn_of_batch(*batch, statement);
     return count_outcomes(*batch);

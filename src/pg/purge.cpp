@@ -230,6 +230,14 @@ int64 cutoff_of(FunctionCallInfo fcinfo)
     return unix_microseconds(before);
 }
 
+void check_has_age(const EventLog &log)
+{
+    if (log.received_at_column == nullptr && log.processed_at_column == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("event log %s has no column that says how old an event is", log.events_name),
+                        errhint("Harden it with received_at_column or processed_at_column.")));
+}
+
 } // namespace
 
 } // namespace callhardening
@@ -243,6 +251,7 @@ CALLHARDENING_FUNCTION(purge_call_events)
     purge.left = max_events_argument_of(fcinfo, purge_max_argument);
     check_can_claim("purge_call_events");
     find_event_log(fcinfo, purge_log_argument, &purge.log);
+    check_has_age(purge.log);
     if (!try_lock_event_log(purge.log))
         PG_RETURN_INT64(0);
     SPI_connect();

@@ -1,0 +1,547 @@
+
+-- an existing table of events ------------------------------------------------------------------
+--
+-- It gets the columns that an event log goes by, and the triggers that fill them. What its clients see and do
+-- stays as it is: no row is rewritten but for the pending ones, and nothing of theirs is asked for more rights.
+
+CREATE FUNCTION @extschema@.call_column_names() RETURNS text[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_call_column_names';
+
+COMMENT ON FUNCTION @extschema@.call_column_names() IS
+'the columns of a calls table that process_call_events fills where they are there, besides call id, status, direction and payload. Never fails';
+
+CREATE FUNCTION @extschema@.check_event_column(events regclass, argument text, column_name name, types regtype[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    attribute pg_attribute;
+    base_type regtype;
+BEGIN
+    IF column_name IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = column_name AND attnum > 0 AND NOT attisdropped;
+    IF NOT FOUND THEN
+        RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, column_name),
+            HINT = format('Name a column of the table in %s.', argument);
+    END IF;
+    IF attribute.attgenerated <> '' THEN
+        RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name, events);
+    END IF;
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = attribute.atttypid
+        UNION ALL SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
+    SELECT oid INTO base_type FROM base WHERE typbasetype = 0;
+    IF NOT (base_type = ANY (types) OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
+        RAISE datatype_mismatch USING
+            MESSAGE = format('column %I of table %s is %s', column_name, events, format_type(attribute.atttypid, attribute.atttypmod)),
+            DETAIL = format('What %s names has to be %s.', argument, (SELECT string_agg(t::text, ' or ') FROM unnest(types) AS t));
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_event_column(regclass, text, name, regtype[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_event_column(regclass, text, name, regtype[]) IS
+'refuses a column that an argument of harden_call_events cannot name: 42703 no such column, 428C9 generated, 42804 of none of the types (text: any type of strings). column_name NULL: nothing is looked at';
+
+CREATE FUNCTION @extschema@.check_event_table(events regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    class pg_class;
+BEGIN
+    IF events IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'events must not be NULL';
+    END IF;
+    SELECT * INTO class FROM pg_class WHERE oid = events;
+    IF NOT FOUND THEN
+        RAISE undefined_table USING MESSAGE = format('relation with OID %s does not exist', events::oid);
+    END IF;
+    IF class.relkind <> 'r' OR class.relispartition THEN
+        RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
+            HINT = 'An event log is read through an index on all of its rows: views, foreign tables, partitioned tables and partitions have none.';
+    END IF;
+    IF EXISTS (SELECT FROM pg_inherits WHERE events IN (inhrelid, inhparent)) THEN
+        RAISE wrong_object_type USING MESSAGE = format('table %s inherits, or is inherited from', events),
+            HINT = 'The rows of an event log have to be in one table.';
+    END IF;
+    IF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace) THEN
+        RAISE wrong_object_type USING MESSAGE = format('%s is a system table', events);
+    END IF;
+    IF NOT pg_has_role(class.relowner, 'USAGE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', events);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_event_table(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_event_table(regclass) IS
+'refuses what cannot be an event log: 22004 NULL, 42P01 no relation, 42809 no ordinary table, or one with inheritance, 42501 not the owner';
+
+CREATE FUNCTION @extschema@.check_carried_columns(events regclass, calls regclass, carry name[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    settings record := @extschema@.call_settings(calls);
+    filled name[] := ARRAY[settings.call_id_column, settings.status_column, settings.direction_column, settings.payload_column];
+    source pg_attribute;
+    target pg_attribute;
+    carried name;
+    missing name;
+BEGIN
+    IF carry IS NULL OR array_position(carry, NULL) IS NOT NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'carry must not be NULL, nor have a NULL in it';
+    END IF;
+    FOREACH carried IN ARRAY carry LOOP
+        IF (SELECT count(*) FROM unnest(carry) AS c WHERE c = carried) > 1 THEN
+            RAISE duplicate_column USING MESSAGE = format('column %I is named twice in carry', carried);
+        END IF;
+        PERFORM @extschema@.check_event_column(events, 'carry', carried, ARRAY(SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = events AND attname = carried));
+        SELECT * INTO source FROM pg_attribute WHERE attrelid = events AND attname = carried;
+        SELECT * INTO target FROM pg_attribute WHERE attrelid = calls AND attname = carried AND attnum > 0 AND NOT attisdropped;
+        IF NOT FOUND THEN
+            RAISE undefined_column USING MESSAGE = format('table %s has no column %I', calls, carried),
+                HINT = 'carry names columns that are in both tables.';
+        END IF;
+        IF target.attgenerated <> '' OR target.attidentity = 'a' THEN
+            RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', carried, calls);
+        END IF;
+        IF carried = ANY (filled) THEN
+            RAISE invalid_parameter_value USING MESSAGE = format('column %I of table %s is filled by the events', carried, calls),
+                HINT = 'Leave it out of carry.';
+        END IF;
+        IF source.atttypid <> target.atttypid THEN
+            RAISE datatype_mismatch USING MESSAGE = format('column %I is %s in %s and %s in %s', carried,
+                format_type(source.atttypid, source.atttypmod), events, format_type(target.atttypid, target.atttypmod), calls);
+        END IF;
+    END LOOP;
+
+    -- A trigger of the table may fill what nobody else does.
+    SELECT attname INTO missing FROM pg_attribute
+    WHERE attrelid = calls AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef AND attidentity = ''
+      AND attname <> ALL (filled || carry || @extschema@.call_column_names()::name[])
+      AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgtype & 7 = 7 AND tgname <> ALL (@extschema@.call_triggers(calls)))
+    ORDER BY attnum LIMIT 1;
+    IF FOUND THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('an event has nothing for column %I of table %s, which is NOT NULL and has no default', missing, calls),
+            HINT = 'Give the column a default, or name it in carry where the events have it.';
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_carried_columns(regclass, regclass, name[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_carried_columns(regclass, regclass, name[]) IS
+'refuses columns that cannot be copied from an event to its call, and a calls table with columns that would stay empty and must not; the errors are told at harden_call_events';
+
+CREATE FUNCTION @extschema@.check_event_settings(events regclass, calls regclass, payload_column name, event_type_column name,
+        received_at_column name, processed_at_column name, provider text, carry name[], lanes int) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    named name;
+    seen name[] := '{event_lane,event_xid,event_seq,call_id,event_digest}';
+BEGIN
+    PERFORM @extschema@.check_event_table(events);
+    IF calls IS NULL OR payload_column IS NULL OR provider IS NULL OR lanes IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'calls, payload_column, provider and lanes must not be NULL';
+    END IF;
+    IF EXISTS (SELECT FROM @extschema@.call_logs AS l WHERE l.events = check_event_settings.events) THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is an event log already', events),
+            HINT = 'To change its settings, call unharden_call_events first.';
+    END IF;
+    IF (@extschema@.call_settings(calls)).call_id_column IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
+            HINT = 'Call harden_calls for it first.';
+    END IF;
+    IF NOT pg_has_role((SELECT relowner FROM pg_class WHERE oid = calls), 'USAGE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', calls);
+    END IF;
+    IF lanes NOT BETWEEN 1 AND 1024 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
+    END IF;
+    -- What has a call id in every place is an event of each provider whose events can be read.
+    IF (@extschema@.call_event_stamp('{"call_id": "1", "call": {"call_id": "1"}}', provider, 1, 'text')).event_lane < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('events of call provider "%s" cannot be read', provider);
+    END IF;
+    FOREACH named IN ARRAY array_remove(ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
+        IF named = ANY (seen) THEN
+            RAISE duplicate_column USING MESSAGE = format('column %I is named twice, or is one that the event log fills', named);
+        END IF;
+        seen := seen || named;
+    END LOOP;
+    PERFORM @extschema@.check_event_column(events, 'payload_column', payload_column, '{jsonb}');
+    PERFORM @extschema@.check_event_column(events, 'event_type_column', event_type_column, '{text}');
+    PERFORM @extschema@.check_event_column(events, 'received_at_column', received_at_column, '{timestamp,timestamptz}');
+    PERFORM @extschema@.check_event_column(events, 'processed_at_column', processed_at_column, '{timestamp,timestamptz}');
+    IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = events AND attname = processed_at_column) THEN
+        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s is NOT NULL', processed_at_column, events),
+            DETAIL = 'NULL says that an event is pending.';
+    END IF;
+    PERFORM @extschema@.check_carried_columns(events, calls, carry);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_event_settings(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_event_settings(regclass, regclass, name, name, name, name, text, name[], int) IS
+'refuses arguments that harden_call_events cannot work with; the errors are told there';
+
+-- What is ours bears a comment that begins so: unharden_call_events takes nothing else away.
+CREATE FUNCTION @extschema@.event_stamp_comment(calls regclass, payload_column name, provider text, lanes int) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s in %I for a key of %s; stamps of cluster %s', lanes, lower(provider), payload_column,
+    @extschema@.call_key_type(calls), (SELECT system_identifier FROM pg_control_system()))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.event_stamp_comment(regclass, name, text, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.event_stamp_comment(regclass, name, text, int) IS
+'the comment of the column event_lane of a hardened event table: stamps that were made under another one are made again';
+
+CREATE FUNCTION @extschema@.call_key_type(calls regclass) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH RECURSIVE base AS (
+    SELECT t.oid, t.typbasetype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = calls AND a.attname = (@extschema@.call_settings(calls)).call_id_column
+    UNION ALL SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
+SELECT format_type(oid, NULL) FROM base WHERE typbasetype = 0
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_key_type(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_key_type(regclass) IS
+'the type of a hardened table''s call id, as in "bigint"; NULL where the table is not hardened';
+
+CREATE FUNCTION @extschema@.event_sequence(events regclass) RETURNS regclass
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT d.objid::regclass FROM pg_attribute a
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'a'
+JOIN pg_class s ON d.classid = 'pg_class'::regclass AND s.oid = d.objid AND s.relkind = 'S'
+WHERE a.attrelid = events AND a.attname = 'event_seq'
+ORDER BY d.objid LIMIT 1
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.event_sequence(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.event_sequence(regclass) IS
+'the sequence that numbers the events of a hardened event table; NULL: there is none';
+
+CREATE FUNCTION @extschema@.event_columns() RETURNS TABLE (column_name name, column_type regtype, note text)
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('event_lane'::name, 'integer'::regtype, NULL),
+    ('event_xid', 'xid8', 'callhardening: the transaction that appended the event'),
+    ('event_seq', 'bigint', 'callhardening: sequence number of the event; NULL: it was processed before this was an event log'),
+    ('call_id', 'text', 'callhardening: the call that the event is about'),
+    ('event_digest', 'bytea', 'callhardening: tells a redelivery to ingest_call_event')
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.event_columns() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.event_columns() IS
+'the columns that harden_call_events adds, with the comments that they get';
+
+CREATE FUNCTION @extschema@.has_event_columns(events regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT @extschema@.event_sequence(events) IS NOT NULL AND NOT EXISTS (
+    SELECT FROM @extschema@.event_columns() c
+    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = events AND a.attname = c.column_name))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_event_columns(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.has_event_columns(regclass) IS
+'whether an event table has the columns of an event log, so that to harden it takes no ACCESS EXCLUSIVE lock';
+
+CREATE FUNCTION @extschema@.add_event_columns(events regclass, stamp_comment text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    wanted record;
+    attribute pg_attribute;
+    has_values boolean;
+    class pg_class;
+BEGIN
+    FOR wanted IN SELECT * FROM @extschema@.event_columns() LOOP
+        SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = wanted.column_name AND NOT attisdropped;
+        IF NOT FOUND THEN
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', events, wanted.column_name, wanted.column_type);
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', events, wanted.column_name, coalesce(wanted.note, stamp_comment));
+        ELSIF attribute.atttypid <> wanted.column_type OR attribute.attgenerated <> '' THEN
+            RAISE datatype_mismatch USING
+                MESSAGE = format('column %I of table %s is %s%s', wanted.column_name, events,
+                    CASE WHEN attribute.attgenerated <> '' THEN 'generated, of type ' END, format_type(attribute.atttypid, attribute.atttypmod)),
+                DETAIL = format('An event log needs a column of this name, of type %s, that is filled by its trigger.', wanted.column_type),
+                HINT = 'Rename the column.';
+        ELSIF coalesce(col_description(events, attribute.attnum), '') NOT LIKE 'callhardening: %' THEN
+            EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name) INTO has_values;
+            IF has_values THEN
+                RAISE object_not_in_prerequisite_state USING
+                    MESSAGE = format('column %I of table %s has values', wanted.column_name, events),
+                    DETAIL = 'An event log needs a column of this name that is filled by its trigger.',
+                    HINT = 'Rename the column.';
+            END IF;
+        END IF;
+    END LOOP;
+    IF @extschema@.event_sequence(events) IS NULL THEN
+        SELECT * INTO class FROM pg_class WHERE oid = events;
+        EXECUTE format('CREATE SEQUENCE %s.%I OWNED BY %s.event_seq', class.relnamespace::regnamespace,
+            @extschema@.free_relation_name(class.relnamespace, class.relname, 'event_seq_seq'), events);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.add_event_columns(regclass, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.add_event_columns(regclass, text) IS
+'adds the columns and the sequence of an event log where they are missing, without a look at the rows. Errors: 42804 a column of that name has another type, 55000 it has values of its own';
+
+CREATE FUNCTION @extschema@.free_relation_name(schema oid, relation name, suffix text) RETURNS name
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT candidate FROM (
+    SELECT n, (left(relation, 40) || '_' || suffix || CASE n WHEN 0 THEN '' ELSE n::text END)::name AS candidate FROM generate_series(0, 1000) AS n) AS names
+WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = schema AND c.relname = candidate)
+ORDER BY n LIMIT 1
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.free_relation_name(oid, name, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.free_relation_name(oid, name, text) IS
+'a name that no relation of the schema has, as in webhook_events_event_seq_seq';
+
+CREATE FUNCTION @extschema@.missing_event_indexes(events regclass, beside_writers boolean) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL', CASE WHEN beside_writers THEN 'CONCURRENTLY ' END, events,
+    array_to_string(keys, ', '), keys[1])
+FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']), (2, ARRAY['event_seq']), (3, ARRAY['event_digest'])) AS wanted (place, keys)
+WHERE NOT EXISTS (
+    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+    WHERE i.indrelid = events AND m.amname = 'btree' AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indexprs IS NULL
+      AND ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
+                JOIN pg_attribute a ON a.attrelid = events AND a.attnum = k.number
+                WHERE k.place <= i.indnkeyatts ORDER BY k.place) = keys
+      AND (i.indpred IS NULL OR pg_get_expr(i.indpred, events) = format('(%s IS NOT NULL)', keys[1])))
+ORDER BY place
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.missing_event_indexes(regclass, boolean) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.missing_event_indexes(regclass, boolean) IS
+'the statements that make the indexes that an event table lacks for an event log';
+
+CREATE FUNCTION @extschema@.add_event_indexes(events regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    statement text;
+    before oid[];
+    made oid;
+BEGIN
+    FOR statement IN SELECT * FROM @extschema@.missing_event_indexes(events, false) LOOP
+        before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = events);
+        EXECUTE statement;
+        SELECT indexrelid INTO made FROM pg_index WHERE indrelid = events AND indexrelid <> ALL (before);
+        EXECUTE format('COMMENT ON INDEX %s IS %L', made::regclass, 'callhardening: of the event log');
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.add_event_indexes(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.add_event_indexes(regclass) IS
+'makes the indexes that an event table lacks for an event log';
+
+CREATE FUNCTION @extschema@.stamp_pending_events(events regclass, calls regclass, payload_column name, received_at_column name,
+        processed_at_column name, provider text, lanes int, max_events bigint DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    stamp_comment text := @extschema@.event_stamp_comment(calls, payload_column, provider, lanes);
+    present_comment text := (SELECT col_description(events, attnum) FROM pg_attribute WHERE attrelid = events AND attname = 'event_lane');
+    stamped bigint;
+BEGIN
+    IF processed_at_column IS NULL THEN
+        RETURN 0;
+    END IF;
+    IF present_comment LIKE 'callhardening: %' AND present_comment <> stamp_comment THEN
+        -- Calls would be in other lanes.
+        EXECUTE format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
+            WHERE %I IS NULL AND event_lane IS NOT NULL', events, processed_at_column);
+        EXECUTE format('COMMENT ON COLUMN %s.event_lane IS %L', events, stamp_comment);
+    END IF;
+    -- In the order in which they were received. A row that somebody else writes meanwhile stays for later.
+    EXECUTE format('
+        WITH chosen AS MATERIALIZED (
+            SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL ORDER BY %4$sctid LIMIT $6),
+        numbered AS MATERIALIZED (
+            SELECT place, nextval($1) AS seq, stamp.*
+            FROM chosen CROSS JOIN LATERAL %5$s.call_event_stamp(coalesce(payload, ''null''), $2, $3, $4) AS stamp)
+        UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = $5, event_seq = n.seq, call_id = n.call_id
+        FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
+        events, payload_column, processed_at_column, CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END,
+        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'))
+    USING @extschema@.event_sequence(events), provider, lanes, @extschema@.call_key_type(calls), pg_current_xact_id(), max_events;
+    GET DIAGNOSTICS stamped = ROW_COUNT;
+    RETURN stamped;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) IS
+'stamps up to max_events (NULL: all) events of a table that is to be an event log and that nobody has processed, as stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
+
+CREATE PROCEDURE @extschema@.prepare_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
+        event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
+        provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64, batch_size int DEFAULT 10000)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    stamped pg_catalog.int8;
+    statement pg_catalog.text;
+BEGIN
+    -- A procedure that commits cannot pin its search_path: what is not ours is qualified.
+    PERFORM @extschema@.check_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+        provider, carry, lanes);
+    IF batch_size OPERATOR(pg_catalog.<) 1 OR batch_size IS NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'batch_size must be at least 1';
+    END IF;
+    PERFORM @extschema@.add_event_columns(events, @extschema@.event_stamp_comment(calls, payload_column, provider, lanes));
+    COMMIT;
+    LOOP
+        stamped := @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, batch_size);
+        COMMIT;
+        EXIT WHEN stamped OPERATOR(pg_catalog.<) batch_size;
+    END LOOP;
+    FOR statement IN SELECT * FROM @extschema@.missing_event_indexes(events, true) LOOP
+        RAISE NOTICE 'still to be done: %;', statement;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) FROM PUBLIC;
+
+COMMENT ON PROCEDURE @extschema@.prepare_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) IS
+'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: adds the columns (ACCESS EXCLUSIVE for a moment), and stamps what is pending, batch_size events at a time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same arguments. Not hardened after all: unharden_call_events takes the columns away. Errors: as harden_call_events';
+
+CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
+        event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
+        provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
+    log int;
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE feature_not_supported USING
+            MESSAGE = 'events cannot be hardened in a transaction with an isolation level above read committed',
+            DETAIL = 'It would not see what was written while it waited for its lock.',
+            HINT = 'Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+    PERFORM @extschema@.check_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+        provider, carry, lanes);
+    -- The lock comes before any row is written: whoever waits for one of our rows holds a lock of the table that
+    -- this one waits for. It waits for those who have rows locked as well, so that no row is waited for below.
+    EXECUTE format('LOCK TABLE %s IN %s MODE', events,
+        CASE WHEN @extschema@.has_event_columns(events) THEN 'EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
+    PERFORM @extschema@.check_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+        provider, carry, lanes);
+    PERFORM @extschema@.add_event_columns(events, @extschema@.event_stamp_comment(calls, payload_column, provider, lanes));
+    PERFORM @extschema@.add_event_indexes(events);
+    PERFORM @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes);
+
+    EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
+        EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L, %L)', events, home, payload_column, provider, lanes,
+        @extschema@.call_key_type(calls), 'existing');
+    EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
+        EXECUTE FUNCTION %I.bury_call_event()', events, home);
+    -- The trigger knows by the missing identifier that the log is of this cluster.
+    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes, system_identifier, payload_column, event_type_column,
+        received_at_column, processed_at_column, carry, sequence)
+    VALUES (events, calls, provider, lanes, NULL, payload_column, event_type_column, received_at_column, processed_at_column, carry,
+        @extschema@.event_sequence(events)) RETURNING log_id INTO log;
+    INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
+    IF processed_at_column IS NOT NULL THEN
+        EXECUTE format('INSERT INTO %I.call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+            SELECT $1, event_seq, event_lane, call_id, ''22023'', %1$I.why_no_call_lane(event_lane, $2)
+            FROM %s WHERE event_lane < 0 AND %I IS NULL', home, events, processed_at_column) USING log, calls;
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
+'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and two triggers; its clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and events without a time of their own count as received when they are processed. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, 55000 an event log already, calls is not hardened or has a column that would stay empty and must not, or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
+
+CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    log @extschema@.call_logs;
+    ours text;
+    pending bigint;
+BEGIN
+    PERFORM @extschema@.check_event_table(events);
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', events);
+    SELECT * INTO log FROM @extschema@.call_logs AS l WHERE l.events = unharden_call_events.events;
+    IF log.log_id IS NOT NULL AND log.sequence IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('event log %s was never another table', events),
+            HINT = 'Drop the table.';
+    END IF;
+    IF log.log_id IS NULL AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname IN (SELECT column_name FROM @extschema@.event_columns())
+                                          AND col_description(attrelid, attnum) LIKE 'callhardening: %') THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is not an event log', events);
+    END IF;
+    IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
+        SELECT sum(p.pending) + (SELECT count(*) FROM @extschema@.call_parked_events e WHERE e.log_id = log.log_id)
+               + (SELECT count(*) FROM @extschema@.call_dead_events e WHERE e.log_id = log.log_id)
+        INTO pending FROM @extschema@.pending_call_events(events, true) AS p;
+        IF pending > 0 THEN
+            RAISE WARNING USING MESSAGE = format('%s events of %s were not processed', pending, events),
+                DETAIL = 'The table has no column that would say which.';
+        END IF;
+    END IF;
+
+    FOR ours IN
+        SELECT tgname FROM pg_trigger WHERE tgrelid = events AND tgfoid IN (
+            SELECT p.oid FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace
+            WHERE e.extname = 'callhardening' AND p.proname IN ('stamp_call_event', 'bury_call_event'))
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', ours, events);
+    END LOOP;
+    -- With a column go its indexes and its sequence.
+    FOR ours IN
+        SELECT attname FROM pg_attribute WHERE attrelid = events AND attnum > 0 AND NOT attisdropped
+            AND attname IN (SELECT column_name FROM @extschema@.event_columns()) AND col_description(attrelid, attnum) LIKE 'callhardening: %'
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP COLUMN %I', events, ours);
+    END LOOP;
+    FOR ours IN
+        SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = events AND obj_description(indexrelid, 'pg_class') LIKE 'callhardening: %'
+    LOOP
+        EXECUTE format('DROP INDEX %s', ours);
+    END LOOP;
+    IF @extschema@.event_sequence(events) = log.sequence THEN
+        EXECUTE format('DROP SEQUENCE %s', log.sequence);
+    END IF;
+    DELETE FROM @extschema@.call_logs AS l WHERE l.log_id = log.log_id;
+    PERFORM @extschema@.forget_call_log(log.log_id);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.unharden_call_events(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.unharden_call_events(regclass) IS
+'takes away what harden_call_events or prepare_call_events has added to a table of events, and what is remembered about the log. Its rows stay, and processed_at of those that were processed stays set: what is pending, waits to be tried again or is dead has none. Takes ACCESS EXCLUSIVE for a moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed. Errors: 55000 no event log, or one that was never another table, 22004, 42501 and 42809 as harden_call_events, 2BP01 something depends on the new columns';

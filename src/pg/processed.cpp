@@ -1,0 +1,190 @@
+#include "pg/processed.hpp"
+#include "pg/snapshot.hpp"
+#include "pg/spi.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+struct Numbers {
+    int64 *seqs;
+    int count, room;
+};
+
+void add_number(Numbers *numbers, int64 seq)
+{
+    if (numbers->count == numbers->room) {
+        numbers->room = Max(64, numbers->room * 2);
+        const size_t size = sizeof(int64) * numbers->room;
+        numbers->seqs =
+            static_cast<int64 *>(numbers->seqs == nullptr ? palloc(size) : repalloc(numbers->seqs, size));
+    }
+    numbers->seqs[numbers->count++] = seq;
+}
+
+SpiArgument array_value(const int64 *seqs, int count)
+{
+    auto *elements = static_cast<Datum *>(palloc(sizeof(Datum) * Max(1, count)));
+    for (int i = 0; i < count; ++i)
+        elements[i] = Int64GetDatum(seqs[i]);
+    ArrayType *array =
+        construct_array(elements, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+    return {INT8ARRAYOID, PointerGetDatum(array), false};
+}
+
+int compare_numbers(const void *left, const void *right)
+{
+    const int64 a = *static_cast<const int64 *>(left), b = *static_cast<const int64 *>(right);
+    return a < b ? -1 : a > b;
+}
+
+bool has_number(const Numbers &sorted, int64 seq)
+{
+    return bsearch(&seq, sorted.seqs, sorted.count, sizeof(int64), compare_numbers) != nullptr;
+}
+
+// The log is its owner's table: the caller needs the right to update the column, and its triggers fire.
+// Whoever has locked one of the rows is waited for, and what he has set is left as it is.
+void set_processed(const EventLog &log, const int64 *seqs, int count, Numbers *set)
+{
+    static KeptPlans plans;
+    const char *column = quote_identifier(log.processed_at_column);
+    run_statement(
+        &plans,
+        psprintf("UPDATE %s SET %s = pg_catalog.now()"
+                 " WHERE event_seq OPERATOR(pg_catalog.=) ANY ($1) AND %s IS NULL RETURNING event_seq",
+                 log.events_name, column, column),
+        {array_value(seqs, count)});
+    for (uint64 i = 0; i < SPI_processed; ++i)
+        add_number(set, spi_int8(i, 1));
+    SPI_freetuptable(SPI_tuptable);
+    qsort(set->seqs, set->count, sizeof(int64), compare_numbers);
+}
+
+// What was not updated although nobody has processed it would be lost.
+void check_nobody_suppresses(const EventLog &log, const Numbers &missing)
+{
+    static KeptPlans plans;
+    if (missing.count == 0)
+        return;
+    run_statement(
+        &plans,
+        psprintf("SELECT event_seq FROM %s WHERE event_seq OPERATOR(pg_catalog.=) ANY ($1) AND %s IS NULL",
+                 log.events_name, quote_identifier(log.processed_at_column)),
+        {array_value(missing.seqs, missing.count)});
+    const bool is_suppressed = SPI_processed > 0;
+    SPI_freetuptable(SPI_tuptable);
+    if (is_suppressed)
+        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                        errmsg("column \"%s\" of event log %s was not set", log.processed_at_column,
+                               log.events_name),
+                        errhint("A trigger or a rule of that table suppresses the update.")));
+}
+
+Numbers take_numbers(const EventLog &log, const Numbers &wanted)
+{
+    Numbers taken = {}, missing = {};
+    if (wanted.count == 0)
+        return taken;
+    set_processed(log, wanted.seqs, wanted.count, &taken);
+    for (int i = 0; i < wanted.count; ++i)
+        if (!has_number(taken, wanted.seqs[i]))
+            add_number(&missing, wanted.seqs[i]);
+    check_nobody_suppresses(log, missing);
+    return taken;
+}
+
+} // namespace
+
+void take_claimed(const EventLog &log, Claim *claim)
+{
+    if (log.processed_at_column == nullptr)
+        return;
+    Numbers wanted = {};
+    for (int lane = 0; lane < claim->lane_count; ++lane)
+        for (int i = claim->lanes[lane].first; i < claim->lanes[lane].end; ++i)
+            add_number(&wanted, claim->events[i].event.place.seq);
+    const Numbers taken = take_numbers(log, wanted);
+    for (int i = 0; i < claim->event_count; ++i)
+        claim->events[i].event.is_done = !has_number(taken, claim->events[i].event.place.seq);
+}
+
+void give_back(const EventLog &log, const int64 *seqs, int count)
+{
+    static KeptPlans plans;
+    if (log.processed_at_column == nullptr || count == 0)
+        return;
+    run_statement(&plans,
+                  psprintf("UPDATE %s SET %s = NULL WHERE event_seq OPERATOR(pg_catalog.=) ANY ($1)",
+                           log.events_name, quote_identifier(log.processed_at_column)),
+                  {array_value(seqs, count)});
+}
+
+namespace
+{
+
+void add_parked(const LaneRecord &record, const ParkedEvents &parked, Numbers *numbers)
+{
+    for (int i = 0; i < parked.count; ++i)
+        if (parked.events[i].claim_id == record.claim_id)
+            add_number(numbers, parked.events[i].place.seq);
+}
+
+void add_range(const EventLog &log, const LaneRecord &record, Snapshot snapshot, const ParkedEvents &parked,
+               Numbers *numbers)
+{
+    LogTable table;
+    const LanePosition &position = record.position;
+    open_log_table(log, &table);
+    const bool any_dead = has_any_dead(log, snapshot);
+    const MemoryContext scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);
+    LaneReader reader = begin_reading(table, snapshot, record.lane,
+                                      window_between(position.settled, position.reading), position.read);
+    while (next_event(&reader) && reader.place <= record.to) {
+        if (is_done(reader))
+            continue;
+        const MemoryContext caller = MemoryContextSwitchTo(scratch);
+        const LogEvent event = present_event(log, reader);
+        const bool has_failed = find_parked(parked, event.call_id, event.place.seq) != nullptr ||
+                                (any_dead && is_dead(log, snapshot, event.place.seq));
+        MemoryContextSwitchTo(caller);
+        MemoryContextReset(scratch);
+        if (!has_failed)
+            add_number(numbers, reader.place.seq);
+    }
+    end_reading(reader);
+    close_log_table(table);
+}
+
+} // namespace
+
+void mark_claim(const EventLog &log, const LaneRecord &record)
+{
+    if (log.processed_at_column == nullptr || log.events_name == nullptr)
+        return;
+    Numbers numbers = {};
+    SPI_connect();
+    const Snapshot snapshot = take_snapshot();
+    const OwnTable table = open_parked(log, AccessShareLock);
+    const ParkedEvents parked = read_parked(log, table, snapshot, record.lane);
+    if (record.is_retry)
+        add_parked(record, parked, &numbers);
+    else
+        add_range(log, record, snapshot, parked, &numbers);
+    close_own_table(table, AccessShareLock);
+    UnregisterSnapshot(snapshot);
+    take_numbers(log, numbers);
+    SPI_finish();
+}
+
+} // namespace callhardening
