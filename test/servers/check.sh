@@ -17,10 +17,17 @@ VERSION=$1 RELEASE=$2
 # What runs in the system ends with its first process, and its mounts with the last.
 stop_servers() { wait; }
 
-# apt knows what its sources say, in whichever format.
+# apt knows what its sources say, in whichever format, once it has read their lists.
+mirror_of_machine() {
+    # shellcheck disable=SC2016
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1
+}
+
 find_mirror() {
     [ -z "${DEBIAN_MIRROR:-}" ] || return 0
-    DEBIAN_MIRROR=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
+    DEBIAN_MIRROR=$(mirror_of_machine)
+    [ -n "$DEBIAN_MIRROR" ] || update_package_lists debootstrap
+    DEBIAN_MIRROR=${DEBIAN_MIRROR:-$(mirror_of_machine)}
     [ -n "$DEBIAN_MIRROR" ] || die "the package sources of this machine name no mirror of Debian: name one in DEBIAN_MIRROR"
 }
 
@@ -32,6 +39,8 @@ make_system() {
         tail -n 20 "$WORK/debootstrap.log" >&2
         die "debootstrap cannot make a system of $RELEASE"
     }
+    # A mirror may be a frozen one; what it has is signed all the same.
+    echo 'Acquire::Check-Valid-Until "false";' >"$SYSTEM/etc/apt/apt.conf.d/90frozen"
     mkdir "$SYSTEM/project"
     tar -C "$ROOT" --exclude=./.git --exclude=./build -cf - . | tar -C "$SYSTEM/project" --no-same-owner -xf -
     if [ -n "${CALLHARDENING_PAYLOADS:-}" ]; then
