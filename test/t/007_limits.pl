@@ -160,7 +160,9 @@ BEGIN
     END LOOP;
 END
 $$});
-my $contexts = q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name !~ '^(ErrorContext|MessageContext|ExecutorState|ExprContext|SPI |PLpgSQL|CacheMemory|index info|CachedPlan)' AND parent IS DISTINCT FROM 'MessageContext'};
+# Since PostgreSQL 18, the path of a context tells what it is in.
+my $parent = $node->pg_version >= 18 ? '(SELECT p.name FROM contexts p WHERE p.path = c.path[:array_length(c.path, 1) - 1])' : 'parent';
+my $contexts = qq{WITH contexts AS MATERIALIZED (SELECT * FROM pg_backend_memory_contexts) SELECT sum(total_bytes) FROM contexts c WHERE name !~ '^(ErrorContext|MessageContext|ExecutorState|ExprContext|SPI |PLpgSQL|CacheMemory|index info|CachedPlan)' AND $parent IS DISTINCT FROM 'MessageContext'};
 my $resident = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmRSS:\s+(\d+)')};
 SKIP:
 {
