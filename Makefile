@@ -28,7 +28,7 @@ MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
 # One fragment per topic, in the order in which they build on each other.
-FRAGMENTS = prelude direction status transition pseudonym payload explain harden event_log tables ingest signature claim purge process call_worker monitor generate
+FRAGMENTS = prelude direction status transition pseudonym payload explain harden event_log tables ingest signature claim purge process call_worker monitor generate roles
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 
