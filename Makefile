@@ -10,6 +10,7 @@
 #                        replays what it learned in a running server that has the extension
 #   make check-asan      the regression and isolation suites in a private server, with the module built with the address
 #                        and undefined behaviour sanitizers; check-valgrind: some of them under valgrind
+#   make check-17        the regression, isolation and TAP suites on PostgreSQL 17, in a chroot that is made for it; check-18
 #   make check-mutants   the history test, on modules that lack a safeguard of the event log each; MUTANTS="fence random" for some
 #   make check-builds    the sanitizer's bytes from several builds of the rules, compared
 #   make check-model     a model of the event log's protocol, and what becomes of it without each safeguard (spin)
@@ -27,7 +28,7 @@ MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
 # One fragment per topic, in the order in which they build on each other.
-FRAGMENTS = prelude direction status transition pseudonym payload explain issue harden repair audit backfill event_log tables harden_events ingest signature claim purge process call_worker monitor enforcement health check generate
+FRAGMENTS = prelude direction status transition pseudonym payload explain issue harden repair audit backfill event_log tables harden_events ingest signature claim purge process call_worker monitor enforcement health check generate roles
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 
@@ -94,6 +95,13 @@ check-asan:
 	CHECKER=sanitizers scripts/test.sh
 check-valgrind:
 	CHECKER=valgrind scripts/test.sh
+
+# The releases of Debian that have these versions.
+.PHONY: check-17 check-18
+check-17:
+	test/servers/check.sh 17 trixie
+check-18:
+	test/servers/check.sh 18 sid
 
 include test/unit/unit.mk
 include test/builds/builds.mk

@@ -132,9 +132,11 @@ allow_clusters() {
 }
 
 # The newest server that extensions can be built for: an installed one, else what the machine's package
-# sources have.
+# sources have. CALLHARDENING_SERVER=17 chooses another.
 newest_server() {
     local newest
+    SERVER=${CALLHARDENING_SERVER:-}
+    [ -z "$SERVER" ] || return 0
     newest=$({ compgen -G '/usr/lib/postgresql/*/lib/pgxs/src/makefiles/pgxs.mk' || true; } | cut -d/ -f5 | sort -n | tail -n 1)
     if [ "${newest:-0}" -lt "$OLDEST_SERVER" ]; then
         update_package_lists postgresql postgresql-server-dev

@@ -4,11 +4,14 @@
 #
 #   scripts/test.sh
 #   PG_CONFIG=/path/to/pg_config scripts/test.sh       with this server
+#   CALLHARDENING_SERVER=17 scripts/test.sh            with this version, installed if it is not
 #   FUZZ_SECONDS=3600 scripts/test.sh                  each fuzz target for so long, not for a minute
 #   CALLHARDENING_PAYLOADS=directory scripts/test.sh   with the published payloads; what needs them is skipped without
 #   CHECKER=sanitizers scripts/test.sh                 instead, the regression and isolation suites in a server whose
 #                                                      module has the address and undefined behaviour sanitizers
 #   CHECKER=valgrind scripts/test.sh                   instead, some of the regression suite in a server under valgrind
+#   CHECKER=server scripts/test.sh                     instead, only what depends on the server's version: the
+#                                                      regression, isolation and TAP suites, without bitcode
 #
 # The last line is "N passed, N failed", over all suites.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -284,6 +287,20 @@ check_with_valgrind() {
     checks_end valgrind
 }
 
+check_with_server() {
+    BUILD_OPTIONS=(with_llvm=no)
+    prepare
+    heading "Testing"
+    checks_begin
+    check 'the build prints no warning' prints_no_warning "$WORK/build.log"
+    checks_end build
+    start_server 'fsync = off' 'max_prepared_transactions = 8'
+    regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
+    regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
+    tap_suite "$(files 'test/t/*.pl')"
+    log_checks
+}
+
 check_everything() {
     prepare
     heading "Testing"
@@ -302,6 +319,7 @@ case ${CHECKER:-} in
 '') check_everything ;;
 sanitizers) check_with_sanitizers ;;
 valgrind) check_with_valgrind ;;
-*) die "CHECKER: sanitizers or valgrind, not $CHECKER" ;;
+server) check_with_server ;;
+*) die "CHECKER: sanitizers, valgrind or server, not $CHECKER" ;;
 esac
 FINISHED=yes

@@ -125,15 +125,17 @@ $check$, 'they fire'),
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
-      AND p.proname NOT IN ('call_column_names', 'call_event_stamp', 'call_log_channel', 'call_payload_policy', 'call_status_transitions', 'call_traffic', 'explain_call_payload', 'is_known_call_provider',
-          'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'sanitize_call_payload')
+      AND p.proname NOT IN ('call_column_names', 'call_event_stamp', 'call_log_channel', 'call_payload_policy', 'call_row_faults', 'call_row_sample', 'call_status_transitions',
+          'call_traffic', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'repaired_call_row',
+          'sanitize_call_payload')
 $check$, 'anybody may call the pure functions, and no other'),
 ('public_tables', $check$
     SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', ' ORDER BY c.relname, a.privilege_type)
     FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' CROSS JOIN LATERAL aclexplode(c.relacl) AS a
     WHERE a.grantee = 0 AND (c.relname <> 'call_logs' OR a.privilege_type <> 'SELECT')
-$check$, 'anybody may read call_logs, and nothing else'),
+      AND NOT (c.relname = 'call_backfills' AND c.relrowsecurity)
+$check$, 'anybody may read call_logs, and keep call_backfills of his own tables'),
 ('secrets', $check$
     SELECT string_agg(DISTINCT format('%I may read or write %s', r.rolname, c.oid::regclass), ', ')
     FROM pg_extension e JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname IN ('call_pseudonym_keys', 'call_event_secrets')
@@ -147,6 +149,7 @@ $check$, 'nobody but the owner and superusers reads keys and secrets'),
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' JOIN pg_language l ON l.oid = p.prolang
     WHERE (p.prosecdef OR l.lanname IN ('sql', 'plpgsql'))
       AND p.prokind <> 'p' -- a procedure that commits cannot pin it
+      AND p.proname <> 'repair_call_rows' -- nor what fires the triggers of a table, which see the caller's
       AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
 $check$, 'pinned')
 $$;

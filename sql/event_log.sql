@@ -33,7 +33,7 @@ GRANT SELECT ON @extschema@.call_logs TO PUBLIC;
 
 COMMENT ON TABLE @extschema@.call_logs IS 'the event logs of this database; the settings are changed by configure_call_log';
 COMMENT ON COLUMN @extschema@.call_logs.events IS 'the event log';
-COMMENT ON COLUMN @extschema@.call_logs.calls IS 'the calls table that its events are applied to';
+COMMENT ON COLUMN @extschema@.call_logs.calls IS 'the calls table that its events are applied to; -: it was dropped';
 COMMENT ON COLUMN @extschema@.call_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
 COMMENT ON COLUMN @extschema@.call_logs.lanes IS 'number of lanes: at most an eighth of them is worked on by one worker at a time';
 COMMENT ON COLUMN @extschema@.call_logs.first_lane IS 'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
@@ -305,15 +305,19 @@ BEGIN
     LOOP
         PERFORM @extschema@.forget_call_log(dropped);
     END LOOP;
+    -- A number would be dumped in the place of its name, and be another table where that is restored.
+    UPDATE @extschema@.call_logs SET calls = 0
+    WHERE calls IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_logs() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.forget_dropped_call_logs() IS
-'event trigger function: removes the settings, positions and dead events of a log that is dropped';
+'event trigger function: removes the settings, positions and dead events of a log that is dropped, and the calls table that is dropped from those of its logs';
 
 CREATE EVENT TRIGGER forget_dropped_call_logs ON sql_drop
     EXECUTE FUNCTION @extschema@.forget_dropped_call_logs();
+ALTER EVENT TRIGGER forget_dropped_call_logs ENABLE ALWAYS;
 
 CREATE FUNCTION @extschema@.call_log_number(log regclass) RETURNS int
     LANGUAGE c STABLE

@@ -417,6 +417,7 @@ CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEF
 DECLARE
     trigger_name name;
     keeps_triggers boolean;
+    always boolean;
 BEGIN
     PERFORM @extschema@.check_call_settings(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, policy, provider);
@@ -432,11 +433,18 @@ BEGIN
     THEN
         RETURN;
     END IF;
+    -- A subscriber's owner has chosen that they fire for what is replicated as well.
+    always := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgname = ANY (@extschema@.call_triggers(calls)) AND tgenabled = 'A');
     FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
     END LOOP;
     PERFORM @extschema@.create_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, provider, policy);
+    IF always THEN
+        FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', calls, trigger_name);
+        END LOOP;
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;

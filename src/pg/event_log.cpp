@@ -166,7 +166,7 @@ void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
     pg_unreachable();
 }
 
-// The trigger that forgets a dropped log does not fire in a session with replica role.
+// The trigger that forgets a dropped log may have been disabled.
 void check_exists(const EventLog &log)
 {
     if (log.events_name == nullptr)

@@ -6,12 +6,12 @@
 #include "pg/spi.hpp"
 #include "pg/subtransaction.hpp"
 #include "pg/text.hpp"
+#include "pg/versions.hpp"
 
 extern "C" {
 #include "access/table.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "common/base64.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "mb/pg_wchar.h"
@@ -72,8 +72,7 @@ Jsonb *body_of_binary(std::string_view body)
                         errdetail("Its base64 would have %lld bytes, and jsonb holds %d.",
                                   static_cast<long long>(size), JENTRY_OFFLENMASK)));
     auto *encoded = static_cast<char *>(palloc(size + 1));
-    const int written =
-        pg_b64_encode(body.data(), static_cast<int>(body.size()), encoded, static_cast<int>(size));
+    const int written = encode_base64(body, encoded, static_cast<int>(size));
     return json_string(encoded, static_cast<size_t>(written));
 }
 

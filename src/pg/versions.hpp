@@ -2,12 +2,15 @@
 // pg/postgres.hpp.
 #pragma once
 
+#include <string_view>
+
 #include "pg/postgres.hpp"
 
 extern "C" {
 #include "access/genam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
+#include "common/base64.h"
 #include "utils/acl.h"
 }
 
@@ -39,6 +42,17 @@ inline bool can_execute(Oid function, Oid role)
 #else
     return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
 #endif
+}
+
+// The number of characters, or -1 where there is no room for them.
+inline int encode_base64(std::string_view bytes, char *encoded, int capacity)
+{
+#if PG_VERSION_NUM >= 180000
+    const auto *source = reinterpret_cast<const uint8 *>(bytes.data());
+#else
+    const char *source = bytes.data();
+#endif
+    return pg_b64_encode(source, static_cast<int>(bytes.size()), encoded, capacity);
 }
 
 } // namespace callhardening

@@ -1,0 +1,179 @@
+
+# What a database goes through: hardened tables are dumped and restored in every way, altered, renamed, moved and dropped,
+# with the extension in schemas of odd names.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $dumps = PostgreSQL::Test::Utils::tempdir;
+my $node = PostgreSQL::Test::Cluster->new('life');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off");
+$node->start;
+
+sub query { return $node->safe_psql(@_); }
+
+# What the statement says that fails.
+sub failure
+{
+	my ($database, $sql) = @_;
+	my ($status, $output, $error) = $node->psql($database, $sql);
+	return $status == 0 ? 'nothing' : $error;
+}
+
+sub run_tool
+{
+	my ($tool, @arguments) = @_;
+	PostgreSQL::Test::Utils::system_or_bail($tool, '--host', $node->host, '--port', $node->port, @arguments);
+}
+
+sub load
+{
+	my ($database, $file, $stop) = @_;
+	return PostgreSQL::Test::Utils::system_log('psql', '-Xq', "--set=ON_ERROR_STOP=$stop", '--output=/dev/null', '--host', $node->host, '--port', $node->port,
+		'--file', $file, $database);
+}
+
+# What hardening made of the tables, and their rows.
+my $definitions = q{
+SELECT string_agg(format('%s %s', pg_get_triggerdef(oid), tgenabled), E'\n' ORDER BY tgrelid::regclass::text, tgname) FROM pg_trigger WHERE NOT tgisinternal;
+SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid IN (SELECT tgrelid FROM pg_trigger WHERE NOT tgisinternal);
+SELECT string_agg(concat_ws(' ', events, calls, lanes), ',' ORDER BY events::text) FROM "HOME".call_logs};
+my $rows = q{
+SELECT string_agg(concat_ws(' ', "call id", status, direction, raw_payload), E'\n' ORDER BY "call id") FROM telephony."Calls";
+SELECT string_agg(concat_ws(' ', tableoid::regclass, dialpad_call_id, status), E'\n' ORDER BY dialpad_call_id) FROM telephony.parted;
+SELECT string_agg(concat_ws(' ', dialpad_call_id, status), E'\n' ORDER BY dialpad_call_id) FROM public.calls};
+
+# PostgreSQL refuses what could end a quoted name in an extension's script.
+for my $home ('a"b', 'has$dollar', "it's")
+{
+	(my $quoted = $home) =~ s/"/""/g;
+	like(failure('postgres', qq{CREATE SCHEMA "$quoted"; CREATE EXTENSION callhardening SCHEMA "$quoted"}),
+		qr/ERROR:  invalid character in extension "callhardening" schema/, "$home: refused as the extension's schema");
+}
+
+for my $home ('has space', 'Odd; Schema')
+{
+	my $name = $home eq 'has space' ? 'space' : 'odd';
+	(my $all = $definitions) =~ s/HOME/$home/;
+	my $refused = q{UPDATE telephony."Calls" SET status = 'ringing' WHERE "call id" = 'two'};
+
+	run_tool('createdb', $name);
+	query($name, qq{
+CREATE SCHEMA "$home"; CREATE EXTENSION callhardening SCHEMA "$home"; CREATE SCHEMA telephony;
+CREATE TABLE telephony."Calls" ("call id" text PRIMARY KEY, status text, direction text, raw_payload jsonb);
+INSERT INTO telephony."Calls" VALUES ('one', 'jumping', 'sideways', '{"password": "hunter2", "call_id": 1}'), ('two', 'ended', 'inbound', NULL);
+SELECT "$home".harden_calls('telephony."Calls"', call_id_column => 'call id', on_invalid => 'reject', transitions => '{"ringing": ["ended"]}',
+    policy => '{"version": 1, "rules": [{"path": "it''s \\\\ \\"odd\\"", "action": "drop"}]}');
+INSERT INTO telephony."Calls" VALUES ('three', 'RINGING', 'OUT', '{"password": "hunter3", "call_id": 3}');
+CREATE TABLE telephony.parted (dialpad_call_id bigint, status text, direction text) PARTITION BY LIST (status);
+CREATE TABLE telephony.opened PARTITION OF telephony.parted FOR VALUES IN ('ringing', 'active');
+CREATE TABLE telephony.closed PARTITION OF telephony.parted DEFAULT;
+SET client_min_messages = error; SELECT "$home".harden_calls('telephony.parted');
+ALTER TABLE telephony."Calls" ENABLE ALWAYS TRIGGER validate_hardened_call;
+INSERT INTO telephony.parted VALUES (1, 'ringing'), (2, 'ended');
+SELECT "$home".create_call_tables('public'); SELECT "$home".generate_call_events(5); SELECT * FROM "$home".process_call_events()});
+	my $origin = query($name, "$all; $rows");
+	like($origin, qr/hunter2/, "$home: there is an old row");
+	unlike($origin, qr/hunter3/, "$home: and a new one");
+
+	# ---- dump and restore --------------------------------------------------------------------------------
+
+	run_tool('pg_dump', '--file', "$dumps/$name.sql", $name);
+	run_tool('pg_dump', '--format=custom', '--file', "$dumps/$name.dump", $name);
+	run_tool('pg_dump', "--$_-only", '--file', "$dumps/$name.$_", $name) for 'schema', 'data';
+	run_tool('pg_dump', '--data-only', '--disable-triggers', '--file', "$dumps/$name.disabled", $name);
+
+	run_tool('createdb', "${name}_plain");
+	is(load("${name}_plain", "$dumps/$name.sql", 1), 0, "$home: a plain dump is restored");
+	is(query("${name}_plain", "$all; $rows"), $origin, "$home: as it was");
+	like(failure("${name}_plain", $refused), qr/ERROR:  Invalid status transition: "ended" to "ringing"/, "$home: and hardened");
+
+	run_tool('createdb', "${name}_custom");
+	run_tool('pg_restore', '--exit-on-error', '--jobs=2', '--dbname', "${name}_custom", "$dumps/$name.dump");
+	is(query("${name}_custom", "$all; $rows"), $origin, "$home: a custom one by two jobs, as it was");
+	like(failure("${name}_custom", $refused), qr/ERROR:  Invalid status transition/, "$home: and hardened");
+
+	run_tool('createdb', "${name}_disabled");
+	is(load("${name}_disabled", "$dumps/$name.schema", 1), 0, "$home: the schema alone is restored");
+	like(query("${name}_disabled", qq{SELECT "$home".call_settings('telephony."Calls"')}), qr/reject/, "$home: with the settings");
+	is(load("${name}_disabled", "$dumps/$name.disabled", 1), 0, "$home: and data with --disable-triggers");
+	is(query("${name}_disabled", "$rows"), query($name, $rows), "$home: as they were, old rows too");
+	like(failure("${name}_disabled", $refused), qr/ERROR:  Invalid status transition/, "$home: and hardened");
+
+	run_tool('createdb', "${name}_data");
+	load("${name}_data", "$dumps/$name.schema", 1);
+	isnt(load("${name}_data", "$dumps/$name.data", 1), 0, "$home: data alone go through the triggers, and reject refuses old rows");
+	query("${name}_data", qq{SELECT "$home".harden_calls('telephony."Calls"', call_id_column => 'call id', transitions => '{"ringing": ["ended"]}')});
+	run_tool('dropdb', "${name}_data");
+	run_tool('createdb', "${name}_data");
+	load("${name}_data", "$dumps/$name.schema", 1);
+	query("${name}_data", qq{SELECT "$home".harden_calls('telephony."Calls"', call_id_column => 'call id', transitions => '{"ringing": ["ended"]}')});
+	is(load("${name}_data", "$dumps/$name.data", 1), 0, "$home: where keep lets them in");
+	is(query("${name}_data", q{SELECT concat_ws(' ', status, direction, raw_payload ->> 'password') FROM telephony."Calls" WHERE "call id" = 'one'}),
+		'[secret]', "$home: repaired");
+	is(query("${name}_data", q{SELECT concat_ws(' ', status, direction, raw_payload) FROM telephony."Calls" WHERE "call id" = 'three'}),
+		query($name, q{SELECT concat_ws(' ', status, direction, raw_payload) FROM telephony."Calls" WHERE "call id" = 'three'}), "$home: and legal ones as they were");
+}
+
+# ---- DROP EXTENSION ----------------------------------------------------------------------------------------
+
+like(failure('space', 'DROP EXTENSION callhardening'), qr/ERROR:  cannot drop extension callhardening because other objects depend on it/,
+	'the extension cannot be dropped while tables are hardened');
+query('space_plain', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
+is(query('space_plain', 'SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal'), 0, 'CASCADE takes the triggers along');
+is(query('space_plain', $rows), query('space', $rows), 'and no row');
+
+# ---- names, schemas and files --------------------------------------------------------------------------------
+
+query('space', q{CREATE SCHEMA moved; ALTER TABLE telephony."Calls" RENAME TO renamed; ALTER TABLE telephony.renamed SET SCHEMA moved;
+ALTER TABLE calls SET SCHEMA moved; ALTER TABLE moved.calls RENAME TO my_calls; ALTER TABLE call_events SET SCHEMA moved});
+my $late = q{UPDATE moved.renamed SET status = 'ringing' WHERE "call id" = 'two'};
+like(failure('space', "\\set VERBOSITY verbose\n$late"), qr/CONSTRAINT NAME:  renamed_status_transition/, 'a table that was renamed and moved is hardened under its new name');
+is(query('space', q{SELECT concat_ws(' ', events, calls) FROM "has space".call_logs}), 'moved.call_events moved.my_calls', 'and so is a log');
+query('space', q{SELECT "has space".ingest_call_event('{"call_id": 99, "state": "ringing"}'::jsonb)});
+is(query('space', q{SELECT applied FROM "has space".process_call_events(); SELECT status FROM moved.my_calls WHERE dialpad_call_id = 99}), "1\nringing", 'which is processed');
+
+for my $sql ('VACUUM FULL moved.renamed', 'CLUSTER moved.renamed USING "Calls_pkey"', 'REINDEX TABLE moved.renamed', 'REINDEX TABLE CONCURRENTLY moved.renamed',
+	'ALTER TABLE moved.renamed ADD COLUMN first text DEFAULT \'x\', ADD COLUMN second text', 'ALTER TABLE moved.renamed DROP COLUMN first',
+	'ALTER TABLE moved.renamed ALTER COLUMN second TYPE integer USING 1', 'ALTER TABLE moved.renamed SET UNLOGGED', 'ANALYZE moved.renamed')
+{
+	query('space', $sql);
+	like(failure('space', $late), qr/ERROR:  Invalid status transition: "ended" to "ringing"/, "still hardened after $sql");
+}
+
+# ---- watched columns -----------------------------------------------------------------------------------------
+
+for my $column ('status', 'direction', '"call id"')
+{
+	like(failure('space', "ALTER TABLE moved.renamed ALTER COLUMN $column TYPE varchar(20)"), qr/ERROR:  cannot alter type of a column used in a trigger definition/,
+		"the type of $column cannot be altered");
+	like(failure('space', "ALTER TABLE moved.renamed DROP COLUMN $column"), qr/ERROR:  cannot drop column .* because other objects depend on it/, "$column cannot be dropped");
+}
+query('space', 'ALTER TABLE moved.renamed DROP COLUMN raw_payload');
+like(failure('space', "UPDATE moved.renamed SET second = 2"), qr/ERROR:  .*raw_payload/, 'without its payload column the table takes nothing');
+query('space', q{SELECT "has space".harden_calls('moved.renamed', call_id_column => 'call id')});
+is(failure('space', "UPDATE moved.renamed SET second = 2"), 'nothing', 'until it is hardened again');
+
+# ---- dropped tables ------------------------------------------------------------------------------------------
+
+# In a session that does not fire triggers, too.
+query('space', 'SET session_replication_role = replica; DROP TABLE moved.my_calls');
+is(query('space', q{SELECT calls, calls::oid FROM "has space".call_logs}), '-|0', 'a log forgets a calls table that is dropped');
+like(failure('space', q{SELECT "has space".ingest_call_event('{"call_id": 99, "state": "hangup"}'::jsonb); SELECT * FROM "has space".process_call_events()}),
+	qr/ERROR:  the calls table of event log .* does not exist any more/, 'and says so');
+run_tool('pg_dump', '--file', "$dumps/dropped.sql", 'space');
+run_tool('createdb', 'dropped');
+is(load('dropped', "$dumps/dropped.sql", 1), 0, 'which can be dumped and restored');
+is(query('dropped', q{SELECT calls, calls::oid FROM "has space".call_logs}), '-|0', 'and is no other table there');
+query('space', 'DROP TABLE moved.renamed, telephony.parted, moved.call_events');
+is(query('space', q{SELECT (SELECT count(*) FROM pg_trigger WHERE tgname ~ 'hardened_call|_call_event$') + (SELECT count(*) FROM "has space".call_logs)
+    + (SELECT count(*) FROM "has space".call_lanes) + (SELECT count(*) FROM "has space".call_claims)}), 0, 'nothing is left of dropped tables');
+is(failure('space', 'DROP EXTENSION callhardening'), 'nothing', 'and the extension can be dropped');
+
+$node->stop;
+done_testing();
