@@ -206,6 +206,52 @@ by_hand() {
     show "SELECT dialpad_call_id, status, direction FROM calls WHERE dialpad_call_id = $call;"
 }
 
+# Tables as such a pipeline has them: half of the events are processed, the words are as the clients wrote them.
+create_legacy() {
+    query -c "
+CREATE SCHEMA legacy;
+CREATE TABLE legacy.calls (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), app_id uuid NOT NULL, dialpad_call_id bigint UNIQUE NOT NULL,
+    direction text, from_number text, to_number text, status text, started_at timestamp, ended_at timestamp, duration_seconds integer,
+    raw_payload jsonb, created_at timestamp DEFAULT now());
+CREATE TABLE legacy.webhook_events (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), app_id uuid, event_type text,
+    dialpad_event_id text UNIQUE, payload jsonb NOT NULL, processed_at timestamp, received_at timestamp DEFAULT now());
+INSERT INTO legacy.webhook_events (app_id, event_type, dialpad_event_id, payload, processed_at)
+SELECT '00000000-0000-0000-0000-000000000001', type, format('%s-%s', call, type),
+    jsonb_build_object('call', jsonb_build_object('id', call, 'direction', 'incoming', 'from', '+14155550100', 'to', '+14155550199')),
+    CASE WHEN call <= 100 THEN now() END
+FROM generate_series(1, 200) AS call, unnest(ARRAY['call.ring', 'call.started', 'call.ended']) AS type;
+INSERT INTO legacy.calls (app_id, dialpad_call_id, direction, status, raw_payload, created_at)
+SELECT '00000000-0000-0000-0000-000000000001', call, (ARRAY['Incoming', 'inbound', 'sideways'])[call % 3 + 1],
+    (ARRAY['completed', 'ended', 'ringing', 'ended'])[call % 4 + 1], '{\"password\": \"hunter2\", \"transcription_text\": \"Hello?\"}', '2026-01-01'
+FROM generate_series(1, 100) AS call;"
+}
+
+existing() {
+    create_legacy
+    heading "An installation that was there before: what is wrong with its rows"
+    show "SELECT check_name, violations, sample FROM audit_calls('legacy.calls') WHERE violations > 0;"
+    heading "Hardened, and its rows repaired"
+    show "SELECT harden_calls('legacy.calls');"
+    show "CALL backfill_calls('legacy.calls');"
+    show "SELECT harden_call_events('legacy.webhook_events', 'legacy.calls', event_type_column => 'event_type',
+    received_at_column => 'received_at', processed_at_column => 'processed_at', carry => '{app_id}');"
+    echo "Its old clients go on as before:"
+    show "INSERT INTO legacy.webhook_events (app_id, event_type, dialpad_event_id, payload)
+  VALUES ('00000000-0000-0000-0000-000000000001', 'call.ring', 'late', '{\"call\": {\"id\": 200}}');"
+    show "SELECT * FROM process_call_events(log => 'legacy.webhook_events');"
+    while [ "$(value "SELECT claimed FROM process_call_events(log => 'legacy.webhook_events')")" != 0 ]; do :; done
+    show "SELECT count(*) FILTER (WHERE processed_at IS NULL) AS unprocessed, count(*) AS events FROM legacy.webhook_events;"
+    show "SELECT direction, status, count(*) FROM legacy.calls GROUP BY 1, 2 ORDER BY 1, 2;"
+}
+
+supervision() {
+    heading "What is not as it should be"
+    show "SELECT relation, level, gap, detail FROM call_enforcement;"
+    show "SELECT kind, table_name, call_id, old_value, new_value, occurrences FROM call_issues ORDER BY happened_at DESC LIMIT 5;"
+    show "SELECT figure, value, unit, level FROM call_health('legacy.calls');"
+    show "SELECT count(*) AS checks, count(*) FILTER (WHERE NOT ok) AS failed FROM check_call_hardening();"
+}
+
 prepare
 start_server
 ingest
@@ -219,3 +265,5 @@ followed_number
 purge
 server_log
 by_hand
+existing
+supervision
