@@ -192,6 +192,22 @@ ALTER TABLE @extschema@.call_claims ENABLE ALWAYS TRIGGER skip_foreign_call_clai
 COMMENT ON FUNCTION @extschema@.skip_foreign_call_claim() IS
 'trigger function: claims of a dump are left out where the log was not restored with them';
 
+CREATE FUNCTION @extschema@.forget_foreign_call_event_xid() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    NEW.event_xid := '0';
+    RETURN NEW;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.forget_foreign_call_event_xid() FROM PUBLIC;
+CREATE TRIGGER forget_foreign_call_event_xid BEFORE INSERT ON @extschema@.call_parked_events FOR EACH ROW
+    EXECUTE FUNCTION @extschema@.forget_foreign_call_event_xid();
+ALTER TABLE @extschema@.call_parked_events ENABLE ALWAYS TRIGGER forget_foreign_call_event_xid;
+
+COMMENT ON FUNCTION @extschema@.forget_foreign_call_event_xid() IS
+'trigger function: what was parked when a dump was made comes before what is parked after its restore';
+
 -- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
 CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
     LANGUAGE c
