@@ -125,7 +125,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_parked_events', '')
 REVOKE ALL ON @extschema@.call_parked_events FROM PUBLIC;
 
 COMMENT ON TABLE @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
-COMMENT ON COLUMN @extschema@.call_parked_events.event_xid IS 'the transaction that appended the event: events of a call go by it, and then by event_seq; 0, before all others: a transaction of a cluster that the log has left, or the event was dead';
+COMMENT ON COLUMN @extschema@.call_parked_events.event_xid IS 'the transaction that appended the event: events of a call go by it, and then by event_seq; 0: not known here, as the event was restored or had been dead, and goes by event_seq alone';
 COMMENT ON COLUMN @extschema@.call_parked_events.attempts IS 'how often the event was handed out, in claims that were not released';
 COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
 COMMENT ON COLUMN @extschema@.call_parked_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';
@@ -206,7 +206,7 @@ CREATE TRIGGER forget_foreign_call_event_xid BEFORE INSERT ON @extschema@.call_p
 ALTER TABLE @extschema@.call_parked_events ENABLE ALWAYS TRIGGER forget_foreign_call_event_xid;
 
 COMMENT ON FUNCTION @extschema@.forget_foreign_call_event_xid() IS
-'trigger function: what was parked when a dump was made comes before what is parked after its restore';
+'trigger function: the transaction of a parked event that comes from a dump means nothing where it is restored';
 
 -- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
 CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger

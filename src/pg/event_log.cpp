@@ -249,7 +249,7 @@ void create_lanes(const EventLog &log)
 }
 
 // What is parked goes with the calls, whose later events are stamped with the new lanes. The claim that has
-// it is still the old lane's. All of it comes before them, whatever the ids of its transactions here are.
+// it is still the old lane's. The ids of its transactions mean nothing here.
 void move_parked(const EventLog &log)
 {
     const OwnTable parked = open_parked(log, RowExclusiveLock);

@@ -47,12 +47,20 @@ ParkedEvent parked_in_slot(TupleTableSlot *slot)
             row_int8(slot, parked_claim)};
 }
 
+// By number, where the transaction of one of them is not known in this cluster.
+int compare_places(const LogPosition &a, const LogPosition &b)
+{
+    if (a.xid == 0 || b.xid == 0)
+        return a.seq < b.seq ? -1 : a.seq > b.seq;
+    return a < b ? -1 : a > b;
+}
+
 int compare_parked(const void *left, const void *right)
 {
     const auto *a = static_cast<const ParkedEvent *>(left), *b = static_cast<const ParkedEvent *>(right);
     if (const int order = strcmp(a->call_id, b->call_id); order != 0)
         return order;
-    return a->place < b->place ? -1 : a->place > b->place;
+    return compare_places(a->place, b->place);
 }
 
 // Where the call's events begin, or would.
@@ -173,7 +181,7 @@ int compare_due(const void *left, const void *right)
                *b = *static_cast<const ParkedEvent *const *>(right);
     if (a->due_at != b->due_at)
         return a->due_at < b->due_at ? -1 : 1;
-    return a->place < b->place ? -1 : a->place > b->place;
+    return compare_places(a->place, b->place);
 }
 
 // In its last attempt as well: were it among others when their worker is lost, it could neither be blamed for

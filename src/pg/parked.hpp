@@ -28,7 +28,7 @@ enum ParkedColumn {
 };
 
 struct ParkedEvent {
-    LogPosition place; // its xid is 0, which is before all others, where it is of another cluster
+    LogPosition place; // its xid is 0 where that is not known in this cluster: then it goes by its number
     char *call_id;
     int attempts; // how often it was handed out, in claims that count
     int expiries; // how often the worker that had it was lost
