@@ -462,6 +462,7 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(call_column_names)
 {
+    static_cast<void>(fcinfo);
     Datum names[call_column_count];
     for (int i = 0; i < call_column_count; ++i)
         names[i] = CStringGetTextDatum(to_cstring(FactsOf(static_cast<CallColumn>(i)).name));
