@@ -8,12 +8,7 @@ CREATE FUNCTION @extschema@.check_audited_calls(calls regclass) RETURNS void
 DECLARE
     kind "char" := (SELECT relkind FROM pg_class WHERE oid = calls);
 BEGIN
-    IF calls IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'calls must not be NULL';
-    END IF;
-    IF kind IS NULL THEN
-        RAISE undefined_table USING MESSAGE = format('relation with OID %s does not exist', calls::oid);
-    END IF;
+    PERFORM @extschema@.check_relation_exists(calls, 'calls');
     IF kind NOT IN ('r', 'p') THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
             HINT = 'Only tables and partitioned tables can be hardened; for a view, audit the table behind it.';

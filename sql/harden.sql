@@ -34,6 +34,45 @@ CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolea
 COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
 'whether the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Blind to case, white space, - and _. NULL for NULL. Never fails';
 
+CREATE FUNCTION @extschema@.check_relation_exists(relation regclass, argument text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF relation IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = format('%s must not be NULL', argument);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_class WHERE oid = relation) THEN
+        RAISE undefined_table USING MESSAGE = format('relation with OID %s does not exist', relation::oid);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_relation_exists(regclass, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_relation_exists(regclass, text) IS
+'refuses what an argument of that name cannot be: 22004 NULL, 42P01 no relation';
+
+CREATE FUNCTION @extschema@.check_table_owner(relation regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    class pg_class;
+BEGIN
+    SELECT * INTO class FROM pg_class WHERE oid = relation;
+    IF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace) THEN
+        RAISE wrong_object_type USING MESSAGE = format('%s is a system table', relation);
+    END IF;
+    IF NOT pg_has_role(class.relowner, 'USAGE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', relation);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_table_owner(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_table_owner(regclass) IS
+'refuses a table that is not the caller''s to harden: 42809 a system table, 42501 not the owner';
+
 CREATE FUNCTION @extschema@.check_call_table(calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -41,23 +80,13 @@ CREATE FUNCTION @extschema@.check_call_table(calls regclass) RETURNS void
 DECLARE
     class pg_class;
 BEGIN
-    IF calls IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'calls must not be NULL';
-    END IF;
+    PERFORM @extschema@.check_relation_exists(calls, 'calls');
     SELECT * INTO class FROM pg_class WHERE oid = calls;
-    IF NOT FOUND THEN
-        RAISE undefined_table USING MESSAGE = format('relation with OID %s does not exist', calls::oid);
-    END IF;
     IF class.relkind NOT IN ('r', 'p') THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
             HINT = 'Only tables and partitioned tables can be hardened; for a view, harden the table behind it.';
     END IF;
-    IF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace) THEN
-        RAISE wrong_object_type USING MESSAGE = format('%s is a system table', calls);
-    END IF;
-    IF NOT pg_has_role(class.relowner, 'USAGE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', calls);
-    END IF;
+    PERFORM @extschema@.check_table_owner(calls);
     IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgparentid <> 0 AND tgname = ANY (@extschema@.call_triggers(calls))) THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is a partition of a hardened table', calls),
             HINT = 'Name the partitioned table instead.';

@@ -53,13 +53,8 @@ CREATE FUNCTION @extschema@.check_event_table(events regclass) RETURNS void
 DECLARE
     class pg_class;
 BEGIN
-    IF events IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'events must not be NULL';
-    END IF;
+    PERFORM @extschema@.check_relation_exists(events, 'events');
     SELECT * INTO class FROM pg_class WHERE oid = events;
-    IF NOT FOUND THEN
-        RAISE undefined_table USING MESSAGE = format('relation with OID %s does not exist', events::oid);
-    END IF;
     IF class.relkind <> 'r' OR class.relispartition THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
             HINT = 'An event log is read through an index on all of its rows: views, foreign tables, partitioned tables and partitions have none.';
@@ -68,12 +63,7 @@ BEGIN
         RAISE wrong_object_type USING MESSAGE = format('table %s inherits, or is inherited from', events),
             HINT = 'The rows of an event log have to be in one table.';
     END IF;
-    IF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace) THEN
-        RAISE wrong_object_type USING MESSAGE = format('%s is a system table', events);
-    END IF;
-    IF NOT pg_has_role(class.relowner, 'USAGE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', events);
-    END IF;
+    PERFORM @extschema@.check_table_owner(events);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.check_event_table(regclass) FROM PUBLIC;
@@ -159,9 +149,7 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
             HINT = 'Call harden_calls for it first.';
     END IF;
-    IF NOT pg_has_role((SELECT relowner FROM pg_class WHERE oid = calls), 'USAGE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', calls);
-    END IF;
+    PERFORM @extschema@.check_table_owner(calls);
     IF lanes NOT BETWEEN 1 AND 1024 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
     END IF;

@@ -55,9 +55,7 @@ BEGIN
     END IF;
 
     RETURN QUERY VALUES ('calls', round(rows_read * factor), 'calls', 'ok', 'rows of the table' || estimate);
-    IF EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
-                 AND i.indnkeyatts = 1 AND a.attname = settings.call_id_column) THEN
+    IF @extschema@.has_unique_call_id(calls, settings.call_id_column) THEN
         RETURN QUERY VALUES ('duplicates', 0::numeric, 'call ids', 'ok', 'a unique index on the call id forbids them');
     ELSIF sample <> '' THEN
         RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', 'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)');
