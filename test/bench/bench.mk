@@ -1,9 +1,12 @@
 # Measurements, as ratios of one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-backfill bench-payload bench-queue bench-ingest bench-process
-bench: bench-update bench-backfill bench-payload bench-queue bench-ingest bench-process
+.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process
+bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process
 
 bench-update:
 	test/bench/update.sh
+
+bench-copy:
+	test/bench/copy.sh
 
 bench-backfill:
 	test/bench/backfill.sh

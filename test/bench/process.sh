@@ -5,11 +5,12 @@
 #
 #   test/bench/process.sh              the server is the one that libpq finds (PGHOST, PGUSER, ...), the user a superuser
 #
-# ROUNDS, CALLS (of call_traffic, more than four events each), NODE_PATH with the package pg, which is installed into a
-# temporary directory otherwise. In each round all of them get the same events, in tables made anew.
+# ROUNDS, CALLS (of call_traffic, more than four events each), WORKER_CALLS (for two workers against one, which node would take
+# too long for, and a start of a session too much of fewer), NODE_PATH with the package pg, which is installed into a temporary
+# directory otherwise. In each round all of them get the same events, in tables made anew.
 . "$(dirname "$0")/event_log.sh"
 
-: "${ROUNDS:=5}" "${CALLS:=4000}"
+: "${ROUNDS:=5}" "${CALLS:=4000}" "${WORKER_CALLS:=40000}"
 
 # What a hook that only stores bodies writes, and a calls table like the one of create_call_tables without its triggers.
 create_tables() {
@@ -93,13 +94,11 @@ compare() {
         measure "$1_node" "$events" in_node autocommit
         agreement "$1"
         create_tables "$1"
-        measure "$1_two" "$events" ours 2
         measure "$1_batch" "$events" in_node transaction
     done
-    echo "| $2: $events events of $(run -c "SELECT round(avg(octet_length(payload::text))) FROM $1") B | events/s | to node | to node with transactions | to one worker | processor's us per event | node / this | WAL bytes per event |"
-    echo "|---|---|---|---|---|---|---|---|"
+    echo "| $2: $events events of $(run -c "SELECT round(avg(octet_length(payload::text))) FROM $1") B | events/s | to node | to node with transactions | processor's us per event | node / this | WAL bytes per event |"
+    echo "|---|---|---|---|---|---|---|"
     row "$1_one" "process_call_events, one worker" "$1"
-    row "$1_two" "process_call_events, two workers" "$1" "$(ratio "$1_two" "$1_one")"
     row "$1_node" "node, one worker, statement by statement" "$1"
     row "$1_batch" "node, one worker, a transaction for each 50 events" "$1"
     echo
@@ -107,16 +106,41 @@ compare() {
     echo
 }
 
-# row MEASURED TITLE TABLE [TO_ONE]
+# row MEASURED TITLE TABLE
 row() {
-    echo "| $2 | $(rate "$1") | $(ratio "$1" "$3_node") | $(ratio "$1" "$3_batch") | ${4:-} | $(time_of "cpu_$1") | $(ratio "cpu_$3_node" "cpu_$1") | $(rate "wal_$1") |"
+    echo "| $2 | $(rate "$1") | $(ratio "$1" "$3_node") | $(ratio "$1" "$3_batch") | $(time_of "cpu_$1") | $(ratio "cpu_$3_node" "cpu_$1") | $(rate "wal_$1") |"
+}
+
+# compare_workers TABLE TITLE
+compare_workers() {
+    local events round
+    events=$(run -c "SELECT count(*) FROM $1")
+    for ((round = 0; round < ROUNDS; ++round)); do
+        create_tables "$1"
+        measure "$1_alone" "$events" ours 1
+        create_tables "$1"
+        measure "$1_two" "$events" ours 2
+    done
+    echo "| $2: $events events | one worker, events/s | two workers | two / one | processor's us per event: one | two |"
+    echo "|---|---|---|---|---|---|"
+    echo "| process_call_events | $(rate "$1_alone") | $(rate "$1_two") | $(ratio "$1_two" "$1_alone") | $(time_of "cpu_$1_alone") | $(time_of "cpu_$1_two") |"
+    echo
+}
+
+# create_traffic CALLS: bodies as they are sent, and those without transcripts.
+create_traffic() {
+    fast -c "DROP TABLE IF EXISTS traffic, ordinary" \
+        -c "CREATE TABLE traffic (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb COMPRESSION lz4 NOT NULL)" \
+        -c "INSERT INTO traffic (payload) SELECT body::jsonb FROM (SELECT call_traffic($1) AS body) AS made" \
+        -c "CREATE TABLE ordinary (LIKE traffic INCLUDING COMPRESSION)" -c "INSERT INTO ordinary SELECT * FROM traffic WHERE octet_length(payload::text) < 2000"
 }
 
 create_database
 settings
 install_node_packages pg
-fast -c "CREATE TABLE traffic (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb COMPRESSION lz4 NOT NULL)" \
-    -c "INSERT INTO traffic (payload) SELECT body::jsonb FROM (SELECT call_traffic($CALLS) AS body) AS made" \
-    -c "CREATE TABLE ordinary (LIKE traffic INCLUDING COMPRESSION)" -c "INSERT INTO ordinary SELECT * FROM traffic WHERE octet_length(payload::text) < 2000"
+create_traffic "$CALLS"
 compare ordinary "ordinary events"
 compare traffic "with transcripts, recaps and breadcrumbs"
+create_traffic "$WORKER_CALLS"
+compare_workers ordinary "ordinary events"
+compare_workers traffic "with transcripts, recaps and breadcrumbs"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Claiming and completing: the event log against a textbook table and PgQ by one client program, against graphile-worker
 # and pg-boss by node, all on the server that libpq finds (PGHOST, PGUSER, ...), with its durability. Prints markdown tables of
-# medians, and the ratios of rounds in which one system ran after the other.
+# medians, and the ratios of rounds in which one system ran after the other. The floor is no queue: two durable commits
+# and the sending of the rows, which is what none can do without.
 #
 #   make build/bench/queue_client && test/bench/queue.sh [part ...]    parts: batches held backlogs clients polls node
 #
@@ -25,7 +26,7 @@ prepare() {
     # Not between filling and working: then each page that a peer updates would be written to the log whole.
     run -c "CHECKPOINT"
     case $system in
-    ours | textbook) fast -c "CALL create_$system('$schema')" -c "CALL fill_$system('$schema', 1, $last, $bytes)" ;;
+    ours | textbook | floor) fast -c "CALL create_$system('$schema')" -c "CALL fill_$system('$schema', 1, $last, $bytes)" ;;
     pgq) fast -c "CALL create_pgq($clients)" -c "CALL fill_pgq($clients, 1, $last, $bytes, $batch)" ;;
     esac
     run -c "VACUUM (ANALYZE)"
@@ -40,15 +41,15 @@ field() { cut -d' ' -f"$1"; }
 
 part_batches() {
     local bytes batch clients events round system name lsn line
-    echo "| claim and complete, events/s | ours | textbook | PgQ | ours / textbook | ours / PgQ | server's us per event: ours | textbook | PgQ | textbook / ours | PgQ / ours | WAL bytes per event: ours | textbook | PgQ |"
-    echo "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    echo "| claim and complete, events/s | ours | textbook | PgQ | ours / textbook | ours / PgQ | server's us per event: ours | textbook | PgQ | textbook / ours | PgQ / ours | WAL bytes per event: ours | textbook | PgQ | floor, events/s | floor / textbook | floor / PgQ | ours / floor |"
+    echo "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     for bytes in 300 2000; do
         for batch in 100 1; do
             events=$EVENTS
             [ $batch = 100 ] || events=$SINGLE_EVENTS
             for clients in 1 2 8; do
                 for ((round = 0; round < ROUNDS; ++round)); do
-                    for system in $systems; do
+                    for system in $systems floor; do
                         name=batches_${system}_${bytes}_${batch}_$clients
                         prepare "$system" bench "$clients" "$events" "$bytes" "$batch"
                         lsn=$(wal_position)
@@ -72,7 +73,9 @@ batches_row() {
         "$(if_pgq ratio "batches_ours_$point" "batches_pgq_$point") | $(time_of "cpu_batches_ours_$point") |" \
         "$(time_of "cpu_batches_textbook_$point") | $(if_pgq time_of "cpu_batches_pgq_$point") |" \
         "$(ratio "cpu_batches_textbook_$point" "cpu_batches_ours_$point") | $(if_pgq ratio "cpu_batches_pgq_$point" "cpu_batches_ours_$point") | $(rate "wal_batches_ours_$point") |" \
-        "$(rate "wal_batches_textbook_$point") | $(if_pgq rate "wal_batches_pgq_$point") |"
+        "$(rate "wal_batches_textbook_$point") | $(if_pgq rate "wal_batches_pgq_$point") |" \
+        "$(rate "batches_floor_$point") | $(ratio "batches_floor_$point" "batches_textbook_$point") |" \
+        "$(if_pgq ratio "batches_floor_$point" "batches_pgq_$point") | $(ratio "batches_ours_$point" "batches_floor_$point") |"
 }
 
 if_pgq() { case $systems in *pgq*) "$@" ;; esac }

@@ -3,11 +3,18 @@
 // for all of them.
 //
 //   queue_client run SYSTEM SCHEMA BATCH CLIENTS EVENTS SECONDS [REFILL_EVENTS REFILL_SQL]
-//       prints: events, events/s, events/s of the last tenth, milliseconds of a batch (median), events of a
-//       batch REFILL_SQL runs whenever so many events are done, outside of the measured time (one client)
-//   queue_client poll SCHEMA POLLS          prints: milliseconds of an empty claim (median), of the slowest
-//   hundredth queue_client hold CLIENTS SQL           SQL in CLIENTS open transactions until standard input
-//   ends; # is their number
+//
+// prints: events, events/s, events/s of the last tenth, milliseconds of a batch (median), events of a batch,
+// microseconds of the server per event.
+// REFILL_SQL runs whenever so many events are done, outside of the measured time (one client).
+//
+//   queue_client poll SCHEMA POLLS
+//
+// prints: milliseconds of an empty claim (median), of the slowest hundredth, microseconds of the server.
+//
+//   queue_client hold CLIENTS SQL
+//
+// SQL in CLIENTS open transactions until standard input ends; # is their number.
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -118,11 +125,14 @@ class Worker
 {
 public:
     Worker(const Options &options, int number)
-        : options_(options), queue_("bench_" + std::to_string(number)), connection_(Connect())
+        : options_(options), queue_("bench_" + std::to_string(number)),
+          position_(number * options.events / options.clients), connection_(Connect())
     {
         Run(connection_, "SET client_min_messages = error");
         if (options.system == "pgq")
             PreparePgq();
+        else if (options.system == "floor")
+            PrepareFloor();
         else if (options.system == "textbook")
             PrepareTextbook();
         else
@@ -133,7 +143,12 @@ public:
     Worker &operator=(const Worker &) = delete;
 
     // Claims, reads and completes a batch; the number of its events.
-    int Batch() { return options_.system == "pgq" ? PgqBatch() : ClaimedBatch(); }
+    int Batch()
+    {
+        return options_.system == "pgq"     ? PgqBatch()
+               : options_.system == "floor" ? FloorBatch()
+                                            : ClaimedBatch();
+    }
 
     int EmptyPoll()
     {
@@ -185,6 +200,27 @@ private:
         Prepare(connection_, "finish", "SELECT pgq.finish_batch($1)");
     }
 
+    // No queue, but what each durable one has to do: one commit to claim, rows to send, one commit to
+    // complete.
+    void PrepareFloor()
+    {
+        const std::string mark = "INSERT INTO " + options_.schema + ".floor_marks (id) VALUES ($1)";
+        Prepare(connection_, "claim",
+                "WITH mark AS (" + mark +
+                    ") SELECT id, call_id, event_type, attempt, received_at, payload FROM " +
+                    options_.schema + ".floor WHERE id > $1 ORDER BY id LIMIT $2");
+        Prepare(connection_, "complete", mark);
+    }
+
+    int FloorBatch()
+    {
+        const Result rows(connection_, Execute(connection_, "claim",
+                                               {std::to_string(position_), std::to_string(options_.batch)}));
+        const Result completed(connection_, Execute(connection_, "complete", {std::to_string(position_)}));
+        position_ += rows.Rows();
+        return rows.Rows();
+    }
+
     int ClaimedBatch()
     {
         const Result rows(connection_, Execute(connection_, "claim", {std::to_string(options_.batch)}));
@@ -212,6 +248,7 @@ private:
 
     const Options &options_;
     const std::string queue_;
+    long position_;
     PGconn *connection_;
 };
 

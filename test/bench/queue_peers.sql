@@ -80,6 +80,40 @@ BEGIN
 END
 $$;
 
+-- -- the floor ----------------------------------------------------------------------------------
+
+-- No queue: rows to read in their order, and a table for one row with each commit. Nothing that keeps a claim and sends
+-- the bodies can be cheaper.
+CREATE PROCEDURE create_floor(schema text)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    EXECUTE format('DROP SCHEMA IF EXISTS %I CASCADE', schema);
+    EXECUTE format('CREATE SCHEMA %I', schema);
+    EXECUTE format('CREATE TABLE %I.floor (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        call_id text NOT NULL,
+        event_type text,
+        attempt int NOT NULL DEFAULT 0,
+        received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        payload jsonb COMPRESSION lz4 NOT NULL)', schema);
+    EXECUTE format('CREATE TABLE %I.floor_marks (id bigint NOT NULL)', schema);
+    COMMIT;
+END
+$$;
+
+CREATE PROCEDURE fill_floor(schema text, first bigint, last bigint, bytes int)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    FOR start IN first .. last BY 10000 LOOP
+        EXECUTE format('INSERT INTO %I.floor (call_id, event_type, payload)
+            SELECT call_id, event_type, payload FROM bodies($1, $2, $3)', schema) USING start, least(start + 9999, last), bytes;
+        COMMIT;
+    END LOOP;
+END
+$$;
+
 -- -- PgQ ----------------------------------------------------------------------------------------
 
 -- A consumer of PgQ gets all events of its queue, so each client has a queue of its own with its part of the events. A
