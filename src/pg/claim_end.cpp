@@ -1,4 +1,5 @@
 #include "pg/claim.hpp"
+#include "pg/dead.hpp"
 #include "pg/snapshot.hpp"
 
 extern "C" {

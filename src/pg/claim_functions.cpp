@@ -1,4 +1,5 @@
 #include "pg/claim.hpp"
+#include "pg/dead.hpp"
 #include "pg/event_log.hpp"
 #include "pg/memory.hpp"
 #include "pg/parked.hpp"

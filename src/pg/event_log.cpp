@@ -1,8 +1,5 @@
 #include "core/event_log.hpp"
-#include "core/event.hpp"
-#include "core/text.hpp"
 
-#include "pg/event.hpp"
 #include "pg/event_log.hpp"
 #include "pg/lane.hpp"
 #include "pg/parked.hpp"
@@ -12,21 +9,12 @@
 #include "pg/time.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
-#include "commands/async.h"
-#include "commands/sequence.h"
-#include "commands/trigger.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 }
 
@@ -329,252 +317,9 @@ void forget_old_lanes(const EventLog &log)
     close_own_table(logs, NoLock);
 }
 
-namespace
-{
-
-// -- stamps --------------------------------------------------------------------------------------
-
-enum StampArgument {
-    payload_argument,
-    provider_argument,
-    lanes_argument,
-    key_type_argument,
-    stamp_arguments,
-    existing_argument = stamp_arguments, // of a table that was there before the log
-    existing_arguments
-};
-
-// What the trigger needs, looked up once per statement.
-struct Stamper {
-    int payload;
-    int call_id;
-    int event_type; // 0 in a table that was there before: what its clients write into it is theirs
-    int lane;
-    int xid;
-    int seq; // to be numbered here; 0: the column has a default
-    int lanes;
-    KeyKind key;
-    std::string_view provider;
-    MemoryContext scratch; // for one row
-    EventLog log;          // log_id 0: the table is registered nowhere
-    bool *moved;           // by lane: its position is ahead of this cluster
-    bool *looked_at;
-};
-
-int32 lanes_of(const char *argument)
-{
-    const int32 lanes = pg_strtoint32(argument);
-    if (lanes < 1 || lanes > max_lanes)
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("stamp_call_event: number of lanes must be between 1 and %d", max_lanes)));
-    return lanes;
-}
-
-// Once per statement, which also tells those who listen: a transaction that says so twice says so once.
-void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
-{
-    const MemoryContext session = fcinfo->flinfo->fn_mcxt;
-    const MemoryContext caller = MemoryContextSwitchTo(session);
-    find_event_log_of(get_func_namespace(fcinfo->flinfo->fn_oid), events, &stamper->log);
-    stamper->moved = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
-    stamper->looked_at = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
-    MemoryContextSwitchTo(caller);
-    if (stamper->log.notifies)
-        Async_Notify(event_log_channel(stamper->log.log_id), "");
-}
-
-// In a clone that a dump of its original was restored into, nothing else tells that the log is from
-// elsewhere: what is appended to such a lane would be taken for settled.
-bool has_moved(const Stamper *stamper, int lane)
-{
-    if (!stamper->looked_at[lane]) {
-        stamper->looked_at[lane] = true;
-        stamper->moved[lane] = is_ahead_of_cluster(stamper->log, stamper->log.first_lane + lane);
-    }
-    return stamper->moved[lane];
-}
-
-// Events of a log that comes from another cluster get the numbers that its lanes will have once it is
-// adopted.
-int number_of_lane(const Stamper *stamper, int lane)
-{
-    const EventLog &log = stamper->log;
-    if (lane < 0 || log.log_id == 0)
-        return lane;
-    return log.first_lane + lane + (log.is_foreign || has_moved(stamper, lane) ? log.lanes : 0);
-}
-
-// A restore of data alone appends the events before it says what log they are of. The positions that come
-// with it would settle them, if they were not behind all ids there are.
-uint64 xid_of_stamp(const Stamper *stamper)
-{
-    constexpr uint64 behind_all = PG_INT64_MAX - 1;
-    const uint64 own = U64FromFullTransactionId(GetTopFullTransactionId());
-    return stamper->log.log_id == 0 ? behind_all : own;
-}
-
-Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
-{
-    char **arguments = trigger->tg_trigger->tgargs;
-    const MemoryContext session = fcinfo->flinfo->fn_mcxt;
-    auto *stamper = static_cast<Stamper *>(MemoryContextAllocZero(session, sizeof(Stamper)));
-    const Relation log = trigger->tg_relation;
-    stamper->payload = require_typed_column(log, arguments[payload_argument], JSONBOID);
-    stamper->call_id = require_typed_column(log, "call_id", TEXTOID);
-    if (trigger->tg_trigger->tgnargs == existing_arguments)
-        stamper->seq = require_typed_column(log, "event_seq", INT8OID);
-    else
-        stamper->event_type = require_typed_column(log, "event_type", TEXTOID);
-    stamper->lane = require_typed_column(log, "event_lane", INT4OID);
-    stamper->xid = require_typed_column(log, "event_xid", XID8OID);
-    stamper->lanes = lanes_of(arguments[lanes_argument]);
-    stamper->key = KeyKindOf(arguments[key_type_argument]);
-    stamper->provider = MemoryContextStrdup(session, arguments[provider_argument]);
-    stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
-    look_up_log(fcinfo, RelationGetRelid(log), stamper);
-    return stamper;
-}
-
-void check_stamp_call(FunctionCallInfo fcinfo)
-{
-    if (!CALLED_AS_TRIGGER(fcinfo))
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("stamp_call_event: must be called as trigger")));
-    const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
-    if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
-        !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("stamp_call_event: must be fired before insert for each row")));
-    const int arguments = trigger->tg_trigger->tgnargs;
-    if (arguments != stamp_arguments && arguments != existing_arguments)
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("stamp_call_event: expected %d arguments, not %d",
-                               static_cast<int>(stamp_arguments), arguments)));
-}
-
-struct Stamp {
-    std::string_view call_id;
-    std::string_view event_type;
-    int lane;
-};
-
-bool is_string(Jsonb *body)
-{
-    JsonbValue value;
-    return JsonbExtractScalar(&body->root, &value) && value.type == jbvString;
-}
-
-Stamp stamp_of(std::string_view provider, KeyKind key, int lanes, Jsonb *body)
-{
-    // An event type is a word. A longer text is something else, and the column may well be indexed.
-    constexpr size_t longest_event_type = 64;
-
-    if (!JB_ROOT_IS_OBJECT(body))
-        return {{}, {}, static_cast<int>(is_string(body) ? NoLane::not_json : NoLane::not_an_object)};
-    EventFields fields;
-    if (!read_event(body, provider, &fields))
-        return {{}, {}, static_cast<int>(NoLane::no_call_id)};
-    const std::string_view state = fields[Field::state].text;
-    const std::string_view event_type = state.size() <= longest_event_type ? state : std::string_view{};
-    const std::string_view id = fields[Field::call_id].text;
-    if (id.size() > max_call_id_bytes)
-        return {{}, event_type, static_cast<int>(NoLane::call_id_too_long)};
-    const std::string_view canonical = CanonicalCallId(id, key);
-    if (canonical.empty())
-        return {id, event_type,
-                static_cast<int>(IsBlank(id) ? NoLane::no_call_id : NoLane::call_id_not_held)};
-    return {canonical, event_type, LaneOf(canonical, lanes)};
-}
-
-bool is_missing(HeapTuple row, int column, TupleDesc columns)
-{
-    bool is_null;
-    heap_getattr(row, column, columns, &is_null);
-    return is_null;
-}
-
-// Who writes to a table that was there before has no right on the sequence, and needs none. A number that
-// comes with the row is that of a dump, by which parked and dead events are known.
-int64 next_number(const Stamper *stamper)
-{
-    if (!OidIsValid(stamper->log.sequence) || !SearchSysCacheExists1(RELOID, stamper->log.sequence))
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("the sequence of column \"event_seq\" is gone"),
-                        errhint("Call unharden_call_events, and harden the table again.")));
-    return nextval_internal(stamper->log.sequence, false);
-}
-
-HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp)
-{
-    int numbers[4] = {stamper->call_id, stamper->lane, stamper->xid};
-    bool nulls[4] = {stamp.call_id.empty()};
-    Datum values[4] = {
-        stamp.call_id.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
-        Int32GetDatum(number_of_lane(stamper, stamp.lane)),
-        UInt64GetDatum(xid_of_stamp(stamper)),
-    };
-    int count = 3;
-    if (stamper->event_type != 0 && is_missing(row, stamper->event_type, columns)) {
-        numbers[count] = stamper->event_type;
-        nulls[count] = stamp.event_type.empty();
-        values[count++] = stamp.event_type.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.event_type));
-    }
-    if (stamper->seq != 0 && is_missing(row, stamper->seq, columns)) {
-        numbers[count] = stamper->seq;
-        values[count++] = Int64GetDatum(next_number(stamper));
-    }
-    return heap_modify_tuple_by_cols(row, columns, count, numbers, values, nulls);
-}
-
-HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
-{
-    const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
-    bool is_null;
-    const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
-    const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
-    // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
-    const Stamp stamp =
-        is_null ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
-                : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
-    MemoryContextSwitchTo(caller);
-    HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
-    MemoryContextReset(stamper->scratch);
-    return stamped;
-}
-
-} // namespace
-
 } // namespace callhardening
 
 using namespace callhardening;
-
-CALLHARDENING_FUNCTION(stamp_call_event)
-{
-    check_stamp_call(fcinfo);
-    const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
-    if (fcinfo->flinfo->fn_extra == nullptr)
-        fcinfo->flinfo->fn_extra = make_stamper(fcinfo, trigger);
-    return PointerGetDatum(stamp_row(static_cast<Stamper *>(fcinfo->flinfo->fn_extra), trigger));
-}
-
-// The stamp of an event that is in its table already.
-CALLHARDENING_FUNCTION(call_event_stamp)
-{
-    enum { payload, provider, lanes, key_type };
-    TupleDesc columns;
-    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "call_event_stamp must return a row");
-    if (PG_GETARG_INT32(lanes) < 1 || PG_GETARG_INT32(lanes) > max_lanes)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("lanes must be between 1 and %d", max_lanes)));
-    const char *key = to_cstring(text_argument(fcinfo, key_type));
-    const Stamp stamp = stamp_of(text_argument(fcinfo, provider), KeyKindOf(key), PG_GETARG_INT32(lanes),
-                                 PG_GETARG_JSONB_P(payload));
-    bool nulls[] = {stamp.call_id.empty(), false};
-    Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
-                      Int32GetDatum(stamp.lane)};
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
-}
 
 CALLHARDENING_FUNCTION(call_log_number)
 {

@@ -46,6 +46,12 @@ inline int home_lane(const EventLog &log, int lane)
     return lane < 0 ? lane : log.first_lane + lane % log.lanes;
 }
 
+struct EventInLane {
+    int lane;
+    LogPosition place;
+    const char *call_id;
+};
+
 // The log that `log` names, or the only one there is; strings live in the current memory context. Errors: no
 // such log, none at all, or several and none named.
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);

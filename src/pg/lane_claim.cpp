@@ -1,4 +1,5 @@
 #include "pg/lane_claim.hpp"
+#include "pg/dead.hpp"
 #include "pg/snapshot.hpp"
 
 extern "C" {

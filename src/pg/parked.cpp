@@ -1,16 +1,11 @@
 #include "core/claim.hpp"
 
-#include "pg/issue.hpp"
+#include "pg/dead.hpp"
 #include "pg/parked.hpp"
-#include "pg/text.hpp"
 
 extern "C" {
-#include "access/table.h"
-#include "catalog/pg_type.h"
 #include "common/pg_prng.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -20,19 +15,6 @@ namespace callhardening
 
 namespace
 {
-
-enum DeadColumn {
-    dead_log = 1,
-    dead_seq,
-    dead_lane,
-    dead_call_id,
-    dead_attempts,
-    dead_sqlstate,
-    dead_error,
-    dead_errors,
-    dead_since,
-    dead_columns = dead_since
-};
 
 ParkedEvent parked_in_slot(TupleTableSlot *slot)
 {
@@ -242,66 +224,6 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
 namespace
 {
 
-constexpr int most_errors = 10; // that are remembered of an event
-constexpr int longest_error = 1000;
-
-const char *cut_error(const char *error)
-{
-    const int length = pg_mbcliplen(error, static_cast<int>(strlen(error)), longest_error);
-    return pnstrdup(error, length);
-}
-
-void push_string(JsonbParseState **state, JsonbIteratorToken token, const char *text)
-{
-    JsonbValue value;
-    value.type = jbvString;
-    value.val.string.val = const_cast<char *>(text);
-    value.val.string.len = static_cast<int>(strlen(text));
-    pushJsonbValue(state, token, &value);
-}
-
-void push_member(JsonbParseState **state, const char *name, const char *value)
-{
-    if (value == nullptr)
-        return;
-    push_string(state, WJB_KEY, name);
-    push_string(state, WJB_VALUE, value);
-}
-
-void push_failure(JsonbParseState **state, const Failure &failure)
-{
-    pushJsonbValue(state, WJB_BEGIN_OBJECT, nullptr);
-    push_member(state, "at", timestamptz_to_str(GetCurrentTimestamp()));
-    push_member(state, "worker", failure.worker);
-    push_member(state, "sqlstate", failure.sqlstate);
-    push_member(state, "error", cut_error(failure.error));
-    pushJsonbValue(state, WJB_END_OBJECT, nullptr);
-}
-
-// The newest errors of the old list, and the new one behind them.
-void push_old_errors(JsonbParseState **state, Jsonb *old)
-{
-    JsonbValue item;
-    JsonbIterator *iterator = JsonbIteratorInit(&old->root);
-    int skipped = static_cast<int>(JB_ROOT_COUNT(old)) - (most_errors - 1);
-    for (JsonbIteratorToken token; (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE;)
-        if (token == WJB_ELEM && skipped-- <= 0)
-            pushJsonbValue(state, WJB_ELEM, &item);
-}
-
-Datum add_error(Datum old, bool had_none, const Failure *failure, bool *is_null)
-{
-    *is_null = had_none && failure == nullptr;
-    if (failure == nullptr)
-        return old;
-    JsonbParseState *state = nullptr;
-    pushJsonbValue(&state, WJB_BEGIN_ARRAY, nullptr);
-    if (!had_none)
-        push_old_errors(&state, DatumGetJsonbP(old));
-    push_failure(&state, *failure);
-    return PointerGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, nullptr)));
-}
-
 // The row of a parked event, to be changed; `scan` has to be ended.
 bool find_row(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq,
               KeyScan *scan)
@@ -335,40 +257,6 @@ void change_parked(const EventLog &log, const OwnTable &parked, int lane, int64 
         update_row(parked, scan, changes);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
-}
-
-// An event can die twice, where it was appended again with its number after its death.
-void exhume(const EventLog &log, const OwnTable &dead, int64 seq)
-{
-    const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
-    if (next_row(scan))
-        delete_row(dead, scan);
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
-}
-
-void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
-{
-    const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
-                                         dead_columns, RowExclusiveLock);
-    exhume(log, dead, event.place.seq);
-    bool nulls[dead_columns] = {};
-    Datum values[dead_columns];
-    values[dead_log - 1] = Int32GetDatum(log.log_id);
-    values[dead_seq - 1] = Int64GetDatum(event.place.seq);
-    values[dead_lane - 1] = Int32GetDatum(event.lane);
-    values[dead_call_id - 1] = CStringGetTextDatum(event.call_id);
-    values[dead_attempts - 1] = Int32GetDatum(attempts);
-    values[dead_sqlstate - 1] = text_or_null(failure.sqlstate, &nulls[dead_sqlstate - 1]);
-    values[dead_error - 1] = CStringGetTextDatum(cut_error(failure.error));
-    values[dead_errors - 1] = errors;
-    values[dead_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-    insert_row(dead, values, nulls);
-    close_own_table(dead, NoLock);
-    note_issue(
-        log.schema,
-        {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.place.seq, "see call_dead_events"});
 }
 
 TimestampTz next_attempt(const EventLog &log, int attempts)
@@ -409,7 +297,7 @@ void park_event(const EventLog &log, const OwnTable &parked, const EventInLane &
     values[parked_claim - 1] = Datum{0};
     nulls[parked_claim - 1] = true;
     values[parked_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-    values[parked_errors - 1] = add_error(Datum{0}, true, failure, &nulls[parked_errors - 1]);
+    values[parked_errors - 1] = add_failure(Datum{0}, true, failure, &nulls[parked_errors - 1]);
     insert_row(parked, values, nulls);
 }
 
@@ -422,7 +310,7 @@ bool fail_parked(const EventLog &log, const OwnTable &parked, const KeyScan &sca
 {
     bool had_none, has_none;
     const Datum old = row_value(scan.slot, parked_errors, &had_none);
-    const Datum errors = add_error(old, had_none, &failure, &has_none);
+    const Datum errors = add_failure(old, had_none, &failure, &has_none);
     if (attempts >= log.max_attempts) {
         bury(log, event, attempts, errors, failure);
         delete_row(parked, scan);
@@ -447,7 +335,7 @@ bool fail_event(const EventLog &log, const OwnTable &parked, const EventInLane &
         is_dead = fail_parked(log, parked, scan, event, attempts, &due, failure);
     else if (is_dead) {
         bool has_none;
-        bury(log, event, attempts, add_error(Datum{0}, true, &failure, &has_none), failure);
+        bury(log, event, attempts, add_failure(Datum{0}, true, &failure, &has_none), failure);
     } else
         park_event(log, parked, event, attempts, 0, &due, &failure);
     end_key_scan(scan);
@@ -524,7 +412,7 @@ void expire_parked(const EventLog &log, const Retry &retry, int lane, const Park
     if (find_row(log, retry.parked, snapshot, lane, event.place.seq, &scan)) {
         bool had_none, has_none;
         const Datum old = row_value(scan.slot, parked_errors, &had_none);
-        const Datum errors = add_error(old, had_none, &failure, &has_none);
+        const Datum errors = add_failure(old, had_none, &failure, &has_none);
         update_row(
             retry.parked, scan,
             {set_claim(0), set_int4(parked_expiries, event.expiries + 1), {parked_errors, errors, false}});
@@ -576,32 +464,6 @@ void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *wor
         if (retry.events.events[i].claim_id == claim_id)
             expire_parked(log, retry, lane, retry.events.events[i], failure, now);
     close_own_table(retry.parked, NoLock);
-}
-
-namespace
-{
-
-bool has_dead(const EventLog &log, Snapshot snapshot, std::initializer_list<Key> keys)
-{
-    const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
-                                         dead_columns, AccessShareLock);
-    const KeyScan scan = begin_key_scan(dead, snapshot, keys);
-    const bool found = next_row(scan);
-    end_key_scan(scan);
-    close_own_table(dead, AccessShareLock);
-    return found;
-}
-
-} // namespace
-
-bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq)
-{
-    return has_dead(log, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
-}
-
-bool has_any_dead(const EventLog &log, Snapshot snapshot)
-{
-    return has_dead(log, snapshot, {int4_key(1, log.log_id)});
 }
 
 } // namespace callhardening

@@ -1,11 +1,12 @@
 // Events that wait outside their lane's range: those that failed, those behind them in the same call, and
-// those of ranges whose workers were lost twice. And those for which there is no more waiting: the dead.
+// those of ranges whose workers were lost twice.
 //
 // Whoever changes what is parked in a lane holds the lane's lock. What waits in a lane of another cluster is
 // kept with the lane that follows it, and belongs to the first of them that is not done with.
 #pragma once
 
 #include "pg/event_log.hpp"
+#include "pg/failure.hpp"
 #include "pg/own_table.hpp"
 
 namespace callhardening
@@ -69,22 +70,6 @@ DueEvents find_due(const EventLog &log, const ParkedEvents &parked, TimestampTz 
 // places. False where none has.
 bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, bool *lanes);
 
-// What is written of an attempt that failed.
-struct Failure {
-    const char *worker;
-    const char *sqlstate; // NULL: the worker was a client, or was lost
-    const char *error;
-};
-
-// The error of an event whose worker was lost.
-inline constexpr const char *lost_worker = "the lease expired before the claim was completed";
-
-struct EventInLane {
-    int lane;
-    LogPosition place;
-    const char *call_id;
-};
-
 // `due_at` NULL: held back. `failure` NULL: it did not fail itself.
 void park_event(const EventLog &log, const OwnTable &parked, const EventInLane &event, int attempts,
                 int expiries, const TimestampTz *due_at, const Failure *failure);
@@ -102,8 +87,5 @@ void complete_retry(const EventLog &log, int lane, int64 claim_id);
 void drop_done(const EventLog &log, const OwnTable &parked, int lane, const ParkedEvent &event);
 void release_retry(const EventLog &log, int lane, int64 claim_id);
 void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *worker);
-
-bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq);
-bool has_any_dead(const EventLog &log, Snapshot snapshot);
 
 } // namespace callhardening

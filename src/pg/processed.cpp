@@ -1,4 +1,5 @@
 #include "pg/processed.hpp"
+#include "pg/dead.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/spi.hpp"
 

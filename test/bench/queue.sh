@@ -30,6 +30,8 @@ prepare() {
     pgq) fast -c "CALL create_pgq($clients)" -c "CALL fill_pgq($clients, 1, $last, $bytes, $batch)" ;;
     esac
     run -c "VACUUM (ANALYZE)"
+    # What the kernel has not written yet of all that would be written beside the first commits.
+    sync
 }
 
 # work SYSTEM SCHEMA BATCH CLIENTS EVENTS SECONDS: what the client prints.

@@ -1,0 +1,17 @@
+// Events for which there is no more waiting: those that failed as often as their log allows.
+#pragma once
+
+#include "pg/event_log.hpp"
+#include "pg/failure.hpp"
+#include "pg/own_table.hpp"
+
+namespace callhardening
+{
+
+// `errors` is the list of them all, `failure` the last one. An issue is noted as well.
+void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure);
+
+bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq);
+bool has_any_dead(const EventLog &log, Snapshot snapshot);
+
+} // namespace callhardening
