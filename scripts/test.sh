@@ -16,7 +16,7 @@
 # The last line is "N passed, N failed", over all suites.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PASSED=0 FAILED=0 FINISHED=
+PASSED=0 FAILED=0 FINISHED= RECORDED=0
 
 last_words() {
     [ -n "$FINISHED" ] || FAILED=$((FAILED + 1))
@@ -24,10 +24,11 @@ last_words() {
     [ "$FAILED" -eq 0 ]
 }
 
-# record NAME PASSED FAILED [SKIPPED]
+# record NAME PASSED FAILED [SKIPPED]: with the seconds since the last one.
 record() {
     PASSED=$((PASSED + $2)) FAILED=$((FAILED + $3))
-    printf '  %-12s %5d passed  %3d failed  %3d skipped\n' "$1" "$2" "$3" "${4:-0}"
+    printf '  %-12s %5d passed  %3d failed  %3d skipped %5d s\n' "$1" "$2" "$3" "${4:-0}" $((SECONDS - RECORDED))
+    RECORDED=$SECONDS
 }
 
 count() { grep -cE "$1" "$2" || true; }

@@ -77,7 +77,8 @@ install_node_packages() {
     echo
 }
 
-time_of() { printf '%.1f' "$(median <"$files/$1")"; }
+# time_of A [DIGITS]: the median
+time_of() { printf "%.${2:-1}f" "$(median <"$files/$1")"; }
 
 settings() {
     echo "$(run -c "SHOW server_version"): $(run -c "SELECT string_agg(name || ' ' || current_setting(name), ', ' ORDER BY name) FROM pg_settings

@@ -114,32 +114,50 @@ part_held() {
 
 # -- backlogs ------------------------------------------------------------------------------------
 
-# One client. What it has taken from a small backlog comes back, half a backlog at a time, outside of the measured time.
+# One client. What it has taken from a small backlog comes back, half a backlog at a time, outside of the measured time. A small
+# backlog has few events in each lane, and a batch of 100 comes from several lanes; one of 10 does not, or from two.
 part_backlogs() {
-    local system round backlog line smallest=${BACKLOGS%% *}
+    local system round backlog batch
     for system in ours textbook; do
         for backlog in $BACKLOGS; do
             fast -c "CALL create_$system('${system}_$backlog')" -c "CALL fill_$system('${system}_$backlog', 1, $backlog, 300)"
         done
     done
     run -c "VACUUM (ANALYZE)" -c "CHECKPOINT"
+    sync
     for ((round = 0; round < ROUNDS; ++round)); do
-        for system in ours textbook; do
-            for backlog in $BACKLOGS; do
-                line=$(work "$system" "${system}_$backlog" 100 1 "$BACKLOG_EVENTS" 60 $((backlog / 2)) \
-                    "CALL fill_$system('${system}_$backlog', 1, $((backlog / 2)), 300)")
-                field 2 <<<"$line" >>"$files/backlog_${system}_$backlog"
-                field 5 <<<"$line" >>"$files/size_${system}_$backlog"
-                field 6 <<<"$line" >>"$files/cpu_backlog_${system}_$backlog"
+        for batch in 100 10; do
+            for system in ours textbook; do
+                for backlog in $BACKLOGS; do
+                    measure_backlog
+                done
             done
         done
     done
-    echo "| backlog, batches of 100, 1 client | ours, events/s | events of a batch | to a backlog of $smallest | server's us per event | to a backlog of $smallest | textbook, events/s | to a backlog of $smallest |"
-    echo "|---|---|---|---|---|---|---|---|"
+    for batch in 100 10; do
+        backlogs_table "${BACKLOGS%% *}"
+    done
+}
+
+measure_backlog() {
+    local line point=${system}_${batch}_$backlog
+    line=$(work "$system" "${system}_$backlog" "$batch" 1 $((BACKLOG_EVENTS * batch / 100)) 60 $((backlog / 2)) \
+        "CALL fill_$system('${system}_$backlog', 1, $((backlog / 2)), 300)")
+    field 2 <<<"$line" >>"$files/backlog_$point"
+    field 4 <<<"$line" >>"$files/batch_$point"
+    field 5 <<<"$line" >>"$files/size_$point"
+    field 6 <<<"$line" >>"$files/cpu_backlog_$point"
+}
+
+# backlogs_table SMALLEST
+backlogs_table() {
+    local ours=ours_$batch textbook=textbook_$batch
+    echo "| backlog, batches of $batch, 1 client | ours, events/s | to a backlog of $1 | events of a batch | ms of a batch | to a backlog of $1 | server's us per event | textbook, events/s | to a backlog of $1 |"
+    echo "|---|---|---|---|---|---|---|---|---|"
     for backlog in $BACKLOGS; do
-        echo "| $backlog | $(rate backlog_ours_$backlog) | $(rate size_ours_$backlog) | $(ratio backlog_ours_$backlog backlog_ours_$smallest) |" \
-            "$(time_of cpu_backlog_ours_$backlog) | $(ratio cpu_backlog_ours_$backlog cpu_backlog_ours_$smallest) |" \
-            "$(rate backlog_textbook_$backlog) | $(ratio backlog_textbook_$backlog backlog_textbook_$smallest) |"
+        echo "| $backlog | $(rate backlog_${ours}_$backlog) | $(ratio backlog_${ours}_$backlog backlog_${ours}_$1) | $(rate size_${ours}_$backlog) |" \
+            "$(time_of batch_${ours}_$backlog 2) | $(ratio batch_${ours}_$backlog batch_${ours}_$1) | $(time_of cpu_backlog_${ours}_$backlog) |" \
+            "$(rate backlog_${textbook}_$backlog) | $(ratio backlog_${textbook}_$backlog backlog_${textbook}_$1) |"
     done
     echo
 }
