@@ -7,8 +7,8 @@ CREATE FUNCTION @extschema@.call_trigger_arguments(tgargs bytea) RETURNS text[]
     AS $$
 -- Each argument ends with a zero byte, and so does the list; convert_from takes none.
 SELECT array_agg(convert_from(decode(part, 'hex'), getdatabaseencoding()) ORDER BY position)
-FROM unnest(trim_array(string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 '), 1)) WITH ORDINALITY AS a (part, position)
-WHERE tgargs <> ''
+FROM string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 ') AS parts,
+    unnest(parts[:cardinality(parts) - 1]) WITH ORDINALITY AS a (part, position)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_arguments(bytea) FROM PUBLIC;
 
