@@ -1,49 +1,93 @@
 
 -- roles ----------------------------------------------------------------------------------------
 
+CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE what
+    WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
+    WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, launch_call_worker, call_worker_pids, call_log_number}'
+    WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
+    WHEN 'operate' THEN '{pending_call_events, retry_dead_call_events, configure_call_log, purge_call_events, purge_call_issues,
+        release_call_events, stop_call_worker, call_worker_pids, call_log_number, call_enforcement_gaps,
+        call_health, call_rows_health, call_issues_health, call_logs_health,
+        audit_calls, audit_call_rows, check_audited_calls, check_relation_exists, call_column_fault, check_call_column, check_call_id_column,
+        check_call_payload_column, call_status_words, call_age_expression, call_triggers, call_settings, has_unique_call_id}'
+    WHEN 'read' THEN '{call_settings}' END::name[]
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_functions(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_functions(text) IS
+'the functions of a task of call_role_grants, with those that they call; NULL: no such task';
+
+CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS name[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE what
+    WHEN 'operate' THEN '{call_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
+        call_issues, call_backfill_progress}'
+    ELSE '{}' END::name[]
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_views(text) IS
+'the views and tables of the extension that a task of call_role_grants reads';
+
+CREATE FUNCTION @extschema@.call_role_log_grants(what text, log @extschema@.call_logs) RETURNS TABLE (privileges text, object text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE what WHEN 'ingest' THEN 'SELECT, INSERT' WHEN 'operate' THEN 'SELECT, DELETE' ELSE 'SELECT' END, 'TABLE ' || log.events
+WHERE what <> 'read'
+-- What a table that was there before says of its events is kept true.
+UNION ALL SELECT format('UPDATE (%I)', log.processed_at_column), 'TABLE ' || log.events
+WHERE what IN ('process', 'claim') AND log.processed_at_column IS NOT NULL
+UNION ALL SELECT CASE what WHEN 'process' THEN 'SELECT, INSERT, UPDATE' ELSE 'SELECT' END, 'TABLE ' || log.calls
+WHERE what IN ('process', 'operate', 'read') AND log.calls <> 0
+-- A serial column asks whoever inserts for its sequence; an identity column does not, nor does a log's own.
+UNION ALL SELECT 'USAGE', 'SEQUENCE ' || d.objid::regclass
+FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.objid IS DISTINCT FROM log.sequence
+  AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_logs) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_logs) IS
+'what a task of call_role_grants needs on a log and its calls table';
+
 CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL) RETURNS TABLE (privileges text, object text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     home oid := (SELECT extnamespace FROM pg_extension WHERE extname = 'callhardening');
-    settings record;
-    functions name[] := CASE what
-        WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
-        WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, launch_call_worker, call_worker_pids, call_log_number}'
-        WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
-        WHEN 'operate' THEN '{pending_call_events, retry_dead_call_events, configure_call_log, purge_call_events}'
-        WHEN 'read' THEN '{call_settings}' END;
-    views name[] := CASE what
-        WHEN 'operate' THEN '{call_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events}'
-        ELSE '{}' END;
+    settings @extschema@.call_logs;
 BEGIN
-    IF functions IS NULL THEN
+    IF @extschema@.call_role_functions(what) IS NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = format('what must be ingest, process, claim, operate or read, not %s', coalesce('"' || what || '"', 'NULL'));
     END IF;
-    SELECT l.events, l.calls, e.relnamespace AS events_schema, c.relnamespace AS calls_schema INTO settings
-    FROM @extschema@.call_logs AS l JOIN pg_class AS e ON e.oid = l.events LEFT JOIN pg_class AS c ON c.oid = l.calls
-    WHERE l.log_id = @extschema@.call_log_number(log);
+    SELECT * INTO settings FROM @extschema@.call_logs AS l WHERE l.log_id = @extschema@.call_log_number(log);
 
     RETURN QUERY
-    SELECT 'USAGE', 'SCHEMA ' || schema::regnamespace FROM unnest(ARRAY[home,
-        CASE WHEN what <> 'read' THEN settings.events_schema END,
-        CASE WHEN what IN ('process', 'read') THEN settings.calls_schema END]) AS schema
-    WHERE schema IS NOT NULL GROUP BY schema
-    UNION ALL SELECT 'EXECUTE', 'FUNCTION ' || p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = home AND p.proname = ANY (functions)
-    UNION ALL SELECT 'SELECT', 'TABLE ' || c.oid::regclass FROM pg_class AS c WHERE c.relnamespace = home AND c.relname = ANY (views)
-    UNION ALL SELECT CASE what WHEN 'ingest' THEN 'SELECT, INSERT' WHEN 'operate' THEN 'SELECT, DELETE' ELSE 'SELECT' END, 'TABLE ' || settings.events
-    WHERE what <> 'read'
-    UNION ALL SELECT CASE what WHEN 'process' THEN 'SELECT, INSERT, UPDATE' ELSE 'SELECT' END, 'TABLE ' || settings.calls
-    WHERE what IN ('process', 'read') AND settings.calls <> 0;
+    SELECT 'USAGE', 'SCHEMA ' || needed.schema::regnamespace FROM (
+        SELECT home AS schema
+        UNION SELECT relnamespace FROM pg_class WHERE oid = settings.events AND what <> 'read'
+        UNION SELECT relnamespace FROM pg_class WHERE oid = settings.calls AND what IN ('process', 'operate', 'read')) AS needed
+    UNION ALL SELECT 'EXECUTE', 'FUNCTION ' || p.oid::regprocedure FROM pg_proc AS p
+    WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
+    UNION ALL SELECT 'SELECT', 'TABLE ' || c.oid::regclass FROM pg_class AS c
+    WHERE c.relnamespace = home AND c.relname = ANY (@extschema@.call_role_views(what))
+    UNION ALL SELECT * FROM @extschema@.call_role_log_grants(what, settings);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
-'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, configure, retry and purge; reads bodies), read (the calls table). log: NULL is the only event log there is. Errors: 22023 no such task, 55000 no such log, 42P08 several logs and none named';
+'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table). log: NULL is the only event log there is. Errors: 22023 no such task, 55000 no such log, 42P08 several logs and none named';
 
-CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
+CREATE FUNCTION @extschema@.change_call_role(statement text, role regrole, what text, log regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -53,10 +97,22 @@ BEGIN
     IF role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
     END IF;
-    FOR needed IN SELECT * FROM @extschema@.call_role_grants(what, log) LOOP
-        EXECUTE format('GRANT %s ON %s TO %s', needed.privileges, needed.object, role);
+    -- The way into a schema may be for something else as well.
+    FOR needed IN SELECT * FROM @extschema@.call_role_grants(what, log) WHERE statement LIKE 'GRANT %' OR object NOT LIKE 'SCHEMA %' LOOP
+        EXECUTE format(statement, needed.privileges, needed.object, role);
     END LOOP;
 END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.change_call_role(text, regrole, text, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.change_call_role(text, regrole, text, regclass) IS
+'runs a GRANT or REVOKE for each privilege that call_role_grants lists; statement: with %s for privileges, object and role';
+
+CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT @extschema@.change_call_role('GRANT %s ON %s TO %s', role, what, log)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) FROM PUBLIC;
 
@@ -64,19 +120,10 @@ COMMENT ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) IS
 'grants a role what call_role_grants lists for a task; the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs and none named';
 
 CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    needed record;
-BEGIN
-    IF role IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
-    END IF;
-    FOR needed IN SELECT * FROM @extschema@.call_role_grants(what, log) WHERE object !~ '^SCHEMA ' LOOP
-        EXECUTE format('REVOKE %s ON %s FROM %s', needed.privileges, needed.object, role);
-    END LOOP;
-END
+SELECT @extschema@.change_call_role('REVOKE %s ON %s FROM %s', role, what, log)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) FROM PUBLIC;
 

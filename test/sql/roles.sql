@@ -3,7 +3,7 @@
 CREATE SCHEMA "Tele phone";
 SELECT create_call_tables('Tele phone');
 CREATE ROLE "regress call ingest";
-CREATE ROLE regress_call_process;
+CREATE ROLE regress_call_process LOGIN;
 CREATE ROLE regress_call_claim;
 CREATE ROLE regress_call_operate;
 CREATE ROLE regress_call_read;
@@ -36,6 +36,7 @@ UPDATE "Tele phone".call_events SET payload = '{}';
 TABLE call_claims;
 SET ROLE regress_call_process;
 SELECT * FROM process_call_events();
+SELECT start_call_worker(), stop_call_worker();
 SELECT ingest_call_event('{"call_id": 3}'::jsonb);
 DELETE FROM "Tele phone".calls;
 SET ROLE regress_call_operate;
@@ -43,8 +44,31 @@ SELECT pending_estimate, open_claims, dead FROM call_log_status;
 SELECT count(*) FROM call_dead_events;
 SELECT retry_dead_call_events(), purge_call_events('1 hour');
 SELECT configure_call_log(notify => false);
+-- all that a monitor asks
+SELECT count(*) FROM call_lane_status;
+SELECT count(*) FROM call_open_claims;
+SELECT count(*) >= 0 AS readable FROM call_horizon;
+SELECT count(*) FROM call_parked_events;
+SELECT count(*) FROM call_issues;
+SELECT count(*) FROM call_backfill_progress;
+SELECT relation, level, gap FROM call_enforcement;
+SELECT figure, level FROM call_health('"Tele phone".calls') WHERE figure IN ('calls', 'duplicates', 'pending');
+SELECT figure FROM call_health('"Tele phone".calls', exact => true) WHERE figure = 'calls';
+SELECT check_name, violations FROM audit_calls('"Tele phone".calls') WHERE check_name IN ('unique_call_id', 'triggers', 'stuck_ringing');
+SELECT purge_call_issues('1 hour');
+SELECT * FROM release_call_events(ARRAY[1]);
+SELECT stop_call_worker();
+-- and no more
 SELECT process_call_events();
-SELECT count(*) FROM "Tele phone".calls;
+SELECT start_call_worker();
+SELECT count(*) FROM claim_call_events();
+SELECT ingest_call_event('{"call_id": 3}'::jsonb);
+UPDATE "Tele phone".calls SET status = 'ended';
+DELETE FROM "Tele phone".calls;
+DELETE FROM call_issues;
+DELETE FROM call_dead_events;
+UPDATE "Tele phone".call_events SET payload = '{}';
+SELECT harden_calls('"Tele phone".calls');
 TABLE call_pseudonym_keys;
 TABLE call_event_secrets;
 SET ROLE regress_call_read;
@@ -69,6 +93,50 @@ SET ROLE regress_call_process;
 SELECT * FROM process_call_events();
 RESET ROLE;
 SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 10 ORDER BY 1;
+
+-- tables that were there before: numbers from a sequence, and a column that says what was processed
+CREATE SCHEMA old;
+CREATE TABLE old.calls (id serial PRIMARY KEY, dialpad_call_id bigint UNIQUE, status text, direction text);
+CREATE TABLE old.hooks (id serial PRIMARY KEY, payload jsonb, processed_at timestamp, received_at timestamp);
+INSERT INTO old.hooks (payload) SELECT format('{"call_id": %s, "state": "ringing"}', i)::jsonb FROM generate_series(1, 64) AS i;
+SELECT harden_calls('old.calls'), harden_call_events('old.hooks', 'old.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
+SELECT what, grants.* FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, call_role_grants(what, 'old.hooks') AS grants
+WHERE object ~ ' old\.' ORDER BY what, object COLLATE "C", privileges;
+SELECT what, grant_call_role(role, what, 'old.hooks') FROM (VALUES ('"regress call ingest"'::regrole, 'ingest'), ('regress_call_process', 'process'),
+    ('regress_call_claim', 'claim'), ('regress_call_operate', 'operate'), ('regress_call_read', 'read')) AS r (role, what);
+SET ROLE "regress call ingest";
+SELECT ingest_call_event('{"call_id": 65, "state": "ringing"}'::jsonb, 'old.hooks') = ingest_call_event('{"call_id": 65, "state": "ringing"}'::text, 'old.hooks') AS once;
+INSERT INTO old.hooks (payload, received_at) VALUES ('{"call_id": 66, "state": "ringing"}', now());
+UPDATE old.hooks SET processed_at = now();
+SELECT nextval('old.calls_id_seq');
+SET ROLE regress_call_claim;
+SELECT array_agg(DISTINCT claim_id) AS claims, (array_agg(claim_id))[1] AS claim_id, (array_agg(event_seq))[1] AS event_seq
+FROM claim_call_events(8, log => 'old.hooks') \gset
+SELECT fail_call_event(:claim_id, :event_seq, 'not today', '1 hour');
+SELECT DISTINCT outcome FROM complete_call_events(:'claims');
+SELECT count(processed_at) > 0 AS set FROM old.hooks;
+UPDATE old.hooks SET processed_at = now(), payload = '{}';
+SELECT count(*) FROM old.calls;
+SET ROLE regress_call_process;
+SELECT count(*) FROM generate_series(1, 20), process_call_events(10, 'old.hooks') AS p WHERE p.failed + p.refused > 0;
+UPDATE old.hooks SET payload = '{}';
+SELECT nextval('old.hooks_id_seq');
+SET ROLE regress_call_operate;
+SELECT retrying, dead FROM call_log_status WHERE log = 'old.hooks'::regclass;
+SELECT check_name FROM audit_calls('old.calls') WHERE violations IS NULL ORDER BY 1;
+SELECT purge_call_events('0', 'old.hooks') > 0 AS purged;
+UPDATE old.hooks SET processed_at = now();
+SET ROLE regress_call_read;
+SELECT count(*) > 0 AS calls FROM old.calls;
+SELECT count(*) FROM old.hooks;
+RESET ROLE;
+SELECT count(*) > 0 AS applied FROM old.calls;
+SELECT what, revoke_call_role(role, what, 'old.hooks') FROM (VALUES ('"regress call ingest"'::regrole, 'ingest'), ('regress_call_process', 'process'),
+    ('regress_call_claim', 'claim'), ('regress_call_operate', 'operate'), ('regress_call_read', 'read')) AS r (role, what);
+SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'old.hooks'::regclass AND attname = 'processed_at';
+SET client_min_messages = error;
+DROP SCHEMA old CASCADE;
+RESET client_min_messages;
 
 -- and back: nothing is left but the way into the schemas
 SELECT revoke_call_role('"regress call ingest"', 'ingest');
