@@ -115,7 +115,7 @@ $check$, 'there, valid, and without conditions'),
             WHERE p.proname = 'forget_dropped_call_logs')
         UNION ALL
         SELECT format('trigger %s is gone or does not fire always', k.name)
-        FROM pg_extension e CROSS JOIN (VALUES ('mark_restored_call_log', 'call_logs'), ('skip_foreign_call_claim', 'call_claims'),
+        FROM pg_extension e CROSS JOIN (VALUES ('mark_restored_call_log', 'call_logs'), ('follow_call_log', 'call_logs'), ('skip_foreign_call_claim', 'call_claims'),
             ('forget_foreign_call_event_xid', 'call_parked_events')) AS k (name, of)
         WHERE e.extname = 'callhardening' AND NOT EXISTS (
             SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid AND c.relnamespace = e.extnamespace AND c.relname = k.of

@@ -173,6 +173,58 @@ ALTER TABLE @extschema@.call_logs ENABLE ALWAYS TRIGGER mark_restored_call_log;
 COMMENT ON FUNCTION @extschema@.mark_restored_call_log() IS
 'trigger function: knows a log that was restored, whatever cluster it comes from';
 
+-- What is remembered about a log comes and goes with its row, whoever writes that: owners of logs have no right on the
+-- other tables, and need none. Of a log that is restored, the dump has it.
+CREATE FUNCTION @extschema@.follow_call_log() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        DELETE FROM @extschema@.call_lanes WHERE log_id = OLD.log_id;
+        DELETE FROM @extschema@.call_claims WHERE log_id = OLD.log_id;
+        DELETE FROM @extschema@.call_parked_events WHERE log_id = OLD.log_id;
+        DELETE FROM @extschema@.call_purges WHERE log_id = OLD.log_id;
+        DELETE FROM @extschema@.call_purge_leftovers WHERE log_id = OLD.log_id;
+        DELETE FROM @extschema@.call_dead_events WHERE log_id = OLD.log_id;
+    ELSIF NEW.system_identifier <> 0 THEN
+        INSERT INTO @extschema@.call_lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.follow_call_log() FROM PUBLIC;
+CREATE TRIGGER follow_call_log AFTER INSERT OR DELETE ON @extschema@.call_logs FOR EACH ROW
+    EXECUTE FUNCTION @extschema@.follow_call_log();
+ALTER TABLE @extschema@.call_logs ENABLE ALWAYS TRIGGER follow_call_log;
+
+COMMENT ON FUNCTION @extschema@.follow_call_log() IS
+'trigger function: gives a log that is registered its lanes, and removes what is remembered about one that goes';
+
+-- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but who owns a log is asked of
+-- the caller: so he who owns both tables has a row here, and nobody else.
+CREATE VIEW @extschema@.own_call_logs AS
+SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column, l.received_at_column, l.processed_at_column,
+       l.carry, l.sequence,
+       (SELECT pg_catalog.count(*) FROM @extschema@.call_parked_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
+           OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM @extschema@.call_dead_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS set_aside
+FROM @extschema@.call_logs l
+WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+      WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[l.calls::oid, l.sequence::oid]) AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
+WITH CHECK OPTION;
+REVOKE ALL ON @extschema@.own_call_logs FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.own_call_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_logs, with the rights of an owner who is granted own (see grant_call_role)';
+COMMENT ON COLUMN @extschema@.own_call_logs.set_aside IS 'how many events are parked or dead';
+
+CREATE VIEW @extschema@.own_call_dead_events AS
+SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM @extschema@.call_dead_events d
+WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.own_call_logs l))
+WITH CHECK OPTION;
+REVOKE ALL ON @extschema@.own_call_dead_events FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.own_call_dead_events IS 'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
+
 -- Positions of another cluster would settle what a log that was made here has stamped.
 CREATE FUNCTION @extschema@.skip_foreign_call_claim() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -272,16 +324,13 @@ DECLARE
     home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
     key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
                       WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
-    log int;
 BEGIN
     EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
         EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L)', events, home, 'payload', provider, lanes, key_type);
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
     -- The trigger knows by the missing identifier that the log is of this cluster.
-    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes, system_identifier)
-    VALUES (events, calls, provider, lanes, NULL) RETURNING log_id INTO log;
-    INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
+    INSERT INTO @extschema@.own_call_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) FROM PUBLIC;
@@ -289,38 +338,13 @@ REVOKE EXECUTE ON FUNCTION @extschema@.register_call_log(regclass, regclass, tex
 COMMENT ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) IS
 'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on';
 
-CREATE FUNCTION @extschema@.forget_call_log(log int) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-BEGIN
-    DELETE FROM @extschema@.call_lanes WHERE log_id = log;
-    DELETE FROM @extschema@.call_claims WHERE log_id = log;
-    DELETE FROM @extschema@.call_parked_events WHERE log_id = log;
-    DELETE FROM @extschema@.call_purges WHERE log_id = log;
-    DELETE FROM @extschema@.call_purge_leftovers WHERE log_id = log;
-    DELETE FROM @extschema@.call_dead_events WHERE log_id = log;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.forget_call_log(int) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.forget_call_log(int) IS
-'removes what is remembered about a log whose row in call_logs is gone';
-
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION @extschema@.forget_dropped_call_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    dropped int;
 BEGIN
-    FOR dropped IN
-        DELETE FROM @extschema@.call_logs
-        WHERE events IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0)
-        RETURNING log_id
-    LOOP
-        PERFORM @extschema@.forget_call_log(dropped);
-    END LOOP;
+    DELETE FROM @extschema@.call_logs
+    WHERE events IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
     -- A number would be dumped in the place of its name, and be another table where that is restored.
     UPDATE @extschema@.call_logs SET calls = 0
     WHERE calls IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);

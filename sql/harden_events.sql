@@ -456,13 +456,12 @@ BEGIN
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
     -- The trigger knows by the missing identifier that the log is of this cluster.
-    INSERT INTO @extschema@.call_logs (events, calls, provider, lanes, system_identifier, payload_column, event_type_column,
+    INSERT INTO @extschema@.own_call_logs (events, calls, provider, lanes, payload_column, event_type_column,
         received_at_column, processed_at_column, carry, sequence)
-    VALUES (events, calls, provider, lanes, NULL, payload_column, event_type_column, received_at_column, processed_at_column, carry,
+    VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry,
         @extschema@.event_sequence(events)) RETURNING log_id INTO log;
-    INSERT INTO @extschema@.call_lanes SELECT log, lane FROM generate_series(0, lanes - 1) AS lane;
     IF processed_at_column IS NOT NULL THEN
-        EXECUTE format('INSERT INTO %I.call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+        EXECUTE format('INSERT INTO %I.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
             SELECT $1, event_seq, event_lane, call_id, ''22023'', %1$I.why_no_call_lane(event_lane, $2)
             FROM %s WHERE event_lane < 0 AND %I IS NULL', home, events, processed_at_column) USING log, calls;
     END IF;
@@ -494,8 +493,7 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is not an event log', events);
     END IF;
     IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
-        SELECT sum(p.pending) + (SELECT count(*) FROM @extschema@.call_parked_events e WHERE e.log_id = log.log_id)
-               + (SELECT count(*) FROM @extschema@.call_dead_events e WHERE e.log_id = log.log_id)
+        SELECT sum(p.pending) + (SELECT l.set_aside FROM @extschema@.own_call_logs AS l WHERE l.log_id = log.log_id)
         INTO pending FROM @extschema@.pending_call_events(events, true) AS p;
         IF pending > 0 THEN
             RAISE WARNING USING MESSAGE = format('%s events of %s were not processed', pending, events),
@@ -525,8 +523,12 @@ BEGIN
     IF @extschema@.event_sequence(events) = log.sequence THEN
         EXECUTE format('DROP SEQUENCE %s', log.sequence);
     END IF;
-    DELETE FROM @extschema@.call_logs AS l WHERE l.log_id = log.log_id;
-    PERFORM @extschema@.forget_call_log(log.log_id);
+    IF log.log_id IS NOT NULL THEN
+        DELETE FROM @extschema@.own_call_logs AS l WHERE l.log_id = log.log_id;
+        IF NOT FOUND THEN
+            RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', log.calls);
+        END IF;
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.unharden_call_events(regclass) FROM PUBLIC;

@@ -5,35 +5,47 @@ CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
+-- Who audits a table has these from either task.
+WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
+    check_call_id_column, check_call_payload_column, call_status_words, call_age_expression, call_triggers, call_settings, has_unique_call_id}'::name[]))
 SELECT CASE what
+    WHEN 'own' THEN functions || '{create_call_tables, register_call_log,
+        harden_calls, unharden_calls, check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
+        add_unique_call_id, add_call_payload, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,
+        backfill_calls, begin_call_backfill, next_call_backfill_batch, take_call_backfill, call_backfill_step, lock_passed_call, call_repair_statement,
+        repair_call_rows, end_call_backfill_batch, end_call_backfill_pass, report_call_backfill, call_rules_hash, call_table_pages,
+        prepare_call_events, harden_call_events, unharden_call_events, check_event_settings, check_event_table, check_event_column,
+        check_carried_columns, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
+        free_relation_name, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event, why_no_call_lane,
+        pending_call_events, set_call_event_secret}'
     WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
     WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, launch_call_worker, call_worker_pids, call_log_number}'
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
-    WHEN 'operate' THEN '{pending_call_events, retry_dead_call_events, configure_call_log, purge_call_events, purge_call_issues,
+    WHEN 'operate' THEN functions || '{pending_call_events, retry_dead_call_events, configure_call_log, purge_call_events, purge_call_issues,
         release_call_events, stop_call_worker, call_worker_pids, call_log_number, call_enforcement_gaps,
-        call_health, call_rows_health, call_issues_health, call_logs_health,
-        audit_calls, audit_call_rows, check_audited_calls, check_relation_exists, call_column_fault, check_call_column, check_call_id_column,
-        check_call_payload_column, call_status_words, call_age_expression, call_triggers, call_settings, has_unique_call_id}'
+        call_health, call_rows_health, call_issues_health, call_logs_health}'
     WHEN 'read' THEN '{call_settings}' END::name[]
+FROM audit
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_functions(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_functions(text) IS
 'the functions of a task of call_role_grants, with those that they call; NULL: no such task';
 
-CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS name[]
+CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS TABLE (privileges text, name name)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT CASE what
-    WHEN 'operate' THEN '{call_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
-        call_issues, call_backfill_progress}'
-    ELSE '{}' END::name[]
+SELECT 'SELECT', unnest('{call_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
+    call_issues, call_backfill_progress}'::name[]) WHERE what = 'operate'
+UNION ALL SELECT v.privileges, v.name
+FROM (VALUES ('SELECT, INSERT, DELETE', 'own_call_logs'), ('INSERT', 'own_call_dead_events'), ('SELECT', 'call_backfill_progress')) AS v (privileges, name)
+WHERE what = 'own'
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_views(text) IS
-'the views and tables of the extension that a task of call_role_grants reads';
+'what a task of call_role_grants needs on views and tables of the extension';
 
 CREATE FUNCTION @extschema@.call_role_log_grants(what text, log @extschema@.call_logs) RETURNS TABLE (privileges text, object text)
     LANGUAGE sql STABLE
@@ -66,26 +78,29 @@ DECLARE
     settings @extschema@.call_logs;
 BEGIN
     IF @extschema@.call_role_functions(what) IS NULL THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('what must be ingest, process, claim, operate or read, not %s', coalesce('"' || what || '"', 'NULL'));
+        RAISE invalid_parameter_value USING MESSAGE = format('what must be ingest, process, claim, operate, read or own, not %s', coalesce('"' || what || '"', 'NULL'));
     END IF;
-    SELECT * INTO settings FROM @extschema@.call_logs AS l WHERE l.log_id = @extschema@.call_log_number(log);
+    -- An owner has tables before he has a log.
+    IF what <> 'own' THEN
+        SELECT * INTO settings FROM @extschema@.call_logs AS l WHERE l.log_id = @extschema@.call_log_number(log);
+    END IF;
 
     RETURN QUERY
     SELECT 'USAGE', 'SCHEMA ' || needed.schema::regnamespace FROM (
         SELECT home AS schema
         UNION SELECT relnamespace FROM pg_class WHERE oid = settings.events AND what <> 'read'
         UNION SELECT relnamespace FROM pg_class WHERE oid = settings.calls AND what IN ('process', 'operate', 'read')) AS needed
-    UNION ALL SELECT 'EXECUTE', 'FUNCTION ' || p.oid::regprocedure FROM pg_proc AS p
+    UNION ALL SELECT 'EXECUTE', CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure FROM pg_proc AS p
     WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
-    UNION ALL SELECT 'SELECT', 'TABLE ' || c.oid::regclass FROM pg_class AS c
-    WHERE c.relnamespace = home AND c.relname = ANY (@extschema@.call_role_views(what))
-    UNION ALL SELECT * FROM @extschema@.call_role_log_grants(what, settings);
+    UNION ALL SELECT v.privileges, 'TABLE ' || c.oid::regclass
+    FROM @extschema@.call_role_views(what) AS v JOIN pg_class AS c ON c.relnamespace = home AND c.relname = v.name
+    UNION ALL SELECT g.privileges, g.object FROM @extschema@.call_role_log_grants(what, settings) AS g WHERE what <> 'own';
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
-'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table). log: NULL is the only event log there is. Errors: 22023 no such task, 55000 no such log, 42P08 several logs and none named';
+'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill and unharden tables that the role owns; log does not matter). log: NULL is the only event log there is. Errors: 22023 no such task, 55000 no such log, 42P08 several logs and none named';
 
 CREATE FUNCTION @extschema@.change_call_role(statement text, role regrole, what text, log regclass) RETURNS void
     LANGUAGE plpgsql
