@@ -9,7 +9,8 @@ namespace callhardening
 // Runs `work(state)` in a subtransaction. NULL: it succeeded, and its changes stay. Otherwise they are rolled
 // back, and the error is returned, in the caller's memory context. Errors that are not the data's fault are
 // raised again: SQLSTATE classes 08, 0A, 25, 40, 42, 53, 55, 57, 58, F0 and XX, such as a cancel, a deadlock,
-// a missing privilege, no memory.
+// a missing privilege, no memory; but not a row that a policy of row-level security forbids, though it is
+// 42501.
 ErrorData *try_in_subtransaction(void (*work)(void *state), void *state);
 
 } // namespace callhardening

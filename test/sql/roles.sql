@@ -79,8 +79,8 @@ UPDATE "Tele phone".calls SET status = 'ended';
 SELECT grant_call_role('regress_call_read', 'operate');
 RESET ROLE;
 
--- row-level security of the calls table is honoured by processing: like a missing right, what a policy forbids fails the call
--- of the function, and leaves everything pending
+-- row-level security of the calls table is honoured by processing: an event whose row a policy forbids fails by itself
+SELECT configure_call_log(retry_base => '0');
 ALTER TABLE "Tele phone".calls ENABLE ROW LEVEL SECURITY;
 CREATE POLICY odd ON "Tele phone".calls TO regress_call_process USING (dialpad_call_id % 2 = 1);
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "connected"}', id))) FROM generate_series(11, 14) AS id;
@@ -88,11 +88,59 @@ SET ROLE regress_call_process;
 SELECT * FROM process_call_events();
 RESET ROLE;
 SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 10 ORDER BY 1;
-ALTER POLICY odd ON "Tele phone".calls USING (dialpad_call_id > 10);
+SELECT call_id, attempts, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error FROM call_parked_events ORDER BY 1;
+-- it is tried again, and dead in the end; a later event of its call waits behind it
+SELECT ingest_call_event('{"call_id": 12, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
+SELECT configure_call_log(max_attempts => 3);
+SET ROLE regress_call_process;
+SELECT sum(applied) AS applied, sum(failed) > 3 AS failed FROM generate_series(1000, 1010) AS most, process_call_events(most);
+RESET ROLE;
+SELECT call_id, attempts, sqlstate, error FROM call_dead_events WHERE call_id IN ('12', '14') ORDER BY 1, 2;
+-- a row that may be seen and not be updated, and one that would become one that is forbidden
+CREATE POLICY see ON "Tele phone".calls FOR SELECT TO regress_call_process USING (true);
+CREATE POLICY add ON "Tele phone".calls FOR INSERT TO regress_call_process WITH CHECK (true);
+ALTER POLICY odd ON "Tele phone".calls USING (dialpad_call_id <> 11) WITH CHECK (status <> 'ended');
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "hangup", "event_timestamp": 1767225700000}', id))) FROM generate_series(11, 14) AS id;
+SELECT count(ingest_call_event('{"call_id": 15, "state": "connected"}'));
+SET ROLE regress_call_process;
+SELECT sum(applied) AS applied, sum(failed) AS failed FROM generate_series(1000, 1010) AS most, process_call_events(most);
+RESET ROLE;
+SELECT call_id, sqlstate, error FROM call_dead_events WHERE call_id IN ('11', '13') ORDER BY 1;
+ALTER POLICY odd ON "Tele phone".calls USING (true) WITH CHECK (true);
+SELECT retry_dead_call_events();
+SET ROLE regress_call_process;
+SET client_min_messages = error; -- refusals come in no order
+SELECT sum(applied) > 0 AS applied, sum(failed) AS failed FROM generate_series(1000, 1010) AS most, process_call_events(most);
+RESET client_min_messages;
+RESET ROLE;
+SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 10 ORDER BY 1;
+SELECT count(*) FROM call_parked_events;
+
+-- a right that is missing altogether fails the call of the function, and leaves everything pending: on the table, and in a trigger of it
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "connected"}', id))) FROM generate_series(21, 24) AS id;
+REVOKE UPDATE ON "Tele phone".calls FROM regress_call_process;
 SET ROLE regress_call_process;
 SELECT * FROM process_call_events();
 RESET ROLE;
-SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 10 ORDER BY 1;
+GRANT UPDATE ON "Tele phone".calls TO regress_call_process;
+REVOKE INSERT ON "Tele phone".calls FROM regress_call_process;
+SET ROLE regress_call_process;
+SELECT * FROM process_call_events();
+RESET ROLE;
+GRANT INSERT ON "Tele phone".calls TO regress_call_process;
+CREATE TABLE "Tele phone".journal (id bigint);
+CREATE FUNCTION "Tele phone".keep_journal() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO "Tele phone".journal VALUES (NEW.dialpad_call_id); RETURN NULL; END $$;
+CREATE TRIGGER keep_journal AFTER INSERT ON "Tele phone".calls FOR EACH ROW EXECUTE FUNCTION "Tele phone".keep_journal();
+SET ROLE regress_call_process;
+SELECT * FROM process_call_events();
+RESET ROLE;
+SELECT count(*) FROM call_parked_events;
+SELECT sum(pending) FROM pending_call_events(exact => true);
+DROP TRIGGER keep_journal ON "Tele phone".calls;
+SET ROLE regress_call_process;
+SELECT * FROM process_call_events();
+RESET ROLE;
 
 -- tables that were there before: numbers from a sequence, and a column that says what was processed
 CREATE SCHEMA old;
