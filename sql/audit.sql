@@ -59,6 +59,18 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_age_expression(regclass) FROM PUBLIC
 COMMENT ON FUNCTION @extschema@.call_age_expression(regclass) IS
 'an SQL expression for the time at which a row of calls was last heard of; NULL where the table has no such column';
 
+CREATE FUNCTION @extschema@.stuck_call_expression(faults text, seen_at text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT format('(CASE WHEN %2$s < now() - interval ''1 hour'' THEN %1$s & 64 ELSE 0 END | CASE WHEN %2$s < now() - interval ''1 day'' THEN %1$s & 128 ELSE 0 END)',
+    faults, seen_at)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.stuck_call_expression(text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.stuck_call_expression(text, text) IS
+'an SQL expression for which calls are stuck, for audit_calls and call_health: 64 where one has been ringing for an hour without news, 128 where one had another status that is not over for a day, else 0. faults: an expression with the bits of call_row_faults; seen_at: one like call_age_expression''s';
+
 -- One statement, and one scan of the table: what it finds is kept aside by row and counted there.
 CREATE FUNCTION @extschema@.audit_call_rows(calls regclass, call_id text, status text, direction text, payload text, is_unique boolean,
         transitions jsonb, provider text, policy jsonb) RETURNS TABLE (fault int, violations bigint, sample text[])
@@ -69,9 +81,7 @@ BEGIN
     RETURN QUERY EXECUTE format($query$
 WITH looked AS MATERIALIZED (
     SELECT r.id, CASE WHEN r.faults & 3 <> 0 THEN r.status END AS status, CASE WHEN r.faults & 12 <> 0 THEN r.direction END AS direction,
-        r.faults & 63
-            | CASE WHEN r.seen_at < now() - interval '1 hour' THEN r.faults & 64 ELSE 0 END
-            | CASE WHEN r.seen_at < now() - interval '1 day' THEN r.faults & 128 ELSE 0 END
+        r.faults & 63 | %11$s
             | CASE WHEN r.id IS NULL THEN 256 ELSE 0 END AS faults
     FROM (SELECT %1$s AS id, %2$s AS status, %3$s AS direction, %5$s AS seen_at,
             @extschema@.call_row_faults(%2$s, %3$s, %4$s, %6$L, %7$L, %8$L) AS faults
@@ -90,7 +100,8 @@ SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT @extschema@.call_row_s
         coalesce(quote_ident(call_id) || CASE WHEN is_unique THEN '::text' ELSE '' END, 'NULL::text'), coalesce(quote_ident(status) || '::text', 'NULL'),
         coalesce(quote_ident(direction) || '::text', 'NULL'), coalesce(quote_ident(payload) || '::jsonb', 'NULL'),
         coalesce(@extschema@.call_age_expression(calls), 'NULL::timestamptz'), transitions, provider, policy,
-        (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls, is_unique);
+        (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls, is_unique,
+        @extschema@.stuck_call_expression('r.faults', 'r.seen_at'));
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_call_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) FROM PUBLIC;
@@ -184,4 +195,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) IS
-'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads (above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, changes nothing, and works on a standby. Arguments that are NULL are taken from the settings of a hardened table, else the defaults of harden_calls. Runs with the caller''s rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, 42809 no table';
+'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads (above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, changes nothing, and works on a standby. Arguments that are NULL are taken from the settings of a hardened table, else the defaults of harden_calls. Runs with the caller''s rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, 42809 no table';

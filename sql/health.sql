@@ -8,8 +8,8 @@ CREATE FUNCTION @extschema@.call_rows_health(calls regclass, exact boolean) RETU
 DECLARE
     full_pages CONSTANT bigint := 32768;
     settings record;
-    statuses text[];
-    age_of text;
+    over text[];
+    age_of text := @extschema@.call_age_expression(calls);
     sample text := '';
     estimate text := '';
     pages bigint;
@@ -23,11 +23,9 @@ DECLARE
     stuck bigint;
 BEGIN
     SELECT * INTO settings FROM @extschema@.call_settings(calls);
-    statuses := ARRAY(SELECT DISTINCT current_status FROM @extschema@.call_status_transitions(settings.transitions));
-    -- The newest sign of life that the table has a column for.
-    SELECT string_agg(format('%I::timestamptz', attname), ', ') INTO age_of FROM pg_attribute
-    WHERE attrelid = calls AND attname IN ('last_event_at', 'started_at', 'created_at') AND NOT attisdropped
-      AND atttypid IN ('timestamptz'::regtype, 'timestamp'::regtype);
+    -- Most calls are over, and cost no more than to see that.
+    over := ARRAY(SELECT unnest(@extschema@.call_status_words(settings.transitions))
+        EXCEPT SELECT current_status FROM @extschema@.call_status_transitions(settings.transitions));
 
     SELECT sum(pg_relation_size(relid)) / current_setting('block_size')::int, sum(greatest(reltuples, 0)) INTO pages, known
     FROM pg_partition_tree(calls) JOIN pg_class ON oid = relid WHERE isleaf;
@@ -40,15 +38,17 @@ BEGIN
     END IF;
 
     EXECUTE format($query$
-        SELECT count(*), coalesce(array_agg(DISTINCT d) FILTER (WHERE d IS NOT NULL), '{}'), avg(p), max(p), count(*) FILTER (WHERE is_stuck)
+        SELECT count(*), coalesce(array_agg(DISTINCT d) FILTER (WHERE d IS NOT NULL), '{}'), avg(p), max(p), count(*) FILTER (WHERE %s <> 0)
         FROM (SELECT CASE WHEN direction NOT IN ('inbound', 'outbound') THEN
                          CASE WHEN direction ~ '^[A-Za-z0-9 ._-]{0,40}$' THEN direction ELSE format('(%%s bytes)', octet_length(direction)) END END AS d,
-                     p, is_stuck
+                     p, faults, seen_at
               FROM (SELECT %I::text COLLATE "C" AS direction, pg_column_size(%I) AS p,
-                           %I::text COLLATE "C" = ANY ($1) AND greatest(%s) < now() - interval '4 hours' AS is_stuck
+                           CASE WHEN %I::text COLLATE "C" = ANY ($1) THEN 0 ELSE @extschema@.call_row_faults(%4$I::text, NULL, NULL, $2, $3, NULL) END AS faults,
+                           %s AS seen_at
                     FROM %s %s) AS calls) AS calls
-        $query$, settings.direction_column, settings.payload_column, settings.status_column, coalesce(age_of, 'NULL::timestamptz'), calls, sample)
-    INTO rows_read, directions, average, largest, stuck USING statuses;
+        $query$, @extschema@.stuck_call_expression('faults', 'seen_at'), settings.direction_column, settings.payload_column, settings.status_column,
+        coalesce(age_of, 'NULL::timestamptz'), calls, sample)
+    INTO rows_read, directions, average, largest, stuck USING over, settings.transitions, settings.provider;
     IF sample <> '' THEN
         factor := greatest(known, rows_read)::numeric / greatest(rows_read, 1);
         estimate := format(' (estimated: %s rows were read)', rows_read);
@@ -72,8 +72,8 @@ BEGIN
         ('payload_largest', largest::numeric, 'bytes', CASE WHEN largest > 65536 THEN 'warning' ELSE 'ok' END, 'as stored, compressed; warning above 65536: not sanitized' || estimate);
     RETURN QUERY VALUES ('stuck_calls', CASE WHEN age_of IS NOT NULL THEN round(stuck * factor) END, 'calls',
         CASE WHEN stuck * factor > 100 THEN 'critical' WHEN stuck > 0 THEN 'warning' ELSE 'ok' END,
-        CASE WHEN age_of IS NULL THEN 'not known: the table has no column last_event_at, started_at or created_at'
-             ELSE format('no news for 4 hours in %s; warning from 1, critical above 100', array_to_string(statuses, ' or ')) || estimate END);
+        CASE WHEN age_of IS NULL THEN 'not known: the table has no column last_event_at, updated_at, started_at or created_at'
+             ELSE 'no news for an hour of a call that is ringing, or for a day of another that is not over; warning from 1, critical above 100' || estimate END);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_rows_health(regclass, boolean) FROM PUBLIC;

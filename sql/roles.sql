@@ -7,7 +7,7 @@ CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
     AS $$
 -- Who audits a table has these from either task.
 WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
-    check_call_id_column, check_call_payload_column, call_status_words, call_age_expression, call_triggers, call_settings, has_unique_call_id}'::name[]))
+    check_call_id_column, check_call_payload_column, call_status_words, call_age_expression, stuck_call_expression, call_triggers, call_settings, has_unique_call_id}'::name[]))
 SELECT CASE what
     WHEN 'own' THEN functions || '{create_call_tables, register_call_log,
         harden_calls, unharden_calls, check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,

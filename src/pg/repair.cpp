@@ -39,7 +39,7 @@ enum Fault : int {
     fault_payload = 16,
     fault_big_payload = 32,
     is_ringing = 64,
-    is_active = 128,
+    is_open = 128, // any other status that is not over
 };
 
 // Above it, a payload shrinks to a tenth at most.
@@ -134,17 +134,21 @@ bool is_big(FunctionCallInfo fcinfo)
            toast_raw_datum_size(PG_GETARG_DATUM(argument_payload)) > big_payload_bytes;
 }
 
-int status_faults(const WordRepair &status)
+bool is_over(const TransitionGraph &graph, std::string_view status)
+{
+    const int known = graph.Find(status);
+    return known < 0 || graph.IsTerminal(known);
+}
+
+int status_faults(const TransitionGraph &graph, const WordRepair &status)
 {
     int faults = 0;
     if (status.fault == WordFault::repairable)
         faults |= fault_status;
     if (status.fault == WordFault::unknown)
         faults |= fault_unknown_status;
-    if (status.word == StatusName(Status::ringing))
-        faults |= is_ringing;
-    if (status.word == StatusName(Status::active))
-        faults |= is_active;
+    if (!is_over(graph, status.word))
+        faults |= status.word == StatusName(Status::ringing) ? is_ringing : is_open;
     return faults;
 }
 
@@ -184,7 +188,8 @@ const char *shown_word(std::string_view word)
 CALLHARDENING_FUNCTION(call_row_faults)
 {
     const Rules *rules = rules_of(fcinfo);
-    int faults = status_faults(status_repair(fcinfo, rules)) | direction_faults(direction_repair(fcinfo));
+    int faults = status_faults(rules->graph, status_repair(fcinfo, rules)) |
+                 direction_faults(direction_repair(fcinfo));
     if (is_big(fcinfo))
         faults |= fault_big_payload;
     if (repaired_payload(fcinfo, rules) != nullptr)

@@ -30,10 +30,14 @@ UPDATE calls SET direction = 'sideways' WHERE dialpad_call_id = 101;
 UPDATE calls SET direction = '+1 (415) 555-0100' WHERE dialpad_call_id = 102;
 UPDATE calls SET status = 'active', started_at = now() - interval '5 hours', created_at = now() - interval '5 hours' WHERE dialpad_call_id = 103;
 UPDATE calls SET status = 'active', started_at = now() - interval '5 hours', created_at = now() WHERE dialpad_call_id = 104;
+UPDATE calls SET status = 'Ringing', last_event_at = now() - interval '2 hours' WHERE dialpad_call_id = 106;
+UPDATE calls SET status = 'active', last_event_at = now() - interval '2 days' WHERE dialpad_call_id = 107;
 UPDATE calls SET raw_payload = (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 10000) AS i) WHERE dialpad_call_id = 105;
 ALTER TABLE calls ENABLE TRIGGER ALL;
 SELECT figure, CASE WHEN figure <> 'oldest_pending' THEN value END AS value, unit, level FROM health;
 SELECT figure, why FROM health WHERE level <> 'ok';
+-- a call is stuck to audit_calls where it is to call_health
+SELECT check_name, violations, sample FROM audit_calls('calls') WHERE check_name LIKE 'stuck%';
 SELECT value BETWEEN 299 AND 400 AS value, level FROM health WHERE figure = 'oldest_pending';
 -- counted as many as they were
 INSERT INTO call_issues (happened_at, kind, table_name, occurrences) VALUES (now() - interval '2 hours', 'refused_status', '"has ""q".calls', 9990), (now(), 'refused_status', 'public.calls', 1000000);
@@ -59,6 +63,10 @@ SELECT harden_calls('legs', 'id x', 'st at', 'way', 'body', transitions => '{"ne
 INSERT INTO legs VALUES (1, 'inbound', 'new', '{"call_id": 1}');
 UPDATE legs SET "st at" = 'other';
 SELECT figure, value, level, why FROM call_health('legs') WHERE figure IN ('calls', 'duplicates', 'directions', 'payload_largest', 'stuck_calls', 'unknown_words_hour', 'pending', 'oldest_pending');
+
+ALTER TABLE legs ADD COLUMN updated_at timestamptz DEFAULT now() - interval '25 hours';
+SELECT figure, value FROM call_health('legs') WHERE figure = 'stuck_calls';
+SELECT check_name, violations, sample FROM audit_calls('legs') WHERE check_name LIKE 'stuck%';
 
 -- a table above 256 MB is not read as a whole
 CREATE UNLOGGED TABLE big (dialpad_call_id bigint PRIMARY KEY, direction text, status text, raw_payload jsonb, filler text, created_at timestamptz DEFAULT now() - interval '1 day')
