@@ -135,7 +135,8 @@ int list_assignments(const CallsTable *table, Assignment *list)
     const char *words[] = {settings.status_column, settings.direction_column};
     int count = 0;
     for (int i = 0; i < 2; ++i) {
-        const Oid type = column_type(table->relation, require_column(table->relation, words[i]));
+        const Oid type =
+            column_type(table->relation, require_column(table->relation, words[i], calls_column_hint));
         list[count++] = {quote_identifier(words[i]), typed_parameter(status_parameter + i, type)};
     }
     list[count++] = {quote_identifier(settings.payload_column), psprintf("$%d", payload_parameter)};
@@ -293,9 +294,9 @@ void open_calls_table(const EventLog &log, CallsTable *table)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("table %s is not hardened", relation_name(log.calls)),
                         errhint("Harden it with harden_calls.")));
-    const int number = require_column(table->relation, table->settings.call_id_column);
+    const int number = require_column(table->relation, table->settings.call_id_column, calls_column_hint);
     const Oid id_type = column_type(table->relation, number);
-    require_typed_column(table->relation, table->settings.payload_column, JSONBOID);
+    require_typed_column(table->relation, table->settings.payload_column, JSONBOID, calls_column_hint);
     check_key_type(table->relation, table->settings.call_id_column, number);
     check_call_id_is_unique(table->relation, table->settings.call_id_column, number);
     table->key = KeyKindOf(format_type_be(getBaseType(id_type)));

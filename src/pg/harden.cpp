@@ -344,8 +344,9 @@ CallTrigger *open_call_trigger(FunctionCallInfo fcinfo, MemoryContext context)
     read_call_settings(event->tg_trigger, &trigger->settings);
     trigger->function = fcinfo->flinfo->fn_oid;
     trigger->schema = get_func_namespace(trigger->function);
-    trigger->call_id = require_column(calls, trigger->settings.call_id_column);
-    trigger->payload = require_typed_column(calls, trigger->settings.payload_column, JSONBOID);
+    trigger->call_id = require_column(calls, trigger->settings.call_id_column, calls_column_hint);
+    trigger->payload =
+        require_typed_column(calls, trigger->settings.payload_column, JSONBOID, calls_column_hint);
     open_word_column(&trigger->status, calls, trigger->settings.status_column, context);
     open_word_column(&trigger->direction, calls, trigger->settings.direction_column, context);
     const char *policy = trigger->settings.policy;

@@ -90,10 +90,10 @@ AttrNumber require_setting(const EventLog &log, Relation heap, const char *name)
 {
     const AttrNumber column = find_column(heap, name);
     if (column == 0)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("event log %s has no column \"%s\" any more", log.events_name, name),
-                        errhint("Rename the column back, or call unharden_call_events and harden the table "
-                                "again with the present names.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("event log %s has no column \"%s\" any more", log.events_name, name),
+                 errhint("%s", OidIsValid(log.sequence) ? hardened_log_column_hint : log_column_hint)));
     return column;
 }
 
@@ -161,10 +161,10 @@ void open_log_table(const EventLog &log, LogTable *table)
     if (RelationGetForm(heap)->relkind != RELKIND_RELATION)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                         errmsg("event log %s is not an ordinary table", log.events_name)));
-    table->lane = require_typed_column(heap, "event_lane", INT4OID);
-    table->xid = require_typed_column(heap, "event_xid", XID8OID);
-    table->seq = require_typed_column(heap, "event_seq", INT8OID);
-    table->call_id = require_typed_column(heap, "call_id", TEXTOID);
+    table->lane = require_typed_column(heap, "event_lane", INT4OID, log_column_hint);
+    table->xid = require_typed_column(heap, "event_xid", XID8OID, log_column_hint);
+    table->seq = require_typed_column(heap, "event_seq", INT8OID, log_column_hint);
+    table->call_id = require_typed_column(heap, "call_id", TEXTOID, log_column_hint);
     find_settings(log, heap, table);
     table->by_lane = {heap, open_index_on(log, heap, "event_lane, event_xid, event_seq",
                                           {table->lane, table->xid, table->seq})};

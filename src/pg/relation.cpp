@@ -37,7 +37,7 @@ AttrNumber find_column(Relation relation, const char *name)
     return 0;
 }
 
-AttrNumber require_column(Relation relation, const char *name)
+AttrNumber require_column(Relation relation, const char *name, const char *hint)
 {
     const AttrNumber column = find_column(relation, name);
     if (column == 0)
@@ -45,14 +45,13 @@ AttrNumber require_column(Relation relation, const char *name)
             ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("table \"%s\" has no column \"%s\" any more", RelationGetRelationName(relation), name),
-             errdetail("A trigger of callhardening was created for this column."),
-             errhint("Rename the column back, or call harden_calls again with the present names.")));
+             errdetail("A trigger of callhardening was created for this column."), errhint("%s", hint)));
     return column;
 }
 
-AttrNumber require_typed_column(Relation relation, const char *name, Oid type)
+AttrNumber require_typed_column(Relation relation, const char *name, Oid type, const char *hint)
 {
-    const AttrNumber column = require_column(relation, name);
+    const AttrNumber column = require_column(relation, name, hint);
     if (getBaseType(TupleDescAttr(RelationGetDescr(relation), column - 1)->atttypid) != type)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -21,10 +21,20 @@ char *relation_name(Oid relation);
 // The position of a column; 0 where the relation has no such column.
 AttrNumber find_column(Relation relation, const char *name);
 
-// The same for a column that a trigger of ours was told of; 55000 where the table has it no longer.
-AttrNumber require_column(Relation relation, const char *name);
+// What to do where a table has a column no longer that a trigger of ours was told of.
+inline constexpr const char *calls_column_hint =
+    "Rename the column back, or call harden_calls again with the present names, and the other settings that "
+    "call_settings shows.";
+inline constexpr const char *log_column_hint = "Rename the column back.";
+// Of a log that harden_call_events has made.
+inline constexpr const char *hardened_log_column_hint =
+    "Rename the column back, or call unharden_call_events and then harden_call_events with the present "
+    "names.";
+
+// The same for such a column; 55000 and the hint where it is gone.
+AttrNumber require_column(Relation relation, const char *name, const char *hint);
 
 // The same, of exactly this type or a domain over it: what is read as jsonb and is none crashes the server.
-AttrNumber require_typed_column(Relation relation, const char *name, Oid type);
+AttrNumber require_typed_column(Relation relation, const char *name, Oid type, const char *hint);
 
 } // namespace callhardening

@@ -113,14 +113,16 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
     auto *stamper = static_cast<Stamper *>(MemoryContextAllocZero(session, sizeof(Stamper)));
     const Relation log = trigger->tg_relation;
-    stamper->payload = require_typed_column(log, arguments[payload_argument], JSONBOID);
-    stamper->call_id = require_typed_column(log, "call_id", TEXTOID);
-    if (trigger->tg_trigger->tgnargs == existing_arguments)
-        stamper->seq = require_typed_column(log, "event_seq", INT8OID);
+    const bool was_there = trigger->tg_trigger->tgnargs == existing_arguments;
+    stamper->payload = require_typed_column(log, arguments[payload_argument], JSONBOID,
+                                            was_there ? hardened_log_column_hint : log_column_hint);
+    stamper->call_id = require_typed_column(log, "call_id", TEXTOID, log_column_hint);
+    if (was_there)
+        stamper->seq = require_typed_column(log, "event_seq", INT8OID, log_column_hint);
     else
-        stamper->event_type = require_typed_column(log, "event_type", TEXTOID);
-    stamper->lane = require_typed_column(log, "event_lane", INT4OID);
-    stamper->xid = require_typed_column(log, "event_xid", XID8OID);
+        stamper->event_type = require_typed_column(log, "event_type", TEXTOID, log_column_hint);
+    stamper->lane = require_typed_column(log, "event_lane", INT4OID, log_column_hint);
+    stamper->xid = require_typed_column(log, "event_xid", XID8OID, log_column_hint);
     stamper->lanes = lanes_of(arguments[lanes_argument]);
     stamper->key = KeyKindOf(arguments[key_type_argument]);
     stamper->provider = MemoryContextStrdup(session, arguments[provider_argument]);

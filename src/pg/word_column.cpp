@@ -12,7 +12,7 @@ namespace callhardening
 
 void open_word_column(WordColumn *column, Relation relation, const char *name, MemoryContext context)
 {
-    column->attnum = require_column(relation, name);
+    column->attnum = require_column(relation, name, calls_column_hint);
     const Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), column->attnum - 1);
     column->typmod = attribute->atttypmod;
 

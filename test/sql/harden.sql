@@ -274,6 +274,15 @@ UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
 INSERT INTO calls (dialpad_call_id) VALUES (300);
 SELECT harden_calls('calls', status_column => 'call_status');
 UPDATE calls SET call_status = 'ringing' WHERE dialpad_call_id = 5 RETURNING call_status;
+-- the same for the payload: what the hint says helps, and adds no other column
+ALTER TABLE calls RENAME COLUMN raw_payload TO body;
+UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
+SELECT status_column, payload_column FROM call_settings('calls');
+SELECT harden_calls('calls', status_column => 'call_status', payload_column => 'body');
+UPDATE calls SET body = '{"password": "hunter2"}' WHERE dialpad_call_id = 5 RETURNING body - '_sanitized' AS body;
+SELECT count(*) FROM pg_attribute WHERE attrelid = 'calls'::regclass AND atttypid = 'jsonb'::regtype;
+ALTER TABLE calls RENAME COLUMN body TO raw_payload;
+SELECT harden_calls('calls', status_column => 'call_status');
 -- a type that cannot change behind the trigger's back
 ALTER TABLE calls ALTER COLUMN call_status TYPE varchar(3);
 

@@ -336,6 +336,26 @@ SELECT unharden_call_events('webhook_events');
 SELECT attname FROM pg_attribute WHERE attrelid = 'webhook_events'::regclass AND attnum > 7 AND NOT attisdropped;
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'webhook_events'::regclass ORDER BY 1;
 
+-- a body that was renamed: what the hint says helps
+ALTER TABLE webhook_events DROP call_id;
+SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
+INSERT INTO webhook_events (app_id, payload) VALUES ('00000000-0000-0000-0000-00000000000a', body(600));
+ALTER TABLE webhook_events RENAME payload TO body;
+INSERT INTO webhook_events (body) VALUES (body(601));
+SELECT unharden_call_events('webhook_events');
+SELECT harden_call_events('webhook_events', 'calls', 'body', processed_at_column => 'processed_at', carry => '{app_id}');
+INSERT INTO webhook_events (app_id, body) VALUES ('00000000-0000-0000-0000-00000000000a', body(601));
+SELECT sum(failed) AS failed FROM generate_series(1, 10) AS n, LATERAL process_call_events(1000 + n);
+SELECT dialpad_call_id FROM calls WHERE dialpad_call_id BETWEEN 600 AND 601 ORDER BY 1;
+SELECT unharden_call_events('webhook_events');
+-- and where no column says what is pending: it cannot be counted, and the way back is open all the same
+SELECT harden_call_events('webhook_events', 'calls', 'body', carry => '{app_id}');
+INSERT INTO webhook_events (app_id, body) VALUES ('00000000-0000-0000-0000-00000000000a', body(602));
+ALTER TABLE webhook_events RENAME body TO payload;
+SELECT process_call_events();
+SELECT unharden_call_events('webhook_events');
+DELETE FROM webhook_events WHERE payload = body(602);
+
 -- dropping the table takes the settings along; a log of our own has no way back
 SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
 DROP TABLE webhook_events;
@@ -343,6 +363,10 @@ SELECT (SELECT count(*) FROM call_logs) AS logs, (SELECT count(*) FROM call_lane
 CREATE SCHEMA ours;
 SELECT create_call_tables('ours');
 SELECT unharden_call_events('ours.call_events');
+ALTER TABLE ours.call_events RENAME payload TO body;
+INSERT INTO ours.call_events (body) VALUES ('{}');
+SELECT process_call_events();
+ALTER TABLE ours.call_events RENAME body TO payload;
 SELECT harden_call_events('ours.call_events', 'ours.calls');
 DROP SCHEMA ours CASCADE;
 RESET search_path;
