@@ -86,6 +86,7 @@ CREATE FUNCTION @extschema@.begin_call_backfill(calls regclass, batch_size int) 
 DECLARE
     hardened regclass := calls;
     settings record;
+    elsewhere text;
     goes_on boolean;
 BEGIN
     PERFORM @extschema@.check_call_table(hardened);
@@ -99,6 +100,13 @@ BEGIN
     END IF;
     PERFORM @extschema@.check_call_settings(hardened, settings.call_id_column, settings.status_column, settings.direction_column,
         settings.payload_column, settings.on_invalid, settings.transitions, settings.policy, settings.provider);
+
+    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO elsewhere
+    FROM pg_class AS c WHERE c.relkind = 'f' AND c.oid IN (SELECT relid FROM pg_partition_tree(hardened));
+    IF elsewhere IS NOT NULL THEN
+        RAISE WARNING USING MESSAGE = format('backfill of table %s leaves out partitions that are foreign tables: %s', hardened, elsewhere),
+            HINT = 'Harden and backfill their tables at their servers.';
+    END IF;
 
     DELETE FROM @extschema@.call_backfills WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
     goes_on := EXISTS (SELECT FROM @extschema@.call_backfills WHERE calls = hardened AND finished_at IS NULL);
@@ -409,4 +417,4 @@ $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLIC;
 
 COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
-'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';
+'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written. Partitions that are foreign tables are left out, with a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';

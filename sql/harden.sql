@@ -347,12 +347,16 @@ EXCEPTION
         RAISE WARNING USING
             MESSAGE = format('table %s cannot have a unique index on column %I alone', calls, call_id_column),
             DETAIL = 'A unique index of a partitioned table has to contain the columns of its partition key.';
+    WHEN wrong_object_type THEN
+        RAISE WARNING USING
+            MESSAGE = format('table %s cannot have a unique index on column %I', calls, call_id_column),
+            DETAIL = 'It has partitions that are foreign tables.';
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.add_unique_call_id(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.add_unique_call_id(regclass, name) IS
-'makes a unique index on the call id of a hardened table where it has none; a WARNING instead where ids are repeated, or where the partition key is another column';
+'makes a unique index on the call id of a hardened table where it has none; a WARNING instead where ids are repeated, where the partition key is another column, or where a partition is a foreign table';
 
 CREATE FUNCTION @extschema@.call_triggers(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE STRICT

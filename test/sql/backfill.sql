@@ -228,3 +228,31 @@ ALTER TABLE calls DETACH PARTITION calls_rest;
 CALL backfill_calls('calls');
 SELECT part, state FROM call_backfill_progress ORDER BY part::text;
 DROP TABLE calls, calls_rest;
+
+-- a partition that is a foreign table is left out, and says so; its rows are repaired at its server
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER loopback FOREIGN DATA WRAPPER postgres_fdw;
+DO $$
+BEGIN
+    EXECUTE format('ALTER SERVER loopback OPTIONS (ADD host %L, ADD port %L, ADD dbname %L)',
+        split_part(current_setting('unix_socket_directories'), ', ', 1), current_setting('port'), current_database());
+    EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER loopback OPTIONS (user %L)', current_user);
+END
+$$;
+CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb) PARTITION BY RANGE (dialpad_call_id);
+CREATE TABLE calls_here PARTITION OF calls FOR VALUES FROM (1) TO (100);
+CREATE TABLE far_calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb);
+CREATE FOREIGN TABLE calls_there PARTITION OF calls FOR VALUES FROM (100) TO (200) SERVER loopback OPTIONS (table_name 'far_calls');
+INSERT INTO calls SELECT i, 'completed', 'in' FROM generate_series(98, 102) AS i;
+SELECT harden_calls('calls');
+CALL backfill_calls('calls');
+SELECT part, state FROM call_backfill_progress;
+SELECT tableoid::regclass AS part, status, direction, count(*) FROM calls GROUP BY 1, 2, 3 ORDER BY 1;
+SELECT check_name, violations FROM audit_calls('calls') WHERE check_name LIKE 'repairable%';
+SELECT harden_calls('far_calls');
+CALL backfill_calls('far_calls');
+SELECT check_name, violations FROM audit_calls('calls') WHERE check_name LIKE 'repairable%';
+CALL backfill_calls('calls_there');
+DROP TABLE calls, far_calls;
+SET client_min_messages = error;
+DROP EXTENSION postgres_fdw CASCADE;
