@@ -40,7 +40,7 @@ BEGIN
     EXECUTE format($query$
         SELECT count(*), coalesce(array_agg(DISTINCT d) FILTER (WHERE d IS NOT NULL), '{}'), avg(p), max(p), count(*) FILTER (WHERE %s <> 0)
         FROM (SELECT CASE WHEN direction NOT IN ('inbound', 'outbound') THEN
-                         CASE WHEN direction ~ '^[A-Za-z0-9 ._-]{0,40}$' THEN direction ELSE format('(%%s bytes)', octet_length(direction)) END END AS d,
+                         @extschema@.call_row_sample(direction, NULL) END AS d,
                      p, faults, seen_at
               FROM (SELECT %I::text COLLATE "C" AS direction, pg_column_size(%I) AS p,
                            CASE WHEN %I::text COLLATE "C" = ANY ($1) THEN 0 ELSE @extschema@.call_row_faults(%4$I::text, NULL, NULL, $2, $3, NULL) END AS faults,

@@ -1,10 +1,10 @@
 #include "core/event_log.hpp"
-#include "core/text.hpp"
 
 #include "pg/issue.hpp"
 #include "pg/own_table.hpp"
 #include "pg/relation.hpp"
 #include "pg/text.hpp"
+#include "pg/warning.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -82,13 +82,6 @@ struct Noted {
 
 constinit Noted noted = {};
 
-char *kept_word(std::string_view word)
-{
-    if (word.data() == nullptr)
-        return nullptr;
-    return LooksLikeWord(word) ? to_cstring(word) : psprintf("(%zu bytes)", word.size());
-}
-
 // A partitioned table is known by its own name, whatever partition has the row.
 const char *name_of(Oid table)
 {
@@ -135,9 +128,9 @@ NotedIssue *push_issue(IssueGroup *group)
 void add_row(IssueGroup *group, const Issue &issue)
 {
     NotedIssue *row = push_issue(group);
-    row->call_id = kept_word(issue.call_id);
-    row->old_value = kept_word(issue.old_value);
-    row->new_value = kept_word(issue.new_value);
+    row->call_id = shown_word(issue.call_id);
+    row->old_value = shown_word(issue.old_value);
+    row->new_value = shown_word(issue.new_value);
     row->detail = issue.detail;
     row->event_seq = issue.event_seq;
     ++group->rows;

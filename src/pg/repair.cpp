@@ -1,12 +1,12 @@
 #include "core/repair.hpp"
 #include "core/status.hpp"
-#include "core/text.hpp"
 
 #include "pg/payload.hpp"
 #include "pg/policy.hpp"
 #include "pg/pseudonym.hpp"
 #include "pg/text.hpp"
 #include "pg/transition.hpp"
+#include "pg/warning.hpp"
 
 extern "C" {
 #include "access/detoast.h"
@@ -175,12 +175,6 @@ WordRepair direction_repair(FunctionCallInfo fcinfo)
 {
     return RepairDirection(text_argument(fcinfo, argument_direction),
                            text_argument(fcinfo, argument_provider));
-}
-
-// Without quotes, which an array would escape; no word has parentheses.
-const char *shown_word(std::string_view word)
-{
-    return LooksLikeWord(word) && !word.empty() ? to_cstring(word) : psprintf("(%zu bytes)", word.size());
 }
 
 } // namespace

@@ -13,6 +13,13 @@ const char *printable_word(std::string_view word)
     return LooksLikeWord(word) ? psprintf("\"%s\"", to_cstring(word)) : psprintf("%zu bytes", word.size());
 }
 
+char *shown_word(std::string_view word)
+{
+    if (word.data() == nullptr)
+        return nullptr;
+    return LooksLikeWord(word) && !word.empty() ? to_cstring(word) : psprintf("(%zu bytes)", word.size());
+}
+
 ErrorContextCallback *hide_error_context()
 {
     ErrorContextCallback *context = error_context_stack;

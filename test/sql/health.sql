@@ -28,6 +28,7 @@ UPDATE call_events SET received_at = now() - interval '5 minutes' WHERE call_id 
 ALTER TABLE calls DISABLE TRIGGER ALL;
 UPDATE calls SET direction = 'sideways' WHERE dialpad_call_id = 101;
 UPDATE calls SET direction = '+1 (415) 555-0100' WHERE dialpad_call_id = 102;
+UPDATE calls SET direction = '' WHERE dialpad_call_id = 103;
 UPDATE calls SET status = 'active', started_at = now() - interval '5 hours', created_at = now() - interval '5 hours' WHERE dialpad_call_id = 103;
 UPDATE calls SET status = 'active', started_at = now() - interval '5 hours', created_at = now() WHERE dialpad_call_id = 104;
 UPDATE calls SET status = 'Ringing', last_event_at = now() - interval '2 hours' WHERE dialpad_call_id = 106;

@@ -25,6 +25,10 @@ TRUNCATE call_issues;
 -- what is no word is told by its length
 UPDATE calls SET status = 'active +1 415 555 0100', direction = repeat('x', 50) WHERE dialpad_call_id = 1;
 UPDATE calls SET status = '12 bytes' WHERE dialpad_call_id = 1;
+ALTER TABLE calls DISABLE TRIGGER USER;
+UPDATE calls SET status = '' WHERE dialpad_call_id = 3;
+ALTER TABLE calls ENABLE TRIGGER USER;
+UPDATE calls SET status = 'napping' WHERE dialpad_call_id = 3;
 SELECT kind, old_value, new_value FROM issues;
 TRUNCATE call_issues;
 
