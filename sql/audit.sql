@@ -84,24 +84,25 @@ WITH looked AS MATERIALIZED (
         r.faults & 63 | %11$s
             | CASE WHEN r.id IS NULL THEN 256 ELSE 0 END AS faults
     FROM (SELECT %1$s AS id, %2$s AS status, %3$s AS direction, %5$s AS seen_at,
-            @extschema@.call_row_faults(%2$s, %3$s, %4$s, %6$L, %7$L, %8$L) AS faults
+            %12$s.call_row_faults(%2$s, %3$s, %4$s, %6$L, %7$L, %8$L) AS faults
         FROM %9$s OFFSET 0) r
     WHERE r.faults <> 0 OR r.id IS NULL OR NOT %10$L),
 repeated AS MATERIALIZED (SELECT id FROM looked WHERE id IS NOT NULL AND NOT %10$L GROUP BY id HAVING count(*) > 1),
 kinds AS MATERIALIZED (SELECT faults, count(*) AS rows FROM looked GROUP BY faults)
 SELECT f.fault, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.fault <> 0), 0)::bigint,
-    ARRAY(SELECT @extschema@.call_row_sample(l.id::text,
+    ARRAY(SELECT %12$s.call_row_sample(l.id::text,
             CASE WHEN f.fault & 3 <> 0 THEN l.status WHEN f.fault & 12 <> 0 THEN l.direction END)
         FROM looked l WHERE l.faults & f.fault <> 0 AND f.fault <> 256 LIMIT 5)
 FROM unnest(ARRAY[1, 2, 4, 8, 16, 32, 64, 128, 256]) AS f (fault)
 UNION ALL
-SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT @extschema@.call_row_sample(r.id::text, NULL) FROM repeated r ORDER BY r.id LIMIT 5)$query$,
+SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT %12$s.call_row_sample(r.id::text, NULL) FROM repeated r ORDER BY r.id LIMIT 5)$query$,
         -- Not every type can be compared.
         coalesce(quote_ident(call_id) || CASE WHEN is_unique THEN '::text' ELSE '' END, 'NULL::text'), coalesce(quote_ident(status) || '::text', 'NULL'),
         coalesce(quote_ident(direction) || '::text', 'NULL'), coalesce(quote_ident(payload) || '::jsonb', 'NULL'),
         coalesce(@extschema@.call_age_expression(calls), 'NULL::timestamptz'), transitions, provider, policy,
         (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls, is_unique,
-        @extschema@.stuck_call_expression('r.faults', 'r.seen_at'));
+        @extschema@.stuck_call_expression('r.faults', 'r.seen_at'),
+        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'));
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_call_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) FROM PUBLIC;

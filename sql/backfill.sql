@@ -143,7 +143,7 @@ target AS (
         WHERE k.attnum = 0 OR k.attnum IN (SELECT a.attnum FROM pg_attribute a JOIN watched w ON a.attname = w.name WHERE a.attrelid = t.relid)) AS can_move)
 SELECT format($statement$
 WITH looked AS MATERIALIZED (
-    SELECT ctid AS place, @extschema@.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb, %4$L, %5$L, %6$L) AS repair
+    SELECT ctid AS place, %14$s.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb, %4$L, %5$L, %6$L) AS repair
     FROM ONLY %7$s WHERE ctid OPERATOR(pg_catalog.>=) $1 AND ctid OPERATOR(pg_catalog.<=) $2%8$s),
 faulty AS MATERIALIZED (SELECT place, repair FROM looked WHERE NOT repair IS NULL),
 free AS MATERIALIZED (
@@ -160,7 +160,8 @@ SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog
     CASE WHEN NOT all_rows THEN ' AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) pg_catalog.age(CAST($3 AS pg_catalog.xid))' END,
     CASE WHEN can_move THEN calls::text ELSE 'ONLY ' || part END,
     max(type) FILTER (WHERE place = 1), max(type) FILTER (WHERE place = 2), max(type) FILTER (WHERE place = 3),
-    CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END)
+    CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END,
+    (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'))
 FROM watched, target GROUP BY can_move
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) FROM PUBLIC;

@@ -202,7 +202,7 @@ COMMENT ON FUNCTION @extschema@.follow_call_log() IS
 
 -- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but who owns a log is asked of
 -- the caller: so he who owns both tables has a row here, and nobody else.
-CREATE VIEW @extschema@.own_call_logs AS
+CREATE VIEW @extschema@.own_call_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column, l.received_at_column, l.processed_at_column,
        l.carry, l.sequence,
        (SELECT pg_catalog.count(*) FROM @extschema@.call_parked_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
@@ -217,7 +217,7 @@ REVOKE ALL ON @extschema@.own_call_logs FROM PUBLIC;
 COMMENT ON VIEW @extschema@.own_call_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_logs, with the rights of an owner who is granted own (see grant_call_role)';
 COMMENT ON COLUMN @extschema@.own_call_logs.set_aside IS 'how many events are parked or dead';
 
-CREATE VIEW @extschema@.own_call_dead_events AS
+CREATE VIEW @extschema@.own_call_dead_events WITH (security_barrier) AS
 SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM @extschema@.call_dead_events d
 WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.own_call_logs l))
 WITH CHECK OPTION;
