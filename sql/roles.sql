@@ -92,6 +92,7 @@ BEGIN
         UNION SELECT relnamespace FROM pg_class WHERE oid = settings.calls AND what IN ('process', 'operate', 'read')) AS needed
     UNION ALL SELECT 'EXECUTE', CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure FROM pg_proc AS p
     WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
+        AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') -- and no namesake
     UNION ALL SELECT v.privileges, 'TABLE ' || c.oid::regclass
     FROM @extschema@.call_role_views(what) AS v JOIN pg_class AS c ON c.relnamespace = home AND c.relname = v.name
     UNION ALL SELECT g.privileges, g.object FROM @extschema@.call_role_log_grants(what, settings) AS g WHERE what <> 'own';
