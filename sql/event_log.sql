@@ -3,10 +3,11 @@
 --
 -- An event log is a table that is only ever appended to. What is remembered about it is appended too, here:
 -- nothing that a worker does updates a row, so an old snapshot that somebody holds costs the workers nothing.
+-- Keys are found by their names, so they are named: one that is taken ends CREATE EXTENSION, and gives us no other.
 
 CREATE TABLE @extschema@.call_logs (
-    log_id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY CHECK (log_id BETWEEN 1 AND 16383),
-    events regclass NOT NULL UNIQUE,
+    log_id int GENERATED ALWAYS AS IDENTITY CONSTRAINT call_logs_pkey PRIMARY KEY CHECK (log_id BETWEEN 1 AND 16383),
+    events regclass NOT NULL CONSTRAINT call_logs_events_key UNIQUE,
     calls regclass NOT NULL,
     provider text NOT NULL,
     lanes int NOT NULL CHECK (lanes BETWEEN 1 AND 1024),
@@ -55,7 +56,7 @@ COMMENT ON COLUMN @extschema@.call_logs.sequence IS 'numbers the events of a tab
 CREATE TABLE @extschema@.call_lanes (
     log_id int NOT NULL,
     lane int NOT NULL,
-    PRIMARY KEY (log_id, lane)
+    CONSTRAINT call_lanes_pkey PRIMARY KEY (log_id, lane)
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_lanes', '');
 REVOKE ALL ON @extschema@.call_lanes FROM PUBLIC;
@@ -85,7 +86,7 @@ CREATE TABLE @extschema@.call_claims (
     worker text,
     claimed_at timestamptz NOT NULL,
     lease_end timestamptz,
-    PRIMARY KEY (log_id, lane, n)
+    CONSTRAINT call_claims_pkey PRIMARY KEY (log_id, lane, n)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_claims', '');
@@ -118,7 +119,7 @@ CREATE TABLE @extschema@.call_parked_events (
     claim_id bigint,
     parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     errors jsonb,
-    PRIMARY KEY (log_id, lane, event_seq)
+    CONSTRAINT call_parked_events_pkey PRIMARY KEY (log_id, lane, event_seq)
 );
 CREATE INDEX idx_call_parked_events_due ON @extschema@.call_parked_events (log_id, due_at);
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_parked_events', '');
@@ -142,7 +143,7 @@ CREATE TABLE @extschema@.call_dead_events (
     error text NOT NULL,
     errors jsonb,
     died_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    PRIMARY KEY (log_id, event_seq)
+    CONSTRAINT call_dead_events_pkey PRIMARY KEY (log_id, event_seq)
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_dead_events', '');
 REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
@@ -301,7 +302,7 @@ BEGIN
     SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023', @extschema@.why_no_call_lane(NEW.event_lane, calls)
     FROM @extschema@.call_logs WHERE events = TG_RELID
     ON CONFLICT DO NOTHING;
-    PERFORM @extschema@.note_event_without_lane(TG_RELID, NEW.event_seq, NEW.event_lane, NEW.call_id);
+    PERFORM @extschema@.note_event_without_lane(TG_RELID::regclass, NEW.event_seq, NEW.event_lane, NEW.call_id);
     RETURN NULL;
 END
 $$;

@@ -13,7 +13,7 @@ COMMENT ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) IS
 -- opens their pseudonyms. The id is computed and not checked, since the message of a failed CHECK prints the row.
 CREATE TABLE @extschema@.call_pseudonym_keys (
     key_number bigint GENERATED ALWAYS AS IDENTITY,
-    key_id text GENERATED ALWAYS AS (@extschema@.call_pseudonym_key_id(secret)) STORED PRIMARY KEY,
+    key_id text GENERATED ALWAYS AS (@extschema@.call_pseudonym_key_id(secret)) STORED CONSTRAINT call_pseudonym_keys_pkey PRIMARY KEY,
     secret bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );

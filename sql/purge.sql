@@ -8,7 +8,7 @@ CREATE TABLE @extschema@.call_purges (
     low_xid pg_catalog.xid8 NOT NULL,
     low_seq bigint NOT NULL,
     purged_at timestamptz NOT NULL,
-    PRIMARY KEY (log_id, lane, n)
+    CONSTRAINT call_purges_pkey PRIMARY KEY (log_id, lane, n)
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_purges', '');
 REVOKE ALL ON @extschema@.call_purges FROM PUBLIC;
@@ -19,7 +19,7 @@ COMMENT ON COLUMN @extschema@.call_purges.low_xid IS 'with low_seq: up to this e
 CREATE TABLE @extschema@.call_purge_leftovers (
     log_id int NOT NULL,
     event_seq bigint NOT NULL,
-    PRIMARY KEY (log_id, event_seq)
+    CONSTRAINT call_purge_leftovers_pkey PRIMARY KEY (log_id, event_seq)
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_purge_leftovers', '');
 REVOKE ALL ON @extschema@.call_purge_leftovers FROM PUBLIC;
