@@ -8,7 +8,7 @@ CREATE FUNCTION @extschema@.check_audited_calls(calls regclass) RETURNS void
 DECLARE
     kind "char" := (SELECT relkind FROM pg_class WHERE oid = calls);
 BEGIN
-    PERFORM @extschema@.check_relation_exists(calls, 'calls');
+    PERFORM @extschema@.check_relation_exists(calls, 'calls'::text);
     IF kind NOT IN ('r', 'p') THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
             HINT = 'Only tables and partitioned tables can be hardened; for a view, audit the table behind it.';
@@ -84,7 +84,7 @@ WITH looked AS MATERIALIZED (
         r.faults & 63 | %11$s
             | CASE WHEN r.id IS NULL THEN 256 ELSE 0 END AS faults
     FROM (SELECT %1$s AS id, %2$s AS status, %3$s AS direction, %5$s AS seen_at,
-            %12$s.call_row_faults(%2$s, %3$s, %4$s, %6$L, %7$L, %8$L) AS faults
+            %12$s.call_row_faults(%2$s, %3$s, %4$s, %6$L::jsonb, %7$L::text, %8$L::jsonb) AS faults
         FROM %9$s OFFSET 0) r
     WHERE r.faults <> 0 OR r.id IS NULL OR NOT %10$L),
 repeated AS MATERIALIZED (SELECT id FROM looked WHERE id IS NOT NULL AND NOT %10$L GROUP BY id HAVING count(*) > 1),
@@ -95,10 +95,10 @@ SELECT f.fault, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.fau
         FROM looked l WHERE l.faults & f.fault <> 0 AND f.fault <> 256 LIMIT 5)
 FROM unnest(ARRAY[1, 2, 4, 8, 16, 32, 64, 128, 256]) AS f (fault)
 UNION ALL
-SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT %12$s.call_row_sample(r.id::text, NULL) FROM repeated r ORDER BY r.id LIMIT 5)$query$,
+SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT %12$s.call_row_sample(r.id::text, NULL::text) FROM repeated r ORDER BY r.id LIMIT 5)$query$,
         -- Not every type can be compared.
-        coalesce(quote_ident(call_id) || CASE WHEN is_unique THEN '::text' ELSE '' END, 'NULL::text'), coalesce(quote_ident(status) || '::text', 'NULL'),
-        coalesce(quote_ident(direction) || '::text', 'NULL'), coalesce(quote_ident(payload) || '::jsonb', 'NULL'),
+        coalesce(quote_ident(call_id) || CASE WHEN is_unique THEN '::text' ELSE '' END, 'NULL::text'), coalesce(quote_ident(status) || '::text', 'NULL::text'),
+        coalesce(quote_ident(direction) || '::text', 'NULL::text'), coalesce(quote_ident(payload) || '::jsonb', 'NULL::jsonb'),
         coalesce(@extschema@.call_age_expression(calls), 'NULL::timestamptz'), transitions, provider, policy,
         (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls, is_unique,
         @extschema@.stuck_call_expression('r.faults', 'r.seen_at'),
@@ -135,10 +135,10 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
             HINT = 'Leave provider NULL to take words in the meaning that they have anywhere.';
     END IF;
-    id_fault := @extschema@.call_column_fault(calls, call_id_column, 'call id', NULL);
-    status_fault := @extschema@.call_column_fault(calls, status_column, 'words', @extschema@.call_status_words(transitions));
-    direction_fault := @extschema@.call_column_fault(calls, direction_column, 'words', ARRAY['inbound', 'outbound']);
-    payload_fault := @extschema@.call_column_fault(calls, payload_column, 'payload', NULL);
+    id_fault := @extschema@.call_column_fault(calls, call_id_column, 'call id'::text, NULL::text[]);
+    status_fault := @extschema@.call_column_fault(calls, status_column, 'words'::text, @extschema@.call_status_words(transitions));
+    direction_fault := @extschema@.call_column_fault(calls, direction_column, 'words'::text, ARRAY['inbound', 'outbound']);
+    payload_fault := @extschema@.call_column_fault(calls, payload_column, 'payload'::text, NULL::text[]);
     IF settings.call_id_column IS NOT NULL THEN
         backfill := format('CALL backfill_calls(%L).', calls);
     END IF;
@@ -148,10 +148,10 @@ BEGIN
         VALUES (call_id_column, id_fault), (status_column, status_fault), (direction_column, direction_fault), (payload_column, payload_fault)),
     found AS (
         SELECT * FROM @extschema@.audit_call_rows(calls,
-            CASE WHEN id_fault IS DISTINCT FROM 'missing' THEN call_id_column END,
-            CASE WHEN status_fault IS DISTINCT FROM 'missing' THEN status_column END,
-            CASE WHEN direction_fault IS DISTINCT FROM 'missing' THEN direction_column END,
-            CASE WHEN payload_fault IS NULL THEN payload_column END,
+            CASE WHEN id_fault IS DISTINCT FROM 'missing' THEN call_id_column::text END,
+            CASE WHEN status_fault IS DISTINCT FROM 'missing' THEN status_column::text END,
+            CASE WHEN direction_fault IS DISTINCT FROM 'missing' THEN direction_column::text END,
+            CASE WHEN payload_fault IS NULL THEN payload_column::text END,
             -- An id that no key can hold is not compared either.
             id_fault IS NOT NULL OR @extschema@.has_unique_call_id(calls, call_id_column), transitions, provider, policy)),
     checks (name, violations, sample, advice) AS (

@@ -27,7 +27,7 @@ CREATE TABLE @extschema@.call_backfills (
     started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     batch_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     finished_at timestamptz,
-    PRIMARY KEY (calls, part)
+    CONSTRAINT call_backfills_pkey PRIMARY KEY (calls, part)
 ) WITH (fillfactor = 50);
 -- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves.
 ALTER TABLE @extschema@.call_backfills ENABLE ROW LEVEL SECURITY;
@@ -140,10 +140,14 @@ WITH watched AS (
 target AS (
     SELECT EXISTS (SELECT FROM pg_partition_tree(calls) t JOIN pg_partitioned_table p ON p.partrelid = t.relid
         CROSS JOIN unnest(p.partattrs) AS k (attnum)
-        WHERE k.attnum = 0 OR k.attnum IN (SELECT a.attnum FROM pg_attribute a JOIN watched w ON a.attname = w.name WHERE a.attrelid = t.relid)) AS can_move)
+        WHERE k.attnum = 0 OR k.attnum IN (SELECT a.attnum FROM pg_attribute a JOIN watched w ON a.attname = w.name WHERE a.attrelid = t.relid)) AS can_move,
+    -- A regclass leaves the schema of a temporary table out, which the caller's path may have after others.
+    (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = calls) AS calls_name,
+    (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = part) AS part_name)
 SELECT format($statement$
 WITH looked AS MATERIALIZED (
-    SELECT ctid AS place, %14$s.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb, %4$L, %5$L, %6$L) AS repair
+    SELECT ctid AS place, %14$s.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb,
+        %4$L::pg_catalog.jsonb, %5$L::pg_catalog.text, %6$L::pg_catalog.jsonb) AS repair
     FROM ONLY %7$s WHERE ctid OPERATOR(pg_catalog.>=) $1 AND ctid OPERATOR(pg_catalog.<=) $2%8$s),
 faulty AS MATERIALIZED (SELECT place, repair FROM looked WHERE NOT repair IS NULL),
 free AS MATERIALIZED (
@@ -156,13 +160,13 @@ repaired AS (
 SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog.count(*) FROM repaired) AS repaired,
     ARRAY(SELECT place FROM faulty EXCEPT SELECT place FROM repaired) AS unwritten$statement$,
     max(name) FILTER (WHERE place = 1), max(name) FILTER (WHERE place = 2), max(name) FILTER (WHERE place = 3),
-    min(transitions::text), min(provider), min(policy::text), part,
+    min(transitions::text), min(provider), min(policy::text), part_name,
     CASE WHEN NOT all_rows THEN ' AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) pg_catalog.age(CAST($3 AS pg_catalog.xid))' END,
-    CASE WHEN can_move THEN calls::text ELSE 'ONLY ' || part END,
+    CASE WHEN can_move THEN calls_name ELSE 'ONLY ' || part_name END,
     max(type) FILTER (WHERE place = 1), max(type) FILTER (WHERE place = 2), max(type) FILTER (WHERE place = 3),
     CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END,
     (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'))
-FROM watched, target GROUP BY can_move
+FROM watched, target GROUP BY can_move, calls_name, part_name
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) FROM PUBLIC;
 
@@ -331,6 +335,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclas
 COMMENT ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[]) IS
 'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
 
+-- NULLIF cannot name its operator: between two values of one type it is that of pg_catalog, whatever else is there.
 CREATE VIEW @extschema@.call_backfill_progress AS
 SELECT b.calls, b.part, b.pass,
     CASE WHEN b.finished_at IS NOT NULL THEN 'finished'
@@ -341,8 +346,8 @@ SELECT b.calls, b.part, b.pass,
     CASE WHEN b.pass OPERATOR(pg_catalog.>) 1 OR b.finished_at IS NOT NULL THEN 0
         WHEN b.page OPERATOR(pg_catalog.>) 0 THEN (b.looked_at::float8 OPERATOR(pg_catalog./) b.page::float8
             OPERATOR(pg_catalog.*) (b.pages OPERATOR(pg_catalog.-) b.page)::float8)::bigint
-        ELSE NULLIF(c.reltuples, -1)::bigint END AS rows_left,
-    (b.looked_at::float8 OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch', b.busy), 0))::numeric(20, 1) AS rows_per_second,
+        ELSE NULLIF(c.reltuples, '-1'::real)::bigint END AS rows_left,
+    (b.looked_at::float8 OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch', b.busy), 0::float8))::numeric(20, 1) AS rows_per_second,
     b.repaired AS rows_repaired, b.unwritten AS rows_unwritten, pg_catalog.cardinality(b.passed) AS rows_locked,
     b.page AS pages_done, b.pages, b.pid, b.started_at, b.batch_at, b.finished_at
 FROM @extschema@.call_backfills b JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.part::oid
@@ -412,7 +417,7 @@ BEGIN
         PERFORM @extschema@.end_call_backfill_batch(calls, batch.part, batch.next_page, result.looked_at, result.repaired, result.unwritten);
         told := @extschema@.report_call_backfill(calls, told);
     END LOOP;
-    PERFORM @extschema@.report_call_backfill(calls, NULL);
+    PERFORM @extschema@.report_call_backfill(calls, NULL::pg_catalog.timestamptz);
 END
 $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLIC;

@@ -80,7 +80,7 @@ CREATE FUNCTION @extschema@.check_call_table(calls regclass) RETURNS void
 DECLARE
     class pg_class;
 BEGIN
-    PERFORM @extschema@.check_relation_exists(calls, 'calls');
+    PERFORM @extschema@.check_relation_exists(calls, 'calls'::text);
     SELECT * INTO class FROM pg_class WHERE oid = calls;
     IF class.relkind NOT IN ('r', 'p') THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
@@ -150,7 +150,7 @@ CREATE FUNCTION @extschema@.check_call_id_column(calls regclass, call_id_column 
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    PERFORM @extschema@.check_call_column(calls, call_id_column, NULL);
+    PERFORM @extschema@.check_call_column(calls, call_id_column, NULL::text[]);
     EXECUTE format('SELECT FROM ONLY %s ORDER BY %I LIMIT 0', calls, call_id_column);
 EXCEPTION WHEN undefined_function THEN
     RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
@@ -168,7 +168,7 @@ CREATE FUNCTION @extschema@.check_call_payload_column(calls regclass, payload_co
 DECLARE
     attribute pg_attribute;
 BEGIN
-    PERFORM @extschema@.check_call_column(calls, payload_column, NULL);
+    PERFORM @extschema@.check_call_column(calls, payload_column, NULL::text[]);
     SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
     IF format_type(attribute.atttypid, NULL) <> 'jsonb' AND NOT EXISTS (
         WITH RECURSIVE base AS (
@@ -382,12 +382,12 @@ DECLARE
     home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
     settings text := format('%L, %L, %L, %L, %L, %L, %L, %L', call_id_column, status_column, direction_column, payload_column,
         on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, ''));
-    graph text := coalesce(format(', %L::pg_catalog.jsonb', transitions), '');
+    graph text := format(', %L::pg_catalog.jsonb', transitions);
 BEGIN
     EXECUTE format('CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON %s
         FOR EACH ROW EXECUTE FUNCTION %I.validate_hardened_call(%s)', calls, home, settings);
     EXECUTE format('CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON %s FOR EACH ROW
-        WHEN (NOT %I.is_valid_status_transition(NULL, NEW.%I::text%s)
+        WHEN (NOT %I.is_valid_status_transition(NULL::text, NEW.%I::text%s)
             OR NEW.%I::text COLLATE "C" NOT IN (''inbound'', ''outbound''))
         EXECUTE FUNCTION %2$I.refuse_illegal_call(%6$s)', calls, home, status_column, graph, direction_column, settings);
     EXECUTE format('CREATE TRIGGER validate_hardened_call_update AFTER UPDATE ON %s FOR EACH ROW

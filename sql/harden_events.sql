@@ -53,7 +53,7 @@ CREATE FUNCTION @extschema@.check_event_table(events regclass) RETURNS void
 DECLARE
     class pg_class;
 BEGIN
-    PERFORM @extschema@.check_relation_exists(events, 'events');
+    PERFORM @extschema@.check_relation_exists(events, 'events'::text);
     SELECT * INTO class FROM pg_class WHERE oid = events;
     IF class.relkind <> 'r' OR class.relispartition THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
@@ -90,7 +90,7 @@ BEGIN
         IF (SELECT count(*) FROM unnest(carry) AS c WHERE c = carried) > 1 THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice in carry', carried);
         END IF;
-        PERFORM @extschema@.check_event_column(events, 'carry', carried, ARRAY(SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = events AND attname = carried));
+        PERFORM @extschema@.check_event_column(events, 'carry'::text, carried, ARRAY(SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = events AND attname = carried));
         SELECT * INTO source FROM pg_attribute WHERE attrelid = events AND attname = carried;
         SELECT * INTO target FROM pg_attribute WHERE attrelid = calls AND attname = carried AND attnum > 0 AND NOT attisdropped;
         IF NOT FOUND THEN
@@ -154,7 +154,7 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
     END IF;
     -- What has a call id in every place is an event of each provider whose events can be read.
-    IF (@extschema@.call_event_stamp('{"call_id": "1", "call": {"call_id": "1"}}', provider, 1, 'text')).event_lane < 0 THEN
+    IF (@extschema@.call_event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb, provider, 1, 'text'::text)).event_lane < 0 THEN
         RAISE invalid_parameter_value USING MESSAGE = format('events of call provider "%s" cannot be read', provider);
     END IF;
     FOREACH named IN ARRAY array_remove(ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
@@ -163,10 +163,10 @@ BEGIN
         END IF;
         seen := seen || named;
     END LOOP;
-    PERFORM @extschema@.check_event_column(events, 'payload_column', payload_column, '{jsonb}');
-    PERFORM @extschema@.check_event_column(events, 'event_type_column', event_type_column, '{text}');
-    PERFORM @extschema@.check_event_column(events, 'received_at_column', received_at_column, '{timestamp,timestamptz}');
-    PERFORM @extschema@.check_event_column(events, 'processed_at_column', processed_at_column, '{timestamp,timestamptz}');
+    PERFORM @extschema@.check_event_column(events, 'payload_column'::text, payload_column, '{jsonb}'::regtype[]);
+    PERFORM @extschema@.check_event_column(events, 'event_type_column'::text, event_type_column, '{text}'::regtype[]);
+    PERFORM @extschema@.check_event_column(events, 'received_at_column'::text, received_at_column, '{timestamp,timestamptz}'::regtype[]);
+    PERFORM @extschema@.check_event_column(events, 'processed_at_column'::text, processed_at_column, '{timestamp,timestamptz}'::regtype[]);
     IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = events AND attname = processed_at_column) THEN
         RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s is NOT NULL', processed_at_column, events),
             DETAIL = 'NULL says that an event is pending.';
@@ -284,7 +284,7 @@ BEGIN
     IF @extschema@.event_sequence(events) IS NULL THEN
         SELECT * INTO class FROM pg_class WHERE oid = events;
         EXECUTE format('CREATE SEQUENCE %s.%I OWNED BY %s.event_seq', class.relnamespace::regnamespace,
-            @extschema@.free_relation_name(class.relnamespace, class.relname, 'event_seq_seq'), events);
+            @extschema@.free_relation_name(class.relnamespace, class.relname, 'event_seq_seq'::text), events);
     END IF;
 END
 $$;
@@ -297,8 +297,11 @@ CREATE FUNCTION @extschema@.free_relation_name(schema oid, relation name, suffix
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
+-- Of a long name at most 40 bytes are left: what comes after them is not to be cut off.
 SELECT candidate FROM (
-    SELECT n, (left(relation, 40) || '_' || suffix || CASE n WHEN 0 THEN '' ELSE n::text END)::name AS candidate FROM generate_series(0, 1000) AS n) AS names
+    SELECT n, (left(relation, cut.characters) || '_' || suffix || CASE n WHEN 0 THEN '' ELSE n::text END)::name AS candidate
+    FROM generate_series(0, 1000) AS n,
+        (SELECT max(k) AS characters FROM generate_series(0, 40) AS k WHERE octet_length(left(relation, k)) <= 40) AS cut) AS names
 WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = schema AND c.relname = candidate)
 ORDER BY n LIMIT 1
 $$;
@@ -375,7 +378,7 @@ BEGIN
             SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL ORDER BY %4$sctid LIMIT $6),
         numbered AS MATERIALIZED (
             SELECT place, nextval($1) AS seq, stamp.*
-            FROM chosen CROSS JOIN LATERAL %5$s.call_event_stamp(coalesce(payload, ''null''), $2, $3, $4) AS stamp)
+            FROM chosen CROSS JOIN LATERAL %5$s.call_event_stamp(coalesce(payload, ''null'')::jsonb, $2, $3, $4) AS stamp)
         UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = $5, event_seq = n.seq, call_id = n.call_id
         FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
         events, payload_column, processed_at_column, CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END,
@@ -408,7 +411,8 @@ BEGIN
     PERFORM @extschema@.add_event_columns(events, @extschema@.event_stamp_comment(calls, payload_column, provider, lanes));
     COMMIT;
     LOOP
-        stamped := @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, batch_size);
+        stamped := @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes,
+            batch_size::pg_catalog.int8);
         COMMIT;
         EXIT WHEN stamped OPERATOR(pg_catalog.<) batch_size;
     END LOOP;
@@ -448,7 +452,7 @@ BEGIN
         provider, carry, lanes);
     PERFORM @extschema@.add_event_columns(events, @extschema@.event_stamp_comment(calls, payload_column, provider, lanes));
     PERFORM @extschema@.add_event_indexes(events);
-    PERFORM @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes);
+    PERFORM @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, NULL::bigint);
 
     EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
         EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L, %L)', events, home, payload_column, provider, lanes,

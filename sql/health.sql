@@ -118,7 +118,7 @@ WITH logs AS MATERIALIZED (
     SELECT l.log_id, l.events FROM @extschema@.call_logs l WHERE l.calls = call_logs_health.calls
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending, extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
-    FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events) p
+    FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
 ), dead AS MATERIALIZED (
     SELECT count(*) AS count FROM @extschema@.call_dead_events d JOIN logs l ON l.log_id = d.log_id
 ), holder AS MATERIALIZED (

@@ -27,7 +27,7 @@ CREATE VIEW @extschema@.call_lane_status AS
 SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
        c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
        w.retrying, w.held_back, d.dead, t.events_per_second
-FROM @extschema@.call_logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events) p
+FROM @extschema@.call_logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
 LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events AND c.lane OPERATOR(pg_catalog.=) p.lane
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
         pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS held_back
@@ -39,7 +39,7 @@ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dea
 CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_catalog.>)
             (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) interval '1 minute')
         THEN pg_catalog.sum(r.events) OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch',
-            pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0) ELSE 0 END AS events_per_second
+            pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0::float8) ELSE 0 END AS events_per_second
     FROM @extschema@.call_claims r
     WHERE r.log_id OPERATOR(pg_catalog.=) l.log_id AND r.lane OPERATOR(pg_catalog.=) p.lane
         AND r.state OPERATOR(pg_catalog.=) 'completed') t;

@@ -44,7 +44,8 @@ BEGIN
     CREATE INDEX idx_calls_open ON calls (started_at) WHERE status IN ('ringing', 'active');
     CREATE INDEX idx_calls_master_call_id ON calls (master_call_id) WHERE master_call_id IS NOT NULL;
     CREATE INDEX idx_calls_entry_point_call_id ON calls (entry_point_call_id) WHERE entry_point_call_id IS NOT NULL;
-    PERFORM @extschema@.harden_calls('calls', provider => 'dialpad');
+    PERFORM @extschema@.harden_calls('calls'::regclass, 'dialpad_call_id'::name, 'status'::name, 'direction'::name, 'raw_payload'::name, 'keep'::text,
+        NULL::jsonb, NULL::jsonb, 'dialpad'::text);
 
     COMMENT ON TABLE calls IS 'calls: one row per leg, keyed by the provider''s call id';
     COMMENT ON COLUMN calls.direction IS 'inbound, outbound or NULL';
@@ -71,7 +72,7 @@ BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) THEN
         ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;
     END IF;
-    PERFORM @extschema@.register_call_log('call_events', 'calls', 'dialpad', 64);
+    PERFORM @extschema@.register_call_log('call_events'::regclass, 'calls'::regclass, 'dialpad'::text, 64);
 
     COMMENT ON TABLE call_events IS 'webhook bodies as they came: an event log, to which rows are only ever appended';
     COMMENT ON COLUMN call_events.event_seq IS 'sequence number of the event';
