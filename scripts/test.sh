@@ -110,6 +110,9 @@ has_bitcode() {
     return "$missing"
 }
 
+# What is there already belongs to somebody else.
+takes_nothing_over() { ! grep -nE 'OR REPLACE|(CREATE|ALTER|ADD) [^(]*IF NOT EXISTS|DROP [^(]*IF EXISTS' "$WORK"/src/sql/callhardening--*.sql; }
+
 is_up_to_date() { make_in "$WORK/src" -q; }
 
 # An object or bitcode that keeps the old layout of a struct is a crash in a server.
@@ -137,6 +140,7 @@ build_checks() {
         check 'clang prints no warning' is_clean_with_clang
         check 'every object has its bitcode' has_bitcode
     fi
+    check 'the install script takes nothing over' takes_nothing_over
     check 'nothing is left to do' is_up_to_date
     check 'a header edit rebuilds' header_edit_rebuilds
     check 'the recipes of the page on policies are tested' page_is_tested policies recipes
