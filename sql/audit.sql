@@ -101,7 +101,7 @@ SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT %12$s.call_row_sample(
         coalesce(quote_ident(direction) || '::text', 'NULL::text'), coalesce(quote_ident(payload) || '::jsonb', 'NULL::jsonb'),
         coalesce(@extschema@.call_age_expression(calls), 'NULL::timestamptz'), transitions, provider, policy,
         (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls, is_unique,
-        @extschema@.stuck_call_expression('r.faults', 'r.seen_at'),
+        @extschema@.stuck_call_expression('r.faults'::text, 'r.seen_at'::text),
         (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'));
 END
 $$;

@@ -39,12 +39,12 @@ BEGIN
 
     EXECUTE format($query$
         SELECT count(*), coalesce(array_agg(DISTINCT d) FILTER (WHERE d IS NOT NULL), '{}'), avg(p), max(p), count(*) FILTER (WHERE %1$s <> 0)
-        FROM (SELECT CASE WHEN direction NOT IN ('inbound', 'outbound') THEN %2$s.call_row_sample(direction, NULL) END AS d, p, faults, seen_at
+        FROM (SELECT CASE WHEN direction NOT IN ('inbound', 'outbound') THEN %2$s.call_row_sample(direction, NULL::text) END AS d, p, faults, seen_at
               FROM (SELECT %3$I::text COLLATE "C" AS direction, pg_column_size(%4$I) AS p,
-                           CASE WHEN %5$I::text COLLATE "C" = ANY ($1) THEN 0 ELSE %2$s.call_row_faults(%5$I::text, NULL, NULL, $2, $3, NULL) END AS faults,
+                           CASE WHEN %5$I::text COLLATE "C" = ANY ($1) THEN 0 ELSE %2$s.call_row_faults(%5$I::text, NULL::text, NULL::jsonb, $2, $3, NULL::jsonb) END AS faults,
                            %6$s AS seen_at
                     FROM %7$s %8$s) AS calls) AS calls
-        $query$, @extschema@.stuck_call_expression('faults', 'seen_at'),
+        $query$, @extschema@.stuck_call_expression('faults'::text, 'seen_at'::text),
         (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'),
         settings.direction_column, settings.payload_column, settings.status_column, coalesce(age_of, 'NULL::timestamptz'), calls, sample)
     INTO rows_read, directions, average, largest, stuck USING over, settings.transitions, settings.provider;
