@@ -64,4 +64,4 @@ install_packages debootstrap
 find_mirror
 heading "Preparing Debian $RELEASE"
 make_system
-enter_system
+enter_system || exit
