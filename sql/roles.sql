@@ -128,7 +128,7 @@ CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclas
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT @extschema@.change_call_role('GRANT %s ON %s TO %s', role, what, log)
+SELECT @extschema@.change_call_role('GRANT %s ON %s TO %s'::text, role, what, log)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) FROM PUBLIC;
 
@@ -139,7 +139,7 @@ CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regcla
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT @extschema@.change_call_role('REVOKE %s ON %s FROM %s', role, what, log)
+SELECT @extschema@.change_call_role('REVOKE %s ON %s FROM %s'::text, role, what, log)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) FROM PUBLIC;
 
