@@ -318,6 +318,25 @@ CREATE FUNCTION @extschema@.call_event_stamp(payload jsonb, provider text, lanes
 COMMENT ON FUNCTION @extschema@.call_event_stamp(jsonb, text, int, text) IS
 'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 where the event has no call (see why_no_call_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. Error: 22023 lanes out of range';
 
+CREATE FUNCTION @extschema@.check_log_settings(provider text, lanes int) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF lanes NOT BETWEEN 1 AND 1024 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
+    END IF;
+    -- What has a call id in every place is an event of each provider whose events can be read.
+    IF (@extschema@.call_event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb, provider, 1, 'text'::text)).event_lane < 0 THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('events of call provider "%s" cannot be read', provider);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_log_settings(text, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_log_settings(text, int) IS
+'refuses a number of lanes that is out of range, and a provider whose events cannot be read: 22023; neither may be NULL';
+
 CREATE FUNCTION @extschema@.register_call_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -326,6 +345,10 @@ DECLARE
     key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
                       WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
 BEGIN
+    IF events IS NULL OR calls IS NULL OR provider IS NULL OR lanes IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
+    END IF;
+    PERFORM @extschema@.check_log_settings(provider, lanes);
     EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
         EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L)', events, home, 'payload', provider, lanes, key_type);
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
@@ -337,7 +360,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) IS
-'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on';
+'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read';
 
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION @extschema@.forget_dropped_call_logs() RETURNS event_trigger

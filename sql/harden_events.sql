@@ -150,13 +150,7 @@ BEGIN
             HINT = 'Call harden_calls for it first.';
     END IF;
     PERFORM @extschema@.check_table_owner(calls);
-    IF lanes NOT BETWEEN 1 AND 1024 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
-    END IF;
-    -- What has a call id in every place is an event of each provider whose events can be read.
-    IF (@extschema@.call_event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb, provider, 1, 'text'::text)).event_lane < 0 THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('events of call provider "%s" cannot be read', provider);
-    END IF;
+    PERFORM @extschema@.check_log_settings(provider, lanes);
     FOREACH named IN ARRAY array_remove(ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
         IF named = ANY (seen) THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice, or is one that the event log fills', named);

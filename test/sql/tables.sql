@@ -24,4 +24,13 @@ SET ROLE regress_no_right;
 SELECT create_call_tables('public');
 RESET ROLE;
 DROP ROLE regress_no_right;
+
+-- a log of which nothing could be processed
+CREATE TABLE other (LIKE "phone ""calls""".call_events INCLUDING ALL);
+SELECT register_call_log('other', '"phone ""calls""".calls', 'nonesuch', 1);
+SELECT register_call_log('other', '"phone ""calls""".calls', 'dialpad', 0);
+SELECT register_call_log('other', '"phone ""calls""".calls', 'dialpad', 1025);
+SELECT register_call_log('other', '"phone ""calls""".calls', NULL, 1);
+DROP TABLE other;
+
 DROP SCHEMA "phone ""calls""" CASCADE;
