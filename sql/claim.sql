@@ -13,7 +13,7 @@ CREATE FUNCTION @extschema@.claim_call_events(max_events int DEFAULT 100, lease 
 REVOKE EXECUTE ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass) IS
-'hands out up to max_events (1 to 100000) pending events, each to one worker at a time, the events of a call in their order. A batch has one claim for each lane it comes from: give all its claim ids to complete_call_events when it is done. A claim is completed as a whole: events that were not read are settled with it, so read all rows. lease: how long nobody else gets them, at most 30 days; NULL: until the transaction ends, and a rollback makes it as if nothing had been claimed. worker: a name for the views; NULL: application name and process id. log: NULL is the only event log there is. attempt: how often the event has been handed out, this time included, released claims not counted. No rows: nothing is to be had for now, and nothing was written. Errors: 22023 max_events or lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no SELECT on the log, 55000 no such log, or one that was altered, 42P08 several logs and none named';
+'hands out up to max_events (1 to 100000) pending events, each to one worker at a time, the events of a call in their order. A batch has one claim for each lane it comes from: give all its claim ids to complete_call_events when it is done. A claim is completed as a whole: events that were not read are settled with it, so read all rows. lease: how long nobody else gets them, at most 30 days; NULL: until the transaction ends, and a rollback makes it as if nothing had been claimed. worker: a name for the views, of which the first 200 bytes are kept; NULL: application name and process id. log: NULL is the only event log there is. attempt: how often the event has been handed out, this time included, released claims not counted. No rows: nothing is to be had for now, and nothing was written. Errors: 22023 max_events or lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no SELECT on the log, 55000 no such log, or one that was altered, 42P08 several logs and none named';
 
 CREATE FUNCTION @extschema@.complete_call_events(claim_ids bigint[]) RETURNS TABLE (claim_id bigint, outcome text)
     LANGUAGE c ROWS 8
@@ -21,7 +21,7 @@ CREATE FUNCTION @extschema@.complete_call_events(claim_ids bigint[]) RETURNS TAB
 REVOKE EXECUTE ON FUNCTION @extschema@.complete_call_events(bigint[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.complete_call_events(bigint[]) IS
-'settles the events of claims, those excepted that fail_call_event was called for. One row for each id, in the order given: completed; stale (the claim has ended, or another worker has taken its events over: undo what was done with them); unknown (no claim that is remembered has this id). Nothing changes for stale and unknown ones. A claim whose lease is over can be completed as long as nobody has taken it over. NULL: no rows; a NULL id is unknown. Errors: 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
+'settles the events of claims, those excepted that fail_call_event was called for. One row for each id, in the order given: completed; stale (the claim has ended, or another worker has taken its events over: undo what was done with them); unknown (no claim that is remembered has this id, or none of a log that the caller may SELECT from). Nothing changes for stale and unknown ones. A claim whose lease is over can be completed as long as nobody has taken it over. NULL: no rows; a NULL id is unknown. Errors: 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
 CREATE FUNCTION @extschema@.release_call_events(claim_ids bigint[]) RETURNS TABLE (claim_id bigint, outcome text)
     LANGUAGE c ROWS 8
@@ -46,7 +46,7 @@ CREATE FUNCTION @extschema@.renew_call_claim(claim_id bigint, lease interval DEF
 REVOKE EXECUTE ON FUNCTION @extschema@.renew_call_claim(bigint, interval) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.renew_call_claim(bigint, interval) IS
-'lets a claim last for another lease from now, at most 30 days, and returns its new end; NULL: it is stale, stop working on it. Errors: 22004 NULL, 22023 lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
+'lets a claim last for another lease from now, at most 30 days, and returns its new end; NULL: it is stale or unknown, stop working on it. Errors: 22004 NULL, 22023 lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
 CREATE FUNCTION @extschema@.assert_call_claim(claim_id bigint) RETURNS void
     LANGUAGE c
@@ -54,7 +54,7 @@ CREATE FUNCTION @extschema@.assert_call_claim(claim_id bigint) RETURNS void
 REVOKE EXECUTE ON FUNCTION @extschema@.assert_call_claim(bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.assert_call_claim(bigint) IS
-'the fence for what a worker writes by itself: error 55000 where the claim is stale; otherwise no other worker can take it over before the transaction ends, however long ago its lease was over. Other errors: 22004 NULL, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
+'the fence for what a worker writes by itself: error 55000 where the claim is stale or unknown; otherwise no other worker can take it over before the transaction ends, however long ago its lease was over. Other errors: 22004 NULL, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
 CREATE FUNCTION @extschema@.retry_dead_call_events(log regclass DEFAULT NULL, event_seqs bigint[] DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

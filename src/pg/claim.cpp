@@ -2,6 +2,8 @@
 #include "pg/lane_claim.hpp"
 #include "pg/snapshot.hpp"
 
+#include <numeric>
+
 extern "C" {
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -93,13 +95,28 @@ bool try_old_lanes(Search *search, int slot)
     return false;
 }
 
+int random_up_to(int last)
+{
+    return static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, last));
+}
+
+// From lane to lane, through all of them. Not to the next one: a lane behind many empty ones would be found
+// first as often as one of them is begun with.
+int random_step(int lanes)
+{
+    int step = 1 + random_up_to(lanes - 1);
+    while (std::gcd(step, lanes) != 1)
+        step = 1 + random_up_to(lanes - 1);
+    return step;
+}
+
 void search_lanes(Search *search)
 {
     const EventLog &log = *search->claiming->log;
-    const auto start = static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, log.lanes - 1));
+    const int start = random_up_to(log.lanes - 1), step = random_step(log.lanes);
     for (int i = 0; i < log.lanes && !is_enough(*search) && !search->is_ahead; ++i) {
         CHECK_FOR_INTERRUPTS();
-        const int slot = (start + i) % log.lanes;
+        const int slot = (start + i * step) % log.lanes;
         if (!log.has_old_lanes || !try_old_lanes(search, slot))
             try_lane(search, log.first_lane + slot);
     }

@@ -11,7 +11,9 @@
 extern "C" {
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -43,6 +45,14 @@ int64 lease_of(FunctionCallInfo fcinfo, int argument)
 
 enum ClaimArgument { claim_max_events, claim_lease, claim_worker_name, claim_log_name };
 
+// It is kept with each record of the claim and with each error.
+char *cut_name(std::string_view name)
+{
+    constexpr int longest = 200;
+    const int length = pg_mbcliplen(name.data(), static_cast<int>(name.size()), longest);
+    return pnstrdup(name.data(), length);
+}
+
 ClaimOptions claim_options(FunctionCallInfo fcinfo)
 {
     ClaimOptions options = {};
@@ -51,7 +61,7 @@ ClaimOptions claim_options(FunctionCallInfo fcinfo)
     if (options.has_lease)
         options.lease = lease_of(fcinfo, claim_lease);
     options.worker = PG_ARGISNULL(claim_worker_name) ? default_worker()
-                                                     : to_cstring(text_argument(fcinfo, claim_worker_name));
+                                                     : cut_name(text_argument(fcinfo, claim_worker_name));
     return options;
 }
 
@@ -131,13 +141,20 @@ void look_up_claim(const ClaimAddress &address, int64 claim_id, FoundClaim *foun
     UnregisterSnapshot(snapshot);
 }
 
-// Locks the claim's lane until the end of the transaction. False where no log or no lane has such a claim;
-// else `found` has to be closed.
+// Nobody ends what he may not claim.
+bool find_log_of_claim(Oid schema, const ClaimAddress &address, EventLog *log)
+{
+    return find_event_log_by_id(schema, address.log_id, log) &&
+           pg_class_aclcheck(log->events, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+// Locks the claim's lane until the end of the transaction. False where no log that the caller may claim from,
+// or no lane, has such a claim; else `found` has to be closed.
 bool open_claim(Oid schema, int64 claim_id, FoundClaim *found)
 {
     ClaimAddress address;
     *found = {};
-    if (!ReadClaimId(claim_id, address) || !find_event_log_by_id(schema, address.log_id, &found->log))
+    if (!ReadClaimId(claim_id, address) || !find_log_of_claim(schema, address, &found->log))
         return false;
     found->record.lane = lane_of(found->log, address);
     found->tables = open_lanes(found->log, RowExclusiveLock);
@@ -214,6 +231,21 @@ Ending *endings_of(ArrayType *claim_ids, int *count)
     return endings;
 }
 
+void end_in_order(Oid schema, Ending **order, int count, EndClaim end, const char *ended)
+{
+    const MemoryContext one =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening ended claim", ALLOCSET_DEFAULT_SIZES);
+    const MemoryContext caller = MemoryContextSwitchTo(one);
+    for (int i = 0; i < count; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        if (!order[i]->is_null)
+            order[i]->outcome = end_one(schema, order[i]->claim_id, end, ended);
+        MemoryContextReset(one);
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(one);
+}
+
 Datum end_claims(FunctionCallInfo fcinfo, const char *function, EndClaim end, const char *ended)
 {
     check_can_claim(function);
@@ -226,11 +258,7 @@ Datum end_claims(FunctionCallInfo fcinfo, const char *function, EndClaim end, co
     for (int i = 0; i < count; ++i)
         order[i] = &endings[i];
     qsort(order, count, sizeof(Ending *), compare_endings);
-    for (int i = 0; i < count; ++i) {
-        CHECK_FOR_INTERRUPTS();
-        if (!order[i]->is_null)
-            order[i]->outcome = end_one(schema_of(fcinfo), order[i]->claim_id, end, ended);
-    }
+    end_in_order(schema_of(fcinfo), order, count, end, ended);
     const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     for (int i = 0; i < count; ++i) {
         bool nulls[] = {endings[i].is_null, false};

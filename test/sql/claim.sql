@@ -791,6 +791,47 @@ SELECT * FROM take('two');
 SELECT complete('one'), complete('two');
 SELECT * FROM take('none');
 
+-- a long name of a worker is cut, at a whole letter
+SELECT add(101);
+SELECT count(*) FROM claim_call_events(1, worker => repeat('ü', 5000), log => 'queue');
+SELECT octet_length(worker) AS bytes, char_length(worker) AS letters FROM call_claims;
+CALL start_again();
+
+-- who may not claim from a log ends nothing of it
+SELECT add(101);
+SELECT count(*) FROM take('foreign');
+CREATE ROLE regress_claimer;
+GRANT EXECUTE ON FUNCTION complete_call_events, release_call_events, renew_call_claim, assert_call_claim, fail_call_event TO regress_claimer;
+GRANT SELECT ON taken TO regress_claimer;
+SET ROLE regress_claimer;
+SELECT complete('foreign'), release('foreign'), renew_call_claim(id('foreign')), fail('foreign', 1);
+DO $$ BEGIN PERFORM assert_call_claim(id('foreign')); EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d+', '#'); END $$;
+RESET ROLE;
+GRANT SELECT ON queue TO regress_claimer;
+SET ROLE regress_claimer;
+SELECT complete('foreign');
+RESET ROLE;
+DROP OWNED BY regress_claimer;
+DROP ROLE regress_claimer;
+CALL start_again();
+
+-- of two lanes side by side, both have their turns, though all others are empty
+SELECT count(ingest_call_event(jsonb_build_object('call_id', call, 'state', 'ringing', 'n', n), 'call_events'))
+FROM (SELECT lane, (SELECT call FROM generate_series(1, 10000) AS call
+                    WHERE (call_event_stamp(jsonb_build_object('call_id', call), 'dialpad', 64, 'bigint')).event_lane = lane LIMIT 1)
+      FROM unnest('{7,8}'::int[]) AS lane) AS of, generate_series(1, 40) AS n;
+CREATE FUNCTION turns(n int) RETURNS TABLE (lane int) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. n LOOP
+        RETURN QUERY WITH claimed AS (SELECT * FROM claim_call_events(1, log => 'call_events'))
+            SELECT event_lane FROM call_events JOIN claimed USING (event_seq) WHERE EXISTS (SELECT FROM complete_call_events(ARRAY[claimed.claim_id]));
+    END LOOP;
+END $$;
+-- that one comes to less than 5 has a chance of one in five million
+SELECT lane, count(*) >= 5 AS often FROM turns(40) GROUP BY lane ORDER BY lane;
+DROP FUNCTION turns;
+CALL start_again();
+
 SELECT add(103);
 SELECT count(*) FROM take('dropped');
 DROP TABLE queue;
