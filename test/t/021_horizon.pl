@@ -1,0 +1,54 @@
+# call_horizon names a standby that keeps dead rows on its primary for a query of its own, and the slot of a standby that has one.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ], allows_streaming => 1);
+$primary->append_conf('postgresql.conf', 'fsync = off');
+$primary->start;
+$primary->safe_psql('postgres', q{CREATE EXTENSION callhardening; CREATE TABLE any_table (i int); SELECT pg_create_physical_replication_slot('reports')});
+$primary->backup('backup');
+
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'backup', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "fsync = off\nhot_standby_feedback = on\nwal_receiver_status_interval = 1s");
+$standby->start;
+$primary->wait_for_catchup($standby);
+
+sub holders
+{
+	return $primary->safe_psql('postgres', q{SELECT holder, CASE holder WHEN 'replication slot' THEN name ELSE application END FROM call_horizon
+		WHERE holder IN ('standby', 'replication slot') AND transactions >= 0});
+}
+
+# Feedback comes with the next status, some seconds later at most.
+sub is_listed
+{
+	my ($expected, $what) = @_;
+	for my $second (1 .. 30)
+	{
+		last if holders() eq $expected;
+		sleep 1;
+	}
+	return is(holders(), $expected, $what);
+}
+
+is_listed('standby|standby', 'a standby that tells what it needs');
+
+$standby->append_conf('postgresql.conf', 'primary_slot_name = reports');
+$standby->restart;
+is_listed('replication slot|reports', 'with a slot, it is the slot that keeps them');
+
+$standby->stop;
+is(holders(), 'replication slot|reports', 'and goes on to when the standby is gone');
+
+$primary->safe_psql('postgres', q{SELECT pg_drop_replication_slot('reports')});
+is(holders(), '', 'until somebody drops it');
+$primary->stop;
+
+done_testing();
