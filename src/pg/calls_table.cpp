@@ -348,7 +348,8 @@ void read_payload(const CallsTable &table, Call *call)
     bool is_null;
     const Datum payload = spi_datum(0, payload_result, &is_null);
     EventFields fields;
-    if (!is_null && read_event(DatumGetJsonbP(payload), table.provider, &fields)) {
+    if (!is_null && read_event(DatumGetJsonbP(payload), table.provider,
+                               fields_of({Field::talk_time, Field::event_time}), &fields)) {
         call->has_talk_time = fields[Field::talk_time].known;
         if (!newest.known)
             newest = fields[Field::event_time];

@@ -56,7 +56,7 @@ JsonScalar scalar_of(const JsonbValue *value)
 }
 
 // The first place that has a value for a field settles it.
-bool read_shape(JsonbValue *root, const Shape &shape, EventFields *fields)
+bool read_shape(JsonbValue *root, const Shape &shape, uint32 wanted, EventFields *fields)
 {
     JsonbValue *call = find_path(root, shape.call);
     if (call == nullptr)
@@ -64,7 +64,7 @@ bool read_shape(JsonbValue *root, const Shape &shape, EventFields *fields)
     *fields = {};
     for (const Place &place : shape.places) {
         FieldValue &value = (*fields)[place.field];
-        if (!value.known)
+        if (!value.known && (wanted & fields_of({place.field})) != 0)
             value = ReadField(place.reading, scalar_of(find_path(place.from_root ? root : call, place.path)));
     }
     return (*fields)[Field::call_id].known;
@@ -72,14 +72,14 @@ bool read_shape(JsonbValue *root, const Shape &shape, EventFields *fields)
 
 } // namespace
 
-bool read_event(Jsonb *body, std::string_view provider, EventFields *fields)
+bool read_event(Jsonb *body, std::string_view provider, uint32 wanted, EventFields *fields)
 {
     JsonbValue root;
     root.type = jbvBinary;
     root.val.binary.data = &body->root;
     root.val.binary.len = VARSIZE(body) - VARHDRSZ;
     for (const Shape &shape : EventShapes(provider))
-        if (read_shape(&root, shape, fields))
+        if (read_shape(&root, shape, wanted | fields_of({Field::call_id}), fields))
             return true;
     *fields = {};
     return false;

@@ -185,7 +185,7 @@ std::string_view type_of_event(const EventLog *log, Jsonb *body, std::string_vie
     constexpr size_t longest_event_type = 64;
     EventFields fields;
     if (event_type.data() != nullptr || !OidIsValid(log->sequence) || log->event_type_column == nullptr ||
-        !JB_ROOT_IS_OBJECT(body) || !read_event(body, log->provider, &fields))
+        !JB_ROOT_IS_OBJECT(body) || !read_event(body, log->provider, fields_of({Field::state}), &fields))
         return event_type;
     const std::string_view state = fields[Field::state].text;
     return state.size() <= longest_event_type ? state : event_type;

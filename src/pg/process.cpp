@@ -107,7 +107,7 @@ void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
 {
     const MemoryContext batch = MemoryContextSwitchTo(scratch);
     EventFields fields;
-    read_event(DatumGetJsonbP(work->claimed->payload), table.provider, &fields);
+    read_event(DatumGetJsonbP(work->claimed->payload), table.provider, all_fields, &fields);
     MemoryContextSwitchTo(batch);
 
     memcpy(work->event.fields, fields.values, sizeof(fields.values));

@@ -1,5 +1,5 @@
-#include "core/event_log.hpp"
 #include "core/event.hpp"
+#include "core/event_log.hpp"
 #include "core/text.hpp"
 
 #include "pg/event.hpp"
@@ -168,7 +168,7 @@ Stamp stamp_of(std::string_view provider, KeyKind key, int lanes, Jsonb *body)
     if (!JB_ROOT_IS_OBJECT(body))
         return {{}, {}, static_cast<int>(is_string(body) ? NoLane::not_json : NoLane::not_an_object)};
     EventFields fields;
-    if (!read_event(body, provider, &fields))
+    if (!read_event(body, provider, fields_of({Field::state}), &fields))
         return {{}, {}, static_cast<int>(NoLane::no_call_id)};
     const std::string_view state = fields[Field::state].text;
     const std::string_view event_type = state.size() <= longest_event_type ? state : std::string_view{};
