@@ -130,6 +130,15 @@ bool has_any_parked(const EventLog &log, const OwnTable &parked, Snapshot snapsh
     return found;
 }
 
+bool is_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq)
+{
+    const KeyScan scan = begin_key_scan(
+        parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
+    const bool found = next_row(scan);
+    end_key_scan(scan);
+    return found;
+}
+
 bool has_many_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int many)
 {
     int count = 0;

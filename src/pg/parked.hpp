@@ -55,6 +55,9 @@ bool has_due_event(const ParkedEvents &parked, const char *call_id); // one with
 
 bool has_any_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot);
 
+// One event, by its key: whatever else is parked in the lane does not matter.
+bool is_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq);
+
 // At least so many events are parked in the lane.
 bool has_many_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int many);
 

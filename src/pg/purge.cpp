@@ -10,6 +10,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -22,6 +23,13 @@ namespace
 
 enum LowEndColumn { low_log = 1, low_lane, low_n, low_xid, low_seq, low_time, low_columns = low_time };
 
+// What is passed costs as much as what is purged, and all there is can be parked: so each call looks at so
+// many leftovers and at so many events of lanes at most, or at max_events where that is more.
+constexpr int fewest_looks = 1000;
+
+// No lane: among the low ends, where the next look at the leftovers begins.
+constexpr int leftovers_lane = PG_INT32_MIN;
+
 struct Purge {
     EventLog log;
     LaneTables lanes;
@@ -33,7 +41,9 @@ struct Purge {
     XidSnapshot now;
     int64 before; // microseconds since the epoch
     int left;     // events that may be purged
+    int looks;    // that may be taken
     int64 purged;
+    MemoryContext scratch; // of the event that is looked at
 };
 
 // Where a lane's next purge begins.
@@ -49,12 +59,11 @@ struct LaneOfLog {
     int number;
     bool is_live;
     LanePosition position;
-    ParkedEvents parked;
 };
 
-bool is_waiting(const Purge &purge, const LaneOfLog &lane, const LogEvent &event)
+bool is_waiting(const Purge &purge, const LogEvent &event)
 {
-    return find_parked(lane.parked, event.call_id, event.place.seq) != nullptr ||
+    return is_parked(purge.log, purge.parked, purge.snapshot, event.lane, event.place.seq) ||
            is_dead(purge.log, purge.snapshot, event.place.seq);
 }
 
@@ -73,38 +82,7 @@ void delete_event(Purge *purge, int lane, const LogPosition &place)
     --purge->left;
 }
 
-void remember_leftover(const Purge &purge, int64 seq)
-{
-    const Datum values[] = {Int32GetDatum(purge.log.log_id), Int64GetDatum(seq)};
-    const bool nulls[2] = {};
-    const KeyScan scan =
-        begin_key_scan(purge.leftovers, purge.snapshot, {int4_key(1, purge.log.log_id), int8_key(2, seq)});
-    if (!next_row(scan)) // numbers of a log that was truncated come again
-        insert_row(purge.leftovers, values, nulls);
-    end_key_scan(scan);
-}
-
-// Those that an earlier purge had to pass.
-void purge_leftovers(Purge *purge)
-{
-    const KeyScan scan = begin_key_scan(purge->leftovers, purge->snapshot, {int4_key(1, purge->log.log_id)});
-    while (purge->left > 0 && next_row(scan)) {
-        CHECK_FOR_INTERRUPTS();
-        LogEvent event;
-        const int64 seq = row_int8(scan.slot, 2);
-        const bool exists = find_event(purge->log, purge->table, purge->snapshot, seq, &event);
-        if (exists) {
-            const ParkedEvents parked = read_parked(purge->log, purge->parked, purge->snapshot, event.lane);
-            if (is_waiting(*purge, {event.lane, true, {}, parked}, event))
-                continue;
-            delete_event(purge, event.lane, event.place);
-        }
-        delete_row(purge->leftovers, scan);
-    }
-    end_key_scan(scan);
-}
-
-// -- a lane --------------------------------------------------------------------------------------
+// -- low ends ------------------------------------------------------------------------------------
 
 LowEnd find_low_end(const Purge &purge, int lane)
 {
@@ -141,6 +119,73 @@ void append_low_end(const Purge &purge, int lane, const LowEnd &end)
     drop_low_end(purge, lane, end.n - 1);
 }
 
+// -- leftovers -----------------------------------------------------------------------------------
+
+void remember_leftover(const Purge &purge, int64 seq)
+{
+    const Datum values[] = {Int32GetDatum(purge.log.log_id), Int64GetDatum(seq)};
+    const bool nulls[2] = {};
+    const KeyScan scan =
+        begin_key_scan(purge.leftovers, purge.snapshot, {int4_key(1, purge.log.log_id), int8_key(2, seq)});
+    if (!next_row(scan)) // numbers of a log that was truncated come again
+        insert_row(purge.leftovers, values, nulls);
+    end_key_scan(scan);
+}
+
+// Behind its lane's low end, it is not what an earlier purge has passed: numbers of a log that was truncated
+// come again, and it may be pending.
+bool must_stay(const Purge &purge, const LogEvent &event)
+{
+    return event.received_at >= purge.before || find_low_end(purge, event.lane).low < event.place ||
+           is_waiting(purge, event);
+}
+
+// The present row of the scan. One whose event is gone goes.
+void look_at_leftover(Purge *purge, const KeyScan &scan)
+{
+    LogEvent event;
+    const MemoryContext caller = MemoryContextSwitchTo(purge->scratch);
+    --purge->looks;
+    if (!find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, 2), &event))
+        delete_row(purge->leftovers, scan);
+    else if (!must_stay(*purge, event)) {
+        delete_event(purge, event.lane, event.place);
+        delete_row(purge->leftovers, scan);
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(purge->scratch);
+}
+
+// Those with the given numbers; `last` is the last one that was looked at. False where there may be more.
+bool look_at_leftovers(Purge *purge, const Key &numbers, int64 *last)
+{
+    bool at_end = false;
+    const KeyScan scan =
+        begin_key_scan(purge->leftovers, purge->snapshot, {int4_key(1, purge->log.log_id), numbers});
+    while (purge->left > 0 && purge->looks > 0 && !at_end) {
+        CHECK_FOR_INTERRUPTS();
+        if (at_end = !next_row(scan); !at_end) {
+            *last = row_int8(scan.slot, 2);
+            look_at_leftover(purge, scan);
+        }
+    }
+    end_key_scan(scan);
+    return at_end;
+}
+
+// Those that earlier purges had to pass: in a round, from where the last call stopped.
+void purge_leftovers(Purge *purge)
+{
+    const LowEnd end = find_low_end(*purge, leftovers_lane);
+    int64 last = end.low.seq;
+    if (look_at_leftovers(purge, int8_key(2, end.low.seq, BTGreaterStrategyNumber), &last) &&
+        look_at_leftovers(purge, int8_key(2, end.low.seq, BTLessEqualStrategyNumber), &last))
+        return; // the whole round
+    append_low_end(*purge, leftovers_lane, {end.n + 1, {0, last}});
+}
+
+// -- a lane --------------------------------------------------------------------------------------
+
 LaneOfLog look_at_lane(const Purge &purge, int number)
 {
     LaneOfLog lane = {};
@@ -148,7 +193,6 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
     lane.is_live = number >= 0 && has_lane(purge.log, purge.lanes, purge.snapshot, number);
     if (lane.is_live)
         lane.position = newest_record(purge.log, purge.lanes, purge.snapshot, number).position;
-    lane.parked = read_parked(purge.log, purge.parked, purge.snapshot, number);
     return lane;
 }
 
@@ -157,6 +201,31 @@ XidRange purgeable_xids(const Purge &purge, const LaneOfLog &lane)
 {
     return {0, lane.is_live && lane.number >= purge.log.first_lane ? purge.now.xmin
                                                                    : static_cast<uint64>(PG_INT64_MAX)};
+}
+
+// The present event; false where the lane is not to be purged any further.
+bool look_at_event(Purge *purge, const LaneOfLog &lane, const LaneReader &reader)
+{
+    const LogEvent event = present_event(purge->log, reader);
+    if (event.received_at >= purge->before || (lane.is_live && !IsSettled(lane.position, event.place)))
+        return false;
+    --purge->looks;
+    if (is_waiting(*purge, event))
+        remember_leftover(*purge, event.place.seq);
+    else
+        delete_event(purge, lane.number, event.place);
+    return true;
+}
+
+bool purge_next_event(Purge *purge, const LaneOfLog &lane, LaneReader *reader)
+{
+    if (purge->left == 0 || purge->looks == 0 || !next_event(reader))
+        return false;
+    const MemoryContext caller = MemoryContextSwitchTo(purge->scratch);
+    const bool goes_on = look_at_event(purge, lane, *reader);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(purge->scratch);
+    return goes_on;
 }
 
 void purge_lane(Purge *purge, int number)
@@ -168,15 +237,8 @@ void purge_lane(Purge *purge, int number)
     const XidRange xids = purgeable_xids(*purge, lane);
     LaneReader reader = begin_reading(purge->table, purge->snapshot, number, {&xids, 1}, end.low);
     bool moved = false;
-    while (purge->left > 0 && next_event(&reader)) {
-        const LogEvent event = present_event(purge->log, reader);
-        if (event.received_at >= purge->before || (lane.is_live && !IsSettled(lane.position, event.place)))
-            break;
-        if (is_waiting(*purge, lane, event))
-            remember_leftover(*purge, event.place.seq);
-        else
-            delete_event(purge, number, event.place);
-        end.low = event.place;
+    while (purge_next_event(purge, lane, &reader)) {
+        end.low = reader.place;
         moved = true;
     }
     end_reading(reader);
@@ -190,7 +252,7 @@ void purge_lanes(Purge *purge)
     constexpr int first = static_cast<int>(NoLane::call_id_not_held);
     const int count = purge->log.first_lane + purge->log.lanes - first;
     const auto start = static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, count - 1));
-    for (int i = 0; i < count && purge->left > 0; ++i)
+    for (int i = 0; i < count && purge->left > 0 && purge->looks > 0; ++i)
         purge_lane(purge, first + (start + i) % count);
 }
 
@@ -205,6 +267,8 @@ void open_purge(Purge *purge)
     open_log_table(purge->log, &purge->table);
     purge->snapshot = take_snapshot();
     purge->now = xids_of(purge->snapshot);
+    purge->scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);
 }
 
 void close_purge(const Purge &purge)
@@ -250,6 +314,7 @@ CALLHARDENING_FUNCTION(purge_call_events)
     Purge purge = {};
     purge.before = cutoff_of(fcinfo);
     purge.left = max_events_argument_of(fcinfo, purge_max_argument);
+    const int most_looks = Max(purge.left, fewest_looks);
     check_can_claim("purge_call_events");
     find_event_log(fcinfo, purge_log_argument, &purge.log);
     check_has_age(purge.log);
@@ -257,7 +322,10 @@ CALLHARDENING_FUNCTION(purge_call_events)
         PG_RETURN_INT64(0);
     SPI_connect();
     open_purge(&purge);
+    // Both have looks of their own: neither is kept waiting by what the other has to pass.
+    purge.looks = most_looks;
     purge_leftovers(&purge);
+    purge.looks = most_looks;
     purge_lanes(&purge);
     close_purge(purge);
     SPI_finish();

@@ -66,6 +66,68 @@ SELECT ingest_call_event('no JSON'::text);
 SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM call_events;
 
+-- nor are the new ones taken for what was passed under their numbers
+SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(2001, 2020) AS id;
+CREATE PROCEDURE park() LANGUAGE plpgsql AS $$
+DECLARE
+    claims bigint[];
+BEGIN
+    LOOP
+        SELECT array_agg(DISTINCT claim_id) FILTER (WHERE fail_call_event(claim_id, event_seq, 'no', '300 days') = 'retry') INTO claims
+        FROM claim_call_events(100000);
+        EXIT WHEN claims IS NULL;
+        PERFORM complete_call_events(claims);
+        COMMIT;
+    END LOOP;
+END
+$$;
+CALL park();
+SELECT purge_call_events('0 seconds');
+SELECT count(*) FROM call_purge_leftovers;
+TRUNCATE call_events RESTART IDENTITY;
+DELETE FROM call_parked_events;
+DELETE FROM call_dead_events;
+SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(3001, 3021) AS id;
+SELECT purge_call_events('0 seconds');
+CALL drain();
+SELECT purge_call_events('0 seconds');
+SELECT purge_call_events('0 seconds');
+SELECT count(*) FROM call_purge_leftovers;
+
+-- an outage: all that comes is parked, and what settles is behind it. A call looks at 1000 events and at 1000 leftovers, or
+-- at max_events of each where that is more, and the next one goes on behind them
+SELECT configure_call_log(max_parked => 1000000);
+SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(10001, 15000) AS id;
+CALL park();
+SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(20001, 21000) AS id;
+CALL drain();
+-- what is looked at in lanes is purged or becomes a leftover; parked: rows of call_parked_events that are read
+CREATE FUNCTION purge_in_outage(max_events int, OUT purged bigint, OUT passed bigint, OUT parked bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    passed := -(SELECT count(*) FROM call_purge_leftovers);
+    parked := -pg_stat_get_xact_tuples_fetched('call_parked_events_pkey'::regclass);
+    purged := purge_call_events('0', max_events => max_events);
+    passed := passed + (SELECT count(*) FROM call_purge_leftovers);
+    parked := parked + pg_stat_get_xact_tuples_fetched('call_parked_events_pkey'::regclass);
+END
+$$;
+CREATE TEMP TABLE purges_in_outage (call int, purged bigint, passed bigint, parked bigint);
+SELECT format('INSERT INTO purges_in_outage SELECT %s, p.* FROM purge_in_outage(1000) AS p', call) FROM generate_series(1, 7) AS call \gexec
+SELECT call, purged + passed AS looked_at, parked <= 2000 AS bounded FROM purges_in_outage ORDER BY call;
+SELECT count(*), bool_and(call_id::int <= 15000) AS parked FROM call_events;
+SELECT format('SELECT * FROM purge_in_outage(%s)', max_events) FROM unnest(ARRAY[10, 10, 2000]) AS max_events \gexec
+
+-- those that are done with are found among the others, wherever they are, in a round of calls; what is young stays
+DELETE FROM call_parked_events WHERE event_seq % 100 = 7;
+SELECT purge_call_events('1 hour', max_events => 100000);
+SELECT 'SELECT purge_call_events(''0 seconds'', max_events => 10)' FROM generate_series(1, 6) AS call \gexec
+SELECT count(*) FROM call_events;
+SELECT count(*) FROM call_purge_leftovers;
+DELETE FROM call_parked_events;
+SELECT purge_call_events('0 seconds', max_events => 100000);
+SELECT count(*) FROM call_events;
+SELECT count(*) FROM call_purge_leftovers;
+
 -- rights: on the log, and to call the function
 CREATE ROLE regress_purger;
 GRANT EXECUTE ON FUNCTION purge_call_events(interval, regclass, int) TO regress_purger;
