@@ -1,14 +1,6 @@
 
 -- workers inside the server --------------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.launch_call_worker(log regclass, max_events int, poll interval) RETURNS int
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'callhardening_launch_call_worker';
-REVOKE EXECUTE ON FUNCTION @extschema@.launch_call_worker(regclass, int, interval) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.launch_call_worker(regclass, int, interval) IS
-'starts one more background worker for a log, with the rights of the caller, and returns its process id; start_call_worker says the rest';
-
 CREATE FUNCTION @extschema@.call_worker_pids(log regclass) RETURNS SETOF int
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     AS $$
@@ -28,30 +20,12 @@ COMMENT ON FUNCTION @extschema@.call_worker_pids(regclass) IS
 
 CREATE FUNCTION @extschema@.start_call_worker(log regclass DEFAULT NULL, max_events int DEFAULT 1000,
         poll interval DEFAULT '200 milliseconds', workers int DEFAULT 1) RETURNS int
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    missing int := workers - (SELECT count(*) FROM @extschema@.call_worker_pids(log));
-    started int;
-BEGIN
-    IF workers IS NULL OR workers < 1 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'workers must be 1 or more';
-    END IF;
-    FOR i IN 1 .. missing LOOP
-        started := @extschema@.launch_call_worker(log, max_events, poll);
-        -- It is known by its lock, which it takes when it has connected.
-        FOR attempt IN 1 .. 500 LOOP
-            EXIT WHEN started IN (SELECT @extschema@.call_worker_pids(log));
-            PERFORM pg_sleep(0.01);
-        END LOOP;
-    END LOOP;
-    RETURN greatest(missing, 0);
-END
-$$;
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_start_call_worker';
 REVOKE EXECUTE ON FUNCTION @extschema@.start_call_worker(regclass, int, interval, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.start_call_worker(regclass, int, interval, int) IS
-'sees to it that so many workers run inside the server (dynamic background workers, nothing is to be preloaded) and process the log''s events as process_call_events does, with the rights of the caller; returns how many it had to start, so that a scheduler may call it again and again. Each takes a lease of a minute first, so that events which end the server are counted; sleeps for poll (1 millisecond to 1 hour) where nothing is pending; goes on after an error, after a pause that grows to a minute; and is in pg_stat_activity as "callhardening worker for <log>". They end with the server and do not start again with it. max_events: of a batch, 1 to 100000. log: NULL is the only event log there is. Errors: 22023 out of range, 53400 no background worker slot is left (max_worker_processes), 55000 no such log, 42P08 several logs and none named';
+'sees to it that so many workers run inside the server (dynamic background workers, nothing is to be preloaded) and process the log''s events as process_call_events does, with the rights of the caller; returns how many it had to start, so that a scheduler may call it again and again. Each takes a lease of a minute first, so that events which end the server are counted; sleeps for poll (1 millisecond to 1 hour) where nothing is pending; goes on after an error, after a pause that grows to a minute; and is in pg_stat_activity as "callhardening worker for <log>". They end with the server and do not start again with it. max_events: of a batch, 1 to 100000. log: NULL is the only event log there is. Errors: 22023 out of range, 25006 on a standby, 28000 the caller has no LOGIN, 42501 or no CONNECT, 53400 no background worker slot is left (max_worker_processes), 53000 a worker did not come up within 10 seconds (those that did stay in both cases), 55000 no such log, or it was made or configured in this transaction, 42P08 several logs and none named';
 
 CREATE FUNCTION @extschema@.stop_call_worker(log regclass DEFAULT NULL) RETURNS int
     LANGUAGE sql SET search_path = pg_catalog, pg_temp

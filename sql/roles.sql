@@ -19,7 +19,7 @@ SELECT CASE what
         free_relation_name, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event, why_no_call_lane,
         pending_call_events, set_call_event_secret}'
     WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
-    WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, launch_call_worker, call_worker_pids, call_log_number}'
+    WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_log_number}'
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
     WHEN 'operate' THEN functions || '{pending_call_events, retry_dead_call_events, configure_call_log, purge_call_events, purge_call_issues,
         release_call_events, stop_call_worker, call_worker_pids, call_log_number, call_enforcement_gaps,

@@ -1,21 +1,28 @@
 #include "pg/claim.hpp"
 #include "pg/process.hpp"
 #include "pg/spi.hpp"
+#include "pg/versions.hpp"
 
 extern "C" {
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "commands/dbcommands.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PGDLLEXPORT void callhardening_call_worker_main(Datum argument);
@@ -42,6 +49,32 @@ static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
 
 // Workers of a log are known by an advisory lock, shared among them, that is held as long as they live.
 constexpr uint32 worker_lock_class = 0x43414c4c;
+// Who counts and starts them has this one.
+constexpr uint32 start_lock_class = 0x43414c53;
+
+LOCKTAG lock_of(const EventLog &log, uint32 lock_class)
+{
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, lock_class, log.log_id, 2);
+    return tag;
+}
+
+// Of one process, or of any (0).
+int count_workers(const EventLog &log, pid_t pid)
+{
+    const LOCKTAG tag = lock_of(log, worker_lock_class);
+    LockData *locks = GetLockStatusData();
+    int count = 0;
+    for (int i = 0; i < locks->nelements; ++i) {
+        const LockInstanceData &lock = locks->locks[i];
+        if (lock.holdMask != 0 && (pid == 0 || lock.pid == pid) &&
+            memcmp(&lock.locktag, &tag, sizeof tag) == 0)
+            ++count;
+    }
+    pfree(locks->locks);
+    pfree(locks);
+    return count;
+}
 
 BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
 {
@@ -64,6 +97,120 @@ BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
             (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("no background worker slot is left"),
              errhint("Raise max_worker_processes, and restart the server.")));
     pg_unreachable();
+}
+
+// Terminates a worker that nobody waits for any more: it would come up later, and uncounted.
+void give_up(int, Datum handle)
+{
+    TerminateBackgroundWorker(reinterpret_cast<BackgroundWorkerHandle *>(DatumGetPointer(handle)));
+}
+
+void wait_a_little()
+{
+    constexpr long milliseconds = 10;
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
+// A worker is up when it has connected and has found its log.
+bool comes_up(const EventLog &log, BackgroundWorkerHandle *handle)
+{
+    constexpr int longest = 10000; // milliseconds
+    const TimestampTz begin = GetCurrentTimestamp();
+    pid_t pid;
+    if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+        return false;
+    while (GetBackgroundWorkerPid(handle, &pid) == BGWH_STARTED) {
+        if (count_workers(log, pid) > 0)
+            return true;
+        if (TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), longest))
+            return false;
+        wait_a_little();
+    }
+    return false;
+}
+
+void launch(const EventLog &log, const WorkerOrder &order)
+{
+    BackgroundWorker worker = describe_worker(log, order);
+    BackgroundWorkerHandle *handle;
+    if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+        raise_no_slot();
+    PG_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
+    {
+        if (!comes_up(log, handle))
+            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                            errmsg("the call worker did not come up"), errhint("The server log says why.")));
+    }
+    PG_END_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
+}
+
+int launch_missing(const EventLog &log, const WorkerOrder &order, int wanted)
+{
+    const LOCKTAG tag = lock_of(log, start_lock_class);
+    LockAcquire(&tag, ExclusiveLock, false, false);
+    const int missing = Max(0, wanted - count_workers(log, 0));
+    for (int i = 0; i < missing; ++i)
+        launch(log, order);
+    LockRelease(&tag, ExclusiveLock, false); // those that started are seen: nobody has to wait for a commit
+    return missing;
+}
+
+// -- what would keep a worker from coming up -----------------------------------------------------
+
+// No worker runs before recovery has ended. Starting one writes nothing, so that read-only transactions may.
+void check_can_start()
+{
+    if (RecoveryInProgress())
+        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                        errmsg("start_call_worker cannot be used on a standby server"),
+                        errdetail("What is claimed has to be written down."),
+                        errhint("Connect to the primary server.")));
+}
+
+bool can_log_in(Oid role)
+{
+    const HeapTuple row = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+    if (!HeapTupleIsValid(row))
+        return false;
+    const bool can = reinterpret_cast<Form_pg_authid>(GETSTRUCT(row))->rolcanlogin;
+    ReleaseSysCache(row);
+    return can;
+}
+
+void check_can_connect(Oid role)
+{
+    if (!can_log_in(role))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                        errmsg("role \"%s\" is not permitted to log in", GetUserNameFromId(role, true)),
+                        errdetail("A call worker connects as the role that starts it."),
+                        errhint("Start it as a role that has LOGIN.")));
+    if (!can_connect(MyDatabaseId, role))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("role \"%s\" is not permitted to connect to database \"%s\"",
+                               GetUserNameFromId(role, true), get_database_name(MyDatabaseId)),
+                        errdetail("A call worker connects as the role that starts it."),
+                        errhint("Grant it CONNECT on the database.")));
+}
+
+void check_is_committed(const EventLog &log)
+{
+    if (log.is_uncommitted)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("%s was made or configured in this transaction", log.events_name),
+                        errdetail("A call worker sees what is committed."),
+                        errhint("Commit first, then start the worker.")));
+}
+
+// -- arguments -----------------------------------------------------------------------------------
+
+int workers_of(FunctionCallInfo fcinfo, int argument)
+{
+    const int workers = PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
+    if (workers < 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("workers must be 1 or more")));
+    return workers;
 }
 
 int poll_of(FunctionCallInfo fcinfo, int argument)
@@ -258,22 +405,18 @@ bool find_log(Worker *worker)
 
 using namespace callhardening;
 
-CALLHARDENING_FUNCTION(launch_call_worker)
+CALLHARDENING_FUNCTION(start_call_worker)
 {
     EventLog log;
+    check_can_start();
     find_event_log(fcinfo, 0, &log);
     const WorkerOrder order = {
         MyDatabaseId,      GetUserId(), log.schema, log.events, max_events_argument_of(fcinfo, 1),
         poll_of(fcinfo, 2)};
-    BackgroundWorker worker = describe_worker(log, order);
-    BackgroundWorkerHandle *handle;
-    pid_t pid;
-    if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-        raise_no_slot();
-    if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
-        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("the call worker did not start"),
-                        errhint("The server log says why.")));
-    PG_RETURN_INT32(pid);
+    const int wanted = workers_of(fcinfo, 3);
+    check_can_connect(order.role);
+    check_is_committed(log);
+    PG_RETURN_INT32(launch_missing(log, order, wanted));
 }
 
 void callhardening_call_worker_main(Datum)

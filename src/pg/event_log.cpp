@@ -9,6 +9,8 @@
 #include "pg/time.hpp"
 
 extern "C" {
+#include "access/sysattr.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -101,6 +103,13 @@ void read_columns(TupleTableSlot *slot, EventLog *log)
     read_carry(slot, log);
 }
 
+bool is_of_this_transaction(TupleTableSlot *slot)
+{
+    bool is_null;
+    const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null);
+    return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+}
+
 void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
 {
     bool is_unadopted;
@@ -117,6 +126,7 @@ void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
     log->has_old_lanes = !is_unadopted;
     if (!is_unadopted)
         log->adopted = read_snapshot(adopted);
+    log->is_uncommitted = is_of_this_transaction(slot);
     log->notifies = row_bool(slot, log_notify);
     log->max_attempts = row_int4(slot, log_max_attempts);
     log->retry_base = row_microseconds(slot, log_retry_base);

@@ -24,6 +24,7 @@ struct EventLog {
     bool is_foreign;     // comes from another cluster, and no lane was claimed in this one yet
     bool has_old_lanes;  // lanes before first_lane may still have something to do
     XidSnapshot adopted; // what may still be appended to them; with has_old_lanes
+    bool is_uncommitted; // made or configured by the present transaction
     bool notifies;
     int max_attempts;
     int64 retry_base, retry_cap; // microseconds

@@ -45,6 +45,41 @@ SELECT stop_call_worker();
 SELECT stop_call_worker();
 SELECT count(*) FROM call_worker_pids(NULL);
 
+-- one that is not waited for any more does not come later
+BEGIN;
+LOCK TABLE call_logs;
+SET LOCAL statement_timeout = '500ms';
+SELECT start_call_worker();
+ROLLBACK;
+SELECT wait_for($$NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening worker' AND datname = current_database())$$);
+
+-- one that does not come up is an error
+CREATE ROLE regress_call_starter LOGIN;
+SELECT grant_call_role('regress_call_starter', 'process');
+ALTER ROLE regress_call_starter SET lock_timeout = '10ms';
+BEGIN;
+LOCK TABLE call_logs;
+SET LOCAL ROLE regress_call_starter;
+SELECT start_call_worker();
+ROLLBACK;
+
+-- and so is a role that no worker can have
+REVOKE CONNECT ON DATABASE :"DBNAME" FROM PUBLIC;
+SET ROLE regress_call_starter;
+SELECT start_call_worker();
+RESET ROLE;
+GRANT CONNECT ON DATABASE :"DBNAME" TO PUBLIC;
+ALTER ROLE regress_call_starter NOLOGIN;
+SET ROLE regress_call_starter;
+SELECT start_call_worker();
+RESET ROLE;
+DROP OWNED BY regress_call_starter;
+DROP ROLE regress_call_starter;
+
+-- more than there is room for: those that started stay
+SELECT start_call_worker(poll => '1 hour', workers => 1000);
+SELECT count(*) > 0 AS started, stop_call_worker() > 0 AS stopped FROM call_worker_pids(NULL);
+
 -- a dropped log ends its worker
 SELECT start_call_worker(poll => '10 milliseconds');
 CREATE TEMP TABLE worker AS SELECT call_worker_pids(NULL) AS pid;
@@ -67,3 +102,9 @@ SELECT start_call_worker(workers => NULL);
 SELECT stop_call_worker('calls');
 SET client_min_messages = error;
 DROP TABLE calls, call_events;
+
+-- what is not committed yet, no worker sees
+BEGIN;
+SELECT create_call_tables('public');
+SELECT start_call_worker();
+ROLLBACK;

@@ -102,6 +102,7 @@ my %verbs = (
 	renew_call_claim => "SELECT renew_call_claim($claim)",
 	assert_call_claim => "SELECT assert_call_claim($claim)",
 	process_call_events => 'SELECT * FROM process_call_events()',
+	start_call_worker => q{SET statement_timeout = '30s'; SELECT start_call_worker()},
 	purge_call_events => "SELECT purge_call_events('1 day')");
 for my $verb (sort keys %verbs)
 {
