@@ -233,10 +233,13 @@ struct Worker {
     MemoryContext batch;
 };
 
+// Read committed and read-write, whatever the defaults of the database and the role are.
 void begin_transaction(const char *activity, const Worker &worker)
 {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
+    XactIsoLevel = XACT_READ_COMMITTED;
+    XactReadOnly = false;
     PushActiveSnapshot(GetTransactionSnapshot());
     const char *name = get_rel_name(worker.order.events);
     pgstat_report_activity(STATE_RUNNING,
@@ -294,6 +297,32 @@ void release_batch(const Worker &worker)
     end_transaction();
 }
 
+// -- being stopped -------------------------------------------------------------------------------
+
+// A batch ends as one that is cancelled does, so that it can be given back. Told once more, the worker ends
+// as other sessions do.
+void stop_worker(SIGNAL_ARGS)
+{
+    const int kept = errno;
+    if (ShutdownRequestPending)
+        die(postgres_signal_arg);
+    ShutdownRequestPending = 1;
+    QueryCancelPending = 1;
+    InterruptPending = 1;
+    SetLatch(MyLatch);
+    errno = kept;
+}
+
+// What is given back when the worker is stopped must not keep the server from stopping: the lease would end
+// by itself.
+void be_brief()
+{
+    SetConfigOption("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION);
+    SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
+}
+
+// -- from batch to batch -------------------------------------------------------------------------
+
 enum class Outcome : unsigned char { worked, idle, failed, no_log };
 
 Outcome work_once(Worker *worker)
@@ -311,7 +340,8 @@ void survive_error()
 {
     // HOLD_INTERRUPTS(), without an increment that C++20 frowns upon.
     InterruptHoldoffCount = InterruptHoldoffCount + 1;
-    EmitErrorReport();
+    if (!ShutdownRequestPending || geterrcode() != ERRCODE_QUERY_CANCELED)
+        EmitErrorReport();
     FlushErrorState();
     AbortCurrentTransaction();
     pgstat_report_activity(STATE_IDLE, nullptr);
@@ -322,6 +352,8 @@ Outcome try_to_release(const Worker &worker)
 {
     PG_TRY();
     {
+        if (ShutdownRequestPending)
+            be_brief();
         release_batch(worker);
     }
     PG_CATCH();
@@ -353,39 +385,54 @@ Outcome try_to_work(Worker *worker)
     return outcome;
 }
 
-void wait_for(int64 milliseconds)
+void reload_if_told()
 {
-    const int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
-    WaitLatch(MyLatch, events, static_cast<long>(milliseconds), PG_WAIT_EXTENSION);
-    ResetLatch(MyLatch);
-    CHECK_FOR_INTERRUPTS();
     if (ConfigReloadPending) {
         ConfigReloadPending = false;
         ProcessConfigFile(PGC_SIGHUP);
     }
 }
 
-void work(Worker *worker)
+// A cancel that finds nothing to cancel ends the pause, and not the worker.
+void wait_for(int64 milliseconds)
+{
+    const int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+    PG_TRY();
+    {
+        if (milliseconds > 0 && !ShutdownRequestPending) {
+            WaitLatch(MyLatch, events, static_cast<long>(milliseconds), PG_WAIT_EXTENSION);
+            ResetLatch(MyLatch);
+        }
+        CHECK_FOR_INTERRUPTS();
+        reload_if_told();
+    }
+    PG_CATCH();
+    {
+        survive_error();
+    }
+    PG_END_TRY();
+}
+
+// Until it is told to stop (true), or the log is none any more.
+bool work(Worker *worker)
 {
     constexpr int64 longest_pause = 60000;
     int64 pause = 0;
-    for (;;) {
+    while (!ShutdownRequestPending) {
         const Outcome outcome = try_to_work(worker);
         MemoryContextSwitchTo(TopMemoryContext);
         MemoryContextReset(worker->batch);
         if (outcome == Outcome::no_log)
-            return;
-        CHECK_FOR_INTERRUPTS();
+            return false;
         pause = outcome == Outcome::failed ? Min(longest_pause, Max(1000, pause * 2)) : 0;
-        if (outcome != Outcome::worked)
-            wait_for(outcome == Outcome::failed ? pause : worker->order.poll);
+        wait_for(outcome == Outcome::idle ? worker->order.poll : pause);
     }
+    return true;
 }
 
 void show_that_it_lives(const Worker &worker)
 {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, worker_lock_class, worker.log.log_id, 2);
+    const LOCKTAG tag = lock_of(worker.log, worker_lock_class);
     LockAcquire(&tag, ShareLock, true, false);
 }
 
@@ -429,7 +476,11 @@ void callhardening_call_worker_main(Datum)
     BackgroundWorkerInitializeConnectionByOid(worker.order.database, worker.order.role, 0);
     SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
     worker.batch = AllocSetContextCreate(TopMemoryContext, "callhardening batch", ALLOCSET_DEFAULT_SIZES);
-    if (find_log(&worker))
-        work(&worker);
-    ereport(LOG, (errmsg("%s ends: its log does not exist any more", MyBgworkerEntry->bgw_name)));
+    bool stopped = false;
+    if (find_log(&worker)) {
+        pqsignal(SIGTERM, stop_worker);
+        stopped = work(&worker);
+    }
+    ereport(LOG, (stopped ? errmsg("%s ends: it was told to stop", MyBgworkerEntry->bgw_name)
+                          : errmsg("%s ends: its log does not exist any more", MyBgworkerEntry->bgw_name)));
 }

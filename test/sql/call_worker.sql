@@ -40,10 +40,53 @@ SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "duration": 200000}'
 SELECT wait_for('EXISTS (SELECT FROM call_dead_events)');
 SELECT call_id, attempts, sqlstate, jsonb_array_length(errors) AS errors FROM call_dead_events;
 
+-- cancelled, they go on
+SELECT bool_and(pg_cancel_backend(pid) AND pg_sleep(0.02) IS NOT NULL) AS cancelled
+FROM generate_series(1, 20), call_worker_pids(NULL) AS pid;
+SELECT ingest_call_event('{"call_id": 3, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
+SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 3)$$);
+SELECT count(*) FROM call_worker_pids(NULL);
+
 -- they end when they are told to
 SELECT stop_call_worker();
 SELECT stop_call_worker();
 SELECT count(*) FROM call_worker_pids(NULL);
+
+-- what they were at is given back, and does not count
+SELECT ingest_call_event('{"call_id": 4, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
+BEGIN;
+LOCK TABLE calls;
+SELECT start_call_worker();
+SELECT wait_for('EXISTS (SELECT FROM call_open_claims)');
+SELECT stop_call_worker();
+SELECT count(*) AS open_claims FROM call_open_claims;
+COMMIT;
+SELECT c.call_id, c.attempt, e.outcome FROM claim_call_events() AS c, release_call_events(ARRAY[c.claim_id]) AS e;
+
+-- they run in read committed, and write, whatever the defaults are
+CREATE TABLE seen (isolation text, read_only text);
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO seen VALUES (current_setting('transaction_isolation'), current_setting('transaction_read_only'));
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER see AFTER UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION see();
+ALTER DATABASE :"DBNAME" SET default_transaction_isolation = 'repeatable read';
+SELECT start_call_worker(poll => '10 milliseconds');
+SELECT wait_for('EXISTS (SELECT FROM seen)');
+SELECT stop_call_worker();
+ALTER DATABASE :"DBNAME" SET default_transaction_read_only = on;
+SELECT ingest_call_event('{"call_id": 5, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
+SELECT start_call_worker(poll => '10 milliseconds');
+SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 5)$$);
+SELECT stop_call_worker();
+SELECT DISTINCT isolation, read_only FROM seen;
+ALTER DATABASE :"DBNAME" RESET default_transaction_isolation;
+ALTER DATABASE :"DBNAME" RESET default_transaction_read_only;
+DROP TRIGGER see ON calls;
+DROP FUNCTION see();
+DROP TABLE seen;
 
 -- one that is not waited for any more does not come later
 BEGIN;
