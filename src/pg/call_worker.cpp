@@ -317,6 +317,7 @@ void stop_worker(SIGNAL_ARGS)
 // by itself.
 void be_brief()
 {
+    QueryCancelPending = 0; // of the stop, where the batch ended by itself
     SetConfigOption("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION);
     SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
 }
@@ -348,20 +349,29 @@ void survive_error()
     InterruptHoldoffCount = InterruptHoldoffCount - 1;
 }
 
-Outcome try_to_release(const Worker &worker)
+bool try_to_release(const Worker &worker)
 {
+    volatile bool released = false;
     PG_TRY();
     {
         if (ShutdownRequestPending)
             be_brief();
         release_batch(worker);
+        released = true;
     }
     PG_CATCH();
     {
         survive_error(); // the lease ends by itself
     }
     PG_END_TRY();
-    return Outcome::failed;
+    return released;
+}
+
+void give_back(const Worker &worker)
+{
+    const bool was_stopped = ShutdownRequestPending != 0;
+    if (!try_to_release(worker) && !was_stopped && ShutdownRequestPending)
+        try_to_release(worker); // the stop has cancelled it
 }
 
 // One batch. What failed for another reason than its events is given back, and does not count.
@@ -381,7 +391,7 @@ Outcome try_to_work(Worker *worker)
     }
     PG_END_TRY();
     if (failed && worker->claim.lane_count > 0)
-        return try_to_release(*worker);
+        give_back(*worker);
     return outcome;
 }
 
