@@ -132,6 +132,8 @@ page_is_tested() {
 # The page shows the example as it is.
 page_shows() { diff <(awk -v "fence=\`\`\`$2" '$0 == fence { shown = 1; next } /^```/ { shown = 0 } shown' "$ROOT/docs/$1.md") "$ROOT/docs/examples/$3"; }
 
+has_no_placeholder() { ! grep -rnE '@@[A-Z]+@@' "$WORK/src" --include='*.md'; }
+
 build_checks() {
     checks_begin
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
@@ -143,6 +145,7 @@ build_checks() {
     check 'the install script takes nothing over' takes_nothing_over
     check 'nothing is left to do' is_up_to_date
     check 'a header edit rebuilds' header_edit_rebuilds
+    check 'nothing is left to be filled in' has_no_placeholder
     check 'the recipes of the page on policies are tested' page_is_tested policies recipes
     check 'the page on clients shows the example in SQL' page_shows clients sql client.sql
     check 'the page on clients shows the example in Node' page_shows clients js worker.js

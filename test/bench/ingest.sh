@@ -18,12 +18,15 @@ INSERT INTO bench.call_events (payload) SELECT payload FROM bodies(1, $EVENTS, $
 DROP TABLE IF EXISTS source, plain;
 CREATE TABLE source AS SELECT row_number() OVER (ORDER BY event_seq) AS id, event_lane, call_id, event_type, payload FROM bench.call_events;
 ALTER TABLE source ADD PRIMARY KEY (id);
-CREATE TABLE plain (LIKE bench.call_events INCLUDING ALL);
+CREATE TABLE plain (LIKE bench.call_events INCLUDING ALL) WITH (toast_tuple_target = $(toast_tuple_target));
 ALTER TABLE bench.call_events SET (autovacuum_enabled = off);
 ALTER TABLE plain SET (autovacuum_enabled = off);
 VACUUM (ANALYZE);
 SQL
 }
+
+# LIKE leaves it out.
+toast_tuple_target() { run -c "SELECT option_value FROM pg_class, pg_options_to_table(reloptions) WHERE oid = 'bench.call_events'::regclass AND option_name = 'toast_tuple_target'"; }
 
 plain="INSERT INTO plain (event_lane, event_xid, call_id, event_type, payload)
     SELECT event_lane, pg_current_xact_id(), call_id, event_type, payload FROM source"
