@@ -42,10 +42,11 @@ CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_ca
             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0::float8) ELSE 0 END AS events_per_second
     FROM @extschema@.call_claims r
     WHERE r.log_id OPERATOR(pg_catalog.=) l.log_id AND r.lane OPERATOR(pg_catalog.=) p.lane
-        AND r.state OPERATOR(pg_catalog.=) 'completed') t;
+        AND r.state OPERATOR(pg_catalog.=) 'completed') t
+WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_lane_status IS 'each lane of each log: what is pending (estimated, see pending_call_events), who is at it, what waits or is dead, and how fast it goes. Who reads it needs SELECT on the logs too';
+COMMENT ON VIEW @extschema@.call_lane_status IS 'each lane of each log: what is pending (estimated, see pending_call_events), who is at it, what waits or is dead, and how fast it goes. Logs that the reader may not SELECT from are left out';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS 'when the first pending event of the lane was received';
 COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'events that failed and have a time at which they are tried again';
 COMMENT ON COLUMN @extschema@.call_lane_status.held_back IS 'events behind them in the same call';
@@ -62,10 +63,11 @@ CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending
         pg_catalog.sum(v.events_per_second) AS events_per_second
     FROM @extschema@.call_lane_status v WHERE v.log OPERATOR(pg_catalog.=) l.events) s
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dead_events e
-    WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) d;
+    WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) d
+WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_log_status FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane';
+COMMENT ON VIEW @extschema@.call_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. Logs that the reader may not SELECT from are left out';
 
 CREATE VIEW @extschema@.call_horizon AS
 SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since
