@@ -159,6 +159,23 @@ WITH states AS MATERIALIZED (
                                    ('event_type', 'text')) AS k (name, type)
     LEFT JOIN pg_attribute a ON a.attrelid = l.events AND a.attname = k.name AND NOT a.attisdropped
     WHERE k.name <> 'event_type' OR l.sequence IS NULL -- what was there before has a column of its own, or none
+), named AS (
+    -- What the settings name, with what harden_call_events takes there; of a new log, the type of an event is one of those above.
+    SELECT l.events, k.what, k.name, k.wanted, a.attnum, a.atttypid,
+           k.types IS NULL OR y.base = ANY (k.types) OR 'text'::regtype = ANY (k.types) AND y.typcategory = 'S' AS is_fit
+    FROM logs l CROSS JOIN LATERAL (
+        VALUES ('payload_column', l.payload_column, '{jsonb}'::regtype[], 'jsonb'),
+               ('event_type_column', CASE WHEN l.sequence IS NOT NULL THEN l.event_type_column END, '{text}', 'text'),
+               ('received_at_column', l.received_at_column, '{timestamp,timestamptz}', 'timestamp with or without time zone'),
+               ('processed_at_column', l.processed_at_column, '{timestamp,timestamptz}', 'timestamp with or without time zone')
+        UNION ALL SELECT 'carry', c, NULL, NULL FROM unnest(l.carry) AS c) AS k (what, name, types, wanted)
+    LEFT JOIN pg_attribute a ON a.attrelid = l.events AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN LATERAL (
+        WITH RECURSIVE base AS (
+            SELECT t.oid, t.typbasetype, t.typcategory FROM pg_type t WHERE t.oid = a.atttypid
+            UNION ALL SELECT t.oid, t.typbasetype, t.typcategory FROM base b JOIN pg_type t ON t.oid = b.typbasetype)
+        SELECT b.oid AS base, b.typcategory FROM base b WHERE b.typbasetype = 0) AS y ON true
+    WHERE k.name IS NOT NULL
 )
 SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id), 'Delete its row in call_logs.'
 FROM @extschema@.call_logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
@@ -184,6 +201,24 @@ UNION ALL
 SELECT c.events, 'gap', 'table_altered', CASE WHEN c.attnum IS NULL THEN format('there is no column %I any more', c.name)
        ELSE format('the column %I is %s, not %s', c.name, format_type(c.atttypid, NULL), c.type) END, 'Alter it back.'
 FROM columns c WHERE c.attnum IS NULL OR c.atttypid <> c.type
+UNION ALL
+SELECT n.events, 'gap', CASE WHEN n.attnum IS NULL THEN 'column_missing' ELSE 'column_type' END,
+       CASE WHEN n.attnum IS NULL THEN format('there is no column %I any more, which call_logs names in %s', n.name, n.what)
+            ELSE format('the column %I, which call_logs names in %s, is %s, not %s', n.name, n.what, format_type(n.atttypid, NULL), n.wanted) END,
+       CASE WHEN n.attnum IS NULL THEN 'Rename it back, or add it again.' ELSE 'Alter the type back.' END || ' Until then, no worker takes an event.'
+FROM named n WHERE n.attnum IS NULL OR NOT n.is_fit
+UNION ALL
+SELECT l.events, 'gap', 'carried_column_missing', format('there is no column %I in %s any more, which call_logs names in carry', k.name, l.calls),
+       'Rename it back, or add it again. Until then, events are not applied.'
+FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN unnest(l.carry) AS k (name)
+WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped)
+UNION ALL
+SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted', 'Call unharden_call_events, and harden_call_events again.'
+FROM logs l WHERE l.sequence IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')
+UNION ALL
+SELECT l.events, 'gap', 'row_security', 'row-level security is enabled: workers fail, but for those of the owner and of roles with BYPASSRLS',
+       format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', l.events)
+FROM logs l JOIN pg_class c ON c.oid = l.events WHERE c.relrowsecurity
 UNION ALL
 SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index on (%s)', array_to_string(k.names, ', ')),
        format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.names, ', '))
@@ -269,4 +304,4 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, table_altered, index_missing, calls_missing, calls_not_hardened; notes: later_trigger, subscription; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, table_altered, index_missing, calls_missing, calls_not_hardened, carried_column_missing, sequence_missing, row_security; notes: later_trigger, subscription; none';
