@@ -60,6 +60,34 @@ REVOKE EXECUTE ON FUNCTION @extschema@.hardened_call_tables() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.hardened_call_tables() IS
 'each hardened table with its partitions and children, the table that it was hardened with (root), and the arguments of its triggers';
 
+CREATE FUNCTION @extschema@.missing_enum_words(type oid, what text, graph text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    words text[];
+    enum oid;
+BEGIN
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype, t.typtype FROM pg_type t WHERE t.oid = type
+        UNION ALL SELECT t.oid, t.typbasetype, t.typtype FROM base b JOIN pg_type t ON t.oid = b.typbasetype)
+    SELECT b.oid INTO enum FROM base b WHERE b.typtype = 'e';
+    IF enum IS NULL THEN
+        RETURN NULL;
+    END IF;
+    words := CASE what WHEN 'status' THEN @extschema@.call_status_words(nullif(graph, '')::jsonb) ELSE '{inbound,outbound}' END;
+    -- Asked of the catalogs and not of a cast, as call_column_fault does: a CHECK of a domain would run as the owner of the extension.
+    RETURN (SELECT string_agg(format('"%s"', w), ', ' ORDER BY w COLLATE "C") FROM unnest(words) AS w
+            WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = enum AND e.enumlabel COLLATE "C" = w COLLATE "C"));
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
+    RETURN NULL; -- the graph is none: writes fail, whatever the type has
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.missing_enum_words(oid, text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.missing_enum_words(oid, text, text) IS
+'the words that an enum, or a domain over one, lacks as the type of a column: for the status those of the graph, as a trigger has it, else of the directions. NULL: none, the type is another, or the graph is malformed. Runs nothing that the type''s owner has written';
+
 CREATE FUNCTION @extschema@.call_table_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -70,7 +98,7 @@ WITH tables AS MATERIALIZED (
 ), states AS MATERIALIZED (
     SELECT * FROM @extschema@.call_trigger_states()
 ), columns AS MATERIALIZED (
-    SELECT t.relation, k.what, t.settings[k.position] AS column_name, a.attnum, a.atttypid
+    SELECT t.relation, k.what, t.settings[k.position] AS column_name, a.attnum, a.atttypid, t.settings[6] AS graph
     FROM tables t CROSS JOIN (VALUES ('call id', 1), ('status', 2), ('direction', 3), ('payload', 4)) AS k (what, position)
     LEFT JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = t.settings[k.position] AND a.attnum > 0 AND NOT a.attisdropped
     WHERE cardinality(t.settings) = 8
@@ -119,6 +147,11 @@ WHERE c.what IN ('status', 'direction') AND y.typcategory NOT IN ('S', 'E')
            SELECT c.atttypid AS type
            UNION ALL SELECT d.typbasetype FROM base b JOIN pg_type d ON d.oid = b.type WHERE d.typbasetype <> 0)
        SELECT FROM base WHERE type = 'jsonb'::regtype)
+UNION ALL
+SELECT c.relation, 'gap', 'column_type', format('the type %s of the column %I for the %s has no %s any more', format_type(c.atttypid, NULL), c.column_name, c.what, m.words),
+       'ALTER TYPE ... RENAME VALUE back, or ADD VALUE. Until then, a row with another word instead goes to any status.'
+FROM columns c CROSS JOIN LATERAL @extschema@.missing_enum_words(c.atttypid, c.what, c.graph) AS m (words)
+WHERE c.what IN ('status', 'direction') AND c.attnum IS NOT NULL AND m.words IS NOT NULL
 UNION ALL
 SELECT k.relation, 'gap', CASE WHEN k.is_invalid THEN 'unique_key_invalid' WHEN k.is_deferrable THEN 'unique_key_deferrable' ELSE 'unique_key_missing' END,
        CASE WHEN k.is_invalid THEN format('the unique index on %I is not valid', k.column_name)

@@ -290,3 +290,39 @@ ROLLBACK;
 RESET search_path;
 \set VERBOSITY terse
 DROP SCHEMA shop CASCADE;
+
+-- an enum that has lost a word of the graph
+\set VERBOSITY default
+CREATE SCHEMA shop;
+SET search_path = shop, public;
+CREATE TYPE ste AS ENUM ('ringing', 'active', 'ended', 'missed', 'rejected', 'voicemail', 'spare');
+CREATE DOMAIN way AS ste;
+CREATE TYPE direction AS ENUM ('inbound', 'outbound');
+CREATE TABLE legs (dialpad_call_id bigint UNIQUE, direction direction, status ste, raw_payload jsonb);
+CREATE TABLE more (dialpad_call_id bigint UNIQUE, direction text, status way, raw_payload jsonb);
+SELECT harden_calls('legs'), harden_calls('more', transitions => '{"ringing": ["missed"], "spare": []}');
+CREATE VIEW gaps AS SELECT relation, level, gap, detail, advice FROM call_enforcement WHERE level <> 'ok';
+SELECT relation, level FROM call_enforcement;
+INSERT INTO legs VALUES (1, 'inbound', 'ended');
+BEGIN;
+ALTER TYPE ste RENAME VALUE 'ended' TO 'finished';
+TABLE gaps;
+ROLLBACK;
+BEGIN;
+ALTER TYPE ste RENAME VALUE 'missed' TO 'Missed';
+ALTER TYPE ste RENAME VALUE 'spare' TO 'lost';
+ALTER TYPE direction RENAME VALUE 'inbound' TO 'in';
+SELECT relation, gap, detail FROM gaps;
+ROLLBACK;
+-- a graph that is none ends nothing
+BEGIN;
+DROP TRIGGER validate_hardened_call ON more;
+DROP TRIGGER validate_hardened_call_insert ON more;
+DROP TRIGGER validate_hardened_call_update ON more;
+CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON more FOR EACH ROW
+    EXECUTE FUNCTION public.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '{"a": 1}', 'dialpad', '');
+SELECT relation, gap, detail FROM gaps;
+ROLLBACK;
+RESET search_path;
+\set VERBOSITY terse
+DROP SCHEMA shop CASCADE;
