@@ -152,7 +152,46 @@ $check$, 'nobody but the owner and superusers reads keys and secrets'),
       AND p.prokind <> 'p' -- a procedure that commits cannot pin it
       AND p.proname <> 'repair_call_rows' -- nor what fires the triggers of a table, which see the caller's
       AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
-$check$, 'pinned')
+$check$, 'pinned'),
+('views_present', $check$
+    SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
+    FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_log_status,call_open_claims,own_call_dead_events,
+        own_call_logs}'::name[]) AS k (name)
+    WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
+                      JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'
+                      WHERE c.relname = k.name AND c.relkind = 'v')
+$check$, 'the documented views are there'),
+('owners', $check$
+    SELECT format('not of %I, who owns the extension: ', x.owner) || string_agg(x.object, ', ' ORDER BY x.object)
+    FROM (
+        SELECT e.extowner::regrole AS owner, p.oid::regprocedure::text AS object
+        FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+        JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid WHERE e.extname = 'callhardening' AND p.proowner <> e.extowner
+        UNION ALL
+        SELECT e.extowner::regrole, c.oid::regclass::text
+        FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+        JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid WHERE e.extname = 'callhardening' AND c.relowner <> e.extowner) AS x
+    GROUP BY x.owner
+$check$, 'functions, tables and views are the extension owner''s'),
+('owner_rights', $check$
+    -- Whoever may call one of these acts as the owner of the extension.
+    SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure, CASE WHEN p.prosecdef THEN 'its owner' ELSE 'who calls it' END), ', ' ORDER BY p.proname)
+    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
+    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'call_enforcement_gaps', 'configure_call_log', 'follow_call_log', 'forget_dropped_call_logs',
+        'purge_call_issues', 'retry_dead_call_events'))
+$check$, 'the functions that need them run with their owner''s rights, and no other'),
+('volatility', $check$
+    SELECT string_agg(format('%s is %s', p.oid::regprocedure, CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END), ', '
+        ORDER BY p.oid::regprocedure::text)
+    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
+    JOIN (VALUES ('call_column_names', 'i'), ('call_event_stamp', 'i'), ('call_payload_policy', 'i'), ('call_row_faults', 's'), ('call_row_sample', 'i'),
+        ('call_status_transitions', 'i'), ('call_traffic', 'i'), ('explain_call_payload', 's'), ('is_known_call_provider', 'i'),
+        ('is_valid_status_transition', 'i'), ('normalize_call_direction', 'i'), ('normalize_call_status', 'i'), ('repaired_call_row', 's'),
+        ('sanitize_call_payload', 's')) AS k (name, volatility) ON k.name = p.proname
+    WHERE p.provolatile::text <> k.volatility
+$check$, 'the pure functions promise the planner what they did')
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_catalog_checks() FROM PUBLIC;
 
