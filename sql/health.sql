@@ -10,6 +10,9 @@ DECLARE
     settings record;
     over text[];
     age_of text := @extschema@.call_age_expression(calls);
+    source text := (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls; -- as audit_calls
+    lost name[];
+    gone CONSTANT text := 'not looked at: the table has no column %I any more, which the settings name';
     sample text := '';
     estimate text := '';
     pages bigint;
@@ -23,6 +26,8 @@ DECLARE
     stuck bigint;
 BEGIN
     SELECT * INTO settings FROM @extschema@.call_settings(calls);
+    lost := ARRAY(SELECT unnest(ARRAY[settings.call_id_column, settings.status_column, settings.direction_column, settings.payload_column])
+        EXCEPT SELECT attname FROM pg_attribute WHERE attrelid = calls AND attnum > 0 AND NOT attisdropped);
     -- Most calls are over, and cost no more than to see that.
     over := ARRAY(SELECT unnest(@extschema@.call_status_words(settings.transitions))
         EXCEPT SELECT current_status FROM @extschema@.call_status_transitions(settings.transitions));
@@ -40,13 +45,16 @@ BEGIN
     EXECUTE format($query$
         SELECT count(*), coalesce(array_agg(DISTINCT d) FILTER (WHERE d IS NOT NULL), '{}'), avg(p), max(p), count(*) FILTER (WHERE %1$s <> 0)
         FROM (SELECT CASE WHEN direction NOT IN ('inbound', 'outbound') THEN %2$s.call_row_sample(direction, NULL::text) END AS d, p, faults, seen_at
-              FROM (SELECT %3$I::text COLLATE "C" AS direction, pg_column_size(%4$I) AS p,
-                           CASE WHEN %5$I::text COLLATE "C" = ANY ($1) THEN 0 ELSE %2$s.call_row_faults(%5$I::text, NULL::text, NULL::jsonb, $2, $3, NULL::jsonb) END AS faults,
+              FROM (SELECT %3$s::text COLLATE "C" AS direction, pg_column_size(%4$s) AS p,
+                           CASE WHEN %5$s::text COLLATE "C" = ANY ($1) THEN 0 ELSE %2$s.call_row_faults(%5$s::text, NULL::text, NULL::jsonb, $2, $3, NULL::jsonb) END AS faults,
                            %6$s AS seen_at
                     FROM %7$s %8$s) AS calls) AS calls
         $query$, @extschema@.stuck_call_expression('faults'::text, 'seen_at'::text),
         (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'),
-        settings.direction_column, settings.payload_column, settings.status_column, coalesce(age_of, 'NULL::timestamptz'), calls, sample)
+        CASE WHEN settings.direction_column = ANY (lost) THEN 'NULL' ELSE quote_ident(settings.direction_column) END,
+        CASE WHEN settings.payload_column = ANY (lost) THEN 'NULL::jsonb' ELSE quote_ident(settings.payload_column) END,
+        CASE WHEN settings.status_column = ANY (lost) THEN 'NULL' ELSE quote_ident(settings.status_column) END,
+        coalesce(age_of, 'NULL::timestamptz'), source, sample)
     INTO rows_read, directions, average, largest, stuck USING over, settings.transitions, settings.provider;
     IF sample <> '' THEN
         factor := greatest(known, rows_read)::numeric / greatest(rows_read, 1);
@@ -54,25 +62,39 @@ BEGIN
     END IF;
 
     RETURN QUERY VALUES ('calls', round(rows_read * factor), 'calls', 'ok', 'rows of the table' || estimate);
-    IF @extschema@.has_unique_call_id(calls, settings.call_id_column) THEN
+    IF settings.call_id_column = ANY (lost) THEN
+        RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', format(gone, settings.call_id_column));
+    ELSIF @extschema@.has_unique_call_id(calls, settings.call_id_column) THEN
         RETURN QUERY VALUES ('duplicates', 0::numeric, 'call ids', 'ok', 'a unique index on the call id forbids them');
     ELSIF sample <> '' THEN
         RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', 'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)');
     ELSE
-        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I HAVING count(*) > 1) AS repeated', calls, settings.call_id_column)
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I HAVING count(*) > 1) AS repeated', source, settings.call_id_column)
         INTO repeated;
         RETURN QUERY VALUES ('duplicates', repeated::numeric, 'call ids', CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
             CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them' ELSE 'call ids that several rows have' END);
     END IF;
-    RETURN QUERY VALUES ('directions', cardinality(directions)::numeric, 'words', CASE cardinality(directions) WHEN 0 THEN 'ok' ELSE 'warning' END,
-        CASE cardinality(directions) WHEN 0 THEN 'only inbound, outbound and NULL' ELSE 'other words, from before hardening: ' || array_to_string(directions[1:5], ', ') END || estimate);
-    RETURN QUERY VALUES
-        ('payload_average', round(average), 'bytes', CASE WHEN average > 8192 THEN 'warning' ELSE 'ok' END, 'as stored, compressed; warning above 8192' || estimate),
-        ('payload_largest', largest::numeric, 'bytes', CASE WHEN largest > 65536 THEN 'warning' ELSE 'ok' END, 'as stored, compressed; warning above 65536: not sanitized' || estimate);
-    RETURN QUERY VALUES ('stuck_calls', CASE WHEN age_of IS NOT NULL THEN round(stuck * factor) END, 'calls',
-        CASE WHEN stuck * factor > 100 THEN 'critical' WHEN stuck > 0 THEN 'warning' ELSE 'ok' END,
-        CASE WHEN age_of IS NULL THEN 'not known: the table has no column last_event_at, updated_at, started_at or created_at'
-             ELSE 'no news for an hour of a call that is ringing, or for a day of another that is not over; warning from 1, critical above 100' || estimate END);
+    IF settings.direction_column = ANY (lost) THEN
+        RETURN QUERY VALUES ('directions', NULL::numeric, 'words', 'warning', format(gone, settings.direction_column));
+    ELSE
+        RETURN QUERY VALUES ('directions', cardinality(directions)::numeric, 'words', CASE cardinality(directions) WHEN 0 THEN 'ok' ELSE 'warning' END,
+            CASE cardinality(directions) WHEN 0 THEN 'only inbound, outbound and NULL' ELSE 'other words, from before hardening: ' || array_to_string(directions[1:5], ', ') END || estimate);
+    END IF;
+    IF settings.payload_column = ANY (lost) THEN
+        RETURN QUERY SELECT f, NULL::numeric, 'bytes', 'warning', format(gone, settings.payload_column) FROM unnest('{payload_average,payload_largest}'::text[]) AS f;
+    ELSE
+        RETURN QUERY VALUES
+            ('payload_average', round(average), 'bytes', CASE WHEN average > 8192 THEN 'warning' ELSE 'ok' END, 'as stored, compressed; warning above 8192' || estimate),
+            ('payload_largest', largest::numeric, 'bytes', CASE WHEN largest > 65536 THEN 'warning' ELSE 'ok' END, 'as stored, compressed; warning above 65536: not sanitized' || estimate);
+    END IF;
+    IF settings.status_column = ANY (lost) THEN
+        RETURN QUERY VALUES ('stuck_calls', NULL::numeric, 'calls', 'warning', format(gone, settings.status_column));
+    ELSE
+        RETURN QUERY VALUES ('stuck_calls', CASE WHEN age_of IS NOT NULL THEN round(stuck * factor) END, 'calls',
+            CASE WHEN stuck * factor > 100 THEN 'critical' WHEN stuck > 0 THEN 'warning' ELSE 'ok' END,
+            CASE WHEN age_of IS NULL THEN 'not known: the table has no column last_event_at, updated_at, started_at or created_at'
+                 ELSE 'no news for an hour of a call that is ringing, or for a day of another that is not over; warning from 1, critical above 100' || estimate END);
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_rows_health(regclass, boolean) FROM PUBLIC;
@@ -90,7 +112,7 @@ WITH recent AS (
     WHERE i.happened_at > clock_timestamp() - interval '1 day' AND i.kind <> 'dead_event' AND i.table_name IN (
         SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid = calls OR c.oid IN (SELECT l.events FROM @extschema@.call_logs l WHERE l.calls = call_issues_health.calls)
-           OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = call_issues_health.calls))
+           OR c.relispartition AND c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = call_issues_health.calls))
 ), counts AS (
     SELECT k.figure || '_' || s.span AS figure, k.what, s.span, k.warning * s.factor AS warning, k.critical * s.factor AS critical,
            (SELECT coalesce(sum(r.occurrences), 0) FROM recent r WHERE r.what = k.what AND r.happened_at > clock_timestamp() - s.since) AS count
@@ -163,4 +185,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
-'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, unusable_bodies_day, pending, dead, oldest_pending, oldest_snapshot. value: in unit, NULL where it is not known. level: ok, warning or critical, why: what was counted and from where on it is a warning or critical. Reads the calls table once, without its TOAST; above 256 MB some 64 MB of it, by chance, and estimates, unless exact. Without a valid unique index the call ids are grouped as well. Needs SELECT on the calls table, its logs, call_issues, call_dead_events, call_horizon, and EXECUTE on what it calls. Errors: 22004 calls is NULL, 55000 not hardened, 42501 no right';
+'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, unusable_bodies_day, pending, dead, oldest_pending, oldest_snapshot. value: in unit, NULL where it is not known, as where a column of the settings was renamed. Children by inheritance are tables of their own. level: ok, warning or critical, why: what was counted and from where on it is a warning or critical. Reads the calls table once, without its TOAST; above 256 MB some 64 MB of it, by chance, and estimates, unless exact. Without a valid unique index the call ids are grouped as well. Needs SELECT on the calls table, its logs, call_issues, call_dead_events, call_horizon, and EXECUTE on what it calls. Errors: 22004 calls is NULL, 55000 not hardened, 42501 no right';

@@ -92,3 +92,41 @@ DROP ROLE regress_reader;
 RESET search_path;
 \set VERBOSITY terse
 DROP SCHEMA "has ""q" CASCADE;
+
+-- columns that are not there any more are not looked at
+\set VERBOSITY default
+CREATE SCHEMA shop;
+SET search_path = shop, public;
+CREATE TABLE calls (dialpad_call_id bigint UNIQUE, direction text, status text, raw_payload jsonb, created_at timestamptz DEFAULT now() - interval '2 days');
+SELECT harden_calls('calls');
+INSERT INTO calls VALUES (1, 'inbound', 'active', '{}');
+CREATE VIEW rows AS SELECT figure, value, level, CASE WHEN level <> 'ok' THEN why END AS why FROM call_health('calls') LIMIT 6;
+TABLE rows;
+BEGIN;
+ALTER TABLE calls RENAME status TO state;
+TABLE rows;
+ROLLBACK;
+BEGIN;
+ALTER TABLE calls RENAME dialpad_call_id TO id;
+ALTER TABLE calls RENAME direction TO "which way";
+ALTER TABLE calls DROP raw_payload;
+TABLE rows;
+ROLLBACK;
+
+-- a child by inheritance is a table of its own
+CREATE TABLE legs () INHERITS (calls);
+ALTER TABLE legs ADD UNIQUE (dialpad_call_id);
+SELECT harden_calls('legs');
+SET client_min_messages = error;
+INSERT INTO legs VALUES (1, 'inbound', 'active', '{}'), (2, 'inbound', 'active', '{}'), (2, 'inbound', 'ended', '{}') ON CONFLICT DO NOTHING;
+INSERT INTO legs VALUES (3, 'inbound', 'ended', '{}');
+UPDATE legs SET status = 'ringing' WHERE dialpad_call_id = 3;
+RESET client_min_messages;
+SELECT figure, value FROM call_health('calls') WHERE figure IN ('calls', 'duplicates', 'stuck_calls', 'refused_hour');
+SELECT figure, value FROM call_health('legs') WHERE figure IN ('calls', 'duplicates', 'stuck_calls', 'refused_hour');
+SELECT check_name, violations FROM audit_calls('calls') WHERE check_name = 'stuck_active';
+ALTER TABLE calls DROP CONSTRAINT calls_dialpad_call_id_key;
+SELECT figure, value FROM call_health('calls') WHERE figure IN ('calls', 'duplicates');
+RESET search_path;
+\set VERBOSITY terse
+DROP SCHEMA shop CASCADE;
