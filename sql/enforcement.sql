@@ -149,7 +149,8 @@ WHERE c.what IN ('status', 'direction') AND y.typcategory NOT IN ('S', 'E')
        SELECT FROM base WHERE type = 'jsonb'::regtype)
 UNION ALL
 SELECT c.relation, 'gap', 'column_type', format('the type %s of the column %I for the %s has no %s any more', format_type(c.atttypid, NULL), c.column_name, c.what, m.words),
-       'ALTER TYPE ... RENAME VALUE back, or ADD VALUE. Until then, a row with another word instead goes to any status.'
+       'ALTER TYPE ... RENAME VALUE back, or ADD VALUE. Until then, writes of the word fail' ||
+           CASE c.what WHEN 'status' THEN ', and a row that has another one in its place goes to any status.' ELSE '.' END
 FROM columns c CROSS JOIN LATERAL @extschema@.missing_enum_words(c.atttypid, c.what, c.graph) AS m (words)
 WHERE c.what IN ('status', 'direction') AND c.attnum IS NOT NULL AND m.words IS NOT NULL
 UNION ALL
@@ -249,8 +250,8 @@ UNION ALL
 SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted', 'Call unharden_call_events, and harden_call_events again.'
 FROM logs l WHERE l.sequence IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')
 UNION ALL
-SELECT l.events, 'gap', 'row_security', 'row-level security is enabled: workers fail, but for those of the owner and of roles with BYPASSRLS',
-       format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', l.events)
+SELECT l.events, 'gap', 'row_security', 'row-level security is enabled: workers fail whose role it applies to',
+       format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY; or workers with BYPASSRLS only, and this gap stays.', l.events)
 FROM logs l JOIN pg_class c ON c.oid = l.events WHERE c.relrowsecurity
 UNION ALL
 SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index on (%s)', array_to_string(k.names, ', ')),
