@@ -195,7 +195,7 @@ WITH states AS MATERIALIZED (
     WHERE k.name <> 'event_type' OR l.sequence IS NULL -- what was there before has a column of its own, or none
 ), named AS (
     -- What the settings name, with what harden_call_events takes there; of a new log, the type of an event is one of those above.
-    SELECT l.events, k.what, k.name, k.wanted, a.attnum, a.atttypid,
+    SELECT l.events, k.what, k.name, k.wanted, a.attnum, a.atttypid, y.base,
            k.types IS NULL OR y.base = ANY (k.types) OR 'text'::regtype = ANY (k.types) AND y.typcategory = 'S' AS is_fit
     FROM logs l CROSS JOIN LATERAL (
         VALUES ('payload_column', l.payload_column, '{jsonb}'::regtype[], 'jsonb'),
@@ -246,6 +246,19 @@ SELECT l.events, 'gap', 'carried_column_missing', format('there is no column %I 
        'Rename it back, or add it again. Until then, events are not applied.'
 FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN unnest(l.carry) AS k (name)
 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped)
+UNION ALL
+-- As an INSERT ... SELECT assigns it: by a cast, or to a type of strings.
+SELECT n.events, 'gap', 'carried_column_type', format('the column %I, which call_logs names in carry, is %s, and %s in %s', n.name, format_type(n.atttypid, NULL),
+           format_type(a.atttypid, NULL), l.calls), 'Alter the type back. Until then, events are not applied.'
+FROM named n JOIN logs l ON l.events = n.events AND n.what = 'carry'
+JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
+CROSS JOIN LATERAL (
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype, t.typcategory FROM pg_type t WHERE t.oid = a.atttypid
+        UNION ALL SELECT t.oid, t.typbasetype, t.typcategory FROM base b JOIN pg_type t ON t.oid = b.typbasetype)
+    SELECT b.oid AS base, b.typcategory FROM base b WHERE b.typbasetype = 0) AS y
+WHERE n.base <> y.base AND y.typcategory <> 'S'
+  AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castsource = n.base AND c.casttarget = y.base AND c.castcontext IN ('a', 'i'))
 UNION ALL
 SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted', 'Call unharden_call_events, and harden_call_events again.'
 FROM logs l WHERE l.sequence IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')
@@ -338,4 +351,4 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, table_altered, index_missing, calls_missing, calls_not_hardened, carried_column_missing, sequence_missing, row_security; notes: later_trigger, subscription; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, table_altered, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, row_security; notes: later_trigger, subscription; none';
