@@ -263,8 +263,8 @@ UNION ALL
 SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted', 'Call unharden_call_events, and harden_call_events again.'
 FROM logs l WHERE l.sequence IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')
 UNION ALL
-SELECT l.events, 'gap', 'row_security', 'row-level security is enabled: workers fail whose role it applies to',
-       format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY; or workers with BYPASSRLS only, and this gap stays.', l.events)
+SELECT l.events, 'note', 'row_security', 'row-level security is enabled: workers fail whose role it applies to',
+       format('Give their roles BYPASSRLS, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', l.events)
 FROM logs l JOIN pg_class c ON c.oid = l.events WHERE c.relrowsecurity
 UNION ALL
 SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index on (%s)', array_to_string(k.names, ', ')),
@@ -351,4 +351,4 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, table_altered, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, row_security; notes: later_trigger, subscription; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, table_altered, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing; notes: later_trigger, subscription, row_security; none';
