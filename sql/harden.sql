@@ -451,15 +451,22 @@ DECLARE
     trigger_name name;
     keeps_triggers boolean;
     always boolean;
+    before oid[];
+    made regclass;
 BEGIN
     PERFORM @extschema@.check_call_settings(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, policy, provider);
     keeps_triggers := @extschema@.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, provider, policy);
     PERFORM @extschema@.lock_call_table(calls, call_id_column, payload_column, keeps_triggers);
+    before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
     -- In this order: what reads the table comes before what locks readers out.
     PERFORM @extschema@.add_unique_call_id(calls, call_id_column);
     PERFORM @extschema@.add_call_payload(calls, payload_column);
+    -- What is ours bears a comment that begins so: unharden_calls takes no other index away. The lock keeps others from making one.
+    FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
+        EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
+    END LOOP;
 
     IF @extschema@.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, provider, policy)
@@ -483,7 +490,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
-'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Again with the same settings: nothing; with others: they replace the old ones. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}, NULL: the graph of a call. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text, NULL: the policy default. provider: whose words the columns get, NULL: any. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
+'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Again with the same settings: nothing; with others: they replace the old ones. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}, NULL: the graph of a call. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text, NULL: the policy default. provider: whose words the columns get, NULL: any. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
 
 CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
@@ -492,6 +499,7 @@ CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean 
 DECLARE
     trigger_name name;
     payload name;
+    ours record;
 BEGIN
     PERFORM @extschema@.check_call_table(calls);
     IF cardinality(@extschema@.call_triggers(calls)) = 0 THEN
@@ -505,6 +513,18 @@ BEGIN
     FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
     END LOOP;
+    -- Somebody may have come to need an index that was made here: a foreign key, a constraint or a replica identity.
+    FOR ours IN
+        SELECT i.indexrelid::regclass AS index, i.indisreplident OR EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid) AS is_needed
+        FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %' ORDER BY 1
+    LOOP
+        IF ours.is_needed THEN
+            RAISE NOTICE USING MESSAGE = format('index %s of table %s stays', ours.index, calls),
+                DETAIL = 'A constraint or the replica identity needs it.';
+        ELSE
+            EXECUTE format('DROP INDEX %s', ours.index);
+        END IF;
+    END LOOP;
     IF drop_payload THEN
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, payload);
     END IF;
@@ -513,4 +533,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
-'takes the triggers of a hardened table away. Its indexes and its payload column stay; with drop_payload the payload column goes, with its index and all that it holds. Errors: 55000 the table is not hardened, 22004, 42501 and 42809 as harden_calls';
+'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a comment), but for one that a constraint or the replica identity has come to need: a NOTICE. Other indexes stay, and so does the payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 22004, 42501 and 42809 as harden_calls';

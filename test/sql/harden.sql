@@ -418,3 +418,47 @@ DROP TYPE short_status, call_status;
 DROP DOMAIN known_status, narrow_direction, call_direction, payload;
 DROP EXTENSION citext;
 DROP ROLE regress_call_reader;
+
+-- the way back takes the indexes that hardening has made, and no others
+CREATE FUNCTION call_indexes() RETURNS SETOF text LANGUAGE sql AS $$
+SELECT format('%s: %s', indexrelid::regclass, coalesce(obj_description(indexrelid, 'pg_class'), 'no comment')) FROM pg_index
+WHERE indrelid = to_regclass('old_calls') ORDER BY indexrelid::regclass::text COLLATE "C"
+$$;
+CREATE TABLE old_calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb);
+SELECT harden_calls('old_calls');
+SELECT * FROM call_indexes();
+SELECT unharden_calls('old_calls');
+SELECT * FROM call_indexes();
+-- those that were there before, with a comment of their owner, and one that was made meanwhile
+CREATE UNIQUE INDEX old_key ON old_calls (dialpad_call_id);
+CREATE INDEX old_payload ON old_calls USING gin (raw_payload);
+COMMENT ON INDEX old_key IS 'the old key';
+SELECT harden_calls('old_calls');
+CREATE INDEX meanwhile ON old_calls (status);
+SELECT unharden_calls('old_calls');
+SELECT * FROM call_indexes();
+DROP INDEX old_key, old_payload, meanwhile;
+-- renamed, and hardened again with other settings: still the one that was made
+SELECT harden_calls('old_calls');
+ALTER INDEX idx_old_calls_raw_payload RENAME TO renamed;
+SELECT harden_calls('old_calls', on_invalid => 'reject');
+SELECT unharden_calls('old_calls');
+SELECT * FROM call_indexes();
+-- what somebody has come to need stays, and is said to
+SELECT harden_calls('old_calls');
+CREATE TABLE notes (dialpad_call_id bigint REFERENCES old_calls (dialpad_call_id));
+SELECT unharden_calls('old_calls', drop_payload => true);
+SELECT * FROM call_indexes();
+DROP TABLE notes;
+SELECT harden_calls('old_calls');
+ALTER TABLE old_calls ALTER dialpad_call_id SET NOT NULL, REPLICA IDENTITY USING INDEX old_calls_dialpad_call_id_idx;
+SELECT unharden_calls('old_calls');
+DROP TABLE old_calls;
+-- with those of the partitions
+CREATE TABLE old_calls (dialpad_call_id bigint, status text, direction text) PARTITION BY RANGE (dialpad_call_id);
+CREATE TABLE old_calls_1 PARTITION OF old_calls FOR VALUES FROM (1) TO (100);
+SELECT harden_calls('old_calls');
+SELECT unharden_calls('old_calls');
+SELECT count(*) FROM pg_index WHERE indrelid IN ('old_calls'::regclass, 'old_calls_1'::regclass);
+DROP TABLE old_calls;
+DROP FUNCTION call_indexes;
