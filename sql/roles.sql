@@ -69,6 +69,22 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.ca
 COMMENT ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_logs) IS
 'what a task of call_role_grants needs on a log and its calls table';
 
+CREATE FUNCTION @extschema@.call_role_objects(what text) RETURNS TABLE (privileges text, object text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH extension AS (SELECT extnamespace AS home FROM pg_extension WHERE extname = 'callhardening')
+SELECT 'EXECUTE', CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure FROM pg_proc AS p, extension
+WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
+    AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') -- and no namesake
+UNION ALL SELECT v.privileges, 'TABLE ' || c.oid::regclass
+FROM extension CROSS JOIN @extschema@.call_role_views(what) AS v JOIN pg_class AS c ON c.relnamespace = home AND c.relname = v.name
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_objects(text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_objects(text) IS
+'what a task of call_role_grants needs on functions and views of the extension, whether there is a log or not';
+
 CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL) RETURNS TABLE (privileges text, object text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -90,11 +106,7 @@ BEGIN
         SELECT home AS schema
         UNION SELECT relnamespace FROM pg_class WHERE oid = settings.events AND what <> 'read'
         UNION SELECT relnamespace FROM pg_class WHERE oid = settings.calls AND what IN ('process', 'operate', 'read')) AS needed
-    UNION ALL SELECT 'EXECUTE', CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure FROM pg_proc AS p
-    WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
-        AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') -- and no namesake
-    UNION ALL SELECT v.privileges, 'TABLE ' || c.oid::regclass
-    FROM @extschema@.call_role_views(what) AS v JOIN pg_class AS c ON c.relnamespace = home AND c.relname = v.name
+    UNION ALL SELECT o.privileges, o.object FROM @extschema@.call_role_objects(what) AS o
     UNION ALL SELECT g.privileges, g.object FROM @extschema@.call_role_log_grants(what, settings) AS g WHERE what <> 'own';
 END
 $$;
@@ -109,12 +121,20 @@ CREATE FUNCTION @extschema@.change_call_role(statement text, role regrole, what 
     AS $$
 DECLARE
     needed record;
+    without_log boolean := statement NOT LIKE 'GRANT %' AND what <> 'own' AND @extschema@.call_role_functions(what) IS NOT NULL
+        AND NOT EXISTS (SELECT FROM @extschema@.call_logs);
 BEGIN
     IF role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
     END IF;
+    IF without_log THEN
+        -- Which tables they were, and which of the rights on them are for something else as well, nobody knows any more.
+        RAISE NOTICE USING MESSAGE = 'there is no event log: what the role was granted on tables of events and calls stays',
+            HINT = 'Revoke that by REVOKE ALL ON the tables, and grant again what the role needs otherwise.';
+    END IF;
     -- The way into a schema may be for something else as well.
-    FOR needed IN SELECT * FROM @extschema@.call_role_grants(what, log) WHERE statement LIKE 'GRANT %' OR object NOT LIKE 'SCHEMA %' LOOP
+    FOR needed IN SELECT * FROM @extschema@.call_role_objects(what) WHERE without_log
+        UNION ALL SELECT * FROM @extschema@.call_role_grants(what, log) WHERE NOT without_log AND (statement LIKE 'GRANT %' OR object NOT LIKE 'SCHEMA %') LOOP
         EXECUTE format(statement, needed.privileges, needed.object, role);
     END LOOP;
 END
@@ -122,7 +142,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.change_call_role(text, regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.change_call_role(text, regrole, text, regclass) IS
-'runs a GRANT or REVOKE for each privilege that call_role_grants lists; statement: with %s for privileges, object and role';
+'runs a GRANT or REVOKE for each privilege that call_role_grants lists, or where there is no log (any more) to revoke something on, that call_role_objects lists; statement: with %s for privileges, object and role';
 
 CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
     LANGUAGE sql
@@ -144,4 +164,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) IS
-'takes back what grant_call_role granted for a task, but for USAGE on schemas. What the role needs for another task as well goes with it: grant that task again. Errors: as grant_call_role';
+'takes back what grant_call_role granted for a task, but for USAGE on schemas. What the role needs for another task as well goes with it: grant that task again. Where there is no event log any more, the functions and views alone, and a NOTICE: so call it before unharden_call_events. Errors: as grant_call_role';

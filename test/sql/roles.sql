@@ -202,3 +202,26 @@ SET client_min_messages = error;
 DROP SCHEMA "Tele phone" CASCADE;
 DROP OWNED BY "regress call ingest", regress_call_process, regress_call_claim, regress_call_operate, regress_call_read;
 DROP ROLE "regress call ingest", regress_call_process, regress_call_claim, regress_call_operate, regress_call_read;
+
+-- a log that was given back: what was granted is still to be had back, but for what was granted on its tables
+RESET client_min_messages;
+CREATE ROLE regress_call_late;
+CREATE TABLE late_calls (dialpad_call_id bigint UNIQUE, status text, direction text);
+CREATE TABLE late_hooks (payload jsonb, processed_at timestamptz);
+SELECT count(*) FROM call_logs;
+SELECT harden_calls('late_calls');
+SELECT harden_call_events('late_hooks', 'late_calls', processed_at_column => 'processed_at');
+SELECT what, grant_call_role('regress_call_late', what) FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
+SELECT unharden_call_events('late_hooks');
+SELECT * FROM call_role_grants('process');
+SELECT grant_call_role('regress_call_late', 'process');
+SELECT revoke_call_role('regress_call_late', 'nothing');
+SELECT revoke_call_role('regress_call_late', 'process');
+SELECT revoke_call_role('regress_call_late', 'operate', 'late_hooks');
+SELECT what, revoke_call_role('regress_call_late', what) FROM unnest('{ingest,claim,read}'::text[]) AS what;
+SELECT count(*) FROM pg_proc, aclexplode(proacl) WHERE grantee = 'regress_call_late'::regrole;
+SELECT c.oid::regclass, string_agg(privilege_type, ', ' ORDER BY privilege_type) FROM pg_class c, aclexplode(relacl) WHERE grantee = 'regress_call_late'::regrole GROUP BY 1 ORDER BY 1::text;
+SELECT unharden_calls('late_calls');
+DROP TABLE late_calls, late_hooks;
+DROP OWNED BY regress_call_late;
+DROP ROLE regress_call_late;
