@@ -22,6 +22,7 @@ CREATE TABLE @extschema@.call_backfills (
     looked_at bigint NOT NULL DEFAULT 0,
     repaired bigint NOT NULL DEFAULT 0,
     unwritten bigint NOT NULL DEFAULT 0,
+    failed_with pg_catalog.text,
     busy interval NOT NULL DEFAULT '0',
     pid int NOT NULL DEFAULT pg_catalog.pg_backend_pid(),
     started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -47,10 +48,11 @@ COMMENT ON COLUMN @extschema@.call_backfills.written_since IS 'the pass looks at
 COMMENT ON COLUMN @extschema@.call_backfills.page IS 'the first page that the pass has not looked at';
 COMMENT ON COLUMN @extschema@.call_backfills.pages IS 'how many there were when it began';
 COMMENT ON COLUMN @extschema@.call_backfills.found IS 'rows that the pass had to repair; 0 at its end: it was the last';
-COMMENT ON COLUMN @extschema@.call_backfills.passed IS 'rows that somebody else had locked';
+COMMENT ON COLUMN @extschema@.call_backfills.passed IS 'rows that somebody else had locked, or that a trigger has suppressed: they are tried once more';
 COMMENT ON COLUMN @extschema@.call_backfills.looked_at IS 'rows that the first pass has looked at';
 COMMENT ON COLUMN @extschema@.call_backfills.repaired IS 'rows that were written';
-COMMENT ON COLUMN @extschema@.call_backfills.unwritten IS 'rows that need it and could not be written: a trigger of the table has suppressed it';
+COMMENT ON COLUMN @extschema@.call_backfills.unwritten IS 'rows that need it and could not be written: a trigger of the table has suppressed it, or it failed';
+COMMENT ON COLUMN @extschema@.call_backfills.failed_with IS 'SQLSTATE of the first of these that failed; NULL: none has';
 COMMENT ON COLUMN @extschema@.call_backfills.busy IS 'time that batches took, with their commits';
 COMMENT ON COLUMN @extschema@.call_backfills.pid IS 'process id of the session that works on it, or did last';
 COMMENT ON COLUMN @extschema@.call_backfills.batch_at IS 'when the last batch ended';
@@ -173,28 +175,68 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_repair_statement(regclass, regclass,
 COMMENT ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) IS
 'the statement that repairs the rows of a part of a table from place $1 to $2 that nobody else has locked: returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from $3 on have written';
 
-CREATE FUNCTION @extschema@.repair_call_rows(statement text, first pg_catalog.tid, last pg_catalog.tid, written_since pg_catalog.xid8,
-        OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[])
-    LANGUAGE plpgsql
+CREATE FUNCTION @extschema@.call_row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid) RETURNS SETOF pg_catalog.tid
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
+    RETURN QUERY EXECUTE format('SELECT ctid FROM ONLY %s WHERE ctid >= $1 AND ctid <= $2', part) USING first, last;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_row_places(regclass, pg_catalog.tid, pg_catalog.tid) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_row_places(regclass, pg_catalog.tid, pg_catalog.tid) IS
+'a part of backfill_calls: where the rows of a part of the table are, from one place to another';
+
+CREATE FUNCTION @extschema@.repair_call_rows(statement text, part regclass, first pg_catalog.tid, last pg_catalog.tid, written_since pg_catalog.xid8,
+        OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[], OUT failed bigint, OUT failed_with text)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    place pg_catalog.tid;
+    one record;
+BEGIN
+    failed := 0;
     FOR attempt IN 1 .. 5 LOOP
         BEGIN
             EXECUTE statement INTO looked_at, repaired, unwritten USING first, last, written_since;
             RETURN;
-        EXCEPTION WHEN serialization_failure THEN
-            -- A row has moved to another partition just now; the next snapshot sees it there.
-            IF attempt OPERATOR(pg_catalog.=) 5 THEN
-                RAISE;
-            END IF;
+        EXCEPTION
+            WHEN serialization_failure THEN
+                -- A row has moved to another partition just now; the next snapshot sees it there.
+                IF attempt OPERATOR(pg_catalog.=) 5 THEN
+                    RAISE;
+                END IF;
+            -- These name whole classes: errors of what is in a row, or of what a constraint or a trigger thinks of it.
+            WHEN data_exception OR integrity_constraint_violation OR triggered_data_change_violation OR with_check_option_violation
+                OR program_limit_exceeded OR plpgsql_error THEN
+                failed_with := SQLSTATE;
+                EXIT;
         END;
+    END LOOP;
+    repaired := 0;
+    unwritten := '{}'::pg_catalog.tid[];
+    IF first OPERATOR(pg_catalog.=) last THEN
+        looked_at := 1;
+        failed := 1;
+        RETURN;
+    END IF;
+    looked_at := 0;
+    failed_with := NULL;
+    FOR place IN SELECT p.place FROM @extschema@.call_row_places(part, first, last) AS p (place) LOOP
+        one := @extschema@.repair_call_rows(statement, part, place, place, written_since);
+        looked_at := looked_at OPERATOR(pg_catalog.+) one.looked_at;
+        repaired := repaired OPERATOR(pg_catalog.+) one.repaired;
+        unwritten := unwritten OPERATOR(pg_catalog.||) one.unwritten;
+        failed := failed OPERATOR(pg_catalog.+) one.failed;
+        failed_with := coalesce(failed_with, one.failed_with);
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.repair_call_rows(text, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.repair_call_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.repair_call_rows(text, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
-'a part of backfill_calls: runs the statement of call_repair_statement, with the search path of the caller';
+COMMENT ON FUNCTION @extschema@.repair_call_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
+'a part of backfill_calls: runs the statement of call_repair_statement, with the search path of the caller. Where it fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the SQLSTATE of the first';
 
 CREATE FUNCTION @extschema@.take_call_backfill(calls regclass) RETURNS @extschema@.call_backfills
     LANGUAGE plpgsql
@@ -315,14 +357,16 @@ COMMENT ON FUNCTION @extschema@.next_call_backfill_batch(regclass, int) IS
 'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others and now is by us; part NULL: nothing is left to do';
 
 CREATE FUNCTION @extschema@.end_call_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint, repaired bigint,
-        unwritten pg_catalog.tid[]) RETURNS void
+        unwritten pg_catalog.tid[], failed bigint, failed_with text) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
 UPDATE @extschema@.call_backfills AS b SET page = coalesce(next_page, b.page),
     found = b.found + CASE WHEN next_page IS NULL THEN 0 ELSE end_call_backfill_batch.repaired + cardinality(end_call_backfill_batch.unwritten) END,
     passed = CASE WHEN next_page IS NULL THEN b.passed ELSE b.passed || end_call_backfill_batch.unwritten END,
-    unwritten = b.unwritten + CASE WHEN next_page IS NULL THEN cardinality(end_call_backfill_batch.unwritten) ELSE 0 END,
+    -- What fails is not tried again.
+    unwritten = b.unwritten + failed + CASE WHEN next_page IS NULL THEN cardinality(end_call_backfill_batch.unwritten) ELSE 0 END,
+    failed_with = coalesce(b.failed_with, end_call_backfill_batch.failed_with),
     looked_at = b.looked_at + CASE WHEN next_page IS NULL OR b.pass > 1 THEN 0 ELSE end_call_backfill_batch.looked_at END,
     repaired = b.repaired + end_call_backfill_batch.repaired,
     -- From one batch of this session to the next, so that commits count.
@@ -330,9 +374,9 @@ UPDATE @extschema@.call_backfills AS b SET page = coalesce(next_page, b.page),
     batch_at = clock_timestamp(), pid = pg_backend_pid()
 WHERE b.calls = end_call_backfill_batch.calls AND b.part = end_call_backfill_batch.part
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[]) IS
+COMMENT ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) IS
 'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
 
 -- NULLIF cannot name its operator: between two values of one type it is that of pg_catalog, whatever else is there.
@@ -360,7 +404,7 @@ COMMENT ON COLUMN @extschema@.call_backfill_progress.state IS 'running, interrup
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_done IS 'rows that were looked at in the first pass';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_left IS 'rows that it has still to look at, estimated; NULL: not known yet';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_per_second IS 'rows looked at, by the time that batches took, later passes included; NULL: none has ended';
-COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_unwritten IS 'rows that need a repair, which a trigger of the table has suppressed';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_unwritten IS 'rows that need a repair, which a trigger of the table has suppressed or which failed';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_locked IS 'rows that others had locked: they are waited for at the end of the pass';
 
 CREATE FUNCTION @extschema@.report_call_backfill(calls regclass, told timestamptz) RETURNS timestamptz
@@ -373,7 +417,8 @@ BEGIN
     IF clock_timestamp() < told + interval '10 seconds' THEN
         RETURN told;
     END IF;
-    SELECT sum(b.looked_at) AS looked_at, sum(b.repaired) AS repaired, sum(b.unwritten) AS unwritten, bool_and(b.finished_at IS NOT NULL) AS is_over,
+    SELECT sum(b.looked_at) AS looked_at, sum(b.repaired) AS repaired, sum(b.unwritten) AS unwritten,
+        (array_agg(b.failed_with ORDER BY b.part) FILTER (WHERE b.failed_with IS NOT NULL))[1] AS failed_with, bool_and(b.finished_at IS NOT NULL) AS is_over,
         sum(CASE WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page) WHEN b.pass = 1 THEN greatest(c.reltuples, 0) ELSE 0 END)::bigint AS rows_left,
         (sum(b.looked_at) / nullif(date_part('epoch', sum(b.busy)), 0))::bigint AS per_second
     INTO done FROM @extschema@.call_backfills b JOIN pg_class c ON c.oid = b.part WHERE b.calls = report_call_backfill.calls;
@@ -387,7 +432,8 @@ BEGIN
         RAISE NOTICE 'backfill of table % is finished: % rows done, % repaired', calls, done.looked_at, done.repaired;
         IF done.unwritten > 0 THEN
             RAISE WARNING USING MESSAGE = format('%s rows of table %s could not be repaired', done.unwritten, calls),
-                DETAIL = 'A trigger of the table suppresses their UPDATE.';
+                DETAIL = coalesce('The first one that failed did so with SQLSTATE ' || done.failed_with || '.',
+                    'A trigger of the table suppresses their UPDATE.');
         END IF;
     END IF;
     RETURN clock_timestamp();
@@ -413,8 +459,9 @@ BEGIN
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         batch := @extschema@.next_call_backfill_batch(calls, batch_size);
         EXIT WHEN batch.part IS NULL;
-        result := @extschema@.repair_call_rows(batch.statement, batch.first, batch.last, batch.written_since);
-        PERFORM @extschema@.end_call_backfill_batch(calls, batch.part, batch.next_page, result.looked_at, result.repaired, result.unwritten);
+        result := @extschema@.repair_call_rows(batch.statement, batch.part, batch.first, batch.last, batch.written_since);
+        PERFORM @extschema@.end_call_backfill_batch(calls, batch.part, batch.next_page, result.looked_at, result.repaired, result.unwritten,
+            result.failed, result.failed_with);
         told := @extschema@.report_call_backfill(calls, told);
     END LOOP;
     PERFORM @extschema@.report_call_backfill(calls, NULL::pg_catalog.timestamptz);
@@ -423,4 +470,4 @@ $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLIC;
 
 COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
-'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written. Partitions that are foreign tables are left out, with a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';
+'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. A row whose repair fails (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and a WARNING at the end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written. Partitions that are foreign tables are left out, with a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';

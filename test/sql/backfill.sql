@@ -97,7 +97,7 @@ CREATE FUNCTION own.write_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INS
 CREATE FUNCTION own.keep_one() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN IF NEW.dialpad_call_id = current_setting('test.kept')::bigint THEN RETURN NULL; END IF; RETURN NEW; END $$;
 CREATE FUNCTION own.refuse_one() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$;
+$$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN RAISE insufficient_privilege USING MESSAGE = 'not this one'; END IF; RETURN NEW; END $$;
 CREATE TRIGGER write_log AFTER UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION write_log();
 CREATE TRIGGER keep_one BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION keep_one();
 CREATE TRIGGER refuse_one BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION refuse_one();
@@ -118,7 +118,7 @@ DROP SCHEMA own CASCADE;
 
 -- a run that an error has ended goes on where it was: here in the page of the first row that is refused
 CREATE FUNCTION refuse_some() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$;
+$$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN RAISE insufficient_privilege USING MESSAGE = 'not this one'; END IF; RETURN NEW; END $$;
 TRUNCATE calls;
 INSERT INTO calls (dialpad_call_id, status, note) SELECT i, 'ended', repeat('x', 1000) FROM generate_series(1, 140) AS i;
 ALTER TABLE calls DISABLE TRIGGER USER;
@@ -256,3 +256,60 @@ CALL backfill_calls('calls_there');
 DROP TABLE calls, far_calls;
 SET client_min_messages = error;
 DROP EXTENSION postgres_fdw CASCADE;
+
+SET client_min_messages = warning;
+-- a row that a constraint forbids to repair keeps none of the others from it, and is not tried for ever
+CREATE TABLE calls (dialpad_call_id bigint UNIQUE, status text, direction text, raw_payload jsonb, ended_at timestamptz,
+    CONSTRAINT has_end CHECK (status <> 'ended' OR ended_at IS NOT NULL));
+INSERT INTO calls SELECT i, 'hangup', 'in', NULL, CASE WHEN i <> 2345 THEN now() END FROM generate_series(1, 5000) AS i;
+SELECT harden_calls('calls');
+CALL backfill_calls('calls', 100);
+SELECT status, direction, count(*) FROM calls GROUP BY 1, 2 ORDER BY 3;
+SELECT state, rows_done >= 3000 AS all_done, rows_repaired, rows_unwritten, rows_locked FROM call_backfill_progress;
+CALL backfill_calls('calls', 100000);
+SELECT rows_repaired, rows_unwritten FROM call_backfill_progress;
+UPDATE calls SET ended_at = now() WHERE ended_at IS NULL;
+CALL backfill_calls('calls', 100);
+SELECT status, count(*) FROM calls GROUP BY 1;
+-- many of them, by errors of several kinds, and one that a trigger suppresses
+CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.dialpad_call_id % 3 = 0 THEN
+        RAISE 'not %', NEW;
+    ELSIF NEW.dialpad_call_id % 3 = 1 AND NEW.dialpad_call_id > 5 AND NEW.dialpad_call_id <> 7 THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.dialpad_call_id <> 7 THEN
+        NEW.ended_at := (1 / (NEW.dialpad_call_id - 2))::text::timestamptz;
+    END IF;
+    RETURN NULL;
+END
+$$;
+TRUNCATE calls;
+ALTER TABLE calls DISABLE TRIGGER USER;
+INSERT INTO calls SELECT i, 'hangup', 'in', NULL, now() FROM generate_series(1, 3000) AS i;
+INSERT INTO calls VALUES (3001, 'Ringing', 'in');
+ALTER TABLE calls ENABLE TRIGGER USER;
+CREATE TRIGGER forbid BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION forbid();
+CALL backfill_calls('calls');
+SELECT status, direction, count(*) FROM calls GROUP BY 1, 2 ORDER BY 1;
+SELECT state, rows_done >= 3000 AS all_done, rows_repaired, rows_unwritten, rows_locked FROM call_backfill_progress;
+-- an error that says nothing of the rows ends it, as ever
+CREATE OR REPLACE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege USING MESSAGE = 'not here'; END $$;
+CALL backfill_calls('calls');
+SELECT state, rows_repaired FROM call_backfill_progress;
+DROP TABLE calls;
+DROP FUNCTION forbid;
+-- where rows move between partitions
+CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb, CONSTRAINT not_five CHECK (dialpad_call_id <> 5 OR status <> 'ended'))
+    PARTITION BY LIST (status);
+CREATE TABLE calls_ended PARTITION OF calls FOR VALUES IN ('ended');
+CREATE TABLE calls_rest PARTITION OF calls DEFAULT;
+INSERT INTO calls SELECT i, 'hangup', 'in' FROM generate_series(1, 20) AS i;
+SET client_min_messages = error;
+SELECT harden_calls('calls');
+SET client_min_messages = warning;
+CALL backfill_calls('calls');
+SELECT tableoid::regclass AS part, status, direction, count(*) FROM calls GROUP BY 1, 2, 3 ORDER BY 1, 2;
+DROP TABLE calls;
+RESET client_min_messages;

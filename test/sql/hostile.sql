@@ -85,6 +85,11 @@ SELECT statement FROM (VALUES
     (14, 'UPDATE "a""b"."old ""calls" SET started_at = NULL'),
     (15, 'ALTER TABLE "a""b"."old ""calls" DISABLE TRIGGER validate_hardened_call'),
     (16, 'SELECT * FROM "has space".call_enforcement'),
+    -- a row that cannot be repaired: the later trigger has it refused
+    (17, 'ALTER TABLE "a""b"."old ""calls" DISABLE TRIGGER USER; INSERT INTO "a""b"."old ""calls" VALUES (4, ''Hangup'', ''IN'', ''2020-01-01'');
+        ALTER TABLE "a""b"."old ""calls" ENABLE TRIGGER USER'),
+    (18, 'backfill'),
+    (19, 'SELECT rows_unwritten FROM "has space".call_backfill_progress'),
     -- a new installation, in the extension's own schema
     (20, 'SELECT ' || test.call('create_call_tables', 'has space')),
     (21, 'SELECT ' || test.call('generate_call_events', '10')),
