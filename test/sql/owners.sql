@@ -119,6 +119,17 @@ SELECT count(*) FROM call_logs;
 SELECT count(*) FROM (SELECT log_id FROM call_lanes UNION ALL SELECT log_id FROM call_claims UNION ALL SELECT log_id FROM call_parked_events
     UNION ALL SELECT log_id FROM call_dead_events UNION ALL SELECT log_id FROM call_purges) AS remembered;
 
+-- a row that cannot be repaired
+SET ROLE regress_call_owner;
+CREATE TABLE mine.more (dialpad_call_id bigint, status text, direction text, CHECK (dialpad_call_id <> 2 OR status <> 'ended'));
+INSERT INTO mine.more SELECT i, 'hangup', 'in' FROM generate_series(1, 3) AS i;
+SELECT harden_calls('mine.more');
+CALL backfill_calls('mine.more');
+SELECT dialpad_call_id, status FROM mine.more ORDER BY 1;
+SELECT unharden_calls('mine.more', drop_payload => true);
+DROP TABLE mine.more;
+RESET ROLE;
+
 -- tables of a new installation, and a log that is dropped
 SET ROLE regress_call_owner;
 SELECT create_call_tables('fresh');
