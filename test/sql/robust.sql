@@ -51,6 +51,7 @@ SELECT append(10);
 SELECT claimed FROM process_call_events();
 SELECT append(11);
 SELECT call_id, attempt FROM claim_call_events(lease => '1 millisecond');
+SELECT pg_sleep(0.01);
 SELECT append(12);
 SELECT append(14);
 CREATE TEMP TABLE failing AS SELECT * FROM claim_call_events() WHERE call_id = '14';
