@@ -45,7 +45,8 @@ struct Stamper {
     int event_type; // 0 in a table that was there before: what its clients write into it is theirs
     int lane;
     int xid;
-    int seq; // to be numbered here; 0: the column has a default
+    int seq;       // to be numbered here; 0: the column has a default
+    int processed; // set in a row that is no pending event; 0: nothing says so
     int lanes;
     KeyKind key;
     std::string_view provider;
@@ -107,6 +108,14 @@ uint64 xid_of_stamp(const Stamper *stamper)
     return stamper->log.log_id == 0 ? behind_all : own;
 }
 
+int column_of_processed(const Stamper *stamper, const Relation log)
+{
+    const char *column = stamper->log.processed_at_column;
+    if (stamper->seq == 0 || stamper->log.log_id == 0 || column == nullptr)
+        return 0;
+    return get_attnum(RelationGetRelid(log), column);
+}
+
 Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
 {
     char **arguments = trigger->tg_trigger->tgargs;
@@ -128,6 +137,7 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->provider = MemoryContextStrdup(session, arguments[provider_argument]);
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
     look_up_log(fcinfo, RelationGetRelid(log), stamper);
+    stamper->processed = column_of_processed(stamper, log);
     return stamper;
 }
 
@@ -222,9 +232,24 @@ HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, 
     return heap_modify_tuple_by_cols(row, columns, count, numbers, values, nulls);
 }
 
+// What was processed before its table became a log has no number, and a dump brings it as it was: a number
+// drawn for it would be that of another row of the dump, whose sequence is set at the end. Before the dump
+// has said what log the rows are of, those without a number are such ones, since what was pending has one.
+bool is_settled(const Stamper *stamper, HeapTuple row, TupleDesc columns)
+{
+    if (stamper->seq == 0 || !is_missing(row, stamper->seq, columns) ||
+        !is_missing(row, stamper->lane, columns))
+        return false;
+    if (stamper->log.log_id == 0)
+        return true;
+    return stamper->processed > 0 && !is_missing(row, stamper->processed, columns);
+}
+
 HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
 {
     const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
+    if (is_settled(stamper, trigger->tg_trigtuple, columns))
+        return trigger->tg_trigtuple;
     bool is_null;
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);

@@ -175,5 +175,52 @@ is(query('space', q{SELECT (SELECT count(*) FROM pg_trigger WHERE tgname ~ 'hard
     + (SELECT count(*) FROM "has space".call_lanes) + (SELECT count(*) FROM "has space".call_claims)}), 0, 'nothing is left of dropped tables');
 is(failure('space', 'DROP EXTENSION callhardening'), 'nothing', 'and the extension can be dropped');
 
+# ---- data alone, of an event table that was there before -------------------------------------------------------
+
+# Rows that were processed before it became a log have no number, in it and in its dump.
+for my $what ('half', 'all')
+{
+	my $pending = $what eq 'half' ? 'NULL' : 'now()';
+	# public.hooks is restored after call_logs, app.hooks before.
+	for my $schema ('public', 'app')
+	{
+		my $name = "hooks_${what}_$schema";
+		run_tool('createdb', $name);
+		query($name, qq{
+CREATE EXTENSION callhardening; CREATE SCHEMA app; CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text, direction text);
+CREATE TABLE $schema.hooks (id int PRIMARY KEY, payload jsonb NOT NULL, processed_at timestamp);
+INSERT INTO $schema.hooks VALUES (1, '{"call_id": 1, "state": "ringing"}', now()), (2, '{"call_id": 2, "state": "ringing"}', $pending),
+    (3, '{"call_id": 3, "state": "ringing"}', now());
+SELECT harden_calls('calls'); SELECT harden_call_events('$schema.hooks', 'calls', processed_at_column => 'processed_at')});
+		run_tool('pg_dump', "--$_-only", '--file', "$dumps/$name.$_", $name) for 'schema', 'data';
+		run_tool('createdb', "${name}_data");
+		is(load("${name}_data", "$dumps/$name.schema", 1) + load("${name}_data", "$dumps/$name.data", 1), 0, "$schema.hooks, $what processed: data alone are restored");
+		my $numbers = "SELECT string_agg(concat_ws(' ', id, event_seq), ',' ORDER BY id) FROM $schema.hooks";
+		is(query("${name}_data", $numbers), query($name, $numbers), "$schema.hooks, $what processed: what was settled is, and has no number");
+		is(failure("${name}_data", qq{INSERT INTO $schema.hooks VALUES (4, '{"call_id": 4, "state": "ringing"}'), (5, '{"call_id": 5, "state": "ringing"}')}),
+			'nothing', "$schema.hooks, $what processed: webhooks go on");
+		for (1 .. 10) { last if query("${name}_data", 'SELECT claimed FROM process_call_events()') eq '0' }
+		is(query("${name}_data", q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), $what eq 'half' ? '2,4,5' : '4,5',
+			"$schema.hooks, $what processed: what was pending is applied, and what comes");
+	}
+}
+
+# Where no column says what was processed, the rows have to come as they are.
+run_tool('createdb', 'hooks_none');
+query('hooks_none', q{
+CREATE EXTENSION callhardening; CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text, direction text);
+CREATE TABLE hooks (id int PRIMARY KEY, payload jsonb NOT NULL); INSERT INTO hooks VALUES (1, '{"call_id": 1, "state": "ringing"}');
+SELECT harden_calls('calls'); SELECT harden_call_events('hooks', 'calls');
+INSERT INTO hooks VALUES (2, '{"call_id": 2, "state": "ringing"}')});
+run_tool('pg_dump', "--$_-only", '--file', "$dumps/none.$_", 'hooks_none') for 'schema', 'data';
+run_tool('createdb', 'hooks_none_data');
+load('hooks_none_data', "$dumps/none.schema", 1);
+query('hooks_none_data', 'ALTER TABLE hooks DISABLE TRIGGER stamp_call_event');
+is(load('hooks_none_data', "$dumps/none.data", 1), 0, 'a log without processed_at: data alone are restored without its trigger');
+query('hooks_none_data', q{ALTER TABLE hooks ENABLE TRIGGER stamp_call_event; INSERT INTO hooks VALUES (3, '{"call_id": 3, "state": "ringing"}')});
+for (1 .. 10) { last if query('hooks_none_data', 'SELECT claimed FROM process_call_events()') eq '0' }
+is(query('hooks_none_data', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), '2,3', 'a log without processed_at: what was pending is applied, and what comes');
+is(query('hooks_none_data', 'SELECT count(*) FROM call_enforcement WHERE level = \'gap\''), 0, 'a log without processed_at: and nothing is amiss');
+
 $node->stop;
 done_testing();
