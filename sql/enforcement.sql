@@ -214,6 +214,14 @@ WITH states AS MATERIALIZED (
 SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id), 'Delete its row in call_logs.'
 FROM @extschema@.call_logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
 UNION ALL
+-- A schema that was restored without data has the triggers, and not what call_logs says of them.
+SELECT s.relation::regclass, 'gap', 'log_not_registered',
+       format('the trigger %I is here, and call_logs has no row of the table: no worker finds its events', s.trigger_name),
+       'Restore the data of call_logs too, or call ' || CASE cardinality(s.arguments)
+           WHEN 5 THEN format('unharden_call_events(%L), and harden_call_events again.', s.relation::regclass)
+           ELSE format('register_call_log(%L, its calls table, %L, %s).', s.relation::regclass, s.arguments[2], s.arguments[3]) END
+FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.events = s.relation)
+UNION ALL
 SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
        CASE p.part WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as register_call_log does.'
                    ELSE 'Events without a call are not found in call_dead_events: create the trigger as register_call_log does.' END
@@ -351,4 +359,4 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, table_altered, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing; notes: later_trigger, subscription, row_security; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, log_not_registered, table_altered, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing; notes: later_trigger, subscription, row_security; none';

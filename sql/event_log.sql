@@ -344,23 +344,44 @@ DECLARE
     home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
     key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
                       WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
+    left_over name;
+    was_log boolean;
+    log int;
 BEGIN
     IF events IS NULL OR calls IS NULL OR provider IS NULL OR lanes IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
     END IF;
     PERFORM @extschema@.check_log_settings(provider, lanes);
+    -- A schema that was restored without data has the triggers, and no row of the log.
+    FOR left_over IN
+        SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname IN ('stamp_call_event', 'bury_call_event')
+        JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
+        WHERE t.tgrelid = events AND NOT EXISTS (SELECT FROM @extschema@.call_logs l WHERE l.events = register_call_log.events)
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', left_over, events);
+    END LOOP;
+    was_log := FOUND;
     EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
         EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L)', events, home, 'payload', provider, lanes, key_type);
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
     -- The trigger knows by the missing identifier that the log is of this cluster.
-    INSERT INTO @extschema@.own_call_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes);
+    INSERT INTO @extschema@.own_call_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
+    -- What was appended without a log was stamped behind all ids there are.
+    IF was_log THEN
+        EXECUTE format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
+            (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM %I.call_event_stamp(e.payload::jsonb, $1, $2, $3) AS s)', events, home)
+        USING provider, lanes, key_type;
+        EXECUTE format('INSERT INTO %I.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+            SELECT $1, event_seq, event_lane, call_id, ''22023'', %1$I.why_no_call_lane(event_lane, $2)
+            FROM %s WHERE event_lane < 0', home, events) USING log, calls;
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) IS
-'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read';
+'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on. Triggers that a restore of the schema alone has left on a table without a row in call_logs are made anew, and so are the stamps of its events. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read';
 
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION @extschema@.forget_dropped_call_logs() RETURNS event_trigger

@@ -222,5 +222,38 @@ for (1 .. 10) { last if query('hooks_none_data', 'SELECT claimed FROM process_ca
 is(query('hooks_none_data', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), '2,3', 'a log without processed_at: what was pending is applied, and what comes');
 is(query('hooks_none_data', 'SELECT count(*) FROM call_enforcement WHERE level = \'gap\''), 0, 'a log without processed_at: and nothing is amiss');
 
+# ---- a schema alone ----------------------------------------------------------------------------------------------
+
+# Its triggers come with it, and what call_logs said of them does not.
+run_tool('createdb', 'native');
+query('native', 'CREATE EXTENSION callhardening; SELECT create_call_tables()');
+run_tool('pg_dump', '--schema-only', '--file', "$dumps/native.schema", 'native');
+run_tool('createdb', 'native_schema');
+load('native_schema', "$dumps/native.schema", 1);
+query('native_schema', q{INSERT INTO call_events (payload) VALUES ('{"call_id": 1, "state": "ringing"}'), ('"no event"')});
+my $gaps = q{SELECT relation, gap, detail, advice FROM call_enforcement WHERE level = 'gap'};
+is(query('native_schema', $gaps), q{call_events|log_not_registered|the trigger stamp_call_event is here, and call_logs has no row of the table: no worker finds its events}
+	. q{|Restore the data of call_logs too, or call register_call_log('public.call_events', its calls table, 'dialpad', 64).},
+	'a schema alone: the log that is none is a gap');
+like(query('native_schema', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'enforcement'}), qr/log_not_registered/, 'a schema alone: the self-test says so');
+is(failure('native_schema', q{SELECT register_call_log('call_events', 'calls', 'dialpad', 8)}), 'nothing', 'a schema alone: the advice is good');
+is(query('native_schema', $gaps), '', 'a schema alone: the gap is closed');
+query('native_schema', q{INSERT INTO call_events (payload) VALUES ('{"call_id": 2, "state": "ringing"}')});
+for (1 .. 10) { last if query('native_schema', 'SELECT claimed FROM process_call_events()') eq '0' }
+is(query('native_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), '1,2', 'a schema alone: what came before and after is applied');
+is(query('native_schema', 'SELECT count(*) FROM call_dead_events'), 1, 'a schema alone: or dead');
+like(failure('native_schema', q{SELECT register_call_log('call_events', 'calls', 'dialpad', 64)}), qr/ERROR:  trigger "stamp_call_event" .* already exists/,
+	'a log that is registered is left alone');
+
+run_tool('createdb', 'hooks_schema');
+load('hooks_schema', "$dumps/hooks_half_public.schema", 1);
+query('hooks_schema', q{INSERT INTO hooks VALUES (1, '{"call_id": 1, "state": "ringing"}')});
+like(query('hooks_schema', $gaps), qr/^hooks\|log_not_registered\|.*\|Restore the data of call_logs too, or call unharden_call_events\('public.hooks'\), and harden_call_events again\.$/,
+	'a schema alone: so is a table that was there before');
+query('hooks_schema', q{SELECT unharden_call_events('hooks'); SELECT harden_call_events('hooks', 'calls', processed_at_column => 'processed_at')});
+is(query('hooks_schema', $gaps), '', 'a schema alone: until it is hardened again');
+for (1 .. 10) { last if query('hooks_schema', 'SELECT claimed FROM process_call_events()') eq '0' }
+is(query('hooks_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), '1', 'a schema alone: and what came is applied');
+
 $node->stop;
 done_testing();
