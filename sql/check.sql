@@ -114,12 +114,14 @@ $check$, 'there, valid, and without conditions'),
             SELECT FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
             WHERE p.proname = 'forget_dropped_call_logs')
         UNION ALL
-        SELECT format('trigger %s is gone or does not fire always', k.name)
+        -- pg_restore --disable-triggers enables them again as ordinary ones.
+        SELECT CASE WHEN t.tgname IS NULL THEN format('trigger %s is gone', k.name)
+                    ELSE format('trigger %s does not fire always: ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', k.name, t.tgrelid::regclass, t.tgname) END
         FROM pg_extension e CROSS JOIN (VALUES ('mark_restored_call_log', 'call_logs'), ('follow_call_log', 'call_logs'), ('skip_foreign_call_claim', 'call_claims'),
             ('forget_foreign_call_event_xid', 'call_parked_events')) AS k (name, of)
-        WHERE e.extname = 'callhardening' AND NOT EXISTS (
-            SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid AND c.relnamespace = e.extnamespace AND c.relname = k.of
-            JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname = k.name WHERE t.tgenabled = 'A')) AS p
+        LEFT JOIN (pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid)
+            ON c.relnamespace = e.extnamespace AND c.relname = k.of AND p.proname = k.name
+        WHERE e.extname = 'callhardening' AND t.tgenabled IS DISTINCT FROM 'A') AS p
 $check$, 'they fire'),
 ('public_functions', $check$
     SELECT 'anybody may call ' || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
@@ -141,9 +143,11 @@ $check$, 'anybody may read call_logs, and keep call_backfills of his own tables'
     SELECT string_agg(DISTINCT format('%I may read or write %s', r.rolname, c.oid::regclass), ', ')
     FROM pg_extension e JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname IN ('call_pseudonym_keys', 'call_event_secrets')
     JOIN pg_roles r ON NOT r.rolsuper AND r.oid <> c.relowner AND r.oid >= 16384
-    WHERE e.extname = 'callhardening' AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
-        OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
-$check$, 'nobody but the owner and superusers reads keys and secrets'),
+    -- Whoever is given pg_read_all_data, for backups, is meant to read all there is: to write is another matter.
+    CROSS JOIN LATERAL (SELECT CASE WHEN pg_has_role(r.oid, 'pg_read_all_data', 'USAGE') THEN '' ELSE 'SELECT, ' END) AS m (reading)
+    WHERE e.extname = 'callhardening' AND (has_table_privilege(r.oid, c.oid, m.reading || 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+        OR has_any_column_privilege(r.oid, c.oid, m.reading || 'INSERT, UPDATE'))
+$check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 ('search_paths', $check$
     SELECT 'names are looked up where the caller says in ' || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'

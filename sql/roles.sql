@@ -24,7 +24,8 @@ SELECT CASE what
     WHEN 'operate' THEN functions || '{pending_call_events, retry_dead_call_events, configure_call_log, purge_call_events, purge_call_issues,
         release_call_events, stop_call_worker, call_worker_pids, call_log_number, call_enforcement_gaps,
         call_health, call_rows_health, call_issues_health, call_logs_health}'
-    WHEN 'read' THEN '{call_settings}' END::name[]
+    WHEN 'read' THEN '{call_settings}'
+    WHEN 'backup' THEN '{}' END::name[]
 FROM audit
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_functions(text) FROM PUBLIC;
@@ -79,11 +80,13 @@ WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions
     AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') -- and no namesake
 UNION ALL SELECT v.privileges, 'TABLE ' || c.oid::regclass
 FROM extension CROSS JOIN @extschema@.call_role_views(what) AS v JOIN pg_class AS c ON c.relnamespace = home AND c.relname = v.name
+UNION ALL SELECT 'SELECT', CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass
+FROM pg_extension AS e JOIN pg_class AS c ON c.oid = ANY (e.extconfig) WHERE e.extname = 'callhardening' AND what = 'backup'
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_objects(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_objects(text) IS
-'what a task of call_role_grants needs on functions and views of the extension, whether there is a log or not';
+'what a task of call_role_grants needs on functions, views and tables of the extension, whether there is a log or not';
 
 CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL) RETURNS TABLE (privileges text, object text)
     LANGUAGE plpgsql STABLE
@@ -94,10 +97,10 @@ DECLARE
     settings @extschema@.call_logs;
 BEGIN
     IF @extschema@.call_role_functions(what) IS NULL THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('what must be ingest, process, claim, operate, read or own, not %s', coalesce('"' || what || '"', 'NULL'));
+        RAISE invalid_parameter_value USING MESSAGE = format('what must be ingest, process, claim, operate, read, own or backup, not %s', coalesce('"' || what || '"', 'NULL'));
     END IF;
-    -- An owner has tables before he has a log.
-    IF what <> 'own' THEN
+    -- An owner has tables before he has a log, and a dump has what is remembered about all of them.
+    IF what NOT IN ('own', 'backup') THEN
         SELECT * INTO settings FROM @extschema@.call_logs AS l WHERE l.log_id = @extschema@.call_log_number(log);
     END IF;
 
@@ -107,13 +110,13 @@ BEGIN
         UNION SELECT relnamespace FROM pg_class WHERE oid = settings.events AND what <> 'read'
         UNION SELECT relnamespace FROM pg_class WHERE oid = settings.calls AND what IN ('process', 'operate', 'read')) AS needed
     UNION ALL SELECT o.privileges, o.object FROM @extschema@.call_role_objects(what) AS o
-    UNION ALL SELECT g.privileges, g.object FROM @extschema@.call_role_log_grants(what, settings) AS g WHERE what <> 'own';
+    UNION ALL SELECT g.privileges, g.object FROM @extschema@.call_role_log_grants(what, settings) AS g WHERE what NOT IN ('own', 'backup');
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
-'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill and unharden tables that the role owns; log does not matter). log: NULL is the only event log there is. Errors: 22023 no such task, 55000 no such log, 42P08 several logs and none named';
+'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the only event log there is. Errors: 22023 no such task, 55000 no such log, 42P08 several logs and none named';
 
 CREATE FUNCTION @extschema@.change_call_role(statement text, role regrole, what text, log regclass) RETURNS void
     LANGUAGE plpgsql

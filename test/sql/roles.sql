@@ -198,6 +198,10 @@ SELECT r.rolname, g.privilege_type, g.object FROM pg_roles r JOIN (
     UNION ALL SELECT grantee, privilege_type, n.nspname FROM pg_namespace n, aclexplode(nspacl)) g ON g.grantee = r.oid
 WHERE r.rolname LIKE 'regress%call%' ORDER BY 1, 2, 3;
 
+-- what a dump reads, of all logs: nothing that is not in it
+SELECT * FROM call_role_grants('backup') ORDER BY object COLLATE "C";
+SELECT count(*) FROM call_role_grants('backup', 'pg_class');
+
 SET client_min_messages = error;
 DROP SCHEMA "Tele phone" CASCADE;
 DROP OWNED BY "regress call ingest", regress_call_process, regress_call_claim, regress_call_operate, regress_call_read;

@@ -200,7 +200,7 @@ SELECT harden_calls('calls'); SELECT harden_call_events('$schema.hooks', 'calls'
 		is(failure("${name}_data", qq{INSERT INTO $schema.hooks VALUES (4, '{"call_id": 4, "state": "ringing"}'), (5, '{"call_id": 5, "state": "ringing"}')}),
 			'nothing', "$schema.hooks, $what processed: webhooks go on");
 		for (1 .. 10) { last if query("${name}_data", 'SELECT claimed FROM process_call_events()') eq '0' }
-		is(query("${name}_data", q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), $what eq 'half' ? '2,4,5' : '4,5',
+		is(query("${name}_data", q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}), $what eq 'half' ? '2,4,5' : '4,5',
 			"$schema.hooks, $what processed: what was pending is applied, and what comes");
 	}
 }
@@ -219,7 +219,7 @@ query('hooks_none_data', 'ALTER TABLE hooks DISABLE TRIGGER stamp_call_event');
 is(load('hooks_none_data', "$dumps/none.data", 1), 0, 'a log without processed_at: data alone are restored without its trigger');
 query('hooks_none_data', q{ALTER TABLE hooks ENABLE TRIGGER stamp_call_event; INSERT INTO hooks VALUES (3, '{"call_id": 3, "state": "ringing"}')});
 for (1 .. 10) { last if query('hooks_none_data', 'SELECT claimed FROM process_call_events()') eq '0' }
-is(query('hooks_none_data', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), '2,3', 'a log without processed_at: what was pending is applied, and what comes');
+is(query('hooks_none_data', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}), '2,3', 'a log without processed_at: what was pending is applied, and what comes');
 is(query('hooks_none_data', 'SELECT count(*) FROM call_enforcement WHERE level = \'gap\''), 0, 'a log without processed_at: and nothing is amiss');
 
 # ---- a schema alone ----------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ is(failure('native_schema', q{SELECT register_call_log('call_events', 'calls', '
 is(query('native_schema', $gaps), '', 'a schema alone: the gap is closed');
 query('native_schema', q{INSERT INTO call_events (payload) VALUES ('{"call_id": 2, "state": "ringing"}')});
 for (1 .. 10) { last if query('native_schema', 'SELECT claimed FROM process_call_events()') eq '0' }
-is(query('native_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), '1,2', 'a schema alone: what came before and after is applied');
+is(query('native_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}), '1,2', 'a schema alone: what came before and after is applied');
 is(query('native_schema', 'SELECT count(*) FROM call_dead_events'), 1, 'a schema alone: or dead');
 like(failure('native_schema', q{SELECT register_call_log('call_events', 'calls', 'dialpad', 64)}), qr/ERROR:  trigger "stamp_call_event" .* already exists/,
 	'a log that is registered is left alone');
@@ -253,7 +253,54 @@ like(query('hooks_schema', $gaps), qr/^hooks\|log_not_registered\|.*\|Restore th
 query('hooks_schema', q{SELECT unharden_call_events('hooks'); SELECT harden_call_events('hooks', 'calls', processed_at_column => 'processed_at')});
 is(query('hooks_schema', $gaps), '', 'a schema alone: until it is hardened again');
 for (1 .. 10) { last if query('hooks_schema', 'SELECT claimed FROM process_call_events()') eq '0' }
-is(query('hooks_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY 1) FROM calls}), '1', 'a schema alone: and what came is applied');
+is(query('hooks_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}), '1', 'a schema alone: and what came is applied');
+
+# ---- triggers that a restore was told to disable -----------------------------------------------------------------
+
+# pg_dump enables them again as ordinary ones.
+my $fires = q{SELECT ok, detail FROM check_call_hardening() WHERE check_name = 'event_triggers'};
+query('native', q{SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb)});
+run_tool('pg_dump', '--data-only', '--disable-triggers', '--file', "$dumps/native.disabled", 'native');
+run_tool('createdb', 'native_disabled');
+load('native_disabled', "$dumps/native.schema", 1);
+is(load('native_disabled', "$dumps/native.disabled", 1), 0, 'data with --disable-triggers');
+my $fault = query('native_disabled', $fires);
+like($fault, qr/^f\|.*trigger follow_call_log does not fire always: ALTER TABLE public\.call_logs ENABLE ALWAYS TRIGGER follow_call_log/,
+	'data with --disable-triggers: the self-test says what to do');
+is(scalar(my @mend = $fault =~ /(ALTER TABLE \S+ ENABLE ALWAYS TRIGGER \w+)/g), 4, 'data with --disable-triggers: for each trigger');
+query('native_disabled', join(';', @mend));
+is(query('native_disabled', $fires), 't|they fire', 'data with --disable-triggers: and that helps');
+
+# ---- a dump by who is no superuser -------------------------------------------------------------------------------
+
+query('postgres', 'CREATE ROLE tenant LOGIN; CREATE ROLE keeper LOGIN; GRANT pg_read_all_data TO keeper');
+run_tool('createdb', '--owner=tenant', 'tenancy');
+query('tenancy', q{
+CREATE EXTENSION callhardening; CREATE SCHEMA tenancy AUTHORIZATION tenant; SELECT grant_call_role('tenant', 'own');
+SET ROLE tenant; SELECT create_call_tables('tenancy'); RESET ROLE;
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb)});
+sub dump_by
+{
+	my ($role) = @_;
+	return PostgreSQL::Test::Utils::run_command([ 'pg_dump', '--host', $node->host, '--port', $node->port, '--username', $role, '--file', "$dumps/$role.sql", 'tenancy' ]);
+}
+like((dump_by('tenant'))[1], qr/permission denied for .* call_/, 'the owner of a database cannot dump it');
+query('tenancy', q{SELECT grant_call_role('tenant', 'backup')});
+is((dump_by('tenant'))[1], '', 'but with the task backup');
+run_tool('createdb', 'tenancy_restored');
+is(load('tenancy_restored', "$dumps/tenant.sql", 1), 0, 'and that dump is restored');
+is(query('tenancy_restored', 'SELECT claimed, applied FROM process_call_events()'), '1|1', 'with what was pending');
+for my $table ('call_pseudonym_keys', 'call_event_secrets', 'call_issues')
+{
+	like(failure('tenancy', "SET ROLE tenant; TABLE $table"), qr/permission denied for table $table/, "backup: $table is nobody's");
+}
+query('tenancy', q{SELECT revoke_call_role('tenant', 'backup')});
+like((dump_by('tenant'))[1], qr/permission denied for .* call_/, 'backup can be taken back');
+is((dump_by('keeper'))[1], '', 'a member of pg_read_all_data can dump it, too');
+is(query('tenancy', q{SELECT ok FROM check_call_hardening() WHERE check_name = 'secrets'}), 't', 'which the self-test takes for meant');
+query('tenancy', 'GRANT pg_write_all_data TO keeper');
+is(query('tenancy', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'secrets'}),
+	'keeper may read or write public.call_event_secrets, keeper may read or write public.call_pseudonym_keys', 'but no right to write');
 
 $node->stop;
 done_testing();
