@@ -268,7 +268,7 @@ CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
 REVOKE EXECUTE ON FUNCTION @extschema@.stamp_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.stamp_call_event() IS
-'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq';
+'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left as it is where the log''s processed_at_column is set in it, or where call_logs has no row of the table (a restore of data alone)';
 
 CREATE FUNCTION @extschema@.why_no_call_lane(lane int, calls regclass) RETURNS text
     LANGUAGE sql STABLE STRICT
