@@ -15,8 +15,7 @@ $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', 'fsync = off');
 $node->start;
 
-$node->safe_psql(
-	'postgres', q{
+my $installation = q{
 CREATE TABLE apps (id uuid PRIMARY KEY, name text);
 CREATE TABLE webhook_events (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), app_id uuid, event_type text, dialpad_event_id text UNIQUE,
     payload jsonb NOT NULL, processed_at timestamp, received_at timestamp DEFAULT now());
@@ -73,15 +72,16 @@ END $$;
 CALL old_webhook(1, 100);
 CALL old_processor(true); CALL old_processor(true); CALL old_processor(true); CALL old_processor(true); CALL old_processor(true);
 CALL old_processor(true); CALL old_processor(true);
-});
+};
+$node->safe_psql('postgres', $installation);
 is($node->safe_psql('postgres', 'SELECT count(*), count(processed_at) FROM webhook_events'), '300|140', 'an installation with half of its events processed');
 
 # ---- hardened while its clients run ------------------------------------------------------------------------
 
 sub dump_of
 {
-	my ($table) = @_;
-	my ($out, $err) = run_command([ 'pg_dump', '-s', '-t', $table, $node->connstr('postgres') ]);
+	my ($table, $database) = @_;
+	my ($out, $err) = run_command([ 'pg_dump', '-s', '-t', $table, $node->connstr($database || 'postgres') ]);
 	$out =~ s/^\\(un)?restrict .*$//mg;
 	return $out;
 }
@@ -158,6 +158,35 @@ is( $node->safe_psql('postgres', 'SELECT count(*) FROM ((TABLE kept EXCEPT TABLE
 	'0', 'with all its rows');
 $node->safe_psql('postgres', 'CALL old_webhook(4001, 4002); CALL old_processor(true)');
 is($node->safe_psql('postgres', q{SELECT string_agg(status, ',') FROM calls WHERE dialpad_call_id > 4000}), 'ended,ended', 'and the old clients go on');
-unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/terminated by signal|XX000/, 'nothing broke');
+# ---- the page on migration, statement by statement ------------------------------------------------------------------
+
+# It has two roads to the same end: one call for small tables, and three steps for large ones.
+sub follow_page
+{
+	my ($road, @blocks) = @_;
+	my ($done, $harden) = (0);
+	$node->safe_psql('postgres', "CREATE DATABASE $road");
+	$node->safe_psql($road, $installation);
+	my $before = dump_of('webhook_events', $road) . dump_of('calls', $road);
+	while (defined(my $block = shift @blocks))
+	{
+		next if $road eq 'small' && $block =~ /prepare_call_events/;
+		$harden = $block and next if $road eq 'large' && !$harden && $block =~ /harden_call_events/;
+		my $stderr = '';
+		is($node->psql($road, $block, stderr => \$stderr, on_error_stop => 1), 0, "$road: " . join(' ', split ' ', $block)) or diag $stderr;
+		unshift @blocks, ($stderr =~ /still to be done: (.*)/g), $harden if $block =~ /prepare_call_events/;
+	}
+	is(dump_of('webhook_events', $road) . dump_of('calls', $road), $before, "$road: and back");
+	# One call of process_call_events is of some lanes.
+	is($node->safe_psql($road, 'SELECT count(*), count(processed_at) > 140 FROM webhook_events'), '300|t', "$road: with more events processed");
+	return;
+}
+
+$node->safe_psql('postgres', 'CREATE ROLE dba; CREATE ROLE worker; CREATE ROLE oncall');
+my @page = slurp_file('docs/migration.md') =~ /^```sql\n(.*?)^```$/msg;
+follow_page('small', @page);
+follow_page('large', @page);
+
+unlike(slurp_file($node->logfile), qr/terminated by signal|XX000/, 'nothing broke');
 $node->stop;
 done_testing();
