@@ -50,7 +50,8 @@ int compare_numbers(const void *left, const void *right)
 
 bool has_number(const Numbers &sorted, int64 seq)
 {
-    return bsearch(&seq, sorted.seqs, sorted.count, sizeof(int64), compare_numbers) != nullptr;
+    return sorted.count > 0 && // bsearch takes no null pointer
+           bsearch(&seq, sorted.seqs, sorted.count, sizeof(int64), compare_numbers) != nullptr;
 }
 
 // The log is its owner's table: the caller needs the right to update the column, and its triggers fire.
