@@ -284,7 +284,9 @@ sub dump_by
 	my ($role) = @_;
 	return PostgreSQL::Test::Utils::run_command([ 'pg_dump', '--host', $node->host, '--port', $node->port, '--username', $role, '--file', "$dumps/$role.sql", 'tenancy' ]);
 }
-like((dump_by('tenant'))[1], qr/permission denied for .* call_/, 'the owner of a database cannot dump it');
+# The second is how pg_dump 18 says it.
+my $denied = qr/permission denied for .* call_|failed to get data for sequence "call_/;
+like((dump_by('tenant'))[1], $denied, 'the owner of a database cannot dump it');
 query('tenancy', q{SELECT grant_call_role('tenant', 'backup')});
 is((dump_by('tenant'))[1], '', 'but with the task backup');
 run_tool('createdb', 'tenancy_restored');
@@ -295,7 +297,7 @@ for my $table ('call_pseudonym_keys', 'call_event_secrets', 'call_issues')
 	like(failure('tenancy', "SET ROLE tenant; TABLE $table"), qr/permission denied for table $table/, "backup: $table is nobody's");
 }
 query('tenancy', q{SELECT revoke_call_role('tenant', 'backup')});
-like((dump_by('tenant'))[1], qr/permission denied for .* call_/, 'backup can be taken back');
+like((dump_by('tenant'))[1], $denied, 'backup can be taken back');
 is((dump_by('keeper'))[1], '', 'a member of pg_read_all_data can dump it, too');
 is(query('tenancy', q{SELECT ok FROM check_call_hardening() WHERE check_name = 'secrets'}), 't', 'which the self-test takes for meant');
 query('tenancy', 'GRANT pg_write_all_data TO keeper');
