@@ -68,17 +68,22 @@ BEGIN
 END
 $$;
 
-CREATE PROCEDURE fill_textbook(schema text, first bigint, last bigint, bytes int)
+-- The floor has these columns as well.
+CREATE PROCEDURE fill_table(target text, first bigint, last bigint, bytes int)
     LANGUAGE plpgsql
     AS $$
 BEGIN
     FOR start IN first .. last BY 10000 LOOP
-        EXECUTE format('INSERT INTO %I.textbook (call_id, event_type, payload)
-            SELECT call_id, event_type, payload FROM bodies($1, $2, $3)', schema) USING start, least(start + 9999, last), bytes;
+        EXECUTE format('INSERT INTO %s (call_id, event_type, payload) SELECT call_id, event_type, payload FROM bodies($1, $2, $3)', target)
+            USING start, least(start + 9999, last), bytes;
         COMMIT;
     END LOOP;
 END
 $$;
+
+CREATE PROCEDURE fill_textbook(schema text, first bigint, last bigint, bytes int)
+    LANGUAGE plpgsql
+    AS $$ BEGIN CALL fill_table(format('%I.textbook', schema), first, last, bytes); END $$;
 
 -- -- the floor ----------------------------------------------------------------------------------
 
@@ -104,15 +109,7 @@ $$;
 
 CREATE PROCEDURE fill_floor(schema text, first bigint, last bigint, bytes int)
     LANGUAGE plpgsql
-    AS $$
-BEGIN
-    FOR start IN first .. last BY 10000 LOOP
-        EXECUTE format('INSERT INTO %I.floor (call_id, event_type, payload)
-            SELECT call_id, event_type, payload FROM bodies($1, $2, $3)', schema) USING start, least(start + 9999, last), bytes;
-        COMMIT;
-    END LOOP;
-END
-$$;
+    AS $$ BEGIN CALL fill_table(format('%I.floor', schema), first, last, bytes); END $$;
 
 -- -- PgQ ----------------------------------------------------------------------------------------
 
