@@ -73,6 +73,15 @@ int end_of_call(const ParkedEvents &parked, int first)
     return end;
 }
 
+// The row of a parked event; `scan` has to be ended.
+bool find_row(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq,
+              KeyScan *scan)
+{
+    *scan = begin_key_scan(parked, snapshot,
+                           {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
+    return next_row(*scan);
+}
+
 } // namespace
 
 // -- reading -------------------------------------------------------------------------------------
@@ -132,9 +141,8 @@ bool has_any_parked(const EventLog &log, const OwnTable &parked, Snapshot snapsh
 
 bool is_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq)
 {
-    const KeyScan scan = begin_key_scan(
-        parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
-    const bool found = next_row(scan);
+    KeyScan scan;
+    const bool found = find_row(log, parked, snapshot, lane, seq, &scan);
     end_key_scan(scan);
     return found;
 }
@@ -232,15 +240,6 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
 
 namespace
 {
-
-// The row of a parked event, to be changed; `scan` has to be ended.
-bool find_row(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane, int64 seq,
-              KeyScan *scan)
-{
-    *scan = begin_key_scan(parked, snapshot,
-                           {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
-    return next_row(*scan);
-}
 
 Change set_claim(int64 claim_id)
 {
