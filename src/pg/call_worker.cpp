@@ -196,7 +196,7 @@ void check_can_connect(Oid role)
 
 void check_is_committed(const EventLog &log)
 {
-    if (log.is_uncommitted)
+    if (is_event_log_uncommitted(log))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("%s was made or configured in this transaction", log.events_name),
                         errdetail("A call worker sees what is committed."),

@@ -103,13 +103,6 @@ void read_columns(TupleTableSlot *slot, EventLog *log)
     read_carry(slot, log);
 }
 
-bool is_of_this_transaction(TupleTableSlot *slot)
-{
-    bool is_null;
-    const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null);
-    return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
-}
-
 void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
 {
     bool is_unadopted;
@@ -126,7 +119,6 @@ void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
     log->has_old_lanes = !is_unadopted;
     if (!is_unadopted)
         log->adopted = read_snapshot(adopted);
-    log->is_uncommitted = is_of_this_transaction(slot);
     log->notifies = row_bool(slot, log_notify);
     log->max_attempts = row_int4(slot, log_max_attempts);
     log->retry_base = row_microseconds(slot, log_retry_base);
@@ -223,6 +215,20 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log)
 {
     return find_log(schema, "call_logs_pkey", int4_key(1, log_id), log);
+}
+
+bool is_event_log_uncommitted(const EventLog &log)
+{
+    const OwnTable logs = open_logs(log.schema, "call_logs_pkey", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
+    bool is_null = true;
+    const Datum xmin =
+        next_row(scan) ? slot_getsysattr(scan.slot, MinTransactionIdAttributeNumber, &is_null) : Datum{0};
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(logs, AccessShareLock);
+    return !is_null && TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
 }
 
 char *event_log_channel(int32 log_id)

@@ -24,7 +24,6 @@ struct EventLog {
     bool is_foreign;     // comes from another cluster, and no lane was claimed in this one yet
     bool has_old_lanes;  // lanes before first_lane may still have something to do
     XidSnapshot adopted; // what may still be appended to them; with has_old_lanes
-    bool is_uncommitted; // made or configured by the present transaction
     bool notifies;
     int max_attempts;
     int64 retry_base, retry_cap; // microseconds
@@ -62,6 +61,9 @@ bool find_event_log_of(Oid schema, Oid events, EventLog *log);
 
 // The log of that number; false where there is none.
 bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log);
+
+// Made or configured by the present transaction.
+bool is_event_log_uncommitted(const EventLog &log);
 
 // What is notified when events come in; in the current memory context.
 char *event_log_channel(int32 log_id);
