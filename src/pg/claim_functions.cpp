@@ -11,7 +11,6 @@
 extern "C" {
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -45,23 +44,17 @@ int64 lease_of(FunctionCallInfo fcinfo, int argument)
 
 enum ClaimArgument { claim_max_events, claim_lease, claim_worker_name, claim_log_name };
 
-// It is kept with each record of the claim and with each error.
-char *cut_name(std::string_view name)
-{
-    constexpr int longest = 200;
-    const int length = pg_mbcliplen(name.data(), static_cast<int>(name.size()), longest);
-    return pnstrdup(name.data(), length);
-}
-
 ClaimOptions claim_options(FunctionCallInfo fcinfo)
 {
+    constexpr int longest_name = 200; // kept with each record of the claim and with each error
     ClaimOptions options = {};
     options.max_events = max_events_argument_of(fcinfo, claim_max_events);
     options.has_lease = !PG_ARGISNULL(claim_lease);
     if (options.has_lease)
         options.lease = lease_of(fcinfo, claim_lease);
-    options.worker = PG_ARGISNULL(claim_worker_name) ? default_worker()
-                                                     : cut_name(text_argument(fcinfo, claim_worker_name));
+    options.worker = PG_ARGISNULL(claim_worker_name)
+                         ? default_worker()
+                         : cut_text(text_argument(fcinfo, claim_worker_name), longest_name);
     return options;
 }
 

@@ -1,7 +1,7 @@
 #include "pg/failure.hpp"
+#include "pg/text.hpp"
 
 extern "C" {
-#include "mb/pg_wchar.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 }
@@ -19,8 +19,7 @@ constexpr int longest_error = 1000;
 
 const char *cut_error(const char *error)
 {
-    const int length = pg_mbcliplen(error, static_cast<int>(strlen(error)), longest_error);
-    return pnstrdup(error, length);
+    return cut_text(error, longest_error);
 }
 
 namespace

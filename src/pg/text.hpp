@@ -5,6 +5,10 @@
 
 #include "pg/postgres.hpp"
 
+extern "C" {
+#include "mb/pg_wchar.h"
+}
+
 namespace callhardening
 {
 
@@ -32,6 +36,13 @@ inline Datum text_or_null(const char *text, bool *is_null)
 inline char *to_cstring(std::string_view value)
 {
     return pnstrdup(value.data(), value.size());
+}
+
+// The same of the first `longest` bytes at most, whole characters of them.
+inline char *cut_text(std::string_view value, int longest)
+{
+    const int length = pg_mbcliplen(value.data(), static_cast<int>(value.size()), longest);
+    return pnstrdup(value.data(), length);
 }
 
 } // namespace callhardening
