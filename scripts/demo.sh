@@ -104,7 +104,7 @@ claims() {
 # True when nothing is pending, claimed or parked any more.
 is_done() {
     [ "$(value "SELECT (SELECT sum(pending) FROM pending_call_events(exact => true)) + open_claims + retrying + held_back
-                FROM call_log_status")" = 0 ]
+                FROM call_event_log_status")" = 0 ]
 }
 
 server_worker() {
@@ -119,7 +119,7 @@ server_worker() {
         is_done && break
         sleep 0.1
     done
-    show "SELECT pending_estimate, claimed, retrying, held_back, dead FROM call_log_status;"
+    show "SELECT pending_estimate, claimed, retrying, held_back, dead FROM call_event_log_status;"
     table "SELECT count(*) - $before AS \"events that came in\",
                (SELECT sum(pending) FROM pending_call_events(exact => true)) AS \"events left\" FROM call_events"
     show "SELECT stop_call_worker();"

@@ -185,9 +185,9 @@ BEGIN
                 (7, 16, 'unsanitized_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
                 (8, 32, 'big_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
                 (9, 64, 'stuck_ringing', @extschema@.call_age_expression(calls) IS NOT NULL, 'the table has no time to go by',
-                    'More than an hour old. Where no worker is behind (call_log_status), set their status to missed or ended with UPDATE.'),
+                    'More than an hour old. Where no worker is behind (call_event_log_status), set their status to missed or ended with UPDATE.'),
                 (10, 128, 'stuck_active', @extschema@.call_age_expression(calls) IS NOT NULL, 'the table has no time to go by',
-                    'More than a day old. Where no worker is behind (call_log_status), set their status to ended with UPDATE.')
+                    'More than a day old. Where no worker is behind (call_event_log_status), set their status to ended with UPDATE.')
             ) AS c (place, fault, name, is_there, needs, advice) ON c.fault = f.fault
             ORDER BY c.place) AS by_row)
     SELECT c.name, c.violations, coalesce(c.sample, '{}'), CASE WHEN c.violations IS DISTINCT FROM 0 THEN c.advice END FROM checks c;

@@ -5,7 +5,7 @@ CREATE FUNCTION @extschema@.call_worker_pids(log regclass) RETURNS SETOF int
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    number int := @extschema@.call_log_number(log);
+    number int := @extschema@.call_event_log_number(log);
 BEGIN
     -- Each holds a lock of this class ("CALL") as long as it lives.
     RETURN QUERY SELECT pid FROM pg_locks

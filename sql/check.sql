@@ -21,7 +21,7 @@ $check$, 'library and extension have the same version'),
 ('functions_present', $check$
     SELECT 'missing: ' || string_agg(name, ', ' ORDER BY name)
     FROM unnest('{assert_call_claim,call_health,call_payload_policy,call_status_transitions,check_call_hardening,claim_call_events,complete_call_events,
-        configure_call_log,create_call_tables,fail_call_event,generate_call_events,harden_calls,ingest_call_event,ingest_signed_call_event,
+        configure_call_event_log,create_call_tables,fail_call_event,generate_call_events,harden_calls,ingest_call_event,ingest_signed_call_event,
         is_valid_status_transition,normalize_call_direction,normalize_call_status,process_call_events,purge_call_events,purge_call_issues,
         release_call_events,renew_call_claim,retry_dead_call_events,sanitize_call_payload,set_call_event_secret,start_call_worker,
         stop_call_worker,unharden_calls,validate_hardened_call}'::name[]) AS name
@@ -75,7 +75,7 @@ $check$, 'UTF8'),
         ('call_event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
         ('call_issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
         ('call_lanes', 'log_id integer, lane integer'),
-        ('call_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass'),
+        ('call_event_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass'),
         ('call_parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb'),
         ('call_pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
         ('call_purge_leftovers', 'log_id integer, event_seq bigint'),
@@ -93,7 +93,7 @@ $check$, 'columns as the library expects them'),
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (
         SELECT 'missing: ' || k.name AS problem FROM pg_extension e CROSS JOIN unnest('{call_claims_pkey,call_dead_events_pkey,call_event_secrets_pkey,
-            call_lanes_pkey,call_logs_pkey,call_logs_events_key,call_parked_events_pkey,call_purge_leftovers_pkey,call_purges_pkey,
+            call_lanes_pkey,call_event_logs_pkey,call_event_logs_events_key,call_parked_events_pkey,call_purge_leftovers_pkey,call_purges_pkey,
             idx_call_issues_happened_at,idx_call_parked_events_due}'::name[]) AS k (name)
         WHERE e.extname = 'callhardening'
           AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = e.extnamespace AND c.relname = k.name AND i.indisvalid)
@@ -110,14 +110,14 @@ $check$, 'there, valid, and without conditions'),
         JOIN pg_depend d ON d.classid = 'pg_event_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'e'
         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE t.evtenabled IN ('D', 'R')
         UNION ALL
-        SELECT 'event trigger forget_dropped_call_logs is gone' WHERE NOT EXISTS (
+        SELECT 'event trigger forget_dropped_call_event_logs is gone' WHERE NOT EXISTS (
             SELECT FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
-            WHERE p.proname = 'forget_dropped_call_logs')
+            WHERE p.proname = 'forget_dropped_call_event_logs')
         UNION ALL
         -- pg_restore --disable-triggers enables them again as ordinary ones.
         SELECT CASE WHEN t.tgname IS NULL THEN format('trigger %s is gone', k.name)
                     ELSE format('trigger %s does not fire always: ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', k.name, t.tgrelid::regclass, t.tgname) END
-        FROM pg_extension e CROSS JOIN (VALUES ('mark_restored_call_log', 'call_logs'), ('follow_call_log', 'call_logs'), ('skip_foreign_call_claim', 'call_claims'),
+        FROM pg_extension e CROSS JOIN (VALUES ('mark_restored_call_event_log', 'call_event_logs'), ('follow_call_event_log', 'call_event_logs'), ('skip_foreign_call_claim', 'call_claims'),
             ('forget_foreign_call_event_xid', 'call_parked_events')) AS k (name, of)
         LEFT JOIN (pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid)
             ON c.relnamespace = e.extnamespace AND c.relname = k.of AND p.proname = k.name
@@ -128,7 +128,7 @@ $check$, 'they fire'),
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
-      AND p.proname NOT IN ('call_column_names', 'call_event_stamp', 'call_log_channel', 'call_payload_policy', 'call_row_faults', 'call_row_sample', 'call_status_transitions',
+      AND p.proname NOT IN ('call_column_names', 'call_event_stamp', 'call_event_log_channel', 'call_payload_policy', 'call_row_faults', 'call_row_sample', 'call_status_transitions',
           'call_traffic', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'repaired_call_row',
           'sanitize_call_payload')
 $check$, 'anybody may call the pure functions, and no other'),
@@ -136,9 +136,9 @@ $check$, 'anybody may call the pure functions, and no other'),
     SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', ' ORDER BY c.relname, a.privilege_type)
     FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-    WHERE a.grantee = 0 AND (c.relname <> 'call_logs' OR a.privilege_type <> 'SELECT')
+    WHERE a.grantee = 0 AND (c.relname <> 'call_event_logs' OR a.privilege_type <> 'SELECT')
       AND NOT (c.relname = 'call_backfills' AND c.relrowsecurity)
-$check$, 'anybody may read call_logs, and keep call_backfills of his own tables'),
+$check$, 'anybody may read call_event_logs, and keep call_backfills of his own tables'),
 ('secrets', $check$
     SELECT string_agg(DISTINCT format('%I may read or write %s', r.rolname, c.oid::regclass), ', ')
     FROM pg_extension e JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname IN ('call_pseudonym_keys', 'call_event_secrets')
@@ -159,8 +159,8 @@ $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 $check$, 'pinned'),
 ('views_present', $check$
     SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
-    FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_log_status,call_open_claims,own_call_dead_events,
-        own_call_logs}'::name[]) AS k (name)
+    FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_event_log_status,call_open_claims,own_call_dead_events,
+        own_call_event_logs}'::name[]) AS k (name)
     WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
                       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'
                       WHERE c.relname = k.name AND c.relkind = 'v')
@@ -182,7 +182,7 @@ $check$, 'functions, tables and views are the extension owner''s'),
     SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure, CASE WHEN p.prosecdef THEN 'its owner' ELSE 'who calls it' END), ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'call_enforcement_gaps', 'configure_call_log', 'follow_call_log', 'forget_dropped_call_logs',
+    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'call_enforcement_gaps', 'configure_call_event_log', 'follow_call_event_log', 'forget_dropped_call_event_logs',
         'purge_call_issues', 'retry_dead_call_events'))
 $check$, 'the functions that need them run with their owner''s rights, and no other'),
 ('volatility', $check$
@@ -213,7 +213,7 @@ BEGIN
     IF (SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r' WHERE c.oid = log AND (a.attname, a.atttypid) IN (
             ('event_seq', 'bigint'::regtype), ('received_at', 'timestamptz'::regtype), ('received_at', 'timestamp'::regtype))) = 2 THEN
         EXECUTE format('SELECT received_at FROM %s WHERE event_seq <> ALL ($1) ORDER BY event_seq LIMIT 1', log) INTO received
-        USING ARRAY(SELECT d.event_seq FROM @extschema@.call_dead_events AS d JOIN @extschema@.call_logs AS l ON l.log_id = d.log_id WHERE l.events = log);
+        USING ARRAY(SELECT d.event_seq FROM @extschema@.call_dead_events AS d JOIN @extschema@.call_event_logs AS l ON l.log_id = d.log_id WHERE l.events = log);
     END IF;
     RETURN CASE WHEN received < clock_timestamp() - age THEN received END;
 END
@@ -232,7 +232,7 @@ VALUES ('enforcement', $check$
 $check$, 'no gap in any hardened table or event log'),
 ('lanes', $check$
     SELECT string_agg(format('%s has %s of %s lanes', l.events, n.count, l.lanes), ', ' ORDER BY l.log_id)
-    FROM @extschema@.call_logs AS l CROSS JOIN LATERAL (SELECT count(*) FROM @extschema@.call_lanes AS t
+    FROM @extschema@.call_event_logs AS l CROSS JOIN LATERAL (SELECT count(*) FROM @extschema@.call_lanes AS t
         WHERE t.log_id = l.log_id AND t.lane >= l.first_lane AND t.lane < l.first_lane + l.lanes) AS n
     WHERE n.count <> l.lanes
 $check$, 'each event log has its lanes'),
@@ -245,14 +245,14 @@ $check$, 'each event log has its lanes'),
         WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean AND (
             c.oid IN (SELECT d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
                       WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e')
-            OR c.oid IN (SELECT h.relation FROM @extschema@.hardened_call_tables() AS h) OR c.oid IN (SELECT l.events FROM @extschema@.call_logs AS l))
+            OR c.oid IN (SELECT h.relation FROM @extschema@.hardened_call_tables() AS h) OR c.oid IN (SELECT l.events FROM @extschema@.call_event_logs AS l))
         UNION ALL
         SELECT 'call_claims waits for a share of its rows' FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
         WHERE c.relname = 'call_claims' AND NOT coalesce(c.reloptions, '{}') @> '{autovacuum_vacuum_scale_factor=0}') AS p
 $check$, 'on, and call_claims is vacuumed by number of rows'),
 ('purge', $check$
     SELECT string_agg(format('%s has events of %s: call purge_call_events', l.events, to_char(o.received, 'YYYY-MM-DD')), ', ' ORDER BY l.log_id)
-    FROM @extschema@.call_logs AS l CROSS JOIN LATERAL @extschema@.overdue_call_events(l.events, interval '90 days') AS o (received)
+    FROM @extschema@.call_event_logs AS l CROSS JOIN LATERAL @extschema@.overdue_call_events(l.events, interval '90 days') AS o (received)
     WHERE o.received IS NOT NULL
 $check$, 'no event is older than 90 days'),
 ('issues', $check$

@@ -38,7 +38,7 @@ CREATE FUNCTION @extschema@.fail_call_event(claim_id bigint, event_seq bigint, e
 REVOKE EXECUTE ON FUNCTION @extschema@.fail_call_event(bigint, bigint, text, interval) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.fail_call_event(bigint, bigint, text, interval) IS
-'takes an event out of an open claim because it could not be processed; later events of the same call in this claim go with it, so the worker skips them, and all that comes for the call waits behind it. The other events of the claim stay to be completed. retry: it is handed out again, after retry_after (0 to 365 days) or, where that is NULL, after a random time of which the limit doubles with each attempt (see configure_call_log); dead: this was the last attempt, see call_dead_events; stale: the claim is not current any more, or the event has failed in it already, and nothing has changed. error: what to remember, up to 1000 bytes, without personal data please; NULL: that none was given. Errors: 22023 the event is not in the claim, or retry_after is out of range, 22004 no claim_id or event_seq, 42501 no SELECT on the log, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
+'takes an event out of an open claim because it could not be processed; later events of the same call in this claim go with it, so the worker skips them, and all that comes for the call waits behind it. The other events of the claim stay to be completed. retry: it is handed out again, after retry_after (0 to 365 days) or, where that is NULL, after a random time of which the limit doubles with each attempt (see configure_call_event_log); dead: this was the last attempt, see call_dead_events; stale: the claim is not current any more, or the event has failed in it already, and nothing has changed. error: what to remember, up to 1000 bytes, without personal data please; NULL: that none was given. Errors: 22023 the event is not in the claim, or retry_after is out of range, 22004 no claim_id or event_seq, 42501 no SELECT on the log, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
 CREATE FUNCTION @extschema@.renew_call_claim(claim_id bigint, lease interval DEFAULT '30 seconds') RETURNS timestamptz
     LANGUAGE c
@@ -60,7 +60,7 @@ CREATE FUNCTION @extschema@.retry_dead_call_events(log regclass DEFAULT NULL, ev
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    number int := @extschema@.call_log_number(log);
+    number int := @extschema@.call_event_log_number(log);
     revived bigint;
 BEGIN
     -- As if it had never been tried. It goes before what waits of its call.
@@ -70,7 +70,7 @@ BEGIN
         RETURNING d.lane, d.event_seq, d.call_id, d.errors)
     INSERT INTO @extschema@.call_parked_events (log_id, lane, event_seq, event_xid, call_id, attempts, expiries, due_at, errors)
     SELECT number, l.first_lane + dead.lane % l.lanes, dead.event_seq, '0', dead.call_id, 0, 0, clock_timestamp(), dead.errors
-    FROM dead JOIN @extschema@.call_logs l ON l.log_id = number
+    FROM dead JOIN @extschema@.call_event_logs l ON l.log_id = number
     ON CONFLICT DO NOTHING; -- it was appended again, and waits
     GET DIAGNOSTICS revived = ROW_COUNT;
     RETURN revived;

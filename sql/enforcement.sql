@@ -179,14 +179,14 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_table_gaps() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.call_table_gaps() IS
 'the gaps that only calls tables can have, for call_enforcement';
 
-CREATE FUNCTION @extschema@.call_log_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
+CREATE FUNCTION @extschema@.call_event_log_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH states AS MATERIALIZED (
     SELECT * FROM @extschema@.call_trigger_states()
 ), logs AS MATERIALIZED (
-    SELECT l.*, c.relkind FROM @extschema@.call_logs l JOIN pg_class c ON c.oid = l.events
+    SELECT l.*, c.relkind FROM @extschema@.call_event_logs l JOIN pg_class c ON c.oid = l.events
 ), columns AS (
     SELECT l.events, k.name, k.type, a.attnum, a.atttypid
     FROM logs l CROSS JOIN (VALUES ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'), ('event_xid', 'xid8'), ('call_id', 'text'),
@@ -211,29 +211,29 @@ WITH states AS MATERIALIZED (
         SELECT b.oid AS base, b.typcategory FROM base b WHERE b.typbasetype = 0) AS y ON true
     WHERE k.name IS NOT NULL
 )
-SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id), 'Delete its row in call_logs.'
-FROM @extschema@.call_logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
+SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id), 'Delete its row in call_event_logs.'
+FROM @extschema@.call_event_logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
 UNION ALL
--- A schema that was restored without data has the triggers, and not what call_logs says of them.
+-- A schema that was restored without data has the triggers, and not what call_event_logs says of them.
 SELECT s.relation::regclass, 'gap', 'log_not_registered',
-       format('the trigger %I is here, and call_logs has no row of the table: no worker finds its events', s.trigger_name),
-       'Restore the data of call_logs too, or call ' || CASE cardinality(s.arguments)
+       format('the trigger %I is here, and call_event_logs has no row of the table: no worker finds its events', s.trigger_name),
+       'Restore the data of call_event_logs too, or call ' || CASE cardinality(s.arguments)
            WHEN 5 THEN format('unharden_call_events(%L), and harden_call_events again.', s.relation::regclass)
-           ELSE format('register_call_log(%L, its calls table, %L, %s).', s.relation::regclass, s.arguments[2], s.arguments[3]) END
+           ELSE format('register_call_event_log(%L, its calls table, %L, %s).', s.relation::regclass, s.arguments[2], s.arguments[3]) END
 FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.events = s.relation)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
-       CASE p.part WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as register_call_log does.'
-                   ELSE 'Events without a call are not found in call_dead_events: create the trigger as register_call_log does.' END
+       CASE p.part WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as register_call_event_log does.'
+                   ELSE 'Events without a call are not found in call_dead_events: create the trigger as register_call_event_log does.' END
 FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_call_event')) AS p (part, name)
 WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.events AND s.part = p.part)
 UNION ALL
-SELECT l.events, 'gap', 'trigger_altered', format('the trigger %I is not as register_call_log has created it: it has another event, condition or number of arguments', s.trigger_name),
-       'Drop it, and create it as register_call_log does.'
+SELECT l.events, 'gap', 'trigger_altered', format('the trigger %I is not as register_call_event_log has created it: it has another event, condition or number of arguments', s.trigger_name),
+       'Drop it, and create it as register_call_event_log does.'
 FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury') WHERE NOT s.is_as_created
 UNION ALL
-SELECT l.events, 'gap', 'settings_differ', format('the trigger %I has %s lanes and provider %s, call_logs has %s and %s', s.trigger_name, s.arguments[3], s.arguments[2], l.lanes, l.provider),
-       'Drop it, and create it as register_call_log does.'
+SELECT l.events, 'gap', 'settings_differ', format('the trigger %I has %s lanes and provider %s, call_event_logs has %s and %s', s.trigger_name, s.arguments[3], s.arguments[2], l.lanes, l.provider),
+       'Drop it, and create it as register_call_event_log does.'
 FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp'
 WHERE s.is_as_created AND s.arguments[2:3] <> ARRAY[l.provider, l.lanes::text]
 UNION ALL
@@ -245,18 +245,18 @@ SELECT c.events, 'gap', 'table_altered', CASE WHEN c.attnum IS NULL THEN format(
 FROM columns c WHERE c.attnum IS NULL OR c.atttypid <> c.type
 UNION ALL
 SELECT n.events, 'gap', CASE WHEN n.attnum IS NULL THEN 'column_missing' ELSE 'column_type' END,
-       CASE WHEN n.attnum IS NULL THEN format('there is no column %I any more, which call_logs names in %s', n.name, n.what)
-            ELSE format('the column %I, which call_logs names in %s, is %s, not %s', n.name, n.what, format_type(n.atttypid, NULL), n.wanted) END,
+       CASE WHEN n.attnum IS NULL THEN format('there is no column %I any more, which call_event_logs names in %s', n.name, n.what)
+            ELSE format('the column %I, which call_event_logs names in %s, is %s, not %s', n.name, n.what, format_type(n.atttypid, NULL), n.wanted) END,
        CASE WHEN n.attnum IS NULL THEN 'Rename it back, or add it again.' ELSE 'Alter the type back.' END || ' Until then, no worker takes an event.'
 FROM named n WHERE n.attnum IS NULL OR NOT n.is_fit
 UNION ALL
-SELECT l.events, 'gap', 'carried_column_missing', format('there is no column %I in %s any more, which call_logs names in carry', k.name, l.calls),
+SELECT l.events, 'gap', 'carried_column_missing', format('there is no column %I in %s any more, which call_event_logs names in carry', k.name, l.calls),
        'Rename it back, or add it again. Until then, events are not applied.'
 FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN unnest(l.carry) AS k (name)
 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped)
 UNION ALL
 -- As an INSERT ... SELECT assigns it: by a cast, or to a type of strings.
-SELECT n.events, 'gap', 'carried_column_type', format('the column %I, which call_logs names in carry, is %s, and %s in %s', n.name, format_type(n.atttypid, NULL),
+SELECT n.events, 'gap', 'carried_column_type', format('the column %I, which call_event_logs names in carry, is %s, and %s in %s', n.name, format_type(n.atttypid, NULL),
            format_type(a.atttypid, NULL), l.calls), 'Alter the type back. Until then, events are not applied.'
 FROM named n JOIN logs l ON l.events = n.events AND n.what = 'carry'
 JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
@@ -292,9 +292,9 @@ SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls
 FROM logs l LEFT JOIN pg_class c ON c.oid = l.calls
 WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_log_gaps() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_event_log_gaps() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_log_gaps() IS
+COMMENT ON FUNCTION @extschema@.call_event_log_gaps() IS
 'the gaps that only event logs can have, for call_enforcement';
 
 CREATE FUNCTION @extschema@.call_enforcement_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
@@ -305,11 +305,11 @@ WITH states AS MATERIALIZED (
     SELECT * FROM @extschema@.call_trigger_states()
 ), watched AS MATERIALIZED (
     SELECT h.relation::regclass AS relation FROM @extschema@.hardened_call_tables() h
-    UNION SELECT l.events FROM @extschema@.call_logs l
+    UNION SELECT l.events FROM @extschema@.call_event_logs l
 ), gaps AS MATERIALIZED (
     SELECT * FROM @extschema@.call_table_gaps()
     UNION ALL
-    SELECT * FROM @extschema@.call_log_gaps()
+    SELECT * FROM @extschema@.call_event_log_gaps()
     UNION ALL
     SELECT w.relation, 'gap', CASE s.state WHEN 'D' THEN 'trigger_disabled' ELSE 'trigger_replica_only' END,
            format('the trigger %I %s', s.trigger_name, CASE s.state WHEN 'D' THEN 'is disabled' ELSE 'fires for replication only' END),

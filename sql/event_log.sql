@@ -5,9 +5,9 @@
 -- nothing that a worker does updates a row, so an old snapshot that somebody holds costs the workers nothing.
 -- Keys are found by their names, so they are named: one that is taken ends CREATE EXTENSION, and gives us no other.
 
-CREATE TABLE @extschema@.call_logs (
-    log_id int GENERATED ALWAYS AS IDENTITY CONSTRAINT call_logs_pkey PRIMARY KEY CHECK (log_id BETWEEN 1 AND 16383),
-    events regclass NOT NULL CONSTRAINT call_logs_events_key UNIQUE,
+CREATE TABLE @extschema@.call_event_logs (
+    log_id int GENERATED ALWAYS AS IDENTITY CONSTRAINT call_event_logs_pkey PRIMARY KEY CHECK (log_id BETWEEN 1 AND 16383),
+    events regclass NOT NULL CONSTRAINT call_event_logs_events_key UNIQUE,
     calls regclass NOT NULL,
     provider text NOT NULL,
     lanes int NOT NULL CHECK (lanes BETWEEN 1 AND 1024),
@@ -27,31 +27,31 @@ CREATE TABLE @extschema@.call_logs (
     carry name[] NOT NULL DEFAULT '{}',
     sequence regclass
 );
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_logs_log_id_seq', '');
-REVOKE ALL ON @extschema@.call_logs FROM PUBLIC;
-GRANT SELECT ON @extschema@.call_logs TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs_log_id_seq', '');
+REVOKE ALL ON @extschema@.call_event_logs FROM PUBLIC;
+GRANT SELECT ON @extschema@.call_event_logs TO PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_logs IS 'the event logs of this database; the settings are changed by configure_call_log';
-COMMENT ON COLUMN @extschema@.call_logs.events IS 'the event log';
-COMMENT ON COLUMN @extschema@.call_logs.calls IS 'the calls table that its events are applied to; -: it was dropped';
-COMMENT ON COLUMN @extschema@.call_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
-COMMENT ON COLUMN @extschema@.call_logs.lanes IS 'number of lanes: at most an eighth of them is worked on by one worker at a time';
-COMMENT ON COLUMN @extschema@.call_logs.first_lane IS 'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
-COMMENT ON COLUMN @extschema@.call_logs.system_identifier IS 'the cluster whose transaction ids the lanes go by (see pg_control_system); 0: the log was restored from a dump, and nothing has been claimed since';
-COMMENT ON COLUMN @extschema@.call_logs.adopted IS 'what had ended when the log was taken over from another cluster; NULL: nothing is left to do in lanes before first_lane';
-COMMENT ON COLUMN @extschema@.call_logs.notify IS 'whether events that come in are notified on the channel callhardening_<log_id>';
-COMMENT ON COLUMN @extschema@.call_logs.max_attempts IS 'an event that failed so often is dead';
-COMMENT ON COLUMN @extschema@.call_logs.retry_base IS 'the first retry comes within this time, each further one within twice the time of the one before';
-COMMENT ON COLUMN @extschema@.call_logs.retry_cap IS 'no retry comes later than this';
-COMMENT ON COLUMN @extschema@.call_logs.max_parked IS 'with so many events parked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
-COMMENT ON COLUMN @extschema@.call_logs.signed IS 'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until set_call_event_secret is called again';
-COMMENT ON COLUMN @extschema@.call_logs.payload_column IS 'the column of events that has the bodies';
-COMMENT ON COLUMN @extschema@.call_logs.event_type_column IS 'the one with what the provider says beside the body; NULL: there is none, as for the two below';
-COMMENT ON COLUMN @extschema@.call_logs.received_at_column IS 'the one that says when an event was received';
-COMMENT ON COLUMN @extschema@.call_logs.processed_at_column IS 'the one that is set when an event has been processed, by this extension or by other clients of the table';
-COMMENT ON COLUMN @extschema@.call_logs.carry IS 'columns that are copied from an event to the new row of its call';
-COMMENT ON COLUMN @extschema@.call_logs.sequence IS 'numbers the events of a table that was there before (harden_call_events); NULL: the column event_seq has a default';
+COMMENT ON TABLE @extschema@.call_event_logs IS 'the event logs of this database; the settings are changed by configure_call_event_log';
+COMMENT ON COLUMN @extschema@.call_event_logs.events IS 'the event log';
+COMMENT ON COLUMN @extschema@.call_event_logs.calls IS 'the calls table that its events are applied to; -: it was dropped';
+COMMENT ON COLUMN @extschema@.call_event_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
+COMMENT ON COLUMN @extschema@.call_event_logs.lanes IS 'number of lanes: at most an eighth of them is worked on by one worker at a time';
+COMMENT ON COLUMN @extschema@.call_event_logs.first_lane IS 'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
+COMMENT ON COLUMN @extschema@.call_event_logs.system_identifier IS 'the cluster whose transaction ids the lanes go by (see pg_control_system); 0: the log was restored from a dump, and nothing has been claimed since';
+COMMENT ON COLUMN @extschema@.call_event_logs.adopted IS 'what had ended when the log was taken over from another cluster; NULL: nothing is left to do in lanes before first_lane';
+COMMENT ON COLUMN @extschema@.call_event_logs.notify IS 'whether events that come in are notified on the channel callhardening_<log_id>';
+COMMENT ON COLUMN @extschema@.call_event_logs.max_attempts IS 'an event that failed so often is dead';
+COMMENT ON COLUMN @extschema@.call_event_logs.retry_base IS 'the first retry comes within this time, each further one within twice the time of the one before';
+COMMENT ON COLUMN @extschema@.call_event_logs.retry_cap IS 'no retry comes later than this';
+COMMENT ON COLUMN @extschema@.call_event_logs.max_parked IS 'with so many events parked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
+COMMENT ON COLUMN @extschema@.call_event_logs.signed IS 'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until set_call_event_secret is called again';
+COMMENT ON COLUMN @extschema@.call_event_logs.payload_column IS 'the column of events that has the bodies';
+COMMENT ON COLUMN @extschema@.call_event_logs.event_type_column IS 'the one with what the provider says beside the body; NULL: there is none, as for the two below';
+COMMENT ON COLUMN @extschema@.call_event_logs.received_at_column IS 'the one that says when an event was received';
+COMMENT ON COLUMN @extschema@.call_event_logs.processed_at_column IS 'the one that is set when an event has been processed, by this extension or by other clients of the table';
+COMMENT ON COLUMN @extschema@.call_event_logs.carry IS 'columns that are copied from an event to the new row of its call';
+COMMENT ON COLUMN @extschema@.call_event_logs.sequence IS 'numbers the events of a table that was there before (harden_call_events); NULL: the column event_seq has a default';
 
 CREATE TABLE @extschema@.call_lanes (
     log_id int NOT NULL,
@@ -158,7 +158,7 @@ COMMENT ON COLUMN @extschema@.call_dead_events.errors IS 'the last 10 attempts t
 -- Rows that are inserted by statements come from a dump, but for the one with which a log is registered. Their
 -- transaction ids are those of another cluster, or of another time of this one: a clone has the identifier of its
 -- original, and a dump may be older than its cluster is by now.
-CREATE FUNCTION @extschema@.mark_restored_call_log() RETURNS trigger
+CREATE FUNCTION @extschema@.mark_restored_call_event_log() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
@@ -166,17 +166,17 @@ BEGIN
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.mark_restored_call_log() FROM PUBLIC;
-CREATE TRIGGER mark_restored_call_log BEFORE INSERT ON @extschema@.call_logs FOR EACH ROW
-    EXECUTE FUNCTION @extschema@.mark_restored_call_log();
-ALTER TABLE @extschema@.call_logs ENABLE ALWAYS TRIGGER mark_restored_call_log;
+REVOKE EXECUTE ON FUNCTION @extschema@.mark_restored_call_event_log() FROM PUBLIC;
+CREATE TRIGGER mark_restored_call_event_log BEFORE INSERT ON @extschema@.call_event_logs FOR EACH ROW
+    EXECUTE FUNCTION @extschema@.mark_restored_call_event_log();
+ALTER TABLE @extschema@.call_event_logs ENABLE ALWAYS TRIGGER mark_restored_call_event_log;
 
-COMMENT ON FUNCTION @extschema@.mark_restored_call_log() IS
+COMMENT ON FUNCTION @extschema@.mark_restored_call_event_log() IS
 'trigger function: knows a log that was restored, whatever cluster it comes from';
 
 -- What is remembered about a log comes and goes with its row, whoever writes that: owners of logs have no right on the
 -- other tables, and need none. Of a log that is restored, the dump has it.
-CREATE FUNCTION @extschema@.follow_call_log() RETURNS trigger
+CREATE FUNCTION @extschema@.follow_call_event_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
@@ -193,34 +193,34 @@ BEGIN
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.follow_call_log() FROM PUBLIC;
-CREATE TRIGGER follow_call_log AFTER INSERT OR DELETE ON @extschema@.call_logs FOR EACH ROW
-    EXECUTE FUNCTION @extschema@.follow_call_log();
-ALTER TABLE @extschema@.call_logs ENABLE ALWAYS TRIGGER follow_call_log;
+REVOKE EXECUTE ON FUNCTION @extschema@.follow_call_event_log() FROM PUBLIC;
+CREATE TRIGGER follow_call_event_log AFTER INSERT OR DELETE ON @extschema@.call_event_logs FOR EACH ROW
+    EXECUTE FUNCTION @extschema@.follow_call_event_log();
+ALTER TABLE @extschema@.call_event_logs ENABLE ALWAYS TRIGGER follow_call_event_log;
 
-COMMENT ON FUNCTION @extschema@.follow_call_log() IS
+COMMENT ON FUNCTION @extschema@.follow_call_event_log() IS
 'trigger function: gives a log that is registered its lanes, and removes what is remembered about one that goes';
 
 -- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but who owns a log is asked of
 -- the caller: so he who owns both tables has a row here, and nobody else.
-CREATE VIEW @extschema@.own_call_logs WITH (security_barrier) AS
+CREATE VIEW @extschema@.own_call_event_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column, l.received_at_column, l.processed_at_column,
        l.carry, l.sequence,
        (SELECT pg_catalog.count(*) FROM @extschema@.call_parked_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
            OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM @extschema@.call_dead_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS set_aside
-FROM @extschema@.call_logs l
+FROM @extschema@.call_event_logs l
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
       WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[l.calls::oid, l.sequence::oid]) AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
 WITH CHECK OPTION;
-REVOKE ALL ON @extschema@.own_call_logs FROM PUBLIC;
+REVOKE ALL ON @extschema@.own_call_event_logs FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.own_call_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_logs, with the rights of an owner who is granted own (see grant_call_role)';
-COMMENT ON COLUMN @extschema@.own_call_logs.set_aside IS 'how many events are parked or dead';
+COMMENT ON VIEW @extschema@.own_call_event_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, with the rights of an owner who is granted own (see grant_call_role)';
+COMMENT ON COLUMN @extschema@.own_call_event_logs.set_aside IS 'how many events are parked or dead';
 
 CREATE VIEW @extschema@.own_call_dead_events WITH (security_barrier) AS
 SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM @extschema@.call_dead_events d
-WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.own_call_logs l))
+WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.own_call_event_logs l))
 WITH CHECK OPTION;
 REVOKE ALL ON @extschema@.own_call_dead_events FROM PUBLIC;
 
@@ -231,7 +231,7 @@ CREATE FUNCTION @extschema@.skip_foreign_call_claim() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF EXISTS (SELECT FROM @extschema@.call_logs AS l WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0) THEN
+    IF EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0) THEN
         RETURN NULL;
     END IF;
     RETURN NEW;
@@ -268,7 +268,7 @@ CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
 REVOKE EXECUTE ON FUNCTION @extschema@.stamp_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.stamp_call_event() IS
-'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left as it is where the log''s processed_at_column is set in it, or where call_logs has no row of the table (a restore of data alone)';
+'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left as it is where the log''s processed_at_column is set in it, or where call_event_logs has no row of the table (a restore of data alone)';
 
 CREATE FUNCTION @extschema@.why_no_call_lane(lane int, calls regclass) RETURNS text
     LANGUAGE sql STABLE STRICT
@@ -300,7 +300,7 @@ BEGIN
     END IF;
     INSERT INTO @extschema@.call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023', @extschema@.why_no_call_lane(NEW.event_lane, calls)
-    FROM @extschema@.call_logs WHERE events = TG_RELID
+    FROM @extschema@.call_event_logs WHERE events = TG_RELID
     ON CONFLICT DO NOTHING;
     PERFORM @extschema@.note_event_without_lane(TG_RELID::regclass, NEW.event_seq, NEW.event_lane, NEW.call_id);
     RETURN NULL;
@@ -337,7 +337,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.check_log_settings(text, int) FROM PUBLIC
 COMMENT ON FUNCTION @extschema@.check_log_settings(text, int) IS
 'refuses a number of lanes that is out of range, and a provider whose events cannot be read: 22023; neither may be NULL';
 
-CREATE FUNCTION @extschema@.register_call_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
+CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -356,7 +356,7 @@ BEGIN
     FOR left_over IN
         SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname IN ('stamp_call_event', 'bury_call_event')
         JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
-        WHERE t.tgrelid = events AND NOT EXISTS (SELECT FROM @extschema@.call_logs l WHERE l.events = register_call_log.events)
+        WHERE t.tgrelid = events AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs l WHERE l.events = register_call_event_log.events)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', left_over, events);
     END LOOP;
@@ -366,7 +366,7 @@ BEGIN
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
     -- The trigger knows by the missing identifier that the log is of this cluster.
-    INSERT INTO @extschema@.own_call_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
+    INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
     -- What was appended without a log was stamped behind all ids there are.
     IF was_log THEN
         EXECUTE format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
@@ -378,47 +378,47 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.register_call_log(regclass, regclass, text, int) IS
-'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on. Triggers that a restore of the schema alone has left on a table without a row in call_logs are made anew, and so are the stamps of its events. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read';
+COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) IS
+'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on. Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made anew, and so are the stamps of its events. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read';
 
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
-CREATE FUNCTION @extschema@.forget_dropped_call_logs() RETURNS event_trigger
+CREATE FUNCTION @extschema@.forget_dropped_call_event_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    DELETE FROM @extschema@.call_logs
+    DELETE FROM @extschema@.call_event_logs
     WHERE events IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
     -- A number would be dumped in the place of its name, and be another table where that is restored.
-    UPDATE @extschema@.call_logs SET calls = 0
+    UPDATE @extschema@.call_event_logs SET calls = 0
     WHERE calls IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_logs() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_event_logs() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.forget_dropped_call_logs() IS
+COMMENT ON FUNCTION @extschema@.forget_dropped_call_event_logs() IS
 'event trigger function: removes the settings, positions and dead events of a log that is dropped, and the calls table that is dropped from those of its logs';
 
-CREATE EVENT TRIGGER forget_dropped_call_logs ON sql_drop
-    EXECUTE FUNCTION @extschema@.forget_dropped_call_logs();
-ALTER EVENT TRIGGER forget_dropped_call_logs ENABLE ALWAYS;
+CREATE EVENT TRIGGER forget_dropped_call_event_logs ON sql_drop
+    EXECUTE FUNCTION @extschema@.forget_dropped_call_event_logs();
+ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
 
-CREATE FUNCTION @extschema@.call_log_number(log regclass) RETURNS int
+CREATE FUNCTION @extschema@.call_event_log_number(log regclass) RETURNS int
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'callhardening_call_log_number';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_log_number(regclass) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_call_event_log_number';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_event_log_number(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_log_number(regclass) IS
+COMMENT ON FUNCTION @extschema@.call_event_log_number(regclass) IS
 'the log_id of an event log; NULL: of the only one there is. Errors: 55000 no such log, 42P08 several logs and none named';
 
-CREATE FUNCTION @extschema@.configure_call_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
+CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
         retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_parked int DEFAULT NULL,
         notify boolean DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    number int := @extschema@.call_log_number(log);
+    number int := @extschema@.call_event_log_number(log);
 BEGIN
     IF max_attempts NOT BETWEEN 1 AND 1000000 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'max_attempts must be between 1 and 1000000';
@@ -429,23 +429,23 @@ BEGIN
     IF retry_base NOT BETWEEN '0' AND '365 days' OR retry_cap NOT BETWEEN '0' AND '365 days' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'retry_base and retry_cap must be between 0 and 365 days';
     END IF;
-    UPDATE @extschema@.call_logs AS l SET
-        max_attempts = coalesce(configure_call_log.max_attempts, l.max_attempts),
-        retry_base = coalesce(configure_call_log.retry_base, l.retry_base),
-        retry_cap = coalesce(configure_call_log.retry_cap, l.retry_cap),
-        max_parked = coalesce(configure_call_log.max_parked, l.max_parked),
-        notify = coalesce(configure_call_log.notify, l.notify)
+    UPDATE @extschema@.call_event_logs AS l SET
+        max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),
+        retry_base = coalesce(configure_call_event_log.retry_base, l.retry_base),
+        retry_cap = coalesce(configure_call_event_log.retry_cap, l.retry_cap),
+        max_parked = coalesce(configure_call_event_log.max_parked, l.max_parked),
+        notify = coalesce(configure_call_event_log.notify, l.notify)
     WHERE l.log_id = number;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_log(regclass, int, interval, interval, int, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.configure_call_log(regclass, int, interval, interval, int, boolean) IS
-'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the only event log there is. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_log_channel. Errors: 22023 out of range, 55000 no such log, 42P08 several logs and none named';
+COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean) IS
+'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the only event log there is. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_event_log_channel. Errors: 22023 out of range, 55000 no such log, 42P08 several logs and none named';
 
-CREATE FUNCTION @extschema@.call_log_channel(log regclass DEFAULT NULL) RETURNS text
+CREATE FUNCTION @extschema@.call_event_log_channel(log regclass DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'callhardening_call_log_channel';
+    AS 'MODULE_PATHNAME', 'callhardening_call_event_log_channel';
 
-COMMENT ON FUNCTION @extschema@.call_log_channel(regclass) IS
-'the channel that a worker LISTENs to where the log notifies (configure_call_log(notify => true)): one notification, without a payload, for each transaction that appends events. log: NULL is the only event log there is. Errors: 55000 no such log, 42P08 several logs and none named';
+COMMENT ON FUNCTION @extschema@.call_event_log_channel(regclass) IS
+'the channel that a worker LISTENs to where the log notifies (configure_call_event_log(notify => true)): one notification, without a payload, for each transaction that appends events. log: NULL is the only event log there is. Errors: 55000 no such log, 42P08 several logs and none named';

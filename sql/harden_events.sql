@@ -141,7 +141,7 @@ BEGIN
     IF calls IS NULL OR payload_column IS NULL OR provider IS NULL OR lanes IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'calls, payload_column, provider and lanes must not be NULL';
     END IF;
-    IF EXISTS (SELECT FROM @extschema@.call_logs AS l WHERE l.events = check_event_settings.events) THEN
+    IF EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.events = check_event_settings.events) THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is an event log already', events),
             HINT = 'To change its settings, call unharden_call_events first.';
     END IF;
@@ -454,7 +454,7 @@ BEGIN
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
     -- The trigger knows by the missing identifier that the log is of this cluster.
-    INSERT INTO @extschema@.own_call_logs (events, calls, provider, lanes, payload_column, event_type_column,
+    INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes, payload_column, event_type_column,
         received_at_column, processed_at_column, carry, sequence)
     VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry,
         @extschema@.event_sequence(events)) RETURNING log_id INTO log;
@@ -475,13 +475,13 @@ CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    log @extschema@.call_logs;
+    log @extschema@.call_event_logs;
     ours text;
     pending bigint;
 BEGIN
     PERFORM @extschema@.check_event_table(events);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', events);
-    SELECT * INTO log FROM @extschema@.call_logs AS l WHERE l.events = unharden_call_events.events;
+    SELECT * INTO log FROM @extschema@.call_event_logs AS l WHERE l.events = unharden_call_events.events;
     IF log.log_id IS NOT NULL AND log.sequence IS NULL THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('event log %s was never another table', events),
             HINT = 'Drop the table.';
@@ -492,7 +492,7 @@ BEGIN
     END IF;
     IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
         BEGIN
-            SELECT sum(p.pending) + (SELECT l.set_aside FROM @extschema@.own_call_logs AS l WHERE l.log_id = log.log_id)
+            SELECT sum(p.pending) + (SELECT l.set_aside FROM @extschema@.own_call_event_logs AS l WHERE l.log_id = log.log_id)
             INTO pending FROM @extschema@.pending_call_events(events, true) AS p;
         EXCEPTION WHEN object_not_in_prerequisite_state THEN
             NULL; -- an altered table is a reason to go back, and none to stay
@@ -526,7 +526,7 @@ BEGIN
         EXECUTE format('DROP SEQUENCE %s', log.sequence);
     END IF;
     IF log.log_id IS NOT NULL THEN
-        DELETE FROM @extschema@.own_call_logs AS l WHERE l.log_id = log.log_id;
+        DELETE FROM @extschema@.own_call_event_logs AS l WHERE l.log_id = log.log_id;
         IF NOT FOUND THEN
             RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', log.calls);
         END IF;

@@ -111,7 +111,7 @@ WITH recent AS (
     FROM @extschema@.call_issues i
     WHERE i.happened_at > clock_timestamp() - interval '1 day' AND i.kind <> 'dead_event' AND i.table_name IN (
         SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.oid = calls OR c.oid IN (SELECT l.events FROM @extschema@.call_logs l WHERE l.calls = call_issues_health.calls)
+        WHERE c.oid = calls OR c.oid IN (SELECT l.events FROM @extschema@.call_event_logs l WHERE l.calls = call_issues_health.calls)
            OR c.relispartition AND c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = call_issues_health.calls))
 ), counts AS (
     SELECT k.figure || '_' || s.span AS figure, k.what, s.span, k.warning * s.factor AS warning, k.critical * s.factor AS critical,
@@ -132,12 +132,12 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_issues_health(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.call_issues_health(regclass) IS
 'the figures of call_health that are read from call_issues';
 
-CREATE FUNCTION @extschema@.call_logs_health(calls regclass) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+CREATE FUNCTION @extschema@.call_event_logs_health(calls regclass) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH logs AS MATERIALIZED (
-    SELECT l.log_id, l.events FROM @extschema@.call_logs l WHERE l.calls = call_logs_health.calls
+    SELECT l.log_id, l.events FROM @extschema@.call_event_logs l WHERE l.calls = call_event_logs_health.calls
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending, extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
     FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
@@ -159,9 +159,9 @@ SELECT figure, value, unit, CASE WHEN value >= critical THEN 'critical' WHEN val
             ELSE format('%s; warning from %s, critical from %s', what, warning, critical) END
 FROM figures ORDER BY position
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_logs_health(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_event_logs_health(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_logs_health(regclass) IS
+COMMENT ON FUNCTION @extschema@.call_event_logs_health(regclass) IS
 'the figures of call_health that are read from the event logs, and the oldest snapshot';
 
 CREATE FUNCTION @extschema@.call_health(calls regclass, exact boolean DEFAULT false)
@@ -179,7 +179,7 @@ BEGIN
     END IF;
     RETURN QUERY SELECT * FROM @extschema@.call_rows_health(calls, coalesce(exact, false));
     RETURN QUERY SELECT * FROM @extschema@.call_issues_health(calls);
-    RETURN QUERY SELECT * FROM @extschema@.call_logs_health(calls);
+    RETURN QUERY SELECT * FROM @extschema@.call_event_logs_health(calls);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLIC;

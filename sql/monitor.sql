@@ -15,7 +15,7 @@ SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
        CASE WHEN c.is_retry THEN NULL ELSE c.again_tries OPERATOR(pg_catalog.+) 1 END AS attempt,
        c.claimed_at, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) c.claimed_at AS age, c.lease_end,
        c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() AS is_over
-FROM @extschema@.call_logs l JOIN @extschema@.call_lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
+FROM @extschema@.call_event_logs l JOIN @extschema@.call_lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL (SELECT * FROM @extschema@.call_claims r
     WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane ORDER BY r.n DESC LIMIT 1) c
 WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
@@ -27,7 +27,7 @@ CREATE VIEW @extschema@.call_lane_status AS
 SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
        c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
        w.retrying, w.held_back, d.dead, t.events_per_second
-FROM @extschema@.call_logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
+FROM @extschema@.call_event_logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
 LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events AND c.lane OPERATOR(pg_catalog.=) p.lane
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
         pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS held_back
@@ -52,10 +52,10 @@ COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'events that failed a
 COMMENT ON COLUMN @extschema@.call_lane_status.held_back IS 'events behind them in the same call';
 COMMENT ON COLUMN @extschema@.call_lane_status.events_per_second IS 'completed, over the records that are remembered; 0 where the last claim is older than a minute';
 
-CREATE VIEW @extschema@.call_log_status AS
+CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over, s.claimed,
        s.retrying, s.held_back, d.dead, s.events_per_second
-FROM @extschema@.call_logs l
+FROM @extschema@.call_event_logs l
 CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
         pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over, coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
@@ -65,9 +65,9 @@ CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dead_events e
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) d
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
-REVOKE ALL ON @extschema@.call_log_status FROM PUBLIC;
+REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. Logs that the reader may not SELECT from are left out';
+COMMENT ON VIEW @extschema@.call_event_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. Logs that the reader may not SELECT from are left out';
 
 CREATE VIEW @extschema@.call_horizon AS
 SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since

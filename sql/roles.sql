@@ -9,7 +9,7 @@ CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
 WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
     check_call_id_column, check_call_payload_column, call_status_words, call_age_expression, stuck_call_expression, call_triggers, call_settings, has_unique_call_id}'::name[]))
 SELECT CASE what
-    WHEN 'own' THEN functions || '{create_call_tables, register_call_log, check_log_settings,
+    WHEN 'own' THEN functions || '{create_call_tables, register_call_event_log, check_log_settings,
         harden_calls, unharden_calls, check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
         add_unique_call_id, add_call_payload, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,
         backfill_calls, begin_call_backfill, next_call_backfill_batch, take_call_backfill, call_backfill_step, lock_passed_call, call_repair_statement,
@@ -19,11 +19,11 @@ SELECT CASE what
         free_relation_name, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event, why_no_call_lane,
         pending_call_events, set_call_event_secret}'
     WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
-    WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_log_number}'
+    WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_event_log_number}'
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
-    WHEN 'operate' THEN functions || '{pending_call_events, retry_dead_call_events, configure_call_log, purge_call_events, purge_call_issues,
-        release_call_events, stop_call_worker, call_worker_pids, call_log_number, call_enforcement_gaps,
-        call_health, call_rows_health, call_issues_health, call_logs_health}'
+    WHEN 'operate' THEN functions || '{pending_call_events, retry_dead_call_events, configure_call_event_log, purge_call_events, purge_call_issues,
+        release_call_events, stop_call_worker, call_worker_pids, call_event_log_number, call_enforcement_gaps,
+        call_health, call_rows_health, call_issues_health, call_event_logs_health}'
     WHEN 'read' THEN '{call_settings}'
     WHEN 'backup' THEN '{}' END::name[]
 FROM audit
@@ -37,10 +37,10 @@ CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS TABLE (privileges
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT 'SELECT', unnest('{call_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
+SELECT 'SELECT', unnest('{call_event_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
     call_issues, call_backfill_progress}'::name[]) WHERE what = 'operate'
 UNION ALL SELECT v.privileges, v.name
-FROM (VALUES ('SELECT, INSERT, DELETE', 'own_call_logs'), ('INSERT', 'own_call_dead_events'), ('SELECT', 'call_backfill_progress')) AS v (privileges, name)
+FROM (VALUES ('SELECT, INSERT, DELETE', 'own_call_event_logs'), ('INSERT', 'own_call_dead_events'), ('SELECT', 'call_backfill_progress')) AS v (privileges, name)
 WHERE what = 'own'
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
@@ -48,7 +48,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.call_role_views(text) IS
 'what a task of call_role_grants needs on views and tables of the extension';
 
-CREATE FUNCTION @extschema@.call_role_log_grants(what text, log @extschema@.call_logs) RETURNS TABLE (privileges text, object text)
+CREATE FUNCTION @extschema@.call_role_log_grants(what text, log @extschema@.call_event_logs) RETURNS TABLE (privileges text, object text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -65,9 +65,9 @@ FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.objid IS DISTINCT FROM log.sequence
   AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_logs) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_event_logs) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_logs) IS
+COMMENT ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_event_logs) IS
 'what a task of call_role_grants needs on a log and its calls table';
 
 CREATE FUNCTION @extschema@.call_role_objects(what text) RETURNS TABLE (privileges text, object text)
@@ -94,14 +94,14 @@ CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NUL
     AS $$
 DECLARE
     home oid := (SELECT extnamespace FROM pg_extension WHERE extname = 'callhardening');
-    settings @extschema@.call_logs;
+    settings @extschema@.call_event_logs;
 BEGIN
     IF @extschema@.call_role_functions(what) IS NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = format('what must be ingest, process, claim, operate, read, own or backup, not %s', coalesce('"' || what || '"', 'NULL'));
     END IF;
     -- An owner has tables before he has a log, and a dump has what is remembered about all of them.
     IF what NOT IN ('own', 'backup') THEN
-        SELECT * INTO settings FROM @extschema@.call_logs AS l WHERE l.log_id = @extschema@.call_log_number(log);
+        SELECT * INTO settings FROM @extschema@.call_event_logs AS l WHERE l.log_id = @extschema@.call_event_log_number(log);
     END IF;
 
     RETURN QUERY
@@ -125,7 +125,7 @@ CREATE FUNCTION @extschema@.change_call_role(statement text, role regrole, what 
 DECLARE
     needed record;
     without_log boolean := statement NOT LIKE 'GRANT %' AND what <> 'own' AND @extschema@.call_role_functions(what) IS NOT NULL
-        AND NOT EXISTS (SELECT FROM @extschema@.call_logs);
+        AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs);
 BEGIN
     IF role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';

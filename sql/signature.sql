@@ -2,10 +2,10 @@
 -- signed bodies --------------------------------------------------------------------------------
 
 -- Not among what pg_dump takes along with the extension: whoever has a dump could sign. That a log takes signed bodies
--- only is dumped, in call_logs.
+-- only is dumped, in call_event_logs.
 CREATE TABLE @extschema@.call_event_secrets (
     secret_number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT call_event_secrets_pkey PRIMARY KEY,
-    log_id int NOT NULL REFERENCES @extschema@.call_logs ON DELETE CASCADE,
+    log_id int NOT NULL REFERENCES @extschema@.call_event_logs ON DELETE CASCADE,
     secret bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );

@@ -72,7 +72,7 @@ BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) THEN
         ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;
     END IF;
-    PERFORM @extschema@.register_call_log('call_events'::regclass, 'calls'::regclass, 'dialpad'::text, 64);
+    PERFORM @extschema@.register_call_event_log('call_events'::regclass, 'calls'::regclass, 'dialpad'::text, 64);
 
     COMMENT ON TABLE call_events IS 'webhook bodies as they came: an event log, to which rows are only ever appended';
     COMMENT ON COLUMN call_events.event_seq IS 'sequence number of the event';

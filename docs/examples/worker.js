@@ -60,7 +60,7 @@ async function main() {
     const db = new Client();
     db.on('notification', () => wake());
     await db.connect();
-    const channel = await db.query('SELECT call_log_channel() AS name');
+    const channel = await db.query('SELECT call_event_log_channel() AS name');
     await db.query(`LISTEN ${db.escapeIdentifier(channel.rows[0].name)}`);
     while (!stopping) {
         const awake = new Promise((resolve) => { wake = resolve; }); // from before we look

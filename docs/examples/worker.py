@@ -99,7 +99,7 @@ def main():
     work = work_in_one_transaction if "--transaction" in sys.argv[1:] else work_with_lease
     db = psycopg2.connect("", cursor_factory=NamedTupleCursor)
     with db, db.cursor() as cursor:
-        cursor.execute("SELECT call_log_channel() AS name")
+        cursor.execute("SELECT call_event_log_channel() AS name")
         cursor.execute(f'LISTEN "{cursor.fetchone().name}"')
     while True:
         if work(db) == 0:

@@ -28,7 +28,7 @@ namespace
 
 // -- the registry --------------------------------------------------------------------------------
 
-// As sql/event_log.sql creates call_logs.
+// As sql/event_log.sql creates call_event_logs.
 enum LogColumn {
     log_number = 1,
     log_events,
@@ -55,7 +55,7 @@ enum LogColumn {
 
 OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
 {
-    return open_own_table(schema, "call_logs", index, log_columns, lock);
+    return open_own_table(schema, "call_event_logs", index, log_columns, lock);
 }
 
 int64 row_microseconds(TupleTableSlot *slot, int column)
@@ -138,7 +138,7 @@ void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("%s is not an event log", name != nullptr ? name : psprintf("relation %u", wanted)),
-             errhint("The table call_logs lists the event logs of this database.")));
+             errhint("The table call_event_logs lists the event logs of this database.")));
     pg_unreachable();
 }
 
@@ -162,7 +162,7 @@ void check_exists(const EventLog &log)
     if (log.events_name == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("event log %d does not exist any more", log.log_id),
-                        errhint("Delete its row in call_logs.")));
+                        errhint("Delete its row in call_event_logs.")));
 }
 
 bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
@@ -181,7 +181,7 @@ bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
 
 void find_only_event_log(Oid schema, EventLog *log)
 {
-    const OwnTable logs = open_logs(schema, "call_logs_pkey", AccessShareLock);
+    const OwnTable logs = open_logs(schema, "call_event_logs_pkey", AccessShareLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {});
     if (!next_row(scan))
@@ -199,7 +199,7 @@ void find_only_event_log(Oid schema, EventLog *log)
 
 bool find_event_log_of(Oid schema, Oid events, EventLog *log)
 {
-    return find_log(schema, "call_logs_events_key", oid_key(1, events), log);
+    return find_log(schema, "call_event_logs_events_key", oid_key(1, events), log);
 }
 
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
@@ -214,12 +214,12 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 
 bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log)
 {
-    return find_log(schema, "call_logs_pkey", int4_key(1, log_id), log);
+    return find_log(schema, "call_event_logs_pkey", int4_key(1, log_id), log);
 }
 
 bool is_event_log_uncommitted(const EventLog &log)
 {
-    const OwnTable logs = open_logs(log.schema, "call_logs_pkey", AccessShareLock);
+    const OwnTable logs = open_logs(log.schema, "call_event_logs_pkey", AccessShareLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
     bool is_null = true;
@@ -288,7 +288,7 @@ KeyScan lock_log(const OwnTable &logs, int32 log_id)
 void adopt_event_log(EventLog *log)
 {
     const int left = log->first_lane;
-    const OwnTable logs = open_logs(log->schema, "call_logs_pkey", RowExclusiveLock);
+    const OwnTable logs = open_logs(log->schema, "call_event_logs_pkey", RowExclusiveLock);
     const KeyScan scan = lock_log(logs, log->log_id);
     read_log(log->schema, scan.slot, log);
     if (log->first_lane == left) { // nobody else was faster
@@ -313,7 +313,7 @@ void adopt_event_log(EventLog *log)
 
 bool try_lock_event_log(const EventLog &log)
 {
-    const OwnTable logs = open_logs(log.schema, "call_logs_pkey", RowExclusiveLock);
+    const OwnTable logs = open_logs(log.schema, "call_event_logs_pkey", RowExclusiveLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
     const bool locked = next_row(scan) && lock_row(logs, scan, snapshot, LockWaitSkip);
@@ -325,7 +325,7 @@ bool try_lock_event_log(const EventLog &log)
 
 void forget_old_lanes(const EventLog &log)
 {
-    const OwnTable logs = open_logs(log.schema, "call_logs_pkey", RowExclusiveLock);
+    const OwnTable logs = open_logs(log.schema, "call_event_logs_pkey", RowExclusiveLock);
     const KeyScan scan = lock_log(logs, log.log_id);
     if (row_int4(scan.slot, log_first_lane) == log.first_lane)
         update_row(logs, scan, {{log_adopted, Datum{0}, true}});
@@ -337,14 +337,14 @@ void forget_old_lanes(const EventLog &log)
 
 using namespace callhardening;
 
-CALLHARDENING_FUNCTION(call_log_number)
+CALLHARDENING_FUNCTION(call_event_log_number)
 {
     EventLog log;
     find_event_log(fcinfo, 0, &log);
     PG_RETURN_INT32(log.log_id);
 }
 
-CALLHARDENING_FUNCTION(call_log_channel)
+CALLHARDENING_FUNCTION(call_event_log_channel)
 {
     EventLog log;
     find_event_log(fcinfo, 0, &log);

@@ -163,10 +163,10 @@ void write_secret(const EventLog *log, const SpiArgument &secret)
     const SpiArgument log_id = int4_value(log->log_id);
 
     // Locks the log's row, so that of two sessions one comes after the other.
-    run_statement(
-        &flags,
-        psprintf("UPDATE %s.call_logs SET signed = $2 WHERE log_id OPERATOR(pg_catalog.=) $1", extension),
-        {log_id, bool_value(!secret.is_null)});
+    run_statement(&flags,
+                  psprintf("UPDATE %s.call_event_logs SET signed = $2 WHERE log_id OPERATOR(pg_catalog.=) $1",
+                           extension),
+                  {log_id, bool_value(!secret.is_null)});
     // The newest one stays, but for where it is the one that is set again: then none does.
     run_statement(&deletions,
                   psprintf("DELETE FROM %s.call_event_secrets WHERE log_id OPERATOR(pg_catalog.=) $1"

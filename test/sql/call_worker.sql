@@ -34,7 +34,7 @@ SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 1)
 SELECT count(*) FROM call_parked_events;
 
 -- one that is: parked, and tried again until it is dead
-SELECT configure_call_log(max_attempts => 2, retry_base => '1 millisecond');
+SELECT configure_call_event_log(max_attempts => 2, retry_base => '1 millisecond');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
 SELECT wait_for('EXISTS (SELECT FROM call_dead_events)');
@@ -90,7 +90,7 @@ DROP TABLE seen;
 
 -- one that is not waited for any more does not come later
 BEGIN;
-LOCK TABLE call_logs;
+LOCK TABLE call_event_logs;
 SET LOCAL statement_timeout = '500ms';
 SELECT start_call_worker();
 ROLLBACK;
@@ -101,7 +101,7 @@ CREATE ROLE regress_call_starter LOGIN;
 SELECT grant_call_role('regress_call_starter', 'process');
 ALTER ROLE regress_call_starter SET lock_timeout = '10ms';
 BEGIN;
-LOCK TABLE call_logs;
+LOCK TABLE call_event_logs;
 SET LOCAL ROLE regress_call_starter;
 SELECT start_call_worker();
 ROLLBACK;

@@ -2,7 +2,7 @@
 -- Claims of one worker at a time; test/specs has what happens between several. Claim ids are random: they are kept under a name.
 SELECT create_call_tables('public');
 CREATE TABLE queue (LIKE call_events INCLUDING ALL); -- a log of one lane, where all goes in one order
-SELECT register_call_log('queue', 'calls', 'dialpad', 1);
+SELECT register_call_event_log('queue', 'calls', 'dialpad', 1);
 CREATE TABLE taken (name text, claim_id bigint, event_seq bigint);
 CREATE FUNCTION add(VARIADIC calls int[]) RETURNS bigint LANGUAGE sql AS $$
     SELECT count(ingest_call_event(jsonb_build_object('call_id', call, 'state', 'ringing', 'n', n || random()::text), 'queue'))
@@ -232,7 +232,7 @@ SELECT * FROM take('five');
 CALL start_again();
 
 -- where no more events are taken than are parked already, either
-SELECT configure_call_log('queue', max_parked => 1);
+SELECT configure_call_event_log('queue', max_parked => 1);
 SELECT add(101, 101, 102);
 SELECT * FROM take('one');
 SELECT fail('one', 2);
@@ -243,11 +243,11 @@ SELECT * FROM take('three');
 SELECT complete('three');
 SELECT * FROM take('four');
 SELECT complete('four');
-SELECT configure_call_log('queue', max_parked => 1000);
+SELECT configure_call_event_log('queue', max_parked => 1000);
 CALL start_again();
 
 -- dead after the last attempt, with the errors of the last ten; the call goes on
-SELECT configure_call_log('queue', max_attempts => 12);
+SELECT configure_call_event_log('queue', max_attempts => 12);
 SELECT add(101, 101);
 SELECT * FROM take('0');
 SELECT fail('0', 1);
@@ -288,11 +288,11 @@ SELECT complete('14');
 SELECT ingest_call_event('no JSON'::text, 'queue');
 SELECT retry_dead_call_events('queue');
 SELECT * FROM dead();
-SELECT configure_call_log('queue', max_attempts => 5);
+SELECT configure_call_event_log('queue', max_attempts => 5);
 CALL start_again();
 
 -- dead at once, in a claim that is given back: it does not come again, and what is behind it comes in its order
-SELECT configure_call_log('queue', max_attempts => 1);
+SELECT configure_call_event_log('queue', max_attempts => 1);
 SELECT add(101, 101, 101, 102);
 SELECT * FROM take('one');
 SELECT fail('one', 2);
@@ -318,11 +318,11 @@ SELECT fail('two', 1);
 SELECT complete('two');
 SELECT * FROM parked();
 SELECT * FROM dead();
-SELECT configure_call_log('queue', max_attempts => 5);
+SELECT configure_call_event_log('queue', max_attempts => 5);
 CALL start_again();
 
 -- an event that is appended once more after its death, as after a restore, can die again, or wait while it is dead
-SELECT configure_call_log('queue', max_attempts => 1);
+SELECT configure_call_event_log('queue', max_attempts => 1);
 CREATE PROCEDURE append_again() LANGUAGE sql AS $$
     WITH again AS (DELETE FROM queue RETURNING *)
     INSERT INTO queue (event_seq, event_lane, event_xid, payload) OVERRIDING SYSTEM VALUE SELECT event_seq, event_lane, event_xid, payload FROM again $$;
@@ -332,7 +332,7 @@ SELECT failed FROM process_call_events(log => 'queue');
 CALL append_again();
 SELECT failed FROM process_call_events(log => 'queue');
 SELECT * FROM dead();
-SELECT configure_call_log('queue', max_attempts => 5);
+SELECT configure_call_event_log('queue', max_attempts => 5);
 CALL append_again();
 SELECT failed FROM process_call_events(log => 'queue');
 SELECT retry_dead_call_events('queue');
@@ -385,15 +385,15 @@ SELECT * FROM take('seven', 1);
 CALL start_again();
 
 -- in an outage the backlog stays where it is
-SELECT configure_call_log('queue', max_parked => 2);
+SELECT configure_call_event_log('queue', max_parked => 2);
 SELECT add(101, 102, 103, 104);
 SELECT * FROM take('one', 2);
 SELECT fail('one', 1, '1 hour'), fail('one', 2, '1 hour'), complete('one');
 SELECT * FROM take('none');
-SELECT configure_call_log('queue', max_parked => 3);
+SELECT configure_call_event_log('queue', max_parked => 3);
 SELECT * FROM take('two');
 SELECT complete('two');
-SELECT configure_call_log('queue', max_parked => 1000);
+SELECT configure_call_event_log('queue', max_parked => 1000);
 CALL start_again();
 
 -- Poison: a range whose worker is lost twice goes out event by event. The one that kills its workers stands alone then; the others are done.
@@ -562,25 +562,25 @@ SELECT renew_call_claim(id('one'), '31 days');
 SELECT assert_call_claim(NULL);
 SELECT retry_dead_call_events('calls');
 SELECT retry_dead_call_events();
-SELECT configure_call_log('queue', max_attempts => 0);
-SELECT configure_call_log('queue', max_attempts => 1000001);
-SELECT configure_call_log('queue', max_parked => 0);
-SELECT configure_call_log('queue', max_parked => 1000001);
-SELECT configure_call_log('queue', retry_base => '-1 second');
-SELECT configure_call_log('queue', retry_cap => '366 days');
-SELECT configure_call_log('calls');
-SELECT configure_call_log();
+SELECT configure_call_event_log('queue', max_attempts => 0);
+SELECT configure_call_event_log('queue', max_attempts => 1000001);
+SELECT configure_call_event_log('queue', max_parked => 0);
+SELECT configure_call_event_log('queue', max_parked => 1000001);
+SELECT configure_call_event_log('queue', retry_base => '-1 second');
+SELECT configure_call_event_log('queue', retry_cap => '366 days');
+SELECT configure_call_event_log('calls');
+SELECT configure_call_event_log();
 SELECT complete('one');
 CALL start_again();
 
 -- settings: one leaves the others as they are
-SELECT configure_call_log('queue', 3, '2 seconds', '1 minute', 7, true);
-SELECT configure_call_log('queue');
-SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM call_logs WHERE events = 'queue'::regclass;
-SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM call_logs WHERE events = 'call_events'::regclass;
-SELECT configure_call_log('queue', 5, '1 second', '15 minutes', 1000, false);
+SELECT configure_call_event_log('queue', 3, '2 seconds', '1 minute', 7, true);
+SELECT configure_call_event_log('queue');
+SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM call_event_logs WHERE events = 'queue'::regclass;
+SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM call_event_logs WHERE events = 'call_events'::regclass;
+SELECT configure_call_event_log('queue', 5, '1 second', '15 minutes', 1000, false);
 -- the backoff doubles up to its limit, and is left to chance below it
-SELECT configure_call_log('queue', 1000000, '1 minute', '3 minutes');
+SELECT configure_call_event_log('queue', 1000000, '1 minute', '3 minutes');
 SELECT add(101);
 DO $$
 DECLARE
@@ -599,7 +599,7 @@ BEGIN
         RAISE 'the backoff is not as it should be: %', waits;
     END IF;
 END $$;
-SELECT configure_call_log('queue', 5, '1 second', '15 minutes');
+SELECT configure_call_event_log('queue', 5, '1 second', '15 minutes');
 CALL start_again();
 
 -- levels of isolation, and where nothing can be written
@@ -681,7 +681,7 @@ BEGIN
     EXECUTE 'EXPLAIN (ANALYZE, WAL, FORMAT JSON) ' || query INTO plan;
     RETURN plan -> 0 -> 'Plan' ->> 'WAL Bytes';
 END $$;
-VACUUM call_claims, call_lanes, call_logs, call_parked_events, call_dead_events, call_events, queue;
+VACUUM call_claims, call_lanes, call_event_logs, call_parked_events, call_dead_events, call_events, queue;
 SELECT poll() AS takes_xid;
 SELECT wal_of('SELECT * FROM claim_call_events(log => ''call_events'')') AS wal_bytes;
 
@@ -726,7 +726,7 @@ SELECT fail_call_event(1, 1, 'x');
 SELECT renew_call_claim(1);
 SELECT assert_call_claim(1);
 SELECT retry_dead_call_events('queue');
-SELECT configure_call_log('queue');
+SELECT configure_call_event_log('queue');
 SELECT count(*) FROM call_claims;
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim TO regress_claimer;
@@ -762,14 +762,14 @@ DROP ROLE regress_claimer;
 CALL start_again();
 
 -- the dead stay dead when an event before them fails in the same claim
-SELECT configure_call_log('queue', max_attempts => 1);
+SELECT configure_call_event_log('queue', max_attempts => 1);
 SELECT add(101, 101);
 SELECT * FROM take('one');
 SELECT fail('one', 2), fail('one', 1);
 SELECT complete('one');
 SELECT event_seq, attempts FROM dead();
 SELECT * FROM take('none');
-SELECT configure_call_log('queue', max_attempts => 5);
+SELECT configure_call_event_log('queue', max_attempts => 5);
 CALL start_again();
 
 -- a lost range whose last event was deleted from the log
@@ -786,7 +786,7 @@ CALL start_again();
 -- in another cluster, no worker has the claims that were open: they are over at once, for the one as well that finds that out
 SELECT add(101, 102);
 SELECT * FROM take('one');
-UPDATE call_logs SET system_identifier = 1 WHERE events = 'queue'::regclass;
+UPDATE call_event_logs SET system_identifier = 1 WHERE events = 'queue'::regclass;
 SELECT * FROM take('two');
 SELECT complete('one'), complete('two');
 SELECT * FROM take('none');

@@ -194,7 +194,7 @@ DROP TABLE calls;
 TABLE gaps;
 ROLLBACK;
 BEGIN;
-ALTER EVENT TRIGGER forget_dropped_call_logs DISABLE;
+ALTER EVENT TRIGGER forget_dropped_call_event_logs DISABLE;
 DROP TABLE call_events;
 SELECT level, gap, advice FROM gaps;
 ROLLBACK;

@@ -8,7 +8,7 @@ CREATE TABLE one_lane.calls (LIKE template.calls INCLUDING ALL);
 CREATE TABLE one_lane.call_events (LIKE template.call_events INCLUDING ALL);
 DROP SCHEMA template CASCADE;
 SELECT harden_calls('one_lane.calls', provider => 'dialpad');
-SELECT register_call_log('one_lane.call_events', 'one_lane.calls', 'dialpad', 1);
+SELECT register_call_event_log('one_lane.call_events', 'one_lane.calls', 'dialpad', 1);
 
 CREATE TABLE claims (step int, claim_id bigint, event_seq bigint, call_id text, attempt int);
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb);
@@ -26,7 +26,7 @@ INSERT INTO claims SELECT 5, claim_id, event_seq, call_id, attempt FROM claim_ca
 SELECT step, event_seq, call_id, attempt FROM claims ORDER BY step, event_seq;
 
 -- the same for a claim that is given back, in a lane that would take no new range
-SELECT configure_call_log(max_parked => 1);
+SELECT configure_call_event_log(max_parked => 1);
 SELECT ingest_call_event('{"call_id": 3, "state": "ringing"}'::jsonb);
 SELECT ingest_call_event('{"call_id": 4, "state": "ringing"}'::jsonb);
 TRUNCATE claims;

@@ -103,7 +103,7 @@ SELECT count(*) FROM pg_attribute WHERE attrelid = 'webhook_events'::regclass AN
 SELECT harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 1);
 \d webhook_events
-SELECT events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry, sequence FROM call_logs;
+SELECT events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry, sequence FROM call_event_logs;
 SELECT gap, detail FROM call_enforcement WHERE relation = 'webhook_events'::regclass AND gap IS NOT NULL;
 SELECT harden_call_events('webhook_events', 'calls', carry => '{app_id}');
 -- the rows are as they were, and those that are pending are stamped in the order in which they came
@@ -158,7 +158,7 @@ SELECT call_id FROM call_parked_events;
 DROP VIEW state;
 
 -- an event that fails is not processed, and its processed_at says so
-SELECT configure_call_log(retry_base => '0', retry_cap => '0', max_attempts => 2);
+SELECT configure_call_event_log(retry_base => '0', retry_cap => '0', max_attempts => 2);
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 1000) NOT VALID;
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload)
 VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ended', 'f1', '{"call": {"id": 300, "duration": 5000}}'),
@@ -270,7 +270,7 @@ SELECT unharden_call_events('webhook_events');
 \d webhook_events
 SELECT count(*) AS different FROM ((TABLE before_way_back EXCEPT TABLE webhook_events) UNION ALL (TABLE webhook_events EXCEPT TABLE before_way_back)) AS d;
 SELECT count(*) AS left_behind FROM (TABLE things EXCEPT TABLE things_before) AS t;
-SELECT (SELECT count(*) FROM call_logs) AS logs, (SELECT count(*) FROM call_lanes) AS lanes, (SELECT count(*) FROM call_claims) AS claims,
+SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM call_lanes) AS lanes, (SELECT count(*) FROM call_claims) AS claims,
     (SELECT count(*) FROM call_parked_events) AS parked, (SELECT count(*) FROM call_dead_events) AS dead, (SELECT count(*) FROM call_purges) AS purges;
 INSERT INTO webhook_events (payload) VALUES ('{}');
 DELETE FROM webhook_events WHERE payload = '{}';
@@ -359,7 +359,7 @@ DELETE FROM webhook_events WHERE payload = body(602);
 -- dropping the table takes the settings along; a log of our own has no way back
 SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
 DROP TABLE webhook_events;
-SELECT (SELECT count(*) FROM call_logs) AS logs, (SELECT count(*) FROM call_lanes) AS lanes;
+SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM call_lanes) AS lanes;
 CREATE SCHEMA ours;
 SELECT create_call_tables('ours');
 SELECT unharden_call_events('ours.call_events');

@@ -97,8 +97,8 @@ SELECT statement FROM (VALUES
     (23, 'SELECT ' || test.call('ingest_call_event(bytea,regclass,text,text)', '{"call_id": 7, "state": "ringing"}', NULL, 'x', 'key')),
     (24, 'SELECT ' || test.call('ingest_call_event(jsonb,regclass,text,text)', '{"call_id": 7, "state": "hangup"}')),
     (25, 'SELECT pg_catalog.sum(pending) FROM ' || test.call('pending_call_events', NULL, 'true')),
-    (26, 'SELECT ' || test.call('configure_call_log', NULL, '3', '1 second', '1 minute', '100', 'true')),
-    (27, 'SELECT ' || test.call('call_log_channel')),
+    (26, 'SELECT ' || test.call('configure_call_event_log', NULL, '3', '1 second', '1 minute', '100', 'true')),
+    (27, 'SELECT ' || test.call('call_event_log_channel')),
     (28, 'SELECT pg_catalog.sum(p.claimed) FROM pg_catalog.generate_series(1, 64) AS n CROSS JOIN LATERAL "has space".process_call_events(10000 OPERATOR(pg_catalog.+) n, NULL::pg_catalog.regclass) AS p'),
     (29, 'SELECT c.dialpad_call_id, c.direction, c.status, c.from_number, c.duration_seconds, c.raw_payload FROM "has space".calls AS c'),
     (30, 'SELECT ' || test.call('start_call_worker')),
@@ -127,7 +127,7 @@ SELECT statement FROM (VALUES
         "has space".fail_call_event(c.claim_id, c.event_seq, ''because''::pg_catalog.text, interval ''0'') FROM test.claimed AS c LIMIT 1'),
     (59, 'SELECT log, lane, worker, events, is_over FROM "has space".call_open_claims'),
     (60, 'SELECT log, lane, claimed, retrying, held_back, dead FROM "has space".call_lane_status WHERE lane OPERATOR(pg_catalog.=) 0'),
-    (61, 'SELECT log, calls, lanes, claimed, dead FROM "has space".call_log_status'),
+    (61, 'SELECT log, calls, lanes, claimed, dead FROM "has space".call_event_log_status'),
     (62, 'SELECT c.outcome FROM "has space".release_call_events(ARRAY(SELECT DISTINCT claim_id FROM test.claimed)) AS c'),
     (63, 'SELECT c.outcome FROM "has space".complete_call_events(ARRAY(SELECT c.claim_id FROM ' || test.call('claim_call_events', '100', '30 seconds', 'me', '"a""b".hooks') || ' AS c)) AS c LIMIT 1'),
     (64, 'SELECT h."the ""body", h."do''ne" IS NULL AS pending FROM "a""b".hooks AS h'),
@@ -153,7 +153,7 @@ SELECT statement FROM (VALUES
     (91, 'SELECT pg_catalog.count(*) FROM "has space".call_horizon WHERE holder OPERATOR(pg_catalog.=) ''none'''),
     (92, 'SELECT ' || test.call('unharden_calls', '"a""b"."old ""calls"', 'true')),
     (93, 'DROP TABLE "has space".call_events'),
-    (94, 'SELECT * FROM "has space".call_logs')) AS s (n, statement) ORDER BY n;
+    (94, 'SELECT * FROM "has space".call_event_logs')) AS s (n, statement) ORDER BY n;
 CALL test.run('alone');
 SELECT s.n, s.statement, r.result FROM test.results r JOIN test.steps s USING (n) WHERE run = 'alone' AND jsonb_typeof(r.result) = 'string' ORDER BY n;
 -- the names that are taken are those of this run
@@ -316,10 +316,10 @@ SET ROLE regress_attacker;
 SELECT test.plant_relations('pg_temp');
 -- they work
 SELECT lower('A') IS NULL AS function, 1 = 1 IS NULL AS operator;
-SELECT log_id AS relation FROM call_logs;
+SELECT log_id AS relation FROM call_event_logs;
 SELECT pg_catalog.length('A'::text) AS type;
-SELECT call_log_channel(NULL::pg_catalog.regclass) IS NULL AS own;
-SELECT "has space".call_log_channel(1::pg_catalog.int8) IS NULL AS better, 1::pg_catalog.int8 OPERATOR("has space".=) 1::pg_catalog.numeric IS NULL AS better_operator;
+SELECT call_event_log_channel(NULL::pg_catalog.regclass) IS NULL AS own;
+SELECT "has space".call_event_log_channel(1::pg_catalog.int8) IS NULL AS better, 1::pg_catalog.int8 OPERATOR("has space".=) 1::pg_catalog.numeric IS NULL AS better_operator;
 RESET ROLE;
 SELECT pg_catalog.setval('evil.ran'::pg_catalog.regclass, 1, false);
 CREATE EXTENSION callhardening SCHEMA "has space";
@@ -384,8 +384,8 @@ SELECT plant, test.try(format('CREATE %s', plant)) FROM (VALUES
     ('FUNCTION hardening.call_settings(regclass) RETURNS record LANGUAGE sql AS ''SELECT 1'''),
     ('FUNCTION hardening.stamp_call_event() RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NEW; END'''),
     ('PROCEDURE hardening.backfill_calls(regclass, int) LANGUAGE sql AS ''SELECT 1'''),
-    ('TYPE hardening.call_logs AS ENUM ()'),
-    ('SEQUENCE hardening.call_logs_log_id_seq')) AS p (plant);
+    ('TYPE hardening.call_event_logs AS ENUM ()'),
+    ('SEQUENCE hardening.call_event_logs_log_id_seq')) AS p (plant);
 SELECT test.try(format('CREATE TABLE hardening.%I ()', c.name)) AS refusal, string_agg(c.name, ', ' ORDER BY c.name) AS names
 FROM test.own_names c GROUP BY 1 ORDER BY 1;
 SELECT * FROM test.left_behind;

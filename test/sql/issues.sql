@@ -186,7 +186,7 @@ SELECT * FROM process_call_events();
 TABLE issues;
 TRUNCATE call_issues;
 
-SELECT configure_call_log(max_attempts => 1);
+SELECT configure_call_event_log(max_attempts => 1);
 ALTER TABLE shop.calls ADD CHECK (from_number <> 'x');
 SELECT ingest_call_event('{"call_id": 6, "state": "ringing", "direction": "inbound", "external_number": "x"}'::jsonb) AS event_seq \gset
 SELECT * FROM process_call_events();

@@ -1,11 +1,11 @@
 SELECT create_call_tables('public');
-SELECT log, calls, lanes, pending_estimate, open_claims, claims_over, claimed, retrying, held_back, dead, events_per_second FROM call_log_status;
+SELECT log, calls, lanes, pending_estimate, open_claims, claims_over, claimed, retrying, held_back, dead, events_per_second FROM call_event_log_status;
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', state)))
 FROM generate_series(1, 600) AS id, unnest(ARRAY['ringing', 'connected']) AS state;
 SELECT count(ingest_call_event('no JSON'::text));
 
 -- the estimate is near, and the count exact
-SELECT pending_estimate BETWEEN 900 AND 1300 AS is_near, oldest_received_at <= now() AS has_oldest, dead FROM call_log_status;
+SELECT pending_estimate BETWEEN 900 AND 1300 AS is_near, oldest_received_at <= now() AS has_oldest, dead FROM call_event_log_status;
 SELECT sum(pending), count(*), min(oldest_event_seq) FROM pending_call_events(exact => true);
 
 -- what a worker has is not pending, and is shown with him
@@ -13,16 +13,16 @@ CREATE TEMP TABLE claimed AS SELECT * FROM claim_call_events(50, worker => 'one'
 SELECT sum(pending) FROM pending_call_events('call_events', true);
 SELECT worker, sum(events) AS events, min(attempt) AS attempt, bool_or(is_over) AS is_over, max(age) < '1 minute' AS is_young,
     max(lease_end - claimed_at) AS lease FROM call_open_claims GROUP BY worker;
-SELECT open_claims > 0 AS has_claims, claimed, claims_over FROM call_log_status;
+SELECT open_claims > 0 AS has_claims, claimed, claims_over FROM call_event_log_status;
 SELECT sum(claimed) AS claimed, count(DISTINCT worker) AS workers FROM call_lane_status;
 
 -- what failed, and what is held back behind it
-SELECT configure_call_log(retry_base => '1 hour', retry_cap => '1 hour');
+SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed WHERE call_id IN (SELECT call_id FROM claimed GROUP BY 1 HAVING count(*) = 2) ORDER BY event_seq LIMIT 1;
-SELECT retrying, held_back FROM call_log_status;
+SELECT retrying, held_back FROM call_event_log_status;
 SELECT count(*) FROM call_lane_status WHERE retrying = 1 AND held_back = 1;
 SELECT count(DISTINCT outcome) FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed));
-SELECT open_claims, claimed, events_per_second > 0 AS has_rate FROM call_log_status;
+SELECT open_claims, claimed, events_per_second > 0 AS has_rate FROM call_event_log_status;
 
 -- a claim that is over is pending again
 CREATE TEMP TABLE lost AS SELECT * FROM claim_call_events(10, '1 millisecond', 'two');
@@ -43,15 +43,15 @@ ROLLBACK PREPARED 'forgotten';
 
 -- rights
 CREATE ROLE regress_operator;
-GRANT SELECT ON call_log_status, call_lane_status, call_open_claims, call_horizon TO regress_operator;
+GRANT SELECT ON call_event_log_status, call_lane_status, call_open_claims, call_horizon TO regress_operator;
 GRANT EXECUTE ON FUNCTION pending_call_events(regclass, boolean) TO regress_operator;
 SET ROLE regress_operator;
 SELECT count(*) > 0 AS has_claims FROM call_open_claims;
-SELECT dead FROM call_log_status;
+SELECT dead FROM call_event_log_status;
 RESET ROLE;
 GRANT SELECT ON call_events TO regress_operator;
 SET ROLE regress_operator;
-SELECT dead FROM call_log_status;
+SELECT dead FROM call_event_log_status;
 SELECT * FROM call_claims;
 RESET ROLE;
 DROP OWNED BY regress_operator;

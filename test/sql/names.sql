@@ -95,7 +95,7 @@ CALL test.say('SELECT c.outcome FROM complete_call_events(ARRAY(SELECT claim_id 
 CALL test.say(
     'SELECT %4$I AS id, %5$I AS status, %6$I AS direction, to_jsonb(c)->%7$L AS payload, %11$I AS carried FROM %2$s AS c',
     'SELECT %7$I AS a, %8$I AS b, %9$I AS c, %10$I IS NULL AS d, %11$I AS e, call_id FROM %3$s',
-    'SELECT log, calls, lanes, dead FROM call_log_status WHERE log = %3$L::regclass',
+    'SELECT log, calls, lanes, dead FROM call_event_log_status WHERE log = %3$L::regclass',
     'SELECT e.* FROM call_enforcement AS e WHERE relation IN (%2$L, %3$L)',
     'ALTER TABLE %2$s DISABLE TRIGGER validate_hardened_call',
     'ALTER TABLE %3$s DISABLE TRIGGER stamp_call_event',

@@ -21,7 +21,7 @@ SELECT harden_call_events('mine.hooks', 'mine.calls');
 CALL backfill_calls('mine.calls');
 RESET ROLE;
 -- no log is needed for the grant
-SELECT count(*) AS logs FROM call_logs;
+SELECT count(*) AS logs FROM call_event_logs;
 SELECT grant_call_role('regress_call_owner', 'own'), grant_call_role('regress_call_other', 'own');
 SELECT privileges, object FROM call_role_grants('own') WHERE object !~ '^FUNCTION' ORDER BY 2;
 
@@ -49,7 +49,7 @@ CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_lane, event_xid, event_seq
 CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_seq) WHERE event_seq IS NOT NULL;
 CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_digest) WHERE event_digest IS NOT NULL;
 SELECT harden_call_events('mine.hooks', 'mine.calls', processed_at_column => 'processed_at', carry => '{app_id}');
-SELECT events, calls, lanes, carry, set_aside FROM own_call_logs;
+SELECT events, calls, lanes, carry, set_aside FROM own_call_event_logs;
 SELECT set_call_event_secret('mine.hooks', '12345678901234567890123456789012');
 SELECT set_call_event_secret('mine.hooks', NULL);
 RESET ROLE;
@@ -76,18 +76,18 @@ SELECT harden_call_events('mine.hooks', 'theirs.calls');
 SELECT harden_call_events('theirs.hooks', 'mine.calls');
 SELECT unharden_call_events('mine.hooks');
 SELECT set_call_event_secret('mine.hooks', '12345678901234567890123456789012');
-SELECT count(*) FROM own_call_logs;
-DELETE FROM own_call_logs;
+SELECT count(*) FROM own_call_event_logs;
+DELETE FROM own_call_event_logs;
 \set VERBOSITY terse
-INSERT INTO own_call_logs (events, calls, provider, lanes) VALUES ('theirs.calls', 'mine.calls', 'dialpad', 1);
-INSERT INTO own_call_logs (events, calls, provider, lanes) VALUES ('mine.calls', 'theirs.calls', 'dialpad', 1);
-INSERT INTO own_call_logs (events, calls, provider, lanes, sequence) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, 'mine.calls_id_seq');
-INSERT INTO own_call_logs (events, calls, provider, lanes, signed) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, true);
-INSERT INTO own_call_dead_events (log_id, event_seq, lane, error) SELECT log_id, 1, 0, 'not yours' FROM call_logs;
+INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('theirs.calls', 'mine.calls', 'dialpad', 1);
+INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('mine.calls', 'theirs.calls', 'dialpad', 1);
+INSERT INTO own_call_event_logs (events, calls, provider, lanes, sequence) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, 'mine.calls_id_seq');
+INSERT INTO own_call_event_logs (events, calls, provider, lanes, signed) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, true);
+INSERT INTO own_call_dead_events (log_id, event_seq, lane, error) SELECT log_id, 1, 0, 'not yours' FROM call_event_logs;
 \set VERBOSITY default
-UPDATE own_call_logs SET lanes = 1;
-SELECT count(*) AS logs FROM call_logs;
-DELETE FROM call_logs;
+UPDATE own_call_event_logs SET lanes = 1;
+SELECT count(*) AS logs FROM call_event_logs;
+DELETE FROM call_event_logs;
 DELETE FROM call_lanes;
 DELETE FROM call_claims;
 DELETE FROM call_dead_events;
@@ -95,9 +95,9 @@ DELETE FROM call_dead_events;
 SELECT ingest_call_event('{"call_id": 1}'::jsonb);
 SELECT process_call_events();
 SELECT claim_call_events();
-TABLE call_log_status;
+TABLE call_event_log_status;
 TABLE call_issues;
-SELECT configure_call_log(max_attempts => 1);
+SELECT configure_call_event_log(max_attempts => 1);
 SELECT grant_call_role('regress_call_other', 'operate');
 RESET ROLE;
 
@@ -115,7 +115,7 @@ SELECT unharden_call_events('mine.hooks');
 SELECT unharden_calls('mine.calls', drop_payload => true);
 SELECT attname FROM pg_attribute WHERE attrelid IN ('mine.hooks'::regclass, 'mine.calls'::regclass) AND attnum > 0 AND NOT attisdropped;
 RESET ROLE;
-SELECT count(*) FROM call_logs;
+SELECT count(*) FROM call_event_logs;
 SELECT count(*) FROM (SELECT log_id FROM call_lanes UNION ALL SELECT log_id FROM call_claims UNION ALL SELECT log_id FROM call_parked_events
     UNION ALL SELECT log_id FROM call_dead_events UNION ALL SELECT log_id FROM call_purges) AS remembered;
 
@@ -136,17 +136,17 @@ SELECT create_call_tables('fresh');
 \set VERBOSITY terse
 SELECT create_call_tables('theirs');
 \set VERBOSITY default
-SELECT events FROM own_call_logs;
+SELECT events FROM own_call_event_logs;
 DROP TABLE fresh.call_events;
 DROP TABLE fresh.calls;
 RESET ROLE;
-SELECT count(*) FROM call_logs;
+SELECT count(*) FROM call_event_logs;
 SELECT count(*) FROM call_lanes;
 
 SELECT revoke_call_role('regress_call_owner', 'own'), revoke_call_role('regress_call_other', 'own');
 SET ROLE regress_call_owner;
 SELECT harden_calls('mine.calls');
-SELECT count(*) FROM own_call_logs;
+SELECT count(*) FROM own_call_event_logs;
 RESET ROLE;
 SET client_min_messages = error;
 DROP SCHEMA mine, fresh, theirs CASCADE;

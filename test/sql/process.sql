@@ -47,7 +47,7 @@ SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_
     was_recorded FROM calls WHERE dialpad_call_id > 900 ORDER BY 1;
 
 -- an event that the table does not take waits to be tried again, and the later ones of its call wait behind it; all others are applied
-SELECT configure_call_log(retry_base => '1 hour', retry_cap => '1 hour');
+SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}', id, state, 1700000000000 + at, duration)::jsonb))
 FROM (VALUES (30, 'ringing', 1, 0), (30, 'connected', 2, 200000), (30, 'hangup', 3, 300000), (31, 'hangup', 1, 5000)) AS v(id, state, at, duration);
@@ -58,7 +58,7 @@ FROM call_parked_events p JOIN call_events USING (event_seq, call_id) ORDER BY e
 SELECT * FROM process_call_events();
 
 -- where one attempt is all, it is dead, and the later ones have their turn
-SELECT configure_call_log(max_attempts => 1);
+SELECT configure_call_event_log(max_attempts => 1);
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}', id, state, 1700000000000 + at, duration)::jsonb))
 FROM (VALUES (32, 'connected', 2, 200000), (32, 'hangup', 3, 300000)) AS v(id, state, at, duration);
 SELECT * FROM process_call_events();
@@ -202,5 +202,5 @@ SELECT * FROM process_call_events();
 
 -- a log that is dropped is forgotten
 DROP TABLE call_events;
-SELECT (SELECT count(*) FROM call_logs), (SELECT count(*) FROM call_lanes), (SELECT count(*) FROM call_claims), (SELECT count(*) FROM call_dead_events);
+SELECT (SELECT count(*) FROM call_event_logs), (SELECT count(*) FROM call_lanes), (SELECT count(*) FROM call_claims), (SELECT count(*) FROM call_dead_events);
 SELECT * FROM process_call_events();

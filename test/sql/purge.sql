@@ -32,7 +32,7 @@ CALL drain();
 SELECT status FROM calls WHERE dialpad_call_id = 1;
 
 -- what is claimed, parked, held back or dead stays; when it is done with, a later purge finds it
-SELECT configure_call_log(retry_base => '1 hour', retry_cap => '1 hour');
+SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
     '{"call_id": 1001, "state": "ringing", "n": 1}', '{"call_id": 1001, "state": "connected", "n": 2}',
     '{"call_id": 1002, "state": "ringing"}', '{"call_id": 1003, "state": "ringing"}']::jsonb[]) AS body;
@@ -96,7 +96,7 @@ SELECT count(*) FROM call_purge_leftovers;
 
 -- an outage: all that comes is parked, and what settles is behind it. A call looks at 1000 events and at 1000 leftovers, or
 -- at max_events of each where that is more, and the next one goes on behind them
-SELECT configure_call_log(max_parked => 1000000);
+SELECT configure_call_event_log(max_parked => 1000000);
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(10001, 15000) AS id;
 CALL park();
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(20001, 21000) AS id;

@@ -46,7 +46,7 @@ CREATE FUNCTION append(call int, state text DEFAULT 'ringing') RETURNS boolean L
 CREATE VIEW lanes AS
 SELECT first_lane, adopted IS NOT NULL AS has_old_lanes,
     (SELECT count(*) FILTER (WHERE lane < first_lane) || ' old, ' || count(*) FILTER (WHERE lane >= first_lane) || ' new' FROM call_lanes) AS lanes
-FROM call_logs;
+FROM call_event_logs;
 SELECT append(10);
 SELECT claimed FROM process_call_events();
 SELECT append(11);
@@ -57,7 +57,7 @@ SELECT append(14);
 CREATE TEMP TABLE failing AS SELECT * FROM claim_call_events() WHERE call_id = '14';
 SELECT fail_call_event(claim_id, event_seq, 'x', '0') FROM failing WHERE call_id = '14';
 UPDATE call_claims SET lease_end = now() WHERE lease_end > now();
-UPDATE call_logs SET system_identifier = 1;
+UPDATE call_event_logs SET system_identifier = 1;
 SELECT append(13);
 SELECT call_id, event_lane >= 64 AS fresh FROM call_events ORDER BY event_seq;
 SELECT * FROM lanes;
@@ -147,7 +147,7 @@ SELECT * FROM process_call_events(1);
 DROP TRIGGER again ON calls;
 
 -- an event that dies a second time, as it may after a restore
-SELECT configure_call_log(max_attempts => 1);
+SELECT configure_call_event_log(max_attempts => 1);
 ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id <> 3);
 SELECT ingest_call_event('{"call_id": 3}'::jsonb) IS NOT NULL;
 SELECT failed FROM process_call_events();
@@ -164,7 +164,7 @@ RESET session_replication_role;
 \set VERBOSITY sqlstate
 SELECT * FROM process_call_events();
 \set VERBOSITY default
-DELETE FROM call_logs;
+DELETE FROM call_event_logs;
 DELETE FROM call_lanes;
 DELETE FROM call_claims;
 DELETE FROM call_dead_events;

@@ -40,10 +40,10 @@ SELECT start_call_worker(), stop_call_worker();
 SELECT ingest_call_event('{"call_id": 3}'::jsonb);
 DELETE FROM "Tele phone".calls;
 SET ROLE regress_call_operate;
-SELECT pending_estimate, open_claims, dead FROM call_log_status;
+SELECT pending_estimate, open_claims, dead FROM call_event_log_status;
 SELECT count(*) FROM call_dead_events;
 SELECT retry_dead_call_events(), purge_call_events('1 hour');
-SELECT configure_call_log(notify => false);
+SELECT configure_call_event_log(notify => false);
 -- all that a monitor asks
 SELECT count(*) FROM call_lane_status;
 SELECT count(*) FROM call_open_claims;
@@ -80,7 +80,7 @@ SELECT grant_call_role('regress_call_read', 'operate');
 RESET ROLE;
 
 -- row-level security of the calls table is honoured by processing: an event whose row a policy forbids fails by itself
-SELECT configure_call_log(retry_base => '0');
+SELECT configure_call_event_log(retry_base => '0');
 ALTER TABLE "Tele phone".calls ENABLE ROW LEVEL SECURITY;
 CREATE POLICY odd ON "Tele phone".calls TO regress_call_process USING (dialpad_call_id % 2 = 1);
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "connected"}', id))) FROM generate_series(11, 14) AS id;
@@ -91,7 +91,7 @@ SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 1
 SELECT call_id, attempts, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error FROM call_parked_events ORDER BY 1;
 -- it is tried again, and dead in the end; a later event of its call waits behind it
 SELECT ingest_call_event('{"call_id": 12, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
-SELECT configure_call_log(max_attempts => 3);
+SELECT configure_call_event_log(max_attempts => 3);
 SET ROLE regress_call_process;
 SELECT sum(applied) AS applied, sum(failed) > 3 AS failed FROM generate_series(1000, 1010) AS most, process_call_events(most);
 RESET ROLE;
@@ -170,7 +170,7 @@ SELECT sum(applied) > 30 AS applied, sum(failed) AS failed FROM generate_series(
 UPDATE old.hooks SET payload = '{}';
 SELECT nextval('old.hooks_id_seq');
 SET ROLE regress_call_operate;
-SELECT retrying, dead FROM call_log_status WHERE log = 'old.hooks'::regclass;
+SELECT retrying, dead FROM call_event_log_status WHERE log = 'old.hooks'::regclass;
 SELECT check_name FROM audit_calls('old.calls') WHERE violations IS NULL ORDER BY 1;
 SELECT purge_call_events('0', 'old.hooks') > 0 AS purged;
 UPDATE old.hooks SET processed_at = now();
@@ -212,7 +212,7 @@ RESET client_min_messages;
 CREATE ROLE regress_call_late;
 CREATE TABLE late_calls (dialpad_call_id bigint UNIQUE, status text, direction text);
 CREATE TABLE late_hooks (payload jsonb, processed_at timestamptz);
-SELECT count(*) FROM call_logs;
+SELECT count(*) FROM call_event_logs;
 SELECT harden_calls('late_calls');
 SELECT harden_call_events('late_hooks', 'late_calls', processed_at_column => 'processed_at');
 SELECT what, grant_call_role('regress_call_late', what) FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;

@@ -31,7 +31,7 @@ SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}');
 
 -- with one, the log takes signed bodies only, in whatever form
 SELECT set_call_event_secret(NULL, 'a secret of thirty-two bytes: 32');
-SELECT events, signed FROM call_logs;
+SELECT events, signed FROM call_event_logs;
 SELECT ingest_call_event('{"call_id": 2}');
 SELECT ingest_call_event('{"call_id": 2}'::text);
 SELECT ingest_call_event('{"call_id": 2}'::bytea);
@@ -180,7 +180,7 @@ SELECT ingest_signed_call_event(jws('{"call_id": 14}'));
 SELECT set_call_event_secret('call_events', 'a secret of thirty-two bytes: 32');
 SELECT ingest_signed_call_event(jws('{"call_id": 14}')) IS NOT NULL AS taken;
 SELECT set_call_event_secret('call_events', NULL);
-SELECT signed, (SELECT count(*) FROM call_event_secrets) FROM call_logs;
+SELECT signed, (SELECT count(*) FROM call_event_secrets) FROM call_event_logs;
 SELECT ingest_call_event('{"call_id": 15}') IS NOT NULL AS taken;
 SELECT ingest_signed_call_event(jws('{"call_id": 15}'));
 
@@ -203,7 +203,7 @@ SET ROLE regress_callhardening_owner;
 SELECT set_call_event_secret('call_events', 'a secret of thirty-two bytes: 32');
 SELECT current_user;
 SELECT secret FROM call_event_secrets;
-UPDATE call_logs SET signed = false;
+UPDATE call_event_logs SET signed = false;
 SET ROLE regress_callhardening_member;
 SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
 SET ROLE regress_callhardening_receiver;
@@ -239,7 +239,7 @@ SELECT count(*) FROM call_event_secrets;
 
 -- the secrets are no part of a dump, that the log is signed is
 SELECT c.oid::regclass AS dumped FROM pg_extension e, unnest(e.extconfig) AS c(oid)
-WHERE extname = 'callhardening' AND c.oid IN ('call_event_secrets'::regclass, 'call_logs'::regclass);
+WHERE extname = 'callhardening' AND c.oid IN ('call_event_secrets'::regclass, 'call_event_logs'::regclass);
 
 -- a table that was altered
 BEGIN;

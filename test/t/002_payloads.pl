@@ -28,7 +28,7 @@ ALTER TABLE word.calls ALTER dialpad_call_id TYPE text, ALTER master_call_id TYP
     ALTER entry_point_call_id TYPE text, ALTER operator_call_id TYPE text;
 SELECT harden_calls('word.calls', provider => 'dialpad');
 CREATE TABLE word.call_events (LIKE number.call_events INCLUDING ALL);
-SELECT register_call_log('word.call_events', 'word.calls', 'dialpad', 64);
+SELECT register_call_event_log('word.call_events', 'word.calls', 'dialpad', 64);
 CREATE TABLE file (name text, log regclass, event_seq bigint)});
 
 my @files = sort glob("$directory/payloads/*.json");
@@ -70,7 +70,7 @@ for my $schema ('number', 'word')
 	is( $node->safe_psql(
 			'postgres', qq{
 SELECT count(*) FROM $log e WHERE (event_lane < 0) <> EXISTS (
-    SELECT FROM call_dead_events d JOIN call_logs l USING (log_id) WHERE l.events = '$log'::regclass AND d.event_seq = e.event_seq)}),
+    SELECT FROM call_dead_events d JOIN call_event_logs l USING (log_id) WHERE l.events = '$log'::regclass AND d.event_seq = e.event_seq)}),
 		0, "those without a lane, and no others, are dead ($schema)");
 	my $sum = drain($log);
 	is($sum->{claimed}, $node->safe_psql('postgres', "SELECT count(*) FROM $log WHERE event_lane >= 0"),
@@ -97,7 +97,7 @@ WHERE log = 'number.call_events'::regclass AND event_lane >= 0 ORDER BY name}),
 
 is( $node->safe_psql('postgres', q{
 SELECT name FROM file JOIN number.call_events e USING (event_seq) JOIN call_dead_events d USING (event_seq)
-    JOIN call_logs l USING (log_id)
+    JOIN call_event_logs l USING (log_id)
 WHERE log = 'number.call_events'::regclass AND l.events = log AND error LIKE 'the call id cannot be held%' ORDER BY name}),
 	join("\n", qw(
 	  dialpad-fixture-connected-callcenter-leg

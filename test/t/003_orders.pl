@@ -49,7 +49,7 @@ CREATE SCHEMA $schema;
 CREATE TABLE $schema.calls (LIKE template.calls INCLUDING ALL);
 CREATE TABLE $schema.call_events (LIKE template.call_events INCLUDING ALL);
 SELECT harden_calls('$schema.calls', provider => 'dialpad');
-SELECT register_call_log('$schema.call_events', '$schema.calls', 'dialpad', 8);
+SELECT register_call_event_log('$schema.call_events', '$schema.calls', 'dialpad', 8);
 CREATE TRIGGER remember AFTER INSERT OR UPDATE OF status ON $schema.calls FOR EACH ROW EXECUTE FUNCTION remember($workers);
 
 -- Everything that must hold, whatever the order: nothing when all of it does.

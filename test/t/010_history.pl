@@ -71,8 +71,8 @@ ALTER TABLE call_events RENAME TO template;
 CREATE TABLE call_events (LIKE template INCLUDING ALL);
 CREATE TABLE processed_events (LIKE template INCLUDING ALL);
 DROP TABLE template, claimed.call_events, processed.call_events;
-SELECT register_call_log('call_events', 'claimed.calls', 'dialpad', $lanes), register_call_log('processed_events', 'processed.calls', 'dialpad', 8);
-SELECT configure_call_log(log, retry_base => '20 ms', retry_cap => '300 ms') FROM unnest('{call_events,processed_events}'::regclass[]) AS log;
+SELECT register_call_event_log('call_events', 'claimed.calls', 'dialpad', $lanes), register_call_event_log('processed_events', 'processed.calls', 'dialpad', 8);
+SELECT configure_call_event_log(log, retry_base => '20 ms', retry_cap => '300 ms') FROM unnest('{call_events,processed_events}'::regclass[]) AS log;
 
 -- The log is purged: this stays.
 CREATE TABLE ingested (tag text, seq bigint, xid xid8, lane int, call_id text);
@@ -292,9 +292,9 @@ is($failed_clients, '', 'no client says anything');
 my %tables = (
 	ingested => 'SELECT tag, seq, xid, lane, call_id FROM ingested',
 	dead => q{SELECT i.tag, d.event_seq, d.attempts, (extract(epoch FROM d.died_at) * 1000000)::bigint FROM call_dead_events AS d
-		JOIN call_logs AS l USING (log_id) JOIN ingested AS i ON i.seq = d.event_seq WHERE l.events = 'call_events'::regclass},
+		JOIN call_event_logs AS l USING (log_id) JOIN ingested AS i ON i.seq = d.event_seq WHERE l.events = 'call_events'::regclass},
 	effects => 'SELECT tag, claim_id, attempt FROM effects',
-	settings => q{SELECT max_attempts FROM call_logs WHERE events = 'call_events'::regclass});
+	settings => q{SELECT max_attempts FROM call_event_logs WHERE events = 'call_events'::regclass});
 for my $table (sort keys %tables)
 {
 	append_to_file("$directory/$table.tsv", join '', map {"$_\n"} split /\n/, $node->safe_psql('postgres', "COPY ($tables{$table}) TO STDOUT"));
@@ -318,16 +318,16 @@ for my $what ('complete: stale', 'fail: retry', 'fail: dead', 'attempt 3', 'dead
 is($node->safe_psql('postgres', q{
 SELECT 'not every event was processed once: ' || sum(claimed - failed) FROM sums
 HAVING sum(claimed - failed) <> (SELECT count(*) FROM processed_events) - (SELECT count(*) FROM call_dead_events AS d
-    JOIN call_logs AS l USING (log_id) WHERE l.events = 'processed_events'::regclass)
+    JOIN call_event_logs AS l USING (log_id) WHERE l.events = 'processed_events'::regclass)
     OR sum(claimed) <> sum(applied + unchanged + refused + failed)
 UNION ALL
-SELECT 'died for nothing: ' || e.event_seq FROM call_dead_events AS d JOIN call_logs AS l USING (log_id)
+SELECT 'died for nothing: ' || e.event_seq FROM call_dead_events AS d JOIN call_event_logs AS l USING (log_id)
     JOIN processed_events AS e USING (event_seq)
 WHERE l.events = 'processed_events'::regclass AND e.payload ->> 'fate' <> 'always'
 UNION ALL
 SELECT format('call %s does not have its newest event', newest.call_id)
 FROM (SELECT e.call_id, max((e.payload ->> 'event_timestamp')::bigint) AS stamp FROM processed_events AS e
-      WHERE e.event_seq NOT IN (SELECT d.event_seq FROM call_dead_events AS d JOIN call_logs AS l USING (log_id)
+      WHERE e.event_seq NOT IN (SELECT d.event_seq FROM call_dead_events AS d JOIN call_event_logs AS l USING (log_id)
                                 WHERE l.events = 'processed_events'::regclass)
       GROUP BY e.call_id) AS newest
 LEFT JOIN processed.calls AS c ON c.dialpad_call_id::text = newest.call_id

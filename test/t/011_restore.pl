@@ -73,7 +73,7 @@ sub make_log
 		$database, q{
 CREATE EXTENSION callhardening;
 SELECT create_call_tables();
-SELECT configure_call_log(max_attempts => 3);
+SELECT configure_call_event_log(max_attempts => 3);
 CREATE TABLE mine (claim_id bigint, event_seq bigint, call_id text);
 CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, event_seq bigint, call_id text);
 
@@ -105,7 +105,7 @@ WHERE before > event_seq
 UNION ALL
 SELECT format('event %s is still parked in lane %s', event_seq, lane) FROM call_parked_events
 UNION ALL
-SELECT format('lane %s is still there', lane) FROM call_lanes l JOIN call_logs g USING (log_id) WHERE lane < first_lane
+SELECT format('lane %s is still there', lane) FROM call_lanes l JOIN call_event_logs g USING (log_id) WHERE lane < first_lane
 UNION ALL
 SELECT format('lane %s is still claimed', lane) FROM call_open_claims
 $$});
@@ -149,7 +149,7 @@ sub goes_on
 	$node->safe_psql($database, $drain);
 	is($node->safe_psql($database, 'SELECT * FROM violations() LIMIT 10'), '', "$what: the log goes on");
 	is($node->safe_psql($database, 'SELECT count(*), count(DISTINCT lane % 64) = 64 FROM call_lanes'), '64|t', "$what: it has its lanes");
-	is($node->safe_psql($database, 'SELECT adopted IS NULL FROM call_logs'), 't', "$what: nothing is left to do in old ones");
+	is($node->safe_psql($database, 'SELECT adopted IS NULL FROM call_event_logs'), 't', "$what: nothing is left to do in old ones");
 }
 
 sub revives_the_dead
@@ -215,7 +215,7 @@ goes_on($higher, 'restored', 'a cluster with higher xids');
 revives_the_dead($higher, 'restored', 'a cluster with higher xids');
 
 restore_plain($higher, 'second', 'second');
-is($higher->safe_psql('second', 'SELECT first_lane FROM call_logs'), 64, 'the second restore is one of a log that moved');
+is($higher->safe_psql('second', 'SELECT first_lane FROM call_event_logs'), 64, 'the second restore is one of a log that moved');
 goes_on($higher, 'second', 'a second restore');
 revives_the_dead($higher, 'second', 'a second restore');
 

@@ -109,7 +109,7 @@ for my $verb (sort keys %verbs)
 	my ($result, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$verbs{$verb}");
 	like($stderr, qr/ERROR:  25006: $verb cannot be used on a standby server\nDETAIL:  .*\nHINT:  Connect to the primary server\./, "$verb on a standby");
 }
-for my $statement (q{SELECT ingest_call_event('{"call_id": 1}'::jsonb)}, 'SELECT retry_dead_call_events()', 'SELECT configure_call_log(max_attempts => 3)')
+for my $statement (q{SELECT ingest_call_event('{"call_id": 1}'::jsonb)}, 'SELECT retry_dead_call_events()', 'SELECT configure_call_event_log(max_attempts => 3)')
 {
 	my ($result, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\n$statement");
 	like($stderr, qr/ERROR:  25006/, "on a standby: $statement");
@@ -148,7 +148,7 @@ count_completed($kept, $outcomes);
 is(drain($standby), 0, 'no claim id comes again');
 $outcomes = complete($standby, \%lost);
 is(join(',', grep { $_ !~ /stale|unknown/ } values %$outcomes), '', 'and the lost ones never become current');
-is($standby->safe_psql('postgres', 'SELECT first_lane, adopted IS NULL FROM call_logs'), '0|t', 'the log goes on in its lanes');
+is($standby->safe_psql('postgres', 'SELECT first_lane, adopted IS NULL FROM call_event_logs'), '0|t', 'the log goes on in its lanes');
 
 ingest($standby, 1, 80, 'hangup');
 is(drain($standby), 0, 'it goes on');

@@ -21,7 +21,7 @@ $node->safe_psql(
 	'postgres', q{
 CREATE EXTENSION callhardening;
 SELECT create_call_tables();
-SELECT configure_call_log(retry_base => '0');
+SELECT configure_call_event_log(retry_base => '0');
 CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, event_seq bigint, call_id text);
 CREATE TABLE failed (event_seq bigint PRIMARY KEY);
 CREATE TABLE sessions (pid int)});

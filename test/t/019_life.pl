@@ -42,7 +42,7 @@ sub load
 my $definitions = q{
 SELECT string_agg(format('%s %s', pg_get_triggerdef(oid), tgenabled), E'\n' ORDER BY tgrelid::regclass::text, tgname) FROM pg_trigger WHERE NOT tgisinternal;
 SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid IN (SELECT tgrelid FROM pg_trigger WHERE NOT tgisinternal);
-SELECT string_agg(concat_ws(' ', events, calls, lanes), ',' ORDER BY events::text) FROM "HOME".call_logs};
+SELECT string_agg(concat_ws(' ', events, calls, lanes), ',' ORDER BY events::text) FROM "HOME".call_event_logs};
 my $rows = q{
 SELECT string_agg(concat_ws(' ', "call id", status, direction, raw_payload), E'\n' ORDER BY "call id") FROM telephony."Calls";
 SELECT string_agg(concat_ws(' ', tableoid::regclass, dialpad_call_id, status), E'\n' ORDER BY dialpad_call_id) FROM telephony.parted;
@@ -134,7 +134,7 @@ query('space', q{CREATE SCHEMA moved; ALTER TABLE telephony."Calls" RENAME TO re
 ALTER TABLE calls SET SCHEMA moved; ALTER TABLE moved.calls RENAME TO my_calls; ALTER TABLE call_events SET SCHEMA moved});
 my $late = q{UPDATE moved.renamed SET status = 'ringing' WHERE "call id" = 'two'};
 like(failure('space', "\\set VERBOSITY verbose\n$late"), qr/CONSTRAINT NAME:  renamed_status_transition/, 'a table that was renamed and moved is hardened under its new name');
-is(query('space', q{SELECT concat_ws(' ', events, calls) FROM "has space".call_logs}), 'moved.call_events moved.my_calls', 'and so is a log');
+is(query('space', q{SELECT concat_ws(' ', events, calls) FROM "has space".call_event_logs}), 'moved.call_events moved.my_calls', 'and so is a log');
 query('space', q{SELECT "has space".ingest_call_event('{"call_id": 99, "state": "ringing"}'::jsonb)});
 is(query('space', q{SELECT applied FROM "has space".process_call_events(); SELECT status FROM moved.my_calls WHERE dialpad_call_id = 99}), "1\nringing", 'which is processed');
 
@@ -163,15 +163,15 @@ is(failure('space', "UPDATE moved.renamed SET second = 2"), 'nothing', 'until it
 
 # In a session that does not fire triggers, too.
 query('space', 'SET session_replication_role = replica; DROP TABLE moved.my_calls');
-is(query('space', q{SELECT calls, calls::oid FROM "has space".call_logs}), '-|0', 'a log forgets a calls table that is dropped');
+is(query('space', q{SELECT calls, calls::oid FROM "has space".call_event_logs}), '-|0', 'a log forgets a calls table that is dropped');
 like(failure('space', q{SELECT "has space".ingest_call_event('{"call_id": 99, "state": "hangup"}'::jsonb); SELECT * FROM "has space".process_call_events()}),
 	qr/ERROR:  the calls table of event log .* does not exist any more/, 'and says so');
 run_tool('pg_dump', '--file', "$dumps/dropped.sql", 'space');
 run_tool('createdb', 'dropped');
 is(load('dropped', "$dumps/dropped.sql", 1), 0, 'which can be dumped and restored');
-is(query('dropped', q{SELECT calls, calls::oid FROM "has space".call_logs}), '-|0', 'and is no other table there');
+is(query('dropped', q{SELECT calls, calls::oid FROM "has space".call_event_logs}), '-|0', 'and is no other table there');
 query('space', 'DROP TABLE moved.renamed, telephony.parted, moved.call_events');
-is(query('space', q{SELECT (SELECT count(*) FROM pg_trigger WHERE tgname ~ 'hardened_call|_call_event$') + (SELECT count(*) FROM "has space".call_logs)
+is(query('space', q{SELECT (SELECT count(*) FROM pg_trigger WHERE tgname ~ 'hardened_call|_call_event$') + (SELECT count(*) FROM "has space".call_event_logs)
     + (SELECT count(*) FROM "has space".call_lanes) + (SELECT count(*) FROM "has space".call_claims)}), 0, 'nothing is left of dropped tables');
 is(failure('space', 'DROP EXTENSION callhardening'), 'nothing', 'and the extension can be dropped');
 
@@ -181,7 +181,7 @@ is(failure('space', 'DROP EXTENSION callhardening'), 'nothing', 'and the extensi
 for my $what ('half', 'all')
 {
 	my $pending = $what eq 'half' ? 'NULL' : 'now()';
-	# public.hooks is restored after call_logs, app.hooks before.
+	# public.hooks is restored after call_event_logs, app.hooks before.
 	for my $schema ('public', 'app')
 	{
 		my $name = "hooks_${what}_$schema";
@@ -224,7 +224,7 @@ is(query('hooks_none_data', 'SELECT count(*) FROM call_enforcement WHERE level =
 
 # ---- a schema alone ----------------------------------------------------------------------------------------------
 
-# Its triggers come with it, and what call_logs said of them does not.
+# Its triggers come with it, and what call_event_logs said of them does not.
 run_tool('createdb', 'native');
 query('native', 'CREATE EXTENSION callhardening; SELECT create_call_tables()');
 run_tool('pg_dump', '--schema-only', '--file', "$dumps/native.schema", 'native');
@@ -232,23 +232,23 @@ run_tool('createdb', 'native_schema');
 load('native_schema', "$dumps/native.schema", 1);
 query('native_schema', q{INSERT INTO call_events (payload) VALUES ('{"call_id": 1, "state": "ringing"}'), ('"no event"')});
 my $gaps = q{SELECT relation, gap, detail, advice FROM call_enforcement WHERE level = 'gap'};
-is(query('native_schema', $gaps), q{call_events|log_not_registered|the trigger stamp_call_event is here, and call_logs has no row of the table: no worker finds its events}
-	. q{|Restore the data of call_logs too, or call register_call_log('public.call_events', its calls table, 'dialpad', 64).},
+is(query('native_schema', $gaps), q{call_events|log_not_registered|the trigger stamp_call_event is here, and call_event_logs has no row of the table: no worker finds its events}
+	. q{|Restore the data of call_event_logs too, or call register_call_event_log('public.call_events', its calls table, 'dialpad', 64).},
 	'a schema alone: the log that is none is a gap');
 like(query('native_schema', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'enforcement'}), qr/log_not_registered/, 'a schema alone: the self-test says so');
-is(failure('native_schema', q{SELECT register_call_log('call_events', 'calls', 'dialpad', 8)}), 'nothing', 'a schema alone: the advice is good');
+is(failure('native_schema', q{SELECT register_call_event_log('call_events', 'calls', 'dialpad', 8)}), 'nothing', 'a schema alone: the advice is good');
 is(query('native_schema', $gaps), '', 'a schema alone: the gap is closed');
 query('native_schema', q{INSERT INTO call_events (payload) VALUES ('{"call_id": 2, "state": "ringing"}')});
 for (1 .. 10) { last if query('native_schema', 'SELECT claimed FROM process_call_events()') eq '0' }
 is(query('native_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}), '1,2', 'a schema alone: what came before and after is applied');
 is(query('native_schema', 'SELECT count(*) FROM call_dead_events'), 1, 'a schema alone: or dead');
-like(failure('native_schema', q{SELECT register_call_log('call_events', 'calls', 'dialpad', 64)}), qr/ERROR:  trigger "stamp_call_event" .* already exists/,
+like(failure('native_schema', q{SELECT register_call_event_log('call_events', 'calls', 'dialpad', 64)}), qr/ERROR:  trigger "stamp_call_event" .* already exists/,
 	'a log that is registered is left alone');
 
 run_tool('createdb', 'hooks_schema');
 load('hooks_schema', "$dumps/hooks_half_public.schema", 1);
 query('hooks_schema', q{INSERT INTO hooks VALUES (1, '{"call_id": 1, "state": "ringing"}')});
-like(query('hooks_schema', $gaps), qr/^hooks\|log_not_registered\|.*\|Restore the data of call_logs too, or call unharden_call_events\('public.hooks'\), and harden_call_events again\.$/,
+like(query('hooks_schema', $gaps), qr/^hooks\|log_not_registered\|.*\|Restore the data of call_event_logs too, or call unharden_call_events\('public.hooks'\), and harden_call_events again\.$/,
 	'a schema alone: so is a table that was there before');
 query('hooks_schema', q{SELECT unharden_call_events('hooks'); SELECT harden_call_events('hooks', 'calls', processed_at_column => 'processed_at')});
 is(query('hooks_schema', $gaps), '', 'a schema alone: until it is hardened again');
@@ -265,7 +265,7 @@ run_tool('createdb', 'native_disabled');
 load('native_disabled', "$dumps/native.schema", 1);
 is(load('native_disabled', "$dumps/native.disabled", 1), 0, 'data with --disable-triggers');
 my $fault = query('native_disabled', $fires);
-like($fault, qr/^f\|.*trigger follow_call_log does not fire always: ALTER TABLE public\.call_logs ENABLE ALWAYS TRIGGER follow_call_log/,
+like($fault, qr/^f\|.*trigger follow_call_event_log does not fire always: ALTER TABLE public\.call_event_logs ENABLE ALWAYS TRIGGER follow_call_event_log/,
 	'data with --disable-triggers: the self-test says what to do');
 is(scalar(my @mend = $fault =~ /(ALTER TABLE \S+ ENABLE ALWAYS TRIGGER \w+)/g), 4, 'data with --disable-triggers: for each trigger');
 query('native_disabled', join(';', @mend));
