@@ -1,3 +1,4 @@
+#include "pg/call_worker.hpp"
 #include "pg/claim.hpp"
 #include "pg/process.hpp"
 #include "pg/spi.hpp"
@@ -7,7 +8,10 @@ extern "C" {
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "funcapi.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -15,6 +19,7 @@ extern "C" {
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
@@ -34,47 +39,97 @@ namespace callhardening
 namespace
 {
 
+// -- who is a worker -----------------------------------------------------------------------------
+
+constexpr const char *worker_type = "callhardening worker"; // in pg_stat_activity
+
+// callhardening.max_workers: of all databases.
+int max_workers = 8;
+constexpr int most_max_workers = 1024;
+
+// Locks by which sessions know of each other. SQL can name three fields of an advisory lock, and sets the
+// fourth to 1 or 2. With another value there, no role can take one of these locks, and so pass for a worker
+// or keep workers from starting.
+enum class WorkerLock : uint32 {
+    worker = 0x43414c4c, // of a log: each of its workers has it as long as it lives
+    start = 0x43414c53,  // of a log: the session that counts and starts its workers
+    slot = 0x43414c4e,   // of the server: a worker has one of max_workers
+};
+constexpr uint16 not_from_sql = 0x4343;
+
+LOCKTAG lock_tag(Oid database, WorkerLock lock, int number)
+{
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, database, static_cast<uint32>(lock), number, not_from_sql);
+    return tag;
+}
+
+LOCKTAG lock_of(const EventLog &log, WorkerLock lock)
+{
+    return lock_tag(MyDatabaseId, lock, log.log_id);
+}
+
+bool is_worker_lock(const LockInstanceData &lock)
+{
+    const LOCKTAG &tag = lock.locktag;
+    if (lock.holdMask == 0 || tag.locktag_type != LOCKTAG_ADVISORY || tag.locktag_field4 != not_from_sql ||
+        tag.locktag_field2 != static_cast<uint32>(WorkerLock::worker))
+        return false;
+    const char *type = GetBackgroundWorkerTypeByPid(lock.pid);
+    return type != nullptr && strcmp(type, worker_type) == 0;
+}
+
+// The process ids of a log's workers, or of all workers of the server where `log` is NULL.
+struct Workers {
+    int *pids;
+    int count;
+};
+
+Workers find_workers(const EventLog *log)
+{
+    const LOCKTAG tag = log == nullptr ? LOCKTAG{} : lock_of(*log, WorkerLock::worker);
+    LockData *locks = GetLockStatusData();
+    Workers workers = {static_cast<int *>(palloc(sizeof(int) * Max(1, locks->nelements))), 0};
+    for (int i = 0; i < locks->nelements; ++i) {
+        const LockInstanceData &lock = locks->locks[i];
+        if (is_worker_lock(lock) && (log == nullptr || memcmp(&lock.locktag, &tag, sizeof tag) == 0))
+            workers.pids[workers.count++] = lock.pid;
+    }
+    pfree(locks->locks);
+    pfree(locks);
+    return workers;
+}
+
+int count_workers(const EventLog *log)
+{
+    const Workers workers = find_workers(log);
+    pfree(workers.pids);
+    return workers.count;
+}
+
+bool is_worker_of(const EventLog &log, pid_t pid)
+{
+    const Workers workers = find_workers(&log);
+    bool found = false;
+    for (int i = 0; i < workers.count; ++i)
+        found = found || workers.pids[i] == pid;
+    pfree(workers.pids);
+    return found;
+}
+
 // -- starting ------------------------------------------------------------------------------------
 
 // What a worker is told; goes through shared memory.
 struct WorkerOrder {
     Oid database;
     Oid role; // whose rights it has
+    Oid extension;
     Oid schema;
     Oid events; // the log
     int32 max_events;
     int32 poll; // milliseconds
 };
 static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
-
-// Workers of a log are known by an advisory lock, shared among them, that is held as long as they live.
-constexpr uint32 worker_lock_class = 0x43414c4c;
-// Who counts and starts them has this one.
-constexpr uint32 start_lock_class = 0x43414c53;
-
-LOCKTAG lock_of(const EventLog &log, uint32 lock_class)
-{
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, lock_class, log.log_id, 2);
-    return tag;
-}
-
-// Of one process, or of any (0).
-int count_workers(const EventLog &log, pid_t pid)
-{
-    const LOCKTAG tag = lock_of(log, worker_lock_class);
-    LockData *locks = GetLockStatusData();
-    int count = 0;
-    for (int i = 0; i < locks->nelements; ++i) {
-        const LockInstanceData &lock = locks->locks[i];
-        if (lock.holdMask != 0 && (pid == 0 || lock.pid == pid) &&
-            memcmp(&lock.locktag, &tag, sizeof tag) == 0)
-            ++count;
-    }
-    pfree(locks->locks);
-    pfree(locks);
-    return count;
-}
 
 BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
 {
@@ -85,7 +140,7 @@ BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
     worker.bgw_notify_pid = MyProcPid;
     strlcpy(worker.bgw_library_name, "callhardening", sizeof worker.bgw_library_name);
     strlcpy(worker.bgw_function_name, "callhardening_call_worker_main", sizeof worker.bgw_function_name);
-    strlcpy(worker.bgw_type, "callhardening worker", sizeof worker.bgw_type);
+    strlcpy(worker.bgw_type, worker_type, sizeof worker.bgw_type);
     snprintf(worker.bgw_name, sizeof worker.bgw_name, "callhardening worker for %s", log.events_name);
     memcpy(worker.bgw_extra, &order, sizeof order);
     return worker;
@@ -97,6 +152,15 @@ BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
             (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("no background worker slot is left"),
              errhint("Raise max_worker_processes, and restart the server.")));
     pg_unreachable();
+}
+
+void check_limit()
+{
+    if (count_workers(nullptr) >= max_workers)
+        ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                        errmsg("this server runs as many call workers as callhardening.max_workers allows"),
+                        errdetail("The limit is %d, for all databases together.", max_workers),
+                        errhint("Raise callhardening.max_workers, and reload the configuration.")));
 }
 
 // Terminates a worker that nobody waits for any more: it would come up later, and uncounted.
@@ -122,7 +186,7 @@ bool comes_up(const EventLog &log, BackgroundWorkerHandle *handle)
     if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
         return false;
     while (GetBackgroundWorkerPid(handle, &pid) == BGWH_STARTED) {
-        if (count_workers(log, pid) > 0)
+        if (is_worker_of(log, pid))
             return true;
         if (TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), longest))
             return false;
@@ -135,22 +199,37 @@ void launch(const EventLog &log, const WorkerOrder &order)
 {
     BackgroundWorker worker = describe_worker(log, order);
     BackgroundWorkerHandle *handle;
+    check_limit();
     if (!RegisterDynamicBackgroundWorker(&worker, &handle))
         raise_no_slot();
     PG_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
     {
-        if (!comes_up(log, handle))
+        if (!comes_up(log, handle)) {
+            check_limit(); // another session may have started the last one
             ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
                             errmsg("the call worker did not come up"), errhint("The server log says why.")));
+        }
     }
     PG_END_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
 }
 
+// Code of the calls table's owner, such as triggers and defaults, would run as a superuser.
+void warn_superuser(Oid role)
+{
+    if (superuser_arg(role))
+        ereport(WARNING,
+                (errmsg("the call worker has the rights of a superuser"),
+                 errdetail("Triggers, defaults and constraints of the calls table run with them."),
+                 errhint("Start call workers as a role that has the task process (grant_call_role).")));
+}
+
 int launch_missing(const EventLog &log, const WorkerOrder &order, int wanted)
 {
-    const LOCKTAG tag = lock_of(log, start_lock_class);
+    const LOCKTAG tag = lock_of(log, WorkerLock::start);
     LockAcquire(&tag, ExclusiveLock, false, false);
-    const int missing = Max(0, wanted - count_workers(log, 0));
+    const int missing = Max(0, wanted - count_workers(&log));
+    if (missing > 0)
+        warn_superuser(order.role);
     for (int i = 0; i < missing; ++i)
         launch(log, order);
     LockRelease(&tag, ExclusiveLock, false); // those that started are seen: nobody has to wait for a commit
@@ -231,7 +310,21 @@ struct Worker {
     EventLog log;
     Claim claim;
     MemoryContext batch;
+    const char *end; // why it ends
 };
+
+// Why a worker ends.
+constexpr const char *told_to_stop = "it was told to stop", *no_log = "its log does not exist any more",
+                     *no_extension = "the extension was dropped",
+                     *no_slot = "as many run as callhardening.max_workers allows";
+
+// DROP EXTENSION waits until the transaction ends, or is waited for here. False where the extension is gone:
+// then its tables and functions are.
+bool hold_extension(const Worker &worker)
+{
+    LockDatabaseObject(ExtensionRelationId, worker.order.extension, 0, AccessShareLock);
+    return get_extension_oid("callhardening", true) == worker.order.extension;
+}
 
 // Read committed and read-write, whatever the defaults of the database and the role are.
 void begin_transaction(const char *activity, const Worker &worker)
@@ -255,33 +348,44 @@ void end_transaction()
     pgstat_report_activity(STATE_IDLE, nullptr);
 }
 
-// False where the log is none any more.
-bool claim_batch(Worker *worker)
+// NULL, or why there is nothing left to work on.
+const char *find_log(Worker *worker)
+{
+    if (!hold_extension(*worker))
+        return no_extension;
+    const bool exists = find_event_log_of(worker->order.schema, worker->order.events, &worker->log) &&
+                        worker->log.events_name != nullptr;
+    return exists ? nullptr : no_log;
+}
+
+const char *claim_batch(Worker *worker)
 {
     constexpr int64 lease = 60 * USECS_PER_SEC;
     begin_transaction("claiming events of", *worker);
-    const bool exists = find_event_log_of(worker->order.schema, worker->order.events, &worker->log) &&
-                        worker->log.events_name != nullptr;
-    if (exists)
+    const char *end = find_log(worker);
+    if (end == nullptr)
         claim_events(&worker->log, {worker->order.max_events, true, lease, default_worker()}, &worker->claim);
     end_transaction();
-    return exists;
+    return end;
 }
 
 // In a transaction of its own: an attempt that kills the worker has been counted.
-void process_batch(Worker *worker)
+const char *process_batch(Worker *worker)
 {
     begin_transaction("processing events of", *worker);
-    SPI_connect();
-    MemoryContextSwitchTo(worker->batch);
-    process_claim(worker->log, &worker->claim, worker->batch);
-    SPI_finish();
+    const bool is_held = hold_extension(*worker);
+    if (is_held) {
+        SPI_connect();
+        MemoryContextSwitchTo(worker->batch);
+        process_claim(worker->log, &worker->claim, worker->batch);
+        SPI_finish();
+    }
     end_transaction();
+    return is_held ? nullptr : no_extension;
 }
 
-void release_batch(const Worker &worker)
+void release_lanes(const Worker &worker)
 {
-    begin_transaction("giving back events of", worker);
     const LaneTables tables = open_lanes(worker.log, RowExclusiveLock);
     for (int i = 0; i < worker.claim.lane_count; ++i) {
         const LaneRecord &record = worker.claim.lanes[i].record;
@@ -294,6 +398,13 @@ void release_batch(const Worker &worker)
         }
     }
     close_lanes(tables, NoLock);
+}
+
+void release_batch(const Worker &worker)
+{
+    begin_transaction("giving back events of", worker);
+    if (hold_extension(worker))
+        release_lanes(worker);
     end_transaction();
 }
 
@@ -324,16 +435,16 @@ void be_brief()
 
 // -- from batch to batch -------------------------------------------------------------------------
 
-enum class Outcome : unsigned char { worked, idle, failed, no_log };
+enum class Outcome : unsigned char { worked, idle, failed, ended };
 
 Outcome work_once(Worker *worker)
 {
-    if (!claim_batch(worker))
-        return Outcome::no_log;
-    if (worker->claim.event_count == 0)
+    worker->end = claim_batch(worker);
+    if (worker->end == nullptr && worker->claim.event_count == 0)
         return Outcome::idle;
-    process_batch(worker);
-    return Outcome::worked;
+    if (worker->end == nullptr)
+        worker->end = process_batch(worker);
+    return worker->end == nullptr ? Outcome::worked : Outcome::ended;
 }
 
 // The error of a batch is for the server's log; the worker goes on.
@@ -423,8 +534,7 @@ void wait_for(int64 milliseconds)
     PG_END_TRY();
 }
 
-// Until it is told to stop (true), or the log is none any more.
-bool work(Worker *worker)
+void work(Worker *worker)
 {
     constexpr int64 longest_pause = 60000;
     int64 pause = 0;
@@ -432,31 +542,53 @@ bool work(Worker *worker)
         const Outcome outcome = try_to_work(worker);
         MemoryContextSwitchTo(TopMemoryContext);
         MemoryContextReset(worker->batch);
-        if (outcome == Outcome::no_log)
-            return false;
+        if (outcome == Outcome::ended)
+            return;
         pause = outcome == Outcome::failed ? Min(longest_pause, Max(1000, pause * 2)) : 0;
         wait_for(outcome == Outcome::idle ? worker->order.poll : pause);
     }
-    return true;
+    worker->end = told_to_stop;
+}
+
+// Two sessions may have started the last worker at once: only one of them gets the slot.
+bool take_slot()
+{
+    for (int slot = 0; slot < max_workers; ++slot) {
+        const LOCKTAG tag = lock_tag(InvalidOid, WorkerLock::slot, slot);
+        if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_OK)
+            return true;
+    }
+    return false;
 }
 
 void show_that_it_lives(const Worker &worker)
 {
-    const LOCKTAG tag = lock_of(worker.log, worker_lock_class);
+    const LOCKTAG tag = lock_of(worker.log, WorkerLock::worker);
     LockAcquire(&tag, ShareLock, true, false);
 }
 
-bool find_log(Worker *worker)
+const char *come_up(Worker *worker)
 {
     begin_transaction("looking for", *worker);
-    const bool exists = find_event_log_of(worker->order.schema, worker->order.events, &worker->log);
-    if (exists)
+    const char *end = find_log(worker);
+    if (end == nullptr && !take_slot())
+        end = no_slot;
+    if (end == nullptr)
         show_that_it_lives(*worker);
     end_transaction();
-    return exists;
+    return end;
 }
 
 } // namespace
+
+void define_worker_settings()
+{
+    DefineCustomIntVariable("callhardening.max_workers",
+                            "Most call workers that run in the server at the same time, in all databases.",
+                            nullptr, &max_workers, max_workers, 0, most_max_workers, PGC_SIGHUP, 0, nullptr,
+                            nullptr, nullptr);
+    MarkGUCPrefixReserved("callhardening"); // a name that is written wrongly is warned of
+}
 
 } // namespace callhardening
 
@@ -467,13 +599,28 @@ CALLHARDENING_FUNCTION(start_call_worker)
     EventLog log;
     check_can_start();
     find_event_log(fcinfo, 0, &log);
-    const WorkerOrder order = {
-        MyDatabaseId,      GetUserId(), log.schema, log.events, max_events_argument_of(fcinfo, 1),
-        poll_of(fcinfo, 2)};
+    const WorkerOrder order = {MyDatabaseId,      GetUserId(), get_extension_oid("callhardening", false),
+                               log.schema,        log.events,  max_events_argument_of(fcinfo, 1),
+                               poll_of(fcinfo, 2)};
     const int wanted = workers_of(fcinfo, 3);
     check_can_connect(order.role);
     check_is_committed(log);
     PG_RETURN_INT32(launch_missing(log, order, wanted));
+}
+
+CALLHARDENING_FUNCTION(call_worker_pids)
+{
+    EventLog log;
+    find_event_log(fcinfo, 0, &log);
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const Workers workers = find_workers(&log);
+    for (int i = 0; i < workers.count; ++i) {
+        Datum values[] = {Int32GetDatum(workers.pids[i])};
+        bool nulls[] = {false};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    return Datum{0};
 }
 
 void callhardening_call_worker_main(Datum)
@@ -486,11 +633,10 @@ void callhardening_call_worker_main(Datum)
     BackgroundWorkerInitializeConnectionByOid(worker.order.database, worker.order.role, 0);
     SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
     worker.batch = AllocSetContextCreate(TopMemoryContext, "callhardening batch", ALLOCSET_DEFAULT_SIZES);
-    bool stopped = false;
-    if (find_log(&worker)) {
+    worker.end = come_up(&worker);
+    if (worker.end == nullptr) {
         pqsignal(SIGTERM, stop_worker);
-        stopped = work(&worker);
+        work(&worker);
     }
-    ereport(LOG, (stopped ? errmsg("%s ends: it was told to stop", MyBgworkerEntry->bgw_name)
-                          : errmsg("%s ends: its log does not exist any more", MyBgworkerEntry->bgw_name)));
+    ereport(LOG, (errmsg("%s ends: %s", MyBgworkerEntry->bgw_name, worker.end)));
 }

@@ -15,6 +15,7 @@ $$;
 
 -- events are processed as they arrive, in a server process that shows what it is
 SELECT start_call_worker(poll => '10 milliseconds');
+SET client_min_messages = error; -- whoever runs this is a superuser
 SELECT backend_type, application_name FROM pg_stat_activity WHERE pid IN (SELECT call_worker_pids(NULL));
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(1, 200) AS id;
 SELECT wait_for('(SELECT count(*) FROM calls) = 200');
@@ -24,6 +25,15 @@ SELECT wait_for('(SELECT count(*) FROM call_open_claims) = 0');
 SELECT start_call_worker();
 SELECT start_call_worker('call_events', 10, '10 milliseconds', 2);
 SELECT count(*) FROM call_worker_pids('call_events');
+
+-- nobody else passes for one, or keeps one from starting, with locks that SQL can name ("CALL", "CALS")
+SELECT count(pg_advisory_lock_shared(1128352844, log_id)) FROM call_event_logs;
+SELECT count(*) FROM call_worker_pids(NULL);
+SELECT stop_call_worker();
+SELECT count(pg_advisory_unlock_shared(1128352844, log_id)) FROM call_event_logs;
+SELECT count(*) FROM call_event_logs, LATERAL (SELECT pg_advisory_lock(1128352844, log_id), pg_advisory_lock(1128352851, log_id)) AS locks;
+SELECT start_call_worker(poll => '10 milliseconds', workers => 2);
+SELECT pg_advisory_unlock_all();
 
 -- an error that is not the event's fault: the worker goes on, nothing is lost and no attempt counts
 ALTER TABLE calls RENAME COLUMN status TO state;
@@ -116,21 +126,70 @@ ALTER ROLE regress_call_starter NOLOGIN;
 SET ROLE regress_call_starter;
 SELECT start_call_worker();
 RESET ROLE;
+
+-- who is no superuser starts one without a warning
+RESET client_min_messages;
+ALTER ROLE regress_call_starter LOGIN;
+ALTER ROLE regress_call_starter RESET lock_timeout;
+SET ROLE regress_call_starter;
+SELECT start_call_worker();
+SELECT stop_call_worker();
+RESET ROLE;
+SET client_min_messages = error;
 DROP OWNED BY regress_call_starter;
 DROP ROLE regress_call_starter;
+
+-- not all of the server's background workers: a setting limits those of all databases, whoever starts them
+SET callhardening.max_workers = 1000;
+ALTER SYSTEM SET callhardening.max_workers = 2;
+SELECT pg_reload_conf();
+\set ECHO none
+SELECT $$DO 'BEGIN IF current_setting(''callhardening.max_workers'') <> ''2'' THEN PERFORM pg_sleep(0.05); END IF; END'$$
+FROM generate_series(1, 100) \gexec
+\set ECHO all
+SHOW callhardening.max_workers;
+SELECT start_call_worker(poll => '1 hour', workers => 3);
+SELECT count(*) FROM call_worker_pids(NULL);
+SELECT current_database() AS here \gset
+CREATE DATABASE regress_call_other TEMPLATE template0;
+\c regress_call_other
+SET callhardening.max_workers = 1000;
+CREATE EXTENSION callhardening;
+SELECT create_call_tables('public');
+SHOW callhardening.max_workers;
+SELECT start_call_worker();
+\c :here
+SET client_min_messages = error;
+SELECT stop_call_worker();
+
+-- an extension that is dropped ends its workers
+\c regress_call_other
+SET client_min_messages = error;
+SELECT start_call_worker(poll => '10 milliseconds');
+DROP EXTENSION callhardening CASCADE;
+\c :here
+SET client_min_messages = error;
+SELECT wait_for($$NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening worker')$$);
+DROP DATABASE regress_call_other;
+ALTER SYSTEM SET callhardening.max_workers = 1000;
+SELECT pg_reload_conf();
+\set ECHO none
+SELECT $$DO 'BEGIN IF current_setting(''callhardening.max_workers'') <> ''1000'' THEN PERFORM pg_sleep(0.05); END IF; END'$$
+FROM generate_series(1, 100) \gexec
+\set ECHO all
 
 -- more than there is room for: those that started stay
 SELECT start_call_worker(poll => '1 hour', workers => 1000);
 SELECT count(*) > 0 AS started, stop_call_worker() > 0 AS stopped FROM call_worker_pids(NULL);
+ALTER SYSTEM RESET callhardening.max_workers;
+SELECT pg_reload_conf();
 
 -- a dropped log ends its worker
 SELECT start_call_worker(poll => '10 milliseconds');
 CREATE TEMP TABLE worker AS SELECT call_worker_pids(NULL) AS pid;
-SET client_min_messages = error;
 DROP TABLE call_events;
 SELECT wait_for('NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid IN (SELECT pid FROM worker))');
 DROP TABLE calls;
-RESET client_min_messages;
 
 -- arguments
 \set SHOW_CONTEXT never
@@ -143,7 +202,6 @@ SELECT start_call_worker(poll => '2 hours');
 SELECT start_call_worker(workers => 0);
 SELECT start_call_worker(workers => NULL);
 SELECT stop_call_worker('calls');
-SET client_min_messages = error;
 DROP TABLE calls, call_events;
 
 -- what is not committed yet, no worker sees

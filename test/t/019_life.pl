@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -303,6 +304,50 @@ is(query('tenancy', q{SELECT ok FROM check_call_hardening() WHERE check_name = '
 query('tenancy', 'GRANT pg_write_all_data TO keeper');
 is(query('tenancy', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'secrets'}),
 	'keeper may read or write public.call_event_secrets, keeper may read or write public.call_pseudonym_keys', 'but no right to write');
+
+# Sessions that start workers at the same time: the second waits for the first, and starts what is missing then. No worker
+# connects while pg_database is locked.
+query('postgres', q{CREATE DATABASE worked});
+query('worked', q{CREATE EXTENSION callhardening; SELECT create_call_tables('public')});
+sub open_session
+{
+	my %session = (in => '', out => '', err => '');
+	$session{psql} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('worked') ],
+		'<', \$session{in}, '>', \$session{out}, '2>', \$session{err}, IPC::Run::timeout(120));
+	return \%session;
+}
+sub ask { my ($session, $sql) = @_; $session->{out} = ''; $session->{in} .= "$sql\n\\echo done\n"; $session->{psql}->pump_nb; }
+sub answer { my ($session) = @_; $session->{psql}->pump until $session->{out} =~ /^done$/m; return $session->{out} =~ s/\s*done\s*//r; }
+my ($keeper, $first, $second) = map { open_session() } 1 .. 3;
+answer($_) for map { ask($_, 'SELECT 1;'); $_ } $first, $second;
+sub wait_for_starts
+{
+	my ($granted) = @_;
+	ask($keeper, "DO \$\$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 1128352851 AND granted = $granted)
+		LOOP PERFORM pg_sleep(0.01); END LOOP; END \$\$;");
+	answer($keeper);
+}
+ask($keeper, 'BEGIN; LOCK TABLE pg_database;');
+answer($keeper);
+ask($first, 'SELECT start_call_worker();');
+wait_for_starts('true');
+ask($second, 'SELECT start_call_worker(workers => 2);');
+wait_for_starts('false');
+ask($keeper, 'COMMIT;');
+is(answer($first), 1, 'who comes first starts a worker');
+is(answer($second), 1, 'who wants two at the same moment starts one more');
+$_->{psql}->finish for map { $_->{in} .= "\\q\n"; $_ } $keeper, $first, $second;
+query('worked', q{SELECT stop_call_worker()});
+
+# A worker of an extension that is dropped says so once.
+query('worked', q{SELECT start_call_worker(poll => '1 millisecond')});
+my $before = -s $node->logfile;
+query('worked', q{DROP EXTENSION callhardening CASCADE});
+$node->poll_query_until('worked', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening worker')})
+  or die 'the worker stays';
+my @said = grep { /callhardening worker|55000|ERROR/ && !/statement:/ } split /\n/, slurp_file($node->logfile, $before);
+is(scalar @said, 1, 'a worker of a dropped extension writes one line');
+like($said[0], qr/LOG:  callhardening worker for public.call_events ends: the extension was dropped/, 'and says why it ends');
 
 $node->stop;
 done_testing();
