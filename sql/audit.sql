@@ -124,16 +124,13 @@ DECLARE
 BEGIN
     PERFORM @extschema@.check_audited_calls(calls);
     SELECT * INTO settings FROM @extschema@.call_settings(calls);
-    call_id_column := coalesce(call_id_column, settings.call_id_column, 'dialpad_call_id');
-    status_column := coalesce(status_column, settings.status_column, 'status');
-    direction_column := coalesce(direction_column, settings.direction_column, 'direction');
-    payload_column := coalesce(payload_column, settings.payload_column, 'raw_payload');
-    transitions := coalesce(transitions, settings.transitions);
-    policy := coalesce(policy, settings.policy);
-    provider := coalesce(provider, settings.provider);
+    SELECT m.call_id, m.status, m.direction, m.payload, m.graph, m.rules, m.words
+    INTO call_id_column, status_column, direction_column, payload_column, transitions, policy, provider
+    FROM @extschema@.merge_call_settings(calls, call_id_column, status_column, direction_column, payload_column, NULL::text,
+        transitions, policy, provider) AS m (call_id, status, direction, payload, on_invalid, graph, rules, words);
     IF NOT @extschema@.is_known_call_provider(provider) THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
-            HINT = 'Leave provider NULL to take words in the meaning that they have anywhere.';
+            HINT = 'Give an empty string to take words in the meaning that they have anywhere.';
     END IF;
     id_fault := @extschema@.call_column_fault(calls, call_id_column, 'call id'::text, NULL::text[]);
     status_fault := @extschema@.call_column_fault(calls, status_column, 'words'::text, @extschema@.call_status_words(transitions));
@@ -196,4 +193,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) IS
-'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads (above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, changes nothing, and works on a standby. Arguments that are NULL are taken from the settings of a hardened table, else the defaults of harden_calls. Runs with the caller''s rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, 42809 no table';
+'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads (above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, changes nothing, and works on a standby. Arguments mean what they mean to harden_calls: NULL is the present setting of a hardened table, else the default. Runs with the caller''s rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, 42809 no table';

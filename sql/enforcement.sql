@@ -119,7 +119,7 @@ SELECT t.relation, 'gap', CASE WHEN t.relispartition THEN 'partition_not_hardene
 FROM tables t WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = t.relation)
 UNION ALL
 SELECT t.relation, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
-       format('Call harden_calls(%L) again, with its settings.', t.root)
+       format('Call harden_calls(%L) again.', t.root)
 FROM tables t CROSS JOIN (VALUES ('validate', 'validate_hardened_call'), ('insert', 'validate_hardened_call_insert'),
                                  ('update', 'validate_hardened_call_update')) AS p (part, name)
 WHERE EXISTS (SELECT FROM states s WHERE s.relation = t.relation)

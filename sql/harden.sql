@@ -27,6 +27,14 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_settings(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
 'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are NULL where none were given';
 
+CREATE FUNCTION @extschema@.call_trigger_settings(calls regclass) RETURNS text[]
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_call_trigger_settings';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_settings(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_trigger_settings(regclass) IS
+'the eight settings of a hardened table as its triggers have them: call id, status, direction and payload column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it takes any trigger of callhardening that is left, and checks nothing. NULL: the table has no such trigger';
+
 CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_is_known_call_provider';
@@ -224,18 +232,12 @@ DECLARE
 BEGIN
     PERFORM @extschema@.check_call_table(calls);
     FOREACH named IN ARRAY ARRAY[call_id_column, status_column, direction_column, payload_column] LOOP
-        IF named IS NULL THEN
-            RAISE null_value_not_allowed USING MESSAGE = 'the name of a column must not be NULL';
-        END IF;
         IF named = ANY (seen) THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice', named),
                 HINT = 'Call id, status, direction and payload are four columns.';
         END IF;
         seen := seen || named;
     END LOOP;
-    IF on_invalid IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'on_invalid must not be NULL';
-    END IF;
     IF on_invalid NOT IN ('keep', 'skip', 'reject') THEN
         RAISE invalid_parameter_value USING MESSAGE = format('on_invalid must be keep, skip or reject, not "%s"', on_invalid);
     END IF;
@@ -246,7 +248,7 @@ BEGIN
     PERFORM @extschema@.sanitize_call_payload('{}'::jsonb, policy);
     IF NOT @extschema@.is_known_call_provider(provider) THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
-            HINT = 'Leave provider NULL to take words in the meaning that they have anywhere.';
+            HINT = 'Give an empty string to take words in the meaning that they have anywhere.';
     END IF;
     PERFORM @extschema@.check_call_id_column(calls, call_id_column);
     PERFORM @extschema@.check_call_column(calls, status_column, @extschema@.call_status_words(transitions));
@@ -410,11 +412,11 @@ CREATE FUNCTION @extschema@.has_call_triggers(calls regclass, call_id_column nam
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT (SELECT count(*) FROM pg_trigger
-        WHERE tgrelid = calls AND tgname = ANY (@extschema@.call_triggers(calls)) AND tgenabled IN ('O', 'A')) = 3
-    -- As text, since a parameter's collation is the caller's and need not be the one of the settings.
-    AND @extschema@.call_settings(calls)::text COLLATE "C" =
-        ROW (call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, provider, policy)::text
+-- Triggers of which one was altered by hand are not those that are wanted.
+SELECT (SELECT count(*) = 3 AND count(DISTINCT t.tgargs) = 1 FROM pg_trigger t
+        WHERE t.tgrelid = calls AND t.tgname = ANY (@extschema@.call_triggers(calls)) AND t.tgenabled IN ('O', 'A'))
+    AND @extschema@.call_trigger_settings(calls) = ARRAY[call_id_column::text, status_column, direction_column, payload_column,
+        on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, '')] COLLATE "C"
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
 
@@ -441,33 +443,93 @@ REVOKE EXECUTE ON FUNCTION @extschema@.lock_call_table(regclass, name, name, boo
 COMMENT ON FUNCTION @extschema@.lock_call_table(regclass, name, name, boolean) IS
 'the first lock of harden_calls: SHARE ROW EXCLUSIVE, which readers do not notice, or, where a column is to be added or a trigger replaced and no index to be built, ACCESS EXCLUSIVE at once';
 
-CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT 'dialpad_call_id', status_column name DEFAULT 'status',
-        direction_column name DEFAULT 'direction', payload_column name DEFAULT 'raw_payload', on_invalid text DEFAULT 'keep',
-        transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL, provider text DEFAULT NULL) RETURNS void
+CREATE FUNCTION @extschema@.merge_call_column(calls regclass, given name, present text, usual name) RETURNS name
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- A column may have the name "default".
+SELECT CASE
+    WHEN given = 'default' AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = given AND NOT attisdropped) THEN usual
+    ELSE coalesce(given, present::name, usual) END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.merge_call_column(regclass, name, text, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.merge_call_column(regclass, name, text, name) IS
+'the column that an argument of harden_calls means. given NULL: the present one of the settings, or the usual one';
+
+CREATE FUNCTION @extschema@.merge_call_settings(calls regclass, INOUT call_id_column name, INOUT status_column name,
+        INOUT direction_column name, INOUT payload_column name, INOUT on_invalid text, INOUT transitions jsonb, INOUT policy jsonb,
+        INOUT provider text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    present text[] := @extschema@.call_trigger_settings(calls);
+BEGIN
+    call_id_column := @extschema@.merge_call_column(calls, call_id_column, present[1], 'dialpad_call_id'::name);
+    status_column := @extschema@.merge_call_column(calls, status_column, present[2], 'status'::name);
+    direction_column := @extschema@.merge_call_column(calls, direction_column, present[3], 'direction'::name);
+    payload_column := @extschema@.merge_call_column(calls, payload_column, present[4], 'raw_payload'::name);
+    on_invalid := CASE on_invalid WHEN 'default' THEN 'keep' ELSE coalesce(on_invalid, present[5], 'keep') END;
+    transitions := nullif(coalesce(transitions, nullif(present[6], '')::jsonb), 'null');
+    policy := nullif(coalesce(policy, nullif(present[8], '')::jsonb), 'null');
+    provider := nullif(coalesce(provider, present[7]), '');
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.merge_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.merge_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
+'what arguments of harden_calls mean for this table: NULL is the present setting, or the default if there is none; ''default'' (columns, on_invalid), ''null''::jsonb (transitions, policy) and '''' (provider) are the default';
+
+CREATE FUNCTION @extschema@.call_settings_change(present text[], wanted text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT string_agg(format('%s: %s, now %s', name,
+        CASE WHEN present[place] = '' THEN unset WHEN is_long THEN 'own' ELSE present[place] END,
+        CASE WHEN wanted[place] = '' THEN unset WHEN is_long AND present[place] = '' THEN 'own' WHEN is_long THEN 'another' ELSE wanted[place] END), '; ' ORDER BY place)
+FROM (VALUES (1, 'call_id_column', false, NULL), (2, 'status_column', false, NULL), (3, 'direction_column', false, NULL),
+             (4, 'payload_column', false, NULL), (5, 'on_invalid', false, NULL), (6, 'transitions', true, 'default'),
+             (7, 'provider', false, 'none'), (8, 'policy', true, 'default')) AS setting (place, name, is_long, unset)
+WHERE present[place] <> wanted[place]
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_settings_change(text[], text[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_settings_change(text[], text[]) IS
+'how two lists of settings (see call_trigger_settings) differ, in words; NULL: they do not. A graph and a policy are not printed';
+
+CREATE FUNCTION @extschema@.check_kept_payload(calls regclass, given name) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    present name := (@extschema@.call_trigger_settings(calls))[4];
+BEGIN
+    IF given IS NULL AND present IS NOT NULL
+        AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = present AND NOT attisdropped)
+    THEN
+        RAISE undefined_column USING MESSAGE = format('table %s has no column %I any more', calls, present),
+            DETAIL = 'It was the payload column.',
+            HINT = 'If it was renamed, give the new name in payload_column. If it was dropped, give the old one: it is added again.';
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_kept_payload(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_kept_payload(regclass, name) IS
+'refuses (42703) to keep a payload column that is gone: it may have been renamed, and a second one would be added beside it';
+
+CREATE FUNCTION @extschema@.replace_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
+        payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     trigger_name name;
-    keeps_triggers boolean;
     always boolean;
-    before oid[];
-    made regclass;
+    present text[] := @extschema@.call_trigger_settings(calls);
+    change text;
 BEGIN
-    PERFORM @extschema@.check_call_settings(calls, call_id_column, status_column, direction_column, payload_column,
-        on_invalid, transitions, policy, provider);
-    keeps_triggers := @extschema@.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
-        on_invalid, transitions, provider, policy);
-    PERFORM @extschema@.lock_call_table(calls, call_id_column, payload_column, keeps_triggers);
-    before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
-    -- In this order: what reads the table comes before what locks readers out.
-    PERFORM @extschema@.add_unique_call_id(calls, call_id_column);
-    PERFORM @extschema@.add_call_payload(calls, payload_column);
-    -- What is ours bears a comment that begins so: unharden_calls takes no other index away. The lock keeps others from making one.
-    FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
-        EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
-    END LOOP;
-
     IF @extschema@.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, provider, policy)
     THEN
@@ -485,12 +547,57 @@ BEGIN
             EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', calls, trigger_name);
         END LOOP;
     END IF;
+    change := @extschema@.call_settings_change(present, @extschema@.call_trigger_settings(calls));
+    IF change IS NOT NULL THEN
+        RAISE NOTICE USING MESSAGE = format('settings of table %s change', calls), DETAIL = change;
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
+'gives a table its triggers with these settings; a NOTICE tells what changes. Nothing happens if it has them already';
+
+CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
+        direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, on_invalid text DEFAULT NULL,
+        transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL, provider text DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    s record;
+    before oid[];
+    made regclass;
+BEGIN
+    PERFORM @extschema@.check_call_table(calls);
+    s := @extschema@.merge_call_settings(calls, call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, policy, provider);
+    PERFORM @extschema@.check_call_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
+        s.on_invalid, s.transitions, s.policy, s.provider);
+    PERFORM @extschema@.check_kept_payload(calls, payload_column);
+    PERFORM @extschema@.lock_call_table(calls, s.call_id_column, s.payload_column,
+        @extschema@.has_call_triggers(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
+            s.on_invalid, s.transitions, s.provider, s.policy));
+    -- While this session waited, another one may have changed what is to be kept.
+    s := @extschema@.merge_call_settings(calls, call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, policy, provider);
+    PERFORM @extschema@.check_call_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
+        s.on_invalid, s.transitions, s.policy, s.provider);
+
+    before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
+    -- In this order: what reads the table comes before what locks readers out.
+    PERFORM @extschema@.add_unique_call_id(calls, s.call_id_column);
+    PERFORM @extschema@.add_call_payload(calls, s.payload_column);
+    -- What is ours bears a comment that begins so: unharden_calls takes no other index away. The lock keeps others from making one.
+    FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
+        EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
+    END LOOP;
+    PERFORM @extschema@.replace_call_triggers(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
+        s.on_invalid, s.transitions, s.provider, s.policy);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
-'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Again with the same settings: nothing; with others: they replace the old ones. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}, NULL: the graph of a call. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text, NULL: the policy default. provider: whose words the columns get, NULL: any. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
+'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
 
 CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
@@ -505,7 +612,7 @@ BEGIN
     IF cardinality(@extschema@.call_triggers(calls)) = 0 THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
     END IF;
-    payload := (@extschema@.call_settings(calls)).payload_column;
+    payload := (@extschema@.call_trigger_settings(calls))[4];
     IF drop_payload AND payload IS NULL THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('the settings of table %s are gone with its trigger validate_hardened_call', calls),
             HINT = 'Leave drop_payload false, and drop the payload column yourself.';

@@ -7,10 +7,12 @@ CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
     AS $$
 -- Who audits a table has these from either task.
 WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
-    check_call_id_column, check_call_payload_column, call_status_words, call_age_expression, stuck_call_expression, call_triggers, call_settings, has_unique_call_id}'::name[]))
+    check_call_id_column, check_call_payload_column, call_status_words, call_age_expression, stuck_call_expression, call_triggers, call_settings,
+    call_trigger_settings, merge_call_column, merge_call_settings, has_unique_call_id}'::name[]))
 SELECT CASE what
     WHEN 'own' THEN functions || '{create_call_tables, register_call_event_log, check_log_settings,
-        harden_calls, unharden_calls, check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
+        harden_calls, unharden_calls, call_settings_change, check_kept_payload, replace_call_triggers,
+        check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
         add_unique_call_id, add_call_payload, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,
         backfill_calls, begin_call_backfill, next_call_backfill_batch, take_call_backfill, call_backfill_step, lock_passed_call, call_repair_statement,
         repair_call_rows, call_row_places, end_call_backfill_batch, end_call_backfill_pass, report_call_backfill, call_rules_hash, call_table_pages,

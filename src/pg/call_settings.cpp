@@ -9,8 +9,10 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "funcapi.h"
+#include "utils/array.h"
 }
 
 using namespace callhardening;
@@ -54,13 +56,33 @@ const TransitionGraph *read_graph(const char *transitions)
 
 // By the address of the C function: the trigger, its function and the extension's schema may all have any
 // name.
-bool is_validating_trigger(const Trigger *trigger)
+bool calls_function(const Trigger *trigger, PGFunction wanted)
 {
-    if (!TRIGGER_FOR_ROW(trigger->tgtype) || !TRIGGER_FOR_BEFORE(trigger->tgtype))
-        return false;
     FmgrInfo function;
     fmgr_info(trigger->tgfoid, &function);
-    return function.fn_addr == callhardening_validate_hardened_call;
+    return function.fn_addr == wanted;
+}
+
+bool is_validating_trigger(const Trigger *trigger)
+{
+    return TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+           calls_function(trigger, callhardening_validate_hardened_call);
+}
+
+// The one whose settings count: the validating trigger, or another of ours where that one is gone or altered.
+const Trigger *trigger_with_settings(const TriggerDesc *triggers)
+{
+    const Trigger *found = nullptr;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+        const Trigger *trigger = &triggers->triggers[i];
+        if (trigger->tgnargs != argument_count)
+            continue;
+        if (is_validating_trigger(trigger))
+            return trigger;
+        if (calls_function(trigger, callhardening_refuse_illegal_call))
+            found = trigger;
+    }
+    return found;
 }
 
 } // namespace
@@ -131,4 +153,21 @@ CALLHARDENING_FUNCTION(call_settings)
     if (calls != nullptr)
         table_close(calls, AccessShareLock);
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
+}
+
+CALLHARDENING_FUNCTION(call_trigger_settings)
+{
+    Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
+    if (calls == nullptr)
+        PG_RETURN_NULL();
+    // A copy: looking a function up may rebuild the relation's own.
+    const TriggerDesc *triggers = CopyTriggerDesc(calls->trigdesc);
+    table_close(calls, AccessShareLock);
+    const Trigger *trigger = trigger_with_settings(triggers);
+    if (trigger == nullptr)
+        PG_RETURN_NULL();
+    Datum settings[argument_count];
+    for (int i = 0; i < argument_count; ++i)
+        settings[i] = CStringGetTextDatum(trigger->tgargs[i]);
+    PG_RETURN_ARRAYTYPE_P(construct_array(settings, argument_count, TEXTOID, -1, false, TYPALIGN_INT));
 }

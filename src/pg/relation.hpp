@@ -23,8 +23,7 @@ AttrNumber find_column(Relation relation, const char *name);
 
 // What to do where a table has a column no longer that a trigger of ours was told of.
 inline constexpr const char *calls_column_hint =
-    "Rename the column back, or call harden_calls again with the present names, and the other settings that "
-    "call_settings shows.";
+    "Rename the column back, or call harden_calls again with the present name.";
 inline constexpr const char *log_column_hint = "Rename the column back.";
 // Of a log that harden_call_events has made.
 inline constexpr const char *hardened_log_column_hint =

@@ -74,7 +74,7 @@ UPDATE calls SET status = 'Jumping' WHERE dialpad_call_id = 9;
 ALTER TABLE calls ENABLE TRIGGER USER;
 CALL backfill_calls('calls');
 SELECT dialpad_call_id AS id, status, direction, raw_payload - '_sanitized' AS raw_payload FROM calls WHERE status IS NOT NULL ORDER BY 1;
-SELECT harden_calls('calls');
+SELECT harden_calls('calls', provider => '', transitions => 'null', policy => 'null');
 
 -- in each mode: an old word gives way to any status, so nothing is refused
 SELECT harden_calls('calls', on_invalid => 'reject');

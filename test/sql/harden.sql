@@ -34,17 +34,12 @@ SELECT harden_calls('plain', direction_column => 'Direction');
 SELECT harden_calls('plain', direction_column => 'ctid');
 SELECT harden_calls('plain', status_column => 'direction');
 SELECT harden_calls('plain', payload_column => 'status');
-SELECT harden_calls('plain', status_column => NULL);
-SELECT harden_calls('plain', payload_column => NULL);
 SELECT harden_calls('plain', on_invalid => 'ignore');
-SELECT harden_calls('plain', on_invalid => NULL);
 SELECT harden_calls('plain', transitions => '{"ringing": ["active", 7]}');
 SELECT harden_calls('plain', transitions => '{}');
 SELECT harden_calls('plain', policy => '{"version": 1, "max_bytes": 100}');
-SELECT harden_calls('plain', policy => 'null');
 SELECT harden_calls('plain', policy => jsonb_build_object('version', 1, 'secrets', jsonb_build_array(repeat('x', 16384))));
 SELECT harden_calls('plain', provider => 'no such provider');
-SELECT harden_calls('plain', provider => '');
 SELECT unharden_calls(NULL);
 SELECT unharden_calls('plain');
 SELECT unharden_calls('plain_view');
@@ -111,9 +106,40 @@ SELECT call_catalog() = :'before' AS nothing_changed;
 SELECT harden_calls('calls', on_invalid => 'reject', provider => 'dialpad', transitions => '{"ringing": ["ended"]}');
 SELECT * FROM call_settings('calls');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
-SELECT harden_calls('calls');
-SELECT * FROM call_settings('calls');
 SELECT * FROM call_settings('plain');
+-- what is not given, or NULL, stays as it is: nothing is made anew
+SELECT call_catalog() AS before \gset
+SELECT harden_calls('calls');
+SELECT harden_calls('calls', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+SELECT call_catalog() = :'before' AS nothing_changed;
+SELECT harden_calls('calls', policy => '{"version": 1}');
+SELECT harden_calls('calls', on_invalid => 'skip');
+SELECT * FROM call_settings('calls');
+-- each setting alone goes back to its default
+\set reset 'on_invalid => ''default'', transitions => ''null'', policy => ''null'', provider => '''''
+BEGIN;
+SELECT harden_calls('calls', on_invalid => 'default');
+SELECT harden_calls('calls', transitions => 'null');
+SELECT harden_calls('calls', policy => 'null');
+SELECT harden_calls('calls', provider => '');
+SELECT * FROM call_settings('calls');
+ROLLBACK;
+SELECT harden_calls('calls', :reset);
+SELECT harden_calls('calls', :reset);
+SELECT * FROM call_settings('calls');
+-- the settings are kept where one of the triggers is all that is left of them, or one was altered
+SELECT harden_calls('calls', on_invalid => 'skip', provider => 'zoom_phone');
+DROP TRIGGER validate_hardened_call ON calls;
+SELECT harden_calls('calls');
+DROP TRIGGER validate_hardened_call ON calls;
+CREATE TRIGGER validate_hardened_call BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('x');
+SELECT harden_calls('calls');
+DROP TRIGGER validate_hardened_call_insert ON calls;
+CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON calls FOR EACH ROW
+    EXECUTE FUNCTION refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
+SELECT harden_calls('calls');
+SELECT DISTINCT encode(tgargs, 'escape') FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
+SELECT harden_calls('calls', :reset);
 -- a policy: it replaces the one before, in every mode
 \set drop_note '''{"version": 1, "rules": [{"path": "note", "action": "drop"}]}'''
 \set size_note '''{"version": 1, "rules": [{"path": "note", "action": "summary"}]}'''
@@ -131,7 +157,7 @@ INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (92, '{"call_id": 92, "o
 SELECT harden_calls('calls', policy => jsonb_set(:drop_note, '{rules,0,path}', to_jsonb('it''s a \name $$ "quoted" %s'::text)));
 INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (93, jsonb_build_object('it''s a \name $$ "quoted" %s', 1, 'a', 1)) RETURNING raw_payload - '_sanitized' AS raw_payload;
 DELETE FROM calls WHERE dialpad_call_id BETWEEN 90 AND 93;
-SELECT harden_calls('calls');
+SELECT harden_calls('calls', policy => 'null');
 SELECT policy FROM call_settings('calls');
 -- a trigger that is gone comes back
 DROP TRIGGER validate_hardened_call_update ON calls;
@@ -208,7 +234,7 @@ SELECT * FROM refused('UPDATE calls SET dialpad_call_id = 50 WHERE dialpad_call_
 INSERT INTO calls (dialpad_call_id, status, direction) VALUES (10, 'ringing', 'sideways') RETURNING direction;
 
 -- many refusals in one statement: ten lines, and one with the number of the others
-SELECT harden_calls('calls');
+SELECT harden_calls('calls', :reset);
 INSERT INTO calls (dialpad_call_id, status) SELECT i, 'ended' FROM generate_series(101, 125) AS i;
 UPDATE calls SET status = 'active' WHERE dialpad_call_id > 100;
 -- the next statement starts from zero, and an error takes the number along
@@ -262,7 +288,7 @@ SET test.direction = 'OUT';
 SELECT * FROM refused('UPDATE calls SET note = ''x'' WHERE dialpad_call_id = 201');
 RESET test.direction;
 \x off
-SELECT harden_calls('calls');
+SELECT harden_calls('calls', :reset);
 DROP TRIGGER zz_late ON calls;
 
 -- a column that was renamed since
@@ -272,17 +298,26 @@ UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
 \set VERBOSITY default
 UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
 INSERT INTO calls (dialpad_call_id) VALUES (300);
+SELECT harden_calls('calls');
 SELECT harden_calls('calls', status_column => 'call_status');
 UPDATE calls SET call_status = 'ringing' WHERE dialpad_call_id = 5 RETURNING call_status;
 -- the same for the payload: what the hint says helps, and adds no other column
 ALTER TABLE calls RENAME COLUMN raw_payload TO body;
 UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
 SELECT status_column, payload_column FROM call_settings('calls');
-SELECT harden_calls('calls', status_column => 'call_status', payload_column => 'body');
+SELECT harden_calls('calls');
+SELECT harden_calls('calls', payload_column => 'body');
 UPDATE calls SET body = '{"password": "hunter2"}' WHERE dialpad_call_id = 5 RETURNING body - '_sanitized' AS body;
 SELECT count(*) FROM pg_attribute WHERE attrelid = 'calls'::regclass AND atttypid = 'jsonb'::regtype;
 ALTER TABLE calls RENAME COLUMN body TO raw_payload;
-SELECT harden_calls('calls', status_column => 'call_status');
+SELECT harden_calls('calls', payload_column => 'default');
+-- the usual name, unless a column has the name "default"
+BEGIN;
+ALTER TABLE calls RENAME COLUMN call_status TO "default";
+SELECT harden_calls('calls', status_column => 'default');
+ALTER TABLE calls RENAME COLUMN "default" TO status;
+SELECT harden_calls('calls', status_column => 'default');
+ROLLBACK;
 -- a type that cannot change behind the trigger's back
 ALTER TABLE calls ALTER COLUMN call_status TYPE varchar(3);
 
@@ -372,6 +407,9 @@ UPDATE parted SET status = 'active' WHERE dialpad_call_id = 2;
 SELECT tableoid::regclass, dialpad_call_id, status, direction FROM parted ORDER BY 2;
 SELECT on_invalid FROM call_settings('parted_closed');
 SELECT harden_calls('parted_closed', on_invalid => 'skip');
+SELECT harden_calls('parted', on_invalid => 'skip');
+SELECT harden_calls('parted', provider => 'dialpad');
+SELECT on_invalid, provider FROM call_settings('parted_closed');
 SELECT unharden_calls('parted_closed');
 SELECT unharden_calls('parted');
 DROP TABLE parted;

@@ -109,11 +109,11 @@ SELECT "$home".create_call_tables('public'); SELECT "$home".generate_call_events
 	run_tool('createdb', "${name}_data");
 	load("${name}_data", "$dumps/$name.schema", 1);
 	isnt(load("${name}_data", "$dumps/$name.data", 1), 0, "$home: data alone go through the triggers, and reject refuses old rows");
-	query("${name}_data", qq{SELECT "$home".harden_calls('telephony."Calls"', call_id_column => 'call id', transitions => '{"ringing": ["ended"]}')});
+	query("${name}_data", qq{SELECT "$home".harden_calls('telephony."Calls"', on_invalid => 'keep')});
 	run_tool('dropdb', "${name}_data");
 	run_tool('createdb', "${name}_data");
 	load("${name}_data", "$dumps/$name.schema", 1);
-	query("${name}_data", qq{SELECT "$home".harden_calls('telephony."Calls"', call_id_column => 'call id', transitions => '{"ringing": ["ended"]}')});
+	query("${name}_data", qq{SELECT "$home".harden_calls('telephony."Calls"', on_invalid => 'keep')});
 	is(load("${name}_data", "$dumps/$name.data", 1), 0, "$home: where keep lets them in");
 	is(query("${name}_data", q{SELECT concat_ws(' ', status, direction, raw_payload ->> 'password') FROM telephony."Calls" WHERE "call id" = 'one'}),
 		'[secret]', "$home: repaired");
@@ -157,7 +157,7 @@ for my $column ('status', 'direction', '"call id"')
 }
 query('space', 'ALTER TABLE moved.renamed DROP COLUMN raw_payload');
 like(failure('space', "UPDATE moved.renamed SET second = 2"), qr/ERROR:  .*raw_payload/, 'without its payload column the table takes nothing');
-query('space', q{SELECT "has space".harden_calls('moved.renamed', call_id_column => 'call id')});
+query('space', q{SELECT "has space".harden_calls('moved.renamed', payload_column => 'raw_payload')});
 is(failure('space', "UPDATE moved.renamed SET second = 2"), 'nothing', 'until it is hardened again');
 
 # ---- dropped tables ------------------------------------------------------------------------------------------
