@@ -271,7 +271,7 @@ check_with_sanitizers() {
     build_with_sanitizers
     run_with_sanitizers
     heading "Testing"
-    start_server 'fsync = off' 'max_prepared_transactions = 8'
+    start_server 'fsync = off'
     regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
     regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
     log_checks
@@ -302,7 +302,7 @@ check_with_server() {
     checks_begin
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
     checks_end build
-    start_server 'fsync = off' 'max_prepared_transactions = 8'
+    start_server 'fsync = off'
     regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
     regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
     tap_suite "$(files 'test/t/*.pl')"
@@ -315,7 +315,7 @@ check_everything() {
     [ -n "${CALLHARDENING_PAYLOADS:-}" ] || echo "  CALLHARDENING_PAYLOADS is not set: what reads the published payloads is skipped"
     build_checks
     unit_suite
-    start_server 'fsync = off' 'max_prepared_transactions = 8'
+    start_server 'fsync = off'
     regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
     [ "$(files 'test/specs/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
     fuzz_suite "$(files 'test/fuzz/*_fuzz.cpp')"

@@ -35,11 +35,6 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM calls;
 SELECT holder, name = pg_backend_pid()::text AS is_mine FROM call_horizon WHERE name = pg_backend_pid()::text;
 COMMIT;
-BEGIN;
-SELECT pg_current_xact_id() IS NOT NULL AS has_xid;
-PREPARE TRANSACTION 'forgotten';
-SELECT holder, name, transactions >= 0 AS has_age FROM call_horizon WHERE holder = 'prepared transaction';
-ROLLBACK PREPARED 'forgotten';
 
 -- rights
 CREATE ROLE regress_operator;

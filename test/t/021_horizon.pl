@@ -1,4 +1,5 @@
-# call_horizon names a standby that keeps dead rows on its primary for a query of its own, and the slot of a standby that has one.
+# call_horizon names a standby that keeps dead rows on its primary for a query of its own, the slot of a standby that has one,
+# and a transaction that was prepared and forgotten.
 
 use strict;
 use warnings;
@@ -9,7 +10,7 @@ use Test::More;
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ], allows_streaming => 1);
-$primary->append_conf('postgresql.conf', 'fsync = off');
+$primary->append_conf('postgresql.conf', "fsync = off\nmax_prepared_transactions = 1");
 $primary->start;
 $primary->safe_psql('postgres', q{CREATE EXTENSION callhardening; CREATE TABLE any_table (i int); SELECT pg_create_physical_replication_slot('reports')});
 $primary->backup('backup');
@@ -49,6 +50,13 @@ is(holders(), 'replication slot|reports', 'and goes on to when the standby is go
 
 $primary->safe_psql('postgres', q{SELECT pg_drop_replication_slot('reports')});
 is(holders(), '', 'until somebody drops it');
+
+is($primary->safe_psql('postgres', q{
+BEGIN;
+CREATE TABLE half_done ();
+PREPARE TRANSACTION 'forgotten';
+SELECT name, transactions >= 0 FROM call_horizon WHERE holder = 'prepared transaction';
+ROLLBACK PREPARED 'forgotten'}), 'forgotten|t', 'a prepared transaction is listed by its name');
 $primary->stop;
 
 done_testing();
