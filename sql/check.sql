@@ -96,7 +96,8 @@ $check$, 'columns as the library expects them'),
             call_lanes_pkey,call_event_logs_pkey,call_event_logs_events_key,call_parked_events_pkey,call_purge_leftovers_pkey,call_purges_pkey,
             idx_call_issues_happened_at,idx_call_parked_events_due}'::name[]) AS k (name)
         WHERE e.extname = 'callhardening'
-          AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = e.extnamespace AND c.relname = k.name AND i.indisvalid)
+          AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = e.extnamespace AND c.relname = k.name AND i.indisvalid
+                              AND 0 = ALL (i.indoption::int2[])) -- ascending
         UNION ALL
         SELECT 'with an expression or condition: ' || i.indexrelid::regclass FROM pg_index i
         JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indrelid AND d.deptype = 'e'

@@ -278,12 +278,7 @@ UNION ALL
 SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index on (%s)', array_to_string(k.names, ', ')),
        format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.names, ', '))
 FROM logs l CROSS JOIN (VALUES ('{event_lane,event_xid,event_seq}'::name[]), ('{event_seq}'), ('{event_digest}')) AS k (names)
-WHERE NOT EXISTS (
-    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam AND m.amname = 'btree'
-    WHERE i.indrelid = l.events AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indnkeyatts = cardinality(k.names)
-      AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = format('(%s IS NOT NULL)', k.names[1]))
-      AND k.names = ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (number, position)
-                          JOIN pg_attribute a ON a.attrelid = l.events AND a.attnum = u.number WHERE u.position <= i.indnkeyatts ORDER BY u.position))
+WHERE NOT @extschema@.has_event_index(l.events, k.names)
 UNION ALL
 SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls_not_hardened' END,
        CASE WHEN c.oid IS NULL THEN 'the calls table of this log does not exist any more' ELSE format('the calls table %s of this log is not hardened', l.calls) END

@@ -318,6 +318,29 @@ CREATE FUNCTION @extschema@.call_event_stamp(payload jsonb, provider text, lanes
 COMMENT ON FUNCTION @extschema@.call_event_stamp(jsonb, text, int, text) IS
 'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 where the event has no call (see why_no_call_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. Error: 22023 lanes out of range';
 
+-- The library asks for the same definition (src/pg/log_table.cpp). An index with another order, condition or operator
+-- class gives other events, or the same events in another order.
+CREATE FUNCTION @extschema@.has_event_index(events regclass, keys name[]) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT EXISTS (
+    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam AND m.amname = 'btree'
+    WHERE i.indrelid = events AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indexprs IS NULL
+      AND i.indnkeyatts = cardinality(keys)
+      AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', keys[1]))
+      AND NOT EXISTS (
+          SELECT FROM generate_series(0, i.indnkeyatts - 1) AS k (n)
+          LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n]
+          LEFT JOIN pg_opclass o ON o.oid = i.indclass[k.n] AND o.opcdefault
+          WHERE a.attname IS DISTINCT FROM keys[k.n + 1] OR o.oid IS NULL OR i.indoption[k.n] <> 0
+             OR i.indcollation[k.n] <> 0))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_event_index(regclass, name[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.has_event_index(regclass, name[]) IS
+'whether an event log has a valid unique index on exactly these columns, ascending, with the default operator classes. The one condition that it may have is that the first column is not NULL';
+
 CREATE FUNCTION @extschema@.check_log_settings(provider text, lanes int) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp

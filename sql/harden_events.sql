@@ -310,14 +310,9 @@ CREATE FUNCTION @extschema@.missing_event_indexes(events regclass, beside_writer
     AS $$
 SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL', CASE WHEN beside_writers THEN 'CONCURRENTLY ' END, events,
     array_to_string(keys, ', '), keys[1])
-FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']), (2, ARRAY['event_seq']), (3, ARRAY['event_digest'])) AS wanted (place, keys)
-WHERE NOT EXISTS (
-    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
-    WHERE i.indrelid = events AND m.amname = 'btree' AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indexprs IS NULL
-      AND ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
-                JOIN pg_attribute a ON a.attrelid = events AND a.attnum = k.number
-                WHERE k.place <= i.indnkeyatts ORDER BY k.place) = keys
-      AND (i.indpred IS NULL OR pg_get_expr(i.indpred, events) = format('(%s IS NOT NULL)', keys[1])))
+FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']::name[]), (2, ARRAY['event_seq']::name[]), (3, ARRAY['event_digest']::name[]))
+    AS wanted (place, keys)
+WHERE NOT @extschema@.has_event_index(events, keys)
 ORDER BY place
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.missing_event_indexes(regclass, boolean) FROM PUBLIC;

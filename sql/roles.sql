@@ -18,8 +18,8 @@ SELECT CASE what
         repair_call_rows, call_row_places, end_call_backfill_batch, end_call_backfill_pass, report_call_backfill, call_rules_hash, call_table_pages,
         prepare_call_events, harden_call_events, unharden_call_events, check_event_settings, check_event_table, check_event_column,
         check_carried_columns, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
-        free_relation_name, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event, why_no_call_lane,
-        pending_call_events, set_call_event_secret}'
+        free_relation_name, has_event_index, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event,
+        why_no_call_lane, pending_call_events, set_call_event_secret}'
     WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
     WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_event_log_number}'
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'

@@ -9,6 +9,7 @@ extern "C" {
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/primnodes.h"
 #include "utils/acl.h"
@@ -42,7 +43,7 @@ void check_can_read(const EventLog &log)
                  errhint("Give the worker's role BYPASSRLS, or disable row-level security on the log.")));
 }
 
-// An index of a table that was there before leaves out the rows that are no events of the log.
+// A hardened table's index leaves out the rows that are not events of the log. No other condition will do.
 bool is_about_stamped(Relation index)
 {
     List *predicate = RelationGetIndexPredicate(index);
@@ -54,16 +55,30 @@ bool is_about_stamped(Relation index)
            reinterpret_cast<const Var *>(test->arg)->varattno == index->rd_index->indkey.values[0];
 }
 
-bool has_keys(Relation index, std::initializer_list<AttrNumber> keys)
+// A lane is read upwards in the order of its type. DESC, a collation or another operator class gives the same
+// events in another order, and the reader would stop before the last one.
+bool has_order_of(Relation index, int i, Oid type)
+{
+    const Oid usual = GetDefaultOpClass(type, BTREE_AM_OID);
+    return index->rd_indoption[i] == 0 && !OidIsValid(index->rd_indcollation[i]) && OidIsValid(usual) &&
+           index->rd_opfamily[i] == get_opclass_family(usual) &&
+           index->rd_opcintype[i] == get_opclass_input_type(usual);
+}
+
+bool has_keys(Relation heap, Relation index, std::initializer_list<AttrNumber> keys)
 {
     const Form_pg_index form = index->rd_index;
     if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisunique ||
-        form->indnkeyatts != static_cast<int16>(keys.size()) || !is_about_stamped(index))
+        !form->indimmediate || form->indnkeyatts != static_cast<int16>(keys.size()) ||
+        !is_about_stamped(index))
         return false;
     int i = 0;
-    for (const AttrNumber key : keys)
-        if (form->indkey.values[i++] != key)
+    for (const AttrNumber key : keys) {
+        const Oid type = TupleDescAttr(RelationGetDescr(heap), key - 1)->atttypid;
+        if (form->indkey.values[i] != key || !has_order_of(index, i, type))
             return false;
+        ++i;
+    }
     return true;
 }
 
@@ -75,7 +90,7 @@ Relation open_index_on(const EventLog &log, Relation heap, const char *columns,
     List *indexes = RelationGetIndexList(heap);
     foreach (cell, indexes) {
         Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-        if (has_keys(index, keys))
+        if (has_keys(heap, index, keys))
             return index;
         index_close(index, AccessShareLock);
     }

@@ -30,13 +30,22 @@ namespace
     pg_unreachable();
 }
 
+// The newest record of a lane is the last one of its key: in an index with DESC it would be the oldest.
+bool is_plain(Relation index)
+{
+    for (int i = 0; i < index->rd_index->indnkeyatts; ++i)
+        if (index->rd_indoption[i] != 0 || index->rd_index->indkey.values[i] == 0)
+            return false;
+    return heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr);
+}
+
 // A view, a partitioned table or another access method in its place would end the server.
 bool is_usable(Relation heap, Relation index, int columns)
 {
     return RelationGetForm(heap)->relkind == RELKIND_RELATION &&
            heap->rd_tableam == GetHeapamTableAmRoutine() && RelationGetNumberOfAttributes(heap) == columns &&
            index->rd_index->indrelid == RelationGetRelid(heap) && index->rd_index->indisvalid &&
-           index->rd_rel->relam == BTREE_AM_OID;
+           index->rd_rel->relam == BTREE_AM_OID && is_plain(index);
 }
 
 } // namespace
