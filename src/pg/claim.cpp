@@ -219,8 +219,10 @@ void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim)
     claiming.claim = claim;
     claim->lanes = static_cast<LaneClaim *>(palloc(sizeof(LaneClaim) * Max(1, log->lanes)));
     open_claiming(&claiming);
-    // Between the look and the lock others may have emptied these lanes, and not all the others.
-    for (int look = 0; look < log->lanes && search_once(&claiming); ++look)
+    // Between the look and the lock others may have emptied these lanes, and not all the others. And a lane
+    // that was moved on without events may have others behind it.
+    const int most_looks = Max(log->lanes, 16);
+    for (int look = 0; look < most_looks && search_once(&claiming); ++look)
         CHECK_FOR_INTERRUPTS();
     close_claiming(claiming);
 }

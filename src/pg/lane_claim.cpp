@@ -139,11 +139,13 @@ struct Lane {
     int number;
     int limit; // of events
     LaneRecord newest;
-    LaneRecord next;  // to be appended
-    bool has_changed; // the position has, even where nothing is handed out
+    LaneRecord next;      // to be appended
+    bool has_changed;     // the position has, even where nothing is handed out
+    bool has_early_retry; // one that is due waits for its range
     Snapshot snapshot;
     XidSnapshot now;
-    ParkedEvents parked;
+    ParkedEvents parked; // of the lane
+    bool has_old_parked; // they have to be read, or read anew
 };
 
 // What has been parked, or has died, in an earlier claim of the range is not handed out again; what belongs
@@ -161,13 +163,14 @@ bool hand_out_or_park(Lane *lane, const LogEvent &event)
     // It may have been handed out before the event that it waits for has failed.
     park_event(*claiming.log, claiming.parked, in_lane(lane->number, event),
                lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
-    lane->has_changed = true;
+    lane->has_changed = lane->has_old_parked = true;
     return false;
 }
 
 // What one pass through a window gives.
 struct Pass {
     int events;
+    int passed; // rows, those that are not handed out among them
     LogPosition to;
     bool at_end; // of the window
 };
@@ -184,11 +187,10 @@ Pass read_window(Lane *lane)
     const LanePosition &position = lane->next.position;
     LaneReader reader = begin_reading(claiming.table, lane->snapshot, lane->number,
                                       window_between(position.settled, position.reading), position.read);
-    Pass pass = {0, position.read, false};
-    int looked_at = 0;
+    Pass pass = {0, 0, position.read, false};
     bool more = next_event(&reader);
     // What is parked counts as well, so that the pass is bounded.
-    for (; more && looked_at < lane->limit && !is_beyond_again(position, reader.place); ++looked_at) {
+    for (; more && pass.passed < lane->limit && !is_beyond_again(position, reader.place); ++pass.passed) {
         pass.to = reader.place;
         if (!is_done(reader) && hand_out_or_park(lane, present_event(*claiming.log, reader)))
             ++pass.events;
@@ -202,12 +204,13 @@ Pass read_window(Lane *lane)
     return pass;
 }
 
-// Takes the next range; false where there is none. Windows that hand out nothing are done with at once. A
-// lane that is full takes no more than what was handed out before.
+// Takes the next range; false where there is none. Windows that hand out nothing are done with at once:
+// without a record of that, each poll would read their rows again, and old lanes would keep the new ones
+// waiting. A lane that is full takes no more than what was handed out before, and what its retries wait for.
 bool take_range(Lane *lane)
 {
     LaneRecord &next = lane->next;
-    const bool is_full = lane->parked.count >= lane->claiming->log->max_parked;
+    const bool is_full = lane->parked.count >= lane->claiming->log->max_parked && !lane->has_early_retry;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         if (is_full && !next.position.has_again)
@@ -224,7 +227,7 @@ bool take_range(Lane *lane)
         if (pass.events > 0)
             return true;
         next.position = PositionAfter(next);
-        lane->has_changed = lane->has_changed || !is_last || !pass.at_end;
+        lane->has_changed = lane->has_changed || !is_last || !pass.at_end || pass.passed > 0;
         if (is_last && pass.at_end)
             return false;
     }
@@ -262,14 +265,16 @@ bool take_retry(Lane *lane)
         LogEvent event;
         if (!find_event(*claiming.log, claiming.table, lane->snapshot, parked.place.seq, &event)) {
             bury_lost(*lane, parked);
-            lane->has_changed = true;
+            lane->has_changed = lane->has_old_parked = true;
             continue;
         }
-        if (!is_passed(*lane, event))
+        if (!is_passed(*lane, event)) {
+            lane->has_early_retry = true;
             continue;
+        }
         if (event.is_done) {
             drop_done(*claiming.log, claiming.parked, lane->number, parked);
-            lane->has_changed = true;
+            lane->has_changed = lane->has_old_parked = true;
             continue;
         }
         hand_out_parked(*claiming.log, claiming.parked, lane->number, parked, lane->next.claim_id);
@@ -352,10 +357,33 @@ void refresh_snapshot(Lane *lane)
     lane->snapshot = take_snapshot();
 }
 
+// What the step before has changed is read anew: an event parked behind one that is parked no more would wait
+// for ever.
 void look_at_parked(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
+    if (!lane->has_old_parked)
+        return;
+    refresh_snapshot(lane);
     lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
+    lane->has_old_parked = false;
+}
+
+bool try_range(Lane *lane)
+{
+    look_at_parked(lane);
+    return take_range(lane);
+}
+
+// Behind an event that is dropped, the next one of its call is due.
+bool try_retry(Lane *lane)
+{
+    do {
+        look_at_parked(lane);
+        if (take_retry(lane))
+            return true;
+    } while (lane->has_old_parked);
+    return false;
 }
 
 // Retries alternate with ranges, so that neither waits for the other. But a range that was handed out before
@@ -363,14 +391,10 @@ void look_at_parked(Lane *lane)
 // parked in front of it.
 bool take_events(Lane *lane)
 {
-    look_at_parked(lane);
-    if (!lane->newest.is_retry && !lane->next.position.has_again)
-        return take_retry(lane) || take_range(lane);
-    if (take_range(lane))
+    const bool range_first = lane->newest.is_retry || lane->next.position.has_again;
+    if ((range_first && try_range(lane)) || try_retry(lane))
         return true;
-    refresh_snapshot(lane);
-    look_at_parked(lane);
-    return take_retry(lane);
+    return (!range_first || lane->has_early_retry) && try_range(lane);
 }
 
 void append_claim(Lane *lane, int first)
@@ -410,13 +434,12 @@ void claim_lane(Claiming *claiming, int number, int limit, bool moving)
     lane.number = number;
     lane.limit = limit;
     lane.has_changed = moving;
+    lane.has_old_parked = true;
     look_again(&lane);
     if (is_claimable(lane)) {
         start_record(&lane);
-        if (lane.newest.IsOpen()) {
+        if (lane.newest.IsOpen())
             take_over(&lane);
-            refresh_snapshot(&lane);
-        }
         if (take_events(&lane))
             append_claim(&lane, first);
         else if (lane.has_changed)

@@ -161,17 +161,13 @@ bool has_many_parked(const EventLog &log, const OwnTable &parked, Snapshot snaps
 namespace
 {
 
-// A call waits as long as one of its events does.
+// A call waits as long as one of its events does. One whose events are all held back waits for nothing.
 bool is_call_due(const ParkedEvents &parked, int first, int end, TimestampTz now)
 {
-    bool is_due = false;
-    for (int i = first; i < end; ++i) {
-        const ParkedEvent &event = parked.events[i];
-        if (event.has_due && event.due_at > now)
+    for (int i = first; i < end; ++i)
+        if (parked.events[i].has_due && parked.events[i].due_at > now)
             return false;
-        is_due = is_due || event.has_due;
-    }
-    return is_due;
+    return true;
 }
 
 int compare_due(const void *left, const void *right)
