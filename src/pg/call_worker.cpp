@@ -365,6 +365,7 @@ const char *claim_batch(Worker *worker)
     const char *end = find_log(worker);
     if (end == nullptr)
         claim_events(&worker->log, {worker->order.max_events, true, lease, default_worker()}, &worker->claim);
+    ForceSyncCommit(); // an attempt that ends the server has been counted
     end_transaction();
     return end;
 }

@@ -9,6 +9,7 @@
 #include "pg/time.hpp"
 
 extern "C" {
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -345,6 +346,7 @@ const char *fail_in_claim(FunctionCallInfo fcinfo, const FoundClaim &found)
     if (membership == Membership::handed_out) {
         is_dead = fail_claimed_event(found.log, found.record, event, due_at, failure_of(fcinfo, found));
         hold_back_later_events(found.log, table, found.record, event);
+        ForceSyncCommit(); // a failure that a crash forgets is settled with the rest of its claim
     }
     close_log_table(table);
     return membership == Membership::failed ? "stale" : is_dead ? "dead" : "retry";

@@ -1,0 +1,118 @@
+
+# With synchronous_commit = off, a crash takes what was committed last. What a worker was told before may be forgotten, but
+# no event is lost by that: whatever a later answer relies on has been written down.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('lost');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nsynchronous_commit = off\nwal_writer_delay = 10s\ncheckpoint_timeout = 1d");
+$node->start;
+$node->safe_psql(
+	'postgres', q{
+SET synchronous_commit = on;
+CREATE EXTENSION callhardening;
+SELECT create_call_tables();
+SELECT configure_call_event_log(retry_base => '1 ms', retry_cap => '1 ms')});
+
+sub answer { return $node->safe_psql('postgres', $_[0]) }
+
+# Waits for the disk, as do all commits before.
+sub ingest { return answer(qq{SET synchronous_commit = on; SELECT ingest_call_event('{"call_id": $_[0], "state": "$_[1]"}'::jsonb)}) }
+
+sub claim
+{
+	my ($synchronous) = @_;
+	return answer("SET synchronous_commit = $synchronous; SELECT DISTINCT claim_id FROM claim_call_events(lease => '1 hour')");
+}
+
+sub complete { return answer("SELECT outcome FROM complete_call_events('{$_[0]}')") }
+
+sub crash
+{
+	$node->stop('immediate');
+	$node->start;
+}
+
+sub drain
+{
+	my @taken;
+	for (1 .. 20)
+	{
+		my $batch = answer(q{SELECT string_agg(format('%s %s as attempt %s', call_id, event_type, attempt), ', ' ORDER BY event_seq), array_agg(DISTINCT claim_id) FROM claim_call_events()});
+		my ($events, $claims) = split /\|/, $batch;
+		last unless $events;
+		push @taken, $events;
+		answer("SELECT * FROM complete_call_events('$claims')");
+	}
+	return join '; ', @taken;
+}
+
+# -- what a later answer relies on ---------------------------------------------------------------------
+
+# The claim is completed later, and that settles all of its events but the failed ones.
+my (undef, $second) = map { ingest(1, $_) } 'ringing', 'connected', 'hangup';
+my $claim = claim('on');
+is(answer("SELECT fail_call_event($claim, $second, 'no', retry_after => '0')"), 'retry', 'an event fails');
+crash();
+is(complete($claim), 'completed', 'the claim is completed after a crash');
+is(drain(), '1 connected as attempt 2; 1 hangup as attempt 2', 'the failure was not forgotten: the event and the one behind it come again');
+
+# The last attempt of an event, and a retry that fails again.
+answer(q{SET synchronous_commit = on; SELECT configure_call_event_log(max_attempts => 2)});
+my $event = ingest(2, 'ringing');
+$claim = claim('on');
+answer("SET synchronous_commit = on; SELECT fail_call_event($claim, $event, 'no', retry_after => '0')");
+complete($claim);
+$claim = claim('on');
+is(answer("SELECT fail_call_event($claim, $event, 'no')"), 'dead', 'an event dies');
+crash();
+is(complete($claim), 'completed', 'its retry is completed after a crash');
+is(answer('SELECT event_seq, attempts FROM call_dead_events'), "$event|2", 'the death was not forgotten');
+answer(q{SET synchronous_commit = on; SELECT configure_call_event_log(max_attempts => 5); DELETE FROM call_dead_events});
+
+# A worker in the server counts what it begins, before the event can end the server.
+answer(q{
+SET synchronous_commit = on;
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
+CREATE TRIGGER zz_wait BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION wait()});
+ingest(3, 'ringing');
+answer('SELECT start_call_worker()');
+ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}), 'a worker is at an event');
+crash();
+is(answer('SELECT sum(events) FROM call_open_claims'), '1', 'its attempt was not forgotten');
+answer('SET synchronous_commit = on; DROP TRIGGER zz_wait ON calls; SELECT release_call_events(array_agg(claim_id)) FROM call_open_claims');
+is(drain(), '3 ringing as attempt 1', 'and the event comes again');
+
+# -- what may be forgotten --------------------------------------------------------------------------------
+
+ingest(4, 'ringing');
+$claim = claim('off');
+crash();
+is(complete($claim), 'unknown', 'a forgotten claim is not taken for another one');
+is(drain(), '4 ringing as attempt 1', 'and its events come at once');
+
+ingest(5, 'ringing');
+$claim = claim('on');
+is(complete($claim), 'completed', 'a claim is completed');
+crash();
+is(complete($claim), 'completed', 'where that was forgotten, it can be completed again');
+is(drain(), '', 'its events do not come any more');
+
+ingest(6, 'ringing');
+$claim = claim('on');
+answer("SELECT renew_call_claim($claim, '1 day')");
+answer("SELECT release_call_events('{$claim}')");
+crash();
+is(answer("SELECT lease_end < now() + interval '2 hours' FROM call_open_claims"), 't', 'a forgotten release and renewal: the lease goes on as it was');
+answer("SELECT release_call_events('{$claim}')");
+is(drain(), '6 ringing as attempt 1', 'and the event comes when it is over, or released again');
+
+unlike(slurp_file($node->logfile), qr/PANIC|XX000|terminated by signal/, 'no crash in the log but those that were made');
+$node->stop;
+done_testing();
