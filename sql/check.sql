@@ -75,7 +75,7 @@ $check$, 'UTF8'),
         ('call_event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
         ('call_issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
         ('call_lanes', 'log_id integer, lane integer'),
-        ('call_event_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass'),
+        ('call_event_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean'),
         ('call_parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb'),
         ('call_pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
         ('call_purge_leftovers', 'log_id integer, event_seq bigint'),
@@ -93,7 +93,7 @@ $check$, 'columns as the library expects them'),
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (
         SELECT 'missing: ' || k.name AS problem FROM pg_extension e CROSS JOIN unnest('{call_claims_pkey,call_dead_events_pkey,call_event_secrets_pkey,
-            call_lanes_pkey,call_event_logs_pkey,call_event_logs_events_key,call_parked_events_pkey,call_purge_leftovers_pkey,call_purges_pkey,
+            call_lanes_pkey,call_event_logs_pkey,call_event_logs_events_key,call_event_logs_is_default_key,call_parked_events_pkey,call_purge_leftovers_pkey,call_purges_pkey,
             idx_call_issues_happened_at,idx_call_parked_events_due}'::name[]) AS k (name)
         WHERE e.extname = 'callhardening'
           AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = e.extnamespace AND c.relname = k.name AND i.indisvalid
@@ -161,7 +161,7 @@ $check$, 'pinned'),
 ('views_present', $check$
     SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
     FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_event_log_status,call_open_claims,own_call_dead_events,
-        own_call_event_logs}'::name[]) AS k (name)
+        own_call_event_logs,operated_call_dead_events,operated_call_event_logs,operated_call_parked_events}'::name[]) AS k (name)
     WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
                       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'
                       WHERE c.relname = k.name AND c.relkind = 'v')
@@ -183,8 +183,8 @@ $check$, 'functions, tables and views are the extension owner''s'),
     SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure, CASE WHEN p.prosecdef THEN 'its owner' ELSE 'who calls it' END), ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'call_enforcement_gaps', 'configure_call_event_log', 'follow_call_event_log', 'forget_dropped_call_event_logs',
-        'purge_call_issues', 'retry_dead_call_events'))
+    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'call_enforcement_gaps', 'follow_call_event_log', 'forget_dropped_call_event_logs',
+        'purge_call_issues'))
 $check$, 'the functions that need them run with their owner''s rights, and no other'),
 ('volatility', $check$
     SELECT string_agg(format('%s is %s', p.oid::regprocedure, CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END), ', '

@@ -13,7 +13,7 @@ CREATE FUNCTION @extschema@.claim_call_events(max_events int DEFAULT 100, lease 
 REVOKE EXECUTE ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass) IS
-'hands out up to max_events (1 to 100000) pending events, each to one worker at a time, the events of a call in their order. A batch has one claim for each lane it comes from: give all its claim ids to complete_call_events when it is done. A claim is completed as a whole: events that were not read are settled with it, so read all rows. lease: how long nobody else gets them, at most 30 days; NULL: until the transaction ends, and a rollback makes it as if nothing had been claimed. worker: a name for the views, of which the first 200 bytes are kept; NULL: application name and process id. log: NULL is the only event log there is. attempt: how often the event has been handed out, this time included, released claims not counted. No rows: nothing is to be had for now, and nothing was written. Errors: 22023 max_events or lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no SELECT on the log, 55000 no such log, or one that was altered, 42P08 several logs and none named';
+'hands out up to max_events (1 to 100000) pending events, each to one worker at a time, the events of a call in their order. A batch has one claim for each lane it comes from: give all its claim ids to complete_call_events when it is done. A claim is completed as a whole: events that were not read are settled with it, so read all rows. lease: how long nobody else gets them, at most 30 days; NULL: until the transaction ends, and a rollback makes it as if nothing had been claimed. worker: a name for the views, of which the first 200 bytes are kept; NULL: application name and process id. log: NULL is the default log. attempt: how often the event has been handed out, this time included, released claims not counted. No rows: nothing is to be had for now, and nothing was written. Errors: 22023 max_events or lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no SELECT on the log, 55000 no such log, or one that was altered, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION @extschema@.complete_call_events(claim_ids bigint[]) RETURNS TABLE (claim_id bigint, outcome text)
     LANGUAGE c ROWS 8
@@ -57,18 +57,18 @@ COMMENT ON FUNCTION @extschema@.assert_call_claim(bigint) IS
 'the fence for what a worker writes by itself: error 55000 where the claim is stale or unknown; otherwise no other worker can take it over before the transaction ends, however long ago its lease was over. Other errors: 22004 NULL, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
 CREATE FUNCTION @extschema@.retry_dead_call_events(log regclass DEFAULT NULL, event_seqs bigint[] DEFAULT NULL) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    number int := @extschema@.call_event_log_number(log);
+    number int := @extschema@.operated_call_event_log(log);
     revived bigint;
 BEGIN
     -- As if it had never been tried. It goes before what waits of its call.
     WITH dead AS (
-        DELETE FROM @extschema@.call_dead_events AS d
+        DELETE FROM @extschema@.operated_call_dead_events AS d
         WHERE d.log_id = number AND d.lane >= 0 AND (event_seqs IS NULL OR d.event_seq = ANY (event_seqs))
         RETURNING d.lane, d.event_seq, d.call_id, d.errors)
-    INSERT INTO @extschema@.call_parked_events (log_id, lane, event_seq, event_xid, call_id, attempts, expiries, due_at, errors)
+    INSERT INTO @extschema@.operated_call_parked_events (log_id, lane, event_seq, event_xid, call_id, attempts, expiries, due_at, errors)
     SELECT number, l.first_lane + dead.lane % l.lanes, dead.event_seq, '0', dead.call_id, 0, 0, clock_timestamp(), dead.errors
     FROM dead JOIN @extschema@.call_event_logs l ON l.log_id = number
     ON CONFLICT DO NOTHING; -- it was appended again, and waits
@@ -79,4 +79,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[]) IS
-'gives dead events all their attempts again, as soon as a worker comes; returns how many. log: NULL is the only event log there is. event_seqs: which; NULL: all. Events that no worker can take (no JSON, no call id: lane below 0) stay dead. Errors: 55000 no such log, 42P08 several logs and none named';
+'gives dead events all their attempts again, as soon as a worker comes; returns how many. log: NULL is the default log. event_seqs: which; NULL: all. Events that no worker can take (no JSON, no call id: lane below 0) stay dead. Errors: 42501 neither the owner of the log nor SELECT and DELETE on it, 55000 no such log, 42P08 several logs, none is the default and none is named';

@@ -186,7 +186,7 @@ CREATE FUNCTION @extschema@.call_event_log_gaps() RETURNS TABLE (relation regcla
 WITH states AS MATERIALIZED (
     SELECT * FROM @extschema@.call_trigger_states()
 ), logs AS MATERIALIZED (
-    SELECT l.*, c.relkind FROM @extschema@.call_event_logs l JOIN pg_class c ON c.oid = l.events
+    SELECT l.*, c.relkind, c.relpersistence FROM @extschema@.call_event_logs l JOIN pg_class c ON c.oid = l.events
 ), columns AS (
     SELECT l.events, k.name, k.type, a.attnum, a.atttypid
     FROM logs l CROSS JOIN (VALUES ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'), ('event_xid', 'xid8'), ('call_id', 'text'),
@@ -239,6 +239,15 @@ WHERE s.is_as_created AND s.arguments[2:3] <> ARRAY[l.provider, l.lanes::text]
 UNION ALL
 SELECT l.events, 'gap', 'table_altered', 'the log is no ordinary table, or has children', 'Copy the events to a new log.'
 FROM logs l WHERE l.relkind <> 'r' OR EXISTS (SELECT FROM pg_inherits i WHERE l.events IN (i.inhparent, i.inhrelid))
+UNION ALL
+SELECT l.events, 'gap', 'table_unlogged', 'the log is an unlogged table: a crash of the server empties it', format('ALTER TABLE %s SET LOGGED.', l.events)
+FROM logs l WHERE l.relpersistence = 'u'
+UNION ALL
+SELECT l.events, 'note', 'default_log', 'functions that are called without a log use this one', 'To choose another: SELECT configure_call_event_log(log, is_default => true).'
+FROM logs l WHERE l.is_default AND (SELECT count(*) FROM logs) > 1
+UNION ALL
+SELECT NULL, 'note', 'no_default_log', 'there are several event logs, and none is the default: functions that are called without a log fail', 'SELECT configure_call_event_log(log, is_default => true).'
+WHERE (SELECT count(*) FROM logs) > 1 AND NOT EXISTS (SELECT FROM logs l WHERE l.is_default)
 UNION ALL
 SELECT c.events, 'gap', 'table_altered', CASE WHEN c.attnum IS NULL THEN format('there is no column %I any more', c.name)
        ELSE format('the column %I is %s, not %s', c.name, format_type(c.atttypid, NULL), c.type) END, 'Alter it back.'
@@ -354,4 +363,4 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, log_not_registered, table_altered, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing; notes: later_trigger, subscription, row_security; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing; notes: later_trigger, subscription, row_security, default_log, no_default_log; none';

@@ -16,8 +16,8 @@ CREATE TABLE @extschema@.call_event_logs (
     adopted pg_catalog.pg_snapshot,
     notify boolean NOT NULL DEFAULT false,
     max_attempts int NOT NULL DEFAULT 5 CHECK (max_attempts BETWEEN 1 AND 1000000),
-    retry_base interval NOT NULL DEFAULT '1 second',
-    retry_cap interval NOT NULL DEFAULT '15 minutes',
+    retry_base interval NOT NULL DEFAULT '1 second' CHECK (retry_base BETWEEN interval '0' AND interval '365 days'),
+    retry_cap interval NOT NULL DEFAULT '15 minutes' CHECK (retry_cap BETWEEN interval '0' AND interval '365 days'),
     max_parked int NOT NULL DEFAULT 1000 CHECK (max_parked BETWEEN 1 AND 1000000),
     signed boolean NOT NULL DEFAULT false,
     payload_column name NOT NULL DEFAULT 'payload',
@@ -25,7 +25,9 @@ CREATE TABLE @extschema@.call_event_logs (
     received_at_column name DEFAULT 'received_at',
     processed_at_column name,
     carry name[] NOT NULL DEFAULT '{}',
-    sequence regclass
+    sequence regclass,
+    -- NULL and not false, so that a plain unique key keeps it to one log.
+    is_default boolean CHECK (is_default) CONSTRAINT call_event_logs_is_default_key UNIQUE
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs_log_id_seq', '');
@@ -52,6 +54,7 @@ COMMENT ON COLUMN @extschema@.call_event_logs.received_at_column IS 'the one tha
 COMMENT ON COLUMN @extschema@.call_event_logs.processed_at_column IS 'the one that is set when an event has been processed, by this extension or by other clients of the table';
 COMMENT ON COLUMN @extschema@.call_event_logs.carry IS 'columns that are copied from an event to the new row of its call';
 COMMENT ON COLUMN @extschema@.call_event_logs.sequence IS 'numbers the events of a table that was there before (harden_call_events); NULL: the column event_seq has a default';
+COMMENT ON COLUMN @extschema@.call_event_logs.is_default IS 'true: the log that functions use when they are called without one; NULL: another log is, or none. The first log is the default, until configure_call_event_log chooses another';
 
 CREATE TABLE @extschema@.call_lanes (
     log_id int NOT NULL,
@@ -155,6 +158,36 @@ COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, w
 COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'the last error, up to 1000 bytes: what a worker said, or what was raised by the calls table';
 COMMENT ON COLUMN @extschema@.call_dead_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
 
+-- Every session and the next start of the server have to find what is in an event log.
+CREATE FUNCTION @extschema@.check_log_tables(events regclass, calls regclass) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    class pg_class;
+BEGIN
+    SELECT * INTO class FROM pg_class WHERE oid = calls;
+    IF class.relpersistence = 't' THEN
+        RAISE wrong_object_type USING MESSAGE = format('table %s is temporary', calls),
+            DETAIL = 'No other session could apply the events of the log to it.';
+    END IF;
+    SELECT * INTO class FROM pg_class WHERE oid = events;
+    IF class.relkind IS DISTINCT FROM 'r' THEN
+        RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
+            HINT = 'An event log is read through an index on all of its rows: views, foreign tables and partitioned tables have none.';
+    ELSIF class.relpersistence = 't' THEN
+        RAISE wrong_object_type USING MESSAGE = format('table %s is temporary', events),
+            DETAIL = 'No other session could read its events, and they end with this one.';
+    ELSIF class.relpersistence = 'u' THEN
+        RAISE wrong_object_type USING MESSAGE = format('table %s is unlogged', events),
+            DETAIL = 'A crash of the server would empty it.', HINT = format('ALTER TABLE %s SET LOGGED.', events);
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_log_tables(regclass, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_log_tables(regclass, regclass) IS
+'refuses what cannot be an event log, or its calls table: 42809 no ordinary table, a temporary or an unlogged one; the calls table may be unlogged. calls: NULL or one that does not exist is not looked at';
+
 -- Rows that are inserted by statements come from a dump, but for the one with which a log is registered. Their
 -- transaction ids are those of another cluster, or of another time of this one: a clone has the identifier of its
 -- original, and a dump may be older than its cluster is by now.
@@ -162,7 +195,16 @@ CREATE FUNCTION @extschema@.mark_restored_call_event_log() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    NEW.system_identifier := CASE WHEN NEW.system_identifier IS NULL THEN (SELECT system_identifier FROM pg_control_system()) ELSE 0 END;
+    IF NEW.system_identifier IS NULL THEN
+        PERFORM @extschema@.check_log_tables(NEW.events, NEW.calls);
+        NEW.system_identifier := (SELECT system_identifier FROM pg_control_system());
+    ELSE
+        NEW.system_identifier := 0;
+        -- The default log of this database stays the default.
+        IF EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.is_default) THEN
+            NEW.is_default := NULL;
+        END IF;
+    END IF;
     RETURN NEW;
 END
 $$;
@@ -174,11 +216,35 @@ ALTER TABLE @extschema@.call_event_logs ENABLE ALWAYS TRIGGER mark_restored_call
 COMMENT ON FUNCTION @extschema@.mark_restored_call_event_log() IS
 'trigger function: knows a log that was restored, whatever cluster it comes from';
 
+-- Two sessions that make the first log at the same time meet at the unique key.
+CREATE FUNCTION @extschema@.choose_default_call_event_log(newcomer int) RETURNS regclass
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    others int[] := ARRAY(
+        SELECT l.log_id FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r' AND c.relpersistence <> 't'
+        WHERE l.log_id IS DISTINCT FROM newcomer LIMIT 2);
+BEGIN
+    IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.is_default) THEN
+        UPDATE @extschema@.call_event_logs AS l SET is_default = true WHERE l.log_id = coalesce(others[1], newcomer);
+    END IF;
+    RETURN (SELECT l.events FROM @extschema@.call_event_logs AS l WHERE l.is_default);
+EXCEPTION WHEN unique_violation THEN
+    RETURN (SELECT l.events FROM @extschema@.call_event_logs AS l WHERE l.is_default);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.choose_default_call_event_log(int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.choose_default_call_event_log(int) IS
+'the default log, and NULL where there is none; chooses it first where none is and one log is left beside the newcomer, or nothing but the newcomer. newcomer: the log_id of a log that is made just now, or NULL';
+
 -- What is remembered about a log comes and goes with its row, whoever writes that: owners of logs have no right on the
 -- other tables, and need none. Of a log that is restored, the dump has it.
 CREATE FUNCTION @extschema@.follow_call_event_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
+DECLARE
+    chosen regclass;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         DELETE FROM @extschema@.call_lanes WHERE log_id = OLD.log_id;
@@ -187,8 +253,18 @@ BEGIN
         DELETE FROM @extschema@.call_purges WHERE log_id = OLD.log_id;
         DELETE FROM @extschema@.call_purge_leftovers WHERE log_id = OLD.log_id;
         DELETE FROM @extschema@.call_dead_events WHERE log_id = OLD.log_id;
+        PERFORM @extschema@.choose_default_call_event_log(NULL::int);
     ELSIF NEW.system_identifier <> 0 THEN
+        -- A DROP in REPEATABLE READ does not see the row of a log that is younger than its snapshot.
+        DELETE FROM @extschema@.call_event_logs AS l WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
         INSERT INTO @extschema@.call_lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
+        chosen := @extschema@.choose_default_call_event_log(NEW.log_id);
+        IF chosen IS DISTINCT FROM NEW.events THEN
+            RAISE NOTICE USING MESSAGE = format('event log %s is not the default', NEW.events),
+                DETAIL = coalesce(format('Functions that are called without a log use %s.', chosen),
+                    'None of the event logs is: functions that are called without a log fail.'),
+                HINT = format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).', NEW.events);
+        END IF;
     END IF;
     RETURN NULL;
 END
@@ -225,6 +301,35 @@ WITH CHECK OPTION;
 REVOKE ALL ON @extschema@.own_call_dead_events FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.own_call_dead_events IS 'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
+
+-- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone is in the
+-- way of nobody.
+CREATE VIEW @extschema@.operated_call_event_logs WITH (security_barrier) AS
+SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_parked, l.notify, l.is_default
+FROM @extschema@.call_event_logs l
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND NOT (
+    pg_catalog.pg_has_role(c.relowner, 'USAGE')
+    OR pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')))
+WITH CHECK OPTION;
+REVOKE ALL ON @extschema@.operated_call_event_logs FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.operated_call_event_logs IS 'the settings of the logs that the caller may configure, since he owns them or may read and purge them: what configure_call_event_log writes of call_event_logs';
+
+CREATE VIEW @extschema@.operated_call_dead_events WITH (security_barrier) AS
+SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.errors FROM @extschema@.call_dead_events d
+WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.operated_call_event_logs l))
+WITH CHECK OPTION;
+REVOKE ALL ON @extschema@.operated_call_dead_events FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.operated_call_dead_events IS 'the dead events of the logs that the caller may configure: what retry_dead_call_events takes from call_dead_events';
+
+CREATE VIEW @extschema@.operated_call_parked_events WITH (security_barrier) AS
+SELECT p.log_id, p.lane, p.event_seq, p.event_xid, p.call_id, p.attempts, p.expiries, p.due_at, p.errors FROM @extschema@.call_parked_events p
+WHERE p.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.operated_call_event_logs l))
+WITH CHECK OPTION;
+REVOKE ALL ON @extschema@.operated_call_parked_events FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.operated_call_parked_events IS 'the parked events of the logs that the caller may configure: what retry_dead_call_events writes to call_parked_events';
 
 -- Positions of another cluster would settle what a log that was made here has stamped.
 CREATE FUNCTION @extschema@.skip_foreign_call_claim() RETURNS trigger
@@ -374,6 +479,7 @@ BEGIN
     IF events IS NULL OR calls IS NULL OR provider IS NULL OR lanes IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
     END IF;
+    PERFORM @extschema@.check_log_tables(events, calls);
     PERFORM @extschema@.check_log_settings(provider, lanes);
     -- A schema that was restored without data has the triggers, and no row of the log.
     FOR left_over IN
@@ -404,7 +510,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) IS
-'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on. Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made anew, and so are the stamps of its events. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read';
+'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on. Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
 
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION @extschema@.forget_dropped_call_event_logs() RETURNS event_trigger
@@ -433,15 +539,60 @@ CREATE FUNCTION @extschema@.call_event_log_number(log regclass) RETURNS int
 REVOKE EXECUTE ON FUNCTION @extschema@.call_event_log_number(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_event_log_number(regclass) IS
-'the log_id of an event log; NULL: of the only one there is. Errors: 55000 no such log, 42P08 several logs and none named';
+'the log_id of an event log; NULL: of the default log. Errors: 55000 no such log, 42P08 several logs, none is the default and none is named';
 
-CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
-        retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_parked int DEFAULT NULL,
-        notify boolean DEFAULT NULL) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION @extschema@.operated_call_event_log(log regclass) RETURNS int
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     number int := @extschema@.call_event_log_number(log);
+BEGIN
+    IF NOT EXISTS (SELECT FROM @extschema@.operated_call_event_logs AS l WHERE l.log_id = number) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('permission denied for event log %s', (SELECT l.events FROM @extschema@.call_event_logs AS l WHERE l.log_id = number)),
+            DETAIL = 'It takes the ownership of the log, or SELECT and DELETE on it.';
+    END IF;
+    RETURN number;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.operated_call_event_log(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.operated_call_event_log(regclass) IS
+'the log_id of an event log that the caller may configure; NULL: of the default log. Errors: 42501 neither its owner nor SELECT and DELETE on it, and those of call_event_log_number';
+
+CREATE FUNCTION @extschema@.move_default_call_event_log(number int) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    former @extschema@.call_event_logs;
+BEGIN
+    -- Another session may move it meanwhile: then it is taken from where it is now.
+    LOOP
+        SELECT * INTO former FROM @extschema@.call_event_logs AS l WHERE l.is_default AND l.log_id <> number;
+        EXIT WHEN NOT FOUND;
+        UPDATE @extschema@.operated_call_event_logs AS l SET is_default = NULL WHERE l.log_id = former.log_id;
+        IF NOT FOUND AND EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.log_id = former.log_id) THEN
+            RAISE insufficient_privilege USING MESSAGE = format('permission denied for event log %s', former.events),
+                DETAIL = 'It is the default log, and only who may configure it can choose another.';
+        END IF;
+    END LOOP;
+    UPDATE @extschema@.operated_call_event_logs AS l SET is_default = true WHERE l.log_id = number;
+EXCEPTION WHEN unique_violation THEN
+    RAISE serialization_failure USING MESSAGE = 'another session has chosen a default log meanwhile', HINT = 'Try again.';
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.move_default_call_event_log(int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.move_default_call_event_log(int) IS
+'a part of configure_call_event_log: makes the log with this log_id the default. Errors: 42501 the caller may not configure the present default, 40001 another session has chosen one meanwhile';
+
+CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
+        retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_parked int DEFAULT NULL,
+        notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    number int := @extschema@.operated_call_event_log(log);
 BEGIN
     IF max_attempts NOT BETWEEN 1 AND 1000000 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'max_attempts must be between 1 and 1000000';
@@ -452,23 +603,29 @@ BEGIN
     IF retry_base NOT BETWEEN '0' AND '365 days' OR retry_cap NOT BETWEEN '0' AND '365 days' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'retry_base and retry_cap must be between 0 and 365 days';
     END IF;
-    UPDATE @extschema@.call_event_logs AS l SET
+    UPDATE @extschema@.operated_call_event_logs AS l SET
         max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),
         retry_base = coalesce(configure_call_event_log.retry_base, l.retry_base),
         retry_cap = coalesce(configure_call_event_log.retry_cap, l.retry_cap),
         max_parked = coalesce(configure_call_event_log.max_parked, l.max_parked),
         notify = coalesce(configure_call_event_log.notify, l.notify)
     WHERE l.log_id = number;
+    IF configure_call_event_log.is_default THEN
+        PERFORM @extschema@.move_default_call_event_log(number);
+    ELSIF EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.log_id = number AND l.is_default <> configure_call_event_log.is_default) THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'the default log cannot be given up',
+            HINT = 'Choose another one, which takes its place: configure_call_event_log(log, is_default => true).';
+    END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean) IS
-'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the only event log there is. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_event_log_channel. Errors: 22023 out of range, 55000 no such log, 42P08 several logs and none named';
+COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean) IS
+'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when they are called without one. Errors: 22023 out of range, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
 
 CREATE FUNCTION @extschema@.call_event_log_channel(log regclass DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_call_event_log_channel';
 
 COMMENT ON FUNCTION @extschema@.call_event_log_channel(regclass) IS
-'the channel that a worker LISTENs to where the log notifies (configure_call_event_log(notify => true)): one notification, without a payload, for each transaction that appends events. log: NULL is the only event log there is. Errors: 55000 no such log, 42P08 several logs and none named';
+'the channel that a worker LISTENs to where the log notifies (configure_call_event_log(notify => true)): one notification, without a payload, for each transaction that appends events. log: NULL is the default log. Errors: 55000 no such log, 42P08 several logs, none is the default and none is named';

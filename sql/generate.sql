@@ -29,4 +29,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.generate_call_events(integer, integer, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.generate_call_events(integer, integer, regclass) IS
-'ingests the bodies of call_traffic(calls, seed) in the order of delivery: realistic test traffic. log: the event log; NULL: the only one there is. Returns the number of bodies delivered, redeliveries included. Errors: those of call_traffic and of ingest_call_event';
+'ingests the bodies of call_traffic(calls, seed) in the order of delivery: realistic test traffic. log: the event log; NULL: the default log. Returns the number of bodies delivered, redeliveries included. Errors: those of call_traffic and of ingest_call_event';

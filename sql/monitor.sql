@@ -8,7 +8,7 @@ CREATE FUNCTION @extschema@.pending_call_events(log regclass DEFAULT NULL, exact
 REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
-'for each lane of a log, how many events no worker has yet (parked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. log: NULL is the only event log there is. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs and none named';
+'for each lane of a log, how many events no worker has yet (parked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE VIEW @extschema@.call_open_claims AS
 SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
@@ -23,11 +23,29 @@ REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.call_open_claims IS 'the claims that workers have now; is_over: nobody has taken its events over yet, though anybody may';
 
+CREATE FUNCTION @extschema@.pending_events_or_error(log regclass)
+    RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz, error text)
+    LANGUAGE plpgsql ROWS 64 SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    RETURN QUERY SELECT p.lane, p.pending, p.oldest_event_seq, p.oldest_received_at, NULL::text
+    FROM @extschema@.pending_call_events(log, false) AS p;
+EXCEPTION WHEN OTHERS THEN
+    -- One log that cannot be read does not hide the others.
+    RETURN QUERY SELECT n, NULL::bigint, NULL::bigint, NULL::timestamptz, format('%s (%s)', SQLERRM, SQLSTATE)
+    FROM @extschema@.call_event_logs AS l, generate_series(l.first_lane, l.first_lane + l.lanes - 1) AS n WHERE l.events = log;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.pending_events_or_error(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.pending_events_or_error(regclass) IS
+'the estimates of pending_call_events for the views; for a log that cannot be read, its lanes with NULL, and why';
+
 CREATE VIEW @extschema@.call_lane_status AS
 SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
        c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
-       w.retrying, w.held_back, d.dead, t.events_per_second
-FROM @extschema@.call_event_logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
+       w.retrying, w.held_back, d.dead, t.events_per_second, p.error
+FROM @extschema@.call_event_logs l CROSS JOIN LATERAL @extschema@.pending_events_or_error(l.events) p
 LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events AND c.lane OPERATOR(pg_catalog.=) p.lane
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
         pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS held_back
@@ -50,24 +68,25 @@ COMMENT ON VIEW @extschema@.call_lane_status IS 'each lane of each log: what is 
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS 'when the first pending event of the lane was received';
 COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'events that failed and have a time at which they are tried again';
 COMMENT ON COLUMN @extschema@.call_lane_status.held_back IS 'events behind them in the same call';
+COMMENT ON COLUMN @extschema@.call_lane_status.error IS 'why the log cannot be read, with an SQLSTATE: what is pending is not known then; NULL: it can';
 COMMENT ON COLUMN @extschema@.call_lane_status.events_per_second IS 'completed, over the records that are remembered; 0 where the last claim is older than a minute';
 
 CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over, s.claimed,
-       s.retrying, s.held_back, d.dead, s.events_per_second
+       s.retrying, s.held_back, d.dead, s.events_per_second, s.error
 FROM @extschema@.call_event_logs l
 CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
         pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over, coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
         pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.held_back)::bigint AS held_back,
-        pg_catalog.sum(v.events_per_second) AS events_per_second
+        pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
     FROM @extschema@.call_lane_status v WHERE v.log OPERATOR(pg_catalog.=) l.events) s
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dead_events e
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) d
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_event_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. Logs that the reader may not SELECT from are left out';
+COMMENT ON VIEW @extschema@.call_event_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. error: why the log cannot be read; pending_estimate is NULL then. Logs that the reader may not SELECT from are left out';
 
 CREATE VIEW @extschema@.call_horizon AS
 SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since

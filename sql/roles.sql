@@ -10,7 +10,8 @@ WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, check_audited
     check_call_id_column, check_call_payload_column, call_status_words, call_age_expression, stuck_call_expression, call_triggers, call_settings,
     call_trigger_settings, merge_call_column, merge_call_settings, has_unique_call_id}'::name[]))
 SELECT CASE what
-    WHEN 'own' THEN functions || '{create_call_tables, register_call_event_log, check_log_settings,
+    WHEN 'own' THEN functions || '{create_call_tables, register_call_event_log, check_log_settings, check_log_tables,
+        configure_call_event_log, operated_call_event_log, move_default_call_event_log, call_event_log_number,
         harden_calls, unharden_calls, call_settings_change, check_kept_payload, replace_call_triggers,
         check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
         add_unique_call_id, add_call_payload, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,
@@ -23,8 +24,8 @@ SELECT CASE what
     WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
     WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_event_log_number}'
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
-    WHEN 'operate' THEN functions || '{pending_call_events, retry_dead_call_events, configure_call_event_log, purge_call_events, purge_call_issues,
-        release_call_events, stop_call_worker, call_worker_pids, call_event_log_number, call_enforcement_gaps,
+    WHEN 'operate' THEN functions || '{pending_call_events, pending_events_or_error, retry_dead_call_events, configure_call_event_log,
+        operated_call_event_log, move_default_call_event_log, purge_call_events, purge_call_issues, release_call_events, stop_call_worker, call_worker_pids, call_event_log_number, call_enforcement_gaps,
         call_health, call_rows_health, call_issues_health, call_event_logs_health}'
     WHEN 'read' THEN '{call_settings}'
     WHEN 'backup' THEN '{}' END::name[]
@@ -36,7 +37,7 @@ COMMENT ON FUNCTION @extschema@.call_role_functions(text) IS
 'the functions of a task of call_role_grants, with those that they call; NULL: no such task';
 
 CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS TABLE (privileges text, name name)
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT 'SELECT', unnest('{call_event_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
@@ -44,6 +45,13 @@ SELECT 'SELECT', unnest('{call_event_log_status, call_lane_status, call_open_cla
 UNION ALL SELECT v.privileges, v.name
 FROM (VALUES ('SELECT, INSERT, DELETE', 'own_call_event_logs'), ('INSERT', 'own_call_dead_events'), ('SELECT', 'call_backfill_progress')) AS v (privileges, name)
 WHERE what = 'own'
+UNION ALL SELECT v.privileges, v.name
+FROM (VALUES ('SELECT, DELETE', 'operated_call_dead_events'), ('INSERT', 'operated_call_parked_events')) AS v (privileges, name) WHERE what = 'operate'
+-- Of a log's row, the settings.
+UNION ALL SELECT format('SELECT, UPDATE (%s)', string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)), 'operated_call_event_logs'
+FROM pg_extension e JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname = 'operated_call_event_logs'
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname NOT IN ('log_id', 'events')
+WHERE e.extname = 'callhardening' AND what IN ('own', 'operate') HAVING count(*) > 0
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
 
@@ -118,7 +126,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
-'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the only event log there is. Errors: 22023 no such task, 55000 no such log, 42P08 several logs and none named';
+'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION @extschema@.change_call_role(statement text, role regrole, what text, log regclass) RETURNS void
     LANGUAGE plpgsql
@@ -158,7 +166,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) IS
-'grants a role what call_role_grants lists for a task; the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs and none named';
+'grants a role what call_role_grants lists for a task; the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
     LANGUAGE sql

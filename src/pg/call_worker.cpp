@@ -273,6 +273,13 @@ void check_can_connect(Oid role)
                         errhint("Grant it CONNECT on the database.")));
 }
 
+// A worker without this right would fail at each batch, and only the server log would say so.
+void check_can_read(const EventLog &log, Oid role)
+{
+    if (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK)
+        aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
+}
+
 void check_is_committed(const EventLog &log)
 {
     if (is_event_log_uncommitted(log))
@@ -605,6 +612,7 @@ CALLHARDENING_FUNCTION(start_call_worker)
                                poll_of(fcinfo, 2)};
     const int wanted = workers_of(fcinfo, 3);
     check_can_connect(order.role);
+    check_can_read(log, order.role);
     check_is_committed(log);
     PG_RETURN_INT32(launch_missing(log, order, wanted));
 }

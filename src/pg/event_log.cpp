@@ -9,14 +9,17 @@
 #include "pg/time.hpp"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 }
 
@@ -50,7 +53,8 @@ enum LogColumn {
     log_processed_at,
     log_carry,
     log_sequence,
-    log_columns = log_sequence
+    log_is_default,
+    log_columns = log_is_default
 };
 
 OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
@@ -142,17 +146,27 @@ void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
     pg_unreachable();
 }
 
-[[noreturn]] void raise_several_logs(const KeyScan &scan, const char *first)
+// A row may outlive its table: a DROP with an old snapshot does not see it, and an event trigger can be off.
+// Its number may be another relation's by then.
+bool is_live(Oid events)
 {
-    StringInfoData names;
-    initStringInfo(&names);
-    appendStringInfoString(&names, first);
-    do {
-        const char *name = relation_name(row_oid(scan.slot, log_events));
-        appendStringInfo(&names, ", %s", name != nullptr ? name : "one that does not exist any more");
-    } while (next_row(scan));
-    ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER), errmsg("there is more than one event log"),
-                    errdetail("The event logs are %s.", names.data), errhint("Name one of them in log.")));
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(events));
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    const auto *relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    const bool is_table =
+        relation->relkind == RELKIND_RELATION && relation->relpersistence != RELPERSISTENCE_TEMP;
+    ReleaseSysCache(tuple);
+    return is_table;
+}
+
+[[noreturn]] void raise_no_default(const char *names)
+{
+    ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER),
+                    errmsg("there is more than one event log, and none is the default"),
+                    errdetail("The event logs are %s.", names),
+                    errhint("Name one of them in log, or choose a default: configure_call_event_log(log, "
+                            "is_default => true).")));
     pg_unreachable();
 }
 
@@ -179,20 +193,34 @@ bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
     return found;
 }
 
-void find_only_event_log(Oid schema, EventLog *log)
+// The index has the marked row first, and those of all other logs behind it: if none is marked, the only one
+// is the default.
+void find_default_event_log(Oid schema, EventLog *log)
 {
-    const OwnTable logs = open_logs(schema, "call_event_logs_pkey", AccessShareLock);
+    const OwnTable logs = open_logs(schema, "call_event_logs_is_default_key", AccessShareLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {});
-    if (!next_row(scan))
-        raise_no_log(InvalidOid);
-    read_log(schema, scan.slot, log);
-    check_exists(*log);
-    if (next_row(scan))
-        raise_several_logs(scan, log->events_name);
+    StringInfoData names;
+    initStringInfo(&names);
+    int count = 0;
+    bool is_marked = false;
+    while (!is_marked && next_row(scan)) {
+        const Oid events = row_oid(scan.slot, log_events);
+        const char *name = is_live(events) ? relation_name(events) : nullptr;
+        if (name == nullptr)
+            continue;
+        if (count++ == 0)
+            read_log(schema, scan.slot, log);
+        appendStringInfo(&names, "%s%s", count == 1 ? "" : ", ", name);
+        is_marked = row_bool(scan.slot, log_is_default);
+    }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_own_table(logs, AccessShareLock);
+    if (count == 0)
+        raise_no_log(InvalidOid);
+    if (count > 1)
+        raise_no_default(names.data);
 }
 
 } // namespace
@@ -206,10 +234,12 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 {
     const Oid schema = get_func_namespace(fcinfo->flinfo->fn_oid);
     if (PG_ARGISNULL(log_argument))
-        find_only_event_log(schema, log);
+        find_default_event_log(schema, log);
     else if (!find_event_log_of(schema, PG_GETARG_OID(log_argument), log))
         raise_no_log(PG_GETARG_OID(log_argument));
     check_exists(*log);
+    if (!is_live(log->events))
+        raise_no_log(log->events);
 }
 
 bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log)

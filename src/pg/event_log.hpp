@@ -52,8 +52,8 @@ struct EventInLane {
     const char *call_id;
 };
 
-// The log that `log` names, or the only one there is; strings live in the current memory context. Errors: no
-// such log, none at all, or several and none named.
+// The log that `log` names, or the default log; strings live in the current memory context. Errors: no such
+// log, none at all, or several of which none is the default.
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 
 // The log that this table is; false where it is none.

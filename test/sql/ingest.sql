@@ -115,7 +115,6 @@ SELECT ingest_call_event(NULL::bytea);
 SELECT ingest_call_event('{"call_id": 1}'::jsonb, 'calls');
 CREATE SCHEMA other;
 SELECT create_call_tables('other');
-SELECT ingest_call_event('{"call_id": 1}'::jsonb);
 SELECT ingest_call_event('{"call_id": 1}'::jsonb, 'other.call_events');
 SELECT stamp_call_event();
 CREATE TABLE not_a_log (payload jsonb);

@@ -23,7 +23,9 @@ RESET ROLE;
 -- no log is needed for the grant
 SELECT count(*) AS logs FROM call_event_logs;
 SELECT grant_call_role('regress_call_owner', 'own'), grant_call_role('regress_call_other', 'own');
+\pset format unaligned
 SELECT privileges, object FROM call_role_grants('own') WHERE object !~ '^FUNCTION' ORDER BY 2;
+\pset format aligned
 
 -- calls
 SET ROLE regress_call_owner;

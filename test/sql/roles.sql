@@ -7,7 +7,9 @@ CREATE ROLE regress_call_process LOGIN;
 CREATE ROLE regress_call_claim;
 CREATE ROLE regress_call_operate;
 CREATE ROLE regress_call_read;
+\pset format unaligned
 SELECT what, grants.* FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, call_role_grants(what) AS grants ORDER BY what, object COLLATE "C";
+\pset format aligned
 SELECT grant_call_role('"regress call ingest"', 'ingest');
 SELECT grant_call_role('regress_call_process', 'process');
 SELECT grant_call_role('regress_call_claim', 'claim');

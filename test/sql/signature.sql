@@ -229,7 +229,6 @@ ALTER TABLE call_event_secrets DROP CONSTRAINT none_more;
 -- each log has its own, and takes it along
 CREATE SCHEMA other;
 SELECT create_call_tables('other');
-SELECT set_call_event_secret(NULL, 'a secret of thirty-two bytes: 32');
 SELECT set_call_event_secret('other.call_events', 'another secret: thirty-two bytes');
 SELECT ingest_signed_call_event(jws('{"call_id": 1}'), 'other.call_events');
 SELECT ingest_signed_call_event(jws('{"call_id": 1}', 'another secret: thirty-two bytes'), 'other.call_events');

@@ -43,7 +43,7 @@ sub load
 my $definitions = q{
 SELECT string_agg(format('%s %s', pg_get_triggerdef(oid), tgenabled), E'\n' ORDER BY tgrelid::regclass::text, tgname) FROM pg_trigger WHERE NOT tgisinternal;
 SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid IN (SELECT tgrelid FROM pg_trigger WHERE NOT tgisinternal);
-SELECT string_agg(concat_ws(' ', events, calls, lanes), ',' ORDER BY events::text) FROM "HOME".call_event_logs};
+SELECT string_agg(concat_ws(' ', events, calls, lanes, is_default), ',' ORDER BY events::text) FROM "HOME".call_event_logs};
 my $rows = q{
 SELECT string_agg(concat_ws(' ', "call id", status, direction, raw_payload), E'\n' ORDER BY "call id") FROM telephony."Calls";
 SELECT string_agg(concat_ws(' ', tableoid::regclass, dialpad_call_id, status), E'\n' ORDER BY dialpad_call_id) FROM telephony.parted;

@@ -1,0 +1,159 @@
+\set SHOW_CONTEXT never
+-- The log that functions use when they are called without one: the first, until another is chosen or it is dropped. It is never another's by
+-- accident: not by a row whose table is gone, and not for a caller without rights on it.
+CREATE ROLE regress_default_owner;
+CREATE ROLE regress_default_tenant;
+CREATE ROLE regress_default_operator;
+CREATE ROLE regress_default_receiver LOGIN;
+CREATE SCHEMA one AUTHORIZATION regress_default_owner;
+CREATE SCHEMA two AUTHORIZATION regress_default_tenant;
+CREATE SCHEMA three;
+GRANT USAGE ON SCHEMA one, two, three TO PUBLIC;
+SELECT grant_call_role('regress_default_owner', 'own'), grant_call_role('regress_default_tenant', 'own');
+CREATE VIEW defaults AS SELECT events, is_default FROM call_event_logs ORDER BY log_id;
+CREATE VIEW notes AS SELECT relation, level, gap, detail FROM call_enforcement WHERE gap ~ 'default_log';
+GRANT SELECT ON defaults TO PUBLIC;
+
+-- none, the first, the second
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb);
+SET ROLE regress_default_owner;
+SELECT create_call_tables('one');
+SET ROLE regress_default_tenant;
+SELECT create_call_tables('two');
+RESET ROLE;
+TABLE defaults;
+TABLE notes;
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb);
+SELECT (SELECT count(*) FROM one.call_events) AS one, (SELECT count(*) FROM two.call_events) AS two;
+
+-- a second log takes nothing from callers who name none: without rights on the default they are refused
+SELECT grant_call_role('regress_default_receiver', what, 'two.call_events') FROM unnest('{ingest,process,claim,operate}'::text[]) AS what;
+SET ROLE regress_default_receiver;
+\set VERBOSITY sqlstate
+SELECT ingest_call_event('{"call_id": 2}'::jsonb);
+SELECT process_call_events();
+SELECT claim_call_events();
+SELECT pending_call_events();
+SELECT purge_call_events('0');
+SELECT generate_call_events(1);
+SELECT start_call_worker();
+SELECT retry_dead_call_events();
+SELECT configure_call_event_log(notify => true);
+SELECT configure_call_event_log(is_default => true);
+\set VERBOSITY default
+SELECT ingest_call_event('{"call_id": 2}'::jsonb, 'two.call_events');
+RESET ROLE;
+
+-- only who may configure both moves it
+SET ROLE regress_default_tenant;
+SELECT configure_call_event_log('two.call_events', max_attempts => 7);
+SELECT configure_call_event_log('two.call_events', is_default => true);
+UPDATE operated_call_event_logs SET is_default = true;
+UPDATE operated_call_event_logs SET is_default = NULL WHERE events = 'one.call_events'::regclass;
+UPDATE operated_call_event_logs SET events = 'one.calls';
+SET ROLE regress_default_owner;
+SELECT configure_call_event_log('two.call_events', is_default => true);
+SELECT configure_call_event_log(is_default => false);
+RESET ROLE;
+SELECT grant_call_role('regress_default_operator', 'operate', 'one.call_events');
+SET ROLE regress_default_operator;
+SELECT configure_call_event_log('two.call_events', is_default => true);
+RESET ROLE;
+TABLE defaults;
+SELECT grant_call_role('regress_default_operator', 'operate', 'two.call_events');
+SET ROLE regress_default_operator;
+SELECT configure_call_event_log('two.call_events', is_default => true);
+SELECT configure_call_event_log('two.call_events', is_default => true);
+RESET ROLE;
+TABLE defaults;
+SELECT relation, detail FROM notes;
+SELECT configure_call_event_log('one.call_events', is_default => true);
+
+-- it is dropped: the only one that is left, and with several none
+DROP TABLE one.call_events;
+TABLE defaults;
+SELECT create_call_tables('three');
+TABLE defaults;
+CREATE TABLE three.more (LIKE three.call_events INCLUDING ALL);
+SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
+DROP TABLE two.call_events;
+TABLE defaults;
+TABLE notes;
+SELECT ingest_call_event('{"call_id": 3}'::jsonb);
+SELECT process_call_events();
+SELECT call_event_log_number(NULL);
+SELECT configure_call_event_log(max_attempts => 3);
+SELECT configure_call_event_log('three.more', is_default => true);
+TABLE defaults;
+-- unhardening is a drop, too
+CREATE TABLE three.hooks (payload jsonb);
+SELECT harden_call_events('three.hooks', 'three.calls');
+SELECT configure_call_event_log('three.hooks', is_default => true);
+SELECT unharden_call_events('three.hooks');
+TABLE defaults;
+DROP TABLE three.more;
+TABLE defaults;
+
+-- a row whose table is gone is no log to anybody, and goes when the next log is made
+ALTER EVENT TRIGGER forget_dropped_call_event_logs DISABLE;
+CREATE TABLE three.lost (LIKE three.call_events INCLUDING ALL);
+SELECT register_call_event_log('three.lost', 'three.calls', 'dialpad', 2);
+SELECT configure_call_event_log('three.lost', is_default => true);
+DROP TABLE three.lost;
+ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
+SELECT count(*), count(is_default) FROM call_event_logs;
+SELECT ingest_call_event('{"call_id": 4, "state": "ringing"}'::jsonb);
+SELECT log, pending_estimate, error FROM call_event_log_status;
+CREATE TABLE three.more (LIKE three.call_events INCLUDING ALL);
+SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
+TABLE defaults;
+SELECT count(DISTINCT log_id) FROM call_lanes;
+-- or when it is taken from
+ALTER EVENT TRIGGER forget_dropped_call_event_logs DISABLE;
+DROP TABLE three.call_events;
+ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
+SELECT configure_call_event_log('three.more', is_default => true);
+SELECT is_default FROM call_event_logs WHERE events = 'three.more'::regclass;
+DELETE FROM call_event_logs WHERE events NOT IN (SELECT oid FROM pg_class);
+
+-- what another session cannot see, or a crash empties, is no event log
+CREATE TEMPORARY TABLE passing (LIKE three.more INCLUDING ALL);
+CREATE UNLOGGED TABLE three.fleeting (LIKE three.more INCLUDING ALL);
+CREATE TEMPORARY TABLE passing_calls (LIKE three.calls INCLUDING ALL);
+CREATE VIEW three.seen AS SELECT * FROM three.more;
+CREATE TABLE three.parted (LIKE three.more) PARTITION BY LIST (event_lane);
+SELECT harden_calls('passing_calls');
+SELECT regexp_replace(settings.call_id_column, '^', 'hardened: ') FROM call_settings('passing_calls') AS settings;
+\set VERBOSITY terse
+SELECT register_call_event_log('passing', 'three.calls', 'dialpad', 1);
+SELECT register_call_event_log('three.fleeting', 'three.calls', 'dialpad', 1);
+SELECT register_call_event_log('three.seen', 'three.calls', 'dialpad', 1);
+SELECT register_call_event_log('three.parted', 'three.calls', 'dialpad', 1);
+SELECT register_call_event_log('three.fleeting', 'passing_calls', 'dialpad', 1);
+SELECT harden_call_events('passing', 'three.calls');
+SELECT harden_call_events('three.fleeting', 'three.calls');
+SELECT harden_call_events('three.fleeting', 'passing_calls');
+CALL prepare_call_events('passing', 'three.calls');
+INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('passing', 'three.calls', 'dialpad', 1);
+INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('three.seen', 'three.calls', 'dialpad', 1);
+\set VERBOSITY default
+-- one that becomes unlogged is shown
+ALTER TABLE three.more SET UNLOGGED;
+SELECT relation, gap, detail, advice FROM call_enforcement WHERE gap = 'table_unlogged';
+ALTER TABLE three.more SET LOGGED;
+
+-- the status of all logs is shown, whatever was made of one
+CREATE TABLE three.good (LIKE three.more INCLUDING ALL);
+SELECT register_call_event_log('three.good', 'three.calls', 'dialpad', 2);
+SELECT count(ingest_call_event(jsonb_build_object('call_id', i, 'state', 'ringing'), log)) FROM generate_series(1, 3) AS i, unnest('{three.more,three.good}'::regclass[]) AS log;
+ALTER TABLE three.more RENAME event_xid TO xid;
+SELECT log, pending_estimate IS NULL AS unknown, open_claims, error FROM call_event_log_status ORDER BY log::text;
+SELECT log, lane, pending_estimate IS NULL AS unknown, error FROM call_lane_status ORDER BY log::text, lane;
+
+SET client_min_messages = error;
+DROP SCHEMA one, two, three CASCADE;
+DROP VIEW defaults, notes;
+DROP TABLE passing, passing_calls;
+SELECT count(*) FROM call_event_logs;
+DROP OWNED BY regress_default_owner, regress_default_tenant, regress_default_operator, regress_default_receiver;
+DROP ROLE regress_default_owner, regress_default_tenant, regress_default_operator, regress_default_receiver;
