@@ -403,6 +403,11 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is no event log any more', TG_RELID::regclass),
             DETAIL = 'The type of event_seq, event_lane or call_id was altered.';
     END IF;
+    IF NEW.event_lane = -6 THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('the event got no stamp from the trigger stamp_call_event of table %s', TG_RELID::regclass),
+            DETAIL = 'No worker would find it.',
+            HINT = 'Enable the trigger, or call register_call_event_log if it is gone.';
+    END IF;
     INSERT INTO @extschema@.call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023', @extschema@.why_no_call_lane(NEW.event_lane, calls)
     FROM @extschema@.call_event_logs WHERE events = TG_RELID
@@ -414,7 +419,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.bury_call_event() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.bury_call_event() IS
-'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and to call_issues';
+'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and to call_issues. Error: 55000 the event has no stamp';
 
 CREATE FUNCTION @extschema@.call_event_stamp(payload jsonb, provider text, lanes int, key_type text, OUT call_id text, OUT event_lane int)
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -496,15 +501,14 @@ BEGIN
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
     -- The trigger knows by the missing identifier that the log is of this cluster.
     INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
-    -- What was appended without a log was stamped behind all ids there are.
-    IF was_log THEN
-        EXECUTE format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
-            (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM %I.call_event_stamp(e.payload::jsonb, $1, $2, $3) AS s)', events, home)
-        USING provider, lanes, key_type;
-        EXECUTE format('INSERT INTO %I.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-            SELECT $1, event_seq, event_lane, call_id, ''22023'', %1$I.why_no_call_lane(event_lane, $2)
-            FROM %s WHERE event_lane < 0', home, events) USING log, calls;
-    END IF;
+    -- What was appended without a log was stamped behind all ids there are; without a trigger, not at all.
+    EXECUTE format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
+        (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM %I.call_event_stamp(e.payload::jsonb, $1, $2, $3) AS s)
+        WHERE $4 OR event_lane = -6', events, home)
+    USING provider, lanes, key_type, was_log;
+    EXECUTE format('INSERT INTO %I.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+        SELECT $1, event_seq, event_lane, call_id, ''22023'', %1$I.why_no_call_lane(event_lane, $2)
+        FROM %s WHERE event_lane < 0', home, events) USING log, calls;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) FROM PUBLIC;

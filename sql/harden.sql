@@ -609,12 +609,14 @@ DECLARE
     ours record;
 BEGIN
     PERFORM @extschema@.check_call_table(calls);
-    IF cardinality(@extschema@.call_triggers(calls)) = 0 THEN
+    IF cardinality(@extschema@.call_triggers(calls)) = 0
+        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %')
+    THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
     END IF;
     payload := (@extschema@.call_trigger_settings(calls))[4];
     IF drop_payload AND payload IS NULL THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('the settings of table %s are gone with its trigger validate_hardened_call', calls),
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('the settings of table %s are gone with its triggers', calls),
             HINT = 'Leave drop_payload false, and drop the payload column yourself.';
     END IF;
     FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP

@@ -466,24 +466,41 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, na
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
 'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and two triggers; its clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and events without a time of their own count as received when they are processed. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or has a column that would stay empty and must not, or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
 
+CREATE FUNCTION @extschema@.event_triggers(events regclass) RETURNS name[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT ARRAY(
+    SELECT t.tgname FROM pg_trigger t
+    WHERE t.tgrelid = events AND t.tgfoid IN (
+        SELECT p.oid FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace
+        WHERE e.extname = 'callhardening' AND p.proname IN ('stamp_call_event', 'bury_call_event')))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.event_triggers(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.event_triggers(regclass) IS
+'the triggers of an event log, under whatever name they have now';
+
 CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     log @extschema@.call_event_logs;
+    is_made boolean; -- as a log, by create_call_tables or as a copy of its table
+    has_trigger boolean;
     ours text;
     pending bigint;
 BEGIN
     PERFORM @extschema@.check_event_table(events);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', events);
     SELECT * INTO log FROM @extschema@.call_event_logs AS l WHERE l.events = unharden_call_events.events;
-    IF log.log_id IS NOT NULL AND log.sequence IS NULL THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('event log %s was never another table', events),
-            HINT = 'Drop the table.';
-    END IF;
-    IF log.log_id IS NULL AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname IN (SELECT column_name FROM @extschema@.event_columns())
-                                          AND col_description(attrelid, attnum) LIKE 'callhardening: %') THEN
+    SELECT count(*) > 0, log.log_id IS NOT NULL AND log.sequence IS NULL OR coalesce(bool_or(t.tgnargs = 4), false)
+    INTO has_trigger, is_made FROM pg_trigger t
+    WHERE t.tgrelid = events AND t.tgname = ANY (@extschema@.event_triggers(events));
+    IF log.log_id IS NULL AND NOT has_trigger
+        AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname IN (SELECT column_name FROM @extschema@.event_columns())
+                        AND col_description(attrelid, attnum) LIKE 'callhardening: %') THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is not an event log', events);
     END IF;
     IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
@@ -495,21 +512,19 @@ BEGIN
         END;
         IF pending IS DISTINCT FROM 0 THEN
             RAISE WARNING USING MESSAGE = format('%s events of %s were not processed', coalesce(pending::text, 'an unknown number of'), events),
-                DETAIL = 'The table has no column that would say which.';
+                DETAIL = 'The table has no column that would say which.',
+                HINT = 'Roll back, and call process_call_events first.';
         END IF;
     END IF;
 
-    FOR ours IN
-        SELECT tgname FROM pg_trigger WHERE tgrelid = events AND tgfoid IN (
-            SELECT p.oid FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace
-            WHERE e.extname = 'callhardening' AND p.proname IN ('stamp_call_event', 'bury_call_event'))
-    LOOP
+    FOREACH ours IN ARRAY @extschema@.event_triggers(events) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', ours, events);
     END LOOP;
-    -- With a column go its indexes and its sequence.
+    -- With a column go its indexes and its sequence. A copy of a log need not have the comments.
     FOR ours IN
         SELECT attname FROM pg_attribute WHERE attrelid = events AND attnum > 0 AND NOT attisdropped
-            AND attname IN (SELECT column_name FROM @extschema@.event_columns()) AND col_description(attrelid, attnum) LIKE 'callhardening: %'
+            AND attname IN (SELECT column_name FROM @extschema@.event_columns())
+            AND (col_description(attrelid, attnum) LIKE 'callhardening: %' OR is_made AND attname IN ('event_lane', 'event_xid', 'event_digest'))
     LOOP
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', events, ours);
     END LOOP;
@@ -532,4 +547,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.unharden_call_events(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.unharden_call_events(regclass) IS
-'takes away what harden_call_events or prepare_call_events has added to a table of events, and what is remembered about the log. Its rows stay, and processed_at of those that were processed stays set: what is pending, waits to be tried again or is dead has none. Takes ACCESS EXCLUSIVE for a moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed. Errors: 55000 no event log, or one that was never another table, 22004, 42501 and 42809 as harden_call_events, 2BP01 something depends on the new columns';
+'takes the triggers, stamp columns and indexes of an event log away, and what is remembered about the log. Of a log of create_call_tables the columns event_seq, call_id, event_type, received_at and payload stay. Its rows stay, and processed_at of those that were processed stays set: what is pending, waits to be tried again or is dead has none. Takes ACCESS EXCLUSIVE for a moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed. Errors: 55000 no event log, 22004, 42501 and 42809 as harden_call_events, 2BP01 something depends on the new columns';

@@ -58,10 +58,11 @@ BEGIN
     COMMENT ON COLUMN calls.last_event_at IS 'when the newest event that was applied happened';
     COMMENT ON COLUMN calls.raw_payload IS 'body of the newest event, sanitized';
 
+    -- The defaults are for a table that has lost its triggers with the extension: -6 is an event without a stamp.
     CREATE TABLE call_events (
         event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        event_lane integer NOT NULL,
-        event_xid xid8 NOT NULL,
+        event_lane integer NOT NULL DEFAULT -6,
+        event_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
         event_digest bytea UNIQUE,
         call_id text,
         event_type text,
@@ -76,9 +77,9 @@ BEGIN
 
     COMMENT ON TABLE call_events IS 'webhook bodies as they came: an event log, to which rows are only ever appended';
     COMMENT ON COLUMN call_events.event_seq IS 'sequence number of the event';
-    COMMENT ON COLUMN call_events.event_lane IS 'hash of the call id, the same for all events of a call; below 0: no worker can apply the event, see call_dead_events';
-    COMMENT ON COLUMN call_events.event_xid IS 'the transaction that appended the event';
-    COMMENT ON COLUMN call_events.event_digest IS 'tells a redelivery: half of the SHA-256 of the document, or of the event key given with it';
+    COMMENT ON COLUMN call_events.event_lane IS 'callhardening: hash of the call id, the same for all events of a call; below 0: no worker can apply the event, see call_dead_events';
+    COMMENT ON COLUMN call_events.event_xid IS 'callhardening: the transaction that appended the event';
+    COMMENT ON COLUMN call_events.event_digest IS 'callhardening: tells a redelivery: half of the SHA-256 of the document, or of the event key given with it';
     COMMENT ON COLUMN call_events.call_id IS 'the call that the event is about';
     COMMENT ON COLUMN call_events.event_type IS 'the provider''s word for what happened';
     COMMENT ON COLUMN call_events.payload IS 'the body; one that is no JSON as a JSON string';

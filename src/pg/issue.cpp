@@ -340,6 +340,8 @@ const char *reason_of(NoLane reason)
         return "a call id that is too long";
     case NoLane::call_id_not_held:
         return "a call id that the calls table cannot hold";
+    case NoLane::not_stamped: // refused before
+        break;
     }
     return nullptr;
 }

@@ -356,13 +356,27 @@ SELECT process_call_events();
 SELECT unharden_call_events('webhook_events');
 DELETE FROM webhook_events WHERE payload = body(602);
 
--- dropping the table takes the settings along; a log of our own has no way back
+-- its clients go on when the extension is dropped, and what is left of it goes once there is one again
+SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
+BEGIN;
+SET LOCAL client_min_messages = error;
+DROP EXTENSION callhardening CASCADE;
+INSERT INTO webhook_events (app_id, payload) VALUES ('00000000-0000-0000-0000-00000000000a', body(603)) RETURNING event_lane, event_seq;
+CREATE EXTENSION callhardening SCHEMA public;
+SELECT unharden_call_events('webhook_events');
+SELECT attname FROM pg_attribute WHERE attrelid = 'webhook_events'::regclass AND attname ~ '^event_|call_id' AND NOT attisdropped ORDER BY 1;
+ROLLBACK;
+SELECT unharden_call_events('webhook_events');
+
+-- dropping the table takes the settings along; a log of our own goes back to a plain table
 SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
 DROP TABLE webhook_events;
 SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM call_lanes) AS lanes;
 CREATE SCHEMA ours;
 SELECT create_call_tables('ours');
+BEGIN;
 SELECT unharden_call_events('ours.call_events');
+ROLLBACK;
 ALTER TABLE ours.call_events RENAME payload TO body;
 INSERT INTO ours.call_events (body) VALUES ('{}');
 SELECT process_call_events();

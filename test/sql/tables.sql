@@ -33,4 +33,56 @@ SELECT register_call_event_log('other', '"phone ""calls""".calls', 'dialpad', 10
 SELECT register_call_event_log('other', '"phone ""calls""".calls', NULL, 1);
 DROP TABLE other;
 
+-- the way back: the data stay, and nothing of ours is left
+SET search_path = "phone ""calls""", public;
+SELECT ingest_call_event(format('{"call_id": %s, "state": "ringing"}', n)) > 0 AS kept FROM generate_series(1, 2) AS n;
+CREATE VIEW ours AS
+SELECT 'trigger' AS kind, tgname::text AS name FROM pg_trigger WHERE tgrelid IN ('calls'::regclass, 'call_events'::regclass) AND NOT tgisinternal
+UNION ALL SELECT 'marked', pg_describe_object(classoid, objoid, objsubid) FROM pg_description WHERE description LIKE 'callhardening:%'
+    AND (objoid IN ('calls'::regclass, 'call_events'::regclass)
+        OR objoid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN ('calls'::regclass, 'call_events'::regclass)))
+UNION ALL SELECT 'log', events::text FROM call_event_logs UNION ALL SELECT 'lane', 'one' WHERE EXISTS (SELECT FROM call_lanes);
+BEGIN;
+SELECT unharden_call_events('call_events');
+SELECT unharden_calls('calls');
+TABLE ours;
+INSERT INTO call_events (payload) VALUES ('{}');
+SELECT event_seq > 0 AS has_seq, call_id, event_type, received_at IS NOT NULL AS has_time, payload FROM call_events ORDER BY event_seq;
+\d call_events
+SELECT unharden_call_events('call_events');
+ROLLBACK;
+-- of a copy, and after a restore of the schema alone
+BEGIN;
+CREATE TABLE copy (LIKE call_events INCLUDING DEFAULTS INCLUDING IDENTITY INCLUDING INDEXES);
+SELECT register_call_event_log('copy', 'calls', 'dialpad', 1);
+DELETE FROM call_event_logs WHERE events = 'copy'::regclass;
+SELECT unharden_call_events('copy');
+SELECT attname FROM pg_attribute WHERE attrelid = 'copy'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+ROLLBACK;
+
+-- without its trigger a log takes no event that no worker would find
+BEGIN;
+ALTER TABLE call_events DISABLE TRIGGER stamp_call_event;
+INSERT INTO call_events (payload) VALUES ('{"call_id": 3}');
+ROLLBACK;
+
+-- clients go on when the extension is dropped; another one takes up what was appended meanwhile, and takes off what is left
+SELECT applied FROM process_call_events();
+BEGIN;
+SET LOCAL client_min_messages = error;
+DROP EXTENSION callhardening CASCADE;
+INSERT INTO call_events (payload) VALUES ('{"call_id": 4, "state": "ringing"}'), ('{"state": "ringing"}') RETURNING event_lane, call_id;
+INSERT INTO calls (dialpad_call_id, status, direction) VALUES (5, 'anything', 'sideways') RETURNING status, direction;
+CREATE EXTENSION callhardening SCHEMA public;
+SELECT harden_calls('calls'), register_call_event_log('call_events', 'calls', 'dialpad', 4);
+SELECT applied FROM process_call_events();
+SELECT call_id, error FROM call_dead_events;
+SELECT dialpad_call_id, status FROM calls ORDER BY 1;
+DROP EXTENSION callhardening CASCADE;
+CREATE EXTENSION callhardening SCHEMA public;
+SELECT unharden_call_events('call_events'), unharden_calls('calls');
+SELECT count(*) FROM pg_description WHERE description LIKE 'callhardening:%' AND objoid::regclass::text ~ 'call';
+SELECT unharden_calls('calls');
+ROLLBACK;
+RESET search_path;
 DROP SCHEMA "phone ""calls""" CASCADE;

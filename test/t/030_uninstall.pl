@@ -1,0 +1,61 @@
+# The section "Uninstalling" of README.md, as a reader types it: tables and rows stay, nothing of the extension is left on them, and
+# clients go on. The same for DROP EXTENSION ... CASCADE, and for an extension that is created again afterwards.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $readme = slurp_file('README.md');
+my ($section) = $readme =~ /^## Uninstalling\n(.*?)^## /ms;
+my ($statements) = $section =~ /^```sql\n(.*?)^```/ms;
+like($statements, qr/^DROP EXTENSION callhardening;/m, 'README.md says how to uninstall');
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+$node->append_conf('postgresql.conf', 'fsync = off');
+$node->start;
+
+# Everything in the catalogs that is on the two tables, as pg_dump prints it.
+sub tables
+{
+	my ($database) = @_;
+	my ($dump) = run_command([ 'pg_dump', '--schema-only', '-t', 'calls', '-t', 'call_events', '-h', $node->host, '-p', $node->port, $database ]);
+	return $dump =~ s/^\\.*\n//mgr; # a key that is another one each time
+}
+
+my $set_up = q{CREATE EXTENSION callhardening; SELECT create_call_tables();
+	SELECT generate_call_events(20); SELECT start_call_worker();};
+my $client = q{INSERT INTO call_events (payload) VALUES ('{"call_id": 1, "state": "ringing"}');
+	INSERT INTO calls (dialpad_call_id, status, direction) VALUES (1, 'anything', 'sideways')};
+
+for my $database ('by_readme', 'by_cascade')
+{
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql($database, $set_up);
+}
+
+$node->poll_query_until('by_readme', 'SELECT sum(pending) = 0 FROM pending_call_events(exact => true)');
+my $events = $node->safe_psql('by_readme', 'SELECT count(*) FROM call_events');
+$node->safe_psql('by_readme', $statements);
+is($node->safe_psql('by_readme', q{SELECT count(*) FROM pg_extension WHERE extname = 'callhardening'}), '0', 'the extension is gone');
+unlike(tables('by_readme'), qr/callhardening|event_lane|event_xid|event_digest|TRIGGER/, 'and all of it on the tables');
+is($node->safe_psql('by_readme', 'SELECT count(*) FROM call_events'), $events, 'the events are there');
+is($node->safe_psql('by_readme', 'SELECT count(*) FROM calls'), '20', 'and all of the calls');
+is($node->psql('by_readme', $client), 0, 'clients go on');
+
+$node->safe_psql('by_cascade', 'SELECT stop_call_worker()');
+$node->safe_psql('by_cascade', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
+is($node->psql('by_cascade', $client), 0, 'clients go on after DROP EXTENSION ... CASCADE');
+$node->safe_psql('by_cascade', q{CREATE EXTENSION callhardening; SELECT harden_calls('calls'); SELECT register_call_event_log('call_events', 'calls', 'dialpad', 64)});
+is($node->safe_psql('by_cascade', 'SELECT sum(applied) FROM generate_series(1, 70) AS n, LATERAL process_call_events(1000 + n)'), '1',
+	'another extension takes up what they appended');
+is($node->safe_psql('by_cascade', 'SELECT status FROM calls WHERE dialpad_call_id = 1'), 'ringing', 'and applies it');
+$node->safe_psql('by_cascade', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
+$node->safe_psql('by_cascade', q{CREATE EXTENSION callhardening; SELECT unharden_call_events('call_events'); SELECT unharden_calls('calls')});
+$node->safe_psql('by_cascade', 'DROP EXTENSION callhardening');
+is(tables('by_cascade'), tables('by_readme'), 'or takes off what is left');
+
+done_testing();
