@@ -38,7 +38,7 @@ COMMENT ON TABLE @extschema@.call_event_logs IS 'the event logs of this database
 COMMENT ON COLUMN @extschema@.call_event_logs.events IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_event_logs.calls IS 'the calls table that its events are applied to; -: it was dropped';
 COMMENT ON COLUMN @extschema@.call_event_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
-COMMENT ON COLUMN @extschema@.call_event_logs.lanes IS 'number of lanes: at most an eighth of them is worked on by one worker at a time';
+COMMENT ON COLUMN @extschema@.call_event_logs.lanes IS 'number of lanes: claim_call_events takes events of at most an eighth of them';
 COMMENT ON COLUMN @extschema@.call_event_logs.first_lane IS 'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
 COMMENT ON COLUMN @extschema@.call_event_logs.system_identifier IS 'the cluster whose transaction ids the lanes go by (see pg_control_system); 0: the log was restored from a dump, and nothing has been claimed since';
 COMMENT ON COLUMN @extschema@.call_event_logs.adopted IS 'what had ended when the log was taken over from another cluster; NULL: nothing is left to do in lanes before first_lane';

@@ -371,7 +371,8 @@ const char *claim_batch(Worker *worker)
     begin_transaction("claiming events of", *worker);
     const char *end = find_log(worker);
     if (end == nullptr)
-        claim_events(&worker->log, {worker->order.max_events, true, lease, default_worker()}, &worker->claim);
+        claim_events(&worker->log, {worker->order.max_events, true, lease, default_worker(), false, false},
+                     &worker->claim);
     ForceSyncCommit(); // an attempt that ends the server has been counted
     end_transaction();
     return end;

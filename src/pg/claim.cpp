@@ -30,6 +30,7 @@ struct Search {
     XidSnapshot now;
     MemoryContext scratch; // for the look at one lane
     int most_lanes;
+    int most_moved;
     int moved;     // lanes that were moved on
     int lost;      // lanes that others had emptied when they were locked
     bool is_ahead; // a lane is ahead of this cluster
@@ -41,11 +42,14 @@ bool is_enough(const Search &search)
     return claim.event_count >= search.claiming->options->max_events || claim.lane_count >= search.most_lanes;
 }
 
-// A lane is not worth its records for a handful of events, and others should find something as well.
+// A lane is not worth its records for a handful of events, and others should find something as well. A claim
+// that is over soon takes what is there: others are not kept from it for long.
 int share_of_lane(const Search &search)
 {
     constexpr int least = 128;
     const int left = search.claiming->options->max_events - search.claiming->claim->event_count;
+    if (search.claiming->options->is_completed_here)
+        return left;
     const int lanes_left = search.most_lanes - search.claiming->claim->lane_count;
     return Min(left, Max(least, (left + lanes_left - 1) / lanes_left));
 }
@@ -61,7 +65,7 @@ Look look_from_search(const Search &search, int lane)
 
 void move_lane(Search *search, int lane)
 {
-    if (search->moved++ < search->most_lanes &&
+    if (search->moved++ < search->most_moved &&
         lock_lane(*search->claiming->log, search->claiming->tables, search->snapshot, lane, LockWaitSkip))
         claim_lane(search->claiming, lane, share_of_lane(*search), true);
 }
@@ -182,12 +186,14 @@ void start_search(Claiming *claiming, Search *search)
     search->claiming = claiming;
     search->snapshot = take_snapshot();
     search->now = xids_of(search->snapshot);
-    search->most_lanes = Max(1, claiming->log->lanes / 8);
+    search->most_moved = Max(1, claiming->log->lanes / 8);
+    search->most_lanes = claiming->options->is_completed_here ? claiming->log->lanes : search->most_moved;
     search->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening look", ALLOCSET_DEFAULT_SIZES);
     claiming->any_parked = has_any_parked(*claiming->log, claiming->parked, search->snapshot);
-    claiming->any_due = claiming->any_parked && mark_due_lanes(*claiming->log, search->snapshot,
-                                                               GetCurrentTimestamp(), claiming->due);
+    claiming->any_due =
+        claiming->any_parked && !claiming->options->skips_retries &&
+        mark_due_lanes(*claiming->log, search->snapshot, GetCurrentTimestamp(), claiming->due);
 }
 
 // One look through the lanes; true where another one may find what this one did not get.

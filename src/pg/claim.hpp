@@ -24,6 +24,7 @@ inline EventInLane in_lane(int lane, const LogEvent &event)
 struct LaneClaim {
     LaneRecord record; // as it is appended, open
     int first, end;    // its events
+    bool is_emptied;   // nothing else of the lane was to be had
 };
 
 // Everything lives in the memory context that was current when the claim was made.
@@ -39,13 +40,18 @@ struct ClaimOptions {
     bool has_lease; // otherwise the claim is the transaction's: whoever finds it uncompleted may take it
     int64 lease;    // microseconds
     const char *worker;
+    // The claimer completes the claim before the transaction ends (complete_own_claim): only then a record of
+    // it is appended. Such a claim is over soon, and so takes all lanes that it needs.
+    bool is_completed_here;
+    bool skips_retries;
 };
 
 inline constexpr int most_claimed_events = 100000;
 
-// Claims up to `max_events`. Takes at most an eighth of the lanes, from a random start; lanes that others
-// hold are passed over. Where nothing is to be had, nothing is locked, nothing is written and no transaction
-// id is taken. Needs READ COMMITTED.
+// Claims up to `max_events`, from a random lane on. Takes at most an eighth of the lanes, so that other
+// workers find something, if the claim outlives the transaction. Lanes that others hold are passed over.
+// Where nothing is to be had, nothing is locked, nothing is written and no transaction id is taken. Needs
+// READ COMMITTED.
 void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim);
 
 // What is to be seen of a lane. Of one that the log has left behind in another cluster, everything is over
@@ -55,6 +61,9 @@ XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now);
 // Ends a claim whose lane is locked.
 void complete_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 void release_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
+
+// Completes a claim that the present transaction has made with is_completed_here.
+void complete_own_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 
 // An event of the open claim `record`, whose lane is locked, could not be processed: it is parked, or dead
 // (true).

@@ -15,30 +15,40 @@ namespace callhardening
 namespace
 {
 
-void append_end(const EventLog &log, const LaneTables &tables, const LaneRecord &claim, RecordState state,
-                const LanePosition &position)
+void append_end(const EventLog &log, const LaneTables &tables, const LaneRecord &claim, int64 n,
+                RecordState state, const LanePosition &position)
 {
     LaneRecord end = claim;
-    end.n = claim.n + 1;
+    end.n = n;
     end.state = state;
     end.position = position;
     append_record(log, tables, end, nullptr);
+}
+
+void complete_as(const EventLog &log, const LaneTables &tables, const LaneRecord &record, int64 n)
+{
+    if (record.is_retry)
+        complete_retry(log, record.lane, record.claim_id);
+    append_end(log, tables, record, n, RecordState::completed, PositionAfter(record));
 }
 
 } // namespace
 
 void complete_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
-    if (record.is_retry)
-        complete_retry(log, record.lane, record.claim_id);
-    append_end(log, tables, record, RecordState::completed, PositionAfter(record));
+    complete_as(log, tables, record, record.n + 1);
+}
+
+void complete_own_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
+{
+    complete_as(log, tables, record, record.n);
 }
 
 void release_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
     if (record.is_retry)
         release_retry(log, record.lane, record.claim_id);
-    append_end(log, tables, record, RecordState::released, PositionAfterRelease(record));
+    append_end(log, tables, record, record.n + 1, RecordState::released, PositionAfterRelease(record));
 }
 
 namespace

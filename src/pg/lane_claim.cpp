@@ -140,6 +140,7 @@ struct Lane {
     int limit; // of events
     LaneRecord newest;
     LaneRecord next;      // to be appended
+    bool is_emptied;      // of its range, nothing is left
     bool has_changed;     // the position has, even where nothing is handed out
     bool has_early_retry; // one that is due waits for its range
     Snapshot snapshot;
@@ -224,6 +225,7 @@ bool take_range(Lane *lane)
         next.to = pass.to;
         next.to_end = pass.at_end;
         next.events = pass.events;
+        lane->is_emptied = is_last && pass.at_end;
         if (pass.events > 0)
             return true;
         next.position = PositionAfter(next);
@@ -391,18 +393,29 @@ bool try_retry(Lane *lane)
 // parked in front of it.
 bool take_events(Lane *lane)
 {
+    if (lane->claiming->options->skips_retries)
+        return try_range(lane);
     const bool range_first = lane->newest.is_retry || lane->next.position.has_again;
     if ((range_first && try_range(lane)) || try_retry(lane))
         return true;
     return (!range_first || lane->has_early_retry) && try_range(lane);
 }
 
+// Of what was due when the search began. The lane that follows an old one has not been looked at.
+bool has_no_more(const Lane &lane)
+{
+    const Claiming &claiming = *lane.claiming;
+    const bool is_due = claiming.any_due && claiming.due[lane.number % claiming.log->lanes];
+    return lane.is_emptied && !is_due && !lane.next.is_retry && lane.number >= claiming.log->first_lane;
+}
+
 void append_claim(Lane *lane, int first)
 {
     const Claiming &claiming = *lane->claiming;
     Claim *claim = claiming.claim;
-    append_record(*claiming.log, claiming.tables, lane->next, claiming.options->worker);
-    claim->lanes[claim->lane_count++] = {lane->next, first, claim->event_count};
+    if (!claiming.options->is_completed_here)
+        append_record(*claiming.log, claiming.tables, lane->next, claiming.options->worker);
+    claim->lanes[claim->lane_count++] = {lane->next, first, claim->event_count, has_no_more(*lane)};
 }
 
 void append_move(Lane *lane)

@@ -54,6 +54,7 @@ struct Batch {
     const EventLog *log;
     CallsTable table;
     Claim *claim;
+    void (*complete)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
     Work *works; // call by call, and in the order in which they happened
     int count;
     int64 now;             // microseconds since the epoch
@@ -304,7 +305,7 @@ void complete_claims(const Batch &batch)
 {
     const LaneTables tables = open_lanes(*batch.log, RowExclusiveLock);
     for (int i = 0; i < batch.claim->lane_count; ++i)
-        complete_claim(*batch.log, tables, batch.claim->lanes[i].record);
+        batch.complete(*batch.log, tables, batch.claim->lanes[i].record);
     close_lanes(tables, NoLock);
 }
 
@@ -468,6 +469,45 @@ Datum to_row(FunctionCallInfo fcinfo, const ProcessCounts &counts)
 
 } // namespace
 
+namespace
+{
+
+void add_counts(ProcessCounts *sum, const ProcessCounts &counts)
+{
+    sum->claimed += counts.claimed;
+    sum->applied += counts.applied;
+    sum->unchanged += counts.unchanged;
+    sum->refused += counts.refused;
+    sum->failed += counts.failed;
+}
+
+// A lane gives retries or a range, so that another claim may find what this one has left. Not in a log that
+// others process as well: they lock an event before its call, and we have the calls by now.
+bool has_left_some(const EventLog &log, const Claim &claim)
+{
+    for (int i = 0; i < claim.lane_count && log.processed_at_column == nullptr; ++i)
+        if (!claim.lanes[i].is_emptied)
+            return true;
+    return false;
+}
+
+// What failed here is not tried again here, however soon it is due.
+ProcessCounts process_pending(Batch *batch, EventLog *log, int max_events, MemoryContext statement)
+{
+    ProcessCounts sum = {};
+    ClaimOptions options = {max_events, false, 0, default_worker(), true, false};
+    do {
+        CHECK_FOR_INTERRUPTS();
+        claim_events(log, options, batch->claim);
+        add_counts(&sum, apply_claim(batch, statement));
+        options.max_events = max_events - static_cast<int>(sum.claimed);
+        options.skips_retries = sum.failed > 0;
+    } while (options.max_events > 0 && has_left_some(*log, *batch->claim));
+    return sum;
+}
+
+} // namespace
+
 ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statement)
 {
     return guarded([=] {
@@ -475,9 +515,9 @@ ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statem
         Claim claim;
         batch.log = log;
         batch.claim = &claim;
+        batch.complete = complete_own_claim;
         open_calls_of(*log, &batch.table);
-        claim_events(log, {max_events, false, 0, default_worker()}, &claim);
-        const ProcessCounts counts = apply_claim(&batch, statement);
+        const ProcessCounts counts = process_pending(&batch, log, max_events, statement);
         table_close(batch.table.relation, NoLock);
         return counts;
     });
@@ -489,6 +529,7 @@ ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext sta
         Batch batch = {};
         batch.log = &log;
         batch.claim = claim;
+        batch.complete = complete_claim;
         open_calls_of(log, &batch.table);
         drop_stale_claims(log, claim);
         const ProcessCounts counts = apply_claim(&batch, statement);

@@ -153,7 +153,7 @@ mutant retry 'handed out again:|finished twice:|attempts:|double effect:' \
     's/^( *)complete_retry\(log, record\.lane, record\.claim_id\);/\1release_retry(log, record.lane, record.claim_id);/'
 # What was processed is not settled.
 mutant process 'not every event was processed once|not ok .*everything is done' \
-    '/^void complete_claims/,/^\}/s/complete_claim\(.*\);/release_claim(*batch.log, tables, batch.claim->lanes[i].record);/'
+    '/^void complete_claims/,/^\}/s/batch\.complete\(.*\);/release_claim(*batch.log, tables, batch.claim->lanes[i].record);/'
 # What is parked behind an event of its call forgets that it was handed out before.
 mutant uncounted 'attempts:' '/^bool hand_out_or_park/,/^\}/s/NextAttempt\(\) - 1/NextAttempt() * 0/'
 # The last attempt may be one among others.

@@ -46,7 +46,6 @@ for my $file (@files)
 }
 $node->safe_psql('postgres', $script);
 
-# A worker takes an eighth of the lanes at a time.
 sub drain
 {
 	my ($log) = @_;
