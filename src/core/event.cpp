@@ -14,12 +14,17 @@ namespace
 
 constexpr Place in_call(Field field, Reading reading, std::string_view name, std::string_view member = {})
 {
-    return {field, reading, false, {name, member}};
+    return {field, reading, Origin::call, {name, member}};
+}
+
+constexpr Place beside_call(Field field, Reading reading, std::string_view name, std::string_view member = {})
+{
+    return {field, reading, Origin::beside_call, {name, member}};
 }
 
 constexpr Place at_root(Field field, Reading reading, std::string_view name)
 {
-    return {field, reading, true, {name, {}}};
+    return {field, reading, Origin::root, {name, {}}};
 }
 
 // Dialpad's call events. At the top level only `call_id` names the call: an `id` there may be anything's.
@@ -28,13 +33,18 @@ constexpr Place dialpad_places[] = {
     in_call(Field::call_id, Reading::id, "call_id"),
     in_call(Field::state, Reading::text, "state"),
     in_call(Field::state, Reading::text, "event_type"),
+    at_root(Field::state, Reading::text, "event_type"),
     in_call(Field::event_time, Reading::time, "event_timestamp"),
     in_call(Field::direction, Reading::text, "direction"),
     in_call(Field::external_number, Reading::text, "external_number"),
     in_call(Field::internal_number, Reading::text, "internal_number"),
-    in_call(Field::user_id, Reading::id, "target", "id"),
+    in_call(Field::from_number, Reading::text, "from"),
+    in_call(Field::to_number, Reading::text, "to"),
+    in_call(Field::user_id, Reading::reference, "target", "id"),
+    in_call(Field::user_id, Reading::reference, "user_id"),
     in_call(Field::user_type, Reading::text, "target", "type"),
     in_call(Field::started_at, Reading::time, "date_started"),
+    in_call(Field::started_at, Reading::time, "started_at"),
     in_call(Field::connected_at, Reading::time, "date_connected"),
     in_call(Field::ended_at, Reading::time, "date_ended"),
     in_call(Field::talk_time, Reading::milliseconds, "talk_time"),
@@ -42,21 +52,23 @@ constexpr Place dialpad_places[] = {
     in_call(Field::recording_url, Reading::text, "recording_url"),
     in_call(Field::recording_url, Reading::text, "recording_details", "url"),
     in_call(Field::recording_url, Reading::text, "admin_recording_urls"),
+    in_call(Field::recording_type, Reading::text, "recording_details", "recording_type"),
     in_call(Field::voicemail_url, Reading::text, "voicemail_link"),
     in_call(Field::was_recorded, Reading::flag, "was_recorded"),
     in_call(Field::is_transferred, Reading::flag, "is_transferred"),
-    in_call(Field::master_call_id, Reading::id, "master_call_id"),
-    in_call(Field::entry_point_call_id, Reading::id, "entry_point_call_id"),
-    in_call(Field::operator_call_id, Reading::id, "operator_call_id"),
+    in_call(Field::master_call_id, Reading::reference, "master_call_id"),
+    in_call(Field::entry_point_call_id, Reading::reference, "entry_point_call_id"),
+    in_call(Field::operator_call_id, Reading::reference, "operator_call_id"),
 };
 
-// The call under `call` or `data.call`, as integrations forward it, with Dialpad's names or their own.
-// Durations are seconds.
-constexpr Place nested_places[] = {
+// The call as integrations send it: under `call` or `data.call`, or flat with these names. It has Dialpad's
+// names or their own. Durations are seconds.
+constexpr Place integration_places[] = {
     in_call(Field::call_id, Reading::id, "call_id"),
-    in_call(Field::call_id, Reading::id, "id"),
     in_call(Field::state, Reading::text, "state"),
     in_call(Field::state, Reading::text, "status"),
+    beside_call(Field::state, Reading::text, "event_type"),
+    beside_call(Field::state, Reading::text, "event"),
     at_root(Field::state, Reading::text, "event_type"),
     at_root(Field::state, Reading::text, "event"),
     in_call(Field::event_time, Reading::time, "event_timestamp"),
@@ -67,29 +79,120 @@ constexpr Place nested_places[] = {
     in_call(Field::internal_number, Reading::text, "internal_number"),
     in_call(Field::from_number, Reading::text, "from"),
     in_call(Field::from_number, Reading::text, "from_number"),
+    in_call(Field::from_number, Reading::text, "caller"),
+    in_call(Field::from_number, Reading::text, "caller", "number"),
+    in_call(Field::from_number, Reading::text, "caller", "phone_number"),
     in_call(Field::to_number, Reading::text, "to"),
     in_call(Field::to_number, Reading::text, "to_number"),
-    in_call(Field::user_id, Reading::id, "user_id"),
+    in_call(Field::to_number, Reading::text, "callee"),
+    in_call(Field::to_number, Reading::text, "callee", "number"),
+    in_call(Field::to_number, Reading::text, "callee", "phone_number"),
+    in_call(Field::user_id, Reading::reference, "user_id"),
+    in_call(Field::user_id, Reading::reference, "owner", "id"),
+    in_call(Field::user_type, Reading::text, "owner", "type"),
     in_call(Field::started_at, Reading::time, "started_at"),
+    in_call(Field::started_at, Reading::time, "start_time"),
     in_call(Field::started_at, Reading::time, "date_started"),
+    in_call(Field::started_at, Reading::time, "created_at"),
     in_call(Field::connected_at, Reading::time, "connected_at"),
     in_call(Field::connected_at, Reading::time, "answered_at"),
     in_call(Field::connected_at, Reading::time, "date_connected"),
     in_call(Field::ended_at, Reading::time, "ended_at"),
+    in_call(Field::ended_at, Reading::time, "end_time"),
     in_call(Field::ended_at, Reading::time, "date_ended"),
     in_call(Field::duration, Reading::seconds, "duration"),
     in_call(Field::duration, Reading::seconds, "duration_seconds"),
     in_call(Field::recording_url, Reading::text, "recording_url"),
+    in_call(Field::recording_url, Reading::text, "recording", "url"),
+    in_call(Field::recording_url, Reading::text, "recording", "download_url"),
     in_call(Field::recording_url, Reading::text, "recordings", "url"),
+    beside_call(Field::recording_url, Reading::text, "recording", "url"),
+    beside_call(Field::recording_url, Reading::text, "recording", "download_url"),
+    in_call(Field::recording_type, Reading::text, "recording", "type"),
     in_call(Field::voicemail_url, Reading::text, "voicemail_url"),
+    in_call(Field::voicemail_url, Reading::text, "voicemail", "url"),
+    in_call(Field::voicemail_url, Reading::text, "voicemail", "download_url"),
+    beside_call(Field::voicemail_url, Reading::text, "voicemail", "url"),
+    beside_call(Field::voicemail_url, Reading::text, "voicemail", "download_url"),
     in_call(Field::was_recorded, Reading::flag, "was_recorded"),
     in_call(Field::is_transferred, Reading::flag, "is_transferred"),
+    in_call(Field::call_id, Reading::id, "id"), // the last one, see below
+};
+
+// At the top level an `id` may be anything's.
+constexpr std::span<const Place> flat_places =
+    std::span<const Place>(integration_places).first(std::size(integration_places) - 1);
+
+// A recording or a voicemail that names its call. Its status and its duration are not those of the call.
+constexpr Place recording_places[] = {
+    in_call(Field::call_id, Reading::id, "call_id"),
+    in_call(Field::call_id, Reading::id, "call", "id"),
+    at_root(Field::state, Reading::text, "event_type"),
+    at_root(Field::state, Reading::text, "event"),
+    beside_call(Field::state, Reading::text, "event_type"),
+    beside_call(Field::state, Reading::text, "event"),
+    in_call(Field::event_time, Reading::time, "event_timestamp"),
+    at_root(Field::event_time, Reading::time, "event_timestamp"),
+    at_root(Field::event_time, Reading::time, "timestamp"),
+    in_call(Field::event_time, Reading::time, "created_at"),
+    in_call(Field::recording_url, Reading::text, "url"),
+    in_call(Field::recording_url, Reading::text, "download_url"),
+    in_call(Field::recording_url, Reading::text, "recording_url"),
+    in_call(Field::recording_type, Reading::text, "type"),
+    in_call(Field::recording_type, Reading::text, "recording_type"),
+};
+
+constexpr Place voicemail_places[] = {
+    in_call(Field::call_id, Reading::id, "call_id"),
+    in_call(Field::call_id, Reading::id, "call", "id"),
+    at_root(Field::state, Reading::text, "event_type"),
+    at_root(Field::state, Reading::text, "event"),
+    beside_call(Field::state, Reading::text, "event_type"),
+    beside_call(Field::state, Reading::text, "event"),
+    in_call(Field::event_time, Reading::time, "event_timestamp"),
+    at_root(Field::event_time, Reading::time, "event_timestamp"),
+    at_root(Field::event_time, Reading::time, "timestamp"),
+    in_call(Field::event_time, Reading::time, "created_at"),
+    in_call(Field::direction, Reading::text, "direction"),
+    in_call(Field::from_number, Reading::text, "from"),
+    in_call(Field::from_number, Reading::text, "from_number"),
+    in_call(Field::from_number, Reading::text, "caller"),
+    in_call(Field::from_number, Reading::text, "caller", "number"),
+    in_call(Field::to_number, Reading::text, "to"),
+    in_call(Field::to_number, Reading::text, "to_number"),
+    in_call(Field::to_number, Reading::text, "callee"),
+    in_call(Field::to_number, Reading::text, "callee", "number"),
+    in_call(Field::user_id, Reading::reference, "user_id"),
+    in_call(Field::user_id, Reading::reference, "owner", "id"),
+    in_call(Field::user_type, Reading::text, "owner", "type"),
+    in_call(Field::voicemail_url, Reading::text, "url"),
+    in_call(Field::voicemail_url, Reading::text, "download_url"),
+    in_call(Field::voicemail_url, Reading::text, "voicemail_url"),
+    in_call(Field::voicemail_url, Reading::text, "recording_url"),
+};
+
+// A flat body with a name of the first kind and none of the second is an integration's.
+constexpr std::string_view integration_names[] = {
+    "from",       "to",        "user_id",     "started_at",    "start_time",  "ended_at",  "end_time",
+    "created_at", "caller",    "callee",      "owner",         "from_number", "to_number", "duration_seconds",
+    "recording",  "voicemail", "answered_at", "voicemail_url",
+};
+constexpr std::string_view dialpad_names[] = {
+    "event_timestamp", "date_started", "date_connected",  "date_ended",
+    "talk_time",       "target",       "external_number", "internal_number",
 };
 
 constexpr Shape dialpad_shapes[] = {
+    {{}, flat_places, integration_names, dialpad_names},
     {{}, dialpad_places},
-    {{"call", {}}, nested_places},
-    {{"data", "call"}, nested_places},
+    {{"call", {}}, integration_places},
+    {{"data", "call"}, integration_places},
+    {{"recording", {}}, recording_places},
+    {{"data", "recording"}, recording_places},
+    {{"voicemail", {}}, voicemail_places},
+    {{"data", "voicemail"}, voicemail_places},
+    {{"data", {}}, flat_places, integration_names, dialpad_names},
+    {{"data", {}}, dialpad_places},
 };
 
 constexpr struct {
@@ -99,13 +202,47 @@ constexpr struct {
     {"dialpad", dialpad_shapes},
 };
 
+std::string_view Trim(std::string_view text) noexcept
+{
+    while (!text.empty() && IsAsciiSpace(text.front()))
+        text.remove_prefix(1);
+    while (!text.empty() && IsAsciiSpace(text.back()))
+        text.remove_suffix(1);
+    return text;
+}
+
+// 2.0 is 2: some languages know no other numbers.
+std::string_view WithoutZeroFraction(std::string_view number) noexcept
+{
+    const std::size_t point = number.find('.');
+    if (point == std::string_view::npos || point + 1 == number.size() ||
+        number.find_first_not_of('0', point + 1) != std::string_view::npos)
+        return number;
+    return number.substr(0, point);
+}
+
 FieldValue ReadText(const JsonScalar &value) noexcept
 {
     // What is longer is no number, no word and no link, whatever it is called.
     constexpr std::size_t longest_text = 8192;
-    if (value.kind == JsonScalar::Kind::boolean || value.text.empty() || value.text.size() > longest_text)
+    if (value.kind == JsonScalar::Kind::boolean || value.text.size() > longest_text ||
+        Trim(value.text).empty())
         return {};
     return {true, 0, value.text};
+}
+
+FieldValue ReadId(const JsonScalar &value) noexcept
+{
+    FieldValue id = ReadText(value);
+    if (value.kind == JsonScalar::Kind::number)
+        id.text = WithoutZeroFraction(id.text);
+    return id;
+}
+
+FieldValue ReadReference(const JsonScalar &value) noexcept
+{
+    const FieldValue id = ReadId(value);
+    return Trim(id.text) == "0" ? FieldValue{} : id;
 }
 
 FieldValue ReadTime(const JsonScalar &value) noexcept
@@ -142,15 +279,6 @@ FieldValue ReadFlag(const JsonScalar &value) noexcept
     if (EqualFolded(value.text, "false") || value.text == "0")
         return {true, 0, {}};
     return {};
-}
-
-std::string_view Trim(std::string_view text) noexcept
-{
-    while (!text.empty() && IsAsciiSpace(text.front()))
-        text.remove_prefix(1);
-    while (!text.empty() && IsAsciiSpace(text.back()))
-        text.remove_suffix(1);
-    return text;
 }
 
 // Reads an ISO 8601 date and time from left to right.
@@ -306,8 +434,11 @@ FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept
         return {};
     switch (reading) {
     case Reading::text:
-    case Reading::id:
         return ReadText(value);
+    case Reading::id:
+        return ReadId(value);
+    case Reading::reference:
+        return ReadReference(value);
     case Reading::time:
         return ReadTime(value);
     case Reading::milliseconds:
@@ -323,9 +454,10 @@ FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept
 std::optional<std::int64_t> ParseTime(std::string_view text) noexcept
 {
     text = Trim(text);
-    if (const auto number = ParseNumber(text))
-        return ParseEpochTime(*number);
-    return ParseIsoTime(text);
+    const auto number = ParseNumber(text);
+    const auto time = number ? ParseEpochTime(*number) : ParseIsoTime(text);
+    const bool is_none = time && (*time == 0 || *time == first_second * microseconds_per_second);
+    return is_none ? std::nullopt : time;
 }
 
 KeyKind KeyKindOf(std::string_view type_name) noexcept
@@ -342,6 +474,7 @@ std::string_view CanonicalCallId(std::string_view id, KeyKind key) noexcept
     id = Trim(id);
     if (key == KeyKind::text)
         return id;
+    id = WithoutZeroFraction(id);
     while (id.size() > 1 && id.front() == '0')
         id.remove_prefix(1);
     const bool has_other_spelling = id == "-0" || (id.size() > 1 && id.front() == '-' && id[1] == '0');

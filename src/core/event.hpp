@@ -33,6 +33,7 @@ enum class Field : unsigned char {
     talk_time, // the duration that is to be trusted, where the provider has one
     duration,
     recording_url,
+    recording_type, // the provider's word for what the link leads to
     voicemail_url,
     was_recorded,
     is_transferred,
@@ -46,16 +47,24 @@ inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::opera
 enum class Reading : unsigned char {
     text,
     id,           // a number or a string; kept as text, since ids go beyond 2^53 and some are no numbers
-    time,         // milliseconds or seconds since the epoch, as number or string, or ISO 8601
+    reference,    // an id of something else than the call; zero is none
+    time,         // milliseconds or seconds since the epoch, as number or string, or ISO 8601; zero is none
     milliseconds, // a duration
     seconds,      // a duration
     flag,         // true, false, "TRUE", "FALSE"
 };
 
+// Where a path begins.
+enum class Origin : unsigned char {
+    call,
+    beside_call, // the object that has the call as a member
+    root,
+};
+
 struct Place {
     Field field;
     Reading reading;
-    bool from_root;           // seen from the document's root, not from the call inside it
+    Origin origin;
     std::string_view path[2]; // member names; arrays on the way stand for their first element
 };
 
@@ -64,6 +73,9 @@ struct Place {
 struct Shape {
     std::string_view call[2]; // path to the call; empty: the document itself
     std::span<const Place> places;
+    // Two shapes can have the call at one path. Then the members of the call tell them apart.
+    std::span<const std::string_view> has_one_of = {}; // empty: no member is asked for
+    std::span<const std::string_view> has_none_of = {};
 };
 
 // Empty where it is not known yet how the provider sends a call.
@@ -84,11 +96,12 @@ struct FieldValue {
     std::string_view text;
 };
 
-// Unknown where the value is no such thing: an empty string, a time that is none.
+// Unknown where the value is no such thing: a blank string, a time that is none.
 FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept;
 
 // Microseconds since the epoch (UTC). Numbers above 10^11 are milliseconds, others seconds; a date and time
-// without a zone is UTC. Empty where the text is neither, or lies outside the years 1 to 9999.
+// without a zone is UTC. Empty where the text is neither, or lies outside the years 1 to 9999. Also empty for
+// zero and for the first moment of the year 1: senders write them for a time that is not known.
 std::optional<std::int64_t> ParseTime(std::string_view text) noexcept;
 
 // What the calls table's key can hold.

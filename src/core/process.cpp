@@ -30,8 +30,6 @@ constexpr struct {
     {Field::started_at, CallColumn::started_at},
     {Field::connected_at, CallColumn::connected_at},
     {Field::ended_at, CallColumn::ended_at},
-    {Field::recording_url, CallColumn::recording_url},
-    {Field::voicemail_url, CallColumn::voicemail_url},
     {Field::was_recorded, CallColumn::was_recorded},
     {Field::is_transferred, CallColumn::is_transferred},
     {Field::master_call_id, CallColumn::master_call_id},
@@ -63,7 +61,7 @@ public:
         for (const auto &copied : copied_fields)
             Set(copied.column, event_[copied.field]);
         MergeDuration();
-        MergeVoicemail();
+        MergeLinks();
         MergeTime();
         const bool takes_payload = is_newest_ || !call_.has_payload;
         call_.has_payload = true;
@@ -122,21 +120,39 @@ private:
             Set(CallColumn::dialpad_user_id, event_[Field::user_id]);
     }
 
-    // A talk time is not replaced by a duration, which includes the time in menus and queues.
+    // A talk time is not replaced by a duration, which includes the time in menus and queues. Zero stands for
+    // no duration in events that come before the end, so it only fills what is empty.
     void MergeDuration() noexcept
     {
-        if (event_[Field::talk_time].known)
-            Set(CallColumn::duration_seconds, event_[Field::talk_time]);
-        else if (!call_.has_talk_time)
-            Set(CallColumn::duration_seconds, event_[Field::duration]);
-        call_.has_talk_time = call_.has_talk_time || event_[Field::talk_time].known;
+        const FieldValue &talk_time = event_[Field::talk_time];
+        const FieldValue &value = talk_time.known ? talk_time : event_[Field::duration];
+        const bool is_talk_time = talk_time.known && talk_time.number > 0;
+        FieldValue &current = call_[CallColumn::duration_seconds];
+        if (is_talk_time && !call_.has_talk_time)
+            Replace(CallColumn::duration_seconds, value);
+        else if (is_talk_time || (!call_.has_talk_time && !(current.known && value.number == 0)))
+            Set(CallColumn::duration_seconds, value);
+        call_.has_talk_time = call_.has_talk_time || is_talk_time;
     }
 
-    void MergeVoicemail() noexcept
+    bool IsVoicemail() const noexcept
     {
-        const bool went_to_voicemail =
-            event_.status != unset_status && graph_.Name(event_.status) == "voicemail";
-        if (went_to_voicemail || event_[Field::voicemail_url].known)
+        return event_.status != unset_status && graph_.Name(event_.status) == "voicemail";
+    }
+
+    // Of an event that says voicemail, the only link is that of the voicemail, whatever its name.
+    void MergeLinks() noexcept
+    {
+        FieldValue recording = event_[Field::recording_url], voicemail = event_[Field::voicemail_url];
+        if (EqualFolded(event_[Field::recording_type].text, "voicemail") ||
+            (IsVoicemail() && !voicemail.known)) {
+            if (!voicemail.known)
+                voicemail = recording;
+            recording = {};
+        }
+        Set(CallColumn::recording_url, recording);
+        Set(CallColumn::voicemail_url, voicemail);
+        if (IsVoicemail() || voicemail.known)
             Set(CallColumn::is_voicemail, {true, 1, {}});
     }
 
@@ -149,10 +165,17 @@ private:
         Set(CallColumn::last_event_at, {true, event_.time, {}});
     }
 
+    // Only the newest event replaces what is known.
     void Set(CallColumn column, const FieldValue &value) noexcept
     {
+        if (is_newest_ || !call_[column].known)
+            Replace(column, value);
+    }
+
+    void Replace(CallColumn column, const FieldValue &value) noexcept
+    {
         FieldValue &current = call_[column];
-        if (!value.known || (current.known && !is_newest_) || SameValue(current, value))
+        if (!value.known || SameValue(current, value))
             return;
         current = value;
         call_.changed[static_cast<int>(column)] = changed_ = true;

@@ -55,19 +55,51 @@ JsonScalar scalar_of(const JsonbValue *value)
     }
 }
 
-// The first place that has a value for a field settles it.
-bool read_shape(JsonbValue *root, const Shape &shape, uint32 wanted, EventFields *fields)
+bool has_member(JsonbValue *object, std::span<const std::string_view> names)
 {
-    JsonbValue *call = find_path(root, shape.call);
-    if (call == nullptr)
-        return false;
-    *fields = {};
+    for (const std::string_view name : names)
+        if (find_member(object, name) != nullptr)
+            return true;
+    return false;
+}
+
+bool has_shape(JsonbValue *call, const Shape &shape)
+{
+    return !has_member(call, shape.has_none_of) &&
+           (shape.has_one_of.empty() || has_member(call, shape.has_one_of));
+}
+
+// Where the values of a shape are looked for, in the order of Origin.
+struct Origins {
+    JsonbValue *objects[3];
+};
+
+Origins find_origins(JsonbValue *root, const Shape &shape)
+{
+    JsonbValue *beside_call = shape.call[1].empty() ? root : find_member(root, shape.call[0]);
+    return {{find_path(root, shape.call), beside_call, root}};
+}
+
+// The first place that has a value for a field settles it.
+void read_places(const Origins &origins, const Shape &shape, uint32 wanted, EventFields *fields)
+{
     for (const Place &place : shape.places) {
         FieldValue &value = (*fields)[place.field];
+        JsonbValue *object = origins.objects[static_cast<size_t>(place.origin)];
         if (!value.known && (wanted & fields_of({place.field})) != 0)
-            value = ReadField(place.reading, scalar_of(find_path(place.from_root ? root : call, place.path)));
+            value = ReadField(place.reading, scalar_of(find_path(object, place.path)));
     }
-    return (*fields)[Field::call_id].known;
+}
+
+bool read_shape(JsonbValue *root, const Shape &shape, uint32 wanted, EventFields *fields)
+{
+    const Origins origins = find_origins(root, shape);
+    *fields = {};
+    read_places(origins, shape, fields_of({Field::call_id}), fields);
+    if (!(*fields)[Field::call_id].known || !has_shape(origins.objects[0], shape))
+        return false;
+    read_places(origins, shape, wanted, fields);
+    return true;
 }
 
 } // namespace
@@ -79,7 +111,7 @@ bool read_event(Jsonb *body, std::string_view provider, uint32 wanted, EventFiel
     root.val.binary.data = &body->root;
     root.val.binary.len = VARSIZE(body) - VARHDRSZ;
     for (const Shape &shape : EventShapes(provider))
-        if (read_shape(&root, shape, wanted | fields_of({Field::call_id}), fields))
+        if (read_shape(&root, shape, wanted, fields))
             return true;
     *fields = {};
     return false;

@@ -51,15 +51,23 @@ Jsonb *json_string(char *text, size_t size)
     return JsonbValueToJsonb(&string);
 }
 
+// Some senders put a mark of the byte order before their JSON. jsonb refuses it.
+char *after_byte_order_mark(char *body)
+{
+    constexpr std::string_view mark = "\xef\xbb\xbf";
+    return std::string_view(body).starts_with(mark) ? body + mark.size() : body;
+}
+
 // A body that jsonb refuses is kept as a JSON string of its text.
 Jsonb *body_of_text(std::string_view body, BodyKind *kind)
 {
-    Parse parse = {to_cstring(body), nullptr};
+    char *text = to_cstring(body);
+    Parse parse = {after_byte_order_mark(text), nullptr};
     *kind = BodyKind::json;
     if (try_in_subtransaction(parse_body, &parse) == nullptr)
         return parse.parsed;
     *kind = BodyKind::other;
-    return json_string(parse.body, body.size());
+    return json_string(text, body.size());
 }
 
 // What is no text is kept as a JSON string of its base64.

@@ -129,6 +129,48 @@ TEST(MergeEvent, TrustsATalkTimeMoreThanADuration)
     EXPECT_EQ(call[CallColumn::duration_seconds].number, 61);
 }
 
+TEST(MergeEvent, TrustsALateTalkTimeMoreThanADuration)
+{
+    Call call;
+    Apply(With(EventAt(2, "ended"), Field::duration, 95), call);
+    Apply(With(EventAt(1), Field::talk_time, 61), call);
+    EXPECT_EQ(call[CallColumn::duration_seconds].number, 61);
+}
+
+// What is zero before a call has ended is no talk time, and what is zero afterwards erases none.
+TEST(MergeEvent, TakesZeroForNoDuration)
+{
+    Call call;
+    Apply(With(With(EventAt(1, "ringing"), Field::talk_time, 0), Field::duration, 0), call);
+    EXPECT_EQ(call[CallColumn::duration_seconds].number, 0);
+    Apply(With(EventAt(2, "ended"), Field::duration, 95), call);
+    EXPECT_EQ(call[CallColumn::duration_seconds].number, 95);
+    Apply(With(EventAt(3), Field::duration, 0), call);
+    EXPECT_EQ(call[CallColumn::duration_seconds].number, 95);
+    Apply(With(EventAt(4), Field::talk_time, 61), call);
+    Apply(With(EventAt(5), Field::talk_time, 0), call);
+    EXPECT_EQ(call[CallColumn::duration_seconds].number, 61);
+}
+
+TEST(MergeEvent, TakesTheLinkOfAVoicemailForNoRecording)
+{
+    Call by_word, by_type, both;
+    Apply(With(EventAt(1, "voicemail"), Field::recording_url, "https://example.com/1"), by_word);
+    Apply(With(With(EventAt(1), Field::recording_url, "https://example.com/2"), Field::recording_type,
+               "Voicemail"),
+          by_type);
+    Apply(With(With(EventAt(1, "voicemail"), Field::recording_url, "https://example.com/3"),
+               Field::voicemail_url, "https://example.com/4"),
+          both);
+    EXPECT_FALSE(by_word[CallColumn::recording_url].known);
+    EXPECT_EQ(by_word[CallColumn::voicemail_url].text, "https://example.com/1");
+    EXPECT_FALSE(by_type[CallColumn::recording_url].known);
+    EXPECT_EQ(by_type[CallColumn::voicemail_url].text, "https://example.com/2");
+    EXPECT_EQ(by_type[CallColumn::is_voicemail].number, 1);
+    EXPECT_EQ(both[CallColumn::recording_url].text, "https://example.com/3");
+    EXPECT_EQ(both[CallColumn::voicemail_url].text, "https://example.com/4");
+}
+
 TEST(MergeEvent, KeepsThePayloadOfTheNewest)
 {
     Call call;
