@@ -1,6 +1,6 @@
 # callhardening is built by PGXS, PostgreSQL's own build system for extensions.
 #
-#   make                 the library, its bitcode and the install script
+#   make                 the library and the install script
 #   make install         puts them where pg_config says (as root where needed)
 #   make installcheck    the regression and isolation suites, against the running server that libpq finds
 #   make check-tap       the TAP suite, which starts servers of its own from what is installed
@@ -10,12 +10,14 @@
 #                        replays what it learned in a running server that has the extension
 #   make check-asan      the regression and isolation suites in a private server, with the module built with the address
 #                        and undefined behaviour sanitizers; check-valgrind: some of them under valgrind
-#   make check-17        the regression, isolation and TAP suites on PostgreSQL 17, in a chroot that is made for it; check-18
+#   make check-jit       the regression suite in a private server that compiles every query; CXX=clang++ for the other compiler
+#   make check-17        the regression, isolation and TAP suites on PostgreSQL 17, in a chroot that is made for it; check-18;
+#                        CHECKER=jit runs check-jit there instead
 #   make check-mutants   the history test, on modules that lack a safeguard of the event log each; MUTANTS="fence random" for some
 #   make check-builds    the sanitizer's bytes from several builds of the rules, compared
 #   make check-model     a model of the event log's protocol, and what becomes of it without each safeguard (spin)
 #
-# PG_CONFIG=/path/to/pg_config chooses the server, CXX and CLANG the compilers.
+# PG_CONFIG=/path/to/pg_config chooses the server, CXX the compiler.
 
 EXTENSION = callhardening
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" callhardening.control)
@@ -51,21 +53,23 @@ CXX_LANGUAGE = -std=c++20 -fvisibility=hidden -fno-math-errno -Isrc
 PG_CXXFLAGS = $(CXX_LANGUAGE) $(CXX_WARNINGS) -MMD -MP
 SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
 
-EXTRA_CLEAN = $(OBJS:.o=.d) $(OBJS:.o=.bc) build
+EXTRA_CLEAN = $(OBJS:.o=.d) build
+
+# No bitcode. PostgreSQL's JIT compiler would inline from it, and it follows C only: an alias of a C++ constructor ends
+# the server with an assertion, and a hidden function cannot be found from outside of the library. Nothing is lost:
+# LLVM (14, 19, 21) inlined none of our functions, but read their bitcode for every query, some 20 ms each time.
+override with_llvm = no
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# PGXS compiles the bitcode with flags of its own.
-BITCODE_CXXFLAGS += $(CXX_LANGUAGE)
-
 # The rules are compiled without the server's include path: postgres.h in src/core fails here, and not
 # as a longjmp over a destructor in production. The glue sees the server's headers as a system's, since
 # they are not free of warnings.
-$(CORE) $(CORE:.o=.bc): override CPPFLAGS := -D_GNU_SOURCE
-$(GLUE) $(GLUE:.o=.bc): override CPPFLAGS := -isystem $(includedir_server) $(CPPFLAGS)
-src/pg/module.o src/pg/module.bc: override CPPFLAGS += -DCALLHARDENING_VERSION='"$(EXTVERSION)"'
+$(CORE): override CPPFLAGS := -D_GNU_SOURCE
+$(GLUE): override CPPFLAGS := -isystem $(includedir_server) $(CPPFLAGS)
+src/pg/module.o: override CPPFLAGS += -DCALLHARDENING_VERSION='"$(EXTVERSION)"'
 src/pg/module.o: callhardening.control
 # Macros of PostgreSQL are GNU C (AllocSetContextCreate), which clang finds pedantic even there.
 $(GLUE): override CXXFLAGS += -Wno-gnu-statement-expression
@@ -77,10 +81,14 @@ build/%/expected:
 	mkdir -p $(@D)
 	ln -sfn ../../expected $@
 
-# The compiler writes what each object includes; PGXS's own tracking is off in Debian's server. Bitcode
-# goes by its object: a stale one would be inlined into queries with the old layout of a struct.
+# The compiler writes what each object includes; PGXS's own tracking is off in Debian's server.
 -include $(OBJS:.o=.d)
-$(OBJS:.o=.bc): %.bc: %.o
+
+# Bitcode that an earlier version has installed still ends the server.
+.PHONY: remove-bitcode
+install uninstall: remove-bitcode
+remove-bitcode:
+	rm -rf '$(DESTDIR)$(pkglibdir)/bitcode/$(EXTENSION)' '$(DESTDIR)$(pkglibdir)/bitcode/$(EXTENSION).index.bc'
 
 # PostgreSQL 15 reads TESTDIR, later ones the other two.
 .PHONY: check-tap
@@ -90,7 +98,9 @@ check-tap:
 	TESTLOGDIR='$(CURDIR)/build/tap/tmp_check/log' PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 	PATH='$(bindir)':"$$PATH" $(or $(PROVE),prove) -I '$(top_srcdir)/src/test/perl' $(PROVE_FLAGS) $(TAP)
 
-.PHONY: check-asan check-valgrind
+.PHONY: check-asan check-valgrind check-jit
+check-jit:
+	CHECKER=jit scripts/test.sh
 check-asan:
 	CHECKER=sanitizers scripts/test.sh
 check-valgrind:

@@ -156,16 +156,20 @@ install_server() {
         become_root "postgresql-$SERVER"
         forbid_clusters
         install_packages "postgresql-$SERVER"
+        # Some releases have the JIT compiler in a package of its own.
+        if apt-cache show "postgresql-$SERVER-jit" >/dev/null 2>&1; then
+            install_packages "postgresql-$SERVER-jit"
+        fi
         allow_clusters
     fi
     PG_CONFIG=/usr/lib/postgresql/$SERVER/bin/pg_config
 }
 
-# The compiler that the server's build system calls for bitcode, and the linker of its version.
-install_bitcode_compiler() {
+# The clang that the server's build system names: it warns of what g++ does not, and it has the fuzzer.
+install_clang() {
     CLANG=$(sed -n 's/^CLANG[ \t]*= *//p' "$MAKEFILES/Makefile.global")
     [ -n "$CLANG" ] && [ ! -x "$CLANG" ] || return 0
-    install_packages "${CLANG##*/}" "llvm-${CLANG##*-}"
+    install_packages "${CLANG##*/}"
 }
 
 # The fuzzer is a library of clang's own. Older releases have it in another package, and some not at all.
@@ -189,7 +193,7 @@ install_missing() {
     fi
     MAKEFILES=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
     [ -f "$MAKEFILES/Makefile.global" ] || die "PG_CONFIG: $PG_CONFIG has no PGXS"
-    install_bitcode_compiler
+    install_clang
 }
 
 # -- the private place -------------------------------------------------------------------------

@@ -5,10 +5,11 @@
 #   test/servers/check.sh 17 trixie
 #   CHROOTS=directory test/servers/check.sh 17 trixie                    the system is made there, not in /var/tmp
 #   DEBIAN_MIRROR=url test/servers/check.sh 17 trixie                    of this mirror
+#   CHECKER=jit test/servers/check.sh 17 trixie                          instead, the regression suite with every query compiled
 #   CALLHARDENING_PAYLOADS=directory test/servers/check.sh 17 trixie     with the published payloads
 #
 # As root, since it is a chroot: without, it asks for it with sudo. Some 2 GB are needed.
-[ "$(id -u)" -eq 0 ] || exec sudo --preserve-env=CHROOTS,DEBIAN_MIRROR,CALLHARDENING_PAYLOADS,http_proxy,https_proxy "$0" "$@"
+[ "$(id -u)" -eq 0 ] || exec sudo --preserve-env=CHECKER,CXX,CHROOTS,DEBIAN_MIRROR,CALLHARDENING_PAYLOADS,http_proxy,https_proxy "$0" "$@"
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
 [ "$#" -eq 2 ] || die "which version of PostgreSQL, and of which release of Debian? As in: 17 trixie"
@@ -54,7 +55,7 @@ isolated() { run unshare --mount --pid --fork --kill-child "$@"; }
 
 enter_system() {
     # shellcheck disable=SC2016
-    isolated env -u PG_CONFIG "CALLHARDENING_SERVER=$VERSION" CHECKER=server HOME=/root bash -ec '
+    isolated env -u PG_CONFIG "CALLHARDENING_SERVER=$VERSION" "CHECKER=${CHECKER:-server}" HOME=/root bash -ec '
         mount -t proc proc "$0/proc"
         mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm"
         exec chroot "$0" /project/scripts/test.sh' "$SYSTEM"
