@@ -1,5 +1,7 @@
 #include "pg/spi.hpp"
 
+#include <new>
+
 #include "pg/text.hpp"
 
 extern "C" {
@@ -7,6 +9,7 @@ extern "C" {
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
@@ -17,40 +20,99 @@ extern "C" {
 namespace callhardening
 {
 
+struct KeptPlan {
+    KeptPlan *next;
+    SPIPlanPtr plan;
+    int running; // how often, up the stack: a trigger may call us again
+    uint32 hash;
+    int count;
+    const Oid *types; // of the arguments: a column's type may be altered while the statement stays
+    const char *query;
+};
+
 namespace
 {
 
-SPIPlanPtr prepare(const KeptPlan &wanted)
+struct Statement {
+    const char *query;
+    uint32 hash;
+    int count;
+    Oid types[max_spi_arguments];
+};
+
+bool is_plan_of(const KeptPlan &kept, const Statement &statement)
 {
-    SPIPlanPtr plan = SPI_prepare_cursor(wanted.query, wanted.count, const_cast<Oid *>(wanted.types),
-                                         CURSOR_OPT_GENERIC_PLAN);
-    if (plan == nullptr)
-        elog(ERROR, "could not plan a statement of callhardening: %s", SPI_result_code_string(SPI_result));
+    return kept.hash == statement.hash && kept.count == statement.count &&
+           memcmp(kept.types, statement.types, sizeof(Oid) * kept.count) == 0 &&
+           strcmp(kept.query, statement.query) == 0;
+}
+
+void push(KeptPlans *kept, KeptPlan *plan)
+{
+    plan->next = kept->first;
+    kept->first = plan;
+    ++kept->count;
+}
+
+KeptPlan *take_out(KeptPlans *kept, KeptPlan **link)
+{
+    KeptPlan *plan = *link;
+    *link = plan->next;
+    --kept->count;
     return plan;
 }
 
-bool is_same(const KeptPlan &a, const KeptPlan &b)
+KeptPlan *find_plan(KeptPlans *kept, const Statement &statement)
 {
-    return a.count == b.count && memcmp(a.types, b.types, sizeof(Oid) * a.count) == 0 &&
-           strcmp(a.query, b.query) == 0;
+    for (KeptPlan **link = &kept->first; *link != nullptr; link = &(*link)->next)
+        if (is_plan_of(**link, statement)) {
+            push(kept, take_out(kept, link));
+            return kept->first;
+        }
+    return nullptr;
 }
 
-SPIPlanPtr find_or_prepare(KeptPlans *kept, KeptPlan wanted, bool *is_kept)
+// A running plan stays, whatever the number: the executor up the stack still reads it.
+void forget_oldest(KeptPlans *kept)
 {
-    *is_kept = true;
-    for (int i = 0; i < kept->count; ++i)
-        if (is_same(kept->plans[i], wanted))
-            return kept->plans[i].plan;
-    wanted.plan = prepare(wanted);
-    if (kept->count < KeptPlans::most) {
-        wanted.query = MemoryContextStrdup(TopMemoryContext, wanted.query);
-        if (SPI_keepplan(wanted.plan) != 0)
-            elog(ERROR, "could not keep a plan of callhardening");
-        kept->plans[kept->count++] = wanted;
-    } else {
-        *is_kept = false;
-    }
-    return wanted.plan;
+    KeptPlan **oldest = nullptr;
+    for (KeptPlan **link = &kept->first; *link != nullptr; link = &(*link)->next)
+        if ((*link)->running == 0)
+            oldest = link;
+    if (oldest == nullptr)
+        return;
+    KeptPlan *plan = take_out(kept, oldest);
+    SPI_freeplan(plan->plan);
+    pfree(plan);
+}
+
+KeptPlan *copy_statement(const Statement &statement)
+{
+    const Size types_size = sizeof(Oid) * statement.count, query_size = strlen(statement.query) + 1;
+    char *memory =
+        static_cast<char *>(MemoryContextAlloc(TopMemoryContext, sizeof(KeptPlan) + types_size + query_size));
+    char *types = memory + sizeof(KeptPlan), *query = types + types_size;
+    memcpy(types, statement.types, types_size);
+    memcpy(query, statement.query, query_size);
+    return new (memory) KeptPlan{
+        nullptr, nullptr, 0, statement.hash, statement.count, reinterpret_cast<const Oid *>(types), query};
+}
+
+// A plan that is not kept yet goes with an error, and so the list never has half of one.
+KeptPlan *prepare_plan(KeptPlans *kept, const Statement &statement)
+{
+    SPIPlanPtr plan = SPI_prepare_cursor(statement.query, statement.count, const_cast<Oid *>(statement.types),
+                                         CURSOR_OPT_GENERIC_PLAN);
+    if (plan == nullptr)
+        elog(ERROR, "could not plan a statement of callhardening: %s", SPI_result_code_string(SPI_result));
+    if (kept->count >= KeptPlans::most)
+        forget_oldest(kept);
+    KeptPlan *made = copy_statement(statement);
+    if (SPI_keepplan(plan) != 0)
+        elog(ERROR, "could not keep a plan of callhardening");
+    made->plan = plan;
+    push(kept, made);
+    return made;
 }
 
 void set_off(const char *setting)
@@ -72,27 +134,41 @@ void plan_by_index(SPIPlanPtr plan)
     AtEOXact_GUC(true, level);
 }
 
+void run_plan(KeptPlan *plan, const Datum *values, const char *nulls)
+{
+    int result = 0;
+    ++plan->running;
+    PG_TRY();
+    {
+        plan_by_index(plan->plan);
+        result = SPI_execute_plan(plan->plan, const_cast<Datum *>(values), nulls, false, 0);
+    }
+    PG_FINALLY();
+    {
+        --plan->running;
+    }
+    PG_END_TRY();
+    if (result < 0)
+        elog(ERROR, "could not run a statement of callhardening: %s", SPI_result_code_string(result));
+}
+
 } // namespace
 
 void run_statement(KeptPlans *kept, const char *query, const SpiArgument *arguments, int count)
 {
     Assert(count <= max_spi_arguments);
-    KeptPlan wanted = {const_cast<char *>(query), count, {}, nullptr};
+    Statement statement = {query, string_hash(query, strlen(query) + 1), count, {}};
     Datum values[max_spi_arguments];
     char nulls[max_spi_arguments];
     for (int i = 0; i < count; ++i) {
-        wanted.types[i] = arguments[i].type;
+        statement.types[i] = arguments[i].type;
         values[i] = arguments[i].value;
         nulls[i] = arguments[i].is_null ? 'n' : ' ';
     }
-    bool is_kept;
-    SPIPlanPtr plan = find_or_prepare(kept, wanted, &is_kept);
-    plan_by_index(plan);
-    const int result = SPI_execute_plan(plan, values, nulls, false, 0);
-    if (!is_kept)
-        SPI_freeplan(plan);
-    if (result < 0)
-        elog(ERROR, "could not run a statement of callhardening: %s", SPI_result_code_string(result));
+    KeptPlan *plan = find_plan(kept, statement);
+    if (plan == nullptr)
+        plan = prepare_plan(kept, statement);
+    run_plan(plan, values, nulls);
 }
 
 void run_statement(KeptPlans *kept, const char *query, std::initializer_list<SpiArgument> arguments)

@@ -15,21 +15,14 @@ namespace callhardening
 
 inline constexpr int max_spi_arguments = 32;
 
-struct KeptPlan {
-    char *query;
-    int count;
-    Oid types[max_spi_arguments]; // of the arguments: a column's type may be altered while the statement
-                                  // stays
-    SPIPlanPtr plan;
-};
+struct KeptPlan;
 
-// The plans of one statement of the source: its text differs with the tables it names. A kept plan is never
-// freed, since it may be running further up the stack (a trigger may call us again), so there are few of
-// them.
+// The plans of one statement of the source, the last used first: its text differs with the tables it names.
+// A session that uses more tables in turn plans each statement again.
 struct KeptPlans {
-    static constexpr int most = 16;
+    static constexpr int most = 100;
+    KeptPlan *first;
     int count;
-    KeptPlan plans[most];
 };
 
 struct SpiArgument {
