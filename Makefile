@@ -30,7 +30,7 @@ MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
 # One fragment per topic, in the order in which they build on each other.
-FRAGMENTS = prelude direction status transition pseudonym payload explain issue harden repair audit backfill event_log tables harden_events ingest signature claim purge process call_worker monitor enforcement health check generate roles
+FRAGMENTS = prelude direction status transition pseudonym payload explain issue owner_rights harden repair audit backfill event_log tables harden_events ingest signature claim purge process call_worker monitor enforcement health check generate roles
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 

@@ -43,72 +43,71 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_column_fault(regclass, name, text, t
 COMMENT ON FUNCTION @extschema@.call_column_fault(regclass, name, text, text[]) IS
 'why harden_calls would refuse a column: NULL it would not, missing, or the message. kind: call id, payload or words';
 
-CREATE FUNCTION @extschema@.call_age_expression(calls regclass) RETURNS text
+CREATE FUNCTION @extschema@.call_age_columns(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- What a call's last sign of life is, the best known first.
-SELECT format('coalesce(%s)', string_agg(format('%I::timestamptz', a.attname), ', ' ORDER BY t.place))
+SELECT array_agg(a.attname ORDER BY t.place)
 FROM unnest(ARRAY['last_event_at', 'updated_at', 'started_at', 'created_at']) WITH ORDINALITY AS t (name, place)
 JOIN pg_attribute a ON a.attrelid = calls AND a.attname = t.name AND NOT a.attisdropped
 WHERE a.atttypid IN ('timestamp'::regtype, 'timestamptz'::regtype)
-HAVING count(*) > 0
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_age_expression(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_age_columns(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_age_expression(regclass) IS
-'an SQL expression for the time at which a row of calls was last heard of; NULL where the table has no such column';
+COMMENT ON FUNCTION @extschema@.call_age_columns(regclass) IS
+'the columns that say when a row of calls was last heard of, the best first; NULL: the table has none';
 
-CREATE FUNCTION @extschema@.stuck_call_expression(faults text, seen_at text) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT format('(CASE WHEN %2$s < now() - interval ''1 hour'' THEN %1$s & 64 ELSE 0 END | CASE WHEN %2$s < now() - interval ''1 day'' THEN %1$s & 128 ELSE 0 END)',
-    faults, seen_at)
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.stuck_call_expression(text, text) FROM PUBLIC;
+CREATE FUNCTION @extschema@.faulty_call_rows(calls regclass, call_id_column name, status_column name, direction_column name, payload_column name,
+        seen_at name[], transitions jsonb, provider text, policy jsonb) RETURNS TABLE (call_id text, status text, direction text, faults int)
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'callhardening_faulty_call_rows';
+REVOKE EXECUTE ON FUNCTION @extschema@.faulty_call_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.stuck_call_expression(text, text) IS
-'an SQL expression for which calls are stuck, for audit_calls and call_health: 64 where one has been ringing for an hour without news, 128 where one had another status that is not over for a day, else 0. faults: an expression with the bits of call_row_faults; seen_at: one like call_age_expression''s';
+COMMENT ON FUNCTION @extschema@.faulty_call_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) IS
+'the rows of a table of calls that have a fault, in one scan. faults: the bits of call_row_faults, but 64 and 128 only where a call is stuck (it has been ringing for an hour without news, or had another status that is not over for a day), and 256 for a call id that is NULL. Columns that are NULL are not looked at. seen_at: see call_age_columns. The table is read as its owner. Errors: as call_row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, 42703 no such column';
 
--- One statement, and one scan of the table: what it finds is kept aside by row and counted there.
+CREATE FUNCTION @extschema@.call_row_groups(calls regclass, status_column name, direction_column name, payload_column name, seen_at name[],
+        percentage float8) RETURNS TABLE (status text, direction text, quiet int, calls_in_group bigint, payloads bigint, bytes bigint, largest int)
+    LANGUAGE c STABLE
+    AS 'MODULE_PATHNAME', 'callhardening_call_row_groups';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_row_groups(regclass, name, name, name, name[], float8) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_row_groups(regclass, name, name, name, name[], float8) IS
+'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many bytes as stored, and how long they were not heard of: quiet is 0, 64 (an hour) or 192 (a day), which are the bits of call_row_faults that count then. percentage: reads a sample of the table; NULL: all of it. The rest as faulty_call_rows';
+
+CREATE FUNCTION @extschema@.repeated_call_ids(calls regclass, call_id_column name) RETURNS TABLE (call_id text, ids bigint)
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_repeated_call_ids';
+REVOKE EXECUTE ON FUNCTION @extschema@.repeated_call_ids(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.repeated_call_ids(regclass, name) IS
+'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The table is read as its owner. Errors: as faulty_call_rows';
+
 CREATE FUNCTION @extschema@.audit_call_rows(calls regclass, call_id text, status text, direction text, payload text, is_unique boolean,
         transitions jsonb, provider text, policy jsonb) RETURNS TABLE (fault int, violations bigint, sample text[])
-    LANGUAGE plpgsql STABLE
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-BEGIN
-    RETURN QUERY EXECUTE format($query$
-WITH looked AS MATERIALIZED (
-    SELECT r.id, CASE WHEN r.faults & 3 <> 0 THEN r.status END AS status, CASE WHEN r.faults & 12 <> 0 THEN r.direction END AS direction,
-        r.faults & 63 | %11$s
-            | CASE WHEN r.id IS NULL THEN 256 ELSE 0 END AS faults
-    FROM (SELECT %1$s AS id, %2$s AS status, %3$s AS direction, %5$s AS seen_at,
-            %12$s.call_row_faults(%2$s, %3$s, %4$s, %6$L::jsonb, %7$L::text, %8$L::jsonb) AS faults
-        FROM %9$s OFFSET 0) r
-    WHERE r.faults <> 0 OR r.id IS NULL OR NOT %10$L),
-repeated AS MATERIALIZED (SELECT id FROM looked WHERE id IS NOT NULL AND NOT %10$L GROUP BY id HAVING count(*) > 1),
-kinds AS MATERIALIZED (SELECT faults, count(*) AS rows FROM looked GROUP BY faults)
+WITH faulty AS MATERIALIZED (
+    SELECT r.call_id, r.faults, CASE WHEN r.faults & 3 <> 0 THEN r.status END AS status, CASE WHEN r.faults & 12 <> 0 THEN r.direction END AS direction
+    FROM @extschema@.faulty_call_rows(calls, audit_call_rows.call_id::name, audit_call_rows.status::name, audit_call_rows.direction::name,
+        payload::name, @extschema@.call_age_columns(calls), transitions, provider, policy) AS r),
+kinds AS MATERIALIZED (SELECT faults, count(*) AS rows FROM faulty GROUP BY faults),
+repeated AS MATERIALIZED (
+    SELECT r.call_id, r.ids FROM @extschema@.repeated_call_ids(calls, CASE WHEN NOT is_unique THEN audit_call_rows.call_id::name END) AS r)
 SELECT f.fault, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.fault <> 0), 0)::bigint,
-    ARRAY(SELECT %12$s.call_row_sample(l.id::text,
+    ARRAY(SELECT @extschema@.call_row_sample(l.call_id,
             CASE WHEN f.fault & 3 <> 0 THEN l.status WHEN f.fault & 12 <> 0 THEN l.direction END)
-        FROM looked l WHERE l.faults & f.fault <> 0 AND f.fault <> 256 LIMIT 5)
+        FROM faulty l WHERE l.faults & f.fault <> 0 AND f.fault <> 256 LIMIT 5)
 FROM unnest(ARRAY[1, 2, 4, 8, 16, 32, 64, 128, 256]) AS f (fault)
 UNION ALL
-SELECT 512, (SELECT count(*) FROM repeated), ARRAY(SELECT %12$s.call_row_sample(r.id::text, NULL::text) FROM repeated r ORDER BY r.id LIMIT 5)$query$,
-        -- Not every type can be compared.
-        coalesce(quote_ident(call_id) || CASE WHEN is_unique THEN '::text' ELSE '' END, 'NULL::text'), coalesce(quote_ident(status) || '::text', 'NULL::text'),
-        coalesce(quote_ident(direction) || '::text', 'NULL::text'), coalesce(quote_ident(payload) || '::jsonb', 'NULL::jsonb'),
-        coalesce(@extschema@.call_age_expression(calls), 'NULL::timestamptz'), transitions, provider, policy,
-        (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls, is_unique,
-        @extschema@.stuck_call_expression('r.faults'::text, 'r.seen_at'::text),
-        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'));
-END
+SELECT 512, coalesce((SELECT max(r.ids) FROM repeated r), 0), ARRAY(SELECT @extschema@.call_row_sample(r.call_id, NULL::text) FROM repeated r)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_call_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.audit_call_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) IS
-'counts the faults of rows, by the bits of call_row_faults, 256 for a call id that is NULL and 512 for one that is repeated, in one scan. Columns that are NULL are not looked at. is_unique: ids need not be compared. Needs SELECT on the table';
+'counts the faults of rows, by the bits of faulty_call_rows, and 512 for a call id that is repeated. Columns that are NULL are not looked at. is_unique: ids need not be compared, which would be a second scan. Needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
         direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL,
@@ -181,9 +180,9 @@ BEGIN
                     'Set inbound, outbound or NULL with UPDATE; backfill_calls leaves them.'),
                 (7, 16, 'unsanitized_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
                 (8, 32, 'big_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
-                (9, 64, 'stuck_ringing', @extschema@.call_age_expression(calls) IS NOT NULL, 'the table has no time to go by',
+                (9, 64, 'stuck_ringing', @extschema@.call_age_columns(calls) IS NOT NULL, 'the table has no time to go by',
                     'More than an hour old. Where no worker is behind (call_event_log_status), set their status to missed or ended with UPDATE.'),
-                (10, 128, 'stuck_active', @extschema@.call_age_expression(calls) IS NOT NULL, 'the table has no time to go by',
+                (10, 128, 'stuck_active', @extschema@.call_age_columns(calls) IS NOT NULL, 'the table has no time to go by',
                     'More than a day old. Where no worker is behind (call_event_log_status), set their status to ended with UPDATE.')
             ) AS c (place, fault, name, is_there, needs, advice) ON c.fault = f.fault
             ORDER BY c.place) AS by_row)
@@ -193,4 +192,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) IS
-'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads (above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, changes nothing, and works on a standby. Arguments mean what they mean to harden_calls: NULL is the present setting of a hardened table, else the default. Runs with the caller''s rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, 42809 no table';
+'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads (above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, and the call ids a second time without a unique index; changes nothing, and works on a standby. Arguments mean what they mean to harden_calls: NULL is the present setting of a hardened table, else the default. Asks for the caller''s own SELECT on the table. What its owner has written (checks of types, conditions of indexes) runs with the owner''s rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, row-level security hides rows of it, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, 42809 no table';

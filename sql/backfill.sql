@@ -127,7 +127,6 @@ REVOKE EXECUTE ON FUNCTION @extschema@.begin_call_backfill(regclass, int) FROM P
 COMMENT ON FUNCTION @extschema@.begin_call_backfill(regclass, int) IS
 'a part of backfill_calls: refuses what it cannot work on, and remembers what there is to do, or what is left of it';
 
--- Runs with the search path of the caller, as the triggers of the table do that it fires.
 CREATE FUNCTION @extschema@.call_repair_statement(calls regclass, part regclass, all_rows boolean) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -148,39 +147,41 @@ target AS (
     (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = part) AS part_name)
 SELECT format($statement$
 WITH looked AS MATERIALIZED (
-    SELECT ctid AS place, %14$s.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb,
-        %4$L::pg_catalog.jsonb, %5$L::pg_catalog.text, %6$L::pg_catalog.jsonb) AS repair
-    FROM ONLY %7$s WHERE ctid OPERATOR(pg_catalog.>=) $1 AND ctid OPERATOR(pg_catalog.<=) $2%8$s),
+    SELECT ctid AS place, %11$s.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb,
+        CAST(%12$L AS pg_catalog.oid)::pg_catalog.regclass) AS repair
+    FROM ONLY %4$s WHERE ctid OPERATOR(pg_catalog.>=) CAST($1[1] AS pg_catalog.tid)
+        AND ctid OPERATOR(pg_catalog.<=) CAST($1[2] AS pg_catalog.tid)%5$s),
 faulty AS MATERIALIZED (SELECT place, repair FROM looked WHERE NOT repair IS NULL),
 free AS MATERIALIZED (
-    SELECT ctid AS place FROM ONLY %7$s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
+    SELECT ctid AS place FROM ONLY %4$s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
 repaired AS (
-    UPDATE %9$s AS c SET %1$I = coalesce(CAST((f.repair).status AS %10$s), c.%1$I),
-        %2$I = coalesce(CAST((f.repair).direction AS %11$s), c.%2$I), %3$I = coalesce(CAST((f.repair).payload AS %12$s), c.%3$I)
-    FROM faulty f WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free)) AND c.ctid OPERATOR(pg_catalog.=) f.place%13$s
+    UPDATE %6$s AS c SET %1$I = coalesce(CAST((f.repair).status AS %7$s), c.%1$I),
+        %2$I = coalesce(CAST((f.repair).direction AS %8$s), c.%2$I), %3$I = coalesce(CAST((f.repair).payload AS %9$s), c.%3$I)
+    FROM faulty f WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free)) AND c.ctid OPERATOR(pg_catalog.=) f.place%10$s
     RETURNING f.place)
 SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog.count(*) FROM repaired) AS repaired,
     ARRAY(SELECT place FROM faulty EXCEPT SELECT place FROM repaired) AS unwritten$statement$,
     max(name) FILTER (WHERE place = 1), max(name) FILTER (WHERE place = 2), max(name) FILTER (WHERE place = 3),
-    min(transitions::text), min(provider), min(policy::text), part_name,
-    CASE WHEN NOT all_rows THEN ' AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) pg_catalog.age(CAST($3 AS pg_catalog.xid))' END,
+    part_name,
+    CASE WHEN NOT all_rows THEN ' AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) pg_catalog.age(CAST(CAST($1[3] AS pg_catalog.xid8) AS pg_catalog.xid))' END,
     CASE WHEN can_move THEN calls_name ELSE 'ONLY ' || part_name END,
     max(type) FILTER (WHERE place = 1), max(type) FILTER (WHERE place = 2), max(type) FILTER (WHERE place = 3),
     CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END,
-    (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'))
+    (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'), calls::oid)
 FROM watched, target GROUP BY can_move, calls_name, part_name
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) IS
-'the statement that repairs the rows of a part of a table from place $1 to $2 that nobody else has locked: returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from $3 on have written';
+'the statement that repairs the rows of a part of a table from place $1[1] to $1[2] that nobody else has locked: returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from $1[3] on have written';
 
 CREATE FUNCTION @extschema@.call_row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid) RETURNS SETOF pg_catalog.tid
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN QUERY EXECUTE format('SELECT ctid FROM ONLY %s WHERE ctid >= $1 AND ctid <= $2', part) USING first, last;
+    RETURN QUERY SELECT r.place FROM @extschema@.query_as_owner(part, format('SELECT ctid FROM ONLY %s WHERE ctid >= %L AND ctid <= %L', part, first, last),
+        NULL::text[]) AS r (place tid);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_row_places(regclass, pg_catalog.tid, pg_catalog.tid) FROM PUBLIC;
@@ -199,7 +200,9 @@ BEGIN
     failed := 0;
     FOR attempt IN 1 .. 5 LOOP
         BEGIN
-            EXECUTE statement INTO looked_at, repaired, unwritten USING first, last, written_since;
+            SELECT r.looked_at, r.repaired, r.unwritten INTO looked_at, repaired, unwritten
+            FROM @extschema@.query_as_owner(part, statement, ARRAY[first::pg_catalog.text, last::pg_catalog.text, written_since::pg_catalog.text])
+                AS r (looked_at pg_catalog.int8, repaired pg_catalog.int8, unwritten pg_catalog.tid[]);
             RETURN;
         EXCEPTION
             WHEN serialization_failure THEN
@@ -236,7 +239,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.repair_call_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.repair_call_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
-'a part of backfill_calls: runs the statement of call_repair_statement, with the search path of the caller. Where it fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the SQLSTATE of the first';
+'a part of backfill_calls: runs the statement of call_repair_statement as the owner of the part (see query_as_owner); for the owner with his own search path, since triggers of the table may need it. Where it fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the SQLSTATE of the first';
 
 CREATE FUNCTION @extschema@.take_call_backfill(calls regclass) RETURNS @extschema@.call_backfills
     LANGUAGE plpgsql
@@ -293,7 +296,8 @@ CREATE FUNCTION @extschema@.lock_passed_call(backfill @extschema@.call_backfills
 DECLARE
     place tid;
 BEGIN
-    EXECUTE format('SELECT ctid FROM ONLY %s WHERE ctid = $1 FOR NO KEY UPDATE', backfill.part) INTO place USING backfill.passed[1];
+    SELECT r.place INTO place FROM @extschema@.query_as_owner(backfill.part,
+        format('SELECT ctid FROM ONLY %s WHERE ctid = %L FOR NO KEY UPDATE', backfill.part, backfill.passed[1]), NULL::text[]) AS r (place tid);
     UPDATE @extschema@.call_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls AND b.part = backfill.part;
     RETURN place;
 END
@@ -470,4 +474,4 @@ $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLIC;
 
 COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
-'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. A row whose repair fails (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and a WARNING at the end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written. Partitions that are foreign tables are left out, with a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';
+'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. A row whose repair fails (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and a WARNING at the end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written, with the rights of its owner. If another role calls this, as a superuser, they run in a security-restricted operation with the search path pg_catalog. Partitions that are foreign tables are left out, with a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';

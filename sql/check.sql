@@ -213,8 +213,10 @@ BEGIN
     -- The tables of others, which a superuser looks at here: a type of theirs may have casts of their own.
     IF (SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r' WHERE c.oid = log AND (a.attname, a.atttypid) IN (
             ('event_seq', 'bigint'::regtype), ('received_at', 'timestamptz'::regtype), ('received_at', 'timestamp'::regtype))) = 2 THEN
-        EXECUTE format('SELECT received_at FROM %s WHERE event_seq <> ALL ($1) ORDER BY event_seq LIMIT 1', log) INTO received
-        USING ARRAY(SELECT d.event_seq FROM @extschema@.call_dead_events AS d JOIN @extschema@.call_event_logs AS l ON l.log_id = d.log_id WHERE l.events = log);
+        SELECT r.received INTO received FROM @extschema@.query_as_owner(log,
+            format('SELECT received_at::timestamptz FROM %s WHERE event_seq <> ALL (CAST($1 AS bigint[])) ORDER BY event_seq LIMIT 1', log),
+            ARRAY(SELECT d.event_seq::text FROM @extschema@.call_dead_events AS d JOIN @extschema@.call_event_logs AS l ON l.log_id = d.log_id WHERE l.events = log))
+            AS r (received timestamptz);
     END IF;
     RETURN CASE WHEN received < clock_timestamp() - age THEN received END;
 END

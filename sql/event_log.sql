@@ -502,13 +502,14 @@ BEGIN
     -- The trigger knows by the missing identifier that the log is of this cluster.
     INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
     -- What was appended without a log was stamped behind all ids there are; without a trigger, not at all.
-    EXECUTE format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
-        (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM %I.call_event_stamp(e.payload::jsonb, $1, $2, $3) AS s)
-        WHERE $4 OR event_lane = -6', events, home)
-    USING provider, lanes, key_type, was_log;
-    EXECUTE format('INSERT INTO %I.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-        SELECT $1, event_seq, event_lane, call_id, ''22023'', %1$I.why_no_call_lane(event_lane, $2)
-        FROM %s WHERE event_lane < 0', home, events) USING log, calls;
+    PERFORM @extschema@.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
+        (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM %I.call_event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS s)
+        WHERE CAST($1[4] AS boolean) OR event_lane = -6', events, home),
+        ARRAY[provider, lanes::text, key_type, was_log::text]);
+    INSERT INTO @extschema@.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+    SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', @extschema@.why_no_call_lane(e.event_lane, calls)
+    FROM @extschema@.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane < 0', events), NULL::text[])
+        AS e (event_seq bigint, event_lane int, call_id text);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) FROM PUBLIC;

@@ -133,11 +133,11 @@ BEGIN
         RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must hold words, not %s', column_name, calls, column_type),
             HINT = 'Its type can be text, varchar, char, citext, an enum, or a domain over one of them.';
     END IF;
-    -- An explicit cast cuts a word that is too long, and so shows it. NULL stands for a word that is not known.
+    -- NULL stands for a word that is not known.
     FOREACH word IN ARRAY words || NULL::text LOOP
         BEGIN
-            EXECUTE format('SELECT CAST(%L AS %s)::text', word, column_type) INTO stored;
-        EXCEPTION WHEN invalid_text_representation OR check_violation OR not_null_violation THEN
+            stored := @extschema@.held_call_word(calls, column_name, word);
+        EXCEPTION WHEN string_data_right_truncation OR invalid_text_representation OR check_violation OR not_null_violation THEN
             stored := CASE WHEN word IS NULL THEN '' END;
         END;
         IF stored COLLATE "C" IS DISTINCT FROM word COLLATE "C" THEN
@@ -159,7 +159,13 @@ CREATE FUNCTION @extschema@.check_call_id_column(calls regclass, call_id_column 
     AS $$
 BEGIN
     PERFORM @extschema@.check_call_column(calls, call_id_column, NULL::text[]);
-    EXECUTE format('SELECT FROM ONLY %s ORDER BY %I LIMIT 0', calls, call_id_column);
+    -- Of the type below all domains, and of no row: nothing that the table's owner has written is run.
+    EXECUTE format('SELECT FROM (SELECT NULL::%s AS key) AS k ORDER BY key LIMIT 0', (
+        WITH RECURSIVE base AS (
+            SELECT t.oid, t.typbasetype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+            WHERE a.attrelid = calls AND a.attname = call_id_column
+            UNION ALL SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
+        SELECT format_type(oid, NULL) FROM base WHERE typbasetype = 0));
 EXCEPTION WHEN undefined_function THEN
     RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
 END
@@ -339,8 +345,7 @@ BEGIN
     EXECUTE format('CREATE UNIQUE INDEX ON %s (%I)', calls, call_id_column);
 EXCEPTION
     WHEN unique_violation THEN
-        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I HAVING count(*) > 1) AS repeated',
-            calls, call_id_column) INTO repeated;
+        SELECT max(r.ids) INTO repeated FROM @extschema@.repeated_call_ids(calls, call_id_column) AS r;
         RAISE WARNING USING
             MESSAGE = format('table %s has %s call ids more than once, and no unique index on column %I', calls, repeated, call_id_column),
             HINT = format('Find them with SELECT %I, count(*) FROM %s GROUP BY 1 HAVING count(*) > 1, merge their rows and call harden_calls again.',

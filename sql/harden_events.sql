@@ -267,7 +267,8 @@ BEGIN
                 DETAIL = format('An event log needs a column of this name, of type %s, that is filled by its trigger.', wanted.column_type),
                 HINT = 'Rename the column.';
         ELSIF coalesce(col_description(events, attribute.attnum), '') NOT LIKE 'callhardening: %' THEN
-            EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name) INTO has_values;
+            SELECT r.found INTO has_values FROM @extschema@.query_as_owner(events, format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name),
+                NULL::text[]) AS r (found boolean);
             IF has_values THEN
                 RAISE object_not_in_prerequisite_state USING
                     MESSAGE = format('column %I of table %s has values', wanted.column_name, events),
@@ -358,23 +359,22 @@ BEGIN
     END IF;
     IF present_comment LIKE 'callhardening: %' AND present_comment <> stamp_comment THEN
         -- Calls would be in other lanes.
-        EXECUTE format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
-            WHERE %I IS NULL AND event_lane IS NOT NULL', events, processed_at_column);
+        PERFORM @extschema@.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
+            WHERE %I IS NULL AND event_lane IS NOT NULL', events, processed_at_column), NULL::text[]);
         EXECUTE format('COMMENT ON COLUMN %s.event_lane IS %L', events, stamp_comment);
     END IF;
     -- In the order in which they were received. A row that somebody else writes meanwhile stays for later.
-    EXECUTE format('
+    stamped := @extschema@.write_as_owner(events, format('
         WITH chosen AS MATERIALIZED (
-            SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL ORDER BY %4$sctid LIMIT $6),
+            SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL ORDER BY %4$sctid LIMIT CAST($1[4] AS bigint)),
         numbered AS MATERIALIZED (
-            SELECT place, nextval($1) AS seq, stamp.*
-            FROM chosen CROSS JOIN LATERAL %5$s.call_event_stamp(coalesce(payload, ''null'')::jsonb, $2, $3, $4) AS stamp)
-        UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = $5, event_seq = n.seq, call_id = n.call_id
+            SELECT place, nextval(%6$s::oid) AS seq, stamp.*
+            FROM chosen CROSS JOIN LATERAL %5$s.call_event_stamp(coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS stamp)
+        UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq, call_id = n.call_id
         FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
         events, payload_column, processed_at_column, CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END,
-        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'))
-    USING @extschema@.event_sequence(events), provider, lanes, @extschema@.call_key_type(calls), pg_current_xact_id(), max_events;
-    GET DIAGNOSTICS stamped = ROW_COUNT;
+        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'), @extschema@.event_sequence(events)::oid),
+        ARRAY[provider, lanes::text, @extschema@.call_key_type(calls), max_events::text]);
     RETURN stamped;
 END
 $$;
@@ -455,9 +455,10 @@ BEGIN
     VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry,
         @extschema@.event_sequence(events)) RETURNING log_id INTO log;
     IF processed_at_column IS NOT NULL THEN
-        EXECUTE format('INSERT INTO %I.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-            SELECT $1, event_seq, event_lane, call_id, ''22023'', %1$I.why_no_call_lane(event_lane, $2)
-            FROM %s WHERE event_lane < 0 AND %I IS NULL', home, events, processed_at_column) USING log, calls;
+        INSERT INTO @extschema@.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+        SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', @extschema@.why_no_call_lane(e.event_lane, calls)
+        FROM @extschema@.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane < 0 AND %I IS NULL',
+            events, processed_at_column), NULL::text[]) AS e (event_seq bigint, event_lane int, call_id text);
     END IF;
 END
 $$;

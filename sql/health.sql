@@ -9,11 +9,10 @@ DECLARE
     full_pages CONSTANT bigint := 32768;
     settings record;
     over text[];
-    age_of text := @extschema@.call_age_expression(calls);
-    source text := (SELECT CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END FROM pg_class WHERE oid = calls) || calls; -- as audit_calls
+    seen_at name[] := @extschema@.call_age_columns(calls);
     lost name[];
     gone CONSTANT text := 'not looked at: the table has no column %I any more, which the settings name';
-    sample text := '';
+    percentage float8; -- of the table, that is read; NULL: all of it
     estimate text := '';
     pages bigint;
     known bigint;
@@ -39,24 +38,19 @@ BEGIN
         SELECT pg_relation_size(calls) / current_setting('block_size')::int, greatest(reltuples, 0) INTO pages, known FROM pg_class WHERE oid = calls;
     END IF;
     IF NOT exact AND pages > full_pages THEN
-        sample := format('TABLESAMPLE SYSTEM (%s)', round(100.0 * full_pages / 4 / pages, 4));
+        percentage := 100.0 * full_pages / 4 / pages;
     END IF;
 
-    EXECUTE format($query$
-        SELECT count(*), coalesce(array_agg(DISTINCT d) FILTER (WHERE d IS NOT NULL), '{}'), avg(p), max(p), count(*) FILTER (WHERE %1$s <> 0)
-        FROM (SELECT CASE WHEN direction NOT IN ('inbound', 'outbound') THEN %2$s.call_row_sample(direction, NULL::text) END AS d, p, faults, seen_at
-              FROM (SELECT %3$s::text COLLATE "C" AS direction, pg_column_size(%4$s) AS p,
-                           CASE WHEN %5$s::text COLLATE "C" = ANY ($1) THEN 0 ELSE %2$s.call_row_faults(%5$s::text, NULL::text, NULL::jsonb, $2, $3, NULL::jsonb) END AS faults,
-                           %6$s AS seen_at
-                    FROM %7$s %8$s) AS calls) AS calls
-        $query$, @extschema@.stuck_call_expression('faults'::text, 'seen_at'::text),
-        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'),
-        CASE WHEN settings.direction_column = ANY (lost) THEN 'NULL' ELSE quote_ident(settings.direction_column) END,
-        CASE WHEN settings.payload_column = ANY (lost) THEN 'NULL::jsonb' ELSE quote_ident(settings.payload_column) END,
-        CASE WHEN settings.status_column = ANY (lost) THEN 'NULL' ELSE quote_ident(settings.status_column) END,
-        coalesce(age_of, 'NULL::timestamptz'), source, sample)
-    INTO rows_read, directions, average, largest, stuck USING over, settings.transitions, settings.provider;
-    IF sample <> '' THEN
+    SELECT coalesce(sum(g.calls_in_group), 0), coalesce(array_agg(DISTINCT @extschema@.call_row_sample(g.direction, NULL::text))
+               FILTER (WHERE g.direction NOT IN ('inbound', 'outbound')), '{}'),
+        sum(g.bytes) / nullif(sum(g.payloads), 0), max(g.largest),
+        coalesce(sum(g.calls_in_group) FILTER (WHERE g.status <> ALL (over) AND g.quiet
+            & @extschema@.call_row_faults(g.status, NULL::text, NULL::jsonb, settings.transitions, settings.provider, NULL::jsonb) <> 0), 0)
+    INTO rows_read, directions, average, largest, stuck
+    FROM @extschema@.call_row_groups(calls, CASE WHEN settings.status_column <> ALL (lost) THEN settings.status_column END,
+        CASE WHEN settings.direction_column <> ALL (lost) THEN settings.direction_column END,
+        CASE WHEN settings.payload_column <> ALL (lost) THEN settings.payload_column END, seen_at, percentage) AS g;
+    IF percentage IS NOT NULL THEN
         factor := greatest(known, rows_read)::numeric / greatest(rows_read, 1);
         estimate := format(' (estimated: %s rows were read)', rows_read);
     END IF;
@@ -66,11 +60,10 @@ BEGIN
         RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', format(gone, settings.call_id_column));
     ELSIF @extschema@.has_unique_call_id(calls, settings.call_id_column) THEN
         RETURN QUERY VALUES ('duplicates', 0::numeric, 'call ids', 'ok', 'a unique index on the call id forbids them');
-    ELSIF sample <> '' THEN
+    ELSIF percentage IS NOT NULL THEN
         RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', 'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)');
     ELSE
-        EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE %I IS NOT NULL GROUP BY %2$I HAVING count(*) > 1) AS repeated', source, settings.call_id_column)
-        INTO repeated;
+        SELECT coalesce(max(r.ids), 0) INTO repeated FROM @extschema@.repeated_call_ids(calls, settings.call_id_column) AS r;
         RETURN QUERY VALUES ('duplicates', repeated::numeric, 'call ids', CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
             CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them' ELSE 'call ids that several rows have' END);
     END IF;
@@ -90,9 +83,9 @@ BEGIN
     IF settings.status_column = ANY (lost) THEN
         RETURN QUERY VALUES ('stuck_calls', NULL::numeric, 'calls', 'warning', format(gone, settings.status_column));
     ELSE
-        RETURN QUERY VALUES ('stuck_calls', CASE WHEN age_of IS NOT NULL THEN round(stuck * factor) END, 'calls',
+        RETURN QUERY VALUES ('stuck_calls', CASE WHEN seen_at IS NOT NULL THEN round(stuck * factor) END, 'calls',
             CASE WHEN stuck * factor > 100 THEN 'critical' WHEN stuck > 0 THEN 'warning' ELSE 'ok' END,
-            CASE WHEN age_of IS NULL THEN 'not known: the table has no column last_event_at, updated_at, started_at or created_at'
+            CASE WHEN seen_at IS NULL THEN 'not known: the table has no column last_event_at, updated_at, started_at or created_at'
                  ELSE 'no news for an hour of a call that is ringing, or for a day of another that is not over; warning from 1, critical above 100' || estimate END);
     END IF;
 END

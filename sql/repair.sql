@@ -8,12 +8,12 @@ CREATE FUNCTION @extschema@.call_row_faults(status text, direction text, payload
 COMMENT ON FUNCTION @extschema@.call_row_faults(text, text, jsonb, jsonb, text, jsonb) IS
 'what is wrong with a row of calls, in bits: 1 a status that means another word, 2 one that means none, 4 and 8 the same of the direction, 16 a payload that is not sanitized, 32 one above 10 kB; and what it is: 64 ringing, 128 active. In silence, where the functions that normalize warn. transitions, provider and policy as in harden_calls. Never NULL. Errors: 22023 malformed graph or policy, 42501 a policy that hashes without the right to call_pseudonym';
 
-CREATE FUNCTION @extschema@.repaired_call_row(INOUT status text, INOUT direction text, INOUT payload jsonb, transitions jsonb, provider text, policy jsonb)
+CREATE FUNCTION @extschema@.repaired_call_row(INOUT status text, INOUT direction text, INOUT payload jsonb, calls regclass)
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_repaired_call_row';
 
-COMMENT ON FUNCTION @extschema@.repaired_call_row(text, text, jsonb, jsonb, text, jsonb) IS
-'what a row of calls should say: a member is NULL where the column is to stay as it is, and all of it is NULL where nothing can be repaired. Words that are not known stay. transitions, provider and policy as in harden_calls. Errors as call_row_faults';
+COMMENT ON FUNCTION @extschema@.repaired_call_row(text, text, jsonb, regclass) IS
+'what a row of calls should say: a member is NULL where the column is to stay as it is, and all of it is NULL where nothing can be repaired. Words that are not known stay. calls: the hardened table whose rules count. Errors: 22004 calls is NULL, 42501 not the owner of calls, 55000 it is not hardened';
 
 CREATE FUNCTION @extschema@.call_row_sample(call_id text, word text) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE

@@ -6,11 +6,11 @@ CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- Who audits a table has these from either task.
-WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
-    check_call_id_column, check_call_payload_column, call_status_words, call_age_expression, stuck_call_expression, call_triggers, call_settings,
+WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, faulty_call_rows, repeated_call_ids, held_call_word, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
+    check_call_id_column, check_call_payload_column, call_status_words, call_age_columns, call_triggers, call_settings,
     call_trigger_settings, merge_call_column, merge_call_settings, has_unique_call_id}'::name[]))
 SELECT CASE what
-    WHEN 'own' THEN functions || '{create_call_tables, register_call_event_log, check_log_settings, check_log_tables,
+    WHEN 'own' THEN functions || '{query_as_owner, write_as_owner, create_call_tables, register_call_event_log, check_log_settings, check_log_tables,
         configure_call_event_log, operated_call_event_log, move_default_call_event_log, call_event_log_number,
         harden_calls, unharden_calls, call_settings_change, check_kept_payload, replace_call_triggers,
         check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
@@ -26,7 +26,7 @@ SELECT CASE what
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
     WHEN 'operate' THEN functions || '{pending_call_events, pending_events_or_error, retry_dead_call_events, configure_call_event_log,
         operated_call_event_log, move_default_call_event_log, purge_call_events, purge_call_issues, release_call_events, stop_call_worker, call_worker_pids, call_event_log_number, call_enforcement_gaps,
-        call_health, call_rows_health, call_issues_health, call_event_logs_health}'
+        call_health, call_rows_health, call_row_groups, call_issues_health, call_event_logs_health}'
     WHEN 'read' THEN '{call_settings}'
     WHEN 'backup' THEN '{}' END::name[]
 FROM audit

@@ -12,6 +12,7 @@ extern "C" {
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
 #include "common/base64.h"
+#include "executor/executor.h"
 #include "utils/acl.h"
 }
 
@@ -51,6 +52,25 @@ inline bool can_connect(Oid database, Oid role)
     return object_aclcheck(DatabaseRelationId, database, role, ACL_CONNECT) == ACLCHECK_OK;
 #else
     return pg_database_aclcheck(database, role, ACL_CONNECT) == ACLCHECK_OK;
+#endif
+}
+
+// The rights that a plan needs on its tables, of the current user.
+inline void require_plan_rights(const PlannedStmt *plan)
+{
+#if PG_VERSION_NUM >= 160000
+    ExecCheckPermissions(plan->rtable, plan->permInfos, true);
+#else
+    ExecCheckRTPerms(plan->rtable, true);
+#endif
+}
+
+inline void run_executor(QueryDesc *query)
+{
+#if PG_VERSION_NUM >= 180000
+    ExecutorRun(query, ForwardScanDirection, 0);
+#else
+    ExecutorRun(query, ForwardScanDirection, 0, true);
 #endif
 }
 
