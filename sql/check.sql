@@ -111,9 +111,9 @@ $check$, 'there, valid, and without conditions'),
         JOIN pg_depend d ON d.classid = 'pg_event_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'e'
         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE t.evtenabled IN ('D', 'R')
         UNION ALL
-        SELECT 'event trigger forget_dropped_call_event_logs is gone' WHERE NOT EXISTS (
+        SELECT format('event trigger %s is gone', k.name) FROM unnest('{forget_dropped_call_event_logs,keep_call_schema}'::name[]) AS k (name) WHERE NOT EXISTS (
             SELECT FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
-            WHERE p.proname = 'forget_dropped_call_event_logs')
+            WHERE p.proname = k.name)
         UNION ALL
         -- pg_restore --disable-triggers enables them again as ordinary ones.
         SELECT CASE WHEN t.tgname IS NULL THEN format('trigger %s is gone', k.name)

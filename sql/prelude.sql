@@ -10,3 +10,32 @@ BEGIN
     END IF;
 END
 $$;
+
+-- the schema of the extension ------------------------------------------------------------------
+--
+-- All functions name it. If it had another name, they would take what somebody else makes under the old one for the
+-- extension's own, with the rights of whoever calls them.
+
+CREATE FUNCTION @extschema@.keep_call_schema() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    -- By its oid: it may have another name by now.
+    IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() AS c JOIN pg_extension AS e ON e.extnamespace = c.objid
+               WHERE c.classid = 'pg_namespace'::regclass AND e.extname = 'callhardening')
+    THEN
+        RAISE feature_not_supported USING MESSAGE = 'the schema of the extension callhardening cannot be altered',
+            DETAIL = 'Functions of the extension find their tables by the name of this schema.',
+            HINT = 'Give the schema its name and owner before CREATE EXTENSION.';
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.keep_call_schema() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.keep_call_schema() IS
+'event trigger function: refuses (0A000) to rename the schema of the extension or to give it to another owner';
+
+CREATE EVENT TRIGGER keep_call_schema ON ddl_command_end WHEN TAG IN ('ALTER SCHEMA')
+    EXECUTE FUNCTION @extschema@.keep_call_schema();
+ALTER EVENT TRIGGER keep_call_schema ENABLE ALWAYS;

@@ -114,6 +114,7 @@ SELECT statement FROM (VALUES
     (40, 'SELECT ' || test.call('ingest_signed_call_event', 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJjYWxsX2lkIjogOSwgInN0YXRlIjogInJpbmdpbmcifQ.G6WpDroDfD737lK2zqnfnwkY4pxbqsHduciG8WaHI5U')),
     (41, 'SELECT ' || test.call('set_call_event_secret', NULL, NULL)),
     (42, 'SELECT figure, level FROM ' || test.call('call_health', '"has space".calls', 'true') || ' WHERE figure OPERATOR(pg_catalog.<>) ''oldest_snapshot'''),
+    (43, 'ALTER SCHEMA test OWNER TO CURRENT_USER'),
     -- a table of events that was there before, with one lane
     (50, 'CREATE TABLE "a""b".hooks ("the ""body" pg_catalog.jsonb, "do''ne" pg_catalog.timestamptz, came pg_catalog.timestamptz DEFAULT ''2020-01-01'')'),
     (51, 'INSERT INTO "a""b".hooks SELECT pg_catalog.jsonb_build_object(''call_id'', n, ''state'', ''ringing'') FROM pg_catalog.generate_series(101, 106) AS n'),
