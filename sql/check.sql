@@ -76,7 +76,7 @@ $check$, 'UTF8'),
         ('call_issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
         ('call_lanes', 'log_id integer, lane integer'),
         ('call_event_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean'),
-        ('call_parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb'),
+        ('call_parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb, lock_waits integer'),
         ('call_pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
         ('call_purge_leftovers', 'log_id integer, event_seq bigint'),
         ('call_purges', 'log_id integer, lane integer, n bigint, low_xid xid8, low_seq bigint, purged_at timestamp with time zone')) AS k (name, columns)

@@ -122,6 +122,7 @@ CREATE TABLE @extschema@.call_parked_events (
     claim_id bigint,
     parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     errors jsonb,
+    lock_waits int NOT NULL DEFAULT 0,
     CONSTRAINT call_parked_events_pkey PRIMARY KEY (log_id, lane, event_seq)
 );
 CREATE INDEX idx_call_parked_events_due ON @extschema@.call_parked_events (log_id, due_at);
@@ -135,6 +136,7 @@ COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the work
 COMMENT ON COLUMN @extschema@.call_parked_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';
 COMMENT ON COLUMN @extschema@.call_parked_events.claim_id IS 'the claim that has it just now';
 COMMENT ON COLUMN @extschema@.call_parked_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
+COMMENT ON COLUMN @extschema@.call_parked_events.lock_waits IS 'how often another session had a row locked that process_call_events needed for it; that is no attempt. 0: the event does not wait for a row';
 
 CREATE TABLE @extschema@.call_dead_events (
     log_id int NOT NULL,

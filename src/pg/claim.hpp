@@ -12,7 +12,8 @@ namespace callhardening
 
 struct ClaimedEvent {
     LogEvent event;
-    int attempt; // how often it was handed out, this time included
+    int attempt;          // how often it was handed out, this time included
+    bool is_held = false; // another session has locked its row, and may be processing it
 };
 
 inline EventInLane in_lane(int lane, const LogEvent &event)
@@ -69,6 +70,10 @@ void complete_own_claim(const EventLog &log, const LaneTables &tables, const Lan
 // (true).
 bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const LogEvent &event,
                         const TimestampTz *due_at, const Failure &failure);
+
+// A row that the event needs is locked. It is tried again soon, and no attempt counts; `is_first` of its
+// call, or held back behind the one that is.
+void park_locked_event(const EventLog &log, const LaneRecord &record, const LogEvent &event, bool is_first);
 
 // Others of its call are held back behind it: all that come later in the claim, or a certain one.
 void hold_back_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,

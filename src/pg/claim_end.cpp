@@ -114,6 +114,17 @@ bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const Log
     return is_dead;
 }
 
+void park_locked_event(const EventLog &log, const LaneRecord &record, const LogEvent &event, bool is_first)
+{
+    const OwnTable parked = open_parked(log, RowExclusiveLock);
+    const int attempts = attempts_of(log, record, event) - 1;
+    if (is_first)
+        park_locked(log, parked, in_lane(record.lane, event), attempts);
+    else
+        park_event(log, parked, in_lane(record.lane, event), attempts, 0, nullptr, nullptr);
+    close_own_table(parked, NoLock);
+}
+
 void hold_back_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
                             const LogEvent &event)
 {

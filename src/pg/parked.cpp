@@ -302,7 +302,43 @@ void park_event(const EventLog &log, const OwnTable &parked, const EventInLane &
     nulls[parked_claim - 1] = true;
     values[parked_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
     values[parked_errors - 1] = add_failure(Datum{0}, true, failure, &nulls[parked_errors - 1]);
+    values[parked_lock_waits - 1] = Int32GetDatum(0);
     insert_row(parked, values, nulls);
+}
+
+namespace
+{
+
+// Locks are short as a rule, so that the pauses do not grow as after failures.
+TimestampTz next_look_at_lock(const EventLog &log, int lock_waits)
+{
+    constexpr int64 longest = 10 * USECS_PER_SEC;
+    return GetCurrentTimestamp() + Backoff(lock_waits, log.retry_base, Min(log.retry_cap, longest),
+                                           pg_prng_double(&pg_global_prng_state));
+}
+
+} // namespace
+
+void park_locked(const EventLog &log, const OwnTable &parked, const EventInLane &event, int attempts)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    bool is_found = find_row(log, parked, snapshot, event.lane, event.place.seq, &scan);
+    if (!is_found) {
+        const TimestampTz now = GetCurrentTimestamp();
+        end_key_scan(scan);
+        UnregisterSnapshot(snapshot);
+        park_event(log, parked, event, attempts, 0, &now, nullptr);
+        park_locked(log, parked, event, attempts);
+        return;
+    }
+    const int lock_waits = row_int4(scan.slot, parked_lock_waits) + 1;
+    const TimestampTz due = next_look_at_lock(log, lock_waits);
+    update_row(parked, scan,
+               {set_due(&due), set_claim(0), set_int4(parked_attempts, attempts),
+                set_int4(parked_lock_waits, lock_waits)});
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
 }
 
 namespace
@@ -320,9 +356,12 @@ bool fail_parked(const EventLog &log, const OwnTable &parked, const KeyScan &sca
         delete_row(parked, scan);
         return true;
     }
-    update_row(
-        parked, scan,
-        {set_due(due_at), set_claim(0), set_int4(parked_attempts, attempts), {parked_errors, errors, false}});
+    update_row(parked, scan,
+               {set_due(due_at),
+                set_claim(0),
+                set_int4(parked_attempts, attempts),
+                set_int4(parked_lock_waits, 0),
+                {parked_errors, errors, false}});
     return false;
 }
 

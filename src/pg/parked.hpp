@@ -25,7 +25,8 @@ enum ParkedColumn {
     parked_claim,
     parked_since,
     parked_errors,
-    parked_columns = parked_errors
+    parked_lock_waits,
+    parked_columns = parked_lock_waits
 };
 
 struct ParkedEvent {
@@ -76,6 +77,10 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
 // `due_at` NULL: held back. `failure` NULL: it did not fail itself.
 void park_event(const EventLog &log, const OwnTable &parked, const EventInLane &event, int attempts,
                 int expiries, const TimestampTz *due_at, const Failure *failure);
+
+// A row that the event needs is locked: it is tried again soon, and no attempt counts. `attempts`: those
+// before.
+void park_locked(const EventLog &log, const OwnTable &parked, const EventInLane &event, int attempts);
 
 // A failed attempt at an event, parked or not yet: it is tried again at `due_at`, or after a backoff where
 // that is NULL; dead where it was the last one that the log allows. True where it is dead.

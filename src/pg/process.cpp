@@ -23,6 +23,8 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -48,6 +50,16 @@ struct Work {
     const LaneRecord *claim;
     const ErrorData *error; // set: the event failed, or one before it in its call
     bool failed_itself;
+    bool is_locked; // another session has a row that its call needs
+    bool is_held;   // it has the event itself, which is not ours to give back
+};
+
+// Waiting for rows that other sessions have locked. One of them keeps the others of the batch waiting, and
+// those who wait for the rows of the batch.
+struct Patience {
+    int callers;  // lock_timeout of the caller in milliseconds; 0: none
+    int limit;    // of one wait, milliseconds
+    int64 waited; // by the whole batch so far, microseconds
 };
 
 struct Batch {
@@ -57,6 +69,8 @@ struct Batch {
     void (*complete)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
     Work *works; // call by call, and in the order in which they happened
     int count;
+    int present; // the first event of the call that is being applied
+    Patience patience;
     int64 now;             // microseconds since the epoch
     MemoryContext scratch; // for one event, or one call
 };
@@ -135,7 +149,8 @@ void read_lane(Batch *batch, const LaneClaim &lane)
 {
     for (int i = lane.first; i < lane.end; ++i) {
         CHECK_FOR_INTERRUPTS();
-        const LogEvent *event = &batch->claim->events[i].event;
+        const ClaimedEvent &claimed = batch->claim->events[i];
+        const LogEvent *event = &claimed.event;
         if (event->is_done) // by somebody else, since it was claimed
             continue;
         Work *work = &batch->works[batch->count++];
@@ -143,6 +158,7 @@ void read_lane(Batch *batch, const LaneClaim &lane)
         work->claimed = event;
         work->received_at = event->has_received_at ? event->received_at : batch->now++;
         work->claim = &lane.record;
+        work->is_locked = work->is_held = claimed.is_held;
         read_work(batch->table, work, batch->scratch);
     }
 }
@@ -185,6 +201,47 @@ bool has_changed(const Call &call)
     return changed;
 }
 
+// -- waiting -------------------------------------------------------------------------------------
+
+// Of a subtransaction, whose end brings back what the caller has set. At least a millisecond, since 0 has no
+// end.
+void limit_waits(Patience *patience)
+{
+    constexpr int longest = 100, in_all = 1000; // milliseconds
+    const int left = Max(1, in_all - static_cast<int>(patience->waited / 1000));
+    patience->limit = Min(longest, left);
+    if (patience->callers > 0)
+        patience->limit = Min(patience->limit, patience->callers);
+    set_config_option("lock_timeout", psprintf("%d", patience->limit), PGC_USERSET, PGC_S_SESSION,
+                      GUC_ACTION_SAVE, true, 0, false);
+}
+
+// What takes longer than calls do has waited.
+void count_wait(Patience *patience, TimestampTz begin)
+{
+    constexpr int64 shortest = 10000; // microseconds
+    const int64 spent = GetCurrentTimestamp() - begin;
+    if (spent < shortest)
+        return;
+    patience->waited += spent;
+    limit_waits(patience);
+}
+
+void mark_locked(const CallWork &call)
+{
+    for (int i = call.first; i < call.end; ++i)
+        call.batch->works[i].is_locked = true;
+}
+
+void give_up_waiting(const CallWork &call)
+{
+    Patience &patience = call.batch->patience;
+    patience.waited += patience.limit * int64{1000};
+    mark_locked(call);
+}
+
+// -- applying a call -----------------------------------------------------------------------------
+
 // False where the call came into being between looking for it and writing it, or was not to be written.
 bool write_call(const CallWork &of)
 {
@@ -206,13 +263,16 @@ void apply_call(void *state)
     // Somebody else's new row is seen the second time.
     constexpr int attempts = 3;
     const auto *of = static_cast<const CallWork *>(state);
+    const TimestampTz begin = GetCurrentTimestamp();
     CHECK_FOR_INTERRUPTS();
     bool written = false;
+    of->batch->present = of->first;
     const MemoryContext caller = MemoryContextSwitchTo(of->batch->scratch);
     for (int i = 0; i < attempts && !written; ++i)
         written = write_call(*of);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(of->batch->scratch);
+    count_wait(&of->batch->patience, begin);
     if (written)
         return;
     ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
@@ -221,11 +281,15 @@ void apply_call(void *state)
                     errhint("A trigger or a row-level security policy of that table suppresses the row.")));
 }
 
+bool is_same_call(const Work &left, const Work &right)
+{
+    return strcmp(left.claimed->call_id, right.claimed->call_id) == 0;
+}
+
 CallWork next_call(Batch *batch, int first)
 {
     int end = first + 1;
-    while (end < batch->count &&
-           strcmp(batch->works[end].claimed->call_id, batch->works[first].claimed->call_id) == 0)
+    while (end < batch->count && is_same_call(batch->works[end], batch->works[first]))
         ++end;
     return {batch, first, end};
 }
@@ -233,11 +297,21 @@ CallWork next_call(Batch *batch, int first)
 void apply_all(void *state)
 {
     auto *batch = static_cast<Batch *>(state);
+    limit_waits(&batch->patience);
     for (int first = 0; first < batch->count;) {
         CallWork call = next_call(batch, first);
-        apply_call(&call);
+        if (!batch->works[first].is_locked)
+            apply_call(&call);
         first = call.end;
     }
+    CHECK_FOR_INTERRUPTS(); // of a lock_timeout that came too late, before it is none of ours any more
+}
+
+void apply_one(void *state)
+{
+    limit_waits(&static_cast<const CallWork *>(state)->batch->patience);
+    apply_call(state);
+    CHECK_FOR_INTERRUPTS(); // as above
 }
 
 // An event that the calls table does not take has failed, and the later ones of its call wait behind it: they
@@ -246,9 +320,11 @@ void apply_until_failure(const CallWork &call)
 {
     for (int i = call.first; i < call.end; ++i) {
         CallWork event = {call.batch, i, i + 1};
-        const ErrorData *error = try_in_subtransaction(apply_call, &event);
+        const ErrorData *error = try_in_subtransaction(apply_one, &event);
         if (error == nullptr)
             continue;
+        if (is_lock_error(error))
+            return give_up_waiting({call.batch, i, call.end});
         call.batch->works[i].failed_itself = true;
         for (int later = i; later < call.end; ++later)
             call.batch->works[later].error = error;
@@ -256,15 +332,43 @@ void apply_until_failure(const CallWork &call)
     }
 }
 
-// Calls are written in one subtransaction, as failures are rare; after one, each call has its own.
+void try_call(CallWork call)
+{
+    const ErrorData *error = try_in_subtransaction(apply_one, &call);
+    if (error != nullptr && is_lock_error(error))
+        give_up_waiting(call);
+    else if (error != nullptr)
+        apply_until_failure(call);
+}
+
+// The events of a call are applied in order: all of them wait for one that another session has.
+void lock_calls_of_held(Batch *batch)
+{
+    for (int first = 0; first < batch->count;) {
+        const CallWork call = next_call(batch, first);
+        for (int i = call.first; i < call.end; ++i)
+            if (batch->works[i].is_held)
+                mark_locked(call);
+        first = call.end;
+    }
+}
+
+// Calls are written in one subtransaction, as failures are rare; after one, each call has its own. A row that
+// was locked is not waited for twice.
 void apply_batch(Batch *batch)
 {
-    if (batch->count == 0 || try_in_subtransaction(apply_all, batch) == nullptr)
+    if (batch->count == 0)
         return;
+    lock_calls_of_held(batch);
+    const ErrorData *error = try_in_subtransaction(apply_all, batch);
+    if (error == nullptr)
+        return;
+    if (is_lock_error(error))
+        give_up_waiting(next_call(batch, batch->present));
     for (int first = 0; first < batch->count;) {
-        CallWork call = next_call(batch, first);
-        if (try_in_subtransaction(apply_call, &call) != nullptr)
-            apply_until_failure(call);
+        const CallWork call = next_call(batch, first);
+        if (!batch->works[first].is_locked)
+            try_call(call);
         first = call.end;
     }
 }
@@ -278,12 +382,27 @@ void park_failed_event(const EventLog &log, const Work &work)
     fail_claimed_event(log, *work.claim, *work.claimed, nullptr, failure);
 }
 
+// Whether it is the first in the log of those of its call that wait for a row.
+bool is_first_locked(const Batch &batch, int locked)
+{
+    const Work *works = batch.works;
+    for (int i = locked - 1; i >= 0 && is_same_call(works[i], works[locked]); --i)
+        if (works[i].is_locked && works[i].claimed->place < works[locked].claimed->place)
+            return false;
+    for (int i = locked + 1; i < batch.count && is_same_call(works[i], works[locked]); ++i)
+        if (works[i].claimed->place < works[locked].claimed->place)
+            return false;
+    return true;
+}
+
 // An event that comes after the failed one in time may be before it in the log, so each is named.
 void park_failed_events(const Batch &batch)
 {
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
-        if (work.error != nullptr && work.failed_itself)
+        if (work.is_locked)
+            park_locked_event(*batch.log, *work.claim, *work.claimed, is_first_locked(batch, i));
+        else if (work.error != nullptr && work.failed_itself)
             park_failed_event(*batch.log, work);
         else if (work.error != nullptr)
             hold_back_event(*batch.log, *work.claim, *work.claimed);
@@ -296,7 +415,7 @@ void give_failed_back(const Batch &batch)
     auto *seqs = static_cast<int64 *>(palloc(sizeof(int64) * Max(1, batch.count)));
     int count = 0;
     for (int i = 0; i < batch.count; ++i)
-        if (batch.works[i].error != nullptr)
+        if (batch.works[i].error != nullptr || (batch.works[i].is_locked && !batch.works[i].is_held))
             seqs[count++] = batch.works[i].claimed->place.seq;
     give_back(*batch.log, seqs, count);
 }
@@ -350,7 +469,7 @@ void warn_of_batch(const Batch &batch, MemoryContext statement)
 {
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
-        if (work.error != nullptr)
+        if (work.error != nullptr || work.is_locked)
             continue;
         warn_unknown_words(batch, work);
         if (work.outcome == Merge::refused)
@@ -363,9 +482,13 @@ void warn_of_batch(const Batch &batch, MemoryContext statement)
 ProcessCounts count_outcomes(const Batch &batch)
 {
     ProcessCounts counts = {};
-    counts.claimed = batch.count;
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
+        if (work.is_locked) { // it comes again, and counts then
+            ++counts.locked;
+            continue;
+        }
+        ++counts.claimed;
         int64 &count = work.error != nullptr            ? counts.failed
                        : work.outcome == Merge::refused ? counts.refused
                        : work.outcome == Merge::applied ? counts.applied
@@ -479,6 +602,7 @@ void add_counts(ProcessCounts *sum, const ProcessCounts &counts)
     sum->unchanged += counts.unchanged;
     sum->refused += counts.refused;
     sum->failed += counts.failed;
+    sum->locked += counts.locked;
 }
 
 // A lane gives retries or a range, so that another claim may find what this one has left. Not in a log that
@@ -491,7 +615,7 @@ bool has_left_some(const EventLog &log, const Claim &claim)
     return false;
 }
 
-// What failed here is not tried again here, however soon it is due.
+// What failed or was locked here is not tried again here, however soon it is due.
 ProcessCounts process_pending(Batch *batch, EventLog *log, int max_events, MemoryContext statement)
 {
     ProcessCounts sum = {};
@@ -500,8 +624,8 @@ ProcessCounts process_pending(Batch *batch, EventLog *log, int max_events, Memor
         CHECK_FOR_INTERRUPTS();
         claim_events(log, options, batch->claim);
         add_counts(&sum, apply_claim(batch, statement));
-        options.max_events = max_events - static_cast<int>(sum.claimed);
-        options.skips_retries = sum.failed > 0;
+        options.max_events -= batch->claim->event_count;
+        options.skips_retries = sum.failed > 0 || sum.locked > 0;
     } while (options.max_events > 0 && has_left_some(*log, *batch->claim));
     return sum;
 }
@@ -516,6 +640,7 @@ ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statem
         batch.log = log;
         batch.claim = &claim;
         batch.complete = complete_own_claim;
+        batch.patience.callers = LockTimeout;
         open_calls_of(*log, &batch.table);
         const ProcessCounts counts = process_pending(&batch, log, max_events, statement);
         table_close(batch.table.relation, NoLock);
@@ -530,6 +655,7 @@ ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext sta
         batch.log = &log;
         batch.claim = claim;
         batch.complete = complete_claim;
+        batch.patience.callers = LockTimeout;
         open_calls_of(log, &batch.table);
         drop_stale_claims(log, claim);
         const ProcessCounts counts = apply_claim(&batch, statement);

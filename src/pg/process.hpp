@@ -8,6 +8,7 @@ namespace callhardening
 
 struct ProcessCounts {
     int64 claimed, applied, unchanged, refused, failed;
+    int64 locked; // another session had a row of their calls; not among those claimed, as they come again
 };
 
 // Claims up to `max_events`, applies and completes them, all in the caller's transaction. Warnings are

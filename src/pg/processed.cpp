@@ -55,7 +55,7 @@ bool has_number(const Numbers &sorted, int64 seq)
 }
 
 // The log is its owner's table: the caller needs the right to update the column, and its triggers fire.
-// Whoever has locked one of the rows is waited for, and what he has set is left as it is.
+// Another session that has locked one of the rows is waited for, and what it has set is left as it is.
 void set_processed(const EventLog &log, const int64 *seqs, int count, Numbers *set)
 {
     static KeptPlans plans;
@@ -107,17 +107,64 @@ Numbers take_numbers(const EventLog &log, const Numbers &wanted)
 
 } // namespace
 
+namespace
+{
+
+Numbers read_numbers(KeptPlans *plans, const char *query, const Numbers &wanted)
+{
+    Numbers result = {};
+    run_statement(plans, query, {array_value(wanted.seqs, wanted.count)});
+    for (uint64 i = 0; i < SPI_processed; ++i)
+        add_number(&result, spi_int8(i, 1));
+    SPI_freetuptable(SPI_tuptable);
+    qsort(result.seqs, result.count, sizeof(int64), compare_numbers);
+    return result;
+}
+
+const char *select_pending(const EventLog &log, const char *lock)
+{
+    return psprintf(
+        "SELECT event_seq FROM %s WHERE event_seq OPERATOR(pg_catalog.=) ANY ($1) AND %s IS NULL%s",
+        log.events_name, quote_identifier(log.processed_at_column), lock);
+}
+
+// An old processor locks an event while it works on it, and that may take long.
+Numbers lock_free(const EventLog &log, const Numbers &wanted)
+{
+    static KeptPlans plans;
+    return read_numbers(&plans, select_pending(log, " FOR NO KEY UPDATE SKIP LOCKED"), wanted);
+}
+
+// Those of `wanted` that are still to be processed, with a new snapshot.
+Numbers find_pending(const EventLog &log, const Numbers &wanted)
+{
+    static KeptPlans plans;
+    return read_numbers(&plans, select_pending(log, ""), wanted);
+}
+
+Numbers numbers_of(const Claim &claim)
+{
+    Numbers numbers = {};
+    for (int i = 0; i < claim.event_count; ++i)
+        add_number(&numbers, claim.events[i].event.place.seq);
+    return numbers;
+}
+
+} // namespace
+
 void take_claimed(const EventLog &log, Claim *claim)
 {
-    if (log.processed_at_column == nullptr)
+    if (log.processed_at_column == nullptr || claim->event_count == 0)
         return;
-    Numbers wanted = {};
-    for (int lane = 0; lane < claim->lane_count; ++lane)
-        for (int i = claim->lanes[lane].first; i < claim->lanes[lane].end; ++i)
-            add_number(&wanted, claim->events[i].event.place.seq);
-    const Numbers taken = take_numbers(log, wanted);
-    for (int i = 0; i < claim->event_count; ++i)
-        claim->events[i].event.is_done = !has_number(taken, claim->events[i].event.place.seq);
+    const Numbers wanted = numbers_of(*claim), free = lock_free(log, wanted);
+    const Numbers pending = free.count == wanted.count ? Numbers{} : find_pending(log, wanted);
+    const Numbers taken = take_numbers(log, free);
+    for (int i = 0; i < claim->event_count; ++i) {
+        ClaimedEvent &claimed = claim->events[i];
+        const int64 seq = claimed.event.place.seq;
+        claimed.is_held = !has_number(free, seq) && has_number(pending, seq);
+        claimed.event.is_done = !claimed.is_held && !has_number(taken, seq);
+    }
 }
 
 void give_back(const EventLog &log, const int64 *seqs, int count)

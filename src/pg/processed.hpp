@@ -7,9 +7,9 @@
 namespace callhardening
 {
 
-// Takes the events that are to be applied: sets processed_at, and waits for others who have them locked. What
-// somebody else has processed meanwhile is marked as done in the claim. Needs an open SPI connection, and
-// does nothing where the log has no such column, as those below.
+// Takes the events that are to be applied: sets processed_at. What another session has processed since is
+// marked as done in the claim, and what it has locked as held. Needs an open SPI connection, and does nothing
+// where the log has no such column, as those below.
 void take_claimed(const EventLog &log, Claim *claim);
 
 // These were not processed after all.

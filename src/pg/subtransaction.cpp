@@ -9,6 +9,12 @@ extern "C" {
 namespace callhardening
 {
 
+bool is_lock_error(const ErrorData *error)
+{
+    return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+           error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
 namespace
 {
 
@@ -23,7 +29,7 @@ bool is_forbidden_row(const ErrorData *error)
 // Errors that would come with any event, or that go away by themselves.
 bool is_error_of_system(const ErrorData *error)
 {
-    if (is_forbidden_row(error))
+    if (is_forbidden_row(error) || is_lock_error(error))
         return false;
     switch (ERRCODE_TO_CATEGORY(error->sqlerrcode)) {
     case ERRCODE_CONNECTION_EXCEPTION:
