@@ -119,7 +119,7 @@ $check$, 'there, valid, and without conditions'),
         SELECT CASE WHEN t.tgname IS NULL THEN format('trigger %s is gone', k.name)
                     ELSE format('trigger %s does not fire always: ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', k.name, t.tgrelid::regclass, t.tgname) END
         FROM pg_extension e CROSS JOIN (VALUES ('mark_restored_call_event_log', 'call_event_logs'), ('follow_call_event_log', 'call_event_logs'), ('skip_foreign_call_claim', 'call_claims'),
-            ('forget_foreign_call_event_xid', 'call_parked_events')) AS k (name, of)
+            ('forget_foreign_call_event_xid', 'call_parked_events'), ('locate_call_role_task', 'call_role_tasks')) AS k (name, of)
         LEFT JOIN (pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid)
             ON c.relnamespace = e.extnamespace AND c.relname = k.of AND p.proname = k.name
         WHERE e.extname = 'callhardening' AND t.tgenabled IS DISTINCT FROM 'A') AS p

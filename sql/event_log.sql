@@ -529,12 +529,17 @@ BEGIN
     -- A number would be dumped in the place of its name, and be another table where that is restored.
     UPDATE @extschema@.call_event_logs SET calls = 0
     WHERE calls IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
+    DELETE FROM @extschema@.call_role_tasks AS t
+    WHERE t.relation IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0)
+       OR t.schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_namespace'::regclass);
+    UPDATE @extschema@.call_role_tasks AS t SET log = 0
+    WHERE t.log IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_event_logs() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.forget_dropped_call_event_logs() IS
-'event trigger function: removes the settings, positions and dead events of a log that is dropped, and the calls table that is dropped from those of its logs';
+'event trigger function: removes the settings, positions and dead events of a log that is dropped, the calls table that is dropped from those of its logs, and what call_role_tasks has of either';
 
 CREATE EVENT TRIGGER forget_dropped_call_event_logs ON sql_drop
     EXECUTE FUNCTION @extschema@.forget_dropped_call_event_logs();

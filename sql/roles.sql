@@ -36,74 +36,91 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_role_functions(text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.call_role_functions(text) IS
 'the functions of a task of call_role_grants, with those that they call; NULL: no such task';
 
-CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS TABLE (privileges text, name name)
-    LANGUAGE sql STABLE
+CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS TABLE (name name, privileges text[])
+    LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT 'SELECT', unnest('{call_event_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
-    call_issues, call_backfill_progress}'::name[]) WHERE what = 'operate'
-UNION ALL SELECT v.privileges, v.name
-FROM (VALUES ('SELECT, INSERT, DELETE', 'own_call_event_logs'), ('INSERT', 'own_call_dead_events'), ('SELECT', 'call_backfill_progress')) AS v (privileges, name)
-WHERE what = 'own'
-UNION ALL SELECT v.privileges, v.name
-FROM (VALUES ('SELECT, DELETE', 'operated_call_dead_events'), ('INSERT', 'operated_call_parked_events')) AS v (privileges, name) WHERE what = 'operate'
--- Of a log's row, the settings.
-UNION ALL SELECT format('SELECT, UPDATE (%s)', string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)), 'operated_call_event_logs'
-FROM pg_extension e JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname = 'operated_call_event_logs'
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname NOT IN ('log_id', 'events')
-WHERE e.extname = 'callhardening' AND what IN ('own', 'operate') HAVING count(*) > 0
+SELECT unnest('{call_event_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
+    call_issues, call_backfill_progress, operated_call_event_logs}'::name[]), '{SELECT}'::text[] WHERE what = 'operate'
+UNION ALL SELECT v.name, v.privileges::text[]
+FROM (VALUES ('own', 'own_call_event_logs', '{SELECT, INSERT, DELETE}'), ('own', 'own_call_dead_events', '{INSERT}'), ('own', 'call_backfill_progress', '{SELECT}'),
+    ('own', 'operated_call_event_logs', '{SELECT}'),
+    ('operate', 'operated_call_dead_events', '{SELECT, DELETE}'), ('operate', 'operated_call_parked_events', '{INSERT}')) AS v (task, name, privileges)
+WHERE v.task = what
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_views(text) IS
 'what a task of call_role_grants needs on views and tables of the extension';
 
-CREATE FUNCTION @extschema@.call_role_log_grants(what text, log @extschema@.call_event_logs) RETURNS TABLE (privileges text, object text)
+CREATE FUNCTION @extschema@.call_role_needs(what text, log @extschema@.call_event_logs)
+    RETURNS TABLE (relation oid, function oid, schema oid, privilege text, column_number smallint)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT CASE what WHEN 'ingest' THEN 'SELECT, INSERT' WHEN 'operate' THEN 'SELECT, DELETE' ELSE 'SELECT' END, 'TABLE ' || log.events
-WHERE what <> 'read'
+WITH extension AS (
+    SELECT extnamespace AS home, extconfig FROM pg_extension WHERE extname = 'callhardening'
+), tables (relation, privileges) AS (
+    SELECT log.events::oid, CASE what WHEN 'operate' THEN '{SELECT, DELETE}' ELSE '{SELECT}' END::text[] WHERE what <> 'read'
+    UNION ALL SELECT log.calls, CASE what WHEN 'process' THEN '{SELECT, INSERT, UPDATE}' ELSE '{SELECT}' END::text[]
+    WHERE what IN ('process', 'operate', 'read') AND log.calls <> 0
+    -- A serial column asks whoever inserts for its sequence; an identity column does not, nor does a log's own.
+    UNION ALL SELECT d.objid, '{USAGE}'
+    FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.objid IS DISTINCT FROM log.sequence
+      AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
+    UNION ALL SELECT c.oid, v.privileges
+    FROM extension CROSS JOIN @extschema@.call_role_views(what) AS v JOIN pg_class AS c ON c.relnamespace = home AND c.relname = v.name
+    UNION ALL SELECT unnest(extconfig), '{SELECT}' FROM extension WHERE what = 'backup'
+)
+SELECT t.relation, 0::oid, 0::oid, p.privilege, NULL::smallint FROM tables AS t, unnest(t.privileges) AS p (privilege) WHERE t.relation IS NOT NULL
+UNION ALL
+-- Who ingests does not number or stamp events: a number that he brings would be in the way of those to come.
+SELECT a.attrelid, 0, 0, 'INSERT', a.attnum FROM pg_attribute AS a
+WHERE a.attrelid = log.events AND what = 'ingest' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+  AND a.attname NOT IN ('event_seq', 'event_lane', 'event_xid')
+UNION ALL
 -- What a table that was there before says of its events is kept true.
-UNION ALL SELECT format('UPDATE (%I)', log.processed_at_column), 'TABLE ' || log.events
-WHERE what IN ('process', 'claim') AND log.processed_at_column IS NOT NULL
-UNION ALL SELECT CASE what WHEN 'process' THEN 'SELECT, INSERT, UPDATE' ELSE 'SELECT' END, 'TABLE ' || log.calls
-WHERE what IN ('process', 'operate', 'read') AND log.calls <> 0
--- A serial column asks whoever inserts for its sequence; an identity column does not, nor does a log's own.
-UNION ALL SELECT 'USAGE', 'SEQUENCE ' || d.objid::regclass
-FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.objid IS DISTINCT FROM log.sequence
-  AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_event_logs) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.call_role_log_grants(text, @extschema@.call_event_logs) IS
-'what a task of call_role_grants needs on a log and its calls table';
-
-CREATE FUNCTION @extschema@.call_role_objects(what text) RETURNS TABLE (privileges text, object text)
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-WITH extension AS (SELECT extnamespace AS home FROM pg_extension WHERE extname = 'callhardening')
-SELECT 'EXECUTE', CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure FROM pg_proc AS p, extension
+SELECT a.attrelid, 0, 0, 'UPDATE', a.attnum FROM pg_attribute AS a
+WHERE a.attrelid = log.events AND what IN ('process', 'claim') AND a.attname = log.processed_at_column AND NOT a.attisdropped
+UNION ALL
+-- Of a log's row, the settings.
+SELECT a.attrelid, 0, 0, 'UPDATE', a.attnum
+FROM extension JOIN pg_class AS c ON c.relnamespace = home AND c.relname = 'operated_call_event_logs'
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname NOT IN ('log_id', 'events') WHERE what IN ('own', 'operate')
+UNION ALL
+SELECT 0, p.oid, 0, 'EXECUTE', NULL FROM pg_proc AS p, extension
 WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
     AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') -- and no namesake
-UNION ALL SELECT v.privileges, 'TABLE ' || c.oid::regclass
-FROM extension CROSS JOIN @extschema@.call_role_views(what) AS v JOIN pg_class AS c ON c.relnamespace = home AND c.relname = v.name
-UNION ALL SELECT 'SELECT', CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass
-FROM pg_extension AS e JOIN pg_class AS c ON c.oid = ANY (e.extconfig) WHERE e.extname = 'callhardening' AND what = 'backup'
+UNION ALL
+SELECT 0, 0, s.schema, 'USAGE', NULL FROM (
+    SELECT home FROM extension
+    UNION SELECT relnamespace FROM pg_class WHERE oid = log.events AND what <> 'read'
+    UNION SELECT relnamespace FROM pg_class WHERE oid = log.calls AND what IN ('process', 'operate', 'read')) AS s (schema)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_objects(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_needs(text, @extschema@.call_event_logs) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_objects(text) IS
-'what a task of call_role_grants needs on functions, views and tables of the extension, whether there is a log or not';
+COMMENT ON FUNCTION @extschema@.call_role_needs(text, @extschema@.call_event_logs) IS
+'what call_role_grants lists, one privilege a row, on one of relation (and its column), function and schema; the others are 0. log: NULL for a task without one';
 
-CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL) RETURNS TABLE (privileges text, object text)
+CREATE FUNCTION @extschema@.call_role_object(relation oid, function oid, schema oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass FROM pg_class AS c WHERE c.oid = relation
+UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure FROM pg_proc AS p WHERE p.oid = function
+UNION ALL SELECT 'SCHEMA ' || n.oid::regnamespace FROM pg_namespace AS n WHERE n.oid = schema
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_object(oid, oid, oid) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_object(oid, oid, oid) IS
+'an object as GRANT names it, as in "TABLE public.calls"; NULL where it is gone';
+
+CREATE FUNCTION @extschema@.call_role_log(what text, log regclass) RETURNS @extschema@.call_event_logs
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    home oid := (SELECT extnamespace FROM pg_extension WHERE extname = 'callhardening');
     settings @extschema@.call_event_logs;
 BEGIN
     IF @extschema@.call_role_functions(what) IS NULL THEN
@@ -113,68 +130,252 @@ BEGIN
     IF what NOT IN ('own', 'backup') THEN
         SELECT * INTO settings FROM @extschema@.call_event_logs AS l WHERE l.log_id = @extschema@.call_event_log_number(log);
     END IF;
-
-    RETURN QUERY
-    SELECT 'USAGE', 'SCHEMA ' || needed.schema::regnamespace FROM (
-        SELECT home AS schema
-        UNION SELECT relnamespace FROM pg_class WHERE oid = settings.events AND what <> 'read'
-        UNION SELECT relnamespace FROM pg_class WHERE oid = settings.calls AND what IN ('process', 'operate', 'read')) AS needed
-    UNION ALL SELECT o.privileges, o.object FROM @extschema@.call_role_objects(what) AS o
-    UNION ALL SELECT g.privileges, g.object FROM @extschema@.call_role_log_grants(what, settings) AS g WHERE what NOT IN ('own', 'backup');
+    RETURN settings;
 END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log(text, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_log(text, regclass) IS
+'the log that a task is for; NULL for own and backup. Errors: those of call_role_grants';
+
+CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL) RETURNS TABLE (privileges text, object text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH needs AS (
+    SELECT n.relation, n.function, n.schema, n.privilege, array_position('{SELECT,INSERT,UPDATE,DELETE}', n.privilege) AS place,
+           string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns
+    FROM @extschema@.call_role_needs(what, @extschema@.call_role_log(what, log)) AS n
+    LEFT JOIN pg_attribute AS a ON a.attrelid = n.relation AND a.attnum = n.column_number
+    GROUP BY 1, 2, 3, 4, n.column_number IS NULL
+)
+SELECT string_agg(n.privilege || coalesce(' (' || n.columns || ')', ''), ', ' ORDER BY n.place), @extschema@.call_role_object(n.relation, n.function, n.schema)
+FROM needs AS n GROUP BY n.relation, n.function, n.schema
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
-'what a role needs for a task, and nothing else: ingest (events into the log), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'what a role needs for a task, and nothing else: ingest (events into the log, without a say in their numbers), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
-CREATE FUNCTION @extschema@.change_call_role(statement text, role regrole, what text, log regclass) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
+-- What was granted is remembered with what each grant has added to the rights of the role: no other may be taken back.
+-- Roles go by name, as a dump may come where they are not yet. No key: dropped logs leave rows that are alike.
+CREATE TABLE @extschema@.call_role_tasks (
+    role name NOT NULL,
+    role_oid oid,
+    task text NOT NULL,
+    log regclass NOT NULL,
+    relation regclass NOT NULL,
+    column_name name,
+    column_number smallint,
+    function text,
+    schema name,
+    privilege text NOT NULL,
+    is_added boolean NOT NULL
+);
+ALTER TABLE @extschema@.call_role_tasks REPLICA IDENTITY FULL;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_role_tasks', '');
+REVOKE ALL ON @extschema@.call_role_tasks FROM PUBLIC;
+
+COMMENT ON TABLE @extschema@.call_role_tasks IS 'the tasks that roles were granted by grant_call_role, a row for each privilege: what revoke_call_role goes by';
+COMMENT ON COLUMN @extschema@.call_role_tasks.role_oid IS 'the role in this cluster; NULL: it did not exist when this was restored';
+COMMENT ON COLUMN @extschema@.call_role_tasks.log IS 'the log that the task is for; -: none (own, backup), or it was dropped';
+COMMENT ON COLUMN @extschema@.call_role_tasks.relation IS 'what the privilege is on: this relation, or with - the function or schema';
+COMMENT ON COLUMN @extschema@.call_role_tasks.column_name IS 'the column that the privilege is on, with column_number; NULL: on the whole';
+COMMENT ON COLUMN @extschema@.call_role_tasks.is_added IS 'the role did not have the privilege before: it is revoked with the last task that needs it';
+
+CREATE FUNCTION @extschema@.locate_call_role_task() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    needed record;
-    without_log boolean := statement NOT LIKE 'GRANT %' AND what <> 'own' AND @extschema@.call_role_functions(what) IS NOT NULL
-        AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs);
 BEGIN
-    IF role IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
-    END IF;
-    IF without_log THEN
-        -- Which tables they were, and which of the rights on them are for something else as well, nobody knows any more.
-        RAISE NOTICE USING MESSAGE = 'there is no event log: what the role was granted on tables of events and calls stays',
-            HINT = 'Revoke that by REVOKE ALL ON the tables, and grant again what the role needs otherwise.';
-    END IF;
-    -- The way into a schema may be for something else as well.
-    FOR needed IN SELECT * FROM @extschema@.call_role_objects(what) WHERE without_log
-        UNION ALL SELECT * FROM @extschema@.call_role_grants(what, log) WHERE NOT without_log AND (statement LIKE 'GRANT %' OR object NOT LIKE 'SCHEMA %') LOOP
-        EXECUTE format(statement, needed.privileges, needed.object, role);
-    END LOOP;
+    NEW.role_oid := (SELECT oid FROM pg_roles WHERE rolname = NEW.role);
+    NEW.column_number := (SELECT attnum FROM pg_attribute WHERE attrelid = NEW.relation AND attname = NEW.column_name AND NOT attisdropped);
+    RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.change_call_role(text, regrole, text, regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.locate_call_role_task() FROM PUBLIC;
+CREATE TRIGGER locate_call_role_task BEFORE INSERT ON @extschema@.call_role_tasks FOR EACH ROW
+    EXECUTE FUNCTION @extschema@.locate_call_role_task();
+ALTER TABLE @extschema@.call_role_tasks ENABLE ALWAYS TRIGGER locate_call_role_task;
 
-COMMENT ON FUNCTION @extschema@.change_call_role(text, regrole, text, regclass) IS
-'runs a GRANT or REVOKE for each privilege that call_role_grants lists, or where there is no log (any more) to revoke something on, that call_role_objects lists; statement: with %s for privileges, object and role';
+COMMENT ON FUNCTION @extschema@.locate_call_role_task() IS
+'trigger function: finds the role and the column of a remembered privilege by their names, in a restored database as well';
 
-CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
+CREATE FUNCTION @extschema@.find_call_role_tasks(role_oid oid) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT @extschema@.change_call_role('GRANT %s ON %s TO %s'::text, role, what, log)
+-- A role that was dropped has lost its rights, and its name may be another's now.
+DELETE FROM @extschema@.call_role_tasks AS t WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = t.role_oid) AND t.role_oid IS NOT NULL;
+UPDATE @extschema@.call_role_tasks AS t SET role = r.rolname FROM pg_roles AS r WHERE r.oid = t.role_oid AND r.rolname <> t.role;
+UPDATE @extschema@.call_role_tasks AS t SET role_oid = r.oid FROM pg_roles AS r WHERE r.oid = find_call_role_tasks.role_oid AND t.role_oid IS NULL AND r.rolname = t.role
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.find_call_role_tasks(oid) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.find_call_role_tasks(oid) IS
+'a part of grant_call_role and revoke_call_role: what call_role_tasks has of this role is found by its oid afterwards, whether it was renamed, dropped and made again or restored';
+
+CREATE FUNCTION @extschema@.has_call_role_privilege(role oid, relation oid, column_number smallint, function oid, schema oid, privilege text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- Its own entry, as others have it by membership, PUBLIC or the whole table.
+WITH entries (acl) AS (
+    SELECT coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) FROM pg_class WHERE oid = relation AND column_number IS NULL
+    UNION ALL SELECT attacl FROM pg_attribute WHERE attrelid = relation AND attnum = column_number AND NOT attisdropped
+    UNION ALL SELECT coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE oid = function
+    UNION ALL SELECT coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE oid = schema)
+SELECT EXISTS (SELECT FROM entries AS e, aclexplode(e.acl) AS a WHERE a.grantee = role AND a.privilege_type = privilege)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_call_role_privilege(oid, oid, smallint, oid, oid, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.has_call_role_privilege(oid, oid, smallint, oid, oid, text) IS
+'whether a role was granted a privilege by name, on the column where column_number is given';
+
+CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+#variable_conflict use_column
+DECLARE
+    grantee oid := role;
+    settings @extschema@.call_event_logs := @extschema@.call_role_log(what, log);
+    need record;
+    had boolean;
+BEGIN
+    IF grantee IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
+    END IF;
+    LOCK TABLE @extschema@.call_role_tasks IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM @extschema@.find_call_role_tasks(grantee);
+    FOR need IN
+        SELECT n.*, a.attname, p.oid::regprocedure::text AS function_name, s.nspname, @extschema@.call_role_object(n.relation, n.function, n.schema) AS object
+        FROM @extschema@.call_role_needs(what, settings) AS n LEFT JOIN pg_attribute AS a ON a.attrelid = n.relation AND a.attnum = n.column_number
+        LEFT JOIN pg_proc AS p ON p.oid = n.function LEFT JOIN pg_namespace AS s ON s.oid = n.schema
+    LOOP
+        had := @extschema@.has_call_role_privilege(grantee, need.relation, need.column_number, need.function, need.schema, need.privilege);
+        IF NOT had THEN
+            EXECUTE format('GRANT %s%s ON %s TO %s', need.privilege, '(' || quote_ident(need.attname) || ')', need.object, grantee::regrole);
+        END IF;
+        -- Granted before, the row stays: it knows whether that was by us.
+        UPDATE @extschema@.call_role_tasks AS t SET is_added = t.is_added OR NOT had
+        WHERE t.role_oid = grantee AND t.task = what AND t.log = coalesce(settings.events, 0::oid) AND t.privilege = need.privilege AND t.relation = need.relation
+          AND t.column_number IS NOT DISTINCT FROM need.column_number AND t.function IS NOT DISTINCT FROM need.function_name
+          AND t.schema IS NOT DISTINCT FROM need.nspname;
+        IF NOT FOUND THEN
+            INSERT INTO @extschema@.call_role_tasks (role, task, log, relation, column_name, function, schema, privilege, is_added)
+            SELECT r.rolname, what, coalesce(settings.events, 0::oid), need.relation, need.attname, need.function_name, need.nspname, need.privilege, NOT had
+            FROM pg_roles AS r WHERE r.oid = grantee;
+        END IF;
+    END LOOP;
+END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) IS
-'grants a role what call_role_grants lists for a task; the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'grants a role what call_role_grants lists for a task, and remembers the task and what was added to the rights of the role (call_role_tasks); the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
-CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
-    LANGUAGE sql
+CREATE FUNCTION @extschema@.take_call_role_privilege(grantee oid, relation oid, column_number smallint, function oid, schema oid, privilege text) RETURNS void
+    LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT @extschema@.change_call_role('REVOKE %s ON %s FROM %s'::text, role, what, log)
+#variable_conflict use_variable
+DECLARE
+    object text := @extschema@.call_role_object(relation, function, schema);
+    column_name name := (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attnum = column_number AND NOT a.attisdropped);
+    kept name[];
+    grantable boolean[];
+BEGIN
+    -- The rights of an owner are entries like others: those of a role that owns the object by now are its own.
+    IF grantee IN (SELECT c.relowner FROM pg_class AS c WHERE c.oid = relation AND column_number IS NULL
+                   UNION ALL SELECT p.proowner FROM pg_proc AS p WHERE p.oid = function UNION ALL SELECT n.nspowner FROM pg_namespace AS n WHERE n.oid = schema)
+        OR NOT @extschema@.has_call_role_privilege(grantee, relation, column_number, function, schema, privilege) THEN
+        RETURN;
+    END IF;
+    -- REVOKE on a table takes the same privilege on its columns along.
+    IF column_number IS NULL THEN
+        SELECT array_agg(a.attname), array_agg(e.is_grantable) INTO kept, grantable
+        FROM pg_attribute AS a, aclexplode(a.attacl) AS e WHERE a.attrelid = relation AND e.grantee = grantee AND e.privilege_type = privilege;
+    END IF;
+    EXECUTE format('REVOKE %s%s ON %s FROM %s', privilege, '(' || quote_ident(column_name) || ')', object, grantee::regrole);
+    FOR i IN 1 .. coalesce(cardinality(kept), 0) LOOP
+        EXECUTE format('GRANT %s (%I) ON %s TO %s %s', privilege, kept[i], object, grantee::regrole, CASE WHEN grantable[i] THEN 'WITH GRANT OPTION' END);
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.take_call_role_privilege(oid, oid, smallint, oid, oid, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.take_call_role_privilege(oid, oid, smallint, oid, oid, text) IS
+'a part of revoke_call_role: takes one privilege back, and nothing with it; an object or column that is gone is left out';
+
+CREATE FUNCTION @extschema@.call_role_task_logs(role_oid oid, what text, log regclass) RETURNS regclass[]
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    -- Logs that are gone cannot be named any more.
+    gone regclass[] := ARRAY(
+        SELECT DISTINCT t.log FROM @extschema@.call_role_tasks AS t WHERE t.role_oid = call_role_task_logs.role_oid AND t.task = what
+        AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.events = t.log));
+    settings @extschema@.call_event_logs;
+BEGIN
+    IF what IN ('own', 'backup') THEN
+        RETURN ARRAY[0];
+    ELSIF log = ANY (gone) THEN
+        RETURN ARRAY[log, 0];
+    END IF;
+    BEGIN
+        settings := @extschema@.call_role_log(what, log);
+    EXCEPTION WHEN ambiguous_parameter OR object_not_in_prerequisite_state THEN
+        IF log IS NOT NULL OR gone = '{}' THEN
+            RAISE;
+        END IF;
+    END;
+    RETURN settings.events || CASE WHEN log IS NULL THEN gone ELSE ARRAY[0::regclass] END;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_task_logs(oid, text, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_task_logs(oid, text, regclass) IS
+'a part of revoke_call_role: the logs whose task is revoked. log: NULL is the default log, if there is one, and the logs that the role had the task for and that are no logs any more. Errors: those of call_role_grants';
+
+CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+#variable_conflict use_column
+DECLARE
+    grantee oid := role;
+    logs regclass[];
+    added record;
+BEGIN
+    IF grantee IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
+    END IF;
+    LOCK TABLE @extschema@.call_role_tasks IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM @extschema@.find_call_role_tasks(grantee);
+    logs := @extschema@.call_role_task_logs(grantee, what, log);
+    FOR added IN
+        WITH gone AS (
+            DELETE FROM @extschema@.call_role_tasks AS t WHERE t.role_oid = grantee AND t.task = what AND t.log = ANY (logs) RETURNING t.*)
+        SELECT g.relation, g.column_number, g.function, g.schema, g.privilege, bool_or(g.is_added) AS is_added FROM gone AS g GROUP BY 1, 2, 3, 4, 5
+    LOOP
+        CONTINUE WHEN NOT added.is_added;
+        -- Another task needs it: then it is that one's.
+        UPDATE @extschema@.call_role_tasks AS t SET is_added = true
+        WHERE t.role_oid = grantee AND t.privilege = added.privilege AND t.relation = added.relation AND t.column_number IS NOT DISTINCT FROM added.column_number
+          AND t.function IS NOT DISTINCT FROM added.function AND t.schema IS NOT DISTINCT FROM added.schema;
+        IF NOT FOUND THEN
+            PERFORM @extschema@.take_call_role_privilege(grantee, added.relation::oid, added.column_number, to_regprocedure(added.function)::oid,
+                to_regnamespace(quote_ident(added.schema))::oid, added.privilege);
+        END IF;
+    END LOOP;
+    IF NOT FOUND THEN
+        RAISE NOTICE USING MESSAGE = format('role %s was not granted %s', grantee::regrole, what),
+            DETAIL = 'Nothing is revoked. What was granted by other means than grant_call_role is revoked by REVOKE.';
+    END IF;
+END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) IS
-'takes back what grant_call_role granted for a task, but for USAGE on schemas. What the role needs for another task as well goes with it: grant that task again. Where there is no event log any more, the functions and views alone, and a NOTICE: so call it before unharden_call_events. Errors: as grant_call_role';
+'takes back what grant_call_role has added to the rights of a role for a task, as far as no other task of the role needs it: what the role had before, or owns, it keeps. log: NULL is the default log, and with it the logs that are no logs any more. A NOTICE says that the task was not granted. Errors: as grant_call_role';

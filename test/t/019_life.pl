@@ -43,7 +43,11 @@ sub load
 my $definitions = q{
 SELECT string_agg(format('%s %s', pg_get_triggerdef(oid), tgenabled), E'\n' ORDER BY tgrelid::regclass::text, tgname) FROM pg_trigger WHERE NOT tgisinternal;
 SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid IN (SELECT tgrelid FROM pg_trigger WHERE NOT tgisinternal);
-SELECT string_agg(concat_ws(' ', events, calls, lanes, is_default), ',' ORDER BY events::text) FROM "HOME".call_event_logs};
+SELECT string_agg(concat_ws(' ', events, calls, lanes, is_default), ',' ORDER BY events::text) FROM "HOME".call_event_logs;
+SELECT string_agg(concat_ws(' ', role, role_oid, task, log, relation, privilege, column_name, column_number, function, schema, is_added), E'\n'
+    ORDER BY task, relation::text, privilege, column_number, function, schema) FROM "HOME".call_role_tasks};
+my $rights = q{SELECT count(*) FROM (SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute UNION ALL SELECT proacl FROM pg_proc UNION ALL SELECT nspacl FROM pg_namespace) AS l (acl),
+    aclexplode(acl) AS a WHERE grantee = (SELECT oid FROM pg_roles WHERE rolname = 'receiver')};
 my $rows = q{
 SELECT string_agg(concat_ws(' ', "call id", status, direction, raw_payload), E'\n' ORDER BY "call id") FROM telephony."Calls";
 SELECT string_agg(concat_ws(' ', tableoid::regclass, dialpad_call_id, status), E'\n' ORDER BY dialpad_call_id) FROM telephony.parted;
@@ -57,10 +61,11 @@ for my $home ('a"b', 'has$dollar', "it's")
 		qr/ERROR:  invalid character in extension "callhardening" schema/, "$home: refused as the extension's schema");
 }
 
+query('postgres', 'CREATE ROLE receiver');
 for my $home ('has space', 'Odd; Schema')
 {
 	my $name = $home eq 'has space' ? 'space' : 'odd';
-	(my $all = $definitions) =~ s/HOME/$home/;
+	(my $all = $definitions) =~ s/HOME/$home/g;
 	my $refused = q{UPDATE telephony."Calls" SET status = 'ringing' WHERE "call id" = 'two'};
 
 	run_tool('createdb', $name);
@@ -77,7 +82,8 @@ CREATE TABLE telephony.closed PARTITION OF telephony.parted DEFAULT;
 SET client_min_messages = error; SELECT "$home".harden_calls('telephony.parted');
 ALTER TABLE telephony."Calls" ENABLE ALWAYS TRIGGER validate_hardened_call;
 INSERT INTO telephony.parted VALUES (1, 'ringing'), (2, 'ended');
-SELECT "$home".create_call_tables('public'); SELECT "$home".generate_call_events(5); SELECT * FROM "$home".process_call_events()});
+SELECT "$home".create_call_tables('public'); SELECT "$home".generate_call_events(5); SELECT * FROM "$home".process_call_events();
+GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiver', what) FROM unnest('{ingest,read}'::text[]) AS what});
 	my $origin = query($name, "$all; $rows");
 	like($origin, qr/hunter2/, "$home: there is an old row");
 	unlike($origin, qr/hunter3/, "$home: and a new one");
@@ -98,6 +104,22 @@ SELECT "$home".create_call_tables('public'); SELECT "$home".generate_call_events
 	run_tool('pg_restore', '--exit-on-error', '--jobs=2', '--dbname', "${name}_custom", "$dumps/$name.dump");
 	is(query("${name}_custom", "$all; $rows"), $origin, "$home: a custom one by two jobs, as it was");
 	like(failure("${name}_custom", $refused), qr/ERROR:  Invalid status transition/, "$home: and hardened");
+
+	# What was granted is remembered, and a restore where the role is not yet keeps it.
+	my $revoke = qq{SELECT "$home".revoke_call_role('receiver', what) FROM unnest('{ingest,read}'::text[]) AS what};
+	cmp_ok(query("${name}_custom", $rights), '>', 10, "$home: with what a role was granted");
+	query("${name}_custom", $revoke);
+	is(query("${name}_custom", $rights), 1, "$home: which is revoked there, but for what it had before");
+	query('postgres', 'ALTER ROLE receiver RENAME TO somebody');
+	run_tool('createdb', "${name}_strange");
+	load("${name}_strange", "$dumps/$name.sql", 0);
+	my $known = qq{SELECT count(*) > 10, count(role_oid) > 0 FROM "$home".call_role_tasks WHERE role = 'receiver'};
+	is(query("${name}_strange", $known), 't|f', "$home: a restore without the role keeps what is remembered");
+	query('postgres', 'ALTER ROLE somebody RENAME TO receiver');
+	query("${name}_strange", qq{GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiver', 'read')});
+	query("${name}_strange", $revoke);
+	is(query("${name}_strange", $rights), 1, "$home: and finds it when it is there");
+	run_tool('dropdb', $_) for "${name}_strange";
 
 	run_tool('createdb', "${name}_disabled");
 	is(load("${name}_disabled", "$dumps/$name.schema", 1), 0, "$home: the schema alone is restored");
@@ -268,7 +290,7 @@ is(load('native_disabled', "$dumps/native.disabled", 1), 0, 'data with --disable
 my $fault = query('native_disabled', $fires);
 like($fault, qr/^f\|.*trigger follow_call_event_log does not fire always: ALTER TABLE public\.call_event_logs ENABLE ALWAYS TRIGGER follow_call_event_log/,
 	'data with --disable-triggers: the self-test says what to do');
-is(scalar(my @mend = $fault =~ /(ALTER TABLE \S+ ENABLE ALWAYS TRIGGER \w+)/g), 4, 'data with --disable-triggers: for each trigger');
+is(scalar(my @mend = $fault =~ /(ALTER TABLE \S+ ENABLE ALWAYS TRIGGER \w+)/g), 5, 'data with --disable-triggers: for each trigger');
 query('native_disabled', join(';', @mend));
 is(query('native_disabled', $fires), 't|they fire', 'data with --disable-triggers: and that helps');
 
