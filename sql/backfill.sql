@@ -30,14 +30,9 @@ CREATE TABLE @extschema@.call_backfills (
     finished_at timestamptz,
     CONSTRAINT call_backfills_pkey PRIMARY KEY (calls, part)
 ) WITH (fillfactor = 50);
--- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves.
-ALTER TABLE @extschema@.call_backfills ENABLE ROW LEVEL SECURITY;
-CREATE POLICY owned_calls ON @extschema@.call_backfills USING (EXISTS (SELECT FROM pg_catalog.pg_class c
-    WHERE c.oid OPERATOR(pg_catalog.=) calls::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
 REVOKE ALL ON @extschema@.call_backfills FROM PUBLIC;
-GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.call_backfills TO PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_backfills IS 'how far each backfill_calls is: a row per table or partition. Each owner sees those of his own tables. call_backfill_progress is easier to read';
+COMMENT ON TABLE @extschema@.call_backfills IS 'how far each backfill_calls is: a row per table or partition. call_backfill_progress is easier to read';
 COMMENT ON COLUMN @extschema@.call_backfills.calls IS 'the hardened table';
 COMMENT ON COLUMN @extschema@.call_backfills.part IS 'where its rows are: a partition, or the table itself';
 COMMENT ON COLUMN @extschema@.call_backfills.filenode IS 'the file that page is a place in: after VACUUM FULL or CLUSTER it is another';
@@ -57,6 +52,16 @@ COMMENT ON COLUMN @extschema@.call_backfills.busy IS 'time that batches took, wi
 COMMENT ON COLUMN @extschema@.call_backfills.pid IS 'process id of the session that works on it, or did last';
 COMMENT ON COLUMN @extschema@.call_backfills.batch_at IS 'when the last batch ended';
 COMMENT ON COLUMN @extschema@.call_backfills.finished_at IS 'when the last pass ended; NULL: calling backfill_calls again goes on from here';
+
+-- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves, with the rights
+-- that own grants. Rows of a table that is gone are in the way of nobody.
+CREATE VIEW @extschema@.own_call_backfills WITH (security_barrier) AS
+SELECT b.* FROM @extschema@.call_backfills b
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) b.calls::oid AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
+WITH CHECK OPTION;
+REVOKE ALL ON @extschema@.own_call_backfills FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.own_call_backfills IS 'the rows of call_backfills of the caller''s own tables: what backfill_calls reads and writes';
 
 CREATE FUNCTION @extschema@.call_rules_hash(calls regclass) RETURNS bigint
     LANGUAGE sql STABLE
@@ -110,13 +115,13 @@ BEGIN
             HINT = 'Harden and backfill their tables at their servers.';
     END IF;
 
-    DELETE FROM @extschema@.call_backfills WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
-    goes_on := EXISTS (SELECT FROM @extschema@.call_backfills WHERE calls = hardened AND finished_at IS NULL);
-    DELETE FROM @extschema@.call_backfills WHERE calls = hardened AND (NOT goes_on
+    DELETE FROM @extschema@.own_call_backfills WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
+    goes_on := EXISTS (SELECT FROM @extschema@.own_call_backfills WHERE calls = hardened AND finished_at IS NULL);
+    DELETE FROM @extschema@.own_call_backfills WHERE calls = hardened AND (NOT goes_on
         OR rules <> @extschema@.call_rules_hash(hardened) OR filenode IS DISTINCT FROM pg_relation_filenode(part)
         OR part NOT IN (SELECT @extschema@.call_table_leaves(hardened)));
-    UPDATE @extschema@.call_backfills SET pid = DEFAULT, batch_at = DEFAULT WHERE calls = hardened AND finished_at IS NULL;
-    INSERT INTO @extschema@.call_backfills (calls, part, filenode, rules, pages)
+    UPDATE @extschema@.own_call_backfills SET pid = pg_backend_pid(), batch_at = clock_timestamp() WHERE calls = hardened AND finished_at IS NULL;
+    INSERT INTO @extschema@.own_call_backfills (calls, part, filenode, rules, pages)
     SELECT hardened, leaf, pg_relation_filenode(leaf), @extschema@.call_rules_hash(hardened), @extschema@.call_table_pages(leaf)
     FROM @extschema@.call_table_leaves(hardened) AS leaf
     ON CONFLICT DO NOTHING;
@@ -250,9 +255,9 @@ DECLARE
 BEGIN
     LOOP
         -- Two sessions that work on one table take turns.
-        SELECT * INTO backfill FROM @extschema@.call_backfills AS b WHERE b.calls = take_call_backfill.calls AND b.finished_at IS NULL
+        SELECT * INTO backfill FROM @extschema@.own_call_backfills AS b WHERE b.calls = take_call_backfill.calls AND b.finished_at IS NULL
             ORDER BY b.part LIMIT 1 FOR UPDATE;
-        IF NOT FOUND AND EXISTS (SELECT FROM @extschema@.call_backfills AS b WHERE b.calls = take_call_backfill.calls AND b.finished_at IS NULL) THEN
+        IF NOT FOUND AND EXISTS (SELECT FROM @extschema@.own_call_backfills AS b WHERE b.calls = take_call_backfill.calls AND b.finished_at IS NULL) THEN
             CONTINUE; -- the other one has finished that part
         END IF;
         EXIT WHEN backfill.part IS NULL;
@@ -261,8 +266,8 @@ BEGIN
             EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode AND @extschema@.call_rules_hash(calls) = backfill.rules;
         END IF;
         -- A partition that is gone, a table that was written anew, so that its rows are elsewhere now, or other rules.
-        DELETE FROM @extschema@.call_backfills AS b WHERE b.calls = backfill.calls AND b.part = backfill.part;
-        INSERT INTO @extschema@.call_backfills (calls, part, filenode, rules, pages)
+        DELETE FROM @extschema@.own_call_backfills AS b WHERE b.calls = backfill.calls AND b.part = backfill.part;
+        INSERT INTO @extschema@.own_call_backfills (calls, part, filenode, rules, pages)
         SELECT backfill.calls, leaf, pg_relation_filenode(leaf), @extschema@.call_rules_hash(calls), @extschema@.call_table_pages(leaf)
         FROM @extschema@.call_table_leaves(calls) AS leaf WHERE leaf = backfill.part;
     END LOOP;
@@ -278,9 +283,9 @@ CREATE FUNCTION @extschema@.end_call_backfill_pass(backfill @extschema@.call_bac
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-UPDATE @extschema@.call_backfills AS b SET finished_at = clock_timestamp()
+UPDATE @extschema@.own_call_backfills AS b SET finished_at = clock_timestamp()
 WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found = 0;
-UPDATE @extschema@.call_backfills AS b SET pass = b.pass + 1, written_since = b.began, began = DEFAULT, page = 0,
+UPDATE @extschema@.own_call_backfills AS b SET pass = b.pass + 1, written_since = b.began, began = pg_snapshot_xmin(pg_current_snapshot()), page = 0,
     pages = @extschema@.call_table_pages(b.part), found = 0
 WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found > 0;
 $$;
@@ -298,7 +303,7 @@ DECLARE
 BEGIN
     SELECT r.place INTO place FROM @extschema@.query_as_owner(backfill.part,
         format('SELECT ctid FROM ONLY %s WHERE ctid = %L FOR NO KEY UPDATE', backfill.part, backfill.passed[1]), NULL::text[]) AS r (place tid);
-    UPDATE @extschema@.call_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls AND b.part = backfill.part;
+    UPDATE @extschema@.own_call_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls AND b.part = backfill.part;
     RETURN place;
 END
 $$;
@@ -365,7 +370,7 @@ CREATE FUNCTION @extschema@.end_call_backfill_batch(calls regclass, part regclas
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-UPDATE @extschema@.call_backfills AS b SET page = coalesce(next_page, b.page),
+UPDATE @extschema@.own_call_backfills AS b SET page = coalesce(next_page, b.page),
     found = b.found + CASE WHEN next_page IS NULL THEN 0 ELSE end_call_backfill_batch.repaired + cardinality(end_call_backfill_batch.unwritten) END,
     passed = CASE WHEN next_page IS NULL THEN b.passed ELSE b.passed || end_call_backfill_batch.unwritten END,
     -- What fails is not tried again.
@@ -425,7 +430,7 @@ BEGIN
         (array_agg(b.failed_with ORDER BY b.part) FILTER (WHERE b.failed_with IS NOT NULL))[1] AS failed_with, bool_and(b.finished_at IS NOT NULL) AS is_over,
         sum(CASE WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page) WHEN b.pass = 1 THEN greatest(c.reltuples, 0) ELSE 0 END)::bigint AS rows_left,
         (sum(b.looked_at) / nullif(date_part('epoch', sum(b.busy)), 0))::bigint AS per_second
-    INTO done FROM @extschema@.call_backfills b JOIN pg_class c ON c.oid = b.part WHERE b.calls = report_call_backfill.calls;
+    INTO done FROM @extschema@.own_call_backfills b JOIN pg_class c ON c.oid = b.part WHERE b.calls = report_call_backfill.calls;
     IF NOT done.is_over THEN
         IF told IS NULL THEN
             RETURN clock_timestamp();

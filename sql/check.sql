@@ -138,8 +138,7 @@ $check$, 'anybody may call the pure functions, and no other'),
     FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' CROSS JOIN LATERAL aclexplode(c.relacl) AS a
     WHERE a.grantee = 0 AND (c.relname <> 'call_event_logs' OR a.privilege_type <> 'SELECT')
-      AND NOT (c.relname = 'call_backfills' AND c.relrowsecurity)
-$check$, 'anybody may read call_event_logs, and keep call_backfills of his own tables'),
+$check$, 'anybody may read call_event_logs, and nothing else'),
 ('secrets', $check$
     SELECT string_agg(DISTINCT format('%I may read or write %s', r.rolname, c.oid::regclass), ', ')
     FROM pg_extension e JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname IN ('call_pseudonym_keys', 'call_event_secrets')
@@ -160,7 +159,7 @@ $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 $check$, 'pinned'),
 ('views_present', $check$
     SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
-    FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_event_log_status,call_open_claims,own_call_dead_events,
+    FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_event_log_status,call_open_claims,own_call_backfills,own_call_dead_events,
         own_call_event_logs,operated_call_dead_events,operated_call_event_logs,operated_call_parked_events}'::name[]) AS k (name)
     WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
                       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'

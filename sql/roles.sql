@@ -44,6 +44,7 @@ SELECT unnest('{call_event_log_status, call_lane_status, call_open_claims, call_
     call_issues, call_backfill_progress, operated_call_event_logs}'::name[]), '{SELECT}'::text[] WHERE what = 'operate'
 UNION ALL SELECT v.name, v.privileges::text[]
 FROM (VALUES ('own', 'own_call_event_logs', '{SELECT, INSERT, DELETE}'), ('own', 'own_call_dead_events', '{INSERT}'), ('own', 'call_backfill_progress', '{SELECT}'),
+    ('own', 'own_call_backfills', '{SELECT, INSERT, UPDATE, DELETE}'),
     ('own', 'operated_call_event_logs', '{SELECT}'),
     ('operate', 'operated_call_dead_events', '{SELECT, DELETE}'), ('operate', 'operated_call_parked_events', '{INSERT}')) AS v (task, name, privileges)
 WHERE v.task = what

@@ -19,6 +19,7 @@ SELECT inside();
 DROP FUNCTION inside;
 CREATE ROLE regress_call_reader;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO regress_call_reader;
+GRANT SELECT, INSERT, UPDATE, DELETE ON own_call_backfills TO regress_call_reader;
 GRANT SELECT, UPDATE ON calls TO regress_call_reader;
 SET ROLE regress_call_reader;
 CALL backfill_calls('calls');
@@ -174,10 +175,16 @@ CREATE TABLE reader.calls (dialpad_call_id bigint, status text, direction text);
 INSERT INTO reader.calls VALUES (1, 'completed', 'in');
 SELECT harden_calls('reader.calls');
 CALL backfill_calls('reader.calls');
-SELECT calls, repaired, finished_at IS NOT NULL AS finished FROM call_backfills;
+SELECT calls, repaired, finished_at IS NOT NULL AS finished FROM own_call_backfills;
 TABLE call_backfill_progress;
-UPDATE call_backfills SET page = 1 WHERE calls <> 'reader.calls'::regclass;
-INSERT INTO call_backfills (calls, part, filenode, rules, pages) SELECT oid, oid, 0, 0, 0 FROM pg_class WHERE relname = 'pg_class';
+UPDATE own_call_backfills SET page = 1 WHERE calls <> 'reader.calls'::regclass;
+INSERT INTO own_call_backfills (calls, part, filenode, rules, pages) SELECT oid, oid, 0, 0, 0 FROM pg_class WHERE relname = 'pg_class';
+UPDATE own_call_backfills SET calls = 'pg_class';
+-- nobody has a right on the table itself, nor a lock that stops the others
+SELECT count(*) FROM call_backfills;
+BEGIN;
+LOCK TABLE call_backfills IN ACCESS SHARE MODE;
+ROLLBACK;
 RESET ROLE;
 SELECT calls FROM call_backfills ORDER BY 1;
 -- what is dropped is forgotten
