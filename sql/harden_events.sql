@@ -254,6 +254,7 @@ DECLARE
     attribute pg_attribute;
     has_values boolean;
     class pg_class;
+    sequence text;
 BEGIN
     FOR wanted IN SELECT * FROM @extschema@.event_columns() LOOP
         SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = wanted.column_name AND NOT attisdropped;
@@ -279,8 +280,12 @@ BEGIN
     END LOOP;
     IF @extschema@.event_sequence(events) IS NULL THEN
         SELECT * INTO class FROM pg_class WHERE oid = events;
-        EXECUTE format('CREATE SEQUENCE %s.%I OWNED BY %s.event_seq', class.relnamespace::regnamespace,
-            @extschema@.free_relation_name(class.relnamespace, class.relname, 'event_seq_seq'::text), events);
+        sequence := format('%s.%I', class.relnamespace::regnamespace,
+            @extschema@.free_relation_name(class.relnamespace, class.relname, 'event_seq_seq'::text));
+        EXECUTE format('CREATE SEQUENCE %s', sequence);
+        -- A table owns only a sequence of its own owner, and a superuser or a member of the owner may be at work.
+        EXECUTE format('ALTER SEQUENCE %s OWNER TO %s', sequence, class.relowner::regrole);
+        EXECUTE format('ALTER SEQUENCE %s OWNED BY %s.event_seq', sequence, events);
     END IF;
 END
 $$;
