@@ -125,3 +125,6 @@ SELECT * FROM work();
 SELECT * FROM work();
 SELECT * FROM work();
 DROP TABLE hooks;
+DROP TABLE call_events, calls;
+DROP FUNCTION add, mark, work, parked, poll, restore, forget_positions;
+DROP PROCEDURE start_again;
