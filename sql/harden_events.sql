@@ -357,6 +357,7 @@ CREATE FUNCTION @extschema@.stamp_pending_events(events regclass, calls regclass
 DECLARE
     stamp_comment text := @extschema@.event_stamp_comment(calls, payload_column, provider, lanes);
     present_comment text := (SELECT col_description(events, attnum) FROM pg_attribute WHERE attrelid = events AND attname = 'event_lane');
+    receipt text := CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END;
     stamped bigint;
 BEGIN
     IF processed_at_column IS NULL THEN
@@ -368,7 +369,12 @@ BEGIN
             WHERE %I IS NULL AND event_lane IS NOT NULL', events, processed_at_column), NULL::text[]);
         EXECUTE format('COMMENT ON COLUMN %s.event_lane IS %L', events, stamp_comment);
     END IF;
-    -- In the order in which they were received. A row that somebody else writes meanwhile stays for later.
+    -- In the order in which they were received. The rows are locked first: one that another session writes during the
+    -- UPDATE would be left for later, and come behind the later events of its call.
+    IF max_events IS NOT NULL THEN
+        PERFORM @extschema@.write_as_owner(events, format('SELECT FROM %s WHERE %I IS NULL AND event_lane IS NULL
+            ORDER BY %sctid LIMIT CAST($1[1] AS bigint) FOR NO KEY UPDATE', events, processed_at_column, receipt), ARRAY[max_events::text]);
+    END IF;
     stamped := @extschema@.write_as_owner(events, format('
         WITH chosen AS MATERIALIZED (
             SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL ORDER BY %4$sctid LIMIT CAST($1[4] AS bigint)),
@@ -377,8 +383,7 @@ BEGIN
             FROM chosen CROSS JOIN LATERAL %5$s.call_event_stamp(coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS stamp)
         UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq, call_id = n.call_id
         FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
-        events, payload_column, processed_at_column, CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END,
-        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'), @extschema@.event_sequence(events)::oid),
+        events, payload_column, processed_at_column, receipt, (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'), @extschema@.event_sequence(events)::oid),
         ARRAY[provider, lanes::text, @extschema@.call_key_type(calls), max_events::text]);
     RETURN stamped;
 END
