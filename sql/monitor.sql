@@ -14,7 +14,9 @@ CREATE VIEW @extschema@.call_open_claims AS
 SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
        CASE WHEN c.is_retry THEN NULL ELSE c.again_tries OPERATOR(pg_catalog.+) 1 END AS attempt,
        c.claimed_at, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) c.claimed_at AS age, c.lease_end,
-       c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() AS is_over
+       -- As workers see it: a claim from the future is over, since the clock was set back.
+       c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() OR c.claimed_at OPERATOR(pg_catalog.>)
+           (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '1 minute') AS is_over
 FROM @extschema@.call_event_logs l JOIN @extschema@.call_lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL (SELECT * FROM @extschema@.call_claims r
     WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane ORDER BY r.n DESC LIMIT 1) c
