@@ -7,6 +7,9 @@
 #   test/history/mutants.sh fence own-xid       some; `none` is the module as it is
 #   CALLHARDENING_HISTORY_SECONDS=60            how long the test looks for one, with each of three seeds (20)
 #
+# Those of random histories are looked for by test/t/022_random_histories.pl. That a full lane reads its range where its retries
+# wait for that is for the topic `skipped_events`.
+#
 # That retries do not go before the rest of their range has too few moments in a history to be found: the topic `claim` and the
 # model have it.
 #
@@ -23,10 +26,11 @@ last_words() {
     [ "$FAILED" -eq 0 ]
 }
 
-# history_test SEED: the test, in the installation as it is now; the log is $WORK/history.log
+# history_test SEED: the test $TEST, in the installation as it is now; the log is $WORK/history.log
+TEST=010_history
 history_test() {
-    run env "CALLHARDENING_SEED=$1" "CALLHARDENING_HISTORY_SECONDS=$SECONDS_EACH" CALLHARDENING_HISTORY_SYNCHRONOUS=0 \
-        make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" check-tap TAP=test/t/010_history.pl PROVE_FLAGS=--verbose \
+    run env "CALLHARDENING_SEED=$1" "CALLHARDENING_HISTORY_SECONDS=$SECONDS_EACH" CALLHARDENING_HISTORY_SYNCHRONOUS=0 CALLHARDENING_HISTORIES=42 \
+        make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" check-tap "TAP=test/t/$TEST.pl" PROVE_FLAGS=--verbose \
         >"$WORK/history.log" 2>&1
 }
 
@@ -160,5 +164,13 @@ mutant last-attempt 'attempts:|death:' '/^bool is_alone/,/^\}/s/ \|\| event\.att
 # The purge takes what is pending, and what waits to be tried again.
 mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !IsSettled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
 mutant purge-parked 'lost:|death:' '/^bool is_waiting/,/^\}/s/return /return event.place.seq < 0 \&\& /'
+
+TEST=022_random_histories
+try_unchanged
+# That a window was read and all of it skipped is not written down.
+mutant skipped-window 'is not delivered|finds nothing writes|is still there' 's/ \|\| pass\.passed > 0;/;/'
+# What is parked is not read anew behind a step that drops parked events: later ones are parked behind what is gone.
+mutant old-list 'is not delivered|is still parked' \
+    '/^bool try_retry/,/^\}/s/while \(lane->has_old_parked\)/while (false)/; /^bool try_range/,/^\}/s/(look_at_parked\(lane\))/if (lane->parked.events == nullptr) \1/'
 
 FINISHED=yes

@@ -1,0 +1,138 @@
+
+# Random histories of event logs (test/history/random.sql): workers that fail, give back and lose events, an old processor that
+# marks events as processed, a DBA who deletes and purges, and dumps that are restored in every form. In the end, workers that
+# make no mistake take what is left, and then every event has been delivered, is dead, or was marked or deleted by others.
+#
+# CALLHARDENING_SEED repeats a run, CALLHARDENING_HISTORIES is how many histories there are.
+
+use strict;
+use warnings;
+
+use FindBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $seed = $ENV{CALLHARDENING_SEED} // int(rand 1_000_000);
+my $wanted = $ENV{CALLHARDENING_HISTORIES} // 200;
+my $at_once = 25;   # in one database
+my $dumps = PostgreSQL::Test::Utils::tempdir;
+srand $seed;
+note("CALLHARDENING_SEED=$seed: $wanted histories");
+
+# -- two clusters ----------------------------------------------------------------------------------
+
+# The transaction ids of one of them are far ahead of the other's.
+sub new_node
+{
+	my ($name, $xid) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+	$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nsynchronous_commit = off");
+	system_or_bail('pg_resetwal', '--next-transaction-id', $xid, '--pgdata', $node->data_dir) if $xid;
+	$node->start;
+	return $node;
+}
+
+my @nodes = (new_node('low'), new_node('high', 16777216));
+for my $node (@nodes)
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE made');
+	load($node, 'made', "$FindBin::Bin/../history/random.sql");
+}
+
+sub at { my ($node) = @_; return ('--host', $node->host, '--port', $node->port) }
+
+sub load
+{
+	my ($node, $database, $file) = @_;
+	system_or_bail('psql', '-Xq', '--set=ON_ERROR_STOP=1', '--output=/dev/null', at($node), '--file', $file, $database);
+}
+
+# -- dumped and restored ----------------------------------------------------------------------------
+
+# Where data alone are restored, events are stamped anew. All come again but those that say that they were processed, also
+# those of claims that were open.
+my @forms = (
+	[ plain => sub { my ($from, $to, $database) = @_;
+		system_or_bail('pg_dump', at($from), '--file', "$dumps/all.sql", $database);
+		load($to, 'restored', "$dumps/all.sql"); } ],
+	[ custom => sub { my ($from, $to, $database) = @_;
+		system_or_bail('pg_dump', '--format=custom', at($from), '--file', "$dumps/all.dump", $database);
+		system_or_bail('pg_restore', at($to), '--dbname=restored', "$dumps/all.dump"); } ],
+	[ data => sub { my ($from, $to, $database) = @_;
+		for my $what ('schema', 'data')
+		{
+			system_or_bail('pg_dump', "--$what-only", at($from), '--file', "$dumps/$what.sql", $database);
+			load($to, 'restored', "$dumps/$what.sql");
+		}
+		$to->safe_psql('restored', 'TRUNCATE done, held; UPDATE histories SET is_stamped_anew = true'); } ]);
+
+sub restore
+{
+	my ($form, $from, $to, $database) = @_;
+	$to->safe_psql('postgres', 'DROP DATABASE IF EXISTS restored') unless $database eq 'restored' && $from == $to;
+	$from->safe_psql('postgres', 'ALTER DATABASE restored RENAME TO before'), $database = 'before' if $database eq 'restored';
+	$to->safe_psql('postgres', 'CREATE DATABASE restored');
+	$form->[1]->($from, $to, $database);
+	$from->safe_psql('postgres', "DROP DATABASE $database");
+}
+
+# -- the histories ----------------------------------------------------------------------------------
+
+sub live
+{
+	my ($node, $database, $first, $last) = @_;
+	my $random = rand;
+	$node->safe_psql($database, "SELECT setseed($random); CALL live($first, $last, 40)");
+}
+
+sub drain
+{
+	my ($node, $database, $first, $last) = @_;
+	return $node->safe_psql($database, join '', map {"CALL drain($_); SELECT '$_: ' || v FROM violations($_) AS v LIMIT 5;\n"} $first .. $last);
+}
+
+my (%seen, %bad);
+for (my $first = 1; $first <= $wanted; $first += $at_once)
+{
+	my $last = $first + $at_once - 1 > $wanted ? $wanted : $first + $at_once - 1;
+	my ($node, $database) = ($nodes[ rand @nodes ], 'begun');
+	my @story;
+	$node->safe_psql('postgres', 'CREATE DATABASE begun TEMPLATE made');
+	$node->safe_psql('begun', 'SELECT setseed(' . rand() . ");\n" . join '', map {"CALL begin_history($_);\n"} $first .. $last);
+	live($node, $database, $first, $last);
+	for (1 .. 1 + int rand 2)
+	{
+		my ($form, $to) = ($forms[ rand @forms ], $nodes[ rand @nodes ]);
+		push @story, "$form->[0] from " . $node->name . ' to ' . $to->name;
+		$seen{ $form->[0] }++;
+		restore($form, $node, $to, $database);
+		($node, $database) = ($to, 'restored');
+		# Some are drained as they were dumped, by a first poll that has no event of this life.
+		live($node, $database, $first, $last) if $form->[0] eq 'data' || rand() < 0.8;
+	}
+	my $violations = drain($node, $database, $first, $last);
+	$bad{$_} = 1 for $violations =~ /^(\d+): /mg;
+	is($violations, '', "histories $first to $last: everything is delivered, in order (" . join(', ', @story) . ')') or do
+	{
+		for my $number (sort { $a <=> $b } map { /^(\d+): / ? $1 : () } (split /\n/, $violations)[0])
+		{
+			diag($node->safe_psql($database, "SELECT step, detail FROM steps WHERE history = $number ORDER BY place"));
+			diag($node->safe_psql($database, "SELECT l FROM call_event_logs AS l WHERE log_id = log_id_of($number)"));
+			diag($node->safe_psql($database, "SELECT p FROM call_parked_events AS p WHERE log_id = log_id_of($number)"));
+			diag($node->safe_psql($database, "SELECT c FROM call_claims AS c WHERE log_id = log_id_of($number) ORDER BY lane, n"));
+			diag($node->safe_psql($database, "SELECT event_lane, event_xid, event_seq, call_id FROM log$number ORDER BY event_seq"));
+		}
+	};
+	$node->safe_psql('postgres', "DROP DATABASE $database");
+}
+is(scalar(keys %bad), 0, "of $wanted histories, none leaves events behind");
+cmp_ok($seen{$_} // 0, '>', 0, "a dump was restored: $_") for $wanted < 200 ? () : map { $_->[0] } @forms;
+
+for my $node (@nodes)
+{
+	unlike(slurp_file($node->logfile), qr/PANIC|XX000|terminated by signal/, 'no crash and no internal error');
+	$node->stop;
+}
+done_testing();
