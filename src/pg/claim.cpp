@@ -244,7 +244,9 @@ int max_events_argument_of(FunctionCallInfo fcinfo, int argument)
     return max_events;
 }
 
-void check_can_claim(const char *function)
+constinit bool is_dealing_with_events = false;
+
+void check_can_read_claims(const char *function)
 {
     if (RecoveryInProgress() || XactReadOnly)
         ereport(ERROR,
@@ -261,6 +263,18 @@ void check_can_claim(const char *function)
              errmsg("events cannot be claimed in a transaction with an isolation level above read committed"),
              errdetail("Its snapshot does not see what other workers have claimed since."),
              errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+}
+
+void check_can_claim(const char *function)
+{
+    if (is_dealing_with_events)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("%s cannot be called from a trigger that the event log fires", function),
+             errdetail("A function that applies, completes or deletes events is running in this session."),
+             errhint("Call it when that function has ended.")));
+    check_can_read_claims(function);
 }
 
 char *default_worker()

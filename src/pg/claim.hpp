@@ -84,8 +84,31 @@ void hold_back_event(const EventLog &log, const LaneRecord &record, const LogEve
 int max_events_argument_of(FunctionCallInfo fcinfo, int argument);
 
 // Raises what a caller needs to know before anything else: 0A000 above read committed, 25006 where nothing
-// can be written.
+// can be written, 55006 from a trigger that fires in without_reentrance.
 void check_can_claim(const char *function);
+void check_can_read_claims(const char *function); // the same but for the last
+
+// True while events are applied, completed or deleted.
+extern bool is_dealing_with_events;
+
+// Runs `deal`, which fires triggers of users. What they did to claims that are just being dealt with would be
+// done twice.
+template <typename Deal>
+auto without_reentrance(Deal deal)
+{
+    decltype(deal()) result = {};
+    is_dealing_with_events = true;
+    PG_TRY();
+    {
+        result = deal();
+    }
+    PG_FINALLY();
+    {
+        is_dealing_with_events = false;
+    }
+    PG_END_TRY();
+    return result;
+}
 
 // What an operator recognizes a session by: its application name and process id.
 char *default_worker();

@@ -252,7 +252,10 @@ Datum end_claims(FunctionCallInfo fcinfo, const char *function, EndClaim end, co
     for (int i = 0; i < count; ++i)
         order[i] = &endings[i];
     qsort(order, count, sizeof(Ending *), compare_endings);
-    end_in_order(schema_of(fcinfo), order, count, end, ended);
+    without_reentrance([=] {
+        end_in_order(schema_of(fcinfo), order, count, end, ended);
+        return true;
+    });
     const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     for (int i = 0; i < count; ++i) {
         bool nulls[] = {endings[i].is_null, false};
@@ -428,7 +431,7 @@ CALLHARDENING_FUNCTION(renew_call_claim)
 
 CALLHARDENING_FUNCTION(assert_call_claim)
 {
-    check_can_claim("assert_call_claim");
+    check_can_read_claims("assert_call_claim");
     require_arguments(fcinfo, 1, "claim_id");
     FoundClaim found;
     const bool is_open = open_claim(schema_of(fcinfo), PG_GETARG_INT64(0), &found);

@@ -498,18 +498,6 @@ ProcessCounts count_outcomes(const Batch &batch)
     return counts;
 }
 
-// A trigger on the calls table that calls us would claim the events that are being applied, and so on without
-// end.
-constinit bool is_processing = false;
-
-void check_reentrance()
-{
-    if (is_processing)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                        errmsg("process_call_events is running in this session already"),
-                        errhint("Do not call it from a trigger of the calls table.")));
-}
-
 void open_calls_of(const EventLog &log, CallsTable *table)
 {
     if (get_rel_name(log.calls) == nullptr)
@@ -557,25 +545,6 @@ void drop_stale_claims(const EventLog &log, Claim *claim)
     }
     claim->lane_count = current;
     close_lanes(tables, NoLock);
-}
-
-// Runs `apply` with the guard set, whatever becomes of it.
-template <typename Apply>
-ProcessCounts guarded(Apply apply)
-{
-    ProcessCounts counts;
-    check_reentrance();
-    is_processing = true;
-    PG_TRY();
-    {
-        counts = apply();
-    }
-    PG_FINALLY();
-    {
-        is_processing = false;
-    }
-    PG_END_TRY();
-    return counts;
 }
 
 Datum to_row(FunctionCallInfo fcinfo, const ProcessCounts &counts)
@@ -634,7 +603,7 @@ ProcessCounts process_pending(Batch *batch, EventLog *log, int max_events, Memor
 
 ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statement)
 {
-    return guarded([=] {
+    return without_reentrance([=] {
         Batch batch = {};
         Claim claim;
         batch.log = log;
@@ -650,7 +619,7 @@ ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statem
 
 ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext statement)
 {
-    return guarded([&log, claim, statement] {
+    return without_reentrance([&log, claim, statement] {
         Batch batch = {};
         batch.log = &log;
         batch.claim = claim;

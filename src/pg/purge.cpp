@@ -303,6 +303,20 @@ void check_has_age(const EventLog &log)
                         errhint("Harden it with received_at_column or processed_at_column.")));
 }
 
+int64 run_purge(Purge *purge, int most_looks)
+{
+    SPI_connect();
+    open_purge(purge);
+    // Both have looks of their own: neither is kept waiting by what the other has to pass.
+    purge->looks = most_looks;
+    purge_leftovers(purge);
+    purge->looks = most_looks;
+    purge_lanes(purge);
+    close_purge(*purge);
+    SPI_finish();
+    return purge->purged;
+}
+
 } // namespace
 
 } // namespace callhardening
@@ -320,14 +334,5 @@ CALLHARDENING_FUNCTION(purge_call_events)
     check_has_age(purge.log);
     if (!try_lock_event_log(purge.log))
         PG_RETURN_INT64(0);
-    SPI_connect();
-    open_purge(&purge);
-    // Both have looks of their own: neither is kept waiting by what the other has to pass.
-    purge.looks = most_looks;
-    purge_leftovers(&purge);
-    purge.looks = most_looks;
-    purge_lanes(&purge);
-    close_purge(purge);
-    SPI_finish();
-    PG_RETURN_INT64(purge.purged);
+    PG_RETURN_INT64(without_reentrance([&purge, most_looks] { return run_purge(&purge, most_looks); }));
 }
