@@ -26,6 +26,9 @@ enum DeadColumn {
     dead_since,
     dead_columns = dead_since
 };
+constexpr Oid dead_types[] = {INT4OID, INT8OID, INT4OID,  TEXTOID,       INT4OID,
+                              TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID};
+static_assert(lengthof(dead_types) == dead_columns, "each column has its type here");
 
 // An event can die twice, where it was appended again with its number after its death.
 void exhume(const EventLog &log, const OwnTable &dead, int64 seq)
@@ -42,8 +45,8 @@ void exhume(const EventLog &log, const OwnTable &dead, int64 seq)
 
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
 {
-    const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
-                                         dead_columns, RowExclusiveLock);
+    const OwnTable dead =
+        open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, RowExclusiveLock);
     exhume(log, dead, event.place.seq);
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
@@ -68,8 +71,8 @@ namespace
 
 bool has_dead(const EventLog &log, Snapshot snapshot, std::initializer_list<Key> keys)
 {
-    const OwnTable dead = open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey",
-                                         dead_columns, AccessShareLock);
+    const OwnTable dead =
+        open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, AccessShareLock);
     const KeyScan scan = begin_key_scan(dead, snapshot, keys);
     const bool found = next_row(scan);
     end_key_scan(scan);

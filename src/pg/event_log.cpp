@@ -56,10 +56,15 @@ enum LogColumn {
     log_is_default,
     log_columns = log_is_default
 };
+constexpr Oid log_types[] = {INT4OID,      REGCLASSOID,    REGCLASSOID, TEXTOID, INT4OID,     INT4OID,
+                             INT8OID,      PG_SNAPSHOTOID, BOOLOID,     INT4OID, INTERVALOID, INTERVALOID,
+                             INT4OID,      BOOLOID,        NAMEOID,     NAMEOID, NAMEOID,     NAMEOID,
+                             NAMEARRAYOID, REGCLASSOID,    BOOLOID};
+static_assert(lengthof(log_types) == log_columns, "each column has its type here");
 
 OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
 {
-    return open_own_table(schema, "call_event_logs", index, log_columns, lock);
+    return open_own_table(schema, "call_event_logs", index, log_types, lock);
 }
 
 int64 row_microseconds(TupleTableSlot *slot, int column)
@@ -273,7 +278,8 @@ namespace
 
 void create_lanes(const EventLog &log)
 {
-    const OwnTable lanes = open_own_table(log.schema, "call_lanes", "call_lanes_pkey", 2, RowExclusiveLock);
+    const OwnTable lanes =
+        open_own_table(log.schema, "call_lanes", "call_lanes_pkey", lane_types, RowExclusiveLock);
     const bool nulls[2] = {};
     for (int i = 0; i < log.lanes; ++i) {
         const Datum values[] = {Int32GetDatum(log.log_id), Int32GetDatum(log.first_lane + i)};

@@ -6,12 +6,15 @@
 #include "pg/postgres.hpp"
 
 extern "C" {
+#include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "utils/snapshot.h"
 }
 
 namespace callhardening
 {
+
+inline constexpr Oid lane_types[] = {INT4OID, INT4OID}; // as sql/event_log.sql creates call_lanes
 
 struct EventLog {
     Oid schema; // the extension's

@@ -3,6 +3,7 @@
 #include "pg/issue.hpp"
 #include "pg/own_table.hpp"
 #include "pg/relation.hpp"
+#include "pg/subtransaction.hpp"
 #include "pg/text.hpp"
 #include "pg/warning.hpp"
 
@@ -42,6 +43,9 @@ enum IssueColumn {
     issue_application_name,
     issue_columns = issue_application_name
 };
+constexpr Oid issue_types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+                               INT8OID,        INT8OID, TEXTOID, TEXTOID, TEXTOID};
+static_assert(lengthof(issue_types) == issue_columns, "each column has its type here");
 
 constexpr const char *kind_names[] = {"refused_status",    "refused_call_id", "unknown_status",
                                       "unknown_direction", "unparsable_body", "body_without_call",
@@ -269,6 +273,30 @@ void write_group(const OwnTable &issues, const IssueGroup &group)
         write_issue(issues, group, *issue);
 }
 
+void write_all(void *issues)
+{
+    for (const IssueGroup *group = noted.groups; group != nullptr; group = group->next)
+        write_group(*static_cast<const OwnTable *>(issues), *group);
+}
+
+// An index or a CHECK that somebody added may refuse a row: then these issues are left out, and a WARNING
+// says why. A cancel is the client's own.
+void write_or_warn(OwnTable *issues)
+{
+    if (!may_refuse_rows(*issues)) {
+        write_all(issues);
+        return;
+    }
+    ErrorData *error = catch_in_subtransaction(write_all, issues);
+    if (error == nullptr)
+        return;
+    if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+        ReThrowError(error);
+    ereport(WARNING, (errcode(error->sqlerrcode),
+                      errmsg("table \"call_issues\" of callhardening refused the issues of a transaction"),
+                      errdetail("%s", error->message)));
+}
+
 // Nobody's webhook waits or fails because of this table: where it is locked, altered or full, the server log
 // is all that is left.
 void write_issues()
@@ -276,14 +304,13 @@ void write_issues()
     OwnTable issues;
     const int count = count_rows(noted.groups);
     if (count == 0 || XactReadOnly || RecoveryInProgress() ||
-        !try_open_own_table(noted.schema, "call_issues", "idx_call_issues_happened_at", issue_columns,
+        !try_open_own_table(noted.schema, "call_issues", "idx_call_issues_happened_at", issue_types,
                             RowExclusiveLock, &issues))
         return;
     if (is_full(issues.heap, full_pages))
         remove_oldest(issues, 2 * count);
     if (!is_full(issues.heap, most_pages))
-        for (const IssueGroup *group = noted.groups; group != nullptr; group = group->next)
-            write_group(issues, *group);
+        write_or_warn(&issues);
     close_own_table(issues, NoLock);
 }
 

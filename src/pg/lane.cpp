@@ -40,6 +40,10 @@ enum ClaimColumn {
     claim_lease_end,
     claim_columns = claim_lease_end
 };
+constexpr Oid claim_types[] = {INT4OID, INT4OID, INT8OID, TEXTOID, PG_SNAPSHOTOID, PG_SNAPSHOTOID, XID8OID,
+                               INT8OID, XID8OID, INT8OID, INT4OID, INT8OID,        BOOLOID,        XID8OID,
+                               INT8OID, BOOLOID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+static_assert(lengthof(claim_types) == claim_columns, "each column has its type here");
 
 constexpr const char *state_names[] = {"none", "claimed", "renewed", "completed", "released", "moved"};
 
@@ -56,8 +60,8 @@ RecordState state_of(const char *name)
 LaneTables open_lanes(const EventLog &log, LOCKMODE lock)
 {
     LaneTables tables;
-    tables.lanes = open_own_table(log.schema, "call_lanes", "call_lanes_pkey", 2, lock);
-    tables.claims = open_own_table(log.schema, "call_claims", "call_claims_pkey", claim_columns, lock);
+    tables.lanes = open_own_table(log.schema, "call_lanes", "call_lanes_pkey", lane_types, lock);
+    tables.claims = open_own_table(log.schema, "call_claims", "call_claims_pkey", claim_types, lock);
     tables.newest =
         begin_key_scan(tables.claims, GetActiveSnapshot(), {int4_key(1, log.log_id), int4_key(2, 0)});
     return tables;

@@ -1,14 +1,21 @@
 #include "pg/own_table.hpp"
 #include "pg/memory.hpp"
+#include "pg/owner_rights.hpp"
 #include "pg/versions.hpp"
 
 extern "C" {
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -22,47 +29,116 @@ namespace callhardening
 namespace
 {
 
-[[noreturn]] void raise_altered(const char *name)
+bool is_ordinary(Relation heap)
 {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("table \"%s\" of callhardening was altered", name),
-                    errhint("Drop and create the extension.")));
-    pg_unreachable();
+    return RelationGetForm(heap)->relkind == RELKIND_RELATION && !RelationGetForm(heap)->relispartition &&
+           heap->rd_tableam == GetHeapamTableAmRoutine();
 }
 
-// The newest record of a lane is the last one of its key: in an index with DESC it would be the oldest.
-bool is_plain(Relation index)
+// A column that somebody added and dropped again leaves a dropped one at the end.
+bool has_columns(Relation heap, const ColumnTypes &columns)
 {
-    for (int i = 0; i < index->rd_index->indnkeyatts; ++i)
-        if (index->rd_indoption[i] != 0 || index->rd_index->indkey.values[i] == 0)
+    const int count = RelationGetNumberOfAttributes(heap);
+    if (count < columns.count)
+        return false;
+    for (int i = 0; i < count; ++i) {
+        const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(heap), i);
+        if (i < columns.count ? column->atttypid != columns.types[i] : !column->attisdropped)
             return false;
-    return heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr);
+    }
+    return true;
 }
 
-// A view, a partitioned table or another access method in its place would end the server.
-bool is_usable(Relation heap, Relation index, int columns)
+bool is_of_extension(Oid catalog, Oid object)
 {
-    return RelationGetForm(heap)->relkind == RELKIND_RELATION &&
-           heap->rd_tableam == GetHeapamTableAmRoutine() && RelationGetNumberOfAttributes(heap) == columns &&
-           index->rd_index->indrelid == RelationGetRelid(heap) && index->rd_index->indisvalid &&
-           index->rd_rel->relam == BTREE_AM_OID && is_plain(index);
+    const Oid extension = getExtensionOfObject(catalog, object);
+    return OidIsValid(extension) && extension == get_extension_oid("callhardening", true);
+}
+
+// The extension's own are for SQL: rows that a restore brings, keys that refer to its tables. Each is looked
+// up once a session.
+bool is_trigger_of_extension(const Trigger &trigger)
+{
+    static Oid known[16] = {};
+    static size_t next = 0;
+    for (const Oid oid : known)
+        if (oid == trigger.tgoid)
+            return true;
+    if (!(trigger.tgisinternal ? is_of_extension(RelationRelationId, trigger.tgconstrrelid)
+                               : is_of_extension(ProcedureRelationId, trigger.tgfoid)))
+        return false;
+    known[next++ % lengthof(known)] = trigger.tgoid;
+    return true;
+}
+
+// The first trigger that would never fire: rows are written without it. A foreign key and a deferrable
+// constraint have triggers too.
+const Trigger *find_trigger_of_others(Relation heap)
+{
+    const TriggerDesc *triggers = heap->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+        if (!is_trigger_of_extension(triggers->triggers[i]))
+            return &triggers->triggers[i];
+    return nullptr;
+}
+
+// The index that rows are found by has to have all of them. The newest record of a lane is the last one of
+// its key: in an index with DESC it would be the oldest.
+bool is_usable_index(Relation heap, Relation index)
+{
+    const Form_pg_index form = index->rd_index;
+    if (form->indrelid != RelationGetRelid(heap) || !form->indisvalid || index->rd_rel->relam != BTREE_AM_OID)
+        return false;
+    if (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL)
+        return false;
+    for (int i = 0; i < form->indnkeyatts; ++i)
+        if (index->rd_indoption[i] != 0)
+            return false;
+    return true;
+}
+
+// NULL: there is none. A table that is another one than ours would end the server, or lose rows.
+const char *fault_of(Relation heap, Relation index, const ColumnTypes &columns)
+{
+    if (!is_ordinary(heap))
+        return "It is not an ordinary table.";
+    if (!has_columns(heap, columns))
+        return "Its columns are not those that the extension created.";
+    if (heap->rd_rules != nullptr)
+        return "It has a rule, which would never apply.";
+    if (const Trigger *trigger = find_trigger_of_others(heap); trigger != nullptr)
+        return trigger->tgisinternal ? "A foreign key or a deferrable constraint would never be checked."
+                                     : psprintf("Trigger \"%s\" would never fire.", trigger->tgname);
+    if (!is_usable_index(heap, index))
+        return psprintf("Index \"%s\" is not as the extension created it.", RelationGetRelationName(index));
+    return nullptr;
+}
+
+void report_altered(int level, const char *name, const char *fault)
+{
+    ereport(level, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("table \"%s\" of callhardening was altered", name), errdetail("%s", fault),
+                    errhint("Undo that, or drop and create the extension.")));
 }
 
 } // namespace
 
-OwnTable open_own_table(Oid schema, const char *name, const char *index, int columns, LOCKMODE lock)
+OwnTable open_own_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
+                        LOCKMODE lock)
 {
     const Oid heap_oid = get_relname_relid(name, schema), index_oid = get_relname_relid(index, schema);
-    if (!OidIsValid(heap_oid) || !OidIsValid(index_oid) || get_rel_relkind(index_oid) != RELKIND_INDEX)
-        raise_altered(name);
+    if (!OidIsValid(heap_oid))
+        report_altered(ERROR, name, "It is missing.");
+    if (!OidIsValid(index_oid) || get_rel_relkind(index_oid) != RELKIND_INDEX)
+        report_altered(ERROR, name, psprintf("Index \"%s\" is missing.", index));
     const OwnTable table = {table_open(heap_oid, lock), index_open(index_oid, lock)};
-    if (!is_usable(table.heap, table.index, columns))
-        raise_altered(name);
+    if (const char *fault = fault_of(table.heap, table.index, columns); fault != nullptr)
+        report_altered(ERROR, name, fault);
     return table;
 }
 
-bool try_open_own_table(Oid schema, const char *name, const char *index, int columns, LOCKMODE lock,
-                        OwnTable *table)
+bool try_open_own_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
+                        LOCKMODE lock, OwnTable *table)
 {
     const Oid heap_oid = get_relname_relid(name, schema);
     if (!OidIsValid(heap_oid) || get_rel_relkind(heap_oid) != RELKIND_RELATION ||
@@ -75,8 +151,11 @@ bool try_open_own_table(Oid schema, const char *name, const char *index, int col
     table->index = OidIsValid(index_oid) && get_rel_relkind(index_oid) == RELKIND_INDEX
                        ? index_open(index_oid, lock)
                        : nullptr;
-    if (table->index != nullptr && is_usable(table->heap, table->index, columns))
+    const char *fault = table->index == nullptr ? psprintf("Index \"%s\" is missing.", index)
+                                                : fault_of(table->heap, table->index, columns);
+    if (fault == nullptr)
         return true;
+    report_altered(WARNING, name, fault);
     if (table->index != nullptr)
         index_close(table->index, NoLock);
     table_close(table->heap, NoLock);
@@ -91,21 +170,22 @@ void close_own_table(const OwnTable &table, LOCKMODE lock)
 
 Key int4_key(int column, int32 value)
 {
-    return {column, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(value)};
+    return {column, BTEqualStrategyNumber, F_INT4EQ, INT4OID, Int32GetDatum(value)};
 }
 
 Key oid_key(int column, Oid value)
 {
-    return {column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(value)};
+    return {column, BTEqualStrategyNumber, F_OIDEQ, OIDOID, ObjectIdGetDatum(value)};
 }
 
 namespace
 {
 
 // Those of one type, by strategy: less, less or equal, equal, greater or equal, greater.
-Key ordered_key(int column, Datum value, StrategyNumber strategy, const RegProcedure (&functions)[5])
+Key ordered_key(int column, Oid type, Datum value, StrategyNumber strategy,
+                const RegProcedure (&functions)[5])
 {
-    return {column, strategy, functions[strategy - BTLessStrategyNumber], value};
+    return {column, strategy, functions[strategy - BTLessStrategyNumber], type, value};
 }
 
 } // namespace
@@ -113,20 +193,20 @@ Key ordered_key(int column, Datum value, StrategyNumber strategy, const RegProce
 Key int8_key(int column, int64 value, StrategyNumber strategy)
 {
     constexpr RegProcedure functions[] = {F_INT8LT, F_INT8LE, F_INT8EQ, F_INT8GE, F_INT8GT};
-    return ordered_key(column, Int64GetDatum(value), strategy, functions);
+    return ordered_key(column, INT8OID, Int64GetDatum(value), strategy, functions);
 }
 
 Key xid8_key(int column, uint64 value, StrategyNumber strategy)
 {
     constexpr RegProcedure functions[] = {F_XID8LT, F_XID8LE, F_XID8EQ, F_XID8GE, F_XID8GT};
-    return ordered_key(column, UInt64GetDatum(value), strategy, functions);
+    return ordered_key(column, XID8OID, UInt64GetDatum(value), strategy, functions);
 }
 
 Key time_key(int column, TimestampTz value, StrategyNumber strategy)
 {
     constexpr RegProcedure functions[] = {F_TIMESTAMPTZ_LT, F_TIMESTAMPTZ_LE, F_TIMESTAMPTZ_EQ,
                                           F_TIMESTAMPTZ_GE, F_TIMESTAMPTZ_GT};
-    return ordered_key(column, TimestampTzGetDatum(value), strategy, functions);
+    return ordered_key(column, TIMESTAMPTZOID, TimestampTzGetDatum(value), strategy, functions);
 }
 
 void init_scan_key(ScanKeyData *scan_key, const Key &key)
@@ -140,8 +220,25 @@ MemoryContext scan_memory()
     return kept_memory(&memory);
 }
 
+namespace
+{
+
+// The index compares with the key as if it were of its column's type.
+void check_keys(const OwnTable &table, std::initializer_list<Key> keys)
+{
+    for (const Key &key : keys)
+        if (key.column > table.index->rd_index->indnkeyatts ||
+            table.index->rd_opcintype[key.column - 1] != key.type)
+            report_altered(ERROR, RelationGetRelationName(table.heap),
+                           psprintf("Index \"%s\" is not as the extension created it.",
+                                    RelationGetRelationName(table.index)));
+}
+
+} // namespace
+
 KeyScan begin_key_scan(const OwnTable &table, Snapshot snapshot, std::initializer_list<Key> keys)
 {
+    check_keys(table, keys);
     const MemoryContext caller = MemoryContextSwitchTo(scan_memory());
     const KeyScan scan = {begin_index_scan(table.heap, table.index, snapshot, static_cast<int>(keys.size())),
                           table_slot_create(table.heap, nullptr), CurrentMemoryContext};
@@ -211,40 +308,118 @@ char *row_text(TupleTableSlot *slot, int column)
     return is_null ? nullptr : TextDatumGetCString(value);
 }
 
+namespace
+{
+
+// What the executor needs to write one row.
+struct Writer {
+    EState *executor;
+    ResultRelInfo *target;
+    TupleTableSlot *slot;
+    bool runs_code; // of who made an index or a CHECK
+    bool has_snapshot;
+    CallerRights caller;
+};
+
+bool has_checks(Relation heap)
+{
+    const TupleConstr *constraints = RelationGetDescr(heap)->constr;
+    return constraints != nullptr && constraints->num_check > 0;
+}
+
+bool runs_code(const ResultRelInfo *target)
+{
+    for (int i = 0; i < target->ri_NumIndices; ++i)
+        if (target->ri_IndexRelationInfo[i]->ii_Expressions != NIL ||
+            target->ri_IndexRelationInfo[i]->ii_Predicate != NIL)
+            return true;
+    return has_checks(target->ri_RelationDesc);
+}
+
+// At the end of a transaction there is no snapshot, which a function may need.
+Writer begin_writing(Relation heap)
+{
+    Writer writer = {};
+    writer.executor = CreateExecutorState();
+    const MemoryContext caller = MemoryContextSwitchTo(writer.executor->es_query_cxt);
+    writer.target = makeNode(ResultRelInfo);
+    writer.target->ri_RelationDesc = heap;
+    ExecOpenIndices(writer.target, false);
+    writer.slot = table_slot_create(heap, nullptr);
+    MemoryContextSwitchTo(caller);
+    writer.runs_code = runs_code(writer.target);
+    if (!writer.runs_code)
+        return writer;
+    writer.has_snapshot = !ActiveSnapshotSet();
+    if (writer.has_snapshot)
+        PushActiveSnapshot(GetTransactionSnapshot());
+    writer.caller = take_owner_rights(RelationGetRelid(heap));
+    return writer;
+}
+
+void end_writing(const Writer &writer)
+{
+    if (writer.runs_code)
+        give_back_rights(writer.caller);
+    if (writer.has_snapshot)
+        PopActiveSnapshot();
+    ExecDropSingleTupleTableSlot(writer.slot);
+    ExecCloseIndices(writer.target);
+    FreeExecutorState(writer.executor);
+}
+
+void check_row(const Writer &writer)
+{
+    if (has_checks(writer.target->ri_RelationDesc))
+        ExecConstraints(writer.target, writer.slot, writer.executor);
+}
+
+} // namespace
+
+bool may_refuse_rows(const OwnTable &table)
+{
+    List *indexes = RelationGetIndexList(table.heap);
+    const bool may_refuse = list_length(indexes) > 1 || has_checks(table.heap);
+    list_free(indexes);
+    return may_refuse;
+}
+
 void insert_row(const OwnTable &table, const Datum *values, const bool *nulls)
 {
-    HeapTuple row =
-        heap_form_tuple(RelationGetDescr(table.heap), const_cast<Datum *>(values), const_cast<bool *>(nulls));
-    CatalogTupleInsert(table.heap, row);
-    heap_freetuple(row);
+    const Writer writer = begin_writing(table.heap);
+    for (int i = 0; i < RelationGetNumberOfAttributes(table.heap); ++i) {
+        writer.slot->tts_isnull[i] = TupleDescAttr(RelationGetDescr(table.heap), i)->attisdropped || nulls[i];
+        writer.slot->tts_values[i] = writer.slot->tts_isnull[i] ? Datum{0} : values[i];
+    }
+    ExecStoreVirtualTuple(writer.slot);
+    check_row(writer);
+    simple_table_tuple_insert(table.heap, writer.slot);
+    insert_index_entries(writer.target, writer.slot, writer.executor, IndexEntries::all);
+    end_writing(writer);
 }
 
 void update_row(const OwnTable &table, const KeyScan &scan, std::initializer_list<Change> changes)
 {
-    int columns[8];
-    Datum values[8];
-    bool nulls[8];
-    int count = 0;
-    Assert(changes.size() <= lengthof(columns));
+    const Writer writer = begin_writing(table.heap);
+    slot_getallattrs(scan.slot);
+    const int count = RelationGetNumberOfAttributes(table.heap);
+    memcpy(writer.slot->tts_values, scan.slot->tts_values, sizeof(Datum) * count);
+    memcpy(writer.slot->tts_isnull, scan.slot->tts_isnull, sizeof(bool) * count);
     for (const Change &change : changes) {
-        columns[count] = change.column;
-        values[count] = change.value;
-        nulls[count++] = change.is_null;
+        writer.slot->tts_values[change.column - 1] = change.value;
+        writer.slot->tts_isnull[change.column - 1] = change.is_null;
     }
-    bool is_copy;
+    ExecStoreVirtualTuple(writer.slot);
+    check_row(writer);
     ItemPointerData place = scan.slot->tts_tid;
-    HeapTuple row = ExecFetchSlotHeapTuple(scan.slot, false, &is_copy);
-    HeapTuple changed =
-        heap_modify_tuple_by_cols(row, RelationGetDescr(table.heap), count, columns, values, nulls);
-    CatalogTupleUpdate(table.heap, &place, changed);
-    heap_freetuple(changed);
-    if (is_copy)
-        heap_freetuple(row);
+    insert_index_entries(writer.target, writer.slot, writer.executor,
+                         update_tuple(table.heap, &place, writer.slot));
+    end_writing(writer);
 }
 
 void delete_row(const OwnTable &table, const KeyScan &scan)
 {
-    CatalogTupleDelete(table.heap, &scan.slot->tts_tid);
+    simple_heap_delete(table.heap, &scan.slot->tts_tid);
 }
 
 bool lock_row(const OwnTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait)

@@ -11,6 +11,7 @@ extern "C" {
 #include "access/relscan.h"
 #include "access/sdir.h"
 #include "access/stratnum.h"
+#include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "nodes/lockoptions.h"
@@ -26,14 +27,26 @@ struct OwnTable {
     Relation index; // the one that rows are found by
 };
 
-// Opens `name` of the extension's schema with `index`; 55000 where it was altered and has not `columns`
-// columns. A table that the transaction has written to has to be closed with NoLock.
-OwnTable open_own_table(Oid schema, const char *name, const char *index, int columns, LOCKMODE lock);
+// The types of a table's columns, as the scripts in sql/ create it.
+struct ColumnTypes {
+    const Oid *types;
+    int count;
 
-// The same for what must not stop its caller: false where the table was altered or dropped, or where its lock
-// is not to be had at once.
-bool try_open_own_table(Oid schema, const char *name, const char *index, int columns, LOCKMODE lock,
-                        OwnTable *table);
+    template <int size>
+    constexpr ColumnTypes(const Oid (&list)[size]) : types(list), count(size)
+    {
+    }
+};
+
+// Opens `name` of the extension's schema with `index`; 55000 where somebody altered it in a way that these
+// functions cannot follow. A table that the transaction has written to has to be closed with NoLock.
+OwnTable open_own_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
+                        LOCKMODE lock);
+
+// The same for what must not stop its caller: false, and a WARNING that says what was altered, or no word
+// where the table is gone or its lock is not to be had at once.
+bool try_open_own_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
+                        LOCKMODE lock, OwnTable *table);
 void close_own_table(const OwnTable &table, LOCKMODE lock);
 
 // A condition on the index column `column`, from 1.
@@ -41,6 +54,7 @@ struct Key {
     int column;
     StrategyNumber strategy;
     RegProcedure function;
+    Oid type;
     Datum value;
 };
 
@@ -76,6 +90,11 @@ int64 row_int8(TupleTableSlot *slot, int column);
 bool row_bool(TupleTableSlot *slot, int column);
 char *row_text(TupleTableSlot *slot, int column); // in the current memory context; NULL where it is
 
+// Whether somebody added an index or a CHECK, which may refuse a row.
+bool may_refuse_rows(const OwnTable &table);
+
+// Rows go to all indexes that the table has, whoever made them. Their expressions and conditions run as the
+// table's owner.
 void insert_row(const OwnTable &table, const Datum *values, const bool *nulls);
 
 // One column of a row that is written anew.

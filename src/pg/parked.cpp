@@ -86,9 +86,18 @@ bool find_row(const EventLog &log, const OwnTable &parked, Snapshot snapshot, in
 
 // -- reading -------------------------------------------------------------------------------------
 
+namespace
+{
+
+constexpr Oid parked_types[] = {INT4OID, INT4OID,        INT8OID, XID8OID,        TEXTOID,  INT4OID,
+                                INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, JSONBOID, INT4OID};
+static_assert(lengthof(parked_types) == parked_columns, "each column has its type here");
+
+} // namespace
+
 OwnTable open_parked(const EventLog &log, LOCKMODE lock)
 {
-    return open_own_table(log.schema, "call_parked_events", "call_parked_events_pkey", parked_columns, lock);
+    return open_own_table(log.schema, "call_parked_events", "call_parked_events_pkey", parked_types, lock);
 }
 
 ParkedEvents read_parked(const EventLog &log, const OwnTable &parked, Snapshot snapshot, int lane)
@@ -218,7 +227,7 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
     bool any = false;
     memset(lanes, 0, sizeof(bool) * log.lanes);
     const OwnTable table = open_own_table(log.schema, "call_parked_events", "idx_call_parked_events_due",
-                                          parked_columns, AccessShareLock);
+                                          parked_types, AccessShareLock);
     const KeyScan scan = begin_key_scan(
         table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTLessEqualStrategyNumber)});
     while (next_row(scan)) {

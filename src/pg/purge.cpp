@@ -22,6 +22,9 @@ namespace
 {
 
 enum LowEndColumn { low_log = 1, low_lane, low_n, low_xid, low_seq, low_time, low_columns = low_time };
+constexpr Oid low_types[] = {INT4OID, INT4OID, INT8OID, XID8OID, INT8OID, TIMESTAMPTZOID};
+static_assert(lengthof(low_types) == low_columns, "each column has its type here");
+constexpr Oid leftover_types[] = {INT4OID, INT8OID};
 
 // What is passed costs as much as what is purged, and all there is can be parked: so each call looks at so
 // many leftovers and at so many events of lanes at most, or at max_events where that is more.
@@ -261,9 +264,9 @@ void open_purge(Purge *purge)
     purge->lanes = open_lanes(purge->log, AccessShareLock);
     purge->parked = open_parked(purge->log, AccessShareLock);
     purge->purges =
-        open_own_table(purge->log.schema, "call_purges", "call_purges_pkey", low_columns, RowExclusiveLock);
+        open_own_table(purge->log.schema, "call_purges", "call_purges_pkey", low_types, RowExclusiveLock);
     purge->leftovers = open_own_table(purge->log.schema, "call_purge_leftovers", "call_purge_leftovers_pkey",
-                                      2, RowExclusiveLock);
+                                      leftover_types, RowExclusiveLock);
     open_log_table(purge->log, &purge->table);
     purge->snapshot = take_snapshot();
     purge->now = xids_of(purge->snapshot);

@@ -51,7 +51,7 @@ bool is_error_of_system(const ErrorData *error)
 
 } // namespace
 
-ErrorData *try_in_subtransaction(void (*work)(void *state), void *state)
+ErrorData *catch_in_subtransaction(void (*work)(void *state), void *state)
 {
     const MemoryContext caller = CurrentMemoryContext;
     const ResourceOwner owner = CurrentResourceOwner;
@@ -74,7 +74,12 @@ ErrorData *try_in_subtransaction(void (*work)(void *state), void *state)
     PG_END_TRY();
     MemoryContextSwitchTo(caller);
     CurrentResourceOwner = owner;
+    return error;
+}
 
+ErrorData *try_in_subtransaction(void (*work)(void *state), void *state)
+{
+    ErrorData *error = catch_in_subtransaction(work, state);
     if (error != nullptr && is_error_of_system(error))
         ReThrowError(error);
     return error;

@@ -16,4 +16,7 @@ ErrorData *try_in_subtransaction(void (*work)(void *state), void *state);
 // Another session has locked what the work needed (55P03), or was waiting for what this one has (40P01).
 bool is_lock_error(const ErrorData *error);
 
+// The same, but every error is returned.
+ErrorData *catch_in_subtransaction(void (*work)(void *state), void *state);
+
 } // namespace callhardening

@@ -8,6 +8,7 @@
 
 extern "C" {
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
@@ -71,6 +72,37 @@ inline void run_executor(QueryDesc *query)
     ExecutorRun(query, ForwardScanDirection, 0);
 #else
     ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
+// The indexes that learn of a new version of a row.
+enum class IndexEntries { none, summaries, all };
+
+inline IndexEntries update_tuple(Relation heap, ItemPointer place, TupleTableSlot *slot)
+{
+#if PG_VERSION_NUM >= 160000
+    TU_UpdateIndexes which;
+    simple_table_tuple_update(heap, place, slot, InvalidSnapshot, &which);
+    if (which == TU_Summarizing)
+        return IndexEntries::summaries;
+    return which == TU_All ? IndexEntries::all : IndexEntries::none;
+#else
+    bool all;
+    simple_table_tuple_update(heap, place, slot, InvalidSnapshot, &all);
+    return all ? IndexEntries::all : IndexEntries::none;
+#endif
+}
+
+inline void insert_index_entries(ResultRelInfo *target, TupleTableSlot *slot, EState *executor,
+                                 IndexEntries which)
+{
+    if (which == IndexEntries::none || target->ri_NumIndices == 0)
+        return;
+#if PG_VERSION_NUM >= 160000
+    ExecInsertIndexTuples(target, slot, executor, false, false, nullptr, NIL,
+                          which == IndexEntries::summaries);
+#else
+    ExecInsertIndexTuples(target, slot, executor, false, false, nullptr, NIL);
 #endif
 }
 

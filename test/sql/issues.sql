@@ -157,7 +157,7 @@ COMMIT;
 SELECT count(*) FROM call_issues;
 TRUNCATE call_issues;
 
--- nobody's statement fails because of this table
+-- nobody's statement fails because of this table; a column that is dropped again does no harm
 ALTER TABLE call_issues ADD COLUMN more text;
 UPDATE calls SET status = 'ringing', note = 'altered' WHERE dialpad_call_id = 2;
 ALTER TABLE call_issues DROP COLUMN more;
