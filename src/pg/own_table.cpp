@@ -6,6 +6,7 @@
 extern "C" {
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -33,6 +34,14 @@ bool is_ordinary(Relation heap)
 {
     return RelationGetForm(heap)->relkind == RELKIND_RELATION && !RelationGetForm(heap)->relispartition &&
            heap->rd_tableam == GetHeapamTableAmRoutine();
+}
+
+[[noreturn]] void raise_dropped(const char *name)
+{
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("table \"%s\" of callhardening does not exist any more", name),
+                    errdetail("The extension was dropped while this session waited for the table.")));
+    pg_unreachable();
 }
 
 // A column that somebody added and dropped again leaves a dropped one at the end.
@@ -121,17 +130,28 @@ void report_altered(int level, const char *name, const char *fault)
                     errhint("Undo that, or drop and create the extension.")));
 }
 
+// nullptr where there is none.
+Relation open_index(Oid schema, const char *name, LOCKMODE lock)
+{
+    const Oid index = get_relname_relid(name, schema);
+    return OidIsValid(index) && get_rel_relkind(index) == RELKIND_INDEX ? index_open(index, lock) : nullptr;
+}
+
 } // namespace
 
 OwnTable open_own_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
                         LOCKMODE lock)
 {
-    const Oid heap_oid = get_relname_relid(name, schema), index_oid = get_relname_relid(index, schema);
+    const Oid heap_oid = get_relname_relid(name, schema);
     if (!OidIsValid(heap_oid))
         report_altered(ERROR, name, "It is missing.");
-    if (!OidIsValid(index_oid) || get_rel_relkind(index_oid) != RELKIND_INDEX)
+    OwnTable table = {try_relation_open(heap_oid, lock), nullptr};
+    if (table.heap == nullptr)
+        raise_dropped(name);
+    // Under the lock, as DROP EXTENSION may have come before it.
+    table.index = open_index(schema, index, lock);
+    if (table.index == nullptr)
         report_altered(ERROR, name, psprintf("Index \"%s\" is missing.", index));
-    const OwnTable table = {table_open(heap_oid, lock), index_open(index_oid, lock)};
     if (const char *fault = fault_of(table.heap, table.index, columns); fault != nullptr)
         report_altered(ERROR, name, fault);
     return table;
@@ -147,10 +167,7 @@ bool try_open_own_table(Oid schema, const char *name, const char *index, const C
     table->heap = try_table_open(heap_oid, NoLock);
     if (table->heap == nullptr)
         return false;
-    const Oid index_oid = get_relname_relid(index, schema);
-    table->index = OidIsValid(index_oid) && get_rel_relkind(index_oid) == RELKIND_INDEX
-                       ? index_open(index_oid, lock)
-                       : nullptr;
+    table->index = open_index(schema, index, lock);
     const char *fault = table->index == nullptr ? psprintf("Index \"%s\" is missing.", index)
                                                 : fault_of(table->heap, table->index, columns);
     if (fault == nullptr)

@@ -3,6 +3,7 @@
 
 #include "pg/hmac.hpp"
 #include "pg/pseudonym.hpp"
+#include "pg/relation.hpp"
 #include "pg/text.hpp"
 #include "pg/versions.hpp"
 
@@ -110,7 +111,7 @@ void read_keys(Oid table_oid)
         AllocSetContextCreate(CurrentMemoryContext, "callhardening pseudonym keys", ALLOCSET_SMALL_SIZES);
     fresh.table = cache.table = table_oid;
     ++invalidations; // where this fails, what was read before is no answer
-    const Relation table = table_open(table_oid, AccessShareLock);
+    const Relation table = open_table(table_oid, AccessShareLock);
     fresh.invalidations = invalidations;
     require_key_table(table, {INT8OID, TEXTOID, BYTEAOID},
                       "Drop and create the extension, and add the keys again.");

@@ -3,6 +3,7 @@
 #include "pg/event_log.hpp"
 #include "pg/hmac.hpp"
 #include "pg/ingest.hpp"
+#include "pg/relation.hpp"
 #include "pg/signature.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
@@ -46,7 +47,7 @@ Relation open_secrets(FunctionCallInfo fcinfo)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("table \"call_event_secrets\" does not exist any more"),
                         errhint("Drop and create the extension, and set the secrets again.")));
-    const Relation secrets = table_open(table, AccessShareLock);
+    const Relation secrets = open_table(table, AccessShareLock);
     require_key_table(secrets, {INT8OID, INT4OID, BYTEAOID},
                       "Drop and create the extension, and set the secrets again.");
     return secrets;
