@@ -21,7 +21,8 @@ CREATE TEMP TABLE words AS SELECT * FROM (VALUES
     ('text'::regtype, 'x'), ('name', 'x'), ('jsonb', '{}'), ('bytea', 'x'), ('boolean', 'true'), ('int', '1'),
     ('oid', '1'), ('bigint', '1'), ('xid8', '1'), ('interval', '1 second'), ('timestamptz', '2026-01-01'),
     ('regclass', 'pg_class'), ('regrole', 'pg_monitor'), ('name[]', '{x}'), ('text[]', '{x}'), ('bigint[]', '{1}'),
-    ('regtype[]', '{text}'), ('pg_snapshot', '1:1:'), ('tid', '(0,1)'), ('tid[]', '{"(0,1)"}')) AS v(type, word);
+    ('regtype[]', '{text}'), ('pg_snapshot', '1:1:'), ('tid', '(0,1)'), ('tid[]', '{"(0,1)"}'),
+    ('double precision', '1'), ('smallint', '1')) AS v(type, word);
 SELECT oid::regtype AS type_without_a_word FROM pg_type
 WHERE oid IN (SELECT unnest(proargtypes) FROM functions) AND oid NOT IN (SELECT type FROM words) AND typtype <> 'c';
 
