@@ -53,11 +53,12 @@ COMMENT ON COLUMN @extschema@.call_backfills.pid IS 'process id of the session t
 COMMENT ON COLUMN @extschema@.call_backfills.batch_at IS 'when the last batch ended';
 COMMENT ON COLUMN @extschema@.call_backfills.finished_at IS 'when the last pass ended; NULL: calling backfill_calls again goes on from here';
 
--- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves, with the rights
--- that own grants. Rows of a table that is gone are in the way of nobody.
+-- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves, with
+-- the rights that own grants. Rows of a table that is gone are in the way of nobody.
 CREATE VIEW @extschema@.own_call_backfills WITH (security_barrier) AS
 SELECT b.* FROM @extschema@.call_backfills b
-WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) b.calls::oid AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+    WHERE c.oid OPERATOR(pg_catalog.=) b.calls::oid AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
 WITH CHECK OPTION;
 REVOKE ALL ON @extschema@.own_call_backfills FROM PUBLIC;
 

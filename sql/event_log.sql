@@ -175,7 +175,7 @@ BEGIN
     SELECT * INTO class FROM pg_class WHERE oid = events;
     IF class.relkind IS DISTINCT FROM 'r' THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
-            HINT = 'An event log is read through an index on all of its rows: views, foreign tables and partitioned tables have none.';
+            HINT = 'An event log is read through an index on all of its rows. Only ordinary tables have one.';
     ELSIF class.relpersistence = 't' THEN
         RAISE wrong_object_type USING MESSAGE = format('table %s is temporary', events),
             DETAIL = 'No other session could read its events, and they end with this one.';
@@ -224,8 +224,8 @@ CREATE FUNCTION @extschema@.choose_default_call_event_log(newcomer int) RETURNS 
     AS $$
 DECLARE
     others int[] := ARRAY(
-        SELECT l.log_id FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r' AND c.relpersistence <> 't'
-        WHERE l.log_id IS DISTINCT FROM newcomer LIMIT 2);
+        SELECT l.log_id FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events
+        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND l.log_id IS DISTINCT FROM newcomer LIMIT 2);
 BEGIN
     IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.is_default) THEN
         UPDATE @extschema@.call_event_logs AS l SET is_default = true WHERE l.log_id = coalesce(others[1], newcomer);
@@ -258,14 +258,16 @@ BEGIN
         PERFORM @extschema@.choose_default_call_event_log(NULL::int);
     ELSIF NEW.system_identifier <> 0 THEN
         -- A DROP in REPEATABLE READ does not see the row of a log that is younger than its snapshot.
-        DELETE FROM @extschema@.call_event_logs AS l WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
+        DELETE FROM @extschema@.call_event_logs AS l
+        WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
         INSERT INTO @extschema@.call_lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
         chosen := @extschema@.choose_default_call_event_log(NEW.log_id);
         IF chosen IS DISTINCT FROM NEW.events THEN
             RAISE NOTICE USING MESSAGE = format('event log %s is not the default', NEW.events),
                 DETAIL = coalesce(format('Functions that are called without a log use %s.', chosen),
                     'None of the event logs is: functions that are called without a log fail.'),
-                HINT = format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).', NEW.events);
+                HINT = format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).',
+                    NEW.events);
         END IF;
     END IF;
     RETURN NULL;
@@ -304,8 +306,8 @@ REVOKE ALL ON @extschema@.own_call_dead_events FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.own_call_dead_events IS 'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
 
--- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone is in the
--- way of nobody.
+-- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone
+-- is in the way of nobody.
 CREATE VIEW @extschema@.operated_call_event_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_parked, l.notify, l.is_default
 FROM @extschema@.call_event_logs l
@@ -326,7 +328,8 @@ REVOKE ALL ON @extschema@.operated_call_dead_events FROM PUBLIC;
 COMMENT ON VIEW @extschema@.operated_call_dead_events IS 'the dead events of the logs that the caller may configure: what retry_dead_call_events takes from call_dead_events';
 
 CREATE VIEW @extschema@.operated_call_parked_events WITH (security_barrier) AS
-SELECT p.log_id, p.lane, p.event_seq, p.event_xid, p.call_id, p.attempts, p.expiries, p.due_at, p.errors FROM @extschema@.call_parked_events p
+SELECT p.log_id, p.lane, p.event_seq, p.event_xid, p.call_id, p.attempts, p.expiries, p.due_at, p.errors
+FROM @extschema@.call_parked_events p
 WHERE p.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.operated_call_event_logs l))
 WITH CHECK OPTION;
 REVOKE ALL ON @extschema@.operated_call_parked_events FROM PUBLIC;
@@ -529,11 +532,11 @@ BEGIN
     -- A number would be dumped in the place of its name, and be another table where that is restored.
     UPDATE @extschema@.call_event_logs SET calls = 0
     WHERE calls IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
-    DELETE FROM @extschema@.call_role_tasks AS t
-    WHERE t.relation IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0)
-       OR t.schema IN (SELECT object_name FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_namespace'::regclass);
-    UPDATE @extschema@.call_role_tasks AS t SET log = 0
-    WHERE t.log IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
+    DELETE FROM @extschema@.call_role_tasks AS t USING pg_event_trigger_dropped_objects() AS d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid = t.relation
+       OR d.classid = 'pg_namespace'::regclass AND d.object_name = t.schema;
+    UPDATE @extschema@.call_role_tasks AS t SET log = 0 FROM pg_event_trigger_dropped_objects() AS d
+    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid = t.log;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_event_logs() FROM PUBLIC;
@@ -561,7 +564,8 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM @extschema@.operated_call_event_logs AS l WHERE l.log_id = number) THEN
         RAISE insufficient_privilege USING
-            MESSAGE = format('permission denied for event log %s', (SELECT l.events FROM @extschema@.call_event_logs AS l WHERE l.log_id = number)),
+            MESSAGE = format('permission denied for event log %s',
+                (SELECT l.events FROM @extschema@.call_event_logs AS l WHERE l.log_id = number)),
             DETAIL = 'It takes the ownership of the log, or SELECT and DELETE on it.';
     END IF;
     RETURN number;
@@ -590,7 +594,8 @@ BEGIN
     END LOOP;
     UPDATE @extschema@.operated_call_event_logs AS l SET is_default = true WHERE l.log_id = number;
 EXCEPTION WHEN unique_violation THEN
-    RAISE serialization_failure USING MESSAGE = 'another session has chosen a default log meanwhile', HINT = 'Try again.';
+    RAISE serialization_failure USING MESSAGE = 'another session has chosen a default log meanwhile',
+        HINT = 'Try again.';
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.move_default_call_event_log(int) FROM PUBLIC;
@@ -624,7 +629,8 @@ BEGIN
     WHERE l.log_id = number;
     IF configure_call_event_log.is_default THEN
         PERFORM @extschema@.move_default_call_event_log(number);
-    ELSIF EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.log_id = number AND l.is_default <> configure_call_event_log.is_default) THEN
+    ELSIF EXISTS (SELECT FROM @extschema@.call_event_logs AS l
+                  WHERE l.log_id = number AND l.is_default <> configure_call_event_log.is_default) THEN
         RAISE invalid_parameter_value USING MESSAGE = 'the default log cannot be given up',
             HINT = 'Choose another one, which takes its place: configure_call_event_log(log, is_default => true).';
     END IF;

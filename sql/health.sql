@@ -130,7 +130,8 @@ CREATE FUNCTION @extschema@.call_event_logs_health(calls regclass) RETURNS TABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH logs AS MATERIALIZED (
-    SELECT l.log_id, l.events FROM @extschema@.call_event_logs l WHERE l.calls = call_event_logs_health.calls
+    SELECT l.log_id, l.events FROM @extschema@.call_event_logs l JOIN pg_class c ON c.oid = l.events
+    WHERE l.calls = call_event_logs_health.calls
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending, extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
     FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p

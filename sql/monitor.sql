@@ -35,7 +35,8 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     -- One log that cannot be read does not hide the others.
     RETURN QUERY SELECT n, NULL::bigint, NULL::bigint, NULL::timestamptz, format('%s (%s)', SQLERRM, SQLSTATE)
-    FROM @extschema@.call_event_logs AS l, generate_series(l.first_lane, l.first_lane + l.lanes - 1) AS n WHERE l.events = log;
+    FROM @extschema@.call_event_logs AS l, generate_series(l.first_lane, l.first_lane + l.lanes - 1) AS n
+    WHERE l.events = log;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.pending_events_or_error(regclass) FROM PUBLIC;

@@ -25,7 +25,8 @@ SELECT CASE what
     WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_event_log_number}'
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
     WHEN 'operate' THEN functions || '{pending_call_events, pending_events_or_error, retry_dead_call_events, configure_call_event_log,
-        operated_call_event_log, move_default_call_event_log, purge_call_events, purge_call_issues, release_call_events, stop_call_worker, call_worker_pids, call_event_log_number, call_enforcement_gaps,
+        operated_call_event_log, move_default_call_event_log, purge_call_events, purge_call_issues,
+        release_call_events, stop_call_worker, call_worker_pids, call_event_log_number, call_enforcement_gaps,
         call_health, call_rows_health, call_row_groups, call_issues_health, call_event_logs_health}'
     WHEN 'read' THEN '{call_settings}'
     WHEN 'backup' THEN '{}' END::name[]
@@ -40,123 +41,25 @@ CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS TABLE (name name,
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT unnest('{call_event_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events, call_dead_events, call_enforcement,
-    call_issues, call_backfill_progress, operated_call_event_logs}'::name[]), '{SELECT}'::text[] WHERE what = 'operate'
+SELECT unnest('{call_event_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events,
+    call_dead_events, call_enforcement, call_issues, call_backfill_progress, operated_call_event_logs}'::name[]),
+    '{SELECT}'::text[]
+WHERE what = 'operate'
 UNION ALL SELECT v.name, v.privileges::text[]
-FROM (VALUES ('own', 'own_call_event_logs', '{SELECT, INSERT, DELETE}'), ('own', 'own_call_dead_events', '{INSERT}'), ('own', 'call_backfill_progress', '{SELECT}'),
+FROM (VALUES
+    ('own', 'own_call_event_logs', '{SELECT, INSERT, DELETE}'),
+    ('own', 'own_call_dead_events', '{INSERT}'),
     ('own', 'own_call_backfills', '{SELECT, INSERT, UPDATE, DELETE}'),
     ('own', 'operated_call_event_logs', '{SELECT}'),
-    ('operate', 'operated_call_dead_events', '{SELECT, DELETE}'), ('operate', 'operated_call_parked_events', '{INSERT}')) AS v (task, name, privileges)
+    ('own', 'call_backfill_progress', '{SELECT}'),
+    ('operate', 'operated_call_dead_events', '{SELECT, DELETE}'),
+    ('operate', 'operated_call_parked_events', '{INSERT}')) AS v (task, name, privileges)
 WHERE v.task = what
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_views(text) IS
 'what a task of call_role_grants needs on views and tables of the extension';
-
-CREATE FUNCTION @extschema@.call_role_needs(what text, log @extschema@.call_event_logs)
-    RETURNS TABLE (relation oid, function oid, schema oid, privilege text, column_number smallint)
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-WITH extension AS (
-    SELECT extnamespace AS home, extconfig FROM pg_extension WHERE extname = 'callhardening'
-), tables (relation, privileges) AS (
-    SELECT log.events::oid, CASE what WHEN 'operate' THEN '{SELECT, DELETE}' ELSE '{SELECT}' END::text[] WHERE what <> 'read'
-    UNION ALL SELECT log.calls, CASE what WHEN 'process' THEN '{SELECT, INSERT, UPDATE}' ELSE '{SELECT}' END::text[]
-    WHERE what IN ('process', 'operate', 'read') AND log.calls <> 0
-    -- A serial column asks whoever inserts for its sequence; an identity column does not, nor does a log's own.
-    UNION ALL SELECT d.objid, '{USAGE}'
-    FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
-    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.objid IS DISTINCT FROM log.sequence
-      AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
-    UNION ALL SELECT c.oid, v.privileges
-    FROM extension CROSS JOIN @extschema@.call_role_views(what) AS v JOIN pg_class AS c ON c.relnamespace = home AND c.relname = v.name
-    UNION ALL SELECT unnest(extconfig), '{SELECT}' FROM extension WHERE what = 'backup'
-)
-SELECT t.relation, 0::oid, 0::oid, p.privilege, NULL::smallint FROM tables AS t, unnest(t.privileges) AS p (privilege) WHERE t.relation IS NOT NULL
-UNION ALL
--- Who ingests does not number or stamp events: a number that he brings would be in the way of those to come.
-SELECT a.attrelid, 0, 0, 'INSERT', a.attnum FROM pg_attribute AS a
-WHERE a.attrelid = log.events AND what = 'ingest' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-  AND a.attname NOT IN ('event_seq', 'event_lane', 'event_xid')
-UNION ALL
--- What a table that was there before says of its events is kept true.
-SELECT a.attrelid, 0, 0, 'UPDATE', a.attnum FROM pg_attribute AS a
-WHERE a.attrelid = log.events AND what IN ('process', 'claim') AND a.attname = log.processed_at_column AND NOT a.attisdropped
-UNION ALL
--- Of a log's row, the settings.
-SELECT a.attrelid, 0, 0, 'UPDATE', a.attnum
-FROM extension JOIN pg_class AS c ON c.relnamespace = home AND c.relname = 'operated_call_event_logs'
-JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname NOT IN ('log_id', 'events') WHERE what IN ('own', 'operate')
-UNION ALL
-SELECT 0, p.oid, 0, 'EXECUTE', NULL FROM pg_proc AS p, extension
-WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
-    AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') -- and no namesake
-UNION ALL
-SELECT 0, 0, s.schema, 'USAGE', NULL FROM (
-    SELECT home FROM extension
-    UNION SELECT relnamespace FROM pg_class WHERE oid = log.events AND what <> 'read'
-    UNION SELECT relnamespace FROM pg_class WHERE oid = log.calls AND what IN ('process', 'operate', 'read')) AS s (schema)
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_needs(text, @extschema@.call_event_logs) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.call_role_needs(text, @extschema@.call_event_logs) IS
-'what call_role_grants lists, one privilege a row, on one of relation (and its column), function and schema; the others are 0. log: NULL for a task without one';
-
-CREATE FUNCTION @extschema@.call_role_object(relation oid, function oid, schema oid) RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass FROM pg_class AS c WHERE c.oid = relation
-UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure FROM pg_proc AS p WHERE p.oid = function
-UNION ALL SELECT 'SCHEMA ' || n.oid::regnamespace FROM pg_namespace AS n WHERE n.oid = schema
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_object(oid, oid, oid) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.call_role_object(oid, oid, oid) IS
-'an object as GRANT names it, as in "TABLE public.calls"; NULL where it is gone';
-
-CREATE FUNCTION @extschema@.call_role_log(what text, log regclass) RETURNS @extschema@.call_event_logs
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    settings @extschema@.call_event_logs;
-BEGIN
-    IF @extschema@.call_role_functions(what) IS NULL THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('what must be ingest, process, claim, operate, read, own or backup, not %s', coalesce('"' || what || '"', 'NULL'));
-    END IF;
-    -- An owner has tables before he has a log, and a dump has what is remembered about all of them.
-    IF what NOT IN ('own', 'backup') THEN
-        SELECT * INTO settings FROM @extschema@.call_event_logs AS l WHERE l.log_id = @extschema@.call_event_log_number(log);
-    END IF;
-    RETURN settings;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log(text, regclass) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.call_role_log(text, regclass) IS
-'the log that a task is for; NULL for own and backup. Errors: those of call_role_grants';
-
-CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL) RETURNS TABLE (privileges text, object text)
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-WITH needs AS (
-    SELECT n.relation, n.function, n.schema, n.privilege, array_position('{SELECT,INSERT,UPDATE,DELETE}', n.privilege) AS place,
-           string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns
-    FROM @extschema@.call_role_needs(what, @extschema@.call_role_log(what, log)) AS n
-    LEFT JOIN pg_attribute AS a ON a.attrelid = n.relation AND a.attnum = n.column_number
-    GROUP BY 1, 2, 3, 4, n.column_number IS NULL
-)
-SELECT string_agg(n.privilege || coalesce(' (' || n.columns || ')', ''), ', ' ORDER BY n.place), @extschema@.call_role_object(n.relation, n.function, n.schema)
-FROM needs AS n GROUP BY n.relation, n.function, n.schema
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
-'what a role needs for a task, and nothing else: ingest (events into the log, without a say in their numbers), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 -- What was granted is remembered with what each grant has added to the rights of the role: no other may be taken back.
 -- Roles go by name, as a dump may come where they are not yet. No key: dropped logs leave rows that are alike.
@@ -189,7 +92,8 @@ CREATE FUNCTION @extschema@.locate_call_role_task() RETURNS trigger
     AS $$
 BEGIN
     NEW.role_oid := (SELECT oid FROM pg_roles WHERE rolname = NEW.role);
-    NEW.column_number := (SELECT attnum FROM pg_attribute WHERE attrelid = NEW.relation AND attname = NEW.column_name AND NOT attisdropped);
+    NEW.column_number := (SELECT attnum FROM pg_attribute
+                          WHERE attrelid = NEW.relation AND attname = NEW.column_name AND NOT attisdropped);
     RETURN NEW;
 END
 $$;
@@ -201,36 +105,174 @@ ALTER TABLE @extschema@.call_role_tasks ENABLE ALWAYS TRIGGER locate_call_role_t
 COMMENT ON FUNCTION @extschema@.locate_call_role_task() IS
 'trigger function: finds the role and the column of a remembered privilege by their names, in a restored database as well';
 
-CREATE FUNCTION @extschema@.find_call_role_tasks(role_oid oid) RETURNS void
+CREATE FUNCTION @extschema@.call_role_log_needs(what text, log @extschema@.call_event_logs)
+    RETURNS TABLE (relation oid, privilege text, column_number smallint)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT log.events, unnest(CASE what WHEN 'operate' THEN '{SELECT, DELETE}' ELSE '{SELECT}' END::text[]), NULL::smallint
+WHERE what <> 'read'
+UNION ALL
+-- Who ingests does not number or stamp events: a number that he brings would be in the way of those to come.
+SELECT a.attrelid, 'INSERT', a.attnum FROM pg_attribute AS a
+WHERE a.attrelid = log.events AND what = 'ingest' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+  AND a.attname NOT IN ('event_seq', 'event_lane', 'event_xid')
+UNION ALL
+-- What a table that was there before says of its events is kept true.
+SELECT a.attrelid, 'UPDATE', a.attnum FROM pg_attribute AS a
+WHERE a.attrelid = log.events AND what IN ('process', 'claim') AND a.attname = log.processed_at_column
+  AND NOT a.attisdropped
+UNION ALL
+SELECT log.calls, unnest(CASE what WHEN 'process' THEN '{SELECT, INSERT, UPDATE}' ELSE '{SELECT}' END::text[]), NULL
+WHERE what IN ('process', 'operate', 'read') AND log.calls <> 0
+UNION ALL
+-- A serial column asks whoever inserts for its sequence; an identity column does not, nor does a log's own.
+SELECT d.objid, 'USAGE', NULL
+FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'
+  AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
+  AND d.objid IS DISTINCT FROM log.sequence
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log_needs(text, @extschema@.call_event_logs) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_log_needs(text, @extschema@.call_event_logs) IS
+'what a task of call_role_grants needs on the tables and sequences of a log and its calls table';
+
+CREATE FUNCTION @extschema@.call_role_needs(what text, log @extschema@.call_event_logs)
+    RETURNS SETOF @extschema@.call_role_tasks
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH extension AS (
+    SELECT extnamespace AS home, extconfig FROM pg_extension WHERE extname = 'callhardening'
+), own AS (
+    SELECT c.oid, c.relname FROM extension JOIN pg_class AS c ON c.relnamespace = home
+), relations (relation, privilege, column_number) AS (
+    SELECT * FROM @extschema@.call_role_log_needs(what, log) WHERE what NOT IN ('own', 'backup')
+    UNION ALL SELECT o.oid, unnest(v.privileges), NULL
+    FROM @extschema@.call_role_views(what) AS v JOIN own AS o ON o.relname = v.name
+    -- Of a log's row, the settings.
+    UNION ALL SELECT a.attrelid, 'UPDATE', a.attnum
+    FROM own AS o JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attnum > 0
+    WHERE a.attname NOT IN ('log_id', 'events') AND o.relname = 'operated_call_event_logs' AND what IN ('own', 'operate')
+    UNION ALL SELECT unnest(extconfig), 'SELECT', NULL FROM extension WHERE what = 'backup'
+)
+SELECT NULL::name, NULL::oid, what, coalesce(log.events, 0), r.relation::regclass, a.attname, r.column_number,
+    NULL::text, NULL::name, r.privilege, NULL::boolean
+FROM relations AS r LEFT JOIN pg_attribute AS a ON a.attrelid = r.relation AND a.attnum = r.column_number
+UNION ALL
+SELECT NULL, NULL, what, coalesce(log.events, 0), 0, NULL, NULL, p.oid::regprocedure::text, NULL, 'EXECUTE', NULL
+FROM pg_proc AS p, extension WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
+    AND EXISTS (SELECT FROM pg_depend AS d -- and no namesake
+                WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+UNION ALL
+SELECT NULL, NULL, what, coalesce(log.events, 0), 0, NULL, NULL, NULL, n.nspname, 'USAGE', NULL
+FROM extension, pg_namespace AS n
+WHERE n.oid = home OR n.oid IN (
+    SELECT c.relnamespace FROM pg_class AS c
+    WHERE c.oid = log.events AND what <> 'read' OR c.oid = log.calls AND what IN ('process', 'operate', 'read'))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_needs(text, @extschema@.call_event_logs) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_needs(text, @extschema@.call_event_logs) IS
+'what call_role_grants lists, one privilege a row, as call_role_tasks remembers it. log: NULL for a task without one';
+
+CREATE FUNCTION @extschema@.call_role_object(need @extschema@.call_role_tasks) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass
+FROM pg_class AS c WHERE c.oid = need.relation
+UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END || p.oid::regprocedure
+FROM pg_proc AS p WHERE p.oid = to_regprocedure(need.function)
+UNION ALL SELECT 'SCHEMA ' || quote_ident(n.nspname) FROM pg_namespace AS n WHERE n.nspname = need.schema
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_object(@extschema@.call_role_tasks) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_object(@extschema@.call_role_tasks) IS
+'what a privilege is on, as GRANT names it: "TABLE public.calls"; NULL where it is gone';
+
+CREATE FUNCTION @extschema@.call_role_log(what text, log regclass) RETURNS @extschema@.call_event_logs
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    settings @extschema@.call_event_logs;
+BEGIN
+    IF @extschema@.call_role_functions(what) IS NULL THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('what must be ingest, process, claim, operate, read, own or backup, not %s',
+                coalesce('"' || what || '"', 'NULL'));
+    END IF;
+    -- An owner has tables before he has a log, and a dump has what is remembered about all of them.
+    IF what NOT IN ('own', 'backup') THEN
+        SELECT * INTO settings FROM @extschema@.call_event_logs AS l
+        WHERE l.log_id = @extschema@.call_event_log_number(log);
+    END IF;
+    RETURN settings;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log(text, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_log(text, regclass) IS
+'the log that a task is for; NULL for own and backup. Errors: those of call_role_grants';
+
+CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL)
+    RETURNS TABLE (privileges text, object text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH privileges AS (
+    SELECT @extschema@.call_role_object(n) AS object, n.privilege,
+           ' (' || string_agg(quote_ident(n.column_name), ', ' ORDER BY n.column_number) || ')' AS columns
+    FROM @extschema@.call_role_needs(what, @extschema@.call_role_log(what, log)) AS n
+    GROUP BY 1, 2, n.column_number IS NULL
+)
+SELECT string_agg(p.privilege || coalesce(p.columns, ''), ', '
+        ORDER BY array_position('{SELECT,INSERT,UPDATE,DELETE}', p.privilege)), p.object
+FROM privileges AS p GROUP BY p.object
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
+'what a role needs for a task, and nothing else: ingest (events into the log, without a say in their numbers), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
+
+CREATE FUNCTION @extschema@.find_call_role_tasks(role oid) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- A role that was dropped has lost its rights, and its name may be another's now.
-DELETE FROM @extschema@.call_role_tasks AS t WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = t.role_oid) AND t.role_oid IS NOT NULL;
-UPDATE @extschema@.call_role_tasks AS t SET role = r.rolname FROM pg_roles AS r WHERE r.oid = t.role_oid AND r.rolname <> t.role;
-UPDATE @extschema@.call_role_tasks AS t SET role_oid = r.oid FROM pg_roles AS r WHERE r.oid = find_call_role_tasks.role_oid AND t.role_oid IS NULL AND r.rolname = t.role
+DELETE FROM @extschema@.call_role_tasks AS t
+WHERE t.role_oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = t.role_oid);
+UPDATE @extschema@.call_role_tasks AS t SET role = r.rolname
+FROM pg_roles AS r WHERE r.oid = t.role_oid AND r.rolname <> t.role;
+UPDATE @extschema@.call_role_tasks AS t SET role_oid = r.oid
+FROM pg_roles AS r WHERE r.oid = find_call_role_tasks.role AND r.rolname = t.role AND t.role_oid IS NULL
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.find_call_role_tasks(oid) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.find_call_role_tasks(oid) IS
-'a part of grant_call_role and revoke_call_role: what call_role_tasks has of this role is found by its oid afterwards, whether it was renamed, dropped and made again or restored';
+'a part of grant_call_role and revoke_call_role: afterwards role_oid finds what call_role_tasks has of this role, whether it was renamed, dropped and made again or restored';
 
-CREATE FUNCTION @extschema@.has_call_role_privilege(role oid, relation oid, column_number smallint, function oid, schema oid, privilege text) RETURNS boolean
+CREATE FUNCTION @extschema@.has_call_role_privilege(role oid, need @extschema@.call_role_tasks) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
--- Its own entry, as others have it by membership, PUBLIC or the whole table.
+-- Its own entry: others have the privilege by membership, PUBLIC or the whole table.
 WITH entries (acl) AS (
-    SELECT coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) FROM pg_class WHERE oid = relation AND column_number IS NULL
-    UNION ALL SELECT attacl FROM pg_attribute WHERE attrelid = relation AND attnum = column_number AND NOT attisdropped
-    UNION ALL SELECT coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE oid = function
-    UNION ALL SELECT coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE oid = schema)
-SELECT EXISTS (SELECT FROM entries AS e, aclexplode(e.acl) AS a WHERE a.grantee = role AND a.privilege_type = privilege)
+    SELECT coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
+    FROM pg_class WHERE oid = need.relation AND need.column_number IS NULL
+    UNION ALL SELECT attacl FROM pg_attribute
+    WHERE attrelid = need.relation AND attnum = need.column_number AND NOT attisdropped
+    UNION ALL SELECT coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE oid = to_regprocedure(need.function)
+    UNION ALL SELECT coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname = need.schema)
+SELECT EXISTS (SELECT FROM entries AS e, aclexplode(e.acl) AS a
+               WHERE a.grantee = role AND a.privilege_type = need.privilege)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_call_role_privilege(oid, oid, smallint, oid, oid, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_call_role_privilege(oid, @extschema@.call_role_tasks) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_call_role_privilege(oid, oid, smallint, oid, oid, text) IS
-'whether a role was granted a privilege by name, on the column where column_number is given';
+COMMENT ON FUNCTION @extschema@.has_call_role_privilege(oid, @extschema@.call_role_tasks) IS
+'whether a role was granted a privilege by name';
 
 CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
@@ -240,32 +282,31 @@ CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclas
 DECLARE
     grantee oid := role;
     settings @extschema@.call_event_logs := @extschema@.call_role_log(what, log);
-    need record;
-    had boolean;
+    need @extschema@.call_role_tasks;
 BEGIN
     IF grantee IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
     END IF;
     LOCK TABLE @extschema@.call_role_tasks IN SHARE ROW EXCLUSIVE MODE;
     PERFORM @extschema@.find_call_role_tasks(grantee);
-    FOR need IN
-        SELECT n.*, a.attname, p.oid::regprocedure::text AS function_name, s.nspname, @extschema@.call_role_object(n.relation, n.function, n.schema) AS object
-        FROM @extschema@.call_role_needs(what, settings) AS n LEFT JOIN pg_attribute AS a ON a.attrelid = n.relation AND a.attnum = n.column_number
-        LEFT JOIN pg_proc AS p ON p.oid = n.function LEFT JOIN pg_namespace AS s ON s.oid = n.schema
-    LOOP
-        had := @extschema@.has_call_role_privilege(grantee, need.relation, need.column_number, need.function, need.schema, need.privilege);
-        IF NOT had THEN
-            EXECUTE format('GRANT %s%s ON %s TO %s', need.privilege, '(' || quote_ident(need.attname) || ')', need.object, grantee::regrole);
+    FOR need IN SELECT * FROM @extschema@.call_role_needs(what, settings) LOOP
+        need.is_added := NOT @extschema@.has_call_role_privilege(grantee, need);
+        IF need.is_added THEN
+            EXECUTE format('GRANT %s%s ON %s TO %s', need.privilege, '(' || quote_ident(need.column_name) || ')',
+                @extschema@.call_role_object(need), grantee::regrole);
+            IF NOT @extschema@.has_call_role_privilege(grantee, need) THEN -- PostgreSQL warned
+                RAISE insufficient_privilege USING
+                    MESSAGE = format('no right to grant %s on %s', need.privilege, @extschema@.call_role_object(need));
+            END IF;
         END IF;
-        -- Granted before, the row stays: it knows whether that was by us.
-        UPDATE @extschema@.call_role_tasks AS t SET is_added = t.is_added OR NOT had
-        WHERE t.role_oid = grantee AND t.task = what AND t.log = coalesce(settings.events, 0::oid) AND t.privilege = need.privilege AND t.relation = need.relation
-          AND t.column_number IS NOT DISTINCT FROM need.column_number AND t.function IS NOT DISTINCT FROM need.function_name
-          AND t.schema IS NOT DISTINCT FROM need.nspname;
+        -- A row from before knows whether that was by us.
+        UPDATE @extschema@.call_role_tasks AS t SET is_added = t.is_added OR need.is_added
+        WHERE t.role_oid = grantee AND t.task = what AND t.log = need.log
+          AND (t.relation, t.column_number, t.function, t.schema, t.privilege)
+              IS NOT DISTINCT FROM (need.relation, need.column_number, need.function, need.schema, need.privilege);
         IF NOT FOUND THEN
-            INSERT INTO @extschema@.call_role_tasks (role, task, log, relation, column_name, function, schema, privilege, is_added)
-            SELECT r.rolname, what, coalesce(settings.events, 0::oid), need.relation, need.attname, need.function_name, need.nspname, need.privilege, NOT had
-            FROM pg_roles AS r WHERE r.oid = grantee;
+            need.role := (SELECT r.rolname FROM pg_roles AS r WHERE r.oid = grantee);
+            INSERT INTO @extschema@.call_role_tasks SELECT need.*;
         END IF;
     END LOOP;
 END
@@ -275,48 +316,54 @@ REVOKE EXECUTE ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) 
 COMMENT ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) IS
 'grants a role what call_role_grants lists for a task, and remembers the task and what was added to the rights of the role (call_role_tasks); the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
-CREATE FUNCTION @extschema@.take_call_role_privilege(grantee oid, relation oid, column_number smallint, function oid, schema oid, privilege text) RETURNS void
+CREATE FUNCTION @extschema@.take_call_role_privilege(role oid, need @extschema@.call_role_tasks) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
-#variable_conflict use_variable
 DECLARE
-    object text := @extschema@.call_role_object(relation, function, schema);
-    column_name name := (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attnum = column_number AND NOT a.attisdropped);
+    object text := @extschema@.call_role_object(need);
+    present_name name := (
+        SELECT attname FROM pg_attribute WHERE attrelid = need.relation AND attnum = need.column_number);
     kept name[];
     grantable boolean[];
 BEGIN
     -- The rights of an owner are entries like others: those of a role that owns the object by now are its own.
-    IF grantee IN (SELECT c.relowner FROM pg_class AS c WHERE c.oid = relation AND column_number IS NULL
-                   UNION ALL SELECT p.proowner FROM pg_proc AS p WHERE p.oid = function UNION ALL SELECT n.nspowner FROM pg_namespace AS n WHERE n.oid = schema)
-        OR NOT @extschema@.has_call_role_privilege(grantee, relation, column_number, function, schema, privilege) THEN
+    IF NOT @extschema@.has_call_role_privilege(role, need) OR role IN (
+        SELECT relowner FROM pg_class WHERE oid = need.relation AND need.column_number IS NULL
+        UNION ALL SELECT proowner FROM pg_proc WHERE oid = to_regprocedure(need.function)
+        UNION ALL SELECT nspowner FROM pg_namespace WHERE nspname = need.schema)
+    THEN
         RETURN;
     END IF;
     -- REVOKE on a table takes the same privilege on its columns along.
-    IF column_number IS NULL THEN
+    IF need.column_number IS NULL THEN
         SELECT array_agg(a.attname), array_agg(e.is_grantable) INTO kept, grantable
-        FROM pg_attribute AS a, aclexplode(a.attacl) AS e WHERE a.attrelid = relation AND e.grantee = grantee AND e.privilege_type = privilege;
+        FROM pg_attribute AS a, aclexplode(a.attacl) AS e
+        WHERE a.attrelid = need.relation AND e.grantee = role AND e.privilege_type = need.privilege;
     END IF;
-    EXECUTE format('REVOKE %s%s ON %s FROM %s', privilege, '(' || quote_ident(column_name) || ')', object, grantee::regrole);
+    EXECUTE format('REVOKE %s%s ON %s FROM %s', need.privilege, '(' || quote_ident(present_name) || ')', object,
+        role::regrole);
     FOR i IN 1 .. coalesce(cardinality(kept), 0) LOOP
-        EXECUTE format('GRANT %s (%I) ON %s TO %s %s', privilege, kept[i], object, grantee::regrole, CASE WHEN grantable[i] THEN 'WITH GRANT OPTION' END);
+        EXECUTE format('GRANT %s (%I) ON %s TO %s %s', need.privilege, kept[i], object, role::regrole,
+            CASE WHEN grantable[i] THEN 'WITH GRANT OPTION' END);
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.take_call_role_privilege(oid, oid, smallint, oid, oid, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.take_call_role_privilege(oid, @extschema@.call_role_tasks) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.take_call_role_privilege(oid, oid, smallint, oid, oid, text) IS
+COMMENT ON FUNCTION @extschema@.take_call_role_privilege(oid, @extschema@.call_role_tasks) IS
 'a part of revoke_call_role: takes one privilege back, and nothing with it; an object or column that is gone is left out';
 
-CREATE FUNCTION @extschema@.call_role_task_logs(role_oid oid, what text, log regclass) RETURNS regclass[]
+CREATE FUNCTION @extschema@.call_role_task_logs(role oid, what text, log regclass) RETURNS regclass[]
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     -- Logs that are gone cannot be named any more.
     gone regclass[] := ARRAY(
-        SELECT DISTINCT t.log FROM @extschema@.call_role_tasks AS t WHERE t.role_oid = call_role_task_logs.role_oid AND t.task = what
-        AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.events = t.log));
+        SELECT DISTINCT t.log FROM @extschema@.call_role_tasks AS t
+        WHERE t.role_oid = call_role_task_logs.role AND t.task = what
+          AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.events = t.log));
     settings @extschema@.call_event_logs;
 BEGIN
     IF what IN ('own', 'backup') THEN
@@ -347,7 +394,8 @@ CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regcla
 DECLARE
     grantee oid := role;
     logs regclass[];
-    added record;
+    was_granted boolean := false;
+    taken @extschema@.call_role_tasks;
 BEGIN
     IF grantee IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
@@ -355,22 +403,20 @@ BEGIN
     LOCK TABLE @extschema@.call_role_tasks IN SHARE ROW EXCLUSIVE MODE;
     PERFORM @extschema@.find_call_role_tasks(grantee);
     logs := @extschema@.call_role_task_logs(grantee, what, log);
-    FOR added IN
-        WITH gone AS (
-            DELETE FROM @extschema@.call_role_tasks AS t WHERE t.role_oid = grantee AND t.task = what AND t.log = ANY (logs) RETURNING t.*)
-        SELECT g.relation, g.column_number, g.function, g.schema, g.privilege, bool_or(g.is_added) AS is_added FROM gone AS g GROUP BY 1, 2, 3, 4, 5
+    FOR taken IN DELETE FROM @extschema@.call_role_tasks AS t
+        WHERE t.role_oid = grantee AND t.task = what AND t.log = ANY (logs) RETURNING t.*
     LOOP
-        CONTINUE WHEN NOT added.is_added;
+        was_granted := true;
+        CONTINUE WHEN NOT taken.is_added;
         -- Another task needs it: then it is that one's.
         UPDATE @extschema@.call_role_tasks AS t SET is_added = true
-        WHERE t.role_oid = grantee AND t.privilege = added.privilege AND t.relation = added.relation AND t.column_number IS NOT DISTINCT FROM added.column_number
-          AND t.function IS NOT DISTINCT FROM added.function AND t.schema IS NOT DISTINCT FROM added.schema;
+        WHERE t.role_oid = grantee AND (t.relation, t.column_number, t.function, t.schema, t.privilege)
+              IS NOT DISTINCT FROM (taken.relation, taken.column_number, taken.function, taken.schema, taken.privilege);
         IF NOT FOUND THEN
-            PERFORM @extschema@.take_call_role_privilege(grantee, added.relation::oid, added.column_number, to_regprocedure(added.function)::oid,
-                to_regnamespace(quote_ident(added.schema))::oid, added.privilege);
+            PERFORM @extschema@.take_call_role_privilege(grantee, taken);
         END IF;
     END LOOP;
-    IF NOT FOUND THEN
+    IF NOT was_granted THEN
         RAISE NOTICE USING MESSAGE = format('role %s was not granted %s', grantee::regrole, what),
             DETAIL = 'Nothing is revoked. What was granted by other means than grant_call_role is revoked by REVOKE.';
     END IF;

@@ -175,15 +175,6 @@ bool is_live(Oid events)
     pg_unreachable();
 }
 
-// The trigger that forgets a dropped log may have been disabled.
-void check_exists(const EventLog &log)
-{
-    if (log.events_name == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("event log %d does not exist any more", log.log_id),
-                        errhint("Delete its row in call_event_logs.")));
-}
-
 bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
 {
     const OwnTable logs = open_logs(schema, index, AccessShareLock);
@@ -232,7 +223,8 @@ void find_default_event_log(Oid schema, EventLog *log)
 
 bool find_event_log_of(Oid schema, Oid events, EventLog *log)
 {
-    return find_log(schema, "call_event_logs_events_key", oid_key(1, events), log);
+    return find_log(schema, "call_event_logs_events_key", oid_key(1, events), log) &&
+           log->events_name != nullptr && is_live(events);
 }
 
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
@@ -242,9 +234,6 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
         find_default_event_log(schema, log);
     else if (!find_event_log_of(schema, PG_GETARG_OID(log_argument), log))
         raise_no_log(PG_GETARG_OID(log_argument));
-    check_exists(*log);
-    if (!is_live(log->events))
-        raise_no_log(log->events);
 }
 
 bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log)

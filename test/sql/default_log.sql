@@ -104,6 +104,7 @@ ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
 SELECT count(*), count(is_default) FROM call_event_logs;
 SELECT ingest_call_event('{"call_id": 4, "state": "ringing"}'::jsonb);
 SELECT log, pending_estimate, error FROM call_event_log_status;
+SELECT figure, value FROM call_health('three.calls') WHERE figure = 'pending';
 CREATE TABLE three.more (LIKE three.call_events INCLUDING ALL);
 SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
 TABLE defaults;
@@ -115,6 +116,19 @@ ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
 SELECT configure_call_event_log('three.more', is_default => true);
 SELECT is_default FROM call_event_logs WHERE events = 'three.more'::regclass;
 DELETE FROM call_event_logs WHERE events NOT IN (SELECT oid FROM pg_class);
+
+-- nor does what a dump brings take the place; where there is no default, it does
+BEGIN;
+INSERT INTO call_event_logs (log_id, events, calls, provider, lanes, system_identifier, is_default) OVERRIDING SYSTEM VALUE
+VALUES (9000, 'three.calls', 'three.calls', 'dialpad', 1, 1, true);
+TABLE defaults;
+ROLLBACK;
+BEGIN;
+UPDATE call_event_logs SET is_default = NULL;
+INSERT INTO call_event_logs (log_id, events, calls, provider, lanes, system_identifier, is_default) OVERRIDING SYSTEM VALUE
+VALUES (9000, 'three.calls', 'three.calls', 'dialpad', 1, 1, true);
+TABLE defaults;
+ROLLBACK;
 
 -- what another session cannot see, or a crash empties, is no event log
 CREATE TEMPORARY TABLE passing (LIKE three.more INCLUDING ALL);

@@ -40,9 +40,8 @@ CREATE FUNCTION differences() RETURNS SETOF text LANGUAGE sql AS $$
     FROM (SELECT '+' AS sign, * FROM (TABLE rights EXCEPT TABLE before) AS more UNION ALL SELECT '-', * FROM (TABLE before EXCEPT TABLE rights) AS less) AS d
     ORDER BY 1 $$;
 CREATE FUNCTION missing(role regrole, what text, log regclass) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', n.privilege, n.column_number, call_role_object(n.relation, n.function, n.schema))
-    FROM call_role_needs(what, call_role_log(what, log)) AS n
-    WHERE NOT has_call_role_privilege(role, n.relation, n.column_number, n.function, n.schema, n.privilege) $$;
+    SELECT concat_ws(' ', n.privilege, n.column_name, call_role_object(n)) FROM call_role_needs(what, call_role_log(what, log)) AS n
+    WHERE NOT has_call_role_privilege(missing.role, n) $$;
 TRUNCATE before;
 INSERT INTO before TABLE rights;
 
