@@ -295,6 +295,12 @@ SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls
        CASE WHEN c.oid IS NULL THEN 'Restore the calls table, or move the events to another log.' ELSE format('SELECT harden_calls(%L).', l.calls) END
 FROM logs l LEFT JOIN pg_class c ON c.oid = l.calls
 WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
+UNION ALL
+SELECT l.events, 'gap', 'calls_column_missing', format('table %s has no column %I of type %s: no event can be applied', l.calls, m.column_name, m.column_type),
+       format('SELECT harden_calls(%L).', l.calls)
+FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN @extschema@.call_merge_columns() AS m
+WHERE EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
+  AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = m.column_name AND a.atttypid = m.column_type)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_event_log_gaps() FROM PUBLIC;
 

@@ -491,6 +491,7 @@ BEGIN
     END IF;
     PERFORM @extschema@.check_log_tables(events, calls);
     PERFORM @extschema@.check_log_settings(provider, lanes);
+    PERFORM @extschema@.add_call_merge_columns(calls);
     -- A schema that was restored without data has the triggers, and no row of the log.
     FOR left_over IN
         SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname IN ('stamp_call_event', 'bury_call_event')
@@ -520,7 +521,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) IS
-'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on. Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
+'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a moment). Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
 
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION @extschema@.forget_dropped_call_event_logs() RETURNS event_trigger

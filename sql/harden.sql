@@ -319,6 +319,59 @@ REVOKE EXECUTE ON FUNCTION @extschema@.add_call_payload(regclass, name) FROM PUB
 COMMENT ON FUNCTION @extschema@.add_call_payload(regclass, name) IS
 'adds the payload column of a hardened table and its GIN index where they are missing; a NOTICE instead of the index where the column is new and the table has more than 8 MB. Errors: 42804 the column is no jsonb, 428C9 it is generated';
 
+-- A row shows what is known of its call, and not how that came to be known. This is in columns of its own, so that
+-- the next event is judged alike whatever the policy keeps of payloads, and whenever the row was written.
+CREATE FUNCTION @extschema@.call_merge_columns() RETURNS TABLE (column_name name, column_type regtype, note text)
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('merge_newest_at'::name, 'timestamptz'::regtype, 'callhardening: when the newest event that was merged happened; NULL: it is not known'),
+    ('merge_has_talk_time', 'boolean', 'callhardening: the duration is a talk time'),
+    ('merge_ended_at', 'timestamptz', 'callhardening: when the event that set the status ended happened; NULL: none did, or it did not say'),
+    ('merge_status_before_end', 'text', 'callhardening: the status before ended; NULL: there was none')
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_merge_columns() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_merge_columns() IS
+'the columns in which process_call_events remembers what later events of a call are judged by, with the comments that they get';
+
+CREATE FUNCTION @extschema@.has_call_merge_columns(calls regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT NOT EXISTS (SELECT FROM @extschema@.call_merge_columns() c
+    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = calls AND a.attname = c.column_name AND a.atttypid = c.column_type))
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_call_merge_columns(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.has_call_merge_columns(regclass) IS
+'whether a table has the columns that process_call_events needs';
+
+CREATE FUNCTION @extschema@.add_call_merge_columns(calls regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    wanted record;
+    present regtype;
+BEGIN
+    FOR wanted IN SELECT * FROM @extschema@.call_merge_columns() LOOP
+        SELECT atttypid INTO present FROM pg_attribute WHERE attrelid = calls AND attname = wanted.column_name;
+        IF NOT FOUND THEN
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', calls, wanted.column_name, wanted.column_type);
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', calls, wanted.column_name, wanted.note);
+        ELSIF present <> wanted.column_type THEN
+            RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must be %s, not %s', wanted.column_name, calls,
+                wanted.column_type, present), DETAIL = 'process_call_events needs a column of this name.';
+        END IF;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.add_call_merge_columns(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.add_call_merge_columns(regclass) IS
+'adds the columns that process_call_events needs to the calls table of an event log, where they are missing. Takes ACCESS EXCLUSIVE for a moment then. Error: 42804 one of them is there with another type';
+
 CREATE FUNCTION @extschema@.has_unique_call_id(calls regclass, call_id_column name) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -434,13 +487,15 @@ CREATE FUNCTION @extschema@.lock_call_table(calls regclass, call_id_column name,
     AS $$
 DECLARE
     adds_column boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped);
+    adds_state boolean := NOT @extschema@.has_call_merge_columns(calls)
+        AND EXISTS (SELECT FROM @extschema@.call_event_logs l WHERE l.calls = lock_call_table.calls);
     builds_index boolean := NOT @extschema@.has_unique_call_id(calls, call_id_column)
         OR NOT adds_column AND NOT @extschema@.has_payload_index(calls, payload_column);
     drops_triggers boolean := NOT keeps_triggers AND cardinality(@extschema@.call_triggers(calls)) > 0;
 BEGIN
     -- Who asks for the stronger lock later can wait for somebody who waits for him. But no index may be built under it.
     EXECUTE format('LOCK TABLE %s IN %s MODE', calls,
-        CASE WHEN (adds_column OR drops_triggers) AND NOT builds_index THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
+        CASE WHEN (adds_column OR adds_state OR drops_triggers) AND NOT builds_index THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.lock_call_table(regclass, name, name, boolean) FROM PUBLIC;
@@ -591,6 +646,9 @@ BEGIN
     -- In this order: what reads the table comes before what locks readers out.
     PERFORM @extschema@.add_unique_call_id(calls, s.call_id_column);
     PERFORM @extschema@.add_call_payload(calls, s.payload_column);
+    IF EXISTS (SELECT FROM @extschema@.call_event_logs l WHERE l.calls = harden_calls.calls) THEN
+        PERFORM @extschema@.add_call_merge_columns(calls);
+    END IF;
     -- What is ours bears a comment that begins so: unharden_calls takes no other index away. The lock keeps others from making one.
     FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
         EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
@@ -602,7 +660,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
-'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
+'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
 
 CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
@@ -612,9 +670,12 @@ DECLARE
     trigger_name name;
     payload name;
     ours record;
+    state_columns name[] := ARRAY(SELECT a.attname FROM pg_attribute a JOIN @extschema@.call_merge_columns() c ON c.column_name = a.attname
+        WHERE a.attrelid = calls AND col_description(calls, a.attnum) LIKE 'callhardening: %' ORDER BY a.attnum);
+    state_column name;
 BEGIN
     PERFORM @extschema@.check_call_table(calls);
-    IF cardinality(@extschema@.call_triggers(calls)) = 0
+    IF cardinality(@extschema@.call_triggers(calls)) = 0 AND cardinality(state_columns) = 0
         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %')
     THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
@@ -639,6 +700,9 @@ BEGIN
             EXECUTE format('DROP INDEX %s', ours.index);
         END IF;
     END LOOP;
+    FOREACH state_column IN ARRAY state_columns LOOP
+        EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, state_column);
+    END LOOP;
     IF drop_payload THEN
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, payload);
     END IF;
@@ -647,4 +711,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
-'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a comment), but for one that a constraint or the replica identity has come to need: a NOTICE. Other indexes stay, and so does the payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 22004, 42501 and 42809 as harden_calls';
+'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a comment), but for one that a constraint or the replica identity has come to need: a NOTICE. The columns that an event log has added go as well. Other indexes stay, and so does the payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 22004, 42501 and 42809 as harden_calls';

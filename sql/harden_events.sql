@@ -410,6 +410,8 @@ BEGIN
     END IF;
     PERFORM @extschema@.add_event_columns(events, @extschema@.event_stamp_comment(calls, payload_column, provider, lanes));
     COMMIT;
+    PERFORM @extschema@.add_call_merge_columns(calls);
+    COMMIT;
     LOOP
         stamped := @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes,
             batch_size::pg_catalog.int8);
@@ -424,7 +426,7 @@ $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) FROM PUBLIC;
 
 COMMENT ON PROCEDURE @extschema@.prepare_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) IS
-'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: adds the columns (ACCESS EXCLUSIVE for a moment), and stamps what is pending, batch_size events at a time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same arguments. Not hardened after all: unharden_call_events takes the columns away. Errors: as harden_call_events';
+'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same arguments. Not hardened after all: unharden_call_events takes the columns of events away, and unharden_calls those of calls. Errors: as harden_call_events';
 
 CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
         event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
@@ -451,6 +453,8 @@ BEGIN
     PERFORM @extschema@.check_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
         provider, carry, lanes);
     PERFORM @extschema@.add_event_columns(events, @extschema@.event_stamp_comment(calls, payload_column, provider, lanes));
+    -- After the lock on the events: who applies events has locked them first.
+    PERFORM @extschema@.add_call_merge_columns(calls);
     PERFORM @extschema@.add_event_indexes(events);
     PERFORM @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, NULL::bigint);
 
@@ -475,7 +479,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
-'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and two triggers; its clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and events without a time of their own count as received when they are processed. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or has a column that would stay empty and must not, or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
+'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and two triggers, and the columns merge_... to the calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or has a column that would stay empty and must not, or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
 
 CREATE FUNCTION @extschema@.event_triggers(events regclass) RETURNS name[]
     LANGUAGE sql STABLE

@@ -21,7 +21,7 @@ ALTER TABLE @extschema@.call_issues REPLICA IDENTITY FULL;
 REVOKE ALL ON @extschema@.call_issues FROM PUBLIC;
 
 COMMENT ON TABLE @extschema@.call_issues IS 'what went wrong without an error, when the transaction committed: the first 100 of one kind and table in a transaction, and how many more there were. Bodies are in the event log and nowhere else. At most some 200,000 rows (40 MB): then each new one takes the oldest away. Not dumped';
-COMMENT ON COLUMN @extschema@.call_issues.kind IS 'refused_status, refused_call_id, unknown_status, unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';
+COMMENT ON COLUMN @extschema@.call_issues.kind IS 'refused_status, refused_call_id, refined_status (process_call_events replaced ended), unknown_status, unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';
 COMMENT ON COLUMN @extschema@.call_issues.table_name IS 'the calls table or event log, as it was called then; a partitioned table for each of its partitions';
 COMMENT ON COLUMN @extschema@.call_issues.call_id IS 'like old_value and new_value: at most 40 letters, digits, spaces, ., _ and -; of anything else the length, in brackets';
 COMMENT ON COLUMN @extschema@.call_issues.old_value IS 'what the row had before';

@@ -14,7 +14,7 @@ SELECT CASE what
         configure_call_event_log, operated_call_event_log, move_default_call_event_log, call_event_log_number,
         harden_calls, unharden_calls, call_settings_change, check_kept_payload, replace_call_triggers,
         check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
-        add_unique_call_id, add_call_payload, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,
+        add_unique_call_id, add_call_payload, call_merge_columns, has_call_merge_columns, add_call_merge_columns, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,
         backfill_calls, begin_call_backfill, next_call_backfill_batch, take_call_backfill, call_backfill_step, lock_passed_call, call_repair_statement,
         repair_call_rows, call_row_places, end_call_backfill_batch, end_call_backfill_pass, report_call_backfill, call_rules_hash, call_table_pages,
         prepare_call_events, harden_call_events, unharden_call_events, event_triggers, check_event_settings, check_event_table, check_event_column,

@@ -46,9 +46,10 @@ bool SameValue(const FieldValue &a, const FieldValue &b) noexcept
 class Merger
 {
 public:
-    Merger(const TransitionGraph &graph, const CallEvent &event, Call &call) noexcept
-        : graph_(graph), event_(event), call_(call),
-          is_newest_(!call.has_newest_event || event.time > call.newest_event)
+    Merger(const TransitionGraph &graph, const CallColumns &columns, const CallEvent &event,
+           Call &call) noexcept
+        : graph_(graph), columns_(columns), event_(event), call_(call), before_(call.state),
+          is_newest_(!event.has_time || !call.state.has_newest_event || event.time > call.state.newest_event)
     {
     }
 
@@ -65,8 +66,13 @@ public:
         MergeTime();
         const bool takes_payload = is_newest_ || !call_.has_payload;
         call_.has_payload = true;
-        const bool applied = changed_ || takes_payload;
-        return {refused ? Merge::refused : applied ? Merge::applied : Merge::unchanged, takes_payload};
+        const bool state_changed = call_.state != before_;
+        call_.state_changed = call_.state_changed || state_changed;
+        const bool applied = changed_ || state_changed || takes_payload;
+        return {refused   ? Merge::refused
+                : applied ? Merge::applied
+                          : Merge::unchanged,
+                takes_payload, refines_the_end_};
     }
 
 private:
@@ -75,19 +81,49 @@ private:
     {
         if (event_.status == unset_status || event_.status == call_.status)
             return true;
-        if (call_.status != unset_status && !graph_.Allows(call_.status, event_.status))
-            return EndsWhatIsOver();
+        if (call_.status != unset_status && !graph_.Allows(call_.status, event_.status)) {
+            if (!RefinesTheEnd())
+                return EndsWhatIsOver();
+            refines_the_end_ = true;
+        }
+        if (IsEnd(event_.status))
+            RememberTheEnd();
         call_.status = event_.status;
         call_.status_changed = changed_ = true;
         return true;
     }
 
+    bool IsEnd(int status) const noexcept { return graph_.Name(status) == "ended"; }
+
+    void RememberTheEnd() noexcept
+    {
+        call_.state.has_end = event_.has_own_time;
+        call_.state.end = event_.has_own_time ? event_.time : 0;
+        call_.state.status_before_end = event_.has_own_time ? call_.status : unset_status;
+    }
+
+    // `ended` says that a call is over, and not how. An event that says how can come after it in the log
+    // though it happened before. It counts if it was a legal step from the status that the call had before
+    // its end.
+    bool RefinesTheEnd() const noexcept
+    {
+        const MergeState &state = call_.state;
+        return state.has_end && IsEnd(call_.status) && IsKindOfEnd() && event_.has_own_time &&
+               event_.time <= state.end &&
+               (state.status_before_end == unset_status ||
+                graph_.Allows(state.status_before_end, event_.status));
+    }
+
+    bool IsKindOfEnd() const noexcept
+    {
+        const std::string_view name = graph_.Name(event_.status);
+        return graph_.IsTerminal(event_.status) &&
+               (name == "voicemail" || name == "missed" || name == "rejected");
+    }
+
     // A provider ends every call with a hangup, a missed one and one that went to voicemail too: ordinary
     // traffic, which brings the end time. Telling a status of its own, `ended` refuses nothing here.
-    bool EndsWhatIsOver() const noexcept
-    {
-        return graph_.IsTerminal(call_.status) && graph_.Name(event_.status) == "ended";
-    }
+    bool EndsWhatIsOver() const noexcept { return graph_.IsTerminal(call_.status) && IsEnd(event_.status); }
 
     void MergeDirection() noexcept
     {
@@ -127,12 +163,13 @@ private:
         const FieldValue &talk_time = event_[Field::talk_time];
         const FieldValue &value = talk_time.known ? talk_time : event_[Field::duration];
         const bool is_talk_time = talk_time.known && talk_time.number > 0;
-        FieldValue &current = call_[CallColumn::duration_seconds];
-        if (is_talk_time && !call_.has_talk_time)
+        const FieldValue &current = call_[CallColumn::duration_seconds];
+        const bool has_talk_time = call_.state.has_talk_time && current.known;
+        if (is_talk_time && !has_talk_time)
             Replace(CallColumn::duration_seconds, value);
-        else if (is_talk_time || (!call_.has_talk_time && !(current.known && value.number == 0)))
+        else if (is_talk_time || (!has_talk_time && !(current.known && value.number == 0)))
             Set(CallColumn::duration_seconds, value);
-        call_.has_talk_time = call_.has_talk_time || is_talk_time;
+        call_.state.has_talk_time = has_talk_time || (is_talk_time && current.known);
     }
 
     bool IsVoicemail() const noexcept
@@ -158,10 +195,10 @@ private:
 
     void MergeTime() noexcept
     {
-        if (!is_newest_)
+        if (!is_newest_ || !event_.has_time)
             return;
-        call_.has_newest_event = true;
-        call_.newest_event = event_.time;
+        call_.state.has_newest_event = true;
+        call_.state.newest_event = event_.time;
         Set(CallColumn::last_event_at, {true, event_.time, {}});
     }
 
@@ -175,17 +212,34 @@ private:
     void Replace(CallColumn column, const FieldValue &value) noexcept
     {
         FieldValue &current = call_[column];
-        if (!value.known || SameValue(current, value))
+        const FieldValue held = Held(column, value);
+        if (!held.known || SameValue(current, held))
             return;
-        current = value;
+        current = held;
         call_.changed[static_cast<int>(column)] = changed_ = true;
     }
 
+    // The value as it will be read back: unknown where the table has no such column, or one of integers for
+    // an id that is no number.
+    FieldValue Held(CallColumn column, const FieldValue &value) const noexcept
+    {
+        const int i = static_cast<int>(column);
+        if (!columns_.present[i])
+            return {};
+        if (FactsOf(column).kind != ColumnKind::id || columns_.id_kind[i] == KeyKind::text)
+            return value;
+        const std::string_view id = CanonicalCallId(value.text, columns_.id_kind[i]);
+        return id.empty() ? FieldValue{} : FieldValue{true, 0, id};
+    }
+
     const TransitionGraph &graph_;
+    const CallColumns &columns_;
     const CallEvent &event_;
     Call &call_;
+    const MergeState before_;
     const bool is_newest_;
     bool changed_ = false;
+    bool refines_the_end_ = false;
 };
 
 } // namespace
@@ -195,9 +249,10 @@ const CallColumnFacts &FactsOf(CallColumn column) noexcept
     return column_facts[static_cast<int>(column)];
 }
 
-MergeResult MergeEvent(const TransitionGraph &graph, const CallEvent &event, Call &call) noexcept
+MergeResult MergeEvent(const TransitionGraph &graph, const CallColumns &columns, const CallEvent &event,
+                       Call &call) noexcept
 {
-    return Merger(graph, event, call).Run();
+    return Merger(graph, columns, event, call).Run();
 }
 
 } // namespace callhardening

@@ -2,7 +2,7 @@
 #include "core/process.hpp"
 
 #include "pg/calls_table.hpp"
-#include "pg/event.hpp"
+#include "pg/refined_end.hpp"
 #include "pg/relation.hpp"
 #include "pg/spi.hpp"
 #include "pg/text.hpp"
@@ -91,22 +91,51 @@ void find_columns(CallsTable *table)
         if (number == 0 || !is_assignable(table->relation, number) || is_carried(*table->log, facts.name))
             continue;
         table->column_type[i] = getBaseType(column_type(table->relation, number));
-        table->has_column[i] = can_hold(table->column_type[i], facts.kind);
+        table->columns.present[i] = can_hold(table->column_type[i], facts.kind);
+        table->columns.id_kind[i] = KeyKindOf(format_type_be(table->column_type[i]));
+    }
+}
+
+// The columns that hold a MergeState; add_call_merge_columns in sql/harden.sql makes them.
+struct StateColumn {
+    const char *name;
+    Oid type;
+};
+constexpr StateColumn state_columns[] = {
+    {"merge_newest_at", TIMESTAMPTZOID},
+    {"merge_has_talk_time", BOOLOID},
+    {"merge_ended_at", TIMESTAMPTZOID},
+    {"merge_status_before_end", TEXTOID},
+};
+constexpr int state_column_count = lengthof(state_columns);
+
+void check_state_columns(Relation relation)
+{
+    for (const StateColumn &column : state_columns) {
+        const int number = find_column(relation, column.name);
+        if (number == 0 || column_type(relation, number) != column.type)
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                            errmsg("table %s has no column \"%s\" of type %s",
+                                   relation_name(RelationGetRelid(relation)), column.name,
+                                   format_type_be(column.type)),
+                            errdetail("Workers remember there what later events are judged by."),
+                            errhint("Harden the table again with harden_calls: it adds the column.")));
     }
 }
 
 // -- statements ----------------------------------------------------------------------------------
 //
-// Parameters: the call id, status, direction and payload, then the columns that the table has, in the order
-// of CallColumn. Strings are assigned, so that a value that is too long is an error; an explicit cast would
-// cut it.
+// Parameters: the call id, status, direction and payload, the state of the merge, then the columns that the
+// table has, in the order of CallColumn. Strings are assigned, so that a value that is too long is an error;
+// an explicit cast would cut it.
 
 enum : int {
     id_parameter = 1,
     status_parameter,
     direction_parameter,
     payload_parameter,
-    first_column_parameter
+    first_state_parameter,
+    first_column_parameter = first_state_parameter + state_column_count
 };
 
 const char *typed_parameter(int number, Oid type)
@@ -123,7 +152,7 @@ const char *column_parameter(const CallsTable *table, int column, int number)
     return psprintf("$%d", number);
 }
 
-// The three columns of every hardened table, then the others.
+// The columns of every calls table of a log, then the others.
 struct Assignment {
     const char *column;
     const char *value;
@@ -140,14 +169,17 @@ int list_assignments(const CallsTable *table, Assignment *list)
         list[count++] = {quote_identifier(words[i]), typed_parameter(status_parameter + i, type)};
     }
     list[count++] = {quote_identifier(settings.payload_column), psprintf("$%d", payload_parameter)};
+    for (int i = 0; i < state_column_count; ++i)
+        list[count++] = {state_columns[i].name, psprintf("$%d", first_state_parameter + i)};
     for (int i = 0, number = first_column_parameter; i < call_column_count; ++i)
-        if (table->has_column[i])
+        if (table->columns.present[i])
             list[count++] = {column_identifier(static_cast<CallColumn>(i)),
                              column_parameter(table, i, number++)};
     return count;
 }
 
-constexpr int most_assignments = call_column_count + 3;
+constexpr int most_assignments = call_column_count + 3 + state_column_count;
+static_assert(most_assignments + 2 <= max_spi_arguments);
 
 void add_carried(const EventLog &log, StringInfo columns, StringInfo values)
 {
@@ -160,7 +192,7 @@ void add_carried(const EventLog &log, StringInfo columns, StringInfo values)
 const char *from_event(const CallsTable *table)
 {
     int number = first_column_parameter;
-    for (const bool has_column : table->has_column)
+    for (const bool has_column : table->columns.present)
         number += has_column;
     return psprintf(" FROM %s AS event WHERE event.event_seq OPERATOR(pg_catalog.=) $%d",
                     table->log->events_name, number);
@@ -203,11 +235,13 @@ const char *select_statement(const CallsTable *table, const char *condition)
     const CallSettings &settings = table->settings;
     StringInfoData columns;
     initStringInfo(&columns);
-    appendStringInfo(&columns, "CAST(%s AS pg_catalog.text), CAST(%s AS pg_catalog.text), %s",
+    appendStringInfo(&columns, "CAST(%s AS pg_catalog.text), CAST(%s AS pg_catalog.text), %s IS NOT NULL",
                      quote_identifier(settings.status_column), quote_identifier(settings.direction_column),
                      quote_identifier(settings.payload_column));
+    for (const StateColumn &column : state_columns)
+        appendStringInfo(&columns, ", %s", column.name);
     for (int i = 0; i < call_column_count; ++i)
-        if (table->has_column[i])
+        if (table->columns.present[i])
             appendStringInfo(&columns, ", %s", column_identifier(static_cast<CallColumn>(i)));
     return psprintf("SELECT %s FROM %s WHERE %s FOR NO KEY UPDATE", columns.data,
                     relation_name(RelationGetRelid(table->relation)), condition);
@@ -301,6 +335,7 @@ void open_calls_table(const EventLog &log, CallsTable *table)
     check_call_id_is_unique(table->relation, table->settings.call_id_column, number);
     table->key = KeyKindOf(format_type_be(getBaseType(id_type)));
     check_carried(*table);
+    check_state_columns(table->relation);
     find_columns(table);
     write_statements(table, id_type);
 }
@@ -310,7 +345,16 @@ namespace
 
 // -- reading -------------------------------------------------------------------------------------
 
-enum : int { status_result = 1, direction_result, payload_result, first_column_result };
+enum : int {
+    status_result = 1,
+    direction_result,
+    has_payload_result,
+    newest_result,
+    talk_time_result,
+    end_result,
+    status_before_end_result,
+    first_column_result
+};
 
 FieldValue time_value(Datum value)
 {
@@ -340,23 +384,26 @@ FieldValue column_value(ColumnKind kind, int position)
     return {};
 }
 
-// What the payload knows better than the columns: where the duration is from, and when the newest event was,
-// where no column says so.
-void read_payload(const CallsTable &table, Call *call)
+int read_status(const CallsTable &table, int position)
 {
-    FieldValue newest = (*call)[CallColumn::last_event_at];
-    bool is_null;
-    const Datum payload = spi_datum(0, payload_result, &is_null);
-    EventFields fields;
-    if (!is_null && read_event(DatumGetJsonbP(payload), table.provider,
-                               fields_of({Field::talk_time, Field::event_time}), &fields)) {
-        call->has_talk_time = fields[Field::talk_time].known;
-        if (!newest.known)
-            newest = fields[Field::event_time];
-    }
-    call->has_payload = !is_null;
-    call->has_newest_event = newest.known;
-    call->newest_event = newest.number;
+    const char *status = spi_cstring(0, position);
+    return status == nullptr ? unset_status : table.settings.graph->Find(status);
+}
+
+// A row that no event was merged into yet has no state. Its newest event may be known all the same.
+MergeState read_state(const CallsTable &table, const FieldValue &last_event)
+{
+    MergeState state;
+    const FieldValue newest = column_value(ColumnKind::time, newest_result);
+    const FieldValue &known = newest.known ? newest : last_event;
+    state.has_newest_event = known.known;
+    state.newest_event = known.number;
+    state.has_talk_time = column_value(ColumnKind::flag, talk_time_result).number != 0;
+    const FieldValue end = column_value(ColumnKind::time, end_result);
+    state.has_end = end.known;
+    state.end = end.number;
+    state.status_before_end = end.known ? read_status(table, status_before_end_result) : unset_status;
+    return state;
 }
 
 } // namespace
@@ -371,14 +418,15 @@ bool read_call(const CallsTable &table, const char *call_id, Call *call)
         return false;
     }
 
-    const char *status = spi_cstring(0, status_result), *direction = spi_cstring(0, direction_result);
-    call->status = status == nullptr ? unset_status : table.settings.graph->Find(status);
+    const char *direction = spi_cstring(0, direction_result);
+    call->status = read_status(table, status_result);
     call->direction =
         direction == nullptr ? Direction::unknown : NormalizeDirection(direction, table.provider);
     for (int i = 0, position = first_column_result; i < call_column_count; ++i)
-        if (table.has_column[i])
+        if (table.columns.present[i])
             call->columns[i] = column_value(FactsOf(static_cast<CallColumn>(i)).kind, position++);
-    read_payload(table, call);
+    call->has_payload = DatumGetBool(column_value(ColumnKind::flag, has_payload_result).number);
+    call->state = read_state(table, (*call)[CallColumn::last_event_at]);
     SPI_freetuptable(SPI_tuptable);
     return true;
 }
@@ -419,6 +467,27 @@ SpiArgument word_argument(bool changed, std::string_view word)
     return changed && !word.empty() ? text_value(word) : null_argument(TEXTOID);
 }
 
+SpiArgument status_argument(const CallsTable &table, bool changed, int status)
+{
+    return word_argument(changed,
+                         status == unset_status ? std::string_view{} : table.settings.graph->Name(status));
+}
+
+SpiArgument time_argument(bool is_known, int64 time)
+{
+    return {TIMESTAMPTZOID, TimestampTzGetDatum(postgres_time(time)), !is_known};
+}
+
+// All of it, in the order of state_columns. A state never comes to know less.
+int add_state_arguments(const CallsTable &table, const MergeState &state, SpiArgument *arguments, int count)
+{
+    arguments[count++] = time_argument(state.has_newest_event, state.newest_event);
+    arguments[count++] = {BOOLOID, BoolGetDatum(state.has_talk_time), false};
+    arguments[count++] = time_argument(state.has_end, state.end);
+    arguments[count++] = status_argument(table, state.has_end, state.status_before_end);
+    return count;
+}
+
 // What has not changed is NULL: the statement leaves it as it is. `seq` is the event that a new call takes
 // columns over from, or NULL.
 void run_write(KeptPlans *plans, const char *statement, const CallsTable &table, const char *call_id,
@@ -427,14 +496,13 @@ void run_write(KeptPlans *plans, const char *statement, const CallsTable &table,
     SpiArgument arguments[max_spi_arguments];
     int count = 0;
     arguments[count++] = text_value(call_id);
-    arguments[count++] = word_argument(call.status_changed, call.status == unset_status
-                                                                ? std::string_view{}
-                                                                : table.settings.graph->Name(call.status));
+    arguments[count++] = status_argument(table, call.status_changed, call.status);
     arguments[count++] = word_argument(call.direction_changed, DirectionName(call.direction));
     arguments[count++] =
         payload == nullptr ? null_argument(JSONBOID) : SpiArgument{JSONBOID, *payload, false};
+    count = add_state_arguments(table, call.state, arguments, count);
     for (int i = 0; i < call_column_count; ++i)
-        if (table.has_column[i])
+        if (table.columns.present[i])
             arguments[count++] = column_argument(table, i, call.changed[i] ? call.columns[i] : FieldValue{});
     if (seq != nullptr)
         arguments[count++] = int8_value(*seq);
@@ -451,10 +519,23 @@ bool insert_call(const CallsTable &table, const char *call_id, const Call &call,
     return SPI_processed > 0;
 }
 
-bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload)
+bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload,
+                 bool refines_the_end)
 {
     static KeptPlans plans;
-    run_write(&plans, table.update, table, call_id, call, payload, nullptr);
+    const RefinedEnd refined = {RelationGetRelid(table.relation), call_id,
+                                refines_the_end ? table.settings.graph->Name(call.status)
+                                                : std::string_view{}};
+    allow_refined_end(refines_the_end ? &refined : nullptr);
+    PG_TRY();
+    {
+        run_write(&plans, table.update, table, call_id, call, payload, nullptr);
+    }
+    PG_FINALLY();
+    {
+        allow_refined_end(nullptr);
+    }
+    PG_END_TRY();
     return SPI_processed > 0;
 }
 

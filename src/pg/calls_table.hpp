@@ -20,7 +20,7 @@ struct CallsTable {
     const char *provider; // whose words the status and direction of the events are
     const EventLog *log;
     KeyKind key;
-    bool has_column[call_column_count]; // and of a type that can hold it
+    CallColumns columns;                // present: and of a type that can hold it
     Oid column_type[call_column_count]; // base type
     const char *select;                 // the statements, with the columns that the table has
     const char *insert;
@@ -38,6 +38,8 @@ bool read_call(const CallsTable &table, const char *call_id, Call *call);
 bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload, int64 seq);
 
 // Writes what has changed; `payload` is NULL where it stays. False where the row was not to be written.
-bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload);
+// `refines_the_end`: the status follows `ended`, which the graph allows to nobody else.
+bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload,
+                 bool refines_the_end);
 
 } // namespace callhardening

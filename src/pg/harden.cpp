@@ -8,6 +8,7 @@
 #include "pg/issue.hpp"
 #include "pg/payload.hpp"
 #include "pg/policy.hpp"
+#include "pg/refined_end.hpp"
 #include "pg/refusal.hpp"
 #include "pg/relation.hpp"
 #include "pg/text.hpp"
@@ -216,6 +217,13 @@ void report_unknown_status(const CallTrigger *trigger, const CallRow *row, std::
     note_words(trigger, row, IssueKind::unknown_status, current, word);
 }
 
+bool refines_the_end(const CallTrigger *trigger, const CallRow *row, std::string_view current,
+                     std::string_view next)
+{
+    return current == "ended" &&
+           is_refined_end(row->calls, text_of_value(row, known_values(row), trigger->call_id), next);
+}
+
 bool validate_status(CallTrigger *trigger, CallRow *row)
 {
     const AttrNumber column = trigger->status.attnum;
@@ -241,6 +249,8 @@ bool validate_status(CallTrigger *trigger, CallRow *row)
     case StatusVerdict::refused:
         break;
     }
+    if (refines_the_end(trigger, row, current, graph->Name(decision.next)))
+        return false;
     return refuse(trigger, row, column,
                   refusal_of(trigger, row, column, status_constraint,
                              invalid_transition_message(graph, current, graph->Name(decision.next))));
@@ -356,6 +366,15 @@ CallTrigger *open_call_trigger(FunctionCallInfo fcinfo, MemoryContext context)
     return trigger;
 }
 
+// As in the WHEN clause of the trigger.
+bool has_illegal_direction(CallTrigger *trigger, const CallRow *row)
+{
+    const std::string_view current = word_of(row->old_values, &trigger->direction),
+                           next = word_of(row->new_values, &trigger->direction);
+    return !IsCanonicalDirection(next) && current != next &&
+           (next.data() != nullptr || IsCanonicalDirection(current));
+}
+
 } // namespace
 
 CALLHARDENING_FUNCTION(validate_hardened_call)
@@ -380,7 +399,7 @@ CALLHARDENING_FUNCTION(validate_hardened_call)
 }
 
 // Its triggers have the rules in their WHEN clauses, so that nothing is queued for a legal row. What arrives
-// here is illegal; what is left to do is to say why.
+// here is illegal, unless it refines the end of a call; what is left to do is to say why.
 CALLHARDENING_FUNCTION(refuse_illegal_call)
 {
     require_trigger_call(fcinfo, "refuse_illegal_call", false);
@@ -391,7 +410,10 @@ CALLHARDENING_FUNCTION(refuse_illegal_call)
                            next = word_of(row.new_values, &trigger->status);
 
     Refusal refusal;
-    if (!IsValidTransition(*trigger->settings.graph, current, next))
+    const bool is_refined = refines_the_end(trigger, &row, current, next);
+    if (is_refined && !has_other_call_id(trigger, &row) && !has_illegal_direction(trigger, &row))
+        return PointerGetDatum(nullptr);
+    if (!is_refined && !IsValidTransition(*trigger->settings.graph, current, next))
         refusal = refusal_of(trigger, &row, trigger->status.attnum, status_constraint,
                              invalid_transition_message(trigger->settings.graph, current, next));
     else if (has_other_call_id(trigger, &row))

@@ -47,9 +47,9 @@ constexpr Oid issue_types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOI
                                INT8OID,        INT8OID, TEXTOID, TEXTOID, TEXTOID};
 static_assert(lengthof(issue_types) == issue_columns, "each column has its type here");
 
-constexpr const char *kind_names[] = {"refused_status",    "refused_call_id", "unknown_status",
-                                      "unknown_direction", "unparsable_body", "body_without_call",
-                                      "dead_event"};
+constexpr const char *kind_names[] = {"refused_status",    "refused_call_id",   "refined_status",
+                                      "unknown_status",    "unknown_direction", "unparsable_body",
+                                      "body_without_call", "dead_event"};
 
 constexpr int most_rows = 100; // of one kind and table, in a transaction
 

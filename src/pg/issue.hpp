@@ -12,6 +12,7 @@ namespace callhardening
 enum class IssueKind : unsigned char {
     refused_status,
     refused_call_id,
+    refined_status,
     unknown_status,
     unknown_direction,
     unparsable_body,

@@ -41,10 +41,10 @@ namespace
 
 struct Work {
     const LogEvent *claimed;
-    int64 received_at; // where the log does not say when, in the order of the log
     CallEvent event;
     Merge outcome;
-    int status_before;              // of the call, where the outcome is refused
+    int status_before; // of the call
+    bool refines_the_end;
     std::string_view unknown_state; // the word, where the vocabulary does not know it
     std::string_view unknown_direction;
     const LaneRecord *claim;
@@ -67,11 +67,10 @@ struct Batch {
     CallsTable table;
     Claim *claim;
     void (*complete)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
-    Work *works; // call by call, and in the order in which they happened
+    Work *works; // call by call, and in the order of the log
     int count;
     int present; // the first event of the call that is being applied
     Patience patience;
-    int64 now;             // microseconds since the epoch
     MemoryContext scratch; // for one event, or one call
 };
 
@@ -117,6 +116,14 @@ void read_direction(const CallsTable &table, Work *work)
         work->unknown_direction = word;
 }
 
+void read_time(Work *work)
+{
+    const FieldValue &time = work->event[Field::event_time];
+    work->event.has_own_time = time.known;
+    work->event.has_time = time.known || work->claimed->has_received_at;
+    work->event.time = time.known ? time.number : work->claimed->received_at;
+}
+
 // `body` may be megabytes: it lives in `scratch`, of which nothing is left behind.
 void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
 {
@@ -128,21 +135,18 @@ void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
     memcpy(work->event.fields, fields.values, sizeof(fields.values));
     copy_texts(&work->event);
     MemoryContextReset(scratch);
-    const FieldValue &time = work->event[Field::event_time];
-    work->event.time = time.known ? time.number : work->received_at;
+    read_time(work);
     read_status(table, work);
     read_direction(table, work);
 }
 
-// Call by call; within a call as it happened, and what happened at once in the order of the log.
+// Call by call; within a call in the order of the claim, which is that of the log.
 int compare_works(const void *left, const void *right)
 {
     const auto *a = static_cast<const Work *>(left), *b = static_cast<const Work *>(right);
     if (const int order = strcmp(a->claimed->call_id, b->claimed->call_id); order != 0)
         return order;
-    if (a->event.time != b->event.time)
-        return a->event.time < b->event.time ? -1 : 1;
-    return a->claimed->place < b->claimed->place ? -1 : 1;
+    return a->claimed < b->claimed ? -1 : 1;
 }
 
 void read_lane(Batch *batch, const LaneClaim &lane)
@@ -156,7 +160,6 @@ void read_lane(Batch *batch, const LaneClaim &lane)
         Work *work = &batch->works[batch->count++];
         *work = {};
         work->claimed = event;
-        work->received_at = event->has_received_at ? event->received_at : batch->now++;
         work->claim = &lane.record;
         work->is_locked = work->is_held = claimed.is_held;
         read_work(batch->table, work, batch->scratch);
@@ -168,37 +171,11 @@ void read_works(Batch *batch)
     batch->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening call", ALLOCSET_DEFAULT_SIZES);
     batch->count = 0;
-    batch->now = unix_microseconds(GetCurrentTimestamp());
     batch->works = static_cast<Work *>(
         palloc_extended(sizeof(Work) * Max(1, batch->claim->event_count), MCXT_ALLOC_HUGE));
     for (int lane = 0; lane < batch->claim->lane_count; ++lane)
         read_lane(batch, batch->claim->lanes[lane]);
     qsort(batch->works, batch->count, sizeof(Work), compare_works);
-}
-
-// -- applying ------------------------------------------------------------------------------------
-
-// Folds the events into the call; returns the one whose payload is to be kept, or NULL.
-const Work *fold_events(const CallWork &of, Call *call)
-{
-    const Work *newest = nullptr;
-    for (int i = of.first; i < of.end; ++i) {
-        Work &work = of.batch->works[i];
-        work.status_before = call->status;
-        const MergeResult result = MergeEvent(*of.batch->table.settings.graph, work.event, *call);
-        work.outcome = result.merge;
-        if (result.takes_payload)
-            newest = &work;
-    }
-    return newest;
-}
-
-bool has_changed(const Call &call)
-{
-    bool changed = call.status_changed || call.direction_changed;
-    for (const bool column : call.changed)
-        changed = changed || column;
-    return changed;
 }
 
 // -- waiting -------------------------------------------------------------------------------------
@@ -242,20 +219,91 @@ void give_up_waiting(const CallWork &call)
 
 // -- applying a call -----------------------------------------------------------------------------
 
+// A call into which events are folded, and what is still to be written of it.
+struct FoldedCall {
+    Call call;
+    bool exists;    // it has a row
+    int row_status; // of that row
+    bool refines_the_end;
+    const Datum *payload; // NULL: the row keeps its own
+};
+
+bool has_changed(const Call &call)
+{
+    bool changed = call.status_changed || call.direction_changed || call.state_changed;
+    for (const bool column : call.changed)
+        changed = changed || column;
+    return changed;
+}
+
+void forget_changes(FoldedCall *folded)
+{
+    Call &call = folded->call;
+    call.status_changed = call.direction_changed = call.state_changed = false;
+    memset(call.changed, 0, sizeof(call.changed));
+    folded->exists = true;
+    folded->row_status = call.status;
+    folded->refines_the_end = false;
+    folded->payload = nullptr;
+}
+
 // False where the call came into being between looking for it and writing it, or was not to be written.
-bool write_call(const CallWork &of)
+bool write_folded(const CallWork &of, FoldedCall *folded)
 {
     const CallsTable &table = of.batch->table;
-    const char *call_id = of.batch->works[of.first].claimed->call_id;
-    Call call;
-    const bool exists = read_call(table, call_id, &call);
-    const Work *newest = fold_events(of, &call);
-    const Datum *payload = newest == nullptr ? nullptr : &newest->claimed->payload;
-    if (!exists)
-        return insert_call(table, call_id, call,
-                           *payload, // the first event of a new call is its newest so far
-                           of.batch->works[of.first].claimed->place.seq);
-    return (payload == nullptr && !has_changed(call)) || update_call(table, call_id, call, payload);
+    const LogEvent &first = *of.batch->works[of.first].claimed;
+    bool written = true;
+    if (!folded->exists) // its first event brings its payload
+        written = insert_call(table, first.call_id, folded->call, *folded->payload, first.place.seq);
+    else if (folded->payload != nullptr || has_changed(folded->call))
+        written = update_call(table, first.call_id, folded->call, folded->payload, folded->refines_the_end);
+    forget_changes(folded);
+    return written;
+}
+
+// Whether the trigger of the calls table lets the row have the call's status. It knows one step of the graph.
+bool is_one_step(const TransitionGraph &graph, const FoldedCall &folded)
+{
+    const int from = folded.row_status, to = folded.call.status;
+    return !folded.exists || from == unset_status || from == to || folded.refines_the_end ||
+           graph.Allows(from, to);
+}
+
+void merge_work(const CallsTable &table, Work *work, FoldedCall *folded)
+{
+    work->status_before = folded->call.status;
+    const MergeResult result = MergeEvent(*table.settings.graph, table.columns, work->event, folded->call);
+    work->outcome = result.merge;
+    work->refines_the_end = result.refines_the_end;
+    if (result.refines_the_end)
+        folded->refines_the_end = folded->row_status == work->status_before;
+    if (result.takes_payload)
+        folded->payload = &work->claimed->payload;
+}
+
+// What has been folded is written first where the event's status is a second step.
+bool fold_event(const CallWork &of, Work *work, FoldedCall *folded)
+{
+    const FoldedCall before = *folded;
+    merge_work(of.batch->table, work, folded);
+    if (is_one_step(*of.batch->table.settings.graph, *folded))
+        return true;
+    *folded = before;
+    if (!write_folded(of, folded))
+        return false;
+    merge_work(of.batch->table, work, folded);
+    return true;
+}
+
+bool write_call(const CallWork &of)
+{
+    FoldedCall folded = {};
+    folded.exists = read_call(of.batch->table, of.batch->works[of.first].claimed->call_id, &folded.call);
+    folded.row_status = folded.call.status;
+    for (int i = of.first; i < of.end; ++i)
+        if (!fold_event(of, &of.batch->works[i], &folded))
+            return false;
+    return write_folded(of, &folded);
 }
 
 void apply_call(void *state)
@@ -382,20 +430,14 @@ void park_failed_event(const EventLog &log, const Work &work)
     fail_claimed_event(log, *work.claim, *work.claimed, nullptr, failure);
 }
 
-// Whether it is the first in the log of those of its call that wait for a row.
+// Whether it is the first of those of its call that wait for a row: they are the last ones of the call.
 bool is_first_locked(const Batch &batch, int locked)
 {
     const Work *works = batch.works;
-    for (int i = locked - 1; i >= 0 && is_same_call(works[i], works[locked]); --i)
-        if (works[i].is_locked && works[i].claimed->place < works[locked].claimed->place)
-            return false;
-    for (int i = locked + 1; i < batch.count && is_same_call(works[i], works[locked]); ++i)
-        if (works[i].claimed->place < works[locked].claimed->place)
-            return false;
-    return true;
+    return locked == 0 || !works[locked - 1].is_locked || !is_same_call(works[locked - 1], works[locked]);
 }
 
-// An event that comes after the failed one in time may be before it in the log, so each is named.
+// Those that wait behind a failed one are named as well.
 void park_failed_events(const Batch &batch)
 {
     for (int i = 0; i < batch.count; ++i) {
@@ -474,6 +516,10 @@ void warn_of_batch(const Batch &batch, MemoryContext statement)
         warn_unknown_words(batch, work);
         if (work.outcome == Merge::refused)
             warn_refused_status(batch, work, statement);
+        if (work.refines_the_end)
+            note_words(batch, work, IssueKind::refined_status,
+                       batch.table.settings.graph->Name(work.status_before),
+                       batch.table.settings.graph->Name(work.event.status));
     }
 }
 

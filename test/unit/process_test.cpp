@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
+#include <random>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +21,7 @@ int StatusNamed(std::string_view name)
 CallEvent EventAt(std::int64_t time, std::string_view status = {}, Direction direction = Direction::inbound)
 {
     CallEvent event;
+    event.has_time = event.has_own_time = true;
     event.time = time;
     event.status = status.empty() ? unset_status : StatusNamed(status);
     event.direction = direction;
@@ -37,9 +40,16 @@ CallEvent With(CallEvent event, Field field, std::int64_t number)
     return event;
 }
 
+CallColumns AllColumns()
+{
+    CallColumns columns = {};
+    std::fill(std::begin(columns.present), std::end(columns.present), true);
+    return columns;
+}
+
 MergeResult Apply(const CallEvent &event, Call &call)
 {
-    return MergeEvent(DefaultTransitionGraph(), event, call);
+    return MergeEvent(DefaultTransitionGraph(), AllColumns(), event, call);
 }
 
 TEST(MergeEvent, FollowsTheGraph)
@@ -178,6 +188,161 @@ TEST(MergeEvent, KeepsThePayloadOfTheNewest)
     EXPECT_FALSE(Apply(EventAt(4), call).takes_payload);
     EXPECT_FALSE(Apply(EventAt(5), call).takes_payload);
     EXPECT_TRUE(Apply(EventAt(6), call).takes_payload);
+}
+
+// ---- the end of a call ----
+
+CallEvent WithoutOwnTime(CallEvent event)
+{
+    event.has_own_time = false;
+    return event;
+}
+
+std::string_view StatusAfter(const std::vector<CallEvent> &events)
+{
+    Call call;
+    for (const CallEvent &event : events)
+        Apply(event, call);
+    return DefaultTransitionGraph().Name(call.status);
+}
+
+TEST(MergeEvent, RefinesTheEndByWhatHappenedBefore)
+{
+    for (const char *kind : {"missed", "rejected", "voicemail"}) {
+        EXPECT_EQ(StatusAfter({EventAt(1, "ringing"), EventAt(5, "ended"), EventAt(4, kind)}), kind);
+        EXPECT_EQ(StatusAfter({EventAt(1, "ringing"), EventAt(5, "ended"), EventAt(5, kind)}), kind);
+        EXPECT_EQ(StatusAfter({EventAt(5, "ended"), EventAt(4, kind)}), kind) << "nothing was known before";
+    }
+    Call call;
+    Apply(EventAt(5, "ended"), call);
+    EXPECT_TRUE(Apply(EventAt(4, "missed"), call).refines_the_end);
+    EXPECT_EQ(Apply(EventAt(3, "voicemail"), call).merge, Merge::refused) << "once";
+}
+
+TEST(MergeEvent, RefinesNoEndByWhatCannotHaveLedToIt)
+{
+    EXPECT_EQ(StatusAfter({EventAt(5, "ended"), EventAt(6, "missed")}), "ended") << "it happened later";
+    EXPECT_EQ(StatusAfter({EventAt(2, "active"), EventAt(5, "ended"), EventAt(4, "missed")}), "ended");
+    EXPECT_EQ(StatusAfter({EventAt(2, "active"), EventAt(5, "ended"), EventAt(4, "voicemail")}), "voicemail");
+    EXPECT_EQ(StatusAfter({EventAt(5, "ended"), EventAt(4, "active")}), "ended") << "what is over stays over";
+    EXPECT_EQ(StatusAfter({EventAt(5, "missed"), EventAt(4, "voicemail")}), "missed")
+        << "missed says how already";
+    EXPECT_EQ(StatusAfter({WithoutOwnTime(EventAt(5, "ended")), EventAt(4, "missed")}), "ended");
+    EXPECT_EQ(StatusAfter({EventAt(5, "ended"), WithoutOwnTime(EventAt(4, "missed"))}), "ended");
+}
+
+// ---- what a table has ----
+
+TEST(MergeEvent, LeavesAColumnOutThatTheTableDoesNotHave)
+{
+    CallColumns columns = AllColumns();
+    columns.present[static_cast<int>(CallColumn::recording_url)] = false;
+    Call call;
+    MergeEvent(DefaultTransitionGraph(), columns, EventAt(5), call);
+    const CallEvent late = With(EventAt(4), Field::recording_url, "https://example.com");
+    EXPECT_EQ(MergeEvent(DefaultTransitionGraph(), columns, late, call).merge, Merge::unchanged);
+    EXPECT_FALSE(call[CallColumn::recording_url].known);
+}
+
+TEST(MergeEvent, KnowsAnIdAsTheColumnHoldsIt)
+{
+    CallColumns columns = AllColumns();
+    columns.id_kind[static_cast<int>(CallColumn::dialpad_user_id)] = KeyKind::integer8;
+    Call call;
+    MergeEvent(DefaultTransitionGraph(), columns, With(EventAt(5), Field::user_id, "no number"), call);
+    EXPECT_FALSE(call[CallColumn::dialpad_user_id].known);
+    MergeEvent(DefaultTransitionGraph(), columns, With(EventAt(4), Field::user_id, "007"), call);
+    EXPECT_EQ(call[CallColumn::dialpad_user_id].text, "7") << "a late event fills what is empty";
+}
+
+// ---- any partition of the same events gives the same call ----
+
+class Streams
+{
+public:
+    explicit Streams(unsigned seed) : random_(seed) {}
+
+    std::vector<CallEvent> Next()
+    {
+        std::vector<CallEvent> events(1 + Below(12));
+        for (CallEvent &event : events)
+            event = Chance(8) && &event != &events.front() ? (&event)[-1] : NextEvent();
+        return events;
+    }
+
+    bool Chance(unsigned one_in) { return Below(one_in) == 0; }
+    unsigned Below(unsigned bound) { return static_cast<unsigned>(random_() % bound); }
+
+private:
+    CallEvent NextEvent()
+    {
+        static constexpr const char *statuses[] = {"",      "ringing", "active",   "ended",
+                                                   "ended", "missed",  "rejected", "voicemail"};
+        static constexpr Direction directions[] = {Direction::none, Direction::inbound, Direction::outbound,
+                                                   Direction::unknown};
+        static constexpr const char *texts[] = {"a", "b", "7", "007"};
+        CallEvent event = EventAt(Below(6), statuses[Below(std::size(statuses))], directions[Below(4)]);
+        event.has_own_time = !Chance(4);
+        event.has_time = event.has_own_time || !Chance(3);
+        for (FieldValue &field : event.fields)
+            if (Chance(3))
+                field = {true, Below(3), texts[Below(std::size(texts))]};
+        return event;
+    }
+
+    std::minstd_rand random_;
+};
+
+// What a row has of a call: what was changed, and what a table can hold.
+Call WrittenAndReadAgain(const Call &call, const CallColumns &columns)
+{
+    Call row;
+    row.status = call.status;
+    row.direction = DirectionName(call.direction).empty() ? Direction::unknown : call.direction;
+    row.has_payload = call.has_payload;
+    row.state = call.state;
+    for (int i = 0; i < call_column_count; ++i)
+        if (columns.present[i])
+            row.columns[i] = call.columns[i];
+    return row;
+}
+
+void ExpectSame(const Call &a, const Call &b)
+{
+    EXPECT_EQ(a.status, b.status);
+    EXPECT_EQ(DirectionName(a.direction), DirectionName(b.direction));
+    EXPECT_TRUE(a.state == b.state);
+    for (int i = 0; i < call_column_count; ++i) {
+        EXPECT_EQ(a.columns[i].known, b.columns[i].known) << i;
+        EXPECT_EQ(a.columns[i].number, b.columns[i].number) << i;
+        EXPECT_EQ(a.columns[i].text, b.columns[i].text) << i;
+    }
+}
+
+TEST(MergeEvent, GivesOneCallForEveryPartitionOfItsEvents)
+{
+    Streams streams(1);
+    for (int i = 0; i < 20000; ++i) {
+        const std::vector<CallEvent> events = streams.Next();
+        CallColumns columns = AllColumns();
+        for (int column = 0; column < call_column_count; ++column) {
+            columns.present[column] = !streams.Chance(4);
+            columns.id_kind[column] = streams.Chance(2) ? KeyKind::integer8 : KeyKind::text;
+        }
+        Call at_once, in_parts;
+        std::size_t payload_at_once = 0, payload_in_parts = 0;
+        for (std::size_t n = 0; n < events.size(); ++n) {
+            if (MergeEvent(DefaultTransitionGraph(), columns, events[n], at_once).takes_payload)
+                payload_at_once = n;
+            if (MergeEvent(DefaultTransitionGraph(), columns, events[n], in_parts).takes_payload)
+                payload_in_parts = n;
+            if (streams.Chance(2))
+                in_parts = WrittenAndReadAgain(in_parts, columns);
+        }
+        ExpectSame(at_once, in_parts);
+        EXPECT_EQ(payload_at_once, payload_in_parts);
+        ASSERT_FALSE(HasFailure()) << "stream " << i;
+    }
 }
 
 // Whatever the order: a second run over the same events finds nothing to change.
