@@ -11,6 +11,18 @@ const RENEW_AFTER = 10000; // milliseconds
 const POLL_AFTER = 5000; // where nothing is notified: retries and expired claims come without a notification
 const WORKER = `worker.js on ${require('os').hostname()}, pid ${process.pid}`;
 
+// Where no event could be delivered, nothing is claimed: each failure would cost the events an attempt.
+async function checkTarget() {
+    if (!process.env.TARGET) throw new Error('TARGET is not set: it is the URL that events are sent to');
+    const { protocol } = new URL(process.env.TARGET);
+    if (!['http:', 'https:'].includes(protocol)) throw new Error(`TARGET is no URL of a web server, but of ${protocol}`);
+    try {
+        await fetch(process.env.TARGET, { method: 'HEAD', signal: AbortSignal.timeout(20000) }); // any answer will do
+    } catch (error) {
+        throw new Error(`TARGET cannot be reached: ${error.cause?.message ?? error.message}`);
+    }
+}
+
 // What is done with an event. It may be done twice, if we die before the claim is completed: hence the key.
 async function handle(event) {
     const response = await fetch(process.env.TARGET, {
@@ -55,6 +67,7 @@ async function processBatch(db, events) {
 }
 
 async function main() {
+    await checkTarget();
     let stopping = false, wake = () => {};
     for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { stopping = true; wake(); });
     const db = new Client();

@@ -26,6 +26,11 @@ def handle(cursor, event):
                        (event.event_seq, event.call_id, event.payload["talk_time"]))
 
 
+def check_setup(cursor):
+    """Fails where no event could be handled: EXPLAIN asks for the table and for the right to write to it, and writes nothing."""
+    cursor.execute("EXPLAIN INSERT INTO talked VALUES (0, '', 0)")
+
+
 def claim(cursor, lease):
     cursor.execute("SELECT * FROM claim_call_events(100, %s, %s)", (lease, WORKER))
     return cursor.fetchall()
@@ -40,8 +45,8 @@ def process(cursor, events):
         cursor.execute("SAVEPOINT event")
         try:
             handle(cursor, event)
-        except psycopg2.OperationalError:
-            raise  # not the event's fault: the batch is rolled back
+        except (psycopg2.OperationalError, psycopg2.ProgrammingError):
+            raise  # a lost connection, a table or a right that is gone: not the event's fault. The batch is rolled back
         except Exception as error:
             failed_calls.add(event.call_id)
             cursor.execute("ROLLBACK TO SAVEPOINT event")
@@ -99,6 +104,7 @@ def main():
     work = work_in_one_transaction if "--transaction" in sys.argv[1:] else work_with_lease
     db = psycopg2.connect("", cursor_factory=NamedTupleCursor)
     with db, db.cursor() as cursor:
+        check_setup(cursor)
         cursor.execute("SELECT call_event_log_channel() AS name")
         cursor.execute(f'LISTEN "{cursor.fetchone().name}"')
     while True:
@@ -107,4 +113,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except psycopg2.Error as error:
+        sys.exit(f"worker.py: {error}")

@@ -1,0 +1,108 @@
+
+# The example workers of the documentation: one that is set up wrongly ends at its start, and claims nothing.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $examples = abs_path(dirname(__FILE__) . '/../../docs/examples');
+sub has { return IPC::Run::run([@_], '<', \undef, '>', '/dev/null', '2>', '/dev/null') }
+my $has_python = has('python3', '-c', 'import psycopg2');
+my $has_node = has('node', '-e', q{require('pg'); if (!globalThis.fetch) process.exit(1)});
+plan skip_all => 'there is neither psycopg2 nor pg' unless $has_python || $has_node;
+
+my $node = PostgreSQL::Test::Cluster->new('examples');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off");
+$node->start;
+$node->safe_psql(
+	'postgres', q{
+CREATE EXTENSION callhardening;
+SELECT create_call_tables();
+SELECT ingest_call_event(format('{"call_id": %s, "talk_time": %s}', id, id * 1000)::jsonb) FROM generate_series(1, 20) AS id;
+CREATE ROLE client LOGIN;
+SELECT grant_call_role('client', 'claim')});
+@ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
+
+# What a worker prints until it ends, or until `condition` is true in the database.
+sub run_worker
+{
+	my ($command, $condition) = @_;
+	my $output = '';
+	my $worker = IPC::Run::start([ 'env', 'PGUSER=client', @$command ], '<', \undef, '>&', \$output, IPC::Run::timeout(60));
+	if ($condition) {
+		$node->poll_query_until('postgres', $condition) or diag($output);
+		$worker->signal('TERM');
+	}
+	$worker->finish;
+	return ($worker->result(0), $output);
+}
+
+sub fails_at_its_start
+{
+	my ($name, $command, $message) = @_;
+	my ($exit, $output) = run_worker($command);
+	is($exit, 1, "$name: it ends");
+	like($output, $message, "$name: it says why");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM call_claims'), '0', "$name: it has claimed nothing");
+}
+
+my $attempts = 'SELECT count(*) FROM call_parked_events';
+
+SKIP: {
+	skip 'there is no psycopg2', 16 unless $has_python;
+	for my $mode ([], ['--transaction']) {
+		my @worker = ('python3', "$examples/worker.py", @$mode);
+		fails_at_its_start("no table (@$mode)", \@worker, qr/relation "talked" does not exist/);
+		$node->safe_psql('postgres', 'CREATE TABLE talked (event_seq bigint PRIMARY KEY, call_id text NOT NULL, milliseconds numeric NOT NULL)');
+		fails_at_its_start("no right to write (@$mode)", \@worker, qr/permission denied for table talked/);
+		$node->safe_psql('postgres', 'DROP TABLE talked');
+	}
+	# a right that goes away while the worker runs costs no attempt
+	$node->safe_psql('postgres', q{CREATE TABLE talked (event_seq bigint PRIMARY KEY, call_id text NOT NULL, milliseconds numeric NOT NULL);
+GRANT INSERT ON talked TO client;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON talked FOR EACH ROW EXECUTE FUNCTION refuse()});
+	run_worker([ 'python3', "$examples/worker.py" ], q{SELECT count(*) > 0 FROM call_claims WHERE state = 'released'});
+	is($node->safe_psql('postgres', $attempts), '0', 'no right to write any more: the batch is given back');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '0', 'and nothing is written');
+	$node->safe_psql('postgres', 'DROP TRIGGER refuse ON talked');
+	run_worker([ 'python3', "$examples/worker.py" ], 'SELECT count(*) = 20 FROM talked');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '20', 'set up well, it does its work');
+	is($node->safe_psql('postgres', $attempts), '0', 'and no event has failed');
+	$node->safe_psql('postgres', 'TRUNCATE call_claims');
+}
+
+SKIP: {
+	skip 'there is no pg for Node', 14 unless $has_node;
+	my @worker = ('node', "$examples/worker.js");
+	delete local $ENV{TARGET};
+	$node->safe_psql('postgres', q{SELECT ingest_call_event('{"call_id": 77}'::jsonb)});
+	fails_at_its_start('no target', \@worker, qr/TARGET is not set/);
+	$ENV{TARGET} = 'crm.example.com/calls';
+	fails_at_its_start('no URL', \@worker, qr/Invalid URL/);
+	$ENV{TARGET} = 'ftp://127.0.0.1/calls';
+	fails_at_its_start('another protocol', \@worker, qr/no URL of a web server/);
+	$ENV{TARGET} = 'http://127.0.0.1:9/calls';
+	fails_at_its_start('nobody there', \@worker, qr/TARGET cannot be reached/);
+
+	# a target that knows POST alone
+	my $port = PostgreSQL::Test::Cluster::get_free_port();
+	my $said = '';
+	my $target = IPC::Run::start([ 'node', '-e', qq{require('http').createServer((q, a) => { a.statusCode = q.method === 'POST' ? 200 : 405; a.end(); })
+		.listen($port, '127.0.0.1', () => console.log('ready'))} ], '<', \undef, '>', \$said, IPC::Run::timeout(60));
+	$target->pump until $said =~ /ready/;
+	$ENV{TARGET} = "http://127.0.0.1:$port/calls";
+	my ($exit, $output) = run_worker(\@worker, 'SELECT sum(pending) = 0 FROM pending_call_events(exact => true)');
+	like($output, qr/claims completed/, 'set up well, it does its work');
+	is($node->safe_psql('postgres', $attempts), '0', 'and no event has failed');
+	$target->kill_kill;
+}
+
+done_testing();
