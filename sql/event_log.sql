@@ -527,17 +527,22 @@ COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text
 CREATE FUNCTION @extschema@.forget_dropped_call_event_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
+DECLARE
+    relations oid[] := ARRAY(SELECT objid FROM pg_event_trigger_dropped_objects()
+                             WHERE classid = 'pg_class'::regclass AND objsubid = 0);
+    schemas text[] := ARRAY(SELECT object_name FROM pg_event_trigger_dropped_objects()
+                            WHERE classid = 'pg_namespace'::regclass);
 BEGIN
-    DELETE FROM @extschema@.call_event_logs
-    WHERE events IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
+    DELETE FROM @extschema@.call_event_logs WHERE events IN (SELECT unnest(relations));
     -- A number would be dumped in the place of its name, and be another table where that is restored.
-    UPDATE @extschema@.call_event_logs SET calls = 0
-    WHERE calls IN (SELECT objid FROM pg_event_trigger_dropped_objects() WHERE classid = 'pg_class'::regclass AND objsubid = 0);
-    DELETE FROM @extschema@.call_role_tasks AS t USING pg_event_trigger_dropped_objects() AS d
-    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid = t.relation
-       OR d.classid = 'pg_namespace'::regclass AND d.object_name = t.schema;
-    UPDATE @extschema@.call_role_tasks AS t SET log = 0 FROM pg_event_trigger_dropped_objects() AS d
-    WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid = t.log;
+    UPDATE @extschema@.call_event_logs SET calls = 0 WHERE calls IN (SELECT unnest(relations));
+    -- Asked first, since grant_call_role keeps others from writing here until its transaction ends.
+    IF EXISTS (SELECT FROM @extschema@.call_role_tasks AS t WHERE t.relation IN (SELECT unnest(relations))
+                   OR t.log IN (SELECT unnest(relations)) OR t.schema IN (SELECT unnest(schemas))) THEN
+        DELETE FROM @extschema@.call_role_tasks AS t
+        WHERE t.relation IN (SELECT unnest(relations)) OR t.schema IN (SELECT unnest(schemas));
+        UPDATE @extschema@.call_role_tasks AS t SET log = 0 WHERE t.log IN (SELECT unnest(relations));
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_event_logs() FROM PUBLIC;

@@ -254,25 +254,26 @@ REVOKE EXECUTE ON FUNCTION @extschema@.find_call_role_tasks(oid) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.find_call_role_tasks(oid) IS
 'a part of grant_call_role and revoke_call_role: afterwards role_oid finds what call_role_tasks has of this role, whether it was renamed, dropped and made again or restored';
 
-CREATE FUNCTION @extschema@.has_call_role_privilege(role oid, need @extschema@.call_role_tasks) RETURNS boolean
+CREATE FUNCTION @extschema@.has_call_role_privilege(role oid, need @extschema@.call_role_tasks, by_task boolean)
+    RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- Its own entry: others have the privilege by membership, PUBLIC or the whole table.
-WITH entries (acl) AS (
+WITH lists (acl) AS (
     SELECT coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
     FROM pg_class WHERE oid = need.relation AND need.column_number IS NULL
     UNION ALL SELECT attacl FROM pg_attribute
     WHERE attrelid = need.relation AND attnum = need.column_number AND NOT attisdropped
     UNION ALL SELECT coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE oid = to_regprocedure(need.function)
     UNION ALL SELECT coalesce(nspacl, acldefault('n', nspowner)) FROM pg_namespace WHERE nspname = need.schema)
-SELECT EXISTS (SELECT FROM entries AS e, aclexplode(e.acl) AS a
-               WHERE a.grantee = role AND a.privilege_type = need.privilege)
+SELECT EXISTS (SELECT FROM lists AS l, aclexplode(l.acl) AS a
+               WHERE a.grantee = role AND a.privilege_type = need.privilege AND NOT (by_task AND a.is_grantable))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_call_role_privilege(oid, @extschema@.call_role_tasks) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.has_call_role_privilege(oid, @extschema@.call_role_tasks, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_call_role_privilege(oid, @extschema@.call_role_tasks) IS
-'whether a role was granted a privilege by name';
+COMMENT ON FUNCTION @extschema@.has_call_role_privilege(oid, @extschema@.call_role_tasks, boolean) IS
+'whether a role was granted a privilege by name; by_task: without the grant option, which no task grants';
 
 CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
@@ -290,11 +291,11 @@ BEGIN
     LOCK TABLE @extschema@.call_role_tasks IN SHARE ROW EXCLUSIVE MODE;
     PERFORM @extschema@.find_call_role_tasks(grantee);
     FOR need IN SELECT * FROM @extschema@.call_role_needs(what, settings) LOOP
-        need.is_added := NOT @extschema@.has_call_role_privilege(grantee, need);
+        need.is_added := NOT @extschema@.has_call_role_privilege(grantee, need, false);
         IF need.is_added THEN
             EXECUTE format('GRANT %s%s ON %s TO %s', need.privilege, '(' || quote_ident(need.column_name) || ')',
                 @extschema@.call_role_object(need), grantee::regrole);
-            IF NOT @extschema@.has_call_role_privilege(grantee, need) THEN -- PostgreSQL warned
+            IF NOT @extschema@.has_call_role_privilege(grantee, need, false) THEN -- PostgreSQL warned
                 RAISE insufficient_privilege USING
                     MESSAGE = format('no right to grant %s on %s', need.privilege, @extschema@.call_role_object(need));
             END IF;
@@ -328,7 +329,7 @@ DECLARE
     grantable boolean[];
 BEGIN
     -- The rights of an owner are entries like others: those of a role that owns the object by now are its own.
-    IF NOT @extschema@.has_call_role_privilege(role, need) OR role IN (
+    IF NOT @extschema@.has_call_role_privilege(role, need, true) OR role IN (
         SELECT relowner FROM pg_class WHERE oid = need.relation AND need.column_number IS NULL
         UNION ALL SELECT proowner FROM pg_proc WHERE oid = to_regprocedure(need.function)
         UNION ALL SELECT nspowner FROM pg_namespace WHERE nspname = need.schema)

@@ -41,7 +41,7 @@ CREATE FUNCTION differences() RETURNS SETOF text LANGUAGE sql AS $$
     ORDER BY 1 $$;
 CREATE FUNCTION missing(role regrole, what text, log regclass) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT concat_ws(' ', n.privilege, n.column_name, call_role_object(n)) FROM call_role_needs(what, call_role_log(what, log)) AS n
-    WHERE NOT has_call_role_privilege(missing.role, n) $$;
+    WHERE NOT has_call_role_privilege(missing.role, n, false) $$;
 TRUNCATE before;
 INSERT INTO before TABLE rights;
 
@@ -112,6 +112,16 @@ SELECT grant_call_role('regress_task_new', 'read');
 SELECT * FROM missing('regress_task_new', 'read', NULL);
 SELECT revoke_call_role('regress_task_new', 'read'), revoke_call_role('regress_task_new', 'process');
 SELECT * FROM differences();
+
+-- or given with more, and passed on
+SELECT grant_call_role('regress_task_new', 'read');
+GRANT SELECT ON tasks.calls TO regress_task_new WITH GRANT OPTION;
+SET ROLE regress_task_new;
+GRANT SELECT ON tasks.calls TO regress_task_other;
+RESET ROLE;
+SELECT revoke_call_role('regress_task_new', 'read');
+SELECT * FROM differences();
+REVOKE ALL ON tasks.calls FROM regress_task_new CASCADE;
 
 -- a role that was renamed is the same, one that has a former name is another
 SELECT grant_call_role('regress_task_new', 'read');

@@ -38,6 +38,10 @@ COPY "Tele phone".call_events (event_seq, payload) FROM STDIN;
 3	{"call_id": 1, "state": "hangup"}
 \.
 INSERT INTO "Tele phone".call_events (event_type, received_at, payload) VALUES ('hangup', now(), '{"call_id": 9, "state": "hangup"}') RETURNING event_seq;
+RESET ROLE;
+-- the owner's is kept
+INSERT INTO "Tele phone".call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (1000000, '{"call_id": 1}') RETURNING event_seq;
+DELETE FROM "Tele phone".call_events WHERE event_seq = 1000000;
 SET ROLE regress_call_claim;
 SELECT count(*) AS claimed, min(outcome) AS outcome FROM claim_call_events(1), complete_call_events(ARRAY[claim_id]);
 SELECT ingest_call_event('{"call_id": 3}'::jsonb);
