@@ -27,7 +27,9 @@ CREATE TABLE @extschema@.call_event_logs (
     carry name[] NOT NULL DEFAULT '{}',
     sequence regclass,
     -- NULL and not false, so that a plain unique key keeps it to one log.
-    is_default boolean CHECK (is_default) CONSTRAINT call_event_logs_is_default_key UNIQUE
+    is_default boolean CHECK (is_default) CONSTRAINT call_event_logs_is_default_key UNIQUE,
+    ignored_event_types text[] NOT NULL DEFAULT '{}',
+    ignored_members text[] NOT NULL DEFAULT '{}'
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs_log_id_seq', '');
@@ -55,6 +57,8 @@ COMMENT ON COLUMN @extschema@.call_event_logs.processed_at_column IS 'the one th
 COMMENT ON COLUMN @extschema@.call_event_logs.carry IS 'columns that are copied from an event to the new row of its call';
 COMMENT ON COLUMN @extschema@.call_event_logs.sequence IS 'numbers the events of a table that was there before (harden_call_events); NULL: the column event_seq has a default';
 COMMENT ON COLUMN @extschema@.call_event_logs.is_default IS 'true: the log that functions use when they are called without one; NULL: another log is, or none. The first log is the default, until configure_call_event_log chooses another';
+COMMENT ON COLUMN @extschema@.call_event_logs.ignored_event_types IS 'events of these types are no calls: they are settled when they are appended';
+COMMENT ON COLUMN @extschema@.call_event_logs.ignored_members IS 'and so are bodies that have one of these members';
 
 CREATE TABLE @extschema@.call_lanes (
     log_id int NOT NULL,
@@ -309,7 +313,8 @@ COMMENT ON VIEW @extschema@.own_call_dead_events IS 'the dead events of the logs
 -- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone
 -- is in the way of nobody.
 CREATE VIEW @extschema@.operated_call_event_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_parked, l.notify, l.is_default
+SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_parked, l.notify, l.is_default, l.ignored_event_types,
+       l.ignored_members
 FROM @extschema@.call_event_logs l
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND NOT (
     pg_catalog.pg_has_role(c.relowner, 'USAGE')
@@ -407,6 +412,9 @@ BEGIN
             ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'::regtype), ('call_id', 'text'::regtype))) <> 3 THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is no event log any more', TG_RELID::regclass),
             DETAIL = 'The type of event_seq, event_lane or call_id was altered.';
+    END IF;
+    IF NEW.event_lane = -7 THEN -- ignored: settled
+        RETURN NULL;
     END IF;
     IF NEW.event_lane = -6 THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('the event got no stamp from the trigger stamp_call_event of table %s', TG_RELID::regclass),
@@ -514,7 +522,7 @@ BEGIN
         ARRAY[provider, lanes::text, key_type, was_log::text]);
     INSERT INTO @extschema@.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', @extschema@.why_no_call_lane(e.event_lane, calls)
-    FROM @extschema@.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane < 0', events), NULL::text[])
+    FROM @extschema@.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane BETWEEN -6 AND -1', events), NULL::text[])
         AS e (event_seq bigint, event_lane int, call_id text);
 END
 $$;
@@ -609,9 +617,18 @@ REVOKE EXECUTE ON FUNCTION @extschema@.move_default_call_event_log(int) FROM PUB
 COMMENT ON FUNCTION @extschema@.move_default_call_event_log(int) IS
 'a part of configure_call_event_log: makes the log with this log_id the default. Errors: 42501 the caller may not configure the present default, 40001 another session has chosen one meanwhile';
 
+CREATE FUNCTION @extschema@.are_ignored_call_events(event_types text[], members text[]) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_are_ignored_call_events';
+REVOKE EXECUTE ON FUNCTION @extschema@.are_ignored_call_events(text[], text[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.are_ignored_call_events(text[], text[]) IS
+'whether configure_call_event_log takes these settings of events that are ignored';
+
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
         retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_parked int DEFAULT NULL,
-        notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL) RETURNS void
+        notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL, ignored_event_types text[] DEFAULT NULL,
+        ignored_members text[] DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -626,12 +643,18 @@ BEGIN
     IF retry_base NOT BETWEEN '0' AND '365 days' OR retry_cap NOT BETWEEN '0' AND '365 days' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'retry_base and retry_cap must be between 0 and 365 days';
     END IF;
+    IF NOT @extschema@.are_ignored_call_events(coalesce(ignored_event_types, '{}'::text[]), coalesce(ignored_members, '{}'::text[])) THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'ignored_event_types or ignored_members is not valid',
+            DETAIL = 'Each has at most 100 texts of 1 to 200 bytes. "*" alone is no type, and no name in the path of a member is empty.';
+    END IF;
     UPDATE @extschema@.operated_call_event_logs AS l SET
         max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),
         retry_base = coalesce(configure_call_event_log.retry_base, l.retry_base),
         retry_cap = coalesce(configure_call_event_log.retry_cap, l.retry_cap),
         max_parked = coalesce(configure_call_event_log.max_parked, l.max_parked),
-        notify = coalesce(configure_call_event_log.notify, l.notify)
+        notify = coalesce(configure_call_event_log.notify, l.notify),
+        ignored_event_types = coalesce(configure_call_event_log.ignored_event_types, l.ignored_event_types),
+        ignored_members = coalesce(configure_call_event_log.ignored_members, l.ignored_members)
     WHERE l.log_id = number;
     IF configure_call_event_log.is_default THEN
         PERFORM @extschema@.move_default_call_event_log(number);
@@ -642,10 +665,10 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean, text[], text[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean) IS
-'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when they are called without one. Errors: 22023 out of range, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
+COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean, text[], text[]) IS
+'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when they are called without one. ignored_event_types, ignored_members (at first none, at most 100 each): events that are no calls. They are settled when they are appended, from now on; no worker gets them, they are no dead events, and purge_call_events takes them like others. A type is compared with event_type, with the state of the call and with the member event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such setting, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
 
 CREATE FUNCTION @extschema@.call_event_log_channel(log regclass DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE

@@ -471,7 +471,7 @@ BEGIN
     IF processed_at_column IS NOT NULL THEN
         INSERT INTO @extschema@.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
         SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', @extschema@.why_no_call_lane(e.event_lane, calls)
-        FROM @extschema@.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane < 0 AND %I IS NULL',
+        FROM @extschema@.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane BETWEEN -6 AND -1 AND %I IS NULL',
             events, processed_at_column), NULL::text[]) AS e (event_seq bigint, event_lane int, call_id text);
     END IF;
 END

@@ -74,9 +74,18 @@ COMMENT ON COLUMN @extschema@.call_lane_status.held_back IS 'events behind them 
 COMMENT ON COLUMN @extschema@.call_lane_status.error IS 'why the log cannot be read, with an SQLSTATE: what is pending is not known then; NULL: it can';
 COMMENT ON COLUMN @extschema@.call_lane_status.events_per_second IS 'completed, over the records that are remembered; 0 where the last claim is older than a minute';
 
+CREATE FUNCTION @extschema@.ignored_call_events(log regclass DEFAULT NULL) RETURNS bigint
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_ignored_call_events';
+REVOKE EXECUTE ON FUNCTION @extschema@.ignored_call_events(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.ignored_call_events(regclass) IS
+'how many events of a log were ignored when they were appended (see configure_call_event_log) and are not purged; counts up to 10000. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+
 CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over, s.claimed,
-       s.retrying, s.held_back, d.dead, s.events_per_second, s.error
+       s.retrying, s.held_back, d.dead, s.events_per_second, s.error,
+       CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored, l.ignored_event_types, l.ignored_members
 FROM @extschema@.call_event_logs l
 CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
@@ -89,7 +98,7 @@ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dea
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_event_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. error: why the log cannot be read; pending_estimate is NULL then. Logs that the reader may not SELECT from are left out';
+COMMENT ON VIEW @extschema@.call_event_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. error: why the log cannot be read; pending_estimate is NULL then. ignored: events that are no calls, as ignored_event_types and ignored_members say, counted up to 10000. Logs that the reader may not SELECT from are left out';
 
 CREATE VIEW @extschema@.call_horizon AS
 SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since

@@ -14,7 +14,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_purges', '');
 REVOKE ALL ON @extschema@.call_purges FROM PUBLIC;
 
 COMMENT ON TABLE @extschema@.call_purges IS 'where the next purge of each lane begins: behind the dead rows of the ones before, which an old snapshot may keep';
-COMMENT ON COLUMN @extschema@.call_purges.lane IS 'the lowest int is no lane: there, low_seq is the last of call_purge_leftovers that was looked at, and the next purge goes on behind it';
+COMMENT ON COLUMN @extschema@.call_purges.lane IS 'the two lowest ints are no lanes: there, low_seq is the last of call_purge_leftovers and of call_dead_events that was looked at, and the next purge goes on behind it';
 COMMENT ON COLUMN @extschema@.call_purges.low_xid IS 'with low_seq: up to this event the lane has been purged, but for call_purge_leftovers';
 
 CREATE TABLE @extschema@.call_purge_leftovers (
@@ -27,11 +27,12 @@ REVOKE ALL ON @extschema@.call_purge_leftovers FROM PUBLIC;
 
 COMMENT ON TABLE @extschema@.call_purge_leftovers IS 'events that a purge has passed because they were parked or dead; a later one takes them when they are not any more';
 
-CREATE FUNCTION @extschema@.purge_call_events(older_than interval, log regclass DEFAULT NULL, max_events int DEFAULT 10000)
+CREATE FUNCTION @extschema@.purge_call_events(older_than interval, log regclass DEFAULT NULL, max_events int DEFAULT 10000,
+        dead_older_than interval DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_purge_call_events';
-REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_events(interval, regclass, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_events(interval, regclass, int, interval) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.purge_call_events(interval, regclass, int) IS
-'deletes events from the log that are settled and were received longer ago than older_than, the oldest of each lane first, at most max_events (1 to 100000) in one call; returns how many. What is pending, claimed, parked, held back or dead stays, and so does what came after the oldest transaction that is still open. A call looks at no more than max_events events that have been processed or tried, or 1000 where that is more, and at as many of those that earlier ones had to leave; the next one goes on from there, so one that returns less than max_events, or 0, may have left something to do. An event that is purged is not known any more when it is delivered again. Another purge of the log at the same time: 0. log: NULL is the default log. Needs SELECT and DELETE on the log. Errors: 22004 older_than is NULL, 22023 it is negative or max_events out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no right on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+COMMENT ON FUNCTION @extschema@.purge_call_events(interval, regclass, int, interval) IS
+'deletes events from the log that are settled and were received longer ago than older_than, the oldest of each lane first, at most max_events (1 to 100000) in one call; returns how many. dead_older_than: events that died longer ago than this go with their rows of call_dead_events, whatever older_than says; NULL: dead events stay. A row of call_dead_events goes in any case if its event is gone, was processed by another client, or is ignored by now (configure_call_event_log). What is pending, claimed, parked or held back stays, and so does what came after the oldest transaction that is still open. A call looks at no more than max_events events that have been processed or tried, or 1000 where that is more, and at as many of those that earlier ones had to leave; the next one goes on from there, so one that returns less than max_events, or 0, may have left something to do. An event that is purged is not known any more when it is delivered again. Another purge of the log at the same time: 0. log: NULL is the default log. Needs SELECT and DELETE on the log. Errors: 22004 older_than is NULL, 22023 it or dead_older_than is negative, or max_events out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no right on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';

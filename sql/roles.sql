@@ -25,7 +25,7 @@ SELECT CASE what
     WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_event_log_number}'
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
     WHEN 'operate' THEN functions || '{pending_call_events, pending_events_or_error, retry_dead_call_events, configure_call_event_log,
-        operated_call_event_log, move_default_call_event_log, purge_call_events, purge_call_issues,
+        operated_call_event_log, move_default_call_event_log, are_ignored_call_events, ignored_call_events, purge_call_events, purge_call_issues,
         release_call_events, stop_call_worker, call_worker_pids, call_event_log_number, call_enforcement_gaps,
         call_health, call_rows_health, call_row_groups, call_issues_health, call_event_logs_health}'
     WHEN 'read' THEN '{call_settings}'

@@ -30,6 +30,7 @@ enum class NoLane : int {
     call_id_too_long = -4,
     call_id_not_held = -5, // by the key of the calls table
     not_stamped = -6,      // the default of the column: no trigger was there
+    ignored = -7,          // no call, as the settings of the log say: settled
 };
 
 // PostgreSQL's pg_snapshot, of top-level transactions. `in_progress` is sorted and lies between xmin and

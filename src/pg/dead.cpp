@@ -13,19 +13,6 @@ namespace callhardening
 namespace
 {
 
-// As sql/event_log.sql creates call_dead_events.
-enum DeadColumn {
-    dead_log = 1,
-    dead_seq,
-    dead_lane,
-    dead_call_id,
-    dead_attempts,
-    dead_sqlstate,
-    dead_error,
-    dead_errors,
-    dead_since,
-    dead_columns = dead_since
-};
 constexpr Oid dead_types[] = {INT4OID, INT8OID, INT4OID,  TEXTOID,       INT4OID,
                               TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID};
 static_assert(lengthof(dead_types) == dead_columns, "each column has its type here");
@@ -43,10 +30,14 @@ void exhume(const EventLog &log, const OwnTable &dead, int64 seq)
 
 } // namespace
 
+OwnTable open_dead(const EventLog &log, LOCKMODE lock)
+{
+    return open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, lock);
+}
+
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
 {
-    const OwnTable dead =
-        open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, RowExclusiveLock);
+    const OwnTable dead = open_dead(log, RowExclusiveLock);
     exhume(log, dead, event.place.seq);
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
@@ -71,8 +62,7 @@ namespace
 
 bool has_dead(const EventLog &log, Snapshot snapshot, std::initializer_list<Key> keys)
 {
-    const OwnTable dead =
-        open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, AccessShareLock);
+    const OwnTable dead = open_dead(log, AccessShareLock);
     const KeyScan scan = begin_key_scan(dead, snapshot, keys);
     const bool found = next_row(scan);
     end_key_scan(scan);

@@ -8,6 +8,22 @@
 namespace callhardening
 {
 
+// As sql/event_log.sql creates call_dead_events.
+enum DeadColumn {
+    dead_log = 1,
+    dead_seq,
+    dead_lane,
+    dead_call_id,
+    dead_attempts,
+    dead_sqlstate,
+    dead_error,
+    dead_errors,
+    dead_since,
+    dead_columns = dead_since
+};
+
+OwnTable open_dead(const EventLog &log, LOCKMODE lock);
+
 // `errors` is the list of them all, `failure` the last one. An issue is noted as well.
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure);
 

@@ -54,12 +54,14 @@ enum LogColumn {
     log_carry,
     log_sequence,
     log_is_default,
-    log_columns = log_is_default
+    log_ignored_types,
+    log_ignored_members,
+    log_columns = log_ignored_members
 };
-constexpr Oid log_types[] = {INT4OID,      REGCLASSOID,    REGCLASSOID, TEXTOID, INT4OID,     INT4OID,
-                             INT8OID,      PG_SNAPSHOTOID, BOOLOID,     INT4OID, INTERVALOID, INTERVALOID,
-                             INT4OID,      BOOLOID,        NAMEOID,     NAMEOID, NAMEOID,     NAMEOID,
-                             NAMEARRAYOID, REGCLASSOID,    BOOLOID};
+constexpr Oid log_types[] = {
+    INT4OID, REGCLASSOID, REGCLASSOID,  TEXTOID,     INT4OID, INT4OID,      INT8OID,     PG_SNAPSHOTOID,
+    BOOLOID, INT4OID,     INTERVALOID,  INTERVALOID, INT4OID, BOOLOID,      NAMEOID,     NAMEOID,
+    NAMEOID, NAMEOID,     NAMEARRAYOID, REGCLASSOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID};
 static_assert(lengthof(log_types) == log_columns, "each column has its type here");
 
 OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
@@ -102,6 +104,22 @@ void read_carry(TupleTableSlot *slot, EventLog *log)
         log->carry[i] = NameStr(*DatumGetName(names[i]));
 }
 
+TextList row_texts(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    Datum *values;
+    TextList list = {};
+    const Datum value = row_value(slot, column, &is_null);
+    if (is_null)
+        return list;
+    deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &values, nullptr,
+                      &list.count);
+    list.texts = static_cast<const char **>(palloc(sizeof(char *) * Max(1, list.count)));
+    for (int i = 0; i < list.count; ++i)
+        list.texts[i] = TextDatumGetCString(values[i]);
+    return list;
+}
+
 void read_columns(TupleTableSlot *slot, EventLog *log)
 {
     log->payload_column = row_name(slot, log_payload);
@@ -110,6 +128,8 @@ void read_columns(TupleTableSlot *slot, EventLog *log)
     log->processed_at_column = row_name(slot, log_processed_at);
     log->sequence = row_oid(slot, log_sequence);
     read_carry(slot, log);
+    log->ignored_types = row_texts(slot, log_ignored_types);
+    log->ignored_members = row_texts(slot, log_ignored_members);
 }
 
 void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)

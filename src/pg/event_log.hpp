@@ -16,6 +16,11 @@ namespace callhardening
 
 inline constexpr Oid lane_types[] = {INT4OID, INT4OID}; // as sql/event_log.sql creates call_lanes
 
+struct TextList {
+    const char **texts;
+    int count;
+};
+
 struct EventLog {
     Oid schema; // the extension's
     int32 log_id;
@@ -38,6 +43,7 @@ struct EventLog {
     const char *processed_at_column; // set by whoever has processed an event, us or others
     const char **carry;              // columns that a new call takes over from its event
     int carry_count;
+    TextList ignored_types, ignored_members; // events that are no calls
     Oid sequence; // numbers the events of a table that was there before the log; InvalidOid: its column does
     const char *events_name; // qualified and quoted, ready for a statement
 };

@@ -367,6 +367,7 @@ const char *reason_of(NoLane reason)
         return "a call id that is too long";
     case NoLane::call_id_not_held:
         return "a call id that the calls table cannot hold";
+    case NoLane::ignored:     // no issue
     case NoLane::not_stamped: // refused before
         break;
     }

@@ -110,3 +110,24 @@ CALLHARDENING_FUNCTION(pending_call_events)
     close_lanes(monitor.lanes, AccessShareLock);
     return Datum{0};
 }
+
+CALLHARDENING_FUNCTION(ignored_call_events)
+{
+    constexpr int64 most = 10000;
+    constexpr XidRange all = {0, PG_INT64_MAX};
+    Monitor monitor = {};
+    int64 count = 0;
+    find_event_log(fcinfo, 0, &monitor.log);
+    open_log_table(monitor.log, &monitor.table);
+    monitor.snapshot = take_snapshot();
+    LaneReader reader =
+        begin_reading(monitor.table, monitor.snapshot, static_cast<int>(NoLane::ignored), {&all, 1}, {});
+    while (count < most && next_event(&reader)) {
+        CHECK_FOR_INTERRUPTS();
+        ++count;
+    }
+    end_reading(reader);
+    UnregisterSnapshot(monitor.snapshot);
+    close_log_table(monitor.table);
+    PG_RETURN_INT64(count);
+}

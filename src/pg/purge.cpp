@@ -1,5 +1,6 @@
 #include "pg/claim.hpp"
 #include "pg/dead.hpp"
+#include "pg/ignored_event.hpp"
 #include "pg/parked.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/spi.hpp"
@@ -30,8 +31,8 @@ constexpr Oid leftover_types[] = {INT4OID, INT8OID};
 // many leftovers and at so many events of lanes at most, or at max_events where that is more.
 constexpr int fewest_looks = 1000;
 
-// No lane: among the low ends, where the next look at the leftovers begins.
-constexpr int leftovers_lane = PG_INT32_MIN;
+// No lanes: among the low ends, where the next look at the leftovers and at the dead events begins.
+constexpr int leftovers_lane = PG_INT32_MIN, graveyard = PG_INT32_MIN + 1;
 
 struct Purge {
     EventLog log;
@@ -40,11 +41,14 @@ struct Purge {
     OwnTable parked;
     OwnTable purges;
     OwnTable leftovers;
+    OwnTable dead;
     Snapshot snapshot;
     XidSnapshot now;
     int64 before; // microseconds since the epoch
-    int left;     // events that may be purged
-    int looks;    // that may be taken
+    bool takes_dead;
+    TimestampTz dead_before; // of those that died before this time
+    int left;                // events that may be purged
+    int looks;               // that may be taken
     int64 purged;
     MemoryContext scratch; // of the event that is looked at
 };
@@ -73,7 +77,7 @@ bool is_waiting(const Purge &purge, const LogEvent &event)
 // -- deleting ------------------------------------------------------------------------------------
 
 // The log is its owner's table: the caller needs the right to delete from it, and its triggers fire.
-void delete_event(Purge *purge, int lane, const LogPosition &place)
+bool delete_event(Purge *purge, int lane, const LogPosition &place)
 {
     static KeptPlans plans;
     run_statement(&plans,
@@ -83,6 +87,7 @@ void delete_event(Purge *purge, int lane, const LogPosition &place)
                   {int4_value(lane), xid8_value(place.xid), int8_value(place.seq)});
     purge->purged += static_cast<int64>(SPI_processed);
     --purge->left;
+    return SPI_processed > 0;
 }
 
 // -- low ends ------------------------------------------------------------------------------------
@@ -159,32 +164,74 @@ void look_at_leftover(Purge *purge, const KeyScan &scan)
     MemoryContextReset(purge->scratch);
 }
 
+// -- dead events ---------------------------------------------------------------------------------
+
+// Another client has processed it, or the settings of the log have come to ignore it: then it is settled.
+bool is_no_death(const Purge &purge, const LogEvent &event)
+{
+    if (event.is_done || event.lane >= 0)
+        return event.is_done;
+    const std::string_view type = event.event_type == nullptr ? "" : event.event_type;
+    return ignores_events(purge.log) && is_ignored(purge.log, type, {}, DatumGetJsonbP(event.payload));
+}
+
+bool is_dead_for_long(const Purge &purge, const KeyScan &scan)
+{
+    return purge.takes_dead && row_int8(scan.slot, dead_since) < purge.dead_before;
+}
+
+// The present row of the scan.
+void look_at_dead(Purge *purge, const KeyScan &scan)
+{
+    LogEvent event;
+    const MemoryContext caller = MemoryContextSwitchTo(purge->scratch);
+    --purge->looks;
+    const bool exists =
+        find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, dead_seq), &event);
+    const bool is_over = !exists || is_no_death(*purge, event);
+    // Another session may be about to give it all its attempts again.
+    if ((is_over || is_dead_for_long(*purge, scan)) &&
+        lock_row(purge->dead, scan, purge->snapshot, LockWaitSkip) &&
+        (is_over || delete_event(purge, event.lane, event.place)))
+        delete_row(purge->dead, scan);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(purge->scratch);
+}
+
+// -- in a round ----------------------------------------------------------------------------------
+
+// Rows by log and event number, of which each call looks at some, from where the last one stopped.
+struct Round {
+    int lane; // that remembers this
+    OwnTable table;
+    void (*look)(Purge *purge, const KeyScan &scan);
+};
+
 // Those with the given numbers; `last` is the last one that was looked at. False where there may be more.
-bool look_at_leftovers(Purge *purge, const Key &numbers, int64 *last)
+bool look_at_rows(Purge *purge, const Round &round, const Key &numbers, int64 *last)
 {
     bool at_end = false;
     const KeyScan scan =
-        begin_key_scan(purge->leftovers, purge->snapshot, {int4_key(1, purge->log.log_id), numbers});
+        begin_key_scan(round.table, purge->snapshot, {int4_key(1, purge->log.log_id), numbers});
     while (purge->left > 0 && purge->looks > 0 && !at_end) {
         CHECK_FOR_INTERRUPTS();
         if (at_end = !next_row(scan); !at_end) {
             *last = row_int8(scan.slot, 2);
-            look_at_leftover(purge, scan);
+            round.look(purge, scan);
         }
     }
     end_key_scan(scan);
     return at_end;
 }
 
-// Those that earlier purges had to pass: in a round, from where the last call stopped.
-void purge_leftovers(Purge *purge)
+void look_around(Purge *purge, const Round &round)
 {
-    const LowEnd end = find_low_end(*purge, leftovers_lane);
+    const LowEnd end = find_low_end(*purge, round.lane);
     int64 last = end.low.seq;
-    if (look_at_leftovers(purge, int8_key(2, end.low.seq, BTGreaterStrategyNumber), &last) &&
-        look_at_leftovers(purge, int8_key(2, end.low.seq, BTLessEqualStrategyNumber), &last))
+    if (look_at_rows(purge, round, int8_key(2, end.low.seq, BTGreaterStrategyNumber), &last) &&
+        look_at_rows(purge, round, int8_key(2, end.low.seq, BTLessEqualStrategyNumber), &last))
         return; // the whole round
-    append_low_end(*purge, leftovers_lane, {end.n + 1, {0, last}});
+    append_low_end(*purge, round.lane, {end.n + 1, {0, last}});
 }
 
 // -- a lane --------------------------------------------------------------------------------------
@@ -252,7 +299,7 @@ void purge_lane(Purge *purge, int number)
 
 void purge_lanes(Purge *purge)
 {
-    constexpr int first = static_cast<int>(NoLane::call_id_not_held);
+    constexpr int first = static_cast<int>(NoLane::ignored);
     const int count = purge->log.first_lane + purge->log.lanes - first;
     const auto start = static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, count - 1));
     for (int i = 0; i < count && purge->left > 0 && purge->looks > 0; ++i)
@@ -267,6 +314,7 @@ void open_purge(Purge *purge)
         open_own_table(purge->log.schema, "call_purges", "call_purges_pkey", low_types, RowExclusiveLock);
     purge->leftovers = open_own_table(purge->log.schema, "call_purge_leftovers", "call_purge_leftovers_pkey",
                                       leftover_types, RowExclusiveLock);
+    purge->dead = open_dead(purge->log, RowExclusiveLock);
     open_log_table(purge->log, &purge->table);
     purge->snapshot = take_snapshot();
     purge->now = xids_of(purge->snapshot);
@@ -278,24 +326,33 @@ void close_purge(const Purge &purge)
 {
     UnregisterSnapshot(purge.snapshot);
     close_log_table(purge.table);
+    close_own_table(purge.dead, NoLock);
     close_own_table(purge.leftovers, NoLock);
     close_own_table(purge.purges, NoLock);
     close_own_table(purge.parked, AccessShareLock);
     close_lanes(purge.lanes, AccessShareLock);
 }
 
-enum PurgeArgument { older_than_argument, purge_log_argument, purge_max_argument };
+enum PurgeArgument { older_than_argument, purge_log_argument, purge_max_argument, dead_older_than_argument };
 
-int64 cutoff_of(FunctionCallInfo fcinfo)
+TimestampTz cutoff_of(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+    const TimestampTz now = GetCurrentTimestamp();
+    const TimestampTz before = DatumGetTimestampTz(
+        DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(argument)));
+    if (before > now)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must not be negative", name)));
+    return before;
+}
+
+void read_ages(FunctionCallInfo fcinfo, Purge *purge)
 {
     if (PG_ARGISNULL(older_than_argument))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("older_than must not be null")));
-    const TimestampTz now = GetCurrentTimestamp();
-    const TimestampTz before = DatumGetTimestampTz(DirectFunctionCall2(
-        timestamptz_mi_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(older_than_argument)));
-    if (before > now)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("older_than must not be negative")));
-    return unix_microseconds(before);
+    purge->before = unix_microseconds(cutoff_of(fcinfo, older_than_argument, "older_than"));
+    purge->takes_dead = !PG_ARGISNULL(dead_older_than_argument);
+    if (purge->takes_dead)
+        purge->dead_before = cutoff_of(fcinfo, dead_older_than_argument, "dead_older_than");
 }
 
 void check_has_age(const EventLog &log)
@@ -310,9 +367,11 @@ int64 run_purge(Purge *purge, int most_looks)
 {
     SPI_connect();
     open_purge(purge);
-    // Both have looks of their own: neither is kept waiting by what the other has to pass.
+    // Each has looks of its own: none is kept waiting by what another has to pass.
     purge->looks = most_looks;
-    purge_leftovers(purge);
+    look_around(purge, {graveyard, purge->dead, look_at_dead});
+    purge->looks = most_looks;
+    look_around(purge, {leftovers_lane, purge->leftovers, look_at_leftover});
     purge->looks = most_looks;
     purge_lanes(purge);
     close_purge(*purge);
@@ -329,7 +388,7 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(purge_call_events)
 {
     Purge purge = {};
-    purge.before = cutoff_of(fcinfo);
+    read_ages(fcinfo, &purge);
     purge.left = max_events_argument_of(fcinfo, purge_max_argument);
     const int most_looks = Max(purge.left, fewest_looks);
     check_can_claim("purge_call_events");

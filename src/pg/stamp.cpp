@@ -4,6 +4,7 @@
 
 #include "pg/event.hpp"
 #include "pg/event_log.hpp"
+#include "pg/ignored_event.hpp"
 #include "pg/lane.hpp"
 #include "pg/relation.hpp"
 #include "pg/text.hpp"
@@ -46,6 +47,8 @@ struct Stamper {
     int lane;
     int xid;
     int seq;       // to be numbered here; 0: the column has a default
+    int given_type; // what the row says about its type; 0: there is no such column
+    FmgrInfo type_output;
     int processed; // set in a row that is no pending event; 0: nothing says so
     int lanes;
     KeyKind key;
@@ -116,6 +119,21 @@ int column_of_processed(const Stamper *stamper, const Relation log)
     return get_attnum(RelationGetRelid(log), column);
 }
 
+// In a table that was there before, the column may have any type.
+void find_given_type(Relation log, Stamper *stamper, MemoryContext session)
+{
+    const char *column = stamper->log.event_type_column;
+    Oid output;
+    bool is_varlena;
+    if (!ignores_events(stamper->log) || column == nullptr)
+        return;
+    stamper->given_type = get_attnum(RelationGetRelid(log), column);
+    if (stamper->given_type <= 0)
+        return;
+    getTypeOutputInfo(TupleDescAttr(RelationGetDescr(log), stamper->given_type - 1)->atttypid, &output, &is_varlena);
+    fmgr_info_cxt(output, &stamper->type_output, session);
+}
+
 Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
 {
     char **arguments = trigger->tg_trigger->tgargs;
@@ -138,6 +156,7 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
     look_up_log(fcinfo, RelationGetRelid(log), stamper);
     stamper->processed = column_of_processed(stamper, log);
+    find_given_type(log, stamper, session);
     return stamper;
 }
 
@@ -245,7 +264,20 @@ bool is_settled(const Stamper *stamper, HeapTuple row, TupleDesc columns)
     return stamper->processed > 0 && !is_missing(row, stamper->processed, columns);
 }
 
-HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
+bool is_row_ignored(Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp, Datum payload)
+{
+    std::string_view given;
+    bool is_null = true;
+    if (!ignores_events(stamper->log))
+        return false;
+    const Datum type =
+        stamper->given_type > 0 ? heap_getattr(row, stamper->given_type, columns, &is_null) : Datum{0};
+    if (!is_null)
+        given = OutputFunctionCall(&stamper->type_output, type);
+    return is_ignored(stamper->log, given, stamp.event_type, DatumGetJsonbP(payload));
+}
+
+HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
 {
     const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
     if (is_settled(stamper, trigger->tg_trigtuple, columns))
@@ -254,9 +286,11 @@ HeapTuple stamp_row(const Stamper *stamper, const TriggerData *trigger)
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
-    const Stamp stamp =
+    Stamp stamp =
         is_null ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
                 : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
+    if (!is_null && is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, payload))
+        stamp.lane = static_cast<int>(NoLane::ignored);
     MemoryContextSwitchTo(caller);
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
     MemoryContextReset(stamper->scratch);

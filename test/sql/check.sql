@@ -19,9 +19,9 @@ UPDATE pg_proc SET prosrc = 'callhardening_of_another_library' WHERE proname = '
 SELECT check_name, regexp_replace(detail, '".*/', '".../') FROM faults;
 ROLLBACK;
 BEGIN;
-ALTER EXTENSION callhardening DROP FUNCTION purge_call_events(interval, regclass, int);
+ALTER EXTENSION callhardening DROP FUNCTION purge_call_events(interval, regclass, int, interval);
 SELECT * FROM faults WHERE check_name = 'functions_present';
-DROP FUNCTION purge_call_events(interval, regclass, int);
+DROP FUNCTION purge_call_events(interval, regclass, int, interval);
 TABLE faults;
 ROLLBACK;
 BEGIN;

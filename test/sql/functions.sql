@@ -1,8 +1,12 @@
 -- What every function of the extension promises to the planner, and to whom it is open.
+\pset format unaligned
+\pset footer off
 SELECT p.oid::regprocedure AS function, provolatile AS volatile, proparallel AS parallel, proisstrict AS strict,
        has_function_privilege('public', p.oid, 'EXECUTE') AS anybody
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
 WHERE e.extname = 'callhardening' ORDER BY p.oid::regprocedure::text COLLATE "C";
+\pset format aligned
+\pset footer on
 
 -- which run as their owner, and which look names up where the caller says
 SELECT p.oid::regprocedure AS function, prosecdef, proconfig

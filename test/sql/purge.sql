@@ -130,7 +130,7 @@ SELECT count(*) FROM call_purge_leftovers;
 
 -- rights: on the log, and to call the function
 CREATE ROLE regress_purger;
-GRANT EXECUTE ON FUNCTION purge_call_events(interval, regclass, int) TO regress_purger;
+GRANT EXECUTE ON FUNCTION purge_call_events(interval, regclass, int, interval) TO regress_purger;
 GRANT SELECT ON call_events TO regress_purger;
 SELECT ingest_call_event('{"call_id": 5, "state": "ringing"}'::jsonb) IS NOT NULL AS ingested;
 CALL drain();
