@@ -171,7 +171,7 @@ constexpr Place voicemail_places[] = {
     in_call(Field::voicemail_url, Reading::text, "recording_url"),
 };
 
-// A flat body with a name of the first kind and none of the second is an integration's.
+// Names that tell who wrote a flat body. Dialpad's count before those of integrations.
 constexpr std::string_view integration_names[] = {
     "from",       "to",        "user_id",     "started_at",    "start_time",  "ended_at",  "end_time",
     "created_at", "caller",    "callee",      "owner",         "from_number", "to_number", "duration_seconds",
@@ -183,7 +183,8 @@ constexpr std::string_view dialpad_names[] = {
 };
 
 constexpr Shape dialpad_shapes[] = {
-    {{}, flat_places, integration_names, dialpad_names},
+    {{}, dialpad_places, dialpad_names},
+    {{}, flat_places, integration_names},
     {{}, dialpad_places},
     {{"call", {}}, integration_places},
     {{"data", "call"}, integration_places},
@@ -191,7 +192,8 @@ constexpr Shape dialpad_shapes[] = {
     {{"data", "recording"}, recording_places},
     {{"voicemail", {}}, voicemail_places},
     {{"data", "voicemail"}, voicemail_places},
-    {{"data", {}}, flat_places, integration_names, dialpad_names},
+    {{"data", {}}, dialpad_places, dialpad_names},
+    {{"data", {}}, flat_places, integration_names},
     {{"data", {}}, dialpad_places},
 };
 

@@ -73,9 +73,7 @@ struct Place {
 struct Shape {
     std::string_view call[2]; // path to the call; empty: the document itself
     std::span<const Place> places;
-    // Two shapes can have the call at one path. Then the members of the call tell them apart.
-    std::span<const std::string_view> has_one_of = {}; // empty: no member is asked for
-    std::span<const std::string_view> has_none_of = {};
+    std::span<const std::string_view> has_one_of = {}; // members of the call; empty: none is asked for
 };
 
 // Empty where it is not known yet how the provider sends a call.

@@ -157,7 +157,7 @@ private:
     }
 
     // A talk time is not replaced by a duration, which includes the time in menus and queues. Zero stands for
-    // no duration in events that come before the end, so it only fills what is empty.
+    // no duration in events that come before the end, so it only fills what is empty, and is filled itself.
     void MergeDuration() noexcept
     {
         const FieldValue &talk_time = event_[Field::talk_time];
@@ -165,9 +165,10 @@ private:
         const bool is_talk_time = talk_time.known && talk_time.number > 0;
         const FieldValue &current = call_[CallColumn::duration_seconds];
         const bool has_talk_time = call_.state.has_talk_time && current.known;
-        if (is_talk_time && !has_talk_time)
+        const bool fills = !current.known || (current.number == 0 && value.number > 0);
+        if (fills || (is_talk_time && !has_talk_time))
             Replace(CallColumn::duration_seconds, value);
-        else if (is_talk_time || (!has_talk_time && !(current.known && value.number == 0)))
+        else if (value.number > 0 && (is_talk_time || !has_talk_time))
             Set(CallColumn::duration_seconds, value);
         call_.state.has_talk_time = has_talk_time || (is_talk_time && current.known);
     }
@@ -190,7 +191,7 @@ private:
         Set(CallColumn::recording_url, recording);
         Set(CallColumn::voicemail_url, voicemail);
         if (IsVoicemail() || voicemail.known)
-            Set(CallColumn::is_voicemail, {true, 1, {}});
+            Replace(CallColumn::is_voicemail, {true, 1, {}}); // false was a default, or somebody's guess
     }
 
     void MergeTime() noexcept

@@ -65,8 +65,7 @@ bool has_member(JsonbValue *object, std::span<const std::string_view> names)
 
 bool has_shape(JsonbValue *call, const Shape &shape)
 {
-    return !has_member(call, shape.has_none_of) &&
-           (shape.has_one_of.empty() || has_member(call, shape.has_one_of));
+    return shape.has_one_of.empty() || has_member(call, shape.has_one_of);
 }
 
 // Where the values of a shape are looked for, in the order of Origin.

@@ -162,6 +162,19 @@ TEST(MergeEvent, TakesZeroForNoDuration)
     EXPECT_EQ(call[CallColumn::duration_seconds].number, 61);
 }
 
+// They are what a table has by default.
+TEST(MergeEvent, FillsZeroAndFalseByALateEvent)
+{
+    Call call;
+    Apply(With(EventAt(5), Field::duration, 0), call);
+    call[CallColumn::is_voicemail] = {true, 0, {}};
+    Apply(With(EventAt(4, "voicemail"), Field::duration, 9), call);
+    EXPECT_EQ(call[CallColumn::duration_seconds].number, 9);
+    EXPECT_EQ(call[CallColumn::is_voicemail].number, 1);
+    Apply(With(EventAt(3), Field::duration, 8), call);
+    EXPECT_EQ(call[CallColumn::duration_seconds].number, 9);
+}
+
 TEST(MergeEvent, TakesTheLinkOfAVoicemailForNoRecording)
 {
     Call by_word, by_type, both;
