@@ -15,7 +15,7 @@ const WORKER = `worker.js on ${require('os').hostname()}, pid ${process.pid}`;
 async function checkTarget() {
     if (!process.env.TARGET) throw new Error('TARGET is not set: it is the URL that events are sent to');
     const { protocol } = new URL(process.env.TARGET);
-    if (!['http:', 'https:'].includes(protocol)) throw new Error(`TARGET is no URL of a web server, but of ${protocol}`);
+    if (!['http:', 'https:'].includes(protocol)) throw new Error(`TARGET is no URL of a web server: ${protocol}`);
     try {
         await fetch(process.env.TARGET, { method: 'HEAD', signal: AbortSignal.timeout(20000) }); // any answer will do
     } catch (error) {

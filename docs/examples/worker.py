@@ -27,7 +27,7 @@ def handle(cursor, event):
 
 
 def check_setup(cursor):
-    """Fails where no event could be handled: EXPLAIN asks for the table and for the right to write to it, and writes nothing."""
+    """Fails where no event could be handled: EXPLAIN asks for the table and the right to write to it, and writes nothing."""
     cursor.execute("EXPLAIN INSERT INTO talked VALUES (0, '', 0)")
 
 

@@ -12,15 +12,20 @@
 #include "pg/refusal.hpp"
 #include "pg/relation.hpp"
 #include "pg/text.hpp"
+#include "pg/versions.hpp"
 #include "pg/warning.hpp"
 #include "pg/word_column.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 }
 
@@ -28,6 +33,12 @@ using namespace callhardening;
 
 namespace
 {
+
+// An unknown word of a new row whose call is there already. ON CONFLICT may update that row or do nothing.
+struct HeldIssue {
+    IssueKind kind;
+    char *word;
+};
 
 // What a trigger knows about its table, found out once per statement and table and kept with the call site.
 struct CallTrigger {
@@ -43,6 +54,8 @@ struct CallTrigger {
     // What the last INSERT got for its payload. ON CONFLICT hands it to the UPDATE, in EXCLUDED.
     Jsonb *sanitized;
     Size sanitized_capacity;
+    HeldIssue held[2]; // of the last INSERT: the status, the direction
+    int held_count;
 };
 
 // The row that is written, and what has to change in it.
@@ -153,6 +166,70 @@ void note_words(const CallTrigger *trigger, const CallRow *row, IssueKind kind, 
                 old_word, new_word, 0, nullptr});
 }
 
+bool has_row(Relation calls, Relation index, Value call_id)
+{
+    const Oid type = index->rd_opcintype[0],
+              equal = get_opfamily_member(index->rd_opfamily[0], type, type, BTEqualStrategyNumber);
+    ScanKeyData key;
+    ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, InvalidOid, index->rd_indcollation[0],
+                           get_opcode(equal), call_id.datum);
+    const IndexScanDesc scan = begin_index_scan(calls, index, SnapshotSelf, 1);
+    index_rescan(scan, &key, 1, nullptr, 0);
+    TupleTableSlot *slot = table_slot_create(calls, nullptr);
+    const bool found = index_getnext_slot(scan, ForwardScanDirection, slot);
+    ExecDropSingleTupleTableSlot(slot);
+    index_endscan(scan);
+    return found;
+}
+
+bool is_unique_key(Relation index, AttrNumber column)
+{
+    const Form_pg_index form = index->rd_index;
+    return form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
+           form->indkey.values[0] == column && index->rd_rel->relam == BTREE_AM_OID &&
+           heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr);
+}
+
+// Whether a row of this call is there, so that this one will not be inserted.
+bool is_known_call(const CallTrigger *trigger, const CallRow *row)
+{
+    const Value call_id = value_of(row->new_values, trigger->call_id);
+    bool is_known = false;
+    const List *indexes = call_id.is_null ? NIL : RelationGetIndexList(row->calls);
+    const ListCell *cell;
+    foreach (cell, indexes) {
+        const Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        is_known =
+            is_known || (is_unique_key(index, trigger->call_id) && has_row(row->calls, index, call_id));
+        index_close(index, NoLock);
+    }
+    return is_known;
+}
+
+void note_unknown_word(CallTrigger *trigger, const CallRow *row, IssueKind kind, std::string_view old_word,
+                       std::string_view word)
+{
+    if (row->old_values != nullptr || !is_known_call(trigger, row)) {
+        note_words(trigger, row, kind, old_word, word);
+        return;
+    }
+    const MemoryContext caller = MemoryContextSwitchTo(trigger->statement);
+    trigger->held[trigger->held_count++] = {kind, to_cstring(word)};
+    MemoryContextSwitchTo(caller);
+}
+
+// ON CONFLICT runs the UPDATE right after the INSERT. Where the next row comes instead, it did nothing.
+void settle_held_issues(CallTrigger *trigger, const CallRow *row)
+{
+    for (int i = 0; i < trigger->held_count; ++i) {
+        const HeldIssue &held = trigger->held[i];
+        if (row->old_values != nullptr)
+            note_words(trigger, row, held.kind, {}, held.word);
+        pfree(held.word);
+    }
+    trigger->held_count = 0;
+}
+
 // True where the row is to be skipped. Where it is kept, the column gets its old value back.
 bool refuse(CallTrigger *trigger, CallRow *row, AttrNumber column, const Refusal &refusal)
 {
@@ -207,14 +284,14 @@ void keep_status(const CallTrigger *trigger, CallRow *row)
            row->old_values != nullptr ? value_of(row->old_values, column) : Value{Datum{0}, true});
 }
 
-void report_unknown_status(const CallTrigger *trigger, const CallRow *row, std::string_view current,
+void report_unknown_status(CallTrigger *trigger, const CallRow *row, std::string_view current,
                            std::string_view word)
 {
     if (trigger->settings.on_invalid == OnInvalid::reject)
         raise_refusal(refusal_of(trigger, row, trigger->status.attnum, status_constraint,
                                  psprintf("Unknown call status: %s", printable_word(word))));
     warn_unknown_word("status", word);
-    note_words(trigger, row, IssueKind::unknown_status, current, word);
+    note_unknown_word(trigger, row, IssueKind::unknown_status, current, word);
 }
 
 bool refines_the_end(const CallTrigger *trigger, const CallRow *row, std::string_view current,
@@ -275,8 +352,8 @@ void validate_direction(CallTrigger *trigger, CallRow *row)
         IsBlank(word) ? Direction::none : NormalizeDirection(word, trigger->settings.provider);
     if (direction == Direction::unknown) {
         warn_unknown_word("direction", word);
-        note_words(trigger, row, IssueKind::unknown_direction, word_of(row->old_values, &trigger->direction),
-                   word);
+        note_unknown_word(trigger, row, IssueKind::unknown_direction,
+                          word_of(row->old_values, &trigger->direction), word);
     }
     if (const std::string_view name = DirectionName(direction); !name.empty())
         change(row, column, {write_word(&trigger->direction, name), false});
@@ -386,6 +463,7 @@ CALLHARDENING_FUNCTION(validate_hardened_call)
         fcinfo->flinfo->fn_extra = trigger = open_call_trigger(fcinfo, fcinfo->flinfo->fn_mcxt);
 
     CallRow row = written_row(event);
+    settle_held_issues(trigger, &row);
     if (validate_call_id(trigger, &row) || validate_status(trigger, &row))
         return PointerGetDatum(nullptr);
     validate_direction(trigger, &row);

@@ -22,6 +22,27 @@ INSERT INTO calls VALUES (2, 'sideways', 'ringing') ON CONFLICT (dialpad_call_id
 TABLE issues;
 TRUNCATE call_issues;
 
+-- a row that ON CONFLICT does not write leaves no issue; the others of the statement do
+INSERT INTO calls VALUES (2, 'sideways', 'napping') ON CONFLICT DO NOTHING;
+INSERT INTO calls VALUES (2, 'sideways', 'napping') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status WHERE calls.dialpad_call_id = 1;
+TABLE issues;
+INSERT INTO calls VALUES (2, 'sideways', 'ended'), (14, 'leftways', 'ended'), (14, 'rightways', 'ended'), (1, 'upwards', 'napping') ON CONFLICT DO NOTHING;
+SELECT kind, call_id, new_value FROM issues;
+TRUNCATE call_issues;
+INSERT INTO calls VALUES (2, 'sideways', 'napping'), (14, 'leftways', 'snoring') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction;
+SELECT kind, call_id, new_value FROM issues ORDER BY call_id, kind;
+TRUNCATE call_issues;
+CREATE TABLE parts (dialpad_call_id text PRIMARY KEY, direction text, status text) PARTITION BY HASH (dialpad_call_id);
+CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT harden_calls('parts');
+INSERT INTO parts SELECT i::text, 'in', 'ringing' FROM generate_series(1, 4) AS i;
+INSERT INTO parts SELECT i::text, 'sideways', 'ringing' FROM generate_series(4, 5) AS i ON CONFLICT DO NOTHING;
+SELECT kind, table_name, call_id FROM issues;
+DROP TABLE parts;
+DELETE FROM calls WHERE dialpad_call_id = 14;
+TRUNCATE call_issues;
+
 -- what is no word is told by its length
 UPDATE calls SET status = 'active +1 415 555 0100', direction = repeat('x', 50) WHERE dialpad_call_id = 1;
 UPDATE calls SET status = '12 bytes' WHERE dialpad_call_id = 1;
