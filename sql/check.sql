@@ -160,7 +160,7 @@ $check$, 'pinned'),
 ('views_present', $check$
     SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
     FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_event_log_status,call_open_claims,own_call_backfills,own_call_dead_events,
-        own_call_event_logs,operated_call_dead_events,operated_call_event_logs,operated_call_parked_events}'::name[]) AS k (name)
+        own_call_event_logs,operated_call_event_logs}'::name[]) AS k (name)
     WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
                       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'
                       WHERE c.relname = k.name AND c.relkind = 'v')

@@ -57,25 +57,8 @@ COMMENT ON FUNCTION @extschema@.assert_call_claim(bigint) IS
 'the fence for what a worker writes by itself: error 55000 where the claim is stale or unknown; otherwise no other worker can take it over before the transaction ends, however long ago its lease was over. Other errors: 22004 NULL, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
 CREATE FUNCTION @extschema@.retry_dead_call_events(log regclass DEFAULT NULL, event_seqs bigint[] DEFAULT NULL) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    number int := @extschema@.operated_call_event_log(log);
-    revived bigint;
-BEGIN
-    -- As if it had never been tried. It goes before what waits of its call.
-    WITH dead AS (
-        DELETE FROM @extschema@.operated_call_dead_events AS d
-        WHERE d.log_id = number AND d.lane >= 0 AND (event_seqs IS NULL OR d.event_seq = ANY (event_seqs))
-        RETURNING d.lane, d.event_seq, d.call_id, d.errors)
-    INSERT INTO @extschema@.operated_call_parked_events (log_id, lane, event_seq, event_xid, call_id, attempts, expiries, due_at, errors)
-    SELECT number, l.first_lane + dead.lane % l.lanes, dead.event_seq, '0', dead.call_id, 0, 0, clock_timestamp(), dead.errors
-    FROM dead JOIN @extschema@.call_event_logs l ON l.log_id = number
-    ON CONFLICT DO NOTHING; -- it was appended again, and waits
-    GET DIAGNOSTICS revived = ROW_COUNT;
-    RETURN revived;
-END
-$$;
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_retry_dead_call_events';
 REVOKE EXECUTE ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[]) IS

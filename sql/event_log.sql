@@ -324,23 +324,6 @@ REVOKE ALL ON @extschema@.operated_call_event_logs FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.operated_call_event_logs IS 'the settings of the logs that the caller may configure, since he owns them or may read and purge them: what configure_call_event_log writes of call_event_logs';
 
-CREATE VIEW @extschema@.operated_call_dead_events WITH (security_barrier) AS
-SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.errors FROM @extschema@.call_dead_events d
-WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.operated_call_event_logs l))
-WITH CHECK OPTION;
-REVOKE ALL ON @extschema@.operated_call_dead_events FROM PUBLIC;
-
-COMMENT ON VIEW @extschema@.operated_call_dead_events IS 'the dead events of the logs that the caller may configure: what retry_dead_call_events takes from call_dead_events';
-
-CREATE VIEW @extschema@.operated_call_parked_events WITH (security_barrier) AS
-SELECT p.log_id, p.lane, p.event_seq, p.event_xid, p.call_id, p.attempts, p.expiries, p.due_at, p.errors
-FROM @extschema@.call_parked_events p
-WHERE p.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.operated_call_event_logs l))
-WITH CHECK OPTION;
-REVOKE ALL ON @extschema@.operated_call_parked_events FROM PUBLIC;
-
-COMMENT ON VIEW @extschema@.operated_call_parked_events IS 'the parked events of the logs that the caller may configure: what retry_dead_call_events writes to call_parked_events';
-
 -- Positions of another cluster would settle what a log that was made here has stamped.
 CREATE FUNCTION @extschema@.skip_foreign_call_claim() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

@@ -11,7 +11,8 @@ WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, faulty_call_r
     call_trigger_settings, merge_call_column, merge_call_settings, has_unique_call_id}'::name[]))
 SELECT CASE what
     WHEN 'own' THEN functions || '{query_as_owner, write_as_owner, create_call_tables, register_call_event_log, check_log_settings, check_log_tables,
-        configure_call_event_log, operated_call_event_log, move_default_call_event_log, call_event_log_number,
+        configure_call_event_log, are_ignored_call_events, operated_call_event_log, move_default_call_event_log,
+        call_event_log_number,
         harden_calls, unharden_calls, call_settings_change, check_kept_payload, replace_call_triggers,
         check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
         add_unique_call_id, add_call_payload, call_merge_columns, has_call_merge_columns, add_call_merge_columns, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,
@@ -51,9 +52,7 @@ FROM (VALUES
     ('own', 'own_call_dead_events', '{INSERT}'),
     ('own', 'own_call_backfills', '{SELECT, INSERT, UPDATE, DELETE}'),
     ('own', 'operated_call_event_logs', '{SELECT}'),
-    ('own', 'call_backfill_progress', '{SELECT}'),
-    ('operate', 'operated_call_dead_events', '{SELECT, DELETE}'),
-    ('operate', 'operated_call_parked_events', '{INSERT}')) AS v (task, name, privileges)
+    ('own', 'call_backfill_progress', '{SELECT}')) AS v (task, name, privileges)
 WHERE v.task = what
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
@@ -197,6 +196,7 @@ CREATE FUNCTION @extschema@.call_role_log(what text, log regclass) RETURNS @exts
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
+    number int;
     settings @extschema@.call_event_logs;
 BEGIN
     IF @extschema@.call_role_functions(what) IS NULL THEN
@@ -206,8 +206,8 @@ BEGIN
     END IF;
     -- An owner has tables before he has a log, and a dump has what is remembered about all of them.
     IF what NOT IN ('own', 'backup') THEN
-        SELECT * INTO settings FROM @extschema@.call_event_logs AS l
-        WHERE l.log_id = @extschema@.call_event_log_number(log);
+        number := @extschema@.call_event_log_number(log);
+        SELECT * INTO settings FROM @extschema@.call_event_logs AS l WHERE l.log_id = number;
     END IF;
     RETURN settings;
 END

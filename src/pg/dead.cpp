@@ -1,8 +1,13 @@
 #include "pg/dead.hpp"
 #include "pg/issue.hpp"
+#include "pg/parked.hpp"
 #include "pg/text.hpp"
+#include "pg/versions.hpp"
 
 extern "C" {
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -82,4 +87,109 @@ bool has_any_dead(const EventLog &log, Snapshot snapshot)
     return has_dead(log, snapshot, {int4_key(1, log.log_id)});
 }
 
+namespace
+{
+
+// What operate grants on a log, and an owner has. As the view operated_call_event_logs does.
+void check_can_operate(const EventLog &log)
+{
+    const Oid role = GetUserId();
+    const AclMode needed = ACL_SELECT | ACL_DELETE;
+    if (!owns_relation(log.events, role) && pg_class_aclmask(log.events, role, needed, ACLMASK_ALL) != needed)
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("permission denied for event log %s", log.events_name),
+                        errdetail("It takes the ownership of the log, or SELECT and DELETE on it.")));
+}
+
+struct Chosen {
+    Datum *seqs; // NULL: all
+    bool *nulls;
+    int count;
+};
+
+Chosen chosen_events(FunctionCallInfo fcinfo, int argument)
+{
+    Chosen chosen = {};
+    if (PG_ARGISNULL(argument))
+        return chosen;
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+                      TYPALIGN_DOUBLE, &chosen.seqs, &chosen.nulls, &chosen.count);
+    return chosen;
+}
+
+bool is_chosen(const Chosen &chosen, int64 seq)
+{
+    bool found = chosen.seqs == nullptr;
+    for (int i = 0; i < chosen.count && !found; ++i)
+        found = !chosen.nulls[i] && DatumGetInt64(chosen.seqs[i]) == seq;
+    return found;
+}
+
+// As if the event had never been tried. It goes before what waits of its call.
+void park_dead(const EventLog &log, const OwnTable &parked, TupleTableSlot *event)
+{
+    bool nulls[parked_columns] = {};
+    Datum values[parked_columns] = {};
+    values[parked_log - 1] = Int32GetDatum(log.log_id);
+    values[parked_lane - 1] = Int32GetDatum(home_lane(log, row_int4(event, dead_lane)));
+    values[parked_seq - 1] = Int64GetDatum(row_int8(event, dead_seq));
+    values[parked_xid - 1] = UInt64GetDatum(0);
+    values[parked_call_id - 1] = row_value(event, dead_call_id, &nulls[parked_call_id - 1]);
+    values[parked_attempts - 1] = Int32GetDatum(0);
+    values[parked_expiries - 1] = Int32GetDatum(0);
+    values[parked_due_at - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    nulls[parked_claim - 1] = true;
+    values[parked_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    values[parked_errors - 1] = row_value(event, dead_errors, &nulls[parked_errors - 1]);
+    values[parked_lock_waits - 1] = Int32GetDatum(0);
+    insert_row(parked, values, nulls);
+}
+
+// False where the event was appended again with its number, and waits.
+bool revive_event(const EventLog &log, const OwnTable &dead, const OwnTable &parked, const KeyScan &scan)
+{
+    const Snapshot now = take_snapshot();
+    const int lane = home_lane(log, row_int4(scan.slot, dead_lane));
+    const bool waits = is_parked(log, parked, now, lane, row_int8(scan.slot, dead_seq));
+    UnregisterSnapshot(now);
+    if (!waits)
+        park_dead(log, parked, scan.slot);
+    delete_row(dead, scan);
+    return !waits;
+}
+
+int64 revive(const EventLog &log, const Chosen &chosen)
+{
+    const OwnTable dead =
+        open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, RowExclusiveLock);
+    const OwnTable parked = open_parked(log, RowExclusiveLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id)});
+    int64 revived = 0;
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        // Events without a call have no lane, and no worker can take them. Another session may be at it too.
+        if (row_int4(scan.slot, dead_lane) >= 0 && is_chosen(chosen, row_int8(scan.slot, dead_seq)) &&
+            lock_row(dead, scan, snapshot, LockWaitBlock))
+            revived += revive_event(log, dead, parked, scan);
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_own_table(parked, NoLock);
+    close_own_table(dead, NoLock);
+    return revived;
+}
+
+} // namespace
+
 } // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(retry_dead_call_events)
+{
+    EventLog log;
+    find_event_log(fcinfo, 0, &log);
+    check_can_operate(log);
+    PG_RETURN_INT64(revive(log, chosen_events(fcinfo, 1)));
+}

@@ -79,10 +79,12 @@ SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
 DROP TABLE two.call_events;
 TABLE defaults;
 TABLE notes;
+\set VERBOSITY terse
 SELECT ingest_call_event('{"call_id": 3}'::jsonb);
 SELECT process_call_events();
 SELECT call_event_log_number(NULL);
 SELECT configure_call_event_log(max_attempts => 3);
+\set VERBOSITY default
 SELECT configure_call_event_log('three.more', is_default => true);
 TABLE defaults;
 -- unhardening is a drop, too
