@@ -75,7 +75,7 @@ $check$, 'UTF8'),
         ('call_event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
         ('call_issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
         ('call_lanes', 'log_id integer, lane integer'),
-        ('call_event_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean, ignored_event_types text[], ignored_members text[]'),
+        ('call_event_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean, ignored_event_types text[], ignored_members text[], settled_marks xid8[]'),
         ('call_parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb, lock_waits integer'),
         ('call_pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
         ('call_purge_leftovers', 'log_id integer, event_seq bigint'),
@@ -238,6 +238,14 @@ $check$, 'no gap in any hardened table or event log'),
         WHERE t.log_id = l.log_id AND t.lane >= l.first_lane AND t.lane < l.first_lane + l.lanes) AS n
     WHERE n.count <> l.lanes
 $check$, 'each event log has its lanes'),
+('events', $check$
+    SELECT string_agg(CASE WHEN n.strays IS NULL THEN format('%s is locked: its events were not looked at', l.events)
+        ELSE format('no worker looks for %s events of %s', n.strays + n.unstamped, l.events) END, ', ' ORDER BY l.log_id)
+    FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
+    CROSS JOIN LATERAL (SELECT @extschema@.stray_call_events(l.events, 9223372036854775807::bigint) AS strays,
+        @extschema@.unstamped_call_events(l.events) AS unstamped) AS n
+    WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
+$check$, 'each pending event is in a lane that workers look into'),
 ('autovacuum', $check$
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (

@@ -179,6 +179,33 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_table_gaps() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.call_table_gaps() IS
 'the gaps that only calls tables can have, for call_enforcement';
 
+CREATE FUNCTION @extschema@.stray_call_event_gaps(events regclass) RETURNS TABLE (level text, gap text, detail text, advice text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    most CONSTANT bigint := 1000;
+    strays bigint;
+BEGIN
+    strays := @extschema@.stray_call_events(events, most);
+    IF strays IS NULL THEN
+        RETURN QUERY VALUES ('note', 'not_read', 'another session has locked the log: its events were not looked at', 'Look again.');
+    ELSIF strays > 0 THEN
+        RETURN QUERY VALUES ('gap', 'events_outside_lanes', format('no worker looks for %s%s events: their lanes are not the log''s',
+                    CASE strays WHEN most THEN 'at least ' ELSE '' END, strays),
+            'A worker finds them within a minute. If they stay, insert their bodies again.');
+    END IF;
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    -- What was altered is a gap of its own. Row-level security is none.
+    RETURN QUERY SELECT 'note', 'not_read', 'row-level security hides the events from the owner of the extension', 'Look at pending_call_events as the owner.'
+    FROM pg_class AS c WHERE c.oid = stray_call_event_gaps.events AND c.relrowsecurity;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.stray_call_event_gaps(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.stray_call_event_gaps(regclass) IS
+'a row for call_enforcement where a log has events that no worker looks for, or where that is not known';
+
 CREATE FUNCTION @extschema@.call_event_log_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -289,6 +316,9 @@ SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index 
 FROM logs l CROSS JOIN (VALUES ('{event_lane,event_xid,event_seq}'::name[]), ('{event_seq}'), ('{event_digest}')) AS k (names)
 WHERE NOT @extschema@.has_event_index(l.events, k.names)
 UNION ALL
+SELECT l.events, s.level, s.gap, s.detail, s.advice
+FROM logs l CROSS JOIN LATERAL @extschema@.stray_call_event_gaps(l.events) AS s WHERE l.relkind = 'r'
+UNION ALL
 SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls_not_hardened' END,
        CASE WHEN c.oid IS NULL THEN 'the calls table of this log does not exist any more' ELSE format('the calls table %s of this log is not hardened', l.calls) END
            || ': its events cannot be applied',
@@ -369,4 +399,4 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing; notes: later_trigger, subscription, row_security, default_log, no_default_log; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, events_outside_lanes; notes: later_trigger, subscription, row_security, not_read, default_log, no_default_log; none';

@@ -29,7 +29,8 @@ CREATE TABLE @extschema@.call_event_logs (
     -- NULL and not false, so that a plain unique key keeps it to one log.
     is_default boolean CHECK (is_default) CONSTRAINT call_event_logs_is_default_key UNIQUE,
     ignored_event_types text[] NOT NULL DEFAULT '{}',
-    ignored_members text[] NOT NULL DEFAULT '{}'
+    ignored_members text[] NOT NULL DEFAULT '{}',
+    settled_marks pg_catalog.xid8[] NOT NULL DEFAULT '{}'
 );
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs_log_id_seq', '');
@@ -59,6 +60,7 @@ COMMENT ON COLUMN @extschema@.call_event_logs.sequence IS 'numbers the events of
 COMMENT ON COLUMN @extschema@.call_event_logs.is_default IS 'true: the log that functions use when they are called without one; NULL: another log is, or none. The first log is the default, until configure_call_event_log chooses another';
 COMMENT ON COLUMN @extschema@.call_event_logs.ignored_event_types IS 'events of these types are no calls: they are settled when they are appended';
 COMMENT ON COLUMN @extschema@.call_event_logs.ignored_members IS 'and so are bodies that have one of these members';
+COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS 'marks that data-only restores have put into event_xid, and whose events have been dealt with';
 
 CREATE TABLE @extschema@.call_lanes (
     log_id int NOT NULL,
@@ -346,8 +348,16 @@ COMMENT ON FUNCTION @extschema@.skip_foreign_call_claim() IS
 CREATE FUNCTION @extschema@.forget_foreign_call_event_xid() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
+DECLARE
+    log record;
 BEGIN
     NEW.event_xid := '0';
+    -- If a worker has adopted the log already, or it was made here, no worker looks into the lane of the dump.
+    SELECT l.first_lane, l.lanes INTO log FROM @extschema@.call_event_logs AS l
+    WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0;
+    IF FOUND THEN
+        NEW.lane := log.first_lane + NEW.lane % log.lanes;
+    END IF;
     RETURN NEW;
 END
 $$;
@@ -357,7 +367,7 @@ CREATE TRIGGER forget_foreign_call_event_xid BEFORE INSERT ON @extschema@.call_p
 ALTER TABLE @extschema@.call_parked_events ENABLE ALWAYS TRIGGER forget_foreign_call_event_xid;
 
 COMMENT ON FUNCTION @extschema@.forget_foreign_call_event_xid() IS
-'trigger function: the transaction of a parked event that comes from a dump means nothing where it is restored';
+'trigger function: the transaction of a parked event that comes from a dump means nothing where it is restored, and its lane is one of the log there';
 
 -- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
 CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
@@ -498,10 +508,12 @@ BEGIN
         EXECUTE FUNCTION %I.bury_call_event()', events, home);
     -- The trigger knows by the missing identifier that the log is of this cluster.
     INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
-    -- What was appended without a log was stamped behind all ids there are; without a trigger, not at all.
+    -- What was appended without a log has a mark of a restore. Without a trigger it has no stamp. The rows of a copy
+    -- have the stamps of another log, whose lanes this log may not have.
     PERFORM @extschema@.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
         (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM %I.call_event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS s)
-        WHERE CAST($1[4] AS boolean) OR event_lane = -6', events, home),
+        WHERE CAST($1[4] AS boolean) OR event_lane = -6 OR event_lane >= CAST($1[2] AS int)
+           OR event_xid > pg_current_xact_id()', events, home),
         ARRAY[provider, lanes::text, key_type, was_log::text]);
     INSERT INTO @extschema@.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', @extschema@.why_no_call_lane(e.event_lane, calls)

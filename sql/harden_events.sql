@@ -360,6 +360,13 @@ DECLARE
     receipt text := CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END;
     stamped bigint;
 BEGIN
+    -- A copy of a hardened table has the stamps of that table, whose lanes are another log's.
+    IF max_events IS NULL THEN
+        PERFORM @extschema@.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL,
+            call_id = NULL WHERE event_lane IS NOT NULL AND %s', events, CASE WHEN processed_at_column IS NULL THEN '$1[1] IS NOT NULL'
+            ELSE format('%I IS NULL AND (event_lane >= CAST($1[1] AS int) OR event_xid > pg_current_xact_id())', processed_at_column) END),
+            ARRAY[lanes::text]);
+    END IF;
     IF processed_at_column IS NULL THEN
         RETURN 0;
     END IF;

@@ -8,7 +8,34 @@ CREATE FUNCTION @extschema@.pending_call_events(log regclass DEFAULT NULL, exact
 REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
-'for each lane of a log, how many events no worker has yet (parked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'for each lane of a log, how many events no worker has yet (parked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane that no worker looks into are pending as well, and have a row of that lane. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+
+CREATE FUNCTION @extschema@.stray_call_events(log regclass, most bigint) RETURNS bigint
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_stray_call_events';
+REVOKE EXECUTE ON FUNCTION @extschema@.stray_call_events(regclass, bigint) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.stray_call_events(regclass, bigint) IS
+'how many events of a log are in no lane that a worker looks into, most at most. A worker adopts the log for them within a minute, unless they have no lane or a number above 65535. Events that a restore has brought are not counted: the next claim finds them. NULL: an argument is NULL, or another session has locked the log. Errors: 42501 no SELECT on the log, 55000 no such log, or altered';
+
+CREATE FUNCTION @extschema@.unstamped_call_events(log regclass) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    done name := (SELECT l.processed_at_column FROM @extschema@.call_event_logs AS l WHERE l.events = log);
+BEGIN
+    IF done IS NULL THEN
+        RETURN 0;
+    END IF;
+    RETURN (SELECT q.count FROM @extschema@.query_as_owner(log,
+        format('SELECT count(*) FROM ONLY %s WHERE event_lane IS NULL AND %I IS NULL', log, done), NULL::text[]) AS q (count bigint));
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.unstamped_call_events(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.unstamped_call_events(regclass) IS
+'how many events of a hardened event table have no stamp, though processed_at_column is NULL: it was set back after the table was hardened, or the trigger was off. No worker looks for them. Reads the table, or an index on processed_at_column. 0: the log has no such column';
 
 CREATE VIEW @extschema@.call_open_claims AS
 SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,

@@ -103,6 +103,21 @@ LanePosition PositionAfterLoss(const LaneRecord &claim) noexcept
     return position;
 }
 
+LanePosition WithoutMarks(const LanePosition &position) noexcept
+{
+    LanePosition before = position;
+    before.settled = WithoutMarks(position.settled);
+    before.reading = WithoutMarks(position.reading);
+    if (position.in_window && position.read.xid >= first_restore_mark)
+        CloseWindow(before); // all of its transactions are done with
+    if (before.has_again && before.again.xid >= first_restore_mark) {
+        before.has_again = false;
+        before.again = {};
+        before.again_tries = 0;
+    }
+    return before;
+}
+
 std::int64_t Backoff(int attempts, std::int64_t base, std::int64_t cap, double random) noexcept
 {
     // ldexp gives infinity and no overflow, whatever the attempts.

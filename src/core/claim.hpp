@@ -95,6 +95,10 @@ inline constexpr int most_lost_ranges = 2;
 bool IsLostForGood(const LaneRecord &claim) noexcept;
 LanePosition PositionAfterLoss(const LaneRecord &claim) noexcept;
 
+// What the position says of transactions. The restore marks are those of another restore, so nothing with
+// such a mark is done with.
+LanePosition WithoutMarks(const LanePosition &position) noexcept;
+
 // -- failures ------------------------------------------------------------------------------------
 
 // When to try again after `attempts` of them: somewhere between now and a time that doubles with each

@@ -54,6 +54,15 @@ std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
     return count;
 }
 
+XidSnapshot WithoutMarks(const XidSnapshot &snapshot) noexcept
+{
+    const auto &open = snapshot.in_progress;
+    const auto end = std::lower_bound(open.begin(), open.end(), first_restore_mark);
+    return {std::min(snapshot.xmin, first_restore_mark),
+            std::min(snapshot.xmax, first_restore_mark),
+            {open.begin(), end}};
+}
+
 std::size_t EndedAmong(const XidSnapshot &settled, const XidSnapshot &current) noexcept
 {
     const auto &open = settled.in_progress;

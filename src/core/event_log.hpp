@@ -33,6 +33,18 @@ enum class NoLane : int {
     ignored = -7,          // no call, as the settings of the log say: settled
 };
 
+// A restore of data alone can append events before the registry has their log. They get a mark in the place
+// of a transaction id, which is behind all ids there are. Each restore has a mark of its own: so the log can
+// remember which marks are done with, and a dump can bring them along.
+inline constexpr std::uint64_t first_restore_mark = (std::uint64_t{1} << 62) + 1;
+inline constexpr std::uint64_t no_xid_end = std::uint64_t{INT64_MAX}; // behind all marks
+
+// Odd: pg_snapshot takes no id whose lower half is 0.
+constexpr std::uint64_t RestoreMark(std::uint64_t hash) noexcept
+{
+    return first_restore_mark | (hash & ((std::uint64_t{1} << 61) - 1));
+}
+
 // PostgreSQL's pg_snapshot, of top-level transactions. `in_progress` is sorted and lies between xmin and
 // xmax; it is owned by the caller.
 struct XidSnapshot {
@@ -68,6 +80,9 @@ struct XidRange {
 // together.
 std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
                          std::span<XidRange> room) noexcept;
+
+// What `snapshot` says of transactions. What it says of restore marks is left out.
+XidSnapshot WithoutMarks(const XidSnapshot &snapshot) noexcept;
 
 // How many of the transactions that `settled` lists as in progress `current` sees.
 std::size_t EndedAmong(const XidSnapshot &settled, const XidSnapshot &current) noexcept;

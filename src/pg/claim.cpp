@@ -1,4 +1,5 @@
 #include "pg/claim.hpp"
+#include "pg/adopt.hpp"
 #include "pg/lane_claim.hpp"
 #include "pg/snapshot.hpp"
 
@@ -162,7 +163,7 @@ void drop_old_lanes(const Search &search)
     for (int lane = 0; lane < log.first_lane; ++lane)
         if (lock_lane(log, tables, search.snapshot, lane, LockWaitBlock))
             drop_lane(log, tables, lane);
-    forget_old_lanes(log);
+    forget_old_lanes(log, search.claiming->table);
 }
 
 void open_claiming(Claiming *claiming)
@@ -202,16 +203,63 @@ bool search_once(Claiming *claiming)
     EventLog *log = claiming->log;
     Search search;
     if (log->is_foreign)
-        adopt_event_log(log);
+        adopt_event_log(log, claiming->table);
     start_search(claiming, &search);
     search_lanes(&search);
     const bool is_empty = claiming->claim->event_count == 0;
     if (search.is_ahead)
-        adopt_event_log(log);
+        adopt_event_log(log, claiming->table);
     else if (log->has_old_lanes && is_empty && search.lost == 0)
         drop_old_lanes(search);
     UnregisterSnapshot(search.snapshot);
     return is_empty && (search.lost > 0 || search.is_ahead);
+}
+
+// Between the look and the lock others may have emptied these lanes, and not all the others. And a lane that
+// was moved on without events may have others behind it.
+void search(Claiming *claiming)
+{
+    const int most_looks = Max(claiming->log->lanes, 16);
+    for (int look = 0; look < most_looks && search_once(claiming); ++look)
+        CHECK_FOR_INTERRUPTS();
+}
+
+// -- events that no worker looks for -------------------------------------------------------------
+
+struct LastLook {
+    int32 log_id;
+    TimestampTz at;
+};
+
+LastLook *last_look_at(int32 log_id)
+{
+    static LastLook looks[8];
+    return &looks[log_id % lengthof(looks)];
+}
+
+// Not with each claim: the look costs a probe of the log's index for each lane. A session that finds nothing
+// looks more often.
+bool is_time_to_look(const LastLook &last, int32 log_id, bool is_idle)
+{
+    constexpr int64 second = 1'000'000, minute = 60 * second;
+    const int64 age = GetCurrentTimestamp() - last.at;
+    return last.log_id != log_id || age < 0 || age >= (is_idle ? second : minute);
+}
+
+// True where the log was adopted for them. Then the next look is due at once: rows of another cluster can be
+// ahead of this one in the fresh lanes as well.
+bool bring_back_strays(Claiming *claiming, bool is_idle)
+{
+    EventLog *log = claiming->log;
+    LastLook *last = last_look_at(log->log_id);
+    if (log->is_foreign || !is_time_to_look(*last, log->log_id, is_idle))
+        return false;
+    *last = {log->log_id, GetCurrentTimestamp()};
+    if (!has_stray_events(*log, claiming->tables, claiming->table))
+        return false;
+    adopt_event_log(log, claiming->table);
+    *last = {};
+    return true;
 }
 
 } // namespace
@@ -225,11 +273,10 @@ void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim)
     claiming.claim = claim;
     claim->lanes = static_cast<LaneClaim *>(palloc(sizeof(LaneClaim) * Max(1, log->lanes)));
     open_claiming(&claiming);
-    // Between the look and the lock others may have emptied these lanes, and not all the others. And a lane
-    // that was moved on without events may have others behind it.
-    const int most_looks = Max(log->lanes, 16);
-    for (int look = 0; look < most_looks && search_once(&claiming); ++look)
-        CHECK_FOR_INTERRUPTS();
+    bring_back_strays(&claiming, false);
+    search(&claiming);
+    if (claim->event_count == 0 && bring_back_strays(&claiming, true))
+        search(&claiming);
     close_claiming(claiming);
 }
 

@@ -1,8 +1,6 @@
 #include "core/event_log.hpp"
 
 #include "pg/event_log.hpp"
-#include "pg/lane.hpp"
-#include "pg/parked.hpp"
 #include "pg/relation.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/text.hpp"
@@ -56,12 +54,13 @@ enum LogColumn {
     log_is_default,
     log_ignored_types,
     log_ignored_members,
-    log_columns = log_ignored_members
+    log_settled_marks,
+    log_columns = log_settled_marks
 };
 constexpr Oid log_types[] = {
-    INT4OID, REGCLASSOID, REGCLASSOID,  TEXTOID,     INT4OID, INT4OID,      INT8OID,     PG_SNAPSHOTOID,
-    BOOLOID, INT4OID,     INTERVALOID,  INTERVALOID, INT4OID, BOOLOID,      NAMEOID,     NAMEOID,
-    NAMEOID, NAMEOID,     NAMEARRAYOID, REGCLASSOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID};
+    INT4OID, REGCLASSOID, REGCLASSOID,  TEXTOID,     INT4OID, INT4OID,      INT8OID,      PG_SNAPSHOTOID,
+    BOOLOID, INT4OID,     INTERVALOID,  INTERVALOID, INT4OID, BOOLOID,      NAMEOID,      NAMEOID,
+    NAMEOID, NAMEOID,     NAMEARRAYOID, REGCLASSOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID, XID8ARRAYOID};
 static_assert(lengthof(log_types) == log_columns, "each column has its type here");
 
 OwnTable open_logs(Oid schema, const char *index, LOCKMODE lock)
@@ -120,6 +119,22 @@ TextList row_texts(TupleTableSlot *slot, int column)
     return list;
 }
 
+void read_settled_marks(TupleTableSlot *slot, EventLog *log)
+{
+    bool is_null;
+    Datum *marks;
+    int count;
+    const Datum value = row_value(slot, log_settled_marks, &is_null);
+    if (is_null)
+        return;
+    deconstruct_array(DatumGetArrayTypePCopy(value), XID8OID, sizeof(uint64), FLOAT8PASSBYVAL,
+                      TYPALIGN_DOUBLE, &marks, nullptr, &count);
+    auto *copy = static_cast<uint64 *>(palloc(sizeof(uint64) * Max(1, count)));
+    for (int i = 0; i < count; ++i)
+        copy[i] = DatumGetUInt64(marks[i]);
+    log->settled_marks = {copy, static_cast<size_t>(count)};
+}
+
 void read_columns(TupleTableSlot *slot, EventLog *log)
 {
     log->payload_column = row_name(slot, log_payload);
@@ -154,6 +169,7 @@ void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
     log->retry_cap = row_microseconds(slot, log_retry_cap);
     log->max_parked = row_int4(slot, log_max_parked);
     log->is_signed = row_bool(slot, log_signed);
+    read_settled_marks(slot, log);
     read_columns(slot, log);
     log->events_name = relation_name(log->events);
 }
@@ -280,81 +296,7 @@ char *event_log_channel(int32 log_id)
     return psprintf("callhardening_%d", log_id);
 }
 
-// -- another cluster -----------------------------------------------------------------------------
-
-namespace
-{
-
-void create_lanes(const EventLog &log)
-{
-    const OwnTable lanes =
-        open_own_table(log.schema, "call_lanes", "call_lanes_pkey", lane_types, RowExclusiveLock);
-    const bool nulls[2] = {};
-    for (int i = 0; i < log.lanes; ++i) {
-        const Datum values[] = {Int32GetDatum(log.log_id), Int32GetDatum(log.first_lane + i)};
-        insert_row(lanes, values, nulls);
-    }
-    close_own_table(lanes, NoLock);
-}
-
-// What is parked goes with the calls, whose later events are stamped with the new lanes. The claim that has
-// it is still the old lane's. The ids of its transactions mean nothing here.
-void move_parked(const EventLog &log)
-{
-    const OwnTable parked = open_parked(log, RowExclusiveLock);
-    const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
-    while (next_row(scan)) {
-        CHECK_FOR_INTERRUPTS();
-        const int lane = home_lane(log, row_int4(scan.slot, parked_lane));
-        update_row(parked, scan,
-                   {{parked_lane, Int32GetDatum(lane), false}, {parked_xid, UInt64GetDatum(0), false}});
-    }
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
-    close_own_table(parked, NoLock);
-}
-
-// The log's row, locked, as it is now; the scan has to be ended.
-KeyScan lock_log(const OwnTable &logs, int32 log_id)
-{
-    const Snapshot before = take_snapshot();
-    const KeyScan scan = begin_key_scan(logs, before, {int4_key(1, log_id)});
-    if (!next_row(scan) || !lock_row(logs, scan, before, LockWaitBlock))
-        ereport(ERROR,
-                (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                 errmsg("event log %d was changed by another transaction", log_id), errhint("Try again.")));
-    UnregisterSnapshot(before);
-    return scan;
-}
-
-} // namespace
-
-void adopt_event_log(EventLog *log)
-{
-    const int left = log->first_lane;
-    const OwnTable logs = open_logs(log->schema, "call_event_logs_pkey", RowExclusiveLock);
-    const KeyScan scan = lock_log(logs, log->log_id);
-    read_log(log->schema, scan.slot, log);
-    if (log->first_lane == left) { // nobody else was faster
-        const Snapshot now = take_snapshot();
-        log->first_lane = left + log->lanes;
-        log->has_old_lanes = true;
-        log->adopted = log->is_foreign ? XidSnapshot{} : xids_of(now);
-        update_row(logs, scan,
-                   {{log_first_lane, Int32GetDatum(log->first_lane), false},
-                    {log_system, Int64GetDatum(static_cast<int64>(GetSystemIdentifier())), false},
-                    {log_adopted, snapshot_datum(log->adopted), false}});
-        UnregisterSnapshot(now);
-        create_lanes(*log);
-        move_parked(*log);
-        if (log->is_foreign)
-            end_leases_of_old_lanes(*log);
-        log->is_foreign = false;
-    }
-    end_key_scan(scan);
-    close_own_table(logs, NoLock);
-}
+// -- under a lock -------------------------------------------------------------------------------
 
 bool try_lock_event_log(const EventLog &log)
 {
@@ -368,14 +310,48 @@ bool try_lock_event_log(const EventLog &log)
     return locked;
 }
 
-void forget_old_lanes(const EventLog &log)
+LockedLog lock_event_log(const EventLog &log)
 {
     const OwnTable logs = open_logs(log.schema, "call_event_logs_pkey", RowExclusiveLock);
-    const KeyScan scan = lock_log(logs, log.log_id);
-    if (row_int4(scan.slot, log_first_lane) == log.first_lane)
-        update_row(logs, scan, {{log_adopted, Datum{0}, true}});
-    end_key_scan(scan);
-    close_own_table(logs, NoLock);
+    const Snapshot before = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, before, {int4_key(1, log.log_id)});
+    if (!next_row(scan) || !lock_row(logs, scan, before, LockWaitBlock))
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("event log %d was changed by another transaction", log.log_id),
+                        errhint("Try again.")));
+    UnregisterSnapshot(before);
+    return {logs, scan};
+}
+
+void read_locked_log(const LockedLog &locked, EventLog *log)
+{
+    read_log(log->schema, locked.scan.slot, log);
+}
+
+void write_adoption(const LockedLog &locked, const EventLog &log)
+{
+    update_row(locked.logs, locked.scan,
+               {{log_first_lane, Int32GetDatum(log.first_lane), false},
+                {log_system, Int64GetDatum(static_cast<int64>(GetSystemIdentifier())), false},
+                {log_adopted, snapshot_datum(log.adopted), false}});
+}
+
+void write_end_of_old_lanes(const LockedLog &locked, const EventLog &log)
+{
+    const auto count = static_cast<int>(log.settled_marks.size());
+    auto *marks = static_cast<Datum *>(palloc(sizeof(Datum) * Max(1, count)));
+    for (int i = 0; i < count; ++i)
+        marks[i] = UInt64GetDatum(log.settled_marks[i]);
+    const ArrayType *array =
+        construct_array(marks, count, XID8OID, sizeof(uint64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+    update_row(locked.logs, locked.scan,
+               {{log_adopted, Datum{0}, true}, {log_settled_marks, PointerGetDatum(array), false}});
+}
+
+void close_locked_log(const LockedLog &locked)
+{
+    end_key_scan(locked.scan);
+    close_own_table(locked.logs, NoLock);
 }
 
 } // namespace callhardening

@@ -3,7 +3,7 @@
 
 #include "core/event_log.hpp"
 
-#include "pg/postgres.hpp"
+#include "pg/own_table.hpp"
 
 extern "C" {
 #include "catalog/pg_type.h"
@@ -32,6 +32,7 @@ struct EventLog {
     bool is_foreign;     // comes from another cluster, and no lane was claimed in this one yet
     bool has_old_lanes;  // lanes before first_lane may still have something to do
     XidSnapshot adopted; // what may still be appended to them; with has_old_lanes
+    std::span<const uint64> settled_marks; // restore marks that are done with, in ascending order
     bool notifies;
     int max_attempts;
     int64 retry_base, retry_cap; // microseconds
@@ -77,15 +78,22 @@ bool is_event_log_uncommitted(const EventLog &log);
 // What is notified when events come in; in the current memory context.
 char *event_log_channel(int32 log_id);
 
-// Takes a log that comes from another cluster over: its lanes get new numbers, as the transaction ids in the
-// old ones mean nothing here. Waits for others who are at it.
-void adopt_event_log(EventLog *log);
-
 // Keeps others from what is for one at a time in the whole log, until the transaction ends; false where
 // another has it.
 bool try_lock_event_log(const EventLog &log);
 
-// No lane of another cluster has anything to do any more.
-void forget_old_lanes(const EventLog &log);
+// The registry's row of a log, locked until the end of the transaction and as it is now.
+struct LockedLog {
+    OwnTable logs;
+    KeyScan scan;
+};
+
+LockedLog lock_event_log(const EventLog &log);
+void read_locked_log(const LockedLog &locked, EventLog *log);
+// Writes where the log's lanes begin, what has ended when it was adopted, and that it is of this cluster.
+void write_adoption(const LockedLog &locked, const EventLog &log);
+// Writes that no lane before first_lane has anything to do, and which marks are done with.
+void write_end_of_old_lanes(const LockedLog &locked, const EventLog &log);
+void close_locked_log(const LockedLog &locked);
 
 } // namespace callhardening

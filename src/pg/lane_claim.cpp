@@ -2,6 +2,8 @@
 #include "pg/dead.hpp"
 #include "pg/snapshot.hpp"
 
+#include <algorithm>
+
 extern "C" {
 #include "common/pg_prng.h"
 #include "executor/instrument.h"
@@ -16,14 +18,15 @@ namespace callhardening
 
 XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now)
 {
-    constexpr uint64 no_end = PG_INT64_MAX;
-    if (lane >= log.first_lane)
+    if (lane >= log.first_lane && !log.is_foreign)
         return now;
-    // An id that is in progress here may be an old event's.
-    if (now.xmin >= log.adopted.xmax)
-        return {no_end, no_end, {}};
-    now.xmax = no_end;
-    return now;
+    // An id that is in progress here may be an old event's, but not where all of them are another cluster's.
+    const bool is_of_another = log.is_foreign || log.adopted.xmax == XidSnapshot{}.xmax;
+    const std::span<const uint64> open = is_of_another ? std::span<const uint64>{} : now.in_progress;
+    const size_t count = open.size() + log.settled_marks.size();
+    auto *ids = static_cast<uint64 *>(palloc(sizeof(uint64) * Max(count, 1)));
+    std::copy(log.settled_marks.begin(), log.settled_marks.end(), std::copy(open.begin(), open.end(), ids));
+    return {count > 0 ? ids[0] : no_xid_end, no_xid_end, {ids, count}};
 }
 
 namespace

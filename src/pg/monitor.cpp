@@ -1,3 +1,4 @@
+#include "pg/adopt.hpp"
 #include "pg/claim.hpp"
 #include "pg/snapshot.hpp"
 #include "pg/time.hpp"
@@ -47,19 +48,37 @@ void add_window(const Monitor &monitor, int lane, std::span<const XidRange> wind
 }
 
 // What no worker has: behind the range of an open claim, unless its worker has lost it.
-Pending pending_in(const Monitor &monitor, int lane)
+void add_pending(const Monitor &monitor, int lane, Pending *pending)
 {
-    Pending pending = {};
     const LaneRecord record = newest_record(monitor.log, monitor.lanes, monitor.snapshot, lane);
     const bool is_out = record.IsOpen() && !record.IsOver(GetCurrentTimestamp());
     LanePosition position = is_out ? PositionAfter(record) : record.position;
+    if (monitor.log.is_foreign) // as the next worker takes it
+        position = WithoutMarks(position);
     if (position.in_window) {
-        add_window(monitor, lane, window_between(position.settled, position.reading), position.read,
-                   &pending);
+        add_window(monitor, lane, window_between(position.settled, position.reading), position.read, pending);
         CloseWindow(position);
     }
     add_window(monitor, lane, window_between(position.settled, end_of_lane(monitor.log, lane, monitor.now)),
-               {}, &pending);
+               {}, pending);
+}
+
+bool is_watched(const Monitor &monitor, int lane)
+{
+    return lane < monitor.log.first_lane + monitor.log.lanes &&
+           has_lane(monitor.log, monitor.lanes, monitor.snapshot, lane);
+}
+
+// What no worker looks for is pending as well: it is found when one adopts the log.
+Pending pending_in(const Monitor &monitor, int lane)
+{
+    Pending pending = {};
+    const bool has_workers = is_watched(monitor, lane);
+    if (has_workers)
+        add_pending(monitor, lane, &pending);
+    if (!has_workers || lane >= monitor.log.first_lane)
+        add_window(monitor, lane, stray_window(monitor.log, monitor.lanes, monitor.snapshot, lane), {},
+                   &pending);
     return pending;
 }
 
@@ -72,15 +91,37 @@ int64 estimate(const Monitor &monitor, const Pending &pending, int64 newest)
     return Max(1, (newest - pending.oldest.place.seq + monitor.log.lanes) / monitor.log.lanes);
 }
 
-void return_lane(FunctionCallInfo fcinfo, const Monitor &monitor, int lane, int64 newest)
+void return_lane(FunctionCallInfo fcinfo, const Monitor &monitor, int lane, const Pending &pending,
+                 int64 newest)
 {
     const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    const Pending pending = pending_in(monitor, lane);
     const int64 count = monitor.exact ? pending.count : estimate(monitor, pending, newest);
     bool nulls[] = {false, false, !pending.has_oldest, !pending.oldest.has_received_at};
     Datum values[] = {Int32GetDatum(lane), Int64GetDatum(count), Int64GetDatum(pending.oldest.place.seq),
                       TimestampTzGetDatum(postgres_time(pending.oldest.received_at))};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+void return_lanes(FunctionCallInfo fcinfo, const Monitor &monitor, int64 newest)
+{
+    for (int lane = 0; lane < monitor.log.first_lane + monitor.log.lanes; ++lane) {
+        CHECK_FOR_INTERRUPTS();
+        if (is_watched(monitor, lane))
+            return_lane(fcinfo, monitor, lane, pending_in(monitor, lane), newest);
+    }
+}
+
+void return_stray_lanes(FunctionCallInfo fcinfo, const Monitor &monitor, int64 newest)
+{
+    const KeyScan scan = begin_lane_numbers(monitor.table, monitor.snapshot);
+    for (int lane = before_all_lanes; next_lane_number(scan, monitor.snapshot, &lane);) {
+        if (is_watched(monitor, lane))
+            continue;
+        const Pending pending = pending_in(monitor, lane);
+        if (pending.count > 0)
+            return_lane(fcinfo, monitor, lane, pending, newest);
+    }
+    end_key_scan(scan);
 }
 
 } // namespace
@@ -100,11 +141,8 @@ CALLHARDENING_FUNCTION(pending_call_events)
     monitor.snapshot = take_snapshot();
     monitor.now = xids_of(monitor.snapshot);
     const int64 newest = monitor.exact ? 0 : newest_event(monitor.log, monitor.table, monitor.snapshot);
-    for (int lane = 0; lane < monitor.log.first_lane + monitor.log.lanes; ++lane) {
-        CHECK_FOR_INTERRUPTS();
-        if (has_lane(monitor.log, monitor.lanes, monitor.snapshot, lane))
-            return_lane(fcinfo, monitor, lane, newest);
-    }
+    return_lanes(fcinfo, monitor, newest);
+    return_stray_lanes(fcinfo, monitor, newest);
     UnregisterSnapshot(monitor.snapshot);
     close_log_table(monitor.table);
     close_lanes(monitor.lanes, AccessShareLock);

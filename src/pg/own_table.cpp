@@ -185,11 +185,6 @@ void close_own_table(const OwnTable &table, LOCKMODE lock)
     table_close(table.heap, lock);
 }
 
-Key int4_key(int column, int32 value)
-{
-    return {column, BTEqualStrategyNumber, F_INT4EQ, INT4OID, Int32GetDatum(value)};
-}
-
 Key oid_key(int column, Oid value)
 {
     return {column, BTEqualStrategyNumber, F_OIDEQ, OIDOID, ObjectIdGetDatum(value)};
@@ -206,6 +201,12 @@ Key ordered_key(int column, Oid type, Datum value, StrategyNumber strategy,
 }
 
 } // namespace
+
+Key int4_key(int column, int32 value, StrategyNumber strategy)
+{
+    constexpr RegProcedure functions[] = {F_INT4LT, F_INT4LE, F_INT4EQ, F_INT4GE, F_INT4GT};
+    return ordered_key(column, INT4OID, Int32GetDatum(value), strategy, functions);
+}
 
 Key int8_key(int column, int64 value, StrategyNumber strategy)
 {

@@ -58,7 +58,7 @@ struct Key {
     Datum value;
 };
 
-Key int4_key(int column, int32 value);
+Key int4_key(int column, int32 value, StrategyNumber strategy = BTEqualStrategyNumber);
 Key int8_key(int column, int64 value, StrategyNumber strategy = BTEqualStrategyNumber);
 Key xid8_key(int column, uint64 value, StrategyNumber strategy = BTEqualStrategyNumber);
 Key oid_key(int column, Oid value);

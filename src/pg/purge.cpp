@@ -61,10 +61,9 @@ struct LowEnd {
 
 // -- what may go ---------------------------------------------------------------------------------
 
-// In a lane without a row, nothing is left to do: it is of another cluster, or its events never had a call.
 struct LaneOfLog {
     int number;
-    bool is_live;
+    bool is_live; // workers take its events
     LanePosition position;
 };
 
@@ -246,11 +245,31 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
     return lane;
 }
 
-// What may still be appended before an event keeps the purge from passing it.
-XidRange purgeable_xids(const Purge &purge, const LaneOfLog &lane)
+// In an old lane without a row nothing is left to do, but for what a restore of data alone has appended
+// since.
+std::span<const XidRange> settled_ids(const EventLog &log)
 {
-    return {0, lane.is_live && lane.number >= purge.log.first_lane ? purge.now.xmin
-                                                                   : static_cast<uint64>(PG_INT64_MAX)};
+    const size_t count = log.settled_marks.size() + 1;
+    auto *ranges = static_cast<XidRange *>(palloc(sizeof(XidRange) * count));
+    ranges[0] = {0, first_restore_mark};
+    for (size_t i = 1; i < count; ++i)
+        ranges[i] = {log.settled_marks[i - 1], log.settled_marks[i - 1] + 1};
+    return {ranges, count};
+}
+
+// What may still be appended before an event keeps the purge from passing it.
+std::span<const XidRange> purgeable_xids(const Purge &purge, const LaneOfLog &lane)
+{
+    static const XidRange all = {0, no_xid_end};
+    if (lane.number == static_cast<int>(NoLane::not_stamped))
+        return {}; // nobody has dealt with them
+    if (lane.number < 0)
+        return {&all, 1}; // no worker can take these
+    if (lane.is_live)
+        return window_between({0, 0, {}}, {purge.now.xmin, purge.now.xmin, {}});
+    if (lane.number >= purge.log.first_lane)
+        return {}; // no worker has looked at them
+    return settled_ids(purge.log);
 }
 
 // The present event; false where the lane is not to be purged any further.
@@ -284,8 +303,8 @@ void purge_lane(Purge *purge, int number)
     if (lane.is_live && number < purge->log.first_lane)
         return; // of another cluster, and not done with
     LowEnd end = find_low_end(*purge, number);
-    const XidRange xids = purgeable_xids(*purge, lane);
-    LaneReader reader = begin_reading(purge->table, purge->snapshot, number, {&xids, 1}, end.low);
+    LaneReader reader =
+        begin_reading(purge->table, purge->snapshot, number, purgeable_xids(*purge, lane), end.low);
     bool moved = false;
     while (purge_next_event(purge, lane, &reader)) {
         end.low = reader.place;
@@ -394,7 +413,8 @@ CALLHARDENING_FUNCTION(purge_call_events)
     check_can_claim("purge_call_events");
     find_event_log(fcinfo, purge_log_argument, &purge.log);
     check_has_age(purge.log);
-    if (!try_lock_event_log(purge.log))
+    // Where the log was restored, what is settled is known when a worker has adopted it.
+    if (purge.log.is_foreign || !try_lock_event_log(purge.log))
         PG_RETURN_INT64(0);
     PG_RETURN_INT64(without_reentrance([&purge, most_looks] { return run_purge(&purge, most_looks); }));
 }

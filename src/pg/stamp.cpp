@@ -12,15 +12,19 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 }
 
 namespace callhardening
@@ -55,6 +59,7 @@ struct Stamper {
     std::string_view provider;
     MemoryContext scratch; // for one row
     EventLog log;          // log_id 0: the table is registered nowhere
+    uint64 restore_mark;   // then: in the place of a transaction id
     bool *moved;           // by lane: its position is ahead of this cluster
     bool *looked_at;
 };
@@ -102,13 +107,25 @@ int number_of_lane(const Stamper *stamper, int lane)
     return log.first_lane + lane + (log.is_foreign || has_moved(stamper, lane) ? log.lanes : 0);
 }
 
-// A restore of data alone appends the events before it says what log they are of. The positions that come
-// with it would settle them, if they were not behind all ids there are.
+// Of this table in this database of this server, since it was started: a restore in another place has
+// another.
+uint64 restore_mark_of(Oid events)
+{
+    const struct {
+        uint64 system;
+        int64 start;
+        Oid database, events;
+    } place = {GetSystemIdentifier(), PgStartTime, MyDatabaseId, events};
+    const auto *bytes = reinterpret_cast<const unsigned char *>(&place);
+    return RestoreMark(DatumGetUInt64(hash_any_extended(bytes, sizeof(place), 0)));
+}
+
+// A restore of data alone can append the events before it says what log they are of. The positions that come
+// with it would settle them, if they were not behind all transaction ids.
 uint64 xid_of_stamp(const Stamper *stamper)
 {
-    constexpr uint64 behind_all = PG_INT64_MAX - 1;
-    const uint64 own = U64FromFullTransactionId(GetTopFullTransactionId());
-    return stamper->log.log_id == 0 ? behind_all : own;
+    return stamper->log.log_id == 0 ? stamper->restore_mark
+                                    : U64FromFullTransactionId(GetTopFullTransactionId());
 }
 
 int column_of_processed(const Stamper *stamper, const Relation log)
@@ -155,6 +172,7 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->provider = MemoryContextStrdup(session, arguments[provider_argument]);
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
     look_up_log(fcinfo, RelationGetRelid(log), stamper);
+    stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
     stamper->processed = column_of_processed(stamper, log);
     find_given_type(log, stamper, session);
     return stamper;

@@ -113,6 +113,24 @@ TEST(PositionAfterRelease, DoesNotCount)
     EXPECT_EQ(PositionAfterRelease(claim).NextAttempt(), 1);
 }
 
+TEST(WithoutMarks, IsDoneWithTheTransactionsOfAWindowThatHasReachedTheMarks)
+{
+    LanePosition position = Range().position;
+    position.reading = {no_xid_end, no_xid_end, {}};
+    position.has_again = true;
+    position.again = {RestoreMark(1), 4};
+    const LanePosition before = WithoutMarks(position);
+    EXPECT_TRUE(before.in_window);
+    EXPECT_EQ(before.read, position.read);
+    EXPECT_EQ(before.reading.xmax, first_restore_mark);
+    EXPECT_FALSE(before.has_again);
+
+    position.read = {RestoreMark(1), 3};
+    const LanePosition behind = WithoutMarks(position);
+    EXPECT_FALSE(behind.in_window);
+    EXPECT_EQ(behind.settled.xmax, first_restore_mark);
+}
+
 TEST(PositionAfterLoss, CountsAndIsForGoodTheSecondTime)
 {
     LaneRecord claim = Range();

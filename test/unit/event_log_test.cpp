@@ -79,6 +79,28 @@ TEST(XidSnapshot, SeesWhatHasEnded)
     EXPECT_FALSE(busy.snapshot.Sees(20));
 }
 
+TEST(RestoreMark, IsBehindAllTransactionsAndBeforeTheEnd)
+{
+    for (const std::uint64_t hash : {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}}) {
+        EXPECT_GE(RestoreMark(hash), first_restore_mark);
+        EXPECT_LT(RestoreMark(hash), no_xid_end);
+        EXPECT_NE(static_cast<std::uint32_t>(RestoreMark(hash)), 0u) << "pg_snapshot would not take it";
+    }
+    EXPECT_NE(RestoreMark(2), RestoreMark(4));
+}
+
+TEST(WithoutMarks, KeepsWhatASnapshotSaysOfTransactions)
+{
+    const std::uint64_t ids[] = {5, 9, RestoreMark(1), RestoreMark(3)};
+    const XidSnapshot cut = WithoutMarks({5, no_xid_end, ids});
+    EXPECT_TRUE(cut.Sees(4));
+    EXPECT_FALSE(cut.Sees(9));
+    EXPECT_TRUE(cut.Sees(first_restore_mark - 1));
+    EXPECT_FALSE(cut.Sees(RestoreMark(7)));
+    EXPECT_EQ(cut.in_progress.size(), 2u);
+    EXPECT_EQ(Print(WithoutMarks({5, 12, std::span(ids).first(2)})), "5:12:5,9");
+}
+
 TEST(WithOwnXid, CountsItsOwnTransactionAsInProgress)
 {
     EXPECT_EQ(WithOwn("10:20:14", 0), "10:20:14");
