@@ -8,6 +8,7 @@ extern "C" {
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
@@ -19,6 +20,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 }
 
 namespace callhardening
@@ -44,14 +46,16 @@ void check_can_read(const EventLog &log)
 }
 
 // A hardened table's index leaves out the rows that are not events of the log. No other condition will do.
+// It is read as it was written: RelationGetIndexPredicate would run what its owner has called immutable.
 bool is_about_stamped(Relation index)
 {
-    List *predicate = RelationGetIndexPredicate(index);
-    if (predicate == NIL)
+    bool is_null;
+    const Datum predicate =
+        SysCacheGetAttr(INDEXRELID, index->rd_indextuple, Anum_pg_index_indpred, &is_null);
+    if (is_null)
         return true;
-    const auto *test = reinterpret_cast<const NullTest *>(linitial(predicate));
-    return list_length(predicate) == 1 && IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL &&
-           IsA(test->arg, Var) &&
+    const auto *test = static_cast<const NullTest *>(stringToNode(TextDatumGetCString(predicate)));
+    return IsA(test, NullTest) && test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
            reinterpret_cast<const Var *>(test->arg)->varattno == index->rd_index->indkey.values[0];
 }
 
@@ -69,8 +73,7 @@ bool has_keys(Relation heap, Relation index, std::initializer_list<AttrNumber> k
 {
     const Form_pg_index form = index->rd_index;
     if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || !form->indisunique ||
-        !form->indimmediate || form->indnkeyatts != static_cast<int16>(keys.size()) ||
-        !is_about_stamped(index))
+        !form->indimmediate || form->indnkeyatts != static_cast<int16>(keys.size()))
         return false;
     int i = 0;
     for (const AttrNumber key : keys) {
@@ -79,7 +82,7 @@ bool has_keys(Relation heap, Relation index, std::initializer_list<AttrNumber> k
             return false;
         ++i;
     }
-    return true;
+    return is_about_stamped(index);
 }
 
 // The unique index on those columns, opened.

@@ -120,6 +120,9 @@ SET client_min_messages = error;
 SELECT grant_call_role('regress_call_tenant', 'own');
 SET ROLE regress_call_tenant;
 CALL prepare_call_events('tenant.hooks', 'tenant.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
+-- indexes that look like those that the log is read by
+CREATE UNIQUE INDEX ON tenant.hooks (event_lane, event_xid, event_seq) WHERE event_lane IS NOT NULL AND tenant.f(1) = 1;
+CREATE UNIQUE INDEX ON tenant.hooks (event_seq) WHERE event_seq IS NOT NULL AND tenant.f(1) = 1;
 INSERT INTO tenant.hooks (payload) VALUES ('{"call_id": 6, "state": "ringing"}'), ('{"text": "no call"}');
 RESET ROLE;
 \c -
@@ -138,6 +141,9 @@ SELECT harden_call_events('tenant.hooks', 'tenant.calls', received_at_column => 
 \c -
 SET client_min_messages = error;
 \set SHOW_CONTEXT never
+SELECT sum(pending) AS pending FROM pending_call_events('tenant.hooks', exact => true);
+SELECT figure, value FROM call_health('tenant.calls') WHERE figure = 'pending';
+:told
 SELECT lane, error FROM call_dead_events;
 SELECT ok, detail FROM check_call_hardening() WHERE check_name = 'purge';
 SELECT relation, level, gap FROM call_enforcement WHERE relation::text LIKE 'tenant.%' AND level = 'gap';
