@@ -4,6 +4,8 @@
 SET client_min_messages = warning;
 CREATE ROLE regress_call_tenant;
 CREATE ROLE regress_call_watcher;
+CREATE ROLE regress_call_member;
+GRANT regress_call_tenant TO regress_call_member;
 CREATE SCHEMA tenant AUTHORIZATION regress_call_tenant;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_call_watcher;
 GRANT USAGE ON SCHEMA tenant TO regress_call_watcher;
@@ -190,6 +192,21 @@ SELECT violations FROM audit_calls('tenant.parts') WHERE check_name = 'unsanitiz
 CALL backfill_calls('tenant.parts');
 SELECT violations FROM audit_calls('tenant.parts') WHERE check_name = 'unsanitized_payloads';
 :told
+-- a member of the owner is no more exposed than a superuser
+SELECT grant_call_role('regress_call_member', 'own');
+SET ROLE regress_call_tenant;
+INSERT INTO tenant.parts (dialpad_call_id, status) VALUES (3, 'ringing');
+RESET ROLE;
+SELECT harden_calls('tenant.parts', policy => 'null'::jsonb);
+\c -
+SET client_min_messages = error;
+\set SHOW_CONTEXT never
+SET ROLE regress_call_member;
+SELECT check_name, violations FROM audit_calls('tenant.parts') WHERE violations > 0;
+SELECT harden_calls('tenant.parts', on_invalid => 'skip');
+CALL backfill_calls('tenant.parts');
+RESET ROLE;
+:told
 DELETE FROM call_pseudonym_keys;
 SELECT unharden_call_events('tenant.hooks');
 SELECT unharden_calls('tenant.calls'), unharden_calls('tenant.parts');
@@ -198,5 +215,5 @@ SELECT unharden_calls('tenant.calls'), unharden_calls('tenant.parts');
 SELECT * FROM query_as_owner('tenant.parts', 'SELECT current_user, current_setting(''search_path'')', NULL) AS r (role name, path text);
 SELECT current_user = session_user AS is_back, current_setting('search_path') AS path;
 DROP SCHEMA tenant CASCADE;
-DROP OWNED BY regress_call_tenant, regress_call_watcher;
-DROP ROLE regress_call_tenant, regress_call_watcher;
+DROP OWNED BY regress_call_tenant, regress_call_watcher, regress_call_member;
+DROP ROLE regress_call_tenant, regress_call_watcher, regress_call_member;
