@@ -28,6 +28,7 @@ CREATE TABLE @extschema@.call_backfills (
     started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     batch_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     finished_at timestamptz,
+    is_obsolete boolean NOT NULL DEFAULT false,
     CONSTRAINT call_backfills_pkey PRIMARY KEY (calls, part)
 ) WITH (fillfactor = 50);
 REVOKE ALL ON @extschema@.call_backfills FROM PUBLIC;
@@ -51,10 +52,27 @@ COMMENT ON COLUMN @extschema@.call_backfills.failed_with IS 'SQLSTATE of the fir
 COMMENT ON COLUMN @extschema@.call_backfills.busy IS 'time that batches took, with their commits';
 COMMENT ON COLUMN @extschema@.call_backfills.pid IS 'process id of the session that works on it, or did last';
 COMMENT ON COLUMN @extschema@.call_backfills.batch_at IS 'when the last batch ended';
+COMMENT ON COLUMN @extschema@.call_backfills.is_obsolete IS 'true deletes the row';
 COMMENT ON COLUMN @extschema@.call_backfills.finished_at IS 'when the last pass ended; NULL: calling backfill_calls again goes on from here';
 
 -- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves, with
--- the rights that own grants. Rows of a table that is gone are in the way of nobody.
+-- the rights that own grants. That is UPDATE of columns: DELETE, or UPDATE of the whole, would let them lock the table.
+CREATE FUNCTION @extschema@.delete_obsolete_call_backfill() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    DELETE FROM @extschema@.call_backfills AS b WHERE b.calls = NEW.calls AND b.part = NEW.part AND b.is_obsolete;
+    RETURN NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.delete_obsolete_call_backfill() FROM PUBLIC;
+CREATE TRIGGER delete_obsolete_call_backfill AFTER UPDATE ON @extschema@.call_backfills FOR EACH ROW
+    WHEN (NEW.is_obsolete) EXECUTE FUNCTION @extschema@.delete_obsolete_call_backfill();
+
+COMMENT ON FUNCTION @extschema@.delete_obsolete_call_backfill() IS
+'trigger function: deletes a row of call_backfills for an owner, who has no right to do it himself';
+
+-- Rows of a table that is gone are in the way of nobody.
 CREATE VIEW @extschema@.own_call_backfills WITH (security_barrier) AS
 SELECT b.* FROM @extschema@.call_backfills b
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c
@@ -116,9 +134,9 @@ BEGIN
             HINT = 'Harden and backfill their tables at their servers.';
     END IF;
 
-    DELETE FROM @extschema@.own_call_backfills WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
+    UPDATE @extschema@.own_call_backfills SET is_obsolete = true WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
     goes_on := EXISTS (SELECT FROM @extschema@.own_call_backfills WHERE calls = hardened AND finished_at IS NULL);
-    DELETE FROM @extschema@.own_call_backfills WHERE calls = hardened AND (NOT goes_on
+    UPDATE @extschema@.own_call_backfills SET is_obsolete = true WHERE calls = hardened AND (NOT goes_on
         OR rules <> @extschema@.call_rules_hash(hardened) OR filenode IS DISTINCT FROM pg_relation_filenode(part)
         OR part NOT IN (SELECT @extschema@.call_table_leaves(hardened)));
     UPDATE @extschema@.own_call_backfills SET pid = pg_backend_pid(), batch_at = clock_timestamp() WHERE calls = hardened AND finished_at IS NULL;
@@ -267,7 +285,8 @@ BEGIN
             EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode AND @extschema@.call_rules_hash(calls) = backfill.rules;
         END IF;
         -- A partition that is gone, a table that was written anew, so that its rows are elsewhere now, or other rules.
-        DELETE FROM @extschema@.own_call_backfills AS b WHERE b.calls = backfill.calls AND b.part = backfill.part;
+        UPDATE @extschema@.own_call_backfills AS b SET is_obsolete = true
+        WHERE b.calls = backfill.calls AND b.part = backfill.part;
         INSERT INTO @extschema@.own_call_backfills (calls, part, filenode, rules, pages)
         SELECT backfill.calls, leaf, pg_relation_filenode(leaf), @extschema@.call_rules_hash(calls), @extschema@.call_table_pages(leaf)
         FROM @extschema@.call_table_leaves(calls) AS leaf WHERE leaf = backfill.part;

@@ -159,7 +159,7 @@ $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 $check$, 'pinned'),
 ('views_present', $check$
     SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
-    FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_event_log_status,call_open_claims,own_call_backfills,own_call_dead_events,
+    FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_event_log_status,call_open_claims,forgotten_call_event_logs,own_call_backfills,own_call_dead_events,
         own_call_event_logs,operated_call_event_logs}'::name[]) AS k (name)
     WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
                       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'
@@ -182,7 +182,8 @@ $check$, 'functions, tables and views are the extension owner''s'),
     SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure, CASE WHEN p.prosecdef THEN 'its owner' ELSE 'who calls it' END), ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'call_enforcement_gaps', 'follow_call_event_log', 'forget_dropped_call_event_logs',
+    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'call_enforcement_gaps', 'delete_obsolete_call_backfill', 'follow_call_event_log',
+        'forget_call_event_log', 'forget_dropped_call_event_logs',
         'purge_call_issues'))
 $check$, 'the functions that need them run with their owner''s rights, and no other'),
 ('volatility', $check$

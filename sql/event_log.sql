@@ -304,6 +304,30 @@ REVOKE ALL ON @extschema@.own_call_event_logs FROM PUBLIC;
 COMMENT ON VIEW @extschema@.own_call_event_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, with the rights of an owner who is granted own (see grant_call_role)';
 COMMENT ON COLUMN @extschema@.own_call_event_logs.set_aside IS 'how many events are parked or dead';
 
+-- DELETE on a view would let an owner lock the tables behind it, and stop all logs. UPDATE of a column does not.
+CREATE VIEW @extschema@.forgotten_call_event_logs WITH (security_barrier) AS
+SELECT l.log_id, false AS is_forgotten FROM @extschema@.own_call_event_logs l;
+REVOKE ALL ON @extschema@.forgotten_call_event_logs FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.forgotten_call_event_logs IS 'the logs whose tables are the caller''s: unharden_call_events sets is_forgotten, which removes the log from call_event_logs';
+
+CREATE FUNCTION @extschema@.forget_call_event_log() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NEW.is_forgotten THEN
+        DELETE FROM @extschema@.call_event_logs AS l WHERE l.log_id = OLD.log_id;
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.forget_call_event_log() FROM PUBLIC;
+CREATE TRIGGER forget_call_event_log INSTEAD OF UPDATE ON @extschema@.forgotten_call_event_logs FOR EACH ROW
+    EXECUTE FUNCTION @extschema@.forget_call_event_log();
+
+COMMENT ON FUNCTION @extschema@.forget_call_event_log() IS
+'trigger function: removes a log for an owner, who has no right to do it himself';
+
 CREATE VIEW @extschema@.own_call_dead_events WITH (security_barrier) AS
 SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM @extschema@.call_dead_events d
 WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.own_call_event_logs l))

@@ -559,7 +559,7 @@ BEGIN
         EXECUTE format('DROP SEQUENCE %s', log.sequence);
     END IF;
     IF log.log_id IS NOT NULL THEN
-        DELETE FROM @extschema@.own_call_event_logs AS l WHERE l.log_id = log.log_id;
+        UPDATE @extschema@.forgotten_call_event_logs AS l SET is_forgotten = true WHERE l.log_id = log.log_id;
         IF NOT FOUND THEN
             RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', log.calls);
         END IF;

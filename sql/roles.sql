@@ -48,9 +48,10 @@ SELECT unnest('{call_event_log_status, call_lane_status, call_open_claims, call_
 WHERE what = 'operate'
 UNION ALL SELECT v.name, v.privileges::text[]
 FROM (VALUES
-    ('own', 'own_call_event_logs', '{SELECT, INSERT, DELETE}'),
+    ('own', 'own_call_event_logs', '{SELECT, INSERT}'),
+    ('own', 'forgotten_call_event_logs', '{SELECT}'),
     ('own', 'own_call_dead_events', '{INSERT}'),
-    ('own', 'own_call_backfills', '{SELECT, INSERT, UPDATE, DELETE}'),
+    ('own', 'own_call_backfills', '{SELECT, INSERT}'),
     ('own', 'operated_call_event_logs', '{SELECT}'),
     ('own', 'call_backfill_progress', '{SELECT}')) AS v (task, name, privileges)
 WHERE v.task = what
@@ -150,10 +151,12 @@ WITH extension AS (
     SELECT * FROM @extschema@.call_role_log_needs(what, log) WHERE what NOT IN ('own', 'backup')
     UNION ALL SELECT o.oid, unnest(v.privileges), NULL
     FROM @extschema@.call_role_views(what) AS v JOIN own AS o ON o.relname = v.name
-    -- Of a log's row, the settings.
+    -- Of a log's row, the settings; of a backfill, how far it is.
     UNION ALL SELECT a.attrelid, 'UPDATE', a.attnum
     FROM own AS o JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attnum > 0
     WHERE a.attname NOT IN ('log_id', 'events') AND o.relname = 'operated_call_event_logs' AND what IN ('own', 'operate')
+       OR a.attname NOT IN ('calls', 'part') AND o.relname = 'own_call_backfills' AND what = 'own'
+       OR a.attname = 'is_forgotten' AND o.relname = 'forgotten_call_event_logs' AND what = 'own'
     UNION ALL SELECT unnest(extconfig), 'SELECT', NULL FROM extension WHERE what = 'backup'
 )
 SELECT NULL::name, NULL::oid, what, coalesce(log.events, 0), r.relation::regclass, a.attname, r.column_number,

@@ -80,6 +80,11 @@ SELECT unharden_call_events('mine.hooks');
 SELECT set_call_event_secret('mine.hooks', '12345678901234567890123456789012');
 SELECT count(*) FROM own_call_event_logs;
 DELETE FROM own_call_event_logs;
+UPDATE forgotten_call_event_logs SET is_forgotten = true;
+UPDATE forgotten_call_event_logs SET log_id = 1;
+-- nor does he lock what is everybody's
+SELECT c.relname, has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') AS may_lock FROM pg_class AS c JOIN pg_depend AS d ON d.objid = c.oid AND d.deptype = 'e'
+JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE');
 \set VERBOSITY terse
 INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('theirs.calls', 'mine.calls', 'dialpad', 1);
 INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('mine.calls', 'theirs.calls', 'dialpad', 1);

@@ -70,6 +70,9 @@ SELECT figure FROM call_health('"Tele phone".calls', exact => true) WHERE figure
 SELECT check_name, violations FROM audit_calls('"Tele phone".calls') WHERE check_name IN ('unique_call_id', 'triggers', 'stuck_ringing');
 SELECT purge_call_issues('1 hour');
 SELECT * FROM release_call_events(ARRAY[1]);
+-- and no right by which a table of the extension could be locked
+SELECT c.relname FROM pg_class AS c JOIN pg_depend AS d ON d.objid = c.oid AND d.deptype = 'e'
+JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE');
 SELECT stop_call_worker();
 -- and no more
 SELECT process_call_events();
