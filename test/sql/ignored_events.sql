@@ -1,28 +1,37 @@
--- Events that are no calls, on a webhook that sends other things as well: settled, counted and purged, and no dead events.
+-- Events that are no calls, on a webhook that sends other things as well: settled, counted and purged, and no dead
+-- events.
 \set SHOW_CONTEXT never
 SELECT create_call_tables('public');
-CREATE VIEW state AS SELECT (SELECT claimed FROM process_call_events()) AS claimed, (SELECT count(*) FROM call_dead_events) AS dead, ignored,
-    (SELECT sum(pending) FROM pending_call_events(NULL, true)) AS pending, (SELECT count(*) FROM call_events) AS events FROM call_event_log_status;
+CREATE VIEW state AS SELECT (SELECT claimed FROM process_call_events()) AS claimed, (SELECT count(*)
+    FROM call_dead_events) AS dead, ignored,
+    (SELECT sum(pending) FROM pending_call_events(NULL, true)) AS pending, (SELECT count(*) FROM call_events) AS events
+    FROM call_event_log_status;
 
 -- without settings they are dead
-SELECT count(ingest_call_event(body)) FROM unnest(ARRAY['{"event_type": "sms.received", "text": "hello"}', '{"contact": {"name": "x"}}', '{"odd": 1}']::jsonb[]) AS body;
+SELECT count(ingest_call_event(body))
+    FROM unnest(ARRAY['{"event_type": "sms.received", "text": "hello"}', '{"contact": {"name": "x"}}',
+    '{"odd": 1}']::jsonb[]) AS body;
 SELECT * FROM state;
 SELECT level FROM call_health('calls') WHERE figure = 'dead';
 
 -- by their type: beside the body, in it, or what it says of a call; by a member, by a value of one
-SELECT configure_call_event_log(ignored_event_types => '{sms.*, presence, Recap Summary}', ignored_members => '{contact, data.user, kind=chat}');
+SELECT configure_call_event_log(ignored_event_types => '{sms.*, presence, Recap Summary}',
+    ignored_members => '{contact, data.user, kind=chat}');
 SELECT ignored_event_types, ignored_members FROM call_event_log_status;
 SELECT count(ingest_call_event(body, event_type => type)) FROM (VALUES
-    ('{"event_type": "sms.sent", "text": "hello again"}'::jsonb, NULL), ('{"n": 2}', 'SMS.delivered'), ('{"n": 3}', 'presence'),
+    ('{"event_type": "sms.sent", "text": "hello again"}'::jsonb, NULL), ('{"n": 2}', 'SMS.delivered'), ('{"n": 3}',
+    'presence'),
     ('{"contact": {"name": "y"}}', NULL), ('{"data": {"user": 0}}', NULL), ('{"kind": "Chat"}', NULL),
-    ('{"call_id": 1, "state": "recap_summary"}', NULL), ('{"call_id": 2, "state": "ringing", "contact": {}}', NULL), ('"a text"', 'sms.raw'),
+    ('{"call_id": 1, "state": "recap_summary"}', NULL), ('{"call_id": 2, "state": "ringing", "contact": {}}', NULL),
+    ('"a text"', 'sms.raw'),
     -- not these
-    ('{"contact": null, "call_id": 3, "state": "ringing"}', NULL), ('{"data": [{"user": 0}], "call_id": 4, "state": "ringing"}', NULL),
+    ('{"contact": null, "call_id": 3, "state": "ringing"}', NULL),
+    ('{"data": [{"user": 0}], "call_id": 4, "state": "ringing"}', NULL),
     ('{"call_id": 5, "state": "ringing", "kind": "chat room"}', 'presences')) AS v (body, type);
 SELECT * FROM state;
 SELECT event_lane, count(*) FROM call_events WHERE event_lane < 0 GROUP BY 1 ORDER BY 1 DESC;
 SELECT dialpad_call_id, status FROM calls ORDER BY 1;
-SELECT count(*) FROM call_issues WHERE kind NOT IN ('body_without_call', 'unknown_status');
+SELECT kind, count(*) FROM call_issues WHERE happened_at >= (SELECT min(received_at) FROM call_events) GROUP BY 1;
 -- a redelivery is known
 SELECT count(DISTINCT ingest_call_event('{"contact": {"name": "y"}}'::jsonb)) FROM generate_series(1, 2);
 SELECT ignored_call_events();
@@ -48,7 +57,8 @@ SELECT * FROM state;
 
 -- a purge takes dead events when they are older than an age of their own, whatever that of the others is
 SELECT purge_call_events('1 hour', dead_older_than => '1 hour');
-UPDATE call_dead_events SET died_at = died_at - interval '2 hours' WHERE event_seq = (SELECT max(event_seq) FROM call_dead_events);
+UPDATE call_dead_events SET died_at = died_at - interval '2 hours' WHERE event_seq = (SELECT max(event_seq)
+    FROM call_dead_events);
 SELECT purge_call_events('1 hour');
 SELECT * FROM state;
 SELECT purge_call_events('1 hour', dead_older_than => '1 hour');
@@ -82,14 +92,18 @@ DROP TABLE calls, call_events;
 
 -- in a table that was there before; an old processor may have settled a dead event
 CREATE TABLE old_calls (call_id text PRIMARY KEY, status text, direction text);
-CREATE TABLE old_events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body jsonb NOT NULL, type varchar(10), processed_at timestamptz);
+CREATE TABLE old_events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body jsonb NOT NULL, type varchar(10),
+    processed_at timestamptz);
 SELECT harden_calls('old_calls', 'call_id');
-SELECT harden_call_events('old_events', 'old_calls', 'body', event_type_column => 'type', processed_at_column => 'processed_at');
+SELECT harden_call_events('old_events', 'old_calls', 'body', event_type_column => 'type',
+    processed_at_column => 'processed_at');
 INSERT INTO old_events (body, type) VALUES ('{"odd": 1}', 'sms');
 SELECT configure_call_event_log(ignored_event_types => '{sms}');
-INSERT INTO old_events (body, type) VALUES ('{"odd": 2}', 'sms'), ('{"odd": 3}', 'call'), ('{"call_id": 1, "state": "ringing"}', 'call');
+INSERT INTO old_events (body, type) VALUES ('{"odd": 2}', 'sms'), ('{"odd": 3}', 'call'),
+    ('{"call_id": 1, "state": "ringing"}', 'call');
 SELECT claimed FROM process_call_events();
-SELECT body, event_lane < 0 AS no_lane, event_lane, d.event_seq IS NOT NULL AS dead FROM old_events LEFT JOIN call_dead_events AS d USING (event_seq) ORDER BY id;
+SELECT body, event_lane < 0 AS no_lane, event_lane, d.event_seq IS NOT NULL AS dead FROM old_events LEFT
+    JOIN call_dead_events AS d USING (event_seq) ORDER BY id;
 UPDATE old_events SET processed_at = now() WHERE body @> '{"odd": 3}';
 SELECT purge_call_events('0'), (SELECT count(*) FROM call_dead_events) AS dead_before;
 SELECT count(*) FROM call_dead_events;
