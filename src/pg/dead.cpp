@@ -94,35 +94,11 @@ namespace
 void check_can_operate(const EventLog &log)
 {
     const Oid role = GetUserId();
-    const AclMode needed = ACL_SELECT | ACL_DELETE;
-    if (!owns_relation(log.events, role) && pg_class_aclmask(log.events, role, needed, ACLMASK_ALL) != needed)
+    if (!owns_relation(log.events, role) && (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK ||
+                                             pg_class_aclcheck(log.events, role, ACL_DELETE) != ACLCHECK_OK))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                         errmsg("permission denied for event log %s", log.events_name),
                         errdetail("It takes the ownership of the log, or SELECT and DELETE on it.")));
-}
-
-struct Chosen {
-    Datum *seqs; // NULL: all
-    bool *nulls;
-    int count;
-};
-
-Chosen chosen_events(FunctionCallInfo fcinfo, int argument)
-{
-    Chosen chosen = {};
-    if (PG_ARGISNULL(argument))
-        return chosen;
-    deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-                      TYPALIGN_DOUBLE, &chosen.seqs, &chosen.nulls, &chosen.count);
-    return chosen;
-}
-
-bool is_chosen(const Chosen &chosen, int64 seq)
-{
-    bool found = chosen.seqs == nullptr;
-    for (int i = 0; i < chosen.count && !found; ++i)
-        found = !chosen.nulls[i] && DatumGetInt64(chosen.seqs[i]) == seq;
-    return found;
 }
 
 // As if the event had never been tried. It goes before what waits of its call.
@@ -158,26 +134,36 @@ bool revive_event(const EventLog &log, const OwnTable &dead, const OwnTable &par
     return !waits;
 }
 
-int64 revive(const EventLog &log, const Chosen &chosen)
+struct Revival {
+    OwnTable dead;
+    OwnTable parked;
+    int64 count;
+};
+
+void revive_events(const EventLog &log, Revival *revival, std::initializer_list<Key> keys)
 {
-    const OwnTable dead =
-        open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, RowExclusiveLock);
-    const OwnTable parked = open_parked(log, RowExclusiveLock);
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id)});
-    int64 revived = 0;
+    const KeyScan scan = begin_key_scan(revival->dead, snapshot, keys);
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
         // Events without a call have no lane, and no worker can take them. Another session may be at it too.
-        if (row_int4(scan.slot, dead_lane) >= 0 && is_chosen(chosen, row_int8(scan.slot, dead_seq)) &&
-            lock_row(dead, scan, snapshot, LockWaitBlock))
-            revived += revive_event(log, dead, parked, scan);
+        if (row_int4(scan.slot, dead_lane) >= 0 && lock_row(revival->dead, scan, snapshot, LockWaitBlock))
+            revival->count += revive_event(log, revival->dead, revival->parked, scan);
     }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
-    close_own_table(parked, NoLock);
-    close_own_table(dead, NoLock);
-    return revived;
+}
+
+void revive_chosen(const EventLog &log, Revival *revival, ArrayType *chosen)
+{
+    Datum *seqs;
+    bool *nulls;
+    int count;
+    deconstruct_array(chosen, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &seqs, &nulls,
+                      &count);
+    for (int i = 0; i < count; ++i)
+        if (!nulls[i])
+            revive_events(log, revival, {int4_key(1, log.log_id), int8_key(2, DatumGetInt64(seqs[i]))});
 }
 
 } // namespace
@@ -191,5 +177,14 @@ CALLHARDENING_FUNCTION(retry_dead_call_events)
     EventLog log;
     find_event_log(fcinfo, 0, &log);
     check_can_operate(log);
-    PG_RETURN_INT64(revive(log, chosen_events(fcinfo, 1)));
+    Revival revival = {
+        open_own_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, RowExclusiveLock),
+        open_parked(log, RowExclusiveLock), 0};
+    if (PG_ARGISNULL(1))
+        revive_events(log, &revival, {int4_key(1, log.log_id)});
+    else
+        revive_chosen(log, &revival, PG_GETARG_ARRAYTYPE_P(1));
+    close_own_table(revival.parked, NoLock);
+    close_own_table(revival.dead, NoLock);
+    PG_RETURN_INT64(revival.count);
 }
