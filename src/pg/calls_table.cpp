@@ -13,6 +13,7 @@ extern "C" {
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
@@ -94,6 +95,34 @@ void find_columns(CallsTable *table)
         table->columns.present[i] = can_hold(table->column_type[i], facts.kind);
         table->columns.id_kind[i] = KeyKindOf(format_type_be(table->column_type[i]));
     }
+}
+
+bool has_default(Relation relation, int number)
+{
+    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), number - 1);
+    return column->atthasdef || get_typdefault(column->atttypid) != nullptr;
+}
+
+bool has_column_default(const CallsTable &table)
+{
+    const Relation relation = table.relation;
+    for (int i = 0; i < call_column_count; ++i)
+        if (table.columns.present[i] &&
+            has_default(relation,
+                        find_column(relation, to_cstring(FactsOf(static_cast<CallColumn>(i)).name))))
+            return true;
+    return has_default(relation, find_column(relation, table.settings.status_column)) ||
+           has_default(relation, find_column(relation, table.settings.direction_column));
+}
+
+// One of them is that of hardening.
+bool has_insert_trigger(Relation relation)
+{
+    int count = 0;
+    for (int i = 0; relation->trigdesc != nullptr && i < relation->trigdesc->numtriggers; ++i)
+        count += TRIGGER_TYPE_MATCHES(relation->trigdesc->triggers[i].tgtype, TRIGGER_TYPE_ROW,
+                                      TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT);
+    return count > 1;
 }
 
 // The columns that hold a MergeState; add_call_merge_columns in sql/harden.sql makes them.
@@ -338,6 +367,7 @@ void open_calls_table(const EventLog &log, CallsTable *table)
     check_state_columns(table->relation);
     find_columns(table);
     write_statements(table, id_type);
+    table->fills_new_rows = has_column_default(*table) || has_insert_trigger(table->relation);
 }
 
 namespace

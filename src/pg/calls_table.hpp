@@ -22,7 +22,8 @@ struct CallsTable {
     KeyKind key;
     CallColumns columns;                // present: and of a type that can hold it
     Oid column_type[call_column_count]; // base type
-    const char *select;                 // the statements, with the columns that the table has
+    bool fills_new_rows; // by defaults or triggers of its own: a new row may know more than we do
+    const char *select;  // the statements, with the columns that the table has
     const char *insert;
     const char *update;
 };

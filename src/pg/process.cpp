@@ -295,14 +295,27 @@ bool fold_event(const CallWork &of, Work *work, FoldedCall *folded)
     return true;
 }
 
+void read_folded(const CallWork &of, FoldedCall *folded)
+{
+    *folded = {};
+    folded->exists = read_call(of.batch->table, of.batch->works[of.first].claimed->call_id, &folded->call);
+    folded->row_status = folded->call.status;
+}
+
 bool write_call(const CallWork &of)
 {
-    FoldedCall folded = {};
-    folded.exists = read_call(of.batch->table, of.batch->works[of.first].claimed->call_id, &folded.call);
-    folded.row_status = folded.call.status;
-    for (int i = of.first; i < of.end; ++i)
+    FoldedCall folded;
+    read_folded(of, &folded);
+    const bool reads_again = !folded.exists && of.batch->table.fills_new_rows;
+    for (int i = of.first; i < of.end; ++i) {
         if (!fold_event(of, &of.batch->works[i], &folded))
             return false;
+        if (i > of.first || i + 1 == of.end || !reads_again)
+            continue;
+        if (!write_folded(of, &folded))
+            return false;
+        read_folded(of, &folded);
+    }
     return write_folded(of, &folded);
 }
 

@@ -28,7 +28,16 @@ SELECT row_number() OVER (ORDER BY place + 3 * call / 100.0, call, again) AS n, 
 FROM bodies CROSS JOIN generate_series(0, (call % 7 = place::int % 7)::int) AS again;
 SELECT count(*) > 1200 AS enough FROM streams;
 
--- What a table has decides nothing: one of its own has few columns, keeps no talk time, and a graph in which not each status follows each.
+-- What a table has decides nothing: one of its own has few columns, a trigger that fills them, keeps no talk time, and has a graph
+-- in which not each status follows each.
+CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.status := coalesce(NEW.status, 'ringing');
+    NEW.duration_seconds := coalesce(NEW.duration_seconds, 0);
+    NEW.dialpad_user_id := coalesce(NEW.dialpad_user_id, 1);
+    RETURN NEW;
+END
+$$;
 CREATE PROCEDURE set_up(name text, own boolean) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('CREATE SCHEMA %I', name);
@@ -40,6 +49,7 @@ BEGIN
         PERFORM harden_calls(format('%I.calls', name)::regclass, 
             policy => jsonb_insert(call_payload_policy(), '{rules,0}', '{"path": "talk_time", "action": "drop"}'),
             transitions => '{"ringing": ["active"], "active": ["on_hold", "ended"], "on_hold": ["active", "missed"], "missed": ["voicemail"], "rejected": []}');
+        EXECUTE format('CREATE TRIGGER fill BEFORE INSERT ON %I.calls FOR EACH ROW EXECUTE FUNCTION fill()', name);
         EXECUTE format('CREATE TABLE %I.call_events (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb, event_type text)', name);
         PERFORM harden_call_events(format('%I.call_events', name)::regclass, format('%I.calls', name)::regclass, event_type_column => 'event_type');
         EXECUTE format('INSERT INTO %I.call_events (payload, event_type) SELECT body, type FROM streams ORDER BY n', name);
