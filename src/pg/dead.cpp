@@ -22,12 +22,12 @@ constexpr Oid dead_types[] = {INT4OID, INT8OID, INT4OID,  TEXTOID,       INT4OID
                               TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID};
 static_assert(lengthof(dead_types) == dead_columns, "each column has its type here");
 
-// An event can die twice, where it was appended again with its number after its death.
-void exhume(const EventLog &log, const OwnTable &dead, int64 seq)
+// Another session may revive it.
+void drop_row_of(const EventLog &log, const OwnTable &dead, int64 seq)
 {
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
-    if (next_row(scan))
+    if (next_row(scan) && lock_row(dead, scan, snapshot, LockWaitBlock))
         delete_row(dead, scan);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
@@ -43,7 +43,7 @@ OwnTable open_dead(const EventLog &log, LOCKMODE lock)
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
 {
     const OwnTable dead = open_dead(log, RowExclusiveLock);
-    exhume(log, dead, event.place.seq);
+    drop_row_of(log, dead, event.place.seq); // it was appended again after its death
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
     values[dead_log - 1] = Int32GetDatum(log.log_id);
@@ -85,6 +85,23 @@ bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq)
 bool has_any_dead(const EventLog &log, Snapshot snapshot)
 {
     return has_dead(log, snapshot, {int4_key(1, log.log_id)});
+}
+
+int64 newest_dead(const EventLog &log, Snapshot snapshot)
+{
+    const OwnTable dead = open_dead(log, AccessShareLock);
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id)});
+    const int64 newest = next_row(scan, BackwardScanDirection) ? row_int8(scan.slot, dead_seq) : 0;
+    end_key_scan(scan);
+    close_own_table(dead, AccessShareLock);
+    return newest;
+}
+
+void exhume(const EventLog &log, int64 seq)
+{
+    const OwnTable dead = open_dead(log, RowExclusiveLock);
+    drop_row_of(log, dead, seq);
+    close_own_table(dead, NoLock);
 }
 
 namespace

@@ -29,5 +29,9 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
 
 bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq);
 bool has_any_dead(const EventLog &log, Snapshot snapshot);
+int64 newest_dead(const EventLog &log, Snapshot snapshot); // the highest number of a dead event; 0: there is none
+
+// The event is not dead any more.
+void exhume(const EventLog &log, int64 seq);
 
 } // namespace callhardening

@@ -152,6 +152,19 @@ struct Lane {
     bool has_old_parked; // they have to be read, or read anew
 };
 
+// An event that is handed out the first time and is dead all the same died before a restore of data alone,
+// which brings it again. Nobody could fail it as long as it is among the dead. New events have higher numbers
+// than those.
+void forget_death(const Lane &lane, const LogEvent &event)
+{
+    Claiming *claiming = lane.claiming;
+    if (!claiming->knows_newest_dead)
+        claiming->newest_dead = newest_dead(*claiming->log, lane.snapshot);
+    claiming->knows_newest_dead = true;
+    if (!lane.next.position.has_again && event.place.seq <= claiming->newest_dead)
+        exhume(*claiming->log, event.place.seq);
+}
+
 // What has been parked, or has died, in an earlier claim of the range is not handed out again; what belongs
 // to a call that waits is parked behind it. True where the event is handed out.
 bool hand_out_or_park(Lane *lane, const LogEvent &event)
@@ -160,6 +173,7 @@ bool hand_out_or_park(Lane *lane, const LogEvent &event)
     if (find_parked(lane->parked, event.call_id, event.place.seq) != nullptr ||
         (lane->next.position.has_again && is_dead(*claiming.log, lane->snapshot, event.place.seq)))
         return false;
+    forget_death(*lane, event);
     if (!has_parked_call(lane->parked, event.call_id)) {
         *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
         return true;

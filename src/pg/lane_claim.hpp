@@ -16,6 +16,8 @@ struct Claiming {
     bool any_parked; // in the log, when the search began
     bool any_due;
     bool *due; // by lane of the log: something parked in it is due
+    bool knows_newest_dead;
+    int64 newest_dead; // the highest number of a dead event
     Claim *claim;
 };
 

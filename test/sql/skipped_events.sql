@@ -81,6 +81,20 @@ SELECT * FROM poll();
 SELECT configure_call_event_log('hooks', max_parked => 1000);
 CALL start_again();
 
+-- a dead event that is to be read again is dead no more: it can fail again, and what comes after it waits
+SELECT configure_call_event_log('hooks', max_attempts => 1);
+SELECT add(101);
+SELECT * FROM work(1);
+SELECT forget_positions();
+SELECT configure_call_event_log('hooks', max_attempts => 5);
+SELECT add(101);
+SELECT * FROM work(1);
+SELECT event_seq FROM call_dead_events;
+SELECT * FROM work();
+SELECT * FROM work();
+SELECT event_seq FROM call_dead_events;
+CALL start_again();
+
 -- an event that waits to be tried again is marked: what comes for its call does not wait behind it
 SELECT add(101);
 SELECT * FROM work(1);
