@@ -241,12 +241,40 @@ $check$, 'no gap in any hardened table or event log'),
 $check$, 'each event log has its lanes'),
 ('events', $check$
     SELECT string_agg(CASE WHEN n.strays IS NULL THEN format('%s is locked: its events were not looked at', l.events)
-        ELSE format('no worker looks for %s events of %s', n.strays + n.unstamped, l.events) END, ', ' ORDER BY l.log_id)
+        ELSE format('no worker looks for %s events of %s', n.strays + n.unstamped, l.events) END, ', '
+        ORDER BY l.log_id)
     FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
     CROSS JOIN LATERAL (SELECT @extschema@.stray_call_events(l.events, 9223372036854775807::bigint) AS strays,
         @extschema@.unstamped_call_events(l.events) AS unstamped) AS n
     WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
 $check$, 'each pending event is in a lane that workers look into'),
+('sequences', $check$
+    -- Replication, and an owner who writes numbers of his own, do not move the sequence.
+    SELECT string_agg(format('%s has event %s, and its sequence is behind: SELECT setval(%L, %s)',
+        n.events, n.newest, n.sequence, n.newest), ', ' ORDER BY n.log_id)
+    FROM (SELECT l.log_id, l.events, coalesce(l.sequence, d.objid)::regclass AS sequence, q.newest
+          FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
+          JOIN pg_attribute AS a ON a.attrelid = l.events AND a.attname = 'event_seq' AND a.atttypid = 'bigint'::regtype
+          LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+              AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'
+          CROSS JOIN LATERAL @extschema@.query_as_owner(l.events, format('SELECT max(event_seq) FROM ONLY %s', l.events),
+              NULL::text[]) AS q (newest bigint)) AS n
+    WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
+$check$, 'none is behind the newest event of its log'),
+('publications', $check$
+    SELECT string_agg(problem, ', ' ORDER BY problem)
+    FROM (
+        SELECT format('publication %I carries %s: publish calls tables and event logs by name', p.pubname,
+            string_agg(p.tablename, ', ' ORDER BY p.tablename)) AS problem
+        FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname
+        JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' GROUP BY p.pubname
+        UNION ALL
+        SELECT format('a subscription writes to %s', r.srrelid::regclass) FROM pg_subscription_rel r
+        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = r.srrelid AND d.deptype = 'e'
+        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening') AS p
+$check$, 'no publication carries secrets, keys or another table of the extension'),
 ('autovacuum', $check$
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (

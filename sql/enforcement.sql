@@ -28,7 +28,7 @@ JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronam
 -- The kinds are sums: 1 for each row, 2 before, 4 INSERT, 16 UPDATE.
 JOIN (VALUES ('validate_hardened_call', 'validate', 23, true, 8, true), ('refuse_illegal_call', 'insert', 5, false, 8, true),
              ('refuse_illegal_call', 'update', 17, false, 8, false), ('stamp_call_event', 'stamp', 7, true, 4, true),
-             ('bury_call_event', 'bury', 5, false, 0, true)) AS k (function, part, kind, is_unconditional, arguments, is_insert)
+             ('bury_call_event', 'bury', 5, false, 0, true), ('keep_call_event_stamp', 'keep', 19, true, 0, true)) AS k (function, part, kind, is_unconditional, arguments, is_insert)
   ON k.function = p.proname AND (p.proname <> 'refuse_illegal_call' OR k.is_insert = (t.tgtype & 4 <> 0))
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_states() FROM PUBLIC;
@@ -179,7 +179,8 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_table_gaps() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.call_table_gaps() IS
 'the gaps that only calls tables can have, for call_enforcement';
 
-CREATE FUNCTION @extschema@.stray_call_event_gaps(events regclass) RETURNS TABLE (level text, gap text, detail text, advice text)
+CREATE FUNCTION @extschema@.stray_call_event_gaps(events regclass)
+    RETURNS TABLE (level text, gap text, detail text, advice text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -189,15 +190,18 @@ DECLARE
 BEGIN
     strays := @extschema@.stray_call_events(events, most);
     IF strays IS NULL THEN
-        RETURN QUERY VALUES ('note', 'not_read', 'another session has locked the log: its events were not looked at', 'Look again.');
+        RETURN QUERY VALUES ('note', 'not_read', 'another session has locked the log: its events were not looked at',
+            'Look again.');
     ELSIF strays > 0 THEN
-        RETURN QUERY VALUES ('gap', 'events_outside_lanes', format('no worker looks for %s%s events: their lanes are not the log''s',
+        RETURN QUERY VALUES ('gap', 'events_outside_lanes',
+            format('no worker looks for %s%s events: their lanes are not the log''s',
                     CASE strays WHEN most THEN 'at least ' ELSE '' END, strays),
             'A worker finds them within a minute. If they stay, insert their bodies again.');
     END IF;
 EXCEPTION WHEN object_not_in_prerequisite_state THEN
     -- What was altered is a gap of its own. Row-level security is none.
-    RETURN QUERY SELECT 'note', 'not_read', 'row-level security hides the events from the owner of the extension', 'Look at pending_call_events as the owner.'
+    RETURN QUERY SELECT 'note', 'not_read', 'row-level security hides the events from the owner of the extension',
+        'Look at pending_call_events as the owner.'
     FROM pg_class AS c WHERE c.oid = stray_call_event_gaps.events AND c.relrowsecurity;
 END
 $$;
@@ -251,8 +255,10 @@ FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.
 UNION ALL
 SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
        CASE p.part WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as register_call_event_log does.'
+                   WHEN 'keep' THEN 'No worker finds what a subscription updates: create the trigger as register_call_event_log does.'
                    ELSE 'Events without a call are not found in call_dead_events: create the trigger as register_call_event_log does.' END
-FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_call_event')) AS p (part, name)
+FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_call_event'), ('keep', 'keep_call_event_stamp'))
+    AS p (part, name)
 WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.events AND s.part = p.part)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_altered', format('the trigger %I is not as register_call_event_log has created it: it has another event, condition or number of arguments', s.trigger_name),
@@ -316,6 +322,19 @@ SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index 
 FROM logs l CROSS JOIN (VALUES ('{event_lane,event_xid,event_seq}'::name[]), ('{event_seq}'), ('{event_digest}')) AS k (names)
 WHERE NOT @extschema@.has_event_index(l.events, k.names)
 UNION ALL
+SELECT l.events, 'gap', 'trigger_not_always',
+       format('a subscription writes to this log, and the trigger %I does not fire for it: workers refuse the log',
+           s.trigger_name),
+       format('ALTER TABLE %s ENABLE %s TRIGGER %I. What came before then has the stamps of the publisher: copy it anew.',
+           l.events, CASE s.part WHEN 'keep' THEN 'REPLICA' ELSE 'ALWAYS' END, s.trigger_name)
+FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury', 'keep') AND s.state = 'O'
+WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
+UNION ALL
+SELECT l.events, 'note', 'subscription',
+       'a subscription writes to this log: what it deletes is gone, whether it was processed here or not',
+       'Let the publication publish inserts only: ALTER PUBLICATION ... SET (publish = ''insert'').'
+FROM logs l WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
+UNION ALL
 SELECT l.events, s.level, s.gap, s.detail, s.advice
 FROM logs l CROSS JOIN LATERAL @extschema@.stray_call_event_gaps(l.events) AS s WHERE l.relkind = 'r'
 UNION ALL
@@ -353,8 +372,9 @@ WITH states AS MATERIALIZED (
     UNION ALL
     SELECT w.relation, 'gap', CASE s.state WHEN 'D' THEN 'trigger_disabled' ELSE 'trigger_replica_only' END,
            format('the trigger %I %s', s.trigger_name, CASE s.state WHEN 'D' THEN 'is disabled' ELSE 'fires for replication only' END),
-           format('ALTER TABLE %s ENABLE TRIGGER %I.', w.relation, s.trigger_name)
-    FROM watched w JOIN states s ON s.relation = w.relation WHERE s.state IN ('D', 'R')
+           format('ALTER TABLE %s ENABLE %sTRIGGER %I.', w.relation, CASE WHEN s.part IN ('stamp', 'bury') THEN 'ALWAYS '
+               WHEN s.part = 'keep' THEN 'REPLICA ' ELSE '' END, s.trigger_name)
+    FROM watched w JOIN states s ON s.relation = w.relation WHERE s.state = 'D' OR s.state = 'R' AND s.part <> 'keep'
     UNION ALL
     SELECT w.relation, 'gap', 'rule', format('the rule %I does something else instead of %s', r.rulename, CASE r.ev_type WHEN '2' THEN 'UPDATE' ELSE 'INSERT' END),
            format('Make it a trigger, or DROP RULE %I ON %s. Its own statements are checked where they write to hardened tables.', r.rulename, w.relation)
@@ -399,4 +419,4 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, events_outside_lanes; notes: later_trigger, subscription, row_security, not_read, default_log, no_default_log; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, row_security, not_read, default_log, no_default_log; none';

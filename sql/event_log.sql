@@ -451,6 +451,51 @@ REVOKE EXECUTE ON FUNCTION @extschema@.bury_call_event() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.bury_call_event() IS
 'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and to call_issues. Error: 55000 the event has no stamp';
 
+-- An UPDATE that a subscription brings has all columns of its publisher, and so its stamps.
+CREATE FUNCTION @extschema@.keep_call_event_stamp() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF current_setting('session_replication_role') = 'replica' THEN
+        NEW.event_lane := OLD.event_lane;
+        NEW.event_xid := OLD.event_xid;
+        NEW.event_seq := OLD.event_seq;
+        NEW.call_id := OLD.call_id;
+    END IF;
+    RETURN NEW;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.keep_call_event_stamp() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.keep_call_event_stamp() IS
+'trigger function of event logs, BEFORE UPDATE FOR EACH ROW, for replication only: keeps the stamp that an event has here';
+
+-- A subscription writes as a replica. Its rows have the stamps of the publisher, whose lanes and transaction ids mean
+-- nothing here: so the first two triggers fire always.
+CREATE FUNCTION @extschema@.create_event_triggers(events regclass, arguments text[]) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+                  WHERE e.extname = 'callhardening');
+BEGIN
+    EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
+        EXECUTE FUNCTION %I.stamp_call_event(%s)', events, home,
+        (SELECT string_agg(quote_literal(a.argument), ', ' ORDER BY a.n)
+         FROM unnest(arguments) WITH ORDINALITY AS a (argument, n)));
+    EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
+        EXECUTE FUNCTION %I.bury_call_event()', events, home);
+    EXECUTE format('CREATE TRIGGER keep_call_event_stamp BEFORE UPDATE ON %s FOR EACH ROW
+        EXECUTE FUNCTION %I.keep_call_event_stamp()', events, home);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER stamp_call_event, ENABLE ALWAYS TRIGGER bury_call_event,
+        ENABLE REPLICA TRIGGER keep_call_event_stamp', events);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.create_event_triggers(regclass, text[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.create_event_triggers(regclass, text[]) IS
+'creates the triggers of an event log; arguments: those of stamp_call_event. Error: 42710 one of that name is there';
+
 CREATE FUNCTION @extschema@.call_event_stamp(payload jsonb, provider text, lanes int, key_type text, OUT call_id text, OUT event_lane int)
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_call_event_stamp';
@@ -519,17 +564,14 @@ BEGIN
     PERFORM @extschema@.add_call_merge_columns(calls);
     -- A schema that was restored without data has the triggers, and no row of the log.
     FOR left_over IN
-        SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname IN ('stamp_call_event', 'bury_call_event')
+        SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname IN ('stamp_call_event', 'bury_call_event', 'keep_call_event_stamp')
         JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
         WHERE t.tgrelid = events AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs l WHERE l.events = register_call_event_log.events)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', left_over, events);
     END LOOP;
     was_log := FOUND;
-    EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
-        EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L)', events, home, 'payload', provider, lanes, key_type);
-    EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
-        EXECUTE FUNCTION %I.bury_call_event()', events, home);
+    PERFORM @extschema@.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
     -- The trigger knows by the missing identifier that the log is of this cluster.
     INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
     -- What was appended without a log has a mark of a restore. Without a trigger it has no stamp. The rows of a copy

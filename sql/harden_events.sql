@@ -364,7 +364,8 @@ BEGIN
     IF max_events IS NULL THEN
         PERFORM @extschema@.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL,
             call_id = NULL WHERE event_lane IS NOT NULL AND %s', events, CASE WHEN processed_at_column IS NULL THEN '$1[1] IS NOT NULL'
-            ELSE format('%I IS NULL AND (event_lane >= CAST($1[1] AS int) OR event_xid > pg_current_xact_id())', processed_at_column) END),
+            ELSE format('%I IS NULL AND (event_lane >= CAST($1[1] AS int) OR event_xid > pg_current_xact_id())',
+                processed_at_column) END),
             ARRAY[lanes::text]);
     END IF;
     IF processed_at_column IS NULL THEN
@@ -442,7 +443,6 @@ CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, 
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
     log int;
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -465,11 +465,8 @@ BEGIN
     PERFORM @extschema@.add_event_indexes(events);
     PERFORM @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, NULL::bigint);
 
-    EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
-        EXECUTE FUNCTION %I.stamp_call_event(%L, %L, %L, %L, %L)', events, home, payload_column, provider, lanes,
-        @extschema@.call_key_type(calls), 'existing');
-    EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
-        EXECUTE FUNCTION %I.bury_call_event()', events, home);
+    PERFORM @extschema@.create_event_triggers(events,
+        ARRAY[payload_column, provider, lanes::text, @extschema@.call_key_type(calls), 'existing']);
     -- The trigger knows by the missing identifier that the log is of this cluster.
     INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes, payload_column, event_type_column,
         received_at_column, processed_at_column, carry, sequence)
@@ -496,7 +493,7 @@ SELECT ARRAY(
     SELECT t.tgname FROM pg_trigger t
     WHERE t.tgrelid = events AND t.tgfoid IN (
         SELECT p.oid FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace
-        WHERE e.extname = 'callhardening' AND p.proname IN ('stamp_call_event', 'bury_call_event')))
+        WHERE e.extname = 'callhardening' AND p.proname IN ('stamp_call_event', 'bury_call_event', 'keep_call_event_stamp')))
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.event_triggers(regclass) FROM PUBLIC;
 

@@ -29,7 +29,8 @@ BEGIN
         RETURN 0;
     END IF;
     RETURN (SELECT q.count FROM @extschema@.query_as_owner(log,
-        format('SELECT count(*) FROM ONLY %s WHERE event_lane IS NULL AND %I IS NULL', log, done), NULL::text[]) AS q (count bigint));
+        format('SELECT count(*) FROM ONLY %s WHERE event_lane IS NULL AND %I IS NULL', log, done), NULL::text[])
+        AS q (count bigint));
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.unstamped_call_events(regclass) FROM PUBLIC;

@@ -21,6 +21,7 @@ SELECT CASE what
         prepare_call_events, harden_call_events, unharden_call_events, event_triggers, check_event_settings, check_event_table, check_event_column,
         check_carried_columns, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
         free_relation_name, has_event_index, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event,
+        keep_call_event_stamp, create_event_triggers,
         why_no_call_lane, pending_call_events, set_call_event_secret}'
     WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
     WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_event_log_number}'

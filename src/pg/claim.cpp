@@ -8,12 +8,18 @@
 extern "C" {
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 }
 
@@ -166,11 +172,48 @@ void drop_old_lanes(const Search &search)
     forget_old_lanes(log, search.claiming->table);
 }
 
+bool is_subscribed(Oid table)
+{
+    CatCList *subscriptions = SearchSysCacheList1(SUBSCRIPTIONRELMAP, ObjectIdGetDatum(table));
+    const bool is_any = subscriptions->n_members > 0;
+    ReleaseSysCacheList(subscriptions);
+    return is_any;
+}
+
+bool is_stamp_trigger(const EventLog &log, const Trigger &trigger)
+{
+    if (!TRIGGER_FOR_BEFORE(trigger.tgtype) || !TRIGGER_FOR_INSERT(trigger.tgtype) ||
+        get_func_namespace(trigger.tgfoid) != log.schema)
+        return false;
+    const char *name = get_func_name(trigger.tgfoid);
+    return name != nullptr && strcmp(name, "stamp_call_event") == 0;
+}
+
+// Events of a subscription have the stamps of the publisher unless the trigger fires for them. Some of them
+// would count as settled here.
+void check_is_stamped(const EventLog &log, Relation table)
+{
+    if (!is_subscribed(log.events))
+        return;
+    const TriggerDesc *triggers = table->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+        const Trigger &trigger = triggers->triggers[i];
+        if (is_stamp_trigger(log, trigger) && trigger.tgenabled == TRIGGER_FIRES_ON_ORIGIN)
+            ereport(ERROR,
+                    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                     errmsg("a subscription writes to event log %s without its trigger", log.events_name),
+                     errdetail("Workers would not find its events."),
+                     errhint("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s;", log.events_name,
+                             quote_identifier(trigger.tgname))));
+    }
+}
+
 void open_claiming(Claiming *claiming)
 {
     claiming->tables = open_lanes(*claiming->log, RowExclusiveLock);
     claiming->parked = open_parked(*claiming->log, RowExclusiveLock);
     open_log_table(*claiming->log, &claiming->table);
+    check_is_stamped(*claiming->log, claiming->table.by_lane.heap);
     claiming->due = static_cast<bool *>(palloc(sizeof(bool) * claiming->log->lanes));
 }
 

@@ -8,6 +8,7 @@
 #include "pg/lane.hpp"
 #include "pg/relation.hpp"
 #include "pg/text.hpp"
+#include "pg/versions.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -20,6 +21,8 @@ extern "C" {
 #include "common/hashfn.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -50,7 +53,7 @@ struct Stamper {
     int event_type; // 0 in a table that was there before: what its clients write into it is theirs
     int lane;
     int xid;
-    int seq;       // to be numbered here; 0: the column has a default
+    int seq;        // to be numbered here; 0: the column has a default
     int given_type; // what the row says about its type; 0: there is no such column
     FmgrInfo type_output;
     int processed; // set in a row that is no pending event; 0: nothing says so
@@ -147,7 +150,8 @@ void find_given_type(Relation log, Stamper *stamper, MemoryContext session)
     stamper->given_type = get_attnum(RelationGetRelid(log), column);
     if (stamper->given_type <= 0)
         return;
-    getTypeOutputInfo(TupleDescAttr(RelationGetDescr(log), stamper->given_type - 1)->atttypid, &output, &is_varlena);
+    getTypeOutputInfo(TupleDescAttr(RelationGetDescr(log), stamper->given_type - 1)->atttypid, &output,
+                      &is_varlena);
     fmgr_info_cxt(output, &stamper->type_output, session);
 }
 
@@ -295,6 +299,43 @@ bool is_row_ignored(Stamper *stamper, HeapTuple row, TupleDesc columns, const St
     return is_ignored(stamper->log, given, stamp.event_type, DatumGetJsonbP(payload));
 }
 
+// The last number that was drawn; 0: none.
+int64 last_number(Oid sequence)
+{
+    LOCAL_FCINFO(call, 1);
+    InitFunctionCallInfoData(*call, nullptr, 1, InvalidOid, nullptr, nullptr);
+    call->args[0] = {ObjectIdGetDatum(sequence), false};
+    const Datum last = pg_sequence_last_value(call);
+    return call->isnull ? 0 : DatumGetInt64(last);
+}
+
+Oid sequence_of(const Stamper *stamper, Relation table, AttrNumber column)
+{
+    return OidIsValid(stamper->log.sequence) ? stamper->log.sequence : identity_sequence(table, column);
+}
+
+// A subscription brings the numbers of its publisher, and does not move the sequence. After a switch-over,
+// the first events that are appended here would have numbers that are there already.
+void move_sequence(const Stamper *stamper, const TriggerData *trigger)
+{
+    const Relation table = trigger->tg_relation;
+    const AttrNumber column = find_column(table, "event_seq");
+    bool is_null = true;
+    if (stamper->log.log_id == 0 || column == 0)
+        return;
+    const Datum number = heap_getattr(trigger->tg_trigtuple, column, RelationGetDescr(table), &is_null);
+    const Oid sequence = sequence_of(stamper, table, column);
+    if (is_null || DatumGetInt64(number) < 1 || !OidIsValid(sequence) ||
+        last_number(sequence) >= DatumGetInt64(number))
+        return;
+    // If others draw numbers now, the next row moves it.
+    if (!ConditionalLockRelationOid(sequence, ShareRowExclusiveLock))
+        return;
+    if (last_number(sequence) < DatumGetInt64(number))
+        DirectFunctionCall2(setval_oid, ObjectIdGetDatum(sequence), number);
+    UnlockRelationOid(sequence, ShareRowExclusiveLock);
+}
+
 HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
 {
     const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
@@ -304,9 +345,9 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
-    Stamp stamp =
-        is_null ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
-                : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
+    Stamp stamp = is_null
+                      ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
+                      : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
     if (!is_null && is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, payload))
         stamp.lane = static_cast<int>(NoLane::ignored);
     MemoryContextSwitchTo(caller);
@@ -327,7 +368,10 @@ CALLHARDENING_FUNCTION(stamp_call_event)
     const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
     if (fcinfo->flinfo->fn_extra == nullptr)
         fcinfo->flinfo->fn_extra = make_stamper(fcinfo, trigger);
-    return PointerGetDatum(stamp_row(static_cast<Stamper *>(fcinfo->flinfo->fn_extra), trigger));
+    auto *stamper = static_cast<Stamper *>(fcinfo->flinfo->fn_extra);
+    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+        move_sequence(stamper, trigger);
+    return PointerGetDatum(stamp_row(stamper, trigger));
 }
 
 // The stamp of an event that is in its table already.

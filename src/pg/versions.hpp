@@ -9,6 +9,7 @@
 extern "C" {
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
@@ -103,6 +104,16 @@ inline void insert_index_entries(ResultRelInfo *target, TupleTableSlot *slot, ES
                           which == IndexEntries::summaries);
 #else
     ExecInsertIndexTuples(target, slot, executor, false, false, nullptr, NIL);
+#endif
+}
+
+// The sequence of an identity column; InvalidOid: the column is none.
+inline Oid identity_sequence(Relation relation, AttrNumber column)
+{
+#if PG_VERSION_NUM >= 170000
+    return getIdentitySequence(relation, column, true);
+#else
+    return getIdentitySequence(RelationGetRelid(relation), column, true);
 #endif
 }
 

@@ -116,5 +116,83 @@ $always_reject->safe_psql('postgres', "SELECT harden_calls('calls', on_invalid =
 $publisher->wait_for_catchup('always_reject');
 is($always_reject->safe_psql('postgres', 'SELECT note FROM calls WHERE dialpad_call_id = 2'), 'after', 'until another mode is chosen');
 
-$_->stop for $as_it_is, $always, $always_reject, $publisher;
+# ---- an event log ----------------------------------------------------------------------------------------
+
+# Both have the log, and the subscriber's transaction ids are far from the publisher's. Each number is a call.
+$publisher->safe_psql('postgres', q{CREATE SCHEMA app; SELECT create_call_tables('app')});
+sub ingest
+{
+	my ($node, $first, $last) = @_;
+	$node->safe_psql('postgres', qq{SELECT count(ingest_call_event(jsonb_build_object('call_id', n, 'state', 'hangup'), 'app.call_events')) FROM generate_series($first, $last) AS n});
+}
+
+sub deliver
+{
+	my ($node, $log) = @_;
+	return $node->safe_psql('postgres', qq{
+CREATE TEMP TABLE got (call_id bigint);
+DO \$\$
+BEGIN
+    LOOP
+        CREATE TEMP TABLE batch AS SELECT claim_id, call_id FROM claim_call_events(1000, log => '$log');
+        EXIT WHEN NOT EXISTS (SELECT FROM batch);
+        INSERT INTO got SELECT call_id::bigint FROM batch;
+        PERFORM complete_call_events(ARRAY(SELECT DISTINCT claim_id FROM batch));
+        DROP TABLE batch;
+    END LOOP;
+END
+\$\$;
+SELECT count(*), min(call_id), max(call_id), count(DISTINCT call_id) FROM got});
+}
+
+my $replica = new_node('replica');
+$replica->safe_psql('postgres', q{CREATE SCHEMA app; SELECT create_call_tables('app');
+CREATE PROCEDURE burn() LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1 .. 3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$; CALL burn()});
+ingest($publisher, 1, 20);
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION events FOR TABLE app.call_events');
+my $connection = $publisher->connstr . ' dbname=postgres';
+$replica->safe_psql('postgres', "CREATE SUBSCRIPTION replica CONNECTION '$connection' PUBLICATION events");
+$replica->wait_for_subscription_sync($publisher, 'replica');
+is(deliver($replica, 'app.call_events'), '20|1|20|20', 'a replicated log: what is copied at first is delivered');
+ingest($publisher, 21, 40);
+$publisher->safe_psql('postgres', q{SELECT ingest_call_event('no JSON', 'app.call_events')});
+$publisher->wait_for_catchup('replica');
+is($replica->safe_psql('postgres', q{SELECT sum(pending) FROM pending_call_events('app.call_events', true)}), 20, 'a replicated log: what comes later is pending');
+is(deliver($replica, 'app.call_events'), '20|21|40|20', 'a replicated log: and delivered');
+is($replica->safe_psql('postgres', 'SELECT count(*) FROM call_dead_events'), 1, 'a replicated log: what has no call is a dead event');
+is($replica->safe_psql('postgres', q{SELECT string_agg(level || ' ' || gap, ', ') FROM call_enforcement WHERE relation = 'app.call_events'::regclass}), 'note subscription, ok none',
+	'a replicated log: a note says that deletes come along');
+
+# An UPDATE brings all columns of the publisher.
+ingest($publisher, 41, 50);
+$publisher->safe_psql('postgres', q{UPDATE app.call_events SET event_type = 'updated'});
+$publisher->wait_for_catchup('replica');
+is($replica->safe_psql('postgres', q{SELECT count(*) FROM app.call_events WHERE event_type = 'updated'}), 51, 'a replicated UPDATE is applied');
+is(deliver($replica, 'app.call_events'), '10|41|50|10', 'a replicated UPDATE: events keep the stamps that they have here');
+
+# A trigger that does not fire for the subscription, as pg_restore --disable-triggers leaves it.
+$replica->safe_psql('postgres', 'ALTER TABLE app.call_events ENABLE TRIGGER stamp_call_event');
+is($replica->safe_psql('postgres', q{SELECT gap FROM call_enforcement WHERE relation = 'app.call_events'::regclass AND level = 'gap'}), 'trigger_not_always',
+	'a replicated log without its trigger: a gap');
+my ($status, $out, $error) = $replica->psql('postgres', q{SELECT * FROM claim_call_events(log => 'app.call_events')});
+like($error, qr/ERROR:  a subscription writes to event log app.call_events without its trigger/, 'a replicated log without its trigger: workers refuse it');
+$replica->safe_psql('postgres', 'ALTER TABLE app.call_events ENABLE ALWAYS TRIGGER stamp_call_event');
+
+# A switch-over: the subscriber goes on with the numbers.
+$replica->safe_psql('postgres', 'DROP SUBSCRIPTION replica');
+ingest($replica, 51, 60);
+is(deliver($replica, 'app.call_events'), '10|51|60|10', 'after a switch-over, events have new numbers without setval');
+is($replica->safe_psql('postgres', q{SELECT string_agg(check_name, ', ') FROM check_call_hardening() WHERE NOT ok}), 'autovacuum', 'and the self-test finds nothing');
+$replica->safe_psql('postgres', q{INSERT INTO app.call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (1000, '{"call_id": 1000}')});
+like($replica->safe_psql('postgres', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'sequences'}),
+	qr/app.call_events has event 1000, and its sequence is behind: SELECT setval\('app.call_events_event_seq_seq', 1000\)/, 'a sequence that is behind its log: the self-test says so');
+
+# Secrets and keys are tables of the database as well.
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');
+like($publisher->safe_psql('postgres', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'publications'}),
+	qr/^publication everything carries .*call_event_secrets.*call_pseudonym_keys.*: publish calls tables and event logs by name$/,
+	'a publication of all tables carries secrets and keys: the self-test says so');
+$publisher->safe_psql('postgres', 'DROP PUBLICATION everything');
+
+$_->stop for $replica, $as_it_is, $always, $always_reject, $publisher;
 done_testing();
