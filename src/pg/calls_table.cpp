@@ -185,6 +185,7 @@ const char *column_parameter(const CallsTable *table, int column, int number)
 struct Assignment {
     const char *column;
     const char *value;
+    bool is_whole; // NULL is a value, and not what stays as it is
 };
 
 int list_assignments(const CallsTable *table, Assignment *list)
@@ -195,15 +196,15 @@ int list_assignments(const CallsTable *table, Assignment *list)
     for (int i = 0; i < 2; ++i) {
         const Oid type =
             column_type(table->relation, require_column(table->relation, words[i], calls_column_hint));
-        list[count++] = {quote_identifier(words[i]), typed_parameter(status_parameter + i, type)};
+        list[count++] = {quote_identifier(words[i]), typed_parameter(status_parameter + i, type), false};
     }
-    list[count++] = {quote_identifier(settings.payload_column), psprintf("$%d", payload_parameter)};
+    list[count++] = {quote_identifier(settings.payload_column), psprintf("$%d", payload_parameter), false};
     for (int i = 0; i < state_column_count; ++i)
-        list[count++] = {state_columns[i].name, psprintf("$%d", first_state_parameter + i)};
+        list[count++] = {state_columns[i].name, psprintf("$%d", first_state_parameter + i), true};
     for (int i = 0, number = first_column_parameter; i < call_column_count; ++i)
         if (table->columns.present[i])
             list[count++] = {column_identifier(static_cast<CallColumn>(i)),
-                             column_parameter(table, i, number++)};
+                             column_parameter(table, i, number++), false};
     return count;
 }
 
@@ -252,9 +253,11 @@ const char *update_statement(const CallsTable *table, const char *condition)
     const int count = list_assignments(table, list);
     StringInfoData changes;
     initStringInfo(&changes);
-    for (int i = 0; i < count; ++i)
-        appendStringInfo(&changes, "%s%s = COALESCE(%s, %s)", i == 0 ? "" : ", ", list[i].column,
-                         list[i].value, list[i].column);
+    for (int i = 0; i < count; ++i) {
+        const Assignment &set = list[i];
+        appendStringInfo(&changes, "%s%s = %s", i == 0 ? "" : ", ", set.column,
+                         set.is_whole ? set.value : psprintf("COALESCE(%s, %s)", set.value, set.column));
+    }
     return psprintf("UPDATE %s SET %s WHERE %s", relation_name(RelationGetRelid(table->relation)),
                     changes.data, condition);
 }
@@ -508,7 +511,7 @@ SpiArgument time_argument(bool is_known, int64 time)
     return {TIMESTAMPTZOID, TimestampTzGetDatum(postgres_time(time)), !is_known};
 }
 
-// All of it, in the order of state_columns. A state never comes to know less.
+// All of it, in the order of state_columns.
 int add_state_arguments(const CallsTable &table, const MergeState &state, SpiArgument *arguments, int count)
 {
     arguments[count++] = time_argument(state.has_newest_event, state.newest_event);
@@ -518,8 +521,8 @@ int add_state_arguments(const CallsTable &table, const MergeState &state, SpiArg
     return count;
 }
 
-// What has not changed is NULL: the statement leaves it as it is. `seq` is the event that a new call takes
-// columns over from, or NULL.
+// What has not changed is NULL: the statement leaves it as it is. The state is written whole. `seq` is the
+// event that a new call takes columns over from, or NULL.
 void run_write(KeptPlans *plans, const char *statement, const CallsTable &table, const char *call_id,
                const Call &call, const Datum *payload, const int64 *seq)
 {

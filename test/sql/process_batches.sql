@@ -48,7 +48,7 @@ BEGIN
             duration_seconds numeric, dialpad_user_id int, started_at timestamp(0), recording_url text)', name);
         PERFORM harden_calls(format('%I.calls', name)::regclass, 
             policy => jsonb_insert(call_payload_policy(), '{rules,0}', '{"path": "talk_time", "action": "drop"}'),
-            transitions => '{"ringing": ["active"], "active": ["on_hold", "ended"], "on_hold": ["active", "missed"], "missed": ["voicemail"], "rejected": []}');
+            transitions => '{"ringing": ["active"], "active": ["on_hold", "ended"], "ended": ["active"], "on_hold": ["active", "missed"], "missed": ["voicemail"], "rejected": []}');
         EXECUTE format('CREATE TRIGGER fill BEFORE INSERT ON %I.calls FOR EACH ROW EXECUTE FUNCTION fill()', name);
         EXECUTE format('CREATE TABLE %I.call_events (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb, event_type text)', name);
         PERFORM harden_call_events(format('%I.call_events', name)::regclass, format('%I.calls', name)::regclass, event_type_column => 'event_type');
