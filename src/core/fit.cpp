@@ -23,6 +23,9 @@ constexpr int most_rounds = 6;
 // Read beyond what a limit leaves, so that an address that it cuts is found whole.
 constexpr std::size_t longest_found = 320;
 
+// What is spelt is read so far beyond what a limit leaves, so that a secret that it cuts is found whole.
+constexpr std::size_t longest_spelling = 2048;
+
 // Neither a short local number nor anything longer than a card's is looked at.
 constexpr std::size_t fewest_digits = 7;
 constexpr std::size_t most_digits = 19;
@@ -74,28 +77,83 @@ Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
     constexpr std::size_t longest_character = 4;
     const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
     Finding found = Finding::none;
-    std::string_view left = Replace(text, room, [&](std::size_t from, std::size_t until) {
-        const SecretSpan secret = FindSecret(text, from, until, place.only_hosts, policy_.secret_names());
-        const bool trimmed =
-            place.only_hosts && secret.replacement.find(secret_marker) == std::string_view::npos;
-        if (secret.Found())
-            found = found | (trimmed ? Finding::link : Finding::secret);
-        return Piece{secret.begin, secret.end, secret.replacement};
-    });
-    if (place.detect)
-        left = Replace(left, room, [this, searched = left, &found](std::size_t from, std::size_t until) {
-            return NextDetection(searched, from, until, found);
+    std::string_view left =
+        Replace(text, room, found, [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
+            return NextSecret(spelled, from, until, place.only_hosts);
         });
+    if (place.detect)
+        left = Replace(left, room, found,
+                       [this](const SpelledText &spelled, std::size_t from, std::size_t until) {
+                           return NextDetection(spelled.text, from, until);
+                       });
     const bool masked = left.data() != text.data();
     const bool fits = HeadBytes(left, limit) == left.size();
     return {fits ? left : Cut(left, limit), masked, !fits, Has(found, Finding::no_key), found};
 }
 
-// The given text where `next` finds nothing in it.
-template <typename Next>
-std::string_view Fitter::Replace(std::string_view text, std::size_t room, Next next) noexcept
+template <typename Find>
+class Fitter::Search
 {
-    Piece piece = next(0, std::min(text.size(), room));
+public:
+    Search(const Spellings &spellings, Find &find) noexcept : spellings_(spellings), find_(find) {}
+
+    // The first piece that begins in [from, until). What a level knows by half is taken out as far as another
+    // one knows it.
+    Piece Next(std::size_t from, std::size_t until) noexcept
+    {
+        const Piece *first = nullptr;
+        for (std::size_t level = 0; level < spellings_.count(); ++level) {
+            const Piece &piece = At(level, from, until);
+            if (piece.Found() && (first == nullptr || piece.begin < first->begin ||
+                                  (piece.begin == first->begin && piece.end > first->end)))
+                first = &piece;
+        }
+        return first == nullptr ? Piece{} : Joined(*first);
+    }
+
+private:
+    const Piece &At(std::size_t level, std::size_t from, std::size_t until) noexcept
+    {
+        Piece &piece = pieces_[level];
+        if (piece.Found() ? piece.begin >= from : searched_[level] >= until)
+            return piece;
+        piece = find_(spellings_.at(level), spellings_.Place(level, from), spellings_.Place(level, until));
+        piece.begin = spellings_.Origin(level, piece.begin);
+        piece.end = spellings_.Origin(level, piece.end);
+        searched_[level] = until;
+        return piece;
+    }
+
+    Piece Joined(Piece piece) const noexcept
+    {
+        for (std::size_t longer = 0; longer != piece.end;) {
+            longer = piece.end;
+            for (const Piece &other : pieces_)
+                if (other.Found() && other.begin < piece.end && other.end > piece.end) {
+                    piece.end = other.end;
+                    piece.found = piece.found | other.found;
+                }
+        }
+        return piece;
+    }
+
+    const Spellings &spellings_;
+    Find &find_;
+    Piece pieces_[Spellings::most_levels] = {};
+    std::size_t searched_[Spellings::most_levels] = {};
+};
+
+// The given text where `find` finds nothing in it.
+template <typename Find>
+std::string_view Fitter::Replace(std::string_view text, std::size_t room, Finding &found, Find find) noexcept
+{
+    const std::string_view head = text.substr(0, room);
+    const bool spells = MaySpell(head);
+    if (!spells && !find({text, true}, 0, head.size()).Found()) // nearly all texts
+        return text;
+    spellings_.Read(text, spells ? room + longest_spelling : 0);
+    Search<Find> search(spellings_, find);
+    Piece piece = search.Next(0, head.size());
     if (!piece.Found())
         return text;
     const std::size_t most = room + std::max({secret_marker.size(), token_size, mask_room});
@@ -111,23 +169,31 @@ std::string_view Fitter::Replace(std::string_view text, std::size_t room, Next n
     while (piece.Found() && size < room) {
         append(text.substr(from, piece.begin - from));
         append(piece.replacement);
+        found = found | piece.found;
         from = piece.end;
         if (size < room)
-            piece = next(from, std::min(text.size(), from + room - size));
+            piece = search.Next(from, std::min(text.size(), from + room - size));
     }
     append(text.substr(from));
     return arena_.Copy({out, size});
 }
 
-Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std::size_t until,
-                                    Finding &all) noexcept
+Fitter::Piece Fitter::NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
+                                 bool only_hosts) noexcept
+{
+    const SecretSpan secret = FindSecret(spelled, from, until, only_hosts, policy_.secret_names());
+    const bool trimmed = only_hosts && secret.replacement.find(secret_marker) == std::string_view::npos;
+    return {secret.begin, secret.end, secret.replacement, trimmed ? Finding::link : Finding::secret};
+}
+
+Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept
 {
     const Detection found = Detect(text, from, until, policy_.detectors());
     if (!found.Found())
-        return {0, 0, {}};
+        return {};
     const std::string_view treated = Treated(text.substr(found.begin, found.end - found.begin), found.what);
-    all = all | FindingOf(found.what) | (treated.empty() ? Finding::no_key : Finding::none);
-    return {found.begin, found.end, treated};
+    return {found.begin, found.end, arena_.Copy(treated),
+            FindingOf(found.what) | (treated.empty() ? Finding::no_key : Finding::none)};
 }
 
 // Empty where there is no key to make a token with.
@@ -206,7 +272,7 @@ std::string_view Fitter::Mask(std::string_view text, std::size_t rest) noexcept
         return text;
     if (text.size() > longest_masked || HeadBytes(text, rest) == text.size())
         return mask_marker;
-    if (FindSecret(text, 0, text.size(), true, policy_.secret_names()).Found())
+    if (FindSecret({text, !MaySpell(text)}, 0, text.size(), true, policy_.secret_names()).Found())
         return mask_marker;
     const std::string_view tail = text.substr(TailPosition(text, rest));
     char *out = arena_.AllocateText(mask_marker.size() + tail.size());

@@ -5,6 +5,7 @@
 #include "core/policy.hpp"
 #include "core/pseudonym.hpp"
 #include "core/secret.hpp"
+#include "core/spelling.hpp"
 
 #include <cstddef>
 #include <optional>
@@ -61,7 +62,7 @@ class Fitter
 {
 public:
     Fitter(const Policy &policy, const Pseudonyms &pseudonyms, Arena &arena) noexcept
-        : policy_(policy), pseudonyms_(pseudonyms), arena_(arena)
+        : policy_(policy), pseudonyms_(pseudonyms), arena_(arena), spellings_(arena)
     {
     }
 
@@ -86,23 +87,31 @@ private:
     struct Piece {
         std::size_t begin, end;
         std::string_view replacement;
+        Finding found;
 
         bool Found() const noexcept { return begin < end; }
     };
+
+    // What a search finds at every level of what a text spells, in the order of the text.
+    template <typename Find>
+    class Search;
 
     Fitted FitOnce(std::string_view text, const TextPlace &place) noexcept;
     Fitted Redact(std::string_view text, const TextPlace &place) noexcept;
     std::size_t Limit(const Rule &rule) const noexcept;
     std::string_view Mask(std::string_view text, std::size_t rest) noexcept;
     std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
-    template <typename Next>
-    std::string_view Replace(std::string_view text, std::size_t room, Next next) noexcept;
-    Piece NextDetection(std::string_view text, std::size_t from, std::size_t until, Finding &found) noexcept;
+    template <typename Find>
+    std::string_view Replace(std::string_view text, std::size_t room, Finding &found, Find find) noexcept;
+    Piece NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
+                     bool only_hosts) noexcept;
+    Piece NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept;
     std::string_view Treated(std::string_view found, Detector what) noexcept;
 
     const Policy &policy_;
     const Pseudonyms &pseudonyms_;
     Arena &arena_;
+    Spellings spellings_;
     Scratch text_;
     char treated_[mask_room];
 };

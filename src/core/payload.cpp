@@ -204,7 +204,7 @@ void Sanitizer::PassItems(std::size_t count) noexcept
 }
 
 // False also where the rule or the name leaves no choice, and the value has been dealt with. A boolean is no
-// secret.
+// secret, nor is a time.
 bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
 {
     const bool empty = type == ValueType::string && text.empty();
@@ -212,7 +212,12 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
         return false;
     // The marker stays under any rule: an earlier pass may have cut the name that told.
     const bool marked = text == secret_marker;
-    if (marked || (type != ValueType::boolean && place().credential && !empty)) {
+    const bool credential = type != ValueType::boolean && place().credential && !empty;
+    if (credential && IsTime(text)) {
+        EmitKept(TokenKind::string, text);
+        return false;
+    }
+    if (marked || credential) {
         EmitMarker(marked);
         return false;
     }

@@ -567,8 +567,8 @@ private:
         for (std::size_t i = 0; i < tables_.names.size(); ++i) {
             Name &name = tables_.names[i];
             name.meaning = tables_.Classify(name.text);
-            name.harmless = name.text.size() <= tables_.policy.limits_.characters &&
-                            !FindSecret(name.text, 0, name.text.size(), false, secret_names).Found();
+            name.harmless = name.text.size() <= tables_.policy.limits_.characters && !MaySpell(name.text) &&
+                            !FindSecret({name.text, true}, 0, name.text.size(), false, secret_names).Found();
             std::size_t slot = HashName(name.text) & (size - 1);
             while (tables_.slots[slot] != 0)
                 slot = (slot + 1) & (size - 1);

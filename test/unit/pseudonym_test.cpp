@@ -208,7 +208,7 @@ TEST(Pseudonym, TokensAreNothingElse)
         for (const std::string &text :
              {token, "call " + token + ", bearer " + token + " basic " + token + ". <" + token + ">"}) {
             ASSERT_FALSE(Detect(text, 0, text.size(), all).Found()) << text;
-            ASSERT_FALSE(FindSecret(text, 0, text.size(), false).Found()) << text;
+            ASSERT_FALSE(FindSecret({text, true}, 0, text.size(), false).Found()) << text;
         }
     }
 }
