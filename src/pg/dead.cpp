@@ -192,6 +192,7 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(retry_dead_call_events)
 {
     EventLog log;
+    PreventCommandIfReadOnly("retry_dead_call_events()");
     find_event_log(fcinfo, 0, &log);
     check_can_operate(log);
     Revival revival = {

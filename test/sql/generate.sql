@@ -114,7 +114,7 @@ SELECT call_traffic(10000001);
 SELECT call_traffic(-2147483648);
 
 -- not for everybody
-SELECT proname, provolatile, proparallel, proacl IS NULL AS anybody FROM pg_proc WHERE proname IN ('call_traffic', 'generate_call_events') ORDER BY 1;
+SELECT proname, provolatile, proparallel, has_function_privilege('public', oid, 'EXECUTE') AS anybody FROM pg_proc WHERE proname IN ('call_traffic', 'generate_call_events') ORDER BY 1;
 
 \set SHOW_CONTEXT never
 -- into an event log: the same seed is the same events, so a second time all of them are redeliveries

@@ -56,6 +56,7 @@ SELECT pg_temp.ingest('{"call_id": 15, "state": "missed", "event_timestamp": 176
 SELECT claimed, failed FROM process_call_events();
 SELECT errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error FROM call_parked_events;
 DROP TRIGGER zz_meddle ON calls;
+DROP FUNCTION meddle();
 SELECT status FROM calls WHERE dialpad_call_id = 15;
 
 -- a table in partitions, and one that rejects
