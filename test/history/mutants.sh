@@ -7,8 +7,8 @@
 #   test/history/mutants.sh fence own-xid       some; `none` is the module as it is
 #   CALLHARDENING_HISTORY_SECONDS=60            how long the test looks for one, with each of three seeds (20)
 #
-# Those of random histories are looked for by test/t/022_random_histories.pl. That a full lane reads its range where its retries
-# wait for that is for the topic `skipped_events`.
+# Those of random histories are looked for by test/t/022_random_histories.pl. The topic `skipped_events` has what they meet too
+# seldom: a full lane reads its range if its retries wait for that, and a dead event that is handed out again is dead no more.
 #
 # That retries do not go before the rest of their range has too few moments in a history to be found: the topic `claim` and the
 # model have it.
