@@ -273,6 +273,12 @@ bool is_passed(const Lane &lane, const LogEvent &event)
     return IsSettled(lane.next.position, event.place);
 }
 
+// After TRUNCATE ... RESTART IDENTITY or setval, its number is another event's.
+bool is_of_another_call(const ParkedEvent &parked, const LogEvent &event)
+{
+    return strcmp(parked.call_id, event.call_id) != 0;
+}
+
 bool take_retry(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
@@ -287,11 +293,12 @@ bool take_retry(Lane *lane)
             lane->has_changed = lane->has_old_parked = true;
             continue;
         }
-        if (!is_passed(*lane, event)) {
+        const bool is_gone = is_of_another_call(parked, event);
+        if (!is_gone && !is_passed(*lane, event)) {
             lane->has_early_retry = true;
             continue;
         }
-        if (event.is_done) {
+        if (is_gone || event.is_done) {
             drop_done(*claiming.log, claiming.parked, lane->number, parked);
             lane->has_changed = lane->has_old_parked = true;
             continue;
