@@ -287,6 +287,7 @@ void write_statements(CallsTable *table, Oid id_type)
     table->insert = insert_statement(table, id, id_value);
     table->update = update_statement(table, condition);
     table->select = select_statement(table, condition);
+    table->select_nowait = psprintf("%s NOWAIT", table->select);
 }
 
 // -- opening -------------------------------------------------------------------------------------
@@ -441,11 +442,11 @@ MergeState read_state(const CallsTable &table, const FieldValue &last_event)
 
 } // namespace
 
-bool read_call(const CallsTable &table, const char *call_id, Call *call)
+bool read_call(const CallsTable &table, const char *call_id, bool waits, Call *call)
 {
     static KeptPlans plans;
     *call = {};
-    run_statement(&plans, table.select, {text_value(call_id)});
+    run_statement(&plans, waits ? table.select : table.select_nowait, {text_value(call_id)});
     if (SPI_processed == 0) {
         SPI_freetuptable(SPI_tuptable); // 8 kB, for each new call of a batch
         return false;

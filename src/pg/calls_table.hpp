@@ -24,6 +24,7 @@ struct CallsTable {
     Oid column_type[call_column_count]; // base type
     bool fills_new_rows; // by defaults or triggers of its own: a new row may know more than we do
     const char *select;  // the statements, with the columns that the table has
+    const char *select_nowait;
     const char *insert;
     const char *update;
 };
@@ -32,8 +33,9 @@ struct CallsTable {
 // Strings live in the current memory context. Close with table_close.
 void open_calls_table(const EventLog &log, CallsTable *table);
 
-// Locks and reads the call; false where there is none. Needs an open SPI connection, like the two below.
-bool read_call(const CallsTable &table, const char *call_id, Call *call);
+// Locks and reads the call; false where there is none. `waits`: for a row that another session has locked;
+// that is 55P03 otherwise. Needs an open SPI connection, like the two below.
+bool read_call(const CallsTable &table, const char *call_id, bool waits, Call *call);
 
 // Writes a new call, with the columns that it takes over from event `seq`; false where there is one by now.
 bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload, int64 seq);

@@ -180,12 +180,19 @@ void read_works(Batch *batch)
 
 // -- waiting -------------------------------------------------------------------------------------
 
+constexpr int longest_waits = 1000; // of a batch, milliseconds
+
+bool is_patient(const Patience &patience)
+{
+    return patience.waited < longest_waits * int64{1000};
+}
+
 // Of a subtransaction, whose end brings back what the caller has set. At least a millisecond, since 0 has no
 // end.
 void limit_waits(Patience *patience)
 {
-    constexpr int longest = 100, in_all = 1000; // milliseconds
-    const int left = Max(1, in_all - static_cast<int>(patience->waited / 1000));
+    constexpr int longest = 100; // milliseconds
+    const int left = Max(1, longest_waits - static_cast<int>(patience->waited / 1000));
     patience->limit = Min(longest, left);
     if (patience->callers > 0)
         patience->limit = Min(patience->limit, patience->callers);
@@ -297,8 +304,11 @@ bool fold_event(const CallWork &of, Work *work, FoldedCall *folded)
 
 void read_folded(const CallWork &of, FoldedCall *folded)
 {
+    const Batch &batch = *of.batch;
     *folded = {};
-    folded->exists = read_call(of.batch->table, of.batch->works[of.first].claimed->call_id, &folded->call);
+    // A client that writes all rows has thousands of them: a millisecond for each would be seconds.
+    folded->exists = read_call(batch.table, batch.works[of.first].claimed->call_id,
+                               is_patient(batch.patience), &folded->call);
     folded->row_status = folded->call.status;
 }
 
