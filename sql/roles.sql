@@ -49,7 +49,7 @@ SELECT unnest('{call_event_log_status, call_lane_status, call_open_claims, call_
 WHERE what = 'operate'
 UNION ALL SELECT v.name, v.privileges::text[]
 FROM (VALUES
-    ('own', 'own_call_event_logs', '{SELECT, INSERT}'),
+    ('own', 'own_call_event_logs', '{SELECT}'),
     ('own', 'forgotten_call_event_logs', '{SELECT}'),
     ('own', 'own_call_dead_events', '{INSERT}'),
     ('own', 'own_call_backfills', '{SELECT, INSERT}'),
@@ -158,6 +158,10 @@ WITH extension AS (
     WHERE a.attname NOT IN ('log_id', 'events') AND o.relname = 'operated_call_event_logs' AND what IN ('own', 'operate')
        OR a.attname NOT IN ('calls', 'part') AND o.relname = 'own_call_backfills' AND what = 'own'
        OR a.attname = 'is_forgotten' AND o.relname = 'forgotten_call_event_logs' AND what = 'own'
+    -- A number that an owner chose would be in the way of the next log of anybody.
+    UNION ALL SELECT a.attrelid, 'INSERT', a.attnum
+    FROM own AS o JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attnum > 0
+    WHERE a.attname NOT IN ('log_id', 'set_aside') AND o.relname = 'own_call_event_logs' AND what = 'own'
     UNION ALL SELECT unnest(extconfig), 'SELECT', NULL FROM extension WHERE what = 'backup'
 )
 SELECT NULL::name, NULL::oid, what, coalesce(log.events, 0), r.relation::regclass, a.attname, r.column_number,

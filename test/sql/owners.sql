@@ -90,6 +90,7 @@ INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('theirs
 INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('mine.calls', 'theirs.calls', 'dialpad', 1);
 INSERT INTO own_call_event_logs (events, calls, provider, lanes, sequence) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, 'mine.calls_id_seq');
 INSERT INTO own_call_event_logs (events, calls, provider, lanes, signed) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, true);
+INSERT INTO own_call_event_logs (log_id, events, calls, provider, lanes) OVERRIDING SYSTEM VALUE VALUES (99, 'theirs.hooks', 'theirs.calls', 'dialpad', 1);
 INSERT INTO own_call_dead_events (log_id, event_seq, lane, error) SELECT log_id, 1, 0, 'not yours' FROM call_event_logs;
 \set VERBOSITY default
 UPDATE own_call_event_logs SET lanes = 1;
