@@ -212,6 +212,17 @@ void require_reader(Oid table, AttrNumber column)
         aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table));
 }
 
+// The word as its column would show it; NULL for NULL.
+const char *hold_word(const FormData_pg_attribute &column, char *word)
+{
+    Oid input, output, parameter;
+    bool is_varlena;
+    getTypeInputInfo(column.atttypid, &input, &parameter);
+    getTypeOutputInfo(column.atttypid, &output, &is_varlena);
+    const Datum value = OidInputFunctionCall(input, word, parameter, column.atttypmod);
+    return word == nullptr ? nullptr : OidOutputFunctionCall(output, value);
+}
+
 } // namespace
 
 CALLHARDENING_FUNCTION(held_call_word)
@@ -228,12 +239,7 @@ CALLHARDENING_FUNCTION(held_call_word)
 
     char *word = PG_ARGISNULL(2) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(2));
     const CallerRights caller = take_owner_rights(table);
-    Oid input, output, parameter;
-    bool is_varlena;
-    getTypeInputInfo(column.atttypid, &input, &parameter);
-    getTypeOutputInfo(column.atttypid, &output, &is_varlena);
-    const Datum value = OidInputFunctionCall(input, word, parameter, column.atttypmod);
-    char *held = word == nullptr ? nullptr : OidOutputFunctionCall(output, value);
+    const char *held = hold_word(column, word);
     give_back_rights(caller);
     if (held == nullptr)
         PG_RETURN_NULL();

@@ -226,7 +226,24 @@ bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
 }
 
 // The index has the marked row first, and those of all other logs behind it: if none is marked, the only one
-// is the default.
+// is the default. Returns how many there are up to the marked one.
+int read_default_event_log(Oid schema, const KeyScan &scan, EventLog *log, StringInfo names)
+{
+    int count = 0;
+    while (next_row(scan)) {
+        const Oid events = row_oid(scan.slot, log_events);
+        const char *name = is_live(events) ? relation_name(events) : nullptr;
+        if (name == nullptr)
+            continue;
+        if (count++ == 0)
+            read_log(schema, scan.slot, log);
+        appendStringInfo(names, "%s%s", count == 1 ? "" : ", ", name);
+        if (row_bool(scan.slot, log_is_default))
+            break;
+    }
+    return count;
+}
+
 void find_default_event_log(Oid schema, EventLog *log)
 {
     const OwnTable logs = open_logs(schema, "call_event_logs_is_default_key", AccessShareLock);
@@ -234,18 +251,7 @@ void find_default_event_log(Oid schema, EventLog *log)
     const KeyScan scan = begin_key_scan(logs, snapshot, {});
     StringInfoData names;
     initStringInfo(&names);
-    int count = 0;
-    bool is_marked = false;
-    while (!is_marked && next_row(scan)) {
-        const Oid events = row_oid(scan.slot, log_events);
-        const char *name = is_live(events) ? relation_name(events) : nullptr;
-        if (name == nullptr)
-            continue;
-        if (count++ == 0)
-            read_log(schema, scan.slot, log);
-        appendStringInfo(&names, "%s%s", count == 1 ? "" : ", ", name);
-        is_marked = row_bool(scan.slot, log_is_default);
-    }
+    const int count = read_default_event_log(schema, scan, log, &names);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_own_table(logs, AccessShareLock);

@@ -279,34 +279,37 @@ bool is_of_another_call(const ParkedEvent &parked, const LogEvent &event)
     return strcmp(parked.call_id, event.call_id) != 0;
 }
 
-bool take_retry(Lane *lane)
+void take_due(Lane *lane, const ParkedEvent &parked)
 {
     const Claiming &claiming = *lane->claiming;
-    const DueEvents due = find_due(*claiming.log, lane->parked, GetCurrentTimestamp());
-    lane->next.is_retry = true;
-    lane->next.events = 0;
-    for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i) {
-        const ParkedEvent &parked = *due.events[i];
-        LogEvent event;
-        if (!find_event(*claiming.log, claiming.table, lane->snapshot, parked.place.seq, &event)) {
-            bury_lost(*lane, parked);
-            lane->has_changed = lane->has_old_parked = true;
-            continue;
-        }
-        const bool is_gone = is_of_another_call(parked, event);
-        if (!is_gone && !is_passed(*lane, event)) {
-            lane->has_early_retry = true;
-            continue;
-        }
-        if (is_gone || event.is_done) {
-            drop_done(*claiming.log, claiming.parked, lane->number, parked);
-            lane->has_changed = lane->has_old_parked = true;
-            continue;
-        }
-        hand_out_parked(*claiming.log, claiming.parked, lane->number, parked, lane->next.claim_id);
-        *add_event(claiming.claim) = {event, parked.attempts + 1};
-        ++lane->next.events;
+    const EventLog &log = *claiming.log;
+    LogEvent event;
+    if (!find_event(log, claiming.table, lane->snapshot, parked.place.seq, &event)) {
+        bury_lost(*lane, parked);
+        lane->has_changed = lane->has_old_parked = true;
+        return;
     }
+    const bool is_gone = is_of_another_call(parked, event);
+    if (!is_gone && !is_passed(*lane, event)) {
+        lane->has_early_retry = true;
+        return;
+    }
+    if (is_gone || event.is_done) {
+        drop_done(log, claiming.parked, lane->number, parked);
+        lane->has_changed = lane->has_old_parked = true;
+        return;
+    }
+    hand_out_parked(log, claiming.parked, lane->number, parked, lane->next.claim_id);
+    *add_event(claiming.claim) = {event, parked.attempts + 1};
+    ++lane->next.events;
+}
+
+bool take_retry(Lane *lane)
+{
+    const DueEvents due = find_due(*lane->claiming->log, lane->parked, GetCurrentTimestamp());
+    lane->next.events = 0;
+    for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i)
+        take_due(lane, *due.events[i]);
     lane->next.is_retry = lane->next.events > 0;
     return lane->next.is_retry;
 }
