@@ -16,8 +16,10 @@ extern "C" {
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 }
 
@@ -97,24 +99,6 @@ void find_columns(CallsTable *table)
     }
 }
 
-bool has_default(Relation relation, int number)
-{
-    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), number - 1);
-    return column->atthasdef || get_typdefault(column->atttypid) != nullptr;
-}
-
-bool has_column_default(const CallsTable &table)
-{
-    const Relation relation = table.relation;
-    for (int i = 0; i < call_column_count; ++i)
-        if (table.columns.present[i] &&
-            has_default(relation,
-                        find_column(relation, to_cstring(FactsOf(static_cast<CallColumn>(i)).name))))
-            return true;
-    return has_default(relation, find_column(relation, table.settings.status_column)) ||
-           has_default(relation, find_column(relation, table.settings.direction_column));
-}
-
 // One of them is that of hardening.
 bool has_insert_trigger(Relation relation)
 {
@@ -183,7 +167,7 @@ const char *column_parameter(const CallsTable *table, int column, int number)
 
 // The columns of every calls table of a log, then the others.
 struct Assignment {
-    const char *column;
+    const char *name;
     const char *value;
     bool is_whole; // NULL is a value, and not what stays as it is
 };
@@ -196,14 +180,14 @@ int list_assignments(const CallsTable *table, Assignment *list)
     for (int i = 0; i < 2; ++i) {
         const Oid type =
             column_type(table->relation, require_column(table->relation, words[i], calls_column_hint));
-        list[count++] = {quote_identifier(words[i]), typed_parameter(status_parameter + i, type), false};
+        list[count++] = {words[i], typed_parameter(status_parameter + i, type), false};
     }
-    list[count++] = {quote_identifier(settings.payload_column), psprintf("$%d", payload_parameter), false};
+    list[count++] = {settings.payload_column, psprintf("$%d", payload_parameter), false};
     for (int i = 0; i < state_column_count; ++i)
         list[count++] = {state_columns[i].name, psprintf("$%d", first_state_parameter + i), true};
     for (int i = 0, number = first_column_parameter; i < call_column_count; ++i)
         if (table->columns.present[i])
-            list[count++] = {column_identifier(static_cast<CallColumn>(i)),
+            list[count++] = {to_cstring(FactsOf(static_cast<CallColumn>(i)).name),
                              column_parameter(table, i, number++), false};
     return count;
 }
@@ -211,11 +195,28 @@ int list_assignments(const CallsTable *table, Assignment *list)
 constexpr int most_assignments = call_column_count + 3 + state_column_count;
 static_assert(most_assignments + 2 <= max_spi_arguments);
 
-void add_carried(const EventLog &log, StringInfo columns, StringInfo values)
+// A column that is named in an INSERT does not get its default, and may be NOT NULL.
+const char *value_or_default(CallsTable *table, const char *column, const char *value)
 {
-    for (int i = 0; i < log.carry_count; ++i) {
-        appendStringInfo(columns, ", %s", quote_identifier(log.carry[i]));
-        appendStringInfo(values, ", event.%s", quote_identifier(log.carry[i]));
+    Node *otherwise = build_column_default(table->relation, find_column(table->relation, column));
+    if (otherwise == nullptr)
+        return value;
+    table->fills_new_rows = true;
+    return psprintf("COALESCE(%s, %s)", value, deparse_expression(otherwise, NIL, false, false));
+}
+
+void add_value(CallsTable *table, const char *column, const char *value, StringInfo columns,
+               StringInfo values)
+{
+    appendStringInfo(columns, ", %s", quote_identifier(column));
+    appendStringInfo(values, ", %s", value_or_default(table, column, value));
+}
+
+void add_carried(CallsTable *table, StringInfo columns, StringInfo values)
+{
+    for (int i = 0; i < table->log->carry_count; ++i) {
+        const char *column = table->log->carry[i];
+        add_value(table, column, psprintf("event.%s", quote_identifier(column)), columns, values);
     }
 }
 
@@ -228,18 +229,16 @@ const char *from_event(const CallsTable *table)
                     table->log->events_name, number);
 }
 
-const char *insert_statement(const CallsTable *table, const char *id, const char *id_value)
+const char *insert_statement(CallsTable *table, const char *id, const char *id_value)
 {
     Assignment list[most_assignments];
     const int count = list_assignments(table, list);
     StringInfoData columns, values;
     initStringInfo(&columns);
     initStringInfo(&values);
-    for (int i = 0; i < count; ++i) {
-        appendStringInfo(&columns, ", %s", list[i].column);
-        appendStringInfo(&values, ", %s", list[i].value);
-    }
-    add_carried(*table->log, &columns, &values);
+    for (int i = 0; i < count; ++i)
+        add_value(table, list[i].name, list[i].value, &columns, &values);
+    add_carried(table, &columns, &values);
     const bool has_carried = table->log->carry_count > 0;
     return psprintf("INSERT INTO %s (%s%s) %s%s%s%s ON CONFLICT (%s) DO NOTHING",
                     relation_name(RelationGetRelid(table->relation)), id, columns.data,
@@ -255,8 +254,9 @@ const char *update_statement(const CallsTable *table, const char *condition)
     initStringInfo(&changes);
     for (int i = 0; i < count; ++i) {
         const Assignment &set = list[i];
-        appendStringInfo(&changes, "%s%s = %s", i == 0 ? "" : ", ", set.column,
-                         set.is_whole ? set.value : psprintf("COALESCE(%s, %s)", set.value, set.column));
+        const char *column = quote_identifier(set.name);
+        appendStringInfo(&changes, "%s%s = %s", i == 0 ? "" : ", ", column,
+                         set.is_whole ? set.value : psprintf("COALESCE(%s, %s)", set.value, column));
     }
     return psprintf("UPDATE %s SET %s WHERE %s", relation_name(RelationGetRelid(table->relation)),
                     changes.data, condition);
@@ -370,8 +370,8 @@ void open_calls_table(const EventLog &log, CallsTable *table)
     check_carried(*table);
     check_state_columns(table->relation);
     find_columns(table);
+    table->fills_new_rows = has_insert_trigger(table->relation);
     write_statements(table, id_type);
-    table->fills_new_rows = has_column_default(*table) || has_insert_trigger(table->relation);
 }
 
 namespace
@@ -424,15 +424,17 @@ int read_status(const CallsTable &table, int position)
     return status == nullptr ? unset_status : table.settings.graph->Find(status);
 }
 
-// A row that no event was merged into yet has no state. Its newest event may be known all the same.
+// A row that no event was merged into yet has no state. Its newest event may be known all the same. In
+// others, last_event_at can be a default of the column.
 MergeState read_state(const CallsTable &table, const FieldValue &last_event)
 {
     MergeState state;
     const FieldValue newest = column_value(ColumnKind::time, newest_result);
-    const FieldValue &known = newest.known ? newest : last_event;
+    const FieldValue talk_time = column_value(ColumnKind::flag, talk_time_result);
+    const FieldValue &known = talk_time.known ? newest : last_event;
     state.has_newest_event = known.known;
     state.newest_event = known.number;
-    state.has_talk_time = column_value(ColumnKind::flag, talk_time_result).number != 0;
+    state.has_talk_time = talk_time.number != 0;
     const FieldValue end = column_value(ColumnKind::time, end_result);
     state.has_end = end.known;
     state.end = end.number;

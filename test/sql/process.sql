@@ -167,6 +167,23 @@ COMMIT;
 DROP SCHEMA empty CASCADE;
 RESET client_min_messages;
 
+-- what no event says of a new call gets the default of its column, also if the column must not be NULL
+CREATE SCHEMA defaults;
+CREATE DOMAIN defaults.phone AS varchar(20) DEFAULT 'withheld';
+CREATE TABLE defaults.calls (dialpad_call_id bigint UNIQUE, status varchar(20) NOT NULL DEFAULT 'ringing', direction text DEFAULT 'inbound',
+    from_number defaults.phone NOT NULL, to_number char(20) NOT NULL DEFAULT lower('NOBODY'), duration_seconds numeric NOT NULL DEFAULT 0,
+    is_voicemail boolean NOT NULL DEFAULT false, started_at timestamp NOT NULL DEFAULT '2026-01-01', last_event_at timestamptz DEFAULT '2030-01-01',
+    tenant int NOT NULL DEFAULT 7);
+SELECT harden_calls('defaults.calls');
+CREATE TABLE defaults.call_events (payload jsonb, tenant int);
+SELECT harden_call_events('defaults.call_events', 'defaults.calls', carry => '{tenant}');
+INSERT INTO defaults.call_events VALUES ('{"call_id": 1, "state": "recording"}', NULL), ('{"call_id": 1, "state": "voicemail", "event_timestamp": 1767225600000}', 8),
+    ('{"call_id": 2, "state": "connected", "direction": "outbound", "internal_number": "+14155550199"}', 8);
+SELECT * FROM process_call_events(log => 'defaults.call_events');
+SELECT dialpad_call_id AS id, status, direction, from_number, to_number, duration_seconds AS seconds, is_voicemail, started_at,
+    last_event_at AT TIME ZONE 'UTC' AS last_event, tenant FROM defaults.calls ORDER BY 1;
+DROP SCHEMA defaults CASCADE;
+
 -- arguments
 SELECT * FROM process_call_events(0);
 SELECT * FROM process_call_events(NULL);
