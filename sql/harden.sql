@@ -662,6 +662,40 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
 
+CREATE FUNCTION @extschema@.added_call_merge_columns(calls regclass) RETURNS name[]
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT ARRAY(SELECT a.attname FROM pg_attribute a JOIN @extschema@.call_merge_columns() c ON c.column_name = a.attname
+    WHERE a.attrelid = calls AND col_description(calls, a.attnum) LIKE 'callhardening: %' ORDER BY a.attnum)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.added_call_merge_columns(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.added_call_merge_columns(regclass) IS
+'the columns that add_call_merge_columns has added to a table';
+
+-- A view on all columns of the table has come to need these as well. That is no reason to keep the triggers.
+CREATE FUNCTION @extschema@.drop_call_merge_columns(calls regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    state_column name;
+BEGIN
+    FOREACH state_column IN ARRAY @extschema@.added_call_merge_columns(calls) LOOP
+        EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, state_column);
+    END LOOP;
+EXCEPTION WHEN dependent_objects_still_exist THEN
+    RAISE NOTICE USING MESSAGE = format('the columns merge_... of table %s stay', calls),
+        DETAIL = format('An object depends on column %I.', state_column),
+        HINT = 'Drop that object, and call unharden_calls again.';
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.drop_call_merge_columns(regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.drop_call_merge_columns(regclass) IS
+'takes the columns of add_call_merge_columns off a table; a NOTICE, and all of them stay, where something depends on one';
+
 CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -670,12 +704,9 @@ DECLARE
     trigger_name name;
     payload name;
     ours record;
-    state_columns name[] := ARRAY(SELECT a.attname FROM pg_attribute a JOIN @extschema@.call_merge_columns() c ON c.column_name = a.attname
-        WHERE a.attrelid = calls AND col_description(calls, a.attnum) LIKE 'callhardening: %' ORDER BY a.attnum);
-    state_column name;
 BEGIN
     PERFORM @extschema@.check_call_table(calls);
-    IF cardinality(@extschema@.call_triggers(calls)) = 0 AND cardinality(state_columns) = 0
+    IF cardinality(@extschema@.call_triggers(calls)) = 0 AND cardinality(@extschema@.added_call_merge_columns(calls)) = 0
         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %')
     THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
@@ -700,9 +731,7 @@ BEGIN
             EXECUTE format('DROP INDEX %s', ours.index);
         END IF;
     END LOOP;
-    FOREACH state_column IN ARRAY state_columns LOOP
-        EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, state_column);
-    END LOOP;
+    PERFORM @extschema@.drop_call_merge_columns(calls);
     IF drop_payload THEN
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, payload);
     END IF;
@@ -711,4 +740,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
-'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a comment), but for one that a constraint or the replica identity has come to need: a NOTICE. The columns that an event log has added go as well. Other indexes stay, and so does the payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 22004, 42501 and 42809 as harden_calls';
+'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a comment), but for one that a constraint or the replica identity has come to need: a NOTICE. The columns that an event log has added go as well, unless something depends on them: a NOTICE. Other indexes stay, and so does the payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 22004, 42501 and 42809 as harden_calls';

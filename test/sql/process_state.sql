@@ -83,6 +83,13 @@ SELECT gap, detail, advice FROM call_enforcement WHERE relation = 'hooks'::regcl
 SELECT harden_calls('calls');
 SELECT claimed FROM process_call_events(log => 'hooks');
 SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = 'calls'::regclass AND attname LIKE 'merge%' ORDER BY 1;
+-- and not if a view needs them
+CREATE VIEW all_of_calls AS SELECT * FROM calls;
+SELECT unharden_calls('calls');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
+DROP VIEW all_of_calls;
+SELECT unharden_calls('calls');
+SELECT harden_calls('calls');
 SELECT unharden_calls('calls', drop_payload => true);
 SELECT attname FROM pg_attribute WHERE attrelid = 'calls'::regclass AND attnum > 0 AND NOT attisdropped;
 SELECT unharden_calls('calls');
