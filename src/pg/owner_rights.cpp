@@ -109,7 +109,8 @@ uint64 run_query(Oid table, Query *query, const char *statement, ParamListInfo p
                  DestReceiver *receiver)
 {
     if (query->commandType == CMD_UTILITY)
-        elog(ERROR, "a statement of callhardening cannot be run as an owner");
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("no utility statement is run as an owner")));
     if (writes(query))
         CommandCounterIncrement();
     PushActiveSnapshot(writes(query) ? GetTransactionSnapshot() : GetActiveSnapshot());

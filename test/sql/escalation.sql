@@ -213,6 +213,7 @@ SELECT unharden_calls('tenant.calls'), unharden_calls('tenant.parts');
 :told
 -- as whom, and with which path, the statements run
 SELECT * FROM query_as_owner('tenant.parts', 'SELECT current_user, current_setting(''search_path'')', NULL) AS r (role name, path text);
+SELECT write_as_owner('tenant.parts', 'TRUNCATE tenant.parts', NULL);
 SELECT current_user = session_user AS is_back, current_setting('search_path') AS path;
 DROP SCHEMA tenant CASCADE;
 DROP OWNED BY regress_call_tenant, regress_call_watcher, regress_call_member;
