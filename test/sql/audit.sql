@@ -27,7 +27,7 @@ INSERT INTO calls (dialpad_call_id, status, direction, raw_payload, started_at) 
     (4, 'ended', 'inbound', '{"call_id": 4}', now()),
     (4, 'ringing', 'outbound', NULL, now() - interval '61 minutes'),
     (4, 'In-Progress', NULL, NULL, now() - interval '25 hours'),
-    (5, 'ringing', NULL, NULL, now() - interval '59 minutes'),
+    (5, 'ringing', NULL, NULL, now() - interval '40 minutes'),
     (6, 'active', NULL, NULL, now() - interval '23 hours'),
     (7, NULL, NULL, NULL, NULL),
     (NULL, '', '', NULL, now()),
