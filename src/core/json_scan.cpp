@@ -28,8 +28,6 @@ constexpr std::size_t longest_digits = 4000;
 constexpr int largest_exponent = 12000;
 static_assert(largest_exponent + longest_digits < 16383);
 
-constexpr std::sig_atomic_t never = 0;
-
 // ---- strings ------------------------------------------------------------------------------------------
 
 using Word = std::uint64_t;
@@ -209,11 +207,11 @@ unsigned ReadCodePoint(const char *&at, const char *end) noexcept
 
 } // namespace
 
-std::size_t Unescape(std::string_view raw, char *out) noexcept
+std::size_t Unescape(std::string_view raw, char *out, const volatile std::sig_atomic_t &interrupt) noexcept
 {
     const char *at = raw.data(), *const end = at + raw.size();
     char *const begin = out;
-    while (CopyPlain(at, end, out)) {
+    while (CopyPlain(at, end, out) && interrupt == 0) {
         if (at[1] == 'u') {
             out = WriteUtf8(out, ReadCodePoint(at, end));
         } else {
@@ -228,7 +226,7 @@ std::size_t Unescape(std::string_view raw, char *out) noexcept
 
 JsonScanner::JsonScanner(std::string_view text, const volatile std::sig_atomic_t *interrupt) noexcept
     : at_(text.data()), end_(text.data() + text.size()),
-      interrupt_(interrupt == nullptr ? &never : interrupt), size_(text.size())
+      interrupt_(interrupt == nullptr ? &no_interrupt : interrupt), size_(text.size())
 {
 }
 
@@ -244,7 +242,7 @@ bool JsonScanner::ReadString(RawString &string) noexcept
     string.escaped = false;
     while (at < end_ && *at == '\\') {
         const std::size_t size = EscapeSize(at, end_);
-        if (size == 0)
+        if (size == 0 || Interrupted())
             return false;
         string.escaped = true;
         at = FindEscaped(at + size, end_);

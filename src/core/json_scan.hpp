@@ -26,9 +26,12 @@ struct RawString {
     bool escaped;
 };
 
+inline constexpr std::sig_atomic_t no_interrupt = 0;
+
 // Resolves the escapes into `out`, which has room for as many bytes as the raw text has. Returns how many
-// there are.
-std::size_t Unescape(std::string_view raw, char *out) noexcept;
+// there are. Stops before the end where `interrupt` is not 0: 200 MB of escapes take a second.
+std::size_t Unescape(std::string_view raw, char *out,
+                     const volatile std::sig_atomic_t &interrupt = no_interrupt) noexcept;
 
 class JsonScanner
 {
@@ -62,6 +65,7 @@ public:
     bool SkipMoreItems(std::size_t depth, std::size_t &items) noexcept;
 
     bool Interrupted() const noexcept { return *interrupt_ != 0; }
+    const volatile std::sig_atomic_t &interrupt() const noexcept { return *interrupt_; }
 
     // True where all was read and jsonb has no reason to find it too big.
     bool Complete() const noexcept;

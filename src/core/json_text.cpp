@@ -82,9 +82,10 @@ public:
 
     TextVerdict Verdict(bool parsed) const noexcept
     {
-        if (parsed && scan_.Complete())
-            return TextVerdict::done;
-        return scan_.Interrupted() ? TextVerdict::interrupted : TextVerdict::doubt;
+        // First, since a string may have been cut then.
+        if (scan_.Interrupted())
+            return TextVerdict::interrupted;
+        return parsed && scan_.Complete() ? TextVerdict::done : TextVerdict::doubt;
     }
 
     // The bytes for the parser, as Bytes reads them.
@@ -224,7 +225,9 @@ private:
         if (!string_.escaped)
             return string_.text;
         char *text = sink_.arena().AllocateText(string_.text.size());
-        return text == nullptr ? std::string_view{} : std::string_view{text, Unescape(string_.text, text)};
+        if (text == nullptr)
+            return {};
+        return {text, Unescape(string_.text, text, scan_.interrupt())};
     }
 
     bool Begin(bool object) noexcept

@@ -26,7 +26,8 @@ constexpr std::size_t largest_embedded = 8 * 1024 * 1024;
 
 constexpr std::uint32_t largest_length = 2147483647;
 
-// What is sure to be shed is shed before the end of the document, so that the tokens never grow with it.
+// What is sure to be shed is shed before the end of the document, so that the tokens never grow with it: at
+// first after so many tokens, then whenever they have doubled.
 constexpr std::uint32_t prune_step = 4096;
 
 // Members that are kept beyond twice the limit, before those that have no place are let go.
@@ -174,10 +175,12 @@ bool Sanitizer::IsBeyondLimit() noexcept
 {
     Frame &frame = top();
     const bool array = frame.type == ValueType::array;
-    if (array)
+    if (array) {
+        prune_credit_ += prune_share;
         Prune();
-    else if (frame.order == MemberOrder::document)
+    } else if (frame.order == MemberOrder::document) {
         return false;
+    }
     if (frame.kept < (array ? limits_.items : limits_.members))
         return false;
     counts_.truncated += frame.cut ? 0 : 1;
@@ -333,7 +336,7 @@ void Sanitizer::EndEntered(const Frame &frame) noexcept
     if (frame.renamed)
         counts_.dropped += members_.ArrangeRenamed(frame.first_token + (IsMember() ? 2 : 1));
     tokens_.Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
-    if (depth_ > 0 && tokens_.size() - frame.first_token > prune_step)
+    if (depth_ > 0 && CanPrune(frame))
         PruneFrom(frame.first_token);
 }
 
@@ -432,6 +435,7 @@ void Sanitizer::Key(std::string_view name) noexcept
         frame.shape.has_length = false;
     if (depth_ == 1 && embedded_ == 0 && name == record_member)
         has_old_record_ = false;
+    prune_credit_ += prune_share;
     if (frame.order == MemberOrder::document)
         PushMember(name);
     else
@@ -507,13 +511,15 @@ void Sanitizer::PruneTop() noexcept
     if (frame.measured || frame.renamed)
         return;
     PruneFrom(frame.first_token);
-    frame.prune_above = tokens_.size() - frame.first_token + prune_step;
+    const std::uint32_t left = tokens_.size() - frame.first_token;
+    frame.prune_above = left + std::max(left, prune_step);
 }
 
 // What does not fit into the budget with what goes later than it in this part of the document fits even less
 // with the rest: it is sure to be shed, and the result is the same as if it were shed at the end.
 void Sanitizer::PruneFrom(std::uint32_t first) noexcept
 {
+    prune_credit_ -= tokens_.size() - first;
     if (onlooker_.read == nullptr)
         counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), Shedding::ahead, {}, shed_, arena_);
 }

@@ -186,8 +186,16 @@ private:
     void EndMembers() noexcept;
     void Prune() noexcept
     {
-        if (tokens_.size() - top().first_token > top().prune_above)
+        if (CanPrune(top()))
             PruneTop();
+    }
+    // Each value pays for looking at so many tokens again. A step of a fixed size would take time quadratic
+    // in the size of the budget, and each of many levels would look at what the one below has looked at.
+    static constexpr std::uint64_t prune_share = 4;
+    bool CanPrune(const Frame &frame) const noexcept
+    {
+        const std::uint32_t size = tokens_.size() - frame.first_token;
+        return size > frame.prune_above && size <= prune_credit_;
     }
     void PruneTop() noexcept;
     void PruneFrom(std::uint32_t first) noexcept;
@@ -213,6 +221,7 @@ private:
     TokenList tokens_;
     MemberStack members_;
     NameHashes names_; // of the members of crowded objects
+    std::uint64_t prune_credit_ = 0;
     Scratch shed_;
     PathNode *reached_ = nullptr;
     std::size_t reached_capacity_ = 0;

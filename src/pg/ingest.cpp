@@ -1,6 +1,7 @@
 #include "pg/ingest.hpp"
 #include "pg/event.hpp"
 #include "pg/event_log.hpp"
+#include "pg/jsonb_parser.hpp"
 #include "pg/relation.hpp"
 #include "pg/signature.hpp"
 #include "pg/spi.hpp"
@@ -39,7 +40,7 @@ struct Parse {
 void parse_body(void *state)
 {
     auto *parse = static_cast<Parse *>(state);
-    parse->parsed = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(parse->body)));
+    parse->parsed = parse_jsonb(parse->body);
 }
 
 Jsonb *json_string(char *text, size_t size)

@@ -3,6 +3,7 @@
 #include "core/json_text.hpp"
 #include "core/text.hpp"
 
+#include "pg/jsonb_parser.hpp"
 #include "pg/jsonb_reader.hpp"
 #include "pg/jsonb_writer.hpp"
 #include "pg/payload.hpp"
@@ -119,13 +120,13 @@ const char *message_of(int sqlstate)
     pg_unreachable();
 }
 
-Jsonb *parse_jsonb(std::string_view text)
+Jsonb *parse_or_raise(std::string_view text)
 {
     const MemoryContext context = CurrentMemoryContext;
-    volatile Datum parsed = 0;
+    Jsonb *volatile parsed = nullptr;
     PG_TRY();
     {
-        parsed = DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(text)));
+        parsed = parse_jsonb(text);
     }
     PG_CATCH();
     {
@@ -137,13 +138,13 @@ Jsonb *parse_jsonb(std::string_view text)
         raise_unparsable(sqlstate);
     }
     PG_END_TRY();
-    return DatumGetJsonbP(parsed);
+    return parsed;
 }
 
 // A document that needs nothing is the parsed one, which goes with the scratch memory.
 Jsonb *sanitize_parsed(std::string_view text, const PayloadPass *pass)
 {
-    Jsonb *parsed = parse_jsonb(text);
+    Jsonb *parsed = parse_or_raise(text);
     Jsonb *sanitized = sanitize_jsonb(parsed, pass);
     if (sanitized != parsed)
         return sanitized;

@@ -14,7 +14,9 @@ extern "C" {
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
 #include "common/base64.h"
+#include "common/jsonapi.h"
 #include "executor/executor.h"
+#include "mb/pg_wchar.h"
 #include "utils/acl.h"
 }
 
@@ -73,6 +75,27 @@ inline void run_executor(QueryDesc *query)
     ExecutorRun(query, ForwardScanDirection, 0);
 #else
     ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
+#if PG_VERSION_NUM >= 160000
+using JsonActionResult = JsonParseErrorType;
+inline JsonActionResult json_action_done()
+{
+    return JSON_SUCCESS;
+}
+#else
+using JsonActionResult = void;
+inline void json_action_done() {}
+#endif
+
+inline JsonLexContext *make_json_lexer(std::string_view text)
+{
+#if PG_VERSION_NUM >= 170000
+    return makeJsonLexContextCstringLen(nullptr, text.data(), text.size(), GetDatabaseEncoding(), true);
+#else
+    return makeJsonLexContextCstringLen(const_cast<char *>(text.data()), static_cast<int>(text.size()),
+                                        GetDatabaseEncoding(), true);
 #endif
 }
 

@@ -124,6 +124,20 @@ for my $name ('string of secrets', 'string of JSON', 'items of a member', 'many 
 diag(sprintf('the slowest answer to a cancel took %.2f s', $slowest));
 cmp_ok($slowest, '<', 5, 'cancels are answered soon');
 
+# A text of 200 MB is one string of escapes, or so many values that jsonb has to decide about it. A constant would be copied by
+# the planner, which answers no cancel.
+my $longest = 0;
+for my $text (q{'"' || repeat('ab\n\u00e9 ', 18000000 + (random() * 0)::int) || '"'}, q{'[' || repeat('"a@b.example +14155550100 and more of this text",', 4000000 + (random() * 0)::int) || '1]'})
+{
+	for (1 .. 2)
+	{
+		$longest = max($longest, cancel(
+			"SELECT count(sanitize_call_payload(v)) FROM (SELECT $text AS v OFFSET 0) AS b, generate_series(1, 100);", 0.8 + rand 1));
+	}
+}
+diag(sprintf('with texts of 200 MB, %.2f s', $longest));
+cmp_ok($longest, '<', 1.5, 'a big text answers a cancel');
+
 # At any moment, with the session going on.
 my $timeouts = join '', map {
 	my ($milliseconds, $column, $name) = (1 + $_ % 40, ($_ % 2 ? 'payload' : 'body'), ('members', 'items', 'levels', 'string of numbers', 'events')[ $_ % 5 ]);
@@ -134,6 +148,21 @@ $node->psql('postgres', "$timeouts RESET statement_timeout; SELECT sanitize_call
 my $hits = () = $stderr =~ /canceling statement due to statement timeout/g;
 cmp_ok($hits, '>', 20, 'timeouts hit at any moment') or diag($stderr);
 like($stdout, qr/\n\[1\]$/, 'and the session goes on');
+
+# ---- a big budget -------------------------------------------------------------------------------------------
+
+# What is sure to be shed is looked for while the document is read. That must not take time quadratic in the budget.
+sub seconds
+{
+	my ($expression) = @_;
+	my $start = time;
+	$node->safe_psql('postgres', "SELECT length(($expression)::text) FROM (SELECT '[' || repeat(repeat('[', 60) || '1' || repeat(']', 60) || ',', 30000) || '1]' AS v OFFSET 0) AS d");
+	return time - $start;
+}
+
+my $limits = q{'{"version": 1, "limits": {"depth": 64, "members": 1000000, "items": 1000000}, "budget": {"max_bytes": 1000000}}'::jsonb};
+my $of_jsonb = seconds('v::jsonb');
+cmp_ok(seconds("sanitize_call_payload(v, $limits)"), '<', 2 * $of_jsonb + 0.3, 'limits of a million: not more than twice what ::jsonb takes');
 
 # ---- what is left behind ------------------------------------------------------------------------------------
 

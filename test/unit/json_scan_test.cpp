@@ -266,6 +266,20 @@ TEST(JsonScan, CountsTheItemsThatItSkips)
     EXPECT_EQ(items, 0u);
 }
 
+// One string may be as long as the document.
+TEST(JsonScan, StopsInsideOfAStringOfEscapes)
+{
+    const std::string raw = Repeat("\\n", 1000), text = '"' + raw + '"';
+    volatile std::sig_atomic_t interrupt = 1;
+    std::string out(raw.size(), '?');
+    EXPECT_EQ(Unescape(raw, out.data(), interrupt), 0u);
+    RawString string;
+    EXPECT_FALSE(JsonScanner(text, &interrupt).ReadString(string));
+    interrupt = 0;
+    EXPECT_EQ(Unescape(raw, out.data(), interrupt), 1000u);
+    EXPECT_TRUE(JsonScanner(text, &interrupt).ReadString(string));
+}
+
 TEST(JsonScan, StopsAtAnInterrupt)
 {
     volatile std::sig_atomic_t interrupt = 0;
