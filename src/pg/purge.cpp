@@ -165,6 +165,24 @@ void look_at_leftover(Purge *purge, const KeyScan &scan)
 
 // -- dead events ---------------------------------------------------------------------------------
 
+LaneOfLog look_at_lane(const Purge &purge, int number)
+{
+    LaneOfLog lane = {};
+    lane.number = number;
+    lane.is_live = number >= 0 && has_lane(purge.log, purge.lanes, purge.snapshot, number);
+    if (lane.is_live)
+        lane.position = newest_record(purge.log, purge.lanes, purge.snapshot, number).position;
+    return lane;
+}
+
+// Workers have done with it. One that is still to come has the number of a dead event of a log that was
+// truncated.
+bool is_dealt_with(const Purge &purge, const LogEvent &event)
+{
+    const LaneOfLog lane = look_at_lane(purge, event.lane);
+    return lane.is_live ? IsSettled(lane.position, event.place) : event.lane < purge.log.first_lane;
+}
+
 // Another client has processed it, or the settings of the log have come to ignore it: then it is settled.
 bool is_no_death(const Purge &purge, const LogEvent &event)
 {
@@ -189,7 +207,7 @@ void look_at_dead(Purge *purge, const KeyScan &scan)
         find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, dead_seq), &event);
     const bool is_over = !exists || is_no_death(*purge, event);
     // Another session may be about to give it all its attempts again.
-    if ((is_over || is_dead_for_long(*purge, scan)) &&
+    if ((is_over || (is_dead_for_long(*purge, scan) && is_dealt_with(*purge, event))) &&
         lock_row(purge->dead, scan, purge->snapshot, LockWaitSkip) &&
         (is_over || delete_event(purge, event.lane, event.place)))
         delete_row(purge->dead, scan);
@@ -234,16 +252,6 @@ void look_around(Purge *purge, const Round &round)
 }
 
 // -- a lane --------------------------------------------------------------------------------------
-
-LaneOfLog look_at_lane(const Purge &purge, int number)
-{
-    LaneOfLog lane = {};
-    lane.number = number;
-    lane.is_live = number >= 0 && has_lane(purge.log, purge.lanes, purge.snapshot, number);
-    if (lane.is_live)
-        lane.position = newest_record(purge.log, purge.lanes, purge.snapshot, number).position;
-    return lane;
-}
 
 // In an old lane without a row nothing is left to do, but for what a restore of data alone has appended
 // since.

@@ -73,6 +73,16 @@ SELECT * FROM state;
 SELECT purge_call_events('0'), purge_call_events('0', dead_older_than => '0');
 SELECT * FROM state;
 
+-- its number may come again when the log was truncated: an event that is still pending is not a dead one
+SELECT ingest_call_event('{"call_id": 7, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
+SELECT failed FROM process_call_events();
+TRUNCATE call_events;
+SELECT setval(pg_get_serial_sequence('call_events', 'event_seq'), event_seq, false) = event_seq AS again FROM call_dead_events;
+SELECT ingest_call_event('{"call_id": 8, "state": "hangup"}'::jsonb) = event_seq AS same_number FROM call_dead_events;
+SELECT purge_call_events('0', dead_older_than => '0');
+SELECT claimed FROM process_call_events();
+SELECT purge_call_events('0', dead_older_than => '0');
+
 -- a dead event whose row is gone is none
 SELECT ingest_call_event('{"odd": 2}'::jsonb) IS NOT NULL AS ingested;
 DELETE FROM call_events WHERE event_lane < 0;
