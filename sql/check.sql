@@ -129,7 +129,7 @@ $check$, 'they fire'),
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
-      AND p.proname NOT IN ('call_column_names', 'call_event_stamp', 'call_event_log_channel', 'call_payload_policy', 'call_row_faults', 'call_row_sample', 'call_status_transitions',
+      AND p.proname NOT IN ('call_event_stamp', 'call_event_log_channel', 'call_payload_policy', 'call_row_faults', 'call_row_sample', 'call_status_transitions',
           'call_traffic', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'repaired_call_row',
           'sanitize_call_payload')
 $check$, 'anybody may call the pure functions, and no other'),
@@ -191,7 +191,7 @@ $check$, 'the functions that need them run with their owner''s rights, and no ot
         ORDER BY p.oid::regprocedure::text)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    JOIN (VALUES ('call_column_names', 'i'), ('call_event_stamp', 'i'), ('call_payload_policy', 'i'), ('call_row_faults', 's'), ('call_row_sample', 'i'),
+    JOIN (VALUES ('call_event_stamp', 'i'), ('call_payload_policy', 'i'), ('call_row_faults', 's'), ('call_row_sample', 'i'),
         ('call_status_transitions', 'i'), ('call_traffic', 'i'), ('explain_call_payload', 's'), ('is_known_call_provider', 'i'),
         ('is_valid_status_transition', 'i'), ('normalize_call_direction', 'i'), ('normalize_call_status', 'i'), ('repaired_call_row', 's'),
         ('sanitize_call_payload', 's')) AS k (name, volatility) ON k.name = p.proname

@@ -165,6 +165,11 @@ SELECT k.relation, 'gap', CASE WHEN k.is_invalid THEN 'unique_key_invalid' WHEN 
             ELSE 'Merge the rows that repeat a call id, and call harden_calls again.' END
 FROM keys k WHERE k.is_unique IS NOT TRUE
 UNION ALL
+SELECT k.relation, 'gap', 'key_unfit', format('the call id %I cannot be the key of events, which are not applied to this table: %s', k.column_name,
+           @extschema@.call_key_obstacle(k.relation, k.column_name::name)),
+       'Use text or varchar with a deterministic collation, or an integer type, and no GENERATED ALWAYS.'
+FROM keys k WHERE @extschema@.call_key_obstacle(k.relation, k.column_name::name) IS NOT NULL
+UNION ALL
 SELECT t.relation, 'gap', 'foreign_partition', format('this partition of %s is a foreign table: who writes at its server passes no trigger here', t.root),
        'Harden the table at its server.'
 FROM tables t WHERE t.relkind = 'f'
@@ -297,6 +302,13 @@ SELECT l.events, 'gap', 'carried_column_missing', format('there is no column %I 
 FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN unnest(l.carry) AS k (name)
 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped)
 UNION ALL
+SELECT DISTINCT l.calls, o.level, o.gap, o.detail, o.advice
+FROM logs l JOIN @extschema@.hardened_call_tables() h ON h.relation = l.calls
+CROSS JOIN LATERAL @extschema@.call_row_obstacles(l.calls, h.settings, l.carry) AS o
+UNION ALL
+SELECT l.events, 'note', 'carried_column_null', n.detail, n.advice
+FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN LATERAL @extschema@.carried_column_nulls(l.events, l.calls, l.carry) AS n
+UNION ALL
 -- As an INSERT ... SELECT assigns it: by a cast, or to a type of strings.
 SELECT n.events, 'gap', 'carried_column_type', format('the column %I, which call_event_logs names in carry, is %s, and %s in %s', n.name, format_type(n.atttypid, NULL),
            format_type(a.atttypid, NULL), l.calls), 'Alter the type back. Until then, events are not applied.'
@@ -419,4 +431,4 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, column_missing, column_type, replica_role; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, row_security, not_read, default_log, no_default_log; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, row_security, column_not_null, column_short, carried_column_null, not_read, default_log, no_default_log; none';

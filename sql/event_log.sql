@@ -561,6 +561,8 @@ BEGIN
     END IF;
     PERFORM @extschema@.check_log_tables(events, calls);
     PERFORM @extschema@.check_log_settings(provider, lanes);
+    PERFORM @extschema@.check_call_obstacles(calls, '{}'::name[]);
+    PERFORM @extschema@.report_call_obstacles(events, calls, '{}'::name[]);
     PERFORM @extschema@.add_call_merge_columns(calls);
     -- A schema that was restored without data has the triggers, and no row of the log.
     FOR left_over IN

@@ -19,7 +19,7 @@ DECLARE
     delivered bigint := 0;
 BEGIN
     FOR body IN SELECT @extschema@.call_traffic(calls, seed) LOOP
-        PERFORM @extschema@.ingest_call_event(body::jsonb, log, NULL::text, NULL::text);
+        PERFORM @extschema@.ingest_call_event(body::jsonb, log, NULL::text, NULL::text, NULL::jsonb);
         delivered := delivered + 1;
     END LOOP;
     RETURN delivered;

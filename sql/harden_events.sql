@@ -4,12 +4,172 @@
 -- It gets the columns that an event log goes by, and the triggers that fill them. What its clients see and do
 -- stays as it is: no row is rewritten but for the pending ones, and nothing of theirs is asked for more rights.
 
-CREATE FUNCTION @extschema@.call_column_names() RETURNS text[]
-    LANGUAGE c IMMUTABLE PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'callhardening_call_column_names';
+CREATE FUNCTION @extschema@.can_fill_call_column(column_name name, type oid) RETURNS boolean
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_can_fill_call_column';
+REVOKE EXECUTE ON FUNCTION @extschema@.can_fill_call_column(name, oid) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_column_names() IS
-'the columns of a calls table that process_call_events fills where they are there, besides call id, status, direction and payload. Never fails';
+COMMENT ON FUNCTION @extschema@.can_fill_call_column(name, oid) IS
+'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, and a type that can hold the values. Errors: 42704 no such type';
+
+CREATE FUNCTION @extschema@.call_key_obstacle(calls regclass, call_id_column name) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- As check_key_type in src/pg/calls_table.cpp.
+WITH RECURSIVE base AS (
+    SELECT a.attidentity, a.attcollation, t.oid, t.typbasetype, t.typcategory FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = calls AND a.attname = call_id_column AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT b.attidentity, b.attcollation, t.oid, t.typbasetype, t.typcategory FROM base b JOIN pg_type t ON t.oid = b.typbasetype)
+SELECT CASE
+    WHEN b.attidentity = 'a' THEN 'It is GENERATED ALWAYS, and takes no call id.'
+    WHEN b.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN
+        CASE WHEN NOT c.collisdeterministic THEN 'Its collation takes call ids for equal that are not.' END
+    WHEN b.typcategory = 'S' THEN format('The type %s may take call ids for equal that are not.', format_type(b.oid, NULL))
+    WHEN b.oid NOT IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'uuid'::regtype) THEN
+        format('The type %s does not hold call ids.', format_type(b.oid, NULL)) END
+FROM base b LEFT JOIN pg_collation c ON c.oid = b.attcollation
+WHERE b.typbasetype = 0
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_key_obstacle(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_key_obstacle(regclass, name) IS
+'why no event can be applied to a table with this call id, as a sentence; NULL: nothing stands in the way. Reads the catalogs only';
+
+CREATE FUNCTION @extschema@.call_row_obstacles(calls regclass, settings text[], carry name[]) RETURNS TABLE (level text, gap text, detail text, advice text)
+    LANGUAGE sql STABLE ROWS 4
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off -- what it estimates for a few rows of the catalogs would cost seconds of compiling
+    AS $$
+WITH RECURSIVE types AS (
+    SELECT a.attrelid, a.attname, a.attnum, a.attidentity, a.attgenerated, a.atttypmod AS typmod, t.typtypmod, a.attnotnull OR t.typnotnull AS refuses_null,
+        a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default, coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS preset,
+        t.oid AS type, t.typbasetype, t.typcategory
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM @extschema@.call_table_leaves(calls) AS leaf)) AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT y.attrelid, y.attname, y.attnum, y.attidentity, y.attgenerated, CASE WHEN y.typmod < 0 THEN y.typtypmod ELSE y.typmod END, t.typtypmod,
+        y.refuses_null OR t.typnotnull, y.has_default, y.preset, t.oid, t.typbasetype, t.typcategory
+    FROM types y JOIN pg_type t ON t.oid = y.typbasetype
+), refusing AS MATERIALIZED (
+    -- A partition may refuse what its table takes; the defaults are those of the table.
+    SELECT y.attname FROM types y WHERE y.typbasetype = 0 AND y.refuses_null
+    UNION
+    SELECT a.attname FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    WHERE c.conrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM @extschema@.call_table_leaves(calls) AS leaf)) AND c.contype = 'c' AND cardinality(c.conkey) = 1
+        AND pg_get_constraintdef(c.oid) LIKE 'CHECK ((' || quote_ident(a.attname) || ' IS NOT NULL))%'
+), columns AS MATERIALIZED (
+    SELECT y.attname AS name, y.attnum, y.attidentity, y.typmod, y.type, y.typcategory, y.has_default, y.preset,
+        EXISTS (SELECT FROM refusing r WHERE r.attname = y.attname) AS refuses_null,
+        y.attname = ANY (settings[1:4]) OR y.attname = ANY (carry)
+            OR (y.attgenerated = '' AND y.attidentity <> 'a' AND @extschema@.can_fill_call_column(y.attname, y.type)) AS is_filled
+    FROM types y WHERE y.attrelid = calls AND y.typbasetype = 0
+), empty AS (
+    -- A trigger of the table may fill what nobody else does.
+    SELECT c.* FROM columns c WHERE NOT EXISTS (
+        SELECT FROM pg_trigger t WHERE t.tgrelid = calls AND t.tgtype & 7 = 7 AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+            AND t.tgname <> ALL (ARRAY(SELECT unnest(@extschema@.call_triggers(calls)))))
+)
+SELECT 'gap', 'column_not_filled', format('an event has nothing for column %I of table %s, which is NOT NULL and has no default', e.name, calls),
+    'Give the column a default, or name it in carry where the events have it.'
+FROM empty e WHERE e.refuses_null AND NOT e.has_default AND NOT e.is_filled
+UNION ALL
+-- Each call would have the same value there, or the same NULL.
+SELECT 'gap', 'unique_not_filled', format('no event fills the columns of the unique index %s of table %s: it takes one call', i.indexrelid::regclass, calls),
+    'Drop it, or add the call id to its columns.'
+FROM pg_index i WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+    AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+        AND (c.is_filled OR c.attidentity <> '' OR c.preset LIKE '%(%' OR c.preset LIKE 'CURRENT%' OR (c.preset IS NULL AND NOT i.indnullsnotdistinct)))
+    AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) AND NOT EXISTS (SELECT FROM empty e WHERE e.attnum = c.attnum))
+UNION ALL
+SELECT 'gap', 'partition_missing', format('the partitioned table %s has no partition for a row', calls), 'Create its partitions.'
+FROM pg_class c WHERE c.oid = calls AND c.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_partition_tree(calls) p WHERE p.isleaf AND p.level > 0)
+UNION ALL
+SELECT 'note', 'column_not_null', format('column %I of table %s is NOT NULL and has no default: an event fails that does not tell its value', e.name, calls),
+    'Give the column a default, or drop NOT NULL.'
+FROM empty e WHERE e.refuses_null AND NOT e.has_default AND e.is_filled AND e.name NOT IN (settings[1], settings[4]) AND e.name <> ALL (carry)
+UNION ALL
+SELECT 'note', 'column_short', format('column %I of table %s is %s: %s can be longer, and an event with such a value fails', c.name, calls,
+    format_type(c.type, c.typmod), w.what), 'Make the column longer.'
+FROM columns c JOIN (VALUES (settings[1]::name, 'call ids', 20), ('from_number', 'numbers', 16), ('to_number', 'numbers', 16), ('recording_url', 'links', 255),
+    ('voicemail_url', 'links', 255), ('dialpad_user_id', 'ids', 20), ('master_call_id', 'ids', 20), ('entry_point_call_id', 'ids', 20),
+    ('operator_call_id', 'ids', 20)) AS w (name, what, length) ON w.name = c.name
+WHERE c.type IN ('varchar'::regtype, 'bpchar'::regtype) AND c.typmod >= 4 AND c.typmod - 4 < w.length
+    OR c.name = settings[1] AND c.type IN ('smallint'::regtype, 'integer'::regtype)
+UNION ALL
+SELECT 'note', 'row_security', format('row-level security is enabled for table %s: events fail in workers whose role it applies to', calls),
+    format('Give their roles BYPASSRLS or a policy, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', calls)
+FROM pg_class c WHERE c.oid = calls AND c.relrowsecurity
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_row_obstacles(regclass, text[], name[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_row_obstacles(regclass, text[], name[]) IS
+'what makes events fail that are applied to this table: each event (gap), or some (note). settings: see call_trigger_settings. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys and triggers say of a row is not looked at';
+
+CREATE FUNCTION @extschema@.carried_column_nulls(events regclass, calls regclass, carry name[]) RETURNS TABLE (detail text, advice text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT format('the carried column %I may be NULL in %s, and not in %s: an event without its value fails', k.name, events, calls),
+    format('Give the values in ingest_call_event(carry => ...), or the column of %s a default.', calls)
+FROM unnest(carry) AS k (name)
+JOIN pg_attribute e ON e.attrelid = events AND e.attname = k.name AND NOT e.attisdropped AND NOT e.attnotnull AND NOT e.atthasdef
+JOIN pg_attribute c ON c.attrelid = calls AND c.attname = k.name AND NOT c.attisdropped AND c.attnotnull AND NOT c.atthasdef
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.carried_column_nulls(regclass, regclass, name[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.carried_column_nulls(regclass, regclass, name[]) IS
+'the carried columns that an event can leave empty and a call must not';
+
+CREATE FUNCTION @extschema@.check_call_obstacles(calls regclass, carry name[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    settings text[] := @extschema@.call_trigger_settings(calls);
+    obstacle record;
+BEGIN
+    IF settings IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
+            HINT = 'Call harden_calls for it first.';
+    END IF;
+    IF @extschema@.call_key_obstacle(calls, settings[1]::name) IS NOT NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('column %I of table %s cannot be the key of events', settings[1], calls),
+            DETAIL = @extschema@.call_key_obstacle(calls, settings[1]::name),
+            HINT = 'Use text or varchar with a deterministic collation, or an integer type, and no GENERATED ALWAYS.';
+    END IF;
+    FOR obstacle IN SELECT o.* FROM @extschema@.call_row_obstacles(calls, settings, carry) AS o
+        WHERE o.gap IN ('column_not_filled', 'unique_not_filled')
+    LOOP
+        RAISE object_not_in_prerequisite_state USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.check_call_obstacles(regclass, name[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.check_call_obstacles(regclass, name[]) IS
+'refuses (55000) a calls table to which no event could be applied';
+
+CREATE FUNCTION @extschema@.report_call_obstacles(events regclass, calls regclass, carry name[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    obstacle record;
+BEGIN
+    FOR obstacle IN SELECT o.* FROM @extschema@.call_row_obstacles(calls, @extschema@.call_trigger_settings(calls), carry) AS o LOOP
+        RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
+    END LOOP;
+    FOR obstacle IN SELECT o.* FROM @extschema@.carried_column_nulls(events, calls, carry) AS o LOOP
+        RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.report_call_obstacles(regclass, regclass, name[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.report_call_obstacles(regclass, regclass, name[]) IS
+'a WARNING for each obstacle of call_row_obstacles, and for each of carried_column_nulls';
 
 CREATE FUNCTION @extschema@.check_event_column(events regclass, argument text, column_name name, types regtype[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -34,7 +194,7 @@ BEGIN
         SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = attribute.atttypid
         UNION ALL SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
     SELECT oid INTO base_type FROM base WHERE typbasetype = 0;
-    IF NOT (base_type = ANY (types) OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
+    IF types IS NOT NULL AND NOT (base_type = ANY (types) OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
         RAISE datatype_mismatch USING
             MESSAGE = format('column %I of table %s is %s', column_name, events, format_type(attribute.atttypid, attribute.atttypmod)),
             DETAIL = format('What %s names has to be %s.', argument, (SELECT string_agg(t::text, ' or ') FROM unnest(types) AS t));
@@ -44,7 +204,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.check_event_column(regclass, text, name, regtype[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.check_event_column(regclass, text, name, regtype[]) IS
-'refuses a column that an argument of harden_call_events cannot name: 42703 no such column, 428C9 generated, 42804 of none of the types (text: any type of strings). column_name NULL: nothing is looked at';
+'refuses a column that an argument of harden_call_events cannot name: 42703 no such column, 428C9 generated, 42804 of none of the types (text: any type of strings; NULL: any type). column_name NULL: nothing is looked at';
 
 CREATE FUNCTION @extschema@.check_event_table(events regclass) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -81,7 +241,6 @@ DECLARE
     source pg_attribute;
     target pg_attribute;
     carried name;
-    missing name;
 BEGIN
     IF carry IS NULL OR array_position(carry, NULL) IS NOT NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'carry must not be NULL, nor have a NULL in it';
@@ -90,7 +249,7 @@ BEGIN
         IF (SELECT count(*) FROM unnest(carry) AS c WHERE c = carried) > 1 THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice in carry', carried);
         END IF;
-        PERFORM @extschema@.check_event_column(events, 'carry'::text, carried, ARRAY(SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = events AND attname = carried));
+        PERFORM @extschema@.check_event_column(events, 'carry'::text, carried, NULL::regtype[]);
         SELECT * INTO source FROM pg_attribute WHERE attrelid = events AND attname = carried;
         SELECT * INTO target FROM pg_attribute WHERE attrelid = calls AND attname = carried AND attnum > 0 AND NOT attisdropped;
         IF NOT FOUND THEN
@@ -109,18 +268,7 @@ BEGIN
                 format_type(source.atttypid, source.atttypmod), events, format_type(target.atttypid, target.atttypmod), calls);
         END IF;
     END LOOP;
-
-    -- A trigger of the table may fill what nobody else does.
-    SELECT attname INTO missing FROM pg_attribute
-    WHERE attrelid = calls AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef AND attidentity = ''
-      AND attname <> ALL (filled || carry || @extschema@.call_column_names()::name[])
-      AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgtype & 7 = 7 AND tgname <> ALL (@extschema@.call_triggers(calls)))
-    ORDER BY attnum LIMIT 1;
-    IF FOUND THEN
-        RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('an event has nothing for column %I of table %s, which is NOT NULL and has no default', missing, calls),
-            HINT = 'Give the column a default, or name it in carry where the events have it.';
-    END IF;
+    PERFORM @extschema@.check_call_obstacles(calls, carry);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.check_carried_columns(regclass, regclass, name[]) FROM PUBLIC;
@@ -465,6 +613,7 @@ BEGIN
     PERFORM @extschema@.add_event_indexes(events);
     PERFORM @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, NULL::bigint);
 
+    PERFORM @extschema@.report_call_obstacles(events, calls, carry);
     PERFORM @extschema@.create_event_triggers(events,
         ARRAY[payload_column, provider, lanes::text, @extschema@.call_key_type(calls), 'existing']);
     -- The trigger knows by the missing identifier that the log is of this cluster.
@@ -483,7 +632,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
-'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or has a column that would stay empty and must not, or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
+'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
 
 CREATE FUNCTION @extschema@.event_triggers(events regclass) RETURNS name[]
     LANGUAGE sql STABLE

@@ -20,7 +20,7 @@ SELECT CASE what
         backfill_calls, begin_call_backfill, next_call_backfill_batch, take_call_backfill, call_backfill_step, lock_passed_call, call_repair_statement,
         repair_call_rows, call_row_places, end_call_backfill_batch, end_call_backfill_pass, report_call_backfill, call_rules_hash, call_table_pages,
         prepare_call_events, harden_call_events, unharden_call_events, event_triggers, check_event_settings, check_event_table, check_event_column,
-        check_carried_columns, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
+        check_carried_columns, can_fill_call_column, call_key_obstacle, call_row_obstacles, check_call_obstacles, report_call_obstacles, carried_column_nulls, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
         free_relation_name, has_event_index, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event,
         keep_call_event_stamp, create_event_triggers,
         why_no_call_lane, pending_call_events, set_call_event_secret}'

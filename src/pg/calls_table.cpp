@@ -320,21 +320,26 @@ void check_call_id_is_unique(Relation relation, const char *column, int number)
                     errhint("Remove the rows that repeat a call id, and harden the table again.")));
 }
 
+bool is_key_type(Oid type)
+{
+    return is_integer_type(type) || type == NUMERICOID || type == UUIDOID || type == TEXTOID ||
+           type == VARCHAROID || type == BPCHAROID;
+}
+
 // What a key takes for one call has to be one call in the log as well: not so in citext and in collations
-// that ignore case.
+// that ignore case. call_key_obstacle in SQL says the same beforehand.
 void check_key_type(Relation relation, const char *name, int number)
 {
     const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), number - 1);
-    const Oid type = getBaseType(column->atttypid);
-    const bool is_known = !is_string_type(type) || type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
-    if (is_known &&
+    if (is_key_type(getBaseType(column->atttypid)) && column->attidentity != ATTRIBUTE_IDENTITY_ALWAYS &&
         (!OidIsValid(column->attcollation) || get_collation_isdeterministic(column->attcollation)))
         return;
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("column \"%s\" of table %s cannot be the key of events", name,
                            relation_name(RelationGetRelid(relation))),
-                    errdetail("It takes call ids for equal that are not."),
-                    errhint("Use text or varchar with a deterministic collation, or an integer type.")));
+                    errdetail("It cannot take every call id as it is."),
+                    errhint("Use text or varchar with a deterministic collation, or an integer type, and no "
+                            "GENERATED ALWAYS.")));
 }
 
 void check_carried(const CallsTable &table)
@@ -579,11 +584,15 @@ bool update_call(const CallsTable &table, const char *call_id, const Call &call,
 
 using namespace callhardening;
 
-CALLHARDENING_FUNCTION(call_column_names)
+CALLHARDENING_FUNCTION(can_fill_call_column)
 {
-    static_cast<void>(fcinfo);
-    Datum names[call_column_count];
-    for (int i = 0; i < call_column_count; ++i)
-        names[i] = CStringGetTextDatum(to_cstring(FactsOf(static_cast<CallColumn>(i)).name));
-    PG_RETURN_ARRAYTYPE_P(construct_array(names, call_column_count, TEXTOID, -1, false, TYPALIGN_INT));
+    enum { name_argument, type_argument };
+    const char *name = NameStr(*PG_GETARG_NAME(name_argument));
+    const Oid type = getBaseType(PG_GETARG_OID(type_argument));
+    for (int i = 0; i < call_column_count; ++i) {
+        const CallColumnFacts &facts = FactsOf(static_cast<CallColumn>(i));
+        if (facts.name == name)
+            PG_RETURN_BOOL(can_hold(type, facts.kind));
+    }
+    PG_RETURN_BOOL(false);
 }

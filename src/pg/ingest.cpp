@@ -1,4 +1,5 @@
 #include "pg/ingest.hpp"
+#include "pg/carry.hpp"
 #include "pg/event.hpp"
 #include "pg/event_log.hpp"
 #include "pg/jsonb_parser.hpp"
@@ -10,16 +11,13 @@
 #include "pg/versions.hpp"
 
 extern "C" {
-#include "access/table.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/jsonb.h"
-#include "utils/rel.h"
-#include "utils/reltrigger.h"
 }
 
 namespace callhardening
@@ -135,56 +133,53 @@ bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_type, std:
 
 // -- appending -----------------------------------------------------------------------------------
 
-const char *insert_statement(const EventLog *log)
+struct Event {
+    Jsonb *body;
+    std::string_view type; // what is said beside the body; data() is nullptr where there is none
+    bytea *digest;
+    const CarriedValues *carried;
+};
+
+constexpr int first_carried = 4; // of the parameters, counted from 1
+
+const char *insert_statement(const EventLog *log, const CarriedValues &carried)
 {
     const char *type = log->event_type_column;
+    StringInfoData columns, values;
+    initStringInfo(&columns);
+    initStringInfo(&values);
+    for (int i = 0; i < carried.count; ++i) {
+        appendStringInfo(&columns, ", %s", quote_identifier(carried.columns[i]));
+        appendStringInfo(&values, ", $%d", first_carried + i);
+    }
     return psprintf(
-        "INSERT INTO %s (%s%s%s, event_digest) VALUES ($1%s, $3)"
+        "INSERT INTO %s (%s%s%s, event_digest%s) VALUES ($1%s, $3%s)"
         " ON CONFLICT (event_digest) WHERE event_digest IS NOT NULL DO NOTHING RETURNING event_seq",
         log->events_name, quote_identifier(log->payload_column), type == nullptr ? "" : ", ",
-        type == nullptr ? "" : quote_identifier(type), type == nullptr ? "" : ", $2");
+        type == nullptr ? "" : quote_identifier(type), columns.data, type == nullptr ? "" : ", $2",
+        values.data);
 }
 
 // Appends the event, or finds the one that it repeats; 0 where neither is to be seen.
-int64 append_or_find(const EventLog *log, Jsonb *body, std::string_view event_type, bytea *digest)
+int64 append_or_find(const EventLog *log, const Event &event)
 {
     static KeptPlans inserts, lookups;
-    const SpiArgument payload = {JSONBOID, JsonbPGetDatum(body), false};
-    const SpiArgument identity = {BYTEAOID, PointerGetDatum(digest), false};
-    const SpiArgument type = event_type.data() == nullptr ? null_argument(TEXTOID) : text_value(event_type);
+    const SpiArgument identity = {BYTEAOID, PointerGetDatum(event.digest), false};
+    SpiArgument arguments[max_spi_arguments] = {
+        {JSONBOID, JsonbPGetDatum(event.body), false},
+        event.type.data() == nullptr ? null_argument(TEXTOID) : text_value(event.type),
+        identity,
+    };
+    const CarriedValues &carried = *event.carried;
+    memcpy(arguments + first_carried - 1, carried.values, sizeof(SpiArgument) * carried.count);
 
-    run_statement(&inserts, insert_statement(log), {payload, type, identity});
+    run_statement(&inserts, insert_statement(log, carried), arguments, first_carried - 1 + carried.count);
     if (SPI_processed == 0)
         run_statement(&lookups,
                       psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1",
                                log->events_name),
                       {identity});
     return SPI_processed > 0 ? spi_int8(0, 1) : 0;
-}
-
-// A table that was there before may want values that no event has. Its own error would print the row, and the
-// body with it. A trigger of the table may fill what is missing.
-void check_can_fill(const EventLog *log)
-{
-    Relation events = open_table(log->events, AccessShareLock);
-    const TupleDesc columns = RelationGetDescr(events);
-    const TriggerDesc *triggers = events->trigdesc;
-    int before_insert = 0;
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-        before_insert += TRIGGER_TYPE_MATCHES(triggers->triggers[i].tgtype, TRIGGER_TYPE_ROW,
-                                              TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT);
-    for (int i = 0; i < columns->natts && before_insert <= 1; ++i) {
-        const Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (!column->attisdropped && column->attnotnull && !column->atthasdef &&
-            column->attidentity == '\0' && strcmp(NameStr(column->attname), log->payload_column) != 0)
-            ereport(
-                ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("an event has nothing for column \"%s\" of %s, which is NOT NULL and has no default",
-                        NameStr(column->attname), log->events_name),
-                 errhint("Give the column a default, or INSERT into the table as its clients do.")));
-    }
-    table_close(events, NoLock);
 }
 
 // What the body says where nothing is said beside it. A table of our own gets it from its trigger, which
@@ -200,15 +195,14 @@ std::string_view type_of_event(const EventLog *log, Jsonb *body, std::string_vie
     return state.size() <= longest_event_type ? state : event_type;
 }
 
-int64 append_event(const EventLog *log, Jsonb *body, std::string_view said, bytea *digest)
+int64 append_event(const EventLog *log, Event event)
 {
-    const std::string_view event_type = type_of_event(log, body, said);
-    if (OidIsValid(log->sequence))
-        check_can_fill(log);
+    event.type = type_of_event(log, event.body, event.type);
+    check_can_fill(*log, *event.carried);
     // A redelivery whose first event is purged between the two statements is an event of its own again.
     constexpr int attempts = 3;
     for (int i = 0; i < attempts; ++i) {
-        const int64 event_seq = append_or_find(log, body, event_type, digest);
+        const int64 event_seq = append_or_find(log, event);
         if (event_seq != 0)
             return event_seq;
     }
@@ -219,7 +213,7 @@ int64 append_event(const EventLog *log, Jsonb *body, std::string_view said, byte
 
 // -- arguments -----------------------------------------------------------------------------------
 
-enum IngestArgument { body_argument, log_argument, event_type_argument, event_key_argument };
+enum IngestArgument { body_argument, log_argument, event_type_argument, event_key_argument, carry_argument };
 
 void open_log(FunctionCallInfo fcinfo, EventLog *log)
 {
@@ -230,14 +224,21 @@ void open_log(FunctionCallInfo fcinfo, EventLog *log)
     refuse_unsigned_body(fcinfo, log);
 }
 
+void read_carry_argument(FunctionCallInfo fcinfo, const EventLog &log, CarriedValues *carried)
+{
+    read_carry(log, PG_ARGISNULL(carry_argument) ? nullptr : PG_GETARG_JSONB_P(carry_argument), carried);
+}
+
 // For bytea as for text: a view of what follows the length.
 int64 ingest_bytes(FunctionCallInfo fcinfo)
 {
     EventLog log;
+    CarriedValues carried;
     open_log(fcinfo, &log);
+    read_carry_argument(fcinfo, log, &carried);
     const int64 event_seq =
         ingest_body(&log, text_argument(fcinfo, body_argument), text_argument(fcinfo, event_type_argument),
-                    text_argument(fcinfo, event_key_argument));
+                    text_argument(fcinfo, event_key_argument), carried);
     SPI_finish();
     return event_seq;
 }
@@ -245,11 +246,12 @@ int64 ingest_bytes(FunctionCallInfo fcinfo)
 } // namespace
 
 int64 ingest_body(const EventLog *log, std::string_view body, std::string_view event_type,
-                  std::string_view event_key)
+                  std::string_view event_key, const CarriedValues &carried)
 {
     BodyKind kind;
     Jsonb *payload = body_of_bytes(body, &kind);
-    return append_event(log, payload, event_type, identity_of(payload, kind, event_type, event_key));
+    return append_event(log,
+                        {payload, event_type, identity_of(payload, kind, event_type, event_key), &carried});
 }
 
 } // namespace callhardening
@@ -259,12 +261,13 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(ingest_call_event_jsonb)
 {
     EventLog log;
+    CarriedValues carried;
     open_log(fcinfo, &log);
+    read_carry_argument(fcinfo, log, &carried);
     Jsonb *body = PG_GETARG_JSONB_P(body_argument);
     const std::string_view event_type = text_argument(fcinfo, event_type_argument);
-    const int64 event_seq = append_event(
-        &log, body, event_type,
-        identity_of(body, BodyKind::json, event_type, text_argument(fcinfo, event_key_argument)));
+    bytea *digest = identity_of(body, BodyKind::json, event_type, text_argument(fcinfo, event_key_argument));
+    const int64 event_seq = append_event(&log, {body, event_type, digest, &carried});
     SPI_finish();
     PG_RETURN_INT64(event_seq);
 }

@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "pg/carry.hpp"
 #include "pg/event_log.hpp"
 
 namespace callhardening
@@ -12,6 +13,6 @@ namespace callhardening
 // where it is a redelivery. data() of event_type and event_key is nullptr where there is none. Needs an open
 // SPI connection.
 int64 ingest_body(const EventLog *log, std::string_view body, std::string_view event_type,
-                  std::string_view event_key);
+                  std::string_view event_key, const CarriedValues &carried);
 
 } // namespace callhardening

@@ -1,10 +1,13 @@
 #include "pg/relation.hpp"
 
 extern "C" {
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 }
 
 namespace callhardening
@@ -35,6 +38,38 @@ AttrNumber find_column(Relation relation, const char *name)
             return column->attnum;
     }
     return 0;
+}
+
+namespace
+{
+
+bool is_domain_not_null(Oid type)
+{
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    const auto form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+    const bool is_not_null = form->typnotnull;
+    const Oid base = form->typbasetype;
+    ReleaseSysCache(tuple);
+    return is_not_null || (OidIsValid(base) && is_domain_not_null(base));
+}
+
+bool has_default(Form_pg_attribute column)
+{
+    return column->atthasdef || column->attidentity != '\0' || get_typdefault(column->atttypid) != nullptr;
+}
+
+bool refuses_null(Form_pg_attribute column)
+{
+    return column->attnotnull || is_domain_not_null(column->atttypid);
+}
+
+} // namespace
+
+bool needs_value(Form_pg_attribute column)
+{
+    return !column->attisdropped && refuses_null(column) && !has_default(column);
 }
 
 AttrNumber require_column(Relation relation, const char *name, const char *hint)

@@ -4,6 +4,7 @@
 #include "pg/postgres.hpp"
 
 extern "C" {
+#include "access/tupdesc.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 }
@@ -20,6 +21,9 @@ char *relation_name(Oid relation);
 
 // The position of a column; 0 where the relation has no such column.
 AttrNumber find_column(Relation relation, const char *name);
+
+// Whether an INSERT that leaves the column out fails.
+bool needs_value(Form_pg_attribute column);
 
 // What to do where a table has a column no longer that a trigger of ours was told of.
 inline constexpr const char *calls_column_hint =

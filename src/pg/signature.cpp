@@ -237,14 +237,16 @@ CALLHARDENING_FUNCTION(set_call_event_secret)
 
 CALLHARDENING_FUNCTION(ingest_signed_call_event)
 {
-    enum { body_argument, log_argument };
+    enum { body_argument, log_argument, carry_argument };
     EventLog log;
+    CarriedValues carried;
     if (PG_ARGISNULL(body_argument))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("body must not be null")));
     SPI_connect();
     find_event_log(fcinfo, log_argument, &log);
     const std::string_view claims = open_body(fcinfo, &log, text_argument(fcinfo, body_argument));
-    const int64 event_seq = ingest_body(&log, claims, {}, {});
+    read_carry(log, PG_ARGISNULL(carry_argument) ? nullptr : PG_GETARG_JSONB_P(carry_argument), &carried);
+    const int64 event_seq = ingest_body(&log, claims, {}, {}, carried);
     SPI_finish();
     PG_RETURN_INT64(event_seq);
 }

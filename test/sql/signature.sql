@@ -192,7 +192,7 @@ SELECT ingest_signed_call_event(jws('{"call_id": 16}', '12345678')) IS NOT NULL 
 CREATE ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_member IN ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_receiver;
-GRANT EXECUTE ON FUNCTION set_call_event_secret(regclass, bytea), ingest_signed_call_event(text, regclass), ingest_call_event(bytea, regclass, text, text)
+GRANT EXECUTE ON FUNCTION set_call_event_secret(regclass, bytea), ingest_signed_call_event(text, regclass, jsonb), ingest_call_event(bytea, regclass, text, text, jsonb)
     TO regress_callhardening_owner, regress_callhardening_receiver;
 GRANT SELECT, INSERT ON call_events TO regress_callhardening_receiver;
 SET ROLE regress_callhardening_owner;
