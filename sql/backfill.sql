@@ -191,7 +191,7 @@ SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog
     CASE WHEN can_move THEN calls_name ELSE 'ONLY ' || part_name END,
     max(type) FILTER (WHERE place = 1), max(type) FILTER (WHERE place = 2), max(type) FILTER (WHERE place = 3),
     CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END,
-    (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'), calls::oid)
+    (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'), part::oid)
 FROM watched, target GROUP BY can_move, calls_name, part_name
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) FROM PUBLIC;

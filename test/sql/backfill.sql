@@ -323,4 +323,16 @@ SET client_min_messages = warning;
 CALL backfill_calls('calls');
 SELECT tableoid::regclass AS part, status, direction, count(*) FROM calls GROUP BY 1, 2, 3 ORDER BY 1, 2;
 DROP TABLE calls;
+-- a partition of another role, which has no right on the table
+CREATE ROLE regress_part_owner;
+CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb) PARTITION BY RANGE (dialpad_call_id);
+CREATE TABLE calls_own PARTITION OF calls FOR VALUES FROM (1) TO (10);
+CREATE TABLE calls_other PARTITION OF calls FOR VALUES FROM (10) TO (20);
+INSERT INTO calls SELECT i, 'hangup', 'in', '{"password": "x"}' FROM generate_series(1, 19) AS i;
+ALTER TABLE calls_other OWNER TO regress_part_owner;
+SELECT harden_calls('calls', transitions => '{"ringing": ["ended"]}');
+CALL backfill_calls('calls');
+SELECT tableoid::regclass AS part, status, direction, count(*) FROM calls GROUP BY 1, 2, 3 ORDER BY 1, 2;
+DROP TABLE calls;
+DROP ROLE regress_part_owner;
 RESET client_min_messages;
