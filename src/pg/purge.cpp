@@ -305,16 +305,27 @@ bool purge_next_event(Purge *purge, const LaneOfLog &lane, LaneReader *reader)
     return goes_on;
 }
 
+// In a lane of events that no worker takes, what may still come keeps a purge from passing an event. The rows
+// of another cluster can have higher ids than those to come, and are not passed either.
+bool may_pass(const Purge &purge, const LaneOfLog &lane, const LogPosition &place)
+{
+    return lane.number >= 0 || place.xid < purge.now.xmin;
+}
+
 void purge_lane(Purge *purge, int number)
 {
     const LaneOfLog lane = look_at_lane(*purge, number);
     if (lane.is_live && number < purge->log.first_lane)
         return; // of another cluster, and not done with
     LowEnd end = find_low_end(*purge, number);
+    if (!may_pass(*purge, lane, end.low))
+        end.low = {}; // remembered in another cluster
     LaneReader reader =
         begin_reading(purge->table, purge->snapshot, number, purgeable_xids(*purge, lane), end.low);
     bool moved = false;
     while (purge_next_event(purge, lane, &reader)) {
+        if (!may_pass(*purge, lane, reader.place))
+            continue;
         end.low = reader.place;
         moved = true;
     }

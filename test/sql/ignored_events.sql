@@ -96,6 +96,12 @@ SELECT count(ingest_call_event(jsonb_build_object('odd', n))) FROM generate_seri
 DELETE FROM call_events;
 SELECT purge_call_events('1 hour') FROM generate_series(1, 2) AS n;
 SELECT * FROM state;
+
+-- where the purges of another cluster have come to, whose transaction ids were higher, says nothing of those here
+SELECT configure_call_event_log(ignored_event_types => '{sms}');
+INSERT INTO call_purges SELECT log_id, -7, 1000, '9000000000000', 1, now() FROM call_event_logs;
+SELECT ingest_call_event('{"odd": 1}'::jsonb, event_type => 'sms') IS NOT NULL AS ingested;
+SELECT purge_call_events('0');
 SET client_min_messages = error;
 DROP VIEW state;
 DROP TABLE calls, call_events;
