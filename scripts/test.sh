@@ -189,8 +189,18 @@ unpack_pooler() {
     export PATH=$PATH:$WORK/pooler/usr/sbin
 }
 
+# The client of the example for Node. A test that does not find it says so.
+fetch_node_client() {
+    command -v npm >/dev/null || return 0
+    npm install --silent --no-audit --no-fund --prefix "$WORK/node" pg >/dev/null 2>&1 || return 0
+    chmod -R a+rX "$WORK/node"
+    export NODE_PATH=$WORK/node/node_modules
+}
+
 tap_suite() {
     unpack_pooler
+    install_packages python3-psycopg2
+    fetch_node_client
     printf '%s\n' "log_line_prefix = '%m [%p] %e '" >"$WORK/tap.conf"
     chmod 644 "$WORK/tap.conf"
     suite tap "$1" '^ok [0-9]+( - .*)?$' '^not ok [0-9]+' '^ok [0-9]+ # skip|# SKIP|skipped: ' \

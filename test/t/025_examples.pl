@@ -13,9 +13,10 @@ use Test::More;
 
 my $examples = abs_path(dirname(__FILE__) . '/../../docs/examples');
 sub has { return IPC::Run::run([@_], '<', \undef, '>', '/dev/null', '2>', '/dev/null') }
-my $has_python = has('python3', '-c', 'import psycopg2');
+# The system's python has the package of the system, and another one may stand before it in the path.
+my ($python) = grep { has($_, '-c', 'import psycopg2') } 'python3', '/usr/bin/python3';
 my $has_node = has('node', '-e', q{require('pg'); if (!globalThis.fetch) process.exit(1)});
-plan skip_all => 'there is neither psycopg2 nor pg' unless $has_python || $has_node;
+plan skip_all => 'there is neither psycopg2 nor pg' unless $python || $has_node;
 
 my $node = PostgreSQL::Test::Cluster->new('examples');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
@@ -56,9 +57,9 @@ sub fails_at_its_start
 my $attempts = 'SELECT count(*) FROM call_parked_events';
 
 SKIP: {
-	skip 'there is no psycopg2', 16 unless $has_python;
+	skip 'there is no psycopg2', 16 unless $python;
 	for my $mode ([], ['--transaction']) {
-		my @worker = ('python3', "$examples/worker.py", @$mode);
+		my @worker = ($python, "$examples/worker.py", @$mode);
 		fails_at_its_start("no table (@$mode)", \@worker, qr/relation "talked" does not exist/);
 		$node->safe_psql('postgres', 'CREATE TABLE talked (event_seq bigint PRIMARY KEY, call_id text NOT NULL, milliseconds numeric NOT NULL)');
 		fails_at_its_start("no right to write (@$mode)", \@worker, qr/permission denied for table talked/);
@@ -69,11 +70,11 @@ SKIP: {
 GRANT INSERT ON talked TO client;
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON talked FOR EACH ROW EXECUTE FUNCTION refuse()});
-	run_worker([ 'python3', "$examples/worker.py" ], q{SELECT count(*) > 0 FROM call_claims WHERE state = 'released'});
+	run_worker([ $python, "$examples/worker.py" ], q{SELECT count(*) > 0 FROM call_claims WHERE state = 'released'});
 	is($node->safe_psql('postgres', $attempts), '0', 'no right to write any more: the batch is given back');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '0', 'and nothing is written');
 	$node->safe_psql('postgres', 'DROP TRIGGER refuse ON talked');
-	run_worker([ 'python3', "$examples/worker.py" ], 'SELECT count(*) = 20 FROM talked');
+	run_worker([ $python, "$examples/worker.py" ], 'SELECT count(*) = 20 FROM talked');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '20', 'set up well, it does its work');
 	is($node->safe_psql('postgres', $attempts), '0', 'and no event has failed');
 	$node->safe_psql('postgres', 'TRUNCATE call_claims');
