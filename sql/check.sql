@@ -312,6 +312,7 @@ COMMENT ON FUNCTION @extschema@.call_running_checks() IS
 CREATE FUNCTION @extschema@.check_call_hardening() RETURNS TABLE (check_name text, ok boolean, detail text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off -- types are compared by their names
     AS $$
 DECLARE
     item record;

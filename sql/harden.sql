@@ -184,7 +184,7 @@ DECLARE
 BEGIN
     PERFORM @extschema@.check_call_column(calls, payload_column, NULL::text[]);
     SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
-    IF format_type(attribute.atttypid, NULL) <> 'jsonb' AND NOT EXISTS (
+    IF attribute.atttypid <> 'jsonb'::regtype AND NOT EXISTS (
         WITH RECURSIVE base AS (
             SELECT typbasetype FROM pg_type WHERE oid = attribute.atttypid
             UNION ALL SELECT t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)

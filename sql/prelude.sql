@@ -1,5 +1,8 @@
 \echo Use "CREATE EXTENSION callhardening" to load this file. \quit
 
+-- The settings of functions would be stored with quotes, and check_call_hardening reads them.
+SET LOCAL quote_all_identifiers = off;
+
 -- What the sanitizer writes, and what it takes for a character, is UTF-8.
 DO $$
 BEGIN

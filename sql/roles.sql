@@ -144,6 +144,7 @@ CREATE FUNCTION @extschema@.call_role_needs(what text, log @extschema@.call_even
     RETURNS SETOF @extschema@.call_role_tasks
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET quote_all_identifiers = off -- a function is remembered by its text
     AS $$
 WITH extension AS (
     SELECT extnamespace AS home, extconfig FROM pg_extension WHERE extname = 'callhardening'

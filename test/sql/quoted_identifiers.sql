@@ -1,0 +1,30 @@
+\set SHOW_CONTEXT never
+-- A session or database with quote_all_identifiers: names of types and functions come with quotes there.
+SET client_min_messages = error;
+DROP EXTENSION callhardening;
+SET quote_all_identifiers = on;
+CREATE EXTENSION callhardening;
+CREATE TABLE calls (dialpad_call_id text PRIMARY KEY, status text, direction text, raw_payload jsonb);
+SELECT harden_calls('calls');
+CREATE TABLE hooks (payload jsonb, processed_at timestamptz);
+INSERT INTO hooks VALUES ('{"call_id": "1", "state": "hangup"}');
+SELECT harden_call_events('hooks', 'calls', processed_at_column => 'processed_at');
+SELECT ingest_call_event('{"call_id": "2", "state": "ringing"}'::jsonb);
+SELECT claimed FROM process_call_events();
+INSERT INTO calls VALUES ('3', 'Hangup', 'in', '{"password": "x"}');
+SELECT dialpad_call_id, status, direction, raw_payload FROM calls ORDER BY 1;
+SELECT relation, level, gap FROM call_enforcement;
+SELECT check_name, detail FROM check_call_hardening() WHERE NOT ok;
+-- a right that two tasks need, granted with and without quotes, stays with the other one
+CREATE ROLE regress_quoted;
+SELECT grant_call_role('regress_quoted', 'claim');
+RESET quote_all_identifiers;
+SELECT grant_call_role('regress_quoted', 'operate');
+SELECT revoke_call_role('regress_quoted', 'claim');
+SELECT has_function_privilege('regress_quoted', 'release_call_events(bigint[])', 'EXECUTE') AS has_both,
+    has_function_privilege('regress_quoted', 'complete_call_events(bigint[])', 'EXECUTE') AS has_claim;
+SELECT revoke_call_role('regress_quoted', 'operate');
+SELECT check_name, detail FROM check_call_hardening() WHERE NOT ok;
+DROP TABLE hooks, calls;
+DROP ROLE regress_quoted;
+RESET client_min_messages;
