@@ -205,18 +205,27 @@ const char *value_or_default(CallsTable *table, const char *column, const char *
     return psprintf("COALESCE(%s, %s)", value, deparse_expression(otherwise, NIL, false, false));
 }
 
-void add_value(CallsTable *table, const char *column, const char *value, StringInfo columns,
-               StringInfo values)
+void add_value(StringInfo columns, StringInfo values, const char *column, const char *value)
 {
     appendStringInfo(columns, ", %s", quote_identifier(column));
-    appendStringInfo(values, ", %s", value_or_default(table, column, value));
+    appendStringInfo(values, ", %s", value);
+}
+
+// Types that have come to differ are left to the assignment: COALESCE takes one type.
+bool has_type_in_events(const CallsTable &table, const char *column)
+{
+    const Oid events = table.log->events;
+    return getBaseType(get_atttype(events, get_attnum(events, column))) ==
+           getBaseType(column_type(table.relation, find_column(table.relation, column)));
 }
 
 void add_carried(CallsTable *table, StringInfo columns, StringInfo values)
 {
     for (int i = 0; i < table->log->carry_count; ++i) {
         const char *column = table->log->carry[i];
-        add_value(table, column, psprintf("event.%s", quote_identifier(column)), columns, values);
+        const char *value = psprintf("event.%s", quote_identifier(column));
+        add_value(columns, values, column,
+                  has_type_in_events(*table, column) ? value_or_default(table, column, value) : value);
     }
 }
 
@@ -237,7 +246,7 @@ const char *insert_statement(CallsTable *table, const char *id, const char *id_v
     initStringInfo(&columns);
     initStringInfo(&values);
     for (int i = 0; i < count; ++i)
-        add_value(table, list[i].name, list[i].value, &columns, &values);
+        add_value(&columns, &values, list[i].name, value_or_default(table, list[i].name, list[i].value));
     add_carried(table, &columns, &values);
     const bool has_carried = table->log->carry_count > 0;
     return psprintf("INSERT INTO %s (%s%s) %s%s%s%s ON CONFLICT (%s) DO NOTHING",

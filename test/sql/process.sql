@@ -182,6 +182,11 @@ INSERT INTO defaults.call_events VALUES ('{"call_id": 1, "state": "recording"}',
 SELECT * FROM process_call_events(log => 'defaults.call_events');
 SELECT dialpad_call_id AS id, status, direction, from_number, to_number, duration_seconds AS seconds, is_voicemail, started_at,
     last_event_at AT TIME ZONE 'UTC' AS last_event, tenant FROM defaults.calls ORDER BY 1;
+-- a carried column whose type is another one by now is assigned as before
+ALTER TABLE defaults.calls ALTER tenant TYPE text, ALTER tenant SET DEFAULT 'none';
+INSERT INTO defaults.call_events VALUES ('{"call_id": 3, "state": "ringing"}', 9);
+SELECT claimed, failed FROM process_call_events(log => 'defaults.call_events');
+SELECT tenant FROM defaults.calls WHERE dialpad_call_id = 3;
 DROP SCHEMA defaults CASCADE;
 
 -- arguments
