@@ -597,11 +597,13 @@ CALLHARDENING_FUNCTION(can_fill_call_column)
 {
     enum { name_argument, type_argument };
     const char *name = NameStr(*PG_GETARG_NAME(name_argument));
-    const Oid type = getBaseType(PG_GETARG_OID(type_argument));
+    const Oid type = PG_GETARG_OID(type_argument);
+    if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type with OID %u does not exist", type));
     for (int i = 0; i < call_column_count; ++i) {
         const CallColumnFacts &facts = FactsOf(static_cast<CallColumn>(i));
         if (facts.name == name)
-            PG_RETURN_BOOL(can_hold(type, facts.kind));
+            PG_RETURN_BOOL(can_hold(getBaseType(type), facts.kind));
     }
     PG_RETURN_BOOL(false);
 }

@@ -1,7 +1,9 @@
 \set SHOW_CONTEXT never
 -- A session or database with quote_all_identifiers: names of types and functions come with quotes there.
+\set here :DBNAME
+CREATE DATABASE regress_callhardening_quoted ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0;
+\c regress_callhardening_quoted
 SET client_min_messages = error;
-DROP EXTENSION callhardening;
 SET quote_all_identifiers = on;
 CREATE EXTENSION callhardening;
 CREATE TABLE calls (dialpad_call_id text PRIMARY KEY, status text, direction text, raw_payload jsonb);
@@ -25,6 +27,6 @@ SELECT has_function_privilege('regress_quoted', 'release_call_events(bigint[])',
     has_function_privilege('regress_quoted', 'complete_call_events(bigint[])', 'EXECUTE') AS has_claim;
 SELECT revoke_call_role('regress_quoted', 'operate');
 SELECT check_name, detail FROM check_call_hardening() WHERE NOT ok;
-DROP TABLE hooks, calls;
+\c :here
+DROP DATABASE regress_callhardening_quoted;
 DROP ROLE regress_quoted;
-RESET client_min_messages;
