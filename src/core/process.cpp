@@ -108,17 +108,10 @@ private:
     bool RefinesTheEnd() const noexcept
     {
         const MergeState &state = call_.state;
-        return state.has_end && IsEnd(call_.status) && IsKindOfEnd() && event_.has_own_time &&
-               event_.time <= state.end &&
+        return state.has_end && IsEnd(call_.status) && IsKindOfEnd(graph_, graph_.Name(event_.status)) &&
+               event_.has_own_time && event_.time <= state.end &&
                (state.status_before_end == unset_status ||
                 graph_.Allows(state.status_before_end, event_.status));
-    }
-
-    bool IsKindOfEnd() const noexcept
-    {
-        const std::string_view name = graph_.Name(event_.status);
-        return graph_.IsTerminal(event_.status) &&
-               (name == "voicemail" || name == "missed" || name == "rejected");
     }
 
     // A provider ends every call with a hangup, a missed one and one that went to voicemail too: ordinary
@@ -244,6 +237,13 @@ private:
 };
 
 } // namespace
+
+bool IsKindOfEnd(const TransitionGraph &graph, std::string_view status) noexcept
+{
+    const bool is_kind = status == "voicemail" || status == "missed" || status == "rejected";
+    const int found = is_kind ? graph.Find(status) : -1;
+    return found >= 0 && graph.IsTerminal(found);
+}
 
 const CallColumnFacts &FactsOf(CallColumn column) noexcept
 {

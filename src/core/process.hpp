@@ -83,6 +83,9 @@ struct MergeState {
     bool operator==(const MergeState &) const noexcept = default;
 };
 
+// Does the status say how a call has ended, where `ended` says no more than that it is over?
+bool IsKindOfEnd(const TransitionGraph &graph, std::string_view status) noexcept;
+
 // A call between two events.
 struct Call {
     int status = unset_status; // also for a row whose status is no word of the graph: any may be set

@@ -1,4 +1,5 @@
 #include "core/direction.hpp"
+#include "core/process.hpp"
 #include "core/text.hpp"
 #include "core/verdict.hpp"
 #include "core/vocabulary.hpp"
@@ -294,11 +295,22 @@ void report_unknown_status(CallTrigger *trigger, const CallRow *row, std::string
     note_unknown_word(trigger, row, IssueKind::unknown_status, current, word);
 }
 
+// A subscription brings what the processor of its publisher has refined, which has remembered the end.
+bool was_refined_by_publisher(const CallTrigger *trigger, const CallRow *row, std::string_view next)
+{
+    if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA ||
+        !IsKindOfEnd(*trigger->settings.graph, next))
+        return false;
+    const AttrNumber end = find_column(row->calls, "merge_ended_at");
+    return end != 0 && !value_of(row->new_values, end).is_null;
+}
+
 bool refines_the_end(const CallTrigger *trigger, const CallRow *row, std::string_view current,
                      std::string_view next)
 {
     return current == "ended" &&
-           is_refined_end(row->calls, text_of_value(row, known_values(row), trigger->call_id), next);
+           (is_refined_end(row->calls, text_of_value(row, known_values(row), trigger->call_id), next) ||
+            was_refined_by_publisher(trigger, row, next));
 }
 
 bool validate_status(CallTrigger *trigger, CallRow *row)

@@ -59,6 +59,14 @@ DROP TRIGGER zz_meddle ON calls;
 DROP FUNCTION meddle();
 SELECT status FROM calls WHERE dialpad_call_id = 15;
 
+-- a subscriber takes what the processor of its publisher has refined, and no other status after an end
+ALTER TABLE calls ENABLE ALWAYS TRIGGER validate_hardened_call, ENABLE ALWAYS TRIGGER validate_hardened_call_update;
+SET session_replication_role = replica;
+INSERT INTO calls (dialpad_call_id, status, merge_ended_at) VALUES (21, 'ended', '2026-01-01'), (22, 'ended', '2026-01-01'), (23, 'ended', NULL);
+UPDATE calls SET status = CASE dialpad_call_id WHEN 22 THEN 'active' ELSE 'voicemail' END WHERE dialpad_call_id BETWEEN 21 AND 23;
+RESET session_replication_role;
+SELECT dialpad_call_id AS id, status FROM calls WHERE dialpad_call_id BETWEEN 21 AND 23 ORDER BY 1;
+
 -- a table in partitions, and one that rejects
 DROP TABLE calls, call_events;
 SELECT create_call_tables('public');
