@@ -12,7 +12,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $examples = abs_path(dirname(__FILE__) . '/../../docs/examples');
-sub has { return IPC::Run::run([@_], '<', \undef, '>', '/dev/null', '2>', '/dev/null') }
+# Where there is no such program, that is an exception.
+sub has { return eval { IPC::Run::run([@_], '<', \undef, '>', '/dev/null', '2>', '/dev/null') } }
 # The system's python has the package of the system, and another one may stand before it in the path.
 my ($python) = grep { has($_, '-c', 'import psycopg2') } 'python3', '/usr/bin/python3';
 my $has_node = has('node', '-e', q{require('pg'); if (!globalThis.fetch) process.exit(1)});
