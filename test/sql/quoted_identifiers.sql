@@ -5,6 +5,7 @@ CREATE DATABASE regress_callhardening_quoted ENCODING 'UTF8' LOCALE 'C' TEMPLATE
 \c regress_callhardening_quoted
 SET client_min_messages = error;
 SET quote_all_identifiers = on;
+CREATE EXTENSION callhardening;
 CREATE TABLE calls (dialpad_call_id text PRIMARY KEY, status text, direction text, raw_payload jsonb);
 SELECT harden_calls('calls');
 CREATE TABLE hooks (payload jsonb, processed_at timestamptz);
