@@ -111,7 +111,9 @@ server_worker() {
     local more=$(((CALLS + 39) / 40)) i before
     heading "A worker inside the server, while the webhooks of $((more * 10)) more calls come in"
     before=$(value "SELECT count(*) FROM call_events")
-    show "SELECT start_call_worker();"
+    show "CREATE ROLE call_worker LOGIN;"
+    show "SELECT grant_call_role('call_worker', 'process');"
+    show "SET ROLE call_worker; SELECT start_call_worker();"
     for ((i = 1; i <= 10; i++)); do
         value "SELECT generate_call_events($more, $((SEED + i)))" >/dev/null
     done
