@@ -270,7 +270,7 @@ BEGIN
         chosen := @extschema@.choose_default_call_event_log(NEW.log_id);
         IF chosen IS DISTINCT FROM NEW.events THEN
             RAISE NOTICE USING MESSAGE = format('event log %s is not the default', NEW.events),
-                DETAIL = coalesce(format('Functions that are called without a log use %s.', chosen),
+                DETAIL = coalesce('Functions that are called without a log use ' || chosen::text || '.',
                     'None of the event logs is: functions that are called without a log fail.'),
                 HINT = format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).',
                     NEW.events);

@@ -361,7 +361,8 @@ void check_can_claim(const char *function)
         ereport(
             ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE),
-             errmsg("%s cannot be called from a trigger that the event log fires", function),
+             errmsg("%s cannot be called by a trigger while events are applied, completed or purged",
+                    function),
              errdetail("A function that applies, completes or deletes events is running in this session."),
              errhint("Call it when that function has ended.")));
     check_can_read_claims(function);

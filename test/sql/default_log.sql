@@ -79,6 +79,10 @@ SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
 DROP TABLE two.call_events;
 TABLE defaults;
 TABLE notes;
+-- a log that is added then does not become the default, and the NOTICE names none
+CREATE TABLE three.late (LIKE three.call_events INCLUDING ALL);
+SELECT register_call_event_log('three.late', 'three.calls', 'dialpad', 1);
+DROP TABLE three.late;
 \set VERBOSITY terse
 SELECT ingest_call_event('{"call_id": 3}'::jsonb);
 SELECT process_call_events();
