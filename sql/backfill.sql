@@ -222,6 +222,8 @@ DECLARE
     one record;
 BEGIN
     failed := 0;
+    -- A deferred trigger cannot fire with the owner's rights, and its error would end the backfill.
+    SET CONSTRAINTS ALL IMMEDIATE;
     FOR attempt IN 1 .. 5 LOOP
         BEGIN
             SELECT r.looked_at, r.repaired, r.unwritten INTO looked_at, repaired, unwritten

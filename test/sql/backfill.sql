@@ -323,6 +323,17 @@ SET client_min_messages = warning;
 CALL backfill_calls('calls');
 SELECT tableoid::regclass AS part, status, direction, count(*) FROM calls GROUP BY 1, 2, 3 ORDER BY 1, 2;
 DROP TABLE calls;
+-- a trigger that is deferred to the commit refuses a row: its neighbours are repaired
+CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb);
+INSERT INTO calls SELECT i, 'hangup', 'in' FROM generate_series(1, 3) AS i;
+CREATE FUNCTION refuse_two() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.dialpad_call_id = 2 THEN RAISE check_violation USING MESSAGE = 'not two'; END IF; RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_two();
+SELECT harden_calls('calls');
+CALL backfill_calls('calls');
+SELECT dialpad_call_id, status FROM calls ORDER BY 1;
+DROP TABLE calls;
+DROP FUNCTION refuse_two;
 -- a partition of another role, which has no right on the table
 CREATE ROLE regress_part_owner;
 CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb) PARTITION BY RANGE (dialpad_call_id);

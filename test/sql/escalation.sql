@@ -57,6 +57,7 @@ CREATE STATISTICS tenant.of_calls ON (tenant.f(n)), (tenant.f(3)) FROM tenant.ca
 CREATE TRIGGER a_fire BEFORE INSERT OR UPDATE ON tenant.calls FOR EACH ROW EXECUTE FUNCTION tenant.fire();
 CREATE TRIGGER b_fire AFTER INSERT OR UPDATE ON tenant.calls FOR EACH ROW WHEN (tenant.f(NEW.n) IS NOT NULL) EXECUTE FUNCTION tenant.fire();
 CREATE TRIGGER c_fire AFTER UPDATE ON tenant.calls FOR EACH STATEMENT EXECUTE FUNCTION tenant.fire();
+CREATE CONSTRAINT TRIGGER d_fire AFTER UPDATE ON tenant.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tenant.fire();
 INSERT INTO tenant.calls (dialpad_call_id, status, direction, raw_payload, started_at)
 SELECT i, CASE i % 3 WHEN 0 THEN 'ringing' WHEN 1 THEN 'Hangup' ELSE 'odd' END, 'in', '{"password": "x"}', '2020-01-01' FROM generate_series(1, 9) AS i;
 INSERT INTO tenant.calls (dialpad_call_id) VALUES (9), (10);
