@@ -273,10 +273,12 @@ bool is_passed(const Lane &lane, const LogEvent &event)
     return IsSettled(lane.next.position, event.place);
 }
 
-// After TRUNCATE ... RESTART IDENTITY or setval, its number is another event's.
+// After TRUNCATE ... RESTART IDENTITY or setval, its number is another event's. One whose call id somebody
+// has altered is the same event.
 bool is_of_another_call(const ParkedEvent &parked, const LogEvent &event)
 {
-    return strcmp(parked.call_id, event.call_id) != 0;
+    const bool is_appended_since = parked.place.xid != 0 && parked.place.xid != event.place.xid;
+    return is_appended_since && strcmp(parked.call_id, event.call_id) != 0;
 }
 
 void take_due(Lane *lane, const ParkedEvent &parked)

@@ -146,6 +146,20 @@ SELECT dialpad_call_id FROM calls ORDER BY 1;
 SELECT event_seq, event_lane FROM call_events ORDER BY 1;
 SELECT * FROM parked();
 CALL start_again();
+-- an event whose call id was altered is the same event
+SELECT add(101);
+SELECT * FROM work(1);
+UPDATE hooks SET call_id = '102';
+SELECT * FROM work();
+CALL start_again();
+SELECT configure_call_event_log('hooks', max_attempts => 1);
+SELECT add(101);
+SELECT * FROM work(1);
+UPDATE hooks SET call_id = '102';
+SELECT retry_dead_call_events(log => 'hooks');
+SELECT * FROM work();
+SELECT configure_call_event_log('hooks', max_attempts => 5);
+CALL start_again();
 -- a call of which all is held back, whatever has done that, goes on with the next poll that looks at the lane
 SELECT add(101, 101);
 SELECT * FROM work(1);
