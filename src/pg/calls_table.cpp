@@ -211,12 +211,13 @@ void add_value(StringInfo columns, StringInfo values, const char *column, const 
     appendStringInfo(values, ", %s", value);
 }
 
-// Types that have come to differ are left to the assignment: COALESCE takes one type.
+// Types that have come to differ are left to the assignment: COALESCE takes one type. A column that is gone
+// is reported where the log is read.
 bool has_type_in_events(const CallsTable &table, const char *column)
 {
-    const Oid events = table.log->events;
-    return getBaseType(get_atttype(events, get_attnum(events, column))) ==
-           getBaseType(column_type(table.relation, find_column(table.relation, column)));
+    const Oid events = table.log->events, type = get_atttype(events, get_attnum(events, column));
+    return OidIsValid(type) &&
+           getBaseType(type) == getBaseType(column_type(table.relation, find_column(table.relation, column)));
 }
 
 void add_carried(CallsTable *table, StringInfo columns, StringInfo values)
