@@ -1,6 +1,7 @@
 #include "core/budget.hpp"
 
 #include "core/json_scan.hpp"
+#include "core/record.hpp"
 
 #include <algorithm>
 #include <array>
@@ -179,9 +180,8 @@ std::size_t Chain::Printed(std::uint32_t begin, std::uint32_t end) const noexcep
 // The count of what was shed is in the document: its tenth makes the document longer.
 std::size_t Chain::GrownBy(std::uint32_t shed) const noexcept
 {
-    const auto digits = [](std::uint32_t count) {
-        return count < 10 ? 1u : count < 100 ? 2u : count < 1000 ? 3u : 4u;
-    };
+    static_assert(largest_count == 99);
+    const auto digits = [](std::uint32_t count) { return count < 10 ? 1u : 2u; };
     return record_.begin == record_.end ? 0 : digits(record_.shed + shed) - digits(record_.shed);
 }
 

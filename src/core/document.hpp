@@ -34,7 +34,6 @@ public:
         tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, no_rule});
     }
     void Null() noexcept { tokens_.Push(TokenKind::null); }
-    void EarlierRecord(const Record &) noexcept {} // only of a whole document in the order of a text
 
     Arena &arena() noexcept { return arena_; }
     static constexpr bool IsFull() noexcept { return false; }

@@ -208,13 +208,11 @@ std::uint32_t Explainer::ExplainKey(std::span<const Token> tokens, std::uint32_t
     sanitizer_.Key(name_);
     if (depth_ != 1 || text_path_ != nullptr || name_ != record_member)
         return i + 1;
-    const std::uint32_t end = ValueEnd(tokens, i);
-    Record record;
-    if (!ReadRecord(tokens.subspan(i + 1, end - i - 1), record))
+    if (tokens[i + 1].kind != TokenKind::string || !IsRecord(tokens[i + 1].text()))
         return i + 1;
-    sanitizer_.EarlierRecord(record);
+    sanitizer_.String(tokens[i + 1].text());
     has_record_ = true;
-    return end;
+    return i + 2;
 }
 
 std::uint32_t Explainer::ExplainContainer(std::span<const Token> tokens, std::uint32_t i) noexcept
@@ -578,7 +576,7 @@ bool Explainer::Finish() noexcept
     if (!sanitizer_.Finish())
         return false;
     const std::span<const Token> result = sanitizer_.tokens();
-    if (sanitizer_.changed() && !has_record_)
+    if (sanitizer_.records() && !has_record_)
         ReplaceByRecord();
     const bool is_summary = IsSummary(result[0]) && !was_summary;
     std::uint32_t left[max_rules + 1] = {};
@@ -610,7 +608,7 @@ void Explainer::ReplaceByRecord() noexcept
 // How many of each rule the result has; the record is none.
 void Explainer::CountLeaves(std::span<const Token> result, std::span<std::uint32_t> left) const noexcept
 {
-    const bool recorded = has_record_ || sanitizer_.changed();
+    const bool recorded = has_record_ || sanitizer_.records();
     const TokenRange record = recorded ? FindRecord(result) : TokenRange{0, 0};
     for (std::uint32_t i = 0; i < result.size();) {
         const Token &token = result[i];

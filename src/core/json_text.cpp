@@ -6,7 +6,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <charconv>
 #include <iterator>
 
 namespace callhardening
@@ -17,55 +16,6 @@ namespace
 
 using Json = nlohmann::json;
 
-bool ReadCounts(JsonScanner &scan, Record &record) noexcept
-{
-    char before = '[';
-    for (std::uint32_t &count : record.counts) {
-        std::string_view number;
-        if (scan.Peek() != before)
-            return false;
-        scan.Take();
-        scan.Peek();
-        if (!scan.ReadNumber(number))
-            return false;
-        const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
-        if (error != std::errc{} || end != number.data() + number.size() || count > largest_count)
-            return false;
-        before = ',';
-    }
-    if (scan.Peek() != ']')
-        return false;
-    scan.Take();
-    return true;
-}
-
-bool ReadPolicy(JsonScanner &scan, Record &record) noexcept
-{
-    RawString policy;
-    if (scan.Peek() != '"' || !scan.ReadString(policy))
-        return false;
-    record.policy = policy.text;
-    return IsRecordedPolicy(policy.text);
-}
-
-bool ReadName(JsonScanner &scan, std::string_view name) noexcept
-{
-    RawString string;
-    if (scan.Peek() != '"' || !scan.ReadString(string) || string.text != name || scan.Peek() != ':')
-        return false;
-    scan.Take();
-    return true;
-}
-
-// What is inside of a record, as the sanitizer writes it.
-bool ReadRecord(JsonScanner &scan, Record &record) noexcept
-{
-    if (!ReadName(scan, "n") || !ReadCounts(scan, record) || scan.Peek() != ',')
-        return false;
-    scan.Take();
-    return ReadName(scan, "p") && ReadPolicy(scan, record) && scan.Peek() == '}';
-}
-
 // The parser sees brackets, colons and commas as they are. A string, number or literal is scanned here,
 // several bytes at a time, and stands in as the shortest token that is read without looking at the byte
 // behind it: an empty string. Its event asks for what stood there. Two things it does not see at all: what is
@@ -74,9 +24,8 @@ template <typename Sink>
 class TextFeed
 {
 public:
-    TextFeed(std::string_view text, Sink &sink, const volatile std::sig_atomic_t *interrupt,
-             bool embedded) noexcept
-        : scan_(text, interrupt), sink_(sink), embedded_(embedded)
+    TextFeed(std::string_view text, Sink &sink, const volatile std::sig_atomic_t *interrupt) noexcept
+        : scan_(text, interrupt), sink_(sink)
     {
     }
 
@@ -234,8 +183,6 @@ private:
     {
         if (++depth_ > deepest_json)
             return false;
-        if (object && before_record_ && depth_ == 2)
-            return TakeRecord();
         const bool empty = scan_.Peek() == (object ? '}' : ']');
         const std::size_t count = empty ? 0 : Sanitizer::unknown_count;
         skipped_ = (object ? sink_.BeginObject(count) : sink_.BeginArray(count)) == Walk::skip;
@@ -271,23 +218,7 @@ private:
         return passed;
     }
 
-    void ReportName() noexcept
-    {
-        const std::string_view name = Text();
-        before_record_ = depth_ == 1 && !embedded_ && name == record_member;
-        sink_.Key(name);
-    }
-
-    // An object in the place of the record, spelt in another way than records are, is rare: jsonb decides.
-    bool TakeRecord() noexcept
-    {
-        Record record;
-        if (!ReadRecord(scan_, record))
-            return false;
-        sink_.EarlierRecord(record);
-        skipped_ = true;
-        return true;
-    }
+    void ReportName() noexcept { sink_.Key(Text()); }
 
     JsonScanner scan_;
     Sink &sink_;
@@ -296,9 +227,7 @@ private:
     std::string_view number_;
     std::size_t depth_ = 0;
     Scalar scalar_ = Scalar::null_literal;
-    const bool embedded_;
-    bool before_record_ = false; // the value of the root's member `_sanitized` comes next
-    bool skipped_ = false;       // the container that ends next
+    bool skipped_ = false; // the container that ends next
 };
 
 // Copies of it read on together, as those of an input iterator do. Without a feed: the end.
@@ -338,11 +267,10 @@ namespace
 {
 
 template <typename Sink>
-TextVerdict Feed(std::string_view text, Sink &sink, const volatile std::sig_atomic_t *interrupt,
-                 bool embedded) noexcept
+TextVerdict Feed(std::string_view text, Sink &sink, const volatile std::sig_atomic_t *interrupt) noexcept
 {
     try {
-        TextFeed<Sink> feed(text, sink, interrupt, embedded);
+        TextFeed<Sink> feed(text, sink, interrupt);
         return feed.Verdict(Json::sax_parse(Bytes<Sink>(feed), Bytes<Sink>(), &feed));
     } catch (...) {
         return TextVerdict::out_of_memory; // the parser reports its errors by events
@@ -354,17 +282,17 @@ TextVerdict Feed(std::string_view text, Sink &sink, const volatile std::sig_atom
 TextVerdict FeedText(std::string_view text, Sanitizer &sanitizer,
                      const volatile std::sig_atomic_t *interrupt) noexcept
 {
-    return Feed(text, sanitizer, interrupt, false);
+    return Feed(text, sanitizer, interrupt);
 }
 
 TextVerdict FeedEmbeddedText(std::string_view text, Sanitizer &sanitizer) noexcept
 {
-    return Feed(text, sanitizer, nullptr, true);
+    return Feed(text, sanitizer, nullptr);
 }
 
 TextVerdict FeedEmbeddedText(std::string_view text, DocumentTokens &document) noexcept
 {
-    return Feed(text, document, nullptr, true);
+    return Feed(text, document, nullptr);
 }
 
 bool LooksLikeJson(std::string_view text) noexcept

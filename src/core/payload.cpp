@@ -162,6 +162,7 @@ bool Sanitizer::Admit(bool empty) noexcept
             DropMember();
         else
             Drop();
+        ++counts_.empty;
         return false;
     }
     if (IsBeyondLimit())
@@ -324,8 +325,10 @@ void Sanitizer::End() noexcept
         Rollback(frame);
         EndMeasured(frame);
     } else if (frame.kept == 0 && IsMember()) {
+        const bool was_empty = !(counts_ - frame.before).AnyButEmpty();
         Rollback(frame);
         DropMember();
+        counts_.empty += was_empty ? 1 : 0;
     } else {
         EndEntered(frame);
     }
@@ -344,6 +347,8 @@ void Sanitizer::EndEntered(const Frame &frame) noexcept
 
 void Sanitizer::String(std::string_view text) noexcept
 {
+    if (IsEarlierRecord(text))
+        return TakeEarlierRecord(text);
     if (IsMember() && key_word_ == KeyWord::type)
         for (const ValueType type :
              {ValueType::string, ValueType::number, ValueType::boolean, ValueType::object, ValueType::array})
@@ -433,8 +438,9 @@ void Sanitizer::Key(std::string_view name) noexcept
         frame.shape.type = ValueType::none;
     else if (key_word_ == KeyWord::length)
         frame.shape.has_length = false;
-    if (depth_ == 1 && embedded_ == 0 && name == record_member)
-        has_old_record_ = false;
+    before_record_ = depth_ == 1 && embedded_ == 0 && name == record_member;
+    if (before_record_)
+        old_record_ = {};
     prune_credit_ += prune_share;
     if (frame.order == MemberOrder::document)
         PushMember(name);
@@ -446,12 +452,15 @@ void Sanitizer::Key(std::string_view name) noexcept
     }
 }
 
-void Sanitizer::EarlierRecord(const Record &record) noexcept
+bool Sanitizer::IsEarlierRecord(std::string_view text) const noexcept
 {
-    if (arena_.failed() || depth_ != 1 || embedded_ != 0)
-        return;
-    old_record_ = record;
-    has_old_record_ = true;
+    return before_record_ && depth_ == 1 && embedded_ == 0 && !arena_.failed() && IsRecord(text);
+}
+
+// It is no data.
+void Sanitizer::TakeEarlierRecord(std::string_view text) noexcept
+{
+    old_record_ = text;
     if (order_ == MemberOrder::document)
         members_.top().record = true;
 }
@@ -692,18 +701,23 @@ void Sanitizer::Return(const Checkpoint &mark) noexcept
 bool Sanitizer::Finish() noexcept
 {
     if (!arena_.failed()) {
-        if (root_type_ == ValueType::object && changed())
-            WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
-        else if (has_old_record_)
+        if (root_type_ == ValueType::object && records())
+            RecordCounts();
+        else if (!old_record_.empty())
             WriteRecord(tokens_, old_record_);
         KeepBudget();
     }
     return !arena_.failed();
 }
 
+void Sanitizer::RecordCounts() noexcept
+{
+    WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded(), arena_));
+}
+
 // The result prints in no more than max_bytes, always: either all of it does; or leaves are shed until what
 // is left does, with a record whose counts are those of that moment; or, when none is left, it is the summary
-// of the root with its record, which print in 105 bytes at most, and least_max_bytes is more. A root that is
+// of the root with its record, which print in 77 bytes at most, and least_max_bytes is more. A root that is
 // no container is one leaf.
 void Sanitizer::KeepBudget() noexcept
 {
@@ -716,9 +730,9 @@ void Sanitizer::KeepBudget() noexcept
         BecomeSummary();
         return;
     }
-    if (!fits && has_record && !changed()) {
+    if (!fits && has_record && !records()) {
         // It may be what makes the document fit: in the place of a longer one, or of data of its name.
-        WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
+        RecordCounts();
         record_replaced_ = true;
     }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
@@ -727,7 +741,7 @@ void Sanitizer::KeepBudget() noexcept
     if (tokens_.size() == record.end - record.begin + 2)
         BecomeSummary();
     if (has_record)
-        WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded()));
+        RecordCounts();
 }
 
 void Sanitizer::BecomeSummary() noexcept

@@ -63,10 +63,6 @@ public:
     void LongNumber(std::size_t printed) noexcept;
     void Boolean(bool value) noexcept;
     void Null() noexcept;
-    // In the place of the value of the root's member `_sanitized`, where that is the record of an earlier
-    // pass.
-    void EarlierRecord(const Record &record) noexcept;
-
     // Copies what would not outlive the result.
     Arena &arena() noexcept { return arena_; }
 
@@ -79,6 +75,8 @@ public:
     // True where the members of an object were too many to know whether a name came twice, and one may have.
     bool doubtful() const noexcept { return doubtful_; }
     bool changed() const noexcept { return counts_.Any() || record_replaced_; }
+    // The result has a record of this pass, if it is an object.
+    bool records() const noexcept { return counts_.AnyButEmpty() || record_replaced_; }
     std::span<const Token> tokens() const noexcept { return tokens_.all(); }
     const SanitizeCounts &counts() const noexcept { return counts_; }
 
@@ -172,6 +170,9 @@ private:
     void EmitMarker(bool before) noexcept;
     void Drop() noexcept { ++counts_.dropped; }
     void DropMember() noexcept;
+    bool IsEarlierRecord(std::string_view text) const noexcept;
+    void TakeEarlierRecord(std::string_view text) noexcept;
+    void RecordCounts() noexcept;
     void Replace(ValueType type, std::size_t length) noexcept;
     Walk Begin(ValueType type, std::size_t count) noexcept;
     Walk Enter(ValueType type, bool measured) noexcept;
@@ -229,14 +230,14 @@ private:
     Place member_{}; // of the value that comes next in an object; at the root, of the root
     std::string_view key_;
     KeyWord key_word_ = KeyWord::other;
-    Record old_record_{};
+    std::string_view old_record_;   // of an earlier pass
     std::uint32_t root_length_ = 0; // its members, items or characters
     std::uint16_t depth_ = 0;
     std::uint16_t embedded_ = 0; // JSON inside of strings inside of each other
     ValueType root_type_ = ValueType::none;
     MemberOrder order_;
-    bool entered_ = true; // `member_` and `key_` are those of the member at hand
-    bool has_old_record_ = false;
+    bool entered_ = true;        // `member_` and `key_` are those of the member at hand
+    bool before_record_ = false; // the value of the root's member `_sanitized` comes next
     bool doubtful_ = false;
     bool record_replaced_ = false;
     Finding found_ = Finding::none; // in texts, not names

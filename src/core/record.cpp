@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <initializer_list>
 
 namespace callhardening
 {
@@ -16,28 +17,67 @@ SanitizeCounts &SanitizeCounts::operator+=(const SanitizeCounts &other) noexcept
     truncated += other.truncated;
     shed += other.shed;
     opened += other.opened;
+    empty += other.empty;
     return *this;
 }
 
 SanitizeCounts SanitizeCounts::operator-(const SanitizeCounts &other) const noexcept
 {
-    return {dropped - other.dropped, masked - other.masked, truncated - other.truncated, shed - other.shed,
-            opened - other.opened};
+    return {dropped - other.dropped, masked - other.masked, truncated - other.truncated,
+            shed - other.shed,       opened - other.opened, empty - other.empty};
 }
 
-Record MakeRecord(const SanitizeCounts &counts, std::string_view policy) noexcept
+namespace
 {
-    return {{std::min(counts.dropped, largest_count), std::min(counts.masked, largest_count),
-             std::min(counts.truncated, largest_count), std::min(counts.shed, largest_count)},
-            policy};
-}
 
-bool IsRecordedPolicy(std::string_view p) noexcept
+constexpr std::size_t record_counts = 4;
+constexpr std::size_t policy_size = 8;
+constexpr std::size_t longest_record = record_counts * sizeof("99") - 1 + sizeof(" ") - 1 + policy_size;
+
+// As policies are marked: 1:0f0f0f.
+bool IsPolicyMark(std::string_view text) noexcept
 {
-    if (p.size() != 8 || !IsAsciiDigit(p[0]) || p[1] != ':')
+    if (text.size() != policy_size || !IsAsciiDigit(text[0]) || text[1] != ':')
         return false;
-    return std::all_of(p.begin() + 2, p.end(),
+    return std::all_of(text.begin() + 2, text.end(),
                        [](char c) { return IsAsciiDigit(c) || (c >= 'a' && c <= 'f'); });
+}
+
+// The size of the count that a text begins with: one digit, or two without a zero before them. 0: there is
+// none.
+std::size_t CountSize(std::string_view text) noexcept
+{
+    if (text.empty() || !IsAsciiDigit(text[0]))
+        return 0;
+    return text[0] != '0' && text.size() > 1 && IsAsciiDigit(text[1]) ? 2 : 1;
+}
+
+} // namespace
+
+std::string_view MakeRecord(const SanitizeCounts &counts, std::string_view policy, Arena &arena) noexcept
+{
+    char *const record = arena.AllocateText(longest_record);
+    if (record == nullptr)
+        return {};
+    char *end = record;
+    for (const std::uint32_t count : {counts.dropped, counts.masked, counts.truncated, counts.shed}) {
+        end = std::to_chars(end, record + longest_record, std::min(count, largest_count)).ptr;
+        *end++ = ',';
+    }
+    end[-1] = ' ';
+    end = std::copy(policy.begin(), policy.end(), end);
+    return {record, static_cast<std::size_t>(end - record)};
+}
+
+bool IsRecord(std::string_view text) noexcept
+{
+    for (std::size_t i = 1; i <= record_counts; ++i) {
+        const std::size_t size = CountSize(text);
+        if (size == 0 || size == text.size() || text[size] != (i < record_counts ? ',' : ' '))
+            return false;
+        text.remove_prefix(size + 1);
+    }
+    return IsPolicyMark(text);
 }
 
 namespace
@@ -65,26 +105,7 @@ TokenRange FindRecord(std::span<const Token> tokens) noexcept
     return tokens.empty() || tokens[0].kind != TokenKind::object_begin ? TokenRange{0, 0} : FindPlace(tokens);
 }
 
-bool ReadRecord(std::span<const Token> value, Record &record) noexcept
-{
-    constexpr std::size_t tokens = 7 + record_counts;
-    if (value.size() != tokens || value[1].kind != TokenKind::key || value[1].text() != "n" ||
-        value[2].kind != TokenKind::array_begin || value[tokens - 3].kind != TokenKind::key ||
-        value[tokens - 3].text() != "p" || value[tokens - 2].kind != TokenKind::string)
-        return false;
-    for (std::size_t i = 0; i < record_counts; ++i) {
-        const Token &count = value[3 + i];
-        if (count.kind != TokenKind::number_text || count.data == nullptr)
-            return false;
-        const auto [end, error] = std::from_chars(count.data, count.data + count.size, record.counts[i]);
-        if (error != std::errc{} || end != count.data + count.size || record.counts[i] > largest_count)
-            return false;
-    }
-    record.policy = value[tokens - 2].text();
-    return IsRecordedPolicy(record.policy);
-}
-
-void WriteRecord(TokenList &tokens, const Record &record) noexcept
+void WriteRecord(TokenList &tokens, std::string_view record) noexcept
 {
     const TokenRange place = FindPlace(tokens.all());
     std::memmove(tokens.data() + place.begin, tokens.data() + place.end,
@@ -92,15 +113,7 @@ void WriteRecord(TokenList &tokens, const Record &record) noexcept
     const std::uint32_t end = tokens.size() - (place.end - place.begin);
     tokens.Truncate(end);
     tokens.Push(TokenKind::key, record_member);
-    tokens.Push(TokenKind::object_begin);
-    tokens.Push(TokenKind::key, "n");
-    tokens.Push(TokenKind::array_begin);
-    for (const std::uint32_t count : record.counts)
-        tokens.PushCount(count);
-    tokens.Push(TokenKind::array_end);
-    tokens.Push(TokenKind::key, "p");
-    tokens.Push(TokenKind::string, record.policy);
-    tokens.Push(TokenKind::object_end);
+    tokens.Push(TokenKind::string, record);
     std::rotate(tokens.data() + place.begin, tokens.data() + end, tokens.data() + tokens.size());
 }
 

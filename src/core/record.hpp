@@ -1,5 +1,7 @@
-// The record of what was done to a payload: "_sanitized": {"n": [dropped, masked, truncated, shed], "p":
-// "1:0f0f0f"}.
+// The record of what was done to a payload: "_sanitized": "4,3,1,0 1:0f0f0f".
+//
+// That is how many values were dropped, masked, truncated and shed, and the mark of the policy. A text and
+// not an object, so that it takes at most 40 bytes of a stored document.
 #pragma once
 
 #include "core/token.hpp"
@@ -12,8 +14,7 @@ namespace callhardening
 {
 
 inline constexpr std::string_view record_member = "_sanitized";
-inline constexpr std::size_t record_counts = 4;
-inline constexpr std::uint32_t largest_count = 9999;
+inline constexpr std::uint32_t largest_count = 99; // stands for more, too
 
 struct SanitizeCounts {
     std::uint32_t dropped;
@@ -21,30 +22,24 @@ struct SanitizeCounts {
     std::uint32_t truncated;
     std::uint32_t shed;
     std::uint32_t opened; // strings that were JSON; not in the record
+    std::uint32_t empty;  // of those that were dropped: null and empty members, with what held nothing else
 
     bool Any() const noexcept { return (dropped | masked | truncated | shed | opened) != 0; }
+    // Something else was done than to drop empty members.
+    bool AnyButEmpty() const noexcept { return dropped > empty || (masked | truncated | shed | opened) != 0; }
     SanitizeCounts &operator+=(const SanitizeCounts &other) noexcept;
     SanitizeCounts operator-(const SanitizeCounts &other) const noexcept;
 };
 
-// What the record says: the counts end at largest_count.
-struct Record {
-    std::uint32_t counts[record_counts];
-    std::string_view policy; // "1:0f0f0f"
-};
+// Empty where there is no memory.
+std::string_view MakeRecord(const SanitizeCounts &counts, std::string_view policy, Arena &arena) noexcept;
 
-// The counts of a record, as they are written in it.
-Record MakeRecord(const SanitizeCounts &counts, std::string_view policy) noexcept;
-
-// True for the text of a policy in a record.
-bool IsRecordedPolicy(std::string_view p) noexcept;
-
-// False where a value is no record. Its numbers are texts.
-bool ReadRecord(std::span<const Token> value, Record &record) noexcept;
+// True for what MakeRecord may have made.
+bool IsRecord(std::string_view text) noexcept;
 
 // Puts the record into the root object that `tokens` is, in jsonb's order, in the place of a member of that
 // name.
-void WriteRecord(TokenList &tokens, const Record &record) noexcept;
+void WriteRecord(TokenList &tokens, std::string_view record) noexcept;
 
 // The tokens [begin, end) of the record of a root object; an empty range where there is none.
 struct TokenRange {

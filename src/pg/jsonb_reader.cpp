@@ -1,8 +1,6 @@
 #include "pg/jsonb_reader.hpp"
 #include "pg/numeric.hpp"
 
-#include <charconv>
-
 extern "C" {
 #include "miscadmin.h"
 }
@@ -159,48 +157,6 @@ bool feed_value(const Child &child, Sanitizer *sanitizer, Level *level)
     return true;
 }
 
-bool read_count(const Child &child, uint32 *count)
-{
-    constexpr size_t most_digits = 4;
-    char digits[most_digits];
-    if (!JBE_ISNUMERIC(child.entry))
-        return false;
-    const Numeric number = to_number(child);
-    const size_t length = printed_length(number);
-    if (length > most_digits)
-        return false;
-    print_number(number, digits);
-    const auto [end, error] = std::from_chars(digits, digits + length, *count);
-    return error == std::errc{} && end == digits + length;
-}
-
-bool read_counts(const Child &child, Record *record)
-{
-    if (!JBE_ISCONTAINER(child.entry))
-        return false;
-    Level counts = open_level(child);
-    if (counts.object || counts.left != record_counts)
-        return false;
-    for (uint32 &count : record->counts)
-        if (!read_count(next_value(counts), &count))
-            return false;
-    return true;
-}
-
-// False where a `_sanitized` of the root is nothing that a pass has written.
-bool read_record(const Child &child, Record *record)
-{
-    if (!JBE_ISCONTAINER(child.entry))
-        return false;
-    Level members = open_level(child);
-    constexpr uint32 count = 2;
-    if (!members.object || members.left != count || next_key(members) != "n" || next_key(members) != "p")
-        return false;
-    const Child counts = next_value(members), policy = next_value(members);
-    record->policy = {policy.data, policy.size};
-    return read_counts(counts, record) && JBE_ISSTRING(policy.entry) && IsRecordedPolicy(record->policy);
-}
-
 } // namespace
 
 // The sanitizer never enters more than its depth limit allows, so the stack has a fixed size.
@@ -226,10 +182,7 @@ void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
         const Child value = next_value(*level);
         if (level->object)
             sanitizer->Key(key);
-        Record record;
-        if (level == stack + 1 && key == record_member && read_record(value, &record))
-            sanitizer->EarlierRecord(record);
-        else if (feed_value(value, sanitizer, level + 1))
+        if (feed_value(value, sanitizer, level + 1))
             ++level;
     }
 }

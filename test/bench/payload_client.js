@@ -229,7 +229,9 @@ function fit(text, place) {
 
 // ---- values -------------------------------------------------------------------------------------
 
-let dropped = 0, masked = 0, truncated = 0, opened = 0;
+let dropped = 0, masked = 0, truncated = 0, opened = 0, empty = 0; // empty: of those that were dropped
+
+const losses = () => dropped - empty + masked + truncated;
 
 function isEmpty(value) {
     if (typeof value !== 'object')
@@ -273,21 +275,24 @@ function cleanObject(object, place, depth) {
         const value = object[name];
         if (isEmpty(value)) {
             ++dropped;
+            ++empty;
             continue;
         }
         if (kept === limits.members) {
             isCut = true;
             continue;
         }
-        const droppedBefore = dropped, maskedBefore = masked, truncatedBefore = truncated;
+        const droppedBefore = dropped, maskedBefore = masked, truncatedBefore = truncated, openedBefore = opened, emptyBefore = empty;
         const at = place.member(name);
         masked += at.nameMasked ? 1 : 0;
         truncated += at.nameCut ? 1 : 0;
-        const cleaned = clean(value, at, depth, true);
+        const lossesBefore = losses(), cleaned = clean(value, at, depth, true);
         if (cleaned === undefined) {
+            empty = emptyBefore + (at.action !== DROP && losses() === lossesBefore ? 1 : 0);
             dropped = droppedBefore + 1;
             masked = maskedBefore;
             truncated = truncatedBefore;
+            opened = openedBefore;
         } else if (at.name !== name && Object.hasOwn(out, at.name)) {
             ++dropped;
         } else {
@@ -441,13 +446,13 @@ function collectLeaves(value, place, container, leaves) {
 }
 
 // What no rule matched goes first, then what the last rule matched; the last in the document before the others.
-function shed(document, record) {
+function shed(document) {
     const leaves = [];
     collectLeaves(document, root, { value: document, above: null, left: 0, key: undefined, bytes: 0 }, leaves);
     leaves.sort((a, b) => b.rule - a.rule || b.order - a.order);
     let size = printedSize(document), count = 0;
     const holed = new Set();
-    while (count < leaves.length && size + String(count).length - 1 > maxBytes) {
+    while (count < leaves.length && size + String(Math.min(count, 99)).length - 1 > maxBytes) {
         let { container, key, bytes } = leaves[count++];
         for (;;) {
             size -= bytes;
@@ -465,37 +470,37 @@ function shed(document, record) {
         array.length = 0;
         array.push(...left);
     }
-    record.n[3] = Math.min(count, 9999);
-    return count === leaves.length;
+    return { count, remains: count < leaves.length };
 }
 
-const isRecord = (value) => typeof value === 'object' && value !== null && Object.keys(value).length === 2 && Array.isArray(value.n) &&
-    value.n.length === 4 && value.n.every((count) => Number.isInteger(count) && count >= 0 && count <= 9999) && /^\d:[\da-f]{6}$/.test(value.p);
+const isRecord = (value) => typeof value === 'string' && /^((0|[1-9]\d?),){3}(0|[1-9]\d?) \d:[\da-f]{6}$/.test(value);
 
-const newRecord = () => ({ n: [dropped, masked, truncated, 0].map((count) => Math.min(count, 9999)), p: recordedPolicy });
+const newRecord = (shedCount) => [dropped, masked, truncated, shedCount].map((count) => Math.min(count, 99)).join() + ' ' + recordedPolicy;
 
 function cleanBody(body) {
     const document = JSON.parse(body.toString('utf8'));
-    dropped = masked = truncated = opened = 0;
+    dropped = masked = truncated = opened = empty = 0;
     const isObject = typeof document === 'object' && document !== null && !Array.isArray(document);
     const earlier = isObject && isRecord(document._sanitized) ? document._sanitized : undefined;
     if (earlier !== undefined)
         delete document._sanitized;
     let out = clean(document, root, 0, false) ?? {};
-    if (isObject && (dropped | masked | truncated | opened) !== 0)
-        out._sanitized = newRecord();
+    if (isObject && losses() + opened !== 0)
+        out._sanitized = newRecord(0);
     else if (earlier !== undefined)
         out._sanitized = earlier;
     const bytes = Buffer.from(JSON.stringify(out), 'utf8');
     if (bytes.length + countSpaces(out) <= maxBytes)
         return bytes;
-    const record = newRecord();
-    if (isObject)
-        out._sanitized = record;
     if (typeof out === 'string')
-        out = { type: 'string', length: countCharacters(document) };
-    else if (shed(out, record))
-        out = { type: isObject ? 'object' : 'array', length: Object.keys(document).length, ...(isObject && { _sanitized: record }) };
+        return Buffer.from(JSON.stringify({ type: 'string', length: countCharacters(document) }), 'utf8');
+    if (isObject)
+        out._sanitized = newRecord(0);
+    const { count, remains } = shed(out);
+    if (!remains)
+        out = { type: isObject ? 'object' : 'array', length: Object.keys(document).length };
+    if (isObject)
+        out._sanitized = newRecord(count);
     return Buffer.from(JSON.stringify(out), 'utf8');
 }
 

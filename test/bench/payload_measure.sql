@@ -149,7 +149,7 @@ $$;
 CREATE VIEW agreement AS
 SELECT format('Of %s documents, PL/pgSQL makes what the sanitizer does of %s, and JavaScript of %s (%s with numbers as doubles), records included; %s go over the budget.',
     count(*), count(*) FILTER (WHERE clean_in_plpgsql(payload) = sanitized), count(*) FILTER (WHERE body::jsonb = sanitized),
-    count(*) FILTER (WHERE as_doubles(body::jsonb) = as_doubles(sanitized)), count(*) FILTER (WHERE sanitized #>> '{_sanitized,n,3}' <> '0')) AS line
+    count(*) FILTER (WHERE as_doubles(body::jsonb) = as_doubles(sanitized)), count(*) FILTER (WHERE sanitized ->> '_sanitized' ~ '[1-9]\d? ')) AS line
 FROM (SELECT payload, body, sanitize_call_payload(payload) AS sanitized FROM (
     SELECT payload, body FROM event LEFT JOIN event_cleaned USING (id)
     UNION ALL SELECT payload, body FROM bulky LEFT JOIN bulky_cleaned USING (id)) AS d) AS s;

@@ -27,14 +27,14 @@ BEGIN
     EXECUTE format('CREATE FUNCTION amount_of(rule int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT (%L::int[])[rule + 1] $$', (SELECT array_agg(amount ORDER BY n) FROM rule));
     EXECUTE format('CREATE FUNCTION limit_of(name text) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT (%L::jsonb ->> name)::int $$', policy -> 'limits' || (policy -> 'budget'));
     EXECUTE format('CREATE FUNCTION recorded_policy() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT %L::text $$',
-        sanitize_call_payload('{"a": null}'::jsonb) -> '_sanitized' ->> 'p');
+        right(sanitize_call_payload('{"pin": 1}'::jsonb) ->> '_sanitized', 8));
 END
 $do$;
 
 CREATE TYPE place AS (name text, rule int, action text, depth int, secret boolean, link boolean, media boolean);
 
 -- The value that comes out, NULL for what goes, and what was done.
-CREATE TYPE cleaned AS (value jsonb, dropped int, masked int, truncated int, opened int);
+CREATE TYPE cleaned AS (value jsonb, dropped int, masked int, truncated int, opened int, empty int);
 
 CREATE FUNCTION enter_member(name text, above place) RETURNS place LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -119,13 +119,13 @@ BEGIN
         EXIT WHEN fitted = word;
         word := fitted;
     END LOOP;
-    RETURN (to_jsonb(cut_text(word, most)), 0, (word <> before)::int, (length(word) > most)::int, 0)::cleaned;
+    RETURN (to_jsonb(cut_text(word, most)), 0, (word <> before)::int, (length(word) > most)::int, 0, 0)::cleaned;
 END
 $$;
 
 CREATE FUNCTION clean_object(value jsonb, at place) RETURNS cleaned LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    result cleaned := (NULL, 0, 0, 0, 0)::cleaned;
+    result cleaned := (NULL, 0, 0, 0, 0, 0)::cleaned;
     member cleaned;
     names text[] := '{}';
     members jsonb[] := '{}';
@@ -136,12 +136,14 @@ BEGIN
     FOR name, inside IN SELECT * FROM jsonb_each(value) LOOP
         IF inside = ANY ('{"null","\"\"","{}","[]"}'::jsonb[]) THEN
             result.dropped := result.dropped + 1;
+            result.empty := result.empty + 1;
         ELSIF cardinality(names) = limit_of('members') THEN
             over := 1;
         ELSE
             member := clean_value(inside, enter_member(name, at));
             IF member.value IS NULL THEN
                 result.dropped := result.dropped + 1;
+                result.empty := result.empty + (member.dropped = member.empty AND member.masked + member.truncated = 0)::int;
             ELSE
                 names := names || name;
                 members := members || member.value;
@@ -149,6 +151,7 @@ BEGIN
                 result.masked := result.masked + member.masked;
                 result.truncated := result.truncated + member.truncated;
                 result.opened := result.opened + member.opened;
+                result.empty := result.empty + member.empty;
             END IF;
         END IF;
     END LOOP;
@@ -160,7 +163,7 @@ $$;
 
 CREATE FUNCTION clean_array(value jsonb, at place) RETURNS cleaned LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    result cleaned := (NULL, 0, 0, (jsonb_array_length(value) > limit_of('items'))::int, 0)::cleaned;
+    result cleaned := (NULL, 0, 0, (jsonb_array_length(value) > limit_of('items'))::int, 0, 0)::cleaned;
     item cleaned;
     items jsonb[] := '{}';
     inside jsonb;
@@ -176,6 +179,7 @@ BEGIN
             result.masked := result.masked + item.masked;
             result.truncated := result.truncated + item.truncated;
             result.opened := result.opened + item.opened;
+            result.empty := result.empty + item.empty;
         END IF;
     END LOOP;
     result.value := to_jsonb(items);
@@ -190,11 +194,11 @@ DECLARE
     result cleaned;
 BEGIN
     IF at.secret AND kind <> 'boolean' THEN
-        RETURN ('"[secret]"'::jsonb, 0, (value <> '"[secret]"')::int, 0, 0)::cleaned;
+        RETURN ('"[secret]"'::jsonb, 0, (value <> '"[secret]"')::int, 0, 0, 0)::cleaned;
     ELSIF at.action = 'drop' THEN
-        RETURN (NULL, 1, 0, 0, 0)::cleaned;
+        RETURN (NULL, 1, 0, 0, 0, 0)::cleaned;
     ELSIF value = '"[secret]"' OR kind = 'boolean' AND (at.secret OR at.action NOT IN ('mask', 'summary')) OR kind = 'object' AND is_summary(value) THEN
-        RETURN (value, 0, 0, 0, 0)::cleaned;
+        RETURN (value, 0, 0, 0, 0, 0)::cleaned;
     ELSIF at.action = 'summary' OR at.depth >= limit_of('depth') AND kind IN ('object', 'array') THEN
         RETURN summarize(value);
     ELSIF kind = 'object' THEN
@@ -202,7 +206,7 @@ BEGIN
     ELSIF kind = 'array' THEN
         RETURN clean_array(value, at);
     ELSIF kind = 'boolean' THEN
-        RETURN ('"***"'::jsonb, 0, 1, 0, 0)::cleaned;
+        RETURN ('"***"'::jsonb, 0, 1, 0, 0, 0)::cleaned;
     END IF;
     word := value #>> '{}';
     IF kind = 'number' THEN
@@ -213,13 +217,13 @@ BEGIN
             result.masked := 1;
             RETURN result;
         END IF;
-        RETURN (value, 0, 0, 0, 0)::cleaned;
+        RETURN (value, 0, 0, 0, 0, 0)::cleaned;
     END IF;
     IF at.action = 'json' AND word ~ '^\s*["{[]' THEN
         BEGIN
             value := word::jsonb;
             IF value = ANY ('{"null","\"\"","{}","[]"}'::jsonb[]) THEN
-                RETURN (NULL, 1, 0, 0, 1)::cleaned;
+                RETURN (NULL, 1, 0, 0, 1, 1)::cleaned;
             END IF;
             result := clean_value(value, at);
             result.opened := result.opened + 1;
@@ -277,7 +281,10 @@ $$;
 
 -- What no rule matched goes first, then what the last rule matched; the last in the document before the others. A
 -- leaf takes a separator with it; a container goes with its last leaf, and its own separator is one less inside.
-CREATE FUNCTION shed(document jsonb, record jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+-- Of the number of values that were shed, as it is printed.
+CREATE FUNCTION digits_of(count bigint) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT length(least(count, 99)::text) $$;
+
+CREATE FUNCTION shed(document jsonb, record text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     gone jsonb;
     count int;
@@ -293,11 +300,11 @@ BEGIN
     part AS (
         SELECT place, turn, size + 2 AS size FROM leaf UNION ALL SELECT place, turn, size FROM container),
     step AS (
-        SELECT turn, octet_length(document::text) - sum(sum(size)) OVER (ORDER BY turn) + length(turn::text) - 1 AS left_over FROM part GROUP BY turn)
+        SELECT turn, octet_length(document::text) - sum(sum(size)) OVER (ORDER BY turn) + digits_of(turn) - 1 AS left_over FROM part GROUP BY turn)
     SELECT s.turn, s.turn < (SELECT max(turn) FROM leaf), (SELECT jsonb_object_agg(p.place::text, 1) FROM part AS p WHERE p.turn <= s.turn)
     INTO count, remains, gone
     FROM (SELECT coalesce(min(turn) FILTER (WHERE left_over <= limit_of('max_bytes')), max(turn)) AS turn FROM step) AS s;
-    record := jsonb_set(record, '{n,3}', to_jsonb(least(count, 9999)));
+    record := regexp_replace(record, '\d+ ', least(count, 99) || ' ');
     IF NOT coalesce(remains, false) THEN
         RETURN NULL;
     END IF;
@@ -309,20 +316,20 @@ $$;
 CREATE FUNCTION clean_in_plpgsql(payload jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     result cleaned;
-    record jsonb;
+    record text;
     is_object boolean := jsonb_typeof(payload) = 'object';
     document jsonb;
 BEGIN
     IF payload IN ('null', '""', '{}', '[]') THEN
         RETURN payload;
     END IF;
-    IF is_object AND (payload -> '_sanitized')::text ~ '^\{"n": \[(\d{1,4}, ){3}\d{1,4}\], "p": "\d:[0-9a-f]{6}"\}$' THEN
-        record := payload -> '_sanitized';
+    IF is_object AND (payload -> '_sanitized')::text ~ '^"((0|[1-9]\d?),){3}(0|[1-9]\d?) \d:[0-9a-f]{6}"$' THEN
+        record := payload ->> '_sanitized';
     END IF;
     result := clean_value(CASE WHEN record IS NULL THEN payload ELSE payload - '_sanitized' END, (NULL, 9999, 'none', 0, false, false, false)::place);
     document := coalesce(result.value, '{}');
-    IF result.dropped + result.masked + result.truncated + result.opened > 0 OR octet_length(document::text) > limit_of('max_bytes') THEN
-        record := jsonb_build_object('n', jsonb_build_array(least(result.dropped, 9999), least(result.masked, 9999), least(result.truncated, 9999), 0), 'p', recorded_policy());
+    IF result.dropped - result.empty + result.masked + result.truncated + result.opened > 0 OR octet_length(document::text) > limit_of('max_bytes') THEN
+        record := format('%s,%s,%s,0 %s', least(result.dropped, 99), least(result.masked, 99), least(result.truncated, 99), recorded_policy());
     END IF;
     IF is_object AND record IS NOT NULL THEN
         document := document || jsonb_build_object('_sanitized', record);

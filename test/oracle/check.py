@@ -29,7 +29,7 @@ def shows_canary(body, result):
 def policy_mark(result):
     """The record's policy: which hash it has is not the model's business, but that it is one."""
     record = result.get(RECORD) if isinstance(result, dict) else None
-    return record["p"] if is_record(record) and record["p"] != "1:0f0f0f" else "1:000000"
+    return record[-8:] if is_record(record) and not record.endswith("1:0f0f0f") else "1:000000"
 
 
 def leaves(value, path=()):

@@ -82,7 +82,7 @@ class Documents:
     def root(self):
         members = self.object(0)
         if self.dice.random() < 0.05:
-            members["_sanitized"] = {"n": [self.dice.choice((1, 20, 9999)), 2, 3, 0], "p": "1:0f0f0f"}
+            members["_sanitized"] = f"{self.dice.choice((1, 20, 99))},2,3,0 1:0f0f0f"
         if not self.exact and self.dice.random() < 0.05:
             members["_sanitized"] = self.value(1)
         return members

@@ -86,7 +86,9 @@ def layout():
     for name, text in (("same name twice", '{"a":1,"a":2}'), ("same name, escaped", '{"a":1,"\\u0061":2}'), ("empty name twice", '{"":1,"":2}'),
                        ("secret behind its like", '{"password":"x","password":null}'), ("value then nothing", '{"a":{"b":1},"a":null}'),
                        ("three times inside", '[{"a":1,"a":[1],"b":2,"a":{"c":3}}]'), ("summary twice", '{"type":"string","length":1,"type":"x"}'),
-                       ("record twice", '{"_sanitized":1,"a":null,"_sanitized":{"n":[1,2,3,0],"p":"1:0f0f0f"}}'),
+                       ("record twice", '{"_sanitized":1,"a":null,"_sanitized":"1,2,3,0 1:0f0f0f"}'),
+                       ("record, escaped", '{"_sanitized":"1,2,3,\\u0030 1:0f0f0f","a":1}'),
+                       ("record twice, once none", '{"_sanitized":"1,2,3,0 1:0f0f0f","_sanitized":"x","a":null}'),
                        ("names by length", '{"bb":1,"a":2,"ccc":3,"":4,"ä":5}'), ("number behind its like", '{"a":1e999999,"a":1}')):
         yield name, text.encode()
 

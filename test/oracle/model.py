@@ -17,7 +17,7 @@ NO_RULE = 1 << 30
 CUT = "…"
 MASK = "***"
 LONGEST_NUMBER = 40
-LARGEST_COUNT = 9999
+LARGEST_COUNT = 99
 LARGEST_LENGTH = 2147483647
 ABSENT = object()
 TYPES = ("string", "number", "boolean", "object", "array")
@@ -106,8 +106,9 @@ def mask(text, rest):
 class Leaf:
     """A value that the budget takes whole: a scalar, a summary, an empty container."""
 
-    def __init__(self, value, rule):
+    def __init__(self, value, rule, hollow=True):
         self.value, self.rule = value, rule
+        self.hollow = hollow  # of an empty one: nothing but empty members was lost in it
 
     def leaves(self):
         yield self
@@ -143,11 +144,9 @@ def is_summary(value):
 
 
 def is_record(value):
-    return (isinstance(value, dict) and set(value) == {"n", "p"} and isinstance(value["n"], list)
-            and len(value["n"]) == 4 and isinstance(value["p"], str)
-            and not isinstance(value["p"], Number)
-            and all(isinstance(n, Number) and re.fullmatch("0|[1-9][0-9]{0,3}", n) for n in value["n"])
-            and re.fullmatch("[0-9]:[0-9a-f]{6}", value["p"]) is not None)
+    count = "(0|[1-9][0-9]?)"
+    return (isinstance(value, str) and not isinstance(value, Number)
+            and re.fullmatch(f"{count},{count},{count},{count} [0-9]:[0-9a-f]{{6}}", value) is not None)
 
 
 def summary_of(value):
@@ -170,8 +169,9 @@ class Run:
 
     def __init__(self, policy, document):
         self.policy, self.limits, self.document = policy, policy.limits, document
-        self.dropped = self.masked = self.truncated = 0
-        self.changed = False
+        self.dropped = self.masked = self.truncated = self.opened = 0
+        self.empty = 0  # of those that were dropped
+        self.unfit = False  # to the budget
         self.earlier = None
         if isinstance(document, dict) and is_record(document.get(RECORD)):
             self.earlier = document[RECORD]
@@ -179,9 +179,17 @@ class Run:
 
         self.root = self.value(self.document, "", NO_RULE, 0)  # a path matches members
 
-    def drop(self):
+    @property
+    def changed(self):
+        """By more than the loss of empty members."""
+        return self.unfit or self.losses() != (0, 0, 0, 0)
+
+    def losses(self):
+        return self.dropped - self.empty, self.masked, self.truncated, self.opened
+
+    def drop(self, empty=False):
         self.dropped += 1
-        self.changed = True
+        self.empty += empty
 
     def summary(self, value, rule):
         self.drop()
@@ -213,7 +221,7 @@ class Run:
             if action == "json":
                 opened, inner = self.open_json(value)
                 if opened:
-                    self.changed = True
+                    self.opened += 1
                     return self.value(inner, path, rule, depth)
             if action == "mask":
                 value = self.count_mask(value, mask(value, int(rule_document["keep"])))
@@ -236,39 +244,36 @@ class Run:
     def count_mask(self, before, after):
         if isinstance(before, (bool, Number)) or before != after:
             self.masked += 1
-            self.changed = True
         return after
 
     def count_cut(self, before, after):
         if before != after:
             self.truncated += 1
-            self.changed = True
         return after
 
     def object(self, value, path, rule, depth):
         kept = {}
         over = False
+        begun = self.losses()
         for name, member in value.items():
             if is_empty(member):
-                self.drop()
+                self.drop(empty=True)
                 continue
             if len(kept) == self.limits["members"]:
                 over = True
                 continue
-            before = self.dropped, self.masked, self.truncated
+            before = self.dropped, self.empty, self.masked, self.truncated, self.opened
             short = self.count_cut(name, cut(name, self.limits["characters"]))
             child_path = path + "\0" + short
             child = self.value(member, child_path, self.policy.rule_of(child_path, rule), depth + 1)
             if child is None or (isinstance(child, Leaf) and is_empty(child.value)):
-                self.dropped, self.masked, self.truncated = before
-                self.drop()
+                self.dropped, self.empty, self.masked, self.truncated, self.opened = before
+                self.drop(empty=child is not None and child.hollow)
             else:
                 kept[short] = child
-        if over:
-            self.truncated += 1
-            self.changed = True
+        self.truncated += over
         if not kept:
-            return Leaf({}, rule)
+            return Leaf({}, rule, self.losses() == begun)
         names = sorted(kept, key=member_order)
         return Container(names, [kept[name] for name in names])
 
@@ -277,9 +282,7 @@ class Run:
         for item in value[:self.limits["items"]]:
             child = self.value(item, path, rule, depth + 1)
             children.append(child if child is not None else Leaf({}, rule))
-        if len(value) > self.limits["items"]:
-            self.truncated += 1
-            self.changed = True
+        self.truncated += len(value) > self.limits["items"]
         return Container(None, children)
 
     def result(self, max_bytes, policy_mark):
@@ -294,7 +297,7 @@ class Budget:
 
     def record(self, shed):
         counts = (self.run.dropped, self.run.masked, self.run.truncated, shed)
-        return {"n": [Number(min(n, LARGEST_COUNT)) for n in counts], "p": self.policy_mark}
+        return ",".join(str(min(n, LARGEST_COUNT)) for n in counts) + " " + self.policy_mark
 
     def finished(self, plain, shed):
         if not isinstance(self.run.document, dict):
@@ -318,7 +321,7 @@ class Budget:
         count of those that were shed grows by one."""
         if self.run.root is None or self.fits(0):
             return self.without(0)
-        self.run.changed = True
+        self.run.unfit = True
         last = len(self.chain)
         fewest = bisect.bisect_left(range(last), True, key=self.fits)
         return self.without(fewest) if fewest < last else self.finished(summary_of(self.run.document), last)

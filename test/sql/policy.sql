@@ -95,12 +95,12 @@ SELECT sanitize_call_payload(NULL, NULL), sanitize_call_payload(NULL, '{"version
 SELECT sanitize_call_payload('{"a": null}', NULL) = sanitize_call_payload('{"a": null}') AS same;
 -- the document of a built-in policy is that policy, and its record says so
 SELECT sanitize_call_payload(payload, call_payload_policy('default')) = sanitize_call_payload(payload) AS same,
-       sanitize_call_payload(payload) #>> '{_sanitized,p}' = sanitize_call_payload(payload, call_payload_policy()) #>> '{_sanitized,p}' AS same_policy
+       sanitize_call_payload(payload) ->> '_sanitized' = sanitize_call_payload(payload, call_payload_policy()) ->> '_sanitized' AS same_policy
 FROM (VALUES ('{"call_id": 1, "email": "jane@example.com", "transcript": "Hello", "x": null}'::jsonb)) AS v (payload);
 -- whatever the order and the spacing of its members
-SELECT count(DISTINCT sanitize_call_payload('{"a": null}', policy) #>> '{_sanitized,p}')
+SELECT count(DISTINCT sanitize_call_payload('{"pin": 1}', policy) ->> '_sanitized')
 FROM (VALUES ('{"version": 1, "limits": {"items": 7, "depth": 3}}'::jsonb), ('{"limits":{"depth":3,"items":7},"version":1}'), ('{"version": 1, "limits": 8, "limits": {"depth": 3, "items": 7}}')) AS v (policy);
-SELECT count(DISTINCT sanitize_call_payload('{"a": null}', call_payload_policy(name)) #>> '{_sanitized,p}')
+SELECT count(DISTINCT sanitize_call_payload('{"pin": 1}', call_payload_policy(name)) ->> '_sanitized')
 FROM unnest('{default,size_only,strict}'::text[]) AS name;
 
 -- a policy that asks to keep secrets does not get them

@@ -45,7 +45,7 @@ SELECT dialpad_call_id FROM followed_calls WHERE raw_payload ->> 'external_numbe
 
 ROLLBACK;
 
-SELECT bytes, coalesce(result #>> '{_sanitized,n,3}', '0') AS shed, result - '_sanitized' AS result
+SELECT bytes, coalesce(split_part(split_part(result ->> '_sanitized', ' ', 1), ',', 4), '0') AS shed, result - '_sanitized' AS result
 FROM unnest('{400,330,256}'::jsonb[]) AS bytes, (VALUES ('{"call_id": 17, "state": "hangup", "mos_score": 4.41, "labels": ["vip", "late"],
     "date_started": 1787158716092, "date_ended": 1787158916555, "target": {"id": 3, "type": "user"},
     "note": "Ordered twice, sent back once, then asked for the money. No further questions.",

@@ -108,7 +108,7 @@ TEST(Budget, HoldsAndASmallerOneNeverShowsMore)
 TEST(Budget, ShedsWhatNoRuleMatchedFirstAndTheFirstRulesMatchesLast)
 {
     const Json document{{"id", std::string(70, 'i')},
-                        {"state", std::string(75, 's')},
+                        {"state", std::string(93, 's')},
                         {"x", std::string(29, 'x')},
                         {"a", std::string(70, 'a')},
                         {"b", std::string(70, 'b')}};
@@ -131,7 +131,7 @@ TEST(Budget, TakesContainersThatHaveLostEverything)
                         {"list", {{{"y", std::string(300, 'y')}}, {{"y", std::string(300, 'y')}}}}};
     const Json result = Sanitize(document, WithBudget(256).get()).document;
     EXPECT_EQ(result.size(), 2u) << result;
-    EXPECT_EQ(result["_sanitized"]["n"], Json::parse("[0, 0, 0, 2]"));
+    EXPECT_EQ(RecordedCounts(result), "0,0,0,2");
 }
 
 TEST(Budget, LeavesASummaryWhereNothingFits)

@@ -197,7 +197,7 @@ TEST(JsonText, OpensStringsThatAreJson)
 
 TEST(JsonText, KnowsTheRecordOfAnEarlierPass)
 {
-    const std::string record = R"("_sanitized" : { "n" : [ 1, 2, 3, 9999 ] , "p" : "1:0f0f0f" } )";
+    const std::string record = R"("_sanitized" : "1,2,3,\u0030 1:0f0f0f" )";
     const Json kept = Json::parse("{\"a\": 1," + record + "}");
     EXPECT_EQ(SanitizeText("{\"a\": 1," + record + "}").document, kept);
     EXPECT_EQ(SanitizeText("{" + record + ", \"a\": 1}").document, kept);
@@ -206,19 +206,6 @@ TEST(JsonText, KnowsTheRecordOfAnEarlierPass)
     EXPECT_EQ(SanitizeText("{\"a\": 1," + record + "}", *one_member).document, kept);
     EXPECT_EQ(SanitizeText("{\"a\": 1," + record + ", \"_sanitized\": 7}").document["_sanitized"], 7);
     EXPECT_EQ(SanitizeText("{\"b\": {" + record + "}}").document["b"], Json::parse("{" + record + "}"));
-}
-
-TEST(JsonText, DoubtsARecordThatIsSpeltInAnotherWay)
-{
-    for (const char *record :
-         {R"({"p": "1:0f0f0f", "n": [1, 2, 3, 4]})", R"({"\u006e": [1, 2, 3, 4], "p": "1:0f0f0f"})",
-          R"({"n": [1, 2, 3, 1e1], "p": "1:0f0f0f"})", R"({"n": [1, 2, 3, 10000], "p": "1:0f0f0f"})",
-          R"({"n": [1, 2, 3], "p": "1:0f0f0f"})", R"({"n": [1, 2, 3, 4, 5], "p": "1:0f0f0f"})",
-          R"({"n": [1, 2, 3, 4], "p": "1:0f0f0f", "p": "1:0f0f0f"})", R"({"n": [1, 2, 3, 4], "p": "x"})",
-          R"({"n": [1, 2, 3, 4]})", R"({"n": [1, 2, 3, -0], "p": "1:0f0f0f"})", "{}", R"({"mine": true})"})
-        EXPECT_EQ(SanitizeText(std::string(R"({"_sanitized": )") + record + "}").verdict, TextVerdict::doubt)
-            << record;
-    EXPECT_EQ(SanitizeText(R"({"_sanitized": [1], "a": 2})").verdict, TextVerdict::done);
 }
 
 TEST(JsonText, PassesItemsBeyondTheLimit)

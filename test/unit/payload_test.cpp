@@ -49,19 +49,58 @@ TEST(Payload, DropsEmptyMembersWithWhatTheyWereIn)
 TEST(Payload, RecordsWhatWasDone)
 {
     const Json result = Sanitize(J(R"({"a": null, "password": "x", "t": 1})")).document;
-    EXPECT_EQ(result["_sanitized"]["n"], J("[1, 1, 0, 0]"));
-    EXPECT_EQ(result["_sanitized"]["p"], "1:" + std::string(DefaultPolicy()->hash()));
+    EXPECT_EQ(result["_sanitized"], "1,1,0,0 1:" + std::string(DefaultPolicy()->hash()));
     EXPECT_EQ(Sanitize(J("[null, {\"a\": null}]")).document, J("[null, {}]"));
+}
+
+TEST(Payload, RecordsNothingWhereOnlyEmptyMembersWent)
+{
+    const auto policy = MakePolicy(
+        R"({"version": 1, "rules": [{"path": "**.gone", "action": "drop"}, {"path": "**.text", "action": "json"}]})");
+    for (const MemberOrder order : {MemberOrder::jsonb, MemberOrder::document}) {
+        const auto record = [&](const char *text) {
+            return RecordedCounts(Sanitize(J(text), policy.get(), order).document);
+        };
+        for (const char *text :
+             {R"({"a": null, "x": 1})", R"({"a": {"b": [], "c": {"d": ""}}, "x": 1})",
+              R"({"a": {}, "b": ""})", R"({"a": {"b": {"c": null}}, "x": [{"y": null}]})"}) {
+            EXPECT_TRUE(Sanitize(J(text), policy.get(), order).changed) << text;
+            EXPECT_EQ(record(text), "") << text;
+        }
+        EXPECT_EQ(record(R"({"a": {"gone": 1}, "x": 1})"), "1,0,0,0");
+        EXPECT_EQ(record(R"({"a": {"gone": 1, "b": null}, "c": null, "x": 1})"), "2,0,0,0");
+        EXPECT_EQ(record(R"({"gone": null, "x": 1})"), "");
+        EXPECT_EQ(record(R"({"text": "{}", "x": 1})"), "");
+        EXPECT_EQ(record(R"({"text": "{\"a\": null}", "x": 1})"), "");
+        EXPECT_EQ(record(R"({"text": "{\"a\": 1}", "x": 1})"), "0,0,0,0");
+        EXPECT_EQ(record(R"({"_sanitized": "1,2,3,0 1:0f0f0f", "a": null, "x": 1})"), "1,2,3,0");
+        EXPECT_EQ(Sanitize(J(R"({"_sanitized": "mine", "a": null})"), policy.get(), order).document,
+                  J(R"({"_sanitized": "mine"})"));
+    }
+}
+
+TEST(Payload, KnowsARecordByItsForm)
+{
+    for (const char *record : {"0,0,0,0 1:0f0f0f", "99,1,20,3 1:d20041", "99,99,99,99 9:000000"})
+        EXPECT_TRUE(IsRecord(record)) << record;
+    for (const char *record :
+         {"", "0", "0,0,0,0", "0,0,0,0 ", "0,0,0,0 1:0f0f0", "0,0,0,0 1:0f0f0f0", "0,0,0,0 1:0F0f0f",
+          "0,0,0,0  1:0f0f0f", "00,0,0,0 1:0f0f0f", "0,01,0,0 1:0f0f0f", "0,0,0,100 1:0f0f0f",
+          "0,0,0 1:0f0f0f", "0,0,0,0,0 1:0f0f0f", "0,0,,0 1:0f0f0f", "-1,0,0,0 1:0f0f0f", "0 0 0 0 1:0f0f0f",
+          "0,0,0,0 x:0f0f0f"})
+        EXPECT_FALSE(IsRecord(record)) << record;
 }
 
 TEST(Payload, DoesNotCountTheCutNameOfWhatGoes)
 {
     const auto policy = MakePolicy(
-        R"({"version": 1, "rules": [{"path": "long*", "action": "drop"}, {"path": "*", "action": "json"}],
+        R"({"version": 1, "rules": [{"path": "**.long*", "action": "drop"}, {"path": "*", "action": "json"}],
             "limits": {"characters": 8}})");
-    for (const char *text : {R"({"longer name": 1})", R"({"longer name": [1]})",
-                             R"({"another name": {"a": null}})", R"({"another name": "{}"})"})
-        EXPECT_EQ(Sanitize(J(text), policy.get()).document["_sanitized"]["n"], J("[1, 0, 0, 0]")) << text;
+    for (const char *text :
+         {R"({"longer name": 1})", R"({"longer name": [1]})", R"({"another name": {"long drop": 1}})"})
+        EXPECT_EQ(RecordedCounts(Sanitize(J(text), policy.get()).document), "1,0,0,0") << text;
+    for (const char *text : {R"({"another name": {"a": null}})", R"({"another name": "{}"})"})
+        EXPECT_EQ(Sanitize(J(text), policy.get()).document, J("{}")) << text;
 }
 
 TEST(Payload, ReplacesARecordThatIsTooLongForTheBudget)
@@ -70,11 +109,10 @@ TEST(Payload, ReplacesARecordThatIsTooLongForTheBudget)
     const Json foreign = {{"_sanitized", std::string(250, 'x')}, {"a", 1}};
     EXPECT_TRUE(Sanitize(foreign, policy.get()).changed);
     EXPECT_EQ(Data(foreign, policy.get()), J(R"({"a": 1})"));
-    const Json earlier = {{"_sanitized", {{"n", {9999, 9999, 9999, 0}}, {"p", "1:0f0f0f"}}},
-                          {"a", std::string(194, 'x')}};
+    const Json earlier = {{"_sanitized", "99,99,99,0 1:0f0f0f"}, {"a", std::string(213, 'x')}};
     const Result result = Sanitize(earlier, policy.get());
     EXPECT_TRUE(result.changed);
-    EXPECT_EQ(result.document["_sanitized"]["n"], J("[0, 0, 0, 0]"));
+    EXPECT_EQ(RecordedCounts(result.document), "0,0,0,0");
     EXPECT_EQ(result.document["a"], earlier["a"]);
 }
 
@@ -104,14 +142,14 @@ TEST(Payload, LeavesMarkersAloneWhoseNameWasCut)
 TEST(Payload, TreatsAForeignRecordAsData)
 {
     EXPECT_FALSE(Sanitize(J(R"({"_sanitized": {"n": "mine"}})")).changed);
-    const Json replaced = Sanitize(J(R"({"_sanitized": {"n": "mine"}, "a": null})")).document;
-    EXPECT_EQ(replaced["_sanitized"]["n"], J("[1, 0, 0, 0]"));
+    EXPECT_FALSE(Sanitize(J(R"({"a": {"_sanitized": "1,2,3,0 1:0f0f0f"}})")).changed);
+    const Json replaced = Sanitize(J(R"({"_sanitized": {"n": "mine"}, "pin": 1234})")).document;
+    EXPECT_EQ(RecordedCounts(replaced), "0,1,0,0");
     const Json secret = Sanitize(J(R"({"_sanitized": {"token": "CANARY1234"}, "z": 1})")).document;
     EXPECT_EQ(secret.dump().find("CANARY"), std::string::npos);
-    EXPECT_FALSE(Sanitize(J(R"({"_sanitized": {"n": [1, 2, 3, 0], "p": "1:0f0f0f"}, "a": 1})")).changed);
-    EXPECT_EQ(Sanitize(J(R"({"_sanitized": {"n": [1, 2, 3, 0], "p": "1:0f0f0f"}, "a": null})"))
-                  .document["_sanitized"]["n"],
-              J("[1, 0, 0, 0]"));
+    EXPECT_FALSE(Sanitize(J(R"({"_sanitized": "1,2,3,0 1:0f0f0f", "a": 1})")).changed);
+    EXPECT_EQ(RecordedCounts(Sanitize(J(R"({"_sanitized": "1,2,3,0 1:0f0f0f", "pin": 1234})")).document),
+              "0,1,0,0");
 }
 
 TEST(Payload, TheFirstRuleWinsAndGoesDown)

@@ -33,33 +33,24 @@ struct Heap {
     }
 };
 
-inline bool IsRecord(const Json &record)
-{
-    if (!record.is_object() || record.size() != 2 || !record.contains("n") || !record.contains("p"))
-        return false;
-    const Json &n = record["n"], &p = record["p"];
-    if (!n.is_array() || n.size() != record_counts || !p.is_string())
-        return false;
-    for (const Json &count : n)
-        if (!count.is_number_unsigned() || count > largest_count)
-            return false;
-    return IsRecordedPolicy(p.get_ref<const std::string &>());
-}
-
 inline bool HasRecord(const Json &root)
 {
-    return root.is_object() && root.contains("_sanitized") && IsRecord(root["_sanitized"]);
+    return root.is_object() && root.contains("_sanitized") && root["_sanitized"].is_string() &&
+           IsRecord(root["_sanitized"].get_ref<const std::string &>());
 }
 
-inline Record ReadRecord(const Json &record)
+// "4,3,1,0" of a result; empty where it has no record.
+inline std::string RecordedCounts(const Json &root)
 {
-    const Json &n = record["n"];
-    return {{n[0], n[1], n[2], n[3]}, record["p"].get_ref<const std::string &>()};
+    if (!HasRecord(root))
+        return {};
+    const auto &record = root["_sanitized"].get_ref<const std::string &>();
+    return record.substr(0, record.find(' '));
 }
 
 // Members in jsonb's order; in the order of a document, those of nlohmann's: alphabetical.
 inline void Feed(const Json &value, Sanitizer &sanitizer, std::vector<std::unique_ptr<std::string>> &texts,
-                 MemberOrder order, int depth = 0)
+                 MemberOrder order)
 {
     const bool sorted = order == MemberOrder::jsonb;
     const auto count = [sorted](std::size_t size) {
@@ -77,17 +68,14 @@ inline void Feed(const Json &value, Sanitizer &sanitizer, std::vector<std::uniqu
         for (const std::string &name : names) {
             texts.push_back(std::make_unique<std::string>(name));
             sanitizer.Key(*texts.back());
-            if (depth == 0 && name == record_member && IsRecord(value[name]))
-                sanitizer.EarlierRecord(ReadRecord(value[name]));
-            else
-                Feed(value[name], sanitizer, texts, order, depth + 1);
+            Feed(value[name], sanitizer, texts, order);
         }
         sanitizer.EndObject();
     } else if (value.is_array()) {
         if (sanitizer.BeginArray(count(value.size())) == Walk::skip)
             return;
         for (const Json &item : value)
-            Feed(item, sanitizer, texts, order, depth + 1);
+            Feed(item, sanitizer, texts, order);
         sanitizer.EndArray();
     } else if (value.is_string()) {
         sanitizer.String(value.get_ref<const std::string &>());

@@ -19,14 +19,11 @@ namespace
 // A text as it stands in a document under this name.
 std::string Redact(const std::string &text, bool only_hosts = false, const char *secrets = "[]")
 {
-    static std::map<std::string, const Policy *> policies;
-    const Policy *&policy = policies[secrets];
-    if (policy == nullptr) {
-        PolicyError error;
-        policy = Policy::Compile(R"({"version": 1, "limits": {"characters": 1000000}, "secrets": )" +
-                                     std::string(secrets) + "}",
-                                 error);
-    }
+    static std::map<std::string, std::shared_ptr<const Policy>> policies;
+    std::shared_ptr<const Policy> &policy = policies[secrets];
+    if (policy == nullptr)
+        policy = test::MakePolicy(R"({"version": 1, "limits": {"characters": 1000000}, "secrets": )" +
+                                  std::string(secrets) + "}");
     static const Pseudonyms no_key{};
     Arena arena(test::Heap::Allocate);
     Fitter fitter(*policy, no_key, arena);
