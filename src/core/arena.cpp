@@ -57,6 +57,8 @@ char *Arena::AllocateText(std::size_t size) noexcept
 
 std::string_view Arena::Copy(std::string_view text) noexcept
 {
+    if (text.empty())
+        return text;
     char *copy = AllocateText(text.size());
     if (copy == nullptr)
         return {};
