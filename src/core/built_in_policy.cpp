@@ -206,7 +206,7 @@ constexpr std::string_view strict_policy = R"({
 
     {"path": "**.*", "action": "summary"}
   ],
-  "detectors": {"phone": "mask", "email": "mask", "card": "mask"},
+  "detectors": {"phone": "mask", "email": "mask", "card": "mask", "ssn": "mask", "iban": "mask", "ip": "mask"},
   "limits": {"depth": 8, "members": 60, "items": 20, "characters": 64},
   "budget": {"max_bytes": 4000}
 })";

@@ -1,5 +1,6 @@
 #include "core/detector.hpp"
 
+#include "core/phone_name.hpp"
 #include "core/text.hpp"
 
 #include <algorithm>
@@ -329,6 +330,16 @@ std::size_t PhoneSchemeBegin(std::string_view text, std::size_t from, std::size_
     return i;
 }
 
+std::size_t Ipv4End(std::string_view text, std::size_t begin) noexcept;
+
+// 4155550100@10.0.0.1 is the user of a SIP address without its scheme.
+bool IsSipUser(std::string_view text, std::size_t digit, std::size_t digits_end) noexcept
+{
+    const std::size_t size = digits_end - digit, host = digits_end + 1;
+    return size >= fewest_digits && size <= most_digits && host < text.size() && text[digits_end] == '@' &&
+           Ipv4End(text, host) > host;
+}
+
 bool IsMasked(std::string_view text, std::size_t digit, std::size_t digits_end) noexcept
 {
     return digits_end - digit == 4 && text.substr(0, digit).ends_with("***");
@@ -357,7 +368,7 @@ NumberStart FindStart(std::string_view text, std::size_t digit, std::size_t digi
     if (start.plus && !start.open)
         step_over_parenthesis();
     const std::size_t scheme = PhoneSchemeBegin(text, from, start.begin);
-    start.uri = scheme < start.begin;
+    start.uri = scheme < start.begin || IsSipUser(text, digit, digits_end);
     start.begin = scheme;
     return start;
 }
@@ -382,25 +393,38 @@ bool EndsInternational(std::string_view text, std::size_t end, const NumberStart
     return UriEnd(text, end, start) > end || EndsNumber(text, end);
 }
 
+bool BeginsNational(const Groups &g) noexcept;
+
+// Another number begins with the group behind `count` groups: +49 30 1230100 030 1230101.
+bool AnotherFollows(const Groups &g, std::size_t count) noexcept
+{
+    if (count >= g.count || g.group[count].open)
+        return false;
+    return BeginsNational(ReadGroups(g.text, g.group[count].begin, false));
+}
+
 // The end of a number that begins with its country, behind `skipped` zeros. +1 has eleven digits; elsewhere
-// one that is written in one piece is complete, and one in groups goes as far as it can.
+// one that is written in one piece is complete, and one in groups goes as far as it can, but not into
+// another number.
 std::size_t InternationalGroups(const Groups &g, const NumberStart &start, std::size_t skipped) noexcept
 {
     constexpr std::size_t complete = 9, fewest = 8, fewest_of_uri = 7;
     const bool nanp = g.digit(0, 0) == '1' && start.plus;
-    std::size_t total = 0, found = 0;
+    std::size_t total = 0, found = 0, split = 0;
     for (std::size_t k = 0; k < g.count && total <= most_digits + skipped; ++k) {
         const Group &group = g.group[k];
         total += group.size();
         const bool enough =
             total >= skipped + (start.uri ? fewest_of_uri : fewest) && total <= most_digits + skipped;
         const bool fits = !nanp || total == 11 || k == 0;
-        if (enough && fits && EndsInternational(g.text, group.end, start))
+        if (enough && fits && EndsInternational(g.text, group.end, start)) {
             found = k + 1;
+            split = AnotherFollows(g, found) ? found : split;
+        }
         if (k == 0 && total >= complete + skipped)
             break;
     }
-    return found;
+    return split > 0 ? split : found;
 }
 
 // 0049 30 123456. Nothing but pairs is hexadecimal.
@@ -463,6 +487,11 @@ std::size_t NationalGroups(const Groups &g) noexcept
             found = k + 1;
     }
     return found;
+}
+
+bool BeginsNational(const Groups &g) noexcept
+{
+    return g.digit(0, 0) == '0' ? NationalGroups(g) > 0 : NanpGroups(g) > 0;
 }
 
 Detection FindPhone(const Groups &g, const NumberStart &start) noexcept
@@ -585,50 +614,187 @@ Detection FindCard(const Groups &g, const NumberStart &start) noexcept
     return nothing;
 }
 
+// ---- addresses of the internet --------------------------------------------------------------------
+
+constexpr std::size_t longest_ipv6 = 39;
+
+constexpr bool IsHexDigit(char c) noexcept
+{
+    return IsAsciiDigit(c) || (LowerAscii(c) >= 'a' && LowerAscii(c) <= 'f');
+}
+
+// Behind four numbers of 0 to 255 without a zero before them; `begin` where there are none.
+std::size_t Ipv4End(std::string_view text, std::size_t begin) noexcept
+{
+    std::size_t i = begin;
+    for (int part = 0; part < 4; ++part) {
+        if (part > 0 && (i == text.size() || text[i++] != '.'))
+            return begin;
+        const std::size_t end = RunEnd(text.substr(0, i + 4), i, digit_letter), size = end - i;
+        unsigned value = 0;
+        for (std::size_t k = i; k < end; ++k)
+            value = value * 10 + static_cast<unsigned>(text[k] - '0');
+        if (size == 0 || size > 3 || value > 255 || (size > 1 && text[i] == '0'))
+            return begin;
+        i = end;
+    }
+    return i;
+}
+
+// Eight groups of up to four hexadecimal digits, or fewer and one `::`; `begin` where there are none. One
+// digit at least is none of the letters, so that a::b in a program is no address.
+std::size_t Ipv6End(std::string_view text, std::size_t begin) noexcept
+{
+    constexpr int all_groups = 8;
+    constexpr std::size_t longest = 4;
+    int groups = 0;
+    bool skipped = false, digit = false;
+    std::size_t i = begin;
+    if (text.substr(i).starts_with("::")) {
+        skipped = true;
+        i += 2;
+    }
+    while (groups < all_groups) {
+        const std::size_t group = i;
+        for (; i < text.size() && i - group <= longest && IsHexDigit(text[i]); ++i)
+            digit = digit || IsAsciiDigit(text[i]);
+        if (i - group > longest)
+            return begin;
+        if (i == group)
+            break;
+        ++groups;
+        if (i + 1 >= text.size() || text[i] != ':' || (text[i + 1] != ':' && !IsHexDigit(text[i + 1])))
+            break;
+        const bool skips = text[i + 1] == ':';
+        if (skips && skipped)
+            return begin;
+        skipped = skipped || skips;
+        i += skips ? 2 : 1;
+    }
+    return digit && groups > 0 && (groups == all_groups) != skipped ? i : begin;
+}
+
+// What follows on an address begins nothing by itself, so that the asterisks do not make it a number. Behind
+// one with colons no other colon follows, and no asterisk on its last one, which may have been a finding.
+bool EndsIp(std::string_view text, std::size_t end, bool colons) noexcept
+{
+    if (end == text.size())
+        return true;
+    const char c = text[end], next = end + 1 < text.size() ? text[end + 1] : ' ';
+    if (c == '.')
+        return !Is(next, alpha_letter | digit_letter);
+    if (c == ':')
+        return colons ? next == ' ' : next != ':';
+    const bool may_go_on = c == '*' && text[end - 1] == ':';
+    return !may_go_on && c != '(' && c != '@' && c != '\\' && !Is(c, joint_letter | label_letter);
+}
+
+// `i` is at a digit.
+Detection FindIp(std::string_view text, std::size_t i, std::size_t from) noexcept
+{
+    std::size_t begin = i, end = Ipv4End(text, i);
+    const bool colons = end == i;
+    if (colons) {
+        while (begin > from && i - begin < longest_ipv6 &&
+               (IsHexDigit(text[begin - 1]) || text[begin - 1] == ':'))
+            --begin;
+        if (begin < i && text[begin] == ':' && (begin + 1 == i || text[begin + 1] != ':'))
+            ++begin; // a colon before it
+        end = Ipv6End(text, begin);
+        // What is left of a masked number is no part of an address.
+        if (end <= i || (begin > 0 && text[begin - 1] == '*'))
+            return nothing;
+    }
+    return MayBegin(text, begin) && EndsIp(text, end, colons) ? Detection{begin, end, Detector::ip} : nothing;
+}
+
+// ---- numbers of persons and accounts -----------------------------------------------------------------
+
+// 123-45-6789: no area is 000, 666 or above 899, no group 00, no serial number 0000.
+Detection FindSsn(const Groups &g, const NumberStart &start) noexcept
+{
+    if (start.plus || start.uri || start.open || !g.HasSizes(0, {3, 2, 4}) || g.group[1].separator != '-' ||
+        g.group[2].separator != '-' || g.group[1].open || g.group[2].open)
+        return nothing;
+    const auto part = [&g](std::size_t k) { return g.text.substr(g.group[k].begin, g.group[k].size()); };
+    const bool valid =
+        part(0) != "000" && part(0) != "666" && part(0)[0] != '9' && part(1) != "00" && part(2) != "0000";
+    const std::size_t end = g.group[2].end;
+    return valid && EndsNumber(g.text, end) ? Detection{start.begin, end, Detector::ssn} : nothing;
+}
+
+struct IbanRow {
+    char country[3];
+    unsigned char size;
+};
+
+// The registry of ISO 13616, as of 2024.
+constexpr IbanRow iban_rows[] = {
+    {"AD", 24}, {"AE", 23}, {"AL", 28}, {"AT", 20}, {"AZ", 28}, {"BA", 20}, {"BE", 16}, {"BG", 22},
+    {"BH", 22}, {"BI", 27}, {"BR", 29}, {"BY", 28}, {"CH", 21}, {"CR", 22}, {"CY", 28}, {"CZ", 24},
+    {"DE", 22}, {"DJ", 27}, {"DK", 18}, {"DO", 28}, {"EE", 20}, {"EG", 29}, {"ES", 24}, {"FI", 18},
+    {"FK", 18}, {"FO", 18}, {"FR", 27}, {"GB", 22}, {"GE", 22}, {"GI", 23}, {"GL", 18}, {"GR", 27},
+    {"GT", 28}, {"HN", 28}, {"HR", 21}, {"HU", 28}, {"IE", 22}, {"IL", 23}, {"IQ", 23}, {"IS", 26},
+    {"IT", 27}, {"JO", 30}, {"KW", 30}, {"KZ", 20}, {"LB", 28}, {"LC", 32}, {"LI", 21}, {"LT", 20},
+    {"LU", 20}, {"LV", 21}, {"LY", 25}, {"MC", 27}, {"MD", 24}, {"ME", 22}, {"MK", 19}, {"MN", 20},
+    {"MR", 27}, {"MT", 31}, {"MU", 30}, {"NI", 28}, {"NL", 18}, {"NO", 15}, {"OM", 23}, {"PK", 24},
+    {"PL", 28}, {"PS", 29}, {"PT", 25}, {"QA", 29}, {"RO", 24}, {"RS", 22}, {"RU", 33}, {"SA", 24},
+    {"SC", 31}, {"SD", 18}, {"SE", 24}, {"SI", 19}, {"SK", 24}, {"SM", 27}, {"SO", 23}, {"ST", 25},
+    {"SV", 28}, {"TL", 23}, {"TN", 24}, {"TR", 26}, {"UA", 29}, {"VA", 22}, {"VG", 24}, {"XK", 20},
+    {"YE", 30},
+};
+
+std::size_t IbanSize(std::string_view country) noexcept
+{
+    const auto *row = std::find_if(std::begin(iban_rows), std::end(iban_rows),
+                                   [country](const IbanRow &each) { return country == each.country; });
+    return row == std::end(iban_rows) ? 0 : row->size;
+}
+
+constexpr bool IsIbanLetter(char c) noexcept
+{
+    return IsAsciiDigit(c) || (c >= 'A' && c <= 'Z');
+}
+
+// The remainder that the check digits make 1: of the number with its first four letters behind the others.
+unsigned IbanRemainder(std::string_view letters) noexcept
+{
+    constexpr std::size_t moved = 4;
+    unsigned rest = 0;
+    for (std::size_t i = 0; i < letters.size(); ++i) {
+        const char c = letters[(i + moved) % letters.size()];
+        rest = IsAsciiDigit(c) ? rest * 10 + static_cast<unsigned>(c - '0')
+                               : rest * 100 + static_cast<unsigned>(c - 'A') + 10;
+        rest %= 97;
+    }
+    return rest;
+}
+
+// `i` is at the check digits, behind the country. In one piece, or in groups of four.
+Detection FindIban(std::string_view text, std::size_t i, std::size_t from) noexcept
+{
+    constexpr std::size_t longest = 34, group = 4;
+    const std::size_t begin = i - 2;
+    if (i < from + 2 || !MayBegin(text, begin))
+        return nothing;
+    const std::size_t size = IbanSize(text.substr(begin, 2));
+    char letters[longest];
+    std::size_t at = begin;
+    const bool spaced = size > 0 && begin + group < text.size() && text[begin + group] == ' ';
+    for (std::size_t k = 0; k < size; ++k) {
+        if (spaced && k > 0 && k % group == 0 && at < text.size() && text[at] == ' ')
+            ++at;
+        if (at == text.size() || !IsIbanLetter(text[at]))
+            return nothing;
+        letters[k] = text[at++];
+    }
+    const bool found =
+        size > 0 && IsAsciiDigit(letters[3]) && IbanRemainder({letters, size}) == 1 && EndsNumber(text, at);
+    return found ? Detection{begin, at, Detector::iban} : nothing;
+}
+
 // ---- numbers by the name of their member ----------------------------------------------------------
 
-// `to` and the like may be the end of a span of time.
-constexpr std::string_view phone_names[] = {
-    "phone",
-    "phones",
-    "phonenumber",
-    "phonenumbers",
-    "phoneno",
-    "telephone",
-    "mobile",
-    "mobilenumber",
-    "cellnumber",
-    "cellphone",
-    "fax",
-    "faxnumber",
-    "msisdn",
-    "callerid",
-    "calleridnumber",
-    "callernumber",
-    "callingnumber",
-    "callednumber",
-    "partynumber",
-    "fromnumber",
-    "tonumber",
-    "externalnumber",
-    "internalnumber",
-    "dialednumber",
-    "sourcenumber",
-    "targetnumber",
-    "destinationnumber",
-    "forwardingnumber",
-    "transfernumber",
-    "contactnumber",
-    "proxynumber",
-    "smsnumber",
-    "callbacknumber",
-    "didnumber",
-    "e164",
-};
-constexpr std::string_view doubtful_phone_names[] = {
-    "from",    "to",  "caller", "callee", "called", "calling", "number",
-    "numbers", "did", "ani",    "dnis",   "cli",    "tel",
-};
 constexpr std::string_view id_names[] = {
     "id",   "ids",       "uuid", "guid", "key",      "ref", "reference", "at",
     "time", "timestamp", "ts",   "date", "sequence", "seq", "ms",
@@ -640,19 +806,59 @@ bool EndsWithOneOf(std::string_view name, std::span<const std::string_view> word
                        [name](std::string_view word) { return EndsWithFolded(name, word); });
 }
 
-// A time in seconds or milliseconds begins with 1 (until 2033), and no number of ten or thirteen digits does.
-bool IsPhoneByName(std::string_view digits, std::string_view name) noexcept
+// The digits of a text that has nothing else but signs between them, and an extension; 0 where it has.
+std::size_t CountPhoneDigits(std::string_view text, bool &in_one_piece) noexcept
 {
-    if (digits.size() < fewest_digits || digits.size() > most_digits)
+    constexpr std::string_view signs = "+-./() \t";
+    std::size_t digits = 0, i = 0;
+    in_one_piece = true;
+    for (char separator; i < text.size() && digits <= most_digits;) {
+        if (IsAsciiDigit(text[i])) {
+            ++digits;
+            ++i;
+        } else if (const std::size_t size = OneSeparator(text, i, separator); size > 0) {
+            in_one_piece = false;
+            i += size;
+        } else if (signs.find(text[i]) != signs.npos) {
+            in_one_piece = false;
+            ++i;
+        } else {
+            break;
+        }
+    }
+    const std::string_view rest = text.substr(i);
+    const bool extension =
+        rest.empty() || (digits > 0 && (LowerAscii(rest[0]) == 'x' || rest.starts_with("ext")));
+    return extension ? digits : 0;
+}
+
+// 2024-11-14, 14.11.2024
+bool IsDate(std::string_view text) noexcept
+{
+    const Groups g = ReadGroups(text, 0, false);
+    const auto is_year = [&g](std::size_t k) {
+        return g.group[k].size() == 4 && (g.digit(k, 0) == '1' || g.digit(k, 0) == '2');
+    };
+    return g.count >= 3 &&
+           ((g.HasSizes(0, {4, 2, 2}) && is_year(0)) || (g.HasSizes(0, {2, 2, 4}) && is_year(2)));
+}
+
+// A time in seconds or milliseconds begins with 1 (until 2033), and no number of ten or thirteen digits does.
+// Digits with signs between them are no time, but may be a date.
+bool IsPhoneByName(std::string_view text, std::string_view name) noexcept
+{
+    constexpr std::size_t longest_text = 48, shortest_doubtful = 10;
+    if (text.size() < fewest_digits || text.size() > longest_text)
         return false;
-    if (digits[0] == '1' && digits.size() != 11)
+    bool in_one_piece;
+    const std::size_t digits = CountPhoneDigits(text, in_one_piece);
+    if (digits < fewest_digits || digits > most_digits)
         return false;
-    if (EndsWithOneOf(name, phone_names))
-        return true;
-    constexpr std::size_t shortest_doubtful = 10;
-    return digits[0] != '0' && digits.size() >= shortest_doubtful &&
-           std::any_of(std::begin(doubtful_phone_names), std::end(doubtful_phone_names),
-                       [name](std::string_view word) { return EqualFolded(name, word); });
+    if (in_one_piece ? text[0] == '1' && digits != 11 : IsAsciiDigit(text[0]) && IsDate(text))
+        return false;
+    const PhoneName meaning = ClassifyPhoneName(name);
+    return meaning == PhoneName::sure ||
+           (meaning == PhoneName::doubtful && digits >= shortest_doubtful && text[0] != '0');
 }
 
 // ---- the walk -------------------------------------------------------------------------------------
@@ -664,12 +870,23 @@ Detection FindNumber(std::string_view text, std::size_t i, std::size_t end, std:
     constexpr std::size_t longest_first_group = 6;
     if (end - i == text.size() || IsMasked(text, i, end))
         return nothing;
+    if (wanted.wants(Detector::iban))
+        if (const Detection iban = FindIban(text, i, from); iban.Found())
+            return iban;
+    if (wanted.wants(Detector::ip))
+        if (const Detection ip = FindIp(text, i, from); ip.Found())
+            return ip;
+    if (!wanted.wants(Detector::phone) && !wanted.wants(Detector::card) && !wanted.wants(Detector::ssn))
+        return nothing;
     const NumberStart start = FindStart(text, i, end, from);
     const bool has_country = start.plus || start.uri;
     if ((end - i > longest_first_group && end - i < shortest_card && !has_country) ||
         !MayBegin(text, start.begin))
         return nothing;
     const Groups groups = ReadGroups(text, i, start.open);
+    if (wanted.wants(Detector::ssn))
+        if (const Detection ssn = FindSsn(groups, start); ssn.Found())
+            return ssn;
     if (wanted.wants(Detector::card))
         if (const Detection card = FindCard(groups, start); card.Found())
             return card;
@@ -682,7 +899,7 @@ Detection Detect(std::string_view text, std::size_t from, std::size_t until, con
 {
     // What shows that an address or a URI begins before `until` may stand behind it.
     const std::size_t limit = std::min(text.size(), until + longest_local + 8);
-    const bool numbers = wanted.wants(Detector::phone) || wanted.wants(Detector::card);
+    const bool numbers = wanted.numbers();
     for (std::size_t i = from; i < limit; ++i) {
         if (!Is(text[i], trigger_letter))
             continue;
@@ -706,19 +923,26 @@ Detection Detect(std::string_view text, std::size_t from, std::size_t until, con
 std::optional<Detector> DetectDigits(std::string_view digits, std::string_view name,
                                      const Detectors &wanted) noexcept
 {
+    if (wanted.wants(Detector::phone) && IsPhoneByName(digits, name))
+        return Detector::phone;
     if (digits.size() < fewest_digits || digits.size() > longest_card ||
         !std::all_of(digits.begin(), digits.end(), IsAsciiDigit))
         return std::nullopt;
-    if (wanted.wants(Detector::phone) && IsPhoneByName(digits, name))
-        return Detector::phone;
     if (wanted.wants(Detector::card) && IsCardNumber(digits) && !EndsWithOneOf(name, id_names))
         return Detector::card;
     return std::nullopt;
 }
 
+bool IsCardName(std::string_view name) noexcept
+{
+    return std::all_of(name.begin(), name.end(), IsAsciiDigit) && IsCardNumber(name);
+}
+
 std::size_t MaskDetected(std::string_view found, Detector what, char (&out)[mask_room]) noexcept
 {
     std::memcpy(out, "***", 3);
+    if (what == Detector::ip)
+        return 3;
     if (what == Detector::email) {
         const std::size_t at = found.rfind('@') + 1, encoded = found.rfind("%40") + 1; // 0: none
         const std::size_t host = encoded > at ? encoded + 2 : at;

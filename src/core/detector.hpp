@@ -1,5 +1,5 @@
-// Phone numbers, e-mail addresses and card numbers in what no rule of a policy matched: precedence 3 of the
-// sanitizer.
+// Phone numbers, addresses and the numbers of cards, accounts and persons in what no rule of a policy
+// matched: precedence 3 of the sanitizer.
 //
 // Found by their form alone, so what looks like an id, a time or a version is left alone where it might be
 // one: docs/detectors.md says what is found, and how often wrongly.
@@ -14,7 +14,10 @@
 namespace callhardening
 {
 
-enum class Detector : unsigned char { phone, email, card };
+enum class Detector : unsigned char { phone, email, card, ssn, iban, ip };
+
+inline constexpr Detector all_detectors[] = {Detector::phone, Detector::email, Detector::card,
+                                             Detector::ssn,   Detector::iban,  Detector::ip};
 
 enum class Treatment : unsigned char { keep, mask, hash };
 
@@ -23,14 +26,33 @@ struct Detectors {
     Treatment phone = Treatment::keep;
     Treatment email = Treatment::keep;
     Treatment card = Treatment::keep;
+    Treatment ssn = Treatment::keep; // social security numbers of the USA
+    Treatment iban = Treatment::keep;
+    Treatment ip = Treatment::keep;
 
-    constexpr bool any() const noexcept
+    constexpr bool any() const noexcept { return numbers() || wants(Detector::email); }
+    // Any of those that have digits.
+    constexpr bool numbers() const noexcept
     {
-        return phone != Treatment::keep || email != Treatment::keep || card != Treatment::keep;
+        return wants(Detector::phone) || wants(Detector::card) || wants(Detector::ssn) ||
+               wants(Detector::iban) || wants(Detector::ip);
     }
     constexpr Treatment of(Detector what) const noexcept
     {
-        return what == Detector::phone ? phone : what == Detector::email ? email : card;
+        switch (what) {
+        case Detector::phone:
+            return phone;
+        case Detector::email:
+            return email;
+        case Detector::card:
+            return card;
+        case Detector::ssn:
+            return ssn;
+        case Detector::iban:
+            return iban;
+        default:
+            return ip;
+        }
     }
     constexpr bool wants(Detector what) const noexcept { return of(what) != Treatment::keep; }
 };
@@ -50,16 +72,18 @@ struct Detection {
 Detection Detect(std::string_view text, std::size_t from, std::size_t until,
                  const Detectors &wanted) noexcept;
 
-// What a number, or a string of nothing but digits, is as a member of this name.
+// What a number, or a string of nothing but digits and the signs between them, is as a member of this name.
 std::optional<Detector> DetectDigits(std::string_view digits, std::string_view name,
                                      const Detectors &wanted) noexcept;
 
 inline constexpr std::size_t longest_domain = 253;
 inline constexpr std::size_t mask_room = 4 + longest_domain;
 
-// What `mask` puts in the place of a finding, and its size: `***` and the last four digits of a number,
-// `***@` and the domain of an
-// address where it is ASCII.
+// A name of a member that is the number of a card.
+bool IsCardName(std::string_view name) noexcept;
+
+// What `mask` puts in the place of a finding, and its size: `***` and the last four digits of a number, `***`
+// for an address of the internet, `***@` and the domain of an e-mail address where it is ASCII.
 std::size_t MaskDetected(std::string_view found, Detector what, char (&out)[mask_room]) noexcept;
 
 } // namespace callhardening

@@ -41,7 +41,10 @@ constexpr std::string_view reason_words[] = {"",
                                              "unsettled text",
                                              "same name",
                                              "record",
-                                             "budget.max_bytes"};
+                                             "budget.max_bytes",
+                                             "detectors.ssn",
+                                             "detectors.iban",
+                                             "detectors.ip"};
 
 constexpr Reasons by_rule = 1 << 0; // or by none
 constexpr Reasons empty = 1 << 1;
@@ -62,8 +65,11 @@ constexpr Reasons unsettled = 1 << 15;
 constexpr Reasons same_name = 1 << 16;
 constexpr Reasons by_record = 1 << 17;
 constexpr Reasons by_budget = 1 << 18;
+constexpr Reasons ssn = 1 << 19;
+constexpr Reasons iban = 1 << 20;
+constexpr Reasons ip = 1 << 21;
 
-static_assert(shed == 1 << (std::size(deed_words) - 1) && by_budget == 1 << (std::size(reason_words) - 1));
+static_assert(shed == 1 << (std::size(deed_words) - 1) && ip == 1 << (std::size(reason_words) - 1));
 
 bool IsBegin(const Token &token) noexcept
 {
@@ -442,7 +448,8 @@ Reasons Explainer::FoundReasons(Finding found) const noexcept
         Finding finding;
         Reasons reason;
     } reasons[] = {{Finding::rule, by_rule}, {Finding::secret, secret}, {Finding::link, link},
-                   {Finding::phone, phone},  {Finding::email, email},   {Finding::card, card}};
+                   {Finding::phone, phone},  {Finding::email, email},   {Finding::card, card},
+                   {Finding::ssn, ssn},      {Finding::iban, iban},     {Finding::ip, ip}};
     Reasons all = 0;
     for (const auto &each : reasons)
         all |= Has(found, each.finding) ? each.reason : 0;
@@ -455,7 +462,7 @@ Deeds Explainer::MaskedOrHashed(RuleIndex rule, Finding found) const noexcept
     const bool by_hash = policy_.rule(rule).action == Action::hash;
     bool only_tokens = found != Finding::none && !Has(found, Finding::secret | Finding::link) &&
                        (!Has(found, Finding::rule) || by_hash);
-    for (const Detector what : {Detector::phone, Detector::email, Detector::card})
+    for (const Detector what : all_detectors)
         only_tokens =
             only_tokens && (!Has(found, FindingOf(what)) || policy_.detectors().of(what) == Treatment::hash);
     return only_tokens ? hashed : masked;

@@ -50,7 +50,10 @@ Fitted Fitter::Fit(std::string_view text, const TextPlace &place) noexcept
 
 Fitted Fitter::FitName(std::string_view name) noexcept
 {
-    const Fitted fitted = Fit(name, {{Action::keep, 0}, false, false, policy_.detectors().any()});
+    const Rule keep{Action::keep, 0};
+    const bool is_card = policy_.detectors().wants(Detector::card) && IsCardName(name);
+    const Fitted fitted = is_card ? FitFound(name, Detector::card, keep)
+                                  : Fit(name, {keep, false, false, policy_.detectors().any()});
     return fitted.failed ? Fitted{cut_marker, true, false, false, fitted.found} : fitted;
 }
 
@@ -212,19 +215,21 @@ bool Fitter::MayDetectDigits(std::size_t printed) noexcept
 std::optional<Fitted> Fitter::FitDigits(std::string_view digits, std::string_view name,
                                         const Rule &rule) noexcept
 {
-    if (!MayDetectDigits(digits.size()) || !std::all_of(digits.begin(), digits.end(), IsAsciiDigit))
-        return std::nullopt;
     const std::optional<Detector> what = DetectDigits(digits, name, policy_.detectors());
-    if (!what)
-        return std::nullopt;
-    const std::string_view treated = Treated(digits, *what);
+    return what ? std::optional(FitFound(digits, *what, rule)) : std::nullopt;
+}
+
+// A text that is nothing but what a detector found.
+Fitted Fitter::FitFound(std::string_view text, Detector what, const Rule &rule) noexcept
+{
+    const std::string_view treated = Treated(text, what);
     const bool failed = treated.empty();
     const std::size_t limit = Limit(rule);
     const bool fits = HeadBytes(treated, limit) == treated.size();
     return Fitted{failed ? treated
                   : fits ? arena_.Copy(treated)
                          : Cut(treated, limit),
-                  true, !fits, failed, FindingOf(*what) | (failed ? Finding::no_key : Finding::none)};
+                  true, !fits, failed, FindingOf(what) | (failed ? Finding::no_key : Finding::none)};
 }
 
 Fitted Fitter::Pseudonym(std::string_view value) noexcept

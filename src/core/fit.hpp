@@ -8,6 +8,7 @@
 #include "core/spelling.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -23,7 +24,7 @@ struct TextPlace {
 };
 
 // Why a text was masked or failed: a set of what was found.
-enum class Finding : unsigned char {
+enum class Finding : std::uint16_t {
     none = 0,
     rule = 1, // asks for it
     secret = 2,
@@ -33,6 +34,9 @@ enum class Finding : unsigned char {
     card = 32,
     no_key = 64,     // to make a token with
     unsettled = 128, // each round finds something new
+    ssn = 256,
+    iban = 512,
+    ip = 1024,
 };
 
 constexpr Finding operator|(Finding a, Finding b) noexcept
@@ -45,9 +49,20 @@ constexpr bool Has(Finding all, Finding one) noexcept
 }
 constexpr Finding FindingOf(Detector what) noexcept
 {
-    return what == Detector::phone   ? Finding::phone
-           : what == Detector::email ? Finding::email
-                                     : Finding::card;
+    switch (what) {
+    case Detector::phone:
+        return Finding::phone;
+    case Detector::email:
+        return Finding::email;
+    case Detector::card:
+        return Finding::card;
+    case Detector::ssn:
+        return Finding::ssn;
+    case Detector::iban:
+        return Finding::iban;
+    default:
+        return Finding::ip;
+    }
 }
 
 struct Fitted {
@@ -72,8 +87,8 @@ public:
     // The name of a member; never fails.
     Fitted FitName(std::string_view name) noexcept;
 
-    // A number, or a text of nothing but digits, of a member of this name; nothing where no detector wants
-    // it.
+    // A number, or a text of digits and the signs between them, of a member of this name; nothing where no
+    // detector wants it.
     std::optional<Fitted> FitDigits(std::string_view digits, std::string_view name,
                                     const Rule &rule) noexcept;
 
@@ -107,6 +122,7 @@ private:
                      bool only_hosts) noexcept;
     Piece NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept;
     std::string_view Treated(std::string_view found, Detector what) noexcept;
+    Fitted FitFound(std::string_view text, Detector what, const Rule &rule) noexcept;
 
     const Policy &policy_;
     const Pseudonyms &pseudonyms_;

@@ -333,6 +333,9 @@ private:
             Treatment *wanted = name == "phone"   ? &detectors.phone
                                 : name == "email" ? &detectors.email
                                 : name == "card"  ? &detectors.card
+                                : name == "ssn"   ? &detectors.ssn
+                                : name == "iban"  ? &detectors.iban
+                                : name == "ip"    ? &detectors.ip
                                                   : nullptr;
             if (wanted == nullptr)
                 return RefuseUnknown("detectors", name);

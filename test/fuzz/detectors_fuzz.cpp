@@ -21,7 +21,8 @@ void CheckSecrets(std::string_view text, bool only_hosts)
 
 void CheckDetectors(std::string_view text)
 {
-    const Detectors all{Treatment::mask, Treatment::mask, Treatment::mask};
+    const Detectors all{Treatment::mask, Treatment::mask, Treatment::mask,
+                        Treatment::mask, Treatment::mask, Treatment::mask};
     std::string out;
     std::size_t from = 0;
     for (Detection found; (found = Detect(text, from, text.size(), all)).Found(); from = found.end) {

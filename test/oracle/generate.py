@@ -45,7 +45,7 @@ def policy(dice):
     if dice.random() < 0.2:
         made["secrets"] = ["door_code"]
     if dice.random() < 0.2:
-        made["detectors"] = {name: dice.choice(("keep", "mask", "hash")) for name in ("phone", "email", "card")}
+        made["detectors"] = {name: dice.choice(("keep", "mask", "hash")) for name in ("phone", "email", "card", "ssn", "iban", "ip")}
     return made
 
 

@@ -22,6 +22,8 @@ SELECT * FROM explain_call_payload('{"k": 1, "d": {"x": 1}, "m": "12345678", "mb
       {"path": "t", "action": "truncate", "length": 8}, {"path": "s*", "action": "summary"}, {"path": "h*.**", "action": "hash"}]}');
 SELECT * FROM explain_call_payload('{"a": "Call +1 415 555 0100 or jane@example.com, password: hunter2", "phone": 4155550100, "card": "4111 1111 1111 1111", "+1 415 555 0100": "in a name", "password=hunter2": 1}',
     '{"version": 1, "detectors": {"phone": "mask", "email": "mask", "card": "mask"}}');
+SELECT * FROM explain_call_payload('{"a": "178-05-1120", "b": "DE89370400440532013000 from 10.0.0.1", "4111111111111111": 1}',
+    '{"version": 1, "detectors": {"card": "mask", "ssn": "mask", "iban": "mask", "ip": "mask"}}');
 SELECT * FROM explain_call_payload('{"a": "Call +1 415 555 0100", "b": "jane@example.com"}', '{"version": 1, "detectors": {"phone": "hash", "email": "mask"}}');
 SELECT * FROM explain_call_payload('{"url": "https://example.com/?token=abc&page=1", "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln", "secret": {"a": 1}, "token": true, "pin": "[secret]", "n": 1e100, "access_link": "/r/1"}');
 SELECT * FROM explain_call_payload(jsonb_build_object('custom_data', '{not json, password: hunter2}'));

@@ -59,6 +59,8 @@ SELECT sanitize_call_payload('{}', jsonb_build_object('version', 1, 'secrets', (
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": []}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"phones": "mask"}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"phone": "drop"}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"ipv4": "mask"}}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"iban": true}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"card": {"action": "mask"}}}');
 -- limits
 SELECT sanitize_call_payload('{}', '{"version": 1, "limits": 7}');
@@ -140,6 +142,13 @@ SELECT sanitize_call_payload(payload, call_payload_policy('strict')) FROM (VALUE
 -- where a known member holds what is not known
 SELECT sanitize_call_payload('{"contact": "Jane Doe", "target": ["Jane Doe"], "call": 4155550100, "data": {"contact": true}}', call_payload_policy('strict'));
 SELECT sanitize_call_payload('{"call_id": {"name": "Jane Doe"}, "state": [{"name": "Jane Doe"}], "date_started": {"call_id": {"id": "Jane Doe"}}, "duration": {"state": "Jane Doe"}, "id": [["Jane Doe, who lives in Main Street, and whose story is long enough to be cut"]]}', call_payload_policy('strict'));
+-- numbers of persons and accounts, and addresses of the internet; kept unless a policy asks
+SELECT policy, sanitize_call_payload('{"note": "178-05-1120 paid from DE89 3704 0044 0532 0130 00, 10.0.0.1 or fe80::1", "4111111111111111": 1, "sender": "98765 40100"}',
+    ('{"version": 1, "detectors": ' || policy || '}')::jsonb) - '_sanitized' AS result
+FROM unnest('{"{}","{\"ssn\": \"mask\"}","{\"iban\": \"mask\"}","{\"ip\": \"mask\"}","{\"card\": \"mask\"}","{\"phone\": \"mask\"}"}'::text[]) AS policy;
+SELECT sanitize_call_payload('{"note": "10.0.0.1 and 178-05-1120"}', '{"version": 1, "detectors": {"ip": "hash", "ssn": "hash"}}') - '_sanitized' AS no_key,
+       sanitize_call_payload('{"4111111111111111": 1}', '{"version": 1, "detectors": {"card": "hash"}}') - '_sanitized' AS no_key_for_a_name;
+SELECT name, call_payload_policy(name) -> 'detectors' AS detectors FROM unnest('{default,size_only,strict}'::text[]) AS name;
 -- detectors look at what stays, and at the names of what does not
 SELECT sanitize_call_payload('{"call_id": "call +1 415 555 0100", "state": "jane@example.com", "id": 5635304278851584, "date_started": "2026-08-19T12:58:36Z", "date_ended": 1787158716092, "+1 415 555 0100": 1}', call_payload_policy('strict'));
 SELECT count(*) AS documents, count(*) FILTER (WHERE sanitize_call_payload(payload, call_payload_policy('strict'))::text ~ 'Jane') AS leaks

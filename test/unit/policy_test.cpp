@@ -54,8 +54,8 @@ TEST(Policy, SaysWhatIsWrongWhere)
               "detectors.phone: must be one of keep, mask, hash");
     EXPECT_EQ(Mistake(R"({"version": 1, "detectors": {"card": true}})"),
               "detectors.card: must be one of keep, mask, hash");
-    EXPECT_EQ(Mistake(R"({"version": 1, "detectors": {"iban": "mask"}})"),
-              "detectors: has an unknown member \"iban\"");
+    EXPECT_EQ(Mistake(R"({"version": 1, "detectors": {"vat": "mask"}})"),
+              "detectors: has an unknown member \"vat\"");
     EXPECT_EQ(Mistake(R"({"version": 1, "budget": 1000})"), "budget: must be an object");
     EXPECT_EQ(Mistake(R"({"version": 1, "budget": {"bytes": 1000}})"),
               "budget: has an unknown member \"bytes\"");
