@@ -72,7 +72,7 @@ $$;
 CREATE FUNCTION summarize(value jsonb) RETURNS cleaned LANGUAGE sql IMMUTABLE AS $$
 SELECT jsonb_build_object('type', jsonb_typeof(value), 'length', CASE jsonb_typeof(value)
     WHEN 'object' THEN (SELECT count(*) FROM jsonb_object_keys(value)) WHEN 'array' THEN jsonb_array_length(value)
-    WHEN 'boolean' THEN 1 ELSE length(value #>> '{}') END), 1, 0, 0, 0
+    WHEN 'boolean' THEN 1 ELSE length(value #>> '{}') END), 1, 0, 0, 0, 0
 $$;
 
 CREATE FUNCTION is_summary(value jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
