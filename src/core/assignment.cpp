@@ -17,10 +17,14 @@ constexpr std::string_view no_break_space = "\xC2\xA0";
 constexpr std::size_t longest_name = 64;
 constexpr std::string_view marker = "[secret]"; // what has been dealt with
 
+constexpr bool IsLetter(char c) noexcept
+{
+    return LowerAscii(c) >= 'a' && LowerAscii(c) <= 'z';
+}
+
 constexpr bool IsAlnum(char c) noexcept
 {
-    const char lower = LowerAscii(c);
-    return (lower >= 'a' && lower <= 'z') || IsAsciiDigit(c);
+    return IsLetter(c) || IsAsciiDigit(c);
 }
 
 constexpr bool IsNameLetter(char c) noexcept
@@ -184,14 +188,16 @@ bool AssignmentFollows(std::string_view text, std::size_t i) noexcept
     return text[sign] == '=' || text[sign] == ':';
 }
 
-// Where an escape begins, what is behind it is told by what it spells.
-bool BeginsEscape(const SpelledText &spelled, std::size_t i) noexcept
+// Where an escape begins, what is behind it is told by what it spells. In a parameter of a URL, percent signs
+// are how the value is written.
+bool BeginsEscape(const SpelledText &spelled, std::size_t i, bool parameter) noexcept
 {
     const std::string_view text = spelled.text;
     if (spelled.is_plain)
         return false;
     return text[i] == '\\' ||
-           (text[i] == '%' && i + 2 < text.size() && IsAlnum(text[i + 1]) && IsAlnum(text[i + 2])) ||
+           (text[i] == '%' && !parameter && i + 2 < text.size() && IsAlnum(text[i + 1]) &&
+            IsAlnum(text[i + 2])) ||
            (text[i] == '&' && text.substr(i, 10).find(';') != std::string_view::npos);
 }
 
@@ -225,7 +231,7 @@ std::size_t BareEnd(const SpelledText &spelled, std::size_t begin, bool paramete
 {
     std::size_t end = begin;
     while (end < spelled.text.size() && !EndsBareValue(spelled, end, parameter) &&
-           !BeginsEscape(spelled, end))
+           !BeginsEscape(spelled, end, parameter))
         ++end;
     constexpr std::string_view closing = ".!?,;:";
     const bool at_end = end == spelled.text.size() || IsAsciiSpace(spelled.text[end]);
@@ -234,10 +240,17 @@ std::size_t BareEnd(const SpelledText &spelled, std::size_t begin, bool paramete
     return end;
 }
 
-// To the end of the line, or of the quotes that the line is in. In `Digest username="..."` they belong to it.
+// The quotes of a value in a header, as in `Digest username="ann"`, belong to it.
+bool OpensInHeader(std::string_view text, std::size_t i, bool is_quoted) noexcept
+{
+    const bool behind_sign = text[i - 1] == '=' || (!is_quoted && text[i - 1] == ' ');
+    return behind_sign && i + 1 < text.size() && (!is_quoted || (!Closes(text, i) && text[i + 1] != '\\'));
+}
+
+// To the end of the line, or of the quotes that the line is in.
 std::size_t HeaderEnd(const SpelledText &spelled, std::size_t name, std::size_t begin) noexcept
 {
-    constexpr std::string_view after = ",}]", before = "= ";
+    constexpr std::string_view after = ",}]";
     const std::string_view text = spelled.text;
     const bool is_quoted = name > 0 && IsQuote(text[name - 1]);
     const char quote = is_quoted ? text[name - 1] : '"';
@@ -246,12 +259,29 @@ std::size_t HeaderEnd(const SpelledText &spelled, std::size_t name, std::size_t 
             return i;
         if (text[i] != quote)
             continue;
-        if (!is_quoted && before.find(text[i - 1]) != before.npos)
+        if (OpensInHeader(text, i, is_quoted))
             i = QuotedEnd(text, i + 1, quote);
         else if (is_quoted ? Closes(text, i) : i + 1 == text.size() || after.find(text[i + 1]) != after.npos)
             return i;
     }
     return text.size();
+}
+
+// Three words as a sentence has them: "Authorization: the manager has given it".
+bool IsProse(std::string_view text, std::size_t begin) noexcept
+{
+    constexpr int words = 3;
+    constexpr std::string_view signs = ",.;:?!'()-";
+    for (int word = 0; word < words; ++word) {
+        const std::size_t first = begin,
+                          rest = first + (first < text.size() && IsLetter(text[first]) ? 1 : 0);
+        const std::size_t end = RunEnd(text, rest, [](char c) { return c >= 'a' && c <= 'z'; });
+        begin = RunEnd(text, end, [signs](char c) { return c == ' ' || signs.find(c) != signs.npos; });
+        const bool apart = begin == text.size() || text.substr(end, begin - end).find(' ') != text.npos;
+        if (rest == first || !apart)
+            return false;
+    }
+    return true;
 }
 
 std::size_t LineBegin(std::string_view text, std::size_t i) noexcept
@@ -321,6 +351,8 @@ ValueSpan Value(const SpelledText &spelled, const Name &name, std::size_t after,
     const bool done = text.substr(begin).starts_with(marker);
     if (!done && (text[begin] == '{' || text[begin] == '['))
         return {begin, BareEnd(spelled, BracketEnd(text, begin), parameter)};
+    if (header && IsProse(text, begin))
+        return nothing;
     if (header)
         return {begin, HeaderEnd(spelled, name.begin, begin)};
     if (text[begin] == '<' && begin + 1 < text.size() && text[begin + 1] != '/')

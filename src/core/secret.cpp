@@ -69,8 +69,8 @@ SecretSpan Hide(std::string_view text, const ValueSpan &value) noexcept
 
 // ---- tokens that show themselves -------------------------------------------------------------------
 
-// eyJ is how base64 spells `{"`. Up to `searched` there is none: all that begin in one run of letters end
-// with it, and a text of nothing but eyJ would be read once for each.
+// eyJ is how base64 spells `{"`, and eyA `{ `. Up to `searched` there is none: all that begin in one run of
+// letters end with it, and a text of nothing but eyJ would be read once for each.
 SecretSpan FindJwt(std::string_view text, std::size_t begin, std::size_t &searched) noexcept
 {
     constexpr std::size_t shortest_header = 10, shortest_claims = 4;
@@ -282,7 +282,7 @@ enum Trigger : unsigned char { sign = 1, vendor = 2 };
 // Most strings have none of these letters, and are passed over by one look-up a byte.
 constexpr auto triggers = [] {
     std::array<unsigned char, 256> table{};
-    for (const char c : {':', '=', 'J', 'B', 'b', '-', ',', '>'})
+    for (const char c : {':', '=', 'A', 'J', 'B', 'b', '-', ',', '>'})
         table[static_cast<unsigned char>(c)] |= sign;
     for (const char c : vendor_letters)
         table[static_cast<unsigned char>(c)] |= vendor;
@@ -318,6 +318,7 @@ SecretSpan FindAt(Search &search, std::size_t i) noexcept
         return i > 0 && IsQuote(text[i - 1]) ? Hide(text, FindListedValue(text, i, search.names)) : nothing;
     case '>':
         return Hide(text, FindElementText(text, i, search.names));
+    case 'A':
     case 'J':
         return i >= search.from + 2 && text[i - 1] == 'y' && text[i - 2] == 'e'
                    ? FindJwt(text, i - 2, search.searched)

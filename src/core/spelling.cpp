@@ -150,6 +150,15 @@ Escape ReadEscape(std::string_view text, std::size_t i) noexcept
     }
 }
 
+// A form: there a plus is a space.
+bool HasPercentEscape(std::string_view text) noexcept
+{
+    for (std::size_t i = text.find('%'); i != text.npos; i = text.find('%', i + 1))
+        if (PercentEscape(text, i).size > 0)
+            return true;
+    return false;
+}
+
 constexpr auto begins_escape = [] {
     std::array<bool, 256> table{};
     table['\\'] = table['%'] = table['&'] = true;
@@ -181,7 +190,6 @@ void Spellings::Read(std::string_view text, std::size_t window) noexcept
     }
 }
 
-// A plus is a space in forms, which have percent signs too.
 bool Spellings::Resolve(std::size_t level, std::string_view spelling) noexcept
 {
     if (!MaySpell(spelling))
@@ -191,12 +199,12 @@ bool Spellings::Resolve(std::size_t level, std::string_view spelling) noexcept
     auto *origins = here.origins_memory.Reserve<std::uint32_t>(arena_, spelling.size() + 1);
     if (letters == nullptr || origins == nullptr)
         return false;
+    const bool form = HasPercentEscape(spelling);
     std::size_t size = 0;
-    bool resolved = false, form = false;
+    bool resolved = false;
     for (std::size_t i = 0; i < spelling.size();) {
         const Escape escape =
             begins_escape[static_cast<unsigned char>(spelling[i])] ? ReadEscape(spelling, i) : none;
-        form = form || (escape.size > 0 && spelling[i] == '%');
         resolved = resolved || escape.size > 0;
         const std::size_t origin = Origin(level - 1, i);
         if (escape.size == 0) {

@@ -54,7 +54,7 @@ constexpr std::uint16_t any_length = 0xFFFF;
 
 // clang-format off
 constexpr VendorToken listed_tokens[] = {
-    {"1Password", "A3-", upper_dash, 32, 35, "gitleaks, 1password-secret-key"},
+    {"1Password", "A3-", upper_dash, 36, 37, "gitleaks, 1password-secret-key"},
     {"1Password", "ops_eyJ", token, 100, any_length, "gitleaks, 1password-service-account-token"},
     {"Adobe", "p8e-", alnum, 32, 32, "gitleaks, adobe-client-secret"},
     {"age", "AGE-SECRET-KEY-1", upper, 58, 58, "age specification, native X25519 identities"},
@@ -76,6 +76,7 @@ constexpr VendorToken listed_tokens[] = {
     {"Authress", ".acc", token, 60, any_length, "gitleaks, authress-service-client-access-key", {dotted, 9, 200}},
     {"Azure", "Q~", token, 31, 34, "gitleaks, azure-ad-client-secret", {dotted, 4, 4}},
     {"Azure DevOps", "AZDO", alnum, 4, 4, "Azure DevOps, format of personal access tokens", {alnum, 76, 76}},
+    {"Beamer", "b_", word, 44, 44, "gitleaks, beamer-api-token"},
     {"Braintree", "access_token$", path, 20, any_length, "Braintree, access tokens"},
     {"Buildkite", "bkua_", hex, 40, 40, "Buildkite, API access tokens"},
     {"CircleCI", "CCIPAT_", word, 40, any_length, "CircleCI, personal API tokens"},
@@ -85,6 +86,7 @@ constexpr VendorToken listed_tokens[] = {
     {"Cloudflare", "v1.0-", hex_dash, 171, 171, "gitleaks, cloudflare-origin-ca-key"},
     {"Contentful", "CFPAT-", word, 43, any_length, "Contentful, personal access tokens"},
     {"Databricks", "dapi", hex_dash, 32, 34, "gitleaks, databricks-api-token"},
+    {"Defined Networking", "dnkey-", word, 79, 79, "gitleaks, defined-networking-api-token"},
     {"DigitalOcean", "doo_v1_", hex, 64, 64, "gitleaks, digitalocean-access-token"},
     {"DigitalOcean", "dop_v1_", hex, 64, 64, "gitleaks, digitalocean-pat"},
     {"DigitalOcean", "dor_v1_", hex, 64, 64, "gitleaks, digitalocean-refresh-token"},
@@ -98,6 +100,7 @@ constexpr VendorToken listed_tokens[] = {
     {"Doppler", "dp.scim.", alnum, 40, 44, "Doppler, token formats"},
     {"Doppler", "dp.st.", dotted, 40, any_length, "Doppler, token formats"},
     {"Dropbox", "sl.", word, 100, any_length, "Dropbox, short-lived access tokens"},
+    {"Dropbox", "AAAAAAAAAA", word, 43, 43, "gitleaks, dropbox-long-lived-api-token", {alnum, 11, 11}},
     {"Duffel", "duffel_live_", token, 43, any_length, "gitleaks, duffel-api-token"},
     {"Duffel", "duffel_test_", token, 43, any_length, "gitleaks, duffel-api-token"},
     {"Dynatrace", "dt0c01.", dotted, 89, 89, "gitleaks, dynatrace-api-token"},
@@ -137,6 +140,7 @@ constexpr VendorToken listed_tokens[] = {
     {"GitLab", "glsoat-", word, 20, any_length, "GitLab, token overview"},
     {"GitLab", "GR1348941", word, 20, any_length, "GitLab, token overview"},
     {"GitLab", "_gitlab_session=", alnum, 32, any_length, "gitleaks, gitlab-session-cookie"},
+    {"GoCardless", "live_", word, 40, 40, "gitleaks, gocardless-api-token"},
     {"Google", "AIza", word, 35, any_length, "Google Cloud, API keys"},
     {"Google", "GOCSPX-", word, 28, any_length, "Google, OAuth client secrets"},
     {"Google", "ya29.", dotted, 20, any_length, "Google, OAuth access tokens"},
@@ -168,12 +172,17 @@ constexpr VendorToken listed_tokens[] = {
     {"LaunchDarkly", "sdk-", hex_dash, 36, 36, "LaunchDarkly, keys"},
     {"Linear", "lin_api_", alnum, 40, any_length, "gitleaks, linear-api-key"},
     {"Linear", "lin_oauth_", hex, 64, 64, "Linear, OAuth"},
+    {"Lob", "live_", hex, 35, 35, "gitleaks, lob-api-key"},
+    {"Lob", "live_pub_", hex, 31, 31, "gitleaks, lob-pub-api-key"},
+    {"Lob", "test_", hex, 35, 35, "gitleaks, lob-api-key"},
+    {"Lob", "test_pub_", hex, 31, 31, "gitleaks, lob-pub-api-key"},
     {"Mailchimp", "-us", digit, 1, 2, "gitleaks, mailchimp-api-key", {hex, 32, 32}},
     {"Mailgun", "key-", hex, 32, 32, "gitleaks, mailgun-private-api-token"},
     {"Mailgun", "pubkey-", hex, 32, 32, "gitleaks, mailgun-pub-key"},
     {"Make", "hook.eu1.make.com/", path, 20, any_length, "Make, webhooks", {}, Marker::stays},
     {"Make", "hook.eu2.make.com/", path, 20, any_length, "Make, webhooks", {}, Marker::stays},
     {"Make", "hook.us1.make.com/", path, 20, any_length, "Make, webhooks", {}, Marker::stays},
+    {"Mapbox", "pk.", dotted, 83, 83, "gitleaks, mapbox-api-token"},
     {"MaxMind", "_mmk", none, 0, 0, "gitleaks, maxmind-license-key", {word, 36, 36}},
     {"Microsoft Teams", "webhook.office.com/", path, 40, any_length, "gitleaks, microsoft-teams-webhook", {}, Marker::stays},
     {"MongoDB Atlas", "mdb_sa_sk_", word, 40, any_length, "MongoDB Atlas, service accounts"},
@@ -253,6 +262,7 @@ constexpr VendorToken listed_tokens[] = {
     {"Telnyx", "KEY0", word, 50, 60, "Telnyx, API v2 keys"},
     {"Tencent Cloud", "AKID", alnum, 32, any_length, "Tencent Cloud, access keys"},
     {"Twilio", "SK", hex, 32, 32, "Twilio, API keys"},
+    {"Twitter", "AAAAAAAAAAAAAAAAAAAAAA", path, 80, any_length, "gitleaks, twitter-bearer-token"},
     {"Typeform", "tfp_", token, 40, any_length, "gitleaks, typeform-api-token"},
     {"xAI", "xai-", alnum, 70, any_length, "xAI, API keys"},
     {"Yandex", "AQVN", word, 35, 38, "gitleaks, yandex-api-key"},
@@ -336,14 +346,14 @@ struct IndexRow {
     std::uint16_t key, row, anchor;
 };
 
-// The rows in the order of their keys.
+// The rows in the order of their keys; the longer beginning first, as shippo_live_ has live_ in it.
 constexpr auto rows = [] {
     std::array<IndexRow, row_count> order{};
     for (std::uint16_t i = 0; i < row_count; ++i)
         order[i] = {KeyOf(listed_tokens[i].marker), i,
                     static_cast<std::uint16_t>(Anchor(listed_tokens[i].marker))};
     std::sort(order.begin(), order.end(), [](const IndexRow &a, const IndexRow &b) {
-        return a.key != b.key ? a.key < b.key : a.row < b.row;
+        return a.key != b.key ? a.key < b.key : a.anchor != b.anchor ? a.anchor > b.anchor : a.row < b.row;
     });
     return order;
 }();
@@ -383,7 +393,7 @@ static_assert(std::all_of(rows.begin(), rows.end(),
                           }),
               "a marker that is not looked for");
 
-constexpr std::size_t most_rows_of_key = 12;
+constexpr std::size_t most_rows_of_key = 16;
 static_assert(std::all_of(slots.begin(), slots.end(),
                           [](const Slot &slot) { return slot.end <= slot.first + most_rows_of_key; }),
               "one look-up has to stay cheap, however long the table is");

@@ -215,6 +215,28 @@ TEST(Secret, ValuesEndWhereTheirSyntaxEnds)
     EXPECT_EQ(Redact("a=1&password=x&b=2"), "a=1&password=[secret]&b=2");
 }
 
+// The quotes of a header's value are no end of it, a percent sign is none of a parameter's, and three words
+// are a sentence and no credentials.
+TEST(Secret, ValuesOfHeadersAndParameters)
+{
+    for (const char *form : {R"({"note": "Authorization: Digest username=\"ann\", response=\"VALUE\""})",
+                             R"({"Authorization": "Digest username=\"ann\", response=\"VALUE\""})",
+                             "Authorization: Digest username=\"ann\", response=\"VALUE\"",
+                             "https://h.example/a?token=p%23VALUE%26VALUE",
+                             "a=1&text=-----BEGIN+PRIVATE+KEY-----%0AVALUE%0A-----END+PRIVATE+KEY-----&z=2",
+                             "eyAiYWxnIjogIkhTMjU2In0.eyAiVALUE.VALUE"})
+        ExpectHidden(With(form));
+    EXPECT_EQ(Redact("https://h.example/a?token=p%23q&x=1"), "https://h.example/a?token=[secret]&x=1");
+    for (const char *text : {"Authorization: the manager has given it.", "Cookie: what (again) is that?"})
+        EXPECT_EQ(Redact(text), text);
+}
+
+// shippo_live_ has another vendor's live_ in it.
+TEST(Secret, TheLongestMarkerOfAToken)
+{
+    EXPECT_EQ(Redact("shippo_live_" + std::string(20, '1') + std::string(20, 'a')), "[secret]");
+}
+
 TEST(Secret, UserInfoWithRawSigns)
 {
     for (const char *form : {"https://ann:VALUE@h.example/a", "https://ann:VA/VALUE@h.example",

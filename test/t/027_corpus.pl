@@ -1,0 +1,46 @@
+
+# The corpus of test/corpus: made-up secrets of each form in each situation, and what is no secret. The bounds are
+# those of docs/detectors.md, which has the table that comes out.
+
+use strict;
+use warnings;
+
+use FindBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'there is no python3' if system('python3 -c "" >/dev/null 2>&1') != 0;
+
+my $corpus = "python3 $FindBin::Bin/../corpus/corpus.py";
+my $directory = PostgreSQL::Test::Utils::tempdir;
+is(system("$corpus bodies >$directory/bodies.csv"), 0, 'the corpus is made');
+
+my $node = PostgreSQL::Test::Cluster->new('corpus');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+$node->append_conf('postgresql.conf', "fsync = off\njit = off");
+$node->start;
+
+# No rule, no detector and no limit helps: what is hidden was found as a secret.
+my $policy = '{"version": 1, "limits": {"depth": 60, "members": 1000, "items": 1000, "characters": 100000}, "budget": {"max_bytes": 1000000}}';
+$node->safe_psql(
+	'postgres', qq{
+CREATE EXTENSION callhardening;
+CREATE TABLE body (number int, body text);
+\\copy body FROM '$directory/bodies.csv' (FORMAT csv)
+CREATE TABLE result AS
+SELECT number, result, sanitize_call_payload(body::jsonb, '$policy') AS other_form, sanitize_call_payload(result, '$policy') AS again
+FROM body, LATERAL (SELECT sanitize_call_payload(body, '$policy') AS result OFFSET 0) AS s;
+\\copy (SELECT number, result FROM result) TO '$directory/results.csv' (FORMAT csv)});
+
+is($node->safe_psql('postgres', 'SELECT count(*) FROM result WHERE result::text <> other_form::text'), 0, 'both forms agree');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM result WHERE result::text <> again::text'), 0, 'a second pass changes nothing');
+$node->stop;
+
+my $table = `$corpus report $directory/results.csv 2>$directory/missed`;
+is($?, 0, 'every number is within its bound') or diag(slurp_file("$directory/missed"));
+note($table);
+my $documented = slurp_file("$FindBin::Bin/../../docs/detectors.md");
+ok(index($documented, $table) >= 0, 'the table of the documentation is the one that comes out') or diag($table);
+
+done_testing();
