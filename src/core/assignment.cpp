@@ -404,6 +404,20 @@ ValueSpan PairedValue(const SpelledText &spelled, const Name &word, std::size_t 
     return nothing;
 }
 
+// first_name, X-Request-Id, verificationStatus: letters in words, and no token.
+bool IsNames(std::string_view text) noexcept
+{
+    constexpr std::size_t letters_of_word = 4;
+    std::size_t words = 1;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (!IsLetter(text[i]) && text[i] != '_' && text[i] != '-' && text[i] != '.' && text[i] != ' ')
+            return false;
+        const bool is_upper = text[i] >= 'A' && text[i] <= 'Z';
+        words += i > 0 && is_upper && text[i - 1] >= 'a' && text[i - 1] <= 'z' ? 1 : 0;
+    }
+    return words * letters_of_word <= text.size() + letters_of_word;
+}
+
 // What is no secret, whatever its name says.
 ValueSpan Checked(std::string_view text, const ValueSpan &value) noexcept
 {
@@ -437,6 +451,33 @@ bool LooksLikeToken(std::string_view text) noexcept
     });
 }
 
+bool IsPairName(std::string_view member) noexcept
+{
+    return !member.empty() && IsOneOf(member, name_words);
+}
+
+bool IsPairValue(std::string_view member) noexcept
+{
+    return !member.empty() && IsOneOf(member, value_words);
+}
+
+bool LooksLikeLabel(std::string_view text) noexcept
+{
+    constexpr int most_spaces = 2;
+    return !text.empty() && text.size() <= longest_name && !HasTokenForm(text.substr(0, token_size)) &&
+           text.find(marker) == text.npos && std::count(text.begin(), text.end(), ' ') <= most_spaces &&
+           std::all_of(text.begin(), text.end(), [](char c) { return IsNameLetter(c) || c == ' '; });
+}
+
+bool LooksLikeListedValue(std::string_view text) noexcept
+{
+    const auto is_plain = [](char c) { return c >= ' ' && c < 0x7F && c != '*'; };
+    return LooksLikeToken(text) && !IsTime(text) && !IsNames(text) &&
+           std::all_of(text.begin(), text.end(), is_plain) &&
+           (text.find(' ') == text.npos || text.find('=') != text.npos) && text.find("://") == text.npos &&
+           text.find(marker) == text.npos && FindTokenForm(text, 0) == text.npos;
+}
+
 ValueSpan FindAssignedValue(const SpelledText &spelled, std::size_t i, SecretNames names) noexcept
 {
     const std::string_view text = spelled.text;
@@ -460,7 +501,8 @@ ValueSpan FindListedValue(std::string_view text, std::size_t i, SecretNames name
         !SaysSecret(text, name, names))
         return nothing;
     const ValueSpan value{quote + 1, QuotedEnd(text, quote + 1, text[quote])};
-    return LooksLikeToken(text.substr(value.begin, value.end - value.begin)) ? Checked(text, value) : nothing;
+    return LooksLikeListedValue(text.substr(value.begin, value.end - value.begin)) ? Checked(text, value)
+                                                                                   : nothing;
 }
 
 ValueSpan FindElementText(std::string_view text, std::size_t i, SecretNames names) noexcept

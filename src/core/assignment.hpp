@@ -54,6 +54,18 @@ ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames name
 // True for a date and a time of day: no secret, whatever its name says.
 bool IsTime(std::string_view value) noexcept;
 
+// Members of which one names what the other holds: {"name": "X-Api-Key", "value": "V"}. In any case.
+inline constexpr std::size_t longest_pair_name = 6, longest_pair_word = 7;
+bool IsPairName(std::string_view member) noexcept;
+bool IsPairValue(std::string_view member) noexcept;
+
+// True where a text may be a name, as the one of a pair or the one before a value in a list.
+bool LooksLikeLabel(std::string_view text) noexcept;
+
+// In a list, what stands behind a name may be the next name: ["password", "first_name"]. Nothing that the
+// sanitizer writes looks like a value there.
+bool LooksLikeListedValue(std::string_view text) noexcept;
+
 // `bearer of news` is prose: a token has a digit, a sign or a capital in it, or is long.
 bool LooksLikeToken(std::string_view text) noexcept;
 

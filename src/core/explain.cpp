@@ -1,6 +1,7 @@
 #include "core/explain.hpp"
 
 #include "core/budget.hpp"
+#include "core/feed.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -90,14 +91,6 @@ bool IsEmpty(std::span<const Token> value) noexcept
 {
     return value[0].kind == TokenKind::null || (value[0].kind == TokenKind::string && value[0].size == 0) ||
            (IsBegin(value[0]) && value.size() == 2);
-}
-
-std::size_t CountChildren(std::span<const Token> tokens, std::uint32_t begin) noexcept
-{
-    std::size_t count = 0;
-    for (std::uint32_t i = begin + 1; !IsEnd(tokens[i]); i = ValueEnd(tokens, i))
-        ++count;
-    return count;
 }
 
 // Without what is inside of it: nullptr where `step` is not inside of `container`.
@@ -212,6 +205,7 @@ std::uint32_t Explainer::ExplainKey(std::span<const Token> tokens, std::uint32_t
     name_told_ = false;
     member_ = NewStep({levels_[depth_ - 1].path, fitted_.text, 0, PathStep::Kind::member, false});
     sanitizer_.Key(name_);
+    TellPairNames(tokens, i, sanitizer_);
     if (depth_ != 1 || text_path_ != nullptr || name_ != record_member)
         return i + 1;
     if (tokens[i + 1].kind != TokenKind::string || !IsRecord(tokens[i + 1].text()))
@@ -241,31 +235,11 @@ std::uint32_t Explainer::ExplainContainer(std::span<const Token> tokens, std::ui
 std::uint32_t Explainer::ExplainScalar(std::span<const Token> tokens, std::uint32_t i) noexcept
 {
     const Before before = Look(PrintedSize(tokens.subspan(i, 1)));
-    Report(tokens[i]);
+    FeedScalar(tokens[i], sanitizer_);
     if (failed())
         return static_cast<std::uint32_t>(tokens.size());
     Decided(before, tokens.subspan(i, 1));
     return i + 1;
-}
-
-void Explainer::Report(const Token &scalar) noexcept
-{
-    switch (scalar.kind) {
-    case TokenKind::string:
-        sanitizer_.String(scalar.text());
-        break;
-    case TokenKind::boolean:
-        sanitizer_.Boolean(scalar.size != 0);
-        break;
-    case TokenKind::null:
-        sanitizer_.Null();
-        break;
-    default:
-        if (scalar.data == nullptr)
-            sanitizer_.LongNumber(scalar.size);
-        else
-            sanitizer_.Number(scalar.text());
-    }
 }
 
 void Explainer::Enter(const Before &before, std::uint32_t begin, bool array) noexcept

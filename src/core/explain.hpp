@@ -109,7 +109,6 @@ private:
     std::uint32_t ExplainKey(std::span<const Token> tokens, std::uint32_t i) noexcept;
     std::uint32_t ExplainContainer(std::span<const Token> tokens, std::uint32_t i) noexcept;
     std::uint32_t ExplainScalar(std::span<const Token> tokens, std::uint32_t i) noexcept;
-    void Report(const Token &scalar) noexcept;
     void Enter(const Before &before, std::uint32_t begin, bool array) noexcept;
     void Leave(std::span<const Token> tokens, std::uint32_t end) noexcept;
 

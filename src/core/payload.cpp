@@ -1,6 +1,8 @@
 #include "core/payload.hpp"
 
 #include "core/budget.hpp"
+#include "core/document.hpp"
+#include "core/feed.hpp"
 #include "core/json_text.hpp"
 #include "core/text.hpp"
 #include "core/utf8.hpp"
@@ -216,8 +218,9 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
         return false;
     // The marker stays under any rule: an earlier pass may have cut the name that told.
     const bool marked = text == secret_marker;
-    const bool credential = type != ValueType::boolean && place().credential && !empty;
-    if (credential && IsTime(text)) {
+    listed_ = type == ValueType::string && IsItem() && top().names_secret && LooksLikeListedValue(text);
+    const bool credential = type != ValueType::boolean && (place().credential || listed_) && !empty;
+    if (credential && !place().paired && IsTime(text)) {
         EmitKept(TokenKind::string, text);
         return false;
     }
@@ -236,6 +239,7 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
 
 Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 {
+    listed_ = false;
     if (depth_ == 0)
         root_type_ = type;
     if (!Admit(count == 0))
@@ -349,15 +353,19 @@ void Sanitizer::String(std::string_view text) noexcept
 {
     if (IsEarlierRecord(text))
         return TakeEarlierRecord(text);
-    if (IsMember() && key_word_ == KeyWord::type)
+    if (IsMember() && key_word_ == KeyWord::type) {
         for (const ValueType type :
              {ValueType::string, ValueType::number, ValueType::boolean, ValueType::object, ValueType::array})
             if (text == type_names[static_cast<int>(type)])
                 top().shape.type = type;
+    } else if (IsMember() && key_word_ == KeyWord::pair_name)
+        NamePair(text);
     if (text.size() > std::numeric_limits<std::uint32_t>::max())
         arena_.Fail();
     if (AdmitScalar(ValueType::string, text))
         FitString(text);
+    if (IsItem())
+        EndItem(text);
 }
 
 void Sanitizer::Number(std::string_view text) noexcept
@@ -403,13 +411,15 @@ void Sanitizer::LongNumber(std::size_t printed) noexcept
 }
 
 // Under a credential's name, as it comes out, it stays: what a rule would put there is what a second pass
-// would take for the secret.
+// would take for the secret. In a pair, whose name may go, no rule's text stays either.
 void Sanitizer::Boolean(bool value) noexcept
 {
     if (!AdmitScalar(ValueType::boolean, {}))
         return;
     const bool kept = action() == Action::keep || action() == Action::truncate || action() == Action::json;
-    if (kept || (place().credential && policy_.Classify(key_) == MemberClass::credential)) {
+    if (!kept && place().paired) {
+        EmitMarker(false);
+    } else if (kept || (place().credential && policy_.Classify(key_) == MemberClass::credential)) {
         BeginValue();
         tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, place().rule});
     } else if (action() == Action::mask) {
@@ -433,11 +443,13 @@ void Sanitizer::Key(std::string_view name) noexcept
     if (arena_.failed() || depth_ == 0)
         return;
     Frame &frame = top();
-    key_word_ = name == "type" ? KeyWord::type : name == "length" ? KeyWord::length : KeyWord::other;
+    key_word_ = ToKeyWord(name);
     if (key_word_ == KeyWord::type)
         frame.shape.type = ValueType::none;
     else if (key_word_ == KeyWord::length)
         frame.shape.has_length = false;
+    if (key_word_ >= KeyWord::pair_name && frame.order == MemberOrder::document)
+        KeyOfPair();
     before_record_ = depth_ == 1 && embedded_ == 0 && name == record_member;
     if (before_record_)
         old_record_ = {};
@@ -463,6 +475,60 @@ void Sanitizer::TakeEarlierRecord(std::string_view text) noexcept
     old_record_ = text;
     if (order_ == MemberOrder::document)
         members_.top().record = true;
+}
+
+// ---- pairs of a name and a value --------------------------------------------------------------------------
+
+Sanitizer::KeyWord Sanitizer::ToKeyWord(std::string_view name) noexcept
+{
+    if (name.size() > longest_pair_word)
+        return KeyWord::other;
+    return name == "type"      ? KeyWord::type
+           : name == "length"  ? KeyWord::length
+           : IsPairName(name)  ? KeyWord::pair_name
+           : IsPairValue(name) ? KeyWord::pair_value
+                               : KeyWord::other;
+}
+
+// In the order of a document. Which of two names counts is not known there, nor what comes behind a value.
+void Sanitizer::KeyOfPair() noexcept
+{
+    Frame &frame = top();
+    if (key_word_ == KeyWord::pair_value) {
+        frame.has_value = true;
+        return;
+    }
+    Disorder(frame.named && frame.names_secret);
+    frame.named = true;
+}
+
+void Sanitizer::NamePair(std::string_view name) noexcept
+{
+    Frame &frame = top();
+    if (frame.names_secret || frame.measured || !IsSecretLabel(name))
+        return;
+    frame.names_secret = true;
+    Disorder(frame.order == MemberOrder::document && frame.has_value);
+}
+
+void Sanitizer::Disorder(bool late) noexcept
+{
+    if (late && embedded_ == 0)
+        doubtful_ = true;
+    else if (late)
+        disordered_ = true;
+}
+
+bool Sanitizer::IsSecretLabel(std::string_view text) const noexcept
+{
+    return LooksLikeLabel(text) && policy_.Classify(text) == MemberClass::credential;
+}
+
+// What comes out as another thing than a string, a second pass would not see as the value or the name.
+void Sanitizer::EndItem(std::string_view text) noexcept
+{
+    if (tokens_.size() > 0 && tokens_[tokens_.size() - 1].kind == TokenKind::string)
+        top().names_secret = IsSecretLabel(text);
 }
 
 void Sanitizer::PushMember(std::string_view name) noexcept
@@ -560,7 +626,8 @@ void Sanitizer::EnterMember() noexcept
     member_.reached_begin = ReachedEnd(object);
     member_.reached = static_cast<std::uint16_t>(step.reached.size());
     member_.rule = std::min(step.rule, object.rule);
-    member_.credential = object.credential || step.meaning == MemberClass::credential;
+    member_.paired = key_word_ == KeyWord::pair_value && top().names_secret;
+    member_.credential = object.credential || member_.paired || step.meaning == MemberClass::credential;
     member_.media = object.media || step.meaning == MemberClass::media;
     member_.link = object.link || step.meaning == MemberClass::link ||
                    (object.media && step.meaning == MemberClass::address);
@@ -658,10 +725,14 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
         --top().seen; // counted again by what is inside
     ++counts_.opened;
     ++embedded_;
-    const bool watched = onlooker_.read != nullptr;
+    const bool watched = onlooker_.read != nullptr, disordered = std::exchange(disordered_, false);
     order_ = watched ? MemberOrder::jsonb : MemberOrder::document;
-    const TextVerdict verdict =
-        watched ? onlooker_.read(onlooker_.state, text) : FeedEmbeddedText(text, *this);
+    TextVerdict verdict = watched ? onlooker_.read(onlooker_.state, text) : FeedEmbeddedText(text, *this);
+    if (verdict == TextVerdict::done && disordered_) {
+        Return(before);
+        verdict = FeedInOrder(text);
+    }
+    disordered_ = disordered;
     order_ = order;
     --embedded_;
     if (verdict == TextVerdict::out_of_memory)
@@ -669,6 +740,20 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
     if (verdict != TextVerdict::done)
         Return(before);
     return verdict == TextVerdict::done;
+}
+
+// Once more, in jsonb's order.
+TextVerdict Sanitizer::FeedInOrder(std::string_view text) noexcept
+{
+    DocumentTokens document(arena_, MemberOrder::document);
+    const TextVerdict verdict = FeedEmbeddedText(text, document);
+    if (depth_ > 0)
+        --top().seen;
+    ++counts_.opened;
+    order_ = MemberOrder::jsonb;
+    if (verdict == TextVerdict::done && !arena_.failed())
+        FeedTokens(document.tokens(), *this);
+    return verdict;
 }
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept

@@ -63,6 +63,12 @@ public:
     void LongNumber(std::size_t printed) noexcept;
     void Boolean(bool value) noexcept;
     void Null() noexcept;
+    // True behind the name of a value that a member beside it may name: {"value": "V", "header":
+    // "X-Api-Key"}. Who knows the members in jsonb's order tells the texts of those that are still to come by
+    // NamePair.
+    bool IsAtPairedValue() const noexcept { return IsMember() && key_word_ == KeyWord::pair_value; }
+    void NamePair(std::string_view name) noexcept;
+
     // Copies what would not outlive the result.
     Arena &arena() noexcept { return arena_; }
 
@@ -72,7 +78,8 @@ public:
 
     // Completes the result. False: no memory.
     bool Finish() noexcept;
-    // True where the members of an object were too many to know whether a name came twice, and one may have.
+    // True where the members of an object were too many to know whether a name came twice, and one may have;
+    // or where the name of a pair came behind its value.
     bool doubtful() const noexcept { return doubtful_; }
     bool changed() const noexcept { return counts_.Any() || record_replaced_; }
     // The result has a record of this pass, if it is an object.
@@ -84,7 +91,7 @@ public:
     // outcome, or a rule that drops, this is why.
     void Watch(const Onlooker &onlooker) noexcept { onlooker_ = onlooker; }
     RuleIndex matched() const noexcept { return place().rule; }
-    bool is_credential() const noexcept { return place().credential; }
+    bool is_credential() const noexcept { return place().credential || listed_; }
     bool is_cut() const noexcept { return depth_ > 0 && frames_[depth_ - 1].cut; }
     Finding TakeFound() noexcept { return std::exchange(found_, Finding::none); }
 
@@ -98,6 +105,7 @@ private:
         std::uint16_t reached;
         RuleIndex rule;
         bool credential;
+        bool paired; // a member beside it says that it is one
         bool link;
         bool media;
     };
@@ -129,9 +137,14 @@ private:
         bool cut;
         bool renamed; // a member has another name than it came with
         bool crowded; // more members came than are kept on the stack
+        // The member or item that comes next, or a member called value, is named as a secret.
+        bool names_secret;
+        bool named;     // a member that may name the value has come
+        bool has_value; // so has the value
     };
 
-    enum class KeyWord : unsigned char { other, type, length };
+    enum class KeyWord : unsigned char { other, type, length, pair_name, pair_value };
+    static KeyWord ToKeyWord(std::string_view name) noexcept;
 
     // To return to where a string turns out not to be JSON.
     struct Checkpoint {
@@ -168,6 +181,11 @@ private:
     void EmitSummary(ValueType type, std::size_t length) noexcept;
     void EmitEmpty(ValueType type) noexcept;
     void EmitMarker(bool before) noexcept;
+    void KeyOfPair() noexcept;
+    bool IsSecretLabel(std::string_view text) const noexcept;
+    void EndItem(std::string_view text) noexcept;
+    void Disorder(bool late) noexcept;
+    TextVerdict FeedInOrder(std::string_view text) noexcept;
     void Drop() noexcept { ++counts_.dropped; }
     void DropMember() noexcept;
     bool IsEarlierRecord(std::string_view text) const noexcept;
@@ -239,6 +257,8 @@ private:
     bool entered_ = true;        // `member_` and `key_` are those of the member at hand
     bool before_record_ = false; // the value of the root's member `_sanitized` comes next
     bool doubtful_ = false;
+    bool disordered_ = false; // in JSON in a string: a name came behind the value that it names
+    bool listed_ = false;     // the item before names the one at hand as a secret
     bool record_replaced_ = false;
     Finding found_ = Finding::none; // in texts, not names
     Onlooker onlooker_;

@@ -157,6 +157,19 @@ bool feed_value(const Child &child, Sanitizer *sanitizer, Level *level)
     return true;
 }
 
+// In the order of jsonb a name of a pair may stand behind its value: {"value": "V", "header": "X-Api-Key"}.
+void tell_pair_names(Level level, Sanitizer *sanitizer)
+{
+    while (level.left > 0) {
+        const std::string_view key = next_key(level);
+        if (key.size() > longest_pair_name)
+            return;
+        const Child value = next_value(level);
+        if (JBE_ISSTRING(value.entry) && IsPairName(key))
+            sanitizer->NamePair({value.data, value.size});
+    }
+}
+
 } // namespace
 
 // The sanitizer never enters more than its depth limit allows, so the stack has a fixed size.
@@ -180,8 +193,11 @@ void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
         }
         const std::string_view key = level->object ? next_key(*level) : std::string_view{};
         const Child value = next_value(*level);
-        if (level->object)
+        if (level->object) {
             sanitizer->Key(key);
+            if (sanitizer->IsAtPairedValue())
+                tell_pair_names(*level, sanitizer);
+        }
         if (feed_value(value, sanitizer, level + 1))
             ++level;
     }

@@ -88,8 +88,6 @@ NAMED_SITUATIONS = {
     "a named header": lambda v: {"raw": f"Host: h.example\r\nX-Api-Key: {v}\r\nAccept: */*"},
 }
 
-COMING = ("a named pair", "a named pair, value first", "a named list", "a list of raw headers")
-
 KIND_SITUATIONS = {
     "a note": lambda v: {"note": v},
     "a sentence": lambda v: {"note": "Please use this: " + v},
@@ -113,7 +111,6 @@ def tries():
                                       ("named", NAMED_SITUATIONS, VENDORS + OPAQUE)):
         for shape in shapes:
             for situation, body in situations.items():
-                if shape in OPAQUE and situation in COMING: continue
                 for _ in range(VALUES_OF_VENDORS):
                     value, pieces = fill(dice, shape, whole=True)
                     yield group, shape, situation, body(value) | {"state": KEPT}, pieces

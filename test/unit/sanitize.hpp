@@ -68,6 +68,9 @@ inline void Feed(const Json &value, Sanitizer &sanitizer, std::vector<std::uniqu
         for (const std::string &name : names) {
             texts.push_back(std::make_unique<std::string>(name));
             sanitizer.Key(*texts.back());
+            for (const std::string &other : names)
+                if (sorted && sanitizer.IsAtPairedValue() && IsPairName(other) && value[other].is_string())
+                    sanitizer.NamePair(value[other].get_ref<const std::string &>());
             Feed(value[name], sanitizer, texts, order);
         }
         sanitizer.EndObject();

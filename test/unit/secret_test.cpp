@@ -237,6 +237,50 @@ TEST(Secret, TheLongestMarkerOfAToken)
     EXPECT_EQ(Redact("shippo_live_" + std::string(20, '1') + std::string(20, 'a')), "[secret]");
 }
 
+std::string Sanitized(const std::string &text, const std::string &rules = "[]",
+                      MemberOrder order = MemberOrder::jsonb)
+{
+    const auto policy = test::MakePolicy(R"({"version": 1, "rules": )" + rules + "}");
+    test::Json document = test::Sanitize(test::Json::parse(text), policy.get(), order).document;
+    const test::Json again = test::Sanitize(document, policy.get(), order).document;
+    EXPECT_EQ(again, document) << text;
+    if (document.is_object())
+        document.erase("_sanitized");
+    return document.dump();
+}
+
+// A name and its value as members and items of the document itself.
+TEST(Secret, PairsOfADocument)
+{
+    for (const char *pair :
+         {R"({"name":"X-Api-Key","value":"VALUE"})", R"({"header":"X-Api-Key","value":"VALUE"})",
+          R"({"Key":"password","Value":"VALUE"})", R"({"label":"Card number","value":"VALUE"})",
+          R"({"field":"pin","value":{"a":["VALUE"]}})", R"({"list":["X-Api-Key","VALUE"]})",
+          R"({"id":"api_key","name":"x","val":"VALUE"})", R"([["Accept","x"],["X-Api-Key","VALUE"]])",
+          R"(["Accept","x","X-Api-Key","VALUE"])", R"({"t":"{\"value\":\"VALUE\",\"name\":\"pin\"}"})",
+          R"({"t":"{\"value\":{\"a\":\"VALUE\"},\"header\":\"pin\"}"})"}) {
+        for (const char *rules :
+             {"[]", R"([{"path":"**.t","action":"json"}])",
+              R"([{"path":"**.value","action":"mask","keep":2},{"path":"**.name","action":"drop"}])"}) {
+            const std::string left = Sanitized(With(pair), rules);
+            EXPECT_EQ(left.find("Zq7Xw9"), std::string::npos) << left;
+        }
+    }
+    EXPECT_EQ(Sanitized(R"({"header":"pin","value":1234})"), R"({"header":"pin","value":"[secret]"})");
+    for (const char *pair :
+         {R"({"name":"Accept","value":"x"})", R"({"name":"has_password","value":"yes"})",
+          R"({"name":"password","other":"x"})", R"({"name":"password","value":true})",
+          R"(["password","first_name","last_name"])", R"(["access_token","refresh_token","idToken"])",
+          R"(["token","https://h.example/a1","2026-01-01T00:00:00Z"])", R"(["my token","Zq7Xw9 Kv3Jt5"])"})
+        EXPECT_EQ(Sanitized(pair), pair);
+    for (const char *held : {"true", "\"2026-01-01T00:00:00Z\"", "17", "[1]", "\"a\"", "\"[secret]\""})
+        for (const char *action :
+             {R"("keep")", R"("mask","keep":4)", R"("summary")", R"("drop")", R"("json")"})
+            for (const char *path : {"**.value", "**.header", "*"})
+                Sanitized(R"({"header":"pin","value":)" + std::string(held) + "}",
+                          R"([{"path":")" + std::string(path) + R"(","action":)" + action + "}]");
+}
+
 TEST(Secret, UserInfoWithRawSigns)
 {
     for (const char *form : {"https://ann:VALUE@h.example/a", "https://ann:VA/VALUE@h.example",
