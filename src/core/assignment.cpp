@@ -5,6 +5,7 @@
 #include "core/text.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace callhardening
 {
@@ -362,8 +363,14 @@ ValueSpan Value(const SpelledText &spelled, const Name &name, std::size_t after,
 
 // ---- pairs ---------------------------------------------------------------------------------------------
 
-constexpr std::string_view name_words[] = {"name", "key", "label", "header", "field", "param", "id"};
-constexpr std::string_view value_words[] = {"value", "val", "content"};
+// Up to eight letters in a number; only letters become what a lower-case letter is.
+constexpr std::uint64_t FoldedWord(std::string_view word) noexcept
+{
+    std::uint64_t folded = 0;
+    for (const char c : word)
+        folded = folded << 8 | (static_cast<unsigned char>(c) | 0x20u);
+    return folded;
+}
 
 bool IsSign(char c) noexcept
 {
@@ -374,7 +381,7 @@ bool IsSign(char c) noexcept
 std::string_view NamedBy(std::string_view text, std::size_t i) noexcept
 {
     const Name word = NameBefore(text, i);
-    if (!IsOneOf(text.substr(word.begin, word.end - word.begin), name_words))
+    if (!IsPairName(text.substr(word.begin, word.end - word.begin)))
         return {};
     std::size_t begin = SkipToValue(text, i + 1, word.quoted);
     if (begin < text.size() && IsQuote(text[begin]))
@@ -451,14 +458,26 @@ bool LooksLikeToken(std::string_view text) noexcept
     });
 }
 
-bool IsPairName(std::string_view member) noexcept
+PairWord ToPairWord(std::string_view member) noexcept
 {
-    return !member.empty() && IsOneOf(member, name_words);
-}
-
-bool IsPairValue(std::string_view member) noexcept
-{
-    return !member.empty() && IsOneOf(member, value_words);
+    if (member.size() > longest_pair_word)
+        return PairWord::none;
+    switch (FoldedWord(member)) {
+    case FoldedWord("name"):
+    case FoldedWord("key"):
+    case FoldedWord("label"):
+    case FoldedWord("header"):
+    case FoldedWord("field"):
+    case FoldedWord("param"):
+    case FoldedWord("id"):
+        return PairWord::name;
+    case FoldedWord("value"):
+    case FoldedWord("val"):
+    case FoldedWord("content"):
+        return PairWord::value;
+    default:
+        return PairWord::none;
+    }
 }
 
 bool LooksLikeLabel(std::string_view text) noexcept
@@ -485,7 +504,7 @@ ValueSpan FindAssignedValue(const SpelledText &spelled, std::size_t i, SecretNam
     if (name.begin == name.end)
         return nothing;
     const std::string_view word = text.substr(name.begin, name.end - name.begin);
-    if (IsOneOf(word, value_words))
+    if (ToPairWord(word) == PairWord::value)
         return Checked(text, PairedValue(spelled, name, i, names));
     if (!SaysSecret(text, name, names))
         return nothing;

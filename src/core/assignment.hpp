@@ -55,9 +55,13 @@ ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames name
 bool IsTime(std::string_view value) noexcept;
 
 // Members of which one names what the other holds: {"name": "X-Api-Key", "value": "V"}. In any case.
+enum class PairWord : unsigned char { none, name, value };
 inline constexpr std::size_t longest_pair_name = 6, longest_pair_word = 7;
-bool IsPairName(std::string_view member) noexcept;
-bool IsPairValue(std::string_view member) noexcept;
+PairWord ToPairWord(std::string_view member) noexcept;
+inline bool IsPairName(std::string_view member) noexcept
+{
+    return ToPairWord(member) == PairWord::name;
+}
 
 // True where a text may be a name, as the one of a pair or the one before a value in a list.
 bool LooksLikeLabel(std::string_view text) noexcept;

@@ -79,13 +79,21 @@ Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
 {
     constexpr std::size_t longest_character = 4;
     const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
+    const std::string_view head = text.substr(0, room);
     Finding found = Finding::none;
-    std::string_view left =
-        Replace(text, room, found, [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
-            return NextSecret(spelled, from, until, place.only_hosts);
-        });
+    bool spells = false;
+    const bool any =
+        FindSecret({text, true}, 0, head.size(), place.only_hosts, policy_.secret_names(), &spells).Found();
+    std::string_view left = text;
+    if (any || spells)
+        left = Replace(text, room, spells || MaySpell(head), found,
+                       [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
+                           return NextSecret(spelled, from, until, place.only_hosts);
+                       });
+    if (left.data() != text.data())
+        spells = MaySpell(left.substr(0, room));
     if (place.detect)
-        left = Replace(left, room, found,
+        left = Replace(left, room, spells, found,
                        [this](const SpelledText &spelled, std::size_t from, std::size_t until) {
                            return NextDetection(spelled.text, from, until);
                        });
@@ -148,10 +156,10 @@ private:
 
 // The given text where `find` finds nothing in it.
 template <typename Find>
-std::string_view Fitter::Replace(std::string_view text, std::size_t room, Finding &found, Find find) noexcept
+std::string_view Fitter::Replace(std::string_view text, std::size_t room, bool spells, Finding &found,
+                                 Find find) noexcept
 {
     const std::string_view head = text.substr(0, room);
-    const bool spells = MaySpell(head);
     if (!spells && !find({text, true}, 0, head.size()).Found()) // nearly all texts
         return text;
     spellings_.Read(text, spells ? room + longest_spelling : 0);

@@ -117,7 +117,8 @@ private:
     std::string_view Mask(std::string_view text, std::size_t rest) noexcept;
     std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
     template <typename Find>
-    std::string_view Replace(std::string_view text, std::size_t room, Finding &found, Find find) noexcept;
+    std::string_view Replace(std::string_view text, std::size_t room, bool spells, Finding &found,
+                             Find find) noexcept;
     Piece NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
                      bool only_hosts) noexcept;
     Piece NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept;

@@ -443,7 +443,7 @@ void Sanitizer::Key(std::string_view name) noexcept
     if (arena_.failed() || depth_ == 0)
         return;
     Frame &frame = top();
-    key_word_ = ToKeyWord(name);
+    key_word_ = name.size() > longest_pair_word ? KeyWord::other : ToKeyWord(name);
     if (key_word_ == KeyWord::type)
         frame.shape.type = ValueType::none;
     else if (key_word_ == KeyWord::length)
@@ -481,13 +481,14 @@ void Sanitizer::TakeEarlierRecord(std::string_view text) noexcept
 
 Sanitizer::KeyWord Sanitizer::ToKeyWord(std::string_view name) noexcept
 {
-    if (name.size() > longest_pair_word)
-        return KeyWord::other;
-    return name == "type"      ? KeyWord::type
-           : name == "length"  ? KeyWord::length
-           : IsPairName(name)  ? KeyWord::pair_name
-           : IsPairValue(name) ? KeyWord::pair_value
-                               : KeyWord::other;
+    if (name == "type")
+        return KeyWord::type;
+    if (name == "length")
+        return KeyWord::length;
+    const PairWord word = ToPairWord(name);
+    return word == PairWord::name    ? KeyWord::pair_name
+           : word == PairWord::value ? KeyWord::pair_value
+                                     : KeyWord::other;
 }
 
 // In the order of a document. Which of two names counts is not known there, nor what comes behind a value.
@@ -521,7 +522,7 @@ void Sanitizer::Disorder(bool late) noexcept
 
 bool Sanitizer::IsSecretLabel(std::string_view text) const noexcept
 {
-    return LooksLikeLabel(text) && policy_.Classify(text) == MemberClass::credential;
+    return policy_.Classify(text) == MemberClass::credential && LooksLikeLabel(text);
 }
 
 // What comes out as another thing than a string, a second pass would not see as the value or the name.

@@ -190,9 +190,17 @@ SecretSpan FindPem(std::string_view text, std::size_t begin) noexcept
 
 // ---- URLs -------------------------------------------------------------------------------------------
 
-bool IsHostLetter(char c) noexcept
+constexpr auto host_letters = [] {
+    std::array<bool, 256> table{};
+    for (int c = 0; c < 256; ++c)
+        table[static_cast<unsigned char>(c)] =
+            !EndsUrl(static_cast<char>(c)) && c != '/' && c != '?' && c != '#';
+    return table;
+}();
+
+inline bool IsHostLetter(char c) noexcept
 {
-    return !EndsUrl(c) && c != '/' && c != '?' && c != '#';
+    return host_letters[static_cast<unsigned char>(c)];
 }
 
 // A port, and nothing that could be a password.
@@ -211,8 +219,8 @@ std::size_t UserEnd(std::string_view text, std::size_t authority, std::size_t en
 {
     constexpr std::size_t longest = 256;
     const std::string_view whole = text.substr(0, end), line = text.substr(0, authority + longest);
-    const std::size_t colon = whole.find(':', authority), at = whole.rfind('@');
-    const std::size_t plain = at == std::string_view::npos || at < authority ? std::string_view::npos : at;
+    const std::size_t colon = whole.find(':', authority), in_host = whole.substr(authority).rfind('@');
+    const std::size_t plain = in_host == std::string_view::npos ? in_host : authority + in_host;
     if (colon == std::string_view::npos || IsPort(text, colon))
         return plain;
     const std::size_t line_end = RunEnd(line, colon, [](char c) {
@@ -277,7 +285,7 @@ bool IsNamedLink(std::string_view text, std::size_t colon) noexcept
 
 // ---- the walk -----------------------------------------------------------------------------------------
 
-enum Trigger : unsigned char { sign = 1, vendor = 2 };
+enum Trigger : unsigned char { sign = 1, vendor = 2, escape = 4 };
 
 // Most strings have none of these letters, and are passed over by one look-up a byte.
 constexpr auto triggers = [] {
@@ -286,6 +294,8 @@ constexpr auto triggers = [] {
         table[static_cast<unsigned char>(c)] |= sign;
     for (const char c : vendor_letters)
         table[static_cast<unsigned char>(c)] |= vendor;
+    for (const char c : {'\\', '%', '&'})
+        table[static_cast<unsigned char>(c)] |= escape;
     return table;
 }();
 
@@ -337,13 +347,17 @@ SecretSpan FindAt(Search &search, std::size_t i) noexcept
 } // namespace
 
 SecretSpan FindSecret(const SpelledText &spelled, std::size_t from, std::size_t until, bool only_hosts,
-                      SecretNames names) noexcept
+                      SecretNames names, bool *escape_found) noexcept
 {
     Search search{spelled, from, only_hosts, names, from};
     for (std::size_t i = from; i < until; ++i) {
         const unsigned trigger = triggers[static_cast<unsigned char>(spelled.text[i])];
         if (trigger == 0)
             continue;
+        if ((trigger & escape) != 0 && escape_found != nullptr) {
+            *escape_found = true;
+            return nothing;
+        }
         if ((trigger & sign) != 0)
             if (const SecretSpan span = FindAt(search, i); span.Found() && span.begin >= from)
                 return span;

@@ -27,8 +27,9 @@ struct SecretSpan {
 
 // The next secret of `spelled` at or after `from`. A secret that shows itself at `until` or later is not
 // looked for; one that begins before is found to its end. `only_hosts` leaves nothing of a URL but scheme and
-// host.
+// host. With `escape`, the search ends where an escape may begin, and says so: most texts have none, and are
+// read once.
 SecretSpan FindSecret(const SpelledText &spelled, std::size_t from, std::size_t until, bool only_hosts,
-                      SecretNames names = {}) noexcept;
+                      SecretNames names = {}, bool *escape = nullptr) noexcept;
 
 } // namespace callhardening

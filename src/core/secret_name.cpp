@@ -318,8 +318,12 @@ Ending FindEnding(std::string_view name) noexcept
     const auto last = static_cast<unsigned char>(LowerAscii(name.back()));
     if (last >= 128)
         return {nullptr, 0};
+    const char before_last = name.size() > 1 ? LowerAscii(name[name.size() - 2]) : '_';
     for (std::size_t row = bucket[last]; row < bucket[last + 1u]; ++row) {
-        const std::size_t begin = EndingBegin(name, name_rows[row].word);
+        const std::string_view word = name_rows[row].word;
+        if (word.size() > 1 && word[word.size() - 2] != before_last && !IsNameSeparator(before_last))
+            continue;
+        const std::size_t begin = EndingBegin(name, word);
         if (begin != std::string_view::npos && Matches(name, begin, name_rows[row].match))
             return {&name_rows[row], begin};
     }

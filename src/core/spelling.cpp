@@ -165,6 +165,15 @@ constexpr auto begins_escape = [] {
     return table;
 }();
 
+// True where an escape is there, and not only the sign that begins one.
+bool Spells(std::string_view text) noexcept
+{
+    for (std::size_t i = 0; i < text.size(); ++i)
+        if (begins_escape[static_cast<unsigned char>(text[i])] && ReadEscape(text, i).size > 0)
+            return true;
+    return false;
+}
+
 } // namespace
 
 bool MaySpell(std::string_view text) noexcept
@@ -192,7 +201,7 @@ void Spellings::Read(std::string_view text, std::size_t window) noexcept
 
 bool Spellings::Resolve(std::size_t level, std::string_view spelling) noexcept
 {
-    if (!MaySpell(spelling))
+    if (!Spells(spelling))
         return false;
     Level &here = levels_[level];
     char *letters = here.letters_memory.Reserve<char>(arena_, spelling.size());
@@ -201,11 +210,9 @@ bool Spellings::Resolve(std::size_t level, std::string_view spelling) noexcept
         return false;
     const bool form = HasPercentEscape(spelling);
     std::size_t size = 0;
-    bool resolved = false;
     for (std::size_t i = 0; i < spelling.size();) {
         const Escape escape =
             begins_escape[static_cast<unsigned char>(spelling[i])] ? ReadEscape(spelling, i) : none;
-        resolved = resolved || escape.size > 0;
         const std::size_t origin = Origin(level - 1, i);
         if (escape.size == 0) {
             origins[size] = static_cast<std::uint32_t>(origin);
@@ -222,7 +229,7 @@ bool Spellings::Resolve(std::size_t level, std::string_view spelling) noexcept
     origins[size] = static_cast<std::uint32_t>(levels_[0].text.size());
     here.text = {letters, size};
     here.origins = origins;
-    return resolved;
+    return true;
 }
 
 std::size_t Spellings::Origin(std::size_t level, std::size_t i) const noexcept
