@@ -165,6 +165,15 @@ constexpr auto begins_escape = [] {
     return table;
 }();
 
+// A letter, or the escape that spells one. A plus is a space in forms.
+Escape ReadLetter(std::string_view text, std::size_t i, bool form) noexcept
+{
+    if (begins_escape[static_cast<unsigned char>(text[i])])
+        if (const Escape escape = ReadEscape(text, i); escape.size > 0)
+            return escape;
+    return OneLetter(1, form && text[i] == '+' ? ' ' : text[i]);
+}
+
 // True where an escape is there, and not only the sign that begins one.
 bool Spells(std::string_view text) noexcept
 {
@@ -211,20 +220,12 @@ bool Spellings::Resolve(std::size_t level, std::string_view spelling) noexcept
     const bool form = HasPercentEscape(spelling);
     std::size_t size = 0;
     for (std::size_t i = 0; i < spelling.size();) {
-        const Escape escape =
-            begins_escape[static_cast<unsigned char>(spelling[i])] ? ReadEscape(spelling, i) : none;
-        const std::size_t origin = Origin(level - 1, i);
-        if (escape.size == 0) {
-            origins[size] = static_cast<std::uint32_t>(origin);
-            letters[size++] = form && spelling[i] == '+' ? ' ' : spelling[i];
-            ++i;
-            continue;
+        const Escape next = ReadLetter(spelling, i, form);
+        for (std::size_t k = 0; k < next.letters; ++k) {
+            origins[size] = static_cast<std::uint32_t>(Origin(level - 1, i));
+            letters[size++] = next.letter[k];
         }
-        for (std::size_t k = 0; k < escape.letters; ++k) {
-            origins[size] = static_cast<std::uint32_t>(origin);
-            letters[size++] = escape.letter[k];
-        }
-        i += escape.size;
+        i += next.size;
     }
     origins[size] = static_cast<std::uint32_t>(levels_[0].text.size());
     here.text = {letters, size};
