@@ -18,32 +18,14 @@ constexpr std::string_view no_break_space = "\xC2\xA0";
 constexpr std::size_t longest_name = 64;
 constexpr std::string_view marker = "[secret]"; // what has been dealt with
 
-constexpr bool IsLetter(char c) noexcept
-{
-    return LowerAscii(c) >= 'a' && LowerAscii(c) <= 'z';
-}
-
-constexpr bool IsAlnum(char c) noexcept
-{
-    return IsLetter(c) || IsAsciiDigit(c);
-}
-
 constexpr bool IsNameLetter(char c) noexcept
 {
-    return IsAlnum(c) || c == '_' || c == '-' || c == '.' || c == '[' || c == ']';
+    return IsAsciiAlnum(c) || c == '_' || c == '-' || c == '.' || c == '[' || c == ']';
 }
 
 constexpr bool IsBlankLetter(char c) noexcept
 {
     return c == ' ' || c == '\t';
-}
-
-template <typename Predicate>
-std::size_t RunEnd(std::string_view text, std::size_t i, Predicate inside) noexcept
-{
-    while (i < text.size() && inside(text[i]))
-        ++i;
-    return i;
 }
 
 std::size_t SkipBlanks(std::string_view text, std::size_t i) noexcept
@@ -197,8 +179,8 @@ bool BeginsEscape(const SpelledText &spelled, std::size_t i, bool parameter) noe
     if (spelled.is_plain)
         return false;
     return text[i] == '\\' ||
-           (text[i] == '%' && !parameter && i + 2 < text.size() && IsAlnum(text[i + 1]) &&
-            IsAlnum(text[i + 2])) ||
+           (text[i] == '%' && !parameter && i + 2 < text.size() && IsAsciiAlnum(text[i + 1]) &&
+            IsAsciiAlnum(text[i + 2])) ||
            (text[i] == '&' && text.substr(i, 10).find(';') != std::string_view::npos);
 }
 
@@ -275,7 +257,7 @@ bool IsProse(std::string_view text, std::size_t begin) noexcept
     constexpr std::string_view signs = ",.;:?!'()-";
     for (int word = 0; word < words; ++word) {
         const std::size_t first = begin,
-                          rest = first + (first < text.size() && IsLetter(text[first]) ? 1 : 0);
+                          rest = first + (first < text.size() && IsAsciiLetter(text[first]) ? 1 : 0);
         const std::size_t end = RunEnd(text, rest, [](char c) { return c >= 'a' && c <= 'z'; });
         begin = RunEnd(text, end, [signs](char c) { return c == ' ' || signs.find(c) != signs.npos; });
         const bool apart = begin == text.size() || text.substr(end, begin - end).find(' ') != text.npos;
@@ -417,7 +399,7 @@ bool IsNames(std::string_view text) noexcept
     constexpr std::size_t letters_of_word = 4;
     std::size_t words = 1;
     for (std::size_t i = 0; i < text.size(); ++i) {
-        if (!IsLetter(text[i]) && text[i] != '_' && text[i] != '-' && text[i] != '.' && text[i] != ' ')
+        if (!IsAsciiLetter(text[i]) && text[i] != '_' && text[i] != '-' && text[i] != '.' && text[i] != ' ')
             return false;
         const bool is_upper = text[i] >= 'A' && text[i] <= 'Z';
         words += i > 0 && is_upper && text[i - 1] >= 'a' && text[i - 1] <= 'z' ? 1 : 0;

@@ -51,16 +51,6 @@ constexpr std::string_view modifiers[] = {
     "norm",  "normalized", "primary", "raw",       "secondary", "str",  "string",        "value",
 };
 
-constexpr bool IsLetter(char c) noexcept
-{
-    return LowerAscii(c) >= 'a' && LowerAscii(c) <= 'z';
-}
-
-constexpr bool IsUpper(char c) noexcept
-{
-    return c >= 'A' && c <= 'Z';
-}
-
 // Takes words from the end of a name: agent_number, agentNumber, "Agent Number", agentnumber.
 class NameEnd
 {
@@ -87,7 +77,7 @@ private:
     // A number behind a name counts others of its kind.
     void Trim() noexcept
     {
-        while (!rest_.empty() && !IsLetter(rest_.back()) && !EndsWithFolded(rest_, "e164"))
+        while (!rest_.empty() && !IsAsciiLetter(rest_.back()) && !EndsWithFolded(rest_, "e164"))
             rest_.remove_suffix(1);
     }
 
@@ -107,10 +97,10 @@ private:
 
     bool BeginsWord(std::size_t i) const noexcept
     {
-        if (i == 0 || !IsLetter(rest_[i - 1]))
+        if (i == 0 || !IsAsciiLetter(rest_[i - 1]))
             return true;
-        return IsUpper(rest_[i]) &&
-               (!IsUpper(rest_[i - 1]) || (i + 1 < rest_.size() && !IsUpper(rest_[i + 1])));
+        return IsAsciiUpper(rest_[i]) &&
+               (!IsAsciiUpper(rest_[i - 1]) || (i + 1 < rest_.size() && !IsAsciiUpper(rest_[i + 1])));
     }
 
     std::string_view rest_;

@@ -14,29 +14,15 @@ namespace
 
 // ---- letters ------------------------------------------------------------------------------------
 
-constexpr bool IsAlnum(char c) noexcept
-{
-    const char lower = LowerAscii(c);
-    return (lower >= 'a' && lower <= 'z') || IsAsciiDigit(c);
-}
-
 constexpr bool IsBase64Url(char c) noexcept
 {
-    return IsAlnum(c) || c == '-' || c == '_';
+    return IsAsciiAlnum(c) || c == '-' || c == '_';
 }
 
 constexpr bool EndsUrl(char c) noexcept
 {
     return static_cast<unsigned char>(c) <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' ||
            c == '\\' || c == '`';
-}
-
-template <typename Predicate>
-std::size_t RunEnd(std::string_view text, std::size_t i, Predicate inside) noexcept
-{
-    while (i < text.size() && inside(text[i]))
-        ++i;
-    return i;
 }
 
 bool StartsFolded(std::string_view text, std::size_t i, std::string_view lower_word) noexcept
@@ -168,7 +154,7 @@ SecretSpan FindHeaderToken(const SpelledText &spelled, std::size_t i) noexcept
     if (!bearer && !basic)
         return nothing;
     const std::size_t space = i + (bearer ? 6 : 5), begin = SkipToToken(text, space);
-    if (begin == space || (i > 0 && IsAlnum(text[i - 1])))
+    if (begin == space || (i > 0 && IsAsciiAlnum(text[i - 1])))
         return nothing;
     const std::size_t end = TokenEnd(spelled, begin);
     const std::string_view token = text.substr(begin, end - begin);
@@ -228,7 +214,7 @@ std::size_t UserEnd(std::string_view text, std::size_t authority, std::size_t en
     });
     const std::size_t last = line.substr(0, std::min(line_end, line.find("://", authority))).rfind('@');
     const bool has_host = last != std::string_view::npos && last > authority && last + 1 < text.size() &&
-                          IsAlnum(text[last + 1]);
+                          IsAsciiAlnum(text[last + 1]);
     return has_host ? last : plain;
 }
 
@@ -268,7 +254,7 @@ bool IsNamedLink(std::string_view text, std::size_t colon) noexcept
 {
     const auto is_quoting = [](char c) { return c == '"' || c == '\'' || IsAsciiSpace(c); };
     std::size_t i = colon;
-    while (i > 0 && IsAlnum(text[i - 1]))
+    while (i > 0 && IsAsciiAlnum(text[i - 1]))
         --i;
     while (i > 0 && is_quoting(text[i - 1]))
         --i;
@@ -334,7 +320,7 @@ SecretSpan FindAt(Search &search, std::size_t i) noexcept
                    ? FindJwt(text, i - 2, search.searched)
                    : nothing;
     case '-':
-        if (i > 0 && IsAlnum(text[i - 1]))
+        if (i > 0 && IsAsciiAlnum(text[i - 1]))
             return nothing;
         if (const SecretSpan pem = FindPem(text, i); pem.Found())
             return pem;

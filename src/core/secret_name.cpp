@@ -262,16 +262,6 @@ constexpr bool IsNameSeparator(char c) noexcept
     return c == '_' || c == '-' || c == ' ' || c == '[' || c == ']';
 }
 
-constexpr bool IsUpper(char c) noexcept
-{
-    return c >= 'A' && c <= 'Z';
-}
-
-constexpr bool IsLetter(char c) noexcept
-{
-    return LowerAscii(c) >= 'a' && LowerAscii(c) <= 'z';
-}
-
 // Where `word`, which is folded, begins at the end of a name; npos where the name ends otherwise.
 std::size_t EndingBegin(std::string_view name, std::string_view word) noexcept
 {
@@ -290,9 +280,10 @@ std::size_t EndingBegin(std::string_view name, std::string_view word) noexcept
 // sip_pass, sipPass, SIPPass, sip2pass
 bool BeginsWord(std::string_view name, std::size_t i) noexcept
 {
-    if (i == 0 || !IsLetter(name[i - 1]))
+    if (i == 0 || !IsAsciiLetter(name[i - 1]))
         return true;
-    return IsUpper(name[i]) && (!IsUpper(name[i - 1]) || (i + 1 < name.size() && !IsUpper(name[i + 1])));
+    return IsAsciiUpper(name[i]) &&
+           (!IsAsciiUpper(name[i - 1]) || (i + 1 < name.size() && !IsAsciiUpper(name[i + 1])));
 }
 
 bool Matches(std::string_view name, std::size_t begin, Match match) noexcept
@@ -336,7 +327,7 @@ bool IsMarked(std::string_view name) noexcept
     constexpr std::string_view marker = "[secret]";
     if (!name.ends_with(marker))
         return false;
-    return name.size() == marker.size() || !IsLetter(name[name.size() - marker.size() - 1]);
+    return name.size() == marker.size() || !IsAsciiLetter(name[name.size() - marker.size() - 1]);
 }
 
 std::string_view WithoutNumber(std::string_view name) noexcept
@@ -349,8 +340,8 @@ std::string_view WithoutNumber(std::string_view name) noexcept
 bool Asks(std::string_view name) noexcept
 {
     std::size_t end = 0;
-    while (end < name.size() && IsLetter(name[end]) &&
-           (end == 0 || !IsUpper(name[end]) || IsUpper(name[end - 1])))
+    while (end < name.size() && IsAsciiLetter(name[end]) &&
+           (end == 0 || !IsAsciiUpper(name[end]) || IsAsciiUpper(name[end - 1])))
         ++end;
     const std::string_view first = name.substr(0, end);
     return end < name.size() &&

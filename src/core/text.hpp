@@ -5,6 +5,7 @@
 // dotless i or a full-width letter is simply another letter.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <string_view>
 
@@ -24,6 +25,30 @@ constexpr bool IsAsciiDigit(char c) noexcept
 constexpr char LowerAscii(char c) noexcept
 {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+constexpr bool IsAsciiUpper(char c) noexcept
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+constexpr bool IsAsciiLetter(char c) noexcept
+{
+    return LowerAscii(c) >= 'a' && LowerAscii(c) <= 'z';
+}
+
+constexpr bool IsAsciiAlnum(char c) noexcept
+{
+    return IsAsciiLetter(c) || IsAsciiDigit(c);
+}
+
+// Where the letters from `i` on end that `inside` is true for.
+template <std::predicate<char> Predicate>
+constexpr std::size_t RunEnd(std::string_view text, std::size_t i, Predicate inside) noexcept
+{
+    while (i < text.size() && inside(text[i]))
+        ++i;
+    return i;
 }
 
 constexpr bool IsSeparator(char c) noexcept
