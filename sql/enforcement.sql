@@ -26,8 +26,8 @@ SELECT t.tgrelid, t.tgname, k.part, t.tgenabled, t.tgparentid = 0,
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
 -- The kinds are sums: 1 for each row, 2 before, 4 INSERT, 16 UPDATE.
-JOIN (VALUES ('validate_hardened_call', 'validate', 23, true, 8, true), ('refuse_illegal_call', 'insert', 5, false, 8, true),
-             ('refuse_illegal_call', 'update', 17, false, 8, false), ('stamp_call_event', 'stamp', 7, true, 4, true),
+JOIN (VALUES ('validate_hardened_call', 'validate', 23, true, 8, true), ('refuse_illegal_call', 'insert', 5, false, 1, true),
+             ('refuse_illegal_call', 'update', 17, false, 1, false), ('stamp_call_event', 'stamp', 7, true, 4, true),
              ('bury_call_event', 'bury', 5, false, 0, true), ('keep_call_event_stamp', 'keep', 19, true, 0, true)) AS k (function, part, kind, is_unconditional, arguments, is_insert)
   ON k.function = p.proname AND (p.proname <> 'refuse_illegal_call' OR k.is_insert = (t.tgtype & 4 <> 0))
 $$;
@@ -51,14 +51,14 @@ WITH RECURSIVE states AS MATERIALIZED (
     SELECT t.relation, CASE WHEN bool_or(t.root = t.relation) THEN t.relation ELSE min(t.root) END AS root FROM tree t GROUP BY 1
 )
 SELECT m.relation, m.root, coalesce(
-    (SELECT s.arguments FROM states s WHERE s.relation = m.relation ORDER BY s.is_as_created DESC, s.part DESC LIMIT 1),
-    (SELECT s.arguments FROM states s WHERE s.relation = m.root ORDER BY s.is_as_created DESC, s.part DESC LIMIT 1))
+    (SELECT s.arguments FROM states s WHERE s.relation = m.relation AND s.part = 'validate' ORDER BY s.is_as_created DESC LIMIT 1),
+    (SELECT s.arguments FROM states s WHERE s.relation = m.root AND s.part = 'validate' ORDER BY s.is_as_created DESC LIMIT 1))
 FROM members m
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.hardened_call_tables() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.hardened_call_tables() IS
-'each hardened table with its partitions and children, the table that it was hardened with (root), and the arguments of its triggers';
+'each hardened table with its partitions and children, the table that it was hardened with (root), and the arguments of its BEFORE trigger; NULL: that one is gone';
 
 CREATE FUNCTION @extschema@.missing_enum_words(type oid, what text, graph text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -119,7 +119,7 @@ SELECT t.relation, 'gap', CASE WHEN t.relispartition THEN 'partition_not_hardene
 FROM tables t WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = t.relation)
 UNION ALL
 SELECT t.relation, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
-       format('Call harden_calls(%L) again.', t.root)
+       format('Call harden_calls(%L) again%s.', t.root, CASE p.part WHEN 'validate' THEN ', with each setting that is not the default' ELSE '' END)
 FROM tables t CROSS JOIN (VALUES ('validate', 'validate_hardened_call'), ('insert', 'validate_hardened_call_insert'),
                                  ('update', 'validate_hardened_call_update')) AS p (part, name)
 WHERE EXISTS (SELECT FROM states s WHERE s.relation = t.relation)
@@ -131,7 +131,9 @@ FROM tables t JOIN states s ON s.relation = t.relation WHERE NOT s.is_as_created
 UNION ALL
 SELECT t.relation, 'gap', 'settings_differ', format('the trigger %I has other settings than the others', s.trigger_name),
        format('Drop it, and call harden_calls(%L) again.', t.root)
-FROM tables t JOIN states s ON s.relation = t.relation WHERE s.is_as_created AND s.arguments <> t.settings
+FROM tables t JOIN states s ON s.relation = t.relation
+WHERE s.is_as_created AND cardinality(t.settings) = 8
+    AND s.arguments <> CASE s.part WHEN 'validate' THEN t.settings ELSE ARRAY[@extschema@.call_settings_digest(t.settings)] END
 UNION ALL
 -- What the settings name.
 SELECT c.relation, 'gap', 'column_missing', format('there is no column %I any more, which the settings name for the %s', c.column_name, c.what),
@@ -303,7 +305,7 @@ FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN unnest(l.carry) AS k (
 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped)
 UNION ALL
 SELECT DISTINCT l.calls, o.level, o.gap, o.detail, o.advice
-FROM logs l JOIN @extschema@.hardened_call_tables() h ON h.relation = l.calls
+FROM logs l JOIN @extschema@.hardened_call_tables() h ON h.relation = l.calls AND cardinality(h.settings) = 8
 CROSS JOIN LATERAL @extschema@.call_row_obstacles(l.calls, h.settings, l.carry) AS o
 UNION ALL
 SELECT l.events, 'note', 'carried_column_null', n.detail, n.advice

@@ -15,7 +15,7 @@ CREATE FUNCTION @extschema@.refuse_illegal_call() RETURNS trigger
 REVOKE EXECUTE ON FUNCTION @extschema@.refuse_illegal_call() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.refuse_illegal_call() IS
-'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by harden_calls. Error: 23514, always';
+'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by harden_calls. It reads the settings of the BEFORE trigger, also if that one is disabled. Errors: 23514, always; 55000 the BEFORE trigger or a column of the settings is gone';
 
 CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column name, OUT status_column name,
         OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb, OUT provider text,
@@ -33,7 +33,18 @@ CREATE FUNCTION @extschema@.call_trigger_settings(calls regclass) RETURNS text[]
 REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_settings(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_trigger_settings(regclass) IS
-'the eight settings of a hardened table as its triggers have them: call id, status, direction and payload column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it takes any trigger of callhardening that is left, and checks nothing. NULL: the table has no such trigger';
+'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it checks nothing. NULL: the table has no such trigger, or one with another number of arguments';
+
+CREATE FUNCTION @extschema@.call_settings_digest(settings text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT left(encode(sha256(convert_to(settings::text, 'UTF8')), 'hex'), 16)
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.call_settings_digest(text[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_settings_digest(text[]) IS
+'the argument of the AFTER triggers of a hardened table: it tells that they were created with these settings (see call_trigger_settings), and their conditions fit';
 
 CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -443,21 +454,23 @@ DECLARE
     settings text := format('%L, %L, %L, %L, %L, %L, %L, %L', call_id_column, status_column, direction_column, payload_column,
         on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, ''));
     graph text := format(', %L::pg_catalog.jsonb', transitions);
+    digest text;
 BEGIN
     EXECUTE format('CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON %s
         FOR EACH ROW EXECUTE FUNCTION %I.validate_hardened_call(%s)', calls, home, settings);
+    digest := @extschema@.call_settings_digest(@extschema@.call_trigger_settings(calls));
     EXECUTE format('CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON %s FOR EACH ROW
         WHEN (NOT %I.is_valid_status_transition(NULL::text, NEW.%I::text%s)
             OR NEW.%I::text COLLATE "C" NOT IN (''inbound'', ''outbound''))
-        EXECUTE FUNCTION %2$I.refuse_illegal_call(%6$s)', calls, home, status_column, graph, direction_column, settings);
+        EXECUTE FUNCTION %2$I.refuse_illegal_call(%6$L)', calls, home, status_column, graph, direction_column, digest);
     EXECUTE format('CREATE TRIGGER validate_hardened_call_update AFTER UPDATE ON %s FOR EACH ROW
         WHEN (NOT %I.is_valid_status_transition(OLD.%I::text, NEW.%3$I::text%s)
             OR (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%5$I::text COLLATE "C"
                 AND (NEW.%5$I::text COLLATE "C" NOT IN (''inbound'', ''outbound'')
                     OR (NEW.%5$I IS NULL AND OLD.%5$I::text COLLATE "C" IN (''inbound'', ''outbound''))))
             OR (OLD.%6$I IS DISTINCT FROM NEW.%6$I AND OLD.%6$I IS NOT NULL))
-        EXECUTE FUNCTION %2$I.refuse_illegal_call(%7$s)',
-        calls, home, status_column, graph, direction_column, call_id_column, settings);
+        EXECUTE FUNCTION %2$I.refuse_illegal_call(%7$L)',
+        calls, home, status_column, graph, direction_column, call_id_column, digest);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
@@ -471,7 +484,9 @@ CREATE FUNCTION @extschema@.has_call_triggers(calls regclass, call_id_column nam
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- Triggers of which one was altered by hand are not those that are wanted.
-SELECT (SELECT count(*) = 3 AND count(DISTINCT t.tgargs) = 1 FROM pg_trigger t
+SELECT (SELECT count(*) = 3 AND count(*) FILTER (
+            WHERE t.tgargs = convert_to(@extschema@.call_settings_digest(@extschema@.call_trigger_settings(calls)), 'UTF8') || '\x00') = 2
+        FROM pg_trigger t
         WHERE t.tgrelid = calls AND t.tgname = ANY (@extschema@.call_triggers(calls)) AND t.tgenabled IN ('O', 'A'))
     AND @extschema@.call_trigger_settings(calls) = ARRAY[call_id_column::text, status_column, direction_column, payload_column,
         on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, '')] COLLATE "C"
@@ -642,6 +657,11 @@ BEGIN
     PERFORM @extschema@.check_call_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
         s.on_invalid, s.transitions, s.policy, s.provider);
 
+    IF cardinality(@extschema@.call_triggers(calls)) > 0 AND @extschema@.call_trigger_settings(calls) IS NULL THEN
+        RAISE WARNING USING MESSAGE = format('the settings of table %s are gone', calls),
+            DETAIL = 'They were arguments of its BEFORE trigger. Each one that is not given is the default now.',
+            HINT = 'Call harden_calls again with each setting that should be another.';
+    END IF;
     before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
     -- In this order: what reads the table comes before what locks readers out.
     PERFORM @extschema@.add_unique_call_id(calls, s.call_id_column);
@@ -665,7 +685,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
-'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. A call id that cannot be the key of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
+'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change; if the BEFORE trigger, which has them, was dropped or altered, each of these is the default, and a WARNING tells so. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. A call id that cannot be the key of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
 
 CREATE FUNCTION @extschema@.added_call_merge_columns(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE

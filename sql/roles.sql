@@ -13,7 +13,7 @@ SELECT CASE what
     WHEN 'own' THEN functions || '{query_as_owner, write_as_owner, create_call_tables, register_call_event_log, check_log_settings, check_log_tables,
         configure_call_event_log, are_ignored_call_events, operated_call_event_log, move_default_call_event_log,
         call_event_log_number,
-        harden_calls, unharden_calls, call_settings_change, check_kept_payload, replace_call_triggers,
+        harden_calls, unharden_calls, call_settings_change, call_settings_digest, check_kept_payload, replace_call_triggers,
         check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
         add_unique_call_id, add_call_payload, call_merge_columns, has_call_merge_columns, add_call_merge_columns,
         added_call_merge_columns, drop_call_merge_columns, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,

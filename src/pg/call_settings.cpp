@@ -69,20 +69,12 @@ bool is_validating_trigger(const Trigger *trigger)
            calls_function(trigger, callhardening_validate_hardened_call);
 }
 
-// The one whose settings count: the validating trigger, or another of ours where that one is gone or altered.
-const Trigger *trigger_with_settings(const TriggerDesc *triggers)
+const Trigger *find_validating_trigger(const TriggerDesc *triggers)
 {
-    const Trigger *found = nullptr;
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
-        const Trigger *trigger = &triggers->triggers[i];
-        if (trigger->tgnargs != argument_count)
-            continue;
-        if (is_validating_trigger(trigger))
-            return trigger;
-        if (calls_function(trigger, callhardening_refuse_illegal_call))
-            found = trigger;
-    }
-    return found;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+        if (is_validating_trigger(&triggers->triggers[i]))
+            return &triggers->triggers[i];
+    return nullptr;
 }
 
 } // namespace
@@ -109,14 +101,19 @@ void callhardening::read_call_settings(const Trigger *trigger, CallSettings *set
 bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
 {
     // A copy: looking a function up may rebuild the relation's own.
-    const TriggerDesc *triggers = CopyTriggerDesc(calls->trigdesc);
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
-        if (is_validating_trigger(&triggers->triggers[i])) {
-            read_call_settings(&triggers->triggers[i], settings);
-            return true;
-        }
-    }
-    return false;
+    const Trigger *trigger = find_validating_trigger(CopyTriggerDesc(calls->trigdesc));
+    if (trigger != nullptr)
+        read_call_settings(trigger, settings);
+    return trigger != nullptr;
+}
+
+void callhardening::require_call_settings(Relation calls, CallSettings *settings)
+{
+    if (!find_call_settings(calls, settings))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the settings of table \"%s\" are gone", RelationGetRelationName(calls)),
+                        errdetail("They were arguments of its BEFORE trigger, which was dropped."),
+                        errhint("Call harden_calls again, with each setting that is not the default.")));
 }
 
 CALLHARDENING_FUNCTION(call_settings)
@@ -163,8 +160,8 @@ CALLHARDENING_FUNCTION(call_trigger_settings)
     // A copy: looking a function up may rebuild the relation's own.
     const TriggerDesc *triggers = CopyTriggerDesc(calls->trigdesc);
     table_close(calls, AccessShareLock);
-    const Trigger *trigger = trigger_with_settings(triggers);
-    if (trigger == nullptr)
+    const Trigger *trigger = find_validating_trigger(triggers);
+    if (trigger == nullptr || trigger->tgnargs != argument_count)
         PG_RETURN_NULL();
     Datum settings[argument_count];
     for (int i = 0; i < argument_count; ++i)

@@ -1,5 +1,5 @@
-// The settings of a hardened table: what harden_calls was told. They travel as the arguments of the table's
-// triggers, so partitions have them too and a dump keeps them.
+// The settings of a hardened table: what harden_calls was told. They are the arguments of the table's BEFORE
+// trigger, so partitions have them too and a dump keeps them.
 #pragma once
 
 #include "core/transition.hpp"
@@ -34,10 +34,14 @@ struct CallSettings {
     const char *policy;   // as jsonb prints it; "" is the policy `default`
 };
 
-// Reads the arguments of a trigger of ours; 39P01 where they are not what harden_calls writes.
+// Reads the arguments of the BEFORE trigger; 39P01 where they are not what harden_calls writes.
 void read_call_settings(const Trigger *trigger, CallSettings *settings);
 
-// The settings of a table or partition; false where it is not hardened.
+// The settings of a table or partition, from its BEFORE trigger: under any name, also where it is disabled.
+// false: there is none, the table is not hardened.
 bool find_call_settings(Relation calls, CallSettings *settings);
+
+// The same for an AFTER trigger, which has none of its own; 55000 where the BEFORE trigger is gone.
+void require_call_settings(Relation calls, CallSettings *settings);
 
 } // namespace callhardening

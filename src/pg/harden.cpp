@@ -434,13 +434,17 @@ CallRow written_row(const TriggerData *event)
     return row;
 }
 
-CallTrigger *open_call_trigger(FunctionCallInfo fcinfo, MemoryContext context)
+CallTrigger *open_call_trigger(FunctionCallInfo fcinfo)
 {
-    const MemoryContext caller = MemoryContextSwitchTo(context);
+    const MemoryContext context = fcinfo->flinfo->fn_mcxt, caller = MemoryContextSwitchTo(context);
     auto *trigger = static_cast<CallTrigger *>(palloc0(sizeof(CallTrigger)));
     const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
     const Relation calls = event->tg_relation;
-    read_call_settings(event->tg_trigger, &trigger->settings);
+    const bool is_before = TRIGGER_FIRED_BEFORE(event->tg_event);
+    if (is_before)
+        read_call_settings(event->tg_trigger, &trigger->settings);
+    else
+        require_call_settings(calls, &trigger->settings);
     trigger->function = fcinfo->flinfo->fn_oid;
     trigger->schema = get_func_namespace(trigger->function);
     trigger->call_id = require_column(calls, trigger->settings.call_id_column, calls_column_hint);
@@ -449,10 +453,18 @@ CallTrigger *open_call_trigger(FunctionCallInfo fcinfo, MemoryContext context)
     open_word_column(&trigger->status, calls, trigger->settings.status_column, context);
     open_word_column(&trigger->direction, calls, trigger->settings.direction_column, context);
     const char *policy = trigger->settings.policy;
-    trigger->policy = *policy == '\0' ? default_policy() : policy_of_text(policy, context);
+    if (is_before)
+        trigger->policy = *policy == '\0' ? default_policy() : policy_of_text(policy, context);
     trigger->statement = context;
     MemoryContextSwitchTo(caller);
     return trigger;
+}
+
+CallTrigger *call_trigger_of(FunctionCallInfo fcinfo)
+{
+    if (fcinfo->flinfo->fn_extra == nullptr)
+        fcinfo->flinfo->fn_extra = open_call_trigger(fcinfo);
+    return static_cast<CallTrigger *>(fcinfo->flinfo->fn_extra);
 }
 
 // As in the WHEN clause of the trigger.
@@ -470,10 +482,7 @@ CALLHARDENING_FUNCTION(validate_hardened_call)
 {
     require_trigger_call(fcinfo, "validate_hardened_call", true);
     const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
-    auto *trigger = static_cast<CallTrigger *>(fcinfo->flinfo->fn_extra);
-    if (trigger == nullptr)
-        fcinfo->flinfo->fn_extra = trigger = open_call_trigger(fcinfo, fcinfo->flinfo->fn_mcxt);
-
+    CallTrigger *trigger = call_trigger_of(fcinfo);
     CallRow row = written_row(event);
     settle_held_issues(trigger, &row);
     if (validate_call_id(trigger, &row) || validate_status(trigger, &row))
@@ -494,7 +503,7 @@ CALLHARDENING_FUNCTION(refuse_illegal_call)
 {
     require_trigger_call(fcinfo, "refuse_illegal_call", false);
     const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
-    CallTrigger *trigger = open_call_trigger(fcinfo, CurrentMemoryContext);
+    CallTrigger *trigger = call_trigger_of(fcinfo);
     const CallRow row = written_row(event);
     const std::string_view current = word_of(row.old_values, &trigger->status),
                            next = word_of(row.new_values, &trigger->status);

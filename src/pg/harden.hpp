@@ -5,5 +5,4 @@
 
 extern "C" {
 PGDLLEXPORT Datum callhardening_validate_hardened_call(PG_FUNCTION_ARGS);
-PGDLLEXPORT Datum callhardening_refuse_illegal_call(PG_FUNCTION_ARGS);
 }

@@ -127,18 +127,27 @@ ROLLBACK;
 SELECT harden_calls('calls', :reset);
 SELECT harden_calls('calls', :reset);
 SELECT * FROM call_settings('calls');
--- the settings are kept where one of the triggers is all that is left of them, or one was altered
+-- the settings are kept where the BEFORE trigger is all that is left of them, or another one was altered
 SELECT harden_calls('calls', on_invalid => 'skip', provider => 'zoom_phone');
-DROP TRIGGER validate_hardened_call ON calls;
-SELECT harden_calls('calls');
-DROP TRIGGER validate_hardened_call ON calls;
-CREATE TRIGGER validate_hardened_call BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('x');
+DROP TRIGGER validate_hardened_call_insert ON calls;
 SELECT harden_calls('calls');
 DROP TRIGGER validate_hardened_call_insert ON calls;
 CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON calls FOR EACH ROW
     EXECUTE FUNCTION refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 SELECT harden_calls('calls');
-SELECT DISTINCT encode(tgargs, 'escape') FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
+SELECT tgname, encode(tgargs, 'escape') FROM pg_trigger WHERE tgrelid = 'calls'::regclass ORDER BY tgname;
+-- and are gone with it, or where it was altered
+BEGIN;
+DROP TRIGGER validate_hardened_call ON calls;
+SELECT harden_calls('calls', provider => 'zoom_phone');
+SELECT * FROM call_settings('calls');
+ROLLBACK;
+BEGIN;
+DROP TRIGGER validate_hardened_call ON calls;
+CREATE TRIGGER validate_hardened_call BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('x');
+SELECT harden_calls('calls', on_invalid => 'skip');
+SELECT * FROM call_settings('calls');
+ROLLBACK;
 SELECT harden_calls('calls', :reset);
 -- a policy: it replaces the one before, in every mode
 \set drop_note '''{"version": 1, "rules": [{"path": "note", "action": "drop"}]}'''
