@@ -24,8 +24,8 @@ EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" callhardening.c
 
 # -- what is built -----------------------------------------------------------------------------
 
-CORE = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp)))
-GLUE = $(patsubst %.cpp,%.o,$(sort $(wildcard src/pg/*.cpp)))
+CORE = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*/*.cpp)))
+GLUE = $(patsubst %.cpp,%.o,$(sort $(wildcard src/pg/*.cpp src/pg/*/*.cpp)))
 MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 

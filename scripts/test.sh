@@ -81,7 +81,7 @@ is_clean_with_clang() {
     local objects
     cp -R "$WORK/src" "$WORK/clang"
     [ -z "${AS_USER[*]}" ] || chown -R --reference="$WORK" "$WORK/clang"
-    objects=$(cd "$WORK/clang" && ls src/core/*.cpp src/pg/*.cpp | sed 's/cpp$/o/')
+    objects=$(cd "$WORK/clang" && ls src/core/*/*.cpp src/pg/*.cpp src/pg/*/*.cpp | sed 's/cpp$/o/')
     find "$WORK/clang/src" -name '*.o' -delete
     # Word by word: PGXS's own flags are g++'s, and some are unknown to clang.
     # shellcheck disable=SC2086
@@ -120,9 +120,9 @@ is_up_to_date() { make_in "$WORK/src" -q; }
 # An object that keeps the old layout of a struct is a crash in a server.
 header_edit_rebuilds() {
     local plan
-    run touch "$WORK/src/src/core/text.hpp"
+    run touch "$WORK/src/src/core/base/text.hpp"
     plan=$(make_in "$WORK/src" -n)
-    grep -q -- '-o src/core/vocabulary.o' <<<"$plan"
+    grep -q -- '-o src/core/words/vocabulary.o' <<<"$plan"
 }
 
 # The fenced blocks of the page are the test's statements and results, but for empty lines and row counts.
@@ -146,6 +146,7 @@ build_checks() {
     check 'an installation removes bitcode of an earlier version' removes_bitcode
     check 'the install script takes nothing over' takes_nothing_over
     check 'nothing is left to do' is_up_to_date
+    check 'no room includes from a room above it' run "$WORK/src/scripts/check_rooms.py"
     check 'a header edit rebuilds' header_edit_rebuilds
     check 'nothing is left to be filled in' has_no_placeholder
     check 'the recipes of the page on policies are tested' page_is_tested policies recipes

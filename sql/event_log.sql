@@ -73,7 +73,7 @@ REVOKE ALL ON @extschema@.call_lanes FROM PUBLIC;
 COMMENT ON TABLE @extschema@.call_lanes IS 'one row per lane of a log: locked while the lane is claimed, never updated';
 
 -- Rows are written by key, without a look at constraints, by the functions alone; the columns count from 1 in
--- src/pg/lane.cpp. Autovacuum comes when some thousand records are gone, however many there are.
+-- src/pg/log/lane.cpp. Autovacuum comes when some thousand records are gone, however many there are.
 CREATE TABLE @extschema@.call_claims (
     log_id int NOT NULL,
     lane int NOT NULL,
@@ -503,7 +503,7 @@ CREATE FUNCTION @extschema@.call_event_stamp(payload jsonb, provider text, lanes
 COMMENT ON FUNCTION @extschema@.call_event_stamp(jsonb, text, int, text) IS
 'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 where the event has no call (see why_no_call_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. Error: 22023 lanes out of range';
 
--- The library asks for the same definition (src/pg/log_table.cpp). An index with another order, condition or operator
+-- The library asks for the same definition (src/pg/log/log_table.cpp). An index with another order, condition or operator
 -- class gives other events, or the same events in another order.
 CREATE FUNCTION @extschema@.has_event_index(events regclass, keys name[]) RETURNS boolean
     LANGUAGE sql STABLE

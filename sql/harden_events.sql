@@ -16,7 +16,7 @@ CREATE FUNCTION @extschema@.call_key_obstacle(calls regclass, call_id_column nam
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
--- As check_key_type in src/pg/calls_table.cpp.
+-- As check_key_type in src/pg/apply/calls_table.cpp.
 WITH RECURSIVE base AS (
     SELECT a.attidentity, a.attcollation, t.oid, t.typbasetype, t.typcategory FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = calls AND a.attname = call_id_column AND a.attnum > 0 AND NOT a.attisdropped

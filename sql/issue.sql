@@ -1,7 +1,7 @@
 
 -- issues ---------------------------------------------------------------------------------------
 
--- Rows are written by src/pg/issue.cpp, when a transaction commits; the columns count from 1 there.
+-- Rows are written by src/pg/calls/issue.cpp, when a transaction commits; the columns count from 1 there.
 CREATE TABLE @extschema@.call_issues (
     happened_at timestamptz NOT NULL,
     kind text NOT NULL,

@@ -2,7 +2,7 @@
 -- the rights of a table's owner ----------------------------------------------------------------
 --
 -- An administrator looks after the tables of others. What their owners have written (functions of a domain's CHECK,
--- of an index, a trigger, a policy) never runs with the administrator's rights: src/pg/owner_rights.cpp.
+-- of an index, a trigger, a policy) never runs with the administrator's rights: src/pg/base/owner_rights.cpp.
 
 CREATE FUNCTION @extschema@.query_as_owner(owned regclass, statement text, arguments text[]) RETURNS SETOF record
     LANGUAGE c

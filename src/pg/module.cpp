@@ -1,5 +1,5 @@
-#include "pg/call_worker.hpp"
-#include "pg/postgres.hpp"
+#include "pg/apply/call_worker.hpp"
+#include "pg/base/postgres.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;

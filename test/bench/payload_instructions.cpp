@@ -7,9 +7,9 @@
 // nlohmann's parser and a handler that does nothing. Printed are microseconds of the processor for a
 // document. The difference between two numbers of passes is what documents cost: nothing of the start is in
 // it.
-#include "core/json_text.hpp"
-#include "core/payload.hpp"
-#include "core/policy.hpp"
+#include "core/policy/policy.hpp"
+#include "core/sanitizer/json_text.hpp"
+#include "core/sanitizer/sanitizer.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,8 +1,8 @@
 // What the sanitizer makes of a corpus, to compare one compiler's bytes with another's. Each line of the
 // input is a policy, a tab and a document; of the output, what both forms give.
-#include "core/json_text.hpp"
+#include "core/sanitizer/json_text.hpp"
 
-#include "../unit/sanitize.hpp"
+#include "test/unit/sanitize.hpp"
 
 #include <iostream>
 #include <map>

@@ -1,6 +1,6 @@
 """Shapes of secrets: facts, and no secret. `{alnum 36}` stands for 36 random letters and digits.
 
-Each shape of src/core/vendor_token.cpp is here, and those of the scanner gitleaks that have a marker of their own.
+Each shape of src/core/findings/vendor_token.cpp is here, and those of the scanner gitleaks that have a marker of their own.
 A part in [[ ]] is no secret, such as the host of a link.
 """
 

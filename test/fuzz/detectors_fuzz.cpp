@@ -1,7 +1,7 @@
 // Secrets and detectors in any text: what is found lies in the text, and what stands in its place is found by
 // no further search.
-#include "core/detector.hpp"
-#include "core/secret.hpp"
+#include "core/findings/detector.hpp"
+#include "core/findings/secret.hpp"
 
 #include "fuzz.hpp"
 
@@ -15,7 +15,8 @@ namespace
 void CheckSecrets(std::string_view text, bool only_hosts)
 {
     std::size_t from = 0;
-    for (SecretSpan span; (span = FindSecret({text, !MaySpell(text)}, from, text.size(), only_hosts)).Found(); from = span.end)
+    for (SecretSpan span; (span = FindSecret({text, !MaySpell(text)}, from, text.size(), only_hosts)).Found();
+         from = span.end)
         Require(span.begin >= from && span.end <= text.size(), "a secret out of range");
 }
 

@@ -3,9 +3,9 @@
 
 FUZZ_SECONDS ?= 60
 FUZZ_CXX ?= $(or $(CLANG),clang) --driver-mode=g++
-FUZZ_FLAGS = -std=c++20 -Isrc -Itest/fuzz $(CXX_WARNINGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+FUZZ_FLAGS = -std=c++20 -Isrc -I. -Itest/fuzz $(CXX_WARNINGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined
-FUZZ_CORE = $(patsubst %.cpp,build/fuzz/%.o,$(sort $(wildcard src/core/*.cpp)))
+FUZZ_CORE = $(patsubst %.cpp,build/fuzz/%.o,$(sort $(wildcard src/core/*/*.cpp)))
 FUZZ_TARGETS = $(patsubst test/fuzz/%_fuzz.cpp,build/fuzz/%,$(sort $(wildcard test/fuzz/*_fuzz.cpp)))
 
 build/fuzz/%.o: %.cpp
@@ -25,4 +25,4 @@ fuzz: fuzz-targets
 fuzz-differential:
 	PATH='$(bindir)':"$$PATH" test/fuzz/differential.sh build/fuzz/corpus/payload build/fuzz/seeds/payload
 
--include $(wildcard build/fuzz/src/core/*.d build/fuzz/test/fuzz/*.d)
+-include $(wildcard build/fuzz/src/core/*/*.d build/fuzz/test/fuzz/*.d)

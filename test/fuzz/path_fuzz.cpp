@@ -1,7 +1,7 @@
 // A path against names: the tree of segments finds what comparing them one by one finds.
 //
 // The input is two paths and a name's own path, a line each.
-#include "core/policy.hpp"
+#include "core/policy/policy.hpp"
 
 #include "fuzz.hpp"
 

@@ -1,9 +1,9 @@
 // Any text as a webhook body: what the text form decides is JSON, both forms make the same of it, it is
 // within the budget, and a second pass changes nothing. The first byte of the input chooses the policy.
-#include "core/json_text.hpp"
+#include "core/sanitizer/json_text.hpp"
 
-#include "../unit/sanitize.hpp"
 #include "fuzz.hpp"
+#include "test/unit/sanitize.hpp"
 
 #include <optional>
 #include <string>

@@ -1,5 +1,5 @@
 // Any bytes as a policy: refused with a place and a reason, or compiled to one that holds what it promises.
-#include "core/policy.hpp"
+#include "core/policy/policy.hpp"
 
 #include "fuzz.hpp"
 

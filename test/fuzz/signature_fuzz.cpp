@@ -1,7 +1,7 @@
 // Any bytes as a signed body: what is taken is signed, and nothing else but it decodes to the same.
 //
 // "MAC" in the place of the signature stands for the right one, so that the fuzzer gets past it.
-#include "core/signature.hpp"
+#include "core/events/signature.hpp"
 
 #include "fuzz.hpp"
 

@@ -6,7 +6,7 @@
  * One lane is enough, since lanes share nothing. A step is what is atomic in the server: a statement under the lane's lock
  * becomes visible with its commit, so a transaction that dies has done nothing.
  *
- * Names, here and in src/core/claim.hpp and call_claims:
+ * Names, here and in src/core/lanes/claim.hpp and call_claims:
  *
  *   lane                   the lane's newest record (LaneRecord); older ones are history, which nothing decides by
  *   .open                  state: claimed or renewed; otherwise completed, released or moved

@@ -1,8 +1,8 @@
 // Runs the sanitizer over a JSON document without a server.
 #pragma once
 
-#include "core/built_in_policy.hpp"
-#include "core/payload.hpp"
+#include "core/policy/built_in_policy.hpp"
+#include "core/sanitizer/sanitizer.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Checks the rooms of src/core and src/pg against the picture in docs/development.md, and prints what is wrong.
+
+The picture has one floor a line, the highest first, and on each line the rooms of that floor. A file may include
+from its own room and from rooms on lower floors. No room holds more than a dozen topics; a topic is a file name
+without its ending.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MOST_TOPICS = 12
+
+
+def floors(layer):
+    """The height of each room of a layer, by the picture that begins with the layer's name."""
+    page = (ROOT / "docs/development.md").read_text()
+    picture = re.search(rf"^    src/{layer}\n((?:      .*\n)+)", page, re.M)
+    lines = picture.group(1).splitlines() if picture else []
+    return {room: height for height, line in enumerate(reversed(lines)) for room in line.split()}
+
+
+def upward(layer, heights):
+    for file in sorted((ROOT / "src" / layer).glob("*/*.?pp")):
+        room = file.parent.name
+        for other in re.findall(rf'#include "{layer}/(\w+)/', file.read_text()):
+            if room in heights and other != room and heights.get(other, len(heights)) >= heights[room]:
+                yield f"{file.relative_to(ROOT)} includes from {other}, which is not below {room}"
+
+
+def faults(layer):
+    heights = floors(layer)
+    rooms = {path.name for path in (ROOT / "src" / layer).iterdir() if path.is_dir()}
+    for room in sorted(rooms ^ set(heights)):
+        yield f"src/{layer}/{room}: the room is missing in the picture, or in the tree"
+    for room in sorted(rooms):
+        topics = {file.stem for file in (ROOT / "src" / layer / room).glob("*.?pp")}
+        if len(topics) > MOST_TOPICS:
+            yield f"src/{layer}/{room} holds {len(topics)} topics, more than {MOST_TOPICS}"
+    yield from upward(layer, heights)
+
+
+found = [fault for layer in ("core", "pg") for fault in faults(layer)]
+print("\n".join(found))
+sys.exit(1 if found else 0)

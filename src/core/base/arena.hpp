@@ -1,0 +1,73 @@
+// Memory of one document: cut from blocks, never freed by itself.
+//
+// The blocks come from the caller's function and go with the caller's memory context, so an arena owns
+// nothing: an error of PostgreSQL may pass it at any time.
+#pragma once
+
+#include "core/base/core.hpp"
+
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+
+namespace callhardening
+{
+
+class Arena
+{
+public:
+    // Memory of any size, or nullptr. It must not raise an error.
+    using AllocateFunction = void *(*)(std::size_t size);
+
+    explicit Arena(AllocateFunction allocate) noexcept : allocate_(allocate) {}
+
+    // nullptr where there is no memory; from then on always, so that one look at failed() at the end is
+    // enough.
+    void *Allocate(std::size_t size) noexcept;
+    // The same without an alignment.
+    char *AllocateText(std::size_t size) noexcept;
+    // A larger array with what is in the old one, which stays behind; nullptr where there is no memory.
+    template <typename Item>
+    Item *Enlarge(const Item *items, std::size_t count, std::size_t capacity) noexcept
+    {
+        static_assert(std::is_trivially_copyable_v<Item>);
+        auto *larger = static_cast<Item *>(Allocate(capacity * sizeof(Item)));
+        if (larger != nullptr && count > 0)
+            std::memcpy(larger, items, count * sizeof(Item));
+        return larger;
+    }
+    // Empty where there is no memory.
+    std::string_view Copy(std::string_view text) noexcept;
+
+    bool failed() const noexcept { return failed_; }
+    void Fail() noexcept { failed_ = true; }
+
+private:
+    char *NewBlock(std::size_t size) noexcept;
+
+    AllocateFunction allocate_;
+    char *free_ = nullptr;
+    std::size_t left_ = 0;
+    std::size_t block_ = 0;
+    bool failed_ = false;
+};
+
+// Memory that is used again and again: what was in it is lost when it grows.
+class Scratch
+{
+public:
+    template <typename Item>
+    Item *Reserve(Arena &arena, std::size_t items) noexcept
+    {
+        return static_cast<Item *>(ReserveBytes(arena, items * sizeof(Item)));
+    }
+
+private:
+    void *ReserveBytes(Arena &arena, std::size_t size) noexcept;
+
+    void *memory_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+} // namespace callhardening

@@ -1,0 +1,19 @@
+// HMAC-SHA256, as the core is given it: the secrets stay on the caller's side, and so does the cryptography.
+#pragma once
+
+#include "core/base/core.hpp"
+
+#include <cstddef>
+#include <string_view>
+
+namespace callhardening
+{
+
+inline constexpr std::size_t mac_size = 32;
+
+// HMAC-SHA256 with the key at `key` over `first` and `second`, one after the other; false: impossible (no
+// memory). Must not raise a PostgreSQL error.
+using SignFunction = bool (*)(void *state, std::size_t key, std::string_view first, std::string_view second,
+                              unsigned char (&mac)[mac_size]) noexcept;
+
+} // namespace callhardening

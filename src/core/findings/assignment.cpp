@@ -1,0 +1,544 @@
+#include "core/findings/assignment.hpp"
+
+#include "core/base/text.hpp"
+#include "core/findings/pseudonym.hpp"
+#include "core/findings/secret_name.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace callhardening
+{
+
+namespace
+{
+
+constexpr ValueSpan nothing{0, 0};
+constexpr std::string_view no_break_space = "\xC2\xA0";
+constexpr std::size_t longest_name = 64;
+constexpr std::string_view marker = "[secret]"; // what has been dealt with
+
+constexpr bool IsNameLetter(char c) noexcept
+{
+    return IsAsciiAlnum(c) || c == '_' || c == '-' || c == '.' || c == '[' || c == ']';
+}
+
+constexpr bool IsBlankLetter(char c) noexcept
+{
+    return c == ' ' || c == '\t';
+}
+
+std::size_t SkipBlanks(std::string_view text, std::size_t i) noexcept
+{
+    for (;;) {
+        i = RunEnd(text, i, IsBlankLetter);
+        if (!text.substr(i).starts_with(no_break_space))
+            return i;
+        i += no_break_space.size();
+    }
+}
+
+// ---- names ----------------------------------------------------------------------------------------
+
+// `words` are lower-case. Nearly all others differ in their length or their last letter.
+template <std::size_t count>
+bool IsOneOf(std::string_view word, const std::string_view (&words)[count]) noexcept
+{
+    return std::any_of(words, words + count, [word](std::string_view one) {
+        return word.size() == one.size() && LowerAscii(word.back()) == one.back() && EqualFolded(word, one);
+    });
+}
+
+struct Name {
+    std::size_t begin, end;
+    bool quoted;
+};
+
+// The policy's own names count whole, without what they are a part of.
+bool IsSecretName(std::string_view name, bool parameter, SecretNames names) noexcept
+{
+    return (parameter ? IsSecretParameter(name) : ClassifyMember(name) == MemberClass::credential) ||
+           names.Has(name.substr(name.rfind('.') + 1));
+}
+
+std::size_t NameBegin(std::string_view text, std::size_t end) noexcept
+{
+    std::size_t begin = end;
+    while (begin > 0 && end - begin < longest_name && IsNameLetter(text[begin - 1]))
+        --begin;
+    return begin;
+}
+
+// The name that ends before `i`, in quotes or not. Empty where there is none, and where a backslash shows
+// that its quotes are those of another spelling.
+Name NameBefore(std::string_view text, std::size_t i) noexcept
+{
+    std::size_t end = i;
+    while (end > 0 && IsAsciiSpace(text[end - 1]))
+        --end;
+    const bool quoted = end > 0 && IsQuote(text[end - 1]);
+    if (quoted) {
+        --end;
+        if (end > 0 && text[end - 1] == '\\')
+            return {end, end, true};
+        while (end > 0 && text[end - 1] == ' ')
+            --end;
+    }
+    return {NameBegin(text, end), end, quoted};
+}
+
+// With the word before it: "api key", "social security number".
+std::size_t LongerNameBegin(std::string_view text, std::size_t begin) noexcept
+{
+    if (begin < 2 || text[begin - 1] != ' ')
+        return begin;
+    const std::size_t longer = NameBegin(text, begin - 1);
+    return longer == begin - 1 ? begin : longer;
+}
+
+bool FollowsParameterMark(std::string_view text, std::size_t begin) noexcept
+{
+    return begin > 0 && (text[begin - 1] == '?' || text[begin - 1] == '&' || text[begin - 1] == '#');
+}
+
+bool SaysSecret(std::string_view text, const Name &name, SecretNames names) noexcept
+{
+    constexpr int most_words = 3;
+    constexpr std::string_view last_words[] = {"key", "code", "number", "pin", "phrase", "word", "card"};
+    std::size_t begin = name.begin;
+    const std::string_view word = text.substr(begin, name.end - begin);
+    if (IsSecretName(word, FollowsParameterMark(text, begin), names))
+        return true;
+    if (!IsOneOf(word, last_words))
+        return false;
+    for (int words = 1; words < most_words; ++words) {
+        const std::size_t longer = LongerNameBegin(text, begin);
+        if (longer == begin)
+            return false;
+        begin = longer;
+        if (IsSecretName(text.substr(begin, name.end - begin), false, names))
+            return true;
+    }
+    return false;
+}
+
+// ---- where a value ends ------------------------------------------------------------------------------
+
+// After the opening quote, to the next one that no backslash hides.
+std::size_t QuotedEnd(std::string_view text, std::size_t begin, char quote) noexcept
+{
+    for (std::size_t i = begin; i < text.size(); ++i) {
+        if (text[i] == '\\')
+            ++i;
+        else if (text[i] == quote)
+            return i;
+    }
+    return text.size();
+}
+
+// A bracket in a string does not count.
+std::size_t BracketEnd(std::string_view text, std::size_t begin) noexcept
+{
+    std::size_t depth = 0;
+    for (std::size_t i = begin; i < text.size(); ++i) {
+        if (text[i] == '"')
+            i = QuotedEnd(text, i + 1, '"');
+        else if (text[i] == '{' || text[i] == '[')
+            ++depth;
+        else if ((text[i] == '}' || text[i] == ']') && --depth == 0)
+            return i + 1;
+    }
+    return text.size();
+}
+
+// A closing quote or bracket has the end of something behind it.
+bool Closes(std::string_view text, std::size_t i) noexcept
+{
+    constexpr std::string_view enders = ",;:)}]>\"'`.!?&";
+    return i + 1 >= text.size() || IsAsciiSpace(text[i + 1]) || enders.find(text[i + 1]) != enders.npos;
+}
+
+// True where a further assignment begins at `i`: &b=2, ; Path=/.
+bool AssignmentFollows(std::string_view text, std::size_t i) noexcept
+{
+    i = SkipBlanks(text, i);
+    if (i < text.size() && IsQuote(text[i]))
+        ++i;
+    const std::size_t end = RunEnd(text, i, IsNameLetter);
+    if (end == i || end == text.size())
+        return false;
+    const std::size_t sign = IsQuote(text[end]) && end + 1 < text.size() ? end + 1 : end;
+    return text[sign] == '=' || text[sign] == ':';
+}
+
+// Where an escape begins, what is behind it is told by what it spells. In a parameter of a URL, percent signs
+// are how the value is written.
+bool BeginsEscape(const SpelledText &spelled, std::size_t i, bool parameter) noexcept
+{
+    const std::string_view text = spelled.text;
+    if (spelled.is_plain)
+        return false;
+    return text[i] == '\\' ||
+           (text[i] == '%' && !parameter && i + 2 < text.size() && IsAsciiAlnum(text[i + 1]) &&
+            IsAsciiAlnum(text[i + 2])) ||
+           (text[i] == '&' && text.substr(i, 10).find(';') != std::string_view::npos);
+}
+
+bool EndsBareValue(const SpelledText &spelled, std::size_t i, bool parameter) noexcept
+{
+    const std::string_view text = spelled.text;
+    switch (text[i]) {
+    case '"':
+    case '\'':
+    case '`':
+    case ')':
+    case '}':
+    case ']':
+        return Closes(text, i);
+    case ',':
+    case ';':
+    case '|':
+        return i + 1 == text.size() || IsAsciiSpace(text[i + 1]) || AssignmentFollows(text, i + 1);
+    case '&':
+        return parameter || AssignmentFollows(text, i + 1);
+    case '#':
+        return parameter;
+    case '<':
+        return true;
+    default:
+        return static_cast<unsigned char>(text[i]) <= ' ' || text.substr(i).starts_with(no_break_space);
+    }
+}
+
+std::size_t BareEnd(const SpelledText &spelled, std::size_t begin, bool parameter) noexcept
+{
+    std::size_t end = begin;
+    while (end < spelled.text.size() && !EndsBareValue(spelled, end, parameter) &&
+           !BeginsEscape(spelled, end, parameter))
+        ++end;
+    constexpr std::string_view closing = ".!?,;:";
+    const bool at_end = end == spelled.text.size() || IsAsciiSpace(spelled.text[end]);
+    while (at_end && end > begin + 1 && closing.find(spelled.text[end - 1]) != closing.npos)
+        --end;
+    return end;
+}
+
+// The quotes of a value in a header, as in `Digest username="ann"`, belong to it.
+bool OpensInHeader(std::string_view text, std::size_t i, bool is_quoted) noexcept
+{
+    const bool behind_sign = text[i - 1] == '=' || (!is_quoted && text[i - 1] == ' ');
+    return behind_sign && i + 1 < text.size() && (!is_quoted || (!Closes(text, i) && text[i + 1] != '\\'));
+}
+
+// To the end of the line, or of the quotes that the line is in.
+std::size_t HeaderEnd(const SpelledText &spelled, std::size_t name, std::size_t begin) noexcept
+{
+    constexpr std::string_view after = ",}]";
+    const std::string_view text = spelled.text;
+    const bool is_quoted = name > 0 && IsQuote(text[name - 1]);
+    const char quote = is_quoted ? text[name - 1] : '"';
+    for (std::size_t i = begin; i < text.size(); ++i) {
+        if (text[i] == '\r' || text[i] == '\n' || (text[i] == '\\' && !spelled.is_plain))
+            return i;
+        if (text[i] != quote)
+            continue;
+        if (OpensInHeader(text, i, is_quoted))
+            i = QuotedEnd(text, i + 1, quote);
+        else if (is_quoted ? Closes(text, i) : i + 1 == text.size() || after.find(text[i + 1]) != after.npos)
+            return i;
+    }
+    return text.size();
+}
+
+// Three words as a sentence has them: "Authorization: the manager has given it".
+bool IsProse(std::string_view text, std::size_t begin) noexcept
+{
+    constexpr int words = 3;
+    constexpr std::string_view signs = ",.;:?!'()-";
+    for (int word = 0; word < words; ++word) {
+        const std::size_t first = begin,
+                          rest = first + (first < text.size() && IsAsciiLetter(text[first]) ? 1 : 0);
+        const std::size_t end = RunEnd(text, rest, [](char c) { return c >= 'a' && c <= 'z'; });
+        begin = RunEnd(text, end, [signs](char c) { return c == ' ' || signs.find(c) != signs.npos; });
+        const bool apart = begin == text.size() || text.substr(end, begin - end).find(' ') != text.npos;
+        if (rest == first || !apart)
+            return false;
+    }
+    return true;
+}
+
+std::size_t LineBegin(std::string_view text, std::size_t i) noexcept
+{
+    const std::size_t line = i == 0 ? std::string_view::npos : text.rfind('\n', i - 1);
+    return line == std::string_view::npos ? 0 : line + 1;
+}
+
+std::size_t Indentation(std::string_view text, std::size_t line) noexcept
+{
+    return RunEnd(text, line, [](char c) { return c == ' '; }) - line;
+}
+
+// The lines behind `password: |` that are indented deeper than it. `begin` is behind the colon.
+ValueSpan BlockValue(std::string_view text, std::size_t name, std::size_t begin) noexcept
+{
+    std::size_t i = RunEnd(text, begin, IsBlankLetter);
+    if (i < text.size() && (text[i] == '|' || text[i] == '>'))
+        i = RunEnd(text, i + 1,
+                   [](char c) { return c == '+' || c == '-' || IsAsciiDigit(c) || IsBlankLetter(c); });
+    i = RunEnd(text, i, [](char c) { return c == '\r'; });
+    if (i >= text.size() || text[i] != '\n')
+        return nothing;
+    const std::size_t depth = Indentation(text, LineBegin(text, name)), first = i + 1;
+    std::size_t end = first;
+    for (std::size_t line = first; line < text.size() && Indentation(text, line) > depth; line = end + 1)
+        end = std::min(text.find('\n', line), text.size());
+    const std::size_t value = first + Indentation(text, first);
+    return value < end ? ValueSpan{value, end} : nothing;
+}
+
+// JSON may have a new line between a name and its value.
+std::size_t SkipToValue(std::string_view text, std::size_t i, bool quoted_name) noexcept
+{
+    for (std::size_t before = text.size() + 1; before != i;) {
+        before = i;
+        i = SkipBlanks(text, i);
+        i = RunEnd(text, i, [](char c) { return c == '=' || c == '>'; });
+        if (quoted_name)
+            i = RunEnd(text, i, IsAsciiSpace);
+    }
+    return i;
+}
+
+// u'V', b"V": Python's strings, and others'.
+std::size_t SkipStringPrefix(std::string_view text, std::size_t i) noexcept
+{
+    const std::size_t quote = RunEnd(text.substr(0, i + 2), i, [](char c) {
+        const char lower = LowerAscii(c);
+        return lower == 'u' || lower == 'b' || lower == 'r';
+    });
+    return quote < text.size() && IsQuote(text[quote]) ? quote : i;
+}
+
+ValueSpan Value(const SpelledText &spelled, const Name &name, std::size_t after, bool parameter,
+                bool header) noexcept
+{
+    const std::string_view text = spelled.text;
+    if (const ValueSpan block = BlockValue(text, name.begin, after); block.Found() && !name.quoted)
+        return block;
+    std::size_t begin = SkipToValue(text, after, name.quoted);
+    if (begin == text.size() || (text[begin] == '\\' && !spelled.is_plain))
+        return nothing;
+    begin = SkipStringPrefix(text, begin);
+    if (IsQuote(text[begin]))
+        return {begin + 1, QuotedEnd(text, begin + 1, text[begin])};
+    const bool done = text.substr(begin).starts_with(marker);
+    if (!done && (text[begin] == '{' || text[begin] == '['))
+        return {begin, BareEnd(spelled, BracketEnd(text, begin), parameter)};
+    if (header && IsProse(text, begin))
+        return nothing;
+    if (header)
+        return {begin, HeaderEnd(spelled, name.begin, begin)};
+    if (text[begin] == '<' && begin + 1 < text.size() && text[begin + 1] != '/')
+        ++begin;
+    return {begin, BareEnd(spelled, begin + (done ? marker.size() : 0), parameter)};
+}
+
+// ---- pairs ---------------------------------------------------------------------------------------------
+
+// Up to eight letters in a number; only letters become what a lower-case letter is.
+constexpr std::uint64_t FoldedWord(std::string_view word) noexcept
+{
+    std::uint64_t folded = 0;
+    for (const char c : word)
+        folded = folded << 8 | (static_cast<unsigned char>(c) | 0x20u);
+    return folded;
+}
+
+bool IsSign(char c) noexcept
+{
+    return c == '=' || c == ':';
+}
+
+// What the assignment whose sign is at `i` gives to a word for names; empty where it is another assignment.
+std::string_view NamedBy(std::string_view text, std::size_t i) noexcept
+{
+    const Name word = NameBefore(text, i);
+    if (!IsPairName(text.substr(word.begin, word.end - word.begin)))
+        return {};
+    std::size_t begin = SkipToValue(text, i + 1, word.quoted);
+    if (begin < text.size() && IsQuote(text[begin]))
+        ++begin;
+    return text.substr(begin, RunEnd(text, begin, IsNameLetter) - begin);
+}
+
+// The value that belongs to a name beside it, in the same braces or tag: before it or behind it.
+ValueSpan PairedValue(const SpelledText &spelled, const Name &word, std::size_t i, SecretNames names) noexcept
+{
+    constexpr std::size_t reach = 160, longest = 4096;
+    constexpr std::string_view ends = "{}<>";
+    const std::string_view text = spelled.text.substr(0, i + longest);
+    const ValueSpan value = Value({text, spelled.is_plain}, word, i + 1, false, false);
+    const auto names_secret = [&](std::size_t sign) {
+        const std::string_view name = IsSign(text[sign]) ? NamedBy(text, sign) : std::string_view{};
+        return !name.empty() && IsSecretName(name, false, names);
+    };
+    for (std::size_t k = word.begin; k > 0 && word.begin - k < reach && ends.find(text[k - 1]) == ends.npos;
+         --k)
+        if (names_secret(k - 1))
+            return value;
+    for (std::size_t k = value.end;
+         k < text.size() && k - value.end < reach && ends.find(text[k]) == ends.npos; ++k)
+        if (names_secret(k))
+            return value;
+    return nothing;
+}
+
+// first_name, X-Request-Id, verificationStatus: letters in words, and no token.
+bool IsNames(std::string_view text) noexcept
+{
+    constexpr std::size_t letters_of_word = 4;
+    std::size_t words = 1;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (!IsAsciiLetter(text[i]) && text[i] != '_' && text[i] != '-' && text[i] != '.' && text[i] != ' ')
+            return false;
+        const bool is_upper = text[i] >= 'A' && text[i] <= 'Z';
+        words += i > 0 && is_upper && text[i - 1] >= 'a' && text[i - 1] <= 'z' ? 1 : 0;
+    }
+    return words * letters_of_word <= text.size() + letters_of_word;
+}
+
+// What is no secret, whatever its name says.
+ValueSpan Checked(std::string_view text, const ValueSpan &value) noexcept
+{
+    const std::string_view found = value.Found() ? text.substr(value.begin, value.end - value.begin) : "";
+    return found == "true" || found == "false" || found == "null" || IsTime(found) ? nothing : value;
+}
+
+} // namespace
+
+bool IsTime(std::string_view value) noexcept
+{
+    constexpr std::string_view shape = "dddd-dd-ddTdd:dd", rest = "0123456789:.+-Z ";
+    constexpr std::size_t longest_time = 40;
+    if (value.size() < shape.size() || value.size() > longest_time ||
+        value.find_first_not_of(rest, shape.size()) != std::string_view::npos)
+        return false;
+    return std::equal(shape.begin(), shape.end(), value.begin(), [](char form, char c) {
+        return form == 'd' ? IsAsciiDigit(c) : form == 'T' ? c == 'T' || c == ' ' : form == c;
+    });
+}
+
+bool LooksLikeToken(std::string_view text) noexcept
+{
+    constexpr std::size_t shortest = 6, surely = 16;
+    if (text.size() < shortest || HasTokenForm(text.substr(0, token_size)))
+        return false;
+    if (text.size() >= surely)
+        return true;
+    return std::any_of(text.begin() + 1, text.end(), [](char c) {
+        return IsAsciiDigit(c) || (c >= 'A' && c <= 'Z') || c == '_' || c == '+' || c == '/' || c == '=';
+    });
+}
+
+PairWord ToPairWord(std::string_view member) noexcept
+{
+    if (member.size() > longest_pair_word)
+        return PairWord::none;
+    switch (FoldedWord(member)) {
+    case FoldedWord("name"):
+    case FoldedWord("key"):
+    case FoldedWord("label"):
+    case FoldedWord("header"):
+    case FoldedWord("field"):
+    case FoldedWord("param"):
+    case FoldedWord("id"):
+        return PairWord::name;
+    case FoldedWord("value"):
+    case FoldedWord("val"):
+    case FoldedWord("content"):
+        return PairWord::value;
+    default:
+        return PairWord::none;
+    }
+}
+
+bool LooksLikeLabel(std::string_view text) noexcept
+{
+    constexpr int most_spaces = 2;
+    return !text.empty() && text.size() <= longest_name && !HasTokenForm(text.substr(0, token_size)) &&
+           text.find(marker) == text.npos && std::count(text.begin(), text.end(), ' ') <= most_spaces &&
+           std::all_of(text.begin(), text.end(), [](char c) { return IsNameLetter(c) || c == ' '; });
+}
+
+bool LooksLikeListedValue(std::string_view text) noexcept
+{
+    const auto is_plain = [](char c) { return c >= ' ' && c < 0x7F && c != '*'; };
+    return LooksLikeToken(text) && !IsTime(text) && !IsNames(text) &&
+           std::all_of(text.begin(), text.end(), is_plain) &&
+           (text.find(' ') == text.npos || text.find('=') != text.npos) && text.find("://") == text.npos &&
+           text.find(marker) == text.npos && FindTokenForm(text, 0) == text.npos;
+}
+
+ValueSpan FindAssignedValue(const SpelledText &spelled, std::size_t i, SecretNames names) noexcept
+{
+    const std::string_view text = spelled.text;
+    const Name name = NameBefore(text, i);
+    if (name.begin == name.end)
+        return nothing;
+    const std::string_view word = text.substr(name.begin, name.end - name.begin);
+    if (ToPairWord(word) == PairWord::value)
+        return Checked(text, PairedValue(spelled, name, i, names));
+    if (!SaysSecret(text, name, names))
+        return nothing;
+    const bool header = text[i] == ':' && !name.quoted && IsSecretHeader(word);
+    return Checked(text, Value(spelled, name, i + 1, FollowsParameterMark(text, name.begin), header));
+}
+
+ValueSpan FindListedValue(std::string_view text, std::size_t i, SecretNames names) noexcept
+{
+    const Name name = NameBefore(text, i);
+    const std::size_t quote = SkipStringPrefix(text, RunEnd(text, i + 1, IsAsciiSpace));
+    if (name.begin == name.end || quote == text.size() || !IsQuote(text[quote]) ||
+        !SaysSecret(text, name, names))
+        return nothing;
+    const ValueSpan value{quote + 1, QuotedEnd(text, quote + 1, text[quote])};
+    return LooksLikeListedValue(text.substr(value.begin, value.end - value.begin)) ? Checked(text, value)
+                                                                                   : nothing;
+}
+
+ValueSpan FindElementText(std::string_view text, std::size_t i, SecretNames names) noexcept
+{
+    constexpr std::size_t longest_tag = 256;
+    const std::string_view before = text.substr(0, i);
+    std::size_t open = i;
+    while (open > 0 && i - open < longest_tag && text[open - 1] != '<' && text[open - 1] != '>')
+        --open;
+    if (open == 0 || text[--open] != '<' || text[i - 1] == '/')
+        return nothing;
+    const std::size_t name_end = RunEnd(before, open + 1, [](char c) { return IsNameLetter(c) || c == ':'; });
+    const std::string_view tag = text.substr(open + 1, name_end - open - 1);
+    const std::string_view name = tag.substr(tag.rfind(':') + 1);
+    const std::size_t end = text.find('<', i + 1);
+    if (name.empty() || end == std::string_view::npos || !IsSecretName(name, false, names))
+        return nothing;
+    return Checked(text, {i + 1, end});
+}
+
+ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames names) noexcept
+{
+    if (i > 0 && !IsAsciiSpace(text[i - 1]) && !IsQuote(text[i - 1]))
+        return nothing;
+    const std::size_t begin = RunEnd(text, i, [](char c) { return c == '-'; });
+    const std::size_t end = RunEnd(text, begin, IsNameLetter), after = SkipBlanks(text, end);
+    const std::string_view name = text.substr(begin, end - begin);
+    if (name.empty() || after == end || after == text.size() || text[after] == '-')
+        return nothing;
+    ValueSpan value = Value({text, true}, {begin, end, false}, after, false, false);
+    const bool user = name == "u" || name == "user";
+    if (!user)
+        return begin - i == 2 && IsSecretName(name, false, names) ? Checked(text, value) : nothing;
+    const std::size_t colon = text.substr(0, value.end).find(':', value.begin);
+    return colon == std::string_view::npos ? nothing : Checked(text, {colon + 1, value.end});
+}
+
+} // namespace callhardening

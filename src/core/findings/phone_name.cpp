@@ -1,0 +1,130 @@
+#include "core/findings/phone_name.hpp"
+
+#include "core/base/text.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <span>
+
+namespace callhardening
+{
+
+namespace
+{
+
+using Words = std::span<const std::string_view>;
+
+// Phone numbers by themselves, with anything before them: work_phone, home_cell.
+constexpr std::string_view phone_words[] = {
+    "ani",    "callerid",   "cell",     "cellphone", "cellular", "clid",      "did",      "dnis",
+    "e164",   "fax",        "landline", "mobile",    "mobiles",  "msisdn",    "msisdns",  "phone",
+    "phones", "smartphone", "telefon",  "telefone",  "telefono", "telephone", "whatsapp",
+};
+
+// These make a number of what stands before them, if that has to do with a call.
+constexpr std::string_view number_words[] = {"no", "nr", "num", "nums", "number", "numbers"};
+
+constexpr std::string_view party_words[] = {
+    "agent",    "ani",      "callback",  "called",      "callee",      "caller",    "callerid",
+    "calling",  "cell",     "cellphone", "contact",     "destination", "dialed",    "dialled",
+    "did",      "dnis",     "external",  "fax",         "forward",     "forwarded", "forwarding",
+    "from",     "internal", "landline",  "mobile",      "originating", "party",     "phone",
+    "proxy",    "receiver", "recipient", "redirect",    "sender",      "sms",       "source",
+    "target",   "tel",      "telephone", "terminating", "to",          "transfer",  "transferred",
+    "whatsapp",
+};
+
+// Persons and places, which have numbers of other kinds, too.
+constexpr std::string_view doubtful_party_words[] = {
+    "alternate", "business", "client",   "customer", "guest",   "home",
+    "lead",      "office",   "operator", "tracking", "virtual", "work",
+};
+
+// Names of nothing else.
+constexpr std::string_view doubtful_names[] = {
+    "called",  "callee",   "caller",    "calling",    "cli",    "from", "number",
+    "numbers", "receiver", "recipient", "recipients", "sender", "tel",  "to",
+};
+
+constexpr std::string_view modifiers[] = {
+    "clean", "display",    "e164",    "formatted", "full",      "intl", "international", "national",
+    "norm",  "normalized", "primary", "raw",       "secondary", "str",  "string",        "value",
+};
+
+// Takes words from the end of a name: agent_number, agentNumber, "Agent Number", agentnumber.
+class NameEnd
+{
+public:
+    explicit NameEnd(std::string_view name) noexcept : rest_(name) { Trim(); }
+
+    bool empty() const noexcept { return rest_.empty(); }
+
+    // The longest of them; in the middle of a word only where `within` allows it.
+    bool Take(Words words, bool within = false) noexcept
+    {
+        std::size_t best = rest_.size() + 1;
+        for (const std::string_view word : words)
+            if (const std::size_t begin = BeginOf(word); begin < best && (within || BeginsWord(begin)))
+                best = begin;
+        if (best > rest_.size())
+            return false;
+        rest_ = rest_.substr(0, best);
+        Trim();
+        return true;
+    }
+
+private:
+    // A number behind a name counts others of its kind.
+    void Trim() noexcept
+    {
+        while (!rest_.empty() && !IsAsciiLetter(rest_.back()) && !EndsWithFolded(rest_, "e164"))
+            rest_.remove_suffix(1);
+    }
+
+    std::size_t BeginOf(std::string_view word) const noexcept
+    {
+        std::size_t left = word.size(), i = rest_.size();
+        while (left > 0 && i > 0) {
+            const char c = rest_[--i];
+            if (c == '_' || c == '-' || c == ' ')
+                continue;
+            if (LowerAscii(c) != word[left - 1])
+                return rest_.size() + 1;
+            --left;
+        }
+        return left == 0 ? i : rest_.size() + 1;
+    }
+
+    bool BeginsWord(std::size_t i) const noexcept
+    {
+        if (i == 0 || !IsAsciiLetter(rest_[i - 1]))
+            return true;
+        return IsAsciiUpper(rest_[i]) &&
+               (!IsAsciiUpper(rest_[i - 1]) || (i + 1 < rest_.size() && !IsAsciiUpper(rest_[i + 1])));
+    }
+
+    std::string_view rest_;
+};
+
+} // namespace
+
+PhoneName ClassifyPhoneName(std::string_view name) noexcept
+{
+    constexpr std::size_t longest_name = 64;
+    if (name.size() > longest_name)
+        return PhoneName::none;
+    NameEnd end(name);
+    while (!end.empty() && !NameEnd(end).Take(phone_words) && end.Take(modifiers)) {
+    }
+    if (NameEnd whole = end; whole.Take(doubtful_names) && whole.empty())
+        return PhoneName::doubtful;
+    if (NameEnd(end).Take(phone_words))
+        return PhoneName::sure;
+    if (!end.Take(number_words, true))
+        return PhoneName::none;
+    if (NameEnd(end).Take(party_words))
+        return PhoneName::sure;
+    return end.Take(doubtful_party_words) ? PhoneName::doubtful : PhoneName::none;
+}
+
+} // namespace callhardening

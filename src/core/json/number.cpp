@@ -1,0 +1,85 @@
+#include "core/json/number.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace callhardening
+{
+
+namespace
+{
+
+// The digits of a number; `point` is where the decimal point stands among them.
+struct Digits {
+    std::string_view whole;
+    std::string_view fraction;
+    long long point;
+
+    long long count() const noexcept { return static_cast<long long>(whole.size() + fraction.size()); }
+    char at(long long i) const noexcept
+    {
+        const auto place = static_cast<std::size_t>(i);
+        if (i < 0 || i >= count())
+            return '0';
+        return place < whole.size() ? whole[place] : fraction[place - whole.size()];
+    }
+    // count() where all are 0.
+    long long first() const noexcept
+    {
+        const std::size_t in_whole = whole.find_first_not_of('0');
+        if (in_whole != std::string_view::npos)
+            return static_cast<long long>(in_whole);
+        return static_cast<long long>(whole.size() +
+                                      std::min(fraction.find_first_not_of('0'), fraction.size()));
+    }
+};
+
+Digits ReadDigits(std::string_view number, std::size_t e) noexcept
+{
+    const std::size_t dot = std::min(number.find('.'), e);
+    const std::size_t sign = e + 1 < number.size() && number[e + 1] == '+' ? 1 : 0;
+    int exponent = 0;
+    if (e < number.size())
+        std::from_chars(number.data() + e + 1 + sign, number.data() + number.size(), exponent);
+    return {number.substr(0, dot), dot < e ? number.substr(dot + 1, e - dot - 1) : std::string_view{},
+            static_cast<long long>(dot) + exponent};
+}
+
+PrintedNumber Clip(std::string_view text) noexcept
+{
+    return {text.size() > longest_number ? std::string_view{} : text, text.size()};
+}
+
+} // namespace
+
+PrintedNumber PrintNumber(std::string_view number, char (&room)[longest_number]) noexcept
+{
+    const bool negative = number.starts_with('-');
+    const std::string_view plain = number.substr(negative ? 1 : 0);
+    const auto e = static_cast<std::size_t>(
+        std::find_if(plain.begin(), plain.end(), [](char c) { return c == 'e' || c == 'E'; }) -
+        plain.begin());
+    if (e == plain.size() && plain.front() != '0') // as nearly all numbers are
+        return Clip(number);
+    const Digits digits = ReadDigits(plain, e);
+    const bool zero = digits.first() == digits.count();
+    if (e == plain.size())
+        return Clip(zero ? plain : number);
+    const long long whole = zero ? 1 : std::max(1LL, digits.point - digits.first());
+    const long long fraction = std::max(0LL, digits.count() - digits.point);
+    const bool minus = negative && !zero;
+    const auto length = static_cast<std::size_t>((minus ? 1 : 0) + whole + (fraction > 0 ? fraction + 1 : 0));
+    if (length > longest_number)
+        return {{}, length};
+    char *out = room;
+    if (minus)
+        *out++ = '-';
+    for (long long i = digits.point - whole; i < digits.point + fraction; ++i) {
+        if (i == digits.point)
+            *out++ = '.';
+        *out++ = digits.at(i);
+    }
+    return {{room, length}, length};
+}
+
+} // namespace callhardening

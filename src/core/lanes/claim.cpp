@@ -1,0 +1,129 @@
+#include "core/lanes/claim.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace callhardening
+{
+
+namespace
+{
+
+constexpr int record_shift = claim_id_random_bits;
+constexpr int lane_shift = record_shift + claim_id_record_bits;
+constexpr int log_shift = lane_shift + claim_id_lane_bits;
+
+template <int bits>
+constexpr std::uint64_t Low(std::uint64_t number) noexcept
+{
+    return number & ((std::uint64_t{1} << bits) - 1);
+}
+
+} // namespace
+
+std::int64_t MakeClaimId(const ClaimAddress &address, std::uint64_t random) noexcept
+{
+    return static_cast<std::int64_t>(
+        static_cast<std::uint64_t>(address.log_id) << log_shift |
+        Low<claim_id_lane_bits>(static_cast<std::uint64_t>(address.lane)) << lane_shift |
+        Low<claim_id_record_bits>(static_cast<std::uint64_t>(address.n)) << record_shift |
+        Low<claim_id_random_bits>(random));
+}
+
+bool ReadClaimId(std::int64_t claim_id, ClaimAddress &address) noexcept
+{
+    if (claim_id <= 0)
+        return false;
+    const auto id = static_cast<std::uint64_t>(claim_id);
+    address.log_id = static_cast<int>(id >> log_shift);
+    address.lane = static_cast<int>(Low<claim_id_lane_bits>(id >> lane_shift));
+    address.n = static_cast<std::int64_t>(Low<claim_id_record_bits>(id >> record_shift));
+    return true;
+}
+
+bool IsSettled(const LanePosition &position, const LogPosition &place) noexcept
+{
+    return position.settled.Sees(place.xid) ||
+           (position.in_window && position.reading.Sees(place.xid) && place <= position.read);
+}
+
+void CloseWindow(LanePosition &position) noexcept
+{
+    position.settled = position.reading;
+    position.reading = {};
+    position.in_window = false;
+    position.read = {};
+    position.has_again = false;
+    position.again = {};
+    position.again_tries = 0;
+}
+
+LanePosition PositionAfter(const LaneRecord &claim) noexcept
+{
+    LanePosition position = claim.position;
+    if (claim.is_retry)
+        return position;
+    if (claim.to_end) {
+        CloseWindow(position);
+        return position;
+    }
+    position.read = claim.to;
+    if (position.has_again && position.again <= claim.to) {
+        position.has_again = false;
+        position.again = {};
+        position.again_tries = 0;
+    }
+    return position;
+}
+
+LanePosition PositionAfterRelease(const LaneRecord &claim) noexcept
+{
+    LanePosition position = claim.position;
+    if (claim.is_retry || position.has_again)
+        return position;
+    position.has_again = true;
+    position.again = claim.to;
+    return position;
+}
+
+bool IsLostForGood(const LaneRecord &claim) noexcept
+{
+    const LanePosition &position = claim.position;
+    const bool had_more = position.has_again && position.again > claim.to;
+    return !claim.is_retry && (position.NextAttempt() >= most_lost_ranges || had_more);
+}
+
+LanePosition PositionAfterLoss(const LaneRecord &claim) noexcept
+{
+    if (IsLostForGood(claim))
+        return PositionAfter(claim);
+    LanePosition position = PositionAfterRelease(claim);
+    if (!claim.is_retry)
+        ++position.again_tries;
+    return position;
+}
+
+LanePosition WithoutMarks(const LanePosition &position) noexcept
+{
+    LanePosition before = position;
+    before.settled = WithoutMarks(position.settled);
+    before.reading = WithoutMarks(position.reading);
+    if (position.in_window && position.read.xid >= first_restore_mark)
+        CloseWindow(before); // all of its transactions are done with
+    if (before.has_again && before.again.xid >= first_restore_mark) {
+        before.has_again = false;
+        before.again = {};
+        before.again_tries = 0;
+    }
+    return before;
+}
+
+std::int64_t Backoff(int attempts, std::int64_t base, std::int64_t cap, double random) noexcept
+{
+    // ldexp gives infinity and no overflow, whatever the attempts.
+    const double longest =
+        std::min(std::ldexp(static_cast<double>(base), std::max(attempts, 1) - 1), static_cast<double>(cap));
+    return static_cast<std::int64_t>(longest * random);
+}
+
+} // namespace callhardening

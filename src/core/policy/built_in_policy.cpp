@@ -1,0 +1,243 @@
+#include "core/policy/built_in_policy.hpp"
+
+namespace callhardening
+{
+
+namespace
+{
+
+// Made for Dialpad's events. The order of the rules is the order of their worth: what an operator asks first
+// (which call, which state, when, how long, with whom, how good) survives longest in a small budget.
+constexpr std::string_view default_policy = R"({
+  "version": 1,
+  "secrets": [],
+  "rules": [
+    {"path": "**.call_id", "action": "keep"},
+    {"path": "**.state", "action": "keep"},
+    {"path": "**.status", "action": "keep"},
+    {"path": "**.direction", "action": "keep"},
+    {"path": "**.event_type", "action": "keep"},
+    {"path": "**.event_timestamp", "action": "keep"},
+    {"path": "**.date_*", "action": "keep"},
+    {"path": "**.duration", "action": "keep"},
+    {"path": "**.total_duration", "action": "keep"},
+    {"path": "**.talk_time", "action": "keep"},
+    {"path": "**.hold_time", "action": "keep"},
+    {"path": "**.hangup_cause", "action": "keep"},
+
+    {"path": "**.external_number", "action": "mask", "keep": 4},
+    {"path": "**.internal_number", "action": "mask", "keep": 4},
+    {"path": "**.selected_caller_id", "action": "mask", "keep": 4},
+
+    {"path": "**.master_call_id", "action": "keep"},
+    {"path": "**.entry_point_call_id", "action": "keep"},
+    {"path": "**.operator_call_id", "action": "keep"},
+    {"path": "**.group_id", "action": "keep"},
+    {"path": "**.mos_score", "action": "keep"},
+    {"path": "**.csat_score", "action": "keep"},
+    {"path": "**.target_availability_status", "action": "keep"},
+    {"path": "**.is_transferred", "action": "keep"},
+    {"path": "**.is_internal", "action": "keep"},
+    {"path": "**.was_recorded", "action": "keep"},
+    {"path": "**.callback_requested", "action": "keep"},
+    {"path": "**.contact.id", "action": "keep"},
+    {"path": "**.contact.type", "action": "keep"},
+    {"path": "**.*target.id", "action": "keep"},
+    {"path": "**.*target.type", "action": "keep"},
+    {"path": "**.labels", "action": "keep"},
+    {"path": "**.call_recording_ids", "action": "keep"},
+    {"path": "**.voicemail_recording_id", "action": "keep"},
+
+    {"path": "**.from", "action": "mask", "keep": 4},
+    {"path": "**.to", "action": "mask", "keep": 4},
+    {"path": "**.phone_number", "action": "mask", "keep": 4},
+    {"path": "**.phone", "action": "mask", "keep": 4},
+    {"path": "**.email", "action": "drop"},
+    {"path": "**.contact.name", "action": "drop"},
+    {"path": "**.*target.name", "action": "drop"},
+    {"path": "**.transferred_from.name", "action": "drop"},
+
+    {"path": "**.transcription_text", "action": "truncate", "length": 60},
+    {"path": "**.transcript", "action": "truncate", "length": 60},
+    {"path": "**.recap_summary", "action": "truncate", "length": 60},
+    {"path": "**.routing_breadcrumbs.url", "action": "truncate", "length": 60},
+    {"path": "**.routing_breadcrumbs.request", "action": "summary"},
+    {"path": "**.routing_breadcrumbs.response", "action": "summary"},
+    {"path": "**.recap_*", "action": "summary"},
+    {"path": "**.csat_transcriptions", "action": "summary"},
+    {"path": "**.integrations", "action": "summary"},
+    {"path": "**.custom_data", "action": "json"}
+  ],
+  "detectors": {"phone": "mask", "email": "mask", "card": "mask"},
+  "limits": {"depth": 10, "members": 60, "items": 20, "characters": 200},
+  "budget": {"max_bytes": 1000}
+})";
+
+// Makes payloads small and nothing else: what is bulky is cut, sized or limited, whoever it tells about. What
+// an operator asks first is named first, so that a budget takes it last.
+constexpr std::string_view size_only_policy = R"({
+  "version": 1,
+  "secrets": [],
+  "rules": [
+    {"path": "**.call_id", "action": "keep"},
+    {"path": "**.state", "action": "keep"},
+    {"path": "**.status", "action": "keep"},
+    {"path": "**.direction", "action": "keep"},
+    {"path": "**.event_type", "action": "keep"},
+    {"path": "**.event_timestamp", "action": "keep"},
+    {"path": "**.date_*", "action": "keep"},
+    {"path": "**.duration", "action": "keep"},
+    {"path": "**.total_duration", "action": "keep"},
+    {"path": "**.talk_time", "action": "keep"},
+    {"path": "**.hold_time", "action": "keep"},
+    {"path": "**.hangup_cause", "action": "keep"},
+    {"path": "**.external_number", "action": "keep"},
+    {"path": "**.internal_number", "action": "keep"},
+    {"path": "**.master_call_id", "action": "keep"},
+    {"path": "**.entry_point_call_id", "action": "keep"},
+    {"path": "**.operator_call_id", "action": "keep"},
+    {"path": "**.group_id", "action": "keep"},
+    {"path": "**.mos_score", "action": "keep"},
+    {"path": "**.csat_score", "action": "keep"},
+    {"path": "**.target_availability_status", "action": "keep"},
+    {"path": "**.is_transferred", "action": "keep"},
+    {"path": "**.is_internal", "action": "keep"},
+    {"path": "**.was_recorded", "action": "keep"},
+    {"path": "**.callback_requested", "action": "keep"},
+    {"path": "**.contact.id", "action": "keep"},
+    {"path": "**.contact.type", "action": "keep"},
+    {"path": "**.*target.id", "action": "keep"},
+    {"path": "**.*target.type", "action": "keep"},
+
+    {"path": "**.transcription_text", "action": "truncate", "length": 500},
+    {"path": "**.transcript", "action": "truncate", "length": 500},
+    {"path": "**.transcripts", "action": "truncate", "length": 500},
+    {"path": "**.transcriptions", "action": "truncate", "length": 500},
+    {"path": "**.recap_*", "action": "truncate", "length": 500},
+
+    {"path": "**.audio", "action": "summary"},
+    {"path": "**.audio_data", "action": "summary"},
+    {"path": "**.audio_content", "action": "summary"},
+    {"path": "**.*base64", "action": "summary"},
+    {"path": "**.binary", "action": "summary"},
+    {"path": "**.recording_data", "action": "summary"},
+    {"path": "**.recording.data", "action": "summary"},
+    {"path": "**.recordings.data", "action": "summary"},
+    {"path": "**.voicemail.data", "action": "summary"},
+    {"path": "**.media.data", "action": "summary"},
+    {"path": "**.media_content", "action": "summary"},
+    {"path": "**.attachments.content", "action": "summary"},
+
+    {"path": "**.metadata", "action": "json"},
+    {"path": "**.custom_data", "action": "json"}
+  ],
+  "detectors": {"phone": "keep", "email": "keep", "card": "keep"},
+  "limits": {"depth": 8, "members": 60, "items": 20, "characters": 1000},
+  "budget": {"max_bytes": 4000}
+})";
+
+// An allow-list. What it names is cut, not kept, so that detectors look at it; what is inside of that is not
+// known. The objects that hold it are entered by a rule that leaves nothing of a text in their place.
+constexpr std::string_view strict_policy = R"({
+  "version": 1,
+  "secrets": [],
+  "rules": [
+    {"path": "**.*id.*", "action": "summary"},
+    {"path": "**.*ids.*", "action": "summary"},
+    {"path": "**.state.*", "action": "summary"},
+    {"path": "**.status.*", "action": "summary"},
+    {"path": "**.direction.*", "action": "summary"},
+    {"path": "**.event_type.*", "action": "summary"},
+    {"path": "**.*_status.*", "action": "summary"},
+    {"path": "**.event_timestamp.*", "action": "summary"},
+    {"path": "**.date_*.*", "action": "summary"},
+    {"path": "**.*_time.*", "action": "summary"},
+    {"path": "**.*duration.*", "action": "summary"},
+
+    {"path": "**.call_id", "action": "truncate", "length": 64},
+    {"path": "**.state", "action": "truncate", "length": 64},
+    {"path": "**.status", "action": "truncate", "length": 64},
+    {"path": "**.direction", "action": "truncate", "length": 64},
+    {"path": "**.event_type", "action": "truncate", "length": 64},
+    {"path": "**.event_timestamp", "action": "truncate", "length": 64},
+    {"path": "**.date_started", "action": "truncate", "length": 64},
+    {"path": "**.date_rang", "action": "truncate", "length": 64},
+    {"path": "**.date_first_rang", "action": "truncate", "length": 64},
+    {"path": "**.date_queued", "action": "truncate", "length": 64},
+    {"path": "**.date_connected", "action": "truncate", "length": 64},
+    {"path": "**.date_ended", "action": "truncate", "length": 64},
+    {"path": "**.date_created", "action": "truncate", "length": 64},
+    {"path": "**.date_updated", "action": "truncate", "length": 64},
+    {"path": "**.start_time", "action": "truncate", "length": 64},
+    {"path": "**.end_time", "action": "truncate", "length": 64},
+    {"path": "**.duration", "action": "truncate", "length": 64},
+    {"path": "**.total_duration", "action": "truncate", "length": 64},
+    {"path": "**.talk_time", "action": "truncate", "length": 64},
+    {"path": "**.hold_time", "action": "truncate", "length": 64},
+    {"path": "**.id", "action": "truncate", "length": 64},
+    {"path": "**.master_call_id", "action": "truncate", "length": 64},
+    {"path": "**.entry_point_call_id", "action": "truncate", "length": 64},
+    {"path": "**.operator_call_id", "action": "truncate", "length": 64},
+    {"path": "**.event_id", "action": "truncate", "length": 64},
+    {"path": "**.group_id", "action": "truncate", "length": 64},
+    {"path": "**.office_id", "action": "truncate", "length": 64},
+    {"path": "**.target_id", "action": "truncate", "length": 64},
+    {"path": "**.contact_id", "action": "truncate", "length": 64},
+    {"path": "**.call_recording_ids", "action": "truncate", "length": 64},
+    {"path": "**.voicemail_recording_id", "action": "truncate", "length": 64},
+    {"path": "**.target_availability_status", "action": "truncate", "length": 64},
+
+    {"path": "**.contact.*", "action": "summary"},
+    {"path": "**.contact", "action": "mask", "keep": 0},
+    {"path": "**.*target.*", "action": "summary"},
+    {"path": "**.*target", "action": "mask", "keep": 0},
+    {"path": "**.transferred_from.*", "action": "summary"},
+    {"path": "**.transferred_from", "action": "mask", "keep": 0},
+    {"path": "**.call.*", "action": "summary"},
+    {"path": "**.call", "action": "mask", "keep": 0},
+    {"path": "**.calls.*", "action": "summary"},
+    {"path": "**.calls", "action": "mask", "keep": 0},
+    {"path": "**.items.*", "action": "summary"},
+    {"path": "**.items", "action": "mask", "keep": 0},
+    {"path": "**.payload.*", "action": "summary"},
+    {"path": "**.payload", "action": "mask", "keep": 0},
+    {"path": "**.data.*", "action": "summary"},
+    {"path": "**.data", "action": "mask", "keep": 0},
+
+    {"path": "**.*", "action": "summary"}
+  ],
+  "detectors": {"phone": "mask", "email": "mask", "card": "mask", "ssn": "mask", "iban": "mask", "ip": "mask"},
+  "limits": {"depth": 8, "members": 60, "items": 20, "characters": 64},
+  "budget": {"max_bytes": 4000}
+})";
+
+constexpr struct {
+    std::string_view name;
+    std::string_view document;
+} policies[] = {
+    {"default", default_policy},
+    {"size_only", size_only_policy},
+    {"strict", strict_policy},
+};
+
+} // namespace
+
+std::string_view BuiltInPolicy(std::string_view name) noexcept
+{
+    for (const auto &policy : policies)
+        if (policy.name == name)
+            return policy.document;
+    return {};
+}
+
+const Policy *DefaultPolicy() noexcept
+{
+    static constinit const Policy *compiled = nullptr;
+    if (compiled == nullptr) {
+        PolicyError error;
+        compiled = Policy::Compile(default_policy, error);
+    }
+    return compiled;
+}
+
+} // namespace callhardening

@@ -1,0 +1,614 @@
+#include "core/policy/policy.hpp"
+
+#include "core/base/text.hpp"
+#include "core/policy/policy_document.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace callhardening
+{
+
+namespace
+{
+
+using Type = PolicyValue::Type;
+
+constexpr PathNode no_node = 0xFFFF;
+
+struct Glob {
+    std::string pattern; // with one `*` or more in it
+    PathNode child;
+};
+
+struct Node {
+    RuleIndex accepts = no_rule; // the first rule whose path ends here
+    bool any_depth = false;      // stands for `**`: stays reached whatever the next member is
+    PathNode star = no_node;     // child for `*`
+    PathNode deeper = no_node;   // child for `**`, reached together with this node
+    std::vector<Glob> globs;
+};
+
+// A name that some path spells out, with the step it makes possible from each node.
+struct Name {
+    std::string text;
+    MemberClass meaning;
+    bool harmless; // comes out as it is
+    std::vector<std::pair<PathNode, PathNode>> steps;
+};
+
+// FNV-1a, which is the same on every build.
+struct Fnv {
+    std::uint32_t value = 2166136261u;
+
+    void Add(unsigned char byte) noexcept { value = (value ^ byte) * 16777619u; }
+};
+
+// For names that are compared folded: a policy may add a thousand, and every member is asked about.
+struct FoldedHash {
+    using is_transparent = void;
+
+    std::size_t operator()(std::string_view name) const noexcept
+    {
+        Fnv hash;
+        FoldedLetters letters(name);
+        while (const unsigned char letter = letters.Next())
+            hash.Add(letter);
+        return hash.value;
+    }
+};
+
+struct FoldedEqual {
+    using is_transparent = void;
+
+    bool operator()(std::string_view a, std::string_view b) const noexcept { return EqualFolded(a, b); }
+};
+
+// `*` is any number of characters. Greedy with one step back, so linear for one star and quadratic at worst.
+bool MatchesGlob(std::string_view name, std::string_view pattern) noexcept
+{
+    std::size_t n = 0, p = 0, star = std::string_view::npos, retry = 0;
+    while (n < name.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            retry = n;
+        } else if (p < pattern.size() && pattern[p] == name[n]) {
+            ++p;
+            ++n;
+        } else if (star != std::string_view::npos) {
+            p = star + 1;
+            n = ++retry;
+        } else {
+            return false;
+        }
+    }
+    return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+} // namespace
+
+struct Policy::Tables {
+    Policy policy;
+    bool hashes = false;
+    char recorded[9]; // "1:0f0f0f"
+    std::vector<Rule> rules;
+    std::vector<std::string> paths; // of the rules, for who asks why
+    std::vector<Node> nodes;
+    std::vector<Name> names;
+    std::vector<std::uint16_t> slots; // of the hash table: 1 + index into names, 0 is free
+    std::unordered_set<std::string, FoldedHash, FoldedEqual> secrets;
+    PathNodes start;
+    mutable KnownMembers known; // a policy serves one session, hence one thread
+
+    const Name *Find(std::string_view name) const noexcept
+    {
+        const std::size_t mask = slots.size() - 1;
+        for (std::size_t slot = HashName(name) & mask; slots[slot] != 0; slot = (slot + 1) & mask)
+            if (const Name &found = names[slots[slot] - 1u]; found.text == name)
+                return &found;
+        return nullptr;
+    }
+
+    MemberClass Classify(std::string_view name) const noexcept
+    {
+        return IsSecret(this, name) ? MemberClass::credential : ClassifyMember(name);
+    }
+
+    static bool IsSecret(const void *tables, std::string_view name) noexcept
+    {
+        const auto &secrets = static_cast<const Tables *>(tables)->secrets;
+        return !secrets.empty() && secrets.find(name) != secrets.end();
+    }
+};
+
+// ---- walking --------------------------------------------------------------------------------------
+
+namespace
+{
+
+// The places reached so far; a node is in it once, with the `**` behind it.
+struct Reached {
+    PathNode *nodes;
+    std::uint16_t size = 0;
+    RuleIndex rule;
+
+    void Add(const std::vector<Node> &tree, PathNode node) noexcept
+    {
+        for (; node != no_node; node = tree[node].deeper) {
+            if (std::find(nodes, nodes + size, node) != nodes + size)
+                return;
+            nodes[size++] = node;
+            rule = std::min(rule, tree[node].accepts);
+        }
+    }
+};
+
+} // namespace
+
+const Step *Policy::Known(PathNodes from, std::string_view name) const noexcept
+{
+    return tables_->known.Find(from, name);
+}
+
+void Policy::Remember(PathNodes from, std::string_view name, const Step &step) const noexcept
+{
+    try {
+        tables_->known.Add(from, name, step);
+    } catch (...) {
+        // It is only slower without.
+    }
+}
+
+Step Policy::Enter(PathNodes from, std::string_view name, PathNode *reached) const noexcept
+{
+    const std::vector<Node> &tree = tables_->nodes;
+    const Name *known = tables_->Find(name);
+    Reached next{reached, 0, no_rule};
+    if (known != nullptr)
+        for (const auto &[parent, child] : known->steps)
+            if (std::find(from.begin(), from.end(), parent) != from.end())
+                next.Add(tree, child);
+    for (const PathNode parent : from) {
+        if (tree[parent].any_depth)
+            next.Add(tree, parent);
+        next.Add(tree, tree[parent].star);
+        for (const Glob &glob : tree[parent].globs)
+            if (MatchesGlob(name, glob.pattern))
+                next.Add(tree, glob.child);
+    }
+    return {known != nullptr ? known->meaning : tables_->Classify(name), next.rule, {reached, next.size}};
+}
+
+bool Policy::Spells(std::string_view name) const noexcept
+{
+    const Name *known = tables_->Find(name);
+    return known != nullptr && known->harmless;
+}
+
+MemberClass Policy::Classify(std::string_view name) const noexcept
+{
+    return tables_->Classify(name);
+}
+
+PathNodes Policy::start() const noexcept
+{
+    return tables_->start;
+}
+
+std::uint16_t Policy::max_reached() const noexcept
+{
+    return static_cast<std::uint16_t>(tables_->nodes.size());
+}
+
+std::string_view Policy::path(RuleIndex index) const noexcept
+{
+    return tables_->paths[index];
+}
+
+bool Policy::hashes() const noexcept
+{
+    return tables_->hashes;
+}
+
+SecretNames Policy::secret_names() const noexcept
+{
+    return tables_->secrets.empty() ? SecretNames{} : SecretNames{Tables::IsSecret, tables_};
+}
+
+std::string_view Policy::recorded() const noexcept
+{
+    return {tables_->recorded, sizeof(tables_->recorded) - 1};
+}
+
+void Policy::Delete(const Policy *policy) noexcept
+{
+    if (policy != nullptr)
+        delete policy->tables_;
+}
+
+// ---- compiling ------------------------------------------------------------------------------------
+
+// Every function returns false after it has said what is wrong, so that one mistake ends it.
+class PolicyCompiler
+{
+public:
+    PolicyCompiler(Policy::Tables &tables, PolicyError &error) : tables_(tables), error_(error) {}
+
+    bool Compile(std::string_view text)
+    {
+        PolicyValue document;
+        if (!ReadPolicyDocument(text, document))
+            return Refuse("document", "is no JSON, or has a number out of range");
+        if (!document.Is(Type::object))
+            return Refuse("document", "must be an object");
+        if (document.Find("version") == nullptr)
+            return Refuse("version", "is missing");
+        tables_.nodes.emplace_back();
+        for (std::size_t i = 0; i < document.values.size(); ++i)
+            if (!Member(document.names[i], document.values[i]))
+                return false;
+        HashNames();
+        Start();
+        HashText(CanonicalText(document));
+        return true;
+    }
+
+private:
+    bool Refuse(const std::string &place, const std::string &reason)
+    {
+        std::snprintf(error_.place, sizeof(error_.place), "%s", place.c_str());
+        std::snprintf(error_.reason, sizeof(error_.reason), "%s", reason.c_str());
+        return false;
+    }
+
+    // A name of the document is quoted only where it looks like a word: it may be a payload in the wrong
+    // place.
+    bool RefuseUnknown(const std::string &place, const std::string &name)
+    {
+        const std::string what =
+            LooksLikeWord(name) ? "\"" + name + "\"" : "of " + std::to_string(name.size()) + " bytes";
+        return Refuse(place, "has an unknown member " + what);
+    }
+
+    bool Member(const std::string &name, const PolicyValue &value)
+    {
+        if (name == "version")
+            return ReadVersion(value);
+        if (name == "secrets")
+            return Secrets(value);
+        if (name == "rules")
+            return Rules(value);
+        if (name == "detectors")
+            return ReadDetectors(value);
+        if (name == "limits")
+            return ReadLimits(value);
+        if (name == "budget")
+            return ReadBudget(value);
+        return RefuseUnknown("document", name);
+    }
+
+    bool ReadVersion(const PolicyValue &value)
+    {
+        return (value.Is(Type::whole) && value.whole == policy_language_version) ||
+               Refuse("version", "must be 1");
+    }
+
+    bool Secrets(const PolicyValue &value)
+    {
+        if (!value.Is(Type::array) || value.values.size() > max_rules)
+            return Refuse("secrets", "must be an array of at most " + std::to_string(max_rules) + " names");
+        for (std::size_t i = 0; i < value.values.size(); ++i) {
+            const std::string place = "secrets[" + std::to_string(i) + "]";
+            const std::string &name = value.values[i].text;
+            if (!value.values[i].Is(Type::string) || IsBlank(name))
+                return Refuse(place, "must be a name");
+            if (IsOwnName(name))
+                return Refuse(place,
+                              "must not be a name that the sanitizer writes: type, length, _sanitized");
+            tables_.secrets.insert(name);
+        }
+        return true;
+    }
+
+    // A second pass would find secrets in what the first has written.
+    static bool IsOwnName(std::string_view name)
+    {
+        return EqualFolded(name, "type") || EqualFolded(name, "length") || EqualFolded(name, "_sanitized");
+    }
+
+    bool ReadDetectors(const PolicyValue &value)
+    {
+        if (!value.Is(Type::object))
+            return Refuse("detectors", "must be an object");
+        Detectors &detectors = tables_.policy.detectors_;
+        for (std::size_t i = 0; i < value.values.size(); ++i) {
+            const std::string &name = value.names[i];
+            Treatment *wanted = name == "phone"   ? &detectors.phone
+                                : name == "email" ? &detectors.email
+                                : name == "card"  ? &detectors.card
+                                : name == "ssn"   ? &detectors.ssn
+                                : name == "iban"  ? &detectors.iban
+                                : name == "ip"    ? &detectors.ip
+                                                  : nullptr;
+            if (wanted == nullptr)
+                return RefuseUnknown("detectors", name);
+            if (!ReadTreatment(value.values[i], "detectors." + name, *wanted))
+                return false;
+        }
+        return true;
+    }
+
+    bool ReadTreatment(const PolicyValue &value, const std::string &place, Treatment &treatment)
+    {
+        if (value.IsText("keep"))
+            treatment = Treatment::keep;
+        else if (value.IsText("mask"))
+            treatment = Treatment::mask;
+        else if (value.IsText("hash"))
+            treatment = Treatment::hash;
+        else
+            return Refuse(place, "must be one of keep, mask, hash");
+        tables_.hashes = tables_.hashes || treatment == Treatment::hash;
+        return true;
+    }
+
+    bool ReadBudget(const PolicyValue &value)
+    {
+        if (!value.Is(Type::object))
+            return Refuse("budget", "must be an object");
+        for (std::size_t i = 0; i < value.values.size(); ++i) {
+            if (value.names[i] != "max_bytes")
+                return RefuseUnknown("budget", value.names[i]);
+            if (!Count(&value.values[i], "budget.max_bytes", least_max_bytes, most_max_bytes,
+                       tables_.policy.max_bytes_))
+                return false;
+        }
+        return true;
+    }
+
+    bool ReadLimits(const PolicyValue &value)
+    {
+        if (!value.Is(Type::object))
+            return Refuse("limits", "must be an object");
+        constexpr std::uint32_t many = 1000000;
+        for (std::size_t i = 0; i < value.values.size(); ++i) {
+            const std::string &name = value.names[i], place = "limits." + name;
+            const PolicyValue &limit = value.values[i];
+            Limits &limits = tables_.policy.limits_;
+            if (name == "depth") {
+                if (!Count(&limit, place, 1, max_depth, limits.depth))
+                    return false;
+            } else if (name == "members") {
+                if (!Count(&limit, place, 1, many, limits.members))
+                    return false;
+            } else if (name == "items") {
+                if (!Count(&limit, place, 1, many, limits.items))
+                    return false;
+            } else if (name == "characters") {
+                if (!Count(&limit, place, secret_marker.size(), many, limits.characters))
+                    return false;
+            } else {
+                return RefuseUnknown("limits", name);
+            }
+        }
+        return true;
+    }
+
+    bool Count(const PolicyValue *value, const std::string &place, std::uint64_t least, std::uint64_t most,
+               std::uint32_t &count)
+    {
+        if (value == nullptr || !value->Is(Type::whole) || value->whole < least || value->whole > most)
+            return Refuse(place, "must be a whole number from " + std::to_string(least) + " to " +
+                                     std::to_string(most));
+        count = static_cast<std::uint32_t>(value->whole);
+        return true;
+    }
+
+    bool Rules(const PolicyValue &value)
+    {
+        if (!value.Is(Type::array) || value.values.size() > max_rules)
+            return Refuse("rules", "must be an array of at most " + std::to_string(max_rules) + " rules");
+        for (std::size_t i = 0; i < value.values.size(); ++i)
+            if (!ReadRule(value.values[i], "rules[" + std::to_string(i) + "]"))
+                return false;
+        return true;
+    }
+
+    bool ReadRule(const PolicyValue &value, const std::string &place)
+    {
+        if (!value.Is(Type::object))
+            return Refuse(place, "must be an object");
+        const PolicyValue *path = value.Find("path"), *action = value.Find("action");
+        if (path == nullptr || !path->Is(Type::string))
+            return Refuse(place + ".path", "must be a string");
+        if (action == nullptr || !action->Is(Type::string))
+            return Refuse(place + ".action", "must be a string");
+        Rule rule{};
+        const char *amount = nullptr;
+        if (!ReadAction(action->text, place, rule.action, amount))
+            return false;
+        for (const std::string &name : value.names)
+            if (name != "path" && name != "action" && (amount == nullptr || name != amount))
+                return RefuseUnknown(place, name);
+        if (amount != nullptr && !ReadAmount(value, place, amount, rule))
+            return false;
+        tables_.rules.push_back(rule);
+        tables_.paths.push_back(path->text);
+        tables_.hashes = tables_.hashes || rule.action == Action::hash;
+        return Path(path->text, place + ".path");
+    }
+
+    bool ReadAction(const std::string &word, const std::string &place, Action &action, const char *&amount)
+    {
+        static constexpr struct {
+            const char *word;
+            Action action;
+            const char *amount;
+        } actions[] = {
+            {"keep", Action::keep, nullptr},          {"drop", Action::drop, nullptr},
+            {"mask", Action::mask, "keep"},           {"hash", Action::hash, nullptr},
+            {"truncate", Action::truncate, "length"}, {"summary", Action::summary, nullptr},
+            {"json", Action::json, nullptr},
+        };
+        for (const auto &known : actions)
+            if (word == known.word) {
+                action = known.action;
+                amount = known.amount;
+                return true;
+            }
+        return Refuse(place + ".action", "must be one of keep, drop, mask, hash, truncate, summary, json");
+    }
+
+    bool ReadAmount(const PolicyValue &value, const std::string &place, const char *name, Rule &rule)
+    {
+        const PolicyValue *given = value.Find(name);
+        if (rule.action == Action::mask)
+            return Count(given, place + "." + name, 0, max_masked_rest, rule.amount);
+        return Count(given, place + "." + name, secret_marker.size(), 1000000, rule.amount);
+    }
+
+    bool Path(const std::string &path, const std::string &place)
+    {
+        PathNode node = 0;
+        std::size_t begin = 0, segments = 0;
+        for (;;) {
+            const std::size_t dot = std::min(path.find('.', begin), path.size());
+            const std::string segment = path.substr(begin, dot - begin);
+            if (segment.empty())
+                return Refuse(place, "has an empty segment");
+            if (segment != "**" && segment.find("**") != std::string::npos)
+                return Refuse(place, "has a ** that is not a segment of its own");
+            if (++segments > max_segments)
+                return Refuse(place, "has more than " + std::to_string(max_segments) + " segments");
+            node = Child(node, segment);
+            if (dot == path.size())
+                break;
+            begin = dot + 1;
+        }
+        RuleIndex &accepts = tables_.nodes[node].accepts;
+        accepts = std::min(accepts, static_cast<RuleIndex>(tables_.rules.size() - 1));
+        return true;
+    }
+
+    PathNode NewNode(bool any_depth)
+    {
+        static_assert(max_rules * max_segments + 1 < no_node);
+        tables_.nodes.emplace_back();
+        tables_.nodes.back().any_depth = any_depth;
+        return static_cast<PathNode>(tables_.nodes.size() - 1);
+    }
+
+    PathNode Child(PathNode parent, const std::string &segment)
+    {
+        if (segment == "**") {
+            if (tables_.nodes[parent].any_depth) // `**.**` is `**`
+                return parent;
+            if (tables_.nodes[parent].deeper == no_node) {
+                const PathNode child = NewNode(true);
+                tables_.nodes[parent].deeper = child;
+            }
+            return tables_.nodes[parent].deeper;
+        }
+        if (segment == "*") {
+            if (tables_.nodes[parent].star == no_node) {
+                const PathNode child = NewNode(false);
+                tables_.nodes[parent].star = child;
+            }
+            return tables_.nodes[parent].star;
+        }
+        return segment.find('*') != std::string::npos ? GlobChild(parent, segment)
+                                                      : NamedChild(parent, segment);
+    }
+
+    PathNode GlobChild(PathNode parent, const std::string &pattern)
+    {
+        for (const Glob &glob : tables_.nodes[parent].globs)
+            if (glob.pattern == pattern)
+                return glob.child;
+        const PathNode child = NewNode(false);
+        tables_.nodes[parent].globs.push_back({pattern, child});
+        return child;
+    }
+
+    PathNode NamedChild(PathNode parent, const std::string &text)
+    {
+        const auto [entry, is_new] = index_.try_emplace(text, tables_.names.size());
+        if (is_new)
+            tables_.names.push_back({text, MemberClass::plain, false, {}});
+        Name &name = tables_.names[entry->second];
+        for (const auto &[from, child] : name.steps)
+            if (from == parent)
+                return child;
+        const PathNode child = NewNode(false);
+        name.steps.emplace_back(parent, child);
+        return child;
+    }
+
+    void Start()
+    {
+        std::vector<PathNode> nodes(tables_.nodes.size());
+        Reached start{nodes.data(), 0, no_rule};
+        start.Add(tables_.nodes, 0);
+        tables_.start = tables_.known.Intern({nodes.data(), start.size});
+    }
+
+    // At most half full, so a probe ends soon.
+    void HashNames()
+    {
+        std::size_t size = 2;
+        while (size < 2 * tables_.names.size() + 1)
+            size *= 2;
+        tables_.slots.assign(size, 0);
+        const SecretNames secret_names{Policy::Tables::IsSecret, &tables_};
+        for (std::size_t i = 0; i < tables_.names.size(); ++i) {
+            Name &name = tables_.names[i];
+            name.meaning = tables_.Classify(name.text);
+            name.harmless = name.text.size() <= tables_.policy.limits_.characters && !MaySpell(name.text) &&
+                            !FindSecret({name.text, true}, 0, name.text.size(), false, secret_names).Found();
+            std::size_t slot = HashName(name.text) & (size - 1);
+            while (tables_.slots[slot] != 0)
+                slot = (slot + 1) & (size - 1);
+            tables_.slots[slot] = static_cast<std::uint16_t>(i + 1);
+        }
+    }
+
+    void HashText(std::string_view text)
+    {
+        Fnv hash;
+        for (const char c : text)
+            hash.Add(static_cast<unsigned char>(c));
+        std::snprintf(tables_.recorded, sizeof(tables_.recorded), "%d:%06x", policy_language_version,
+                      static_cast<unsigned>(hash.value >> 8));
+    }
+
+    Policy::Tables &tables_;
+    PolicyError &error_;
+    std::unordered_map<std::string, std::size_t> index_;
+};
+
+const Policy *Policy::Compile(std::string_view json, PolicyError &error) noexcept
+{
+    error = {};
+    Tables *tables = nullptr;
+    try {
+        tables = new Tables;
+        if (PolicyCompiler(*tables, error).Compile(json)) {
+            tables->policy.tables_ = tables;
+            tables->policy.rules_ = tables->rules.data();
+            return &tables->policy;
+        }
+    } catch (...) {
+        error.out_of_memory = true; // nothing else is thrown: the parser is told not to
+    }
+    delete tables;
+    return nullptr;
+}
+
+} // namespace callhardening

@@ -1,0 +1,172 @@
+#include "core/policy/policy_document.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace callhardening
+{
+
+namespace
+{
+
+using Json = nlohmann::json;
+using Type = PolicyValue::Type;
+
+// The document, its rules, a rule, and one to be refused.
+constexpr std::size_t deepest = 4;
+
+// The last member of a name counts, as it does in jsonb.
+void SortMembers(PolicyValue &object)
+{
+    std::vector<std::size_t> order(object.names.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return object.names[a] < object.names[b]; });
+    PolicyValue sorted;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        if (i + 1 < order.size() && object.names[order[i]] == object.names[order[i + 1]])
+            continue;
+        sorted.names.push_back(std::move(object.names[order[i]]));
+        sorted.values.push_back(std::move(object.values[order[i]]));
+    }
+    object.names.swap(sorted.names);
+    object.values.swap(sorted.values);
+}
+
+class Builder
+{
+public:
+    explicit Builder(PolicyValue &document) : document_(document) {}
+
+    bool null() { return Put({}); }
+    bool boolean(bool) { return Put({}); }
+    bool number_integer(Json::number_integer_t) { return Put({}); }
+    bool number_float(Json::number_float_t, const Json::string_t &) { return Put({}); }
+    bool binary(Json::binary_t &) { return false; }
+    bool number_unsigned(Json::number_unsigned_t value)
+    {
+        PolicyValue number;
+        number.type = Type::whole;
+        number.whole = value;
+        return Put(std::move(number));
+    }
+    bool string(Json::string_t &text)
+    {
+        PolicyValue value;
+        value.type = Type::string;
+        value.text = std::move(text);
+        return Put(std::move(value));
+    }
+    bool key(Json::string_t &name)
+    {
+        if (too_deep_ == 0)
+            open_.back()->names.push_back(std::move(name));
+        return true;
+    }
+    bool start_object(std::size_t) { return Open(Type::object); }
+    bool start_array(std::size_t) { return Open(Type::array); }
+    bool end_object() { return Close(); }
+    bool end_array() { return Close(); }
+    bool parse_error(std::size_t, const std::string &, const Json::exception &) { return false; }
+
+private:
+    bool Put(PolicyValue value)
+    {
+        if (too_deep_ > 0)
+            return true;
+        if (open_.empty())
+            document_ = std::move(value);
+        else
+            open_.back()->values.push_back(std::move(value));
+        return true;
+    }
+
+    bool Open(Type type)
+    {
+        PolicyValue container;
+        container.type = type;
+        Put(std::move(container));
+        if (too_deep_ > 0 || open_.size() == deepest)
+            ++too_deep_;
+        else
+            open_.push_back(open_.empty() ? &document_ : &open_.back()->values.back());
+        return true;
+    }
+
+    bool Close()
+    {
+        if (too_deep_ > 0) {
+            --too_deep_;
+            return true;
+        }
+        if (open_.back()->Is(Type::object))
+            SortMembers(*open_.back());
+        open_.pop_back();
+        return true;
+    }
+
+    PolicyValue &document_;
+    std::vector<PolicyValue *>
+        open_; // each is the last value of the one before, which gets no other meanwhile
+    std::size_t too_deep_ = 0;
+};
+
+void AppendText(std::string &out, std::string_view text)
+{
+    out += '"';
+    for (const char c : text) {
+        if (c == '"' || c == '\\')
+            out += '\\';
+        out += c;
+    }
+    out += '"';
+}
+
+void Append(std::string &out, const PolicyValue &value)
+{
+    if (value.Is(Type::string))
+        return AppendText(out, value.text);
+    if (value.Is(Type::whole)) {
+        out += std::to_string(value.whole);
+        return;
+    }
+    const bool object = value.Is(Type::object);
+    out += object ? '{' : '[';
+    for (std::size_t i = 0; i < value.values.size(); ++i) {
+        if (i > 0)
+            out += ',';
+        if (object) {
+            AppendText(out, value.names[i]);
+            out += ':';
+        }
+        Append(out, value.values[i]);
+    }
+    out += object ? '}' : ']';
+}
+
+} // namespace
+
+const PolicyValue *PolicyValue::Find(std::string_view name) const noexcept
+{
+    const auto found = std::lower_bound(names.begin(), names.end(), name);
+    return found != names.end() && *found == name ? &values[static_cast<std::size_t>(found - names.begin())]
+                                                  : nullptr;
+}
+
+bool ReadPolicyDocument(std::string_view json, PolicyValue &document)
+{
+    Builder builder(document);
+    return Json::sax_parse(json.begin(), json.end(), &builder);
+}
+
+std::string CanonicalText(const PolicyValue &document)
+{
+    std::string text;
+    Append(text, document);
+    return text;
+}
+
+} // namespace callhardening

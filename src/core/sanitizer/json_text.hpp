@@ -1,0 +1,32 @@
+// The sanitizer's events from the text of a JSON document, in one pass.
+#pragma once
+
+#include "core/sanitizer/document.hpp"
+#include "core/sanitizer/sanitizer.hpp"
+
+#include <csignal>
+#include <string_view>
+
+namespace callhardening
+{
+
+enum class TextVerdict : unsigned char {
+    done,
+    doubt,         // jsonb has to decide: the events mean nothing
+    interrupted,   // as doubt, but nothing is known about the text
+    out_of_memory, // as doubt
+};
+
+// Stops soon after `interrupt` is not 0; nullptr: never does. `text` is in UTF-8 and has to outlive the
+// sanitizer's result.
+TextVerdict FeedText(std::string_view text, Sanitizer &sanitizer,
+                     const volatile std::sig_atomic_t *interrupt) noexcept;
+
+// The same for a document in a string of a document.
+TextVerdict FeedEmbeddedText(std::string_view text, Sanitizer &sanitizer) noexcept;
+TextVerdict FeedEmbeddedText(std::string_view text, DocumentTokens &document) noexcept;
+
+// True where a text starts as an object, an array or a string of JSON does.
+bool LooksLikeJson(std::string_view text) noexcept;
+
+} // namespace callhardening

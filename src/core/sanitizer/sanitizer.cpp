@@ -1,0 +1,839 @@
+#include "core/sanitizer/sanitizer.hpp"
+
+#include "core/base/text.hpp"
+#include "core/base/utf8.hpp"
+#include "core/sanitizer/budget.hpp"
+#include "core/sanitizer/document.hpp"
+#include "core/sanitizer/feed.hpp"
+#include "core/sanitizer/json_text.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+namespace callhardening
+{
+
+static_assert(std::is_trivially_destructible_v<Sanitizer>, "an error of PostgreSQL skips destructors");
+
+namespace
+{
+
+// JSON in strings in JSON. \u005c needs no more room at each level, so the size of the text does not bound
+// it.
+constexpr std::uint16_t deepest_embedding = 16;
+
+// A bigger text is not opened, only searched for secrets and cut: the parser cannot be interrupted.
+constexpr std::size_t largest_embedded = 8 * 1024 * 1024;
+
+constexpr std::uint32_t largest_length = 2147483647;
+
+// What is sure to be shed is shed before the end of the document, so that the tokens never grow with it: at
+// first after so many tokens, then whenever they have doubled.
+constexpr std::uint32_t prune_step = 4096;
+
+// Members that are kept beyond twice the limit, before those that have no place are let go.
+constexpr std::uint32_t crowd_step = 64;
+
+constexpr std::string_view type_names[] = {"", "string", "number", "boolean", "object", "array"};
+
+bool ReadLength(std::string_view text, std::uint32_t &length) noexcept
+{
+    constexpr std::size_t most_digits = 10;
+    if (text.empty() || text.size() > most_digits || (text.size() > 1 && text.front() == '0'))
+        return false;
+    std::uint64_t value = 0;
+    for (const char c : text) {
+        if (!IsAsciiDigit(c))
+            return false;
+        value = value * 10 + static_cast<unsigned>(c - '0');
+    }
+    length = static_cast<std::uint32_t>(value);
+    return value <= largest_length;
+}
+
+} // namespace
+
+Sanitizer::Sanitizer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate,
+                     MemberOrder order) noexcept
+    : policy_(policy), limits_(policy.limits()), max_reached_(policy.max_reached()), arena_(allocate),
+      fitter_(policy, pseudonyms, arena_), tokens_(arena_), members_(arena_, tokens_), names_(arena_),
+      order_(order)
+{
+    member_.rule = no_rule;
+    member_.known = policy.start().data();
+    member_.reached = static_cast<std::uint16_t>(policy.start().size());
+}
+
+bool Sanitizer::GrowReached(std::size_t needed) noexcept
+{
+    if (needed <= reached_capacity_)
+        return true;
+    PathNode *larger = arena_.Enlarge(reached_, reached_capacity_, 2 * needed);
+    if (larger == nullptr)
+        return false;
+    reached_ = larger;
+    reached_capacity_ = 2 * needed;
+    return true;
+}
+
+// ---- what comes out -----------------------------------------------------------------------------------
+
+void Sanitizer::BeginValue() noexcept
+{
+    if (IsMember()) {
+        tokens_.Push(TokenKind::key, key_);
+        if (top().order == MemberOrder::document)
+            members_.top().kept = true;
+    }
+    if (depth_ > 0)
+        ++top().kept;
+}
+
+void Sanitizer::EmitKept(TokenKind kind, std::string_view text) noexcept
+{
+    BeginValue();
+    tokens_.Push(kind, text, place().rule);
+}
+
+void Sanitizer::EmitSummary(ValueType type, std::size_t length) noexcept
+{
+    BeginValue();
+    tokens_.Push({nullptr, 1, TokenKind::object_begin, place().rule});
+    tokens_.Push(TokenKind::key, "type");
+    tokens_.Push(TokenKind::string, type_names[static_cast<int>(type)]);
+    tokens_.Push(TokenKind::key, "length");
+    tokens_.PushCount(static_cast<std::uint32_t>(std::min<std::size_t>(length, largest_length)));
+    tokens_.Push(TokenKind::object_end);
+}
+
+void Sanitizer::EmitEmpty(ValueType type) noexcept
+{
+    const bool object = type == ValueType::object;
+    EmitKept(object ? TokenKind::object_begin : TokenKind::array_begin, {});
+    tokens_.Push(object ? TokenKind::object_end : TokenKind::array_end);
+}
+
+// What was done to its name is gone with it.
+void Sanitizer::DropMember() noexcept
+{
+    counts_ = place().before;
+    Drop();
+}
+
+// In the place of a secret; `before` an earlier pass has put it there.
+void Sanitizer::EmitMarker(bool before) noexcept
+{
+    counts_.masked += before ? 0 : 1;
+    EmitKept(TokenKind::string, secret_marker);
+}
+
+void Sanitizer::Replace(ValueType type, std::size_t length) noexcept
+{
+    Drop();
+    EmitSummary(type, length);
+}
+
+void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::size_t size) noexcept
+{
+    found_ = fitted.found;
+    if (fitted.failed) {
+        Replace(type, size);
+    } else {
+        Count(fitted);
+        EmitKept(TokenKind::string, fitted.text);
+    }
+}
+
+// False where a value has no place in the result: in a container of which only the size counts, as an empty
+// member, or beyond a limit.
+bool Sanitizer::Admit(bool empty) noexcept
+{
+    if (arena_.failed())
+        return false;
+    if (depth_ == 0)
+        return true;
+    Frame &frame = top();
+    ++frame.seen;
+    if (frame.measured)
+        return false;
+    if (frame.type == ValueType::object && empty) {
+        if (frame.order == MemberOrder::document && frame.embedded == embedded_)
+            members_.top().empty = true;
+        if (entered_) // it was JSON in a string
+            DropMember();
+        else
+            Drop();
+        ++counts_.empty;
+        return false;
+    }
+    if (IsBeyondLimit())
+        return false;
+    EnterMember();
+    return !arena_.failed();
+}
+
+// Which members are beyond it is not known in the order of a document before the object ends.
+bool Sanitizer::IsBeyondLimit() noexcept
+{
+    Frame &frame = top();
+    const bool array = frame.type == ValueType::array;
+    if (array) {
+        prune_credit_ += prune_share;
+        Prune();
+    } else if (frame.order == MemberOrder::document) {
+        return false;
+    }
+    if (frame.kept < (array ? limits_.items : limits_.members))
+        return false;
+    counts_.truncated += frame.cut ? 0 : 1;
+    frame.cut = true;
+    return true;
+}
+
+bool Sanitizer::IsFull() const noexcept
+{
+    if (!IsItem())
+        return false;
+    const Frame &frame = frames_[depth_ - 1];
+    return frame.measured || frame.kept >= limits_.items;
+}
+
+void Sanitizer::PassItems(std::size_t count) noexcept
+{
+    Frame &frame = top();
+    frame.seen += static_cast<std::uint32_t>(std::min<std::size_t>(count, largest_length));
+    if (count == 0 || frame.measured || frame.cut)
+        return;
+    ++counts_.truncated;
+    frame.cut = true;
+}
+
+// False also where the rule or the name leaves no choice, and the value has been dealt with. A boolean is no
+// secret, nor is a time.
+bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
+{
+    const bool empty = type == ValueType::string && text.empty();
+    if (!Admit(empty))
+        return false;
+    // The marker stays under any rule: an earlier pass may have cut the name that told.
+    const bool marked = text == secret_marker;
+    listed_ = type == ValueType::string && IsItem() && top().names_secret && LooksLikeListedValue(text);
+    const bool credential = type != ValueType::boolean && (place().credential || listed_) && !empty;
+    if (credential && !place().paired && IsTime(text)) {
+        EmitKept(TokenKind::string, text);
+        return false;
+    }
+    if (marked || credential) {
+        EmitMarker(marked);
+        return false;
+    }
+    if (action() == Action::drop) {
+        DropMember();
+        return false;
+    }
+    return true;
+}
+
+// ---- containers ----------------------------------------------------------------------------------------
+
+Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
+{
+    listed_ = false;
+    if (depth_ == 0)
+        root_type_ = type;
+    if (!Admit(count == 0))
+        return Walk::skip;
+    if (count == 0) {
+        EmitEmpty(type);
+        return Walk::skip;
+    }
+    if (place().credential) {
+        EmitMarker(false);
+        return Walk::skip;
+    }
+    if (action() == Action::drop) {
+        DropMember();
+        return Walk::skip;
+    }
+    const bool measured = action() == Action::summary || depth_ == limits_.depth;
+    if (!measured)
+        return Enter(type, false);
+    constexpr std::size_t summary_members = 2;
+    if (count == unknown_count || (type == ValueType::object && count == summary_members))
+        return Enter(type, true);
+    Replace(type, count);
+    return Walk::skip;
+}
+
+Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
+{
+    Frame &frame = frames_[depth_];
+    frame = {};
+    frame.place = place();
+    frame.first_token = tokens_.size();
+    if (!measured) {
+        BeginValue();
+        tokens_.Push(type == ValueType::object ? TokenKind::object_begin : TokenKind::array_begin, {},
+                     frame.place.rule);
+    }
+    frame.before = counts_;
+    frame.members = members_.size();
+    frame.names = names_.size();
+    frame.prune_above = prune_step;
+    frame.type = type;
+    frame.order = order_;
+    frame.embedded = embedded_;
+    frame.measured = measured;
+    ++depth_;
+    return Walk::enter;
+}
+
+// The key of the container itself: the events inside have overwritten it.
+void Sanitizer::Rollback(const Frame &frame) noexcept
+{
+    if (!frame.measured && IsMember()) {
+        key_ = tokens_[frame.first_token].text();
+        if (top().order == MemberOrder::document)
+            members_.top().kept = false;
+    }
+    if (!frame.measured && depth_ > 0)
+        --top().kept;
+    member_ = frame.place;
+    entered_ = true;
+    tokens_.Truncate(frame.first_token);
+    counts_ = frame.before;
+}
+
+void Sanitizer::EndMeasured(const Frame &frame) noexcept
+{
+    const Shape &shape = frame.shape;
+    if (frame.seen == 2 && shape.type != ValueType::none && shape.has_length)
+        EmitSummary(shape.type, shape.length);
+    else
+        Replace(frame.type, frame.seen);
+}
+
+void Sanitizer::End() noexcept
+{
+    if (arena_.failed() || depth_ == 0)
+        return;
+    if (IsMember() && top().order == MemberOrder::document)
+        EndMembers();
+    const Frame &frame = top(); // nothing begins another one before its end
+    --depth_;
+    if (depth_ == 0)
+        root_length_ = frame.seen;
+    const bool summary = frame.seen == 2 && frame.shape.type != ValueType::none && frame.shape.has_length;
+    if (frame.measured || summary) {
+        Rollback(frame);
+        EndMeasured(frame);
+    } else if (frame.kept == 0 && IsMember()) {
+        const bool was_empty = !(counts_ - frame.before).AnyButEmpty();
+        Rollback(frame);
+        DropMember();
+        counts_.empty += was_empty ? 1 : 0;
+    } else {
+        EndEntered(frame);
+    }
+}
+
+void Sanitizer::EndEntered(const Frame &frame) noexcept
+{
+    if (frame.renamed)
+        counts_.dropped += members_.ArrangeRenamed(frame.first_token + (IsMember() ? 2 : 1));
+    tokens_.Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
+    if (depth_ > 0 && CanPrune(frame))
+        PruneFrom(frame.first_token);
+}
+
+// ---- scalars ---------------------------------------------------------------------------------------------
+
+void Sanitizer::String(std::string_view text) noexcept
+{
+    if (IsEarlierRecord(text))
+        return TakeEarlierRecord(text);
+    if (IsMember() && key_word_ == KeyWord::type) {
+        for (const ValueType type :
+             {ValueType::string, ValueType::number, ValueType::boolean, ValueType::object, ValueType::array})
+            if (text == type_names[static_cast<int>(type)])
+                top().shape.type = type;
+    } else if (IsMember() && key_word_ == KeyWord::pair_name)
+        NamePair(text);
+    if (text.size() > std::numeric_limits<std::uint32_t>::max())
+        arena_.Fail();
+    if (AdmitScalar(ValueType::string, text))
+        FitString(text);
+    if (IsItem())
+        EndItem(text);
+}
+
+void Sanitizer::Number(std::string_view text) noexcept
+{
+    if (IsMember() && key_word_ == KeyWord::length)
+        top().shape.has_length = ReadLength(text, top().shape.length);
+    if (!AdmitScalar(ValueType::number, {}))
+        return;
+    if (action() == Action::summary)
+        return Replace(ValueType::number, text.size());
+    if (action() == Action::mask)
+        return FitString(text);
+    if (action() == Action::hash)
+        return EmitFitted(fitter_.Pseudonym(text), ValueType::number, text.size());
+    if (Detects())
+        if (const std::optional<Fitted> found = fitter_.FitDigits(text, place().name, rule()))
+            return EmitFitted(*found, ValueType::number, text.size());
+    EmitKept(TokenKind::number_text, text);
+}
+
+bool Sanitizer::NeedsNumberText(std::size_t printed) noexcept
+{
+    if (IsMember() && !top().measured && top().kept < limits_.members && !arena_.failed())
+        EnterMember();
+    const Action what = action();
+    return (IsMember() && key_word_ == KeyWord::length) || what == Action::mask || what == Action::hash ||
+           what == Action::summary || (Detects() && Fitter::MayDetectDigits(printed));
+}
+
+void Sanitizer::Number(const void *number, std::size_t printed) noexcept
+{
+    if (!AdmitScalar(ValueType::number, {}))
+        return;
+    BeginValue();
+    tokens_.Push({static_cast<const char *>(number), static_cast<std::uint32_t>(printed), TokenKind::number,
+                  place().rule});
+}
+
+void Sanitizer::LongNumber(std::size_t printed) noexcept
+{
+    if (AdmitScalar(ValueType::number, {}))
+        Replace(ValueType::number, printed);
+}
+
+// Under a credential's name, as it comes out, it stays: what a rule would put there is what a second pass
+// would take for the secret. In a pair, whose name may go, no rule's text stays either.
+void Sanitizer::Boolean(bool value) noexcept
+{
+    if (!AdmitScalar(ValueType::boolean, {}))
+        return;
+    const bool kept = action() == Action::keep || action() == Action::truncate || action() == Action::json;
+    if (!kept && place().paired) {
+        EmitMarker(false);
+    } else if (kept || (place().credential && policy_.Classify(key_) == MemberClass::credential)) {
+        BeginValue();
+        tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, place().rule});
+    } else if (action() == Action::mask) {
+        ++counts_.masked;
+        EmitKept(TokenKind::string, mask_marker);
+    } else {
+        Replace(ValueType::boolean, 1);
+    }
+}
+
+void Sanitizer::Null() noexcept
+{
+    if (Admit(true))
+        EmitKept(TokenKind::null, {});
+}
+
+// ---- members ---------------------------------------------------------------------------------------------
+
+void Sanitizer::Key(std::string_view name) noexcept
+{
+    if (arena_.failed() || depth_ == 0)
+        return;
+    Frame &frame = top();
+    key_word_ = name.size() > longest_pair_word ? KeyWord::other : ToKeyWord(name);
+    if (key_word_ == KeyWord::type)
+        frame.shape.type = ValueType::none;
+    else if (key_word_ == KeyWord::length)
+        frame.shape.has_length = false;
+    if (key_word_ >= KeyWord::pair_name && frame.order == MemberOrder::document)
+        KeyOfPair();
+    before_record_ = depth_ == 1 && embedded_ == 0 && name == record_member;
+    if (before_record_)
+        old_record_ = {};
+    prune_credit_ += prune_share;
+    if (frame.order == MemberOrder::document)
+        PushMember(name);
+    else
+        Prune();
+    if (!frame.measured) {
+        key_ = name;
+        entered_ = false;
+    }
+}
+
+bool Sanitizer::IsEarlierRecord(std::string_view text) const noexcept
+{
+    return before_record_ && depth_ == 1 && embedded_ == 0 && !arena_.failed() && IsRecord(text);
+}
+
+// It is no data.
+void Sanitizer::TakeEarlierRecord(std::string_view text) noexcept
+{
+    old_record_ = text;
+    if (order_ == MemberOrder::document)
+        members_.top().record = true;
+}
+
+// ---- pairs of a name and a value --------------------------------------------------------------------------
+
+Sanitizer::KeyWord Sanitizer::ToKeyWord(std::string_view name) noexcept
+{
+    if (name == "type")
+        return KeyWord::type;
+    if (name == "length")
+        return KeyWord::length;
+    const PairWord word = ToPairWord(name);
+    return word == PairWord::name    ? KeyWord::pair_name
+           : word == PairWord::value ? KeyWord::pair_value
+                                     : KeyWord::other;
+}
+
+// In the order of a document. Which of two names counts is not known there, nor what comes behind a value.
+void Sanitizer::KeyOfPair() noexcept
+{
+    Frame &frame = top();
+    if (key_word_ == KeyWord::pair_value) {
+        frame.has_value = true;
+        return;
+    }
+    Disorder(frame.named && frame.names_secret);
+    frame.named = true;
+}
+
+void Sanitizer::NamePair(std::string_view name) noexcept
+{
+    Frame &frame = top();
+    if (frame.names_secret || frame.measured || !IsSecretLabel(name))
+        return;
+    frame.names_secret = true;
+    Disorder(frame.order == MemberOrder::document && frame.has_value);
+}
+
+void Sanitizer::Disorder(bool late) noexcept
+{
+    if (late && embedded_ == 0)
+        doubtful_ = true;
+    else if (late)
+        disordered_ = true;
+}
+
+bool Sanitizer::IsSecretLabel(std::string_view text) const noexcept
+{
+    return policy_.Classify(text) == MemberClass::credential && LooksLikeLabel(text);
+}
+
+// What comes out as another thing than a string, a second pass would not see as the value or the name.
+void Sanitizer::EndItem(std::string_view text) noexcept
+{
+    if (tokens_.size() > 0 && tokens_[tokens_.size() - 1].kind == TokenKind::string)
+        top().names_secret = IsSecretLabel(text);
+}
+
+void Sanitizer::PushMember(std::string_view name) noexcept
+{
+    if (members_.size() - top().members >= 2 * limits_.members + crowd_step)
+        CrowdMembers();
+    if (top().crowded)
+        names_.Push(name);
+    members_.Push(name, tokens_.size(), counts_);
+}
+
+// Lets go of members that have no place any more, whatever else comes, so that an object of a million members
+// takes no more memory than one of a hundred. Hashes of the names tell at its end whether that was right.
+void Sanitizer::CrowdMembers() noexcept
+{
+    Frame &frame = top();
+    if (!frame.crowded)
+        for (std::uint32_t i = frame.members; i < members_.size(); ++i)
+            names_.Push(members_.NameAt(i));
+    frame.crowded = true;
+    const MemberStack::Arranged arranged = members_.Arrange(frame.members, limits_.members, counts_);
+    Arranged(arranged);
+    if (CompareNames(frame.emptied, arranged.last_emptied) < 0)
+        frame.emptied = arranged.last_emptied;
+}
+
+void Sanitizer::Arranged(const MemberStack::Arranged &arranged) noexcept
+{
+    Frame &frame = top();
+    frame.kept = arranged.kept;
+    frame.seen -= arranged.shadowed;
+    frame.cut = frame.cut || arranged.cut;
+}
+
+// Of a crowded object two things are doubtful: whether a name came twice, and whether what was dropped of a
+// member counts, when members that came later belong before it, so that it is beyond the limit. In JSON in a
+// string neither is: there is no jsonb of it to agree with.
+void Sanitizer::EndMembers() noexcept
+{
+    Frame &frame = top();
+    const MemberStack::Arranged arranged = members_.Close(frame.members, limits_.members, counts_);
+    Arranged(arranged);
+    if (frame.crowded && embedded_ == 0)
+        doubtful_ = doubtful_ || names_.MayRepeat(frame.names) ||
+                    (frame.cut && CompareNames(arranged.last_kept, frame.emptied) < 0);
+    counts_.truncated += frame.cut ? 1 : 0;
+    names_.Truncate(frame.names);
+}
+
+// Only where the order of what is there is final: not with members in the order of a document, nor where two
+// of them may turn out to have got the same name.
+void Sanitizer::PruneTop() noexcept
+{
+    Frame &frame = top();
+    if (frame.measured || frame.renamed)
+        return;
+    PruneFrom(frame.first_token);
+    const std::uint32_t left = tokens_.size() - frame.first_token;
+    frame.prune_above = left + std::max(left, prune_step);
+}
+
+// What does not fit into the budget with what goes later than it in this part of the document fits even less
+// with the rest: it is sure to be shed, and the result is the same as if it were shed at the end.
+void Sanitizer::PruneFrom(std::uint32_t first) noexcept
+{
+    prune_credit_ -= tokens_.size() - first;
+    if (onlooker_.read == nullptr)
+        counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), Shedding::ahead, {}, shed_, arena_);
+}
+
+PathNodes Sanitizer::Reached(const Place &place) const noexcept
+{
+    return {place.known != nullptr ? place.known : reached_ + place.reached_begin, place.reached};
+}
+
+// Where in `reached_` those of its members begin.
+std::uint32_t Sanitizer::ReachedEnd(const Place &place) const noexcept
+{
+    return place.reached_begin + (place.known != nullptr ? 0u : place.reached);
+}
+
+// Not before it is known that the member has a value: most members of an ordinary event have none.
+void Sanitizer::EnterMember() noexcept
+{
+    if (entered_ || IsItem())
+        return;
+    entered_ = true;
+    const Place &object = top().place;
+    const std::string_view name = key_;
+    member_.before = counts_;
+    const Step *known = policy_.Known(Reached(object), name);
+    const Step step = known != nullptr ? *known : WorkOut(object, name);
+    member_.name = key_; // as a second pass will see it
+    member_.known = known != nullptr ? step.reached.data() : nullptr;
+    member_.reached_begin = ReachedEnd(object);
+    member_.reached = static_cast<std::uint16_t>(step.reached.size());
+    member_.rule = std::min(step.rule, object.rule);
+    member_.paired = key_word_ == KeyWord::pair_value && top().names_secret;
+    member_.credential = object.credential || member_.paired || step.meaning == MemberClass::credential;
+    member_.media = object.media || step.meaning == MemberClass::media;
+    member_.link = object.link || step.meaning == MemberClass::link ||
+                   (object.media && step.meaning == MemberClass::address);
+}
+
+// A name that is cut or holds a secret is looked up as it comes out, as a second pass will see it.
+Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
+{
+    const std::uint32_t begin = ReachedEnd(object);
+    if (!policy_.Spells(name))
+        key_ = FitName(name);
+    const bool renamed = key_.data() != name.data();
+    if (!GrowReached(begin + max_reached_))
+        return {MemberClass::credential, no_rule, {}};
+    Step step = policy_.Enter(Reached(object), key_, reached_ + begin);
+    if (!renamed) {
+        policy_.Remember(Reached(object), name, step);
+        return step;
+    }
+    top().renamed = true;
+    if (policy_.Classify(name) == MemberClass::credential)
+        step.meaning = MemberClass::credential;
+    return step;
+}
+
+std::string_view Sanitizer::FitName(std::string_view name) noexcept
+{
+    const Fitted fitted = fitter_.FitName(name);
+    Count(fitted);
+    return fitted.text;
+}
+
+// ---- strings ---------------------------------------------------------------------------------------------
+
+void Sanitizer::Count(const Fitted &fitted) noexcept
+{
+    counts_.masked += fitted.masked ? 1 : 0;
+    counts_.truncated += fitted.cut ? 1 : 0;
+}
+
+// Where a rule has said what to do with a value, only a cut leaves something to look at.
+bool Sanitizer::Detects() const noexcept
+{
+    return policy_.detectors().any() &&
+           (place().rule == no_rule || action() == Action::truncate || action() == Action::json);
+}
+
+TextPlace Sanitizer::text_place() const noexcept
+{
+    const Place &here = place();
+    return {rule(), here.link || here.media, here.link, Detects()};
+}
+
+void Sanitizer::FitString(std::string_view text) noexcept
+{
+    if (depth_ == 0)
+        root_length_ = static_cast<std::uint32_t>(CountCharacters(text));
+    const Action what = action();
+    if (what == Action::summary && !text.empty())
+        return Replace(ValueType::string, CountCharacters(text));
+    if (what == Action::hash && !text.empty())
+        return EmitFitted(fitter_.Pseudonym(text), ValueType::string, CountCharacters(text));
+    if (what == Action::json && OpenJson(text))
+        return;
+    const TextPlace where = text_place();
+    std::optional<Fitted> fitted;
+    if (where.detect)
+        fitted = fitter_.FitDigits(text, place().name, where.rule);
+    if (!fitted)
+        fitted = fitter_.Fit(text, where);
+    // What was no JSON before a secret was taken out of it may be some now.
+    if (what == Action::json && fitted->masked && !fitted->failed) {
+        Count(*fitted);
+        found_ = fitted->found;
+        if (OpenJson(fitted->text))
+            return;
+        return EmitKept(TokenKind::string, fitted->text);
+    }
+    EmitFitted(*fitted, ValueType::string, fitted->failed ? CountCharacters(text) : 0);
+}
+
+// JSON in a string takes the string's place, and is opened to the bottom: a second pass must find nothing to
+// open.
+bool Sanitizer::OpenJson(std::string_view text) noexcept
+{
+    if (text.size() > largest_embedded || !LooksLikeJson(text))
+        return false;
+    if (embedded_ == deepest_embedding) {
+        Replace(ValueType::string, CountCharacters(text));
+        return true;
+    }
+    const Checkpoint before = Mark();
+    const MemberOrder order = order_;
+    if (depth_ > 0)
+        --top().seen; // counted again by what is inside
+    ++counts_.opened;
+    ++embedded_;
+    const bool watched = onlooker_.read != nullptr, disordered = std::exchange(disordered_, false);
+    order_ = watched ? MemberOrder::jsonb : MemberOrder::document;
+    TextVerdict verdict = watched ? onlooker_.read(onlooker_.state, text) : FeedEmbeddedText(text, *this);
+    if (verdict == TextVerdict::done && disordered_) {
+        Return(before);
+        verdict = FeedInOrder(text);
+    }
+    disordered_ = disordered;
+    order_ = order;
+    --embedded_;
+    if (verdict == TextVerdict::out_of_memory)
+        arena_.Fail();
+    if (verdict != TextVerdict::done)
+        Return(before);
+    return verdict == TextVerdict::done;
+}
+
+// Once more, in jsonb's order.
+TextVerdict Sanitizer::FeedInOrder(std::string_view text) noexcept
+{
+    DocumentTokens document(arena_, MemberOrder::document);
+    const TextVerdict verdict = FeedEmbeddedText(text, document);
+    if (depth_ > 0)
+        --top().seen;
+    ++counts_.opened;
+    order_ = MemberOrder::jsonb;
+    if (verdict == TextVerdict::done && !arena_.failed())
+        FeedTokens(document.tokens(), *this);
+    return verdict;
+}
+
+Sanitizer::Checkpoint Sanitizer::Mark() const noexcept
+{
+    Checkpoint mark{counts_, tokens_.size(), members_.size(), names_.size(), depth_, member_,
+                    key_,    key_word_,      root_type_,      entered_,      {}};
+    if (depth_ > 0)
+        mark.frame = frames_[depth_ - 1];
+    return mark;
+}
+
+void Sanitizer::Return(const Checkpoint &mark) noexcept
+{
+    counts_ = mark.counts;
+    tokens_.Truncate(mark.tokens);
+    members_.Truncate(mark.members);
+    names_.Truncate(mark.names);
+    depth_ = mark.depth;
+    member_ = mark.member;
+    key_ = mark.key;
+    key_word_ = mark.key_word;
+    root_type_ = mark.root_type;
+    entered_ = mark.entered;
+    if (depth_ > 0)
+        top() = mark.frame;
+}
+
+// ---- the end ---------------------------------------------------------------------------------------------
+
+bool Sanitizer::Finish() noexcept
+{
+    if (!arena_.failed()) {
+        if (root_type_ == ValueType::object && records())
+            RecordCounts();
+        else if (!old_record_.empty())
+            WriteRecord(tokens_, old_record_);
+        KeepBudget();
+    }
+    return !arena_.failed();
+}
+
+void Sanitizer::RecordCounts() noexcept
+{
+    WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded(), arena_));
+}
+
+// The result prints in no more than max_bytes, always: either all of it does; or leaves are shed until what
+// is left does, with a record whose counts are those of that moment; or, when none is left, it is the summary
+// of the root with its record, which print in 77 bytes at most, and least_max_bytes is more. A root that is
+// no container is one leaf.
+void Sanitizer::KeepBudget() noexcept
+{
+    const bool fits = PrintedSize(tokens_.all()) <= policy_.max_bytes();
+    if (fits && counts_.shed == 0)
+        return;
+    const bool has_record = root_type_ == ValueType::object;
+    if (!fits && root_type_ == ValueType::none) {
+        ++counts_.shed;
+        BecomeSummary();
+        return;
+    }
+    if (!fits && has_record && !records()) {
+        // It may be what makes the document fit: in the place of a longer one, or of data of its name.
+        RecordCounts();
+        record_replaced_ = true;
+    }
+    const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
+    counts_.shed += ShedLeaves(tokens_, 0, policy_.max_bytes(), Shedding::complete,
+                               {record.begin, record.end, counts_.shed}, shed_, arena_);
+    if (tokens_.size() == record.end - record.begin + 2)
+        BecomeSummary();
+    if (has_record)
+        RecordCounts();
+}
+
+void Sanitizer::BecomeSummary() noexcept
+{
+    tokens_.Truncate(0);
+    EmitSummary(root_type_ == ValueType::none ? ValueType::string : root_type_, root_length_);
+}
+
+} // namespace callhardening

@@ -1,0 +1,299 @@
+#include "core/sanitizer/texts.hpp"
+
+#include "core/base/text.hpp"
+#include "core/base/utf8.hpp"
+#include "core/findings/detector.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace callhardening
+{
+
+namespace
+{
+
+// Nothing longer is a number or a name, of which the end would be worth keeping.
+constexpr std::size_t longest_masked = 256;
+
+// A string is fitted again until nothing changes, so that a second pass finds nothing to do. Two rounds are
+// enough for what is known; a text that needs more becomes a summary.
+constexpr int most_rounds = 6;
+
+// Read beyond what a limit leaves, so that an address that it cuts is found whole.
+constexpr std::size_t longest_found = 320;
+
+// What is spelt is read so far beyond what a limit leaves, so that a secret that it cuts is found whole.
+constexpr std::size_t longest_spelling = 2048;
+
+// Neither a short local number nor anything longer than a card's is looked at.
+constexpr std::size_t fewest_digits = 7;
+constexpr std::size_t most_digits = 19;
+
+} // namespace
+
+Fitted Fitter::Fit(std::string_view text, const TextPlace &place) noexcept
+{
+    Fitted all{text, false, false, false};
+    for (int round = 0; round < most_rounds; ++round) {
+        const Fitted once = FitOnce(all.text, place);
+        all.found = all.found | once.found;
+        all.failed = once.failed;
+        if (once.failed || (!once.masked && !once.cut))
+            return all;
+        all = {once.text, all.masked || once.masked, all.cut || once.cut, false, all.found};
+    }
+    all.failed = true;
+    all.found = all.found | Finding::unsettled;
+    return all;
+}
+
+Fitted Fitter::FitName(std::string_view name) noexcept
+{
+    const Rule keep{Action::keep, 0};
+    const bool is_card = policy_.detectors().wants(Detector::card) && IsCardName(name);
+    const Fitted fitted = is_card ? FitFound(name, Detector::card, keep)
+                                  : Fit(name, {keep, false, false, policy_.detectors().any()});
+    return fitted.failed ? Fitted{cut_marker, true, false, false, fitted.found} : fitted;
+}
+
+Fitted Fitter::FitOnce(std::string_view text, const TextPlace &place) noexcept
+{
+    if (place.link && text != secret_marker && text.find("://") == std::string_view::npos &&
+        text.find_first_of("/?#@:") != std::string_view::npos)
+        return {secret_marker, true, false, false, Finding::link};
+    if (place.rule.action == Action::mask)
+        if (const std::string_view masked = Mask(text, place.rule.amount); masked != text)
+            return {masked, true, false, false, Finding::rule};
+    return Redact(text, place);
+}
+
+std::size_t Fitter::Limit(const Rule &rule) const noexcept
+{
+    return rule.action == Action::truncate ? rule.amount : policy_.limits().characters;
+}
+
+// Takes secrets and findings out of what the limit leaves of a text. No more of it is read than that and what
+// begins in it.
+Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
+{
+    constexpr std::size_t longest_character = 4;
+    const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
+    const std::string_view head = text.substr(0, room);
+    Finding found = Finding::none;
+    bool spells = false;
+    const bool any =
+        FindSecret({text, true}, 0, head.size(), place.only_hosts, policy_.secret_names(), &spells).Found();
+    std::string_view left = text;
+    if (any || spells)
+        left = Replace(text, room, spells || MaySpell(head), found,
+                       [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
+                           return NextSecret(spelled, from, until, place.only_hosts);
+                       });
+    if (left.data() != text.data())
+        spells = MaySpell(left.substr(0, room));
+    if (place.detect)
+        left = Replace(left, room, spells, found,
+                       [this](const SpelledText &spelled, std::size_t from, std::size_t until) {
+                           return NextDetection(spelled.text, from, until);
+                       });
+    const bool masked = left.data() != text.data();
+    const bool fits = HeadBytes(left, limit) == left.size();
+    return {fits ? left : Cut(left, limit), masked, !fits, Has(found, Finding::no_key), found};
+}
+
+template <typename Find>
+class Fitter::Search
+{
+public:
+    Search(const Spellings &spellings, Find &find) noexcept : spellings_(spellings), find_(find) {}
+
+    // The first piece that begins in [from, until). What a level knows by half is taken out as far as another
+    // one knows it.
+    Piece Next(std::size_t from, std::size_t until) noexcept
+    {
+        const Piece *first = nullptr;
+        for (std::size_t level = 0; level < spellings_.count(); ++level) {
+            const Piece &piece = At(level, from, until);
+            if (piece.Found() && (first == nullptr || piece.begin < first->begin ||
+                                  (piece.begin == first->begin && piece.end > first->end)))
+                first = &piece;
+        }
+        return first == nullptr ? Piece{} : Joined(*first);
+    }
+
+private:
+    const Piece &At(std::size_t level, std::size_t from, std::size_t until) noexcept
+    {
+        Piece &piece = pieces_[level];
+        if (piece.Found() ? piece.begin >= from : searched_[level] >= until)
+            return piece;
+        piece = find_(spellings_.at(level), spellings_.Place(level, from), spellings_.Place(level, until));
+        piece.begin = spellings_.Origin(level, piece.begin);
+        piece.end = spellings_.Origin(level, piece.end);
+        searched_[level] = until;
+        return piece;
+    }
+
+    Piece Joined(Piece piece) const noexcept
+    {
+        for (std::size_t longer = 0; longer != piece.end;) {
+            longer = piece.end;
+            for (const Piece &other : pieces_)
+                if (other.Found() && other.begin < piece.end && other.end > piece.end) {
+                    piece.end = other.end;
+                    piece.found = piece.found | other.found;
+                }
+        }
+        return piece;
+    }
+
+    const Spellings &spellings_;
+    Find &find_;
+    Piece pieces_[Spellings::most_levels] = {};
+    std::size_t searched_[Spellings::most_levels] = {};
+};
+
+// The given text where `find` finds nothing in it.
+template <typename Find>
+std::string_view Fitter::Replace(std::string_view text, std::size_t room, bool spells, Finding &found,
+                                 Find find) noexcept
+{
+    const std::string_view head = text.substr(0, room);
+    if (!spells && !find({text, true}, 0, head.size()).Found()) // nearly all texts
+        return text;
+    spellings_.Read(text, spells ? room + longest_spelling : 0);
+    Search<Find> search(spellings_, find);
+    Piece piece = search.Next(0, head.size());
+    if (!piece.Found())
+        return text;
+    const std::size_t most = room + std::max({secret_marker.size(), token_size, mask_room});
+    char *out = text_.Reserve<char>(arena_, most);
+    if (out == nullptr)
+        return {};
+    std::size_t size = 0, from = 0;
+    const auto append = [&](std::string_view part) {
+        const std::size_t n = std::min(part.size(), most - size);
+        std::copy_n(part.data(), n, out + size);
+        size += n;
+    };
+    while (piece.Found() && size < room) {
+        append(text.substr(from, piece.begin - from));
+        append(piece.replacement);
+        found = found | piece.found;
+        from = piece.end;
+        if (size < room)
+            piece = search.Next(from, std::min(text.size(), from + room - size));
+    }
+    append(text.substr(from));
+    return arena_.Copy({out, size});
+}
+
+Fitter::Piece Fitter::NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
+                                 bool only_hosts) noexcept
+{
+    const SecretSpan secret = FindSecret(spelled, from, until, only_hosts, policy_.secret_names());
+    const bool trimmed = only_hosts && secret.replacement.find(secret_marker) == std::string_view::npos;
+    return {secret.begin, secret.end, secret.replacement, trimmed ? Finding::link : Finding::secret};
+}
+
+Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept
+{
+    const Detection found = Detect(text, from, until, policy_.detectors());
+    if (!found.Found())
+        return {};
+    const std::string_view treated = Treated(text.substr(found.begin, found.end - found.begin), found.what);
+    return {found.begin, found.end, arena_.Copy(treated),
+            FindingOf(found.what) | (treated.empty() ? Finding::no_key : Finding::none)};
+}
+
+// Empty where there is no key to make a token with.
+std::string_view Fitter::Treated(std::string_view found, Detector what) noexcept
+{
+    if (policy_.detectors().of(what) == Treatment::hash)
+        return Pseudonym(found).text;
+    return {treated_, MaskDetected(found, what, treated_)};
+}
+
+bool Fitter::MayDetectDigits(std::size_t printed) noexcept
+{
+    return printed >= fewest_digits && printed <= most_digits;
+}
+
+std::optional<Fitted> Fitter::FitDigits(std::string_view digits, std::string_view name,
+                                        const Rule &rule) noexcept
+{
+    const std::optional<Detector> what = DetectDigits(digits, name, policy_.detectors());
+    return what ? std::optional(FitFound(digits, *what, rule)) : std::nullopt;
+}
+
+// A text that is nothing but what a detector found.
+Fitted Fitter::FitFound(std::string_view text, Detector what, const Rule &rule) noexcept
+{
+    const std::string_view treated = Treated(text, what);
+    const bool failed = treated.empty();
+    const std::size_t limit = Limit(rule);
+    const bool fits = HeadBytes(treated, limit) == treated.size();
+    return Fitted{failed ? treated
+                  : fits ? arena_.Copy(treated)
+                         : Cut(treated, limit),
+                  true, !fits, failed, FindingOf(what) | (failed ? Finding::no_key : Finding::none)};
+}
+
+Fitted Fitter::Pseudonym(std::string_view value) noexcept
+{
+    if (IsToken(pseudonyms_, value))
+        return {value, false, false, false};
+    char token[token_size];
+    if (!WriteToken(pseudonyms_, value, token)) {
+        if (pseudonyms_.has_key())
+            arena_.Fail();
+        return {{}, false, false, true, Finding::no_key};
+    }
+    return {arena_.Copy({token, token_size}), true, false, false, Finding::rule};
+}
+
+// The marker counts towards the limit. A cut inside of the marker of a secret would look like a secret again,
+// one inside of a token would look like somebody else's.
+std::string_view Fitter::Cut(std::string_view text, std::size_t limit) noexcept
+{
+    std::size_t position = CutPosition(text, HeadBytes(text, limit - 1));
+    const std::size_t near = position - std::min(position, token_size);
+    const std::string_view around = text.substr(0, position + token_size);
+    if (const std::size_t token = FindTokenForm(around, near);
+        token < position && position < token + token_size)
+        position = token;
+    for (std::size_t back = 1; back < secret_marker.size() && back <= position; ++back)
+        if (text.substr(position - back).starts_with(secret_marker)) {
+            position -= back;
+            break;
+        }
+    char *out = arena_.AllocateText(position + cut_marker.size());
+    if (out == nullptr)
+        return {};
+    std::memcpy(out, text.data(), position);
+    std::memcpy(out + position, cut_marker.data(), cut_marker.size());
+    return {out, position + cut_marker.size()};
+}
+
+// A text that begins with the marker and has no more than `rest` characters after it has been masked before.
+std::string_view Fitter::Mask(std::string_view text, std::size_t rest) noexcept
+{
+    if (text.empty())
+        return text;
+    if (text.starts_with(mask_marker) && HeadBytes(text, mask_marker.size() + rest) == text.size())
+        return text;
+    if (text.size() > longest_masked || HeadBytes(text, rest) == text.size())
+        return mask_marker;
+    if (FindSecret({text, !MaySpell(text)}, 0, text.size(), true, policy_.secret_names()).Found())
+        return mask_marker;
+    const std::string_view tail = text.substr(TailPosition(text, rest));
+    char *out = arena_.AllocateText(mask_marker.size() + tail.size());
+    if (out == nullptr)
+        return {};
+    std::memcpy(out, mask_marker.data(), mask_marker.size());
+    std::memcpy(out + mask_marker.size(), tail.data(), tail.size());
+    return {out, mask_marker.size() + tail.size()};
+}
+
+} // namespace callhardening

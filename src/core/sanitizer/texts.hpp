@@ -1,0 +1,138 @@
+// Texts and names of a payload: secrets and what detectors find taken out, masked, cut to a limit.
+#pragma once
+
+#include "core/base/arena.hpp"
+#include "core/findings/pseudonym.hpp"
+#include "core/findings/secret.hpp"
+#include "core/findings/spelling.hpp"
+#include "core/policy/policy.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace callhardening
+{
+
+// What the place of a text means for it.
+struct TextPlace {
+    Rule rule;
+    bool only_hosts; // a link that opens something: scheme and host are all that may stay of it
+    bool link;       // even where it has no scheme
+    bool detect;     // detectors look at it
+};
+
+// Why a text was masked or failed: a set of what was found.
+enum class Finding : std::uint16_t {
+    none = 0,
+    rule = 1, // asks for it
+    secret = 2,
+    link = 4,
+    phone = 8,
+    email = 16,
+    card = 32,
+    no_key = 64,     // to make a token with
+    unsettled = 128, // each round finds something new
+    ssn = 256,
+    iban = 512,
+    ip = 1024,
+};
+
+constexpr Finding operator|(Finding a, Finding b) noexcept
+{
+    return static_cast<Finding>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr bool Has(Finding all, Finding one) noexcept
+{
+    return (static_cast<unsigned>(all) & static_cast<unsigned>(one)) != 0;
+}
+constexpr Finding FindingOf(Detector what) noexcept
+{
+    switch (what) {
+    case Detector::phone:
+        return Finding::phone;
+    case Detector::email:
+        return Finding::email;
+    case Detector::card:
+        return Finding::card;
+    case Detector::ssn:
+        return Finding::ssn;
+    case Detector::iban:
+        return Finding::iban;
+    default:
+        return Finding::ip;
+    }
+}
+
+struct Fitted {
+    std::string_view text; // the given one, where nothing had to be done
+    bool masked;
+    bool cut;
+    bool failed; // a summary has to take its place
+    Finding found = Finding::none;
+};
+
+class Fitter
+{
+public:
+    Fitter(const Policy &policy, const Pseudonyms &pseudonyms, Arena &arena) noexcept
+        : policy_(policy), pseudonyms_(pseudonyms), arena_(arena), spellings_(arena)
+    {
+    }
+
+    // What a second call leaves alone.
+    Fitted Fit(std::string_view text, const TextPlace &place) noexcept;
+
+    // The name of a member; never fails.
+    Fitted FitName(std::string_view name) noexcept;
+
+    // A number, or a text of digits and the signs between them, of a member of this name; nothing where no
+    // detector wants it.
+    std::optional<Fitted> FitDigits(std::string_view digits, std::string_view name,
+                                    const Rule &rule) noexcept;
+
+    // False where nothing that prints in so many bytes can be such a number.
+    static bool MayDetectDigits(std::size_t printed) noexcept;
+
+    // The token of a value; `failed` where there is no key.
+    Fitted Pseudonym(std::string_view value) noexcept;
+
+private:
+    struct Piece {
+        std::size_t begin, end;
+        std::string_view replacement;
+        Finding found;
+
+        bool Found() const noexcept { return begin < end; }
+    };
+
+    // What a search finds at every level of what a text spells, in the order of the text.
+    template <typename Find>
+    class Search;
+
+    Fitted FitOnce(std::string_view text, const TextPlace &place) noexcept;
+    Fitted Redact(std::string_view text, const TextPlace &place) noexcept;
+    std::size_t Limit(const Rule &rule) const noexcept;
+    std::string_view Mask(std::string_view text, std::size_t rest) noexcept;
+    std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
+    template <typename Find>
+    std::string_view Replace(std::string_view text, std::size_t room, bool spells, Finding &found,
+                             Find find) noexcept;
+    Piece NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
+                     bool only_hosts) noexcept;
+    Piece NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept;
+    std::string_view Treated(std::string_view found, Detector what) noexcept;
+    Fitted FitFound(std::string_view text, Detector what, const Rule &rule) noexcept;
+
+    const Policy &policy_;
+    const Pseudonyms &pseudonyms_;
+    Arena &arena_;
+    Spellings spellings_;
+    Scratch text_;
+    char treated_[mask_room];
+};
+
+inline constexpr std::string_view mask_marker = "***";
+
+} // namespace callhardening

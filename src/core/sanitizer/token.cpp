@@ -1,0 +1,48 @@
+#include "core/sanitizer/token.hpp"
+
+#include <charconv>
+#include <limits>
+
+namespace callhardening
+{
+
+std::uint32_t ValueEnd(std::span<const Token> tokens, std::uint32_t i) noexcept
+{
+    std::uint32_t depth = 0;
+    for (; i < tokens.size(); ++i) {
+        const TokenKind kind = tokens[i].kind;
+        if (kind == TokenKind::object_begin || kind == TokenKind::array_begin)
+            ++depth;
+        else if (kind == TokenKind::object_end || kind == TokenKind::array_end)
+            --depth;
+        if (depth == 0 && kind != TokenKind::key)
+            return i + 1;
+    }
+    return i;
+}
+
+void TokenList::PushCount(std::uint32_t count) noexcept
+{
+    constexpr std::size_t most_digits = 10;
+    char *digits = arena_.AllocateText(most_digits);
+    if (digits == nullptr)
+        return;
+    const char *end = std::to_chars(digits, digits + most_digits, count).ptr;
+    Push(TokenKind::number_text, {digits, static_cast<std::size_t>(end - digits)});
+}
+
+bool TokenList::Grow() noexcept
+{
+    constexpr std::uint32_t first = 128;
+    if (capacity_ > std::numeric_limits<std::uint32_t>::max() / 2)
+        arena_.Fail();
+    const std::uint32_t capacity = capacity_ == 0 ? first : capacity_ * 2;
+    Token *larger = arena_.Enlarge(tokens_, size_, capacity);
+    if (larger == nullptr)
+        return false;
+    tokens_ = larger;
+    capacity_ = capacity;
+    return true;
+}
+
+} // namespace callhardening

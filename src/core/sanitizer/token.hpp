@@ -1,0 +1,71 @@
+// A JSON document as a list of tokens: what the sanitizer makes and the glue builds jsonb of.
+#pragma once
+
+#include "core/base/arena.hpp"
+#include "core/policy/policy.hpp"
+
+#include <cstdint>
+#include <span>
+
+namespace callhardening
+{
+
+enum class TokenKind : unsigned char {
+    object_begin, // Token::size is 1 where it begins a summary
+    object_end,
+    array_begin,
+    array_end,
+    key,
+    string,
+    number_text, // as jsonb prints it
+    number,  // the caller's own number: Token::data is what it gave to Number, Token::size what it prints in
+    boolean, // Token::size is 0 or 1
+    null,
+    gone, // shed; none is left in a complete list
+};
+
+struct Token {
+    const char *data;
+    std::uint32_t size;
+    TokenKind kind;
+    RuleIndex rule; // that matched the value
+
+    std::string_view text() const noexcept { return {data, size}; }
+};
+static_assert(sizeof(Token) == 16);
+
+// The token behind the value that begins at `i`; the end of the list where the value is not complete.
+std::uint32_t ValueEnd(std::span<const Token> tokens, std::uint32_t i) noexcept;
+
+class TokenList
+{
+public:
+    explicit TokenList(Arena &arena) noexcept : arena_(arena) {}
+
+    void Push(const Token &token) noexcept
+    {
+        if (size_ < capacity_ || Grow())
+            tokens_[size_++] = token;
+    }
+    void Push(TokenKind kind, std::string_view text = {}, RuleIndex rule = no_rule) noexcept
+    {
+        Push({text.data(), static_cast<std::uint32_t>(text.size()), kind, rule});
+    }
+    void PushCount(std::uint32_t count) noexcept;
+
+    std::uint32_t size() const noexcept { return size_; }
+    void Truncate(std::uint32_t size) noexcept { size_ = size; }
+    Token *data() noexcept { return tokens_; }
+    Token &operator[](std::uint32_t i) noexcept { return tokens_[i]; }
+    std::span<const Token> all() const noexcept { return {tokens_, size_}; }
+
+private:
+    bool Grow() noexcept;
+
+    Arena &arena_;
+    Token *tokens_ = nullptr;
+    std::uint32_t size_ = 0;
+    std::uint32_t capacity_ = 0;
+};
+
+} // namespace callhardening

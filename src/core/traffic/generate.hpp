@@ -1,0 +1,74 @@
+// Dialpad's webhook traffic, made up: the bodies that a company's calls give, in the order of delivery.
+#pragma once
+
+#include "core/traffic/generate_call.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace callhardening
+{
+
+// The same calls and seed give the same bytes on every build. Memory holds the calls that are under way at
+// one moment of the day, not those before or after.
+class CallTraffic
+{
+public:
+    static constexpr std::int32_t max_calls = 10000000;
+
+    enum class Step : unsigned char { body, end, out_of_memory };
+
+    // nullptr where memory is exhausted. `calls` is the number of call ids, 0 .. max_calls.
+    static CallTraffic *Start(std::int32_t calls, std::int32_t seed) noexcept;
+
+    // Step::body: the next delivery, valid until the next call. After out_of_memory nothing can be done but
+    // to delete the object.
+    Step Next(std::string_view &body) noexcept;
+
+private:
+    // A leg whose events are not all delivered.
+    struct Slot {
+        Leg leg;
+        std::uint32_t pending;
+    };
+    struct Delivery {
+        std::int64_t delivered_at;
+        std::int64_t number; // in the order of planning: ties are broken alike everywhere
+        std::int64_t event_at;
+        std::uint32_t slot;
+        CallState state;
+
+        // std::push_heap keeps the greatest in front, and that is the earliest here.
+        bool operator<(const Delivery &other) const noexcept
+        {
+            return delivered_at != other.delivered_at ? delivered_at > other.delivered_at
+                                                      : number > other.number;
+        }
+    };
+
+    CallTraffic(std::int32_t calls, std::int32_t seed) noexcept;
+
+    void PlanNextCall();
+    void FindNextStart();
+    void Schedule(const PlannedEvent &event, std::uint32_t slot, bool is_end_lost);
+    void Deliver(const PlannedEvent &event, std::uint32_t slot, std::int64_t delivered_at);
+    std::uint32_t TakeSlot(const Leg &leg);
+    void WriteNextBody();
+
+    std::int32_t calls_;
+    std::int32_t planned_ = 0;
+    CallIds ids_;
+    WorkingDays days_;
+    Random random_;
+    std::int64_t next_start_ = 0;
+    std::int64_t deliveries_ = 0;
+    PlannedCall call_;
+    std::vector<Slot> slots_;
+    std::vector<std::uint32_t> free_slots_;
+    std::vector<Delivery> heap_;
+    std::string body_;
+};
+
+} // namespace callhardening

@@ -1,0 +1,15 @@
+// The body of one Dialpad event.
+#pragma once
+
+#include "core/traffic/generate_call.hpp"
+
+#include <string>
+
+namespace callhardening
+{
+
+// Appends what Dialpad sends when `leg` comes to `state` at the time `at`. The arguments decide every byte,
+// so that a redelivery needs no copy of the first body. May throw bad_alloc.
+void WriteCallEvent(const Leg &leg, CallState state, std::int64_t at, std::string &out);
+
+} // namespace callhardening

@@ -1,0 +1,149 @@
+// How one human call goes at a company that uses Dialpad: its legs, and the events of each.
+#pragma once
+
+#include "core/base/random.hpp"
+#include "core/words/direction.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace callhardening
+{
+
+// Dialpad's states, but for the subscription wildcard.
+enum class CallState : unsigned char {
+    calling,
+    preanswer,
+    queued,
+    ringing,
+    connected,
+    hold,
+    parked,
+    merged,
+    monitor,
+    eavesdrop,
+    barge,
+    takeover,
+    missed,
+    blocked,
+    voicemail,
+    hangup,
+    recording,
+    admin_recording,
+    admin,
+    call_transcription,
+    voicemail_uploaded,
+    transcription,
+    recap_summary,
+    recap_action_items,
+    recap_outcome,
+    recap_purposes,
+    csat,
+    pcsat,
+    dispositions,
+    postcall,
+    ai_playbook,
+};
+std::string_view CallStateName(CallState state) noexcept;
+
+// True for the states that end a call here: missed, blocked, voicemail, hangup.
+constexpr bool IsEnd(CallState state) noexcept
+{
+    return state >= CallState::missed && state <= CallState::hangup;
+}
+
+// Who a call is for: a person or a group of the company.
+enum class PartyKind : unsigned char { none, user, callcenter, department, office };
+struct Party {
+    PartyKind kind = PartyKind::none;
+    std::uint32_t number = 0;
+};
+constexpr std::uint32_t party_count[] = {0, 60, 6, 4, 1}; // by kind
+
+// People who call and are called: US numbers first, then British ones.
+constexpr std::uint32_t us_contacts = 2400;
+constexpr std::uint32_t contact_count = us_contacts + 400;
+
+// One leg: a call in Dialpad's sense. Times are milliseconds since the epoch and 0 where the thing never
+// happens; a body shows those that have come when its event does.
+struct Leg {
+    std::uint64_t seed = 0;
+    std::int64_t call_id = 0;
+    std::int64_t master_call_id = 0;
+    std::int64_t entry_point_call_id = 0;
+    std::int64_t operator_call_id = 0;
+    std::int64_t started = 0;
+    std::int64_t queued = 0;
+    std::int64_t rang = 0;
+    std::int64_t connected = 0;
+    std::int64_t answered = 0; // by a person; `connected` may be a recorded voice
+    std::int64_t ended = 0;
+    std::int64_t hold_time = 0;
+    std::int64_t recorded = 0;           // when the recording is available
+    std::int64_t transcribed = 0;        // the transcript, of the call or of the message
+    std::int64_t voicemail_uploaded = 0; // the message
+    std::uint32_t contact = 0;
+    std::uint32_t transcript_bytes = 0;
+    std::uint32_t breadcrumb_bytes = 0; // of an HTTP response; 0: routed without asking anybody
+    std::uint32_t integration_bytes = 0;
+    std::uint32_t custom_data_bytes = 0;
+    Direction direction = Direction::inbound; // unknown: a word that nobody knows
+    Party target;
+    Party entry_point_target;
+    Party proxy_target;
+    Party transferred_from;
+    bool is_internal = false;
+    bool is_old_shape = false; // 32 members and flags as text
+};
+
+struct PlannedEvent {
+    std::int64_t at; // its event_timestamp
+    std::uint32_t leg;
+    CallState state;
+};
+
+constexpr std::size_t max_legs_of_call = 8;
+
+// Kept from call to call, so that planning one allocates nothing.
+struct PlannedCall {
+    std::vector<Leg> legs;
+    std::vector<PlannedEvent> events;
+};
+
+// Call ids between 2^52 and 2^53, in no visible order, none twice.
+class CallIds
+{
+public:
+    explicit constexpr CallIds(std::uint64_t seed) noexcept : seed_(seed) {}
+    std::int64_t Next() noexcept;
+
+private:
+    std::uint64_t seed_;
+    std::uint64_t taken_ = 0;
+};
+
+// The hours at which a company's calls begin: a number of calls spread over whole working days.
+class WorkingDays
+{
+public:
+    // A position is a call's number, finer by this, so that no two calls begin at the same moment of their
+    // share.
+    static constexpr std::int64_t positions_per_call = 100000;
+
+    explicit WorkingDays(std::int64_t calls) noexcept;
+    // When the call at `position` (0 .. calls * positions_per_call - 1) begins. Positions may not go back.
+    std::int64_t StartOf(std::int64_t position) noexcept;
+
+private:
+    std::int64_t positions_;
+    std::int64_t weight_ = 0; // of all hours
+    std::int64_t hour_ = 0;
+    std::int64_t weight_before_ = 0; // of the hours before `hour_`
+};
+
+// Plans the call that begins at `start`, with 1 .. max_legs legs. May throw bad_alloc.
+void PlanCall(std::int64_t start, std::int32_t max_legs, Random &random, CallIds &ids, PlannedCall &call);
+
+} // namespace callhardening

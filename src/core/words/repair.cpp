@@ -1,0 +1,37 @@
+#include "core/words/repair.hpp"
+
+#include "core/words/direction.hpp"
+#include "core/words/verdict.hpp"
+
+namespace callhardening
+{
+
+namespace
+{
+
+WordRepair Compare(std::string_view written, std::string_view canonical) noexcept
+{
+    if (canonical.empty())
+        return {WordFault::unknown, {}};
+    return {written == canonical ? WordFault::none : WordFault::repairable, canonical};
+}
+
+} // namespace
+
+WordRepair RepairStatus(const TransitionGraph &graph, std::string_view status,
+                        std::string_view provider) noexcept
+{
+    if (status.data() == nullptr)
+        return {WordFault::none, {}};
+    const StatusDecision decision = DecideStatus(graph, {}, status, provider);
+    return Compare(status, decision.next < 0 ? std::string_view{} : graph.Name(decision.next));
+}
+
+WordRepair RepairDirection(std::string_view direction, std::string_view provider) noexcept
+{
+    if (direction.data() == nullptr)
+        return {WordFault::none, {}};
+    return Compare(direction, DirectionName(NormalizeDirection(direction, provider)));
+}
+
+} // namespace callhardening

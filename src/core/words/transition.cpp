@@ -1,0 +1,199 @@
+#include "core/words/transition.hpp"
+
+#include "core/base/text.hpp"
+
+#include <cstdio>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+namespace callhardening
+{
+
+namespace
+{
+
+constexpr TransitionGraph MakeDefaultGraph() noexcept
+{
+    TransitionGraph graph;
+    const int ringing = graph.Add("ringing"), active = graph.Add("active"), ended = graph.Add("ended"),
+              missed = graph.Add("missed"), rejected = graph.Add("rejected"),
+              voicemail = graph.Add("voicemail");
+    for (int next : {active, ended, missed, rejected, voicemail})
+        graph.Allow(ringing, next);
+    for (int next : {ended, voicemail})
+        graph.Allow(active, next);
+    return graph;
+}
+
+constexpr TransitionGraph default_graph = MakeDefaultGraph();
+
+// Reads a graph token by token and stops at the first that has no place in one. So the depth of the input
+// does not matter, and nothing of it is kept.
+class GraphReader
+{
+public:
+    GraphReader(TransitionGraph &graph, TransitionGraphError &error) noexcept : graph_(graph), error_(error)
+    {
+    }
+
+    bool null() { return Misplaced(); }
+    bool boolean(bool) { return Misplaced(); }
+    bool number_integer(std::int64_t) { return Misplaced(); }
+    bool number_unsigned(std::uint64_t) { return Misplaced(); }
+    bool number_float(double, const std::string &) { return Misplaced(); }
+    bool binary(nlohmann::json::binary_t &) { return Misplaced(); }
+
+    bool start_object(std::size_t)
+    {
+        if (depth_ != 0)
+            return Misplaced();
+        depth_ = 1;
+        return true;
+    }
+
+    bool key(const std::string &status)
+    {
+        current_ = -1;
+        current_ = AddStatus(status);
+        return current_ >= 0;
+    }
+
+    bool start_array(std::size_t)
+    {
+        if (depth_ != 1)
+            return Misplaced();
+        depth_ = 2;
+        target_ = 0;
+        return true;
+    }
+
+    bool string(const std::string &status)
+    {
+        if (depth_ != 2)
+            return Misplaced();
+        const int next = AddStatus(status);
+        if (next < 0)
+            return false;
+        if (graph_.Allows(current_, next))
+            return Wrong("must not be listed twice");
+        // The same status again is always allowed, and leaves a terminal one terminal.
+        if (next != current_)
+            graph_.Allow(current_, next);
+        ++target_;
+        return true;
+    }
+
+    bool end_array()
+    {
+        depth_ = 1;
+        return true;
+    }
+
+    bool end_object()
+    {
+        depth_ = 0;
+        return graph_.size() > 0 || Wrong("must have at least one status");
+    }
+
+    bool parse_error(std::size_t, const std::string &, const nlohmann::json::exception &exception)
+    {
+        // A number such as 1e400 is valid JSON that a double cannot hold: a number in the wrong place all the
+        // same.
+        constexpr int number_overflow = 406;
+        return exception.id == number_overflow ? Misplaced() : Wrong("is not JSON in UTF-8");
+    }
+
+private:
+    bool Misplaced() noexcept
+    {
+        if (depth_ == 0)
+            return Wrong("must be an object with an array of next statuses for each status");
+        return Wrong(depth_ == 1 ? "must be an array of statuses" : "must be a string");
+    }
+
+    // -1, with the error set, where `status` cannot be one.
+    int AddStatus(std::string_view status) noexcept
+    {
+        if (IsBlank(status))
+            Wrong("must have a letter or digit");
+        else if (status.size() > TransitionGraph::max_status_bytes)
+            Wrong("must have at most 63 bytes");
+        else if (graph_.Find(status) < 0 && graph_.FindFolded(status) >= 0)
+            Wrong("must differ from other statuses in more than case, -, _ or white space");
+        else if (const int added = graph_.Add(status); added >= 0)
+            return added;
+        else
+            Wrong("is one status more than the limit of 64");
+        return -1;
+    }
+
+    bool Wrong(const char *reason) noexcept
+    {
+        std::snprintf(error_.reason, sizeof error_.reason, "%s", reason);
+        if (depth_ == 0)
+            std::snprintf(error_.place, sizeof error_.place, "transitions");
+        else if (current_ < 0)
+            std::snprintf(error_.place, sizeof error_.place, "a key of transitions");
+        else if (const std::string_view name = graph_.Name(current_); depth_ == 1)
+            std::snprintf(error_.place, sizeof error_.place, "transitions.%.*s",
+                          static_cast<int>(name.size()), name.data());
+        else
+            std::snprintf(error_.place, sizeof error_.place, "transitions.%.*s[%d]",
+                          static_cast<int>(name.size()), name.data(), target_);
+        return false;
+    }
+
+    TransitionGraph &graph_;
+    TransitionGraphError &error_;
+    int depth_ = 0;    // 1 in the object, 2 in the array of a status
+    int current_ = -1; // the status whose array is read; -1 while its name is looked at
+    int target_ = 0;   // how many of its targets were read
+};
+
+static_assert(TransitionGraph::max_status_bytes == 63 && TransitionGraph::max_statuses == 64,
+              "the messages of AddStatus name the limits");
+
+} // namespace
+
+int TransitionGraph::FindFolded(std::string_view word) const noexcept
+{
+    for (int i = 0; i < size_; ++i)
+        if (EqualFolded(Name(i), word))
+            return i;
+    return -1;
+}
+
+const TransitionGraph &DefaultTransitionGraph() noexcept
+{
+    return default_graph;
+}
+
+bool ParseTransitionGraph(std::string_view json, TransitionGraph &graph, TransitionGraphError &error) noexcept
+{
+    graph = TransitionGraph{};
+    error = TransitionGraphError{};
+    try {
+        GraphReader reader(graph, error);
+        return nlohmann::json::sax_parse(json.begin(), json.end(), &reader);
+    } catch (...) {
+        error.out_of_memory = true;
+        return false;
+    }
+}
+
+bool IsValidTransition(const TransitionGraph &graph, std::string_view current, std::string_view next) noexcept
+{
+    const bool has_current = current.data() != nullptr, has_next = next.data() != nullptr;
+    if (has_current == has_next && current == next)
+        return true;
+    if (!has_next)
+        return false;
+    const int to = graph.Find(next);
+    if (to < 0)
+        return false;
+    const int from = has_current ? graph.Find(current) : -1;
+    return from < 0 || graph.Allows(from, to);
+}
+
+} // namespace callhardening

@@ -1,0 +1,30 @@
+// The words that call providers send for direction and status, and what each means here.
+//
+// The tables are sorted by folded word, then by provider; an empty provider is the meaning for every
+// provider that has no row of its own for the word. Where all rows of a word agree there is no such row:
+// the meaning is the one they share. Both properties are checked when vocabulary.cpp is compiled.
+#pragma once
+
+#include "core/words/direction.hpp"
+#include "core/words/status.hpp"
+
+#include <span>
+#include <string_view>
+
+namespace callhardening
+{
+
+template <typename Meaning>
+struct VocabularyRow {
+    std::string_view word;     // as the provider spells it
+    std::string_view provider; // as in the documentation: "dialpad", "zoom_phone"; "" is any other
+    Meaning meaning;
+};
+
+extern const std::span<const VocabularyRow<Direction>> direction_vocabulary;
+extern const std::span<const VocabularyRow<Status>> status_vocabulary;
+
+// True where the vocabulary has words of this provider ("Zoom Phone" and "zoom_phone" are one).
+bool IsKnownProvider(std::string_view provider) noexcept;
+
+} // namespace callhardening

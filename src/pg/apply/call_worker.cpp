@@ -1,0 +1,652 @@
+#include "pg/apply/call_worker.hpp"
+#include "pg/apply/process.hpp"
+#include "pg/base/spi.hpp"
+#include "pg/base/versions.hpp"
+#include "pg/claims/claim.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "funcapi.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+PGDLLEXPORT void callhardening_call_worker_main(Datum argument);
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// -- who is a worker -----------------------------------------------------------------------------
+
+constexpr const char *worker_type = "callhardening worker"; // in pg_stat_activity
+
+// callhardening.max_workers: of all databases.
+int max_workers = 8;
+constexpr int most_max_workers = 1024;
+
+// Locks by which sessions know of each other. SQL can name three fields of an advisory lock, and sets the
+// fourth to 1 or 2. With another value there, no role can take one of these locks, and so pass for a worker
+// or keep workers from starting.
+enum class WorkerLock : uint32 {
+    worker = 0x43414c4c, // of a log: each of its workers has it as long as it lives
+    start = 0x43414c53,  // of a log: the session that counts and starts its workers
+    slot = 0x43414c4e,   // of the server: a worker has one of max_workers
+};
+constexpr uint16 not_from_sql = 0x4343;
+
+LOCKTAG lock_tag(Oid database, WorkerLock lock, int number)
+{
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, database, static_cast<uint32>(lock), number, not_from_sql);
+    return tag;
+}
+
+LOCKTAG lock_of(const EventLog &log, WorkerLock lock)
+{
+    return lock_tag(MyDatabaseId, lock, log.log_id);
+}
+
+bool is_worker_lock(const LockInstanceData &lock)
+{
+    const LOCKTAG &tag = lock.locktag;
+    if (lock.holdMask == 0 || tag.locktag_type != LOCKTAG_ADVISORY || tag.locktag_field4 != not_from_sql ||
+        tag.locktag_field2 != static_cast<uint32>(WorkerLock::worker))
+        return false;
+    const char *type = GetBackgroundWorkerTypeByPid(lock.pid);
+    return type != nullptr && strcmp(type, worker_type) == 0;
+}
+
+// The process ids of a log's workers, or of all workers of the server where `log` is NULL.
+struct Workers {
+    int *pids;
+    int count;
+};
+
+Workers find_workers(const EventLog *log)
+{
+    const LOCKTAG tag = log == nullptr ? LOCKTAG{} : lock_of(*log, WorkerLock::worker);
+    LockData *locks = GetLockStatusData();
+    Workers workers = {static_cast<int *>(palloc(sizeof(int) * Max(1, locks->nelements))), 0};
+    for (int i = 0; i < locks->nelements; ++i) {
+        const LockInstanceData &lock = locks->locks[i];
+        if (is_worker_lock(lock) && (log == nullptr || memcmp(&lock.locktag, &tag, sizeof tag) == 0))
+            workers.pids[workers.count++] = lock.pid;
+    }
+    pfree(locks->locks);
+    pfree(locks);
+    return workers;
+}
+
+int count_workers(const EventLog *log)
+{
+    const Workers workers = find_workers(log);
+    pfree(workers.pids);
+    return workers.count;
+}
+
+bool is_worker_of(const EventLog &log, pid_t pid)
+{
+    const Workers workers = find_workers(&log);
+    bool found = false;
+    for (int i = 0; i < workers.count; ++i)
+        found = found || workers.pids[i] == pid;
+    pfree(workers.pids);
+    return found;
+}
+
+// -- starting ------------------------------------------------------------------------------------
+
+// What a worker is told; goes through shared memory.
+struct WorkerOrder {
+    Oid database;
+    Oid role; // whose rights it has
+    Oid extension;
+    Oid schema;
+    Oid events; // the log
+    int32 max_events;
+    int32 poll; // milliseconds
+};
+static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
+
+BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
+{
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    worker.bgw_notify_pid = MyProcPid;
+    strlcpy(worker.bgw_library_name, "callhardening", sizeof worker.bgw_library_name);
+    strlcpy(worker.bgw_function_name, "callhardening_call_worker_main", sizeof worker.bgw_function_name);
+    strlcpy(worker.bgw_type, worker_type, sizeof worker.bgw_type);
+    snprintf(worker.bgw_name, sizeof worker.bgw_name, "callhardening worker for %s", log.events_name);
+    memcpy(worker.bgw_extra, &order, sizeof order);
+    return worker;
+}
+
+[[noreturn]] void raise_no_slot()
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("no background worker slot is left"),
+             errhint("Raise max_worker_processes, and restart the server.")));
+    pg_unreachable();
+}
+
+void check_limit()
+{
+    if (count_workers(nullptr) >= max_workers)
+        ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                        errmsg("this server runs as many call workers as callhardening.max_workers allows"),
+                        errdetail("The limit is %d, for all databases together.", max_workers),
+                        errhint("Raise callhardening.max_workers, and reload the configuration.")));
+}
+
+// Terminates a worker that nobody waits for any more: it would come up later, and uncounted.
+void give_up(int, Datum handle)
+{
+    TerminateBackgroundWorker(reinterpret_cast<BackgroundWorkerHandle *>(DatumGetPointer(handle)));
+}
+
+void wait_a_little()
+{
+    constexpr long milliseconds = 10;
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+}
+
+// A worker is up when it has connected and has found its log.
+bool comes_up(const EventLog &log, BackgroundWorkerHandle *handle)
+{
+    constexpr int longest = 10000; // milliseconds
+    const TimestampTz begin = GetCurrentTimestamp();
+    pid_t pid;
+    if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+        return false;
+    while (GetBackgroundWorkerPid(handle, &pid) == BGWH_STARTED) {
+        if (is_worker_of(log, pid))
+            return true;
+        if (TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), longest))
+            return false;
+        wait_a_little();
+    }
+    return false;
+}
+
+void launch(const EventLog &log, const WorkerOrder &order)
+{
+    BackgroundWorker worker = describe_worker(log, order);
+    BackgroundWorkerHandle *handle;
+    check_limit();
+    if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+        raise_no_slot();
+    PG_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
+    {
+        if (!comes_up(log, handle)) {
+            check_limit(); // another session may have started the last one
+            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                            errmsg("the call worker did not come up"), errhint("The server log says why.")));
+        }
+    }
+    PG_END_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
+}
+
+// Code of the calls table's owner, such as triggers and defaults, would run as a superuser.
+void warn_superuser(Oid role)
+{
+    if (superuser_arg(role))
+        ereport(WARNING,
+                (errmsg("the call worker has the rights of a superuser"),
+                 errdetail("Triggers, defaults and constraints of the calls table run with them."),
+                 errhint("Start call workers as a role that has the task process (grant_call_role).")));
+}
+
+int launch_missing(const EventLog &log, const WorkerOrder &order, int wanted)
+{
+    const LOCKTAG tag = lock_of(log, WorkerLock::start);
+    LockAcquire(&tag, ExclusiveLock, false, false);
+    const int missing = Max(0, wanted - count_workers(&log));
+    if (missing > 0)
+        warn_superuser(order.role);
+    for (int i = 0; i < missing; ++i)
+        launch(log, order);
+    LockRelease(&tag, ExclusiveLock, false); // those that started are seen: nobody has to wait for a commit
+    return missing;
+}
+
+// -- what would keep a worker from coming up -----------------------------------------------------
+
+// No worker runs before recovery has ended. Starting one writes nothing, so that read-only transactions may.
+void check_can_start()
+{
+    if (RecoveryInProgress())
+        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                        errmsg("start_call_worker cannot be used on a standby server"),
+                        errdetail("What is claimed has to be written down."),
+                        errhint("Connect to the primary server.")));
+}
+
+bool can_log_in(Oid role)
+{
+    const HeapTuple row = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+    if (!HeapTupleIsValid(row))
+        return false;
+    const bool can = reinterpret_cast<Form_pg_authid>(GETSTRUCT(row))->rolcanlogin;
+    ReleaseSysCache(row);
+    return can;
+}
+
+void check_can_connect(Oid role)
+{
+    if (!can_log_in(role))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                        errmsg("role \"%s\" is not permitted to log in", GetUserNameFromId(role, true)),
+                        errdetail("A call worker connects as the role that starts it."),
+                        errhint("Start it as a role that has LOGIN.")));
+    if (!can_connect(MyDatabaseId, role))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("role \"%s\" is not permitted to connect to database \"%s\"",
+                               GetUserNameFromId(role, true), get_database_name(MyDatabaseId)),
+                        errdetail("A call worker connects as the role that starts it."),
+                        errhint("Grant it CONNECT on the database.")));
+}
+
+// A worker without this right would fail at each batch, and only the server log would say so.
+void check_can_read(const EventLog &log, Oid role)
+{
+    if (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK)
+        aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
+}
+
+void check_is_committed(const EventLog &log)
+{
+    if (is_event_log_uncommitted(log))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("%s was made or configured in this transaction", log.events_name),
+                        errdetail("A call worker sees what is committed."),
+                        errhint("Commit first, then start the worker.")));
+}
+
+// -- arguments -----------------------------------------------------------------------------------
+
+int workers_of(FunctionCallInfo fcinfo, int argument)
+{
+    const int workers = PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
+    if (workers < 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("workers must be 1 or more")));
+    return workers;
+}
+
+int poll_of(FunctionCallInfo fcinfo, int argument)
+{
+    constexpr int64 longest = 3600 * USECS_PER_SEC;
+    const Interval *interval = PG_ARGISNULL(argument) ? nullptr : PG_GETARG_INTERVAL_P(argument);
+    const int64 poll = interval == nullptr || interval->month != 0 || interval->day != 0 ? 0 : interval->time;
+    if (poll < 1000 || poll > longest)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("poll must be between 1 millisecond and 1 hour")));
+    return static_cast<int>(poll / 1000);
+}
+
+// -- working -------------------------------------------------------------------------------------
+
+struct Worker {
+    WorkerOrder order;
+    EventLog log;
+    Claim claim;
+    MemoryContext batch;
+    const char *end; // why it ends
+};
+
+// Why a worker ends.
+constexpr const char *told_to_stop = "it was told to stop", *no_log = "its log does not exist any more",
+                     *no_extension = "the extension was dropped",
+                     *no_slot = "as many run as callhardening.max_workers allows";
+
+// DROP EXTENSION waits until the transaction ends, or is waited for here. False where the extension is gone:
+// then its tables and functions are.
+bool hold_extension(const Worker &worker)
+{
+    LockDatabaseObject(ExtensionRelationId, worker.order.extension, 0, AccessShareLock);
+    return get_extension_oid("callhardening", true) == worker.order.extension;
+}
+
+// Read committed and read-write, whatever the defaults of the database and the role are.
+void begin_transaction(const char *activity, const Worker &worker)
+{
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    XactIsoLevel = XACT_READ_COMMITTED;
+    XactReadOnly = false;
+    PushActiveSnapshot(GetTransactionSnapshot());
+    const char *name = get_rel_name(worker.order.events);
+    pgstat_report_activity(STATE_RUNNING,
+                           psprintf("%s %s", activity, name != nullptr ? name : "a dropped log"));
+    MemoryContextSwitchTo(worker.batch);
+}
+
+void end_transaction()
+{
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    pgstat_report_stat(false);
+    pgstat_report_activity(STATE_IDLE, nullptr);
+}
+
+// NULL, or why there is nothing left to work on.
+const char *find_log(Worker *worker)
+{
+    if (!hold_extension(*worker))
+        return no_extension;
+    const bool exists = find_event_log_of(worker->order.schema, worker->order.events, &worker->log) &&
+                        worker->log.events_name != nullptr;
+    return exists ? nullptr : no_log;
+}
+
+const char *claim_batch(Worker *worker)
+{
+    constexpr int64 lease = 60 * USECS_PER_SEC;
+    begin_transaction("claiming events of", *worker);
+    const char *end = find_log(worker);
+    if (end == nullptr)
+        claim_events(&worker->log, {worker->order.max_events, true, lease, default_worker(), false, false},
+                     &worker->claim);
+    ForceSyncCommit(); // an attempt that ends the server has been counted
+    end_transaction();
+    return end;
+}
+
+// In a transaction of its own: an attempt that kills the worker has been counted.
+const char *process_batch(Worker *worker)
+{
+    begin_transaction("processing events of", *worker);
+    const bool is_held = hold_extension(*worker);
+    if (is_held) {
+        SPI_connect();
+        MemoryContextSwitchTo(worker->batch);
+        process_claim(worker->log, &worker->claim, worker->batch);
+        SPI_finish();
+    }
+    end_transaction();
+    return is_held ? nullptr : no_extension;
+}
+
+void release_lanes(const Worker &worker)
+{
+    const LaneTables tables = open_lanes(worker.log, RowExclusiveLock);
+    for (int i = 0; i < worker.claim.lane_count; ++i) {
+        const LaneRecord &record = worker.claim.lanes[i].record;
+        if (lock_lane(worker.log, tables, GetActiveSnapshot(), record.lane, LockWaitBlock)) {
+            const Snapshot snapshot = take_snapshot();
+            const LaneRecord newest = newest_record(worker.log, tables, snapshot, record.lane);
+            UnregisterSnapshot(snapshot);
+            if (newest.IsOpen() && newest.claim_id == record.claim_id)
+                release_claim(worker.log, tables, newest);
+        }
+    }
+    close_lanes(tables, NoLock);
+}
+
+void release_batch(const Worker &worker)
+{
+    begin_transaction("giving back events of", worker);
+    if (hold_extension(worker))
+        release_lanes(worker);
+    end_transaction();
+}
+
+// -- being stopped -------------------------------------------------------------------------------
+
+// A batch ends as one that is cancelled does, so that it can be given back. Told once more, the worker ends
+// as other sessions do.
+void stop_worker(SIGNAL_ARGS)
+{
+    const int kept = errno;
+    if (ShutdownRequestPending)
+        die(postgres_signal_arg);
+    ShutdownRequestPending = 1;
+    QueryCancelPending = 1;
+    InterruptPending = 1;
+    SetLatch(MyLatch);
+    errno = kept;
+}
+
+// What is given back when the worker is stopped must not keep the server from stopping: the lease would end
+// by itself.
+void be_brief()
+{
+    QueryCancelPending = 0; // of the stop, where the batch ended by itself
+    SetConfigOption("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION);
+    SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
+}
+
+// -- from batch to batch -------------------------------------------------------------------------
+
+enum class Outcome : unsigned char { worked, idle, failed, ended };
+
+Outcome work_once(Worker *worker)
+{
+    worker->end = claim_batch(worker);
+    if (worker->end == nullptr && worker->claim.event_count == 0)
+        return Outcome::idle;
+    if (worker->end == nullptr)
+        worker->end = process_batch(worker);
+    return worker->end == nullptr ? Outcome::worked : Outcome::ended;
+}
+
+// The error of a batch is for the server's log; the worker goes on.
+void survive_error()
+{
+    // HOLD_INTERRUPTS(), without an increment that C++20 frowns upon.
+    InterruptHoldoffCount = InterruptHoldoffCount + 1;
+    if (!ShutdownRequestPending || geterrcode() != ERRCODE_QUERY_CANCELED)
+        EmitErrorReport();
+    FlushErrorState();
+    AbortCurrentTransaction();
+    pgstat_report_activity(STATE_IDLE, nullptr);
+    InterruptHoldoffCount = InterruptHoldoffCount - 1;
+}
+
+bool try_to_release(const Worker &worker)
+{
+    volatile bool released = false;
+    PG_TRY();
+    {
+        if (ShutdownRequestPending)
+            be_brief();
+        release_batch(worker);
+        released = true;
+    }
+    PG_CATCH();
+    {
+        survive_error(); // the lease ends by itself
+    }
+    PG_END_TRY();
+    return released;
+}
+
+void give_back(const Worker &worker)
+{
+    const bool was_stopped = ShutdownRequestPending != 0;
+    if (!try_to_release(worker) && !was_stopped && ShutdownRequestPending)
+        try_to_release(worker); // the stop has cancelled it
+}
+
+// One batch. What failed for another reason than its events is given back, and does not count.
+Outcome try_to_work(Worker *worker)
+{
+    volatile bool failed = false;
+    volatile Outcome outcome = Outcome::failed;
+    worker->claim = {};
+    PG_TRY();
+    {
+        outcome = work_once(worker);
+    }
+    PG_CATCH();
+    {
+        survive_error();
+        failed = true;
+    }
+    PG_END_TRY();
+    if (failed && worker->claim.lane_count > 0)
+        give_back(*worker);
+    return outcome;
+}
+
+void reload_if_told()
+{
+    if (ConfigReloadPending) {
+        ConfigReloadPending = false;
+        ProcessConfigFile(PGC_SIGHUP);
+    }
+}
+
+// A cancel that finds nothing to cancel ends the pause, and not the worker.
+void wait_for(int64 milliseconds)
+{
+    const int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+    PG_TRY();
+    {
+        if (milliseconds > 0 && !ShutdownRequestPending) {
+            WaitLatch(MyLatch, events, static_cast<long>(milliseconds), PG_WAIT_EXTENSION);
+            ResetLatch(MyLatch);
+        }
+        CHECK_FOR_INTERRUPTS();
+        reload_if_told();
+    }
+    PG_CATCH();
+    {
+        survive_error();
+    }
+    PG_END_TRY();
+}
+
+void work(Worker *worker)
+{
+    constexpr int64 longest_pause = 60000;
+    int64 pause = 0;
+    while (!ShutdownRequestPending) {
+        const Outcome outcome = try_to_work(worker);
+        MemoryContextSwitchTo(TopMemoryContext);
+        MemoryContextReset(worker->batch);
+        if (outcome == Outcome::ended)
+            return;
+        pause = outcome == Outcome::failed ? Min(longest_pause, Max(1000, pause * 2)) : 0;
+        wait_for(outcome == Outcome::idle ? worker->order.poll : pause);
+    }
+    worker->end = told_to_stop;
+}
+
+// Two sessions may have started the last worker at once: only one of them gets the slot.
+bool take_slot()
+{
+    for (int slot = 0; slot < max_workers; ++slot) {
+        const LOCKTAG tag = lock_tag(InvalidOid, WorkerLock::slot, slot);
+        if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_OK)
+            return true;
+    }
+    return false;
+}
+
+void show_that_it_lives(const Worker &worker)
+{
+    const LOCKTAG tag = lock_of(worker.log, WorkerLock::worker);
+    LockAcquire(&tag, ShareLock, true, false);
+}
+
+const char *come_up(Worker *worker)
+{
+    begin_transaction("looking for", *worker);
+    const char *end = find_log(worker);
+    if (end == nullptr && !take_slot())
+        end = no_slot;
+    if (end == nullptr)
+        show_that_it_lives(*worker);
+    end_transaction();
+    return end;
+}
+
+} // namespace
+
+void define_worker_settings()
+{
+    DefineCustomIntVariable("callhardening.max_workers",
+                            "Most call workers that run in the server at the same time, in all databases.",
+                            nullptr, &max_workers, max_workers, 0, most_max_workers, PGC_SIGHUP, 0, nullptr,
+                            nullptr, nullptr);
+    MarkGUCPrefixReserved("callhardening"); // a name that is written wrongly is warned of
+}
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(start_call_worker)
+{
+    EventLog log;
+    check_can_start();
+    find_event_log(fcinfo, 0, &log);
+    const WorkerOrder order = {MyDatabaseId,      GetUserId(), get_extension_oid("callhardening", false),
+                               log.schema,        log.events,  max_events_argument_of(fcinfo, 1),
+                               poll_of(fcinfo, 2)};
+    const int wanted = workers_of(fcinfo, 3);
+    check_can_connect(order.role);
+    check_can_read(log, order.role);
+    check_is_committed(log);
+    PG_RETURN_INT32(launch_missing(log, order, wanted));
+}
+
+CALLHARDENING_FUNCTION(call_worker_pids)
+{
+    EventLog log;
+    find_event_log(fcinfo, 0, &log);
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const Workers workers = find_workers(&log);
+    for (int i = 0; i < workers.count; ++i) {
+        Datum values[] = {Int32GetDatum(workers.pids[i])};
+        bool nulls[] = {false};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    return Datum{0};
+}
+
+void callhardening_call_worker_main(Datum)
+{
+    Worker worker = {};
+    memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof worker.order);
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    BackgroundWorkerInitializeConnectionByOid(worker.order.database, worker.order.role, 0);
+    SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
+    worker.batch = AllocSetContextCreate(TopMemoryContext, "callhardening batch", ALLOCSET_DEFAULT_SIZES);
+    worker.end = come_up(&worker);
+    if (worker.end == nullptr) {
+        pqsignal(SIGTERM, stop_worker);
+        work(&worker);
+    }
+    ereport(LOG, (errmsg("%s ends: %s", MyBgworkerEntry->bgw_name, worker.end)));
+}

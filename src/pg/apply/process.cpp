@@ -1,0 +1,720 @@
+#include "core/base/text.hpp"
+#include "core/events/merge.hpp"
+#include "core/words/verdict.hpp"
+
+#include "pg/apply/calls_table.hpp"
+#include "pg/apply/process.hpp"
+#include "pg/base/spi.hpp"
+#include "pg/base/subtransaction.hpp"
+#include "pg/base/text.hpp"
+#include "pg/base/time.hpp"
+#include "pg/base/warning.hpp"
+#include "pg/calls/issue.hpp"
+#include "pg/calls/refusal.hpp"
+#include "pg/claims/claim.hpp"
+#include "pg/claims/processed.hpp"
+#include "pg/log/event.hpp"
+#include "pg/log/event_log.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// -- a batch -------------------------------------------------------------------------------------
+
+struct Work {
+    const LogEvent *claimed;
+    CallEvent event;
+    Merge outcome;
+    int status_before; // of the call
+    bool refines_the_end;
+    std::string_view unknown_state; // the word, where the vocabulary does not know it
+    std::string_view unknown_direction;
+    const LaneRecord *claim;
+    const ErrorData *error; // set: the event failed, or one before it in its call
+    bool failed_itself;
+    bool is_locked; // another session has a row that its call needs
+    bool is_held;   // it has the event itself, which is not ours to give back
+};
+
+// Waiting for rows that other sessions have locked. One of them keeps the others of the batch waiting, and
+// those who wait for the rows of the batch.
+struct Patience {
+    int callers;  // lock_timeout of the caller in milliseconds; 0: none
+    int limit;    // of one wait, milliseconds
+    int64 waited; // by the whole batch so far, microseconds
+};
+
+struct Batch {
+    const EventLog *log;
+    CallsTable table;
+    Claim *claim;
+    void (*complete)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
+    Work *works; // call by call, and in the order of the log
+    int count;
+    int present; // the first event of the call that is being applied
+    Patience patience;
+    MemoryContext scratch; // for one event, or one call
+};
+
+// The events of one call in a batch: works[first] up to, not including, works[end].
+struct CallWork {
+    Batch *batch;
+    int first;
+    int end;
+};
+
+// -- reading events ------------------------------------------------------------------------------
+
+std::string_view copy_text(std::string_view text)
+{
+    return {to_cstring(text), text.size()};
+}
+
+void copy_texts(CallEvent *event)
+{
+    for (FieldValue &value : event->fields)
+        if (!value.text.empty())
+            value.text = copy_text(value.text);
+}
+
+void read_status(const CallsTable &table, Work *work)
+{
+    std::string_view word = work->event[Field::state].text;
+    if (IsBlank(word) && work->claimed->event_type != nullptr)
+        word = work->claimed->event_type;
+    const StatusDecision decision = DecideStatus(*table.settings.graph, {}, word, table.provider);
+    work->event.status = decision.next < 0 ? unset_status : decision.next;
+    if (decision.verdict == StatusVerdict::unknown_word)
+        work->unknown_state = copy_text(word);
+}
+
+void read_direction(const CallsTable &table, Work *work)
+{
+    const std::string_view word = work->event[Field::direction].text;
+    if (IsBlank(word))
+        return;
+    work->event.direction = NormalizeDirection(word, table.provider);
+    if (work->event.direction == Direction::unknown)
+        work->unknown_direction = word;
+}
+
+void read_time(Work *work)
+{
+    const FieldValue &time = work->event[Field::event_time];
+    work->event.has_own_time = time.known;
+    work->event.has_time = time.known || work->claimed->has_received_at;
+    work->event.time = time.known ? time.number : work->claimed->received_at;
+}
+
+// `body` may be megabytes: it lives in `scratch`, of which nothing is left behind.
+void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
+{
+    const MemoryContext batch = MemoryContextSwitchTo(scratch);
+    EventFields fields;
+    read_event(DatumGetJsonbP(work->claimed->payload), table.provider, all_fields, &fields);
+    MemoryContextSwitchTo(batch);
+
+    memcpy(work->event.fields, fields.values, sizeof(fields.values));
+    copy_texts(&work->event);
+    MemoryContextReset(scratch);
+    read_time(work);
+    read_status(table, work);
+    read_direction(table, work);
+}
+
+// Call by call; within a call in the order of the claim, which is that of the log.
+int compare_works(const void *left, const void *right)
+{
+    const auto *a = static_cast<const Work *>(left), *b = static_cast<const Work *>(right);
+    if (const int order = strcmp(a->claimed->call_id, b->claimed->call_id); order != 0)
+        return order;
+    return a->claimed < b->claimed ? -1 : 1;
+}
+
+void read_lane(Batch *batch, const LaneClaim &lane)
+{
+    for (int i = lane.first; i < lane.end; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        const ClaimedEvent &claimed = batch->claim->events[i];
+        const LogEvent *event = &claimed.event;
+        if (event->is_done) // by somebody else, since it was claimed
+            continue;
+        Work *work = &batch->works[batch->count++];
+        *work = {};
+        work->claimed = event;
+        work->claim = &lane.record;
+        work->is_locked = work->is_held = claimed.is_held;
+        read_work(batch->table, work, batch->scratch);
+    }
+}
+
+void read_works(Batch *batch)
+{
+    batch->scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening call", ALLOCSET_DEFAULT_SIZES);
+    batch->count = 0;
+    batch->works = static_cast<Work *>(
+        palloc_extended(sizeof(Work) * Max(1, batch->claim->event_count), MCXT_ALLOC_HUGE));
+    for (int lane = 0; lane < batch->claim->lane_count; ++lane)
+        read_lane(batch, batch->claim->lanes[lane]);
+    qsort(batch->works, batch->count, sizeof(Work), compare_works);
+}
+
+// -- waiting -------------------------------------------------------------------------------------
+
+constexpr int longest_waits = 1000; // of a batch, milliseconds
+
+bool is_patient(const Patience &patience)
+{
+    return patience.waited < longest_waits * int64{1000};
+}
+
+// Of a subtransaction, whose end brings back what the caller has set. At least a millisecond, since 0 has no
+// end.
+void limit_waits(Patience *patience)
+{
+    constexpr int longest = 100; // milliseconds
+    const int left = Max(1, longest_waits - static_cast<int>(patience->waited / 1000));
+    patience->limit = Min(longest, left);
+    if (patience->callers > 0)
+        patience->limit = Min(patience->limit, patience->callers);
+    set_config_option("lock_timeout", psprintf("%d", patience->limit), PGC_USERSET, PGC_S_SESSION,
+                      GUC_ACTION_SAVE, true, 0, false);
+}
+
+// What takes longer than calls do has waited.
+void count_wait(Patience *patience, TimestampTz begin)
+{
+    constexpr int64 shortest = 10000; // microseconds
+    const int64 spent = GetCurrentTimestamp() - begin;
+    if (spent < shortest)
+        return;
+    patience->waited += spent;
+    limit_waits(patience);
+}
+
+void mark_locked(const CallWork &call)
+{
+    for (int i = call.first; i < call.end; ++i)
+        call.batch->works[i].is_locked = true;
+}
+
+void give_up_waiting(const CallWork &call)
+{
+    Patience &patience = call.batch->patience;
+    patience.waited += patience.limit * int64{1000};
+    mark_locked(call);
+}
+
+// -- applying a call -----------------------------------------------------------------------------
+
+// A call into which events are folded, and what is still to be written of it.
+struct FoldedCall {
+    Call call;
+    bool exists;    // it has a row
+    int row_status; // of that row
+    bool refines_the_end;
+    const Datum *payload; // NULL: the row keeps its own
+};
+
+bool has_changed(const Call &call)
+{
+    bool changed = call.status_changed || call.direction_changed || call.state_changed;
+    for (const bool column : call.changed)
+        changed = changed || column;
+    return changed;
+}
+
+void forget_changes(FoldedCall *folded)
+{
+    Call &call = folded->call;
+    call.status_changed = call.direction_changed = call.state_changed = false;
+    memset(call.changed, 0, sizeof(call.changed));
+    folded->exists = true;
+    folded->row_status = call.status;
+    folded->refines_the_end = false;
+    folded->payload = nullptr;
+}
+
+// False where the call came into being between looking for it and writing it, or was not to be written.
+bool write_folded(const CallWork &of, FoldedCall *folded)
+{
+    const CallsTable &table = of.batch->table;
+    const LogEvent &first = *of.batch->works[of.first].claimed;
+    bool written = true;
+    if (!folded->exists) // its first event brings its payload
+        written = insert_call(table, first.call_id, folded->call, *folded->payload, first.place.seq);
+    else if (folded->payload != nullptr || has_changed(folded->call))
+        written = update_call(table, first.call_id, folded->call, folded->payload, folded->refines_the_end);
+    forget_changes(folded);
+    return written;
+}
+
+// Whether the trigger of the calls table lets the row have the call's status. It knows one step of the graph.
+bool is_one_step(const TransitionGraph &graph, const FoldedCall &folded)
+{
+    const int from = folded.row_status, to = folded.call.status;
+    return !folded.exists || from == unset_status || from == to || folded.refines_the_end ||
+           graph.Allows(from, to);
+}
+
+void merge_work(const CallsTable &table, Work *work, FoldedCall *folded)
+{
+    work->status_before = folded->call.status;
+    const MergeResult result = MergeEvent(*table.settings.graph, table.columns, work->event, folded->call);
+    work->outcome = result.merge;
+    work->refines_the_end = result.refines_the_end;
+    if (result.refines_the_end)
+        folded->refines_the_end = folded->row_status == work->status_before;
+    if (result.takes_payload)
+        folded->payload = &work->claimed->payload;
+}
+
+// What has been folded is written first where the event's status is a second step.
+bool fold_event(const CallWork &of, Work *work, FoldedCall *folded)
+{
+    const FoldedCall before = *folded;
+    merge_work(of.batch->table, work, folded);
+    if (is_one_step(*of.batch->table.settings.graph, *folded))
+        return true;
+    *folded = before;
+    if (!write_folded(of, folded))
+        return false;
+    merge_work(of.batch->table, work, folded);
+    return true;
+}
+
+void read_folded(const CallWork &of, FoldedCall *folded)
+{
+    const Batch &batch = *of.batch;
+    *folded = {};
+    // A client that writes all rows has thousands of them: a millisecond for each would be seconds.
+    folded->exists = read_call(batch.table, batch.works[of.first].claimed->call_id,
+                               is_patient(batch.patience), &folded->call);
+    folded->row_status = folded->call.status;
+}
+
+bool write_call(const CallWork &of)
+{
+    FoldedCall folded;
+    read_folded(of, &folded);
+    const bool reads_again = !folded.exists && of.batch->table.fills_new_rows;
+    for (int i = of.first; i < of.end; ++i) {
+        if (!fold_event(of, &of.batch->works[i], &folded))
+            return false;
+        if (i > of.first || i + 1 == of.end || !reads_again)
+            continue;
+        if (!write_folded(of, &folded))
+            return false;
+        read_folded(of, &folded);
+    }
+    return write_folded(of, &folded);
+}
+
+void apply_call(void *state)
+{
+    // Somebody else's new row is seen the second time.
+    constexpr int attempts = 3;
+    const auto *of = static_cast<const CallWork *>(state);
+    const TimestampTz begin = GetCurrentTimestamp();
+    CHECK_FOR_INTERRUPTS();
+    bool written = false;
+    of->batch->present = of->first;
+    const MemoryContext caller = MemoryContextSwitchTo(of->batch->scratch);
+    for (int i = 0; i < attempts && !written; ++i)
+        written = write_call(*of);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(of->batch->scratch);
+    count_wait(&of->batch->patience, begin);
+    if (written)
+        return;
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                    errmsg("the call was not written to table \"%s\"",
+                           RelationGetRelationName(of->batch->table.relation)),
+                    errhint("A trigger or a row-level security policy of that table suppresses the row.")));
+}
+
+bool is_same_call(const Work &left, const Work &right)
+{
+    return strcmp(left.claimed->call_id, right.claimed->call_id) == 0;
+}
+
+CallWork next_call(Batch *batch, int first)
+{
+    int end = first + 1;
+    while (end < batch->count && is_same_call(batch->works[end], batch->works[first]))
+        ++end;
+    return {batch, first, end};
+}
+
+void apply_all(void *state)
+{
+    auto *batch = static_cast<Batch *>(state);
+    limit_waits(&batch->patience);
+    for (int first = 0; first < batch->count;) {
+        CallWork call = next_call(batch, first);
+        if (!batch->works[first].is_locked)
+            apply_call(&call);
+        first = call.end;
+    }
+    CHECK_FOR_INTERRUPTS(); // of a lock_timeout that came too late, before it is none of ours any more
+}
+
+void apply_one(void *state)
+{
+    limit_waits(&static_cast<const CallWork *>(state)->batch->patience);
+    apply_call(state);
+    CHECK_FOR_INTERRUPTS(); // as above
+}
+
+// An event that the calls table does not take has failed, and the later ones of its call wait behind it: they
+// were to be applied after it. The call's events before it, and all other calls, are applied.
+void apply_until_failure(const CallWork &call)
+{
+    for (int i = call.first; i < call.end; ++i) {
+        CallWork event = {call.batch, i, i + 1};
+        const ErrorData *error = try_in_subtransaction(apply_one, &event);
+        if (error == nullptr)
+            continue;
+        if (is_lock_error(error))
+            return give_up_waiting({call.batch, i, call.end});
+        call.batch->works[i].failed_itself = true;
+        for (int later = i; later < call.end; ++later)
+            call.batch->works[later].error = error;
+        return;
+    }
+}
+
+void try_call(CallWork call)
+{
+    const ErrorData *error = try_in_subtransaction(apply_one, &call);
+    if (error != nullptr && is_lock_error(error))
+        give_up_waiting(call);
+    else if (error != nullptr)
+        apply_until_failure(call);
+}
+
+// The events of a call are applied in order: all of them wait for one that another session has.
+void lock_calls_of_held(Batch *batch)
+{
+    for (int first = 0; first < batch->count;) {
+        const CallWork call = next_call(batch, first);
+        for (int i = call.first; i < call.end; ++i)
+            if (batch->works[i].is_held)
+                mark_locked(call);
+        first = call.end;
+    }
+}
+
+// Calls are written in one subtransaction, as failures are rare; after one, each call has its own. A row that
+// was locked is not waited for twice.
+void apply_batch(Batch *batch)
+{
+    if (batch->count == 0)
+        return;
+    lock_calls_of_held(batch);
+    const ErrorData *error = try_in_subtransaction(apply_all, batch);
+    if (error == nullptr)
+        return;
+    if (is_lock_error(error))
+        give_up_waiting(next_call(batch, batch->present));
+    for (int first = 0; first < batch->count;) {
+        const CallWork call = next_call(batch, first);
+        if (!batch->works[first].is_locked)
+            try_call(call);
+        first = call.end;
+    }
+}
+
+// -- failures ------------------------------------------------------------------------------------
+
+void park_failed_event(const EventLog &log, const Work &work)
+{
+    const Failure failure = {"process_call_events", unpack_sql_state(work.error->sqlerrcode),
+                             work.error->message == nullptr ? "" : work.error->message};
+    fail_claimed_event(log, *work.claim, *work.claimed, nullptr, failure);
+}
+
+// Whether it is the first of those of its call that wait for a row: they are the last ones of the call.
+bool is_first_locked(const Batch &batch, int locked)
+{
+    const Work *works = batch.works;
+    return locked == 0 || !works[locked - 1].is_locked || !is_same_call(works[locked - 1], works[locked]);
+}
+
+// Those that wait behind a failed one are named as well.
+void park_failed_events(const Batch &batch)
+{
+    for (int i = 0; i < batch.count; ++i) {
+        const Work &work = batch.works[i];
+        if (work.is_locked)
+            park_locked_event(*batch.log, *work.claim, *work.claimed, is_first_locked(batch, i));
+        else if (work.error != nullptr && work.failed_itself)
+            park_failed_event(*batch.log, work);
+        else if (work.error != nullptr)
+            hold_back_event(*batch.log, *work.claim, *work.claimed);
+    }
+}
+
+// They are not processed, whatever processed_at has said while it was tried.
+void give_failed_back(const Batch &batch)
+{
+    auto *seqs = static_cast<int64 *>(palloc(sizeof(int64) * Max(1, batch.count)));
+    int count = 0;
+    for (int i = 0; i < batch.count; ++i)
+        if (batch.works[i].error != nullptr || (batch.works[i].is_locked && !batch.works[i].is_held))
+            seqs[count++] = batch.works[i].claimed->place.seq;
+    give_back(*batch.log, seqs, count);
+}
+
+void complete_claims(const Batch &batch)
+{
+    const LaneTables tables = open_lanes(*batch.log, RowExclusiveLock);
+    for (int i = 0; i < batch.claim->lane_count; ++i)
+        batch.complete(*batch.log, tables, batch.claim->lanes[i].record);
+    close_lanes(tables, NoLock);
+}
+
+// -- what the log of the server says, and call_issues ----------------------------------------------
+
+void note_words(const Batch &batch, const Work &work, IssueKind kind, std::string_view old_word,
+                std::string_view new_word)
+{
+    note_issue(batch.log->schema, {kind, RelationGetRelid(batch.table.relation), work.claimed->call_id,
+                                   old_word, new_word, work.claimed->place.seq, nullptr});
+}
+
+void warn_refused_status(const Batch &batch, const Work &work, MemoryContext statement)
+{
+    const TransitionGraph *graph = batch.table.settings.graph;
+    const Refusal refusal = {
+        batch.table.relation,
+        batch.table.settings.status_column,
+        status_constraint,
+        printable_word(work.claimed->call_id),
+        invalid_transition_message(graph, graph->Name(work.status_before), graph->Name(work.event.status)),
+        nullptr,
+    };
+    warn_refusal(refusal, statement);
+    note_words(batch, work, IssueKind::refused_status, graph->Name(work.status_before),
+               graph->Name(work.event.status));
+}
+
+void warn_unknown_words(const Batch &batch, const Work &work)
+{
+    if (work.unknown_direction.data() != nullptr) {
+        warn_unknown_word("direction", work.unknown_direction);
+        note_words(batch, work, IssueKind::unknown_direction, {}, work.unknown_direction);
+    }
+    if (work.unknown_state.data() != nullptr) {
+        warn_unknown_word("status", work.unknown_state);
+        note_words(batch, work, IssueKind::unknown_status, {}, work.unknown_state);
+    }
+}
+
+void warn_of_batch(const Batch &batch, MemoryContext statement)
+{
+    for (int i = 0; i < batch.count; ++i) {
+        const Work &work = batch.works[i];
+        if (work.error != nullptr || work.is_locked)
+            continue;
+        warn_unknown_words(batch, work);
+        if (work.outcome == Merge::refused)
+            warn_refused_status(batch, work, statement);
+        if (work.refines_the_end)
+            note_words(batch, work, IssueKind::refined_status,
+                       batch.table.settings.graph->Name(work.status_before),
+                       batch.table.settings.graph->Name(work.event.status));
+    }
+}
+
+// -- the function --------------------------------------------------------------------------------
+
+ProcessCounts count_outcomes(const Batch &batch)
+{
+    ProcessCounts counts = {};
+    for (int i = 0; i < batch.count; ++i) {
+        const Work &work = batch.works[i];
+        if (work.is_locked) { // it comes again, and counts then
+            ++counts.locked;
+            continue;
+        }
+        ++counts.claimed;
+        int64 &count = work.error != nullptr            ? counts.failed
+                       : work.outcome == Merge::refused ? counts.refused
+                       : work.outcome == Merge::applied ? counts.applied
+                                                        : counts.unchanged;
+        ++count;
+    }
+    return counts;
+}
+
+void open_calls_of(const EventLog &log, CallsTable *table)
+{
+    if (get_rel_name(log.calls) == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the calls table of event log %s does not exist any more", log.events_name)));
+    open_calls_table(log, table);
+}
+
+ProcessCounts apply_claim(Batch *batch, MemoryContext statement)
+{
+    take_claimed(*batch->log, batch->claim); // before any call: others lock in this order as well
+    read_works(batch);
+    apply_batch(batch);
+    park_failed_events(*batch);
+    give_failed_back(*batch);
+    complete_claims(*batch);
+    warn_of_batch(*batch, statement);
+    return count_outcomes(*batch);
+}
+
+int compare_lanes(const void *left, const void *right)
+{
+    return static_cast<const LaneClaim *>(left)->record.lane -
+           static_cast<const LaneClaim *>(right)->record.lane;
+}
+
+// A claim whose lane somebody else has taken over is left out; the others keep their lanes until the
+// transaction ends.
+void drop_stale_claims(const EventLog &log, Claim *claim)
+{
+    const LaneTables tables = open_lanes(log, RowExclusiveLock);
+    int current = 0;
+    qsort(claim->lanes, claim->lane_count, sizeof(LaneClaim),
+          compare_lanes); // all who wait for lanes do in one order
+    for (int i = 0; i < claim->lane_count; ++i) {
+        const LaneClaim lane = claim->lanes[i];
+        const Snapshot before = take_snapshot();
+        const bool locked = lock_lane(log, tables, before, lane.record.lane, LockWaitBlock);
+        UnregisterSnapshot(before);
+        const Snapshot after = take_snapshot();
+        const LaneRecord newest = newest_record(log, tables, after, lane.record.lane);
+        UnregisterSnapshot(after);
+        if (locked && newest.IsOpen() && newest.claim_id == lane.record.claim_id)
+            claim->lanes[current++] = lane;
+    }
+    claim->lane_count = current;
+    close_lanes(tables, NoLock);
+}
+
+Datum to_row(FunctionCallInfo fcinfo, const ProcessCounts &counts)
+{
+    TupleDesc columns;
+    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "process_call_events must return a row");
+    Datum values[] = {Int64GetDatum(counts.claimed), Int64GetDatum(counts.applied),
+                      Int64GetDatum(counts.unchanged), Int64GetDatum(counts.refused),
+                      Int64GetDatum(counts.failed)};
+    bool nulls[lengthof(values)] = {};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
+}
+
+} // namespace
+
+namespace
+{
+
+void add_counts(ProcessCounts *sum, const ProcessCounts &counts)
+{
+    sum->claimed += counts.claimed;
+    sum->applied += counts.applied;
+    sum->unchanged += counts.unchanged;
+    sum->refused += counts.refused;
+    sum->failed += counts.failed;
+    sum->locked += counts.locked;
+}
+
+// A lane gives retries or a range, so that another claim may find what this one has left. Not in a log that
+// others process as well: they lock an event before its call, and we have the calls by now.
+bool has_left_some(const EventLog &log, const Claim &claim)
+{
+    for (int i = 0; i < claim.lane_count && log.processed_at_column == nullptr; ++i)
+        if (!claim.lanes[i].is_emptied)
+            return true;
+    return false;
+}
+
+// What failed or was locked here is not tried again here, however soon it is due.
+ProcessCounts process_pending(Batch *batch, EventLog *log, int max_events, MemoryContext statement)
+{
+    ProcessCounts sum = {};
+    ClaimOptions options = {max_events, false, 0, default_worker(), true, false};
+    do {
+        CHECK_FOR_INTERRUPTS();
+        claim_events(log, options, batch->claim);
+        add_counts(&sum, apply_claim(batch, statement));
+        options.max_events -= batch->claim->event_count;
+        options.skips_retries = sum.failed > 0 || sum.locked > 0;
+    } while (options.max_events > 0 && has_left_some(*log, *batch->claim));
+    return sum;
+}
+
+} // namespace
+
+ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statement)
+{
+    return without_reentrance([=] {
+        Batch batch = {};
+        Claim claim;
+        batch.log = log;
+        batch.claim = &claim;
+        batch.complete = complete_own_claim;
+        batch.patience.callers = LockTimeout;
+        open_calls_of(*log, &batch.table);
+        const ProcessCounts counts = process_pending(&batch, log, max_events, statement);
+        table_close(batch.table.relation, NoLock);
+        return counts;
+    });
+}
+
+ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext statement)
+{
+    return without_reentrance([&log, claim, statement] {
+        Batch batch = {};
+        batch.log = &log;
+        batch.claim = claim;
+        batch.complete = complete_claim;
+        batch.patience.callers = LockTimeout;
+        open_calls_of(log, &batch.table);
+        drop_stale_claims(log, claim);
+        const ProcessCounts counts = apply_claim(&batch, statement);
+        table_close(batch.table.relation, NoLock);
+        return counts;
+    });
+}
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(process_call_events)
+{
+    enum { max_events_argument, log_argument };
+    const int max_events = max_events_argument_of(fcinfo, max_events_argument);
+    check_can_claim("process_call_events");
+    EventLog log;
+    SPI_connect();
+    find_event_log(fcinfo, log_argument, &log);
+    const ProcessCounts counts = process_events(&log, max_events, fcinfo->flinfo->fn_mcxt);
+    SPI_finish();
+    return to_row(fcinfo, counts);
+}

@@ -1,0 +1,459 @@
+#include "pg/base/catalog_table.hpp"
+#include "pg/base/memory.hpp"
+#include "pg/base/owner_rights.hpp"
+#include "pg/base/versions.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "executor/executor.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+bool is_ordinary(Relation heap)
+{
+    return RelationGetForm(heap)->relkind == RELKIND_RELATION && !RelationGetForm(heap)->relispartition &&
+           heap->rd_tableam == GetHeapamTableAmRoutine();
+}
+
+[[noreturn]] void raise_dropped(const char *name)
+{
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("table \"%s\" of callhardening does not exist any more", name),
+                    errdetail("The extension was dropped while this session waited for the table.")));
+    pg_unreachable();
+}
+
+// A column that somebody added and dropped again leaves a dropped one at the end.
+bool has_columns(Relation heap, const ColumnTypes &columns)
+{
+    const int count = RelationGetNumberOfAttributes(heap);
+    if (count < columns.count)
+        return false;
+    for (int i = 0; i < count; ++i) {
+        const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(heap), i);
+        if (i < columns.count ? column->atttypid != columns.types[i] : !column->attisdropped)
+            return false;
+    }
+    return true;
+}
+
+bool is_of_extension(Oid catalog, Oid object)
+{
+    const Oid extension = getExtensionOfObject(catalog, object);
+    return OidIsValid(extension) && extension == get_extension_oid("callhardening", true);
+}
+
+// The extension's own are for SQL: rows that a restore brings, keys that refer to its tables. Each is looked
+// up once a session.
+bool is_trigger_of_extension(const Trigger &trigger)
+{
+    static Oid known[16] = {};
+    static size_t next = 0;
+    for (const Oid oid : known)
+        if (oid == trigger.tgoid)
+            return true;
+    if (!(trigger.tgisinternal ? is_of_extension(RelationRelationId, trigger.tgconstrrelid)
+                               : is_of_extension(ProcedureRelationId, trigger.tgfoid)))
+        return false;
+    known[next++ % lengthof(known)] = trigger.tgoid;
+    return true;
+}
+
+// The first trigger that would never fire: rows are written without it. A foreign key and a deferrable
+// constraint have triggers too.
+const Trigger *find_trigger_of_others(Relation heap)
+{
+    const TriggerDesc *triggers = heap->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+        if (!is_trigger_of_extension(triggers->triggers[i]))
+            return &triggers->triggers[i];
+    return nullptr;
+}
+
+// The index that rows are found by has to have all of them. The newest record of a lane is the last one of
+// its key: in an index with DESC it would be the oldest.
+bool is_usable_index(Relation heap, Relation index)
+{
+    const Form_pg_index form = index->rd_index;
+    if (form->indrelid != RelationGetRelid(heap) || !form->indisvalid || index->rd_rel->relam != BTREE_AM_OID)
+        return false;
+    if (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL)
+        return false;
+    for (int i = 0; i < form->indnkeyatts; ++i)
+        if (index->rd_indoption[i] != 0)
+            return false;
+    return true;
+}
+
+// NULL: there is none. A table that is another one than ours would end the server, or lose rows.
+const char *fault_of(Relation heap, Relation index, const ColumnTypes &columns)
+{
+    if (!is_ordinary(heap))
+        return "It is not an ordinary table.";
+    if (!has_columns(heap, columns))
+        return "Its columns are not those that the extension created.";
+    if (heap->rd_rules != nullptr)
+        return "It has a rule, which would never apply.";
+    if (const Trigger *trigger = find_trigger_of_others(heap); trigger != nullptr)
+        return trigger->tgisinternal ? "A foreign key or a deferrable constraint would never be checked."
+                                     : psprintf("Trigger \"%s\" would never fire.", trigger->tgname);
+    if (!is_usable_index(heap, index))
+        return psprintf("Index \"%s\" is not as the extension created it.", RelationGetRelationName(index));
+    return nullptr;
+}
+
+void report_altered(int level, const char *name, const char *fault)
+{
+    ereport(level, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("table \"%s\" of callhardening was altered", name), errdetail("%s", fault),
+                    errhint("Undo that, or drop and create the extension.")));
+}
+
+// nullptr where there is none.
+Relation open_index(Oid schema, const char *name, LOCKMODE lock)
+{
+    const Oid index = get_relname_relid(name, schema);
+    return OidIsValid(index) && get_rel_relkind(index) == RELKIND_INDEX ? index_open(index, lock) : nullptr;
+}
+
+} // namespace
+
+CatalogTable open_catalog_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
+                                LOCKMODE lock)
+{
+    const Oid heap_oid = get_relname_relid(name, schema);
+    if (!OidIsValid(heap_oid))
+        report_altered(ERROR, name, "It is missing.");
+    CatalogTable table = {try_relation_open(heap_oid, lock), nullptr};
+    if (table.heap == nullptr)
+        raise_dropped(name);
+    // Under the lock, as DROP EXTENSION may have come before it.
+    table.index = open_index(schema, index, lock);
+    if (table.index == nullptr)
+        report_altered(ERROR, name, psprintf("Index \"%s\" is missing.", index));
+    if (const char *fault = fault_of(table.heap, table.index, columns); fault != nullptr)
+        report_altered(ERROR, name, fault);
+    return table;
+}
+
+bool try_open_catalog_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
+                            LOCKMODE lock, CatalogTable *table)
+{
+    const Oid heap_oid = get_relname_relid(name, schema);
+    if (!OidIsValid(heap_oid) || get_rel_relkind(heap_oid) != RELKIND_RELATION ||
+        !ConditionalLockRelationOid(heap_oid, lock))
+        return false;
+    table->heap = try_table_open(heap_oid, NoLock);
+    if (table->heap == nullptr)
+        return false;
+    table->index = open_index(schema, index, lock);
+    const char *fault = table->index == nullptr ? psprintf("Index \"%s\" is missing.", index)
+                                                : fault_of(table->heap, table->index, columns);
+    if (fault == nullptr)
+        return true;
+    report_altered(WARNING, name, fault);
+    if (table->index != nullptr)
+        index_close(table->index, NoLock);
+    table_close(table->heap, NoLock);
+    return false;
+}
+
+void close_catalog_table(const CatalogTable &table, LOCKMODE lock)
+{
+    index_close(table.index, lock);
+    table_close(table.heap, lock);
+}
+
+Key oid_key(int column, Oid value)
+{
+    return {column, BTEqualStrategyNumber, F_OIDEQ, OIDOID, ObjectIdGetDatum(value)};
+}
+
+namespace
+{
+
+// Those of one type, by strategy: less, less or equal, equal, greater or equal, greater.
+Key ordered_key(int column, Oid type, Datum value, StrategyNumber strategy,
+                const RegProcedure (&functions)[5])
+{
+    return {column, strategy, functions[strategy - BTLessStrategyNumber], type, value};
+}
+
+} // namespace
+
+Key int4_key(int column, int32 value, StrategyNumber strategy)
+{
+    constexpr RegProcedure functions[] = {F_INT4LT, F_INT4LE, F_INT4EQ, F_INT4GE, F_INT4GT};
+    return ordered_key(column, INT4OID, Int32GetDatum(value), strategy, functions);
+}
+
+Key int8_key(int column, int64 value, StrategyNumber strategy)
+{
+    constexpr RegProcedure functions[] = {F_INT8LT, F_INT8LE, F_INT8EQ, F_INT8GE, F_INT8GT};
+    return ordered_key(column, INT8OID, Int64GetDatum(value), strategy, functions);
+}
+
+Key xid8_key(int column, uint64 value, StrategyNumber strategy)
+{
+    constexpr RegProcedure functions[] = {F_XID8LT, F_XID8LE, F_XID8EQ, F_XID8GE, F_XID8GT};
+    return ordered_key(column, XID8OID, UInt64GetDatum(value), strategy, functions);
+}
+
+Key time_key(int column, TimestampTz value, StrategyNumber strategy)
+{
+    constexpr RegProcedure functions[] = {F_TIMESTAMPTZ_LT, F_TIMESTAMPTZ_LE, F_TIMESTAMPTZ_EQ,
+                                          F_TIMESTAMPTZ_GE, F_TIMESTAMPTZ_GT};
+    return ordered_key(column, TIMESTAMPTZOID, TimestampTzGetDatum(value), strategy, functions);
+}
+
+void init_scan_key(ScanKeyData *scan_key, const Key &key)
+{
+    ScanKeyInit(scan_key, static_cast<AttrNumber>(key.column), key.strategy, key.function, key.value);
+}
+
+MemoryContext scan_memory()
+{
+    static constinit KeptMemory memory = {"callhardening scans", nullptr, 0};
+    return kept_memory(&memory);
+}
+
+namespace
+{
+
+// The index compares with the key as if it were of its column's type.
+void check_keys(const CatalogTable &table, std::initializer_list<Key> keys)
+{
+    for (const Key &key : keys)
+        if (key.column > table.index->rd_index->indnkeyatts ||
+            table.index->rd_opcintype[key.column - 1] != key.type)
+            report_altered(ERROR, RelationGetRelationName(table.heap),
+                           psprintf("Index \"%s\" is not as the extension created it.",
+                                    RelationGetRelationName(table.index)));
+}
+
+} // namespace
+
+KeyScan begin_key_scan(const CatalogTable &table, Snapshot snapshot, std::initializer_list<Key> keys)
+{
+    check_keys(table, keys);
+    const MemoryContext caller = MemoryContextSwitchTo(scan_memory());
+    const KeyScan scan = {begin_index_scan(table.heap, table.index, snapshot, static_cast<int>(keys.size())),
+                          table_slot_create(table.heap, nullptr), CurrentMemoryContext};
+    MemoryContextSwitchTo(caller);
+    restart_key_scan(scan, snapshot, keys);
+    return scan;
+}
+
+void restart_key_scan(const KeyScan &scan, Snapshot snapshot, std::initializer_list<Key> keys)
+{
+    ScanKeyData scan_keys[4];
+    int count = 0;
+    Assert(keys.size() <= lengthof(scan_keys));
+    for (const Key &key : keys)
+        init_scan_key(&scan_keys[count++], key);
+    ExecClearTuple(scan.slot);
+    scan.scan->xs_snapshot = snapshot;
+    const MemoryContext caller = MemoryContextSwitchTo(scan.memory);
+    index_rescan(scan.scan, scan_keys, count, nullptr, 0);
+    MemoryContextSwitchTo(caller);
+}
+
+bool next_row(const KeyScan &scan, ScanDirection direction)
+{
+    const MemoryContext caller = MemoryContextSwitchTo(scan.memory);
+    const bool found = index_getnext_slot(scan.scan, direction, scan.slot);
+    MemoryContextSwitchTo(caller);
+    return found;
+}
+
+void end_key_scan(const KeyScan &scan)
+{
+    ExecDropSingleTupleTableSlot(scan.slot);
+    index_endscan(scan.scan);
+}
+
+Datum row_value(TupleTableSlot *slot, int column, bool *is_null)
+{
+    return slot_getattr(slot, column, is_null);
+}
+
+int32 row_int4(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? 0 : DatumGetInt32(value);
+}
+
+int64 row_int8(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? 0 : DatumGetInt64(value);
+}
+
+bool row_bool(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return !is_null && DatumGetBool(value);
+}
+
+char *row_text(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? nullptr : TextDatumGetCString(value);
+}
+
+namespace
+{
+
+// What the executor needs to write one row.
+struct Writer {
+    EState *executor;
+    ResultRelInfo *target;
+    TupleTableSlot *slot;
+    bool runs_code; // of who made an index or a CHECK
+    bool has_snapshot;
+    CallerRights caller;
+};
+
+bool has_checks(Relation heap)
+{
+    const TupleConstr *constraints = RelationGetDescr(heap)->constr;
+    return constraints != nullptr && constraints->num_check > 0;
+}
+
+bool runs_code(const ResultRelInfo *target)
+{
+    for (int i = 0; i < target->ri_NumIndices; ++i)
+        if (target->ri_IndexRelationInfo[i]->ii_Expressions != NIL ||
+            target->ri_IndexRelationInfo[i]->ii_Predicate != NIL)
+            return true;
+    return has_checks(target->ri_RelationDesc);
+}
+
+// At the end of a transaction there is no snapshot, which a function may need.
+Writer begin_writing(Relation heap)
+{
+    Writer writer = {};
+    writer.executor = CreateExecutorState();
+    const MemoryContext caller = MemoryContextSwitchTo(writer.executor->es_query_cxt);
+    writer.target = makeNode(ResultRelInfo);
+    writer.target->ri_RelationDesc = heap;
+    ExecOpenIndices(writer.target, false);
+    writer.slot = table_slot_create(heap, nullptr);
+    MemoryContextSwitchTo(caller);
+    writer.runs_code = runs_code(writer.target);
+    if (!writer.runs_code)
+        return writer;
+    writer.has_snapshot = !ActiveSnapshotSet();
+    if (writer.has_snapshot)
+        PushActiveSnapshot(GetTransactionSnapshot());
+    writer.caller = take_owner_rights(RelationGetRelid(heap));
+    return writer;
+}
+
+void end_writing(const Writer &writer)
+{
+    if (writer.runs_code)
+        give_back_rights(writer.caller);
+    if (writer.has_snapshot)
+        PopActiveSnapshot();
+    ExecDropSingleTupleTableSlot(writer.slot);
+    ExecCloseIndices(writer.target);
+    FreeExecutorState(writer.executor);
+}
+
+void check_row(const Writer &writer)
+{
+    if (has_checks(writer.target->ri_RelationDesc))
+        ExecConstraints(writer.target, writer.slot, writer.executor);
+}
+
+} // namespace
+
+bool may_refuse_rows(const CatalogTable &table)
+{
+    List *indexes = RelationGetIndexList(table.heap);
+    const bool may_refuse = list_length(indexes) > 1 || has_checks(table.heap);
+    list_free(indexes);
+    return may_refuse;
+}
+
+void insert_row(const CatalogTable &table, const Datum *values, const bool *nulls)
+{
+    const Writer writer = begin_writing(table.heap);
+    for (int i = 0; i < RelationGetNumberOfAttributes(table.heap); ++i) {
+        writer.slot->tts_isnull[i] = TupleDescAttr(RelationGetDescr(table.heap), i)->attisdropped || nulls[i];
+        writer.slot->tts_values[i] = writer.slot->tts_isnull[i] ? Datum{0} : values[i];
+    }
+    ExecStoreVirtualTuple(writer.slot);
+    check_row(writer);
+    simple_table_tuple_insert(table.heap, writer.slot);
+    insert_index_entries(writer.target, writer.slot, writer.executor, IndexEntries::all);
+    end_writing(writer);
+}
+
+void update_row(const CatalogTable &table, const KeyScan &scan, std::initializer_list<Change> changes)
+{
+    const Writer writer = begin_writing(table.heap);
+    slot_getallattrs(scan.slot);
+    const int count = RelationGetNumberOfAttributes(table.heap);
+    memcpy(writer.slot->tts_values, scan.slot->tts_values, sizeof(Datum) * count);
+    memcpy(writer.slot->tts_isnull, scan.slot->tts_isnull, sizeof(bool) * count);
+    for (const Change &change : changes) {
+        writer.slot->tts_values[change.column - 1] = change.value;
+        writer.slot->tts_isnull[change.column - 1] = change.is_null;
+    }
+    ExecStoreVirtualTuple(writer.slot);
+    check_row(writer);
+    ItemPointerData place = scan.slot->tts_tid;
+    insert_index_entries(writer.target, writer.slot, writer.executor,
+                         update_tuple(table.heap, &place, writer.slot));
+    end_writing(writer);
+}
+
+void delete_row(const CatalogTable &table, const KeyScan &scan)
+{
+    simple_heap_delete(table.heap, &scan.slot->tts_tid);
+}
+
+bool lock_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait)
+{
+    TM_FailureData failure;
+    ItemPointerData place = scan.slot->tts_tid;
+    const TM_Result result =
+        table_tuple_lock(table.heap, &place, snapshot, scan.slot, GetCurrentCommandId(true),
+                         LockTupleNoKeyExclusive, wait, 0, &failure);
+    return result == TM_Ok;
+}
+
+Snapshot take_snapshot()
+{
+    CommandCounterIncrement();
+    return RegisterSnapshot(GetLatestSnapshot());
+}
+
+} // namespace callhardening

@@ -1,0 +1,100 @@
+#include "pg/base/relation.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+}
+
+namespace callhardening
+{
+
+Relation open_table(Oid table, LOCKMODE lock)
+{
+    Relation relation = try_relation_open(table, lock);
+    if (relation == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %u does not exist any more", table)));
+    return relation;
+}
+
+char *relation_name(Oid relation)
+{
+    const char *name = get_rel_name(relation);
+    if (name == nullptr)
+        return nullptr;
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
+}
+
+AttrNumber find_column(Relation relation, const char *name)
+{
+    const TupleDesc columns = RelationGetDescr(relation);
+    for (int i = 0; i < columns->natts; ++i) {
+        const Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0)
+            return column->attnum;
+    }
+    return 0;
+}
+
+namespace
+{
+
+bool is_domain_not_null(Oid type)
+{
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    const auto form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+    const bool is_not_null = form->typnotnull;
+    const Oid base = form->typbasetype;
+    ReleaseSysCache(tuple);
+    return is_not_null || (OidIsValid(base) && is_domain_not_null(base));
+}
+
+bool has_default(Form_pg_attribute column)
+{
+    return column->atthasdef || column->attidentity != '\0' || get_typdefault(column->atttypid) != nullptr;
+}
+
+bool refuses_null(Form_pg_attribute column)
+{
+    return column->attnotnull || is_domain_not_null(column->atttypid);
+}
+
+} // namespace
+
+bool needs_value(Form_pg_attribute column)
+{
+    return !column->attisdropped && refuses_null(column) && !has_default(column);
+}
+
+AttrNumber require_column(Relation relation, const char *name, const char *hint)
+{
+    const AttrNumber column = find_column(relation, name);
+    if (column == 0)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("table \"%s\" has no column \"%s\" any more", RelationGetRelationName(relation), name),
+             errdetail("A trigger of callhardening was created for this column."), errhint("%s", hint)));
+    return column;
+}
+
+AttrNumber require_typed_column(Relation relation, const char *name, Oid type, const char *hint)
+{
+    const AttrNumber column = require_column(relation, name, hint);
+    if (getBaseType(TupleDescAttr(RelationGetDescr(relation), column - 1)->atttypid) != type)
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("column \"%s\" of table \"%s\" must be %s", name, RelationGetRelationName(relation),
+                        format_type_be(type)),
+                 errdetail("Its type was altered after a trigger of callhardening was created for it."),
+                 errhint("Alter the type back.")));
+    return column;
+}
+
+} // namespace callhardening

@@ -1,0 +1,48 @@
+// text of PostgreSQL as a std::string_view, and back. A view owns nothing, so an error may pass it.
+#pragma once
+
+#include <string_view>
+
+#include "pg/base/postgres.hpp"
+
+extern "C" {
+#include "mb/pg_wchar.h"
+}
+
+namespace callhardening
+{
+
+// Argument `n`, detoasted; empty (data() == nullptr) where it is NULL.
+inline std::string_view text_argument(FunctionCallInfo fcinfo, int n)
+{
+    if (PG_ARGISNULL(n))
+        return {};
+    const text *value = PG_GETARG_TEXT_PP(n);
+    return {VARDATA_ANY(value), static_cast<size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+inline text *to_text(std::string_view value)
+{
+    return cstring_to_text_with_len(value.data(), static_cast<int>(value.size()));
+}
+
+inline Datum text_or_null(const char *text, bool *is_null)
+{
+    *is_null = text == nullptr;
+    return text == nullptr ? Datum{0} : CStringGetTextDatum(text);
+}
+
+// A NUL-terminated copy in the current memory context.
+inline char *to_cstring(std::string_view value)
+{
+    return pnstrdup(value.data(), value.size());
+}
+
+// The same of the first `longest` bytes at most, whole characters of them.
+inline char *cut_text(std::string_view value, int longest)
+{
+    const int length = pg_mbcliplen(value.data(), static_cast<int>(value.size()), longest);
+    return pnstrdup(value.data(), length);
+}
+
+} // namespace callhardening

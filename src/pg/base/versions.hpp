@@ -1,0 +1,154 @@
+// Where the releases of PostgreSQL differ: nowhere else in src/pg is there an #if on them, but in
+// pg/postgres.hpp.
+#pragma once
+
+#include <string_view>
+
+#include "pg/base/postgres.hpp"
+
+extern "C" {
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_proc.h"
+#include "common/base64.h"
+#include "common/jsonapi.h"
+#include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "utils/acl.h"
+}
+
+namespace callhardening
+{
+
+inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int keys)
+{
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(heap, index, snapshot, nullptr, keys, 0);
+#else
+    return index_beginscan(heap, index, snapshot, keys, 0);
+#endif
+}
+
+inline bool owns_relation(Oid relation, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relation, role);
+#else
+    return pg_class_ownercheck(relation, role);
+#endif
+}
+
+inline bool can_execute(Oid function, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+    return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+inline bool can_connect(Oid database, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(DatabaseRelationId, database, role, ACL_CONNECT) == ACLCHECK_OK;
+#else
+    return pg_database_aclcheck(database, role, ACL_CONNECT) == ACLCHECK_OK;
+#endif
+}
+
+// The rights that a plan needs on its tables, of the current user.
+inline void require_plan_rights(const PlannedStmt *plan)
+{
+#if PG_VERSION_NUM >= 160000
+    ExecCheckPermissions(plan->rtable, plan->permInfos, true);
+#else
+    ExecCheckRTPerms(plan->rtable, true);
+#endif
+}
+
+inline void run_executor(QueryDesc *query)
+{
+#if PG_VERSION_NUM >= 180000
+    ExecutorRun(query, ForwardScanDirection, 0);
+#else
+    ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
+#if PG_VERSION_NUM >= 160000
+using JsonActionResult = JsonParseErrorType;
+inline JsonActionResult json_action_done()
+{
+    return JSON_SUCCESS;
+}
+#else
+using JsonActionResult = void;
+inline void json_action_done() {}
+#endif
+
+inline JsonLexContext *make_json_lexer(std::string_view text)
+{
+#if PG_VERSION_NUM >= 170000
+    return makeJsonLexContextCstringLen(nullptr, text.data(), text.size(), GetDatabaseEncoding(), true);
+#else
+    return makeJsonLexContextCstringLen(const_cast<char *>(text.data()), static_cast<int>(text.size()),
+                                        GetDatabaseEncoding(), true);
+#endif
+}
+
+// The indexes that learn of a new version of a row.
+enum class IndexEntries { none, summaries, all };
+
+inline IndexEntries update_tuple(Relation heap, ItemPointer place, TupleTableSlot *slot)
+{
+#if PG_VERSION_NUM >= 160000
+    TU_UpdateIndexes which;
+    simple_table_tuple_update(heap, place, slot, InvalidSnapshot, &which);
+    if (which == TU_Summarizing)
+        return IndexEntries::summaries;
+    return which == TU_All ? IndexEntries::all : IndexEntries::none;
+#else
+    bool all;
+    simple_table_tuple_update(heap, place, slot, InvalidSnapshot, &all);
+    return all ? IndexEntries::all : IndexEntries::none;
+#endif
+}
+
+inline void insert_index_entries(ResultRelInfo *target, TupleTableSlot *slot, EState *executor,
+                                 IndexEntries which)
+{
+    if (which == IndexEntries::none || target->ri_NumIndices == 0)
+        return;
+#if PG_VERSION_NUM >= 160000
+    ExecInsertIndexTuples(target, slot, executor, false, false, nullptr, NIL,
+                          which == IndexEntries::summaries);
+#else
+    ExecInsertIndexTuples(target, slot, executor, false, false, nullptr, NIL);
+#endif
+}
+
+// The sequence of an identity column; InvalidOid: the column is none.
+inline Oid identity_sequence(Relation relation, AttrNumber column)
+{
+#if PG_VERSION_NUM >= 170000
+    return getIdentitySequence(relation, column, true);
+#else
+    return getIdentitySequence(RelationGetRelid(relation), column, true);
+#endif
+}
+
+// The number of characters, or -1 where there is no room for them.
+inline int encode_base64(std::string_view bytes, char *encoded, int capacity)
+{
+#if PG_VERSION_NUM >= 180000
+    const auto *source = reinterpret_cast<const uint8 *>(bytes.data());
+#else
+    const char *source = bytes.data();
+#endif
+    return pg_b64_encode(source, static_cast<int>(bytes.size()), encoded, capacity);
+}
+
+} // namespace callhardening

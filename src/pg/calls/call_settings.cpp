@@ -1,0 +1,170 @@
+#include "core/words/transition.hpp"
+
+#include "pg/base/text.hpp"
+#include "pg/calls/call_settings.hpp"
+#include "pg/calls/harden.hpp"
+#include "pg/words/transition.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "funcapi.h"
+#include "utils/array.h"
+}
+
+using namespace callhardening;
+
+namespace
+{
+
+// The order in which harden_calls writes the arguments.
+enum Argument {
+    argument_call_id_column,
+    argument_status_column,
+    argument_direction_column,
+    argument_payload_column,
+    argument_on_invalid,
+    argument_transitions,
+    argument_provider,
+    argument_policy,
+    argument_count,
+};
+
+constexpr const char *mode_names[] = {"keep", "skip", "reject"};
+
+OnInvalid parse_on_invalid(const char *mode)
+{
+    for (size_t i = 0; i < lengthof(mode_names); ++i)
+        if (strcmp(mode, mode_names[i]) == 0)
+            return static_cast<OnInvalid>(i);
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("on_invalid must be keep, skip or reject, not \"%s\"", mode)));
+}
+
+const TransitionGraph *read_graph(const char *transitions)
+{
+    if (*transitions == '\0')
+        return &DefaultTransitionGraph();
+    auto *graph = static_cast<TransitionGraph *>(palloc(sizeof(TransitionGraph)));
+    parse_transition_graph(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(transitions))),
+                           graph);
+    return graph;
+}
+
+// By the address of the C function: the trigger, its function and the extension's schema may all have any
+// name.
+bool calls_function(const Trigger *trigger, PGFunction wanted)
+{
+    FmgrInfo function;
+    fmgr_info(trigger->tgfoid, &function);
+    return function.fn_addr == wanted;
+}
+
+bool is_validating_trigger(const Trigger *trigger)
+{
+    return TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+           calls_function(trigger, callhardening_validate_hardened_call);
+}
+
+const Trigger *find_validating_trigger(const TriggerDesc *triggers)
+{
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+        if (is_validating_trigger(&triggers->triggers[i]))
+            return &triggers->triggers[i];
+    return nullptr;
+}
+
+} // namespace
+
+void callhardening::read_call_settings(const Trigger *trigger, CallSettings *settings)
+{
+    if (trigger->tgnargs != argument_count)
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("trigger \"%s\" must have %d arguments, not %d", trigger->tgname,
+                               argument_count, trigger->tgnargs),
+                        errhint("Let harden_calls create the triggers of a calls table.")));
+
+    settings->call_id_column = pstrdup(trigger->tgargs[argument_call_id_column]);
+    settings->status_column = pstrdup(trigger->tgargs[argument_status_column]);
+    settings->direction_column = pstrdup(trigger->tgargs[argument_direction_column]);
+    settings->payload_column = pstrdup(trigger->tgargs[argument_payload_column]);
+    settings->on_invalid = parse_on_invalid(trigger->tgargs[argument_on_invalid]);
+    settings->transitions = pstrdup(trigger->tgargs[argument_transitions]);
+    settings->graph = read_graph(settings->transitions);
+    settings->provider = pstrdup(trigger->tgargs[argument_provider]);
+    settings->policy = pstrdup(trigger->tgargs[argument_policy]);
+}
+
+bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
+{
+    // A copy: looking a function up may rebuild the relation's own.
+    const Trigger *trigger = find_validating_trigger(CopyTriggerDesc(calls->trigdesc));
+    if (trigger != nullptr)
+        read_call_settings(trigger, settings);
+    return trigger != nullptr;
+}
+
+void callhardening::require_call_settings(Relation calls, CallSettings *settings)
+{
+    if (!find_call_settings(calls, settings))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the settings of table \"%s\" are gone", RelationGetRelationName(calls)),
+                        errdetail("They were arguments of its BEFORE trigger, which was dropped."),
+                        errhint("Call harden_calls again, with each setting that is not the default.")));
+}
+
+CALLHARDENING_FUNCTION(call_settings)
+{
+    constexpr int column_count = 8;
+    TupleDesc descriptor;
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("call_settings must return a record")));
+
+    Datum values[column_count] = {};
+    bool nulls[column_count];
+    memset(nulls, true, sizeof nulls);
+
+    Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
+    CallSettings settings;
+    if (calls != nullptr && find_call_settings(calls, &settings)) {
+        const char *columns[] = {settings.call_id_column, settings.status_column, settings.direction_column,
+                                 settings.payload_column};
+        for (size_t i = 0; i < lengthof(columns); ++i)
+            values[i] = DirectFunctionCall1(namein, CStringGetDatum(columns[i]));
+        values[4] = CStringGetTextDatum(mode_names[static_cast<size_t>(settings.on_invalid)]);
+        memset(nulls, false, sizeof nulls);
+        nulls[5] = *settings.transitions == '\0';
+        if (!nulls[5])
+            values[5] = DirectFunctionCall1(jsonb_in, CStringGetDatum(settings.transitions));
+        nulls[6] = *settings.provider == '\0';
+        if (!nulls[6])
+            values[6] = CStringGetTextDatum(settings.provider);
+        nulls[7] = *settings.policy == '\0';
+        if (!nulls[7])
+            values[7] = DirectFunctionCall1(jsonb_in, CStringGetDatum(settings.policy));
+    }
+    if (calls != nullptr)
+        table_close(calls, AccessShareLock);
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
+}
+
+CALLHARDENING_FUNCTION(call_trigger_settings)
+{
+    Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
+    if (calls == nullptr)
+        PG_RETURN_NULL();
+    // A copy: looking a function up may rebuild the relation's own.
+    const TriggerDesc *triggers = CopyTriggerDesc(calls->trigdesc);
+    table_close(calls, AccessShareLock);
+    const Trigger *trigger = find_validating_trigger(triggers);
+    if (trigger == nullptr || trigger->tgnargs != argument_count)
+        PG_RETURN_NULL();
+    Datum settings[argument_count];
+    for (int i = 0; i < argument_count; ++i)
+        settings[i] = CStringGetTextDatum(trigger->tgargs[i]);
+    PG_RETURN_ARRAYTYPE_P(construct_array(settings, argument_count, TEXTOID, -1, false, TYPALIGN_INT));
+}

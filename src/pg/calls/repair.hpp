@@ -1,0 +1,48 @@
+// What is wrong with a row of calls, and what it should say.
+#pragma once
+
+#include "core/words/transition.hpp"
+
+#include "pg/sanitizer/policy.hpp"
+
+extern "C" {
+#include "utils/jsonb.h"
+}
+
+namespace callhardening
+{
+
+// What audit_calls counts; sql/audit.sql has the numbers.
+enum Fault : int {
+    fault_status = 1,
+    fault_unknown_status = 2,
+    fault_direction = 4,
+    fault_unknown_direction = 8,
+    fault_payload = 16,
+    fault_big_payload = 32,
+    is_ringing = 64,
+    is_open = 128, // any other status that is not over
+    fault_no_call_id = 256,
+};
+
+// The rules of a table. They are plain data and live in a memory context of their own.
+struct RowRules {
+    MemoryContext context;
+    const Jsonb *transitions; // NULL: the graph of a call
+    const Jsonb *policy;      // NULL: the policy default
+    TransitionGraph graph;
+    const Policy *compiled;
+    std::string_view provider;
+    Oid function; // any function of the installation
+};
+
+// Reads rules into a child of `parent`. Error: 42501 where the policy hashes and the current user has no
+// right to make pseudonyms.
+RowRules *read_row_rules(MemoryContext parent, const Jsonb *transitions, const Jsonb *policy,
+                         std::string_view provider, Oid function);
+
+// `payload` is a jsonb, or null. The bits of Fault but for the last.
+int faults_of_row(const RowRules *rules, std::string_view status, std::string_view direction,
+                  const Datum *payload);
+
+} // namespace callhardening

@@ -1,0 +1,363 @@
+#include "pg/claims/adopt.hpp"
+#include "pg/claims/claim.hpp"
+#include "pg/log/snapshot.hpp"
+
+#include <algorithm>
+
+extern "C" {
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// Each lane number up to the newest costs a look at call_lanes as long as the log has old lanes. An owner can
+// write any number into a row.
+constexpr int most_lane_numbers = 1 << 16;
+
+// -- events that no worker looks for -------------------------------------------------------------
+
+std::span<const XidRange> one_range(uint64 first, uint64 end)
+{
+    auto *range = static_cast<XidRange *>(palloc(sizeof(XidRange)));
+    *range = {first, end};
+    return {range, 1};
+}
+
+std::span<const XidRange> unsettled_marks(const EventLog &log, int lane)
+{
+    const XidSnapshot transactions = {first_restore_mark, first_restore_mark, {}};
+    return window_between(transactions, end_of_lane(log, lane, transactions));
+}
+
+// Of a lane that has a row, and comes before the first one of the log.
+std::span<const XidRange> window_of_old_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
+                                             int lane)
+{
+    if (log.has_old_lanes || log.is_foreign)
+        return {};
+    return window_between(newest_record(log, tables, snapshot, lane).position.settled,
+                          end_of_lane(log, lane, xids_of(snapshot)));
+}
+
+} // namespace
+
+std::span<const XidRange> stray_window(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
+                                       int lane)
+{
+    if (lane < 0) // the others are dead
+        return lane == static_cast<int>(NoLane::not_stamped) ? one_range(0, no_xid_end)
+                                                             : std::span<const XidRange>{};
+    const bool has_row = has_lane(log, tables, snapshot, lane);
+    if (lane < log.first_lane) // without a row, the lane was emptied
+        return has_row ? window_of_old_lane(log, tables, snapshot, lane) : unsettled_marks(log, lane);
+    if (!has_row || lane >= log.first_lane + log.lanes)
+        return one_range(0, no_xid_end);
+    if (log.is_foreign)
+        return {};
+    // Rows that came with their stamps can be ahead of this cluster.
+    return one_range(U64FromFullTransactionId(ReadNextFullTransactionId()), no_xid_end);
+}
+
+KeyScan begin_lane_numbers(const LogTable &table, Snapshot snapshot)
+{
+    return begin_key_scan(table.by_lane, snapshot, {int4_key(1, 0, BTGreaterStrategyNumber)});
+}
+
+bool next_lane_number(const KeyScan &scan, Snapshot snapshot, int *lane)
+{
+    CHECK_FOR_INTERRUPTS();
+    restart_key_scan(scan, snapshot, {int4_key(1, *lane, BTGreaterStrategyNumber)});
+    if (!next_row(scan))
+        return false;
+    bool is_null;
+    const Relation index = scan.scan->indexRelation;
+    *lane = DatumGetInt32(row_value(scan.slot, index->rd_index->indkey.values[0], &is_null));
+    return true;
+}
+
+namespace
+{
+
+bool has_stray_event(const EventLog &log, const LaneTables &tables, const LogTable &table, Snapshot snapshot,
+                     int lane)
+{
+    const std::span<const XidRange> window = stray_window(log, tables, snapshot, lane);
+    if (window.empty())
+        return false;
+    LaneReader reader = begin_reading(table, snapshot, lane, window, {});
+    const bool found = next_event(&reader);
+    end_reading(reader);
+    return found;
+}
+
+// The lanes with such events, in ascending order; with `most` of them it stops.
+int find_stray_lanes(const EventLog &log, const LaneTables &tables, const LogTable &table, int *lanes,
+                     int most)
+{
+    int count = 0;
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_lane_numbers(table, snapshot);
+    for (int lane = -1; count < most && next_lane_number(scan, snapshot, &lane) && lane < most_lane_numbers;)
+        if (has_stray_event(log, tables, table, snapshot, lane))
+            lanes[count++] = lane;
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    return count;
+}
+
+} // namespace
+
+bool has_stray_events(const EventLog &log, const LaneTables &tables, const LogTable &table)
+{
+    int lane;
+    return log.first_lane + 2 * log.lanes <= most_lane_numbers &&
+           find_stray_lanes(log, tables, table, &lane, 1) > 0;
+}
+
+// -- adopting ------------------------------------------------------------------------------------
+
+namespace
+{
+
+void create_lane(const EventLog &log, const LaneTables &tables, int lane)
+{
+    const Datum values[] = {Int32GetDatum(log.log_id), Int32GetDatum(lane)};
+    const bool nulls[2] = {};
+    insert_row(tables.lanes, values, nulls);
+}
+
+void create_lanes(const EventLog &log, const LaneTables &tables)
+{
+    const Snapshot snapshot = take_snapshot();
+    for (int i = 0; i < log.lanes; ++i)
+        if (!has_lane(log, tables, snapshot, log.first_lane + i))
+            create_lane(log, tables, log.first_lane + i);
+    UnregisterSnapshot(snapshot);
+}
+
+void append_position(const EventLog &log, const LaneTables &tables, LaneRecord record,
+                     const LanePosition &position)
+{
+    const LaneRecord newest = record;
+    record = {};
+    record.lane = newest.lane;
+    record.n = newest.n + 1;
+    record.state = RecordState::moved;
+    record.position = position;
+    append_record(log, tables, record, nullptr);
+}
+
+// Of a lane that was emptied, only what was restored since is to be done.
+void revive_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int left)
+{
+    if (has_lane(log, tables, snapshot, lane))
+        return;
+    create_lane(log, tables, lane);
+    if (lane >= left)
+        return;
+    LanePosition position;
+    position.settled = {first_restore_mark, first_restore_mark, {}};
+    append_position(log, tables, newest_record(log, tables, snapshot, lane), position);
+}
+
+// A position of a dump can lie among the marks of an earlier restore. It says nothing of the marks of this
+// one.
+void forget_marks(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+{
+    const LaneRecord record = newest_record(log, tables, snapshot, lane);
+    const LanePosition &position = record.position;
+    if (position.settled.xmax > first_restore_mark ||
+        (position.in_window && position.reading.xmax > first_restore_mark))
+        append_position(log, tables, record, WithoutMarks(position));
+}
+
+// What is parked goes with the calls, whose later events are stamped with the new lanes. The claim that has
+// it is still the old lane's. The ids of its transactions mean nothing here.
+void move_parked(const EventLog &log)
+{
+    const CatalogTable parked = open_parked(log, RowExclusiveLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        const int lane = home_lane(log, row_int4(scan.slot, parked_lane));
+        update_row(parked, scan,
+                   {{parked_lane, Int32GetDatum(lane), false}, {parked_xid, UInt64GetDatum(0), false}});
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_catalog_table(parked, NoLock);
+}
+
+struct StrayLanes {
+    int *lanes;
+    int count;
+};
+
+// What stamps lanes that are still to come (number_of_lane in stamp.cpp) counts on the next ones. If there
+// are events beyond these, the fresh lanes begin behind them.
+int next_first_lane(const EventLog &log, const StrayLanes &strays)
+{
+    const int next = log.first_lane + log.lanes;
+    const int last = strays.count > 0 ? strays.lanes[strays.count - 1] : 0;
+    return last < next + log.lanes ? next : (last / log.lanes + 1) * log.lanes;
+}
+
+void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &locked)
+{
+    const LaneTables tables = open_lanes(*log, RowExclusiveLock);
+    const int left = log->first_lane;
+    StrayLanes strays = {static_cast<int *>(palloc(sizeof(int) * most_lane_numbers)), 0};
+    strays.count = find_stray_lanes(*log, tables, table, strays.lanes, most_lane_numbers);
+    const Snapshot snapshot = take_snapshot();
+    const bool was_foreign = log->is_foreign;
+    log->first_lane = next_first_lane(*log, strays);
+    log->has_old_lanes = true;
+    // Where lanes that were to come are old ones now, statements that run may still stamp them.
+    log->adopted = was_foreign && log->first_lane == left + log->lanes ? XidSnapshot{} : xids_of(snapshot);
+    write_adoption(locked, *log);
+    for (int i = 0; i < strays.count; ++i)
+        if (strays.lanes[i] < log->first_lane)
+            revive_lane(*log, tables, snapshot, strays.lanes[i], left);
+    if (was_foreign)
+        for (int lane = 0; lane < log->lanes; ++lane)
+            forget_marks(*log, tables, snapshot, lane);
+    create_lanes(*log, tables);
+    move_parked(*log);
+    if (was_foreign)
+        end_leases_of_old_lanes(*log);
+    log->is_foreign = false;
+    UnregisterSnapshot(snapshot);
+    close_lanes(tables, NoLock);
+}
+
+} // namespace
+
+void adopt_event_log(EventLog *log, const LogTable &table)
+{
+    const int left = log->first_lane;
+    const LockedLog locked = lock_event_log(*log);
+    read_locked_log(locked, log);
+    if (log->first_lane == left) // nobody else was faster
+        move_to_fresh_lanes(log, table, locked);
+    close_locked_log(locked);
+}
+
+namespace
+{
+
+// -- the end of the old lanes --------------------------------------------------------------------
+
+// The first mark of the lane from `mark` on that an event has; 0: none.
+uint64 next_mark(const LogTable &table, Snapshot snapshot, int lane, uint64 mark)
+{
+    const std::span<const XidRange> window = one_range(mark, no_xid_end);
+    LaneReader reader = begin_reading(table, snapshot, lane, window, {});
+    const uint64 found = next_event(&reader) ? reader.place.xid : 0;
+    end_reading(reader);
+    return found;
+}
+
+// Few are there: one for each restore of data alone that this log has seen.
+void add_mark(EventLog *log, uint64 mark)
+{
+    const std::span<const uint64> marks = log->settled_marks;
+    const auto place = std::lower_bound(marks.begin(), marks.end(), mark);
+    if (place != marks.end() && *place == mark)
+        return;
+    auto *more = static_cast<uint64 *>(palloc(sizeof(uint64) * (marks.size() + 1)));
+    auto *next = std::copy(marks.begin(), place, more);
+    *next++ = mark;
+    std::copy(place, marks.end(), next);
+    log->settled_marks = {more, marks.size() + 1};
+}
+
+void add_marks_of_lanes(EventLog *log, const LogTable &table)
+{
+    const Snapshot snapshot = take_snapshot();
+    for (int lane = 0; lane < log->lanes; ++lane)
+        for (uint64 mark = first_restore_mark; (mark = next_mark(table, snapshot, lane, mark)) != 0; ++mark)
+            add_mark(log, mark);
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace
+
+void forget_old_lanes(const EventLog &log, const LogTable &table)
+{
+    EventLog present = log;
+    const LockedLog locked = lock_event_log(log);
+    read_locked_log(locked, &present);
+    if (present.first_lane == log.first_lane) {
+        add_marks_of_lanes(&present, table);
+        write_end_of_old_lanes(locked, present);
+    }
+    close_locked_log(locked);
+}
+
+namespace
+{
+
+struct StrayCount {
+    EventLog log;
+    LaneTables lanes;
+    LogTable table;
+    Snapshot snapshot;
+    int64 count, most;
+};
+
+void count_in_lane(StrayCount *strays, int lane)
+{
+    const std::span<const XidRange> window = stray_window(strays->log, strays->lanes, strays->snapshot, lane);
+    LaneReader reader = begin_reading(strays->table, strays->snapshot, lane, window, {});
+    while (strays->count < strays->most && next_event(&reader))
+        strays->count += !is_done(reader);
+    end_reading(reader);
+}
+
+void count_strays(StrayCount *strays)
+{
+    const KeyScan scan = begin_lane_numbers(strays->table, strays->snapshot);
+    for (int lane = before_all_lanes;
+         strays->count < strays->most && next_lane_number(scan, strays->snapshot, &lane);)
+        // The next worker gives a restored log the lanes that its events are in.
+        if (!strays->log.is_foreign || lane < 0)
+            count_in_lane(strays, lane);
+    end_key_scan(scan);
+}
+
+} // namespace
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+// NULL where another session keeps the log locked: a view does not wait for it.
+CALLHARDENING_FUNCTION(stray_call_events)
+{
+    StrayCount strays = {};
+    strays.most = PG_GETARG_INT64(1);
+    find_event_log(fcinfo, 0, &strays.log);
+    if (!ConditionalLockRelationOid(strays.log.events, AccessShareLock))
+        PG_RETURN_NULL();
+    strays.lanes = open_lanes(strays.log, AccessShareLock);
+    open_log_table(strays.log, &strays.table);
+    strays.snapshot = take_snapshot();
+    count_strays(&strays);
+    UnregisterSnapshot(strays.snapshot);
+    close_log_table(strays.table);
+    close_lanes(strays.lanes, AccessShareLock);
+    PG_RETURN_INT64(strays.count);
+}

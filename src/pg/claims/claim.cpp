@@ -1,0 +1,377 @@
+#include "pg/claims/claim.hpp"
+#include "pg/claims/adopt.hpp"
+#include "pg/claims/claim_lane.hpp"
+#include "pg/log/snapshot.hpp"
+
+#include <numeric>
+
+extern "C" {
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// -- from lane to lane ---------------------------------------------------------------------------
+
+struct Search {
+    Claiming *claiming;
+    Snapshot snapshot;
+    XidSnapshot now;
+    MemoryContext scratch; // for the look at one lane
+    int most_lanes;
+    int most_moved;
+    int moved;     // lanes that were moved on
+    int lost;      // lanes that others had emptied when they were locked
+    bool is_ahead; // a lane is ahead of this cluster
+};
+
+bool is_enough(const Search &search)
+{
+    const Claim &claim = *search.claiming->claim;
+    return claim.event_count >= search.claiming->options->max_events || claim.lane_count >= search.most_lanes;
+}
+
+// A lane is not worth its records for a handful of events, and others should find something as well. A claim
+// that is over soon takes what is there: others are not kept from it for long.
+int share_of_lane(const Search &search)
+{
+    constexpr int least = 128;
+    const int left = search.claiming->options->max_events - search.claiming->claim->event_count;
+    if (search.claiming->options->is_completed_here)
+        return left;
+    const int lanes_left = search.most_lanes - search.claiming->claim->lane_count;
+    return Min(left, Max(least, (left + lanes_left - 1) / lanes_left));
+}
+
+Look look_from_search(const Search &search, int lane)
+{
+    const MemoryContext caller = MemoryContextSwitchTo(search.scratch);
+    const Look look = look_at(*search.claiming, search.snapshot, search.now, lane);
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(search.scratch);
+    return look;
+}
+
+void move_lane(Search *search, int lane)
+{
+    if (search->moved++ < search->most_moved &&
+        lock_lane(*search->claiming->log, search->claiming->tables, search->snapshot, lane, LockWaitSkip))
+        claim_lane(search->claiming, lane, share_of_lane(*search), true);
+}
+
+// True where the lane is not done with, whoever has got what is in it.
+bool try_lane(Search *search, int lane)
+{
+    Claiming *claiming = search->claiming;
+    const int before = claiming->claim->event_count;
+    const Look look = look_from_search(*search, lane);
+    search->is_ahead = search->is_ahead || look == Look::ahead;
+    if (look == Look::moving)
+        move_lane(search, lane);
+    if (look == Look::something &&
+        lock_lane(*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip)) {
+        claim_lane(claiming, lane, share_of_lane(*search), false);
+        search->lost += claiming->claim->event_count == before;
+    }
+    return look == Look::something || look == Look::waiting;
+}
+
+// Old lanes go before the new one, since they have the older events of its calls. True where one is not done
+// with.
+bool try_old_lanes(Search *search, int slot)
+{
+    const EventLog &log = *search->claiming->log;
+    const LaneTables &tables = search->claiming->tables;
+    for (int lane = slot; lane < log.first_lane; lane += log.lanes)
+        if (has_lane(log, tables, search->snapshot, lane) && try_lane(search, lane))
+            return true;
+    return false;
+}
+
+int random_up_to(int last)
+{
+    return static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, last));
+}
+
+// From lane to lane, through all of them. Not to the next one: a lane behind many empty ones would be found
+// first as often as one of them is begun with.
+int random_step(int lanes)
+{
+    int step = 1 + random_up_to(lanes - 1);
+    while (std::gcd(step, lanes) != 1)
+        step = 1 + random_up_to(lanes - 1);
+    return step;
+}
+
+void search_lanes(Search *search)
+{
+    const EventLog &log = *search->claiming->log;
+    const int start = random_up_to(log.lanes - 1), step = random_step(log.lanes);
+    for (int i = 0; i < log.lanes && !is_enough(*search) && !search->is_ahead; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        const int slot = (start + i * step) % log.lanes;
+        if (!log.has_old_lanes || !try_old_lanes(search, slot))
+            try_lane(search, log.first_lane + slot);
+    }
+}
+
+// -- lanes of another cluster --------------------------------------------------------------------
+
+bool is_over(const Claiming &claiming, Snapshot snapshot, int lane)
+{
+    const EventLog &log = *claiming.log;
+    if (!has_lane(log, claiming.tables, snapshot, lane))
+        return true;
+    const LaneRecord record = newest_record(log, claiming.tables, snapshot, lane);
+    const XidSnapshot end = end_of_lane(log, lane, xids_of(snapshot));
+    return !record.IsOpen() &&
+           look_for_range(claiming, snapshot, record.position, lane, end) != Look::something;
+}
+
+bool are_old_lanes_over(const Claiming &claiming)
+{
+    bool over = true;
+    const Snapshot snapshot = take_snapshot();
+    for (int lane = 0; over && lane < claiming.log->first_lane; ++lane)
+        over = is_over(claiming, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    return over;
+}
+
+// Old lanes are empty for good when nothing is found in them while nobody is appending to the log: who began
+// before the log was adopted may stamp with their numbers, and who begins later does not.
+void drop_old_lanes(const Search &search)
+{
+    const EventLog &log = *search.claiming->log;
+    const LaneTables &tables = search.claiming->tables;
+    if (search.now.xmin < log.adopted.xmax || !ConditionalLockRelationOid(log.events, ShareLock))
+        return;
+    if (!are_old_lanes_over(*search.claiming))
+        return;
+    for (int lane = 0; lane < log.first_lane; ++lane)
+        if (lock_lane(log, tables, search.snapshot, lane, LockWaitBlock))
+            drop_lane(log, tables, lane);
+    forget_old_lanes(log, search.claiming->table);
+}
+
+bool is_subscribed(Oid table)
+{
+    CatCList *subscriptions = SearchSysCacheList1(SUBSCRIPTIONRELMAP, ObjectIdGetDatum(table));
+    const bool is_any = subscriptions->n_members > 0;
+    ReleaseSysCacheList(subscriptions);
+    return is_any;
+}
+
+bool is_stamp_trigger(const EventLog &log, const Trigger &trigger)
+{
+    if (!TRIGGER_FOR_BEFORE(trigger.tgtype) || !TRIGGER_FOR_INSERT(trigger.tgtype) ||
+        get_func_namespace(trigger.tgfoid) != log.schema)
+        return false;
+    const char *name = get_func_name(trigger.tgfoid);
+    return name != nullptr && strcmp(name, "stamp_call_event") == 0;
+}
+
+// Events of a subscription have the stamps of the publisher unless the trigger fires for them. Some of them
+// would count as settled here.
+void check_is_stamped(const EventLog &log, Relation table)
+{
+    if (!is_subscribed(log.events))
+        return;
+    const TriggerDesc *triggers = table->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+        const Trigger &trigger = triggers->triggers[i];
+        if (is_stamp_trigger(log, trigger) && trigger.tgenabled == TRIGGER_FIRES_ON_ORIGIN)
+            ereport(ERROR,
+                    (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                     errmsg("a subscription writes to event log %s without its trigger", log.events_name),
+                     errdetail("Workers would not find its events."),
+                     errhint("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s;", log.events_name,
+                             quote_identifier(trigger.tgname))));
+    }
+}
+
+void open_claiming(Claiming *claiming)
+{
+    claiming->tables = open_lanes(*claiming->log, RowExclusiveLock);
+    claiming->parked = open_parked(*claiming->log, RowExclusiveLock);
+    open_log_table(*claiming->log, &claiming->table);
+    check_is_stamped(*claiming->log, claiming->table.by_lane.heap);
+    claiming->due = static_cast<bool *>(palloc(sizeof(bool) * claiming->log->lanes));
+}
+
+void close_claiming(const Claiming &claiming)
+{
+    close_log_table(claiming.table);
+    close_catalog_table(claiming.parked, NoLock);
+    close_lanes(claiming.tables, NoLock);
+}
+
+void start_search(Claiming *claiming, Search *search)
+{
+    *search = {};
+    search->claiming = claiming;
+    search->snapshot = take_snapshot();
+    search->now = xids_of(search->snapshot);
+    search->most_moved = Max(1, claiming->log->lanes / 8);
+    search->most_lanes = claiming->options->is_completed_here ? claiming->log->lanes : search->most_moved;
+    search->scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening look", ALLOCSET_DEFAULT_SIZES);
+    claiming->any_parked = has_any_parked(*claiming->log, claiming->parked, search->snapshot);
+    claiming->any_due =
+        claiming->any_parked && !claiming->options->skips_retries &&
+        mark_due_lanes(*claiming->log, search->snapshot, GetCurrentTimestamp(), claiming->due);
+}
+
+// One look through the lanes; true where another one may find what this one did not get.
+bool search_once(Claiming *claiming)
+{
+    EventLog *log = claiming->log;
+    Search search;
+    if (log->is_foreign)
+        adopt_event_log(log, claiming->table);
+    start_search(claiming, &search);
+    search_lanes(&search);
+    const bool is_empty = claiming->claim->event_count == 0;
+    if (search.is_ahead)
+        adopt_event_log(log, claiming->table);
+    else if (log->has_old_lanes && is_empty && search.lost == 0)
+        drop_old_lanes(search);
+    UnregisterSnapshot(search.snapshot);
+    return is_empty && (search.lost > 0 || search.is_ahead);
+}
+
+// Between the look and the lock others may have emptied these lanes, and not all the others. And a lane that
+// was moved on without events may have others behind it.
+void search(Claiming *claiming)
+{
+    const int most_looks = Max(claiming->log->lanes, 16);
+    for (int look = 0; look < most_looks && search_once(claiming); ++look)
+        CHECK_FOR_INTERRUPTS();
+}
+
+// -- events that no worker looks for -------------------------------------------------------------
+
+struct LastLook {
+    int32 log_id;
+    TimestampTz at;
+};
+
+LastLook *last_look_at(int32 log_id)
+{
+    static LastLook looks[8];
+    return &looks[log_id % lengthof(looks)];
+}
+
+// Not with each claim: the look costs a probe of the log's index for each lane. A session that finds nothing
+// looks more often.
+bool is_time_to_look(const LastLook &last, int32 log_id, bool is_idle)
+{
+    constexpr int64 second = 1'000'000, minute = 60 * second;
+    const int64 age = GetCurrentTimestamp() - last.at;
+    return last.log_id != log_id || age < 0 || age >= (is_idle ? second : minute);
+}
+
+// True where the log was adopted for them. Then the next look is due at once: rows of another cluster can be
+// ahead of this one in the fresh lanes as well.
+bool bring_back_strays(Claiming *claiming, bool is_idle)
+{
+    EventLog *log = claiming->log;
+    LastLook *last = last_look_at(log->log_id);
+    if (log->is_foreign || !is_time_to_look(*last, log->log_id, is_idle))
+        return false;
+    *last = {log->log_id, GetCurrentTimestamp()};
+    if (!has_stray_events(*log, claiming->tables, claiming->table))
+        return false;
+    adopt_event_log(log, claiming->table);
+    *last = {};
+    return true;
+}
+
+} // namespace
+
+void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim)
+{
+    Claiming claiming = {};
+    *claim = {};
+    claiming.log = log;
+    claiming.options = &options;
+    claiming.claim = claim;
+    claim->lanes = static_cast<LaneClaim *>(palloc(sizeof(LaneClaim) * Max(1, log->lanes)));
+    open_claiming(&claiming);
+    bring_back_strays(&claiming, false);
+    search(&claiming);
+    if (claim->event_count == 0 && bring_back_strays(&claiming, true))
+        search(&claiming);
+    close_claiming(claiming);
+}
+
+// -- what callers check first ---------------------------------------------------------------------
+
+int max_events_argument_of(FunctionCallInfo fcinfo, int argument)
+{
+    const int32 max_events = PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
+    if (max_events < 1 || max_events > most_claimed_events)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("max_events must be between 1 and %d", most_claimed_events)));
+    return max_events;
+}
+
+constinit bool is_dealing_with_events = false;
+
+void check_can_read_claims(const char *function)
+{
+    if (RecoveryInProgress() || XactReadOnly)
+        ereport(ERROR,
+                (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                 RecoveryInProgress() ? errmsg("%s cannot be used on a standby server", function)
+                                      : errmsg("%s cannot be used in a read-only transaction", function),
+                 errdetail("What is claimed has to be written down."),
+                 RecoveryInProgress() ? errhint("Connect to the primary server.")
+                                      : errhint("Use SET TRANSACTION READ WRITE.")));
+    if (IsolationUsesXactSnapshot())
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("events cannot be claimed in a transaction with an isolation level above read committed"),
+             errdetail("Its snapshot does not see what other workers have claimed since."),
+             errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
+}
+
+void check_can_claim(const char *function)
+{
+    if (is_dealing_with_events)
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("%s cannot be called by a trigger while events are applied, completed or purged",
+                    function),
+             errdetail("A function that applies, completes or deletes events is running in this session."),
+             errhint("Call it when that function has ended.")));
+    check_can_read_claims(function);
+}
+
+char *default_worker()
+{
+    const bool has_name = application_name != nullptr && *application_name != '\0';
+    return psprintf("%s (pid %d)", has_name ? application_name : "unnamed", MyProcPid);
+}
+
+} // namespace callhardening

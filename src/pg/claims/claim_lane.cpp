@@ -1,0 +1,493 @@
+#include "pg/claims/claim_lane.hpp"
+#include "pg/claims/dead.hpp"
+#include "pg/log/snapshot.hpp"
+
+#include <algorithm>
+
+extern "C" {
+#include "common/pg_prng.h"
+#include "executor/instrument.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now)
+{
+    if (lane >= log.first_lane && !log.is_foreign)
+        return now;
+    // An id that is in progress here may be an old event's, but not where all of them are another cluster's.
+    const bool is_of_another = log.is_foreign || log.adopted.xmax == XidSnapshot{}.xmax;
+    const std::span<const uint64> open = is_of_another ? std::span<const uint64>{} : now.in_progress;
+    const size_t count = open.size() + log.settled_marks.size();
+    auto *ids = static_cast<uint64 *>(palloc(sizeof(uint64) * Max(count, 1)));
+    std::copy(log.settled_marks.begin(), log.settled_marks.end(), std::copy(open.begin(), open.end(), ids));
+    return {count > 0 ? ids[0] : no_xid_end, no_xid_end, {ids, count}};
+}
+
+namespace
+{
+
+// -- looking -------------------------------------------------------------------------------------
+
+bool is_ahead(const LanePosition &position, const XidSnapshot &now)
+{
+    return (position.in_window ? position.reading : position.settled).xmax > now.xmax;
+}
+
+// Is there an event in the window behind the position?
+bool has_events(const Claiming &claiming, Snapshot snapshot, int lane, std::span<const XidRange> window,
+                const LogPosition &behind)
+{
+    LaneReader reader = begin_reading(claiming.table, snapshot, lane, window, behind);
+    const bool found = next_event(&reader);
+    end_reading(reader);
+    return found;
+}
+
+int64 pages_looked_at()
+{
+    return pgBufferUsage.shared_blks_hit + pgBufferUsage.shared_blks_read;
+}
+
+} // namespace
+
+// Where transactions that were open when the lane was settled have ended since, or have left dead rows
+// behind, each poll looks them up again: so the lane's window moves on, even where there is no event in it.
+Look look_for_range(const Claiming &claiming, Snapshot snapshot, LanePosition position, int lane,
+                    const XidSnapshot &now)
+{
+    constexpr size_t many_ranges = 16;
+    constexpr int64 many_pages = 16;
+    const int64 pages = pages_looked_at();
+    if (position.in_window) {
+        if (has_events(claiming, snapshot, lane, window_between(position.settled, position.reading),
+                       position.read))
+            return Look::something;
+        CloseWindow(position);
+    }
+    const std::span<const XidRange> window = window_between(position.settled, now);
+    if (has_events(claiming, snapshot, lane, window, {}))
+        return Look::something;
+    return EndedAmong(position.settled, now) > many_ranges || pages_looked_at() - pages > many_pages
+               ? Look::moving
+               : Look::nothing;
+}
+
+namespace
+{
+
+bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
+{
+    if (!claiming.any_due || !claiming.due[lane % claiming.log->lanes])
+        return false;
+    const ParkedEvents parked = read_parked(*claiming.log, claiming.parked, snapshot, lane);
+    return find_due(*claiming.log, parked, GetCurrentTimestamp()).count > 0;
+}
+
+// So much is parked in the lane that no new range is taken.
+bool is_full(const Claiming &claiming, Snapshot snapshot, int lane)
+{
+    return claiming.any_parked &&
+           has_many_parked(*claiming.log, claiming.parked, snapshot, lane, claiming.log->max_parked);
+}
+
+} // namespace
+
+Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now, int lane)
+{
+    const EventLog &log = *claiming.log;
+    const LaneRecord record = newest_record(log, claiming.tables, snapshot, lane);
+    const XidSnapshot end = end_of_lane(log, lane, now);
+    if (is_ahead(record.position, end))
+        return Look::ahead;
+    if (record.IsOpen())
+        return record.IsOver(GetCurrentTimestamp()) ? Look::something : Look::waiting;
+    const bool is_old = lane < log.first_lane; // without a range, its retries are the next lane's
+    if (!is_old && is_lane_due(claiming, snapshot, lane))
+        return Look::something;
+    const Look look = look_for_range(claiming, snapshot, record.position, lane, end);
+    if (look != Look::something)
+        return is_old ? Look::nothing : look;
+    if (is_old && is_lane_due(claiming, snapshot, lane))
+        return Look::something;
+    const bool may_wait =
+        !record.position.has_again; // for retries, as it is not to be handed out the first time
+    return may_wait && is_full(claiming, snapshot, lane) ? Look::waiting : Look::something;
+}
+
+namespace
+{
+
+// -- reading a range -----------------------------------------------------------------------------
+
+ClaimedEvent *add_event(Claim *claim)
+{
+    if (claim->event_count == claim->event_room) {
+        claim->event_room = claim->event_room == 0 ? 64 : claim->event_room * 2;
+        const size_t size = sizeof(ClaimedEvent) * claim->event_room;
+        claim->events = static_cast<ClaimedEvent *>(
+            claim->events == nullptr ? palloc(size) : repalloc_huge(claim->events, size));
+    }
+    return &claim->events[claim->event_count++];
+}
+
+// A lane that is being claimed.
+struct Lane {
+    Claiming *claiming;
+    int number;
+    int limit; // of events
+    LaneRecord newest;
+    LaneRecord next;      // to be appended
+    bool is_emptied;      // of its range, nothing is left
+    bool has_changed;     // the position has, even where nothing is handed out
+    bool has_early_retry; // one that is due waits for its range
+    Snapshot snapshot;
+    XidSnapshot now;
+    ParkedEvents parked; // of the lane
+    bool has_old_parked; // they have to be read, or read anew
+};
+
+// An event that is handed out the first time and is dead all the same died before a restore of data alone,
+// which brings it again. Nobody could fail it as long as it is among the dead. New events have higher numbers
+// than those.
+void forget_death(const Lane &lane, const LogEvent &event)
+{
+    Claiming *claiming = lane.claiming;
+    if (!claiming->knows_newest_dead)
+        claiming->newest_dead = newest_dead(*claiming->log, lane.snapshot);
+    claiming->knows_newest_dead = true;
+    if (!lane.next.position.has_again && event.place.seq <= claiming->newest_dead)
+        exhume(*claiming->log, event.place.seq);
+}
+
+// What has been parked, or has died, in an earlier claim of the range is not handed out again; what belongs
+// to a call that waits is parked behind it. True where the event is handed out.
+bool hand_out_or_park(Lane *lane, const LogEvent &event)
+{
+    const Claiming &claiming = *lane->claiming;
+    if (find_parked(lane->parked, event.call_id, event.place.seq) != nullptr ||
+        (lane->next.position.has_again && is_dead(*claiming.log, lane->snapshot, event.place.seq)))
+        return false;
+    forget_death(*lane, event);
+    if (!has_parked_call(lane->parked, event.call_id)) {
+        *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
+        return true;
+    }
+    // It may have been handed out before the event that it waits for has failed.
+    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event),
+               lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
+    lane->has_changed = lane->has_old_parked = true;
+    return false;
+}
+
+// What one pass through a window gives.
+struct Pass {
+    int events;
+    int passed; // rows, those that are not handed out among them
+    LogPosition to;
+    bool at_end; // of the window
+};
+
+// A claim never reaches over the end of what was handed out before, as its events have had other attempts.
+bool is_beyond_again(const LanePosition &position, const LogPosition &place)
+{
+    return position.has_again && place > position.again;
+}
+
+Pass read_window(Lane *lane)
+{
+    const Claiming &claiming = *lane->claiming;
+    const LanePosition &position = lane->next.position;
+    LaneReader reader = begin_reading(claiming.table, lane->snapshot, lane->number,
+                                      window_between(position.settled, position.reading), position.read);
+    Pass pass = {0, 0, position.read, false};
+    bool more = next_event(&reader);
+    // What is parked counts as well, so that the pass is bounded.
+    for (; more && pass.passed < lane->limit && !is_beyond_again(position, reader.place); ++pass.passed) {
+        pass.to = reader.place;
+        if (!is_done(reader) && hand_out_or_park(lane, present_event(*claiming.log, reader)))
+            ++pass.events;
+        more = next_event(&reader);
+    }
+    pass.at_end = !more;
+    // Events that were handed out before may have been deleted since: their end is passed all the same.
+    if (more && is_beyond_again(position, reader.place))
+        pass.to = position.again;
+    end_reading(reader);
+    return pass;
+}
+
+// Takes the next range; false where there is none. Windows that hand out nothing are done with at once:
+// without a record of that, each poll would read their rows again, and old lanes would keep the new ones
+// waiting. A lane that is full takes no more than what was handed out before, and what its retries wait for.
+bool take_range(Lane *lane)
+{
+    LaneRecord &next = lane->next;
+    const bool is_full = lane->parked.count >= lane->claiming->log->max_parked && !lane->has_early_retry;
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        if (is_full && !next.position.has_again)
+            return false;
+        const bool is_last = !next.position.in_window;
+        if (is_last) {
+            next.position.reading = lane->now;
+            next.position.in_window = true;
+        }
+        const Pass pass = read_window(lane);
+        next.to = pass.to;
+        next.to_end = pass.at_end;
+        next.events = pass.events;
+        lane->is_emptied = is_last && pass.at_end;
+        if (pass.events > 0)
+            return true;
+        next.position = PositionAfter(next);
+        lane->has_changed = lane->has_changed || !is_last || !pass.at_end || pass.passed > 0;
+        if (is_last && pass.at_end)
+            return false;
+    }
+}
+
+// -- retries -------------------------------------------------------------------------------------
+
+// An event that was deleted from the log, or moved: there is nothing to try again.
+void bury_lost(const Lane &lane, const ParkedEvent &event)
+{
+    EventLog last_attempt = *lane.claiming->log;
+    last_attempt.max_attempts = 0;
+    const Failure failure = {nullptr, "02000", "the event is not in the log any more"};
+    fail_event(last_attempt, lane.claiming->parked, {lane.number, event.place, event.call_id}, event.attempts,
+               nullptr, failure);
+}
+
+// What was parked in a claim that was given back or lost waits until its range is done with, which would hand
+// it out once more. Older lanes are done with.
+bool is_passed(const Lane &lane, const LogEvent &event)
+{
+    if (event.lane != lane.number)
+        return event.lane < lane.number;
+    return IsSettled(lane.next.position, event.place);
+}
+
+// After TRUNCATE ... RESTART IDENTITY or setval, its number is another event's. One whose call id somebody
+// has altered is the same event.
+bool is_of_another_call(const ParkedEvent &parked, const LogEvent &event)
+{
+    const bool is_appended_since = parked.place.xid != 0 && parked.place.xid != event.place.xid;
+    return is_appended_since && strcmp(parked.call_id, event.call_id) != 0;
+}
+
+void take_due(Lane *lane, const ParkedEvent &parked)
+{
+    const Claiming &claiming = *lane->claiming;
+    const EventLog &log = *claiming.log;
+    LogEvent event;
+    if (!find_event(log, claiming.table, lane->snapshot, parked.place.seq, &event)) {
+        bury_lost(*lane, parked);
+        lane->has_changed = lane->has_old_parked = true;
+        return;
+    }
+    const bool is_gone = is_of_another_call(parked, event);
+    if (!is_gone && !is_passed(*lane, event)) {
+        lane->has_early_retry = true;
+        return;
+    }
+    if (is_gone || event.is_done) {
+        drop_done(log, claiming.parked, lane->number, parked);
+        lane->has_changed = lane->has_old_parked = true;
+        return;
+    }
+    hand_out_parked(log, claiming.parked, lane->number, parked, lane->next.claim_id);
+    *add_event(claiming.claim) = {event, parked.attempts + 1};
+    ++lane->next.events;
+}
+
+bool take_retry(Lane *lane)
+{
+    const DueEvents due = find_due(*lane->claiming->log, lane->parked, GetCurrentTimestamp());
+    lane->next.events = 0;
+    for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i)
+        take_due(lane, *due.events[i]);
+    lane->next.is_retry = lane->next.events > 0;
+    return lane->next.is_retry;
+}
+
+// -- what a lost worker left behind ---------------------------------------------------------------
+
+void park_range(Lane *lane, const char *worker)
+{
+    const Claiming &claiming = *lane->claiming;
+    const EventLog &log = *claiming.log;
+    const LanePosition &position = lane->newest.position;
+    const Failure failure = {worker, nullptr, lost_worker};
+    const TimestampTz now = GetCurrentTimestamp();
+    ParkedEvents parked = read_parked(log, claiming.parked, lane->snapshot, lane->number);
+    LaneReader reader = begin_reading(claiming.table, lane->snapshot, lane->number,
+                                      window_between(position.settled, position.reading), position.read);
+    while (next_event(&reader) && reader.place <= lane->newest.to) {
+        if (is_done(reader))
+            continue;
+        const LogEvent event = present_event(log, reader);
+        if (find_parked(parked, event.call_id, event.place.seq) == nullptr &&
+            !is_dead(log, lane->snapshot, event.place.seq))
+            // Each of a call is due: the first one goes out, and those behind it wait for their turn.
+            park_event(log, claiming.parked, in_lane(lane->number, event), position.NextAttempt(),
+                       position.NextAttempt(), &now, &failure);
+    }
+    end_reading(reader);
+}
+
+void take_over(Lane *lane)
+{
+    const Claiming &claiming = *lane->claiming;
+    char *worker = newest_worker(*claiming.log, claiming.tables, lane->snapshot, lane->number);
+    if (lane->newest.is_retry)
+        expire_retry(*claiming.log, lane->number, lane->newest.claim_id, worker);
+    else if (IsLostForGood(lane->newest))
+        park_range(lane, worker);
+    lane->next.position = PositionAfterLoss(lane->newest);
+    lane->has_changed = true;
+}
+
+// -- claiming a lane -----------------------------------------------------------------------------
+
+// After the lock, in this order: a new snapshot, the newest record, and what the snapshot sees. Before it
+// somebody else may have been here, of which the lane's row gives no sign.
+void look_again(Lane *lane)
+{
+    const Claiming &claiming = *lane->claiming;
+    lane->snapshot = take_snapshot();
+    lane->newest = newest_record(*claiming.log, claiming.tables, lane->snapshot, lane->number);
+    lane->now = end_of_lane(*claiming.log, lane->number, xids_of(lane->snapshot));
+    lane->next = lane->newest;
+}
+
+void start_record(Lane *lane)
+{
+    const ClaimOptions &options = *lane->claiming->options;
+    LaneRecord &next = lane->next;
+    next.n = lane->newest.n + 1;
+    next.state = RecordState::claimed;
+    next.claim_id = MakeClaimId({lane->claiming->log->log_id, lane->number, next.n},
+                                pg_prng_uint64(&pg_global_prng_state));
+    next.claimed_at = GetCurrentTimestamp();
+    next.lease_end = options.has_lease ? next.claimed_at + options.lease : DT_NOBEGIN;
+    next.is_retry = false;
+    next.to = {};
+    next.to_end = false;
+    next.events = 0;
+}
+
+void refresh_snapshot(Lane *lane)
+{
+    UnregisterSnapshot(lane->snapshot);
+    lane->snapshot = take_snapshot();
+}
+
+// What the step before has changed is read anew: an event parked behind one that is parked no more would wait
+// for ever.
+void look_at_parked(Lane *lane)
+{
+    const Claiming &claiming = *lane->claiming;
+    if (!lane->has_old_parked)
+        return;
+    refresh_snapshot(lane);
+    lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
+    lane->has_old_parked = false;
+}
+
+bool try_range(Lane *lane)
+{
+    look_at_parked(lane);
+    return take_range(lane);
+}
+
+// Behind an event that is dropped, the next one of its call is due.
+bool try_retry(Lane *lane)
+{
+    do {
+        look_at_parked(lane);
+        if (take_retry(lane))
+            return true;
+    } while (lane->has_old_parked);
+    return false;
+}
+
+// Retries alternate with ranges, so that neither waits for the other. But a range that was handed out before
+// may have events of a parked one's call in it that come before that one: they are handed out first, or are
+// parked in front of it.
+bool take_events(Lane *lane)
+{
+    if (lane->claiming->options->skips_retries)
+        return try_range(lane);
+    const bool range_first = lane->newest.is_retry || lane->next.position.has_again;
+    if ((range_first && try_range(lane)) || try_retry(lane))
+        return true;
+    return (!range_first || lane->has_early_retry) && try_range(lane);
+}
+
+// Of what was due when the search began. The lane that follows an old one has not been looked at.
+bool has_no_more(const Lane &lane)
+{
+    const Claiming &claiming = *lane.claiming;
+    const bool is_due = claiming.any_due && claiming.due[lane.number % claiming.log->lanes];
+    return lane.is_emptied && !is_due && !lane.next.is_retry && lane.number >= claiming.log->first_lane;
+}
+
+void append_claim(Lane *lane, int first)
+{
+    const Claiming &claiming = *lane->claiming;
+    Claim *claim = claiming.claim;
+    if (!claiming.options->is_completed_here)
+        append_record(*claiming.log, claiming.tables, lane->next, claiming.options->worker);
+    claim->lanes[claim->lane_count++] = {lane->next, first, claim->event_count, has_no_more(*lane)};
+}
+
+void append_move(Lane *lane)
+{
+    const Claiming &claiming = *lane->claiming;
+    lane->next.state = RecordState::moved;
+    lane->next.claim_id = 0;
+    append_record(*claiming.log, claiming.tables, lane->next, nullptr);
+}
+
+// An old lane that others have emptied has no retries any more: the next lane may be claimed by now.
+bool is_claimable(const Lane &lane)
+{
+    const Claiming &claiming = *lane.claiming;
+    if (lane.newest.IsOpen())
+        return lane.newest.IsOver(GetCurrentTimestamp());
+    return lane.number >= claiming.log->first_lane ||
+           look_for_range(claiming, lane.snapshot, lane.newest.position, lane.number, lane.now) ==
+               Look::something;
+}
+
+} // namespace
+
+void claim_lane(Claiming *claiming, int number, int limit, bool moving)
+{
+    const int first = claiming->claim->event_count;
+    Lane lane = {};
+    lane.claiming = claiming;
+    lane.number = number;
+    lane.limit = limit;
+    lane.has_changed = moving;
+    lane.has_old_parked = true;
+    look_again(&lane);
+    if (is_claimable(lane)) {
+        start_record(&lane);
+        if (lane.newest.IsOpen())
+            take_over(&lane);
+        if (take_events(&lane))
+            append_claim(&lane, first);
+        else if (lane.has_changed)
+            append_move(&lane);
+    }
+    UnregisterSnapshot(lane.snapshot);
+}
+
+} // namespace callhardening

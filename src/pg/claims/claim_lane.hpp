@@ -1,0 +1,43 @@
+// Claiming one lane: a look without a lock, and what is handed out under it.
+#pragma once
+
+#include "pg/claims/claim.hpp"
+
+namespace callhardening
+{
+
+// What claiming goes by, opened once.
+struct Claiming {
+    EventLog *log;
+    const ClaimOptions *options;
+    LaneTables tables;
+    LogTable table;
+    CatalogTable parked;
+    bool any_parked; // in the log, when the search began
+    bool any_due;
+    bool *due; // by lane of the log: something parked in it is due
+    bool knows_newest_dead;
+    int64 newest_dead; // the highest number of a dead event
+    Claim *claim;
+};
+
+enum class Look : unsigned char {
+    nothing,
+    moving, // nothing as well, but it took long to find out
+    something,
+    waiting, // for the worker that has it, or for retries
+    ahead,   // of the transaction ids of this cluster: the log was restored from another one
+};
+
+// Without a lock: who locks first to look stops everybody.
+Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now, int lane);
+
+// Is there a range to be handed out behind the position?
+Look look_for_range(const Claiming &claiming, Snapshot snapshot, LanePosition position, int lane,
+                    const XidSnapshot &now);
+
+// Claims up to `limit` events of a lane that is locked; where there are none, `moving` says whether to move
+// on.
+void claim_lane(Claiming *claiming, int number, int limit, bool moving);
+
+} // namespace callhardening

@@ -1,0 +1,211 @@
+#include "core/lanes/position.hpp"
+
+#include "pg/base/text.hpp"
+#include "pg/base/versions.hpp"
+#include "pg/calls/issue.hpp"
+#include "pg/claims/dead.hpp"
+#include "pg/claims/parked.hpp"
+
+extern "C" {
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+constexpr Oid dead_types[] = {INT4OID, INT8OID, INT4OID,  TEXTOID,       INT4OID,
+                              TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID};
+static_assert(lengthof(dead_types) == dead_columns, "each column has its type here");
+
+// Another session may revive it.
+void drop_row_of(const EventLog &log, const CatalogTable &dead, int64 seq)
+{
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+    if (next_row(scan) && lock_row(dead, scan, snapshot, LockWaitBlock))
+        delete_row(dead, scan);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace
+
+CatalogTable open_dead(const EventLog &log, LOCKMODE lock)
+{
+    return open_catalog_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, lock);
+}
+
+void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
+{
+    const CatalogTable dead = open_dead(log, RowExclusiveLock);
+    drop_row_of(log, dead, event.place.seq); // it was appended again after its death
+    bool nulls[dead_columns] = {};
+    Datum values[dead_columns];
+    values[dead_log - 1] = Int32GetDatum(log.log_id);
+    values[dead_seq - 1] = Int64GetDatum(event.place.seq);
+    values[dead_lane - 1] = Int32GetDatum(event.lane);
+    values[dead_call_id - 1] = CStringGetTextDatum(event.call_id);
+    values[dead_attempts - 1] = Int32GetDatum(attempts);
+    values[dead_sqlstate - 1] = text_or_null(failure.sqlstate, &nulls[dead_sqlstate - 1]);
+    values[dead_error - 1] = CStringGetTextDatum(cut_error(failure.error));
+    values[dead_errors - 1] = errors;
+    values[dead_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    insert_row(dead, values, nulls);
+    close_catalog_table(dead, NoLock);
+    note_issue(
+        log.schema,
+        {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.place.seq, "see call_dead_events"});
+}
+
+namespace
+{
+
+bool has_dead(const EventLog &log, Snapshot snapshot, std::initializer_list<Key> keys)
+{
+    const CatalogTable dead = open_dead(log, AccessShareLock);
+    const KeyScan scan = begin_key_scan(dead, snapshot, keys);
+    const bool found = next_row(scan);
+    end_key_scan(scan);
+    close_catalog_table(dead, AccessShareLock);
+    return found;
+}
+
+} // namespace
+
+bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq)
+{
+    return has_dead(log, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+}
+
+bool has_any_dead(const EventLog &log, Snapshot snapshot)
+{
+    return has_dead(log, snapshot, {int4_key(1, log.log_id)});
+}
+
+int64 newest_dead(const EventLog &log, Snapshot snapshot)
+{
+    const CatalogTable dead = open_dead(log, AccessShareLock);
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id)});
+    const int64 newest = next_row(scan, BackwardScanDirection) ? row_int8(scan.slot, dead_seq) : 0;
+    end_key_scan(scan);
+    close_catalog_table(dead, AccessShareLock);
+    return newest;
+}
+
+void exhume(const EventLog &log, int64 seq)
+{
+    const CatalogTable dead = open_dead(log, RowExclusiveLock);
+    drop_row_of(log, dead, seq);
+    close_catalog_table(dead, NoLock);
+}
+
+namespace
+{
+
+// What operate grants on a log, and an owner has. As the view operated_call_event_logs does.
+void check_can_operate(const EventLog &log)
+{
+    const Oid role = GetUserId();
+    if (!owns_relation(log.events, role) && (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK ||
+                                             pg_class_aclcheck(log.events, role, ACL_DELETE) != ACLCHECK_OK))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("permission denied for event log %s", log.events_name),
+                        errdetail("It takes the ownership of the log, or SELECT and DELETE on it.")));
+}
+
+// As if the event had never been tried. It goes before what waits of its call.
+void park_dead(const EventLog &log, const CatalogTable &parked, TupleTableSlot *event)
+{
+    bool nulls[parked_columns] = {};
+    Datum values[parked_columns] = {};
+    values[parked_log - 1] = Int32GetDatum(log.log_id);
+    values[parked_lane - 1] = Int32GetDatum(home_lane(log, row_int4(event, dead_lane)));
+    values[parked_seq - 1] = Int64GetDatum(row_int8(event, dead_seq));
+    values[parked_xid - 1] = UInt64GetDatum(0);
+    values[parked_call_id - 1] = row_value(event, dead_call_id, &nulls[parked_call_id - 1]);
+    values[parked_attempts - 1] = Int32GetDatum(0);
+    values[parked_expiries - 1] = Int32GetDatum(0);
+    values[parked_due_at - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    nulls[parked_claim - 1] = true;
+    values[parked_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    values[parked_errors - 1] = row_value(event, dead_errors, &nulls[parked_errors - 1]);
+    values[parked_lock_waits - 1] = Int32GetDatum(0);
+    insert_row(parked, values, nulls);
+}
+
+// False where the event was appended again with its number, and waits.
+bool revive_event(const EventLog &log, const CatalogTable &dead, const CatalogTable &parked,
+                  const KeyScan &scan)
+{
+    const Snapshot now = take_snapshot();
+    const int lane = home_lane(log, row_int4(scan.slot, dead_lane));
+    const bool waits = is_parked(log, parked, now, lane, row_int8(scan.slot, dead_seq));
+    UnregisterSnapshot(now);
+    if (!waits)
+        park_dead(log, parked, scan.slot);
+    delete_row(dead, scan);
+    return !waits;
+}
+
+struct Revival {
+    CatalogTable dead;
+    CatalogTable parked;
+    int64 count;
+};
+
+void revive_events(const EventLog &log, Revival *revival, std::initializer_list<Key> keys)
+{
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(revival->dead, snapshot, keys);
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        // Events without a call have no lane, and no worker can take them. Another session may be at it too.
+        if (row_int4(scan.slot, dead_lane) >= 0 && lock_row(revival->dead, scan, snapshot, LockWaitBlock))
+            revival->count += revive_event(log, revival->dead, revival->parked, scan);
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+void revive_chosen(const EventLog &log, Revival *revival, ArrayType *chosen)
+{
+    Datum *seqs;
+    bool *nulls;
+    int count;
+    deconstruct_array(chosen, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &seqs, &nulls,
+                      &count);
+    for (int i = 0; i < count; ++i)
+        if (!nulls[i])
+            revive_events(log, revival, {int4_key(1, log.log_id), int8_key(2, DatumGetInt64(seqs[i]))});
+}
+
+} // namespace
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(retry_dead_call_events)
+{
+    EventLog log;
+    PreventCommandIfReadOnly("retry_dead_call_events()");
+    find_event_log(fcinfo, 0, &log);
+    check_can_operate(log);
+    Revival revival = {open_catalog_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types,
+                                          RowExclusiveLock),
+                       open_parked(log, RowExclusiveLock), 0};
+    if (PG_ARGISNULL(1))
+        revive_events(log, &revival, {int4_key(1, log.log_id)});
+    else
+        revive_chosen(log, &revival, PG_GETARG_ARRAYTYPE_P(1));
+    close_catalog_table(revival.parked, NoLock);
+    close_catalog_table(revival.dead, NoLock);
+    PG_RETURN_INT64(revival.count);
+}

@@ -1,0 +1,522 @@
+#include "core/lanes/claim.hpp"
+
+#include "pg/claims/dead.hpp"
+#include "pg/claims/parked.hpp"
+
+extern "C" {
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+ParkedEvent parked_in_slot(TupleTableSlot *slot)
+{
+    bool held_back;
+    const Datum due_at = row_value(slot, parked_due_at, &held_back);
+    return {{static_cast<uint64>(row_int8(slot, parked_xid)), row_int8(slot, parked_seq)},
+            row_text(slot, parked_call_id),
+            row_int4(slot, parked_attempts),
+            row_int4(slot, parked_expiries),
+            !held_back,
+            held_back ? 0 : DatumGetTimestampTz(due_at),
+            row_int8(slot, parked_claim)};
+}
+
+// By number, where the transaction of one of them is not known in this cluster.
+int compare_places(const LogPosition &a, const LogPosition &b)
+{
+    if (a.xid == 0 || b.xid == 0)
+        return a.seq < b.seq ? -1 : a.seq > b.seq;
+    return a < b ? -1 : a > b;
+}
+
+int compare_parked(const void *left, const void *right)
+{
+    const auto *a = static_cast<const ParkedEvent *>(left), *b = static_cast<const ParkedEvent *>(right);
+    if (const int order = strcmp(a->call_id, b->call_id); order != 0)
+        return order;
+    return compare_places(a->place, b->place);
+}
+
+// Where the call's events begin, or would.
+int first_of_call(const ParkedEvents &parked, const char *call_id)
+{
+    int low = 0, high = parked.count;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (strcmp(parked.events[middle].call_id, call_id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool is_of_call(const ParkedEvents &parked, int i, const char *call_id)
+{
+    return i < parked.count && strcmp(parked.events[i].call_id, call_id) == 0;
+}
+
+// Past the last event of the call that begins at `first`.
+int end_of_call(const ParkedEvents &parked, int first)
+{
+    int end = first + 1;
+    while (is_of_call(parked, end, parked.events[first].call_id))
+        ++end;
+    return end;
+}
+
+// The row of a parked event; `scan` has to be ended.
+bool find_row(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane, int64 seq,
+              KeyScan *scan)
+{
+    *scan = begin_key_scan(parked, snapshot,
+                           {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
+    return next_row(*scan);
+}
+
+} // namespace
+
+// -- reading -------------------------------------------------------------------------------------
+
+namespace
+{
+
+constexpr Oid parked_types[] = {INT4OID, INT4OID,        INT8OID, XID8OID,        TEXTOID,  INT4OID,
+                                INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, JSONBOID, INT4OID};
+static_assert(lengthof(parked_types) == parked_columns, "each column has its type here");
+
+} // namespace
+
+CatalogTable open_parked(const EventLog &log, LOCKMODE lock)
+{
+    return open_catalog_table(log.schema, "call_parked_events", "call_parked_events_pkey", parked_types,
+                              lock);
+}
+
+ParkedEvents read_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane)
+{
+    int room = 16;
+    ParkedEvents result = {static_cast<ParkedEvent *>(palloc(sizeof(ParkedEvent) * room)), 0};
+    const KeyScan scan =
+        begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        if (result.count == room) {
+            room *= 2;
+            result.events = static_cast<ParkedEvent *>(repalloc(result.events, sizeof(ParkedEvent) * room));
+        }
+        result.events[result.count++] = parked_in_slot(scan.slot);
+    }
+    end_key_scan(scan);
+    qsort(result.events, result.count, sizeof(ParkedEvent), compare_parked);
+    return result;
+}
+
+const ParkedEvent *find_parked(const ParkedEvents &parked, const char *call_id, int64 seq)
+{
+    for (int i = first_of_call(parked, call_id); is_of_call(parked, i, call_id); ++i)
+        if (parked.events[i].place.seq == seq)
+            return &parked.events[i];
+    return nullptr;
+}
+
+bool has_parked_call(const ParkedEvents &parked, const char *call_id)
+{
+    return is_of_call(parked, first_of_call(parked, call_id), call_id);
+}
+
+bool has_due_event(const ParkedEvents &parked, const char *call_id)
+{
+    for (int i = first_of_call(parked, call_id); is_of_call(parked, i, call_id); ++i)
+        if (parked.events[i].has_due)
+            return true;
+    return false;
+}
+
+bool has_any_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot)
+{
+    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
+    const bool found = next_row(scan);
+    end_key_scan(scan);
+    return found;
+}
+
+bool is_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane, int64 seq)
+{
+    KeyScan scan;
+    const bool found = find_row(log, parked, snapshot, lane, seq, &scan);
+    end_key_scan(scan);
+    return found;
+}
+
+bool has_many_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane, int many)
+{
+    int count = 0;
+    const KeyScan scan =
+        begin_key_scan(parked, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
+    while (count < many && next_row(scan))
+        ++count;
+    end_key_scan(scan);
+    return count >= many;
+}
+
+namespace
+{
+
+// A call waits as long as one of its events does. One whose events are all held back waits for nothing.
+bool is_call_due(const ParkedEvents &parked, int first, int end, TimestampTz now)
+{
+    for (int i = first; i < end; ++i)
+        if (parked.events[i].has_due && parked.events[i].due_at > now)
+            return false;
+    return true;
+}
+
+int compare_due(const void *left, const void *right)
+{
+    const auto *a = *static_cast<const ParkedEvent *const *>(left),
+               *b = *static_cast<const ParkedEvent *const *>(right);
+    if (a->due_at != b->due_at)
+        return a->due_at < b->due_at ? -1 : 1;
+    return compare_places(a->place, b->place);
+}
+
+// In its last attempt as well: were it among others when their worker is lost, it could neither be blamed for
+// that nor be tried again.
+bool is_alone(const EventLog &log, const ParkedEvent &event)
+{
+    return event.expiries >= expiries_to_be_alone || event.attempts + 1 >= log.max_attempts;
+}
+
+} // namespace
+
+DueEvents find_due(const EventLog &log, const ParkedEvents &parked, TimestampTz now)
+{
+    DueEvents due = {static_cast<const ParkedEvent **>(palloc(sizeof(ParkedEvent *) * Max(1, parked.count))),
+                     0};
+    for (int first = 0; first < parked.count;) {
+        const int end = end_of_call(parked, first);
+        if (is_call_due(parked, first, end, now))
+            due.events[due.count++] = &parked.events[first];
+        first = end;
+    }
+    qsort(due.events, due.count, sizeof(ParkedEvent *), compare_due);
+    if (due.count == 0)
+        return due;
+    if (is_alone(log, *due.events[0])) {
+        due.count = 1;
+        return due;
+    }
+    int count = 0;
+    for (int i = 0; i < due.count; ++i)
+        if (!is_alone(log, *due.events[i]))
+            due.events[count++] = due.events[i];
+    due.count = count;
+    return due;
+}
+
+bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, bool *lanes)
+{
+    bool any = false;
+    memset(lanes, 0, sizeof(bool) * log.lanes);
+    const CatalogTable table = open_catalog_table(
+        log.schema, "call_parked_events", "idx_call_parked_events_due", parked_types, AccessShareLock);
+    const KeyScan scan = begin_key_scan(
+        table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTLessEqualStrategyNumber)});
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        const int lane = row_int4(scan.slot, parked_lane) - log.first_lane;
+        if (lane >= 0 && lane < log.lanes)
+            lanes[lane] = any = true;
+    }
+    end_key_scan(scan);
+    close_catalog_table(table, AccessShareLock);
+    return any;
+}
+
+// -- writing -------------------------------------------------------------------------------------
+
+namespace
+{
+
+Change set_claim(int64 claim_id)
+{
+    return {parked_claim, Int64GetDatum(claim_id), claim_id == 0};
+}
+
+Change set_int4(int column, int value)
+{
+    return {column, Int32GetDatum(value), false};
+}
+
+Change set_due(const TimestampTz *due_at)
+{
+    return {parked_due_at, due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at), due_at == nullptr};
+}
+
+void change_parked(const EventLog &log, const CatalogTable &parked, int lane, int64 seq,
+                   std::initializer_list<Change> changes)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, parked, snapshot, lane, seq, &scan))
+        update_row(parked, scan, changes);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+TimestampTz next_attempt(const EventLog &log, int attempts)
+{
+    return GetCurrentTimestamp() +
+           Backoff(attempts, log.retry_base, log.retry_cap, pg_prng_double(&pg_global_prng_state));
+}
+
+// The next event of the call is due now, unless another one of it is to be waited for.
+void release_call(const EventLog &log, const CatalogTable &parked, int lane, const char *call_id)
+{
+    const Snapshot snapshot = take_snapshot();
+    const ParkedEvents others = read_parked(log, parked, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    if (!has_parked_call(others, call_id) || has_due_event(others, call_id))
+        return;
+    const TimestampTz now = GetCurrentTimestamp();
+    change_parked(log, parked, lane, others.events[first_of_call(others, call_id)].place.seq,
+                  {set_due(&now)});
+}
+
+} // namespace
+
+void park_event(const EventLog &log, const CatalogTable &parked, const EventInLane &event, int attempts,
+                int expiries, const TimestampTz *due_at, const Failure *failure)
+{
+    bool nulls[parked_columns] = {};
+    Datum values[parked_columns];
+    values[parked_log - 1] = Int32GetDatum(log.log_id);
+    values[parked_lane - 1] = Int32GetDatum(home_lane(log, event.lane));
+    values[parked_seq - 1] = Int64GetDatum(event.place.seq);
+    values[parked_xid - 1] = UInt64GetDatum(event.lane < log.first_lane ? 0 : event.place.xid);
+    values[parked_call_id - 1] = CStringGetTextDatum(event.call_id);
+    values[parked_attempts - 1] = Int32GetDatum(attempts);
+    values[parked_expiries - 1] = Int32GetDatum(expiries);
+    values[parked_due_at - 1] = due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at);
+    nulls[parked_due_at - 1] = due_at == nullptr;
+    values[parked_claim - 1] = Datum{0};
+    nulls[parked_claim - 1] = true;
+    values[parked_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    values[parked_errors - 1] = add_failure(Datum{0}, true, failure, &nulls[parked_errors - 1]);
+    values[parked_lock_waits - 1] = Int32GetDatum(0);
+    insert_row(parked, values, nulls);
+}
+
+namespace
+{
+
+// Locks are short as a rule, so that the pauses do not grow as after failures.
+TimestampTz next_look_at_lock(const EventLog &log, int lock_waits)
+{
+    constexpr int64 longest = 10 * USECS_PER_SEC;
+    return GetCurrentTimestamp() + Backoff(lock_waits, log.retry_base, Min(log.retry_cap, longest),
+                                           pg_prng_double(&pg_global_prng_state));
+}
+
+} // namespace
+
+void park_locked(const EventLog &log, const CatalogTable &parked, const EventInLane &event, int attempts)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    bool is_found = find_row(log, parked, snapshot, event.lane, event.place.seq, &scan);
+    if (!is_found) {
+        const TimestampTz now = GetCurrentTimestamp();
+        end_key_scan(scan);
+        UnregisterSnapshot(snapshot);
+        park_event(log, parked, event, attempts, 0, &now, nullptr);
+        park_locked(log, parked, event, attempts);
+        return;
+    }
+    const int lock_waits = row_int4(scan.slot, parked_lock_waits) + 1;
+    const TimestampTz due = next_look_at_lock(log, lock_waits);
+    update_row(parked, scan,
+               {set_due(&due), set_claim(0), set_int4(parked_attempts, attempts),
+                set_int4(parked_lock_waits, lock_waits)});
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+namespace
+{
+
+// A parked event has failed again.
+bool fail_parked(const EventLog &log, const CatalogTable &parked, const KeyScan &scan,
+                 const EventInLane &event, int attempts, const TimestampTz *due_at, const Failure &failure)
+{
+    bool had_none, has_none;
+    const Datum old = row_value(scan.slot, parked_errors, &had_none);
+    const Datum errors = add_failure(old, had_none, &failure, &has_none);
+    if (attempts >= log.max_attempts) {
+        bury(log, event, attempts, errors, failure);
+        delete_row(parked, scan);
+        return true;
+    }
+    update_row(parked, scan,
+               {set_due(due_at),
+                set_claim(0),
+                set_int4(parked_attempts, attempts),
+                set_int4(parked_lock_waits, 0),
+                {parked_errors, errors, false}});
+    return false;
+}
+
+} // namespace
+
+bool fail_event(const EventLog &log, const CatalogTable &parked, const EventInLane &event, int attempts,
+                const TimestampTz *due_at, const Failure &failure)
+{
+    const TimestampTz due = due_at != nullptr ? *due_at : next_attempt(log, attempts);
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    bool is_dead = attempts >= log.max_attempts;
+    if (find_row(log, parked, snapshot, event.lane, event.place.seq, &scan))
+        is_dead = fail_parked(log, parked, scan, event, attempts, &due, failure);
+    else if (is_dead) {
+        bool has_none;
+        bury(log, event, attempts, add_failure(Datum{0}, true, &failure, &has_none), failure);
+    } else
+        park_event(log, parked, event, attempts, 0, &due, &failure);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    if (is_dead)
+        release_call(log, parked, event.lane, event.call_id);
+    return is_dead;
+}
+
+// -- retries -------------------------------------------------------------------------------------
+
+void hand_out_parked(const EventLog &log, const CatalogTable &parked, int lane, const ParkedEvent &event,
+                     int64 claim_id)
+{
+    change_parked(log, parked, lane, event.place.seq,
+                  {set_claim(claim_id), set_int4(parked_attempts, event.attempts + 1)});
+}
+
+namespace
+{
+
+struct Retry {
+    CatalogTable parked;
+    ParkedEvents events; // of the lane
+};
+
+Retry open_retry(const EventLog &log, int lane)
+{
+    Retry retry;
+    const Snapshot snapshot = take_snapshot();
+    retry.parked = open_parked(log, RowExclusiveLock);
+    retry.events = read_parked(log, retry.parked, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    return retry;
+}
+
+EventInLane in_lane(int lane, const ParkedEvent &event)
+{
+    return {lane, event.place, event.call_id};
+}
+
+void drop_parked(const EventLog &log, const CatalogTable &parked, int lane, int64 seq)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, parked, snapshot, lane, seq, &scan))
+        delete_row(parked, scan);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+// The rest of a call whose first event is done with begins at `first`: its next event is due, unless another
+// one of it is to be waited for.
+void release_next(const EventLog &log, const Retry &retry, int lane, int first, const char *call_id,
+                  TimestampTz now)
+{
+    for (int i = first; is_of_call(retry.events, i, call_id); ++i)
+        if (retry.events.events[i].has_due)
+            return;
+    if (is_of_call(retry.events, first, call_id))
+        change_parked(log, retry.parked, lane, retry.events.events[first].place.seq, {set_due(&now)});
+}
+
+// An event whose worker was lost. Among others it may be without any fault of its own.
+void expire_parked(const EventLog &log, const Retry &retry, int lane, const ParkedEvent &event,
+                   const Failure &failure, TimestampTz now)
+{
+    if (event.attempts >= log.max_attempts) { // it was alone
+        fail_event(log, retry.parked, in_lane(lane, event), event.attempts, &now, failure);
+        return;
+    }
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, retry.parked, snapshot, lane, event.place.seq, &scan)) {
+        bool had_none, has_none;
+        const Datum old = row_value(scan.slot, parked_errors, &had_none);
+        const Datum errors = add_failure(old, had_none, &failure, &has_none);
+        update_row(
+            retry.parked, scan,
+            {set_claim(0), set_int4(parked_expiries, event.expiries + 1), {parked_errors, errors, false}});
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace
+
+void complete_retry(const EventLog &log, int lane, int64 claim_id)
+{
+    const Retry retry = open_retry(log, lane);
+    const TimestampTz now = GetCurrentTimestamp();
+    for (int i = 0; i < retry.events.count; ++i) {
+        const ParkedEvent &event = retry.events.events[i];
+        if (event.claim_id != claim_id)
+            continue;
+        drop_parked(log, retry.parked, lane, event.place.seq);
+        release_next(log, retry, lane, i + 1, event.call_id, now);
+    }
+    close_catalog_table(retry.parked, NoLock);
+}
+
+void drop_done(const EventLog &log, const CatalogTable &parked, int lane, const ParkedEvent &event)
+{
+    drop_parked(log, parked, lane, event.place.seq);
+    release_call(log, parked, lane, event.call_id);
+}
+
+void release_retry(const EventLog &log, int lane, int64 claim_id)
+{
+    const Retry retry = open_retry(log, lane);
+    for (int i = 0; i < retry.events.count; ++i) {
+        const ParkedEvent &event = retry.events.events[i];
+        if (event.claim_id == claim_id)
+            change_parked(log, retry.parked, lane, event.place.seq,
+                          {set_claim(0), set_int4(parked_attempts, event.attempts - 1)});
+    }
+    close_catalog_table(retry.parked, NoLock);
+}
+
+void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *worker)
+{
+    const Failure failure = {worker, nullptr, lost_worker};
+    const Retry retry = open_retry(log, lane);
+    const TimestampTz now = GetCurrentTimestamp();
+    for (int i = 0; i < retry.events.count; ++i)
+        if (retry.events.events[i].claim_id == claim_id)
+            expire_parked(log, retry, lane, retry.events.events[i], failure, now);
+    close_catalog_table(retry.parked, NoLock);
+}
+
+} // namespace callhardening

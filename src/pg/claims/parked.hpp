@@ -1,0 +1,99 @@
+// Events that wait outside their lane's range: those that failed, those behind them in the same call, and
+// those of ranges whose workers were lost twice.
+//
+// Whoever changes what is parked in a lane holds the lane's lock. What waits in a lane of another cluster is
+// kept with the lane that follows it, and belongs to the first of them that is not done with.
+#pragma once
+
+#include "pg/base/catalog_table.hpp"
+#include "pg/claims/failure.hpp"
+#include "pg/log/event_log.hpp"
+
+namespace callhardening
+{
+
+// As sql/event_log.sql creates call_parked_events.
+enum ParkedColumn {
+    parked_log = 1,
+    parked_lane,
+    parked_seq,
+    parked_xid,
+    parked_call_id,
+    parked_attempts,
+    parked_expiries,
+    parked_due_at,
+    parked_claim,
+    parked_since,
+    parked_errors,
+    parked_lock_waits,
+    parked_columns = parked_lock_waits
+};
+
+struct ParkedEvent {
+    LogPosition place; // its xid is 0 where that is not known in this cluster: then it goes by its number
+    char *call_id;
+    int attempts; // how often it was handed out, in claims that count
+    int expiries; // how often the worker that had it was lost
+    bool has_due; // false: held back behind an earlier event of its call
+    TimestampTz due_at;
+    int64 claim_id; // the retry that has it; 0: none
+};
+
+// Those of one lane, call by call, and in the order of the log.
+struct ParkedEvents {
+    ParkedEvent *events;
+    int count;
+};
+
+// After so many losses an event goes out alone, and so it does in its last attempt.
+inline constexpr int expiries_to_be_alone = 2;
+
+CatalogTable open_parked(const EventLog &log, LOCKMODE lock);
+ParkedEvents read_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane);
+const ParkedEvent *find_parked(const ParkedEvents &parked, const char *call_id, int64 seq);
+bool has_parked_call(const ParkedEvents &parked, const char *call_id);
+bool has_due_event(const ParkedEvents &parked, const char *call_id); // one with a time, past or to come
+
+bool has_any_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot);
+
+// One event, by its key: whatever else is parked in the lane does not matter.
+bool is_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane, int64 seq);
+
+// At least so many events are parked in the lane.
+bool has_many_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane, int many);
+
+// The first event of each call that is not waiting any more, the one that was due first in front. An event
+// that is to go out alone is the only one where it is the first.
+struct DueEvents {
+    const ParkedEvent **events;
+    int count;
+};
+DueEvents find_due(const EventLog &log, const ParkedEvents &parked, TimestampTz now);
+
+// Marks in `lanes[lane - log.first_lane]` which lanes have an event that is due; the array has log.lanes
+// places. False where none has.
+bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, bool *lanes);
+
+// `due_at` NULL: held back. `failure` NULL: it did not fail itself.
+void park_event(const EventLog &log, const CatalogTable &parked, const EventInLane &event, int attempts,
+                int expiries, const TimestampTz *due_at, const Failure *failure);
+
+// A row that the event needs is locked: it is tried again soon, and no attempt counts. `attempts`: those
+// before.
+void park_locked(const EventLog &log, const CatalogTable &parked, const EventInLane &event, int attempts);
+
+// A failed attempt at an event, parked or not yet: it is tried again at `due_at`, or after a backoff where
+// that is NULL; dead where it was the last one that the log allows. True where it is dead.
+bool fail_event(const EventLog &log, const CatalogTable &parked, const EventInLane &event, int attempts,
+                const TimestampTz *due_at, const Failure &failure);
+
+// What becomes of the events of a retry when its claim ends.
+void hand_out_parked(const EventLog &log, const CatalogTable &parked, int lane, const ParkedEvent &event,
+                     int64 claim_id);
+void complete_retry(const EventLog &log, int lane, int64 claim_id);
+// A parked event that somebody else has processed: the next one of its call has its turn.
+void drop_done(const EventLog &log, const CatalogTable &parked, int lane, const ParkedEvent &event);
+void release_retry(const EventLog &log, int lane, int64 claim_id);
+void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *worker);
+
+} // namespace callhardening

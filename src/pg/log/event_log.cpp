@@ -1,0 +1,379 @@
+#include "core/lanes/position.hpp"
+
+#include "pg/base/relation.hpp"
+#include "pg/base/text.hpp"
+#include "pg/base/time.hpp"
+#include "pg/log/event_log.hpp"
+#include "pg/log/snapshot.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// -- the registry --------------------------------------------------------------------------------
+
+// As sql/event_log.sql creates call_event_logs.
+enum LogColumn {
+    log_number = 1,
+    log_events,
+    log_calls,
+    log_provider,
+    log_lanes,
+    log_first_lane,
+    log_system,
+    log_adopted,
+    log_notify,
+    log_max_attempts,
+    log_retry_base,
+    log_retry_cap,
+    log_max_parked,
+    log_signed,
+    log_payload,
+    log_event_type,
+    log_received_at,
+    log_processed_at,
+    log_carry,
+    log_sequence,
+    log_is_default,
+    log_ignored_types,
+    log_ignored_members,
+    log_settled_marks,
+    log_columns = log_settled_marks
+};
+constexpr Oid log_types[] = {
+    INT4OID, REGCLASSOID, REGCLASSOID,  TEXTOID,     INT4OID, INT4OID,      INT8OID,      PG_SNAPSHOTOID,
+    BOOLOID, INT4OID,     INTERVALOID,  INTERVALOID, INT4OID, BOOLOID,      NAMEOID,      NAMEOID,
+    NAMEOID, NAMEOID,     NAMEARRAYOID, REGCLASSOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID, XID8ARRAYOID};
+static_assert(lengthof(log_types) == log_columns, "each column has its type here");
+
+CatalogTable open_logs(Oid schema, const char *index, LOCKMODE lock)
+{
+    return open_catalog_table(schema, "call_event_logs", index, log_types, lock);
+}
+
+int64 row_microseconds(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? 0 : interval_microseconds(DatumGetIntervalP(value));
+}
+
+Oid row_oid(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? InvalidOid : DatumGetObjectId(value);
+}
+
+const char *row_name(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? nullptr : pstrdup(NameStr(*DatumGetName(value)));
+}
+
+void read_carry(TupleTableSlot *slot, EventLog *log)
+{
+    bool is_null;
+    Datum *names;
+    const Datum value = row_value(slot, log_carry, &is_null);
+    if (is_null)
+        return;
+    deconstruct_array(DatumGetArrayTypePCopy(value), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names,
+                      nullptr, &log->carry_count);
+    log->carry = static_cast<const char **>(palloc(sizeof(char *) * Max(1, log->carry_count)));
+    for (int i = 0; i < log->carry_count; ++i)
+        log->carry[i] = NameStr(*DatumGetName(names[i]));
+}
+
+TextList row_texts(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    Datum *values;
+    TextList list = {};
+    const Datum value = row_value(slot, column, &is_null);
+    if (is_null)
+        return list;
+    deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &values, nullptr,
+                      &list.count);
+    list.texts = static_cast<const char **>(palloc(sizeof(char *) * Max(1, list.count)));
+    for (int i = 0; i < list.count; ++i)
+        list.texts[i] = TextDatumGetCString(values[i]);
+    return list;
+}
+
+void read_settled_marks(TupleTableSlot *slot, EventLog *log)
+{
+    bool is_null;
+    Datum *marks;
+    int count;
+    const Datum value = row_value(slot, log_settled_marks, &is_null);
+    if (is_null)
+        return;
+    deconstruct_array(DatumGetArrayTypePCopy(value), XID8OID, sizeof(uint64), FLOAT8PASSBYVAL,
+                      TYPALIGN_DOUBLE, &marks, nullptr, &count);
+    auto *copy = static_cast<uint64 *>(palloc(sizeof(uint64) * Max(1, count)));
+    for (int i = 0; i < count; ++i)
+        copy[i] = DatumGetUInt64(marks[i]);
+    log->settled_marks = {copy, static_cast<size_t>(count)};
+}
+
+void read_columns(TupleTableSlot *slot, EventLog *log)
+{
+    log->payload_column = row_name(slot, log_payload);
+    log->event_type_column = row_name(slot, log_event_type);
+    log->received_at_column = row_name(slot, log_received_at);
+    log->processed_at_column = row_name(slot, log_processed_at);
+    log->sequence = row_oid(slot, log_sequence);
+    read_carry(slot, log);
+    log->ignored_types = row_texts(slot, log_ignored_types);
+    log->ignored_members = row_texts(slot, log_ignored_members);
+}
+
+void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
+{
+    bool is_unadopted;
+    const Datum adopted = row_value(slot, log_adopted, &is_unadopted);
+    *log = {};
+    log->schema = schema;
+    log->log_id = row_int4(slot, log_number);
+    log->events = row_oid(slot, log_events);
+    log->calls = row_oid(slot, log_calls);
+    log->provider = row_text(slot, log_provider);
+    log->lanes = row_int4(slot, log_lanes);
+    log->first_lane = row_int4(slot, log_first_lane);
+    log->is_foreign = static_cast<uint64>(row_int8(slot, log_system)) != GetSystemIdentifier();
+    log->has_old_lanes = !is_unadopted;
+    if (!is_unadopted)
+        log->adopted = read_snapshot(adopted);
+    log->notifies = row_bool(slot, log_notify);
+    log->max_attempts = row_int4(slot, log_max_attempts);
+    log->retry_base = row_microseconds(slot, log_retry_base);
+    log->retry_cap = row_microseconds(slot, log_retry_cap);
+    log->max_parked = row_int4(slot, log_max_parked);
+    log->is_signed = row_bool(slot, log_signed);
+    read_settled_marks(slot, log);
+    read_columns(slot, log);
+    log->events_name = relation_name(log->events);
+}
+
+[[noreturn]] void raise_no_log(Oid wanted)
+{
+    if (!OidIsValid(wanted))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
+                        errhint("Make one with create_call_tables.")));
+    const char *name = relation_name(wanted);
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("%s is not an event log", name != nullptr ? name : psprintf("relation %u", wanted)),
+             errhint("The table call_event_logs lists the event logs of this database.")));
+    pg_unreachable();
+}
+
+// A row may outlive its table: a DROP with an old snapshot does not see it, and an event trigger can be off.
+// Its number may be another relation's by then.
+bool is_live(Oid events)
+{
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(events));
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    const auto *relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    const bool is_table =
+        relation->relkind == RELKIND_RELATION && relation->relpersistence != RELPERSISTENCE_TEMP;
+    ReleaseSysCache(tuple);
+    return is_table;
+}
+
+[[noreturn]] void raise_no_default(const char *names)
+{
+    ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER),
+                    errmsg("there is more than one event log, and none is the default"),
+                    errdetail("The event logs are %s.", names),
+                    errhint("Name one of them in log, or choose a default: configure_call_event_log(log, "
+                            "is_default => true).")));
+    pg_unreachable();
+}
+
+bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
+{
+    const CatalogTable logs = open_logs(schema, index, AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {key});
+    const bool found = next_row(scan);
+    if (found)
+        read_log(schema, scan.slot, log);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_catalog_table(logs, AccessShareLock);
+    return found;
+}
+
+// The index has the marked row first, and those of all other logs behind it: if none is marked, the only one
+// is the default. Returns how many there are up to the marked one.
+int read_default_event_log(Oid schema, const KeyScan &scan, EventLog *log, StringInfo names)
+{
+    int count = 0;
+    while (next_row(scan)) {
+        const Oid events = row_oid(scan.slot, log_events);
+        const char *name = is_live(events) ? relation_name(events) : nullptr;
+        if (name == nullptr)
+            continue;
+        if (count++ == 0)
+            read_log(schema, scan.slot, log);
+        appendStringInfo(names, "%s%s", count == 1 ? "" : ", ", name);
+        if (row_bool(scan.slot, log_is_default))
+            break;
+    }
+    return count;
+}
+
+void find_default_event_log(Oid schema, EventLog *log)
+{
+    const CatalogTable logs = open_logs(schema, "call_event_logs_is_default_key", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {});
+    StringInfoData names;
+    initStringInfo(&names);
+    const int count = read_default_event_log(schema, scan, log, &names);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_catalog_table(logs, AccessShareLock);
+    if (count == 0)
+        raise_no_log(InvalidOid);
+    if (count > 1)
+        raise_no_default(names.data);
+}
+
+} // namespace
+
+bool find_event_log_of(Oid schema, Oid events, EventLog *log)
+{
+    return find_log(schema, "call_event_logs_events_key", oid_key(1, events), log) &&
+           log->events_name != nullptr && is_live(events);
+}
+
+void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
+{
+    const Oid schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+    if (PG_ARGISNULL(log_argument))
+        find_default_event_log(schema, log);
+    else if (!find_event_log_of(schema, PG_GETARG_OID(log_argument), log))
+        raise_no_log(PG_GETARG_OID(log_argument));
+}
+
+bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log)
+{
+    return find_log(schema, "call_event_logs_pkey", int4_key(1, log_id), log);
+}
+
+bool is_event_log_uncommitted(const EventLog &log)
+{
+    const CatalogTable logs = open_logs(log.schema, "call_event_logs_pkey", AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
+    bool is_null = true;
+    const Datum xmin =
+        next_row(scan) ? slot_getsysattr(scan.slot, MinTransactionIdAttributeNumber, &is_null) : Datum{0};
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_catalog_table(logs, AccessShareLock);
+    return !is_null && TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+}
+
+char *event_log_channel(int32 log_id)
+{
+    return psprintf("callhardening_%d", log_id);
+}
+
+// -- under a lock -------------------------------------------------------------------------------
+
+bool try_lock_event_log(const EventLog &log)
+{
+    const CatalogTable logs = open_logs(log.schema, "call_event_logs_pkey", RowExclusiveLock);
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
+    const bool locked = next_row(scan) && lock_row(logs, scan, snapshot, LockWaitSkip);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    close_catalog_table(logs, NoLock);
+    return locked;
+}
+
+LockedLog lock_event_log(const EventLog &log)
+{
+    const CatalogTable logs = open_logs(log.schema, "call_event_logs_pkey", RowExclusiveLock);
+    const Snapshot before = take_snapshot();
+    const KeyScan scan = begin_key_scan(logs, before, {int4_key(1, log.log_id)});
+    if (!next_row(scan) || !lock_row(logs, scan, before, LockWaitBlock))
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("event log %d was changed by another transaction", log.log_id),
+                        errhint("Try again.")));
+    UnregisterSnapshot(before);
+    return {logs, scan};
+}
+
+void read_locked_log(const LockedLog &locked, EventLog *log)
+{
+    read_log(log->schema, locked.scan.slot, log);
+}
+
+void write_adoption(const LockedLog &locked, const EventLog &log)
+{
+    update_row(locked.logs, locked.scan,
+               {{log_first_lane, Int32GetDatum(log.first_lane), false},
+                {log_system, Int64GetDatum(static_cast<int64>(GetSystemIdentifier())), false},
+                {log_adopted, snapshot_datum(log.adopted), false}});
+}
+
+void write_end_of_old_lanes(const LockedLog &locked, const EventLog &log)
+{
+    const auto count = static_cast<int>(log.settled_marks.size());
+    auto *marks = static_cast<Datum *>(palloc(sizeof(Datum) * Max(1, count)));
+    for (int i = 0; i < count; ++i)
+        marks[i] = UInt64GetDatum(log.settled_marks[i]);
+    const ArrayType *array =
+        construct_array(marks, count, XID8OID, sizeof(uint64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+    update_row(locked.logs, locked.scan,
+               {{log_adopted, Datum{0}, true}, {log_settled_marks, PointerGetDatum(array), false}});
+}
+
+void close_locked_log(const LockedLog &locked)
+{
+    end_key_scan(locked.scan);
+    close_catalog_table(locked.logs, NoLock);
+}
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(call_event_log_number)
+{
+    EventLog log;
+    find_event_log(fcinfo, 0, &log);
+    PG_RETURN_INT32(log.log_id);
+}
+
+CALLHARDENING_FUNCTION(call_event_log_channel)
+{
+    EventLog log;
+    find_event_log(fcinfo, 0, &log);
+    PG_RETURN_TEXT_P(to_text(event_log_channel(log.log_id)));
+}

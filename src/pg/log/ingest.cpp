@@ -1,0 +1,285 @@
+#include "core/lanes/position.hpp"
+
+#include "pg/base/relation.hpp"
+#include "pg/base/spi.hpp"
+#include "pg/base/subtransaction.hpp"
+#include "pg/base/text.hpp"
+#include "pg/base/versions.hpp"
+#include "pg/log/carry.hpp"
+#include "pg/log/event.hpp"
+#include "pg/log/event_log.hpp"
+#include "pg/log/ingest.hpp"
+#include "pg/log/signature.hpp"
+#include "pg/sanitizer/jsonb_parser.hpp"
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/jsonb.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// -- bodies --------------------------------------------------------------------------------------
+
+enum class BodyKind : char { json = 'j', other = 'o', binary = 'b' };
+
+struct Parse {
+    char *body;
+    Jsonb *parsed;
+};
+
+void parse_body(void *state)
+{
+    auto *parse = static_cast<Parse *>(state);
+    parse->parsed = parse_jsonb(parse->body);
+}
+
+Jsonb *json_string(char *text, size_t size)
+{
+    JsonbValue string;
+    string.type = jbvString;
+    string.val.string.val = text;
+    string.val.string.len = static_cast<int>(size);
+    return JsonbValueToJsonb(&string);
+}
+
+// Some senders put a mark of the byte order before their JSON. jsonb refuses it.
+char *after_byte_order_mark(char *body)
+{
+    constexpr std::string_view mark = "\xef\xbb\xbf";
+    return std::string_view(body).starts_with(mark) ? body + mark.size() : body;
+}
+
+// A body that jsonb refuses is kept as a JSON string of its text.
+Jsonb *body_of_text(std::string_view body, BodyKind *kind)
+{
+    char *text = to_cstring(body);
+    Parse parse = {after_byte_order_mark(text), nullptr};
+    *kind = BodyKind::json;
+    if (try_in_subtransaction(parse_body, &parse) == nullptr)
+        return parse.parsed;
+    *kind = BodyKind::other;
+    return json_string(text, body.size());
+}
+
+// What is no text is kept as a JSON string of its base64.
+Jsonb *body_of_binary(std::string_view body)
+{
+    const int64 size = (static_cast<int64>(body.size()) + 2) / 3 * 4;
+    if (size > JENTRY_OFFLENMASK)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("a body of %zu bytes that are no text is too long", body.size()),
+                        errdetail("Its base64 would have %lld bytes, and jsonb holds %d.",
+                                  static_cast<long long>(size), JENTRY_OFFLENMASK)));
+    auto *encoded = static_cast<char *>(palloc(size + 1));
+    const int written = encode_base64(body, encoded, static_cast<int>(size));
+    return json_string(encoded, static_cast<size_t>(written));
+}
+
+Jsonb *body_of_bytes(std::string_view body, BodyKind *kind)
+{
+    if (pg_verify_mbstr(PG_UTF8, body.data(), static_cast<int>(body.size()), true))
+        return body_of_text(body, kind);
+    *kind = BodyKind::binary;
+    return body_of_binary(body);
+}
+
+// -- identity ------------------------------------------------------------------------------------
+
+constexpr size_t digest_bytes = 16;
+
+void update_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
+{
+    if (pg_cryptohash_update(hash, static_cast<const uint8 *>(data), size) < 0)
+        elog(ERROR, "could not compute the SHA-256 of an event");
+}
+
+// Half of a SHA-256 says that two events are the same. `kind` keeps a key from being taken for a body, and a
+// body that is no JSON, or no text, for the JSON string that it is kept as.
+bytea *digest_of(char kind, std::string_view event_type, std::string_view identity)
+{
+    uint8 digest[PG_SHA256_DIGEST_LENGTH];
+    const size_t type_size = event_type.size();
+    pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+    if (hash == nullptr || pg_cryptohash_init(hash) < 0)
+        elog(ERROR, "could not compute the SHA-256 of an event");
+    update_hash(hash, &kind, sizeof(kind));
+    update_hash(hash, &type_size, sizeof(type_size));
+    update_hash(hash, event_type.data(), event_type.size());
+    update_hash(hash, identity.data(), identity.size());
+    if (pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
+        elog(ERROR, "could not compute the SHA-256 of an event");
+    pg_cryptohash_free(hash);
+
+    auto *result = static_cast<bytea *>(palloc(VARHDRSZ + digest_bytes));
+    SET_VARSIZE(result, VARHDRSZ + digest_bytes);
+    memcpy(VARDATA(result), digest, digest_bytes);
+    return result;
+}
+
+bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_type, std::string_view event_key)
+{
+    if (event_key.data() != nullptr)
+        return digest_of('k', {}, event_key);
+    return digest_of(static_cast<char>(kind), event_type, {VARDATA(body), VARSIZE(body) - VARHDRSZ});
+}
+
+// -- appending -----------------------------------------------------------------------------------
+
+struct Event {
+    Jsonb *body;
+    std::string_view type; // what is said beside the body; data() is nullptr where there is none
+    bytea *digest;
+    const CarriedValues *carried;
+};
+
+constexpr int first_carried = 4; // of the parameters, counted from 1
+
+const char *insert_statement(const EventLog *log, const CarriedValues &carried)
+{
+    const char *type = log->event_type_column;
+    StringInfoData columns, values;
+    initStringInfo(&columns);
+    initStringInfo(&values);
+    for (int i = 0; i < carried.count; ++i) {
+        appendStringInfo(&columns, ", %s", quote_identifier(carried.columns[i]));
+        appendStringInfo(&values, ", $%d", first_carried + i);
+    }
+    return psprintf(
+        "INSERT INTO %s (%s%s%s, event_digest%s) VALUES ($1%s, $3%s)"
+        " ON CONFLICT (event_digest) WHERE event_digest IS NOT NULL DO NOTHING RETURNING event_seq",
+        log->events_name, quote_identifier(log->payload_column), type == nullptr ? "" : ", ",
+        type == nullptr ? "" : quote_identifier(type), columns.data, type == nullptr ? "" : ", $2",
+        values.data);
+}
+
+// Appends the event, or finds the one that it repeats; 0 where neither is to be seen.
+int64 append_or_find(const EventLog *log, const Event &event)
+{
+    static KeptPlans inserts, lookups;
+    const SpiArgument identity = {BYTEAOID, PointerGetDatum(event.digest), false};
+    SpiArgument arguments[max_spi_arguments] = {
+        {JSONBOID, JsonbPGetDatum(event.body), false},
+        event.type.data() == nullptr ? null_argument(TEXTOID) : text_value(event.type),
+        identity,
+    };
+    const CarriedValues &carried = *event.carried;
+    memcpy(arguments + first_carried - 1, carried.values, sizeof(SpiArgument) * carried.count);
+
+    run_statement(&inserts, insert_statement(log, carried), arguments, first_carried - 1 + carried.count);
+    if (SPI_processed == 0)
+        run_statement(&lookups,
+                      psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1",
+                               log->events_name),
+                      {identity});
+    return SPI_processed > 0 ? spi_int8(0, 1) : 0;
+}
+
+// What the body says where nothing is said beside it. A table of our own gets it from its trigger, which
+// leaves those alone that were there before.
+std::string_view type_of_event(const EventLog *log, Jsonb *body, std::string_view event_type)
+{
+    constexpr size_t longest_event_type = 64;
+    EventFields fields;
+    if (event_type.data() != nullptr || !OidIsValid(log->sequence) || log->event_type_column == nullptr ||
+        !JB_ROOT_IS_OBJECT(body) || !read_event(body, log->provider, fields_of({Field::state}), &fields))
+        return event_type;
+    const std::string_view state = fields[Field::state].text;
+    return state.size() <= longest_event_type ? state : event_type;
+}
+
+int64 append_event(const EventLog *log, Event event)
+{
+    event.type = type_of_event(log, event.body, event.type);
+    check_can_fill(*log, *event.carried);
+    // A redelivery whose first event is purged between the two statements is an event of its own again.
+    constexpr int attempts = 3;
+    for (int i = 0; i < attempts; ++i) {
+        const int64 event_seq = append_or_find(log, event);
+        if (event_seq != 0)
+            return event_seq;
+    }
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                    errmsg("the event was not written to %s", log->events_name),
+                    errhint("A trigger or a row-level security policy of that table suppresses it.")));
+}
+
+// -- arguments -----------------------------------------------------------------------------------
+
+enum IngestArgument { body_argument, log_argument, event_type_argument, event_key_argument, carry_argument };
+
+void open_log(FunctionCallInfo fcinfo, EventLog *log)
+{
+    if (PG_ARGISNULL(body_argument))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be null")));
+    SPI_connect();
+    find_event_log(fcinfo, log_argument, log);
+    refuse_unsigned_body(fcinfo, log);
+}
+
+void read_carry_argument(FunctionCallInfo fcinfo, const EventLog &log, CarriedValues *carried)
+{
+    read_carry(log, PG_ARGISNULL(carry_argument) ? nullptr : PG_GETARG_JSONB_P(carry_argument), carried);
+}
+
+// For bytea as for text: a view of what follows the length.
+int64 ingest_bytes(FunctionCallInfo fcinfo)
+{
+    EventLog log;
+    CarriedValues carried;
+    open_log(fcinfo, &log);
+    read_carry_argument(fcinfo, log, &carried);
+    const int64 event_seq =
+        ingest_body(&log, text_argument(fcinfo, body_argument), text_argument(fcinfo, event_type_argument),
+                    text_argument(fcinfo, event_key_argument), carried);
+    SPI_finish();
+    return event_seq;
+}
+
+} // namespace
+
+int64 ingest_body(const EventLog *log, std::string_view body, std::string_view event_type,
+                  std::string_view event_key, const CarriedValues &carried)
+{
+    BodyKind kind;
+    Jsonb *payload = body_of_bytes(body, &kind);
+    return append_event(log,
+                        {payload, event_type, identity_of(payload, kind, event_type, event_key), &carried});
+}
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(ingest_call_event_jsonb)
+{
+    EventLog log;
+    CarriedValues carried;
+    open_log(fcinfo, &log);
+    read_carry_argument(fcinfo, log, &carried);
+    Jsonb *body = PG_GETARG_JSONB_P(body_argument);
+    const std::string_view event_type = text_argument(fcinfo, event_type_argument);
+    bytea *digest = identity_of(body, BodyKind::json, event_type, text_argument(fcinfo, event_key_argument));
+    const int64 event_seq = append_event(&log, {body, event_type, digest, &carried});
+    SPI_finish();
+    PG_RETURN_INT64(event_seq);
+}
+
+CALLHARDENING_FUNCTION(ingest_call_event_text)
+{
+    PG_RETURN_INT64(ingest_bytes(fcinfo));
+}
+
+CALLHARDENING_FUNCTION(ingest_call_event_bytea)
+{
+    PG_RETURN_INT64(ingest_bytes(fcinfo));
+}

@@ -1,0 +1,365 @@
+#include "pg/log/lane.hpp"
+#include "pg/log/snapshot.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+// As sql/event_log.sql creates call_claims.
+enum ClaimColumn {
+    claim_log = 1,
+    claim_lane,
+    claim_n,
+    claim_state,
+    claim_settled,
+    claim_reading,
+    claim_read_xid,
+    claim_read_seq,
+    claim_again_xid,
+    claim_again_seq,
+    claim_again_tries,
+    claim_id,
+    claim_is_retry,
+    claim_to_xid,
+    claim_to_seq,
+    claim_to_end,
+    claim_events,
+    claim_worker,
+    claim_claimed_at,
+    claim_lease_end,
+    claim_columns = claim_lease_end
+};
+constexpr Oid claim_types[] = {INT4OID, INT4OID, INT8OID, TEXTOID, PG_SNAPSHOTOID, PG_SNAPSHOTOID, XID8OID,
+                               INT8OID, XID8OID, INT8OID, INT4OID, INT8OID,        BOOLOID,        XID8OID,
+                               INT8OID, BOOLOID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+static_assert(lengthof(claim_types) == claim_columns, "each column has its type here");
+
+constexpr const char *state_names[] = {"none", "claimed", "renewed", "completed", "released", "moved"};
+
+RecordState state_of(const char *name)
+{
+    for (size_t i = 0; i < lengthof(state_names); ++i)
+        if (strcmp(state_names[i], name) == 0)
+            return static_cast<RecordState>(i);
+    elog(ERROR, "unknown state in call_claims");
+}
+
+} // namespace
+
+LaneTables open_lanes(const EventLog &log, LOCKMODE lock)
+{
+    LaneTables tables;
+    tables.lanes = open_catalog_table(log.schema, "call_lanes", "call_lanes_pkey", lane_types, lock);
+    tables.claims = open_catalog_table(log.schema, "call_claims", "call_claims_pkey", claim_types, lock);
+    tables.newest =
+        begin_key_scan(tables.claims, GetActiveSnapshot(), {int4_key(1, log.log_id), int4_key(2, 0)});
+    return tables;
+}
+
+void close_lanes(const LaneTables &tables, LOCKMODE lock)
+{
+    end_key_scan(tables.newest);
+    close_catalog_table(tables.lanes, lock);
+    close_catalog_table(tables.claims, lock);
+}
+
+namespace
+{
+
+KeyScan scan_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+{
+    return begin_key_scan(tables.lanes, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+}
+
+} // namespace
+
+bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+{
+    const KeyScan scan = scan_lane(log, tables, snapshot, lane);
+    const bool found = next_row(scan);
+    end_key_scan(scan);
+    return found;
+}
+
+namespace
+{
+
+bool lock_one_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+                   LockWaitPolicy wait)
+{
+    const KeyScan scan = scan_lane(log, tables, snapshot, lane);
+    const bool locked = next_row(scan) && lock_row(tables.lanes, scan, snapshot, wait);
+    end_key_scan(scan);
+    return locked;
+}
+
+} // namespace
+
+bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+               LockWaitPolicy wait)
+{
+    const int home = home_lane(log, lane);
+    return lock_one_lane(log, tables, snapshot, lane, wait) &&
+           (home == lane || lock_one_lane(log, tables, snapshot, home, wait));
+}
+
+namespace
+{
+
+// -- reading records -----------------------------------------------------------------------------
+
+LogPosition row_position(TupleTableSlot *slot, int xid_column, int seq_column)
+{
+    return {static_cast<uint64>(row_int8(slot, xid_column)), row_int8(slot, seq_column)};
+}
+
+bool row_is_null(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    row_value(slot, column, &is_null);
+    return is_null;
+}
+
+LanePosition position_in_slot(TupleTableSlot *slot)
+{
+    LanePosition position;
+    bool is_null;
+    const Datum settled = row_value(slot, claim_settled, &is_null);
+    if (!is_null)
+        position.settled = read_snapshot(settled);
+    const Datum reading = row_value(slot, claim_reading, &is_null);
+    position.in_window = !is_null;
+    if (position.in_window)
+        position.reading = read_snapshot(reading);
+    position.read = row_position(slot, claim_read_xid, claim_read_seq);
+    position.has_again = !row_is_null(slot, claim_again_seq);
+    position.again = row_position(slot, claim_again_xid, claim_again_seq);
+    position.again_tries = row_int4(slot, claim_again_tries);
+    return position;
+}
+
+// A claim without a lease is over when its transaction is.
+int64 lease_end_in_slot(TupleTableSlot *slot)
+{
+    bool is_null;
+    const int64 end = row_int8(slot, claim_lease_end);
+    const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null);
+    const bool is_own = TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+    return end == DT_NOBEGIN && is_own ? DT_NOEND : end;
+}
+
+LaneRecord record_in_slot(TupleTableSlot *slot)
+{
+    LaneRecord record;
+    record.lane = row_int4(slot, claim_lane);
+    record.n = row_int8(slot, claim_n);
+    record.state = state_of(row_text(slot, claim_state));
+    record.position = position_in_slot(slot);
+    record.claim_id = row_int8(slot, claim_id);
+    record.is_retry = row_bool(slot, claim_is_retry);
+    record.to = row_position(slot, claim_to_xid, claim_to_seq);
+    record.to_end = row_bool(slot, claim_to_end);
+    record.events = row_int4(slot, claim_events);
+    record.claimed_at = row_int8(slot, claim_claimed_at);
+    record.lease_end = lease_end_in_slot(slot);
+    return record;
+}
+
+bool find_newest(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+{
+    restart_key_scan(tables.newest, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    return next_row(tables.newest, BackwardScanDirection);
+}
+
+} // namespace
+
+LaneRecord newest_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+{
+    LaneRecord record;
+    if (find_newest(log, tables, snapshot, lane))
+        record = record_in_slot(tables.newest.slot);
+    record.lane = lane;
+    return record;
+}
+
+char *newest_worker(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+{
+    return find_newest(log, tables, snapshot, lane) ? row_text(tables.newest.slot, claim_worker) : nullptr;
+}
+
+namespace
+{
+
+KeyScan scan_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int64 n)
+{
+    return begin_key_scan(tables.claims, snapshot,
+                          {int4_key(1, log.log_id), int4_key(2, lane), int8_key(3, n)});
+}
+
+} // namespace
+
+bool has_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int64 n,
+                int64 wanted)
+{
+    const KeyScan scan = scan_record(log, tables, snapshot, lane, n);
+    const bool found = next_row(scan) && row_int8(scan.slot, claim_id) == wanted;
+    end_key_scan(scan);
+    return found;
+}
+
+namespace
+{
+
+// -- writing records -----------------------------------------------------------------------------
+
+struct RecordRow {
+    Datum values[claim_columns];
+    bool nulls[claim_columns];
+
+    void Set(int column, Datum value) { values[column - 1] = value; }
+    void SetOrNull(int column, bool is_set, Datum value)
+    {
+        values[column - 1] = is_set ? value : Datum{0};
+        nulls[column - 1] = !is_set;
+    }
+    void SetPosition(int xid_column, int seq_column, bool is_set, const LogPosition &position)
+    {
+        SetOrNull(xid_column, is_set, UInt64GetDatum(position.xid));
+        SetOrNull(seq_column, is_set, Int64GetDatum(position.seq));
+    }
+};
+
+void set_position(RecordRow *row, const LanePosition &position)
+{
+    row->Set(claim_settled, snapshot_datum(position.settled));
+    row->SetOrNull(claim_reading, position.in_window,
+                   position.in_window ? snapshot_datum(position.reading) : Datum{0});
+    row->SetPosition(claim_read_xid, claim_read_seq, position.in_window && position.read.xid != 0,
+                     position.read);
+    row->SetPosition(claim_again_xid, claim_again_seq, position.has_again, position.again);
+    row->Set(claim_again_tries, Int32GetDatum(position.again_tries));
+}
+
+void set_claim(RecordRow *row, const LaneRecord &record, const char *worker)
+{
+    row->SetOrNull(claim_id, record.claim_id != 0, Int64GetDatum(record.claim_id));
+    row->Set(claim_is_retry, BoolGetDatum(record.is_retry));
+    row->SetPosition(claim_to_xid, claim_to_seq, record.to.xid != 0, record.to);
+    row->Set(claim_to_end, BoolGetDatum(record.to_end));
+    row->Set(claim_events, Int32GetDatum(record.events));
+    row->SetOrNull(claim_worker, worker != nullptr,
+                   worker != nullptr ? CStringGetTextDatum(worker) : Datum{0});
+    row->Set(claim_claimed_at, TimestampTzGetDatum(record.claimed_at));
+    row->SetOrNull(claim_lease_end, record.IsOpen(), TimestampTzGetDatum(record.lease_end));
+}
+
+// The old ones go by their numbers and not from the oldest on, which would walk over all that an old snapshot
+// keeps; several at a time, since to look for them costs more than to delete them.
+void drop_old_records(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
+{
+    constexpr int64 kept = 8, at_a_time = 8;
+    if (record.n % at_a_time != 0 || record.n <= kept)
+        return;
+    const int64 end = record.n - kept;
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(tables.claims, snapshot,
+                                        {int4_key(1, log.log_id), int4_key(2, record.lane),
+                                         int8_key(3, end - at_a_time, BTGreaterStrategyNumber),
+                                         int8_key(3, end, BTLessEqualStrategyNumber)});
+    while (next_row(scan))
+        delete_row(tables.claims, scan);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace
+
+void append_record(const EventLog &log, const LaneTables &tables, const LaneRecord &record,
+                   const char *worker)
+{
+    RecordRow row = {};
+    row.Set(claim_log, Int32GetDatum(log.log_id));
+    row.Set(claim_lane, Int32GetDatum(record.lane));
+    row.Set(claim_n, Int64GetDatum(record.n));
+    row.Set(claim_state, CStringGetTextDatum(state_names[static_cast<int>(record.state)]));
+    set_position(&row, record.position);
+    set_claim(&row, record, worker);
+    insert_row(tables.claims, row.values, row.nulls);
+    drop_old_records(log, tables, record);
+}
+
+void drop_lane(const EventLog &log, const LaneTables &tables, int lane)
+{
+    const Snapshot snapshot = take_snapshot();
+    if (find_newest(log, tables, snapshot, lane))
+        do
+            delete_row(tables.claims, tables.newest);
+        while (next_row(tables.newest, BackwardScanDirection));
+    const KeyScan row = scan_lane(log, tables, snapshot, lane);
+    if (next_row(row))
+        delete_row(tables.lanes, row);
+    end_key_scan(row);
+    UnregisterSnapshot(snapshot);
+}
+
+namespace
+{
+
+void end_lease(const EventLog &log, const LaneTables &tables, int lane)
+{
+    const Snapshot snapshot = take_snapshot();
+    LaneRecord record = newest_record(log, tables, snapshot, lane);
+    if (record.IsOpen()) {
+        char *worker = newest_worker(log, tables, snapshot, lane);
+        ++record.n;
+        record.state = RecordState::renewed;
+        record.lease_end = GetCurrentTimestamp(); // -infinity is later than that for this transaction
+        append_record(log, tables, record, worker);
+    }
+    UnregisterSnapshot(snapshot);
+}
+
+// Looks before it locks, and once more behind the lock: the claim may have ended in between.
+void try_to_end_lease(const EventLog &log, const LaneTables &tables, int lane)
+{
+    const Snapshot snapshot = take_snapshot();
+    const bool is_locked = newest_record(log, tables, snapshot, lane).IsOpen() &&
+                           lock_lane(log, tables, snapshot, lane, LockWaitSkip);
+    UnregisterSnapshot(snapshot);
+    if (is_locked)
+        end_lease(log, tables, lane);
+}
+
+} // namespace
+
+void end_leases_of_old_lanes(const EventLog &log)
+{
+    const LaneTables tables = open_lanes(log, RowExclusiveLock);
+    for (int lane = 0; lane < log.first_lane; ++lane)
+        try_to_end_lease(log, tables, lane);
+    close_lanes(tables, NoLock);
+}
+
+bool is_ahead_of_cluster(const EventLog &log, int lane)
+{
+    const LaneTables tables = open_lanes(log, AccessShareLock);
+    const Snapshot snapshot = take_snapshot();
+    const LanePosition position = newest_record(log, tables, snapshot, lane).position;
+    const uint64 newest = position.in_window ? position.reading.xmax : position.settled.xmax;
+    UnregisterSnapshot(snapshot);
+    close_lanes(tables, AccessShareLock);
+    return newest > U64FromFullTransactionId(ReadNextFullTransactionId());
+}
+
+} // namespace callhardening

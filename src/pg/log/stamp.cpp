@@ -1,0 +1,394 @@
+#include "core/base/text.hpp"
+#include "core/events/event.hpp"
+#include "core/lanes/position.hpp"
+
+#include "pg/base/relation.hpp"
+#include "pg/base/text.hpp"
+#include "pg/base/versions.hpp"
+#include "pg/log/event.hpp"
+#include "pg/log/event_log.hpp"
+#include "pg/log/ignored_event.hpp"
+#include "pg/log/lane.hpp"
+
+extern "C" {
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "commands/sequence.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+enum StampArgument {
+    payload_argument,
+    provider_argument,
+    lanes_argument,
+    key_type_argument,
+    stamp_arguments,
+    existing_argument = stamp_arguments, // of a table that was there before the log
+    existing_arguments
+};
+
+// What the trigger needs, looked up once per statement.
+struct Stamper {
+    int payload;
+    int call_id;
+    int event_type; // 0 in a table that was there before: what its clients write into it is theirs
+    int lane;
+    int xid;
+    int seq;        // to be numbered here; 0: the column has a default
+    int given_type; // what the row says about its type; 0: there is no such column
+    FmgrInfo type_output;
+    int processed; // set in a row that is no pending event; 0: nothing says so
+    int lanes;
+    KeyKind key;
+    std::string_view provider;
+    MemoryContext scratch; // for one row
+    EventLog log;          // log_id 0: the table is registered nowhere
+    uint64 restore_mark;   // then: in the place of a transaction id
+    bool *moved;           // by lane: its position is ahead of this cluster
+    bool *looked_at;
+};
+
+int32 lanes_of(const char *argument)
+{
+    const int32 lanes = pg_strtoint32(argument);
+    if (lanes < 1 || lanes > max_lanes)
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("stamp_call_event: number of lanes must be between 1 and %d", max_lanes)));
+    return lanes;
+}
+
+// Once per statement, which also tells those who listen: a transaction that says so twice says so once.
+void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
+{
+    const MemoryContext session = fcinfo->flinfo->fn_mcxt;
+    const MemoryContext caller = MemoryContextSwitchTo(session);
+    find_event_log_of(get_func_namespace(fcinfo->flinfo->fn_oid), events, &stamper->log);
+    stamper->moved = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
+    stamper->looked_at = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
+    MemoryContextSwitchTo(caller);
+    if (stamper->log.notifies)
+        Async_Notify(event_log_channel(stamper->log.log_id), "");
+}
+
+// In a clone that a dump of its original was restored into, nothing else tells that the log is from
+// elsewhere: what is appended to such a lane would be taken for settled.
+bool has_moved(const Stamper *stamper, int lane)
+{
+    if (!stamper->looked_at[lane]) {
+        stamper->looked_at[lane] = true;
+        stamper->moved[lane] = is_ahead_of_cluster(stamper->log, stamper->log.first_lane + lane);
+    }
+    return stamper->moved[lane];
+}
+
+// Events of a log that comes from another cluster get the numbers that its lanes will have once it is
+// adopted.
+int number_of_lane(const Stamper *stamper, int lane)
+{
+    const EventLog &log = stamper->log;
+    if (lane < 0 || log.log_id == 0)
+        return lane;
+    return log.first_lane + lane + (log.is_foreign || has_moved(stamper, lane) ? log.lanes : 0);
+}
+
+// Of this table in this database of this server, since it was started: a restore in another place has
+// another.
+uint64 restore_mark_of(Oid events)
+{
+    const struct {
+        uint64 system;
+        int64 start;
+        Oid database, events;
+    } place = {GetSystemIdentifier(), PgStartTime, MyDatabaseId, events};
+    const auto *bytes = reinterpret_cast<const unsigned char *>(&place);
+    return RestoreMark(DatumGetUInt64(hash_any_extended(bytes, sizeof(place), 0)));
+}
+
+// A restore of data alone can append the events before it says what log they are of. The positions that come
+// with it would settle them, if they were not behind all transaction ids.
+uint64 xid_of_stamp(const Stamper *stamper)
+{
+    return stamper->log.log_id == 0 ? stamper->restore_mark
+                                    : U64FromFullTransactionId(GetTopFullTransactionId());
+}
+
+int column_of_processed(const Stamper *stamper, const Relation log)
+{
+    const char *column = stamper->log.processed_at_column;
+    if (stamper->seq == 0 || stamper->log.log_id == 0 || column == nullptr)
+        return 0;
+    return get_attnum(RelationGetRelid(log), column);
+}
+
+// In a table that was there before, the column may have any type.
+void find_given_type(Relation log, Stamper *stamper, MemoryContext session)
+{
+    const char *column = stamper->log.event_type_column;
+    Oid output;
+    bool is_varlena;
+    if (!ignores_events(stamper->log) || column == nullptr)
+        return;
+    stamper->given_type = get_attnum(RelationGetRelid(log), column);
+    if (stamper->given_type <= 0)
+        return;
+    getTypeOutputInfo(TupleDescAttr(RelationGetDescr(log), stamper->given_type - 1)->atttypid, &output,
+                      &is_varlena);
+    fmgr_info_cxt(output, &stamper->type_output, session);
+}
+
+Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
+{
+    char **arguments = trigger->tg_trigger->tgargs;
+    const MemoryContext session = fcinfo->flinfo->fn_mcxt;
+    auto *stamper = static_cast<Stamper *>(MemoryContextAllocZero(session, sizeof(Stamper)));
+    const Relation log = trigger->tg_relation;
+    const bool was_there = trigger->tg_trigger->tgnargs == existing_arguments;
+    stamper->payload = require_typed_column(log, arguments[payload_argument], JSONBOID,
+                                            was_there ? hardened_log_column_hint : log_column_hint);
+    stamper->call_id = require_typed_column(log, "call_id", TEXTOID, log_column_hint);
+    if (was_there)
+        stamper->seq = require_typed_column(log, "event_seq", INT8OID, log_column_hint);
+    else
+        stamper->event_type = require_typed_column(log, "event_type", TEXTOID, log_column_hint);
+    stamper->lane = require_typed_column(log, "event_lane", INT4OID, log_column_hint);
+    stamper->xid = require_typed_column(log, "event_xid", XID8OID, log_column_hint);
+    stamper->lanes = lanes_of(arguments[lanes_argument]);
+    stamper->key = KeyKindOf(arguments[key_type_argument]);
+    stamper->provider = MemoryContextStrdup(session, arguments[provider_argument]);
+    stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
+    look_up_log(fcinfo, RelationGetRelid(log), stamper);
+    stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
+    stamper->processed = column_of_processed(stamper, log);
+    find_given_type(log, stamper, session);
+    return stamper;
+}
+
+void check_stamp_call(FunctionCallInfo fcinfo)
+{
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("stamp_call_event: must be called as trigger")));
+    const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
+    if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+        !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("stamp_call_event: must be fired before insert for each row")));
+    const int arguments = trigger->tg_trigger->tgnargs;
+    if (arguments != stamp_arguments && arguments != existing_arguments)
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("stamp_call_event: expected %d arguments, not %d",
+                               static_cast<int>(stamp_arguments), arguments)));
+}
+
+struct Stamp {
+    std::string_view call_id;
+    std::string_view event_type;
+    int lane;
+};
+
+bool is_string(Jsonb *body)
+{
+    JsonbValue value;
+    return JsonbExtractScalar(&body->root, &value) && value.type == jbvString;
+}
+
+Stamp stamp_of(std::string_view provider, KeyKind key, int lanes, Jsonb *body)
+{
+    // An event type is a word. A longer text is something else, and the column may well be indexed.
+    constexpr size_t longest_event_type = 64;
+
+    if (!JB_ROOT_IS_OBJECT(body))
+        return {{}, {}, static_cast<int>(is_string(body) ? NoLane::not_json : NoLane::not_an_object)};
+    EventFields fields;
+    if (!read_event(body, provider, fields_of({Field::state}), &fields))
+        return {{}, {}, static_cast<int>(NoLane::no_call_id)};
+    const std::string_view state = fields[Field::state].text;
+    const std::string_view event_type = state.size() <= longest_event_type ? state : std::string_view{};
+    const std::string_view id = fields[Field::call_id].text;
+    if (id.size() > max_call_id_bytes)
+        return {{}, event_type, static_cast<int>(NoLane::call_id_too_long)};
+    const std::string_view canonical = CanonicalCallId(id, key);
+    if (canonical.empty())
+        return {id, event_type,
+                static_cast<int>(IsBlank(id) ? NoLane::no_call_id : NoLane::call_id_not_held)};
+    return {canonical, event_type, LaneOf(canonical, lanes)};
+}
+
+bool is_missing(HeapTuple row, int column, TupleDesc columns)
+{
+    bool is_null;
+    heap_getattr(row, column, columns, &is_null);
+    return is_null;
+}
+
+// Who writes to a table that was there before has no right on the sequence, and needs none. A number that
+// comes with the row is that of a dump, by which parked and dead events are known.
+int64 next_number(const Stamper *stamper)
+{
+    if (!OidIsValid(stamper->log.sequence) || !SearchSysCacheExists1(RELOID, stamper->log.sequence))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the sequence of column \"event_seq\" is gone"),
+                        errhint("Call unharden_call_events, and harden the table again.")));
+    return nextval_internal(stamper->log.sequence, false);
+}
+
+HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp)
+{
+    int numbers[4] = {stamper->call_id, stamper->lane, stamper->xid};
+    bool nulls[4] = {stamp.call_id.empty()};
+    Datum values[4] = {
+        stamp.call_id.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
+        Int32GetDatum(number_of_lane(stamper, stamp.lane)),
+        UInt64GetDatum(xid_of_stamp(stamper)),
+    };
+    int count = 3;
+    if (stamper->event_type != 0 && is_missing(row, stamper->event_type, columns)) {
+        numbers[count] = stamper->event_type;
+        nulls[count] = stamp.event_type.empty();
+        values[count++] = stamp.event_type.empty() ? Datum{0} : PointerGetDatum(to_text(stamp.event_type));
+    }
+    if (stamper->seq != 0 && is_missing(row, stamper->seq, columns)) {
+        numbers[count] = stamper->seq;
+        values[count++] = Int64GetDatum(next_number(stamper));
+    }
+    return heap_modify_tuple_by_cols(row, columns, count, numbers, values, nulls);
+}
+
+// What was processed before its table became a log has no number, and a dump brings it as it was: a number
+// drawn for it would be that of another row of the dump, whose sequence is set at the end. Before the dump
+// has said what log the rows are of, those without a number are such ones, since what was pending has one.
+bool is_settled(const Stamper *stamper, HeapTuple row, TupleDesc columns)
+{
+    if (stamper->seq == 0 || !is_missing(row, stamper->seq, columns) ||
+        !is_missing(row, stamper->lane, columns))
+        return false;
+    if (stamper->log.log_id == 0)
+        return true;
+    return stamper->processed > 0 && !is_missing(row, stamper->processed, columns);
+}
+
+bool is_row_ignored(Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp, Datum payload)
+{
+    std::string_view given;
+    bool is_null = true;
+    if (!ignores_events(stamper->log))
+        return false;
+    const Datum type =
+        stamper->given_type > 0 ? heap_getattr(row, stamper->given_type, columns, &is_null) : Datum{0};
+    if (!is_null)
+        given = OutputFunctionCall(&stamper->type_output, type);
+    return is_ignored(stamper->log, given, stamp.event_type, DatumGetJsonbP(payload));
+}
+
+// The last number that was drawn; 0: none.
+int64 last_number(Oid sequence)
+{
+    LOCAL_FCINFO(call, 1);
+    InitFunctionCallInfoData(*call, nullptr, 1, InvalidOid, nullptr, nullptr);
+    call->args[0] = {ObjectIdGetDatum(sequence), false};
+    const Datum last = pg_sequence_last_value(call);
+    return call->isnull ? 0 : DatumGetInt64(last);
+}
+
+Oid sequence_of(const Stamper *stamper, Relation table, AttrNumber column)
+{
+    return OidIsValid(stamper->log.sequence) ? stamper->log.sequence : identity_sequence(table, column);
+}
+
+// A subscription brings the numbers of its publisher, and does not move the sequence. After a switch-over,
+// the first events that are appended here would have numbers that are there already.
+void move_sequence(const Stamper *stamper, const TriggerData *trigger)
+{
+    const Relation table = trigger->tg_relation;
+    const AttrNumber column = find_column(table, "event_seq");
+    bool is_null = true;
+    if (stamper->log.log_id == 0 || column == 0)
+        return;
+    const Datum number = heap_getattr(trigger->tg_trigtuple, column, RelationGetDescr(table), &is_null);
+    const Oid sequence = sequence_of(stamper, table, column);
+    if (is_null || DatumGetInt64(number) < 1 || !OidIsValid(sequence) ||
+        last_number(sequence) >= DatumGetInt64(number))
+        return;
+    // If others draw numbers now, the next row moves it.
+    if (!ConditionalLockRelationOid(sequence, ShareRowExclusiveLock))
+        return;
+    if (last_number(sequence) < DatumGetInt64(number))
+        DirectFunctionCall2(setval_oid, ObjectIdGetDatum(sequence), number);
+    UnlockRelationOid(sequence, ShareRowExclusiveLock);
+}
+
+HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
+{
+    const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
+    if (is_settled(stamper, trigger->tg_trigtuple, columns))
+        return trigger->tg_trigtuple;
+    bool is_null;
+    const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
+    const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
+    // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
+    Stamp stamp = is_null
+                      ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
+                      : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
+    if (!is_null && is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, payload))
+        stamp.lane = static_cast<int>(NoLane::ignored);
+    MemoryContextSwitchTo(caller);
+    HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
+    MemoryContextReset(stamper->scratch);
+    return stamped;
+}
+
+} // namespace
+
+} // namespace callhardening
+
+using namespace callhardening;
+
+CALLHARDENING_FUNCTION(stamp_call_event)
+{
+    check_stamp_call(fcinfo);
+    const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
+    if (fcinfo->flinfo->fn_extra == nullptr)
+        fcinfo->flinfo->fn_extra = make_stamper(fcinfo, trigger);
+    auto *stamper = static_cast<Stamper *>(fcinfo->flinfo->fn_extra);
+    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+        move_sequence(stamper, trigger);
+    return PointerGetDatum(stamp_row(stamper, trigger));
+}
+
+// The stamp of an event that is in its table already.
+CALLHARDENING_FUNCTION(call_event_stamp)
+{
+    enum { payload, provider, lanes, key_type };
+    TupleDesc columns;
+    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "call_event_stamp must return a row");
+    if (PG_GETARG_INT32(lanes) < 1 || PG_GETARG_INT32(lanes) > max_lanes)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("lanes must be between 1 and %d", max_lanes)));
+    const char *key = to_cstring(text_argument(fcinfo, key_type));
+    const Stamp stamp = stamp_of(text_argument(fcinfo, provider), KeyKindOf(key), PG_GETARG_INT32(lanes),
+                                 PG_GETARG_JSONB_P(payload));
+    bool nulls[] = {stamp.call_id.empty(), false};
+    Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
+                      Int32GetDatum(stamp.lane)};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
+}

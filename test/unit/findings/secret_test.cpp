@@ -1,0 +1,490 @@
+#include "core/findings/secret.hpp"
+
+#include "test/unit/sanitize.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <string>
+
+using namespace callhardening;
+
+namespace
+{
+
+// A text as it stands in a document under this name.
+std::string Redact(const std::string &text, bool only_hosts = false, const char *secrets = "[]")
+{
+    static std::map<std::string, std::shared_ptr<const Policy>> policies;
+    std::shared_ptr<const Policy> &policy = policies[secrets];
+    if (policy == nullptr)
+        policy = test::MakePolicy(R"({"version": 1, "limits": {"characters": 1000000}, "secrets": )" +
+                                  std::string(secrets) + "}");
+    static const Pseudonyms no_key{};
+    Arena arena(test::Heap::Allocate);
+    Fitter fitter(*policy, no_key, arena);
+    const Fitted fitted = fitter.Fit(text, {{Action::keep, 0}, only_hosts, false, false});
+    const std::string result = fitted.failed ? "failed" : std::string(fitted.text);
+    test::Heap::blocks.clear();
+    return result;
+}
+
+TEST(Secret, NamesOfMembers)
+{
+    for (const char *name : {"password", "PASSWORD", "pass-word", "user_password", "_token_", "accessToken",
+                             "X-API-Key", "set-cookie", "pin"})
+        EXPECT_EQ(ClassifyMember(name), MemberClass::credential) << name;
+    for (const char *name : {"author", "tokenizer", "keyboard", "session_id", "raw_digits", "client_state",
+                             "key", "shipping_pin", "ｐassword", "", "_", "was_recorded",
+                             "call_recording_ids", "voicemail_recording_id"})
+        EXPECT_EQ(ClassifyMember(name), MemberClass::plain) << name;
+    for (const char *name : {"voicemail_share_link", "recordingUrl", "admin_recording_urls", "access_link"})
+        EXPECT_EQ(ClassifyMember(name), MemberClass::link) << name;
+    EXPECT_EQ(ClassifyMember("recording_details"), MemberClass::media);
+    EXPECT_EQ(ClassifyMember("hook_url"), MemberClass::address);
+}
+
+TEST(Secret, NamesByTheirGrammar)
+{
+    for (const char *name : {"tokens",
+                             "auth_tokens",
+                             "pass",
+                             "db_pass",
+                             "sip_pass",
+                             "SIPPass",
+                             "sipPass2",
+                             "password1",
+                             "password_confirmation",
+                             "passwd_old",
+                             "access_token_v2",
+                             "token_value",
+                             "AccountKey",
+                             "master_key",
+                             "Ocp-Apim-Subscription-Key",
+                             "x-functions-key",
+                             "private_key_pem",
+                             "auth_header",
+                             "creds",
+                             "credentials_json",
+                             "PHPSESSID",
+                             "session_token",
+                             "sig",
+                             "X-Twilio-Signature",
+                             "x-zm-signature",
+                             "telnyx-signature-ed25519",
+                             "X-Plivo-Signature-V3",
+                             "X-Hub-Signature-256",
+                             "two_factor_code",
+                             "sms_code",
+                             "mfa",
+                             "otp_seed",
+                             "passkey",
+                             "host_pin",
+                             "card_pin",
+                             "card_cvv",
+                             "cvv2",
+                             "social_security_number",
+                             "dtmf_tones",
+                             "digits_pressed",
+                             "user[password]",
+                             "user[old_password_confirmation]",
+                             "passwordHash",
+                             "Verification-Token"})
+        EXPECT_EQ(ClassifyMember(name), MemberClass::credential) << name;
+    for (const char *name : {"has_password",
+                             "hasToken",
+                             "is_pin_set",
+                             "password_updated_at",
+                             "token_count",
+                             "token_type",
+                             "max_tokens",
+                             "author",
+                             "authored",
+                             "authority",
+                             "keyboard",
+                             "passenger",
+                             "passed",
+                             "passive",
+                             "bypass",
+                             "compass",
+                             "boarding_pass",
+                             "pinned",
+                             "pin_count",
+                             "opinion",
+                             "spin",
+                             "tokenizer",
+                             "secretary",
+                             "secreted",
+                             "signal",
+                             "design",
+                             "cookieless",
+                             "monkey",
+                             "sort_key",
+                             "primary_key",
+                             "idempotency_key",
+                             "routing_key",
+                             "public_key",
+                             "session_id",
+                             "telephonySessionId",
+                             "call_session_id",
+                             "X-Plivo-Signature-V3-Nonce",
+                             "otp_enabled"})
+        EXPECT_EQ(ClassifyMember(name), MemberClass::plain) << name;
+}
+
+constexpr char value[] = "Zq7Xw9Kv3Jt5Rm1N";
+
+// No run of six characters of the value is left.
+void ExpectHidden(const std::string &text)
+{
+    const std::string left = Redact(text);
+    for (std::size_t i = 0; i + 6 < sizeof(value); ++i)
+        EXPECT_EQ(left.find(std::string(value + i, 6)), std::string::npos) << text << "\n" << left;
+    EXPECT_EQ(Redact(left), left) << text;
+}
+
+std::string With(std::string form)
+{
+    for (std::size_t i; (i = form.find("VALUE")) != std::string::npos;)
+        form.replace(i, 5, value);
+    return form;
+}
+
+TEST(Secret, SyntaxesOfNameAndValue)
+{
+    for (const char *form : {"password=VALUE",
+                             "password: VALUE",
+                             "password => 'VALUE'",
+                             "password := \"VALUE\"",
+                             "password: <VALUE>",
+                             "password: `VALUE`",
+                             "{'password': u'VALUE'}",
+                             "{'password': b\"VALUE\"}",
+                             "api key: VALUE",
+                             "X-Api-Key: VALUE",
+                             "see X-Api-Key: VALUE, please",
+                             R"({"name": "X-Api-Key", "value": "VALUE"})",
+                             R"({"value": "VALUE", "name": "X-Api-Key"})",
+                             R"({"key":"token","value":"VALUE"})",
+                             R"(["X-Api-Key", "VALUE"])",
+                             R"(["Accept", "x", "X-Api-Key", "VALUE"])",
+                             "('X-Api-Key', 'VALUE')",
+                             "<password>VALUE</password>",
+                             "<ns:password type=\"x\">VALUE</ns:password>",
+                             R"(<param name="password" value="VALUE"/>)",
+                             R"(<add key="ApiKey" value="VALUE" />)",
+                             "- name: API_TOKEN\n  value: VALUE\n",
+                             "password: |\n  VALUE\nuser: x",
+                             "a:\n  password: >-\n    VALUE\n  b: c",
+                             "run --token VALUE now",
+                             "run --password 'VALUE'",
+                             "curl -u ann:VALUE https://h.example/",
+                             "--user=ann --token=VALUE",
+                             "AccountKey=VALUE;EndpointSuffix=x",
+                             "Server=h;Password=VALUE;Database=d",
+                             "otpauth://totp/x?secret=VALUE&issuer=y"})
+        ExpectHidden(With(form));
+    EXPECT_EQ(Redact("Server=h;Password=a,b;Database=d"), "Server=h;Password=[secret];Database=d");
+    EXPECT_EQ(Redact("password: |\n  one\n  two\nuser: x"), "password: |\n  [secret]\nuser: x");
+    EXPECT_EQ(Redact("<password>a b</password><user>x</user>"),
+              "<password>[secret]</password><user>x</user>");
+    EXPECT_EQ(Redact(R"(["password", "email", "phone"])"), R"(["password", "email", "phone"])");
+    EXPECT_EQ(Redact(R"({"name": "Accept", "value": "x"})"), R"({"name": "Accept", "value": "x"})");
+}
+
+// Half a value is worse than none.
+TEST(Secret, ValuesEndWhereTheirSyntaxEnds)
+{
+    for (const std::string sign :
+         {"#", ",", ";", "&", ")", "'", "`", "|", ":", "%", "!", "{}", "\\", "/", "@", "?"}) {
+        const std::string secret = "Zq7Xw9" + sign + "Kv3Jt5";
+        for (const std::string before :
+             {"password: ", "password=", "Authorization: Bearer ", "Cookie: sid="}) {
+            const std::string left = Redact(before + secret);
+            EXPECT_EQ(left.find("Zq7Xw9"), std::string::npos) << before + secret << "\n" << left;
+            EXPECT_EQ(left.find("Kv3Jt5"), std::string::npos) << before + secret << "\n" << left;
+        }
+    }
+    EXPECT_EQ(Redact("Authorization: Bearer \"Zq7Xw9Kv3\""), "Authorization: [secret]");
+    EXPECT_EQ(Redact("Bearer\xC2\xA0Zq7Xw9Kv3Jt5"), "Bearer\xC2\xA0[secret]");
+    EXPECT_EQ(Redact("(password: swordfish)"), "(password: [secret])");
+    EXPECT_EQ(Redact("a=1&password=x&b=2"), "a=1&password=[secret]&b=2");
+}
+
+// The quotes of a header's value are no end of it, a percent sign is none of a parameter's, and three words
+// are a sentence and no credentials.
+TEST(Secret, ValuesOfHeadersAndParameters)
+{
+    for (const char *form : {R"({"note": "Authorization: Digest username=\"ann\", response=\"VALUE\""})",
+                             R"({"Authorization": "Digest username=\"ann\", response=\"VALUE\""})",
+                             "Authorization: Digest username=\"ann\", response=\"VALUE\"",
+                             "https://h.example/a?token=p%23VALUE%26VALUE",
+                             "a=1&text=-----BEGIN+PRIVATE+KEY-----%0AVALUE%0A-----END+PRIVATE+KEY-----&z=2",
+                             "eyAiYWxnIjogIkhTMjU2In0.eyAiVALUE.VALUE"})
+        ExpectHidden(With(form));
+    EXPECT_EQ(Redact("https://h.example/a?token=p%23q&x=1"), "https://h.example/a?token=[secret]&x=1");
+    for (const char *text : {"Authorization: the manager has given it.", "Cookie: what (again) is that?"})
+        EXPECT_EQ(Redact(text), text);
+}
+
+// shippo_live_ has another vendor's live_ in it.
+TEST(Secret, TheLongestMarkerOfAToken)
+{
+    EXPECT_EQ(Redact("shippo_live_" + std::string(20, '1') + std::string(20, 'a')), "[secret]");
+}
+
+std::string Sanitized(const std::string &text, const std::string &rules = "[]",
+                      MemberOrder order = MemberOrder::jsonb)
+{
+    const auto policy = test::MakePolicy(R"({"version": 1, "rules": )" + rules + "}");
+    test::Json document = test::Sanitize(test::Json::parse(text), policy.get(), order).document;
+    const test::Json again = test::Sanitize(document, policy.get(), order).document;
+    EXPECT_EQ(again, document) << text;
+    if (document.is_object())
+        document.erase("_sanitized");
+    return document.dump();
+}
+
+// A name and its value as members and items of the document itself.
+TEST(Secret, PairsOfADocument)
+{
+    for (const char *pair :
+         {R"({"name":"X-Api-Key","value":"VALUE"})", R"({"header":"X-Api-Key","value":"VALUE"})",
+          R"({"Key":"password","Value":"VALUE"})", R"({"label":"Card number","value":"VALUE"})",
+          R"({"field":"pin","value":{"a":["VALUE"]}})", R"({"list":["X-Api-Key","VALUE"]})",
+          R"({"id":"api_key","name":"x","val":"VALUE"})", R"([["Accept","x"],["X-Api-Key","VALUE"]])",
+          R"(["Accept","x","X-Api-Key","VALUE"])", R"({"t":"{\"value\":\"VALUE\",\"name\":\"pin\"}"})",
+          R"({"t":"{\"value\":{\"a\":\"VALUE\"},\"header\":\"pin\"}"})"}) {
+        for (const char *rules :
+             {"[]", R"([{"path":"**.t","action":"json"}])",
+              R"([{"path":"**.value","action":"mask","keep":2},{"path":"**.name","action":"drop"}])"}) {
+            const std::string left = Sanitized(With(pair), rules);
+            EXPECT_EQ(left.find("Zq7Xw9"), std::string::npos) << left;
+        }
+    }
+    EXPECT_EQ(Sanitized(R"({"header":"pin","value":1234})"), R"({"header":"pin","value":"[secret]"})");
+    for (const char *pair :
+         {R"({"name":"Accept","value":"x"})", R"({"name":"has_password","value":"yes"})",
+          R"({"name":"password","other":"x"})", R"({"name":"password","value":true})",
+          R"(["password","first_name","last_name"])", R"(["access_token","refresh_token","idToken"])",
+          R"(["token","https://h.example/a1","2026-01-01T00:00:00Z"])", R"(["my token","Zq7Xw9 Kv3Jt5"])"})
+        EXPECT_EQ(Sanitized(pair), pair);
+    for (const char *held : {"true", "\"2026-01-01T00:00:00Z\"", "17", "[1]", "\"a\"", "\"[secret]\""})
+        for (const char *action :
+             {R"("keep")", R"("mask","keep":4)", R"("summary")", R"("drop")", R"("json")"})
+            for (const char *path : {"**.value", "**.header", "*"})
+                Sanitized(R"({"header":"pin","value":)" + std::string(held) + "}",
+                          R"([{"path":")" + std::string(path) + R"(","action":)" + action + "}]");
+}
+
+TEST(Secret, UserInfoWithRawSigns)
+{
+    for (const char *form : {"https://ann:VALUE@h.example/a", "https://ann:VA/VALUE@h.example",
+                             "https://ann:p#VALUE@h.example", "https://ann:p?VALUE@h.example/x",
+                             "https://ann:p@VALUE@h.example", "https://ann:p VALUE@h.example"})
+        ExpectHidden(With(form));
+    EXPECT_EQ(Redact("https://h.example:8080/a@b"), "https://h.example:8080/a@b");
+    EXPECT_EQ(Redact("https://h.example/a:b@c"), "https://h.example/a:b@c");
+}
+
+std::string AsJson(const std::string &text)
+{
+    return nlohmann::json(text).dump();
+}
+
+std::string Replaced(std::string text, const std::string &from, const std::string &to)
+{
+    for (std::size_t i = 0; (i = text.find(from, i)) != std::string::npos; i += to.size())
+        text.replace(i, from.size(), to);
+    return text;
+}
+
+std::string Percent(const std::string &text)
+{
+    std::string out;
+    char escape[4];
+    for (const char c : text) {
+        std::snprintf(escape, sizeof(escape), "%%%02X", static_cast<unsigned char>(c));
+        out += std::isalnum(static_cast<unsigned char>(c)) ? std::string(1, c) : escape;
+    }
+    return out;
+}
+
+// PHP writes \/, .NET \u0022 and \u002B, Gson \u003d, Python and JavaScript what JSON asks for; forms use
+// percent signs, and HTML its entities.
+TEST(Secret, WhatATextSpells)
+{
+    using Writer = std::string (*)(const std::string &);
+    const Writer writers[] = {
+        AsJson,
+        [](const std::string &text) { return Replaced(AsJson(text), "/", "\\/"); },
+        [](const std::string &text) {
+            return Replaced(Replaced(Replaced(AsJson(text), "\\\"", "\\u0022"), "+", "\\u002B"), "&",
+                            "\\u0026");
+        },
+        [](const std::string &text) {
+            return Replaced(Replaced(Replaced(AsJson(text), "=", "\\u003d"), "'", "\\u0027"), "<", "\\u003c");
+        },
+        Percent,
+        [](const std::string &text) {
+            return Replaced(Replaced(Replaced(text, "&", "&amp;"), "\"", "&quot;"), "'", "&#39;");
+        },
+    };
+    for (const char *form :
+         {R"({"password": "VALUE"})", "Authorization: Bearer VALUE/VALUE", "https://h.example/?a=1&sig=VALUE",
+          "user[password]=VALUE", "https://ann:VALUE@h.example", "<password>VALUE</password>",
+          R"({"name": "X-Api-Key", "value": "VALUE"})",
+          "-----BEGIN PRIVATE KEY-----\nVALUE\n-----END PRIVATE KEY-----"})
+        for (const Writer writer : writers) {
+            const std::string once = writer(With(form));
+            ExpectHidden(once);
+            ExpectHidden(writer(once));
+            ExpectHidden(writer(writer(once)));
+        }
+    EXPECT_EQ(Redact("?n=b%3Fx%3D1%26sig%3Dabc"), "?n=b%3Fx%3D1%26sig%3D[secret]");
+    EXPECT_EQ(Redact("user%5Bpassword%5D=abc"), "user%5Bpassword%5D=[secret]");
+    EXPECT_EQ(Redact(R"(a C:\new\table, 100 %25 &amp; more)"), R"(a C:\new\table, 100 %25 &amp; more)");
+}
+
+TEST(Secret, WordsThatAreNoSecrets)
+{
+    for (const char *text :
+         {"We did basic troubleshooting.", "basic responsibilities", "Basic iPhone", "SIP;cause=200;code=404",
+          "https://h.example/?monkey=1&sort_key=b&primary_key=c&idempotency_key=d",
+          "the token is valid: see below", "has_password=true", "token: true",
+          "password_updated_at: 2026-01-01T00:00:00Z", "secret: 2026-01-01T00:00:00Z", "task-list, sk-learn",
+          "pat.txt", "version v1.0-beta"})
+        EXPECT_EQ(Redact(text), text);
+}
+
+TEST(Secret, TokensOfVendors)
+{
+    const auto letters = [](std::size_t n, const char *from) {
+        std::string out;
+        for (std::size_t i = 0; i < n; ++i)
+            out += from[(i * 7 + 3) % std::strlen(from)];
+        return out;
+    };
+    const char *alnum = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", *hex = "0123456789abcdef";
+    for (const std::string &token :
+         {"ghp_" + letters(36, alnum), "AKIA" + letters(16, "ABCDEFGHJKLMNPQRSTUVWXYZ234567"),
+          "AIza" + letters(35, alnum), "SK" + letters(32, hex), "sk_live_" + letters(24, alnum),
+          "xoxb-123456789012-123456789012-" + letters(24, alnum),
+          "SG." + letters(22, alnum) + "." + letters(43, alnum), "glpat-" + letters(20, alnum),
+          "npm_" + letters(36, alnum), "AGE-SECRET-KEY-1" + letters(58, "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"),
+          "123456789:A" + letters(34, alnum), letters(4, "abc8") + "Q~" + letters(34, alnum),
+          "dapi" + letters(32, hex), letters(32, hex) + "-us12",
+          "pat" + letters(14, alnum) + "." + letters(64, hex)}) {
+        EXPECT_EQ(Redact(token), "[secret]") << token;
+        EXPECT_EQ(Redact("the key (" + token + ") is here"), "the key ([secret]) is here") << token;
+        EXPECT_EQ(Redact("x=" + token + "&y=1").find(token.substr(8)), std::string::npos) << token;
+    }
+    EXPECT_EQ(Redact("https://hooks.slack.com/services/T00000000/B00000000/" + letters(24, alnum)),
+              "https://hooks.slack.com/[secret]");
+}
+
+TEST(Secret, Urls)
+{
+    EXPECT_EQ(Redact("see https://u:p@h.com/a?b=1&token=x#f now"),
+              "see https://[secret]@h.com/a?b=1&token=[secret]#f now");
+    EXPECT_EQ(Redact("https://h.com/?key=a&monkey=b&sig=c&x-amz-signature=d"),
+              "https://h.com/?key=[secret]&monkey=b&sig=[secret]&x-amz-signature=[secret]");
+    EXPECT_EQ(Redact("https://h.com/#access_token=abc"), "https://h.com/#access_token=[secret]");
+    EXPECT_EQ(Redact("a https://u:p@h.com:8080/a?b#c d http://x y", true),
+              "a https://h.com:8080 d http://x y");
+    EXPECT_EQ(Redact("sip:alice:pw@h.com"), "sip:alice:[secret]@h.com");
+    EXPECT_EQ(Redact("sip:alice@h.com:5060"), "sip:alice@h.com:5060");
+    EXPECT_EQ(Redact(R"({"a":"https:\/\/u:p@h.com\/a"})"), R"({"a":"https:\/\/[secret]@h.com\/a"})");
+    EXPECT_EQ(Redact(R"({\"a\":\"https:\\/\\/u:p@h.com\\/a\"})"),
+              R"({\"a\":\"https:\\/\\/[secret]@h.com\\/a\"})");
+    EXPECT_EQ(Redact(R"({"a":"https:\/\/h.com\/a\/b?c","d":1})", true), R"({"a":"https:\/\/h.com","d":1})");
+    EXPECT_EQ(Redact(R"({"a":"https://h.com/?b=1\u0026sig=c"})"),
+              R"({"a":"https://h.com/?b=1\u0026sig=[secret]"})");
+}
+
+TEST(Secret, Tokens)
+{
+    EXPECT_EQ(Redact("eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.sig_nature-1, x"), "[secret], x");
+    EXPECT_EQ(Redact("eyJhbGciOiJkaXIifQ..aW5pdGlhbA.Y2lwaGVy.dGFn x"), "[secret] x");
+    EXPECT_EQ(Redact("eyJhbGciOiJIUzI1NiJ9... and so on"), "eyJhbGciOiJIUzI1NiJ9... and so on");
+    EXPECT_EQ(Redact("eyJ" + std::string(5000, 'a') + ".eyJhIjoxfQ.c2ln"), "[secret]");
+    EXPECT_EQ(Redact("Bearer abc123xyz."), "Bearer [secret].");
+    EXPECT_EQ(Redact("Basic YWdlbnQ6c3dvcmRmaXNo, x"), "Basic [secret], x"); // agent:swordfish
+    EXPECT_EQ(Redact("Basic c3dvcmRmaXNo"), "Basic c3dvcmRmaXNo");           // swordfish
+    EXPECT_EQ(Redact("the bearer should come; basic information"),
+              "the bearer should come; basic information");
+    EXPECT_EQ(Redact("x -----BEGIN KEY-----\nMII\n-----END KEY----- y"), "x [secret] y");
+    EXPECT_EQ(Redact("-----BEGIN KEY-----\nMII"), "[secret]");
+}
+
+// Where each is read to the end of the text, it takes a minute.
+TEST(Secret, TokensThatNeverEndAreReadOnce)
+{
+    std::string text;
+    for (int i = 0; i < 1'000'000; ++i)
+        text += "eyJ";
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_FALSE(FindSecret({text, true}, 0, text.size(), false).Found());
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+TEST(Secret, Assignments)
+{
+    EXPECT_EQ(Redact(R"({"password": "a\"b", "x": 1})"), R"({"password": "[secret]", "x": 1})");
+    EXPECT_EQ(Redact(R"({\"pin\":\"12\\\"34\",\"x\":1})"), R"({\"pin\":\"[secret]\",\"x\":1})");
+    EXPECT_EQ(Redact(R"({"token":{"a":[1,2]},"x":1})"), R"({"token":[secret],"x":1})");
+    EXPECT_EQ(Redact(R"({"token":true,"password":null,"secret":""})"),
+              R"({"token":true,"password":null,"secret":""})");
+    EXPECT_EQ(Redact("{\"password\":\n  \"a\",\n\"pin\" :\r\n\t17}"),
+              "{\"password\":\n  \"[secret]\",\n\"pin\" :\r\n\t[secret]}");
+    EXPECT_EQ(Redact(R"({\"token\":\n  \"a\"})"), R"({\"token\":\n  \"[secret]\"})");
+    EXPECT_EQ(Redact(R"({\\\"token\\\":\\n\\t\\\"a\\\"})"), R"({\\\"token\\\":\\n\\t\\\"[secret]\\\"})");
+    EXPECT_EQ(Redact("{\"token\"\t\n: \"a\"}"), "{\"token\"\t\n: \"[secret]\"}");
+    EXPECT_EQ(Redact(R"({"api key": "a", "token ": "b", "author key ": "c"})"),
+              R"({"api key": "[secret]", "token ": "[secret]", "author key ": "c"})");
+    EXPECT_EQ(Redact(R"({"token":["a]",{"b}":"c"}],"x":1})"), R"({"token":[secret],"x":1})");
+    EXPECT_EQ(Redact(R"({\"token\":[\"a\\\"]\",\"b\"],\"x\":1})"), R"({\"token\":[secret],\"x\":1})");
+    EXPECT_EQ(Redact("password:\nswordfish"), "password:\nswordfish");
+    EXPECT_EQ(Redact("Cookie: a=1; b=2\r\nHost: x"), "Cookie: [secret]\r\nHost: x");
+    EXPECT_EQ(Redact("my password: swordfish, thanks"), "my password: [secret], thanks");
+    EXPECT_EQ(Redact("author: x, tokenizer=y"), "author: x, tokenizer=y");
+}
+
+TEST(Secret, NamesThatEscapesSpell)
+{
+    EXPECT_EQ(Redact(R"({"pass\u0077ord": "x"})"), R"({"pass\u0077ord": "[secret]"})");
+    EXPECT_EQ(Redact(R"({"\u0070asswor\u0064": "x"})"), R"({"\u0070asswor\u0064": "[secret]"})");
+    EXPECT_EQ(Redact(R"({"\u0070\u0069\u006E": 1234})"), R"({"\u0070\u0069\u006E": [secret]})");
+    EXPECT_EQ(Redact(R"({\"to\\u006ben\":\"x\"})"), R"({\"to\\u006ben\":\"[secret]\"})");
+    EXPECT_EQ(Redact(R"({"api\u005Fkey": "x"})"), R"({"api\u005Fkey": "[secret]"})");
+    EXPECT_EQ(Redact(R"({"auth\u006fr": "x", "p\u0131n": 1})"), R"({"auth\u006fr": "x", "p\u0131n": 1})");
+    EXPECT_EQ(Redact(R"("\ntoken: x")"), R"("\ntoken: [secret]")");
+}
+
+TEST(Secret, NamesThatAPolicyAdds)
+{
+    const char *names = R"(["door_code"])";
+    EXPECT_EQ(Redact("door_code=1234", false, names), "door_code=[secret]");
+    EXPECT_EQ(Redact("the door_code: 1234, please", false, names), "the door_code: [secret], please");
+    EXPECT_EQ(Redact(R"({"door_code": [1, 2]})", false, names), R"({"door_code": [secret]})");
+    EXPECT_EQ(Redact(R"({"door\u005fcode": 1})", false, names), R"({"door\u005fcode": [secret]})");
+    EXPECT_EQ(Redact("https://h.example/?door_code=1&b=2", false, names),
+              "https://h.example/?door_code=[secret]&b=2");
+    EXPECT_EQ(Redact("site.door_code=1", false, names), "site.door_code=[secret]");
+    EXPECT_EQ(Redact("front_door_code=1", false, names), "front_door_code=1");
+    EXPECT_EQ(Redact("door_code=1234"), "door_code=1234");
+}
+
+TEST(Secret, ReplacingAgainChangesNothing)
+{
+    for (const char *text :
+         {"https://[secret]@h/?token=[secret]", "Bearer [secret]", "Cookie: [secret]",
+          R"("password":"[secret]")", R"(\"password\":\"[secret]\")", "token=…", "pin: […"})
+        EXPECT_EQ(Redact(text), text == std::string("pin: […") ? "pin: [secret]" : text);
+}
+
+} // namespace

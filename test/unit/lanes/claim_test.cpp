@@ -1,0 +1,207 @@
+#include "core/lanes/claim.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+using namespace callhardening;
+
+namespace
+{
+
+constexpr std::int64_t second = 1'000'000;
+
+// A claim of the events behind {5, 1} up to {8, 4}, in the window of xids 3 to 9.
+LaneRecord Range()
+{
+    LaneRecord claim;
+    claim.n = 7;
+    claim.state = RecordState::claimed;
+    claim.position.reading = {10, 10, {}};
+    claim.position.in_window = true;
+    claim.position.read = {5, 1};
+    claim.claim_id = 42;
+    claim.to = {8, 4};
+    claim.events = 3;
+    return claim;
+}
+
+TEST(ClaimId, LeadsToItsLaneAndIsPositive)
+{
+    for (const int log : {1, max_log_id})
+        for (const int lane : {0, 1, claim_id_lanes - 1})
+            for (const std::int64_t n : {std::int64_t{1}, claim_id_records - 1}) {
+                const std::int64_t id = MakeClaimId({log, lane, n}, ~std::uint64_t{0});
+                ClaimAddress address;
+                EXPECT_GT(id, 0);
+                ASSERT_TRUE(ReadClaimId(id, address));
+                EXPECT_EQ(address.log_id, log);
+                EXPECT_EQ(address.lane, lane);
+                EXPECT_EQ(address.n, n);
+            }
+}
+
+TEST(ClaimId, WrapsWhatItHasNoRoomFor)
+{
+    ClaimAddress address;
+    ASSERT_TRUE(ReadClaimId(MakeClaimId({1, claim_id_lanes + 3, claim_id_records + 9}, 0), address));
+    EXPECT_EQ(address.lane, 3);
+    EXPECT_EQ(address.n, 9);
+}
+
+TEST(ClaimId, DiffersInItsRandomBitsWhereALaneIssuesTheSameNumberAgain)
+{
+    EXPECT_NE(MakeClaimId({1, 2, 3}, 17), MakeClaimId({1, 2, 3}, 18));
+    EXPECT_NE(MakeClaimId({1, 2, 3}, 0), MakeClaimId({1, 2, 3}, 1 << 15)) << "16 bits at least";
+}
+
+TEST(ClaimId, RefusesWhatIsNone)
+{
+    ClaimAddress address;
+    for (const std::int64_t id :
+         {std::int64_t{0}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()})
+        EXPECT_FALSE(ReadClaimId(id, address));
+}
+
+TEST(PositionAfter, IsBehindTheRange)
+{
+    const LanePosition position = PositionAfter(Range());
+    EXPECT_TRUE(position.in_window);
+    EXPECT_EQ(position.read, (LogPosition{8, 4}));
+    EXPECT_FALSE(position.has_again);
+}
+
+TEST(IsSettled, UpToTheLastEventThatIsDoneWith)
+{
+    LanePosition position = Range().position; // reads xids below 10, done with {5, 1}
+    EXPECT_TRUE(IsSettled(position, {4, 9}));
+    EXPECT_TRUE(IsSettled(position, {5, 1}));
+    EXPECT_FALSE(IsSettled(position, {5, 2}));
+    EXPECT_FALSE(IsSettled(position, {10, 0})) << "not in the window";
+    CloseWindow(position);
+    EXPECT_TRUE(IsSettled(position, {9, 9}));
+    EXPECT_FALSE(IsSettled(position, {10, 0}));
+}
+
+TEST(PositionAfter, ClosesTheWindowAtItsEnd)
+{
+    LaneRecord claim = Range();
+    claim.to_end = true;
+    const LanePosition position = PositionAfter(claim);
+    EXPECT_FALSE(position.in_window);
+    EXPECT_EQ(position.settled.xmax, 10u);
+    EXPECT_EQ(position.read, LogPosition{});
+}
+
+TEST(PositionAfter, StaysWhereItIsForARetry)
+{
+    LaneRecord claim = Range();
+    claim.is_retry = claim.to_end = true;
+    EXPECT_TRUE(PositionAfter(claim).in_window);
+    EXPECT_EQ(PositionAfter(claim).read, (LogPosition{5, 1}));
+    EXPECT_FALSE(PositionAfterLoss(claim).has_again) << "its events are parked, and known one by one";
+    EXPECT_FALSE(IsLostForGood(claim));
+}
+
+TEST(PositionAfterRelease, DoesNotCount)
+{
+    LaneRecord claim = Range();
+    claim.position = PositionAfterRelease(claim);
+    EXPECT_EQ(claim.position.read, (LogPosition{5, 1}));
+    EXPECT_EQ(claim.position.again, (LogPosition{8, 4})) << "some of its events may have been parked";
+    EXPECT_EQ(claim.position.NextAttempt(), 1);
+    EXPECT_EQ(PositionAfterRelease(claim).NextAttempt(), 1);
+}
+
+TEST(WithoutMarks, IsDoneWithTheTransactionsOfAWindowThatHasReachedTheMarks)
+{
+    LanePosition position = Range().position;
+    position.reading = {no_xid_end, no_xid_end, {}};
+    position.has_again = true;
+    position.again = {RestoreMark(1), 4};
+    const LanePosition before = WithoutMarks(position);
+    EXPECT_TRUE(before.in_window);
+    EXPECT_EQ(before.read, position.read);
+    EXPECT_EQ(before.reading.xmax, first_restore_mark);
+    EXPECT_FALSE(before.has_again);
+
+    position.read = {RestoreMark(1), 3};
+    const LanePosition behind = WithoutMarks(position);
+    EXPECT_FALSE(behind.in_window);
+    EXPECT_EQ(behind.settled.xmax, first_restore_mark);
+}
+
+TEST(PositionAfterLoss, CountsAndIsForGoodTheSecondTime)
+{
+    LaneRecord claim = Range();
+    EXPECT_FALSE(IsLostForGood(claim));
+    claim.position = PositionAfterLoss(claim);
+    EXPECT_EQ(claim.position.read, (LogPosition{5, 1}));
+    EXPECT_EQ(claim.position.NextAttempt(), 2);
+    EXPECT_TRUE(IsLostForGood(claim));
+    EXPECT_EQ(PositionAfterLoss(claim).read, (LogPosition{8, 4}));
+}
+
+TEST(PositionAfterLoss, KeepsTheOldEndWhereAPartIsClaimedAgain)
+{
+    LaneRecord claim = Range();
+    claim.position = PositionAfterLoss(claim);
+    claim.to = {6, 2};
+    const LanePosition rest = PositionAfter(claim);
+    EXPECT_EQ(rest.read, (LogPosition{6, 2}));
+    EXPECT_EQ(rest.again, (LogPosition{8, 4}));
+    EXPECT_EQ(rest.NextAttempt(), 2) << "they were handed out once";
+    claim.to = {8, 4};
+    EXPECT_FALSE(PositionAfter(claim).has_again);
+    EXPECT_EQ(PositionAfter(claim).NextAttempt(), 1);
+}
+
+TEST(PositionAfterLoss, DoesNotCountForTheRestOfWhatWasGivenBack)
+{
+    LaneRecord claim = Range();
+    claim.position = PositionAfterRelease(claim);
+    claim.to = {6, 2};
+    EXPECT_TRUE(IsLostForGood(claim)) << "its events are known one by one from now on";
+    const LanePosition rest = PositionAfterLoss(claim);
+    EXPECT_EQ(rest.read, (LogPosition{6, 2}));
+    EXPECT_EQ(rest.again, (LogPosition{8, 4}));
+    EXPECT_EQ(rest.NextAttempt(), 1);
+}
+
+TEST(IsOver, AtTheEndOfTheLeaseAndWhenTheClockWasSetBack)
+{
+    LaneRecord claim = Range();
+    claim.claimed_at = 1000 * second;
+    claim.lease_end = 1030 * second;
+    EXPECT_FALSE(claim.IsOver(1000 * second));
+    EXPECT_FALSE(claim.IsOver(1030 * second - 1));
+    EXPECT_TRUE(claim.IsOver(1030 * second));
+    EXPECT_FALSE(claim.IsOver(990 * second)) << "clocks are corrected by seconds all the time";
+    EXPECT_TRUE(claim.IsOver(500 * second)) << "and would else be closed for 530 seconds";
+}
+
+TEST(Backoff, DoublesUpToItsCap)
+{
+    EXPECT_EQ(Backoff(1, second, 60 * second, 1.0), second);
+    EXPECT_EQ(Backoff(2, second, 60 * second, 1.0), 2 * second);
+    EXPECT_EQ(Backoff(5, second, 60 * second, 1.0), 16 * second);
+    EXPECT_EQ(Backoff(7, second, 60 * second, 1.0), 60 * second);
+}
+
+TEST(Backoff, IsAllLeftToChance)
+{
+    EXPECT_EQ(Backoff(3, second, 60 * second, 0.0), 0);
+    EXPECT_EQ(Backoff(3, second, 60 * second, 0.5), 2 * second);
+}
+
+TEST(Backoff, SurvivesAnyNumberOfAttempts)
+{
+    for (const int attempts : {0, -1, 64, 1000, std::numeric_limits<int>::max()}) {
+        const std::int64_t wait = Backoff(attempts, second, 900 * second, 1.0);
+        EXPECT_GE(wait, 0) << attempts;
+        EXPECT_LE(wait, 900 * second) << attempts;
+    }
+    EXPECT_EQ(Backoff(1000, 0, 900 * second, 1.0), 0);
+}
+
+} // namespace

@@ -1,0 +1,95 @@
+#include "core/words/verdict.hpp"
+
+#include <gtest/gtest.h>
+
+using namespace callhardening;
+
+namespace
+{
+
+constexpr std::string_view null;
+
+// The verdict, and the status that the word stands for in the graph ("" where it is none).
+void Expect(const TransitionGraph &graph, std::string_view current, std::string_view word,
+            std::string_view provider, StatusVerdict verdict, std::string_view next)
+{
+    const StatusDecision decision = DecideStatus(graph, current, word, provider);
+    EXPECT_EQ(decision.verdict, verdict) << current << " to " << word;
+    EXPECT_EQ(decision.next < 0 ? std::string_view{} : graph.Name(decision.next), next)
+        << current << " to " << word;
+}
+
+TransitionGraph Parsed(std::string_view json)
+{
+    TransitionGraph graph;
+    TransitionGraphError error;
+    EXPECT_TRUE(ParseTransitionGraph(json, graph, error)) << error.place << ": " << error.reason;
+    return graph;
+}
+
+} // namespace
+
+TEST(Verdict, AgreesWithTheRuleForEveryPair)
+{
+    const TransitionGraph &graph = DefaultTransitionGraph();
+    for (int current = 0; current < graph.size(); ++current) {
+        for (int next = 0; next < graph.size(); ++next) {
+            const StatusVerdict verdict = current == next ? StatusVerdict::same
+                                          : IsValidTransition(graph, graph.Name(current), graph.Name(next))
+                                              ? StatusVerdict::legal
+                                              : StatusVerdict::refused;
+            Expect(graph, graph.Name(current), graph.Name(next), "", verdict, graph.Name(next));
+        }
+    }
+}
+
+TEST(Verdict, WordsOfProviders)
+{
+    const TransitionGraph &graph = DefaultTransitionGraph();
+    Expect(graph, "ringing", "In-Progress", "", StatusVerdict::legal, "active");
+    Expect(graph, "ended", "calling", "dialpad", StatusVerdict::refused, "ringing");
+    Expect(graph, "ended", "hangup", "dialpad", StatusVerdict::same, "ended");
+    Expect(graph, "missed", "hangup", "ringcentral", StatusVerdict::same, "missed");
+    Expect(graph, "ringing", "hangup", "ringcentral", StatusVerdict::legal, "missed");
+}
+
+TEST(Verdict, WordsThatAreNoStatus)
+{
+    const TransitionGraph &graph = DefaultTransitionGraph();
+    Expect(graph, "ended", null, "", StatusVerdict::no_status, "");
+    Expect(graph, "ended", "", "", StatusVerdict::no_status, "");
+    Expect(graph, "ended", " -_", "", StatusVerdict::no_status, "");
+    Expect(graph, "ended", "recap_summary", "dialpad", StatusVerdict::no_status, "");
+    Expect(graph, "ended", "jumping", "", StatusVerdict::unknown_word, "");
+    Expect(graph, null, "jumping", "", StatusVerdict::unknown_word, "");
+}
+
+TEST(Verdict, NoCurrentStatusOrAnOldWord)
+{
+    const TransitionGraph &graph = DefaultTransitionGraph();
+    Expect(graph, null, "ended", "", StatusVerdict::legal, "ended");
+    Expect(graph, "Completed", "ringing", "", StatusVerdict::legal, "ringing");
+    Expect(graph, "", "ringing", "", StatusVerdict::legal, "ringing");
+    // Not the word of the graph, whatever it means: the row may be repaired with it.
+    Expect(graph, "ENDED", "ended", "", StatusVerdict::legal, "ended");
+}
+
+TEST(Verdict, OwnGraph)
+{
+    const TransitionGraph graph = Parsed(R"({"Ringing": ["recording", "Ended"], "recording": ["Ended"]})");
+    // A word of the graph goes before its meaning in the vocabulary, where a recording is no status.
+    Expect(graph, "Ringing", "recording", "dialpad", StatusVerdict::legal, "recording");
+    Expect(graph, "recording", "RINGING", "", StatusVerdict::refused, "Ringing");
+    Expect(graph, "recording", "hangup", "dialpad", StatusVerdict::legal, "Ended");
+    // Known to the vocabulary, but no status of this graph.
+    Expect(graph, "Ringing", "voicemail", "dialpad", StatusVerdict::unknown_word, "");
+}
+
+TEST(Verdict, CanonicalDirections)
+{
+    EXPECT_TRUE(IsCanonicalDirection("inbound"));
+    EXPECT_TRUE(IsCanonicalDirection("outbound"));
+    for (std::string_view other :
+         {null, std::string_view{""}, std::string_view{"Inbound"}, std::string_view{"in"}})
+        EXPECT_FALSE(IsCanonicalDirection(other)) << other;
+}
