@@ -2,18 +2,12 @@
 -- what is enforced, and where it is not --------------------------------------------------------
 
 CREATE FUNCTION @extschema@.call_trigger_arguments(tgargs bytea) RETURNS text[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
--- Each argument ends with a zero byte, and so does the list; convert_from takes none.
-SELECT array_agg(convert_from(decode(part, 'hex'), getdatabaseencoding()) ORDER BY position)
-FROM string_to_array(regexp_replace(encode(tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 ') AS parts,
-    unnest(parts[:cardinality(parts) - 1]) WITH ORDINALITY AS a (part, position)
-$$;
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_call_trigger_arguments';
 REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_arguments(bytea) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_trigger_arguments(bytea) IS
-'the arguments of a trigger, from pg_trigger.tgargs; NULL where it has none. Never fails for what PostgreSQL has written there, where call_settings refuses other arguments than harden_calls''';
+'the arguments of a trigger, from pg_trigger.tgargs; NULL where it has none. Never fails for what PostgreSQL has written there, where call_settings refuses other arguments than harden_calls''. Error: 22021 bytes that are no text';
 
 CREATE FUNCTION @extschema@.call_trigger_states() RETURNS TABLE (relation oid, trigger_name name, part text, state "char", is_own boolean,
         is_as_created boolean, arguments text[])
@@ -68,10 +62,7 @@ DECLARE
     words text[];
     enum oid;
 BEGIN
-    WITH RECURSIVE base AS (
-        SELECT t.oid, t.typbasetype, t.typtype FROM pg_type t WHERE t.oid = type
-        UNION ALL SELECT t.oid, t.typbasetype, t.typtype FROM base b JOIN pg_type t ON t.oid = b.typbasetype)
-    SELECT b.oid INTO enum FROM base b WHERE b.typtype = 'e';
+    SELECT t.oid INTO enum FROM pg_type t WHERE t.oid = @extschema@.call_base_type(type) AND t.typtype = 'e';
     IF enum IS NULL THEN
         RETURN NULL;
     END IF;
@@ -103,14 +94,10 @@ WITH tables AS MATERIALIZED (
     LEFT JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = t.settings[k.position] AND a.attnum > 0 AND NOT a.attisdropped
     WHERE cardinality(t.settings) = 8
 ), keys AS (
-    SELECT c.relation, c.column_name, t.relkind,
-           bool_or(i.indisvalid AND i.indimmediate AND i.indpred IS NULL) AS is_unique,
-           bool_or(i.indisvalid AND NOT i.indimmediate) AS is_deferrable,
-           bool_or(NOT i.indisvalid) AS is_invalid
+    SELECT c.relation, c.column_name, t.relkind, @extschema@.call_key_state(c.relation, c.column_name::name) AS state,
+        @extschema@.call_key_obstacle(c.relation, c.column_name::name) AS obstacle
     FROM columns c JOIN tables t ON t.relation = c.relation
-    LEFT JOIN pg_index i ON i.indrelid = c.relation AND i.indisunique AND i.indnkeyatts = 1 AND i.indkey[0] = c.attnum
     WHERE c.what = 'call id' AND c.attnum IS NOT NULL AND t.relation = t.root
-    GROUP BY 1, 2, 3
 )
 -- A partition or child without any trigger, or a table that lacks some.
 SELECT t.relation, 'gap', CASE WHEN t.relispartition THEN 'partition_not_hardened' ELSE 'child_not_hardened' END,
@@ -144,11 +131,7 @@ SELECT c.relation, 'gap', 'column_type', format('the column %I for the %s is %s 
        'Alter the type back. Until then, writes fail with 55000.'
 FROM columns c JOIN pg_type y ON y.oid = c.atttypid
 WHERE c.what IN ('status', 'direction') AND y.typcategory NOT IN ('S', 'E')
-   OR c.what = 'payload' AND NOT EXISTS (
-       WITH RECURSIVE base AS (
-           SELECT c.atttypid AS type
-           UNION ALL SELECT d.typbasetype FROM base b JOIN pg_type d ON d.oid = b.type WHERE d.typbasetype <> 0)
-       SELECT FROM base WHERE type = 'jsonb'::regtype)
+   OR c.what = 'payload' AND @extschema@.call_base_type(c.atttypid) <> 'jsonb'::regtype
 UNION ALL
 SELECT c.relation, 'gap', 'column_type', format('the type %s of the column %I for the %s has no %s any more', format_type(c.atttypid, NULL), c.column_name, c.what, m.words),
        'ALTER TYPE ... RENAME VALUE back, or ADD VALUE. Until then, writes of the word fail' ||
@@ -156,21 +139,21 @@ SELECT c.relation, 'gap', 'column_type', format('the type %s of the column %I fo
 FROM columns c CROSS JOIN LATERAL @extschema@.missing_enum_words(c.atttypid, c.what, c.graph) AS m (words)
 WHERE c.what IN ('status', 'direction') AND c.attnum IS NOT NULL AND m.words IS NOT NULL
 UNION ALL
-SELECT k.relation, 'gap', CASE WHEN k.is_invalid THEN 'unique_key_invalid' WHEN k.is_deferrable THEN 'unique_key_deferrable' ELSE 'unique_key_missing' END,
-       CASE WHEN k.is_invalid THEN format('the unique index on %I is not valid', k.column_name)
-            WHEN k.is_deferrable THEN format('the unique constraint on %I is deferrable', k.column_name)
-            ELSE format('there is no unique index on %I alone, without a condition', k.column_name) END || ': events are not applied to this table',
-       CASE WHEN k.is_invalid AND k.relkind = 'p' THEN 'Create the index on each partition and attach it.'
-            WHEN k.is_invalid THEN 'Drop it, remove the rows that repeat a call id, and create it again.'
-            WHEN k.is_deferrable THEN 'Make it NOT DEFERRABLE: drop the constraint and create it again.'
+SELECT k.relation, 'gap', 'unique_key_' || k.state,
+       format(CASE k.state WHEN 'invalid' THEN 'the unique index on %I is not valid'
+                           WHEN 'deferrable' THEN 'the unique constraint on %I is deferrable'
+                           WHEN 'missing' THEN 'there is no unique index on %I alone, without a condition' END, k.column_name)
+           || ': events are not applied to this table',
+       CASE WHEN k.state = 'invalid' AND k.relkind = 'p' THEN 'Create the index on each partition and attach it.'
+            WHEN k.state = 'invalid' THEN 'Drop it, remove the rows that repeat a call id, and create it again.'
+            WHEN k.state = 'deferrable' THEN 'Make it NOT DEFERRABLE: drop the constraint and create it again.'
             WHEN k.relkind = 'p' THEN 'A unique index of a partitioned table has to contain the partition key: partition by the call id.'
             ELSE 'Merge the rows that repeat a call id, and call harden_calls again.' END
-FROM keys k WHERE k.is_unique IS NOT TRUE
+FROM keys k WHERE k.state <> 'unique'
 UNION ALL
-SELECT k.relation, 'gap', 'key_unfit', format('the call id %I cannot be the key of events, which are not applied to this table: %s', k.column_name,
-           @extschema@.call_key_obstacle(k.relation, k.column_name::name)),
+SELECT k.relation, 'gap', 'key_unfit', format('the call id %I cannot be the key of events, which are not applied to this table: %s', k.column_name, k.obstacle),
        'Use text or varchar with a deterministic collation, or an integer type, and no GENERATED ALWAYS.'
-FROM keys k WHERE @extschema@.call_key_obstacle(k.relation, k.column_name::name) IS NOT NULL
+FROM keys k WHERE k.obstacle IS NOT NULL
 UNION ALL
 SELECT t.relation, 'gap', 'foreign_partition', format('this partition of %s is a foreign table: who writes at its server passes no trigger here', t.root),
        'Harden the table at its server.'
@@ -233,8 +216,8 @@ WITH states AS MATERIALIZED (
     WHERE k.name <> 'event_type' OR l.sequence IS NULL -- what was there before has a column of its own, or none
 ), named AS (
     -- What the settings name, with what harden_call_events takes there; of a new log, the type of an event is one of those above.
-    SELECT l.events, k.what, k.name, k.wanted, a.attnum, a.atttypid, y.base,
-           k.types IS NULL OR y.base = ANY (k.types) OR 'text'::regtype = ANY (k.types) AND y.typcategory = 'S' AS is_fit
+    SELECT l.events, k.what, k.name, k.wanted, a.attnum, a.atttypid, y.oid AS base,
+           k.types IS NULL OR y.oid = ANY (k.types) OR 'text'::regtype = ANY (k.types) AND y.typcategory = 'S' AS is_fit
     FROM logs l CROSS JOIN LATERAL (
         VALUES ('payload_column', l.payload_column, '{jsonb}'::regtype[], 'jsonb'),
                ('event_type_column', CASE WHEN l.sequence IS NOT NULL THEN l.event_type_column END, '{text}', 'text'),
@@ -242,11 +225,7 @@ WITH states AS MATERIALIZED (
                ('processed_at_column', l.processed_at_column, '{timestamp,timestamptz}', 'timestamp with or without time zone')
         UNION ALL SELECT 'carry', c, NULL, NULL FROM unnest(l.carry) AS c) AS k (what, name, types, wanted)
     LEFT JOIN pg_attribute a ON a.attrelid = l.events AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped
-    LEFT JOIN LATERAL (
-        WITH RECURSIVE base AS (
-            SELECT t.oid, t.typbasetype, t.typcategory FROM pg_type t WHERE t.oid = a.atttypid
-            UNION ALL SELECT t.oid, t.typbasetype, t.typcategory FROM base b JOIN pg_type t ON t.oid = b.typbasetype)
-        SELECT b.oid AS base, b.typcategory FROM base b WHERE b.typbasetype = 0) AS y ON true
+    LEFT JOIN pg_type y ON y.oid = @extschema@.call_base_type(a.atttypid)
     WHERE k.name IS NOT NULL
 )
 SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id), 'Delete its row in call_event_logs.'
@@ -316,13 +295,9 @@ SELECT n.events, 'gap', 'carried_column_type', format('the column %I, which call
            format_type(a.atttypid, NULL), l.calls), 'Alter the type back. Until then, events are not applied.'
 FROM named n JOIN logs l ON l.events = n.events AND n.what = 'carry'
 JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
-CROSS JOIN LATERAL (
-    WITH RECURSIVE base AS (
-        SELECT t.oid, t.typbasetype, t.typcategory FROM pg_type t WHERE t.oid = a.atttypid
-        UNION ALL SELECT t.oid, t.typbasetype, t.typcategory FROM base b JOIN pg_type t ON t.oid = b.typbasetype)
-    SELECT b.oid AS base, b.typcategory FROM base b WHERE b.typbasetype = 0) AS y
-WHERE n.base <> y.base AND y.typcategory <> 'S'
-  AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castsource = n.base AND c.casttarget = y.base AND c.castcontext IN ('a', 'i'))
+JOIN pg_type y ON y.oid = @extschema@.call_base_type(a.atttypid)
+WHERE n.base <> y.oid AND y.typcategory <> 'S'
+  AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castsource = n.base AND c.casttarget = y.oid AND c.castcontext IN ('a', 'i'))
 UNION ALL
 SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted', 'Call unharden_call_events, and harden_call_events again.'
 FROM logs l WHERE l.sequence IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')

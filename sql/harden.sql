@@ -164,6 +164,22 @@ REVOKE EXECUTE ON FUNCTION @extschema@.check_call_column(regclass, name, text[])
 COMMENT ON FUNCTION @extschema@.check_call_column(regclass, name, text[]) IS
 'refuses a column that cannot hold each of the words and NULL: 42703 no such column, 428C9 generated, 42804 wrong type. words NULL: any type will do';
 
+CREATE FUNCTION @extschema@.call_base_type(type oid) RETURNS oid
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_call_base_type';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_base_type(oid) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_base_type(oid) IS
+'the type below all domains; itself where it is no domain. NULL: there is no such type';
+
+CREATE FUNCTION @extschema@.call_type_below(type oid, typmod int, OUT base_type oid, OUT base_typmod int, OUT refuses_null boolean)
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_call_type_below';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_type_below(oid, int) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_type_below(oid, int) IS
+'what is below all domains of a column''s type: the type, its modifier, and whether one of the domains is NOT NULL. NULL: there is no such type';
+
 CREATE FUNCTION @extschema@.check_call_id_column(calls regclass, call_id_column name) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -172,11 +188,7 @@ BEGIN
     PERFORM @extschema@.check_call_column(calls, call_id_column, NULL::text[]);
     -- Of the type below all domains, and of no row: nothing that the table's owner has written is run.
     EXECUTE format('SELECT FROM (SELECT NULL::%s AS key) AS k ORDER BY key LIMIT 0', (
-        WITH RECURSIVE base AS (
-            SELECT t.oid, t.typbasetype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-            WHERE a.attrelid = calls AND a.attname = call_id_column
-            UNION ALL SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
-        SELECT format_type(oid, NULL) FROM base WHERE typbasetype = 0));
+        SELECT format_type(@extschema@.call_base_type(atttypid), NULL) FROM pg_attribute WHERE attrelid = calls AND attname = call_id_column));
 EXCEPTION WHEN undefined_function THEN
     RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
 END
@@ -195,12 +207,7 @@ DECLARE
 BEGIN
     PERFORM @extschema@.check_call_column(calls, payload_column, NULL::text[]);
     SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
-    IF attribute.atttypid <> 'jsonb'::regtype AND NOT EXISTS (
-        WITH RECURSIVE base AS (
-            SELECT typbasetype FROM pg_type WHERE oid = attribute.atttypid
-            UNION ALL SELECT t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
-        SELECT FROM base WHERE typbasetype = 'jsonb'::regtype)
-    THEN
+    IF @extschema@.call_base_type(attribute.atttypid) <> 'jsonb'::regtype THEN
         RAISE datatype_mismatch USING
             MESSAGE = format('column %I of table %s must be jsonb, not %s', payload_column, calls, format_type(attribute.atttypid, attribute.atttypmod));
     END IF;
@@ -383,13 +390,27 @@ REVOKE EXECUTE ON FUNCTION @extschema@.add_call_merge_columns(regclass) FROM PUB
 COMMENT ON FUNCTION @extschema@.add_call_merge_columns(regclass) IS
 'adds the columns that process_call_events needs to the calls table of an event log, where they are missing. Takes ACCESS EXCLUSIVE for a moment then. Error: 42804 one of them is there with another type';
 
+CREATE FUNCTION @extschema@.call_key_obstacle(calls regclass, call_id_column name) RETURNS text
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_call_key_obstacle';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_key_obstacle(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_key_obstacle(regclass, name) IS
+'why no event can be applied to a table with this call id, as a sentence; NULL: nothing stands in the way. Reads the catalogs only';
+
+CREATE FUNCTION @extschema@.call_key_state(calls regclass, call_id_column name) RETURNS text
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_call_key_state';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_key_state(regclass, name) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_key_state(regclass, name) IS
+'whether a column alone is unique in all rows: unique; invalid or deferrable, where its best index is; missing. NULL: there is no such column. Reads the catalogs only';
+
 CREATE FUNCTION @extschema@.has_unique_call_id(calls regclass, call_id_column name) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-    WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
-      AND i.indnkeyatts = 1 AND a.attname = call_id_column)
+SELECT coalesce(@extschema@.call_key_state(calls, call_id_column) = 'unique', false)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.has_unique_call_id(regclass, name) FROM PUBLIC;
 

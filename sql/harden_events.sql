@@ -12,59 +12,31 @@ REVOKE EXECUTE ON FUNCTION @extschema@.can_fill_call_column(name, oid) FROM PUBL
 COMMENT ON FUNCTION @extschema@.can_fill_call_column(name, oid) IS
 'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, and a type that can hold the values. Errors: 42704 no such type';
 
-CREATE FUNCTION @extschema@.call_key_obstacle(calls regclass, call_id_column name) RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
--- As check_key_type in src/pg/apply/calls_table.cpp.
-WITH RECURSIVE base AS (
-    SELECT a.attidentity, a.attcollation, t.oid, t.typbasetype, t.typcategory FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-    WHERE a.attrelid = calls AND a.attname = call_id_column AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL
-    SELECT b.attidentity, b.attcollation, t.oid, t.typbasetype, t.typcategory FROM base b JOIN pg_type t ON t.oid = b.typbasetype)
-SELECT CASE
-    WHEN b.attidentity = 'a' THEN 'It is GENERATED ALWAYS, and takes no call id.'
-    WHEN b.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) THEN
-        CASE WHEN NOT c.collisdeterministic THEN 'Its collation takes call ids for equal that are not.' END
-    WHEN b.typcategory = 'S' THEN format('The type %s may take call ids for equal that are not.', format_type(b.oid, NULL))
-    WHEN b.oid NOT IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'uuid'::regtype) THEN
-        format('The type %s does not hold call ids.', format_type(b.oid, NULL)) END
-FROM base b LEFT JOIN pg_collation c ON c.oid = b.attcollation
-WHERE b.typbasetype = 0
-$$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_key_obstacle(regclass, name) FROM PUBLIC;
-
-COMMENT ON FUNCTION @extschema@.call_key_obstacle(regclass, name) IS
-'why no event can be applied to a table with this call id, as a sentence; NULL: nothing stands in the way. Reads the catalogs only';
-
 CREATE FUNCTION @extschema@.call_row_obstacles(calls regclass, settings text[], carry name[]) RETURNS TABLE (level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE ROWS 4
     SET search_path = pg_catalog, pg_temp
     SET jit = off -- what it estimates for a few rows of the catalogs would cost seconds of compiling
     AS $$
-WITH RECURSIVE types AS (
-    SELECT a.attrelid, a.attname, a.attnum, a.attidentity, a.attgenerated, a.atttypmod AS typmod, t.typtypmod, a.attnotnull OR t.typnotnull AS refuses_null,
+WITH types AS MATERIALIZED (
+    SELECT a.attrelid, a.attname, a.attnum, a.attidentity, a.attgenerated, a.attnotnull OR b.refuses_null AS refuses_null,
         a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default, coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS preset,
-        t.oid AS type, t.typbasetype, t.typcategory
+        b.base_type AS type, b.base_typmod AS typmod
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    CROSS JOIN LATERAL @extschema@.call_type_below(a.atttypid, a.atttypmod) AS b
     WHERE a.attrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM @extschema@.call_table_leaves(calls) AS leaf)) AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL
-    SELECT y.attrelid, y.attname, y.attnum, y.attidentity, y.attgenerated, CASE WHEN y.typmod < 0 THEN y.typtypmod ELSE y.typmod END, t.typtypmod,
-        y.refuses_null OR t.typnotnull, y.has_default, y.preset, t.oid, t.typbasetype, t.typcategory
-    FROM types y JOIN pg_type t ON t.oid = y.typbasetype
 ), refusing AS MATERIALIZED (
     -- A partition may refuse what its table takes; the defaults are those of the table.
-    SELECT y.attname FROM types y WHERE y.typbasetype = 0 AND y.refuses_null
+    SELECT y.attname FROM types y WHERE y.refuses_null
     UNION
     SELECT a.attname FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
     WHERE c.conrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM @extschema@.call_table_leaves(calls) AS leaf)) AND c.contype = 'c' AND cardinality(c.conkey) = 1
         AND pg_get_constraintdef(c.oid) LIKE 'CHECK ((' || quote_ident(a.attname) || ' IS NOT NULL))%'
 ), columns AS MATERIALIZED (
-    SELECT y.attname AS name, y.attnum, y.attidentity, y.typmod, y.type, y.typcategory, y.has_default, y.preset,
+    SELECT y.attname AS name, y.attnum, y.attidentity, y.typmod, y.type, y.has_default, y.preset,
         EXISTS (SELECT FROM refusing r WHERE r.attname = y.attname) AS refuses_null,
         y.attname = ANY (settings[1:4]) OR y.attname = ANY (carry)
             OR (y.attgenerated = '' AND y.attidentity <> 'a' AND @extschema@.can_fill_call_column(y.attname, y.type)) AS is_filled
-    FROM types y WHERE y.attrelid = calls AND y.typbasetype = 0
+    FROM types y WHERE y.attrelid = calls
 ), empty AS (
     -- A trigger of the table may fill what nobody else does.
     SELECT c.* FROM columns c WHERE NOT EXISTS (
@@ -190,10 +162,7 @@ BEGIN
     IF attribute.attgenerated <> '' THEN
         RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name, events);
     END IF;
-    WITH RECURSIVE base AS (
-        SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = attribute.atttypid
-        UNION ALL SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
-    SELECT oid INTO base_type FROM base WHERE typbasetype = 0;
+    base_type := @extschema@.call_base_type(attribute.atttypid);
     IF types IS NOT NULL AND NOT (base_type = ANY (types) OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
         RAISE datatype_mismatch USING
             MESSAGE = format('column %I of table %s is %s', column_name, events, format_type(attribute.atttypid, attribute.atttypmod)),
@@ -339,11 +308,8 @@ CREATE FUNCTION @extschema@.call_key_type(calls regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-WITH RECURSIVE base AS (
-    SELECT t.oid, t.typbasetype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-    WHERE a.attrelid = calls AND a.attname = (@extschema@.call_settings(calls)).call_id_column
-    UNION ALL SELECT t.oid, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.typbasetype)
-SELECT format_type(oid, NULL) FROM base WHERE typbasetype = 0
+SELECT format_type(@extschema@.call_base_type(atttypid), NULL) FROM pg_attribute
+WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_key_type(regclass) FROM PUBLIC;
 

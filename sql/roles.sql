@@ -8,7 +8,7 @@ CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
 -- Who audits a table has these from either task.
 WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, faulty_call_rows, repeated_call_ids, held_call_word, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
     check_call_id_column, check_call_payload_column, call_status_words, call_age_columns, call_triggers, call_settings,
-    call_trigger_settings, merge_call_column, merge_call_settings, has_unique_call_id}'::name[]))
+    call_trigger_settings, merge_call_column, merge_call_settings, has_unique_call_id, call_key_state, call_base_type}'::name[]))
 SELECT CASE what
     WHEN 'own' THEN functions || '{query_as_owner, write_as_owner, create_call_tables, register_call_event_log, check_log_settings, check_log_tables,
         configure_call_event_log, are_ignored_call_events, operated_call_event_log, move_default_call_event_log,
@@ -20,7 +20,7 @@ SELECT CASE what
         backfill_calls, begin_call_backfill, next_call_backfill_batch, take_call_backfill, call_backfill_step, lock_passed_call, call_repair_statement,
         repair_call_rows, call_row_places, end_call_backfill_batch, end_call_backfill_pass, report_call_backfill, call_rules_hash, call_table_pages,
         prepare_call_events, harden_call_events, unharden_call_events, event_triggers, check_event_settings, check_event_table, check_event_column,
-        check_carried_columns, can_fill_call_column, call_key_obstacle, call_row_obstacles, check_call_obstacles, report_call_obstacles, carried_column_nulls, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
+        check_carried_columns, can_fill_call_column, call_key_obstacle, call_type_below, call_row_obstacles, check_call_obstacles, report_call_obstacles, carried_column_nulls, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
         free_relation_name, has_event_index, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event,
         keep_call_event_stamp, create_event_triggers,
         why_no_call_lane, pending_call_events, set_call_event_secret}'

@@ -6,6 +6,7 @@
 #include "pg/base/spi.hpp"
 #include "pg/base/text.hpp"
 #include "pg/base/time.hpp"
+#include "pg/calls/call_key.hpp"
 #include "pg/words/refined_end.hpp"
 
 extern "C" {
@@ -30,14 +31,6 @@ namespace
 {
 
 // -- columns -------------------------------------------------------------------------------------
-
-bool is_string_type(Oid type)
-{
-    char category;
-    bool is_preferred;
-    get_type_category_preferred(type, &category, &is_preferred);
-    return category == TYPCATEGORY_STRING;
-}
 
 bool is_integer_type(Oid type)
 {
@@ -302,27 +295,10 @@ void write_statements(CallsTable *table, Oid id_type)
 
 // -- opening -------------------------------------------------------------------------------------
 
-bool is_unique_key(Oid index, int column)
+void check_call_id_is_unique(Relation relation, const char *column, AttrNumber number)
 {
-    HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-    if (!HeapTupleIsValid(tuple))
-        return false;
-    const auto form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-    const bool is_key = form->indisunique && form->indisvalid && form->indimmediate &&
-                        form->indnkeyatts == 1 && form->indkey.values[0] == column &&
-                        heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) &&
-                        heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr);
-    ReleaseSysCache(tuple);
-    return is_key;
-}
-
-void check_call_id_is_unique(Relation relation, const char *column, int number)
-{
-    ListCell *cell;
-    List *indexes = RelationGetIndexList(relation);
-    foreach (cell, indexes)
-        if (is_unique_key(lfirst_oid(cell), number))
-            return;
+    if (find_call_key(relation, number).state == KeyState::unique)
+        return;
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("column \"%s\" of table %s has no unique index", column,
                            relation_name(RelationGetRelid(relation))),
@@ -330,19 +306,9 @@ void check_call_id_is_unique(Relation relation, const char *column, int number)
                     errhint("Remove the rows that repeat a call id, and harden the table again.")));
 }
 
-bool is_key_type(Oid type)
+void check_key_type(Relation relation, const char *name, AttrNumber number)
 {
-    return is_integer_type(type) || type == NUMERICOID || type == UUIDOID || type == TEXTOID ||
-           type == VARCHAROID || type == BPCHAROID;
-}
-
-// What a key takes for one call has to be one call in the log as well: not so in citext and in collations
-// that ignore case. call_key_obstacle in SQL says the same beforehand.
-void check_key_type(Relation relation, const char *name, int number)
-{
-    const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), number - 1);
-    if (is_key_type(getBaseType(column->atttypid)) && column->attidentity != ATTRIBUTE_IDENTITY_ALWAYS &&
-        (!OidIsValid(column->attcollation) || get_collation_isdeterministic(column->attcollation)))
+    if (key_obstacle(*TupleDescAttr(RelationGetDescr(relation), number - 1)) == nullptr)
         return;
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("column \"%s\" of table %s cannot be the key of events", name,

@@ -5,6 +5,7 @@ extern "C" {
 #include "access/relation.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -67,6 +68,14 @@ bool refuses_null(Form_pg_attribute column)
 
 } // namespace
 
+bool is_string_type(Oid type)
+{
+    char category;
+    bool is_preferred;
+    get_type_category_preferred(type, &category, &is_preferred);
+    return category == TYPCATEGORY_STRING;
+}
+
 bool needs_value(Form_pg_attribute column)
 {
     return !column->attisdropped && refuses_null(column) && !has_default(column);
@@ -98,3 +107,28 @@ AttrNumber require_typed_column(Relation relation, const char *name, Oid type, c
 }
 
 } // namespace callhardening
+
+using namespace callhardening;
+
+// Both return NULL for a type that is gone: the catalogs may be read with an older snapshot.
+CALLHARDENING_FUNCTION(call_base_type)
+{
+    const Oid type = PG_GETARG_OID(0);
+    if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))
+        PG_RETURN_NULL();
+    PG_RETURN_OID(getBaseType(type));
+}
+
+CALLHARDENING_FUNCTION(call_type_below)
+{
+    const Oid type = PG_GETARG_OID(0);
+    if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))
+        PG_RETURN_NULL();
+    TupleDesc descriptor;
+    get_call_result_type(fcinfo, nullptr, &descriptor);
+    int32 typmod = PG_GETARG_INT32(1);
+    const Oid base = getBaseTypeAndTypmod(type, &typmod);
+    Datum values[] = {ObjectIdGetDatum(base), Int32GetDatum(typmod), BoolGetDatum(is_domain_not_null(type))};
+    bool nulls[lengthof(values)] = {};
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
+}

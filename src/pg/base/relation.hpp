@@ -25,6 +25,9 @@ AttrNumber find_column(Relation relation, const char *name);
 // Whether an INSERT that leaves the column out fails.
 bool needs_value(Form_pg_attribute column);
 
+// text, varchar, citext and the like; an enum is none.
+bool is_string_type(Oid type);
+
 // What to do where a table has a column no longer that a trigger of ours was told of.
 inline constexpr const char *calls_column_hint =
     "Rename the column back, or call harden_calls again with the present name.";

@@ -168,3 +168,21 @@ CALLHARDENING_FUNCTION(call_trigger_settings)
         settings[i] = CStringGetTextDatum(trigger->tgargs[i]);
     PG_RETURN_ARRAYTYPE_P(construct_array(settings, argument_count, TEXTOID, -1, false, TYPALIGN_INT));
 }
+
+// As PostgreSQL keeps them: a zero byte ends each argument.
+CALLHARDENING_FUNCTION(call_trigger_arguments)
+{
+    const bytea *kept = PG_GETARG_BYTEA_PP(0);
+    const char *argument = VARDATA_ANY(kept), *end = argument + VARSIZE_ANY_EXHDR(kept);
+    ArrayBuildState *arguments = nullptr;
+    while (const void *stop = memchr(argument, '\0', end - argument)) {
+        const int length = static_cast<const char *>(stop) - argument;
+        pg_verifymbstr(argument, length, false);
+        arguments = accumArrayResult(arguments, PointerGetDatum(cstring_to_text_with_len(argument, length)),
+                                     false, TEXTOID, CurrentMemoryContext);
+        argument += length + 1;
+    }
+    if (arguments == nullptr)
+        PG_RETURN_NULL();
+    PG_RETURN_DATUM(makeArrayResult(arguments, CurrentMemoryContext));
+}

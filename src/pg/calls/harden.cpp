@@ -8,6 +8,7 @@
 #include "pg/base/text.hpp"
 #include "pg/base/versions.hpp"
 #include "pg/base/warning.hpp"
+#include "pg/calls/call_key.hpp"
 #include "pg/calls/call_settings.hpp"
 #include "pg/calls/harden.hpp"
 #include "pg/calls/issue.hpp"
@@ -18,10 +19,8 @@
 #include "pg/words/word_column.hpp"
 
 extern "C" {
-#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "utils/datum.h"
@@ -183,27 +182,16 @@ bool has_row(Relation calls, Relation index, Value call_id)
     return found;
 }
 
-bool is_unique_key(Relation index, AttrNumber column)
-{
-    const Form_pg_index form = index->rd_index;
-    return form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
-           form->indkey.values[0] == column && index->rd_rel->relam == BTREE_AM_OID &&
-           heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr);
-}
-
 // Whether a row of this call is there, so that this one will not be inserted.
 bool is_known_call(const CallTrigger *trigger, const CallRow *row)
 {
     const Value call_id = value_of(row->new_values, trigger->call_id);
-    bool is_known = false;
-    const List *indexes = call_id.is_null ? NIL : RelationGetIndexList(row->calls);
-    const ListCell *cell;
-    foreach (cell, indexes) {
-        const Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-        is_known =
-            is_known || (is_unique_key(index, trigger->call_id) && has_row(row->calls, index, call_id));
-        index_close(index, NoLock);
-    }
+    const CallKey key = find_call_key(row->calls, trigger->call_id);
+    if (call_id.is_null || key.state != KeyState::unique)
+        return false;
+    const Relation index = index_open(key.index, AccessShareLock);
+    const bool is_known = index->rd_rel->relam == BTREE_AM_OID && has_row(row->calls, index, call_id);
+    index_close(index, NoLock);
     return is_known;
 }
 
