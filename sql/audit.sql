@@ -65,7 +65,7 @@ CREATE FUNCTION @extschema@.faulty_call_rows(calls regclass, call_id_column name
 REVOKE EXECUTE ON FUNCTION @extschema@.faulty_call_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.faulty_call_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) IS
-'the rows of a table of calls that have a fault, in one scan. faults: the bits of call_row_faults, but 64 and 128 only where a call is stuck (it has been ringing for an hour without news, or had another status that is not over for a day), and 256 for a call id that is NULL. Columns that are NULL are not looked at. seen_at: see call_age_columns. The table is read as its owner. Errors: as call_row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, 42703 no such column';
+'the rows of a table of calls that have a fault, in one scan. faults: see call_fault_bits; stuck is a call that has been ringing for an hour without news, or had another status that is not over for a day. status and direction are NULL where they have no fault. Columns that are NULL are not looked at. seen_at: see call_age_columns. The table is read as its owner. Errors: as call_row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, 42703 no such column';
 
 CREATE FUNCTION @extschema@.call_row_groups(calls regclass, status_column name, direction_column name, payload_column name, seen_at name[],
         percentage float8) RETURNS TABLE (status text, direction text, quiet int, calls_in_group bigint, payloads bigint, bytes bigint, largest int)
@@ -74,7 +74,7 @@ CREATE FUNCTION @extschema@.call_row_groups(calls regclass, status_column name, 
 REVOKE EXECUTE ON FUNCTION @extschema@.call_row_groups(regclass, name, name, name, name[], float8) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_row_groups(regclass, name, name, name, name[], float8) IS
-'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many bytes as stored, and how long they were not heard of: quiet is 0, 64 (an hour) or 192 (a day), which are the bits of call_row_faults that count then. percentage: reads a sample of the table; NULL: all of it. The rest as faulty_call_rows';
+'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many bytes as stored, and how long they were not heard of: quiet has the bits of call_row_faults that count then: none, stuck_ringing after an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of it. The rest as faulty_call_rows';
 
 CREATE FUNCTION @extschema@.repeated_call_ids(calls regclass, call_id_column name) RETURNS TABLE (call_id text, ids bigint)
     LANGUAGE c STABLE STRICT
@@ -85,29 +85,28 @@ COMMENT ON FUNCTION @extschema@.repeated_call_ids(regclass, name) IS
 'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The table is read as its owner. Errors: as faulty_call_rows';
 
 CREATE FUNCTION @extschema@.audit_call_rows(calls regclass, call_id text, status text, direction text, payload text, is_unique boolean,
-        transitions jsonb, provider text, policy jsonb) RETURNS TABLE (fault int, violations bigint, sample text[])
+        transitions jsonb, provider text, policy jsonb) RETURNS TABLE (check_name text, violations bigint, sample text[])
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH faulty AS MATERIALIZED (
-    SELECT r.call_id, r.faults, CASE WHEN r.faults & 3 <> 0 THEN r.status END AS status, CASE WHEN r.faults & 12 <> 0 THEN r.direction END AS direction
-    FROM @extschema@.faulty_call_rows(calls, audit_call_rows.call_id::name, audit_call_rows.status::name, audit_call_rows.direction::name,
+    SELECT r.* FROM @extschema@.faulty_call_rows(calls, audit_call_rows.call_id::name, audit_call_rows.status::name, audit_call_rows.direction::name,
         payload::name, @extschema@.call_age_columns(calls), transitions, provider, policy) AS r),
 kinds AS MATERIALIZED (SELECT faults, count(*) AS rows FROM faulty GROUP BY faults),
 repeated AS MATERIALIZED (
     SELECT r.call_id, r.ids FROM @extschema@.repeated_call_ids(calls, CASE WHEN NOT is_unique THEN audit_call_rows.call_id::name END) AS r)
-SELECT f.fault, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.fault <> 0), 0)::bigint,
+SELECT f.check_name, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.mask <> 0), 0)::bigint,
     ARRAY(SELECT @extschema@.call_row_sample(l.call_id,
-            CASE WHEN f.fault & 3 <> 0 THEN l.status WHEN f.fault & 12 <> 0 THEN l.direction END)
-        FROM faulty l WHERE l.faults & f.fault <> 0 AND f.fault <> 256 LIMIT 5)
-FROM unnest(ARRAY[1, 2, 4, 8, 16, 32, 64, 128, 256]) AS f (fault)
+            CASE WHEN f.check_name LIKE '%statuses' THEN l.status WHEN f.check_name LIKE '%directions' THEN l.direction END)
+        FROM faulty l WHERE l.faults & f.mask <> 0 AND f.check_name <> 'null_call_ids' LIMIT 5)
+FROM @extschema@.call_fault_bits() AS f
 UNION ALL
-SELECT 512, coalesce((SELECT max(r.ids) FROM repeated r), 0), ARRAY(SELECT @extschema@.call_row_sample(r.call_id, NULL::text) FROM repeated r)
+SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0), ARRAY(SELECT @extschema@.call_row_sample(r.call_id, NULL::text) FROM repeated r)
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_call_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.audit_call_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) IS
-'counts the faults of rows, by the bits of faulty_call_rows, and 512 for a call id that is repeated. Columns that are NULL are not looked at. is_unique: ids need not be compared, which would be a second scan. Needs SELECT on the table';
+'counts the faults of rows, by the checks of audit_calls. Columns that are NULL are not looked at. is_unique: ids need not be compared, which would be a second scan. Needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
         direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL,
@@ -168,23 +167,23 @@ BEGIN
             SELECT c.name, CASE WHEN c.is_there THEN f.violations END, f.sample,
                 CASE WHEN c.is_there THEN c.advice ELSE 'Not looked at: ' || c.needs || '.' END
             FROM found f JOIN (VALUES
-                (1, 256, 'null_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
+                (1, 'null_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
                     format('Find them with SELECT * FROM %s WHERE %I IS NULL; no event will ever be applied to them.', calls, call_id_column)),
-                (2, 512, 'repeated_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
+                (2, 'repeated_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
                     format('Merge their rows, then %s makes the unique index that process_call_events needs.', harden)),
-                (3, 1, 'repairable_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing', backfill),
-                (4, 2, 'unknown_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing',
+                (3, 'repairable_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing', backfill),
+                (4, 'unknown_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing',
                     format('Any status of the graph can be set with UPDATE; backfill_calls leaves them. See provider and transitions of %s.', harden)),
-                (5, 4, 'repairable_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing', backfill),
-                (6, 8, 'unknown_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing',
+                (5, 'repairable_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing', backfill),
+                (6, 'unknown_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing',
                     'Set inbound, outbound or NULL with UPDATE; backfill_calls leaves them.'),
-                (7, 16, 'unsanitized_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
-                (8, 32, 'big_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
-                (9, 64, 'stuck_ringing', @extschema@.call_age_columns(calls) IS NOT NULL, 'the table has no time to go by',
+                (7, 'unsanitized_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
+                (8, 'big_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
+                (9, 'stuck_ringing', @extschema@.call_age_columns(calls) IS NOT NULL, 'the table has no time to go by',
                     'More than an hour old. Where no worker is behind (call_event_log_status), set their status to missed or ended with UPDATE.'),
-                (10, 128, 'stuck_active', @extschema@.call_age_columns(calls) IS NOT NULL, 'the table has no time to go by',
+                (10, 'stuck_active', @extschema@.call_age_columns(calls) IS NOT NULL, 'the table has no time to go by',
                     'More than a day old. Where no worker is behind (call_event_log_status), set their status to ended with UPDATE.')
-            ) AS c (place, fault, name, is_there, needs, advice) ON c.fault = f.fault
+            ) AS c (place, name, is_there, needs, advice) ON c.name = f.check_name
             ORDER BY c.place) AS by_row)
     SELECT c.name, c.violations, coalesce(c.sample, '{}'), CASE WHEN c.violations IS DISTINCT FROM 0 THEN c.advice END FROM checks c;
 END

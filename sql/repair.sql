@@ -1,12 +1,20 @@
 
 -- repair ---------------------------------------------------------------------------------------
 
+CREATE FUNCTION @extschema@.call_fault_bits() RETURNS TABLE (check_name text, mask int)
+    LANGUAGE c IMMUTABLE ROWS 9
+    AS 'MODULE_PATHNAME', 'callhardening_call_fault_bits';
+REVOKE EXECUTE ON FUNCTION @extschema@.call_fault_bits() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.call_fault_bits() IS
+'the bits in which faults of a row of calls are told, by the names of the checks of audit_calls';
+
 CREATE FUNCTION @extschema@.call_row_faults(status text, direction text, payload jsonb, transitions jsonb, provider text, policy jsonb) RETURNS int
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_call_row_faults';
 
 COMMENT ON FUNCTION @extschema@.call_row_faults(text, text, jsonb, jsonb, text, jsonb) IS
-'what is wrong with a row of calls, in bits: 1 a status that means another word, 2 one that means none, 4 and 8 the same of the direction, 16 a payload that is not sanitized, 32 one above 10 kB; and what it is: 64 ringing, 128 active. In silence, where the functions that normalize warn. transitions, provider and policy as in harden_calls. Never NULL. Errors: 22023 malformed graph or policy, 42501 a policy that hashes without the right to call_pseudonym';
+'what is wrong with a row of calls, in the bits of call_fault_bits. Those of stuck calls only tell that a call is ringing, or not over. In silence, where the functions that normalize warn. transitions, provider and policy as in harden_calls. Never NULL. Errors: 22023 malformed graph or policy, 42501 a policy that hashes without the right to call_pseudonym';
 
 CREATE FUNCTION @extschema@.repaired_call_row(INOUT status text, INOUT direction text, INOUT payload jsonb, calls regclass)
     LANGUAGE c STABLE PARALLEL SAFE

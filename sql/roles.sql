@@ -6,7 +6,7 @@ CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- Who audits a table has these from either task.
-WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, faulty_call_rows, repeated_call_ids, held_call_word, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
+WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, faulty_call_rows, call_fault_bits, repeated_call_ids, held_call_word, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
     check_call_id_column, check_call_payload_column, call_status_words, call_age_columns, call_triggers, call_settings,
     call_trigger_settings, merge_call_column, merge_call_settings, has_unique_call_id, call_key_state, call_base_type}'::name[]))
 SELECT CASE what

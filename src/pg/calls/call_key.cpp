@@ -1,5 +1,5 @@
-#include "pg/base/relation.hpp"
 #include "pg/calls/call_key.hpp"
+#include "pg/base/relation.hpp"
 
 extern "C" {
 #include "access/genam.h"

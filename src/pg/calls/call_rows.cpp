@@ -75,7 +75,7 @@ const char *quiet_expression(FunctionCallInfo fcinfo, int seen_at)
             appendStringInfo(&times, ", %s::timestamptz", quote_identifier(NameStr(*DatumGetName(name))));
     return psprintf("CASE WHEN coalesce(NULL::timestamptz%s) < now() - interval '1 day' THEN %d "
                     "WHEN coalesce(NULL::timestamptz%s) < now() - interval '1 hour' THEN %d ELSE 0 END",
-                    times.data, is_ringing | is_open, times.data, is_ringing);
+                    times.data, quiet_faults, times.data, is_ringing);
 }
 
 // Children by inheritance are tables of their own.
@@ -107,10 +107,9 @@ std::string_view word_of(const TupleTableSlot *slot, Column column)
 int faults_of(const FaultReceiver *self, const TupleTableSlot *slot)
 {
     const Datum *payload = slot->tts_isnull[column_payload] ? nullptr : &slot->tts_values[column_payload];
-    const int faults = faults_of_row(self->rules, word_of(slot, column_status),
-                                     word_of(slot, column_direction), payload),
-              quiet = is_ringing | is_open;
-    return (faults & ~quiet) | (faults & DatumGetInt32(slot->tts_values[column_quiet])) |
+    const int faults =
+        faults_of_row(self->rules, word_of(slot, column_status), word_of(slot, column_direction), payload);
+    return (faults & ~quiet_faults) | (faults & DatumGetInt32(slot->tts_values[column_quiet])) |
            (slot->tts_isnull[column_call_id] ? fault_no_call_id : 0);
 }
 
@@ -122,8 +121,8 @@ bool receive_row(TupleTableSlot *slot, DestReceiver *receiver)
     if (const int faults = faults_of(self, slot); faults != 0) {
         Datum values[] = {slot->tts_values[column_call_id], slot->tts_values[column_status],
                           slot->tts_values[column_direction], Int32GetDatum(faults)};
-        bool nulls[] = {slot->tts_isnull[column_call_id], slot->tts_isnull[column_status],
-                        slot->tts_isnull[column_direction], false};
+        bool nulls[] = {slot->tts_isnull[column_call_id], (faults & status_faults) == 0,
+                        (faults & direction_faults) == 0, false};
         tuplestore_putvalues(self->result->setResult, self->result->setDesc, values, nulls);
     }
     MemoryContextSwitchTo(caller);

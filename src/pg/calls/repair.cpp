@@ -19,6 +19,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/tuplestore.h"
 }
 
 using namespace callhardening;
@@ -110,7 +111,7 @@ bool is_over(const TransitionGraph &graph, std::string_view status)
     return known < 0 || graph.IsTerminal(known);
 }
 
-int status_faults(const TransitionGraph &graph, const WordRepair &status)
+int faults_of_status(const TransitionGraph &graph, const WordRepair &status)
 {
     int faults = 0;
     if (status.fault == WordFault::repairable)
@@ -122,7 +123,7 @@ int status_faults(const TransitionGraph &graph, const WordRepair &status)
     return faults;
 }
 
-int direction_faults(const WordRepair &direction)
+int faults_of_direction(const WordRepair &direction)
 {
     switch (direction.fault) {
     case WordFault::repairable:
@@ -198,8 +199,8 @@ RowRules *read_row_rules(MemoryContext parent, const Jsonb *transitions, const J
 int faults_of_row(const RowRules *rules, std::string_view status, std::string_view direction,
                   const Datum *payload)
 {
-    int faults = status_faults(rules->graph, RepairStatus(rules->graph, status, rules->provider)) |
-                 direction_faults(RepairDirection(direction, rules->provider));
+    int faults = faults_of_status(rules->graph, RepairStatus(rules->graph, status, rules->provider)) |
+                 faults_of_direction(RepairDirection(direction, rules->provider));
     if (payload != nullptr && toast_raw_datum_size(*payload) > big_payload_bytes)
         faults |= fault_big_payload;
     if (repaired_payload(rules, payload) != nullptr)
@@ -208,6 +209,33 @@ int faults_of_row(const RowRules *rules, std::string_view status, std::string_vi
 }
 
 } // namespace callhardening
+
+// In the order in which audit_calls prints them.
+CALLHARDENING_FUNCTION(call_fault_bits)
+{
+    constexpr struct {
+        const char *check_name;
+        Fault bit;
+    } checks[] = {
+        {"null_call_ids", fault_no_call_id},
+        {"repairable_statuses", fault_status},
+        {"unknown_statuses", fault_unknown_status},
+        {"repairable_directions", fault_direction},
+        {"unknown_directions", fault_unknown_direction},
+        {"unsanitized_payloads", fault_payload},
+        {"big_payloads", fault_big_payload},
+        {"stuck_ringing", is_ringing},
+        {"stuck_active", is_open},
+    };
+    InitMaterializedSRF(fcinfo, 0);
+    const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
+    for (const auto &check : checks) {
+        Datum values[] = {CStringGetTextDatum(check.check_name), Int32GetDatum(check.bit)};
+        bool nulls[lengthof(values)] = {};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    return Datum{0};
+}
 
 CALLHARDENING_FUNCTION(call_row_faults)
 {

@@ -12,7 +12,7 @@ extern "C" {
 namespace callhardening
 {
 
-// What audit_calls counts; sql/audit.sql has the numbers.
+// What audit_calls counts. In SQL these bits have the names of its checks: call_fault_bits.
 enum Fault : int {
     fault_status = 1,
     fault_unknown_status = 2,
@@ -40,6 +40,10 @@ struct RowRules {
 // right to make pseudonyms.
 RowRules *read_row_rules(MemoryContext parent, const Jsonb *transitions, const Jsonb *policy,
                          std::string_view provider, Oid function);
+
+inline constexpr int status_faults = fault_status | fault_unknown_status,
+                     direction_faults = fault_direction | fault_unknown_direction,
+                     quiet_faults = is_ringing | is_open; // none where the call was heard of lately
 
 // `payload` is a jsonb, or null. The bits of Fault but for the last.
 int faults_of_row(const RowRules *rules, std::string_view status, std::string_view direction,
