@@ -30,7 +30,11 @@ MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
 # One fragment per topic, in the order in which they build on each other.
-FRAGMENTS = prelude direction status transition pseudonym payload explain issue owner_rights harden repair audit backfill event_log tables harden_events ingest signature claim purge process call_worker monitor enforcement health check generate roles
+FRAGMENTS = base/prelude words/direction words/status words/transition sanitizer/pseudonym sanitizer/sanitizer \
+	sanitizer/explain calls/issue base/owner_rights calls/harden calls/repair calls/audit calls/backfill \
+	log/event_log log/tables log/harden_events log/ingest log/signature claims/claim claims/purge apply/process \
+	apply/call_worker claims/monitor monitoring/enforcement monitoring/health monitoring/check traffic/generate \
+	base/roles
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 
@@ -39,12 +43,12 @@ DATA_built = $(SCRIPT)
 # pg_regress looks for sql/NAME.sql under the output directory first: with `.` it would run a fragment of
 # the install script in the place of the test of that name. So its output has a directory of its own,
 # from which a link leads to expected/.
-REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*/*.sql)))
 REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=$(EXTENSION) --encoding=UTF8
 REGRESS_PREP = build/regress/expected build/isolation/expected
-ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=build/isolation --load-extension=$(EXTENSION) --encoding=UTF8
-TAP = $(sort $(wildcard test/t/*.pl))
+TAP = $(sort $(wildcard test/t/*/*.pl))
 
 # -- compilers ---------------------------------------------------------------------------------
 
@@ -77,8 +81,9 @@ $(GLUE): override CXXFLAGS += -Wno-gnu-statement-expression
 $(SCRIPT): callhardening.control $(FRAGMENTS:%=sql/%.sql)
 	cat $(FRAGMENTS:%=sql/%.sql) > $@
 
+# pg_regress does not make the rooms of its results.
 build/%/expected:
-	mkdir -p $(@D)
+	mkdir -p $(patsubst expected/%,$(@D)/results/%,$(wildcard expected/*))
 	ln -sfn ../../expected $@
 
 # The compiler writes what each object includes; PGXS's own tracking is off in Debian's server.

@@ -12,7 +12,7 @@
 #   CHECKER=valgrind scripts/test.sh                   instead, some of the regression suite in a server under valgrind
 #   CHECKER=jit scripts/test.sh                        instead, the regression suite in a server that compiles every query,
 #                                                      which takes an hour; CXX=clang++ builds the module with the other
-#                                                      compiler, REGRESS="claim purge" runs some topics
+#                                                      compiler, REGRESS="claims/claim claims/purge" runs some topics
 #   CHECKER=server scripts/test.sh                     instead, only what depends on the server's version: the
 #                                                      regression, isolation and TAP suites
 #
@@ -149,7 +149,7 @@ build_checks() {
     check 'no room includes from a room above it' run "$WORK/src/scripts/check_rooms.py"
     check 'a header edit rebuilds' header_edit_rebuilds
     check 'nothing is left to be filled in' has_no_placeholder
-    check 'the recipes of the page on policies are tested' page_is_tested policies recipes
+    check 'the recipes of the page on policies are tested' page_is_tested policies sanitizer/recipes
     check 'the page on clients shows the example in SQL' page_shows clients sql client.sql
     check 'the page on clients shows the example in Node' page_shows clients js worker.js
     check 'the page on clients shows the example in Python' page_shows clients python worker.py
@@ -229,7 +229,7 @@ fuzz_suite() {
 # damaged jsonb gets, of which the tests make some. The history test kills backends, which is signal 9.
 logs_are_clean() {
     [ -s "$1" ] && ! grep -HE '^[^[]*\[[0-9]+\] (XX(000|002) |00000 LOG:  .*was terminated by signal|[0-9A-Z]{5} PANIC:)' "$@" |
-        grep -vE '_history[^/]*\.log:.* was terminated by signal 9:'
+        grep -vE '/history_[^/]*\.log:.* was terminated by signal 9:'
 }
 
 log_checks() {
@@ -285,8 +285,8 @@ check_with_sanitizers() {
     run_with_sanitizers
     heading "Testing"
     start_server 'fsync = off'
-    regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
-    regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
+    regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
+    regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
     log_checks
     checks_begin
     check 'the sanitizers say nothing' sanitizers_are_silent
@@ -294,7 +294,7 @@ check_with_sanitizers() {
 }
 
 check_with_valgrind() {
-    local topics='payload policy jsonb explain harden recipes'
+    local topics='sanitizer/sanitizer sanitizer/policy sanitizer/jsonb sanitizer/explain calls/harden sanitizer/recipes'
     install_packages valgrind
     prepare
     run_with_valgrind
@@ -316,7 +316,7 @@ check_with_jit() {
     start_server 'fsync = off' 'max_prepared_transactions = 8' 'jit = on' \
         'jit_above_cost = 0' 'jit_inline_above_cost = 0' 'jit_optimize_above_cost = 0'
     local topics=${REGRESS:-}
-    regress_suite regress "$(wc -w <<<"${topics:-$(ls "$WORK"/src/test/sql/*.sql)}")" ISOLATION= ${topics:+"REGRESS=$topics"}
+    regress_suite regress "$(wc -w <<<"${topics:-$(ls "$WORK"/src/test/sql/*/*.sql)}")" ISOLATION= ${topics:+"REGRESS=$topics"}
     log_checks
 }
 
@@ -327,9 +327,9 @@ check_with_server() {
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
     checks_end build
     start_server 'fsync = off'
-    regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
-    regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
-    tap_suite "$(files 'test/t/*.pl')"
+    regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
+    regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
+    tap_suite "$(files 'test/t/*/*.pl')"
     log_checks
 }
 
@@ -340,10 +340,10 @@ check_everything() {
     build_checks
     unit_suite
     start_server 'fsync = off'
-    regress_suite regress "$(files 'test/sql/*.sql')" ISOLATION=
-    [ "$(files 'test/specs/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*.spec')" REGRESS=
+    regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
+    [ "$(files 'test/specs/*/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
     fuzz_suite "$(files 'test/fuzz/*_fuzz.cpp')"
-    [ "$(files 'test/t/*.pl')" -eq 0 ] || tap_suite "$(files 'test/t/*.pl')"
+    [ "$(files 'test/t/*/*.pl')" -eq 0 ] || tap_suite "$(files 'test/t/*/*.pl')"
     log_checks
 }
 

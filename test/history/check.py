@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what a run of test/t/010_history.pl has left: the logs of its clients, and tables.
+"""Checks what a run of test/t/claims/history.pl has left: the logs of its clients, and tables.
 
     check.py DIRECTORY      prints what was seen, and each violation; its status is 1 where there is one
     check.py --self-test    looks for violations in histories that are made up, as TAP

@@ -7,7 +7,7 @@
 #   test/history/mutants.sh fence own-xid       some; `none` is the module as it is
 #   CALLHARDENING_HISTORY_SECONDS=60            how long the test looks for one, with each of three seeds (20)
 #
-# Those of random histories are looked for by test/t/022_random_histories.pl. The topic `skipped_events` has what they meet too
+# Those of random histories are looked for by test/t/claims/random_histories.pl. The topic `skipped_events` has what they meet too
 # seldom: a full lane reads its range if its retries wait for that, and a dead event that is handed out again is dead no more.
 #
 # That retries do not go before the rest of their range has too few moments in a history to be found: the topic `claim` and the
@@ -27,7 +27,7 @@ last_words() {
 }
 
 # history_test SEED: the test $TEST, in the installation as it is now; the log is $WORK/history.log
-TEST=010_history
+TEST=claims/history
 history_test() {
     run env "CALLHARDENING_SEED=$1" "CALLHARDENING_HISTORY_SECONDS=$SECONDS_EACH" CALLHARDENING_HISTORY_SYNCHRONOUS=0 CALLHARDENING_HISTORIES=42 \
         make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" check-tap "TAP=test/t/$TEST.pl" PROVE_FLAGS=--verbose \
@@ -75,7 +75,7 @@ rebuild() { make_in "$WORK/src" -s "-j$(nproc)" "${BUILD_OPTIONS[@]}" install >"
 # they are, to be built once.
 apply() {
     local file
-    for file in "$WORK"/src/src/*/*.[ch]pp; do
+    for file in "$WORK"/src/src/*/*/*.[ch]pp; do
         sed -E "$1" "$file" >"$WORK/mutated"
         if ! cmp -s "$file" "$WORK/mutated"; then
             cp "$file" "$file.original"
@@ -165,7 +165,7 @@ mutant last-attempt 'attempts:|death:' '/^bool is_alone/,/^\}/s/ \|\| event\.att
 mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !IsSettled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
 mutant purge-parked 'lost:|death:' '/^bool is_waiting/,/^\}/s/return /return event.place.seq < 0 \&\& /'
 
-TEST=022_random_histories
+TEST=claims/random_histories
 try_unchanged
 # That a window was read and all of it skipped is not written down.
 mutant skipped-window 'is not delivered|finds nothing writes|is still there' 's/ \|\| pass\.passed > 0;/;/'

@@ -1,4 +1,4 @@
--- Random histories of event logs, for test/t/022_random_histories.pl: some logs in one database, and for each of them what a
+-- Random histories of event logs, for test/t/claims/random_histories.pl: some logs in one database, and for each of them what a
 -- worker, an old processor and a DBA do to it, step by step, as the random numbers of the history say. Every step commits.
 \set QUIET on
 SET client_min_messages = error;

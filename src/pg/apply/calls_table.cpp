@@ -102,7 +102,7 @@ bool has_insert_trigger(Relation relation)
     return count > 1;
 }
 
-// The columns that hold a MergeState; add_call_merge_columns in sql/harden.sql makes them.
+// The columns that hold a MergeState; add_call_merge_columns in sql/calls/harden.sql makes them.
 struct StateColumn {
     const char *name;
     Oid type;

@@ -28,7 +28,7 @@ namespace callhardening
 namespace
 {
 
-// As sql/issue.sql creates call_issues.
+// As sql/calls/issue.sql creates call_issues.
 enum IssueColumn {
     issue_happened_at = 1,
     issue_kind,

@@ -8,7 +8,7 @@
 namespace callhardening
 {
 
-// As sql/event_log.sql creates call_dead_events.
+// As sql/log/event_log.sql creates call_dead_events.
 enum DeadColumn {
     dead_log = 1,
     dead_seq,

@@ -29,7 +29,7 @@ namespace
 
 // -- the registry --------------------------------------------------------------------------------
 
-// As sql/event_log.sql creates call_event_logs.
+// As sql/log/event_log.sql creates call_event_logs.
 enum LogColumn {
     log_number = 1,
     log_events,

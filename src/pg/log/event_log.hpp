@@ -14,7 +14,7 @@ extern "C" {
 namespace callhardening
 {
 
-inline constexpr Oid lane_types[] = {INT4OID, INT4OID}; // as sql/event_log.sql creates call_lanes
+inline constexpr Oid lane_types[] = {INT4OID, INT4OID}; // as sql/log/event_log.sql creates call_lanes
 
 struct TextList {
     const char **texts;

@@ -16,7 +16,7 @@ namespace callhardening
 namespace
 {
 
-// As sql/event_log.sql creates call_claims.
+// As sql/log/event_log.sql creates call_claims.
 enum ClaimColumn {
     claim_log = 1,
     claim_lane,

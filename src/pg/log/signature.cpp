@@ -29,7 +29,7 @@ namespace
 
 // ---- the table of secrets ------------------------------------------------------------------------------
 
-// As sql/signature.sql creates it.
+// As sql/log/signature.sql creates it.
 enum SecretColumn { column_number = 1, column_log, column_secret, column_count = column_secret };
 
 constexpr size_t most_secrets = 2; // the one that the provider has been given, and the one before

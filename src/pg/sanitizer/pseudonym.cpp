@@ -39,7 +39,7 @@ constexpr size_t shortest_secret = 16, longest_secret = longest_hmac_key;
 
 // ---- the key table -------------------------------------------------------------------------------------
 
-// As sql/pseudonym.sql creates it.
+// As sql/sanitizer/pseudonym.sql creates it.
 enum KeyColumn { column_number = 1, column_id, column_secret, column_count = column_secret };
 
 struct KeyCache {

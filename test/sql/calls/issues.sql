@@ -247,5 +247,6 @@ DROP SCHEMA "has ""q";
 DROP FUNCTION ring(bigint);
 DROP OWNED BY regress_webhook;
 DROP ROLE regress_webhook;
+DROP VIEW issues;
 TRUNCATE call_issues;
 ALTER TABLE call_issues RESET (autovacuum_enabled);

@@ -18,7 +18,7 @@ use Time::HiRes qw(sleep time);
 
 my $seed = $ENV{CALLHARDENING_SEED} // int(rand 1_000_000);
 my $seconds = $ENV{CALLHARDENING_HISTORY_SECONDS} // 60;
-my $sources = "$FindBin::Bin/../history";
+my $sources = "$FindBin::Bin/../../history";
 my $directory = $ENV{CALLHARDENING_HISTORY} // PostgreSQL::Test::Utils::tempdir;
 my $client = PostgreSQL::Test::Utils::tempdir . '/client';
 

@@ -13,7 +13,7 @@ use Test::More;
 plan skip_all => 'there is no python3' if system('python3 -c "" >/dev/null 2>&1') != 0;
 
 my $file = PostgreSQL::Test::Utils::tempdir . '/texts.csv';
-is(system("python3 $FindBin::Bin/../oracle/json_texts.py >$file"), 0, 'the texts are made');
+is(system("python3 $FindBin::Bin/../../oracle/json_texts.py >$file"), 0, 'the texts are made');
 
 my $node = PostgreSQL::Test::Cluster->new('json_texts');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);

@@ -160,7 +160,9 @@ ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id < 30);
 SELECT ingest(30, 'ringing');
 CREATE UNIQUE INDEX added ON call_dead_events (log_id);
 INSERT INTO call_dead_events (log_id, event_seq, lane, error) SELECT log_id, 0, 0, 'x' FROM call_event_logs;
+\set VERBOSITY terse
 SELECT * FROM process_call_events();
+\set VERBOSITY default
 DROP INDEX added;
 DELETE FROM call_dead_events;
 

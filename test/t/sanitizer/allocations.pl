@@ -12,7 +12,7 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('allocations');
 my $module = PostgreSQL::Test::Utils::tempdir . '/allocation_fault.so';
 my $include = $node->config_data('--includedir-server');
-my $compiled = system("cc -shared -fPIC -O1 -I'$include' -o $module $FindBin::Bin/../modules/allocation_fault.c >/dev/null 2>&1") == 0;
+my $compiled = system("cc -shared -fPIC -O1 -I'$include' -o $module $FindBin::Bin/../../modules/allocation_fault.c >/dev/null 2>&1") == 0;
 plan skip_all => 'the module that lets allocations fail cannot be built here' unless $compiled;
 
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);

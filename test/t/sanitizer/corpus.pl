@@ -12,7 +12,7 @@ use Test::More;
 
 plan skip_all => 'there is no python3' if system('python3 -c "" >/dev/null 2>&1') != 0;
 
-my $corpus = "python3 $FindBin::Bin/../corpus/corpus.py";
+my $corpus = "python3 $FindBin::Bin/../../corpus/corpus.py";
 my $directory = PostgreSQL::Test::Utils::tempdir;
 is(system("$corpus bodies >$directory/bodies.csv"), 0, 'the corpus is made');
 
@@ -40,7 +40,7 @@ $node->stop;
 my $table = `$corpus report $directory/results.csv 2>$directory/missed`;
 is($?, 0, 'every number is within its bound') or diag(slurp_file("$directory/missed"));
 note($table);
-my $documented = slurp_file("$FindBin::Bin/../../docs/detectors.md");
+my $documented = slurp_file("$FindBin::Bin/../../../docs/detectors.md");
 ok(index($documented, $table) >= 0, 'the table of the documentation is the one that comes out') or diag($table);
 
 done_testing();

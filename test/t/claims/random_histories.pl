@@ -38,7 +38,7 @@ my @nodes = (new_node('low'), new_node('high', 16777216));
 for my $node (@nodes)
 {
 	$node->safe_psql('postgres', 'CREATE DATABASE made');
-	load($node, 'made', "$FindBin::Bin/../history/random.sql");
+	load($node, 'made', "$FindBin::Bin/../../history/random.sql");
 }
 
 sub at { my ($node) = @_; return ('--host', $node->host, '--port', $node->port) }

@@ -44,7 +44,7 @@ sub leak_in_file { return leak($_[0], 'zqvkxjw') }
 srand(17);
 my $json = JSON::PP->new->canonical;
 
-my $source = slurp_file("$FindBin::Bin/../../src/core/findings/secret_name.cpp");
+my $source = slurp_file("$FindBin::Bin/../../../src/core/findings/secret_name.cpp");
 my @names = $source =~ /\{"(\w+)", credential, /g;
 my %is_whole = map { $_ => 1 } $source =~ /\{"(\w+)", credential, Match::whole\}/g;
 cmp_ok(scalar @names, '>', 40, 'the names of credentials are found in the source');

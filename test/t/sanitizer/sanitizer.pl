@@ -14,7 +14,7 @@ my $documents = 100_000;
 my $policies = 57;
 my $seed = $ENV{CALLHARDENING_SEED} // 1;
 
-my $oracle = "$FindBin::Bin/../oracle";
+my $oracle = "$FindBin::Bin/../../oracle";
 plan skip_all => 'there is no python3' if system('python3 -c "" >/dev/null 2>&1') != 0;
 
 my $directory = PostgreSQL::Test::Utils::tempdir;
