@@ -407,6 +407,20 @@ bool IsNames(std::string_view text) noexcept
     return words * letters_of_word <= text.size() + letters_of_word;
 }
 
+// Behind the name of an option and a space, or what stands for one in a form.
+ValueSpan OptionValue(std::string_view text, const Name &name, bool in_form) noexcept
+{
+    if (in_form) {
+        const std::size_t begin = RunEnd(text, name.end, [](char c) { return c == '+'; });
+        const std::size_t end = std::min(text.find_first_of("+& \t\r\n\"'", begin), text.size());
+        return begin == name.end ? nothing : ValueSpan{begin, end};
+    }
+    const std::size_t begin = SkipBlanks(text, name.end);
+    if (begin == name.end || begin == text.size())
+        return nothing;
+    return Value({text, true}, name, begin, false, false);
+}
+
 // What is no secret, whatever its name says.
 ValueSpan Checked(std::string_view text, const ValueSpan &value) noexcept
 {
@@ -526,14 +540,15 @@ ValueSpan FindElementText(std::string_view text, std::size_t i, SecretNames name
 
 ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames names) noexcept
 {
-    if (i > 0 && !IsAsciiSpace(text[i - 1]) && !IsQuote(text[i - 1]))
+    const bool in_form = i > 0 && text[i - 1] == '+'; // a space there
+    if (i > 0 && !in_form && !IsAsciiSpace(text[i - 1]) && !IsQuote(text[i - 1]))
         return nothing;
     const std::size_t begin = RunEnd(text, i, [](char c) { return c == '-'; });
-    const std::size_t end = RunEnd(text, begin, IsNameLetter), after = SkipBlanks(text, end);
-    const std::string_view name = text.substr(begin, end - begin);
-    if (name.empty() || after == end || after == text.size() || text[after] == '-')
+    const std::string_view name = text.substr(begin, RunEnd(text, begin, IsNameLetter) - begin);
+    const ValueSpan value =
+        name.empty() ? nothing : OptionValue(text, {begin, begin + name.size(), false}, in_form);
+    if (!value.Found() || text[value.begin] == '-')
         return nothing;
-    ValueSpan value = Value({text, true}, {begin, end, false}, after, false, false);
     const bool user = name == "u" || name == "user";
     if (!user)
         return begin - i == 2 && IsSecretName(name, false, names) ? Checked(text, value) : nothing;

@@ -184,6 +184,8 @@ TEST(Secret, SyntaxesOfNameAndValue)
                              "run --password 'VALUE'",
                              "curl -u ann:VALUE https://h.example/",
                              "--user=ann --token=VALUE",
+                             "a=1&run=x+--token+VALUE+--force&z=2",
+                             "a=1&run=x+--token+VALUE&z=2",
                              "AccountKey=VALUE;EndpointSuffix=x",
                              "Server=h;Password=VALUE;Database=d",
                              "otpauth://totp/x?secret=VALUE&issuer=y"})
