@@ -6,7 +6,7 @@ CREATE FUNCTION @extschema@.sanitize_call_payload(payload jsonb, policy jsonb DE
     AS 'MODULE_PATHNAME', 'callhardening_sanitize_call_payload';
 
 COMMENT ON FUNCTION @extschema@.sanitize_call_payload(jsonb, jsonb) IS
-'a webhook body made small and free of secrets. policy: what is kept, dropped, masked and limited, in the language of call_payload_policy; NULL: the policy default. Credentials always go, whatever a policy says; null and empty members go; what was done is told by the member _sanitized, which is absent where nothing was, or only empty members went: "dropped,masked,truncated,shed policy", four counts up to 99 and version:hash of the policy. Sanitizing twice changes nothing. NULL for a NULL payload. Errors: 22023 a malformed policy, with the place of the mistake, 54000 one above 256 kB, 53200 no memory';
+'a webhook body made small and free of secrets. policy: what is kept, dropped, masked and limited, in the language of call_payload_policy; NULL: the policy default. Credentials always go, whatever a policy says; null and empty members go; what was done is told by the member _sanitized, which is absent where nothing was, only empty members went, or a few masks saved less than it takes: "dropped,masked,truncated,shed policy", four counts up to 99 and version:hash of the policy. Sanitizing twice changes nothing. NULL for a NULL payload. Errors: 22023 a malformed policy, with the place of the mistake, 54000 one above 256 kB, 53200 no memory';
 
 CREATE FUNCTION @extschema@.sanitize_call_payload(payload text, policy jsonb DEFAULT NULL) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE

@@ -18,6 +18,9 @@ CUT = "…"
 MASK = "***"
 LONGEST_NUMBER = 40
 LARGEST_COUNT = 99
+RECORD_BYTES = 40
+SMALL_DOCUMENT = 250
+EMPTY_MEMBER_BYTES = 8
 LARGEST_LENGTH = 2147483647
 ABSENT = object()
 TYPES = ("string", "number", "boolean", "object", "array")
@@ -171,6 +174,7 @@ class Run:
         self.policy, self.limits, self.document = policy, policy.limits, document
         self.dropped = self.masked = self.truncated = self.opened = 0
         self.empty = 0  # of those that were dropped
+        self.saved = 0  # bytes, by masks and empty members
         self.unfit = False  # to the budget
         self.earlier = None
         if isinstance(document, dict) and is_record(document.get(RECORD)):
@@ -184,12 +188,19 @@ class Run:
         """By more than the loss of empty members."""
         return self.unfit or self.losses() != (0, 0, 0, 0)
 
+    def saved_little(self):
+        """Less than a record takes, and nothing was lost but what a reader sees at its place."""
+        return (self.dropped == self.empty and self.truncated == self.opened == 0 and self.earlier is None
+                and not self.unfit and self.saved < RECORD_BYTES)
+
     def losses(self):
         return self.dropped - self.empty, self.masked, self.truncated, self.opened
 
-    def drop(self, empty=False):
+    def drop(self, empty_name=None):
         self.dropped += 1
-        self.empty += empty
+        if empty_name is not None:
+            self.empty += 1
+            self.saved += len(empty_name.encode()) + EMPTY_MEMBER_BYTES
 
     def summary(self, value, rule):
         self.drop()
@@ -244,6 +255,8 @@ class Run:
     def count_mask(self, before, after):
         if isinstance(before, (bool, Number)) or before != after:
             self.masked += 1
+        if isinstance(before, str):
+            self.saved += len(before.encode()) - len(after.encode())
         return after
 
     def count_cut(self, before, after):
@@ -257,18 +270,18 @@ class Run:
         begun = self.losses()
         for name, member in value.items():
             if is_empty(member):
-                self.drop(empty=True)
+                self.drop(name)
                 continue
             if len(kept) == self.limits["members"]:
                 over = True
                 continue
-            before = self.dropped, self.empty, self.masked, self.truncated, self.opened
+            before = self.dropped, self.empty, self.masked, self.truncated, self.opened, self.saved
             short = self.count_cut(name, cut(name, self.limits["characters"]))
             child_path = path + "\0" + short
             child = self.value(member, child_path, self.policy.rule_of(child_path, rule), depth + 1)
             if child is None or (isinstance(child, Leaf) and is_empty(child.value)):
-                self.dropped, self.empty, self.masked, self.truncated, self.opened = before
-                self.drop(empty=child is not None and child.hollow)
+                self.dropped, self.empty, self.masked, self.truncated, self.opened, self.saved = before
+                self.drop(short if child is not None and child.hollow else None)
             else:
                 kept[short] = child
         self.truncated += over
@@ -302,11 +315,14 @@ class Budget:
     def finished(self, plain, shed):
         if not isinstance(self.run.document, dict):
             return plain
-        if self.run.changed:
+        if self.run.changed and not self.is_longer_by_record(plain):
             plain = plain | {RECORD: self.record(shed)}
         elif self.run.earlier is not None:
             plain = plain | {RECORD: self.run.earlier}
         return {name: plain[name] for name in sorted(plain, key=member_order)}
+
+    def is_longer_by_record(self, plain):
+        return self.run.saved_little() and len(print_value(plain).encode()) > SMALL_DOCUMENT
 
     def without(self, count):
         if self.run.root is None:

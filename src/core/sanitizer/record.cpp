@@ -18,13 +18,14 @@ SanitizeCounts &SanitizeCounts::operator+=(const SanitizeCounts &other) noexcept
     shed += other.shed;
     opened += other.opened;
     empty += other.empty;
+    saved += other.saved;
     return *this;
 }
 
 SanitizeCounts SanitizeCounts::operator-(const SanitizeCounts &other) const noexcept
 {
-    return {dropped - other.dropped, masked - other.masked, truncated - other.truncated,
-            shed - other.shed,       opened - other.opened, empty - other.empty};
+    return {dropped - other.dropped, masked - other.masked, truncated - other.truncated, shed - other.shed,
+            opened - other.opened,   empty - other.empty,   saved - other.saved};
 }
 
 namespace

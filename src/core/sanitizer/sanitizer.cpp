@@ -121,10 +121,18 @@ void Sanitizer::DropMember() noexcept
     Drop();
 }
 
-// In the place of a secret; `before` an earlier pass has put it there.
-void Sanitizer::EmitMarker(bool before) noexcept
+// As it is stored, at least.
+void Sanitizer::CountEmpty() noexcept
 {
-    counts_.masked += before ? 0 : 1;
+    ++counts_.empty;
+    counts_.saved += static_cast<std::uint32_t>(key_.size() + empty_member_bytes);
+}
+
+// In the place of a secret of so many bytes.
+void Sanitizer::EmitMarker(std::size_t came) noexcept
+{
+    ++counts_.masked;
+    counts_.saved += static_cast<std::uint32_t>(came - secret_marker.size());
     EmitKept(TokenKind::string, secret_marker);
 }
 
@@ -134,13 +142,13 @@ void Sanitizer::Replace(ValueType type, std::size_t length) noexcept
     EmitSummary(type, length);
 }
 
-void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::size_t size) noexcept
+void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::string_view came) noexcept
 {
     found_ = fitted.found;
     if (fitted.failed) {
-        Replace(type, size);
+        Replace(type, CountCharacters(came));
     } else {
-        Count(fitted);
+        Count(fitted, came);
         EmitKept(TokenKind::string, fitted.text);
     }
 }
@@ -164,7 +172,7 @@ bool Sanitizer::Admit(bool empty) noexcept
             DropMember();
         else
             Drop();
-        ++counts_.empty;
+        CountEmpty();
         return false;
     }
     if (IsBeyondLimit())
@@ -211,7 +219,7 @@ void Sanitizer::PassItems(std::size_t count) noexcept
 
 // False also where the rule or the name leaves no choice, and the value has been dealt with. A boolean is no
 // secret, nor is a time.
-bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
+bool Sanitizer::AdmitScalar(ValueType type, std::string_view text, std::size_t printed) noexcept
 {
     const bool empty = type == ValueType::string && text.empty();
     if (!Admit(empty))
@@ -224,8 +232,12 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text) noexcept
         EmitKept(TokenKind::string, text);
         return false;
     }
-    if (marked || credential) {
-        EmitMarker(marked);
+    if (marked) {
+        EmitKept(TokenKind::string, secret_marker);
+        return false;
+    }
+    if (credential) {
+        EmitMarker(printed);
         return false;
     }
     if (action() == Action::drop) {
@@ -249,7 +261,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         return Walk::skip;
     }
     if (place().credential) {
-        EmitMarker(false);
+        EmitMarker(secret_marker.size() + most_record_bytes); // it is not measured
         return Walk::skip;
     }
     if (action() == Action::drop) {
@@ -332,7 +344,8 @@ void Sanitizer::End() noexcept
         const bool was_empty = !(counts_ - frame.before).AnyButEmpty();
         Rollback(frame);
         DropMember();
-        counts_.empty += was_empty ? 1 : 0;
+        if (was_empty)
+            CountEmpty();
     } else {
         EndEntered(frame);
     }
@@ -362,7 +375,7 @@ void Sanitizer::String(std::string_view text) noexcept
         NamePair(text);
     if (text.size() > std::numeric_limits<std::uint32_t>::max())
         arena_.Fail();
-    if (AdmitScalar(ValueType::string, text))
+    if (AdmitScalar(ValueType::string, text, text.size()))
         FitString(text);
     if (IsItem())
         EndItem(text);
@@ -372,17 +385,17 @@ void Sanitizer::Number(std::string_view text) noexcept
 {
     if (IsMember() && key_word_ == KeyWord::length)
         top().shape.has_length = ReadLength(text, top().shape.length);
-    if (!AdmitScalar(ValueType::number, {}))
+    if (!AdmitScalar(ValueType::number, {}, text.size()))
         return;
     if (action() == Action::summary)
         return Replace(ValueType::number, text.size());
     if (action() == Action::mask)
         return FitString(text);
     if (action() == Action::hash)
-        return EmitFitted(fitter_.Pseudonym(text), ValueType::number, text.size());
+        return EmitFitted(fitter_.Pseudonym(text), ValueType::number, text);
     if (Detects())
         if (const std::optional<Fitted> found = fitter_.FitDigits(text, place().name, rule()))
-            return EmitFitted(*found, ValueType::number, text.size());
+            return EmitFitted(*found, ValueType::number, text);
     EmitKept(TokenKind::number_text, text);
 }
 
@@ -397,7 +410,7 @@ bool Sanitizer::NeedsNumberText(std::size_t printed) noexcept
 
 void Sanitizer::Number(const void *number, std::size_t printed) noexcept
 {
-    if (!AdmitScalar(ValueType::number, {}))
+    if (!AdmitScalar(ValueType::number, {}, printed))
         return;
     BeginValue();
     tokens_.Push({static_cast<const char *>(number), static_cast<std::uint32_t>(printed), TokenKind::number,
@@ -406,7 +419,7 @@ void Sanitizer::Number(const void *number, std::size_t printed) noexcept
 
 void Sanitizer::LongNumber(std::size_t printed) noexcept
 {
-    if (AdmitScalar(ValueType::number, {}))
+    if (AdmitScalar(ValueType::number, {}, printed))
         Replace(ValueType::number, printed);
 }
 
@@ -414,11 +427,11 @@ void Sanitizer::LongNumber(std::size_t printed) noexcept
 // would take for the secret. In a pair, whose name may go, no rule's text stays either.
 void Sanitizer::Boolean(bool value) noexcept
 {
-    if (!AdmitScalar(ValueType::boolean, {}))
+    if (!AdmitScalar(ValueType::boolean, {}, 0))
         return;
     const bool kept = action() == Action::keep || action() == Action::truncate || action() == Action::json;
     if (!kept && place().paired) {
-        EmitMarker(false);
+        EmitMarker(secret_marker.size());
     } else if (kept || (place().credential && policy_.Classify(key_) == MemberClass::credential)) {
         BeginValue();
         tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, place().rule});
@@ -657,16 +670,17 @@ Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
 std::string_view Sanitizer::FitName(std::string_view name) noexcept
 {
     const Fitted fitted = fitter_.FitName(name);
-    Count(fitted);
+    Count(fitted, name);
     return fitted.text;
 }
 
 // ---- strings ---------------------------------------------------------------------------------------------
 
-void Sanitizer::Count(const Fitted &fitted) noexcept
+void Sanitizer::Count(const Fitted &fitted, std::string_view came) noexcept
 {
     counts_.masked += fitted.masked ? 1 : 0;
     counts_.truncated += fitted.cut ? 1 : 0;
+    counts_.saved += static_cast<std::uint32_t>(came.size() - fitted.text.size());
 }
 
 // Where a rule has said what to do with a value, only a cut leaves something to look at.
@@ -690,7 +704,7 @@ void Sanitizer::FitString(std::string_view text) noexcept
     if (what == Action::summary && !text.empty())
         return Replace(ValueType::string, CountCharacters(text));
     if (what == Action::hash && !text.empty())
-        return EmitFitted(fitter_.Pseudonym(text), ValueType::string, CountCharacters(text));
+        return EmitFitted(fitter_.Pseudonym(text), ValueType::string, text);
     if (what == Action::json && OpenJson(text))
         return;
     const TextPlace where = text_place();
@@ -701,13 +715,13 @@ void Sanitizer::FitString(std::string_view text) noexcept
         fitted = fitter_.Fit(text, where);
     // What was no JSON before a secret was taken out of it may be some now.
     if (what == Action::json && fitted->masked && !fitted->failed) {
-        Count(*fitted);
+        Count(*fitted, text);
         found_ = fitted->found;
         if (OpenJson(fitted->text))
             return;
         return EmitKept(TokenKind::string, fitted->text);
     }
-    EmitFitted(*fitted, ValueType::string, fitted->failed ? CountCharacters(text) : 0);
+    EmitFitted(*fitted, ValueType::string, text);
 }
 
 // JSON in a string takes the string's place, and is opened to the bottom: a second pass must find nothing to
@@ -787,7 +801,7 @@ void Sanitizer::Return(const Checkpoint &mark) noexcept
 bool Sanitizer::Finish() noexcept
 {
     if (!arena_.failed()) {
-        if (root_type_ == ValueType::object && records())
+        if (NeedsRecord())
             RecordCounts();
         else if (!old_record_.empty())
             WriteRecord(tokens_, old_record_);
@@ -796,8 +810,17 @@ bool Sanitizer::Finish() noexcept
     return !arena_.failed();
 }
 
+// Without a root that is an object, there is no place for one.
+bool Sanitizer::NeedsRecord() const noexcept
+{
+    if (root_type_ != ValueType::object || !counts_.AnyButEmpty())
+        return false;
+    return !old_record_.empty() || !counts_.LessThanRecord() || PrintedSize(tokens_.all()) <= small_document;
+}
+
 void Sanitizer::RecordCounts() noexcept
 {
+    recorded_ = true;
     WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded(), arena_));
 }
 
@@ -816,11 +839,9 @@ void Sanitizer::KeepBudget() noexcept
         BecomeSummary();
         return;
     }
-    if (!fits && has_record && !records()) {
-        // It may be what makes the document fit: in the place of a longer one, or of data of its name.
+    // It may be what makes the document fit: in the place of a longer one, or of data of its name.
+    if (!fits && has_record && !records())
         RecordCounts();
-        record_replaced_ = true;
-    }
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
     counts_.shed += ShedLeaves(tokens_, 0, policy_.max_bytes(), Shedding::complete,
                                {record.begin, record.end, counts_.shed}, shed_, arena_);

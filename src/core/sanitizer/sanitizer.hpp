@@ -81,9 +81,9 @@ public:
     // True where the members of an object were too many to know whether a name came twice, and one may have;
     // or where the name of a pair came behind its value.
     bool doubtful() const noexcept { return doubtful_; }
-    bool changed() const noexcept { return counts_.Any() || record_replaced_; }
-    // The result has a record of this pass, if it is an object.
-    bool records() const noexcept { return counts_.AnyButEmpty() || record_replaced_; }
+    bool changed() const noexcept { return counts_.Any() || recorded_; }
+    // The result has a record of this pass.
+    bool records() const noexcept { return recorded_; }
     std::span<const Token> tokens() const noexcept { return tokens_.all(); }
     const SanitizeCounts &counts() const noexcept { return counts_; }
 
@@ -173,14 +173,14 @@ private:
     bool IsMember() const noexcept { return depth_ > 0 && frames_[depth_ - 1].type == ValueType::object; }
 
     bool Admit(bool empty) noexcept;
-    bool AdmitScalar(ValueType type, std::string_view text) noexcept;
+    bool AdmitScalar(ValueType type, std::string_view text, std::size_t printed) noexcept;
     bool IsBeyondLimit() noexcept;
     void BeginValue() noexcept;
     void EmitKept(TokenKind kind, std::string_view text) noexcept;
-    void EmitFitted(const Fitted &fitted, ValueType type, std::size_t size) noexcept;
+    void EmitFitted(const Fitted &fitted, ValueType type, std::string_view came) noexcept;
     void EmitSummary(ValueType type, std::size_t length) noexcept;
     void EmitEmpty(ValueType type) noexcept;
-    void EmitMarker(bool before) noexcept;
+    void EmitMarker(std::size_t came) noexcept;
     void KeyOfPair() noexcept;
     bool IsSecretLabel(std::string_view text) const noexcept;
     void EndItem(std::string_view text) noexcept;
@@ -188,8 +188,10 @@ private:
     TextVerdict FeedInOrder(std::string_view text) noexcept;
     void Drop() noexcept { ++counts_.dropped; }
     void DropMember() noexcept;
+    void CountEmpty() noexcept;
     bool IsEarlierRecord(std::string_view text) const noexcept;
     void TakeEarlierRecord(std::string_view text) noexcept;
+    bool NeedsRecord() const noexcept;
     void RecordCounts() noexcept;
     void Replace(ValueType type, std::size_t length) noexcept;
     Walk Begin(ValueType type, std::size_t count) noexcept;
@@ -225,7 +227,7 @@ private:
     std::uint32_t ReachedEnd(const Place &place) const noexcept;
     std::string_view FitName(std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
-    void Count(const Fitted &fitted) noexcept;
+    void Count(const Fitted &fitted, std::string_view came) noexcept;
     bool OpenJson(std::string_view text) noexcept;
     Checkpoint Mark() const noexcept;
     void Return(const Checkpoint &mark) noexcept;
@@ -259,7 +261,7 @@ private:
     bool doubtful_ = false;
     bool disordered_ = false; // in JSON in a string: a name came behind the value that it names
     bool listed_ = false;     // the item before names the one at hand as a secret
-    bool record_replaced_ = false;
+    bool recorded_ = false;
     Finding found_ = Finding::none; // in texts, not names
     Onlooker onlooker_;
     Frame frames_[max_depth + 1];

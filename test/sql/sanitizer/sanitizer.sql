@@ -120,4 +120,5 @@ WHERE sanitize_call_payload(payload) <> sanitize_call_payload(sanitize_call_payl
                      OR member.key LIKE 'date\_%')
                 AND jsonb_typeof(member.value) <> 'null'
                 AND sanitize_call_payload(payload) -> member.key IS DISTINCT FROM member.value)
-   OR pg_column_size(sanitize_call_payload(payload)) > pg_column_size(payload::text::jsonb) + 40; -- as it is before it is compressed
+   -- as it is before it is compressed
+   OR pg_column_size(sanitize_call_payload(payload)) > pg_column_size(payload::text::jsonb) + CASE WHEN pg_column_size(payload::text::jsonb) > 300 THEN 0 ELSE 40 END;

@@ -79,6 +79,37 @@ TEST(Payload, RecordsNothingWhereOnlyEmptyMembersWent)
     }
 }
 
+// A text of so many bytes beside what is masked.
+TEST(Payload, RecordsNoMaskThatSavesLessThanTheRecordTakes)
+{
+    const auto policy = MakePolicy(
+        R"({"version": 1, "rules": [{"path": "**.gone", "action": "drop"}, {"path": "**.json", "action": "json"},
+            {"path": "**.short", "action": "truncate", "length": 8}], "detectors": {"phone": "mask"}})");
+    const auto recorded = [&](std::size_t size, const char *members) {
+        Json document = J(members);
+        document["z"] = std::string(size, 'z');
+        const Result sorted = Sanitize(document, policy.get(), MemberOrder::jsonb);
+        EXPECT_EQ(sorted.document, Sanitize(document, policy.get(), MemberOrder::document).document);
+        EXPECT_EQ(Sanitize(sorted.document, policy.get()).document, sorted.document);
+        return RecordedCounts(sorted.document);
+    };
+    constexpr std::size_t beside = std::string_view(R"({"z": "", "pin": "[secret]"})").size();
+    EXPECT_EQ(recorded(250 - beside, R"({"pin": 1234})"), "0,1,0,0");
+    EXPECT_EQ(recorded(251 - beside, R"({"pin": 1234})"), "");
+    EXPECT_EQ(recorded(300, R"({"to": "+14155550100", "from": "+14155550101"})"), "");
+    EXPECT_EQ(recorded(300, R"({"password": "a secret of thirty-five characters..."})"), "");
+    EXPECT_EQ(recorded(300, R"({"password": "a secret of forty-eight characters, and no more."})"),
+              "0,1,0,0");
+    EXPECT_EQ(recorded(300, R"({"pin": 1, "an_empty_one_of_38": null, "another_one": ""})"), "");
+    EXPECT_EQ(recorded(300, R"({"pin": 1, "an_empty_one_of_38": null, "another_one_1": {"a": []}})"),
+              "2,1,0,0");
+    EXPECT_EQ(recorded(300, R"({"password": {"a": 1}})"), "0,1,0,0");
+    EXPECT_EQ(recorded(300, R"({"pin": 1, "gone": 1})"), "1,1,0,0");
+    EXPECT_EQ(recorded(300, R"({"pin": 1, "short": "123456789"})"), "0,1,1,0");
+    EXPECT_EQ(recorded(300, R"({"pin": 1, "json": "[1]"})"), "0,1,0,0");
+    EXPECT_EQ(recorded(300, R"({"pin": 1, "_sanitized": "1,2,3,0 1:0f0f0f"})"), "0,1,0,0");
+}
+
 TEST(Payload, KnowsARecordByItsForm)
 {
     for (const char *record : {"0,0,0,0 1:0f0f0f", "99,1,20,3 1:d20041", "99,99,99,99 9:000000"})
