@@ -3,7 +3,6 @@
 #include "core/base/text.hpp"
 
 #include <bit>
-#include <bitset>
 #include <cstring>
 
 namespace callhardening
@@ -230,12 +229,13 @@ JsonScanner::JsonScanner(std::string_view text, const volatile std::sig_atomic_t
 {
 }
 
-bool JsonScanner::Complete() const noexcept
+bool JsonScanner::Complete() noexcept
 {
+    Peek();
     return at_ == end_ && values_ <= most_values && size_ + value_overhead * values_ <= largest_jsonb;
 }
 
-bool JsonScanner::ReadString(RawString &string) noexcept
+bool JsonScanner::TakeString(RawString &string) noexcept
 {
     const char *const begin = at_ + 1;
     const char *at = FindEscaped(begin, end_);
@@ -283,7 +283,7 @@ const char *SkipExponent(const char *at, const char *end) noexcept
 
 } // namespace
 
-bool JsonScanner::ReadNumber(std::string_view &number) noexcept
+bool JsonScanner::TakeNumber(std::string_view &number) noexcept
 {
     const char *at = at_ + (at_ < end_ && *at_ == '-' ? 1 : 0);
     const bool zero = at < end_ && *at == '0';
@@ -302,7 +302,7 @@ bool JsonScanner::ReadNumber(std::string_view &number) noexcept
     return true;
 }
 
-bool JsonScanner::ReadLiteral(std::string_view literal) noexcept
+bool JsonScanner::TakeLiteral(std::string_view literal) noexcept
 {
     if (!std::string_view{at_, static_cast<std::size_t>(end_ - at_)}.starts_with(literal))
         return false;
@@ -313,105 +313,59 @@ bool JsonScanner::ReadLiteral(std::string_view literal) noexcept
 
 // ---- containers -------------------------------------------------------------------------------------------
 
-// Which of the open containers are objects, from the one that Skip started in, and its values.
-struct JsonScanner::Nesting {
-    std::bitset<deepest_json + 1> objects;
-    std::size_t start;
-    std::size_t depth;
-    std::size_t values;
+namespace
+{
 
-    bool InObject() const noexcept { return objects[depth]; }
+// Wants to know nothing but the number of children.
+class ChildCounter
+{
+public:
+    bool Begin(bool) noexcept
+    {
+        ++depth_;
+        return true;
+    }
+    bool End(bool) noexcept
+    {
+        --depth_;
+        return Count();
+    }
+    bool Name(const RawString &) noexcept { return true; }
+    bool String(const RawString &) noexcept { return Count(); }
+    bool Number(std::string_view) noexcept { return Count(); }
+    bool Boolean(bool) noexcept { return Count(); }
+    bool Null() noexcept { return Count(); }
+
+    std::size_t children() const noexcept { return children_; }
+
+private:
+    bool Count() noexcept
+    {
+        children_ += depth_ == 0 ? 1 : 0;
+        return true;
+    }
+
+    std::size_t depth_ = 0;
+    std::size_t children_ = 0;
 };
 
-bool JsonScanner::SkipMembers(std::size_t depth) noexcept
-{
-    std::size_t members;
-    return Skip(Expected::first_key, depth, members);
-}
+} // namespace
 
-bool JsonScanner::SkipItems(std::size_t depth, std::size_t &items) noexcept
+bool JsonScanner::SkipContainer() noexcept
 {
-    return Skip(Expected::first_value, depth, items);
-}
-
-bool JsonScanner::SkipMoreItems(std::size_t depth, std::size_t &items) noexcept
-{
-    return Skip(Expected::comma, depth, items);
-}
-
-bool JsonScanner::Skip(Expected expected, std::size_t depth, std::size_t &values) noexcept
-{
-    Nesting nesting{{}, depth, depth, 0};
-    nesting.objects[depth] = expected == Expected::first_key;
-    while (!Interrupted()) {
-        const char next = Peek();
-        const bool may_end = expected != Expected::key && expected != Expected::value;
-        if (may_end && next == (nesting.InObject() ? '}' : ']')) {
-            if (nesting.depth == depth) {
-                values = nesting.values;
-                return true;
-            }
-            Take();
-            --nesting.depth;
-            expected = Expected::comma;
-        } else if (expected == Expected::comma) {
-            if (next != ',')
-                return false;
-            Take();
-            expected = nesting.InObject() ? Expected::key : Expected::value;
-        } else if (expected == Expected::first_key || expected == Expected::key) {
-            if (!SkipName())
-                return false;
-            expected = Expected::value;
-        } else if (!SkipValue(nesting, expected)) {
-            return false;
-        }
-    }
-    return false;
-}
-
-bool JsonScanner::SkipName() noexcept
-{
-    RawString name;
-    if (Peek() != '"' || !ReadString(name) || Peek() != ':')
+    ChildCounter children;
+    if (!ReadChildren(children, true))
         return false;
-    Take();
+    TakeClosingBracket();
     return true;
 }
 
-bool JsonScanner::SkipValue(Nesting &nesting, Expected &expected) noexcept
+bool JsonScanner::SkipItems(std::size_t &items) noexcept
 {
-    nesting.values += nesting.depth == nesting.start ? 1 : 0;
-    const bool object = Peek() == '{';
-    if (!object && Peek() != '[') {
-        expected = Expected::comma;
-        return SkipScalar();
-    }
-    if (nesting.depth == deepest_json)
-        return false;
-    Take();
-    CountValue();
-    nesting.objects[++nesting.depth] = object;
-    expected = object ? Expected::first_key : Expected::first_value;
-    return true;
-}
-
-bool JsonScanner::SkipScalar() noexcept
-{
-    RawString string;
-    std::string_view number;
-    switch (Peek()) {
-    case '"':
-        return ReadString(string);
-    case 't':
-        return ReadLiteral("true");
-    case 'f':
-        return ReadLiteral("false");
-    case 'n':
-        return ReadLiteral("null");
-    default:
-        return ReadNumber(number);
-    }
+    ChildCounter counter;
+    const bool skipped = ReadChildren(counter, false);
+    items = counter.children();
+    return skipped;
 }
 
 } // namespace callhardening

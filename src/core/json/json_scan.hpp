@@ -33,12 +33,40 @@ inline constexpr std::sig_atomic_t no_interrupt = 0;
 std::size_t Unescape(std::string_view raw, char *out,
                      const volatile std::sig_atomic_t &interrupt = no_interrupt) noexcept;
 
+// Walks through a text and tells a reader of what it meets:
+//
+//     bool Begin(bool object), bool End(bool object), bool Name(const RawString &), bool String(const
+//     RawString &), bool Number(std::string_view), bool Boolean(bool), bool Null()
+//
+// each of which may say false, and nothing more is read. The containers that are open are in an array and not
+// on the stack of the processor, so no depth of a document is a danger.
 class JsonScanner
 {
 public:
     // Stops where `interrupt` is not 0; nullptr: never does.
     JsonScanner(std::string_view text, const volatile std::sig_atomic_t *interrupt) noexcept;
 
+    // Takes the value that starts here. False: it is in doubt, or the reader does not want more.
+    template <typename Reader>
+    bool Read(Reader &reader) noexcept;
+
+    // A reader may call these two, and is told nothing of what they take. Within Begin: the container that
+    // begins, with its end. Behind an item: the rest of its array, but for the end; `items` is how many.
+    bool SkipContainer() noexcept;
+    bool SkipItems(std::size_t &items) noexcept;
+
+    // Containers that are open.
+    std::size_t depth() const noexcept { return depth_; }
+    // True within Begin where nothing is in the container.
+    bool IsEmptyContainer() noexcept { return AtClosingBracket(); }
+
+    bool Interrupted() const noexcept { return *interrupt_ != 0; }
+    const volatile std::sig_atomic_t &interrupt() const noexcept { return *interrupt_; }
+
+    // True where all was read and jsonb has no reason to find it too big.
+    bool Complete() noexcept;
+
+private:
     // The next byte that is no white space; 0: none is left.
     char Peek() noexcept
     {
@@ -46,45 +74,124 @@ public:
             ++at_;
         return at_ < end_ ? *at_ : '\0';
     }
-    // The byte that was seen by Peek.
-    const char *Take() noexcept { return at_++; }
+    bool Take(char c) noexcept
+    {
+        const bool here = Peek() == c;
+        at_ += here ? 1 : 0;
+        return here;
+    }
+    bool InObject() const noexcept { return is_object_[depth_]; }
+    bool AtClosingBracket() noexcept { return Peek() == (InObject() ? '}' : ']'); }
+    void TakeClosingBracket() noexcept
+    {
+        ++at_;
+        --depth_;
+    }
 
-    // Each takes what starts here. False: it is in doubt, and nothing was taken.
-    bool ReadString(RawString &string) noexcept;
-    bool ReadNumber(std::string_view &number) noexcept;
-    bool ReadLiteral(std::string_view literal) noexcept;
+    template <typename Reader>
+    bool ReadChildren(Reader &reader, bool first) noexcept;
+    template <typename Reader>
+    bool ReadName(Reader &reader) noexcept;
+    template <typename Reader>
+    bool ReadValue(Reader &reader) noexcept;
+    template <typename Reader>
+    bool Open(Reader &reader, bool object) noexcept;
 
-    // Containers count as values, by who takes their brackets.
-    void CountValue() noexcept { ++values_; }
-
-    // Takes what is inside of an object or array, from behind its opening bracket to before its closing one,
-    // which is the `depth`th container that is open.
-    bool SkipMembers(std::size_t depth) noexcept;
-    bool SkipItems(std::size_t depth, std::size_t &items) noexcept;
-    // The same from behind an item.
-    bool SkipMoreItems(std::size_t depth, std::size_t &items) noexcept;
-
-    bool Interrupted() const noexcept { return *interrupt_ != 0; }
-    const volatile std::sig_atomic_t &interrupt() const noexcept { return *interrupt_; }
-
-    // True where all was read and jsonb has no reason to find it too big.
-    bool Complete() const noexcept;
-
-private:
-    enum class Expected : unsigned char { first_key, key, first_value, value, comma };
-
-    struct Nesting;
-
-    bool Skip(Expected expected, std::size_t depth, std::size_t &values) noexcept;
-    bool SkipName() noexcept;
-    bool SkipValue(Nesting &nesting, Expected &expected) noexcept;
-    bool SkipScalar() noexcept;
+    // Each takes what starts here. False: it is in doubt.
+    bool TakeString(RawString &string) noexcept;
+    bool TakeNumber(std::string_view &number) noexcept;
+    bool TakeLiteral(std::string_view literal) noexcept;
 
     const char *at_;
     const char *end_;
     const volatile std::sig_atomic_t *interrupt_;
     std::size_t size_;
-    std::size_t values_ = 0; // names included
+    std::size_t values_ = 0; // names and containers included
+    std::size_t depth_ = 0;
+    bool is_object_[deepest_json + 1]; // the containers that are open, from the second element on
 };
+
+template <typename Reader>
+bool JsonScanner::Read(Reader &reader) noexcept
+{
+    const std::size_t outer = depth_;
+    if (!ReadValue(reader))
+        return false;
+    if (depth_ == outer)
+        return true;
+    if (!ReadChildren(reader, true))
+        return false;
+    const bool object = InObject();
+    TakeClosingBracket();
+    return reader.End(object);
+}
+
+// Up to the closing bracket of the innermost container, `first` from behind the opening one, else from behind
+// a child.
+template <typename Reader>
+bool JsonScanner::ReadChildren(Reader &reader, bool first) noexcept
+{
+    const std::size_t outer = depth_;
+    while (!Interrupted()) {
+        const bool object = InObject();
+        if (AtClosingBracket()) {
+            if (depth_ == outer)
+                return true;
+            TakeClosingBracket();
+            if (!reader.End(object))
+                return false;
+            first = false;
+            continue;
+        }
+        if (!first && !Take(','))
+            return false;
+        const std::size_t depth = depth_;
+        if ((object && !ReadName(reader)) || !ReadValue(reader))
+            return false;
+        first = depth_ > depth;
+    }
+    return false;
+}
+
+template <typename Reader>
+bool JsonScanner::ReadName(Reader &reader) noexcept
+{
+    RawString name;
+    return Peek() == '"' && TakeString(name) && reader.Name(name) && Take(':');
+}
+
+template <typename Reader>
+bool JsonScanner::ReadValue(Reader &reader) noexcept
+{
+    RawString string;
+    std::string_view number;
+    switch (Peek()) {
+    case '{':
+        return Open(reader, true);
+    case '[':
+        return Open(reader, false);
+    case '"':
+        return TakeString(string) && reader.String(string);
+    case 't':
+        return TakeLiteral("true") && reader.Boolean(true);
+    case 'f':
+        return TakeLiteral("false") && reader.Boolean(false);
+    case 'n':
+        return TakeLiteral("null") && reader.Null();
+    default:
+        return TakeNumber(number) && reader.Number(number);
+    }
+}
+
+template <typename Reader>
+bool JsonScanner::Open(Reader &reader, bool object) noexcept
+{
+    if (depth_ == deepest_json)
+        return false;
+    ++at_;
+    ++values_;
+    is_object_[++depth_] = object;
+    return reader.Begin(object);
+}
 
 } // namespace callhardening

@@ -12,9 +12,8 @@ namespace callhardening
 
 enum class TextVerdict : unsigned char {
     done,
-    doubt,         // jsonb has to decide: the events mean nothing
-    interrupted,   // as doubt, but nothing is known about the text
-    out_of_memory, // as doubt
+    doubt,       // jsonb has to decide: the events mean nothing
+    interrupted, // as doubt, but nothing is known about the text
 };
 
 // Stops soon after `interrupt` is not 0; nullptr: never does. `text` is in UTF-8 and has to outlive the

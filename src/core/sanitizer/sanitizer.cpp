@@ -750,8 +750,6 @@ bool Sanitizer::OpenJson(std::string_view text) noexcept
     disordered_ = disordered;
     order_ = order;
     --embedded_;
-    if (verdict == TextVerdict::out_of_memory)
-        arena_.Fail();
     if (verdict != TextVerdict::done)
         Return(before);
     return verdict == TextVerdict::done;

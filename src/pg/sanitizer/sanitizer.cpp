@@ -74,7 +74,7 @@ Jsonb *sanitize_text(std::string_view text, const PayloadPass *pass, const volat
     Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate_for_payload, MemberOrder::document);
     const TextVerdict verdict = FeedText(text, sanitizer, interrupt);
     const bool decided = verdict == TextVerdict::done && !sanitizer.doubtful();
-    if (verdict == TextVerdict::out_of_memory || (decided && !sanitizer.Finish()))
+    if (decided && !sanitizer.Finish())
         out_of_payload_memory();
     return decided ? build_jsonb(sanitizer.tokens(), pass->result) : nullptr;
 }
