@@ -14,31 +14,40 @@ BEGIN
 END
 $$;
 
--- the schema of the extension ------------------------------------------------------------------
+-- the schemas of the extension -----------------------------------------------------------------
 --
--- All functions name it. If it had another name, they would take what somebody else makes under the old one for the
+-- What users call is in the schema that they choose, all else in one of our own. A schema of this name that somebody
+-- has made before ends CREATE EXTENSION: what is in it would be taken for ours.
+
+CREATE SCHEMA _callhardening;
+REVOKE ALL ON SCHEMA _callhardening FROM PUBLIC;
+COMMENT ON SCHEMA _callhardening IS 'what the extension callhardening keeps for itself: tables, and functions that nobody else calls';
+
+-- All functions name both. If one had another name, they would take what somebody else makes under the old one for the
 -- extension's own, with the rights of whoever calls them.
 
-CREATE FUNCTION @extschema@.keep_call_schema() RETURNS event_trigger
+CREATE FUNCTION _callhardening.keep_call_schema() RETURNS event_trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
     -- By its oid: it may have another name by now.
-    IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() AS c JOIN pg_extension AS e ON e.extnamespace = c.objid
-               WHERE c.classid = 'pg_namespace'::regclass AND e.extname = 'callhardening')
+    IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() AS c JOIN pg_extension AS e ON e.extname = 'callhardening'
+               WHERE c.classid = 'pg_namespace'::regclass AND (c.objid = e.extnamespace OR EXISTS (
+                   SELECT FROM pg_depend AS d WHERE d.classid = c.classid AND d.objid = c.objid
+                       AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e')))
     THEN
         RAISE feature_not_supported USING MESSAGE = 'the schema of the extension callhardening cannot be altered',
-            DETAIL = 'Functions of the extension find their tables by the name of this schema.',
+            DETAIL = 'Functions of the extension find each other and their tables by the name of this schema.',
             HINT = 'Give the schema its name and owner before CREATE EXTENSION.';
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.keep_call_schema() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.keep_call_schema() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.keep_call_schema() IS
-'event trigger function: refuses (0A000) to rename the schema of the extension or to give it to another owner';
+COMMENT ON FUNCTION _callhardening.keep_call_schema() IS
+'event trigger function: refuses (0A000) to rename a schema of the extension or to give it to another owner';
 
 CREATE EVENT TRIGGER keep_call_schema ON ddl_command_end WHEN TAG IN ('ALTER SCHEMA')
-    EXECUTE FUNCTION @extschema@.keep_call_schema();
+    EXECUTE FUNCTION _callhardening.keep_call_schema();
 ALTER EVENT TRIGGER keep_call_schema ENABLE ALWAYS;

@@ -1,71 +1,71 @@
 
 -- roles ----------------------------------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.call_role_functions(what text) RETURNS name[]
+CREATE FUNCTION _callhardening.role_functions(what text) RETURNS name[]
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- Who audits a table has these from either task.
-WITH audit (functions) AS (VALUES ('{audit_calls, audit_call_rows, faulty_call_rows, call_fault_bits, repeated_call_ids, held_call_word, check_audited_calls, check_relation_exists, call_column_fault, check_call_column,
-    check_call_id_column, check_call_payload_column, call_status_words, call_age_columns, call_triggers, call_settings,
-    call_trigger_settings, merge_call_column, merge_call_settings, has_unique_call_id, call_key_state, call_base_type}'::name[]))
+WITH audit (functions) AS (VALUES ('{audit_calls, audit_rows, faulty_rows, fault_bits, repeated_call_ids, held_word, require_auditable, require_relation, column_fault, require_word_column,
+    require_call_id_column, require_payload_column, status_words, age_columns, call_triggers, call_settings,
+    trigger_settings, merge_setting_column, merge_settings, has_unique_call_id, key_state, base_type}'::name[]))
 SELECT CASE what
-    WHEN 'own' THEN functions || '{query_as_owner, write_as_owner, create_call_tables, register_call_event_log, check_log_settings, check_log_tables,
-        configure_call_event_log, are_ignored_call_events, operated_call_event_log, move_default_call_event_log,
-        call_event_log_number,
-        harden_calls, unharden_calls, call_settings_change, call_settings_digest, check_kept_payload, replace_call_triggers,
-        check_call_settings, check_call_table, check_table_owner, has_call_triggers, has_payload_index, lock_call_table,
-        add_unique_call_id, add_call_payload, call_merge_columns, has_call_merge_columns, add_call_merge_columns,
-        added_call_merge_columns, drop_call_merge_columns, create_call_triggers, call_table_leaves, validate_hardened_call, refuse_illegal_call,
-        backfill_calls, begin_call_backfill, next_call_backfill_batch, take_call_backfill, call_backfill_step, lock_passed_call, call_repair_statement,
-        repair_call_rows, call_row_places, end_call_backfill_batch, end_call_backfill_pass, report_call_backfill, call_rules_hash, call_table_pages,
-        prepare_call_events, harden_call_events, unharden_call_events, event_triggers, check_event_settings, check_event_table, check_event_column,
-        check_carried_columns, can_fill_call_column, call_key_obstacle, call_type_below, call_row_obstacles, check_call_obstacles, report_call_obstacles, carried_column_nulls, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
+    WHEN 'own' THEN functions || '{query_as_owner, write_as_owner, create_call_tables, register_call_event_log, require_valid_log_settings, require_log_tables,
+        configure_call_event_log, are_ignored_events, operated_log, move_default_log,
+        log_number,
+        harden_calls, unharden_calls, settings_change, settings_digest, require_kept_payload, replace_call_triggers,
+        require_valid_settings, require_calls_table, require_table_owner, has_call_triggers, has_payload_index, lock_calls_table,
+        add_unique_call_id, add_payload, merge_columns, has_merge_columns, add_merge_columns,
+        added_merge_columns, drop_merge_columns, create_call_triggers, table_leaves, validate_hardened_call, refuse_illegal_call,
+        backfill_calls, begin_backfill, next_backfill_batch, take_backfill, backfill_step, lock_passed_row, repair_statement,
+        repair_rows, row_places, end_backfill_batch, end_backfill_pass, report_backfill, rules_hash, table_pages,
+        prepare_call_events, harden_call_events, unharden_call_events, event_triggers, require_valid_event_settings, require_event_table, require_event_column,
+        require_carried_columns, can_fill_column, key_obstacle, type_below, row_obstacles, require_no_obstacle, report_obstacles, carried_column_nulls, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
         free_relation_name, has_event_index, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event,
         keep_call_event_stamp, create_event_triggers,
-        why_no_call_lane, pending_call_events, set_call_event_secret}'
+        why_no_lane, pending_call_events, set_call_event_secret}'
     WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
-    WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, call_event_log_number}'
+    WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, log_number}'
     WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
     WHEN 'operate' THEN functions || '{pending_call_events, pending_events_or_error, retry_dead_call_events, configure_call_event_log,
-        operated_call_event_log, move_default_call_event_log, are_ignored_call_events, ignored_call_events, purge_call_events, purge_call_issues,
-        release_call_events, stop_call_worker, call_worker_pids, call_event_log_number, call_enforcement_gaps,
-        call_health, call_rows_health, call_row_groups, call_issues_health, call_event_logs_health}'
+        operated_log, move_default_log, are_ignored_events, ignored_call_events, purge_call_events, purge_call_issues,
+        release_call_events, stop_call_worker, call_worker_pids, log_number, enforcement_gaps,
+        call_health, rows_health, row_groups, issues_health, event_logs_health}'
     WHEN 'read' THEN '{call_settings}'
     WHEN 'backup' THEN '{}' END::name[]
 FROM audit
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_functions(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.role_functions(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_functions(text) IS
+COMMENT ON FUNCTION _callhardening.role_functions(text) IS
 'the functions of a task of call_role_grants, with those that they call; NULL: no such task';
 
-CREATE FUNCTION @extschema@.call_role_views(what text) RETURNS TABLE (name name, privileges text[])
+CREATE FUNCTION _callhardening.role_views(what text) RETURNS TABLE (name name, privileges text[])
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT unnest('{call_event_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events,
-    call_dead_events, call_enforcement, call_issues, call_backfill_progress, operated_call_event_logs}'::name[]),
+    call_dead_events, call_enforcement, call_issues, call_backfill_progress, operated_logs}'::name[]),
     '{SELECT}'::text[]
 WHERE what = 'operate'
 UNION ALL SELECT v.name, v.privileges::text[]
 FROM (VALUES
-    ('own', 'own_call_event_logs', '{SELECT}'),
-    ('own', 'forgotten_call_event_logs', '{SELECT}'),
-    ('own', 'own_call_dead_events', '{INSERT}'),
-    ('own', 'own_call_backfills', '{SELECT, INSERT}'),
-    ('own', 'operated_call_event_logs', '{SELECT}'),
+    ('own', 'my_logs', '{SELECT}'),
+    ('own', 'forgotten_logs', '{SELECT}'),
+    ('own', 'my_dead_events', '{INSERT}'),
+    ('own', 'my_backfills', '{SELECT, INSERT}'),
+    ('own', 'operated_logs', '{SELECT}'),
     ('own', 'call_backfill_progress', '{SELECT}')) AS v (task, name, privileges)
 WHERE v.task = what
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_views(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.role_views(text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_views(text) IS
+COMMENT ON FUNCTION _callhardening.role_views(text) IS
 'what a task of call_role_grants needs on views and tables of the extension';
 
 -- What was granted is remembered with what each grant has added to the rights of the role: no other may be taken back.
 -- Roles go by name, as a dump may come where they are not yet. No key: dropped logs leave rows that are alike.
-CREATE TABLE @extschema@.call_role_tasks (
+CREATE TABLE _callhardening.role_tasks (
     role name NOT NULL,
     role_oid oid,
     task text NOT NULL,
@@ -78,18 +78,18 @@ CREATE TABLE @extschema@.call_role_tasks (
     privilege text NOT NULL,
     is_added boolean NOT NULL
 );
-ALTER TABLE @extschema@.call_role_tasks REPLICA IDENTITY FULL;
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_role_tasks', '');
-REVOKE ALL ON @extschema@.call_role_tasks FROM PUBLIC;
+ALTER TABLE _callhardening.role_tasks REPLICA IDENTITY FULL;
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.role_tasks', '');
+REVOKE ALL ON _callhardening.role_tasks FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_role_tasks IS 'the tasks that roles were granted by grant_call_role, a row for each privilege: what revoke_call_role goes by';
-COMMENT ON COLUMN @extschema@.call_role_tasks.role_oid IS 'the role in this cluster; NULL: it did not exist when this was restored';
-COMMENT ON COLUMN @extschema@.call_role_tasks.log IS 'the log that the task is for; -: none (own, backup), or it was dropped';
-COMMENT ON COLUMN @extschema@.call_role_tasks.relation IS 'what the privilege is on: this relation, or with - the function or schema';
-COMMENT ON COLUMN @extschema@.call_role_tasks.column_name IS 'the column that the privilege is on, with column_number; NULL: on the whole';
-COMMENT ON COLUMN @extschema@.call_role_tasks.is_added IS 'the role did not have the privilege before: it is revoked with the last task that needs it';
+COMMENT ON TABLE _callhardening.role_tasks IS 'the tasks that roles were granted by grant_call_role, a row for each privilege: what revoke_call_role goes by';
+COMMENT ON COLUMN _callhardening.role_tasks.role_oid IS 'the role in this cluster; NULL: it did not exist when this was restored';
+COMMENT ON COLUMN _callhardening.role_tasks.log IS 'the log that the task is for; -: none (own, backup), or it was dropped';
+COMMENT ON COLUMN _callhardening.role_tasks.relation IS 'what the privilege is on: this relation, or with - the function or schema';
+COMMENT ON COLUMN _callhardening.role_tasks.column_name IS 'the column that the privilege is on, with column_number; NULL: on the whole';
+COMMENT ON COLUMN _callhardening.role_tasks.is_added IS 'the role did not have the privilege before: it is revoked with the last task that needs it';
 
-CREATE FUNCTION @extschema@.locate_call_role_task() RETURNS trigger
+CREATE FUNCTION _callhardening.locate_role_task() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
@@ -99,15 +99,15 @@ BEGIN
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.locate_call_role_task() FROM PUBLIC;
-CREATE TRIGGER locate_call_role_task BEFORE INSERT ON @extschema@.call_role_tasks FOR EACH ROW
-    EXECUTE FUNCTION @extschema@.locate_call_role_task();
-ALTER TABLE @extschema@.call_role_tasks ENABLE ALWAYS TRIGGER locate_call_role_task;
+REVOKE EXECUTE ON FUNCTION _callhardening.locate_role_task() FROM PUBLIC;
+CREATE TRIGGER locate_role_task BEFORE INSERT ON _callhardening.role_tasks FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.locate_role_task();
+ALTER TABLE _callhardening.role_tasks ENABLE ALWAYS TRIGGER locate_role_task;
 
-COMMENT ON FUNCTION @extschema@.locate_call_role_task() IS
+COMMENT ON FUNCTION _callhardening.locate_role_task() IS
 'trigger function: finds the role and the column of a remembered privilege by their names, in a restored database as well';
 
-CREATE FUNCTION @extschema@.call_role_log_needs(what text, log @extschema@.call_event_logs)
+CREATE FUNCTION _callhardening.role_log_needs(what text, log _callhardening.logs)
     RETURNS TABLE (relation oid, privilege text, column_number smallint)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -135,35 +135,38 @@ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass A
   AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
   AND d.objid IS DISTINCT FROM log.sequence
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log_needs(text, @extschema@.call_event_logs) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.role_log_needs(text, _callhardening.logs) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_log_needs(text, @extschema@.call_event_logs) IS
+COMMENT ON FUNCTION _callhardening.role_log_needs(text, _callhardening.logs) IS
 'what a task of call_role_grants needs on the tables and sequences of a log and its calls table';
 
-CREATE FUNCTION @extschema@.call_role_needs(what text, log @extschema@.call_event_logs)
-    RETURNS SETOF @extschema@.call_role_tasks
+CREATE FUNCTION _callhardening.role_needs(what text, log _callhardening.logs)
+    RETURNS SETOF _callhardening.role_tasks
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET quote_all_identifiers = off -- a function is remembered by its text
     AS $$
 WITH extension AS (
-    SELECT extnamespace AS home, extconfig FROM pg_extension WHERE extname = 'callhardening'
+    SELECT oid, extnamespace AS home, extconfig FROM pg_extension WHERE extname = 'callhardening'
+), members AS (
+    SELECT d.classid, d.objid FROM extension AS e JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass
+        AND d.refobjid = e.oid AND d.deptype = 'e'
 ), own AS (
-    SELECT c.oid, c.relname FROM extension JOIN pg_class AS c ON c.relnamespace = home
+    SELECT c.oid, c.relname FROM members AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
 ), relations (relation, privilege, column_number) AS (
-    SELECT * FROM @extschema@.call_role_log_needs(what, log) WHERE what NOT IN ('own', 'backup')
+    SELECT * FROM _callhardening.role_log_needs(what, log) WHERE what NOT IN ('own', 'backup')
     UNION ALL SELECT o.oid, unnest(v.privileges), NULL
-    FROM @extschema@.call_role_views(what) AS v JOIN own AS o ON o.relname = v.name
+    FROM _callhardening.role_views(what) AS v JOIN own AS o ON o.relname = v.name
     -- Of a log's row, the settings; of a backfill, how far it is.
     UNION ALL SELECT a.attrelid, 'UPDATE', a.attnum
     FROM own AS o JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attnum > 0
-    WHERE a.attname NOT IN ('log_id', 'events') AND o.relname = 'operated_call_event_logs' AND what IN ('own', 'operate')
-       OR a.attname NOT IN ('calls', 'part') AND o.relname = 'own_call_backfills' AND what = 'own'
-       OR a.attname = 'is_forgotten' AND o.relname = 'forgotten_call_event_logs' AND what = 'own'
+    WHERE a.attname NOT IN ('log_id', 'events') AND o.relname = 'operated_logs' AND what IN ('own', 'operate')
+       OR a.attname NOT IN ('calls', 'part') AND o.relname = 'my_backfills' AND what = 'own'
+       OR a.attname = 'is_forgotten' AND o.relname = 'forgotten_logs' AND what = 'own'
     -- A number that an owner chose would be in the way of the next log of anybody.
     UNION ALL SELECT a.attrelid, 'INSERT', a.attnum
     FROM own AS o JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attnum > 0
-    WHERE a.attname NOT IN ('log_id', 'set_aside') AND o.relname = 'own_call_event_logs' AND what = 'own'
+    WHERE a.attname NOT IN ('log_id', 'set_aside') AND o.relname = 'my_logs' AND what = 'own'
     UNION ALL SELECT unnest(extconfig), 'SELECT', NULL FROM extension WHERE what = 'backup'
 )
 SELECT NULL::name, NULL::oid, what, coalesce(log.events, 0), r.relation::regclass, a.attname, r.column_number,
@@ -171,22 +174,21 @@ SELECT NULL::name, NULL::oid, what, coalesce(log.events, 0), r.relation::regclas
 FROM relations AS r LEFT JOIN pg_attribute AS a ON a.attrelid = r.relation AND a.attnum = r.column_number
 UNION ALL
 SELECT NULL, NULL, what, coalesce(log.events, 0), 0, NULL, NULL, p.oid::regprocedure::text, NULL, 'EXECUTE', NULL
-FROM pg_proc AS p, extension WHERE p.pronamespace = home AND p.proname = ANY (@extschema@.call_role_functions(what))
-    AND EXISTS (SELECT FROM pg_depend AS d -- and no namesake
-                WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+FROM members AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
+WHERE p.proname = ANY (_callhardening.role_functions(what))
 UNION ALL
 SELECT NULL, NULL, what, coalesce(log.events, 0), 0, NULL, NULL, NULL, n.nspname, 'USAGE', NULL
 FROM extension, pg_namespace AS n
-WHERE n.oid = home OR n.oid IN (
+WHERE n.oid IN (home, '_callhardening'::regnamespace) OR n.oid IN (
     SELECT c.relnamespace FROM pg_class AS c
     WHERE c.oid = log.events AND what <> 'read' OR c.oid = log.calls AND what IN ('process', 'operate', 'read'))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_needs(text, @extschema@.call_event_logs) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.role_needs(text, _callhardening.logs) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_needs(text, @extschema@.call_event_logs) IS
-'what call_role_grants lists, one privilege a row, as call_role_tasks remembers it. log: NULL for a task without one';
+COMMENT ON FUNCTION _callhardening.role_needs(text, _callhardening.logs) IS
+'what call_role_grants lists, one privilege a row, as role_tasks remembers it. log: NULL for a task without one';
 
-CREATE FUNCTION @extschema@.call_role_object(need @extschema@.call_role_tasks) RETURNS text
+CREATE FUNCTION _callhardening.role_object(need _callhardening.role_tasks) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -196,35 +198,35 @@ UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END 
 FROM pg_proc AS p WHERE p.oid = to_regprocedure(need.function)
 UNION ALL SELECT 'SCHEMA ' || quote_ident(n.nspname) FROM pg_namespace AS n WHERE n.nspname = need.schema
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_object(@extschema@.call_role_tasks) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.role_object(_callhardening.role_tasks) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_object(@extschema@.call_role_tasks) IS
+COMMENT ON FUNCTION _callhardening.role_object(_callhardening.role_tasks) IS
 'what a privilege is on, as GRANT names it: "TABLE public.calls"; NULL where it is gone';
 
-CREATE FUNCTION @extschema@.call_role_log(what text, log regclass) RETURNS @extschema@.call_event_logs
+CREATE FUNCTION _callhardening.role_log(what text, log regclass) RETURNS _callhardening.logs
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     number int;
-    settings @extschema@.call_event_logs;
+    settings _callhardening.logs;
 BEGIN
-    IF @extschema@.call_role_functions(what) IS NULL THEN
+    IF _callhardening.role_functions(what) IS NULL THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('what must be ingest, process, claim, operate, read, own or backup, not %s',
                 coalesce('"' || what || '"', 'NULL'));
     END IF;
     -- An owner has tables before he has a log, and a dump has what is remembered about all of them.
     IF what NOT IN ('own', 'backup') THEN
-        number := @extschema@.call_event_log_number(log);
-        SELECT * INTO settings FROM @extschema@.call_event_logs AS l WHERE l.log_id = number;
+        number := _callhardening.log_number(log);
+        SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.log_id = number;
     END IF;
     RETURN settings;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_log(text, regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.role_log(text, regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_log(text, regclass) IS
+COMMENT ON FUNCTION _callhardening.role_log(text, regclass) IS
 'the log that a task is for; NULL for own and backup. Errors: those of call_role_grants';
 
 CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL)
@@ -233,9 +235,9 @@ CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NUL
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH privileges AS (
-    SELECT @extschema@.call_role_object(n) AS object, n.privilege,
+    SELECT _callhardening.role_object(n) AS object, n.privilege,
            ' (' || string_agg(quote_ident(n.column_name), ', ' ORDER BY n.column_number) || ')' AS columns
-    FROM @extschema@.call_role_needs(what, @extschema@.call_role_log(what, log)) AS n
+    FROM _callhardening.role_needs(what, _callhardening.role_log(what, log)) AS n
     GROUP BY 1, 2, n.column_number IS NULL
 )
 SELECT string_agg(p.privilege || coalesce(p.columns, ''), ', '
@@ -247,24 +249,24 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUB
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
 'what a role needs for a task, and nothing else: ingest (events into the log, without a say in their numbers), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
-CREATE FUNCTION @extschema@.find_call_role_tasks(role oid) RETURNS void
+CREATE FUNCTION _callhardening.find_role_tasks(role oid) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- A role that was dropped has lost its rights, and its name may be another's now.
-DELETE FROM @extschema@.call_role_tasks AS t
+DELETE FROM _callhardening.role_tasks AS t
 WHERE t.role_oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = t.role_oid);
-UPDATE @extschema@.call_role_tasks AS t SET role = r.rolname
+UPDATE _callhardening.role_tasks AS t SET role = r.rolname
 FROM pg_roles AS r WHERE r.oid = t.role_oid AND r.rolname <> t.role;
-UPDATE @extschema@.call_role_tasks AS t SET role_oid = r.oid
-FROM pg_roles AS r WHERE r.oid = find_call_role_tasks.role AND r.rolname = t.role AND t.role_oid IS NULL
+UPDATE _callhardening.role_tasks AS t SET role_oid = r.oid
+FROM pg_roles AS r WHERE r.oid = find_role_tasks.role AND r.rolname = t.role AND t.role_oid IS NULL
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.find_call_role_tasks(oid) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.find_role_tasks(oid) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.find_call_role_tasks(oid) IS
-'a part of grant_call_role and revoke_call_role: afterwards role_oid finds what call_role_tasks has of this role, whether it was renamed, dropped and made again or restored';
+COMMENT ON FUNCTION _callhardening.find_role_tasks(oid) IS
+'a part of grant_call_role and revoke_call_role: afterwards role_oid finds what role_tasks has of this role, whether it was renamed, dropped and made again or restored';
 
-CREATE FUNCTION @extschema@.has_call_role_privilege(role oid, need @extschema@.call_role_tasks, by_task boolean)
+CREATE FUNCTION _callhardening.has_role_privilege(role oid, need _callhardening.role_tasks, by_task boolean)
     RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -280,9 +282,9 @@ WITH lists (acl) AS (
 SELECT EXISTS (SELECT FROM lists AS l, aclexplode(l.acl) AS a
                WHERE a.grantee = role AND a.privilege_type = need.privilege AND NOT (by_task AND a.is_grantable))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_call_role_privilege(oid, @extschema@.call_role_tasks, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.has_role_privilege(oid, _callhardening.role_tasks, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_call_role_privilege(oid, @extschema@.call_role_tasks, boolean) IS
+COMMENT ON FUNCTION _callhardening.has_role_privilege(oid, _callhardening.role_tasks, boolean) IS
 'whether a role was granted a privilege by name; by_task: without the grant option, which no task grants';
 
 CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
@@ -292,32 +294,32 @@ CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclas
 #variable_conflict use_column
 DECLARE
     grantee oid := role;
-    settings @extschema@.call_event_logs := @extschema@.call_role_log(what, log);
-    need @extschema@.call_role_tasks;
+    settings _callhardening.logs := _callhardening.role_log(what, log);
+    need _callhardening.role_tasks;
 BEGIN
     IF grantee IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
     END IF;
-    LOCK TABLE @extschema@.call_role_tasks IN SHARE ROW EXCLUSIVE MODE;
-    PERFORM @extschema@.find_call_role_tasks(grantee);
-    FOR need IN SELECT * FROM @extschema@.call_role_needs(what, settings) LOOP
-        need.is_added := NOT @extschema@.has_call_role_privilege(grantee, need, false);
+    LOCK TABLE _callhardening.role_tasks IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM _callhardening.find_role_tasks(grantee);
+    FOR need IN SELECT * FROM _callhardening.role_needs(what, settings) LOOP
+        need.is_added := NOT _callhardening.has_role_privilege(grantee, need, false);
         IF need.is_added THEN
             EXECUTE format('GRANT %s%s ON %s TO %s', need.privilege, '(' || quote_ident(need.column_name) || ')',
-                @extschema@.call_role_object(need), grantee::regrole);
-            IF NOT @extschema@.has_call_role_privilege(grantee, need, false) THEN -- PostgreSQL warned
+                _callhardening.role_object(need), grantee::regrole);
+            IF NOT _callhardening.has_role_privilege(grantee, need, false) THEN -- PostgreSQL warned
                 RAISE insufficient_privilege USING
-                    MESSAGE = format('no right to grant %s on %s', need.privilege, @extschema@.call_role_object(need));
+                    MESSAGE = format('no right to grant %s on %s', need.privilege, _callhardening.role_object(need));
             END IF;
         END IF;
         -- A row from before knows whether that was by us.
-        UPDATE @extschema@.call_role_tasks AS t SET is_added = t.is_added OR need.is_added
+        UPDATE _callhardening.role_tasks AS t SET is_added = t.is_added OR need.is_added
         WHERE t.role_oid = grantee AND t.task = what AND t.log = need.log
           AND (t.relation, t.column_number, t.function, t.schema, t.privilege)
               IS NOT DISTINCT FROM (need.relation, need.column_number, need.function, need.schema, need.privilege);
         IF NOT FOUND THEN
             need.role := (SELECT r.rolname FROM pg_roles AS r WHERE r.oid = grantee);
-            INSERT INTO @extschema@.call_role_tasks SELECT need.*;
+            INSERT INTO _callhardening.role_tasks SELECT need.*;
         END IF;
     END LOOP;
 END
@@ -325,21 +327,21 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) IS
-'grants a role what call_role_grants lists for a task, and remembers the task and what was added to the rights of the role (call_role_tasks); the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'grants a role what call_role_grants lists for a task, and remembers the task and what was added to the rights of the role (role_tasks); the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
-CREATE FUNCTION @extschema@.take_call_role_privilege(role oid, need @extschema@.call_role_tasks) RETURNS void
+CREATE FUNCTION _callhardening.take_role_privilege(role oid, need _callhardening.role_tasks) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    object text := @extschema@.call_role_object(need);
+    object text := _callhardening.role_object(need);
     present_name name := (
         SELECT attname FROM pg_attribute WHERE attrelid = need.relation AND attnum = need.column_number);
     kept name[];
     grantable boolean[];
 BEGIN
     -- The rights of an owner are entries like others: those of a role that owns the object by now are its own.
-    IF NOT @extschema@.has_call_role_privilege(role, need, true) OR role IN (
+    IF NOT _callhardening.has_role_privilege(role, need, true) OR role IN (
         SELECT relowner FROM pg_class WHERE oid = need.relation AND need.column_number IS NULL
         UNION ALL SELECT proowner FROM pg_proc WHERE oid = to_regprocedure(need.function)
         UNION ALL SELECT nspowner FROM pg_namespace WHERE nspname = need.schema)
@@ -360,22 +362,22 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.take_call_role_privilege(oid, @extschema@.call_role_tasks) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.take_role_privilege(oid, _callhardening.role_tasks) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.take_call_role_privilege(oid, @extschema@.call_role_tasks) IS
+COMMENT ON FUNCTION _callhardening.take_role_privilege(oid, _callhardening.role_tasks) IS
 'a part of revoke_call_role: takes one privilege back, and nothing with it; an object or column that is gone is left out';
 
-CREATE FUNCTION @extschema@.call_role_task_logs(role oid, what text, log regclass) RETURNS regclass[]
+CREATE FUNCTION _callhardening.role_task_logs(role oid, what text, log regclass) RETURNS regclass[]
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     -- Logs that are gone cannot be named any more.
     gone regclass[] := ARRAY(
-        SELECT DISTINCT t.log FROM @extschema@.call_role_tasks AS t
-        WHERE t.role_oid = call_role_task_logs.role AND t.task = what
-          AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.events = t.log));
-    settings @extschema@.call_event_logs;
+        SELECT DISTINCT t.log FROM _callhardening.role_tasks AS t
+        WHERE t.role_oid = role_task_logs.role AND t.task = what
+          AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = t.log));
+    settings _callhardening.logs;
 BEGIN
     IF what IN ('own', 'backup') THEN
         RETURN ARRAY[0];
@@ -383,7 +385,7 @@ BEGIN
         RETURN ARRAY[log, 0];
     END IF;
     BEGIN
-        settings := @extschema@.call_role_log(what, log);
+        settings := _callhardening.role_log(what, log);
     EXCEPTION WHEN ambiguous_parameter OR object_not_in_prerequisite_state THEN
         IF log IS NOT NULL OR gone = '{}' THEN
             RAISE;
@@ -392,9 +394,9 @@ BEGIN
     RETURN settings.events || CASE WHEN log IS NULL THEN gone ELSE ARRAY[0::regclass] END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_role_task_logs(oid, text, regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.role_task_logs(oid, text, regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_role_task_logs(oid, text, regclass) IS
+COMMENT ON FUNCTION _callhardening.role_task_logs(oid, text, regclass) IS
 'a part of revoke_call_role: the logs whose task is revoked. log: NULL is the default log, if there is one, and the logs that the role had the task for and that are no logs any more. Errors: those of call_role_grants';
 
 CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
@@ -406,25 +408,25 @@ DECLARE
     grantee oid := role;
     logs regclass[];
     was_granted boolean := false;
-    taken @extschema@.call_role_tasks;
+    taken _callhardening.role_tasks;
 BEGIN
     IF grantee IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role must not be NULL';
     END IF;
-    LOCK TABLE @extschema@.call_role_tasks IN SHARE ROW EXCLUSIVE MODE;
-    PERFORM @extschema@.find_call_role_tasks(grantee);
-    logs := @extschema@.call_role_task_logs(grantee, what, log);
-    FOR taken IN DELETE FROM @extschema@.call_role_tasks AS t
+    LOCK TABLE _callhardening.role_tasks IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM _callhardening.find_role_tasks(grantee);
+    logs := _callhardening.role_task_logs(grantee, what, log);
+    FOR taken IN DELETE FROM _callhardening.role_tasks AS t
         WHERE t.role_oid = grantee AND t.task = what AND t.log = ANY (logs) RETURNING t.*
     LOOP
         was_granted := true;
         CONTINUE WHEN NOT taken.is_added;
         -- Another task needs it: then it is that one's.
-        UPDATE @extschema@.call_role_tasks AS t SET is_added = true
+        UPDATE _callhardening.role_tasks AS t SET is_added = true
         WHERE t.role_oid = grantee AND (t.relation, t.column_number, t.function, t.schema, t.privilege)
               IS NOT DISTINCT FROM (taken.relation, taken.column_number, taken.function, taken.schema, taken.privilege);
         IF NOT FOUND THEN
-            PERFORM @extschema@.take_call_role_privilege(grantee, taken);
+            PERFORM _callhardening.take_role_privilege(grantee, taken);
         END IF;
     END LOOP;
     IF NOT was_granted THEN

@@ -1,34 +1,34 @@
 
 -- audit ----------------------------------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.check_audited_calls(calls regclass) RETURNS void
+CREATE FUNCTION _callhardening.require_auditable(calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     kind "char" := (SELECT relkind FROM pg_class WHERE oid = calls);
 BEGIN
-    PERFORM @extschema@.check_relation_exists(calls, 'calls'::text);
+    PERFORM _callhardening.require_relation(calls, 'calls'::text);
     IF kind NOT IN ('r', 'p') THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
             HINT = 'Only tables and partitioned tables can be hardened; for a view, audit the table behind it.';
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_audited_calls(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_auditable(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_audited_calls(regclass) IS
+COMMENT ON FUNCTION _callhardening.require_auditable(regclass) IS
 'refuses what cannot be audited: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table';
 
-CREATE FUNCTION @extschema@.call_column_fault(calls regclass, column_name name, kind text, words text[]) RETURNS text
+CREATE FUNCTION _callhardening.column_fault(calls regclass, column_name name, kind text, words text[]) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
     CASE kind
-        WHEN 'call id' THEN PERFORM @extschema@.check_call_id_column(calls, column_name);
-        WHEN 'payload' THEN PERFORM @extschema@.check_call_payload_column(calls, column_name);
-        WHEN 'words' THEN PERFORM @extschema@.check_call_column(calls, column_name, words);
+        WHEN 'call id' THEN PERFORM _callhardening.require_call_id_column(calls, column_name);
+        WHEN 'payload' THEN PERFORM _callhardening.require_payload_column(calls, column_name);
+        WHEN 'words' THEN PERFORM _callhardening.require_word_column(calls, column_name, words);
     END CASE;
     RETURN NULL;
 EXCEPTION
@@ -38,12 +38,12 @@ EXCEPTION
         RETURN sqlerrm;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_column_fault(regclass, name, text, text[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.column_fault(regclass, name, text, text[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_column_fault(regclass, name, text, text[]) IS
+COMMENT ON FUNCTION _callhardening.column_fault(regclass, name, text, text[]) IS
 'why harden_calls would refuse a column: NULL it would not, missing, or the message. kind: call id, payload or words';
 
-CREATE FUNCTION @extschema@.call_age_columns(calls regclass) RETURNS name[]
+CREATE FUNCTION _callhardening.age_columns(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -53,59 +53,59 @@ FROM unnest(ARRAY['last_event_at', 'updated_at', 'started_at', 'created_at']) WI
 JOIN pg_attribute a ON a.attrelid = calls AND a.attname = t.name AND NOT a.attisdropped
 WHERE a.atttypid IN ('timestamp'::regtype, 'timestamptz'::regtype)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_age_columns(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.age_columns(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_age_columns(regclass) IS
+COMMENT ON FUNCTION _callhardening.age_columns(regclass) IS
 'the columns that say when a row of calls was last heard of, the best first; NULL: the table has none';
 
-CREATE FUNCTION @extschema@.faulty_call_rows(calls regclass, call_id_column name, status_column name, direction_column name, payload_column name,
+CREATE FUNCTION _callhardening.faulty_rows(calls regclass, call_id_column name, status_column name, direction_column name, payload_column name,
         seen_at name[], transitions jsonb, provider text, policy jsonb) RETURNS TABLE (call_id text, status text, direction text, faults int)
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'callhardening_faulty_call_rows';
-REVOKE EXECUTE ON FUNCTION @extschema@.faulty_call_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_faulty_rows';
+REVOKE EXECUTE ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.faulty_call_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) IS
-'the rows of a table of calls that have a fault, in one scan. faults: see call_fault_bits; stuck is a call that has been ringing for an hour without news, or had another status that is not over for a day. status and direction are NULL where they have no fault. Columns that are NULL are not looked at. seen_at: see call_age_columns. The table is read as its owner. Errors: as call_row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, 42703 no such column';
+COMMENT ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) IS
+'the rows of a table of calls that have a fault, in one scan. faults: see fault_bits; stuck is a call that has been ringing for an hour without news, or had another status that is not over for a day. status and direction are NULL where they have no fault. Columns that are NULL are not looked at. seen_at: see age_columns. The table is read as its owner. Errors: as row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, 42703 no such column';
 
-CREATE FUNCTION @extschema@.call_row_groups(calls regclass, status_column name, direction_column name, payload_column name, seen_at name[],
+CREATE FUNCTION _callhardening.row_groups(calls regclass, status_column name, direction_column name, payload_column name, seen_at name[],
         percentage float8) RETURNS TABLE (status text, direction text, quiet int, calls_in_group bigint, payloads bigint, bytes bigint, largest int)
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'callhardening_call_row_groups';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_row_groups(regclass, name, name, name, name[], float8) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_row_groups';
+REVOKE EXECUTE ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_row_groups(regclass, name, name, name, name[], float8) IS
-'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many bytes as stored, and how long they were not heard of: quiet has the bits of call_row_faults that count then: none, stuck_ringing after an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of it. The rest as faulty_call_rows';
+COMMENT ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) IS
+'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many bytes as stored, and how long they were not heard of: quiet has the bits of row_faults that count then: none, stuck_ringing after an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of it. The rest as faulty_rows';
 
-CREATE FUNCTION @extschema@.repeated_call_ids(calls regclass, call_id_column name) RETURNS TABLE (call_id text, ids bigint)
+CREATE FUNCTION _callhardening.repeated_call_ids(calls regclass, call_id_column name) RETURNS TABLE (call_id text, ids bigint)
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_repeated_call_ids';
-REVOKE EXECUTE ON FUNCTION @extschema@.repeated_call_ids(regclass, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.repeated_call_ids(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.repeated_call_ids(regclass, name) IS
-'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The table is read as its owner. Errors: as faulty_call_rows';
+COMMENT ON FUNCTION _callhardening.repeated_call_ids(regclass, name) IS
+'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The table is read as its owner. Errors: as faulty_rows';
 
-CREATE FUNCTION @extschema@.audit_call_rows(calls regclass, call_id text, status text, direction text, payload text, is_unique boolean,
+CREATE FUNCTION _callhardening.audit_rows(calls regclass, call_id text, status text, direction text, payload text, is_unique boolean,
         transitions jsonb, provider text, policy jsonb) RETURNS TABLE (check_name text, violations bigint, sample text[])
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH faulty AS MATERIALIZED (
-    SELECT r.* FROM @extschema@.faulty_call_rows(calls, audit_call_rows.call_id::name, audit_call_rows.status::name, audit_call_rows.direction::name,
-        payload::name, @extschema@.call_age_columns(calls), transitions, provider, policy) AS r),
+    SELECT r.* FROM _callhardening.faulty_rows(calls, audit_rows.call_id::name, audit_rows.status::name, audit_rows.direction::name,
+        payload::name, _callhardening.age_columns(calls), transitions, provider, policy) AS r),
 kinds AS MATERIALIZED (SELECT faults, count(*) AS rows FROM faulty GROUP BY faults),
 repeated AS MATERIALIZED (
-    SELECT r.call_id, r.ids FROM @extschema@.repeated_call_ids(calls, CASE WHEN NOT is_unique THEN audit_call_rows.call_id::name END) AS r)
+    SELECT r.call_id, r.ids FROM _callhardening.repeated_call_ids(calls, CASE WHEN NOT is_unique THEN audit_rows.call_id::name END) AS r)
 SELECT f.check_name, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.mask <> 0), 0)::bigint,
-    ARRAY(SELECT @extschema@.call_row_sample(l.call_id,
+    ARRAY(SELECT _callhardening.row_sample(l.call_id,
             CASE WHEN f.check_name LIKE '%statuses' THEN l.status WHEN f.check_name LIKE '%directions' THEN l.direction END)
         FROM faulty l WHERE l.faults & f.mask <> 0 AND f.check_name <> 'null_call_ids' LIMIT 5)
-FROM @extschema@.call_fault_bits() AS f
+FROM _callhardening.fault_bits() AS f
 UNION ALL
-SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0), ARRAY(SELECT @extschema@.call_row_sample(r.call_id, NULL::text) FROM repeated r)
+SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0), ARRAY(SELECT _callhardening.row_sample(r.call_id, NULL::text) FROM repeated r)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.audit_call_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.audit_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.audit_call_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION _callhardening.audit_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) IS
 'counts the faults of rows, by the checks of audit_calls. Columns that are NULL are not looked at. is_unique: ids need not be compared, which would be a second scan. Needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
@@ -120,20 +120,20 @@ DECLARE
     harden text := format('harden_calls(%L)', calls);
     backfill text := format('Harden the table, then CALL backfill_calls(%L).', calls);
 BEGIN
-    PERFORM @extschema@.check_audited_calls(calls);
+    PERFORM _callhardening.require_auditable(calls);
     SELECT * INTO settings FROM @extschema@.call_settings(calls);
     SELECT m.call_id, m.status, m.direction, m.payload, m.graph, m.rules, m.words
     INTO call_id_column, status_column, direction_column, payload_column, transitions, policy, provider
-    FROM @extschema@.merge_call_settings(calls, call_id_column, status_column, direction_column, payload_column, NULL::text,
+    FROM _callhardening.merge_settings(calls, call_id_column, status_column, direction_column, payload_column, NULL::text,
         transitions, policy, provider) AS m (call_id, status, direction, payload, on_invalid, graph, rules, words);
     IF NOT @extschema@.is_known_call_provider(provider) THEN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
             HINT = 'Give an empty string to take words in the meaning that they have anywhere.';
     END IF;
-    id_fault := @extschema@.call_column_fault(calls, call_id_column, 'call id'::text, NULL::text[]);
-    status_fault := @extschema@.call_column_fault(calls, status_column, 'words'::text, @extschema@.call_status_words(transitions));
-    direction_fault := @extschema@.call_column_fault(calls, direction_column, 'words'::text, ARRAY['inbound', 'outbound']);
-    payload_fault := @extschema@.call_column_fault(calls, payload_column, 'payload'::text, NULL::text[]);
+    id_fault := _callhardening.column_fault(calls, call_id_column, 'call id'::text, NULL::text[]);
+    status_fault := _callhardening.column_fault(calls, status_column, 'words'::text, _callhardening.status_words(transitions));
+    direction_fault := _callhardening.column_fault(calls, direction_column, 'words'::text, ARRAY['inbound', 'outbound']);
+    payload_fault := _callhardening.column_fault(calls, payload_column, 'payload'::text, NULL::text[]);
     IF settings.call_id_column IS NOT NULL THEN
         backfill := format('CALL backfill_calls(%L).', calls);
     END IF;
@@ -142,13 +142,13 @@ BEGIN
     WITH columns (name, fault) AS (
         VALUES (call_id_column, id_fault), (status_column, status_fault), (direction_column, direction_fault), (payload_column, payload_fault)),
     found AS (
-        SELECT * FROM @extschema@.audit_call_rows(calls,
+        SELECT * FROM _callhardening.audit_rows(calls,
             CASE WHEN id_fault IS DISTINCT FROM 'missing' THEN call_id_column::text END,
             CASE WHEN status_fault IS DISTINCT FROM 'missing' THEN status_column::text END,
             CASE WHEN direction_fault IS DISTINCT FROM 'missing' THEN direction_column::text END,
             CASE WHEN payload_fault IS NULL THEN payload_column::text END,
             -- An id that no key can hold is not compared either.
-            id_fault IS NOT NULL OR @extschema@.has_unique_call_id(calls, call_id_column), transitions, provider, policy)),
+            id_fault IS NOT NULL OR _callhardening.has_unique_call_id(calls, call_id_column), transitions, provider, policy)),
     checks (name, violations, sample, advice) AS (
         SELECT 'missing_columns', count(*), array_agg(c.name::text), format('%s adds a payload column; name the others in its arguments.', harden)
         FROM columns c WHERE c.fault = 'missing'
@@ -156,12 +156,12 @@ BEGIN
         SELECT 'unfit_columns', count(*), array_agg(c.name::text),
             format('%s refuses them: %s.', harden, string_agg(c.fault, '; ')) FROM columns c WHERE c.fault <> 'missing'
         UNION ALL
-        SELECT 'unique_call_id', CASE WHEN id_fault IS NULL THEN (NOT @extschema@.has_unique_call_id(calls, call_id_column))::int END, NULL,
+        SELECT 'unique_call_id', CASE WHEN id_fault IS NULL THEN (NOT _callhardening.has_unique_call_id(calls, call_id_column))::int END, NULL,
             CASE WHEN id_fault IS NULL THEN format('%s makes a unique index; CREATE UNIQUE INDEX CONCURRENTLY before it lets clients write meanwhile.', harden)
                 ELSE 'Not looked at: the call id is missing or unfit.' END
         UNION ALL
         SELECT 'triggers', 3 - (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = calls AND t.tgenabled IN ('O', 'A')
-                AND t.tgname = ANY (@extschema@.call_triggers(calls))), NULL, format('%s makes them.', harden)
+                AND t.tgname = ANY (_callhardening.call_triggers(calls))), NULL, format('%s makes them.', harden)
         UNION ALL
         SELECT * FROM (
             SELECT c.name, CASE WHEN c.is_there THEN f.violations END, f.sample,
@@ -179,9 +179,9 @@ BEGIN
                     'Set inbound, outbound or NULL with UPDATE; backfill_calls leaves them.'),
                 (7, 'unsanitized_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
                 (8, 'big_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
-                (9, 'stuck_ringing', @extschema@.call_age_columns(calls) IS NOT NULL, 'the table has no time to go by',
+                (9, 'stuck_ringing', _callhardening.age_columns(calls) IS NOT NULL, 'the table has no time to go by',
                     'More than an hour old. Where no worker is behind (call_event_log_status), set their status to missed or ended with UPDATE.'),
-                (10, 'stuck_active', @extschema@.call_age_columns(calls) IS NOT NULL, 'the table has no time to go by',
+                (10, 'stuck_active', _callhardening.age_columns(calls) IS NOT NULL, 'the table has no time to go by',
                     'More than a day old. Where no worker is behind (call_event_log_status), set their status to ended with UPDATE.')
             ) AS c (place, name, is_there, needs, advice) ON c.name = f.check_name
             ORDER BY c.place) AS by_row)

@@ -7,7 +7,7 @@
 -- one row at a time with no other lock on the table's rows: so nobody can wait in a circle.
 
 -- Not dumped: pages and transaction ids mean nothing elsewhere.
-CREATE TABLE @extschema@.call_backfills (
+CREATE TABLE _callhardening.backfills (
     calls regclass NOT NULL,
     part regclass NOT NULL,
     filenode oid NOT NULL,
@@ -29,82 +29,82 @@ CREATE TABLE @extschema@.call_backfills (
     batch_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     finished_at timestamptz,
     is_obsolete boolean NOT NULL DEFAULT false,
-    CONSTRAINT call_backfills_pkey PRIMARY KEY (calls, part)
+    CONSTRAINT backfills_pkey PRIMARY KEY (calls, part)
 ) WITH (fillfactor = 50);
-REVOKE ALL ON @extschema@.call_backfills FROM PUBLIC;
+REVOKE ALL ON _callhardening.backfills FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_backfills IS 'how far each backfill_calls is: a row per table or partition. call_backfill_progress is easier to read';
-COMMENT ON COLUMN @extschema@.call_backfills.calls IS 'the hardened table';
-COMMENT ON COLUMN @extschema@.call_backfills.part IS 'where its rows are: a partition, or the table itself';
-COMMENT ON COLUMN @extschema@.call_backfills.filenode IS 'the file that page is a place in: after VACUUM FULL or CLUSTER it is another';
-COMMENT ON COLUMN @extschema@.call_backfills.rules IS 'a hash of the settings: where they have changed, rows are looked at once more';
-COMMENT ON COLUMN @extschema@.call_backfills.pass IS '1 looks at all rows, each further one at what was written since the one before it began';
-COMMENT ON COLUMN @extschema@.call_backfills.began IS 'every transaction below this had ended when the pass began';
-COMMENT ON COLUMN @extschema@.call_backfills.written_since IS 'the pass looks at rows of this transaction and later ones; NULL: at all';
-COMMENT ON COLUMN @extschema@.call_backfills.page IS 'the first page that the pass has not looked at';
-COMMENT ON COLUMN @extschema@.call_backfills.pages IS 'how many there were when it began';
-COMMENT ON COLUMN @extschema@.call_backfills.found IS 'rows that the pass had to repair; 0 at its end: it was the last';
-COMMENT ON COLUMN @extschema@.call_backfills.passed IS 'rows that somebody else had locked, or that a trigger has suppressed: they are tried once more';
-COMMENT ON COLUMN @extschema@.call_backfills.looked_at IS 'rows that the first pass has looked at';
-COMMENT ON COLUMN @extschema@.call_backfills.repaired IS 'rows that were written';
-COMMENT ON COLUMN @extschema@.call_backfills.unwritten IS 'rows that need it and could not be written: a trigger of the table has suppressed it, or it failed';
-COMMENT ON COLUMN @extschema@.call_backfills.failed_with IS 'SQLSTATE of the first of these that failed; NULL: none has';
-COMMENT ON COLUMN @extschema@.call_backfills.busy IS 'time that batches took, with their commits';
-COMMENT ON COLUMN @extschema@.call_backfills.pid IS 'process id of the session that works on it, or did last';
-COMMENT ON COLUMN @extschema@.call_backfills.batch_at IS 'when the last batch ended';
-COMMENT ON COLUMN @extschema@.call_backfills.is_obsolete IS 'true deletes the row';
-COMMENT ON COLUMN @extschema@.call_backfills.finished_at IS 'when the last pass ended; NULL: calling backfill_calls again goes on from here';
+COMMENT ON TABLE _callhardening.backfills IS 'how far each backfill_calls is: a row per table or partition. call_backfill_progress is easier to read';
+COMMENT ON COLUMN _callhardening.backfills.calls IS 'the hardened table';
+COMMENT ON COLUMN _callhardening.backfills.part IS 'where its rows are: a partition, or the table itself';
+COMMENT ON COLUMN _callhardening.backfills.filenode IS 'the file that page is a place in: after VACUUM FULL or CLUSTER it is another';
+COMMENT ON COLUMN _callhardening.backfills.rules IS 'a hash of the settings: where they have changed, rows are looked at once more';
+COMMENT ON COLUMN _callhardening.backfills.pass IS '1 looks at all rows, each further one at what was written since the one before it began';
+COMMENT ON COLUMN _callhardening.backfills.began IS 'every transaction below this had ended when the pass began';
+COMMENT ON COLUMN _callhardening.backfills.written_since IS 'the pass looks at rows of this transaction and later ones; NULL: at all';
+COMMENT ON COLUMN _callhardening.backfills.page IS 'the first page that the pass has not looked at';
+COMMENT ON COLUMN _callhardening.backfills.pages IS 'how many there were when it began';
+COMMENT ON COLUMN _callhardening.backfills.found IS 'rows that the pass had to repair; 0 at its end: it was the last';
+COMMENT ON COLUMN _callhardening.backfills.passed IS 'rows that somebody else had locked, or that a trigger has suppressed: they are tried once more';
+COMMENT ON COLUMN _callhardening.backfills.looked_at IS 'rows that the first pass has looked at';
+COMMENT ON COLUMN _callhardening.backfills.repaired IS 'rows that were written';
+COMMENT ON COLUMN _callhardening.backfills.unwritten IS 'rows that need it and could not be written: a trigger of the table has suppressed it, or it failed';
+COMMENT ON COLUMN _callhardening.backfills.failed_with IS 'SQLSTATE of the first of these that failed; NULL: none has';
+COMMENT ON COLUMN _callhardening.backfills.busy IS 'time that batches took, with their commits';
+COMMENT ON COLUMN _callhardening.backfills.pid IS 'process id of the session that works on it, or did last';
+COMMENT ON COLUMN _callhardening.backfills.batch_at IS 'when the last batch ended';
+COMMENT ON COLUMN _callhardening.backfills.is_obsolete IS 'true deletes the row';
+COMMENT ON COLUMN _callhardening.backfills.finished_at IS 'when the last pass ended; NULL: calling backfill_calls again goes on from here';
 
 -- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves, with
 -- the rights that own grants. That is UPDATE of columns: DELETE, or UPDATE of the whole, would let them lock the table.
-CREATE FUNCTION @extschema@.delete_obsolete_call_backfill() RETURNS trigger
+CREATE FUNCTION _callhardening.delete_obsolete_backfill() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    DELETE FROM @extschema@.call_backfills AS b WHERE b.calls = NEW.calls AND b.part = NEW.part AND b.is_obsolete;
+    DELETE FROM _callhardening.backfills AS b WHERE b.calls = NEW.calls AND b.part = NEW.part AND b.is_obsolete;
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.delete_obsolete_call_backfill() FROM PUBLIC;
-CREATE TRIGGER delete_obsolete_call_backfill AFTER UPDATE ON @extschema@.call_backfills FOR EACH ROW
-    WHEN (NEW.is_obsolete) EXECUTE FUNCTION @extschema@.delete_obsolete_call_backfill();
+REVOKE EXECUTE ON FUNCTION _callhardening.delete_obsolete_backfill() FROM PUBLIC;
+CREATE TRIGGER delete_obsolete_backfill AFTER UPDATE ON _callhardening.backfills FOR EACH ROW
+    WHEN (NEW.is_obsolete) EXECUTE FUNCTION _callhardening.delete_obsolete_backfill();
 
-COMMENT ON FUNCTION @extschema@.delete_obsolete_call_backfill() IS
-'trigger function: deletes a row of call_backfills for an owner, who has no right to do it himself';
+COMMENT ON FUNCTION _callhardening.delete_obsolete_backfill() IS
+'trigger function: deletes a row of backfills for an owner, who has no right to do it himself';
 
 -- Rows of a table that is gone are in the way of nobody.
-CREATE VIEW @extschema@.own_call_backfills WITH (security_barrier) AS
-SELECT b.* FROM @extschema@.call_backfills b
+CREATE VIEW _callhardening.my_backfills WITH (security_barrier) AS
+SELECT b.* FROM _callhardening.backfills b
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c
     WHERE c.oid OPERATOR(pg_catalog.=) b.calls::oid AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
 WITH CHECK OPTION;
-REVOKE ALL ON @extschema@.own_call_backfills FROM PUBLIC;
+REVOKE ALL ON _callhardening.my_backfills FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.own_call_backfills IS 'the rows of call_backfills of the caller''s own tables: what backfill_calls reads and writes';
+COMMENT ON VIEW _callhardening.my_backfills IS 'the rows of backfills of the caller''s own tables: what backfill_calls reads and writes';
 
-CREATE FUNCTION @extschema@.call_rules_hash(calls regclass) RETURNS bigint
+CREATE FUNCTION _callhardening.rules_hash(calls regclass) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT hashtextextended(@extschema@.call_settings(calls)::text COLLATE "C", 0)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_rules_hash(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.rules_hash(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_rules_hash(regclass) IS
+COMMENT ON FUNCTION _callhardening.rules_hash(regclass) IS
 'a hash of the settings of a hardened table';
 
-CREATE FUNCTION @extschema@.call_table_pages(part regclass) RETURNS bigint
+CREATE FUNCTION _callhardening.table_pages(part regclass) RETURNS bigint
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT pg_relation_size(part) / current_setting('block_size')::int
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_table_pages(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.table_pages(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_table_pages(regclass) IS
+COMMENT ON FUNCTION _callhardening.table_pages(regclass) IS
 'number of pages that a table has now, those of long values left out';
 
-CREATE FUNCTION @extschema@.begin_call_backfill(calls regclass, batch_size int) RETURNS void
+CREATE FUNCTION _callhardening.begin_backfill(calls regclass, batch_size int) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -115,7 +115,7 @@ DECLARE
     elsewhere text;
     goes_on boolean;
 BEGIN
-    PERFORM @extschema@.check_call_table(hardened);
+    PERFORM _callhardening.require_calls_table(hardened);
     IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
         RAISE invalid_parameter_value USING MESSAGE = format('batch_size must be 1 to 100000, not %s', coalesce(batch_size::text, 'NULL'));
     END IF;
@@ -124,7 +124,7 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', hardened),
             HINT = 'Harden it with harden_calls first, so that no new row needs a repair. audit_calls shows what would be repaired.';
     END IF;
-    PERFORM @extschema@.check_call_settings(hardened, settings.call_id_column, settings.status_column, settings.direction_column,
+    PERFORM _callhardening.require_valid_settings(hardened, settings.call_id_column, settings.status_column, settings.direction_column,
         settings.payload_column, settings.on_invalid, settings.transitions, settings.policy, settings.provider);
 
     SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO elsewhere
@@ -134,24 +134,24 @@ BEGIN
             HINT = 'Harden and backfill their tables at their servers.';
     END IF;
 
-    UPDATE @extschema@.own_call_backfills SET is_obsolete = true WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
-    goes_on := EXISTS (SELECT FROM @extschema@.own_call_backfills WHERE calls = hardened AND finished_at IS NULL);
-    UPDATE @extschema@.own_call_backfills SET is_obsolete = true WHERE calls = hardened AND (NOT goes_on
-        OR rules <> @extschema@.call_rules_hash(hardened) OR filenode IS DISTINCT FROM pg_relation_filenode(part)
-        OR part NOT IN (SELECT @extschema@.call_table_leaves(hardened)));
-    UPDATE @extschema@.own_call_backfills SET pid = pg_backend_pid(), batch_at = clock_timestamp() WHERE calls = hardened AND finished_at IS NULL;
-    INSERT INTO @extschema@.own_call_backfills (calls, part, filenode, rules, pages)
-    SELECT hardened, leaf, pg_relation_filenode(leaf), @extschema@.call_rules_hash(hardened), @extschema@.call_table_pages(leaf)
-    FROM @extschema@.call_table_leaves(hardened) AS leaf
+    UPDATE _callhardening.my_backfills SET is_obsolete = true WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
+    goes_on := EXISTS (SELECT FROM _callhardening.my_backfills WHERE calls = hardened AND finished_at IS NULL);
+    UPDATE _callhardening.my_backfills SET is_obsolete = true WHERE calls = hardened AND (NOT goes_on
+        OR rules <> _callhardening.rules_hash(hardened) OR filenode IS DISTINCT FROM pg_relation_filenode(part)
+        OR part NOT IN (SELECT _callhardening.table_leaves(hardened)));
+    UPDATE _callhardening.my_backfills SET pid = pg_backend_pid(), batch_at = clock_timestamp() WHERE calls = hardened AND finished_at IS NULL;
+    INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
+    SELECT hardened, leaf, pg_relation_filenode(leaf), _callhardening.rules_hash(hardened), _callhardening.table_pages(leaf)
+    FROM _callhardening.table_leaves(hardened) AS leaf
     ON CONFLICT DO NOTHING;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.begin_call_backfill(regclass, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.begin_backfill(regclass, int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.begin_call_backfill(regclass, int) IS
+COMMENT ON FUNCTION _callhardening.begin_backfill(regclass, int) IS
 'a part of backfill_calls: refuses what it cannot work on, and remembers what there is to do, or what is left of it';
 
-CREATE FUNCTION @extschema@.call_repair_statement(calls regclass, part regclass, all_rows boolean) RETURNS text
+CREATE FUNCTION _callhardening.repair_statement(calls regclass, part regclass, all_rows boolean) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -171,8 +171,8 @@ target AS (
     (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = part) AS part_name)
 SELECT format($statement$
 WITH looked AS MATERIALIZED (
-    SELECT ctid AS place, %11$s.repaired_call_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb,
-        CAST(%12$L AS pg_catalog.oid)::pg_catalog.regclass) AS repair
+    SELECT ctid AS place, _callhardening.repaired_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb,
+        CAST(%11$L AS pg_catalog.oid)::pg_catalog.regclass) AS repair
     FROM ONLY %4$s WHERE ctid OPERATOR(pg_catalog.>=) CAST($1[1] AS pg_catalog.tid)
         AND ctid OPERATOR(pg_catalog.<=) CAST($1[2] AS pg_catalog.tid)%5$s),
 faulty AS MATERIALIZED (SELECT place, repair FROM looked WHERE NOT repair IS NULL),
@@ -191,29 +191,29 @@ SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog
     CASE WHEN can_move THEN calls_name ELSE 'ONLY ' || part_name END,
     max(type) FILTER (WHERE place = 1), max(type) FILTER (WHERE place = 2), max(type) FILTER (WHERE place = 3),
     CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END,
-    (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'), part::oid)
+    part::oid)
 FROM watched, target GROUP BY can_move, calls_name, part_name
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_repair_statement(regclass, regclass, boolean) IS
+COMMENT ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean) IS
 'the statement that repairs the rows of a part of a table from place $1[1] to $1[2] that nobody else has locked: returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from $1[3] on have written';
 
-CREATE FUNCTION @extschema@.call_row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid) RETURNS SETOF pg_catalog.tid
+CREATE FUNCTION _callhardening.row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid) RETURNS SETOF pg_catalog.tid
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN QUERY SELECT r.place FROM @extschema@.query_as_owner(part, format('SELECT ctid FROM ONLY %s WHERE ctid >= %L AND ctid <= %L', part, first, last),
+    RETURN QUERY SELECT r.place FROM _callhardening.query_as_owner(part, format('SELECT ctid FROM ONLY %s WHERE ctid >= %L AND ctid <= %L', part, first, last),
         NULL::text[]) AS r (place tid);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_row_places(regclass, pg_catalog.tid, pg_catalog.tid) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.row_places(regclass, pg_catalog.tid, pg_catalog.tid) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_row_places(regclass, pg_catalog.tid, pg_catalog.tid) IS
+COMMENT ON FUNCTION _callhardening.row_places(regclass, pg_catalog.tid, pg_catalog.tid) IS
 'a part of backfill_calls: where the rows of a part of the table are, from one place to another';
 
-CREATE FUNCTION @extschema@.repair_call_rows(statement text, part regclass, first pg_catalog.tid, last pg_catalog.tid, written_since pg_catalog.xid8,
+CREATE FUNCTION _callhardening.repair_rows(statement text, part regclass, first pg_catalog.tid, last pg_catalog.tid, written_since pg_catalog.xid8,
         OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[], OUT failed bigint, OUT failed_with text)
     LANGUAGE plpgsql
     AS $$
@@ -227,7 +227,7 @@ BEGIN
     FOR attempt IN 1 .. 5 LOOP
         BEGIN
             SELECT r.looked_at, r.repaired, r.unwritten INTO looked_at, repaired, unwritten
-            FROM @extschema@.query_as_owner(part, statement, ARRAY[first::pg_catalog.text, last::pg_catalog.text, written_since::pg_catalog.text])
+            FROM _callhardening.query_as_owner(part, statement, ARRAY[first::pg_catalog.text, last::pg_catalog.text, written_since::pg_catalog.text])
                 AS r (looked_at pg_catalog.int8, repaired pg_catalog.int8, unwritten pg_catalog.tid[]);
             RETURN;
         EXCEPTION
@@ -252,8 +252,8 @@ BEGIN
     END IF;
     looked_at := 0;
     failed_with := NULL;
-    FOR place IN SELECT p.place FROM @extschema@.call_row_places(part, first, last) AS p (place) LOOP
-        one := @extschema@.repair_call_rows(statement, part, place, place, written_since);
+    FOR place IN SELECT p.place FROM _callhardening.row_places(part, first, last) AS p (place) LOOP
+        one := _callhardening.repair_rows(statement, part, place, place, written_since);
         looked_at := looked_at OPERATOR(pg_catalog.+) one.looked_at;
         repaired := repaired OPERATOR(pg_catalog.+) one.repaired;
         unwritten := unwritten OPERATOR(pg_catalog.||) one.unwritten;
@@ -262,79 +262,79 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.repair_call_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.repair_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.repair_call_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
-'a part of backfill_calls: runs the statement of call_repair_statement as the owner of the part (see query_as_owner); for the owner with his own search path, since triggers of the table may need it. Where it fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the SQLSTATE of the first';
+COMMENT ON FUNCTION _callhardening.repair_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
+'a part of backfill_calls: runs the statement of repair_statement as the owner of the part (see query_as_owner); for the owner with his own search path, since triggers of the table may need it. Where it fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the SQLSTATE of the first';
 
-CREATE FUNCTION @extschema@.take_call_backfill(calls regclass) RETURNS @extschema@.call_backfills
+CREATE FUNCTION _callhardening.take_backfill(calls regclass) RETURNS _callhardening.backfills
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    backfill @extschema@.call_backfills;
+    backfill _callhardening.backfills;
 BEGIN
     LOOP
         -- Two sessions that work on one table take turns.
-        SELECT * INTO backfill FROM @extschema@.own_call_backfills AS b WHERE b.calls = take_call_backfill.calls AND b.finished_at IS NULL
+        SELECT * INTO backfill FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls AND b.finished_at IS NULL
             ORDER BY b.part LIMIT 1 FOR UPDATE;
-        IF NOT FOUND AND EXISTS (SELECT FROM @extschema@.own_call_backfills AS b WHERE b.calls = take_call_backfill.calls AND b.finished_at IS NULL) THEN
+        IF NOT FOUND AND EXISTS (SELECT FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls AND b.finished_at IS NULL) THEN
             CONTINUE; -- the other one has finished that part
         END IF;
         EXIT WHEN backfill.part IS NULL;
-        IF backfill.part IN (SELECT @extschema@.call_table_leaves(calls)) THEN
+        IF backfill.part IN (SELECT _callhardening.table_leaves(calls)) THEN
             EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', backfill.part);
-            EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode AND @extschema@.call_rules_hash(calls) = backfill.rules;
+            EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode AND _callhardening.rules_hash(calls) = backfill.rules;
         END IF;
         -- A partition that is gone, a table that was written anew, so that its rows are elsewhere now, or other rules.
-        UPDATE @extschema@.own_call_backfills AS b SET is_obsolete = true
+        UPDATE _callhardening.my_backfills AS b SET is_obsolete = true
         WHERE b.calls = backfill.calls AND b.part = backfill.part;
-        INSERT INTO @extschema@.own_call_backfills (calls, part, filenode, rules, pages)
-        SELECT backfill.calls, leaf, pg_relation_filenode(leaf), @extschema@.call_rules_hash(calls), @extschema@.call_table_pages(leaf)
-        FROM @extschema@.call_table_leaves(calls) AS leaf WHERE leaf = backfill.part;
+        INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
+        SELECT backfill.calls, leaf, pg_relation_filenode(leaf), _callhardening.rules_hash(calls), _callhardening.table_pages(leaf)
+        FROM _callhardening.table_leaves(calls) AS leaf WHERE leaf = backfill.part;
     END LOOP;
     RETURN backfill;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.take_call_backfill(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.take_backfill(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.take_call_backfill(regclass) IS
+COMMENT ON FUNCTION _callhardening.take_backfill(regclass) IS
 'a part of backfill_calls: the part of the table that is worked on next, locked; NULL where all are finished';
 
-CREATE FUNCTION @extschema@.end_call_backfill_pass(backfill @extschema@.call_backfills) RETURNS void
+CREATE FUNCTION _callhardening.end_backfill_pass(backfill _callhardening.backfills) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-UPDATE @extschema@.own_call_backfills AS b SET finished_at = clock_timestamp()
+UPDATE _callhardening.my_backfills AS b SET finished_at = clock_timestamp()
 WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found = 0;
-UPDATE @extschema@.own_call_backfills AS b SET pass = b.pass + 1, written_since = b.began, began = pg_snapshot_xmin(pg_current_snapshot()), page = 0,
-    pages = @extschema@.call_table_pages(b.part), found = 0
+UPDATE _callhardening.my_backfills AS b SET pass = b.pass + 1, written_since = b.began, began = pg_snapshot_xmin(pg_current_snapshot()), page = 0,
+    pages = _callhardening.table_pages(b.part), found = 0
 WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found > 0;
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_pass(@extschema@.call_backfills) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.end_backfill_pass(_callhardening.backfills) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.end_call_backfill_pass(@extschema@.call_backfills) IS
+COMMENT ON FUNCTION _callhardening.end_backfill_pass(_callhardening.backfills) IS
 'a part of backfill_calls: begins another pass where the one that is over had something to repair';
 
-CREATE FUNCTION @extschema@.lock_passed_call(backfill @extschema@.call_backfills) RETURNS pg_catalog.tid
+CREATE FUNCTION _callhardening.lock_passed_row(backfill _callhardening.backfills) RETURNS pg_catalog.tid
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     place tid;
 BEGIN
-    SELECT r.place INTO place FROM @extschema@.query_as_owner(backfill.part,
+    SELECT r.place INTO place FROM _callhardening.query_as_owner(backfill.part,
         format('SELECT ctid FROM ONLY %s WHERE ctid = %L FOR NO KEY UPDATE', backfill.part, backfill.passed[1]), NULL::text[]) AS r (place tid);
-    UPDATE @extschema@.own_call_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls AND b.part = backfill.part;
+    UPDATE _callhardening.my_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls AND b.part = backfill.part;
     RETURN place;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.lock_passed_call(@extschema@.call_backfills) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.lock_passed_row(_callhardening.backfills) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.lock_passed_call(@extschema@.call_backfills) IS
+COMMENT ON FUNCTION _callhardening.lock_passed_row(_callhardening.backfills) IS
 'a part of backfill_calls: waits for the first row that somebody else had locked, and returns its place; NULL where it was written or deleted meanwhile: then it is for the next pass';
 
-CREATE FUNCTION @extschema@.call_backfill_step(backfill @extschema@.call_backfills, batch_size int) RETURNS bigint
+CREATE FUNCTION _callhardening.backfill_step(backfill _callhardening.backfills, batch_size int) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -344,70 +344,70 @@ SELECT greatest(batch_size * CASE backfill.pass WHEN 1 THEN 1 ELSE 10 END / grea
         WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples / c.relpages END, 50), 1), 1)::bigint
 FROM pg_class c WHERE c.oid = backfill.part
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_backfill_step(@extschema@.call_backfills, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.backfill_step(_callhardening.backfills, int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_backfill_step(@extschema@.call_backfills, int) IS
+COMMENT ON FUNCTION _callhardening.backfill_step(_callhardening.backfills, int) IS
 'a part of backfill_calls: how many pages have about batch_size rows';
 
-CREATE FUNCTION @extschema@.next_call_backfill_batch(calls regclass, batch_size int, OUT part regclass, OUT first pg_catalog.tid, OUT last pg_catalog.tid,
+CREATE FUNCTION _callhardening.next_backfill_batch(calls regclass, batch_size int, OUT part regclass, OUT first pg_catalog.tid, OUT last pg_catalog.tid,
         OUT next_page bigint, OUT written_since pg_catalog.xid8, OUT statement text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     most_passed CONSTANT int := 1000;
-    b @extschema@.call_backfills;
+    b _callhardening.backfills;
 BEGIN
     LOOP
-        b := @extschema@.take_call_backfill(calls);
+        b := _callhardening.take_backfill(calls);
         EXIT WHEN b.part IS NULL;
         IF cardinality(b.passed) > 0 AND (b.page >= b.pages OR cardinality(b.passed) > most_passed) THEN
-            first := @extschema@.lock_passed_call(b);
+            first := _callhardening.lock_passed_row(b);
             last := first;
             EXIT WHEN first IS NOT NULL;
         ELSIF b.page < b.pages THEN
-            next_page := least(b.page + @extschema@.call_backfill_step(b, batch_size), b.pages);
+            next_page := least(b.page + _callhardening.backfill_step(b, batch_size), b.pages);
             first := format('(%s,0)', b.page)::tid;
             last := format('(%s,65535)', next_page - 1)::tid;
             written_since := b.written_since;
             EXIT;
         ELSE
-            PERFORM @extschema@.end_call_backfill_pass(b);
+            PERFORM _callhardening.end_backfill_pass(b);
         END IF;
     END LOOP;
     part := b.part;
-    statement := @extschema@.call_repair_statement(calls, part, written_since IS NULL);
+    statement := _callhardening.repair_statement(calls, part, written_since IS NULL);
     IF part IS NOT NULL AND statement IS NULL THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened any more', calls);
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.next_call_backfill_batch(regclass, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.next_backfill_batch(regclass, int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.next_call_backfill_batch(regclass, int) IS
+COMMENT ON FUNCTION _callhardening.next_backfill_batch(regclass, int) IS
 'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others and now is by us; part NULL: nothing is left to do';
 
-CREATE FUNCTION @extschema@.end_call_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint, repaired bigint,
+CREATE FUNCTION _callhardening.end_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint, repaired bigint,
         unwritten pg_catalog.tid[], failed bigint, failed_with text) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-UPDATE @extschema@.own_call_backfills AS b SET page = coalesce(next_page, b.page),
-    found = b.found + CASE WHEN next_page IS NULL THEN 0 ELSE end_call_backfill_batch.repaired + cardinality(end_call_backfill_batch.unwritten) END,
-    passed = CASE WHEN next_page IS NULL THEN b.passed ELSE b.passed || end_call_backfill_batch.unwritten END,
+UPDATE _callhardening.my_backfills AS b SET page = coalesce(next_page, b.page),
+    found = b.found + CASE WHEN next_page IS NULL THEN 0 ELSE end_backfill_batch.repaired + cardinality(end_backfill_batch.unwritten) END,
+    passed = CASE WHEN next_page IS NULL THEN b.passed ELSE b.passed || end_backfill_batch.unwritten END,
     -- What fails is not tried again.
-    unwritten = b.unwritten + failed + CASE WHEN next_page IS NULL THEN cardinality(end_call_backfill_batch.unwritten) ELSE 0 END,
-    failed_with = coalesce(b.failed_with, end_call_backfill_batch.failed_with),
-    looked_at = b.looked_at + CASE WHEN next_page IS NULL OR b.pass > 1 THEN 0 ELSE end_call_backfill_batch.looked_at END,
-    repaired = b.repaired + end_call_backfill_batch.repaired,
+    unwritten = b.unwritten + failed + CASE WHEN next_page IS NULL THEN cardinality(end_backfill_batch.unwritten) ELSE 0 END,
+    failed_with = coalesce(b.failed_with, end_backfill_batch.failed_with),
+    looked_at = b.looked_at + CASE WHEN next_page IS NULL OR b.pass > 1 THEN 0 ELSE end_backfill_batch.looked_at END,
+    repaired = b.repaired + end_backfill_batch.repaired,
     -- From one batch of this session to the next, so that commits count.
     busy = b.busy + (clock_timestamp() - CASE b.pid WHEN pg_backend_pid() THEN b.batch_at ELSE transaction_timestamp() END),
     batch_at = clock_timestamp(), pid = pg_backend_pid()
-WHERE b.calls = end_call_backfill_batch.calls AND b.part = end_call_backfill_batch.part
+WHERE b.calls = end_backfill_batch.calls AND b.part = end_backfill_batch.part
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.end_call_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) IS
+COMMENT ON FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) IS
 'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
 
 -- NULLIF cannot name its operator: between two values of one type it is that of pg_catalog, whatever else is there.
@@ -425,7 +425,7 @@ SELECT b.calls, b.part, b.pass,
     (b.looked_at::float8 OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch', b.busy), 0::float8))::numeric(20, 1) AS rows_per_second,
     b.repaired AS rows_repaired, b.unwritten AS rows_unwritten, pg_catalog.cardinality(b.passed) AS rows_locked,
     b.page AS pages_done, b.pages, b.pid, b.started_at, b.batch_at, b.finished_at
-FROM @extschema@.call_backfills b JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.part::oid
+FROM _callhardening.backfills b JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.part::oid
     AND pg_catalog.pg_relation_filenode(c.oid) OPERATOR(pg_catalog.=) b.filenode;
 REVOKE ALL ON @extschema@.call_backfill_progress FROM PUBLIC;
 
@@ -438,7 +438,7 @@ COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_per_second IS 'rows lo
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_unwritten IS 'rows that need a repair, which a trigger of the table has suppressed or which failed';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_locked IS 'rows that others had locked: they are waited for at the end of the pass';
 
-CREATE FUNCTION @extschema@.report_call_backfill(calls regclass, told timestamptz) RETURNS timestamptz
+CREATE FUNCTION _callhardening.report_backfill(calls regclass, told timestamptz) RETURNS timestamptz
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -452,7 +452,7 @@ BEGIN
         (array_agg(b.failed_with ORDER BY b.part) FILTER (WHERE b.failed_with IS NOT NULL))[1] AS failed_with, bool_and(b.finished_at IS NOT NULL) AS is_over,
         sum(CASE WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page) WHEN b.pass = 1 THEN greatest(c.reltuples, 0) ELSE 0 END)::bigint AS rows_left,
         (sum(b.looked_at) / nullif(date_part('epoch', sum(b.busy)), 0))::bigint AS per_second
-    INTO done FROM @extschema@.own_call_backfills b JOIN pg_class c ON c.oid = b.part WHERE b.calls = report_call_backfill.calls;
+    INTO done FROM _callhardening.my_backfills b JOIN pg_class c ON c.oid = b.part WHERE b.calls = report_backfill.calls;
     IF NOT done.is_over THEN
         IF told IS NULL THEN
             RETURN clock_timestamp();
@@ -470,9 +470,9 @@ BEGIN
     RETURN clock_timestamp();
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.report_call_backfill(regclass, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.report_backfill(regclass, timestamptz) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.report_call_backfill(regclass, timestamptz) IS
+COMMENT ON FUNCTION _callhardening.report_backfill(regclass, timestamptz) IS
 'a part of backfill_calls: a NOTICE every 10 seconds, and one at the end; told: when the last one was';
 
 -- A procedure that commits can have no search_path of its own: so nothing here needs one.
@@ -484,18 +484,18 @@ DECLARE
     result record;
     told pg_catalog.timestamptz;
 BEGIN
-    PERFORM @extschema@.begin_call_backfill(calls, batch_size);
+    PERFORM _callhardening.begin_backfill(calls, batch_size);
     LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-        batch := @extschema@.next_call_backfill_batch(calls, batch_size);
+        batch := _callhardening.next_backfill_batch(calls, batch_size);
         EXIT WHEN batch.part IS NULL;
-        result := @extschema@.repair_call_rows(batch.statement, batch.part, batch.first, batch.last, batch.written_since);
-        PERFORM @extschema@.end_call_backfill_batch(calls, batch.part, batch.next_page, result.looked_at, result.repaired, result.unwritten,
+        result := _callhardening.repair_rows(batch.statement, batch.part, batch.first, batch.last, batch.written_since);
+        PERFORM _callhardening.end_backfill_batch(calls, batch.part, batch.next_page, result.looked_at, result.repaired, result.unwritten,
             result.failed, result.failed_with);
-        told := @extschema@.report_call_backfill(calls, told);
+        told := _callhardening.report_backfill(calls, told);
     END LOOP;
-    PERFORM @extschema@.report_call_backfill(calls, NULL::pg_catalog.timestamptz);
+    PERFORM _callhardening.report_backfill(calls, NULL::pg_catalog.timestamptz);
 END
 $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLIC;

@@ -1,20 +1,20 @@
 
 -- harden ---------------------------------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.validate_hardened_call() RETURNS trigger
+CREATE FUNCTION _callhardening.validate_hardened_call() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_validate_hardened_call';
-REVOKE EXECUTE ON FUNCTION @extschema@.validate_hardened_call() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.validate_hardened_call() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.validate_hardened_call() IS
+COMMENT ON FUNCTION _callhardening.validate_hardened_call() IS
 'the BEFORE INSERT OR UPDATE row trigger of a hardened table: normalizes direction and status, sanitizes the payload, applies the graph. Created by harden_calls. Errors: 23514 refused in mode reject, 55000 a column of the settings is gone';
 
-CREATE FUNCTION @extschema@.refuse_illegal_call() RETURNS trigger
+CREATE FUNCTION _callhardening.refuse_illegal_call() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_refuse_illegal_call';
-REVOKE EXECUTE ON FUNCTION @extschema@.refuse_illegal_call() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.refuse_illegal_call() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.refuse_illegal_call() IS
+COMMENT ON FUNCTION _callhardening.refuse_illegal_call() IS
 'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by harden_calls. It reads the settings of the BEFORE trigger, also if that one is disabled. Errors: 23514, always; 55000 the BEFORE trigger or a column of the settings is gone';
 
 CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column name, OUT status_column name,
@@ -27,24 +27,24 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_settings(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
 'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are NULL where none were given';
 
-CREATE FUNCTION @extschema@.call_trigger_settings(calls regclass) RETURNS text[]
+CREATE FUNCTION _callhardening.trigger_settings(calls regclass) RETURNS text[]
     LANGUAGE c STABLE STRICT
-    AS 'MODULE_PATHNAME', 'callhardening_call_trigger_settings';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_settings(regclass) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_trigger_settings';
+REVOKE EXECUTE ON FUNCTION _callhardening.trigger_settings(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_trigger_settings(regclass) IS
+COMMENT ON FUNCTION _callhardening.trigger_settings(regclass) IS
 'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it checks nothing. NULL: the table has no such trigger, or one with another number of arguments';
 
-CREATE FUNCTION @extschema@.call_settings_digest(settings text[]) RETURNS text
+CREATE FUNCTION _callhardening.settings_digest(settings text[]) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT left(encode(sha256(convert_to(settings::text, 'UTF8')), 'hex'), 16)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_settings_digest(text[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.settings_digest(text[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_settings_digest(text[]) IS
-'the argument of the AFTER triggers of a hardened table: it tells that they were created with these settings (see call_trigger_settings), and their conditions fit';
+COMMENT ON FUNCTION _callhardening.settings_digest(text[]) IS
+'the argument of the AFTER triggers of a hardened table: it tells that they were created with these settings (see trigger_settings), and their conditions fit';
 
 CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -53,7 +53,7 @@ CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolea
 COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
 'whether the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Blind to case, white space, - and _. NULL for NULL. Never fails';
 
-CREATE FUNCTION @extschema@.check_relation_exists(relation regclass, argument text) RETURNS void
+CREATE FUNCTION _callhardening.require_relation(relation regclass, argument text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -66,12 +66,12 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_relation_exists(regclass, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_relation(regclass, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_relation_exists(regclass, text) IS
+COMMENT ON FUNCTION _callhardening.require_relation(regclass, text) IS
 'refuses what an argument of that name cannot be: 22004 NULL, 42P01 no relation';
 
-CREATE FUNCTION @extschema@.check_table_owner(relation regclass) RETURNS void
+CREATE FUNCTION _callhardening.require_table_owner(relation regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -87,37 +87,37 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_table_owner(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_table_owner(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_table_owner(regclass) IS
+COMMENT ON FUNCTION _callhardening.require_table_owner(regclass) IS
 'refuses a table that is not the caller''s to harden: 42809 a system table, 42501 not the owner';
 
-CREATE FUNCTION @extschema@.check_call_table(calls regclass) RETURNS void
+CREATE FUNCTION _callhardening.require_calls_table(calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     class pg_class;
 BEGIN
-    PERFORM @extschema@.check_relation_exists(calls, 'calls'::text);
+    PERFORM _callhardening.require_relation(calls, 'calls'::text);
     SELECT * INTO class FROM pg_class WHERE oid = calls;
     IF class.relkind NOT IN ('r', 'p') THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
             HINT = 'Only tables and partitioned tables can be hardened; for a view, harden the table behind it.';
     END IF;
-    PERFORM @extschema@.check_table_owner(calls);
-    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgparentid <> 0 AND tgname = ANY (@extschema@.call_triggers(calls))) THEN
+    PERFORM _callhardening.require_table_owner(calls);
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgparentid <> 0 AND tgname = ANY (_callhardening.call_triggers(calls))) THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is a partition of a hardened table', calls),
             HINT = 'Name the partitioned table instead.';
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_call_table(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_calls_table(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_call_table(regclass) IS
+COMMENT ON FUNCTION _callhardening.require_calls_table(regclass) IS
 'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, a system table, or a partition of a hardened one, 42501 not the owner';
 
-CREATE FUNCTION @extschema@.check_call_column(calls regclass, column_name name, words text[]) RETURNS void
+CREATE FUNCTION _callhardening.require_word_column(calls regclass, column_name name, words text[]) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -147,7 +147,7 @@ BEGIN
     -- NULL stands for a word that is not known.
     FOREACH word IN ARRAY words || NULL::text LOOP
         BEGIN
-            stored := @extschema@.held_call_word(calls, column_name, word);
+            stored := _callhardening.held_word(calls, column_name, word);
         EXCEPTION WHEN string_data_right_truncation OR invalid_text_representation OR check_violation OR not_null_violation THEN
             stored := CASE WHEN word IS NULL THEN '' END;
         END;
@@ -159,66 +159,66 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_call_column(regclass, name, text[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_word_column(regclass, name, text[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_call_column(regclass, name, text[]) IS
+COMMENT ON FUNCTION _callhardening.require_word_column(regclass, name, text[]) IS
 'refuses a column that cannot hold each of the words and NULL: 42703 no such column, 428C9 generated, 42804 wrong type. words NULL: any type will do';
 
-CREATE FUNCTION @extschema@.call_base_type(type oid) RETURNS oid
+CREATE FUNCTION _callhardening.base_type(type oid) RETURNS oid
     LANGUAGE c STABLE STRICT
-    AS 'MODULE_PATHNAME', 'callhardening_call_base_type';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_base_type(oid) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_base_type';
+REVOKE EXECUTE ON FUNCTION _callhardening.base_type(oid) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_base_type(oid) IS
+COMMENT ON FUNCTION _callhardening.base_type(oid) IS
 'the type below all domains; itself where it is no domain. NULL: there is no such type';
 
-CREATE FUNCTION @extschema@.call_type_below(type oid, typmod int, OUT base_type oid, OUT base_typmod int, OUT refuses_null boolean)
+CREATE FUNCTION _callhardening.type_below(type oid, typmod int, OUT base_type oid, OUT base_typmod int, OUT refuses_null boolean)
     LANGUAGE c STABLE STRICT
-    AS 'MODULE_PATHNAME', 'callhardening_call_type_below';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_type_below(oid, int) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_type_below';
+REVOKE EXECUTE ON FUNCTION _callhardening.type_below(oid, int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_type_below(oid, int) IS
+COMMENT ON FUNCTION _callhardening.type_below(oid, int) IS
 'what is below all domains of a column''s type: the type, its modifier, and whether one of the domains is NOT NULL. NULL: there is no such type';
 
-CREATE FUNCTION @extschema@.check_call_id_column(calls regclass, call_id_column name) RETURNS void
+CREATE FUNCTION _callhardening.require_call_id_column(calls regclass, call_id_column name) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    PERFORM @extschema@.check_call_column(calls, call_id_column, NULL::text[]);
+    PERFORM _callhardening.require_word_column(calls, call_id_column, NULL::text[]);
     -- Of the type below all domains, and of no row: nothing that the table's owner has written is run.
     EXECUTE format('SELECT FROM (SELECT NULL::%s AS key) AS k ORDER BY key LIMIT 0', (
-        SELECT format_type(@extschema@.call_base_type(atttypid), NULL) FROM pg_attribute WHERE attrelid = calls AND attname = call_id_column));
+        SELECT format_type(_callhardening.base_type(atttypid), NULL) FROM pg_attribute WHERE attrelid = calls AND attname = call_id_column));
 EXCEPTION WHEN undefined_function THEN
     RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_call_id_column(regclass, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_call_id_column(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_call_id_column(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.require_call_id_column(regclass, name) IS
 'refuses a column that cannot be the key of calls: 42703 no such column, 428C9 generated, 42804 a type without an order';
 
-CREATE FUNCTION @extschema@.check_call_payload_column(calls regclass, payload_column name) RETURNS void
+CREATE FUNCTION _callhardening.require_payload_column(calls regclass, payload_column name) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     attribute pg_attribute;
 BEGIN
-    PERFORM @extschema@.check_call_column(calls, payload_column, NULL::text[]);
+    PERFORM _callhardening.require_word_column(calls, payload_column, NULL::text[]);
     SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
-    IF @extschema@.call_base_type(attribute.atttypid) <> 'jsonb'::regtype THEN
+    IF _callhardening.base_type(attribute.atttypid) <> 'jsonb'::regtype THEN
         RAISE datatype_mismatch USING
             MESSAGE = format('column %I of table %s must be jsonb, not %s', payload_column, calls, format_type(attribute.atttypid, attribute.atttypmod));
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_call_payload_column(regclass, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_payload_column(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_call_payload_column(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.require_payload_column(regclass, name) IS
 'refuses a column that cannot hold payloads: 42703 no such column, 428C9 generated, 42804 neither jsonb nor a domain over it';
 
-CREATE FUNCTION @extschema@.call_status_words(transitions jsonb) RETURNS text[]
+CREATE FUNCTION _callhardening.status_words(transitions jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -228,24 +228,24 @@ SELECT ARRAY(
     UNION SELECT next_status FROM @extschema@.call_status_transitions(transitions)
     UNION SELECT jsonb_object_keys(transitions))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_status_words(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.status_words(jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_status_words(jsonb) IS
+COMMENT ON FUNCTION _callhardening.status_words(jsonb) IS
 'the words of a graph of statuses; NULL: those of the graph of a call';
 
-CREATE FUNCTION @extschema@.call_table_leaves(calls regclass) RETURNS SETOF regclass
+CREATE FUNCTION _callhardening.table_leaves(calls regclass) RETURNS SETOF regclass
     LANGUAGE sql STABLE STRICT
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT c.oid::regclass FROM pg_class c
 WHERE c.relkind = 'r' AND (c.oid = calls OR c.oid IN (SELECT relid FROM pg_partition_tree(calls)))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_table_leaves(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.table_leaves(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_table_leaves(regclass) IS
+COMMENT ON FUNCTION _callhardening.table_leaves(regclass) IS
 'the tables that hold the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. Children by inheritance are tables of their own';
 
-CREATE FUNCTION @extschema@.check_call_settings(calls regclass, call_id_column name, status_column name, direction_column name,
+CREATE FUNCTION _callhardening.require_valid_settings(calls regclass, call_id_column name, status_column name, direction_column name,
         payload_column name, on_invalid text, transitions jsonb, policy jsonb, provider text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -254,7 +254,7 @@ DECLARE
     named name;
     seen name[] := '{}';
 BEGIN
-    PERFORM @extschema@.check_call_table(calls);
+    PERFORM _callhardening.require_calls_table(calls);
     FOREACH named IN ARRAY ARRAY[call_id_column, status_column, direction_column, payload_column] LOOP
         IF named = ANY (seen) THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice', named),
@@ -274,20 +274,20 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
             HINT = 'Give an empty string to take words in the meaning that they have anywhere.';
     END IF;
-    PERFORM @extschema@.check_call_id_column(calls, call_id_column);
-    PERFORM @extschema@.check_call_column(calls, status_column, @extschema@.call_status_words(transitions));
-    PERFORM @extschema@.check_call_column(calls, direction_column, ARRAY['inbound', 'outbound']);
+    PERFORM _callhardening.require_call_id_column(calls, call_id_column);
+    PERFORM _callhardening.require_word_column(calls, status_column, _callhardening.status_words(transitions));
+    PERFORM _callhardening.require_word_column(calls, direction_column, ARRAY['inbound', 'outbound']);
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped) THEN
-        PERFORM @extschema@.check_call_payload_column(calls, payload_column);
+        PERFORM _callhardening.require_payload_column(calls, payload_column);
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_valid_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
+COMMENT ON FUNCTION _callhardening.require_valid_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'refuses arguments that harden_calls cannot work with; the errors are told there';
 
-CREATE FUNCTION @extschema@.has_payload_index(calls regclass, payload_column name) RETURNS boolean
+CREATE FUNCTION _callhardening.has_payload_index(calls regclass, payload_column name) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -296,12 +296,12 @@ SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JO
     WHERE i.indrelid = calls AND m.amname = 'gin' AND i.indisvalid AND i.indpred IS NULL
       AND i.indnatts = 1 AND a.attname = payload_column)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_payload_index(regclass, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.has_payload_index(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_payload_index(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.has_payload_index(regclass, name) IS
 'whether a valid GIN index of this one column, and of all rows, is there: its name and its operator class do not matter';
 
-CREATE FUNCTION @extschema@.add_call_payload(calls regclass, payload_column name) RETURNS void
+CREATE FUNCTION _callhardening.add_payload(calls regclass, payload_column name) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -314,12 +314,12 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ADD COLUMN %I pg_catalog.jsonb %s', calls, payload_column,
             (SELECT 'COMPRESSION lz4' FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)));
     END IF;
-    PERFORM @extschema@.check_call_payload_column(calls, payload_column);
-    IF @extschema@.has_payload_index(calls, payload_column) THEN
+    PERFORM _callhardening.require_payload_column(calls, payload_column);
+    IF _callhardening.has_payload_index(calls, payload_column) THEN
         RETURN;
     END IF;
     -- ADD COLUMN has locked everybody out until the end of the transaction, and building the index reads the table.
-    IF is_new AND (SELECT sum(pg_relation_size(leaf)) FROM @extschema@.call_table_leaves(calls) AS leaf) > 8 * 1024 * 1024 THEN
+    IF is_new AND (SELECT sum(pg_relation_size(leaf)) FROM _callhardening.table_leaves(calls) AS leaf) > 8 * 1024 * 1024 THEN
         RAISE NOTICE USING MESSAGE = format('table %s has no GIN index on its new column %I', calls, payload_column),
             DETAIL = 'The table is too big to be read while nobody else can use it.',
             HINT = format('Where payloads are searched, CREATE INDEX CONCURRENTLY ON %s USING gin (%I).', calls, payload_column);
@@ -332,14 +332,14 @@ BEGIN
         calls, payload_column);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.add_call_payload(regclass, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.add_payload(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.add_call_payload(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.add_payload(regclass, name) IS
 'adds the payload column of a hardened table and its GIN index where they are missing; a NOTICE instead of the index where the column is new and the table has more than 8 MB. Errors: 42804 the column is no jsonb, 428C9 it is generated';
 
 -- A row shows what is known of its call, and not how that came to be known. This is in columns of its own, so that
 -- the next event is judged alike whatever the policy keeps of payloads, and whenever the row was written.
-CREATE FUNCTION @extschema@.call_merge_columns() RETURNS TABLE (column_name name, column_type regtype, note text)
+CREATE FUNCTION _callhardening.merge_columns() RETURNS TABLE (column_name name, column_type regtype, note text)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -348,24 +348,24 @@ VALUES ('merge_newest_at'::name, 'timestamptz'::regtype, 'callhardening: when th
     ('merge_ended_at', 'timestamptz', 'callhardening: when the event that set the status ended happened; NULL: none did, or it did not say'),
     ('merge_status_before_end', 'text', 'callhardening: the status before ended; NULL: there was none')
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_merge_columns() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.merge_columns() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_merge_columns() IS
+COMMENT ON FUNCTION _callhardening.merge_columns() IS
 'the columns in which process_call_events remembers what later events of a call are judged by, with the comments that they get';
 
-CREATE FUNCTION @extschema@.has_call_merge_columns(calls regclass) RETURNS boolean
+CREATE FUNCTION _callhardening.has_merge_columns(calls regclass) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT NOT EXISTS (SELECT FROM @extschema@.call_merge_columns() c
+SELECT NOT EXISTS (SELECT FROM _callhardening.merge_columns() c
     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = calls AND a.attname = c.column_name AND a.atttypid = c.column_type))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_call_merge_columns(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.has_merge_columns(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_call_merge_columns(regclass) IS
+COMMENT ON FUNCTION _callhardening.has_merge_columns(regclass) IS
 'whether a table has the columns that process_call_events needs';
 
-CREATE FUNCTION @extschema@.add_call_merge_columns(calls regclass) RETURNS void
+CREATE FUNCTION _callhardening.add_merge_columns(calls regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -373,7 +373,7 @@ DECLARE
     wanted record;
     present regtype;
 BEGIN
-    FOR wanted IN SELECT * FROM @extschema@.call_merge_columns() LOOP
+    FOR wanted IN SELECT * FROM _callhardening.merge_columns() LOOP
         SELECT atttypid INTO present FROM pg_attribute WHERE attrelid = calls AND attname = wanted.column_name;
         IF NOT FOUND THEN
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', calls, wanted.column_name, wanted.column_type);
@@ -385,52 +385,52 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.add_call_merge_columns(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.add_merge_columns(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.add_call_merge_columns(regclass) IS
+COMMENT ON FUNCTION _callhardening.add_merge_columns(regclass) IS
 'adds the columns that process_call_events needs to the calls table of an event log, where they are missing. Takes ACCESS EXCLUSIVE for a moment then. Error: 42804 one of them is there with another type';
 
-CREATE FUNCTION @extschema@.call_key_obstacle(calls regclass, call_id_column name) RETURNS text
+CREATE FUNCTION _callhardening.key_obstacle(calls regclass, call_id_column name) RETURNS text
     LANGUAGE c STABLE STRICT
-    AS 'MODULE_PATHNAME', 'callhardening_call_key_obstacle';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_key_obstacle(regclass, name) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_key_obstacle';
+REVOKE EXECUTE ON FUNCTION _callhardening.key_obstacle(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_key_obstacle(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.key_obstacle(regclass, name) IS
 'why no event can be applied to a table with this call id, as a sentence; NULL: nothing stands in the way. Reads the catalogs only';
 
-CREATE FUNCTION @extschema@.call_key_state(calls regclass, call_id_column name) RETURNS text
+CREATE FUNCTION _callhardening.key_state(calls regclass, call_id_column name) RETURNS text
     LANGUAGE c STABLE STRICT
-    AS 'MODULE_PATHNAME', 'callhardening_call_key_state';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_key_state(regclass, name) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_key_state';
+REVOKE EXECUTE ON FUNCTION _callhardening.key_state(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_key_state(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.key_state(regclass, name) IS
 'whether a column alone is unique in all rows: unique; invalid or deferrable, where its best index is; missing. NULL: there is no such column. Reads the catalogs only';
 
-CREATE FUNCTION @extschema@.has_unique_call_id(calls regclass, call_id_column name) RETURNS boolean
+CREATE FUNCTION _callhardening.has_unique_call_id(calls regclass, call_id_column name) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT coalesce(@extschema@.call_key_state(calls, call_id_column) = 'unique', false)
+SELECT coalesce(_callhardening.key_state(calls, call_id_column) = 'unique', false)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_unique_call_id(regclass, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.has_unique_call_id(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_unique_call_id(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.has_unique_call_id(regclass, name) IS
 'whether a valid unique index of this one column, and of all rows, is there, which is not deferrable: a constraint''s, a primary key''s or a plain one, under whatever name';
 
-CREATE FUNCTION @extschema@.add_unique_call_id(calls regclass, call_id_column name) RETURNS void
+CREATE FUNCTION _callhardening.add_unique_call_id(calls regclass, call_id_column name) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     repeated bigint;
 BEGIN
-    IF @extschema@.has_unique_call_id(calls, call_id_column) THEN
+    IF _callhardening.has_unique_call_id(calls, call_id_column) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE UNIQUE INDEX ON %s (%I)', calls, call_id_column);
 EXCEPTION
     WHEN unique_violation THEN
-        SELECT max(r.ids) INTO repeated FROM @extschema@.repeated_call_ids(calls, call_id_column) AS r;
+        SELECT max(r.ids) INTO repeated FROM _callhardening.repeated_call_ids(calls, call_id_column) AS r;
         RAISE WARNING USING
             MESSAGE = format('table %s has %s call ids more than once, and no unique index on column %I', calls, repeated, call_id_column),
             HINT = format('Find them with SELECT %I, count(*) FROM %s GROUP BY 1 HAVING count(*) > 1, merge their rows and call harden_calls again.',
@@ -445,27 +445,26 @@ EXCEPTION
             DETAIL = 'It has partitions that are foreign tables.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.add_unique_call_id(regclass, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.add_unique_call_id(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.add_unique_call_id(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.add_unique_call_id(regclass, name) IS
 'makes a unique index on the call id of a hardened table where it has none; a WARNING instead where ids are repeated, where the partition key is another column, or where a partition is a foreign table';
 
-CREATE FUNCTION @extschema@.call_triggers(calls regclass) RETURNS name[]
+CREATE FUNCTION _callhardening.call_triggers(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE STRICT
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT ARRAY(
     SELECT t.tgname FROM pg_trigger t
     WHERE t.tgrelid = calls AND t.tgfoid IN (
-        SELECT p.oid FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace
-        WHERE e.extname = 'callhardening' AND p.proname IN ('validate_hardened_call', 'refuse_illegal_call')))
+        '_callhardening.validate_hardened_call()'::regprocedure, '_callhardening.refuse_illegal_call()'::regprocedure))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_triggers(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.call_triggers(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_triggers(regclass) IS
+COMMENT ON FUNCTION _callhardening.call_triggers(regclass) IS
 'the triggers that hardening has created on a table, under whatever name they have now; a hardened table has three';
 
-CREATE FUNCTION @extschema@.create_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
+CREATE FUNCTION _callhardening.create_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
         payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -478,68 +477,68 @@ DECLARE
     digest text;
 BEGIN
     EXECUTE format('CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON %s
-        FOR EACH ROW EXECUTE FUNCTION %I.validate_hardened_call(%s)', calls, home, settings);
-    digest := @extschema@.call_settings_digest(@extschema@.call_trigger_settings(calls));
+        FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call(%s)', calls, settings);
+    digest := _callhardening.settings_digest(_callhardening.trigger_settings(calls));
     EXECUTE format('CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON %s FOR EACH ROW
         WHEN (NOT %I.is_valid_status_transition(NULL::text, NEW.%I::text%s)
             OR NEW.%I::text COLLATE "C" NOT IN (''inbound'', ''outbound''))
-        EXECUTE FUNCTION %2$I.refuse_illegal_call(%6$L)', calls, home, status_column, graph, direction_column, digest);
+        EXECUTE FUNCTION _callhardening.refuse_illegal_call(%6$L)', calls, home, status_column, graph, direction_column, digest);
     EXECUTE format('CREATE TRIGGER validate_hardened_call_update AFTER UPDATE ON %s FOR EACH ROW
         WHEN (NOT %I.is_valid_status_transition(OLD.%I::text, NEW.%3$I::text%s)
             OR (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%5$I::text COLLATE "C"
                 AND (NEW.%5$I::text COLLATE "C" NOT IN (''inbound'', ''outbound'')
                     OR (NEW.%5$I IS NULL AND OLD.%5$I::text COLLATE "C" IN (''inbound'', ''outbound''))))
             OR (OLD.%6$I IS DISTINCT FROM NEW.%6$I AND OLD.%6$I IS NOT NULL))
-        EXECUTE FUNCTION %2$I.refuse_illegal_call(%7$L)',
+        EXECUTE FUNCTION _callhardening.refuse_illegal_call(%7$L)',
         calls, home, status_column, graph, direction_column, call_id_column, digest);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION _callhardening.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
 'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to see what the others made of the row: so its name is late in the alphabet';
 
-CREATE FUNCTION @extschema@.has_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
+CREATE FUNCTION _callhardening.has_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
         payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- Triggers of which one was altered by hand are not those that are wanted.
 SELECT (SELECT count(*) = 3 AND count(*) FILTER (
-            WHERE t.tgargs = convert_to(@extschema@.call_settings_digest(@extschema@.call_trigger_settings(calls)), 'UTF8') || '\x00') = 2
+            WHERE t.tgargs = convert_to(_callhardening.settings_digest(_callhardening.trigger_settings(calls)), 'UTF8') || '\x00') = 2
         FROM pg_trigger t
-        WHERE t.tgrelid = calls AND t.tgname = ANY (@extschema@.call_triggers(calls)) AND t.tgenabled IN ('O', 'A'))
-    AND @extschema@.call_trigger_settings(calls) = ARRAY[call_id_column::text, status_column, direction_column, payload_column,
+        WHERE t.tgrelid = calls AND t.tgname = ANY (_callhardening.call_triggers(calls)) AND t.tgenabled IN ('O', 'A'))
+    AND _callhardening.trigger_settings(calls) = ARRAY[call_id_column::text, status_column, direction_column, payload_column,
         on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, '')] COLLATE "C"
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION _callhardening.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
 'whether a table has the three triggers with just these settings, and none is disabled';
 
-CREATE FUNCTION @extschema@.lock_call_table(calls regclass, call_id_column name, payload_column name, keeps_triggers boolean) RETURNS void
+CREATE FUNCTION _callhardening.lock_calls_table(calls regclass, call_id_column name, payload_column name, keeps_triggers boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     adds_column boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped);
-    adds_state boolean := NOT @extschema@.has_call_merge_columns(calls)
-        AND EXISTS (SELECT FROM @extschema@.call_event_logs l WHERE l.calls = lock_call_table.calls);
-    builds_index boolean := NOT @extschema@.has_unique_call_id(calls, call_id_column)
-        OR NOT adds_column AND NOT @extschema@.has_payload_index(calls, payload_column);
-    drops_triggers boolean := NOT keeps_triggers AND cardinality(@extschema@.call_triggers(calls)) > 0;
+    adds_state boolean := NOT _callhardening.has_merge_columns(calls)
+        AND EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = lock_calls_table.calls);
+    builds_index boolean := NOT _callhardening.has_unique_call_id(calls, call_id_column)
+        OR NOT adds_column AND NOT _callhardening.has_payload_index(calls, payload_column);
+    drops_triggers boolean := NOT keeps_triggers AND cardinality(_callhardening.call_triggers(calls)) > 0;
 BEGIN
     -- Who asks for the stronger lock later can wait for somebody who waits for him. But no index may be built under it.
     EXECUTE format('LOCK TABLE %s IN %s MODE', calls,
         CASE WHEN (adds_column OR adds_state OR drops_triggers) AND NOT builds_index THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.lock_call_table(regclass, name, name, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.lock_calls_table(regclass, name, name, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.lock_call_table(regclass, name, name, boolean) IS
+COMMENT ON FUNCTION _callhardening.lock_calls_table(regclass, name, name, boolean) IS
 'the first lock of harden_calls: SHARE ROW EXCLUSIVE, which readers do not notice, or, where a column is to be added or a trigger replaced and no index to be built, ACCESS EXCLUSIVE at once';
 
-CREATE FUNCTION @extschema@.merge_call_column(calls regclass, given name, present text, usual name) RETURNS name
+CREATE FUNCTION _callhardening.merge_setting_column(calls regclass, given name, present text, usual name) RETURNS name
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -548,36 +547,36 @@ SELECT CASE
     WHEN given = 'default' AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = given AND NOT attisdropped) THEN usual
     ELSE coalesce(given, present::name, usual) END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.merge_call_column(regclass, name, text, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.merge_setting_column(regclass, name, text, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.merge_call_column(regclass, name, text, name) IS
+COMMENT ON FUNCTION _callhardening.merge_setting_column(regclass, name, text, name) IS
 'the column that an argument of harden_calls means. given NULL: the present one of the settings, or the usual one';
 
-CREATE FUNCTION @extschema@.merge_call_settings(calls regclass, INOUT call_id_column name, INOUT status_column name,
+CREATE FUNCTION _callhardening.merge_settings(calls regclass, INOUT call_id_column name, INOUT status_column name,
         INOUT direction_column name, INOUT payload_column name, INOUT on_invalid text, INOUT transitions jsonb, INOUT policy jsonb,
         INOUT provider text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    present text[] := @extschema@.call_trigger_settings(calls);
+    present text[] := _callhardening.trigger_settings(calls);
 BEGIN
-    call_id_column := @extschema@.merge_call_column(calls, call_id_column, present[1], 'dialpad_call_id'::name);
-    status_column := @extschema@.merge_call_column(calls, status_column, present[2], 'status'::name);
-    direction_column := @extschema@.merge_call_column(calls, direction_column, present[3], 'direction'::name);
-    payload_column := @extschema@.merge_call_column(calls, payload_column, present[4], 'raw_payload'::name);
+    call_id_column := _callhardening.merge_setting_column(calls, call_id_column, present[1], 'dialpad_call_id'::name);
+    status_column := _callhardening.merge_setting_column(calls, status_column, present[2], 'status'::name);
+    direction_column := _callhardening.merge_setting_column(calls, direction_column, present[3], 'direction'::name);
+    payload_column := _callhardening.merge_setting_column(calls, payload_column, present[4], 'raw_payload'::name);
     on_invalid := CASE on_invalid WHEN 'default' THEN 'keep' ELSE coalesce(on_invalid, present[5], 'keep') END;
     transitions := nullif(coalesce(transitions, nullif(present[6], '')::jsonb), 'null');
     policy := nullif(coalesce(policy, nullif(present[8], '')::jsonb), 'null');
     provider := nullif(coalesce(provider, present[7]), '');
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.merge_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.merge_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.merge_call_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
+COMMENT ON FUNCTION _callhardening.merge_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'what arguments of harden_calls mean for this table: NULL is the present setting, or the default if there is none; ''default'' (columns, on_invalid), ''null''::jsonb (transitions, policy) and '''' (provider) are the default';
 
-CREATE FUNCTION @extschema@.call_settings_change(present text[], wanted text[]) RETURNS text
+CREATE FUNCTION _callhardening.settings_change(present text[], wanted text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -589,17 +588,17 @@ FROM (VALUES (1, 'call_id_column', false, NULL), (2, 'status_column', false, NUL
              (7, 'provider', false, 'none'), (8, 'policy', true, 'default')) AS setting (place, name, is_long, unset)
 WHERE present[place] <> wanted[place]
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_settings_change(text[], text[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.settings_change(text[], text[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_settings_change(text[], text[]) IS
-'how two lists of settings (see call_trigger_settings) differ, in words; NULL: they do not. A graph and a policy are not printed';
+COMMENT ON FUNCTION _callhardening.settings_change(text[], text[]) IS
+'how two lists of settings (see trigger_settings) differ, in words; NULL: they do not. A graph and a policy are not printed';
 
-CREATE FUNCTION @extschema@.check_kept_payload(calls regclass, given name) RETURNS void
+CREATE FUNCTION _callhardening.require_kept_payload(calls regclass, given name) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    present name := (@extschema@.call_trigger_settings(calls))[4];
+    present name := (_callhardening.trigger_settings(calls))[4];
 BEGIN
     IF given IS NULL AND present IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = present AND NOT attisdropped)
@@ -610,12 +609,12 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_kept_payload(regclass, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_kept_payload(regclass, name) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_kept_payload(regclass, name) IS
+COMMENT ON FUNCTION _callhardening.require_kept_payload(regclass, name) IS
 'refuses (42703) to keep a payload column that is gone: it may have been renamed, and a second one would be added beside it';
 
-CREATE FUNCTION @extschema@.replace_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
+CREATE FUNCTION _callhardening.replace_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
         payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -623,35 +622,35 @@ CREATE FUNCTION @extschema@.replace_call_triggers(calls regclass, call_id_column
 DECLARE
     trigger_name name;
     always boolean;
-    present text[] := @extschema@.call_trigger_settings(calls);
+    present text[] := _callhardening.trigger_settings(calls);
     change text;
 BEGIN
-    IF @extschema@.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
+    IF _callhardening.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, provider, policy)
     THEN
         RETURN;
     END IF;
     -- A subscriber's owner has chosen that they fire for what is replicated as well.
-    always := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgname = ANY (@extschema@.call_triggers(calls)) AND tgenabled = 'A');
-    FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
+    always := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgname = ANY (_callhardening.call_triggers(calls)) AND tgenabled = 'A');
+    FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
     END LOOP;
-    PERFORM @extschema@.create_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
+    PERFORM _callhardening.create_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
         on_invalid, transitions, provider, policy);
     IF always THEN
-        FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
+        FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
             EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', calls, trigger_name);
         END LOOP;
     END IF;
-    change := @extschema@.call_settings_change(present, @extschema@.call_trigger_settings(calls));
+    change := _callhardening.settings_change(present, _callhardening.trigger_settings(calls));
     IF change IS NOT NULL THEN
         RAISE NOTICE USING MESSAGE = format('settings of table %s change', calls), DETAIL = change;
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION _callhardening.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
 'gives a table its triggers with these settings; a NOTICE tells what changes. Nothing happens if it has them already';
 
 CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
@@ -665,41 +664,41 @@ DECLARE
     before oid[];
     made regclass;
 BEGIN
-    PERFORM @extschema@.check_call_table(calls);
-    s := @extschema@.merge_call_settings(calls, call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, policy, provider);
-    PERFORM @extschema@.check_call_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
+    PERFORM _callhardening.require_calls_table(calls);
+    s := _callhardening.merge_settings(calls, call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, policy, provider);
+    PERFORM _callhardening.require_valid_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
         s.on_invalid, s.transitions, s.policy, s.provider);
-    PERFORM @extschema@.check_kept_payload(calls, payload_column);
-    PERFORM @extschema@.lock_call_table(calls, s.call_id_column, s.payload_column,
-        @extschema@.has_call_triggers(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
+    PERFORM _callhardening.require_kept_payload(calls, payload_column);
+    PERFORM _callhardening.lock_calls_table(calls, s.call_id_column, s.payload_column,
+        _callhardening.has_call_triggers(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
             s.on_invalid, s.transitions, s.provider, s.policy));
     -- While this session waited, another one may have changed what is to be kept.
-    s := @extschema@.merge_call_settings(calls, call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, policy, provider);
-    PERFORM @extschema@.check_call_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
+    s := _callhardening.merge_settings(calls, call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, policy, provider);
+    PERFORM _callhardening.require_valid_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
         s.on_invalid, s.transitions, s.policy, s.provider);
 
-    IF cardinality(@extschema@.call_triggers(calls)) > 0 AND @extschema@.call_trigger_settings(calls) IS NULL THEN
+    IF cardinality(_callhardening.call_triggers(calls)) > 0 AND _callhardening.trigger_settings(calls) IS NULL THEN
         RAISE WARNING USING MESSAGE = format('the settings of table %s are gone', calls),
             DETAIL = 'They were arguments of its BEFORE trigger. Each one that is not given is the default now.',
             HINT = 'Call harden_calls again with each setting that should be another.';
     END IF;
     before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
     -- In this order: what reads the table comes before what locks readers out.
-    PERFORM @extschema@.add_unique_call_id(calls, s.call_id_column);
-    PERFORM @extschema@.add_call_payload(calls, s.payload_column);
-    IF EXISTS (SELECT FROM @extschema@.call_event_logs l WHERE l.calls = harden_calls.calls) THEN
-        PERFORM @extschema@.add_call_merge_columns(calls);
+    PERFORM _callhardening.add_unique_call_id(calls, s.call_id_column);
+    PERFORM _callhardening.add_payload(calls, s.payload_column);
+    IF EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = harden_calls.calls) THEN
+        PERFORM _callhardening.add_merge_columns(calls);
     END IF;
     -- What is ours bears a comment that begins so: unharden_calls takes no other index away. The lock keeps others from making one.
     FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
         EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
     END LOOP;
-    IF @extschema@.call_key_obstacle(calls, s.call_id_column) IS NOT NULL THEN
+    IF _callhardening.key_obstacle(calls, s.call_id_column) IS NOT NULL THEN
         RAISE WARNING USING MESSAGE = format('column %I of table %s cannot be the key of events', s.call_id_column, calls),
-            DETAIL = @extschema@.call_key_obstacle(calls, s.call_id_column),
+            DETAIL = _callhardening.key_obstacle(calls, s.call_id_column),
             HINT = 'process_call_events refuses the table. What other clients write follows the rules.';
     END IF;
-    PERFORM @extschema@.replace_call_triggers(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
+    PERFORM _callhardening.replace_call_triggers(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
         s.on_invalid, s.transitions, s.provider, s.policy);
 END
 $$;
@@ -708,27 +707,27 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change; if the BEFORE trigger, which has them, was dropped or altered, each of these is the default, and a WARNING tells so. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. A call id that cannot be the key of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
 
-CREATE FUNCTION @extschema@.added_call_merge_columns(calls regclass) RETURNS name[]
+CREATE FUNCTION _callhardening.added_merge_columns(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT ARRAY(SELECT a.attname FROM pg_attribute a JOIN @extschema@.call_merge_columns() c ON c.column_name = a.attname
+SELECT ARRAY(SELECT a.attname FROM pg_attribute a JOIN _callhardening.merge_columns() c ON c.column_name = a.attname
     WHERE a.attrelid = calls AND col_description(calls, a.attnum) LIKE 'callhardening: %' ORDER BY a.attnum)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.added_call_merge_columns(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.added_merge_columns(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.added_call_merge_columns(regclass) IS
-'the columns that add_call_merge_columns has added to a table';
+COMMENT ON FUNCTION _callhardening.added_merge_columns(regclass) IS
+'the columns that add_merge_columns has added to a table';
 
 -- A view on all columns of the table has come to need these as well. That is no reason to keep the triggers.
-CREATE FUNCTION @extschema@.drop_call_merge_columns(calls regclass) RETURNS void
+CREATE FUNCTION _callhardening.drop_merge_columns(calls regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     state_column name;
 BEGIN
-    FOREACH state_column IN ARRAY @extschema@.added_call_merge_columns(calls) LOOP
+    FOREACH state_column IN ARRAY _callhardening.added_merge_columns(calls) LOOP
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, state_column);
     END LOOP;
 EXCEPTION WHEN dependent_objects_still_exist THEN
@@ -737,10 +736,10 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
         HINT = 'Drop that object, and call unharden_calls again.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.drop_call_merge_columns(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.drop_merge_columns(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.drop_call_merge_columns(regclass) IS
-'takes the columns of add_call_merge_columns off a table; a NOTICE, and all of them stay, where something depends on one';
+COMMENT ON FUNCTION _callhardening.drop_merge_columns(regclass) IS
+'takes the columns of add_merge_columns off a table; a NOTICE, and all of them stay, where something depends on one';
 
 CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
@@ -751,18 +750,18 @@ DECLARE
     payload name;
     ours record;
 BEGIN
-    PERFORM @extschema@.check_call_table(calls);
-    IF cardinality(@extschema@.call_triggers(calls)) = 0 AND cardinality(@extschema@.added_call_merge_columns(calls)) = 0
+    PERFORM _callhardening.require_calls_table(calls);
+    IF cardinality(_callhardening.call_triggers(calls)) = 0 AND cardinality(_callhardening.added_merge_columns(calls)) = 0
         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %')
     THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
     END IF;
-    payload := (@extschema@.call_trigger_settings(calls))[4];
+    payload := (_callhardening.trigger_settings(calls))[4];
     IF drop_payload AND payload IS NULL THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('the settings of table %s are gone with its triggers', calls),
             HINT = 'Leave drop_payload false, and drop the payload column yourself.';
     END IF;
-    FOREACH trigger_name IN ARRAY @extschema@.call_triggers(calls) LOOP
+    FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
     END LOOP;
     -- Somebody may have come to need an index that was made here: a foreign key, a constraint or a replica identity.
@@ -777,7 +776,7 @@ BEGIN
             EXECUTE format('DROP INDEX %s', ours.index);
         END IF;
     END LOOP;
-    PERFORM @extschema@.drop_call_merge_columns(calls);
+    PERFORM _callhardening.drop_merge_columns(calls);
     IF drop_payload THEN
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, payload);
     END IF;

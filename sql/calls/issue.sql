@@ -2,7 +2,7 @@
 -- issues ---------------------------------------------------------------------------------------
 
 -- Rows are written by src/pg/calls/issue.cpp, when a transaction commits; the columns count from 1 there.
-CREATE TABLE @extschema@.call_issues (
+CREATE TABLE _callhardening.issues (
     happened_at timestamptz NOT NULL,
     kind text NOT NULL,
     table_name text NOT NULL,
@@ -15,12 +15,17 @@ CREATE TABLE @extschema@.call_issues (
     role_name text,
     application_name text
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
-CREATE INDEX idx_call_issues_happened_at ON @extschema@.call_issues (happened_at);
+CREATE INDEX idx_issues_happened_at ON _callhardening.issues (happened_at);
 -- There is no key that a publication FOR ALL TABLES could send its deletions with.
-ALTER TABLE @extschema@.call_issues REPLICA IDENTITY FULL;
+ALTER TABLE _callhardening.issues REPLICA IDENTITY FULL;
+REVOKE ALL ON _callhardening.issues FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.issues IS 'what call_issues shows';
+
+CREATE VIEW @extschema@.call_issues AS SELECT * FROM _callhardening.issues;
 REVOKE ALL ON @extschema@.call_issues FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_issues IS 'what went wrong without an error, when the transaction committed: the first 100 of one kind and table in a transaction, and how many more there were. Bodies are in the event log and nowhere else. At most some 200,000 rows (40 MB): then each new one takes the oldest away. Not dumped';
+COMMENT ON VIEW @extschema@.call_issues IS 'what went wrong without an error, when the transaction committed: the first 100 of one kind and table in a transaction, and how many more there were. Bodies are in the event log and nowhere else. At most some 200,000 rows (40 MB): then each new one takes the oldest away. Not dumped';
 COMMENT ON COLUMN @extschema@.call_issues.kind IS 'refused_status, refused_call_id, refined_status (process_call_events replaced ended), unknown_status, unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';
 COMMENT ON COLUMN @extschema@.call_issues.table_name IS 'the calls table or event log, as it was called then; a partitioned table for each of its partitions';
 COMMENT ON COLUMN @extschema@.call_issues.call_id IS 'like old_value and new_value: at most 40 letters, digits, spaces, ., _ and -; of anything else the length, in brackets';
@@ -31,12 +36,12 @@ COMMENT ON COLUMN @extschema@.call_issues.occurrences IS '1; or of how many more
 COMMENT ON COLUMN @extschema@.call_issues.application_name IS 'of the session; of a worker inside the server that has none, as those of subscriptions, the worker''s name';
 COMMENT ON COLUMN @extschema@.call_issues.role_name IS 'the role of the session: who logged in, or what SET ROLE made of it';
 
-CREATE FUNCTION @extschema@.note_event_without_lane(log regclass, event_seq bigint, lane int, call_id text) RETURNS void
+CREATE FUNCTION _callhardening.note_event_without_lane(log regclass, event_seq bigint, lane int, call_id text) RETURNS void
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_note_event_without_lane';
-REVOKE EXECUTE ON FUNCTION @extschema@.note_event_without_lane(regclass, bigint, int, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.note_event_without_lane(regclass, bigint, int, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.note_event_without_lane(regclass, bigint, int, text) IS
+COMMENT ON FUNCTION _callhardening.note_event_without_lane(regclass, bigint, int, text) IS
 'writes an event that no worker can take to call_issues, for bury_call_event. log, event_seq and lane must not be NULL';
 
 CREATE FUNCTION @extschema@.purge_call_issues(older_than interval, max_issues int DEFAULT 10000) RETURNS bigint
@@ -54,8 +59,8 @@ BEGIN
     IF max_issues IS NULL OR max_issues NOT BETWEEN 1 AND 100000 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'max_issues must be between 1 and 100000';
     END IF;
-    DELETE FROM @extschema@.call_issues WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM @extschema@.call_issues WHERE happened_at < clock_timestamp() - older_than
+    DELETE FROM _callhardening.issues WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM _callhardening.issues WHERE happened_at < clock_timestamp() - older_than
         ORDER BY happened_at LIMIT max_issues FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS purged = ROW_COUNT;
     RETURN purged;

@@ -10,32 +10,32 @@ REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FR
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
 'for each lane of a log, how many events no worker has yet (parked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane that no worker looks into are pending as well, and have a row of that lane. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
-CREATE FUNCTION @extschema@.stray_call_events(log regclass, most bigint) RETURNS bigint
+CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS bigint
     LANGUAGE c STABLE STRICT
-    AS 'MODULE_PATHNAME', 'callhardening_stray_call_events';
-REVOKE EXECUTE ON FUNCTION @extschema@.stray_call_events(regclass, bigint) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_stray_events';
+REVOKE EXECUTE ON FUNCTION _callhardening.stray_events(regclass, bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.stray_call_events(regclass, bigint) IS
+COMMENT ON FUNCTION _callhardening.stray_events(regclass, bigint) IS
 'how many events of a log are in no lane that a worker looks into, most at most. A worker adopts the log for them within a minute, unless they have no lane or a number above 65535. Events that a restore has brought are not counted: the next claim finds them. NULL: an argument is NULL, or another session has locked the log. Errors: 42501 no SELECT on the log, 55000 no such log, or altered';
 
-CREATE FUNCTION @extschema@.unstamped_call_events(log regclass) RETURNS bigint
+CREATE FUNCTION _callhardening.unstamped_events(log regclass) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    done name := (SELECT l.processed_at_column FROM @extschema@.call_event_logs AS l WHERE l.events = log);
+    done name := (SELECT l.processed_at_column FROM _callhardening.logs AS l WHERE l.events = log);
 BEGIN
     IF done IS NULL THEN
         RETURN 0;
     END IF;
-    RETURN (SELECT q.count FROM @extschema@.query_as_owner(log,
+    RETURN (SELECT q.count FROM _callhardening.query_as_owner(log,
         format('SELECT count(*) FROM ONLY %s WHERE event_lane IS NULL AND %I IS NULL', log, done), NULL::text[])
         AS q (count bigint));
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.unstamped_call_events(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.unstamped_events(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.unstamped_call_events(regclass) IS
+COMMENT ON FUNCTION _callhardening.unstamped_events(regclass) IS
 'how many events of a hardened event table have no stamp, though processed_at_column is NULL: it was set back after the table was hardened, or the trigger was off. No worker looks for them. Reads the table, or an index on processed_at_column. 0: the log has no such column';
 
 CREATE VIEW @extschema@.call_open_claims AS
@@ -45,15 +45,15 @@ SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
        -- As workers see it: a claim from the future is over, since the clock was set back.
        c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() OR c.claimed_at OPERATOR(pg_catalog.>)
            (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '1 minute') AS is_over
-FROM @extschema@.call_event_logs l JOIN @extschema@.call_lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
-CROSS JOIN LATERAL (SELECT * FROM @extschema@.call_claims r
+FROM _callhardening.logs l JOIN _callhardening.lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
+CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
     WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane ORDER BY r.n DESC LIMIT 1) c
 WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.call_open_claims IS 'the claims that workers have now; is_over: nobody has taken its events over yet, though anybody may';
 
-CREATE FUNCTION @extschema@.pending_events_or_error(log regclass)
+CREATE FUNCTION _callhardening.pending_events_or_error(log regclass)
     RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz, error text)
     LANGUAGE plpgsql ROWS 64 SET search_path = pg_catalog, pg_temp
     AS $$
@@ -67,29 +67,29 @@ EXCEPTION WHEN OTHERS THEN
     WHERE l.events = log;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.pending_events_or_error(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.pending_events_or_error(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.pending_events_or_error(regclass) IS
+COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass) IS
 'the estimates of pending_call_events for the views; for a log that cannot be read, its lanes with NULL, and why';
 
 CREATE VIEW @extschema@.call_lane_status AS
 SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
        c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
        w.retrying, w.held_back, d.dead, t.events_per_second, p.error
-FROM @extschema@.call_event_logs l CROSS JOIN LATERAL @extschema@.pending_events_or_error(l.events) p
+FROM _callhardening.logs l CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events) p
 LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events AND c.lane OPERATOR(pg_catalog.=) p.lane
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
         pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS held_back
-    FROM @extschema@.call_parked_events e
+    FROM _callhardening.parked_events e
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) w
-CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dead_events e
+CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) d
 -- Over the records that are kept, as long as the last of them is not older than a minute.
 CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_catalog.>)
             (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) interval '1 minute')
         THEN pg_catalog.sum(r.events) OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch',
             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0::float8) ELSE 0 END AS events_per_second
-    FROM @extschema@.call_claims r
+    FROM _callhardening.claims r
     WHERE r.log_id OPERATOR(pg_catalog.=) l.log_id AND r.lane OPERATOR(pg_catalog.=) p.lane
         AND r.state OPERATOR(pg_catalog.=) 'completed') t
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
@@ -114,14 +114,14 @@ CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over, s.claimed,
        s.retrying, s.held_back, d.dead, s.events_per_second, s.error,
        CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored, l.ignored_event_types, l.ignored_members
-FROM @extschema@.call_event_logs l
+FROM _callhardening.logs l
 CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
         pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over, coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
         pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.held_back)::bigint AS held_back,
         pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
     FROM @extschema@.call_lane_status v WHERE v.log OPERATOR(pg_catalog.=) l.events) s
-CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM @extschema@.call_dead_events e
+CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) d
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;

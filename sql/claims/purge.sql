@@ -1,31 +1,31 @@
 
 -- purge ----------------------------------------------------------------------------------------
 
-CREATE TABLE @extschema@.call_purges (
+CREATE TABLE _callhardening.purges (
     log_id int NOT NULL,
     lane int NOT NULL,
     n bigint NOT NULL,
     low_xid pg_catalog.xid8 NOT NULL,
     low_seq bigint NOT NULL,
     purged_at timestamptz NOT NULL,
-    CONSTRAINT call_purges_pkey PRIMARY KEY (log_id, lane, n)
+    CONSTRAINT purges_pkey PRIMARY KEY (log_id, lane, n)
 );
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_purges', '');
-REVOKE ALL ON @extschema@.call_purges FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.purges', '');
+REVOKE ALL ON _callhardening.purges FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_purges IS 'where the next purge of each lane begins: behind the dead rows of the ones before, which an old snapshot may keep';
-COMMENT ON COLUMN @extschema@.call_purges.lane IS 'the two lowest ints are no lanes: there, low_seq is the last of call_purge_leftovers and of call_dead_events that was looked at, and the next purge goes on behind it';
-COMMENT ON COLUMN @extschema@.call_purges.low_xid IS 'with low_seq: up to this event the lane has been purged, but for call_purge_leftovers';
+COMMENT ON TABLE _callhardening.purges IS 'where the next purge of each lane begins: behind the dead rows of the ones before, which an old snapshot may keep';
+COMMENT ON COLUMN _callhardening.purges.lane IS 'the two lowest ints are no lanes: there, low_seq is the last of purge_leftovers and of call_dead_events that was looked at, and the next purge goes on behind it';
+COMMENT ON COLUMN _callhardening.purges.low_xid IS 'with low_seq: up to this event the lane has been purged, but for purge_leftovers';
 
-CREATE TABLE @extschema@.call_purge_leftovers (
+CREATE TABLE _callhardening.purge_leftovers (
     log_id int NOT NULL,
     event_seq bigint NOT NULL,
-    CONSTRAINT call_purge_leftovers_pkey PRIMARY KEY (log_id, event_seq)
+    CONSTRAINT purge_leftovers_pkey PRIMARY KEY (log_id, event_seq)
 );
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_purge_leftovers', '');
-REVOKE ALL ON @extschema@.call_purge_leftovers FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.purge_leftovers', '');
+REVOKE ALL ON _callhardening.purge_leftovers FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_purge_leftovers IS 'events that a purge has passed because they were parked or dead; a later one takes them when they are not any more';
+COMMENT ON TABLE _callhardening.purge_leftovers IS 'events that a purge has passed because they were parked or dead; a later one takes them when they are not any more';
 
 CREATE FUNCTION @extschema@.purge_call_events(older_than interval, log regclass DEFAULT NULL, max_events int DEFAULT 10000,
         dead_older_than interval DEFAULT NULL)

@@ -5,9 +5,9 @@
 -- nothing that a worker does updates a row, so an old snapshot that somebody holds costs the workers nothing.
 -- Keys are found by their names, so they are named: one that is taken ends CREATE EXTENSION, and gives us no other.
 
-CREATE TABLE @extschema@.call_event_logs (
-    log_id int GENERATED ALWAYS AS IDENTITY CONSTRAINT call_event_logs_pkey PRIMARY KEY CHECK (log_id BETWEEN 1 AND 16383),
-    events regclass NOT NULL CONSTRAINT call_event_logs_events_key UNIQUE,
+CREATE TABLE _callhardening.logs (
+    log_id int GENERATED ALWAYS AS IDENTITY CONSTRAINT logs_pkey PRIMARY KEY CHECK (log_id BETWEEN 1 AND 16383),
+    events regclass NOT NULL CONSTRAINT logs_events_key UNIQUE,
     calls regclass NOT NULL,
     provider text NOT NULL,
     lanes int NOT NULL CHECK (lanes BETWEEN 1 AND 1024),
@@ -27,17 +27,23 @@ CREATE TABLE @extschema@.call_event_logs (
     carry name[] NOT NULL DEFAULT '{}',
     sequence regclass,
     -- NULL and not false, so that a plain unique key keeps it to one log.
-    is_default boolean CHECK (is_default) CONSTRAINT call_event_logs_is_default_key UNIQUE,
+    is_default boolean CHECK (is_default) CONSTRAINT logs_is_default_key UNIQUE,
     ignored_event_types text[] NOT NULL DEFAULT '{}',
     ignored_members text[] NOT NULL DEFAULT '{}',
     settled_marks pg_catalog.xid8[] NOT NULL DEFAULT '{}'
 );
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_event_logs_log_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs', '');
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs_log_id_seq', '');
+REVOKE ALL ON _callhardening.logs FROM PUBLIC;
+GRANT SELECT ON _callhardening.logs TO PUBLIC;
+
+COMMENT ON TABLE _callhardening.logs IS 'what call_event_logs shows';
+
+CREATE VIEW @extschema@.call_event_logs AS SELECT * FROM _callhardening.logs;
 REVOKE ALL ON @extschema@.call_event_logs FROM PUBLIC;
 GRANT SELECT ON @extschema@.call_event_logs TO PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_event_logs IS 'the event logs of this database; the settings are changed by configure_call_event_log';
+COMMENT ON VIEW @extschema@.call_event_logs IS 'the event logs of this database; the settings are changed by configure_call_event_log';
 COMMENT ON COLUMN @extschema@.call_event_logs.events IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_event_logs.calls IS 'the calls table that its events are applied to; -: it was dropped';
 COMMENT ON COLUMN @extschema@.call_event_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
@@ -62,19 +68,19 @@ COMMENT ON COLUMN @extschema@.call_event_logs.ignored_event_types IS 'events of 
 COMMENT ON COLUMN @extschema@.call_event_logs.ignored_members IS 'and so are bodies that have one of these members';
 COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS 'marks that data-only restores have put into event_xid, and whose events have been dealt with';
 
-CREATE TABLE @extschema@.call_lanes (
+CREATE TABLE _callhardening.lanes (
     log_id int NOT NULL,
     lane int NOT NULL,
-    CONSTRAINT call_lanes_pkey PRIMARY KEY (log_id, lane)
+    CONSTRAINT lanes_pkey PRIMARY KEY (log_id, lane)
 );
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_lanes', '');
-REVOKE ALL ON @extschema@.call_lanes FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.lanes', '');
+REVOKE ALL ON _callhardening.lanes FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_lanes IS 'one row per lane of a log: locked while the lane is claimed, never updated';
+COMMENT ON TABLE _callhardening.lanes IS 'one row per lane of a log: locked while the lane is claimed, never updated';
 
 -- Rows are written by key, without a look at constraints, by the functions alone; the columns count from 1 in
 -- src/pg/log/lane.cpp. Autovacuum comes when some thousand records are gone, however many there are.
-CREATE TABLE @extschema@.call_claims (
+CREATE TABLE _callhardening.claims (
     log_id int NOT NULL,
     lane int NOT NULL,
     n bigint NOT NULL,
@@ -95,28 +101,28 @@ CREATE TABLE @extschema@.call_claims (
     worker text,
     claimed_at timestamptz NOT NULL,
     lease_end timestamptz,
-    CONSTRAINT call_claims_pkey PRIMARY KEY (log_id, lane, n)
+    CONSTRAINT claims_pkey PRIMARY KEY (log_id, lane, n)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_claims', '');
-REVOKE ALL ON @extschema@.call_claims FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.claims', '');
+REVOKE ALL ON _callhardening.claims FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_claims IS 'what happened to each lane of a log: the record with the highest n of a lane is its truth, the last 8 at least are kept';
-COMMENT ON COLUMN @extschema@.call_claims.state IS 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
-COMMENT ON COLUMN @extschema@.call_claims.settled IS 'every event of the lane that this snapshot sees has been dealt with';
-COMMENT ON COLUMN @extschema@.call_claims.reading IS 'the window being read: what this snapshot sees and settled does not; NULL between two windows';
-COMMENT ON COLUMN @extschema@.call_claims.read_xid IS 'with read_seq: the last event of the window that has been dealt with';
-COMMENT ON COLUMN @extschema@.call_claims.again_xid IS 'with again_seq: events of the window up to here were handed out before';
-COMMENT ON COLUMN @extschema@.call_claims.again_tries IS 'how often that was, released claims not counted';
-COMMENT ON COLUMN @extschema@.call_claims.claim_id IS 'the claim that the record is about';
-COMMENT ON COLUMN @extschema@.call_claims.is_retry IS 'the claim is of parked events, and not of a range of the lane';
-COMMENT ON COLUMN @extschema@.call_claims.to_xid IS 'with to_seq: the last event of the claim''s range';
-COMMENT ON COLUMN @extschema@.call_claims.to_end IS 'nothing comes after it in the window';
-COMMENT ON COLUMN @extschema@.call_claims.events IS 'number of events that were handed out with the claim';
-COMMENT ON COLUMN @extschema@.call_claims.worker IS 'who claimed';
-COMMENT ON COLUMN @extschema@.call_claims.lease_end IS 'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
+COMMENT ON TABLE _callhardening.claims IS 'what happened to each lane of a log: the record with the highest n of a lane is its truth, the last 8 at least are kept';
+COMMENT ON COLUMN _callhardening.claims.state IS 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
+COMMENT ON COLUMN _callhardening.claims.settled IS 'every event of the lane that this snapshot sees has been dealt with';
+COMMENT ON COLUMN _callhardening.claims.reading IS 'the window being read: what this snapshot sees and settled does not; NULL between two windows';
+COMMENT ON COLUMN _callhardening.claims.read_xid IS 'with read_seq: the last event of the window that has been dealt with';
+COMMENT ON COLUMN _callhardening.claims.again_xid IS 'with again_seq: events of the window up to here were handed out before';
+COMMENT ON COLUMN _callhardening.claims.again_tries IS 'how often that was, released claims not counted';
+COMMENT ON COLUMN _callhardening.claims.claim_id IS 'the claim that the record is about';
+COMMENT ON COLUMN _callhardening.claims.is_retry IS 'the claim is of parked events, and not of a range of the lane';
+COMMENT ON COLUMN _callhardening.claims.to_xid IS 'with to_seq: the last event of the claim''s range';
+COMMENT ON COLUMN _callhardening.claims.to_end IS 'nothing comes after it in the window';
+COMMENT ON COLUMN _callhardening.claims.events IS 'number of events that were handed out with the claim';
+COMMENT ON COLUMN _callhardening.claims.worker IS 'who claimed';
+COMMENT ON COLUMN _callhardening.claims.lease_end IS 'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
 
-CREATE TABLE @extschema@.call_parked_events (
+CREATE TABLE _callhardening.parked_events (
     log_id int NOT NULL,
     lane int NOT NULL,
     event_seq bigint NOT NULL,
@@ -129,13 +135,18 @@ CREATE TABLE @extschema@.call_parked_events (
     parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     errors jsonb,
     lock_waits int NOT NULL DEFAULT 0,
-    CONSTRAINT call_parked_events_pkey PRIMARY KEY (log_id, lane, event_seq)
+    CONSTRAINT parked_events_pkey PRIMARY KEY (log_id, lane, event_seq)
 );
-CREATE INDEX idx_call_parked_events_due ON @extschema@.call_parked_events (log_id, due_at);
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_parked_events', '');
+CREATE INDEX idx_parked_events_due ON _callhardening.parked_events (log_id, due_at);
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.parked_events', '');
+REVOKE ALL ON _callhardening.parked_events FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.parked_events IS 'what call_parked_events shows';
+
+CREATE VIEW @extschema@.call_parked_events AS SELECT * FROM _callhardening.parked_events;
 REVOKE ALL ON @extschema@.call_parked_events FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
+COMMENT ON VIEW @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
 COMMENT ON COLUMN @extschema@.call_parked_events.event_xid IS 'the transaction that appended the event: events of a call go by it, and then by event_seq; 0: not known here, as the event was restored or had been dead, and goes by event_seq alone';
 COMMENT ON COLUMN @extschema@.call_parked_events.attempts IS 'how often the event was handed out, in claims that were not released';
 COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
@@ -144,7 +155,7 @@ COMMENT ON COLUMN @extschema@.call_parked_events.claim_id IS 'the claim that has
 COMMENT ON COLUMN @extschema@.call_parked_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
 COMMENT ON COLUMN @extschema@.call_parked_events.lock_waits IS 'how often another session had a row locked that process_call_events needed for it; that is no attempt. 0: the event does not wait for a row';
 
-CREATE TABLE @extschema@.call_dead_events (
+CREATE TABLE _callhardening.dead_events (
     log_id int NOT NULL,
     event_seq bigint NOT NULL,
     lane int NOT NULL,
@@ -154,12 +165,17 @@ CREATE TABLE @extschema@.call_dead_events (
     error text NOT NULL,
     errors jsonb,
     died_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    CONSTRAINT call_dead_events_pkey PRIMARY KEY (log_id, event_seq)
+    CONSTRAINT dead_events_pkey PRIMARY KEY (log_id, event_seq)
 );
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.call_dead_events', '');
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.dead_events', '');
+REVOKE ALL ON _callhardening.dead_events FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.dead_events IS 'what call_dead_events shows';
+
+CREATE VIEW @extschema@.call_dead_events AS SELECT * FROM _callhardening.dead_events;
 REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_dead_events IS 'events that are not tried any more; their bodies are in the event log, under the same event_seq. retry_dead_call_events gives them another chance';
+COMMENT ON VIEW @extschema@.call_dead_events IS 'events that are not tried any more; their bodies are in the event log, under the same event_seq. retry_dead_call_events gives them another chance';
 COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has no call that it could be applied to, and no worker can take it';
 COMMENT ON COLUMN @extschema@.call_dead_events.attempts IS 'how often it was handed out';
 COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, where process_call_events met it';
@@ -167,7 +183,7 @@ COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'the last error, up to 1
 COMMENT ON COLUMN @extschema@.call_dead_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
 
 -- Every session and the next start of the server have to find what is in an event log.
-CREATE FUNCTION @extschema@.check_log_tables(events regclass, calls regclass) RETURNS void
+CREATE FUNCTION _callhardening.require_log_tables(events regclass, calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -191,83 +207,83 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_log_tables(regclass, regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_log_tables(regclass, regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_log_tables(regclass, regclass) IS
+COMMENT ON FUNCTION _callhardening.require_log_tables(regclass, regclass) IS
 'refuses what cannot be an event log, or its calls table: 42809 no ordinary table, a temporary or an unlogged one; the calls table may be unlogged. calls: NULL or one that does not exist is not looked at';
 
 -- Rows that are inserted by statements come from a dump, but for the one with which a log is registered. Their
 -- transaction ids are those of another cluster, or of another time of this one: a clone has the identifier of its
 -- original, and a dump may be older than its cluster is by now.
-CREATE FUNCTION @extschema@.mark_restored_call_event_log() RETURNS trigger
+CREATE FUNCTION _callhardening.mark_restored_log() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
     IF NEW.system_identifier IS NULL THEN
-        PERFORM @extschema@.check_log_tables(NEW.events, NEW.calls);
+        PERFORM _callhardening.require_log_tables(NEW.events, NEW.calls);
         NEW.system_identifier := (SELECT system_identifier FROM pg_control_system());
     ELSE
         NEW.system_identifier := 0;
         -- The default log of this database stays the default.
-        IF EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.is_default) THEN
+        IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.is_default) THEN
             NEW.is_default := NULL;
         END IF;
     END IF;
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.mark_restored_call_event_log() FROM PUBLIC;
-CREATE TRIGGER mark_restored_call_event_log BEFORE INSERT ON @extschema@.call_event_logs FOR EACH ROW
-    EXECUTE FUNCTION @extschema@.mark_restored_call_event_log();
-ALTER TABLE @extschema@.call_event_logs ENABLE ALWAYS TRIGGER mark_restored_call_event_log;
+REVOKE EXECUTE ON FUNCTION _callhardening.mark_restored_log() FROM PUBLIC;
+CREATE TRIGGER mark_restored_log BEFORE INSERT ON _callhardening.logs FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.mark_restored_log();
+ALTER TABLE _callhardening.logs ENABLE ALWAYS TRIGGER mark_restored_log;
 
-COMMENT ON FUNCTION @extschema@.mark_restored_call_event_log() IS
+COMMENT ON FUNCTION _callhardening.mark_restored_log() IS
 'trigger function: knows a log that was restored, whatever cluster it comes from';
 
 -- Two sessions that make the first log at the same time meet at the unique key.
-CREATE FUNCTION @extschema@.choose_default_call_event_log(newcomer int) RETURNS regclass
+CREATE FUNCTION _callhardening.choose_default_log(newcomer int) RETURNS regclass
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     others int[] := ARRAY(
-        SELECT l.log_id FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events
+        SELECT l.log_id FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events
         WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND l.log_id IS DISTINCT FROM newcomer LIMIT 2);
 BEGIN
-    IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.is_default) THEN
-        UPDATE @extschema@.call_event_logs AS l SET is_default = true WHERE l.log_id = coalesce(others[1], newcomer);
+    IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.is_default) THEN
+        UPDATE _callhardening.logs AS l SET is_default = true WHERE l.log_id = coalesce(others[1], newcomer);
     END IF;
-    RETURN (SELECT l.events FROM @extschema@.call_event_logs AS l WHERE l.is_default);
+    RETURN (SELECT l.events FROM _callhardening.logs AS l WHERE l.is_default);
 EXCEPTION WHEN unique_violation THEN
-    RETURN (SELECT l.events FROM @extschema@.call_event_logs AS l WHERE l.is_default);
+    RETURN (SELECT l.events FROM _callhardening.logs AS l WHERE l.is_default);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.choose_default_call_event_log(int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.choose_default_log(int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.choose_default_call_event_log(int) IS
+COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
 'the default log, and NULL where there is none; chooses it first where none is and one log is left beside the newcomer, or nothing but the newcomer. newcomer: the log_id of a log that is made just now, or NULL';
 
 -- What is remembered about a log comes and goes with its row, whoever writes that: owners of logs have no right on the
 -- other tables, and need none. Of a log that is restored, the dump has it.
-CREATE FUNCTION @extschema@.follow_call_event_log() RETURNS trigger
+CREATE FUNCTION _callhardening.follow_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     chosen regclass;
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        DELETE FROM @extschema@.call_lanes WHERE log_id = OLD.log_id;
-        DELETE FROM @extschema@.call_claims WHERE log_id = OLD.log_id;
-        DELETE FROM @extschema@.call_parked_events WHERE log_id = OLD.log_id;
-        DELETE FROM @extschema@.call_purges WHERE log_id = OLD.log_id;
-        DELETE FROM @extschema@.call_purge_leftovers WHERE log_id = OLD.log_id;
-        DELETE FROM @extschema@.call_dead_events WHERE log_id = OLD.log_id;
-        PERFORM @extschema@.choose_default_call_event_log(NULL::int);
+        DELETE FROM _callhardening.lanes WHERE log_id = OLD.log_id;
+        DELETE FROM _callhardening.claims WHERE log_id = OLD.log_id;
+        DELETE FROM _callhardening.parked_events WHERE log_id = OLD.log_id;
+        DELETE FROM _callhardening.purges WHERE log_id = OLD.log_id;
+        DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
+        DELETE FROM _callhardening.dead_events WHERE log_id = OLD.log_id;
+        PERFORM _callhardening.choose_default_log(NULL::int);
     ELSIF NEW.system_identifier <> 0 THEN
         -- A DROP in REPEATABLE READ does not see the row of a log that is younger than its snapshot.
-        DELETE FROM @extschema@.call_event_logs AS l
+        DELETE FROM _callhardening.logs AS l
         WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
-        INSERT INTO @extschema@.call_lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
-        chosen := @extschema@.choose_default_call_event_log(NEW.log_id);
+        INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
+        chosen := _callhardening.choose_default_log(NEW.log_id);
         IF chosen IS DISTINCT FROM NEW.events THEN
             RAISE NOTICE USING MESSAGE = format('event log %s is not the default', NEW.events),
                 DETAIL = coalesce('Functions that are called without a log use ' || chosen::text || '.',
@@ -279,97 +295,97 @@ BEGIN
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.follow_call_event_log() FROM PUBLIC;
-CREATE TRIGGER follow_call_event_log AFTER INSERT OR DELETE ON @extschema@.call_event_logs FOR EACH ROW
-    EXECUTE FUNCTION @extschema@.follow_call_event_log();
-ALTER TABLE @extschema@.call_event_logs ENABLE ALWAYS TRIGGER follow_call_event_log;
+REVOKE EXECUTE ON FUNCTION _callhardening.follow_log() FROM PUBLIC;
+CREATE TRIGGER follow_log AFTER INSERT OR DELETE ON _callhardening.logs FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.follow_log();
+ALTER TABLE _callhardening.logs ENABLE ALWAYS TRIGGER follow_log;
 
-COMMENT ON FUNCTION @extschema@.follow_call_event_log() IS
+COMMENT ON FUNCTION _callhardening.follow_log() IS
 'trigger function: gives a log that is registered its lanes, and removes what is remembered about one that goes';
 
 -- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but who owns a log is asked of
 -- the caller: so he who owns both tables has a row here, and nobody else.
-CREATE VIEW @extschema@.own_call_event_logs WITH (security_barrier) AS
+CREATE VIEW _callhardening.my_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column, l.received_at_column, l.processed_at_column,
        l.carry, l.sequence,
-       (SELECT pg_catalog.count(*) FROM @extschema@.call_parked_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
-           OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM @extschema@.call_dead_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS set_aside
-FROM @extschema@.call_event_logs l
+       (SELECT pg_catalog.count(*) FROM _callhardening.parked_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
+           OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS set_aside
+FROM _callhardening.logs l
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
       WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[l.calls::oid, l.sequence::oid]) AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
 WITH CHECK OPTION;
-REVOKE ALL ON @extschema@.own_call_event_logs FROM PUBLIC;
+REVOKE ALL ON _callhardening.my_logs FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.own_call_event_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, with the rights of an owner who is granted own (see grant_call_role)';
-COMMENT ON COLUMN @extschema@.own_call_event_logs.set_aside IS 'how many events are parked or dead';
+COMMENT ON VIEW _callhardening.my_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, with the rights of an owner who is granted own (see grant_call_role)';
+COMMENT ON COLUMN _callhardening.my_logs.set_aside IS 'how many events are parked or dead';
 
 -- DELETE on a view would let an owner lock the tables behind it, and stop all logs. UPDATE of a column does not.
-CREATE VIEW @extschema@.forgotten_call_event_logs WITH (security_barrier) AS
-SELECT l.log_id, false AS is_forgotten FROM @extschema@.own_call_event_logs l;
-REVOKE ALL ON @extschema@.forgotten_call_event_logs FROM PUBLIC;
+CREATE VIEW _callhardening.forgotten_logs WITH (security_barrier) AS
+SELECT l.log_id, false AS is_forgotten FROM _callhardening.my_logs l;
+REVOKE ALL ON _callhardening.forgotten_logs FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.forgotten_call_event_logs IS 'the logs whose tables are the caller''s: unharden_call_events sets is_forgotten, which removes the log from call_event_logs';
+COMMENT ON VIEW _callhardening.forgotten_logs IS 'the logs whose tables are the caller''s: unharden_call_events sets is_forgotten, which removes the log from call_event_logs';
 
-CREATE FUNCTION @extschema@.forget_call_event_log() RETURNS trigger
+CREATE FUNCTION _callhardening.forget_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
     IF NEW.is_forgotten THEN
-        DELETE FROM @extschema@.call_event_logs AS l WHERE l.log_id = OLD.log_id;
+        DELETE FROM _callhardening.logs AS l WHERE l.log_id = OLD.log_id;
     END IF;
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.forget_call_event_log() FROM PUBLIC;
-CREATE TRIGGER forget_call_event_log INSTEAD OF UPDATE ON @extschema@.forgotten_call_event_logs FOR EACH ROW
-    EXECUTE FUNCTION @extschema@.forget_call_event_log();
+REVOKE EXECUTE ON FUNCTION _callhardening.forget_log() FROM PUBLIC;
+CREATE TRIGGER forget_log INSTEAD OF UPDATE ON _callhardening.forgotten_logs FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.forget_log();
 
-COMMENT ON FUNCTION @extschema@.forget_call_event_log() IS
+COMMENT ON FUNCTION _callhardening.forget_log() IS
 'trigger function: removes a log for an owner, who has no right to do it himself';
 
-CREATE VIEW @extschema@.own_call_dead_events WITH (security_barrier) AS
-SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM @extschema@.call_dead_events d
-WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM @extschema@.own_call_event_logs l))
+CREATE VIEW _callhardening.my_dead_events WITH (security_barrier) AS
+SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM _callhardening.dead_events d
+WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM _callhardening.my_logs l))
 WITH CHECK OPTION;
-REVOKE ALL ON @extschema@.own_call_dead_events FROM PUBLIC;
+REVOKE ALL ON _callhardening.my_dead_events FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.own_call_dead_events IS 'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
+COMMENT ON VIEW _callhardening.my_dead_events IS 'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
 
 -- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone
 -- is in the way of nobody.
-CREATE VIEW @extschema@.operated_call_event_logs WITH (security_barrier) AS
+CREATE VIEW _callhardening.operated_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_parked, l.notify, l.is_default, l.ignored_event_types,
        l.ignored_members
-FROM @extschema@.call_event_logs l
+FROM _callhardening.logs l
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND NOT (
     pg_catalog.pg_has_role(c.relowner, 'USAGE')
     OR pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')))
 WITH CHECK OPTION;
-REVOKE ALL ON @extschema@.operated_call_event_logs FROM PUBLIC;
+REVOKE ALL ON _callhardening.operated_logs FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.operated_call_event_logs IS 'the settings of the logs that the caller may configure, since he owns them or may read and purge them: what configure_call_event_log writes of call_event_logs';
+COMMENT ON VIEW _callhardening.operated_logs IS 'the settings of the logs that the caller may configure, since he owns them or may read and purge them: what configure_call_event_log writes of call_event_logs';
 
 -- Positions of another cluster would settle what a log that was made here has stamped.
-CREATE FUNCTION @extschema@.skip_foreign_call_claim() RETURNS trigger
+CREATE FUNCTION _callhardening.skip_restored_claim() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0) THEN
+    IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0) THEN
         RETURN NULL;
     END IF;
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.skip_foreign_call_claim() FROM PUBLIC;
-CREATE TRIGGER skip_foreign_call_claim BEFORE INSERT ON @extschema@.call_claims FOR EACH ROW
-    EXECUTE FUNCTION @extschema@.skip_foreign_call_claim();
-ALTER TABLE @extschema@.call_claims ENABLE ALWAYS TRIGGER skip_foreign_call_claim;
+REVOKE EXECUTE ON FUNCTION _callhardening.skip_restored_claim() FROM PUBLIC;
+CREATE TRIGGER skip_restored_claim BEFORE INSERT ON _callhardening.claims FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.skip_restored_claim();
+ALTER TABLE _callhardening.claims ENABLE ALWAYS TRIGGER skip_restored_claim;
 
-COMMENT ON FUNCTION @extschema@.skip_foreign_call_claim() IS
+COMMENT ON FUNCTION _callhardening.skip_restored_claim() IS
 'trigger function: claims of a dump are left out where the log was not restored with them';
 
-CREATE FUNCTION @extschema@.forget_foreign_call_event_xid() RETURNS trigger
+CREATE FUNCTION _callhardening.forget_restored_event_xid() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -377,7 +393,7 @@ DECLARE
 BEGIN
     NEW.event_xid := '0';
     -- If a worker has adopted the log already, or it was made here, no worker looks into the lane of the dump.
-    SELECT l.first_lane, l.lanes INTO log FROM @extschema@.call_event_logs AS l
+    SELECT l.first_lane, l.lanes INTO log FROM _callhardening.logs AS l
     WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0;
     IF FOUND THEN
         NEW.lane := log.first_lane + NEW.lane % log.lanes;
@@ -385,24 +401,24 @@ BEGIN
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.forget_foreign_call_event_xid() FROM PUBLIC;
-CREATE TRIGGER forget_foreign_call_event_xid BEFORE INSERT ON @extschema@.call_parked_events FOR EACH ROW
-    EXECUTE FUNCTION @extschema@.forget_foreign_call_event_xid();
-ALTER TABLE @extschema@.call_parked_events ENABLE ALWAYS TRIGGER forget_foreign_call_event_xid;
+REVOKE EXECUTE ON FUNCTION _callhardening.forget_restored_event_xid() FROM PUBLIC;
+CREATE TRIGGER forget_restored_event_xid BEFORE INSERT ON _callhardening.parked_events FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.forget_restored_event_xid();
+ALTER TABLE _callhardening.parked_events ENABLE ALWAYS TRIGGER forget_restored_event_xid;
 
-COMMENT ON FUNCTION @extschema@.forget_foreign_call_event_xid() IS
+COMMENT ON FUNCTION _callhardening.forget_restored_event_xid() IS
 'trigger function: the transaction of a parked event that comes from a dump means nothing where it is restored, and its lane is one of the log there';
 
 -- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
-CREATE FUNCTION @extschema@.stamp_call_event() RETURNS trigger
+CREATE FUNCTION _callhardening.stamp_call_event() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_stamp_call_event';
-REVOKE EXECUTE ON FUNCTION @extschema@.stamp_call_event() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.stamp_call_event() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.stamp_call_event() IS
+COMMENT ON FUNCTION _callhardening.stamp_call_event() IS
 'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left as it is where the log''s processed_at_column is set in it, or where call_event_logs has no row of the table (a restore of data alone)';
 
-CREATE FUNCTION @extschema@.why_no_call_lane(lane int, calls regclass) RETURNS text
+CREATE FUNCTION _callhardening.why_no_lane(lane int, calls regclass) RETURNS text
     LANGUAGE sql STABLE STRICT
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -413,13 +429,13 @@ SELECT CASE lane
     WHEN -4 THEN 'the call id is longer than 255 bytes'
     ELSE format('the call id cannot be held by the key of %s', calls) END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.why_no_call_lane(int, regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.why_no_lane(int, regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.why_no_call_lane(int, regclass) IS
+COMMENT ON FUNCTION _callhardening.why_no_lane(int, regclass) IS
 'the error of an event whose event_lane is below 0; NULL for NULL';
 
 -- An event without a lane is kept, since its provider will not send it again, but no worker can apply it.
-CREATE FUNCTION @extschema@.bury_call_event() RETURNS trigger
+CREATE FUNCTION _callhardening.bury_call_event() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
@@ -438,21 +454,21 @@ BEGIN
             DETAIL = 'No worker would find it.',
             HINT = 'Enable the trigger, or call register_call_event_log if it is gone.';
     END IF;
-    INSERT INTO @extschema@.call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-    SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023', @extschema@.why_no_call_lane(NEW.event_lane, calls)
-    FROM @extschema@.call_event_logs WHERE events = TG_RELID
+    INSERT INTO _callhardening.dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+    SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023', _callhardening.why_no_lane(NEW.event_lane, calls)
+    FROM _callhardening.logs WHERE events = TG_RELID
     ON CONFLICT DO NOTHING;
-    PERFORM @extschema@.note_event_without_lane(TG_RELID::regclass, NEW.event_seq, NEW.event_lane, NEW.call_id);
+    PERFORM _callhardening.note_event_without_lane(TG_RELID::regclass, NEW.event_seq, NEW.event_lane, NEW.call_id);
     RETURN NULL;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.bury_call_event() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.bury_call_event() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.bury_call_event() IS
+COMMENT ON FUNCTION _callhardening.bury_call_event() IS
 'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and to call_issues. Error: 55000 the event has no stamp';
 
 -- An UPDATE that a subscription brings has all columns of its publisher, and so its stamps.
-CREATE FUNCTION @extschema@.keep_call_event_stamp() RETURNS trigger
+CREATE FUNCTION _callhardening.keep_call_event_stamp() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
@@ -465,47 +481,44 @@ BEGIN
     RETURN NEW;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.keep_call_event_stamp() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.keep_call_event_stamp() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.keep_call_event_stamp() IS
+COMMENT ON FUNCTION _callhardening.keep_call_event_stamp() IS
 'trigger function of event logs, BEFORE UPDATE FOR EACH ROW, for replication only: keeps the stamp that an event has here';
 
 -- A subscription writes as a replica. Its rows have the stamps of the publisher, whose lanes and transaction ids mean
 -- nothing here: so the first two triggers fire always.
-CREATE FUNCTION @extschema@.create_event_triggers(events regclass, arguments text[]) RETURNS void
+CREATE FUNCTION _callhardening.create_event_triggers(events regclass, arguments text[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-                  WHERE e.extname = 'callhardening');
 BEGIN
     EXECUTE format('CREATE TRIGGER stamp_call_event BEFORE INSERT ON %s FOR EACH ROW
-        EXECUTE FUNCTION %I.stamp_call_event(%s)', events, home,
+        EXECUTE FUNCTION _callhardening.stamp_call_event(%s)', events,
         (SELECT string_agg(quote_literal(a.argument), ', ' ORDER BY a.n)
          FROM unnest(arguments) WITH ORDINALITY AS a (argument, n)));
     EXECUTE format('CREATE TRIGGER bury_call_event AFTER INSERT ON %s FOR EACH ROW WHEN (NEW.event_lane < 0)
-        EXECUTE FUNCTION %I.bury_call_event()', events, home);
+        EXECUTE FUNCTION _callhardening.bury_call_event()', events);
     EXECUTE format('CREATE TRIGGER keep_call_event_stamp BEFORE UPDATE ON %s FOR EACH ROW
-        EXECUTE FUNCTION %I.keep_call_event_stamp()', events, home);
+        EXECUTE FUNCTION _callhardening.keep_call_event_stamp()', events);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER stamp_call_event, ENABLE ALWAYS TRIGGER bury_call_event,
         ENABLE REPLICA TRIGGER keep_call_event_stamp', events);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.create_event_triggers(regclass, text[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.create_event_triggers(regclass, text[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.create_event_triggers(regclass, text[]) IS
+COMMENT ON FUNCTION _callhardening.create_event_triggers(regclass, text[]) IS
 'creates the triggers of an event log; arguments: those of stamp_call_event. Error: 42710 one of that name is there';
 
-CREATE FUNCTION @extschema@.call_event_stamp(payload jsonb, provider text, lanes int, key_type text, OUT call_id text, OUT event_lane int)
+CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes int, key_type text, OUT call_id text, OUT event_lane int)
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'callhardening_call_event_stamp';
+    AS 'MODULE_PATHNAME', 'callhardening_event_stamp';
 
-COMMENT ON FUNCTION @extschema@.call_event_stamp(jsonb, text, int, text) IS
-'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 where the event has no call (see why_no_call_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. Error: 22023 lanes out of range';
+COMMENT ON FUNCTION _callhardening.event_stamp(jsonb, text, int, text) IS
+'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 where the event has no call (see why_no_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. Error: 22023 lanes out of range';
 
 -- The library asks for the same definition (src/pg/log/log_table.cpp). An index with another order, condition or operator
 -- class gives other events, or the same events in another order.
-CREATE FUNCTION @extschema@.has_event_index(events regclass, keys name[]) RETURNS boolean
+CREATE FUNCTION _callhardening.has_event_index(events regclass, keys name[]) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -521,12 +534,12 @@ SELECT EXISTS (
           WHERE a.attname IS DISTINCT FROM keys[k.n + 1] OR o.oid IS NULL OR i.indoption[k.n] <> 0
              OR i.indcollation[k.n] <> 0))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_event_index(regclass, name[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.has_event_index(regclass, name[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_event_index(regclass, name[]) IS
+COMMENT ON FUNCTION _callhardening.has_event_index(regclass, name[]) IS
 'whether an event log has a valid unique index on exactly these columns, ascending, with the default operator classes. The one condition that it may have is that the first column is not NULL';
 
-CREATE FUNCTION @extschema@.check_log_settings(provider text, lanes int) RETURNS void
+CREATE FUNCTION _callhardening.require_valid_log_settings(provider text, lanes int) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -535,21 +548,20 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
     END IF;
     -- What has a call id in every place is an event of each provider whose events can be read.
-    IF (@extschema@.call_event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb, provider, 1, 'text'::text)).event_lane < 0 THEN
+    IF (_callhardening.event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb, provider, 1, 'text'::text)).event_lane < 0 THEN
         RAISE invalid_parameter_value USING MESSAGE = format('events of call provider "%s" cannot be read', provider);
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_log_settings(text, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_valid_log_settings(text, int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_log_settings(text, int) IS
+COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, int) IS
 'refuses a number of lanes that is out of range, and a provider whose events cannot be read: 22023; neither may be NULL';
 
 CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
     key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
                       WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
     left_over name;
@@ -559,33 +571,32 @@ BEGIN
     IF events IS NULL OR calls IS NULL OR provider IS NULL OR lanes IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
     END IF;
-    PERFORM @extschema@.check_log_tables(events, calls);
-    PERFORM @extschema@.check_log_settings(provider, lanes);
-    PERFORM @extschema@.check_call_obstacles(calls, '{}'::name[]);
-    PERFORM @extschema@.report_call_obstacles(events, calls, '{}'::name[]);
-    PERFORM @extschema@.add_call_merge_columns(calls);
+    PERFORM _callhardening.require_log_tables(events, calls);
+    PERFORM _callhardening.require_valid_log_settings(provider, lanes);
+    PERFORM _callhardening.require_no_obstacle(calls, '{}'::name[]);
+    PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
+    PERFORM _callhardening.add_merge_columns(calls);
     -- A schema that was restored without data has the triggers, and no row of the log.
     FOR left_over IN
-        SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname IN ('stamp_call_event', 'bury_call_event', 'keep_call_event_stamp')
-        JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
-        WHERE t.tgrelid = events AND NOT EXISTS (SELECT FROM @extschema@.call_event_logs l WHERE l.events = register_call_event_log.events)
+        SELECT t.name FROM unnest(_callhardening.event_triggers(events)) AS t (name)
+        WHERE NOT EXISTS (SELECT FROM _callhardening.logs l WHERE l.events = register_call_event_log.events)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', left_over, events);
     END LOOP;
     was_log := FOUND;
-    PERFORM @extschema@.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
+    PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
     -- The trigger knows by the missing identifier that the log is of this cluster.
-    INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
+    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
     -- What was appended without a log has a mark of a restore. Without a trigger it has no stamp. The rows of a copy
     -- have the stamps of another log, whose lanes this log may not have.
-    PERFORM @extschema@.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
-        (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM %I.call_event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS s)
+    PERFORM _callhardening.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
+        (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM _callhardening.event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS s)
         WHERE CAST($1[4] AS boolean) OR event_lane = -6 OR event_lane >= CAST($1[2] AS int)
-           OR event_xid > pg_current_xact_id()', events, home),
+           OR event_xid > pg_current_xact_id()', events),
         ARRAY[provider, lanes::text, key_type, was_log::text]);
-    INSERT INTO @extschema@.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-    SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', @extschema@.why_no_call_lane(e.event_lane, calls)
-    FROM @extschema@.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane BETWEEN -6 AND -1', events), NULL::text[])
+    INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+    SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
+    FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane BETWEEN -6 AND -1', events), NULL::text[])
         AS e (event_seq bigint, event_lane int, call_id text);
 END
 $$;
@@ -595,7 +606,7 @@ COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text
 'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a moment). Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
 
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
-CREATE FUNCTION @extschema@.forget_dropped_call_event_logs() RETURNS event_trigger
+CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -604,88 +615,88 @@ DECLARE
     schemas text[] := ARRAY(SELECT object_name FROM pg_event_trigger_dropped_objects()
                             WHERE classid = 'pg_namespace'::regclass);
 BEGIN
-    DELETE FROM @extschema@.call_event_logs WHERE events IN (SELECT unnest(relations));
+    DELETE FROM _callhardening.logs WHERE events IN (SELECT unnest(relations));
     -- A number would be dumped in the place of its name, and be another table where that is restored.
-    UPDATE @extschema@.call_event_logs SET calls = 0 WHERE calls IN (SELECT unnest(relations));
+    UPDATE _callhardening.logs SET calls = 0 WHERE calls IN (SELECT unnest(relations));
     -- Asked first, since grant_call_role keeps others from writing here until its transaction ends.
-    IF EXISTS (SELECT FROM @extschema@.call_role_tasks AS t WHERE t.relation IN (SELECT unnest(relations))
+    IF EXISTS (SELECT FROM _callhardening.role_tasks AS t WHERE t.relation IN (SELECT unnest(relations))
                    OR t.log IN (SELECT unnest(relations)) OR t.schema IN (SELECT unnest(schemas))) THEN
-        DELETE FROM @extschema@.call_role_tasks AS t
+        DELETE FROM _callhardening.role_tasks AS t
         WHERE t.relation IN (SELECT unnest(relations)) OR t.schema IN (SELECT unnest(schemas));
-        UPDATE @extschema@.call_role_tasks AS t SET log = 0 WHERE t.log IN (SELECT unnest(relations));
+        UPDATE _callhardening.role_tasks AS t SET log = 0 WHERE t.log IN (SELECT unnest(relations));
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.forget_dropped_call_event_logs() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.forget_dropped_call_event_logs() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.forget_dropped_call_event_logs() IS
-'event trigger function: removes the settings, positions and dead events of a log that is dropped, the calls table that is dropped from those of its logs, and what call_role_tasks has of either';
+COMMENT ON FUNCTION _callhardening.forget_dropped_call_event_logs() IS
+'event trigger function: removes the settings, positions and dead events of a log that is dropped, the calls table that is dropped from those of its logs, and what role_tasks has of either';
 
 CREATE EVENT TRIGGER forget_dropped_call_event_logs ON sql_drop
-    EXECUTE FUNCTION @extschema@.forget_dropped_call_event_logs();
+    EXECUTE FUNCTION _callhardening.forget_dropped_call_event_logs();
 ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
 
-CREATE FUNCTION @extschema@.call_event_log_number(log regclass) RETURNS int
+CREATE FUNCTION _callhardening.log_number(log regclass) RETURNS int
     LANGUAGE c STABLE
-    AS 'MODULE_PATHNAME', 'callhardening_call_event_log_number';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_event_log_number(regclass) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_log_number';
+REVOKE EXECUTE ON FUNCTION _callhardening.log_number(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_event_log_number(regclass) IS
+COMMENT ON FUNCTION _callhardening.log_number(regclass) IS
 'the log_id of an event log; NULL: of the default log. Errors: 55000 no such log, 42P08 several logs, none is the default and none is named';
 
-CREATE FUNCTION @extschema@.operated_call_event_log(log regclass) RETURNS int
+CREATE FUNCTION _callhardening.operated_log(log regclass) RETURNS int
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    number int := @extschema@.call_event_log_number(log);
+    number int := _callhardening.log_number(log);
 BEGIN
-    IF NOT EXISTS (SELECT FROM @extschema@.operated_call_event_logs AS l WHERE l.log_id = number) THEN
+    IF NOT EXISTS (SELECT FROM _callhardening.operated_logs AS l WHERE l.log_id = number) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('permission denied for event log %s',
-                (SELECT l.events FROM @extschema@.call_event_logs AS l WHERE l.log_id = number)),
+                (SELECT l.events FROM _callhardening.logs AS l WHERE l.log_id = number)),
             DETAIL = 'It takes the ownership of the log, or SELECT and DELETE on it.';
     END IF;
     RETURN number;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.operated_call_event_log(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.operated_log(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.operated_call_event_log(regclass) IS
-'the log_id of an event log that the caller may configure; NULL: of the default log. Errors: 42501 neither its owner nor SELECT and DELETE on it, and those of call_event_log_number';
+COMMENT ON FUNCTION _callhardening.operated_log(regclass) IS
+'the log_id of an event log that the caller may configure; NULL: of the default log. Errors: 42501 neither its owner nor SELECT and DELETE on it, and those of log_number';
 
-CREATE FUNCTION @extschema@.move_default_call_event_log(number int) RETURNS void
+CREATE FUNCTION _callhardening.move_default_log(number int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    former @extschema@.call_event_logs;
+    former _callhardening.logs;
 BEGIN
     -- Another session may move it meanwhile: then it is taken from where it is now.
     LOOP
-        SELECT * INTO former FROM @extschema@.call_event_logs AS l WHERE l.is_default AND l.log_id <> number;
+        SELECT * INTO former FROM _callhardening.logs AS l WHERE l.is_default AND l.log_id <> number;
         EXIT WHEN NOT FOUND;
-        UPDATE @extschema@.operated_call_event_logs AS l SET is_default = NULL WHERE l.log_id = former.log_id;
-        IF NOT FOUND AND EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.log_id = former.log_id) THEN
+        UPDATE _callhardening.operated_logs AS l SET is_default = NULL WHERE l.log_id = former.log_id;
+        IF NOT FOUND AND EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.log_id = former.log_id) THEN
             RAISE insufficient_privilege USING MESSAGE = format('permission denied for event log %s', former.events),
                 DETAIL = 'It is the default log, and only who may configure it can choose another.';
         END IF;
     END LOOP;
-    UPDATE @extschema@.operated_call_event_logs AS l SET is_default = true WHERE l.log_id = number;
+    UPDATE _callhardening.operated_logs AS l SET is_default = true WHERE l.log_id = number;
 EXCEPTION WHEN unique_violation THEN
     RAISE serialization_failure USING MESSAGE = 'another session has chosen a default log meanwhile',
         HINT = 'Try again.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.move_default_call_event_log(int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.move_default_log(int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.move_default_call_event_log(int) IS
+COMMENT ON FUNCTION _callhardening.move_default_log(int) IS
 'a part of configure_call_event_log: makes the log with this log_id the default. Errors: 42501 the caller may not configure the present default, 40001 another session has chosen one meanwhile';
 
-CREATE FUNCTION @extschema@.are_ignored_call_events(event_types text[], members text[]) RETURNS boolean
+CREATE FUNCTION _callhardening.are_ignored_events(event_types text[], members text[]) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT
-    AS 'MODULE_PATHNAME', 'callhardening_are_ignored_call_events';
-REVOKE EXECUTE ON FUNCTION @extschema@.are_ignored_call_events(text[], text[]) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_are_ignored_events';
+REVOKE EXECUTE ON FUNCTION _callhardening.are_ignored_events(text[], text[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.are_ignored_call_events(text[], text[]) IS
+COMMENT ON FUNCTION _callhardening.are_ignored_events(text[], text[]) IS
 'whether configure_call_event_log takes these settings of events that are ignored';
 
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
@@ -695,7 +706,7 @@ CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, 
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    number int := @extschema@.operated_call_event_log(log);
+    number int := _callhardening.operated_log(log);
 BEGIN
     IF max_attempts NOT BETWEEN 1 AND 1000000 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'max_attempts must be between 1 and 1000000';
@@ -706,11 +717,11 @@ BEGIN
     IF retry_base NOT BETWEEN '0' AND '365 days' OR retry_cap NOT BETWEEN '0' AND '365 days' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'retry_base and retry_cap must be between 0 and 365 days';
     END IF;
-    IF NOT @extschema@.are_ignored_call_events(coalesce(ignored_event_types, '{}'::text[]), coalesce(ignored_members, '{}'::text[])) THEN
+    IF NOT _callhardening.are_ignored_events(coalesce(ignored_event_types, '{}'::text[]), coalesce(ignored_members, '{}'::text[])) THEN
         RAISE invalid_parameter_value USING MESSAGE = 'ignored_event_types or ignored_members is not valid',
             DETAIL = 'Each has at most 100 texts of 1 to 200 bytes. "*" alone is no type, and no name in the path of a member is empty.';
     END IF;
-    UPDATE @extschema@.operated_call_event_logs AS l SET
+    UPDATE _callhardening.operated_logs AS l SET
         max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),
         retry_base = coalesce(configure_call_event_log.retry_base, l.retry_base),
         retry_cap = coalesce(configure_call_event_log.retry_cap, l.retry_cap),
@@ -720,8 +731,8 @@ BEGIN
         ignored_members = coalesce(configure_call_event_log.ignored_members, l.ignored_members)
     WHERE l.log_id = number;
     IF configure_call_event_log.is_default THEN
-        PERFORM @extschema@.move_default_call_event_log(number);
-    ELSIF EXISTS (SELECT FROM @extschema@.call_event_logs AS l
+        PERFORM _callhardening.move_default_log(number);
+    ELSIF EXISTS (SELECT FROM _callhardening.logs AS l
                   WHERE l.log_id = number AND l.is_default <> configure_call_event_log.is_default) THEN
         RAISE invalid_parameter_value USING MESSAGE = 'the default log cannot be given up',
             HINT = 'Choose another one, which takes its place: configure_call_event_log(log, is_default => true).';

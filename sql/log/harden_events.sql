@@ -4,15 +4,15 @@
 -- It gets the columns that an event log goes by, and the triggers that fill them. What its clients see and do
 -- stays as it is: no row is rewritten but for the pending ones, and nothing of theirs is asked for more rights.
 
-CREATE FUNCTION @extschema@.can_fill_call_column(column_name name, type oid) RETURNS boolean
+CREATE FUNCTION _callhardening.can_fill_column(column_name name, type oid) RETURNS boolean
     LANGUAGE c STABLE STRICT
-    AS 'MODULE_PATHNAME', 'callhardening_can_fill_call_column';
-REVOKE EXECUTE ON FUNCTION @extschema@.can_fill_call_column(name, oid) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_can_fill_column';
+REVOKE EXECUTE ON FUNCTION _callhardening.can_fill_column(name, oid) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.can_fill_call_column(name, oid) IS
+COMMENT ON FUNCTION _callhardening.can_fill_column(name, oid) IS
 'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, and a type that can hold the values. Errors: 42704 no such type';
 
-CREATE FUNCTION @extschema@.call_row_obstacles(calls regclass, settings text[], carry name[]) RETURNS TABLE (level text, gap text, detail text, advice text)
+CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings text[], carry name[]) RETURNS TABLE (level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE ROWS 4
     SET search_path = pg_catalog, pg_temp
     SET jit = off -- what it estimates for a few rows of the catalogs would cost seconds of compiling
@@ -22,26 +22,26 @@ WITH types AS MATERIALIZED (
         a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default, coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS preset,
         b.base_type AS type, b.base_typmod AS typmod
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    CROSS JOIN LATERAL @extschema@.call_type_below(a.atttypid, a.atttypmod) AS b
-    WHERE a.attrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM @extschema@.call_table_leaves(calls) AS leaf)) AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN LATERAL _callhardening.type_below(a.atttypid, a.atttypmod) AS b
+    WHERE a.attrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM _callhardening.table_leaves(calls) AS leaf)) AND a.attnum > 0 AND NOT a.attisdropped
 ), refusing AS MATERIALIZED (
     -- A partition may refuse what its table takes; the defaults are those of the table.
     SELECT y.attname FROM types y WHERE y.refuses_null
     UNION
     SELECT a.attname FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-    WHERE c.conrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM @extschema@.call_table_leaves(calls) AS leaf)) AND c.contype = 'c' AND cardinality(c.conkey) = 1
+    WHERE c.conrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM _callhardening.table_leaves(calls) AS leaf)) AND c.contype = 'c' AND cardinality(c.conkey) = 1
         AND pg_get_constraintdef(c.oid) LIKE 'CHECK ((' || quote_ident(a.attname) || ' IS NOT NULL))%'
 ), columns AS MATERIALIZED (
     SELECT y.attname AS name, y.attnum, y.attidentity, y.typmod, y.type, y.has_default, y.preset,
         EXISTS (SELECT FROM refusing r WHERE r.attname = y.attname) AS refuses_null,
         y.attname = ANY (settings[1:4]) OR y.attname = ANY (carry)
-            OR (y.attgenerated = '' AND y.attidentity <> 'a' AND @extschema@.can_fill_call_column(y.attname, y.type)) AS is_filled
+            OR (y.attgenerated = '' AND y.attidentity <> 'a' AND _callhardening.can_fill_column(y.attname, y.type)) AS is_filled
     FROM types y WHERE y.attrelid = calls
 ), empty AS (
     -- A trigger of the table may fill what nobody else does.
     SELECT c.* FROM columns c WHERE NOT EXISTS (
         SELECT FROM pg_trigger t WHERE t.tgrelid = calls AND t.tgtype & 7 = 7 AND NOT t.tgisinternal AND t.tgenabled <> 'D'
-            AND t.tgname <> ALL (ARRAY(SELECT unnest(@extschema@.call_triggers(calls)))))
+            AND t.tgname <> ALL (ARRAY(SELECT unnest(_callhardening.call_triggers(calls)))))
 )
 SELECT 'gap', 'column_not_filled', format('an event has nothing for column %I of table %s, which is NOT NULL and has no default', e.name, calls),
     'Give the column a default, or name it in carry where the events have it.'
@@ -74,12 +74,12 @@ SELECT 'note', 'row_security', format('row-level security is enabled for table %
     format('Give their roles BYPASSRLS or a policy, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', calls)
 FROM pg_class c WHERE c.oid = calls AND c.relrowsecurity
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_row_obstacles(regclass, text[], name[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.row_obstacles(regclass, text[], name[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_row_obstacles(regclass, text[], name[]) IS
-'what makes events fail that are applied to this table: each event (gap), or some (note). settings: see call_trigger_settings. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys and triggers say of a row is not looked at';
+COMMENT ON FUNCTION _callhardening.row_obstacles(regclass, text[], name[]) IS
+'what makes events fail that are applied to this table: each event (gap), or some (note). settings: see trigger_settings. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys and triggers say of a row is not looked at';
 
-CREATE FUNCTION @extschema@.carried_column_nulls(events regclass, calls regclass, carry name[]) RETURNS TABLE (detail text, advice text)
+CREATE FUNCTION _callhardening.carried_column_nulls(events regclass, calls regclass, carry name[]) RETURNS TABLE (detail text, advice text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -89,61 +89,61 @@ FROM unnest(carry) AS k (name)
 JOIN pg_attribute e ON e.attrelid = events AND e.attname = k.name AND NOT e.attisdropped AND NOT e.attnotnull AND NOT e.atthasdef
 JOIN pg_attribute c ON c.attrelid = calls AND c.attname = k.name AND NOT c.attisdropped AND c.attnotnull AND NOT c.atthasdef
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.carried_column_nulls(regclass, regclass, name[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.carried_column_nulls(regclass, regclass, name[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.carried_column_nulls(regclass, regclass, name[]) IS
+COMMENT ON FUNCTION _callhardening.carried_column_nulls(regclass, regclass, name[]) IS
 'the carried columns that an event can leave empty and a call must not';
 
-CREATE FUNCTION @extschema@.check_call_obstacles(calls regclass, carry name[]) RETURNS void
+CREATE FUNCTION _callhardening.require_no_obstacle(calls regclass, carry name[]) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    settings text[] := @extschema@.call_trigger_settings(calls);
+    settings text[] := _callhardening.trigger_settings(calls);
     obstacle record;
 BEGIN
     IF settings IS NULL THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
             HINT = 'Call harden_calls for it first.';
     END IF;
-    IF @extschema@.call_key_obstacle(calls, settings[1]::name) IS NOT NULL THEN
+    IF _callhardening.key_obstacle(calls, settings[1]::name) IS NOT NULL THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('column %I of table %s cannot be the key of events', settings[1], calls),
-            DETAIL = @extschema@.call_key_obstacle(calls, settings[1]::name),
+            DETAIL = _callhardening.key_obstacle(calls, settings[1]::name),
             HINT = 'Use text or varchar with a deterministic collation, or an integer type, and no GENERATED ALWAYS.';
     END IF;
-    FOR obstacle IN SELECT o.* FROM @extschema@.call_row_obstacles(calls, settings, carry) AS o
+    FOR obstacle IN SELECT o.* FROM _callhardening.row_obstacles(calls, settings, carry) AS o
         WHERE o.gap IN ('column_not_filled', 'unique_not_filled')
     LOOP
         RAISE object_not_in_prerequisite_state USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_call_obstacles(regclass, name[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_no_obstacle(regclass, name[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_call_obstacles(regclass, name[]) IS
+COMMENT ON FUNCTION _callhardening.require_no_obstacle(regclass, name[]) IS
 'refuses (55000) a calls table to which no event could be applied';
 
-CREATE FUNCTION @extschema@.report_call_obstacles(events regclass, calls regclass, carry name[]) RETURNS void
+CREATE FUNCTION _callhardening.report_obstacles(events regclass, calls regclass, carry name[]) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     obstacle record;
 BEGIN
-    FOR obstacle IN SELECT o.* FROM @extschema@.call_row_obstacles(calls, @extschema@.call_trigger_settings(calls), carry) AS o LOOP
+    FOR obstacle IN SELECT o.* FROM _callhardening.row_obstacles(calls, _callhardening.trigger_settings(calls), carry) AS o LOOP
         RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
     END LOOP;
-    FOR obstacle IN SELECT o.* FROM @extschema@.carried_column_nulls(events, calls, carry) AS o LOOP
+    FOR obstacle IN SELECT o.* FROM _callhardening.carried_column_nulls(events, calls, carry) AS o LOOP
         RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.report_call_obstacles(regclass, regclass, name[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.report_obstacles(regclass, regclass, name[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.report_call_obstacles(regclass, regclass, name[]) IS
-'a WARNING for each obstacle of call_row_obstacles, and for each of carried_column_nulls';
+COMMENT ON FUNCTION _callhardening.report_obstacles(regclass, regclass, name[]) IS
+'a WARNING for each obstacle of row_obstacles, and for each of carried_column_nulls';
 
-CREATE FUNCTION @extschema@.check_event_column(events regclass, argument text, column_name name, types regtype[]) RETURNS void
+CREATE FUNCTION _callhardening.require_event_column(events regclass, argument text, column_name name, types regtype[]) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -162,7 +162,7 @@ BEGIN
     IF attribute.attgenerated <> '' THEN
         RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name, events);
     END IF;
-    base_type := @extschema@.call_base_type(attribute.atttypid);
+    base_type := _callhardening.base_type(attribute.atttypid);
     IF types IS NOT NULL AND NOT (base_type = ANY (types) OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
         RAISE datatype_mismatch USING
             MESSAGE = format('column %I of table %s is %s', column_name, events, format_type(attribute.atttypid, attribute.atttypmod)),
@@ -170,19 +170,19 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_event_column(regclass, text, name, regtype[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_event_column(regclass, text, name, regtype[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_event_column(regclass, text, name, regtype[]) IS
+COMMENT ON FUNCTION _callhardening.require_event_column(regclass, text, name, regtype[]) IS
 'refuses a column that an argument of harden_call_events cannot name: 42703 no such column, 428C9 generated, 42804 of none of the types (text: any type of strings; NULL: any type). column_name NULL: nothing is looked at';
 
-CREATE FUNCTION @extschema@.check_event_table(events regclass) RETURNS void
+CREATE FUNCTION _callhardening.require_event_table(events regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     class pg_class;
 BEGIN
-    PERFORM @extschema@.check_relation_exists(events, 'events'::text);
+    PERFORM _callhardening.require_relation(events, 'events'::text);
     SELECT * INTO class FROM pg_class WHERE oid = events;
     IF class.relkind <> 'r' OR class.relispartition THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
@@ -192,15 +192,15 @@ BEGIN
         RAISE wrong_object_type USING MESSAGE = format('table %s inherits, or is inherited from', events),
             HINT = 'The rows of an event log have to be in one table.';
     END IF;
-    PERFORM @extschema@.check_table_owner(events);
+    PERFORM _callhardening.require_table_owner(events);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_event_table(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_event_table(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_event_table(regclass) IS
+COMMENT ON FUNCTION _callhardening.require_event_table(regclass) IS
 'refuses what cannot be an event log: 22004 NULL, 42P01 no relation, 42809 no ordinary table, or one with inheritance, 42501 not the owner';
 
-CREATE FUNCTION @extschema@.check_carried_columns(events regclass, calls regclass, carry name[]) RETURNS void
+CREATE FUNCTION _callhardening.require_carried_columns(events regclass, calls regclass, carry name[]) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -218,7 +218,7 @@ BEGIN
         IF (SELECT count(*) FROM unnest(carry) AS c WHERE c = carried) > 1 THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice in carry', carried);
         END IF;
-        PERFORM @extschema@.check_event_column(events, 'carry'::text, carried, NULL::regtype[]);
+        PERFORM _callhardening.require_event_column(events, 'carry'::text, carried, NULL::regtype[]);
         SELECT * INTO source FROM pg_attribute WHERE attrelid = events AND attname = carried;
         SELECT * INTO target FROM pg_attribute WHERE attrelid = calls AND attname = carried AND attnum > 0 AND NOT attisdropped;
         IF NOT FOUND THEN
@@ -237,15 +237,15 @@ BEGIN
                 format_type(source.atttypid, source.atttypmod), events, format_type(target.atttypid, target.atttypmod), calls);
         END IF;
     END LOOP;
-    PERFORM @extschema@.check_call_obstacles(calls, carry);
+    PERFORM _callhardening.require_no_obstacle(calls, carry);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_carried_columns(regclass, regclass, name[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, name[]) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_carried_columns(regclass, regclass, name[]) IS
+COMMENT ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, name[]) IS
 'refuses columns that cannot be copied from an event to its call, and a calls table with columns that would stay empty and must not; the errors are told at harden_call_events';
 
-CREATE FUNCTION @extschema@.check_event_settings(events regclass, calls regclass, payload_column name, event_type_column name,
+CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass, payload_column name, event_type_column name,
         received_at_column name, processed_at_column name, provider text, carry name[], lanes int) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -254,12 +254,12 @@ DECLARE
     named name;
     seen name[] := '{event_lane,event_xid,event_seq,call_id,event_digest}';
 BEGIN
-    PERFORM @extschema@.check_event_table(events);
+    PERFORM _callhardening.require_event_table(events);
     IF calls IS NULL OR payload_column IS NULL OR provider IS NULL OR lanes IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'calls, payload_column, provider and lanes must not be NULL';
     END IF;
-    PERFORM @extschema@.check_log_tables(events, calls);
-    IF EXISTS (SELECT FROM @extschema@.call_event_logs AS l WHERE l.events = check_event_settings.events) THEN
+    PERFORM _callhardening.require_log_tables(events, calls);
+    IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = require_valid_event_settings.events) THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is an event log already', events),
             HINT = 'To change its settings, call unharden_call_events first.';
     END IF;
@@ -267,56 +267,56 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
             HINT = 'Call harden_calls for it first.';
     END IF;
-    PERFORM @extschema@.check_table_owner(calls);
-    PERFORM @extschema@.check_log_settings(provider, lanes);
+    PERFORM _callhardening.require_table_owner(calls);
+    PERFORM _callhardening.require_valid_log_settings(provider, lanes);
     FOREACH named IN ARRAY array_remove(ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
         IF named = ANY (seen) THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice, or is one that the event log fills', named);
         END IF;
         seen := seen || named;
     END LOOP;
-    PERFORM @extschema@.check_event_column(events, 'payload_column'::text, payload_column, '{jsonb}'::regtype[]);
-    PERFORM @extschema@.check_event_column(events, 'event_type_column'::text, event_type_column, '{text}'::regtype[]);
-    PERFORM @extschema@.check_event_column(events, 'received_at_column'::text, received_at_column, '{timestamp,timestamptz}'::regtype[]);
-    PERFORM @extschema@.check_event_column(events, 'processed_at_column'::text, processed_at_column, '{timestamp,timestamptz}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'payload_column'::text, payload_column, '{jsonb}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'event_type_column'::text, event_type_column, '{text}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'received_at_column'::text, received_at_column, '{timestamp,timestamptz}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'processed_at_column'::text, processed_at_column, '{timestamp,timestamptz}'::regtype[]);
     IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = events AND attname = processed_at_column) THEN
         RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s is NOT NULL', processed_at_column, events),
             DETAIL = 'NULL says that an event is pending.';
     END IF;
-    PERFORM @extschema@.check_carried_columns(events, calls, carry);
+    PERFORM _callhardening.require_carried_columns(events, calls, carry);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.check_event_settings(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.check_event_settings(regclass, regclass, name, name, name, name, text, name[], int) IS
+COMMENT ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name, name, text, name[], int) IS
 'refuses arguments that harden_call_events cannot work with; the errors are told there';
 
 -- What is ours bears a comment that begins so: unharden_call_events takes nothing else away.
-CREATE FUNCTION @extschema@.event_stamp_comment(calls regclass, payload_column name, provider text, lanes int) RETURNS text
+CREATE FUNCTION _callhardening.event_stamp_comment(calls regclass, payload_column name, provider text, lanes int) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s in %I for a key of %s; stamps of cluster %s', lanes, lower(provider), payload_column,
-    @extschema@.call_key_type(calls), (SELECT system_identifier FROM pg_control_system()))
+    _callhardening.call_key_type(calls), (SELECT system_identifier FROM pg_control_system()))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.event_stamp_comment(regclass, name, text, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.event_stamp_comment(regclass, name, text, int) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.event_stamp_comment(regclass, name, text, int) IS
+COMMENT ON FUNCTION _callhardening.event_stamp_comment(regclass, name, text, int) IS
 'the comment of the column event_lane of a hardened event table: stamps that were made under another one are made again';
 
-CREATE FUNCTION @extschema@.call_key_type(calls regclass) RETURNS text
+CREATE FUNCTION _callhardening.call_key_type(calls regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT format_type(@extschema@.call_base_type(atttypid), NULL) FROM pg_attribute
+SELECT format_type(_callhardening.base_type(atttypid), NULL) FROM pg_attribute
 WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_key_type(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.call_key_type(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_key_type(regclass) IS
+COMMENT ON FUNCTION _callhardening.call_key_type(regclass) IS
 'the type of a hardened table''s call id, as in "bigint"; NULL where the table is not hardened';
 
-CREATE FUNCTION @extschema@.event_sequence(events regclass) RETURNS regclass
+CREATE FUNCTION _callhardening.event_sequence(events regclass) RETURNS regclass
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -326,12 +326,12 @@ JOIN pg_class s ON d.classid = 'pg_class'::regclass AND s.oid = d.objid AND s.re
 WHERE a.attrelid = events AND a.attname = 'event_seq'
 ORDER BY d.objid LIMIT 1
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.event_sequence(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.event_sequence(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.event_sequence(regclass) IS
+COMMENT ON FUNCTION _callhardening.event_sequence(regclass) IS
 'the sequence that numbers the events of a hardened event table; NULL: there is none';
 
-CREATE FUNCTION @extschema@.event_columns() RETURNS TABLE (column_name name, column_type regtype, note text)
+CREATE FUNCTION _callhardening.event_columns() RETURNS TABLE (column_name name, column_type regtype, note text)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -341,25 +341,25 @@ VALUES ('event_lane'::name, 'integer'::regtype, NULL),
     ('call_id', 'text', 'callhardening: the call that the event is about'),
     ('event_digest', 'bytea', 'callhardening: tells a redelivery to ingest_call_event')
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.event_columns() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.event_columns() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.event_columns() IS
+COMMENT ON FUNCTION _callhardening.event_columns() IS
 'the columns that harden_call_events adds, with the comments that they get';
 
-CREATE FUNCTION @extschema@.has_event_columns(events regclass) RETURNS boolean
+CREATE FUNCTION _callhardening.has_event_columns(events regclass) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT @extschema@.event_sequence(events) IS NOT NULL AND NOT EXISTS (
-    SELECT FROM @extschema@.event_columns() c
+SELECT _callhardening.event_sequence(events) IS NOT NULL AND NOT EXISTS (
+    SELECT FROM _callhardening.event_columns() c
     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = events AND a.attname = c.column_name))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.has_event_columns(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.has_event_columns(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.has_event_columns(regclass) IS
+COMMENT ON FUNCTION _callhardening.has_event_columns(regclass) IS
 'whether an event table has the columns of an event log, so that to harden it takes no ACCESS EXCLUSIVE lock';
 
-CREATE FUNCTION @extschema@.add_event_columns(events regclass, stamp_comment text) RETURNS void
+CREATE FUNCTION _callhardening.add_event_columns(events regclass, stamp_comment text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -370,7 +370,7 @@ DECLARE
     class pg_class;
     sequence text;
 BEGIN
-    FOR wanted IN SELECT * FROM @extschema@.event_columns() LOOP
+    FOR wanted IN SELECT * FROM _callhardening.event_columns() LOOP
         SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = wanted.column_name AND NOT attisdropped;
         IF NOT FOUND THEN
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', events, wanted.column_name, wanted.column_type);
@@ -382,7 +382,7 @@ BEGIN
                 DETAIL = format('An event log needs a column of this name, of type %s, that is filled by its trigger.', wanted.column_type),
                 HINT = 'Rename the column.';
         ELSIF coalesce(col_description(events, attribute.attnum), '') NOT LIKE 'callhardening: %' THEN
-            SELECT r.found INTO has_values FROM @extschema@.query_as_owner(events, format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name),
+            SELECT r.found INTO has_values FROM _callhardening.query_as_owner(events, format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name),
                 NULL::text[]) AS r (found boolean);
             IF has_values THEN
                 RAISE object_not_in_prerequisite_state USING
@@ -392,10 +392,10 @@ BEGIN
             END IF;
         END IF;
     END LOOP;
-    IF @extschema@.event_sequence(events) IS NULL THEN
+    IF _callhardening.event_sequence(events) IS NULL THEN
         SELECT * INTO class FROM pg_class WHERE oid = events;
         sequence := format('%s.%I', class.relnamespace::regnamespace,
-            @extschema@.free_relation_name(class.relnamespace, class.relname, 'event_seq_seq'::text));
+            _callhardening.free_relation_name(class.relnamespace, class.relname, 'event_seq_seq'::text));
         EXECUTE format('CREATE SEQUENCE %s', sequence);
         -- A table owns only a sequence of its own owner, and a superuser or a member of the owner may be at work.
         EXECUTE format('ALTER SEQUENCE %s OWNER TO %s', sequence, class.relowner::regrole);
@@ -403,12 +403,12 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.add_event_columns(regclass, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.add_event_columns(regclass, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.add_event_columns(regclass, text) IS
+COMMENT ON FUNCTION _callhardening.add_event_columns(regclass, text) IS
 'adds the columns and the sequence of an event log where they are missing, without a look at the rows. Errors: 42804 a column of that name has another type, 55000 it has values of its own';
 
-CREATE FUNCTION @extschema@.free_relation_name(schema oid, relation name, suffix text) RETURNS name
+CREATE FUNCTION _callhardening.free_relation_name(schema oid, relation name, suffix text) RETURNS name
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -420,12 +420,12 @@ SELECT candidate FROM (
 WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = schema AND c.relname = candidate)
 ORDER BY n LIMIT 1
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.free_relation_name(oid, name, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.free_relation_name(oid, name, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.free_relation_name(oid, name, text) IS
+COMMENT ON FUNCTION _callhardening.free_relation_name(oid, name, text) IS
 'a name that no relation of the schema has, as in webhook_events_event_seq_seq';
 
-CREATE FUNCTION @extschema@.missing_event_indexes(events regclass, beside_writers boolean) RETURNS SETOF text
+CREATE FUNCTION _callhardening.missing_event_indexes(events regclass, beside_writers boolean) RETURNS SETOF text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -433,15 +433,15 @@ SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL', CASE WHEN
     array_to_string(keys, ', '), keys[1])
 FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']::name[]), (2, ARRAY['event_seq']::name[]), (3, ARRAY['event_digest']::name[]))
     AS wanted (place, keys)
-WHERE NOT @extschema@.has_event_index(events, keys)
+WHERE NOT _callhardening.has_event_index(events, keys)
 ORDER BY place
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.missing_event_indexes(regclass, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.missing_event_indexes(regclass, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.missing_event_indexes(regclass, boolean) IS
+COMMENT ON FUNCTION _callhardening.missing_event_indexes(regclass, boolean) IS
 'the statements that make the indexes that an event table lacks for an event log';
 
-CREATE FUNCTION @extschema@.add_event_indexes(events regclass) RETURNS void
+CREATE FUNCTION _callhardening.add_event_indexes(events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -450,7 +450,7 @@ DECLARE
     before oid[];
     made oid;
 BEGIN
-    FOR statement IN SELECT * FROM @extschema@.missing_event_indexes(events, false) LOOP
+    FOR statement IN SELECT * FROM _callhardening.missing_event_indexes(events, false) LOOP
         before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = events);
         EXECUTE statement;
         SELECT indexrelid INTO made FROM pg_index WHERE indrelid = events AND indexrelid <> ALL (before);
@@ -458,25 +458,25 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.add_event_indexes(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.add_event_indexes(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.add_event_indexes(regclass) IS
+COMMENT ON FUNCTION _callhardening.add_event_indexes(regclass) IS
 'makes the indexes that an event table lacks for an event log';
 
-CREATE FUNCTION @extschema@.stamp_pending_events(events regclass, calls regclass, payload_column name, received_at_column name,
+CREATE FUNCTION _callhardening.stamp_pending_events(events regclass, calls regclass, payload_column name, received_at_column name,
         processed_at_column name, provider text, lanes int, max_events bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    stamp_comment text := @extschema@.event_stamp_comment(calls, payload_column, provider, lanes);
+    stamp_comment text := _callhardening.event_stamp_comment(calls, payload_column, provider, lanes);
     present_comment text := (SELECT col_description(events, attnum) FROM pg_attribute WHERE attrelid = events AND attname = 'event_lane');
     receipt text := CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END;
     stamped bigint;
 BEGIN
     -- A copy of a hardened table has the stamps of that table, whose lanes are another log's.
     IF max_events IS NULL THEN
-        PERFORM @extschema@.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL,
+        PERFORM _callhardening.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL,
             call_id = NULL WHERE event_lane IS NOT NULL AND %s', events, CASE WHEN processed_at_column IS NULL THEN '$1[1] IS NOT NULL'
             ELSE format('%I IS NULL AND (event_lane >= CAST($1[1] AS int) OR event_xid > pg_current_xact_id())',
                 processed_at_column) END),
@@ -487,32 +487,32 @@ BEGIN
     END IF;
     IF present_comment LIKE 'callhardening: %' AND present_comment <> stamp_comment THEN
         -- Calls would be in other lanes.
-        PERFORM @extschema@.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
+        PERFORM _callhardening.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
             WHERE %I IS NULL AND event_lane IS NOT NULL', events, processed_at_column), NULL::text[]);
         EXECUTE format('COMMENT ON COLUMN %s.event_lane IS %L', events, stamp_comment);
     END IF;
     -- In the order in which they were received. The rows are locked first: one that another session writes during the
     -- UPDATE would be left for later, and come behind the later events of its call.
     IF max_events IS NOT NULL THEN
-        PERFORM @extschema@.write_as_owner(events, format('SELECT FROM %s WHERE %I IS NULL AND event_lane IS NULL
+        PERFORM _callhardening.write_as_owner(events, format('SELECT FROM %s WHERE %I IS NULL AND event_lane IS NULL
             ORDER BY %sctid LIMIT CAST($1[1] AS bigint) FOR NO KEY UPDATE', events, processed_at_column, receipt), ARRAY[max_events::text]);
     END IF;
-    stamped := @extschema@.write_as_owner(events, format('
+    stamped := _callhardening.write_as_owner(events, format('
         WITH chosen AS MATERIALIZED (
             SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL ORDER BY %4$sctid LIMIT CAST($1[4] AS bigint)),
         numbered AS MATERIALIZED (
-            SELECT place, nextval(%6$s::oid) AS seq, stamp.*
-            FROM chosen CROSS JOIN LATERAL %5$s.call_event_stamp(coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS stamp)
+            SELECT place, nextval(%5$s::oid) AS seq, stamp.*
+            FROM chosen CROSS JOIN LATERAL _callhardening.event_stamp(coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS stamp)
         UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq, call_id = n.call_id
         FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
-        events, payload_column, processed_at_column, receipt, (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'callhardening'), @extschema@.event_sequence(events)::oid),
-        ARRAY[provider, lanes::text, @extschema@.call_key_type(calls), max_events::text]);
+        events, payload_column, processed_at_column, receipt, _callhardening.event_sequence(events)::oid),
+        ARRAY[provider, lanes::text, _callhardening.call_key_type(calls), max_events::text]);
     RETURN stamped;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) IS
+COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) IS
 'stamps up to max_events (NULL: all) events of a table that is to be an event log and that nobody has processed, as stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
 
 CREATE PROCEDURE @extschema@.prepare_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
@@ -525,22 +525,22 @@ DECLARE
     statement pg_catalog.text;
 BEGIN
     -- A procedure that commits cannot pin its search_path: what is not ours is qualified.
-    PERFORM @extschema@.check_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
         provider, carry, lanes);
     IF batch_size OPERATOR(pg_catalog.<) 1 OR batch_size IS NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = 'batch_size must be at least 1';
     END IF;
-    PERFORM @extschema@.add_event_columns(events, @extschema@.event_stamp_comment(calls, payload_column, provider, lanes));
+    PERFORM _callhardening.add_event_columns(events, _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
     COMMIT;
-    PERFORM @extschema@.add_call_merge_columns(calls);
+    PERFORM _callhardening.add_merge_columns(calls);
     COMMIT;
     LOOP
-        stamped := @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes,
+        stamped := _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes,
             batch_size::pg_catalog.int8);
         COMMIT;
         EXIT WHEN stamped OPERATOR(pg_catalog.<) batch_size;
     END LOOP;
-    FOR statement IN SELECT * FROM @extschema@.missing_event_indexes(events, true) LOOP
+    FOR statement IN SELECT * FROM _callhardening.missing_event_indexes(events, true) LOOP
         RAISE NOTICE 'still to be done: %;', statement;
     END LOOP;
 END
@@ -565,32 +565,32 @@ BEGIN
             DETAIL = 'It would not see what was written while it waited for its lock.',
             HINT = 'Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.';
     END IF;
-    PERFORM @extschema@.check_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
         provider, carry, lanes);
     -- The lock comes before any row is written: whoever waits for one of our rows holds a lock of the table that
     -- this one waits for. It waits for those who have rows locked as well, so that no row is waited for below.
     EXECUTE format('LOCK TABLE %s IN %s MODE', events,
-        CASE WHEN @extschema@.has_event_columns(events) THEN 'EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
-    PERFORM @extschema@.check_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+        CASE WHEN _callhardening.has_event_columns(events) THEN 'EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
+    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
         provider, carry, lanes);
-    PERFORM @extschema@.add_event_columns(events, @extschema@.event_stamp_comment(calls, payload_column, provider, lanes));
+    PERFORM _callhardening.add_event_columns(events, _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
     -- After the lock on the events: who applies events has locked them first.
-    PERFORM @extschema@.add_call_merge_columns(calls);
-    PERFORM @extschema@.add_event_indexes(events);
-    PERFORM @extschema@.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, NULL::bigint);
+    PERFORM _callhardening.add_merge_columns(calls);
+    PERFORM _callhardening.add_event_indexes(events);
+    PERFORM _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, NULL::bigint);
 
-    PERFORM @extschema@.report_call_obstacles(events, calls, carry);
-    PERFORM @extschema@.create_event_triggers(events,
-        ARRAY[payload_column, provider, lanes::text, @extschema@.call_key_type(calls), 'existing']);
+    PERFORM _callhardening.report_obstacles(events, calls, carry);
+    PERFORM _callhardening.create_event_triggers(events,
+        ARRAY[payload_column, provider, lanes::text, _callhardening.call_key_type(calls), 'existing']);
     -- The trigger knows by the missing identifier that the log is of this cluster.
-    INSERT INTO @extschema@.own_call_event_logs (events, calls, provider, lanes, payload_column, event_type_column,
+    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
         received_at_column, processed_at_column, carry, sequence)
     VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry,
-        @extschema@.event_sequence(events)) RETURNING log_id INTO log;
+        _callhardening.event_sequence(events)) RETURNING log_id INTO log;
     IF processed_at_column IS NOT NULL THEN
-        INSERT INTO @extschema@.own_call_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-        SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', @extschema@.why_no_call_lane(e.event_lane, calls)
-        FROM @extschema@.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane BETWEEN -6 AND -1 AND %I IS NULL',
+        INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+        SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
+        FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane BETWEEN -6 AND -1 AND %I IS NULL',
             events, processed_at_column), NULL::text[]) AS e (event_seq bigint, event_lane int, call_id text);
     END IF;
 END
@@ -600,19 +600,19 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, na
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
 'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
 
-CREATE FUNCTION @extschema@.event_triggers(events regclass) RETURNS name[]
+CREATE FUNCTION _callhardening.event_triggers(events regclass) RETURNS name[]
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT ARRAY(
     SELECT t.tgname FROM pg_trigger t
     WHERE t.tgrelid = events AND t.tgfoid IN (
-        SELECT p.oid FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace
-        WHERE e.extname = 'callhardening' AND p.proname IN ('stamp_call_event', 'bury_call_event', 'keep_call_event_stamp')))
+        '_callhardening.stamp_call_event()'::regprocedure, '_callhardening.bury_call_event()'::regprocedure,
+        '_callhardening.keep_call_event_stamp()'::regprocedure))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.event_triggers(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.event_triggers(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.event_triggers(regclass) IS
+COMMENT ON FUNCTION _callhardening.event_triggers(regclass) IS
 'the triggers of an event log, under whatever name they have now';
 
 CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
@@ -620,26 +620,26 @@ CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    log @extschema@.call_event_logs;
+    log _callhardening.logs;
     is_made boolean; -- as a log, by create_call_tables or as a copy of its table
     has_trigger boolean;
     ours text;
     pending bigint;
 BEGIN
-    PERFORM @extschema@.check_event_table(events);
+    PERFORM _callhardening.require_event_table(events);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', events);
-    SELECT * INTO log FROM @extschema@.call_event_logs AS l WHERE l.events = unharden_call_events.events;
+    SELECT * INTO log FROM _callhardening.logs AS l WHERE l.events = unharden_call_events.events;
     SELECT count(*) > 0, log.log_id IS NOT NULL AND log.sequence IS NULL OR coalesce(bool_or(t.tgnargs = 4), false)
     INTO has_trigger, is_made FROM pg_trigger t
-    WHERE t.tgrelid = events AND t.tgname = ANY (@extschema@.event_triggers(events));
+    WHERE t.tgrelid = events AND t.tgname = ANY (_callhardening.event_triggers(events));
     IF log.log_id IS NULL AND NOT has_trigger
-        AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname IN (SELECT column_name FROM @extschema@.event_columns())
+        AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname IN (SELECT column_name FROM _callhardening.event_columns())
                         AND col_description(attrelid, attnum) LIKE 'callhardening: %') THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is not an event log', events);
     END IF;
     IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
         BEGIN
-            SELECT sum(p.pending) + (SELECT l.set_aside FROM @extschema@.own_call_event_logs AS l WHERE l.log_id = log.log_id)
+            SELECT sum(p.pending) + (SELECT l.set_aside FROM _callhardening.my_logs AS l WHERE l.log_id = log.log_id)
             INTO pending FROM @extschema@.pending_call_events(events, true) AS p;
         EXCEPTION WHEN object_not_in_prerequisite_state THEN
             NULL; -- an altered table is a reason to go back, and none to stay
@@ -651,13 +651,13 @@ BEGIN
         END IF;
     END IF;
 
-    FOREACH ours IN ARRAY @extschema@.event_triggers(events) LOOP
+    FOREACH ours IN ARRAY _callhardening.event_triggers(events) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', ours, events);
     END LOOP;
     -- With a column go its indexes and its sequence. A copy of a log need not have the comments.
     FOR ours IN
         SELECT attname FROM pg_attribute WHERE attrelid = events AND attnum > 0 AND NOT attisdropped
-            AND attname IN (SELECT column_name FROM @extschema@.event_columns())
+            AND attname IN (SELECT column_name FROM _callhardening.event_columns())
             AND (col_description(attrelid, attnum) LIKE 'callhardening: %' OR is_made AND attname IN ('event_lane', 'event_xid', 'event_digest'))
     LOOP
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', events, ours);
@@ -667,11 +667,11 @@ BEGIN
     LOOP
         EXECUTE format('DROP INDEX %s', ours);
     END LOOP;
-    IF @extschema@.event_sequence(events) = log.sequence THEN
+    IF _callhardening.event_sequence(events) = log.sequence THEN
         EXECUTE format('DROP SEQUENCE %s', log.sequence);
     END IF;
     IF log.log_id IS NOT NULL THEN
-        UPDATE @extschema@.forgotten_call_event_logs AS l SET is_forgotten = true WHERE l.log_id = log.log_id;
+        UPDATE _callhardening.forgotten_logs AS l SET is_forgotten = true WHERE l.log_id = log.log_id;
         IF NOT FOUND THEN
             RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', log.calls);
         END IF;

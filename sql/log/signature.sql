@@ -3,17 +3,17 @@
 
 -- Not among what pg_dump takes along with the extension: whoever has a dump could sign. That a log takes signed bodies
 -- only is dumped, in call_event_logs.
-CREATE TABLE @extschema@.call_event_secrets (
-    secret_number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT call_event_secrets_pkey PRIMARY KEY,
-    log_id int NOT NULL REFERENCES @extschema@.call_event_logs ON DELETE CASCADE,
+CREATE TABLE _callhardening.event_secrets (
+    secret_number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT event_secrets_pkey PRIMARY KEY,
+    log_id int NOT NULL REFERENCES _callhardening.logs ON DELETE CASCADE,
     secret bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-REVOKE ALL ON @extschema@.call_event_secrets FROM PUBLIC;
+REVOKE ALL ON _callhardening.event_secrets FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_event_secrets IS 'what the bodies of a log are signed with, for the owner only; pg_dump leaves it out';
-COMMENT ON COLUMN @extschema@.call_event_secrets.secret_number IS 'the two highest ones of a log are valid';
-COMMENT ON COLUMN @extschema@.call_event_secrets.secret IS 'what the provider was given, byte for byte';
+COMMENT ON TABLE _callhardening.event_secrets IS 'what the bodies of a log are signed with, for the owner only; pg_dump leaves it out';
+COMMENT ON COLUMN _callhardening.event_secrets.secret_number IS 'the two highest ones of a log are valid';
+COMMENT ON COLUMN _callhardening.event_secrets.secret IS 'what the provider was given, byte for byte';
 
 CREATE FUNCTION @extschema@.set_call_event_secret(log regclass, secret bytea) RETURNS void
     LANGUAGE c

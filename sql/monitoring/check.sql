@@ -10,7 +10,7 @@ COMMENT ON FUNCTION @extschema@.call_library_version() IS
 'the version of the library that this session has loaded, as in "0.1.0". After an upgrade it is the old one until the session ends';
 
 -- Each check is a query that returns NULL, or what is wrong.
-CREATE FUNCTION @extschema@.call_answer_checks() RETURNS TABLE (check_name text, query text, passed text)
+CREATE FUNCTION _callhardening.answer_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -25,7 +25,7 @@ $check$, 'library and extension have the same version'),
         is_valid_status_transition,normalize_call_direction,normalize_call_status,process_call_events,purge_call_events,purge_call_issues,
         release_call_events,renew_call_claim,retry_dead_call_events,sanitize_call_payload,set_call_event_secret,start_call_worker,
         stop_call_worker,unharden_calls,validate_hardened_call}'::name[]) AS name
-    WHERE NOT EXISTS (SELECT FROM pg_proc p JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
+    WHERE NOT EXISTS (SELECT FROM pg_proc p JOIN pg_extension e ON e.extname = 'callhardening'
                       JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refobjid = e.oid AND d.deptype = 'e'
                       WHERE p.proname = name)
 $check$, 'the documented functions are there'),
@@ -53,12 +53,12 @@ $check$, 'all 36 pairs of statuses'),
     WHERE d.done->>'call_id' IS DISTINCT FROM '9007199254740993' OR d.done::text LIKE '%hunter2%' OR octet_length(d.done::text) > 8192
 $check$, 'secrets go, ids stay, within the size')
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_answer_checks() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.answer_checks() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_answer_checks() IS
+COMMENT ON FUNCTION _callhardening.answer_checks() IS
 'checks of check_call_hardening: whether the functions are there and give known answers';
 
-CREATE FUNCTION @extschema@.call_catalog_checks() RETURNS TABLE (check_name text, query text, passed text)
+CREATE FUNCTION _callhardening.catalog_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -69,34 +69,33 @@ $check$, 'UTF8'),
 ('bookkeeping_tables', $check$
     -- As the library reads and writes them, by number.
     SELECT string_agg(format('%s has %s', k.name, coalesce(a.columns, 'no columns')), '; ' ORDER BY k.name)
-    FROM pg_extension e CROSS JOIN (VALUES
-        ('call_claims', 'log_id integer, lane integer, n bigint, state text, settled pg_snapshot, reading pg_snapshot, read_xid xid8, read_seq bigint, again_xid xid8, again_seq bigint, again_tries integer, claim_id bigint, is_retry boolean, to_xid xid8, to_seq bigint, to_end boolean, events integer, worker text, claimed_at timestamp with time zone, lease_end timestamp with time zone'),
-        ('call_dead_events', 'log_id integer, event_seq bigint, lane integer, call_id text, attempts integer, sqlstate text, error text, errors jsonb, died_at timestamp with time zone'),
-        ('call_event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
-        ('call_issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
-        ('call_lanes', 'log_id integer, lane integer'),
-        ('call_event_logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean, ignored_event_types text[], ignored_members text[], settled_marks xid8[]'),
-        ('call_parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb, lock_waits integer'),
-        ('call_pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
-        ('call_purge_leftovers', 'log_id integer, event_seq bigint'),
-        ('call_purges', 'log_id integer, lane integer, n bigint, low_xid xid8, low_seq bigint, purged_at timestamp with time zone')) AS k (name, columns)
+    FROM (VALUES
+        ('claims', 'log_id integer, lane integer, n bigint, state text, settled pg_snapshot, reading pg_snapshot, read_xid xid8, read_seq bigint, again_xid xid8, again_seq bigint, again_tries integer, claim_id bigint, is_retry boolean, to_xid xid8, to_seq bigint, to_end boolean, events integer, worker text, claimed_at timestamp with time zone, lease_end timestamp with time zone'),
+        ('dead_events', 'log_id integer, event_seq bigint, lane integer, call_id text, attempts integer, sqlstate text, error text, errors jsonb, died_at timestamp with time zone'),
+        ('event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
+        ('issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
+        ('lanes', 'log_id integer, lane integer'),
+        ('logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean, ignored_event_types text[], ignored_members text[], settled_marks xid8[]'),
+        ('parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb, lock_waits integer'),
+        ('pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
+        ('purge_leftovers', 'log_id integer, event_seq bigint'),
+        ('purges', 'log_id integer, lane integer, n bigint, low_xid xid8, low_seq bigint, purged_at timestamp with time zone')) AS k (name, columns)
     LEFT JOIN LATERAL (
         SELECT string_agg(CASE WHEN a.attisdropped THEN 'a dropped column' ELSE a.attname || ' ' || format_type(a.atttypid, a.atttypmod) END, ', ' ORDER BY a.attnum)
                    || CASE WHEN c.relkind <> 'r' THEN ', and is no table' WHEN c.relpersistence <> 'p' THEN ', and is not permanent'
                            WHEN c.relrowsecurity THEN ', and row-level security' WHEN m.amname <> 'heap' THEN ', and the access method ' || m.amname ELSE '' END AS columns
         FROM pg_class c LEFT JOIN pg_am m ON m.oid = c.relam JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-        WHERE c.relnamespace = e.extnamespace AND c.relname = k.name GROUP BY c.oid, c.relkind, c.relpersistence, c.relrowsecurity, m.amname) AS a ON true
-    WHERE e.extname = 'callhardening' AND a.columns IS DISTINCT FROM k.columns
+        WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name GROUP BY c.oid, c.relkind, c.relpersistence, c.relrowsecurity, m.amname) AS a ON true
+    WHERE a.columns IS DISTINCT FROM k.columns
 $check$, 'columns as the library expects them'),
 ('bookkeeping_indexes', $check$
     -- Rows are written without a look at expressions and conditions.
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (
-        SELECT 'missing: ' || k.name AS problem FROM pg_extension e CROSS JOIN unnest('{call_claims_pkey,call_dead_events_pkey,call_event_secrets_pkey,
-            call_lanes_pkey,call_event_logs_pkey,call_event_logs_events_key,call_event_logs_is_default_key,call_parked_events_pkey,call_purge_leftovers_pkey,call_purges_pkey,
-            idx_call_issues_happened_at,idx_call_parked_events_due}'::name[]) AS k (name)
-        WHERE e.extname = 'callhardening'
-          AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = e.extnamespace AND c.relname = k.name AND i.indisvalid
+        SELECT 'missing: ' || k.name AS problem FROM unnest('{claims_pkey,dead_events_pkey,event_secrets_pkey,
+            lanes_pkey,logs_pkey,logs_events_key,logs_is_default_key,parked_events_pkey,purge_leftovers_pkey,purges_pkey,
+            idx_issues_happened_at,idx_parked_events_due}'::name[]) AS k (name)
+        WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name AND i.indisvalid
                               AND 0 = ALL (i.indoption::int2[])) -- ascending
         UNION ALL
         SELECT 'with an expression or condition: ' || i.indexrelid::regclass FROM pg_index i
@@ -112,40 +111,40 @@ $check$, 'there, valid, and without conditions'),
         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE t.evtenabled IN ('D', 'R')
         UNION ALL
         SELECT format('event trigger %s is gone', k.name) FROM unnest('{forget_dropped_call_event_logs,keep_call_schema}'::name[]) AS k (name) WHERE NOT EXISTS (
-            SELECT FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
+            SELECT FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid AND p.pronamespace = '_callhardening'::regnamespace
             WHERE p.proname = k.name)
         UNION ALL
         -- pg_restore --disable-triggers enables them again as ordinary ones.
         SELECT CASE WHEN t.tgname IS NULL THEN format('trigger %s is gone', k.name)
                     ELSE format('trigger %s does not fire always: ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', k.name, t.tgrelid::regclass, t.tgname) END
-        FROM pg_extension e CROSS JOIN (VALUES ('mark_restored_call_event_log', 'call_event_logs'), ('follow_call_event_log', 'call_event_logs'), ('skip_foreign_call_claim', 'call_claims'),
-            ('forget_foreign_call_event_xid', 'call_parked_events'), ('locate_call_role_task', 'call_role_tasks')) AS k (name, of)
+        FROM (VALUES ('mark_restored_log', 'logs'), ('follow_log', 'logs'), ('skip_restored_claim', 'claims'),
+            ('forget_restored_event_xid', 'parked_events'), ('locate_role_task', 'role_tasks')) AS k (name, of)
         LEFT JOIN (pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid)
-            ON c.relnamespace = e.extnamespace AND c.relname = k.of AND p.proname = k.name
-        WHERE e.extname = 'callhardening' AND t.tgenabled IS DISTINCT FROM 'A') AS p
+            ON c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.of AND p.proname = k.name
+        WHERE t.tgenabled IS DISTINCT FROM 'A') AS p
 $check$, 'they fire'),
 ('public_functions', $check$
     SELECT 'anybody may call ' || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
-      AND p.proname NOT IN ('call_event_stamp', 'call_event_log_channel', 'call_payload_policy', 'call_row_faults', 'call_row_sample', 'call_status_transitions',
-          'call_traffic', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'repaired_call_row',
+      AND p.proname NOT IN ('event_stamp', 'call_event_log_channel', 'call_payload_policy', 'row_faults', 'row_sample', 'call_status_transitions',
+          'call_traffic', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'repaired_row',
           'sanitize_call_payload')
 $check$, 'anybody may call the pure functions, and no other'),
 ('public_tables', $check$
     SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', ' ORDER BY c.relname, a.privilege_type)
     FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-    WHERE a.grantee = 0 AND (c.relname <> 'call_event_logs' OR a.privilege_type <> 'SELECT')
+    WHERE a.grantee = 0 AND (c.relname NOT IN ('call_event_logs', 'logs') OR a.privilege_type <> 'SELECT')
 $check$, 'anybody may read call_event_logs, and nothing else'),
 ('secrets', $check$
     SELECT string_agg(DISTINCT format('%I may read or write %s', r.rolname, c.oid::regclass), ', ')
-    FROM pg_extension e JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname IN ('call_pseudonym_keys', 'call_event_secrets')
+    FROM pg_class c
     JOIN pg_roles r ON NOT r.rolsuper AND r.oid <> c.relowner AND r.oid >= 16384
     -- Whoever is given pg_read_all_data, for backups, is meant to read all there is: to write is another matter.
     CROSS JOIN LATERAL (SELECT CASE WHEN pg_has_role(r.oid, 'pg_read_all_data', 'USAGE') THEN '' ELSE 'SELECT, ' END) AS m (reading)
-    WHERE e.extname = 'callhardening' AND (has_table_privilege(r.oid, c.oid, m.reading || 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+    WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname IN ('pseudonym_keys', 'event_secrets') AND (has_table_privilege(r.oid, c.oid, m.reading || 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
         OR has_any_column_privilege(r.oid, c.oid, m.reading || 'INSERT, UPDATE'))
 $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 ('search_paths', $check$
@@ -154,14 +153,14 @@ $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' JOIN pg_language l ON l.oid = p.prolang
     WHERE (p.prosecdef OR l.lanname IN ('sql', 'plpgsql'))
       AND p.prokind <> 'p' -- a procedure that commits cannot pin it
-      AND p.proname <> 'repair_call_rows' -- nor what fires the triggers of a table, which see the caller's
+      AND p.proname <> 'repair_rows' -- nor what fires the triggers of a table, which see the caller's
       AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
 $check$, 'pinned'),
 ('views_present', $check$
     SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
-    FROM unnest('{call_backfill_progress,call_enforcement,call_horizon,call_lane_status,call_event_log_status,call_open_claims,forgotten_call_event_logs,own_call_backfills,own_call_dead_events,
-        own_call_event_logs,operated_call_event_logs}'::name[]) AS k (name)
-    WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
+    FROM unnest('{call_backfill_progress,call_dead_events,call_enforcement,call_event_logs,call_issues,call_parked_events,call_pseudonym_keys,call_horizon,call_lane_status,call_event_log_status,call_open_claims,forgotten_logs,my_backfills,my_dead_events,
+        my_logs,operated_logs}'::name[]) AS k (name)
+    WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening'
                       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'
                       WHERE c.relname = k.name AND c.relkind = 'v')
 $check$, 'the documented views are there'),
@@ -182,8 +181,8 @@ $check$, 'functions, tables and views are the extension owner''s'),
     SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure, CASE WHEN p.prosecdef THEN 'its owner' ELSE 'who calls it' END), ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'call_enforcement_gaps', 'delete_obsolete_call_backfill', 'follow_call_event_log',
-        'forget_call_event_log', 'forget_dropped_call_event_logs',
+    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'enforcement_gaps', 'delete_obsolete_backfill', 'follow_log',
+        'forget_log', 'forget_dropped_call_event_logs',
         'purge_call_issues'))
 $check$, 'the functions that need them run with their owner''s rights, and no other'),
 ('volatility', $check$
@@ -191,19 +190,19 @@ $check$, 'the functions that need them run with their owner''s rights, and no ot
         ORDER BY p.oid::regprocedure::text)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    JOIN (VALUES ('call_event_stamp', 'i'), ('call_payload_policy', 'i'), ('call_row_faults', 's'), ('call_row_sample', 'i'),
+    JOIN (VALUES ('event_stamp', 'i'), ('call_payload_policy', 'i'), ('row_faults', 's'), ('row_sample', 'i'),
         ('call_status_transitions', 'i'), ('call_traffic', 'i'), ('explain_call_payload', 's'), ('is_known_call_provider', 'i'),
-        ('is_valid_status_transition', 'i'), ('normalize_call_direction', 'i'), ('normalize_call_status', 'i'), ('repaired_call_row', 's'),
+        ('is_valid_status_transition', 'i'), ('normalize_call_direction', 'i'), ('normalize_call_status', 'i'), ('repaired_row', 's'),
         ('sanitize_call_payload', 's')) AS k (name, volatility) ON k.name = p.proname
     WHERE p.provolatile::text <> k.volatility
 $check$, 'the pure functions promise the planner what they did')
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_catalog_checks() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.catalog_checks() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_catalog_checks() IS
+COMMENT ON FUNCTION _callhardening.catalog_checks() IS
 'checks of check_call_hardening: whether the extension''s objects and their grants are as they were installed';
 
-CREATE FUNCTION @extschema@.overdue_call_events(log regclass, age interval) RETURNS timestamptz
+CREATE FUNCTION _callhardening.overdue_events(log regclass, age interval) RETURNS timestamptz
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -213,20 +212,20 @@ BEGIN
     -- The tables of others, which a superuser looks at here: a type of theirs may have casts of their own.
     IF (SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r' WHERE c.oid = log AND (a.attname, a.atttypid) IN (
             ('event_seq', 'bigint'::regtype), ('received_at', 'timestamptz'::regtype), ('received_at', 'timestamp'::regtype))) = 2 THEN
-        SELECT r.received INTO received FROM @extschema@.query_as_owner(log,
+        SELECT r.received INTO received FROM _callhardening.query_as_owner(log,
             format('SELECT received_at::timestamptz FROM %s WHERE event_seq <> ALL (CAST($1 AS bigint[])) ORDER BY event_seq LIMIT 1', log),
-            ARRAY(SELECT d.event_seq::text FROM @extschema@.call_dead_events AS d JOIN @extschema@.call_event_logs AS l ON l.log_id = d.log_id WHERE l.events = log))
+            ARRAY(SELECT d.event_seq::text FROM _callhardening.dead_events AS d JOIN _callhardening.logs AS l ON l.log_id = d.log_id WHERE l.events = log))
             AS r (received timestamptz);
     END IF;
     RETURN CASE WHEN received < clock_timestamp() - age THEN received END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.overdue_call_events(regclass, interval) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.overdue_events(regclass, interval) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.overdue_call_events(regclass, interval) IS
+COMMENT ON FUNCTION _callhardening.overdue_events(regclass, interval) IS
 'when the first event of a log that is not dead was received, where that is longer ago than age; otherwise NULL. For check_call_hardening';
 
-CREATE FUNCTION @extschema@.call_running_checks() RETURNS TABLE (check_name text, query text, passed text)
+CREATE FUNCTION _callhardening.running_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -235,7 +234,7 @@ VALUES ('enforcement', $check$
 $check$, 'no gap in any hardened table or event log'),
 ('lanes', $check$
     SELECT string_agg(format('%s has %s of %s lanes', l.events, n.count, l.lanes), ', ' ORDER BY l.log_id)
-    FROM @extschema@.call_event_logs AS l CROSS JOIN LATERAL (SELECT count(*) FROM @extschema@.call_lanes AS t
+    FROM _callhardening.logs AS l CROSS JOIN LATERAL (SELECT count(*) FROM _callhardening.lanes AS t
         WHERE t.log_id = l.log_id AND t.lane >= l.first_lane AND t.lane < l.first_lane + l.lanes) AS n
     WHERE n.count <> l.lanes
 $check$, 'each event log has its lanes'),
@@ -243,9 +242,9 @@ $check$, 'each event log has its lanes'),
     SELECT string_agg(CASE WHEN n.strays IS NULL THEN format('%s is locked: its events were not looked at', l.events)
         ELSE format('no worker looks for %s events of %s', n.strays + n.unstamped, l.events) END, ', '
         ORDER BY l.log_id)
-    FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
-    CROSS JOIN LATERAL (SELECT @extschema@.stray_call_events(l.events, 9223372036854775807::bigint) AS strays,
-        @extschema@.unstamped_call_events(l.events) AS unstamped) AS n
+    FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
+    CROSS JOIN LATERAL (SELECT _callhardening.stray_events(l.events, 9223372036854775807::bigint) AS strays,
+        _callhardening.unstamped_events(l.events) AS unstamped) AS n
     WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
 $check$, 'each pending event is in a lane that workers look into'),
 ('sequences', $check$
@@ -253,11 +252,11 @@ $check$, 'each pending event is in a lane that workers look into'),
     SELECT string_agg(format('%s has event %s, and its sequence is behind: SELECT setval(%L, %s)',
         n.events, n.newest, n.sequence, n.newest), ', ' ORDER BY n.log_id)
     FROM (SELECT l.log_id, l.events, coalesce(l.sequence, d.objid)::regclass AS sequence, q.newest
-          FROM @extschema@.call_event_logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
+          FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events AND c.relkind = 'r'
           JOIN pg_attribute AS a ON a.attrelid = l.events AND a.attname = 'event_seq' AND a.atttypid = 'bigint'::regtype
           LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
               AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'
-          CROSS JOIN LATERAL @extschema@.query_as_owner(l.events, format('SELECT max(event_seq) FROM ONLY %s', l.events),
+          CROSS JOIN LATERAL _callhardening.query_as_owner(l.events, format('SELECT max(event_seq) FROM ONLY %s', l.events),
               NULL::text[]) AS q (newest bigint)) AS n
     WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
 $check$, 'none is behind the newest event of its log'),
@@ -284,29 +283,29 @@ $check$, 'no publication carries secrets, keys or another table of the extension
         WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean AND (
             c.oid IN (SELECT d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
                       WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e')
-            OR c.oid IN (SELECT h.relation FROM @extschema@.hardened_call_tables() AS h) OR c.oid IN (SELECT l.events FROM @extschema@.call_event_logs AS l))
+            OR c.oid IN (SELECT h.relation FROM _callhardening.hardened_tables() AS h) OR c.oid IN (SELECT l.events FROM _callhardening.logs AS l))
         UNION ALL
-        SELECT 'call_claims waits for a share of its rows' FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = c.relnamespace
-        WHERE c.relname = 'call_claims' AND NOT coalesce(c.reloptions, '{}') @> '{autovacuum_vacuum_scale_factor=0}') AS p
-$check$, 'on, and call_claims is vacuumed by number of rows'),
+        SELECT 'claims waits for a share of its rows' FROM pg_class c
+        WHERE c.oid = '_callhardening.claims'::regclass AND NOT coalesce(c.reloptions, '{}') @> '{autovacuum_vacuum_scale_factor=0}') AS p
+$check$, 'on, and claims is vacuumed by number of rows'),
 ('purge', $check$
     SELECT string_agg(format('%s has events of %s: call purge_call_events', l.events, to_char(o.received, 'YYYY-MM-DD')), ', ' ORDER BY l.log_id)
-    FROM @extschema@.call_event_logs AS l CROSS JOIN LATERAL @extschema@.overdue_call_events(l.events, interval '90 days') AS o (received)
+    FROM _callhardening.logs AS l CROSS JOIN LATERAL _callhardening.overdue_events(l.events, interval '90 days') AS o (received)
     WHERE o.received IS NOT NULL
 $check$, 'no event is older than 90 days'),
 ('issues', $check$
     -- A file that was full once is as large when it is empty.
     SELECT CASE WHEN s.is_full THEN 'call_issues is full, and the oldest rows make room: call purge_call_issues'
                 ELSE 'call_issues has rows that are older than 90 days: call purge_call_issues' END
-    FROM (SELECT CASE WHEN pg_relation_size('@extschema@.call_issues') >= 33554432
-                      THEN (SELECT sum(pg_column_size(i)) FROM @extschema@.call_issues AS i) > 16777216 ELSE false END AS is_full,
-                 (SELECT min(happened_at) FROM @extschema@.call_issues) AS oldest) AS s
+    FROM (SELECT CASE WHEN pg_relation_size('_callhardening.issues') >= 33554432
+                      THEN (SELECT sum(pg_column_size(i)) FROM _callhardening.issues AS i) > 16777216 ELSE false END AS is_full,
+                 (SELECT min(happened_at) FROM _callhardening.issues) AS oldest) AS s
     WHERE s.is_full OR s.oldest < clock_timestamp() - interval '90 days'
 $check$, 'purged')
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_running_checks() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.running_checks() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_running_checks() IS
+COMMENT ON FUNCTION _callhardening.running_checks() IS
 'checks of check_call_hardening: whether what was set up runs as it should';
 
 CREATE FUNCTION @extschema@.check_call_hardening() RETURNS TABLE (check_name text, ok boolean, detail text)
@@ -318,8 +317,8 @@ DECLARE
     item record;
 BEGIN
     FOR item IN
-        SELECT * FROM @extschema@.call_answer_checks() UNION ALL SELECT * FROM @extschema@.call_catalog_checks()
-        UNION ALL SELECT * FROM @extschema@.call_running_checks()
+        SELECT * FROM _callhardening.answer_checks() UNION ALL SELECT * FROM _callhardening.catalog_checks()
+        UNION ALL SELECT * FROM _callhardening.running_checks()
     LOOP
         check_name := item.check_name;
         BEGIN

@@ -1,41 +1,40 @@
 
 -- what is enforced, and where it is not --------------------------------------------------------
 
-CREATE FUNCTION @extschema@.call_trigger_arguments(tgargs bytea) RETURNS text[]
+CREATE FUNCTION _callhardening.trigger_arguments(tgargs bytea) RETURNS text[]
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'callhardening_call_trigger_arguments';
-REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_arguments(bytea) FROM PUBLIC;
+    AS 'MODULE_PATHNAME', 'callhardening_trigger_arguments';
+REVOKE EXECUTE ON FUNCTION _callhardening.trigger_arguments(bytea) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_trigger_arguments(bytea) IS
+COMMENT ON FUNCTION _callhardening.trigger_arguments(bytea) IS
 'the arguments of a trigger, from pg_trigger.tgargs; NULL where it has none. Never fails for what PostgreSQL has written there, where call_settings refuses other arguments than harden_calls''. Error: 22021 bytes that are no text';
 
-CREATE FUNCTION @extschema@.call_trigger_states() RETURNS TABLE (relation oid, trigger_name name, part text, state "char", is_own boolean,
+CREATE FUNCTION _callhardening.trigger_states() RETURNS TABLE (relation oid, trigger_name name, part text, state "char", is_own boolean,
         is_as_created boolean, arguments text[])
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT t.tgrelid, t.tgname, k.part, t.tgenabled, t.tgparentid = 0,
        t.tgtype = k.kind AND (t.tgqual IS NULL) = k.is_unconditional AND t.tgattr::text = '' AND (t.tgnargs = k.arguments OR (k.part = 'stamp' AND t.tgnargs = 5)),
-       @extschema@.call_trigger_arguments(t.tgargs)
-FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-JOIN pg_extension e ON e.extname = 'callhardening' AND e.extnamespace = p.pronamespace
+       _callhardening.trigger_arguments(t.tgargs)
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = '_callhardening'::regnamespace
 -- The kinds are sums: 1 for each row, 2 before, 4 INSERT, 16 UPDATE.
 JOIN (VALUES ('validate_hardened_call', 'validate', 23, true, 8, true), ('refuse_illegal_call', 'insert', 5, false, 1, true),
              ('refuse_illegal_call', 'update', 17, false, 1, false), ('stamp_call_event', 'stamp', 7, true, 4, true),
              ('bury_call_event', 'bury', 5, false, 0, true), ('keep_call_event_stamp', 'keep', 19, true, 0, true)) AS k (function, part, kind, is_unconditional, arguments, is_insert)
   ON k.function = p.proname AND (p.proname <> 'refuse_illegal_call' OR k.is_insert = (t.tgtype & 4 <> 0))
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_trigger_states() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.trigger_states() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_trigger_states() IS
+COMMENT ON FUNCTION _callhardening.trigger_states() IS
 'the triggers of all calls tables and event logs, whatever their names: which part of the rules each has, and whether it is as it was created';
 
-CREATE FUNCTION @extschema@.hardened_call_tables() RETURNS TABLE (relation oid, root oid, settings text[])
+CREATE FUNCTION _callhardening.hardened_tables() RETURNS TABLE (relation oid, root oid, settings text[])
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH RECURSIVE states AS MATERIALIZED (
-    SELECT * FROM @extschema@.call_trigger_states() WHERE part IN ('validate', 'insert', 'update')
+    SELECT * FROM _callhardening.trigger_states() WHERE part IN ('validate', 'insert', 'update')
 ), tree AS (
     SELECT DISTINCT s.relation, s.relation AS root FROM states s WHERE s.is_own
     UNION
@@ -49,12 +48,12 @@ SELECT m.relation, m.root, coalesce(
     (SELECT s.arguments FROM states s WHERE s.relation = m.root AND s.part = 'validate' ORDER BY s.is_as_created DESC LIMIT 1))
 FROM members m
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.hardened_call_tables() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.hardened_tables() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.hardened_call_tables() IS
+COMMENT ON FUNCTION _callhardening.hardened_tables() IS
 'each hardened table with its partitions and children, the table that it was hardened with (root), and the arguments of its BEFORE trigger; NULL: that one is gone';
 
-CREATE FUNCTION @extschema@.missing_enum_words(type oid, what text, graph text) RETURNS text
+CREATE FUNCTION _callhardening.missing_enum_words(type oid, what text, graph text) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -62,40 +61,40 @@ DECLARE
     words text[];
     enum oid;
 BEGIN
-    SELECT t.oid INTO enum FROM pg_type t WHERE t.oid = @extschema@.call_base_type(type) AND t.typtype = 'e';
+    SELECT t.oid INTO enum FROM pg_type t WHERE t.oid = _callhardening.base_type(type) AND t.typtype = 'e';
     IF enum IS NULL THEN
         RETURN NULL;
     END IF;
-    words := CASE what WHEN 'status' THEN @extschema@.call_status_words(nullif(graph, '')::jsonb) ELSE '{inbound,outbound}' END;
-    -- Asked of the catalogs and not of a cast, as call_column_fault does: a CHECK of a domain would run as the owner of the extension.
+    words := CASE what WHEN 'status' THEN _callhardening.status_words(nullif(graph, '')::jsonb) ELSE '{inbound,outbound}' END;
+    -- Asked of the catalogs and not of a cast, as column_fault does: a CHECK of a domain would run as the owner of the extension.
     RETURN (SELECT string_agg(format('"%s"', w), ', ' ORDER BY w COLLATE "C") FROM unnest(words) AS w
             WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = enum AND e.enumlabel COLLATE "C" = w COLLATE "C"));
 EXCEPTION WHEN data_exception OR statement_too_complex THEN
     RETURN NULL; -- the graph is none: writes fail, whatever the type has
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.missing_enum_words(oid, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.missing_enum_words(oid, text, text) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.missing_enum_words(oid, text, text) IS
+COMMENT ON FUNCTION _callhardening.missing_enum_words(oid, text, text) IS
 'the words that an enum, or a domain over one, lacks as the type of a column: for the status those of the graph, as a trigger has it, else of the directions. NULL: none, the type is another, or the graph is malformed. Runs nothing that the type''s owner has written';
 
-CREATE FUNCTION @extschema@.call_table_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
+CREATE FUNCTION _callhardening.table_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH tables AS MATERIALIZED (
     SELECT h.relation::regclass AS relation, h.root::regclass AS root, h.settings, c.relkind, c.relispartition, n.nspname
-    FROM @extschema@.hardened_call_tables() h JOIN pg_class c ON c.oid = h.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    FROM _callhardening.hardened_tables() h JOIN pg_class c ON c.oid = h.relation JOIN pg_namespace n ON n.oid = c.relnamespace
 ), states AS MATERIALIZED (
-    SELECT * FROM @extschema@.call_trigger_states()
+    SELECT * FROM _callhardening.trigger_states()
 ), columns AS MATERIALIZED (
     SELECT t.relation, k.what, t.settings[k.position] AS column_name, a.attnum, a.atttypid, t.settings[6] AS graph
     FROM tables t CROSS JOIN (VALUES ('call id', 1), ('status', 2), ('direction', 3), ('payload', 4)) AS k (what, position)
     LEFT JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = t.settings[k.position] AND a.attnum > 0 AND NOT a.attisdropped
     WHERE cardinality(t.settings) = 8
 ), keys AS (
-    SELECT c.relation, c.column_name, t.relkind, @extschema@.call_key_state(c.relation, c.column_name::name) AS state,
-        @extschema@.call_key_obstacle(c.relation, c.column_name::name) AS obstacle
+    SELECT c.relation, c.column_name, t.relkind, _callhardening.key_state(c.relation, c.column_name::name) AS state,
+        _callhardening.key_obstacle(c.relation, c.column_name::name) AS obstacle
     FROM columns c JOIN tables t ON t.relation = c.relation
     WHERE c.what = 'call id' AND c.attnum IS NOT NULL AND t.relation = t.root
 )
@@ -120,7 +119,7 @@ SELECT t.relation, 'gap', 'settings_differ', format('the trigger %I has other se
        format('Drop it, and call harden_calls(%L) again.', t.root)
 FROM tables t JOIN states s ON s.relation = t.relation
 WHERE s.is_as_created AND cardinality(t.settings) = 8
-    AND s.arguments <> CASE s.part WHEN 'validate' THEN t.settings ELSE ARRAY[@extschema@.call_settings_digest(t.settings)] END
+    AND s.arguments <> CASE s.part WHEN 'validate' THEN t.settings ELSE ARRAY[_callhardening.settings_digest(t.settings)] END
 UNION ALL
 -- What the settings name.
 SELECT c.relation, 'gap', 'column_missing', format('there is no column %I any more, which the settings name for the %s', c.column_name, c.what),
@@ -131,12 +130,12 @@ SELECT c.relation, 'gap', 'column_type', format('the column %I for the %s is %s 
        'Alter the type back. Until then, writes fail with 55000.'
 FROM columns c JOIN pg_type y ON y.oid = c.atttypid
 WHERE c.what IN ('status', 'direction') AND y.typcategory NOT IN ('S', 'E')
-   OR c.what = 'payload' AND @extschema@.call_base_type(c.atttypid) <> 'jsonb'::regtype
+   OR c.what = 'payload' AND _callhardening.base_type(c.atttypid) <> 'jsonb'::regtype
 UNION ALL
 SELECT c.relation, 'gap', 'column_type', format('the type %s of the column %I for the %s has no %s any more', format_type(c.atttypid, NULL), c.column_name, c.what, m.words),
        'ALTER TYPE ... RENAME VALUE back, or ADD VALUE. Until then, writes of the word fail' ||
            CASE c.what WHEN 'status' THEN ', and a row that has another one in its place goes to any status.' ELSE '.' END
-FROM columns c CROSS JOIN LATERAL @extschema@.missing_enum_words(c.atttypid, c.what, c.graph) AS m (words)
+FROM columns c CROSS JOIN LATERAL _callhardening.missing_enum_words(c.atttypid, c.what, c.graph) AS m (words)
 WHERE c.what IN ('status', 'direction') AND c.attnum IS NOT NULL AND m.words IS NOT NULL
 UNION ALL
 SELECT k.relation, 'gap', 'unique_key_' || k.state,
@@ -164,12 +163,12 @@ SELECT t.relation, 'note', 'subscription', format('a subscription writes to this
 FROM tables t JOIN states s ON s.relation = t.relation
 WHERE s.state = 'O' AND EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = t.relation)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_table_gaps() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.table_gaps() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_table_gaps() IS
+COMMENT ON FUNCTION _callhardening.table_gaps() IS
 'the gaps that only calls tables can have, for call_enforcement';
 
-CREATE FUNCTION @extschema@.stray_call_event_gaps(events regclass)
+CREATE FUNCTION _callhardening.stray_event_gaps(events regclass)
     RETURNS TABLE (level text, gap text, detail text, advice text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -178,7 +177,7 @@ DECLARE
     most CONSTANT bigint := 1000;
     strays bigint;
 BEGIN
-    strays := @extschema@.stray_call_events(events, most);
+    strays := _callhardening.stray_events(events, most);
     IF strays IS NULL THEN
         RETURN QUERY VALUES ('note', 'not_read', 'another session has locked the log: its events were not looked at',
             'Look again.');
@@ -192,22 +191,22 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
     -- What was altered is a gap of its own. Row-level security is none.
     RETURN QUERY SELECT 'note', 'not_read', 'row-level security hides the events from the owner of the extension',
         'Look at pending_call_events as the owner.'
-    FROM pg_class AS c WHERE c.oid = stray_call_event_gaps.events AND c.relrowsecurity;
+    FROM pg_class AS c WHERE c.oid = stray_event_gaps.events AND c.relrowsecurity;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.stray_call_event_gaps(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.stray_event_gaps(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.stray_call_event_gaps(regclass) IS
+COMMENT ON FUNCTION _callhardening.stray_event_gaps(regclass) IS
 'a row for call_enforcement where a log has events that no worker looks for, or where that is not known';
 
-CREATE FUNCTION @extschema@.call_event_log_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
+CREATE FUNCTION _callhardening.event_log_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH states AS MATERIALIZED (
-    SELECT * FROM @extschema@.call_trigger_states()
+    SELECT * FROM _callhardening.trigger_states()
 ), logs AS MATERIALIZED (
-    SELECT l.*, c.relkind, c.relpersistence FROM @extschema@.call_event_logs l JOIN pg_class c ON c.oid = l.events
+    SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
 ), columns AS (
     SELECT l.events, k.name, k.type, a.attnum, a.atttypid
     FROM logs l CROSS JOIN (VALUES ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'), ('event_xid', 'xid8'), ('call_id', 'text'),
@@ -225,11 +224,11 @@ WITH states AS MATERIALIZED (
                ('processed_at_column', l.processed_at_column, '{timestamp,timestamptz}', 'timestamp with or without time zone')
         UNION ALL SELECT 'carry', c, NULL, NULL FROM unnest(l.carry) AS c) AS k (what, name, types, wanted)
     LEFT JOIN pg_attribute a ON a.attrelid = l.events AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped
-    LEFT JOIN pg_type y ON y.oid = @extschema@.call_base_type(a.atttypid)
+    LEFT JOIN pg_type y ON y.oid = _callhardening.base_type(a.atttypid)
     WHERE k.name IS NOT NULL
 )
 SELECT l.events, 'gap', 'log_missing', format('event log %s was dropped while triggers were off', l.log_id), 'Delete its row in call_event_logs.'
-FROM @extschema@.call_event_logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
+FROM _callhardening.logs l WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = l.events)
 UNION ALL
 -- A schema that was restored without data has the triggers, and not what call_event_logs says of them.
 SELECT s.relation::regclass, 'gap', 'log_not_registered',
@@ -284,18 +283,18 @@ FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN unnest(l.carry) AS k (
 WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped)
 UNION ALL
 SELECT DISTINCT l.calls, o.level, o.gap, o.detail, o.advice
-FROM logs l JOIN @extschema@.hardened_call_tables() h ON h.relation = l.calls AND cardinality(h.settings) = 8
-CROSS JOIN LATERAL @extschema@.call_row_obstacles(l.calls, h.settings, l.carry) AS o
+FROM logs l JOIN _callhardening.hardened_tables() h ON h.relation = l.calls AND cardinality(h.settings) = 8
+CROSS JOIN LATERAL _callhardening.row_obstacles(l.calls, h.settings, l.carry) AS o
 UNION ALL
 SELECT l.events, 'note', 'carried_column_null', n.detail, n.advice
-FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN LATERAL @extschema@.carried_column_nulls(l.events, l.calls, l.carry) AS n
+FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN LATERAL _callhardening.carried_column_nulls(l.events, l.calls, l.carry) AS n
 UNION ALL
 -- As an INSERT ... SELECT assigns it: by a cast, or to a type of strings.
 SELECT n.events, 'gap', 'carried_column_type', format('the column %I, which call_event_logs names in carry, is %s, and %s in %s', n.name, format_type(n.atttypid, NULL),
            format_type(a.atttypid, NULL), l.calls), 'Alter the type back. Until then, events are not applied.'
 FROM named n JOIN logs l ON l.events = n.events AND n.what = 'carry'
 JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
-JOIN pg_type y ON y.oid = @extschema@.call_base_type(a.atttypid)
+JOIN pg_type y ON y.oid = _callhardening.base_type(a.atttypid)
 WHERE n.base <> y.oid AND y.typcategory <> 'S'
   AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castsource = n.base AND c.casttarget = y.oid AND c.castcontext IN ('a', 'i'))
 UNION ALL
@@ -309,7 +308,7 @@ UNION ALL
 SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index on (%s)', array_to_string(k.names, ', ')),
        format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.names, ', '))
 FROM logs l CROSS JOIN (VALUES ('{event_lane,event_xid,event_seq}'::name[]), ('{event_seq}'), ('{event_digest}')) AS k (names)
-WHERE NOT @extschema@.has_event_index(l.events, k.names)
+WHERE NOT _callhardening.has_event_index(l.events, k.names)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_not_always',
        format('a subscription writes to this log, and the trigger %I does not fire for it: workers refuse the log',
@@ -325,7 +324,7 @@ SELECT l.events, 'note', 'subscription',
 FROM logs l WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
 UNION ALL
 SELECT l.events, s.level, s.gap, s.detail, s.advice
-FROM logs l CROSS JOIN LATERAL @extschema@.stray_call_event_gaps(l.events) AS s WHERE l.relkind = 'r'
+FROM logs l CROSS JOIN LATERAL _callhardening.stray_event_gaps(l.events) AS s WHERE l.relkind = 'r'
 UNION ALL
 SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls_not_hardened' END,
        CASE WHEN c.oid IS NULL THEN 'the calls table of this log does not exist any more' ELSE format('the calls table %s of this log is not hardened', l.calls) END
@@ -336,28 +335,28 @@ WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = '
 UNION ALL
 SELECT l.events, 'gap', 'calls_column_missing', format('table %s has no column %I of type %s: no event can be applied', l.calls, m.column_name, m.column_type),
        format('SELECT harden_calls(%L).', l.calls)
-FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN @extschema@.call_merge_columns() AS m
+FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN _callhardening.merge_columns() AS m
 WHERE EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = m.column_name AND a.atttypid = m.column_type)
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_event_log_gaps() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.event_log_gaps() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_event_log_gaps() IS
+COMMENT ON FUNCTION _callhardening.event_log_gaps() IS
 'the gaps that only event logs can have, for call_enforcement';
 
-CREATE FUNCTION @extschema@.call_enforcement_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
+CREATE FUNCTION _callhardening.enforcement_gaps() RETURNS TABLE (relation regclass, level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH states AS MATERIALIZED (
-    SELECT * FROM @extschema@.call_trigger_states()
+    SELECT * FROM _callhardening.trigger_states()
 ), watched AS MATERIALIZED (
-    SELECT h.relation::regclass AS relation FROM @extschema@.hardened_call_tables() h
-    UNION SELECT l.events FROM @extschema@.call_event_logs l
+    SELECT h.relation::regclass AS relation FROM _callhardening.hardened_tables() h
+    UNION SELECT l.events FROM _callhardening.logs l
 ), gaps AS MATERIALIZED (
-    SELECT * FROM @extschema@.call_table_gaps()
+    SELECT * FROM _callhardening.table_gaps()
     UNION ALL
-    SELECT * FROM @extschema@.call_event_log_gaps()
+    SELECT * FROM _callhardening.event_log_gaps()
     UNION ALL
     SELECT w.relation, 'gap', CASE s.state WHEN 'D' THEN 'trigger_disabled' ELSE 'trigger_replica_only' END,
            format('the trigger %I %s', s.trigger_name, CASE s.state WHEN 'D' THEN 'is disabled' ELSE 'fires for replication only' END),
@@ -395,17 +394,17 @@ UNION ALL
 SELECT w.relation, 'ok', 'none', 'every row that is written here passes the rules', NULL
 FROM watched w WHERE NOT EXISTS (SELECT FROM gaps g WHERE g.relation = w.relation AND g.level = 'gap')
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_enforcement_gaps() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.enforcement_gaps() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_enforcement_gaps() IS
+COMMENT ON FUNCTION _callhardening.enforcement_gaps() IS
 'the rows of the view call_enforcement. SECURITY DEFINER, so that who reads the view needs no right on what it calls';
 
 CREATE VIEW @extschema@.call_enforcement AS
-SELECT g.relation, g.level, g.gap, g.detail, g.advice FROM @extschema@.call_enforcement_gaps() g
+SELECT g.relation, g.level, g.gap, g.detail, g.advice FROM _callhardening.enforcement_gaps() g
 ORDER BY g.relation::text COLLATE "C", g.level, g.gap, g.detail COLLATE "C";
 REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on call_enforcement_gaps';
+COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
 COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, row_security, column_not_null, column_short, carried_column_null, not_read, default_log, no_default_log; none';

@@ -1,7 +1,7 @@
 
 -- how it is going ------------------------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.call_rows_health(calls regclass, exact boolean) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+CREATE FUNCTION _callhardening.rows_health(calls regclass, exact boolean) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -9,7 +9,7 @@ DECLARE
     full_pages CONSTANT bigint := 32768;
     settings record;
     over text[];
-    seen_at name[] := @extschema@.call_age_columns(calls);
+    seen_at name[] := _callhardening.age_columns(calls);
     lost name[];
     gone CONSTANT text := 'not looked at: the table has no column %I any more, which the settings name';
     percentage float8; -- of the table, that is read; NULL: all of it
@@ -28,7 +28,7 @@ BEGIN
     lost := ARRAY(SELECT unnest(ARRAY[settings.call_id_column, settings.status_column, settings.direction_column, settings.payload_column])
         EXCEPT SELECT attname FROM pg_attribute WHERE attrelid = calls AND attnum > 0 AND NOT attisdropped);
     -- Most calls are over, and cost no more than to see that.
-    over := ARRAY(SELECT unnest(@extschema@.call_status_words(settings.transitions))
+    over := ARRAY(SELECT unnest(_callhardening.status_words(settings.transitions))
         EXCEPT SELECT current_status FROM @extschema@.call_status_transitions(settings.transitions));
 
     SELECT sum(pg_relation_size(relid)) / current_setting('block_size')::int, sum(greatest(reltuples, 0)) INTO pages, known
@@ -41,13 +41,13 @@ BEGIN
         percentage := 100.0 * full_pages / 4 / pages;
     END IF;
 
-    SELECT coalesce(sum(g.calls_in_group), 0), coalesce(array_agg(DISTINCT @extschema@.call_row_sample(g.direction, NULL::text))
+    SELECT coalesce(sum(g.calls_in_group), 0), coalesce(array_agg(DISTINCT _callhardening.row_sample(g.direction, NULL::text))
                FILTER (WHERE g.direction NOT IN ('inbound', 'outbound')), '{}'),
         sum(g.bytes) / nullif(sum(g.payloads), 0), max(g.largest),
         coalesce(sum(g.calls_in_group) FILTER (WHERE g.status <> ALL (over) AND g.quiet
-            & @extschema@.call_row_faults(g.status, NULL::text, NULL::jsonb, settings.transitions, settings.provider, NULL::jsonb) <> 0), 0)
+            & _callhardening.row_faults(g.status, NULL::text, NULL::jsonb, settings.transitions, settings.provider, NULL::jsonb) <> 0), 0)
     INTO rows_read, directions, average, largest, stuck
-    FROM @extschema@.call_row_groups(calls, CASE WHEN settings.status_column <> ALL (lost) THEN settings.status_column END,
+    FROM _callhardening.row_groups(calls, CASE WHEN settings.status_column <> ALL (lost) THEN settings.status_column END,
         CASE WHEN settings.direction_column <> ALL (lost) THEN settings.direction_column END,
         CASE WHEN settings.payload_column <> ALL (lost) THEN settings.payload_column END, seen_at, percentage) AS g;
     IF percentage IS NOT NULL THEN
@@ -58,12 +58,12 @@ BEGIN
     RETURN QUERY VALUES ('calls', round(rows_read * factor), 'calls', 'ok', 'rows of the table' || estimate);
     IF settings.call_id_column = ANY (lost) THEN
         RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', format(gone, settings.call_id_column));
-    ELSIF @extschema@.has_unique_call_id(calls, settings.call_id_column) THEN
+    ELSIF _callhardening.has_unique_call_id(calls, settings.call_id_column) THEN
         RETURN QUERY VALUES ('duplicates', 0::numeric, 'call ids', 'ok', 'a unique index on the call id forbids them');
     ELSIF percentage IS NOT NULL THEN
         RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', 'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)');
     ELSE
-        SELECT coalesce(max(r.ids), 0) INTO repeated FROM @extschema@.repeated_call_ids(calls, settings.call_id_column) AS r;
+        SELECT coalesce(max(r.ids), 0) INTO repeated FROM _callhardening.repeated_call_ids(calls, settings.call_id_column) AS r;
         RETURN QUERY VALUES ('duplicates', repeated::numeric, 'call ids', CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
             CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them' ELSE 'call ids that several rows have' END);
     END IF;
@@ -90,12 +90,12 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_rows_health(regclass, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.rows_health(regclass, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_rows_health(regclass, boolean) IS
+COMMENT ON FUNCTION _callhardening.rows_health(regclass, boolean) IS
 'the figures of call_health that are read from the calls table';
 
-CREATE FUNCTION @extschema@.call_issues_health(calls regclass) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+CREATE FUNCTION _callhardening.issues_health(calls regclass) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -104,8 +104,8 @@ WITH recent AS (
     FROM @extschema@.call_issues i
     WHERE i.happened_at > clock_timestamp() - interval '1 day' AND i.kind <> 'dead_event' AND i.table_name IN (
         SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.oid = calls OR c.oid IN (SELECT l.events FROM @extschema@.call_event_logs l WHERE l.calls = call_issues_health.calls)
-           OR c.relispartition AND c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = call_issues_health.calls))
+        WHERE c.oid = calls OR c.oid IN (SELECT l.events FROM _callhardening.logs l WHERE l.calls = issues_health.calls)
+           OR c.relispartition AND c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = issues_health.calls))
 ), counts AS (
     SELECT k.figure || '_' || s.span AS figure, k.what, s.span, k.warning * s.factor AS warning, k.critical * s.factor AS critical,
            (SELECT coalesce(sum(r.occurrences), 0) FROM recent r WHERE r.what = k.what AND r.happened_at > clock_timestamp() - s.since) AS count
@@ -120,18 +120,18 @@ SELECT figure, count, 'issues', CASE WHEN count >= critical THEN 'critical' WHEN
                      ELSE 'bodies that are no JSON object or have no call' END, span, warning, critical)
 FROM counts
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_issues_health(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.issues_health(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_issues_health(regclass) IS
+COMMENT ON FUNCTION _callhardening.issues_health(regclass) IS
 'the figures of call_health that are read from call_issues';
 
-CREATE FUNCTION @extschema@.call_event_logs_health(calls regclass) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+CREATE FUNCTION _callhardening.event_logs_health(calls regclass) RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH logs AS MATERIALIZED (
-    SELECT l.log_id, l.events FROM @extschema@.call_event_logs l JOIN pg_class c ON c.oid = l.events
-    WHERE l.calls = call_event_logs_health.calls
+    SELECT l.log_id, l.events FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
+    WHERE l.calls = event_logs_health.calls
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending, extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
     FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
@@ -158,9 +158,9 @@ SELECT figure, value, unit, CASE WHEN value >= critical THEN 'critical' WHEN val
             ELSE format('%s; warning from %s, critical from %s', what, warning, critical) END
 FROM figures ORDER BY position
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.call_event_logs_health(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.event_logs_health(regclass) FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.call_event_logs_health(regclass) IS
+COMMENT ON FUNCTION _callhardening.event_logs_health(regclass) IS
 'the figures of call_health that are read from the event logs, and the oldest snapshot';
 
 CREATE FUNCTION @extschema@.call_health(calls regclass, exact boolean DEFAULT false)
@@ -176,9 +176,9 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
             HINT = 'Harden it with harden_calls.';
     END IF;
-    RETURN QUERY SELECT * FROM @extschema@.call_rows_health(calls, coalesce(exact, false));
-    RETURN QUERY SELECT * FROM @extschema@.call_issues_health(calls);
-    RETURN QUERY SELECT * FROM @extschema@.call_event_logs_health(calls);
+    RETURN QUERY SELECT * FROM _callhardening.rows_health(calls, coalesce(exact, false));
+    RETURN QUERY SELECT * FROM _callhardening.issues_health(calls);
+    RETURN QUERY SELECT * FROM _callhardening.event_logs_health(calls);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLIC;

@@ -11,32 +11,37 @@ COMMENT ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) IS
 
 -- Not among what pg_dump takes along with the extension: whoever has a dump of the calls would have the key that
 -- opens their pseudonyms. The id is computed and not checked, since the message of a failed CHECK prints the row.
-CREATE TABLE @extschema@.call_pseudonym_keys (
+CREATE TABLE _callhardening.pseudonym_keys (
     key_number bigint GENERATED ALWAYS AS IDENTITY,
-    key_id text GENERATED ALWAYS AS (@extschema@.call_pseudonym_key_id(secret)) STORED CONSTRAINT call_pseudonym_keys_pkey PRIMARY KEY,
+    key_id text GENERATED ALWAYS AS (@extschema@.call_pseudonym_key_id(secret)) STORED CONSTRAINT pseudonym_keys_pkey PRIMARY KEY,
     secret bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
+REVOKE ALL ON _callhardening.pseudonym_keys FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.pseudonym_keys IS 'keys of pseudonyms, for the owner only; pg_dump leaves them out';
+COMMENT ON COLUMN _callhardening.pseudonym_keys.secret IS 'the key: 16 to 64 bytes';
+
+CREATE VIEW @extschema@.call_pseudonym_keys AS SELECT key_number, key_id, created_at FROM _callhardening.pseudonym_keys;
 REVOKE ALL ON @extschema@.call_pseudonym_keys FROM PUBLIC;
 
-COMMENT ON TABLE @extschema@.call_pseudonym_keys IS 'keys of pseudonyms, for the owner only; pg_dump leaves them out';
+COMMENT ON VIEW @extschema@.call_pseudonym_keys IS 'the keys of pseudonyms without their secrets, for the owner only';
 COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_number IS 'new pseudonyms are made with the key that has the highest one';
 COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_id IS 'what the key is known by in a pseudonym';
-COMMENT ON COLUMN @extschema@.call_pseudonym_keys.secret IS 'the key: 16 to 64 bytes';
 
-CREATE FUNCTION @extschema@.forget_pseudonym_keys() RETURNS trigger
+CREATE FUNCTION _callhardening.forget_pseudonym_keys() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'callhardening_forget_pseudonym_keys';
-REVOKE EXECUTE ON FUNCTION @extschema@.forget_pseudonym_keys() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.forget_pseudonym_keys() FROM PUBLIC;
 
-COMMENT ON FUNCTION @extschema@.forget_pseudonym_keys() IS
-'trigger function of call_pseudonym_keys: lets every session read the keys again';
+COMMENT ON FUNCTION _callhardening.forget_pseudonym_keys() IS
+'trigger function of pseudonym_keys: lets every session read the keys again';
 
-CREATE TRIGGER forget_pseudonym_keys AFTER INSERT OR UPDATE OR DELETE ON @extschema@.call_pseudonym_keys
-    FOR EACH ROW EXECUTE FUNCTION @extschema@.forget_pseudonym_keys();
-CREATE TRIGGER forget_all_pseudonym_keys AFTER TRUNCATE ON @extschema@.call_pseudonym_keys
-    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.forget_pseudonym_keys();
-ALTER TABLE @extschema@.call_pseudonym_keys ENABLE ALWAYS TRIGGER forget_pseudonym_keys;
-ALTER TABLE @extschema@.call_pseudonym_keys ENABLE ALWAYS TRIGGER forget_all_pseudonym_keys;
+CREATE TRIGGER forget_pseudonym_keys AFTER INSERT OR UPDATE OR DELETE ON _callhardening.pseudonym_keys
+    FOR EACH ROW EXECUTE FUNCTION _callhardening.forget_pseudonym_keys();
+CREATE TRIGGER forget_all_pseudonym_keys AFTER TRUNCATE ON _callhardening.pseudonym_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION _callhardening.forget_pseudonym_keys();
+ALTER TABLE _callhardening.pseudonym_keys ENABLE ALWAYS TRIGGER forget_pseudonym_keys;
+ALTER TABLE _callhardening.pseudonym_keys ENABLE ALWAYS TRIGGER forget_all_pseudonym_keys;
 
 CREATE FUNCTION @extschema@.add_call_pseudonym_key(secret bytea DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -45,7 +50,7 @@ DECLARE
     added text;
 BEGIN
     -- 244 bits from the server's strong source of random numbers.
-    INSERT INTO @extschema@.call_pseudonym_keys (secret)
+    INSERT INTO _callhardening.pseudonym_keys (secret)
     VALUES (coalesce(add_call_pseudonym_key.secret, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))))
     ON CONFLICT DO NOTHING
     RETURNING key_id INTO added;
@@ -66,7 +71,7 @@ CREATE FUNCTION @extschema@.call_pseudonym(value text, key_id text DEFAULT NULL)
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonym(text, text) IS
-'what the sanitizer''s action hash puts in the place of a value: equal for equal phone numbers and addresses, however they are written. key_id: a key of call_pseudonym_keys, the newest by default. A pseudonym stays as it is; NULL for NULL. Not for PUBLIC, since numbers can be found by trying. Errors: 55000 no key, 22023 no key of this id';
+'what the sanitizer''s action hash puts in the place of a value: equal for equal phone numbers and addresses, however they are written. key_id: a key of pseudonym_keys, the newest by default. A pseudonym stays as it is; NULL for NULL. Not for PUBLIC, since numbers can be found by trying. Errors: 55000 no key, 22023 no key of this id';
 
 CREATE FUNCTION @extschema@.call_pseudonyms(value text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE

@@ -6,7 +6,7 @@
  * One lane is enough, since lanes share nothing. A step is what is atomic in the server: a statement under the lane's lock
  * becomes visible with its commit, so a transaction that dies has done nothing.
  *
- * Names, here and in src/core/lanes/claim.hpp and call_claims:
+ * Names, here and in src/core/lanes/claim.hpp and _callhardening.claims:
  *
  *   lane                   the lane's newest record (LaneRecord); older ones are history, which nothing decides by
  *   .open                  state: claimed or renewed; otherwise completed, released or moved
@@ -98,7 +98,7 @@ typedef Lane {
     byte settled, reading, read, again, again_tries, to, id
 };
 Lane lane;
-bool locked; /* the row of call_lanes */
+bool locked; /* the row of lanes */
 
 byte parked, waiting, due, out, dead; /* sets of events */
 byte attempts[EVENTS], expiries[EVENTS];

@@ -124,7 +124,6 @@ struct WorkerOrder {
     Oid database;
     Oid role; // whose rights it has
     Oid extension;
-    Oid schema;
     Oid events; // the log
     int32 max_events;
     int32 poll; // milliseconds
@@ -360,8 +359,8 @@ const char *find_log(Worker *worker)
 {
     if (!hold_extension(*worker))
         return no_extension;
-    const bool exists = find_event_log_of(worker->order.schema, worker->order.events, &worker->log) &&
-                        worker->log.events_name != nullptr;
+    const bool exists =
+        find_event_log_of(worker->order.events, &worker->log) && worker->log.events_name != nullptr;
     return exists ? nullptr : no_log;
 }
 
@@ -608,8 +607,11 @@ CALLHARDENING_FUNCTION(start_call_worker)
     EventLog log;
     check_can_start();
     find_event_log(fcinfo, 0, &log);
-    const WorkerOrder order = {MyDatabaseId,      GetUserId(), get_extension_oid("callhardening", false),
-                               log.schema,        log.events,  max_events_argument_of(fcinfo, 1),
+    const WorkerOrder order = {MyDatabaseId,
+                               GetUserId(),
+                               get_extension_oid("callhardening", false),
+                               log.events,
+                               max_events_argument_of(fcinfo, 1),
                                poll_of(fcinfo, 2)};
     const int wanted = workers_of(fcinfo, 3);
     check_can_connect(order.role);

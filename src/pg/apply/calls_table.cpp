@@ -102,7 +102,7 @@ bool has_insert_trigger(Relation relation)
     return count > 1;
 }
 
-// The columns that hold a MergeState; add_call_merge_columns in sql/calls/harden.sql makes them.
+// The columns that hold a MergeState; add_merge_columns in sql/calls/harden.sql makes them.
 struct StateColumn {
     const char *name;
     Oid type;
@@ -560,7 +560,7 @@ bool update_call(const CallsTable &table, const char *call_id, const Call &call,
 
 using namespace callhardening;
 
-CALLHARDENING_FUNCTION(can_fill_call_column)
+CALLHARDENING_FUNCTION(can_fill_column)
 {
     enum { name_argument, type_argument };
     const char *name = NameStr(*PG_GETARG_NAME(name_argument));

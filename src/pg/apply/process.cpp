@@ -498,8 +498,8 @@ void complete_claims(const Batch &batch)
 void note_words(const Batch &batch, const Work &work, IssueKind kind, std::string_view old_word,
                 std::string_view new_word)
 {
-    note_issue(batch.log->schema, {kind, RelationGetRelid(batch.table.relation), work.claimed->call_id,
-                                   old_word, new_word, work.claimed->place.seq, nullptr});
+    note_issue({kind, RelationGetRelid(batch.table.relation), work.claimed->call_id, old_word, new_word,
+                work.claimed->place.seq, nullptr});
 }
 
 void warn_refused_status(const Batch &batch, const Work &work, MemoryContext statement)

@@ -6,13 +6,18 @@
 extern "C" {
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
@@ -26,6 +31,61 @@ extern "C" {
 
 namespace callhardening
 {
+
+// -- the schemas -------------------------------------------------------------------------------------------
+
+namespace
+{
+
+bool is_of_extension(Oid catalog, Oid object)
+{
+    const Oid extension = getExtensionOfObject(catalog, object);
+    return OidIsValid(extension) && extension == get_extension_oid("callhardening", true);
+}
+
+Oid schema_of_extension()
+{
+    const Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+                CStringGetDatum("callhardening"));
+    const SysScanDesc scan = systable_beginscan(extensions, ExtensionNameIndexId, true, nullptr, 1, &key);
+    const HeapTuple row = systable_getnext(scan);
+    const Oid schema = HeapTupleIsValid(row)
+                           ? reinterpret_cast<Form_pg_extension>(GETSTRUCT(row))->extnamespace
+                           : InvalidOid;
+    systable_endscan(scan);
+    table_close(extensions, AccessShareLock);
+    return schema;
+}
+
+} // namespace
+
+// Whose a schema is has to be looked up once a session: while it is there, it stays the extension's.
+Oid own_schema()
+{
+    static Oid known = InvalidOid;
+    const Oid schema = get_namespace_oid("_callhardening", true);
+    if (schema == known)
+        return schema;
+    if (!is_of_extension(NamespaceRelationId, schema))
+        return InvalidOid;
+    return known = schema;
+}
+
+// An extension that was created anew has another schema of its own.
+Oid users_schema()
+{
+    static Oid known = InvalidOid, known_own = InvalidOid;
+    const Oid own = own_schema();
+    if (own != known_own) {
+        known = schema_of_extension();
+        known_own = own;
+    }
+    return known;
+}
+
+// -- its tables --------------------------------------------------------------------------------------------
 
 namespace
 {
@@ -56,12 +116,6 @@ bool has_columns(Relation heap, const ColumnTypes &columns)
             return false;
     }
     return true;
-}
-
-bool is_of_extension(Oid catalog, Oid object)
-{
-    const Oid extension = getExtensionOfObject(catalog, object);
-    return OidIsValid(extension) && extension == get_extension_oid("callhardening", true);
 }
 
 // The extension's own are for SQL: rows that a restore brings, keys that refer to its tables. Each is looked
@@ -131,25 +185,25 @@ void report_altered(int level, const char *name, const char *fault)
 }
 
 // nullptr where there is none.
-Relation open_index(Oid schema, const char *name, LOCKMODE lock)
+Relation open_index(const char *name, LOCKMODE lock)
 {
-    const Oid index = get_relname_relid(name, schema);
+    const Oid index = get_relname_relid(name, own_schema());
     return OidIsValid(index) && get_rel_relkind(index) == RELKIND_INDEX ? index_open(index, lock) : nullptr;
 }
 
 } // namespace
 
-CatalogTable open_catalog_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
+CatalogTable open_catalog_table(const char *name, const char *index, const ColumnTypes &columns,
                                 LOCKMODE lock)
 {
-    const Oid heap_oid = get_relname_relid(name, schema);
+    const Oid heap_oid = get_relname_relid(name, own_schema());
     if (!OidIsValid(heap_oid))
         report_altered(ERROR, name, "It is missing.");
     CatalogTable table = {try_relation_open(heap_oid, lock), nullptr};
     if (table.heap == nullptr)
         raise_dropped(name);
     // Under the lock, as DROP EXTENSION may have come before it.
-    table.index = open_index(schema, index, lock);
+    table.index = open_index(index, lock);
     if (table.index == nullptr)
         report_altered(ERROR, name, psprintf("Index \"%s\" is missing.", index));
     if (const char *fault = fault_of(table.heap, table.index, columns); fault != nullptr)
@@ -157,17 +211,17 @@ CatalogTable open_catalog_table(Oid schema, const char *name, const char *index,
     return table;
 }
 
-bool try_open_catalog_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
-                            LOCKMODE lock, CatalogTable *table)
+bool try_open_catalog_table(const char *name, const char *index, const ColumnTypes &columns, LOCKMODE lock,
+                            CatalogTable *table)
 {
-    const Oid heap_oid = get_relname_relid(name, schema);
+    const Oid heap_oid = get_relname_relid(name, own_schema());
     if (!OidIsValid(heap_oid) || get_rel_relkind(heap_oid) != RELKIND_RELATION ||
         !ConditionalLockRelationOid(heap_oid, lock))
         return false;
     table->heap = try_table_open(heap_oid, NoLock);
     if (table->heap == nullptr)
         return false;
-    table->index = open_index(schema, index, lock);
+    table->index = open_index(index, lock);
     const char *fault = table->index == nullptr ? psprintf("Index \"%s\" is missing.", index)
                                                 : fault_of(table->heap, table->index, columns);
     if (fault == nullptr)

@@ -22,6 +22,13 @@ extern "C" {
 namespace callhardening
 {
 
+// The schema that the extension creates and keeps its tables and internal functions in, found by its name.
+// InvalidOid where the extension is gone: a schema of that name that somebody else made is none of ours.
+Oid own_schema();
+
+// The schema that CREATE EXTENSION was given, with what users call. InvalidOid as above.
+Oid users_schema();
+
 struct CatalogTable {
     Relation heap;
     Relation index; // the one that rows are found by
@@ -38,15 +45,15 @@ struct ColumnTypes {
     }
 };
 
-// Opens `name` of the extension's schema with `index`; 55000 where somebody altered it in a way that these
+// Opens `name` of our own schema with `index`; 55000 where somebody altered it in a way that these
 // functions cannot follow. A table that the transaction has written to has to be closed with NoLock.
-CatalogTable open_catalog_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
+CatalogTable open_catalog_table(const char *name, const char *index, const ColumnTypes &columns,
                                 LOCKMODE lock);
 
 // The same for what must not stop its caller: false, and a WARNING that says what was altered, or no word
 // where the table is gone or its lock is not to be had at once.
-bool try_open_catalog_table(Oid schema, const char *name, const char *index, const ColumnTypes &columns,
-                            LOCKMODE lock, CatalogTable *table);
+bool try_open_catalog_table(const char *name, const char *index, const ColumnTypes &columns, LOCKMODE lock,
+                            CatalogTable *table);
 void close_catalog_table(const CatalogTable &table, LOCKMODE lock);
 
 // A condition on the index column `column`, from 1.

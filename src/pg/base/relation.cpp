@@ -111,7 +111,7 @@ AttrNumber require_typed_column(Relation relation, const char *name, Oid type, c
 using namespace callhardening;
 
 // Both return NULL for a type that is gone: the catalogs may be read with an older snapshot.
-CALLHARDENING_FUNCTION(call_base_type)
+CALLHARDENING_FUNCTION(base_type)
 {
     const Oid type = PG_GETARG_OID(0);
     if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))
@@ -119,7 +119,7 @@ CALLHARDENING_FUNCTION(call_base_type)
     PG_RETURN_OID(getBaseType(type));
 }
 
-CALLHARDENING_FUNCTION(call_type_below)
+CALLHARDENING_FUNCTION(type_below)
 {
     const Oid type = PG_GETARG_OID(0);
     if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))

@@ -120,7 +120,7 @@ HeapTuple column_argument(FunctionCallInfo fcinfo)
 
 } // namespace
 
-CALLHARDENING_FUNCTION(call_key_state)
+CALLHARDENING_FUNCTION(key_state)
 {
     HeapTuple column = column_argument(fcinfo);
     if (!HeapTupleIsValid(column))
@@ -131,7 +131,7 @@ CALLHARDENING_FUNCTION(call_key_state)
     PG_RETURN_TEXT_P(cstring_to_text(state_names[static_cast<size_t>(state)]));
 }
 
-CALLHARDENING_FUNCTION(call_key_obstacle)
+CALLHARDENING_FUNCTION(key_obstacle)
 {
     HeapTuple column = column_argument(fcinfo);
     if (!HeapTupleIsValid(column))

@@ -146,7 +146,7 @@ FaultReceiver fault_receiver(FunctionCallInfo fcinfo, const RowRules *rules)
 
 } // namespace
 
-CALLHARDENING_FUNCTION(faulty_call_rows)
+CALLHARDENING_FUNCTION(faulty_rows)
 {
     const Oid table = PG_GETARG_OID(0);
     Relation calls = open_table(table, AccessShareLock);
@@ -156,9 +156,9 @@ CALLHARDENING_FUNCTION(faulty_call_rows)
         word_expression(calls, name_argument(fcinfo, 2)), word_expression(calls, name_argument(fcinfo, 3)),
         payload == nullptr ? "NULL" : quote_identifier(payload), quiet_expression(fcinfo, 5), rows_of(calls));
     relation_close(calls, NoLock);
-    const RowRules *rules = read_row_rules(
-        CurrentMemoryContext, PG_ARGISNULL(6) ? nullptr : PG_GETARG_JSONB_P(6),
-        PG_ARGISNULL(8) ? nullptr : PG_GETARG_JSONB_P(8), text_argument(fcinfo, 7), fcinfo->flinfo->fn_oid);
+    const RowRules *rules =
+        read_row_rules(CurrentMemoryContext, PG_ARGISNULL(6) ? nullptr : PG_GETARG_JSONB_P(6),
+                       PG_ARGISNULL(8) ? nullptr : PG_GETARG_JSONB_P(8), text_argument(fcinfo, 7));
     InitMaterializedSRF(fcinfo, 0);
     FaultReceiver self = fault_receiver(fcinfo, rules);
     run_as_owner(table, statement, Datum{0}, &self.receiver);
@@ -167,7 +167,7 @@ CALLHARDENING_FUNCTION(faulty_call_rows)
 
 // -- figures -------------------------------------------------------------------------------------
 
-CALLHARDENING_FUNCTION(call_row_groups)
+CALLHARDENING_FUNCTION(row_groups)
 {
     const Oid table = PG_GETARG_OID(0);
     Relation calls = open_table(table, AccessShareLock);
@@ -224,7 +224,7 @@ const char *hold_word(const FormData_pg_attribute &column, char *word)
 
 } // namespace
 
-CALLHARDENING_FUNCTION(held_call_word)
+CALLHARDENING_FUNCTION(held_word)
 {
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
         ereport(ERROR,

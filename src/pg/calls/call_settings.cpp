@@ -152,7 +152,7 @@ CALLHARDENING_FUNCTION(call_settings)
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
 }
 
-CALLHARDENING_FUNCTION(call_trigger_settings)
+CALLHARDENING_FUNCTION(trigger_settings)
 {
     Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
     if (calls == nullptr)
@@ -170,7 +170,7 @@ CALLHARDENING_FUNCTION(call_trigger_settings)
 }
 
 // As PostgreSQL keeps them: a zero byte ends each argument.
-CALLHARDENING_FUNCTION(call_trigger_arguments)
+CALLHARDENING_FUNCTION(trigger_arguments)
 {
     const bytea *kept = PG_GETARG_BYTEA_PP(0);
     const char *argument = VARDATA_ANY(kept), *end = argument + VARSIZE_ANY_EXHDR(kept);

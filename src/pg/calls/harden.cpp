@@ -43,8 +43,6 @@ struct HeldIssue {
 // What a trigger knows about its table, found out once per statement and table and kept with the call site.
 struct CallTrigger {
     CallSettings settings;
-    Oid function;
-    Oid schema; // the extension's
     AttrNumber call_id;
     AttrNumber payload;
     WordColumn status;
@@ -161,8 +159,7 @@ Refusal refusal_of(const CallTrigger *trigger, const CallRow *row, AttrNumber co
 void note_words(const CallTrigger *trigger, const CallRow *row, IssueKind kind, std::string_view old_word,
                 std::string_view new_word)
 {
-    note_issue(trigger->schema,
-               {kind, RelationGetRelid(row->calls), text_of_value(row, known_values(row), trigger->call_id),
+    note_issue({kind, RelationGetRelid(row->calls), text_of_value(row, known_values(row), trigger->call_id),
                 old_word, new_word, 0, nullptr});
 }
 
@@ -388,7 +385,7 @@ void validate_payload(CallTrigger *trigger, CallRow *row)
     Jsonb *payload = DatumGetJsonbP(value.datum);
     if (row->old_values != nullptr && is_sanitized(trigger, payload))
         return;
-    Jsonb *sanitized = sanitize_payload(payload, trigger->policy, trigger->function);
+    Jsonb *sanitized = sanitize_payload(payload, trigger->policy);
     if (sanitized != payload)
         change(row, trigger->payload, {JsonbPGetDatum(sanitized), false});
     if (row->old_values == nullptr)
@@ -433,8 +430,6 @@ CallTrigger *open_call_trigger(FunctionCallInfo fcinfo)
         read_call_settings(event->tg_trigger, &trigger->settings);
     else
         require_call_settings(calls, &trigger->settings);
-    trigger->function = fcinfo->flinfo->fn_oid;
-    trigger->schema = get_func_namespace(trigger->function);
     trigger->call_id = require_column(calls, trigger->settings.call_id_column, calls_column_hint);
     trigger->payload =
         require_typed_column(calls, trigger->settings.payload_column, JSONBOID, calls_column_hint);

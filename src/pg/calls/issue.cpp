@@ -80,7 +80,6 @@ struct IssueGroup {
 };
 
 struct Noted {
-    Oid schema;
     IssueGroup *groups;
 };
 
@@ -293,7 +292,7 @@ void write_or_warn(CatalogTable *issues)
     if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
         ReThrowError(error);
     ereport(WARNING, (errcode(error->sqlerrcode),
-                      errmsg("table \"call_issues\" of callhardening refused the issues of a transaction"),
+                      errmsg("table \"issues\" of callhardening refused the issues of a transaction"),
                       errdetail("%s", error->message)));
 }
 
@@ -304,8 +303,7 @@ void write_issues()
     CatalogTable issues;
     const int count = count_rows(noted.groups);
     if (count == 0 || XactReadOnly || RecoveryInProgress() ||
-        !try_open_catalog_table(noted.schema, "call_issues", "idx_call_issues_happened_at", issue_types,
-                                RowExclusiveLock, &issues))
+        !try_open_catalog_table("issues", "idx_issues_happened_at", issue_types, RowExclusiveLock, &issues))
         return;
     if (is_full(issues.heap, full_pages))
         remove_oldest(issues, 2 * count);
@@ -338,11 +336,10 @@ void register_callbacks()
 
 } // namespace
 
-void note_issue(Oid schema, const Issue &issue)
+void note_issue(const Issue &issue)
 {
     register_callbacks();
     const MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
-    noted.schema = schema;
     IssueGroup *group = group_of(issue);
     if (group->rows < most_rows)
         add_row(group, issue);
@@ -376,17 +373,17 @@ const char *reason_of(NoLane reason)
 
 } // namespace
 
-void note_event_without_lane(Oid schema, Oid events, int64 event_seq, int lane, std::string_view call_id)
+void note_event_without_lane(Oid events, int64 event_seq, int lane, std::string_view call_id)
 {
     const auto reason = static_cast<NoLane>(lane);
     const bool is_parsed = reason != NoLane::not_json && reason != NoLane::not_an_object;
-    note_issue(schema, {is_parsed ? IssueKind::body_without_call : IssueKind::unparsable_body,
-                        events,
-                        call_id,
-                        {},
-                        {},
-                        event_seq,
-                        reason_of(reason)});
+    note_issue({is_parsed ? IssueKind::body_without_call : IssueKind::unparsable_body,
+                events,
+                call_id,
+                {},
+                {},
+                event_seq,
+                reason_of(reason)});
 }
 
 } // namespace callhardening
@@ -395,7 +392,7 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(note_event_without_lane)
 {
-    note_event_without_lane(get_func_namespace(fcinfo->flinfo->fn_oid), PG_GETARG_OID(0), PG_GETARG_INT64(1),
-                            PG_GETARG_INT32(2), text_argument(fcinfo, 3));
+    note_event_without_lane(PG_GETARG_OID(0), PG_GETARG_INT64(1), PG_GETARG_INT32(2),
+                            text_argument(fcinfo, 3));
     PG_RETURN_VOID();
 }

@@ -32,11 +32,11 @@ struct Issue {
     const char *detail; // a text of ours, or NULL
 };
 
-// `schema` is the extension's. The first hundred of one kind and table in a transaction have a row each, the
+// The first hundred of one kind and table in a transaction have a row each, the
 // others are counted in one: an UPDATE of a million rows must not write a million issues.
-void note_issue(Oid schema, const Issue &issue);
+void note_issue(const Issue &issue);
 
 // The words of an event that no worker can take, by its lane.
-void note_event_without_lane(Oid schema, Oid events, int64 event_seq, int lane, std::string_view call_id);
+void note_event_without_lane(Oid events, int64 event_seq, int lane, std::string_view call_id);
 
 } // namespace callhardening

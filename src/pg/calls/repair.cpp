@@ -27,7 +27,7 @@ using namespace callhardening;
 namespace
 {
 
-// The arguments of both functions are these; call_row_faults goes on with rules, repaired_call_row with a
+// The arguments of both functions are these; row_faults goes on with rules, repaired_row with a
 // table.
 enum Argument {
     argument_status,
@@ -39,7 +39,7 @@ enum Argument {
     argument_policy,
 };
 
-// The rules of repaired_call_row, kept with the call site.
+// The rules of repaired_row, kept with the call site.
 struct TableRules {
     RowRules rules;
     Oid calls;
@@ -90,8 +90,7 @@ const RowRules *rules_of(FunctionCallInfo fcinfo)
     fcinfo->flinfo->fn_extra = nullptr;
     if (rules != nullptr)
         MemoryContextDelete(rules->context);
-    fcinfo->flinfo->fn_extra = rules =
-        read_row_rules(fcinfo->flinfo->fn_mcxt, transitions, policy, provider, fcinfo->flinfo->fn_oid);
+    fcinfo->flinfo->fn_extra = rules = read_row_rules(fcinfo->flinfo->fn_mcxt, transitions, policy, provider);
     return rules;
 }
 
@@ -101,7 +100,7 @@ Jsonb *repaired_payload(const RowRules *rules, const Datum *payload)
     if (payload == nullptr)
         return nullptr;
     Jsonb *document = DatumGetJsonbP(*payload);
-    Jsonb *sanitized = sanitize_payload(document, rules->compiled, rules->function);
+    Jsonb *sanitized = sanitize_payload(document, rules->compiled);
     return sanitized == document ? nullptr : sanitized;
 }
 
@@ -153,7 +152,6 @@ TableRules *read_table_rules(FunctionCallInfo fcinfo, Oid calls)
     table->calls = calls;
     table->rules.graph = *settings.graph;
     table->rules.provider = settings.provider;
-    table->rules.function = fcinfo->flinfo->fn_oid;
     table->rules.compiled =
         *settings.policy == '\0' ? default_policy() : policy_of_text(settings.policy, CurrentMemoryContext);
     get_call_result_type(fcinfo, nullptr, &table->result);
@@ -176,7 +174,7 @@ namespace callhardening
 {
 
 RowRules *read_row_rules(MemoryContext parent, const Jsonb *transitions, const Jsonb *policy,
-                         std::string_view provider, Oid function)
+                         std::string_view provider)
 {
     MemoryContext context = AllocSetContextCreate(parent, "callhardening rules", ALLOCSET_SMALL_SIZES);
     const MemoryContext caller = MemoryContextSwitchTo(context);
@@ -189,9 +187,8 @@ RowRules *read_row_rules(MemoryContext parent, const Jsonb *transitions, const J
         parse_transition_graph(transitions, &rules->graph);
     rules->compiled = compile_policy(policy, context);
     if (rules->compiled->hashes())
-        require_pseudonym_privilege(function);
+        require_pseudonym_privilege();
     rules->provider = to_cstring(provider);
-    rules->function = function;
     MemoryContextSwitchTo(caller);
     return rules;
 }
@@ -211,7 +208,7 @@ int faults_of_row(const RowRules *rules, std::string_view status, std::string_vi
 } // namespace callhardening
 
 // In the order in which audit_calls prints them.
-CALLHARDENING_FUNCTION(call_fault_bits)
+CALLHARDENING_FUNCTION(fault_bits)
 {
     constexpr struct {
         const char *check_name;
@@ -237,7 +234,7 @@ CALLHARDENING_FUNCTION(call_fault_bits)
     return Datum{0};
 }
 
-CALLHARDENING_FUNCTION(call_row_faults)
+CALLHARDENING_FUNCTION(row_faults)
 {
     const Datum payload = PG_ARGISNULL(argument_payload) ? Datum{0} : PG_GETARG_DATUM(argument_payload);
     PG_RETURN_INT32(faults_of_row(rules_of(fcinfo), text_argument(fcinfo, argument_status),
@@ -245,7 +242,7 @@ CALLHARDENING_FUNCTION(call_row_faults)
                                   PG_ARGISNULL(argument_payload) ? nullptr : &payload));
 }
 
-CALLHARDENING_FUNCTION(repaired_call_row)
+CALLHARDENING_FUNCTION(repaired_row)
 {
     if (PG_ARGISNULL(argument_calls))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("calls must not be NULL")));
@@ -269,7 +266,7 @@ CALLHARDENING_FUNCTION(repaired_call_row)
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(table->result, values, nulls)));
 }
 
-CALLHARDENING_FUNCTION(call_row_sample)
+CALLHARDENING_FUNCTION(row_sample)
 {
     const char *id = PG_ARGISNULL(0) ? "NULL" : shown_word(text_argument(fcinfo, 0));
     if (PG_ARGISNULL(1))

@@ -12,7 +12,7 @@ extern "C" {
 namespace callhardening
 {
 
-// What audit_calls counts. In SQL these bits have the names of its checks: call_fault_bits.
+// What audit_calls counts. In SQL these bits have the names of its checks: fault_bits.
 enum Fault : int {
     fault_status = 1,
     fault_unknown_status = 2,
@@ -33,13 +33,12 @@ struct RowRules {
     TransitionGraph graph;
     const Policy *compiled;
     std::string_view provider;
-    Oid function; // any function of the installation
 };
 
 // Reads rules into a child of `parent`. Error: 42501 where the policy hashes and the current user has no
 // right to make pseudonyms.
 RowRules *read_row_rules(MemoryContext parent, const Jsonb *transitions, const Jsonb *policy,
-                         std::string_view provider, Oid function);
+                         std::string_view provider);
 
 inline constexpr int status_faults = fault_status | fault_unknown_status,
                      direction_faults = fault_direction | fault_unknown_direction,

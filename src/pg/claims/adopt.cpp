@@ -22,7 +22,7 @@ namespace callhardening
 namespace
 {
 
-// Each lane number up to the newest costs a look at call_lanes as long as the log has old lanes. An owner can
+// Each lane number up to the newest costs a look at lanes as long as the log has old lanes. An owner can
 // write any number into a row.
 constexpr int most_lane_numbers = 1 << 16;
 
@@ -187,7 +187,7 @@ void forget_marks(const EventLog &log, const LaneTables &tables, Snapshot snapsh
 // it is still the old lane's. The ids of its transactions mean nothing here.
 void move_parked(const EventLog &log)
 {
-    const CatalogTable parked = open_parked(log, RowExclusiveLock);
+    const CatalogTable parked = open_parked(RowExclusiveLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
     while (next_row(scan)) {
@@ -345,7 +345,7 @@ void count_strays(StrayCount *strays)
 using namespace callhardening;
 
 // NULL where another session keeps the log locked: a view does not wait for it.
-CALLHARDENING_FUNCTION(stray_call_events)
+CALLHARDENING_FUNCTION(stray_events)
 {
     StrayCount strays = {};
     strays.most = PG_GETARG_INT64(1);

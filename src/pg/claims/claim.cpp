@@ -1,4 +1,5 @@
 #include "pg/claims/claim.hpp"
+#include "pg/base/catalog_table.hpp"
 #include "pg/claims/adopt.hpp"
 #include "pg/claims/claim_lane.hpp"
 #include "pg/log/snapshot.hpp"
@@ -180,10 +181,10 @@ bool is_subscribed(Oid table)
     return is_any;
 }
 
-bool is_stamp_trigger(const EventLog &log, const Trigger &trigger)
+bool is_stamp_trigger(const Trigger &trigger)
 {
     if (!TRIGGER_FOR_BEFORE(trigger.tgtype) || !TRIGGER_FOR_INSERT(trigger.tgtype) ||
-        get_func_namespace(trigger.tgfoid) != log.schema)
+        get_func_namespace(trigger.tgfoid) != own_schema())
         return false;
     const char *name = get_func_name(trigger.tgfoid);
     return name != nullptr && strcmp(name, "stamp_call_event") == 0;
@@ -198,7 +199,7 @@ void check_is_stamped(const EventLog &log, Relation table)
     const TriggerDesc *triggers = table->trigdesc;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
         const Trigger &trigger = triggers->triggers[i];
-        if (is_stamp_trigger(log, trigger) && trigger.tgenabled == TRIGGER_FIRES_ON_ORIGIN)
+        if (is_stamp_trigger(trigger) && trigger.tgenabled == TRIGGER_FIRES_ON_ORIGIN)
             ereport(ERROR,
                     (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                      errmsg("a subscription writes to event log %s without its trigger", log.events_name),
@@ -211,7 +212,7 @@ void check_is_stamped(const EventLog &log, Relation table)
 void open_claiming(Claiming *claiming)
 {
     claiming->tables = open_lanes(*claiming->log, RowExclusiveLock);
-    claiming->parked = open_parked(*claiming->log, RowExclusiveLock);
+    claiming->parked = open_parked(RowExclusiveLock);
     open_log_table(*claiming->log, &claiming->table);
     check_is_stamped(*claiming->log, claiming->table.by_lane.heap);
     claiming->due = static_cast<bool *>(palloc(sizeof(bool) * claiming->log->lanes));

@@ -70,7 +70,7 @@ void park_later_events(const EventLog &log, const LogTable &table, const LaneRec
 {
     const Snapshot snapshot = take_snapshot();
     const LanePosition &position = record.position;
-    const CatalogTable parked = open_parked(log, RowExclusiveLock);
+    const CatalogTable parked = open_parked(RowExclusiveLock);
     const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
     bool waits = has_due_event(waiting, event.call_id);
     LaneReader reader = begin_reading(table, snapshot, record.lane,
@@ -94,7 +94,7 @@ int attempts_of(const EventLog &log, const LaneRecord &record, const LogEvent &e
     if (!record.is_retry)
         return record.position.NextAttempt();
     const Snapshot snapshot = take_snapshot();
-    const CatalogTable parked = open_parked(log, AccessShareLock);
+    const CatalogTable parked = open_parked(AccessShareLock);
     const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
     const ParkedEvent *found = find_parked(waiting, event.call_id, event.place.seq);
     close_catalog_table(parked, AccessShareLock);
@@ -107,7 +107,7 @@ int attempts_of(const EventLog &log, const LaneRecord &record, const LogEvent &e
 bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const LogEvent &event,
                         const TimestampTz *due_at, const Failure &failure)
 {
-    const CatalogTable parked = open_parked(log, RowExclusiveLock);
+    const CatalogTable parked = open_parked(RowExclusiveLock);
     const bool is_dead = fail_event(log, parked, in_lane(record.lane, event), attempts_of(log, record, event),
                                     due_at, failure);
     close_catalog_table(parked, NoLock);
@@ -116,7 +116,7 @@ bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const Log
 
 void park_locked_event(const EventLog &log, const LaneRecord &record, const LogEvent &event, bool is_first)
 {
-    const CatalogTable parked = open_parked(log, RowExclusiveLock);
+    const CatalogTable parked = open_parked(RowExclusiveLock);
     const int attempts = attempts_of(log, record, event) - 1;
     if (is_first)
         park_locked(log, parked, in_lane(record.lane, event), attempts);
@@ -135,7 +135,7 @@ void hold_back_later_events(const EventLog &log, const LogTable &table, const La
 void hold_back_event(const EventLog &log, const LaneRecord &record, const LogEvent &event)
 {
     const Snapshot snapshot = take_snapshot();
-    const CatalogTable parked = open_parked(log, RowExclusiveLock);
+    const CatalogTable parked = open_parked(RowExclusiveLock);
     const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
     park_behind(log, parked, record, event, has_due_event(waiting, event.call_id));
     close_catalog_table(parked, NoLock);

@@ -138,19 +138,19 @@ void look_up_claim(const ClaimAddress &address, int64 claim_id, FoundClaim *foun
 }
 
 // Nobody ends what he may not claim.
-bool find_log_of_claim(Oid schema, const ClaimAddress &address, EventLog *log)
+bool find_log_of_claim(const ClaimAddress &address, EventLog *log)
 {
-    return find_event_log_by_id(schema, address.log_id, log) &&
+    return find_event_log_by_id(address.log_id, log) &&
            pg_class_aclcheck(log->events, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
 // Locks the claim's lane until the end of the transaction. False where no log that the caller may claim from,
 // or no lane, has such a claim; else `found` has to be closed.
-bool open_claim(Oid schema, int64 claim_id, FoundClaim *found)
+bool open_claim(int64 claim_id, FoundClaim *found)
 {
     ClaimAddress address;
     *found = {};
-    if (!ReadClaimId(claim_id, address) || !find_log_of_claim(schema, address, &found->log))
+    if (!ReadClaimId(claim_id, address) || !find_log_of_claim(address, &found->log))
         return false;
     found->record.lane = lane_of(found->log, address);
     found->tables = open_lanes(found->log, RowExclusiveLock);
@@ -175,11 +175,6 @@ const char *name_of_lost(bool is_open, const FoundClaim &found)
     return is_open && found.is_known ? "stale" : "unknown";
 }
 
-Oid schema_of(FunctionCallInfo fcinfo)
-{
-    return get_func_namespace(fcinfo->flinfo->fn_oid);
-}
-
 // -- ending many claims --------------------------------------------------------------------------
 
 struct Ending {
@@ -196,10 +191,10 @@ void complete_and_mark(const EventLog &log, const LaneTables &tables, const Lane
 
 using EndClaim = void (*)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 
-const char *end_one(Oid schema, int64 claim_id, EndClaim end, const char *ended)
+const char *end_one(int64 claim_id, EndClaim end, const char *ended)
 {
     FoundClaim found;
-    const bool is_open = open_claim(schema, claim_id, &found);
+    const bool is_open = open_claim(claim_id, &found);
     const char *outcome = is_open && found.is_current ? ended : name_of_lost(is_open, found);
     if (is_open && found.is_current)
         end(found.log, found.tables, found.record);
@@ -227,7 +222,7 @@ Ending *endings_of(ArrayType *claim_ids, int *count)
     return endings;
 }
 
-void end_in_order(Oid schema, Ending **order, int count, EndClaim end, const char *ended)
+void end_in_order(Ending **order, int count, EndClaim end, const char *ended)
 {
     const MemoryContext one =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening ended claim", ALLOCSET_DEFAULT_SIZES);
@@ -235,7 +230,7 @@ void end_in_order(Oid schema, Ending **order, int count, EndClaim end, const cha
     for (int i = 0; i < count; ++i) {
         CHECK_FOR_INTERRUPTS();
         if (!order[i]->is_null)
-            order[i]->outcome = end_one(schema, order[i]->claim_id, end, ended);
+            order[i]->outcome = end_one(order[i]->claim_id, end, ended);
         MemoryContextReset(one);
     }
     MemoryContextSwitchTo(caller);
@@ -255,7 +250,7 @@ Datum end_claims(FunctionCallInfo fcinfo, const char *function, EndClaim end, co
         order[i] = &endings[i];
     qsort(order, count, sizeof(Ending *), compare_endings);
     without_reentrance([=] {
-        end_in_order(schema_of(fcinfo), order, count, end, ended);
+        end_in_order(order, count, end, ended);
         return true;
     });
     const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
@@ -282,7 +277,7 @@ enum class Membership : unsigned char { none, handed_out, failed };
 
 Membership membership_of(const FoundClaim &found, Snapshot snapshot, const LogEvent &event)
 {
-    const CatalogTable parked = open_parked(found.log, AccessShareLock);
+    const CatalogTable parked = open_parked(AccessShareLock);
     const ParkedEvents waiting = read_parked(found.log, parked, snapshot, found.record.lane);
     const ParkedEvent *row = find_parked(waiting, event.call_id, event.place.seq);
     close_catalog_table(parked, AccessShareLock);
@@ -400,7 +395,7 @@ CALLHARDENING_FUNCTION(fail_call_event)
     check_can_claim("fail_call_event");
     require_arguments(fcinfo, 2, "claim_id and event_seq");
     FoundClaim found;
-    if (!open_claim(schema_of(fcinfo), PG_GETARG_INT64(fail_claim), &found))
+    if (!open_claim(PG_GETARG_INT64(fail_claim), &found))
         PG_RETURN_TEXT_P(to_text("stale"));
     const char *outcome = found.is_current ? fail_in_claim(fcinfo, found) : "stale";
     close_claim(found);
@@ -413,7 +408,7 @@ CALLHARDENING_FUNCTION(renew_call_claim)
     require_arguments(fcinfo, 2, "claim_id and lease");
     const int64 lease = lease_of(fcinfo, 1);
     FoundClaim found;
-    if (!open_claim(schema_of(fcinfo), PG_GETARG_INT64(0), &found))
+    if (!open_claim(PG_GETARG_INT64(0), &found))
         PG_RETURN_NULL();
     LaneRecord renewed = found.record;
     if (found.is_current) {
@@ -436,7 +431,7 @@ CALLHARDENING_FUNCTION(assert_call_claim)
     check_can_read_claims("assert_call_claim");
     require_arguments(fcinfo, 1, "claim_id");
     FoundClaim found;
-    const bool is_open = open_claim(schema_of(fcinfo), PG_GETARG_INT64(0), &found);
+    const bool is_open = open_claim(PG_GETARG_INT64(0), &found);
     if (!is_open || !found.is_current)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -37,14 +37,14 @@ void drop_row_of(const EventLog &log, const CatalogTable &dead, int64 seq)
 
 } // namespace
 
-CatalogTable open_dead(const EventLog &log, LOCKMODE lock)
+CatalogTable open_dead(LOCKMODE lock)
 {
-    return open_catalog_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types, lock);
+    return open_catalog_table("dead_events", "dead_events_pkey", dead_types, lock);
 }
 
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
 {
-    const CatalogTable dead = open_dead(log, RowExclusiveLock);
+    const CatalogTable dead = open_dead(RowExclusiveLock);
     drop_row_of(log, dead, event.place.seq); // it was appended again after its death
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
@@ -60,16 +60,15 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
     insert_row(dead, values, nulls);
     close_catalog_table(dead, NoLock);
     note_issue(
-        log.schema,
         {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.place.seq, "see call_dead_events"});
 }
 
 namespace
 {
 
-bool has_dead(const EventLog &log, Snapshot snapshot, std::initializer_list<Key> keys)
+bool has_dead(Snapshot snapshot, std::initializer_list<Key> keys)
 {
-    const CatalogTable dead = open_dead(log, AccessShareLock);
+    const CatalogTable dead = open_dead(AccessShareLock);
     const KeyScan scan = begin_key_scan(dead, snapshot, keys);
     const bool found = next_row(scan);
     end_key_scan(scan);
@@ -81,17 +80,17 @@ bool has_dead(const EventLog &log, Snapshot snapshot, std::initializer_list<Key>
 
 bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq)
 {
-    return has_dead(log, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+    return has_dead(snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
 }
 
 bool has_any_dead(const EventLog &log, Snapshot snapshot)
 {
-    return has_dead(log, snapshot, {int4_key(1, log.log_id)});
+    return has_dead(snapshot, {int4_key(1, log.log_id)});
 }
 
 int64 newest_dead(const EventLog &log, Snapshot snapshot)
 {
-    const CatalogTable dead = open_dead(log, AccessShareLock);
+    const CatalogTable dead = open_dead(AccessShareLock);
     const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id)});
     const int64 newest = next_row(scan, BackwardScanDirection) ? row_int8(scan.slot, dead_seq) : 0;
     end_key_scan(scan);
@@ -101,7 +100,7 @@ int64 newest_dead(const EventLog &log, Snapshot snapshot)
 
 void exhume(const EventLog &log, int64 seq)
 {
-    const CatalogTable dead = open_dead(log, RowExclusiveLock);
+    const CatalogTable dead = open_dead(RowExclusiveLock);
     drop_row_of(log, dead, seq);
     close_catalog_table(dead, NoLock);
 }
@@ -109,7 +108,7 @@ void exhume(const EventLog &log, int64 seq)
 namespace
 {
 
-// What operate grants on a log, and an owner has. As the view operated_call_event_logs does.
+// What operate grants on a log, and an owner has. As the view operated_logs does.
 void check_can_operate(const EventLog &log)
 {
     const Oid role = GetUserId();
@@ -198,9 +197,8 @@ CALLHARDENING_FUNCTION(retry_dead_call_events)
     PreventCommandIfReadOnly("retry_dead_call_events()");
     find_event_log(fcinfo, 0, &log);
     check_can_operate(log);
-    Revival revival = {open_catalog_table(log.schema, "call_dead_events", "call_dead_events_pkey", dead_types,
-                                          RowExclusiveLock),
-                       open_parked(log, RowExclusiveLock), 0};
+    Revival revival = {open_catalog_table("dead_events", "dead_events_pkey", dead_types, RowExclusiveLock),
+                       open_parked(RowExclusiveLock), 0};
     if (PG_ARGISNULL(1))
         revive_events(log, &revival, {int4_key(1, log.log_id)});
     else

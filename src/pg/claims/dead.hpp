@@ -22,7 +22,7 @@ enum DeadColumn {
     dead_columns = dead_since
 };
 
-CatalogTable open_dead(const EventLog &log, LOCKMODE lock);
+CatalogTable open_dead(LOCKMODE lock);
 
 // `errors` is the list of them all, `failure` the last one. An issue is noted as well.
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure);

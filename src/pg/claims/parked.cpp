@@ -95,10 +95,9 @@ static_assert(lengthof(parked_types) == parked_columns, "each column has its typ
 
 } // namespace
 
-CatalogTable open_parked(const EventLog &log, LOCKMODE lock)
+CatalogTable open_parked(LOCKMODE lock)
 {
-    return open_catalog_table(log.schema, "call_parked_events", "call_parked_events_pkey", parked_types,
-                              lock);
+    return open_catalog_table("parked_events", "parked_events_pkey", parked_types, lock);
 }
 
 ParkedEvents read_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane)
@@ -227,8 +226,8 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
 {
     bool any = false;
     memset(lanes, 0, sizeof(bool) * log.lanes);
-    const CatalogTable table = open_catalog_table(
-        log.schema, "call_parked_events", "idx_call_parked_events_due", parked_types, AccessShareLock);
+    const CatalogTable table =
+        open_catalog_table("parked_events", "idx_parked_events_due", parked_types, AccessShareLock);
     const KeyScan scan = begin_key_scan(
         table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTLessEqualStrategyNumber)});
     while (next_row(scan)) {
@@ -419,7 +418,7 @@ Retry open_retry(const EventLog &log, int lane)
 {
     Retry retry;
     const Snapshot snapshot = take_snapshot();
-    retry.parked = open_parked(log, RowExclusiveLock);
+    retry.parked = open_parked(RowExclusiveLock);
     retry.events = read_parked(log, retry.parked, snapshot, lane);
     UnregisterSnapshot(snapshot);
     return retry;

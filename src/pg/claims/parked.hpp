@@ -48,7 +48,7 @@ struct ParkedEvents {
 // After so many losses an event goes out alone, and so it does in its last attempt.
 inline constexpr int expiries_to_be_alone = 2;
 
-CatalogTable open_parked(const EventLog &log, LOCKMODE lock);
+CatalogTable open_parked(LOCKMODE lock);
 ParkedEvents read_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane);
 const ParkedEvent *find_parked(const ParkedEvents &parked, const char *call_id, int64 seq);
 bool has_parked_call(const ParkedEvents &parked, const char *call_id);

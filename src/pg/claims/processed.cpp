@@ -224,7 +224,7 @@ void mark_claim(const EventLog &log, const LaneRecord &record)
     Numbers numbers = {};
     SPI_connect();
     const Snapshot snapshot = take_snapshot();
-    const CatalogTable table = open_parked(log, AccessShareLock);
+    const CatalogTable table = open_parked(AccessShareLock);
     const ParkedEvents parked = read_parked(log, table, snapshot, record.lane);
     if (record.is_retry)
         add_parked(record, parked, &numbers);

@@ -349,12 +349,11 @@ void purge_lanes(Purge *purge)
 void open_purge(Purge *purge)
 {
     purge->lanes = open_lanes(purge->log, AccessShareLock);
-    purge->parked = open_parked(purge->log, AccessShareLock);
-    purge->purges =
-        open_catalog_table(purge->log.schema, "call_purges", "call_purges_pkey", low_types, RowExclusiveLock);
-    purge->leftovers = open_catalog_table(purge->log.schema, "call_purge_leftovers",
-                                          "call_purge_leftovers_pkey", leftover_types, RowExclusiveLock);
-    purge->dead = open_dead(purge->log, RowExclusiveLock);
+    purge->parked = open_parked(AccessShareLock);
+    purge->purges = open_catalog_table("purges", "purges_pkey", low_types, RowExclusiveLock);
+    purge->leftovers =
+        open_catalog_table("purge_leftovers", "purge_leftovers_pkey", leftover_types, RowExclusiveLock);
+    purge->dead = open_dead(RowExclusiveLock);
     open_log_table(purge->log, &purge->table);
     purge->snapshot = take_snapshot();
     purge->now = xids_of(purge->snapshot);

@@ -63,9 +63,9 @@ constexpr Oid log_types[] = {
     NAMEOID, NAMEOID,     NAMEARRAYOID, REGCLASSOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID, XID8ARRAYOID};
 static_assert(lengthof(log_types) == log_columns, "each column has its type here");
 
-CatalogTable open_logs(Oid schema, const char *index, LOCKMODE lock)
+CatalogTable open_logs(const char *index, LOCKMODE lock)
 {
-    return open_catalog_table(schema, "call_event_logs", index, log_types, lock);
+    return open_catalog_table("logs", index, log_types, lock);
 }
 
 int64 row_microseconds(TupleTableSlot *slot, int column)
@@ -147,12 +147,11 @@ void read_columns(TupleTableSlot *slot, EventLog *log)
     log->ignored_members = row_texts(slot, log_ignored_members);
 }
 
-void read_log(Oid schema, TupleTableSlot *slot, EventLog *log)
+void read_log(TupleTableSlot *slot, EventLog *log)
 {
     bool is_unadopted;
     const Datum adopted = row_value(slot, log_adopted, &is_unadopted);
     *log = {};
-    log->schema = schema;
     log->log_id = row_int4(slot, log_number);
     log->events = row_oid(slot, log_events);
     log->calls = row_oid(slot, log_calls);
@@ -211,14 +210,14 @@ bool is_live(Oid events)
     pg_unreachable();
 }
 
-bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
+bool find_log(const char *index, const Key &key, EventLog *log)
 {
-    const CatalogTable logs = open_logs(schema, index, AccessShareLock);
+    const CatalogTable logs = open_logs(index, AccessShareLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {key});
     const bool found = next_row(scan);
     if (found)
-        read_log(schema, scan.slot, log);
+        read_log(scan.slot, log);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_catalog_table(logs, AccessShareLock);
@@ -227,7 +226,7 @@ bool find_log(Oid schema, const char *index, const Key &key, EventLog *log)
 
 // The index has the marked row first, and those of all other logs behind it: if none is marked, the only one
 // is the default. Returns how many there are up to the marked one.
-int read_default_event_log(Oid schema, const KeyScan &scan, EventLog *log, StringInfo names)
+int read_default_event_log(const KeyScan &scan, EventLog *log, StringInfo names)
 {
     int count = 0;
     while (next_row(scan)) {
@@ -236,7 +235,7 @@ int read_default_event_log(Oid schema, const KeyScan &scan, EventLog *log, Strin
         if (name == nullptr)
             continue;
         if (count++ == 0)
-            read_log(schema, scan.slot, log);
+            read_log(scan.slot, log);
         appendStringInfo(names, "%s%s", count == 1 ? "" : ", ", name);
         if (row_bool(scan.slot, log_is_default))
             break;
@@ -244,14 +243,14 @@ int read_default_event_log(Oid schema, const KeyScan &scan, EventLog *log, Strin
     return count;
 }
 
-void find_default_event_log(Oid schema, EventLog *log)
+void find_default_event_log(EventLog *log)
 {
-    const CatalogTable logs = open_logs(schema, "call_event_logs_is_default_key", AccessShareLock);
+    const CatalogTable logs = open_logs("logs_is_default_key", AccessShareLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {});
     StringInfoData names;
     initStringInfo(&names);
-    const int count = read_default_event_log(schema, scan, log, &names);
+    const int count = read_default_event_log(scan, log, &names);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_catalog_table(logs, AccessShareLock);
@@ -263,29 +262,28 @@ void find_default_event_log(Oid schema, EventLog *log)
 
 } // namespace
 
-bool find_event_log_of(Oid schema, Oid events, EventLog *log)
+bool find_event_log_of(Oid events, EventLog *log)
 {
-    return find_log(schema, "call_event_logs_events_key", oid_key(1, events), log) &&
-           log->events_name != nullptr && is_live(events);
+    return find_log("logs_events_key", oid_key(1, events), log) && log->events_name != nullptr &&
+           is_live(events);
 }
 
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
 {
-    const Oid schema = get_func_namespace(fcinfo->flinfo->fn_oid);
     if (PG_ARGISNULL(log_argument))
-        find_default_event_log(schema, log);
-    else if (!find_event_log_of(schema, PG_GETARG_OID(log_argument), log))
+        find_default_event_log(log);
+    else if (!find_event_log_of(PG_GETARG_OID(log_argument), log))
         raise_no_log(PG_GETARG_OID(log_argument));
 }
 
-bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log)
+bool find_event_log_by_id(int32 log_id, EventLog *log)
 {
-    return find_log(schema, "call_event_logs_pkey", int4_key(1, log_id), log);
+    return find_log("logs_pkey", int4_key(1, log_id), log);
 }
 
 bool is_event_log_uncommitted(const EventLog &log)
 {
-    const CatalogTable logs = open_logs(log.schema, "call_event_logs_pkey", AccessShareLock);
+    const CatalogTable logs = open_logs("logs_pkey", AccessShareLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
     bool is_null = true;
@@ -306,7 +304,7 @@ char *event_log_channel(int32 log_id)
 
 bool try_lock_event_log(const EventLog &log)
 {
-    const CatalogTable logs = open_logs(log.schema, "call_event_logs_pkey", RowExclusiveLock);
+    const CatalogTable logs = open_logs("logs_pkey", RowExclusiveLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {int4_key(1, log.log_id)});
     const bool locked = next_row(scan) && lock_row(logs, scan, snapshot, LockWaitSkip);
@@ -318,7 +316,7 @@ bool try_lock_event_log(const EventLog &log)
 
 LockedLog lock_event_log(const EventLog &log)
 {
-    const CatalogTable logs = open_logs(log.schema, "call_event_logs_pkey", RowExclusiveLock);
+    const CatalogTable logs = open_logs("logs_pkey", RowExclusiveLock);
     const Snapshot before = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, before, {int4_key(1, log.log_id)});
     if (!next_row(scan) || !lock_row(logs, scan, before, LockWaitBlock))
@@ -331,7 +329,7 @@ LockedLog lock_event_log(const EventLog &log)
 
 void read_locked_log(const LockedLog &locked, EventLog *log)
 {
-    read_log(log->schema, locked.scan.slot, log);
+    read_log(locked.scan.slot, log);
 }
 
 void write_adoption(const LockedLog &locked, const EventLog &log)
@@ -364,7 +362,7 @@ void close_locked_log(const LockedLog &locked)
 
 using namespace callhardening;
 
-CALLHARDENING_FUNCTION(call_event_log_number)
+CALLHARDENING_FUNCTION(log_number)
 {
     EventLog log;
     find_event_log(fcinfo, 0, &log);

@@ -14,7 +14,7 @@ extern "C" {
 namespace callhardening
 {
 
-inline constexpr Oid lane_types[] = {INT4OID, INT4OID}; // as sql/log/event_log.sql creates call_lanes
+inline constexpr Oid lane_types[] = {INT4OID, INT4OID}; // as sql/log/event_log.sql creates lanes
 
 struct TextList {
     const char **texts;
@@ -22,7 +22,6 @@ struct TextList {
 };
 
 struct EventLog {
-    Oid schema; // the extension's
     int32 log_id;
     Oid events;
     Oid calls;
@@ -67,10 +66,10 @@ struct EventInLane {
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 
 // The log that this table is; false where it is none.
-bool find_event_log_of(Oid schema, Oid events, EventLog *log);
+bool find_event_log_of(Oid events, EventLog *log);
 
 // The log of that number; false where there is none.
-bool find_event_log_by_id(Oid schema, int32 log_id, EventLog *log);
+bool find_event_log_by_id(int32 log_id, EventLog *log);
 
 // Made or configured by the present transaction.
 bool is_event_log_uncommitted(const EventLog &log);

@@ -119,7 +119,7 @@ bool are_settings(ArrayType *settings, IsSetting is_setting)
 
 using namespace callhardening;
 
-CALLHARDENING_FUNCTION(are_ignored_call_events)
+CALLHARDENING_FUNCTION(are_ignored_events)
 {
     PG_RETURN_BOOL(are_settings(PG_GETARG_ARRAYTYPE_P(0), IsIgnoredEventType) &&
                    are_settings(PG_GETARG_ARRAYTYPE_P(1), IsIgnoredMember));

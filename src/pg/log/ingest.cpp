@@ -223,7 +223,7 @@ void open_log(FunctionCallInfo fcinfo, EventLog *log)
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be null")));
     SPI_connect();
     find_event_log(fcinfo, log_argument, log);
-    refuse_unsigned_body(fcinfo, log);
+    refuse_unsigned_body(log);
 }
 
 void read_carry_argument(FunctionCallInfo fcinfo, const EventLog &log, CarriedValues *carried)

@@ -16,7 +16,7 @@ namespace callhardening
 namespace
 {
 
-// As sql/log/event_log.sql creates call_claims.
+// As sql/log/event_log.sql creates claims.
 enum ClaimColumn {
     claim_log = 1,
     claim_lane,
@@ -52,7 +52,7 @@ RecordState state_of(const char *name)
     for (size_t i = 0; i < lengthof(state_names); ++i)
         if (strcmp(state_names[i], name) == 0)
             return static_cast<RecordState>(i);
-    elog(ERROR, "unknown state in call_claims");
+    elog(ERROR, "unknown state in claims");
 }
 
 } // namespace
@@ -60,8 +60,8 @@ RecordState state_of(const char *name)
 LaneTables open_lanes(const EventLog &log, LOCKMODE lock)
 {
     LaneTables tables;
-    tables.lanes = open_catalog_table(log.schema, "call_lanes", "call_lanes_pkey", lane_types, lock);
-    tables.claims = open_catalog_table(log.schema, "call_claims", "call_claims_pkey", claim_types, lock);
+    tables.lanes = open_catalog_table("lanes", "lanes_pkey", lane_types, lock);
+    tables.claims = open_catalog_table("claims", "claims_pkey", claim_types, lock);
     tables.newest =
         begin_key_scan(tables.claims, GetActiveSnapshot(), {int4_key(1, log.log_id), int4_key(2, 0)});
     return tables;

@@ -1,5 +1,6 @@
 #include "core/events/signature.hpp"
 
+#include "pg/base/catalog_table.hpp"
 #include "pg/base/hmac.hpp"
 #include "pg/base/relation.hpp"
 #include "pg/base/spi.hpp"
@@ -40,12 +41,12 @@ struct EventSecrets {
     HmacKey keys[most_secrets];
 };
 
-Relation open_secrets(FunctionCallInfo fcinfo)
+Relation open_secrets()
 {
-    const Oid table = get_relname_relid("call_event_secrets", get_func_namespace(fcinfo->flinfo->fn_oid));
+    const Oid table = get_relname_relid("event_secrets", own_schema());
     if (!OidIsValid(table))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("table \"call_event_secrets\" does not exist any more"),
+                        errmsg("table \"event_secrets\" does not exist any more"),
                         errhint("Drop and create the extension, and set the secrets again.")));
     const Relation secrets = open_table(table, AccessShareLock);
     require_key_table(secrets, {INT8OID, INT4OID, BYTEAOID},
@@ -89,10 +90,10 @@ void add_secret(EventSecrets *secrets, int64 number, const bytea *secret)
 
 // By a scan with a snapshot of its own, as the server reads its catalogs: the caller has no privilege on the
 // table, and a secret that was committed a moment ago counts. There are two rows a log.
-void read_secrets(FunctionCallInfo fcinfo, int32 log_id, EventSecrets *secrets)
+void read_secrets(int32 log_id, EventSecrets *secrets)
 {
     secrets->count = 0;
-    const Relation table = open_secrets(fcinfo);
+    const Relation table = open_secrets();
     const TupleDesc columns = RelationGetDescr(table);
     const SysScanDesc scan = systable_beginscan(table, InvalidOid, false, nullptr, 0, nullptr);
     for (HeapTuple row; HeapTupleIsValid(row = systable_getnext(scan));) {
@@ -110,10 +111,10 @@ void read_secrets(FunctionCallInfo fcinfo, int32 log_id, EventSecrets *secrets)
 
 // ---- checking a body -----------------------------------------------------------------------------------
 
-std::string_view open_body(FunctionCallInfo fcinfo, const EventLog *log, std::string_view body)
+std::string_view open_body(const EventLog *log, std::string_view body)
 {
     EventSecrets secrets;
-    read_secrets(fcinfo, log->log_id, &secrets);
+    read_secrets(log->log_id, &secrets);
     if (secrets.count == 0)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("event log %s has no secret", log->events_name),
@@ -160,35 +161,30 @@ void check_secret(std::string_view secret)
 void write_secret(const EventLog *log, const SpiArgument &secret)
 {
     static KeptPlans flags, deletions, insertions;
-    const char *extension = quote_identifier(get_namespace_name(log->schema));
     const SpiArgument log_id = int4_value(log->log_id);
 
     // Locks the log's row, so that of two sessions one comes after the other.
-    run_statement(&flags,
-                  psprintf("UPDATE %s.call_event_logs SET signed = $2 WHERE log_id OPERATOR(pg_catalog.=) $1",
-                           extension),
+    run_statement(&flags, "UPDATE _callhardening.logs SET signed = $2 WHERE log_id OPERATOR(pg_catalog.=) $1",
                   {log_id, bool_value(!secret.is_null)});
     // The newest one stays, but for where it is the one that is set again: then none does.
     run_statement(&deletions,
-                  psprintf("DELETE FROM %s.call_event_secrets WHERE log_id OPERATOR(pg_catalog.=) $1"
-                           " AND ($2 IS NULL OR secret OPERATOR(pg_catalog.=) $2"
-                           " OR secret_number OPERATOR(pg_catalog.<>) (SELECT pg_catalog.max(secret_number)"
-                           " FROM %s.call_event_secrets WHERE log_id OPERATOR(pg_catalog.=) $1))",
-                           extension, extension),
+                  "DELETE FROM _callhardening.event_secrets WHERE log_id OPERATOR(pg_catalog.=) $1"
+                  " AND ($2 IS NULL OR secret OPERATOR(pg_catalog.=) $2"
+                  " OR secret_number OPERATOR(pg_catalog.<>) (SELECT pg_catalog.max(secret_number)"
+                  " FROM _callhardening.event_secrets WHERE log_id OPERATOR(pg_catalog.=) $1))",
                   {log_id, secret});
     if (!secret.is_null)
-        run_statement(
-            &insertions,
-            psprintf("INSERT INTO %s.call_event_secrets (log_id, secret) VALUES ($1, $2)", extension),
-            {log_id, secret});
+        run_statement(&insertions,
+                      "INSERT INTO _callhardening.event_secrets (log_id, secret) VALUES ($1, $2)",
+                      {log_id, secret});
 }
 
 // As the owner of the table, who alone can read and write it.
-void write_secret_as_owner(FunctionCallInfo fcinfo, const EventLog *log, const SpiArgument &secret)
+void write_secret_as_owner(const EventLog *log, const SpiArgument &secret)
 {
     Oid caller;
     int context;
-    const Relation table = open_secrets(fcinfo);
+    const Relation table = open_secrets();
     const Oid owner = RelationGetForm(table)->relowner;
     table_close(table, NoLock);
 
@@ -200,12 +196,12 @@ void write_secret_as_owner(FunctionCallInfo fcinfo, const EventLog *log, const S
 
 } // namespace
 
-void refuse_unsigned_body(FunctionCallInfo fcinfo, const EventLog *log)
+void refuse_unsigned_body(const EventLog *log)
 {
     if (!log->is_signed)
         return;
     EventSecrets secrets;
-    read_secrets(fcinfo, log->log_id, &secrets);
+    read_secrets(log->log_id, &secrets);
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
              errmsg("event log %s takes signed bodies only", log->events_name),
@@ -230,7 +226,7 @@ CALLHARDENING_FUNCTION(set_call_event_secret)
         check_secret(text_argument(fcinfo, secret_argument));
     const SpiArgument secret = {
         BYTEAOID, removes ? Datum{0} : PointerGetDatum(PG_GETARG_BYTEA_PP(secret_argument)), removes};
-    write_secret_as_owner(fcinfo, &log, secret);
+    write_secret_as_owner(&log, secret);
     SPI_finish();
     PG_RETURN_VOID();
 }
@@ -244,7 +240,7 @@ CALLHARDENING_FUNCTION(ingest_signed_call_event)
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("body must not be null")));
     SPI_connect();
     find_event_log(fcinfo, log_argument, &log);
-    const std::string_view claims = open_body(fcinfo, &log, text_argument(fcinfo, body_argument));
+    const std::string_view claims = open_body(&log, text_argument(fcinfo, body_argument));
     read_carry(log, PG_ARGISNULL(carry_argument) ? nullptr : PG_GETARG_JSONB_P(carry_argument), &carried);
     const int64 event_seq = ingest_body(&log, claims, {}, {}, carried);
     SPI_finish();

@@ -6,7 +6,7 @@
 namespace callhardening
 {
 
-// 28000 where the log takes signed bodies only. `fcinfo`: of a function of the extension.
-void refuse_unsigned_body(FunctionCallInfo fcinfo, const EventLog *log);
+// 28000 where the log takes signed bodies only.
+void refuse_unsigned_body(const EventLog *log);
 
 } // namespace callhardening

@@ -81,7 +81,7 @@ void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
 {
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
     const MemoryContext caller = MemoryContextSwitchTo(session);
-    find_event_log_of(get_func_namespace(fcinfo->flinfo->fn_oid), events, &stamper->log);
+    find_event_log_of(events, &stamper->log);
     stamper->moved = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     stamper->looked_at = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     MemoryContextSwitchTo(caller);
@@ -375,12 +375,12 @@ CALLHARDENING_FUNCTION(stamp_call_event)
 }
 
 // The stamp of an event that is in its table already.
-CALLHARDENING_FUNCTION(call_event_stamp)
+CALLHARDENING_FUNCTION(event_stamp)
 {
     enum { payload, provider, lanes, key_type };
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "call_event_stamp must return a row");
+        elog(ERROR, "event_stamp must return a row");
     if (PG_GETARG_INT32(lanes) < 1 || PG_GETARG_INT32(lanes) > max_lanes)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("lanes must be between 1 and %d", max_lanes)));

@@ -119,7 +119,7 @@ CALLHARDENING_FUNCTION(explain_call_payload)
         PG_RETURN_NULL();
     const Policy *policy = callers_policy(fcinfo);
     Jsonb *payload = PG_GETARG_JSONB_P(0);
-    const PayloadPass pass = begin_pass(policy, fcinfo->flinfo->fn_oid);
+    const PayloadPass pass = begin_pass(policy);
     explain_payload(payload, &pass, castNode(ReturnSetInfo, fcinfo->resultinfo));
     end_pass(&pass);
     PG_RETURN_NULL();

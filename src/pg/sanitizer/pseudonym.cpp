@@ -1,6 +1,7 @@
 #include "core/findings/pseudonym.hpp"
 #include "core/base/text.hpp"
 
+#include "pg/base/catalog_table.hpp"
 #include "pg/base/hmac.hpp"
 #include "pg/base/relation.hpp"
 #include "pg/base/text.hpp"
@@ -164,14 +165,14 @@ Datum token_datum(const Pseudonyms *pseudonyms, size_t key, std::string_view val
 
 } // namespace
 
-const Pseudonyms *open_pseudonyms(Oid function)
+const Pseudonyms *open_pseudonyms()
 {
     struct Opened {
         Pseudonyms pseudonyms;
         HmacSigner signer;
     };
     AcceptInvalidationMessages();
-    const Oid table = get_relname_relid("call_pseudonym_keys", get_func_namespace(function));
+    const Oid table = get_relname_relid("pseudonym_keys", own_schema());
     auto *opened = static_cast<Opened *>(palloc0(sizeof(Opened)));
     if (!OidIsValid(table))
         return &opened->pseudonyms;
@@ -190,13 +191,12 @@ void close_pseudonyms(const Pseudonyms *pseudonyms)
     pfree(const_cast<Pseudonyms *>(pseudonyms));
 }
 
-void require_pseudonym_privilege(Oid function)
+void require_pseudonym_privilege()
 {
     constexpr Oid arguments[] = {TEXTOID, TEXTOID};
-    const Oid call_pseudonym =
-        GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("call_pseudonym"),
-                        PointerGetDatum(buildoidvector(arguments, lengthof(arguments))),
-                        ObjectIdGetDatum(get_func_namespace(function)));
+    const Oid call_pseudonym = GetSysCacheOid3(
+        PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("call_pseudonym"),
+        PointerGetDatum(buildoidvector(arguments, lengthof(arguments))), ObjectIdGetDatum(users_schema()));
     const bool allowed = OidIsValid(call_pseudonym) && can_execute(call_pseudonym, GetUserId());
     if (!allowed)
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -232,7 +232,7 @@ CALLHARDENING_FUNCTION(call_pseudonym)
     if (PG_ARGISNULL(0))
         PG_RETURN_NULL();
     const std::string_view value = text_argument(fcinfo, 0);
-    const Pseudonyms *pseudonyms = open_pseudonyms(fcinfo->flinfo->fn_oid);
+    const Pseudonyms *pseudonyms = open_pseudonyms();
     require_key(pseudonyms);
     const size_t key = PG_ARGISNULL(1) ? 0 : require_key_id(pseudonyms, text_argument(fcinfo, 1));
     const Datum token =
@@ -244,7 +244,7 @@ CALLHARDENING_FUNCTION(call_pseudonym)
 CALLHARDENING_FUNCTION(call_pseudonyms)
 {
     const std::string_view value = text_argument(fcinfo, 0);
-    const Pseudonyms *pseudonyms = open_pseudonyms(fcinfo->flinfo->fn_oid);
+    const Pseudonyms *pseudonyms = open_pseudonyms();
     require_key(pseudonyms);
     const size_t count = pseudonyms->keys.size();
     auto *tokens = static_cast<Datum *>(palloc(count * sizeof(Datum)));

@@ -1,6 +1,6 @@
 // The keys of pseudonyms, and the server's HMAC for the core.
 //
-//     const Pseudonyms *pseudonyms = open_pseudonyms(fcinfo->flinfo->fn_oid);
+//     const Pseudonyms *pseudonyms = open_pseudonyms();
 //     ... the core signs with them, and raises nothing ...
 //     close_pseudonyms(pseudonyms);
 //
@@ -14,13 +14,13 @@
 namespace callhardening
 {
 
-// The keys of the installation that `function` belongs to; none where there is none (has_key()). In the
-// current memory context, and good until the next SQL command runs. No privilege is asked for.
-const Pseudonyms *open_pseudonyms(Oid function);
+// The keys, or none where there is none (has_key()). In the current memory context, and good until the next
+// SQL command runs. No privilege is asked for.
+const Pseudonyms *open_pseudonyms();
 void close_pseudonyms(const Pseudonyms *pseudonyms);
 
 // 42501 where the current role may not execute call_pseudonym: whoever can have values of his own hashed can
 // find out by trying whose token one is.
-void require_pseudonym_privilege(Oid function);
+void require_pseudonym_privilege();
 
 } // namespace callhardening

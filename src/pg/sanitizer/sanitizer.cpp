@@ -38,11 +38,11 @@ void *allocate_for_payload(size_t size)
     return palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
 }
 
-PayloadPass begin_pass(const Policy *policy, Oid function)
+PayloadPass begin_pass(const Policy *policy)
 {
     PayloadPass pass{policy, &no_keys, CurrentMemoryContext, nullptr};
     if (policy->hashes())
-        pass.pseudonyms = open_pseudonyms(function); // outlives a reset of the scratch memory
+        pass.pseudonyms = open_pseudonyms(); // outlives a reset of the scratch memory
     pass.scratch = AllocSetContextCreate(pass.result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(pass.scratch);
     return pass;
@@ -154,17 +154,17 @@ Jsonb *sanitize_parsed(std::string_view text, const PayloadPass *pass)
 
 } // namespace
 
-Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy, Oid function)
+Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy)
 {
-    const PayloadPass pass = begin_pass(policy, function);
+    const PayloadPass pass = begin_pass(policy);
     Jsonb *sanitized = sanitize_jsonb(payload, &pass);
     end_pass(&pass);
     return sanitized;
 }
 
-Jsonb *sanitize_payload(std::string_view text, const Policy *policy, Oid function)
+Jsonb *sanitize_payload(std::string_view text, const Policy *policy)
 {
-    const PayloadPass pass = begin_pass(policy, function);
+    const PayloadPass pass = begin_pass(policy);
     Jsonb *sanitized = sanitize_text(text, &pass);
     if (sanitized == nullptr) {
         MemoryContextReset(pass.scratch);
@@ -182,7 +182,7 @@ const Policy *callhardening::callers_policy(FunctionCallInfo fcinfo)
 {
     const Policy *policy = policy_argument(fcinfo, 1);
     if (policy->hashes())
-        require_pseudonym_privilege(fcinfo->flinfo->fn_oid);
+        require_pseudonym_privilege();
     return policy;
 }
 
@@ -191,7 +191,7 @@ CALLHARDENING_FUNCTION(sanitize_call_payload)
     if (PG_ARGISNULL(0))
         PG_RETURN_NULL();
     const Policy *policy = callers_policy(fcinfo);
-    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0), policy, fcinfo->flinfo->fn_oid));
+    PG_RETURN_JSONB_P(sanitize_payload(PG_GETARG_JSONB_P(0), policy));
 }
 
 CALLHARDENING_FUNCTION(sanitize_call_payload_text)
@@ -199,7 +199,7 @@ CALLHARDENING_FUNCTION(sanitize_call_payload_text)
     if (PG_ARGISNULL(0))
         PG_RETURN_NULL();
     const Policy *policy = callers_policy(fcinfo);
-    PG_RETURN_JSONB_P(sanitize_payload(text_argument(fcinfo, 0), policy, fcinfo->flinfo->fn_oid));
+    PG_RETURN_JSONB_P(sanitize_payload(text_argument(fcinfo, 0), policy));
 }
 
 CALLHARDENING_FUNCTION(call_payload_policy)

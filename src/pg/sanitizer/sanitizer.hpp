@@ -15,11 +15,11 @@ namespace callhardening
 
 // `payload` by `policy`, in the current memory context; the very same pointer where nothing had to be done.
 // `function` is any function of the installation whose keys make pseudonyms.
-Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy, Oid function);
+Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy);
 
 // The same for the text of a document, of which jsonb is asked only where the core is not sure. Errors have
 // the SQLSTATE of jsonb_in's, and not its words, which quote the text.
-Jsonb *sanitize_payload(std::string_view text, const Policy *policy, Oid function);
+Jsonb *sanitize_payload(std::string_view text, const Policy *policy);
 
 // ---- for whoever runs a sanitizer of his own ---------------------------------------------------------
 
@@ -33,7 +33,7 @@ struct PayloadPass {
 
 // Switches to the pass's context. `function` is one of ours: whose keys are asked for, where the policy needs
 // any.
-PayloadPass begin_pass(const Policy *policy, Oid function);
+PayloadPass begin_pass(const Policy *policy);
 void end_pass(const PayloadPass *pass);
 
 // For the core, which must not be left by a longjmp.

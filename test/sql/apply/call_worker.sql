@@ -38,7 +38,7 @@ SELECT pg_advisory_unlock_all();
 -- an error that is not the event's fault: the worker goes on, nothing is lost and no attempt counts
 ALTER TABLE calls RENAME COLUMN status TO state;
 SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
-SELECT wait_for($$EXISTS (SELECT FROM call_claims WHERE state = 'released')$$);
+SELECT wait_for($$EXISTS (SELECT FROM _callhardening.claims WHERE state = 'released')$$);
 ALTER TABLE calls RENAME COLUMN state TO status;
 SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 1)$$);
 SELECT count(*) FROM call_parked_events;
@@ -100,7 +100,7 @@ DROP TABLE seen;
 
 -- one that is not waited for any more does not come later
 BEGIN;
-LOCK TABLE call_event_logs;
+LOCK TABLE _callhardening.logs;
 SET LOCAL statement_timeout = '500ms';
 SELECT start_call_worker();
 ROLLBACK;
@@ -111,7 +111,7 @@ CREATE ROLE regress_call_starter LOGIN;
 SELECT grant_call_role('regress_call_starter', 'process');
 ALTER ROLE regress_call_starter SET lock_timeout = '10ms';
 BEGIN;
-LOCK TABLE call_event_logs;
+LOCK TABLE _callhardening.logs;
 SET LOCAL ROLE regress_call_starter;
 SELECT start_call_worker();
 ROLLBACK;

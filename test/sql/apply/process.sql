@@ -147,8 +147,8 @@ BEGIN
     END LOOP;
 END
 $$;
-SELECT max(n) > 40 AS many FROM call_claims;
-SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM call_claims GROUP BY log_id, lane) AS lanes;
+SELECT max(n) > 40 AS many FROM _callhardening.claims;
+SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY log_id, lane) AS lanes;
 
 -- calls are found by their key, though the statements were planned when there were none
 \c -
@@ -224,5 +224,5 @@ SELECT * FROM process_call_events();
 
 -- a log that is dropped is forgotten
 DROP TABLE call_events;
-SELECT (SELECT count(*) FROM call_event_logs), (SELECT count(*) FROM call_lanes), (SELECT count(*) FROM call_claims), (SELECT count(*) FROM call_dead_events);
+SELECT (SELECT count(*) FROM call_event_logs), (SELECT count(*) FROM _callhardening.lanes), (SELECT count(*) FROM _callhardening.claims), (SELECT count(*) FROM call_dead_events);
 SELECT * FROM process_call_events();

@@ -14,7 +14,7 @@ SELECT claimed FROM process_call_events(150, 'lanes.call_events');
 SELECT claimed FROM process_call_events(1000, 'lanes.call_events');
 
 -- a lane's claim is recorded once, when it is over
-SELECT DISTINCT state FROM call_claims JOIN call_event_logs AS l USING (log_id)
+SELECT DISTINCT state FROM _callhardening.claims JOIN call_event_logs AS l USING (log_id)
     WHERE l.events = 'lanes.call_events'::regclass;
 
 -- what is tried again, and what comes new in the same lane and behind it in the same call

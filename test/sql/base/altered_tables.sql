@@ -55,7 +55,7 @@ CREATE FUNCTION own_tables() RETURNS TABLE (oid regclass) LANGUAGE sql AS $$
     SELECT objid::regclass FROM pg_class c JOIN pg_depend d ON c.oid = objid
         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e' AND relkind = 'r'
-        AND relname ~ 'issues|claims|lanes|parked|dead|purge|event_logs' $$;
+        AND relname ~ 'issues|claims|lanes|parked|dead|purge|^logs' $$;
 CREATE FUNCTION shown(anyelement) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN current_user || $1; END $$;
 DO $$
 DECLARE
@@ -64,17 +64,17 @@ BEGIN
     FOR own IN SELECT t.oid, attname AS name FROM own_tables() AS t JOIN pg_attribute ON attrelid = t.oid AND attnum = 1
     LOOP
         EXECUTE format('CREATE INDEX added_expression ON %s (public.shown(%I))', own.oid, own.name);
-        EXECUTE format('ALTER INDEX added_expression RENAME TO added_expression_%s', own.oid);
+        EXECUTE format('ALTER INDEX _callhardening.added_expression RENAME TO %I', 'added_expression_' || own.oid::text);
         EXECUTE format('CREATE INDEX ON %s ((1)) WHERE public.shown(%I) > ''a''', own.oid, own.name);
         EXECUTE format('CREATE INDEX ON %s USING brin (%I)', own.oid, own.name);
         EXECUTE format('CREATE INDEX ON %s USING hash (%I)', own.oid, own.name);
     END LOOP;
 END
 $$;
-CREATE INDEX ON call_parked_events USING gin (errors);
-CREATE INDEX ON call_dead_events USING gin (errors);
-CREATE INDEX ON call_issues USING spgist (call_id);
-CREATE INDEX added_kind ON call_issues (kind) WHERE occurrences = 1;
+CREATE INDEX ON _callhardening.parked_events USING gin (errors);
+CREATE INDEX ON _callhardening.dead_events USING gin (errors);
+CREATE INDEX ON _callhardening.issues USING spgist (call_id);
+CREATE INDEX added_kind ON _callhardening.issues (kind) WHERE occurrences = 1;
 CALL use_all(20);
 SELECT step, string_agg(result, ' ' ORDER BY result) AS results FROM used GROUP BY step ORDER BY step;
 -- what the indexes find is what is there
@@ -95,7 +95,7 @@ END
 $$;
 SELECT own.oid, found(format('%s WHERE shown(%I) >= ''''', own.oid, attname)) AS "some, all"
 FROM own_tables() AS own JOIN pg_attribute ON attrelid = own.oid AND attnum = 1 ORDER BY own.oid::text COLLATE "C";
-SELECT found('call_issues WHERE kind = ''refused_status'' AND occurrences = 1') AS "some, all";
+SELECT found('_callhardening.issues WHERE kind = ''refused_status'' AND occurrences = 1') AS "some, all";
 
 DO $$
 DECLARE
@@ -118,53 +118,53 @@ BEGIN
     RETURN $1;
 END
 $$;
-DELETE FROM call_issues;
-CREATE INDEX added ON call_issues (tells(kind));
+DELETE FROM _callhardening.issues;
+CREATE INDEX added ON _callhardening.issues (tells(kind));
 CREATE ROLE regress_worker;
 GRANT SELECT, UPDATE ON calls TO regress_worker;
 SET ROLE regress_worker;
 UPDATE calls SET direction = 'sideways' WHERE dialpad_call_id = 20;
 SELECT has_table_privilege('pg_authid', 'DELETE');
 RESET ROLE;
-DROP INDEX added;
+DROP INDEX _callhardening.added;
 
 -- An expression that fails, and a unique index. Issues never fail a client's commit: they are left out.
 CREATE FUNCTION fails(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'no %', $1; END $$;
-DELETE FROM call_issues;
-CREATE INDEX added ON call_issues (fails(kind));
+DELETE FROM _callhardening.issues;
+CREATE INDEX added ON _callhardening.issues (fails(kind));
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 20;
-DROP INDEX added;
-CREATE UNIQUE INDEX added ON call_issues (kind);
+DROP INDEX _callhardening.added;
+CREATE UNIQUE INDEX added ON _callhardening.issues (kind);
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 20;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 BEGIN;
 UPDATE calls SET status = 'ringing', direction = 'sideways' WHERE dialpad_call_id = 22;
 UPDATE calls SET from_number = 'x' WHERE dialpad_call_id = 22;
 COMMIT;
-SELECT kind, call_id FROM call_issues;
+SELECT kind, call_id FROM _callhardening.issues;
 SELECT from_number FROM calls WHERE dialpad_call_id = 22;
-DROP INDEX added;
+DROP INDEX _callhardening.added;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 -- what a failed CONCURRENTLY leaves behind is written too
-DELETE FROM call_issues;
-CREATE UNIQUE INDEX added ON call_issues (kind);
-UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'added'::regclass;
+DELETE FROM _callhardening.issues;
+CREATE UNIQUE INDEX added ON _callhardening.issues (kind);
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = '_callhardening.added'::regclass;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
-DROP INDEX added;
+DROP INDEX _callhardening.added;
 -- The other tables say no to the statement.
-DELETE FROM call_parked_events;
-DELETE FROM call_dead_events;
+DELETE FROM _callhardening.parked_events;
+DELETE FROM _callhardening.dead_events;
 SELECT configure_call_event_log(max_attempts => 1);
 ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id < 30);
 SELECT ingest(30, 'ringing');
-CREATE UNIQUE INDEX added ON call_dead_events (log_id);
-INSERT INTO call_dead_events (log_id, event_seq, lane, error) SELECT log_id, 0, 0, 'x' FROM call_event_logs;
+CREATE UNIQUE INDEX added ON _callhardening.dead_events (log_id);
+INSERT INTO _callhardening.dead_events (log_id, event_seq, lane, error) SELECT log_id, 0, 0, 'x' FROM _callhardening.logs;
 \set VERBOSITY terse
 SELECT * FROM process_call_events();
 \set VERBOSITY default
-DROP INDEX added;
-DELETE FROM call_dead_events;
+DROP INDEX _callhardening.added;
+DELETE FROM _callhardening.dead_events;
 
 -- -- everything else ----------------------------------------------------------------------------------------------
 
@@ -183,9 +183,9 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'noted'; RETURN NEW; END $$;
-CREATE TABLE parent (LIKE call_dead_events) PARTITION BY LIST (log_id);
+CREATE TABLE parent (LIKE _callhardening.dead_events) PARTITION BY LIST (log_id);
 SELECT kind, table_name, tried(replace(change, '@', table_name), 'SELECT process_call_events()') AS outcome
-FROM (VALUES ('call_dead_events'), ('call_claims'), ('call_event_logs')) AS t(table_name),
+FROM (VALUES ('_callhardening.dead_events'), ('_callhardening.claims'), ('_callhardening.logs')) AS t(table_name),
      (VALUES ('trigger', 'CREATE TRIGGER added BEFORE INSERT ON @ FOR EACH ROW EXECUTE FUNCTION noted()'),
              ('rule', 'CREATE RULE added AS ON INSERT TO @ DO INSTEAD NOTHING'),
              ('column', 'ALTER TABLE @ ADD added int'),
@@ -199,34 +199,34 @@ FROM (VALUES ('call_dead_events'), ('call_claims'), ('call_event_logs')) AS t(ta
              ('unlogged', 'ALTER TABLE @ SET UNLOGGED'),
              ('deferrable', 'ALTER TABLE @ ADD CONSTRAINT added UNIQUE (log_id) DEFERRABLE')) AS c(kind, change)
 ORDER BY kind COLLATE "C", table_name COLLATE "C";
-SELECT tried('ALTER TABLE call_dead_events ALTER errors TYPE text', 'SELECT process_call_events()');
-SELECT tried('ALTER TABLE call_purges ALTER low_seq TYPE text', 'SELECT purge_call_events(''0 s'')');
-SELECT tried('ALTER TABLE call_purges DROP purged_at, ADD purged_at timestamptz', 'SELECT purge_call_events(''0 s'')');
-SELECT tried('ALTER TABLE parent ATTACH PARTITION call_dead_events DEFAULT', 'SELECT process_call_events()');
-SELECT tried('CREATE TABLE referring (l int, s bigint, FOREIGN KEY (l, s) REFERENCES call_dead_events)',
+SELECT tried('ALTER EXTENSION callhardening DROP VIEW call_dead_events; DROP VIEW call_dead_events; ALTER TABLE _callhardening.dead_events ALTER errors TYPE text', 'SELECT process_call_events()');
+SELECT tried('ALTER TABLE _callhardening.purges ALTER low_seq TYPE text', 'SELECT purge_call_events(''0 s'')');
+SELECT tried('ALTER TABLE _callhardening.purges DROP purged_at, ADD purged_at timestamptz', 'SELECT purge_call_events(''0 s'')');
+SELECT tried('ALTER TABLE parent ATTACH PARTITION _callhardening.dead_events DEFAULT', 'SELECT process_call_events()');
+SELECT tried('CREATE TABLE referring (l int, s bigint, FOREIGN KEY (l, s) REFERENCES _callhardening.dead_events)',
     'SELECT process_call_events()');
-SELECT tried('ALTER TABLE call_dead_events RENAME TO gone; CREATE VIEW call_dead_events AS TABLE gone',
+SELECT tried('ALTER TABLE _callhardening.dead_events RENAME TO gone; CREATE VIEW _callhardening.dead_events AS TABLE _callhardening.gone',
     'SELECT process_call_events()');
 -- another index by the name of one of ours
-SELECT kind, tried('ALTER TABLE call_dead_events DROP CONSTRAINT call_dead_events_pkey; ' || change,
+SELECT kind, tried('ALTER TABLE _callhardening.dead_events DROP CONSTRAINT dead_events_pkey; ' || change,
     'SELECT process_call_events()')
 FROM (VALUES ('missing', ''),
-             ('text', 'CREATE INDEX call_dead_events_pkey ON call_dead_events (error, call_id)'),
-             ('one column', 'CREATE INDEX call_dead_events_pkey ON call_dead_events (log_id)'),
-             ('partial', 'CREATE INDEX call_dead_events_pkey ON call_dead_events (log_id, event_seq) WHERE log_id < 0'),
-             ('descending', 'CREATE INDEX call_dead_events_pkey ON call_dead_events (log_id, event_seq DESC)'),
-             ('expression', 'CREATE INDEX call_dead_events_pkey ON call_dead_events ((log_id + 0), event_seq)'),
-             ('hash', 'CREATE INDEX call_dead_events_pkey ON call_dead_events USING hash (log_id)')) AS c(kind, change);
+             ('text', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (error, call_id)'),
+             ('one column', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (log_id)'),
+             ('partial', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (log_id, event_seq) WHERE log_id < 0'),
+             ('descending', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (log_id, event_seq DESC)'),
+             ('expression', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events ((log_id + 0), event_seq)'),
+             ('hash', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events USING hash (log_id)')) AS c(kind, change);
 -- issues are left out, and the client's statement succeeds
 ALTER TABLE calls DROP CONSTRAINT nobody;
 BEGIN;
-CREATE TRIGGER added BEFORE INSERT ON call_issues FOR EACH ROW EXECUTE FUNCTION noted();
+CREATE TRIGGER added BEFORE INSERT ON _callhardening.issues FOR EACH ROW EXECUTE FUNCTION noted();
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 COMMIT;
-DROP TRIGGER added ON call_issues;
-ALTER TABLE call_issues ADD CONSTRAINT added CHECK (kind <> 'refused_status') NOT VALID;
+DROP TRIGGER added ON _callhardening.issues;
+ALTER TABLE _callhardening.issues ADD CONSTRAINT added CHECK (kind <> 'refused_status') NOT VALID;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
-ALTER TABLE call_issues DROP CONSTRAINT added;
+ALTER TABLE _callhardening.issues DROP CONSTRAINT added;
 -- all is as it was
 SET client_min_messages = error;
 CALL use_all(40);
@@ -237,4 +237,4 @@ DROP PROCEDURE use_all;
 DROP FUNCTION ingest, own_tables, shown, found, fails, tells, tried, noted;
 DROP OWNED BY regress_worker;
 DROP ROLE regress_worker;
-DELETE FROM call_issues;
+DELETE FROM _callhardening.issues;

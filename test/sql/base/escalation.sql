@@ -7,7 +7,8 @@ CREATE ROLE regress_call_watcher;
 CREATE ROLE regress_call_member;
 GRANT regress_call_tenant TO regress_call_member;
 CREATE SCHEMA tenant AUTHORIZATION regress_call_tenant;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_call_watcher;
+GRANT USAGE ON SCHEMA _callhardening TO regress_call_watcher;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening TO regress_call_watcher;
 GRANT USAGE ON SCHEMA tenant TO regress_call_watcher;
 -- What was noted outlives an error and a rollback: it is a sequence. Who may read it may advance it.
 SET ROLE regress_call_tenant;
@@ -159,8 +160,8 @@ SELECT count(*) FROM audit_calls('tenant.calls');
 SELECT count(*) FROM call_health('tenant.calls');
 SELECT check_name, violations FROM audit_calls('tenant.parts') WHERE check_name = 'repairable_statuses';
 -- nor may he run what he likes as its owner: neither a statement nor a function that he plants where a name of ours might be looked up
-SELECT * FROM query_as_owner('tenant.parts', 'SELECT 1', NULL) AS r (n int);
-SELECT write_as_owner('tenant.parts', 'DELETE FROM tenant.parts', NULL);
+SELECT * FROM _callhardening.query_as_owner('tenant.parts', 'SELECT 1', NULL) AS r (n int);
+SELECT _callhardening.write_as_owner('tenant.parts', 'DELETE FROM tenant.parts', NULL);
 RESET ROLE;
 CREATE SCHEMA planted AUTHORIZATION regress_call_watcher;
 SET ROLE regress_call_watcher;
@@ -170,11 +171,11 @@ CREATE FUNCTION planted.count(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT pla
 CREATE FUNCTION planted.pg_column_size(tenant.body) RETURNS int LANGUAGE sql AS 'SELECT planted.note()::int';
 SET search_path = planted, public, pg_catalog;
 SET client_min_messages = warning;
-SELECT count(*) FROM call_row_groups('tenant.parts', 'status', 'direction', 'raw_payload', '{started_at}', NULL);
-SELECT count(*) FROM faulty_call_rows('tenant.parts', 'dialpad_call_id', 'status', 'direction', 'raw_payload', '{started_at}', NULL, NULL, NULL);
-SELECT count(*) FROM repeated_call_ids('tenant.parts', 'dialpad_call_id');
-SELECT held_call_word('tenant.hooks', 'id', '1');
-SELECT repaired_call_row('Hangup', NULL, NULL, 'tenant.parts');
+SELECT count(*) FROM _callhardening.row_groups('tenant.parts', 'status', 'direction', 'raw_payload', '{started_at}', NULL);
+SELECT count(*) FROM _callhardening.faulty_rows('tenant.parts', 'dialpad_call_id', 'status', 'direction', 'raw_payload', '{started_at}', NULL, NULL, NULL);
+SELECT count(*) FROM _callhardening.repeated_call_ids('tenant.parts', 'dialpad_call_id');
+SELECT _callhardening.held_word('tenant.hooks', 'id', '1');
+SELECT _callhardening.repaired_row('Hangup', NULL, NULL, 'tenant.parts');
 RESET search_path;
 RESET ROLE;
 :told
@@ -208,13 +209,13 @@ SELECT harden_calls('tenant.parts', on_invalid => 'skip');
 CALL backfill_calls('tenant.parts');
 RESET ROLE;
 :told
-DELETE FROM call_pseudonym_keys;
+DELETE FROM _callhardening.pseudonym_keys;
 SELECT unharden_call_events('tenant.hooks');
 SELECT unharden_calls('tenant.calls'), unharden_calls('tenant.parts');
 :told
 -- as whom, and with which path, the statements run
-SELECT * FROM query_as_owner('tenant.parts', 'SELECT current_user, current_setting(''search_path'')', NULL) AS r (role name, path text);
-SELECT write_as_owner('tenant.parts', 'TRUNCATE tenant.parts', NULL);
+SELECT * FROM _callhardening.query_as_owner('tenant.parts', 'SELECT current_user, current_setting(''search_path'')', NULL) AS r (role name, path text);
+SELECT _callhardening.write_as_owner('tenant.parts', 'TRUNCATE tenant.parts', NULL);
 SELECT current_user = session_user AS is_back, current_setting('search_path') AS path;
 DROP SCHEMA tenant CASCADE;
 DROP OWNED BY regress_call_tenant, regress_call_watcher, regress_call_member;

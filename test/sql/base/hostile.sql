@@ -79,7 +79,7 @@ SELECT statement FROM (VALUES
     (8, 'UPDATE "a""b"."old ""calls" SET "dir $1" = ''Inbound'', "the payload" = ''{"password": "x", "a": 1}'' WHERE "the ""id" OPERATOR(pg_catalog.=) 3'),
     (9, 'SELECT * FROM ' || test.call('audit_calls', '"a""b"."old ""calls"')),
     (10, 'SELECT * FROM ' || test.call('call_settings', '"a""b"."old ""calls"')),
-    (11, 'SELECT "has space".lock_passed_call(b) FROM "has space".call_backfills AS b'),
+    (11, 'SELECT _callhardening.lock_passed_row(b) FROM _callhardening.backfills AS b'),
     (12, 'CREATE FUNCTION "a""b".late() RETURNS trigger LANGUAGE plpgsql AS $late$BEGIN NEW."st''atus" := ''nothing''; RETURN NEW; END$late$'),
     (13, 'CREATE TRIGGER zzz BEFORE UPDATE ON "a""b"."old ""calls" FOR EACH ROW EXECUTE FUNCTION "a""b".late()'),
     (14, 'UPDATE "a""b"."old ""calls" SET started_at = NULL'),
@@ -137,8 +137,8 @@ SELECT statement FROM (VALUES
     (63, 'SELECT c.outcome FROM "has space".complete_call_events(ARRAY(SELECT c.claim_id FROM ' || test.call('claim_call_events', '100', '30 seconds', 'me', '"a""b".hooks') || ' AS c)) AS c LIMIT 1'),
     (64, 'SELECT h."the ""body", h."do''ne" IS NULL AS pending FROM "a""b".hooks AS h'),
     (65, 'SELECT ' || test.call('unharden_call_events', '"a""b".hooks')),
-    (66, 'INSERT INTO "has space".call_parked_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
-    (67, 'INSERT INTO "has space".call_claims SELECT * FROM "has space".call_claims LIMIT 1'),
+    (66, 'INSERT INTO _callhardening.parked_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
+    (67, 'INSERT INTO _callhardening.claims SELECT * FROM _callhardening.claims LIMIT 1'),
     -- words, payloads, pseudonyms
     (70, 'SELECT ' || test.call('normalize_call_direction', 'Incoming') || ', ' || test.call('normalize_call_status', 'Hangup') || ', ' ||
         test.call('is_valid_status_transition', 'ringing', 'ended') || ', ' || test.call('call_payload_policy')),
@@ -162,22 +162,25 @@ SELECT statement FROM (VALUES
 CALL test.run('alone');
 SELECT s.n, s.statement, r.result FROM test.results r JOIN test.steps s USING (n) WHERE run = 'alone' AND jsonb_typeof(r.result) = 'string' ORDER BY n;
 -- the names that are taken are those of this run
+CREATE VIEW test.members AS
+SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' WHERE e.extname = 'callhardening';
 CREATE TABLE test.own AS
 SELECT p.proname AS name, ARRAY(SELECT unnest(p.proargtypes)) AS types, p.prorettype AS returns, p.proretset AS returns_set, p.pronargdefaults AS defaults, false AS is_variadic,
     ARRAY(SELECT a.name FROM unnest(p.proargnames, p.proargmodes::text[]) AS a (name, mode) WHERE coalesce(a.mode, 'i') IN ('i', 'b')) AS names
-FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace WHERE e.extname = 'callhardening';
+FROM pg_proc p JOIN test.members m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 CREATE TABLE test.own_relations AS
-SELECT c.relname AS name FROM pg_class c JOIN pg_extension e ON e.extnamespace = c.relnamespace WHERE e.extname = 'callhardening' AND c.relkind IN ('r', 'v')
+SELECT c.relname AS name FROM pg_class c WHERE c.relkind IN ('r', 'v')
+    AND (c.relnamespace = '"has space"'::regnamespace OR c.oid IN (SELECT m.objid FROM test.members m WHERE m.classid = 'pg_class'::regclass))
 UNION SELECT 'call_events';
 CREATE TABLE test.words AS
 SELECT DISTINCT w[1] AS word FROM (
-    SELECT prosrc FROM pg_proc p JOIN pg_extension e ON e.extnamespace = p.pronamespace WHERE e.extname = 'callhardening'
-    UNION ALL SELECT pg_get_viewdef(c.oid) FROM pg_class c JOIN pg_extension e ON e.extnamespace = c.relnamespace WHERE e.extname = 'callhardening' AND c.relkind = 'v'
-    UNION ALL SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid
-        JOIN pg_extension e ON e.extnamespace = c.relnamespace WHERE e.extname = 'callhardening') AS s (source), regexp_matches(source, '([a-z_0-9]+)\(', 'g') AS w;
+    SELECT prosrc FROM pg_proc p JOIN test.members m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+    UNION ALL SELECT pg_get_viewdef(c.oid) FROM pg_class c JOIN test.members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid WHERE c.relkind = 'v'
+    UNION ALL SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
+        JOIN test.members m ON m.classid = 'pg_class'::regclass AND m.objid = d.adrelid) AS s (source), regexp_matches(source, '([a-z_0-9]+)\(', 'g') AS w;
 CREATE TABLE test.own_names AS
 SELECT c.relname AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-UNION SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indrelid AND d.deptype = 'e';
+WHERE c.relnamespace = '"has space"'::regnamespace;
 DROP SCHEMA "a""b" CASCADE;
 DROP TABLE "has space".calls, test.claimed;
 DROP EXTENSION callhardening;
@@ -370,9 +373,10 @@ CREATE EXTENSION callhardening SCHEMA "it's";
 SELECT * FROM test.left_behind;
 
 -- What is there already under a name of the extension's ends CREATE EXTENSION: nothing is taken over, and nothing that is found by its name
--- gets another one. (The sequences of two identity columns get one, by which nobody looks for them.)
+-- gets another one. All that is internal is in a schema that the extension makes, and finds empty.
 CREATE SCHEMA hardening;
 GRANT CREATE, USAGE ON SCHEMA hardening TO regress_attacker;
+GRANT CREATE ON DATABASE regress_callhardening_hostile TO regress_attacker;
 CREATE FUNCTION test.try(plant text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL ROLE regress_attacker;
@@ -387,10 +391,10 @@ $$;
 SELECT plant, test.try(format('CREATE %s', plant)) FROM (VALUES
     ('FUNCTION hardening.normalize_call_direction(text, text) RETURNS text LANGUAGE sql AS ''SELECT $1'''),
     ('FUNCTION hardening.call_settings(regclass) RETURNS record LANGUAGE sql AS ''SELECT 1'''),
-    ('FUNCTION hardening.stamp_call_event() RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NEW; END'''),
+    ('SCHEMA _callhardening'),
     ('PROCEDURE hardening.backfill_calls(regclass, int) LANGUAGE sql AS ''SELECT 1'''),
     ('TYPE hardening.call_event_logs AS ENUM ()'),
-    ('SEQUENCE hardening.call_event_logs_log_id_seq')) AS p (plant);
+    ('SEQUENCE hardening.call_issues')) AS p (plant);
 SELECT test.try(format('CREATE TABLE hardening.%I ()', c.name)) AS refusal, string_agg(c.name, ', ' ORDER BY c.name) AS names
 FROM test.own_names c GROUP BY 1 ORDER BY 1;
 SELECT * FROM test.left_behind;
@@ -407,9 +411,9 @@ SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON TABLES TO regre
 RESET ROLE;
 CREATE EXTENSION callhardening SCHEMA hardening;
 SELECT c.relname AS relation, a.privilege_type FROM pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner))) AS a
-WHERE c.relnamespace = 'hardening'::regnamespace AND c.relkind IN ('r', 'v', 'S') AND a.grantee <> c.relowner ORDER BY 1, 2;
+WHERE c.relnamespace IN ('hardening'::regnamespace, '_callhardening'::regnamespace) AND c.relkind IN ('r', 'v', 'S') AND a.grantee <> c.relowner ORDER BY 1, 2;
 SELECT p.proname AS function, a.grantee::regrole FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) AS a
-WHERE p.pronamespace = 'hardening'::regnamespace AND a.grantee NOT IN (0, p.proowner) ORDER BY 1, 2;
+WHERE p.pronamespace IN ('hardening'::regnamespace, '_callhardening'::regnamespace) AND a.grantee NOT IN (0, p.proowner) ORDER BY 1, 2;
 
 -- -- tables of others ----------------------------------------------------------------------------------------------------------------------
 

@@ -85,7 +85,7 @@ CALL test.say(
     'SELECT harden_call_events(%3$L, %2$L, ''nothing'')');
 SELECT format('CALL prepare_call_events(%L, %L, %L, %L, %L, %L, carry => ARRAY[%L], lanes => 1)', events, calls, payload, type, received, processed, carried) FROM test.odd \gexec
 CALL test.say(
-    'SELECT m.* FROM missing_event_indexes(%3$L, true) AS m',
+    'SELECT m.* FROM _callhardening.missing_event_indexes(%3$L, true) AS m',
     'SELECT harden_call_events(%3$L, %2$L, %7$L, %8$L, %9$L, %10$L, carry => ARRAY[%11$L], lanes => 1)',
     'SELECT ingest_call_event(''{"call_id": 14, "state": "ringing"}''::jsonb, %3$L, ''ring'')',
     'SELECT ingest_call_event(''no JSON'', %3$L)',

@@ -51,11 +51,11 @@ CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_lane, event_xid, event_seq
 CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_seq) WHERE event_seq IS NOT NULL;
 CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_digest) WHERE event_digest IS NOT NULL;
 SELECT harden_call_events('mine.hooks', 'mine.calls', processed_at_column => 'processed_at', carry => '{app_id}');
-SELECT events, calls, lanes, carry, set_aside FROM own_call_event_logs;
+SELECT events, calls, lanes, carry, set_aside FROM _callhardening.my_logs;
 SELECT set_call_event_secret('mine.hooks', '12345678901234567890123456789012');
 SELECT set_call_event_secret('mine.hooks', NULL);
 RESET ROLE;
-SELECT count(*) AS lanes FROM call_lanes;
+SELECT count(*) AS lanes FROM _callhardening.lanes;
 SELECT lane, error FROM call_dead_events;
 SELECT grant_call_role('regress_call_worker', 'process');
 SET ROLE regress_call_worker;
@@ -78,26 +78,26 @@ SELECT harden_call_events('mine.hooks', 'theirs.calls');
 SELECT harden_call_events('theirs.hooks', 'mine.calls');
 SELECT unharden_call_events('mine.hooks');
 SELECT set_call_event_secret('mine.hooks', '12345678901234567890123456789012');
-SELECT count(*) FROM own_call_event_logs;
-DELETE FROM own_call_event_logs;
-UPDATE forgotten_call_event_logs SET is_forgotten = true;
-UPDATE forgotten_call_event_logs SET log_id = 1;
+SELECT count(*) FROM _callhardening.my_logs;
+DELETE FROM _callhardening.my_logs;
+UPDATE _callhardening.forgotten_logs SET is_forgotten = true;
+UPDATE _callhardening.forgotten_logs SET log_id = 1;
 -- nor does he lock what is everybody's
 SELECT c.relname, has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') AS may_lock FROM pg_class AS c JOIN pg_depend AS d ON d.objid = c.oid AND d.deptype = 'e'
 JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE');
 \set VERBOSITY terse
-INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('theirs.calls', 'mine.calls', 'dialpad', 1);
-INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('mine.calls', 'theirs.calls', 'dialpad', 1);
-INSERT INTO own_call_event_logs (events, calls, provider, lanes, sequence) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, 'mine.calls_id_seq');
-INSERT INTO own_call_event_logs (events, calls, provider, lanes, signed) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, true);
-INSERT INTO own_call_event_logs (log_id, events, calls, provider, lanes) OVERRIDING SYSTEM VALUE VALUES (99, 'theirs.hooks', 'theirs.calls', 'dialpad', 1);
-INSERT INTO own_call_dead_events (log_id, event_seq, lane, error) SELECT log_id, 1, 0, 'not yours' FROM call_event_logs;
+INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('theirs.calls', 'mine.calls', 'dialpad', 1);
+INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('mine.calls', 'theirs.calls', 'dialpad', 1);
+INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, sequence) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, 'mine.calls_id_seq');
+INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, signed) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, true);
+INSERT INTO _callhardening.my_logs (log_id, events, calls, provider, lanes) OVERRIDING SYSTEM VALUE VALUES (99, 'theirs.hooks', 'theirs.calls', 'dialpad', 1);
+INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, error) SELECT log_id, 1, 0, 'not yours' FROM call_event_logs;
 \set VERBOSITY default
-UPDATE own_call_event_logs SET lanes = 1;
+UPDATE _callhardening.my_logs SET lanes = 1;
 SELECT count(*) AS logs FROM call_event_logs;
 DELETE FROM call_event_logs;
-DELETE FROM call_lanes;
-DELETE FROM call_claims;
+DELETE FROM _callhardening.lanes;
+DELETE FROM _callhardening.claims;
 DELETE FROM call_dead_events;
 -- nor is any other task his
 SELECT ingest_call_event('{"call_id": 1}'::jsonb);
@@ -124,8 +124,8 @@ SELECT unharden_calls('mine.calls', drop_payload => true);
 SELECT attname FROM pg_attribute WHERE attrelid IN ('mine.hooks'::regclass, 'mine.calls'::regclass) AND attnum > 0 AND NOT attisdropped;
 RESET ROLE;
 SELECT count(*) FROM call_event_logs;
-SELECT count(*) FROM (SELECT log_id FROM call_lanes UNION ALL SELECT log_id FROM call_claims UNION ALL SELECT log_id FROM call_parked_events
-    UNION ALL SELECT log_id FROM call_dead_events UNION ALL SELECT log_id FROM call_purges) AS remembered;
+SELECT count(*) FROM (SELECT log_id FROM _callhardening.lanes UNION ALL SELECT log_id FROM _callhardening.claims UNION ALL SELECT log_id FROM call_parked_events
+    UNION ALL SELECT log_id FROM call_dead_events UNION ALL SELECT log_id FROM _callhardening.purges) AS remembered;
 
 -- a row that cannot be repaired
 SET ROLE regress_call_owner;
@@ -144,17 +144,17 @@ SELECT create_call_tables('fresh');
 \set VERBOSITY terse
 SELECT create_call_tables('theirs');
 \set VERBOSITY default
-SELECT events FROM own_call_event_logs;
+SELECT events FROM _callhardening.my_logs;
 DROP TABLE fresh.call_events;
 DROP TABLE fresh.calls;
 RESET ROLE;
 SELECT count(*) FROM call_event_logs;
-SELECT count(*) FROM call_lanes;
+SELECT count(*) FROM _callhardening.lanes;
 
 SELECT revoke_call_role('regress_call_owner', 'own'), revoke_call_role('regress_call_other', 'own');
 SET ROLE regress_call_owner;
 SELECT harden_calls('mine.calls');
-SELECT count(*) FROM own_call_event_logs;
+SELECT count(*) FROM _callhardening.my_logs;
 RESET ROLE;
 SET client_min_messages = error;
 DROP SCHEMA mine, fresh, theirs CASCADE;

@@ -45,7 +45,7 @@ CREATE FUNCTION append(call int, state text DEFAULT 'ringing') RETURNS boolean L
     SELECT ingest_call_event(jsonb_build_object('call_id', call, 'state', state)) IS NOT NULL $$;
 CREATE VIEW lanes AS
 SELECT first_lane, adopted IS NOT NULL AS has_old_lanes,
-    (SELECT count(*) FILTER (WHERE lane < first_lane) || ' old, ' || count(*) FILTER (WHERE lane >= first_lane) || ' new' FROM call_lanes) AS lanes
+    (SELECT count(*) FILTER (WHERE lane < first_lane) || ' old, ' || count(*) FILTER (WHERE lane >= first_lane) || ' new' FROM _callhardening.lanes) AS lanes
 FROM call_event_logs;
 SELECT append(10);
 SELECT claimed FROM process_call_events();
@@ -56,7 +56,7 @@ SELECT append(12);
 SELECT append(14);
 CREATE TEMP TABLE failing AS SELECT * FROM claim_call_events() WHERE call_id = '14';
 SELECT fail_call_event(claim_id, event_seq, 'x', '0') FROM failing WHERE call_id = '14';
-UPDATE call_claims SET lease_end = now() WHERE lease_end > now();
+UPDATE _callhardening.claims SET lease_end = now() WHERE lease_end > now();
 UPDATE call_event_logs SET system_identifier = 1;
 SELECT append(13);
 SELECT call_id, event_lane >= 64 AS fresh FROM call_events ORDER BY event_seq;
@@ -75,7 +75,7 @@ SELECT * FROM lanes;
 DROP TABLE failing;
 -- a clone shares the identifier: its positions tell
 SELECT append(15);
-UPDATE call_claims SET settled = '9000000000:9000000000:';
+UPDATE _callhardening.claims SET settled = '9000000000:9000000000:';
 UPDATE call_events SET event_xid = CASE call_id WHEN '15' THEN '9000000001' ELSE '8999999999' END::xid8;
 SELECT append(16);
 CALL claim_all();
@@ -165,8 +165,8 @@ RESET session_replication_role;
 SELECT * FROM process_call_events();
 \set VERBOSITY default
 DELETE FROM call_event_logs;
-DELETE FROM call_lanes;
-DELETE FROM call_claims;
+DELETE FROM _callhardening.lanes;
+DELETE FROM _callhardening.claims;
 DELETE FROM call_dead_events;
 DELETE FROM call_parked_events;
 DROP TABLE calls;

@@ -40,8 +40,8 @@ CREATE FUNCTION differences() RETURNS SETOF text LANGUAGE sql AS $$
     FROM (SELECT '+' AS sign, * FROM (TABLE rights EXCEPT TABLE before) AS more UNION ALL SELECT '-', * FROM (TABLE before EXCEPT TABLE rights) AS less) AS d
     ORDER BY 1 $$;
 CREATE FUNCTION missing(role regrole, what text, log regclass) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', n.privilege, n.column_name, call_role_object(n)) FROM call_role_needs(what, call_role_log(what, log)) AS n
-    WHERE NOT has_call_role_privilege(missing.role, n, false) $$;
+    SELECT concat_ws(' ', n.privilege, n.column_name, _callhardening.role_object(n)) FROM _callhardening.role_needs(what, _callhardening.role_log(what, log)) AS n
+    WHERE NOT _callhardening.has_role_privilege(missing.role, n, false) $$;
 TRUNCATE before;
 INSERT INTO before TABLE rights;
 
@@ -79,7 +79,7 @@ BEGIN
             WHERE what <> 'own' OR who <> 'regress_task_owner'::regrole ORDER BY random() LOOP
             PERFORM grant_call_role(who, step.what, step.log);
         END LOOP;
-        FOR step IN SELECT DISTINCT ON (random(), t.log, t.task) t.log, t.task FROM (SELECT DISTINCT log, task FROM call_role_tasks WHERE role_oid = who) AS t
+        FOR step IN SELECT DISTINCT ON (random(), t.log, t.task) t.log, t.task FROM (SELECT DISTINCT log, task FROM _callhardening.role_tasks WHERE role_oid = who) AS t
             WHERE t.task <> 'own' OR who <> 'regress_task_owner'::regrole LOOP
             PERFORM revoke_call_role(who, step.task, nullif(step.log, 0::regclass));
         END LOOP;
@@ -89,17 +89,17 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
-SELECT DISTINCT role, task FROM call_role_tasks;
+SELECT DISTINCT role, task FROM _callhardening.role_tasks;
 
 -- granted to the owner of the tables: nothing is added but rights on columns, and he keeps what he had
 SELECT grant_call_role('regress_task_owner', what, 'tasks.hooks') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
-SELECT DISTINCT relation FROM call_role_tasks WHERE is_added AND relation::text LIKE 'tasks.%' AND column_name IS NULL;
+SELECT DISTINCT relation FROM _callhardening.role_tasks WHERE is_added AND relation::text LIKE 'tasks.%' AND column_name IS NULL;
 SELECT revoke_call_role('regress_task_owner', what, 'tasks.hooks') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
 SELECT * FROM differences();
 
 -- granted twice, revoked once; revoked twice
 SELECT grant_call_role('regress_task_new', 'read'), grant_call_role('regress_task_new', 'read'), grant_call_role('regress_task_new', 'process');
-SELECT count(*) FROM call_role_tasks WHERE role = 'regress_task_new' AND task = 'read';
+SELECT count(*) FROM _callhardening.role_tasks WHERE role = 'regress_task_new' AND task = 'read';
 SELECT revoke_call_role('regress_task_new', 'process'), revoke_call_role('regress_task_new', 'read');
 RESET client_min_messages;
 SELECT revoke_call_role('regress_task_new', 'read');
@@ -146,11 +146,11 @@ SELECT * FROM differences();
 REVOKE ALL ON tasks.calls FROM regress_task_new;
 -- restored where the role is not yet: the row stays, and finds it later
 SELECT grant_call_role('regress_task_new', 'read');
-CREATE TABLE dumped AS TABLE call_role_tasks;
+CREATE TABLE dumped AS TABLE _callhardening.role_tasks;
 SELECT revoke_call_role('regress_task_new', 'read');
 DROP ROLE regress_task_new;
-INSERT INTO call_role_tasks SELECT * FROM dumped WHERE role = 'regress_task_new';
-SELECT DISTINCT role, role_oid FROM call_role_tasks WHERE role = 'regress_task_new';
+INSERT INTO _callhardening.role_tasks SELECT * FROM dumped WHERE role = 'regress_task_new';
+SELECT DISTINCT role, role_oid FROM _callhardening.role_tasks WHERE role = 'regress_task_new';
 CREATE ROLE regress_task_new;
 GRANT SELECT ON tasks.calls TO regress_task_new; -- as the dump has it
 SELECT revoke_call_role('regress_task_new', 'read');
@@ -176,17 +176,17 @@ SELECT grant_call_role('regress_task_new', what, log) FROM unnest('{ingest,proce
 SELECT unharden_call_events('tasks.hooks');
 SELECT revoke_call_role('regress_task_new', what, 'tasks.hooks') FROM unnest('{ingest,process}'::text[]) AS what;
 DROP TABLE tasks.more;
-SELECT DISTINCT log FROM call_role_tasks WHERE role = 'regress_task_new' ORDER BY 1;
+SELECT DISTINCT log FROM _callhardening.role_tasks WHERE role = 'regress_task_new' ORDER BY 1;
 SELECT revoke_call_role('regress_task_new', what) FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
 SELECT revoke_call_role('regress_task_new', 'ingest');
-SELECT count(*) FROM call_role_tasks WHERE role = 'regress_task_new';
+SELECT count(*) FROM _callhardening.role_tasks WHERE role = 'regress_task_new';
 -- what is left is what was dropped
 SELECT * FROM differences() WHERE differences LIKE '+%';
 SELECT grantee::regrole, privilege_type FROM rights WHERE grantee IN (SELECT oid FROM pg_roles WHERE rolname LIKE 'regress_task_new') ORDER BY 1, 2;
 
 -- nobody but the owner of the extension writes what is remembered
 SET ROLE regress_task_owner;
-SELECT count(*) FROM call_role_tasks;
+SELECT count(*) FROM _callhardening.role_tasks;
 SELECT grant_call_role('regress_task_owner', 'backup');
 RESET ROLE;
 
@@ -198,4 +198,4 @@ DROP FUNCTION missing, differences;
 SELECT revoke_call_role('regress_task_owner', 'own');
 DROP OWNED BY regress_task_owner, regress_task_other, regress_task_new, regress_task_old, regress_task_friend, regress_task_renamed;
 DROP ROLE regress_task_owner, regress_task_other, regress_task_new, regress_task_old, regress_task_friend, regress_task_renamed;
-DELETE FROM call_role_tasks;
+DELETE FROM _callhardening.role_tasks;

@@ -78,7 +78,8 @@ COMMIT;
 
 -- who may read the table, and nobody else
 CREATE ROLE regress_call_auditor;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_call_auditor;
+GRANT USAGE ON SCHEMA _callhardening TO regress_call_auditor;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening TO regress_call_auditor;
 SET ROLE regress_call_auditor;
 SELECT count(*) FROM audit_calls('calls');
 RESET ROLE;

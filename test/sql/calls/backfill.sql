@@ -18,13 +18,14 @@ CREATE FUNCTION inside() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL backfill
 SELECT inside();
 DROP FUNCTION inside;
 CREATE ROLE regress_call_reader;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO regress_call_reader;
+GRANT USAGE ON SCHEMA _callhardening TO regress_call_reader;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public, _callhardening TO regress_call_reader;
 SELECT grant_call_role('regress_call_reader', 'own');
 GRANT SELECT, UPDATE ON calls TO regress_call_reader;
 SET ROLE regress_call_reader;
 CALL backfill_calls('calls');
 RESET ROLE;
-SELECT count(*) FROM call_backfills WHERE finished_at IS NULL;
+SELECT count(*) FROM _callhardening.backfills WHERE finished_at IS NULL;
 
 -- what clients wrote before; each row with a history of its writes
 CREATE FUNCTION count_writes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := coalesce(NEW.note, '') || 'w'; RETURN NEW; END $$;
@@ -175,22 +176,22 @@ CREATE TABLE reader.calls (dialpad_call_id bigint, status text, direction text);
 INSERT INTO reader.calls VALUES (1, 'completed', 'in');
 SELECT harden_calls('reader.calls');
 CALL backfill_calls('reader.calls');
-SELECT calls, repaired, finished_at IS NOT NULL AS finished FROM own_call_backfills;
+SELECT calls, repaired, finished_at IS NOT NULL AS finished FROM _callhardening.my_backfills;
 SELECT calls, state FROM call_backfill_progress ORDER BY 1;
-UPDATE own_call_backfills SET page = 1 WHERE calls <> 'reader.calls'::regclass;
-INSERT INTO own_call_backfills (calls, part, filenode, rules, pages) SELECT oid, oid, 0, 0, 0 FROM pg_class WHERE relname = 'pg_class';
-UPDATE own_call_backfills SET calls = 'pg_class';
-DELETE FROM own_call_backfills;
+UPDATE _callhardening.my_backfills SET page = 1 WHERE calls <> 'reader.calls'::regclass;
+INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages) SELECT oid, oid, 0, 0, 0 FROM pg_class WHERE relname = 'pg_class';
+UPDATE _callhardening.my_backfills SET calls = 'pg_class';
+DELETE FROM _callhardening.my_backfills;
 -- nobody has a right on the table itself, nor a lock that stops the others
-SELECT count(*) FROM call_backfills;
+SELECT count(*) FROM _callhardening.backfills;
 BEGIN;
-LOCK TABLE call_backfills IN ACCESS SHARE MODE;
+LOCK TABLE _callhardening.backfills IN ACCESS SHARE MODE;
 ROLLBACK;
 BEGIN;
-LOCK TABLE own_call_backfills IN SHARE MODE;
+LOCK TABLE _callhardening.my_backfills IN SHARE MODE;
 ROLLBACK;
 RESET ROLE;
-SELECT calls FROM call_backfills ORDER BY 1;
+SELECT calls FROM _callhardening.backfills ORDER BY 1;
 -- what is dropped is forgotten
 DROP SCHEMA reader CASCADE;
 SELECT calls FROM call_backfill_progress ORDER BY 1;
@@ -234,7 +235,7 @@ SELECT tableoid::regclass AS part, status, direction, count(*) FROM calls GROUP 
 SELECT part, rows_repaired, state FROM call_backfill_progress ORDER BY part::text;
 CALL backfill_calls('calls_rest');
 -- a partition that is gone in the middle is not waited for
-UPDATE call_backfills SET finished_at = NULL, page = 0;
+UPDATE _callhardening.backfills SET finished_at = NULL, page = 0;
 ALTER TABLE calls DETACH PARTITION calls_rest;
 CALL backfill_calls('calls');
 SELECT part, state FROM call_backfill_progress ORDER BY part::text;

@@ -74,7 +74,8 @@ GRANT SELECT, UPDATE ON plain TO regress_call_reader;
 SET ROLE regress_call_reader;
 SELECT harden_calls('plain');
 RESET ROLE;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_call_reader;
+GRANT USAGE ON SCHEMA _callhardening TO regress_call_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening TO regress_call_reader;
 SET ROLE regress_call_reader;
 SELECT harden_calls('plain');
 SELECT unharden_calls('plain');
@@ -86,7 +87,8 @@ UPDATE own SET status = 'ringing';
 SELECT unharden_calls('own');
 DROP TABLE own;
 RESET ROLE;
-REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM regress_call_reader;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening FROM regress_call_reader;
+REVOKE USAGE ON SCHEMA _callhardening FROM regress_call_reader;
 
 -- an existing table: what is missing is added, rows stay as they are
 CREATE TABLE calls (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, dialpad_call_id bigint, status text, direction text, note text);
@@ -133,7 +135,7 @@ DROP TRIGGER validate_hardened_call_insert ON calls;
 SELECT harden_calls('calls');
 DROP TRIGGER validate_hardened_call_insert ON calls;
 CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON calls FOR EACH ROW
-    EXECUTE FUNCTION refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
+    EXECUTE FUNCTION _callhardening.refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 SELECT harden_calls('calls');
 SELECT tgname, encode(tgargs, 'escape') FROM pg_trigger WHERE tgrelid = 'calls'::regclass ORDER BY tgname;
 -- and are gone with it, or where it was altered
@@ -144,7 +146,7 @@ SELECT * FROM call_settings('calls');
 ROLLBACK;
 BEGIN;
 DROP TRIGGER validate_hardened_call ON calls;
-CREATE TRIGGER validate_hardened_call BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('x');
+CREATE TRIGGER validate_hardened_call BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('x');
 SELECT harden_calls('calls', on_invalid => 'skip');
 SELECT * FROM call_settings('calls');
 ROLLBACK;
@@ -424,19 +426,19 @@ SELECT unharden_calls('parted');
 DROP TABLE parted;
 
 -- the trigger functions stand in nobody else's trigger
-CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call();
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call();
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('a', 'b', 'c', 'd', 'e', '', '', '');
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('a', 'b', 'c', 'd', 'e', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
+CREATE TRIGGER own AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH STATEMENT EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH STATEMENT EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own AFTER DELETE ON plain FOR EACH ROW EXECUTE FUNCTION refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
+CREATE TRIGGER own AFTER DELETE ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DELETE FROM plain;
 DROP TRIGGER own ON plain;

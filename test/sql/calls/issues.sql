@@ -2,8 +2,8 @@
 \set SHOW_CONTEXT never
 CREATE TABLE calls (dialpad_call_id bigint NOT NULL, direction text, status text, note text);
 SELECT harden_calls('calls');
-TRUNCATE call_issues;
-ALTER TABLE call_issues SET (autovacuum_enabled = off);
+TRUNCATE _callhardening.issues;
+ALTER TABLE _callhardening.issues SET (autovacuum_enabled = off);
 SET application_name = 'webhooks';
 CREATE VIEW issues AS
 SELECT kind, table_name, call_id, old_value, new_value, occurrences, detail, role_name = current_user AS mine, application_name
@@ -15,12 +15,12 @@ UPDATE calls SET status = 'ringing', note = 'late' WHERE dialpad_call_id = 2;
 UPDATE calls SET status = 'napping', direction = 'sideways' WHERE dialpad_call_id = 1;
 UPDATE calls SET dialpad_call_id = 7 WHERE dialpad_call_id = 1;
 TABLE issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- an upsert is one issue
 INSERT INTO calls VALUES (2, 'sideways', 'ringing') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction;
 TABLE issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- a row that ON CONFLICT does not write leaves no issue; the others of the statement do
 INSERT INTO calls VALUES (2, 'sideways', 'napping') ON CONFLICT DO NOTHING;
@@ -28,10 +28,10 @@ INSERT INTO calls VALUES (2, 'sideways', 'napping') ON CONFLICT (dialpad_call_id
 TABLE issues;
 INSERT INTO calls VALUES (2, 'sideways', 'ended'), (14, 'leftways', 'ended'), (14, 'rightways', 'ended'), (1, 'upwards', 'napping') ON CONFLICT DO NOTHING;
 SELECT kind, call_id, new_value FROM issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 INSERT INTO calls VALUES (2, 'sideways', 'napping'), (14, 'leftways', 'snoring') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction;
 SELECT kind, call_id, new_value FROM issues ORDER BY call_id, kind;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 CREATE TABLE parts (dialpad_call_id text PRIMARY KEY, direction text, status text) PARTITION BY HASH (dialpad_call_id);
 CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
@@ -41,7 +41,7 @@ INSERT INTO parts SELECT i::text, 'sideways', 'ringing' FROM generate_series(4, 
 SELECT kind, table_name, call_id FROM issues;
 DROP TABLE parts;
 DELETE FROM calls WHERE dialpad_call_id = 14;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- what is no word is told by its length
 UPDATE calls SET status = 'active +1 415 555 0100', direction = repeat('x', 50) WHERE dialpad_call_id = 1;
@@ -51,7 +51,7 @@ UPDATE calls SET status = '' WHERE dialpad_call_id = 3;
 ALTER TABLE calls ENABLE TRIGGER USER;
 UPDATE calls SET status = 'napping' WHERE dialpad_call_id = 3;
 SELECT kind, old_value, new_value FROM issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- nothing is left of what is rolled back, in whole or in part
 BEGIN;
@@ -67,7 +67,7 @@ UPDATE calls SET status = 'missed' WHERE dialpad_call_id = 2;
 RELEASE two;
 COMMIT;
 TABLE issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- nor of what fails
 SELECT harden_calls('calls', on_invalid => 'reject');
@@ -75,7 +75,7 @@ UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 2;
 SELECT harden_calls('calls', on_invalid => 'skip');
 UPDATE calls SET status = 'ringing', note = 'skipped' WHERE dialpad_call_id = 2;
 SELECT kind, call_id, note FROM issues JOIN calls ON call_id = dialpad_call_id::text;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 SELECT harden_calls('calls', on_invalid => 'keep');
 
 -- a hundred of one kind in a transaction, and the rest in one row
@@ -83,7 +83,7 @@ SET client_min_messages = error;
 INSERT INTO calls SELECT 1000 + i, 'inbound', 'ended' FROM generate_series(1, 1000) AS i;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id > 1000;
 SELECT kind, count(*), sum(occurrences), max(occurrences), count(call_id), max(detail) AS detail FROM issues GROUP BY kind;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 -- however the transaction is divided; what its subtransactions take back is not counted
 DO $$
 BEGIN
@@ -99,7 +99,7 @@ BEGIN
 END
 $$;
 SELECT kind, count(*), sum(occurrences), max(occurrences), count(call_id) FROM issues GROUP BY kind;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 -- and each transaction has its own hundred
 DO $$
 BEGIN
@@ -110,7 +110,7 @@ BEGIN
 END
 $$;
 SELECT kind, count(*), sum(occurrences) FROM issues GROUP BY kind;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 RESET client_min_messages;
 
 -- the pure functions write nothing
@@ -133,7 +133,7 @@ SET ROLE regress_webhook;
 SELECT ring(2);
 RESET ROLE;
 SELECT kind, role_name FROM call_issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- partitions count for their table
 CREATE TABLE legs (dialpad_call_id bigint NOT NULL, direction text, status text) PARTITION BY RANGE (dialpad_call_id);
@@ -143,7 +143,7 @@ SELECT harden_calls('legs');
 INSERT INTO legs VALUES (1, 'inbound', 'ended');
 UPDATE legs SET status = 'ringing';
 SELECT table_name, call_id FROM issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- odd names
 CREATE SCHEMA "has ""q";
@@ -151,7 +151,7 @@ CREATE TABLE "has ""q"."C alls" (dialpad_call_id text, direction text, status te
 SELECT harden_calls('"has ""q"."C alls"');
 INSERT INTO "has ""q"."C alls" VALUES ('a@b', 'inbound', 'napping'), (NULL, NULL, 'napping');
 SELECT table_name, call_id, new_value FROM issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- triggers of a subscriber
 ALTER TABLE calls ENABLE ALWAYS TRIGGER validate_hardened_call;
@@ -159,7 +159,7 @@ SET session_replication_role = replica;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 2;
 RESET session_replication_role;
 SELECT kind, call_id FROM issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- at every isolation level, and in a transaction that is prepared
 BEGIN ISOLATION LEVEL SERIALIZABLE;
@@ -176,12 +176,12 @@ BEGIN READ ONLY;
 INSERT INTO drafts VALUES (1, 'inbound', 'napping');
 COMMIT;
 SELECT count(*) FROM call_issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- nobody's statement fails because of this table; a column that is dropped again does no harm
-ALTER TABLE call_issues ADD COLUMN more text;
+ALTER TABLE _callhardening.issues ADD COLUMN more text;
 UPDATE calls SET status = 'ringing', note = 'altered' WHERE dialpad_call_id = 2;
-ALTER TABLE call_issues DROP COLUMN more;
+ALTER TABLE _callhardening.issues DROP COLUMN more;
 UPDATE calls SET status = 'ringing', note = 'altered' WHERE dialpad_call_id = 2;
 SELECT note FROM calls WHERE dialpad_call_id = 2;
 SELECT count(*) FROM call_issues;
@@ -189,7 +189,7 @@ SELECT count(*) FROM call_issues;
 -- bodies that no worker can take, and events that die; the body is in the log and nowhere else
 DROP EXTENSION callhardening CASCADE;
 CREATE EXTENSION callhardening;
-ALTER TABLE call_issues SET (autovacuum_enabled = off);
+ALTER TABLE _callhardening.issues SET (autovacuum_enabled = off);
 CREATE VIEW issues AS
 SELECT kind, table_name, call_id, old_value, new_value, event_seq, occurrences, detail FROM call_issues ORDER BY happened_at, event_seq, kind;
 CREATE SCHEMA shop;
@@ -198,21 +198,21 @@ SELECT ingest_call_event('not {json'::text), ingest_call_event('[1]'::jsonb), in
     ingest_call_event('{"call_id": "a@b"}'::jsonb), ingest_call_event('\x00ff'::bytea);
 SELECT ingest_call_event('not {json'::text);
 SELECT kind, table_name, call_id, event_seq, detail FROM issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 SELECT ingest_call_event('{"call_id": 5, "state": "hangup", "direction": "sideways", "event_timestamp": 1767225600000}'::jsonb),
     ingest_call_event('{"call_id": 5, "state": "calling", "event_timestamp": 1767225601000}'::jsonb),
     ingest_call_event('{"call_id": 5, "state": "napping", "event_timestamp": 1767225602000}'::jsonb);
 SELECT * FROM process_call_events();
 TABLE issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 SELECT configure_call_event_log(max_attempts => 1);
 ALTER TABLE shop.calls ADD CHECK (from_number <> 'x');
 SELECT ingest_call_event('{"call_id": 6, "state": "ringing", "direction": "inbound", "external_number": "x"}'::jsonb) AS event_seq \gset
 SELECT * FROM process_call_events();
 SELECT kind, table_name, call_id, event_seq = :event_seq AS same, detail FROM issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- purging
 INSERT INTO call_issues (happened_at, kind, table_name, occurrences) SELECT now() - i * interval '1 day', 'refused_status', 'shop.calls', 1 FROM generate_series(1, 10) AS i;
@@ -224,13 +224,13 @@ SELECT purge_call_issues('5 days 12 hours', 2);
 SELECT count(*), date_part('day', max(now() - happened_at)) AS oldest FROM call_issues;
 SELECT purge_call_issues('5 days 12 hours');
 SELECT count(*) FROM call_issues;
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 
 -- a bound by itself: at 32 MB, two go for each that comes
 SET client_min_messages = error;
 INSERT INTO call_issues (happened_at, kind, table_name, detail, occurrences)
 SELECT '2026-01-01'::timestamptz + i * interval '1 second', 'refused_status', 'shop.calls', repeat('x', 1000), 1 FROM generate_series(1, 32000) AS i;
-SELECT pg_relation_size('call_issues') / 8192 BETWEEN 4096 AND 5119 AS is_full;
+SELECT pg_relation_size('_callhardening.issues') / 8192 BETWEEN 4096 AND 5119 AS is_full;
 UPDATE shop.calls SET status = 'ringing' WHERE dialpad_call_id = 5;
 SELECT count(*), min(happened_at) - '2026-01-01'::timestamptz AS oldest, max(happened_at) > now() - interval '1 hour' AS has_new FROM call_issues;
 UPDATE shop.calls SET status = 'ringing' WHERE dialpad_call_id = 5;
@@ -248,5 +248,5 @@ DROP FUNCTION ring(bigint);
 DROP OWNED BY regress_webhook;
 DROP ROLE regress_webhook;
 DROP VIEW issues;
-TRUNCATE call_issues;
-ALTER TABLE call_issues RESET (autovacuum_enabled);
+TRUNCATE _callhardening.issues;
+ALTER TABLE _callhardening.issues RESET (autovacuum_enabled);

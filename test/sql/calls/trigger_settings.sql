@@ -56,11 +56,11 @@ ROLLBACK;
 -- altered
 BEGIN;
 DROP TRIGGER validate_hardened_call ON legs;
-CREATE TRIGGER validate_hardened_call BEFORE UPDATE ON legs FOR EACH ROW EXECUTE FUNCTION validate_hardened_call('one');
+CREATE TRIGGER validate_hardened_call BEFORE UPDATE ON legs FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('one');
 SELECT refused('INSERT INTO legs VALUES (4)');
 DROP TRIGGER validate_hardened_call ON legs;
 CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON legs FOR EACH ROW
-    EXECUTE FUNCTION validate_hardened_call('dialpad_call_id', 'state', 'direction', 'raw_payload', 'keep', '', '', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'state', 'direction', 'raw_payload', 'keep', '', '', '');
 ALTER TABLE legs DISABLE TRIGGER validate_hardened_call;
 SELECT refused('INSERT INTO legs VALUES (4)');
 ROLLBACK;

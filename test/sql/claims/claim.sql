@@ -29,21 +29,21 @@ CREATE FUNCTION parked() RETURNS TABLE (event_seq bigint, call_id text, attempts
 CREATE FUNCTION dead() RETURNS TABLE (event_seq bigint, call_id text, attempts int, sqlstate text, error text, errors int) LANGUAGE sql AS $$
     SELECT event_seq, call_id, attempts, sqlstate, error, jsonb_array_length(errors) FROM call_dead_events ORDER BY event_seq $$;
 CREATE PROCEDURE start_again() LANGUAGE sql AS $$
-    DELETE FROM call_claims; DELETE FROM call_parked_events; DELETE FROM call_dead_events; DELETE FROM taken; TRUNCATE queue, call_events RESTART IDENTITY $$;
+    DELETE FROM _callhardening.claims; DELETE FROM _callhardening.parked_events; DELETE FROM _callhardening.dead_events; DELETE FROM taken; TRUNCATE queue, call_events RESTART IDENTITY $$;
 
 -- in the order of the log, up to max_events, and nobody else gets them
 SELECT add(101, 102, 101, 103);
 SELECT event_seq, call_id, event_type, attempt, received_at <= clock_timestamp() AS received, payload ->> 'call_id' AS payload
 FROM claim_call_events(3, '1 minute', 'one', 'queue');
 SELECT count(*) FROM claim_call_events(log => 'queue');
-SELECT state, events, worker, is_retry, lease_end - claimed_at AS lease FROM call_claims;
+SELECT state, events, worker, is_retry, lease_end - claimed_at AS lease FROM _callhardening.claims;
 CALL start_again();
 
 -- the name of a worker that gives none
 SELECT add(101);
 SET application_name = 'telephone';
 SELECT count(*) FROM claim_call_events(log => 'queue');
-SELECT worker = 'telephone (pid ' || pg_backend_pid() || ')' AS named FROM call_claims;
+SELECT worker = 'telephone (pid ' || pg_backend_pid() || ')' AS named FROM _callhardening.claims;
 RESET application_name;
 CALL start_again();
 
@@ -129,7 +129,7 @@ SELECT pg_sleep(0.005);
 SELECT renew_call_claim(id('one'), '1 hour') BETWEEN clock_timestamp() + '59 minutes' AND clock_timestamp() + '1 hour' AS renewed;
 SELECT renew_call_claim(id('one')) BETWEEN clock_timestamp() + '29 seconds' AND clock_timestamp() + '30 seconds' AS renewed;
 SELECT * FROM take('none');
-SELECT n, state, worker, attempt FROM call_claims, LATERAL (SELECT again_tries + 1 AS attempt) a ORDER BY n;
+SELECT n, state, worker, attempt FROM _callhardening.claims, LATERAL (SELECT again_tries + 1 AS attempt) a ORDER BY n;
 -- as often as it likes
 SELECT count(renew_call_claim(id('one'), '1 hour')) FROM generate_series(1, 40);
 SELECT complete('one');
@@ -485,7 +485,7 @@ SELECT * FROM take('three', lease => NULL);
 SELECT complete('three');
 SELECT add(101);
 SELECT * FROM take('four', lease => NULL);
-SELECT lease_end FROM call_claims ORDER BY n DESC LIMIT 1;
+SELECT lease_end FROM _callhardening.claims ORDER BY n DESC LIMIT 1;
 SELECT * FROM take('five', lease => NULL);
 SELECT complete('four'), complete('five');
 -- given a lease
@@ -573,8 +573,8 @@ CALL start_again();
 -- settings: one leaves the others as they are
 SELECT configure_call_event_log('queue', 3, '2 seconds', '1 minute', 7, true);
 SELECT configure_call_event_log('queue');
-SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM call_event_logs WHERE events = 'queue'::regclass;
-SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM call_event_logs WHERE events = 'call_events'::regclass;
+SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM _callhardening.logs WHERE events = 'queue'::regclass;
+SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM _callhardening.logs WHERE events = 'call_events'::regclass;
 SELECT configure_call_event_log('queue', 5, '1 second', '15 minutes', 1000, false);
 -- the backoff doubles up to its limit, and is left to chance below it
 SELECT configure_call_event_log('queue', 1000000, '1 minute', '3 minutes');
@@ -660,8 +660,8 @@ SELECT count(*) AS claims_of_several_lanes FROM (SELECT FROM batches GROUP BY cl
 SELECT count(*) AS out_of_order FROM (SELECT batch, event_seq, lag(batch) OVER (PARTITION BY lane ORDER BY event_seq) AS before FROM batches) AS b WHERE before > batch;
 -- the records that are remembered stay few
 CALL loop(100);
-SELECT max(n) >= 200 AS many FROM call_claims;
-SELECT max(records) <= 24 AS few FROM (SELECT count(*) AS records FROM call_claims GROUP BY log_id, lane) AS lanes;
+SELECT max(n) >= 200 AS many FROM _callhardening.claims;
+SELECT max(records) <= 24 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY log_id, lane) AS lanes;
 CALL start_again();
 
 -- A poll that finds nothing takes no transaction id and writes nothing.
@@ -678,7 +678,7 @@ BEGIN
     EXECUTE 'EXPLAIN (ANALYZE, WAL, FORMAT JSON) ' || query INTO plan;
     RETURN plan -> 0 -> 'Plan' ->> 'WAL Bytes';
 END $$;
-VACUUM call_claims, call_lanes, call_event_logs, call_parked_events, call_dead_events, call_events, queue;
+VACUUM _callhardening.claims, _callhardening.lanes, _callhardening.logs, _callhardening.parked_events, _callhardening.dead_events, call_events, queue;
 SELECT poll() AS takes_xid;
 SELECT wal_of('SELECT * FROM claim_call_events(log => ''call_events'')') AS wal_bytes;
 
@@ -694,10 +694,10 @@ CREATE TABLE prices (pending int, claim bigint, complete bigint);
 CREATE PROCEDURE measure(pending int) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM claim_call_events(100, '1 minute', 'warm up', 'queue');
-    PERFORM release_call_events(array_agg(claim_id)) FROM call_claims WHERE worker = 'warm up';
+    PERFORM release_call_events(array_agg(claim_id)) FROM _callhardening.claims WHERE worker = 'warm up';
     INSERT INTO prices VALUES (pending, buffers_of('SELECT * FROM claim_call_events(100, ''1 minute'', ''measured'', ''queue'')'),
-        buffers_of('SELECT * FROM complete_call_events((SELECT array_agg(claim_id) FROM call_claims WHERE worker = ''measured''))'));
-    DELETE FROM call_claims;
+        buffers_of('SELECT * FROM complete_call_events((SELECT array_agg(claim_id) FROM _callhardening.claims WHERE worker = ''measured''))'));
+    DELETE FROM _callhardening.claims;
 END $$;
 CREATE PROCEDURE fill(pending int) LANGUAGE sql AS $$
     INSERT INTO queue (payload) SELECT jsonb_build_object('call_id', id, 'state', 'ringing') FROM generate_series(1, pending) AS id $$;
@@ -724,7 +724,7 @@ SELECT renew_call_claim(1);
 SELECT assert_call_claim(1);
 SELECT retry_dead_call_events('queue');
 SELECT configure_call_event_log('queue');
-SELECT count(*) FROM call_claims;
+SELECT count(*) FROM _callhardening.claims;
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim TO regress_claimer;
 SET ROLE regress_claimer;
@@ -783,7 +783,7 @@ CALL start_again();
 -- in another cluster, no worker has the claims that were open: they are over at once, for the one as well that finds that out
 SELECT add(101, 102);
 SELECT * FROM take('one');
-UPDATE call_event_logs SET system_identifier = 1 WHERE events = 'queue'::regclass;
+UPDATE _callhardening.logs SET system_identifier = 1 WHERE events = 'queue'::regclass;
 SELECT * FROM take('two');
 SELECT complete('one'), complete('two');
 SELECT * FROM take('none');
@@ -791,7 +791,7 @@ SELECT * FROM take('none');
 -- a long name of a worker is cut, at a whole letter
 SELECT add(101);
 SELECT count(*) FROM claim_call_events(1, worker => repeat('ü', 5000), log => 'queue');
-SELECT octet_length(worker) AS bytes, char_length(worker) AS letters FROM call_claims;
+SELECT octet_length(worker) AS bytes, char_length(worker) AS letters FROM _callhardening.claims;
 CALL start_again();
 
 -- who may not claim from a log ends nothing of it
@@ -815,7 +815,7 @@ CALL start_again();
 -- of two lanes side by side, both have their turns, though all others are empty
 SELECT count(ingest_call_event(jsonb_build_object('call_id', call, 'state', 'ringing', 'n', n), 'call_events'))
 FROM (SELECT lane, (SELECT call FROM generate_series(1, 10000) AS call
-                    WHERE (call_event_stamp(jsonb_build_object('call_id', call), 'dialpad', 64, 'bigint')).event_lane = lane LIMIT 1)
+                    WHERE (_callhardening.event_stamp(jsonb_build_object('call_id', call), 'dialpad', 64, 'bigint')).event_lane = lane LIMIT 1)
       FROM unnest('{7,8}'::int[]) AS lane) AS of, generate_series(1, 40) AS n;
 CREATE FUNCTION turns(n int) RETURNS TABLE (lane int) LANGUAGE plpgsql AS $$
 BEGIN

@@ -32,7 +32,7 @@ SELECT sum(pending) FROM pending_call_events('call_events', true);
 
 -- so is one of an hour to come, since the clock was set back: workers and views agree
 BEGIN;
-UPDATE call_claims SET claimed_at = claimed_at + interval '1 hour', lease_end = lease_end + interval '1 hour' WHERE worker = 'two';
+UPDATE _callhardening.claims SET claimed_at = claimed_at + interval '1 hour', lease_end = lease_end + interval '1 hour' WHERE worker = 'two';
 SELECT worker, is_over FROM call_open_claims GROUP BY 1, 2;
 SELECT sum(pending) FROM pending_call_events('call_events', true);
 ROLLBACK;
@@ -46,7 +46,7 @@ COMMIT;
 -- rights
 CREATE ROLE regress_operator;
 GRANT SELECT ON call_event_log_status, call_lane_status, call_open_claims, call_horizon TO regress_operator;
-GRANT EXECUTE ON FUNCTION pending_call_events(regclass, boolean), pending_events_or_error(regclass), ignored_call_events(regclass) TO regress_operator;
+GRANT EXECUTE ON FUNCTION pending_call_events(regclass, boolean), _callhardening.pending_events_or_error(regclass), ignored_call_events(regclass) TO regress_operator;
 SET ROLE regress_operator;
 SELECT count(*) > 0 AS has_claims FROM call_open_claims;
 SELECT dead FROM call_event_log_status;
@@ -54,7 +54,7 @@ RESET ROLE;
 GRANT SELECT ON call_events TO regress_operator;
 SET ROLE regress_operator;
 SELECT dead FROM call_event_log_status;
-SELECT * FROM call_claims;
+SELECT * FROM _callhardening.claims;
 RESET ROLE;
 DROP OWNED BY regress_operator;
 DROP ROLE regress_operator;

@@ -42,7 +42,7 @@ SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed WHERE call_id = '
 SELECT outcome FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed WHERE call_id = '1001'));
 SELECT purge_call_events('0 seconds');
 SELECT call_id, payload -> 'n' AS n FROM call_events ORDER BY event_seq;
-SELECT count(*) FROM call_purge_leftovers;
+SELECT count(*) FROM _callhardening.purge_leftovers;
 SELECT count(*) FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed)) WHERE outcome = 'completed';
 SELECT purge_call_events('0 seconds');
 UPDATE call_parked_events SET due_at = now() WHERE due_at IS NOT NULL;
@@ -51,10 +51,10 @@ CALL drain();
 DELETE FROM call_dead_events;
 SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM call_events;
-SELECT count(*) FROM call_purge_leftovers;
+SELECT count(*) FROM _callhardening.purge_leftovers;
 
 -- one record per lane is kept of where the next purge begins
-SELECT max(records) FROM (SELECT count(*) AS records FROM call_purges GROUP BY log_id, lane) AS lanes;
+SELECT max(records) FROM (SELECT count(*) AS records FROM _callhardening.purges GROUP BY log_id, lane) AS lanes;
 
 -- an event that was purged is not known any more
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb) IS NOT NULL AS ingested;
@@ -83,7 +83,7 @@ END
 $$;
 CALL park();
 SELECT purge_call_events('0 seconds');
-SELECT count(*) FROM call_purge_leftovers;
+SELECT count(*) FROM _callhardening.purge_leftovers;
 TRUNCATE call_events RESTART IDENTITY;
 DELETE FROM call_parked_events;
 DELETE FROM call_dead_events;
@@ -92,7 +92,7 @@ SELECT purge_call_events('0 seconds');
 CALL drain();
 SELECT purge_call_events('0 seconds');
 SELECT purge_call_events('0 seconds');
-SELECT count(*) FROM call_purge_leftovers;
+SELECT count(*) FROM _callhardening.purge_leftovers;
 
 -- an outage: all that comes is parked, and what settles is behind it. A call looks at 1000 events and at 1000 leftovers, or
 -- at max_events of each where that is more, and the next one goes on behind them
@@ -104,11 +104,11 @@ CALL drain();
 -- what is looked at in lanes is purged or becomes a leftover; parked: rows of call_parked_events that are read
 CREATE FUNCTION purge_in_outage(max_events int, OUT purged bigint, OUT passed bigint, OUT parked bigint) LANGUAGE plpgsql AS $$
 BEGIN
-    passed := -(SELECT count(*) FROM call_purge_leftovers);
-    parked := -pg_stat_get_xact_tuples_fetched('call_parked_events_pkey'::regclass);
+    passed := -(SELECT count(*) FROM _callhardening.purge_leftovers);
+    parked := -pg_stat_get_xact_tuples_fetched('_callhardening.parked_events_pkey'::regclass);
     purged := purge_call_events('0', max_events => max_events);
-    passed := passed + (SELECT count(*) FROM call_purge_leftovers);
-    parked := parked + pg_stat_get_xact_tuples_fetched('call_parked_events_pkey'::regclass);
+    passed := passed + (SELECT count(*) FROM _callhardening.purge_leftovers);
+    parked := parked + pg_stat_get_xact_tuples_fetched('_callhardening.parked_events_pkey'::regclass);
 END
 $$;
 CREATE TEMP TABLE purges_in_outage (call int, purged bigint, passed bigint, parked bigint);
@@ -122,11 +122,11 @@ DELETE FROM call_parked_events WHERE event_seq % 100 = 7;
 SELECT purge_call_events('1 hour', max_events => 100000);
 SELECT 'SELECT purge_call_events(''0 seconds'', max_events => 10)' FROM generate_series(1, 6) AS call \gexec
 SELECT count(*) FROM call_events;
-SELECT count(*) FROM call_purge_leftovers;
+SELECT count(*) FROM _callhardening.purge_leftovers;
 DELETE FROM call_parked_events;
 SELECT purge_call_events('0 seconds', max_events => 100000);
 SELECT count(*) FROM call_events;
-SELECT count(*) FROM call_purge_leftovers;
+SELECT count(*) FROM _callhardening.purge_leftovers;
 
 -- rights: on the log, and to call the function
 CREATE ROLE regress_purger;

@@ -14,9 +14,9 @@ $$;
 CREATE TRIGGER meddle AFTER INSERT OR UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION meddle();
 -- with a claim that others have, which has a lease
 SELECT claim_id, event_seq FROM claim_call_events(1) \gset
-INSERT INTO verbs VALUES ('SELECT complete_call_events(ARRAY(SELECT claim_id FROM call_claims))');
+INSERT INTO verbs VALUES ('SELECT complete_call_events(ARRAY(SELECT claim_id FROM _callhardening.claims))');
 SELECT process_call_events();
-UPDATE verbs SET statement = 'SELECT release_call_events(ARRAY(SELECT claim_id FROM call_claims))';
+UPDATE verbs SET statement = 'SELECT release_call_events(ARRAY(SELECT claim_id FROM _callhardening.claims))';
 SELECT process_call_events();
 UPDATE verbs SET statement = format('SELECT fail_call_event(%s, %s, ''x'')', :claim_id, :event_seq);
 SELECT process_call_events();
@@ -28,20 +28,20 @@ UPDATE verbs SET statement = 'SELECT purge_call_events(''0'')';
 SELECT process_call_events();
 -- nothing was done; what changes no claim may be called
 SELECT count(*) AS calls FROM calls;
-SELECT state, count(*) FROM call_claims GROUP BY 1 ORDER BY 1;
+SELECT state, count(*) FROM _callhardening.claims GROUP BY 1 ORDER BY 1;
 UPDATE verbs SET statement = format('SELECT assert_call_claim(%s)', :claim_id);
 SELECT claimed, applied FROM process_call_events(1);
 UPDATE verbs SET statement = 'SELECT ingest_call_event(''{"call_id": 9, "state": "ringing"}''::jsonb)';
 SELECT claimed, applied FROM process_call_events(1);
 SELECT outcome FROM complete_call_events(ARRAY[:claim_id]);
 -- a worker of the server has a lease on what it applies
-UPDATE verbs SET statement = 'SELECT complete_call_events(ARRAY(SELECT claim_id FROM call_claims))';
+UPDATE verbs SET statement = 'SELECT complete_call_events(ARRAY(SELECT claim_id FROM _callhardening.claims))';
 SET client_min_messages = error;
 SELECT start_call_worker();
 DO $$ BEGIN
     FOR attempt IN 1 .. 500 LOOP
         COMMIT;
-        EXIT WHEN EXISTS (SELECT FROM call_claims WHERE state = 'released');
+        EXIT WHEN EXISTS (SELECT FROM _callhardening.claims WHERE state = 'released');
         PERFORM pg_sleep(0.02);
     END LOOP;
 END $$;
@@ -55,7 +55,7 @@ DO $$ BEGIN
 END $$;
 SELECT stop_call_worker();
 RESET client_min_messages;
-SELECT count(*) > 0 AS was_released FROM call_claims WHERE state = 'released';
+SELECT count(*) > 0 AS was_released FROM _callhardening.claims WHERE state = 'released';
 SELECT count(*) AS calls, (SELECT sum(pending) FROM pending_call_events(exact => true)) AS pending FROM calls;
 -- a trigger of the log: when its rows are purged
 CREATE TRIGGER meddle AFTER DELETE ON call_events FOR EACH ROW EXECUTE FUNCTION meddle();
@@ -70,12 +70,12 @@ CREATE TABLE hooks (id serial PRIMARY KEY, payload jsonb, processed_at timestamp
 SELECT harden_calls('calls'), harden_call_events('hooks', 'calls', processed_at_column => 'processed_at');
 CREATE TRIGGER meddle AFTER UPDATE ON hooks FOR EACH ROW EXECUTE FUNCTION meddle();
 INSERT INTO hooks (payload) VALUES ('{"call_id": 1, "state": "ringing"}'), ('{"call_id": 2, "state": "ringing"}');
-UPDATE verbs SET statement = 'SELECT complete_call_events(ARRAY(SELECT claim_id FROM call_claims))';
+UPDATE verbs SET statement = 'SELECT complete_call_events(ARRAY(SELECT claim_id FROM _callhardening.claims))';
 SELECT process_call_events();
 SELECT count(DISTINCT claim_id) AS claims FROM claim_call_events();
-SELECT complete_call_events(ARRAY(SELECT DISTINCT claim_id FROM call_claims));
+SELECT complete_call_events(ARRAY(SELECT DISTINCT claim_id FROM _callhardening.claims));
 DROP TRIGGER meddle ON hooks;
-SELECT outcome, count(*) FROM complete_call_events(ARRAY(SELECT DISTINCT claim_id FROM call_claims)) GROUP BY 1;
+SELECT outcome, count(*) FROM complete_call_events(ARRAY(SELECT DISTINCT claim_id FROM _callhardening.claims)) GROUP BY 1;
 SELECT count(processed_at) AS marked FROM hooks;
 DROP TABLE hooks, calls, verbs;
 DROP FUNCTION meddle;

@@ -23,11 +23,11 @@ CREATE FUNCTION parked() RETURNS TABLE (event_seq bigint, call_id text, due bool
 CREATE FUNCTION poll() RETURNS TABLE (events bigint, takes_xid boolean) LANGUAGE sql AS $$
     SELECT count(*), pg_current_xact_id_if_assigned() IS NOT NULL FROM claim_call_events(log => 'hooks') $$;
 -- As a restored dump leaves the log: the first poll adopts it, and the lanes until then are old.
-CREATE FUNCTION restore() RETURNS void LANGUAGE sql AS $$ UPDATE call_event_logs SET system_identifier = 0 WHERE events = 'hooks'::regclass $$;
+CREATE FUNCTION restore() RETURNS void LANGUAGE sql AS $$ UPDATE _callhardening.logs SET system_identifier = 0 WHERE events = 'hooks'::regclass $$;
 -- As a restore of data alone leaves it: all events are there to be read again.
-CREATE FUNCTION forget_positions() RETURNS void LANGUAGE sql AS $$ DELETE FROM call_claims $$;
+CREATE FUNCTION forget_positions() RETURNS void LANGUAGE sql AS $$ DELETE FROM _callhardening.claims $$;
 CREATE PROCEDURE start_again() LANGUAGE sql AS $$
-    DELETE FROM call_claims; DELETE FROM call_parked_events; DELETE FROM call_dead_events; TRUNCATE hooks; SELECT setval('hooks_event_seq_seq', 1, false) $$;
+    DELETE FROM _callhardening.claims; DELETE FROM _callhardening.parked_events; DELETE FROM _callhardening.dead_events; TRUNCATE hooks; SELECT setval('hooks_event_seq_seq', 1, false) $$;
 
 -- an old processor has marked all that there is: the poll that finds it out moves the lane on, and the next one costs nothing
 SELECT add(101, 102, 103);
@@ -49,7 +49,7 @@ SELECT add(101, 102);
 SELECT * FROM work();
 SELECT * FROM poll(); -- drops the old lane
 SELECT * FROM poll();
-SELECT lane - first_lane AS lane FROM call_lanes JOIN call_event_logs USING (log_id) WHERE events = 'hooks'::regclass;
+SELECT lane - first_lane AS lane FROM _callhardening.lanes JOIN _callhardening.logs USING (log_id) WHERE events = 'hooks'::regclass;
 CALL start_again();
 -- nor does one of which all is parked
 SELECT add(101, 102);

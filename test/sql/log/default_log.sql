@@ -48,9 +48,9 @@ RESET ROLE;
 SET ROLE regress_default_tenant;
 SELECT configure_call_event_log('two.call_events', max_attempts => 7);
 SELECT configure_call_event_log('two.call_events', is_default => true);
-UPDATE operated_call_event_logs SET is_default = true;
-UPDATE operated_call_event_logs SET is_default = NULL WHERE events = 'one.call_events'::regclass;
-UPDATE operated_call_event_logs SET events = 'one.calls';
+UPDATE _callhardening.operated_logs SET is_default = true;
+UPDATE _callhardening.operated_logs SET is_default = NULL WHERE events = 'one.call_events'::regclass;
+UPDATE _callhardening.operated_logs SET events = 'one.calls';
 SET ROLE regress_default_owner;
 SELECT configure_call_event_log('two.call_events', is_default => true);
 SELECT configure_call_event_log(is_default => false);
@@ -86,7 +86,7 @@ DROP TABLE three.late;
 \set VERBOSITY terse
 SELECT ingest_call_event('{"call_id": 3}'::jsonb);
 SELECT process_call_events();
-SELECT call_event_log_number(NULL);
+SELECT _callhardening.log_number(NULL);
 SELECT configure_call_event_log(max_attempts => 3);
 \set VERBOSITY default
 SELECT configure_call_event_log('three.more', is_default => true);
@@ -114,13 +114,13 @@ SELECT figure, value FROM call_health('three.calls') WHERE figure = 'pending';
 CREATE TABLE three.more (LIKE three.call_events INCLUDING ALL);
 SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
 TABLE defaults;
-SELECT count(DISTINCT log_id) FROM call_lanes;
+SELECT count(DISTINCT log_id) FROM _callhardening.lanes;
 -- or when it is taken from
 ALTER EVENT TRIGGER forget_dropped_call_event_logs DISABLE;
 DROP TABLE three.call_events;
 ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
 SELECT configure_call_event_log('three.more', is_default => true);
-SELECT is_default FROM call_event_logs WHERE events = 'three.more'::regclass;
+SELECT is_default FROM _callhardening.logs WHERE events = 'three.more'::regclass;
 DELETE FROM call_event_logs WHERE events NOT IN (SELECT oid FROM pg_class);
 
 -- nor does what a dump brings take the place; where there is no default, it does
@@ -154,8 +154,8 @@ SELECT harden_call_events('passing', 'three.calls');
 SELECT harden_call_events('three.fleeting', 'three.calls');
 SELECT harden_call_events('three.fleeting', 'passing_calls');
 CALL prepare_call_events('passing', 'three.calls');
-INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('passing', 'three.calls', 'dialpad', 1);
-INSERT INTO own_call_event_logs (events, calls, provider, lanes) VALUES ('three.seen', 'three.calls', 'dialpad', 1);
+INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('passing', 'three.calls', 'dialpad', 1);
+INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('three.seen', 'three.calls', 'dialpad', 1);
 \set VERBOSITY default
 -- one that becomes unlogged is shown
 ALTER TABLE three.more SET UNLOGGED;

@@ -89,8 +89,8 @@ SELECT ingest_call_event('{"call_id": 162.0, "master_call_id": 161.0}'::text) IS
 SELECT ingest_call_event('{"call_id": "163.00"}'::text) IS NOT NULL;
 SELECT ingest_call_event('{"call_id": 164.5}'::text) IS NOT NULL;
 SELECT ingest_call_event(U&'\FEFFno JSON') IS NOT NULL;
-SELECT call_id, payload #>> '{}' LIKE U&'\FEFF%' AS is_as_it_came, error FROM call_dead_events JOIN call_events USING (event_seq, call_id)
-UNION ALL SELECT e.call_id, payload #>> '{}' LIKE U&'\FEFF%', error FROM call_dead_events d JOIN call_events e USING (event_seq) WHERE e.call_id IS NULL ORDER BY 1, 2, 3;
+SELECT call_id, payload #>> '{}' LIKE U&'\FEFF%' AS is_as_it_came, error FROM _callhardening.dead_events JOIN call_events USING (event_seq, call_id)
+UNION ALL SELECT e.call_id, payload #>> '{}' LIKE U&'\FEFF%', error FROM _callhardening.dead_events d JOIN call_events e USING (event_seq) WHERE e.call_id IS NULL ORDER BY 1, 2, 3;
 SELECT claimed FROM process_call_events();
 SELECT dialpad_call_id AS id, master_call_id FROM calls WHERE dialpad_call_id > 160 ORDER BY 1;
 DROP TABLE calls, call_events;

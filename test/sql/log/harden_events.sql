@@ -88,7 +88,8 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT harden_call_events('webhook_events', 'calls', carry => '{app_id}');
 ROLLBACK;
 CREATE ROLE regress_other;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_other;
+GRANT USAGE ON SCHEMA _callhardening TO regress_other;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening TO regress_other;
 GRANT USAGE ON SCHEMA "web ""hooks""" TO regress_other;
 SET ROLE regress_other;
 SELECT harden_call_events('webhook_events', 'calls', carry => '{app_id}');
@@ -110,7 +111,7 @@ SELECT harden_call_events('webhook_events', 'calls', carry => '{app_id}');
 SELECT count(*) FROM (TABLE before EXCEPT SELECT id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at FROM webhook_events) AS changed;
 SELECT count(*) FILTER (WHERE processed_at IS NOT NULL) AS processed,
     count(*) FILTER (WHERE processed_at IS NOT NULL AND coalesce(event_lane::text, event_xid::text, event_seq::text, call_id) IS NULL) AS unstamped FROM webhook_events;
-SELECT event_seq, call_id, event_type, received_at, event_lane = (call_event_stamp(payload, 'dialpad', 1, 'bigint')).event_lane AS in_lane
+SELECT event_seq, call_id, event_type, received_at, event_lane = (_callhardening.event_stamp(payload, 'dialpad', 1, 'bigint')).event_lane AS in_lane
 FROM webhook_events WHERE event_seq IS NOT NULL ORDER BY event_seq;
 SELECT sum(pending), min(oldest_event_seq), min(oldest_received_at) FROM pending_call_events(exact => true);
 
@@ -270,8 +271,8 @@ SELECT unharden_call_events('webhook_events');
 \d webhook_events
 SELECT count(*) AS different FROM ((TABLE before_way_back EXCEPT TABLE webhook_events) UNION ALL (TABLE webhook_events EXCEPT TABLE before_way_back)) AS d;
 SELECT count(*) AS left_behind FROM (TABLE things EXCEPT TABLE things_before) AS t;
-SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM call_lanes) AS lanes, (SELECT count(*) FROM call_claims) AS claims,
-    (SELECT count(*) FROM call_parked_events) AS parked, (SELECT count(*) FROM call_dead_events) AS dead, (SELECT count(*) FROM call_purges) AS purges;
+SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM _callhardening.lanes) AS lanes, (SELECT count(*) FROM _callhardening.claims) AS claims,
+    (SELECT count(*) FROM call_parked_events) AS parked, (SELECT count(*) FROM call_dead_events) AS dead, (SELECT count(*) FROM _callhardening.purges) AS purges;
 INSERT INTO webhook_events (payload) VALUES ('{}');
 DELETE FROM webhook_events WHERE payload = '{}';
 
@@ -320,7 +321,7 @@ SELECT claimed > 0 AS works, applied = claimed AS all_applied FROM process_call_
 ROLLBACK;
 SELECT harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 64);
-SELECT count(*) FILTER (WHERE event_lane <> (call_event_stamp(payload, 'dialpad', 64, 'bigint')).event_lane) AS wrong_lane, count(*) FROM webhook_events WHERE event_seq IS NOT NULL;
+SELECT count(*) FILTER (WHERE event_lane <> (_callhardening.event_stamp(payload, 'dialpad', 64, 'bigint')).event_lane) AS wrong_lane, count(*) FROM webhook_events WHERE event_seq IS NOT NULL;
 SELECT sum(claimed) FROM generate_series(1, 10) AS n, LATERAL process_call_events(1000 + n);
 SELECT unharden_call_events('webhook_events');
 -- and what was only prepared goes as well
@@ -371,7 +372,7 @@ SELECT unharden_call_events('webhook_events');
 -- dropping the table takes the settings along; a log of our own goes back to a plain table
 SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
 DROP TABLE webhook_events;
-SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM call_lanes) AS lanes;
+SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM _callhardening.lanes) AS lanes;
 CREATE SCHEMA ours;
 SELECT create_call_tables('ours');
 BEGIN;

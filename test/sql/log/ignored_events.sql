@@ -99,7 +99,7 @@ SELECT * FROM state;
 
 -- where the purges of another cluster have come to, whose transaction ids were higher, says nothing of those here
 SELECT configure_call_event_log(ignored_event_types => '{sms}');
-INSERT INTO call_purges SELECT log_id, -7, 1000, '9000000000000', 1, now() FROM call_event_logs;
+INSERT INTO _callhardening.purges SELECT log_id, -7, 1000, '9000000000000', 1, now() FROM call_event_logs;
 SELECT ingest_call_event('{"odd": 1}'::jsonb, event_type => 'sms') IS NOT NULL AS ingested;
 SELECT purge_call_events('0');
 SET client_min_messages = error;

@@ -82,14 +82,14 @@ SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'hooks'::regcl
 
 -- the indexes of the extension's own tables
 BEGIN;
-ALTER TABLE call_claims DROP CONSTRAINT call_claims_pkey;
-CREATE UNIQUE INDEX call_claims_pkey ON call_claims (log_id, lane, n DESC);
+ALTER TABLE _callhardening.claims DROP CONSTRAINT claims_pkey;
+CREATE UNIQUE INDEX claims_pkey ON _callhardening.claims (log_id, lane, n DESC);
 SELECT detail FROM check_call_hardening() WHERE check_name = 'bookkeeping_indexes';
 SELECT count(*) FROM claim_call_events(lease => NULL, log => 'call_events');
 ROLLBACK;
 BEGIN;
-ALTER TABLE call_lanes DROP CONSTRAINT call_lanes_pkey;
-CREATE UNIQUE INDEX call_lanes_pkey ON call_lanes (log_id, lane) WHERE lane > 3;
+ALTER TABLE _callhardening.lanes DROP CONSTRAINT lanes_pkey;
+CREATE UNIQUE INDEX lanes_pkey ON _callhardening.lanes (log_id, lane) WHERE lane > 3;
 SELECT count(*) FROM claim_call_events(lease => NULL, log => 'call_events');
 ROLLBACK;
 

@@ -151,7 +151,7 @@ SELECT ingest_signed_call_event(jws('{"call_id": 12}', repeat('a third one, long
 SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
 SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
 SELECT ingest_signed_call_event(jws('{"call_id": 11}', 'the second secret: 32 bytes long')) = ingest_signed_call_event(jws('{"call_id": 11}', repeat('a third one, longer than a block.', 4)::bytea)) AS both;
-SELECT count(*) FROM call_event_secrets;
+SELECT count(*) FROM _callhardening.event_secrets;
 -- one that is rolled back was never valid
 BEGIN;
 SELECT set_call_event_secret('call_events', 'a fourth one that is rolled back');
@@ -171,16 +171,16 @@ SELECT set_call_event_secret('call_events', E'-----BEGIN PUBLIC KEY-----\nMIIBIj
 SELECT set_call_event_secret('call_events', E'\n -----BEGIN RSA PRIVATE KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n-----END RSA PRIVATE KEY-----\n');
 SELECT set_call_event_secret('call_events', 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ');
 SELECT set_call_event_secret('calls', 'a secret of thirty-two bytes: 32');
-SELECT count(*) FROM call_event_secrets;
+SELECT count(*) FROM _callhardening.event_secrets;
 
 -- without its secret a log that was signed takes nothing, as after a restore; NULL takes it back
-DELETE FROM call_event_secrets;
+DELETE FROM _callhardening.event_secrets;
 SELECT ingest_call_event('{"call_id": 14}');
 SELECT ingest_signed_call_event(jws('{"call_id": 14}'));
 SELECT set_call_event_secret('call_events', 'a secret of thirty-two bytes: 32');
 SELECT ingest_signed_call_event(jws('{"call_id": 14}')) IS NOT NULL AS taken;
 SELECT set_call_event_secret('call_events', NULL);
-SELECT signed, (SELECT count(*) FROM call_event_secrets) FROM call_event_logs;
+SELECT signed, (SELECT count(*) FROM _callhardening.event_secrets) FROM call_event_logs;
 SELECT ingest_call_event('{"call_id": 15}') IS NOT NULL AS taken;
 SELECT ingest_signed_call_event(jws('{"call_id": 15}'));
 
@@ -192,6 +192,7 @@ SELECT ingest_signed_call_event(jws('{"call_id": 16}', '12345678')) IS NOT NULL 
 CREATE ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_member IN ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_receiver;
+GRANT USAGE ON SCHEMA _callhardening TO regress_callhardening_owner, regress_callhardening_receiver;
 GRANT EXECUTE ON FUNCTION set_call_event_secret(regclass, bytea), ingest_signed_call_event(text, regclass, jsonb), ingest_call_event(bytea, regclass, text, text, jsonb)
     TO regress_callhardening_owner, regress_callhardening_receiver;
 GRANT SELECT, INSERT ON call_events TO regress_callhardening_receiver;
@@ -202,7 +203,7 @@ ALTER TABLE call_events OWNER TO regress_callhardening_owner;
 SET ROLE regress_callhardening_owner;
 SELECT set_call_event_secret('call_events', 'a secret of thirty-two bytes: 32');
 SELECT current_user;
-SELECT secret FROM call_event_secrets;
+SELECT secret FROM _callhardening.event_secrets;
 UPDATE call_event_logs SET signed = false;
 SET ROLE regress_callhardening_member;
 SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
@@ -211,10 +212,10 @@ SELECT set_call_event_secret('call_events', NULL);
 SELECT ingest_signed_call_event(jws('{"call_id": 17}')) IS NOT NULL AS taken;
 SELECT ingest_signed_call_event(jws('{"call_id": 17}', 'another secret: thirty-two bytes'));
 SELECT ingest_call_event('{"call_id": 17}'::bytea);
-SELECT secret FROM call_event_secrets;
+SELECT secret FROM _callhardening.event_secrets;
 RESET ROLE;
 -- after an error on the way the caller is who he was
-ALTER TABLE call_event_secrets ADD CONSTRAINT none_more CHECK (secret IS NULL) NOT VALID;
+ALTER TABLE _callhardening.event_secrets ADD CONSTRAINT none_more CHECK (secret IS NULL) NOT VALID;
 SET ROLE regress_callhardening_owner;
 DO $$
 BEGIN
@@ -224,7 +225,7 @@ EXCEPTION WHEN check_violation THEN
 END
 $$;
 RESET ROLE;
-ALTER TABLE call_event_secrets DROP CONSTRAINT none_more;
+ALTER TABLE _callhardening.event_secrets DROP CONSTRAINT none_more;
 
 -- each log has its own, and takes it along
 CREATE SCHEMA other;
@@ -232,17 +233,17 @@ SELECT create_call_tables('other');
 SELECT set_call_event_secret('other.call_events', 'another secret: thirty-two bytes');
 SELECT ingest_signed_call_event(jws('{"call_id": 1}'), 'other.call_events');
 SELECT ingest_signed_call_event(jws('{"call_id": 1}', 'another secret: thirty-two bytes'), 'other.call_events');
-SELECT count(*) FROM call_event_secrets;
+SELECT count(*) FROM _callhardening.event_secrets;
 DROP SCHEMA other CASCADE;
-SELECT count(*) FROM call_event_secrets;
+SELECT count(*) FROM _callhardening.event_secrets;
 
 -- the secrets are no part of a dump, that the log is signed is
 SELECT c.oid::regclass AS dumped FROM pg_extension e, unnest(e.extconfig) AS c(oid)
-WHERE extname = 'callhardening' AND c.oid IN ('call_event_secrets'::regclass, 'call_event_logs'::regclass);
+WHERE extname = 'callhardening' AND c.oid IN ('_callhardening.event_secrets'::regclass, '_callhardening.logs'::regclass);
 
 -- a table that was altered
 BEGIN;
-ALTER TABLE call_event_secrets ALTER secret TYPE text USING encode(secret, 'hex');
+ALTER TABLE _callhardening.event_secrets ALTER secret TYPE text USING encode(secret, 'hex');
 SELECT ingest_signed_call_event(jws('{"call_id": 1}'));
 ROLLBACK;
 

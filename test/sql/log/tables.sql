@@ -4,7 +4,7 @@ CREATE SCHEMA "phone ""calls""";
 SELECT create_call_tables('phone "calls"');
 \d "phone ""calls""".calls
 \d "phone ""calls""".call_events
-SELECT events, calls, provider, lanes, (SELECT count(*) FROM call_lanes l WHERE l.log_id = c.log_id) FROM call_event_logs c;
+SELECT events, calls, provider, lanes, (SELECT count(*) FROM _callhardening.lanes l WHERE l.log_id = c.log_id) FROM call_event_logs c;
 SELECT attname, attcompression = CASE WHEN 'lz4' = ANY (s.enumvals) THEN 'l' ELSE '' END AS as_the_server_can
 FROM pg_attribute JOIN pg_settings s ON s.name = 'default_toast_compression'
 WHERE attrelid IN ('"phone ""calls""".calls'::regclass, '"phone ""calls""".call_events'::regclass) AND atttypid = 'jsonb'::regtype;
@@ -41,7 +41,7 @@ SELECT 'trigger' AS kind, tgname::text AS name FROM pg_trigger WHERE tgrelid IN 
 UNION ALL SELECT 'marked', pg_describe_object(classoid, objoid, objsubid) FROM pg_description WHERE description LIKE 'callhardening:%'
     AND (objoid IN ('calls'::regclass, 'call_events'::regclass)
         OR objoid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN ('calls'::regclass, 'call_events'::regclass)))
-UNION ALL SELECT 'log', events::text FROM call_event_logs UNION ALL SELECT 'lane', 'one' WHERE EXISTS (SELECT FROM call_lanes);
+UNION ALL SELECT 'log', events::text FROM call_event_logs UNION ALL SELECT 'lane', 'one' WHERE EXISTS (SELECT FROM _callhardening.lanes);
 BEGIN;
 SELECT unharden_call_events('call_events');
 SELECT unharden_calls('calls');
@@ -55,7 +55,7 @@ ROLLBACK;
 BEGIN;
 CREATE TABLE copy (LIKE call_events INCLUDING DEFAULTS INCLUDING IDENTITY INCLUDING INDEXES);
 SELECT register_call_event_log('copy', 'calls', 'dialpad', 1);
-DELETE FROM call_event_logs WHERE events = 'copy'::regclass;
+DELETE FROM _callhardening.logs WHERE events = 'copy'::regclass;
 SELECT unharden_call_events('copy');
 SELECT attname FROM pg_attribute WHERE attrelid = 'copy'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 ROLLBACK;

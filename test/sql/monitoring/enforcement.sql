@@ -37,25 +37,25 @@ ALTER TRIGGER validate_hardened_call ON calls RENAME TO "a b";
 TABLE gaps;
 DROP TRIGGER "a b" ON calls;
 CREATE TRIGGER late BEFORE UPDATE ON calls FOR EACH ROW
-    EXECUTE FUNCTION public.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
 TABLE gaps;
 ROLLBACK;
 BEGIN;
 DROP TRIGGER validate_hardened_call ON calls;
 CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH ROW WHEN (NEW.status IS NOT NULL)
-    EXECUTE FUNCTION public.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 BEGIN;
 DROP TRIGGER validate_hardened_call ON calls;
 CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH ROW
-    EXECUTE FUNCTION public.validate_hardened_call('one');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('one');
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 BEGIN;
 DROP TRIGGER validate_hardened_call ON calls;
 CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH ROW
-    EXECUTE FUNCTION public.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'skip', '', 'dialpad', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'skip', '', 'dialpad', '');
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 
@@ -173,7 +173,7 @@ ROLLBACK;
 BEGIN;
 DROP TRIGGER bury_call_event ON call_events;
 DROP TRIGGER stamp_call_event ON call_events;
-CREATE TRIGGER stamp_call_event BEFORE INSERT ON call_events FOR EACH ROW EXECUTE FUNCTION public.stamp_call_event('payload', 'dialpad', '128', 'bigint');
+CREATE TRIGGER stamp_call_event BEFORE INSERT ON call_events FOR EACH ROW EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '128', 'bigint');
 TABLE gaps;
 ROLLBACK;
 BEGIN;
@@ -210,7 +210,7 @@ SET ROLE regress_reader;
 SELECT count(*) FROM call_enforcement;
 RESET ROLE;
 GRANT SELECT ON call_enforcement TO regress_reader;
-GRANT EXECUTE ON FUNCTION call_enforcement_gaps() TO regress_reader;
+GRANT EXECUTE ON FUNCTION _callhardening.enforcement_gaps() TO regress_reader;
 SET ROLE regress_reader;
 SELECT relation, level FROM call_enforcement;
 RESET ROLE;
@@ -218,8 +218,8 @@ DROP OWNED BY regress_reader;
 DROP ROLE regress_reader;
 
 -- arguments with any letters
-SELECT call_trigger_arguments(convert_to('é\', 'UTF8') || '\x0000' || convert_to('00 ', 'UTF8') || '\x00');
-SELECT call_trigger_arguments('') IS NULL;
+SELECT _callhardening.trigger_arguments(convert_to('é\', 'UTF8') || '\x0000' || convert_to('00 ', 'UTF8') || '\x00');
+SELECT _callhardening.trigger_arguments('') IS NULL;
 RESET search_path;
 \set VERBOSITY terse
 DROP SCHEMA "has ""q" CASCADE;
@@ -327,7 +327,7 @@ DROP TRIGGER validate_hardened_call ON more;
 DROP TRIGGER validate_hardened_call_insert ON more;
 DROP TRIGGER validate_hardened_call_update ON more;
 CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON more FOR EACH ROW
-    EXECUTE FUNCTION public.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '{"a": 1}', 'dialpad', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '{"a": 1}', 'dialpad', '');
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 RESET search_path;

@@ -43,7 +43,7 @@ SELECT value BETWEEN 299 AND 400 AS value, level FROM health WHERE figure = 'old
 -- counted as many as they were
 INSERT INTO call_issues (happened_at, kind, table_name, occurrences) VALUES (now() - interval '2 hours', 'refused_status', '"has ""q".calls', 9990), (now(), 'refused_status', 'public.calls', 1000000);
 SELECT figure, value, level FROM health WHERE figure LIKE 'refused%';
-TRUNCATE call_issues;
+TRUNCATE _callhardening.issues;
 INSERT INTO call_dead_events (log_id, event_seq, lane, error) SELECT log_id, 1000 + i, 0, 'x' FROM call_event_logs, generate_series(1, 100) AS i;
 SELECT figure, value, level FROM health WHERE figure = 'dead';
 

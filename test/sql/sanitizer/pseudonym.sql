@@ -9,9 +9,9 @@ SELECT call_pseudonym('+14155550100', 'abcdef');
 SELECT add_call_pseudonym_key('\x0102030405060708090a0b0c0d0e0f');
 SELECT add_call_pseudonym_key(decode(repeat('ab', 65), 'hex'));
 SELECT add_call_pseudonym_key('');
-INSERT INTO call_pseudonym_keys (secret) VALUES ('\xdeadbeef');
+INSERT INTO _callhardening.pseudonym_keys (secret) VALUES ('\xdeadbeef');
 \set VERBOSITY terse
-INSERT INTO call_pseudonym_keys (secret) VALUES (NULL);
+INSERT INTO _callhardening.pseudonym_keys (secret) VALUES (NULL);
 \set VERBOSITY default
 
 -- the id comes from the key
@@ -65,17 +65,17 @@ SELECT substr(call_pseudonym('x'), 4, 6) = :'third' AS in_use;
 ROLLBACK TO one;
 SELECT substr(call_pseudonym('x'), 4, 6) = :'second' AS as_before;
 SAVEPOINT two;
-DELETE FROM call_pseudonym_keys WHERE key_id = :'second';
+DELETE FROM _callhardening.pseudonym_keys WHERE key_id = :'second';
 RELEASE two;
 SELECT substr(call_pseudonym('x'), 4, 6) = :'first' AS previous;
-TRUNCATE call_pseudonym_keys;
+TRUNCATE _callhardening.pseudonym_keys;
 SELECT call_pseudonym('x');
 ROLLBACK;
 SELECT substr(call_pseudonym('x'), 4, 6) = :'second' AS as_before;
 -- also where triggers are for replicas only
 BEGIN;
 SET LOCAL session_replication_role = replica;
-DELETE FROM call_pseudonym_keys WHERE key_id = :'second';
+DELETE FROM _callhardening.pseudonym_keys WHERE key_id = :'second';
 SELECT substr(call_pseudonym('x'), 4, 6) = :'first' AS previous;
 ROLLBACK;
 -- nothing is written
@@ -100,29 +100,30 @@ SELECT call_pseudonym('+14155550100', :'first') = :'token' AS same, substr(call_
 
 -- privileges: PUBLIC has none of it; who may compute tokens needs no right to read the keys
 CREATE ROLE regress_pseudonym;
+GRANT USAGE ON SCHEMA _callhardening TO regress_pseudonym;
 SET ROLE regress_pseudonym;
 SELECT call_pseudonym('+14155550100');
 SELECT call_pseudonyms('+14155550100');
 SELECT call_pseudonym_key_id('an unguessable secret of a test.');
 SELECT add_call_pseudonym_key();
-SELECT * FROM call_pseudonym_keys;
-TABLE call_pseudonym_keys_key_number_seq;
+SELECT * FROM _callhardening.pseudonym_keys;
+TABLE _callhardening.pseudonym_keys_key_number_seq;
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION call_pseudonym(text, text) TO regress_pseudonym;
 SET ROLE regress_pseudonym;
 SELECT call_pseudonym('+14155550100', :'first') = :'token' AS same;
-SELECT secret FROM call_pseudonym_keys;
+SELECT secret FROM _callhardening.pseudonym_keys;
 -- nor is a key anywhere else: in a setting, in the dump of the extension
 SELECT count(*) FROM pg_settings WHERE setting LIKE '%unguessable%' OR boot_val LIKE '%unguessable%';
 SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE '%unguessable%';
-SELECT count(*) FROM pg_extension WHERE extname = 'callhardening' AND 'call_pseudonym_keys'::regclass = ANY (extconfig);
+SELECT count(*) FROM pg_extension WHERE extname = 'callhardening' AND '_callhardening.pseudonym_keys'::regclass = ANY (extconfig);
 RESET ROLE;
 DROP OWNED BY regress_pseudonym;
 DROP ROLE regress_pseudonym;
 
 -- a random key is another one each time
 SELECT count(DISTINCT add_call_pseudonym_key()) FROM generate_series(1, 100);
-SELECT count(DISTINCT secret), min(octet_length(secret)), max(octet_length(secret)) FROM call_pseudonym_keys WHERE key_id NOT IN (:'first', :'second');
+SELECT count(DISTINCT secret), min(octet_length(secret)), max(octet_length(secret)) FROM _callhardening.pseudonym_keys WHERE key_id NOT IN (:'first', :'second');
 SELECT array_length(call_pseudonyms('+14155550100'), 1);
 
 -- memory comes back, also after errors between opening and closing
@@ -156,14 +157,16 @@ FROM (SELECT '{"phone": "14155550100", "to": 14155550100}' AS body, '{"version":
 
 -- a table that was altered is an error, not a crash
 BEGIN;
-ALTER TABLE call_pseudonym_keys ALTER COLUMN key_number TYPE int;
+ALTER EXTENSION callhardening DROP VIEW call_pseudonym_keys;
+DROP VIEW call_pseudonym_keys;
+ALTER TABLE _callhardening.pseudonym_keys ALTER COLUMN key_number TYPE int;
 SELECT call_pseudonym('x');
 ROLLBACK;
 BEGIN;
-ALTER EXTENSION callhardening DROP TABLE call_pseudonym_keys;
-ALTER TABLE call_pseudonym_keys RENAME TO earlier_keys;
-CREATE VIEW call_pseudonym_keys AS SELECT * FROM earlier_keys;
+ALTER EXTENSION callhardening DROP TABLE _callhardening.pseudonym_keys;
+ALTER TABLE _callhardening.pseudonym_keys RENAME TO earlier_keys;
+CREATE VIEW _callhardening.pseudonym_keys AS SELECT * FROM _callhardening.earlier_keys;
 SELECT call_pseudonym('x');
 ROLLBACK;
-DELETE FROM call_pseudonym_keys;
+DELETE FROM _callhardening.pseudonym_keys;
 SELECT call_pseudonym('x');

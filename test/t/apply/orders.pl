@@ -100,7 +100,7 @@ sub deliver
 	} @workers;
 	$node->safe_psql(
 		'postgres', qq{
-TRUNCATE delivery, sums, history, call_issues, $logs;
+TRUNCATE delivery, sums, history, _callhardening.issues, $logs;
 SELECT setseed($order / $orders.0);
 INSERT INTO delivery
 SELECT row_number() OVER (ORDER BY random()), body, event_key FROM (

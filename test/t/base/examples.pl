@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $examples = abs_path(dirname(__FILE__) . '/../../docs/examples');
+my $examples = abs_path(dirname(__FILE__) . '/../../../docs/examples');
 # Where there is no such program, that is an exception.
 sub has { return eval { IPC::Run::run([@_], '<', \undef, '>', '/dev/null', '2>', '/dev/null') } }
 # The system's python has the package of the system, and another one may stand before it in the path.
@@ -52,7 +52,7 @@ sub fails_at_its_start
 	my ($exit, $output) = run_worker($command);
 	is($exit, 1, "$name: it ends");
 	like($output, $message, "$name: it says why");
-	is($node->safe_psql('postgres', 'SELECT count(*) FROM call_claims'), '0', "$name: it has claimed nothing");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.claims'), '0', "$name: it has claimed nothing");
 }
 
 my $attempts = 'SELECT count(*) FROM call_parked_events';
@@ -71,14 +71,14 @@ SKIP: {
 GRANT INSERT ON talked TO client;
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON talked FOR EACH ROW EXECUTE FUNCTION refuse()});
-	run_worker([ $python, "$examples/worker.py" ], q{SELECT count(*) > 0 FROM call_claims WHERE state = 'released'});
+	run_worker([ $python, "$examples/worker.py" ], q{SELECT count(*) > 0 FROM _callhardening.claims WHERE state = 'released'});
 	is($node->safe_psql('postgres', $attempts), '0', 'no right to write any more: the batch is given back');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '0', 'and nothing is written');
 	$node->safe_psql('postgres', 'DROP TRIGGER refuse ON talked');
 	run_worker([ $python, "$examples/worker.py" ], 'SELECT count(*) = 20 FROM talked');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '20', 'set up well, it does its work');
 	is($node->safe_psql('postgres', $attempts), '0', 'and no event has failed');
-	$node->safe_psql('postgres', 'TRUNCATE call_claims');
+	$node->safe_psql('postgres', 'TRUNCATE _callhardening.claims');
 }
 
 SKIP: {

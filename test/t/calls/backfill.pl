@@ -58,14 +58,14 @@ my $after_cancel = repaired();
 cmp_ok($after_cancel, '<', $rows, 'before the end');
 is($node->safe_psql('postgres', "SELECT count(*) FROM calls WHERE status = 'ended'"), $after_cancel, 'what is remembered is what was repaired');
 is($node->safe_psql('postgres', 'SELECT state FROM call_backfill_progress'), 'interrupted', 'and that it was interrupted');
-my $page = $node->safe_psql('postgres', 'SELECT page FROM call_backfills');
+my $page = $node->safe_psql('postgres', 'SELECT page FROM _callhardening.backfills');
 cmp_ok($page, '>', 0, 'and where');
 
 # ---- a crash does, too -------------------------------------------------------------------------------------------
 
 $session = begin_backfill();
 ok(wait_for_repairs($after_cancel + 500), 'it goes on');
-cmp_ok($node->safe_psql('postgres', 'SELECT page FROM call_backfills'), '>', $page, 'from where it was');
+cmp_ok($node->safe_psql('postgres', 'SELECT page FROM _callhardening.backfills'), '>', $page, 'from where it was');
 $node->stop('immediate');
 $session->{psql}->finish;
 $node->start;

@@ -52,7 +52,7 @@ like(issues($subscriber), qr/, refused_status 1 ended ringing logical replicatio
 
 is($subscriber->safe_psql('postgres', q{SELECT gap FROM call_enforcement WHERE level = 'note' ORDER BY 1}), "subscription\nsubscription",
 	'the two AFTER triggers that do not fire for it are noted');
-$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION from_publisher; TRUNCATE call_issues');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION from_publisher; TRUNCATE _callhardening.issues');
 
 # -- a prepared transaction ------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ $subscriber->safe_psql('postgres', q{BEGIN; UPDATE calls SET status = 'ringing' 
 is(issues($subscriber), '', 'a prepared transaction has not happened yet');
 $subscriber->safe_psql('postgres', q{COMMIT PREPARED 'one'});
 like(issues($subscriber), qr/^refused_status 1 ended ringing/, 'it has when it is committed');
-$subscriber->safe_psql('postgres', 'TRUNCATE call_issues');
+$subscriber->safe_psql('postgres', 'TRUNCATE _callhardening.issues');
 $subscriber->safe_psql('postgres', q{BEGIN; UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1; PREPARE TRANSACTION 'two'});
 $subscriber->safe_psql('postgres', q{ROLLBACK PREPARED 'two'});
 is(issues($subscriber), '', 'and not when it is rolled back');
@@ -68,12 +68,12 @@ is(issues($subscriber), '', 'and not when it is rolled back');
 # -- a table that is in use ------------------------------------------------------------------------
 
 my $locker = $subscriber->background_psql('postgres');
-$locker->query_safe('BEGIN; LOCK TABLE call_issues IN ACCESS EXCLUSIVE MODE');
+$locker->query_safe('BEGIN; LOCK TABLE _callhardening.issues IN ACCESS EXCLUSIVE MODE');
 $subscriber->safe_psql('postgres', q{SET statement_timeout = '10s'; UPDATE calls SET status = 'ringing', direction = 'outbound' WHERE dialpad_call_id = 1});
 is($subscriber->safe_psql('postgres', 'SELECT direction FROM calls WHERE dialpad_call_id = 1'), 'outbound', 'nobody waits for a lock on call_issues');
 $locker->query_safe('COMMIT');
 is(issues($subscriber), '', 'what happens meanwhile is in the server log alone');
-$locker->query_safe('BEGIN; LOCK TABLE call_issues IN SHARE ROW EXCLUSIVE MODE');
+$locker->query_safe('BEGIN; LOCK TABLE _callhardening.issues IN SHARE ROW EXCLUSIVE MODE');
 $subscriber->safe_psql('postgres', q{UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1});
 $locker->query_safe('COMMIT');
 $locker->quit;

@@ -45,7 +45,7 @@ SELECT string_agg(format('%s %s', pg_get_triggerdef(oid), tgenabled), E'\n' ORDE
 SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid IN (SELECT tgrelid FROM pg_trigger WHERE NOT tgisinternal);
 SELECT string_agg(concat_ws(' ', events, calls, lanes, is_default), ',' ORDER BY events::text) FROM "HOME".call_event_logs;
 SELECT string_agg(concat_ws(' ', role, role_oid, task, log, relation, privilege, column_name, column_number, function, schema, is_added), E'\n'
-    ORDER BY task, relation::text, privilege, column_number, function, schema) FROM "HOME".call_role_tasks};
+    ORDER BY task, relation::text, privilege, column_number, function, schema) FROM _callhardening.role_tasks};
 my $rights = q{SELECT count(*) FROM (SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute UNION ALL SELECT proacl FROM pg_proc UNION ALL SELECT nspacl FROM pg_namespace) AS l (acl),
     aclexplode(acl) AS a WHERE grantee = (SELECT oid FROM pg_roles WHERE rolname = 'receiver')};
 my $rows = q{
@@ -113,7 +113,7 @@ GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiv
 	query('postgres', 'ALTER ROLE receiver RENAME TO somebody');
 	run_tool('createdb', "${name}_strange");
 	load("${name}_strange", "$dumps/$name.sql", 0);
-	my $known = qq{SELECT count(*) > 10, count(role_oid) > 0 FROM "$home".call_role_tasks WHERE role = 'receiver'};
+	my $known = qq{SELECT count(*) > 10, count(role_oid) > 0 FROM _callhardening.role_tasks WHERE role = 'receiver'};
 	is(query("${name}_strange", $known), 't|f', "$home: a restore without the role keeps what is remembered");
 	query('postgres', 'ALTER ROLE somebody RENAME TO receiver');
 	query("${name}_strange", qq{GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiver', 'read')});
@@ -195,7 +195,7 @@ is(load('dropped', "$dumps/dropped.sql", 1), 0, 'which can be dumped and restore
 is(query('dropped', q{SELECT calls, calls::oid FROM "has space".call_event_logs}), '-|0', 'and is no other table there');
 query('space', 'DROP TABLE moved.renamed, telephony.parted, moved.call_events');
 is(query('space', q{SELECT (SELECT count(*) FROM pg_trigger WHERE tgname ~ 'hardened_call|_call_event$') + (SELECT count(*) FROM "has space".call_event_logs)
-    + (SELECT count(*) FROM "has space".call_lanes) + (SELECT count(*) FROM "has space".call_claims)}), 0, 'nothing is left of dropped tables');
+    + (SELECT count(*) FROM _callhardening.lanes) + (SELECT count(*) FROM _callhardening.claims)}), 0, 'nothing is left of dropped tables');
 is(failure('space', 'DROP EXTENSION callhardening'), 'nothing', 'and the extension can be dropped');
 
 # ---- data alone, of an event table that was there before -------------------------------------------------------
@@ -288,7 +288,7 @@ run_tool('createdb', 'native_disabled');
 load('native_disabled', "$dumps/native.schema", 1);
 is(load('native_disabled', "$dumps/native.disabled", 1), 0, 'data with --disable-triggers');
 my $fault = query('native_disabled', $fires);
-like($fault, qr/^f\|.*trigger follow_call_event_log does not fire always: ALTER TABLE public\.call_event_logs ENABLE ALWAYS TRIGGER follow_call_event_log/,
+like($fault, qr/^f\|.*trigger follow_log does not fire always: ALTER TABLE _callhardening\.logs ENABLE ALWAYS TRIGGER follow_log/,
 	'data with --disable-triggers: the self-test says what to do');
 is(scalar(my @mend = $fault =~ /(ALTER TABLE \S+ ENABLE ALWAYS TRIGGER \w+)/g), 5, 'data with --disable-triggers: for each trigger');
 query('native_disabled', join(';', @mend));
@@ -308,16 +308,16 @@ sub dump_by
 	return PostgreSQL::Test::Utils::run_command([ 'pg_dump', '--host', $node->host, '--port', $node->port, '--username', $role, '--file', "$dumps/$role.sql", 'tenancy' ]);
 }
 # The second is how pg_dump 18 says it.
-my $denied = qr/permission denied for .* call_|failed to get data for sequence "call_/;
+my $denied = qr/permission denied for (table|sequence) \w+.* _callhardening\.|failed to get data for sequence "logs_/s;
 like((dump_by('tenant'))[1], $denied, 'the owner of a database cannot dump it');
 query('tenancy', q{SELECT grant_call_role('tenant', 'backup')});
 is((dump_by('tenant'))[1], '', 'but with the task backup');
 run_tool('createdb', 'tenancy_restored');
 is(load('tenancy_restored', "$dumps/tenant.sql", 1), 0, 'and that dump is restored');
 is(query('tenancy_restored', 'SELECT claimed, applied FROM process_call_events()'), '1|1', 'with what was pending');
-for my $table ('call_pseudonym_keys', 'call_event_secrets', 'call_issues')
+for my $table ('pseudonym_keys', 'event_secrets', 'issues')
 {
-	like(failure('tenancy', "SET ROLE tenant; TABLE $table"), qr/permission denied for table $table/, "backup: $table is nobody's");
+	like(failure('tenancy', "SET ROLE tenant; TABLE _callhardening.$table"), qr/permission denied for table $table/, "backup: $table is nobody's");
 }
 query('tenancy', q{SELECT revoke_call_role('tenant', 'backup')});
 like((dump_by('tenant'))[1], $denied, 'backup can be taken back');
@@ -325,7 +325,7 @@ is((dump_by('keeper'))[1], '', 'a member of pg_read_all_data can dump it, too');
 is(query('tenancy', q{SELECT ok FROM check_call_hardening() WHERE check_name = 'secrets'}), 't', 'which the self-test takes for meant');
 query('tenancy', 'GRANT pg_write_all_data TO keeper');
 is(query('tenancy', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'secrets'}),
-	'keeper may read or write public.call_event_secrets, keeper may read or write public.call_pseudonym_keys', 'but no right to write');
+	'keeper may read or write _callhardening.event_secrets, keeper may read or write _callhardening.pseudonym_keys', 'but no right to write');
 
 # Sessions that start workers at the same time: the second waits for the first, and starts what is missing then. No worker
 # connects while pg_database is locked.

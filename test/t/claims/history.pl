@@ -218,7 +218,7 @@ my @actions = (
 		$node->psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^[acpf][0-9]+$' ORDER BY random() LIMIT 1});
 	} ],
 	[ 20, purge => sub { $node->psql('postgres', q{SELECT purge_call_events('0', 'call_events', 500)}) } ],
-	[ 5, vacuum => sub { $node->psql('postgres', 'VACUUM call_events, call_claims, call_parked_events') } ],
+	[ 5, vacuum => sub { $node->psql('postgres', 'VACUUM call_events, _callhardening.claims, _callhardening.parked_events') } ],
 	[ 10, nothing => sub { sleep 0.5 } ]);
 
 sub do_something
@@ -268,7 +268,7 @@ stop_clients(qr/./);
 start_client($_) for ('claim') x 4, 'process';
 my $left = q{
 SELECT 'parked' FROM call_parked_events
-UNION ALL SELECT 'claimed' FROM (SELECT DISTINCT ON (log_id, lane) state FROM call_claims ORDER BY log_id, lane, n DESC) AS newest
+UNION ALL SELECT 'claimed' FROM (SELECT DISTINCT ON (log_id, lane) state FROM _callhardening.claims ORDER BY log_id, lane, n DESC) AS newest
 WHERE state IN ('claimed', 'renewed')
 UNION ALL SELECT 'pending' FROM unnest('{call_events,processed_events}'::regclass[]) AS log, claim_call_events(1, NULL, 'drain', log)
 LIMIT 1};
@@ -292,9 +292,9 @@ is($failed_clients, '', 'no client says anything');
 my %tables = (
 	ingested => 'SELECT tag, seq, xid, lane, call_id FROM ingested',
 	dead => q{SELECT i.tag, d.event_seq, d.attempts, (extract(epoch FROM d.died_at) * 1000000)::bigint FROM call_dead_events AS d
-		JOIN call_event_logs AS l USING (log_id) JOIN ingested AS i ON i.seq = d.event_seq WHERE l.events = 'call_events'::regclass},
+		JOIN _callhardening.logs AS l USING (log_id) JOIN ingested AS i ON i.seq = d.event_seq WHERE l.events = 'call_events'::regclass},
 	effects => 'SELECT tag, claim_id, attempt FROM effects',
-	settings => q{SELECT max_attempts FROM call_event_logs WHERE events = 'call_events'::regclass});
+	settings => q{SELECT max_attempts FROM _callhardening.logs WHERE events = 'call_events'::regclass});
 for my $table (sort keys %tables)
 {
 	append_to_file("$directory/$table.tsv", join '', map {"$_\n"} split /\n/, $node->safe_psql('postgres', "COPY ($tables{$table}) TO STDOUT"));
@@ -318,7 +318,7 @@ for my $what ('complete: stale', 'fail: retry', 'fail: dead', 'attempt 3', 'dead
 is($node->safe_psql('postgres', q{
 SELECT 'not every event was processed once: ' || sum(claimed - failed) FROM sums
 HAVING sum(claimed - failed) <> (SELECT count(*) FROM processed_events) - (SELECT count(*) FROM call_dead_events AS d
-    JOIN call_event_logs AS l USING (log_id) WHERE l.events = 'processed_events'::regclass)
+    JOIN _callhardening.logs AS l USING (log_id) WHERE l.events = 'processed_events'::regclass)
     OR sum(claimed) <> sum(applied + unchanged + refused + failed)
 UNION ALL
 SELECT 'died for nothing: ' || e.event_seq FROM call_dead_events AS d JOIN call_event_logs AS l USING (log_id)

@@ -110,10 +110,10 @@ my $arguments = q{'webhook_events', 'calls', event_type_column => 'event_type', 
 $node->safe_psql('postgres', q{SELECT harden_calls('calls')});
 like(dump_of('calls'), qr/USING gin \(raw_payload\)/, 'an index of the payload is made');
 $node->safe_psql('postgres', "SET lock_timeout = '10s'; CALL prepare_call_events($arguments)");
-my $indexes = $node->safe_psql('postgres', q{SELECT string_agg(statement || ';', E'\n') FROM missing_event_indexes('webhook_events', true) AS statement});
+my $indexes = $node->safe_psql('postgres', q{SELECT string_agg(statement || ';', E'\n') FROM _callhardening.missing_event_indexes('webhook_events', true) AS statement});
 is(scalar(split /\n/, $indexes), 3, 'three indexes are to be built');
 $node->safe_psql('postgres', $_) for split /\n/, $indexes;
-is($node->safe_psql('postgres', q{SELECT count(*) FROM missing_event_indexes('webhook_events', true)}), '0', 'and are there');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM _callhardening.missing_event_indexes('webhook_events', true)}), '0', 'and are there');
 $node->safe_psql('postgres', "SET lock_timeout = '10s'; SELECT harden_call_events($arguments)");
 
 # ---- both at work, then ours alone --------------------------------------------------------------------------

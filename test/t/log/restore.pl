@@ -105,7 +105,7 @@ WHERE before > event_seq
 UNION ALL
 SELECT format('event %s is still parked in lane %s', event_seq, lane) FROM call_parked_events
 UNION ALL
-SELECT format('lane %s is still there', lane) FROM call_lanes l JOIN call_event_logs g USING (log_id) WHERE lane < first_lane
+SELECT format('lane %s is still there', lane) FROM _callhardening.lanes l JOIN call_event_logs g USING (log_id) WHERE lane < first_lane
 UNION ALL
 SELECT format('lane %s is still claimed', lane) FROM call_open_claims
 $$});
@@ -148,7 +148,7 @@ sub goes_on
 	ingest($node, $database, 20, 50, ['hangup']);
 	$node->safe_psql($database, $drain);
 	is($node->safe_psql($database, 'SELECT * FROM violations() LIMIT 10'), '', "$what: the log goes on");
-	is($node->safe_psql($database, 'SELECT count(*), count(DISTINCT lane % 64) = 64 FROM call_lanes'), '64|t', "$what: it has its lanes");
+	is($node->safe_psql($database, 'SELECT count(*), count(DISTINCT lane % 64) = 64 FROM _callhardening.lanes'), '64|t', "$what: it has its lanes");
 	is($node->safe_psql($database, 'SELECT adopted IS NULL FROM call_event_logs'), 't', "$what: nothing is left to do in old ones");
 }
 

@@ -86,7 +86,7 @@ is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'what
 ingest($new, 1, 60, 'hangup');
 drain($new);
 is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'the log goes on');
-is($new->safe_psql('postgres', 'SELECT count(*) FROM call_lanes'), 64, 'with its lanes');
+is($new->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.lanes'), 64, 'with its lanes');
 
 $new->stop;
 done_testing();

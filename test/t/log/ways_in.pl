@@ -131,7 +131,7 @@ for my $schema ('aa', 'zz')
 	is(deliver($low, "origin_$schema"), '1 2 3 4 5', "extension in $schema: what the origin has settled");
 	copy_whole($low, "origin_$schema", $high, "adopted_$schema", $schema);
 	is(deliver($high, "adopted_$schema"), '', "extension in $schema: nothing of it comes again");
-	is($high->safe_psql("adopted_$schema", 'SELECT first_lane, min(lane) FROM call_event_logs, call_lanes GROUP BY 1'), '64|64', "extension in $schema: its first lanes are gone");
+	is($high->safe_psql("adopted_$schema", 'SELECT first_lane, min(lane) FROM call_event_logs, _callhardening.lanes GROUP BY 1'), '64|64', "extension in $schema: its first lanes are gone");
 	ingest($high, "adopted_$schema", 6);
 
 	copy_in_parts($high, "adopted_$schema", $low, "parts_$schema", $schema);

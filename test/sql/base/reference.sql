@@ -1,0 +1,42 @@
+-- What CREATE EXTENSION puts into the schema that it is given is what README's reference lists, both ways. All else is in _callhardening.
+\set readme `cat "$PG_ABS_SRCDIR/../README.md"`
+CREATE TEMP TABLE reference AS
+SELECT split_part(line, ' | ', 1) AS entry, line ~ '^`[a-z_]+`' AND before ~ '^View \|' AS is_view
+FROM (SELECT line, string_agg(head, '') FILTER (WHERE head IS NOT NULL) OVER (PARTITION BY part) AS before
+      FROM (SELECT line, head, count(head) OVER (ORDER BY n) AS part
+            FROM regexp_split_to_table(substring(:'readme' FROM '## Reference(.*?)## Upgrading'), '\n') WITH ORDINALITY AS l (line, n)
+            CROSS JOIN LATERAL (SELECT CASE WHEN line ~ '^[A-Z][a-z]+ \|' THEN line END) AS h (head)) AS lines) AS parts
+WHERE line LIKE '`%' AND (before ~ '^View \|' OR before ~ '^Function \|');
+
+-- As README writes them: int and timestamptz, names of parameters, no defaults.
+CREATE FUNCTION pg_temp.written(type oid) RETURNS text LANGUAGE sql AS $$
+SELECT replace(replace(format_type(type, NULL), 'integer', 'int'), 'timestamp with time zone', 'timestamptz')
+$$;
+CREATE FUNCTION pg_temp.parameters(function oid, modes text[]) RETURNS text LANGUAGE sql AS $$
+SELECT string_agg(a.name || ' ' || pg_temp.written(a.type), ', ' ORDER BY a.n)
+FROM pg_proc AS p, unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes), p.proargmodes::text[]) WITH ORDINALITY AS a (name, type, mode, n)
+WHERE p.oid = function AND coalesce(a.mode, 'i') = ANY (modes)
+$$;
+CREATE TEMP TABLE members AS
+SELECT d.classid, d.objid, e.extnamespace FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'callhardening';
+
+CREATE TEMP VIEW documented AS
+SELECT format('%s(%s)%s', m[1], m[2], m[3]) AS thing FROM reference, regexp_matches(entry, '`([a-z_]+)\(([^`]*?)\)( → [^`]+)?`', 'g') AS m WHERE NOT is_view
+UNION ALL SELECT 'view ' || m[1] FROM reference, regexp_matches(entry, '`([a-z_]+)`', 'g') AS m WHERE is_view;
+CREATE TEMP VIEW installed AS
+SELECT format('%s(%s)%s', p.proname, pg_temp.parameters(p.oid, '{i,b}'), CASE WHEN p.prokind <> 'p' THEN
+    concat(' → ', CASE WHEN p.proretset THEN 'setof ' END, coalesce('(' || pg_temp.parameters(p.oid, '{o,t}') || ')', pg_temp.written(p.prorettype))) END) AS thing
+FROM members AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid AND p.pronamespace = m.extnamespace
+UNION ALL SELECT 'view ' || c.relname
+FROM members AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relnamespace = m.extnamespace AND c.relkind = 'v';
+
+SELECT count(*) > 50 AS functions, count(*) FILTER (WHERE thing LIKE 'view %') > 8 AS views FROM documented;
+SELECT thing AS documented_only FROM documented EXCEPT SELECT thing FROM installed ORDER BY 1;
+SELECT thing AS not_documented FROM installed EXCEPT SELECT thing FROM documented ORDER BY 1;
+-- nor is there anything else in it
+SELECT pg_describe_object(m.classid, m.objid, 0) AS of_another_kind
+FROM members AS m LEFT JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+LEFT JOIN pg_type AS t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
+LEFT JOIN pg_operator AS o ON m.classid = 'pg_operator'::regclass AND o.oid = m.objid
+WHERE c.relnamespace = m.extnamespace AND c.relkind <> 'v' OR t.typnamespace = m.extnamespace OR o.oprnamespace = m.extnamespace ORDER BY 1;
