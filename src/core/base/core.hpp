@@ -8,3 +8,15 @@
 #ifdef POSTGRES_H
 #error "src/core is compiled without PostgreSQL: include its headers before postgres.h"
 #endif
+
+#include <optional>
+#include <string_view>
+
+namespace callhardening
+{
+
+// A text of SQL, which may be NULL. A std::string_view is never NULL: where that makes no difference, NULL is
+// the empty text.
+using OptionalText = std::optional<std::string_view>;
+
+} // namespace callhardening

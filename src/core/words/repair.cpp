@@ -18,20 +18,19 @@ WordRepair Compare(std::string_view written, std::string_view canonical) noexcep
 
 } // namespace
 
-WordRepair RepairStatus(const TransitionGraph &graph, std::string_view status,
-                        std::string_view provider) noexcept
+WordRepair RepairStatus(const TransitionGraph &graph, OptionalText status, std::string_view provider) noexcept
 {
-    if (status.data() == nullptr)
+    if (!status)
         return {WordFault::none, {}};
-    const StatusDecision decision = DecideStatus(graph, {}, status, provider);
-    return Compare(status, decision.next < 0 ? std::string_view{} : graph.Name(decision.next));
+    const StatusDecision decision = DecideStatus(graph, {}, *status, provider);
+    return Compare(*status, decision.next < 0 ? std::string_view{} : graph.Name(decision.next));
 }
 
-WordRepair RepairDirection(std::string_view direction, std::string_view provider) noexcept
+WordRepair RepairDirection(OptionalText direction, std::string_view provider) noexcept
 {
-    if (direction.data() == nullptr)
+    if (!direction)
         return {WordFault::none, {}};
-    return Compare(direction, DirectionName(NormalizeDirection(direction, provider)));
+    return Compare(*direction, DirectionName(NormalizeDirection(*direction, provider)));
 }
 
 } // namespace callhardening

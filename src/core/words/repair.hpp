@@ -19,9 +19,9 @@ struct WordRepair {
     std::string_view word; // the canonical word; empty where the fault is unknown, or the word was NULL
 };
 
-// NULL is `data() == nullptr`. As the trigger takes the words of a new row, but in silence.
-WordRepair RepairStatus(const TransitionGraph &graph, std::string_view status,
+// As the trigger takes the words of a new row, but in silence.
+WordRepair RepairStatus(const TransitionGraph &graph, OptionalText status,
                         std::string_view provider) noexcept;
-WordRepair RepairDirection(std::string_view direction, std::string_view provider) noexcept;
+WordRepair RepairDirection(OptionalText direction, std::string_view provider) noexcept;
 
 } // namespace callhardening

@@ -182,17 +182,14 @@ bool ParseTransitionGraph(std::string_view json, TransitionGraph &graph, Transit
     }
 }
 
-bool IsValidTransition(const TransitionGraph &graph, std::string_view current, std::string_view next) noexcept
+bool IsValidTransition(const TransitionGraph &graph, OptionalText current, OptionalText next) noexcept
 {
-    const bool has_current = current.data() != nullptr, has_next = next.data() != nullptr;
-    if (has_current == has_next && current == next)
+    if (current == next)
         return true;
-    if (!has_next)
-        return false;
-    const int to = graph.Find(next);
+    const int to = next ? graph.Find(*next) : -1;
     if (to < 0)
         return false;
-    const int from = has_current ? graph.Find(current) : -1;
+    const int from = current ? graph.Find(*current) : -1;
     return from < 0 || graph.Allows(from, to);
 }
 

@@ -74,8 +74,7 @@ struct TransitionGraphError {
 bool ParseTransitionGraph(std::string_view json, TransitionGraph &graph,
                           TransitionGraphError &error) noexcept;
 
-// The rule of is_valid_status_transition. `data() == nullptr` stands for NULL.
-bool IsValidTransition(const TransitionGraph &graph, std::string_view current,
-                       std::string_view next) noexcept;
+// The rule of is_valid_status_transition.
+bool IsValidTransition(const TransitionGraph &graph, OptionalText current, OptionalText next) noexcept;
 
 } // namespace callhardening

@@ -30,11 +30,11 @@ StatusDecision Meaning(const TransitionGraph &graph, std::string_view word,
 
 } // namespace
 
-StatusDecision DecideStatus(const TransitionGraph &graph, std::string_view current, std::string_view word,
+StatusDecision DecideStatus(const TransitionGraph &graph, OptionalText current, std::string_view word,
                             std::string_view provider) noexcept
 {
     StatusDecision decision = Meaning(graph, word, provider);
-    const int now = current.data() == nullptr ? -1 : graph.Find(current);
+    const int now = current ? graph.Find(*current) : -1;
     if (decision.next < 0 || now < 0)
         return decision;
     if (decision.next == now)

@@ -22,9 +22,9 @@ struct StatusDecision {
     int next; // the position of the new status in the graph; -1 for unknown_word and no_status
 };
 
-// Decides on `word` for a call whose status is `current`. NULL is `data() == nullptr`; for a new call current
-// is NULL. A word of the graph, exact or folded, goes before the provider's meaning of it.
-StatusDecision DecideStatus(const TransitionGraph &graph, std::string_view current, std::string_view word,
+// Decides on `word` for a call whose status is `current`; for a new call that is NULL. A word of the graph,
+// exact or folded, goes before the provider's meaning of it.
+StatusDecision DecideStatus(const TransitionGraph &graph, OptionalText current, std::string_view word,
                             std::string_view provider) noexcept;
 
 // True for what a direction column may hold, apart from NULL.

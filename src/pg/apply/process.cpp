@@ -45,8 +45,7 @@ struct Work {
     Merge outcome;
     int status_before; // of the call
     bool refines_the_end;
-    std::string_view unknown_state; // the word, where the vocabulary does not know it
-    std::string_view unknown_direction;
+    std::string_view unknown_state, unknown_direction; // the words, where the vocabulary does not know them
     const LaneRecord *claim;
     const ErrorData *error; // set: the event failed, or one before it in its call
     bool failed_itself;
@@ -495,8 +494,8 @@ void complete_claims(const Batch &batch)
 
 // -- what the log of the server says, and call_issues ----------------------------------------------
 
-void note_words(const Batch &batch, const Work &work, IssueKind kind, std::string_view old_word,
-                std::string_view new_word)
+void note_words(const Batch &batch, const Work &work, IssueKind kind, OptionalText old_word,
+                OptionalText new_word)
 {
     note_issue({kind, RelationGetRelid(batch.table.relation), work.claimed->call_id, old_word, new_word,
                 work.claimed->place.seq, nullptr});
@@ -520,11 +519,11 @@ void warn_refused_status(const Batch &batch, const Work &work, MemoryContext sta
 
 void warn_unknown_words(const Batch &batch, const Work &work)
 {
-    if (work.unknown_direction.data() != nullptr) {
+    if (!work.unknown_direction.empty()) {
         warn_unknown_word("direction", work.unknown_direction);
         note_words(batch, work, IssueKind::unknown_direction, {}, work.unknown_direction);
     }
-    if (work.unknown_state.data() != nullptr) {
+    if (!work.unknown_state.empty()) {
         warn_unknown_word("status", work.unknown_state);
         note_words(batch, work, IssueKind::unknown_status, {}, work.unknown_state);
     }

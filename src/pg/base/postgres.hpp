@@ -7,6 +7,8 @@
 //  - payload content never gets into an error: neither in the message nor in the detail.
 #pragma once
 
+#include "core/base/core.hpp"
+
 // Debian's PostgreSQL 15 leaves this empty, and the library is compiled with -fvisibility=hidden.
 #define PGDLLEXPORT __attribute__((visibility("default")))
 

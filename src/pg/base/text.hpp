@@ -1,8 +1,6 @@
 // text of PostgreSQL as a std::string_view, and back. A view owns nothing, so an error may pass it.
 #pragma once
 
-#include <string_view>
-
 #include "pg/base/postgres.hpp"
 
 extern "C" {
@@ -12,13 +10,21 @@ extern "C" {
 namespace callhardening
 {
 
-// Argument `n`, detoasted; empty (data() == nullptr) where it is NULL.
+inline std::string_view text_view(const text *value)
+{
+    return {VARDATA_ANY(value), static_cast<size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+// Argument `n`, detoasted; empty where it is NULL.
 inline std::string_view text_argument(FunctionCallInfo fcinfo, int n)
 {
-    if (PG_ARGISNULL(n))
-        return {};
-    const text *value = PG_GETARG_TEXT_PP(n);
-    return {VARDATA_ANY(value), static_cast<size_t>(VARSIZE_ANY_EXHDR(value))};
+    return PG_ARGISNULL(n) ? std::string_view{} : text_view(PG_GETARG_TEXT_PP(n));
+}
+
+// The same where NULL is another thing than the empty text.
+inline OptionalText optional_text_argument(FunctionCallInfo fcinfo, int n)
+{
+    return PG_ARGISNULL(n) ? OptionalText{} : text_view(PG_GETARG_TEXT_PP(n));
 }
 
 inline text *to_text(std::string_view value)

@@ -6,18 +6,18 @@
 namespace callhardening
 {
 
-const char *printable_word(std::string_view word)
+const char *printable_word(OptionalText word)
 {
-    if (word.data() == nullptr)
+    if (!word)
         return "NULL";
-    return LooksLikeWord(word) ? psprintf("\"%s\"", to_cstring(word)) : psprintf("%zu bytes", word.size());
+    return LooksLikeWord(*word) ? psprintf("\"%s\"", to_cstring(*word)) : psprintf("%zu bytes", word->size());
 }
 
-char *shown_word(std::string_view word)
+char *shown_word(OptionalText word)
 {
-    if (word.data() == nullptr)
+    if (!word)
         return nullptr;
-    return LooksLikeWord(word) && !word.empty() ? to_cstring(word) : psprintf("(%zu bytes)", word.size());
+    return LooksLikeWord(*word) && !word->empty() ? to_cstring(*word) : psprintf("(%zu bytes)", word->size());
 }
 
 ErrorContextCallback *hide_error_context()

@@ -1,20 +1,17 @@
 // What operators find in their logs.
 #pragma once
 
-#include <string_view>
-
 #include "pg/base/postgres.hpp"
 
 namespace callhardening
 {
 
-// "word" in quotes; where the value does not look like a word (see LooksLikeWord), its length instead. NULL
-// is `data() == nullptr`.
-const char *printable_word(std::string_view word);
+// "word" in quotes; where the value does not look like a word (see LooksLikeWord), its length instead.
+const char *printable_word(OptionalText word);
 
 // The same for a column that is to hold the value or what there is to say of it: without quotes, the length
 // in parentheses, which no word has. NULL stays NULL.
-char *shown_word(std::string_view word);
+char *shown_word(OptionalText word);
 
 // Leaves CONTEXT out of what is reported next: it quotes the line of a COPY or the text of a statement, and a
 // payload with it. A warning returns, and then what this function returned becomes error_context_stack again.

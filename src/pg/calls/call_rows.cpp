@@ -96,12 +96,9 @@ struct FaultReceiver {
     MemoryContext row;
 };
 
-std::string_view word_of(const TupleTableSlot *slot, Column column)
+OptionalText word_of(const TupleTableSlot *slot, Column column)
 {
-    if (slot->tts_isnull[column])
-        return {};
-    const text *word = DatumGetTextPP(slot->tts_values[column]);
-    return {VARDATA_ANY(word), static_cast<size_t>(VARSIZE_ANY_EXHDR(word))};
+    return slot->tts_isnull[column] ? OptionalText{} : text_view(DatumGetTextPP(slot->tts_values[column]));
 }
 
 int faults_of(const FaultReceiver *self, const TupleTableSlot *slot)

@@ -112,12 +112,12 @@ bool is_equal(const CallRow *row, AttrNumber column)
                FunctionCall2Coll(&type->eq_opr_finfo, attribute->attcollation, before.datum, after.datum));
 }
 
-std::string_view word_of(TupleTableSlot *slot, WordColumn *column)
+OptionalText word_of(TupleTableSlot *slot, WordColumn *column)
 {
     if (slot == nullptr)
         return {};
     const Value value = value_of(slot, column->attnum);
-    return value.is_null ? std::string_view{} : read_word(column, value.datum);
+    return value.is_null ? OptionalText{} : read_word(column, value.datum);
 }
 
 const char *column_name(const CallRow *row, AttrNumber column)
@@ -125,8 +125,7 @@ const char *column_name(const CallRow *row, AttrNumber column)
     return NameStr(TupleDescAttr(RelationGetDescr(row->calls), column - 1)->attname);
 }
 
-// data() is nullptr where it is NULL.
-std::string_view text_of_value(const CallRow *row, TupleTableSlot *slot, AttrNumber column)
+OptionalText text_of_value(const CallRow *row, TupleTableSlot *slot, AttrNumber column)
 {
     const Value value = value_of(slot, column);
     if (value.is_null)
@@ -156,8 +155,8 @@ Refusal refusal_of(const CallTrigger *trigger, const CallRow *row, AttrNumber co
             message,    nullptr};
 }
 
-void note_words(const CallTrigger *trigger, const CallRow *row, IssueKind kind, std::string_view old_word,
-                std::string_view new_word)
+void note_words(const CallTrigger *trigger, const CallRow *row, IssueKind kind, OptionalText old_word,
+                OptionalText new_word)
 {
     note_issue({kind, RelationGetRelid(row->calls), text_of_value(row, known_values(row), trigger->call_id),
                 old_word, new_word, 0, nullptr});
@@ -192,7 +191,7 @@ bool is_known_call(const CallTrigger *trigger, const CallRow *row)
     return is_known;
 }
 
-void note_unknown_word(CallTrigger *trigger, const CallRow *row, IssueKind kind, std::string_view old_word,
+void note_unknown_word(CallTrigger *trigger, const CallRow *row, IssueKind kind, OptionalText old_word,
                        std::string_view word)
 {
     if (row->old_values != nullptr || !is_known_call(trigger, row)) {
@@ -270,7 +269,7 @@ void keep_status(const CallTrigger *trigger, CallRow *row)
            row->old_values != nullptr ? value_of(row->old_values, column) : Value{Datum{0}, true});
 }
 
-void report_unknown_status(CallTrigger *trigger, const CallRow *row, std::string_view current,
+void report_unknown_status(CallTrigger *trigger, const CallRow *row, OptionalText current,
                            std::string_view word)
 {
     if (trigger->settings.on_invalid == OnInvalid::reject)
@@ -290,12 +289,13 @@ bool was_refined_by_publisher(const CallTrigger *trigger, const CallRow *row, st
     return end != 0 && !value_of(row->new_values, end).is_null;
 }
 
-bool refines_the_end(const CallTrigger *trigger, const CallRow *row, std::string_view current,
-                     std::string_view next)
+bool refines_the_end(const CallTrigger *trigger, const CallRow *row, OptionalText current, OptionalText next)
 {
-    return current == "ended" &&
-           (is_refined_end(row->calls, text_of_value(row, known_values(row), trigger->call_id), next) ||
-            was_refined_by_publisher(trigger, row, next));
+    if (current != "ended" || !next)
+        return false;
+    const OptionalText call_id = text_of_value(row, known_values(row), trigger->call_id);
+    return (call_id && is_refined_end(row->calls, *call_id, *next)) ||
+           was_refined_by_publisher(trigger, row, *next);
 }
 
 bool validate_status(CallTrigger *trigger, CallRow *row)
@@ -304,15 +304,16 @@ bool validate_status(CallTrigger *trigger, CallRow *row)
     if (is_unchanged(row, column))
         return false;
     const TransitionGraph *graph = trigger->settings.graph;
-    const std::string_view current = word_of(row->old_values, &trigger->status),
-                           word = word_of(row->new_values, &trigger->status);
-    const StatusDecision decision = DecideStatus(*graph, current, word, trigger->settings.provider);
+    const OptionalText current = word_of(row->old_values, &trigger->status),
+                       word = word_of(row->new_values, &trigger->status);
+    const StatusDecision decision =
+        DecideStatus(*graph, current, word.value_or(std::string_view{}), trigger->settings.provider);
     switch (decision.verdict) {
     case StatusVerdict::unknown_word:
-        report_unknown_status(trigger, row, current, word);
+        report_unknown_status(trigger, row, current, *word);
         [[fallthrough]];
     case StatusVerdict::no_status:
-        if (word.data() != nullptr || row->old_values != nullptr)
+        if (word || row->old_values != nullptr)
             keep_status(trigger, row);
         return false;
     case StatusVerdict::same:
@@ -333,8 +334,8 @@ bool validate_status(CallTrigger *trigger, CallRow *row)
 // The direction that the row has so far, however it is spelt: it may be older than the trigger.
 std::string_view known_direction(CallTrigger *trigger, const CallRow *row)
 {
-    return DirectionName(
-        NormalizeDirection(word_of(row->old_values, &trigger->direction), trigger->settings.provider));
+    const OptionalText word = word_of(row->old_values, &trigger->direction);
+    return word ? DirectionName(NormalizeDirection(*word, trigger->settings.provider)) : std::string_view{};
 }
 
 void validate_direction(CallTrigger *trigger, CallRow *row)
@@ -342,7 +343,8 @@ void validate_direction(CallTrigger *trigger, CallRow *row)
     const AttrNumber column = trigger->direction.attnum;
     if (is_unchanged(row, column))
         return;
-    const std::string_view word = word_of(row->new_values, &trigger->direction);
+    const OptionalText written = word_of(row->new_values, &trigger->direction);
+    const std::string_view word = written.value_or(std::string_view{});
     if (IsCanonicalDirection(word))
         return;
     const Direction direction =
@@ -356,7 +358,7 @@ void validate_direction(CallTrigger *trigger, CallRow *row)
         change(row, column, {write_word(&trigger->direction, name), false});
     else if (const std::string_view known = known_direction(trigger, row); !known.empty())
         change(row, column, {write_word(&trigger->direction, known), false});
-    else if (word.data() != nullptr)
+    else if (written)
         change(row, column, {Datum{0}, true});
 }
 
@@ -453,10 +455,11 @@ CallTrigger *call_trigger_of(FunctionCallInfo fcinfo)
 // As in the WHEN clause of the trigger.
 bool has_illegal_direction(CallTrigger *trigger, const CallRow *row)
 {
-    const std::string_view current = word_of(row->old_values, &trigger->direction),
-                           next = word_of(row->new_values, &trigger->direction);
-    return !IsCanonicalDirection(next) && current != next &&
-           (next.data() != nullptr || IsCanonicalDirection(current));
+    const OptionalText current = word_of(row->old_values, &trigger->direction),
+                       next = word_of(row->new_values, &trigger->direction);
+    if (current == next)
+        return false;
+    return next ? !IsCanonicalDirection(*next) : IsCanonicalDirection(*current);
 }
 
 } // namespace
@@ -488,8 +491,8 @@ CALLHARDENING_FUNCTION(refuse_illegal_call)
     const auto *event = reinterpret_cast<TriggerData *>(fcinfo->context);
     CallTrigger *trigger = call_trigger_of(fcinfo);
     const CallRow row = written_row(event);
-    const std::string_view current = word_of(row.old_values, &trigger->status),
-                           next = word_of(row.new_values, &trigger->status);
+    const OptionalText current = word_of(row.old_values, &trigger->status),
+                       next = word_of(row.new_values, &trigger->status);
 
     Refusal refusal;
     const bool is_refined = refines_the_end(trigger, &row, current, next);

@@ -373,7 +373,7 @@ const char *reason_of(NoLane reason)
 
 } // namespace
 
-void note_event_without_lane(Oid events, int64 event_seq, int lane, std::string_view call_id)
+void note_event_without_lane(Oid events, int64 event_seq, int lane, OptionalText call_id)
 {
     const auto reason = static_cast<NoLane>(lane);
     const bool is_parsed = reason != NoLane::not_json && reason != NoLane::not_an_object;
@@ -393,6 +393,6 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(note_event_without_lane)
 {
     note_event_without_lane(PG_GETARG_OID(0), PG_GETARG_INT64(1), PG_GETARG_INT32(2),
-                            text_argument(fcinfo, 3));
+                            optional_text_argument(fcinfo, 3));
     PG_RETURN_VOID();
 }

@@ -2,8 +2,6 @@
 // that what was rolled back leaves none, and the caller needs no right on the table.
 #pragma once
 
-#include <string_view>
-
 #include "pg/base/postgres.hpp"
 
 namespace callhardening
@@ -20,16 +18,13 @@ enum class IssueKind : unsigned char {
     dead_event,
 };
 
-// A word that is NULL or unknown to the caller has data() == nullptr. None of them needs to be printable:
-// what does not look like a word is written as its length.
+// No word needs to be printable: what does not look like one is written as its length.
 struct Issue {
     IssueKind kind;
-    Oid table; // the calls table, a partition of it, or the event log
-    std::string_view call_id;
-    std::string_view old_value;
-    std::string_view new_value;
-    int64 event_seq;    // 0: no event of a log
-    const char *detail; // a text of ours, or NULL
+    Oid table;                                  // the calls table, a partition of it, or the event log
+    OptionalText call_id, old_value, new_value; // none: NULL, or unknown to the caller
+    int64 event_seq;                            // 0: no event of a log
+    const char *detail;                         // a text of ours, or NULL
 };
 
 // The first hundred of one kind and table in a transaction have a row each, the
@@ -37,6 +32,6 @@ struct Issue {
 void note_issue(const Issue &issue);
 
 // The words of an event that no worker can take, by its lane.
-void note_event_without_lane(Oid events, int64 event_seq, int lane, std::string_view call_id);
+void note_event_without_lane(Oid events, int64 event_seq, int lane, OptionalText call_id);
 
 } // namespace callhardening

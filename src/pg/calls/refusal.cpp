@@ -70,11 +70,11 @@ RefusalTally *tally_of(MemoryContext statement)
     return tally;
 }
 
-const char *quoted_status(const TransitionGraph *graph, std::string_view status)
+const char *quoted_status(const TransitionGraph *graph, OptionalText status)
 {
     // A word of the table's own graph may have any letters.
-    if (status.data() != nullptr && graph->Find(status) >= 0)
-        return psprintf("\"%s\"", to_cstring(status));
+    if (status && graph->Find(*status) >= 0)
+        return psprintf("\"%s\"", to_cstring(*status));
     return printable_word(status);
 }
 
@@ -97,8 +97,8 @@ void add_constraint(const Refusal &refusal)
 
 } // namespace
 
-const char *callhardening::invalid_transition_message(const TransitionGraph *graph, std::string_view current,
-                                                      std::string_view next)
+const char *callhardening::invalid_transition_message(const TransitionGraph *graph, OptionalText current,
+                                                      OptionalText next)
 {
     return psprintf("Invalid status transition: %s to %s", quoted_status(graph, current),
                     quoted_status(graph, next));

@@ -23,8 +23,7 @@ struct Refusal {
 };
 
 // "Invalid status transition" with the two words: what operators search their logs for.
-const char *invalid_transition_message(const TransitionGraph *graph, std::string_view current,
-                                       std::string_view next);
+const char *invalid_transition_message(const TransitionGraph *graph, OptionalText current, OptionalText next);
 
 // The first ten of a statement are logged one by one, the others as one number at its end: a statement over a
 // million rows must not write a million lines. `statement` is a memory context that ends with the statement,

@@ -193,8 +193,7 @@ RowRules *read_row_rules(MemoryContext parent, const Jsonb *transitions, const J
     return rules;
 }
 
-int faults_of_row(const RowRules *rules, std::string_view status, std::string_view direction,
-                  const Datum *payload)
+int faults_of_row(const RowRules *rules, OptionalText status, OptionalText direction, const Datum *payload)
 {
     int faults = faults_of_status(rules->graph, RepairStatus(rules->graph, status, rules->provider)) |
                  faults_of_direction(RepairDirection(direction, rules->provider));
@@ -237,8 +236,8 @@ CALLHARDENING_FUNCTION(fault_bits)
 CALLHARDENING_FUNCTION(row_faults)
 {
     const Datum payload = PG_ARGISNULL(argument_payload) ? Datum{0} : PG_GETARG_DATUM(argument_payload);
-    PG_RETURN_INT32(faults_of_row(rules_of(fcinfo), text_argument(fcinfo, argument_status),
-                                  text_argument(fcinfo, argument_direction),
+    PG_RETURN_INT32(faults_of_row(rules_of(fcinfo), optional_text_argument(fcinfo, argument_status),
+                                  optional_text_argument(fcinfo, argument_direction),
                                   PG_ARGISNULL(argument_payload) ? nullptr : &payload));
 }
 
@@ -249,9 +248,10 @@ CALLHARDENING_FUNCTION(repaired_row)
     const TableRules *table = table_rules_of(fcinfo);
     const RowRules *rules = &table->rules;
     const Datum stored = PG_ARGISNULL(argument_payload) ? Datum{0} : PG_GETARG_DATUM(argument_payload);
-    const WordRepair status =
-                         RepairStatus(rules->graph, text_argument(fcinfo, argument_status), rules->provider),
-                     direction = RepairDirection(text_argument(fcinfo, argument_direction), rules->provider);
+    const WordRepair status = RepairStatus(rules->graph, optional_text_argument(fcinfo, argument_status),
+                                           rules->provider),
+                     direction =
+                         RepairDirection(optional_text_argument(fcinfo, argument_direction), rules->provider);
     Jsonb *payload = repaired_payload(rules, PG_ARGISNULL(argument_payload) ? nullptr : &stored);
     Datum values[3] = {};
     bool nulls[3] = {status.fault != WordFault::repairable, direction.fault != WordFault::repairable,

@@ -45,7 +45,6 @@ inline constexpr int status_faults = fault_status | fault_unknown_status,
                      quiet_faults = is_ringing | is_open; // none where the call was heard of lately
 
 // `payload` is a jsonb, or null. The bits of Fault but for the last.
-int faults_of_row(const RowRules *rules, std::string_view status, std::string_view direction,
-                  const Datum *payload);
+int faults_of_row(const RowRules *rules, OptionalText status, OptionalText direction, const Datum *payload);
 
 } // namespace callhardening

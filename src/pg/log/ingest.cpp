@@ -126,18 +126,19 @@ bytea *digest_of(char kind, std::string_view event_type, std::string_view identi
     return result;
 }
 
-bytea *identity_of(Jsonb *body, BodyKind kind, std::string_view event_type, std::string_view event_key)
+bytea *identity_of(Jsonb *body, BodyKind kind, OptionalText event_type, OptionalText event_key)
 {
-    if (event_key.data() != nullptr)
-        return digest_of('k', {}, event_key);
-    return digest_of(static_cast<char>(kind), event_type, {VARDATA(body), VARSIZE(body) - VARHDRSZ});
+    if (event_key)
+        return digest_of('k', {}, *event_key);
+    return digest_of(static_cast<char>(kind), event_type.value_or(std::string_view{}),
+                     {VARDATA(body), VARSIZE(body) - VARHDRSZ});
 }
 
 // -- appending -----------------------------------------------------------------------------------
 
 struct Event {
     Jsonb *body;
-    std::string_view type; // what is said beside the body; data() is nullptr where there is none
+    OptionalText type; // what is said beside the body
     bytea *digest;
     const CarriedValues *carried;
 };
@@ -169,7 +170,7 @@ int64 append_or_find(const EventLog *log, const Event &event)
     const SpiArgument identity = {BYTEAOID, PointerGetDatum(event.digest), false};
     SpiArgument arguments[max_spi_arguments] = {
         {JSONBOID, JsonbPGetDatum(event.body), false},
-        event.type.data() == nullptr ? null_argument(TEXTOID) : text_value(event.type),
+        event.type ? text_value(*event.type) : null_argument(TEXTOID),
         identity,
     };
     const CarriedValues &carried = *event.carried;
@@ -186,15 +187,15 @@ int64 append_or_find(const EventLog *log, const Event &event)
 
 // What the body says where nothing is said beside it. A table of our own gets it from its trigger, which
 // leaves those alone that were there before.
-std::string_view type_of_event(const EventLog *log, Jsonb *body, std::string_view event_type)
+OptionalText type_of_event(const EventLog *log, Jsonb *body, OptionalText event_type)
 {
     constexpr size_t longest_event_type = 64;
     EventFields fields;
-    if (event_type.data() != nullptr || !OidIsValid(log->sequence) || log->event_type_column == nullptr ||
+    if (event_type || !OidIsValid(log->sequence) || log->event_type_column == nullptr ||
         !JB_ROOT_IS_OBJECT(body) || !read_event(body, log->provider, fields_of({Field::state}), &fields))
         return event_type;
-    const std::string_view state = fields[Field::state].text;
-    return state.size() <= longest_event_type ? state : event_type;
+    const FieldValue &state = fields[Field::state];
+    return state.known && state.text.size() <= longest_event_type ? OptionalText{state.text} : event_type;
 }
 
 int64 append_event(const EventLog *log, Event event)
@@ -238,17 +239,17 @@ int64 ingest_bytes(FunctionCallInfo fcinfo)
     CarriedValues carried;
     open_log(fcinfo, &log);
     read_carry_argument(fcinfo, log, &carried);
-    const int64 event_seq =
-        ingest_body(&log, text_argument(fcinfo, body_argument), text_argument(fcinfo, event_type_argument),
-                    text_argument(fcinfo, event_key_argument), carried);
+    const int64 event_seq = ingest_body(&log, text_argument(fcinfo, body_argument),
+                                        optional_text_argument(fcinfo, event_type_argument),
+                                        optional_text_argument(fcinfo, event_key_argument), carried);
     SPI_finish();
     return event_seq;
 }
 
 } // namespace
 
-int64 ingest_body(const EventLog *log, std::string_view body, std::string_view event_type,
-                  std::string_view event_key, const CarriedValues &carried)
+int64 ingest_body(const EventLog *log, std::string_view body, OptionalText event_type, OptionalText event_key,
+                  const CarriedValues &carried)
 {
     BodyKind kind;
     Jsonb *payload = body_of_bytes(body, &kind);
@@ -267,8 +268,9 @@ CALLHARDENING_FUNCTION(ingest_call_event_jsonb)
     open_log(fcinfo, &log);
     read_carry_argument(fcinfo, log, &carried);
     Jsonb *body = PG_GETARG_JSONB_P(body_argument);
-    const std::string_view event_type = text_argument(fcinfo, event_type_argument);
-    bytea *digest = identity_of(body, BodyKind::json, event_type, text_argument(fcinfo, event_key_argument));
+    const OptionalText event_type = optional_text_argument(fcinfo, event_type_argument);
+    bytea *digest =
+        identity_of(body, BodyKind::json, event_type, optional_text_argument(fcinfo, event_key_argument));
     const int64 event_seq = append_event(&log, {body, event_type, digest, &carried});
     SPI_finish();
     PG_RETURN_INT64(event_seq);

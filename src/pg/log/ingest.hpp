@@ -1,8 +1,6 @@
 // Appending a webhook body to an event log.
 #pragma once
 
-#include <string_view>
-
 #include "pg/log/carry.hpp"
 #include "pg/log/event_log.hpp"
 
@@ -10,9 +8,8 @@ namespace callhardening
 {
 
 // Appends a body as it came off the wire, any bytes, and returns its sequence number; that of the first one
-// where it is a redelivery. data() of event_type and event_key is nullptr where there is none. Needs an open
-// SPI connection.
-int64 ingest_body(const EventLog *log, std::string_view body, std::string_view event_type,
-                  std::string_view event_key, const CarriedValues &carried);
+// where it is a redelivery. Needs an open SPI connection.
+int64 ingest_body(const EventLog *log, std::string_view body, OptionalText event_type, OptionalText event_key,
+                  const CarriedValues &carried);
 
 } // namespace callhardening

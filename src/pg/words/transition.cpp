@@ -75,7 +75,8 @@ const TransitionGraph *callhardening::transition_graph_argument(FunctionCallInfo
 CALLHARDENING_FUNCTION(is_valid_status_transition)
 {
     const TransitionGraph *graph = transition_graph_argument(fcinfo, 2);
-    PG_RETURN_BOOL(IsValidTransition(*graph, text_argument(fcinfo, 0), text_argument(fcinfo, 1)));
+    PG_RETURN_BOOL(
+        IsValidTransition(*graph, optional_text_argument(fcinfo, 0), optional_text_argument(fcinfo, 1)));
 }
 
 CALLHARDENING_FUNCTION(call_status_transitions)

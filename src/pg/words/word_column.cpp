@@ -33,8 +33,7 @@ void open_word_column(WordColumn *column, Relation relation, const char *name, M
 std::string_view read_word(WordColumn *column, Datum value)
 {
     if (column->is_text) {
-        const text *word = DatumGetTextPP(value);
-        return {VARDATA_ANY(word), static_cast<size_t>(VARSIZE_ANY_EXHDR(word))};
+        return text_view(DatumGetTextPP(value));
     }
     std::string_view word = OutputFunctionCall(&column->output, value);
     while (column->is_padded && word.ends_with(' '))

@@ -7,20 +7,20 @@ using namespace callhardening;
 namespace
 {
 
-constexpr std::string_view null;
+constexpr OptionalText null;
 
-void ExpectStatus(std::string_view status, std::string_view provider, WordFault fault, std::string_view word)
+void ExpectStatus(OptionalText status, std::string_view provider, WordFault fault, std::string_view word)
 {
     const WordRepair repair = RepairStatus(DefaultTransitionGraph(), status, provider);
-    EXPECT_EQ(repair.fault, fault) << status;
-    EXPECT_EQ(repair.word, word) << status;
+    EXPECT_EQ(repair.fault, fault) << status.value_or("NULL");
+    EXPECT_EQ(repair.word, word) << status.value_or("NULL");
 }
 
-void ExpectDirection(std::string_view direction, WordFault fault, std::string_view word)
+void ExpectDirection(OptionalText direction, WordFault fault, std::string_view word)
 {
     const WordRepair repair = RepairDirection(direction, "");
-    EXPECT_EQ(repair.fault, fault) << direction;
-    EXPECT_EQ(repair.word, word) << direction;
+    EXPECT_EQ(repair.fault, fault) << direction.value_or("NULL");
+    EXPECT_EQ(repair.word, word) << direction.value_or("NULL");
 }
 
 } // namespace

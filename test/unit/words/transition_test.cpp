@@ -9,7 +9,7 @@ using namespace callhardening;
 namespace
 {
 
-constexpr std::string_view null;
+constexpr OptionalText null;
 
 // The mistake as "place: reason"; empty where the graph is fine.
 std::string Mistake(std::string_view json)

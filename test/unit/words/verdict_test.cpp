@@ -7,16 +7,16 @@ using namespace callhardening;
 namespace
 {
 
-constexpr std::string_view null;
+constexpr OptionalText null;
 
 // The verdict, and the status that the word stands for in the graph ("" where it is none).
-void Expect(const TransitionGraph &graph, std::string_view current, std::string_view word,
-            std::string_view provider, StatusVerdict verdict, std::string_view next)
+void Expect(const TransitionGraph &graph, OptionalText current, OptionalText word, std::string_view provider,
+            StatusVerdict verdict, std::string_view next)
 {
-    const StatusDecision decision = DecideStatus(graph, current, word, provider);
-    EXPECT_EQ(decision.verdict, verdict) << current << " to " << word;
+    const StatusDecision decision = DecideStatus(graph, current, word.value_or(std::string_view{}), provider);
+    EXPECT_EQ(decision.verdict, verdict) << current.value_or("NULL") << " to " << word.value_or("NULL");
     EXPECT_EQ(decision.next < 0 ? std::string_view{} : graph.Name(decision.next), next)
-        << current << " to " << word;
+        << current.value_or("NULL") << " to " << word.value_or("NULL");
 }
 
 TransitionGraph Parsed(std::string_view json)
@@ -90,6 +90,6 @@ TEST(Verdict, CanonicalDirections)
     EXPECT_TRUE(IsCanonicalDirection("inbound"));
     EXPECT_TRUE(IsCanonicalDirection("outbound"));
     for (std::string_view other :
-         {null, std::string_view{""}, std::string_view{"Inbound"}, std::string_view{"in"}})
+         {std::string_view{}, std::string_view{""}, std::string_view{"Inbound"}, std::string_view{"in"}})
         EXPECT_FALSE(IsCanonicalDirection(other)) << other;
 }
