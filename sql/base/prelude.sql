@@ -51,3 +51,20 @@ COMMENT ON FUNCTION _callhardening.keep_call_schema() IS
 CREATE EVENT TRIGGER keep_call_schema ON ddl_command_end WHEN TAG IN ('ALTER SCHEMA')
     EXECUTE FUNCTION _callhardening.keep_call_schema();
 ALTER EVENT TRIGGER keep_call_schema ENABLE ALWAYS;
+
+-- tasks ----------------------------------------------------------------------------------------
+--
+-- What a task of grant_call_role needs of the extension stands beside each object, in its file. Objects go by name:
+-- pg_upgrade copies the rows and makes functions with other oids. A function in _callhardening that acts with the rights
+-- of its caller needs no row and no REVOKE: nobody gets at it without USAGE on the schema, which each task grants.
+CREATE TABLE _callhardening.task_grants (
+    task text NOT NULL,
+    object name NOT NULL,
+    privilege text NOT NULL DEFAULT 'EXECUTE',
+    except_columns name[]
+);
+REVOKE ALL ON _callhardening.task_grants FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.task_grants IS 'what each task of grant_call_role needs on functions, procedures and views of the extension';
+COMMENT ON COLUMN _callhardening.task_grants.object IS 'the name of a member of the extension: of a function, all that have the name';
+COMMENT ON COLUMN _callhardening.task_grants.except_columns IS 'the privilege is on all columns but these; NULL: on the whole';

@@ -1,68 +1,6 @@
 
 -- roles ----------------------------------------------------------------------------------------
 
-CREATE FUNCTION _callhardening.role_functions(what text) RETURNS name[]
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
--- Who audits a table has these from either task.
-WITH audit (functions) AS (VALUES ('{audit_calls, audit_rows, faulty_rows, fault_bits, repeated_call_ids, held_word, require_auditable, require_relation, column_fault, require_word_column,
-    require_call_id_column, require_payload_column, status_words, age_columns, call_triggers, call_settings,
-    trigger_settings, merge_setting_column, merge_settings, has_unique_call_id, key_state, base_type}'::name[]))
-SELECT CASE what
-    WHEN 'own' THEN functions || '{query_as_owner, write_as_owner, create_call_tables, register_call_event_log, require_valid_log_settings, require_log_tables,
-        configure_call_event_log, are_ignored_events, operated_log, move_default_log,
-        log_number,
-        harden_calls, unharden_calls, settings_change, settings_digest, require_kept_payload, replace_call_triggers,
-        require_valid_settings, require_calls_table, require_table_owner, has_call_triggers, has_payload_index, lock_calls_table,
-        add_unique_call_id, add_payload, merge_columns, has_merge_columns, add_merge_columns,
-        added_merge_columns, drop_merge_columns, create_call_triggers, table_leaves, validate_hardened_call, refuse_illegal_call,
-        backfill_calls, begin_backfill, next_backfill_batch, take_backfill, backfill_step, lock_passed_row, repair_statement,
-        repair_rows, row_places, end_backfill_batch, end_backfill_pass, report_backfill, rules_hash, table_pages,
-        prepare_call_events, harden_call_events, unharden_call_events, event_triggers, require_valid_event_settings, require_event_table, require_event_column,
-        require_carried_columns, can_fill_column, key_obstacle, type_below, row_obstacles, require_no_obstacle, report_obstacles, carried_column_nulls, event_columns, has_event_columns, add_event_columns, event_stamp_comment, call_key_type, event_sequence,
-        free_relation_name, has_event_index, missing_event_indexes, add_event_indexes, stamp_pending_events, stamp_call_event, bury_call_event,
-        keep_call_event_stamp, create_event_triggers,
-        why_no_lane, pending_call_events, set_call_event_secret}'
-    WHEN 'ingest' THEN '{ingest_call_event, ingest_signed_call_event}'
-    WHEN 'process' THEN '{process_call_events, start_call_worker, stop_call_worker, call_worker_pids, log_number}'
-    WHEN 'claim' THEN '{claim_call_events, complete_call_events, release_call_events, fail_call_event, renew_call_claim, assert_call_claim}'
-    WHEN 'operate' THEN functions || '{pending_call_events, pending_events_or_error, retry_dead_call_events, configure_call_event_log,
-        operated_log, move_default_log, are_ignored_events, ignored_call_events, purge_call_events, purge_call_issues,
-        release_call_events, stop_call_worker, call_worker_pids, log_number, enforcement_gaps,
-        call_health, rows_health, row_groups, issues_health, event_logs_health}'
-    WHEN 'read' THEN '{call_settings}'
-    WHEN 'backup' THEN '{}' END::name[]
-FROM audit
-$$;
-REVOKE EXECUTE ON FUNCTION _callhardening.role_functions(text) FROM PUBLIC;
-
-COMMENT ON FUNCTION _callhardening.role_functions(text) IS
-'the functions of a task of call_role_grants, with those that they call; NULL: no such task';
-
-CREATE FUNCTION _callhardening.role_views(what text) RETURNS TABLE (name name, privileges text[])
-    LANGUAGE sql IMMUTABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT unnest('{call_event_log_status, call_lane_status, call_open_claims, call_horizon, call_parked_events,
-    call_dead_events, call_enforcement, call_issues, call_backfill_progress, operated_logs}'::name[]),
-    '{SELECT}'::text[]
-WHERE what = 'operate'
-UNION ALL SELECT v.name, v.privileges::text[]
-FROM (VALUES
-    ('own', 'my_logs', '{SELECT}'),
-    ('own', 'forgotten_logs', '{SELECT}'),
-    ('own', 'my_dead_events', '{INSERT}'),
-    ('own', 'my_backfills', '{SELECT, INSERT}'),
-    ('own', 'operated_logs', '{SELECT}'),
-    ('own', 'call_backfill_progress', '{SELECT}')) AS v (task, name, privileges)
-WHERE v.task = what
-$$;
-REVOKE EXECUTE ON FUNCTION _callhardening.role_views(text) FROM PUBLIC;
-
-COMMENT ON FUNCTION _callhardening.role_views(text) IS
-'what a task of call_role_grants needs on views and tables of the extension';
-
 -- What was granted is remembered with what each grant has added to the rights of the role: no other may be taken back.
 -- Roles go by name, as a dump may come where they are not yet. No key: dropped logs leave rows that are alike.
 CREATE TABLE _callhardening.role_tasks (
@@ -135,7 +73,6 @@ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass A
   AND d.refobjid = CASE what WHEN 'ingest' THEN log.events WHEN 'process' THEN log.calls END
   AND d.objid IS DISTINCT FROM log.sequence
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.role_log_needs(text, _callhardening.logs) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.role_log_needs(text, _callhardening.logs) IS
 'what a task of call_role_grants needs on the tables and sequences of a log and its calls table';
@@ -151,22 +88,18 @@ WITH extension AS (
 ), members AS (
     SELECT d.classid, d.objid FROM extension AS e JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass
         AND d.refobjid = e.oid AND d.deptype = 'e'
-), own AS (
-    SELECT c.oid, c.relname FROM members AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+), needed AS (
+    SELECT g.privilege, g.except_columns, m.classid, m.objid
+    FROM _callhardening.task_grants AS g
+    JOIN members AS m ON g.object = CASE m.classid WHEN 'pg_proc'::regclass THEN (SELECT proname FROM pg_proc WHERE oid = m.objid)
+        WHEN 'pg_class'::regclass THEN (SELECT relname FROM pg_class WHERE oid = m.objid) END
+    WHERE g.task = what
 ), relations (relation, privilege, column_number) AS (
     SELECT * FROM _callhardening.role_log_needs(what, log) WHERE what NOT IN ('own', 'backup')
-    UNION ALL SELECT o.oid, unnest(v.privileges), NULL
-    FROM _callhardening.role_views(what) AS v JOIN own AS o ON o.relname = v.name
-    -- Of a log's row, the settings; of a backfill, how far it is.
-    UNION ALL SELECT a.attrelid, 'UPDATE', a.attnum
-    FROM own AS o JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attnum > 0
-    WHERE a.attname NOT IN ('log_id', 'events') AND o.relname = 'operated_logs' AND what IN ('own', 'operate')
-       OR a.attname NOT IN ('calls', 'part') AND o.relname = 'my_backfills' AND what = 'own'
-       OR a.attname = 'is_forgotten' AND o.relname = 'forgotten_logs' AND what = 'own'
-    -- A number that an owner chose would be in the way of the next log of anybody.
-    UNION ALL SELECT a.attrelid, 'INSERT', a.attnum
-    FROM own AS o JOIN pg_attribute AS a ON a.attrelid = o.oid AND a.attnum > 0
-    WHERE a.attname NOT IN ('log_id', 'set_aside') AND o.relname = 'my_logs' AND what = 'own'
+    UNION ALL SELECT n.objid, n.privilege, NULL FROM needed AS n WHERE n.classid = 'pg_class'::regclass AND n.except_columns IS NULL
+    UNION ALL SELECT a.attrelid, n.privilege, a.attnum
+    FROM needed AS n JOIN pg_attribute AS a ON a.attrelid = n.objid AND a.attnum > 0 AND a.attname <> ALL (n.except_columns)
+    WHERE n.classid = 'pg_class'::regclass
     UNION ALL SELECT unnest(extconfig), 'SELECT', NULL FROM extension WHERE what = 'backup'
 )
 SELECT NULL::name, NULL::oid, what, coalesce(log.events, 0), r.relation::regclass, a.attname, r.column_number,
@@ -174,8 +107,7 @@ SELECT NULL::name, NULL::oid, what, coalesce(log.events, 0), r.relation::regclas
 FROM relations AS r LEFT JOIN pg_attribute AS a ON a.attrelid = r.relation AND a.attnum = r.column_number
 UNION ALL
 SELECT NULL, NULL, what, coalesce(log.events, 0), 0, NULL, NULL, p.oid::regprocedure::text, NULL, 'EXECUTE', NULL
-FROM members AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
-WHERE p.proname = ANY (_callhardening.role_functions(what))
+FROM needed AS n JOIN pg_proc AS p ON n.classid = 'pg_proc'::regclass AND p.oid = n.objid
 UNION ALL
 SELECT NULL, NULL, what, coalesce(log.events, 0), 0, NULL, NULL, NULL, n.nspname, 'USAGE', NULL
 FROM extension, pg_namespace AS n
@@ -183,7 +115,6 @@ WHERE n.oid IN (home, '_callhardening'::regnamespace) OR n.oid IN (
     SELECT c.relnamespace FROM pg_class AS c
     WHERE c.oid = log.events AND what <> 'read' OR c.oid = log.calls AND what IN ('process', 'operate', 'read'))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.role_needs(text, _callhardening.logs) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.role_needs(text, _callhardening.logs) IS
 'what call_role_grants lists, one privilege a row, as role_tasks remembers it. log: NULL for a task without one';
@@ -198,7 +129,6 @@ UNION ALL SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END 
 FROM pg_proc AS p WHERE p.oid = to_regprocedure(need.function)
 UNION ALL SELECT 'SCHEMA ' || quote_ident(n.nspname) FROM pg_namespace AS n WHERE n.nspname = need.schema
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.role_object(_callhardening.role_tasks) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.role_object(_callhardening.role_tasks) IS
 'what a privilege is on, as GRANT names it: "TABLE public.calls"; NULL where it is gone';
@@ -211,7 +141,7 @@ DECLARE
     number int;
     settings _callhardening.logs;
 BEGIN
-    IF _callhardening.role_functions(what) IS NULL THEN
+    IF (what IN ('ingest', 'process', 'claim', 'operate', 'read', 'own', 'backup')) IS NOT TRUE THEN
         RAISE invalid_parameter_value USING
             MESSAGE = format('what must be ingest, process, claim, operate, read, own or backup, not %s',
                 coalesce('"' || what || '"', 'NULL'));
@@ -224,7 +154,6 @@ BEGIN
     RETURN settings;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.role_log(text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.role_log(text, regclass) IS
 'the log that a task is for; NULL for own and backup. Errors: those of call_role_grants';
@@ -261,7 +190,6 @@ FROM pg_roles AS r WHERE r.oid = t.role_oid AND r.rolname <> t.role;
 UPDATE _callhardening.role_tasks AS t SET role_oid = r.oid
 FROM pg_roles AS r WHERE r.oid = find_role_tasks.role AND r.rolname = t.role AND t.role_oid IS NULL
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.find_role_tasks(oid) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.find_role_tasks(oid) IS
 'a part of grant_call_role and revoke_call_role: afterwards role_oid finds what role_tasks has of this role, whether it was renamed, dropped and made again or restored';
@@ -282,7 +210,6 @@ WITH lists (acl) AS (
 SELECT EXISTS (SELECT FROM lists AS l, aclexplode(l.acl) AS a
                WHERE a.grantee = role AND a.privilege_type = need.privilege AND NOT (by_task AND a.is_grantable))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.has_role_privilege(oid, _callhardening.role_tasks, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.has_role_privilege(oid, _callhardening.role_tasks, boolean) IS
 'whether a role was granted a privilege by name; by_task: without the grant option, which no task grants';
@@ -362,7 +289,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.take_role_privilege(oid, _callhardening.role_tasks) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.take_role_privilege(oid, _callhardening.role_tasks) IS
 'a part of revoke_call_role: takes one privilege back, and nothing with it; an object or column that is gone is left out';
@@ -394,7 +320,6 @@ BEGIN
     RETURN settings.events || CASE WHEN log IS NULL THEN gone ELSE ARRAY[0::regclass] END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.role_task_logs(oid, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.role_task_logs(oid, text, regclass) IS
 'a part of revoke_call_role: the logs whose task is revoked. log: NULL is the default log, if there is one, and the logs that the role had the task for and that are no logs any more. Errors: those of call_role_grants';

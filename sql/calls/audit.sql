@@ -15,7 +15,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_auditable(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_auditable(regclass) IS
 'refuses what cannot be audited: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table';
@@ -38,7 +37,6 @@ EXCEPTION
         RETURN sqlerrm;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.column_fault(regclass, name, text, text[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.column_fault(regclass, name, text, text[]) IS
 'why harden_calls would refuse a column: NULL it would not, missing, or the message. kind: call id, payload or words';
@@ -53,7 +51,6 @@ FROM unnest(ARRAY['last_event_at', 'updated_at', 'started_at', 'created_at']) WI
 JOIN pg_attribute a ON a.attrelid = calls AND a.attname = t.name AND NOT a.attisdropped
 WHERE a.atttypid IN ('timestamp'::regtype, 'timestamptz'::regtype)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.age_columns(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.age_columns(regclass) IS
 'the columns that say when a row of calls was last heard of, the best first; NULL: the table has none';
@@ -63,6 +60,7 @@ CREATE FUNCTION _callhardening.faulty_rows(calls regclass, call_id_column name, 
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_faulty_rows';
 REVOKE EXECUTE ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'faulty_rows'), ('operate', 'faulty_rows');
 
 COMMENT ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) IS
 'the rows of a table of calls that have a fault, in one scan. faults: see fault_bits; stuck is a call that has been ringing for an hour without news, or had another status that is not over for a day. status and direction are NULL where they have no fault. Columns that are NULL are not looked at. seen_at: see age_columns. The table is read as its owner. Errors: as row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, 42703 no such column';
@@ -72,6 +70,7 @@ CREATE FUNCTION _callhardening.row_groups(calls regclass, status_column name, di
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_row_groups';
 REVOKE EXECUTE ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'row_groups');
 
 COMMENT ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) IS
 'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many bytes as stored, and how long they were not heard of: quiet has the bits of row_faults that count then: none, stuck_ringing after an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of it. The rest as faulty_rows';
@@ -80,6 +79,7 @@ CREATE FUNCTION _callhardening.repeated_call_ids(calls regclass, call_id_column 
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_repeated_call_ids';
 REVOKE EXECUTE ON FUNCTION _callhardening.repeated_call_ids(regclass, name) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'repeated_call_ids'), ('operate', 'repeated_call_ids');
 
 COMMENT ON FUNCTION _callhardening.repeated_call_ids(regclass, name) IS
 'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The table is read as its owner. Errors: as faulty_rows';
@@ -103,7 +103,6 @@ FROM _callhardening.fault_bits() AS f
 UNION ALL
 SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0), ARRAY(SELECT _callhardening.row_sample(r.call_id, NULL::text) FROM repeated r)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.audit_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.audit_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) IS
 'counts the faults of rows, by the checks of audit_calls. Columns that are NULL are not looked at. is_unique: ids need not be compared, which would be a second scan. Needs SELECT on the table';
@@ -189,6 +188,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'audit_calls'), ('operate', 'audit_calls');
 
 COMMENT ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) IS
 'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads (above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, and the call ids a second time without a unique index; changes nothing, and works on a standby. Arguments mean what they mean to harden_calls: NULL is the present setting of a hardened table, else the default. Asks for the caller''s own SELECT on the table. What its owner has written (checks of types, conditions of indexes) runs with the owner''s rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, row-level security hides rows of it, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, 42809 no table';

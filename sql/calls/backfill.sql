@@ -79,6 +79,10 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c
     WHERE c.oid OPERATOR(pg_catalog.=) b.calls::oid AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
 WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.my_backfills FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'my_backfills', 'SELECT', NULL),
+    ('own', 'my_backfills', 'INSERT', NULL),
+    ('own', 'my_backfills', 'UPDATE', '{calls, part}');
 
 COMMENT ON VIEW _callhardening.my_backfills IS 'the rows of backfills of the caller''s own tables: what backfill_calls reads and writes';
 
@@ -88,7 +92,6 @@ CREATE FUNCTION _callhardening.rules_hash(calls regclass) RETURNS bigint
     AS $$
 SELECT hashtextextended(@extschema@.call_settings(calls)::text COLLATE "C", 0)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.rules_hash(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.rules_hash(regclass) IS
 'a hash of the settings of a hardened table';
@@ -99,7 +102,6 @@ CREATE FUNCTION _callhardening.table_pages(part regclass) RETURNS bigint
     AS $$
 SELECT pg_relation_size(part) / current_setting('block_size')::int
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.table_pages(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.table_pages(regclass) IS
 'number of pages that a table has now, those of long values left out';
@@ -146,7 +148,6 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.begin_backfill(regclass, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.begin_backfill(regclass, int) IS
 'a part of backfill_calls: refuses what it cannot work on, and remembers what there is to do, or what is left of it';
@@ -194,7 +195,6 @@ SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog
     part::oid)
 FROM watched, target GROUP BY can_move, calls_name, part_name
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean) IS
 'the statement that repairs the rows of a part of a table from place $1[1] to $1[2] that nobody else has locked: returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from $1[3] on have written';
@@ -208,7 +208,6 @@ BEGIN
         NULL::text[]) AS r (place tid);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.row_places(regclass, pg_catalog.tid, pg_catalog.tid) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.row_places(regclass, pg_catalog.tid, pg_catalog.tid) IS
 'a part of backfill_calls: where the rows of a part of the table are, from one place to another';
@@ -262,7 +261,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.repair_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.repair_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
 'a part of backfill_calls: runs the statement of repair_statement as the owner of the part (see query_as_owner); for the owner with his own search path, since triggers of the table may need it. Where it fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the SQLSTATE of the first';
@@ -296,7 +294,6 @@ BEGIN
     RETURN backfill;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.take_backfill(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.take_backfill(regclass) IS
 'a part of backfill_calls: the part of the table that is worked on next, locked; NULL where all are finished';
@@ -311,7 +308,6 @@ UPDATE _callhardening.my_backfills AS b SET pass = b.pass + 1, written_since = b
     pages = _callhardening.table_pages(b.part), found = 0
 WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found > 0;
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.end_backfill_pass(_callhardening.backfills) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.end_backfill_pass(_callhardening.backfills) IS
 'a part of backfill_calls: begins another pass where the one that is over had something to repair';
@@ -329,7 +325,6 @@ BEGIN
     RETURN place;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.lock_passed_row(_callhardening.backfills) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.lock_passed_row(_callhardening.backfills) IS
 'a part of backfill_calls: waits for the first row that somebody else had locked, and returns its place; NULL where it was written or deleted meanwhile: then it is for the next pass';
@@ -344,7 +339,6 @@ SELECT greatest(batch_size * CASE backfill.pass WHEN 1 THEN 1 ELSE 10 END / grea
         WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples / c.relpages END, 50), 1), 1)::bigint
 FROM pg_class c WHERE c.oid = backfill.part
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.backfill_step(_callhardening.backfills, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.backfill_step(_callhardening.backfills, int) IS
 'a part of backfill_calls: how many pages have about batch_size rows';
@@ -382,7 +376,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.next_backfill_batch(regclass, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.next_backfill_batch(regclass, int) IS
 'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others and now is by us; part NULL: nothing is left to do';
@@ -405,7 +398,6 @@ UPDATE _callhardening.my_backfills AS b SET page = coalesce(next_page, b.page),
     batch_at = clock_timestamp(), pid = pg_backend_pid()
 WHERE b.calls = end_backfill_batch.calls AND b.part = end_backfill_batch.part
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) IS
 'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
@@ -428,6 +420,9 @@ SELECT b.calls, b.part, b.pass,
 FROM _callhardening.backfills b JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.part::oid
     AND pg_catalog.pg_relation_filenode(c.oid) OPERATOR(pg_catalog.=) b.filenode;
 REVOKE ALL ON @extschema@.call_backfill_progress FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_backfill_progress', 'SELECT'),
+    ('own', 'call_backfill_progress', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_backfill_progress IS 'how far backfill_calls is, or was when it ended: a row per table or partition, until the table is backfilled again. Whose session is not running any more goes on when it is called again';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.pass IS '1 looks at all rows, the further ones at what was written meanwhile';
@@ -470,7 +465,6 @@ BEGIN
     RETURN clock_timestamp();
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.report_backfill(regclass, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.report_backfill(regclass, timestamptz) IS
 'a part of backfill_calls: a NOTICE every 10 seconds, and one at the end; told: when the last one was';
@@ -499,6 +493,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'backfill_calls');
 
 COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
 'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. A row whose repair fails (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and a WARNING at the end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written, with the rights of its owner. If another role calls this, as a superuser, they run in a security-restricted operation with the search path pg_catalog. Partitions that are foreign tables are left out, with a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';

@@ -5,6 +5,7 @@ CREATE FUNCTION _callhardening.validate_hardened_call() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_validate_hardened_call';
 REVOKE EXECUTE ON FUNCTION _callhardening.validate_hardened_call() FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'validate_hardened_call');
 
 COMMENT ON FUNCTION _callhardening.validate_hardened_call() IS
 'the BEFORE INSERT OR UPDATE row trigger of a hardened table: normalizes direction and status, sanitizes the payload, applies the graph. Created by harden_calls. Errors: 23514 refused in mode reject, 55000 a column of the settings is gone';
@@ -13,6 +14,7 @@ CREATE FUNCTION _callhardening.refuse_illegal_call() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_refuse_illegal_call';
 REVOKE EXECUTE ON FUNCTION _callhardening.refuse_illegal_call() FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'refuse_illegal_call');
 
 COMMENT ON FUNCTION _callhardening.refuse_illegal_call() IS
 'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by harden_calls. It reads the settings of the BEFORE trigger, also if that one is disabled. Errors: 23514, always; 55000 the BEFORE trigger or a column of the settings is gone';
@@ -23,6 +25,10 @@ CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column nam
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_call_settings';
 REVOKE EXECUTE ON FUNCTION @extschema@.call_settings(regclass) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'call_settings'),
+    ('operate', 'call_settings'),
+    ('read', 'call_settings');
 
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
 'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are NULL where none were given';
@@ -30,7 +36,6 @@ COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
 CREATE FUNCTION _callhardening.trigger_settings(calls regclass) RETURNS text[]
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_trigger_settings';
-REVOKE EXECUTE ON FUNCTION _callhardening.trigger_settings(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.trigger_settings(regclass) IS
 'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it checks nothing. NULL: the table has no such trigger, or one with another number of arguments';
@@ -41,7 +46,6 @@ CREATE FUNCTION _callhardening.settings_digest(settings text[]) RETURNS text
     AS $$
 SELECT left(encode(sha256(convert_to(settings::text, 'UTF8')), 'hex'), 16)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.settings_digest(text[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.settings_digest(text[]) IS
 'the argument of the AFTER triggers of a hardened table: it tells that they were created with these settings (see trigger_settings), and their conditions fit';
@@ -66,7 +70,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_relation(regclass, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_relation(regclass, text) IS
 'refuses what an argument of that name cannot be: 22004 NULL, 42P01 no relation';
@@ -87,7 +90,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_table_owner(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_table_owner(regclass) IS
 'refuses a table that is not the caller''s to harden: 42809 a system table, 42501 not the owner';
@@ -112,7 +114,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_calls_table(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_calls_table(regclass) IS
 'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, a system table, or a partition of a hardened one, 42501 not the owner';
@@ -159,7 +160,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_word_column(regclass, name, text[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_word_column(regclass, name, text[]) IS
 'refuses a column that cannot hold each of the words and NULL: 42703 no such column, 428C9 generated, 42804 wrong type. words NULL: any type will do';
@@ -167,7 +167,6 @@ COMMENT ON FUNCTION _callhardening.require_word_column(regclass, name, text[]) I
 CREATE FUNCTION _callhardening.base_type(type oid) RETURNS oid
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_base_type';
-REVOKE EXECUTE ON FUNCTION _callhardening.base_type(oid) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.base_type(oid) IS
 'the type below all domains; itself where it is no domain. NULL: there is no such type';
@@ -175,7 +174,6 @@ COMMENT ON FUNCTION _callhardening.base_type(oid) IS
 CREATE FUNCTION _callhardening.type_below(type oid, typmod int, OUT base_type oid, OUT base_typmod int, OUT refuses_null boolean)
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_type_below';
-REVOKE EXECUTE ON FUNCTION _callhardening.type_below(oid, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.type_below(oid, int) IS
 'what is below all domains of a column''s type: the type, its modifier, and whether one of the domains is NOT NULL. NULL: there is no such type';
@@ -193,7 +191,6 @@ EXCEPTION WHEN undefined_function THEN
     RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_call_id_column(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_call_id_column(regclass, name) IS
 'refuses a column that cannot be the key of calls: 42703 no such column, 428C9 generated, 42804 a type without an order';
@@ -213,7 +210,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_payload_column(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_payload_column(regclass, name) IS
 'refuses a column that cannot hold payloads: 42703 no such column, 428C9 generated, 42804 neither jsonb nor a domain over it';
@@ -228,7 +224,6 @@ SELECT ARRAY(
     UNION SELECT next_status FROM @extschema@.call_status_transitions(transitions)
     UNION SELECT jsonb_object_keys(transitions))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.status_words(jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.status_words(jsonb) IS
 'the words of a graph of statuses; NULL: those of the graph of a call';
@@ -240,7 +235,6 @@ CREATE FUNCTION _callhardening.table_leaves(calls regclass) RETURNS SETOF regcla
 SELECT c.oid::regclass FROM pg_class c
 WHERE c.relkind = 'r' AND (c.oid = calls OR c.oid IN (SELECT relid FROM pg_partition_tree(calls)))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.table_leaves(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.table_leaves(regclass) IS
 'the tables that hold the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. Children by inheritance are tables of their own';
@@ -282,7 +276,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_valid_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_valid_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'refuses arguments that harden_calls cannot work with; the errors are told there';
@@ -296,7 +289,6 @@ SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JO
     WHERE i.indrelid = calls AND m.amname = 'gin' AND i.indisvalid AND i.indpred IS NULL
       AND i.indnatts = 1 AND a.attname = payload_column)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.has_payload_index(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.has_payload_index(regclass, name) IS
 'whether a valid GIN index of this one column, and of all rows, is there: its name and its operator class do not matter';
@@ -332,7 +324,6 @@ BEGIN
         calls, payload_column);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.add_payload(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.add_payload(regclass, name) IS
 'adds the payload column of a hardened table and its GIN index where they are missing; a NOTICE instead of the index where the column is new and the table has more than 8 MB. Errors: 42804 the column is no jsonb, 428C9 it is generated';
@@ -348,7 +339,6 @@ VALUES ('merge_newest_at'::name, 'timestamptz'::regtype, 'callhardening: when th
     ('merge_ended_at', 'timestamptz', 'callhardening: when the event that set the status ended happened; NULL: none did, or it did not say'),
     ('merge_status_before_end', 'text', 'callhardening: the status before ended; NULL: there was none')
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.merge_columns() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.merge_columns() IS
 'the columns in which process_call_events remembers what later events of a call are judged by, with the comments that they get';
@@ -360,7 +350,6 @@ CREATE FUNCTION _callhardening.has_merge_columns(calls regclass) RETURNS boolean
 SELECT NOT EXISTS (SELECT FROM _callhardening.merge_columns() c
     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = calls AND a.attname = c.column_name AND a.atttypid = c.column_type))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.has_merge_columns(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.has_merge_columns(regclass) IS
 'whether a table has the columns that process_call_events needs';
@@ -385,7 +374,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.add_merge_columns(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.add_merge_columns(regclass) IS
 'adds the columns that process_call_events needs to the calls table of an event log, where they are missing. Takes ACCESS EXCLUSIVE for a moment then. Error: 42804 one of them is there with another type';
@@ -393,7 +381,6 @@ COMMENT ON FUNCTION _callhardening.add_merge_columns(regclass) IS
 CREATE FUNCTION _callhardening.key_obstacle(calls regclass, call_id_column name) RETURNS text
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_key_obstacle';
-REVOKE EXECUTE ON FUNCTION _callhardening.key_obstacle(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.key_obstacle(regclass, name) IS
 'why no event can be applied to a table with this call id, as a sentence; NULL: nothing stands in the way. Reads the catalogs only';
@@ -401,7 +388,6 @@ COMMENT ON FUNCTION _callhardening.key_obstacle(regclass, name) IS
 CREATE FUNCTION _callhardening.key_state(calls regclass, call_id_column name) RETURNS text
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_key_state';
-REVOKE EXECUTE ON FUNCTION _callhardening.key_state(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.key_state(regclass, name) IS
 'whether a column alone is unique in all rows: unique; invalid or deferrable, where its best index is; missing. NULL: there is no such column. Reads the catalogs only';
@@ -412,7 +398,6 @@ CREATE FUNCTION _callhardening.has_unique_call_id(calls regclass, call_id_column
     AS $$
 SELECT coalesce(_callhardening.key_state(calls, call_id_column) = 'unique', false)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.has_unique_call_id(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.has_unique_call_id(regclass, name) IS
 'whether a valid unique index of this one column, and of all rows, is there, which is not deferrable: a constraint''s, a primary key''s or a plain one, under whatever name';
@@ -445,7 +430,6 @@ EXCEPTION
             DETAIL = 'It has partitions that are foreign tables.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.add_unique_call_id(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.add_unique_call_id(regclass, name) IS
 'makes a unique index on the call id of a hardened table where it has none; a WARNING instead where ids are repeated, where the partition key is another column, or where a partition is a foreign table';
@@ -459,7 +443,6 @@ SELECT ARRAY(
     WHERE t.tgrelid = calls AND t.tgfoid IN (
         '_callhardening.validate_hardened_call()'::regprocedure, '_callhardening.refuse_illegal_call()'::regprocedure))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.call_triggers(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.call_triggers(regclass) IS
 'the triggers that hardening has created on a table, under whatever name they have now; a hardened table has three';
@@ -493,7 +476,6 @@ BEGIN
         calls, home, status_column, graph, direction_column, call_id_column, digest);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
 'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to see what the others made of the row: so its name is late in the alphabet';
@@ -511,7 +493,6 @@ SELECT (SELECT count(*) = 3 AND count(*) FILTER (
     AND _callhardening.trigger_settings(calls) = ARRAY[call_id_column::text, status_column, direction_column, payload_column,
         on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, '')] COLLATE "C"
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
 'whether a table has the three triggers with just these settings, and none is disabled';
@@ -533,7 +514,6 @@ BEGIN
         CASE WHEN (adds_column OR adds_state OR drops_triggers) AND NOT builds_index THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.lock_calls_table(regclass, name, name, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.lock_calls_table(regclass, name, name, boolean) IS
 'the first lock of harden_calls: SHARE ROW EXCLUSIVE, which readers do not notice, or, where a column is to be added or a trigger replaced and no index to be built, ACCESS EXCLUSIVE at once';
@@ -547,7 +527,6 @@ SELECT CASE
     WHEN given = 'default' AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = given AND NOT attisdropped) THEN usual
     ELSE coalesce(given, present::name, usual) END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.merge_setting_column(regclass, name, text, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.merge_setting_column(regclass, name, text, name) IS
 'the column that an argument of harden_calls means. given NULL: the present one of the settings, or the usual one';
@@ -571,7 +550,6 @@ BEGIN
     provider := nullif(coalesce(provider, present[7]), '');
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.merge_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.merge_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'what arguments of harden_calls mean for this table: NULL is the present setting, or the default if there is none; ''default'' (columns, on_invalid), ''null''::jsonb (transitions, policy) and '''' (provider) are the default';
@@ -588,7 +566,6 @@ FROM (VALUES (1, 'call_id_column', false, NULL), (2, 'status_column', false, NUL
              (7, 'provider', false, 'none'), (8, 'policy', true, 'default')) AS setting (place, name, is_long, unset)
 WHERE present[place] <> wanted[place]
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.settings_change(text[], text[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.settings_change(text[], text[]) IS
 'how two lists of settings (see trigger_settings) differ, in words; NULL: they do not. A graph and a policy are not printed';
@@ -609,7 +586,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_kept_payload(regclass, name) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_kept_payload(regclass, name) IS
 'refuses (42703) to keep a payload column that is gone: it may have been renamed, and a second one would be added beside it';
@@ -648,7 +624,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
 'gives a table its triggers with these settings; a NOTICE tells what changes. Nothing happens if it has them already';
@@ -703,6 +678,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_calls');
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change; if the BEFORE trigger, which has them, was dropped or altered, each of these is the default, and a WARNING tells so. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. A call id that cannot be the key of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
@@ -714,7 +690,6 @@ CREATE FUNCTION _callhardening.added_merge_columns(calls regclass) RETURNS name[
 SELECT ARRAY(SELECT a.attname FROM pg_attribute a JOIN _callhardening.merge_columns() c ON c.column_name = a.attname
     WHERE a.attrelid = calls AND col_description(calls, a.attnum) LIKE 'callhardening: %' ORDER BY a.attnum)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.added_merge_columns(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.added_merge_columns(regclass) IS
 'the columns that add_merge_columns has added to a table';
@@ -736,7 +711,6 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
         HINT = 'Drop that object, and call unharden_calls again.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.drop_merge_columns(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.drop_merge_columns(regclass) IS
 'takes the columns of add_merge_columns off a table; a NOTICE, and all of them stay, where something depends on one';
@@ -783,6 +757,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_calls');
 
 COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
 'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a comment), but for one that a constraint or the replica identity has come to need: a NOTICE. The columns that an event log has added go as well, unless something depends on them: a NOTICE. Other indexes stay, and so does the payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 2BP01 with drop_payload, something depends on the payload column, 22004, 42501 and 42809 as harden_calls';

@@ -24,6 +24,7 @@ COMMENT ON TABLE _callhardening.issues IS 'what call_issues shows';
 
 CREATE VIEW @extschema@.call_issues AS SELECT * FROM _callhardening.issues;
 REVOKE ALL ON @extschema@.call_issues FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_issues', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_issues IS 'what went wrong without an error, when the transaction committed: the first 100 of one kind and table in a transaction, and how many more there were. Bodies are in the event log and nowhere else. At most some 200,000 rows (40 MB): then each new one takes the oldest away. Not dumped';
 COMMENT ON COLUMN @extschema@.call_issues.kind IS 'refused_status, refused_call_id, refined_status (process_call_events replaced ended), unknown_status, unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';
@@ -67,6 +68,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_issues(interval, int) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'purge_call_issues');
 
 COMMENT ON FUNCTION @extschema@.purge_call_issues(interval, int) IS
 'deletes rows of call_issues that are older than older_than, the oldest first, at most max_issues (1 to 100000); returns how many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues out of range, 22008 it goes back beyond all times, 25006 on a standby or in a read-only transaction';

@@ -4,7 +4,6 @@
 CREATE FUNCTION _callhardening.fault_bits() RETURNS TABLE (check_name text, mask int)
     LANGUAGE c IMMUTABLE ROWS 9
     AS 'MODULE_PATHNAME', 'callhardening_fault_bits';
-REVOKE EXECUTE ON FUNCTION _callhardening.fault_bits() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.fault_bits() IS
 'the bits in which faults of a row of calls are told, by the names of the checks of audit_calls';

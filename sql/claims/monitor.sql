@@ -6,6 +6,7 @@ CREATE FUNCTION @extschema@.pending_call_events(log regclass DEFAULT NULL, exact
     LANGUAGE c ROWS 64
     AS 'MODULE_PATHNAME', 'callhardening_pending_call_events';
 REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('operate', 'pending_call_events');
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
 'for each lane of a log, how many events no worker has yet (parked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane that no worker looks into are pending as well, and have a row of that lane. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
@@ -33,7 +34,6 @@ BEGIN
         AS q (count bigint));
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.unstamped_events(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.unstamped_events(regclass) IS
 'how many events of a hardened event table have no stamp, though processed_at_column is NULL: it was set back after the table was hardened, or the trigger was off. No worker looks for them. Reads the table, or an index on processed_at_column. 0: the log has no such column';
@@ -50,6 +50,7 @@ CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
     WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane ORDER BY r.n DESC LIMIT 1) c
 WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_open_claims IS 'the claims that workers have now; is_over: nobody has taken its events over yet, though anybody may';
 
@@ -67,7 +68,6 @@ EXCEPTION WHEN OTHERS THEN
     WHERE l.events = log;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.pending_events_or_error(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass) IS
 'the estimates of pending_call_events for the views; for a log that cannot be read, its lanes with NULL, and why';
@@ -94,6 +94,7 @@ CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_ca
         AND r.state OPERATOR(pg_catalog.=) 'completed') t
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_lane_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_lane_status IS 'each lane of each log: what is pending (estimated, see pending_call_events), who is at it, what waits or is dead, and how fast it goes. Logs that the reader may not SELECT from are left out';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS 'when the first pending event of the lane was received';
@@ -106,6 +107,7 @@ CREATE FUNCTION @extschema@.ignored_call_events(log regclass DEFAULT NULL) RETUR
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_ignored_call_events';
 REVOKE EXECUTE ON FUNCTION @extschema@.ignored_call_events(regclass) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'ignored_call_events');
 
 COMMENT ON FUNCTION @extschema@.ignored_call_events(regclass) IS
 'how many events of a log were ignored when they were appended (see configure_call_event_log) and are not purged; counts up to 10000. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
@@ -125,6 +127,7 @@ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) d
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_log_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. error: why the log cannot be read; pending_estimate is NULL then. ignored: events that are no calls, as ignored_event_types and ignored_members say, counted up to 10000. Logs that the reader may not SELECT from are left out';
 
@@ -145,5 +148,6 @@ FROM (
     FROM pg_catalog.pg_prepared_xacts p) h
 ORDER BY pg_catalog.age(h.xmin) DESC;
 REVOKE ALL ON @extschema@.call_horizon FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_horizon', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_horizon IS 'who keeps dead rows from being removed, the oldest first: the log does not mind, but the calls table does, and so do purges. transactions: how many began since; since: NULL where it is not known';

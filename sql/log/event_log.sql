@@ -145,6 +145,7 @@ COMMENT ON TABLE _callhardening.parked_events IS 'what call_parked_events shows'
 
 CREATE VIEW @extschema@.call_parked_events AS SELECT * FROM _callhardening.parked_events;
 REVOKE ALL ON @extschema@.call_parked_events FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_parked_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
 COMMENT ON COLUMN @extschema@.call_parked_events.event_xid IS 'the transaction that appended the event: events of a call go by it, and then by event_seq; 0: not known here, as the event was restored or had been dead, and goes by event_seq alone';
@@ -174,6 +175,7 @@ COMMENT ON TABLE _callhardening.dead_events IS 'what call_dead_events shows';
 
 CREATE VIEW @extschema@.call_dead_events AS SELECT * FROM _callhardening.dead_events;
 REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_dead_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_dead_events IS 'events that are not tried any more; their bodies are in the event log, under the same event_seq. retry_dead_call_events gives them another chance';
 COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has no call that it could be applied to, and no worker can take it';
@@ -207,7 +209,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_log_tables(regclass, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_log_tables(regclass, regclass) IS
 'refuses what cannot be an event log, or its calls table: 42809 no ordinary table, a temporary or an unlogged one; the calls table may be unlogged. calls: NULL or one that does not exist is not looked at';
@@ -257,7 +258,6 @@ EXCEPTION WHEN unique_violation THEN
     RETURN (SELECT l.events FROM _callhardening.logs AS l WHERE l.is_default);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.choose_default_log(int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
 'the default log, and NULL where there is none; chooses it first where none is and one log is left beside the newcomer, or nothing but the newcomer. newcomer: the log_id of a log that is made just now, or NULL';
@@ -316,6 +316,9 @@ WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.
       WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[l.calls::oid, l.sequence::oid]) AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
 WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.my_logs FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'my_logs', 'SELECT', NULL),
+    ('own', 'my_logs', 'INSERT', '{log_id, set_aside}');
 
 COMMENT ON VIEW _callhardening.my_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, with the rights of an owner who is granted own (see grant_call_role)';
 COMMENT ON COLUMN _callhardening.my_logs.set_aside IS 'how many events are parked or dead';
@@ -324,6 +327,9 @@ COMMENT ON COLUMN _callhardening.my_logs.set_aside IS 'how many events are parke
 CREATE VIEW _callhardening.forgotten_logs WITH (security_barrier) AS
 SELECT l.log_id, false AS is_forgotten FROM _callhardening.my_logs l;
 REVOKE ALL ON _callhardening.forgotten_logs FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'forgotten_logs', 'SELECT', NULL),
+    ('own', 'forgotten_logs', 'UPDATE', '{log_id}');
 
 COMMENT ON VIEW _callhardening.forgotten_logs IS 'the logs whose tables are the caller''s: unharden_call_events sets is_forgotten, which removes the log from call_event_logs';
 
@@ -349,6 +355,7 @@ SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM _callh
 WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM _callhardening.my_logs l))
 WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.my_dead_events FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'my_dead_events', 'INSERT');
 
 COMMENT ON VIEW _callhardening.my_dead_events IS 'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
 
@@ -363,6 +370,11 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_cata
     OR pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')))
 WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.operated_logs FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'operated_logs', 'SELECT', NULL),
+    ('own', 'operated_logs', 'SELECT', NULL),
+    ('own', 'operated_logs', 'UPDATE', '{log_id, events}'),
+    ('operate', 'operated_logs', 'UPDATE', '{log_id, events}');
 
 COMMENT ON VIEW _callhardening.operated_logs IS 'the settings of the logs that the caller may configure, since he owns them or may read and purge them: what configure_call_event_log writes of call_event_logs';
 
@@ -414,6 +426,7 @@ CREATE FUNCTION _callhardening.stamp_call_event() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_stamp_call_event';
 REVOKE EXECUTE ON FUNCTION _callhardening.stamp_call_event() FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'stamp_call_event');
 
 COMMENT ON FUNCTION _callhardening.stamp_call_event() IS
 'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left as it is where the log''s processed_at_column is set in it, or where call_event_logs has no row of the table (a restore of data alone)';
@@ -429,7 +442,6 @@ SELECT CASE lane
     WHEN -4 THEN 'the call id is longer than 255 bytes'
     ELSE format('the call id cannot be held by the key of %s', calls) END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.why_no_lane(int, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.why_no_lane(int, regclass) IS
 'the error of an event whose event_lane is below 0; NULL for NULL';
@@ -463,6 +475,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.bury_call_event() FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'bury_call_event');
 
 COMMENT ON FUNCTION _callhardening.bury_call_event() IS
 'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and to call_issues. Error: 55000 the event has no stamp';
@@ -482,6 +495,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.keep_call_event_stamp() FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'keep_call_event_stamp');
 
 COMMENT ON FUNCTION _callhardening.keep_call_event_stamp() IS
 'trigger function of event logs, BEFORE UPDATE FOR EACH ROW, for replication only: keeps the stamp that an event has here';
@@ -504,7 +518,6 @@ BEGIN
         ENABLE REPLICA TRIGGER keep_call_event_stamp', events);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.create_event_triggers(regclass, text[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.create_event_triggers(regclass, text[]) IS
 'creates the triggers of an event log; arguments: those of stamp_call_event. Error: 42710 one of that name is there';
@@ -534,7 +547,6 @@ SELECT EXISTS (
           WHERE a.attname IS DISTINCT FROM keys[k.n + 1] OR o.oid IS NULL OR i.indoption[k.n] <> 0
              OR i.indcollation[k.n] <> 0))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.has_event_index(regclass, name[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.has_event_index(regclass, name[]) IS
 'whether an event log has a valid unique index on exactly these columns, ascending, with the default operator classes. The one condition that it may have is that the first column is not NULL';
@@ -553,7 +565,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_valid_log_settings(text, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, int) IS
 'refuses a number of lanes that is out of range, and a provider whose events cannot be read: 22023; neither may be NULL';
@@ -601,6 +612,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'register_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) IS
 'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a moment). Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
@@ -639,7 +651,6 @@ ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
 CREATE FUNCTION _callhardening.log_number(log regclass) RETURNS int
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_log_number';
-REVOKE EXECUTE ON FUNCTION _callhardening.log_number(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.log_number(regclass) IS
 'the log_id of an event log; NULL: of the default log. Errors: 55000 no such log, 42P08 several logs, none is the default and none is named';
@@ -659,7 +670,6 @@ BEGIN
     RETURN number;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.operated_log(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.operated_log(regclass) IS
 'the log_id of an event log that the caller may configure; NULL: of the default log. Errors: 42501 neither its owner nor SELECT and DELETE on it, and those of log_number';
@@ -686,7 +696,6 @@ EXCEPTION WHEN unique_violation THEN
         HINT = 'Try again.';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.move_default_log(int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.move_default_log(int) IS
 'a part of configure_call_event_log: makes the log with this log_id the default. Errors: 42501 the caller may not configure the present default, 40001 another session has chosen one meanwhile';
@@ -694,7 +703,6 @@ COMMENT ON FUNCTION _callhardening.move_default_log(int) IS
 CREATE FUNCTION _callhardening.are_ignored_events(event_types text[], members text[]) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_are_ignored_events';
-REVOKE EXECUTE ON FUNCTION _callhardening.are_ignored_events(text[], text[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.are_ignored_events(text[], text[]) IS
 'whether configure_call_event_log takes these settings of events that are ignored';
@@ -740,6 +748,9 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean, text[], text[]) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'configure_call_event_log'),
+    ('operate', 'configure_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean, text[], text[]) IS
 'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when they are called without one. ignored_event_types, ignored_members (at first none, at most 100 each): events that are no calls. They are settled when they are appended, from now on; no worker gets them, they are no dead events, and purge_call_events takes them like others. A type is compared with event_type, with the state of the call and with the member event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such setting, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';

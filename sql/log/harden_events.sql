@@ -7,7 +7,6 @@
 CREATE FUNCTION _callhardening.can_fill_column(column_name name, type oid) RETURNS boolean
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_can_fill_column';
-REVOKE EXECUTE ON FUNCTION _callhardening.can_fill_column(name, oid) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.can_fill_column(name, oid) IS
 'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, and a type that can hold the values. Errors: 42704 no such type';
@@ -74,7 +73,6 @@ SELECT 'note', 'row_security', format('row-level security is enabled for table %
     format('Give their roles BYPASSRLS or a policy, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', calls)
 FROM pg_class c WHERE c.oid = calls AND c.relrowsecurity
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.row_obstacles(regclass, text[], name[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.row_obstacles(regclass, text[], name[]) IS
 'what makes events fail that are applied to this table: each event (gap), or some (note). settings: see trigger_settings. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys and triggers say of a row is not looked at';
@@ -89,7 +87,6 @@ FROM unnest(carry) AS k (name)
 JOIN pg_attribute e ON e.attrelid = events AND e.attname = k.name AND NOT e.attisdropped AND NOT e.attnotnull AND NOT e.atthasdef
 JOIN pg_attribute c ON c.attrelid = calls AND c.attname = k.name AND NOT c.attisdropped AND c.attnotnull AND NOT c.atthasdef
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.carried_column_nulls(regclass, regclass, name[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.carried_column_nulls(regclass, regclass, name[]) IS
 'the carried columns that an event can leave empty and a call must not';
@@ -118,7 +115,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_no_obstacle(regclass, name[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_no_obstacle(regclass, name[]) IS
 'refuses (55000) a calls table to which no event could be applied';
@@ -138,7 +134,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.report_obstacles(regclass, regclass, name[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.report_obstacles(regclass, regclass, name[]) IS
 'a WARNING for each obstacle of row_obstacles, and for each of carried_column_nulls';
@@ -170,7 +165,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_event_column(regclass, text, name, regtype[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_event_column(regclass, text, name, regtype[]) IS
 'refuses a column that an argument of harden_call_events cannot name: 42703 no such column, 428C9 generated, 42804 of none of the types (text: any type of strings; NULL: any type). column_name NULL: nothing is looked at';
@@ -195,7 +189,6 @@ BEGIN
     PERFORM _callhardening.require_table_owner(events);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_event_table(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_event_table(regclass) IS
 'refuses what cannot be an event log: 22004 NULL, 42P01 no relation, 42809 no ordinary table, or one with inheritance, 42501 not the owner';
@@ -240,7 +233,6 @@ BEGIN
     PERFORM _callhardening.require_no_obstacle(calls, carry);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, name[]) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, name[]) IS
 'refuses columns that cannot be copied from an event to its call, and a calls table with columns that would stay empty and must not; the errors are told at harden_call_events';
@@ -286,7 +278,6 @@ BEGIN
     PERFORM _callhardening.require_carried_columns(events, calls, carry);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name, name, text, name[], int) IS
 'refuses arguments that harden_call_events cannot work with; the errors are told there';
@@ -299,7 +290,6 @@ CREATE FUNCTION _callhardening.event_stamp_comment(calls regclass, payload_colum
 SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s in %I for a key of %s; stamps of cluster %s', lanes, lower(provider), payload_column,
     _callhardening.call_key_type(calls), (SELECT system_identifier FROM pg_control_system()))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.event_stamp_comment(regclass, name, text, int) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.event_stamp_comment(regclass, name, text, int) IS
 'the comment of the column event_lane of a hardened event table: stamps that were made under another one are made again';
@@ -311,7 +301,6 @@ CREATE FUNCTION _callhardening.call_key_type(calls regclass) RETURNS text
 SELECT format_type(_callhardening.base_type(atttypid), NULL) FROM pg_attribute
 WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.call_key_type(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.call_key_type(regclass) IS
 'the type of a hardened table''s call id, as in "bigint"; NULL where the table is not hardened';
@@ -326,7 +315,6 @@ JOIN pg_class s ON d.classid = 'pg_class'::regclass AND s.oid = d.objid AND s.re
 WHERE a.attrelid = events AND a.attname = 'event_seq'
 ORDER BY d.objid LIMIT 1
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.event_sequence(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.event_sequence(regclass) IS
 'the sequence that numbers the events of a hardened event table; NULL: there is none';
@@ -341,7 +329,6 @@ VALUES ('event_lane'::name, 'integer'::regtype, NULL),
     ('call_id', 'text', 'callhardening: the call that the event is about'),
     ('event_digest', 'bytea', 'callhardening: tells a redelivery to ingest_call_event')
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.event_columns() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.event_columns() IS
 'the columns that harden_call_events adds, with the comments that they get';
@@ -354,7 +341,6 @@ SELECT _callhardening.event_sequence(events) IS NOT NULL AND NOT EXISTS (
     SELECT FROM _callhardening.event_columns() c
     WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = events AND a.attname = c.column_name))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.has_event_columns(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.has_event_columns(regclass) IS
 'whether an event table has the columns of an event log, so that to harden it takes no ACCESS EXCLUSIVE lock';
@@ -403,7 +389,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.add_event_columns(regclass, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.add_event_columns(regclass, text) IS
 'adds the columns and the sequence of an event log where they are missing, without a look at the rows. Errors: 42804 a column of that name has another type, 55000 it has values of its own';
@@ -420,7 +405,6 @@ SELECT candidate FROM (
 WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = schema AND c.relname = candidate)
 ORDER BY n LIMIT 1
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.free_relation_name(oid, name, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.free_relation_name(oid, name, text) IS
 'a name that no relation of the schema has, as in webhook_events_event_seq_seq';
@@ -436,7 +420,6 @@ FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']::name[]), (2, ARR
 WHERE NOT _callhardening.has_event_index(events, keys)
 ORDER BY place
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.missing_event_indexes(regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.missing_event_indexes(regclass, boolean) IS
 'the statements that make the indexes that an event table lacks for an event log';
@@ -458,7 +441,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.add_event_indexes(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.add_event_indexes(regclass) IS
 'makes the indexes that an event table lacks for an event log';
@@ -510,7 +492,6 @@ BEGIN
     RETURN stamped;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) IS
 'stamps up to max_events (NULL: all) events of a table that is to be an event log and that nobody has processed, as stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
@@ -546,6 +527,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'prepare_call_events');
 
 COMMENT ON PROCEDURE @extschema@.prepare_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) IS
 'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same arguments. Not hardened after all: unharden_call_events takes the columns of events away, and unharden_calls those of calls. Errors: as harden_call_events';
@@ -596,6 +578,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
 'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
@@ -610,7 +593,6 @@ SELECT ARRAY(
         '_callhardening.stamp_call_event()'::regprocedure, '_callhardening.bury_call_event()'::regprocedure,
         '_callhardening.keep_call_event_stamp()'::regprocedure))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.event_triggers(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.event_triggers(regclass) IS
 'the triggers of an event log, under whatever name they have now';
@@ -679,6 +661,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.unharden_call_events(regclass) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_call_events');
 
 COMMENT ON FUNCTION @extschema@.unharden_call_events(regclass) IS
 'takes the triggers, stamp columns and indexes of an event log away, and what is remembered about the log. Of a log of create_call_tables the columns event_seq, call_id, event_type, received_at and payload stay. Its rows stay, and processed_at of those that were processed stays set: what is pending, waits to be tried again or is dead has none. Takes ACCESS EXCLUSIVE for a moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed. Errors: 55000 no event log, 22004, 42501 and 42809 as harden_call_events, 2BP01 something depends on the new columns';

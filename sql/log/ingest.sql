@@ -24,6 +24,7 @@ CREATE FUNCTION @extschema@.ingest_call_event(payload bytea, log regclass DEFAUL
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_ingest_call_event_bytea';
 REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(bytea, regclass, text, text, jsonb) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('ingest', 'ingest_call_event');
 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(bytea, regclass, text, text, jsonb) IS
 'the same for any bytes: what is text (UTF-8 without NUL) is the event that its text is, anything else is kept as a JSON string of its base64 and becomes a dead event. Error 54000: above 256 MB, or 192 MB where it is no text';

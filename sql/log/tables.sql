@@ -86,6 +86,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_tables');
 
 COMMENT ON FUNCTION @extschema@.create_call_tables(name) IS
 'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes whose events are applied to it. schema: the current one by default. Errors: 22004 no schema, 3F000 no such schema, 42P07 one of the tables is there already, 42501 no right to create in the schema, or not the task own (see grant_call_role)';

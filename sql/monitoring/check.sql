@@ -53,7 +53,6 @@ $check$, 'all 36 pairs of statuses'),
     WHERE d.done->>'call_id' IS DISTINCT FROM '9007199254740993' OR d.done::text LIKE '%hunter2%' OR octet_length(d.done::text) > 8192
 $check$, 'secrets go, ids stay, within the size')
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.answer_checks() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.answer_checks() IS
 'checks of check_call_hardening: whether the functions are there and give known answers';
@@ -128,9 +127,14 @@ $check$, 'they fire'),
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
-      AND p.proname NOT IN ('event_stamp', 'call_event_log_channel', 'call_payload_policy', 'row_faults', 'row_sample', 'call_status_transitions',
-          'call_traffic', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status', 'repaired_row',
-          'sanitize_call_payload')
+      AND CASE p.pronamespace WHEN '_callhardening'::regnamespace THEN
+              -- What acts with the rights of another one than its caller, or writes tables of ours.
+              p.prosecdef OR p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) OR p.proname IN (
+                  'faulty_rows', 'held_word', 'note_event_without_lane', 'query_as_owner', 'repeated_call_ids', 'row_groups',
+                  'stray_events', 'write_as_owner')
+          ELSE p.proname NOT IN ('call_event_log_channel', 'call_payload_policy', 'call_status_transitions', 'call_traffic',
+              'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition', 'normalize_call_direction',
+              'normalize_call_status', 'sanitize_call_payload') END
 $check$, 'anybody may call the pure functions, and no other'),
 ('public_tables', $check$
     SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', ' ORDER BY c.relname, a.privilege_type)
@@ -138,6 +142,17 @@ $check$, 'anybody may call the pure functions, and no other'),
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' CROSS JOIN LATERAL aclexplode(c.relacl) AS a
     WHERE a.grantee = 0 AND (c.relname NOT IN ('call_event_logs', 'logs') OR a.privilege_type <> 'SELECT')
 $check$, 'anybody may read call_event_logs, and nothing else'),
+('own_schema', $check$
+    SELECT string_agg(p.problem, ', ' ORDER BY p.problem)
+    FROM pg_namespace n JOIN pg_extension e ON e.extname = 'callhardening' CROSS JOIN LATERAL (
+        SELECT format('it is not of %s, who owns the extension', e.extowner::regrole) WHERE n.nspowner <> e.extowner
+        UNION ALL
+        SELECT format('%s may %s', CASE a.grantee WHEN 0 THEN 'anybody' ELSE a.grantee::regrole::text END,
+            CASE a.privilege_type WHEN 'CREATE' THEN 'create in it' ELSE 'use it' END)
+        FROM aclexplode(n.nspacl) AS a
+        WHERE a.grantee <> n.nspowner AND (a.privilege_type = 'CREATE' OR a.grantee = 0)) AS p (problem)
+    WHERE n.nspname = '_callhardening'
+$check$, 'only its owner creates in it'),
 ('secrets', $check$
     SELECT string_agg(DISTINCT format('%I may read or write %s', r.rolname, c.oid::regclass), ', ')
     FROM pg_class c
@@ -197,7 +212,6 @@ $check$, 'the functions that need them run with their owner''s rights, and no ot
     WHERE p.provolatile::text <> k.volatility
 $check$, 'the pure functions promise the planner what they did')
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.catalog_checks() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.catalog_checks() IS
 'checks of check_call_hardening: whether the extension''s objects and their grants are as they were installed';
@@ -220,7 +234,6 @@ BEGIN
     RETURN CASE WHEN received < clock_timestamp() - age THEN received END;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.overdue_events(regclass, interval) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.overdue_events(regclass, interval) IS
 'when the first event of a log that is not dead was received, where that is longer ago than age; otherwise NULL. For check_call_hardening';
@@ -303,7 +316,6 @@ $check$, 'no event is older than 90 days'),
     WHERE s.is_full OR s.oldest < clock_timestamp() - interval '90 days'
 $check$, 'purged')
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.running_checks() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.running_checks() IS
 'checks of check_call_hardening: whether what was set up runs as it should';

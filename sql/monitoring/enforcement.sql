@@ -4,7 +4,6 @@
 CREATE FUNCTION _callhardening.trigger_arguments(tgargs bytea) RETURNS text[]
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_trigger_arguments';
-REVOKE EXECUTE ON FUNCTION _callhardening.trigger_arguments(bytea) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.trigger_arguments(bytea) IS
 'the arguments of a trigger, from pg_trigger.tgargs; NULL where it has none. Never fails for what PostgreSQL has written there, where call_settings refuses other arguments than harden_calls''. Error: 22021 bytes that are no text';
@@ -24,7 +23,6 @@ JOIN (VALUES ('validate_hardened_call', 'validate', 23, true, 8, true), ('refuse
              ('bury_call_event', 'bury', 5, false, 0, true), ('keep_call_event_stamp', 'keep', 19, true, 0, true)) AS k (function, part, kind, is_unconditional, arguments, is_insert)
   ON k.function = p.proname AND (p.proname <> 'refuse_illegal_call' OR k.is_insert = (t.tgtype & 4 <> 0))
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.trigger_states() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.trigger_states() IS
 'the triggers of all calls tables and event logs, whatever their names: which part of the rules each has, and whether it is as it was created';
@@ -48,7 +46,6 @@ SELECT m.relation, m.root, coalesce(
     (SELECT s.arguments FROM states s WHERE s.relation = m.root AND s.part = 'validate' ORDER BY s.is_as_created DESC LIMIT 1))
 FROM members m
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.hardened_tables() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.hardened_tables() IS
 'each hardened table with its partitions and children, the table that it was hardened with (root), and the arguments of its BEFORE trigger; NULL: that one is gone';
@@ -73,7 +70,6 @@ EXCEPTION WHEN data_exception OR statement_too_complex THEN
     RETURN NULL; -- the graph is none: writes fail, whatever the type has
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.missing_enum_words(oid, text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.missing_enum_words(oid, text, text) IS
 'the words that an enum, or a domain over one, lacks as the type of a column: for the status those of the graph, as a trigger has it, else of the directions. NULL: none, the type is another, or the graph is malformed. Runs nothing that the type''s owner has written';
@@ -163,7 +159,6 @@ SELECT t.relation, 'note', 'subscription', format('a subscription writes to this
 FROM tables t JOIN states s ON s.relation = t.relation
 WHERE s.state = 'O' AND EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = t.relation)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.table_gaps() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.table_gaps() IS
 'the gaps that only calls tables can have, for call_enforcement';
@@ -194,7 +189,6 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
     FROM pg_class AS c WHERE c.oid = stray_event_gaps.events AND c.relrowsecurity;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.stray_event_gaps(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.stray_event_gaps(regclass) IS
 'a row for call_enforcement where a log has events that no worker looks for, or where that is not known';
@@ -339,7 +333,6 @@ FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN _callhardening.merge_c
 WHERE EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = m.column_name AND a.atttypid = m.column_type)
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.event_log_gaps() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.event_log_gaps() IS
 'the gaps that only event logs can have, for call_enforcement';
@@ -395,6 +388,7 @@ SELECT w.relation, 'ok', 'none', 'every row that is written here passes the rule
 FROM watched w WHERE NOT EXISTS (SELECT FROM gaps g WHERE g.relation = w.relation AND g.level = 'gap')
 $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.enforcement_gaps() FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'enforcement_gaps');
 
 COMMENT ON FUNCTION _callhardening.enforcement_gaps() IS
 'the rows of the view call_enforcement. SECURITY DEFINER, so that who reads the view needs no right on what it calls';
@@ -403,6 +397,7 @@ CREATE VIEW @extschema@.call_enforcement AS
 SELECT g.relation, g.level, g.gap, g.detail, g.advice FROM _callhardening.enforcement_gaps() g
 ORDER BY g.relation::text COLLATE "C", g.level, g.gap, g.detail COLLATE "C";
 REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_enforcement', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';

@@ -90,7 +90,6 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.rows_health(regclass, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.rows_health(regclass, boolean) IS
 'the figures of call_health that are read from the calls table';
@@ -120,7 +119,6 @@ SELECT figure, count, 'issues', CASE WHEN count >= critical THEN 'critical' WHEN
                      ELSE 'bodies that are no JSON object or have no call' END, span, warning, critical)
 FROM counts
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.issues_health(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.issues_health(regclass) IS
 'the figures of call_health that are read from call_issues';
@@ -158,7 +156,6 @@ SELECT figure, value, unit, CASE WHEN value >= critical THEN 'critical' WHEN val
             ELSE format('%s; warning from %s, critical from %s', what, warning, critical) END
 FROM figures ORDER BY position
 $$;
-REVOKE EXECUTE ON FUNCTION _callhardening.event_logs_health(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.event_logs_health(regclass) IS
 'the figures of call_health that are read from the event logs, and the oldest snapshot';
@@ -182,6 +179,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health');
 
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
 'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot. value: in unit, NULL where it is not known, as where a column of the settings was renamed. Children by inheritance are tables of their own. level: ok, warning or critical, why: what was counted and from where on it is a warning or critical. Reads the calls table once, without its TOAST; above 256 MB some 64 MB of it, by chance, and estimates, unless exact. Without a valid unique index the call ids are grouped as well. Needs SELECT on the calls table, its logs, call_issues, call_dead_events, call_parked_events, call_horizon, and EXECUTE on what it calls. Errors: 22004 calls is NULL, 55000 not hardened, 42501 no right';

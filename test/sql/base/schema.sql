@@ -24,6 +24,47 @@ ALTER SCHEMA hardening RENAME TO elsewhere;
 RESET session_replication_role;
 ALTER EXTENSION callhardening SET SCHEMA other;
 DROP SCHEMA hardening;
+-- nor can the one that the extension has made
+ALTER SCHEMA _callhardening RENAME TO elsewhere;
+ALTER SCHEMA _callhardening OWNER TO regress_call_planter;
+DROP SCHEMA _callhardening;
+-- Who has every task, and may create schemas, makes nothing in it.
+SELECT hardening.grant_call_role('regress_call_planter', what) FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
+SET ROLE regress_call_planter;
+CREATE SCHEMA _callhardening;
+CREATE TABLE _callhardening.planted ();
+CREATE VIEW _callhardening.planted AS SELECT 1;
+CREATE SEQUENCE _callhardening.planted;
+CREATE TYPE _callhardening.planted AS ENUM ();
+CREATE FUNCTION _callhardening.planted() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION _callhardening.log_number(log oid) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE OPERATOR _callhardening.= (FUNCTION = pg_catalog.int4eq, LEFTARG = int, RIGHTARG = int);
+CREATE INDEX ON _callhardening.logs (lanes);
+CREATE TRIGGER planted BEFORE INSERT ON _callhardening.my_logs EXECUTE FUNCTION suppress_redundant_updates_trigger();
+ALTER SCHEMA _callhardening RENAME TO elsewhere;
+GRANT CREATE ON SCHEMA _callhardening TO PUBLIC;
+ALTER FUNCTION hardening.harden_calls SET SCHEMA _callhardening;
+CREATE FUNCTION pg_temp.planted() RETURNS int LANGUAGE sql AS 'SELECT 1';
+ALTER FUNCTION pg_temp.planted() SET SCHEMA _callhardening;
+RESET ROLE;
+SELECT has_schema_privilege('regress_call_planter', '_callhardening', 'USAGE') AS uses, has_schema_privilege('regress_call_planter', '_callhardening', 'CREATE') AS creates,
+    has_schema_privilege('public', '_callhardening', 'USAGE, CREATE') AS anybody;
+-- the self-test tells who else may
+SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'own_schema';
+BEGIN;
+GRANT CREATE ON SCHEMA _callhardening TO regress_call_planter;
+GRANT USAGE ON SCHEMA _callhardening TO PUBLIC;
+SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'own_schema';
+ROLLBACK;
+SELECT hardening.revoke_call_role('regress_call_planter', what) FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
+-- PUBLIC has what is open to it, without a right on the schema
+GRANT USAGE ON SCHEMA hardening TO regress_call_planter;
+SET ROLE regress_call_planter;
+SELECT count(*) AS logs FROM hardening.call_event_logs;
+SELECT hardening.normalize_call_direction('in'), hardening.call_event_log_channel() LIKE 'callhardening_%' AS channel;
+SELECT * FROM _callhardening.logs;
+SELECT _callhardening.log_number(NULL);
+RESET ROLE;
 -- other schemas are none of its business
 ALTER SCHEMA other RENAME TO another;
 ALTER SCHEMA another OWNER TO regress_call_planter;
@@ -49,6 +90,17 @@ CREATE EXTENSION callhardening SCHEMA public;
 SELECT count(*) AS event_triggers FROM pg_event_trigger;
 ALTER SCHEMA public RENAME TO private;
 DROP EXTENSION callhardening;
+-- What somebody has made before under the name of the schema is not taken over.
+SET ROLE regress_call_planter;
+CREATE SCHEMA _callhardening;
+RESET ROLE;
+CREATE EXTENSION callhardening SCHEMA public;
+DROP SCHEMA _callhardening;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC;
+CREATE EXTENSION callhardening SCHEMA public;
+SELECT has_schema_privilege('public', '_callhardening', 'USAGE, CREATE') AS anybody;
+DROP EXTENSION callhardening;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM PUBLIC;
 ALTER SCHEMA public RENAME TO private;
 \c :here
 DROP DATABASE regress_callhardening_schema;

@@ -61,6 +61,12 @@ ingest($old, 1, 60, 'ringing');
 $old->safe_psql('postgres', q{
 CREATE TABLE mine AS SELECT claim_id, event_seq, call_id FROM claim_call_events(20, '1 hour', 'worker');
 SELECT fail_call_event(claim_id, event_seq, 'no', '0 seconds') FROM mine LIMIT 1});
+my $members = q{SELECT string_agg(pg_describe_object(classid, objid, 0), E'\n' ORDER BY pg_describe_object(classid, objid, 0) COLLATE "C")
+    FROM pg_depend WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'callhardening')};
+my $owned = $old->safe_psql('postgres', $members);
+like($owned, qr/^schema _callhardening$/m, 'the extension owns its schema');
+my $dumped = $old->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text) FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$');
+my $granted = $old->safe_psql('postgres', q{SELECT count(*) FROM call_role_grants('own')});
 my $identifier = $old->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
 $old->stop;
 
@@ -87,6 +93,12 @@ ingest($new, 1, 60, 'hangup');
 drain($new);
 is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'the log goes on');
 is($new->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.lanes'), 64, 'with its lanes');
+is($new->safe_psql('postgres', $members), $owned, 'the extension owns what it did, its schema among it');
+is($new->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text) FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$'),
+	$dumped, 'and dumps the same tables');
+is($new->safe_psql('postgres', q{SELECT string_agg(check_name, ' ') FROM check_call_hardening() WHERE NOT ok AND check_name NOT IN ('autovacuum')}), '', 'the self-test finds nothing');
+$new->safe_psql('postgres', q{CREATE ROLE reader; SELECT grant_call_role('reader', 'read')});
+is($new->safe_psql('postgres', q{SELECT count(*) FROM call_role_grants('own')}), $granted, 'and a task is what it was');
 
 $new->stop;
 done_testing();
