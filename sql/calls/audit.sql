@@ -84,17 +84,17 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'repeated_call_ids'), ('op
 COMMENT ON FUNCTION _callhardening.repeated_call_ids(regclass, name) IS
 'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The table is read as its owner. Errors: as faulty_rows';
 
-CREATE FUNCTION _callhardening.audit_rows(calls regclass, call_id text, status text, direction text, payload text, is_unique boolean,
-        transitions jsonb, provider text, policy jsonb) RETURNS TABLE (check_name text, violations bigint, sample text[])
+CREATE FUNCTION _callhardening.audit_rows(calls regclass, settings _callhardening.settings, is_unique boolean)
+        RETURNS TABLE (check_name text, violations bigint, sample text[])
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH faulty AS MATERIALIZED (
-    SELECT r.* FROM _callhardening.faulty_rows(calls, audit_rows.call_id::name, audit_rows.status::name, audit_rows.direction::name,
-        payload::name, _callhardening.age_columns(calls), transitions, provider, policy) AS r),
+    SELECT r.* FROM _callhardening.faulty_rows(calls, settings.call_id_column, settings.status_column, settings.direction_column,
+        settings.payload_column, _callhardening.age_columns(calls), settings.transitions, settings.provider, settings.policy) AS r),
 kinds AS MATERIALIZED (SELECT faults, count(*) AS rows FROM faulty GROUP BY faults),
 repeated AS MATERIALIZED (
-    SELECT r.call_id, r.ids FROM _callhardening.repeated_call_ids(calls, CASE WHEN NOT is_unique THEN audit_rows.call_id::name END) AS r)
+    SELECT r.call_id, r.ids FROM _callhardening.repeated_call_ids(calls, CASE WHEN NOT is_unique THEN settings.call_id_column END) AS r)
 SELECT f.check_name, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.mask <> 0), 0)::bigint,
     ARRAY(SELECT _callhardening.row_sample(l.call_id,
             CASE WHEN f.check_name LIKE '%statuses' THEN l.status WHEN f.check_name LIKE '%directions' THEN l.direction END)
@@ -104,7 +104,7 @@ UNION ALL
 SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0), ARRAY(SELECT _callhardening.row_sample(r.call_id, NULL::text) FROM repeated r)
 $$;
 
-COMMENT ON FUNCTION _callhardening.audit_rows(regclass, text, text, text, text, boolean, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION _callhardening.audit_rows(regclass, _callhardening.settings, boolean) IS
 'counts the faults of rows, by the checks of audit_calls. Columns that are NULL are not looked at. is_unique: ids need not be compared, which would be a second scan. Needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
@@ -114,40 +114,37 @@ CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFA
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    settings record;
+    wanted _callhardening.settings;
+    looked_at _callhardening.settings; -- without the columns that cannot be
     id_fault text; status_fault text; direction_fault text; payload_fault text;
     harden text := format('harden_calls(%L)', calls);
     backfill text := format('Harden the table, then CALL backfill_calls(%L).', calls);
 BEGIN
     PERFORM _callhardening.require_auditable(calls);
-    SELECT * INTO settings FROM @extschema@.call_settings(calls);
-    SELECT m.call_id, m.status, m.direction, m.payload, m.graph, m.rules, m.words
-    INTO call_id_column, status_column, direction_column, payload_column, transitions, policy, provider
-    FROM _callhardening.merge_settings(calls, call_id_column, status_column, direction_column, payload_column, NULL::text,
-        transitions, policy, provider) AS m (call_id, status, direction, payload, on_invalid, graph, rules, words);
-    IF NOT @extschema@.is_known_call_provider(provider) THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
-            HINT = 'Give an empty string to take words in the meaning that they have anywhere.';
-    END IF;
-    id_fault := _callhardening.column_fault(calls, call_id_column, 'call id'::text, NULL::text[]);
-    status_fault := _callhardening.column_fault(calls, status_column, 'words'::text, _callhardening.status_words(transitions));
-    direction_fault := _callhardening.column_fault(calls, direction_column, 'words'::text, ARRAY['inbound', 'outbound']);
-    payload_fault := _callhardening.column_fault(calls, payload_column, 'payload'::text, NULL::text[]);
-    IF settings.call_id_column IS NOT NULL THEN
+    wanted := _callhardening.merge_settings(calls, ROW(call_id_column, status_column, direction_column, payload_column, NULL,
+        transitions, provider, policy)::_callhardening.settings);
+    looked_at := wanted;
+    PERFORM _callhardening.require_known_provider(wanted.provider);
+    id_fault := _callhardening.column_fault(calls, wanted.call_id_column, 'call id'::text, NULL::text[]);
+    status_fault := _callhardening.column_fault(calls, wanted.status_column, 'words'::text, _callhardening.status_words(wanted.transitions));
+    direction_fault := _callhardening.column_fault(calls, wanted.direction_column, 'words'::text, ARRAY['inbound', 'outbound']);
+    payload_fault := _callhardening.column_fault(calls, wanted.payload_column, 'payload'::text, NULL::text[]);
+    looked_at.call_id_column := CASE WHEN id_fault IS DISTINCT FROM 'missing' THEN wanted.call_id_column END;
+    looked_at.status_column := CASE WHEN status_fault IS DISTINCT FROM 'missing' THEN wanted.status_column END;
+    looked_at.direction_column := CASE WHEN direction_fault IS DISTINCT FROM 'missing' THEN wanted.direction_column END;
+    looked_at.payload_column := CASE WHEN payload_fault IS NULL THEN wanted.payload_column END;
+    IF (@extschema@.call_settings(calls)).call_id_column IS NOT NULL THEN
         backfill := format('CALL backfill_calls(%L).', calls);
     END IF;
 
     RETURN QUERY
     WITH columns (name, fault) AS (
-        VALUES (call_id_column, id_fault), (status_column, status_fault), (direction_column, direction_fault), (payload_column, payload_fault)),
+        VALUES (wanted.call_id_column, id_fault), (wanted.status_column, status_fault), (wanted.direction_column, direction_fault),
+            (wanted.payload_column, payload_fault)),
     found AS (
-        SELECT * FROM _callhardening.audit_rows(calls,
-            CASE WHEN id_fault IS DISTINCT FROM 'missing' THEN call_id_column::text END,
-            CASE WHEN status_fault IS DISTINCT FROM 'missing' THEN status_column::text END,
-            CASE WHEN direction_fault IS DISTINCT FROM 'missing' THEN direction_column::text END,
-            CASE WHEN payload_fault IS NULL THEN payload_column::text END,
-            -- An id that no key can hold is not compared either.
-            id_fault IS NOT NULL OR _callhardening.has_unique_call_id(calls, call_id_column), transitions, provider, policy)),
+        -- An id that no key can hold is not compared either.
+        SELECT * FROM _callhardening.audit_rows(calls, looked_at,
+            id_fault IS NOT NULL OR _callhardening.has_unique_call_id(calls, wanted.call_id_column))),
     checks (name, violations, sample, advice) AS (
         SELECT 'missing_columns', count(*), array_agg(c.name::text), format('%s adds a payload column; name the others in its arguments.', harden)
         FROM columns c WHERE c.fault = 'missing'
@@ -155,7 +152,7 @@ BEGIN
         SELECT 'unfit_columns', count(*), array_agg(c.name::text),
             format('%s refuses them: %s.', harden, string_agg(c.fault, '; ')) FROM columns c WHERE c.fault <> 'missing'
         UNION ALL
-        SELECT 'unique_call_id', CASE WHEN id_fault IS NULL THEN (NOT _callhardening.has_unique_call_id(calls, call_id_column))::int END, NULL,
+        SELECT 'unique_call_id', CASE WHEN id_fault IS NULL THEN (NOT _callhardening.has_unique_call_id(calls, wanted.call_id_column))::int END, NULL,
             CASE WHEN id_fault IS NULL THEN format('%s makes a unique index; CREATE UNIQUE INDEX CONCURRENTLY before it lets clients write meanwhile.', harden)
                 ELSE 'Not looked at: the call id is missing or unfit.' END
         UNION ALL
@@ -167,7 +164,7 @@ BEGIN
                 CASE WHEN c.is_there THEN c.advice ELSE 'Not looked at: ' || c.needs || '.' END
             FROM found f JOIN (VALUES
                 (1, 'null_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
-                    format('Find them with SELECT * FROM %s WHERE %I IS NULL; no event will ever be applied to them.', calls, call_id_column)),
+                    format('Find them with SELECT * FROM %s WHERE %I IS NULL; no event will ever be applied to them.', calls, wanted.call_id_column)),
                 (2, 'repeated_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
                     format('Merge their rows, then %s makes the unique index that process_call_events needs.', harden)),
                 (3, 'repairable_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing', backfill),

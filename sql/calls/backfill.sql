@@ -113,7 +113,7 @@ CREATE FUNCTION _callhardening.begin_backfill(calls regclass, batch_size int) RE
 #variable_conflict use_column
 DECLARE
     hardened regclass := calls;
-    settings record;
+    settings _callhardening.settings;
     elsewhere text;
     goes_on boolean;
 BEGIN
@@ -126,8 +126,7 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', hardened),
             HINT = 'Harden it with harden_calls first, so that no new row needs a repair. audit_calls shows what would be repaired.';
     END IF;
-    PERFORM _callhardening.require_valid_settings(hardened, settings.call_id_column, settings.status_column, settings.direction_column,
-        settings.payload_column, settings.on_invalid, settings.transitions, settings.policy, settings.provider);
+    PERFORM _callhardening.require_valid_settings(hardened, settings);
 
     SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO elsewhere
     FROM pg_class AS c WHERE c.relkind = 'f' AND c.oid IN (SELECT relid FROM pg_partition_tree(hardened));

@@ -33,12 +33,28 @@ INSERT INTO _callhardening.task_grants VALUES
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
 'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are NULL where none were given';
 
+CREATE TYPE _callhardening.settings AS (call_id_column name, status_column name, direction_column name, payload_column name,
+    on_invalid text, transitions jsonb, provider text, policy jsonb);
+
+COMMENT ON TYPE _callhardening.settings IS 'the settings of a hardened table, in the order in which call_settings and the arguments of the BEFORE trigger have them';
+
 CREATE FUNCTION _callhardening.trigger_settings(calls regclass) RETURNS text[]
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_trigger_settings';
 
 COMMENT ON FUNCTION _callhardening.trigger_settings(regclass) IS
 'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it checks nothing. NULL: the table has no such trigger, or one with another number of arguments';
+
+CREATE FUNCTION _callhardening.settings_arguments(settings _callhardening.settings) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT ARRAY[settings.call_id_column::text, settings.status_column, settings.direction_column, settings.payload_column,
+    settings.on_invalid, coalesce(settings.transitions::text, ''), coalesce(settings.provider, ''), coalesce(settings.policy::text, '')]
+$$;
+
+COMMENT ON FUNCTION _callhardening.settings_arguments(_callhardening.settings) IS
+'settings as arguments of the BEFORE trigger: see trigger_settings';
 
 CREATE FUNCTION _callhardening.settings_digest(settings text[]) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -239,8 +255,22 @@ $$;
 COMMENT ON FUNCTION _callhardening.table_leaves(regclass) IS
 'the tables that hold the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. Children by inheritance are tables of their own';
 
-CREATE FUNCTION _callhardening.require_valid_settings(calls regclass, call_id_column name, status_column name, direction_column name,
-        payload_column name, on_invalid text, transitions jsonb, policy jsonb, provider text) RETURNS void
+CREATE FUNCTION _callhardening.require_known_provider(provider text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NOT @extschema@.is_known_call_provider(provider) THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
+            HINT = 'Give an empty string to take words in the meaning that they have anywhere.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_known_provider(text) IS
+'refuses (22023) a provider of whom the vocabulary has no words. NULL: none is given';
+
+CREATE FUNCTION _callhardening.require_valid_settings(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -249,35 +279,32 @@ DECLARE
     seen name[] := '{}';
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
-    FOREACH named IN ARRAY ARRAY[call_id_column, status_column, direction_column, payload_column] LOOP
+    FOREACH named IN ARRAY ARRAY[settings.call_id_column, settings.status_column, settings.direction_column, settings.payload_column] LOOP
         IF named = ANY (seen) THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice', named),
                 HINT = 'Call id, status, direction and payload are four columns.';
         END IF;
         seen := seen || named;
     END LOOP;
-    IF on_invalid NOT IN ('keep', 'skip', 'reject') THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('on_invalid must be keep, skip or reject, not "%s"', on_invalid);
+    IF settings.on_invalid NOT IN ('keep', 'skip', 'reject') THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('on_invalid must be keep, skip or reject, not "%s"', settings.on_invalid);
     END IF;
-    IF octet_length(policy::text) > 16384 THEN
-        RAISE program_limit_exceeded USING MESSAGE = format('payload policy of %s bytes is too long', octet_length(policy::text)),
+    IF octet_length(settings.policy::text) > 16384 THEN
+        RAISE program_limit_exceeded USING MESSAGE = format('payload policy of %s bytes is too long', octet_length(settings.policy::text)),
             DETAIL = 'The policy of a table is an argument of its triggers and may have 16384 bytes as text.';
     END IF;
-    PERFORM @extschema@.sanitize_call_payload('{}'::jsonb, policy);
-    IF NOT @extschema@.is_known_call_provider(provider) THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
-            HINT = 'Give an empty string to take words in the meaning that they have anywhere.';
-    END IF;
-    PERFORM _callhardening.require_call_id_column(calls, call_id_column);
-    PERFORM _callhardening.require_word_column(calls, status_column, _callhardening.status_words(transitions));
-    PERFORM _callhardening.require_word_column(calls, direction_column, ARRAY['inbound', 'outbound']);
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped) THEN
-        PERFORM _callhardening.require_payload_column(calls, payload_column);
+    PERFORM @extschema@.sanitize_call_payload('{}'::jsonb, settings.policy);
+    PERFORM _callhardening.require_known_provider(settings.provider);
+    PERFORM _callhardening.require_call_id_column(calls, settings.call_id_column);
+    PERFORM _callhardening.require_word_column(calls, settings.status_column, _callhardening.status_words(settings.transitions));
+    PERFORM _callhardening.require_word_column(calls, settings.direction_column, ARRAY['inbound', 'outbound']);
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = settings.payload_column AND NOT attisdropped) THEN
+        PERFORM _callhardening.require_payload_column(calls, settings.payload_column);
     END IF;
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.require_valid_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
+COMMENT ON FUNCTION _callhardening.require_valid_settings(regclass, _callhardening.settings) IS
 'refuses arguments that harden_calls cannot work with; the errors are told there';
 
 CREATE FUNCTION _callhardening.has_payload_index(calls regclass, payload_column name) RETURNS boolean
@@ -447,67 +474,67 @@ $$;
 COMMENT ON FUNCTION _callhardening.call_triggers(regclass) IS
 'the triggers that hardening has created on a table, under whatever name they have now; a hardened table has three';
 
-CREATE FUNCTION _callhardening.create_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
-        payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS void
+CREATE FUNCTION _callhardening.create_call_triggers(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    home name := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'callhardening');
-    settings text := format('%L, %L, %L, %L, %L, %L, %L, %L', call_id_column, status_column, direction_column, payload_column,
-        on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, ''));
-    graph text := format(', %L::pg_catalog.jsonb', transitions);
-    digest text;
+    arguments text[] := _callhardening.settings_arguments(settings);
+    digest text := quote_literal(_callhardening.settings_digest(arguments));
+    is_valid text := (SELECT format('%s.is_valid_status_transition', extnamespace::regnamespace) FROM pg_extension WHERE extname = 'callhardening');
+    graph text := quote_nullable(settings.transitions::text) || '::pg_catalog.jsonb';
+    -- Each as it stands in the old and in the new row.
+    call_id text := quote_ident(settings.call_id_column);
+    status text := quote_ident(settings.status_column) || '::text';
+    direction text := quote_ident(settings.direction_column) || '::text COLLATE "C"';
+    words CONSTANT text := '(''inbound'', ''outbound'')';
 BEGIN
     EXECUTE format('CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON %s
-        FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call(%s)', calls, settings);
-    digest := _callhardening.settings_digest(_callhardening.trigger_settings(calls));
-    EXECUTE format('CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON %s FOR EACH ROW
-        WHEN (NOT %I.is_valid_status_transition(NULL::text, NEW.%I::text%s)
-            OR NEW.%I::text COLLATE "C" NOT IN (''inbound'', ''outbound''))
-        EXECUTE FUNCTION _callhardening.refuse_illegal_call(%6$L)', calls, home, status_column, graph, direction_column, digest);
-    EXECUTE format('CREATE TRIGGER validate_hardened_call_update AFTER UPDATE ON %s FOR EACH ROW
-        WHEN (NOT %I.is_valid_status_transition(OLD.%I::text, NEW.%3$I::text%s)
-            OR (OLD.%I::text COLLATE "C" IS DISTINCT FROM NEW.%5$I::text COLLATE "C"
-                AND (NEW.%5$I::text COLLATE "C" NOT IN (''inbound'', ''outbound'')
-                    OR (NEW.%5$I IS NULL AND OLD.%5$I::text COLLATE "C" IN (''inbound'', ''outbound''))))
-            OR (OLD.%6$I IS DISTINCT FROM NEW.%6$I AND OLD.%6$I IS NOT NULL))
-        EXECUTE FUNCTION _callhardening.refuse_illegal_call(%7$L)',
-        calls, home, status_column, graph, direction_column, call_id_column, digest);
+        FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call(%s)', calls,
+        (SELECT string_agg(quote_literal(argument), ', ' ORDER BY place) FROM unnest(arguments) WITH ORDINALITY AS a (argument, place)));
+    EXECUTE 'CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON ' || calls || ' FOR EACH ROW WHEN ('
+        || 'NOT ' || is_valid || '(NULL::text, NEW.' || status || ', ' || graph || ')'
+        || ' OR NEW.' || direction || ' NOT IN ' || words
+        || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
+    EXECUTE 'CREATE TRIGGER validate_hardened_call_update AFTER UPDATE ON ' || calls || ' FOR EACH ROW WHEN ('
+        || 'NOT ' || is_valid || '(OLD.' || status || ', NEW.' || status || ', ' || graph || ')'
+        || ' OR (OLD.' || direction || ' IS DISTINCT FROM NEW.' || direction
+        || '     AND (NEW.' || direction || ' NOT IN ' || words
+        || '         OR (NEW.' || quote_ident(settings.direction_column) || ' IS NULL AND OLD.' || direction || ' IN ' || words || ')))'
+        || ' OR (OLD.' || call_id || ' IS DISTINCT FROM NEW.' || call_id || ' AND OLD.' || call_id || ' IS NOT NULL)'
+        || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.create_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION _callhardening.create_call_triggers(regclass, _callhardening.settings) IS
 'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to see what the others made of the row: so its name is late in the alphabet';
 
-CREATE FUNCTION _callhardening.has_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
-        payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS boolean
+CREATE FUNCTION _callhardening.has_call_triggers(calls regclass, settings _callhardening.settings) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- Triggers of which one was altered by hand are not those that are wanted.
-SELECT (SELECT count(*) = 3 AND count(*) FILTER (
-            WHERE t.tgargs = convert_to(_callhardening.settings_digest(_callhardening.trigger_settings(calls)), 'UTF8') || '\x00') = 2
+SELECT _callhardening.trigger_settings(calls) = _callhardening.settings_arguments(settings) COLLATE "C"
+    AND (SELECT count(*) = 3 AND count(*) FILTER (
+            WHERE t.tgargs = convert_to(_callhardening.settings_digest(_callhardening.settings_arguments(settings)), 'UTF8') || '\x00') = 2
         FROM pg_trigger t
         WHERE t.tgrelid = calls AND t.tgname = ANY (_callhardening.call_triggers(calls)) AND t.tgenabled IN ('O', 'A'))
-    AND _callhardening.trigger_settings(calls) = ARRAY[call_id_column::text, status_column, direction_column, payload_column,
-        on_invalid, coalesce(transitions::text, ''), coalesce(provider, ''), coalesce(policy::text, '')] COLLATE "C"
 $$;
 
-COMMENT ON FUNCTION _callhardening.has_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION _callhardening.has_call_triggers(regclass, _callhardening.settings) IS
 'whether a table has the three triggers with just these settings, and none is disabled';
 
-CREATE FUNCTION _callhardening.lock_calls_table(calls regclass, call_id_column name, payload_column name, keeps_triggers boolean) RETURNS void
+CREATE FUNCTION _callhardening.lock_calls_table(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    adds_column boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped);
+    adds_column boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = settings.payload_column AND NOT attisdropped);
     adds_state boolean := NOT _callhardening.has_merge_columns(calls)
         AND EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = lock_calls_table.calls);
-    builds_index boolean := NOT _callhardening.has_unique_call_id(calls, call_id_column)
-        OR NOT adds_column AND NOT _callhardening.has_payload_index(calls, payload_column);
-    drops_triggers boolean := NOT keeps_triggers AND cardinality(_callhardening.call_triggers(calls)) > 0;
+    builds_index boolean := NOT _callhardening.has_unique_call_id(calls, settings.call_id_column)
+        OR NOT adds_column AND NOT _callhardening.has_payload_index(calls, settings.payload_column);
+    drops_triggers boolean := NOT _callhardening.has_call_triggers(calls, settings) AND cardinality(_callhardening.call_triggers(calls)) > 0;
 BEGIN
     -- Who asks for the stronger lock later can wait for somebody who waits for him. But no index may be built under it.
     EXECUTE format('LOCK TABLE %s IN %s MODE', calls,
@@ -515,7 +542,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.lock_calls_table(regclass, name, name, boolean) IS
+COMMENT ON FUNCTION _callhardening.lock_calls_table(regclass, _callhardening.settings) IS
 'the first lock of harden_calls: SHARE ROW EXCLUSIVE, which readers do not notice, or, where a column is to be added or a trigger replaced and no index to be built, ACCESS EXCLUSIVE at once';
 
 CREATE FUNCTION _callhardening.merge_setting_column(calls regclass, given name, present text, usual name) RETURNS name
@@ -531,27 +558,27 @@ $$;
 COMMENT ON FUNCTION _callhardening.merge_setting_column(regclass, name, text, name) IS
 'the column that an argument of harden_calls means. given NULL: the present one of the settings, or the usual one';
 
-CREATE FUNCTION _callhardening.merge_settings(calls regclass, INOUT call_id_column name, INOUT status_column name,
-        INOUT direction_column name, INOUT payload_column name, INOUT on_invalid text, INOUT transitions jsonb, INOUT policy jsonb,
-        INOUT provider text)
+CREATE FUNCTION _callhardening.merge_settings(calls regclass, given _callhardening.settings) RETURNS _callhardening.settings
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     present text[] := _callhardening.trigger_settings(calls);
+    merged _callhardening.settings;
 BEGIN
-    call_id_column := _callhardening.merge_setting_column(calls, call_id_column, present[1], 'dialpad_call_id'::name);
-    status_column := _callhardening.merge_setting_column(calls, status_column, present[2], 'status'::name);
-    direction_column := _callhardening.merge_setting_column(calls, direction_column, present[3], 'direction'::name);
-    payload_column := _callhardening.merge_setting_column(calls, payload_column, present[4], 'raw_payload'::name);
-    on_invalid := CASE on_invalid WHEN 'default' THEN 'keep' ELSE coalesce(on_invalid, present[5], 'keep') END;
-    transitions := nullif(coalesce(transitions, nullif(present[6], '')::jsonb), 'null');
-    policy := nullif(coalesce(policy, nullif(present[8], '')::jsonb), 'null');
-    provider := nullif(coalesce(provider, present[7]), '');
+    merged.call_id_column := _callhardening.merge_setting_column(calls, given.call_id_column, present[1], 'dialpad_call_id'::name);
+    merged.status_column := _callhardening.merge_setting_column(calls, given.status_column, present[2], 'status'::name);
+    merged.direction_column := _callhardening.merge_setting_column(calls, given.direction_column, present[3], 'direction'::name);
+    merged.payload_column := _callhardening.merge_setting_column(calls, given.payload_column, present[4], 'raw_payload'::name);
+    merged.on_invalid := CASE given.on_invalid WHEN 'default' THEN 'keep' ELSE coalesce(given.on_invalid, present[5], 'keep') END;
+    merged.transitions := nullif(coalesce(given.transitions, nullif(present[6], '')::jsonb), 'null');
+    merged.provider := nullif(coalesce(given.provider, present[7]), '');
+    merged.policy := nullif(coalesce(given.policy, nullif(present[8], '')::jsonb), 'null');
+    RETURN merged;
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.merge_settings(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
+COMMENT ON FUNCTION _callhardening.merge_settings(regclass, _callhardening.settings) IS
 'what arguments of harden_calls mean for this table: NULL is the present setting, or the default if there is none; ''default'' (columns, on_invalid), ''null''::jsonb (transitions, policy) and '''' (provider) are the default';
 
 CREATE FUNCTION _callhardening.settings_change(present text[], wanted text[]) RETURNS text
@@ -590,8 +617,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.require_kept_payload(regclass, name) IS
 'refuses (42703) to keep a payload column that is gone: it may have been renamed, and a second one would be added beside it';
 
-CREATE FUNCTION _callhardening.replace_call_triggers(calls regclass, call_id_column name, status_column name, direction_column name,
-        payload_column name, on_invalid text, transitions jsonb, provider text, policy jsonb) RETURNS void
+CREATE FUNCTION _callhardening.replace_call_triggers(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -601,9 +627,7 @@ DECLARE
     present text[] := _callhardening.trigger_settings(calls);
     change text;
 BEGIN
-    IF _callhardening.has_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
-        on_invalid, transitions, provider, policy)
-    THEN
+    IF _callhardening.has_call_triggers(calls, settings) THEN
         RETURN;
     END IF;
     -- A subscriber's owner has chosen that they fire for what is replicated as well.
@@ -611,8 +635,7 @@ BEGIN
     FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
     END LOOP;
-    PERFORM _callhardening.create_call_triggers(calls, call_id_column, status_column, direction_column, payload_column,
-        on_invalid, transitions, provider, policy);
+    PERFORM _callhardening.create_call_triggers(calls, settings);
     IF always THEN
         FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
             EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', calls, trigger_name);
@@ -625,7 +648,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.replace_call_triggers(regclass, name, name, name, name, text, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION _callhardening.replace_call_triggers(regclass, _callhardening.settings) IS
 'gives a table its triggers with these settings; a NOTICE tells what changes. Nothing happens if it has them already';
 
 CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
@@ -635,22 +658,20 @@ CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEF
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    s record;
+    given CONSTANT _callhardening.settings := ROW(call_id_column, status_column, direction_column, payload_column,
+        on_invalid, transitions, provider, policy)::_callhardening.settings;
+    wanted _callhardening.settings;
     before oid[];
     made regclass;
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
-    s := _callhardening.merge_settings(calls, call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, policy, provider);
-    PERFORM _callhardening.require_valid_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
-        s.on_invalid, s.transitions, s.policy, s.provider);
+    wanted := _callhardening.merge_settings(calls, given);
+    PERFORM _callhardening.require_valid_settings(calls, wanted);
     PERFORM _callhardening.require_kept_payload(calls, payload_column);
-    PERFORM _callhardening.lock_calls_table(calls, s.call_id_column, s.payload_column,
-        _callhardening.has_call_triggers(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
-            s.on_invalid, s.transitions, s.provider, s.policy));
+    PERFORM _callhardening.lock_calls_table(calls, wanted);
     -- While this session waited, another one may have changed what is to be kept.
-    s := _callhardening.merge_settings(calls, call_id_column, status_column, direction_column, payload_column, on_invalid, transitions, policy, provider);
-    PERFORM _callhardening.require_valid_settings(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
-        s.on_invalid, s.transitions, s.policy, s.provider);
+    wanted := _callhardening.merge_settings(calls, given);
+    PERFORM _callhardening.require_valid_settings(calls, wanted);
 
     IF cardinality(_callhardening.call_triggers(calls)) > 0 AND _callhardening.trigger_settings(calls) IS NULL THEN
         RAISE WARNING USING MESSAGE = format('the settings of table %s are gone', calls),
@@ -659,8 +680,8 @@ BEGIN
     END IF;
     before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
     -- In this order: what reads the table comes before what locks readers out.
-    PERFORM _callhardening.add_unique_call_id(calls, s.call_id_column);
-    PERFORM _callhardening.add_payload(calls, s.payload_column);
+    PERFORM _callhardening.add_unique_call_id(calls, wanted.call_id_column);
+    PERFORM _callhardening.add_payload(calls, wanted.payload_column);
     IF EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = harden_calls.calls) THEN
         PERFORM _callhardening.add_merge_columns(calls);
     END IF;
@@ -668,13 +689,12 @@ BEGIN
     FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
         EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
     END LOOP;
-    IF _callhardening.key_obstacle(calls, s.call_id_column) IS NOT NULL THEN
-        RAISE WARNING USING MESSAGE = format('column %I of table %s cannot be the key of events', s.call_id_column, calls),
-            DETAIL = _callhardening.key_obstacle(calls, s.call_id_column),
+    IF _callhardening.key_obstacle(calls, wanted.call_id_column) IS NOT NULL THEN
+        RAISE WARNING USING MESSAGE = format('column %I of table %s cannot be the key of events', wanted.call_id_column, calls),
+            DETAIL = _callhardening.key_obstacle(calls, wanted.call_id_column),
             HINT = 'process_call_events refuses the table. What other clients write follows the rules.';
     END IF;
-    PERFORM _callhardening.replace_call_triggers(calls, s.call_id_column, s.status_column, s.direction_column, s.payload_column,
-        s.on_invalid, s.transitions, s.provider, s.policy);
+    PERFORM _callhardening.replace_call_triggers(calls, wanted);
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
