@@ -73,23 +73,30 @@ std::size_t Fitter::Limit(const Rule &rule) const noexcept
     return rule.action == Action::truncate ? rule.amount : policy_.limits().characters;
 }
 
+// The given text where there is no secret in its first bytes and what they spell. `spells`: they may.
+std::string_view Fitter::HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
+                                     Finding &found) noexcept
+{
+    const std::string_view head = text.substr(0, room);
+    const bool any =
+        FindSecret({text, true}, 0, head.size(), only_hosts, policy_.secret_names(), &spells).Found();
+    if (!any && !spells)
+        return text;
+    return Replace(text, room, spells || MaySpell(head), found,
+                   [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
+                       return NextSecret(spelled, from, until, only_hosts);
+                   });
+}
+
 // Takes secrets and findings out of what the limit leaves of a text. No more of it is read than that and what
 // begins in it.
 Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
 {
     constexpr std::size_t longest_character = 4;
     const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
-    const std::string_view head = text.substr(0, room);
     Finding found = Finding::none;
     bool spells = false;
-    const bool any =
-        FindSecret({text, true}, 0, head.size(), place.only_hosts, policy_.secret_names(), &spells).Found();
-    std::string_view left = text;
-    if (any || spells)
-        left = Replace(text, room, spells || MaySpell(head), found,
-                       [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
-                           return NextSecret(spelled, from, until, place.only_hosts);
-                       });
+    std::string_view left = HideSecrets(text, room, place.only_hosts, spells, found);
     if (left.data() != text.data())
         spells = MaySpell(left.substr(0, room));
     if (place.detect)
@@ -285,7 +292,9 @@ std::string_view Fitter::Mask(std::string_view text, std::size_t rest) noexcept
         return text;
     if (text.size() > longest_masked || HeadBytes(text, rest) == text.size())
         return mask_marker;
-    if (FindSecret({text, !MaySpell(text)}, 0, text.size(), true, policy_.secret_names()).Found())
+    bool spells = false;
+    Finding found = Finding::none;
+    if (HideSecrets(text, text.size(), true, spells, found).data() != text.data())
         return mask_marker;
     const std::string_view tail = text.substr(TailPosition(text, rest));
     char *out = arena_.AllocateText(mask_marker.size() + tail.size());

@@ -112,6 +112,8 @@ private:
     class Search;
 
     Fitted FitOnce(std::string_view text, const TextPlace &place) noexcept;
+    std::string_view HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
+                                 Finding &found) noexcept;
     Fitted Redact(std::string_view text, const TextPlace &place) noexcept;
     std::size_t Limit(const Rule &rule) const noexcept;
     std::string_view Mask(std::string_view text, std::size_t rest) noexcept;

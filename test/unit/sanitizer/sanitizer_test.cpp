@@ -212,6 +212,16 @@ TEST(Payload, MasksWholeWhatIsNotLonger)
     EXPECT_EQ(Data(J(R"({"p": 15105550101})"), policy.get()), J(R"({"p": "***0101"})"));
 }
 
+// What a mask keeps may be the end of a secret, at any level of what the text spells.
+TEST(Payload, MasksWholeWhatHoldsASecret)
+{
+    const auto policy =
+        MakePolicy(R"({"version": 1, "rules": [{"path": "p", "action": "mask", "keep": 8}]})");
+    for (const char *text : {"token=abcd1234", "token%3Dabcd1234", "x?b%3D1%26sig%253Dabcd1234",
+                             R"({\u0022password\u0022:\u0022abcdefgh)", R"(["X-Api-Key", "abcd1234"])"})
+        EXPECT_EQ(Data(Json{{"p", text}}, policy.get()), J(R"({"p": "***"})")) << text;
+}
+
 TEST(Payload, CutsWhereNothingIsTorn)
 {
     const auto policy = MakePolicy(R"({"version": 1, "limits": {"characters": 8}})");
