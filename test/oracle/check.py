@@ -14,7 +14,7 @@ import re
 import sys
 
 from jsonb import parse, print_value
-from model import RECORD, Policy, Run, is_record
+from model import RECORD, Policy, Run, Unsure, is_record
 
 CANARY = re.compile("zq[zqvk5-9]{12}qz|987[5-9]{9}")
 RUN = 6
@@ -61,7 +61,7 @@ class Checker:
             self.policies = {row[0]: [Policy(parse(text)) for text in row[1:3]] for row in csv.reader(file)}
 
     def check(self, row):
-        """What is wrong with a document; nothing where all is well."""
+        """What is wrong with a document, nothing where all is well; and whether the model knows every byte of it."""
         number, policy, exact, body, large, large_again, small, small_again, text_form = row
         policies = self.policies[policy]
         findings = [text_form] if text_form else []
@@ -70,9 +70,12 @@ class Checker:
         large, small = parse(large), parse(small)
         if not is_nothing(small) and shown(small) - shown(large):
             findings.append(f"the smaller budget shows more than {print_value(large)}: {print_value(small)}")
-        if exact == "t" and not policies[0].detects:
-            findings += self.check_exactly(policies, body, (large, small))
-        return [f"policy {policy}, {body}: {finding}" for finding in findings]
+        sure = exact == "t" and not policies[0].detects
+        try:
+            findings += self.check_exactly(policies, body, (large, small)) if sure else []
+        except Unsure:
+            sure = False
+        return [f"policy {policy}, {body}: {finding}" for finding in findings], sure
 
     @staticmethod
     def check_result(policy, body, result, again):
@@ -101,7 +104,7 @@ def start(path):
 
 
 def check(row):
-    return CHECKER.check(row), row[2] == "t" and not CHECKER.policies[row[1]][0].detects
+    return CHECKER.check(row)
 
 
 def main():

@@ -4,8 +4,8 @@
     generate.py documents SEED COUNT POLICIES [keep-order]
 
 Rows of CSV, for COPY. A document is `exact` where it holds no secret and nothing that a detector would find, so
-that the model can say what comes out of it to the byte. The others carry canaries: secrets that can be told from
-everything else by their letters.
+that the model can say what comes out of it to the byte; secrets in pairs of a name and a value it knows. The others
+carry canaries: secrets that can be told from everything else by their letters.
 """
 
 import csv
@@ -18,6 +18,10 @@ PLAIN_NAMES = ("call_id", "state", "a", "b", "x1", "note", "items", "data", "nes
                "talk_time", "date_rang", "custom_data", "7_a_name_that_is_longer_than_most_limits", "e\u0301te\u0301")
 SECRET_NAMES = ("password", "client_secret", "X-Api-Key", "user token", "Authorization", "cookies", "signature",
                 "pin", "dtmf_digits", "voicemail_pin", "cvv", "webhook-secret")
+PAIR_NAMES = ("name", "key", "label", "header", "field", "param", "id", "Name", "KEY")
+PAIR_VALUES = ("value", "val", "content", "Value")
+NAMES_OF_SECRETS = ("password", "X-Api-Key", "client_secret", "token", "PASSWORD")
+NAMES_OF_OTHERS = ("Accept", "X-Request-Id", "state", "colour")
 WORDS = ("call", "agent", "the", "queue", "ended", "überall", "naïve", "日本語", "ok", "no", "Hello", "ring",
          "e\u0301le\u0300ve", "👍🏽", "👩‍👩‍👧", "🇩🇪🇫🇷", "tab\there", "line\nbreak", "quote\"s", "back\\slash", "\u0001", "\x7f",
          "\u1112\u1161\u11ab", "❤️", "a" * 30)
@@ -65,6 +69,7 @@ class Documents:
     def __init__(self, dice):
         self.dice = dice
         self.exact = True
+        self.pairs = True
         self.nodes = 0
 
     def document(self):
@@ -113,6 +118,8 @@ class Documents:
     def member(self, members, depth):
         if not self.exact and self.dice.random() < 0.15:
             members[self.dice.choice(SECRET_NAMES)] = self.secret()
+        elif self.pairs and self.dice.random() < 0.03:
+            self.pair(members)
         else:
             members[self.name()] = self.value(depth + 1)
 
@@ -121,8 +128,36 @@ class Documents:
         for _ in range(self.dice.choice((0, 1, 2, 3, 6, 20))):
             if self.nodes <= 0:
                 break
+            if self.pairs and self.dice.random() < 0.05:
+                items += self.listed()
             items.append(self.value(depth + 1))
         return items
+
+    # ---- pairs of a name and a value --------------------------------------------------------------------
+
+    def pair(self, members):
+        """One in an object: of several the last one counts."""
+        if any(name.lower() in PAIR_NAMES + PAIR_VALUES for name in members):
+            return
+        secret = self.dice.random() < 0.6
+        members[self.dice.choice(PAIR_NAMES)] = self.dice.choice(NAMES_OF_SECRETS if secret else NAMES_OF_OTHERS)
+        members[self.dice.choice(PAIR_VALUES)] = self.secret() if secret else self.text()
+
+    def listed(self):
+        items = [self.dice.choice(NAMES_OF_OTHERS), "*/*"] * self.dice.randrange(2)
+        return items + [self.dice.choice(NAMES_OF_SECRETS), self.canary()]
+
+    def pair_text(self):
+        secret = self.dice.random() < 0.7
+        name = self.dice.choice(NAMES_OF_SECRETS if secret else NAMES_OF_OTHERS)
+        value = self.canary() if secret else "a40302010" + "".join(self.dice.choice("01234") for _ in range(8))
+        names, values = self.dice.choice(PAIR_NAMES), self.dice.choice(PAIR_VALUES)
+        form = self.dice.choice((f'{{"{names}": "{name}", "{values}": "{value}"}}',
+                                 f'{{"{values}":"{value}","{names}":"{name}"}}',
+                                 f'{{"headers": [{{"{values}":"{value}", "{names}": "{name}"}}, {{"a": 1}}]}}',
+                                 f'["{name}", "{value}"]', f'["Accept","*/*","{name}","{value}"]',
+                                 f'<param {names}="{name}" {values}="{value}"/>'))
+        return self.dice.choice(("", "sent ", "ring\nthe ")) + form + self.dice.choice(("", " ok", "; ended"))
 
     def name(self):
         if self.dice.random() < 0.7:
@@ -145,6 +180,8 @@ class Documents:
             return self.sensitive()
         if roll < 0.60:
             return self.embedded()
+        if self.pairs and roll < 0.63:
+            return self.pair_text()
         return self.text()
 
     def number(self):
@@ -159,6 +196,7 @@ class Documents:
     def embedded(self):
         inner = Documents(self.dice)
         inner.exact = self.exact
+        inner.pairs = False  # in a text they are found in simple forms only
         inner.nodes = 3
         text = write(inner.value(6), self.dice)
         return text if self.dice.random() < 0.8 else text[:-1]

@@ -1,8 +1,8 @@
 """The sanitizer's rules once more, written from the documentation and not from the C++.
 
-It says what comes out of a document that holds no secret and nothing that a detector would find: which values
-stay, what is cut, masked or summarized, what the budget sheds and what the record counts. Slow and simple: trees
-of Python values, no streaming, no limits of memory.
+It says what comes out of a document that holds nothing that a detector would find, and no secret but pairs of a
+name and a value: which values stay, what is cut, masked or summarized, what the budget sheds and what the record
+counts. Slow and simple: trees of Python values, no streaming, no limits of memory.
 """
 
 import bisect
@@ -23,6 +23,10 @@ SMALL_DOCUMENT = 250
 EMPTY_MEMBER_BYTES = 8
 LARGEST_LENGTH = 2147483647
 ABSENT = object()
+MARKER = "[secret]"
+PAIR_NAMES = ("name", "key", "label", "header", "field", "param", "id")
+PAIR_VALUES = ("value", "val", "content")
+SECRET_NAMES = ("password", "x-api-key", "client_secret", "token")  # those that the generator uses
 TYPES = ("string", "number", "boolean", "object", "array")
 DEFAULT_LIMITS = {"depth": 16, "members": 100, "items": 100, "characters": 1000}
 DEFAULT_BUDGET = 16384
@@ -34,6 +38,7 @@ class Policy:
         self.limits = {name: int(document.get("limits", {}).get(name, default))
                        for name, default in DEFAULT_LIMITS.items()}
         self.detects = any(treatment != "keep" for treatment in document.get("detectors", {}).values())
+        self.secrets = SECRET_NAMES + tuple(document.get("secrets", ()))
         self.max_bytes = int(document.get("budget", {}).get("max_bytes", DEFAULT_BUDGET))
         self.patterns = [re.compile(path_pattern(rule["path"]), re.DOTALL) for rule in self.rules]
         self.rule_of = functools.lru_cache(maxsize=None)(self._rule_of)
@@ -45,8 +50,19 @@ class Policy:
                 return index
         return inherited
 
+    def is_secret(self, name):
+        return is_text(name) and name.lower() in self.secrets
+
     def rule(self, index):
         return {"action": "keep"} if index == NO_RULE else self.rules[index]
+
+
+class Unsure(Exception):
+    """The documentation does not say to the byte what comes out."""
+
+
+def is_text(value):
+    return isinstance(value, str) and not isinstance(value, Number)
 
 
 def path_pattern(path):
@@ -102,6 +118,31 @@ def mask(text, rest):
     while is_inside_unit(text, start):
         start += 1
     return MASK + text[start:]
+
+
+# ---- names and values in texts ------------------------------------------------------------------------
+
+def looks_listed(value):
+    return (len(value) >= 16 and " " not in value and value.isascii() and MARKER not in value
+            and not value.startswith("["))
+
+
+def hide_pairs(text, is_secret):
+    """With the marker for the value of {"name": N, "value": V}, <param name="N" value="V"/> and ["N", "V"]."""
+
+    def hide_members(match):
+        members = re.findall(r'"?(\w+)"?\s*[:=]\s*"([^"]*)"', match[0])
+        if not any(name.lower() in PAIR_NAMES and is_secret(value) for name, value in members):
+            return match[0]
+        values = [value for name, value in members if name.lower() in PAIR_VALUES]
+        return functools.reduce(lambda left, value: left.replace(f'"{value}"', f'"{MARKER}"'), values, match[0])
+
+    def hide_item(match):
+        listed = is_secret(match[1]) and looks_listed(match[3])
+        return f'"{match[1]}"{match[2]}"{MARKER}"' if listed else match[0]
+
+    text = re.sub(r"\{[^{}]*\}|<[^<>]*>", hide_members, text)
+    return re.sub(r'"([^"]*)"(,\s*)"([^"]*)"', hide_item, text)
 
 
 # ---- the tree that comes out -------------------------------------------------------------------------
@@ -206,11 +247,29 @@ class Run:
         self.drop()
         return Leaf(summary_of(value), rule)
 
-    def value(self, value, path, rule, depth):
+    def secret(self, value, rule, paired):
+        """What stands in the place of a secret, or None where this is none after all."""
+        if value == MARKER:
+            return Leaf(value, rule)
+        if isinstance(value, bool):
+            if not paired or self.policy.rule(rule)["action"] not in ("mask", "hash", "summary"):
+                return None
+        elif isinstance(value, str):
+            self.saved += len(value.encode()) - len(MARKER)
+        else:
+            self.saved += RECORD_BYTES
+        self.masked += 1
+        return Leaf(MARKER, rule)
+
+    def value(self, value, path, rule, depth, paired=False, listed=False):
         """The sanitized value, or None where nothing of it stays."""
         action = self.policy.rule(rule)["action"]
         if is_empty(value):
             return Leaf(value, rule)
+        if paired or listed:
+            marker = self.secret(value, rule, paired)
+            if marker is not None:
+                return marker
         if action == "drop":
             self.drop()
             return None
@@ -234,9 +293,14 @@ class Run:
                 if opened:
                     self.opened += 1
                     return self.value(inner, path, rule, depth)
+            hidden = hide_pairs(value, self.policy.is_secret)
             if action == "mask":
-                value = self.count_mask(value, mask(value, int(rule_document["keep"])))
+                value = self.count_mask(value, MASK if hidden != value else mask(value, int(rule_document["keep"])))
+            else:
+                value = self.count_mask(value, hidden)
             limit = int(rule_document["length"]) if action == "truncate" else self.limits["characters"]
+            if len(value) > limit and MARKER in value:
+                raise Unsure  # what is left of a syntax is read again
             return Leaf(self.count_cut(value, cut(value, limit)), rule)
         if action == "mask":
             text = mask(value, int(rule_document["keep"])) if isinstance(value, Number) else MASK
@@ -268,6 +332,8 @@ class Run:
         kept = {}
         over = False
         begun = self.losses()
+        names_secret = any(name.lower() in PAIR_NAMES and self.policy.is_secret(member)
+                           for name, member in value.items())
         for name, member in value.items():
             if is_empty(member):
                 self.drop(name)
@@ -278,7 +344,8 @@ class Run:
             before = self.dropped, self.empty, self.masked, self.truncated, self.opened, self.saved
             short = self.count_cut(name, cut(name, self.limits["characters"]))
             child_path = path + "\0" + short
-            child = self.value(member, child_path, self.policy.rule_of(child_path, rule), depth + 1)
+            paired = names_secret and name.lower() in PAIR_VALUES
+            child = self.value(member, child_path, self.policy.rule_of(child_path, rule), depth + 1, paired)
             if child is None or (isinstance(child, Leaf) and is_empty(child.value)):
                 self.dropped, self.empty, self.masked, self.truncated, self.opened, self.saved = before
                 self.drop(short if child is not None and child.hollow else None)
@@ -292,9 +359,12 @@ class Run:
 
     def array(self, value, path, rule, depth):
         children = []
+        named = False
         for item in value[:self.limits["items"]]:
-            child = self.value(item, path, rule, depth + 1)
+            child = self.value(item, path, rule, depth + 1, listed=named and is_text(item) and looks_listed(item))
             children.append(child if child is not None else Leaf({}, rule))
+            if is_text(item) and isinstance(child, Leaf) and is_text(child.value):
+                named = self.policy.is_secret(item)
         self.truncated += len(value) > self.limits["items"]
         return Container(None, children)
 
