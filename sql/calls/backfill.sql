@@ -151,48 +151,94 @@ $$;
 COMMENT ON FUNCTION _callhardening.begin_backfill(regclass, int) IS
 'a part of backfill_calls: refuses what it cannot work on, and remembers what there is to do, or what is left of it';
 
-CREATE FUNCTION _callhardening.repair_statement(calls regclass, part regclass, all_rows boolean) RETURNS text
+CREATE FUNCTION _callhardening.qualified_name(relation regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-WITH watched AS (
-    SELECT s.*, p.place, p.name, format('%I.%I', n.nspname, t.typname) AS type
-    FROM @extschema@.call_settings(calls) AS s,
-        unnest(ARRAY[s.status_column, s.direction_column, s.payload_column]) WITH ORDINALITY AS p (name, place)
-    JOIN pg_attribute a ON a.attrelid = calls AND a.attname = p.name AND NOT a.attisdropped
-    JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace),
--- A row whose new word belongs to another partition can move there by the partitioned table alone.
-target AS (
-    SELECT EXISTS (SELECT FROM pg_partition_tree(calls) t JOIN pg_partitioned_table p ON p.partrelid = t.relid
-        CROSS JOIN unnest(p.partattrs) AS k (attnum)
-        WHERE k.attnum = 0 OR k.attnum IN (SELECT a.attnum FROM pg_attribute a JOIN watched w ON a.attname = w.name WHERE a.attrelid = t.relid)) AS can_move,
-    -- A regclass leaves the schema of a temporary table out, which the caller's path may have after others.
-    (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = calls) AS calls_name,
-    (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = part) AS part_name)
-SELECT format($statement$
+-- A regclass leaves the schema of a temporary table out, which the caller's path may have after others.
+SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE oid = relation
+$$;
+
+COMMENT ON FUNCTION _callhardening.qualified_name(regclass) IS
+'the name of a relation for a statement that is run with another search path';
+
+CREATE FUNCTION _callhardening.repaired_value(calls regclass, column_name name, member text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- A column that is gone has no type: the statement says so then.
+SELECT format('coalesce(CAST((f.repair).%s AS %s), c.%I)', member, coalesce((
+    SELECT format('%I.%I', n.nspname, t.typname)
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE a.attrelid = calls AND a.attname = column_name AND NOT a.attisdropped), 'pg_catalog.text'), column_name)
+$$;
+
+COMMENT ON FUNCTION _callhardening.repaired_value(regclass, name, text) IS
+'a part of repair_statement: what it writes to a column, from a member of what repaired_row returns';
+
+CREATE FUNCTION _callhardening.can_repair_move_rows(calls regclass, written name[]) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT EXISTS (
+    SELECT FROM pg_partition_tree(calls) t JOIN pg_partitioned_table p ON p.partrelid = t.relid
+    CROSS JOIN unnest(p.partattrs) AS k (attnum)
+    WHERE k.attnum = 0 -- an expression
+       OR k.attnum IN (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = t.relid AND a.attname = ANY (written)))
+$$;
+
+COMMENT ON FUNCTION _callhardening.can_repair_move_rows(regclass, name[]) IS
+'whether a row whose columns are written may belong to another partition then';
+
+CREATE FUNCTION _callhardening.repair_statement(calls regclass, part regclass, all_rows boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    settings _callhardening.settings := @extschema@.call_settings(calls);
+    written CONSTANT name[] := ARRAY[settings.status_column, settings.direction_column, settings.payload_column];
+    status CONSTANT text := quote_ident(settings.status_column);
+    direction CONSTANT text := quote_ident(settings.direction_column);
+    payload CONSTANT text := quote_ident(settings.payload_column);
+    rows_of_part CONSTANT text := 'ONLY ' || _callhardening.qualified_name(part);
+    target text := rows_of_part;
+    of_part text := '';
+    written_since text := '';
+BEGIN
+    -- A row can move to another partition by the partitioned table alone.
+    IF _callhardening.can_repair_move_rows(calls, written) THEN
+        target := _callhardening.qualified_name(calls);
+        of_part := format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid);
+    END IF;
+    IF NOT all_rows THEN
+        written_since := ' AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=)
+            pg_catalog.age(CAST(CAST($1[3] AS pg_catalog.xid8) AS pg_catalog.xid))';
+    END IF;
+    RETURN '
 WITH looked AS MATERIALIZED (
-    SELECT ctid AS place, _callhardening.repaired_row(%1$I::pg_catalog.text, %2$I::pg_catalog.text, %3$I::pg_catalog.jsonb,
-        CAST(%11$L AS pg_catalog.oid)::pg_catalog.regclass) AS repair
-    FROM ONLY %4$s WHERE ctid OPERATOR(pg_catalog.>=) CAST($1[1] AS pg_catalog.tid)
-        AND ctid OPERATOR(pg_catalog.<=) CAST($1[2] AS pg_catalog.tid)%5$s),
+    SELECT ctid AS place, _callhardening.repaired_row(' || status || '::pg_catalog.text, '
+        || direction || '::pg_catalog.text, ' || payload || '::pg_catalog.jsonb, '
+        || format('CAST(%L AS pg_catalog.oid)::pg_catalog.regclass', part::oid) || ') AS repair
+    FROM ' || rows_of_part || '
+    WHERE ctid OPERATOR(pg_catalog.>=) CAST($1[1] AS pg_catalog.tid)
+        AND ctid OPERATOR(pg_catalog.<=) CAST($1[2] AS pg_catalog.tid)' || written_since || '),
 faulty AS MATERIALIZED (SELECT place, repair FROM looked WHERE NOT repair IS NULL),
 free AS MATERIALIZED (
-    SELECT ctid AS place FROM ONLY %4$s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
+    SELECT ctid AS place FROM ' || rows_of_part || '
+    WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
 repaired AS (
-    UPDATE %6$s AS c SET %1$I = coalesce(CAST((f.repair).status AS %7$s), c.%1$I),
-        %2$I = coalesce(CAST((f.repair).direction AS %8$s), c.%2$I), %3$I = coalesce(CAST((f.repair).payload AS %9$s), c.%3$I)
-    FROM faulty f WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free)) AND c.ctid OPERATOR(pg_catalog.=) f.place%10$s
+    UPDATE ' || target || ' AS c
+    SET ' || status || ' = ' || _callhardening.repaired_value(calls, settings.status_column, 'status'::text) || ',
+        ' || direction || ' = ' || _callhardening.repaired_value(calls, settings.direction_column, 'direction'::text) || ',
+        ' || payload || ' = ' || _callhardening.repaired_value(calls, settings.payload_column, 'payload'::text) || '
+    FROM faulty f
+    WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free))
+        AND c.ctid OPERATOR(pg_catalog.=) f.place' || of_part || '
     RETURNING f.place)
-SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at, (SELECT pg_catalog.count(*) FROM repaired) AS repaired,
-    ARRAY(SELECT place FROM faulty EXCEPT SELECT place FROM repaired) AS unwritten$statement$,
-    max(name) FILTER (WHERE place = 1), max(name) FILTER (WHERE place = 2), max(name) FILTER (WHERE place = 3),
-    part_name,
-    CASE WHEN NOT all_rows THEN ' AND pg_catalog.age(xmin) OPERATOR(pg_catalog.<=) pg_catalog.age(CAST(CAST($1[3] AS pg_catalog.xid8) AS pg_catalog.xid))' END,
-    CASE WHEN can_move THEN calls_name ELSE 'ONLY ' || part_name END,
-    max(type) FILTER (WHERE place = 1), max(type) FILTER (WHERE place = 2), max(type) FILTER (WHERE place = 3),
-    CASE WHEN can_move THEN format(' AND c.tableoid OPERATOR(pg_catalog.=) %s', part::oid) END,
-    part::oid)
-FROM watched, target GROUP BY can_move, calls_name, part_name
+SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at,
+    (SELECT pg_catalog.count(*) FROM repaired) AS repaired,
+    ARRAY(SELECT place FROM faulty EXCEPT SELECT place FROM repaired) AS unwritten';
+END
 $$;
 
 COMMENT ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean) IS
