@@ -86,7 +86,7 @@ claims() {
     show "$claim(worker => 'client one');"
     seq=$(value "SELECT event_seq FROM call_events WHERE call_id = '4711' AND event_type = 'recording'")
     show "SELECT fail_call_event($(claims_of 'client one'), $seq, 'the recording is not there yet', retry_after => '10 seconds');"
-    show "SELECT event_seq, attempts, due_at, errors #>> '{0,error}' AS error FROM call_parked_events ORDER BY event_seq;"
+    show "SELECT event_seq, attempts, due_at, errors #>> '{0,error}' AS error FROM call_retrying_events ORDER BY event_seq;"
     show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client one')]);"
     echo "The hangup waits behind the recording. Both come again, in this order."
 
@@ -103,7 +103,7 @@ claims() {
 
 # True when nothing is pending, claimed or parked any more.
 is_done() {
-    [ "$(value "SELECT (SELECT sum(pending) FROM pending_call_events(exact => true)) + open_claims + retrying + held_back
+    [ "$(value "SELECT (SELECT sum(pending) FROM pending_call_events(exact => true)) + open_claims + retrying + blocked
                 FROM call_event_log_status")" = 0 ]
 }
 
@@ -121,7 +121,7 @@ server_worker() {
         is_done && break
         sleep 0.1
     done
-    show "SELECT pending_estimate, claimed, retrying, held_back, dead FROM call_event_log_status;"
+    show "SELECT pending_estimate, claimed, retrying, blocked, dead FROM call_event_log_status;"
     table "SELECT count(*) - $before AS \"events that came in\",
                (SELECT sum(pending) FROM pending_call_events(exact => true)) AS \"events left\" FROM call_events"
     show "SELECT stop_call_worker();"

@@ -27,6 +27,12 @@ COMMENT ON COLUMN _callhardening.role_tasks.relation IS 'what the privilege is o
 COMMENT ON COLUMN _callhardening.role_tasks.column_name IS 'the column that the privilege is on, with column_number; NULL: on the whole';
 COMMENT ON COLUMN _callhardening.role_tasks.is_added IS 'the role did not have the privilege before: it is revoked with the last task that needs it';
 
+CREATE VIEW @extschema@.call_role_tasks AS SELECT DISTINCT t.role, t.task, t.log FROM _callhardening.role_tasks t;
+REVOKE ALL ON @extschema@.call_role_tasks FROM PUBLIC;
+
+COMMENT ON VIEW @extschema@.call_role_tasks IS 'the tasks that roles have been granted by grant_call_role';
+COMMENT ON COLUMN @extschema@.call_role_tasks.log IS 'the log that the task is for; -: none (own, backup), or it was dropped';
+
 CREATE FUNCTION _callhardening.locate_role_task() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$

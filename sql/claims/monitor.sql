@@ -9,7 +9,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FR
 INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('operate', 'pending_call_events');
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
-'for each lane of a log, how many events no worker has yet (parked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane that no worker looks into are pending as well, and have a row of that lane. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'for each lane of a log, how many events no worker has yet (retrying, blocked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane that no worker looks into are pending as well, and have a row of that lane. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS bigint
     LANGUAGE c STABLE STRICT
@@ -40,14 +40,14 @@ COMMENT ON FUNCTION _callhardening.unstamped_events(regclass) IS
 
 CREATE VIEW @extschema@.call_open_claims AS
 SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
-       CASE WHEN c.is_retry THEN NULL ELSE c.again_tries OPERATOR(pg_catalog.+) 1 END AS attempt,
+       CASE WHEN c.is_retry THEN NULL ELSE c.redeliveries OPERATOR(pg_catalog.+) 1 END AS attempt,
        c.claimed_at, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) c.claimed_at AS age, c.lease_end,
        -- As workers see it: a claim from the future is over, since the clock was set back.
        c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() OR c.claimed_at OPERATOR(pg_catalog.>)
            (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '1 minute') AS is_over
 FROM _callhardening.logs l JOIN _callhardening.lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
-    WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane ORDER BY r.n DESC LIMIT 1) c
+    WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane ORDER BY r.record_no DESC LIMIT 1) c
 WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'SELECT');
@@ -75,12 +75,12 @@ COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass) IS
 CREATE VIEW @extschema@.call_lane_status AS
 SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
        c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
-       w.retrying, w.held_back, d.dead, t.events_per_second, p.error
+       w.retrying, w.blocked, d.dead, t.events_per_second, p.error
 FROM _callhardening.logs l CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events) p
 LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events AND c.lane OPERATOR(pg_catalog.=) p.lane
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
-        pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS held_back
-    FROM _callhardening.parked_events e
+        pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS blocked
+    FROM _callhardening.retrying_events e
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) w
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) d
@@ -99,7 +99,7 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_lane_status', 'S
 COMMENT ON VIEW @extschema@.call_lane_status IS 'each lane of each log: what is pending (estimated, see pending_call_events), who is at it, what waits or is dead, and how fast it goes. Logs that the reader may not SELECT from are left out';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS 'when the first pending event of the lane was received';
 COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'events that failed and have a time at which they are tried again';
-COMMENT ON COLUMN @extschema@.call_lane_status.held_back IS 'events behind them in the same call';
+COMMENT ON COLUMN @extschema@.call_lane_status.blocked IS 'events behind them in the same call';
 COMMENT ON COLUMN @extschema@.call_lane_status.error IS 'why the log cannot be read, with an SQLSTATE: what is pending is not known then; NULL: it can';
 COMMENT ON COLUMN @extschema@.call_lane_status.events_per_second IS 'completed, over the records that are remembered; 0 where the last claim is older than a minute';
 
@@ -114,13 +114,13 @@ COMMENT ON FUNCTION @extschema@.ignored_call_events(regclass) IS
 
 CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over, s.claimed,
-       s.retrying, s.held_back, d.dead, s.events_per_second, s.error,
+       s.retrying, s.blocked, d.dead, s.events_per_second, s.error,
        CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored, l.ignored_event_types, l.ignored_members
 FROM _callhardening.logs l
 CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
         pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over, coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
-        pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.held_back)::bigint AS held_back,
+        pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
         pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
     FROM @extschema@.call_lane_status v WHERE v.log OPERATOR(pg_catalog.=) l.events) s
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e

@@ -18,7 +18,7 @@ CREATE TABLE _callhardening.logs (
     max_attempts int NOT NULL DEFAULT 5 CHECK (max_attempts BETWEEN 1 AND 1000000),
     retry_base interval NOT NULL DEFAULT '1 second' CHECK (retry_base BETWEEN interval '0' AND interval '365 days'),
     retry_cap interval NOT NULL DEFAULT '15 minutes' CHECK (retry_cap BETWEEN interval '0' AND interval '365 days'),
-    max_parked int NOT NULL DEFAULT 1000 CHECK (max_parked BETWEEN 1 AND 1000000),
+    max_retrying int NOT NULL DEFAULT 1000 CHECK (max_retrying BETWEEN 1 AND 1000000),
     signed boolean NOT NULL DEFAULT false,
     payload_column name NOT NULL DEFAULT 'payload',
     event_type_column name DEFAULT 'event_type',
@@ -55,7 +55,7 @@ COMMENT ON COLUMN @extschema@.call_event_logs.notify IS 'whether events that com
 COMMENT ON COLUMN @extschema@.call_event_logs.max_attempts IS 'an event that failed so often is dead';
 COMMENT ON COLUMN @extschema@.call_event_logs.retry_base IS 'the first retry comes within this time, each further one within twice the time of the one before';
 COMMENT ON COLUMN @extschema@.call_event_logs.retry_cap IS 'no retry comes later than this';
-COMMENT ON COLUMN @extschema@.call_event_logs.max_parked IS 'with so many events parked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
+COMMENT ON COLUMN @extschema@.call_event_logs.max_retrying IS 'with so many events retrying or blocked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
 COMMENT ON COLUMN @extschema@.call_event_logs.signed IS 'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until set_call_event_secret is called again';
 COMMENT ON COLUMN @extschema@.call_event_logs.payload_column IS 'the column of events that has the bodies';
 COMMENT ON COLUMN @extschema@.call_event_logs.event_type_column IS 'the one with what the provider says beside the body; NULL: there is none, as for the two below';
@@ -83,78 +83,78 @@ COMMENT ON TABLE _callhardening.lanes IS 'one row per lane of a log: locked whil
 CREATE TABLE _callhardening.claims (
     log_id int NOT NULL,
     lane int NOT NULL,
-    n bigint NOT NULL,
+    record_no bigint NOT NULL,
     state text NOT NULL,
-    settled pg_catalog.pg_snapshot NOT NULL,
-    reading pg_catalog.pg_snapshot,
+    done_snapshot pg_catalog.pg_snapshot NOT NULL,
+    window_snapshot pg_catalog.pg_snapshot,
     read_xid pg_catalog.xid8,
     read_seq bigint,
-    again_xid pg_catalog.xid8,
-    again_seq bigint,
-    again_tries int NOT NULL,
+    redelivered_to_xid pg_catalog.xid8,
+    redelivered_to_seq bigint,
+    redeliveries int NOT NULL,
     claim_id bigint,
     is_retry boolean NOT NULL,
     to_xid pg_catalog.xid8,
     to_seq bigint,
-    to_end boolean NOT NULL,
+    is_window_end boolean NOT NULL,
     events int NOT NULL,
     worker text,
     claimed_at timestamptz NOT NULL,
     lease_end timestamptz,
-    CONSTRAINT claims_pkey PRIMARY KEY (log_id, lane, n)
+    CONSTRAINT claims_pkey PRIMARY KEY (log_id, lane, record_no)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.claims', '');
 REVOKE ALL ON _callhardening.claims FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.claims IS 'what happened to each lane of a log: the record with the highest n of a lane is its truth, the last 8 at least are kept';
+COMMENT ON TABLE _callhardening.claims IS 'what happened to each lane of a log: the record with the highest record_no of a lane is its truth, the last 8 at least are kept';
 COMMENT ON COLUMN _callhardening.claims.state IS 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
-COMMENT ON COLUMN _callhardening.claims.settled IS 'every event of the lane that this snapshot sees has been dealt with';
-COMMENT ON COLUMN _callhardening.claims.reading IS 'the window being read: what this snapshot sees and settled does not; NULL between two windows';
+COMMENT ON COLUMN _callhardening.claims.done_snapshot IS 'every event of the lane that this snapshot sees has been dealt with';
+COMMENT ON COLUMN _callhardening.claims.window_snapshot IS 'the window being read: what this snapshot sees and done_snapshot does not; NULL between two windows';
 COMMENT ON COLUMN _callhardening.claims.read_xid IS 'with read_seq: the last event of the window that has been dealt with';
-COMMENT ON COLUMN _callhardening.claims.again_xid IS 'with again_seq: events of the window up to here were handed out before';
-COMMENT ON COLUMN _callhardening.claims.again_tries IS 'how often that was, released claims not counted';
+COMMENT ON COLUMN _callhardening.claims.redelivered_to_xid IS 'with redelivered_to_seq: events of the window up to here were handed out before';
+COMMENT ON COLUMN _callhardening.claims.redeliveries IS 'how often that was, released claims not counted';
 COMMENT ON COLUMN _callhardening.claims.claim_id IS 'the claim that the record is about';
-COMMENT ON COLUMN _callhardening.claims.is_retry IS 'the claim is of parked events, and not of a range of the lane';
+COMMENT ON COLUMN _callhardening.claims.is_retry IS 'the claim is of retrying events, and not of a range of the lane';
 COMMENT ON COLUMN _callhardening.claims.to_xid IS 'with to_seq: the last event of the claim''s range';
-COMMENT ON COLUMN _callhardening.claims.to_end IS 'nothing comes after it in the window';
+COMMENT ON COLUMN _callhardening.claims.is_window_end IS 'nothing comes after it in the window';
 COMMENT ON COLUMN _callhardening.claims.events IS 'number of events that were handed out with the claim';
 COMMENT ON COLUMN _callhardening.claims.worker IS 'who claimed';
 COMMENT ON COLUMN _callhardening.claims.lease_end IS 'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
 
-CREATE TABLE _callhardening.parked_events (
+CREATE TABLE _callhardening.retrying_events (
     log_id int NOT NULL,
     lane int NOT NULL,
     event_seq bigint NOT NULL,
     event_xid pg_catalog.xid8 NOT NULL,
     call_id text NOT NULL,
     attempts int NOT NULL,
-    expiries int NOT NULL,
+    lease_expiries int NOT NULL,
     due_at timestamptz,
     claim_id bigint,
-    parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    waiting_since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     errors jsonb,
     lock_waits int NOT NULL DEFAULT 0,
-    CONSTRAINT parked_events_pkey PRIMARY KEY (log_id, lane, event_seq)
+    CONSTRAINT retrying_events_pkey PRIMARY KEY (log_id, lane, event_seq)
 );
-CREATE INDEX idx_parked_events_due ON _callhardening.parked_events (log_id, due_at);
-SELECT pg_catalog.pg_extension_config_dump('_callhardening.parked_events', '');
-REVOKE ALL ON _callhardening.parked_events FROM PUBLIC;
+CREATE INDEX idx_retrying_events_due ON _callhardening.retrying_events (log_id, due_at);
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.retrying_events', '');
+REVOKE ALL ON _callhardening.retrying_events FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.parked_events IS 'what call_parked_events shows';
+COMMENT ON TABLE _callhardening.retrying_events IS 'what call_retrying_events shows';
 
-CREATE VIEW @extschema@.call_parked_events AS SELECT * FROM _callhardening.parked_events;
-REVOKE ALL ON @extschema@.call_parked_events FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_parked_events', 'SELECT');
+CREATE VIEW @extschema@.call_retrying_events AS SELECT * FROM _callhardening.retrying_events;
+REVOKE ALL ON @extschema@.call_retrying_events FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_retrying_events', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_parked_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
-COMMENT ON COLUMN @extschema@.call_parked_events.event_xid IS 'the transaction that appended the event: events of a call go by it, and then by event_seq; 0: not known here, as the event was restored or had been dead, and goes by event_seq alone';
-COMMENT ON COLUMN @extschema@.call_parked_events.attempts IS 'how often the event was handed out, in claims that were not released';
-COMMENT ON COLUMN @extschema@.call_parked_events.expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
-COMMENT ON COLUMN @extschema@.call_parked_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';
-COMMENT ON COLUMN @extschema@.call_parked_events.claim_id IS 'the claim that has it just now';
-COMMENT ON COLUMN @extschema@.call_parked_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
-COMMENT ON COLUMN @extschema@.call_parked_events.lock_waits IS 'how often another session had a row locked that process_call_events needed for it; that is no attempt. 0: the event does not wait for a row';
+COMMENT ON VIEW @extschema@.call_retrying_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
+COMMENT ON COLUMN @extschema@.call_retrying_events.event_xid IS 'the transaction that appended the event: events of a call go by it, and then by event_seq; 0: not known here, as the event was restored or had been dead, and goes by event_seq alone';
+COMMENT ON COLUMN @extschema@.call_retrying_events.attempts IS 'how often the event was handed out, in claims that were not released';
+COMMENT ON COLUMN @extschema@.call_retrying_events.lease_expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
+COMMENT ON COLUMN @extschema@.call_retrying_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';
+COMMENT ON COLUMN @extschema@.call_retrying_events.claim_id IS 'the claim that has it just now';
+COMMENT ON COLUMN @extschema@.call_retrying_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
+COMMENT ON COLUMN @extschema@.call_retrying_events.lock_waits IS 'how often another session had a row locked that process_call_events needed for it; that is no attempt. 0: the event does not wait for a row';
 
 CREATE TABLE _callhardening.dead_events (
     log_id int NOT NULL,
@@ -273,7 +273,7 @@ BEGIN
     IF TG_OP = 'DELETE' THEN
         DELETE FROM _callhardening.lanes WHERE log_id = OLD.log_id;
         DELETE FROM _callhardening.claims WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.parked_events WHERE log_id = OLD.log_id;
+        DELETE FROM _callhardening.retrying_events WHERE log_id = OLD.log_id;
         DELETE FROM _callhardening.purges WHERE log_id = OLD.log_id;
         DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
         DELETE FROM _callhardening.dead_events WHERE log_id = OLD.log_id;
@@ -308,8 +308,8 @@ COMMENT ON FUNCTION _callhardening.follow_log() IS
 CREATE VIEW _callhardening.my_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column, l.received_at_column, l.processed_at_column,
        l.carry, l.sequence,
-       (SELECT pg_catalog.count(*) FROM _callhardening.parked_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
-           OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS set_aside
+       (SELECT pg_catalog.count(*) FROM _callhardening.retrying_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
+           OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS retrying_or_dead
 FROM _callhardening.logs l
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
@@ -318,10 +318,10 @@ WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.my_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_logs', 'SELECT', NULL),
-    ('own', 'my_logs', 'INSERT', '{log_id, set_aside}');
+    ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead}');
 
 COMMENT ON VIEW _callhardening.my_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, with the rights of an owner who is granted own (see grant_call_role)';
-COMMENT ON COLUMN _callhardening.my_logs.set_aside IS 'how many events are parked or dead';
+COMMENT ON COLUMN _callhardening.my_logs.retrying_or_dead IS 'how many events are retrying, blocked or dead';
 
 -- DELETE on a view would let an owner lock the tables behind it, and stop all logs. UPDATE of a column does not.
 CREATE VIEW _callhardening.forgotten_logs WITH (security_barrier) AS
@@ -362,7 +362,7 @@ COMMENT ON VIEW _callhardening.my_dead_events IS 'the dead events of the logs wh
 -- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone
 -- is in the way of nobody.
 CREATE VIEW _callhardening.operated_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_parked, l.notify, l.is_default, l.ignored_event_types,
+SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_retrying, l.notify, l.is_default, l.ignored_event_types,
        l.ignored_members
 FROM _callhardening.logs l
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND NOT (
@@ -414,12 +414,12 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.forget_restored_event_xid() FROM PUBLIC;
-CREATE TRIGGER forget_restored_event_xid BEFORE INSERT ON _callhardening.parked_events FOR EACH ROW
+CREATE TRIGGER forget_restored_event_xid BEFORE INSERT ON _callhardening.retrying_events FOR EACH ROW
     EXECUTE FUNCTION _callhardening.forget_restored_event_xid();
-ALTER TABLE _callhardening.parked_events ENABLE ALWAYS TRIGGER forget_restored_event_xid;
+ALTER TABLE _callhardening.retrying_events ENABLE ALWAYS TRIGGER forget_restored_event_xid;
 
 COMMENT ON FUNCTION _callhardening.forget_restored_event_xid() IS
-'trigger function: the transaction of a parked event that comes from a dump means nothing where it is restored, and its lane is one of the log there';
+'trigger function: the transaction of a retrying event that comes from a dump means nothing where it is restored, and its lane is one of the log there';
 
 -- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
 CREATE FUNCTION _callhardening.stamp_call_event() RETURNS trigger
@@ -431,15 +431,26 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'stamp_call_event');
 COMMENT ON FUNCTION _callhardening.stamp_call_event() IS
 'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left as it is where the log''s processed_at_column is set in it, or where call_event_logs has no row of the table (a restore of data alone)';
 
+-- As NoLane in src/core/lanes/position.hpp.
+CREATE FUNCTION _callhardening.no_lane(reason text) RETURNS int
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT -array_position('{not_json, not_an_object, no_call_id, call_id_too_long, call_id_not_held, not_stamped, ignored}'::text[], reason)
+$$;
+
+COMMENT ON FUNCTION _callhardening.no_lane(text) IS
+'the event_lane of an event that no worker looks for: not_json, not_an_object, no_call_id, call_id_too_long, call_id_not_held (by the key of the calls table), not_stamped (no trigger was there) or ignored. NULL for any other word';
+
 CREATE FUNCTION _callhardening.why_no_lane(lane int, calls regclass) RETURNS text
     LANGUAGE sql STABLE STRICT
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT CASE lane
-    WHEN -1 THEN 'the body is a JSON string, or no JSON that jsonb can hold'
-    WHEN -2 THEN 'the body is not a JSON object'
-    WHEN -3 THEN 'the body has no call id'
-    WHEN -4 THEN 'the call id is longer than 255 bytes'
+    WHEN _callhardening.no_lane('not_json') THEN 'the body is a JSON string, or no JSON that jsonb can hold'
+    WHEN _callhardening.no_lane('not_an_object') THEN 'the body is not a JSON object'
+    WHEN _callhardening.no_lane('no_call_id') THEN 'the body has no call id'
+    WHEN _callhardening.no_lane('call_id_too_long') THEN 'the call id is longer than 255 bytes'
     ELSE format('the call id cannot be held by the key of %s', calls) END
 $$;
 
@@ -458,10 +469,10 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is no event log any more', TG_RELID::regclass),
             DETAIL = 'The type of event_seq, event_lane or call_id was altered.';
     END IF;
-    IF NEW.event_lane = -7 THEN -- ignored: settled
+    IF NEW.event_lane = _callhardening.no_lane('ignored') THEN -- settled
         RETURN NULL;
     END IF;
-    IF NEW.event_lane = -6 THEN
+    IF NEW.event_lane = _callhardening.no_lane('not_stamped') THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('the event got no stamp from the trigger stamp_call_event of table %s', TG_RELID::regclass),
             DETAIL = 'No worker would find it.',
             HINT = 'Enable the trigger, or call register_call_event_log if it is gone.';
@@ -602,12 +613,13 @@ BEGIN
     -- have the stamps of another log, whose lanes this log may not have.
     PERFORM _callhardening.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
         (call_id, event_lane) = (SELECT s.call_id, s.event_lane FROM _callhardening.event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS s)
-        WHERE CAST($1[4] AS boolean) OR event_lane = -6 OR event_lane >= CAST($1[2] AS int)
+        WHERE CAST($1[4] AS boolean) OR event_lane = _callhardening.no_lane(''not_stamped'') OR event_lane >= CAST($1[2] AS int)
            OR event_xid > pg_current_xact_id()', events),
         ARRAY[provider, lanes::text, key_type, was_log::text]);
     INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
-    FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane BETWEEN -6 AND -1', events), NULL::text[])
+    FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s
+        WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')', events), NULL::text[])
         AS e (event_seq bigint, event_lane int, call_id text);
 END
 $$;
@@ -708,7 +720,7 @@ COMMENT ON FUNCTION _callhardening.are_ignored_events(text[], text[]) IS
 'whether configure_call_event_log takes these settings of events that are ignored';
 
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
-        retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_parked int DEFAULT NULL,
+        retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_retrying int DEFAULT NULL,
         notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL, ignored_event_types text[] DEFAULT NULL,
         ignored_members text[] DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -719,8 +731,8 @@ BEGIN
     IF max_attempts NOT BETWEEN 1 AND 1000000 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'max_attempts must be between 1 and 1000000';
     END IF;
-    IF max_parked NOT BETWEEN 1 AND 1000000 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'max_parked must be between 1 and 1000000';
+    IF max_retrying NOT BETWEEN 1 AND 1000000 THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'max_retrying must be between 1 and 1000000';
     END IF;
     IF retry_base NOT BETWEEN '0' AND '365 days' OR retry_cap NOT BETWEEN '0' AND '365 days' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'retry_base and retry_cap must be between 0 and 365 days';
@@ -733,7 +745,7 @@ BEGIN
         max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),
         retry_base = coalesce(configure_call_event_log.retry_base, l.retry_base),
         retry_cap = coalesce(configure_call_event_log.retry_cap, l.retry_cap),
-        max_parked = coalesce(configure_call_event_log.max_parked, l.max_parked),
+        max_retrying = coalesce(configure_call_event_log.max_retrying, l.max_retrying),
         notify = coalesce(configure_call_event_log.notify, l.notify),
         ignored_event_types = coalesce(configure_call_event_log.ignored_event_types, l.ignored_event_types),
         ignored_members = coalesce(configure_call_event_log.ignored_members, l.ignored_members)
@@ -753,7 +765,7 @@ INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'configure_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean, text[], text[]) IS
-'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_parked (1 to 1000000, at first 1000): a lane with so many parked events takes no new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when they are called without one. ignored_event_types, ignored_members (at first none, at most 100 each): events that are no calls. They are settled when they are appended, from now on; no worker gets them, they are no dead events, and purge_call_events takes them like others. A type is compared with event_type, with the state of the call and with the member event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such setting, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
+'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_retrying (1 to 1000000, at first 1000): a lane with so many retrying and blocked events takes no new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when they are called without one. ignored_event_types, ignored_members (at first none, at most 100 each): events that are no calls. They are settled when they are appended, from now on; no worker gets them, they are no dead events, and purge_call_events takes them like others. A type is compared with event_type, with the state of the call and with the member event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such setting, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
 
 CREATE FUNCTION @extschema@.call_event_log_channel(log regclass DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE

@@ -496,7 +496,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) IS
 'stamps up to max_events (NULL: all) events of a table that is to be an event log and that nobody has processed, as stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
 
-CREATE PROCEDURE @extschema@.prepare_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
+CREATE PROCEDURE @extschema@.prepare_harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
         event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
         provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64, batch_size int DEFAULT 10000)
     LANGUAGE plpgsql
@@ -526,10 +526,10 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('own', 'prepare_call_events');
+REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'prepare_harden_call_events');
 
-COMMENT ON PROCEDURE @extschema@.prepare_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) IS
+COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) IS
 'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same arguments. Not hardened after all: unharden_call_events takes the columns of events away, and unharden_calls those of calls. Errors: as harden_call_events';
 
 CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
@@ -572,7 +572,8 @@ BEGIN
     IF processed_at_column IS NOT NULL THEN
         INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
         SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
-        FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s WHERE event_lane BETWEEN -6 AND -1 AND %I IS NULL',
+        FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s 
+            WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'') AND %I IS NULL',
             events, processed_at_column), NULL::text[]) AS e (event_seq bigint, event_lane int, call_id text);
     END IF;
 END
@@ -581,7 +582,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, na
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
-'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
+'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
 
 CREATE FUNCTION _callhardening.event_triggers(events regclass) RETURNS name[]
     LANGUAGE sql STABLE
@@ -621,7 +622,7 @@ BEGIN
     END IF;
     IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
         BEGIN
-            SELECT sum(p.pending) + (SELECT l.set_aside FROM _callhardening.my_logs AS l WHERE l.log_id = log.log_id)
+            SELECT sum(p.pending) + (SELECT l.retrying_or_dead FROM _callhardening.my_logs AS l WHERE l.log_id = log.log_id)
             INTO pending FROM @extschema@.pending_call_events(events, true) AS p;
         EXCEPTION WHEN object_not_in_prerequisite_state THEN
             NULL; -- an altered table is a reason to go back, and none to stay

@@ -58,7 +58,7 @@ BEGIN
     COMMENT ON COLUMN calls.last_event_at IS 'when the newest event that was applied happened';
     COMMENT ON COLUMN calls.raw_payload IS 'body of the newest event, sanitized';
 
-    -- The defaults are for a table that has lost its triggers with the extension: -6 is an event without a stamp.
+    -- The defaults are for a table that has lost its triggers with the extension: -6 is no_lane('not_stamped').
     CREATE TABLE call_events (
         event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         event_lane integer NOT NULL DEFAULT -6,

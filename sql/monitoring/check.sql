@@ -69,16 +69,16 @@ $check$, 'UTF8'),
     -- As the library reads and writes them, by number.
     SELECT string_agg(format('%s has %s', k.name, coalesce(a.columns, 'no columns')), '; ' ORDER BY k.name)
     FROM (VALUES
-        ('claims', 'log_id integer, lane integer, n bigint, state text, settled pg_snapshot, reading pg_snapshot, read_xid xid8, read_seq bigint, again_xid xid8, again_seq bigint, again_tries integer, claim_id bigint, is_retry boolean, to_xid xid8, to_seq bigint, to_end boolean, events integer, worker text, claimed_at timestamp with time zone, lease_end timestamp with time zone'),
+        ('claims', 'log_id integer, lane integer, record_no bigint, state text, done_snapshot pg_snapshot, window_snapshot pg_snapshot, read_xid xid8, read_seq bigint, redelivered_to_xid xid8, redelivered_to_seq bigint, redeliveries integer, claim_id bigint, is_retry boolean, to_xid xid8, to_seq bigint, is_window_end boolean, events integer, worker text, claimed_at timestamp with time zone, lease_end timestamp with time zone'),
         ('dead_events', 'log_id integer, event_seq bigint, lane integer, call_id text, attempts integer, sqlstate text, error text, errors jsonb, died_at timestamp with time zone'),
         ('event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
         ('issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
         ('lanes', 'log_id integer, lane integer'),
-        ('logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_parked integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean, ignored_event_types text[], ignored_members text[], settled_marks xid8[]'),
-        ('parked_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, expiries integer, due_at timestamp with time zone, claim_id bigint, parked_at timestamp with time zone, errors jsonb, lock_waits integer'),
+        ('logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_retrying integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean, ignored_event_types text[], ignored_members text[], settled_marks xid8[]'),
+        ('retrying_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, lease_expiries integer, due_at timestamp with time zone, claim_id bigint, waiting_since timestamp with time zone, errors jsonb, lock_waits integer'),
         ('pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
         ('purge_leftovers', 'log_id integer, event_seq bigint'),
-        ('purges', 'log_id integer, lane integer, n bigint, low_xid xid8, low_seq bigint, purged_at timestamp with time zone')) AS k (name, columns)
+        ('purges', 'log_id integer, lane integer, record_no bigint, low_xid xid8, low_seq bigint, purged_at timestamp with time zone')) AS k (name, columns)
     LEFT JOIN LATERAL (
         SELECT string_agg(CASE WHEN a.attisdropped THEN 'a dropped column' ELSE a.attname || ' ' || format_type(a.atttypid, a.atttypmod) END, ', ' ORDER BY a.attnum)
                    || CASE WHEN c.relkind <> 'r' THEN ', and is no table' WHEN c.relpersistence <> 'p' THEN ', and is not permanent'
@@ -92,8 +92,8 @@ $check$, 'columns as the library expects them'),
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (
         SELECT 'missing: ' || k.name AS problem FROM unnest('{claims_pkey,dead_events_pkey,event_secrets_pkey,
-            lanes_pkey,logs_pkey,logs_events_key,logs_is_default_key,parked_events_pkey,purge_leftovers_pkey,purges_pkey,
-            idx_issues_happened_at,idx_parked_events_due}'::name[]) AS k (name)
+            lanes_pkey,logs_pkey,logs_events_key,logs_is_default_key,retrying_events_pkey,purge_leftovers_pkey,purges_pkey,
+            idx_issues_happened_at,idx_retrying_events_due}'::name[]) AS k (name)
         WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name AND i.indisvalid
                               AND 0 = ALL (i.indoption::int2[])) -- ascending
         UNION ALL
@@ -117,7 +117,7 @@ $check$, 'there, valid, and without conditions'),
         SELECT CASE WHEN t.tgname IS NULL THEN format('trigger %s is gone', k.name)
                     ELSE format('trigger %s does not fire always: ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', k.name, t.tgrelid::regclass, t.tgname) END
         FROM (VALUES ('mark_restored_log', 'logs'), ('follow_log', 'logs'), ('skip_restored_claim', 'claims'),
-            ('forget_restored_event_xid', 'parked_events'), ('locate_role_task', 'role_tasks')) AS k (name, of)
+            ('forget_restored_event_xid', 'retrying_events'), ('locate_role_task', 'role_tasks')) AS k (name, of)
         LEFT JOIN (pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid)
             ON c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.of AND p.proname = k.name
         WHERE t.tgenabled IS DISTINCT FROM 'A') AS p
@@ -173,7 +173,7 @@ $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 $check$, 'pinned'),
 ('views_present', $check$
     SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
-    FROM unnest('{call_backfill_progress,call_dead_events,call_enforcement,call_event_logs,call_issues,call_parked_events,call_pseudonym_keys,call_horizon,call_lane_status,call_event_log_status,call_open_claims,forgotten_logs,my_backfills,my_dead_events,
+    FROM unnest('{call_backfill_progress,call_dead_events,call_enforcement,call_event_logs,call_issues,call_retrying_events,call_pseudonym_keys,call_role_tasks,call_horizon,call_lane_status,call_event_log_status,call_open_claims,forgotten_logs,my_backfills,my_dead_events,
         my_logs,operated_logs}'::name[]) AS k (name)
     WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening'
                       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid AND d.deptype = 'e'

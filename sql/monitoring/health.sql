@@ -136,8 +136,8 @@ WITH logs AS MATERIALIZED (
 ), dead AS MATERIALIZED (
     SELECT count(*) AS count FROM @extschema@.call_dead_events d JOIN logs l ON l.log_id = d.log_id
 ), locked AS MATERIALIZED (
-    SELECT count(*) AS count, extract(epoch FROM clock_timestamp() - min(p.parked_at)) AS age
-    FROM @extschema@.call_parked_events p JOIN logs l ON l.log_id = p.log_id WHERE p.lock_waits > 0 AND p.due_at IS NOT NULL
+    SELECT count(*) AS count, extract(epoch FROM clock_timestamp() - min(p.waiting_since)) AS age
+    FROM @extschema@.call_retrying_events p JOIN logs l ON l.log_id = p.log_id WHERE p.lock_waits > 0 AND p.due_at IS NOT NULL
 ), holder AS MATERIALIZED (
     SELECT h.holder || ' ' || h.name AS name, extract(epoch FROM clock_timestamp() - h.since) AS age FROM @extschema@.call_horizon h
     WHERE h.since IS NOT NULL AND h.name <> pg_backend_pid()::text ORDER BY h.since LIMIT 1
@@ -147,7 +147,7 @@ WITH logs AS MATERIALIZED (
     UNION ALL SELECT 2, 'dead', d.count, 'events', 1, 100, 'events that are not tried any more: call_dead_events' FROM dead d
     UNION ALL SELECT 3, 'oldest_pending', coalesce(round(l.behind), 0), 'seconds', 60, 600, 'since the first pending event was received' FROM lanes l
     UNION ALL SELECT 4, 'oldest_locked', coalesce(round(k.age), 0), 'seconds', 60, 600,
-           format('since the first event that waits for a locked row was put aside; %s events wait so: call_parked_events', k.count) FROM locked k
+           format('since the first event that waits for a locked row was put aside; %s events wait so: call_retrying_events', k.count) FROM locked k
     UNION ALL SELECT 5, 'oldest_snapshot', coalesce((SELECT round(h.age) FROM holder h), 0), 'seconds', 3600, 86400,
            coalesce((SELECT format('held by %s', h.name) FROM holder h), 'nobody else holds one') || ': dead rows stay as long (call_horizon)'
 )
@@ -182,4 +182,4 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLI
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health');
 
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
-'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot. value: in unit, NULL where it is not known, as where a column of the settings was renamed. Children by inheritance are tables of their own. level: ok, warning or critical, why: what was counted and from where on it is a warning or critical. Reads the calls table once, without its TOAST; above 256 MB some 64 MB of it, by chance, and estimates, unless exact. Without a valid unique index the call ids are grouped as well. Needs SELECT on the calls table, its logs, call_issues, call_dead_events, call_parked_events, call_horizon, and EXECUTE on what it calls. Errors: 22004 calls is NULL, 55000 not hardened, 42501 no right';
+'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot. value: in unit, NULL where it is not known, as where a column of the settings was renamed. Children by inheritance are tables of their own. level: ok, warning or critical, why: what was counted and from where on it is a warning or critical. Reads the calls table once, without its TOAST; above 256 MB some 64 MB of it, by chance, and estimates, unless exact. Without a valid unique index the call ids are grouped as well. Needs SELECT on the calls table, its logs, call_issues, call_dead_events, call_retrying_events, call_horizon, and EXECUTE on what it calls. Errors: 22004 calls is NULL, 55000 not hardened, 42501 no right';

@@ -359,7 +359,7 @@ class Checker:
 
     # -- helpers -------------------------------------------------------------------------------------
 
-    def held_back(self, handout, is_certain):
+    def blocked(self, handout, is_certain):
         """Was the event, or an earlier one of its call, failed in its claim? A completion leaves it out then."""
         claim = handout.claim
         for verb in claim.fails:
@@ -374,7 +374,7 @@ class Checker:
         """(handout, verb) of all that may have finished it: a completion, or the answer that it is dead."""
         for handout in event.handouts:
             for verb in handout.claim.closes:
-                if verb.kind == 'complete' and verb.may_be_accepted() and not self.held_back(handout, True):
+                if verb.kind == 'complete' and verb.may_be_accepted() and not self.blocked(handout, True):
                     yield handout, verb
             for verb in handout.claim.fails:
                 if verb.tag == event.tag and verb.may_be_accepted() and verb.answer in ('dead', None):
@@ -427,7 +427,7 @@ class Checker:
     def finished_twice(self):
         for event in self.history.events.values():
             for first, verb in self.finishes(event):
-                if not verb.is_accepted() or self.held_back(first, False) and verb.kind == 'complete':
+                if not verb.is_accepted() or self.blocked(first, False) and verb.kind == 'complete':
                     continue
                 for second in event.handouts:
                     if second.claim is not first.claim and second.claim.now > first.claim.now:

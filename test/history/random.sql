@@ -28,7 +28,7 @@ BEGIN
         EXECUTE format('CREATE TABLE %s (LIKE template INCLUDING ALL)', log);
         PERFORM register_call_event_log(log, 'calls', 'dialpad', lanes);
     END IF;
-    PERFORM configure_call_event_log(log, max_attempts => 1 + up_to(3), max_parked => (ARRAY[1, 2, 5, 1000])[up_to(4)],
+    PERFORM configure_call_event_log(log, max_attempts => 1 + up_to(3), max_retrying => (ARRAY[1, 2, 5, 1000])[up_to(4)],
         retry_base => '1 hour', retry_cap => '1 hour');
     INSERT INTO histories VALUES (number, log, is_old);
 END $$;
@@ -100,7 +100,7 @@ DECLARE
     chosen bigint;
 BEGIN
     IF random() < 0.5 THEN
-        SELECT event_seq INTO chosen FROM call_parked_events WHERE log_id = log_id_of(number) ORDER BY random() LIMIT 1;
+        SELECT event_seq INTO chosen FROM call_retrying_events WHERE log_id = log_id_of(number) ORDER BY random() LIMIT 1;
     END IF;
     IF chosen IS NULL THEN
         EXECUTE format('SELECT event_seq FROM %s ORDER BY random() LIMIT 1', log_of(number)) INTO chosen;
@@ -139,7 +139,7 @@ SELECT (SELECT claimed || ' of which failed: ' || failed FROM process_call_event
 -- Everything that waits for a time is due.
 CREATE FUNCTION pass_time(number int) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE call_parked_events SET due_at = now() - interval '1 second' WHERE log_id = log_id_of(number) AND due_at > now();
+    UPDATE call_retrying_events SET due_at = now() - interval '1 second' WHERE log_id = log_id_of(number) AND due_at > now();
     RETURN NULL;
 END $$;
 
@@ -219,7 +219,7 @@ BEGIN
     RETURN QUERY EXECUTE format('SELECT format(''event %%s of call %%s is not delivered'', event_seq, call_id) FROM %s WHERE %s
             AND event_seq NOT IN (SELECT event_seq FROM done WHERE history = $1) AND event_seq NOT IN (SELECT event_seq FROM call_dead_events WHERE log_id = $2)',
         h.log, CASE WHEN h.is_old THEN 'processed_at IS NULL' ELSE 'true' END) USING number, log_id_of(number);
-    RETURN QUERY SELECT format('event %s of call %s is still parked', event_seq, call_id) FROM call_parked_events WHERE log_id = log_id_of(number);
+    RETURN QUERY SELECT format('event %s of call %s is still parked', event_seq, call_id) FROM call_retrying_events WHERE log_id = log_id_of(number);
     RETURN QUERY SELECT format('lane %s has %s pending events', lane, pending) FROM pending_call_events(log_of(number), true) WHERE pending > 0;
     RETURN QUERY SELECT format('lane %s is still there', lane) FROM _callhardening.lanes JOIN call_event_logs AS l USING (log_id)
         WHERE log_id = log_id_of(number) AND lane < l.first_lane;

@@ -14,7 +14,7 @@
  *   .read, .to, .again     (read_xid, read_seq), (to_xid, to_seq), (again_xid, again_seq); 0: NULL; .again_tries, .to_end
  *   .id, .retry            claim_id, is_retry
  *   .over                  lease_end has passed (LaneRecord::IsOver)
- *   parked, attempts, ...  call_parked_events; due_at: held back where NULL (neither `waiting` nor `due`), to come, or past;
+ *   parked, attempts, ...  call_retrying_events; due_at: held back where NULL (neither `waiting` nor `due`), to come, or past;
  *                          `out`: claim_id is the lane's open claim
  *   dead                   call_dead_events
  *

@@ -45,7 +45,7 @@ std::span<const XidRange> unsettled_marks(const EventLog &log, int lane)
 std::span<const XidRange> window_of_old_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
                                              int lane)
 {
-    if (log.has_old_lanes || log.is_foreign)
+    if (log.has_old_lanes || log.is_restored)
         return {};
     return window_between(newest_record(log, tables, snapshot, lane).position.settled,
                           end_of_lane(log, lane, xids_of(snapshot)));
@@ -64,7 +64,7 @@ std::span<const XidRange> stray_window(const EventLog &log, const LaneTables &ta
         return has_row ? window_of_old_lane(log, tables, snapshot, lane) : unsettled_marks(log, lane);
     if (!has_row || lane >= log.first_lane + log.lanes)
         return one_range(0, no_xid_end);
-    if (log.is_foreign)
+    if (log.is_restored)
         return {};
     // Rows that came with their stamps can be ahead of this cluster.
     return one_range(U64FromFullTransactionId(ReadNextFullTransactionId()), no_xid_end);
@@ -222,23 +222,23 @@ void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &
     StrayLanes strays = {static_cast<int *>(palloc(sizeof(int) * most_lane_numbers)), 0};
     strays.count = find_stray_lanes(*log, tables, table, strays.lanes, most_lane_numbers);
     const Snapshot snapshot = take_snapshot();
-    const bool was_foreign = log->is_foreign;
+    const bool was_restored = log->is_restored;
     log->first_lane = next_first_lane(*log, strays);
     log->has_old_lanes = true;
     // Where lanes that were to come are old ones now, statements that run may still stamp them.
-    log->adopted = was_foreign && log->first_lane == left + log->lanes ? XidSnapshot{} : xids_of(snapshot);
+    log->adopted = was_restored && log->first_lane == left + log->lanes ? XidSnapshot{} : xids_of(snapshot);
     write_adoption(locked, *log);
     for (int i = 0; i < strays.count; ++i)
         if (strays.lanes[i] < log->first_lane)
             revive_lane(*log, tables, snapshot, strays.lanes[i], left);
-    if (was_foreign)
+    if (was_restored)
         for (int lane = 0; lane < log->lanes; ++lane)
             forget_marks(*log, tables, snapshot, lane);
     create_lanes(*log, tables);
     move_parked(*log);
-    if (was_foreign)
+    if (was_restored)
         end_leases_of_old_lanes(*log);
-    log->is_foreign = false;
+    log->is_restored = false;
     UnregisterSnapshot(snapshot);
     close_lanes(tables, NoLock);
 }
@@ -333,7 +333,7 @@ void count_strays(StrayCount *strays)
     for (int lane = before_all_lanes;
          strays->count < strays->most && next_lane_number(scan, strays->snapshot, &lane);)
         // The next worker gives a restored log the lanes that its events are in.
-        if (!strays->log.is_foreign || lane < 0)
+        if (!strays->log.is_restored || lane < 0)
             count_in_lane(strays, lane);
     end_key_scan(scan);
 }

@@ -246,7 +246,7 @@ bool search_once(Claiming *claiming)
 {
     EventLog *log = claiming->log;
     Search search;
-    if (log->is_foreign)
+    if (log->is_restored)
         adopt_event_log(log, claiming->table);
     start_search(claiming, &search);
     search_lanes(&search);
@@ -296,7 +296,7 @@ bool bring_back_strays(Claiming *claiming, bool is_idle)
 {
     EventLog *log = claiming->log;
     LastLook *last = last_look_at(log->log_id);
-    if (log->is_foreign || !is_time_to_look(*last, log->log_id, is_idle))
+    if (log->is_restored || !is_time_to_look(*last, log->log_id, is_idle))
         return false;
     *last = {log->log_id, GetCurrentTimestamp()};
     if (!has_stray_events(*log, claiming->tables, claiming->table))

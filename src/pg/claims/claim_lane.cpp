@@ -18,10 +18,10 @@ namespace callhardening
 
 XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now)
 {
-    if (lane >= log.first_lane && !log.is_foreign)
+    if (lane >= log.first_lane && !log.is_restored)
         return now;
     // An id that is in progress here may be an old event's, but not where all of them are another cluster's.
-    const bool is_of_another = log.is_foreign || log.adopted.xmax == XidSnapshot{}.xmax;
+    const bool is_of_another = log.is_restored || log.adopted.xmax == XidSnapshot{}.xmax;
     const std::span<const uint64> open = is_of_another ? std::span<const uint64>{} : now.in_progress;
     const size_t count = open.size() + log.settled_marks.size();
     auto *ids = static_cast<uint64 *>(palloc(sizeof(uint64) * Max(count, 1)));
@@ -93,7 +93,7 @@ bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
 bool is_full(const Claiming &claiming, Snapshot snapshot, int lane)
 {
     return claiming.any_parked &&
-           has_many_parked(*claiming.log, claiming.parked, snapshot, lane, claiming.log->max_parked);
+           has_many_parked(*claiming.log, claiming.parked, snapshot, lane, claiming.log->max_retrying);
 }
 
 } // namespace
@@ -228,7 +228,7 @@ Pass read_window(Lane *lane)
 bool take_range(Lane *lane)
 {
     LaneRecord &next = lane->next;
-    const bool is_full = lane->parked.count >= lane->claiming->log->max_parked && !lane->has_early_retry;
+    const bool is_full = lane->parked.count >= lane->claiming->log->max_retrying && !lane->has_early_retry;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         if (is_full && !next.position.has_again)

@@ -55,7 +55,7 @@ void add_pending(const Monitor &monitor, int lane, Pending *pending)
     const LaneRecord record = newest_record(monitor.log, monitor.lanes, monitor.snapshot, lane);
     const bool is_out = record.IsOpen() && !record.IsOver(GetCurrentTimestamp());
     LanePosition position = is_out ? PositionAfter(record) : record.position;
-    if (monitor.log.is_foreign) // as the next worker takes it
+    if (monitor.log.is_restored) // as the next worker takes it
         position = WithoutMarks(position);
     if (position.in_window) {
         add_window(monitor, lane, window_between(position.settled, position.reading), position.read, pending);

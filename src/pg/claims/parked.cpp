@@ -18,14 +18,14 @@ namespace
 
 ParkedEvent parked_in_slot(TupleTableSlot *slot)
 {
-    bool held_back;
-    const Datum due_at = row_value(slot, parked_due_at, &held_back);
+    bool blocked;
+    const Datum due_at = row_value(slot, parked_due_at, &blocked);
     return {{static_cast<uint64>(row_int8(slot, parked_xid)), row_int8(slot, parked_seq)},
             row_text(slot, parked_call_id),
             row_int4(slot, parked_attempts),
             row_int4(slot, parked_expiries),
-            !held_back,
-            held_back ? 0 : DatumGetTimestampTz(due_at),
+            !blocked,
+            blocked ? 0 : DatumGetTimestampTz(due_at),
             row_int8(slot, parked_claim)};
 }
 
@@ -97,7 +97,7 @@ static_assert(lengthof(parked_types) == parked_columns, "each column has its typ
 
 CatalogTable open_parked(LOCKMODE lock)
 {
-    return open_catalog_table("parked_events", "parked_events_pkey", parked_types, lock);
+    return open_catalog_table("retrying_events", "retrying_events_pkey", parked_types, lock);
 }
 
 ParkedEvents read_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane)
@@ -227,7 +227,7 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
     bool any = false;
     memset(lanes, 0, sizeof(bool) * log.lanes);
     const CatalogTable table =
-        open_catalog_table("parked_events", "idx_parked_events_due", parked_types, AccessShareLock);
+        open_catalog_table("retrying_events", "idx_retrying_events_due", parked_types, AccessShareLock);
     const KeyScan scan = begin_key_scan(
         table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTLessEqualStrategyNumber)});
     while (next_row(scan)) {

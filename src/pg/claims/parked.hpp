@@ -12,7 +12,7 @@
 namespace callhardening
 {
 
-// As sql/log/event_log.sql creates call_parked_events.
+// As sql/log/event_log.sql creates retrying_events.
 enum ParkedColumn {
     parked_log = 1,
     parked_lane,

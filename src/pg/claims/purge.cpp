@@ -434,7 +434,7 @@ CALLHARDENING_FUNCTION(purge_call_events)
     find_event_log(fcinfo, purge_log_argument, &purge.log);
     check_has_age(purge.log);
     // Where the log was restored, what is settled is known when a worker has adopted it.
-    if (purge.log.is_foreign || !try_lock_event_log(purge.log))
+    if (purge.log.is_restored || !try_lock_event_log(purge.log))
         PG_RETURN_INT64(0);
     PG_RETURN_INT64(without_reentrance([&purge, most_looks] { return run_purge(&purge, most_looks); }));
 }

@@ -43,7 +43,7 @@ enum LogColumn {
     log_max_attempts,
     log_retry_base,
     log_retry_cap,
-    log_max_parked,
+    log_max_retrying,
     log_signed,
     log_payload,
     log_event_type,
@@ -158,7 +158,7 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     log->provider = row_text(slot, log_provider);
     log->lanes = row_int4(slot, log_lanes);
     log->first_lane = row_int4(slot, log_first_lane);
-    log->is_foreign = static_cast<uint64>(row_int8(slot, log_system)) != GetSystemIdentifier();
+    log->is_restored = static_cast<uint64>(row_int8(slot, log_system)) != GetSystemIdentifier();
     log->has_old_lanes = !is_unadopted;
     if (!is_unadopted)
         log->adopted = read_snapshot(adopted);
@@ -166,7 +166,7 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     log->max_attempts = row_int4(slot, log_max_attempts);
     log->retry_base = row_microseconds(slot, log_retry_base);
     log->retry_cap = row_microseconds(slot, log_retry_cap);
-    log->max_parked = row_int4(slot, log_max_parked);
+    log->max_retrying = row_int4(slot, log_max_retrying);
     log->is_signed = row_bool(slot, log_signed);
     read_settled_marks(slot, log);
     read_columns(slot, log);

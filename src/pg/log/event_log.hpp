@@ -28,14 +28,14 @@ struct EventLog {
     char *provider;
     int lanes;
     int first_lane;      // of `lanes` lanes; those before are of clusters that the log has left
-    bool is_foreign;     // comes from another cluster, and no lane was claimed in this one yet
+    bool is_restored;    // comes from another cluster, and no lane was claimed in this one yet
     bool has_old_lanes;  // lanes before first_lane may still have something to do
     XidSnapshot adopted; // what may still be appended to them; with has_old_lanes
     std::span<const uint64> settled_marks; // restore marks that are done with, in ascending order
     bool notifies;
     int max_attempts;
     int64 retry_base, retry_cap; // microseconds
-    int max_parked;              // in a lane: above, no new range is taken
+    int max_retrying;            // in a lane: above, no new range is taken
     bool is_signed;              // takes signed bodies only
     const char *payload_column;
     const char *event_type_column; // NULL: the log has none, as for the two below

@@ -107,7 +107,7 @@ int number_of_lane(const Stamper *stamper, int lane)
     const EventLog &log = stamper->log;
     if (lane < 0 || log.log_id == 0)
         return lane;
-    return log.first_lane + lane + (log.is_foreign || has_moved(stamper, lane) ? log.lanes : 0);
+    return log.first_lane + lane + (log.is_restored || has_moved(stamper, lane) ? log.lanes : 0);
 }
 
 // Of this table in this database of this server, since it was started: a restore in another place has

@@ -41,7 +41,7 @@ SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb) IS NOT NULL
 SELECT wait_for($$EXISTS (SELECT FROM _callhardening.claims WHERE state = 'released')$$);
 ALTER TABLE calls RENAME COLUMN state TO status;
 SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 1)$$);
-SELECT count(*) FROM call_parked_events;
+SELECT count(*) FROM call_retrying_events;
 
 -- one that is: parked, and tried again until it is dead
 SELECT configure_call_event_log(max_attempts => 2, retry_base => '1 millisecond');

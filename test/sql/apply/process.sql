@@ -53,8 +53,8 @@ SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_tim
 FROM (VALUES (30, 'ringing', 1, 0), (30, 'connected', 2, 200000), (30, 'hangup', 3, 300000), (31, 'hangup', 1, 5000)) AS v(id, state, at, duration);
 SELECT * FROM process_call_events();
 SELECT dialpad_call_id, status, duration_seconds FROM calls WHERE dialpad_call_id IN (30, 31) ORDER BY 1;
-SELECT call_id, event_type, attempts, due_at IS NULL AS held_back, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error
-FROM call_parked_events p JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
+SELECT call_id, event_type, attempts, due_at IS NULL AS blocked, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error
+FROM call_retrying_events p JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
 SELECT * FROM process_call_events();
 
 -- where one attempt is all, it is dead, and the later ones have their turn
@@ -147,7 +147,7 @@ BEGIN
     END LOOP;
 END
 $$;
-SELECT max(n) > 40 AS many FROM _callhardening.claims;
+SELECT max(record_no) > 40 AS many FROM _callhardening.claims;
 SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY log_id, lane) AS lanes;
 
 -- calls are found by their key, though the statements were planned when there were none

@@ -95,7 +95,7 @@ END
 $$;
 SELECT calls, array_agg(name ORDER BY name) AS same
 FROM unnest('{at_once,one_by_one,sevens,random,workers,own_at_once,own_one_by_one,own_random}'::text[]) AS name, rows_of(name) GROUP BY calls, digest ORDER BY 2;
-SELECT count(*) AS failed FROM call_parked_events;
+SELECT count(*) AS failed FROM call_retrying_events;
 SELECT status, count(*) > 0 AS some FROM at_once.calls GROUP BY 1 ORDER BY 1;
 SELECT status, count(*) > 0 AS some FROM own_at_once.calls GROUP BY 1 ORDER BY 1;
 SELECT count(*) FILTER (WHERE kind = 'refined_status') > 0 AS some FROM call_issues;

@@ -24,7 +24,7 @@ SELECT count(ingest_call_event(jsonb_build_object('call_id', 100 + id % 2, 'stat
     200000), 'lanes.call_events')) FROM generate_series(1, 10) AS id;
 SELECT * FROM process_call_events(1000, 'lanes.call_events');
 -- once in each call, however soon it is due
-SELECT call_id, attempts, due_at IS NULL AS held_back, count(*) FROM call_parked_events
+SELECT call_id, attempts, due_at IS NULL AS blocked, count(*) FROM call_retrying_events
     JOIN call_event_logs USING (log_id)
 WHERE events = 'lanes.call_events'::regclass GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT claimed, failed FROM process_call_events(1000, 'lanes.call_events');
@@ -32,7 +32,7 @@ ALTER TABLE lanes.calls DROP CONSTRAINT short_calls;
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'), 'lanes.call_events'))
     FROM generate_series(201, 300) AS id;
 SELECT claimed, failed FROM process_call_events(1000, 'lanes.call_events');
-SELECT count(*) FROM call_parked_events;
+SELECT count(*) FROM call_retrying_events;
 
 -- a claim that outlives its transaction leaves other workers something: an eighth of the lanes, with a lease or without
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'hangup'), 'lanes.call_events'))

@@ -54,7 +54,7 @@ CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 CREATE TRIGGER zz_meddle BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION meddle();
 SELECT pg_temp.ingest('{"call_id": 15, "state": "missed", "event_timestamp": 1767225608000}');
 SELECT claimed, failed FROM process_call_events();
-SELECT errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error FROM call_parked_events;
+SELECT errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error FROM call_retrying_events;
 DROP TRIGGER zz_meddle ON calls;
 DROP FUNCTION meddle();
 SELECT status FROM calls WHERE dialpad_call_id = 15;

@@ -55,7 +55,7 @@ CREATE FUNCTION own_tables() RETURNS TABLE (oid regclass) LANGUAGE sql AS $$
     SELECT objid::regclass FROM pg_class c JOIN pg_depend d ON c.oid = objid
         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e' AND relkind = 'r'
-        AND relname ~ 'issues|claims|lanes|parked|dead|purge|^logs' $$;
+        AND relname ~ 'issues|claims|lanes|retrying|dead|purge|^logs' $$;
 CREATE FUNCTION shown(anyelement) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN current_user || $1; END $$;
 DO $$
 DECLARE
@@ -71,7 +71,7 @@ BEGIN
     END LOOP;
 END
 $$;
-CREATE INDEX ON _callhardening.parked_events USING gin (errors);
+CREATE INDEX ON _callhardening.retrying_events USING gin (errors);
 CREATE INDEX ON _callhardening.dead_events USING gin (errors);
 CREATE INDEX ON _callhardening.issues USING spgist (call_id);
 CREATE INDEX added_kind ON _callhardening.issues (kind) WHERE occurrences = 1;
@@ -153,7 +153,7 @@ UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 DROP INDEX _callhardening.added;
 -- The other tables say no to the statement.
-DELETE FROM _callhardening.parked_events;
+DELETE FROM _callhardening.retrying_events;
 DELETE FROM _callhardening.dead_events;
 SELECT configure_call_event_log(max_attempts => 1);
 ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id < 30);

@@ -123,7 +123,7 @@ SET client_min_messages = error;
 \set SHOW_CONTEXT never
 SELECT grant_call_role('regress_call_tenant', 'own');
 SET ROLE regress_call_tenant;
-CALL prepare_call_events('tenant.hooks', 'tenant.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
+CALL prepare_harden_call_events('tenant.hooks', 'tenant.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
 -- indexes that look like those that the log is read by
 CREATE UNIQUE INDEX ON tenant.hooks (event_lane, event_xid, event_seq) WHERE event_lane IS NOT NULL AND tenant.f(1) = 1;
 CREATE UNIQUE INDEX ON tenant.hooks (event_seq) WHERE event_seq IS NOT NULL AND tenant.f(1) = 1;
@@ -132,7 +132,7 @@ RESET ROLE;
 \c -
 SET client_min_messages = error;
 \set SHOW_CONTEXT never
-CALL prepare_call_events('tenant.hooks', 'tenant.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
+CALL prepare_harden_call_events('tenant.hooks', 'tenant.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
 :told
 \c -
 SET client_min_messages = error;

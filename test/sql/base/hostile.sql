@@ -29,7 +29,7 @@ BEGIN
         IF step.statement OPERATOR(pg_catalog.=) 'backfill' THEN
             CALL "has space".backfill_calls('"a""b"."old ""calls"'::pg_catalog.regclass, 1000);
         ELSIF step.statement OPERATOR(pg_catalog.=) 'prepare' THEN
-            CALL "has space".prepare_call_events('"a""b".hooks'::pg_catalog.regclass, '"has space".calls'::pg_catalog.regclass, 'the "body'::pg_catalog.name, NULL::pg_catalog.name,
+            CALL "has space".prepare_harden_call_events('"a""b".hooks'::pg_catalog.regclass, '"has space".calls'::pg_catalog.regclass, 'the "body'::pg_catalog.name, NULL::pg_catalog.name,
                 'came'::pg_catalog.name, 'do''ne'::pg_catalog.name, 'dialpad'::pg_catalog.text, '{}'::pg_catalog._name, 1, 10000);
         ELSIF step.statement OPERATOR(pg_catalog.=) 'wait' THEN
             FOR attempt IN 1 .. 500 LOOP
@@ -131,13 +131,13 @@ SELECT statement FROM (VALUES
     (58, 'SELECT "has space".renew_call_claim(c.claim_id, interval ''1 minute'') IS NULL AS stale, "has space".assert_call_claim(c.claim_id),
         "has space".fail_call_event(c.claim_id, c.event_seq, ''because''::pg_catalog.text, interval ''0'') FROM test.claimed AS c LIMIT 1'),
     (59, 'SELECT log, lane, worker, events, is_over FROM "has space".call_open_claims'),
-    (60, 'SELECT log, lane, claimed, retrying, held_back, dead FROM "has space".call_lane_status WHERE lane OPERATOR(pg_catalog.=) 0'),
+    (60, 'SELECT log, lane, claimed, retrying, blocked, dead FROM "has space".call_lane_status WHERE lane OPERATOR(pg_catalog.=) 0'),
     (61, 'SELECT log, calls, lanes, claimed, dead FROM "has space".call_event_log_status'),
     (62, 'SELECT c.outcome FROM "has space".release_call_events(ARRAY(SELECT DISTINCT claim_id FROM test.claimed)) AS c'),
     (63, 'SELECT c.outcome FROM "has space".complete_call_events(ARRAY(SELECT c.claim_id FROM ' || test.call('claim_call_events', '100', '30 seconds', 'me', '"a""b".hooks') || ' AS c)) AS c LIMIT 1'),
     (64, 'SELECT h."the ""body", h."do''ne" IS NULL AS pending FROM "a""b".hooks AS h'),
     (65, 'SELECT ' || test.call('unharden_call_events', '"a""b".hooks')),
-    (66, 'INSERT INTO _callhardening.parked_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
+    (66, 'INSERT INTO _callhardening.retrying_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
     (67, 'INSERT INTO _callhardening.claims SELECT * FROM _callhardening.claims LIMIT 1'),
     -- words, payloads, pseudonyms
     (70, 'SELECT ' || test.call('normalize_call_direction', 'Incoming') || ', ' || test.call('normalize_call_status', 'Hangup') || ', ' ||

@@ -83,7 +83,7 @@ CALL test.say(
     'CREATE TABLE %3$s (%7$I jsonb, %8$I text, %9$I timestamptz DEFAULT ''2020-01-01'', %10$I timestamptz, %11$I text DEFAULT ''carried'')',
     'INSERT INTO %3$s (%7$I, %8$I) SELECT jsonb_build_object(''call_id'', n, ''state'', ''ringing'', ''password'', ''x''), ''ring'' FROM generate_series(11, 13) AS n',
     'SELECT harden_call_events(%3$L, %2$L, ''nothing'')');
-SELECT format('CALL prepare_call_events(%L, %L, %L, %L, %L, %L, carry => ARRAY[%L], lanes => 1)', events, calls, payload, type, received, processed, carried) FROM test.odd \gexec
+SELECT format('CALL prepare_harden_call_events(%L, %L, %L, %L, %L, %L, carry => ARRAY[%L], lanes => 1)', events, calls, payload, type, received, processed, carried) FROM test.odd \gexec
 CALL test.say(
     'SELECT m.* FROM _callhardening.missing_event_indexes(%3$L, true) AS m',
     'SELECT harden_call_events(%3$L, %2$L, %7$L, %8$L, %9$L, %10$L, carry => ARRAY[%11$L], lanes => 1)',

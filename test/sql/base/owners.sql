@@ -46,12 +46,12 @@ SELECT harden_call_events('mine.hooks', 'mine.calls');
 INSERT INTO mine.hooks (payload) VALUES ('{"call_id": 9, "state": "hangup"}');
 INSERT INTO mine.hooks (payload) VALUES ('{"text": "an SMS"}');
 SELECT unharden_call_events('mine.hooks');
-CALL prepare_call_events('mine.hooks', 'mine.calls', processed_at_column => 'processed_at', carry => '{app_id}');
+CALL prepare_harden_call_events('mine.hooks', 'mine.calls', processed_at_column => 'processed_at', carry => '{app_id}');
 CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_lane, event_xid, event_seq) WHERE event_lane IS NOT NULL;
 CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_seq) WHERE event_seq IS NOT NULL;
 CREATE UNIQUE INDEX CONCURRENTLY ON mine.hooks (event_digest) WHERE event_digest IS NOT NULL;
 SELECT harden_call_events('mine.hooks', 'mine.calls', processed_at_column => 'processed_at', carry => '{app_id}');
-SELECT events, calls, lanes, carry, set_aside FROM _callhardening.my_logs;
+SELECT events, calls, lanes, carry, retrying_or_dead FROM _callhardening.my_logs;
 SELECT set_call_event_secret('mine.hooks', '12345678901234567890123456789012');
 SELECT set_call_event_secret('mine.hooks', NULL);
 RESET ROLE;
@@ -124,7 +124,7 @@ SELECT unharden_calls('mine.calls', drop_payload => true);
 SELECT attname FROM pg_attribute WHERE attrelid IN ('mine.hooks'::regclass, 'mine.calls'::regclass) AND attnum > 0 AND NOT attisdropped;
 RESET ROLE;
 SELECT count(*) FROM call_event_logs;
-SELECT count(*) FROM (SELECT log_id FROM _callhardening.lanes UNION ALL SELECT log_id FROM _callhardening.claims UNION ALL SELECT log_id FROM call_parked_events
+SELECT count(*) FROM (SELECT log_id FROM _callhardening.lanes UNION ALL SELECT log_id FROM _callhardening.claims UNION ALL SELECT log_id FROM call_retrying_events
     UNION ALL SELECT log_id FROM call_dead_events UNION ALL SELECT log_id FROM _callhardening.purges) AS remembered;
 
 -- a row that cannot be repaired

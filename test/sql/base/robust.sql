@@ -75,7 +75,7 @@ SELECT * FROM lanes;
 DROP TABLE failing;
 -- a clone shares the identifier: its positions tell
 SELECT append(15);
-UPDATE _callhardening.claims SET settled = '9000000000:9000000000:';
+UPDATE _callhardening.claims SET done_snapshot = '9000000000:9000000000:';
 UPDATE call_events SET event_xid = CASE call_id WHEN '15' THEN '9000000001' ELSE '8999999999' END::xid8;
 SELECT append(16);
 CALL claim_all();
@@ -168,6 +168,6 @@ DELETE FROM call_event_logs;
 DELETE FROM _callhardening.lanes;
 DELETE FROM _callhardening.claims;
 DELETE FROM call_dead_events;
-DELETE FROM call_parked_events;
+DELETE FROM call_retrying_events;
 DROP TABLE calls;
 DROP FUNCTION again;

@@ -91,6 +91,14 @@ BEGIN
 END $$;
 SELECT DISTINCT role, task FROM _callhardening.role_tasks;
 
+-- who has which task: the owner of the extension can see it
+SELECT grant_call_role('regress_task_new', 'own'), grant_call_role('regress_task_new', 'read', 'tasks.hooks');
+SELECT * FROM call_role_tasks ORDER BY role, task;
+SET ROLE regress_task_new;
+SELECT * FROM call_role_tasks;
+RESET ROLE;
+SELECT revoke_call_role('regress_task_new', 'own'), revoke_call_role('regress_task_new', 'read', 'tasks.hooks');
+
 -- granted to the owner of the tables: nothing is added but rights on columns, and he keeps what he had
 SELECT grant_call_role('regress_task_owner', what, 'tasks.hooks') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
 SELECT DISTINCT relation FROM _callhardening.role_tasks WHERE is_added AND relation::text LIKE 'tasks.%' AND column_name IS NULL;

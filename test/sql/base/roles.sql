@@ -61,7 +61,7 @@ SELECT configure_call_event_log(notify => false);
 SELECT count(*) FROM call_lane_status;
 SELECT count(*) FROM call_open_claims;
 SELECT count(*) >= 0 AS readable FROM call_horizon;
-SELECT count(*) FROM call_parked_events;
+SELECT count(*) FROM call_retrying_events;
 SELECT count(*) >= 0 AS readable FROM call_issues;
 SELECT count(*) FROM call_backfill_progress;
 SELECT relation, level, gap FROM call_enforcement;
@@ -104,7 +104,7 @@ SET ROLE regress_call_process;
 SELECT * FROM process_call_events();
 RESET ROLE;
 SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 10 ORDER BY 1;
-SELECT call_id, attempts, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error FROM call_parked_events ORDER BY 1;
+SELECT call_id, attempts, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error FROM call_retrying_events ORDER BY 1;
 -- it is tried again, and dead in the end; a later event of its call waits behind it
 SELECT ingest_call_event('{"call_id": 12, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
 SELECT configure_call_event_log(max_attempts => 3);
@@ -130,7 +130,7 @@ SELECT sum(applied) > 0 AS applied, sum(failed) AS failed FROM generate_series(1
 RESET client_min_messages;
 RESET ROLE;
 SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 10 ORDER BY 1;
-SELECT count(*) FROM call_parked_events;
+SELECT count(*) FROM call_retrying_events;
 
 -- a right that is missing altogether fails the call of the function, and leaves everything pending: on the table, and in a trigger of it
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "connected"}', id))) FROM generate_series(21, 24) AS id;
@@ -151,7 +151,7 @@ CREATE TRIGGER keep_journal AFTER INSERT ON "Tele phone".calls FOR EACH ROW EXEC
 SET ROLE regress_call_process;
 SELECT * FROM process_call_events();
 RESET ROLE;
-SELECT count(*) FROM call_parked_events;
+SELECT count(*) FROM call_retrying_events;
 SELECT sum(pending) FROM pending_call_events(exact => true);
 DROP TRIGGER keep_journal ON "Tele phone".calls;
 SET ROLE regress_call_process;

@@ -21,15 +21,15 @@ CREATE FUNCTION complete(wanted text) RETURNS SETOF text LANGUAGE sql AS $$ SELE
 CREATE FUNCTION release(wanted text) RETURNS SETOF text LANGUAGE sql AS $$ SELECT outcome FROM release_call_events(ids(wanted)) $$;
 CREATE FUNCTION fail(wanted text, seq bigint, retry_after interval DEFAULT '0') RETURNS text LANGUAGE sql AS $$
     SELECT fail_call_event(id(wanted), seq, 'error of event ' || seq, retry_after) $$;
-CREATE FUNCTION parked() RETURNS TABLE (event_seq bigint, call_id text, attempts int, expiries int, due text, claimed boolean, errors int)
+CREATE FUNCTION parked() RETURNS TABLE (event_seq bigint, call_id text, attempts int, lease_expiries int, due text, claimed boolean, errors int)
     LANGUAGE sql AS $$
-    SELECT event_seq, call_id, attempts, expiries, CASE WHEN due_at IS NULL THEN 'held back' WHEN due_at <= clock_timestamp() THEN 'now' ELSE 'later' END,
+    SELECT event_seq, call_id, attempts, lease_expiries, CASE WHEN due_at IS NULL THEN 'blocked' WHEN due_at <= clock_timestamp() THEN 'now' ELSE 'later' END,
         claim_id IS NOT NULL, jsonb_array_length(errors)
-    FROM call_parked_events ORDER BY event_seq $$;
+    FROM call_retrying_events ORDER BY event_seq $$;
 CREATE FUNCTION dead() RETURNS TABLE (event_seq bigint, call_id text, attempts int, sqlstate text, error text, errors int) LANGUAGE sql AS $$
     SELECT event_seq, call_id, attempts, sqlstate, error, jsonb_array_length(errors) FROM call_dead_events ORDER BY event_seq $$;
 CREATE PROCEDURE start_again() LANGUAGE sql AS $$
-    DELETE FROM _callhardening.claims; DELETE FROM _callhardening.parked_events; DELETE FROM _callhardening.dead_events; DELETE FROM taken; TRUNCATE queue, call_events RESTART IDENTITY $$;
+    DELETE FROM _callhardening.claims; DELETE FROM _callhardening.retrying_events; DELETE FROM _callhardening.dead_events; DELETE FROM taken; TRUNCATE queue, call_events RESTART IDENTITY $$;
 
 -- in the order of the log, up to max_events, and nobody else gets them
 SELECT add(101, 102, 101, 103);
@@ -129,7 +129,7 @@ SELECT pg_sleep(0.005);
 SELECT renew_call_claim(id('one'), '1 hour') BETWEEN clock_timestamp() + '59 minutes' AND clock_timestamp() + '1 hour' AS renewed;
 SELECT renew_call_claim(id('one')) BETWEEN clock_timestamp() + '29 seconds' AND clock_timestamp() + '30 seconds' AS renewed;
 SELECT * FROM take('none');
-SELECT n, state, worker, attempt FROM _callhardening.claims, LATERAL (SELECT again_tries + 1 AS attempt) a ORDER BY n;
+SELECT record_no, state, worker, attempt FROM _callhardening.claims, LATERAL (SELECT redeliveries + 1 AS attempt) a ORDER BY record_no;
 -- as often as it likes
 SELECT count(renew_call_claim(id('one'), '1 hour')) FROM generate_series(1, 40);
 SELECT complete('one');
@@ -169,7 +169,7 @@ SELECT * FROM take('two');
 SELECT complete('two');
 SELECT * FROM parked();
 -- in the order of the call, one at a time
-UPDATE call_parked_events SET due_at = now() WHERE due_at IS NOT NULL;
+UPDATE call_retrying_events SET due_at = now() WHERE due_at IS NOT NULL;
 SELECT * FROM take('three');
 SELECT * FROM parked();
 SELECT complete('three');
@@ -178,7 +178,7 @@ SELECT fail('four', 3, '1 hour');
 SELECT complete('four');
 SELECT * FROM take('none');
 SELECT * FROM parked();
-UPDATE call_parked_events SET due_at = now() WHERE due_at IS NOT NULL;
+UPDATE call_retrying_events SET due_at = now() WHERE due_at IS NOT NULL;
 SELECT * FROM take('five');
 SELECT complete('five');
 SELECT * FROM take('six');
@@ -232,7 +232,7 @@ SELECT * FROM take('five');
 CALL start_again();
 
 -- where no more events are taken than are parked already, either
-SELECT configure_call_event_log('queue', max_parked => 1);
+SELECT configure_call_event_log('queue', max_retrying => 1);
 SELECT add(101, 101, 102);
 SELECT * FROM take('one');
 SELECT fail('one', 2);
@@ -243,7 +243,7 @@ SELECT * FROM take('three');
 SELECT complete('three');
 SELECT * FROM take('four');
 SELECT complete('four');
-SELECT configure_call_event_log('queue', max_parked => 1000);
+SELECT configure_call_event_log('queue', max_retrying => 1000);
 CALL start_again();
 
 -- dead after the last attempt, with the errors of the last ten; the call goes on
@@ -263,7 +263,7 @@ BEGIN
 END $$;
 SELECT * FROM parked();
 SELECT e ->> 'worker' AS worker, e ->> 'error' AS error, (e ->> 'at')::timestamptz <= clock_timestamp() AS at
-FROM call_parked_events, jsonb_array_elements(errors) WITH ORDINALITY AS t (e, n) WHERE event_seq = 1 ORDER BY n;
+FROM call_retrying_events, jsonb_array_elements(errors) WITH ORDINALITY AS t (e, n) WHERE event_seq = 1 ORDER BY n;
 SELECT * FROM take('11');
 SELECT fail('11', 1), fail('11', 1);
 SELECT * FROM dead();
@@ -385,15 +385,15 @@ SELECT * FROM take('seven', 1);
 CALL start_again();
 
 -- in an outage the backlog stays where it is
-SELECT configure_call_event_log('queue', max_parked => 2);
+SELECT configure_call_event_log('queue', max_retrying => 2);
 SELECT add(101, 102, 103, 104);
 SELECT * FROM take('one', 2);
 SELECT fail('one', 1, '1 hour'), fail('one', 2, '1 hour'), complete('one');
 SELECT * FROM take('none');
-SELECT configure_call_event_log('queue', max_parked => 3);
+SELECT configure_call_event_log('queue', max_retrying => 3);
 SELECT * FROM take('two');
 SELECT complete('two');
-SELECT configure_call_event_log('queue', max_parked => 1000);
+SELECT configure_call_event_log('queue', max_retrying => 1000);
 CALL start_again();
 
 -- Poison: a range whose worker is lost twice goes out event by event. The one that kills its workers stands alone then; the others are done.
@@ -485,7 +485,7 @@ SELECT * FROM take('three', lease => NULL);
 SELECT complete('three');
 SELECT add(101);
 SELECT * FROM take('four', lease => NULL);
-SELECT lease_end FROM _callhardening.claims ORDER BY n DESC LIMIT 1;
+SELECT lease_end FROM _callhardening.claims ORDER BY record_no DESC LIMIT 1;
 SELECT * FROM take('five', lease => NULL);
 SELECT complete('four'), complete('five');
 -- given a lease
@@ -553,7 +553,7 @@ SELECT fail_call_event(id('one'), -9223372036854775808, 'x');
 \set VERBOSITY default
 SELECT fail_call_event(0, 1, 'x'), fail_call_event(-1, 1, 'x'), fail_call_event(9223372036854775807, 1, 'x');
 SELECT fail_call_event(id('one'), 1, NULL, '365 days'), fail_call_event(id('one'), 2, repeat('é', 1000), '1 year');
-SELECT errors -> 0 ->> 'error' = 'no error was given' AS none, length(errors -> 0 ->> 'error'), due_at > now() + '364 days' AS far FROM call_parked_events ORDER BY event_seq;
+SELECT errors -> 0 ->> 'error' = 'no error was given' AS none, length(errors -> 0 ->> 'error'), due_at > now() + '364 days' AS far FROM call_retrying_events ORDER BY event_seq;
 SELECT renew_call_claim(NULL);
 SELECT renew_call_claim(id('one'), NULL);
 SELECT renew_call_claim(id('one'), '0');
@@ -562,8 +562,8 @@ SELECT assert_call_claim(NULL);
 SELECT retry_dead_call_events('calls');
 SELECT configure_call_event_log('queue', max_attempts => 0);
 SELECT configure_call_event_log('queue', max_attempts => 1000001);
-SELECT configure_call_event_log('queue', max_parked => 0);
-SELECT configure_call_event_log('queue', max_parked => 1000001);
+SELECT configure_call_event_log('queue', max_retrying => 0);
+SELECT configure_call_event_log('queue', max_retrying => 1000001);
 SELECT configure_call_event_log('queue', retry_base => '-1 second');
 SELECT configure_call_event_log('queue', retry_cap => '366 days');
 SELECT configure_call_event_log('calls');
@@ -573,8 +573,8 @@ CALL start_again();
 -- settings: one leaves the others as they are
 SELECT configure_call_event_log('queue', 3, '2 seconds', '1 minute', 7, true);
 SELECT configure_call_event_log('queue');
-SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM _callhardening.logs WHERE events = 'queue'::regclass;
-SELECT max_attempts, retry_base, retry_cap, max_parked, notify FROM _callhardening.logs WHERE events = 'call_events'::regclass;
+SELECT max_attempts, retry_base, retry_cap, max_retrying, notify FROM _callhardening.logs WHERE events = 'queue'::regclass;
+SELECT max_attempts, retry_base, retry_cap, max_retrying, notify FROM _callhardening.logs WHERE events = 'call_events'::regclass;
 SELECT configure_call_event_log('queue', 5, '1 second', '15 minutes', 1000, false);
 -- the backoff doubles up to its limit, and is left to chance below it
 SELECT configure_call_event_log('queue', 1000000, '1 minute', '3 minutes');
@@ -588,9 +588,9 @@ BEGIN
         PERFORM take('backoff ' || i);
         PERFORM fail('backoff ' || i, 1, NULL);
         PERFORM complete('backoff ' || i);
-        SELECT due_at INTO due FROM call_parked_events;
+        SELECT due_at INTO due FROM call_retrying_events;
         waits := waits || (due - clock_timestamp());
-        UPDATE call_parked_events SET due_at = now();
+        UPDATE call_retrying_events SET due_at = now();
     END LOOP;
     IF waits[1] > '1 minute' OR waits[2] > '2 minutes' OR (SELECT max(w) NOT BETWEEN '2 minutes' AND '3 minutes' OR min(w) > '1 minute' FROM unnest(waits) AS w) THEN
         RAISE 'the backoff is not as it should be: %', waits;
@@ -660,7 +660,7 @@ SELECT count(*) AS claims_of_several_lanes FROM (SELECT FROM batches GROUP BY cl
 SELECT count(*) AS out_of_order FROM (SELECT batch, event_seq, lag(batch) OVER (PARTITION BY lane ORDER BY event_seq) AS before FROM batches) AS b WHERE before > batch;
 -- the records that are remembered stay few
 CALL loop(100);
-SELECT max(n) >= 200 AS many FROM _callhardening.claims;
+SELECT max(record_no) >= 200 AS many FROM _callhardening.claims;
 SELECT max(records) <= 24 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY log_id, lane) AS lanes;
 CALL start_again();
 
@@ -678,7 +678,7 @@ BEGIN
     EXECUTE 'EXPLAIN (ANALYZE, WAL, FORMAT JSON) ' || query INTO plan;
     RETURN plan -> 0 -> 'Plan' ->> 'WAL Bytes';
 END $$;
-VACUUM _callhardening.claims, _callhardening.lanes, _callhardening.logs, _callhardening.parked_events, _callhardening.dead_events, call_events, queue;
+VACUUM _callhardening.claims, _callhardening.lanes, _callhardening.logs, _callhardening.retrying_events, _callhardening.dead_events, call_events, queue;
 SELECT poll() AS takes_xid;
 SELECT wal_of('SELECT * FROM claim_call_events(log => ''call_events'')') AS wal_bytes;
 

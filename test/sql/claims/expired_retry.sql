@@ -26,7 +26,7 @@ INSERT INTO claims SELECT 5, claim_id, event_seq, call_id, attempt FROM claim_ca
 SELECT step, event_seq, call_id, attempt FROM claims ORDER BY step, event_seq;
 
 -- the same for a claim that is given back, in a lane that would take no new range
-SELECT configure_call_event_log(max_parked => 1);
+SELECT configure_call_event_log(max_retrying => 1);
 SELECT ingest_call_event('{"call_id": 3, "state": "ringing"}'::jsonb);
 SELECT ingest_call_event('{"call_id": 4, "state": "ringing"}'::jsonb);
 TRUNCATE claims;

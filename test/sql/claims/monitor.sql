@@ -1,5 +1,5 @@
 SELECT create_call_tables('public');
-SELECT log, calls, lanes, pending_estimate, open_claims, claims_over, claimed, retrying, held_back, dead, events_per_second FROM call_event_log_status;
+SELECT log, calls, lanes, pending_estimate, open_claims, claims_over, claimed, retrying, blocked, dead, events_per_second FROM call_event_log_status;
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', state)))
 FROM generate_series(1, 600) AS id, unnest(ARRAY['ringing', 'connected']) AS state;
 SELECT count(ingest_call_event('no JSON'::text));
@@ -16,11 +16,11 @@ SELECT worker, sum(events) AS events, min(attempt) AS attempt, bool_or(is_over) 
 SELECT open_claims > 0 AS has_claims, claimed, claims_over FROM call_event_log_status;
 SELECT sum(claimed) AS claimed, count(DISTINCT worker) AS workers FROM call_lane_status;
 
--- what failed, and what is held back behind it
+-- what failed, and what is blocked behind it
 SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed WHERE call_id IN (SELECT call_id FROM claimed GROUP BY 1 HAVING count(*) = 2) ORDER BY event_seq LIMIT 1;
-SELECT retrying, held_back FROM call_event_log_status;
-SELECT count(*) FROM call_lane_status WHERE retrying = 1 AND held_back = 1;
+SELECT retrying, blocked FROM call_event_log_status;
+SELECT count(*) FROM call_lane_status WHERE retrying = 1 AND blocked = 1;
 SELECT count(DISTINCT outcome) FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed));
 SELECT open_claims, claimed, events_per_second > 0 AS has_rate FROM call_event_log_status;
 

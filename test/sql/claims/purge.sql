@@ -31,7 +31,7 @@ SELECT ingest_call_event('{"call_id": 1, "state": "connected"}'::jsonb) IS NOT N
 CALL drain();
 SELECT status FROM calls WHERE dialpad_call_id = 1;
 
--- what is claimed, parked, held back or dead stays; when it is done with, a later purge finds it
+-- what is claimed, retrying, blocked or dead stays; when it is done with, a later purge finds it
 SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
     '{"call_id": 1001, "state": "ringing", "n": 1}', '{"call_id": 1001, "state": "connected", "n": 2}',
@@ -45,7 +45,7 @@ SELECT call_id, payload -> 'n' AS n FROM call_events ORDER BY event_seq;
 SELECT count(*) FROM _callhardening.purge_leftovers;
 SELECT count(*) FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed)) WHERE outcome = 'completed';
 SELECT purge_call_events('0 seconds');
-UPDATE call_parked_events SET due_at = now() WHERE due_at IS NOT NULL;
+UPDATE call_retrying_events SET due_at = now() WHERE due_at IS NOT NULL;
 CALL drain();
 CALL drain();
 DELETE FROM call_dead_events;
@@ -85,7 +85,7 @@ CALL park();
 SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM _callhardening.purge_leftovers;
 TRUNCATE call_events RESTART IDENTITY;
-DELETE FROM call_parked_events;
+DELETE FROM call_retrying_events;
 DELETE FROM call_dead_events;
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(3001, 3021) AS id;
 SELECT purge_call_events('0 seconds');
@@ -96,19 +96,19 @@ SELECT count(*) FROM _callhardening.purge_leftovers;
 
 -- an outage: all that comes is parked, and what settles is behind it. A call looks at 1000 events and at 1000 leftovers, or
 -- at max_events of each where that is more, and the next one goes on behind them
-SELECT configure_call_event_log(max_parked => 1000000);
+SELECT configure_call_event_log(max_retrying => 1000000);
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(10001, 15000) AS id;
 CALL park();
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(20001, 21000) AS id;
 CALL drain();
--- what is looked at in lanes is purged or becomes a leftover; parked: rows of call_parked_events that are read
+-- what is looked at in lanes is purged or becomes a leftover; parked: rows of call_retrying_events that are read
 CREATE FUNCTION purge_in_outage(max_events int, OUT purged bigint, OUT passed bigint, OUT parked bigint) LANGUAGE plpgsql AS $$
 BEGIN
     passed := -(SELECT count(*) FROM _callhardening.purge_leftovers);
-    parked := -pg_stat_get_xact_tuples_fetched('_callhardening.parked_events_pkey'::regclass);
+    parked := -pg_stat_get_xact_tuples_fetched('_callhardening.retrying_events_pkey'::regclass);
     purged := purge_call_events('0', max_events => max_events);
     passed := passed + (SELECT count(*) FROM _callhardening.purge_leftovers);
-    parked := parked + pg_stat_get_xact_tuples_fetched('_callhardening.parked_events_pkey'::regclass);
+    parked := parked + pg_stat_get_xact_tuples_fetched('_callhardening.retrying_events_pkey'::regclass);
 END
 $$;
 CREATE TEMP TABLE purges_in_outage (call int, purged bigint, passed bigint, parked bigint);
@@ -118,12 +118,12 @@ SELECT count(*), bool_and(call_id::int <= 15000) AS parked FROM call_events;
 SELECT format('SELECT * FROM purge_in_outage(%s)', max_events) FROM unnest(ARRAY[10, 10, 2000]) AS max_events \gexec
 
 -- those that are done with are found among the others, wherever they are, in a round of calls; what is young stays
-DELETE FROM call_parked_events WHERE event_seq % 100 = 7;
+DELETE FROM call_retrying_events WHERE event_seq % 100 = 7;
 SELECT purge_call_events('1 hour', max_events => 100000);
 SELECT 'SELECT purge_call_events(''0 seconds'', max_events => 10)' FROM generate_series(1, 6) AS call \gexec
 SELECT count(*) FROM call_events;
 SELECT count(*) FROM _callhardening.purge_leftovers;
-DELETE FROM call_parked_events;
+DELETE FROM call_retrying_events;
 SELECT purge_call_events('0 seconds', max_events => 100000);
 SELECT count(*) FROM call_events;
 SELECT count(*) FROM _callhardening.purge_leftovers;

@@ -18,7 +18,7 @@ BEGIN
     DROP TABLE batch;
 END $$;
 CREATE FUNCTION parked() RETURNS TABLE (event_seq bigint, call_id text, due boolean) LANGUAGE sql AS $$
-    SELECT event_seq, call_id, due_at <= clock_timestamp() FROM call_parked_events ORDER BY event_seq $$;
+    SELECT event_seq, call_id, due_at <= clock_timestamp() FROM call_retrying_events ORDER BY event_seq $$;
 -- What a poll finds, and whether it writes: a row of ours takes a transaction id. Readers may log a page that they tidy up.
 CREATE FUNCTION poll() RETURNS TABLE (events bigint, takes_xid boolean) LANGUAGE sql AS $$
     SELECT count(*), pg_current_xact_id_if_assigned() IS NOT NULL FROM claim_call_events(log => 'hooks') $$;
@@ -27,7 +27,7 @@ CREATE FUNCTION restore() RETURNS void LANGUAGE sql AS $$ UPDATE _callhardening.
 -- As a restore of data alone leaves it: all events are there to be read again.
 CREATE FUNCTION forget_positions() RETURNS void LANGUAGE sql AS $$ DELETE FROM _callhardening.claims $$;
 CREATE PROCEDURE start_again() LANGUAGE sql AS $$
-    DELETE FROM _callhardening.claims; DELETE FROM _callhardening.parked_events; DELETE FROM _callhardening.dead_events; TRUNCATE hooks; SELECT setval('hooks_event_seq_seq', 1, false) $$;
+    DELETE FROM _callhardening.claims; DELETE FROM _callhardening.retrying_events; DELETE FROM _callhardening.dead_events; TRUNCATE hooks; SELECT setval('hooks_event_seq_seq', 1, false) $$;
 
 -- an old processor has marked all that there is: the poll that finds it out moves the lane on, and the next one costs nothing
 SELECT add(101, 102, 103);
@@ -54,18 +54,18 @@ CALL start_again();
 -- nor does one of which all is parked
 SELECT add(101, 102);
 SELECT * FROM work(1, 2);
-UPDATE call_parked_events SET due_at = now() + interval '1 hour';
+UPDATE call_retrying_events SET due_at = now() + interval '1 hour';
 SELECT forget_positions(), restore();
 SELECT add(103);
 SELECT * FROM work();
-UPDATE call_parked_events SET due_at = now();
+UPDATE call_retrying_events SET due_at = now();
 SELECT * FROM work();
 SELECT * FROM poll();
 SELECT * FROM poll();
 CALL start_again();
 
 -- a full lane: its retries wait for their range, and the range does not wait for them
-SELECT configure_call_event_log('hooks', max_parked => 1);
+SELECT configure_call_event_log('hooks', max_retrying => 1);
 SELECT add(101, 102);
 SELECT * FROM work(2);
 UPDATE hooks SET processed_at = NULL;
@@ -73,7 +73,7 @@ SELECT forget_positions();
 SELECT * FROM work();
 SELECT * FROM work();
 SELECT * FROM poll();
-SELECT configure_call_event_log('hooks', max_parked => 1000);
+SELECT configure_call_event_log('hooks', max_retrying => 1000);
 CALL start_again();
 
 -- a dead event that is to be read again is dead no more: it can fail again, and what comes after it waits
@@ -163,7 +163,7 @@ CALL start_again();
 -- a call of which all is held back, whatever has done that, goes on with the next poll that looks at the lane
 SELECT add(101, 101);
 SELECT * FROM work(1);
-UPDATE call_parked_events SET due_at = NULL;
+UPDATE call_retrying_events SET due_at = NULL;
 SELECT add(102);
 SELECT * FROM work();
 SELECT * FROM work();

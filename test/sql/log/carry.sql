@@ -16,8 +16,8 @@ SELECT level, gap, detail FROM call_enforcement WHERE relation = 'events'::regcl
 SELECT ingest_call_event('{"call_id": 20, "state": "ringing"}', carry => '{"app_id": null, "region": "us"}') > 0 AS kept;
 SELECT claimed, failed FROM process_call_events();
 UPDATE events SET app_id = '00000000-0000-0000-0000-000000000000' WHERE call_id = '20';
-SELECT errors #>> '{0,sqlstate}' AS state FROM call_parked_events;
-SELECT pg_sleep(greatest(0, extract(epoch FROM max(due_at) - clock_timestamp()))) IS NOT NULL AS waited FROM call_parked_events;
+SELECT errors #>> '{0,sqlstate}' AS state FROM call_retrying_events;
+SELECT pg_sleep(greatest(0, extract(epoch FROM max(due_at) - clock_timestamp()))) IS NOT NULL AS waited FROM call_retrying_events;
 SELECT claimed, applied FROM process_call_events();
 
 -- all three forms, and values of every kind

@@ -153,7 +153,7 @@ SELECT register_call_event_log('three.fleeting', 'passing_calls', 'dialpad', 1);
 SELECT harden_call_events('passing', 'three.calls');
 SELECT harden_call_events('three.fleeting', 'three.calls');
 SELECT harden_call_events('three.fleeting', 'passing_calls');
-CALL prepare_call_events('passing', 'three.calls');
+CALL prepare_harden_call_events('passing', 'three.calls');
 INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('passing', 'three.calls', 'dialpad', 1);
 INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('three.seen', 'three.calls', 'dialpad', 1);
 \set VERBOSITY default

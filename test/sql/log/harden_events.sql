@@ -151,10 +151,10 @@ SELECT DISTINCT outcome FROM complete_call_events((SELECT array_agg(DISTINCT cla
 SELECT * FROM state ORDER BY 1;
 SELECT processed_at FROM webhook_events WHERE call_id = '205';
 -- the retry is found done by an old processor, and dropped
-SELECT call_id FROM call_parked_events;
+SELECT call_id FROM call_retrying_events;
 UPDATE webhook_events SET processed_at = now() WHERE call_id = '203';
 SELECT call_id, event_type FROM claim_call_events(100);
-SELECT call_id FROM call_parked_events;
+SELECT call_id FROM call_retrying_events;
 
 DROP VIEW state;
 
@@ -201,7 +201,7 @@ SELECT ingest_call_event('{"call": {"id": 400}}'::jsonb, event_type => 'call.end
 SELECT event_type, payload, received_at IS NOT NULL AS received, app_id FROM webhook_events WHERE call_id = '400' ORDER BY event_seq;
 SELECT ingest_call_event('{"call": {"id": 400}}'::jsonb, event_type => repeat('x', 41));
 SELECT claimed, failed FROM process_call_events(); -- nothing says whose they are
-SELECT errors #>> '{0,error}' AS error FROM call_parked_events ORDER BY event_seq LIMIT 1;
+SELECT errors #>> '{0,error}' AS error FROM call_retrying_events ORDER BY event_seq LIMIT 1;
 UPDATE webhook_events SET app_id = '00000000-0000-0000-0000-00000000000a' WHERE call_id = '400';
 SELECT sum(applied) AS applied, sum(failed) AS failed FROM generate_series(1, 4) AS n, LATERAL process_call_events(1000 + n);
 SELECT dialpad_call_id, status FROM calls WHERE dialpad_call_id = 400;
@@ -272,7 +272,7 @@ SELECT unharden_call_events('webhook_events');
 SELECT count(*) AS different FROM ((TABLE before_way_back EXCEPT TABLE webhook_events) UNION ALL (TABLE webhook_events EXCEPT TABLE before_way_back)) AS d;
 SELECT count(*) AS left_behind FROM (TABLE things EXCEPT TABLE things_before) AS t;
 SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM _callhardening.lanes) AS lanes, (SELECT count(*) FROM _callhardening.claims) AS claims,
-    (SELECT count(*) FROM call_parked_events) AS parked, (SELECT count(*) FROM call_dead_events) AS dead, (SELECT count(*) FROM _callhardening.purges) AS purges;
+    (SELECT count(*) FROM call_retrying_events) AS parked, (SELECT count(*) FROM call_dead_events) AS dead, (SELECT count(*) FROM _callhardening.purges) AS purges;
 INSERT INTO webhook_events (payload) VALUES ('{}');
 DELETE FROM webhook_events WHERE payload = '{}';
 
@@ -298,12 +298,12 @@ DELETE FROM calls WHERE app_id IS NULL;
 ALTER TABLE calls ALTER app_id SET NOT NULL;
 
 -- prepared in short transactions: what was stamped then is not stamped again, unless the lanes are others
-CALL prepare_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
+CALL prepare_harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 4, batch_size => 0);
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload, received_at)
 SELECT '00000000-0000-0000-0000-00000000000a', 'call.ring', 'p' || n, body(n), timestamp '2027-01-01' - n * interval '1 second' FROM generate_series(700, 709) AS n;
 DELETE FROM webhook_events WHERE processed_at IS NULL AND dialpad_event_id NOT LIKE 'p%' OR dialpad_event_id IS NULL;
-CALL prepare_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
+CALL prepare_harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 4, batch_size => 3);
 CREATE TEMP TABLE prepared AS SELECT dialpad_event_id, event_lane, event_xid, event_seq, call_id FROM webhook_events WHERE event_lane IS NOT NULL;
 SELECT count(*), count(DISTINCT event_xid) AS transactions, string_agg(call_id, ',' ORDER BY event_xid, event_seq) AS calls FROM prepared;
@@ -325,7 +325,7 @@ SELECT count(*) FILTER (WHERE event_lane <> (_callhardening.event_stamp(payload,
 SELECT sum(claimed) FROM generate_series(1, 10) AS n, LATERAL process_call_events(1000 + n);
 SELECT unharden_call_events('webhook_events');
 -- and what was only prepared goes as well
-CALL prepare_call_events('webhook_events', 'calls', carry => '{app_id}');
+CALL prepare_harden_call_events('webhook_events', 'calls', carry => '{app_id}');
 SELECT unharden_call_events('webhook_events');
 SELECT count(*) AS left_behind FROM (TABLE things EXCEPT TABLE things_before) AS t;
 

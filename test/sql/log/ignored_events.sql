@@ -30,6 +30,15 @@ SELECT count(ingest_call_event(body, event_type => type)) FROM (VALUES
     ('{"call_id": 5, "state": "ringing", "kind": "chat room"}', 'presences')) AS v (body, type);
 SELECT * FROM state;
 SELECT event_lane, count(*) FROM call_events WHERE event_lane < 0 GROUP BY 1 ORDER BY 1 DESC;
+-- the names of these lanes in SQL mean what the library stamps
+SELECT reason, _callhardening.no_lane(reason), (_callhardening.event_stamp(body::jsonb, 'dialpad', 8, key_type)).event_lane AS stamped
+FROM (VALUES ('not_json', '"no event"', 'text'), ('not_an_object', '[]', 'text'), ('no_call_id', '{}', 'text'),
+    ('call_id_too_long', format('{"call_id": "%s"}', repeat('x', 256)), 'text'),
+    ('call_id_not_held', '{"call_id": "x"}', 'bigint')) AS v (reason, body, key_type);
+SELECT count(*) > 0 AS ignored FROM call_events WHERE event_lane = _callhardening.no_lane('ignored');
+SELECT pg_get_expr(adbin, adrelid) AS preset, _callhardening.no_lane('not_stamped') FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+WHERE adrelid = 'call_events'::regclass AND attname = 'event_lane';
+SELECT _callhardening.no_lane('none') IS NULL AS unknown;
 SELECT dialpad_call_id, status FROM calls ORDER BY 1;
 SELECT kind, count(*) FROM call_issues WHERE happened_at >= (SELECT min(received_at) FROM call_events) GROUP BY 1;
 -- a redelivery is known

@@ -83,7 +83,7 @@ SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'hooks'::regcl
 -- the indexes of the extension's own tables
 BEGIN;
 ALTER TABLE _callhardening.claims DROP CONSTRAINT claims_pkey;
-CREATE UNIQUE INDEX claims_pkey ON _callhardening.claims (log_id, lane, n DESC);
+CREATE UNIQUE INDEX claims_pkey ON _callhardening.claims (log_id, lane, record_no DESC);
 SELECT detail FROM check_call_hardening() WHERE check_name = 'bookkeeping_indexes';
 SELECT count(*) FROM claim_call_events(lease => NULL, log => 'call_events');
 ROLLBACK;

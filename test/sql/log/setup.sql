@@ -28,7 +28,7 @@ INSERT INTO steps (by, statement) VALUES
     ('first', 'SELECT audit_calls(''setup.calls'')'),
     ('first', 'SELECT harden_calls(''setup.calls'')'),
     ('first', 'CALL backfill_calls(''setup.calls'')'),
-    ('first', 'CALL prepare_call_events(''setup.hooks'', ''setup.calls'', processed_at_column => ''processed_at'', carry => ''{app_id}'')'),
+    ('first', 'CALL prepare_harden_call_events(''setup.hooks'', ''setup.calls'', processed_at_column => ''processed_at'', carry => ''{app_id}'')'),
     ('first', 'SELECT harden_call_events(''setup.hooks'', ''setup.calls'', processed_at_column => ''processed_at'', carry => ''{app_id}'')'),
     ('first', 'SELECT configure_call_event_log(''setup.hooks'', max_attempts => 3)'),
     ('first', 'SELECT set_call_event_secret(''setup.hooks'', ''12345678901234567890123456789012''), set_call_event_secret(''setup.hooks'', NULL)'),

@@ -65,7 +65,7 @@ ALTER TABLE _callhardening.lanes ENABLE ROW LEVEL SECURITY;
 TABLE faults;
 ROLLBACK;
 BEGIN;
-DROP INDEX _callhardening.idx_parked_events_due;
+DROP INDEX _callhardening.idx_retrying_events_due;
 CREATE INDEX open_claims ON _callhardening.claims (lane) WHERE state = 'claimed';
 TABLE faults;
 ROLLBACK;

@@ -55,7 +55,7 @@ sub fails_at_its_start
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.claims'), '0', "$name: it has claimed nothing");
 }
 
-my $attempts = 'SELECT count(*) FROM call_parked_events';
+my $attempts = 'SELECT count(*) FROM call_retrying_events';
 
 SKIP: {
 	skip 'there is no psycopg2', 16 unless $python;

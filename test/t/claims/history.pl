@@ -218,7 +218,7 @@ my @actions = (
 		$node->psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^[acpf][0-9]+$' ORDER BY random() LIMIT 1});
 	} ],
 	[ 20, purge => sub { $node->psql('postgres', q{SELECT purge_call_events('0', 'call_events', 500)}) } ],
-	[ 5, vacuum => sub { $node->psql('postgres', 'VACUUM call_events, _callhardening.claims, _callhardening.parked_events') } ],
+	[ 5, vacuum => sub { $node->psql('postgres', 'VACUUM call_events, _callhardening.claims, _callhardening.retrying_events') } ],
 	[ 10, nothing => sub { sleep 0.5 } ]);
 
 sub do_something
@@ -267,8 +267,8 @@ $ENV{HISTORY_QUIET} = 1;
 stop_clients(qr/./);
 start_client($_) for ('claim') x 4, 'process';
 my $left = q{
-SELECT 'parked' FROM call_parked_events
-UNION ALL SELECT 'claimed' FROM (SELECT DISTINCT ON (log_id, lane) state FROM _callhardening.claims ORDER BY log_id, lane, n DESC) AS newest
+SELECT 'parked' FROM call_retrying_events
+UNION ALL SELECT 'claimed' FROM (SELECT DISTINCT ON (log_id, lane) state FROM _callhardening.claims ORDER BY log_id, lane, record_no DESC) AS newest
 WHERE state IN ('claimed', 'renewed')
 UNION ALL SELECT 'pending' FROM unnest('{call_events,processed_events}'::regclass[]) AS log, claim_call_events(1, NULL, 'drain', log)
 LIMIT 1};

@@ -109,7 +109,7 @@ my $arguments = q{'webhook_events', 'calls', event_type_column => 'event_type', 
     processed_at_column => 'processed_at', carry => '{app_id}'};
 $node->safe_psql('postgres', q{SELECT harden_calls('calls')});
 like(dump_of('calls'), qr/USING gin \(raw_payload\)/, 'an index of the payload is made');
-$node->safe_psql('postgres', "SET lock_timeout = '10s'; CALL prepare_call_events($arguments)");
+$node->safe_psql('postgres', "SET lock_timeout = '10s'; CALL prepare_harden_call_events($arguments)");
 my $indexes = $node->safe_psql('postgres', q{SELECT string_agg(statement || ';', E'\n') FROM _callhardening.missing_event_indexes('webhook_events', true) AS statement});
 is(scalar(split /\n/, $indexes), 3, 'three indexes are to be built');
 $node->safe_psql('postgres', $_) for split /\n/, $indexes;
@@ -138,7 +138,7 @@ is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE status
 	'600|0', 'each call has ended, but for what was wrong before');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM calls WHERE app_id <> CASE dialpad_call_id % 2 WHEN 0 THEN '00000000-0000-0000-0000-00000000000a'
 	ELSE '00000000-0000-0000-0000-00000000000b' END::uuid}), '0', 'with the columns that were carried');
-is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM call_parked_events) + (SELECT count(*) FROM call_dead_events)'), '0', 'none has failed');
+is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM call_retrying_events) + (SELECT count(*) FROM call_dead_events)'), '0', 'none has failed');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM webhook_events WHERE event_seq IS NOT NULL'), '>', 0, 'what was pending was stamped');
 
 $node->safe_psql('postgres', 'CALL old_webhook(3001, 3010)');
@@ -170,11 +170,11 @@ sub follow_page
 	my $before = dump_of('webhook_events', $road) . dump_of('calls', $road);
 	while (defined(my $block = shift @blocks))
 	{
-		next if $road eq 'small' && $block =~ /prepare_call_events/;
+		next if $road eq 'small' && $block =~ /prepare_harden_call_events/;
 		$harden = $block and next if $road eq 'large' && !$harden && $block =~ /harden_call_events/;
 		my $stderr = '';
 		is($node->psql($road, $block, stderr => \$stderr, on_error_stop => 1), 0, "$road: " . join(' ', split ' ', $block)) or diag $stderr;
-		unshift @blocks, ($stderr =~ /still to be done: (.*)/g), $harden if $block =~ /prepare_call_events/;
+		unshift @blocks, ($stderr =~ /still to be done: (.*)/g), $harden if $block =~ /prepare_harden_call_events/;
 	}
 	is(dump_of('webhook_events', $road) . dump_of('calls', $road), $before, "$road: and back");
 	is($node->safe_psql($road, 'SELECT count(*), count(processed_at) > 140 FROM webhook_events'), '300|t', "$road: with more events processed");

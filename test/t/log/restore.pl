@@ -58,7 +58,7 @@ sub complete
 	return $node->safe_psql($database, q{
 CREATE TEMP TABLE ended AS SELECT * FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM mine));
 INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM mine WHERE claim_id IN (SELECT claim_id FROM ended WHERE outcome = 'completed')
-    AND event_seq NOT IN (SELECT event_seq FROM call_parked_events UNION ALL SELECT event_seq FROM call_dead_events)
+    AND event_seq NOT IN (SELECT event_seq FROM call_retrying_events UNION ALL SELECT event_seq FROM call_dead_events)
     ORDER BY event_seq;
 SELECT string_agg(DISTINCT outcome, ',') FROM ended});
 }
@@ -103,7 +103,7 @@ SELECT format('event %s of call %s came after %s', event_seq, call_id, before) F
     SELECT event_seq, call_id, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
 WHERE before > event_seq
 UNION ALL
-SELECT format('event %s is still parked in lane %s', event_seq, lane) FROM call_parked_events
+SELECT format('event %s is still parked in lane %s', event_seq, lane) FROM call_retrying_events
 UNION ALL
 SELECT format('lane %s is still there', lane) FROM _callhardening.lanes l JOIN call_event_logs g USING (log_id) WHERE lane < first_lane
 UNION ALL
@@ -134,7 +134,7 @@ $$});
 	my $call = $node->safe_psql($database, 'SELECT min(call_id) FROM mine');
 	fail_event($node, $database, $call, '0 seconds');
 	is($node->safe_psql($database, 'SELECT count(*) FROM call_dead_events'), 2, 'two events are dead');
-	cmp_ok($node->safe_psql($database, 'SELECT count(*) FROM call_parked_events'), '>', 3, 'some are parked');
+	cmp_ok($node->safe_psql($database, 'SELECT count(*) FROM call_retrying_events'), '>', 3, 'some are parked');
 	cmp_ok($node->safe_psql($database, 'SELECT count(*) FROM call_open_claims'), '>', 5, 'some are claimed');
 }
 
@@ -161,7 +161,7 @@ sub revives_the_dead
 		0, "$what: what comes is in the log");
 	is($node->safe_psql($database, 'SELECT count(*) FROM call_events WHERE event_seq NOT IN (SELECT event_seq FROM done)'), 0,
 		"$what: and they get another chance");
-	is($node->safe_psql($database, 'SELECT count(*) FROM call_parked_events'), 0, "$what: nothing is left behind");
+	is($node->safe_psql($database, 'SELECT count(*) FROM call_retrying_events'), 0, "$what: nothing is left behind");
 }
 
 sub dump_plain
@@ -243,7 +243,7 @@ BEGIN
 END
 $$});
 my $wanted = $clone->safe_psql('restored', q{SELECT max(event_xid) FROM call_events WHERE event_seq NOT IN (
-    SELECT event_seq FROM done UNION ALL SELECT event_seq FROM call_parked_events UNION ALL SELECT event_seq FROM call_dead_events)});
+    SELECT event_seq FROM done UNION ALL SELECT event_seq FROM call_retrying_events UNION ALL SELECT event_seq FROM call_dead_events)});
 my $open = $wanted - 1;
 is($clone->safe_psql('restored', qq{
 CALL reach('$open');

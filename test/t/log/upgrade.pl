@@ -84,7 +84,7 @@ isnt($new->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_syste
 $new->safe_psql('postgres', q{
 CREATE TABLE ended AS SELECT * FROM complete_call_events((SELECT ARRAY[max(claim_id)] FROM mine));
 INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM mine JOIN ended USING (claim_id)
-WHERE outcome = 'completed' AND event_seq NOT IN (SELECT event_seq FROM call_parked_events)});
+WHERE outcome = 'completed' AND event_seq NOT IN (SELECT event_seq FROM call_retrying_events)});
 is($new->safe_psql('postgres', 'SELECT outcome FROM ended'), 'completed', 'a claim can still be completed');
 ingest($new, 1, 60, 'connected');
 drain($new);

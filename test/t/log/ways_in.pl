@@ -170,7 +170,7 @@ is(deliver($low, 'existing'), '100', 'a log that is there');
 $low->safe_psql('existing', 'DELETE FROM call_events');
 load($low, 'existing', 'existing', 0);
 is(deliver($low, 'existing'), '1 2 3 4 5 6', 'data into it: delivered once');
-is($low->safe_psql('existing', 'SELECT count(*) FROM call_parked_events'), 0, 'data into it: what was parked too');
+is($low->safe_psql('existing', 'SELECT count(*) FROM call_retrying_events'), 0, 'data into it: what was parked too');
 
 # ---- without triggers --------------------------------------------------------------------------------------
 
