@@ -10,11 +10,12 @@
  *
  *   lane                   the lane's newest record (LaneRecord); older ones are history, which nothing decides by
  *   .open                  state: claimed or renewed; otherwise completed, released or moved
- *   .settled, .reading     the same (pg_snapshot), .in_window: reading is not NULL
- *   .read, .to, .again     (read_xid, read_seq), (to_xid, to_seq), (again_xid, again_seq); 0: NULL; .again_tries, .to_end
+ *   .settled, .reading     done_snapshot, window_snapshot; .in_window: the second is not NULL
+ *   .read, .to, .again     (read_xid, read_seq), (to_xid, to_seq), (redelivered_to_xid, redelivered_to_seq); 0: NULL
+ *   .again_tries, .to_end  redeliveries, is_window_end
  *   .id, .retry            claim_id, is_retry
  *   .over                  lease_end has passed (LaneRecord::IsOver)
- *   parked, attempts, ...  call_retrying_events; due_at: held back where NULL (neither `waiting` nor `due`), to come, or past;
+ *   parked, attempts, ...  call_retrying_events; due_at: blocked where NULL (neither `waiting` nor `due`), to come, or past;
  *                          `out`: claim_id is the lane's open claim
  *   dead                   call_dead_events
  *
