@@ -57,6 +57,13 @@ $$;
 COMMENT ON FUNCTION _callhardening.answer_checks() IS
 'checks of check_call_hardening: whether the functions are there and give known answers';
 
+CREATE FUNCTION _callhardening.catalog_layouts() RETURNS TABLE (name text, columns text)
+    LANGUAGE c STABLE ROWS 8
+    AS 'MODULE_PATHNAME', 'callhardening_catalog_layouts';
+
+COMMENT ON FUNCTION _callhardening.catalog_layouts() IS
+'the tables that the library reads and writes by the number of a column, and the columns that it expects there';
+
 CREATE FUNCTION _callhardening.catalog_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -68,17 +75,11 @@ $check$, 'UTF8'),
 ('bookkeeping_tables', $check$
     -- As the library reads and writes them, by number.
     SELECT string_agg(format('%s has %s', k.name, coalesce(a.columns, 'no columns')), '; ' ORDER BY k.name)
-    FROM (VALUES
-        ('claims', 'log_id integer, lane integer, record_no bigint, state text, done_snapshot pg_snapshot, window_snapshot pg_snapshot, read_xid xid8, read_seq bigint, redelivered_to_xid xid8, redelivered_to_seq bigint, redeliveries integer, claim_id bigint, is_retry boolean, to_xid xid8, to_seq bigint, is_window_end boolean, events integer, worker text, claimed_at timestamp with time zone, lease_end timestamp with time zone'),
-        ('dead_events', 'log_id integer, event_seq bigint, lane integer, call_id text, attempts integer, sqlstate text, error text, errors jsonb, died_at timestamp with time zone'),
-        ('event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
-        ('issues', 'happened_at timestamp with time zone, kind text, table_name text, call_id text, old_value text, new_value text, event_seq bigint, occurrences bigint, detail text, role_name text, application_name text'),
-        ('lanes', 'log_id integer, lane integer'),
-        ('logs', 'log_id integer, events regclass, calls regclass, provider text, lanes integer, first_lane integer, system_identifier bigint, adopted pg_snapshot, notify boolean, max_attempts integer, retry_base interval, retry_cap interval, max_retrying integer, signed boolean, payload_column name, event_type_column name, received_at_column name, processed_at_column name, carry name[], sequence regclass, is_default boolean, ignored_event_types text[], ignored_members text[], settled_marks xid8[]'),
-        ('retrying_events', 'log_id integer, lane integer, event_seq bigint, event_xid xid8, call_id text, attempts integer, lease_expiries integer, due_at timestamp with time zone, claim_id bigint, waiting_since timestamp with time zone, errors jsonb, lock_waits integer'),
-        ('pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'),
-        ('purge_leftovers', 'log_id integer, event_seq bigint'),
-        ('purges', 'log_id integer, lane integer, record_no bigint, low_xid xid8, low_seq bigint, purged_at timestamp with time zone')) AS k (name, columns)
+    FROM (
+        SELECT * FROM _callhardening.catalog_layouts()
+        -- These are read by the names of columns.
+        UNION ALL VALUES ('event_secrets', 'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
+            ('pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone')) AS k (name, columns)
     LEFT JOIN LATERAL (
         SELECT string_agg(CASE WHEN a.attisdropped THEN 'a dropped column' ELSE a.attname || ' ' || format_type(a.atttypid, a.atttypmod) END, ', ' ORDER BY a.attnum)
                    || CASE WHEN c.relkind <> 'r' THEN ', and is no table' WHEN c.relpersistence <> 'p' THEN ', and is not permanent'

@@ -1,7 +1,18 @@
 #include "pg/apply/call_worker.hpp"
+#include "pg/base/catalog_table.hpp"
 #include "pg/base/postgres.hpp"
+#include "pg/calls/issue.hpp"
+#include "pg/claims/dead.hpp"
+#include "pg/claims/parked.hpp"
+#include "pg/claims/purge.hpp"
+#include "pg/log/event_log.hpp"
+#include "pg/log/lane.hpp"
 
 extern "C" {
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "utils/tuplestore.h"
+
 PG_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 }
@@ -16,4 +27,36 @@ CALLHARDENING_FUNCTION(call_library_version)
 {
     static_cast<void>(fcinfo);
     PG_RETURN_TEXT_P(cstring_to_text(CALLHARDENING_VERSION));
+}
+
+using namespace callhardening;
+
+namespace
+{
+
+// As check_call_hardening lists the columns of the catalogs.
+const char *columns_of(const CatalogLayout &layout)
+{
+    StringInfoData columns;
+    initStringInfo(&columns);
+    for (int i = 0; i < layout.count; ++i)
+        appendStringInfo(&columns, "%s%s %s", i == 0 ? "" : ", ", layout.columns[i].name,
+                         format_type_be(layout.columns[i].type));
+    return columns.data;
+}
+
+} // namespace
+
+CALLHARDENING_FUNCTION(catalog_layouts)
+{
+    InitMaterializedSRF(fcinfo, 0);
+    const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
+    for (const CatalogLayout *layout :
+         {&claims_layout, &dead_events_layout, &issues_layout, &lanes_layout, &logs_layout,
+          &retrying_events_layout, &purge_leftovers_layout, &purges_layout}) {
+        Datum values[] = {CStringGetTextDatum(layout->name), CStringGetTextDatum(columns_of(*layout))};
+        bool nulls[lengthof(values)] = {};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    return Datum{0};
 }

@@ -105,14 +105,14 @@ bool is_ordinary(Relation heap)
 }
 
 // A column that somebody added and dropped again leaves a dropped one at the end.
-bool has_columns(Relation heap, const ColumnTypes &columns)
+bool has_columns(Relation heap, const CatalogLayout &layout)
 {
     const int count = RelationGetNumberOfAttributes(heap);
-    if (count < columns.count)
+    if (count < layout.count)
         return false;
     for (int i = 0; i < count; ++i) {
         const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(heap), i);
-        if (i < columns.count ? column->atttypid != columns.types[i] : !column->attisdropped)
+        if (i < layout.count ? column->atttypid != layout.columns[i].type : !column->attisdropped)
             return false;
     }
     return true;
@@ -161,11 +161,11 @@ bool is_usable_index(Relation heap, Relation index)
 }
 
 // NULL: there is none. A table that is another one than ours would end the server, or lose rows.
-const char *fault_of(Relation heap, Relation index, const ColumnTypes &columns)
+const char *fault_of(Relation heap, Relation index, const CatalogLayout &layout)
 {
     if (!is_ordinary(heap))
         return "It is not an ordinary table.";
-    if (!has_columns(heap, columns))
+    if (!has_columns(heap, layout))
         return "Its columns are not those that the extension created.";
     if (heap->rd_rules != nullptr)
         return "It has a rule, which would never apply.";
@@ -193,28 +193,27 @@ Relation open_index(const char *name, LOCKMODE lock)
 
 } // namespace
 
-CatalogTable open_catalog_table(const char *name, const char *index, const ColumnTypes &columns,
-                                LOCKMODE lock)
+CatalogTable open_catalog_table(const CatalogLayout &layout, const char *index, LOCKMODE lock)
 {
-    const Oid heap_oid = get_relname_relid(name, own_schema());
+    const Oid heap_oid = get_relname_relid(layout.name, own_schema());
     if (!OidIsValid(heap_oid))
-        report_altered(ERROR, name, "It is missing.");
+        report_altered(ERROR, layout.name, "It is missing.");
     CatalogTable table = {try_relation_open(heap_oid, lock), nullptr};
     if (table.heap == nullptr)
-        raise_dropped(name);
+        raise_dropped(layout.name);
     // Under the lock, as DROP EXTENSION may have come before it.
     table.index = open_index(index, lock);
     if (table.index == nullptr)
-        report_altered(ERROR, name, psprintf("Index \"%s\" is missing.", index));
-    if (const char *fault = fault_of(table.heap, table.index, columns); fault != nullptr)
-        report_altered(ERROR, name, fault);
+        report_altered(ERROR, layout.name, psprintf("Index \"%s\" is missing.", index));
+    if (const char *fault = fault_of(table.heap, table.index, layout); fault != nullptr)
+        report_altered(ERROR, layout.name, fault);
     return table;
 }
 
-bool try_open_catalog_table(const char *name, const char *index, const ColumnTypes &columns, LOCKMODE lock,
+bool try_open_catalog_table(const CatalogLayout &layout, const char *index, LOCKMODE lock,
                             CatalogTable *table)
 {
-    const Oid heap_oid = get_relname_relid(name, own_schema());
+    const Oid heap_oid = get_relname_relid(layout.name, own_schema());
     if (!OidIsValid(heap_oid) || get_rel_relkind(heap_oid) != RELKIND_RELATION ||
         !ConditionalLockRelationOid(heap_oid, lock))
         return false;
@@ -223,10 +222,10 @@ bool try_open_catalog_table(const char *name, const char *index, const ColumnTyp
         return false;
     table->index = open_index(index, lock);
     const char *fault = table->index == nullptr ? psprintf("Index \"%s\" is missing.", index)
-                                                : fault_of(table->heap, table->index, columns);
+                                                : fault_of(table->heap, table->index, layout);
     if (fault == nullptr)
         return true;
-    report_altered(WARNING, name, fault);
+    report_altered(WARNING, layout.name, fault);
     if (table->index != nullptr)
         index_close(table->index, NoLock);
     table_close(table->heap, NoLock);

@@ -34,25 +34,32 @@ struct CatalogTable {
     Relation index; // the one that rows are found by
 };
 
-// The types of a table's columns, as the scripts in sql/ create it.
-struct ColumnTypes {
-    const Oid *types;
+struct CatalogColumn {
+    const char *name;
+    Oid type;
+};
+
+// A table and its columns as a script in sql/ creates it. Rows are read and written by the number of a
+// column. check_call_hardening compares the layouts with the catalogs: src/pg/module.cpp.
+struct CatalogLayout {
+    const char *name;
+    const CatalogColumn *columns;
     int count;
 
     template <int size>
-    constexpr ColumnTypes(const Oid (&list)[size]) : types(list), count(size)
+    constexpr CatalogLayout(const char *table, const CatalogColumn (&list)[size])
+        : name(table), columns(list), count(size)
     {
     }
 };
 
-// Opens `name` of our own schema with `index`; 55000 where somebody altered it in a way that these
+// Opens a table of our own schema with `index`; 55000 where somebody altered it in a way that these
 // functions cannot follow. A table that the transaction has written to has to be closed with NoLock.
-CatalogTable open_catalog_table(const char *name, const char *index, const ColumnTypes &columns,
-                                LOCKMODE lock);
+CatalogTable open_catalog_table(const CatalogLayout &layout, const char *index, LOCKMODE lock);
 
 // The same for what must not stop its caller: false, and a WARNING that says what was altered, or no word
 // where the table is gone or its lock is not to be had at once.
-bool try_open_catalog_table(const char *name, const char *index, const ColumnTypes &columns, LOCKMODE lock,
+bool try_open_catalog_table(const CatalogLayout &layout, const char *index, LOCKMODE lock,
                             CatalogTable *table);
 void close_catalog_table(const CatalogTable &table, LOCKMODE lock);
 

@@ -43,9 +43,18 @@ enum IssueColumn {
     issue_application_name,
     issue_columns = issue_application_name
 };
-constexpr Oid issue_types[] = {TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-                               INT8OID,        INT8OID, TEXTOID, TEXTOID, TEXTOID};
-static_assert(lengthof(issue_types) == issue_columns, "each column has its type here");
+constexpr CatalogColumn columns_of_issues[] = {{"happened_at", TIMESTAMPTZOID},
+                                               {"kind", TEXTOID},
+                                               {"table_name", TEXTOID},
+                                               {"call_id", TEXTOID},
+                                               {"old_value", TEXTOID},
+                                               {"new_value", TEXTOID},
+                                               {"event_seq", INT8OID},
+                                               {"occurrences", INT8OID},
+                                               {"detail", TEXTOID},
+                                               {"role_name", TEXTOID},
+                                               {"application_name", TEXTOID}};
+static_assert(lengthof(columns_of_issues) == issue_columns, "each column is here");
 
 constexpr const char *kind_names[] = {"refused_status",    "refused_call_id",   "refined_status",
                                       "unknown_status",    "unknown_direction", "unparsable_body",
@@ -303,7 +312,7 @@ void write_issues()
     CatalogTable issues;
     const int count = count_rows(noted.groups);
     if (count == 0 || XactReadOnly || RecoveryInProgress() ||
-        !try_open_catalog_table("issues", "idx_issues_happened_at", issue_types, RowExclusiveLock, &issues))
+        !try_open_catalog_table(issues_layout, "idx_issues_happened_at", RowExclusiveLock, &issues))
         return;
     if (is_full(issues.heap, full_pages))
         remove_oldest(issues, 2 * count);
@@ -335,6 +344,8 @@ void register_callbacks()
 }
 
 } // namespace
+
+constinit const CatalogLayout issues_layout = {"issues", columns_of_issues};
 
 void note_issue(const Issue &issue)
 {

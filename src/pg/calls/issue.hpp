@@ -2,10 +2,13 @@
 // that what was rolled back leaves none, and the caller needs no right on the table.
 #pragma once
 
+#include "pg/base/catalog_table.hpp"
 #include "pg/base/postgres.hpp"
 
 namespace callhardening
 {
+
+extern const CatalogLayout issues_layout;
 
 enum class IssueKind : unsigned char {
     refused_status,

@@ -20,9 +20,11 @@ namespace callhardening
 namespace
 {
 
-constexpr Oid dead_types[] = {INT4OID, INT8OID, INT4OID,  TEXTOID,       INT4OID,
-                              TEXTOID, TEXTOID, JSONBOID, TIMESTAMPTZOID};
-static_assert(lengthof(dead_types) == dead_columns, "each column has its type here");
+constexpr CatalogColumn columns_of_dead_events[] = {
+    {"log_id", INT4OID},  {"event_seq", INT8OID}, {"lane", INT4OID},
+    {"call_id", TEXTOID}, {"attempts", INT4OID},  {"sqlstate", TEXTOID},
+    {"error", TEXTOID},   {"errors", JSONBOID},   {"died_at", TIMESTAMPTZOID}};
+static_assert(lengthof(columns_of_dead_events) == dead_columns, "each column is here");
 
 // Another session may revive it.
 void drop_row_of(const EventLog &log, const CatalogTable &dead, int64 seq)
@@ -37,9 +39,11 @@ void drop_row_of(const EventLog &log, const CatalogTable &dead, int64 seq)
 
 } // namespace
 
+constinit const CatalogLayout dead_events_layout = {"dead_events", columns_of_dead_events};
+
 CatalogTable open_dead(LOCKMODE lock)
 {
-    return open_catalog_table("dead_events", "dead_events_pkey", dead_types, lock);
+    return open_catalog_table(dead_events_layout, "dead_events_pkey", lock);
 }
 
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
@@ -197,7 +201,7 @@ CALLHARDENING_FUNCTION(retry_dead_call_events)
     PreventCommandIfReadOnly("retry_dead_call_events()");
     find_event_log(fcinfo, 0, &log);
     check_can_operate(log);
-    Revival revival = {open_catalog_table("dead_events", "dead_events_pkey", dead_types, RowExclusiveLock),
+    Revival revival = {open_catalog_table(dead_events_layout, "dead_events_pkey", RowExclusiveLock),
                        open_parked(RowExclusiveLock), 0};
     if (PG_ARGISNULL(1))
         revive_events(log, &revival, {int4_key(1, log.log_id)});

@@ -8,6 +8,8 @@
 namespace callhardening
 {
 
+extern const CatalogLayout dead_events_layout;
+
 // As sql/log/event_log.sql creates call_dead_events.
 enum DeadColumn {
     dead_log = 1,

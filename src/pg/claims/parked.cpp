@@ -89,15 +89,22 @@ bool find_row(const EventLog &log, const CatalogTable &parked, Snapshot snapshot
 namespace
 {
 
-constexpr Oid parked_types[] = {INT4OID, INT4OID,        INT8OID, XID8OID,        TEXTOID,  INT4OID,
-                                INT4OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, JSONBOID, INT4OID};
-static_assert(lengthof(parked_types) == parked_columns, "each column has its type here");
+constexpr CatalogColumn columns_of_retrying_events[] = {
+    {"log_id", INT4OID},         {"lane", INT4OID},
+    {"event_seq", INT8OID},      {"event_xid", XID8OID},
+    {"call_id", TEXTOID},        {"attempts", INT4OID},
+    {"lease_expiries", INT4OID}, {"due_at", TIMESTAMPTZOID},
+    {"claim_id", INT8OID},       {"waiting_since", TIMESTAMPTZOID},
+    {"errors", JSONBOID},        {"lock_waits", INT4OID}};
+static_assert(lengthof(columns_of_retrying_events) == parked_columns, "each column is here");
 
 } // namespace
 
+constinit const CatalogLayout retrying_events_layout = {"retrying_events", columns_of_retrying_events};
+
 CatalogTable open_parked(LOCKMODE lock)
 {
-    return open_catalog_table("retrying_events", "retrying_events_pkey", parked_types, lock);
+    return open_catalog_table(retrying_events_layout, "retrying_events_pkey", lock);
 }
 
 ParkedEvents read_parked(const EventLog &log, const CatalogTable &parked, Snapshot snapshot, int lane)
@@ -227,7 +234,7 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
     bool any = false;
     memset(lanes, 0, sizeof(bool) * log.lanes);
     const CatalogTable table =
-        open_catalog_table("retrying_events", "idx_retrying_events_due", parked_types, AccessShareLock);
+        open_catalog_table(retrying_events_layout, "idx_retrying_events_due", AccessShareLock);
     const KeyScan scan = begin_key_scan(
         table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTLessEqualStrategyNumber)});
     while (next_row(scan)) {

@@ -12,6 +12,8 @@
 namespace callhardening
 {
 
+extern const CatalogLayout retrying_events_layout;
+
 // As sql/log/event_log.sql creates retrying_events.
 enum ParkedColumn {
     parked_log = 1,

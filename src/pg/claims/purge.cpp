@@ -5,6 +5,7 @@
 #include "pg/claims/claim.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/claims/parked.hpp"
+#include "pg/claims/purge.hpp"
 #include "pg/log/ignored_event.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -25,9 +26,11 @@ namespace
 {
 
 enum LowEndColumn { low_log = 1, low_lane, low_n, low_xid, low_seq, low_time, low_columns = low_time };
-constexpr Oid low_types[] = {INT4OID, INT4OID, INT8OID, XID8OID, INT8OID, TIMESTAMPTZOID};
-static_assert(lengthof(low_types) == low_columns, "each column has its type here");
-constexpr Oid leftover_types[] = {INT4OID, INT8OID};
+constexpr CatalogColumn columns_of_purges[] = {{"log_id", INT4OID},    {"lane", INT4OID},
+                                               {"record_no", INT8OID}, {"low_xid", XID8OID},
+                                               {"low_seq", INT8OID},   {"purged_at", TIMESTAMPTZOID}};
+static_assert(lengthof(columns_of_purges) == low_columns, "each column is here");
+constexpr CatalogColumn columns_of_leftovers[] = {{"log_id", INT4OID}, {"event_seq", INT8OID}};
 
 // What is passed costs as much as what is purged, and all there is can be parked: so each call looks at so
 // many leftovers and at so many events of lanes at most, or at max_events where that is more.
@@ -350,9 +353,8 @@ void open_purge(Purge *purge)
 {
     purge->lanes = open_lanes(purge->log, AccessShareLock);
     purge->parked = open_parked(AccessShareLock);
-    purge->purges = open_catalog_table("purges", "purges_pkey", low_types, RowExclusiveLock);
-    purge->leftovers =
-        open_catalog_table("purge_leftovers", "purge_leftovers_pkey", leftover_types, RowExclusiveLock);
+    purge->purges = open_catalog_table(purges_layout, "purges_pkey", RowExclusiveLock);
+    purge->leftovers = open_catalog_table(purge_leftovers_layout, "purge_leftovers_pkey", RowExclusiveLock);
     purge->dead = open_dead(RowExclusiveLock);
     open_log_table(purge->log, &purge->table);
     purge->snapshot = take_snapshot();
@@ -419,6 +421,9 @@ int64 run_purge(Purge *purge, int most_looks)
 }
 
 } // namespace
+
+constinit const CatalogLayout purges_layout = {"purges", columns_of_purges};
+constinit const CatalogLayout purge_leftovers_layout = {"purge_leftovers", columns_of_leftovers};
 
 } // namespace callhardening
 

@@ -57,15 +57,36 @@ enum LogColumn {
     log_settled_marks,
     log_columns = log_settled_marks
 };
-constexpr Oid log_types[] = {
-    INT4OID, REGCLASSOID, REGCLASSOID,  TEXTOID,     INT4OID, INT4OID,      INT8OID,      PG_SNAPSHOTOID,
-    BOOLOID, INT4OID,     INTERVALOID,  INTERVALOID, INT4OID, BOOLOID,      NAMEOID,      NAMEOID,
-    NAMEOID, NAMEOID,     NAMEARRAYOID, REGCLASSOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID, XID8ARRAYOID};
-static_assert(lengthof(log_types) == log_columns, "each column has its type here");
+constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
+                                             {"events", REGCLASSOID},
+                                             {"calls", REGCLASSOID},
+                                             {"provider", TEXTOID},
+                                             {"lanes", INT4OID},
+                                             {"first_lane", INT4OID},
+                                             {"system_identifier", INT8OID},
+                                             {"adopted", PG_SNAPSHOTOID},
+                                             {"notify", BOOLOID},
+                                             {"max_attempts", INT4OID},
+                                             {"retry_base", INTERVALOID},
+                                             {"retry_cap", INTERVALOID},
+                                             {"max_retrying", INT4OID},
+                                             {"signed", BOOLOID},
+                                             {"payload_column", NAMEOID},
+                                             {"event_type_column", NAMEOID},
+                                             {"received_at_column", NAMEOID},
+                                             {"processed_at_column", NAMEOID},
+                                             {"carry", NAMEARRAYOID},
+                                             {"sequence", REGCLASSOID},
+                                             {"is_default", BOOLOID},
+                                             {"ignored_event_types", TEXTARRAYOID},
+                                             {"ignored_members", TEXTARRAYOID},
+                                             {"settled_marks", XID8ARRAYOID}};
+static_assert(lengthof(columns_of_logs) == log_columns, "each column is here");
+constexpr CatalogColumn columns_of_lanes[] = {{"log_id", INT4OID}, {"lane", INT4OID}};
 
 CatalogTable open_logs(const char *index, LOCKMODE lock)
 {
-    return open_catalog_table("logs", index, log_types, lock);
+    return open_catalog_table(logs_layout, index, lock);
 }
 
 int64 row_microseconds(TupleTableSlot *slot, int column)
@@ -261,6 +282,9 @@ void find_default_event_log(EventLog *log)
 }
 
 } // namespace
+
+constinit const CatalogLayout logs_layout = {"logs", columns_of_logs};
+constinit const CatalogLayout lanes_layout = {"lanes", columns_of_lanes};
 
 bool find_event_log_of(Oid events, EventLog *log)
 {

@@ -14,7 +14,7 @@ extern "C" {
 namespace callhardening
 {
 
-inline constexpr Oid lane_types[] = {INT4OID, INT4OID}; // as sql/log/event_log.sql creates lanes
+extern const CatalogLayout logs_layout, lanes_layout;
 
 struct TextList {
     const char **texts;

@@ -40,10 +40,27 @@ enum ClaimColumn {
     claim_lease_end,
     claim_columns = claim_lease_end
 };
-constexpr Oid claim_types[] = {INT4OID, INT4OID, INT8OID, TEXTOID, PG_SNAPSHOTOID, PG_SNAPSHOTOID, XID8OID,
-                               INT8OID, XID8OID, INT8OID, INT4OID, INT8OID,        BOOLOID,        XID8OID,
-                               INT8OID, BOOLOID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-static_assert(lengthof(claim_types) == claim_columns, "each column has its type here");
+constexpr CatalogColumn columns_of_claims[] = {{"log_id", INT4OID},
+                                               {"lane", INT4OID},
+                                               {"record_no", INT8OID},
+                                               {"state", TEXTOID},
+                                               {"done_snapshot", PG_SNAPSHOTOID},
+                                               {"window_snapshot", PG_SNAPSHOTOID},
+                                               {"read_xid", XID8OID},
+                                               {"read_seq", INT8OID},
+                                               {"redelivered_to_xid", XID8OID},
+                                               {"redelivered_to_seq", INT8OID},
+                                               {"redeliveries", INT4OID},
+                                               {"claim_id", INT8OID},
+                                               {"is_retry", BOOLOID},
+                                               {"to_xid", XID8OID},
+                                               {"to_seq", INT8OID},
+                                               {"is_window_end", BOOLOID},
+                                               {"events", INT4OID},
+                                               {"worker", TEXTOID},
+                                               {"claimed_at", TIMESTAMPTZOID},
+                                               {"lease_end", TIMESTAMPTZOID}};
+static_assert(lengthof(columns_of_claims) == claim_columns, "each column is here");
 
 constexpr const char *state_names[] = {"none", "claimed", "renewed", "completed", "released", "moved"};
 
@@ -57,11 +74,13 @@ RecordState state_of(const char *name)
 
 } // namespace
 
+constinit const CatalogLayout claims_layout = {"claims", columns_of_claims};
+
 LaneTables open_lanes(const EventLog &log, LOCKMODE lock)
 {
     LaneTables tables;
-    tables.lanes = open_catalog_table("lanes", "lanes_pkey", lane_types, lock);
-    tables.claims = open_catalog_table("claims", "claims_pkey", claim_types, lock);
+    tables.lanes = open_catalog_table(lanes_layout, "lanes_pkey", lock);
+    tables.claims = open_catalog_table(claims_layout, "claims_pkey", lock);
     tables.newest =
         begin_key_scan(tables.claims, GetActiveSnapshot(), {int4_key(1, log.log_id), int4_key(2, 0)});
     return tables;

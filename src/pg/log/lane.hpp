@@ -9,6 +9,8 @@
 namespace callhardening
 {
 
+extern const CatalogLayout claims_layout;
+
 struct LaneTables {
     CatalogTable lanes;
     CatalogTable claims;
