@@ -58,16 +58,6 @@ std::size_t PrintedToken(const Token &token) noexcept
     }
 }
 
-bool IsEnd(TokenKind kind) noexcept
-{
-    return kind == TokenKind::object_end || kind == TokenKind::array_end;
-}
-
-bool IsBegin(TokenKind kind) noexcept
-{
-    return kind == TokenKind::object_begin || kind == TokenKind::array_begin;
-}
-
 constexpr std::uint32_t outermost = 0;
 
 // A container that leaves are taken from.
@@ -83,6 +73,7 @@ struct Leaf {
     std::uint32_t begin; // its name, where it has one
     std::uint32_t end;
     std::uint32_t container;
+    std::uint32_t number; // in the order of the document
 };
 
 class Chain
@@ -94,7 +85,7 @@ public:
     }
 
     bool Read(Scratch &scratch, Arena &arena) noexcept;
-    std::uint32_t Shed(std::size_t max_bytes, Shedding shedding) noexcept;
+    std::uint32_t Shed(std::size_t max_bytes, Shedding shedding, Observer *observer) noexcept;
     void Compact() noexcept;
 
 private:
@@ -134,8 +125,10 @@ void Chain::AddLeaf(std::uint32_t begin, std::uint32_t value, std::uint32_t end)
 {
     const std::uint64_t rank = static_cast<std::uint64_t>(tokens_[value].rule) << 32 | begin;
     ++containers_[open_].values;
-    if (begin != record_.begin || record_.begin == record_.end)
-        leaves_[leaf_count_++] = {rank, begin, end, open_};
+    if (begin == record_.begin && record_.begin < record_.end)
+        return;
+    leaves_[leaf_count_] = {rank, begin, end, open_, leaf_count_};
+    ++leaf_count_;
 }
 
 void Chain::AddContainer(std::uint32_t begin) noexcept
@@ -221,7 +214,7 @@ void Chain::Take(const Leaf &leaf) noexcept
 
 // The size of what is left never grows but by the count in the record, so the first sufficient step is found
 // by going through them.
-std::uint32_t Chain::Shed(std::size_t max_bytes, Shedding shedding) noexcept
+std::uint32_t Chain::Shed(std::size_t max_bytes, Shedding shedding, Observer *observer) noexcept
 {
     std::sort(leaves_, leaves_ + leaf_count_, [](const Leaf &a, const Leaf &b) { return a.rank > b.rank; });
     std::uint32_t shed = 0;
@@ -230,6 +223,8 @@ std::uint32_t Chain::Shed(std::size_t max_bytes, Shedding shedding) noexcept
         if (shedding == Shedding::ahead && left <= max_bytes)
             break;
         printed_ = left;
+        if (observer != nullptr)
+            observer->Shed(leaves_[shed].number);
         Take(leaves_[shed++]);
     }
     return shed;
@@ -258,12 +253,13 @@ std::size_t PrintedSize(std::span<const Token> tokens) noexcept
 }
 
 std::uint32_t ShedLeaves(TokenList &tokens, std::uint32_t first, std::size_t max_bytes, Shedding shedding,
-                         const ShedRecord &record, Scratch &scratch, Arena &arena) noexcept
+                         const ShedRecord &record, Scratch &scratch, Arena &arena,
+                         Observer *observer) noexcept
 {
     Chain chain(tokens, first, record);
     if (!chain.Read(scratch, arena))
         return 0;
-    const std::uint32_t shed = chain.Shed(max_bytes, shedding);
+    const std::uint32_t shed = chain.Shed(max_bytes, shedding, observer);
     if (shed > 0)
         chain.Compact();
     return shed;

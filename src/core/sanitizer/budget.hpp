@@ -1,6 +1,7 @@
 // The budget: what a policy gives up first until a document prints in so many bytes.
 #pragma once
 
+#include "core/sanitizer/observer.hpp"
 #include "core/sanitizer/token.hpp"
 
 #include <cstddef>
@@ -31,6 +32,7 @@ enum class Shedding : unsigned char { complete, ahead };
 // last; among equals, the last one in the document goes first. The shortest sufficient beginning of the chain
 // is taken, so a smaller budget takes what a larger one takes, and more: it never shows more.
 std::uint32_t ShedLeaves(TokenList &tokens, std::uint32_t first, std::size_t max_bytes, Shedding shedding,
-                         const ShedRecord &record, Scratch &scratch, Arena &arena) noexcept;
+                         const ShedRecord &record, Scratch &scratch, Arena &arena,
+                         Observer *observer = nullptr) noexcept;
 
 } // namespace callhardening

@@ -5,11 +5,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <iterator>
 #include <new>
 #include <type_traits>
-#include <utility>
 
 namespace callhardening
 {
@@ -19,10 +17,8 @@ static_assert(std::is_trivially_destructible_v<Explainer>, "an error of PostgreS
 namespace
 {
 
-constexpr std::string_view deed_words[] = {"dropped",    "replaced",  "masked", "hashed",
-                                           "summarized", "truncated", "shed"};
-
-constexpr Deeds dropped = 1, replaced = 2, masked = 4, hashed = 8, summarized = 16, truncated = 32, shed = 64;
+constexpr std::string_view outcome_words[] = {"dropped",    "replaced",  "masked", "hashed",
+                                              "summarized", "truncated", "shed"};
 
 constexpr std::string_view reason_words[] = {"",
                                              "empty",
@@ -47,50 +43,14 @@ constexpr std::string_view reason_words[] = {"",
                                              "detectors.iban",
                                              "detectors.ip"};
 
-constexpr Reasons by_rule = 1 << 0; // or by none
-constexpr Reasons empty = 1 << 1;
-constexpr Reasons secret_name = 1 << 2;
-constexpr Reasons secret = 1 << 3;
-constexpr Reasons link = 1 << 4;
-constexpr Reasons phone = 1 << 5;
-constexpr Reasons email = 1 << 6;
-constexpr Reasons card = 1 << 7;
-constexpr Reasons no_key = 1 << 8;
-constexpr Reasons limit_depth = 1 << 9;
-constexpr Reasons limit_members = 1 << 10;
-constexpr Reasons limit_items = 1 << 11;
-constexpr Reasons limit_characters = 1 << 12;
-constexpr Reasons long_number = 1 << 13;
-constexpr Reasons embedding = 1 << 14;
-constexpr Reasons unsettled = 1 << 15;
-constexpr Reasons same_name = 1 << 16;
-constexpr Reasons by_record = 1 << 17;
-constexpr Reasons by_budget = 1 << 18;
-constexpr Reasons ssn = 1 << 19;
-constexpr Reasons iban = 1 << 20;
-constexpr Reasons ip = 1 << 21;
+// The words have the order of the bits.
+static_assert(static_cast<unsigned>(Outcome::shed) == 1u << (std::size(outcome_words) - 1));
+static_assert(static_cast<unsigned>(Reason::ip) == 1u << (std::size(reason_words) - 1));
 
-static_assert(shed == 1 << (std::size(deed_words) - 1) && ip == 1 << (std::size(reason_words) - 1));
-
-bool IsBegin(const Token &token) noexcept
+template <OutcomeOrReason Set>
+bool HasBit(Set set, std::size_t bit) noexcept
 {
-    return token.kind == TokenKind::object_begin || token.kind == TokenKind::array_begin;
-}
-
-bool IsEnd(const Token &token) noexcept
-{
-    return token.kind == TokenKind::object_end || token.kind == TokenKind::array_end;
-}
-
-bool IsSummary(const Token &token) noexcept
-{
-    return token.kind == TokenKind::object_begin && token.size != 0;
-}
-
-bool IsEmpty(std::span<const Token> value) noexcept
-{
-    return value[0].kind == TokenKind::null || (value[0].kind == TokenKind::string && value[0].size == 0) ||
-           (IsBegin(value[0]) && value.size() == 2);
+    return Has(set, static_cast<Set>(1u << bit));
 }
 
 // Without what is inside of it: nullptr where `step` is not inside of `container`.
@@ -112,10 +72,29 @@ std::uint32_t ToCount(std::size_t bytes) noexcept
     return static_cast<std::uint32_t>(std::min(bytes, largest));
 }
 
+std::uint32_t Printed(std::span<const Token> tokens) noexcept
+{
+    return ToCount(PrintedSize(tokens));
+}
+
 std::uint32_t PrintedName(std::string_view name) noexcept
 {
     const Token token{name.data(), static_cast<std::uint32_t>(name.size()), TokenKind::string, no_rule};
-    return ToCount(PrintedSize({&token, 1}));
+    return Printed({&token, 1});
+}
+
+bool IsSummary(const Token &token) noexcept
+{
+    return token.kind == TokenKind::object_begin && token.size != 0;
+}
+
+// It came out, and has gone after all.
+void Lose(ExplainedValue &value, Outcome outcome, Reason why) noexcept
+{
+    value.kind = ExplainedValue::Kind::gone;
+    value.outcome = value.outcome | outcome;
+    value.reason = why;
+    value.bytes_out = 0;
 }
 
 // Measures what is written where there is no room yet.
@@ -169,157 +148,48 @@ std::string_view Compose(Scratch &scratch, Arena &arena, Write write) noexcept
 Explainer::Explainer(const Policy &policy, const Pseudonyms &pseudonyms,
                      Arena::AllocateFunction allocate) noexcept
     : policy_(policy), sanitizer_(policy, pseudonyms, allocate, MemberOrder::jsonb),
-      fitter_(policy, pseudonyms, sanitizer_.arena()), document_(sanitizer_.arena(), MemberOrder::jsonb)
+      document_(sanitizer_.arena(), MemberOrder::jsonb)
 {
-    sanitizer_.Watch({ReadEmbedded, this});
+    sanitizer_.Watch(*this);
 }
-
-// ---- walking through a document ---------------------------------------------------------------------
 
 bool Explainer::Step() noexcept
 {
     const std::span<const Token> tokens = document_.tokens();
     if (failed() || next_ == tokens.size())
         return false;
-    next_ = Explain(tokens, next_);
+    next_ = FeedToken(tokens, next_, sanitizer_);
     return true;
 }
 
-std::uint32_t Explainer::Explain(std::span<const Token> tokens, std::uint32_t i) noexcept
-{
-    if (tokens[i].kind == TokenKind::key)
-        return ExplainKey(tokens, i);
-    if (IsBegin(tokens[i]))
-        return ExplainContainer(tokens, i);
-    if (!IsEnd(tokens[i]))
-        return ExplainScalar(tokens, i);
-    Leave(tokens, i + 1);
-    return i + 1;
-}
+// ---- where the sanitizer is --------------------------------------------------------------------------
 
-std::uint32_t Explainer::ExplainKey(std::span<const Token> tokens, std::uint32_t i) noexcept
+void Explainer::At(std::span<const Token> document, std::uint32_t token) noexcept
 {
-    name_ = tokens[i].text();
-    fitted_ = policy_.Spells(name_) ? Fitted{name_, false, false, false} : fitter_.FitName(name_);
-    first_member_ = size_;
-    name_told_ = false;
-    member_ = NewStep({levels_[depth_ - 1].path, fitted_.text, 0, PathStep::Kind::member, false});
-    sanitizer_.Key(name_);
-    TellPairNames(tokens, i, sanitizer_);
-    if (depth_ != 1 || text_path_ != nullptr || name_ != record_member)
-        return i + 1;
-    if (tokens[i + 1].kind != TokenKind::string || !IsRecord(tokens[i + 1].text()))
-        return i + 1;
-    sanitizer_.String(tokens[i + 1].text());
-    has_record_ = true;
-    return i + 2;
-}
-
-std::uint32_t Explainer::ExplainContainer(std::span<const Token> tokens, std::uint32_t i) noexcept
-{
-    const Before before = Look(0);
-    const bool array = tokens[i].kind == TokenKind::array_begin;
-    const std::size_t count = CountChildren(tokens, i);
-    const Walk walk = array ? sanitizer_.BeginArray(count) : sanitizer_.BeginObject(count);
-    if (failed())
-        return static_cast<std::uint32_t>(tokens.size());
-    if (walk == Walk::enter) {
-        Enter(before, i, array);
-        return i + 1;
-    }
-    const std::uint32_t end = ValueEnd(tokens, i);
-    Decided(before, tokens.subspan(i, end - i));
-    return end;
-}
-
-std::uint32_t Explainer::ExplainScalar(std::span<const Token> tokens, std::uint32_t i) noexcept
-{
-    const Before before = Look(PrintedSize(tokens.subspan(i, 1)));
-    FeedScalar(tokens[i], sanitizer_);
-    if (failed())
-        return static_cast<std::uint32_t>(tokens.size());
-    Decided(before, tokens.subspan(i, 1));
-    return i + 1;
-}
-
-void Explainer::Enter(const Before &before, std::uint32_t begin, bool array) noexcept
-{
-    const bool measured = static_cast<std::uint32_t>(sanitizer_.tokens().size()) == before.out;
-    TakeName();
-    Level level{};
-    level.path = before.path;
-    level.before = sanitizer_.counts();
-    level.begin = begin;
-    level.out = before.out;
-    level.first = size_;
-    level.first_member = first_member_;
-    level.array = array;
-    level.measured = measured;
-    levels_[depth_++] = level;
-}
-
-// A container that became a summary, or went, is a value of its own after all, whatever it had inside.
-void Explainer::Leave(std::span<const Token> tokens, std::uint32_t end) noexcept
-{
-    levels_[depth_ - 1].array ? sanitizer_.EndArray() : sanitizer_.EndObject();
-    const Level level = levels_[--depth_];
-    name_told_ = true;
-    if (failed())
+    if (document[token].kind == TokenKind::key) {
+        name_.as_it_came = document[token].text();
         return;
-    const std::span<const Token> in = tokens.subspan(level.begin, end - level.begin);
-    const std::span<const Token> out = Outcome(level.out);
-    const Before before{level.path, level.before, level.out, level.first, 0};
-    if (out.empty()) {
-        size_ = level.first_member;
-        Gone(level.path, PrintedSize(in), empty, no_rule);
-    } else if (IsSummary(out[0])) {
-        size_ = level.first;
-        CameOut(before, in, out);
-    } else if (out.size() == 2) {
-        Push({level.path, 0, ToCount(PrintedSize(in)), 2, by_rule, out[0].rule, 0, KindOf(level.path, out)});
-    } else if (level.renamed) {
-        ArrangeRenamed(level);
     }
+    if (IsEnd(document[token].kind)) {
+        value_ = levels_[--depth_].value;
+        name_.said = true; // as it was when the container began
+        return;
+    }
+    value_ = {NextPath(), document.subspan(token, ValueEnd(document, token) - token), size_, size_};
 }
 
-// ---- JSON in strings --------------------------------------------------------------------------------
-
-TextVerdict Explainer::ReadEmbedded(void *explainer, std::string_view text) noexcept
+void Explainer::Named(std::string_view name, Outcome outcome, Reason why) noexcept
 {
-    return static_cast<Explainer *>(explainer)->ReadEmbedded(text);
+    const PathStep *step = NewStep({top().value.path, name, 0, PathStep::Kind::member, false});
+    name_ = {name_.as_it_came, step, outcome, why, false};
 }
 
-// Nothing is reported before it is known that the text is JSON.
-TextVerdict Explainer::ReadEmbedded(std::string_view text) noexcept
+void Explainer::Entered() noexcept
 {
-    DocumentTokens document(sanitizer_.arena(), MemberOrder::document);
-    const TextVerdict verdict = FeedEmbeddedText(text, document);
-    if (verdict != TextVerdict::done || failed())
-        return verdict;
-    const Before before = looked_;
-    const PathStep *path = std::exchange(text_path_, before.path);
-    const std::uint32_t depth = std::exchange(text_depth_, depth_);
-    const SanitizeCounts name = TakeName(), done = sanitizer_.counts() - before.counts - name;
-    if (done.masked > 0)
-        Push({before.path, 0, before.bytes, 0, FoundReasons(sanitizer_.TakeFound()), no_rule, masked,
-              ExplainedValue::Kind::opened});
-    for (std::uint32_t i = 0; i < document.tokens().size() && !failed();)
-        i = Explain(document.tokens(), i);
-    text_path_ = path;
-    text_depth_ = depth;
-    was_opened_ = true;
-    return verdict;
-}
-
-// ---- what came of a value ---------------------------------------------------------------------------
-
-Explainer::Before Explainer::Look(std::size_t bytes) noexcept
-{
-    sanitizer_.TakeFound();
-    was_opened_ = false;
-    looked_ = {NextPath(), sanitizer_.counts(), static_cast<std::uint32_t>(sanitizer_.tokens().size()), size_,
-               ToCount(bytes)};
-    return looked_;
+    const bool object = value_.tokens[0].kind == TokenKind::object_begin;
+    SayName();
+    value_.first = size_;
+    levels_[depth_++] = {value_, 0, 0, object ? Level::Kind::object : Level::Kind::array};
 }
 
 const PathStep *Explainer::NewStep(const PathStep &step) noexcept
@@ -330,157 +200,61 @@ const PathStep *Explainer::NewStep(const PathStep &step) noexcept
 
 const PathStep *Explainer::NextPath() noexcept
 {
-    if (text_path_ != nullptr && depth_ == text_depth_)
-        return text_path_;
     if (depth_ == 0)
         return &root_;
-    Level &level = levels_[depth_ - 1];
-    return level.array ? NewStep({level.path, {}, level.items++, PathStep::Kind::item, true}) : member_;
-}
-
-// The value that followed on `out` tokens, without its name; nothing where none did.
-std::span<const Token> Explainer::Outcome(std::uint32_t out) const noexcept
-{
-    const std::span<const Token> all = sanitizer_.tokens().subspan(out);
-    return all.empty() || all[0].kind != TokenKind::key ? all : all.subspan(1);
-}
-
-void Explainer::Decided(const Before &before, std::span<const Token> value) noexcept
-{
-    if (depth_ > 0 && levels_[depth_ - 1].measured)
-        return;
-    const std::span<const Token> out = Outcome(before.out);
-    if (was_opened_) {
-        was_opened_ = false;
-        for (std::uint32_t i = before.size; i < size_; ++i)
-            if (values_[i].kind == ExplainedValue::Kind::opened && values_[i].path == before.path)
-                values_[i].bytes_out = ToCount(PrintedSize(out));
-    } else if (!out.empty()) {
-        CameOut(before, value, out);
-    } else if (!levels_[depth_ - 1].array && IsEmpty(value)) {
-        Gone(before.path, PrintedSize(value), empty, no_rule);
-    } else if (sanitizer_.is_cut()) {
-        BeyondLimit(value);
-    } else {
-        Gone(before.path, PrintedSize(value), by_rule, sanitizer_.matched());
+    switch (top().kind) {
+    case Level::Kind::object:
+        return name_.step;
+    case Level::Kind::array:
+        return NewStep({top().value.path, {}, top().items++, PathStep::Kind::item, true});
+    default:
+        return top().value.path;
     }
 }
 
-// No budget takes a root that is a container.
-ExplainedValue::Kind Explainer::KindOf(const PathStep *path, std::span<const Token> out) const noexcept
+// ---- what became of a value ----------------------------------------------------------------------------
+
+// Where a container becomes a summary in the end, what was said of its content goes.
+void Explainer::CameOut(Outcome outcome, Reason why, std::span<const Token> value) noexcept
 {
-    const bool container = IsBegin(out[0]) && !IsSummary(out[0]);
-    return path == &root_ && container ? ExplainedValue::Kind::fixed : ExplainedValue::Kind::leaf;
+    const bool container = IsBegin(value[0].kind) && !IsSummary(value[0]);
+    if (IsSummary(value[0]))
+        size_ = value_.first;
+    SayName();
+    Push({value_.path, 0, Printed(value_.tokens), Printed(value), why, value[0].rule, outcome,
+          value_.path == &root_ && container ? ExplainedValue::Kind::fixed : ExplainedValue::Kind::leaf});
 }
 
-void Explainer::CameOut(const Before &before, std::span<const Token> in, std::span<const Token> out) noexcept
+// So does what was said of a container of which nothing is left, and of its name.
+void Explainer::Dropped(Reason why, RuleIndex rule) noexcept
 {
-    const SanitizeCounts name = TakeName(), done = sanitizer_.counts() - before.counts - name;
-    const Finding found = sanitizer_.TakeFound();
-    const bool scalar = !IsBegin(in[0]);
-    const RuleIndex rule = out[0].rule;
-    const bool credential =
-        out[0].text() == secret_marker && in[0].kind != TokenKind::boolean && sanitizer_.is_credential();
-    ExplainedValue value{before.path, 0, ToCount(PrintedSize(in)), ToCount(PrintedSize(out)), 0,
-                         rule,        0, KindOf(before.path, out)};
-    if (IsSummary(out[0]) && done.dropped > 0) {
-        value.deeds |= summarized;
-        value.reasons |= WhySummary(in[0], rule, found);
-    }
-    if (done.masked > 0) {
-        value.deeds |= MaskedOrHashed(rule, found);
-        value.reasons |= credential                         ? secret_name
-                         : in[0].kind == TokenKind::boolean ? by_rule
-                                                            : FoundReasons(found);
-    }
-    if (scalar && done.truncated > 0) {
-        value.deeds |= truncated;
-        value.reasons |= policy_.rule(rule).action == Action::truncate ? by_rule : limit_characters;
-    }
-    if (value.deeds == 0)
-        value.reasons = credential ? secret_name : by_rule;
-    Push(value);
+    size_ = value_.first_member;
+    Push(
+        {value_.path, 0, Printed(value_.tokens), 0, why, rule, Outcome::dropped, ExplainedValue::Kind::gone});
 }
 
-// For a text, the limit or the key that was missing has said so itself.
-Reasons Explainer::WhySummary(const Token &in, RuleIndex rule, Finding found) const noexcept
+// One row for all.
+void Explainer::PassedOver() noexcept
 {
-    if (policy_.rule(rule).action == Action::summary || in.kind == TokenKind::boolean)
-        return by_rule;
-    if (IsBegin(in))
-        return limit_depth;
-    if (Has(found, Finding::no_key))
-        return no_key;
-    if (in.kind == TokenKind::number_text)
-        return long_number;
-    return Has(found, Finding::unsettled) ? unsettled : embedding;
-}
-
-Reasons Explainer::FoundReasons(Finding found) const noexcept
-{
-    constexpr struct {
-        Finding finding;
-        Reasons reason;
-    } reasons[] = {{Finding::rule, by_rule}, {Finding::secret, secret}, {Finding::link, link},
-                   {Finding::phone, phone},  {Finding::email, email},   {Finding::card, card},
-                   {Finding::ssn, ssn},      {Finding::iban, iban},     {Finding::ip, ip}};
-    Reasons all = 0;
-    for (const auto &each : reasons)
-        all |= Has(found, each.finding) ? each.reason : 0;
-    return all;
-}
-
-// Hashed where tokens are all that was put in.
-Deeds Explainer::MaskedOrHashed(RuleIndex rule, Finding found) const noexcept
-{
-    const bool by_hash = policy_.rule(rule).action == Action::hash;
-    bool only_tokens = found != Finding::none && !Has(found, Finding::secret | Finding::link) &&
-                       (!Has(found, Finding::rule) || by_hash);
-    for (const Detector what : all_detectors)
-        only_tokens =
-            only_tokens && (!Has(found, FindingOf(what)) || policy_.detectors().of(what) == Treatment::hash);
-    return only_tokens ? hashed : masked;
-}
-
-void Explainer::Gone(const PathStep *path, std::size_t bytes_in, Reasons why, RuleIndex rule) noexcept
-{
-    Push({path, 0, ToCount(bytes_in), 0, why, rule, dropped, ExplainedValue::Kind::gone});
-}
-
-// One for all.
-void Explainer::BeyondLimit(std::span<const Token> value) noexcept
-{
-    Level &level = levels_[depth_ - 1];
+    Level &level = top();
+    const bool array = level.kind == Level::Kind::array;
     if (level.rest == 0) {
-        const PathStep *rest = NewStep(
-            {level.path, "*", level.items - (level.array ? 1 : 0), PathStep::Kind::rest, level.array});
-        Push({rest, 0, 0, 0, level.array ? limit_items : limit_members, no_rule, truncated,
+        const PathStep *rest =
+            NewStep({level.value.path, "*", level.items - (array ? 1 : 0), PathStep::Kind::rest, array});
+        Push({rest, 0, 0, 0, array ? Reason::limit_items : Reason::limit_members, no_rule, Outcome::truncated,
               ExplainedValue::Kind::gone});
         level.rest = size_;
     }
     if (level.rest > 0 && level.rest <= size_)
-        values_[level.rest - 1].bytes_in += ToCount(PrintedSize(value));
+        values_[level.rest - 1].bytes_in += Printed(value_.tokens);
 }
 
-// What was done to the name of the member at hand, the first time that it is known to come out.
-SanitizeCounts Explainer::TakeName() noexcept
+void Explainer::SayName() noexcept
 {
-    SanitizeCounts done{};
-    if (name_told_)
-        return done;
-    name_told_ = true;
-    levels_[depth_ - 1].renamed = levels_[depth_ - 1].renamed || fitted_.text.data() != name_.data();
-    done.masked = fitted_.masked ? 1 : 0;
-    done.truncated = fitted_.cut ? 1 : 0;
-    const Deeds deeds = static_cast<Deeds>((fitted_.masked ? MaskedOrHashed(no_rule, fitted_.found) : 0) |
-                                           (fitted_.cut ? truncated : 0));
-    const Reasons why = FoundReasons(fitted_.found) | (fitted_.cut ? limit_characters : 0) |
-                        (Has(fitted_.found, Finding::no_key) ? no_key : 0) |
-                        (Has(fitted_.found, Finding::unsettled) ? unsettled : 0);
-    if (deeds != 0)
-        Push({member_, 0, PrintedName(name_), PrintedName(fitted_.text), why, no_rule, deeds,
-              ExplainedValue::Kind::name});
-    return done;
+    if (!name_.said && name_.outcome != Outcome::kept)
+        Push({name_.step, 0, PrintedName(name_.as_it_came), PrintedName(name_.step->name), name_.why, no_rule,
+              name_.outcome, ExplainedValue::Kind::name});
+    name_.said = true;
 }
 
 void Explainer::Push(const ExplainedValue &value) noexcept
@@ -488,12 +262,9 @@ void Explainer::Push(const ExplainedValue &value) noexcept
     constexpr std::uint32_t first = 64;
     if (size_ == capacity_) {
         const std::uint32_t capacity = capacity_ == 0 ? first : 2 * capacity_;
-        auto *larger =
-            static_cast<ExplainedValue *>(sanitizer_.arena().Allocate(capacity * sizeof(ExplainedValue)));
+        ExplainedValue *larger = sanitizer_.arena().Enlarge(values_, size_, capacity);
         if (larger == nullptr)
             return;
-        if (size_ > 0)
-            std::memcpy(larger, values_, size_ * sizeof(ExplainedValue));
         values_ = larger;
         capacity_ = capacity;
     }
@@ -502,126 +273,135 @@ void Explainer::Push(const ExplainedValue &value) noexcept
     ++size_;
 }
 
+// ---- JSON in strings ------------------------------------------------------------------------------------
+
+void Explainer::Opened(Reason found) noexcept
+{
+    SayName();
+    value_.first = size_;
+    if (found != Reason::none)
+        Push({value_.path, 0, Printed(value_.tokens), 0, found, no_rule, Outcome::masked,
+              ExplainedValue::Kind::opened});
+    levels_[depth_++] = {value_, 0, 0, Level::Kind::text};
+}
+
+void Explainer::Closed(std::span<const Token> value) noexcept
+{
+    const Subject &text = levels_[--depth_].value;
+    if (text.first < size_ && values_[text.first].kind == ExplainedValue::Kind::opened)
+        values_[text.first].bytes_out = Printed(value);
+}
+
 // ---- members that have got another name -------------------------------------------------------------
 
-// In the order of the names that they have now, as the sanitizer has put them; of those with the same name
-// the first that came out stayed.
-void Explainer::ArrangeRenamed(const Level &level) noexcept
+// Where what was said of the member ends that is at `begin`. `came_out`: the member did.
+std::uint32_t Explainer::MemberEnd(std::uint32_t begin, bool &came_out) const noexcept
 {
-    const auto child = [&level](const ExplainedValue &value) { return ChildOf(level.path, value.path); };
-    std::sort(values_ + level.first, values_ + size_, [&](const ExplainedValue &a, const ExplainedValue &b) {
+    const PathStep *member = ChildOf(value_.path, values_[begin].path);
+    std::uint32_t end = begin;
+    came_out = false;
+    for (; end < size_ && ChildOf(value_.path, values_[end].path) == member; ++end)
+        came_out = came_out || values_[end].kind == ExplainedValue::Kind::leaf;
+    return end;
+}
+
+void Explainer::LostName(std::uint32_t member) noexcept
+{
+    bool came_out;
+    for (std::uint32_t begin = value_.first, end; begin < size_; begin = end) {
+        end = MemberEnd(begin, came_out);
+        if (!came_out || member-- > 0)
+            continue;
+        for (std::uint32_t i = begin; i < end; ++i)
+            values_[i].lost_name = true;
+        return;
+    }
+}
+
+void Explainer::Renamed() noexcept
+{
+    const auto child = [this](const ExplainedValue &value) { return ChildOf(value_.path, value.path); };
+    std::sort(values_ + value_.first, values_ + size_, [&](const ExplainedValue &a, const ExplainedValue &b) {
         const PathStep *x = child(a), *y = child(b);
         if (x->kind != y->kind)
             return x->kind < y->kind;
         const int order = CompareNames(x->name, y->name);
         return order != 0 ? order < 0 : a.order < b.order;
     });
-    const PathStep *last = nullptr;
-    std::uint32_t kept = level.first;
-    for (std::uint32_t i = level.first; i < size_;) {
-        const PathStep *member = child(values_[i]);
-        std::uint32_t end = i;
-        bool came_out = false;
-        for (; end < size_ && child(values_[end]) == member; ++end)
-            came_out = came_out || values_[end].kind == ExplainedValue::Kind::leaf;
-        const bool lost = came_out && last != nullptr && last->name == member->name;
-        if (lost)
-            values_[i] = Lost(member, i, end);
-        const std::uint32_t count = lost ? 1 : end - i;
-        std::memmove(values_ + kept, values_ + i, count * sizeof(ExplainedValue));
-        kept += count;
-        if (came_out && !lost)
-            last = member;
-        i = end;
+    std::uint32_t kept = value_.first;
+    for (std::uint32_t begin = value_.first, end; begin < size_; begin = end) {
+        bool came_out;
+        end = MemberEnd(begin, came_out);
+        if (values_[begin].lost_name)
+            values_[kept++] = Lost(begin, end);
+        else
+            kept = static_cast<std::uint32_t>(std::copy(values_ + begin, values_ + end, values_ + kept) -
+                                              values_);
     }
     size_ = kept;
-    for (std::uint32_t i = level.first; i < size_; ++i)
+    for (std::uint32_t i = value_.first; i < size_; ++i)
         values_[i].order = i;
 }
 
-ExplainedValue Explainer::Lost(const PathStep *member, std::uint32_t begin, std::uint32_t end) const noexcept
+ExplainedValue Explainer::Lost(std::uint32_t begin, std::uint32_t end) const noexcept
 {
     std::uint32_t bytes = 0;
     for (std::uint32_t i = begin; i < end; ++i)
         bytes += values_[i].kind == ExplainedValue::Kind::name ? 0 : values_[i].bytes_in;
-    return {member, 0, bytes, 0, same_name, no_rule, dropped, ExplainedValue::Kind::gone};
+    return {ChildOf(value_.path, values_[begin].path),
+            0,
+            bytes,
+            0,
+            Reason::same_name,
+            no_rule,
+            Outcome::dropped,
+            ExplainedValue::Kind::gone};
 }
 
 // ---- the end ----------------------------------------------------------------------------------------
 
 bool Explainer::Finish() noexcept
 {
-    if (failed())
+    if (failed() || !sanitizer_.Finish())
         return false;
-    const bool was_summary = IsSummary(sanitizer_.tokens()[0]);
-    if (!sanitizer_.Finish())
-        return false;
-    const std::span<const Token> result = sanitizer_.tokens();
-    if (sanitizer_.records() && !has_record_)
-        ReplaceByRecord();
-    const bool is_summary = IsSummary(result[0]) && !was_summary;
-    std::uint32_t left[max_rules + 1] = {};
-    if (!is_summary)
-        CountLeaves(result, left);
-    FindShed(left);
     LoseNames();
-    if (is_summary)
-        Push({&root_, 0, ToCount(PrintedSize(document_.tokens())), ToCount(PrintedSize(result)), by_budget,
-              no_rule, summarized, ExplainedValue::Kind::fixed});
+    if (became_summary_)
+        Push({&root_, 0, Printed(document_.tokens()), Printed(result()), Reason::budget, no_rule,
+              Outcome::summarized, ExplainedValue::Kind::fixed});
     return !failed();
 }
 
-// Something of the same name that came with the document.
-void Explainer::ReplaceByRecord() noexcept
-{
-    for (std::uint32_t i = 0; i < size_; ++i) {
-        const PathStep *member = ChildOf(&root_, values_[i].path);
-        if (values_[i].kind != ExplainedValue::Kind::leaf || member == nullptr ||
-            member->kind != PathStep::Kind::member || member->name != record_member)
-            continue;
-        values_[i].kind = ExplainedValue::Kind::gone;
-        values_[i].reasons = values_[i].deeds == 0 ? by_record : values_[i].reasons | by_record;
-        values_[i].deeds |= replaced;
-        values_[i].bytes_out = 0;
-    }
-}
-
-// How many of each rule the result has; the record is none.
-void Explainer::CountLeaves(std::span<const Token> result, std::span<std::uint32_t> left) const noexcept
-{
-    const bool recorded = has_record_ || sanitizer_.records();
-    const TokenRange record = recorded ? FindRecord(result) : TokenRange{0, 0};
-    for (std::uint32_t i = 0; i < result.size();) {
-        const Token &token = result[i];
-        const bool inner = IsBegin(token) && !IsSummary(token) && (i == 0 || !IsEnd(result[i + 1]));
-        if (i == record.begin && record.end > 0) {
-            i = record.end;
-        } else if (inner || IsEnd(token) || token.kind == TokenKind::key) {
-            ++i;
-        } else {
-            ++left[std::min<std::uint32_t>(token.rule, max_rules)];
-            i = ValueEnd(result, i);
-        }
-    }
-}
-
-// The budget takes the last ones of a rule.
-void Explainer::FindShed(std::span<std::uint32_t> left) noexcept
+void Explainer::ReplacedByRecord() noexcept
 {
     for (std::uint32_t i = 0; i < size_; ++i) {
         ExplainedValue &value = values_[i];
-        if (value.kind != ExplainedValue::Kind::leaf)
+        const PathStep *member = ChildOf(&root_, value.path);
+        if (value.kind != ExplainedValue::Kind::leaf || member == nullptr ||
+            member->kind != PathStep::Kind::member || member->name != record_member)
             continue;
-        std::uint32_t &of_rule = left[std::min<std::uint32_t>(value.rule, max_rules)];
-        if (of_rule > 0) {
-            --of_rule;
-            continue;
-        }
-        value.kind = ExplainedValue::Kind::gone;
-        value.deeds |= shed;
-        value.reasons |= by_budget;
-        value.bytes_out = 0;
+        const Reason before = value.outcome == Outcome::kept ? Reason::none : value.reason;
+        Lose(value, Outcome::replaced, before | Reason::record);
     }
+}
+
+void Explainer::Shed(std::uint32_t leaf) noexcept
+{
+    if (leaves_ == nullptr && !IndexLeaves())
+        return;
+    ExplainedValue &value = values_[leaves_[leaf]];
+    Lose(value, Outcome::shed, value.reason | Reason::budget);
+}
+
+bool Explainer::IndexLeaves() noexcept
+{
+    leaves_ = sanitizer_.arena().Enlarge<std::uint32_t>(nullptr, 0, size_);
+    if (leaves_ == nullptr)
+        return false;
+    std::uint32_t count = 0;
+    for (std::uint32_t i = 0; i < size_; ++i)
+        if (values_[i].kind == ExplainedValue::Kind::leaf)
+            leaves_[count++] = i;
+    return true;
 }
 
 // A name, or a text that was opened, of which nothing came out after all.
@@ -663,12 +443,12 @@ std::string_view Explainer::PathText(const ExplainedValue &value) noexcept
 
 std::string_view Explainer::ActionText(const ExplainedValue &value) noexcept
 {
-    if (value.deeds == 0)
+    if (value.outcome == Outcome::kept)
         return "kept";
     return Compose(action_text_, sanitizer_.arena(), [&](TextWriter &text) {
-        for (std::size_t i = 0; i < std::size(deed_words); ++i)
-            if ((value.deeds >> i & 1u) != 0)
-                text.AddListed(deed_words[i]);
+        for (std::size_t i = 0; i < std::size(outcome_words); ++i)
+            if (HasBit(value.outcome, i))
+                text.AddListed(outcome_words[i]);
     });
 }
 
@@ -679,7 +459,7 @@ std::string_view Explainer::ReasonText(const ExplainedValue &value) noexcept
             text.Add("name: ");
         bool first = true;
         for (std::size_t i = 0; i < std::size(reason_words); ++i) {
-            if ((value.reasons >> i & 1u) == 0)
+            if (!HasBit(value.reason, i))
                 continue;
             text.Add(first ? "" : ", ");
             first = false;

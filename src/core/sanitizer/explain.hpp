@@ -1,12 +1,11 @@
 // What the sanitizer does to a document, value by value, without what was removed.
 //
-// It looks on while the sanitizer works: what each value became is read off the tokens that came of it, why
-// off the place and the findings that the sanitizer itself went by. What the budget took is told by comparing
-// the tokens with the result: of each rule, it is the last ones.
+// The sanitizer says what it decides; here that becomes rows: each value with its path, in the order of the
+// result.
 #pragma once
 
 #include "core/sanitizer/document.hpp"
-#include "core/sanitizer/json_text.hpp"
+#include "core/sanitizer/observer.hpp"
 #include "core/sanitizer/sanitizer.hpp"
 
 #include <cstddef>
@@ -28,10 +27,6 @@ struct PathStep {
     bool in_array;
 };
 
-// Sets of what was done to a value, and why; the words stand in explain.cpp in the same order.
-using Deeds = std::uint8_t;
-using Reasons = std::uint32_t;
-
 // One value, or the name of one.
 struct ExplainedValue {
     enum class Kind : unsigned char {
@@ -46,18 +41,19 @@ struct ExplainedValue {
     std::uint32_t order; // in which they were met
     std::uint32_t bytes_in;
     std::uint32_t bytes_out;
-    Reasons reasons;
+    Reason reason;
     RuleIndex rule;
-    Deeds deeds; // none: kept
+    Outcome outcome;
     Kind kind;
+    bool lost_name = false; // it is in a member of which another one has the name
 };
 
 // Its texts are good until it is asked for another of the same kind.
-class Explainer
+class Explainer final : private Observer
 {
 public:
     Explainer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate) noexcept;
-    // The sanitizer knows where its onlooker is.
+    // The sanitizer knows where its observer is.
     Explainer(const Explainer &) = delete;
     Explainer &operator=(const Explainer &) = delete;
 
@@ -79,85 +75,74 @@ public:
     bool failed() noexcept { return sanitizer_.arena().failed(); }
 
 private:
-    // A container that the sanitizer has entered.
-    struct Level {
+    // The value at hand.
+    struct Subject {
         const PathStep *path;
-        SanitizeCounts before;
-        std::uint32_t begin;        // its first token in the document
-        std::uint32_t out;          // the size of the result before it
+        std::span<const Token> tokens;
         std::uint32_t first;        // of the values in it
-        std::uint32_t first_member; // the same, with what was told of its name
+        std::uint32_t first_member; // the same, with what was said of its name
+    };
+
+    // A container that the sanitizer has entered, or a text that it has opened.
+    struct Level {
+        enum class Kind : unsigned char { object, array, text };
+
+        Subject value;
         std::uint32_t items;
         std::uint32_t rest; // 1 + the value that stands for all beyond the limit
-        bool array;
-        bool measured;
-        bool renamed;
+        Kind kind;
     };
 
-    // A value that is about to be reported, to be compared with what is there afterwards.
-    struct Before {
-        const PathStep *path;
-        SanitizeCounts counts;
-        std::uint32_t out;   // tokens of the result
-        std::uint32_t size;  // of the values
-        std::uint32_t bytes; // of a scalar
+    // The name of the member at hand; said once, when the member is known to come out.
+    struct Name {
+        std::string_view as_it_came;
+        const PathStep *step;
+        Outcome outcome;
+        Reason why;
+        bool said;
     };
 
-    static TextVerdict ReadEmbedded(void *explainer, std::string_view text) noexcept;
-    TextVerdict ReadEmbedded(std::string_view text) noexcept;
-    std::uint32_t Explain(std::span<const Token> tokens, std::uint32_t i) noexcept;
-    std::uint32_t ExplainKey(std::span<const Token> tokens, std::uint32_t i) noexcept;
-    std::uint32_t ExplainContainer(std::span<const Token> tokens, std::uint32_t i) noexcept;
-    std::uint32_t ExplainScalar(std::span<const Token> tokens, std::uint32_t i) noexcept;
-    void Enter(const Before &before, std::uint32_t begin, bool array) noexcept;
-    void Leave(std::span<const Token> tokens, std::uint32_t end) noexcept;
+    void At(std::span<const Token> document, std::uint32_t token) noexcept override;
+    void Named(std::string_view name, Outcome outcome, Reason why) noexcept override;
+    void Entered() noexcept override;
+    void CameOut(Outcome outcome, Reason why, std::span<const Token> value) noexcept override;
+    void Dropped(Reason why, RuleIndex rule) noexcept override;
+    void PassedOver() noexcept override;
+    void Opened(Reason found) noexcept override;
+    void Closed(std::span<const Token> value) noexcept override;
+    void LostName(std::uint32_t member) noexcept override;
+    void Renamed() noexcept override;
+    void ReplacedByRecord() noexcept override;
+    void Shed(std::uint32_t leaf) noexcept override;
+    void BecameSummary() noexcept override { became_summary_ = true; }
 
-    Before Look(std::size_t bytes) noexcept;
+    Level &top() noexcept { return levels_[depth_ - 1]; }
     const PathStep *NewStep(const PathStep &step) noexcept;
     const PathStep *NextPath() noexcept;
-    std::span<const Token> Outcome(std::uint32_t out) const noexcept;
-    void Decided(const Before &before, std::span<const Token> value) noexcept;
-    ExplainedValue::Kind KindOf(const PathStep *path, std::span<const Token> out) const noexcept;
-    void CameOut(const Before &before, std::span<const Token> value, std::span<const Token> outcome) noexcept;
-    void Gone(const PathStep *path, std::size_t bytes_in, Reasons why, RuleIndex rule) noexcept;
-    void BeyondLimit(std::span<const Token> value) noexcept;
-    SanitizeCounts TakeName() noexcept;
-    Reasons FoundReasons(Finding found) const noexcept;
-    Deeds MaskedOrHashed(RuleIndex rule, Finding found) const noexcept;
-    Reasons WhySummary(const Token &in, RuleIndex rule, Finding found) const noexcept;
-    void ArrangeRenamed(const Level &level) noexcept;
-    ExplainedValue Lost(const PathStep *member, std::uint32_t begin, std::uint32_t end) const noexcept;
+    void SayName() noexcept;
+    std::uint32_t MemberEnd(std::uint32_t begin, bool &came_out) const noexcept;
+    ExplainedValue Lost(std::uint32_t begin, std::uint32_t end) const noexcept;
     void Push(const ExplainedValue &value) noexcept;
-
-    void ReplaceByRecord() noexcept;
-    void FindShed(std::span<std::uint32_t> left) noexcept;
-    void CountLeaves(std::span<const Token> result, std::span<std::uint32_t> left) const noexcept;
+    bool IndexLeaves() noexcept;
     void LoseNames() noexcept;
 
     const Policy &policy_;
     Sanitizer sanitizer_;
-    Fitter fitter_;
     DocumentTokens document_;
     Scratch path_text_;
     Scratch reason_text_;
     Scratch action_text_;
     ExplainedValue *values_ = nullptr;
+    std::uint32_t *leaves_ = nullptr; // which of the values they are, once the document has ended
     std::uint32_t size_ = 0;
     std::uint32_t capacity_ = 0;
     std::uint32_t next_ = 0; // token of the document
     const PathStep root_{nullptr, {}, 0, PathStep::Kind::root, false};
-    const PathStep *member_ = nullptr;
-    std::string_view name_; // of the member at hand, as it came
-    Fitted fitted_{};       // and as it comes out
-    std::uint32_t first_member_ = 0;
-    bool name_told_ = true;
-    bool has_record_ = false;             // of an earlier pass
-    bool was_opened_ = false;             // the text that was reported last
-    Before looked_{};                     // at what is reported
-    const PathStep *text_path_ = nullptr; // of the text that is being read
-    std::uint32_t text_depth_ = 0;
+    Name name_{{}, &root_, Outcome::kept, Reason::none, true};
+    Subject value_{};
+    bool became_summary_ = false;
     std::uint32_t depth_ = 0;
-    Level levels_[max_depth + 1];
+    Level levels_[max_depth + deepest_embedding + 1];
 };
 
 } // namespace callhardening

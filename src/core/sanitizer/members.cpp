@@ -173,7 +173,7 @@ MemberStack::Arranged MemberStack::Close(std::uint32_t first, std::uint32_t limi
     return result;
 }
 
-std::uint32_t MemberStack::ArrangeRenamed(std::uint32_t begin) noexcept
+std::uint32_t MemberStack::ArrangeRenamed(std::uint32_t begin, Observer *observer) noexcept
 {
     const std::uint32_t first = size_;
     for (std::uint32_t i = begin; i < tokens_.size(); i = ValueEnd(tokens_.all(), i))
@@ -186,8 +186,12 @@ std::uint32_t MemberStack::ArrangeRenamed(std::uint32_t begin) noexcept
     for (std::uint32_t i = 0; i < count; ++i)
         if (left == 0 || !SameName(order[i], order[left - 1]))
             order[left++] = order[i];
+        else if (observer != nullptr)
+            observer->LostName(order[i].member - first);
     MoveTokens(first, order, left);
     size_ = first;
+    if (observer != nullptr)
+        observer->Renamed();
     return count - left;
 }
 

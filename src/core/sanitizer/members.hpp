@@ -2,6 +2,7 @@
 // each name taken, the limit applied.
 #pragma once
 
+#include "core/sanitizer/observer.hpp"
 #include "core/sanitizer/record.hpp"
 
 #include <cstdint>
@@ -57,8 +58,8 @@ public:
     Arranged Close(std::uint32_t first, std::uint32_t limit, SanitizeCounts &counts) noexcept;
 
     // Arranges the members of an object that begins after token `begin` by the names that they have got. Of
-    // those that have the same now the first stays; returns how many went.
-    std::uint32_t ArrangeRenamed(std::uint32_t begin) noexcept;
+    // those that have the same now the first stays; returns how many went. `observer`: or nullptr.
+    std::uint32_t ArrangeRenamed(std::uint32_t begin, Observer *observer) noexcept;
 
 private:
     struct Order {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 namespace callhardening
 {
@@ -18,10 +19,6 @@ static_assert(std::is_trivially_destructible_v<Sanitizer>, "an error of PostgreS
 
 namespace
 {
-
-// JSON in strings in JSON. \u005c needs no more room at each level, so the size of the text does not bound
-// it.
-constexpr std::uint16_t deepest_embedding = 16;
 
 // A bigger text is not opened, only searched for secrets and cut: the parser cannot be interrupted.
 constexpr std::size_t largest_embedded = 8 * 1024 * 1024;
@@ -34,6 +31,8 @@ constexpr std::uint32_t prune_step = 4096;
 
 // Members that are kept beyond twice the limit, before those that have no place are let go.
 constexpr std::uint32_t crowd_step = 64;
+
+constexpr std::uint32_t summary_tokens = 6; // {"type": "string", "length": 48211}
 
 constexpr std::string_view type_names[] = {"", "string", "number", "boolean", "object", "array"};
 
@@ -90,10 +89,16 @@ void Sanitizer::BeginValue() noexcept
         ++top().kept;
 }
 
-void Sanitizer::EmitKept(TokenKind kind, std::string_view text) noexcept
+void Sanitizer::Emit(TokenKind kind, std::string_view text) noexcept
 {
     BeginValue();
     tokens_.Push(kind, text, place().rule);
+}
+
+void Sanitizer::EmitKept(TokenKind kind, std::string_view text) noexcept
+{
+    Emit(kind, text);
+    TellCameOut(Outcome::kept, Reason::rule);
 }
 
 void Sanitizer::EmitSummary(ValueType type, std::size_t length) noexcept
@@ -110,8 +115,9 @@ void Sanitizer::EmitSummary(ValueType type, std::size_t length) noexcept
 void Sanitizer::EmitEmpty(ValueType type) noexcept
 {
     const bool object = type == ValueType::object;
-    EmitKept(object ? TokenKind::object_begin : TokenKind::array_begin, {});
+    Emit(object ? TokenKind::object_begin : TokenKind::array_begin, {});
     tokens_.Push(object ? TokenKind::object_end : TokenKind::array_end);
+    TellCameOut(Outcome::kept, Reason::rule, 2);
 }
 
 // What was done to its name is gone with it.
@@ -128,29 +134,48 @@ void Sanitizer::CountEmpty() noexcept
     counts_.saved += static_cast<std::uint32_t>(key_.size() + empty_member_bytes);
 }
 
+void Sanitizer::DropByRule() noexcept
+{
+    DropMember();
+    if (observer_ != nullptr)
+        observer_->Dropped(Reason::rule, place().rule);
+}
+
 // In the place of a secret of so many bytes.
-void Sanitizer::EmitMarker(std::size_t came) noexcept
+void Sanitizer::EmitMarker(std::size_t came, Reason why) noexcept
 {
     ++counts_.masked;
     counts_.saved += static_cast<std::uint32_t>(came - secret_marker.size());
-    EmitKept(TokenKind::string, secret_marker);
+    Emit(TokenKind::string, secret_marker);
+    TellCameOut(Outcome::masked, why);
 }
 
-void Sanitizer::Replace(ValueType type, std::size_t length) noexcept
+void Sanitizer::Replace(ValueType type, std::size_t length, Reason why) noexcept
 {
     Drop();
     EmitSummary(type, length);
+    TellCameOut(Outcome::summarized, why, summary_tokens);
+}
+
+// Why a value becomes a summary that could not have stayed in any case.
+Reason Sanitizer::WhyNot(Reason why) const noexcept
+{
+    return action() == Action::summary ? Reason::rule : why;
 }
 
 void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::string_view came) noexcept
 {
-    found_ = fitted.found;
-    if (fitted.failed) {
-        Replace(type, CountCharacters(came));
-    } else {
-        Count(fitted, came);
-        EmitKept(TokenKind::string, fitted.text);
-    }
+    if (fitted.failed)
+        return Replace(type, CountCharacters(came), Fitter::WhyFitted(fitted, rule()));
+    Count(fitted, came);
+    Emit(TokenKind::string, fitted.text);
+    TellFitted(fitted);
+}
+
+void Sanitizer::TellFitted(const Fitted &fitted) noexcept
+{
+    if (observer_ != nullptr)
+        TellCameOut(fitter_.OutcomeOf(fitted, rule()), Fitter::WhyFitted(fitted, rule()));
 }
 
 // False where a value has no place in the result: in a container of which only the size counts, as an empty
@@ -173,6 +198,8 @@ bool Sanitizer::Admit(bool empty) noexcept
         else
             Drop();
         CountEmpty();
+        if (observer_ != nullptr)
+            observer_->Dropped(Reason::empty, no_rule);
         return false;
     }
     if (IsBeyondLimit())
@@ -196,6 +223,8 @@ bool Sanitizer::IsBeyondLimit() noexcept
         return false;
     counts_.truncated += frame.cut ? 0 : 1;
     frame.cut = true;
+    if (observer_ != nullptr)
+        observer_->PassedOver();
     return true;
 }
 
@@ -233,15 +262,16 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text, std::size_t p
         return false;
     }
     if (marked) {
-        EmitKept(TokenKind::string, secret_marker);
+        Emit(TokenKind::string, secret_marker);
+        TellCameOut(Outcome::kept, credential ? Reason::secret_name : Reason::rule);
         return false;
     }
     if (credential) {
-        EmitMarker(printed);
+        EmitMarker(printed, Reason::secret_name);
         return false;
     }
     if (action() == Action::drop) {
-        DropMember();
+        DropByRule();
         return false;
     }
     return true;
@@ -261,11 +291,11 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         return Walk::skip;
     }
     if (place().credential) {
-        EmitMarker(secret_marker.size() + most_record_bytes); // it is not measured
+        EmitMarker(secret_marker.size() + most_record_bytes, Reason::secret_name); // it is not measured
         return Walk::skip;
     }
     if (action() == Action::drop) {
-        DropMember();
+        DropByRule();
         return Walk::skip;
     }
     const bool measured = action() == Action::summary || depth_ == limits_.depth;
@@ -274,7 +304,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
     constexpr std::size_t summary_members = 2;
     if (count == unknown_count || (type == ValueType::object && count == summary_members))
         return Enter(type, true);
-    Replace(type, count);
+    Replace(type, count, WhyNot(Reason::limit_depth));
     return Walk::skip;
 }
 
@@ -298,6 +328,8 @@ Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
     frame.embedded = embedded_;
     frame.measured = measured;
     ++depth_;
+    if (observer_ != nullptr)
+        observer_->Entered();
     return Walk::enter;
 }
 
@@ -320,10 +352,10 @@ void Sanitizer::Rollback(const Frame &frame) noexcept
 void Sanitizer::EndMeasured(const Frame &frame) noexcept
 {
     const Shape &shape = frame.shape;
-    if (frame.seen == 2 && shape.type != ValueType::none && shape.has_length)
-        EmitSummary(shape.type, shape.length);
-    else
-        Replace(frame.type, frame.seen);
+    if (frame.seen != 2 || shape.type == ValueType::none || !shape.has_length)
+        return Replace(frame.type, frame.seen, WhyNot(Reason::limit_depth));
+    EmitSummary(shape.type, shape.length);
+    TellCameOut(Outcome::kept, Reason::rule, summary_tokens);
 }
 
 void Sanitizer::End() noexcept
@@ -346,6 +378,8 @@ void Sanitizer::End() noexcept
         DropMember();
         if (was_empty)
             CountEmpty();
+        if (observer_ != nullptr)
+            observer_->Dropped(Reason::empty, no_rule);
     } else {
         EndEntered(frame);
     }
@@ -354,8 +388,10 @@ void Sanitizer::End() noexcept
 void Sanitizer::EndEntered(const Frame &frame) noexcept
 {
     if (frame.renamed)
-        counts_.dropped += members_.ArrangeRenamed(frame.first_token + (IsMember() ? 2 : 1));
+        counts_.dropped += members_.ArrangeRenamed(frame.first_token + (IsMember() ? 2 : 1), observer_);
     tokens_.Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
+    if (frame.kept == 0)
+        TellCameOut(Outcome::kept, Reason::rule, 2);
     if (depth_ > 0 && CanPrune(frame))
         PruneFrom(frame.first_token);
 }
@@ -388,7 +424,7 @@ void Sanitizer::Number(std::string_view text) noexcept
     if (!AdmitScalar(ValueType::number, {}, text.size()))
         return;
     if (action() == Action::summary)
-        return Replace(ValueType::number, text.size());
+        return Replace(ValueType::number, text.size(), Reason::rule);
     if (action() == Action::mask)
         return FitString(text);
     if (action() == Action::hash)
@@ -415,12 +451,13 @@ void Sanitizer::Number(const void *number, std::size_t printed) noexcept
     BeginValue();
     tokens_.Push({static_cast<const char *>(number), static_cast<std::uint32_t>(printed), TokenKind::number,
                   place().rule});
+    TellCameOut(Outcome::kept, Reason::rule);
 }
 
 void Sanitizer::LongNumber(std::size_t printed) noexcept
 {
     if (AdmitScalar(ValueType::number, {}, printed))
-        Replace(ValueType::number, printed);
+        Replace(ValueType::number, printed, WhyNot(Reason::long_number));
 }
 
 // Under a credential's name, as it comes out, it stays: what a rule would put there is what a second pass
@@ -431,15 +468,17 @@ void Sanitizer::Boolean(bool value) noexcept
         return;
     const bool kept = action() == Action::keep || action() == Action::truncate || action() == Action::json;
     if (!kept && place().paired) {
-        EmitMarker(secret_marker.size());
+        EmitMarker(secret_marker.size(), Reason::rule);
     } else if (kept || (place().credential && policy_.Classify(key_) == MemberClass::credential)) {
         BeginValue();
         tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, place().rule});
+        TellCameOut(Outcome::kept, Reason::rule);
     } else if (action() == Action::mask) {
         ++counts_.masked;
-        EmitKept(TokenKind::string, mask_marker);
+        Emit(TokenKind::string, mask_marker);
+        TellCameOut(Outcome::masked, Reason::rule);
     } else {
-        Replace(ValueType::boolean, 1);
+        Replace(ValueType::boolean, 1, Reason::rule);
     }
 }
 
@@ -609,7 +648,7 @@ void Sanitizer::PruneTop() noexcept
 void Sanitizer::PruneFrom(std::uint32_t first) noexcept
 {
     prune_credit_ -= tokens_.size() - first;
-    if (onlooker_.read == nullptr)
+    if (observer_ == nullptr) // it hears of all leaves at the end
         counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), Shedding::ahead, {}, shed_, arena_);
 }
 
@@ -651,8 +690,11 @@ void Sanitizer::EnterMember() noexcept
 Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
 {
     const std::uint32_t begin = ReachedEnd(object);
-    if (!policy_.Spells(name))
-        key_ = FitName(name);
+    if (!policy_.Spells(name)) {
+        const Fitted fitted = fitter_.FitName(name);
+        Count(fitted, name);
+        key_ = fitted.text;
+    }
     const bool renamed = key_.data() != name.data();
     if (!GrowReached(begin + max_reached_))
         return {MemberClass::credential, no_rule, {}};
@@ -667,11 +709,17 @@ Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
     return step;
 }
 
-std::string_view Sanitizer::FitName(std::string_view name) noexcept
+void Sanitizer::At(std::span<const Token> document, std::uint32_t token) noexcept
 {
-    const Fitted fitted = fitter_.FitName(name);
-    Count(fitted, name);
-    return fitted.text;
+    if (observer_ == nullptr)
+        return;
+    observer_->At(document, token);
+    if (document[token].kind != TokenKind::key)
+        return;
+    constexpr Rule none{Action::keep, 0};
+    const std::string_view name = document[token].text();
+    const Fitted fitted = policy_.Spells(name) ? Fitted{name, false, false, false} : fitter_.FitName(name);
+    observer_->Named(fitted.text, fitter_.OutcomeOf(fitted, none), Fitter::WhyFitted(fitted, none));
 }
 
 // ---- strings ---------------------------------------------------------------------------------------------
@@ -702,10 +750,10 @@ void Sanitizer::FitString(std::string_view text) noexcept
         root_length_ = static_cast<std::uint32_t>(CountCharacters(text));
     const Action what = action();
     if (what == Action::summary && !text.empty())
-        return Replace(ValueType::string, CountCharacters(text));
+        return Replace(ValueType::string, CountCharacters(text), Reason::rule);
     if (what == Action::hash && !text.empty())
         return EmitFitted(fitter_.Pseudonym(text), ValueType::string, text);
-    if (what == Action::json && OpenJson(text))
+    if (what == Action::json && OpenJson(text, Reason::none))
         return;
     const TextPlace where = text_place();
     std::optional<Fitted> fitted;
@@ -716,57 +764,69 @@ void Sanitizer::FitString(std::string_view text) noexcept
     // What was no JSON before a secret was taken out of it may be some now.
     if (what == Action::json && fitted->masked && !fitted->failed) {
         Count(*fitted, text);
-        found_ = fitted->found;
-        if (OpenJson(fitted->text))
+        if (OpenJson(fitted->text, fitted->found))
             return;
-        return EmitKept(TokenKind::string, fitted->text);
+        Emit(TokenKind::string, fitted->text);
+        return TellFitted(*fitted);
     }
     EmitFitted(*fitted, ValueType::string, text);
 }
 
 // JSON in a string takes the string's place, and is opened to the bottom: a second pass must find nothing to
 // open.
-bool Sanitizer::OpenJson(std::string_view text) noexcept
+bool Sanitizer::OpenJson(std::string_view text, Reason found) noexcept
 {
     if (text.size() > largest_embedded || !LooksLikeJson(text))
         return false;
     if (embedded_ == deepest_embedding) {
-        Replace(ValueType::string, CountCharacters(text));
+        Replace(ValueType::string, CountCharacters(text), Reason::embedding);
         return true;
     }
     const Checkpoint before = Mark();
     const MemberOrder order = order_;
+    const bool disordered = std::exchange(disordered_, false);
+    ++embedded_;
+    bool opened = observer_ != nullptr ? ReadInOrder(text, found) : ReadAsItComes(text);
+    if (opened && disordered_) {
+        Return(before);
+        opened = ReadInOrder(text, found);
+    }
+    if (!opened)
+        Return(before);
+    --embedded_;
+    disordered_ = disordered;
+    order_ = order;
+    return opened;
+}
+
+void Sanitizer::BeginText(MemberOrder order) noexcept
+{
     if (depth_ > 0)
         --top().seen; // counted again by what is inside
     ++counts_.opened;
-    ++embedded_;
-    const bool watched = onlooker_.read != nullptr, disordered = std::exchange(disordered_, false);
-    order_ = watched ? MemberOrder::jsonb : MemberOrder::document;
-    TextVerdict verdict = watched ? onlooker_.read(onlooker_.state, text) : FeedEmbeddedText(text, *this);
-    if (verdict == TextVerdict::done && disordered_) {
-        Return(before);
-        verdict = FeedInOrder(text);
-    }
-    disordered_ = disordered;
     order_ = order;
-    --embedded_;
-    if (verdict != TextVerdict::done)
-        Return(before);
-    return verdict == TextVerdict::done;
 }
 
-// Once more, in jsonb's order.
-TextVerdict Sanitizer::FeedInOrder(std::string_view text) noexcept
+bool Sanitizer::ReadAsItComes(std::string_view text) noexcept
+{
+    BeginText(MemberOrder::document);
+    return FeedEmbeddedText(text, *this) == TextVerdict::done;
+}
+
+bool Sanitizer::ReadInOrder(std::string_view text, Reason found) noexcept
 {
     DocumentTokens document(arena_, MemberOrder::document);
-    const TextVerdict verdict = FeedEmbeddedText(text, document);
-    if (depth_ > 0)
-        --top().seen;
-    ++counts_.opened;
-    order_ = MemberOrder::jsonb;
-    if (verdict == TextVerdict::done && !arena_.failed())
+    if (FeedEmbeddedText(text, document) != TextVerdict::done)
+        return false;
+    BeginText(MemberOrder::jsonb);
+    const std::uint32_t first = tokens_.size();
+    if (observer_ != nullptr)
+        observer_->Opened(found);
+    if (!arena_.failed())
         FeedTokens(document.tokens(), *this);
-    return verdict;
+    if (observer_ != nullptr)
+        observer_->Closed(tokens_.all().subspan(first));
+    return true;
 }
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept
@@ -800,7 +860,7 @@ bool Sanitizer::Finish() noexcept
 {
     if (!arena_.failed()) {
         if (NeedsRecord())
-            RecordCounts();
+            AddRecord();
         else if (!old_record_.empty())
             WriteRecord(tokens_, old_record_);
         KeepBudget();
@@ -814,6 +874,15 @@ bool Sanitizer::NeedsRecord() const noexcept
     if (root_type_ != ValueType::object || !counts_.AnyButEmpty())
         return false;
     return !old_record_.empty() || !counts_.LessThanRecord() || PrintedSize(tokens_.all()) <= small_document;
+}
+
+// In the place of a member of the same name that came with the document.
+void Sanitizer::AddRecord() noexcept
+{
+    if (observer_ != nullptr && old_record_.empty())
+        if (const TokenRange data = FindRecord(tokens_.all()); data.begin < data.end)
+            observer_->ReplacedByRecord();
+    RecordCounts();
 }
 
 void Sanitizer::RecordCounts() noexcept
@@ -834,15 +903,17 @@ void Sanitizer::KeepBudget() noexcept
     const bool has_record = root_type_ == ValueType::object;
     if (!fits && root_type_ == ValueType::none) {
         ++counts_.shed;
+        if (observer_ != nullptr)
+            observer_->Shed(0);
         BecomeSummary();
         return;
     }
     // It may be what makes the document fit: in the place of a longer one, or of data of its name.
     if (!fits && has_record && !records())
-        RecordCounts();
+        AddRecord();
     const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
     counts_.shed += ShedLeaves(tokens_, 0, policy_.max_bytes(), Shedding::complete,
-                               {record.begin, record.end, counts_.shed}, shed_, arena_);
+                               {record.begin, record.end, counts_.shed}, shed_, arena_, observer_);
     if (tokens_.size() == record.end - record.begin + 2)
         BecomeSummary();
     if (has_record)
@@ -853,6 +924,8 @@ void Sanitizer::BecomeSummary() noexcept
 {
     tokens_.Truncate(0);
     EmitSummary(root_type_ == ValueType::none ? ValueType::string : root_type_, root_length_);
+    if (observer_ != nullptr)
+        observer_->BecameSummary();
 }
 
 } // namespace callhardening

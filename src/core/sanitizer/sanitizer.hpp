@@ -8,6 +8,7 @@
 #include "core/json/number.hpp"
 #include "core/policy/policy.hpp"
 #include "core/sanitizer/members.hpp"
+#include "core/sanitizer/observer.hpp"
 #include "core/sanitizer/record.hpp"
 #include "core/sanitizer/texts.hpp"
 #include "core/sanitizer/token.hpp"
@@ -16,12 +17,9 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <utility>
 
 namespace callhardening
 {
-
-enum class TextVerdict : unsigned char;
 
 enum class Walk : unsigned char { enter, skip };
 
@@ -30,12 +28,9 @@ enum class MemberOrder : unsigned char {
     document, // as a text has them: they are sorted, and the last of each name taken, when their object ends
 };
 
-// Looks on, and reads JSON in a string in the sanitizer's place, which it reports as a document in jsonb's
-// order.
-struct Onlooker {
-    TextVerdict (*read)(void *state, std::string_view text) noexcept = nullptr;
-    void *state = nullptr;
-};
+// JSON in strings in JSON. \u005c needs no more room at each level, so the size of the text does not bound
+// it.
+inline constexpr std::uint16_t deepest_embedding = 16;
 
 class Sanitizer
 {
@@ -87,13 +82,10 @@ public:
     std::span<const Token> tokens() const noexcept { return tokens_.all(); }
     const SanitizeCounts &counts() const noexcept { return counts_; }
 
-    // For an onlooker: the tokens have everything until Finish, and after an event that had a token for its
-    // outcome, or a rule that drops, this is why.
-    void Watch(const Onlooker &onlooker) noexcept { onlooker_ = onlooker; }
-    RuleIndex matched() const noexcept { return place().rule; }
-    bool is_credential() const noexcept { return place().credential || listed_; }
-    bool is_cut() const noexcept { return depth_ > 0 && frames_[depth_ - 1].cut; }
-    Finding TakeFound() noexcept { return std::exchange(found_, Finding::none); }
+    // Is told what is decided; the tokens then have everything until Finish. The caller reports a document by
+    // FeedToken.
+    void Watch(Observer &observer) noexcept { observer_ = &observer; }
+    void At(std::span<const Token> document, std::uint32_t token) noexcept;
 
 private:
     // What the path to a value means for it. Items of an array have the place of the array.
@@ -177,23 +169,35 @@ private:
     bool IsBeyondLimit() noexcept;
     void BeginValue() noexcept;
     void EmitKept(TokenKind kind, std::string_view text) noexcept;
+    void Emit(TokenKind kind, std::string_view text) noexcept;
+    void TellCameOut(Outcome outcome, Reason why, std::uint32_t tokens = 1) noexcept
+    {
+        if (observer_ != nullptr)
+            observer_->CameOut(outcome, why, tokens_.all().last(tokens));
+    }
+    void TellFitted(const Fitted &fitted) noexcept;
     void EmitFitted(const Fitted &fitted, ValueType type, std::string_view came) noexcept;
     void EmitSummary(ValueType type, std::size_t length) noexcept;
     void EmitEmpty(ValueType type) noexcept;
-    void EmitMarker(std::size_t came) noexcept;
+    void EmitMarker(std::size_t came, Reason why) noexcept;
     void KeyOfPair() noexcept;
     bool IsSecretLabel(std::string_view text) const noexcept;
     void EndItem(std::string_view text) noexcept;
     void Disorder(bool late) noexcept;
-    TextVerdict FeedInOrder(std::string_view text) noexcept;
+    void BeginText(MemberOrder order) noexcept;
+    bool ReadAsItComes(std::string_view text) noexcept;
+    bool ReadInOrder(std::string_view text, Reason found) noexcept;
     void Drop() noexcept { ++counts_.dropped; }
     void DropMember() noexcept;
     void CountEmpty() noexcept;
+    void DropByRule() noexcept;
     bool IsEarlierRecord(std::string_view text) const noexcept;
     void TakeEarlierRecord(std::string_view text) noexcept;
     bool NeedsRecord() const noexcept;
+    void AddRecord() noexcept;
     void RecordCounts() noexcept;
-    void Replace(ValueType type, std::size_t length) noexcept;
+    void Replace(ValueType type, std::size_t length, Reason why) noexcept;
+    Reason WhyNot(Reason why) const noexcept;
     Walk Begin(ValueType type, std::size_t count) noexcept;
     Walk Enter(ValueType type, bool measured) noexcept;
     void End() noexcept;
@@ -225,10 +229,9 @@ private:
     Step WorkOut(const Place &object, std::string_view name) noexcept;
     PathNodes Reached(const Place &place) const noexcept;
     std::uint32_t ReachedEnd(const Place &place) const noexcept;
-    std::string_view FitName(std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
     void Count(const Fitted &fitted, std::string_view came) noexcept;
-    bool OpenJson(std::string_view text) noexcept;
+    bool OpenJson(std::string_view text, Reason found) noexcept;
     Checkpoint Mark() const noexcept;
     void Return(const Checkpoint &mark) noexcept;
     void KeepBudget() noexcept;
@@ -262,8 +265,7 @@ private:
     bool disordered_ = false; // in JSON in a string: a name came behind the value that it names
     bool listed_ = false;     // the item before names the one at hand as a secret
     bool recorded_ = false;
-    Finding found_ = Finding::none; // in texts, not names
-    Onlooker onlooker_;
+    Observer *observer_ = nullptr;
     Frame frames_[max_depth + 1];
 };
 

@@ -44,7 +44,7 @@ Fitted Fitter::Fit(std::string_view text, const TextPlace &place) noexcept
         all = {once.text, all.masked || once.masked, all.cut || once.cut, false, all.found};
     }
     all.failed = true;
-    all.found = all.found | Finding::unsettled;
+    all.found = all.found | Reason::unsettled;
     return all;
 }
 
@@ -61,10 +61,10 @@ Fitted Fitter::FitOnce(std::string_view text, const TextPlace &place) noexcept
 {
     if (place.link && text != secret_marker && text.find("://") == std::string_view::npos &&
         text.find_first_of("/?#@:") != std::string_view::npos)
-        return {secret_marker, true, false, false, Finding::link};
+        return {secret_marker, true, false, false, Reason::link};
     if (place.rule.action == Action::mask)
         if (const std::string_view masked = Mask(text, place.rule.amount); masked != text)
-            return {masked, true, false, false, Finding::rule};
+            return {masked, true, false, false, Reason::rule};
     return Redact(text, place);
 }
 
@@ -75,7 +75,7 @@ std::size_t Fitter::Limit(const Rule &rule) const noexcept
 
 // The given text where there is no secret in its first bytes and what they spell. `spells`: they may.
 std::string_view Fitter::HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
-                                     Finding &found) noexcept
+                                     Reason &found) noexcept
 {
     const std::string_view head = text.substr(0, room);
     const bool any =
@@ -94,7 +94,7 @@ Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
 {
     constexpr std::size_t longest_character = 4;
     const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
-    Finding found = Finding::none;
+    Reason found = Reason::none;
     bool spells = false;
     std::string_view left = HideSecrets(text, room, place.only_hosts, spells, found);
     if (left.data() != text.data())
@@ -106,7 +106,7 @@ Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
                        });
     const bool masked = left.data() != text.data();
     const bool fits = HeadBytes(left, limit) == left.size();
-    return {fits ? left : Cut(left, limit), masked, !fits, Has(found, Finding::no_key), found};
+    return {fits ? left : Cut(left, limit), masked, !fits, Has(found, Reason::no_key), found};
 }
 
 template <typename Find>
@@ -163,7 +163,7 @@ private:
 
 // The given text where `find` finds nothing in it.
 template <typename Find>
-std::string_view Fitter::Replace(std::string_view text, std::size_t room, bool spells, Finding &found,
+std::string_view Fitter::Replace(std::string_view text, std::size_t room, bool spells, Reason &found,
                                  Find find) noexcept
 {
     const std::string_view head = text.substr(0, room);
@@ -201,7 +201,7 @@ Fitter::Piece Fitter::NextSecret(const SpelledText &spelled, std::size_t from, s
 {
     const SecretSpan secret = FindSecret(spelled, from, until, only_hosts, policy_.secret_names());
     const bool trimmed = only_hosts && secret.replacement.find(secret_marker) == std::string_view::npos;
-    return {secret.begin, secret.end, secret.replacement, trimmed ? Finding::link : Finding::secret};
+    return {secret.begin, secret.end, secret.replacement, trimmed ? Reason::link : Reason::secret};
 }
 
 Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept
@@ -211,7 +211,7 @@ Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std
         return {};
     const std::string_view treated = Treated(text.substr(found.begin, found.end - found.begin), found.what);
     return {found.begin, found.end, arena_.Copy(treated),
-            FindingOf(found.what) | (treated.empty() ? Finding::no_key : Finding::none)};
+            ReasonOf(found.what) | (treated.empty() ? Reason::no_key : Reason::none)};
 }
 
 // Empty where there is no key to make a token with.
@@ -244,7 +244,7 @@ Fitted Fitter::FitFound(std::string_view text, Detector what, const Rule &rule) 
     return Fitted{failed ? treated
                   : fits ? arena_.Copy(treated)
                          : Cut(treated, limit),
-                  true, !fits, failed, FindingOf(what) | (failed ? Finding::no_key : Finding::none)};
+                  true, !fits, failed, ReasonOf(what) | (failed ? Reason::no_key : Reason::none)};
 }
 
 Fitted Fitter::Pseudonym(std::string_view value) noexcept
@@ -255,9 +255,32 @@ Fitted Fitter::Pseudonym(std::string_view value) noexcept
     if (!WriteToken(pseudonyms_, value, token)) {
         if (pseudonyms_.has_key())
             arena_.Fail();
-        return {{}, false, false, true, Finding::no_key};
+        return {{}, false, false, true, Reason::no_key};
     }
-    return {arena_.Copy({token, token_size}), true, false, false, Finding::rule};
+    return {arena_.Copy({token, token_size}), true, false, false, Reason::rule};
+}
+
+// Hashed where tokens are all that was put in.
+Outcome Fitter::OutcomeOf(const Fitted &fitted, const Rule &rule) const noexcept
+{
+    if (fitted.failed)
+        return Outcome::summarized;
+    bool only_tokens = fitted.found != Reason::none && !Has(fitted.found, Reason::secret | Reason::link) &&
+                       (!Has(fitted.found, Reason::rule) || rule.action == Action::hash);
+    for (const Detector what : all_detectors)
+        only_tokens = only_tokens &&
+                      (!Has(fitted.found, ReasonOf(what)) || policy_.detectors().of(what) == Treatment::hash);
+    const Outcome put_in = only_tokens ? Outcome::hashed : Outcome::masked;
+    return (fitted.masked ? put_in : Outcome::kept) | (fitted.cut ? Outcome::truncated : Outcome::kept);
+}
+
+Reason Fitter::WhyFitted(const Fitted &fitted, const Rule &rule) noexcept
+{
+    if (fitted.failed)
+        return Has(fitted.found, Reason::no_key) ? Reason::no_key : Reason::unsettled;
+    const Reason limit = rule.action == Action::truncate ? Reason::rule : Reason::limit_characters;
+    const Reason why = (fitted.masked ? fitted.found : Reason::none) | (fitted.cut ? limit : Reason::none);
+    return why == Reason::none ? Reason::rule : why;
 }
 
 // The marker counts towards the limit. A cut inside of the marker of a secret would look like a secret again,
@@ -293,7 +316,7 @@ std::string_view Fitter::Mask(std::string_view text, std::size_t rest) noexcept
     if (text.size() > longest_masked || HeadBytes(text, rest) == text.size())
         return mask_marker;
     bool spells = false;
-    Finding found = Finding::none;
+    Reason found = Reason::none;
     if (HideSecrets(text, text.size(), true, spells, found).data() != text.data())
         return mask_marker;
     const std::string_view tail = text.substr(TailPosition(text, rest));

@@ -6,6 +6,7 @@
 #include "core/findings/secret.hpp"
 #include "core/findings/spelling.hpp"
 #include "core/policy/policy.hpp"
+#include "core/sanitizer/observer.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,45 +24,21 @@ struct TextPlace {
     bool detect;     // detectors look at it
 };
 
-// Why a text was masked or failed: a set of what was found.
-enum class Finding : std::uint16_t {
-    none = 0,
-    rule = 1, // asks for it
-    secret = 2,
-    link = 4,
-    phone = 8,
-    email = 16,
-    card = 32,
-    no_key = 64,     // to make a token with
-    unsettled = 128, // each round finds something new
-    ssn = 256,
-    iban = 512,
-    ip = 1024,
-};
-
-constexpr Finding operator|(Finding a, Finding b) noexcept
-{
-    return static_cast<Finding>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
-}
-constexpr bool Has(Finding all, Finding one) noexcept
-{
-    return (static_cast<unsigned>(all) & static_cast<unsigned>(one)) != 0;
-}
-constexpr Finding FindingOf(Detector what) noexcept
+constexpr Reason ReasonOf(Detector what) noexcept
 {
     switch (what) {
     case Detector::phone:
-        return Finding::phone;
+        return Reason::phone;
     case Detector::email:
-        return Finding::email;
+        return Reason::email;
     case Detector::card:
-        return Finding::card;
+        return Reason::card;
     case Detector::ssn:
-        return Finding::ssn;
+        return Reason::ssn;
     case Detector::iban:
-        return Finding::iban;
+        return Reason::iban;
     default:
-        return Finding::ip;
+        return Reason::ip;
     }
 }
 
@@ -69,8 +46,8 @@ struct Fitted {
     std::string_view text; // the given one, where nothing had to be done
     bool masked;
     bool cut;
-    bool failed; // a summary has to take its place
-    Finding found = Finding::none;
+    bool failed;                 // a summary has to take its place
+    Reason found = Reason::none; // why it was masked, or failed
 };
 
 class Fitter
@@ -92,6 +69,10 @@ public:
     std::optional<Fitted> FitDigits(std::string_view digits, std::string_view name,
                                     const Rule &rule) noexcept;
 
+    // What was done to a text of this rule, and why.
+    Outcome OutcomeOf(const Fitted &fitted, const Rule &rule) const noexcept;
+    static Reason WhyFitted(const Fitted &fitted, const Rule &rule) noexcept;
+
     // False where nothing that prints in so many bytes can be such a number.
     static bool MayDetectDigits(std::size_t printed) noexcept;
 
@@ -102,7 +83,7 @@ private:
     struct Piece {
         std::size_t begin, end;
         std::string_view replacement;
-        Finding found;
+        Reason found;
 
         bool Found() const noexcept { return begin < end; }
     };
@@ -113,13 +94,13 @@ private:
 
     Fitted FitOnce(std::string_view text, const TextPlace &place) noexcept;
     std::string_view HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
-                                 Finding &found) noexcept;
+                                 Reason &found) noexcept;
     Fitted Redact(std::string_view text, const TextPlace &place) noexcept;
     std::size_t Limit(const Rule &rule) const noexcept;
     std::string_view Mask(std::string_view text, std::size_t rest) noexcept;
     std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
     template <typename Find>
-    std::string_view Replace(std::string_view text, std::size_t room, bool spells, Finding &found,
+    std::string_view Replace(std::string_view text, std::size_t room, bool spells, Reason &found,
                              Find find) noexcept;
     Piece NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
                      bool only_hosts) noexcept;

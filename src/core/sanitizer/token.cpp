@@ -8,14 +8,12 @@ namespace callhardening
 
 std::uint32_t ValueEnd(std::span<const Token> tokens, std::uint32_t i) noexcept
 {
-    std::uint32_t depth = 0;
-    for (; i < tokens.size(); ++i) {
-        const TokenKind kind = tokens[i].kind;
-        if (kind == TokenKind::object_begin || kind == TokenKind::array_begin)
-            ++depth;
-        else if (kind == TokenKind::object_end || kind == TokenKind::array_end)
-            --depth;
-        if (depth == 0 && kind != TokenKind::key)
+    if (i < tokens.size() && tokens[i].kind == TokenKind::key)
+        ++i;
+    for (std::uint32_t depth = 0; i < tokens.size(); ++i) {
+        depth += IsBegin(tokens[i].kind) ? 1 : 0;
+        depth -= IsEnd(tokens[i].kind) ? 1 : 0;
+        if (depth == 0)
             return i + 1;
     }
     return i;

@@ -34,6 +34,15 @@ struct Token {
 };
 static_assert(sizeof(Token) == 16);
 
+constexpr bool IsBegin(TokenKind kind) noexcept
+{
+    return kind == TokenKind::object_begin || kind == TokenKind::array_begin;
+}
+constexpr bool IsEnd(TokenKind kind) noexcept
+{
+    return kind == TokenKind::object_end || kind == TokenKind::array_end;
+}
+
 // The token behind the value that begins at `i`; the end of the list where the value is not complete.
 std::uint32_t ValueEnd(std::span<const Token> tokens, std::uint32_t i) noexcept;
 

@@ -70,7 +70,7 @@ TEST(Explain, SaysWhatWasDoneAndWhy)
                           {"note", "masked", "rules[2] **.note", 3, 5}}));
 }
 
-// What the onlooker sees is what everybody gets.
+// What the observer sees is what everybody gets.
 TEST(Explain, ChangesNothing)
 {
     for (const char *text :
