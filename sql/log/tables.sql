@@ -49,7 +49,7 @@ BEGIN
 
     COMMENT ON TABLE calls IS 'calls: one row per leg, keyed by the provider''s call id';
     COMMENT ON COLUMN calls.direction IS 'inbound, outbound or NULL';
-    COMMENT ON COLUMN calls.status IS 'ringing, active, ended, missed, rejected, voicemail or NULL';
+    COMMENT ON COLUMN calls.status IS 'a status of call_status_transitions(), or NULL';
     COMMENT ON COLUMN calls.from_number IS 'who called: the external number of an inbound call, the internal one of an outbound call';
     COMMENT ON COLUMN calls.dialpad_user_id IS 'the user whose leg this is; NULL for a department, an office, a call centre';
     COMMENT ON COLUMN calls.duration_seconds IS 'seconds talked: Dialpad''s talk_time, else its duration, rounded';

@@ -40,12 +40,16 @@ $check$, 'known answers'),
     WHERE @extschema@.normalize_call_status(word, 'dialpad'::text) IS DISTINCT FROM answer
 $check$, 'known answers'),
 ('transitions', $check$
-    WITH statuses AS (SELECT unnest('{ringing,active,ended,missed,rejected,voicemail}'::text[]) AS status)
-    SELECT string_agg(format('"%s" to "%s"', a.status, b.status), ', ' ORDER BY a.status, b.status)
-    FROM statuses a, statuses b
-    WHERE @extschema@.is_valid_status_transition(a.status, b.status, NULL::jsonb) IS DISTINCT FROM
-        (a.status = b.status OR a.status = 'ringing' OR a.status = 'active' AND b.status IN ('ended', 'voicemail'))
-$check$, 'all 36 pairs of statuses'),
+    WITH steps AS (SELECT current_status AS a, next_status AS b FROM @extschema@.call_status_transitions(NULL::jsonb)),
+        statuses (status) AS (SELECT a FROM steps UNION SELECT b FROM steps),
+        known (a, b, answer) AS (VALUES ('ringing', 'active', true), ('active', 'ended', true), ('active', 'ringing', false),
+            ('ended', 'ringing', false), ('ended', 'active', false), ('missed', 'active', false), ('ended', 'ended', true))
+    SELECT string_agg(format('"%s" to "%s"', a, b), ', ' ORDER BY a, b)
+    FROM (SELECT k.a, k.b, k.answer FROM known AS k
+          UNION SELECT x.status, y.status, x.status = y.status OR EXISTS (SELECT FROM steps AS s WHERE s.a = x.status AND s.b = y.status)
+          FROM statuses AS x, statuses AS y) AS expected
+    WHERE @extschema@.is_valid_status_transition(a, b, NULL::jsonb) IS DISTINCT FROM answer
+$check$, 'known answers, and all pairs of statuses'),
 ('sanitizer', $check$
     SELECT 'a secret, a bulky text or the call id is not treated as it should be: ' || octet_length(d.done::text) || ' bytes'
     FROM (SELECT @extschema@.sanitize_call_payload(format('{"call_id": 9007199254740993, "password": "hunter2-%s", "transcription_text": "%s"}',

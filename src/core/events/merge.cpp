@@ -1,6 +1,7 @@
 #include "core/events/merge.hpp"
 
 #include "core/base/text.hpp"
+#include "core/words/status.hpp"
 
 namespace callhardening
 {
@@ -93,7 +94,7 @@ private:
         return true;
     }
 
-    bool IsEnd(int status) const noexcept { return graph_.Name(status) == "ended"; }
+    bool IsEnd(int status) const noexcept { return FactsOfStatus(graph_.Name(status)).is_bare_end; }
 
     void RememberTheEnd() noexcept
     {
@@ -168,7 +169,7 @@ private:
 
     bool IsVoicemail() const noexcept
     {
-        return event_.status != unset_status && graph_.Name(event_.status) == "voicemail";
+        return event_.status != unset_status && FactsOfStatus(graph_.Name(event_.status)).has_voicemail;
     }
 
     // Of an event that says voicemail, the only link is that of the voicemail, whatever its name.
@@ -240,8 +241,7 @@ private:
 
 bool IsKindOfEnd(const TransitionGraph &graph, std::string_view status) noexcept
 {
-    const bool is_kind = status == "voicemail" || status == "missed" || status == "rejected";
-    const int found = is_kind ? graph.Find(status) : -1;
+    const int found = FactsOfStatus(status).says_how_it_ended ? graph.Find(status) : -1;
     return found >= 0 && graph.IsTerminal(found);
 }
 

@@ -13,23 +13,9 @@ Status NormalizeStatus(std::string_view word, std::string_view provider) noexcep
 
 std::string_view StatusName(Status status) noexcept
 {
-    switch (status) {
-    case Status::ringing:
-        return "ringing";
-    case Status::active:
-        return "active";
-    case Status::ended:
-        return "ended";
-    case Status::missed:
-        return "missed";
-    case Status::rejected:
-        return "rejected";
-    case Status::voicemail:
-        return "voicemail";
-    case Status::unknown:
-    case Status::none:
-        break;
-    }
+    for (const StatusFacts &facts : status_facts)
+        if (facts.status == status)
+            return facts.name;
     return {};
 }
 

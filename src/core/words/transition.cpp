@@ -1,6 +1,7 @@
 #include "core/words/transition.hpp"
 
 #include "core/base/text.hpp"
+#include "core/words/status.hpp"
 
 #include <cstdio>
 #include <string>
@@ -16,13 +17,12 @@ namespace
 constexpr TransitionGraph MakeDefaultGraph() noexcept
 {
     TransitionGraph graph;
-    const int ringing = graph.Add("ringing"), active = graph.Add("active"), ended = graph.Add("ended"),
-              missed = graph.Add("missed"), rejected = graph.Add("rejected"),
-              voicemail = graph.Add("voicemail");
-    for (int next : {active, ended, missed, rejected, voicemail})
-        graph.Allow(ringing, next);
-    for (int next : {ended, voicemail})
-        graph.Allow(active, next);
+    for (const StatusFacts &facts : status_facts)
+        graph.Add(facts.name);
+    for (const StatusFacts &from : status_facts)
+        for (const StatusFacts &to : status_facts)
+            if ((from.next & SetOf(to.status)) != 0)
+                graph.Allow(graph.Find(from.name), graph.Find(to.name));
     return graph;
 }
 

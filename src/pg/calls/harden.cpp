@@ -1,6 +1,7 @@
 #include "core/base/text.hpp"
 #include "core/events/merge.hpp"
 #include "core/words/direction.hpp"
+#include "core/words/status.hpp"
 #include "core/words/verdict.hpp"
 #include "core/words/vocabulary.hpp"
 
@@ -291,7 +292,7 @@ bool was_refined_by_publisher(const CallTrigger *trigger, const CallRow *row, st
 
 bool refines_the_end(const CallTrigger *trigger, const CallRow *row, OptionalText current, OptionalText next)
 {
-    if (current != "ended" || !next)
+    if (!current || !FactsOfStatus(*current).is_bare_end || !next)
         return false;
     const OptionalText call_id = text_of_value(row, known_values(row), trigger->call_id);
     return (call_id && is_refined_end(row->calls, *call_id, *next)) ||
