@@ -56,7 +56,7 @@ bool ReadLength(std::string_view text, std::uint32_t &length) noexcept
 Sanitizer::Sanitizer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate,
                      MemberOrder order) noexcept
     : policy_(policy), limits_(policy.limits()), max_reached_(policy.max_reached()), arena_(allocate),
-      fitter_(policy, pseudonyms, arena_), tokens_(arena_), members_(arena_, tokens_), names_(arena_),
+      redactor_(policy, pseudonyms, arena_), tokens_(arena_), members_(arena_, tokens_), names_(arena_),
       order_(order)
 {
     member_.rule = no_rule;
@@ -166,7 +166,7 @@ Reason Sanitizer::WhyNot(Reason why) const noexcept
 void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::string_view came) noexcept
 {
     if (fitted.failed)
-        return Replace(type, CountCharacters(came), Fitter::WhyFitted(fitted, rule()));
+        return Replace(type, CountCharacters(came), Redactor::WhyFitted(fitted, rule()));
     Count(fitted, came);
     Emit(TokenKind::string, fitted.text);
     TellFitted(fitted);
@@ -175,7 +175,7 @@ void Sanitizer::EmitFitted(const Fitted &fitted, ValueType type, std::string_vie
 void Sanitizer::TellFitted(const Fitted &fitted) noexcept
 {
     if (observer_ != nullptr)
-        TellCameOut(fitter_.OutcomeOf(fitted, rule()), Fitter::WhyFitted(fitted, rule()));
+        TellCameOut(redactor_.OutcomeOf(fitted, rule()), Redactor::WhyFitted(fitted, rule()));
 }
 
 // False where a value has no place in the result: in a container of which only the size counts, as an empty
@@ -428,9 +428,9 @@ void Sanitizer::Number(std::string_view text) noexcept
     if (action() == Action::mask)
         return FitString(text);
     if (action() == Action::hash)
-        return EmitFitted(fitter_.Pseudonym(text), ValueType::number, text);
+        return EmitFitted(redactor_.Pseudonym(text), ValueType::number, text);
     if (Detects())
-        if (const std::optional<Fitted> found = fitter_.FitDigits(text, place().name, rule()))
+        if (const std::optional<Fitted> found = redactor_.FitDigits(text, place().name, rule()))
             return EmitFitted(*found, ValueType::number, text);
     EmitKept(TokenKind::number_text, text);
 }
@@ -441,7 +441,7 @@ bool Sanitizer::NeedsNumberText(std::size_t printed) noexcept
         EnterMember();
     const Action what = action();
     return (IsMember() && key_word_ == KeyWord::length) || what == Action::mask || what == Action::hash ||
-           what == Action::summary || (Detects() && Fitter::MayDetectDigits(printed));
+           what == Action::summary || (Detects() && Redactor::MayDetectDigits(printed));
 }
 
 void Sanitizer::Number(const void *number, std::size_t printed) noexcept
@@ -691,7 +691,7 @@ Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
 {
     const std::uint32_t begin = ReachedEnd(object);
     if (!policy_.Spells(name)) {
-        const Fitted fitted = fitter_.FitName(name);
+        const Fitted fitted = redactor_.FitName(name);
         Count(fitted, name);
         key_ = fitted.text;
     }
@@ -718,8 +718,8 @@ void Sanitizer::At(std::span<const Token> document, std::uint32_t token) noexcep
         return;
     constexpr Rule none{Action::keep, 0};
     const std::string_view name = document[token].text();
-    const Fitted fitted = policy_.Spells(name) ? Fitted{name, false, false, false} : fitter_.FitName(name);
-    observer_->Named(fitted.text, fitter_.OutcomeOf(fitted, none), Fitter::WhyFitted(fitted, none));
+    const Fitted fitted = policy_.Spells(name) ? Fitted{name, false, false, false} : redactor_.FitName(name);
+    observer_->Named(fitted.text, redactor_.OutcomeOf(fitted, none), Redactor::WhyFitted(fitted, none));
 }
 
 // ---- strings ---------------------------------------------------------------------------------------------
@@ -752,15 +752,15 @@ void Sanitizer::FitString(std::string_view text) noexcept
     if (what == Action::summary && !text.empty())
         return Replace(ValueType::string, CountCharacters(text), Reason::rule);
     if (what == Action::hash && !text.empty())
-        return EmitFitted(fitter_.Pseudonym(text), ValueType::string, text);
+        return EmitFitted(redactor_.Pseudonym(text), ValueType::string, text);
     if (what == Action::json && OpenJson(text, Reason::none))
         return;
     const TextPlace where = text_place();
     std::optional<Fitted> fitted;
     if (where.detect)
-        fitted = fitter_.FitDigits(text, place().name, where.rule);
+        fitted = redactor_.FitDigits(text, place().name, where.rule);
     if (!fitted)
-        fitted = fitter_.Fit(text, where);
+        fitted = redactor_.Fit(text, where);
     // What was no JSON before a secret was taken out of it may be some now.
     if (what == Action::json && fitted->masked && !fitted->failed) {
         Count(*fitted, text);

@@ -241,7 +241,7 @@ private:
     const Limits limits_;
     const std::uint16_t max_reached_;
     Arena arena_;
-    Fitter fitter_;
+    Redactor redactor_;
     TokenList tokens_;
     MemberStack members_;
     NameHashes names_; // of the members of crowded objects

@@ -32,7 +32,7 @@ constexpr std::size_t most_digits = 19;
 
 } // namespace
 
-Fitted Fitter::Fit(std::string_view text, const TextPlace &place) noexcept
+Fitted Redactor::Fit(std::string_view text, const TextPlace &place) noexcept
 {
     Fitted all{text, false, false, false};
     for (int round = 0; round < most_rounds; ++round) {
@@ -48,7 +48,7 @@ Fitted Fitter::Fit(std::string_view text, const TextPlace &place) noexcept
     return all;
 }
 
-Fitted Fitter::FitName(std::string_view name) noexcept
+Fitted Redactor::FitName(std::string_view name) noexcept
 {
     const Rule keep{Action::keep, 0};
     const bool is_card = policy_.detectors().wants(Detector::card) && IsCardName(name);
@@ -57,7 +57,7 @@ Fitted Fitter::FitName(std::string_view name) noexcept
     return fitted.failed ? Fitted{cut_marker, true, false, false, fitted.found} : fitted;
 }
 
-Fitted Fitter::FitOnce(std::string_view text, const TextPlace &place) noexcept
+Fitted Redactor::FitOnce(std::string_view text, const TextPlace &place) noexcept
 {
     if (place.link && text != secret_marker && text.find("://") == std::string_view::npos &&
         text.find_first_of("/?#@:") != std::string_view::npos)
@@ -68,14 +68,14 @@ Fitted Fitter::FitOnce(std::string_view text, const TextPlace &place) noexcept
     return Redact(text, place);
 }
 
-std::size_t Fitter::Limit(const Rule &rule) const noexcept
+std::size_t Redactor::Limit(const Rule &rule) const noexcept
 {
     return rule.action == Action::truncate ? rule.amount : policy_.limits().characters;
 }
 
 // The given text where there is no secret in its first bytes and what they spell. `spells`: they may.
-std::string_view Fitter::HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
-                                     Reason &found) noexcept
+std::string_view Redactor::HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
+                                       Reason &found) noexcept
 {
     const std::string_view head = text.substr(0, room);
     const bool any =
@@ -90,7 +90,7 @@ std::string_view Fitter::HideSecrets(std::string_view text, std::size_t room, bo
 
 // Takes secrets and findings out of what the limit leaves of a text. No more of it is read than that and what
 // begins in it.
-Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
+Fitted Redactor::Redact(std::string_view text, const TextPlace &place) noexcept
 {
     constexpr std::size_t longest_character = 4;
     const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
@@ -110,7 +110,7 @@ Fitted Fitter::Redact(std::string_view text, const TextPlace &place) noexcept
 }
 
 template <typename Find>
-class Fitter::Search
+class Redactor::Search
 {
 public:
     Search(const Spellings &spellings, Find &find) noexcept : spellings_(spellings), find_(find) {}
@@ -163,8 +163,8 @@ private:
 
 // The given text where `find` finds nothing in it.
 template <typename Find>
-std::string_view Fitter::Replace(std::string_view text, std::size_t room, bool spells, Reason &found,
-                                 Find find) noexcept
+std::string_view Redactor::Replace(std::string_view text, std::size_t room, bool spells, Reason &found,
+                                   Find find) noexcept
 {
     const std::string_view head = text.substr(0, room);
     if (!spells && !find({text, true}, 0, head.size()).Found()) // nearly all texts
@@ -196,15 +196,15 @@ std::string_view Fitter::Replace(std::string_view text, std::size_t room, bool s
     return arena_.Copy({out, size});
 }
 
-Fitter::Piece Fitter::NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
-                                 bool only_hosts) noexcept
+Redactor::Piece Redactor::NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
+                                     bool only_hosts) noexcept
 {
     const SecretSpan secret = FindSecret(spelled, from, until, only_hosts, policy_.secret_names());
     const bool trimmed = only_hosts && secret.replacement.find(secret_marker) == std::string_view::npos;
     return {secret.begin, secret.end, secret.replacement, trimmed ? Reason::link : Reason::secret};
 }
 
-Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept
+Redactor::Piece Redactor::NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept
 {
     const Detection found = Detect(text, from, until, policy_.detectors());
     if (!found.Found())
@@ -215,27 +215,27 @@ Fitter::Piece Fitter::NextDetection(std::string_view text, std::size_t from, std
 }
 
 // Empty where there is no key to make a token with.
-std::string_view Fitter::Treated(std::string_view found, Detector what) noexcept
+std::string_view Redactor::Treated(std::string_view found, Detector what) noexcept
 {
     if (policy_.detectors().of(what) == Treatment::hash)
         return Pseudonym(found).text;
     return {treated_, MaskDetected(found, what, treated_)};
 }
 
-bool Fitter::MayDetectDigits(std::size_t printed) noexcept
+bool Redactor::MayDetectDigits(std::size_t printed) noexcept
 {
     return printed >= fewest_digits && printed <= most_digits;
 }
 
-std::optional<Fitted> Fitter::FitDigits(std::string_view digits, std::string_view name,
-                                        const Rule &rule) noexcept
+std::optional<Fitted> Redactor::FitDigits(std::string_view digits, std::string_view name,
+                                          const Rule &rule) noexcept
 {
     const std::optional<Detector> what = DetectDigits(digits, name, policy_.detectors());
     return what ? std::optional(FitFound(digits, *what, rule)) : std::nullopt;
 }
 
 // A text that is nothing but what a detector found.
-Fitted Fitter::FitFound(std::string_view text, Detector what, const Rule &rule) noexcept
+Fitted Redactor::FitFound(std::string_view text, Detector what, const Rule &rule) noexcept
 {
     const std::string_view treated = Treated(text, what);
     const bool failed = treated.empty();
@@ -247,7 +247,7 @@ Fitted Fitter::FitFound(std::string_view text, Detector what, const Rule &rule) 
                   true, !fits, failed, ReasonOf(what) | (failed ? Reason::no_key : Reason::none)};
 }
 
-Fitted Fitter::Pseudonym(std::string_view value) noexcept
+Fitted Redactor::Pseudonym(std::string_view value) noexcept
 {
     if (IsToken(pseudonyms_, value))
         return {value, false, false, false};
@@ -261,7 +261,7 @@ Fitted Fitter::Pseudonym(std::string_view value) noexcept
 }
 
 // Hashed where tokens are all that was put in.
-Outcome Fitter::OutcomeOf(const Fitted &fitted, const Rule &rule) const noexcept
+Outcome Redactor::OutcomeOf(const Fitted &fitted, const Rule &rule) const noexcept
 {
     if (fitted.failed)
         return Outcome::summarized;
@@ -274,7 +274,7 @@ Outcome Fitter::OutcomeOf(const Fitted &fitted, const Rule &rule) const noexcept
     return (fitted.masked ? put_in : Outcome::kept) | (fitted.cut ? Outcome::truncated : Outcome::kept);
 }
 
-Reason Fitter::WhyFitted(const Fitted &fitted, const Rule &rule) noexcept
+Reason Redactor::WhyFitted(const Fitted &fitted, const Rule &rule) noexcept
 {
     if (fitted.failed)
         return Has(fitted.found, Reason::no_key) ? Reason::no_key : Reason::unsettled;
@@ -285,7 +285,7 @@ Reason Fitter::WhyFitted(const Fitted &fitted, const Rule &rule) noexcept
 
 // The marker counts towards the limit. A cut inside of the marker of a secret would look like a secret again,
 // one inside of a token would look like somebody else's.
-std::string_view Fitter::Cut(std::string_view text, std::size_t limit) noexcept
+std::string_view Redactor::Cut(std::string_view text, std::size_t limit) noexcept
 {
     std::size_t position = CutPosition(text, HeadBytes(text, limit - 1));
     const std::size_t near = position - std::min(position, token_size);
@@ -307,7 +307,7 @@ std::string_view Fitter::Cut(std::string_view text, std::size_t limit) noexcept
 }
 
 // A text that begins with the marker and has no more than `rest` characters after it has been masked before.
-std::string_view Fitter::Mask(std::string_view text, std::size_t rest) noexcept
+std::string_view Redactor::Mask(std::string_view text, std::size_t rest) noexcept
 {
     if (text.empty())
         return text;

@@ -50,10 +50,10 @@ struct Fitted {
     Reason found = Reason::none; // why it was masked, or failed
 };
 
-class Fitter
+class Redactor
 {
 public:
-    Fitter(const Policy &policy, const Pseudonyms &pseudonyms, Arena &arena) noexcept
+    Redactor(const Policy &policy, const Pseudonyms &pseudonyms, Arena &arena) noexcept
         : policy_(policy), pseudonyms_(pseudonyms), arena_(arena), spellings_(arena)
     {
     }

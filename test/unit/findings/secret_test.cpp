@@ -26,7 +26,7 @@ std::string Redact(const std::string &text, bool only_hosts = false, const char 
                                   std::string(secrets) + "}");
     static const Pseudonyms no_key{};
     Arena arena(test::Heap::Allocate);
-    Fitter fitter(*policy, no_key, arena);
+    Redactor fitter(*policy, no_key, arena);
     const Fitted fitted = fitter.Fit(text, {{Action::keep, 0}, only_hosts, false, false});
     const std::string result = fitted.failed ? "failed" : std::string(fitted.text);
     test::Heap::blocks.clear();
