@@ -82,8 +82,9 @@ $(GLUE): override CXXFLAGS += -Wno-gnu-statement-expression
 $(SCRIPT): callhardening.control $(FRAGMENTS:%=sql/%.sql)
 	cat $(FRAGMENTS:%=sql/%.sql) > $@
 
-# pg_regress does not make the rooms of its results.
-build/%/expected:
+# pg_regress does not make the rooms of its results. Each time: a tree may have a new room.
+.PHONY: $(REGRESS_PREP)
+$(REGRESS_PREP): build/%/expected:
 	mkdir -p $(patsubst expected/%,$(@D)/results/%,$(wildcard expected/*))
 	ln -sfn ../../expected $@
 
