@@ -91,19 +91,26 @@ bool IsInsideUnit(std::string_view text, std::size_t i) noexcept
            Decode(text, Previous(text, i)) == zero_width_joiner || IsInsideFlag(text, i);
 }
 
+constexpr std::size_t word_size = sizeof(std::uint64_t);
+
+// Those among the eight bytes at `i`.
+std::size_t CountContinuations(std::string_view text, std::size_t i) noexcept
+{
+    constexpr std::uint64_t each_byte = 0x0101010101010101;
+    std::uint64_t bytes;
+    std::memcpy(&bytes, text.data() + i, sizeof bytes);
+    // 1 for each 10xxxxxx; the product has their sum in its highest byte.
+    const std::uint64_t marks = bytes >> 7 & ~bytes >> 6 & each_byte;
+    return static_cast<std::size_t>(marks * each_byte >> 56);
+}
+
 } // namespace
 
 std::size_t CountCharacters(std::string_view text) noexcept
 {
-    constexpr std::uint64_t each_byte = 0x0101010101010101;
     std::size_t continuations = 0, i = 0;
-    for (; text.size() - i >= sizeof(std::uint64_t); i += sizeof(std::uint64_t)) {
-        std::uint64_t bytes;
-        std::memcpy(&bytes, text.data() + i, sizeof bytes);
-        // 1 for each 10xxxxxx; the product has their sum in its highest byte.
-        const std::uint64_t marks = bytes >> 7 & ~bytes >> 6 & each_byte;
-        continuations += static_cast<std::size_t>(marks * each_byte >> 56);
-    }
+    for (; text.size() - i >= word_size; i += word_size)
+        continuations += CountContinuations(text, i);
     for (; i < text.size(); ++i)
         continuations += IsContinuation(text[i]) ? 1 : 0;
     return text.size() - continuations;
@@ -114,6 +121,8 @@ std::size_t HeadBytes(std::string_view text, std::size_t characters) noexcept
     if (text.size() <= characters)
         return text.size();
     std::size_t i = 0;
+    for (; text.size() - i >= word_size && characters >= word_size; i += word_size)
+        characters -= word_size - CountContinuations(text, i);
     for (; i < text.size(); ++i)
         if (!IsContinuation(text[i]) && characters-- == 0)
             break;

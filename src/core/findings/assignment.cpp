@@ -345,15 +345,6 @@ ValueSpan Value(const SpelledText &spelled, const Name &name, std::size_t after,
 
 // ---- pairs ---------------------------------------------------------------------------------------------
 
-// Up to eight letters in a number; only letters become what a lower-case letter is.
-constexpr std::uint64_t FoldedWord(std::string_view word) noexcept
-{
-    std::uint64_t folded = 0;
-    for (const char c : word)
-        folded = folded << 8 | (static_cast<unsigned char>(c) | 0x20u);
-    return folded;
-}
-
 bool IsSign(char c) noexcept
 {
     return c == '=' || c == ':';
@@ -456,23 +447,26 @@ bool LooksLikeToken(std::string_view text) noexcept
 
 PairWord ToPairWord(std::string_view member) noexcept
 {
-    if (member.size() > longest_pair_word)
-        return PairWord::none;
-    switch (FoldedWord(member)) {
-    case FoldedWord("name"):
-    case FoldedWord("key"):
-    case FoldedWord("label"):
-    case FoldedWord("header"):
-    case FoldedWord("field"):
-    case FoldedWord("param"):
-    case FoldedWord("id"):
-        return PairWord::name;
-    case FoldedWord("value"):
-    case FoldedWord("val"):
-    case FoldedWord("content"):
-        return PairWord::value;
+    using enum PairWord;
+    const auto is = [member](std::string_view word) { // which is as long
+        return std::equal(word.begin(), word.end(), member.begin(),
+                          [](char letter, char c) { return letter == LowerAscii(c); });
+    };
+    switch (member.size()) {
+    case 2:
+        return is("id") ? name : none;
+    case 3:
+        return is("key") ? name : is("val") ? value : none;
+    case 4:
+        return is("name") ? name : none;
+    case 5:
+        return is("label") || is("field") || is("param") ? name : is("value") ? value : none;
+    case 6:
+        return is("header") ? name : none;
+    case 7:
+        return is("content") ? value : none;
     default:
-        return PairWord::none;
+        return none;
     }
 }
 

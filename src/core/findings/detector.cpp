@@ -37,7 +37,7 @@ enum LetterClass : unsigned char {
 };
 
 constexpr auto classes = [] {
-    std::array<unsigned char, 256> table{};
+    LetterClasses table{};
     for (int c = 'a'; c <= 'z'; ++c)
         table[c] = table[c - 'a' + 'A'] =
             alpha_letter | label_letter | local_letter | uri_letter | joint_letter;
@@ -540,9 +540,16 @@ constexpr IssuerRow issuers[] = {
 
 constexpr std::size_t shortest_card = 13, longest_card = 19;
 
+// A time in milliseconds begins with none of these.
+constexpr char first_card_digit = '2', last_card_digit = '6';
+static_assert(std::all_of(std::begin(issuers), std::end(issuers), [](const IssuerRow &issuer) {
+    return issuer.first / 1000 >= first_card_digit - '0' && issuer.last / 1000 <= last_card_digit - '0';
+}));
+
 bool IsCardNumber(std::string_view digits) noexcept
 {
-    if (digits.size() < shortest_card || digits.size() > longest_card)
+    if (digits.size() < shortest_card || digits.size() > longest_card || digits[0] < first_card_digit ||
+        digits[0] > last_card_digit)
         return false;
     unsigned prefix = 0, sum = 0;
     for (std::size_t i = 0; i < digits.size(); ++i) {
@@ -900,11 +907,12 @@ Detection Detect(std::string_view text, std::size_t from, std::size_t until, con
     // What shows that an address or a URI begins before `until` may stand behind it.
     const std::size_t limit = std::min(text.size(), until + longest_local + 8);
     const bool numbers = wanted.numbers();
-    for (std::size_t i = from; i < limit; ++i) {
-        if (!Is(text[i], trigger_letter))
-            continue;
+    const auto next = [text, limit](std::size_t i) {
+        return FindLetter(text, i, limit, classes, trigger_letter);
+    };
+    for (std::size_t i = next(from), last; i < limit; i = next(last + 1)) {
         Detection found = nothing;
-        std::size_t last = i;
+        last = i;
         if (IsAsciiDigit(text[i])) {
             const std::size_t end = RunEnd(text, i, digit_letter);
             if (numbers && (i == 0 || !IsAsciiDigit(text[i - 1])))
@@ -915,7 +923,6 @@ Detection Detect(std::string_view text, std::size_t from, std::size_t until, con
         }
         if (found.Found())
             return found.begin < until ? found : nothing;
-        i = last;
     }
     return nothing;
 }

@@ -4,7 +4,6 @@
 #include "core/findings/vendor_token.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace callhardening
 {
@@ -19,10 +18,43 @@ constexpr bool IsBase64Url(char c) noexcept
     return IsAsciiAlnum(c) || c == '-' || c == '_';
 }
 
+enum LetterClass : unsigned char {
+    sign = 1, // of a name and its value, a URL, a header
+    vendor = 2,
+    escape = 4,
+    url_end = 8,
+    host_end = 16,
+};
+
+constexpr auto classes = [] {
+    LetterClasses table{};
+    const auto add = [&table](std::string_view letters, unsigned added) {
+        for (const char c : letters)
+            table[static_cast<unsigned char>(c)] |= static_cast<unsigned char>(added);
+    };
+    add(":=AJBb-,>", sign);
+    add(vendor_letters, vendor);
+    add("\\%&", escape);
+    add("\"'<>\\`", url_end | host_end);
+    add("/?#", host_end);
+    for (unsigned char c = 0; c <= ' '; ++c)
+        table[c] |= url_end | host_end;
+    return table;
+}();
+
 constexpr bool EndsUrl(char c) noexcept
 {
-    return static_cast<unsigned char>(c) <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' ||
-           c == '\\' || c == '`';
+    return (ClassesOf(c, classes) & url_end) != 0;
+}
+
+std::size_t UrlEnd(std::string_view text, std::size_t i) noexcept
+{
+    return FindLetter(text, i, text.size(), classes, url_end);
+}
+
+std::size_t HostEnd(std::string_view text, std::size_t i) noexcept
+{
+    return FindLetter(text, i, text.size(), classes, host_end);
 }
 
 bool StartsFolded(std::string_view text, std::size_t i, std::string_view lower_word) noexcept
@@ -150,11 +182,13 @@ bool LooksRandom(std::string_view token) noexcept
 SecretSpan FindHeaderToken(const SpelledText &spelled, std::size_t i) noexcept
 {
     const std::string_view text = spelled.text;
+    if (i > 0 && IsAsciiAlnum(text[i - 1]))
+        return nothing;
     const bool bearer = StartsFolded(text, i, "bearer"), basic = !bearer && StartsFolded(text, i, "basic");
     if (!bearer && !basic)
         return nothing;
     const std::size_t space = i + (bearer ? 6 : 5), begin = SkipToToken(text, space);
-    if (begin == space || (i > 0 && IsAsciiAlnum(text[i - 1])))
+    if (begin == space)
         return nothing;
     const std::size_t end = TokenEnd(spelled, begin);
     const std::string_view token = text.substr(begin, end - begin);
@@ -175,19 +209,6 @@ SecretSpan FindPem(std::string_view text, std::size_t begin) noexcept
 }
 
 // ---- URLs -------------------------------------------------------------------------------------------
-
-constexpr auto host_letters = [] {
-    std::array<bool, 256> table{};
-    for (int c = 0; c < 256; ++c)
-        table[static_cast<unsigned char>(c)] =
-            !EndsUrl(static_cast<char>(c)) && c != '/' && c != '?' && c != '#';
-    return table;
-}();
-
-inline bool IsHostLetter(char c) noexcept
-{
-    return host_letters[static_cast<unsigned char>(c)];
-}
 
 // A port, and nothing that could be a password.
 bool IsPort(std::string_view text, std::size_t colon) noexcept
@@ -222,12 +243,11 @@ SecretSpan FindInUrl(std::string_view text, std::size_t authority, std::size_t f
 {
     if (authority < from)
         return nothing;
-    const std::size_t first = RunEnd(text, authority, IsHostLetter), at = UserEnd(text, authority, first);
+    const std::size_t first = HostEnd(text, authority), at = UserEnd(text, authority, first);
     const std::size_t host = at == std::string_view::npos ? authority : at + 1;
     if (!only_hosts)
         return host == authority ? nothing : Hide(text, authority, at);
-    const std::size_t end = RunEnd(text, host, IsHostLetter);
-    const std::size_t rest = RunEnd(text, end, [](char c) { return !EndsUrl(c); });
+    const std::size_t end = HostEnd(text, host), rest = UrlEnd(text, end);
     return host == authority ? SecretSpan{end, rest, {}}
                              : SecretSpan{authority, rest, text.substr(host, end - host)};
 }
@@ -271,19 +291,8 @@ bool IsNamedLink(std::string_view text, std::size_t colon) noexcept
 
 // ---- the walk -----------------------------------------------------------------------------------------
 
-enum Trigger : unsigned char { sign = 1, vendor = 2, escape = 4 };
-
-// Most strings have none of these letters, and are passed over by one look-up a byte.
-constexpr auto triggers = [] {
-    std::array<unsigned char, 256> table{};
-    for (const char c : {':', '=', 'A', 'J', 'B', 'b', '-', ',', '>'})
-        table[static_cast<unsigned char>(c)] |= sign;
-    for (const char c : vendor_letters)
-        table[static_cast<unsigned char>(c)] |= vendor;
-    for (const char c : {'\\', '%', '&'})
-        table[static_cast<unsigned char>(c)] |= escape;
-    return table;
-}();
+// Where a secret may show itself.
+constexpr unsigned trigger = sign | vendor | escape;
 
 struct Search {
     const SpelledText &spelled;
@@ -330,28 +339,39 @@ SecretSpan FindAt(Search &search, std::size_t i) noexcept
     }
 }
 
+// From the trigger at `i` on.
+SecretSpan FindFrom(Search search, std::size_t i, std::size_t until, bool *escape_found) noexcept
+{
+    const std::string_view text = search.spelled.text;
+    for (; i < until; i = FindLetter(text, i + 1, until, classes, trigger)) {
+        const unsigned found = ClassesOf(text[i], classes);
+        if ((found & escape) != 0 && escape_found != nullptr) {
+            *escape_found = true;
+            return nothing;
+        }
+        if ((found & sign) != 0)
+            if (const SecretSpan span = FindAt(search, i); span.Found() && span.begin >= search.from)
+                return span;
+        if ((found & vendor) != 0)
+            if (const TokenSpan token = FindVendorToken(text, i, search.from); token.Found())
+                return {token.begin, token.end, secret_marker};
+    }
+    return nothing;
+}
+
 } // namespace
+
+bool MayHaveSecret(std::string_view text) noexcept
+{
+    return FindLetter(text, 0, text.size(), classes, trigger) < text.size();
+}
 
 SecretSpan FindSecret(const SpelledText &spelled, std::size_t from, std::size_t until, bool only_hosts,
                       SecretNames names, bool *escape_found) noexcept
 {
-    Search search{spelled, from, only_hosts, names, from};
-    for (std::size_t i = from; i < until; ++i) {
-        const unsigned trigger = triggers[static_cast<unsigned char>(spelled.text[i])];
-        if (trigger == 0)
-            continue;
-        if ((trigger & escape) != 0 && escape_found != nullptr) {
-            *escape_found = true;
-            return nothing;
-        }
-        if ((trigger & sign) != 0)
-            if (const SecretSpan span = FindAt(search, i); span.Found() && span.begin >= from)
-                return span;
-        if ((trigger & vendor) != 0 && MayBeVendorToken(spelled.text, i))
-            if (const TokenSpan token = FindVendorToken(spelled.text, i, from); token.Found())
-                return {token.begin, token.end, secret_marker};
-    }
-    return nothing;
+    const std::size_t first = FindLetter(spelled.text, from, until, classes, trigger);
+    return first == until ? nothing
+                          : FindFrom({spelled, from, only_hosts, names, from}, first, until, escape_found);
 }
 
 } // namespace callhardening

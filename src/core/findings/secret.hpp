@@ -25,6 +25,9 @@ struct SecretSpan {
     bool Found() const noexcept { return begin < end; }
 };
 
+// False for most texts: no letter shows that a secret or an escape may be there.
+bool MayHaveSecret(std::string_view text) noexcept;
+
 // The next secret of `spelled` at or after `from`. A secret that shows itself at `until` or later is not
 // looked for; one that begins before is found to its end. `only_hosts` leaves nothing of a URL but scheme and
 // host. With `escape`, the search ends where an escape may begin, and says so: most texts have none, and are

@@ -314,13 +314,14 @@ constexpr int StopCost(char c) noexcept
 }
 
 // Where a marker is looked up: at its cheapest letter, the last of several, and not at the first letter if it
-// can be helped, as the letter before it is looked up too.
+// can be helped, as the letter before it is looked up too. Each URL has two slashes.
 constexpr std::size_t Anchor(std::string_view marker) noexcept
 {
     std::size_t best = 0;
     int least = StopCost(marker[0]) * 2 + 1;
     for (std::size_t i = 1; i < marker.size(); ++i)
-        if (const int cost = StopCost(marker[i]) * 2; cost <= least) {
+        if (const int cost = StopCost(marker[i]) * 2 + (marker.substr(i - 1).starts_with("//") ? 1 : 0);
+            cost <= least) {
             best = i;
             least = cost;
         }
@@ -443,6 +444,17 @@ TokenSpan MatchRow(const VendorToken &row, std::string_view text, std::size_t ma
     return {row.fate == Marker::stays ? after : begin, end};
 }
 
+// The letters that are furthest from a marker and have to be a part of its token: in ordinary texts they are
+// no such letters.
+bool MayMatch(const VendorToken &row, std::string_view text, std::size_t marker, std::size_t from) noexcept
+{
+    const std::size_t last = marker + row.marker.size() + row.shortest - 1;
+    if (row.shortest > 0 && (last >= text.size() || !Is(text[last], row.letters)))
+        return false;
+    const std::size_t before = row.before.shortest;
+    return before == 0 || (marker >= from + before && Is(text[marker - before], row.before.letters));
+}
+
 TokenSpan FindOfKey(std::uint16_t key, std::string_view text, std::size_t i, std::size_t from) noexcept
 {
     const Slot *slot = FindSlot(key);
@@ -450,37 +462,44 @@ TokenSpan FindOfKey(std::uint16_t key, std::string_view text, std::size_t i, std
         return nothing;
     for (std::size_t k = slot->first; k < slot->end; ++k) {
         const VendorToken &row = listed_tokens[rows[k].row];
-        if (i < from + rows[k].anchor || !text.substr(i - rows[k].anchor).starts_with(row.marker))
+        if (i < from + rows[k].anchor)
             continue;
-        if (const TokenSpan span = MatchRow(row, text, i - rows[k].anchor, from); span.Found())
-            return span;
+        const std::size_t marker = i - rows[k].anchor;
+        if (!MayMatch(row, text, marker, from) || !text.substr(marker).starts_with(row.marker))
+            continue;
+        if (const TokenSpan token = MatchRow(row, text, marker, from); token.Found())
+            return token;
     }
     return nothing;
 }
 
 } // namespace
 
-constexpr std::array<VendorNeighbours, 256> vendor_neighbours = [] {
-    std::array<VendorNeighbours, 256> table{};
+constexpr std::array<VendorLetter, 256> vendor_letter = [] {
+    std::array<VendorLetter, 256> table{};
     for (const IndexRow &index : rows) {
-        VendorNeighbours &here = table[index.key & 0xFF];
         const VendorToken &row = listed_tokens[index.row];
-        const auto before = static_cast<unsigned>(index.key >> 8);
+        const std::uint32_t bit = std::uint32_t{1}
+                                  << vendor_letters.find(static_cast<char>(index.key & 0xFF));
+        const std::size_t before = index.key >> 8;
+        table[index.key & 0xFF].is = bit;
         if (before != 0)
-            here.before[before / 64] |= std::uint64_t{1} << before % 64;
-        for (unsigned c = 0; before == 0 && c < 128; ++c)
+            table[before].before |= bit;
+        for (std::size_t c = 0; before == 0 && c < 128; ++c)
             if (row.marker.size() > 1 ? row.marker[1] == static_cast<char>(c)
                                       : Is(static_cast<char>(c), row.letters))
-                here.behind[c / 64] |= std::uint64_t{1} << c % 64;
+                table[c].behind |= bit;
     }
     return table;
 }();
 
-TokenSpan FindVendorToken(std::string_view text, std::size_t i, std::size_t from) noexcept
+TokenSpan FindTokenByPair(std::string_view text, std::size_t i, std::size_t from) noexcept
 {
-    if (i > from)
-        if (const TokenSpan span = FindOfKey(Key(text[i - 1], text[i]), text, i, from); span.Found())
-            return span;
+    return FindOfKey(Key(text[i - 1], text[i]), text, i, from);
+}
+
+TokenSpan FindTokenByLetter(std::string_view text, std::size_t i, std::size_t from) noexcept
+{
     return FindOfKey(Key('\0', text[i]), text, i, from);
 }
 

@@ -23,29 +23,33 @@ struct TokenSpan {
     bool Found() const noexcept { return begin < end; }
 };
 
-// The token whose marker has its rarest letter at `i`. Nothing of it stands before `from`.
-TokenSpan FindVendorToken(std::string_view text, std::size_t i, std::size_t from) noexcept;
-
 // The letters that a marker is looked up by: elsewhere no search is needed.
 inline constexpr std::string_view vendor_letters = "!$%-./:=ABFGJKSTVYZ_bpz|~";
 
-// For each of them a bit for each letter that has to stand before it, or, where a marker begins with it,
-// behind it.
-struct VendorNeighbours {
-    std::uint64_t before[2];
-    std::uint64_t behind[2];
+// What of a letter tells whether a marker may be there: a bit for each of those.
+struct VendorLetter {
+    std::uint32_t is;     // the letter's own bit
+    std::uint32_t before; // those that may be looked up behind it
+    std::uint32_t behind; // those that a marker begins with, and that may be looked up before it
 };
-extern const std::array<VendorNeighbours, 256> vendor_neighbours;
+extern const std::array<VendorLetter, 256> vendor_letter;
 
-// False where FindVendorToken would find nothing at `i`, which is nearly everywhere.
-inline bool MayBeVendorToken(std::string_view text, std::size_t i) noexcept
+// The token of a marker that is looked up at `i` by the letter there and the one before it, or, where it
+// begins there, by that letter alone.
+TokenSpan FindTokenByPair(std::string_view text, std::size_t i, std::size_t from) noexcept;
+TokenSpan FindTokenByLetter(std::string_view text, std::size_t i, std::size_t from) noexcept;
+
+// The token whose marker is looked up at `i`. Nothing of it stands before `from`. Nearly everywhere the
+// letters beside it show that there is none.
+inline TokenSpan FindVendorToken(std::string_view text, std::size_t i, std::size_t from) noexcept
 {
-    const auto has = [](const std::uint64_t(&set)[2], char c) {
-        const auto letter = static_cast<unsigned char>(c);
-        return letter < 128 && (set[letter / 64] >> letter % 64 & 1) != 0;
-    };
-    const VendorNeighbours &here = vendor_neighbours[static_cast<unsigned char>(text[i])];
-    return (i > 0 && has(here.before, text[i - 1])) || (i + 1 < text.size() && has(here.behind, text[i + 1]));
+    const auto at = [text](std::size_t k) { return vendor_letter[static_cast<unsigned char>(text[k])]; };
+    if (i > from && (at(i).is & at(i - 1).before) != 0)
+        if (const TokenSpan token = FindTokenByPair(text, i, from); token.Found())
+            return token;
+    if (i + 1 < text.size() && (at(i).is & at(i + 1).behind) != 0)
+        return FindTokenByLetter(text, i, from);
+    return {0, 0};
 }
 
 } // namespace callhardening

@@ -310,6 +310,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 
 Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
 {
+    LookAtLabel();
     Frame &frame = frames_[depth_];
     frame = {};
     frame.place = place();
@@ -365,6 +366,7 @@ void Sanitizer::End() noexcept
     if (IsMember() && top().order == MemberOrder::document)
         EndMembers();
     const Frame &frame = top(); // nothing begins another one before its end
+    label_ = {};
     --depth_;
     if (depth_ == 0)
         root_length_ = frame.seen;
@@ -402,12 +404,12 @@ void Sanitizer::String(std::string_view text) noexcept
 {
     if (IsEarlierRecord(text))
         return TakeEarlierRecord(text);
-    if (IsMember() && key_word_ == KeyWord::type) {
+    if (key_word_ == KeyWord::type && IsMember()) {
         for (const ValueType type :
              {ValueType::string, ValueType::number, ValueType::boolean, ValueType::object, ValueType::array})
             if (text == type_names[static_cast<int>(type)])
                 top().shape.type = type;
-    } else if (IsMember() && key_word_ == KeyWord::pair_name)
+    } else if (key_word_ == KeyWord::pair_name && IsMember())
         NamePair(text);
     if (text.size() > std::numeric_limits<std::uint32_t>::max())
         arena_.Fail();
@@ -419,7 +421,7 @@ void Sanitizer::String(std::string_view text) noexcept
 
 void Sanitizer::Number(std::string_view text) noexcept
 {
-    if (IsMember() && key_word_ == KeyWord::length)
+    if (key_word_ == KeyWord::length && IsMember())
         top().shape.has_length = ReadLength(text, top().shape.length);
     if (!AdmitScalar(ValueType::number, {}, text.size()))
         return;
@@ -496,12 +498,8 @@ void Sanitizer::Key(std::string_view name) noexcept
         return;
     Frame &frame = top();
     key_word_ = name.size() > longest_pair_word ? KeyWord::other : ToKeyWord(name);
-    if (key_word_ == KeyWord::type)
-        frame.shape.type = ValueType::none;
-    else if (key_word_ == KeyWord::length)
-        frame.shape.has_length = false;
-    if (key_word_ >= KeyWord::pair_name && frame.order == MemberOrder::document)
-        KeyOfPair();
+    if (key_word_ != KeyWord::other)
+        BeginKeyWord();
     before_record_ = depth_ == 1 && embedded_ == 0 && name == record_member;
     if (before_record_)
         old_record_ = {};
@@ -543,8 +541,22 @@ Sanitizer::KeyWord Sanitizer::ToKeyWord(std::string_view name) noexcept
                                      : KeyWord::other;
 }
 
-// In the order of a document. Which of two names counts is not known there, nor what comes behind a value.
-void Sanitizer::KeyOfPair() noexcept
+void Sanitizer::BeginKeyWord() noexcept
+{
+    Frame &frame = top();
+    if (key_word_ == KeyWord::type) {
+        frame.shape.type = ValueType::none;
+    } else if (key_word_ == KeyWord::length) {
+        frame.shape.has_length = false;
+    } else {
+        LookAtLabel();
+        if (frame.order == MemberOrder::document)
+            BeginPair();
+    }
+}
+
+// In the order of a document, which of two names counts is not known, nor what comes behind a value.
+void Sanitizer::BeginPair() noexcept
 {
     Frame &frame = top();
     if (key_word_ == KeyWord::pair_value) {
@@ -558,10 +570,19 @@ void Sanitizer::KeyOfPair() noexcept
 void Sanitizer::NamePair(std::string_view name) noexcept
 {
     Frame &frame = top();
-    if (frame.names_secret || frame.measured || !IsSecretLabel(name))
+    if (frame.measured || frame.names_secret)
         return;
-    frame.names_secret = true;
-    Disorder(frame.order == MemberOrder::document && frame.has_value);
+    label_ = name;
+    if (key_word_ == KeyWord::pair_value || frame.has_value)
+        LookAtLabel();
+    Disorder(frame.has_value && frame.names_secret);
+}
+
+// Not before a value or something else comes that may need to know: most objects have a name and no value.
+void Sanitizer::LookAtLabel() noexcept
+{
+    if (!label_.empty() && IsSecretLabel(std::exchange(label_, {})))
+        top().names_secret = true;
 }
 
 void Sanitizer::Disorder(bool late) noexcept
@@ -831,8 +852,8 @@ bool Sanitizer::ReadInOrder(std::string_view text, Reason found) noexcept
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept
 {
-    Checkpoint mark{counts_, tokens_.size(), members_.size(), names_.size(), depth_, member_,
-                    key_,    key_word_,      root_type_,      entered_,      {}};
+    Checkpoint mark{counts_, tokens_.size(), members_.size(), names_.size(), depth_,   member_,
+                    key_,    label_,         key_word_,       root_type_,    entered_, {}};
     if (depth_ > 0)
         mark.frame = frames_[depth_ - 1];
     return mark;
@@ -847,6 +868,7 @@ void Sanitizer::Return(const Checkpoint &mark) noexcept
     depth_ = mark.depth;
     member_ = mark.member;
     key_ = mark.key;
+    label_ = mark.label;
     key_word_ = mark.key_word;
     root_type_ = mark.root_type;
     entered_ = mark.entered;

@@ -147,6 +147,7 @@ private:
         std::uint16_t depth;
         Place member;
         std::string_view key;
+        std::string_view label;
         KeyWord key_word;
         ValueType root_type;
         bool entered;
@@ -180,7 +181,9 @@ private:
     void EmitSummary(ValueType type, std::size_t length) noexcept;
     void EmitEmpty(ValueType type) noexcept;
     void EmitMarker(std::size_t came, Reason why) noexcept;
-    void KeyOfPair() noexcept;
+    void BeginKeyWord() noexcept;
+    void BeginPair() noexcept;
+    void LookAtLabel() noexcept;
     bool IsSecretLabel(std::string_view text) const noexcept;
     void EndItem(std::string_view text) noexcept;
     void Disorder(bool late) noexcept;
@@ -253,6 +256,7 @@ private:
     Place member_{}; // of the value that comes next in an object; at the root, of the root
     std::string_view key_;
     KeyWord key_word_ = KeyWord::other;
+    std::string_view label_;        // of the pair that the innermost object may be, not looked at yet
     std::string_view old_record_;   // of an earlier pass
     std::uint32_t root_length_ = 0; // its members, items or characters
     std::uint16_t depth_ = 0;

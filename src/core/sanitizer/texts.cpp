@@ -77,12 +77,10 @@ std::size_t Redactor::Limit(const Rule &rule) const noexcept
 std::string_view Redactor::HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
                                        Reason &found) noexcept
 {
-    const std::string_view head = text.substr(0, room);
-    const bool any =
-        FindSecret({text, true}, 0, head.size(), only_hosts, policy_.secret_names(), &spells).Found();
-    if (!any && !spells)
+    const Piece first = FirstSecret(text, std::min(room, text.size()), only_hosts, spells);
+    if (!first.Found() && !spells)
         return text;
-    return Replace(text, room, spells || MaySpell(head), found,
+    return Replace(text, room, spells, first, found,
                    [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
                        return NextSecret(spelled, from, until, only_hosts);
                    });
@@ -95,12 +93,15 @@ Fitted Redactor::Redact(std::string_view text, const TextPlace &place) noexcept
     constexpr std::size_t longest_character = 4;
     const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
     Reason found = Reason::none;
-    bool spells = false;
+    bool spells;
     std::string_view left = HideSecrets(text, room, place.only_hosts, spells, found);
     if (left.data() != text.data())
         spells = MaySpell(left.substr(0, room));
+    Piece first = {};
     if (place.detect)
-        left = Replace(left, room, spells, found,
+        first = NextDetection(left, 0, std::min(room, left.size()));
+    if (place.detect && (first.Found() || spells))
+        left = Replace(left, room, spells, first, found,
                        [this](const SpelledText &spelled, std::size_t from, std::size_t until) {
                            return NextDetection(spelled.text, from, until);
                        });
@@ -113,7 +114,13 @@ template <typename Find>
 class Redactor::Search
 {
 public:
-    Search(const Spellings &spellings, Find &find) noexcept : spellings_(spellings), find_(find) {}
+    // `first` is what was found in the text itself, as far as `searched`.
+    Search(const Spellings &spellings, Find &find, const Piece &first, std::size_t searched) noexcept
+        : spellings_(spellings), find_(find)
+    {
+        pieces_[0] = first;
+        searched_[0] = searched;
+    }
 
     // The first piece that begins in [from, until). What a level knows by half is taken out as far as another
     // one knows it.
@@ -161,17 +168,16 @@ private:
     std::size_t searched_[Spellings::most_levels] = {};
 };
 
-// The given text where `find` finds nothing in it.
+// The given text where `find` finds nothing in it. `first` is what it finds first in the text itself; nothing
+// where that is not known, which may be only where the text spells something.
 template <typename Find>
-std::string_view Redactor::Replace(std::string_view text, std::size_t room, bool spells, Reason &found,
-                                   Find find) noexcept
+std::string_view Redactor::Replace(std::string_view text, std::size_t room, bool spells, const Piece &first,
+                                   Reason &found, Find find) noexcept
 {
-    const std::string_view head = text.substr(0, room);
-    if (!spells && !find({text, true}, 0, head.size()).Found()) // nearly all texts
-        return text;
+    const std::size_t head = std::min(room, text.size());
     spellings_.Read(text, spells ? room + longest_spelling : 0);
-    Search<Find> search(spellings_, find);
-    Piece piece = search.Next(0, head.size());
+    Search<Find> search(spellings_, find, first, spells ? 0 : head);
+    Piece piece = search.Next(0, head);
     if (!piece.Found())
         return text;
     const std::size_t most = room + std::max({secret_marker.size(), token_size, mask_room});
@@ -196,10 +202,28 @@ std::string_view Redactor::Replace(std::string_view text, std::size_t room, bool
     return arena_.Copy({out, size});
 }
 
+// What a text that spells nothing has first: nearly all texts are read once.
+Redactor::Piece Redactor::FirstSecret(std::string_view text, std::size_t until, bool only_hosts,
+                                      bool &spells) noexcept
+{
+    spells = false;
+    if (!MayHaveSecret(text.substr(0, until)))
+        return {};
+    const SecretSpan secret = FindSecret({text, true}, 0, until, only_hosts, policy_.secret_names(), &spells);
+    if (!secret.Found())
+        return {};
+    spells = MaySpell(text.substr(0, until));
+    return spells ? Piece{} : PieceOf(secret, only_hosts);
+}
+
 Redactor::Piece Redactor::NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
                                      bool only_hosts) noexcept
 {
-    const SecretSpan secret = FindSecret(spelled, from, until, only_hosts, policy_.secret_names());
+    return PieceOf(FindSecret(spelled, from, until, only_hosts, policy_.secret_names()), only_hosts);
+}
+
+Redactor::Piece Redactor::PieceOf(const SecretSpan &secret, bool only_hosts) noexcept
+{
     const bool trimmed = only_hosts && secret.replacement.find(secret_marker) == std::string_view::npos;
     return {secret.begin, secret.end, secret.replacement, trimmed ? Reason::link : Reason::secret};
 }
@@ -315,7 +339,7 @@ std::string_view Redactor::Mask(std::string_view text, std::size_t rest) noexcep
         return text;
     if (text.size() > longest_masked || HeadBytes(text, rest) == text.size())
         return mask_marker;
-    bool spells = false;
+    bool spells;
     Reason found = Reason::none;
     if (HideSecrets(text, text.size(), true, spells, found).data() != text.data())
         return mask_marker;

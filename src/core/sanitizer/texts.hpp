@@ -100,10 +100,12 @@ private:
     std::string_view Mask(std::string_view text, std::size_t rest) noexcept;
     std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
     template <typename Find>
-    std::string_view Replace(std::string_view text, std::size_t room, bool spells, Reason &found,
-                             Find find) noexcept;
+    std::string_view Replace(std::string_view text, std::size_t room, bool spells, const Piece &first,
+                             Reason &found, Find find) noexcept;
+    Piece FirstSecret(std::string_view text, std::size_t until, bool only_hosts, bool &spells) noexcept;
     Piece NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
                      bool only_hosts) noexcept;
+    static Piece PieceOf(const SecretSpan &secret, bool only_hosts) noexcept;
     Piece NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept;
     std::string_view Treated(std::string_view found, Detector what) noexcept;
     Fitted FitFound(std::string_view text, Detector what, const Rule &rule) noexcept;
