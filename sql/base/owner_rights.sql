@@ -11,7 +11,10 @@ REVOKE EXECUTE ON FUNCTION _callhardening.query_as_owner(regclass, text, text[])
 INSERT INTO _callhardening.task_grants VALUES ('own', 'query_as_owner');
 
 COMMENT ON FUNCTION _callhardening.query_as_owner(regclass, text, text[]) IS
-'runs one statement with the rights of the owner of a table, and returns its rows. Names are found in pg_catalog alone, and rights are checked as the caller before. If the caller is another role than the owner, the statement runs in a security-restricted operation. $1 in the statement is arguments. Errors: 22004 owned or statement is NULL, 42501 the caller has not the rights of the owner, or row-level security hides rows from him';
+'runs one statement with the rights of the owner of a table, and returns its rows. Names are found in pg_catalog '
+'alone, and rights are checked as the caller before. If the caller is another role than the owner, the statement runs '
+'in a security-restricted operation. $1 in the statement is arguments. Errors: 22004 owned or statement is NULL, '
+'42501 the caller has not the rights of the owner, or row-level security hides rows from him';
 
 CREATE FUNCTION _callhardening.write_as_owner(owned regclass, statement text, arguments text[]) RETURNS bigint
     LANGUAGE c
@@ -29,4 +32,6 @@ REVOKE EXECUTE ON FUNCTION _callhardening.held_word(regclass, name, text) FROM P
 INSERT INTO _callhardening.task_grants VALUES ('own', 'held_word'), ('operate', 'held_word');
 
 COMMENT ON FUNCTION _callhardening.held_word(regclass, name, text) IS
-'what a column would show of a word that is written to it. The type''s own checks run with the rights of the table''s owner. NULL for NULL, if the type takes NULL. Errors: 22004 calls or column_name is NULL, 42501 no SELECT on the column, 55000 no such column, and those of the type: 22001, 22P02, 23502, 23514';
+'what a column would show of a word that is written to it. The type''s own checks run with the rights of the table''s '
+'owner. NULL for NULL, if the type takes NULL. Errors: 22004 calls or column_name is NULL, 42501 no SELECT on the '
+'column, 55000 no such column, and those of the type: 22001, 22P02, 23502, 23514';

@@ -21,7 +21,8 @@ $$;
 
 CREATE SCHEMA _callhardening;
 REVOKE ALL ON SCHEMA _callhardening FROM PUBLIC;
-COMMENT ON SCHEMA _callhardening IS 'what the extension callhardening keeps for itself: tables, and functions that nobody else calls';
+COMMENT ON SCHEMA _callhardening IS
+'what the extension callhardening keeps for itself: tables, and functions that nobody else calls';
 
 -- All functions name both. If one had another name, they would take what somebody else makes under the old one for the
 -- extension's own, with the rights of whoever calls them.
@@ -65,6 +66,9 @@ CREATE TABLE _callhardening.task_grants (
 );
 REVOKE ALL ON _callhardening.task_grants FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.task_grants IS 'what each task of grant_call_role needs on functions, procedures and views of the extension';
-COMMENT ON COLUMN _callhardening.task_grants.object IS 'the name of a member of the extension: of a function, all that have the name';
-COMMENT ON COLUMN _callhardening.task_grants.except_columns IS 'the privilege is on all columns but these; NULL: on the whole';
+COMMENT ON TABLE _callhardening.task_grants IS
+'what each task of grant_call_role needs on functions, procedures and views of the extension';
+COMMENT ON COLUMN _callhardening.task_grants.object IS
+'the name of a member of the extension: of a function, all that have the name';
+COMMENT ON COLUMN _callhardening.task_grants.except_columns IS
+'the privilege is on all columns but these; NULL: on the whole';

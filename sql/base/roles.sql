@@ -20,18 +20,25 @@ ALTER TABLE _callhardening.role_tasks REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.role_tasks', '');
 REVOKE ALL ON _callhardening.role_tasks FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.role_tasks IS 'the tasks that roles were granted by grant_call_role, a row for each privilege: what revoke_call_role goes by';
-COMMENT ON COLUMN _callhardening.role_tasks.role_oid IS 'the role in this cluster; NULL: it did not exist when this was restored';
-COMMENT ON COLUMN _callhardening.role_tasks.log IS 'the log that the task is for; -: none (own, backup), or it was dropped';
-COMMENT ON COLUMN _callhardening.role_tasks.relation IS 'what the privilege is on: this relation, or with - the function or schema';
-COMMENT ON COLUMN _callhardening.role_tasks.column_name IS 'the column that the privilege is on, with column_number; NULL: on the whole';
-COMMENT ON COLUMN _callhardening.role_tasks.is_added IS 'the role did not have the privilege before: it is revoked with the last task that needs it';
+COMMENT ON TABLE _callhardening.role_tasks IS
+'the tasks that roles were granted by grant_call_role, a row for each privilege: what revoke_call_role goes by';
+COMMENT ON COLUMN _callhardening.role_tasks.role_oid IS
+'the role in this cluster; NULL: it did not exist when this was restored';
+COMMENT ON COLUMN _callhardening.role_tasks.log IS
+'the log that the task is for; -: none (own, backup), or it was dropped';
+COMMENT ON COLUMN _callhardening.role_tasks.relation IS
+'what the privilege is on: this relation, or with - the function or schema';
+COMMENT ON COLUMN _callhardening.role_tasks.column_name IS
+'the column that the privilege is on, with column_number; NULL: on the whole';
+COMMENT ON COLUMN _callhardening.role_tasks.is_added IS
+'the role did not have the privilege before: it is revoked with the last task that needs it';
 
 CREATE VIEW @extschema@.call_role_tasks AS SELECT DISTINCT t.role, t.task, t.log FROM _callhardening.role_tasks t;
 REVOKE ALL ON @extschema@.call_role_tasks FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.call_role_tasks IS 'the tasks that roles have been granted by grant_call_role';
-COMMENT ON COLUMN @extschema@.call_role_tasks.log IS 'the log that the task is for; -: none (own, backup), or it was dropped';
+COMMENT ON COLUMN @extschema@.call_role_tasks.log IS
+'the log that the task is for; -: none (own, backup), or it was dropped';
 
 CREATE FUNCTION _callhardening.locate_role_task() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -49,7 +56,8 @@ CREATE TRIGGER locate_role_task BEFORE INSERT ON _callhardening.role_tasks FOR E
 ALTER TABLE _callhardening.role_tasks ENABLE ALWAYS TRIGGER locate_role_task;
 
 COMMENT ON FUNCTION _callhardening.locate_role_task() IS
-'trigger function: finds the role and the column of a remembered privilege by their names, in a restored database as well';
+'trigger function: finds the role and the column of a remembered privilege by their names, in a restored database as '
+'well';
 
 CREATE FUNCTION _callhardening.role_log_needs(what text, log _callhardening.logs)
     RETURNS TABLE (relation oid, privilege text, column_number smallint)
@@ -182,7 +190,12 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
-'what a role needs for a task, and nothing else: ingest (events into the log, without a say in their numbers), process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables that the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'what a role needs for a task, and nothing else: ingest (events into the log, without a say in their numbers), '
+'process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; '
+'reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables that '
+'the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what '
+'a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default '
+'log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION _callhardening.find_role_tasks(role oid) RETURNS void
     LANGUAGE sql
@@ -198,7 +211,8 @@ FROM pg_roles AS r WHERE r.oid = find_role_tasks.role AND r.rolname = t.role AND
 $$;
 
 COMMENT ON FUNCTION _callhardening.find_role_tasks(oid) IS
-'a part of grant_call_role and revoke_call_role: afterwards role_oid finds what role_tasks has of this role, whether it was renamed, dropped and made again or restored';
+'a part of grant_call_role and revoke_call_role: afterwards role_oid finds what role_tasks has of this role, whether '
+'it was renamed, dropped and made again or restored';
 
 CREATE FUNCTION _callhardening.has_role_privilege(role oid, need _callhardening.role_tasks, by_task boolean)
     RETURNS boolean
@@ -260,7 +274,9 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) IS
-'grants a role what call_role_grants lists for a task, and remembers the task and what was added to the rights of the role (role_tasks); the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'grants a role what call_role_grants lists for a task, and remembers the task and what was added to the rights of the '
+'role (role_tasks); the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the '
+'owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION _callhardening.take_role_privilege(role oid, need _callhardening.role_tasks) RETURNS void
     LANGUAGE plpgsql
@@ -297,7 +313,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.take_role_privilege(oid, _callhardening.role_tasks) IS
-'a part of revoke_call_role: takes one privilege back, and nothing with it; an object or column that is gone is left out';
+'a part of revoke_call_role: takes one privilege back, and nothing with it; an object or column that is gone is left '
+'out';
 
 CREATE FUNCTION _callhardening.role_task_logs(role oid, what text, log regclass) RETURNS regclass[]
     LANGUAGE plpgsql STABLE
@@ -328,7 +345,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.role_task_logs(oid, text, regclass) IS
-'a part of revoke_call_role: the logs whose task is revoked. log: NULL is the default log, if there is one, and the logs that the role had the task for and that are no logs any more. Errors: those of call_role_grants';
+'a part of revoke_call_role: the logs whose task is revoked. log: NULL is the default log, if there is one, and the '
+'logs that the role had the task for and that are no logs any more. Errors: those of call_role_grants';
 
 CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
@@ -369,4 +387,6 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) IS
-'takes back what grant_call_role has added to the rights of a role for a task, as far as no other task of the role needs it: what the role had before, or owns, it keeps. log: NULL is the default log, and with it the logs that are no logs any more. A NOTICE says that the task was not granted. Errors: as grant_call_role';
+'takes back what grant_call_role has added to the rights of a role for a task, as far as no other task of the role '
+'needs it: what the role had before, or owns, it keeps. log: NULL is the default log, and with it the logs that are '
+'no logs any more. A NOTICE says that the task was not granted. Errors: as grant_call_role';

@@ -63,7 +63,11 @@ REVOKE EXECUTE ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name
 INSERT INTO _callhardening.task_grants VALUES ('own', 'faulty_rows'), ('operate', 'faulty_rows');
 
 COMMENT ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) IS
-'the rows of a table of calls that have a fault, in one scan. faults: see fault_bits; stuck is a call that has been ringing for an hour without news, or had another status that is not over for a day. status and direction are NULL where they have no fault. Columns that are NULL are not looked at. seen_at: see age_columns. The table is read as its owner. Errors: as row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, 42703 no such column';
+'the rows of a table of calls that have a fault, in one scan. faults: see fault_bits; stuck is a call that has been '
+'ringing for an hour without news, or had another status that is not over for a day. status and direction are NULL '
+'where they have no fault. Columns that are NULL are not looked at. seen_at: see age_columns. The table is read as '
+'its owner. Errors: as row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, '
+'42703 no such column';
 
 CREATE FUNCTION _callhardening.row_groups(calls regclass, status_column name, direction_column name, payload_column name, seen_at name[],
         percentage float8) RETURNS TABLE (status text, direction text, quiet int, calls_in_group bigint, payloads bigint, bytes bigint, largest int)
@@ -73,7 +77,10 @@ REVOKE EXECUTE ON FUNCTION _callhardening.row_groups(regclass, name, name, name,
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'row_groups');
 
 COMMENT ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) IS
-'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many bytes as stored, and how long they were not heard of: quiet has the bits of row_faults that count then: none, stuck_ringing after an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of it. The rest as faulty_rows';
+'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many '
+'bytes as stored, and how long they were not heard of: quiet has the bits of row_faults that count then: none, '
+'stuck_ringing after an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of '
+'it. The rest as faulty_rows';
 
 CREATE FUNCTION _callhardening.repeated_call_ids(calls regclass, call_id_column name) RETURNS TABLE (call_id text, ids bigint)
     LANGUAGE c STABLE STRICT
@@ -82,7 +89,8 @@ REVOKE EXECUTE ON FUNCTION _callhardening.repeated_call_ids(regclass, name) FROM
 INSERT INTO _callhardening.task_grants VALUES ('own', 'repeated_call_ids'), ('operate', 'repeated_call_ids');
 
 COMMENT ON FUNCTION _callhardening.repeated_call_ids(regclass, name) IS
-'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The table is read as its owner. Errors: as faulty_rows';
+'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The '
+'table is read as its owner. Errors: as faulty_rows';
 
 CREATE FUNCTION _callhardening.audit_rows(calls regclass, settings _callhardening.settings, is_unique boolean)
         RETURNS TABLE (check_name text, violations bigint, sample text[])
@@ -105,7 +113,8 @@ SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0), AR
 $$;
 
 COMMENT ON FUNCTION _callhardening.audit_rows(regclass, _callhardening.settings, boolean) IS
-'counts the faults of rows, by the checks of audit_calls. Columns that are NULL are not looked at. is_unique: ids need not be compared, which would be a second scan. Needs SELECT on the table';
+'counts the faults of rows, by the checks of audit_calls. Columns that are NULL are not looked at. is_unique: ids '
+'need not be compared, which would be a second scan. Needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
         direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL,
@@ -188,4 +197,15 @@ REVOKE EXECUTE ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, n
 INSERT INTO _callhardening.task_grants VALUES ('own', 'audit_calls'), ('operate', 'audit_calls');
 
 COMMENT ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) IS
-'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads (above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, and the call ids a second time without a unique index; changes nothing, and works on a standby. Arguments mean what they mean to harden_calls: NULL is the present setting of a hardened table, else the default. Asks for the caller''s own SELECT on the table. What its owner has written (checks of types, conditions of indexes) runs with the owner''s rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, row-level security hides rows of it, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, 42809 no table';
+'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: '
+'missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), '
+'repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads '
+'(above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not '
+'over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, '
+'nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, and the '
+'call ids a second time without a unique index; changes nothing, and works on a standby. Arguments mean what they '
+'mean to harden_calls: NULL is the present setting of a hardened table, else the default. Asks for the caller''s own '
+'SELECT on the table. What its owner has written (checks of types, conditions of indexes) runs with the owner''s '
+'rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, '
+'row-level security hides rows of it, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, '
+'42809 no table';

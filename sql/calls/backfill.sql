@@ -33,27 +33,35 @@ CREATE TABLE _callhardening.backfills (
 ) WITH (fillfactor = 50);
 REVOKE ALL ON _callhardening.backfills FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.backfills IS 'how far each backfill_calls is: a row per table or partition. call_backfill_progress is easier to read';
+COMMENT ON TABLE _callhardening.backfills IS
+'how far each backfill_calls is: a row per table or partition. call_backfill_progress is easier to read';
 COMMENT ON COLUMN _callhardening.backfills.calls IS 'the hardened table';
 COMMENT ON COLUMN _callhardening.backfills.part IS 'where its rows are: a partition, or the table itself';
-COMMENT ON COLUMN _callhardening.backfills.filenode IS 'the file that page is a place in: after VACUUM FULL or CLUSTER it is another';
-COMMENT ON COLUMN _callhardening.backfills.rules IS 'a hash of the settings: where they have changed, rows are looked at once more';
-COMMENT ON COLUMN _callhardening.backfills.pass IS '1 looks at all rows, each further one at what was written since the one before it began';
+COMMENT ON COLUMN _callhardening.backfills.filenode IS
+'the file that page is a place in: after VACUUM FULL or CLUSTER it is another';
+COMMENT ON COLUMN _callhardening.backfills.rules IS
+'a hash of the settings: where they have changed, rows are looked at once more';
+COMMENT ON COLUMN _callhardening.backfills.pass IS
+'1 looks at all rows, each further one at what was written since the one before it began';
 COMMENT ON COLUMN _callhardening.backfills.began IS 'every transaction below this had ended when the pass began';
-COMMENT ON COLUMN _callhardening.backfills.written_since IS 'the pass looks at rows of this transaction and later ones; NULL: at all';
+COMMENT ON COLUMN _callhardening.backfills.written_since IS
+'the pass looks at rows of this transaction and later ones; NULL: at all';
 COMMENT ON COLUMN _callhardening.backfills.page IS 'the first page that the pass has not looked at';
 COMMENT ON COLUMN _callhardening.backfills.pages IS 'how many there were when it began';
 COMMENT ON COLUMN _callhardening.backfills.found IS 'rows that the pass had to repair; 0 at its end: it was the last';
-COMMENT ON COLUMN _callhardening.backfills.passed IS 'rows that somebody else had locked, or that a trigger has suppressed: they are tried once more';
+COMMENT ON COLUMN _callhardening.backfills.passed IS
+'rows that somebody else had locked, or that a trigger has suppressed: they are tried once more';
 COMMENT ON COLUMN _callhardening.backfills.looked_at IS 'rows that the first pass has looked at';
 COMMENT ON COLUMN _callhardening.backfills.repaired IS 'rows that were written';
-COMMENT ON COLUMN _callhardening.backfills.unwritten IS 'rows that need it and could not be written: a trigger of the table has suppressed it, or it failed';
+COMMENT ON COLUMN _callhardening.backfills.unwritten IS
+'rows that need it and could not be written: a trigger of the table has suppressed it, or it failed';
 COMMENT ON COLUMN _callhardening.backfills.failed_with IS 'SQLSTATE of the first of these that failed; NULL: none has';
 COMMENT ON COLUMN _callhardening.backfills.busy IS 'time that batches took, with their commits';
 COMMENT ON COLUMN _callhardening.backfills.pid IS 'process id of the session that works on it, or did last';
 COMMENT ON COLUMN _callhardening.backfills.batch_at IS 'when the last batch ended';
 COMMENT ON COLUMN _callhardening.backfills.is_obsolete IS 'true deletes the row';
-COMMENT ON COLUMN _callhardening.backfills.finished_at IS 'when the last pass ended; NULL: calling backfill_calls again goes on from here';
+COMMENT ON COLUMN _callhardening.backfills.finished_at IS
+'when the last pass ended; NULL: calling backfill_calls again goes on from here';
 
 -- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves, with
 -- the rights that own grants. That is UPDATE of columns: DELETE, or UPDATE of the whole, would let them lock the table.
@@ -84,7 +92,8 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_backfills', 'INSERT', NULL),
     ('own', 'my_backfills', 'UPDATE', '{calls, part}');
 
-COMMENT ON VIEW _callhardening.my_backfills IS 'the rows of backfills of the caller''s own tables: what backfill_calls reads and writes';
+COMMENT ON VIEW _callhardening.my_backfills IS
+'the rows of backfills of the caller''s own tables: what backfill_calls reads and writes';
 
 CREATE FUNCTION _callhardening.rules_hash(calls regclass) RETURNS bigint
     LANGUAGE sql STABLE
@@ -242,7 +251,10 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean) IS
-'the statement that repairs the rows of a part of a table from place $1[1] to $1[2] that nobody else has locked: returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from $1[3] on have written';
+'the statement that repairs the rows of a part of a table from place $1[1] to $1[2] that nobody else has locked: '
+'returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was '
+'written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows '
+'false: only what transactions from $1[3] on have written';
 
 CREATE FUNCTION _callhardening.row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid) RETURNS SETOF pg_catalog.tid
     LANGUAGE plpgsql STABLE
@@ -308,7 +320,10 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.repair_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
-'a part of backfill_calls: runs the statement of repair_statement as the owner of the part (see query_as_owner); for the owner with his own search path, since triggers of the table may need it. Where it fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the SQLSTATE of the first';
+'a part of backfill_calls: runs the statement of repair_statement as the owner of the part (see query_as_owner); for '
+'the owner with his own search path, since triggers of the table may need it. Where it fails with an error of the '
+'data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the '
+'SQLSTATE of the first';
 
 CREATE FUNCTION _callhardening.take_backfill(calls regclass) RETURNS _callhardening.backfills
     LANGUAGE plpgsql
@@ -372,7 +387,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.lock_passed_row(_callhardening.backfills) IS
-'a part of backfill_calls: waits for the first row that somebody else had locked, and returns its place; NULL where it was written or deleted meanwhile: then it is for the next pass';
+'a part of backfill_calls: waits for the first row that somebody else had locked, and returns its place; NULL where '
+'it was written or deleted meanwhile: then it is for the next pass';
 
 CREATE FUNCTION _callhardening.backfill_step(backfill _callhardening.backfills, batch_size int) RETURNS bigint
     LANGUAGE sql STABLE
@@ -423,7 +439,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.next_backfill_batch(regclass, int) IS
-'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others and now is by us; part NULL: nothing is left to do';
+'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others '
+'and now is by us; part NULL: nothing is left to do';
 
 CREATE FUNCTION _callhardening.end_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint, repaired bigint,
         unwritten pg_catalog.tid[], failed bigint, failed_with text) RETURNS void
@@ -469,14 +486,21 @@ INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_backfill_progress', 'SELECT'),
     ('own', 'call_backfill_progress', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_backfill_progress IS 'how far backfill_calls is, or was when it ended: a row per table or partition, until the table is backfilled again. Whose session is not running any more goes on when it is called again';
-COMMENT ON COLUMN @extschema@.call_backfill_progress.pass IS '1 looks at all rows, the further ones at what was written meanwhile';
+COMMENT ON VIEW @extschema@.call_backfill_progress IS
+'how far backfill_calls is, or was when it ended: a row per table or partition, until the table is backfilled again. '
+'Whose session is not running any more goes on when it is called again';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.pass IS
+'1 looks at all rows, the further ones at what was written meanwhile';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.state IS 'running, interrupted or finished';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_done IS 'rows that were looked at in the first pass';
-COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_left IS 'rows that it has still to look at, estimated; NULL: not known yet';
-COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_per_second IS 'rows looked at, by the time that batches took, later passes included; NULL: none has ended';
-COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_unwritten IS 'rows that need a repair, which a trigger of the table has suppressed or which failed';
-COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_locked IS 'rows that others had locked: they are waited for at the end of the pass';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_left IS
+'rows that it has still to look at, estimated; NULL: not known yet';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_per_second IS
+'rows looked at, by the time that batches took, later passes included; NULL: none has ended';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_unwritten IS
+'rows that need a repair, which a trigger of the table has suppressed or which failed';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_locked IS
+'rows that others had locked: they are waited for at the end of the pass';
 
 CREATE FUNCTION _callhardening.report_backfill(calls regclass, told timestamptz) RETURNS timestamptz
     LANGUAGE plpgsql
@@ -541,4 +565,14 @@ REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLI
 INSERT INTO _callhardening.task_grants VALUES ('own', 'backfill_calls');
 
 COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
-'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one by one. A row whose repair fails (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and a WARNING at the end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is written, with the rights of its owner. If another role calls this, as a superuser, they run in a security-restricted operation with the search path pg_catalog. Partitions that are foreign tables are left out, with a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was over, 42703 a column of the settings is gone';
+'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions '
+'become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In '
+'transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it '
+'got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one '
+'by one. A row whose repair fails (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and '
+'a WARNING at the end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire '
+'for what is written, with the rights of its owner. If another role calls this, as a superuser, they run in a '
+'security-restricted operation with the search path pg_catalog. Partitions that are foreign tables are left out, with '
+'a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a '
+'function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, '
+'55P03 lock_timeout was over, 42703 a column of the settings is gone';

@@ -8,7 +8,9 @@ REVOKE EXECUTE ON FUNCTION _callhardening.validate_hardened_call() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'validate_hardened_call');
 
 COMMENT ON FUNCTION _callhardening.validate_hardened_call() IS
-'the BEFORE INSERT OR UPDATE row trigger of a hardened table: normalizes direction and status, sanitizes the payload, applies the graph. Created by harden_calls. Errors: 23514 refused in mode reject, 55000 a column of the settings is gone';
+'the BEFORE INSERT OR UPDATE row trigger of a hardened table: normalizes direction and status, sanitizes the payload, '
+'applies the graph. Created by harden_calls. Errors: 23514 refused in mode reject, 55000 a column of the settings is '
+'gone';
 
 CREATE FUNCTION _callhardening.refuse_illegal_call() RETURNS trigger
     LANGUAGE c
@@ -17,7 +19,9 @@ REVOKE EXECUTE ON FUNCTION _callhardening.refuse_illegal_call() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'refuse_illegal_call');
 
 COMMENT ON FUNCTION _callhardening.refuse_illegal_call() IS
-'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by harden_calls. It reads the settings of the BEFORE trigger, also if that one is disabled. Errors: 23514, always; 55000 the BEFORE trigger or a column of the settings is gone';
+'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by '
+'harden_calls. It reads the settings of the BEFORE trigger, also if that one is disabled. Errors: 23514, always; '
+'55000 the BEFORE trigger or a column of the settings is gone';
 
 CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column name, OUT status_column name,
         OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb, OUT provider text,
@@ -31,19 +35,24 @@ INSERT INTO _callhardening.task_grants VALUES
     ('read', 'call_settings');
 
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
-'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are NULL where none were given';
+'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are '
+'NULL where none were given';
 
 CREATE TYPE _callhardening.settings AS (call_id_column name, status_column name, direction_column name, payload_column name,
     on_invalid text, transitions jsonb, provider text, policy jsonb);
 
-COMMENT ON TYPE _callhardening.settings IS 'the settings of a hardened table, in the order in which call_settings and the arguments of the BEFORE trigger have them';
+COMMENT ON TYPE _callhardening.settings IS
+'the settings of a hardened table, in the order in which call_settings and the arguments of the BEFORE trigger have '
+'them';
 
 CREATE FUNCTION _callhardening.trigger_settings(calls regclass) RETURNS text[]
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_trigger_settings';
 
 COMMENT ON FUNCTION _callhardening.trigger_settings(regclass) IS
-'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it checks nothing. NULL: the table has no such trigger, or one with another number of arguments';
+'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload '
+'column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it checks '
+'nothing. NULL: the table has no such trigger, or one with another number of arguments';
 
 CREATE FUNCTION _callhardening.settings_arguments(settings _callhardening.settings) RETURNS text[]
     LANGUAGE sql IMMUTABLE
@@ -64,14 +73,16 @@ SELECT left(encode(sha256(convert_to(settings::text, 'UTF8')), 'hex'), 16)
 $$;
 
 COMMENT ON FUNCTION _callhardening.settings_digest(text[]) IS
-'the argument of the AFTER triggers of a hardened table: it tells that they were created with these settings (see trigger_settings), and their conditions fit';
+'the argument of the AFTER triggers of a hardened table: it tells that they were created with these settings (see '
+'trigger_settings), and their conditions fit';
 
 CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_is_known_call_provider';
 
 COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
-'whether the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Blind to case, white space, - and _. NULL for NULL. Never fails';
+'whether the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Blind to case, white space, '
+'- and _. NULL for NULL. Never fails';
 
 CREATE FUNCTION _callhardening.require_relation(relation regclass, argument text) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -132,7 +143,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_calls_table(regclass) IS
-'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, a system table, or a partition of a hardened one, 42501 not the owner';
+'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, a system '
+'table, or a partition of a hardened one, 42501 not the owner';
 
 CREATE FUNCTION _callhardening.require_word_column(calls regclass, column_name name, words text[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -178,7 +190,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_word_column(regclass, name, text[]) IS
-'refuses a column that cannot hold each of the words and NULL: 42703 no such column, 428C9 generated, 42804 wrong type. words NULL: any type will do';
+'refuses a column that cannot hold each of the words and NULL: 42703 no such column, 428C9 generated, 42804 wrong '
+'type. words NULL: any type will do';
 
 CREATE FUNCTION _callhardening.base_type(type oid) RETURNS oid
     LANGUAGE c STABLE STRICT
@@ -192,7 +205,8 @@ CREATE FUNCTION _callhardening.type_below(type oid, typmod int, OUT base_type oi
     AS 'MODULE_PATHNAME', 'callhardening_type_below';
 
 COMMENT ON FUNCTION _callhardening.type_below(oid, int) IS
-'what is below all domains of a column''s type: the type, its modifier, and whether one of the domains is NOT NULL. NULL: there is no such type';
+'what is below all domains of a column''s type: the type, its modifier, and whether one of the domains is NOT NULL. '
+'NULL: there is no such type';
 
 CREATE FUNCTION _callhardening.require_call_id_column(calls regclass, call_id_column name) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -209,7 +223,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_call_id_column(regclass, name) IS
-'refuses a column that cannot be the key of calls: 42703 no such column, 428C9 generated, 42804 a type without an order';
+'refuses a column that cannot be the key of calls: 42703 no such column, 428C9 generated, 42804 a type without an '
+'order';
 
 CREATE FUNCTION _callhardening.require_payload_column(calls regclass, payload_column name) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -228,7 +243,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_payload_column(regclass, name) IS
-'refuses a column that cannot hold payloads: 42703 no such column, 428C9 generated, 42804 neither jsonb nor a domain over it';
+'refuses a column that cannot hold payloads: 42703 no such column, 428C9 generated, 42804 neither jsonb nor a domain '
+'over it';
 
 CREATE FUNCTION _callhardening.status_words(transitions jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE
@@ -253,7 +269,8 @@ WHERE c.relkind = 'r' AND (c.oid = calls OR c.oid IN (SELECT relid FROM pg_parti
 $$;
 
 COMMENT ON FUNCTION _callhardening.table_leaves(regclass) IS
-'the tables that hold the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. Children by inheritance are tables of their own';
+'the tables that hold the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. '
+'Children by inheritance are tables of their own';
 
 CREATE FUNCTION _callhardening.require_known_provider(provider text) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -318,7 +335,8 @@ SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JO
 $$;
 
 COMMENT ON FUNCTION _callhardening.has_payload_index(regclass, name) IS
-'whether a valid GIN index of this one column, and of all rows, is there: its name and its operator class do not matter';
+'whether a valid GIN index of this one column, and of all rows, is there: its name and its operator class do not '
+'matter';
 
 CREATE FUNCTION _callhardening.add_payload(calls regclass, payload_column name) RETURNS void
     LANGUAGE plpgsql
@@ -353,7 +371,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_payload(regclass, name) IS
-'adds the payload column of a hardened table and its GIN index where they are missing; a NOTICE instead of the index where the column is new and the table has more than 8 MB. Errors: 42804 the column is no jsonb, 428C9 it is generated';
+'adds the payload column of a hardened table and its GIN index where they are missing; a NOTICE instead of the index '
+'where the column is new and the table has more than 8 MB. Errors: 42804 the column is no jsonb, 428C9 it is generated';
 
 -- A row shows what is known of its call, and not how that came to be known. This is in columns of its own, so that
 -- the next event is judged alike whatever the policy keeps of payloads, and whenever the row was written.
@@ -368,7 +387,8 @@ VALUES ('merge_newest_at'::name, 'timestamptz'::regtype, 'callhardening: when th
 $$;
 
 COMMENT ON FUNCTION _callhardening.merge_columns() IS
-'the columns in which process_call_events remembers what later events of a call are judged by, with the comments that they get';
+'the columns in which process_call_events remembers what later events of a call are judged by, with the comments that '
+'they get';
 
 CREATE FUNCTION _callhardening.has_merge_columns(calls regclass) RETURNS boolean
     LANGUAGE sql STABLE
@@ -403,21 +423,24 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_merge_columns(regclass) IS
-'adds the columns that process_call_events needs to the calls table of an event log, where they are missing. Takes ACCESS EXCLUSIVE for a moment then. Error: 42804 one of them is there with another type';
+'adds the columns that process_call_events needs to the calls table of an event log, where they are missing. Takes '
+'ACCESS EXCLUSIVE for a moment then. Error: 42804 one of them is there with another type';
 
 CREATE FUNCTION _callhardening.key_obstacle(calls regclass, call_id_column name) RETURNS text
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_key_obstacle';
 
 COMMENT ON FUNCTION _callhardening.key_obstacle(regclass, name) IS
-'why no event can be applied to a table with this call id, as a sentence; NULL: nothing stands in the way. Reads the catalogs only';
+'why no event can be applied to a table with this call id, as a sentence; NULL: nothing stands in the way. Reads the '
+'catalogs only';
 
 CREATE FUNCTION _callhardening.key_state(calls regclass, call_id_column name) RETURNS text
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_key_state';
 
 COMMENT ON FUNCTION _callhardening.key_state(regclass, name) IS
-'whether a column alone is unique in all rows: unique; invalid or deferrable, where its best index is; missing. NULL: there is no such column. Reads the catalogs only';
+'whether a column alone is unique in all rows: unique; invalid or deferrable, where its best index is; missing. NULL: '
+'there is no such column. Reads the catalogs only';
 
 CREATE FUNCTION _callhardening.has_unique_call_id(calls regclass, call_id_column name) RETURNS boolean
     LANGUAGE sql STABLE
@@ -427,7 +450,8 @@ SELECT coalesce(_callhardening.key_state(calls, call_id_column) = 'unique', fals
 $$;
 
 COMMENT ON FUNCTION _callhardening.has_unique_call_id(regclass, name) IS
-'whether a valid unique index of this one column, and of all rows, is there, which is not deferrable: a constraint''s, a primary key''s or a plain one, under whatever name';
+'whether a valid unique index of this one column, and of all rows, is there, which is not deferrable: a '
+'constraint''s, a primary key''s or a plain one, under whatever name';
 
 CREATE FUNCTION _callhardening.add_unique_call_id(calls regclass, call_id_column name) RETURNS void
     LANGUAGE plpgsql
@@ -459,7 +483,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_unique_call_id(regclass, name) IS
-'makes a unique index on the call id of a hardened table where it has none; a WARNING instead where ids are repeated, where the partition key is another column, or where a partition is a foreign table';
+'makes a unique index on the call id of a hardened table where it has none; a WARNING instead where ids are repeated, '
+'where the partition key is another column, or where a partition is a foreign table';
 
 CREATE FUNCTION _callhardening.call_triggers(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE STRICT
@@ -507,7 +532,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.create_call_triggers(regclass, _callhardening.settings) IS
-'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to see what the others made of the row: so its name is late in the alphabet';
+'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to '
+'see what the others made of the row: so its name is late in the alphabet';
 
 CREATE FUNCTION _callhardening.has_call_triggers(calls regclass, settings _callhardening.settings) RETURNS boolean
     LANGUAGE sql STABLE
@@ -543,7 +569,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.lock_calls_table(regclass, _callhardening.settings) IS
-'the first lock of harden_calls: SHARE ROW EXCLUSIVE, which readers do not notice, or, where a column is to be added or a trigger replaced and no index to be built, ACCESS EXCLUSIVE at once';
+'the first lock of harden_calls: SHARE ROW EXCLUSIVE, which readers do not notice, or, where a column is to be added '
+'or a trigger replaced and no index to be built, ACCESS EXCLUSIVE at once';
 
 CREATE FUNCTION _callhardening.merge_setting_column(calls regclass, given name, present text, usual name) RETURNS name
     LANGUAGE sql STABLE
@@ -579,7 +606,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.merge_settings(regclass, _callhardening.settings) IS
-'what arguments of harden_calls mean for this table: NULL is the present setting, or the default if there is none; ''default'' (columns, on_invalid), ''null''::jsonb (transitions, policy) and '''' (provider) are the default';
+'what arguments of harden_calls mean for this table: NULL is the present setting, or the default if there is none; '
+'''default'' (columns, on_invalid), ''null''::jsonb (transitions, policy) and '''' (provider) are the default';
 
 CREATE FUNCTION _callhardening.settings_change(present text[], wanted text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -595,7 +623,8 @@ WHERE present[place] <> wanted[place]
 $$;
 
 COMMENT ON FUNCTION _callhardening.settings_change(text[], text[]) IS
-'how two lists of settings (see trigger_settings) differ, in words; NULL: they do not. A graph and a policy are not printed';
+'how two lists of settings (see trigger_settings) differ, in words; NULL: they do not. A graph and a policy are not '
+'printed';
 
 CREATE FUNCTION _callhardening.require_kept_payload(calls regclass, given name) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -615,7 +644,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_kept_payload(regclass, name) IS
-'refuses (42703) to keep a payload column that is gone: it may have been renamed, and a second one would be added beside it';
+'refuses (42703) to keep a payload column that is gone: it may have been renamed, and a second one would be added '
+'beside it';
 
 CREATE FUNCTION _callhardening.replace_call_triggers(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql
@@ -701,7 +731,23 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, 
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_calls');
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
-'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not given or NULL, and a NOTICE tells which settings change; if the BEFORE trigger, which has them, was dropped or altered, each of these is the default, and a WARNING tells so. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING and no unique index. A call id that cannot be the key of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a column that cannot hold the words';
+'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows '
+'the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if '
+'it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a '
+'comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows '
+'are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added '
+'and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not '
+'given or NULL, and a NOTICE tells which settings change; if the BEFORE trigger, which has them, was dropped or '
+'altered, each of these is the default, and a WARNING tells so. The default comes back with ''default'' for a column '
+'or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, '
+'direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. '
+'on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or '
+'reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see '
+'call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING '
+'and no unique index. A call id that cannot be the key of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or '
+'provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes '
+'without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a '
+'column that cannot hold the words';
 
 CREATE FUNCTION _callhardening.added_merge_columns(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE
@@ -780,4 +826,8 @@ REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PU
 INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_calls');
 
 COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
-'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a comment), but for one that a constraint or the replica identity has come to need: a NOTICE. The columns that an event log has added go as well, unless something depends on them: a NOTICE. Other indexes stay, and so does the payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 2BP01 with drop_payload, something depends on the payload column, 22004, 42501 and 42809 as harden_calls';
+'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a '
+'comment), but for one that a constraint or the replica identity has come to need: a NOTICE. The columns that an '
+'event log has added go as well, unless something depends on them: a NOTICE. Other indexes stay, and so does the '
+'payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 2BP01 '
+'with drop_payload, something depends on the payload column, 22004, 42501 and 42809 as harden_calls';

@@ -26,16 +26,26 @@ CREATE VIEW @extschema@.call_issues AS SELECT * FROM _callhardening.issues;
 REVOKE ALL ON @extschema@.call_issues FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_issues', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_issues IS 'what went wrong without an error, when the transaction committed: the first 100 of one kind and table in a transaction, and how many more there were. Bodies are in the event log and nowhere else. At most some 200,000 rows (40 MB): then each new one takes the oldest away. Not dumped';
-COMMENT ON COLUMN @extschema@.call_issues.kind IS 'refused_status, refused_call_id, refined_status (process_call_events replaced ended), unknown_status, unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';
-COMMENT ON COLUMN @extschema@.call_issues.table_name IS 'the calls table or event log, as it was called then; a partitioned table for each of its partitions';
-COMMENT ON COLUMN @extschema@.call_issues.call_id IS 'like old_value and new_value: at most 40 letters, digits, spaces, ., _ and -; of anything else the length, in brackets';
+COMMENT ON VIEW @extschema@.call_issues IS
+'what went wrong without an error, when the transaction committed: the first 100 of one kind and table in a '
+'transaction, and how many more there were. Bodies are in the event log and nowhere else. At most some 200,000 rows '
+'(40 MB): then each new one takes the oldest away. Not dumped';
+COMMENT ON COLUMN @extschema@.call_issues.kind IS
+'refused_status, refused_call_id, refined_status (process_call_events replaced ended), unknown_status, '
+'unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';
+COMMENT ON COLUMN @extschema@.call_issues.table_name IS
+'the calls table or event log, as it was called then; a partitioned table for each of its partitions';
+COMMENT ON COLUMN @extschema@.call_issues.call_id IS
+'like old_value and new_value: at most 40 letters, digits, spaces, ., _ and -; of anything else the length, in '
+'brackets';
 COMMENT ON COLUMN @extschema@.call_issues.old_value IS 'what the row had before';
 COMMENT ON COLUMN @extschema@.call_issues.new_value IS 'what was to be written, or the word that is not known';
 COMMENT ON COLUMN @extschema@.call_issues.event_seq IS 'the event that said so, in its log; NULL: a statement did';
 COMMENT ON COLUMN @extschema@.call_issues.occurrences IS '1; or of how many more the row is all there is';
-COMMENT ON COLUMN @extschema@.call_issues.application_name IS 'of the session; of a worker inside the server that has none, as those of subscriptions, the worker''s name';
-COMMENT ON COLUMN @extschema@.call_issues.role_name IS 'the role of the session: who logged in, or what SET ROLE made of it';
+COMMENT ON COLUMN @extschema@.call_issues.application_name IS
+'of the session; of a worker inside the server that has none, as those of subscriptions, the worker''s name';
+COMMENT ON COLUMN @extschema@.call_issues.role_name IS
+'the role of the session: who logged in, or what SET ROLE made of it';
 
 CREATE FUNCTION _callhardening.note_event_without_lane(log regclass, event_seq bigint, lane int, call_id text) RETURNS void
     LANGUAGE c
@@ -71,4 +81,6 @@ REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_issues(interval, int) FROM PUB
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'purge_call_issues');
 
 COMMENT ON FUNCTION @extschema@.purge_call_issues(interval, int) IS
-'deletes rows of call_issues that are older than older_than, the oldest first, at most max_issues (1 to 100000); returns how many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues out of range, 22008 it goes back beyond all times, 25006 on a standby or in a read-only transaction';
+'deletes rows of call_issues that are older than older_than, the oldest first, at most max_issues (1 to 100000); '
+'returns how many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues '
+'out of range, 22008 it goes back beyond all times, 25006 on a standby or in a read-only transaction';

@@ -9,7 +9,11 @@ REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FR
 INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('operate', 'pending_call_events');
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
-'for each lane of a log, how many events no worker has yet (retrying, blocked and dead ones not counted), and the first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the first event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane that no worker looks into are pending as well, and have a row of that lane. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'for each lane of a log, how many events no worker has yet (retrying, blocked and dead ones not counted), and the '
+'first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the '
+'first event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane that no '
+'worker looks into are pending as well, and have a row of that lane. log: NULL is the default log. Errors: 42501 no '
+'SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS bigint
     LANGUAGE c STABLE STRICT
@@ -17,7 +21,10 @@ CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS b
 REVOKE EXECUTE ON FUNCTION _callhardening.stray_events(regclass, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.stray_events(regclass, bigint) IS
-'how many events of a log are in no lane that a worker looks into, most at most. A worker adopts the log for them within a minute, unless they have no lane or a number above 65535. Events that a restore has brought are not counted: the next claim finds them. NULL: an argument is NULL, or another session has locked the log. Errors: 42501 no SELECT on the log, 55000 no such log, or altered';
+'how many events of a log are in no lane that a worker looks into, most at most. A worker adopts the log for them '
+'within a minute, unless they have no lane or a number above 65535. Events that a restore has brought are not '
+'counted: the next claim finds them. NULL: an argument is NULL, or another session has locked the log. Errors: 42501 '
+'no SELECT on the log, 55000 no such log, or altered';
 
 CREATE FUNCTION _callhardening.unstamped_events(log regclass) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -36,7 +43,9 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.unstamped_events(regclass) IS
-'how many events of a hardened event table have no stamp, though processed_at_column is NULL: it was set back after the table was hardened, or the trigger was off. No worker looks for them. Reads the table, or an index on processed_at_column. 0: the log has no such column';
+'how many events of a hardened event table have no stamp, though processed_at_column is NULL: it was set back after '
+'the table was hardened, or the trigger was off. No worker looks for them. Reads the table, or an index on '
+'processed_at_column. 0: the log has no such column';
 
 CREATE VIEW @extschema@.call_open_claims AS
 SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
@@ -52,7 +61,8 @@ WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_open_claims IS 'the claims that workers have now; is_over: nobody has taken its events over yet, though anybody may';
+COMMENT ON VIEW @extschema@.call_open_claims IS
+'the claims that workers have now; is_over: nobody has taken its events over yet, though anybody may';
 
 CREATE FUNCTION _callhardening.pending_events_or_error(log regclass)
     RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz, error text)
@@ -96,12 +106,18 @@ WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_lane_status', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_lane_status IS 'each lane of each log: what is pending (estimated, see pending_call_events), who is at it, what waits or is dead, and how fast it goes. Logs that the reader may not SELECT from are left out';
-COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS 'when the first pending event of the lane was received';
-COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'events that failed and have a time at which they are tried again';
+COMMENT ON VIEW @extschema@.call_lane_status IS
+'each lane of each log: what is pending (estimated, see pending_call_events), who is at it, what waits or is dead, '
+'and how fast it goes. Logs that the reader may not SELECT from are left out';
+COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS
+'when the first pending event of the lane was received';
+COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS
+'events that failed and have a time at which they are tried again';
 COMMENT ON COLUMN @extschema@.call_lane_status.blocked IS 'events behind them in the same call';
-COMMENT ON COLUMN @extschema@.call_lane_status.error IS 'why the log cannot be read, with an SQLSTATE: what is pending is not known then; NULL: it can';
-COMMENT ON COLUMN @extschema@.call_lane_status.events_per_second IS 'completed, over the records that are remembered; 0 where the last claim is older than a minute';
+COMMENT ON COLUMN @extschema@.call_lane_status.error IS
+'why the log cannot be read, with an SQLSTATE: what is pending is not known then; NULL: it can';
+COMMENT ON COLUMN @extschema@.call_lane_status.events_per_second IS
+'completed, over the records that are remembered; 0 where the last claim is older than a minute';
 
 CREATE FUNCTION @extschema@.ignored_call_events(log regclass DEFAULT NULL) RETURNS bigint
     LANGUAGE c
@@ -110,7 +126,9 @@ REVOKE EXECUTE ON FUNCTION @extschema@.ignored_call_events(regclass) FROM PUBLIC
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'ignored_call_events');
 
 COMMENT ON FUNCTION @extschema@.ignored_call_events(regclass) IS
-'how many events of a log were ignored when they were appended (see configure_call_event_log) and are not purged; counts up to 10000. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'how many events of a log were ignored when they were appended (see configure_call_event_log) and are not purged; '
+'counts up to 10000. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 '
+'several logs, none is the default and none is named';
 
 CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over, s.claimed,
@@ -129,7 +147,10 @@ WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_log_status', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_event_log_status IS 'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. error: why the log cannot be read; pending_estimate is NULL then. ignored: events that are no calls, as ignored_event_types and ignored_members say, counted up to 10000. Logs that the reader may not SELECT from are left out';
+COMMENT ON VIEW @extschema@.call_event_log_status IS
+'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. error: why the '
+'log cannot be read; pending_estimate is NULL then. ignored: events that are no calls, as ignored_event_types and '
+'ignored_members say, counted up to 10000. Logs that the reader may not SELECT from are left out';
 
 CREATE VIEW @extschema@.call_horizon AS
 SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since
@@ -150,4 +171,6 @@ ORDER BY pg_catalog.age(h.xmin) DESC;
 REVOKE ALL ON @extschema@.call_horizon FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_horizon', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_horizon IS 'who keeps dead rows from being removed, the oldest first: the log does not mind, but the calls table does, and so do purges. transactions: how many began since; since: NULL where it is not known';
+COMMENT ON VIEW @extschema@.call_horizon IS
+'who keeps dead rows from being removed, the oldest first: the log does not mind, but the calls table does, and so do '
+'purges. transactions: how many began since; since: NULL where it is not known';

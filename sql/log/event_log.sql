@@ -43,30 +43,52 @@ CREATE VIEW @extschema@.call_event_logs AS SELECT * FROM _callhardening.logs;
 REVOKE ALL ON @extschema@.call_event_logs FROM PUBLIC;
 GRANT SELECT ON @extschema@.call_event_logs TO PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_event_logs IS 'the event logs of this database; the settings are changed by configure_call_event_log';
+COMMENT ON VIEW @extschema@.call_event_logs IS
+'the event logs of this database; the settings are changed by configure_call_event_log';
 COMMENT ON COLUMN @extschema@.call_event_logs.events IS 'the event log';
-COMMENT ON COLUMN @extschema@.call_event_logs.calls IS 'the calls table that its events are applied to; -: it was dropped';
-COMMENT ON COLUMN @extschema@.call_event_logs.provider IS 'whose events these are: decides where their values are found and what their words mean';
-COMMENT ON COLUMN @extschema@.call_event_logs.lanes IS 'number of lanes: claim_call_events takes events of at most an eighth of them';
-COMMENT ON COLUMN @extschema@.call_event_logs.first_lane IS 'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
-COMMENT ON COLUMN @extschema@.call_event_logs.system_identifier IS 'the cluster whose transaction ids the lanes go by (see pg_control_system); 0: the log was restored from a dump, and nothing has been claimed since';
-COMMENT ON COLUMN @extschema@.call_event_logs.adopted IS 'what had ended when the log was taken over from another cluster; NULL: nothing is left to do in lanes before first_lane';
-COMMENT ON COLUMN @extschema@.call_event_logs.notify IS 'whether events that come in are notified on the channel callhardening_<log_id>';
+COMMENT ON COLUMN @extschema@.call_event_logs.calls IS
+'the calls table that its events are applied to; -: it was dropped';
+COMMENT ON COLUMN @extschema@.call_event_logs.provider IS
+'whose events these are: decides where their values are found and what their words mean';
+COMMENT ON COLUMN @extschema@.call_event_logs.lanes IS
+'number of lanes: claim_call_events takes events of at most an eighth of them';
+COMMENT ON COLUMN @extschema@.call_event_logs.first_lane IS
+'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
+COMMENT ON COLUMN @extschema@.call_event_logs.system_identifier IS
+'the cluster whose transaction ids the lanes go by (see pg_control_system); 0: the log was restored from a dump, and '
+'nothing has been claimed since';
+COMMENT ON COLUMN @extschema@.call_event_logs.adopted IS
+'what had ended when the log was taken over from another cluster; NULL: nothing is left to do in lanes before '
+'first_lane';
+COMMENT ON COLUMN @extschema@.call_event_logs.notify IS
+'whether events that come in are notified on the channel callhardening_<log_id>';
 COMMENT ON COLUMN @extschema@.call_event_logs.max_attempts IS 'an event that failed so often is dead';
-COMMENT ON COLUMN @extschema@.call_event_logs.retry_base IS 'the first retry comes within this time, each further one within twice the time of the one before';
+COMMENT ON COLUMN @extschema@.call_event_logs.retry_base IS
+'the first retry comes within this time, each further one within twice the time of the one before';
 COMMENT ON COLUMN @extschema@.call_event_logs.retry_cap IS 'no retry comes later than this';
-COMMENT ON COLUMN @extschema@.call_event_logs.max_retrying IS 'with so many events retrying or blocked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
-COMMENT ON COLUMN @extschema@.call_event_logs.signed IS 'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until set_call_event_secret is called again';
+COMMENT ON COLUMN @extschema@.call_event_logs.max_retrying IS
+'with so many events retrying or blocked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
+COMMENT ON COLUMN @extschema@.call_event_logs.signed IS
+'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until '
+'set_call_event_secret is called again';
 COMMENT ON COLUMN @extschema@.call_event_logs.payload_column IS 'the column of events that has the bodies';
-COMMENT ON COLUMN @extschema@.call_event_logs.event_type_column IS 'the one with what the provider says beside the body; NULL: there is none, as for the two below';
+COMMENT ON COLUMN @extschema@.call_event_logs.event_type_column IS
+'the one with what the provider says beside the body; NULL: there is none, as for the two below';
 COMMENT ON COLUMN @extschema@.call_event_logs.received_at_column IS 'the one that says when an event was received';
-COMMENT ON COLUMN @extschema@.call_event_logs.processed_at_column IS 'the one that is set when an event has been processed, by this extension or by other clients of the table';
-COMMENT ON COLUMN @extschema@.call_event_logs.carry IS 'columns that are copied from an event to the new row of its call';
-COMMENT ON COLUMN @extschema@.call_event_logs.sequence IS 'numbers the events of a table that was there before (harden_call_events); NULL: the column event_seq has a default';
-COMMENT ON COLUMN @extschema@.call_event_logs.is_default IS 'true: the log that functions use when they are called without one; NULL: another log is, or none. The first log is the default, until configure_call_event_log chooses another';
-COMMENT ON COLUMN @extschema@.call_event_logs.ignored_event_types IS 'events of these types are no calls: they are settled when they are appended';
+COMMENT ON COLUMN @extschema@.call_event_logs.processed_at_column IS
+'the one that is set when an event has been processed, by this extension or by other clients of the table';
+COMMENT ON COLUMN @extschema@.call_event_logs.carry IS
+'columns that are copied from an event to the new row of its call';
+COMMENT ON COLUMN @extschema@.call_event_logs.sequence IS
+'numbers the events of a table that was there before (harden_call_events); NULL: the column event_seq has a default';
+COMMENT ON COLUMN @extschema@.call_event_logs.is_default IS
+'true: the log that functions use when they are called without one; NULL: another log is, or none. The first log is '
+'the default, until configure_call_event_log chooses another';
+COMMENT ON COLUMN @extschema@.call_event_logs.ignored_event_types IS
+'events of these types are no calls: they are settled when they are appended';
 COMMENT ON COLUMN @extschema@.call_event_logs.ignored_members IS 'and so are bodies that have one of these members';
-COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS 'marks that data-only restores have put into event_xid, and whose events have been dealt with';
+COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS
+'marks that data-only restores have put into event_xid, and whose events have been dealt with';
 
 CREATE TABLE _callhardening.lanes (
     log_id int NOT NULL,
@@ -107,12 +129,19 @@ CREATE TABLE _callhardening.claims (
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.claims', '');
 REVOKE ALL ON _callhardening.claims FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.claims IS 'what happened to each lane of a log: the record with the highest record_no of a lane is its truth, the last 8 at least are kept';
-COMMENT ON COLUMN _callhardening.claims.state IS 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
-COMMENT ON COLUMN _callhardening.claims.done_snapshot IS 'every event of the lane that this snapshot sees has been dealt with';
-COMMENT ON COLUMN _callhardening.claims.window_snapshot IS 'the window being read: what this snapshot sees and done_snapshot does not; NULL between two windows';
-COMMENT ON COLUMN _callhardening.claims.read_xid IS 'with read_seq: the last event of the window that has been dealt with';
-COMMENT ON COLUMN _callhardening.claims.redelivered_to_xid IS 'with redelivered_to_seq: events of the window up to here were handed out before';
+COMMENT ON TABLE _callhardening.claims IS
+'what happened to each lane of a log: the record with the highest record_no of a lane is its truth, the last 8 at '
+'least are kept';
+COMMENT ON COLUMN _callhardening.claims.state IS
+'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
+COMMENT ON COLUMN _callhardening.claims.done_snapshot IS
+'every event of the lane that this snapshot sees has been dealt with';
+COMMENT ON COLUMN _callhardening.claims.window_snapshot IS
+'the window being read: what this snapshot sees and done_snapshot does not; NULL between two windows';
+COMMENT ON COLUMN _callhardening.claims.read_xid IS
+'with read_seq: the last event of the window that has been dealt with';
+COMMENT ON COLUMN _callhardening.claims.redelivered_to_xid IS
+'with redelivered_to_seq: events of the window up to here were handed out before';
 COMMENT ON COLUMN _callhardening.claims.redeliveries IS 'how often that was, released claims not counted';
 COMMENT ON COLUMN _callhardening.claims.claim_id IS 'the claim that the record is about';
 COMMENT ON COLUMN _callhardening.claims.is_retry IS 'the claim is of retrying events, and not of a range of the lane';
@@ -120,7 +149,8 @@ COMMENT ON COLUMN _callhardening.claims.to_xid IS 'with to_seq: the last event o
 COMMENT ON COLUMN _callhardening.claims.is_window_end IS 'nothing comes after it in the window';
 COMMENT ON COLUMN _callhardening.claims.events IS 'number of events that were handed out with the claim';
 COMMENT ON COLUMN _callhardening.claims.worker IS 'who claimed';
-COMMENT ON COLUMN _callhardening.claims.lease_end IS 'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
+COMMENT ON COLUMN _callhardening.claims.lease_end IS
+'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
 
 CREATE TABLE _callhardening.retrying_events (
     log_id int NOT NULL,
@@ -147,14 +177,24 @@ CREATE VIEW @extschema@.call_retrying_events AS SELECT * FROM _callhardening.ret
 REVOKE ALL ON @extschema@.call_retrying_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_retrying_events', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_retrying_events IS 'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event log';
-COMMENT ON COLUMN @extschema@.call_retrying_events.event_xid IS 'the transaction that appended the event: events of a call go by it, and then by event_seq; 0: not known here, as the event was restored or had been dead, and goes by event_seq alone';
-COMMENT ON COLUMN @extschema@.call_retrying_events.attempts IS 'how often the event was handed out, in claims that were not released';
-COMMENT ON COLUMN @extschema@.call_retrying_events.lease_expiries IS 'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
-COMMENT ON COLUMN @extschema@.call_retrying_events.due_at IS 'when it is tried again; NULL: when the events before it are done with';
+COMMENT ON VIEW @extschema@.call_retrying_events IS
+'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event '
+'log';
+COMMENT ON COLUMN @extschema@.call_retrying_events.event_xid IS
+'the transaction that appended the event: events of a call go by it, and then by event_seq; 0: not known here, as the '
+'event was restored or had been dead, and goes by event_seq alone';
+COMMENT ON COLUMN @extschema@.call_retrying_events.attempts IS
+'how often the event was handed out, in claims that were not released';
+COMMENT ON COLUMN @extschema@.call_retrying_events.lease_expiries IS
+'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
+COMMENT ON COLUMN @extschema@.call_retrying_events.due_at IS
+'when it is tried again; NULL: when the events before it are done with';
 COMMENT ON COLUMN @extschema@.call_retrying_events.claim_id IS 'the claim that has it just now';
-COMMENT ON COLUMN @extschema@.call_retrying_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
-COMMENT ON COLUMN @extschema@.call_retrying_events.lock_waits IS 'how often another session had a row locked that process_call_events needed for it; that is no attempt. 0: the event does not wait for a row';
+COMMENT ON COLUMN @extschema@.call_retrying_events.errors IS
+'the last 10 attempts that failed: at, worker, sqlstate, error';
+COMMENT ON COLUMN @extschema@.call_retrying_events.lock_waits IS
+'how often another session had a row locked that process_call_events needed for it; that is no attempt. 0: the event '
+'does not wait for a row';
 
 CREATE TABLE _callhardening.dead_events (
     log_id int NOT NULL,
@@ -177,12 +217,17 @@ CREATE VIEW @extschema@.call_dead_events AS SELECT * FROM _callhardening.dead_ev
 REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_dead_events', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_dead_events IS 'events that are not tried any more; their bodies are in the event log, under the same event_seq. retry_dead_call_events gives them another chance';
-COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has no call that it could be applied to, and no worker can take it';
+COMMENT ON VIEW @extschema@.call_dead_events IS
+'events that are not tried any more; their bodies are in the event log, under the same event_seq. '
+'retry_dead_call_events gives them another chance';
+COMMENT ON COLUMN @extschema@.call_dead_events.lane IS
+'below 0: the event has no call that it could be applied to, and no worker can take it';
 COMMENT ON COLUMN @extschema@.call_dead_events.attempts IS 'how often it was handed out';
 COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, where process_call_events met it';
-COMMENT ON COLUMN @extschema@.call_dead_events.error IS 'the last error, up to 1000 bytes: what a worker said, or what was raised by the calls table';
-COMMENT ON COLUMN @extschema@.call_dead_events.errors IS 'the last 10 attempts that failed: at, worker, sqlstate, error';
+COMMENT ON COLUMN @extschema@.call_dead_events.error IS
+'the last error, up to 1000 bytes: what a worker said, or what was raised by the calls table';
+COMMENT ON COLUMN @extschema@.call_dead_events.errors IS
+'the last 10 attempts that failed: at, worker, sqlstate, error';
 
 -- Every session and the next start of the server have to find what is in an event log.
 CREATE FUNCTION _callhardening.require_log_tables(events regclass, calls regclass) RETURNS void
@@ -211,7 +256,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_log_tables(regclass, regclass) IS
-'refuses what cannot be an event log, or its calls table: 42809 no ordinary table, a temporary or an unlogged one; the calls table may be unlogged. calls: NULL or one that does not exist is not looked at';
+'refuses what cannot be an event log, or its calls table: 42809 no ordinary table, a temporary or an unlogged one; '
+'the calls table may be unlogged. calls: NULL or one that does not exist is not looked at';
 
 -- Rows that are inserted by statements come from a dump, but for the one with which a log is registered. Their
 -- transaction ids are those of another cluster, or of another time of this one: a clone has the identifier of its
@@ -260,7 +306,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
-'the default log, and NULL where there is none; chooses it first where none is and one log is left beside the newcomer, or nothing but the newcomer. newcomer: the log_id of a log that is made just now, or NULL';
+'the default log, and NULL where there is none; chooses it first where none is and one log is left beside the '
+'newcomer, or nothing but the newcomer. newcomer: the log_id of a log that is made just now, or NULL';
 
 -- What is remembered about a log comes and goes with its row, whoever writes that: owners of logs have no right on the
 -- other tables, and need none. Of a log that is restored, the dump has it.
@@ -320,7 +367,9 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_logs', 'SELECT', NULL),
     ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead}');
 
-COMMENT ON VIEW _callhardening.my_logs IS 'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, with the rights of an owner who is granted own (see grant_call_role)';
+COMMENT ON VIEW _callhardening.my_logs IS
+'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, '
+'with the rights of an owner who is granted own (see grant_call_role)';
 COMMENT ON COLUMN _callhardening.my_logs.retrying_or_dead IS 'how many events are retrying, blocked or dead';
 
 -- DELETE on a view would let an owner lock the tables behind it, and stop all logs. UPDATE of a column does not.
@@ -331,7 +380,9 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'forgotten_logs', 'SELECT', NULL),
     ('own', 'forgotten_logs', 'UPDATE', '{log_id}');
 
-COMMENT ON VIEW _callhardening.forgotten_logs IS 'the logs whose tables are the caller''s: unharden_call_events sets is_forgotten, which removes the log from call_event_logs';
+COMMENT ON VIEW _callhardening.forgotten_logs IS
+'the logs whose tables are the caller''s: unharden_call_events sets is_forgotten, which removes the log from '
+'call_event_logs';
 
 CREATE FUNCTION _callhardening.forget_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -357,7 +408,8 @@ WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.my_dead_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'my_dead_events', 'INSERT');
 
-COMMENT ON VIEW _callhardening.my_dead_events IS 'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
+COMMENT ON VIEW _callhardening.my_dead_events IS
+'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
 
 -- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone
 -- is in the way of nobody.
@@ -376,7 +428,9 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'operated_logs', 'UPDATE', '{log_id, events}'),
     ('operate', 'operated_logs', 'UPDATE', '{log_id, events}');
 
-COMMENT ON VIEW _callhardening.operated_logs IS 'the settings of the logs that the caller may configure, since he owns them or may read and purge them: what configure_call_event_log writes of call_event_logs';
+COMMENT ON VIEW _callhardening.operated_logs IS
+'the settings of the logs that the caller may configure, since he owns them or may read and purge them: what '
+'configure_call_event_log writes of call_event_logs';
 
 -- Positions of another cluster would settle what a log that was made here has stamped.
 CREATE FUNCTION _callhardening.skip_restored_claim() RETURNS trigger
@@ -419,7 +473,8 @@ CREATE TRIGGER forget_restored_event_xid BEFORE INSERT ON _callhardening.retryin
 ALTER TABLE _callhardening.retrying_events ENABLE ALWAYS TRIGGER forget_restored_event_xid;
 
 COMMENT ON FUNCTION _callhardening.forget_restored_event_xid() IS
-'trigger function: the transaction of a retrying event that comes from a dump means nothing where it is restored, and its lane is one of the log there';
+'trigger function: the transaction of a retrying event that comes from a dump means nothing where it is restored, and '
+'its lane is one of the log there';
 
 -- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
 CREATE FUNCTION _callhardening.stamp_call_event() RETURNS trigger
@@ -429,7 +484,11 @@ REVOKE EXECUTE ON FUNCTION _callhardening.stamp_call_event() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'stamp_call_event');
 
 COMMENT ON FUNCTION _callhardening.stamp_call_event() IS
-'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left as it is where the log''s processed_at_column is set in it, or where call_event_logs has no row of the table (a restore of data alone)';
+'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. '
+'Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables '
+'that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left '
+'as it is where the log''s processed_at_column is set in it, or where call_event_logs has no row of the table (a '
+'restore of data alone)';
 
 -- As NoLane in src/core/lanes/position.hpp.
 CREATE FUNCTION _callhardening.no_lane(reason text) RETURNS int
@@ -440,7 +499,9 @@ SELECT -array_position('{not_json, not_an_object, no_call_id, call_id_too_long, 
 $$;
 
 COMMENT ON FUNCTION _callhardening.no_lane(text) IS
-'the event_lane of an event that no worker looks for: not_json, not_an_object, no_call_id, call_id_too_long, call_id_not_held (by the key of the calls table), not_stamped (no trigger was there) or ignored. NULL for any other word';
+'the event_lane of an event that no worker looks for: not_json, not_an_object, no_call_id, call_id_too_long, '
+'call_id_not_held (by the key of the calls table), not_stamped (no trigger was there) or ignored. NULL for any other '
+'word';
 
 CREATE FUNCTION _callhardening.why_no_lane(lane int, calls regclass) RETURNS text
     LANGUAGE sql STABLE STRICT
@@ -489,7 +550,8 @@ REVOKE EXECUTE ON FUNCTION _callhardening.bury_call_event() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'bury_call_event');
 
 COMMENT ON FUNCTION _callhardening.bury_call_event() IS
-'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and to call_issues. Error: 55000 the event has no stamp';
+'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and '
+'to call_issues. Error: 55000 the event has no stamp';
 
 -- An UPDATE that a subscription brings has all columns of its publisher, and so its stamps.
 CREATE FUNCTION _callhardening.keep_call_event_stamp() RETURNS trigger
@@ -509,7 +571,8 @@ REVOKE EXECUTE ON FUNCTION _callhardening.keep_call_event_stamp() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'keep_call_event_stamp');
 
 COMMENT ON FUNCTION _callhardening.keep_call_event_stamp() IS
-'trigger function of event logs, BEFORE UPDATE FOR EACH ROW, for replication only: keeps the stamp that an event has here';
+'trigger function of event logs, BEFORE UPDATE FOR EACH ROW, for replication only: keeps the stamp that an event has '
+'here';
 
 -- A subscription writes as a replica. Its rows have the stamps of the publisher, whose lanes and transaction ids mean
 -- nothing here: so the first two triggers fire always.
@@ -538,7 +601,9 @@ CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes i
     AS 'MODULE_PATHNAME', 'callhardening_event_stamp';
 
 COMMENT ON FUNCTION _callhardening.event_stamp(jsonb, text, int, text) IS
-'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 where the event has no call (see why_no_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. Error: 22023 lanes out of range';
+'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane '
+'below 0 where the event has no call (see why_no_lane). key_type: type of the calls table''s key, as in "bigint". '
+'NULL for NULL. Error: 22023 lanes out of range';
 
 -- The library asks for the same definition (src/pg/log/log_table.cpp). An index with another order, condition or operator
 -- class gives other events, or the same events in another order.
@@ -560,7 +625,8 @@ SELECT EXISTS (
 $$;
 
 COMMENT ON FUNCTION _callhardening.has_event_index(regclass, name[]) IS
-'whether an event log has a valid unique index on exactly these columns, ascending, with the default operator classes. The one condition that it may have is that the first column is not NULL';
+'whether an event log has a valid unique index on exactly these columns, ascending, with the default operator '
+'classes. The one condition that it may have is that the first column is not NULL';
 
 CREATE FUNCTION _callhardening.require_valid_log_settings(provider text, lanes int) RETURNS void
     LANGUAGE plpgsql
@@ -578,7 +644,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, int) IS
-'refuses a number of lanes that is out of range, and a provider whose events cannot be read: 22023; neither may be NULL';
+'refuses a number of lanes that is out of range, and a provider whose events cannot be read: 22023; neither may be '
+'NULL';
 
 CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text, lanes int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -627,7 +694,12 @@ REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclas
 INSERT INTO _callhardening.task_grants VALUES ('own', 'register_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) IS
-'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a moment). Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
+'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: '
+'stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a '
+'moment). Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made '
+'anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. '
+'Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42809 events is '
+'no ordinary table, or is temporary or unlogged, or calls is temporary';
 
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
@@ -654,7 +726,8 @@ $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.forget_dropped_call_event_logs() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.forget_dropped_call_event_logs() IS
-'event trigger function: removes the settings, positions and dead events of a log that is dropped, the calls table that is dropped from those of its logs, and what role_tasks has of either';
+'event trigger function: removes the settings, positions and dead events of a log that is dropped, the calls table '
+'that is dropped from those of its logs, and what role_tasks has of either';
 
 CREATE EVENT TRIGGER forget_dropped_call_event_logs ON sql_drop
     EXECUTE FUNCTION _callhardening.forget_dropped_call_event_logs();
@@ -665,7 +738,8 @@ CREATE FUNCTION _callhardening.log_number(log regclass) RETURNS int
     AS 'MODULE_PATHNAME', 'callhardening_log_number';
 
 COMMENT ON FUNCTION _callhardening.log_number(regclass) IS
-'the log_id of an event log; NULL: of the default log. Errors: 55000 no such log, 42P08 several logs, none is the default and none is named';
+'the log_id of an event log; NULL: of the default log. Errors: 55000 no such log, 42P08 several logs, none is the '
+'default and none is named';
 
 CREATE FUNCTION _callhardening.operated_log(log regclass) RETURNS int
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -684,7 +758,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.operated_log(regclass) IS
-'the log_id of an event log that the caller may configure; NULL: of the default log. Errors: 42501 neither its owner nor SELECT and DELETE on it, and those of log_number';
+'the log_id of an event log that the caller may configure; NULL: of the default log. Errors: 42501 neither its owner '
+'nor SELECT and DELETE on it, and those of log_number';
 
 CREATE FUNCTION _callhardening.move_default_log(number int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -710,7 +785,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.move_default_log(int) IS
-'a part of configure_call_event_log: makes the log with this log_id the default. Errors: 42501 the caller may not configure the present default, 40001 another session has chosen one meanwhile';
+'a part of configure_call_event_log: makes the log with this log_id the default. Errors: 42501 the caller may not '
+'configure the present default, 40001 another session has chosen one meanwhile';
 
 CREATE FUNCTION _callhardening.are_ignored_events(event_types text[], members text[]) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT
@@ -765,11 +841,25 @@ INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'configure_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean, text[], text[]) IS
-'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most retry_cap. max_retrying (1 to 1000000, at first 1000): a lane with so many retrying and blocked events takes no new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when they are called without one. ignored_event_types, ignored_members (at first none, at most 100 each): events that are no calls. They are settled when they are appended, from now on; no worker gets them, they are no dead events, and purge_call_events takes them like others. A type is compared with event_type, with the state of the call and with the member event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such setting, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
+'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default '
+'log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 '
+'days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most '
+'retry_cap. max_retrying (1 to 1000000, at first 1000): a lane with so many retrying and blocked events takes no new '
+'ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when '
+'they are called without one. ignored_event_types, ignored_members (at first none, at most 100 each): events that are '
+'no calls. They are settled when they are appended, from now on; no worker gets them, they are no dead events, and '
+'purge_call_events takes them like others. A type is compared with event_type, with the state of the call and with '
+'the member event_type of the body, blind to case, and may end with *. A member is a path such as contact or '
+'data.sms, or a path and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such '
+'setting, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, '
+'or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is '
+'named, 40001 another session has chosen a default meanwhile';
 
 CREATE FUNCTION @extschema@.call_event_log_channel(log regclass DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_call_event_log_channel';
 
 COMMENT ON FUNCTION @extschema@.call_event_log_channel(regclass) IS
-'the channel that a worker LISTENs to where the log notifies (configure_call_event_log(notify => true)): one notification, without a payload, for each transaction that appends events. log: NULL is the default log. Errors: 55000 no such log, 42P08 several logs, none is the default and none is named';
+'the channel that a worker LISTENs to where the log notifies (configure_call_event_log(notify => true)): one '
+'notification, without a payload, for each transaction that appends events. log: NULL is the default log. Errors: '
+'55000 no such log, 42P08 several logs, none is the default and none is named';

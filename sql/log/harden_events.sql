@@ -9,7 +9,8 @@ CREATE FUNCTION _callhardening.can_fill_column(column_name name, type oid) RETUR
     AS 'MODULE_PATHNAME', 'callhardening_can_fill_column';
 
 COMMENT ON FUNCTION _callhardening.can_fill_column(name, oid) IS
-'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, and a type that can hold the values. Errors: 42704 no such type';
+'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, '
+'and a type that can hold the values. Errors: 42704 no such type';
 
 CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings text[], carry name[]) RETURNS TABLE (level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE ROWS 4
@@ -75,7 +76,9 @@ FROM pg_class c WHERE c.oid = calls AND c.relrowsecurity
 $$;
 
 COMMENT ON FUNCTION _callhardening.row_obstacles(regclass, text[], name[]) IS
-'what makes events fail that are applied to this table: each event (gap), or some (note). settings: see trigger_settings. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys and triggers say of a row is not looked at';
+'what makes events fail that are applied to this table: each event (gap), or some (note). settings: see '
+'trigger_settings. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys '
+'and triggers say of a row is not looked at';
 
 CREATE FUNCTION _callhardening.carried_column_nulls(events regclass, calls regclass, carry name[]) RETURNS TABLE (detail text, advice text)
     LANGUAGE sql STABLE
@@ -167,7 +170,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_event_column(regclass, text, name, regtype[]) IS
-'refuses a column that an argument of harden_call_events cannot name: 42703 no such column, 428C9 generated, 42804 of none of the types (text: any type of strings; NULL: any type). column_name NULL: nothing is looked at';
+'refuses a column that an argument of harden_call_events cannot name: 42703 no such column, 428C9 generated, 42804 of '
+'none of the types (text: any type of strings; NULL: any type). column_name NULL: nothing is looked at';
 
 CREATE FUNCTION _callhardening.require_event_table(events regclass) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -191,7 +195,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_event_table(regclass) IS
-'refuses what cannot be an event log: 22004 NULL, 42P01 no relation, 42809 no ordinary table, or one with inheritance, 42501 not the owner';
+'refuses what cannot be an event log: 22004 NULL, 42P01 no relation, 42809 no ordinary table, or one with '
+'inheritance, 42501 not the owner';
 
 CREATE FUNCTION _callhardening.require_carried_columns(events regclass, calls regclass, carry name[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -235,7 +240,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, name[]) IS
-'refuses columns that cannot be copied from an event to its call, and a calls table with columns that would stay empty and must not; the errors are told at harden_call_events';
+'refuses columns that cannot be copied from an event to its call, and a calls table with columns that would stay '
+'empty and must not; the errors are told at harden_call_events';
 
 CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass, payload_column name, event_type_column name,
         received_at_column name, processed_at_column name, provider text, carry name[], lanes int) RETURNS void
@@ -292,7 +298,8 @@ SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s
 $$;
 
 COMMENT ON FUNCTION _callhardening.event_stamp_comment(regclass, name, text, int) IS
-'the comment of the column event_lane of a hardened event table: stamps that were made under another one are made again';
+'the comment of the column event_lane of a hardened event table: stamps that were made under another one are made '
+'again';
 
 CREATE FUNCTION _callhardening.call_key_type(calls regclass) RETURNS text
     LANGUAGE sql STABLE
@@ -391,7 +398,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_event_columns(regclass, text) IS
-'adds the columns and the sequence of an event log where they are missing, without a look at the rows. Errors: 42804 a column of that name has another type, 55000 it has values of its own';
+'adds the columns and the sequence of an event log where they are missing, without a look at the rows. Errors: 42804 '
+'a column of that name has another type, 55000 it has values of its own';
 
 CREATE FUNCTION _callhardening.free_relation_name(schema oid, relation name, suffix text) RETURNS name
     LANGUAGE sql STABLE
@@ -494,7 +502,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) IS
-'stamps up to max_events (NULL: all) events of a table that is to be an event log and that nobody has processed, as stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
+'stamps up to max_events (NULL: all) events of a table that is to be an event log and that nobody has processed, as '
+'stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
 
 CREATE PROCEDURE @extschema@.prepare_harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
         event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
@@ -530,7 +539,11 @@ REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, reg
 INSERT INTO _callhardening.task_grants VALUES ('own', 'prepare_harden_call_events');
 
 COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) IS
-'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same arguments. Not hardened after all: unharden_call_events takes the columns of events away, and unharden_calls those of calls. Errors: as harden_call_events';
+'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: '
+'adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a '
+'time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same '
+'arguments. Not hardened after all: unharden_call_events takes the columns of events away, and unharden_calls those '
+'of calls. Errors: as harden_call_events';
 
 CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
         event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
@@ -582,7 +595,20 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, na
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
-'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
+'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, '
+'event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the '
+'calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says '
+'beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); '
+'NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. '
+'processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; '
+'existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose '
+'events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large '
+'tables: see prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot '
+'be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a '
+'column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a '
+'temporary or unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an '
+'unfit type, or a column would stay empty and must not), or one of the new columns is there with values, 55P03 '
+'lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
 
 CREATE FUNCTION _callhardening.event_triggers(events regclass) RETURNS name[]
     LANGUAGE sql STABLE
@@ -665,4 +691,9 @@ REVOKE EXECUTE ON FUNCTION @extschema@.unharden_call_events(regclass) FROM PUBLI
 INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_call_events');
 
 COMMENT ON FUNCTION @extschema@.unharden_call_events(regclass) IS
-'takes the triggers, stamp columns and indexes of an event log away, and what is remembered about the log. Of a log of create_call_tables the columns event_seq, call_id, event_type, received_at and payload stay. Its rows stay, and processed_at of those that were processed stays set: what is pending, waits to be tried again or is dead has none. Takes ACCESS EXCLUSIVE for a moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed. Errors: 55000 no event log, 22004, 42501 and 42809 as harden_call_events, 2BP01 something depends on the new columns';
+'takes the triggers, stamp columns and indexes of an event log away, and what is remembered about the log. Of a log '
+'of create_call_tables the columns event_seq, call_id, event_type, received_at and payload stay. Its rows stay, and '
+'processed_at of those that were processed stays set: what is pending, waits to be tried again or is dead has none. '
+'Takes ACCESS EXCLUSIVE for a moment; open claims are unknown then. WARNING: without processed_at_column, how many '
+'events were not processed. Errors: 55000 no event log, 22004, 42501 and 42809 as harden_call_events, 2BP01 something '
+'depends on the new columns';

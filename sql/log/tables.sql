@@ -50,8 +50,10 @@ BEGIN
     COMMENT ON TABLE calls IS 'calls: one row per leg, keyed by the provider''s call id';
     COMMENT ON COLUMN calls.direction IS 'inbound, outbound or NULL';
     COMMENT ON COLUMN calls.status IS 'a status of call_status_transitions(), or NULL';
-    COMMENT ON COLUMN calls.from_number IS 'who called: the external number of an inbound call, the internal one of an outbound call';
-    COMMENT ON COLUMN calls.dialpad_user_id IS 'the user whose leg this is; NULL for a department, an office, a call centre';
+    COMMENT ON COLUMN calls.from_number IS
+        'who called: the external number of an inbound call, the internal one of an outbound call';
+    COMMENT ON COLUMN calls.dialpad_user_id IS
+        'the user whose leg this is; NULL for a department, an office, a call centre';
     COMMENT ON COLUMN calls.duration_seconds IS 'seconds talked: Dialpad''s talk_time, else its duration, rounded';
     COMMENT ON COLUMN calls.recording_url IS 'link to the first recording: a credential, whoever has it can listen';
     COMMENT ON COLUMN calls.voicemail_url IS 'link to the voicemail: a credential as well';
@@ -77,9 +79,12 @@ BEGIN
 
     COMMENT ON TABLE call_events IS 'webhook bodies as they came: an event log, to which rows are only ever appended';
     COMMENT ON COLUMN call_events.event_seq IS 'sequence number of the event';
-    COMMENT ON COLUMN call_events.event_lane IS 'callhardening: hash of the call id, the same for all events of a call; below 0: no worker can apply the event, see call_dead_events';
+    COMMENT ON COLUMN call_events.event_lane IS
+        'callhardening: hash of the call id, the same for all events of a call; below 0: no worker can apply the '
+        'event, see call_dead_events';
     COMMENT ON COLUMN call_events.event_xid IS 'callhardening: the transaction that appended the event';
-    COMMENT ON COLUMN call_events.event_digest IS 'callhardening: tells a redelivery: half of the SHA-256 of the document, or of the event key given with it';
+    COMMENT ON COLUMN call_events.event_digest IS
+        'callhardening: tells a redelivery: half of the SHA-256 of the document, or of the event key given with it';
     COMMENT ON COLUMN call_events.call_id IS 'the call that the event is about';
     COMMENT ON COLUMN call_events.event_type IS 'the provider''s word for what happened';
     COMMENT ON COLUMN call_events.payload IS 'the body; one that is no JSON as a JSON string';
@@ -89,4 +94,6 @@ REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_tables');
 
 COMMENT ON FUNCTION @extschema@.create_call_tables(name) IS
-'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes whose events are applied to it. schema: the current one by default. Errors: 22004 no schema, 3F000 no such schema, 42P07 one of the tables is there already, 42501 no right to create in the schema, or not the task own (see grant_call_role)';
+'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes whose events are applied to it. '
+'schema: the current one by default. Errors: 22004 no schema, 3F000 no such schema, 42P07 one of the tables is there '
+'already, 42501 no right to create in the schema, or not the task own (see grant_call_role)';

@@ -7,7 +7,8 @@ CREATE FUNCTION @extschema@.call_library_version() RETURNS text
 REVOKE EXECUTE ON FUNCTION @extschema@.call_library_version() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_library_version() IS
-'the version of the library that this session has loaded, as in "0.1.0". After an upgrade it is the old one until the session ends';
+'the version of the library that this session has loaded, as in "0.1.0". After an upgrade it is the old one until the '
+'session ends';
 
 -- Each check is a query that returns NULL, or what is wrong.
 CREATE FUNCTION _callhardening.answer_checks() RETURNS TABLE (check_name text, query text, passed text)
@@ -241,7 +242,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.overdue_events(regclass, interval) IS
-'when the first event of a log that is not dead was received, where that is longer ago than age; otherwise NULL. For check_call_hardening';
+'when the first event of a log that is not dead was received, where that is longer ago than age; otherwise NULL. For '
+'check_call_hardening';
 
 CREATE FUNCTION _callhardening.running_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
@@ -353,4 +355,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.check_call_hardening() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.check_call_hardening() IS
-'the self-test after an installation, an upgrade or a restore, as a superuser or the owner of the extension: one row per check. Versions, known answers, tables, indexes and triggers of the extension, what anybody may do, keys and secrets, gaps of call_enforcement, lanes, autovacuum, purges. Writes nothing. A check that cannot be made has ok = false and the error';
+'the self-test after an installation, an upgrade or a restore, as a superuser or the owner of the extension: one row '
+'per check. Versions, known answers, tables, indexes and triggers of the extension, what anybody may do, keys and '
+'secrets, gaps of call_enforcement, lanes, autovacuum, purges. Writes nothing. A check that cannot be made has ok = '
+'false and the error';

@@ -6,7 +6,8 @@ CREATE FUNCTION _callhardening.trigger_arguments(tgargs bytea) RETURNS text[]
     AS 'MODULE_PATHNAME', 'callhardening_trigger_arguments';
 
 COMMENT ON FUNCTION _callhardening.trigger_arguments(bytea) IS
-'the arguments of a trigger, from pg_trigger.tgargs; NULL where it has none. Never fails for what PostgreSQL has written there, where call_settings refuses other arguments than harden_calls''. Error: 22021 bytes that are no text';
+'the arguments of a trigger, from pg_trigger.tgargs; NULL where it has none. Never fails for what PostgreSQL has '
+'written there, where call_settings refuses other arguments than harden_calls''. Error: 22021 bytes that are no text';
 
 CREATE FUNCTION _callhardening.trigger_states() RETURNS TABLE (relation oid, trigger_name name, part text, state "char", is_own boolean,
         is_as_created boolean, arguments text[])
@@ -25,7 +26,8 @@ JOIN (VALUES ('validate_hardened_call', 'validate', 23, true, 8, true), ('refuse
 $$;
 
 COMMENT ON FUNCTION _callhardening.trigger_states() IS
-'the triggers of all calls tables and event logs, whatever their names: which part of the rules each has, and whether it is as it was created';
+'the triggers of all calls tables and event logs, whatever their names: which part of the rules each has, and whether '
+'it is as it was created';
 
 CREATE FUNCTION _callhardening.hardened_tables() RETURNS TABLE (relation regclass, root regclass, settings text[], relkind "char",
         relispartition boolean)
@@ -49,7 +51,8 @@ FROM members m JOIN pg_class c ON c.oid = m.relation
 $$;
 
 COMMENT ON FUNCTION _callhardening.hardened_tables() IS
-'each hardened table with its partitions and children, the table that it was hardened with (root), and the arguments of its BEFORE trigger; NULL: that one is gone';
+'each hardened table with its partitions and children, the table that it was hardened with (root), and the arguments '
+'of its BEFORE trigger; NULL: that one is gone';
 
 CREATE TYPE _callhardening.gap AS (relation regclass, level text, gap text, detail text, advice text);
 

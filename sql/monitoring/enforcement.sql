@@ -91,7 +91,19 @@ ORDER BY g.relation::text COLLATE "C", g.level, g.gap, g.detail COLLATE "C";
 REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_enforcement', 'SELECT');
 
-COMMENT ON VIEW @extschema@.call_enforcement IS 'each hardened table, its partitions and children, and each event log, with every way around the rules that the catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on enforcement_gaps';
+COMMENT ON VIEW @extschema@.call_enforcement IS
+'each hardened table, its partitions and children, and each event log, with every way around the rules that the '
+'catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a '
+'superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs '
+'EXECUTE on enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
-COMMENT ON COLUMN @extschema@.call_enforcement.level IS 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
-COMMENT ON COLUMN @extschema@.call_enforcement.gap IS 'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_not_registered, table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, carried_column_type, sequence_missing, events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, row_security, column_not_null, column_short, carried_column_null, not_read, default_log, no_default_log; none';
+COMMENT ON COLUMN @extschema@.call_enforcement.level IS
+'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
+COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
+'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, '
+'partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, '
+'unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also '
+'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_not_registered, '
+'table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, '
+'carried_column_type, sequence_missing, events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, '
+'row_security, column_not_null, column_short, carried_column_null, not_read, default_log, no_default_log; none';

@@ -178,7 +178,8 @@ WHERE n.base <> y.oid AND y.typcategory <> 'S'
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_column_gaps() IS
-'gaps of event logs: columns of ours, or that call_event_logs names, which are gone, have another type, or do not fit those of the calls table';
+'gaps of event logs: columns of ours, or that call_event_logs names, which are gone, have another type, or do not fit '
+'those of the calls table';
 
 CREATE FUNCTION _callhardening.log_calls_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE

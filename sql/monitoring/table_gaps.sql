@@ -23,7 +23,9 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.missing_enum_words(oid, text, text) IS
-'the words that an enum, or a domain over one, lacks as the type of a column: for the status those of the graph, as a trigger has it, else of the directions. NULL: none, the type is another, or the graph is malformed. Runs nothing that the type''s owner has written';
+'the words that an enum, or a domain over one, lacks as the type of a column: for the status those of the graph, as a '
+'trigger has it, else of the directions. NULL: none, the type is another, or the graph is malformed. Runs nothing '
+'that the type''s owner has written';
 
 CREATE FUNCTION _callhardening.table_trigger_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
@@ -122,4 +124,5 @@ FROM keys k WHERE k.obstacle IS NOT NULL
 $$;
 
 COMMENT ON FUNCTION _callhardening.table_column_gaps() IS
-'gaps of calls tables: columns that the settings name, and which are gone or have another type, and a call id by which no event can be applied';
+'gaps of calls tables: columns that the settings name, and which are gone or have another type, and a call id by '
+'which no event can be applied';

@@ -7,7 +7,8 @@ CREATE FUNCTION @extschema@.call_pseudonym_key_id(secret bytea) RETURNS text
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) IS
-'the id of a key of pseudonyms: six letters that are the same wherever the key is brought to. secret: 16 to 64 bytes, else error 22023. NULL for NULL';
+'the id of a key of pseudonyms: six letters that are the same wherever the key is brought to. secret: 16 to 64 bytes, '
+'else error 22023. NULL for NULL';
 
 -- Not among what pg_dump takes along with the extension: whoever has a dump of the calls would have the key that
 -- opens their pseudonyms. The id is computed and not checked, since the message of a failed CHECK prints the row.
@@ -26,7 +27,8 @@ CREATE VIEW @extschema@.call_pseudonym_keys AS SELECT key_number, key_id, create
 REVOKE ALL ON @extschema@.call_pseudonym_keys FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.call_pseudonym_keys IS 'the keys of pseudonyms without their secrets, for the owner only';
-COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_number IS 'new pseudonyms are made with the key that has the highest one';
+COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_number IS
+'new pseudonyms are made with the key that has the highest one';
 COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_id IS 'what the key is known by in a pseudonym';
 
 CREATE FUNCTION _callhardening.forget_pseudonym_keys() RETURNS trigger
@@ -63,7 +65,9 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.add_call_pseudonym_key(bytea) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.add_call_pseudonym_key(bytea) IS
-'adds a key, with which new pseudonyms are made from now on, and returns its id; those of earlier keys stay valid. For the owner of the extension. secret: 16 to 64 bytes, or NULL for 32 random ones. Errors: 22023 another length, 42710 a key that is there already, 42501';
+'adds a key, with which new pseudonyms are made from now on, and returns its id; those of earlier keys stay valid. '
+'For the owner of the extension. secret: 16 to 64 bytes, or NULL for 32 random ones. Errors: 22023 another length, '
+'42710 a key that is there already, 42501';
 
 CREATE FUNCTION @extschema@.call_pseudonym(value text, key_id text DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE
@@ -71,7 +75,9 @@ CREATE FUNCTION @extschema@.call_pseudonym(value text, key_id text DEFAULT NULL)
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonym(text, text) IS
-'what the sanitizer''s action hash puts in the place of a value: equal for equal phone numbers and addresses, however they are written. key_id: a key of pseudonym_keys, the newest by default. A pseudonym stays as it is; NULL for NULL. Not for PUBLIC, since numbers can be found by trying. Errors: 55000 no key, 22023 no key of this id';
+'what the sanitizer''s action hash puts in the place of a value: equal for equal phone numbers and addresses, however '
+'they are written. key_id: a key of pseudonym_keys, the newest by default. A pseudonym stays as it is; NULL for NULL. '
+'Not for PUBLIC, since numbers can be found by trying. Errors: 55000 no key, 22023 no key of this id';
 
 CREATE FUNCTION @extschema@.call_pseudonyms(value text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -79,4 +85,5 @@ CREATE FUNCTION @extschema@.call_pseudonyms(value text) RETURNS text[]
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonyms(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonyms(text) IS
-'the pseudonyms of a value under every key, the newest first: WHERE x = ANY (call_pseudonyms(...)) finds those from before a change of keys as well. NULL for NULL. Not for PUBLIC. Errors: 55000 no key';
+'the pseudonyms of a value under every key, the newest first: WHERE x = ANY (call_pseudonyms(...)) finds those from '
+'before a change of keys as well. NULL for NULL. Not for PUBLIC. Errors: 55000 no key';
