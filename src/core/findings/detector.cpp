@@ -77,6 +77,52 @@ bool Precedes(std::string_view text, std::size_t from, std::size_t i, std::strin
                       [](char word, char c) { return word == LowerAscii(c); });
 }
 
+// ---- the word before a number ---------------------------------------------------------------------
+
+using Words = std::span<const std::string_view>;
+
+constexpr std::string_view id_words[] = {
+    "call", "calls",    "case",   "channel", "conference", "event", "id",        "ids",     "leg",
+    "legs", "order",    "parcel", "queue",   "recording",  "ref",   "reference", "request", "session",
+    "sid",  "shipment", "ticket", "trace",   "tracking",   "uuid",  "voicemail",
+};
+
+constexpr std::string_view number_words[] = {"no", "nr", "num", "number"};
+
+constexpr std::string_view version_words[] = {"firmware", "release", "ver", "version"};
+
+constexpr std::size_t longest_word = 10;
+
+// The word that ends at `i`, or before a few signs there: `"callId": "`, `call_id=(`. Nothing before `from`
+// counts: a finding ends there, and a text is to read the same after it has been replaced.
+std::string_view WordBefore(std::string_view text, std::size_t from, std::size_t i) noexcept
+{
+    constexpr std::string_view signs = " \t\"'(<[#:=\\";
+    constexpr std::size_t most_signs = 6;
+    std::size_t end = i;
+    while (end > from && i - end < most_signs && signs.find(text[end - 1]) != signs.npos)
+        --end;
+    std::size_t begin = end;
+    while (begin > from && end - begin <= longest_word && Is(text[begin - 1], alpha_letter) &&
+           !(begin < end && IsAsciiUpper(text[begin]) && !IsAsciiUpper(text[begin - 1])))
+        --begin;
+    return text.substr(begin, end - begin);
+}
+
+// One of the words, also with the word `number` behind it.
+bool FollowsWord(std::string_view text, std::size_t from, std::size_t i, Words words) noexcept
+{
+    const auto is_one_of = [](std::string_view word, Words all) {
+        return std::any_of(all.begin(), all.end(), [word](std::string_view each) {
+            return word.size() == each.size() && Precedes(word, 0, word.size(), each);
+        });
+    };
+    std::string_view word = WordBefore(text, from, i);
+    if (is_one_of(word, number_words))
+        word = WordBefore(text, from, static_cast<std::size_t>(word.data() - text.data()));
+    return is_one_of(word, words);
+}
+
 // ---- addresses ----------------------------------------------------------------------------------
 
 constexpr std::size_t longest_local = 64;
@@ -403,20 +449,27 @@ bool AnotherFollows(const Groups &g, std::size_t count) noexcept
     return BeginsNational(ReadGroups(g.text, g.group[count].begin, false));
 }
 
-// The end of a number that begins with its country, behind `skipped` zeros. +1 has eleven digits; elsewhere
-// one that is written in one piece is complete, and one in groups goes as far as it can, but not into
-// another number.
+// Behind 00: no country but 1 and 7 has one digit.
+bool HasShortCountry(const Groups &g) noexcept
+{
+    const char first = g.group[0].size() > 2 ? g.digit(0, 2) : g.count > 1 ? g.digit(1, 0) : '0';
+    return first == '1' || first == '7';
+}
+
+// The end of a number that begins with its country, behind `skipped` zeros. +1, 001 and 007 have eleven
+// digits; elsewhere one that is written in one piece is complete, and one in groups goes as far as it can,
+// but not into another number.
 std::size_t InternationalGroups(const Groups &g, const NumberStart &start, std::size_t skipped) noexcept
 {
     constexpr std::size_t complete = 9, fewest = 8, fewest_of_uri = 7;
-    const bool nanp = g.digit(0, 0) == '1' && start.plus;
+    const bool eleven = skipped > 0 ? HasShortCountry(g) : g.digit(0, 0) == '1' && start.plus;
     std::size_t total = 0, found = 0, split = 0;
     for (std::size_t k = 0; k < g.count && total <= most_digits + skipped; ++k) {
         const Group &group = g.group[k];
         total += group.size();
         const bool enough =
             total >= skipped + (start.uri ? fewest_of_uri : fewest) && total <= most_digits + skipped;
-        const bool fits = !nanp || total == 11 || k == 0;
+        const bool fits = !eleven || total == 11 + skipped || k == 0;
         if (enough && fits && EndsInternational(g.text, group.end, start)) {
             found = k + 1;
             split = AnotherFollows(g, found) ? found : split;
@@ -432,7 +485,7 @@ std::size_t DoubleZeroGroups(const Groups &g, const NumberStart &start) noexcept
 {
     const std::size_t area = g.group[0].size();
     if (area < 2 || g.digit(0, 0) != '0' || g.digit(0, 1) != '0' || g.count < 2 ||
-        (area == 2 ? g.digit(1, 0) : g.digit(0, 2)) == '0')
+        (area == 2 ? g.digit(1, 0) : g.digit(0, 2)) == '0' || (area == 3 && !HasShortCountry(g)))
         return 0;
     const std::size_t found = InternationalGroups(g, start, 2);
     const bool pairs =
@@ -481,7 +534,7 @@ std::size_t NationalGroups(const Groups &g) noexcept
     for (std::size_t k = 1; k < g.count && k < 5; ++k) {
         const Group &group = g.group[k];
         total += group.size();
-        if (group.size() < 2 || group.separator == '.' || total > most)
+        if (group.size() < 2 || group.separator == '.' || (k > 1 && group.separator == '/') || total > most)
             break;
         if (total >= fewest && ends(k + 1) > 0)
             found = k + 1;
@@ -494,7 +547,24 @@ bool BeginsNational(const Groups &g) noexcept
     return g.digit(0, 0) == '0' ? NationalGroups(g) > 0 : NanpGroups(g) > 0;
 }
 
-Detection FindPhone(const Groups &g, const NumberStart &start) noexcept
+// 8924 0483 1899 6206, 0483 1899 6206 1111: groups of four before or behind are those of an id. Nothing that
+// a finding could take away may decide it: no more groups behind, and no address.
+bool IsInFours(const Groups &g, const NumberStart &start, std::size_t from) noexcept
+{
+    constexpr std::size_t size = 4;
+    if (!g.HasSizes(0, {size, size}))
+        return false;
+    const char separator = g.group[1].separator;
+    if (g.count == 4 && g.HasSizes(2, {size, size}) && g.group[2].separator == separator &&
+        g.group[3].separator == separator && EndsNumber(g.text, g.group[3].end) &&
+        !g.text.substr(g.group[3].end).starts_with(':'))
+        return true;
+    const std::size_t before = start.begin - std::min(start.begin, size + 1);
+    return before >= from && start.begin - before == size + 1 && g.text[start.begin - 1] == separator &&
+           RunEnd(g.text, before, digit_letter) == start.begin - 1;
+}
+
+Detection FindPhone(const Groups &g, const NumberStart &start, std::size_t from) noexcept
 {
     const bool zero = g.digit(0, 0) == '0';
     std::size_t count = 0;
@@ -502,7 +572,7 @@ Detection FindPhone(const Groups &g, const NumberStart &start) noexcept
         count = InternationalGroups(g, start, 0);
     else if (!start.plus && !zero)
         count = NanpGroups(g);
-    else if (!start.plus && (count = DoubleZeroGroups(g, start)) == 0)
+    else if (!start.plus && (count = DoubleZeroGroups(g, start)) == 0 && !IsInFours(g, start, from))
         count = NationalGroups(g);
     if (count == 0)
         return nothing;
@@ -519,7 +589,8 @@ struct IssuerRow {
     unsigned char shortest, longest;
 };
 
-// Beginnings that are in use, with their lengths. Numbers of 13 digits went out of use with all but Visa.
+// Beginnings that are in use (issuer identification numbers, ISO/IEC 7812-1), with the lengths that the
+// brands publish for them. Numbers of 13 digits went out of use with all but Visa.
 constexpr IssuerRow issuers[] = {
     {2221, 2720, 16, 16}, // Mastercard
     {3000, 3059, 14, 14}, // Diners Club
@@ -604,14 +675,16 @@ std::size_t CardEnd(const Groups &g, std::size_t count) noexcept
     return IsCardNumber({digits, size}) && EndsNumber(g.text, end) ? end : 0;
 }
 
-Detection FindCard(const Groups &g, const NumberStart &start) noexcept
+// In one piece, a number behind a word for an id is one.
+Detection FindCard(const Groups &g, const NumberStart &start, std::size_t from) noexcept
 {
     if (start.plus || start.uri || start.open)
         return nothing;
     if (g.group[0].size() >= shortest_card) {
         const std::size_t end = CardEnd(g, 1);
-        return end > 0 && StandsAlone(g.text, start.begin, end) ? Detection{start.begin, end, Detector::card}
-                                                                : nothing;
+        const bool found = end > 0 && StandsAlone(g.text, start.begin, end) &&
+                           !FollowsWord(g.text, from, start.begin, id_words);
+        return found ? Detection{start.begin, end, Detector::card} : nothing;
     }
     for (const auto &sizes : embossed)
         if (IsEmbossed(g, sizes))
@@ -712,7 +785,9 @@ Detection FindIp(std::string_view text, std::size_t i, std::size_t from) noexcep
         if (end <= i || (begin > 0 && text[begin - 1] == '*'))
             return nothing;
     }
-    return MayBegin(text, begin) && EndsIp(text, end, colons) ? Detection{begin, end, Detector::ip} : nothing;
+    const bool found = MayBegin(text, begin) && EndsIp(text, end, colons) &&
+                       (colons || !FollowsWord(text, from, begin, version_words));
+    return found ? Detection{begin, end, Detector::ip} : nothing;
 }
 
 // ---- numbers of persons and accounts -----------------------------------------------------------------
@@ -895,9 +970,9 @@ Detection FindNumber(std::string_view text, std::size_t i, std::size_t end, std:
         if (const Detection ssn = FindSsn(groups, start); ssn.Found())
             return ssn;
     if (wanted.wants(Detector::card))
-        if (const Detection card = FindCard(groups, start); card.Found())
+        if (const Detection card = FindCard(groups, start, from); card.Found())
             return card;
-    return wanted.wants(Detector::phone) ? FindPhone(groups, start) : nothing;
+    return wanted.wants(Detector::phone) ? FindPhone(groups, start, from) : nothing;
 }
 
 } // namespace

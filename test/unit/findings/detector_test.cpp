@@ -176,6 +176,44 @@ TEST(Detector, Cards)
             << text;
 }
 
+TEST(Detector, IdsBehindAWord)
+{
+    const std::string id = "4111111111111111";
+    for (const char *before :
+         {"call ", "the Call ", "id: ", "call_id=(", "callId: \"", "{\"legID\": \"", "{\\\"leg_id\\\": \\\"",
+          "order no ", "Order number ", "ticket ", "ref ", "event: ", "session='", "order # "}) {
+        const std::string text = before + id;
+        EXPECT_EQ(Treat(text), text);
+        EXPECT_EQ(Treat(text + ", ended"), text + ", ended");
+    }
+    for (const char *before : {"card ", "number ", "card number: ", "paid ", "we recall ", "with visa ", "a ",
+                               "call, ", "the order was 12; ", "I will call. ", "the order\n", "disorder ",
+                               "call +14155550100 ", "", " ", "idea ", "Kid "})
+        EXPECT_EQ(Treat(before + id + " "), Treat(before) + "***1111 ");
+    EXPECT_EQ(Treat("order 4111 1111 1111 1111"), "order ***1111") << "as on a card";
+    EXPECT_EQ(Treat("ann@b.call 4111111111111111"), "***@b.call ***1111") << "of a finding, no word is left";
+}
+
+TEST(Detector, VersionsBehindAWord)
+{
+    for (const char *text :
+         {"version 1.10.2.3", "Firmware: 10.0.0.1", "version number 1.10.2.3", "release 5.29.27.61"})
+        EXPECT_EQ(Treat(text, strict), text);
+    EXPECT_EQ(Treat("host 1.10.2.3, conversion 10.0.0.1", strict), "host ***, conversion ***");
+}
+
+TEST(Detector, GroupsThatAreNoPhoneNumber)
+{
+    for (const char *text :
+         {"8924 0483 1899 6206", "0357 0010 4896 7233", "9400-0224-6429-25", "9432 0224 6429 25",
+          "002-7947902-1828717", "007-5821528-1786695", "001-4829732-5483505", "026/9298/3335/12"})
+        EXPECT_EQ(Treat(text), text);
+    EXPECT_EQ(Treat("0755 1234 0100"), "***0100");
+    EXPECT_EQ(Treat("001 415 555 0100"), "***0100");
+    EXPECT_EQ(Treat("007 495 123-01-00"), "***0100");
+    EXPECT_EQ(Treat("0483 1899 6206 4111 1111 1111 1111", strict), "***6206 ***1111");
+}
+
 TEST(Detector, SecondNumbersInARun)
 {
     EXPECT_EQ(Treat("+49 30 1230100 030 1230101"), "***0100 ***0101");
@@ -479,6 +517,13 @@ std::string RandomText(std::mt19937_64 &random)
                                                        ";x=y",
                                                        "4111 1111 1111 1111",
                                                        "4111111111111111",
+                                                       "0483 1899 6206",
+                                                       "1899 ",
+                                                       "0026",
+                                                       "001",
+                                                       "call",
+                                                       "version",
+                                                       "no",
                                                        "078-05-1120",
                                                        "-05-1120",
                                                        "DE89 3704 0044 0532 0130 00",
@@ -667,9 +712,19 @@ TEST(Detector, FindsLittleInAMillionOtherTexts)
         {"id of 16 digits in a path",
          [](std::mt19937_64 &random) { return "/calls/" + Digits(random, 16) + "/legs"; }, 0},
         {"id of 16 digits in a sentence",
-         [](std::mt19937_64 &random) { return "call " + Digits(random, 16) + " ended"; }, 30000},
+         [](std::mt19937_64 &random) { return "saw " + Digits(random, 16) + " again"; }, 30000},
         {"Dialpad's id in a sentence",
-         [](std::mt19937_64 &random) { return "call " + PlatformId(random) + " ended"; }, 70000},
+         [](std::mt19937_64 &random) { return "saw " + PlatformId(random) + " again"; }, 70000},
+        {"id of 13 to 19 digits behind a word",
+         [](std::mt19937_64 &random) { return "call " + Digits(random, 13 + random() % 7) + " ended"; }, 0},
+        {"Dialpad's id behind a word",
+         [](std::mt19937_64 &random) { return "the call id: " + PlatformId(random) + ", ended"; }, 0},
+        {"order number in three groups",
+         [](std::mt19937_64 &random) {
+             const std::string digits = std::to_string(100000000000000000 + random() % 100000000000000000);
+             return digits.substr(1, 3) + "-" + digits.substr(4, 7) + "-" + digits.substr(11);
+         },
+         0},
         {"id of 8 to 12 digits in a sentence",
          [](std::mt19937_64 &random) { return "call " + Digits(random, 8 + random() % 5) + " ended"; }, 0},
         {"seconds, milliseconds since 1970", [](std::mt19937_64 &random) { return "at " + Epoch(random); },
