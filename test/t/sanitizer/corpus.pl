@@ -21,16 +21,21 @@ $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "fsync = off\njit = off");
 $node->start;
 
-# No rule, no detector and no limit helps: what is hidden was found as a secret.
-my $policy = '{"version": 1, "limits": {"depth": 60, "members": 1000, "items": 1000, "characters": 100000}, "budget": {"max_bytes": 1000000}}';
+# No rule, no detector and no limit helps: what is hidden was found as a secret. Digit groups have the detectors of
+# `strict`.
+my $room = '"limits": {"depth": 60, "members": 1000, "items": 1000, "characters": 100000}, "budget": {"max_bytes": 1000000}';
+my $policy = qq({"version": 1, $room});
+my $detecting = qq({"version": 1, $room, "detectors": )
+  . '{"phone": "mask", "email": "mask", "card": "mask", "ssn": "mask", "iban": "mask", "ip": "mask"}}';
 $node->safe_psql(
 	'postgres', qq{
 CREATE EXTENSION callhardening;
-CREATE TABLE body (number int, body text);
+CREATE TABLE body (number int, body text, detect boolean);
 \\copy body FROM '$directory/bodies.csv' (FORMAT csv)
 CREATE TABLE result AS
-SELECT number, result, sanitize_call_payload(body::jsonb, '$policy') AS other_form, sanitize_call_payload(result, '$policy') AS again
-FROM body, LATERAL (SELECT sanitize_call_payload(body, '$policy') AS result OFFSET 0) AS s;
+SELECT number, result, sanitize_call_payload(body::jsonb, policy) AS other_form, sanitize_call_payload(result, policy) AS again
+FROM body, LATERAL (SELECT CASE WHEN detect THEN '$detecting' ELSE '$policy' END::jsonb AS policy) AS p,
+    LATERAL (SELECT sanitize_call_payload(body, policy) AS result OFFSET 0) AS s;
 \\copy (SELECT number, result FROM result) TO '$directory/results.csv' (FORMAT csv)});
 
 is($node->safe_psql('postgres', 'SELECT count(*) FROM result WHERE result::text <> other_form::text'), 0, 'both forms agree');
