@@ -8,7 +8,8 @@ DO $$
 BEGIN
     IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
         RAISE feature_not_supported USING
-            MESSAGE = pg_catalog.format('callhardening needs a database in UTF8, not %s', pg_catalog.getdatabaseencoding()),
+            MESSAGE = pg_catalog.format('callhardening needs a database in UTF8, not %s',
+                pg_catalog.getdatabaseencoding()),
             HINT = 'Create the database with ENCODING ''UTF8'' TEMPLATE template0.';
     END IF;
 END
@@ -56,8 +57,9 @@ ALTER EVENT TRIGGER keep_call_schema ENABLE ALWAYS;
 -- tasks ----------------------------------------------------------------------------------------
 --
 -- What a task of grant_call_role needs of the extension stands beside each object, in its file. Objects go by name:
--- pg_upgrade copies the rows and makes functions with other oids. A function in _callhardening that acts with the rights
--- of its caller needs no row and no REVOKE: nobody gets at it without USAGE on the schema, which each task grants.
+-- pg_upgrade copies the rows and makes functions with other oids. A function in _callhardening that acts with the
+-- rights of its caller needs no row and no REVOKE: nobody gets at it without USAGE on the schema, which each task
+-- grants.
 CREATE TABLE _callhardening.task_grants (
     task text NOT NULL,
     object name NOT NULL,

@@ -105,14 +105,17 @@ WITH extension AS (
 ), needed AS (
     SELECT g.privilege, g.except_columns, m.classid, m.objid
     FROM _callhardening.task_grants AS g
-    JOIN members AS m ON g.object = CASE m.classid WHEN 'pg_proc'::regclass THEN (SELECT proname FROM pg_proc WHERE oid = m.objid)
+    JOIN members AS m ON g.object = CASE m.classid WHEN 'pg_proc'::regclass
+        THEN (SELECT proname FROM pg_proc WHERE oid = m.objid)
         WHEN 'pg_class'::regclass THEN (SELECT relname FROM pg_class WHERE oid = m.objid) END
     WHERE g.task = what
 ), relations (relation, privilege, column_number) AS (
     SELECT * FROM _callhardening.role_log_needs(what, log) WHERE what NOT IN ('own', 'backup')
-    UNION ALL SELECT n.objid, n.privilege, NULL FROM needed AS n WHERE n.classid = 'pg_class'::regclass AND n.except_columns IS NULL
+    UNION ALL SELECT n.objid, n.privilege, NULL FROM needed AS n WHERE n.classid = 'pg_class'::regclass
+        AND n.except_columns IS NULL
     UNION ALL SELECT a.attrelid, n.privilege, a.attnum
-    FROM needed AS n JOIN pg_attribute AS a ON a.attrelid = n.objid AND a.attnum > 0 AND a.attname <> ALL (n.except_columns)
+    FROM needed AS n JOIN pg_attribute AS a ON a.attrelid = n.objid AND a.attnum > 0
+        AND a.attname <> ALL (n.except_columns)
     WHERE n.classid = 'pg_class'::regclass
     UNION ALL SELECT unnest(extconfig), 'SELECT', NULL FROM extension WHERE what = 'backup'
 )

@@ -55,11 +55,14 @@ $$;
 COMMENT ON FUNCTION _callhardening.age_columns(regclass) IS
 'the columns that say when a row of calls was last heard of, the best first; NULL: the table has none';
 
-CREATE FUNCTION _callhardening.faulty_rows(calls regclass, call_id_column name, status_column name, direction_column name, payload_column name,
-        seen_at name[], transitions jsonb, provider text, policy jsonb) RETURNS TABLE (call_id text, status text, direction text, faults int)
+CREATE FUNCTION _callhardening.faulty_rows(calls regclass, call_id_column name, status_column name,
+    direction_column name, payload_column name,
+        seen_at name[], transitions jsonb, provider text, policy jsonb)
+            RETURNS TABLE (call_id text, status text, direction text, faults int)
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_faulty_rows';
-REVOKE EXECUTE ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb)
+    FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'faulty_rows'), ('operate', 'faulty_rows');
 
 COMMENT ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) IS
@@ -69,8 +72,10 @@ COMMENT ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name,
 'its owner. Errors: as row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, '
 '42703 no such column';
 
-CREATE FUNCTION _callhardening.row_groups(calls regclass, status_column name, direction_column name, payload_column name, seen_at name[],
-        percentage float8) RETURNS TABLE (status text, direction text, quiet int, calls_in_group bigint, payloads bigint, bytes bigint, largest int)
+CREATE FUNCTION _callhardening.row_groups(calls regclass, status_column name, direction_column name,
+    payload_column name, seen_at name[],
+        percentage float8) RETURNS TABLE (status text, direction text, quiet int, calls_in_group bigint,
+            payloads bigint, bytes bigint, largest int)
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_row_groups';
 REVOKE EXECUTE ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) FROM PUBLIC;
@@ -82,7 +87,8 @@ COMMENT ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[]
 'stuck_ringing after an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of '
 'it. The rest as faulty_rows';
 
-CREATE FUNCTION _callhardening.repeated_call_ids(calls regclass, call_id_column name) RETURNS TABLE (call_id text, ids bigint)
+CREATE FUNCTION _callhardening.repeated_call_ids(calls regclass, call_id_column name)
+    RETURNS TABLE (call_id text, ids bigint)
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_repeated_call_ids';
 REVOKE EXECUTE ON FUNCTION _callhardening.repeated_call_ids(regclass, name) FROM PUBLIC;
@@ -98,26 +104,33 @@ CREATE FUNCTION _callhardening.audit_rows(calls regclass, settings _callhardenin
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH faulty AS MATERIALIZED (
-    SELECT r.* FROM _callhardening.faulty_rows(calls, settings.call_id_column, settings.status_column, settings.direction_column,
-        settings.payload_column, _callhardening.age_columns(calls), settings.transitions, settings.provider, settings.policy) AS r),
+    SELECT r.* FROM _callhardening.faulty_rows(calls, settings.call_id_column, settings.status_column,
+        settings.direction_column,
+        settings.payload_column, _callhardening.age_columns(calls), settings.transitions, settings.provider,
+            settings.policy) AS r),
 kinds AS MATERIALIZED (SELECT faults, count(*) AS rows FROM faulty GROUP BY faults),
 repeated AS MATERIALIZED (
-    SELECT r.call_id, r.ids FROM _callhardening.repeated_call_ids(calls, CASE WHEN NOT is_unique THEN settings.call_id_column END) AS r)
+    SELECT r.call_id, r.ids FROM _callhardening.repeated_call_ids(calls, CASE WHEN NOT is_unique
+        THEN settings.call_id_column END) AS r)
 SELECT f.check_name, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.mask <> 0), 0)::bigint,
     ARRAY(SELECT _callhardening.row_sample(l.call_id,
-            CASE WHEN f.check_name LIKE '%statuses' THEN l.status WHEN f.check_name LIKE '%directions' THEN l.direction END)
+            CASE WHEN f.check_name LIKE '%statuses' THEN l.status WHEN f.check_name LIKE '%directions'
+                THEN l.direction END)
         FROM faulty l WHERE l.faults & f.mask <> 0 AND f.check_name <> 'null_call_ids' LIMIT 5)
 FROM _callhardening.fault_bits() AS f
 UNION ALL
-SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0), ARRAY(SELECT _callhardening.row_sample(r.call_id, NULL::text) FROM repeated r)
+SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0),
+    ARRAY(SELECT _callhardening.row_sample(r.call_id, NULL::text) FROM repeated r)
 $$;
 
 COMMENT ON FUNCTION _callhardening.audit_rows(regclass, _callhardening.settings, boolean) IS
 'counts the faults of rows, by the checks of audit_calls. Columns that are NULL are not looked at. is_unique: ids '
 'need not be compared, which would be a second scan. Needs SELECT on the table';
 
-CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
-        direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL,
+CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL,
+    status_column name DEFAULT NULL,
+        direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, transitions jsonb DEFAULT NULL,
+            policy jsonb DEFAULT NULL,
         provider text DEFAULT NULL) RETURNS TABLE (check_name text, violations bigint, sample text[], advice text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -130,13 +143,16 @@ DECLARE
     backfill text := format('Harden the table, then CALL backfill_calls(%L).', calls);
 BEGIN
     PERFORM _callhardening.require_auditable(calls);
-    wanted := _callhardening.merge_settings(calls, ROW(call_id_column, status_column, direction_column, payload_column, NULL,
+    wanted := _callhardening.merge_settings(calls, ROW(call_id_column, status_column, direction_column,
+        payload_column, NULL,
         transitions, provider, policy)::_callhardening.settings);
     looked_at := wanted;
     PERFORM _callhardening.require_known_provider(wanted.provider);
     id_fault := _callhardening.column_fault(calls, wanted.call_id_column, 'call id'::text, NULL::text[]);
-    status_fault := _callhardening.column_fault(calls, wanted.status_column, 'words'::text, _callhardening.status_words(wanted.transitions));
-    direction_fault := _callhardening.column_fault(calls, wanted.direction_column, 'words'::text, ARRAY['inbound', 'outbound']);
+    status_fault := _callhardening.column_fault(calls, wanted.status_column, 'words'::text,
+        _callhardening.status_words(wanted.transitions));
+    direction_fault := _callhardening.column_fault(calls, wanted.direction_column, 'words'::text,
+        ARRAY['inbound', 'outbound']);
     payload_fault := _callhardening.column_fault(calls, wanted.payload_column, 'payload'::text, NULL::text[]);
     looked_at.call_id_column := CASE WHEN id_fault IS DISTINCT FROM 'missing' THEN wanted.call_id_column END;
     looked_at.status_column := CASE WHEN status_fault IS DISTINCT FROM 'missing' THEN wanted.status_column END;
@@ -148,21 +164,25 @@ BEGIN
 
     RETURN QUERY
     WITH columns (name, fault) AS (
-        VALUES (wanted.call_id_column, id_fault), (wanted.status_column, status_fault), (wanted.direction_column, direction_fault),
+        VALUES (wanted.call_id_column, id_fault), (wanted.status_column, status_fault),
+            (wanted.direction_column, direction_fault),
             (wanted.payload_column, payload_fault)),
     found AS (
         -- An id that no key can hold is not compared either.
         SELECT * FROM _callhardening.audit_rows(calls, looked_at,
             id_fault IS NOT NULL OR _callhardening.has_unique_call_id(calls, wanted.call_id_column))),
     checks (name, violations, sample, advice) AS (
-        SELECT 'missing_columns', count(*), array_agg(c.name::text), format('%s adds a payload column; name the others in its arguments.', harden)
+        SELECT 'missing_columns', count(*), array_agg(c.name::text),
+            format('%s adds a payload column; name the others in its arguments.', harden)
         FROM columns c WHERE c.fault = 'missing'
         UNION ALL
         SELECT 'unfit_columns', count(*), array_agg(c.name::text),
             format('%s refuses them: %s.', harden, string_agg(c.fault, '; ')) FROM columns c WHERE c.fault <> 'missing'
         UNION ALL
-        SELECT 'unique_call_id', CASE WHEN id_fault IS NULL THEN (NOT _callhardening.has_unique_call_id(calls, wanted.call_id_column))::int END, NULL,
-            CASE WHEN id_fault IS NULL THEN format('%s makes a unique index; CREATE UNIQUE INDEX CONCURRENTLY before it lets clients write meanwhile.', harden)
+        SELECT 'unique_call_id', CASE WHEN id_fault IS NULL THEN (NOT _callhardening.has_unique_call_id(calls,
+            wanted.call_id_column))::int END, NULL,
+            CASE WHEN id_fault IS NULL THEN format('%s makes a unique index; CREATE UNIQUE INDEX CONCURRENTLY '
+                'before it lets clients write meanwhile.', harden)
                 ELSE 'Not looked at: the call id is missing or unfit.' END
         UNION ALL
         SELECT 'triggers', 3 - (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = calls AND t.tgenabled IN ('O', 'A')
@@ -173,24 +193,30 @@ BEGIN
                 CASE WHEN c.is_there THEN c.advice ELSE 'Not looked at: ' || c.needs || '.' END
             FROM found f JOIN (VALUES
                 (1, 'null_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
-                    format('Find them with SELECT * FROM %s WHERE %I IS NULL; no event will ever be applied to them.', calls, wanted.call_id_column)),
+                    format('Find them with SELECT * FROM %s WHERE %I IS NULL; no event will ever be applied to them.',
+                        calls, wanted.call_id_column)),
                 (2, 'repeated_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
                     format('Merge their rows, then %s makes the unique index that process_call_events needs.', harden)),
                 (3, 'repairable_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing', backfill),
                 (4, 'unknown_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing',
-                    format('Any status of the graph can be set with UPDATE; backfill_calls leaves them. See provider and transitions of %s.', harden)),
-                (5, 'repairable_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing', backfill),
+                    format('Any status of the graph can be set with UPDATE; backfill_calls leaves them. See '
+                        'provider and transitions of %s.', harden)),
+                (5, 'repairable_directions', direction_fault IS DISTINCT
+                    FROM 'missing', 'the direction is missing', backfill),
                 (6, 'unknown_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing',
                     'Set inbound, outbound or NULL with UPDATE; backfill_calls leaves them.'),
                 (7, 'unsanitized_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
                 (8, 'big_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
                 (9, 'stuck_ringing', _callhardening.age_columns(calls) IS NOT NULL, 'the table has no time to go by',
-                    'More than an hour old. Where no worker is behind (call_event_log_status), set their status to missed or ended with UPDATE.'),
+                    'More than an hour old. Where no worker is behind (call_event_log_status), set their status to '
+                        'missed or ended with UPDATE.'),
                 (10, 'stuck_active', _callhardening.age_columns(calls) IS NOT NULL, 'the table has no time to go by',
-                    'More than a day old. Where no worker is behind (call_event_log_status), set their status to ended with UPDATE.')
+                    'More than a day old. Where no worker is behind (call_event_log_status), set their status to '
+                        'ended with UPDATE.')
             ) AS c (place, name, is_there, needs, advice) ON c.name = f.check_name
             ORDER BY c.place) AS by_row)
-    SELECT c.name, c.violations, coalesce(c.sample, '{}'), CASE WHEN c.violations IS DISTINCT FROM 0 THEN c.advice END FROM checks c;
+    SELECT c.name, c.violations, coalesce(c.sample, '{}'), CASE WHEN c.violations IS DISTINCT FROM 0 THEN c.advice END
+        FROM checks c;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) FROM PUBLIC;

@@ -128,19 +128,22 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_calls_table(hardened);
     IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('batch_size must be 1 to 100000, not %s', coalesce(batch_size::text, 'NULL'));
+        RAISE invalid_parameter_value USING MESSAGE = format('batch_size must be 1 to 100000, not %s',
+            coalesce(batch_size::text, 'NULL'));
     END IF;
     SELECT * INTO settings FROM @extschema@.call_settings(hardened);
     IF settings.call_id_column IS NULL THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', hardened),
-            HINT = 'Harden it with harden_calls first, so that no new row needs a repair. audit_calls shows what would be repaired.';
+            HINT = 'Harden it with harden_calls first, so that no new row needs a repair. audit_calls shows what '
+                'would be repaired.';
     END IF;
     PERFORM _callhardening.require_valid_settings(hardened, settings);
 
     SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO elsewhere
     FROM pg_class AS c WHERE c.relkind = 'f' AND c.oid IN (SELECT relid FROM pg_partition_tree(hardened));
     IF elsewhere IS NOT NULL THEN
-        RAISE WARNING USING MESSAGE = format('backfill of table %s leaves out partitions that are foreign tables: %s', hardened, elsewhere),
+        RAISE WARNING USING MESSAGE = format('backfill of table %s leaves out partitions that are foreign tables: %s',
+            hardened, elsewhere),
             HINT = 'Harden and backfill their tables at their servers.';
     END IF;
 
@@ -149,9 +152,11 @@ BEGIN
     UPDATE _callhardening.my_backfills SET is_obsolete = true WHERE calls = hardened AND (NOT goes_on
         OR rules <> _callhardening.rules_hash(hardened) OR filenode IS DISTINCT FROM pg_relation_filenode(part)
         OR part NOT IN (SELECT _callhardening.table_leaves(hardened)));
-    UPDATE _callhardening.my_backfills SET pid = pg_backend_pid(), batch_at = clock_timestamp() WHERE calls = hardened AND finished_at IS NULL;
+    UPDATE _callhardening.my_backfills SET pid = pg_backend_pid(), batch_at = clock_timestamp() WHERE calls = hardened
+        AND finished_at IS NULL;
     INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
-    SELECT hardened, leaf, pg_relation_filenode(leaf), _callhardening.rules_hash(hardened), _callhardening.table_pages(leaf)
+    SELECT hardened, leaf, pg_relation_filenode(leaf), _callhardening.rules_hash(hardened),
+        _callhardening.table_pages(leaf)
     FROM _callhardening.table_leaves(hardened) AS leaf
     ON CONFLICT DO NOTHING;
 END
@@ -238,7 +243,8 @@ free AS MATERIALIZED (
 repaired AS (
     UPDATE ' || target || ' AS c
     SET ' || status || ' = ' || _callhardening.repaired_value(calls, settings.status_column, 'status'::text) || ',
-        ' || direction || ' = ' || _callhardening.repaired_value(calls, settings.direction_column, 'direction'::text) || ',
+        ' || direction || ' = ' || _callhardening.repaired_value(calls, settings.direction_column, 'direction
+            '::text) || ',
         ' || payload || ' = ' || _callhardening.repaired_value(calls, settings.payload_column, 'payload'::text) || '
     FROM faulty f
     WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free))
@@ -256,12 +262,14 @@ COMMENT ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean)
 'written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows '
 'false: only what transactions from $1[3] on have written';
 
-CREATE FUNCTION _callhardening.row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid) RETURNS SETOF pg_catalog.tid
+CREATE FUNCTION _callhardening.row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid)
+    RETURNS SETOF pg_catalog.tid
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN QUERY SELECT r.place FROM _callhardening.query_as_owner(part, format('SELECT ctid FROM ONLY %s WHERE ctid >= %L AND ctid <= %L', part, first, last),
+    RETURN QUERY SELECT r.place FROM _callhardening.query_as_owner(part,
+        format('SELECT ctid FROM ONLY %s WHERE ctid >= %L AND ctid <= %L', part, first, last),
         NULL::text[]) AS r (place tid);
 END
 $$;
@@ -269,8 +277,10 @@ $$;
 COMMENT ON FUNCTION _callhardening.row_places(regclass, pg_catalog.tid, pg_catalog.tid) IS
 'a part of backfill_calls: where the rows of a part of the table are, from one place to another';
 
-CREATE FUNCTION _callhardening.repair_rows(statement text, part regclass, first pg_catalog.tid, last pg_catalog.tid, written_since pg_catalog.xid8,
-        OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[], OUT failed bigint, OUT failed_with text)
+CREATE FUNCTION _callhardening.repair_rows(statement text, part regclass, first pg_catalog.tid, last pg_catalog.tid,
+    written_since pg_catalog.xid8,
+        OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[], OUT failed bigint,
+            OUT failed_with text)
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -283,7 +293,8 @@ BEGIN
     FOR attempt IN 1 .. 5 LOOP
         BEGIN
             SELECT r.looked_at, r.repaired, r.unwritten INTO looked_at, repaired, unwritten
-            FROM _callhardening.query_as_owner(part, statement, ARRAY[first::pg_catalog.text, last::pg_catalog.text, written_since::pg_catalog.text])
+            FROM _callhardening.query_as_owner(part, statement,
+                ARRAY[first::pg_catalog.text, last::pg_catalog.text, written_since::pg_catalog.text])
                 AS r (looked_at pg_catalog.int8, repaired pg_catalog.int8, unwritten pg_catalog.tid[]);
             RETURN;
         EXCEPTION
@@ -293,7 +304,8 @@ BEGIN
                     RAISE;
                 END IF;
             -- These name whole classes: errors of what is in a row, or of what a constraint or a trigger thinks of it.
-            WHEN data_exception OR integrity_constraint_violation OR triggered_data_change_violation OR with_check_option_violation
+            WHEN data_exception OR integrity_constraint_violation OR triggered_data_change_violation
+                OR with_check_option_violation
                 OR program_limit_exceeded OR plpgsql_error THEN
                 failed_with := SQLSTATE;
                 EXIT;
@@ -334,21 +346,25 @@ DECLARE
 BEGIN
     LOOP
         -- Two sessions that work on one table take turns.
-        SELECT * INTO backfill FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls AND b.finished_at IS NULL
+        SELECT * INTO backfill FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls
+            AND b.finished_at IS NULL
             ORDER BY b.part LIMIT 1 FOR UPDATE;
-        IF NOT FOUND AND EXISTS (SELECT FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls AND b.finished_at IS NULL) THEN
+        IF NOT FOUND AND EXISTS (SELECT FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls
+            AND b.finished_at IS NULL) THEN
             CONTINUE; -- the other one has finished that part
         END IF;
         EXIT WHEN backfill.part IS NULL;
         IF backfill.part IN (SELECT _callhardening.table_leaves(calls)) THEN
             EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', backfill.part);
-            EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode AND _callhardening.rules_hash(calls) = backfill.rules;
+            EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode
+                AND _callhardening.rules_hash(calls) = backfill.rules;
         END IF;
         -- A partition that is gone, a table that was written anew, so that its rows are elsewhere now, or other rules.
         UPDATE _callhardening.my_backfills AS b SET is_obsolete = true
         WHERE b.calls = backfill.calls AND b.part = backfill.part;
         INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
-        SELECT backfill.calls, leaf, pg_relation_filenode(leaf), _callhardening.rules_hash(calls), _callhardening.table_pages(leaf)
+        SELECT backfill.calls, leaf, pg_relation_filenode(leaf), _callhardening.rules_hash(calls),
+            _callhardening.table_pages(leaf)
         FROM _callhardening.table_leaves(calls) AS leaf WHERE leaf = backfill.part;
     END LOOP;
     RETURN backfill;
@@ -364,7 +380,8 @@ CREATE FUNCTION _callhardening.end_backfill_pass(backfill _callhardening.backfil
     AS $$
 UPDATE _callhardening.my_backfills AS b SET finished_at = clock_timestamp()
 WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found = 0;
-UPDATE _callhardening.my_backfills AS b SET pass = b.pass + 1, written_since = b.began, began = pg_snapshot_xmin(pg_current_snapshot()), page = 0,
+UPDATE _callhardening.my_backfills AS b SET pass = b.pass + 1, written_since = b.began,
+    began = pg_snapshot_xmin(pg_current_snapshot()), page = 0,
     pages = _callhardening.table_pages(b.part), found = 0
 WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found > 0;
 $$;
@@ -380,8 +397,10 @@ DECLARE
     place tid;
 BEGIN
     SELECT r.place INTO place FROM _callhardening.query_as_owner(backfill.part,
-        format('SELECT ctid FROM ONLY %s WHERE ctid = %L FOR NO KEY UPDATE', backfill.part, backfill.passed[1]), NULL::text[]) AS r (place tid);
-    UPDATE _callhardening.my_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls AND b.part = backfill.part;
+        format('SELECT ctid FROM ONLY %s WHERE ctid = %L FOR NO KEY UPDATE', backfill.part, backfill.passed[1]),
+            NULL::text[]) AS r (place tid);
+    UPDATE _callhardening.my_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls
+        AND b.part = backfill.part;
     RETURN place;
 END
 $$;
@@ -404,7 +423,8 @@ $$;
 COMMENT ON FUNCTION _callhardening.backfill_step(_callhardening.backfills, int) IS
 'a part of backfill_calls: how many pages have about batch_size rows';
 
-CREATE FUNCTION _callhardening.next_backfill_batch(calls regclass, batch_size int, OUT part regclass, OUT first pg_catalog.tid, OUT last pg_catalog.tid,
+CREATE FUNCTION _callhardening.next_backfill_batch(calls regclass, batch_size int, OUT part regclass,
+    OUT first pg_catalog.tid, OUT last pg_catalog.tid,
         OUT next_page bigint, OUT written_since pg_catalog.xid8, OUT statement text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -442,26 +462,31 @@ COMMENT ON FUNCTION _callhardening.next_backfill_batch(regclass, int) IS
 'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others '
 'and now is by us; part NULL: nothing is left to do';
 
-CREATE FUNCTION _callhardening.end_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint, repaired bigint,
+CREATE FUNCTION _callhardening.end_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint,
+    repaired bigint,
         unwritten pg_catalog.tid[], failed bigint, failed_with text) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
 UPDATE _callhardening.my_backfills AS b SET page = coalesce(next_page, b.page),
-    found = b.found + CASE WHEN next_page IS NULL THEN 0 ELSE end_backfill_batch.repaired + cardinality(end_backfill_batch.unwritten) END,
+    found = b.found + CASE WHEN next_page IS NULL THEN 0
+        ELSE end_backfill_batch.repaired + cardinality(end_backfill_batch.unwritten) END,
     passed = CASE WHEN next_page IS NULL THEN b.passed ELSE b.passed || end_backfill_batch.unwritten END,
     -- What fails is not tried again.
-    unwritten = b.unwritten + failed + CASE WHEN next_page IS NULL THEN cardinality(end_backfill_batch.unwritten) ELSE 0 END,
+    unwritten = b.unwritten + failed + CASE WHEN next_page IS NULL THEN cardinality(end_backfill_batch.unwritten)
+        ELSE 0 END,
     failed_with = coalesce(b.failed_with, end_backfill_batch.failed_with),
     looked_at = b.looked_at + CASE WHEN next_page IS NULL OR b.pass > 1 THEN 0 ELSE end_backfill_batch.looked_at END,
     repaired = b.repaired + end_backfill_batch.repaired,
     -- From one batch of this session to the next, so that commits count.
-    busy = b.busy + (clock_timestamp() - CASE b.pid WHEN pg_backend_pid() THEN b.batch_at ELSE transaction_timestamp() END),
+    busy = b.busy + (clock_timestamp() - CASE b.pid WHEN pg_backend_pid() THEN b.batch_at
+        ELSE transaction_timestamp() END),
     batch_at = clock_timestamp(), pid = pg_backend_pid()
 WHERE b.calls = end_backfill_batch.calls AND b.part = end_backfill_batch.part
 $$;
 
-COMMENT ON FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[], bigint, text) IS
+COMMENT ON FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint, bigint, bigint, pg_catalog.tid[],
+    bigint, text) IS
 'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
 
 -- NULLIF cannot name its operator: between two values of one type it is that of pg_catalog, whatever else is there.
@@ -469,14 +494,16 @@ CREATE VIEW @extschema@.call_backfill_progress AS
 SELECT b.calls, b.part, b.pass,
     CASE WHEN b.finished_at IS NOT NULL THEN 'finished'
         WHEN EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid OPERATOR(pg_catalog.=) b.pid
-            AND a.state OPERATOR(pg_catalog.=) 'active' AND a.query_start OPERATOR(pg_catalog.<=) b.batch_at) THEN 'running'
+            AND a.state OPERATOR(pg_catalog.=) 'active' AND a.query_start OPERATOR(pg_catalog.<=) b.batch_at)
+                THEN 'running'
         ELSE 'interrupted' END AS state,
     b.looked_at AS rows_done,
     CASE WHEN b.pass OPERATOR(pg_catalog.>) 1 OR b.finished_at IS NOT NULL THEN 0
         WHEN b.page OPERATOR(pg_catalog.>) 0 THEN (b.looked_at::float8 OPERATOR(pg_catalog./) b.page::float8
             OPERATOR(pg_catalog.*) (b.pages OPERATOR(pg_catalog.-) b.page)::float8)::bigint
         ELSE NULLIF(c.reltuples, '-1'::real)::bigint END AS rows_left,
-    (b.looked_at::float8 OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch', b.busy), 0::float8))::numeric(20, 1) AS rows_per_second,
+    (b.looked_at::float8 OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch', b.busy), 0::float8))::numeric(20,
+        1) AS rows_per_second,
     b.repaired AS rows_repaired, b.unwritten AS rows_unwritten, pg_catalog.cardinality(b.passed) AS rows_locked,
     b.page AS pages_done, b.pages, b.pid, b.started_at, b.batch_at, b.finished_at
 FROM _callhardening.backfills b JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.part::oid
@@ -513,10 +540,13 @@ BEGIN
         RETURN told;
     END IF;
     SELECT sum(b.looked_at) AS looked_at, sum(b.repaired) AS repaired, sum(b.unwritten) AS unwritten,
-        (array_agg(b.failed_with ORDER BY b.part) FILTER (WHERE b.failed_with IS NOT NULL))[1] AS failed_with, bool_and(b.finished_at IS NOT NULL) AS is_over,
-        sum(CASE WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page) WHEN b.pass = 1 THEN greatest(c.reltuples, 0) ELSE 0 END)::bigint AS rows_left,
+        (array_agg(b.failed_with ORDER BY b.part) FILTER (WHERE b.failed_with IS NOT NULL))[1] AS failed_with,
+            bool_and(b.finished_at IS NOT NULL) AS is_over,
+        sum(CASE WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page) WHEN b.pass = 1
+            THEN greatest(c.reltuples, 0) ELSE 0 END)::bigint AS rows_left,
         (sum(b.looked_at) / nullif(date_part('epoch', sum(b.busy)), 0))::bigint AS per_second
-    INTO done FROM _callhardening.my_backfills b JOIN pg_class c ON c.oid = b.part WHERE b.calls = report_backfill.calls;
+    INTO done FROM _callhardening.my_backfills b JOIN pg_class c ON c.oid = b.part
+        WHERE b.calls = report_backfill.calls;
     IF NOT done.is_over THEN
         IF told IS NULL THEN
             RETURN clock_timestamp();
@@ -554,7 +584,8 @@ BEGIN
         batch := _callhardening.next_backfill_batch(calls, batch_size);
         EXIT WHEN batch.part IS NULL;
         result := _callhardening.repair_rows(batch.statement, batch.part, batch.first, batch.last, batch.written_since);
-        PERFORM _callhardening.end_backfill_batch(calls, batch.part, batch.next_page, result.looked_at, result.repaired, result.unwritten,
+        PERFORM _callhardening.end_backfill_batch(calls, batch.part, batch.next_page, result.looked_at,
+            result.repaired, result.unwritten,
             result.failed, result.failed_with);
         told := _callhardening.report_backfill(calls, told);
     END LOOP;

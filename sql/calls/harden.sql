@@ -24,7 +24,8 @@ COMMENT ON FUNCTION _callhardening.refuse_illegal_call() IS
 '55000 the BEFORE trigger or a column of the settings is gone';
 
 CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column name, OUT status_column name,
-        OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb, OUT provider text,
+        OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb,
+            OUT provider text,
         OUT policy jsonb)
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_call_settings';
@@ -38,7 +39,8 @@ COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
 'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are '
 'NULL where none were given';
 
-CREATE TYPE _callhardening.settings AS (call_id_column name, status_column name, direction_column name, payload_column name,
+CREATE TYPE _callhardening.settings AS (call_id_column name, status_column name, direction_column name,
+    payload_column name,
     on_invalid text, transitions jsonb, provider text, policy jsonb);
 
 COMMENT ON TYPE _callhardening.settings IS
@@ -59,7 +61,8 @@ CREATE FUNCTION _callhardening.settings_arguments(settings _callhardening.settin
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT ARRAY[settings.call_id_column::text, settings.status_column, settings.direction_column, settings.payload_column,
-    settings.on_invalid, coalesce(settings.transitions::text, ''), coalesce(settings.provider, ''), coalesce(settings.policy::text, '')]
+    settings.on_invalid, coalesce(settings.transitions::text, ''), coalesce(settings.provider, ''),
+        coalesce(settings.policy::text, '')]
 $$;
 
 COMMENT ON FUNCTION _callhardening.settings_arguments(_callhardening.settings) IS
@@ -109,7 +112,8 @@ DECLARE
     class pg_class;
 BEGIN
     SELECT * INTO class FROM pg_class WHERE oid = relation;
-    IF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace) THEN
+    IF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
+        'pg_toast'::regnamespace) THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is a system table', relation);
     END IF;
     IF NOT pg_has_role(class.relowner, 'USAGE') THEN
@@ -135,7 +139,8 @@ BEGIN
             HINT = 'Only tables and partitioned tables can be hardened; for a view, harden the table behind it.';
     END IF;
     PERFORM _callhardening.require_table_owner(calls);
-    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgparentid <> 0 AND tgname = ANY (_callhardening.call_triggers(calls))) THEN
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgparentid <> 0
+        AND tgname = ANY (_callhardening.call_triggers(calls))) THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is a partition of a hardened table', calls),
             HINT = 'Name the partitioned table instead.';
     END IF;
@@ -156,13 +161,15 @@ DECLARE
     word text;
     stored text;
 BEGIN
-    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = column_name AND attnum > 0 AND NOT attisdropped;
+    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = column_name AND attnum > 0
+        AND NOT attisdropped;
     IF NOT FOUND THEN
         RAISE undefined_column USING MESSAGE = format('table %s has no column %I', calls, column_name),
             HINT = 'Name the columns of the table in the arguments of harden_calls.';
     END IF;
     IF attribute.attgenerated <> '' THEN
-        RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name, calls);
+        RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name,
+            calls);
     END IF;
     IF words IS NULL THEN
         RETURN;
@@ -170,19 +177,22 @@ BEGIN
 
     column_type := format_type(attribute.atttypid, attribute.atttypmod);
     IF (SELECT typcategory NOT IN ('S', 'E') FROM pg_type WHERE oid = attribute.atttypid) THEN
-        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must hold words, not %s', column_name, calls, column_type),
+        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must hold words, not %s', column_name,
+            calls, column_type),
             HINT = 'Its type can be text, varchar, char, citext, an enum, or a domain over one of them.';
     END IF;
     -- NULL stands for a word that is not known.
     FOREACH word IN ARRAY words || NULL::text LOOP
         BEGIN
             stored := _callhardening.held_word(calls, column_name, word);
-        EXCEPTION WHEN string_data_right_truncation OR invalid_text_representation OR check_violation OR not_null_violation THEN
+        EXCEPTION WHEN string_data_right_truncation OR invalid_text_representation OR check_violation
+            OR not_null_violation THEN
             stored := CASE WHEN word IS NULL THEN '' END;
         END;
         IF stored COLLATE "C" IS DISTINCT FROM word COLLATE "C" THEN
             RAISE datatype_mismatch USING
-                MESSAGE = format('column %I of table %s cannot hold %s', column_name, calls, coalesce('"' || word || '"', 'NULL')),
+                MESSAGE = format('column %I of table %s cannot hold %s', column_name, calls,
+                    coalesce('"' || word || '"', 'NULL')),
                 DETAIL = format('Its type is %s.', column_type);
         END IF;
     END LOOP;
@@ -200,7 +210,8 @@ CREATE FUNCTION _callhardening.base_type(type oid) RETURNS oid
 COMMENT ON FUNCTION _callhardening.base_type(oid) IS
 'the type below all domains; itself where it is no domain. NULL: there is no such type';
 
-CREATE FUNCTION _callhardening.type_below(type oid, typmod int, OUT base_type oid, OUT base_typmod int, OUT refuses_null boolean)
+CREATE FUNCTION _callhardening.type_below(type oid, typmod int, OUT base_type oid, OUT base_typmod int,
+    OUT refuses_null boolean)
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_type_below';
 
@@ -216,9 +227,11 @@ BEGIN
     PERFORM _callhardening.require_word_column(calls, call_id_column, NULL::text[]);
     -- Of the type below all domains, and of no row: nothing that the table's owner has written is run.
     EXECUTE format('SELECT FROM (SELECT NULL::%s AS key) AS k ORDER BY key LIMIT 0', (
-        SELECT format_type(_callhardening.base_type(atttypid), NULL) FROM pg_attribute WHERE attrelid = calls AND attname = call_id_column));
+        SELECT format_type(_callhardening.base_type(atttypid), NULL) FROM pg_attribute WHERE attrelid = calls
+            AND attname = call_id_column));
 EXCEPTION WHEN undefined_function THEN
-    RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls);
+    RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order',
+        call_id_column, calls);
 END
 $$;
 
@@ -237,7 +250,8 @@ BEGIN
     SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
     IF _callhardening.base_type(attribute.atttypid) <> 'jsonb'::regtype THEN
         RAISE datatype_mismatch USING
-            MESSAGE = format('column %I of table %s must be jsonb, not %s', payload_column, calls, format_type(attribute.atttypid, attribute.atttypmod));
+            MESSAGE = format('column %I of table %s must be jsonb, not %s', payload_column, calls,
+                format_type(attribute.atttypid, attribute.atttypmod));
     END IF;
 END
 $$;
@@ -296,7 +310,8 @@ DECLARE
     seen name[] := '{}';
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
-    FOREACH named IN ARRAY ARRAY[settings.call_id_column, settings.status_column, settings.direction_column, settings.payload_column] LOOP
+    FOREACH named IN ARRAY ARRAY[settings.call_id_column, settings.status_column, settings.direction_column,
+        settings.payload_column] LOOP
         IF named = ANY (seen) THEN
             RAISE duplicate_column USING MESSAGE = format('column %I is named twice', named),
                 HINT = 'Call id, status, direction and payload are four columns.';
@@ -304,18 +319,22 @@ BEGIN
         seen := seen || named;
     END LOOP;
     IF settings.on_invalid NOT IN ('keep', 'skip', 'reject') THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('on_invalid must be keep, skip or reject, not "%s"', settings.on_invalid);
+        RAISE invalid_parameter_value USING MESSAGE = format('on_invalid must be keep, skip or reject, not "%s"',
+            settings.on_invalid);
     END IF;
     IF octet_length(settings.policy::text) > 16384 THEN
-        RAISE program_limit_exceeded USING MESSAGE = format('payload policy of %s bytes is too long', octet_length(settings.policy::text)),
+        RAISE program_limit_exceeded USING MESSAGE = format('payload policy of %s bytes is too long',
+            octet_length(settings.policy::text)),
             DETAIL = 'The policy of a table is an argument of its triggers and may have 16384 bytes as text.';
     END IF;
     PERFORM @extschema@.sanitize_call_payload('{}'::jsonb, settings.policy);
     PERFORM _callhardening.require_known_provider(settings.provider);
     PERFORM _callhardening.require_call_id_column(calls, settings.call_id_column);
-    PERFORM _callhardening.require_word_column(calls, settings.status_column, _callhardening.status_words(settings.transitions));
+    PERFORM _callhardening.require_word_column(calls, settings.status_column,
+        _callhardening.status_words(settings.transitions));
     PERFORM _callhardening.require_word_column(calls, settings.direction_column, ARRAY['inbound', 'outbound']);
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = settings.payload_column AND NOT attisdropped) THEN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = settings.payload_column
+        AND NOT attisdropped) THEN
         PERFORM _callhardening.require_payload_column(calls, settings.payload_column);
     END IF;
 END
@@ -344,28 +363,33 @@ CREATE FUNCTION _callhardening.add_payload(calls regclass, payload_column name) 
     AS $$
 DECLARE
     class pg_class;
-    is_new boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped);
+    is_new boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = payload_column
+        AND NOT attisdropped);
     index_name name;
 BEGIN
     IF is_new THEN
         EXECUTE format('ALTER TABLE %s ADD COLUMN %I pg_catalog.jsonb %s', calls, payload_column,
-            (SELECT 'COMPRESSION lz4' FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)));
+            (SELECT 'COMPRESSION lz4' FROM pg_settings WHERE name = 'default_toast_compression'
+                AND 'lz4' = ANY (enumvals)));
     END IF;
     PERFORM _callhardening.require_payload_column(calls, payload_column);
     IF _callhardening.has_payload_index(calls, payload_column) THEN
         RETURN;
     END IF;
     -- ADD COLUMN has locked everybody out until the end of the transaction, and building the index reads the table.
-    IF is_new AND (SELECT sum(pg_relation_size(leaf)) FROM _callhardening.table_leaves(calls) AS leaf) > 8 * 1024 * 1024 THEN
+    IF is_new AND (SELECT sum(pg_relation_size(leaf))
+        FROM _callhardening.table_leaves(calls) AS leaf) > 8 * 1024 * 1024 THEN
         RAISE NOTICE USING MESSAGE = format('table %s has no GIN index on its new column %I', calls, payload_column),
             DETAIL = 'The table is too big to be read while nobody else can use it.',
-            HINT = format('Where payloads are searched, CREATE INDEX CONCURRENTLY ON %s USING gin (%I).', calls, payload_column);
+            HINT = format('Where payloads are searched, CREATE INDEX CONCURRENTLY ON %s USING gin (%I).', calls,
+                payload_column);
         RETURN;
     END IF;
     SELECT * INTO class FROM pg_class WHERE oid = calls;
     index_name := format('idx_%s_%s', class.relname, payload_column);
     EXECUTE format('CREATE INDEX %s ON %s USING gin (%I)',
-        CASE WHEN to_regclass(format('%s.%I', class.relnamespace::regnamespace, index_name)) IS NULL THEN quote_ident(index_name) END,
+        CASE WHEN to_regclass(format('%s.%I', class.relnamespace::regnamespace, index_name)) IS NULL
+            THEN quote_ident(index_name) END,
         calls, payload_column);
 END
 $$;
@@ -380,9 +404,11 @@ CREATE FUNCTION _callhardening.merge_columns() RETURNS TABLE (column_name name, 
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-VALUES ('merge_newest_at'::name, 'timestamptz'::regtype, 'callhardening: when the newest event that was merged happened; NULL: it is not known'),
+VALUES ('merge_newest_at'::name, 'timestamptz'::regtype,
+    'callhardening: when the newest event that was merged happened; NULL: it is not known'),
     ('merge_has_talk_time', 'boolean', 'callhardening: the duration is a talk time'),
-    ('merge_ended_at', 'timestamptz', 'callhardening: when the event that set the status ended happened; NULL: none did, or it did not say'),
+    ('merge_ended_at', 'timestamptz',
+        'callhardening: when the event that set the status ended happened; NULL: none did, or it did not say'),
     ('merge_status_before_end', 'text', 'callhardening: the status before ended; NULL: there was none')
 $$;
 
@@ -395,7 +421,8 @@ CREATE FUNCTION _callhardening.has_merge_columns(calls regclass) RETURNS boolean
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT NOT EXISTS (SELECT FROM _callhardening.merge_columns() c
-    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = calls AND a.attname = c.column_name AND a.atttypid = c.column_type))
+    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = calls AND a.attname = c.column_name
+        AND a.atttypid = c.column_type))
 $$;
 
 COMMENT ON FUNCTION _callhardening.has_merge_columns(regclass) IS
@@ -415,7 +442,8 @@ BEGIN
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', calls, wanted.column_name, wanted.column_type);
             EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', calls, wanted.column_name, wanted.note);
         ELSIF present <> wanted.column_type THEN
-            RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must be %s, not %s', wanted.column_name, calls,
+            RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must be %s, not %s',
+                wanted.column_name, calls,
                 wanted.column_type, present), DETAIL = 'process_call_events needs a column of this name.';
         END IF;
     END LOOP;
@@ -468,8 +496,10 @@ EXCEPTION
     WHEN unique_violation THEN
         SELECT max(r.ids) INTO repeated FROM _callhardening.repeated_call_ids(calls, call_id_column) AS r;
         RAISE WARNING USING
-            MESSAGE = format('table %s has %s call ids more than once, and no unique index on column %I', calls, repeated, call_id_column),
-            HINT = format('Find them with SELECT %I, count(*) FROM %s GROUP BY 1 HAVING count(*) > 1, merge their rows and call harden_calls again.',
+            MESSAGE = format('table %s has %s call ids more than once, and no unique index on column %I', calls,
+                repeated, call_id_column),
+            HINT = format('Find them with SELECT %I, count(*) FROM %s GROUP BY 1 HAVING count(*) > 1, merge their '
+                'rows and call harden_calls again.',
                 call_id_column, calls);
     WHEN feature_not_supported THEN
         RAISE WARNING USING
@@ -506,7 +536,8 @@ CREATE FUNCTION _callhardening.create_call_triggers(calls regclass, settings _ca
 DECLARE
     arguments text[] := _callhardening.settings_arguments(settings);
     digest text := quote_literal(_callhardening.settings_digest(arguments));
-    is_valid text := (SELECT format('%s.is_valid_status_transition', extnamespace::regnamespace) FROM pg_extension WHERE extname = 'callhardening');
+    is_valid text := (SELECT format('%s.is_valid_status_transition', extnamespace::regnamespace) FROM pg_extension
+        WHERE extname = 'callhardening');
     graph text := quote_nullable(settings.transitions::text) || '::pg_catalog.jsonb';
     -- Each as it stands in the old and in the new row.
     call_id text := quote_ident(settings.call_id_column);
@@ -516,7 +547,8 @@ DECLARE
 BEGIN
     EXECUTE format('CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON %s
         FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call(%s)', calls,
-        (SELECT string_agg(quote_literal(argument), ', ' ORDER BY place) FROM unnest(arguments) WITH ORDINALITY AS a (argument, place)));
+        (SELECT string_agg(quote_literal(argument), ', ' ORDER BY place)
+            FROM unnest(arguments) WITH ORDINALITY AS a (argument, place)));
     EXECUTE 'CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON ' || calls || ' FOR EACH ROW WHEN ('
         || 'NOT ' || is_valid || '(NULL::text, NEW.' || status || ', ' || graph || ')'
         || ' OR NEW.' || direction || ' NOT IN ' || words
@@ -525,7 +557,8 @@ BEGIN
         || 'NOT ' || is_valid || '(OLD.' || status || ', NEW.' || status || ', ' || graph || ')'
         || ' OR (OLD.' || direction || ' IS DISTINCT FROM NEW.' || direction
         || '     AND (NEW.' || direction || ' NOT IN ' || words
-        || '         OR (NEW.' || quote_ident(settings.direction_column) || ' IS NULL AND OLD.' || direction || ' IN ' || words || ')))'
+        || '         OR (NEW.' || quote_ident(settings.direction_column) || ' IS NULL AND OLD.' || direction || ' IN '
+            || words || ')))'
         || ' OR (OLD.' || call_id || ' IS DISTINCT FROM NEW.' || call_id || ' AND OLD.' || call_id || ' IS NOT NULL)'
         || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
 END
@@ -542,7 +575,8 @@ CREATE FUNCTION _callhardening.has_call_triggers(calls regclass, settings _callh
 -- Triggers of which one was altered by hand are not those that are wanted.
 SELECT _callhardening.trigger_settings(calls) = _callhardening.settings_arguments(settings) COLLATE "C"
     AND (SELECT count(*) = 3 AND count(*) FILTER (
-            WHERE t.tgargs = convert_to(_callhardening.settings_digest(_callhardening.settings_arguments(settings)), 'UTF8') || '\x00') = 2
+            WHERE t.tgargs = convert_to(_callhardening.settings_digest(_callhardening.settings_arguments(settings)),
+                'UTF8') || '\x00') = 2
         FROM pg_trigger t
         WHERE t.tgrelid = calls AND t.tgname = ANY (_callhardening.call_triggers(calls)) AND t.tgenabled IN ('O', 'A'))
 $$;
@@ -555,16 +589,19 @@ CREATE FUNCTION _callhardening.lock_calls_table(calls regclass, settings _callha
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    adds_column boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = settings.payload_column AND NOT attisdropped);
+    adds_column boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls
+        AND attname = settings.payload_column AND NOT attisdropped);
     adds_state boolean := NOT _callhardening.has_merge_columns(calls)
         AND EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = lock_calls_table.calls);
     builds_index boolean := NOT _callhardening.has_unique_call_id(calls, settings.call_id_column)
         OR NOT adds_column AND NOT _callhardening.has_payload_index(calls, settings.payload_column);
-    drops_triggers boolean := NOT _callhardening.has_call_triggers(calls, settings) AND cardinality(_callhardening.call_triggers(calls)) > 0;
+    drops_triggers boolean := NOT _callhardening.has_call_triggers(calls, settings)
+        AND cardinality(_callhardening.call_triggers(calls)) > 0;
 BEGIN
     -- Who asks for the stronger lock later can wait for somebody who waits for him. But no index may be built under it.
     EXECUTE format('LOCK TABLE %s IN %s MODE', calls,
-        CASE WHEN (adds_column OR adds_state OR drops_triggers) AND NOT builds_index THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
+        CASE WHEN (adds_column OR adds_state OR drops_triggers) AND NOT builds_index THEN 'ACCESS EXCLUSIVE'
+            ELSE 'SHARE ROW EXCLUSIVE' END);
 END
 $$;
 
@@ -578,14 +615,16 @@ CREATE FUNCTION _callhardening.merge_setting_column(calls regclass, given name, 
     AS $$
 -- A column may have the name "default".
 SELECT CASE
-    WHEN given = 'default' AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = given AND NOT attisdropped) THEN usual
+    WHEN given = 'default' AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = given
+        AND NOT attisdropped) THEN usual
     ELSE coalesce(given, present::name, usual) END
 $$;
 
 COMMENT ON FUNCTION _callhardening.merge_setting_column(regclass, name, text, name) IS
 'the column that an argument of harden_calls means. given NULL: the present one of the settings, or the usual one';
 
-CREATE FUNCTION _callhardening.merge_settings(calls regclass, given _callhardening.settings) RETURNS _callhardening.settings
+CREATE FUNCTION _callhardening.merge_settings(calls regclass, given _callhardening.settings)
+    RETURNS _callhardening.settings
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -593,11 +632,15 @@ DECLARE
     present text[] := _callhardening.trigger_settings(calls);
     merged _callhardening.settings;
 BEGIN
-    merged.call_id_column := _callhardening.merge_setting_column(calls, given.call_id_column, present[1], 'dialpad_call_id'::name);
+    merged.call_id_column := _callhardening.merge_setting_column(calls, given.call_id_column, present[1],
+        'dialpad_call_id'::name);
     merged.status_column := _callhardening.merge_setting_column(calls, given.status_column, present[2], 'status'::name);
-    merged.direction_column := _callhardening.merge_setting_column(calls, given.direction_column, present[3], 'direction'::name);
-    merged.payload_column := _callhardening.merge_setting_column(calls, given.payload_column, present[4], 'raw_payload'::name);
-    merged.on_invalid := CASE given.on_invalid WHEN 'default' THEN 'keep' ELSE coalesce(given.on_invalid, present[5], 'keep') END;
+    merged.direction_column := _callhardening.merge_setting_column(calls, given.direction_column, present[3],
+        'direction'::name);
+    merged.payload_column := _callhardening.merge_setting_column(calls, given.payload_column, present[4],
+        'raw_payload'::name);
+    merged.on_invalid := CASE given.on_invalid WHEN 'default' THEN 'keep'
+        ELSE coalesce(given.on_invalid, present[5], 'keep') END;
     merged.transitions := nullif(coalesce(given.transitions, nullif(present[6], '')::jsonb), 'null');
     merged.provider := nullif(coalesce(given.provider, present[7]), '');
     merged.policy := nullif(coalesce(given.policy, nullif(present[8], '')::jsonb), 'null');
@@ -615,8 +658,10 @@ CREATE FUNCTION _callhardening.settings_change(present text[], wanted text[]) RE
     AS $$
 SELECT string_agg(format('%s: %s, now %s', name,
         CASE WHEN present[place] = '' THEN unset WHEN is_long THEN 'own' ELSE present[place] END,
-        CASE WHEN wanted[place] = '' THEN unset WHEN is_long AND present[place] = '' THEN 'own' WHEN is_long THEN 'another' ELSE wanted[place] END), '; ' ORDER BY place)
-FROM (VALUES (1, 'call_id_column', false, NULL), (2, 'status_column', false, NULL), (3, 'direction_column', false, NULL),
+        CASE WHEN wanted[place] = '' THEN unset WHEN is_long AND present[place] = '' THEN 'own' WHEN is_long
+            THEN 'another' ELSE wanted[place] END), '; ' ORDER BY place)
+FROM (VALUES (1, 'call_id_column', false, NULL), (2, 'status_column', false, NULL),
+    (3, 'direction_column', false, NULL),
              (4, 'payload_column', false, NULL), (5, 'on_invalid', false, NULL), (6, 'transitions', true, 'default'),
              (7, 'provider', false, 'none'), (8, 'policy', true, 'default')) AS setting (place, name, is_long, unset)
 WHERE present[place] <> wanted[place]
@@ -638,7 +683,8 @@ BEGIN
     THEN
         RAISE undefined_column USING MESSAGE = format('table %s has no column %I any more', calls, present),
             DETAIL = 'It was the payload column.',
-            HINT = 'If it was renamed, give the new name in payload_column. If it was dropped, give the old one: it is added again.';
+            HINT = 'If it was renamed, give the new name in payload_column. If it was dropped, give the old one: it '
+                'is added again.';
     END IF;
 END
 $$;
@@ -661,7 +707,8 @@ BEGIN
         RETURN;
     END IF;
     -- A subscriber's owner has chosen that they fire for what is replicated as well.
-    always := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgname = ANY (_callhardening.call_triggers(calls)) AND tgenabled = 'A');
+    always := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls
+        AND tgname = ANY (_callhardening.call_triggers(calls)) AND tgenabled = 'A');
     FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
     END LOOP;
@@ -681,7 +728,8 @@ $$;
 COMMENT ON FUNCTION _callhardening.replace_call_triggers(regclass, _callhardening.settings) IS
 'gives a table its triggers with these settings; a NOTICE tells what changes. Nothing happens if it has them already';
 
-CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT NULL, status_column name DEFAULT NULL,
+CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT NULL,
+    status_column name DEFAULT NULL,
         direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, on_invalid text DEFAULT NULL,
         transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL, provider text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
@@ -715,19 +763,22 @@ BEGIN
     IF EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = harden_calls.calls) THEN
         PERFORM _callhardening.add_merge_columns(calls);
     END IF;
-    -- What is ours bears a comment that begins so: unharden_calls takes no other index away. The lock keeps others from making one.
+    -- What is ours bears a comment that begins so: unharden_calls takes no other index away. The lock keeps others from
+    -- making one.
     FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
         EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
     END LOOP;
     IF _callhardening.key_obstacle(calls, wanted.call_id_column) IS NOT NULL THEN
-        RAISE WARNING USING MESSAGE = format('column %I of table %s cannot be the key of events', wanted.call_id_column, calls),
+        RAISE WARNING USING MESSAGE = format('column %I of table %s cannot be the key of events',
+            wanted.call_id_column, calls),
             DETAIL = _callhardening.key_obstacle(calls, wanted.call_id_column),
             HINT = 'process_call_events refuses the table. What other clients write follows the rules.';
     END IF;
     PERFORM _callhardening.replace_call_triggers(calls, wanted);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text)
+    FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_calls');
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
@@ -791,14 +842,17 @@ DECLARE
     ours record;
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
-    IF cardinality(_callhardening.call_triggers(calls)) = 0 AND cardinality(_callhardening.added_merge_columns(calls)) = 0
-        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %')
+    IF cardinality(_callhardening.call_triggers(calls)) = 0
+        AND cardinality(_callhardening.added_merge_columns(calls)) = 0
+        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = calls
+            AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %')
     THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
     END IF;
     payload := (_callhardening.trigger_settings(calls))[4];
     IF drop_payload AND payload IS NULL THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('the settings of table %s are gone with its triggers', calls),
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('the settings of table %s are gone with its triggers', calls),
             HINT = 'Leave drop_payload false, and drop the payload column yourself.';
     END IF;
     FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
@@ -806,8 +860,10 @@ BEGIN
     END LOOP;
     -- Somebody may have come to need an index that was made here: a foreign key, a constraint or a replica identity.
     FOR ours IN
-        SELECT i.indexrelid::regclass AS index, i.indisreplident OR EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid) AS is_needed
-        FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %' ORDER BY 1
+        SELECT i.indexrelid::regclass AS index, i.indisreplident OR
+            EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid) AS is_needed
+        FROM pg_index i WHERE i.indrelid = calls AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %'
+            ORDER BY 1
     LOOP
         IF ours.is_needed THEN
             RAISE NOTICE USING MESSAGE = format('index %s of table %s stays', ours.index, calls),

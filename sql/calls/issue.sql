@@ -47,7 +47,8 @@ COMMENT ON COLUMN @extschema@.call_issues.application_name IS
 COMMENT ON COLUMN @extschema@.call_issues.role_name IS
 'the role of the session: who logged in, or what SET ROLE made of it';
 
-CREATE FUNCTION _callhardening.note_event_without_lane(log regclass, event_seq bigint, lane int, call_id text) RETURNS void
+CREATE FUNCTION _callhardening.note_event_without_lane(log regclass, event_seq bigint, lane int, call_id text)
+    RETURNS void
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_note_event_without_lane';
 REVOKE EXECUTE ON FUNCTION _callhardening.note_event_without_lane(regclass, bigint, int, text) FROM PUBLIC;

@@ -8,7 +8,8 @@ CREATE FUNCTION _callhardening.fault_bits() RETURNS TABLE (check_name text, mask
 COMMENT ON FUNCTION _callhardening.fault_bits() IS
 'the bits in which faults of a row of calls are told, by the names of the checks of audit_calls';
 
-CREATE FUNCTION _callhardening.row_faults(status text, direction text, payload jsonb, transitions jsonb, provider text, policy jsonb) RETURNS int
+CREATE FUNCTION _callhardening.row_faults(status text, direction text, payload jsonb, transitions jsonb,
+    provider text, policy jsonb) RETURNS int
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_row_faults';
 
@@ -18,7 +19,8 @@ COMMENT ON FUNCTION _callhardening.row_faults(text, text, jsonb, jsonb, text, js
 'harden_calls. Never NULL. Errors: 22023 malformed graph or policy, 42501 a policy that hashes without the right to '
 'call_pseudonym';
 
-CREATE FUNCTION _callhardening.repaired_row(INOUT status text, INOUT direction text, INOUT payload jsonb, calls regclass)
+CREATE FUNCTION _callhardening.repaired_row(INOUT status text, INOUT direction text, INOUT payload jsonb,
+    calls regclass)
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_repaired_row';
 

@@ -6,7 +6,8 @@
 
 CREATE FUNCTION @extschema@.claim_call_events(max_events int DEFAULT 100, lease interval DEFAULT '30 seconds',
         worker text DEFAULT NULL, log regclass DEFAULT NULL)
-    RETURNS TABLE (claim_id bigint, event_seq bigint, call_id text, event_type text, attempt int, received_at timestamptz,
+    RETURNS TABLE (claim_id bigint, event_seq bigint, call_id text, event_type text, attempt int,
+        received_at timestamptz,
         payload jsonb)
     LANGUAGE c ROWS 100
     AS 'MODULE_PATHNAME', 'callhardening_claim_call_events';
@@ -49,7 +50,8 @@ COMMENT ON FUNCTION @extschema@.release_call_events(bigint[]) IS
 'gives the events of claims back, for anyone to take at once; the attempt does not count. Rows and errors as '
 'complete_call_events has them, with released in the place of completed';
 
-CREATE FUNCTION @extschema@.fail_call_event(claim_id bigint, event_seq bigint, error text, retry_after interval DEFAULT NULL)
+CREATE FUNCTION @extschema@.fail_call_event(claim_id bigint, event_seq bigint, error text,
+    retry_after interval DEFAULT NULL)
     RETURNS text
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_fail_call_event';
@@ -91,7 +93,8 @@ COMMENT ON FUNCTION @extschema@.assert_call_claim(bigint) IS
 'worker can take it over before the transaction ends, however long ago its lease was over. Other errors: 22004 NULL, '
 '0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
-CREATE FUNCTION @extschema@.retry_dead_call_events(log regclass DEFAULT NULL, event_seqs bigint[] DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.retry_dead_call_events(log regclass DEFAULT NULL, event_seqs bigint[] DEFAULT NULL)
+    RETURNS bigint
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_retry_dead_call_events';
 REVOKE EXECUTE ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[]) FROM PUBLIC;

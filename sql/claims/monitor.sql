@@ -56,7 +56,8 @@ SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
            (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '1 minute') AS is_over
 FROM _callhardening.logs l JOIN _callhardening.lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
-    WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane ORDER BY r.record_no DESC LIMIT 1) c
+    WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane
+        ORDER BY r.record_no DESC LIMIT 1) c
 WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'SELECT');
@@ -87,7 +88,8 @@ SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_se
        c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
        w.retrying, w.blocked, d.dead, t.events_per_second, p.error
 FROM _callhardening.logs l CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events) p
-LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events AND c.lane OPERATOR(pg_catalog.=) p.lane
+LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events
+    AND c.lane OPERATOR(pg_catalog.=) p.lane
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
         pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS blocked
     FROM _callhardening.retrying_events e
@@ -98,7 +100,8 @@ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_
 CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_catalog.>)
             (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) interval '1 minute')
         THEN pg_catalog.sum(r.events) OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch',
-            pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0::float8) ELSE 0 END AS events_per_second
+            pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0::float8)
+                ELSE 0 END AS events_per_second
     FROM _callhardening.claims r
     WHERE r.log_id OPERATOR(pg_catalog.=) l.log_id AND r.lane OPERATOR(pg_catalog.=) p.lane
         AND r.state OPERATOR(pg_catalog.=) 'completed') t
@@ -131,13 +134,16 @@ COMMENT ON FUNCTION @extschema@.ignored_call_events(regclass) IS
 'several logs, none is the default and none is named';
 
 CREATE VIEW @extschema@.call_event_log_status AS
-SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over, s.claimed,
+SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over,
+    s.claimed,
        s.retrying, s.blocked, d.dead, s.events_per_second, s.error,
-       CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored, l.ignored_event_types, l.ignored_members
+       CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored, l.ignored_event_types,
+           l.ignored_members
 FROM _callhardening.logs l
 CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
-        pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over, coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
+        pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over,
+            coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
         pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
         pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
     FROM @extschema@.call_lane_status v WHERE v.log OPERATOR(pg_catalog.=) l.events) s
@@ -157,7 +163,8 @@ SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) A
 FROM (
     SELECT 'backend' AS holder, a.pid::text AS name, a.usename::text AS role, a.application_name AS application,
            COALESCE(a.backend_xmin, a.backend_xid) AS xmin, a.xact_start AS since -- between two statements: no xmin
-    FROM pg_catalog.pg_stat_activity a WHERE COALESCE(a.backend_xmin, a.backend_xid) IS NOT NULL AND a.backend_type OPERATOR(pg_catalog.<>) 'walsender'
+    FROM pg_catalog.pg_stat_activity a WHERE COALESCE(a.backend_xmin, a.backend_xid) IS NOT NULL
+        AND a.backend_type OPERATOR(pg_catalog.<>) 'walsender'
     UNION ALL
     SELECT 'standby', r.pid::text, r.usename::text, r.application_name, r.backend_xmin, r.backend_start
     FROM pg_catalog.pg_stat_replication r WHERE r.backend_xmin IS NOT NULL

@@ -33,7 +33,8 @@ COMMENT ON TABLE _callhardening.purge_leftovers IS
 'events that a purge has passed because they were retrying, blocked or dead; a later one takes them when they are not '
 'any more';
 
-CREATE FUNCTION @extschema@.purge_call_events(older_than interval, log regclass DEFAULT NULL, max_events int DEFAULT 10000,
+CREATE FUNCTION @extschema@.purge_call_events(older_than interval, log regclass DEFAULT NULL,
+    max_events int DEFAULT 10000,
         dead_older_than interval DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c

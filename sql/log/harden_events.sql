@@ -12,65 +12,87 @@ COMMENT ON FUNCTION _callhardening.can_fill_column(name, oid) IS
 'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, '
 'and a type that can hold the values. Errors: 42704 no such type';
 
-CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings text[], carry name[]) RETURNS TABLE (level text, gap text, detail text, advice text)
+CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings text[], carry name[])
+    RETURNS TABLE (level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE ROWS 4
     SET search_path = pg_catalog, pg_temp
     SET jit = off -- what it estimates for a few rows of the catalogs would cost seconds of compiling
     AS $$
 WITH types AS MATERIALIZED (
-    SELECT a.attrelid, a.attname, a.attnum, a.attidentity, a.attgenerated, a.attnotnull OR b.refuses_null AS refuses_null,
-        a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default, coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS preset,
+    SELECT a.attrelid, a.attname, a.attnum, a.attidentity, a.attgenerated, a.attnotnull
+        OR b.refuses_null AS refuses_null,
+        a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default,
+            coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS preset,
         b.base_type AS type, b.base_typmod AS typmod
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid
+        AND d.adnum = a.attnum
     CROSS JOIN LATERAL _callhardening.type_below(a.atttypid, a.atttypmod) AS b
-    WHERE a.attrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM _callhardening.table_leaves(calls) AS leaf)) AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM _callhardening.table_leaves(calls) AS leaf))
+        AND a.attnum > 0 AND NOT a.attisdropped
 ), refusing AS MATERIALIZED (
     -- A partition may refuse what its table takes; the defaults are those of the table.
     SELECT y.attname FROM types y WHERE y.refuses_null
     UNION
     SELECT a.attname FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-    WHERE c.conrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM _callhardening.table_leaves(calls) AS leaf)) AND c.contype = 'c' AND cardinality(c.conkey) = 1
+    WHERE c.conrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM _callhardening.table_leaves(calls) AS leaf))
+        AND c.contype = 'c' AND cardinality(c.conkey) = 1
         AND pg_get_constraintdef(c.oid) LIKE 'CHECK ((' || quote_ident(a.attname) || ' IS NOT NULL))%'
 ), columns AS MATERIALIZED (
     SELECT y.attname AS name, y.attnum, y.attidentity, y.typmod, y.type, y.has_default, y.preset,
         EXISTS (SELECT FROM refusing r WHERE r.attname = y.attname) AS refuses_null,
         y.attname = ANY (settings[1:4]) OR y.attname = ANY (carry)
-            OR (y.attgenerated = '' AND y.attidentity <> 'a' AND _callhardening.can_fill_column(y.attname, y.type)) AS is_filled
+            OR (y.attgenerated = '' AND y.attidentity <> 'a'
+                AND _callhardening.can_fill_column(y.attname, y.type)) AS is_filled
     FROM types y WHERE y.attrelid = calls
 ), empty AS (
     -- A trigger of the table may fill what nobody else does.
     SELECT c.* FROM columns c WHERE NOT EXISTS (
-        SELECT FROM pg_trigger t WHERE t.tgrelid = calls AND t.tgtype & 7 = 7 AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+        SELECT FROM pg_trigger t WHERE t.tgrelid = calls AND t.tgtype & 7 = 7 AND NOT t.tgisinternal
+            AND t.tgenabled <> 'D'
             AND t.tgname <> ALL (ARRAY(SELECT unnest(_callhardening.call_triggers(calls)))))
 )
-SELECT 'gap', 'column_not_filled', format('an event has nothing for column %I of table %s, which is NOT NULL and has no default', e.name, calls),
+SELECT 'gap', 'column_not_filled',
+    format('an event has nothing for column %I of table %s, which is NOT NULL and has no default', e.name, calls),
     'Give the column a default, or name it in carry where the events have it.'
 FROM empty e WHERE e.refuses_null AND NOT e.has_default AND NOT e.is_filled
 UNION ALL
 -- Each call would have the same value there, or the same NULL.
-SELECT 'gap', 'unique_not_filled', format('no event fills the columns of the unique index %s of table %s: it takes one call', i.indexrelid::regclass, calls),
+SELECT 'gap', 'unique_not_filled',
+    format('no event fills the columns of the unique index %s of table %s: it takes one call', i.indexrelid::regclass,
+    calls),
     'Drop it, or add the call id to its columns.'
 FROM pg_index i WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
     AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
-        AND (c.is_filled OR c.attidentity <> '' OR c.preset LIKE '%(%' OR c.preset LIKE 'CURRENT%' OR (c.preset IS NULL AND NOT i.indnullsnotdistinct)))
-    AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) AND NOT EXISTS (SELECT FROM empty e WHERE e.attnum = c.attnum))
+        AND (c.is_filled OR c.attidentity <> '' OR c.preset LIKE '%(%' OR c.preset LIKE 'CURRENT%'
+            OR (c.preset IS NULL AND NOT i.indnullsnotdistinct)))
+    AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+        AND NOT EXISTS (SELECT FROM empty e WHERE e.attnum = c.attnum))
 UNION ALL
-SELECT 'gap', 'partition_missing', format('the partitioned table %s has no partition for a row', calls), 'Create its partitions.'
-FROM pg_class c WHERE c.oid = calls AND c.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_partition_tree(calls) p WHERE p.isleaf AND p.level > 0)
+SELECT 'gap', 'partition_missing', format('the partitioned table %s has no partition for a row', calls),
+    'Create its partitions.'
+FROM pg_class c WHERE c.oid = calls AND c.relkind = 'p'
+    AND NOT EXISTS (SELECT FROM pg_partition_tree(calls) p WHERE p.isleaf AND p.level > 0)
 UNION ALL
-SELECT 'note', 'column_not_null', format('column %I of table %s is NOT NULL and has no default: an event fails that does not tell its value', e.name, calls),
+SELECT 'note', 'column_not_null',
+    format('column %I of table %s is NOT NULL and has no default: an event fails that does not tell its value',
+    e.name, calls),
     'Give the column a default, or drop NOT NULL.'
-FROM empty e WHERE e.refuses_null AND NOT e.has_default AND e.is_filled AND e.name NOT IN (settings[1], settings[4]) AND e.name <> ALL (carry)
+FROM empty e WHERE e.refuses_null AND NOT e.has_default AND e.is_filled AND e.name NOT IN (settings[1], settings[4])
+    AND e.name <> ALL (carry)
 UNION ALL
-SELECT 'note', 'column_short', format('column %I of table %s is %s: %s can be longer, and an event with such a value fails', c.name, calls,
+SELECT 'note', 'column_short',
+    format('column %I of table %s is %s: %s can be longer, and an event with such a value fails', c.name, calls,
     format_type(c.type, c.typmod), w.what), 'Make the column longer.'
-FROM columns c JOIN (VALUES (settings[1]::name, 'call ids', 20), ('from_number', 'numbers', 16), ('to_number', 'numbers', 16), ('recording_url', 'links', 255),
-    ('voicemail_url', 'links', 255), ('dialpad_user_id', 'ids', 20), ('master_call_id', 'ids', 20), ('entry_point_call_id', 'ids', 20),
+FROM columns c JOIN (VALUES (settings[1]::name, 'call ids', 20), ('from_number', 'numbers', 16),
+    ('to_number', 'numbers', 16), ('recording_url', 'links', 255),
+    ('voicemail_url', 'links', 255), ('dialpad_user_id', 'ids', 20), ('master_call_id', 'ids', 20),
+        ('entry_point_call_id', 'ids', 20),
     ('operator_call_id', 'ids', 20)) AS w (name, what, length) ON w.name = c.name
 WHERE c.type IN ('varchar'::regtype, 'bpchar'::regtype) AND c.typmod >= 4 AND c.typmod - 4 < w.length
     OR c.name = settings[1] AND c.type IN ('smallint'::regtype, 'integer'::regtype)
 UNION ALL
-SELECT 'note', 'row_security', format('row-level security is enabled for table %s: events fail in workers whose role it applies to', calls),
+SELECT 'note', 'row_security',
+    format('row-level security is enabled for table %s: events fail in workers whose role it applies to', calls),
     format('Give their roles BYPASSRLS or a policy, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', calls)
 FROM pg_class c WHERE c.oid = calls AND c.relrowsecurity
 $$;
@@ -80,15 +102,19 @@ COMMENT ON FUNCTION _callhardening.row_obstacles(regclass, text[], name[]) IS
 'trigger_settings. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys '
 'and triggers say of a row is not looked at';
 
-CREATE FUNCTION _callhardening.carried_column_nulls(events regclass, calls regclass, carry name[]) RETURNS TABLE (detail text, advice text)
+CREATE FUNCTION _callhardening.carried_column_nulls(events regclass, calls regclass, carry name[])
+    RETURNS TABLE (detail text, advice text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT format('the carried column %I may be NULL in %s, and not in %s: an event without its value fails', k.name, events, calls),
+SELECT format('the carried column %I may be NULL in %s, and not in %s: an event without its value fails', k.name,
+    events, calls),
     format('Give the values in ingest_call_event(carry => ...), or the column of %s a default.', calls)
 FROM unnest(carry) AS k (name)
-JOIN pg_attribute e ON e.attrelid = events AND e.attname = k.name AND NOT e.attisdropped AND NOT e.attnotnull AND NOT e.atthasdef
-JOIN pg_attribute c ON c.attrelid = calls AND c.attname = k.name AND NOT c.attisdropped AND c.attnotnull AND NOT c.atthasdef
+JOIN pg_attribute e ON e.attrelid = events AND e.attname = k.name AND NOT e.attisdropped AND NOT e.attnotnull
+    AND NOT e.atthasdef
+JOIN pg_attribute c ON c.attrelid = calls AND c.attname = k.name AND NOT c.attisdropped AND c.attnotnull
+    AND NOT c.atthasdef
 $$;
 
 COMMENT ON FUNCTION _callhardening.carried_column_nulls(regclass, regclass, name[]) IS
@@ -107,7 +133,8 @@ BEGIN
             HINT = 'Call harden_calls for it first.';
     END IF;
     IF _callhardening.key_obstacle(calls, settings[1]::name) IS NOT NULL THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('column %I of table %s cannot be the key of events', settings[1], calls),
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('column %I of table %s cannot be the key of events', settings[1], calls),
             DETAIL = _callhardening.key_obstacle(calls, settings[1]::name),
             HINT = 'Use text or varchar with a deterministic collation, or an integer type, and no GENERATED ALWAYS.';
     END IF;
@@ -129,7 +156,8 @@ CREATE FUNCTION _callhardening.report_obstacles(events regclass, calls regclass,
 DECLARE
     obstacle record;
 BEGIN
-    FOR obstacle IN SELECT o.* FROM _callhardening.row_obstacles(calls, _callhardening.trigger_settings(calls), carry) AS o LOOP
+    FOR obstacle IN SELECT o.* FROM _callhardening.row_obstacles(calls, _callhardening.trigger_settings(calls),
+        carry) AS o LOOP
         RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
     END LOOP;
     FOR obstacle IN SELECT o.* FROM _callhardening.carried_column_nulls(events, calls, carry) AS o LOOP
@@ -141,7 +169,8 @@ $$;
 COMMENT ON FUNCTION _callhardening.report_obstacles(regclass, regclass, name[]) IS
 'a WARNING for each obstacle of row_obstacles, and for each of carried_column_nulls';
 
-CREATE FUNCTION _callhardening.require_event_column(events regclass, argument text, column_name name, types regtype[]) RETURNS void
+CREATE FUNCTION _callhardening.require_event_column(events regclass, argument text, column_name name, types regtype[])
+    RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -152,19 +181,24 @@ BEGIN
     IF column_name IS NULL THEN
         RETURN;
     END IF;
-    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = column_name AND attnum > 0 AND NOT attisdropped;
+    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = column_name AND attnum > 0
+        AND NOT attisdropped;
     IF NOT FOUND THEN
         RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, column_name),
             HINT = format('Name a column of the table in %s.', argument);
     END IF;
     IF attribute.attgenerated <> '' THEN
-        RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name, events);
+        RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name,
+            events);
     END IF;
     base_type := _callhardening.base_type(attribute.atttypid);
-    IF types IS NOT NULL AND NOT (base_type = ANY (types) OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
+    IF types IS NOT NULL AND NOT (base_type = ANY (types) OR ('text'::regtype = ANY (types)
+        AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
         RAISE datatype_mismatch USING
-            MESSAGE = format('column %I of table %s is %s', column_name, events, format_type(attribute.atttypid, attribute.atttypmod)),
-            DETAIL = format('What %s names has to be %s.', argument, (SELECT string_agg(t::text, ' or ') FROM unnest(types) AS t));
+            MESSAGE = format('column %I of table %s is %s', column_name, events,
+                format_type(attribute.atttypid, attribute.atttypmod)),
+            DETAIL = format('What %s names has to be %s.', argument,
+                (SELECT string_agg(t::text, ' or ') FROM unnest(types) AS t));
     END IF;
 END
 $$;
@@ -184,7 +218,8 @@ BEGIN
     SELECT * INTO class FROM pg_class WHERE oid = events;
     IF class.relkind <> 'r' OR class.relispartition THEN
         RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
-            HINT = 'An event log is read through an index on all of its rows: views, foreign tables, partitioned tables and partitions have none.';
+            HINT = 'An event log is read through an index on all of its rows: views, foreign tables, partitioned '
+                'tables and partitions have none.';
     END IF;
     IF EXISTS (SELECT FROM pg_inherits WHERE events IN (inhrelid, inhparent)) THEN
         RAISE wrong_object_type USING MESSAGE = format('table %s inherits, or is inherited from', events),
@@ -204,7 +239,8 @@ CREATE FUNCTION _callhardening.require_carried_columns(events regclass, calls re
     AS $$
 DECLARE
     settings record := @extschema@.call_settings(calls);
-    filled name[] := ARRAY[settings.call_id_column, settings.status_column, settings.direction_column, settings.payload_column];
+    filled name[] := ARRAY[settings.call_id_column, settings.status_column, settings.direction_column,
+        settings.payload_column];
     source pg_attribute;
     target pg_attribute;
     carried name;
@@ -218,21 +254,25 @@ BEGIN
         END IF;
         PERFORM _callhardening.require_event_column(events, 'carry'::text, carried, NULL::regtype[]);
         SELECT * INTO source FROM pg_attribute WHERE attrelid = events AND attname = carried;
-        SELECT * INTO target FROM pg_attribute WHERE attrelid = calls AND attname = carried AND attnum > 0 AND NOT attisdropped;
+        SELECT * INTO target FROM pg_attribute WHERE attrelid = calls AND attname = carried AND attnum > 0
+            AND NOT attisdropped;
         IF NOT FOUND THEN
             RAISE undefined_column USING MESSAGE = format('table %s has no column %I', calls, carried),
                 HINT = 'carry names columns that are in both tables.';
         END IF;
         IF target.attgenerated <> '' OR target.attidentity = 'a' THEN
-            RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', carried, calls);
+            RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', carried,
+                calls);
         END IF;
         IF carried = ANY (filled) THEN
-            RAISE invalid_parameter_value USING MESSAGE = format('column %I of table %s is filled by the events', carried, calls),
+            RAISE invalid_parameter_value USING MESSAGE = format('column %I of table %s is filled by the events',
+                carried, calls),
                 HINT = 'Leave it out of carry.';
         END IF;
         IF source.atttypid <> target.atttypid THEN
             RAISE datatype_mismatch USING MESSAGE = format('column %I is %s in %s and %s in %s', carried,
-                format_type(source.atttypid, source.atttypmod), events, format_type(target.atttypid, target.atttypmod), calls);
+                format_type(source.atttypid, source.atttypmod), events,
+                    format_type(target.atttypid, target.atttypmod), calls);
         END IF;
     END LOOP;
     PERFORM _callhardening.require_no_obstacle(calls, carry);
@@ -243,7 +283,8 @@ COMMENT ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, n
 'refuses columns that cannot be copied from an event to its call, and a calls table with columns that would stay '
 'empty and must not; the errors are told at harden_call_events';
 
-CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass, payload_column name, event_type_column name,
+CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass, payload_column name,
+    event_type_column name,
         received_at_column name, processed_at_column name, provider text, carry name[], lanes int) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -267,33 +308,42 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_table_owner(calls);
     PERFORM _callhardening.require_valid_log_settings(provider, lanes);
-    FOREACH named IN ARRAY array_remove(ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
+    FOREACH named IN ARRAY array_remove(ARRAY[payload_column, event_type_column, received_at_column,
+        processed_at_column], NULL) LOOP
         IF named = ANY (seen) THEN
-            RAISE duplicate_column USING MESSAGE = format('column %I is named twice, or is one that the event log fills', named);
+            RAISE duplicate_column USING MESSAGE = format('column %I is named twice, or is one that the event log '
+                'fills', named);
         END IF;
         seen := seen || named;
     END LOOP;
     PERFORM _callhardening.require_event_column(events, 'payload_column'::text, payload_column, '{jsonb}'::regtype[]);
-    PERFORM _callhardening.require_event_column(events, 'event_type_column'::text, event_type_column, '{text}'::regtype[]);
-    PERFORM _callhardening.require_event_column(events, 'received_at_column'::text, received_at_column, '{timestamp,timestamptz}'::regtype[]);
-    PERFORM _callhardening.require_event_column(events, 'processed_at_column'::text, processed_at_column, '{timestamp,timestamptz}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'event_type_column'::text, event_type_column,
+        '{text}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'received_at_column'::text, received_at_column,
+        '{timestamp,timestamptz}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'processed_at_column'::text, processed_at_column,
+        '{timestamp,timestamptz}'::regtype[]);
     IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = events AND attname = processed_at_column) THEN
-        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s is NOT NULL', processed_at_column, events),
+        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s is NOT NULL', processed_at_column,
+            events),
             DETAIL = 'NULL says that an event is pending.';
     END IF;
     PERFORM _callhardening.require_carried_columns(events, calls, carry);
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name, name, text, name[], int) IS
+COMMENT ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name, name, text,
+    name[], int) IS
 'refuses arguments that harden_call_events cannot work with; the errors are told there';
 
 -- What is ours bears a comment that begins so: unharden_call_events takes nothing else away.
-CREATE FUNCTION _callhardening.event_stamp_comment(calls regclass, payload_column name, provider text, lanes int) RETURNS text
+CREATE FUNCTION _callhardening.event_stamp_comment(calls regclass, payload_column name, provider text, lanes int)
+    RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s in %I for a key of %s; stamps of cluster %s', lanes, lower(provider), payload_column,
+SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s in %I for a key of %s; stamps of '
+    'cluster %s', lanes, lower(provider), payload_column,
     _callhardening.call_key_type(calls), (SELECT system_identifier FROM pg_control_system()))
 $$;
 
@@ -317,7 +367,8 @@ CREATE FUNCTION _callhardening.event_sequence(events regclass) RETURNS regclass
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT d.objid::regclass FROM pg_attribute a
-JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'a'
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+    AND d.deptype = 'a'
 JOIN pg_class s ON d.classid = 'pg_class'::regclass AND s.oid = d.objid AND s.relkind = 'S'
 WHERE a.attrelid = events AND a.attname = 'event_seq'
 ORDER BY d.objid LIMIT 1
@@ -332,7 +383,8 @@ CREATE FUNCTION _callhardening.event_columns() RETURNS TABLE (column_name name, 
     AS $$
 VALUES ('event_lane'::name, 'integer'::regtype, NULL),
     ('event_xid', 'xid8', 'callhardening: the transaction that appended the event'),
-    ('event_seq', 'bigint', 'callhardening: sequence number of the event; NULL: it was processed before this was an event log'),
+    ('event_seq', 'bigint', 'callhardening: sequence number of the event; NULL: it was processed before this was an '
+        'event log'),
     ('call_id', 'text', 'callhardening: the call that the event is about'),
     ('event_digest', 'bytea', 'callhardening: tells a redelivery to ingest_call_event')
 $$;
@@ -364,18 +416,23 @@ DECLARE
     sequence text;
 BEGIN
     FOR wanted IN SELECT * FROM _callhardening.event_columns() LOOP
-        SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = wanted.column_name AND NOT attisdropped;
+        SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = wanted.column_name
+            AND NOT attisdropped;
         IF NOT FOUND THEN
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', events, wanted.column_name, wanted.column_type);
-            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', events, wanted.column_name, coalesce(wanted.note, stamp_comment));
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', events, wanted.column_name,
+                coalesce(wanted.note, stamp_comment));
         ELSIF attribute.atttypid <> wanted.column_type OR attribute.attgenerated <> '' THEN
             RAISE datatype_mismatch USING
                 MESSAGE = format('column %I of table %s is %s%s', wanted.column_name, events,
-                    CASE WHEN attribute.attgenerated <> '' THEN 'generated, of type ' END, format_type(attribute.atttypid, attribute.atttypmod)),
-                DETAIL = format('An event log needs a column of this name, of type %s, that is filled by its trigger.', wanted.column_type),
+                    CASE WHEN attribute.attgenerated <> '' THEN 'generated, of type ' END,
+                        format_type(attribute.atttypid, attribute.atttypmod)),
+                DETAIL = format('An event log needs a column of this name, of type %s, that is filled by its '
+                    'trigger.', wanted.column_type),
                 HINT = 'Rename the column.';
         ELSIF coalesce(col_description(events, attribute.attnum), '') NOT LIKE 'callhardening: %' THEN
-            SELECT r.found INTO has_values FROM _callhardening.query_as_owner(events, format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name),
+            SELECT r.found INTO has_values FROM _callhardening.query_as_owner(events,
+                format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name),
                 NULL::text[]) AS r (found boolean);
             IF has_values THEN
                 RAISE object_not_in_prerequisite_state USING
@@ -407,9 +464,11 @@ CREATE FUNCTION _callhardening.free_relation_name(schema oid, relation name, suf
     AS $$
 -- Of a long name at most 40 bytes are left: what comes after them is not to be cut off.
 SELECT candidate FROM (
-    SELECT n, (left(relation, cut.characters) || '_' || suffix || CASE n WHEN 0 THEN '' ELSE n::text END)::name AS candidate
+    SELECT n, (left(relation, cut.characters) || '_' || suffix || CASE n WHEN 0 THEN ''
+        ELSE n::text END)::name AS candidate
     FROM generate_series(0, 1000) AS n,
-        (SELECT max(k) AS characters FROM generate_series(0, 40) AS k WHERE octet_length(left(relation, k)) <= 40) AS cut) AS names
+        (SELECT max(k) AS characters FROM generate_series(0, 40) AS k
+            WHERE octet_length(left(relation, k)) <= 40) AS cut) AS names
 WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = schema AND c.relname = candidate)
 ORDER BY n LIMIT 1
 $$;
@@ -421,9 +480,11 @@ CREATE FUNCTION _callhardening.missing_event_indexes(events regclass, beside_wri
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL', CASE WHEN beside_writers THEN 'CONCURRENTLY ' END, events,
+SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL', CASE WHEN beside_writers
+    THEN 'CONCURRENTLY ' END, events,
     array_to_string(keys, ', '), keys[1])
-FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']::name[]), (2, ARRAY['event_seq']::name[]), (3, ARRAY['event_digest']::name[]))
+FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']::name[]), (2, ARRAY['event_seq']::name[]),
+    (3, ARRAY['event_digest']::name[]))
     AS wanted (place, keys)
 WHERE NOT _callhardening.has_event_index(events, keys)
 ORDER BY place
@@ -453,21 +514,26 @@ $$;
 COMMENT ON FUNCTION _callhardening.add_event_indexes(regclass) IS
 'makes the indexes that an event table lacks for an event log';
 
-CREATE FUNCTION _callhardening.stamp_pending_events(events regclass, calls regclass, payload_column name, received_at_column name,
+CREATE FUNCTION _callhardening.stamp_pending_events(events regclass, calls regclass, payload_column name,
+    received_at_column name,
         processed_at_column name, provider text, lanes int, max_events bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     stamp_comment text := _callhardening.event_stamp_comment(calls, payload_column, provider, lanes);
-    present_comment text := (SELECT col_description(events, attnum) FROM pg_attribute WHERE attrelid = events AND attname = 'event_lane');
-    receipt text := CASE WHEN received_at_column IS NULL THEN '' ELSE format('%I NULLS FIRST, ', received_at_column) END;
+    present_comment text := (SELECT col_description(events, attnum) FROM pg_attribute WHERE attrelid = events
+        AND attname = 'event_lane');
+    receipt text := CASE WHEN received_at_column IS NULL THEN ''
+        ELSE format('%I NULLS FIRST, ', received_at_column) END;
     stamped bigint;
 BEGIN
     -- A copy of a hardened table has the stamps of that table, whose lanes are another log's.
     IF max_events IS NULL THEN
-        PERFORM _callhardening.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL,
-            call_id = NULL WHERE event_lane IS NOT NULL AND %s', events, CASE WHEN processed_at_column IS NULL THEN '$1[1] IS NOT NULL'
+        PERFORM _callhardening.write_as_owner(events,
+            format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL,
+            call_id = NULL WHERE event_lane IS NOT NULL
+                AND %s', events, CASE WHEN processed_at_column IS NULL THEN '$1[1] IS NOT NULL'
             ELSE format('%I IS NULL AND (event_lane >= CAST($1[1] AS int) OR event_xid > pg_current_xact_id())',
                 processed_at_column) END),
             ARRAY[lanes::text]);
@@ -477,7 +543,8 @@ BEGIN
     END IF;
     IF present_comment LIKE 'callhardening: %' AND present_comment <> stamp_comment THEN
         -- Calls would be in other lanes.
-        PERFORM _callhardening.write_as_owner(events, format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
+        PERFORM _callhardening.write_as_owner(events,
+            format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
             WHERE %I IS NULL AND event_lane IS NOT NULL', events, processed_at_column), NULL::text[]);
         EXECUTE format('COMMENT ON COLUMN %s.event_lane IS %L', events, stamp_comment);
     END IF;
@@ -485,15 +552,19 @@ BEGIN
     -- UPDATE would be left for later, and come behind the later events of its call.
     IF max_events IS NOT NULL THEN
         PERFORM _callhardening.write_as_owner(events, format('SELECT FROM %s WHERE %I IS NULL AND event_lane IS NULL
-            ORDER BY %sctid LIMIT CAST($1[1] AS bigint) FOR NO KEY UPDATE', events, processed_at_column, receipt), ARRAY[max_events::text]);
+            ORDER BY %sctid LIMIT CAST($1[1] AS bigint) FOR NO KEY UPDATE',
+            events, processed_at_column, receipt), ARRAY[max_events::text]);
     END IF;
     stamped := _callhardening.write_as_owner(events, format('
         WITH chosen AS MATERIALIZED (
-            SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL ORDER BY %4$sctid LIMIT CAST($1[4] AS bigint)),
+            SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL
+                ORDER BY %4$sctid LIMIT CAST($1[4] AS bigint)),
         numbered AS MATERIALIZED (
             SELECT place, nextval(%5$s::oid) AS seq, stamp.*
-            FROM chosen CROSS JOIN LATERAL _callhardening.event_stamp(coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS stamp)
-        UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq, call_id = n.call_id
+            FROM chosen CROSS JOIN LATERAL _callhardening.event_stamp(coalesce(payload, ''null'')::jsonb, $1[1],
+                CAST($1[2] AS int), $1[3]) AS stamp)
+        UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq,
+            call_id = n.call_id
         FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
         events, payload_column, processed_at_column, receipt, _callhardening.event_sequence(events)::oid),
         ARRAY[provider, lanes::text, _callhardening.call_key_type(calls), max_events::text]);
@@ -505,8 +576,10 @@ COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name
 'stamps up to max_events (NULL: all) events of a table that is to be an event log and that nobody has processed, as '
 'stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
 
-CREATE PROCEDURE @extschema@.prepare_harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
-        event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
+CREATE PROCEDURE @extschema@.prepare_harden_call_events(events regclass, calls regclass,
+    payload_column name DEFAULT 'payload',
+        event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL,
+            processed_at_column name DEFAULT NULL,
         provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64, batch_size int DEFAULT 10000)
     LANGUAGE plpgsql
     AS $$
@@ -515,17 +588,20 @@ DECLARE
     statement pg_catalog.text;
 BEGIN
     -- A procedure that commits cannot pin its search_path: what is not ours is qualified.
-    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
+        received_at_column, processed_at_column,
         provider, carry, lanes);
     IF batch_size OPERATOR(pg_catalog.<) 1 OR batch_size IS NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = 'batch_size must be at least 1';
     END IF;
-    PERFORM _callhardening.add_event_columns(events, _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
+    PERFORM _callhardening.add_event_columns(events, _callhardening.event_stamp_comment(calls, payload_column,
+        provider, lanes));
     COMMIT;
     PERFORM _callhardening.add_merge_columns(calls);
     COMMIT;
     LOOP
-        stamped := _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes,
+        stamped := _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column,
+            processed_at_column, provider, lanes,
             batch_size::pg_catalog.int8);
         COMMIT;
         EXIT WHEN stamped OPERATOR(pg_catalog.<) batch_size;
@@ -535,10 +611,12 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text,
+    name[], int, int) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'prepare_harden_call_events');
 
-COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text, name[], int, int) IS
+COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text, name[],
+    int, int) IS
 'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: '
 'adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a '
 'time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same '
@@ -546,7 +624,8 @@ COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, 
 'of calls. Errors: as harden_call_events';
 
 CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
-        event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
+        event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL,
+            processed_at_column name DEFAULT NULL,
         provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -560,19 +639,23 @@ BEGIN
             DETAIL = 'It would not see what was written while it waited for its lock.',
             HINT = 'Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.';
     END IF;
-    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
+        received_at_column, processed_at_column,
         provider, carry, lanes);
     -- The lock comes before any row is written: whoever waits for one of our rows holds a lock of the table that
     -- this one waits for. It waits for those who have rows locked as well, so that no row is waited for below.
     EXECUTE format('LOCK TABLE %s IN %s MODE', events,
         CASE WHEN _callhardening.has_event_columns(events) THEN 'EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
-    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column, received_at_column, processed_at_column,
+    PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
+        received_at_column, processed_at_column,
         provider, carry, lanes);
-    PERFORM _callhardening.add_event_columns(events, _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
+    PERFORM _callhardening.add_event_columns(events, _callhardening.event_stamp_comment(calls, payload_column,
+        provider, lanes));
     -- After the lock on the events: who applies events has locked them first.
     PERFORM _callhardening.add_merge_columns(calls);
     PERFORM _callhardening.add_event_indexes(events);
-    PERFORM _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column, provider, lanes, NULL::bigint);
+    PERFORM _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column,
+        processed_at_column, provider, lanes, NULL::bigint);
 
     PERFORM _callhardening.report_obstacles(events, calls, carry);
     PERFORM _callhardening.create_event_triggers(events,
@@ -580,18 +663,21 @@ BEGIN
     -- The trigger knows by the missing identifier that the log is of this cluster.
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
         received_at_column, processed_at_column, carry, sequence)
-    VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry,
+    VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column,
+        processed_at_column, carry,
         _callhardening.event_sequence(events)) RETURNING log_id INTO log;
     IF processed_at_column IS NOT NULL THEN
         INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
         SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
         FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s 
-            WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'') AND %I IS NULL',
+            WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')
+                AND %I IS NULL',
             events, processed_at_column), NULL::text[]) AS e (event_seq bigint, event_lane int, call_id text);
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[],
+    int) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
@@ -642,19 +728,22 @@ BEGIN
     INTO has_trigger, is_made FROM pg_trigger t
     WHERE t.tgrelid = events AND t.tgname = ANY (_callhardening.event_triggers(events));
     IF log.log_id IS NULL AND NOT has_trigger
-        AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname IN (SELECT column_name FROM _callhardening.event_columns())
+        AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events
+            AND attname IN (SELECT column_name FROM _callhardening.event_columns())
                         AND col_description(attrelid, attnum) LIKE 'callhardening: %') THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is not an event log', events);
     END IF;
     IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
         BEGIN
-            SELECT sum(p.pending) + (SELECT l.retrying_or_dead FROM _callhardening.my_logs AS l WHERE l.log_id = log.log_id)
+            SELECT sum(p.pending) + (SELECT l.retrying_or_dead FROM _callhardening.my_logs AS l
+                WHERE l.log_id = log.log_id)
             INTO pending FROM @extschema@.pending_call_events(events, true) AS p;
         EXCEPTION WHEN object_not_in_prerequisite_state THEN
             NULL; -- an altered table is a reason to go back, and none to stay
         END;
         IF pending IS DISTINCT FROM 0 THEN
-            RAISE WARNING USING MESSAGE = format('%s events of %s were not processed', coalesce(pending::text, 'an unknown number of'), events),
+            RAISE WARNING USING MESSAGE = format('%s events of %s were not processed',
+                coalesce(pending::text, 'an unknown number of'), events),
                 DETAIL = 'The table has no column that would say which.',
                 HINT = 'Roll back, and call process_call_events first.';
         END IF;
@@ -667,12 +756,14 @@ BEGIN
     FOR ours IN
         SELECT attname FROM pg_attribute WHERE attrelid = events AND attnum > 0 AND NOT attisdropped
             AND attname IN (SELECT column_name FROM _callhardening.event_columns())
-            AND (col_description(attrelid, attnum) LIKE 'callhardening: %' OR is_made AND attname IN ('event_lane', 'event_xid', 'event_digest'))
+            AND (col_description(attrelid, attnum) LIKE 'callhardening: %' OR is_made
+                AND attname IN ('event_lane', 'event_xid', 'event_digest'))
     LOOP
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', events, ours);
     END LOOP;
     FOR ours IN
-        SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = events AND obj_description(indexrelid, 'pg_class') LIKE 'callhardening: %'
+        SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = events
+            AND obj_description(indexrelid, 'pg_class') LIKE 'callhardening: %'
     LOOP
         EXECUTE format('DROP INDEX %s', ours);
     END LOOP;

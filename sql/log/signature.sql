@@ -30,7 +30,8 @@ COMMENT ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea) IS
 'another length, or a key in PEM or of SSH, 55000 no such log, 42P08 several logs, none is the default and none is '
 'named; a warning below 32 bytes';
 
-CREATE FUNCTION @extschema@.ingest_signed_call_event(body text, log regclass DEFAULT NULL, carry jsonb DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION @extschema@.ingest_signed_call_event(body text, log regclass DEFAULT NULL, carry jsonb DEFAULT NULL)
+    RETURNS bigint
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_ingest_signed_call_event';
 REVOKE EXECUTE ON FUNCTION @extschema@.ingest_signed_call_event(text, regclass, jsonb) FROM PUBLIC;

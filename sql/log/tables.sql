@@ -44,7 +44,8 @@ BEGIN
     CREATE INDEX idx_calls_open ON calls (started_at) WHERE status IN ('ringing', 'active');
     CREATE INDEX idx_calls_master_call_id ON calls (master_call_id) WHERE master_call_id IS NOT NULL;
     CREATE INDEX idx_calls_entry_point_call_id ON calls (entry_point_call_id) WHERE entry_point_call_id IS NOT NULL;
-    PERFORM @extschema@.harden_calls('calls'::regclass, 'dialpad_call_id'::name, 'status'::name, 'direction'::name, 'raw_payload'::name, 'keep'::text,
+    PERFORM @extschema@.harden_calls('calls'::regclass, 'dialpad_call_id'::name, 'status'::name, 'direction'::name,
+        'raw_payload'::name, 'keep'::text,
         NULL::jsonb, NULL::jsonb, 'dialpad'::text);
 
     COMMENT ON TABLE calls IS 'calls: one row per leg, keyed by the provider''s call id';
@@ -72,7 +73,8 @@ BEGIN
         payload jsonb NOT NULL
     ) WITH (toast_tuple_target = 4064); -- each body is read once at least: one of an ordinary event stays in its row
     CREATE UNIQUE INDEX idx_call_events_lane ON call_events (event_lane, event_xid, event_seq);
-    IF EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression'
+        AND 'lz4' = ANY (enumvals)) THEN
         ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;
     END IF;
     PERFORM @extschema@.register_call_event_log('call_events'::regclass, 'calls'::regclass, 'dialpad'::text, 64);

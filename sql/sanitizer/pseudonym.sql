@@ -14,7 +14,8 @@ COMMENT ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) IS
 -- opens their pseudonyms. The id is computed and not checked, since the message of a failed CHECK prints the row.
 CREATE TABLE _callhardening.pseudonym_keys (
     key_number bigint GENERATED ALWAYS AS IDENTITY,
-    key_id text GENERATED ALWAYS AS (@extschema@.call_pseudonym_key_id(secret)) STORED CONSTRAINT pseudonym_keys_pkey PRIMARY KEY,
+    key_id text GENERATED ALWAYS AS (@extschema@.call_pseudonym_key_id(secret)) STORED
+        CONSTRAINT pseudonym_keys_pkey PRIMARY KEY,
     secret bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
@@ -53,11 +54,13 @@ DECLARE
 BEGIN
     -- 244 bits from the server's strong source of random numbers.
     INSERT INTO _callhardening.pseudonym_keys (secret)
-    VALUES (coalesce(add_call_pseudonym_key.secret, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))))
+    VALUES (coalesce(add_call_pseudonym_key.secret, sha256(uuid_send(gen_random_uuid())
+        || uuid_send(gen_random_uuid()))))
     ON CONFLICT DO NOTHING
     RETURNING key_id INTO added;
     IF added IS NULL THEN
-        RAISE duplicate_object USING MESSAGE = format('pseudonym key "%s" exists already', @extschema@.call_pseudonym_key_id(secret));
+        RAISE duplicate_object USING MESSAGE = format('pseudonym key "%s" exists already',
+            @extschema@.call_pseudonym_key_id(secret));
     END IF;
     RETURN added;
 END

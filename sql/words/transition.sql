@@ -1,7 +1,8 @@
 
 -- transition -----------------------------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.is_valid_status_transition(current_status text, next_status text, transitions jsonb DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION @extschema@.is_valid_status_transition(current_status text, next_status text,
+    transitions jsonb DEFAULT NULL) RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_is_valid_status_transition';
 
@@ -12,7 +13,8 @@ COMMENT ON FUNCTION @extschema@.is_valid_status_transition(text, text, jsonb) IS
 'only a target is terminal; NULL: the graph that call_status_transitions() shows. Never NULL. Error 22023 with the '
 'place of the mistake where transitions is no such graph (at most 64 statuses of 63 bytes)';
 
-CREATE FUNCTION @extschema@.call_status_transitions(transitions jsonb DEFAULT NULL) RETURNS TABLE (current_status text, next_status text)
+CREATE FUNCTION @extschema@.call_status_transitions(transitions jsonb DEFAULT NULL)
+    RETURNS TABLE (current_status text, next_status text)
     LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 10
     AS 'MODULE_PATHNAME', 'callhardening_call_status_transitions';
 
