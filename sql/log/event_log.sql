@@ -350,18 +350,18 @@ ALTER TABLE _callhardening.logs ENABLE ALWAYS TRIGGER follow_log;
 COMMENT ON FUNCTION _callhardening.follow_log() IS
 'trigger function: gives a log that is registered its lanes, and removes what is remembered about one that goes';
 
--- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but who owns a log is
--- asked of the caller: so he who owns both tables has a row here, and nobody else.
+-- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but who owns a log
+-- is asked of the caller: so he who owns both tables has a row here, and nobody else.
 CREATE VIEW _callhardening.my_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column, l.received_at_column,
-    l.processed_at_column,
-       l.carry, l.sequence,
+SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column,
+       l.received_at_column, l.processed_at_column, l.carry, l.sequence,
        (SELECT pg_catalog.count(*) FROM _callhardening.retrying_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
-           OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e
-               WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS retrying_or_dead
+           OPERATOR(pg_catalog.+)
+       (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e
+        WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS retrying_or_dead
 FROM _callhardening.logs l
-WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid
-    AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
+WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
+    WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
       WHERE c.oid OPERATOR(pg_catalog.=) ANY (ARRAY[l.calls::oid, l.sequence::oid])
           AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'))
@@ -418,9 +418,8 @@ COMMENT ON VIEW _callhardening.my_dead_events IS
 -- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone
 -- is in the way of nobody.
 CREATE VIEW _callhardening.operated_logs WITH (security_barrier) AS
-SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_retrying, l.notify, l.is_default,
-    l.ignored_event_types,
-       l.ignored_members
+SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_retrying, l.notify,
+       l.is_default, l.ignored_event_types, l.ignored_members
 FROM _callhardening.logs l
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND NOT (
     pg_catalog.pg_has_role(c.relowner, 'USAGE')
@@ -500,8 +499,8 @@ CREATE FUNCTION _callhardening.no_lane(reason text) RETURNS int
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT -array_position('{not_json, not_an_object, no_call_id, call_id_too_long, call_id_not_held, not_stamped, '
-    'ignored}'::text[], reason)
+SELECT -array_position(
+    '{not_json, not_an_object, no_call_id, call_id_too_long, call_id_not_held, not_stamped, ignored}'::text[], reason)
 $$;
 
 COMMENT ON FUNCTION _callhardening.no_lane(text) IS
@@ -533,9 +532,9 @@ BEGIN
     -- the extension. The statement below is not looked at before it is reached.
     IF (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID AND (attname, atttypid) IN (
             ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'::regtype),
-                ('call_id', 'text'::regtype))) <> 3 THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is no event log any more',
-            TG_RELID::regclass),
+            ('call_id', 'text'::regtype))) <> 3 THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('table %s is no event log any more', TG_RELID::regclass),
             DETAIL = 'The type of event_seq, event_lane or call_id was altered.';
     END IF;
     IF NEW.event_lane = _callhardening.no_lane('ignored') THEN -- settled
@@ -544,7 +543,7 @@ BEGIN
     IF NEW.event_lane = _callhardening.no_lane('not_stamped') THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('the event got no stamp from the trigger stamp_call_event of table %s',
-            TG_RELID::regclass),
+                TG_RELID::regclass),
             DETAIL = 'No worker would find it.',
             HINT = 'Enable the trigger, or call register_call_event_log if it is gone.';
     END IF;
@@ -607,8 +606,8 @@ $$;
 COMMENT ON FUNCTION _callhardening.create_event_triggers(regclass, text[]) IS
 'creates the triggers of an event log; arguments: those of stamp_call_event. Error: 42710 one of that name is there';
 
-CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes int, key_type text, OUT call_id text,
-    OUT event_lane int)
+CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes int, key_type text,
+    OUT call_id text, OUT event_lane int)
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_event_stamp';
 
@@ -624,8 +623,8 @@ CREATE FUNCTION _callhardening.has_event_index(events regclass, keys name[]) RET
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT EXISTS (
-    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
-        AND m.amname = 'btree'
+    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    JOIN pg_am m ON m.oid = c.relam AND m.amname = 'btree'
     WHERE i.indrelid = events AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indexprs IS NULL
       AND i.indnkeyatts = cardinality(keys)
       AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', keys[1]))
@@ -650,8 +649,8 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
     END IF;
     -- What has a call id in every place is an event of each provider whose events can be read.
-    IF (_callhardening.event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb, provider, 1,
-        'text'::text)).event_lane < 0 THEN
+    IF (_callhardening.event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb,
+            provider, 1, 'text'::text)).event_lane < 0 THEN
         RAISE invalid_parameter_value USING MESSAGE = format('events of call provider "%s" cannot be read', provider);
     END IF;
 END
@@ -690,22 +689,21 @@ BEGIN
     was_log := FOUND;
     PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
     -- The trigger knows by the missing identifier that the log is of this cluster.
-    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes)
-        VALUES (events, calls, provider, lanes) RETURNING log_id INTO log;
+    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes)
+    RETURNING log_id INTO log;
     -- What was appended without a log has a mark of a restore. Without a trigger it has no stamp. The rows of a copy
     -- have the stamps of another log, whose lanes this log may not have.
     PERFORM _callhardening.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
         (call_id, event_lane) = (SELECT s.call_id, s.event_lane
             FROM _callhardening.event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS s)
         WHERE CAST($1[4] AS boolean) OR event_lane = _callhardening.no_lane(''not_stamped'')
-            OR event_lane >= CAST($1[2] AS int)
-           OR event_xid > pg_current_xact_id()', events),
+           OR event_lane >= CAST($1[2] AS int) OR event_xid > pg_current_xact_id()', events),
         ARRAY[provider, lanes::text, key_type, was_log::text]);
     INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
     FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s
-        WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'')
-            AND _callhardening.no_lane(''not_json'')', events), NULL::text[])
+        WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')',
+        events), NULL::text[])
         AS e (event_seq bigint, event_lane int, call_id text);
 END
 $$;
@@ -833,10 +831,10 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = 'retry_base and retry_cap must be between 0 and 365 days';
     END IF;
     IF NOT _callhardening.are_ignored_events(coalesce(ignored_event_types, '{}'::text[]),
-        coalesce(ignored_members, '{}'::text[])) THEN
+            coalesce(ignored_members, '{}'::text[])) THEN
         RAISE invalid_parameter_value USING MESSAGE = 'ignored_event_types or ignored_members is not valid',
-            DETAIL = 'Each has at most 100 texts of 1 to 200 bytes. "*" alone is no type, and no name in the path '
-                'of a member is empty.';
+            DETAIL = 'Each has at most 100 texts of 1 to 200 bytes. "*" alone is no type, and no name in the path of a '
+                'member is empty.';
     END IF;
     UPDATE _callhardening.operated_logs AS l SET
         max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),
@@ -862,8 +860,8 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'configure_call_event_log'),
     ('operate', 'configure_call_event_log');
 
-COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean, boolean,
-    text[], text[]) IS
+COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean,
+    boolean, text[], text[]) IS
 'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default '
 'log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 '
 'days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most '

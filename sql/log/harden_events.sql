@@ -19,13 +19,13 @@ CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings text[], ca
     SET jit = off -- what it estimates for a few rows of the catalogs would cost seconds of compiling
     AS $$
 WITH types AS MATERIALIZED (
-    SELECT a.attrelid, a.attname, a.attnum, a.attidentity, a.attgenerated, a.attnotnull
-        OR b.refuses_null AS refuses_null,
+    SELECT a.attrelid, a.attname, a.attnum, a.attidentity, a.attgenerated,
+        a.attnotnull OR b.refuses_null AS refuses_null,
         a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default,
-            coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS preset,
+        coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault) AS preset,
         b.base_type AS type, b.base_typmod AS typmod
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid
-        AND d.adnum = a.attnum
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     CROSS JOIN LATERAL _callhardening.type_below(a.atttypid, a.atttypmod) AS b
     WHERE a.attrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM _callhardening.table_leaves(calls) AS leaf))
         AND a.attnum > 0 AND NOT a.attisdropped
@@ -58,8 +58,8 @@ FROM empty e WHERE e.refuses_null AND NOT e.has_default AND NOT e.is_filled
 UNION ALL
 -- Each call would have the same value there, or the same NULL.
 SELECT 'gap', 'unique_not_filled',
-    format('no event fills the columns of the unique index %s of table %s: it takes one call', i.indexrelid::regclass,
-    calls),
+    format('no event fills the columns of the unique index %s of table %s: it takes one call',
+        i.indexrelid::regclass, calls),
     'Drop it, or add the call id to its columns.'
 FROM pg_index i WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
     AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
@@ -68,25 +68,24 @@ FROM pg_index i WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND 
     AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
         AND NOT EXISTS (SELECT FROM empty e WHERE e.attnum = c.attnum))
 UNION ALL
-SELECT 'gap', 'partition_missing', format('the partitioned table %s has no partition for a row', calls),
-    'Create its partitions.'
+SELECT 'gap', 'partition_missing',
+    format('the partitioned table %s has no partition for a row', calls), 'Create its partitions.'
 FROM pg_class c WHERE c.oid = calls AND c.relkind = 'p'
     AND NOT EXISTS (SELECT FROM pg_partition_tree(calls) p WHERE p.isleaf AND p.level > 0)
 UNION ALL
 SELECT 'note', 'column_not_null',
     format('column %I of table %s is NOT NULL and has no default: an event fails that does not tell its value',
-    e.name, calls),
+        e.name, calls),
     'Give the column a default, or drop NOT NULL.'
-FROM empty e WHERE e.refuses_null AND NOT e.has_default AND e.is_filled AND e.name NOT IN (settings[1], settings[4])
-    AND e.name <> ALL (carry)
+FROM empty e WHERE e.refuses_null AND NOT e.has_default AND e.is_filled
+    AND e.name NOT IN (settings[1], settings[4]) AND e.name <> ALL (carry)
 UNION ALL
 SELECT 'note', 'column_short',
-    format('column %I of table %s is %s: %s can be longer, and an event with such a value fails', c.name, calls,
-    format_type(c.type, c.typmod), w.what), 'Make the column longer.'
+    format('column %I of table %s is %s: %s can be longer, and an event with such a value fails',
+        c.name, calls, format_type(c.type, c.typmod), w.what), 'Make the column longer.'
 FROM columns c JOIN (VALUES (settings[1]::name, 'call ids', 20), ('from_number', 'numbers', 16),
-    ('to_number', 'numbers', 16), ('recording_url', 'links', 255),
-    ('voicemail_url', 'links', 255), ('dialpad_user_id', 'ids', 20), ('master_call_id', 'ids', 20),
-        ('entry_point_call_id', 'ids', 20),
+    ('to_number', 'numbers', 16), ('recording_url', 'links', 255), ('voicemail_url', 'links', 255),
+    ('dialpad_user_id', 'ids', 20), ('master_call_id', 'ids', 20), ('entry_point_call_id', 'ids', 20),
     ('operator_call_id', 'ids', 20)) AS w (name, what, length) ON w.name = c.name
 WHERE c.type IN ('varchar'::regtype, 'bpchar'::regtype) AND c.typmod >= 4 AND c.typmod - 4 < w.length
     OR c.name = settings[1] AND c.type IN ('smallint'::regtype, 'integer'::regtype)
@@ -107,14 +106,14 @@ CREATE FUNCTION _callhardening.carried_column_nulls(events regclass, calls regcl
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT format('the carried column %I may be NULL in %s, and not in %s: an event without its value fails', k.name,
-    events, calls),
+SELECT format('the carried column %I may be NULL in %s, and not in %s: an event without its value fails',
+        k.name, events, calls),
     format('Give the values in ingest_call_event(carry => ...), or the column of %s a default.', calls)
 FROM unnest(carry) AS k (name)
-JOIN pg_attribute e ON e.attrelid = events AND e.attname = k.name AND NOT e.attisdropped AND NOT e.attnotnull
-    AND NOT e.atthasdef
-JOIN pg_attribute c ON c.attrelid = calls AND c.attname = k.name AND NOT c.attisdropped AND c.attnotnull
-    AND NOT c.atthasdef
+JOIN pg_attribute e ON e.attrelid = events AND e.attname = k.name AND NOT e.attisdropped
+    AND NOT e.attnotnull AND NOT e.atthasdef
+JOIN pg_attribute c ON c.attrelid = calls AND c.attname = k.name AND NOT c.attisdropped
+    AND c.attnotnull AND NOT c.atthasdef
 $$;
 
 COMMENT ON FUNCTION _callhardening.carried_column_nulls(regclass, regclass, name[]) IS
@@ -156,8 +155,8 @@ CREATE FUNCTION _callhardening.report_obstacles(events regclass, calls regclass,
 DECLARE
     obstacle record;
 BEGIN
-    FOR obstacle IN SELECT o.* FROM _callhardening.row_obstacles(calls, _callhardening.trigger_settings(calls),
-        carry) AS o LOOP
+    FOR obstacle IN SELECT o.* FROM _callhardening.row_obstacles(
+            calls, _callhardening.trigger_settings(calls), carry) AS o LOOP
         RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
     END LOOP;
     FOR obstacle IN SELECT o.* FROM _callhardening.carried_column_nulls(events, calls, carry) AS o LOOP
@@ -181,19 +180,19 @@ BEGIN
     IF column_name IS NULL THEN
         RETURN;
     END IF;
-    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = column_name AND attnum > 0
-        AND NOT attisdropped;
+    SELECT * INTO attribute FROM pg_attribute
+    WHERE attrelid = events AND attname = column_name AND attnum > 0 AND NOT attisdropped;
     IF NOT FOUND THEN
         RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, column_name),
             HINT = format('Name a column of the table in %s.', argument);
     END IF;
     IF attribute.attgenerated <> '' THEN
-        RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name,
-            events);
+        RAISE generated_always USING
+            MESSAGE = format('column %I of table %s is a generated column', column_name, events);
     END IF;
     base_type := _callhardening.base_type(attribute.atttypid);
-    IF types IS NOT NULL AND NOT (base_type = ANY (types) OR ('text'::regtype = ANY (types)
-        AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
+    IF types IS NOT NULL AND NOT (base_type = ANY (types)
+            OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
         RAISE datatype_mismatch USING
             MESSAGE = format('column %I of table %s is %s', column_name, events,
                 format_type(attribute.atttypid, attribute.atttypmod)),
@@ -254,25 +253,25 @@ BEGIN
         END IF;
         PERFORM _callhardening.require_event_column(events, 'carry'::text, carried, NULL::regtype[]);
         SELECT * INTO source FROM pg_attribute WHERE attrelid = events AND attname = carried;
-        SELECT * INTO target FROM pg_attribute WHERE attrelid = calls AND attname = carried AND attnum > 0
-            AND NOT attisdropped;
+        SELECT * INTO target FROM pg_attribute
+        WHERE attrelid = calls AND attname = carried AND attnum > 0 AND NOT attisdropped;
         IF NOT FOUND THEN
             RAISE undefined_column USING MESSAGE = format('table %s has no column %I', calls, carried),
                 HINT = 'carry names columns that are in both tables.';
         END IF;
         IF target.attgenerated <> '' OR target.attidentity = 'a' THEN
-            RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', carried,
-                calls);
+            RAISE generated_always USING
+                MESSAGE = format('column %I of table %s is a generated column', carried, calls);
         END IF;
         IF carried = ANY (filled) THEN
-            RAISE invalid_parameter_value USING MESSAGE = format('column %I of table %s is filled by the events',
-                carried, calls),
+            RAISE invalid_parameter_value USING
+                MESSAGE = format('column %I of table %s is filled by the events', carried, calls),
                 HINT = 'Leave it out of carry.';
         END IF;
         IF source.atttypid <> target.atttypid THEN
             RAISE datatype_mismatch USING MESSAGE = format('column %I is %s in %s and %s in %s', carried,
                 format_type(source.atttypid, source.atttypmod), events,
-                    format_type(target.atttypid, target.atttypmod), calls);
+                format_type(target.atttypid, target.atttypmod), calls);
         END IF;
     END LOOP;
     PERFORM _callhardening.require_no_obstacle(calls, carry);
@@ -283,9 +282,9 @@ COMMENT ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, n
 'refuses columns that cannot be copied from an event to its call, and a calls table with columns that would stay '
 'empty and must not; the errors are told at harden_call_events';
 
-CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass, payload_column name,
-    event_type_column name,
-        received_at_column name, processed_at_column name, provider text, carry name[], lanes int) RETURNS void
+CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass,
+        payload_column name, event_type_column name, received_at_column name, processed_at_column name,
+        provider text, carry name[], lanes int) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -308,32 +307,32 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_table_owner(calls);
     PERFORM _callhardening.require_valid_log_settings(provider, lanes);
-    FOREACH named IN ARRAY array_remove(ARRAY[payload_column, event_type_column, received_at_column,
-        processed_at_column], NULL) LOOP
+    FOREACH named IN ARRAY array_remove(
+            ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
         IF named = ANY (seen) THEN
-            RAISE duplicate_column USING MESSAGE = format('column %I is named twice, or is one that the event log '
-                'fills', named);
+            RAISE duplicate_column USING
+                MESSAGE = format('column %I is named twice, or is one that the event log fills', named);
         END IF;
         seen := seen || named;
     END LOOP;
     PERFORM _callhardening.require_event_column(events, 'payload_column'::text, payload_column, '{jsonb}'::regtype[]);
-    PERFORM _callhardening.require_event_column(events, 'event_type_column'::text, event_type_column,
-        '{text}'::regtype[]);
+    PERFORM _callhardening.require_event_column(events, 'event_type_column'::text,
+        event_type_column, '{text}'::regtype[]);
     PERFORM _callhardening.require_event_column(events, 'received_at_column'::text, received_at_column,
         '{timestamp,timestamptz}'::regtype[]);
     PERFORM _callhardening.require_event_column(events, 'processed_at_column'::text, processed_at_column,
         '{timestamp,timestamptz}'::regtype[]);
     IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = events AND attname = processed_at_column) THEN
-        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s is NOT NULL', processed_at_column,
-            events),
+        RAISE datatype_mismatch USING
+            MESSAGE = format('column %I of table %s is NOT NULL', processed_at_column, events),
             DETAIL = 'NULL says that an event is pending.';
     END IF;
     PERFORM _callhardening.require_carried_columns(events, calls, carry);
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name, name, text,
-    name[], int) IS
+COMMENT ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name,
+    name, text, name[], int) IS
 'refuses arguments that harden_call_events cannot work with; the errors are told there';
 
 -- What is ours bears a comment that begins so: unharden_call_events takes nothing else away.
@@ -342,8 +341,8 @@ CREATE FUNCTION _callhardening.event_stamp_comment(calls regclass, payload_colum
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s in %I for a key of %s; stamps of '
-    'cluster %s', lanes, lower(provider), payload_column,
+SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s in %I for a key of %s; '
+    'stamps of cluster %s', lanes, lower(provider), payload_column,
     _callhardening.call_key_type(calls), (SELECT system_identifier FROM pg_control_system()))
 $$;
 
@@ -367,8 +366,8 @@ CREATE FUNCTION _callhardening.event_sequence(events regclass) RETURNS regclass
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT d.objid::regclass FROM pg_attribute a
-JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
-    AND d.deptype = 'a'
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid
+    AND d.refobjsubid = a.attnum AND d.deptype = 'a'
 JOIN pg_class s ON d.classid = 'pg_class'::regclass AND s.oid = d.objid AND s.relkind = 'S'
 WHERE a.attrelid = events AND a.attname = 'event_seq'
 ORDER BY d.objid LIMIT 1
@@ -383,8 +382,8 @@ CREATE FUNCTION _callhardening.event_columns() RETURNS TABLE (column_name name, 
     AS $$
 VALUES ('event_lane'::name, 'integer'::regtype, NULL),
     ('event_xid', 'xid8', 'callhardening: the transaction that appended the event'),
-    ('event_seq', 'bigint', 'callhardening: sequence number of the event; NULL: it was processed before this was an '
-        'event log'),
+    ('event_seq', 'bigint',
+        'callhardening: sequence number of the event; NULL: it was processed before this was an event log'),
     ('call_id', 'text', 'callhardening: the call that the event is about'),
     ('event_digest', 'bytea', 'callhardening: tells a redelivery to ingest_call_event')
 $$;
@@ -416,8 +415,8 @@ DECLARE
     sequence text;
 BEGIN
     FOR wanted IN SELECT * FROM _callhardening.event_columns() LOOP
-        SELECT * INTO attribute FROM pg_attribute WHERE attrelid = events AND attname = wanted.column_name
-            AND NOT attisdropped;
+        SELECT * INTO attribute FROM pg_attribute
+        WHERE attrelid = events AND attname = wanted.column_name AND NOT attisdropped;
         IF NOT FOUND THEN
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', events, wanted.column_name, wanted.column_type);
             EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', events, wanted.column_name,
@@ -426,12 +425,13 @@ BEGIN
             RAISE datatype_mismatch USING
                 MESSAGE = format('column %I of table %s is %s%s', wanted.column_name, events,
                     CASE WHEN attribute.attgenerated <> '' THEN 'generated, of type ' END,
-                        format_type(attribute.atttypid, attribute.atttypmod)),
-                DETAIL = format('An event log needs a column of this name, of type %s, that is filled by its '
-                    'trigger.', wanted.column_type),
+                    format_type(attribute.atttypid, attribute.atttypmod)),
+                DETAIL = format('An event log needs a column of this name, of type %s, that is filled by its trigger.',
+                    wanted.column_type),
                 HINT = 'Rename the column.';
         ELSIF coalesce(col_description(events, attribute.attnum), '') NOT LIKE 'callhardening: %' THEN
-            SELECT r.found INTO has_values FROM _callhardening.query_as_owner(events,
+            SELECT r.found INTO has_values
+            FROM _callhardening.query_as_owner(events,
                 format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name),
                 NULL::text[]) AS r (found boolean);
             IF has_values THEN
@@ -464,8 +464,8 @@ CREATE FUNCTION _callhardening.free_relation_name(schema oid, relation name, suf
     AS $$
 -- Of a long name at most 40 bytes are left: what comes after them is not to be cut off.
 SELECT candidate FROM (
-    SELECT n, (left(relation, cut.characters) || '_' || suffix || CASE n WHEN 0 THEN ''
-        ELSE n::text END)::name AS candidate
+    SELECT n, (left(relation, cut.characters) || '_' || suffix
+        || CASE n WHEN 0 THEN '' ELSE n::text END)::name AS candidate
     FROM generate_series(0, 1000) AS n,
         (SELECT max(k) AS characters FROM generate_series(0, 40) AS k
             WHERE octet_length(left(relation, k)) <= 40) AS cut) AS names
@@ -480,9 +480,8 @@ CREATE FUNCTION _callhardening.missing_event_indexes(events regclass, beside_wri
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL', CASE WHEN beside_writers
-    THEN 'CONCURRENTLY ' END, events,
-    array_to_string(keys, ', '), keys[1])
+SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL',
+    CASE WHEN beside_writers THEN 'CONCURRENTLY ' END, events, array_to_string(keys, ', '), keys[1])
 FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']::name[]), (2, ARRAY['event_seq']::name[]),
     (3, ARRAY['event_digest']::name[]))
     AS wanted (place, keys)
@@ -514,28 +513,28 @@ $$;
 COMMENT ON FUNCTION _callhardening.add_event_indexes(regclass) IS
 'makes the indexes that an event table lacks for an event log';
 
-CREATE FUNCTION _callhardening.stamp_pending_events(events regclass, calls regclass, payload_column name,
-    received_at_column name,
-        processed_at_column name, provider text, lanes int, max_events bigint DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION _callhardening.stamp_pending_events(events regclass, calls regclass,
+        payload_column name, received_at_column name, processed_at_column name,
+        provider text, lanes int, max_events bigint DEFAULT NULL) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     stamp_comment text := _callhardening.event_stamp_comment(calls, payload_column, provider, lanes);
-    present_comment text := (SELECT col_description(events, attnum) FROM pg_attribute WHERE attrelid = events
-        AND attname = 'event_lane');
+    present_comment text := (SELECT col_description(events, attnum) FROM pg_attribute
+        WHERE attrelid = events AND attname = 'event_lane');
     receipt text := CASE WHEN received_at_column IS NULL THEN ''
         ELSE format('%I NULLS FIRST, ', received_at_column) END;
     stamped bigint;
 BEGIN
     -- A copy of a hardened table has the stamps of that table, whose lanes are another log's.
     IF max_events IS NULL THEN
-        PERFORM _callhardening.write_as_owner(events,
-            format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL,
-            call_id = NULL WHERE event_lane IS NOT NULL
-                AND %s', events, CASE WHEN processed_at_column IS NULL THEN '$1[1] IS NOT NULL'
-            ELSE format('%I IS NULL AND (event_lane >= CAST($1[1] AS int) OR event_xid > pg_current_xact_id())',
-                processed_at_column) END),
+        PERFORM _callhardening.write_as_owner(events, format('UPDATE %s SET
+            event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
+            WHERE event_lane IS NOT NULL AND %s', events,
+            CASE WHEN processed_at_column IS NULL THEN '$1[1] IS NOT NULL'
+                ELSE format('%I IS NULL AND (event_lane >= CAST($1[1] AS int) OR event_xid > pg_current_xact_id())',
+                    processed_at_column) END),
             ARRAY[lanes::text]);
     END IF;
     IF processed_at_column IS NULL THEN
@@ -543,8 +542,8 @@ BEGIN
     END IF;
     IF present_comment LIKE 'callhardening: %' AND present_comment <> stamp_comment THEN
         -- Calls would be in other lanes.
-        PERFORM _callhardening.write_as_owner(events,
-            format('UPDATE %s SET event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
+        PERFORM _callhardening.write_as_owner(events, format('UPDATE %s SET
+            event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
             WHERE %I IS NULL AND event_lane IS NOT NULL', events, processed_at_column), NULL::text[]);
         EXECUTE format('COMMENT ON COLUMN %s.event_lane IS %L', events, stamp_comment);
     END IF;
@@ -552,19 +551,19 @@ BEGIN
     -- UPDATE would be left for later, and come behind the later events of its call.
     IF max_events IS NOT NULL THEN
         PERFORM _callhardening.write_as_owner(events, format('SELECT FROM %s WHERE %I IS NULL AND event_lane IS NULL
-            ORDER BY %sctid LIMIT CAST($1[1] AS bigint) FOR NO KEY UPDATE',
-            events, processed_at_column, receipt), ARRAY[max_events::text]);
+            ORDER BY %sctid LIMIT CAST($1[1] AS bigint) FOR NO KEY UPDATE', events, processed_at_column, receipt),
+            ARRAY[max_events::text]);
     END IF;
     stamped := _callhardening.write_as_owner(events, format('
         WITH chosen AS MATERIALIZED (
             SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL
-                ORDER BY %4$sctid LIMIT CAST($1[4] AS bigint)),
+            ORDER BY %4$sctid LIMIT CAST($1[4] AS bigint)),
         numbered AS MATERIALIZED (
             SELECT place, nextval(%5$s::oid) AS seq, stamp.*
-            FROM chosen CROSS JOIN LATERAL _callhardening.event_stamp(coalesce(payload, ''null'')::jsonb, $1[1],
-                CAST($1[2] AS int), $1[3]) AS stamp)
-        UPDATE %1$s AS e SET event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq,
-            call_id = n.call_id
+            FROM chosen CROSS JOIN LATERAL _callhardening.event_stamp(
+                coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS stamp)
+        UPDATE %1$s AS e SET
+            event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq, call_id = n.call_id
         FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
         events, payload_column, processed_at_column, receipt, _callhardening.event_sequence(events)::oid),
         ARRAY[provider, lanes::text, _callhardening.call_key_type(calls), max_events::text]);
@@ -577,9 +576,8 @@ COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name
 'stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
 
 CREATE PROCEDURE @extschema@.prepare_harden_call_events(events regclass, calls regclass,
-    payload_column name DEFAULT 'payload',
-        event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL,
-            processed_at_column name DEFAULT NULL,
+        payload_column name DEFAULT 'payload', event_type_column name DEFAULT NULL,
+        received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
         provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64, batch_size int DEFAULT 10000)
     LANGUAGE plpgsql
     AS $$
@@ -589,20 +587,18 @@ DECLARE
 BEGIN
     -- A procedure that commits cannot pin its search_path: what is not ours is qualified.
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
-        received_at_column, processed_at_column,
-        provider, carry, lanes);
+        received_at_column, processed_at_column, provider, carry, lanes);
     IF batch_size OPERATOR(pg_catalog.<) 1 OR batch_size IS NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = 'batch_size must be at least 1';
     END IF;
-    PERFORM _callhardening.add_event_columns(events, _callhardening.event_stamp_comment(calls, payload_column,
-        provider, lanes));
+    PERFORM _callhardening.add_event_columns(events,
+        _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
     COMMIT;
     PERFORM _callhardening.add_merge_columns(calls);
     COMMIT;
     LOOP
         stamped := _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column,
-            processed_at_column, provider, lanes,
-            batch_size::pg_catalog.int8);
+            processed_at_column, provider, lanes, batch_size::pg_catalog.int8);
         COMMIT;
         EXIT WHEN stamped OPERATOR(pg_catalog.<) batch_size;
     END LOOP;
@@ -615,8 +611,8 @@ REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, reg
     name[], int, int) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'prepare_harden_call_events');
 
-COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text, name[],
-    int, int) IS
+COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name,
+    text, name[], int, int) IS
 'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: '
 'adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a '
 'time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same '
@@ -625,7 +621,7 @@ COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, 
 
 CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
         event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL,
-            processed_at_column name DEFAULT NULL,
+        processed_at_column name DEFAULT NULL,
         provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -640,22 +636,20 @@ BEGIN
             HINT = 'Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.';
     END IF;
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
-        received_at_column, processed_at_column,
-        provider, carry, lanes);
+        received_at_column, processed_at_column, provider, carry, lanes);
     -- The lock comes before any row is written: whoever waits for one of our rows holds a lock of the table that
     -- this one waits for. It waits for those who have rows locked as well, so that no row is waited for below.
     EXECUTE format('LOCK TABLE %s IN %s MODE', events,
         CASE WHEN _callhardening.has_event_columns(events) THEN 'EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
-        received_at_column, processed_at_column,
-        provider, carry, lanes);
-    PERFORM _callhardening.add_event_columns(events, _callhardening.event_stamp_comment(calls, payload_column,
-        provider, lanes));
+        received_at_column, processed_at_column, provider, carry, lanes);
+    PERFORM _callhardening.add_event_columns(events,
+        _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
     -- After the lock on the events: who applies events has locked them first.
     PERFORM _callhardening.add_merge_columns(calls);
     PERFORM _callhardening.add_event_indexes(events);
-    PERFORM _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column,
-        processed_at_column, provider, lanes, NULL::bigint);
+    PERFORM _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column,
+        provider, lanes, NULL::bigint);
 
     PERFORM _callhardening.report_obstacles(events, calls, carry);
     PERFORM _callhardening.create_event_triggers(events,
@@ -664,8 +658,7 @@ BEGIN
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
         received_at_column, processed_at_column, carry, sequence)
     VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column,
-        processed_at_column, carry,
-        _callhardening.event_sequence(events)) RETURNING log_id INTO log;
+        processed_at_column, carry, _callhardening.event_sequence(events)) RETURNING log_id INTO log;
     IF processed_at_column IS NOT NULL THEN
         INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
         SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
@@ -676,8 +669,8 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[],
-    int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int)
+    FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
@@ -728,8 +721,8 @@ BEGIN
     INTO has_trigger, is_made FROM pg_trigger t
     WHERE t.tgrelid = events AND t.tgname = ANY (_callhardening.event_triggers(events));
     IF log.log_id IS NULL AND NOT has_trigger
-        AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events
-            AND attname IN (SELECT column_name FROM _callhardening.event_columns())
+        AND NOT EXISTS (SELECT FROM pg_attribute
+            WHERE attrelid = events AND attname IN (SELECT column_name FROM _callhardening.event_columns())
                         AND col_description(attrelid, attnum) LIKE 'callhardening: %') THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is not an event log', events);
     END IF;
@@ -742,8 +735,9 @@ BEGIN
             NULL; -- an altered table is a reason to go back, and none to stay
         END;
         IF pending IS DISTINCT FROM 0 THEN
-            RAISE WARNING USING MESSAGE = format('%s events of %s were not processed',
-                coalesce(pending::text, 'an unknown number of'), events),
+            RAISE WARNING USING
+                MESSAGE = format('%s events of %s were not processed',
+                    coalesce(pending::text, 'an unknown number of'), events),
                 DETAIL = 'The table has no column that would say which.',
                 HINT = 'Roll back, and call process_call_events first.';
         END IF;
@@ -762,8 +756,8 @@ BEGIN
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', events, ours);
     END LOOP;
     FOR ours IN
-        SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = events
-            AND obj_description(indexrelid, 'pg_class') LIKE 'callhardening: %'
+        SELECT indexrelid::regclass::text FROM pg_index
+        WHERE indrelid = events AND obj_description(indexrelid, 'pg_class') LIKE 'callhardening: %'
     LOOP
         EXECUTE format('DROP INDEX %s', ours);
     END LOOP;

@@ -73,8 +73,8 @@ BEGIN
         payload jsonb NOT NULL
     ) WITH (toast_tuple_target = 4064); -- each body is read once at least: one of an ordinary event stays in its row
     CREATE UNIQUE INDEX idx_call_events_lane ON call_events (event_lane, event_xid, event_seq);
-    IF EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression'
-        AND 'lz4' = ANY (enumvals)) THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_settings
+            WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) THEN
         ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;
     END IF;
     PERFORM @extschema@.register_call_event_log('call_events'::regclass, 'calls'::regclass, 'dialpad'::text, 64);

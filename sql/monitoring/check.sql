@@ -16,10 +16,10 @@ CREATE FUNCTION _callhardening.answer_checks() RETURNS TABLE (check_name text, q
     SET search_path = pg_catalog, pg_temp
     AS $$
 VALUES ('library_version', $check$
-    SELECT format('the library is version %s, the extension %s: end the session, or update the extension', v.version,
-        e.extversion)
-    FROM @extschema@.call_library_version() AS v (version), pg_extension e WHERE e.extname = 'callhardening'
-        AND v.version <> e.extversion
+    SELECT format('the library is version %s, the extension %s: end the session, or update the extension',
+        v.version, e.extversion)
+    FROM @extschema@.call_library_version() AS v (version), pg_extension e
+    WHERE e.extname = 'callhardening' AND v.version <> e.extversion
 $check$, 'library and extension have the same version'),
 ('functions_present', $check$
     SELECT 'missing: ' || string_agg(name, ', ' ORDER BY name)
@@ -36,15 +36,15 @@ $check$, 'library and extension have the same version'),
                       WHERE p.proname = name)
 $check$, 'the documented functions are there'),
 ('direction', $check$
-    SELECT string_agg(format('"%s" is %s', word, coalesce(@extschema@.normalize_call_direction(word, NULL::text),
-        'NULL')), ', ' ORDER BY word)
+    SELECT string_agg(format('"%s" is %s', word,
+        coalesce(@extschema@.normalize_call_direction(word, NULL::text), 'NULL')), ', ' ORDER BY word)
     FROM (VALUES ('Incoming', 'inbound'), ('IN', 'inbound'), ('out-bound', 'outbound'), (' outgoing ', 'outbound'),
         ('', NULL)) AS k (word, answer)
     WHERE @extschema@.normalize_call_direction(word, NULL::text) IS DISTINCT FROM answer
 $check$, 'known answers'),
 ('status', $check$
-    SELECT string_agg(format('"%s" is %s', word, coalesce(@extschema@.normalize_call_status(word, 'dialpad'::text),
-        'NULL')), ', ' ORDER BY word)
+    SELECT string_agg(format('"%s" is %s', word,
+        coalesce(@extschema@.normalize_call_status(word, 'dialpad'::text), 'NULL')), ', ' ORDER BY word)
     FROM (VALUES ('hangup', 'ended'), ('Connected', 'active'), ('ringing', 'ringing'), ('voicemail', 'voicemail'),
         ('recording', NULL)) AS k (word, answer)
     WHERE @extschema@.normalize_call_status(word, 'dialpad'::text) IS DISTINCT FROM answer
@@ -53,22 +53,20 @@ $check$, 'known answers'),
     WITH steps AS (SELECT current_status AS a, next_status AS b FROM @extschema@.call_status_transitions(NULL::jsonb)),
         statuses (status) AS (SELECT a FROM steps UNION SELECT b FROM steps),
         known (a, b, answer) AS (VALUES ('ringing', 'active', true), ('active', 'ended', true),
-            ('active', 'ringing', false),
-            ('ended', 'ringing', false), ('ended', 'active', false), ('missed', 'active', false),
-                ('ended', 'ended', true))
+            ('active', 'ringing', false), ('ended', 'ringing', false), ('ended', 'active', false),
+            ('missed', 'active', false), ('ended', 'ended', true))
     SELECT string_agg(format('"%s" to "%s"', a, b), ', ' ORDER BY a, b)
     FROM (SELECT k.a, k.b, k.answer FROM known AS k
-          UNION SELECT x.status, y.status, x.status = y.status OR
-              EXISTS (SELECT FROM steps AS s WHERE s.a = x.status AND s.b = y.status)
+          UNION SELECT x.status, y.status, x.status = y.status
+              OR EXISTS (SELECT FROM steps AS s WHERE s.a = x.status AND s.b = y.status)
           FROM statuses AS x, statuses AS y) AS expected
     WHERE @extschema@.is_valid_status_transition(a, b, NULL::jsonb) IS DISTINCT FROM answer
 $check$, 'known answers, and all pairs of statuses'),
 ('sanitizer', $check$
-    SELECT 'a secret, a bulky text or the call id is not treated as it should be: ' || octet_length(d.done::text)
-        || ' bytes'
+    SELECT 'a secret, a bulky text or the call id is not treated as it should be: '
+        || octet_length(d.done::text) || ' bytes'
     FROM (SELECT @extschema@.sanitize_call_payload(format('{"call_id": 9007199254740993, "password": "hunter2-%s", '
-        '"transcription_text": "%s"}',
-            'secret', repeat('word ', 4000)), NULL::jsonb) AS done) AS d
+            '"transcription_text": "%s"}', 'secret', repeat('word ', 4000)), NULL::jsonb) AS done) AS d
     WHERE d.done->>'call_id' IS DISTINCT FROM '9007199254740993' OR d.done::text LIKE '%hunter2%'
         OR octet_length(d.done::text) > 8192
 $check$, 'secrets go, ids stay, within the size')
@@ -99,19 +97,21 @@ $check$, 'UTF8'),
         SELECT * FROM _callhardening.catalog_layouts()
         -- These are read by the names of columns.
         UNION ALL VALUES ('event_secrets',
-            'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
-            ('pseudonym_keys', 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'))
-        AS k (name, columns)
+                'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
+            ('pseudonym_keys',
+                'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'))
+            AS k (name, columns)
     LEFT JOIN LATERAL (
         SELECT string_agg(CASE WHEN a.attisdropped THEN 'a dropped column'
             ELSE a.attname || ' ' || format_type(a.atttypid, a.atttypmod) END, ', ' ORDER BY a.attnum)
-                   || CASE WHEN c.relkind <> 'r' THEN ', and is no table' WHEN c.relpersistence <> 'p'
-                       THEN ', and is not permanent'
-                           WHEN c.relrowsecurity THEN ', and row-level security' WHEN m.amname <> 'heap'
-                               THEN ', and the access method ' || m.amname ELSE '' END AS columns
+                   || CASE WHEN c.relkind <> 'r' THEN ', and is no table'
+                       WHEN c.relpersistence <> 'p' THEN ', and is not permanent'
+                           WHEN c.relrowsecurity THEN ', and row-level security'
+                                   WHEN m.amname <> 'heap' THEN ', and the access method ' || m.amname
+                                   ELSE '' END AS columns
         FROM pg_class c LEFT JOIN pg_am m ON m.oid = c.relam JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-        WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name
-            GROUP BY c.oid, c.relkind, c.relpersistence, c.relrowsecurity, m.amname) AS a ON true
+        WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name GROUP BY c.oid, c.relkind,
+            c.relpersistence, c.relrowsecurity, m.amname) AS a ON true
     WHERE a.columns IS DISTINCT FROM k.columns
 $check$, 'columns as the library expects them'),
 ('bookkeeping_indexes', $check$
@@ -138,9 +138,9 @@ $check$, 'there, valid, and without conditions'),
         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE t.evtenabled IN ('D', 'R')
         UNION ALL
         SELECT format('event trigger %s is gone', k.name)
-            FROM unnest('{forget_dropped_call_event_logs,keep_call_schema}'::name[]) AS k (name) WHERE NOT EXISTS (
-            SELECT FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid
-                AND p.pronamespace = '_callhardening'::regnamespace
+        FROM unnest('{forget_dropped_call_event_logs,keep_call_schema}'::name[]) AS k (name) WHERE NOT EXISTS (
+            SELECT FROM pg_event_trigger t
+            JOIN pg_proc p ON p.oid = t.evtfoid AND p.pronamespace = '_callhardening'::regnamespace
             WHERE p.proname = k.name)
         UNION ALL
         -- pg_restore --disable-triggers enables them again as ordinary ones.
@@ -162,20 +162,20 @@ $check$, 'they fire'),
               -- What acts with the rights of another one than its caller, or writes tables of ours.
               p.prosecdef OR p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) OR p.proname IN (
                   'faulty_rows', 'held_word', 'note_event_without_lane', 'query_as_owner', 'repeated_call_ids',
-                      'row_groups',
+                  'row_groups',
                   'stray_events', 'write_as_owner')
-          ELSE p.proname NOT IN ('call_event_log_channel', 'call_payload_policy', 'call_status_transitions',
-              'call_traffic',
+          ELSE p.proname NOT IN ('call_event_log_channel', 'call_payload_policy',
+              'call_status_transitions', 'call_traffic',
               'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition',
-                  'normalize_call_direction',
+              'normalize_call_direction',
               'normalize_call_status', 'sanitize_call_payload') END
 $check$, 'anybody may call the pure functions, and no other'),
 ('public_tables', $check$
     SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', '
         ORDER BY c.relname, a.privilege_type)
     FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' CROSS
-        JOIN LATERAL aclexplode(c.relacl) AS a
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
+    CROSS JOIN LATERAL aclexplode(c.relacl) AS a
     WHERE a.grantee = 0 AND (c.relname NOT IN ('call_event_logs', 'logs') OR a.privilege_type <> 'SELECT')
 $check$, 'anybody may read call_event_logs, and nothing else'),
 ('own_schema', $check$
@@ -201,8 +201,8 @@ $check$, 'only its owner creates in it'),
         OR has_any_column_privilege(r.oid, c.oid, m.reading || 'INSERT, UPDATE'))
 $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 ('search_paths', $check$
-    SELECT 'names are looked up where the caller says in ' || string_agg(p.oid::regprocedure::text, ', '
-        ORDER BY p.proname)
+    SELECT 'names are looked up where the caller says in '
+        || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' JOIN pg_language l ON l.oid = p.prolang
     WHERE (p.prosecdef OR l.lanname IN ('sql', 'plpgsql'))
@@ -227,20 +227,20 @@ $check$, 'the documented views are there'),
         SELECT e.extowner::regrole AS owner, p.oid::regprocedure::text AS object
         FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
             AND d.deptype = 'e'
-        JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid WHERE e.extname = 'callhardening'
-            AND p.proowner <> e.extowner
+        JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+        WHERE e.extname = 'callhardening' AND p.proowner <> e.extowner
         UNION ALL
         SELECT e.extowner::regrole, c.oid::regclass::text
         FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
             AND d.deptype = 'e'
-        JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid WHERE e.extname = 'callhardening'
-            AND c.relowner <> e.extowner) AS x
+        JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+        WHERE e.extname = 'callhardening' AND c.relowner <> e.extowner) AS x
     GROUP BY x.owner
 $check$, 'functions, tables and views are the extension owner''s'),
 ('owner_rights', $check$
     -- Whoever may call one of these acts as the owner of the extension.
-    SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure, CASE WHEN p.prosecdef THEN 'its owner'
-        ELSE 'who calls it' END), ', ' ORDER BY p.proname)
+    SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure,
+        CASE WHEN p.prosecdef THEN 'its owner' ELSE 'who calls it' END), ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'enforcement_gaps', 'delete_obsolete_backfill', 'follow_log',
@@ -248,16 +248,16 @@ $check$, 'functions, tables and views are the extension owner''s'),
         'purge_call_issues'))
 $check$, 'the functions that need them run with their owner''s rights, and no other'),
 ('volatility', $check$
-    SELECT string_agg(format('%s is %s', p.oid::regprocedure, CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's'
-        THEN 'stable' ELSE 'volatile' END), ', '
+    SELECT string_agg(format('%s is %s', p.oid::regprocedure,
+        CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END), ', '
         ORDER BY p.oid::regprocedure::text)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     JOIN (VALUES ('event_stamp', 'i'), ('call_payload_policy', 'i'), ('row_faults', 's'), ('row_sample', 'i'),
         ('call_status_transitions', 'i'), ('call_traffic', 'i'), ('explain_call_payload', 's'),
-            ('is_known_call_provider', 'i'),
+        ('is_known_call_provider', 'i'),
         ('is_valid_status_transition', 'i'), ('normalize_call_direction', 'i'), ('normalize_call_status', 'i'),
-            ('repaired_row', 's'),
+        ('repaired_row', 's'),
         ('sanitize_call_payload', 's')) AS k (name, volatility) ON k.name = p.proname
     WHERE p.provolatile::text <> k.volatility
 $check$, 'the pure functions promise the planner what they did')
@@ -275,14 +275,14 @@ DECLARE
 BEGIN
     -- The tables of others, which a superuser looks at here: a type of theirs may have casts of their own.
     IF (SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r'
-        WHERE c.oid = log AND (a.attname, a.atttypid) IN (
+            WHERE c.oid = log AND (a.attname, a.atttypid) IN (
             ('event_seq', 'bigint'::regtype), ('received_at', 'timestamptz'::regtype),
-                ('received_at', 'timestamp'::regtype))) = 2 THEN
+            ('received_at', 'timestamp'::regtype))) = 2 THEN
         SELECT r.received INTO received FROM _callhardening.query_as_owner(log,
-            format('SELECT received_at::timestamptz FROM %s WHERE event_seq <> ALL (CAST($1 AS bigint[])) ORDER BY '
-                'event_seq LIMIT 1', log),
-            ARRAY(SELECT d.event_seq::text FROM _callhardening.dead_events AS d JOIN _callhardening.logs AS l
-                ON l.log_id = d.log_id WHERE l.events = log))
+            format('SELECT received_at::timestamptz FROM %s WHERE event_seq <> ALL (CAST($1 AS bigint[])) '
+                'ORDER BY event_seq LIMIT 1', log),
+            ARRAY(SELECT d.event_seq::text FROM _callhardening.dead_events AS d
+                JOIN _callhardening.logs AS l ON l.log_id = d.log_id WHERE l.events = log))
             AS r (received timestamptz);
     END IF;
     RETURN CASE WHEN received < clock_timestamp() - age THEN received END;
@@ -299,7 +299,7 @@ CREATE FUNCTION _callhardening.running_checks() RETURNS TABLE (check_name text, 
     AS $$
 VALUES ('enforcement', $check$
     SELECT format('gaps: %s, see call_enforcement (%s)', count(*), string_agg(DISTINCT gap, ', '))
-        FROM @extschema@.call_enforcement WHERE level = 'gap' HAVING count(*) > 0
+    FROM @extschema@.call_enforcement WHERE level = 'gap' HAVING count(*) > 0
 $check$, 'no gap in any hardened table or event log'),
 ('lanes', $check$
     SELECT string_agg(format('%s has %s of %s lanes', l.events, n.count, l.lanes), ', ' ORDER BY l.log_id)
@@ -351,21 +351,21 @@ $check$, 'no publication carries secrets, keys or another table of the extension
         UNION ALL
         SELECT 'off for ' || c.oid::regclass FROM pg_class c CROSS JOIN LATERAL pg_options_to_table(c.reloptions) AS o
         WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean AND (
-            c.oid IN (SELECT d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-                AND e.extname = 'callhardening'
+            c.oid IN (SELECT d.objid FROM pg_depend d
+                JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
                       WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e')
             OR c.oid IN (SELECT h.relation FROM _callhardening.hardened_tables() AS h)
-                OR c.oid IN (SELECT l.events FROM _callhardening.logs AS l))
+            OR c.oid IN (SELECT l.events FROM _callhardening.logs AS l))
         UNION ALL
         SELECT 'claims waits for a share of its rows' FROM pg_class c
-        WHERE c.oid = '_callhardening.claims'::regclass AND NOT coalesce(c.reloptions,
-            '{}') @> '{autovacuum_vacuum_scale_factor=0}') AS p
+        WHERE c.oid = '_callhardening.claims'::regclass
+            AND NOT coalesce(c.reloptions, '{}') @> '{autovacuum_vacuum_scale_factor=0}') AS p
 $check$, 'on, and claims is vacuumed by number of rows'),
 ('purge', $check$
     SELECT string_agg(format('%s has events of %s: call purge_call_events', l.events,
         to_char(o.received, 'YYYY-MM-DD')), ', ' ORDER BY l.log_id)
-    FROM _callhardening.logs AS l CROSS JOIN LATERAL _callhardening.overdue_events(l.events,
-        interval '90 days') AS o (received)
+    FROM _callhardening.logs AS l
+    CROSS JOIN LATERAL _callhardening.overdue_events(l.events, interval '90 days') AS o (received)
     WHERE o.received IS NOT NULL
 $check$, 'no event is older than 90 days'),
 ('issues', $check$

@@ -9,8 +9,8 @@ COMMENT ON FUNCTION _callhardening.trigger_arguments(bytea) IS
 'the arguments of a trigger, from pg_trigger.tgargs; NULL where it has none. Never fails for what PostgreSQL has '
 'written there, where call_settings refuses other arguments than harden_calls''. Error: 22021 bytes that are no text';
 
-CREATE FUNCTION _callhardening.trigger_states() RETURNS TABLE (relation oid, trigger_name name, part text,
-    state "char", is_own boolean,
+CREATE FUNCTION _callhardening.trigger_states()
+    RETURNS TABLE (relation oid, trigger_name name, part text, state "char", is_own boolean,
         is_as_created boolean, arguments text[])
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -25,8 +25,8 @@ JOIN (VALUES ('validate_hardened_call', 'validate', 23, true, 8, true),
     ('refuse_illegal_call', 'insert', 5, false, 1, true),
              ('refuse_illegal_call', 'update', 17, false, 1, false), ('stamp_call_event', 'stamp', 7, true, 4, true),
              ('bury_call_event', 'bury', 5, false, 0, true),
-                 ('keep_call_event_stamp', 'keep', 19, true, 0, true)) AS k (function, part, kind, is_unconditional,
-                 arguments, is_insert)
+             ('keep_call_event_stamp', 'keep', 19, true, 0, true))
+             AS k (function, part, kind, is_unconditional, arguments, is_insert)
   ON k.function = p.proname AND (p.proname <> 'refuse_illegal_call' OR k.is_insert = (t.tgtype & 4 <> 0))
 $$;
 
@@ -34,8 +34,8 @@ COMMENT ON FUNCTION _callhardening.trigger_states() IS
 'the triggers of all calls tables and event logs, whatever their names: which part of the rules each has, and whether '
 'it is as it was created';
 
-CREATE FUNCTION _callhardening.hardened_tables() RETURNS TABLE (relation regclass, root regclass, settings text[],
-    relkind "char",
+CREATE FUNCTION _callhardening.hardened_tables()
+    RETURNS TABLE (relation regclass, root regclass, settings text[], relkind "char",
         relispartition boolean)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -48,14 +48,14 @@ WITH RECURSIVE states AS MATERIALIZED (
     SELECT i.inhrelid, t.root FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation
 ), members AS (
     -- A child by inheritance that was hardened by itself is its own table.
-    SELECT t.relation, CASE WHEN bool_or(t.root = t.relation) THEN t.relation ELSE min(t.root) END AS root FROM tree t
-        GROUP BY 1
+    SELECT t.relation, CASE WHEN bool_or(t.root = t.relation) THEN t.relation ELSE min(t.root) END AS root
+    FROM tree t GROUP BY 1
 )
 SELECT m.relation, m.root, coalesce(
-    (SELECT s.arguments FROM states s WHERE s.relation = m.relation AND s.part = 'validate'
-        ORDER BY s.is_as_created DESC LIMIT 1),
-    (SELECT s.arguments FROM states s WHERE s.relation = m.root AND s.part = 'validate'
-        ORDER BY s.is_as_created DESC LIMIT 1)), c.relkind, c.relispartition
+    (SELECT s.arguments FROM states s
+        WHERE s.relation = m.relation AND s.part = 'validate' ORDER BY s.is_as_created DESC LIMIT 1),
+    (SELECT s.arguments FROM states s WHERE s.relation = m.root AND s.part = 'validate' ORDER BY s.is_as_created DESC
+        LIMIT 1)), c.relkind, c.relispartition
 FROM members m JOIN pg_class c ON c.oid = m.relation
 $$;
 

@@ -9,27 +9,29 @@ WITH states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states()
 )
 SELECT w.relation, 'gap', CASE s.state WHEN 'D' THEN 'trigger_disabled' ELSE 'trigger_replica_only' END,
-       format('the trigger %I %s', s.trigger_name, CASE s.state WHEN 'D' THEN 'is disabled'
-           ELSE 'fires for replication only' END),
+       format('the trigger %I %s', s.trigger_name,
+           CASE s.state WHEN 'D' THEN 'is disabled' ELSE 'fires for replication only' END),
        format('ALTER TABLE %s ENABLE %sTRIGGER %I.', w.relation, CASE WHEN s.part IN ('stamp', 'bury') THEN 'ALWAYS '
            WHEN s.part = 'keep' THEN 'REPLICA ' ELSE '' END, s.trigger_name)
-FROM unnest(watched) AS w (relation) JOIN states s ON s.relation = w.relation WHERE s.state = 'D' OR s.state = 'R'
-    AND s.part <> 'keep'
+FROM unnest(watched) AS w (relation) JOIN states s ON s.relation = w.relation
+WHERE s.state = 'D' OR s.state = 'R' AND s.part <> 'keep'
 UNION ALL
-SELECT w.relation, 'gap', 'rule', format('the rule %I does something else instead of %s', r.rulename, CASE r.ev_type
-    WHEN '2' THEN 'UPDATE' ELSE 'INSERT' END),
-       format('Make it a trigger, or DROP RULE %I ON %s. Its own statements are checked where they write to '
-           'hardened tables.', r.rulename, w.relation)
-FROM unnest(watched) AS w (relation) JOIN pg_rewrite r ON r.ev_class = w.relation AND r.is_instead
-    AND r.ev_type IN ('2', '3') AND r.ev_enabled <> 'D'
+SELECT w.relation, 'gap', 'rule',
+       format('the rule %I does something else instead of %s', r.rulename,
+           CASE r.ev_type WHEN '2' THEN 'UPDATE' ELSE 'INSERT' END),
+       format('Make it a trigger, or DROP RULE %I ON %s. Its own statements are checked where they write to hardened '
+           'tables.', r.rulename, w.relation)
+FROM unnest(watched) AS w (relation)
+JOIN pg_rewrite r ON r.ev_class = w.relation AND r.is_instead AND r.ev_type IN ('2', '3') AND r.ev_enabled <> 'D'
 UNION ALL
 SELECT w.relation, 'note', 'later_trigger', format('the BEFORE trigger %I runs after %I', t.tgname, s.trigger_name),
-       CASE s.part WHEN 'validate' THEN 'What it makes illegal is refused; but a payload that it writes is not '
-           'sanitized. Rename it to come before.'
+       CASE s.part
+           WHEN 'validate' THEN 'What it makes illegal is refused; but a payload that it writes is not sanitized. '
+           'Rename it to come before.'
                    ELSE 'A body or call id that it writes is not what was stamped. Rename it to come before.' END
 FROM unnest(watched) AS w (relation) JOIN states s ON s.relation = w.relation AND s.part IN ('validate', 'stamp')
-JOIN pg_trigger t ON t.tgrelid = w.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 3 = 3
-    AND t.tgtype & 20 <> 0
+JOIN pg_trigger t ON t.tgrelid = w.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+    AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0
     AND t.tgname > s.trigger_name
 WHERE NOT EXISTS (SELECT FROM states o WHERE o.relation = w.relation AND o.trigger_name = t.tgname)
 $$;
@@ -42,8 +44,8 @@ CREATE FUNCTION _callhardening.replica_gaps() RETURNS SETOF _callhardening.gap
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT NULL::regclass, 'gap', 'replica_role', format('session_replication_role is replica for %s%s: no trigger fires',
-           CASE r.setrole WHEN 0 THEN 'all roles' ELSE 'role ' || r.setrole::regrole END, CASE r.setdatabase WHEN 0
-               THEN '' ELSE ' in this database' END),
+           CASE r.setrole WHEN 0 THEN 'all roles' ELSE 'role ' || r.setrole::regrole END,
+               CASE r.setdatabase WHEN 0 THEN '' ELSE ' in this database' END),
        CASE WHEN r.setrole = 0 AND r.setdatabase = 0 THEN 'ALTER ROLE ALL RESET session_replication_role.'
             WHEN r.setrole = 0 THEN format('ALTER DATABASE %I RESET session_replication_role.', current_database())
             ELSE format('ALTER ROLE %s %sRESET session_replication_role.', r.setrole::regrole,

@@ -51,10 +51,11 @@ SELECT s.relation::regclass, 'gap', 'log_not_registered',
 FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.events = s.relation)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
-       CASE p.part WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as '
+       CASE p.part
+           WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as '
            'register_call_event_log does.'
                    WHEN 'keep' THEN 'No worker finds what a subscription updates: create the trigger as '
-                       'register_call_event_log does.'
+                           'register_call_event_log does.'
                    ELSE 'Events without a call are not found in call_dead_events: create the trigger as '
                        'register_call_event_log does.' END
 FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_call_event'),
@@ -63,14 +64,14 @@ FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_cal
 WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.events AND s.part = p.part)
 UNION ALL
 SELECT l.events, 'gap', 'trigger_altered',
-    format('the trigger %I is not as register_call_event_log has created it: it has another event, condition or '
-        'number of arguments', s.trigger_name),
+       format('the trigger %I is not as register_call_event_log has created it: it has another event, condition or '
+       'number of arguments', s.trigger_name),
        'Drop it, and create it as register_call_event_log does.'
 FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury') WHERE NOT s.is_as_created
 UNION ALL
 SELECT l.events, 'gap', 'settings_differ',
-    format('the trigger %I has %s lanes and provider %s, call_event_logs has %s and %s', s.trigger_name,
-    s.arguments[3], s.arguments[2], l.lanes, l.provider),
+       format('the trigger %I has %s lanes and provider %s, call_event_logs has %s and %s', s.trigger_name,
+           s.arguments[3], s.arguments[2], l.lanes, l.provider),
        'Drop it, and create it as register_call_event_log does.'
 FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp'
 WHERE s.is_as_created AND s.arguments[2:3] <> ARRAY[l.provider, l.lanes::text]
@@ -123,15 +124,15 @@ WHERE (SELECT count(*) FROM logs) > 1 AND NOT EXISTS (SELECT FROM logs l WHERE l
 UNION ALL
 SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted',
     'Call unharden_call_events, and harden_call_events again.'
-FROM logs l WHERE l.sequence IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence
-    AND s.relkind = 'S')
+FROM logs l WHERE l.sequence IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')
 UNION ALL
 SELECT l.events, 'note', 'row_security', 'row-level security is enabled: workers fail whose role it applies to',
        format('Give their roles BYPASSRLS, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', l.events)
 FROM logs l JOIN pg_class c ON c.oid = l.events WHERE c.relrowsecurity
 UNION ALL
-SELECT l.events, 'gap', 'index_missing', format('there is no valid unique index on (%s)',
-    array_to_string(k.names, ', ')),
+SELECT l.events, 'gap', 'index_missing',
+       format('there is no valid unique index on (%s)', array_to_string(k.names, ', ')),
        format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.names, ', '))
 FROM logs l CROSS JOIN (VALUES ('{event_lane,event_xid,event_seq}'::name[]), ('{event_seq}'),
     ('{event_digest}')) AS k (names)
@@ -152,14 +153,14 @@ WITH logs AS MATERIALIZED (
     SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
 ), columns AS (
     SELECT l.events, k.name, k.type, a.attnum, a.atttypid
-    FROM logs l CROSS JOIN (VALUES ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'), ('event_xid', 'xid8'),
-        ('call_id', 'text'),
+    FROM logs l CROSS JOIN (VALUES ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'),
+        ('event_xid', 'xid8'), ('call_id', 'text'),
                                    ('event_type', 'text')) AS k (name, type)
     LEFT JOIN pg_attribute a ON a.attrelid = l.events AND a.attname = k.name AND NOT a.attisdropped
     WHERE k.name <> 'event_type' OR l.sequence IS NULL -- what was there before has a column of its own, or none
 ), named AS (
-    -- What the settings name, with what harden_call_events takes there; of a new log, the type of an event is one of
-    -- those above.
+    -- What the settings name, with what harden_call_events takes there; of a new log, the type of an event is one
+    -- of those above.
     SELECT l.events, k.what, k.name, k.wanted, a.attnum, a.atttypid, y.oid AS base,
            k.types IS NULL OR y.oid = ANY (k.types) OR 'text'::regtype = ANY (k.types) AND y.typcategory = 'S' AS is_fit
     FROM logs l CROSS JOIN LATERAL (
@@ -174,8 +175,8 @@ WITH logs AS MATERIALIZED (
     LEFT JOIN pg_type y ON y.oid = _callhardening.base_type(a.atttypid)
     WHERE k.name IS NOT NULL
 )
-SELECT c.events, 'gap', 'table_altered', CASE WHEN c.attnum IS NULL
-    THEN format('there is no column %I any more', c.name)
+SELECT c.events, 'gap', 'table_altered',
+    CASE WHEN c.attnum IS NULL THEN format('there is no column %I any more', c.name)
        ELSE format('the column %I is %s, not %s', c.name, format_type(c.atttypid, NULL), c.type) END, 'Alter it back.'
 FROM columns c WHERE c.attnum IS NULL OR c.atttypid <> c.type
 UNION ALL
@@ -184,32 +185,32 @@ SELECT n.events, 'gap', CASE WHEN n.attnum IS NULL THEN 'column_missing' ELSE 'c
            n.name, n.what)
             ELSE format('the column %I, which call_event_logs names in %s, is %s, not %s', n.name, n.what,
                 format_type(n.atttypid, NULL), n.wanted) END,
-       CASE WHEN n.attnum IS NULL THEN 'Rename it back, or add it again.'
-           ELSE 'Alter the type back.' END || ' Until then, no worker takes an event.'
+       CASE WHEN n.attnum IS NULL THEN 'Rename it back, or add it again.' ELSE 'Alter the type back.' END
+           || ' Until then, no worker takes an event.'
 FROM named n WHERE n.attnum IS NULL OR NOT n.is_fit
 UNION ALL
 SELECT l.events, 'gap', 'carried_column_missing',
-    format('there is no column %I in %s any more, which call_event_logs names in carry', k.name, l.calls),
+       format('there is no column %I in %s any more, which call_event_logs names in carry', k.name, l.calls),
        'Rename it back, or add it again. Until then, events are not applied.'
 FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN unnest(l.carry) AS k (name)
-WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = k.name AND a.attnum > 0
-    AND NOT a.attisdropped)
+WHERE NOT EXISTS (SELECT FROM pg_attribute a
+    WHERE a.attrelid = l.calls AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped)
 UNION ALL
 SELECT l.events, 'note', 'carried_column_null', n.detail, n.advice
-FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN LATERAL _callhardening.carried_column_nulls(l.events,
-    l.calls, l.carry) AS n
+FROM logs l JOIN pg_class c ON c.oid = l.calls
+CROSS JOIN LATERAL _callhardening.carried_column_nulls(l.events, l.calls, l.carry) AS n
 UNION ALL
 -- As an INSERT ... SELECT assigns it: by a cast, or to a type of strings.
 SELECT n.events, 'gap', 'carried_column_type',
     format('the column %I, which call_event_logs names in carry, is %s, and %s in %s', n.name,
-    format_type(n.atttypid, NULL),
+        format_type(n.atttypid, NULL),
            format_type(a.atttypid, NULL), l.calls), 'Alter the type back. Until then, events are not applied.'
 FROM named n JOIN logs l ON l.events = n.events AND n.what = 'carry'
 JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type y ON y.oid = _callhardening.base_type(a.atttypid)
 WHERE n.base <> y.oid AND y.typcategory <> 'S'
-  AND NOT EXISTS (SELECT FROM pg_cast c WHERE c.castsource = n.base AND c.casttarget = y.oid
-      AND c.castcontext IN ('a', 'i'))
+  AND NOT EXISTS (SELECT FROM pg_cast c
+      WHERE c.castsource = n.base AND c.casttarget = y.oid AND c.castcontext IN ('a', 'i'))
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_column_gaps() IS
@@ -239,12 +240,12 @@ FROM logs l LEFT JOIN pg_class c ON c.oid = l.calls
 WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
 UNION ALL
 SELECT l.events, 'gap', 'calls_column_missing',
-    format('table %s has no column %I of type %s: no event can be applied', l.calls, m.column_name, m.column_type),
+       format('table %s has no column %I of type %s: no event can be applied', l.calls, m.column_name, m.column_type),
        format('SELECT harden_calls(%L).', l.calls)
 FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN _callhardening.merge_columns() AS m
 WHERE EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
-  AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = l.calls AND a.attname = m.column_name
-      AND a.atttypid = m.column_type)
+  AND NOT EXISTS (SELECT FROM pg_attribute a
+      WHERE a.attrelid = l.calls AND a.attname = m.column_name AND a.atttypid = m.column_type)
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_calls_gaps() IS

@@ -33,28 +33,28 @@ BEGIN
     over := ARRAY(SELECT unnest(_callhardening.status_words(settings.transitions))
         EXCEPT SELECT current_status FROM @extschema@.call_status_transitions(settings.transitions));
 
-    SELECT sum(pg_relation_size(relid)) / current_setting('block_size')::int, sum(greatest(reltuples, 0)) INTO pages,
-        known
+    SELECT sum(pg_relation_size(relid)) / current_setting('block_size')::int,
+        sum(greatest(reltuples, 0)) INTO pages, known
     FROM pg_partition_tree(calls) JOIN pg_class ON oid = relid WHERE isleaf;
     -- An ordinary table is not in a tree of partitions.
     IF pages IS NULL THEN
         SELECT pg_relation_size(calls) / current_setting('block_size')::int, greatest(reltuples, 0) INTO pages, known
-            FROM pg_class WHERE oid = calls;
+        FROM pg_class WHERE oid = calls;
     END IF;
     IF NOT exact AND pages > full_pages THEN
         percentage := 100.0 * full_pages / 4 / pages;
     END IF;
 
-    SELECT coalesce(sum(g.calls_in_group), 0), coalesce(array_agg(DISTINCT _callhardening.row_sample(g.direction,
-        NULL::text))
+    SELECT coalesce(sum(g.calls_in_group), 0),
+        coalesce(array_agg(DISTINCT _callhardening.row_sample(g.direction, NULL::text))
                FILTER (WHERE g.direction NOT IN ('inbound', 'outbound')), '{}'),
         sum(g.bytes) / nullif(sum(g.payloads), 0), max(g.largest),
         coalesce(sum(g.calls_in_group) FILTER (WHERE g.status <> ALL (over) AND g.quiet
             & _callhardening.row_faults(g.status, NULL::text, NULL::jsonb, settings.transitions, settings.provider,
                 NULL::jsonb) <> 0), 0)
     INTO rows_read, directions, average, largest, stuck
-    FROM _callhardening.row_groups(calls, CASE WHEN settings.status_column <> ALL (lost)
-        THEN settings.status_column END,
+    FROM _callhardening.row_groups(calls,
+        CASE WHEN settings.status_column <> ALL (lost) THEN settings.status_column END,
         CASE WHEN settings.direction_column <> ALL (lost) THEN settings.direction_column END,
         CASE WHEN settings.payload_column <> ALL (lost) THEN settings.payload_column END, seen_at, percentage) AS g;
     IF percentage IS NOT NULL THEN
@@ -71,18 +71,18 @@ BEGIN
         RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning',
             'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)');
     ELSE
-        SELECT coalesce(max(r.ids), 0) INTO repeated FROM _callhardening.repeated_call_ids(calls,
-            settings.call_id_column) AS r;
-        RETURN QUERY VALUES ('duplicates', repeated::numeric, 'call ids', CASE repeated WHEN 0 THEN 'warning'
-            ELSE 'critical' END,
+        SELECT coalesce(max(r.ids), 0) INTO repeated
+        FROM _callhardening.repeated_call_ids(calls, settings.call_id_column) AS r;
+        RETURN QUERY VALUES ('duplicates', repeated::numeric, 'call ids',
+            CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
             CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them'
                 ELSE 'call ids that several rows have' END);
     END IF;
     IF settings.direction_column = ANY (lost) THEN
         RETURN QUERY VALUES ('directions', NULL::numeric, 'words', 'warning', format(gone, settings.direction_column));
     ELSE
-        RETURN QUERY VALUES ('directions', cardinality(directions)::numeric, 'words', CASE cardinality(directions)
-            WHEN 0 THEN 'ok' ELSE 'warning' END,
+        RETURN QUERY VALUES ('directions', cardinality(directions)::numeric, 'words',
+            CASE cardinality(directions) WHEN 0 THEN 'ok' ELSE 'warning' END,
             CASE cardinality(directions) WHEN 0 THEN 'only inbound, outbound and NULL'
                 ELSE 'other words, from before hardening: ' || array_to_string(directions[1:5], ', ') END || estimate);
     END IF;
@@ -91,19 +91,20 @@ BEGIN
             FROM unnest('{payload_average,payload_largest}'::text[]) AS f;
     ELSE
         RETURN QUERY VALUES
-            ('payload_average', round(average), 'bytes', CASE WHEN average > 8192 THEN 'warning'
-                ELSE 'ok' END, 'as stored, compressed; warning above 8192' || estimate),
-            ('payload_largest', largest::numeric, 'bytes', CASE WHEN largest > 65536 THEN 'warning'
-                ELSE 'ok' END, 'as stored, compressed; warning above 65536: not sanitized' || estimate);
+            ('payload_average', round(average), 'bytes', CASE WHEN average > 8192 THEN 'warning' ELSE 'ok' END,
+                'as stored, compressed; warning above 8192' || estimate),
+            ('payload_largest', largest::numeric, 'bytes', CASE WHEN largest > 65536 THEN 'warning' ELSE 'ok' END,
+                'as stored, compressed; warning above 65536: not sanitized' || estimate);
     END IF;
     IF settings.status_column = ANY (lost) THEN
         RETURN QUERY VALUES ('stuck_calls', NULL::numeric, 'calls', 'warning', format(gone, settings.status_column));
     ELSE
         RETURN QUERY VALUES ('stuck_calls', CASE WHEN seen_at IS NOT NULL THEN round(stuck * factor) END, 'calls',
             CASE WHEN stuck * factor > 100 THEN 'critical' WHEN stuck > 0 THEN 'warning' ELSE 'ok' END,
-            CASE WHEN seen_at IS NULL THEN 'not known: the table has no column last_event_at, updated_at, '
-                'started_at or created_at'
-                 ELSE 'no news for an hour of a call that is ringing, or for a day of another that is not over; '
+            CASE WHEN seen_at IS NULL
+                THEN 'not known: the table has no column last_event_at, updated_at, started_at or '
+                    'created_at'
+                ELSE 'no news for an hour of a call that is ringing, or for a day of another that is not over; '
                      'warning from 1, critical above 100' || estimate END);
     END IF;
 END
@@ -127,20 +128,20 @@ WITH recent AS (
            OR c.relispartition AND c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = issues_health.calls))
 ), counts AS (
     SELECT k.figure || '_' || s.span AS figure, k.what, s.span, k.warning * s.factor AS warning,
-        k.critical * s.factor AS critical,
-           (SELECT coalesce(sum(r.occurrences), 0) FROM recent r WHERE r.what = k.what
-               AND r.happened_at > clock_timestamp() - s.since) AS count
+           k.critical * s.factor AS critical,
+           (SELECT coalesce(sum(r.occurrences), 0) FROM recent r
+               WHERE r.what = k.what AND r.happened_at > clock_timestamp() - s.since) AS count
     FROM (VALUES (1, 'refused', 'refused', 100, 1000), (2, 'unknown_words', 'unknown', 1, 100),
         (3, 'unusable_bodies', 'unusable', 1, 100))
              AS k (position, figure, what, warning, critical)
     CROSS JOIN (VALUES ('hour', interval '1 hour', 1), ('day', '1 day', 10)) AS s (span, since, factor)
     ORDER BY k.position, s.factor
 )
-SELECT figure, count, 'issues', CASE WHEN count >= critical THEN 'critical' WHEN count >= warning THEN 'warning'
-    ELSE 'ok' END,
+SELECT figure, count, 'issues',
+       CASE WHEN count >= critical THEN 'critical' WHEN count >= warning THEN 'warning' ELSE 'ok' END,
        format('%s in the last %s, from call_issues; warning from %s, critical from %s',
-           CASE what WHEN 'refused' THEN 'statuses and call ids that were refused' WHEN 'unknown'
-               THEN 'directions and statuses that are not known'
+           CASE what WHEN 'refused' THEN 'statuses and call ids that were refused'
+               WHEN 'unknown' THEN 'directions and statuses that are not known'
                      ELSE 'bodies that are no JSON object or have no call' END, span, warning, critical)
 FROM counts
 $$;
@@ -157,22 +158,22 @@ WITH logs AS MATERIALIZED (
     SELECT l.log_id, l.events FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
     WHERE l.calls = event_logs_health.calls
 ), lanes AS MATERIALIZED (
-    SELECT coalesce(sum(p.pending), 0) AS pending, extract(epoch
-        FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
+    SELECT coalesce(sum(p.pending), 0) AS pending,
+        extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
     FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
 ), dead AS MATERIALIZED (
     SELECT count(*) AS count FROM @extschema@.call_dead_events d JOIN logs l ON l.log_id = d.log_id
 ), locked AS MATERIALIZED (
     SELECT count(*) AS count, extract(epoch FROM clock_timestamp() - min(p.waiting_since)) AS age
-    FROM @extschema@.call_retrying_events p JOIN logs l ON l.log_id = p.log_id WHERE p.lock_waits > 0
-        AND p.due_at IS NOT NULL
+    FROM @extschema@.call_retrying_events p JOIN logs l ON l.log_id = p.log_id
+    WHERE p.lock_waits > 0 AND p.due_at IS NOT NULL
 ), holder AS MATERIALIZED (
     SELECT h.holder || ' ' || h.name AS name, extract(epoch FROM clock_timestamp() - h.since) AS age
-        FROM @extschema@.call_horizon h
+    FROM @extschema@.call_horizon h
     WHERE h.since IS NOT NULL AND h.name <> pg_backend_pid()::text ORDER BY h.since LIMIT 1
 ), figures AS (
-    SELECT 1 AS position, 'pending' AS figure, l.pending AS value, 'events' AS unit, 10000 AS warning,
-        100000 AS critical,
+    SELECT 1 AS position, 'pending' AS figure, l.pending AS value, 'events' AS unit,
+           10000 AS warning, 100000 AS critical,
            'events that no worker has yet, estimated' AS what FROM lanes l
     UNION ALL SELECT 2, 'dead', d.count, 'events', 1, 100, 'events that are not tried any more: call_dead_events'
         FROM dead d
@@ -185,8 +186,8 @@ WITH logs AS MATERIALIZED (
            coalesce((SELECT format('held by %s', h.name) FROM holder h), 'nobody else holds one')
                || ': dead rows stay as long (call_horizon)'
 )
-SELECT figure, value, unit, CASE WHEN value >= critical THEN 'critical' WHEN value >= warning THEN 'warning'
-    ELSE 'ok' END,
+SELECT figure, value, unit,
+       CASE WHEN value >= critical THEN 'critical' WHEN value >= warning THEN 'warning' ELSE 'ok' END,
        CASE WHEN figure <> 'oldest_snapshot' AND NOT EXISTS (SELECT FROM logs)
            THEN 'no event log is applied to this table'
             ELSE format('%s; warning from %s, critical from %s', what, warning, critical) END

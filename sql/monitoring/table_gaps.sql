@@ -18,8 +18,8 @@ BEGIN
     -- Asked of the catalogs and not of a cast, as column_fault does: a CHECK of a domain would run as the owner of the
     -- extension.
     RETURN (SELECT string_agg(format('"%s"', w), ', ' ORDER BY w COLLATE "C") FROM unnest(words) AS w
-            WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = enum
-                AND e.enumlabel COLLATE "C" = w COLLATE "C"));
+            WHERE NOT EXISTS (SELECT FROM pg_enum e
+                WHERE e.enumtypid = enum AND e.enumlabel COLLATE "C" = w COLLATE "C"));
 EXCEPTION WHEN data_exception OR statement_too_complex THEN
     RETURN NULL; -- the graph is none: writes fail, whatever the type has
 END
@@ -41,28 +41,28 @@ WITH tables AS MATERIALIZED (
 )
 -- A partition or child without any trigger, or a table that lacks some.
 SELECT t.relation, 'gap', CASE WHEN t.relispartition THEN 'partition_not_hardened' ELSE 'child_not_hardened' END,
-       format('%s of %s has no trigger of callhardening', CASE WHEN t.relispartition THEN 'this partition'
-           ELSE 'this child by inheritance' END, t.root),
+       format('%s of %s has no trigger of callhardening',
+           CASE WHEN t.relispartition THEN 'this partition' ELSE 'this child by inheritance' END, t.root),
        CASE WHEN t.relispartition THEN 'Detach it and attach it again.'
            ELSE format('SELECT harden_calls(%L), with the settings of %s.', t.relation, t.root) END
 FROM tables t WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = t.relation)
 UNION ALL
 SELECT t.relation, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
-       format('Call harden_calls(%L) again%s.', t.root, CASE p.part WHEN 'validate'
-           THEN ', with each setting that is not the default' ELSE '' END)
+       format('Call harden_calls(%L) again%s.', t.root,
+           CASE p.part WHEN 'validate' THEN ', with each setting that is not the default' ELSE '' END)
 FROM tables t CROSS JOIN (VALUES ('validate', 'validate_hardened_call'), ('insert', 'validate_hardened_call_insert'),
                                  ('update', 'validate_hardened_call_update')) AS p (part, name)
 WHERE EXISTS (SELECT FROM states s WHERE s.relation = t.relation)
   AND NOT EXISTS (SELECT FROM states s WHERE s.relation = t.relation AND s.part = p.part)
 UNION ALL
 SELECT t.relation, 'gap', 'trigger_altered',
-    format('the trigger %I was not created by harden_calls: it has another event, condition or number of arguments',
-    s.trigger_name),
+       format('the trigger %I was not created by harden_calls: it has another event, condition or number of arguments',
+           s.trigger_name),
        format('Drop it, and call harden_calls(%L) again.', t.root)
 FROM tables t JOIN states s ON s.relation = t.relation WHERE NOT s.is_as_created
 UNION ALL
-SELECT t.relation, 'gap', 'settings_differ', format('the trigger %I has other settings than the others',
-    s.trigger_name),
+SELECT t.relation, 'gap', 'settings_differ',
+       format('the trigger %I has other settings than the others', s.trigger_name),
        format('Drop it, and call harden_calls(%L) again.', t.root)
 FROM tables t JOIN states s ON s.relation = t.relation
 WHERE s.is_as_created AND cardinality(t.settings) = 8
@@ -70,12 +70,12 @@ WHERE s.is_as_created AND cardinality(t.settings) = 8
         ELSE ARRAY[_callhardening.settings_digest(t.settings)] END
 UNION ALL
 SELECT t.relation, 'gap', 'foreign_partition',
-    format('this partition of %s is a foreign table: who writes at its server passes no trigger here', t.root),
+       format('this partition of %s is a foreign table: who writes at its server passes no trigger here', t.root),
        'Harden the table at its server.'
 FROM tables t WHERE t.relkind = 'f'
 UNION ALL
 SELECT t.relation, 'note', 'subscription',
-    format('a subscription writes to this table, and the trigger %I does not fire for it', s.trigger_name),
+       format('a subscription writes to this table, and the trigger %I does not fire for it', s.trigger_name),
        format('Harden the publisher''s table, or ALTER TABLE %s ENABLE ALWAYS TRIGGER %I.', t.relation, s.trigger_name)
 FROM tables t JOIN states s ON s.relation = t.relation
 WHERE s.state = 'O' AND EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = t.relation)
@@ -92,8 +92,8 @@ WITH tables AS MATERIALIZED (
     SELECT * FROM _callhardening.hardened_tables()
 ), columns AS MATERIALIZED (
     SELECT t.relation, k.what, t.settings[k.position] AS column_name, a.attnum, a.atttypid, t.settings[6] AS graph
-    FROM tables t CROSS JOIN (VALUES ('call id', 1), ('status', 2), ('direction', 3), ('payload', 4)) AS k (what,
-        position)
+    FROM tables t CROSS JOIN (VALUES ('call id', 1), ('status', 2), ('direction', 3),
+        ('payload', 4)) AS k (what, position)
     LEFT JOIN pg_attribute a ON a.attrelid = t.relation AND a.attname = t.settings[k.position] AND a.attnum > 0
         AND NOT a.attisdropped
     WHERE cardinality(t.settings) = 8
@@ -105,19 +105,20 @@ WITH tables AS MATERIALIZED (
 )
 -- What the settings name.
 SELECT c.relation, 'gap', 'column_missing',
-    format('there is no column %I any more, which the settings name for the %s', c.column_name, c.what),
+       format('there is no column %I any more, which the settings name for the %s', c.column_name, c.what),
        'Rename it back, or call harden_calls again with the present name. Until then, writes fail with 55000.'
 FROM columns c WHERE c.attnum IS NULL
 UNION ALL
-SELECT c.relation, 'gap', 'column_type', format('the column %I for the %s is %s now', c.column_name, c.what,
-    format_type(c.atttypid, NULL)),
+SELECT c.relation, 'gap', 'column_type',
+       format('the column %I for the %s is %s now', c.column_name, c.what, format_type(c.atttypid, NULL)),
        'Alter the type back. Until then, writes fail with 55000.'
 FROM columns c JOIN pg_type y ON y.oid = c.atttypid
 WHERE c.what IN ('status', 'direction') AND y.typcategory NOT IN ('S', 'E')
    OR c.what = 'payload' AND _callhardening.base_type(c.atttypid) <> 'jsonb'::regtype
 UNION ALL
-SELECT c.relation, 'gap', 'column_type', format('the type %s of the column %I for the %s has no %s any more',
-    format_type(c.atttypid, NULL), c.column_name, c.what, m.words),
+SELECT c.relation, 'gap', 'column_type',
+       format('the type %s of the column %I for the %s has no %s any more', format_type(c.atttypid, NULL),
+           c.column_name, c.what, m.words),
        'ALTER TYPE ... RENAME VALUE back, or ADD VALUE. Until then, writes of the word fail' ||
            CASE c.what WHEN 'status' THEN ', and a row that has another one in its place goes to any status.'
                ELSE '.' END
@@ -128,19 +129,19 @@ SELECT k.relation, 'gap', 'unique_key_' || k.state,
        format(CASE k.state WHEN 'invalid' THEN 'the unique index on %I is not valid'
                            WHEN 'deferrable' THEN 'the unique constraint on %I is deferrable'
                            WHEN 'missing' THEN 'there is no unique index on %I alone, without a condition' END,
-                               k.column_name)
+           k.column_name)
            || ': events are not applied to this table',
        CASE WHEN k.state = 'invalid' AND k.relkind = 'p' THEN 'Create the index on each partition and attach it.'
             WHEN k.state = 'invalid' THEN 'Drop it, remove the rows that repeat a call id, and create it again.'
             WHEN k.state = 'deferrable' THEN 'Make it NOT DEFERRABLE: drop the constraint and create it again.'
             WHEN k.relkind = 'p' THEN 'A unique index of a partitioned table has to contain the partition key: '
-                'partition by the call id.'
+                    'partition by the call id.'
             ELSE 'Merge the rows that repeat a call id, and call harden_calls again.' END
 FROM keys k WHERE k.state <> 'unique'
 UNION ALL
 SELECT k.relation, 'gap', 'key_unfit',
-    format('the call id %I cannot be the key of events, which are not applied to this table: %s', k.column_name,
-    k.obstacle),
+       format('the call id %I cannot be the key of events, which are not applied to this table: %s',
+           k.column_name, k.obstacle),
        'Use text or varchar with a deterministic collation, or an integer type, and no GENERATED ALWAYS.'
 FROM keys k WHERE k.obstacle IS NOT NULL
 $$;
