@@ -243,8 +243,8 @@ free AS MATERIALIZED (
 repaired AS (
     UPDATE ' || target || ' AS c
     SET ' || status || ' = ' || _callhardening.repaired_value(calls, settings.status_column, 'status'::text) || ',
-        ' || direction || ' = ' || _callhardening.repaired_value(calls, settings.direction_column, 'direction
-            '::text) || ',
+        ' || direction || ' = ' || _callhardening.repaired_value(calls, settings.direction_column, 'direction'::text)
+            || ',
         ' || payload || ' = ' || _callhardening.repaired_value(calls, settings.payload_column, 'payload'::text) || '
     FROM faulty f
     WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free))
