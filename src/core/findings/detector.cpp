@@ -925,11 +925,21 @@ bool IsDate(std::string_view text) noexcept
            ((g.HasSizes(0, {4, 2, 2}) && is_year(0)) || (g.HasSizes(0, {2, 2, 4}) && is_year(2)));
 }
 
+// No account or time under a name that has several meanings. Behind the zero of a national number comes an
+// area, which begins with another digit; numbers of accounts are filled up with zeros.
+bool MayBeNumberOfMany(std::string_view text, std::size_t digits) noexcept
+{
+    constexpr std::size_t shortest = 10, longest_national = 12;
+    if (digits < shortest || text[0] != '0')
+        return digits >= shortest;
+    return digits <= longest_national && text[1] != '0';
+}
+
 // A time in seconds or milliseconds begins with 1 (until 2033), and no number of ten or thirteen digits does.
 // Digits with signs between them are no time, but may be a date.
 bool IsPhoneByName(std::string_view text, std::string_view name) noexcept
 {
-    constexpr std::size_t longest_text = 48, shortest_doubtful = 10;
+    constexpr std::size_t longest_text = 48;
     if (text.size() < fewest_digits || text.size() > longest_text)
         return false;
     bool in_one_piece;
@@ -939,8 +949,7 @@ bool IsPhoneByName(std::string_view text, std::string_view name) noexcept
     if (in_one_piece ? text[0] == '1' && digits != 11 : IsAsciiDigit(text[0]) && IsDate(text))
         return false;
     const PhoneName meaning = ClassifyPhoneName(name);
-    return meaning == PhoneName::sure ||
-           (meaning == PhoneName::doubtful && digits >= shortest_doubtful && text[0] != '0');
+    return meaning == PhoneName::sure || (meaning == PhoneName::doubtful && MayBeNumberOfMany(text, digits));
 }
 
 // ---- the walk -------------------------------------------------------------------------------------
