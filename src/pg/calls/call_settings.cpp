@@ -2,7 +2,7 @@
 
 #include "pg/base/text.hpp"
 #include "pg/calls/call_settings.hpp"
-#include "pg/calls/harden.hpp"
+#include "pg/calls/trigger.hpp"
 #include "pg/words/transition.hpp"
 
 extern "C" {
