@@ -39,4 +39,6 @@ SELECT pg_describe_object(m.classid, m.objid, 0) AS of_another_kind
 FROM members AS m LEFT JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
 LEFT JOIN pg_type AS t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
 LEFT JOIN pg_operator AS o ON m.classid = 'pg_operator'::regclass AND o.oid = m.objid
-WHERE c.relnamespace = m.extnamespace AND c.relkind <> 'v' OR t.typnamespace = m.extnamespace OR o.oprnamespace = m.extnamespace ORDER BY 1;
+WHERE c.relnamespace = m.extnamespace AND c.relkind <> 'v' OR t.typnamespace = m.extnamespace
+    -- From 17 on the row types of views are members, too.
+    AND t.typelem = 0 AND NOT EXISTS (SELECT FROM pg_class AS v WHERE v.oid = t.typrelid AND v.relkind = 'v') OR o.oprnamespace = m.extnamespace ORDER BY 1;
