@@ -147,6 +147,8 @@ build_checks() {
     check 'the install script takes nothing over' takes_nothing_over
     check 'nothing is left to do' is_up_to_date
     check 'no room includes from a room above it' run "$WORK/src/scripts/check_rooms.py"
+    check 'links between pages lead somewhere' run "$WORK/src/scripts/check_links.py"
+    check 'the picture has the measured numbers' run "$WORK/src/scripts/draw_held_snapshot.py" --check
     check 'a header edit rebuilds' header_edit_rebuilds
     check 'nothing is left to be filled in' has_no_placeholder
     check 'the recipes of the page on policies are tested' page_is_tested policies sanitizer/recipes
