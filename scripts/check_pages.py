@@ -4,7 +4,6 @@
     scripts/check_pages.py                   every page, on the server of PGHOST and PGUSER, as a superuser
     scripts/check_pages.py PAGE ...          some pages
     scripts/check_pages.py --write PAGE ...  writes what was printed into the pages instead
-    scripts/check_pages.py --links           only the links, without a server
 
 Each page has a database of its own, which is empty at first. What a page looks like:
 
@@ -57,8 +56,8 @@ MASKS = [
 MASKED_COLUMNS = {"pid": "processes", "event_xid": "transactions", "xid": "transactions", "oid": "catalog rows"}
 
 TAG = re.compile(r"INSERT 0 \d+|(UPDATE|DELETE|SELECT|COPY|MERGE|MOVE|FETCH) \d+|SET|RESET|BEGIN|COMMIT|ROLLBACK|"
-                 r"CALL|DO|START TRANSACTION|LISTEN|NOTIFY|ANALYZE|VACUUM|REINDEX|(GRANT|REVOKE)( ROLE)?|PREPARE|DEALLOCATE|"
-                 r"LOCK TABLE|TRUNCATE TABLE|COMMENT|(CREATE|ALTER|DROP) [A-Z ]+")
+                 r"CALL|DO|START TRANSACTION|LISTEN|NOTIFY|ANALYZE|VACUUM|REINDEX|(GRANT|REVOKE)( ROLE)?|PREPARE|"
+                 r"DEALLOCATE|LOCK TABLE|TRUNCATE TABLE|COMMENT|(CREATE|ALTER|DROP) [A-Z ]+")
 ROW_COUNT = re.compile(r"\([1-9]\d* rows?\)")
 FAILED = re.compile(r"^(\S+: )?(ERROR|FATAL|PANIC|invalid command|error):? |^psql: error", re.M)
 
@@ -329,62 +328,17 @@ def fault_of_block(block, printed):
     return "the page shows another output:\n" + "\n".join(lines) if lines else None
 
 
-# -- links ---------------------------------------------------------------------------------------
-
-
-def prose(text):
-    """The page without fenced blocks and comments; their lines stay, empty."""
-    blank = lambda found: "\n" * found[0].count("\n")
-    return re.sub(r"<!--.*?-->", blank, re.sub(r"^( *)```.*?^\1```", blank, text, flags=re.M | re.S), flags=re.S)
-
-
-def anchors(text):
-    """The names that GitHub gives to headings, and those of the page's own."""
-    found = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
-    for heading in re.findall(r"^#+ +(.+?) *#*$", prose(text), re.M):
-        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
-        name = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
-        repeated = sum(re.fullmatch(re.escape(name) + r"(-\d+)?", other) is not None for other in found)
-        found.add(f"{name}-{repeated}" if name in found else name)
-    return found
-
-
-def links(text):
-    """The line and the target of each relative link."""
-    for number, line in enumerate(prose(text).splitlines()):
-        for target in re.findall(r"\]\(([^)\s]+)[^)]*\)|(?:src|href)=\"([^\"]+)\"", re.sub(r"`[^`]*`", "", line)):
-            target = "".join(target)
-            if not re.match(r"[a-z]+:", target):
-                yield number, target
-
-
-def faults_of_links(page):
-    text = page.read_text()
-    for number, target in links(text):
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path) if path else page
-        if not file.exists():
-            yield number, f"the link leads to no file: {target}"
-        elif anchor and anchor not in anchors(file.read_text()):
-            yield number, f"the link leads to no heading: {target}"
-
-
 # -- pages ---------------------------------------------------------------------------------------
 
 
 class Page:
     def __init__(self, path):
         self.path, self.name = path, os.path.relpath(path, ROOT)
-        self.blocks, self.faults, self.counts = [], 0, {"run": 0, "compared": 0, "not run": 0, "links": 0}
+        self.blocks, self.faults, self.counts = [], 0, {"run": 0, "compared": 0, "not run": 0}
 
     def fault(self, line, text):
         self.faults += 1
         print(f"{self.name}:{line + 1}: {text}")
-
-    def check_links(self):
-        self.counts["links"] = len(list(links(self.path.read_text())))
-        for line, text in faults_of_links(self.path):
-            self.fault(line, text)
 
     def parse(self):
         parser = Parser(self.path.read_text())
@@ -430,22 +384,18 @@ class Page:
 
 
 def check(page, arguments):
-    page.check_links()
-    if not arguments.links:
-        page.parse()
-        if page.blocks:
-            page.run(arguments.write)
+    page.parse()
+    if page.blocks:
+        page.run(arguments.write)
     return page
 
 
 def main():
     options = argparse.ArgumentParser(description="Runs the pages and compares what is printed.")
     options.add_argument("--write", action="store_true", help="write what was printed into the pages")
-    options.add_argument("--links", action="store_true", help="only the links")
     options.add_argument("pages", nargs="*", type=lambda name: pathlib.Path(name).resolve())
     arguments = options.parse_args()
     chosen = arguments.pages or [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-    chosen += [ROOT / "CHANGELOG.md"] if arguments.links and not arguments.pages else []
     checked = [check(Page(path), arguments) for path in chosen]
     counts = ", ".join(f"{sum(page.counts[what] for page in checked)} {what}" for what in checked[0].counts)
     faults = sum(page.faults for page in checked)

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Counts how a page reads: words and commas a sentence, relative pronouns, and lines that are too long.
+"""Counts how prose reads: words and commas a sentence, relative pronouns, and lines that are too long.
 
-    scripts/count_prose.py               every page, then all pages together
+    scripts/count_prose.py               every page, then all pages together; fails where a limit is exceeded
     scripts/count_prose.py FILE ...      some pages
+    scripts/count_prose.py --comments    comments of SQL and C++ by rooms, those in the database included
 
 Code, tables, headings and links' targets are no prose. A sentence ends at . ! ? : or at the end of its paragraph
-or list item. A line has at most 120 columns, in pages outside of tables and code, and in SQL and C++ everywhere.
+or list item. A line has at most 120 columns: in pages outside of tables and code, and in SQL and C++ everywhere. A line
+of a table, which cannot be broken, has more.
 """
+import argparse
 import pathlib
 import re
 import statistics
@@ -14,12 +17,14 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PRONOUNS = {"which", "that", "who", "whose", "where", "whatever", "whoever"}
-MOST_COLUMNS = 120
+MOST_COLUMNS, MOST_COLUMNS_OF_TABLE = 120, 240
+LIMITS = (None, 11, 0.8, 1.2)  # sentences, median of words, commas a sentence, pronouns per 100 words
 
 
 def without_code(text):
-    """The lines of a page outside of fenced and indented blocks; such a line is empty."""
+    """The lines of a page outside of fenced and indented blocks and of comments; such a line is empty."""
     fenced, before_is_empty, lines = False, True, []
+    text = re.sub(r"<!--.*?-->", lambda comment: "\n" * comment[0].count("\n"), text, flags=re.S)
     for line in text.splitlines():
         is_fence = line.lstrip().startswith("```")
         fenced ^= is_fence
@@ -60,27 +65,95 @@ def count(text):
 
 
 def report(name, text):
-    print("%-28s %6d %8.1f %9.2f %16.2f" % (name, *count(text)))
+    """Prints what was counted, and whether it is within the limits."""
+    found = count(text)
+    too_much = [limit is not None and number > limit for number, limit in zip(found, LIMITS)]
+    print("%-28s %6d %8.1f %9.2f %16.2f%s" % (name, *found, "  too much" if any(too_much) else ""))
+    return not any(too_much)
+
+
+# -- comments ------------------------------------------------------------------------------------
+
+CXX = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'|(//[^\n]*|/\*.*?\*/)', re.S)
+SQL = re.compile(r"(?:COMMENT ON [^;']*? IS\s*('(?:[^']|'')*'))|'(?:[^']|'')*'|(--[^\n]*|/\*.*?\*/)", re.S)
+
+
+def plain_comment(text):
+    """A comment without its marks. A line of dashes ends a paragraph."""
+    lines = [re.sub(r"^\s*(//+!?<?|--|/?\*+/?)|\*/$", "", line).strip() for line in text.splitlines()]
+    return "\n".join("" if re.search(r"-{5,}|={5,}|NOLINT|clang-format", line) else line for line in lines)
+
+
+def comments(file):
+    """The comments of a file, with an empty line where code is between two of them."""
+    text, pattern = file.read_text(), CXX if file.suffix in (".cpp", ".hpp") else SQL
+    end = 0
+    for found in pattern.finditer(text):
+        comment = next((group for group in found.groups() if group), None)
+        if comment:
+            if text[end:found.start()].strip() or text[end:found.start()].count("\n") > 1:
+                yield ""
+            yield re.sub(r"'\n'|''|^'|'$", lambda quote: "'" if quote[0] == "''" else "", plain_comment(comment))
+            end = found.end()
+
+
+def rooms():
+    """The files of each room with SQL or C++ in it."""
+    for pattern in ("src/core/*", "src/pg", "src/pg/*", "sql/*", "test/unit/*", "test/sql/*", "test/specs/*"):
+        for room in sorted(ROOT.glob(pattern)):
+            files = [file for file in sorted(room.glob("*")) if file.suffix in (".cpp", ".hpp", ".sql", ".spec")]
+            if room.is_dir() and files:
+                yield room.relative_to(ROOT), [file for file in files if "callhardening--" not in file.name]
+
+
+def report_comments():
+    texts = []
+    for room, files in rooms():
+        texts.append("\n\n".join(line for file in files for line in [*comments(file), ""]))
+        report(str(room), texts[-1])
+    report("all comments", "\n\n".join(texts))
+
+
+# -- lines ---------------------------------------------------------------------------------------
 
 
 def long_lines():
-    """How many lines of each file are too long."""
+    """The place of each line that is too long, and its columns."""
     for file in sorted(ROOT.glob("src/**/*.?pp")) + sorted(ROOT.glob("sql/*/*.sql")):
-        yield file, sum(len(line) > MOST_COLUMNS for line in file.read_text().splitlines())
+        if "callhardening--" not in file.name:
+            yield from too_long(file, file.read_text().splitlines())
     for file in pages():
-        lines = [line for line in without_code(file.read_text()) if not line.startswith("|")]
-        yield file, sum(len(line) > MOST_COLUMNS for line in lines)
+        yield from too_long(file, without_code(file.read_text()))
+
+
+def too_long(file, lines):
+    for number, line in enumerate(lines, 1):
+        is_row = file.suffix == ".md" and line.startswith("|")
+        if len(line) > (MOST_COLUMNS_OF_TABLE if is_row else MOST_COLUMNS):
+            yield f"{file.relative_to(ROOT)}:{number}: {len(line)} columns"
 
 
 def pages():
     return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 
 
-chosen = [pathlib.Path(argument) for argument in sys.argv[1:]] or pages()
-print("%-28s %6s %8s %9s %16s" % ("page", "sent.", "median", "commas", "pronouns/100 w"))
-for page in chosen:
-    report(page.name, page.read_text())
-report("all", "\n\n".join(page.read_text() for page in chosen))
-for file, lines in long_lines():
-    if lines:
-        print(f"{file.relative_to(ROOT)}: {lines} lines have more than {MOST_COLUMNS} columns")
+def report_pages(chosen):
+    fine = [report(page.name, page.read_text()) for page in chosen]
+    fine.append(report("all", "\n\n".join(page.read_text() for page in chosen)))
+    long = list(long_lines())
+    print(*long, sep="\n")
+    return all(fine) and not long
+
+
+def main():
+    options = argparse.ArgumentParser(description="Counts how prose reads.")
+    options.add_argument("--comments", action="store_true", help="comments instead of pages, by rooms")
+    options.add_argument("pages", nargs="*", type=pathlib.Path)
+    arguments = options.parse_args()
+    print("%-28s %6s %8s %9s %16s" % ("page", "sent.", "median", "commas", "pronouns/100 w"))
+    if arguments.comments:
+        return report_comments()
+    sys.exit(0 if report_pages(arguments.pages or pages()) else 1)
+
+
+main()
