@@ -152,7 +152,6 @@ build_checks() {
     check 'a header edit rebuilds' header_edit_rebuilds
     check 'nothing is left to be filled in' has_no_placeholder
     check 'the recipes of the page on policies are tested' page_is_tested policies sanitizer/recipes
-    check 'the page on clients shows the example in SQL' page_shows clients sql client.sql
     check 'the page on clients shows the example in Node' page_shows clients js worker.js
     check 'the page on clients shows the example in Python' page_shows clients python worker.py
     checks_end build

@@ -1,17 +1,17 @@
 #!/usr/bin/env node
-// A worker that tells another system of each event.
+// This worker sends each event to another system.
 //
 //   npm install pg
-//   TARGET=https://crm.example.com/calls node worker.js      PGHOST, PGDATABASE, ... say where the database is
+//   TARGET=https://crm.example.com/calls node worker.js      PGHOST, PGDATABASE, ... name the database
 'use strict';
 const { Client } = require('pg');
 
-const LEASE = '30 seconds'; // longer than one event may take
+const LEASE = '30 seconds'; // longer than the work for one event
 const RENEW_AFTER = 10000; // milliseconds
-const POLL_AFTER = 5000; // where nothing is notified: retries and expired claims come without a notification
+const POLL_AFTER = 5000; // milliseconds; retries and expired claims send no notification
 const WORKER = `worker.js on ${require('os').hostname()}, pid ${process.pid}`;
 
-// Where no event could be delivered, nothing is claimed: each failure would cost the events an attempt.
+// Before any claim: each failed delivery would cost an event an attempt.
 async function checkTarget() {
     if (!process.env.TARGET) throw new Error('TARGET is not set: it is the URL that events are sent to');
     const { protocol } = new URL(process.env.TARGET);
@@ -23,7 +23,7 @@ async function checkTarget() {
     }
 }
 
-// What is done with an event. It may be done twice, if we die before the claim is completed: hence the key.
+// The work for one event. If this worker dies before it completes the claim, the work is done twice: hence the key.
 async function handle(event) {
     const response = await fetch(process.env.TARGET, {
         method: 'POST',
@@ -34,7 +34,7 @@ async function handle(event) {
     if (!response.ok) throw new Error(`the target answered ${response.status}`);
 }
 
-// Claim ids and sequence numbers are bigint, which pg returns as strings. They stay strings: a number has 53 bits.
+// pg returns claim ids and sequence numbers (bigint) as strings. Keep them: a number has only 53 bits.
 async function renew(db, claims) {
     for (const claim of [...claims]) {
         const { rows } = await db.query('SELECT renew_call_claim($1, $2) AS lease_end', [claim, LEASE]);
@@ -55,7 +55,7 @@ async function processBatch(db, events) {
         try {
             await handle(event);
         } catch (error) {
-            failedCalls.add(event.call_id); // its later events wait behind it
+            failedCalls.add(event.call_id); // skip its later events, they are blocked
             const { rows } = await db.query('SELECT fail_call_event($1, $2, $3) AS outcome',
                 [event.claim_id, event.event_seq, error.message]);
             console.log(`event ${event.event_seq}: ${error.message}: ${rows[0].outcome}`);
@@ -76,7 +76,7 @@ async function main() {
     const channel = await db.query('SELECT call_event_log_channel() AS name');
     await db.query(`LISTEN ${db.escapeIdentifier(channel.rows[0].name)}`);
     while (!stopping) {
-        const awake = new Promise((resolve) => { wake = resolve; }); // from before we look
+        const awake = new Promise((resolve) => { wake = resolve; }); // created first, so that no notification is missed
         const { rows } = await db.query('SELECT * FROM claim_call_events(100, $1, $2)', [LEASE, WORKER]);
         if (rows.length > 0) {
             await processBatch(db, rows);

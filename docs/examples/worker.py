@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A worker that writes what it makes of the events to the same database: each counts there once.
+"""This worker writes its results to the same database. Each event counts once.
 
     apt-get install python3-psycopg2
-    worker.py                  with leases; PGHOST, PGDATABASE, ... say where the database is
+    worker.py                  with leases; PGHOST, PGDATABASE, ... name the database
     worker.py --transaction    each batch in one transaction, without a lease
 """
 import os
@@ -14,20 +14,20 @@ import sys
 import psycopg2
 from psycopg2.extras import NamedTupleCursor
 
-LEASE = "1 minute"  # longer than a batch may take
-POLL_AFTER = 5  # seconds, where nothing is notified: retries and expired claims come without a notification
+LEASE = "1 minute"  # longer than the work for one batch
+POLL_AFTER = 5  # seconds; retries and expired claims send no notification
 WORKER = f"worker.py on {socket.gethostname()}, pid {os.getpid()}"
 
 
 def handle(cursor, event):
-    """What is done with an event: here, how long was talked."""
+    """The work for one event: store its talk time."""
     if "talk_time" in event.payload:
         cursor.execute("INSERT INTO talked VALUES (%s, %s, %s)",
                        (event.event_seq, event.call_id, event.payload["talk_time"]))
 
 
 def check_setup(cursor):
-    """Fails where no event could be handled: EXPLAIN asks for the table and the right to write to it, and writes nothing."""
+    """Fails if the table or the right to write to it is missing. EXPLAIN checks both and writes nothing."""
     cursor.execute("EXPLAIN INSERT INTO talked VALUES (0, '', 0)")
 
 
@@ -41,16 +41,16 @@ def process(cursor, events):
     failed_calls = set()
     for event in events:
         if event.call_id in failed_calls:
-            continue  # it waits behind the one that failed
+            continue  # it is blocked behind the failed event
         cursor.execute("SAVEPOINT event")
         try:
             handle(cursor, event)
         except (psycopg2.OperationalError, psycopg2.ProgrammingError):
-            raise  # a lost connection, a table or a right that is gone: not the event's fault. The batch is rolled back
+            raise  # not the fault of the event: a lost connection, table or right. The batch is rolled back
         except Exception as error:
             failed_calls.add(event.call_id)
             cursor.execute("ROLLBACK TO SAVEPOINT event")
-            cursor.execute("SELECT fail_call_event(%s, %s, %s) AS outcome",  # the kind of error has no data in it
+            cursor.execute("SELECT fail_call_event(%s, %s, %s) AS outcome",  # the name of the error, without data
                            (event.claim_id, event.event_seq, type(error).__name__))
             print(f"event {event.event_seq}: {type(error).__name__}: {cursor.fetchone().outcome}", flush=True)
         cursor.execute("RELEASE SAVEPOINT event")
@@ -60,7 +60,7 @@ def process(cursor, events):
 
 
 def claims_of(events):
-    return sorted({event.claim_id for event in events})  # sorted: all sessions lock in one order
+    return sorted({event.claim_id for event in events})  # sorted: all sessions lock in the same order
 
 
 def work_with_lease(db):
@@ -70,7 +70,7 @@ def work_with_lease(db):
         return 0
     try:
         with db, db.cursor() as cursor:
-            for claim_id in claims_of(events):  # raises where another worker has the events now
+            for claim_id in claims_of(events):  # raises 55000 if another worker has the events now
                 cursor.execute("SELECT assert_call_claim(%s)", (claim_id,))
             process(cursor, events)
     except psycopg2.Error as error:
@@ -79,7 +79,7 @@ def work_with_lease(db):
         print(f"a batch is given back: {type(error).__name__}", file=sys.stderr)
         with db, db.cursor() as cursor:
             cursor.execute("SELECT * FROM release_call_events(%s)", (claims_of(events),))
-        return 0  # and then a pause
+        return 0  # so main waits before the next claim
     return len(events)
 
 
@@ -92,7 +92,7 @@ def work_in_one_transaction(db):
 
 
 def wait(db):
-    """Until something is notified, and at most POLL_AFTER seconds."""
+    """Waits for a notification, at most POLL_AFTER seconds."""
     db.poll()
     if not db.notifies:
         select.select([db], [], [], POLL_AFTER)
@@ -100,7 +100,7 @@ def wait(db):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # what is not committed is rolled back
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # open transactions are rolled back
     work = work_in_one_transaction if "--transaction" in sys.argv[1:] else work_with_lease
     db = psycopg2.connect("", cursor_factory=NamedTupleCursor)
     with db, db.cursor() as cursor:
