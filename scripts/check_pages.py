@@ -182,7 +182,7 @@ class Parser:
 
 def environment(database):
     return {**os.environ, "PGDATABASE": database, "PGTZ": "UTC", "LC_ALL": "C.UTF-8", "PGAPPNAME": "check_pages",
-            "PGOPTIONS": "-c lc_messages=C -c datestyle=ISO", "PSQL_PAGER": "cat"}
+            "PGDATESTYLE": "ISO", "PSQL_PAGER": "cat"}
 
 
 def ask(sql, database="postgres"):
@@ -236,6 +236,7 @@ class Database:
         ask(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
         self.roles, self.databases = self.there_are()
         ask(f"CREATE DATABASE \"{self.name}\" TEMPLATE template0 ENCODING 'UTF8'")
+        ask(f"ALTER DATABASE \"{self.name}\" SET lc_messages = 'C'")
 
     @staticmethod
     def there_are():

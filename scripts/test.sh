@@ -12,7 +12,7 @@
 #   CHECKER=valgrind scripts/test.sh                   instead, some of the regression suite in a server under valgrind
 #   CHECKER=jit scripts/test.sh                        instead, the regression suite in a server that compiles every query,
 #                                                      which takes an hour; CXX=clang++ builds the module with the other
-#                                                      compiler, REGRESS="claims/claim claims/purge" runs some topics
+#                                                      compiler, REGRESS="claims/leases claims/purge" runs some topics
 #   CHECKER=server scripts/test.sh                     instead, only what depends on the server's version: the
 #                                                      regression, isolation and TAP suites
 #

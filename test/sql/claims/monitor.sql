@@ -1,5 +1,6 @@
 SELECT create_call_tables('public');
-SELECT log, calls, lanes, pending_estimate, open_claims, claims_over, claimed, retrying, blocked, dead, events_per_second FROM call_event_log_status;
+SELECT log, calls, lanes, pending_estimate, open_claims, claims_over, claimed, retrying, blocked, dead, events_per_second
+FROM call_event_log_status;
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', state)))
 FROM generate_series(1, 600) AS id, unnest(ARRAY['ringing', 'connected']) AS state;
 SELECT count(ingest_call_event('no JSON'::text));
@@ -18,7 +19,8 @@ SELECT sum(claimed) AS claimed, count(DISTINCT worker) AS workers FROM call_lane
 
 -- what failed, and what is blocked behind it
 SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
-SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed WHERE call_id IN (SELECT call_id FROM claimed GROUP BY 1 HAVING count(*) = 2) ORDER BY event_seq LIMIT 1;
+SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed
+WHERE call_id IN (SELECT call_id FROM claimed GROUP BY 1 HAVING count(*) = 2) ORDER BY event_seq LIMIT 1;
 SELECT retrying, blocked FROM call_event_log_status;
 SELECT count(*) FROM call_lane_status WHERE retrying = 1 AND blocked = 1;
 SELECT count(DISTINCT outcome) FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed));
@@ -32,7 +34,8 @@ SELECT sum(pending) FROM pending_call_events('call_events', true);
 
 -- so is one of an hour to come, since the clock was set back: workers and views agree
 BEGIN;
-UPDATE _callhardening.claims SET claimed_at = claimed_at + interval '1 hour', lease_end = lease_end + interval '1 hour' WHERE worker = 'two';
+UPDATE _callhardening.claims SET claimed_at = claimed_at + interval '1 hour', lease_end = lease_end + interval '1 hour'
+WHERE worker = 'two';
 SELECT worker, is_over FROM call_open_claims GROUP BY 1, 2;
 SELECT sum(pending) FROM pending_call_events('call_events', true);
 ROLLBACK;
@@ -46,7 +49,8 @@ COMMIT;
 -- rights
 CREATE ROLE regress_operator;
 GRANT SELECT ON call_event_log_status, call_lane_status, call_open_claims, call_horizon TO regress_operator;
-GRANT EXECUTE ON FUNCTION pending_call_events(regclass, boolean), _callhardening.pending_events_or_error(regclass), ignored_call_events(regclass) TO regress_operator;
+GRANT EXECUTE ON FUNCTION pending_call_events(regclass, boolean),
+    _callhardening.pending_events_or_error(regclass), ignored_call_events(regclass) TO regress_operator;
 SET ROLE regress_operator;
 SELECT count(*) > 0 AS has_claims FROM call_open_claims;
 SELECT dead FROM call_event_log_status;

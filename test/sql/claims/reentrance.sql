@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
--- Triggers fire while events are applied, completed and deleted. A trigger that changes the claims that are just being dealt with is refused, whatever
--- function it calls, and when it is gone all goes on.
+-- Triggers fire while events are applied, completed and deleted. A trigger that changes the claims that are just being
+-- dealt with is refused, whatever function it calls, and when it is gone all goes on.
 SELECT create_call_tables();
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "ringing"}', id))) FROM generate_series(1, 5) AS id;
 -- what the trigger does: of the newest record of each lane

@@ -5,10 +5,13 @@ SELECT create_call_tables('public');
 CREATE TABLE hooks (payload jsonb NOT NULL, processed_at timestamptz);
 SELECT harden_call_events('hooks', 'calls', processed_at_column => 'processed_at', lanes => 1);
 CREATE FUNCTION add(VARIADIC calls int[]) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO hooks (payload) SELECT jsonb_build_object('call_id', call, 'state', 'ringing', 'n', n) FROM unnest(calls) WITH ORDINALITY AS c (call, n) $$;
-CREATE FUNCTION mark(VARIADIC seqs int[]) RETURNS void LANGUAGE sql AS $$ UPDATE hooks SET processed_at = now() WHERE event_seq = ANY (seqs) $$;
+    INSERT INTO hooks (payload) SELECT jsonb_build_object('call_id', call, 'state', 'ringing', 'n', n)
+        FROM unnest(calls) WITH ORDINALITY AS c (call, n) $$;
+CREATE FUNCTION mark(VARIADIC seqs int[]) RETURNS void LANGUAGE sql AS $$
+    UPDATE hooks SET processed_at = now() WHERE event_seq = ANY (seqs) $$;
 -- Claims, fails the events that are named, and completes.
-CREATE FUNCTION work(VARIADIC failed int[] DEFAULT '{}') RETURNS TABLE (event_seq bigint, call_id text, attempt int, outcome text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION work(VARIADIC failed int[] DEFAULT '{}')
+    RETURNS TABLE (event_seq bigint, call_id text, attempt int, outcome text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     CREATE TEMP TABLE batch AS SELECT * FROM claim_call_events(100, '1 minute', 'worker', 'hooks');
@@ -23,11 +26,13 @@ CREATE FUNCTION parked() RETURNS TABLE (event_seq bigint, call_id text, due bool
 CREATE FUNCTION poll() RETURNS TABLE (events bigint, takes_xid boolean) LANGUAGE sql AS $$
     SELECT count(*), pg_current_xact_id_if_assigned() IS NOT NULL FROM claim_call_events(log => 'hooks') $$;
 -- As a restored dump leaves the log: the first poll adopts it, and the lanes until then are old.
-CREATE FUNCTION restore() RETURNS void LANGUAGE sql AS $$ UPDATE _callhardening.logs SET system_identifier = 0 WHERE events = 'hooks'::regclass $$;
+CREATE FUNCTION restore() RETURNS void LANGUAGE sql AS $$ UPDATE _callhardening.logs SET system_identifier = 0
+    WHERE events = 'hooks'::regclass $$;
 -- As a restore of data alone leaves it: all events are there to be read again.
 CREATE FUNCTION forget_positions() RETURNS void LANGUAGE sql AS $$ DELETE FROM _callhardening.claims $$;
 CREATE PROCEDURE start_again() LANGUAGE sql AS $$
-    DELETE FROM _callhardening.claims; DELETE FROM _callhardening.retrying_events; DELETE FROM _callhardening.dead_events; TRUNCATE hooks; SELECT setval('hooks_event_seq_seq', 1, false) $$;
+    DELETE FROM _callhardening.claims; DELETE FROM _callhardening.retrying_events;
+    DELETE FROM _callhardening.dead_events; TRUNCATE hooks; SELECT setval('hooks_event_seq_seq', 1, false) $$;
 
 -- an old processor has marked all that there is: the poll that finds it out moves the lane on, and the next one costs nothing
 SELECT add(101, 102, 103);

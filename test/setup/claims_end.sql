@@ -1,0 +1,7 @@
+-- Drops what claims.sql has made.
+SET client_min_messages = warning;
+DROP TABLE IF EXISTS queue;
+DROP TABLE call_events, calls, taken;
+DROP PROCEDURE start_again, loop;
+DROP FUNCTION add, take, ids, id, complete, release, fail, parked, dead;
+RESET client_min_messages;
