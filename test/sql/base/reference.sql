@@ -1,19 +1,18 @@
--- What CREATE EXTENSION puts into the schema that it is given is what README's reference lists, both ways. All else is in _callhardening.
-\set readme `cat "$PG_ABS_SRCDIR/../README.md"`
+-- What CREATE EXTENSION puts into the schema that it is given is what docs/reference.md lists, both ways. All else is in _callhardening.
+\set page `cat "$PG_ABS_SRCDIR/../docs/reference.md"`
 CREATE TEMP TABLE reference AS
-SELECT split_part(line, ' | ', 1) AS entry, line ~ '^`[a-z_]+`' AND before ~ '^View \|' AS is_view
-FROM (SELECT line, string_agg(head, '') FILTER (WHERE head IS NOT NULL) OVER (PARTITION BY part) AS before
-      FROM (SELECT line, head, count(head) OVER (ORDER BY n) AS part
-            FROM regexp_split_to_table(substring(:'readme' FROM '## Reference(.*?)## Upgrading'), '\n') WITH ORDINALITY AS l (line, n)
-            CROSS JOIN LATERAL (SELECT CASE WHEN line ~ '^[A-Z][a-z]+ \|' THEN line END) AS h (head)) AS lines) AS parts
-WHERE line LIKE '`%' AND (before ~ '^View \|' OR before ~ '^Function \|');
+SELECT regexp_replace(m[1], '\s+', ' ', 'g') AS entry, m[1] !~ '\(' AS is_view FROM regexp_matches(:'page', '\n- `([a-z_]+[^`]*)`', 'g') AS m;
 
--- As README writes them: int and timestamptz, names of parameters, no defaults.
+-- As the page writes them: int and timestamptz, names of parameters, defaults without their type.
+SET IntervalStyle = postgres;
 CREATE FUNCTION pg_temp.written(type oid) RETURNS text LANGUAGE sql AS $$
 SELECT replace(replace(format_type(type, NULL), 'integer', 'int'), 'timestamp with time zone', 'timestamptz')
 $$;
+CREATE FUNCTION pg_temp.written_default(function oid, parameter int) RETURNS text LANGUAGE sql AS $$
+SELECT ' = ' || replace(regexp_replace(pg_get_function_arg_default(function, parameter), '::[a-z" ]+(\[\])?$', ''), '"', '')
+$$;
 CREATE FUNCTION pg_temp.parameters(function oid, modes text[]) RETURNS text LANGUAGE sql AS $$
-SELECT string_agg(a.name || ' ' || pg_temp.written(a.type), ', ' ORDER BY a.n)
+SELECT string_agg(concat(a.name, ' ', pg_temp.written(a.type), pg_temp.written_default(function, a.n::int)), ', ' ORDER BY a.n)
 FROM pg_proc AS p, unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes), p.proargmodes::text[]) WITH ORDINALITY AS a (name, type, mode, n)
 WHERE p.oid = function AND coalesce(a.mode, 'i') = ANY (modes)
 $$;
@@ -21,9 +20,7 @@ CREATE TEMP TABLE members AS
 SELECT d.classid, d.objid, e.extnamespace FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'callhardening';
 
-CREATE TEMP VIEW documented AS
-SELECT format('%s(%s)%s', m[1], m[2], m[3]) AS thing FROM reference, regexp_matches(entry, '`([a-z_]+)\(([^`]*?)\)( → [^`]+)?`', 'g') AS m WHERE NOT is_view
-UNION ALL SELECT 'view ' || m[1] FROM reference, regexp_matches(entry, '`([a-z_]+)`', 'g') AS m WHERE is_view;
+CREATE TEMP VIEW documented AS SELECT concat(CASE WHEN is_view THEN 'view ' END, entry) AS thing FROM reference;
 CREATE TEMP VIEW installed AS
 SELECT format('%s(%s)%s', p.proname, pg_temp.parameters(p.oid, '{i,b}'), CASE WHEN p.prokind <> 'p' THEN
     concat(' → ', CASE WHEN p.proretset THEN 'setof ' END, coalesce('(' || pg_temp.parameters(p.oid, '{o,t}') || ')', pg_temp.written(p.prorettype))) END) AS thing

@@ -1,4 +1,4 @@
-# The section "Uninstalling" of README.md, as a reader types it: tables and rows stay, nothing of the extension is left on them, and
+# The section "Uninstalling" of docs/installing.md, as a reader types it: tables and rows stay, nothing of the extension is left on them, and
 # clients go on. The same for DROP EXTENSION ... CASCADE, and for an extension that is created again afterwards.
 
 use strict;
@@ -8,10 +8,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $readme = slurp_file('README.md');
-my ($section) = $readme =~ /^## Uninstalling\n(.*?)^## /ms;
+my $page = slurp_file('docs/installing.md');
+my ($section) = $page =~ /^## Uninstalling\n(.*)/ms;
 my ($statements) = $section =~ /^```sql\n(.*?)^```/ms;
-like($statements, qr/^DROP EXTENSION callhardening;/m, 'README.md says how to uninstall');
+like($statements, qr/^DROP EXTENSION callhardening;/m, 'the page says how to uninstall');
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
@@ -31,20 +31,20 @@ my $set_up = q{CREATE EXTENSION callhardening; SELECT create_call_tables();
 my $client = q{INSERT INTO call_events (payload) VALUES ('{"call_id": 1, "state": "ringing"}');
 	INSERT INTO calls (dialpad_call_id, status, direction) VALUES (1, 'anything', 'sideways')};
 
-for my $database ('by_readme', 'by_cascade')
+for my $database ('by_page', 'by_cascade')
 {
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	$node->safe_psql($database, $set_up);
 }
 
-$node->poll_query_until('by_readme', 'SELECT sum(pending) = 0 FROM pending_call_events(exact => true)');
-my $events = $node->safe_psql('by_readme', 'SELECT count(*) FROM call_events');
-$node->safe_psql('by_readme', $statements);
-is($node->safe_psql('by_readme', q{SELECT count(*) FROM pg_extension WHERE extname = 'callhardening'}), '0', 'the extension is gone');
-unlike(tables('by_readme'), qr/callhardening|event_lane|event_xid|event_digest|TRIGGER/, 'and all of it on the tables');
-is($node->safe_psql('by_readme', 'SELECT count(*) FROM call_events'), $events, 'the events are there');
-is($node->safe_psql('by_readme', 'SELECT count(*) FROM calls'), '20', 'and all of the calls');
-is($node->psql('by_readme', $client), 0, 'clients go on');
+$node->poll_query_until('by_page', 'SELECT sum(pending) = 0 FROM pending_call_events(exact => true)');
+my $events = $node->safe_psql('by_page', 'SELECT count(*) FROM call_events');
+$node->safe_psql('by_page', $statements);
+is($node->safe_psql('by_page', q{SELECT count(*) FROM pg_extension WHERE extname = 'callhardening'}), '0', 'the extension is gone');
+unlike(tables('by_page'), qr/callhardening|event_lane|event_xid|event_digest|TRIGGER/, 'and all of it on the tables');
+is($node->safe_psql('by_page', 'SELECT count(*) FROM call_events'), $events, 'the events are there');
+is($node->safe_psql('by_page', 'SELECT count(*) FROM calls'), '20', 'and all of the calls');
+is($node->psql('by_page', $client), 0, 'clients go on');
 
 $node->safe_psql('by_cascade', 'SELECT stop_call_worker()');
 $node->safe_psql('by_cascade', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
@@ -56,6 +56,6 @@ is($node->safe_psql('by_cascade', 'SELECT status FROM calls WHERE dialpad_call_i
 $node->safe_psql('by_cascade', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
 $node->safe_psql('by_cascade', q{CREATE EXTENSION callhardening; SELECT unharden_call_events('call_events'); SELECT unharden_calls('calls')});
 $node->safe_psql('by_cascade', 'DROP EXTENSION callhardening');
-is(tables('by_cascade'), tables('by_readme'), 'or takes off what is left');
+is(tables('by_cascade'), tables('by_page'), 'or takes off what is left');
 
 done_testing();
