@@ -23,6 +23,34 @@ COMMENT ON FUNCTION _callhardening.refuse_illegal_call() IS
 'harden_calls. It reads the settings of the BEFORE trigger, also if that one is disabled. Errors: 23514, always; '
 '55000 the BEFORE trigger or a column of the settings is gone';
 
+-- The conditions of the AFTER triggers. \d shows them, so they are short: only a graph of the table's own is passed.
+CREATE FUNCTION _callhardening.is_invalid_insert(status text, direction text) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_is_invalid_insert';
+CREATE FUNCTION _callhardening.is_invalid_insert(status text, direction text, transitions jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_is_invalid_insert';
+
+COMMENT ON FUNCTION _callhardening.is_invalid_insert(text, text) IS
+'whether a new call breaks the rules of the default graph or has an unknown direction';
+COMMENT ON FUNCTION _callhardening.is_invalid_insert(text, text, jsonb) IS
+'whether a new call breaks the rules of this graph or has an unknown direction. Error: 22023 malformed graph';
+
+CREATE FUNCTION _callhardening.is_invalid_update(old_status text, new_status text, old_direction text,
+    new_direction text) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_is_invalid_update';
+CREATE FUNCTION _callhardening.is_invalid_update(old_status text, new_status text, old_direction text,
+    new_direction text, transitions jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_is_invalid_update';
+
+COMMENT ON FUNCTION _callhardening.is_invalid_update(text, text, text, text) IS
+'whether a changed call breaks the rules of the default graph, or its new direction is unknown or was lost';
+COMMENT ON FUNCTION _callhardening.is_invalid_update(text, text, text, text, jsonb) IS
+'whether a changed call breaks the rules of this graph, or its new direction is unknown or was lost. Error: 22023 '
+'malformed graph';
+
 CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column name, OUT status_column name,
         OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb,
             OUT provider text,
@@ -53,16 +81,44 @@ CREATE FUNCTION _callhardening.trigger_settings(calls regclass) RETURNS text[]
 
 COMMENT ON FUNCTION _callhardening.trigger_settings(regclass) IS
 'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload '
-'column, on_invalid, transitions, provider, policy; an empty string is the default. Unlike call_settings it checks '
+'column, on_invalid, transitions, provider, policy. An empty string is the default, and a built-in policy is a name. Unlike call_settings it checks '
 'nothing. NULL: the table has no such trigger, or one with another number of arguments';
 
+CREATE FUNCTION _callhardening.policy_argument(policy jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE
+    WHEN policy IS NULL OR policy = @extschema@.call_payload_policy('default'::text) THEN ''
+    WHEN policy = @extschema@.call_payload_policy('size_only'::text) THEN 'size_only'
+    WHEN policy = @extschema@.call_payload_policy('strict'::text) THEN 'strict'
+    ELSE policy::text END
+$$;
+
+COMMENT ON FUNCTION _callhardening.policy_argument(jsonb) IS
+'a policy as an argument of the BEFORE trigger: an empty string for the default, the name of another built-in policy, '
+'or the document';
+
+CREATE FUNCTION _callhardening.argument_policy(argument text) RETURNS jsonb
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE
+    WHEN argument = '' THEN NULL
+    WHEN argument IN ('size_only', 'strict') THEN @extschema@.call_payload_policy(argument)
+    ELSE argument::jsonb END
+$$;
+
+COMMENT ON FUNCTION _callhardening.argument_policy(text) IS
+'the policy of an argument of the BEFORE trigger; NULL: the default';
+
 CREATE FUNCTION _callhardening.settings_arguments(settings _callhardening.settings) RETURNS text[]
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT ARRAY[settings.call_id_column::text, settings.status_column, settings.direction_column, settings.payload_column,
     settings.on_invalid, coalesce(settings.transitions::text, ''), coalesce(settings.provider, ''),
-        coalesce(settings.policy::text, '')]
+    _callhardening.policy_argument(settings.policy)]
 $$;
 
 COMMENT ON FUNCTION _callhardening.settings_arguments(_callhardening.settings) IS
@@ -273,6 +329,24 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.status_words(jsonb) IS
 'the words of a graph of statuses; NULL: those of the graph of a call';
+
+CREATE FUNCTION _callhardening.own_graph(transitions jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+-- The default graph may come in any order, with or without an entry for each final status.
+SELECT transitions
+WHERE transitions <> 'null' AND (
+    ARRAY(SELECT word FROM unnest(_callhardening.status_words(transitions)) AS word ORDER BY word COLLATE "C")
+        <> ARRAY(SELECT word FROM unnest(_callhardening.status_words(NULL)) AS word ORDER BY word COLLATE "C")
+    OR EXISTS (SELECT * FROM @extschema@.call_status_transitions(transitions)
+        EXCEPT SELECT * FROM @extschema@.call_status_transitions(NULL::jsonb))
+    OR EXISTS (SELECT * FROM @extschema@.call_status_transitions(NULL::jsonb)
+        EXCEPT SELECT * FROM @extschema@.call_status_transitions(transitions)))
+$$;
+
+COMMENT ON FUNCTION _callhardening.own_graph(jsonb) IS
+'a graph of statuses, or NULL if it says the same as the default graph. Error: 22023 malformed graph';
 
 CREATE FUNCTION _callhardening.table_leaves(calls regclass) RETURNS SETOF regclass
     LANGUAGE sql STABLE STRICT
@@ -536,29 +610,22 @@ CREATE FUNCTION _callhardening.create_call_triggers(calls regclass, settings _ca
 DECLARE
     arguments text[] := _callhardening.settings_arguments(settings);
     digest text := quote_literal(_callhardening.settings_digest(arguments));
-    is_valid text := (SELECT format('%s.is_valid_status_transition', extnamespace::regnamespace) FROM pg_extension
-        WHERE extname = 'callhardening');
-    graph text := quote_nullable(settings.transitions::text) || '::pg_catalog.jsonb';
+    graph text := coalesce(', ' || quote_literal(settings.transitions::text) || '::pg_catalog.jsonb', '');
     -- Each as it stands in the old and in the new row.
     call_id text := quote_ident(settings.call_id_column);
     status text := quote_ident(settings.status_column) || '::text';
-    direction text := quote_ident(settings.direction_column) || '::text COLLATE "C"';
-    words CONSTANT text := '(''inbound'', ''outbound'')';
+    direction text := quote_ident(settings.direction_column) || '::text';
 BEGIN
-    EXECUTE format('CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON %s
-        FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call(%s)', calls,
-        (SELECT string_agg(quote_literal(argument), ', ' ORDER BY place)
-            FROM unnest(arguments) WITH ORDINALITY AS a (argument, place)));
+    EXECUTE 'CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON ' || calls
+        || ' FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('
+        || (SELECT string_agg(quote_literal(argument), ', ' ORDER BY place)
+            FROM unnest(arguments) WITH ORDINALITY AS a (argument, place)) || ')';
     EXECUTE 'CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON ' || calls || ' FOR EACH ROW WHEN ('
-        || 'NOT ' || is_valid || '(NULL::text, NEW.' || status || ', ' || graph || ')'
-        || ' OR NEW.' || direction || ' NOT IN ' || words
+        || '_callhardening.is_invalid_insert(NEW.' || status || ', NEW.' || direction || graph || ')'
         || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
     EXECUTE 'CREATE TRIGGER validate_hardened_call_update AFTER UPDATE ON ' || calls || ' FOR EACH ROW WHEN ('
-        || 'NOT ' || is_valid || '(OLD.' || status || ', NEW.' || status || ', ' || graph || ')'
-        || ' OR (OLD.' || direction || ' IS DISTINCT FROM NEW.' || direction
-        || '     AND (NEW.' || direction || ' NOT IN ' || words
-        || '         OR (NEW.' || quote_ident(settings.direction_column) || ' IS NULL AND OLD.' || direction || ' IN '
-            || words || ')))'
+        || '_callhardening.is_invalid_update(OLD.' || status || ', NEW.' || status
+        || ', OLD.' || direction || ', NEW.' || direction || graph || ')'
         || ' OR (OLD.' || call_id || ' IS DISTINCT FROM NEW.' || call_id || ' AND OLD.' || call_id || ' IS NOT NULL)'
         || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
 END
@@ -641,9 +708,9 @@ BEGIN
         'raw_payload'::name);
     merged.on_invalid := CASE given.on_invalid WHEN 'default' THEN 'keep'
         ELSE coalesce(given.on_invalid, present[5], 'keep') END;
-    merged.transitions := nullif(coalesce(given.transitions, nullif(present[6], '')::jsonb), 'null');
+    merged.transitions := _callhardening.own_graph(coalesce(given.transitions, nullif(present[6], '')::jsonb));
     merged.provider := nullif(coalesce(given.provider, present[7]), '');
-    merged.policy := nullif(coalesce(given.policy, nullif(present[8], '')::jsonb), 'null');
+    merged.policy := nullif(coalesce(given.policy, _callhardening.argument_policy(present[8])), 'null');
     RETURN merged;
 END
 $$;
@@ -657,13 +724,22 @@ CREATE FUNCTION _callhardening.settings_change(present text[], wanted text[]) RE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT string_agg(format('%s: %s, now %s', name,
-        CASE WHEN present[place] = '' THEN unset WHEN is_long THEN 'own' ELSE present[place] END,
-        CASE WHEN wanted[place] = '' THEN unset WHEN is_long AND present[place] = '' THEN 'own' WHEN is_long
-            THEN 'another' ELSE wanted[place] END), '; ' ORDER BY place)
-FROM (VALUES (1, 'call_id_column', false, NULL), (2, 'status_column', false, NULL),
-    (3, 'direction_column', false, NULL),
-             (4, 'payload_column', false, NULL), (5, 'on_invalid', false, NULL), (6, 'transitions', true, 'default'),
-             (7, 'provider', false, 'none'), (8, 'policy', true, 'default')) AS setting (place, name, is_long, unset)
+        CASE WHEN present[place] = '' THEN unset WHEN present[place] LIKE document THEN 'own' ELSE present[place] END,
+        CASE
+            WHEN wanted[place] = '' THEN unset
+            WHEN wanted[place] NOT LIKE document THEN wanted[place]
+            WHEN present[place] LIKE document THEN 'another'
+            ELSE 'own' END),
+    '; ' ORDER BY place)
+FROM (VALUES
+    (1, 'call_id_column', '', NULL),
+    (2, 'status_column', '', NULL),
+    (3, 'direction_column', '', NULL),
+    (4, 'payload_column', '', NULL),
+    (5, 'on_invalid', '', NULL),
+    (6, 'transitions', '{%', 'default'),
+    (7, 'provider', '', 'none'),
+    (8, 'policy', '{%', 'default')) AS setting (place, name, document, unset)
 WHERE present[place] <> wanted[place]
 $$;
 

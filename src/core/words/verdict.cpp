@@ -49,4 +49,11 @@ bool IsCanonicalDirection(std::string_view direction) noexcept
     return direction == DirectionName(Direction::inbound) || direction == DirectionName(Direction::outbound);
 }
 
+bool IsValidDirectionChange(OptionalText current, OptionalText next) noexcept
+{
+    if (current == next)
+        return true;
+    return next ? IsCanonicalDirection(*next) : !IsCanonicalDirection(*current);
+}
+
 } // namespace callhardening

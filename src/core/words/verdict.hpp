@@ -30,4 +30,8 @@ StatusDecision DecideStatus(const TransitionGraph &graph, OptionalText current, 
 // True for what a direction column may hold, apart from NULL.
 bool IsCanonicalDirection(std::string_view direction) noexcept;
 
+// False for a change of a direction that no writer may make: to an unknown word, or from a known one to NULL.
+// For a new call `current` is NULL.
+bool IsValidDirectionChange(OptionalText current, OptionalText next) noexcept;
+
 } // namespace callhardening

@@ -1,3 +1,4 @@
+#include "core/policy/built_in_policy.hpp"
 #include "core/words/transition.hpp"
 
 #include "pg/base/text.hpp"
@@ -54,6 +55,13 @@ const TransitionGraph *read_graph(const char *transitions)
     return graph;
 }
 
+// A built-in policy stands in the argument by its name.
+const char *policy_document(const char *argument)
+{
+    const std::string_view built_in = *argument == '\0' ? std::string_view{} : BuiltInPolicy(argument);
+    return built_in.empty() ? pstrdup(argument) : to_cstring(built_in);
+}
+
 // By the address of the C function: the trigger, its function and the extension's schema may all have any
 // name.
 bool calls_function(const Trigger *trigger, PGFunction wanted)
@@ -95,7 +103,7 @@ void callhardening::read_call_settings(const Trigger *trigger, CallSettings *set
     settings->transitions = pstrdup(trigger->tgargs[argument_transitions]);
     settings->graph = read_graph(settings->transitions);
     settings->provider = pstrdup(trigger->tgargs[argument_provider]);
-    settings->policy = pstrdup(trigger->tgargs[argument_policy]);
+    settings->policy = policy_document(trigger->tgargs[argument_policy]);
 }
 
 bool callhardening::find_call_settings(Relation calls, CallSettings *settings)

@@ -31,7 +31,7 @@ struct CallSettings {
     const char *transitions; // as jsonb prints it; "" is the default graph
     const TransitionGraph *graph;
     const char *provider; // "" is none
-    const char *policy;   // as jsonb prints it; "" is the policy `default`
+    const char *policy;   // the document; "" is the policy `default`
 };
 
 // Reads the arguments of the BEFORE trigger; 39P01 where they are not what harden_calls writes.

@@ -17,6 +17,7 @@
 #include "pg/sanitizer/policy.hpp"
 #include "pg/sanitizer/sanitizer.hpp"
 #include "pg/words/refined_end.hpp"
+#include "pg/words/transition.hpp"
 #include "pg/words/word_column.hpp"
 
 extern "C" {
@@ -456,11 +457,14 @@ CallTrigger *call_trigger_of(FunctionCallInfo fcinfo)
 // As in the WHEN clause of the trigger.
 bool has_illegal_direction(CallTrigger *trigger, const CallRow *row)
 {
-    const OptionalText current = word_of(row->old_values, &trigger->direction),
-                       next = word_of(row->new_values, &trigger->direction);
-    if (current == next)
-        return false;
-    return next ? !IsCanonicalDirection(*next) : IsCanonicalDirection(*current);
+    return !IsValidDirectionChange(word_of(row->old_values, &trigger->direction),
+                                   word_of(row->new_values, &trigger->direction));
+}
+
+// Argument `n` of a WHEN clause is the table's own graph. A table with the default graph does not pass it.
+const TransitionGraph *graph_of_condition(FunctionCallInfo fcinfo, int n)
+{
+    return PG_NARGS() > n ? transition_graph_argument(fcinfo, n) : &DefaultTransitionGraph();
 }
 
 } // namespace
@@ -511,6 +515,21 @@ CALLHARDENING_FUNCTION(refuse_illegal_call)
                                       printable_word(word_of(row.new_values, &trigger->direction))));
     refusal.hint = "A BEFORE trigger that runs after validate_hardened_call has set this value.";
     raise_refusal(refusal);
+}
+
+CALLHARDENING_FUNCTION(is_invalid_insert)
+{
+    PG_RETURN_BOOL(
+        !IsValidTransition(*graph_of_condition(fcinfo, 2), {}, optional_text_argument(fcinfo, 0)) ||
+        !IsValidDirectionChange({}, optional_text_argument(fcinfo, 1)));
+}
+
+CALLHARDENING_FUNCTION(is_invalid_update)
+{
+    PG_RETURN_BOOL(
+        !IsValidTransition(*graph_of_condition(fcinfo, 4), optional_text_argument(fcinfo, 0),
+                           optional_text_argument(fcinfo, 1)) ||
+        !IsValidDirectionChange(optional_text_argument(fcinfo, 2), optional_text_argument(fcinfo, 3)));
 }
 
 CALLHARDENING_FUNCTION(is_known_call_provider)
