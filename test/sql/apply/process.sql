@@ -4,9 +4,12 @@ SELECT * FROM process_call_events();
 -- events of a batch are applied in the order in which they happened, not in the order in which they came
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
     '{"call_id": 1, "state": "hangup", "event_timestamp": 1700000009000, "date_ended": 1700000009000, "talk_time": 6500.5}',
-    '{"call_id": 1, "state": "ringing", "event_timestamp": 1700000001000, "direction": "Incoming", "external_number": "+14155550100", "internal_number": "+14155550199"}',
-    '{"call_id": 1, "state": "connected", "event_timestamp": 1700000002000, "date_connected": 1700000002000, "target": {"id": 5, "type": "user"}}',
-    '{"call_id": 2, "state": "calling", "event_timestamp": 1700000001000, "direction": "outbound api", "external_number": "+14155550100", "internal_number": "+14155550199", "date_started": "2023-11-14T22:13:21Z"}',
+    '{"call_id": 1, "state": "ringing", "event_timestamp": 1700000001000, "direction": "Incoming",
+    "external_number": "+14155550100", "internal_number": "+14155550199"}',
+    '{"call_id": 1, "state": "connected", "event_timestamp": 1700000002000,
+    "date_connected": 1700000002000, "target": {"id": 5, "type": "user"}}',
+    '{"call_id": 2, "state": "calling", "event_timestamp": 1700000001000, "direction": "outbound api",
+    "external_number": "+14155550100", "internal_number": "+14155550199", "date_started": "2023-11-14T22:13:21Z"}',
     '{"call_id": 2, "state": "recap_summary", "event_timestamp": 1700000100000, "recap_summary": "They agreed."}']::jsonb[]) AS body;
 SELECT * FROM process_call_events();
 SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_id, started_at AT TIME ZONE 'UTC' AS started_at,
@@ -16,9 +19,11 @@ SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_
 SELECT * FROM process_call_events();
 
 -- a late event: its status is refused, what else it says is merged, and the newest body stays
-SELECT ingest_call_event('{"call_id": 1, "state": "ringing", "event_timestamp": 1700000001500, "date_started": 1700000001000, "talk_time": 1}'::jsonb) IS NOT NULL;
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing", "event_timestamp": 1700000001500,
+    "date_started": 1700000001000, "talk_time": 1}'::jsonb) IS NOT NULL;
 SELECT * FROM process_call_events();
-SELECT status, started_at IS NOT NULL AS has_start, duration_seconds, raw_payload ->> 'state' AS newest FROM calls WHERE dialpad_call_id = 1;
+SELECT status, started_at IS NOT NULL AS has_start, duration_seconds, raw_payload ->> 'state' AS newest
+FROM calls WHERE dialpad_call_id = 1;
 
 -- the same events once more change nothing
 SELECT count(ingest_call_event(payload, event_key => 'again ' || event_seq)) FROM call_events;
@@ -27,7 +32,8 @@ SELECT claimed, applied, unchanged + refused AS nothing_new, failed FROM process
 SELECT count(*) FROM (TABLE before EXCEPT TABLE calls) AS changed;
 
 -- a hangup after the end is ordinary traffic
-SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "date_ended": %s}', id, state, 1700000000000 + at, at)::jsonb))
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "date_ended": %s}',
+    id, state, 1700000000000 + at, at)::jsonb))
 FROM (VALUES (11, 'missed', 1), (11, 'hangup', 2), (12, 'blocked', 1), (12, 'hangup', 2), (13, 'voicemail', 1), (13, 'hangup', 2),
     (13, 'voicemail_uploaded', 3)) AS v(id, state, at);
 SELECT * FROM process_call_events();
@@ -40,17 +46,21 @@ SELECT status, direction, duration_seconds FROM calls WHERE dialpad_call_id = 20
 
 -- the nested form
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
-    '{"call": {"id": 999, "direction": "incoming", "from": "+14155550100", "to": "+14155550199", "user_id": 1, "started_at": "2026-01-01T00:00:00Z", "duration": 120}, "event_type": "call.ended"}',
+    '{"call": {"id": 999, "direction": "incoming", "from": "+14155550100", "to": "+14155550199",
+    "user_id": 1, "started_at": "2026-01-01T00:00:00Z", "duration": 120}, "event_type": "call.ended"}',
     '{"data": {"call": {"id": "998", "direction": "out", "was_recorded": "FALSE"}}, "event_type": "voicemail.received"}']::jsonb[]) AS body;
 SELECT * FROM process_call_events();
-SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_id, started_at AT TIME ZONE 'UTC' AS started_at, duration_seconds,
+SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_id,
+    started_at AT TIME ZONE 'UTC' AS started_at, duration_seconds,
     was_recorded FROM calls WHERE dialpad_call_id > 900 ORDER BY 1;
 
 -- an event that the table does not take waits to be tried again, and the later ones of its call wait behind it; all others are applied
 SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
-SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}', id, state, 1700000000000 + at, duration)::jsonb))
-FROM (VALUES (30, 'ringing', 1, 0), (30, 'connected', 2, 200000), (30, 'hangup', 3, 300000), (31, 'hangup', 1, 5000)) AS v(id, state, at, duration);
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}',
+    id, state, 1700000000000 + at, duration)::jsonb))
+FROM (VALUES (30, 'ringing', 1, 0), (30, 'connected', 2, 200000),
+    (30, 'hangup', 3, 300000), (31, 'hangup', 1, 5000)) AS v(id, state, at, duration);
 SELECT * FROM process_call_events();
 SELECT dialpad_call_id, status, duration_seconds FROM calls WHERE dialpad_call_id IN (30, 31) ORDER BY 1;
 SELECT call_id, event_type, attempts, due_at IS NULL AS blocked, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error
@@ -59,12 +69,14 @@ SELECT * FROM process_call_events();
 
 -- where one attempt is all, it is dead, and the later ones have their turn
 SELECT configure_call_event_log(max_attempts => 1);
-SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}', id, state, 1700000000000 + at, duration)::jsonb))
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}',
+    id, state, 1700000000000 + at, duration)::jsonb))
 FROM (VALUES (32, 'connected', 2, 200000), (32, 'hangup', 3, 300000)) AS v(id, state, at, duration);
 SELECT * FROM process_call_events();
 SELECT * FROM process_call_events();
 SELECT dialpad_call_id, status, duration_seconds FROM calls WHERE dialpad_call_id = 32;
-SELECT call_id, event_type, attempts, sqlstate, error FROM call_dead_events d JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
+SELECT call_id, event_type, attempts, sqlstate, error FROM call_dead_events d
+    JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
 SELECT * FROM process_call_events();
 
 -- an error that is not the event's fault leaves all of it pending
@@ -113,7 +125,8 @@ ROLLBACK;
 SELECT * FROM process_call_events();
 
 -- a batch is at most as large as asked for, and goes on where the last one ended
-SELECT count(ingest_call_event(format('{"call_id": 60, "event_timestamp": %s, "n": %s}', 1700000000000 + n, n)::jsonb)) FROM generate_series(1, 25) AS n;
+SELECT count(ingest_call_event(format('{"call_id": 60, "event_timestamp": %s, "n": %s}', 1700000000000 + n, n)::jsonb))
+FROM generate_series(1, 25) AS n;
 SELECT claimed FROM process_call_events(10);
 SELECT claimed FROM process_call_events(10);
 SELECT claimed FROM process_call_events(10);
@@ -172,12 +185,14 @@ CREATE SCHEMA defaults;
 CREATE DOMAIN defaults.phone AS varchar(20) DEFAULT 'withheld';
 CREATE TABLE defaults.calls (dialpad_call_id bigint UNIQUE, status varchar(20) NOT NULL DEFAULT 'ringing', direction text DEFAULT 'inbound',
     from_number defaults.phone NOT NULL, to_number char(20) NOT NULL DEFAULT lower('NOBODY'), duration_seconds numeric NOT NULL DEFAULT 0,
-    is_voicemail boolean NOT NULL DEFAULT false, started_at timestamp NOT NULL DEFAULT '2026-01-01', last_event_at timestamptz DEFAULT '2030-01-01',
+    is_voicemail boolean NOT NULL DEFAULT false, started_at timestamp NOT NULL DEFAULT '2026-01-01',
+    last_event_at timestamptz DEFAULT '2030-01-01',
     tenant int NOT NULL DEFAULT 7);
 SELECT harden_calls('defaults.calls');
 CREATE TABLE defaults.call_events (payload jsonb, tenant int);
 SELECT harden_call_events('defaults.call_events', 'defaults.calls', carry => '{tenant}');
-INSERT INTO defaults.call_events VALUES ('{"call_id": 1, "state": "recording"}', NULL), ('{"call_id": 1, "state": "voicemail", "event_timestamp": 1767225600000}', 8),
+INSERT INTO defaults.call_events
+    VALUES ('{"call_id": 1, "state": "recording"}', NULL), ('{"call_id": 1, "state": "voicemail", "event_timestamp": 1767225600000}', 8),
     ('{"call_id": 2, "state": "connected", "direction": "outbound", "internal_number": "+14155550199"}', 8);
 SELECT * FROM process_call_events(log => 'defaults.call_events');
 SELECT dialpad_call_id AS id, status, direction, from_number, to_number, duration_seconds AS seconds, is_voicemail, started_at,
@@ -224,5 +239,6 @@ SELECT * FROM process_call_events();
 
 -- a log that is dropped is forgotten
 DROP TABLE call_events;
-SELECT (SELECT count(*) FROM call_event_logs), (SELECT count(*) FROM _callhardening.lanes), (SELECT count(*) FROM _callhardening.claims), (SELECT count(*) FROM call_dead_events);
+SELECT (SELECT count(*) FROM call_event_logs), (SELECT count(*) FROM _callhardening.lanes),
+    (SELECT count(*) FROM _callhardening.claims), (SELECT count(*) FROM call_dead_events);
 SELECT * FROM process_call_events();

@@ -45,7 +45,8 @@ CREATE FUNCTION append(call int, state text DEFAULT 'ringing') RETURNS boolean L
     SELECT ingest_call_event(jsonb_build_object('call_id', call, 'state', state)) IS NOT NULL $$;
 CREATE VIEW lanes AS
 SELECT first_lane, adopted IS NOT NULL AS has_old_lanes,
-    (SELECT count(*) FILTER (WHERE lane < first_lane) || ' old, ' || count(*) FILTER (WHERE lane >= first_lane) || ' new' FROM _callhardening.lanes) AS lanes
+    (SELECT count(*) FILTER (WHERE lane < first_lane) || ' old, ' || count(*) FILTER (WHERE lane >= first_lane) || ' new'
+        FROM _callhardening.lanes) AS lanes
 FROM call_event_logs;
 SELECT append(10);
 SELECT claimed FROM process_call_events();
@@ -102,8 +103,10 @@ DROP OWNED BY regress_worker;
 DROP ROLE regress_worker;
 
 -- a column that fills itself is left alone
-ALTER TABLE calls DROP COLUMN duration_seconds, ADD COLUMN duration_seconds int GENERATED ALWAYS AS (extract(epoch FROM ended_at - connected_at)::int) STORED;
-SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "talk_time": 9, "date_connected": 1700000000000, "date_ended": 1700000007000}'::jsonb);
+ALTER TABLE calls DROP COLUMN duration_seconds,
+    ADD COLUMN duration_seconds int GENERATED ALWAYS AS (extract(epoch FROM ended_at - connected_at)::int) STORED;
+SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "talk_time": 9,
+    "date_connected": 1700000000000, "date_ended": 1700000007000}'::jsonb);
 SELECT applied FROM process_call_events();
 SELECT duration_seconds FROM calls WHERE dialpad_call_id = 2;
 
@@ -119,7 +122,8 @@ ROLLBACK;
 -- functions in the schema of the new tables are not called
 CREATE SCHEMA hostile;
 CREATE FUNCTION hostile.unnest(text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; END $$;
-CREATE FUNCTION hostile.format(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; RETURN ''; END $$;
+CREATE FUNCTION hostile.format(text, text)
+    RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; RETURN ''; END $$;
 SELECT create_call_tables('hostile');
 SET client_min_messages = warning;
 DROP SCHEMA hostile CASCADE;

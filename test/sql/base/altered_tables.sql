@@ -199,7 +199,8 @@ FROM (VALUES ('_callhardening.dead_events'), ('_callhardening.claims'), ('_callh
              ('unlogged', 'ALTER TABLE @ SET UNLOGGED'),
              ('deferrable', 'ALTER TABLE @ ADD CONSTRAINT added UNIQUE (log_id) DEFERRABLE')) AS c(kind, change)
 ORDER BY kind COLLATE "C", table_name COLLATE "C";
-SELECT tried('ALTER EXTENSION callhardening DROP VIEW call_dead_events; DROP VIEW call_dead_events; ALTER TABLE _callhardening.dead_events ALTER errors TYPE text', 'SELECT process_call_events()');
+SELECT tried('ALTER EXTENSION callhardening DROP VIEW call_dead_events; DROP VIEW call_dead_events; '
+    'ALTER TABLE _callhardening.dead_events ALTER errors TYPE text', 'SELECT process_call_events()');
 SELECT tried('ALTER TABLE _callhardening.purges ALTER low_seq TYPE text', 'SELECT purge_call_events(''0 s'')');
 SELECT tried('ALTER TABLE _callhardening.purges DROP purged_at, ADD purged_at timestamptz', 'SELECT purge_call_events(''0 s'')');
 SELECT tried('ALTER TABLE parent ATTACH PARTITION _callhardening.dead_events DEFAULT', 'SELECT process_call_events()');

@@ -1,6 +1,7 @@
 \set SHOW_CONTEXT never
--- An administrator looks after the tables of a tenant. Nothing that the tenant has written runs with the administrator's rights: each of his
--- functions notes who he was then, and with a superuser's rights he makes himself one.
+-- An administrator looks after the tables of a tenant. Nothing that the tenant has written runs with the
+-- administrator's rights: each of his functions notes who he was then, and with a superuser's rights he makes himself
+-- one.
 SET client_min_messages = warning;
 CREATE ROLE regress_call_tenant;
 CREATE ROLE regress_call_watcher;
@@ -60,7 +61,8 @@ CREATE TRIGGER b_fire AFTER INSERT OR UPDATE ON tenant.calls FOR EACH ROW WHEN (
 CREATE TRIGGER c_fire AFTER UPDATE ON tenant.calls FOR EACH STATEMENT EXECUTE FUNCTION tenant.fire();
 CREATE CONSTRAINT TRIGGER d_fire AFTER UPDATE ON tenant.calls DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tenant.fire();
 INSERT INTO tenant.calls (dialpad_call_id, status, direction, raw_payload, started_at)
-SELECT i, CASE i % 3 WHEN 0 THEN 'ringing' WHEN 1 THEN 'Hangup' ELSE 'odd' END, 'in', '{"password": "x"}', '2020-01-01' FROM generate_series(1, 9) AS i;
+SELECT i, CASE i % 3 WHEN 0 THEN 'ringing' WHEN 1 THEN 'Hangup' ELSE 'odd' END, 'in', '{"password": "x"}', '2020-01-01'
+FROM generate_series(1, 9) AS i;
 INSERT INTO tenant.calls (dialpad_call_id) VALUES (9), (10);
 CREATE TABLE tenant.child (CHECK (tenant.f(n) > 0)) INHERITS (tenant.calls);
 -- policies that the administrator passes by, and the owner does not
@@ -172,7 +174,8 @@ CREATE FUNCTION planted.pg_column_size(tenant.body) RETURNS int LANGUAGE sql AS 
 SET search_path = planted, public, pg_catalog;
 SET client_min_messages = warning;
 SELECT count(*) FROM _callhardening.row_groups('tenant.parts', 'status', 'direction', 'raw_payload', '{started_at}', NULL);
-SELECT count(*) FROM _callhardening.faulty_rows('tenant.parts', 'dialpad_call_id', 'status', 'direction', 'raw_payload', '{started_at}', NULL, NULL, NULL);
+SELECT count(*) FROM _callhardening.faulty_rows('tenant.parts', 'dialpad_call_id',
+    'status', 'direction', 'raw_payload', '{started_at}', NULL, NULL, NULL);
 SELECT count(*) FROM _callhardening.repeated_call_ids('tenant.parts', 'dialpad_call_id');
 SELECT _callhardening.held_word('tenant.hooks', 'id', '1');
 SELECT _callhardening.repaired_row('Hangup', NULL, NULL, 'tenant.parts');
@@ -214,7 +217,8 @@ SELECT unharden_call_events('tenant.hooks');
 SELECT unharden_calls('tenant.calls'), unharden_calls('tenant.parts');
 :told
 -- as whom, and with which path, the statements run
-SELECT * FROM _callhardening.query_as_owner('tenant.parts', 'SELECT current_user, current_setting(''search_path'')', NULL) AS r (role name, path text);
+SELECT * FROM _callhardening.query_as_owner('tenant.parts',
+    'SELECT current_user, current_setting(''search_path'')', NULL) AS r (role name, path text);
 SELECT _callhardening.write_as_owner('tenant.parts', 'TRUNCATE tenant.parts', NULL);
 SELECT current_user = session_user AS is_back, current_setting('search_path') AS path;
 DROP SCHEMA tenant CASCADE;

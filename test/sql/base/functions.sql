@@ -1,27 +1,32 @@
--- What every function of the extension promises to the planner, and to whom it is open. Of _callhardening those that are not plain SQL with the
--- rights of their caller.
+-- What every function of the extension promises to the planner, and to whom it is open. Of _callhardening those that
+-- are not plain SQL with the rights of their caller.
 \pset format unaligned
 \pset footer off
 SELECT p.oid::regprocedure AS function, provolatile AS volatile, proparallel AS parallel, proisstrict AS strict,
        has_function_privilege('public', p.oid, 'EXECUTE') AS anybody
-FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
+FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid
 WHERE e.extname = 'callhardening' AND (p.pronamespace <> '_callhardening'::regnamespace OR prosecdef
-    OR prolang NOT IN (SELECT oid FROM pg_language WHERE lanname IN ('sql', 'plpgsql')) OR prorettype IN ('trigger'::regtype, 'event_trigger'::regtype))
+    OR prolang NOT IN (SELECT oid FROM pg_language WHERE lanname IN ('sql', 'plpgsql'))
+        OR prorettype IN ('trigger'::regtype, 'event_trigger'::regtype))
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 \pset format aligned
 \pset footer on
 
 -- which run as their owner, and which look names up where the caller says
 SELECT p.oid::regprocedure AS function, prosecdef, proconfig
-FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
+FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid
 WHERE e.extname = 'callhardening' AND (prosecdef OR
-    (prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('sql', 'plpgsql')) AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'))
+    (prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('sql', 'plpgsql'))
+        AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'))
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 -- each task has what it needs, under a name that there is
 SELECT g.object, g.privilege FROM _callhardening.task_grants AS g
 WHERE NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    WHERE d.deptype = 'e' AND g.object = CASE g.privilege WHEN 'EXECUTE' THEN (SELECT proname FROM pg_proc WHERE oid = d.objid AND d.classid = 'pg_proc'::regclass)
+    WHERE d.deptype = 'e' AND g.object = CASE g.privilege WHEN 'EXECUTE' THEN (SELECT proname
+        FROM pg_proc WHERE oid = d.objid AND d.classid = 'pg_proc'::regclass)
         ELSE (SELECT relname FROM pg_class WHERE oid = d.objid AND d.classid = 'pg_class'::regclass) END);
 -- and what is closed to PUBLIC in _callhardening is a trigger function, the owner's alone, or a task's
 SELECT p.oid::regprocedure AS nobodys FROM pg_proc p

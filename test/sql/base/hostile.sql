@@ -12,7 +12,7 @@ ALTER DATABASE regress_callhardening_hostile SET track_functions = 'all';
 ALTER DATABASE regress_callhardening_hostile SET timezone = 'UTC';
 \c regress_callhardening_hostile
 
--- -- what is done, first without the plants ------------------------------------------------------------------------------------------------
+-- -- what is done, first without the plants ---------------------------------------------------------------------------
 
 -- Nothing in here is looked up in the path either.
 CREATE SCHEMA test;
@@ -29,7 +29,8 @@ BEGIN
         IF step.statement OPERATOR(pg_catalog.=) 'backfill' THEN
             CALL "has space".backfill_calls('"a""b"."old ""calls"'::pg_catalog.regclass, 1000);
         ELSIF step.statement OPERATOR(pg_catalog.=) 'prepare' THEN
-            CALL "has space".prepare_harden_call_events('"a""b".hooks'::pg_catalog.regclass, '"has space".calls'::pg_catalog.regclass, 'the "body'::pg_catalog.name, NULL::pg_catalog.name,
+            CALL "has space".prepare_harden_call_events('"a""b".hooks'::pg_catalog.regclass,
+                '"has space".calls'::pg_catalog.regclass, 'the "body'::pg_catalog.name, NULL::pg_catalog.name,
                 'came'::pg_catalog.name, 'do''ne'::pg_catalog.name, 'dialpad'::pg_catalog.text, '{}'::pg_catalog._name, 1, 10000);
         ELSIF step.statement OPERATOR(pg_catalog.=) 'wait' THEN
             FOR attempt IN 1 .. 500 LOOP
@@ -40,7 +41,8 @@ BEGIN
         ELSE
             BEGIN
                 IF step.statement OPERATOR(pg_catalog.~) '^(SELECT|WITH)' THEN
-                    EXECUTE pg_catalog.format('SELECT pg_catalog.jsonb_agg(r.row ORDER BY r.row) FROM (SELECT pg_catalog.to_jsonb(q) AS row FROM (%s) AS q) AS r', step.statement) INTO result;
+                    EXECUTE pg_catalog.format('SELECT pg_catalog.jsonb_agg(r.row ORDER BY r.row)
+                        FROM (SELECT pg_catalog.to_jsonb(q) AS row FROM (%s) AS q) AS r', step.statement) INTO result;
                 ELSE
                     EXECUTE step.statement;
                 END IF;
@@ -59,34 +61,43 @@ CREATE SCHEMA "a""b";
 CREATE EXTENSION callhardening SCHEMA "has space";
 
 -- A call with the very types of the function, which is the caller's part.
-CREATE FUNCTION test.call(name text, VARIADIC args text[] DEFAULT '{}') RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION test.call(name text, VARIADIC args text[] DEFAULT '{}')
+    RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 SELECT format('"has space".%I(%s)', p.proname, (SELECT coalesce(string_agg(format('%s::pg_catalog.%I',
-        CASE WHEN i <= cardinality(args) THEN quote_nullable(args[i]) ELSE regexp_replace(pg_get_function_arg_default(p.oid, i::int), '::.*', '') END, t.typname), ', ' ORDER BY i), '')
+        CASE WHEN i <= cardinality(args) THEN quote_nullable(args[i])
+            ELSE regexp_replace(pg_get_function_arg_default(p.oid, i::int), '::.*', '') END, t.typname), ', ' ORDER BY i), '')
     FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, i) JOIN pg_type t ON t.oid = a.type))
-FROM pg_proc p WHERE p.oid = CASE WHEN name ~ '\(' THEN format('"has space".%s', name)::regprocedure::oid ELSE format('"has space".%I', name)::regproc::oid END
+FROM pg_proc p WHERE p.oid = CASE WHEN name ~ '\(' THEN format('"has space".%s', name)::regprocedure::oid
+    ELSE format('"has space".%I', name)::regproc::oid END
 $$;
 INSERT INTO test.steps (statement)
 SELECT statement FROM (VALUES
     -- a table that was there before, and its rows
-    (1, 'CREATE TABLE "a""b"."old ""calls" ("the ""id" bigint, "st''atus" pg_catalog.text, "dir $1" varchar(40), started_at pg_catalog.timestamptz)'),
-    (2, 'INSERT INTO "a""b"."old ""calls" VALUES (1, ''Hangup'', ''IN'', ''2020-01-01''), (2, ''ringing'', ''outgoing'', ''2020-01-01''), (3, NULL, NULL, NULL)'),
+    (1, 'CREATE TABLE "a""b"."old ""calls" ("the ""id" bigint, "st''atus" pg_catalog.text,
+        "dir $1" varchar(40), started_at pg_catalog.timestamptz)'),
+    (2, 'INSERT INTO "a""b"."old ""calls"
+        VALUES (1, ''Hangup'', ''IN'', ''2020-01-01''), (2, ''ringing'', ''outgoing'', ''2020-01-01''), (3, NULL, NULL, NULL)'),
     (3, 'SELECT * FROM ' || test.call('audit_calls', '"a""b"."old ""calls"', 'the "id', 'st''atus', 'dir $1')),
-    (4, 'SELECT ' || test.call('harden_calls', '"a""b"."old ""calls"', 'the "id', 'st''atus', 'dir $1', 'the payload', 'skip', '{"ringing": ["ended"]}',
+    (4, 'SELECT ' || test.call('harden_calls', '"a""b"."old ""calls"', 'the "id',
+        'st''atus', 'dir $1', 'the payload', 'skip', '{"ringing": ["ended"]}',
         '{"version": 1, "budget": {"max_bytes": 4096}}', 'dialpad')),
     (5, 'backfill'),
     (6, 'SELECT calls, state, rows_done, rows_left, rows_repaired, rows_unwritten FROM "has space".call_backfill_progress'),
     (7, 'SELECT "the ""id", "st''atus", "dir $1" FROM "a""b"."old ""calls"'),
-    (8, 'UPDATE "a""b"."old ""calls" SET "dir $1" = ''Inbound'', "the payload" = ''{"password": "x", "a": 1}'' WHERE "the ""id" OPERATOR(pg_catalog.=) 3'),
+    (8, 'UPDATE "a""b"."old ""calls" SET "dir $1" = ''Inbound'',
+        "the payload" = ''{"password": "x", "a": 1}'' WHERE "the ""id" OPERATOR(pg_catalog.=) 3'),
     (9, 'SELECT * FROM ' || test.call('audit_calls', '"a""b"."old ""calls"')),
     (10, 'SELECT * FROM ' || test.call('call_settings', '"a""b"."old ""calls"')),
     (11, 'SELECT _callhardening.lock_passed_row(b) FROM _callhardening.backfills AS b'),
-    (12, 'CREATE FUNCTION "a""b".late() RETURNS trigger LANGUAGE plpgsql AS $late$BEGIN NEW."st''atus" := ''nothing''; RETURN NEW; END$late$'),
+    (12, 'CREATE FUNCTION "a""b".late()
+        RETURNS trigger LANGUAGE plpgsql AS $late$BEGIN NEW."st''atus" := ''nothing''; RETURN NEW; END$late$'),
     (13, 'CREATE TRIGGER zzz BEFORE UPDATE ON "a""b"."old ""calls" FOR EACH ROW EXECUTE FUNCTION "a""b".late()'),
     (14, 'UPDATE "a""b"."old ""calls" SET started_at = NULL'),
     (15, 'ALTER TABLE "a""b"."old ""calls" DISABLE TRIGGER validate_hardened_call'),
     (16, 'SELECT * FROM "has space".call_enforcement'),
     -- a row that cannot be repaired: the later trigger has it refused
-    (17, 'ALTER TABLE "a""b"."old ""calls" DISABLE TRIGGER USER; INSERT INTO "a""b"."old ""calls" VALUES (4, ''Hangup'', ''IN'', ''2020-01-01'');
+    (17, 'ALTER TABLE "a""b"."old ""calls" DISABLE TRIGGER USER; INSERT INTO "a""b"."old ""calls"
+        VALUES (4, ''Hangup'', ''IN'', ''2020-01-01'');
         ALTER TABLE "a""b"."old ""calls" ENABLE TRIGGER USER'),
     (18, 'backfill'),
     (19, 'SELECT rows_unwritten FROM "has space".call_backfill_progress'),
@@ -94,12 +105,15 @@ SELECT statement FROM (VALUES
     (20, 'SELECT ' || test.call('create_call_tables', 'has space')),
     (21, 'SELECT ' || test.call('generate_call_events', '10')),
     (22, 'SELECT ' || test.call('ingest_call_event(text,regclass,text,text,jsonb)', 'no JSON')),
-    (23, 'SELECT ' || test.call('ingest_call_event(bytea,regclass,text,text,jsonb)', '{"call_id": 7, "state": "ringing"}', NULL, 'x', 'key')),
+    (23, 'SELECT '
+        || test.call('ingest_call_event(bytea,regclass,text,text,jsonb)', '{"call_id": 7, "state": "ringing"}', NULL, 'x', 'key')),
     (24, 'SELECT ' || test.call('ingest_call_event(jsonb,regclass,text,text,jsonb)', '{"call_id": 7, "state": "hangup"}')),
     (25, 'SELECT pg_catalog.sum(pending) FROM ' || test.call('pending_call_events', NULL, 'true')),
-    (26, 'SELECT ' || test.call('configure_call_event_log', NULL, '3', '1 second', '1 minute', '100', 'true', 'true', '{sms}', '{contact}')),
+    (26, 'SELECT '
+        || test.call('configure_call_event_log', NULL, '3', '1 second', '1 minute', '100', 'true', 'true', '{sms}', '{contact}')),
     (27, 'SELECT ' || test.call('call_event_log_channel')),
-    (28, 'SELECT pg_catalog.sum(p.claimed) FROM pg_catalog.generate_series(1, 64) AS n CROSS JOIN LATERAL "has space".process_call_events(10000 OPERATOR(pg_catalog.+) n, NULL::pg_catalog.regclass) AS p'),
+    (28, 'SELECT pg_catalog.sum(p.claimed) FROM pg_catalog.generate_series(1, 64) AS n
+        CROSS JOIN LATERAL "has space".process_call_events(10000 OPERATOR(pg_catalog.+) n, NULL::pg_catalog.regclass) AS p'),
     (29, 'SELECT c.dialpad_call_id, c.direction, c.status, c.from_number, c.duration_seconds, c.raw_payload FROM "has space".calls AS c'),
     (30, 'SELECT ' || test.call('start_call_worker')),
     (31, 'SELECT ' || test.call('ingest_call_event(jsonb,regclass,text,text,jsonb)', '{"call_id": 8, "state": "ringing"}')),
@@ -111,30 +125,39 @@ SELECT statement FROM (VALUES
     (37, 'SELECT ' || test.call('purge_call_issues', '0')),
     (38, 'SELECT ' || test.call('purge_call_events', '0', NULL, '10000', '1 day')),
     (39, 'SELECT ' || test.call('set_call_event_secret', NULL, 'a secret of thirty-two bytes: 32')),
-    (40, 'SELECT ' || test.call('ingest_signed_call_event', 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJjYWxsX2lkIjogOSwgInN0YXRlIjogInJpbmdpbmcifQ.G6WpDroDfD737lK2zqnfnwkY4pxbqsHduciG8WaHI5U')),
+    (40, 'SELECT ' || test.call('ingest_signed_call_event',
+        'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJjYWxsX2lkIjogOSwgInN0YXRlIjogInJpbmdpbmcifQ.G6WpDroDfD737lK2zqnfnwkY4pxbqsHduciG8WaHI5U')),
     (41, 'SELECT ' || test.call('set_call_event_secret', NULL, NULL)),
-    (42, 'SELECT figure, level FROM ' || test.call('call_health', '"has space".calls', 'true') || ' WHERE figure OPERATOR(pg_catalog.<>) ''oldest_snapshot'''),
+    (42, 'SELECT figure, level FROM ' || test.call('call_health', '"has space".calls', 'true')
+        || ' WHERE figure OPERATOR(pg_catalog.<>) ''oldest_snapshot'''),
     (43, 'ALTER SCHEMA test OWNER TO CURRENT_USER'),
     (44, 'SELECT ' || test.call('ignored_call_events')),
     -- a table of events that was there before, with one lane
-    (50, 'CREATE TABLE "a""b".hooks ("the ""body" pg_catalog.jsonb, "do''ne" pg_catalog.timestamptz, came pg_catalog.timestamptz DEFAULT ''2020-01-01'')'),
-    (51, 'INSERT INTO "a""b".hooks SELECT pg_catalog.jsonb_build_object(''call_id'', n, ''state'', ''ringing'') FROM pg_catalog.generate_series(101, 106) AS n'),
+    (50, 'CREATE TABLE "a""b".hooks ("the ""body" pg_catalog.jsonb,
+        "do''ne" pg_catalog.timestamptz, came pg_catalog.timestamptz DEFAULT ''2020-01-01'')'),
+    (51, 'INSERT INTO "a""b".hooks SELECT pg_catalog.jsonb_build_object(''call_id'', n, ''state'', ''ringing'')
+        FROM pg_catalog.generate_series(101, 106) AS n'),
     (52, 'prepare'),
-    (53, 'SELECT ' || test.call('harden_call_events', '"a""b".hooks', '"has space".calls', 'the "body', NULL, 'came', 'do''ne', 'dialpad', '{}', '1')),
-    (54, 'INSERT INTO "a""b".hooks SELECT pg_catalog.jsonb_build_object(''call_id'', n, ''state'', ''hangup'') FROM pg_catalog.generate_series(101, 102) AS n'),
+    (53, 'SELECT '
+        || test.call('harden_call_events', '"a""b".hooks', '"has space".calls', 'the "body', NULL, 'came', 'do''ne', 'dialpad', '{}', '1')),
+    (54, 'INSERT INTO "a""b".hooks SELECT pg_catalog.jsonb_build_object(''call_id'', n, ''state'', ''hangup'')
+        FROM pg_catalog.generate_series(101, 102) AS n'),
     (55, 'INSERT INTO "a""b".hooks VALUES (''[]'')'),
     (55.1, 'SET session_replication_role = replica'),
     (55.2, 'UPDATE "a""b".hooks SET came = came'),
     (55.3, 'RESET session_replication_role'),
-    (56, 'CREATE TABLE test.claimed AS SELECT c.claim_id, c.event_seq, c.call_id FROM ' || test.call('claim_call_events', '3', '30 seconds', 'me', '"a""b".hooks') || ' AS c'),
+    (56, 'CREATE TABLE test.claimed AS SELECT c.claim_id, c.event_seq, c.call_id FROM '
+        || test.call('claim_call_events', '3', '30 seconds', 'me', '"a""b".hooks') || ' AS c'),
     (57, 'SELECT c.call_id FROM test.claimed AS c'),
-    (58, 'SELECT "has space".renew_call_claim(c.claim_id, interval ''1 minute'') IS NULL AS stale, "has space".assert_call_claim(c.claim_id),
+    (58,
+        'SELECT "has space".renew_call_claim(c.claim_id, interval ''1 minute'') IS NULL AS stale, "has space".assert_call_claim(c.claim_id),
         "has space".fail_call_event(c.claim_id, c.event_seq, ''because''::pg_catalog.text, interval ''0'') FROM test.claimed AS c LIMIT 1'),
     (59, 'SELECT log, lane, worker, events, is_over FROM "has space".call_open_claims'),
     (60, 'SELECT log, lane, claimed, retrying, blocked, dead FROM "has space".call_lane_status WHERE lane OPERATOR(pg_catalog.=) 0'),
     (61, 'SELECT log, calls, lanes, claimed, dead FROM "has space".call_event_log_status'),
     (62, 'SELECT c.outcome FROM "has space".release_call_events(ARRAY(SELECT DISTINCT claim_id FROM test.claimed)) AS c'),
-    (63, 'SELECT c.outcome FROM "has space".complete_call_events(ARRAY(SELECT c.claim_id FROM ' || test.call('claim_call_events', '100', '30 seconds', 'me', '"a""b".hooks') || ' AS c)) AS c LIMIT 1'),
+    (63, 'SELECT c.outcome FROM "has space".complete_call_events(ARRAY(SELECT c.claim_id FROM '
+        || test.call('claim_call_events', '100', '30 seconds', 'me', '"a""b".hooks') || ' AS c)) AS c LIMIT 1'),
     (64, 'SELECT h."the ""body", h."do''ne" IS NULL AS pending FROM "a""b".hooks AS h'),
     (65, 'SELECT ' || test.call('unharden_call_events', '"a""b".hooks')),
     (66, 'INSERT INTO _callhardening.retrying_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
@@ -145,15 +168,18 @@ SELECT statement FROM (VALUES
     (70, 'SELECT _callhardening.is_invalid_insert(''ended'', ''in'', ''{"ended": []}''), _callhardening.is_invalid_update(''ended'', ''ringing'', ''inbound'', NULL)'),
     (71, 'SELECT ' || test.call('add_call_pseudonym_key', 'sixteen bytes or more')),
     (72, 'SELECT ' || test.call('call_pseudonym', '+14155550100') || ', ' || test.call('call_pseudonyms', '+14155550100')),
-    (73, 'SELECT ' || test.call('sanitize_call_payload(jsonb,jsonb)', '{"from": "+14155550100", "token": "x"}', '{"version": 1, "detectors": {"phone": "hash"}}')),
+    (73, 'SELECT ' || test.call('sanitize_call_payload(jsonb,jsonb)',
+        '{"from": "+14155550100", "token": "x"}', '{"version": 1, "detectors": {"phone": "hash"}}')),
     (74, 'SELECT ' || test.call('sanitize_call_payload(text,jsonb)', '{"from": "+14155550100", "token": "x"}')),
     (75, 'SELECT * FROM ' || test.call('explain_call_payload', '{"from": "+14155550100", "token": "x"}')),
     (76, 'SELECT * FROM ' || test.call('call_status_transitions')),
     (77, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_traffic', '5')),
     -- roles
-    (80, 'SELECT ' || (SELECT string_agg(test.call('grant_call_role', 'regress_worker', what), ', ') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),
+    (80, 'SELECT ' || (SELECT string_agg(test.call('grant_call_role', 'regress_worker', what), ', ')
+        FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),
     (81, 'SELECT * FROM ' || test.call('call_role_grants', 'operate')),
-    (82, 'SELECT ' || (SELECT string_agg(test.call('revoke_call_role', 'regress_worker', what), ', ') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),
+    (82, 'SELECT ' || (SELECT string_agg(test.call('revoke_call_role', 'regress_worker', what), ', ')
+        FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),
     -- what is shown, and the end
     (90, 'SELECT * FROM ' || test.call('check_call_hardening')),
     (91, 'SELECT pg_catalog.count(*) FROM "has space".call_horizon WHERE holder OPERATOR(pg_catalog.=) ''none'''),
@@ -161,24 +187,31 @@ SELECT statement FROM (VALUES
     (93, 'DROP TABLE "has space".call_events'),
     (94, 'SELECT * FROM "has space".call_event_logs')) AS s (n, statement) ORDER BY n;
 CALL test.run('alone');
-SELECT s.n, s.statement, r.result FROM test.results r JOIN test.steps s USING (n) WHERE run = 'alone' AND jsonb_typeof(r.result) = 'string' ORDER BY n;
+SELECT s.n, s.statement, r.result FROM test.results r JOIN test.steps s USING (n)
+WHERE run = 'alone' AND jsonb_typeof(r.result) = 'string' ORDER BY n;
 -- the names that are taken are those of this run
 CREATE VIEW test.members AS
-SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' WHERE e.extname = 'callhardening';
+SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' WHERE e.extname = 'callhardening';
 CREATE TABLE test.own AS
-SELECT p.proname AS name, ARRAY(SELECT unnest(p.proargtypes)) AS types, p.prorettype AS returns, p.proretset AS returns_set, p.pronargdefaults AS defaults, false AS is_variadic,
-    ARRAY(SELECT a.name FROM unnest(p.proargnames, p.proargmodes::text[]) AS a (name, mode) WHERE coalesce(a.mode, 'i') IN ('i', 'b')) AS names
+SELECT p.proname AS name, ARRAY(SELECT unnest(p.proargtypes)) AS types, p.prorettype AS returns,
+    p.proretset AS returns_set, p.pronargdefaults AS defaults, false AS is_variadic,
+    ARRAY(SELECT a.name FROM unnest(p.proargnames, p.proargmodes::text[]) AS a (name, mode)
+        WHERE coalesce(a.mode, 'i') IN ('i', 'b')) AS names
 FROM pg_proc p JOIN test.members m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 CREATE TABLE test.own_relations AS
 SELECT c.relname AS name FROM pg_class c WHERE c.relkind IN ('r', 'v')
-    AND (c.relnamespace = '"has space"'::regnamespace OR c.oid IN (SELECT m.objid FROM test.members m WHERE m.classid = 'pg_class'::regclass))
+    AND (c.relnamespace = '"has space"'::regnamespace
+        OR c.oid IN (SELECT m.objid FROM test.members m WHERE m.classid = 'pg_class'::regclass))
 UNION SELECT 'call_events';
 CREATE TABLE test.words AS
 SELECT DISTINCT w[1] AS word FROM (
     SELECT prosrc FROM pg_proc p JOIN test.members m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
-    UNION ALL SELECT pg_get_viewdef(c.oid) FROM pg_class c JOIN test.members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid WHERE c.relkind = 'v'
+    UNION ALL SELECT pg_get_viewdef(c.oid) FROM pg_class c
+        JOIN test.members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid WHERE c.relkind = 'v'
     UNION ALL SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
-        JOIN test.members m ON m.classid = 'pg_class'::regclass AND m.objid = d.adrelid) AS s (source), regexp_matches(source, '([a-z_0-9]+)\(', 'g') AS w;
+        JOIN test.members m ON m.classid = 'pg_class'::regclass
+            AND m.objid = d.adrelid) AS s (source), regexp_matches(source, '([a-z_0-9]+)\(', 'g') AS w;
 CREATE TABLE test.own_names AS
 SELECT c.relname AS name FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 WHERE c.relnamespace = '"has space"'::regnamespace;
@@ -186,7 +219,7 @@ DROP SCHEMA "a""b" CASCADE;
 DROP TABLE "has space".calls, test.claimed;
 DROP EXTENSION callhardening;
 
--- -- the plants ----------------------------------------------------------------------------------------------------------------------------
+-- -- the plants -------------------------------------------------------------------------------------------------------
 
 CREATE SCHEMA evil;
 CREATE SCHEMA "a""b";
@@ -194,10 +227,12 @@ GRANT ALL ON SCHEMA evil, "has space", "a""b", public TO regress_attacker;
 GRANT TEMPORARY ON DATABASE regress_callhardening_hostile TO regress_attacker;
 GRANT SELECT ON ALL TABLES IN SCHEMA test TO regress_attacker;
 
-CREATE FUNCTION test.plant_function(schema text, name text, arguments text, returns text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION test.plant_function(schema text, name text, arguments text, returns text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE format('CREATE FUNCTION %I.%I(%s) RETURNS %s LANGUAGE plpgsql AS %L', schema, name, arguments, returns,
-        format('BEGIN RAISE WARNING ''planted %% ran as %%'', %L, current_user; PERFORM pg_catalog.nextval(%L::pg_catalog.regclass); RETURN%s; END',
+        format('BEGIN RAISE WARNING ''planted %% ran as %%'', %L, current_user;
+            PERFORM pg_catalog.nextval(%L::pg_catalog.regclass); RETURN%s; END',
             format('%s.%s(%s)', schema, name, arguments), 'evil.ran', CASE WHEN returns ~ '^(SETOF|void)' THEN '' ELSE ' NULL' END));
 END
 $$;
@@ -205,7 +240,8 @@ $$;
 -- The arguments of a function. What takes any type of argument cannot be in PL/pgSQL.
 CREATE FUNCTION test.arguments(types oid[], is_variadic boolean, names text[], defaults int) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-SELECT coalesce(string_agg(concat_ws(' ', CASE WHEN is_variadic AND i = cardinality(types) THEN 'VARIADIC' END, quote_ident(nullif(names[i], '')),
+SELECT coalesce(string_agg(concat_ws(' ', CASE WHEN is_variadic
+    AND i = cardinality(types) THEN 'VARIADIC' END, quote_ident(nullif(names[i], '')),
     CASE WHEN type <> '"any"'::regtype THEN type::regtype::text
         WHEN is_variadic AND i = cardinality(types) THEN 'anyarray' ELSE 'anyelement' END,
     CASE WHEN i > cardinality(types) - defaults THEN 'DEFAULT NULL' END), ', ' ORDER BY i), '')
@@ -223,7 +259,8 @@ DECLARE
 BEGIN
     FOR f IN
         SELECT DISTINCT ON (p.name, a.list) p.*, a.list FROM (
-            SELECT proname AS name, proargtypes::oid[] AS types, prorettype AS returns, proretset AS returns_set, 0 AS defaults, provariadic <> 0 AS is_variadic,
+            SELECT proname AS name, proargtypes::oid[] AS types, prorettype AS returns,
+                proretset AS returns_set, 0 AS defaults, provariadic <> 0 AS is_variadic,
                 '{}'::text[] AS names FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
             UNION ALL SELECT * FROM test.own) AS p CROSS JOIN test.arguments(p.types, p.is_variadic, p.names, p.defaults) AS a (list)
         WHERE test.can_be_planted(p.types) AND test.can_be_planted(ARRAY[CASE WHEN p.returns <> 'void'::regtype THEN p.returns ELSE 0 END])
@@ -235,7 +272,8 @@ $$;
 
 -- What is cast to a type without being asked for, so that a function for it fits better.
 CREATE FUNCTION test.fitting_types(type oid) RETURNS SETOF oid LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-SELECT type UNION SELECT castsource FROM pg_cast WHERE casttarget = type AND castcontext = 'i' AND castsource NOT IN (SELECT oid FROM pg_type WHERE typtype = 'p')
+SELECT type UNION SELECT castsource FROM pg_cast
+WHERE casttarget = type AND castcontext = 'i' AND castsource NOT IN (SELECT oid FROM pg_type WHERE typtype = 'p')
 $$;
 -- In the extension's own schema: what has another type in one place, for a caller who has a value of that type there, or a literal.
 CREATE FUNCTION test.plant_better_functions() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -249,7 +287,8 @@ BEGIN
             WHERE pronamespace = 'pg_catalog'::regnamespace AND proname IN (SELECT word FROM test.words))
         SELECT DISTINCT ON (m.name, x.types) m.name, test.arguments(x.types, m.is_variadic, m.names, m.defaults) AS list
         FROM meant m CROSS JOIN generate_subscripts(m.types, 1) AS place
-        CROSS JOIN LATERAL (SELECT test.fitting_types(m.types[place]) UNION SELECT unnest('{text,name,text[]}'::regtype[])) AS instead (type)
+        CROSS JOIN LATERAL (SELECT test.fitting_types(m.types[place])
+            UNION SELECT unnest('{text,name,text[]}'::regtype[])) AS instead (type)
         CROSS JOIN LATERAL (SELECT m.types[:place - 1] || instead.type || m.types[place + 1:] AS types) AS x
         WHERE test.can_be_planted(m.types) AND NOT EXISTS (SELECT FROM meant o WHERE o.name = m.name AND o.types = x.types)
           AND (NOT m.is_variadic OR place < cardinality(m.types) OR instead.type = 'text[]'::regtype)
@@ -271,14 +310,18 @@ BEGIN
         better AS (
             SELECT DISTINCT p.oprname, a.type, b.type, CASE WHEN p.oprresult = 'boolean'::regtype THEN p.oprresult ELSE a.type END
             FROM present p CROSS JOIN test.fitting_types(p.oprleft) AS a (type) CROSS JOIN test.fitting_types(p.oprright) AS b (type)
-            WHERE p.oprleft <> 0 AND p.oprname = ANY ('{=,<>,<,>,<=,>=,+,-,*,/,||}') AND (p.oprname, a.type, b.type) NOT IN (SELECT oprname, oprleft, oprright FROM present))
+            WHERE p.oprleft <> 0 AND p.oprname = ANY ('{=,<>,<,>,<=,>=,+,-,*,/,||}')
+                AND (p.oprname, a.type, b.type) NOT IN (SELECT oprname, oprleft, oprright FROM present))
         SELECT 'evil' AS place, * FROM present UNION ALL SELECT 'has space', * FROM better
     LOOP
-        IF to_regprocedure(format('%I.%I(%s)', o.place, 'test ' || o.oprresult::regtype, concat_ws(', ', nullif(o.oprleft, 0)::regtype, o.oprright::regtype))) IS NULL THEN
-            PERFORM test.plant_function(o.place, 'test ' || o.oprresult::regtype, concat_ws(', ', nullif(o.oprleft, 0)::regtype, o.oprright::regtype), o.oprresult::regtype::text);
+        IF to_regprocedure(format('%I.%I(%s)', o.place, 'test ' || o.oprresult::regtype,
+            concat_ws(', ', nullif(o.oprleft, 0)::regtype, o.oprright::regtype))) IS NULL THEN
+            PERFORM test.plant_function(o.place, 'test ' || o.oprresult::regtype,
+                concat_ws(', ', nullif(o.oprleft, 0)::regtype, o.oprright::regtype), o.oprresult::regtype::text);
         END IF;
         EXECUTE format('CREATE OPERATOR %1$I.%2$s (%3$sRIGHTARG = %4$s, FUNCTION = %1$I.%5$I)', o.place, o.oprname,
-            CASE WHEN o.oprleft <> 0 THEN format('LEFTARG = %s, ', o.oprleft::regtype) END, o.oprright::regtype, 'test ' || o.oprresult::regtype);
+            CASE WHEN o.oprleft <> 0 THEN format('LEFTARG = %s, ', o.oprleft::regtype) END,
+                o.oprright::regtype, 'test ' || o.oprresult::regtype);
     END LOOP;
 END
 $$;
@@ -294,9 +337,11 @@ BEGIN
         FROM pg_class c WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
         UNION ALL SELECT name, '(SELECT 1 AS log_id)' FROM test.own_relations
     LOOP
-        EXECUTE format('CREATE VIEW %s.%I AS SELECT * FROM %s AS x WHERE evil.planted(%L)', place, r.name, r.columns, 'relation ' || r.name);
+        EXECUTE format('CREATE VIEW %s.%I AS SELECT * FROM %s AS x WHERE evil.planted(%L)',
+            place, r.name, r.columns, 'relation ' || r.name);
     END LOOP;
-    FOR r IN SELECT typname AS name FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype = 'b' AND typcategory <> 'A' LOOP
+    FOR r IN SELECT typname AS name FROM pg_type
+        WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype = 'b' AND typcategory <> 'A' LOOP
         EXECUTE format('CREATE DOMAIN %s.%I AS pg_catalog.%2$I CHECK (evil.planted(%L))', place, r.name, 'type ' || r.name);
     END LOOP;
 END
@@ -317,7 +362,7 @@ $$;
 SELECT test.plant_relations('evil');
 RESET ROLE;
 
--- -- the same with them --------------------------------------------------------------------------------------------------------------------
+-- -- the same with them -----------------------------------------------------------------------------------------------
 
 ALTER DATABASE regress_callhardening_hostile SET search_path = pg_temp, evil, "has space", public, pg_catalog;
 \c
@@ -328,7 +373,8 @@ SELECT lower('A') IS NULL AS function, 1 = 1 IS NULL AS operator;
 SELECT log_id AS relation FROM call_event_logs;
 SELECT pg_catalog.length('A'::text) AS type;
 SELECT call_event_log_channel(NULL::pg_catalog.regclass) IS NULL AS own;
-SELECT "has space".call_event_log_channel(1::pg_catalog.int8) IS NULL AS better, 1::pg_catalog.int8 OPERATOR("has space".=) 1::pg_catalog.numeric IS NULL AS better_operator;
+SELECT "has space".call_event_log_channel(1::pg_catalog.int8) IS NULL AS better,
+    1::pg_catalog.int8 OPERATOR("has space".=) 1::pg_catalog.numeric IS NULL AS better_operator;
 RESET ROLE;
 SELECT pg_catalog.setval('evil.ran'::pg_catalog.regclass, 1, false);
 CREATE EXTENSION callhardening SCHEMA "has space";
@@ -351,18 +397,22 @@ FROM pg_depend d JOIN owners p ON p.class = d.refclassid AND p.object = d.refobj
 LEFT JOIN owners o ON o.class = d.classid AND o.object = d.objid WHERE o.owner IS DISTINCT FROM 'regress_attacker'::regrole ORDER BY 1, 2;
 -- All functions of the extension ran to their end, but for the one that only ever raises.
 SELECT p.oid::regprocedure AS function_that_did_not_run
-FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid
+FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid
 WHERE e.extname = 'callhardening' AND coalesce(pg_stat_get_function_calls(p.oid), 0) = 0 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
--- -- what is refused -----------------------------------------------------------------------------------------------------------------------
+-- -- what is refused --------------------------------------------------------------------------------------------------
 
 DROP SCHEMA "a""b" CASCADE;
 DROP TABLE "has space".calls, test.claimed;
 DROP EXTENSION callhardening;
 CREATE VIEW test.left_behind AS
-SELECT (SELECT count(*) FROM pg_extension WHERE extname = 'callhardening') AS extensions, (SELECT count(*) FROM pg_event_trigger) AS event_triggers,
-    (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^(pg_|information|test|evil|has space)') AS relations,
-    (SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname !~ '^(pg_|information|test|evil|has space)') AS functions;
+SELECT (SELECT count(*) FROM pg_extension WHERE extname = 'callhardening') AS extensions,
+    (SELECT count(*) FROM pg_event_trigger) AS event_triggers,
+    (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname !~ '^(pg_|information|test|evil|has space)') AS relations,
+    (SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname !~ '^(pg_|information|test|evil|has space)') AS functions;
 
 -- names of schemas that PostgreSQL does not put into an extension's script
 CREATE SCHEMA "a""b";
@@ -405,18 +455,21 @@ SET ROLE regress_attacker;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_attacker;
 ALTER DEFAULT PRIVILEGES IN SCHEMA hardening GRANT ALL ON FUNCTIONS TO regress_attacker;
 ALTER DEFAULT PRIVILEGES FOR ROLE CURRENT_USER GRANT ALL ON SEQUENCES TO PUBLIC;
-SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON TABLES TO regress_attacker', rolname) AS statement FROM pg_roles WHERE oid = 10 \gset
+SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON TABLES TO regress_attacker', rolname) AS statement
+FROM pg_roles WHERE oid = 10 \gset
 \set VERBOSITY sqlstate
 :statement;
 \set VERBOSITY default
 RESET ROLE;
 CREATE EXTENSION callhardening SCHEMA hardening;
-SELECT c.relname AS relation, a.privilege_type FROM pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner))) AS a
-WHERE c.relnamespace IN ('hardening'::regnamespace, '_callhardening'::regnamespace) AND c.relkind IN ('r', 'v', 'S') AND a.grantee <> c.relowner ORDER BY 1, 2;
+SELECT c.relname AS relation, a.privilege_type FROM pg_class c
+    CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner))) AS a
+WHERE c.relnamespace IN ('hardening'::regnamespace, '_callhardening'::regnamespace)
+    AND c.relkind IN ('r', 'v', 'S') AND a.grantee <> c.relowner ORDER BY 1, 2;
 SELECT p.proname AS function, a.grantee::regrole FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) AS a
 WHERE p.pronamespace IN ('hardening'::regnamespace, '_callhardening'::regnamespace) AND a.grantee NOT IN (0, p.proowner) ORDER BY 1, 2;
 
--- -- tables of others ----------------------------------------------------------------------------------------------------------------------
+-- -- tables of others -------------------------------------------------------------------------------------------------
 
 -- A temporary table of the caller's, and one of the same name that comes before it in his path.
 ALTER DATABASE regress_callhardening_hostile SET search_path = hardening, evil, pg_temp;
@@ -440,8 +493,10 @@ ALTER TABLE theirs.call_events OWNER TO regress_attacker;
 SELECT hardening.ingest_call_event('{"call_id": 1}'::jsonb);
 SET ROLE regress_attacker;
 CREATE TYPE theirs.trap AS ENUM ('1');
-SELECT test.plant_function('theirs', 'to ' || type, 'theirs.trap', type) FROM unnest('{bigint,integer,text,timestamptz,jsonb,xid8}'::text[]) AS type;
-SELECT format('CREATE CAST (theirs.trap AS %s) WITH FUNCTION theirs.%I(theirs.trap) AS IMPLICIT', type, 'to ' || type) FROM unnest('{bigint,integer,text,timestamptz,jsonb,xid8}'::text[]) AS type \gexec
+SELECT test.plant_function('theirs', 'to ' || type, 'theirs.trap', type)
+FROM unnest('{bigint,integer,text,timestamptz,jsonb,xid8}'::text[]) AS type;
+SELECT format('CREATE CAST (theirs.trap AS %s) WITH FUNCTION theirs.%I(theirs.trap) AS IMPLICIT', type, 'to ' || type)
+FROM unnest('{bigint,integer,text,timestamptz,jsonb,xid8}'::text[]) AS type \gexec
 ALTER TABLE theirs.call_events ALTER received_at DROP DEFAULT, ALTER received_at TYPE theirs.trap USING '1';
 RESET ROLE;
 SELECT check_name, detail FROM hardening.check_call_hardening() WHERE NOT ok;

@@ -1,5 +1,5 @@
--- Odd names. One for the schema, the tables and, but for its last letter, the columns. What is done with them, and what is said, is what a plain
--- name would give: in each result the names are written over.
+-- Odd names. One for the schema, the tables and, but for its last letter, the columns. What is done with them, and what
+-- is said, is what a plain name would give: in each result the names are written over.
 \set here :DBNAME
 SET client_min_messages = warning;
 CREATE ROLE "regress odd ""role""";
@@ -13,24 +13,29 @@ CREATE EXTENSION callhardening SCHEMA "of the Éxtension";
 
 CREATE SCHEMA test;
 CREATE TABLE test.names (number int GENERATED ALWAYS AS IDENTITY, name name);
-INSERT INTO test.names (name) VALUES ('plain'), ('has space'), ('has$dollar'), ('a"b'), ('it''s'), ('Ünï'), (repeat('é', 31) || 'x'), ('%I %1$s'), ('back\slash');
+INSERT INTO test.names (name)
+    VALUES ('plain'), ('has space'), ('has$dollar'), ('a"b'), ('it''s'), ('Ünï'), (repeat('é', 31) || 'x'), ('%I %1$s'), ('back\slash');
 CREATE FUNCTION test.variant(name text, letter text) RETURNS name LANGUAGE sql AS $$ SELECT (left(name, -1) || letter)::name $$;
 CREATE VIEW test.odd AS
 SELECT number, name, format('%I.%I', name, name) AS calls, format('%1$I.%2$I', name, test.variant(name, 'V')) AS events,
-    test.variant(name, 'I') AS id, test.variant(name, 'S') AS status, test.variant(name, 'D') AS direction, test.variant(name, 'P') AS payload,
-    test.variant(name, 'T') AS type, test.variant(name, 'R') AS received, test.variant(name, 'O') AS processed, test.variant(name, 'C') AS carried
+    test.variant(name, 'I') AS id, test.variant(name, 'S') AS status,
+    test.variant(name, 'D') AS direction, test.variant(name, 'P') AS payload,
+    test.variant(name, 'T') AS type, test.variant(name, 'R') AS received,
+    test.variant(name, 'O') AS processed, test.variant(name, 'C') AS carried
 FROM test.names;
 CREATE TABLE test.said (number int, place int GENERATED ALWAYS AS IDENTITY, statement text, said text);
 -- As they are quoted in SQL that is quoted in SQL, in SQL, in messages, and not at all.
 CREATE FUNCTION test.write_over(said text, o test.odd) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    names text[] := ARRAY[o.id, o.status, o.direction, o.payload, o.type, o.received, o.processed, o.carried, test.variant(o.name, 'V'), o.name];
+    names text[] := ARRAY[o.id, o.status, o.direction, o.payload, o.type,
+    o.received, o.processed, o.carried, test.variant(o.name, 'V'), o.name];
     words text[] := '{<id>,<status>,<direction>,<payload>,<type>,<received>,<processed>,<carried>,<v>,<name>}';
 BEGIN
     said := replace(replace(said, quote_literal(o.calls), '''<calls>'''), quote_literal(o.events), '''<events>''');
     said := replace(replace(said, o.calls, '<calls>'), o.events, '<events>');
     FOR i IN 1 .. cardinality(names) LOOP
-        said := replace(replace(replace(replace(said, quote_literal(names[i]), '''' || words[i] || ''''), '"' || names[i] || '"', words[i]), quote_ident(names[i]), words[i]), names[i], words[i]);
+        said := replace(replace(replace(replace(said, quote_literal(names[i]), '''' || words[i] || ''''), '"' || names[i] || '"', words[i]),
+            quote_ident(names[i]), words[i]), names[i], words[i]);
     END LOOP;
     RETURN said;
 END
@@ -46,10 +51,12 @@ BEGIN
         FOREACH statement IN ARRAY statements LOOP
             BEGIN
                 said := NULL;
-                done := format(statement, o.name, o.calls, o.events, o.id, o.status, o.direction, o.payload, o.type, o.received, o.processed, o.carried);
+                done := format(statement, o.name, o.calls, o.events, o.id, o.status,
+                    o.direction, o.payload, o.type, o.received, o.processed, o.carried);
                 IF statement ~ '^SELECT' THEN
                     EXECUTE format('SELECT string_agg(l.line, E''\n'' ORDER BY l.line COLLATE "C") FROM (%s) AS r, test.write_over(
-                        (SELECT string_agg(coalesce(value, ''''), '' | '' ORDER BY place) FROM jsonb_each_text(to_jsonb(r)) WITH ORDINALITY AS v (key, value, place)), $1) AS l (line)', done)
+                        (SELECT string_agg(coalesce(value, ''''), '' | '' ORDER BY place)
+                            FROM jsonb_each_text(to_jsonb(r)) WITH ORDINALITY AS v (key, value, place)), $1) AS l (line)', done)
                         INTO said USING o;
                 ELSE
                     EXECUTE done;
@@ -81,9 +88,11 @@ CALL test.say(
     'SELECT %4$I AS id, %5$I AS status, %6$I AS direction, to_jsonb(c)->%7$L AS payload, %11$I AS carried FROM %2$s AS c',
     'SELECT check_name, violations, array_to_string(sample, '', '') AS sample, advice FROM audit_calls(%2$L)',
     'CREATE TABLE %3$s (%7$I jsonb, %8$I text, %9$I timestamptz DEFAULT ''2020-01-01'', %10$I timestamptz, %11$I text DEFAULT ''carried'')',
-    'INSERT INTO %3$s (%7$I, %8$I) SELECT jsonb_build_object(''call_id'', n, ''state'', ''ringing'', ''password'', ''x''), ''ring'' FROM generate_series(11, 13) AS n',
+    'INSERT INTO %3$s (%7$I, %8$I) SELECT jsonb_build_object(''call_id'', n, ''state'', ''ringing'', ''password'', ''x''), ''ring''
+        FROM generate_series(11, 13) AS n',
     'SELECT harden_call_events(%3$L, %2$L, ''nothing'')');
-SELECT format('CALL prepare_harden_call_events(%L, %L, %L, %L, %L, %L, carry => ARRAY[%L], lanes => 1)', events, calls, payload, type, received, processed, carried) FROM test.odd \gexec
+SELECT format('CALL prepare_harden_call_events(%L, %L, %L, %L, %L, %L, carry => ARRAY[%L], lanes => 1)',
+    events, calls, payload, type, received, processed, carried) FROM test.odd \gexec
 CALL test.say(
     'SELECT m.* FROM _callhardening.missing_event_indexes(%3$L, true) AS m',
     'SELECT harden_call_events(%3$L, %2$L, %7$L, %8$L, %9$L, %10$L, carry => ARRAY[%11$L], lanes => 1)',
@@ -102,7 +111,8 @@ CALL test.say(
     'SELECT e.* FROM call_enforcement AS e WHERE relation IN (%2$L, %3$L) AND gap <> ''default_log''',
     'SELECT figure, level, why FROM call_health(%2$L) WHERE figure <> ''oldest_snapshot''',
     'SELECT grant_call_role(''"regress odd ""role"""'', what, %3$L) FROM unnest(''{ingest,process,claim,operate,read}''::text[]) AS what',
-    'SELECT c.relname, a.privilege_type FROM pg_class c, aclexplode(c.relacl) AS a WHERE c.oid IN (%2$L::regclass, %3$L::regclass) AND a.grantee <> c.relowner',
+    'SELECT c.relname, a.privilege_type FROM pg_class c, aclexplode(c.relacl) AS a
+        WHERE c.oid IN (%2$L::regclass, %3$L::regclass) AND a.grantee <> c.relowner',
     'SELECT revoke_call_role(''"regress odd ""role"""'', what, %3$L) FROM unnest(''{ingest,process,claim,operate,read}''::text[]) AS what',
     'SELECT set_call_event_secret(%3$L, ''a secret of thirty-two bytes: 32'')',
     'SELECT purge_call_events(''0'', %3$L)',
@@ -111,8 +121,10 @@ CALL test.say(
     'SELECT %4$I AS id, %5$I AS status, %6$I AS direction, to_jsonb(c)->%7$L AS payload, %11$I AS carried FROM %2$s AS c',
     'SELECT create_call_tables(%1$L)',
     'SELECT i.kind, i.call_id, i.new_value FROM call_issues AS i WHERE table_name IN (%2$L, %3$L)');
-SELECT n.name, p.statement, p.said AS plain, s.said FROM (SELECT *, row_number() OVER (PARTITION BY number ORDER BY place) AS n FROM test.said) s
-JOIN (SELECT *, row_number() OVER (PARTITION BY number ORDER BY place) AS n FROM test.said) p USING (n) JOIN test.names n ON n.number = s.number
+SELECT n.name, p.statement, p.said AS plain, s.said
+FROM (SELECT *, row_number() OVER (PARTITION BY number ORDER BY place) AS n FROM test.said) s
+JOIN (SELECT *, row_number() OVER (PARTITION BY number ORDER BY place) AS n FROM test.said) p USING (n)
+    JOIN test.names n ON n.number = s.number
 WHERE p.number = 1 AND s.said IS DISTINCT FROM p.said ORDER BY s.number, s.place;
 \pset format unaligned
 \pset tuples_only on

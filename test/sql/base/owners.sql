@@ -83,14 +83,17 @@ DELETE FROM _callhardening.my_logs;
 UPDATE _callhardening.forgotten_logs SET is_forgotten = true;
 UPDATE _callhardening.forgotten_logs SET log_id = 1;
 -- nor does he lock what is everybody's
-SELECT c.relname, has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') AS may_lock FROM pg_class AS c JOIN pg_depend AS d ON d.objid = c.oid AND d.deptype = 'e'
+SELECT c.relname, has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') AS may_lock
+FROM pg_class AS c JOIN pg_depend AS d ON d.objid = c.oid AND d.deptype = 'e'
 JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE');
 \set VERBOSITY terse
 INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('theirs.calls', 'mine.calls', 'dialpad', 1);
 INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('mine.calls', 'theirs.calls', 'dialpad', 1);
-INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, sequence) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, 'mine.calls_id_seq');
+INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, sequence)
+    VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, 'mine.calls_id_seq');
 INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, signed) VALUES ('theirs.hooks', 'theirs.calls', 'dialpad', 1, true);
-INSERT INTO _callhardening.my_logs (log_id, events, calls, provider, lanes) OVERRIDING SYSTEM VALUE VALUES (99, 'theirs.hooks', 'theirs.calls', 'dialpad', 1);
+INSERT INTO _callhardening.my_logs (log_id, events, calls, provider, lanes) OVERRIDING SYSTEM VALUE
+    VALUES (99, 'theirs.hooks', 'theirs.calls', 'dialpad', 1);
 INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, error) SELECT log_id, 1, 0, 'not yours' FROM call_event_logs;
 \set VERBOSITY default
 UPDATE _callhardening.my_logs SET lanes = 1;
@@ -124,7 +127,8 @@ SELECT unharden_calls('mine.calls', drop_payload => true);
 SELECT attname FROM pg_attribute WHERE attrelid IN ('mine.hooks'::regclass, 'mine.calls'::regclass) AND attnum > 0 AND NOT attisdropped;
 RESET ROLE;
 SELECT count(*) FROM call_event_logs;
-SELECT count(*) FROM (SELECT log_id FROM _callhardening.lanes UNION ALL SELECT log_id FROM _callhardening.claims UNION ALL SELECT log_id FROM call_retrying_events
+SELECT count(*) FROM (SELECT log_id FROM _callhardening.lanes UNION ALL SELECT log_id
+    FROM _callhardening.claims UNION ALL SELECT log_id FROM call_retrying_events
     UNION ALL SELECT log_id FROM call_dead_events UNION ALL SELECT log_id FROM _callhardening.purges) AS remembered;
 
 -- a row that cannot be repaired

@@ -1,7 +1,8 @@
 -- What CREATE EXTENSION puts into the schema that it is given is what docs/reference.md lists, both ways. All else is in _callhardening.
 \set page `cat "$PG_ABS_SRCDIR/../docs/reference.md"`
 CREATE TEMP TABLE reference AS
-SELECT regexp_replace(m[1], '\s+', ' ', 'g') AS entry, m[1] !~ '\(' AS is_view FROM regexp_matches(:'page', '\n- `([a-z_]+[^`]*)`', 'g') AS m;
+SELECT regexp_replace(m[1], '\s+', ' ', 'g') AS entry, m[1] !~ '\(' AS is_view
+FROM regexp_matches(:'page', '\n- `([a-z_]+[^`]*)`', 'g') AS m;
 
 -- As the page writes them: int and timestamptz, names of parameters, defaults without their type.
 SET IntervalStyle = postgres;
@@ -13,7 +14,8 @@ SELECT ' = ' || replace(regexp_replace(pg_get_function_arg_default(function, par
 $$;
 CREATE FUNCTION pg_temp.parameters(function oid, modes text[]) RETURNS text LANGUAGE sql AS $$
 SELECT string_agg(concat(a.name, ' ', pg_temp.written(a.type), pg_temp.written_default(function, a.n::int)), ', ' ORDER BY a.n)
-FROM pg_proc AS p, unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes), p.proargmodes::text[]) WITH ORDINALITY AS a (name, type, mode, n)
+FROM pg_proc AS p,
+    unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes), p.proargmodes::text[]) WITH ORDINALITY AS a (name, type, mode, n)
 WHERE p.oid = function AND coalesce(a.mode, 'i') = ANY (modes)
 $$;
 CREATE TEMP TABLE members AS
@@ -23,10 +25,12 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname 
 CREATE TEMP VIEW documented AS SELECT concat(CASE WHEN is_view THEN 'view ' END, entry) AS thing FROM reference;
 CREATE TEMP VIEW installed AS
 SELECT format('%s(%s)%s', p.proname, pg_temp.parameters(p.oid, '{i,b}'), CASE WHEN p.prokind <> 'p' THEN
-    concat(' → ', CASE WHEN p.proretset THEN 'setof ' END, coalesce('(' || pg_temp.parameters(p.oid, '{o,t}') || ')', pg_temp.written(p.prorettype))) END) AS thing
+    concat(' → ', CASE WHEN p.proretset THEN 'setof ' END,
+        coalesce('(' || pg_temp.parameters(p.oid, '{o,t}') || ')', pg_temp.written(p.prorettype))) END) AS thing
 FROM members AS m JOIN pg_proc AS p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid AND p.pronamespace = m.extnamespace
 UNION ALL SELECT 'view ' || c.relname
-FROM members AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relnamespace = m.extnamespace AND c.relkind = 'v';
+FROM members AS m
+    JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid AND c.relnamespace = m.extnamespace AND c.relkind = 'v';
 
 SELECT count(*) > 50 AS functions, count(*) FILTER (WHERE thing LIKE 'view %') > 8 AS views FROM documented;
 SELECT thing AS documented_only FROM documented EXCEPT SELECT thing FROM installed ORDER BY 1;
@@ -38,4 +42,5 @@ LEFT JOIN pg_type AS t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
 LEFT JOIN pg_operator AS o ON m.classid = 'pg_operator'::regclass AND o.oid = m.objid
 WHERE c.relnamespace = m.extnamespace AND c.relkind <> 'v' OR t.typnamespace = m.extnamespace
     -- From 17 on the row types of views are members, too.
-    AND t.typelem = 0 AND NOT EXISTS (SELECT FROM pg_class AS v WHERE v.oid = t.typrelid AND v.relkind = 'v') OR o.oprnamespace = m.extnamespace ORDER BY 1;
+    AND t.typelem = 0 AND NOT EXISTS (SELECT FROM pg_class AS v WHERE v.oid = t.typrelid AND v.relkind = 'v')
+        OR o.oprnamespace = m.extnamespace ORDER BY 1;

@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
--- A revoke takes back what the grant has added, and nothing else: what the role had before, what it owns, and what another of its tasks needs
--- stays. Compared are all entries of all access lists, before and after.
+-- A revoke takes back what the grant has added, and nothing else: what the role had before, what it owns, and what
+-- another of its tasks needs stays. Compared are all entries of all access lists, before and after.
 SET client_min_messages = warning;
 CREATE ROLE regress_task_owner;
 CREATE ROLE regress_task_other;
@@ -15,7 +15,8 @@ CREATE TABLE tasks.calls (id serial PRIMARY KEY, dialpad_call_id bigint, status 
 CREATE TABLE tasks.hooks (id serial PRIMARY KEY, payload jsonb, processed_at timestamptz);
 SELECT harden_calls('tasks.calls');
 SELECT harden_call_events('tasks.hooks', 'tasks.calls', processed_at_column => 'processed_at');
-CREATE TABLE tasks.more (event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_lane int NOT NULL, event_xid xid8 NOT NULL, event_digest bytea UNIQUE,
+CREATE TABLE tasks.more (event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_lane int NOT NULL, event_xid xid8 NOT NULL, event_digest bytea UNIQUE,
     call_id text, event_type text, received_at timestamptz DEFAULT now(), payload jsonb, UNIQUE (event_lane, event_xid, event_seq));
 SELECT register_call_event_log('tasks.more', 'tasks.calls', 'dialpad', 1);
 -- what roles had before: direct grants, by others, with grant option, on columns, and on a function
@@ -29,18 +30,24 @@ GRANT SELECT ON tasks.hooks TO regress_task_friend;
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION process_call_events(int, regclass) TO regress_task_old, regress_task_friend;
 CREATE VIEW rights AS
-SELECT 'relation' AS kind, c.oid AS object, 0 AS number, a.* FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS a WHERE c.relkind IN ('r', 'v', 'S') AND relnamespace >= 2200
+SELECT 'relation' AS kind, c.oid AS object, 0 AS number, a.*
+FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS a
+WHERE c.relkind IN ('r', 'v', 'S') AND relnamespace >= 2200
 UNION ALL SELECT 'column', attrelid, attnum, a.* FROM pg_attribute, aclexplode(attacl) AS a WHERE attacl IS NOT NULL AND NOT attisdropped
-UNION ALL SELECT 'function', p.oid, 0, a.* FROM pg_proc AS p, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a WHERE p.pronamespace >= 2200
+UNION ALL SELECT 'function', p.oid, 0, a.*
+    FROM pg_proc AS p, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS a WHERE p.pronamespace >= 2200
 UNION ALL SELECT 'schema', n.oid, 0, a.* FROM pg_namespace AS n, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) AS a;
 CREATE TABLE before AS TABLE rights;
 CREATE FUNCTION differences() RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', sign, kind, CASE kind WHEN 'function' THEN object::regprocedure::text WHEN 'schema' THEN object::regnamespace::text ELSE object::regclass::text END,
+    SELECT concat_ws(' ', sign, kind, CASE kind WHEN 'function' THEN object::regprocedure::text
+        WHEN 'schema' THEN object::regnamespace::text ELSE object::regclass::text END,
         nullif(number, 0), grantee::regrole, privilege_type, is_grantable)
-    FROM (SELECT '+' AS sign, * FROM (TABLE rights EXCEPT TABLE before) AS more UNION ALL SELECT '-', * FROM (TABLE before EXCEPT TABLE rights) AS less) AS d
+    FROM (SELECT '+' AS sign, * FROM (TABLE rights EXCEPT TABLE before) AS more
+        UNION ALL SELECT '-', * FROM (TABLE before EXCEPT TABLE rights) AS less) AS d
     ORDER BY 1 $$;
 CREATE FUNCTION missing(role regrole, what text, log regclass) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', n.privilege, n.column_name, _callhardening.role_object(n)) FROM _callhardening.role_needs(what, _callhardening.role_log(what, log)) AS n
+    SELECT concat_ws(' ', n.privilege, n.column_name, _callhardening.role_object(n))
+    FROM _callhardening.role_needs(what, _callhardening.role_log(what, log)) AS n
     WHERE NOT _callhardening.has_role_privilege(missing.role, n, false) $$;
 TRUNCATE before;
 INSERT INTO before TABLE rights;
@@ -51,7 +58,8 @@ DECLARE
     said text;
     pair record;
 BEGIN
-    FOR pair IN SELECT a, b FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS a, unnest('{ingest,process,claim,operate,read}'::text[]) AS b WHERE a <> b
+    FOR pair IN SELECT a, b FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS a,
+    unnest('{ingest,process,claim,operate,read}'::text[]) AS b WHERE a <> b
         UNION ALL VALUES ('own', 'operate'), ('operate', 'own'), ('backup', 'ingest'), ('ingest', 'backup') LOOP
         PERFORM grant_call_role('regress_task_old', pair.a, 'tasks.more'), grant_call_role('regress_task_old', pair.b, 'tasks.hooks');
         PERFORM revoke_call_role('regress_task_old', pair.a, 'tasks.more');
@@ -75,11 +83,13 @@ DECLARE
     step record;
 BEGIN
     FOREACH who IN ARRAY '{regress_task_new,regress_task_old,regress_task_owner}'::regrole[] || current_user::regrole LOOP
-        FOR step IN SELECT log, what FROM unnest('{tasks.more,tasks.hooks}'::regclass[]) AS log, unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what
+        FOR step IN SELECT log, what FROM unnest('{tasks.more,tasks.hooks}'::regclass[]) AS log,
+        unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what
             WHERE what <> 'own' OR who <> 'regress_task_owner'::regrole ORDER BY random() LOOP
             PERFORM grant_call_role(who, step.what, step.log);
         END LOOP;
-        FOR step IN SELECT DISTINCT ON (random(), t.log, t.task) t.log, t.task FROM (SELECT DISTINCT log, task FROM _callhardening.role_tasks WHERE role_oid = who) AS t
+        FOR step IN SELECT DISTINCT ON (random(), t.log, t.task) t.log, t.task
+            FROM (SELECT DISTINCT log, task FROM _callhardening.role_tasks WHERE role_oid = who) AS t
             WHERE t.task <> 'own' OR who <> 'regress_task_owner'::regrole LOOP
             PERFORM revoke_call_role(who, step.task, nullif(step.log, 0::regclass));
         END LOOP;
@@ -106,7 +116,8 @@ SELECT revoke_call_role('regress_task_owner', what, 'tasks.hooks') FROM unnest('
 SELECT * FROM differences();
 
 -- granted twice, revoked once; revoked twice
-SELECT grant_call_role('regress_task_new', 'read'), grant_call_role('regress_task_new', 'read'), grant_call_role('regress_task_new', 'process');
+SELECT grant_call_role('regress_task_new', 'read'),
+    grant_call_role('regress_task_new', 'read'), grant_call_role('regress_task_new', 'process');
 SELECT count(*) FROM _callhardening.role_tasks WHERE role = 'regress_task_new' AND task = 'read';
 SELECT revoke_call_role('regress_task_new', 'process'), revoke_call_role('regress_task_new', 'read');
 RESET client_min_messages;
@@ -180,7 +191,8 @@ ALTER TABLE tasks.hooks RENAME body TO payload;
 SELECT * FROM differences();
 
 -- a log that is none any more, and one that is dropped
-SELECT grant_call_role('regress_task_new', what, log) FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, unnest('{tasks.hooks,tasks.more}'::regclass[]) AS log;
+SELECT grant_call_role('regress_task_new', what, log)
+FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, unnest('{tasks.hooks,tasks.more}'::regclass[]) AS log;
 SELECT unharden_call_events('tasks.hooks');
 SELECT revoke_call_role('regress_task_new', what, 'tasks.hooks') FROM unnest('{ingest,process}'::text[]) AS what;
 DROP TABLE tasks.more;
@@ -190,7 +202,8 @@ SELECT revoke_call_role('regress_task_new', 'ingest');
 SELECT count(*) FROM _callhardening.role_tasks WHERE role = 'regress_task_new';
 -- what is left is what was dropped
 SELECT * FROM differences() WHERE differences LIKE '+%';
-SELECT grantee::regrole, privilege_type FROM rights WHERE grantee IN (SELECT oid FROM pg_roles WHERE rolname LIKE 'regress_task_new') ORDER BY 1, 2;
+SELECT grantee::regrole, privilege_type FROM rights
+WHERE grantee IN (SELECT oid FROM pg_roles WHERE rolname LIKE 'regress_task_new') ORDER BY 1, 2;
 
 -- nobody but the owner of the extension writes what is remembered
 SET ROLE regress_task_owner;

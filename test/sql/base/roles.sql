@@ -8,7 +8,8 @@ CREATE ROLE regress_call_claim;
 CREATE ROLE regress_call_operate;
 CREATE ROLE regress_call_read;
 \pset format unaligned
-SELECT what, grants.* FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, call_role_grants(what) AS grants ORDER BY what, object COLLATE "C";
+SELECT what, grants.* FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, call_role_grants(what) AS grants
+ORDER BY what, object COLLATE "C";
 \pset format aligned
 SELECT grant_call_role('"regress call ingest"', 'ingest');
 SELECT grant_call_role('regress_call_process', 'process');
@@ -26,7 +27,8 @@ SELECT revoke_call_role(NULL, 'read');
 
 -- each does what it is for
 SET ROLE "regress call ingest";
-SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb), ingest_call_event('{"call_id": 2, "state": "ringing"}', event_key => 'k');
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb),
+    ingest_call_event('{"call_id": 2, "state": "ringing"}', event_key => 'k');
 SELECT process_call_events();
 SELECT count(*) FROM claim_call_events();
 SELECT count(*) FROM "Tele phone".calls;
@@ -37,7 +39,8 @@ INSERT INTO "Tele phone".call_events (event_lane, event_xid, payload) VALUES (0,
 COPY "Tele phone".call_events (event_seq, payload) FROM STDIN;
 3	{"call_id": 1, "state": "hangup"}
 \.
-INSERT INTO "Tele phone".call_events (event_type, received_at, payload) VALUES ('hangup', now(), '{"call_id": 9, "state": "hangup"}') RETURNING event_seq;
+INSERT INTO "Tele phone".call_events (event_type, received_at, payload)
+    VALUES ('hangup', now(), '{"call_id": 9, "state": "hangup"}') RETURNING event_seq;
 RESET ROLE;
 -- the owner's is kept
 INSERT INTO "Tele phone".call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (1000000, '{"call_id": 1}') RETURNING event_seq;
@@ -116,7 +119,8 @@ SELECT call_id, attempts, sqlstate, error FROM call_dead_events WHERE call_id IN
 CREATE POLICY see ON "Tele phone".calls FOR SELECT TO regress_call_process USING (true);
 CREATE POLICY add ON "Tele phone".calls FOR INSERT TO regress_call_process WITH CHECK (true);
 ALTER POLICY odd ON "Tele phone".calls USING (dialpad_call_id <> 11) WITH CHECK (status <> 'ended');
-SELECT count(ingest_call_event(format('{"call_id": %s, "state": "hangup", "event_timestamp": 1767225700000}', id))) FROM generate_series(11, 14) AS id;
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "hangup", "event_timestamp": 1767225700000}', id)))
+FROM generate_series(11, 14) AS id;
 SELECT count(ingest_call_event('{"call_id": 15, "state": "connected"}'));
 SET ROLE regress_call_process;
 SELECT sum(applied) AS applied, sum(failed) AS failed FROM generate_series(1000, 1010) AS most, process_call_events(most);
@@ -163,13 +167,16 @@ CREATE SCHEMA old;
 CREATE TABLE old.calls (id serial PRIMARY KEY, dialpad_call_id bigint UNIQUE, status text, direction text);
 CREATE TABLE old.hooks (id serial PRIMARY KEY, payload jsonb, processed_at timestamp, received_at timestamp);
 INSERT INTO old.hooks (payload) SELECT format('{"call_id": %s, "state": "ringing"}', i)::jsonb FROM generate_series(1, 64) AS i;
-SELECT harden_calls('old.calls'), harden_call_events('old.hooks', 'old.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
+SELECT harden_calls('old.calls'),
+    harden_call_events('old.hooks', 'old.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
 SELECT what, grants.* FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, call_role_grants(what, 'old.hooks') AS grants
 WHERE object ~ ' old\.' ORDER BY what, object COLLATE "C", privileges;
-SELECT what, grant_call_role(role, what, 'old.hooks') FROM (VALUES ('"regress call ingest"'::regrole, 'ingest'), ('regress_call_process', 'process'),
+SELECT what, grant_call_role(role, what, 'old.hooks')
+FROM (VALUES ('"regress call ingest"'::regrole, 'ingest'), ('regress_call_process', 'process'),
     ('regress_call_claim', 'claim'), ('regress_call_operate', 'operate'), ('regress_call_read', 'read')) AS r (role, what);
 SET ROLE "regress call ingest";
-SELECT ingest_call_event('{"call_id": 65, "state": "ringing"}'::jsonb, 'old.hooks') = ingest_call_event('{"call_id": 65, "state": "ringing"}'::text, 'old.hooks') AS once;
+SELECT ingest_call_event('{"call_id": 65, "state": "ringing"}'::jsonb,
+    'old.hooks') = ingest_call_event('{"call_id": 65, "state": "ringing"}'::text, 'old.hooks') AS once;
 INSERT INTO old.hooks (payload, received_at) VALUES ('{"call_id": 66, "state": "ringing"}', now());
 UPDATE old.hooks SET processed_at = now();
 SELECT nextval('old.calls_id_seq');
@@ -195,7 +202,8 @@ SELECT count(*) > 0 AS calls FROM old.calls;
 SELECT count(*) FROM old.hooks;
 RESET ROLE;
 SELECT count(*) > 0 AS applied FROM old.calls;
-SELECT what, revoke_call_role(role, what, 'old.hooks') FROM (VALUES ('"regress call ingest"'::regrole, 'ingest'), ('regress_call_process', 'process'),
+SELECT what, revoke_call_role(role, what, 'old.hooks')
+FROM (VALUES ('"regress call ingest"'::regrole, 'ingest'), ('regress_call_process', 'process'),
     ('regress_call_claim', 'claim'), ('regress_call_operate', 'operate'), ('regress_call_read', 'read')) AS r (role, what);
 SELECT attname, attacl FROM pg_attribute WHERE attrelid = 'old.hooks'::regclass AND attname = 'processed_at';
 SET client_min_messages = error;
@@ -240,7 +248,8 @@ SELECT revoke_call_role('regress_call_late', 'process');
 SELECT revoke_call_role('regress_call_late', 'operate', 'late_hooks');
 SELECT what, revoke_call_role('regress_call_late', what) FROM unnest('{ingest,claim,read}'::text[]) AS what;
 SELECT count(*) FROM pg_proc, aclexplode(proacl) WHERE grantee = 'regress_call_late'::regrole;
-SELECT c.oid::regclass, string_agg(privilege_type, ', ' ORDER BY privilege_type) FROM pg_class c, aclexplode(relacl) WHERE grantee = 'regress_call_late'::regrole GROUP BY 1 ORDER BY 1::text;
+SELECT c.oid::regclass, string_agg(privilege_type, ', ' ORDER BY privilege_type)
+FROM pg_class c, aclexplode(relacl) WHERE grantee = 'regress_call_late'::regrole GROUP BY 1 ORDER BY 1::text;
 SELECT unharden_calls('late_calls');
 DROP TABLE late_calls, late_hooks;
 DROP OWNED BY regress_call_late;

@@ -29,7 +29,8 @@ ALTER SCHEMA _callhardening RENAME TO elsewhere;
 ALTER SCHEMA _callhardening OWNER TO regress_call_planter;
 DROP SCHEMA _callhardening;
 -- Who has every task, and may create schemas, makes nothing in it.
-SELECT hardening.grant_call_role('regress_call_planter', what) FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
+SELECT hardening.grant_call_role('regress_call_planter', what)
+FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
 SET ROLE regress_call_planter;
 CREATE SCHEMA _callhardening;
 CREATE TABLE _callhardening.planted ();
@@ -47,7 +48,8 @@ ALTER FUNCTION hardening.harden_calls SET SCHEMA _callhardening;
 CREATE FUNCTION pg_temp.planted() RETURNS int LANGUAGE sql AS 'SELECT 1';
 ALTER FUNCTION pg_temp.planted() SET SCHEMA _callhardening;
 RESET ROLE;
-SELECT has_schema_privilege('regress_call_planter', '_callhardening', 'USAGE') AS uses, has_schema_privilege('regress_call_planter', '_callhardening', 'CREATE') AS creates,
+SELECT has_schema_privilege('regress_call_planter', '_callhardening', 'USAGE') AS uses,
+    has_schema_privilege('regress_call_planter', '_callhardening', 'CREATE') AS creates,
     has_schema_privilege('public', '_callhardening', 'USAGE, CREATE') AS anybody;
 -- the self-test tells who else may
 SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'own_schema';
@@ -56,7 +58,8 @@ GRANT CREATE ON SCHEMA _callhardening TO regress_call_planter;
 GRANT USAGE ON SCHEMA _callhardening TO PUBLIC;
 SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'own_schema';
 ROLLBACK;
-SELECT hardening.revoke_call_role('regress_call_planter', what) FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
+SELECT hardening.revoke_call_role('regress_call_planter', what)
+FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
 -- PUBLIC has what is open to it, without a right on the schema
 GRANT USAGE ON SCHEMA hardening TO regress_call_planter;
 SET ROLE regress_call_planter;

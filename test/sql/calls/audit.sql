@@ -45,9 +45,11 @@ SELECT pg_stat_force_next_flush();
 SELECT seq_scan - :before AS scans FROM pg_stat_user_tables WHERE relid = 'calls'::regclass;
 
 -- words of one provider, of another graph, of another policy
-SELECT check_name, violations, sample FROM audit_calls('calls', transitions => '{"ringing": ["recording", "jumping"]}', provider => 'dialpad')
+SELECT check_name, violations, sample
+FROM audit_calls('calls', transitions => '{"ringing": ["recording", "jumping"]}', provider => 'dialpad')
 WHERE check_name ~ 'statuses';
-SELECT check_name, violations, sample FROM audit_calls('calls', policy => '{"version": 1, "rules": [{"path": "call_id", "action": "drop"}]}')
+SELECT check_name, violations, sample
+FROM audit_calls('calls', policy => '{"version": 1, "rules": [{"path": "call_id", "action": "drop"}]}')
 WHERE check_name ~ 'payloads';
 
 -- hardened: its settings say what is looked at
@@ -94,10 +96,12 @@ DROP TABLE calls CASCADE;
 -- odd names, other types, columns that do not fit, a repeated id in a type of its own
 CREATE SCHEMA "a""b c$";
 CREATE TYPE "a""b c$".state AS ENUM ('ringing', 'active', 'ended', 'missed', 'rejected', 'voicemail', 'Completed');
-CREATE TABLE "a""b c$"."calls %I" ("call ""id" varchar(20), "the state" "a""b c$".state, way char(12), body json, number int, UNIQUE ("call ""id") DEFERRABLE);
+CREATE TABLE "a""b c$"."calls %I" ("call ""id" varchar(20), "the state" "a""b c$".state,
+    way char(12), body json, number int, UNIQUE ("call ""id") DEFERRABLE);
 INSERT INTO "a""b c$"."calls %I" VALUES ('one', 'Completed', 'in', '{}', 1), ('a b%''"', 'ended', 'nowhere', '{}', 2);
 SELECT check_name, violations, sample FROM audit_calls('"a""b c$"."calls %I"', 'call "id', 'the state', 'way', 'body');
-SELECT check_name, violations, sample, advice FROM audit_calls('"a""b c$"."calls %I"', 'body', 'number', 'number', 'body') WHERE check_name ~ 'columns|unique' \g (format=unaligned)
+SELECT check_name, violations, sample, advice FROM audit_calls('"a""b c$"."calls %I"', 'body', 'number', 'number', 'body')
+WHERE check_name ~ 'columns|unique' \g (format=unaligned)
 DROP SCHEMA "a""b c$" CASCADE;
 
 -- a partitioned table, with rows in all of its partitions; a parent by inheritance, without its children

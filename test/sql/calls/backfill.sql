@@ -95,11 +95,13 @@ SELECT status, direction, count(*) FROM calls GROUP BY 1, 2;
 CREATE SCHEMA own;
 CREATE TABLE own.log (id bigint);
 SET search_path = own, public;
-CREATE FUNCTION own.write_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (NEW.dialpad_call_id); RETURN NULL; END $$;
+CREATE FUNCTION own.write_log() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO log VALUES (NEW.dialpad_call_id); RETURN NULL; END $$;
 CREATE FUNCTION own.keep_one() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN IF NEW.dialpad_call_id = current_setting('test.kept')::bigint THEN RETURN NULL; END IF; RETURN NEW; END $$;
 CREATE FUNCTION own.refuse_one() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN RAISE insufficient_privilege USING MESSAGE = 'not this one'; END IF; RETURN NEW; END $$;
+$$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN
+    RAISE insufficient_privilege USING MESSAGE = 'not this one'; END IF; RETURN NEW; END $$;
 CREATE TRIGGER write_log AFTER UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION write_log();
 CREATE TRIGGER keep_one BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION keep_one();
 CREATE TRIGGER refuse_one BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION refuse_one();
@@ -120,7 +122,8 @@ DROP SCHEMA own CASCADE;
 
 -- a run that an error has ended goes on where it was: here in the page of the first row that is refused
 CREATE FUNCTION refuse_some() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN RAISE insufficient_privilege USING MESSAGE = 'not this one'; END IF; RETURN NEW; END $$;
+$$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN
+    RAISE insufficient_privilege USING MESSAGE = 'not this one'; END IF; RETURN NEW; END $$;
 TRUNCATE calls;
 INSERT INTO calls (dialpad_call_id, status, note) SELECT i, 'ended', repeat('x', 1000) FROM generate_series(1, 140) AS i;
 ALTER TABLE calls DISABLE TRIGGER USER;
@@ -179,7 +182,8 @@ CALL backfill_calls('reader.calls');
 SELECT calls, repaired, finished_at IS NOT NULL AS finished FROM _callhardening.my_backfills;
 SELECT calls, state FROM call_backfill_progress ORDER BY 1;
 UPDATE _callhardening.my_backfills SET page = 1 WHERE calls <> 'reader.calls'::regclass;
-INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages) SELECT oid, oid, 0, 0, 0 FROM pg_class WHERE relname = 'pg_class';
+INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
+SELECT oid, oid, 0, 0, 0 FROM pg_class WHERE relname = 'pg_class';
 UPDATE _callhardening.my_backfills SET calls = 'pg_class';
 DELETE FROM _callhardening.my_backfills;
 -- nobody has a right on the table itself, nor a lock that stops the others
@@ -209,7 +213,8 @@ CREATE FUNCTION never(pg_catalog.tid, pg_catalog.tid) RETURNS pg_catalog.bool LA
 CREATE OPERATOR >= (LEFTARG = tid, RIGHTARG = tid, FUNCTION = never);
 CREATE OPERATOR = (LEFTARG = tid, RIGHTARG = tid, FUNCTION = never);
 CREATE TABLE "calls %I" ("call ""id" varchar(20), "the state" state, way char(12), body body);
-INSERT INTO "calls %I" VALUES ('one', 'Completed', 'in', '{"password": "hunter2 is the secret", "id": 1}'), ('two', 'ended', 'nowhere', NULL);
+INSERT INTO "calls %I"
+    VALUES ('one', 'Completed', 'in', '{"password": "hunter2 is the secret", "id": 1}'), ('two', 'ended', 'nowhere', NULL);
 SELECT harden_calls('"calls %I"', 'call "id', 'the state', 'way', 'body');
 CALL backfill_calls('"calls %I"');
 SELECT "call ""id", "the state", way, body - '_sanitized' AS body FROM "calls %I";
@@ -226,7 +231,8 @@ CREATE TABLE calls_ended_1 PARTITION OF calls_ended FOR VALUES WITH (MODULUS 2, 
 CREATE TABLE calls_rest (raw_payload jsonb, junk int, dialpad_call_id bigint, direction text, status text);
 ALTER TABLE calls_rest DROP COLUMN junk;
 ALTER TABLE calls ATTACH PARTITION calls_rest DEFAULT;
-INSERT INTO calls SELECT i, CASE i % 3 WHEN 0 THEN 'ended' WHEN 1 THEN 'completed' ELSE 'jumping' END, 'in', NULL FROM generate_series(1, 30) AS i;
+INSERT INTO calls SELECT i, CASE i % 3 WHEN 0 THEN 'ended' WHEN 1 THEN 'completed' ELSE 'jumping' END, 'in', NULL
+FROM generate_series(1, 30) AS i;
 SET client_min_messages = error;
 SELECT harden_calls('calls');
 RESET client_min_messages;
@@ -307,13 +313,15 @@ CALL backfill_calls('calls');
 SELECT status, direction, count(*) FROM calls GROUP BY 1, 2 ORDER BY 1;
 SELECT state, rows_done >= 3000 AS all_done, rows_repaired, rows_unwritten, rows_locked FROM call_backfill_progress;
 -- an error that says nothing of the rows ends it, as ever
-CREATE OR REPLACE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege USING MESSAGE = 'not here'; END $$;
+CREATE OR REPLACE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE insufficient_privilege USING MESSAGE = 'not here'; END $$;
 CALL backfill_calls('calls');
 SELECT state, rows_repaired FROM call_backfill_progress;
 DROP TABLE calls;
 DROP FUNCTION forbid;
 -- where rows move between partitions
-CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb, CONSTRAINT not_five CHECK (dialpad_call_id <> 5 OR status <> 'ended'))
+CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb,
+    CONSTRAINT not_five CHECK (dialpad_call_id <> 5 OR status <> 'ended'))
     PARTITION BY LIST (status);
 CREATE TABLE calls_ended PARTITION OF calls FOR VALUES IN ('ended');
 CREATE TABLE calls_rest PARTITION OF calls DEFAULT;

@@ -159,14 +159,17 @@ SELECT policy FROM call_settings('calls');
 SELECT call_catalog() AS before \gset
 SELECT harden_calls('calls', policy => :drop_note);
 SELECT call_catalog() = :'before' AS nothing_changed;
-INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (90, '{"note": "x", "email": "jane@example.com", "password": "hunter2"}') RETURNING raw_payload - '_sanitized' AS raw_payload;
+INSERT INTO calls (dialpad_call_id, raw_payload)
+    VALUES (90, '{"note": "x", "email": "jane@example.com", "password": "hunter2"}') RETURNING raw_payload - '_sanitized' AS raw_payload;
 SELECT harden_calls('calls', policy => :size_note);
 INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (91, '{"note": "x"}') RETURNING raw_payload - '_sanitized' AS raw_payload;
 UPDATE calls SET raw_payload = '{"note": "xyz"}' WHERE dialpad_call_id = 90 RETURNING raw_payload - '_sanitized' AS raw_payload;
 SELECT harden_calls('calls', policy => call_payload_policy('strict'));
-INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (92, '{"call_id": 92, "o''clock": "x"}') RETURNING raw_payload - '_sanitized' AS raw_payload;
+INSERT INTO calls (dialpad_call_id, raw_payload)
+    VALUES (92, '{"call_id": 92, "o''clock": "x"}') RETURNING raw_payload - '_sanitized' AS raw_payload;
 SELECT harden_calls('calls', policy => jsonb_set(:drop_note, '{rules,0,path}', to_jsonb('it''s a \name $$ "quoted" %s'::text)));
-INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (93, jsonb_build_object('it''s a \name $$ "quoted" %s', 1, 'a', 1)) RETURNING raw_payload - '_sanitized' AS raw_payload;
+INSERT INTO calls (dialpad_call_id, raw_payload)
+    VALUES (93, jsonb_build_object('it''s a \name $$ "quoted" %s', 1, 'a', 1)) RETURNING raw_payload - '_sanitized' AS raw_payload;
 DELETE FROM calls WHERE dialpad_call_id BETWEEN 90 AND 93;
 SELECT harden_calls('calls', policy => 'null');
 SELECT policy FROM call_settings('calls');
@@ -188,17 +191,20 @@ SELECT harden_calls('calls');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
 
 -- words: normalized, unknown ones reported
-INSERT INTO calls (dialpad_call_id, status, direction) VALUES (4, 'calling', 'Incoming'), (5, 'In-Progress', 'OUT'), (6, '', ' '), (7, 'recording', 'transfer')
+INSERT INTO calls (dialpad_call_id, status, direction)
+    VALUES (4, 'calling', 'Incoming'), (5, 'In-Progress', 'OUT'), (6, '', ' '), (7, 'recording', 'transfer')
 RETURNING dialpad_call_id, status, direction;
 INSERT INTO calls (dialpad_call_id, status, direction) VALUES (8, 'jumping', 'sideways') RETURNING status, direction;
 UPDATE calls SET status = 'jumping', direction = 'sideways' WHERE dialpad_call_id = 5 RETURNING status, direction;
-UPDATE calls SET status = '{"secret": "4111111111111111"}', direction = '+14155550100, and more' WHERE dialpad_call_id = 5 RETURNING status, direction;
+UPDATE calls SET status = '{"secret": "4111111111111111"}', direction = '+14155550100, and more'
+WHERE dialpad_call_id = 5 RETURNING status, direction;
 UPDATE calls SET status = NULL, direction = NULL WHERE dialpad_call_id = 5 RETURNING status, direction;
 UPDATE calls SET status = 'recap_summary', direction = '' WHERE dialpad_call_id = 5 RETURNING status, direction;
 UPDATE calls SET status = 'ACTIVE', direction = 'in' WHERE dialpad_call_id = 5 RETURNING status, direction;
 -- one warning for an upsert
 INSERT INTO calls (dialpad_call_id, status, direction, note) VALUES (5, 'jumping', 'sideways', 'upsert')
-ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction, note = EXCLUDED.note RETURNING status, direction, note;
+ON CONFLICT (dialpad_call_id) DO UPDATE
+    SET status = EXCLUDED.status, direction = EXCLUDED.direction, note = EXCLUDED.note RETURNING status, direction, note;
 
 -- rows that break the rules already: other columns can be written, and any status set
 UPDATE calls SET note = 'seen' WHERE dialpad_call_id IN (1, 3) RETURNING status, direction, note;
@@ -207,11 +213,13 @@ UPDATE calls SET status = NULL WHERE dialpad_call_id = 1 RETURNING status;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1 RETURNING status;
 
 -- the payload: sanitized on its way in, not looked at again where it is not written
-UPDATE calls SET raw_payload = '{"call_id": 5, "password": "hunter2", "empty": null}' WHERE dialpad_call_id = 5 RETURNING raw_payload - '_sanitized' AS raw_payload;
+UPDATE calls SET raw_payload = '{"call_id": 5, "password": "hunter2", "empty": null}'
+WHERE dialpad_call_id = 5 RETURNING raw_payload - '_sanitized' AS raw_payload;
 INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (5, '{"call_id": 5, "api_key": "hunter3", "state": "hold"}')
 ON CONFLICT (dialpad_call_id) DO UPDATE SET raw_payload = EXCLUDED.raw_payload RETURNING raw_payload - '_sanitized' AS raw_payload;
 INSERT INTO calls (dialpad_call_id) VALUES (5)
-ON CONFLICT (dialpad_call_id) DO UPDATE SET raw_payload = '{"call_id": 5, "api_key": "hunter4"}' RETURNING raw_payload - '_sanitized' AS raw_payload;
+ON CONFLICT (dialpad_call_id) DO UPDATE SET raw_payload = '{"call_id": 5, "api_key": "hunter4"}'
+RETURNING raw_payload - '_sanitized' AS raw_payload;
 UPDATE calls SET raw_payload = NULL WHERE dialpad_call_id = 5 RETURNING raw_payload;
 ALTER TABLE calls DISABLE TRIGGER USER;
 UPDATE calls SET raw_payload = '{"call_id": 5, "password": "from before"}' WHERE dialpad_call_id = 5;
@@ -383,9 +391,11 @@ DROP TABLE indexed, idx_indexed_raw_payload;
 CREATE SCHEMA "Tele phone";
 CREATE TABLE "Tele phone"."Calls" ("call id" text UNIQUE, "Status" text, "the ""direction""" text, "Ende'" int);
 CREATE TABLE "Tele phone"."idx_Calls_Pay load" ();
-SELECT harden_calls('"Tele phone"."Calls"', 'call id', 'Status', 'the "direction"', 'Pay load', transitions => '{"it''s ringing": ["Über"]}');
+SELECT harden_calls('"Tele phone"."Calls"', 'call id', 'Status',
+    'the "direction"', 'Pay load', transitions => '{"it''s ringing": ["Über"]}');
 SELECT * FROM call_settings('"Tele phone"."Calls"');
-SELECT harden_calls('"Tele phone"."Calls"', 'call id', 'Status', 'the "direction"', 'Pay load', transitions => '{"it''s ringing": ["Über"]}');
+SELECT harden_calls('"Tele phone"."Calls"', 'call id', 'Status',
+    'the "direction"', 'Pay load', transitions => '{"it''s ringing": ["Über"]}');
 INSERT INTO "Tele phone"."Calls" VALUES ('a', 'Über', 'IN') RETURNING *;
 UPDATE "Tele phone"."Calls" SET "Status" = 'IT''S RINGING' RETURNING *;
 SELECT unharden_calls('"Tele phone"."Calls"', true);
@@ -400,7 +410,8 @@ CREATE DOMAIN payload AS jsonb;
 CREATE TABLE typed (dialpad_call_id citext, status call_status, direction call_direction, raw_payload payload);
 SELECT harden_calls('typed');
 INSERT INTO typed VALUES ('a', 'ringing', 'inbound');
-INSERT INTO typed VALUES ('a', 'ended', 'outbound') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction RETURNING *;
+INSERT INTO typed VALUES ('a', 'ended', 'outbound')
+ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction RETURNING *;
 UPDATE typed SET status = 'active' RETURNING *;
 UPDATE typed SET dialpad_call_id = 'A' RETURNING *;
 INSERT INTO typed VALUES ('b', 'calling', 'inbound');
@@ -441,16 +452,20 @@ DROP TABLE parted;
 CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call();
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('a', 'b', 'c', 'd', 'e', '', '', '');
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('a', 'b', 'c', 'd', 'e', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
+CREATE TRIGGER own AFTER INSERT ON plain FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH STATEMENT EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
+CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH STATEMENT
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
-CREATE TRIGGER own AFTER DELETE ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
+CREATE TRIGGER own AFTER DELETE ON plain FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 INSERT INTO plain VALUES (1);
 DELETE FROM plain;
 DROP TRIGGER own ON plain;

@@ -18,18 +18,22 @@ TABLE issues;
 TRUNCATE _callhardening.issues;
 
 -- an upsert is one issue
-INSERT INTO calls VALUES (2, 'sideways', 'ringing') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction;
+INSERT INTO calls VALUES (2, 'sideways', 'ringing')
+ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction;
 TABLE issues;
 TRUNCATE _callhardening.issues;
 
 -- a row that ON CONFLICT does not write leaves no issue; the others of the statement do
 INSERT INTO calls VALUES (2, 'sideways', 'napping') ON CONFLICT DO NOTHING;
-INSERT INTO calls VALUES (2, 'sideways', 'napping') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status WHERE calls.dialpad_call_id = 1;
+INSERT INTO calls VALUES (2, 'sideways', 'napping')
+ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status WHERE calls.dialpad_call_id = 1;
 TABLE issues;
-INSERT INTO calls VALUES (2, 'sideways', 'ended'), (14, 'leftways', 'ended'), (14, 'rightways', 'ended'), (1, 'upwards', 'napping') ON CONFLICT DO NOTHING;
+INSERT INTO calls VALUES (2, 'sideways', 'ended'), (14, 'leftways', 'ended'), (14, 'rightways', 'ended'), (1, 'upwards', 'napping')
+ON CONFLICT DO NOTHING;
 SELECT kind, call_id, new_value FROM issues;
 TRUNCATE _callhardening.issues;
-INSERT INTO calls VALUES (2, 'sideways', 'napping'), (14, 'leftways', 'snoring') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction;
+INSERT INTO calls VALUES (2, 'sideways', 'napping'), (14, 'leftways', 'snoring')
+ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction;
 SELECT kind, call_id, new_value FROM issues ORDER BY call_id, kind;
 TRUNCATE _callhardening.issues;
 CREATE TABLE parts (dialpad_call_id text PRIMARY KEY, direction text, status text) PARTITION BY HASH (dialpad_call_id);
@@ -128,7 +132,8 @@ SELECT purge_call_issues('0');
 RESET ROLE;
 SELECT kind, role_name FROM call_issues;
 -- in a function of another role, the session's is named
-CREATE FUNCTION ring(id bigint) RETURNS void LANGUAGE sql SECURITY DEFINER AS 'UPDATE calls SET status = ''ringing'' WHERE dialpad_call_id = id';
+CREATE FUNCTION ring(id bigint)
+    RETURNS void LANGUAGE sql SECURITY DEFINER AS 'UPDATE calls SET status = ''ringing'' WHERE dialpad_call_id = id';
 SET ROLE regress_webhook;
 SELECT ring(2);
 RESET ROLE;
@@ -191,7 +196,8 @@ DROP EXTENSION callhardening CASCADE;
 CREATE EXTENSION callhardening;
 ALTER TABLE _callhardening.issues SET (autovacuum_enabled = off);
 CREATE VIEW issues AS
-SELECT kind, table_name, call_id, old_value, new_value, event_seq, occurrences, detail FROM call_issues ORDER BY happened_at, event_seq, kind;
+SELECT kind, table_name, call_id, old_value, new_value, event_seq, occurrences, detail
+FROM call_issues ORDER BY happened_at, event_seq, kind;
 CREATE SCHEMA shop;
 SELECT create_call_tables('shop');
 SELECT ingest_call_event('not {json'::text), ingest_call_event('[1]'::jsonb), ingest_call_event('{"state": "ringing"}'::jsonb),
@@ -215,7 +221,8 @@ SELECT kind, table_name, call_id, event_seq = :event_seq AS same, detail FROM is
 TRUNCATE _callhardening.issues;
 
 -- purging
-INSERT INTO call_issues (happened_at, kind, table_name, occurrences) SELECT now() - i * interval '1 day', 'refused_status', 'shop.calls', 1 FROM generate_series(1, 10) AS i;
+INSERT INTO call_issues (happened_at, kind, table_name, occurrences)
+SELECT now() - i * interval '1 day', 'refused_status', 'shop.calls', 1 FROM generate_series(1, 10) AS i;
 SELECT purge_call_issues(NULL);
 SELECT purge_call_issues('-1 day');
 SELECT purge_call_issues('1 day', 0);
@@ -229,15 +236,18 @@ TRUNCATE _callhardening.issues;
 -- a bound by itself: at 32 MB, two go for each that comes
 SET client_min_messages = error;
 INSERT INTO call_issues (happened_at, kind, table_name, detail, occurrences)
-SELECT '2026-01-01'::timestamptz + i * interval '1 second', 'refused_status', 'shop.calls', repeat('x', 1000), 1 FROM generate_series(1, 32000) AS i;
+SELECT '2026-01-01'::timestamptz + i * interval '1 second', 'refused_status', 'shop.calls', repeat('x', 1000), 1
+FROM generate_series(1, 32000) AS i;
 SELECT pg_relation_size('_callhardening.issues') / 8192 BETWEEN 4096 AND 5119 AS is_full;
 UPDATE shop.calls SET status = 'ringing' WHERE dialpad_call_id = 5;
-SELECT count(*), min(happened_at) - '2026-01-01'::timestamptz AS oldest, max(happened_at) > now() - interval '1 hour' AS has_new FROM call_issues;
+SELECT count(*), min(happened_at) - '2026-01-01'::timestamptz AS oldest, max(happened_at) > now() - interval '1 hour' AS has_new
+FROM call_issues;
 UPDATE shop.calls SET status = 'ringing' WHERE dialpad_call_id = 5;
 SELECT count(*), min(happened_at) - '2026-01-01'::timestamptz AS oldest FROM call_issues;
 -- and at 40 MB, the table is left alone
 INSERT INTO call_issues (happened_at, kind, table_name, detail, occurrences)
-SELECT '2026-02-01'::timestamptz + i * interval '1 second', 'refused_status', 'shop.calls', repeat('x', 1000), 1 FROM generate_series(1, 10000) AS i;
+SELECT '2026-02-01'::timestamptz + i * interval '1 second', 'refused_status', 'shop.calls', repeat('x', 1000), 1
+FROM generate_series(1, 10000) AS i;
 UPDATE shop.calls SET status = 'ringing' WHERE dialpad_call_id = 5;
 SELECT count(*), min(happened_at) - '2026-01-01'::timestamptz AS oldest FROM call_issues;
 RESET client_min_messages;

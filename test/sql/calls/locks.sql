@@ -3,7 +3,8 @@ CREATE FUNCTION report_lock() RETURNS event_trigger LANGUAGE plpgsql AS $$
 DECLARE
     calls oid := to_regclass('public.calls');
 BEGIN
-    RAISE NOTICE '%: %', tg_tag, (SELECT mode FROM pg_locks l JOIN unnest(ARRAY['AccessExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock']) WITH ORDINALITY AS m (name, place)
+    RAISE NOTICE '%: %', tg_tag, (SELECT mode FROM pg_locks l
+        JOIN unnest(ARRAY['AccessExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock']) WITH ORDINALITY AS m (name, place)
         ON m.name = l.mode WHERE l.relation = calls AND l.pid = pg_backend_pid() ORDER BY m.place LIMIT 1);
 END
 $$;

@@ -105,7 +105,8 @@ INSERT INTO child VALUES (2, 'new', 'outbound');
 UPDATE others SET status = 'held' WHERE dialpad_call_id = 2 RETURNING tableoid::regclass, status;
 CREATE TRIGGER zz_late BEFORE UPDATE ON child FOR EACH ROW EXECUTE FUNCTION set_status();
 SET test.status = 'missed';
-SELECT refused('UPDATE others SET note = ''x'' WHERE dialpad_call_id = 2'), refused('UPDATE others SET note = ''x'' WHERE dialpad_call_id = 1');
+SELECT refused('UPDATE others SET note = ''x'' WHERE dialpad_call_id = 2'),
+    refused('UPDATE others SET note = ''x'' WHERE dialpad_call_id = 1');
 RESET test.status;
 DROP TABLE child, others;
 
@@ -126,7 +127,8 @@ ALTER TABLE parted_done DISABLE TRIGGER validate_hardened_call;
 SELECT refused('INSERT INTO parted VALUES (4, ''done'')'), refused('UPDATE parted SET note = ''x'' WHERE dialpad_call_id = 3');
 RESET test.status;
 SELECT tgrelid::regclass, tgname, tgenabled, length(tgargs) > 40 AS has_settings FROM pg_trigger
-WHERE tgrelid IN ('parted'::regclass, 'parted_new'::regclass, 'parted_done'::regclass) AND tgname LIKE 'validate%' ORDER BY tgrelid::regclass::text, tgname;
+WHERE tgrelid IN ('parted'::regclass, 'parted_new'::regclass, 'parted_done'::regclass) AND tgname LIKE 'validate%'
+ORDER BY tgrelid::regclass::text, tgname;
 ALTER TABLE parted DETACH PARTITION parted_done;
 SELECT transitions FROM call_settings('parted_done');
 DROP TABLE parted, parted_done, legs;

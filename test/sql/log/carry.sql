@@ -4,9 +4,11 @@ SET client_min_messages = warning;
 CREATE SCHEMA tenants;
 SET search_path = tenants, public;
 CREATE DOMAIN plan AS text CHECK (VALUE IN ('free', 'paid'));
-CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text, direction text, app_id uuid NOT NULL, region varchar(4) DEFAULT 'eu', plan plan, tags jsonb,
+CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text, direction text,
+    app_id uuid NOT NULL, region varchar(4) DEFAULT 'eu', plan plan, tags jsonb,
     seats integer[], score numeric(6, 2), is_test boolean);
-CREATE TABLE events (id serial PRIMARY KEY, payload jsonb NOT NULL, app_id uuid, region varchar(4), plan plan, tags jsonb, seats integer[], score numeric(6, 2),
+CREATE TABLE events (id serial PRIMARY KEY, payload jsonb NOT NULL, app_id uuid,
+    region varchar(4), plan plan, tags jsonb, seats integer[], score numeric(6, 2),
     is_test boolean);
 SELECT harden_calls('calls');
 SELECT harden_call_events('events', 'calls', carry => '{app_id,region,plan,tags,seats,score,is_test}');
@@ -21,18 +23,23 @@ SELECT pg_sleep(greatest(0, extract(epoch FROM max(due_at) - clock_timestamp()))
 SELECT claimed, applied FROM process_call_events();
 
 -- all three forms, and values of every kind
-SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb, carry => '{"app_id": "00000000-0000-0000-0000-00000000000a", "region": "us", "plan": "paid",
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb,
+    carry => '{"app_id": "00000000-0000-0000-0000-00000000000a", "region": "us", "plan": "paid",
     "tags": {"a": [1, "x"]}, "seats": "{1,2}", "score": 1.50, "is_test": true}') > 0 AS kept;
-SELECT ingest_call_event('{"call_id": 2, "state": "ringing"}'::text, carry => '{"app_id": "00000000-0000-0000-0000-00000000000b", "tags": "word", "score": "7"}') > 0 AS kept;
-SELECT ingest_call_event('{"call_id": 3, "state": "ringing"}'::bytea, carry => '{"app_id": "00000000-0000-0000-0000-00000000000c", "tags": null, "is_test": "off"}') > 0 AS kept;
+SELECT ingest_call_event('{"call_id": 2, "state": "ringing"}'::text,
+    carry => '{"app_id": "00000000-0000-0000-0000-00000000000b", "tags": "word", "score": "7"}') > 0 AS kept;
+SELECT ingest_call_event('{"call_id": 3, "state": "ringing"}'::bytea,
+    carry => '{"app_id": "00000000-0000-0000-0000-00000000000c", "tags": null, "is_test": "off"}') > 0 AS kept;
 SELECT sum(applied) AS applied, sum(failed) AS failed FROM generate_series(1, 20) AS n, LATERAL process_call_events(1000 + n);
 SELECT dialpad_call_id AS id, right(app_id::text, 1) AS app, region, plan, tags, seats, score, is_test FROM calls ORDER BY 1;
 
 -- of a redelivery the first one's values stay, and so do those of a call
 SELECT count(DISTINCT seq) FROM (VALUES
     (ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb, carry => '{"app_id": "00000000-0000-0000-0000-00000000000f"}')),
-    (ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb, carry => '{"app_id": "00000000-0000-0000-0000-00000000000e"}'))) AS v (seq);
-SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb, carry => '{"app_id": "00000000-0000-0000-0000-00000000000f"}') > 0 AS kept;
+    (ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb,
+        carry => '{"app_id": "00000000-0000-0000-0000-00000000000e"}'))) AS v (seq);
+SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb,
+    carry => '{"app_id": "00000000-0000-0000-0000-00000000000f"}') > 0 AS kept;
 SELECT sum(applied) AS applied FROM generate_series(1, 20) AS n, LATERAL process_call_events(1000 + n);
 SELECT right(app_id::text, 1) AS app, payload ->> 'state' AS state FROM events WHERE payload ->> 'call_id' = '1' ORDER BY id;
 SELECT right(app_id::text, 1) AS app, status FROM calls WHERE dialpad_call_id = 1;
@@ -46,8 +53,10 @@ EXCEPTION WHEN OTHERS THEN
     RETURN NEXT;
 END
 $$;
-SELECT r.* FROM unnest('{"[]","7","null","{\"app\": 1}","{\"id\": 7}","{\"payload\": {}}","{\"it''s; a secret 4111111111111111\": 1}","{\"app_id\": \"secret\"}","{\"app_id\": 7}","{\"region\": \"secret\"}",
-    "{\"plan\": \"secret\"}","{\"seats\": [1]}","{\"seats\": \"{secret}\"}","{\"score\": 1e9}","{\"score\": {\"secret\": 1}}","{\"is_test\": \"secret\"}"}'::jsonb[])
+SELECT r.* FROM unnest('{"[]","7","null","{\"app\": 1}","{\"id\": 7}","{\"payload\": {}}","{\"it''s; a secret 4111111111111111\": 1}",
+    "{\"app_id\": \"secret\"}","{\"app_id\": 7}","{\"region\": \"secret\"}",
+    "{\"plan\": \"secret\"}","{\"seats\": [1]}","{\"seats\": \"{secret}\"}","{\"score\": 1e9}",
+    "{\"score\": {\"secret\": 1}}","{\"is_test\": \"secret\"}"}'::jsonb[])
     WITH ORDINALITY AS c (carry, place), LATERAL refused(carry) AS r ORDER BY place;
 SELECT count(*) FROM events WHERE payload ->> 'call_id' = '9';
 
@@ -94,7 +103,8 @@ CREATE ROLE regress_receiver;
 GRANT USAGE ON SCHEMA tenants TO regress_receiver;
 SELECT grant_call_role('regress_receiver', 'ingest', 'events');
 SET ROLE regress_receiver;
-SELECT ingest_call_event('{"call_id": 11}'::jsonb, 'tenants.events', carry => '{"app_id": "00000000-0000-0000-0000-00000000000a", "region": "us"}') > 0 AS kept;
+SELECT ingest_call_event('{"call_id": 11}'::jsonb, 'tenants.events',
+    carry => '{"app_id": "00000000-0000-0000-0000-00000000000a", "region": "us"}') > 0 AS kept;
 RESET ROLE;
 SET client_min_messages = error;
 DROP OWNED BY regress_receiver;

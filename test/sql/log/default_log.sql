@@ -1,5 +1,6 @@
 \set SHOW_CONTEXT never
--- The log that functions use when they are called without one: the first, until another is chosen or it is dropped. It is never another's by
+-- The log that functions use when they are called without one: the first, until another is chosen or it is dropped. It
+-- is never another's by
 -- accident: not by a row whose table is gone, and not for a caller without rights on it.
 CREATE ROLE regress_default_owner;
 CREATE ROLE regress_default_tenant;
@@ -165,7 +166,8 @@ ALTER TABLE three.more SET LOGGED;
 -- the status of all logs is shown, whatever was made of one
 CREATE TABLE three.good (LIKE three.more INCLUDING ALL);
 SELECT register_call_event_log('three.good', 'three.calls', 'dialpad', 2);
-SELECT count(ingest_call_event(jsonb_build_object('call_id', i, 'state', 'ringing'), log)) FROM generate_series(1, 3) AS i, unnest('{three.more,three.good}'::regclass[]) AS log;
+SELECT count(ingest_call_event(jsonb_build_object('call_id', i, 'state', 'ringing'), log))
+FROM generate_series(1, 3) AS i, unnest('{three.more,three.good}'::regclass[]) AS log;
 ALTER TABLE three.more RENAME event_xid TO xid;
 SELECT log, pending_estimate IS NULL AS unknown, open_claims, error FROM call_event_log_status ORDER BY log::text;
 SELECT log, lane, pending_estimate IS NULL AS unknown, error FROM call_lane_status ORDER BY log::text, lane;

@@ -5,15 +5,18 @@ CREATE SCHEMA "web ""hooks""";
 SET search_path = "web ""hooks""", public;
 CREATE TABLE apps (id uuid PRIMARY KEY, name text);
 INSERT INTO apps VALUES ('00000000-0000-0000-0000-00000000000a', 'one');
-CREATE TABLE webhook_events (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), app_id uuid, event_type varchar(40), dialpad_event_id text UNIQUE,
+CREATE TABLE webhook_events (id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    app_id uuid, event_type varchar(40), dialpad_event_id text UNIQUE,
     payload jsonb NOT NULL, processed_at timestamp, received_at timestamp DEFAULT now());
 CREATE INDEX ON webhook_events (received_at) WHERE processed_at IS NULL;
-CREATE TABLE calls (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), app_id uuid NOT NULL REFERENCES apps, dialpad_call_id bigint UNIQUE NOT NULL,
+CREATE TABLE calls (id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    app_id uuid NOT NULL REFERENCES apps, dialpad_call_id bigint UNIQUE NOT NULL,
     direction text CHECK (direction IN ('inbound', 'outbound')), from_number text, to_number text, status text, dialpad_user_id bigint,
     started_at timestamp, ended_at timestamp, duration_seconds integer, recording_url text, is_voicemail boolean, raw_payload jsonb,
     created_at timestamp DEFAULT now());
 CREATE FUNCTION body(call bigint) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT jsonb_build_object('call', jsonb_build_object('id', call, 'direction', 'incoming', 'from', '+14155550100', 'to', '+14155550199', 'user_id', 7,
+    SELECT jsonb_build_object('call',
+        jsonb_build_object('id', call, 'direction', 'incoming', 'from', '+14155550100', 'to', '+14155550199', 'user_id', 7,
         'started_at', '2026-01-01T00:00:00Z', 'duration', 120)) $$;
 -- three events a call, of which those of calls 100 to 104 are processed
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload, processed_at, received_at)
@@ -104,14 +107,18 @@ SELECT count(*) FROM pg_attribute WHERE attrelid = 'webhook_events'::regclass AN
 SELECT harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 1);
 \d webhook_events
-SELECT events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry, sequence FROM call_event_logs;
+SELECT events, calls, provider, lanes, payload_column, event_type_column, received_at_column, processed_at_column, carry, sequence
+FROM call_event_logs;
 SELECT gap, detail FROM call_enforcement WHERE relation = 'webhook_events'::regclass AND gap IS NOT NULL;
 SELECT harden_call_events('webhook_events', 'calls', carry => '{app_id}');
 -- the rows are as they were, and those that are pending are stamped in the order in which they came
-SELECT count(*) FROM (TABLE before EXCEPT SELECT id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at FROM webhook_events) AS changed;
+SELECT count(*) FROM (TABLE before EXCEPT SELECT id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at
+    FROM webhook_events) AS changed;
 SELECT count(*) FILTER (WHERE processed_at IS NOT NULL) AS processed,
-    count(*) FILTER (WHERE processed_at IS NOT NULL AND coalesce(event_lane::text, event_xid::text, event_seq::text, call_id) IS NULL) AS unstamped FROM webhook_events;
-SELECT event_seq, call_id, event_type, received_at, event_lane = (_callhardening.event_stamp(payload, 'dialpad', 1, 'bigint')).event_lane AS in_lane
+    count(*) FILTER (WHERE processed_at IS NOT NULL
+        AND coalesce(event_lane::text, event_xid::text, event_seq::text, call_id) IS NULL) AS unstamped FROM webhook_events;
+SELECT event_seq, call_id, event_type, received_at,
+    event_lane = (_callhardening.event_stamp(payload, 'dialpad', 1, 'bigint')).event_lane AS in_lane
 FROM webhook_events WHERE event_seq IS NOT NULL ORDER BY event_seq;
 SELECT sum(pending), min(oldest_event_seq), min(oldest_received_at) FROM pending_call_events(exact => true);
 
@@ -121,29 +128,35 @@ GRANT USAGE ON SCHEMA "web ""hooks""" TO regress_webhook;
 GRANT INSERT, SELECT (dialpad_event_id) ON webhook_events TO regress_webhook;
 SET ROLE regress_webhook;
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload)
-VALUES ('00000000-0000-0000-0000-00000000000a', 'call.recording.completed', 'e30', '{"data": {"call": {"id": 109, "recording_url": "https://example.com/r"}}}'),
+VALUES ('00000000-0000-0000-0000-00000000000a', 'call.recording.completed', 'e30',
+    '{"data": {"call": {"id": 109, "recording_url": "https://example.com/r"}}}'),
     ('00000000-0000-0000-0000-00000000000a', 'call.ended', 'e29', '{"call": {"id": 109}}') ON CONFLICT (dialpad_event_id) DO NOTHING;
 INSERT INTO webhook_events VALUES (gen_random_uuid(), NULL, 'sms.received', 'e31', '{"sms": {"id": 5}}');
 RESET ROLE;
-SELECT event_type, call_id, event_lane, event_seq IS NOT NULL AS numbered FROM webhook_events WHERE dialpad_event_id IN ('e30', 'e31') ORDER BY 1;
+SELECT event_type, call_id, event_lane, event_seq IS NOT NULL AS numbered
+FROM webhook_events WHERE dialpad_event_id IN ('e30', 'e31') ORDER BY 1;
 SELECT call_id, lane, error FROM call_dead_events;
 
 -- an old processor beside ours: what it has set is left to it
 UPDATE webhook_events SET processed_at = '2026-01-03' WHERE dialpad_event_id IN ('e15', 'e16', 'e17');
-SELECT call_id, event_type, attempt, CASE WHEN received_at < '2026-02-01' THEN received_at END AS received_at FROM claim_call_events(max_events => 100, lease => NULL) ORDER BY event_seq;
+SELECT call_id, event_type, attempt, CASE WHEN received_at < '2026-02-01' THEN received_at END AS received_at
+FROM claim_call_events(max_events => 100, lease => NULL) ORDER BY event_seq;
 SELECT * FROM process_call_events();
 SELECT * FROM process_call_events();
-SELECT dialpad_call_id, app_id, status, direction, from_number, to_number, dialpad_user_id, started_at, duration_seconds, recording_url, is_voicemail
+SELECT dialpad_call_id, app_id, status, direction, from_number, to_number,
+    dialpad_user_id, started_at, duration_seconds, recording_url, is_voicemail
 FROM calls ORDER BY 1;
 -- set where it is done; dead events are not
-SELECT processed_at IS NULL AS pending, processed_at < now() - interval '1 day' AS by_others, count(*) FROM webhook_events GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT processed_at IS NULL AS pending, processed_at < now() - interval '1 day' AS by_others, count(*)
+FROM webhook_events GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT event_type FROM webhook_events WHERE processed_at IS NULL;
 
 -- claims of clients: set when they are completed, but for what has failed
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload)
 SELECT '00000000-0000-0000-0000-00000000000a', 'call.ring', 'c' || n, body(n) FROM generate_series(200, 205) AS n;
 CREATE TEMP TABLE claimed AS SELECT * FROM claim_call_events(100);
-CREATE TEMP VIEW state AS SELECT dialpad_event_id AS event, processed_at IS NOT NULL AS done FROM webhook_events WHERE dialpad_event_id LIKE 'c%';
+CREATE TEMP VIEW state AS SELECT dialpad_event_id AS event, processed_at IS NOT NULL AS done
+    FROM webhook_events WHERE dialpad_event_id LIKE 'c%';
 SELECT fail_call_event(claim_id, event_seq, 'x', '0') FROM claimed WHERE call_id = '203';
 UPDATE webhook_events SET processed_at = '2026-01-03' WHERE call_id = '205';
 SELECT * FROM state ORDER BY 1;
@@ -175,7 +188,8 @@ SELECT dialpad_event_id, processed_at IS NOT NULL AS done FROM webhook_events WH
 -- a trigger that suppresses our update would lose events
 CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CREATE TRIGGER suppress BEFORE UPDATE ON webhook_events FOR EACH ROW EXECUTE FUNCTION suppress();
-INSERT INTO webhook_events (app_id, event_type, payload) VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ended', '{"call": {"id": 302}}');
+INSERT INTO webhook_events (app_id, event_type, payload)
+    VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ended', '{"call": {"id": 302}}');
 SELECT * FROM process_call_events();
 DROP TRIGGER suppress ON webhook_events;
 SELECT * FROM process_call_events();
@@ -186,7 +200,8 @@ GRANT USAGE ON SCHEMA "web ""hooks""" TO regress_worker;
 GRANT EXECUTE ON FUNCTION process_call_events TO regress_worker;
 GRANT SELECT ON webhook_events TO regress_worker;
 GRANT SELECT, INSERT, UPDATE ON calls TO regress_worker;
-INSERT INTO webhook_events (app_id, event_type, payload) VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ended', '{"call": {"id": 303}}');
+INSERT INTO webhook_events (app_id, event_type, payload)
+    VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ended', '{"call": {"id": 303}}');
 SET ROLE regress_worker;
 SELECT * FROM process_call_events();
 RESET ROLE;
@@ -196,8 +211,10 @@ SELECT * FROM process_call_events();
 RESET ROLE;
 
 -- ingest_call_event
-SELECT ingest_call_event('{"call": {"id": 400}, "event_type": "call.ring"}'::jsonb) = ingest_call_event('{"call": {"id": 400}, "event_type": "call.ring"}'::text) AS same;
-SELECT ingest_call_event('{"call": {"id": 400}}'::jsonb, event_type => 'call.ended', event_key => 'k') = ingest_call_event('{"call": {"id": 401}}'::jsonb, event_key => 'k') AS same;
+SELECT ingest_call_event('{"call": {"id": 400},
+    "event_type": "call.ring"}'::jsonb) = ingest_call_event('{"call": {"id": 400}, "event_type": "call.ring"}'::text) AS same;
+SELECT ingest_call_event('{"call": {"id": 400}}'::jsonb, event_type => 'call.ended',
+    event_key => 'k') = ingest_call_event('{"call": {"id": 401}}'::jsonb, event_key => 'k') AS same;
 SELECT event_type, payload, received_at IS NOT NULL AS received, app_id FROM webhook_events WHERE call_id = '400' ORDER BY event_seq;
 SELECT ingest_call_event('{"call": {"id": 400}}'::jsonb, event_type => repeat('x', 41));
 SELECT claimed, failed FROM process_call_events(); -- nothing says whose they are
@@ -253,7 +270,8 @@ ALTER TABLE webhook_events ALTER received_at TYPE timestamptz, ALTER processed_a
 ALTER TABLE webhook_events RENAME TO hooks;
 ALTER SEQUENCE webhook_events_event_seq_seq RENAME TO numbers;
 ALTER TABLE hooks SET SCHEMA public;
-INSERT INTO public.hooks (app_id, event_type, payload) VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ended', '{"call": {"id": 500}}');
+INSERT INTO public.hooks (app_id, event_type, payload)
+    VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ended', '{"call": {"id": 500}}');
 SELECT * FROM process_call_events();
 SELECT processed_at IS NOT NULL AS done FROM public.hooks WHERE call_id = '500';
 ALTER TABLE public.hooks SET SCHEMA "web ""hooks""";
@@ -266,13 +284,17 @@ SELECT count(*) FROM webhook_events WHERE event_seq IS NULL;
 SELECT count(*) FROM webhook_events WHERE received_at < now() - interval '1 day' AND event_seq IS NOT NULL;
 
 -- the way back, with all data
-CREATE TEMP TABLE before_way_back AS SELECT id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at FROM webhook_events;
+CREATE TEMP TABLE before_way_back AS SELECT id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at
+    FROM webhook_events;
 SELECT unharden_call_events('webhook_events');
 \d webhook_events
-SELECT count(*) AS different FROM ((TABLE before_way_back EXCEPT TABLE webhook_events) UNION ALL (TABLE webhook_events EXCEPT TABLE before_way_back)) AS d;
+SELECT count(*) AS different
+FROM ((TABLE before_way_back EXCEPT TABLE webhook_events) UNION ALL (TABLE webhook_events EXCEPT TABLE before_way_back)) AS d;
 SELECT count(*) AS left_behind FROM (TABLE things EXCEPT TABLE things_before) AS t;
-SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM _callhardening.lanes) AS lanes, (SELECT count(*) FROM _callhardening.claims) AS claims,
-    (SELECT count(*) FROM call_retrying_events) AS parked, (SELECT count(*) FROM call_dead_events) AS dead, (SELECT count(*) FROM _callhardening.purges) AS purges;
+SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM _callhardening.lanes) AS lanes,
+    (SELECT count(*) FROM _callhardening.claims) AS claims,
+    (SELECT count(*) FROM call_retrying_events) AS parked, (SELECT count(*) FROM call_dead_events) AS dead,
+    (SELECT count(*) FROM _callhardening.purges) AS purges;
 INSERT INTO webhook_events (payload) VALUES ('{}');
 DELETE FROM webhook_events WHERE payload = '{}';
 
@@ -283,7 +305,8 @@ SELECT harden_call_events('bare', 'calls', payload_column => 'body');
 ALTER TABLE calls ALTER app_id DROP NOT NULL;
 SELECT harden_call_events('bare', 'calls', payload_column => 'body', lanes => 1);
 SELECT * FROM process_call_events();
-INSERT INTO bare VALUES (body(601)), ('{"call": {"id": 601, "status": "ringing"}}'), ('{"call": {"id": 601, "status": "ended", "duration": 9}}'), (NULL);
+INSERT INTO bare
+    VALUES (body(601)), ('{"call": {"id": 601, "status": "ringing"}}'), ('{"call": {"id": 601, "status": "ended", "duration": 9}}'), (NULL);
 SELECT lane, pending, oldest_event_seq, oldest_received_at FROM pending_call_events(exact => true);
 BEGIN;
 SELECT call_id, event_type, received_at FROM claim_call_events(1);
@@ -301,27 +324,32 @@ ALTER TABLE calls ALTER app_id SET NOT NULL;
 CALL prepare_harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 4, batch_size => 0);
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload, received_at)
-SELECT '00000000-0000-0000-0000-00000000000a', 'call.ring', 'p' || n, body(n), timestamp '2027-01-01' - n * interval '1 second' FROM generate_series(700, 709) AS n;
+SELECT '00000000-0000-0000-0000-00000000000a', 'call.ring', 'p' || n, body(n), timestamp '2027-01-01' - n * interval '1 second'
+FROM generate_series(700, 709) AS n;
 DELETE FROM webhook_events WHERE processed_at IS NULL AND dialpad_event_id NOT LIKE 'p%' OR dialpad_event_id IS NULL;
 CALL prepare_harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 4, batch_size => 3);
-CREATE TEMP TABLE prepared AS SELECT dialpad_event_id, event_lane, event_xid, event_seq, call_id FROM webhook_events WHERE event_lane IS NOT NULL;
+CREATE TEMP TABLE prepared AS SELECT dialpad_event_id, event_lane, event_xid, event_seq, call_id
+    FROM webhook_events WHERE event_lane IS NOT NULL;
 SELECT count(*), count(DISTINCT event_xid) AS transactions, string_agg(call_id, ',' ORDER BY event_xid, event_seq) AS calls FROM prepared;
 CREATE UNIQUE INDEX CONCURRENTLY ON webhook_events (event_lane, event_xid, event_seq) WHERE event_lane IS NOT NULL;
 CREATE UNIQUE INDEX CONCURRENTLY own_name ON webhook_events (event_seq) WHERE event_seq IS NOT NULL;
-INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload) VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ring', 'p710', body(710));
+INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload)
+    VALUES ('00000000-0000-0000-0000-00000000000a', 'call.ring', 'p710', body(710));
 BEGIN;
 SELECT harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 4);
 SELECT mode FROM pg_locks WHERE relation = 'webhook_events'::regclass AND mode LIKE '%Exclusive%' ORDER BY 1;
-SELECT count(*) AS changed FROM (TABLE prepared EXCEPT SELECT dialpad_event_id, event_lane, event_xid, event_seq, call_id FROM webhook_events) AS changed;
+SELECT count(*) AS changed
+FROM (TABLE prepared EXCEPT SELECT dialpad_event_id, event_lane, event_xid, event_seq, call_id FROM webhook_events) AS changed;
 SELECT call_id, event_seq FROM webhook_events WHERE dialpad_event_id = 'p710';
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'webhook_events'::regclass ORDER BY 1;
 SELECT claimed > 0 AS works, applied = claimed AS all_applied FROM process_call_events();
 ROLLBACK;
 SELECT harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 64);
-SELECT count(*) FILTER (WHERE event_lane <> (_callhardening.event_stamp(payload, 'dialpad', 64, 'bigint')).event_lane) AS wrong_lane, count(*) FROM webhook_events WHERE event_seq IS NOT NULL;
+SELECT count(*) FILTER (WHERE event_lane <> (_callhardening.event_stamp(payload, 'dialpad', 64, 'bigint')).event_lane) AS wrong_lane,
+    count(*) FROM webhook_events WHERE event_seq IS NOT NULL;
 SELECT sum(claimed) FROM generate_series(1, 10) AS n, LATERAL process_call_events(1000 + n);
 SELECT unharden_call_events('webhook_events');
 -- and what was only prepared goes as well
@@ -365,7 +393,8 @@ DROP EXTENSION callhardening CASCADE;
 INSERT INTO webhook_events (app_id, payload) VALUES ('00000000-0000-0000-0000-00000000000a', body(603)) RETURNING event_lane, event_seq;
 CREATE EXTENSION callhardening SCHEMA public;
 SELECT unharden_call_events('webhook_events');
-SELECT attname FROM pg_attribute WHERE attrelid = 'webhook_events'::regclass AND attname ~ '^event_|call_id' AND NOT attisdropped ORDER BY 1;
+SELECT attname FROM pg_attribute
+WHERE attrelid = 'webhook_events'::regclass AND attname ~ '^event_|call_id' AND NOT attisdropped ORDER BY 1;
 ROLLBACK;
 SELECT unharden_call_events('webhook_events');
 

@@ -36,7 +36,8 @@ FROM (VALUES ('not_json', '"no event"', 'text'), ('not_an_object', '[]', 'text')
     ('call_id_too_long', format('{"call_id": "%s"}', repeat('x', 256)), 'text'),
     ('call_id_not_held', '{"call_id": "x"}', 'bigint')) AS v (reason, body, key_type);
 SELECT count(*) > 0 AS ignored FROM call_events WHERE event_lane = _callhardening.no_lane('ignored');
-SELECT pg_get_expr(adbin, adrelid) AS preset, _callhardening.no_lane('not_stamped') FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+SELECT pg_get_expr(adbin, adrelid) AS preset, _callhardening.no_lane('not_stamped')
+FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
 WHERE adrelid = 'call_events'::regclass AND attname = 'event_lane';
 SELECT _callhardening.no_lane('none') IS NULL AS unknown;
 SELECT dialpad_call_id, status FROM calls ORDER BY 1;
@@ -127,8 +128,8 @@ SELECT configure_call_event_log(ignored_event_types => '{sms}');
 INSERT INTO old_events (body, type) VALUES ('{"odd": 2}', 'sms'), ('{"odd": 3}', 'call'),
     ('{"call_id": 1, "state": "ringing"}', 'call');
 SELECT claimed FROM process_call_events();
-SELECT body, event_lane < 0 AS no_lane, event_lane, d.event_seq IS NOT NULL AS dead FROM old_events LEFT
-    JOIN call_dead_events AS d USING (event_seq) ORDER BY id;
+SELECT body, event_lane < 0 AS no_lane, event_lane, d.event_seq IS NOT NULL AS dead FROM old_events
+LEFT JOIN call_dead_events AS d USING (event_seq) ORDER BY id;
 UPDATE old_events SET processed_at = now() WHERE body @> '{"odd": 3}';
 SELECT purge_call_events('0'), (SELECT count(*) FROM call_dead_events) AS dead_before;
 SELECT count(*) FROM call_dead_events;

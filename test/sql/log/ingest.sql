@@ -8,9 +8,11 @@ SELECT ingest_call_event('{ "state": "ringing", "call_id": 1 }'::text);
 SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb, event_key => 'delivery-1') AS keyed \gset
 SELECT ingest_call_event('{"call_id": 1, "state": "other"}'::jsonb, event_key => 'delivery-1') = :keyed AS repeated;
 SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb) = :keyed AS repeated;
-SELECT ingest_call_event('{"call_id": 9}'::jsonb, event_type => 'missed') <> ingest_call_event('{"call_id": 9}'::jsonb, event_type => 'voicemail') AS differ;
+SELECT ingest_call_event('{"call_id": 9}'::jsonb,
+    event_type => 'missed') <> ingest_call_event('{"call_id": 9}'::jsonb, event_type => 'voicemail') AS differ;
 SELECT ingest_call_event('abc'::text) <> ingest_call_event('"abc"'::text) AS differ;
-SELECT ingest_call_event(payload => '{"call_id": 1, "duration": 1.0}'::jsonb) <> ingest_call_event('{"call_id": 1, "duration": 1.00}'::jsonb) AS differ;
+SELECT ingest_call_event(payload => '{"call_id": 1,
+    "duration": 1.0}'::jsonb) <> ingest_call_event('{"call_id": 1, "duration": 1.00}'::jsonb) AS differ;
 
 -- the call is found at the top level, under call and under data.call; an id at the top level is anything's
 TRUNCATE call_events;
@@ -103,7 +105,8 @@ SELECT event_type FROM call_events WHERE call_id = '5';
 
 -- a client that inserts by itself is stamped as well, and cannot choose its stamps
 INSERT INTO call_events (payload, event_lane, event_xid, call_id) VALUES ('{"call_id": 42}', 63, '1', 'other')
-RETURNING event_lane = (SELECT min(event_lane) FROM call_events WHERE call_id = '42') AS own_lane, event_xid = pg_current_xact_id() AS own_xid, call_id;
+RETURNING event_lane = (SELECT min(event_lane) FROM call_events WHERE call_id = '42') AS own_lane,
+    event_xid = pg_current_xact_id() AS own_xid, call_id;
 \set VERBOSITY terse
 INSERT INTO call_events (payload) VALUES (NULL);
 \set VERBOSITY default
@@ -118,10 +121,12 @@ SELECT create_call_tables('other');
 SELECT ingest_call_event('{"call_id": 1}'::jsonb, 'other.call_events');
 SELECT _callhardening.stamp_call_event();
 CREATE TABLE not_a_log (payload jsonb);
-CREATE TRIGGER stamp BEFORE INSERT ON not_a_log FOR EACH ROW EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '64', 'bigint');
+CREATE TRIGGER stamp BEFORE INSERT ON not_a_log FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '64', 'bigint');
 INSERT INTO not_a_log VALUES ('{}');
 DROP TRIGGER stamp ON not_a_log;
-CREATE TRIGGER stamp AFTER INSERT ON not_a_log FOR EACH ROW EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '64', 'bigint');
+CREATE TRIGGER stamp AFTER INSERT ON not_a_log FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '64', 'bigint');
 INSERT INTO not_a_log VALUES ('{}');
 DROP TRIGGER stamp ON not_a_log;
 CREATE TRIGGER stamp BEFORE INSERT ON not_a_log FOR EACH ROW EXECUTE FUNCTION _callhardening.stamp_call_event('payload');

@@ -1,6 +1,7 @@
 -- The index by which a lane is read: one that differs in anything from the lane's own is no such index, and is a gap.
 SELECT create_call_tables('public');
-SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb) AS one, ingest_call_event('{"call_id": 1, "state": "connected"}'::jsonb) AS two;
+SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb) AS one,
+    ingest_call_event('{"call_id": 1, "state": "connected"}'::jsonb) AS two;
 
 -- An order of its own, in which 2 comes before 1.
 CREATE FUNCTION backwards(bigint, bigint) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint8cmp($2, $1)';
@@ -21,7 +22,8 @@ BEGIN
         EXCEPTION WHEN object_not_in_prerequisite_state THEN
             claimed := SQLERRM;
         END;
-        gaps := (SELECT string_agg(gap || ' ' || coalesce(substring(detail FROM '\(.*'), ''), ', ') FROM call_enforcement WHERE relation = 'call_events'::regclass);
+        gaps := (SELECT string_agg(gap || ' ' || coalesce(substring(detail FROM '\(.*'), ''), ', ')
+            FROM call_enforcement WHERE relation = 'call_events'::regclass);
         RAISE EXCEPTION USING ERRCODE = 'T0000';
     EXCEPTION WHEN SQLSTATE 'T0000' THEN
         INSERT INTO tried (definition, claimed, gaps) VALUES (try.definition, claimed, gaps);

@@ -67,11 +67,16 @@ EXCEPTION WHEN division_by_zero THEN
     RETURN NEXT;
 END
 $$;
-SELECT definition, w.log_state FROM unnest('{app_id integer NOT NULL,app_id odd.needed,"app_id integer, ADD CHECK (app_id IS NOT NULL)",started_at date NOT NULL,
-    is_voicemail integer NOT NULL,app_id integer NOT NULL DEFAULT 1,app_id odd.preset,app_id serial,app_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
-    app_id integer NOT NULL GENERATED ALWAYS AS (1) STORED,from_number text NOT NULL,"app_id integer DEFAULT 1 UNIQUE","app_id integer UNIQUE",
-    "app_id integer UNIQUE NULLS NOT DISTINCT","app_id uuid DEFAULT gen_random_uuid() UNIQUE","app_id integer NOT NULL DEFAULT 1, ADD UNIQUE (app_id, dialpad_call_id)",
-    from_number varchar(8),recording_url varchar(80),from_number text CHECK (from_number LIKE ''+%'')}'::text[]) AS definition, LATERAL with_column(definition) AS w;
+SELECT definition, w.log_state
+FROM unnest('{app_id integer NOT NULL,app_id odd.needed,"app_id integer, ADD CHECK (app_id IS NOT NULL)",started_at date NOT NULL,
+    is_voicemail integer NOT NULL,app_id integer NOT NULL DEFAULT 1,app_id odd.preset,app_id serial,
+    app_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
+    app_id integer NOT NULL GENERATED ALWAYS AS (1) STORED,
+    from_number text NOT NULL,"app_id integer DEFAULT 1 UNIQUE","app_id integer UNIQUE",
+    "app_id integer UNIQUE NULLS NOT DISTINCT","app_id uuid DEFAULT gen_random_uuid() UNIQUE",
+    "app_id integer NOT NULL DEFAULT 1, ADD UNIQUE (app_id, dialpad_call_id)",
+    from_number varchar(8),recording_url varchar(80),from_number text CHECK (from_number LIKE ''+%'')}'::text[]) AS definition,
+    LATERAL with_column(definition) AS w;
 SELECT log_state FROM with_column('app_id integer NOT NULL', '{app_id}');
 -- a trigger of the table may fill it
 CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.app_id := 1; RETURN NEW; END';
@@ -91,8 +96,10 @@ ALTER TABLE calls DROP shard, DROP from_number, DISABLE ROW LEVEL SECURITY;
 SELECT * FROM gaps();
 
 -- a column that events fill and that must not be empty has its own default where an event says nothing
-ALTER TABLE calls ADD is_voicemail needed_flag DEFAULT false, ADD duration_seconds integer NOT NULL DEFAULT 0, ADD from_number varchar(20) NOT NULL DEFAULT 'unknown',
-    ADD started_at timestamp NOT NULL DEFAULT timestamp '2000-01-01', ALTER status SET DEFAULT 'ringing', ALTER status SET NOT NULL, ADD recording_url text DEFAULT 'none';
+ALTER TABLE calls ADD is_voicemail needed_flag DEFAULT false,
+    ADD duration_seconds integer NOT NULL DEFAULT 0, ADD from_number varchar(20) NOT NULL DEFAULT 'unknown',
+    ADD started_at timestamp NOT NULL DEFAULT timestamp '2000-01-01', ALTER status
+        SET DEFAULT 'ringing', ALTER status SET NOT NULL, ADD recording_url text DEFAULT 'none';
 SELECT ingest_call_event('{"call_id": 1, "was_recorded": true}', 'events') > 0 AS kept;
 SELECT claimed, applied, failed FROM process_call_events(log => 'events');
 SELECT dialpad_call_id, status, is_voicemail, duration_seconds, from_number, started_at, recording_url FROM calls;
@@ -103,7 +110,8 @@ SELECT dialpad_call_id, status, is_voicemail, duration_seconds, from_number, sta
 -- partitions: none, and one that refuses what its table takes
 SELECT unharden_call_events('events');
 DROP TABLE calls;
-CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text, direction text, tenant integer DEFAULT 1) PARTITION BY RANGE (dialpad_call_id);
+CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text,
+    direction text, tenant integer DEFAULT 1) PARTITION BY RANGE (dialpad_call_id);
 SELECT harden_calls('calls');
 SELECT harden_call_events('events', 'calls');
 SELECT * FROM gaps();

@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
--- Setting up works for a superuser, for the owner of the tables and for a member of the owner, whoever of them came before: what is made belongs to
--- the owner of the table.
+-- Setting up works for a superuser, for the owner of the tables and for a member of the owner, whoever of them came
+-- before: what is made belongs to the owner of the table.
 SET client_min_messages = warning;
 CREATE ROLE regress_setup_owner;
 CREATE ROLE regress_setup_member IN ROLE regress_setup_owner;
@@ -10,7 +10,8 @@ CREATE SCHEMA fresh AUTHORIZATION regress_setup_owner;
 SET ROLE regress_setup_owner;
 CREATE TABLE setup.calls (dialpad_call_id bigint, status text, direction text, app_id int);
 CREATE TABLE setup.hooks (app_id int, payload jsonb, processed_at timestamptz);
-CREATE TABLE setup.model (event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_lane int NOT NULL, event_xid xid8 NOT NULL, event_digest bytea UNIQUE,
+CREATE TABLE setup.model (event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_lane int NOT NULL, event_xid xid8 NOT NULL, event_digest bytea UNIQUE,
     call_id text, event_type text, received_at timestamptz DEFAULT now(), payload jsonb, UNIQUE (event_lane, event_xid, event_seq));
 INSERT INTO setup.hooks SELECT 1, format('{"call_id": %s, "state": "ringing"}', i)::jsonb FROM generate_series(6, 9) AS i;
 RESET ROLE;
@@ -28,10 +29,15 @@ INSERT INTO steps (by, statement) VALUES
     ('first', 'SELECT audit_calls(''setup.calls'')'),
     ('first', 'SELECT harden_calls(''setup.calls'')'),
     ('first', 'CALL backfill_calls(''setup.calls'')'),
-    ('first', 'CALL prepare_harden_call_events(''setup.hooks'', ''setup.calls'', processed_at_column => ''processed_at'', carry => ''{app_id}'')'),
-    ('first', 'SELECT harden_call_events(''setup.hooks'', ''setup.calls'', processed_at_column => ''processed_at'', carry => ''{app_id}'')'),
+    ('first',
+        'CALL prepare_harden_call_events(''setup.hooks'', ''setup.calls'',
+            processed_at_column => ''processed_at'', carry => ''{app_id}'')'),
+    ('first',
+        'SELECT harden_call_events(''setup.hooks'', ''setup.calls'',
+            processed_at_column => ''processed_at'', carry => ''{app_id}'')'),
     ('first', 'SELECT configure_call_event_log(''setup.hooks'', max_attempts => 3)'),
-    ('first', 'SELECT set_call_event_secret(''setup.hooks'', ''12345678901234567890123456789012''), set_call_event_secret(''setup.hooks'', NULL)'),
+    ('first', 'SELECT set_call_event_secret(''setup.hooks'', ''12345678901234567890123456789012''),
+        set_call_event_secret(''setup.hooks'', NULL)'),
     ('second', 'SELECT harden_calls(''setup.calls'', on_invalid => ''reject'')'),
     ('second', 'CALL backfill_calls(''setup.calls'')'),
     ('second', 'SELECT configure_call_event_log(''setup.hooks'', is_default => true)'),
@@ -40,21 +46,27 @@ INSERT INTO steps (by, statement) VALUES
     ('second', 'SELECT configure_call_event_log(''setup.events'', is_default => true)'),
     ('first', 'SELECT create_call_tables(''fresh'')'),
     ('superuser', 'INSERT INTO setup.hooks (payload) VALUES (''{"call_id": 7, "state": "hangup"}'')'),
-    ('superuser', 'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s applied'', sum(applied)) FROM generate_series(1, 3) AS n, process_call_events(1000 + n, ''setup.hooks'') HAVING sum(applied) <> 5'),
+    ('superuser', 'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s applied'', sum(applied))
+        FROM generate_series(1, 3) AS n, process_call_events(1000 + n, ''setup.hooks'') HAVING sum(applied) <> 5'),
     ('superuser', 'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s belongs to %s'', oid::regclass, relowner::regrole)
         FROM pg_class WHERE relnamespace = ''setup''::regnamespace AND relowner <> ''regress_setup_owner''::regrole'),
-    ('superuser', 'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s: %s'', relation, gap) FROM call_enforcement WHERE level = ''gap'''),
-    ('superuser', 'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s is %s'', dialpad_call_id, status) FROM setup.calls WHERE dialpad_call_id < 6 AND status <> ''ended'''),
+    ('superuser',
+        'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s: %s'', relation, gap) FROM call_enforcement WHERE level = ''gap'''),
+    ('superuser', 'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s is %s'', dialpad_call_id, status)
+        FROM setup.calls WHERE dialpad_call_id < 6 AND status <> ''ended'''),
     ('second', 'SELECT unharden_call_events(''setup.hooks'')'),
     ('superuser', 'DROP TABLE setup.events, fresh.call_events, fresh.calls'),
     ('second', 'SELECT unharden_calls(''setup.calls'', drop_payload => true)'),
     ('superuser', 'UPDATE setup.hooks SET processed_at = NULL; DELETE FROM setup.hooks WHERE payload ->> ''state'' = ''hangup'''),
     ('superuser', 'TRUNCATE setup.calls'),
-    ('superuser', 'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s %s'', kind, name) FROM (SELECT kind, name FROM state EXCEPT TABLE before) AS d');
+    ('superuser', 'INSERT INTO faults SELECT ''FIRST'', ''SECOND'', format(''%s %s'', kind, name)
+        FROM (SELECT kind, name FROM state EXCEPT TABLE before) AS d');
 \o /dev/null
-SELECT unnest(ARRAY[format('SET ROLE %s', CASE s.by WHEN 'first' THEN first WHEN 'second' THEN second WHEN 'superuser' THEN current_user ELSE s.by END),
+SELECT unnest(ARRAY[format('SET ROLE %s',
+    CASE s.by WHEN 'first' THEN first WHEN 'second' THEN second WHEN 'superuser' THEN current_user ELSE s.by END),
     replace(replace(s.statement, 'FIRST', first), 'SECOND', second)])
-FROM unnest(ARRAY['regress_setup_owner', 'regress_setup_member', current_user]) AS first, unnest(ARRAY['regress_setup_owner', 'regress_setup_member', current_user]) AS second, steps AS s
+FROM unnest(ARRAY['regress_setup_owner', 'regress_setup_member', current_user]) AS first,
+    unnest(ARRAY['regress_setup_owner', 'regress_setup_member', current_user]) AS second, steps AS s
 ORDER BY first COLLATE "C", second COLLATE "C", s.n
 \set ECHO errors
 \gexec

@@ -15,15 +15,18 @@ BEGIN
 END
 $$;
 CREATE FUNCTION jws(claims bytea, secret bytea, header text) RETURNS text LANGUAGE sql AS $$
-    SELECT input || '.' || base64url(hmac(secret, convert_to(input, 'UTF8'))) FROM concat(base64url(header), '.', base64url(claims)) AS input $$;
-CREATE FUNCTION jws(claims text, secret bytea = 'a secret of thirty-two bytes: 32', header text = '{"alg":"HS256","typ":"JWT"}') RETURNS text LANGUAGE sql AS $$
+    SELECT input || '.' || base64url(hmac(secret, convert_to(input, 'UTF8')))
+        FROM concat(base64url(header), '.', base64url(claims)) AS input $$;
+CREATE FUNCTION jws(claims text, secret bytea = 'a secret of thirty-two bytes: 32', header text = '{"alg":"HS256","typ":"JWT"}')
+    RETURNS text LANGUAGE sql AS $$
     SELECT jws(convert_to(claims, 'UTF8'), secret, header) $$;
 
 SELECT set_call_event_secret(NULL, 'a secret of thirty-two bytes: 32');
 SELECT ingest_signed_call_event(jws('{}'));
 SELECT create_call_tables('public');
 CREATE FUNCTION event(seq bigint) RETURNS TABLE (call_id text, event_type text, error text, payload jsonb) LANGUAGE sql AS $$
-    SELECT e.call_id, e.event_type, d.error, e.payload FROM call_events e LEFT JOIN call_dead_events d USING (event_seq) WHERE event_seq = seq $$;
+    SELECT e.call_id, e.event_type, d.error, e.payload FROM call_events e
+        LEFT JOIN call_dead_events d USING (event_seq) WHERE event_seq = seq $$;
 
 -- without a secret there is nothing to check a signature with
 SELECT ingest_signed_call_event(jws('{"call_id": 1, "state": "ringing"}'));
@@ -45,9 +48,11 @@ SELECT count(*) FROM call_events;
 -- the claims are the event, and the document says which: signed or not, by whatever header, it is a redelivery
 SELECT * FROM event(ingest_signed_call_event(jws('{"call_id": 7, "state": "hangup"}')));
 SELECT ingest_signed_call_event(jws('{"call_id": 1, "state": "ringing"}')) AS as_unsigned;
-SELECT ingest_signed_call_event(jws('{ "state": "ringing", "call_id": 1 }', header => '{"typ":"JWT","kid":"1","alg":"HS256"}')) AS as_unsigned;
+SELECT ingest_signed_call_event(jws('{ "state": "ringing", "call_id": 1 }',
+    header => '{"typ":"JWT","kid":"1","alg":"HS256"}')) AS as_unsigned;
 SELECT ingest_signed_call_event(E' \t' || jws('{"call_id": 1, "state": "ringing"}') || E'\r\n') AS as_unsigned;
-SELECT ingest_signed_call_event(jws('{"call_id": 1, "state": "ringing"}', header => '{"\u0061lg": "HS\u00325\u0036", "x": {"alg": "none", "crit": [], "jwk": {"jwk": 1}}, "y": ["alg"]}')) AS as_unsigned;
+SELECT ingest_signed_call_event(jws('{"call_id": 1, "state": "ringing"}',
+    header => '{"\u0061lg": "HS\u00325\u0036", "x": {"alg": "none", "crit": [], "jwk": {"jwk": 1}}, "y": ["alg"]}')) AS as_unsigned;
 SELECT * FROM event(ingest_signed_call_event(jws('{"call_id": 8, "name": "Zoë 📞"}'), 'call_events'));
 
 -- of claims that cannot be applied, the event is dead
@@ -56,7 +61,8 @@ SELECT * FROM event(ingest_signed_call_event(jws('no JSON')));
 SELECT * FROM event(ingest_signed_call_event(jws('[{"call_id": 1}]')));
 SELECT * FROM event(ingest_signed_call_event(jws('{"call_id": 1, "name": "\u0000"}')));
 SELECT * FROM event(ingest_signed_call_event(jws('\xff007b'::bytea, 'a secret of thirty-two bytes: 32', '{"alg":"HS256"}')));
-SELECT * FROM event(ingest_signed_call_event(jws('{"iat": 1696339200, "exp": 1696342800, "body": {"call": {"id": "5", "state": "completed"}}}')));
+SELECT * FROM event(ingest_signed_call_event(jws('{"iat": 1696339200,
+    "exp": 1696342800, "body": {"call": {"id": "5", "state": "completed"}}}')));
 SELECT * FROM event(ingest_signed_call_event(jws(jws('{"call_id": 1}'), header => '{"alg":"HS256","cty":"JWT"}')));
 
 -- what is wrong is refused, and not kept
@@ -140,17 +146,22 @@ SELECT count(*) - :before AS kept FROM call_events;
 
 -- rotation: the new secret and the one before, until the new one is set once more
 SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
-SELECT count(ingest_signed_call_event(jws('{"call_id": 10}', secret))) FROM unnest('{a secret of thirty-two bytes: 32,the second secret: 32 bytes long}'::bytea[]) AS secret;
+SELECT count(ingest_signed_call_event(jws('{"call_id": 10}', secret)))
+FROM unnest('{a secret of thirty-two bytes: 32,the second secret: 32 bytes long}'::bytea[]) AS secret;
 SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
 SELECT ingest_signed_call_event(jws('{"call_id": 10}', 'a secret of thirty-two bytes: 32'));
-SELECT ingest_signed_call_event(jws('{"call_id": 11}', 'the second secret: 32 bytes long')) = ingest_signed_call_event(jws('{"call_id": 11}', repeat('a third one, longer than a block.', 4)::bytea)) AS both;
+SELECT ingest_signed_call_event(jws('{"call_id": 11}',
+    'the second secret: 32 bytes long')) = ingest_signed_call_event(jws('{"call_id": 11}',
+    repeat('a third one, longer than a block.', 4)::bytea)) AS both;
 SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
 SELECT ingest_signed_call_event(jws('{"call_id": 12}', 'the second secret: 32 bytes long'));
 SELECT ingest_signed_call_event(jws('{"call_id": 12}', repeat('a third one, longer than a block.', 4)::bytea)) IS NOT NULL AS taken;
 -- the way back is a rotation as well
 SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
 SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
-SELECT ingest_signed_call_event(jws('{"call_id": 11}', 'the second secret: 32 bytes long')) = ingest_signed_call_event(jws('{"call_id": 11}', repeat('a third one, longer than a block.', 4)::bytea)) AS both;
+SELECT ingest_signed_call_event(jws('{"call_id": 11}',
+    'the second secret: 32 bytes long')) = ingest_signed_call_event(jws('{"call_id": 11}',
+    repeat('a third one, longer than a block.', 4)::bytea)) AS both;
 SELECT count(*) FROM _callhardening.event_secrets;
 -- one that is rolled back was never valid
 BEGIN;
@@ -160,15 +171,19 @@ ROLLBACK;
 SELECT ingest_signed_call_event(jws('{"call_id": 13}', 'a fourth one that is rolled back'));
 
 -- RFC 7515, appendix A.1
-SELECT set_call_event_secret('call_events', decode('AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr/T+1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow==', 'base64'));
-SELECT * FROM event(ingest_signed_call_event('eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'));
+SELECT set_call_event_secret('call_events',
+    decode('AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr/T+1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow==', 'base64'));
+SELECT * FROM event(ingest_signed_call_event('eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.'
+    'eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.'
+    'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'));
 
 -- secrets that are none
 SELECT set_call_event_secret('call_events', '');
 SELECT set_call_event_secret('call_events', '1234567');
 SELECT set_call_event_secret('call_events', repeat('x', 1025)::bytea);
 SELECT set_call_event_secret('call_events', E'-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n-----END PUBLIC KEY-----\n');
-SELECT set_call_event_secret('call_events', E'\n -----BEGIN RSA PRIVATE KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n-----END RSA PRIVATE KEY-----\n');
+SELECT set_call_event_secret('call_events',
+    E'\n -----BEGIN RSA PRIVATE KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n-----END RSA PRIVATE KEY-----\n');
 SELECT set_call_event_secret('call_events', 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ');
 SELECT set_call_event_secret('calls', 'a secret of thirty-two bytes: 32');
 SELECT count(*) FROM _callhardening.event_secrets;
@@ -193,7 +208,8 @@ CREATE ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_member IN ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_receiver;
 GRANT USAGE ON SCHEMA _callhardening TO regress_callhardening_owner, regress_callhardening_receiver;
-GRANT EXECUTE ON FUNCTION set_call_event_secret(regclass, bytea), ingest_signed_call_event(text, regclass, jsonb), ingest_call_event(bytea, regclass, text, text, jsonb)
+GRANT EXECUTE ON FUNCTION set_call_event_secret(regclass, bytea),
+    ingest_signed_call_event(text, regclass, jsonb), ingest_call_event(bytea, regclass, text, text, jsonb)
     TO regress_callhardening_owner, regress_callhardening_receiver;
 GRANT SELECT, INSERT ON call_events TO regress_callhardening_receiver;
 SET ROLE regress_callhardening_owner;

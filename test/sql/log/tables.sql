@@ -37,7 +37,8 @@ DROP TABLE other;
 SET search_path = "phone ""calls""", public;
 SELECT ingest_call_event(format('{"call_id": %s, "state": "ringing"}', n)) > 0 AS kept FROM generate_series(1, 2) AS n;
 CREATE VIEW ours AS
-SELECT 'trigger' AS kind, tgname::text AS name FROM pg_trigger WHERE tgrelid IN ('calls'::regclass, 'call_events'::regclass) AND NOT tgisinternal
+SELECT 'trigger' AS kind, tgname::text AS name FROM pg_trigger
+WHERE tgrelid IN ('calls'::regclass, 'call_events'::regclass) AND NOT tgisinternal
 UNION ALL SELECT 'marked', pg_describe_object(classoid, objoid, objsubid) FROM pg_description WHERE description LIKE 'callhardening:%'
     AND (objoid IN ('calls'::regclass, 'call_events'::regclass)
         OR objoid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN ('calls'::regclass, 'call_events'::regclass)))

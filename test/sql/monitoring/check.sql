@@ -25,19 +25,24 @@ DROP FUNCTION purge_call_events(interval, regclass, int, interval);
 TABLE faults;
 ROLLBACK;
 BEGIN;
-CREATE OR REPLACE FUNCTION normalize_call_direction(direction text, provider text = NULL) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT lower(direction)';
+CREATE OR REPLACE FUNCTION normalize_call_direction(direction text, provider text = NULL)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT lower(direction)';
 TABLE faults;
 ROLLBACK;
 BEGIN;
-CREATE OR REPLACE FUNCTION normalize_call_status(status text, provider text = NULL) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT lower(status)';
+CREATE OR REPLACE FUNCTION normalize_call_status(status text, provider text = NULL)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT lower(status)';
 TABLE faults;
 ROLLBACK;
 BEGIN;
-CREATE OR REPLACE FUNCTION is_valid_status_transition(current_status text, next_status text, transitions jsonb = NULL) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT current_status = ''ringing'' OR current_status = next_status';
+CREATE OR REPLACE FUNCTION is_valid_status_transition(current_status text, next_status text, transitions jsonb = NULL)
+    RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS 'SELECT current_status = ''ringing'' OR current_status = next_status';
 TABLE faults;
 ROLLBACK;
 BEGIN;
-CREATE OR REPLACE FUNCTION sanitize_call_payload(payload text, policy jsonb = NULL) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT payload::jsonb - ''transcription_text''';
+CREATE OR REPLACE FUNCTION sanitize_call_payload(payload text, policy jsonb = NULL) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS 'SELECT payload::jsonb - ''transcription_text''';
 TABLE faults;
 ROLLBACK;
 
@@ -134,7 +139,8 @@ ROLLBACK;
 BEGIN;
 INSERT INTO call_issues (happened_at, kind, table_name, occurrences) VALUES ('2020-01-01', 'refused_status', 'shop.calls', 1);
 TABLE faults;
-INSERT INTO call_issues (happened_at, kind, table_name, detail, occurrences) SELECT now(), 'refused_status', 'shop.calls', repeat('x', 1000), 1 FROM generate_series(1, 29000);
+INSERT INTO call_issues (happened_at, kind, table_name, detail, occurrences)
+SELECT now(), 'refused_status', 'shop.calls', repeat('x', 1000), 1 FROM generate_series(1, 29000);
 TABLE faults;
 ROLLBACK;
 

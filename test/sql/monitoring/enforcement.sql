@@ -37,13 +37,15 @@ ALTER TRIGGER validate_hardened_call ON calls RENAME TO "a b";
 TABLE gaps;
 DROP TRIGGER "a b" ON calls;
 CREATE TRIGGER late BEFORE UPDATE ON calls FOR EACH ROW
-    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id',
+        'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
 TABLE gaps;
 ROLLBACK;
 BEGIN;
 DROP TRIGGER validate_hardened_call ON calls;
 CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH ROW WHEN (NEW.status IS NOT NULL)
-    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id',
+        'status', 'direction', 'raw_payload', 'keep', '', 'dialpad', '');
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 BEGIN;
@@ -55,7 +57,8 @@ ROLLBACK;
 BEGIN;
 DROP TRIGGER validate_hardened_call ON calls;
 CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH ROW
-    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'skip', '', 'dialpad', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id',
+        'status', 'direction', 'raw_payload', 'skip', '', 'dialpad', '');
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 
@@ -173,7 +176,8 @@ ROLLBACK;
 BEGIN;
 DROP TRIGGER bury_call_event ON call_events;
 DROP TRIGGER stamp_call_event ON call_events;
-CREATE TRIGGER stamp_call_event BEFORE INSERT ON call_events FOR EACH ROW EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '128', 'bigint');
+CREATE TRIGGER stamp_call_event BEFORE INSERT ON call_events FOR EACH ROW
+    EXECUTE FUNCTION _callhardening.stamp_call_event('payload', 'dialpad', '128', 'bigint');
 TABLE gaps;
 ROLLBACK;
 BEGIN;
@@ -327,7 +331,8 @@ DROP TRIGGER validate_hardened_call ON more;
 DROP TRIGGER validate_hardened_call_insert ON more;
 DROP TRIGGER validate_hardened_call_update ON more;
 CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON more FOR EACH ROW
-    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '{"a": 1}', 'dialpad', '');
+    EXECUTE FUNCTION _callhardening.validate_hardened_call('dialpad_call_id',
+        'status', 'direction', 'raw_payload', 'keep', '{"a": 1}', 'dialpad', '');
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 RESET search_path;

@@ -5,14 +5,16 @@ SET search_path = "has ""q", public;
 SELECT create_call_tables('has "q');
 -- What depends on the machine or the hour is left out.
 CREATE VIEW health AS
-SELECT figure, CASE WHEN figure IN ('payload_average', 'payload_largest', 'oldest_snapshot') THEN sign(value) ELSE value END AS value, unit, level, why
+SELECT figure, CASE WHEN figure IN ('payload_average', 'payload_largest', 'oldest_snapshot') THEN sign(value) ELSE value END AS value,
+    unit, level, why
 FROM call_health('calls') WHERE figure <> 'oldest_snapshot';
 SELECT figure, value, level FROM health;
 
 -- the original's own queries, unchanged
 SET client_min_messages = error;
 INSERT INTO calls (dialpad_call_id, direction, status, raw_payload)
-SELECT 100 + i, CASE i % 3 WHEN 0 THEN 'Incoming' WHEN 1 THEN 'out' ELSE 'sideways' END, 'ended', jsonb_build_object('call_id', i, 'state', 'hangup', 'note', repeat('x', 100))
+SELECT 100 + i, CASE i % 3 WHEN 0 THEN 'Incoming' WHEN 1 THEN 'out' ELSE 'sideways' END,
+    'ended', jsonb_build_object('call_id', i, 'state', 'hangup', 'note', repeat('x', 100))
 FROM generate_series(1, 9) AS i;
 RESET client_min_messages;
 SELECT AVG(pg_column_size(raw_payload)) < 1000 AS is_small FROM calls;
@@ -20,7 +22,8 @@ SELECT DISTINCT direction FROM calls ORDER BY 1;
 SELECT dialpad_call_id, count(*) FROM calls GROUP BY 1 HAVING count(*) > 1;
 
 -- each figure moves
-SELECT ingest_call_event('not {json'::text), ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb), ingest_call_event('{"call_id": 1, "state": "napping"}'::jsonb);
+SELECT ingest_call_event('not {json'::text), ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb),
+    ingest_call_event('{"call_id": 1, "state": "napping"}'::jsonb);
 SET client_min_messages = error;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id > 100;
 RESET client_min_messages;
@@ -29,7 +32,8 @@ ALTER TABLE calls DISABLE TRIGGER ALL;
 UPDATE calls SET direction = 'sideways' WHERE dialpad_call_id = 101;
 UPDATE calls SET direction = '+1 (415) 555-0100' WHERE dialpad_call_id = 102;
 UPDATE calls SET direction = '' WHERE dialpad_call_id = 103;
-UPDATE calls SET status = 'active', started_at = now() - interval '5 hours', created_at = now() - interval '5 hours' WHERE dialpad_call_id = 103;
+UPDATE calls SET status = 'active', started_at = now() - interval '5 hours', created_at = now() - interval '5 hours'
+WHERE dialpad_call_id = 103;
 UPDATE calls SET status = 'active', started_at = now() - interval '5 hours', created_at = now() WHERE dialpad_call_id = 104;
 UPDATE calls SET status = 'Ringing', last_event_at = now() - interval '2 hours' WHERE dialpad_call_id = 106;
 UPDATE calls SET status = 'active', last_event_at = now() - interval '2 days' WHERE dialpad_call_id = 107;
@@ -41,10 +45,12 @@ SELECT figure, why FROM health WHERE level <> 'ok';
 SELECT check_name, violations, sample FROM audit_calls('calls') WHERE check_name LIKE 'stuck%';
 SELECT value BETWEEN 299 AND 400 AS value, level FROM health WHERE figure = 'oldest_pending';
 -- counted as many as they were
-INSERT INTO call_issues (happened_at, kind, table_name, occurrences) VALUES (now() - interval '2 hours', 'refused_status', '"has ""q".calls', 9990), (now(), 'refused_status', 'public.calls', 1000000);
+INSERT INTO call_issues (happened_at, kind, table_name, occurrences)
+    VALUES (now() - interval '2 hours', 'refused_status', '"has ""q".calls', 9990), (now(), 'refused_status', 'public.calls', 1000000);
 SELECT figure, value, level FROM health WHERE figure LIKE 'refused%';
 TRUNCATE _callhardening.issues;
-INSERT INTO call_dead_events (log_id, event_seq, lane, error) SELECT log_id, 1000 + i, 0, 'x' FROM call_event_logs, generate_series(1, 100) AS i;
+INSERT INTO call_dead_events (log_id, event_seq, lane, error)
+SELECT log_id, 1000 + i, 0, 'x' FROM call_event_logs, generate_series(1, 100) AS i;
 SELECT figure, value, level FROM health WHERE figure = 'dead';
 
 -- without a unique index the ids are grouped
@@ -63,20 +69,23 @@ CREATE TABLE legs_1 PARTITION OF legs DEFAULT;
 SELECT harden_calls('legs', 'id x', 'st at', 'way', 'body', transitions => '{"new": ["done"]}');
 INSERT INTO legs VALUES (1, 'inbound', 'new', '{"call_id": 1}');
 UPDATE legs SET "st at" = 'other';
-SELECT figure, value, level, why FROM call_health('legs') WHERE figure IN ('calls', 'duplicates', 'directions', 'payload_largest', 'stuck_calls', 'unknown_words_hour', 'pending', 'oldest_pending');
+SELECT figure, value, level, why FROM call_health('legs') WHERE figure IN ('calls', 'duplicates',
+    'directions', 'payload_largest', 'stuck_calls', 'unknown_words_hour', 'pending', 'oldest_pending');
 
 ALTER TABLE legs ADD COLUMN updated_at timestamptz DEFAULT now() - interval '25 hours';
 SELECT figure, value FROM call_health('legs') WHERE figure = 'stuck_calls';
 SELECT check_name, violations, sample FROM audit_calls('legs') WHERE check_name LIKE 'stuck%';
 
 -- a table above 256 MB is not read as a whole
-CREATE UNLOGGED TABLE big (dialpad_call_id bigint PRIMARY KEY, direction text, status text, raw_payload jsonb, filler text, created_at timestamptz DEFAULT now() - interval '1 day')
+CREATE UNLOGGED TABLE big (dialpad_call_id bigint PRIMARY KEY, direction text, status text,
+    raw_payload jsonb, filler text, created_at timestamptz DEFAULT now() - interval '1 day')
     WITH (fillfactor = 10, autovacuum_enabled = off);
 ALTER TABLE big ALTER filler SET STORAGE PLAIN;
 INSERT INTO big SELECT i, 'inbound', 'ringing', '{}', repeat('x', 7000) FROM generate_series(1, 33000) AS i;
 ANALYZE big;
 SELECT harden_calls('big');
-SELECT figure, value BETWEEN 32000 AND 34000 AS is_near, level, regexp_replace(why, '[0-9]{4,} rows', 'N rows') AS why FROM call_health('big') WHERE figure IN ('calls', 'stuck_calls', 'directions');
+SELECT figure, value BETWEEN 32000 AND 34000 AS is_near, level, regexp_replace(why, '[0-9]{4,} rows', 'N rows') AS why
+FROM call_health('big') WHERE figure IN ('calls', 'stuck_calls', 'directions');
 SELECT figure, value, why FROM call_health('big', exact => true) WHERE figure IN ('calls', 'stuck_calls');
 DROP TABLE big;
 
@@ -97,7 +106,8 @@ DROP SCHEMA "has ""q" CASCADE;
 \set VERBOSITY default
 CREATE SCHEMA shop;
 SET search_path = shop, public;
-CREATE TABLE calls (dialpad_call_id bigint UNIQUE, direction text, status text, raw_payload jsonb, created_at timestamptz DEFAULT now() - interval '2 days');
+CREATE TABLE calls (dialpad_call_id bigint UNIQUE, direction text, status text,
+    raw_payload jsonb, created_at timestamptz DEFAULT now() - interval '2 days');
 SELECT harden_calls('calls');
 INSERT INTO calls VALUES (1, 'inbound', 'active', '{}');
 CREATE VIEW rows AS SELECT figure, value, level, CASE WHEN level <> 'ok' THEN why END AS why FROM call_health('calls') LIMIT 6;
@@ -118,7 +128,8 @@ CREATE TABLE legs () INHERITS (calls);
 ALTER TABLE legs ADD UNIQUE (dialpad_call_id);
 SELECT harden_calls('legs');
 SET client_min_messages = error;
-INSERT INTO legs VALUES (1, 'inbound', 'active', '{}'), (2, 'inbound', 'active', '{}'), (2, 'inbound', 'ended', '{}') ON CONFLICT DO NOTHING;
+INSERT INTO legs VALUES (1, 'inbound', 'active', '{}'), (2, 'inbound', 'active', '{}'), (2, 'inbound', 'ended', '{}')
+ON CONFLICT DO NOTHING;
 INSERT INTO legs VALUES (3, 'inbound', 'ended', '{}');
 UPDATE legs SET status = 'ringing' WHERE dialpad_call_id = 3;
 RESET client_min_messages;

@@ -22,7 +22,8 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "function": "pg_read_file"}')
 SELECT sanitize_call_payload('{}', '{"version": 1, "+1 (415) 555-0100": 1}');
 -- rules
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": {}}');
-SELECT sanitize_call_payload('{}', jsonb_build_object('version', 1, 'rules', (SELECT jsonb_agg('{"path": "a", "action": "keep"}'::jsonb) FROM generate_series(1, 1001))));
+SELECT sanitize_call_payload('{}',
+    jsonb_build_object('version', 1, 'rules', (SELECT jsonb_agg('{"path": "a", "action": "keep"}'::jsonb) FROM generate_series(1, 1001))));
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": ["**.a"]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": ["a"], "action": "keep"}]}');
@@ -44,7 +45,8 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "acti
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": ".a", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.", "action": "keep"}]}');
-SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "keep"}, {"path": "a", "action": "keep"}, {"path": "a", "action": "keep"}, {"path": "a..b", "action": "keep"}]}');
+SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "keep"},
+    {"path": "a", "action": "keep"}, {"path": "a", "action": "keep"}, {"path": "a..b", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "**call_id", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.***", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", "action": "keep"}]}');
@@ -54,7 +56,8 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": ["a", "b", 7]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": [""]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": [" _-"]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": ["Length"]}');
-SELECT sanitize_call_payload('{}', jsonb_build_object('version', 1, 'secrets', (SELECT jsonb_agg('s' || i) FROM generate_series(1, 1001) AS i)));
+SELECT sanitize_call_payload('{}',
+    jsonb_build_object('version', 1, 'secrets', (SELECT jsonb_agg('s' || i) FROM generate_series(1, 1001) AS i)));
 -- detectors
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": []}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"phones": "mask"}}');
@@ -85,10 +88,13 @@ SELECT sanitize_call_payload('{}', ('{"version": 1, "budget": {"max_bytes": ' ||
 
 -- the largest and the smallest
 SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "secrets": [], "rules": [], "detectors": {}, "limits": {}, "budget": {}}');
-SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "limits": {"depth": 64, "members": 1000000, "items": 1000000, "characters": 1000000}, "budget": {"max_bytes": 1000000}}');
-SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "limits": {"depth": 1, "members": 1, "items": 1, "characters": 8}, "budget": {"max_bytes": 256}, "detectors": {"phone": "keep", "email": "mask", "card": "mask"}}');
+SELECT sanitize_call_payload('{"a": 1}', '{"version": 1,
+    "limits": {"depth": 64, "members": 1000000, "items": 1000000, "characters": 1000000}, "budget": {"max_bytes": 1000000}}');
+SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "limits": {"depth": 1, "members": 1, "items": 1, "characters": 8},
+    "budget": {"max_bytes": 256}, "detectors": {"phone": "keep", "email": "mask", "card": "mask"}}');
 SELECT sanitize_call_payload('{"r999": "0123456789", "r1": "0123456789"}', jsonb_build_object('version', 1, 'rules',
-    (SELECT jsonb_agg(jsonb_build_object('path', 'r' || i, 'action', 'truncate', 'length', 8 + i % 2) ORDER BY i) FROM generate_series(1, 1000) AS i)));
+    (SELECT jsonb_agg(jsonb_build_object('path', 'r' || i, 'action', 'truncate', 'length', 8 + i % 2) ORDER BY i)
+        FROM generate_series(1, 1000) AS i)));
 -- 1e3 is 1000 to jsonb
 SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "budget": {"max_bytes": 1e3}}');
 
@@ -97,41 +103,60 @@ SELECT sanitize_call_payload(NULL, NULL), sanitize_call_payload(NULL, '{"version
 SELECT sanitize_call_payload('{"a": null}', NULL) = sanitize_call_payload('{"a": null}') AS same;
 -- the document of a built-in policy is that policy, and its record says so
 SELECT sanitize_call_payload(payload, call_payload_policy('default')) = sanitize_call_payload(payload) AS same,
-       sanitize_call_payload(payload) ->> '_sanitized' = sanitize_call_payload(payload, call_payload_policy()) ->> '_sanitized' AS same_policy
+       sanitize_call_payload(payload) ->> '_sanitized' = sanitize_call_payload(payload,
+           call_payload_policy()) ->> '_sanitized' AS same_policy
 FROM (VALUES ('{"call_id": 1, "email": "jane@example.com", "transcript": "Hello", "x": null}'::jsonb)) AS v (payload);
 -- whatever the order and the spacing of its members
 SELECT count(DISTINCT sanitize_call_payload('{"pin": 1}', policy) ->> '_sanitized')
-FROM (VALUES ('{"version": 1, "limits": {"items": 7, "depth": 3}}'::jsonb), ('{"limits":{"depth":3,"items":7},"version":1}'), ('{"version": 1, "limits": 8, "limits": {"depth": 3, "items": 7}}')) AS v (policy);
+FROM (VALUES ('{"version": 1, "limits": {"items": 7, "depth": 3}}'::jsonb), ('{"limits":{"depth":3,"items":7},"version":1}'),
+    ('{"version": 1, "limits": 8, "limits": {"depth": 3, "items": 7}}')) AS v (policy);
 SELECT count(DISTINCT sanitize_call_payload('{"pin": 1}', call_payload_policy(name)) ->> '_sanitized')
 FROM unnest('{default,size_only,strict}'::text[]) AS name;
 
 -- a policy that asks to keep secrets does not get them
-\set keeper '''{"version": 1, "rules": [{"path": "**.password", "action": "keep"}, {"path": "**.client.**", "action": "keep"}, {"path": "**", "action": "keep"}]}'''
-SELECT sanitize_call_payload('{"password": "hunter2", "client": {"token": {"a": ["hunter2"]}, "url": "https://jane:hunter2@example.com/?sig=hunter2", "note": "password: hunter2"}, "authorization": "Bearer hunter2hunter2"}', :keeper);
-SELECT sanitize_call_payload('{"voicemail_link": "https://example.com/v/hunter2", "x": "{\"pass\\u0077ord\": \"hunter2\"}", "password=hunter2": 1}', :keeper);
+\set keeper '''{"version": 1, "rules": [{"path": "**.password", "action": "keep"}, '
+\set keeper :keeper '{"path": "**.client.**", "action": "keep"}, {"path": "**", "action": "keep"}]}'''
+SELECT sanitize_call_payload('{"password": "hunter2",
+    "client": {"token": {"a": ["hunter2"]}, "url": "https://jane:hunter2@example.com/?sig=hunter2", "note": "password: hunter2"},
+    "authorization": "Bearer hunter2hunter2"}', :keeper);
+SELECT sanitize_call_payload('{"voicemail_link": "https://example.com/v/hunter2",
+    "x": "{\"pass\\u0077ord\": \"hunter2\"}", "password=hunter2": 1}', :keeper);
 SELECT sanitize_call_payload('{"password": "hunter2"}', '{"version": 1, "rules": [{"path": "**.password", "action": "mask", "keep": 8}]}');
-SELECT sanitize_call_payload('{"password": "hunter2"}', '{"version": 1, "rules": [{"path": "**.password", "action": "truncate", "length": 1000}]}');
+SELECT sanitize_call_payload('{"password": "hunter2"}',
+    '{"version": 1, "rules": [{"path": "**.password", "action": "truncate", "length": 1000}]}');
 -- names of its own: compared whole and folded, whatever a rule says
-SELECT sanitize_call_payload('{"door_code": 1, "DoorCode": "2", "door-code": {"a": 3}, "front_door_code": 4, "a": [{"door code": [5]}]}', '{"version": 1, "secrets": ["door_code"], "rules": [{"path": "**", "action": "keep"}]}');
+SELECT sanitize_call_payload('{"door_code": 1, "DoorCode": "2", "door-code": {"a": 3}, "front_door_code": 4, "a": [{"door code": [5]}]}',
+    '{"version": 1, "secrets": ["door_code"], "rules": [{"path": "**", "action": "keep"}]}');
 -- and in texts
-SELECT sanitize_call_payload('{"note": "my door_code: 4711, ok", "link": "https://example.com/?door_code=4711&a=1", "body": "{\"door\\u005fcode\": 4711, oops", "custom_data": "{\"DoorCode\": 4711}"}',
+SELECT sanitize_call_payload('{"note": "my door_code: 4711, ok", "link": "https://example.com/?door_code=4711&a=1",
+    "body": "{\"door\\u005fcode\": 4711, oops", "custom_data": "{\"DoorCode\": 4711}"}',
     jsonb_set(call_payload_policy(), '{secrets}', '["door_code"]'));
 
 -- detectors: on what no rule decides about
-SELECT sanitize_call_payload('{"a": "+1 415 555 0100 or jane@example.com", "b": "+1 415 555 0100", "c": "+1 415 555 0100", "d": "+1 415 555 0100 and more", "jane@example.com": 1}', '{"version": 1, "detectors": {"phone": "mask"},
-    "rules": [{"path": "b", "action": "keep"}, {"path": "c", "action": "mask", "keep": 2}, {"path": "d", "action": "truncate", "length": 16}]}');
+SELECT sanitize_call_payload('{"a": "+1 415 555 0100 or jane@example.com", "b": "+1 415 555 0100", "c": "+1 415 555 0100",
+    "d": "+1 415 555 0100 and more", "jane@example.com": 1}', '{"version": 1, "detectors": {"phone": "mask"},
+    "rules": [{"path": "b", "action": "keep"}, {"path": "c", "action": "mask", "keep": 2},
+    {"path": "d", "action": "truncate", "length": 16}]}');
 -- without a key, what is to become a token becomes a summary
-SELECT sanitize_call_payload('{"a": "+14155550100", "b": {"c": 1, "d": ["x"]}}', '{"version": 1, "rules": [{"path": "a", "action": "hash"}, {"path": "b", "action": "hash"}]}');
+SELECT sanitize_call_payload('{"a": "+14155550100", "b": {"c": 1, "d": ["x"]}}',
+    '{"version": 1, "rules": [{"path": "a", "action": "hash"}, {"path": "b", "action": "hash"}]}');
 -- a budget: what no rule knows goes first, then the last rule's, and so on
-SELECT bytes, sanitize_call_payload(payload, jsonb_set('{"version": 1, "rules": [{"path": "c", "action": "keep"}, {"path": "b", "action": "keep"}], "budget": {}}', '{budget,max_bytes}', bytes)) AS result
-FROM unnest('{1000,400,256}'::jsonb[]) AS bytes, (SELECT jsonb_build_object('a', repeat('a', 100), 'b', repeat('b', 100), 'c', repeat('c', 100), 'd', repeat('d', 100)) AS payload) AS p;
+SELECT bytes, sanitize_call_payload(payload,
+    jsonb_set('{"version": 1, "rules": [{"path": "c", "action": "keep"}, {"path": "b", "action": "keep"}], "budget": {}}',
+    '{budget,max_bytes}', bytes)) AS result
+FROM unnest('{1000,400,256}'::jsonb[]) AS bytes,
+    (SELECT jsonb_build_object('a', repeat('a', 100), 'b', repeat('b', 100), 'c', repeat('c', 100), 'd', repeat('d', 100)) AS payload) AS p;
 SELECT count(*) AS documents, count(*) FILTER (WHERE octet_length(sanitize_call_payload(payload, policy)::text) > bytes) AS larger
-FROM generate_series(256, 2000, 100) AS bytes, unnest('{default,size_only,strict}'::text[]) AS name, jsonb_set(call_payload_policy(name), '{budget,max_bytes}', to_jsonb(bytes)) AS policy,
-     (SELECT jsonb_object_agg(CASE i % 4 WHEN 0 THEN 'call_id' WHEN 1 THEN 'note' WHEN 2 THEN 'custom_data' ELSE 'transcript' END || CASE WHEN i > 3 THEN i::text ELSE '' END, repeat('word ' || i, 1 + i % 40)) AS payload FROM generate_series(0, 80) AS i) AS p;
+FROM generate_series(256, 2000, 100) AS bytes, unnest('{default,size_only,strict}'::text[]) AS name,
+    jsonb_set(call_payload_policy(name), '{budget,max_bytes}', to_jsonb(bytes)) AS policy,
+     (SELECT jsonb_object_agg(CASE i % 4 WHEN 0 THEN 'call_id' WHEN 1 THEN 'note' WHEN 2 THEN 'custom_data' ELSE 'transcript' END
+         || CASE WHEN i > 3 THEN i::text ELSE '' END, repeat('word ' || i, 1 + i % 40)) AS payload FROM generate_series(0, 80) AS i) AS p;
 
 -- strict: an allow-list
-SELECT jsonb_pretty(sanitize_call_payload('{"call_id": 5635304278851584, "state": "hangup", "direction": "inbound", "date_started": 1787158716092, "duration": 11989.972, "event_timestamp": "2026-08-19T12:58:36Z",
-    "contact": {"id": "shared_17", "name": "Jane Doe", "address": {"street": "Main Street"}}, "target": {"id": 17, "office_id": 3, "type": "user"}, "transcription_text": "Hello, Jane", "is_vip": true, "price": 17.25,
+SELECT jsonb_pretty(sanitize_call_payload('{"call_id": 5635304278851584, "state": "hangup", "direction": "inbound",
+    "date_started": 1787158716092, "duration": 11989.972, "event_timestamp": "2026-08-19T12:58:36Z",
+    "contact": {"id": "shared_17", "name": "Jane Doe", "address": {"street": "Main Street"}},
+    "target": {"id": 17, "office_id": 3, "type": "user"}, "transcription_text": "Hello, Jane", "is_vip": true, "price": 17.25,
     "labels": ["a", "b"], "note": {"id": 7}, "password": "hunter2"}', call_payload_policy('strict')));
 -- in the forms that wrap the call
 SELECT sanitize_call_payload(payload, call_payload_policy('strict')) FROM (VALUES
@@ -140,17 +165,25 @@ SELECT sanitize_call_payload(payload, call_payload_policy('strict')) FROM (VALUE
     ('{"data": {"payload": {"call_id": 1, "name": "Jane Doe"}, "record": "Jane Doe"}}'),
     ('{"items": [{"call_id": 1, "name": "Jane Doe"}, {"call_id": 2}, "Jane Doe"]}')) AS v (payload);
 -- where a known member holds what is not known
-SELECT sanitize_call_payload('{"contact": "Jane Doe", "target": ["Jane Doe"], "call": 4155550100, "data": {"contact": true}}', call_payload_policy('strict'));
-SELECT sanitize_call_payload('{"call_id": {"name": "Jane Doe"}, "state": [{"name": "Jane Doe"}], "date_started": {"call_id": {"id": "Jane Doe"}}, "duration": {"state": "Jane Doe"}, "id": [["Jane Doe, who lives in Main Street, and whose story is long enough to be cut"]]}', call_payload_policy('strict'));
+SELECT sanitize_call_payload('{"contact": "Jane Doe", "target": ["Jane Doe"], "call": 4155550100, "data": {"contact": true}}',
+    call_payload_policy('strict'));
+SELECT sanitize_call_payload('{"call_id": {"name": "Jane Doe"}, "state": [{"name": "Jane Doe"}],
+    "date_started": {"call_id": {"id": "Jane Doe"}}, "duration": {"state": "Jane Doe"},
+    "id": [["Jane Doe, who lives in Main Street, and whose story is long enough to be cut"]]}', call_payload_policy('strict'));
 -- numbers of persons and accounts, and addresses of the internet; kept unless a policy asks
-SELECT policy, sanitize_call_payload('{"note": "178-05-1120 paid from DE89 3704 0044 0532 0130 00, 10.0.0.1 or fe80::1", "4111111111111111": 1, "sender": "98765 40100"}',
+SELECT policy, sanitize_call_payload('{"note": "178-05-1120 paid from DE89 3704 0044 0532 0130 00, 10.0.0.1 or fe80::1",
+    "4111111111111111": 1, "sender": "98765 40100"}',
     ('{"version": 1, "detectors": ' || policy || '}')::jsonb) - '_sanitized' AS result
-FROM unnest('{"{}","{\"ssn\": \"mask\"}","{\"iban\": \"mask\"}","{\"ip\": \"mask\"}","{\"card\": \"mask\"}","{\"phone\": \"mask\"}"}'::text[]) AS policy;
-SELECT sanitize_call_payload('{"note": "10.0.0.1 and 178-05-1120"}', '{"version": 1, "detectors": {"ip": "hash", "ssn": "hash"}}') - '_sanitized' AS no_key,
-       sanitize_call_payload('{"4111111111111111": 1}', '{"version": 1, "detectors": {"card": "hash"}}') - '_sanitized' AS no_key_for_a_name;
+FROM unnest('{"{}","{\"ssn\": \"mask\"}","{\"iban\": \"mask\"}","{\"ip\": \"mask\"}",
+    "{\"card\": \"mask\"}","{\"phone\": \"mask\"}"}'::text[]) AS policy;
+SELECT sanitize_call_payload('{"note": "10.0.0.1 and 178-05-1120"}',
+    '{"version": 1, "detectors": {"ip": "hash", "ssn": "hash"}}') - '_sanitized' AS no_key,
+       sanitize_call_payload('{"4111111111111111": 1}',
+           '{"version": 1, "detectors": {"card": "hash"}}') - '_sanitized' AS no_key_for_a_name;
 SELECT name, call_payload_policy(name) -> 'detectors' AS detectors FROM unnest('{default,size_only,strict}'::text[]) AS name;
 -- detectors look at what stays, and at the names of what does not
-SELECT sanitize_call_payload('{"call_id": "call +1 415 555 0100", "state": "jane@example.com", "id": 5635304278851584, "date_started": "2026-08-19T12:58:36Z", "date_ended": 1787158716092, "+1 415 555 0100": 1}', call_payload_policy('strict'));
+SELECT sanitize_call_payload('{"call_id": "call +1 415 555 0100", "state": "jane@example.com", "id": 5635304278851584,
+    "date_started": "2026-08-19T12:58:36Z", "date_ended": 1787158716092, "+1 415 555 0100": 1}', call_payload_policy('strict'));
 SELECT count(*) AS documents, count(*) FILTER (WHERE sanitize_call_payload(payload, call_payload_policy('strict'))::text ~ 'Jane') AS leaks
 FROM (SELECT jsonb_build_object(a, jsonb_build_object(b, jsonb_build_object(c, 'Jane'))) AS payload
       FROM unnest('{call,data,payload,items,contact,target,call_id,id,state,date_started,duration,note}'::text[]) AS a,
@@ -158,22 +191,30 @@ FROM (SELECT jsonb_build_object(a, jsonb_build_object(b, jsonb_build_object(c, '
            unnest('{name,email,note,x,contact,call,data}'::text[]) AS c) AS d;
 
 -- size_only: bulk goes, nothing else
-SELECT sanitize_call_payload('{"call_id": 5635304278851584, "state": "hangup", "external_number": "+14155550100", "contact": {"id": 1, "name": "Jane Doe", "email": "jane@example.com", "phone": "+14155550100"}, "card": "4111 1111 1111 1111", "audio": "UklGRiQAAABXQVZF", "recordings": [{"id": 1, "data": "UklGRiQAAABXQVZF"}], "metadata": "{\"plan\": \"gold\", \"empty\": null}", "password": "hunter2"}', call_payload_policy('size_only'));
-SELECT length(value ->> 'transcript') AS transcript, length(value ->> 'note') AS note, jsonb_array_length(value -> 'list') AS list, value -> 'pcm_base64' AS pcm
-FROM sanitize_call_payload(jsonb_build_object('transcript', repeat('Hello. ', 1000), 'note', repeat('word ', 500), 'list', (SELECT jsonb_agg(i) FROM generate_series(1, 100) AS i), 'pcm_base64', repeat('QUFB', 5000)), call_payload_policy('size_only')) AS value;
+SELECT sanitize_call_payload('{"call_id": 5635304278851584, "state": "hangup", "external_number": "+14155550100",
+    "contact": {"id": 1, "name": "Jane Doe", "email": "jane@example.com", "phone": "+14155550100"},
+    "card": "4111 1111 1111 1111", "audio": "UklGRiQAAABXQVZF", "recordings": [{"id": 1, "data": "UklGRiQAAABXQVZF"}],
+    "metadata": "{\"plan\": \"gold\", \"empty\": null}", "password": "hunter2"}', call_payload_policy('size_only'));
+SELECT length(value ->> 'transcript') AS transcript, length(value ->> 'note') AS note,
+    jsonb_array_length(value -> 'list') AS list, value -> 'pcm_base64' AS pcm
+FROM sanitize_call_payload(jsonb_build_object('transcript', repeat('Hello. ', 1000), 'note', repeat('word ', 500), 'list',
+    (SELECT jsonb_agg(i) FROM generate_series(1, 100) AS i), 'pcm_base64', repeat('QUFB', 5000)),
+    call_payload_policy('size_only')) AS value;
 
 -- twice is once, with each of them
 SELECT name, count(*) FILTER (WHERE sanitize_call_payload(once, policy) = once) AS unchanged, count(*) AS documents
 FROM (VALUES ('default'), ('size_only'), ('strict')) AS n (name), call_payload_policy(name) AS policy,
      LATERAL (SELECT sanitize_call_payload(payload, policy) AS once FROM (VALUES
-        ('{"call": {"call_id": 1, "contact": {"id": 2, "name": "Jane Doe"}, "note": null}, "metadata": "{\"a\": \"{\\\"b\\\": 1}\"}"}'::jsonb),
+        ('{"call": {"call_id": 1, "contact": {"id": 2, "name": "Jane Doe"}, "note": null},
+            "metadata": "{\"a\": \"{\\\"b\\\": 1}\"}"}'::jsonb),
         ('{"contact": "Jane Doe", "target": ["x"], "call": 1, "recap_summary": "my token: abc", "audio": "abc", "integrations": {"a": 1}}'),
         ('[{"type": "string", "length": 7}, {"type": "text", "length": 7}]')) AS v (payload)) AS d
 GROUP BY name ORDER BY name;
 
 -- compiled policies are kept: more than there is room for, and back
 CREATE TEMPORARY TABLE wanted AS
-SELECT i AS length, jsonb_build_object('version', 1, 'rules', jsonb_build_array(jsonb_build_object('path', 'a', 'action', 'truncate', 'length', i))) AS policy
+SELECT i AS length, jsonb_build_object('version', 1, 'rules',
+    jsonb_build_array(jsonb_build_object('path', 'a', 'action', 'truncate', 'length', i))) AS policy
 FROM generate_series(8, 107) AS i;
 SELECT count(*) FILTER (WHERE length(sanitize_call_payload(jsonb_build_object('a', repeat('x', 200)), policy) ->> 'a') = length) AS right
 FROM (SELECT * FROM wanted ORDER BY length) AS w;
@@ -209,9 +250,11 @@ BEGIN
 END
 $$;
 CREATE TRIGGER use_others BEFORE INSERT ON called FOR EACH ROW EXECUTE FUNCTION use_others();
-INSERT INTO called (dialpad_call_id, raw_payload) SELECT i, jsonb_build_object('a', repeat('x', 20)) FROM generate_series(1, 5) AS i RETURNING raw_payload ->> 'a' AS cut;
+INSERT INTO called (dialpad_call_id, raw_payload)
+SELECT i, jsonb_build_object('a', repeat('x', 20)) FROM generate_series(1, 5) AS i RETURNING raw_payload ->> 'a' AS cut;
 -- and the error that ends a statement lets go of it
-INSERT INTO called (dialpad_call_id, raw_payload) SELECT 6 + i % 3, jsonb_build_object('a', repeat('x', 20)) FROM generate_series(1, 5) AS i;
+INSERT INTO called (dialpad_call_id, raw_payload)
+SELECT 6 + i % 3, jsonb_build_object('a', repeat('x', 20)) FROM generate_series(1, 5) AS i;
 INSERT INTO called (dialpad_call_id, raw_payload) SELECT 6, jsonb_build_object('a', repeat('x', 20)) RETURNING raw_payload ->> 'a' AS cut;
 -- in a function that calls itself
 CREATE FUNCTION nested(depth integer) RETURNS text LANGUAGE plpgsql AS $$

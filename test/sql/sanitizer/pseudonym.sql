@@ -23,18 +23,22 @@ SELECT add_call_pseudonym_key('an unguessable secret of a test.');
 SELECT call_pseudonym('+14155550100') AS token \gset
 SELECT :'token' AS token;
 SELECT value, call_pseudonym(value) = :'token' AS same
-FROM (VALUES (1, '14155550100'), (2, '+1 (415) 555-0100'), (3, 'tel:+14155550100'), (4, 'sip:+14155550100@host;user=phone'), (5, '0014155550100'),
-             (6, '"Jane" <sip:+1-415-555-0100@host:5060>'), (7, '(415) 555-0100'), (8, '+14155550101'), (9, :'token')) AS v (n, value) ORDER BY n;
+FROM (VALUES (1, '14155550100'), (2, '+1 (415) 555-0100'), (3, 'tel:+14155550100'),
+    (4, 'sip:+14155550100@host;user=phone'), (5, '0014155550100'),
+             (6, '"Jane" <sip:+1-415-555-0100@host:5060>'), (7, '(415) 555-0100'),
+             (8, '+14155550101'), (9, :'token')) AS v (n, value) ORDER BY n;
 SELECT call_pseudonym('Ann@Example.com') = call_pseudonym('mailto:ann@example.com') AS same_address,
        call_pseudonym('Ann@Example.com') = call_pseudonym('sip:ann@example.com:5060;transport=tcp') AS same_user,
-       call_pseudonym('Jane Doe') = call_pseudonym(' Jane Doe ') AS same_text, call_pseudonym('Jane Doe') = call_pseudonym('jane doe') AS other_text;
+       call_pseudonym('Jane Doe') = call_pseudonym(' Jane Doe ') AS same_text,
+       call_pseudonym('Jane Doe') = call_pseudonym('jane doe') AS other_text;
 SELECT count(DISTINCT call_pseudonym((14150000000 + n)::text)) FROM generate_series(1, 1000000) AS n;
 
 -- rotation: new tokens have the new key's id, old ones are still known
 SELECT add_call_pseudonym_key('another secret, a bit newer one.') AS second \gset
 SELECT call_pseudonym('+14155550100') = :'token' AS old, substr(call_pseudonym('+14155550100'), 4, 6) = :'second' AS named,
        call_pseudonym('+14155550100', :'first') = :'token' AS still_computed, call_pseudonym(:'token') = :'token' AS stays;
-SELECT call_pseudonyms('415-555-0100') = ARRAY[call_pseudonym('415-555-0100', :'second'), call_pseudonym('415-555-0100', :'first')] AS newest_first;
+SELECT call_pseudonyms('415-555-0100') = ARRAY[call_pseudonym('415-555-0100', :'second'),
+    call_pseudonym('415-555-0100', :'first')] AS newest_first;
 CREATE TEMPORARY TABLE calls AS
 SELECT 1 AS id, jsonb_build_object('external_number', :'token') AS raw_payload
 UNION ALL SELECT 2, jsonb_build_object('external_number', call_pseudonym('+14155550100'))
@@ -123,7 +127,8 @@ DROP ROLE regress_pseudonym;
 
 -- a random key is another one each time
 SELECT count(DISTINCT add_call_pseudonym_key()) FROM generate_series(1, 100);
-SELECT count(DISTINCT secret), min(octet_length(secret)), max(octet_length(secret)) FROM _callhardening.pseudonym_keys WHERE key_id NOT IN (:'first', :'second');
+SELECT count(DISTINCT secret), min(octet_length(secret)), max(octet_length(secret))
+FROM _callhardening.pseudonym_keys WHERE key_id NOT IN (:'first', :'second');
 SELECT array_length(call_pseudonyms('+14155550100'), 1);
 
 -- memory comes back, also after errors between opening and closing
@@ -152,8 +157,10 @@ END
 $$;
 
 -- a token is no exception from the limit of characters
-SELECT sanitize_call_payload(body, policy) AS once, sanitize_call_payload(sanitize_call_payload(body, policy), policy) = sanitize_call_payload(body, policy) AS twice_the_same
-FROM (SELECT '{"phone": "14155550100", "to": 14155550100}' AS body, '{"version": 1, "limits": {"characters": 16}, "detectors": {"phone": "hash"}}'::jsonb AS policy) AS v;
+SELECT sanitize_call_payload(body, policy) AS once,
+    sanitize_call_payload(sanitize_call_payload(body, policy), policy) = sanitize_call_payload(body, policy) AS twice_the_same
+FROM (SELECT '{"phone": "14155550100", "to": 14155550100}' AS body,
+    '{"version": 1, "limits": {"characters": 16}, "detectors": {"phone": "hash"}}'::jsonb AS policy) AS v;
 
 -- a table that was altered is an error, not a crash
 BEGIN;

@@ -7,25 +7,36 @@ SELECT sanitize_call_payload(NULL), sanitize_call_payload('{}'), sanitize_call_p
 SELECT sanitize_call_payload('{"a": {"b": null, "c": {"d": []}}, "e": "", "f": 0, "g": [null, "", {}, [], {"h": null}]}');
 
 -- numbers stay to the digit, or become a summary
-SELECT sanitize_call_payload('{"a": 9007199254740993, "b": 18446744073709551616, "c": 1.10, "d": -0, "e": 1234567890123456789012345678901234567890, "f": 0.00}');
-SELECT sanitize_call_payload('{"a": 12345678901234567890123456789012345678901, "b": 1e400, "c": 1e131071, "d": 1e-16383, "e": -1e39, "f": -1e38}');
+SELECT sanitize_call_payload('{"a": 9007199254740993, "b": 18446744073709551616,
+    "c": 1.10, "d": -0, "e": 1234567890123456789012345678901234567890, "f": 0.00}');
+SELECT sanitize_call_payload('{"a": 12345678901234567890123456789012345678901,
+    "b": 1e400, "c": 1e131071, "d": 1e-16383, "e": -1e39, "f": -1e38}');
 
 -- credentials, by name
-SELECT sanitize_call_payload('{"password": "x", "Api-Key": 17, "client_secret": {"a": [1]}, "user_token": ["x"], "cookies": {"a": "b"}, "pin": ""}');
-SELECT sanitize_call_payload('{"author": "x", "tokenizer": "x", "keyboard": "x", "session_id": "x", "raw_digits": "17", "client_state": "eHg=", "has_token": false}');
+SELECT sanitize_call_payload('{"password": "x", "Api-Key": 17,
+    "client_secret": {"a": [1]}, "user_token": ["x"], "cookies": {"a": "b"}, "pin": ""}');
+SELECT sanitize_call_payload('{"author": "x", "tokenizer": "x", "keyboard": "x",
+    "session_id": "x", "raw_digits": "17", "client_state": "eHg=", "has_token": false}');
 -- and by what they look like
-SELECT sanitize_call_payload('{"a": "https://user:pw@example.com/x?sig=abc&page=1#key=abc", "b": "Authorization: Bearer abc123def", "c": "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln"}');
-SELECT sanitize_call_payload(jsonb_build_object('pem', E'x -----BEGIN KEY-----\nMII\n-----END KEY----- y', 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln', 1));
+SELECT sanitize_call_payload('{"a": "https://user:pw@example.com/x?sig=abc&page=1#key=abc",
+    "b": "Authorization: Bearer abc123def", "c": "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln"}');
+SELECT sanitize_call_payload(jsonb_build_object('pem',
+    E'x -----BEGIN KEY-----\nMII\n-----END KEY----- y', 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln', 1));
 SELECT sanitize_call_payload('{"note": "{\"password\": \"hunter2\", \"x\": 1}", "body": "user=jane&password=hunter2&x=1"}');
 -- links that open a recording keep scheme and host
-SELECT sanitize_call_payload('{"voicemail_link": "https://dialpad.example/vm/xyz", "call_recording_share_links": ["https://dialpad.example/r/1?a=b"], "access_link": "/r/1"}');
-SELECT sanitize_call_payload('{"recording_details": [{"id": 7, "url": "https://u:p@dialpad.example/r/1", "duration": 1.5, "recording_type": "admincallrecording"}], "hook_url": "https://example.com/hook"}');
+SELECT sanitize_call_payload('{"voicemail_link": "https://dialpad.example/vm/xyz",
+    "call_recording_share_links": ["https://dialpad.example/r/1?a=b"], "access_link": "/r/1"}');
+SELECT sanitize_call_payload('{"recording_details": [{"id": 7, "url": "https://u:p@dialpad.example/r/1",
+    "duration": 1.5, "recording_type": "admincallrecording"}], "hook_url": "https://example.com/hook"}');
 
 -- what is bulky shrinks, what is personal is masked
-SELECT sanitize_call_payload(jsonb_build_object('transcription_text', repeat('Hello, how are you? ', 1000), 'recap_summary', repeat('ä', 100),
+SELECT sanitize_call_payload(jsonb_build_object('transcription_text',
+    repeat('Hello, how are you? ', 1000), 'recap_summary', repeat('ä', 100),
     'recap_action_items', jsonb_build_array(repeat('x', 100), 'short'), 'integrations', '{"a": 1, "b": 2, "c": 3}'::jsonb));
-SELECT sanitize_call_payload('{"external_number": "+14155550100", "internal_number": "0100", "contact": {"id": 1, "name": "Jane", "phone": 4155550100, "email": "j@example.com"}}');
-SELECT sanitize_call_payload('{"routing_breadcrumbs": [{"breadcrumb_type": "callrouter", "date": 1, "target_type": "user", "target_id": 7, "request": {"a": 1, "b": {"c": 2}}, "response": "<html>"}]}');
+SELECT sanitize_call_payload('{"external_number": "+14155550100", "internal_number": "0100",
+    "contact": {"id": 1, "name": "Jane", "phone": 4155550100, "email": "j@example.com"}}');
+SELECT sanitize_call_payload('{"routing_breadcrumbs": [{"breadcrumb_type": "callrouter", "date": 1,
+    "target_type": "user", "target_id": 7, "request": {"a": 1, "b": {"c": 2}}, "response": "<html>"}]}');
 SELECT sanitize_call_payload('{"custom_data": "{\"order\": {\"id\": 1.50e1, \"secret\": \"x\", \"empty\": null}}"}');
 SELECT sanitize_call_payload('{"custom_data": "{not json, password: hunter2}"}');
 
@@ -45,11 +56,15 @@ SELECT sanitize_call_payload('{"_sanitized": "1,2,3,0 1:0f0f0f", "a": null}');
 SELECT sanitize_call_payload('{"_sanitized": "1,2,3,0 1:0f0f0f", "pin": 1234}');
 SELECT sanitize_call_payload('{"_sanitized": "1,2,3,-1 1:0f0f0f", "pin": 1234}');
 -- Its counts end at 99. Stored, it takes at most 40 bytes, whatever stands beside it.
-SELECT sanitized ->> '_sanitized' AS record, max(pg_column_size(sanitized || other) - pg_column_size(sanitized - '_sanitized' || other)) <= 40 AS is_cheap
+SELECT sanitized ->> '_sanitized' AS record,
+    max(pg_column_size(sanitized || other) - pg_column_size(sanitized - '_sanitized' || other)) <= 40 AS is_cheap
 FROM sanitize_call_payload(jsonb_build_object('pins', (SELECT jsonb_agg(jsonb_build_object('pin', i)) FROM generate_series(1, 120) AS i),
-         'texts', (SELECT jsonb_agg(jsonb_build_object('drop', i)) FROM generate_series(1, 120) AS i), 'b', (SELECT jsonb_agg(repeat('x', 2000)) FROM generate_series(1, 100))),
-         '{"version": 1, "rules": [{"path": "pins", "action": "keep"}, {"path": "**.drop", "action": "drop"}], "limits": {"items": 1000, "characters": 8}, "budget": {"max_bytes": 1000}}') AS sanitized,
-     (SELECT jsonb_build_object(repeat('n', a), CASE WHEN b < 0 THEN to_jsonb(b) ELSE to_jsonb(repeat('v', b)) END, repeat('z', 12 + a), to_jsonb(b)) FROM generate_series(1, 9) AS a, generate_series(-1, 4) AS b) AS others (other)
+         'texts', (SELECT jsonb_agg(jsonb_build_object('drop', i)) FROM generate_series(1, 120) AS i),
+         'b', (SELECT jsonb_agg(repeat('x', 2000)) FROM generate_series(1, 100))),
+         '{"version": 1, "rules": [{"path": "pins", "action": "keep"}, {"path": "**.drop", "action": "drop"}],
+         "limits": {"items": 1000, "characters": 8}, "budget": {"max_bytes": 1000}}') AS sanitized,
+     (SELECT jsonb_build_object(repeat('n', a), CASE WHEN b < 0 THEN to_jsonb(b) ELSE to_jsonb(repeat('v', b)) END,
+         repeat('z', 12 + a), to_jsonb(b)) FROM generate_series(1, 9) AS a, generate_series(-1, 4) AS b) AS others (other)
 GROUP BY sanitized;
 -- What is stored of a body above 300 bytes is no more than the body.
 BEGIN;
@@ -79,10 +94,14 @@ SELECT kind, '{"call_id": 5635304278851584, "state": "hangup", "direction": "out
     "event_timestamp": 1787158916666, "mos_score": 4.41, "labels": [], "was_recorded": false, "integrations": {}}'::jsonb || more AS payload
 FROM (VALUES
     ('transcript', jsonb_build_object('transcription_text', repeat('Thank you for calling. ', 500))),
-    ('recap', jsonb_build_object('recap_summary', repeat('The caller asked. ', 400), 'recap_action_items', (SELECT jsonb_agg(repeat('Do it. ', 60)) FROM generate_series(1, 12)))),
-    ('breadcrumbs', jsonb_build_object('routing_breadcrumbs', (SELECT jsonb_agg(jsonb_build_object('breadcrumb_type', 'callrouter', 'date', 1787158716092 + i,
-        'target_id', 1, 'target_type', 'user', 'url', 'https://example.com/route', 'request', repeat('{"a": 1}', 500), 'response', repeat('x', 3000))) FROM generate_series(1, 4) AS i))),
-    ('custom data', jsonb_build_object('custom_data', (SELECT jsonb_object_agg('answer' || i, repeat('word ', 1000)) FROM generate_series(1, 4) AS i)::text))) AS bulk (kind, more);
+    ('recap', jsonb_build_object('recap_summary', repeat('The caller asked. ', 400),
+        'recap_action_items', (SELECT jsonb_agg(repeat('Do it. ', 60)) FROM generate_series(1, 12)))),
+    ('breadcrumbs', jsonb_build_object('routing_breadcrumbs',
+        (SELECT jsonb_agg(jsonb_build_object('breadcrumb_type', 'callrouter', 'date', 1787158716092 + i,
+        'target_id', 1, 'target_type', 'user', 'url', 'https://example.com/route', 'request',
+        repeat('{"a": 1}', 500), 'response', repeat('x', 3000))) FROM generate_series(1, 4) AS i))),
+    ('custom data', jsonb_build_object('custom_data',
+        (SELECT jsonb_object_agg('answer' || i, repeat('word ', 1000)) FROM generate_series(1, 4) AS i)::text))) AS bulk (kind, more);
 SELECT kind, octet_length(payload::text) AS before, octet_length(sanitize_call_payload(payload)::text) AS after,
        octet_length(sanitize_call_payload(payload)::text) * 10 <= octet_length(payload::text) AS nine_tenths
 FROM bulky ORDER BY kind;
@@ -91,8 +110,10 @@ FROM bulky ORDER BY kind;
 WITH RECURSIVE document(n, value) AS (
     SELECT 0, '{"recap_summary": "my token: abc, https://a:b@example.com/?sig=x", "a": null}'::jsonb
     UNION ALL
-    SELECT n + 1, jsonb_build_object('a' || n, value, 'custom_data', value::text, 'items', jsonb_build_array(value, n)) FROM document WHERE n < 8)
-SELECT count(*) AS documents, count(*) FILTER (WHERE sanitize_call_payload(sanitize_call_payload(value)) = sanitize_call_payload(value)) AS unchanged
+    SELECT n + 1, jsonb_build_object('a' || n, value, 'custom_data', value::text, 'items', jsonb_build_array(value, n))
+    FROM document WHERE n < 8)
+SELECT count(*) AS documents,
+    count(*) FILTER (WHERE sanitize_call_payload(sanitize_call_payload(value)) = sanitize_call_payload(value)) AS unchanged
 FROM document;
 
 -- the policy
@@ -121,4 +142,5 @@ WHERE sanitize_call_payload(payload) <> sanitize_call_payload(sanitize_call_payl
                 AND jsonb_typeof(member.value) <> 'null'
                 AND sanitize_call_payload(payload) -> member.key IS DISTINCT FROM member.value)
    -- as it is before it is compressed
-   OR pg_column_size(sanitize_call_payload(payload)) > pg_column_size(payload::text::jsonb) + CASE WHEN pg_column_size(payload::text::jsonb) > 300 THEN 0 ELSE 40 END;
+   OR pg_column_size(sanitize_call_payload(payload)) > pg_column_size(payload::text::jsonb) + CASE
+       WHEN pg_column_size(payload::text::jsonb) > 300 THEN 0 ELSE 40 END;

@@ -5,11 +5,13 @@ SELECT count(*), md5(string_agg(md5(body), '')) FROM (SELECT call_traffic(2000) 
 SELECT count(*), md5(string_agg(md5(body), '')) FROM (SELECT call_traffic(2000, -7) AS body) AS t;
 
 CREATE TEMP TABLE traffic (
-    delivery bigint GENERATED ALWAYS AS IDENTITY, call_id text, state text, direction text, at bigint, started bigint, ended bigint, bytes int,
+    delivery bigint GENERATED ALWAYS AS IDENTITY, call_id text, state text,
+    direction text, at bigint, started bigint, ended bigint, bytes int,
     body text, event jsonb);
 ALTER TABLE traffic ALTER body SET STORAGE EXTERNAL, ALTER event SET STORAGE EXTERNAL;
 INSERT INTO traffic (call_id, state, direction, at, started, ended, bytes, body, event)
-SELECT event ->> 'call_id', event ->> 'state', event ->> 'direction', (event ->> 'event_timestamp')::bigint, (event ->> 'date_started')::bigint,
+SELECT event ->> 'call_id', event ->> 'state', event ->> 'direction',
+    (event ->> 'event_timestamp')::bigint, (event ->> 'date_started')::bigint,
     (event ->> 'date_ended')::bigint, octet_length(body), body, event
 FROM (SELECT body, body::jsonb AS event FROM (SELECT call_traffic(2000) AS body OFFSET 0) AS made OFFSET 0) AS t;
 
@@ -31,12 +33,14 @@ SELECT min(empty), max(empty) FROM (
     SELECT (SELECT count(*) FROM jsonb_each(event) WHERE value IN ('null', '[]', '{}', '""', '0')) AS empty FROM traffic) AS t;
 
 -- most bodies are small, most bytes are in the few that are not
-SELECT size, round(100 * count(*) / sum(count(*)) OVER (), 1) AS percent_of_events, round(100 * sum(bytes) / sum(sum(bytes)) OVER (), 1) AS percent_of_bytes
+SELECT size, round(100 * count(*) / sum(count(*)) OVER (), 1) AS percent_of_events,
+    round(100 * sum(bytes) / sum(sum(bytes)) OVER (), 1) AS percent_of_bytes
 FROM traffic JOIN (VALUES ('below 1 kB', 0, 1000), ('1 to 1.3 kB', 1000, 1300), ('1.3 to 2 kB', 1300, 2000),
     ('2 to 10 kB', 2000, 10000), ('10 to 50 kB', 10000, 50000), ('50 to 200 kB', 50000, 200000), ('above 200 kB', 200000, 2000000000))
     AS s (size, low, high) ON bytes >= low AND bytes < high
 GROUP BY size, low ORDER BY low;
-SELECT percentile_disc(ARRAY[0, 0.1, 0.5, 0.75, 0.9, 0.99, 1]) WITHIN GROUP (ORDER BY bytes) AS percentiles, round(avg(bytes)) AS average FROM traffic;
+SELECT percentile_disc(ARRAY[0, 0.1, 0.5, 0.75, 0.9, 0.99, 1]) WITHIN GROUP (ORDER BY bytes) AS percentiles, round(avg(bytes)) AS average
+FROM traffic;
 
 -- redelivered bytes are the same bytes, and come later
 SELECT round(100.0 * (count(*) - count(DISTINCT body)) / count(*)) AS percent_redelivered FROM traffic;
@@ -79,7 +83,8 @@ SELECT count(*) AS recaps_hours_later FROM traffic WHERE state LIKE 'recap%'
     AND at - ended > 3600000;
 
 -- a body knows nothing of what is to come
-SELECT count(*) FROM traffic, LATERAL (VALUES ('date_started'), ('date_rang'), ('date_queued'), ('date_connected'), ('date_ended')) AS d (member)
+SELECT count(*)
+FROM traffic, LATERAL (VALUES ('date_started'), ('date_rang'), ('date_queued'), ('date_connected'), ('date_ended')) AS d (member)
 WHERE (event ->> member)::bigint > at;
 SELECT count(*) FROM traffic WHERE (event ->> 'talk_time')::float8 > (event ->> 'total_duration')::float8 + 1;
 
@@ -92,7 +97,8 @@ GROUP BY hour ORDER BY hour;
 
 -- secrets for the sanitizer to find
 SELECT count(*) FILTER (WHERE body LIKE '%Bearer %') AS bearer, count(*) FILTER (WHERE body LIKE '%"Set-Cookie":"session=%') AS cookie,
-    count(*) FILTER (WHERE event ->> 'custom_data' LIKE '%"api_key":"%') AS api_key, count(*) FILTER (WHERE event #> '{integrations,hubspot,access_token}' IS NOT NULL) AS access_token,
+    count(*) FILTER (WHERE event ->> 'custom_data' LIKE '%"api_key":"%') AS api_key,
+    count(*) FILTER (WHERE event #> '{integrations,hubspot,access_token}' IS NOT NULL) AS access_token,
     count(*) FILTER (WHERE body LIKE '%X-Goog-Signature=%') AS signature
 FROM traffic;
 
@@ -114,13 +120,15 @@ SELECT call_traffic(10000001);
 SELECT call_traffic(-2147483648);
 
 -- not for everybody
-SELECT proname, provolatile, proparallel, has_function_privilege('public', oid, 'EXECUTE') AS anybody FROM pg_proc WHERE proname IN ('call_traffic', 'generate_call_events') ORDER BY 1;
+SELECT proname, provolatile, proparallel, has_function_privilege('public', oid, 'EXECUTE') AS anybody
+FROM pg_proc WHERE proname IN ('call_traffic', 'generate_call_events') ORDER BY 1;
 
 \set SHOW_CONTEXT never
 -- into an event log: the same seed is the same events, so a second time all of them are redeliveries
 SELECT create_call_tables('public');
 SELECT generate_call_events(60, 5) AS delivered \gset
-SELECT :delivered = (SELECT count(*) FROM (SELECT call_traffic(60, 5)) AS t) AS all_delivered, :delivered > (SELECT count(*) FROM call_events) AS some_twice;
+SELECT :delivered = (SELECT count(*) FROM (SELECT call_traffic(60, 5)) AS t) AS all_delivered,
+    :delivered > (SELECT count(*) FROM call_events) AS some_twice;
 SELECT count(*) AS events FROM call_events \gset
 SELECT generate_call_events(60, 5) = :delivered AS same, (SELECT count(*) FROM call_events) = :events AS nothing_new;
 SELECT generate_call_events(0);
@@ -135,5 +143,6 @@ BEGIN
     END LOOP;
 END
 $$;
-SELECT count(*) AS calls, count(DISTINCT dialpad_call_id) AS ids, count(*) FILTER (WHERE direction NOT IN ('inbound', 'outbound')) AS wrong FROM calls;
+SELECT count(*) AS calls, count(DISTINCT dialpad_call_id) AS ids, count(*) FILTER (WHERE direction NOT IN ('inbound', 'outbound')) AS wrong
+FROM calls;
 DROP TABLE calls, call_events;

@@ -31,7 +31,8 @@ SELECT is_valid_status_transition('occupé', 'terminé', '{"occupé": ["terminé
 
 -- another graph in each row
 SELECT transitions, is_valid_status_transition('a', 'b', transitions)
-FROM (VALUES ('{"a": ["b"]}'::jsonb), ('{"a": ["b"]}'), ('{"a": [], "b": []}'), (NULL), ('{"b": ["a"]}'), ('{"a": ["b"]}')) AS graph (transitions);
+FROM (VALUES ('{"a": ["b"]}'::jsonb), ('{"a": ["b"]}'), ('{"a": [], "b": []}'),
+    (NULL), ('{"b": ["a"]}'), ('{"a": ["b"]}')) AS graph (transitions);
 
 -- the limits
 SELECT count(*) FROM call_status_transitions(jsonb_build_object('s0', (SELECT jsonb_agg('s' || i) FROM generate_series(1, 63) AS i)));

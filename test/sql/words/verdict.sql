@@ -22,10 +22,13 @@ CREATE TRIGGER upsert INSTEAD OF INSERT ON calls_upsert FOR EACH ROW EXECUTE FUN
 CREATE TABLE writer (name text PRIMARY KEY, statement text);
 INSERT INTO writer VALUES
     ('update', 'UPDATE calls SET status = %2$L, note = ''written'' WHERE dialpad_call_id = %1$s'),
-    ('upsert', 'INSERT INTO calls VALUES (%1$s, %2$L, NULL, ''written'') ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, note = EXCLUDED.note'),
+    ('upsert', 'INSERT INTO calls VALUES (%1$s, %2$L, NULL, ''written'')
+        ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, note = EXCLUDED.note'),
     ('copy', 'COPY calls_upsert (dialpad_call_id, status, note) FROM PROGRAM ''printf "%1$s\t%2$s\twritten\n"'''),
-    ('merge', 'MERGE INTO calls USING (VALUES (%1$s, %2$L)) AS event (id, word) ON dialpad_call_id = id WHEN MATCHED THEN UPDATE SET status = word, note = ''written'''),
-    ('cte', 'WITH written AS (UPDATE calls SET status = %2$L, note = ''written'' WHERE dialpad_call_id = %1$s RETURNING *) SELECT count(*) FROM written'),
+    ('merge', 'MERGE INTO calls USING (VALUES (%1$s, %2$L)) AS event (id, word) ON dialpad_call_id = id
+        WHEN MATCHED THEN UPDATE SET status = word, note = ''written'''),
+    ('cte', 'WITH written AS (UPDATE calls SET status = %2$L, note = ''written''
+        WHERE dialpad_call_id = %1$s RETURNING *) SELECT count(*) FROM written'),
     ('view', 'UPDATE calls_view SET status = %2$L, note = ''written'' WHERE dialpad_call_id = %1$s');
 
 CREATE TABLE verdict (mode text, writer text, call_id bigint, refused_by text, status text, note text);
