@@ -43,11 +43,14 @@ $$;
 
 -- Without the spaces of json_build_object, which no sender writes.
 CREATE FUNCTION with_breadcrumbs(body text, said text) RETURNS text LANGUAGE sql AS $$
-SELECT replace(body, '"routing_breadcrumbs":[]', '"routing_breadcrumbs":' || replace((SELECT json_agg(json_build_object('breadcrumb_type', 'external_api', 'date', 1767571666459 + i, 'url', 'https://router.example.com/v2/route?call=' || i,
-        'request', json_build_object('method', 'POST', 'headers', json_build_object('Content-Type', 'application/json', 'X-Request-Id', md5(said || i)),
+SELECT replace(body, '"routing_breadcrumbs":[]', '"routing_breadcrumbs":' || replace((SELECT json_agg(json_build_object('breadcrumb_type',
+    'external_api', 'date', 1767571666459 + i, 'url', 'https://router.example.com/v2/route?call=' || i,
+        'request', json_build_object('method', 'POST', 'headers',
+            json_build_object('Content-Type', 'application/json', 'X-Request-Id', md5(said || i)),
             'body', json_build_object('attempt', i, 'language', 'en', 'priority', 3)::text),
         'response', json_build_object('status', 200, 'body', json_build_object('action', 'bridge', 'customer',
-            (SELECT json_agg(json_build_object('order_id', 100000 + 100 * i + j, 'status', 'open', 'address', NULL, 'note', substr(said, i * 3000 + j * 180, 120)))
+            (SELECT json_agg(json_build_object('order_id', 100000 + 100 * i + j, 'status',
+                'open', 'address', NULL, 'note', substr(said, i * 3000 + j * 180, 120)))
              FROM generate_series(1, 16) AS j))::text)))
      FROM generate_series(0, length(said) / 3000 - 1) AS i)::text, '" : ', '":'))
 $$;

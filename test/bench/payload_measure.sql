@@ -1,6 +1,7 @@
 -- What payload.sh measures, and how: pairs of expressions over the same documents, in interleaved rounds.
 
-CREATE TABLE measurement (id int GENERATED ALWAYS AS IDENTITY, documents text, ours text, ours_from regclass, other text, other_from regclass,
+CREATE TABLE measurement (id int GENERATED ALWAYS AS IDENTITY, documents text,
+    ours text, ours_from regclass, other text, other_from regclass,
     title text, wanted text, in_client text, pairs int DEFAULT 7);
 CREATE TABLE sample (measurement int, round int, ours float8, other float8);
 
@@ -17,7 +18,8 @@ VACUUM FULL bulky, repetitive;
 
 -- Rules that match nothing.
 CREATE FUNCTION idle_policy(rules int, path text) RETURNS jsonb LANGUAGE sql AS $$
-SELECT jsonb_build_object('version', 1, 'rules', jsonb_agg(jsonb_build_object('path', format(path, i), 'action', 'drop'))) FROM generate_series(1, rules) AS i
+SELECT jsonb_build_object('version', 1, 'rules', jsonb_agg(jsonb_build_object('path', format(path, i), 'action', 'drop')))
+FROM generate_series(1, rules) AS i
 $$;
 CREATE FUNCTION with_idle_policy(rules int, path text) RETURNS text LANGUAGE sql AS $$
 SELECT format('sanitize_call_payload(payload, %L::jsonb)', idle_policy(rules, path))
@@ -25,20 +27,27 @@ $$;
 
 INSERT INTO measurement (documents, ours, ours_from, other, other_from, title, wanted, in_client) VALUES
     ('15 kB', 'sanitize_call_payload(payload)', 'bulky', 'payload - dropped', 'bulky', '`payload - text[]`', 'at most 1.5', NULL),
-    ('15 kB, repetitive', 'sanitize_call_payload(payload)', 'repetitive', 'payload - dropped', 'repetitive', '`payload - text[]`', 'at most 1.5', NULL),
+    ('15 kB, repetitive', 'sanitize_call_payload(payload)', 'repetitive',
+        'payload - dropped', 'repetitive', '`payload - text[]`', 'at most 1.5', NULL),
     ('1.2 kB', 'sanitize_call_payload(payload)', 'event', 'payload::text', 'event', '`payload::text`', 'at most 1.2', NULL),
     ('15 kB, text', 'sanitize_call_payload(body)', 'bulky_body', 'body::jsonb', 'bulky_body', '`body::jsonb`', 'at most 1.0', NULL),
-    ('15 kB, repetitive, text', 'sanitize_call_payload(body)', 'repetitive_body', 'body::jsonb', 'repetitive_body', '`body::jsonb`', 'at most 1.0', NULL),
+    ('15 kB, repetitive, text', 'sanitize_call_payload(body)', 'repetitive_body',
+        'body::jsonb', 'repetitive_body', '`body::jsonb`', 'at most 1.0', NULL),
     ('1.2 kB, text', 'sanitize_call_payload(body)', 'event_body', 'body::jsonb', 'event_body', '`body::jsonb`', 'at most 1.3', NULL),
     ('15 kB', 'sanitize_call_payload(payload)', 'bulky', 'clean_in_plpgsql(payload)', 'bulky', 'PL/pgSQL', 'at most 1/20', NULL),
     ('1.2 kB', 'sanitize_call_payload(payload)', 'event', 'clean_in_plpgsql(payload)', 'event', 'PL/pgSQL', 'at most 1/20', NULL),
-    ('15 kB, text', 'sanitize_call_payload(body)', 'bulky_body', 'body::jsonb', 'bulky_cleaned', 'JavaScript and `::jsonb`', 'at most 1/3', 'bulky'),
-    ('1.2 kB, text', 'sanitize_call_payload(body)', 'event_body', 'body::jsonb', 'event_cleaned', 'JavaScript and `::jsonb`', 'at most 1/3', 'event'),
+    ('15 kB, text', 'sanitize_call_payload(body)', 'bulky_body', 'body::jsonb',
+        'bulky_cleaned', 'JavaScript and `::jsonb`', 'at most 1/3', 'bulky'),
+    ('1.2 kB, text', 'sanitize_call_payload(body)', 'event_body', 'body::jsonb',
+        'event_cleaned', 'JavaScript and `::jsonb`', 'at most 1/3', 'event'),
     ('15 kB, text', 'sanitize_call_payload(body)', 'bulky_body', NULL, NULL, 'nlohmann''s SAX, empty handler', '', 'sax_bulky'),
     ('1.2 kB, text', 'sanitize_call_payload(body)', 'event_body', NULL, NULL, 'nlohmann''s SAX, empty handler', '', 'sax_event'),
-    ('15 kB, 1000 rules that match nothing', with_idle_policy(1000, '**.absent_%s'), 'bulky', with_idle_policy(10, '**.absent_%s'), 'bulky', '10 rules', 'about 1', NULL),
-    ('1.2 kB, 1000 rules that match nothing', with_idle_policy(1000, '**.absent_%s'), 'event', with_idle_policy(10, '**.absent_%s'), 'event', '10 rules', 'about 1', NULL),
-    ('1.2 kB, the same with a star in each name', with_idle_policy(1000, '**.absent_%s_*'), 'event', with_idle_policy(10, '**.absent_%s_*'), 'event', '10 rules', 'about 1', NULL);
+    ('15 kB, 1000 rules that match nothing', with_idle_policy(1000, '**.absent_%s'),
+        'bulky', with_idle_policy(10, '**.absent_%s'), 'bulky', '10 rules', 'about 1', NULL),
+    ('1.2 kB, 1000 rules that match nothing', with_idle_policy(1000, '**.absent_%s'),
+        'event', with_idle_policy(10, '**.absent_%s'), 'event', '10 rules', 'about 1', NULL),
+    ('1.2 kB, the same with a star in each name', with_idle_policy(1000, '**.absent_%s_*'),
+        'event', with_idle_policy(10, '**.absent_%s_*'), 'event', '10 rules', 'about 1', NULL);
 
 UPDATE measurement SET pairs = 1 WHERE title = 'PL/pgSQL';
 
@@ -108,7 +117,8 @@ $$;
 
 -- Lines of a markdown table.
 CREATE VIEW ratio AS
-SELECT m.id, m.documents, m.title, m.wanted, s.ours, s.other, CASE WHEN wanted LIKE '%1/%' THEN s.other / s.ours ELSE s.ours / s.other END AS ratio
+SELECT m.id, m.documents, m.title, m.wanted, s.ours, s.other,
+    CASE WHEN wanted LIKE '%1/%' THEN s.other / s.ours ELSE s.ours / s.other END AS ratio
 FROM measurement AS m LEFT JOIN sample AS s ON measurement = m.id AND round > 0;
 
 CREATE FUNCTION quartile(numbers float8[], part float8) RETURNS numeric LANGUAGE sql AS $$
@@ -123,7 +133,8 @@ SELECT id, '| ' || concat_ws(' | ', documents, title,
          WHEN wanted LIKE '%1/%' THEN '1/' || quartile(array_agg(ratio), 0.5)::numeric(12,1)
          ELSE quartile(array_agg(ratio), 0.5)::text END,
     CASE WHEN count(ours) = 0 THEN '-'
-         WHEN wanted LIKE '%1/%' THEN format('1/%s to 1/%s', quartile(array_agg(ratio), 0.25)::numeric(12,1), quartile(array_agg(ratio), 0.75)::numeric(12,1))
+         WHEN wanted LIKE '%1/%' THEN format('1/%s to 1/%s', quartile(array_agg(ratio), 0.25)::numeric(12,1),
+             quartile(array_agg(ratio), 0.75)::numeric(12,1))
          ELSE format('%s to %s', quartile(array_agg(ratio), 0.25), quartile(array_agg(ratio), 0.75)) END,
     wanted) || ' |' AS line
 FROM ratio GROUP BY id, documents, title, wanted;
@@ -131,7 +142,8 @@ FROM ratio GROUP BY id, documents, title, wanted;
 CREATE VIEW document_size AS
 SELECT '| ' || concat_ws(' | ', d.documents, count(*), round(avg(octet_length(payload::text))), round(avg(pg_column_size(payload))),
     round(avg(octet_length(sanitize_call_payload(payload)::text))),
-    round(100 - 100 * avg(octet_length(sanitize_call_payload(payload)::text)::numeric / octet_length(payload::text)), 1) || ' %') || ' |' AS line
+    round(100 - 100 * avg(octet_length(sanitize_call_payload(payload)::text)::numeric / octet_length(payload::text)), 1)
+        || ' %') || ' |' AS line
 FROM (SELECT 1 AS id, '1.2 kB' AS documents, payload FROM event UNION ALL SELECT 2, '15 kB', payload FROM bulky
     UNION ALL SELECT 3, '15 kB, repetitive', payload FROM repetitive) AS d
 GROUP BY d.id, d.documents ORDER BY d.id;
@@ -147,9 +159,11 @@ SELECT CASE jsonb_typeof(document)
 $$;
 
 CREATE VIEW agreement AS
-SELECT format('Of %s documents, PL/pgSQL makes what the sanitizer does of %s, and JavaScript of %s (%s with numbers as doubles), records included; %s go over the budget.',
+SELECT format('Of %s documents, PL/pgSQL makes what the sanitizer does of %s, '
+    'and JavaScript of %s (%s with numbers as doubles), records included; %s go over the budget.',
     count(*), count(*) FILTER (WHERE clean_in_plpgsql(payload) = sanitized), count(*) FILTER (WHERE body::jsonb = sanitized),
-    count(*) FILTER (WHERE as_doubles(body::jsonb) = as_doubles(sanitized)), count(*) FILTER (WHERE sanitized ->> '_sanitized' ~ '[1-9]\d? ')) AS line
+    count(*) FILTER (WHERE as_doubles(body::jsonb) = as_doubles(sanitized)),
+    count(*) FILTER (WHERE sanitized ->> '_sanitized' ~ '[1-9]\d? ')) AS line
 FROM (SELECT payload, body, sanitize_call_payload(payload) AS sanitized FROM (
     SELECT payload, body FROM event LEFT JOIN event_cleaned USING (id)
     UNION ALL SELECT payload, body FROM bulky LEFT JOIN bulky_cleaned USING (id)) AS d) AS s;

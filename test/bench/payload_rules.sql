@@ -13,7 +13,8 @@ DECLARE
 BEGIN
     CREATE TEMP TABLE rule ON COMMIT DROP AS
     SELECT n::int - 1 AS n, r ->> 'action' AS action, coalesce(r -> 'keep', r -> 'length', '0')::int AS amount,
-        reverse(split_part(reverse(r ->> 'path'), '.', 1)) AS name, nullif(reverse(split_part(reverse(r ->> 'path'), '.', 2)), '**') AS parent
+        reverse(split_part(reverse(r ->> 'path'), '.', 1)) AS name,
+        nullif(reverse(split_part(reverse(r ->> 'path'), '.', 2)), '**') AS parent
     FROM jsonb_array_elements(policy -> 'rules') WITH ORDINALITY AS t (r, n);
     SELECT jsonb_object_agg(name, n) INTO exact FROM rule WHERE parent IS NULL AND name NOT LIKE '%*%';
     SELECT string_agg(format('CASE WHEN name %s%s THEN %s END',
@@ -21,11 +22,15 @@ BEGIN
         CASE WHEN parent LIKE '%*%' THEN format(' AND parent LIKE %L', replace(replace(parent, '_', '\_'), '*', '%'))
             WHEN parent IS NOT NULL THEN format(' AND parent = %L', parent) END, n), ', ' ORDER BY n)
     INTO others FROM rule WHERE parent IS NOT NULL OR name LIKE '%*%';
-    EXECUTE format('CREATE FUNCTION rule_of(name text, parent text) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT coalesce(least((%L::jsonb ->> name)::int, %s), 9999) $$', exact, others);
-    EXECUTE format('CREATE FUNCTION action_of(rule int) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT coalesce((%L::text[])[rule + 1], %L) $$',
+    EXECUTE format('CREATE FUNCTION rule_of(name text, parent text)
+        RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT coalesce(least((%L::jsonb ->> name)::int, %s), 9999) $$', exact, others);
+    EXECUTE format('CREATE FUNCTION action_of(rule int)
+        RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT coalesce((%L::text[])[rule + 1], %L) $$',
         (SELECT array_agg(action ORDER BY n) FROM rule), 'none');
-    EXECUTE format('CREATE FUNCTION amount_of(rule int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT (%L::int[])[rule + 1] $$', (SELECT array_agg(amount ORDER BY n) FROM rule));
-    EXECUTE format('CREATE FUNCTION limit_of(name text) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT (%L::jsonb ->> name)::int $$', policy -> 'limits' || (policy -> 'budget'));
+    EXECUTE format('CREATE FUNCTION amount_of(rule int) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT (%L::int[])[rule + 1] $$',
+        (SELECT array_agg(amount ORDER BY n) FROM rule));
+    EXECUTE format('CREATE FUNCTION limit_of(name text) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT (%L::jsonb ->> name)::int $$',
+        policy -> 'limits' || (policy -> 'budget'));
     EXECUTE format('CREATE FUNCTION recorded_policy() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT %L::text $$',
         right(sanitize_call_payload('{"pin": 1}'::jsonb) ->> '_sanitized', 8));
 END
@@ -41,12 +46,18 @@ DECLARE
     folded text := lower(translate(name, '_- ', ''));
     rule int := least(rule_of(name, above.name), above.rule);
 BEGIN
-    IF right(folded, 3) <> ALL ('{256,ail,als,ard,ase,ash,ber,cvc,cvv,dia,ets,eys,ial,ies,ils,ing,ink,ion,its,jwt,ken,key,kie,mac,ngs,nks,nts,ode,ord,otp,pin,put,pwd,rds,ref,rer,ret,rls,ssn,swd,tmf,ure,uri,url,uth,yer,yid}') THEN
+    IF right(folded, 3) <> ALL ('{256,ail,als,ard,ase,ash,ber,cvc,cvv,dia,ets,eys,ial,ies,ils,ing,ink,ion,its,jwt,ken,key,'
+        'kie,mac,ngs,nks,nts,ode,ord,otp,pin,put,pwd,rds,ref,rer,ret,rls,ssn,swd,tmf,ure,uri,url,uth,yer,yid}') THEN
         RETURN (name, rule, action_of(rule), above.depth + 1, above.secret, above.link, above.media)::place;
     END IF;
     RETURN (name, rule, action_of(rule), above.depth + 1,
-        above.secret OR folded ~ '(passwords?|passwordhash|passwd|passphrase|passcode|pwd|secrets?|token|jwt|authorization|cookies?|(api|access|secret|private|signing|encryption|shared|auth|session)key|apikeys|accesskeyid|credentials?|signature|signature256|hmac|(access|security|verification|otp|pin)code|(user|access|voicemail|conference|meeting)pin|dtmfdigits|dtmfinput|gathereddigits|cardnumber|creditcard)$|^(auth|bearer|otp|pin|dtmf|digits|cvv|cvc|ssn)$',
-        above.link OR folded ~ '((share|access)links?|download(url|link)|recording(urls?|uri|links?|player)|voicemail(url|links?)|mediaurls?|audiourl|content(uri|url))$'
+        above.secret OR folded ~ '(passwords?|passwordhash|passwd|passphrase|passcode|pwd|secrets?|token|jwt|authorization'
+            '|cookies?|(api|access|secret|private|signing|encryption|shared|auth|session)key|apikeys|accesskeyid'
+            '|credentials?|signature|signature256|hmac|(access|security|verification|otp|pin)code|(user|access|voicemail'
+            '|conference|meeting)pin|dtmfdigits|dtmfinput|gathereddigits|cardnumber|creditcard)$|^(auth|bearer|otp|pin|dtmf'
+            '|digits|cvv|cvc|ssn)$',
+        above.link OR folded ~ '((share|access)links?|download(url|link)|recording(urls?|uri|links?|player)|voicemail(url'
+            '|links?)|mediaurls?|audiourl|content(uri|url))$'
             OR above.media AND folded ~ '(urls?|uri|links?|href)$',
         above.media OR folded ~ '(recordings?|recordingdetails|voicemails?|media|attachments)$')::place;
 END
@@ -62,7 +73,8 @@ BEGIN
     IF length(word) <= most THEN
         RETURN word;
     END IF;
-    WHILE substr(word, last + 1, 1) ~ '[\u0300-\u036f\u0483-\u0489\u200d\u20d0-\u20ff\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]' OR last > 0 AND substr(word, last, 1) = U&'\200d' LOOP
+    WHILE substr(word, last + 1, 1) ~ '[\u0300-\u036f\u0483-\u0489\u200d\u20d0-\u20ff\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]'
+        OR last > 0 AND substr(word, last, 1) = U&'\200d' LOOP
         last := last - 1;
     END LOOP;
     RETURN left(word, CASE WHEN marker > 0 THEN least(last, around + marker - 2) ELSE last END) || '…';
@@ -197,7 +209,8 @@ BEGIN
         RETURN ('"[secret]"'::jsonb, 0, (value <> '"[secret]"')::int, 0, 0, 0)::cleaned;
     ELSIF at.action = 'drop' THEN
         RETURN (NULL, 1, 0, 0, 0, 0)::cleaned;
-    ELSIF value = '"[secret]"' OR kind = 'boolean' AND (at.secret OR at.action NOT IN ('mask', 'summary')) OR kind = 'object' AND is_summary(value) THEN
+    ELSIF value = '"[secret]"' OR kind = 'boolean' AND (at.secret OR at.action NOT IN ('mask', 'summary'))
+        OR kind = 'object' AND is_summary(value) THEN
         RETURN (value, 0, 0, 0, 0, 0)::cleaned;
     ELSIF at.action = 'summary' OR at.depth >= limit_of('depth') AND kind IN ('object', 'array') THEN
         RETURN summarize(value);
@@ -212,7 +225,8 @@ BEGIN
     IF kind = 'number' THEN
         IF length(word) > 40 THEN
             RETURN summarize(value);
-        ELSIF at.action = 'mask' OR at.action IN ('none', 'truncate', 'json') AND word ~ '^\d{7,19}$' AND are_digits_party(word, at.name) THEN
+        ELSIF at.action = 'mask' OR at.action IN ('none', 'truncate', 'json')
+            AND word ~ '^\d{7,19}$' AND are_digits_party(word, at.name) THEN
             result := clean_text(word, at);
             result.masked := 1;
             RETURN result;
@@ -238,7 +252,8 @@ $$;
 
 -- Each leaf with its place in the order of the document, the rule that it is kept by, and what it prints in with its
 -- name; each container with what its name and brackets print in.
-CREATE FUNCTION leaves(value jsonb, path text[], name text, rule int, bytes int) RETURNS TABLE (leaf boolean, place text[], by_rule int, size int) LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION leaves(value jsonb, path text[], name text, rule int, bytes int)
+    RETURNS TABLE (leaf boolean, place text[], by_rule int, size int) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     inside jsonb;
     key text;
@@ -253,7 +268,8 @@ BEGIN
     RETURN QUERY SELECT false, path, rule, bytes + 2;
     FOR key, inside, n IN
         SELECT k, v, o FROM jsonb_each(CASE WHEN jsonb_typeof(value) = 'object' THEN value ELSE '{}' END) WITH ORDINALITY AS m (k, v, o)
-        UNION ALL SELECT NULL, v, o FROM jsonb_array_elements(CASE WHEN jsonb_typeof(value) = 'array' THEN value ELSE '[]' END) WITH ORDINALITY AS i (v, o)
+        UNION ALL SELECT NULL, v, o
+            FROM jsonb_array_elements(CASE WHEN jsonb_typeof(value) = 'array' THEN value ELSE '[]' END) WITH ORDINALITY AS i (v, o)
     LOOP
         IF path <> '{}' OR key IS DISTINCT FROM '_sanitized' THEN
             inner_rule := CASE WHEN key IS NULL THEN rule ELSE least(rule, rule_of(key, name)) END;
@@ -270,7 +286,8 @@ BEGIN
     IF gone ? path::text THEN
         RETURN NULL;
     ELSIF jsonb_typeof(value) = 'object' THEN
-        RETURN (SELECT coalesce(jsonb_object_agg(k, w) FILTER (WHERE w IS NOT NULL), '{}') FROM (SELECT k, without(v, path || k, gone) AS w FROM jsonb_each(value) AS m (k, v)) AS t);
+        RETURN (SELECT coalesce(jsonb_object_agg(k, w) FILTER (WHERE w IS NOT NULL), '{}')
+            FROM (SELECT k, without(v, path || k, gone) AS w FROM jsonb_each(value) AS m (k, v)) AS t);
     ELSIF jsonb_typeof(value) = 'array' THEN
         RETURN (SELECT coalesce(jsonb_agg(w ORDER BY n) FILTER (WHERE w IS NOT NULL), '[]') FROM (
             SELECT n, without(v, path || (n - 1)::text, gone) AS w FROM jsonb_array_elements(value) WITH ORDINALITY AS i (v, n)) AS t);
@@ -300,7 +317,8 @@ BEGIN
     part AS (
         SELECT place, turn, size + 2 AS size FROM leaf UNION ALL SELECT place, turn, size FROM container),
     step AS (
-        SELECT turn, octet_length(document::text) - sum(sum(size)) OVER (ORDER BY turn) + digits_of(turn) - 1 AS left_over FROM part GROUP BY turn)
+        SELECT turn, octet_length(document::text) - sum(sum(size)) OVER (ORDER BY turn) + digits_of(turn) - 1 AS left_over
+        FROM part GROUP BY turn)
     SELECT s.turn, s.turn < (SELECT max(turn) FROM leaf), (SELECT jsonb_object_agg(p.place::text, 1) FROM part AS p WHERE p.turn <= s.turn)
     INTO count, remains, gone
     FROM (SELECT coalesce(min(turn) FILTER (WHERE left_over <= limit_of('max_bytes')), max(turn)) AS turn FROM step) AS s;
@@ -326,16 +344,20 @@ BEGIN
     IF is_object AND (payload -> '_sanitized')::text ~ '^"((0|[1-9]\d?),){3}(0|[1-9]\d?) \d:[0-9a-f]{6}"$' THEN
         record := payload ->> '_sanitized';
     END IF;
-    result := clean_value(CASE WHEN record IS NULL THEN payload ELSE payload - '_sanitized' END, (NULL, 9999, 'none', 0, false, false, false)::place);
+    result := clean_value(CASE WHEN record IS NULL THEN payload ELSE payload - '_sanitized' END,
+        (NULL, 9999, 'none', 0, false, false, false)::place);
     document := coalesce(result.value, '{}');
-    IF result.dropped - result.empty + result.masked + result.truncated + result.opened > 0 OR octet_length(document::text) > limit_of('max_bytes') THEN
-        record := format('%s,%s,%s,0 %s', least(result.dropped, 99), least(result.masked, 99), least(result.truncated, 99), recorded_policy());
+    IF result.dropped - result.empty + result.masked + result.truncated + result.opened > 0
+        OR octet_length(document::text) > limit_of('max_bytes') THEN
+        record := format('%s,%s,%s,0 %s', least(result.dropped, 99),
+            least(result.masked, 99), least(result.truncated, 99), recorded_policy());
     END IF;
     IF is_object AND record IS NOT NULL THEN
         document := document || jsonb_build_object('_sanitized', record);
     END IF;
     IF octet_length(document::text) > limit_of('max_bytes') THEN
-        document := coalesce(shed(document, record), (summarize(payload)).value || CASE WHEN is_object THEN jsonb_build_object('_sanitized', record) ELSE '{}' END);
+        document := coalesce(shed(document, record),
+            (summarize(payload)).value || CASE WHEN is_object THEN jsonb_build_object('_sanitized', record) ELSE '{}' END);
     END IF;
     RETURN document;
 END

@@ -6,7 +6,8 @@ CREATE EXTENSION callhardening;
 SELECT create_call_tables('public');
 ALTER TABLE call_events RENAME TO template;
 
-CREATE TABLE histories (history int PRIMARY KEY, log text NOT NULL, is_old boolean NOT NULL, is_stamped_anew boolean NOT NULL DEFAULT false);
+CREATE TABLE histories (history int PRIMARY KEY, log text NOT NULL,
+    is_old boolean NOT NULL, is_stamped_anew boolean NOT NULL DEFAULT false);
 CREATE TABLE held (history int, claim_id bigint, event_seq bigint, call_id text, is_skipped boolean DEFAULT false);
 CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, history int, event_seq bigint, call_id text);
 CREATE TABLE revived (history int, call_id text);
@@ -22,8 +23,10 @@ DECLARE
     lanes int := (ARRAY[1, 1, 2, 4])[up_to(4)];
 BEGIN
     IF is_old THEN
-        EXECUTE format('CREATE TABLE %s (id bigserial, payload jsonb, received_at timestamptz DEFAULT clock_timestamp(), processed_at timestamptz)', log);
-        PERFORM harden_call_events(log, 'calls', received_at_column => 'received_at', processed_at_column => 'processed_at', lanes => lanes);
+        EXECUTE format('CREATE TABLE %s (id bigserial, payload jsonb,
+            received_at timestamptz DEFAULT clock_timestamp(), processed_at timestamptz)', log);
+        PERFORM harden_call_events(log, 'calls', received_at_column => 'received_at',
+            processed_at_column => 'processed_at', lanes => lanes);
     ELSE
         EXECUTE format('CREATE TABLE %s (LIKE template INCLUDING ALL)', log);
         PERFORM register_call_event_log(log, 'calls', 'dialpad', lanes);
@@ -34,7 +37,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION log_of(number int) RETURNS regclass LANGUAGE sql STABLE AS $$ SELECT log::regclass FROM histories WHERE history = number $$;
-CREATE FUNCTION log_id_of(number int) RETURNS int LANGUAGE sql STABLE AS $$ SELECT log_id FROM call_event_logs WHERE events = log_of(number) $$;
+CREATE FUNCTION log_id_of(number int) RETURNS int LANGUAGE sql STABLE AS $$
+    SELECT log_id FROM call_event_logs WHERE events = log_of(number) $$;
 
 -- -- what a worker does ---------------------------------------------------------------------------
 
@@ -42,7 +46,8 @@ CREATE FUNCTION append(number int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     call int := up_to(4);
 BEGIN
-    EXECUTE format('INSERT INTO %s (payload) VALUES ($1)', log_of(number)) USING jsonb_build_object('call_id', call, 'state', 'recording', 'n', random());
+    EXECUTE format('INSERT INTO %s (payload) VALUES ($1)', log_of(number))
+        USING jsonb_build_object('call_id', call, 'state', 'recording', 'n', random());
     RETURN 'of call ' || call;
 END $$;
 
@@ -57,14 +62,16 @@ BEGIN
     RETURN taken;
 END $$;
 
-CREATE FUNCTION held_claim(number int) RETURNS bigint LANGUAGE sql AS $$ SELECT claim_id FROM held WHERE history = number ORDER BY random() LIMIT 1 $$;
+CREATE FUNCTION held_claim(number int) RETURNS bigint LANGUAGE sql AS $$
+    SELECT claim_id FROM held WHERE history = number ORDER BY random() LIMIT 1 $$;
 
 CREATE FUNCTION complete(number int, claim bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     outcome text := (SELECT c.outcome FROM complete_call_events(ARRAY[claim]) AS c);
 BEGIN
     IF outcome = 'completed' THEN
-        INSERT INTO done (history, event_seq, call_id) SELECT number, event_seq, call_id FROM held WHERE claim_id = claim AND NOT is_skipped ORDER BY event_seq;
+        INSERT INTO done (history, event_seq, call_id)
+        SELECT number, event_seq, call_id FROM held WHERE claim_id = claim AND NOT is_skipped ORDER BY event_seq;
     END IF;
     DELETE FROM held WHERE claim_id = claim;
     RETURN claim || ' ' || outcome;
@@ -134,7 +141,8 @@ END $$;
 
 -- Only of a log in which it leaves a mark.
 CREATE FUNCTION process(number int) RETURNS text LANGUAGE sql AS $$
-SELECT (SELECT claimed || ' of which failed: ' || failed FROM process_call_events(up_to(6), log_of(number))) FROM histories WHERE history = number AND is_old $$;
+SELECT (SELECT claimed || ' of which failed: ' || failed FROM process_call_events(up_to(6), log_of(number)))
+    FROM histories WHERE history = number AND is_old $$;
 
 -- Everything that waits for a time is due.
 CREATE FUNCTION pass_time(number int) RETURNS text LANGUAGE plpgsql AS $$
@@ -217,13 +225,17 @@ DECLARE
     h histories := (SELECT x FROM histories x WHERE history = number);
 BEGIN
     RETURN QUERY EXECUTE format('SELECT format(''event %%s of call %%s is not delivered'', event_seq, call_id) FROM %s WHERE %s
-            AND event_seq NOT IN (SELECT event_seq FROM done WHERE history = $1) AND event_seq NOT IN (SELECT event_seq FROM call_dead_events WHERE log_id = $2)',
+            AND event_seq NOT IN (SELECT event_seq FROM done
+                WHERE history = $1) AND event_seq NOT IN (SELECT event_seq FROM call_dead_events WHERE log_id = $2)',
         h.log, CASE WHEN h.is_old THEN 'processed_at IS NULL' ELSE 'true' END) USING number, log_id_of(number);
-    RETURN QUERY SELECT format('event %s of call %s is still parked', event_seq, call_id) FROM call_retrying_events WHERE log_id = log_id_of(number);
-    RETURN QUERY SELECT format('lane %s has %s pending events', lane, pending) FROM pending_call_events(log_of(number), true) WHERE pending > 0;
+    RETURN QUERY SELECT format('event %s of call %s is still parked', event_seq, call_id)
+        FROM call_retrying_events WHERE log_id = log_id_of(number);
+    RETURN QUERY SELECT format('lane %s has %s pending events', lane, pending)
+        FROM pending_call_events(log_of(number), true) WHERE pending > 0;
     RETURN QUERY SELECT format('lane %s is still there', lane) FROM _callhardening.lanes JOIN call_event_logs AS l USING (log_id)
         WHERE log_id = log_id_of(number) AND lane < l.first_lane;
-    RETURN QUERY SELECT format('event %s was delivered %s times', event_seq, count(*)) FROM done WHERE history = number GROUP BY event_seq HAVING count(*) > 1;
+    RETURN QUERY SELECT format('event %s was delivered %s times', event_seq, count(*))
+        FROM done WHERE history = number GROUP BY event_seq HAVING count(*) > 1;
     IF NOT h.is_stamped_anew THEN
         RETURN QUERY SELECT format('event %s of call %s came after %s', event_seq, call_id, before) FROM (
             SELECT event_seq, call_id, max(event_seq) OVER (PARTITION BY call_id ORDER BY place) AS before FROM done
