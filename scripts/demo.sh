@@ -101,7 +101,7 @@ claims() {
     show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client two')]);"
 }
 
-# True when nothing is pending, claimed or parked any more.
+# True when nothing is pending, claimed or waiting any more.
 is_done() {
     [ "$(value "SELECT (SELECT sum(pending) FROM pending_call_events(exact => true)) + open_claims + retrying + blocked
                 FROM call_event_log_status")" = 0 ]

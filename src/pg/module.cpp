@@ -3,8 +3,8 @@
 #include "pg/base/postgres.hpp"
 #include "pg/calls/issue.hpp"
 #include "pg/claims/dead.hpp"
-#include "pg/claims/parked.hpp"
 #include "pg/claims/purge.hpp"
+#include "pg/claims/waiting.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/lane.hpp"
 

@@ -137,16 +137,16 @@ mutant moving-window 'lost:|disorder:' \
 # A lease is over as soon as somebody asks.
 mutant lease 'overlap:|stale too early:' '/bool IsOver/,/\}/s/return lease_end .*;/return lease_end < now + 1000000000000;/'
 # Of a call that waits, later events are handed out.
-mutant hold-back-new 'disorder:' 's/if \(!has_parked_call\(lane->parked, event\.call_id\)\)/if (true)/'
+mutant hold-back-new 'disorder:' 's/if \(!has_waiting_call\(lane->waiting, event\.call_id\)\)/if (true)/'
 # Of a call that has failed, the later events in the claim are completed with it.
 mutant hold-back-claimed 'lost:' 's/^( *)if \(!record\.is_retry\) \/\/.*/\1if (false)/'
 # Lost workers do not count.
-mutant attempts 'attempts:' 's/\+\+position\.again_tries;/position.again_tries += 0;/'
+mutant attempts 'attempts:' 's/\+\+position\.redeliveries;/position.redeliveries += 0;/'
 # A range is handed out beyond the end of what was handed out before.
-mutant again 'attempts:' '/^bool is_beyond_again/,/^\}/s/return .*;/return position.has_again \&\& place > position.again \&\& false;/'
+mutant again 'attempts:' '/^bool is_beyond_redelivery/,/^\}/s/return .*;/return position.has_redelivery \&\& place > position.redelivered_to \&\& false;/'
 # What takes its workers with it never goes out alone.
 mutant poison 'attempts:|death:|not ok .*everything is done' \
-    '/^bool IsLostForGood/,/^\}/s/return .*;/return claim.n < 0 \&\& most_lost_ranges > 0;/'
+    '/^bool IsLostForGood/,/^\}/s/return .*;/return claim.record_no < 0 \&\& most_lost_ranges > 0;/'
 # No attempt is the last one.
 mutant limit 'attempts:' 's/attempts >= log\.max_attempts/attempts > log.max_attempts * 1000/'
 # Claim ids can be told in advance, and come again after a crash.
@@ -157,20 +157,20 @@ mutant retry 'handed out again:|finished twice:|attempts:|double effect:' \
 # What was processed is not settled.
 mutant process 'not every event was processed once|not ok .*everything is done' \
     '/^void complete_claims/,/^\}/s/batch\.complete\(.*\);/release_claim(*batch.log, tables, batch.claim->lanes[i].record);/'
-# What is parked behind an event of its call forgets that it was handed out before.
-mutant uncounted 'attempts:' '/^bool hand_out_or_park/,/^\}/s/NextAttempt\(\) - 1/NextAttempt() * 0/'
+# What is blocked behind an event of its call forgets that it was handed out before.
+mutant uncounted 'attempts:' '/^bool hand_out_or_block/,/^\}/s/NextAttempt\(\) - 1/NextAttempt() * 0/'
 # The last attempt may be one among others.
 mutant last-attempt 'attempts:|death:' '/^bool is_alone/,/^\}/s/ \|\| event\.attempts \+ 1 >= log\.max_attempts//'
 # The purge takes what is pending, and what waits to be tried again.
 mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !IsSettled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
-mutant purge-parked 'lost:|death:' '/^bool is_waiting/,/^\}/s/return /return event.place.seq < 0 \&\& /'
+mutant purge-waiting 'lost:|death:' '/^bool is_waiting_or_dead/,/^\}/s/return /return event.place.seq < 0 \&\& /'
 
 TEST=claims/random_histories
 try_unchanged
 # That a window was read and all of it skipped is not written down.
 mutant skipped-window 'is not delivered|finds nothing writes|is still there' 's/ \|\| pass\.passed > 0;/;/'
-# What is parked is not read anew behind a step that drops parked events: later ones are parked behind what is gone.
-mutant old-list 'is not delivered|is still parked' \
-    '/^bool try_retry/,/^\}/s/while \(lane->has_old_parked\)/while (false)/; /^bool try_range/,/^\}/s/(look_at_parked\(lane\))/if (lane->parked.events == nullptr) \1/'
+# What waits is not read anew behind a step that drops waiting events: later ones are blocked behind what is gone.
+mutant old-list 'is not delivered|is still waiting' \
+    '/^bool try_retry/,/^\}/s/while \(lane->has_old_waiting\)/while (false)/; /^bool try_range/,/^\}/s/(refresh_waiting\(lane\))/if (lane->waiting.events == nullptr) \1/'
 
 FINISHED=yes

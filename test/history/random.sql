@@ -228,7 +228,7 @@ BEGIN
             AND event_seq NOT IN (SELECT event_seq FROM done
                 WHERE history = $1) AND event_seq NOT IN (SELECT event_seq FROM call_dead_events WHERE log_id = $2)',
         h.log, CASE WHEN h.is_old THEN 'processed_at IS NULL' ELSE 'true' END) USING number, log_id_of(number);
-    RETURN QUERY SELECT format('event %s of call %s is still parked', event_seq, call_id)
+    RETURN QUERY SELECT format('event %s of call %s is still waiting', event_seq, call_id)
         FROM call_retrying_events WHERE log_id = log_id_of(number);
     RETURN QUERY SELECT format('lane %s has %s pending events', lane, pending)
         FROM pending_call_events(log_of(number), true) WHERE pending > 0;

@@ -10,12 +10,12 @@
  *
  *   lane                   the lane's newest record (LaneRecord); older ones are history, which nothing decides by
  *   .open                  state: claimed or renewed; otherwise completed, released or moved
- *   .settled, .reading     done_snapshot, window_snapshot; .in_window: the second is not NULL
- *   .read, .to, .again     (read_xid, read_seq), (to_xid, to_seq), (redelivered_to_xid, redelivered_to_seq); 0: NULL
- *   .again_tries, .to_end  redeliveries, is_window_end
+ *   .in_window             window_snapshot is not NULL
+ *   .read, .to             (read_xid, read_seq), (to_xid, to_seq); 0: NULL
+ *   .redelivered_to        (redelivered_to_xid, redelivered_to_seq); 0: NULL (then has_redelivery is false)
  *   .id, .retry            claim_id, is_retry
  *   .over                  lease_end has passed (LaneRecord::IsOver)
- *   parked, attempts, ...  call_retrying_events; due_at: blocked where NULL (neither `waiting` nor `due`), to come, or past;
+ *   waiting, attempts, ... call_retrying_events; due_at: blocked where NULL (neither `to_come` nor `due`), to come, or past;
  *                          `out`: claim_id is the lane's open claim
  *   dead                   call_dead_events
  *
@@ -27,7 +27,7 @@
  * backoff ends at any moment), and the crash of the server, which is that of all its sessions at once.
  *
  * Where the model is stricter than one may think: an event is tried again only after the lane's cursor has passed it, the
- * limit of parked events does not stop a range that was handed out before, what is dead is never parked again, and parked
+ * limit of waiting events does not stop a range that was handed out before, what is dead never waits again, and waiting
  * events go by (xid, seq) as the log does. Each of them has its variant.
  *
  * SCENARIO chooses what there is to do: 1 long and late transactions, 2 failures and poison, 3 some of both and a client
@@ -62,8 +62,8 @@
 #else
 #define MAX_ATTEMPTS 2
 #endif
-#define MAX_PARKED 2
-#define ALONE 2 /* expiries_to_be_alone, most_lost_ranges */
+#define MAX_RETRYING 2
+#define ALONE 2 /* lease_expiries_to_be_alone, most_lost_ranges */
 
 #define HAS(set, x) (((set) >> (x)) & 1)
 #define ADD(set, x) set = set | (1 << (x))
@@ -95,24 +95,24 @@ byte ended_before[5];     /* ... when a transaction got its xid: the order that 
 /* -- the lane ----------------------------------------------------------------------------------------------------------- */
 
 typedef Lane {
-    bool open, retry, in_window, has_again, to_end, over;
-    byte settled, reading, read, again, again_tries, to, id
+    bool open, retry, in_window, has_redelivery, is_window_end, over;
+    byte done_snapshot, window_snapshot, read, redelivered_to, redeliveries, to, id
 };
 Lane lane;
 bool locked; /* the row of lanes */
 
-byte parked, waiting, due, out, dead; /* sets of events */
-byte attempts[EVENTS], expiries[EVENTS];
+byte waiting, to_come, due, out, dead; /* sets of events */
+byte attempts[EVENTS], lease_expiries[EVENTS];
 
-/* The window: what `reading` sees and `settled` does not. */
+/* The window: what `window_snapshot` sees and `done_snapshot` does not. */
 #if defined(BY_NUMBER) || defined(BY_XID)
-#define WINDOW(l) l.reading
+#define WINDOW(l) l.window_snapshot
 #else
-#define WINDOW(l) (l.reading & ~l.settled)
+#define WINDOW(l) (l.window_snapshot & ~l.done_snapshot)
 #endif
 #define IN(e, snapshot) (xid[e] != 0 && HAS(committed & (snapshot), xid[e]))
-#define NEXT_ATTEMPT(l) (l.has_again -> l.again_tries + 1 : 1)
-#define IS_DONE_WITH(l, e) (IN(e, l.settled) || (l.in_window && IN(e, WINDOW(l)) && PLACE(e) <= l.read))
+#define NEXT_ATTEMPT(l) (l.has_redelivery -> l.redeliveries + 1 : 1)
+#define IS_DONE_WITH(l, e) (IN(e, l.done_snapshot) || (l.in_window && IN(e, WINDOW(l)) && PLACE(e) <= l.read))
 
 /* -- who takes part ----------------------------------------------------------------------------------------------------- */
 
@@ -135,11 +135,11 @@ hidden Lane next;
 hidden byte was_retry, was_first, was_full, changed, idle_move, is_last, has_work, was_due, is_found;
 hidden byte i, j, k, place, got, looked_at, count, first, w, e, limit, rounds;
 
-#define RESET(l) l.open = 0; l.retry = 0; l.in_window = 0; l.has_again = 0; l.to_end = 0; l.over = 0; l.settled = 0; \
-    l.reading = 0; l.read = 0; l.again = 0; l.again_tries = 0; l.to = 0; l.id = 0
-#define COPY(a, b) a.open = b.open; a.retry = b.retry; a.in_window = b.in_window; a.has_again = b.has_again; \
-    a.to_end = b.to_end; a.over = b.over; a.settled = b.settled; a.reading = b.reading; a.read = b.read; \
-    a.again = b.again; a.again_tries = b.again_tries; a.to = b.to; a.id = b.id
+#define RESET(l) l.open = 0; l.retry = 0; l.in_window = 0; l.has_redelivery = 0; l.is_window_end = 0; l.over = 0; l.done_snapshot = 0; \
+    l.window_snapshot = 0; l.read = 0; l.redelivered_to = 0; l.redeliveries = 0; l.to = 0; l.id = 0
+#define COPY(a, b) a.open = b.open; a.retry = b.retry; a.in_window = b.in_window; a.has_redelivery = b.has_redelivery; \
+    a.is_window_end = b.is_window_end; a.over = b.over; a.done_snapshot = b.done_snapshot; \
+    a.window_snapshot = b.window_snapshot; a.read = b.read; a.redelivered_to = b.redelivered_to; a.redeliveries = b.redeliveries; a.to = b.to; a.id = b.id
 
 /* `place` becomes that of the first event behind `behind` in the window of `l`. */
 inline next_event(l, behind)
@@ -189,28 +189,28 @@ inline check_completed(who)
     done = done | (has[who] & ~skipped[who])
 }
 
-/* -- parking ------------------------------------------------------------------------------------------------------------ */
+/* -- waiting ------------------------------------------------------------------------------------------------------------ */
 
-inline unpark(e)
+inline stop_waiting(e)
 {
-    REMOVE(parked, e); REMOVE(waiting, e); REMOVE(due, e); REMOVE(out, e);
-    attempts[e] = 0; expiries[e] = 0
+    REMOVE(waiting, e); REMOVE(to_come, e); REMOVE(due, e); REMOVE(out, e);
+    attempts[e] = 0; lease_expiries[e] = 0
 }
 
 /* The order in which the events of a call are tried again. A sequence number is drawn before the transaction has an xid. */
-#ifdef PARKED_BY_NUMBER
-#define PARKED_PLACE(e) (8 + (e))
+#ifdef WAITING_BY_NUMBER
+#define WAITING_PLACE(e) (8 + (e))
 #else
-#define PARKED_PLACE(e) PLACE(e)
+#define WAITING_PLACE(e) PLACE(e)
 #endif
 
-/* `place` becomes that of the first parked event of the call. */
-inline first_parked(call)
+/* `place` becomes that of the first waiting event of the call. */
+inline first_waiting(call)
 {
     place = NO_PLACE;
     for (i : 0 .. EVENTS - 1) {
         if
-        :: HAS(parked, i) && CALL(i) == call && PARKED_PLACE(i) < place -> place = PARKED_PLACE(i)
+        :: HAS(waiting, i) && CALL(i) == call && WAITING_PLACE(i) < place -> place = WAITING_PLACE(i)
         :: else
         fi
     }
@@ -222,8 +222,8 @@ inline first_parked(call)
 inline release_call(call)
 {
     if
-    :: (CALL_SET(call) & (waiting | due)) == 0 ->
-        first_parked(call);
+    :: (CALL_SET(call) & (to_come | due)) == 0 ->
+        first_waiting(call);
         if
         :: place != NO_PLACE -> ADD(due, EVENT_AT(place))
         :: else
@@ -234,7 +234,7 @@ inline release_call(call)
 
 inline die(e)
 {
-    unpark(e); ADD(dead, e); release_call(CALL(e))
+    stop_waiting(e); ADD(dead, e); release_call(CALL(e))
 }
 
 /* fail_call_event, of an event of the open claim. */
@@ -243,36 +243,36 @@ inline fail(who, e)
     attempts[e] = (lane.retry -> attempts[e] : NEXT_ATTEMPT(lane));
     if
     :: attempts[e] >= MAX_ATTEMPTS -> die(e)
-    :: else -> ADD(parked, e); ADD(waiting, e); REMOVE(due, e); REMOVE(out, e)
+    :: else -> ADD(waiting, e); ADD(to_come, e); REMOVE(due, e); REMOVE(out, e)
     fi;
     ADD(skipped[who], e);
     if
-#ifdef LATER_NOT_HELD
+#ifdef LATER_NOT_BLOCKED
     :: false
 #else
-    :: !lane.retry -> hold_back_later(who, e)
+    :: !lane.retry -> block_later(who, e)
 #endif
     :: else
     fi
 }
 
-#ifdef DEAD_HELD_BACK
+#ifdef DEAD_BLOCKED
 #define STAYS_DEAD 0
 #else
 #define STAYS_DEAD dead
 #endif
 
 /* The later ones of its call in the claim wait behind it: the worker skips them. Those that have died stay dead. */
-inline hold_back_later(who, e)
+inline block_later(who, e)
 {
-    was_due = (CALL_SET(CALL(e)) & (waiting | due)) != 0;
+    was_due = (CALL_SET(CALL(e)) & (to_come | due)) != 0;
     next_event(lane, PLACE(e));
     do
     :: place <= lane.to ->
         k = EVENT_AT(place);
         if
-        :: CALL(k) == CALL(e) && !HAS(parked | STAYS_DEAD, k) ->
-            ADD(parked, k); attempts[k] = NEXT_ATTEMPT(lane); ADD(skipped[who], k);
+        :: CALL(k) == CALL(e) && !HAS(waiting | STAYS_DEAD, k) ->
+            ADD(waiting, k); attempts[k] = NEXT_ATTEMPT(lane); ADD(skipped[who], k);
             if
             :: !was_due -> ADD(due, k); was_due = true
             :: else
@@ -287,27 +287,27 @@ inline hold_back_later(who, e)
 
 /* -- the position ------------------------------------------------------------------------------------------------------- */
 
-inline forget_again(l)
+inline forget_redelivery(l)
 {
-    l.has_again = 0; l.again = 0; l.again_tries = 0
+    l.has_redelivery = 0; l.redelivered_to = 0; l.redeliveries = 0
 }
 
 inline position_after(l)
 {
     if
     :: l.retry
-    :: !l.retry && l.to_end ->
-        l.settled = l.reading; l.reading = 0; l.in_window = 0;
+    :: !l.retry && l.is_window_end ->
+        l.done_snapshot = l.window_snapshot; l.window_snapshot = 0; l.in_window = 0;
 #if defined(BY_NUMBER) || defined(BY_XID)
         l.read = l.to;
 #else
         l.read = 0;
 #endif
-        forget_again(l)
+        forget_redelivery(l)
     :: else ->
         l.read = l.to;
         if
-        :: l.has_again && l.again <= l.to -> forget_again(l)
+        :: l.has_redelivery && l.redelivered_to <= l.to -> forget_redelivery(l)
         :: else
         fi
     fi
@@ -316,7 +316,7 @@ inline position_after(l)
 inline position_after_release(l)
 {
     if
-    :: !l.retry && !l.has_again -> l.has_again = 1; l.again = l.to
+    :: !l.retry && !l.has_redelivery -> l.has_redelivery = 1; l.redelivered_to = l.to
     :: else
     fi
 }
@@ -327,7 +327,7 @@ inline position_after_loss(l)
     position_after(l)
 #else
     position_after_release(l);
-    l.again_tries = l.again_tries + !l.retry
+    l.redeliveries = l.redeliveries + !l.retry
 #endif
 }
 
@@ -339,21 +339,21 @@ inline expire_retry()
         if
         :: HAS(out, k) && attempts[k] >= MAX_ATTEMPTS -> die(k) /* it was alone */
         :: HAS(out, k) && attempts[k] < MAX_ATTEMPTS ->
-            expiries[k] = (expiries[k] < ALONE -> expiries[k] + 1 : ALONE)
+            lease_expiries[k] = (lease_expiries[k] < ALONE -> lease_expiries[k] + 1 : ALONE)
         :: else
         fi
     }
     out = 0
 }
 
-inline park_range()
+inline retry_one_by_one()
 {
     next_event(lane, lane.read);
     do
     :: place <= lane.to ->
         k = EVENT_AT(place);
         if
-        :: !HAS(parked | dead, k) -> ADD(parked, k); ADD(due, k); attempts[k] = NEXT_ATTEMPT(lane); expiries[k] = NEXT_ATTEMPT(lane)
+        :: !HAS(waiting | dead, k) -> ADD(waiting, k); ADD(due, k); attempts[k] = NEXT_ATTEMPT(lane); lease_expiries[k] = NEXT_ATTEMPT(lane)
         :: else
         fi;
         first = place;
@@ -363,28 +363,28 @@ inline park_range()
 }
 
 /* IsLostForGood: the second loss of a range, or the loss of a part of one that was lost, ends it as a range. */
-#define IS_LOST_FOR_GOOD (NEXT_ATTEMPT(lane) >= ALONE || (lane.has_again && lane.again > lane.to))
+#define IS_LOST_FOR_GOOD (NEXT_ATTEMPT(lane) >= ALONE || (lane.has_redelivery && lane.redelivered_to > lane.to))
 
 /* What a lost worker left behind. */
 inline take_over()
 {
     if
     :: lane.retry -> expire_retry(); position_after_loss(next)
-    :: !lane.retry && IS_LOST_FOR_GOOD -> park_range(); position_after(next)
+    :: !lane.retry && IS_LOST_FOR_GOOD -> retry_one_by_one(); position_after(next)
     :: else -> position_after_loss(next)
     fi;
     changed = true
 }
 
 /* `place` becomes that of the call's event that can be tried now. The lane's cursor has to have passed it: or else the
- * range that it failed in, which was lost or given back, would find it neither parked nor dead, and hand it out once more.
+ * range that it failed in, which was lost or given back, would find it neither waiting nor dead, and hand it out once more.
  * (That such a range goes before all retries, in take_events, is nearly the same: the variant leaves out both.) */
 inline find_due(l, call)
 {
     place = NO_PLACE;
     if
-    :: (CALL_SET(call) & waiting) == 0 && (CALL_SET(call) & due) != 0 ->
-        first_parked(call);
+    :: (CALL_SET(call) & to_come) == 0 && (CALL_SET(call) & due) != 0 ->
+        first_waiting(call);
 #ifndef RETRY_BEFORE_CURSOR
         if
         :: !IS_DONE_WITH(l, EVENT_AT(place)) -> place = NO_PLACE
@@ -395,13 +395,13 @@ inline find_due(l, call)
     fi
 }
 
-inline hand_out_parked(e)
+inline hand_out_waiting(e)
 {
     ADD(out, e); ADD(got, e); attempts[e]++; count++
 }
 
 /* The first event of each call; one that has lost its workers too often, or has its last attempt, goes out alone. */
-#define IS_ALONE(e) (expiries[e] >= ALONE || attempts[e] + 1 >= MAX_ATTEMPTS)
+#define IS_ALONE(e) (lease_expiries[e] >= ALONE || attempts[e] + 1 >= MAX_ATTEMPTS)
 
 inline take_retry(limit)
 {
@@ -413,8 +413,8 @@ inline take_retry(limit)
         :: else ->
             k = EVENT_AT(place);
             if
-            :: !IS_ALONE(k) -> hand_out_parked(k)
-            :: IS_ALONE(k) && count == 0 -> hand_out_parked(k); break
+            :: !IS_ALONE(k) -> hand_out_waiting(k)
+            :: IS_ALONE(k) && count == 0 -> hand_out_waiting(k); break
             :: else
             fi
         fi
@@ -425,48 +425,48 @@ inline take_retry(limit)
 inline place_event(e)
 {
     if
-    :: HAS(parked, e) || (next.has_again && HAS(dead, e))
-#ifndef CALL_NOT_HELD
-    :: !HAS(parked, e) && !(next.has_again && HAS(dead, e)) && (CALL_SET(CALL(e)) & parked) != 0 ->
-        ADD(parked, e); attempts[e] = NEXT_ATTEMPT(next) - 1; changed = true
+    :: HAS(waiting, e) || (next.has_redelivery && HAS(dead, e))
+#ifndef CALL_NOT_BLOCKED
+    :: !HAS(waiting, e) && !(next.has_redelivery && HAS(dead, e)) && (CALL_SET(CALL(e)) & waiting) != 0 ->
+        ADD(waiting, e); attempts[e] = NEXT_ATTEMPT(next) - 1; changed = true
 #endif
     :: else -> ADD(got, e)
     fi
 }
 
-/* One pass through the window; what is parked counts as well, and nothing beyond what was handed out before is taken. */
+/* One pass through the window; what waits counts as well, and nothing beyond what was handed out before is taken. */
 inline read_window(limit)
 {
     looked_at = 0; next.to = next.read;
     next_event(next, next.read);
     do
-    :: place != NO_PLACE && looked_at < limit && !(next.has_again && place > next.again) ->
+    :: place != NO_PLACE && looked_at < limit && !(next.has_redelivery && place > next.redelivered_to) ->
         next.to = place; looked_at++;
         k = EVENT_AT(place);
         place_event(k);
         next_event(next, next.to)
     :: else -> break
     od;
-    next.to_end = place == NO_PLACE
+    next.is_window_end = place == NO_PLACE
 }
 
-/* Above a number of parked events no new range is taken. One that was handed out before is not new: retries wait for it. */
+/* Above a number of waiting events no new range is taken. One that was handed out before is not new: retries wait for it. */
 #define POPCOUNT(set) (HAS(set, 0) + HAS(set, 1) + HAS(set, 2))
 #ifdef FULL_STOPS_ALL
 #define MAY_TAKE_WHEN_FULL(l) false
 #else
-#define MAY_TAKE_WHEN_FULL(l) l.has_again
+#define MAY_TAKE_WHEN_FULL(l) l.has_redelivery
 #endif
 
 inline take_range(limit, s1)
 {
-    was_full = POPCOUNT(parked) >= MAX_PARKED;
+    was_full = POPCOUNT(waiting) >= MAX_RETRYING;
     do
     :: was_full && !MAY_TAKE_WHEN_FULL(next) -> break
     :: else ->
         is_last = !next.in_window;
         if
-        :: is_last -> next.reading = s1; next.in_window = 1
+        :: is_last -> next.window_snapshot = s1; next.in_window = 1
         :: else
         fi;
         read_window(limit);
@@ -475,12 +475,12 @@ inline take_range(limit, s1)
         :: else
         fi;
         if
-        :: !is_last || !next.to_end -> changed = true
+        :: !is_last || !next.is_window_end -> changed = true
         :: else
         fi;
         position_after(next);
         if
-        :: is_last && next.to_end == 1 -> break
+        :: is_last && next.is_window_end == 1 -> break
         :: else
         fi
     od
@@ -492,7 +492,7 @@ inline take_events(limit, s1)
 #ifdef RETRY_BEFORE_CURSOR
     was_first = !was_retry;
 #else
-    was_first = !was_retry && !next.has_again;
+    was_first = !was_retry && !next.has_redelivery;
 #endif
     next.retry = 0;
     if
@@ -536,7 +536,7 @@ inline claim(who, limit, s1, idle_move)
     :: lane.open -> take_over()
     :: else
     fi;
-    next.open = 0; next.over = 0; next.id = 0; next.to = 0; next.to_end = 0;
+    next.open = 0; next.over = 0; next.id = 0; next.to = 0; next.is_window_end = 0;
     take_events(limit, s1);
     if
     :: got != 0 ->
@@ -547,7 +547,7 @@ inline claim(who, limit, s1, idle_move)
     :: else
     fi;
     if
-    :: got == 0 || next.retry -> next.to = 0; next.to_end = 0
+    :: got == 0 || next.retry -> next.to = 0; next.is_window_end = 0
     :: else
     fi;
     if
@@ -566,16 +566,16 @@ inline look(s1)
         find_due(lane, 0); has_work = place != NO_PLACE;
         find_due(lane, 1); has_work = has_work || place != NO_PLACE;
         if
-        :: !has_work && (POPCOUNT(parked) < MAX_PARKED || MAY_TAKE_WHEN_FULL(lane)) ->
+        :: !has_work && (POPCOUNT(waiting) < MAX_RETRYING || MAY_TAKE_WHEN_FULL(lane)) ->
             next_event(lane, lane.read); has_work = lane.in_window && place != NO_PLACE;
             if
-            :: lane.in_window -> next.settled = lane.reading
+            :: lane.in_window -> next.done_snapshot = lane.window_snapshot
             :: else
             fi;
 #if defined(BY_NUMBER) || defined(BY_XID)
-            next.reading = s1; next_event(next, next.read);
+            next.window_snapshot = s1; next_event(next, next.read);
 #else
-            next.reading = s1; next_event(next, 0);
+            next.window_snapshot = s1; next_event(next, 0);
 #endif
             has_work = has_work || place != NO_PLACE
         :: else
@@ -599,7 +599,7 @@ inline forget_claim(who)
 
 inline close_record()
 {
-    lane.open = 0; lane.over = 0; lane.id = 0; lane.to = 0; lane.to_end = 0
+    lane.open = 0; lane.over = 0; lane.id = 0; lane.to = 0; lane.is_window_end = 0
 }
 
 inline complete(who)
@@ -607,7 +607,7 @@ inline complete(who)
     check_completed(who);
     for (k : 0 .. EVENTS - 1) {
         if
-        :: HAS(out, k) -> unpark(k); release_call(CALL(k))
+        :: HAS(out, k) -> stop_waiting(k); release_call(CALL(k))
         :: else
         fi
     }
@@ -635,7 +635,7 @@ inline drain()
     }
     do
     :: true ->
-        lane.over = lane.open; due = due | waiting; waiting = 0;
+        lane.over = lane.open; due = due | to_come; to_come = 0;
         look(ended);
         if
         :: !has_work -> break
@@ -653,16 +653,16 @@ inline drain()
     for (i : 0 .. EVENTS - 1) {
         assert(xid[i] == 0 || !HAS(committed, xid[i]) || HAS(done | dead, i))
     }
-    assert(!lane.open && parked == 0)
+    assert(!lane.open && waiting == 0)
 }
 
 inline reset_all()
 {
     RESET(lane);
     next_seq = 0; next_xid = 0; calls = 0; ended = 0; committed = 0;
-    parked = 0; waiting = 0; due = 0; out = 0; dead = 0; done = 0;
+    waiting = 0; to_come = 0; due = 0; out = 0; dead = 0; done = 0;
     for (i : 0 .. EVENTS - 1) {
-        xid[i] = 0; attempts[i] = 0; expiries[i] = 0
+        xid[i] = 0; attempts[i] = 0; lease_expiries[i] = 0
     }
     for (w : 0 .. WORKERS) {
         forget_claim(w);
@@ -860,10 +860,10 @@ proctype time()
     :: d_step { !stopped && live[0] && id[0] != lane.id -> live[0] = 0 }
 #endif
 #ifdef FAILURES
-    :: d_step { !stopped && (CALL_SET(0) & waiting) != 0 ->
-            due = due | (CALL_SET(0) & waiting); waiting = waiting & ~CALL_SET(0) }
-    :: d_step { !stopped && (CALL_SET(1) & waiting) != 0 ->
-            due = due | (CALL_SET(1) & waiting); waiting = waiting & ~CALL_SET(1) }
+    :: d_step { !stopped && (CALL_SET(0) & to_come) != 0 ->
+            due = due | (CALL_SET(0) & to_come); to_come = to_come & ~CALL_SET(0) }
+    :: d_step { !stopped && (CALL_SET(1) & to_come) != 0 ->
+            due = due | (CALL_SET(1) & to_come); to_come = to_come & ~CALL_SET(1) }
 #endif
     :: atomic { !stopped && ended == (1 << (LAST_XID + 1)) - 2 -> d_step { drain(); reset_all(); stopped = 1 } }; break
     od

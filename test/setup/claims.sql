@@ -25,7 +25,7 @@ CREATE FUNCTION complete(wanted text) RETURNS SETOF text LANGUAGE sql AS $$ SELE
 CREATE FUNCTION release(wanted text) RETURNS SETOF text LANGUAGE sql AS $$ SELECT outcome FROM release_call_events(ids(wanted)) $$;
 CREATE FUNCTION fail(wanted text, seq bigint, retry_after interval DEFAULT '0') RETURNS text LANGUAGE sql AS $$
     SELECT fail_call_event(id(wanted), seq, 'error of event ' || seq, retry_after) $$;
-CREATE FUNCTION parked()
+CREATE FUNCTION waiting()
     RETURNS TABLE (event_seq bigint, call_id text, attempts int, lease_expiries int, due text, claimed boolean, errors int)
     LANGUAGE sql AS $$
     SELECT event_seq, call_id, attempts, lease_expiries,

@@ -19,6 +19,13 @@ constexpr std::uint64_t Low(std::uint64_t number) noexcept
     return number & ((std::uint64_t{1} << bits) - 1);
 }
 
+void ForgetRedelivery(LanePosition &position) noexcept
+{
+    position.has_redelivery = false;
+    position.redelivered_to = {};
+    position.redeliveries = 0;
+}
+
 } // namespace
 
 std::int64_t MakeClaimId(const ClaimAddress &address, std::uint64_t random) noexcept
@@ -26,7 +33,7 @@ std::int64_t MakeClaimId(const ClaimAddress &address, std::uint64_t random) noex
     return static_cast<std::int64_t>(
         static_cast<std::uint64_t>(address.log_id) << log_shift |
         Low<claim_id_lane_bits>(static_cast<std::uint64_t>(address.lane)) << lane_shift |
-        Low<claim_id_record_bits>(static_cast<std::uint64_t>(address.n)) << record_shift |
+        Low<claim_id_record_bits>(static_cast<std::uint64_t>(address.record_no)) << record_shift |
         Low<claim_id_random_bits>(random));
 }
 
@@ -37,25 +44,23 @@ bool ReadClaimId(std::int64_t claim_id, ClaimAddress &address) noexcept
     const auto id = static_cast<std::uint64_t>(claim_id);
     address.log_id = static_cast<int>(id >> log_shift);
     address.lane = static_cast<int>(Low<claim_id_lane_bits>(id >> lane_shift));
-    address.n = static_cast<std::int64_t>(Low<claim_id_record_bits>(id >> record_shift));
+    address.record_no = static_cast<std::int64_t>(Low<claim_id_record_bits>(id >> record_shift));
     return true;
 }
 
 bool IsSettled(const LanePosition &position, const LogPosition &place) noexcept
 {
-    return position.settled.Sees(place.xid) ||
-           (position.in_window && position.reading.Sees(place.xid) && place <= position.read);
+    return position.done_snapshot.Sees(place.xid) ||
+           (position.in_window && position.window_snapshot.Sees(place.xid) && place <= position.read);
 }
 
 void CloseWindow(LanePosition &position) noexcept
 {
-    position.settled = position.reading;
-    position.reading = {};
+    position.done_snapshot = position.window_snapshot;
+    position.window_snapshot = {};
     position.in_window = false;
     position.read = {};
-    position.has_again = false;
-    position.again = {};
-    position.again_tries = 0;
+    ForgetRedelivery(position);
 }
 
 LanePosition PositionAfter(const LaneRecord &claim) noexcept
@@ -63,33 +68,30 @@ LanePosition PositionAfter(const LaneRecord &claim) noexcept
     LanePosition position = claim.position;
     if (claim.is_retry)
         return position;
-    if (claim.to_end) {
+    if (claim.is_window_end) {
         CloseWindow(position);
         return position;
     }
     position.read = claim.to;
-    if (position.has_again && position.again <= claim.to) {
-        position.has_again = false;
-        position.again = {};
-        position.again_tries = 0;
-    }
+    if (position.has_redelivery && position.redelivered_to <= claim.to)
+        ForgetRedelivery(position);
     return position;
 }
 
 LanePosition PositionAfterRelease(const LaneRecord &claim) noexcept
 {
     LanePosition position = claim.position;
-    if (claim.is_retry || position.has_again)
+    if (claim.is_retry || position.has_redelivery)
         return position;
-    position.has_again = true;
-    position.again = claim.to;
+    position.has_redelivery = true;
+    position.redelivered_to = claim.to;
     return position;
 }
 
 bool IsLostForGood(const LaneRecord &claim) noexcept
 {
     const LanePosition &position = claim.position;
-    const bool had_more = position.has_again && position.again > claim.to;
+    const bool had_more = position.has_redelivery && position.redelivered_to > claim.to;
     return !claim.is_retry && (position.NextAttempt() >= most_lost_ranges || had_more);
 }
 
@@ -99,22 +101,19 @@ LanePosition PositionAfterLoss(const LaneRecord &claim) noexcept
         return PositionAfter(claim);
     LanePosition position = PositionAfterRelease(claim);
     if (!claim.is_retry)
-        ++position.again_tries;
+        ++position.redeliveries;
     return position;
 }
 
 LanePosition WithoutMarks(const LanePosition &position) noexcept
 {
     LanePosition before = position;
-    before.settled = WithoutMarks(position.settled);
-    before.reading = WithoutMarks(position.reading);
+    before.done_snapshot = WithoutMarks(position.done_snapshot);
+    before.window_snapshot = WithoutMarks(position.window_snapshot);
     if (position.in_window && position.read.xid >= first_restore_mark)
         CloseWindow(before); // all of its transactions are done with
-    if (before.has_again && before.again.xid >= first_restore_mark) {
-        before.has_again = false;
-        before.again = {};
-        before.again_tries = 0;
-    }
+    if (before.has_redelivery && before.redelivered_to.xid >= first_restore_mark)
+        ForgetRedelivery(before);
     return before;
 }
 

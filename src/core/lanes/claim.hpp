@@ -15,11 +15,11 @@ namespace callhardening
 // -- the fencing token ---------------------------------------------------------------------------
 
 // What a claim id leads to. A server that crashes can lose its last records, so that a lane issues the same
-// `n` again: the random bits tell the two claims apart, and an id is compared whole.
+// number again: the random bits tell the two claims apart, and an id is compared whole.
 struct ClaimAddress {
     int log_id;
-    int lane;       // modulo `claim_id_lanes`
-    std::int64_t n; // modulo `claim_id_records`
+    int lane;               // modulo `claim_id_lanes`
+    std::int64_t record_no; // modulo `claim_id_records`
 };
 
 inline constexpr int claim_id_random_bits = 19, claim_id_record_bits = 18, claim_id_lane_bits = 12;
@@ -37,17 +37,17 @@ bool ReadClaimId(std::int64_t claim_id, ClaimAddress &address) noexcept;
 
 // Of the events that are still to be done.
 struct LanePosition {
-    XidSnapshot settled; // everything that it sees is done with
-    XidSnapshot reading; // the window being read: what this one sees and `settled` does not
+    XidSnapshot done_snapshot;   // everything that it sees is done with
+    XidSnapshot window_snapshot; // the window being read: what this one sees and `done_snapshot` does not
     bool in_window = false;
     LogPosition read; // the last event of the window that is done with
-    // Events up to here were handed out before, and not completed: `again_tries` times that count.
-    bool has_again = false;
-    LogPosition again;
-    int again_tries = 0;
+    // Events up to here were handed out before, and not completed: `redeliveries` times that count.
+    bool has_redelivery = false;
+    LogPosition redelivered_to;
+    int redeliveries = 0;
 
     // The counted claims of its next event, that claim included.
-    int NextAttempt() const noexcept { return has_again ? again_tries + 1 : 1; }
+    int NextAttempt() const noexcept { return has_redelivery ? redeliveries + 1 : 1; }
 };
 
 // Is the event at `place` of the lane done with, in its range at least?
@@ -57,13 +57,13 @@ enum class RecordState : unsigned char { none, claimed, renewed, completed, rele
 
 struct LaneRecord {
     int lane = 0;
-    std::int64_t n = 0; // 0: the lane has no record yet
+    std::int64_t record_no = 0; // 0: the lane has no record yet
     RecordState state = RecordState::none;
     LanePosition position; // before the claim while it is open, after it then
     std::int64_t claim_id = 0;
-    bool is_retry = false;                      // of parked events: the position stays
+    bool is_retry = false;                      // of waiting events: the position stays
     LogPosition to;                             // the last event of the claim's range
-    bool to_end = false;                        // and of the window
+    bool is_window_end = false;                 // and of the window
     int events = 0;                             // handed out
     std::int64_t claimed_at = 0, lease_end = 0; // as the server counts its time
 
@@ -85,7 +85,7 @@ void CloseWindow(LanePosition &position) noexcept;
 LanePosition PositionAfter(const LaneRecord &claim) noexcept;
 
 // Where it stands when the claim was given back: as if it had not been made, but that some of its events may
-// have been parked or have died.
+// wait by now or have died.
 LanePosition PositionAfterRelease(const LaneRecord &claim) noexcept;
 
 // Where it stands when the claim's worker was lost. After the second loss the range is done with as a range:

@@ -33,15 +33,15 @@ XidSnapshot WithOwnXid(const XidSnapshot &snapshot, std::uint64_t own, std::span
     return {std::min(own, snapshot.xmin), snapshot.xmax, room.first(open.size() + 1)};
 }
 
-std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
+std::size_t WindowRanges(const XidSnapshot &done, const XidSnapshot &current,
                          std::span<XidRange> room) noexcept
 {
     std::size_t count = 0;
-    for (const std::uint64_t xid : settled.in_progress)
+    for (const std::uint64_t xid : done.in_progress)
         if (current.Sees(xid))
             room[count++] = {xid, xid + 1};
 
-    std::uint64_t first = settled.xmax;
+    std::uint64_t first = done.xmax;
     for (const std::uint64_t xid : current.in_progress) {
         if (xid < first)
             continue;
@@ -63,9 +63,9 @@ XidSnapshot WithoutMarks(const XidSnapshot &snapshot) noexcept
             {open.begin(), end}};
 }
 
-std::size_t EndedAmong(const XidSnapshot &settled, const XidSnapshot &current) noexcept
+std::size_t EndedAmong(const XidSnapshot &done, const XidSnapshot &current) noexcept
 {
-    const auto &open = settled.in_progress;
+    const auto &open = done.in_progress;
     return static_cast<std::size_t>(
         std::count_if(open.begin(), open.end(), [&](std::uint64_t xid) { return current.Sees(xid); }));
 }

@@ -1,9 +1,8 @@
 // Lanes and positions of an event log.
 //
 // A position in the log is a snapshot, not a number: sequence numbers and transaction ids become visible
-// out of order, so "everything up to n" always misses what commits late. Everything that a lane's settled
-// snapshot sees has been dealt with; the next window is what a newer snapshot sees and the settled one does
-// not.
+// out of order, so "everything up to n" always misses what commits late. Everything that a lane's done
+// snapshot sees has been dealt with; the next window is what a newer snapshot sees and the done one does not.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -75,17 +74,17 @@ struct XidRange {
     std::uint64_t end;
 };
 
-// The ids that `current` sees and `settled` does not, in ascending order and as few ranges as possible: what
+// The ids that `current` sees and `done` does not, in ascending order and as few ranges as possible: what
 // is still in progress is skipped, not filtered. `room` has to hold one range more than both list ids
 // together.
-std::size_t WindowRanges(const XidSnapshot &settled, const XidSnapshot &current,
+std::size_t WindowRanges(const XidSnapshot &done, const XidSnapshot &current,
                          std::span<XidRange> room) noexcept;
 
 // What `snapshot` says of transactions. What it says of restore marks is left out.
 XidSnapshot WithoutMarks(const XidSnapshot &snapshot) noexcept;
 
-// How many of the transactions that `settled` lists as in progress `current` sees.
-std::size_t EndedAmong(const XidSnapshot &settled, const XidSnapshot &current) noexcept;
+// How many of the transactions that `done` lists as in progress `current` sees.
+std::size_t EndedAmong(const XidSnapshot &done, const XidSnapshot &current) noexcept;
 
 // The first of the ranges, which are in ascending order, that ends behind `xid`; their number where none
 // does.

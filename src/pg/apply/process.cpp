@@ -445,7 +445,7 @@ void apply_batch(Batch *batch)
 
 // -- failures ------------------------------------------------------------------------------------
 
-void park_failed_event(const EventLog &log, const Work &work)
+void record_failure(const EventLog &log, const Work &work)
 {
     const Failure failure = {"process_call_events", unpack_sql_state(work.error->sqlerrcode),
                              work.error->message == nullptr ? "" : work.error->message};
@@ -460,16 +460,16 @@ bool is_first_locked(const Batch &batch, int locked)
 }
 
 // Those that wait behind a failed one are named as well.
-void park_failed_events(const Batch &batch)
+void record_failures(const Batch &batch)
 {
     for (int i = 0; i < batch.count; ++i) {
         const Work &work = batch.works[i];
         if (work.is_locked)
-            park_locked_event(*batch.log, *work.claim, *work.claimed, is_first_locked(batch, i));
+            retry_locked_event(*batch.log, *work.claim, *work.claimed, is_first_locked(batch, i));
         else if (work.error != nullptr && work.failed_itself)
-            park_failed_event(*batch.log, work);
+            record_failure(*batch.log, work);
         else if (work.error != nullptr)
-            hold_back_event(*batch.log, *work.claim, *work.claimed);
+            block_event(*batch.log, *work.claim, *work.claimed);
     }
 }
 
@@ -579,7 +579,7 @@ ProcessCounts apply_claim(Batch *batch, MemoryContext statement)
     take_claimed(*batch->log, batch->claim); // before any call: others lock in this order as well
     read_works(batch);
     apply_batch(batch);
-    park_failed_events(*batch);
+    record_failures(*batch);
     give_failed_back(*batch);
     complete_claims(*batch);
     warn_of_batch(*batch, statement);

@@ -47,7 +47,7 @@ std::span<const XidRange> window_of_old_lane(const EventLog &log, const LaneTabl
 {
     if (log.has_old_lanes || log.is_restored)
         return {};
-    return window_between(newest_record(log, tables, snapshot, lane).position.settled,
+    return window_between(newest_record(log, tables, snapshot, lane).position.done_snapshot,
                           end_of_lane(log, lane, xids_of(snapshot)));
 }
 
@@ -153,7 +153,7 @@ void append_position(const EventLog &log, const LaneTables &tables, LaneRecord r
     const LaneRecord newest = record;
     record = {};
     record.lane = newest.lane;
-    record.n = newest.n + 1;
+    record.record_no = newest.record_no + 1;
     record.state = RecordState::moved;
     record.position = position;
     append_record(log, tables, record, nullptr);
@@ -168,7 +168,7 @@ void revive_lane(const EventLog &log, const LaneTables &tables, Snapshot snapsho
     if (lane >= left)
         return;
     LanePosition position;
-    position.settled = {first_restore_mark, first_restore_mark, {}};
+    position.done_snapshot = {first_restore_mark, first_restore_mark, {}};
     append_position(log, tables, newest_record(log, tables, snapshot, lane), position);
 }
 
@@ -178,27 +178,27 @@ void forget_marks(const EventLog &log, const LaneTables &tables, Snapshot snapsh
 {
     const LaneRecord record = newest_record(log, tables, snapshot, lane);
     const LanePosition &position = record.position;
-    if (position.settled.xmax > first_restore_mark ||
-        (position.in_window && position.reading.xmax > first_restore_mark))
+    if (position.done_snapshot.xmax > first_restore_mark ||
+        (position.in_window && position.window_snapshot.xmax > first_restore_mark))
         append_position(log, tables, record, WithoutMarks(position));
 }
 
-// What is parked goes with the calls, whose later events are stamped with the new lanes. The claim that has
+// What waits goes with the calls, whose later events are stamped with the new lanes. The claim that has
 // it is still the old lane's. The ids of its transactions mean nothing here.
-void move_parked(const EventLog &log)
+void move_waiting(const EventLog &log)
 {
-    const CatalogTable parked = open_parked(RowExclusiveLock);
+    const CatalogTable waiting = open_waiting(RowExclusiveLock);
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(parked, snapshot, {int4_key(1, log.log_id)});
+    const KeyScan scan = begin_key_scan(waiting, snapshot, {int4_key(1, log.log_id)});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
-        const int lane = home_lane(log, row_int4(scan.slot, parked_lane));
-        update_row(parked, scan,
-                   {{parked_lane, Int32GetDatum(lane), false}, {parked_xid, UInt64GetDatum(0), false}});
+        const int lane = home_lane(log, row_int4(scan.slot, waiting_lane));
+        update_row(waiting, scan,
+                   {{waiting_lane, Int32GetDatum(lane), false}, {waiting_xid, UInt64GetDatum(0), false}});
     }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
-    close_catalog_table(parked, NoLock);
+    close_catalog_table(waiting, NoLock);
 }
 
 struct StrayLanes {
@@ -235,7 +235,7 @@ void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &
         for (int lane = 0; lane < log->lanes; ++lane)
             forget_marks(*log, tables, snapshot, lane);
     create_lanes(*log, tables);
-    move_parked(*log);
+    move_waiting(*log);
     if (was_restored)
         end_leases_of_old_lanes(*log);
     log->is_restored = false;

@@ -212,7 +212,7 @@ void check_is_stamped(const EventLog &log, Relation table)
 void open_claiming(Claiming *claiming)
 {
     claiming->tables = open_lanes(*claiming->log, RowExclusiveLock);
-    claiming->parked = open_parked(RowExclusiveLock);
+    claiming->waiting = open_waiting(RowExclusiveLock);
     open_log_table(*claiming->log, &claiming->table);
     check_is_stamped(*claiming->log, claiming->table.by_lane.heap);
     claiming->due = static_cast<bool *>(palloc(sizeof(bool) * claiming->log->lanes));
@@ -221,7 +221,7 @@ void open_claiming(Claiming *claiming)
 void close_claiming(const Claiming &claiming)
 {
     close_log_table(claiming.table);
-    close_catalog_table(claiming.parked, NoLock);
+    close_catalog_table(claiming.waiting, NoLock);
     close_lanes(claiming.tables, NoLock);
 }
 
@@ -235,9 +235,9 @@ void start_search(Claiming *claiming, Search *search)
     search->most_lanes = claiming->options->is_completed_here ? claiming->log->lanes : search->most_moved;
     search->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening look", ALLOCSET_DEFAULT_SIZES);
-    claiming->any_parked = has_any_parked(*claiming->log, claiming->parked, search->snapshot);
+    claiming->any_waiting = has_any_waiting(*claiming->log, claiming->waiting, search->snapshot);
     claiming->any_due =
-        claiming->any_parked && !claiming->options->skips_retries &&
+        claiming->any_waiting && !claiming->options->skips_retries &&
         mark_due_lanes(*claiming->log, search->snapshot, GetCurrentTimestamp(), claiming->due);
 }
 

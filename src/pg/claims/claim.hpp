@@ -3,7 +3,7 @@
 
 #include "core/lanes/claim.hpp"
 
-#include "pg/claims/parked.hpp"
+#include "pg/claims/waiting.hpp"
 #include "pg/log/lane.hpp"
 #include "pg/log/log_table.hpp"
 
@@ -66,19 +66,19 @@ void release_claim(const EventLog &log, const LaneTables &tables, const LaneReco
 // Completes a claim that the present transaction has made with is_completed_here.
 void complete_own_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 
-// An event of the open claim `record`, whose lane is locked, could not be processed: it is parked, or dead
+// An event of the open claim `record`, whose lane is locked, could not be processed: it is retried, or dead
 // (true).
 bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const LogEvent &event,
                         const TimestampTz *due_at, const Failure &failure);
 
 // A row that the event needs is locked. It is tried again soon, and no attempt counts; `is_first` of its
-// call, or held back behind the one that is.
-void park_locked_event(const EventLog &log, const LaneRecord &record, const LogEvent &event, bool is_first);
+// call, or blocked behind the one that is.
+void retry_locked_event(const EventLog &log, const LaneRecord &record, const LogEvent &event, bool is_first);
 
-// Others of its call are held back behind it: all that come later in the claim, or a certain one.
-void hold_back_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
-                            const LogEvent &event);
-void hold_back_event(const EventLog &log, const LaneRecord &record, const LogEvent &event);
+// Others of its call are blocked behind it: all that come later in the claim, or a certain one.
+void block_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
+                        const LogEvent &event);
+void block_event(const EventLog &log, const LaneRecord &record, const LogEvent &event);
 
 // The argument, 1 to most_claimed_events; else 22023.
 int max_events_argument_of(FunctionCallInfo fcinfo, int argument);

@@ -15,77 +15,79 @@ namespace callhardening
 namespace
 {
 
-void append_end(const EventLog &log, const LaneTables &tables, const LaneRecord &claim, int64 n,
+void append_end(const EventLog &log, const LaneTables &tables, const LaneRecord &claim, int64 record_no,
                 RecordState state, const LanePosition &position)
 {
     LaneRecord end = claim;
-    end.n = n;
+    end.record_no = record_no;
     end.state = state;
     end.position = position;
     append_record(log, tables, end, nullptr);
 }
 
-void complete_as(const EventLog &log, const LaneTables &tables, const LaneRecord &record, int64 n)
+void complete_as(const EventLog &log, const LaneTables &tables, const LaneRecord &record, int64 record_no)
 {
     if (record.is_retry)
         complete_retry(log, record.lane, record.claim_id);
-    append_end(log, tables, record, n, RecordState::completed, PositionAfter(record));
+    append_end(log, tables, record, record_no, RecordState::completed, PositionAfter(record));
 }
 
 } // namespace
 
 void complete_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
-    complete_as(log, tables, record, record.n + 1);
+    complete_as(log, tables, record, record.record_no + 1);
 }
 
 void complete_own_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
-    complete_as(log, tables, record, record.n);
+    complete_as(log, tables, record, record.record_no);
 }
 
 void release_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
     if (record.is_retry)
         release_retry(log, record.lane, record.claim_id);
-    append_end(log, tables, record, record.n + 1, RecordState::released, PositionAfterRelease(record));
+    append_end(log, tables, record, record.record_no + 1, RecordState::released,
+               PositionAfterRelease(record));
 }
 
 namespace
 {
 
-// Behind an event of its call that waits, an event is held back; where there is none, since the event before
+// Behind an event of its call that waits, an event is blocked; where there is none, since the event before
 // it has died, it is due.
-void park_behind(const EventLog &log, const CatalogTable &parked, const LaneRecord &record,
-                 const LogEvent &event, bool waits)
+void add_behind(const EventLog &log, const CatalogTable &waiting, const LaneRecord &record,
+                const LogEvent &event, bool waits)
 {
     const TimestampTz now = GetCurrentTimestamp();
-    park_event(log, parked, in_lane(record.lane, event), record.position.NextAttempt(), 0,
-               waits ? nullptr : &now, nullptr);
+    add_waiting_event(log, waiting, in_lane(record.lane, event), record.position.NextAttempt(), 0,
+                      waits ? nullptr : &now, nullptr);
 }
 
 // Those of the same call, as far as the claim's range goes.
-void park_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
-                       const LogEvent &event)
+void block_rest_of_call(const EventLog &log, const LogTable &table, const LaneRecord &record,
+                        const LogEvent &event)
 {
     const Snapshot snapshot = take_snapshot();
     const LanePosition &position = record.position;
-    const CatalogTable parked = open_parked(RowExclusiveLock);
-    const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
-    bool waits = has_due_event(waiting, event.call_id);
-    LaneReader reader = begin_reading(table, snapshot, record.lane,
-                                      window_between(position.settled, position.reading), event.place);
+    const CatalogTable waiting = open_waiting(RowExclusiveLock);
+    const WaitingEvents events = read_waiting(log, waiting, snapshot, record.lane);
+    bool waits = has_due_event(events, event.call_id);
+    LaneReader reader =
+        begin_reading(table, snapshot, record.lane,
+                      window_between(position.done_snapshot, position.window_snapshot), event.place);
     while (next_event(&reader) && reader.place <= record.to) {
         const LogEvent later = present_event(log, reader);
         if (later.is_done || strcmp(later.call_id, event.call_id) != 0 ||
-            find_parked(waiting, later.call_id, later.place.seq) != nullptr ||
+            find_waiting(events, later.call_id, later.place.seq) != nullptr ||
             is_dead(log, snapshot, later.place.seq))
             continue;
-        park_behind(log, parked, record, later, waits);
+        add_behind(log, waiting, record, later, waits);
         waits = true;
     }
     end_reading(reader);
-    close_catalog_table(parked, NoLock);
+    close_catalog_table(waiting, NoLock);
     UnregisterSnapshot(snapshot);
 }
 
@@ -94,10 +96,10 @@ int attempts_of(const EventLog &log, const LaneRecord &record, const LogEvent &e
     if (!record.is_retry)
         return record.position.NextAttempt();
     const Snapshot snapshot = take_snapshot();
-    const CatalogTable parked = open_parked(AccessShareLock);
-    const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
-    const ParkedEvent *found = find_parked(waiting, event.call_id, event.place.seq);
-    close_catalog_table(parked, AccessShareLock);
+    const CatalogTable waiting = open_waiting(AccessShareLock);
+    const WaitingEvents events = read_waiting(log, waiting, snapshot, record.lane);
+    const WaitingEvent *found = find_waiting(events, event.call_id, event.place.seq);
+    close_catalog_table(waiting, AccessShareLock);
     UnregisterSnapshot(snapshot);
     return found == nullptr ? 0 : found->attempts;
 }
@@ -107,38 +109,38 @@ int attempts_of(const EventLog &log, const LaneRecord &record, const LogEvent &e
 bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const LogEvent &event,
                         const TimestampTz *due_at, const Failure &failure)
 {
-    const CatalogTable parked = open_parked(RowExclusiveLock);
-    const bool is_dead = fail_event(log, parked, in_lane(record.lane, event), attempts_of(log, record, event),
-                                    due_at, failure);
-    close_catalog_table(parked, NoLock);
+    const CatalogTable waiting = open_waiting(RowExclusiveLock);
+    const bool is_dead = fail_event(log, waiting, in_lane(record.lane, event),
+                                    attempts_of(log, record, event), due_at, failure);
+    close_catalog_table(waiting, NoLock);
     return is_dead;
 }
 
-void park_locked_event(const EventLog &log, const LaneRecord &record, const LogEvent &event, bool is_first)
+void retry_locked_event(const EventLog &log, const LaneRecord &record, const LogEvent &event, bool is_first)
 {
-    const CatalogTable parked = open_parked(RowExclusiveLock);
+    const CatalogTable waiting = open_waiting(RowExclusiveLock);
     const int attempts = attempts_of(log, record, event) - 1;
     if (is_first)
-        park_locked(log, parked, in_lane(record.lane, event), attempts);
+        retry_locked(log, waiting, in_lane(record.lane, event), attempts);
     else
-        park_event(log, parked, in_lane(record.lane, event), attempts, 0, nullptr, nullptr);
-    close_catalog_table(parked, NoLock);
+        add_waiting_event(log, waiting, in_lane(record.lane, event), attempts, 0, nullptr, nullptr);
+    close_catalog_table(waiting, NoLock);
 }
 
-void hold_back_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
-                            const LogEvent &event)
+void block_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
+                        const LogEvent &event)
 {
     if (!record.is_retry) // which has no other event of the call
-        park_later_events(log, table, record, event);
+        block_rest_of_call(log, table, record, event);
 }
 
-void hold_back_event(const EventLog &log, const LaneRecord &record, const LogEvent &event)
+void block_event(const EventLog &log, const LaneRecord &record, const LogEvent &event)
 {
     const Snapshot snapshot = take_snapshot();
-    const CatalogTable parked = open_parked(RowExclusiveLock);
-    const ParkedEvents waiting = read_parked(log, parked, snapshot, record.lane);
-    park_behind(log, parked, record, event, has_due_event(waiting, event.call_id));
-    close_catalog_table(parked, NoLock);
+    const CatalogTable waiting = open_waiting(RowExclusiveLock);
+    const WaitingEvents events = read_waiting(log, waiting, snapshot, record.lane);
+    add_behind(log, waiting, record, event, has_due_event(events, event.call_id));
+    close_catalog_table(waiting, NoLock);
     UnregisterSnapshot(snapshot);
 }
 

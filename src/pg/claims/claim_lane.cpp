@@ -36,7 +36,7 @@ namespace
 
 bool is_ahead(const LanePosition &position, const XidSnapshot &now)
 {
-    return (position.in_window ? position.reading : position.settled).xmax > now.xmax;
+    return (position.in_window ? position.window_snapshot : position.done_snapshot).xmax > now.xmax;
 }
 
 // Is there an event in the window behind the position?
@@ -65,15 +65,15 @@ Look look_for_range(const Claiming &claiming, Snapshot snapshot, LanePosition po
     constexpr int64 many_pages = 16;
     const int64 pages = pages_looked_at();
     if (position.in_window) {
-        if (has_events(claiming, snapshot, lane, window_between(position.settled, position.reading),
-                       position.read))
+        if (has_events(claiming, snapshot, lane,
+                       window_between(position.done_snapshot, position.window_snapshot), position.read))
             return Look::something;
         CloseWindow(position);
     }
-    const std::span<const XidRange> window = window_between(position.settled, now);
+    const std::span<const XidRange> window = window_between(position.done_snapshot, now);
     if (has_events(claiming, snapshot, lane, window, {}))
         return Look::something;
-    return EndedAmong(position.settled, now) > many_ranges || pages_looked_at() - pages > many_pages
+    return EndedAmong(position.done_snapshot, now) > many_ranges || pages_looked_at() - pages > many_pages
                ? Look::moving
                : Look::nothing;
 }
@@ -85,15 +85,15 @@ bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
 {
     if (!claiming.any_due || !claiming.due[lane % claiming.log->lanes])
         return false;
-    const ParkedEvents parked = read_parked(*claiming.log, claiming.parked, snapshot, lane);
-    return find_due(*claiming.log, parked, GetCurrentTimestamp()).count > 0;
+    const WaitingEvents waiting = read_waiting(*claiming.log, claiming.waiting, snapshot, lane);
+    return find_due(*claiming.log, waiting, GetCurrentTimestamp()).count > 0;
 }
 
-// So much is parked in the lane that no new range is taken.
+// So many events wait in the lane that no new range is taken.
 bool is_full(const Claiming &claiming, Snapshot snapshot, int lane)
 {
-    return claiming.any_parked &&
-           has_many_parked(*claiming.log, claiming.parked, snapshot, lane, claiming.log->max_retrying);
+    return claiming.any_waiting &&
+           has_many_waiting(*claiming.log, claiming.waiting, snapshot, lane, claiming.log->max_retrying);
 }
 
 } // namespace
@@ -116,7 +116,7 @@ Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now
     if (is_old && is_lane_due(claiming, snapshot, lane))
         return Look::something;
     const bool may_wait =
-        !record.position.has_again; // for retries, as it is not to be handed out the first time
+        !record.position.has_redelivery; // for retries, as it is not to be handed out the first time
     return may_wait && is_full(claiming, snapshot, lane) ? Look::waiting : Look::something;
 }
 
@@ -148,8 +148,8 @@ struct Lane {
     bool has_early_retry; // one that is due waits for its range
     Snapshot snapshot;
     XidSnapshot now;
-    ParkedEvents parked; // of the lane
-    bool has_old_parked; // they have to be read, or read anew
+    WaitingEvents waiting; // of the lane
+    bool has_old_waiting;  // they have to be read, or read anew
 };
 
 // An event that is handed out the first time and is dead all the same died before a restore of data alone,
@@ -161,27 +161,27 @@ void forget_death(const Lane &lane, const LogEvent &event)
     if (!claiming->knows_newest_dead)
         claiming->newest_dead = newest_dead(*claiming->log, lane.snapshot);
     claiming->knows_newest_dead = true;
-    if (!lane.next.position.has_again && event.place.seq <= claiming->newest_dead)
+    if (!lane.next.position.has_redelivery && event.place.seq <= claiming->newest_dead)
         exhume(*claiming->log, event.place.seq);
 }
 
-// What has been parked, or has died, in an earlier claim of the range is not handed out again; what belongs
-// to a call that waits is parked behind it. True where the event is handed out.
-bool hand_out_or_park(Lane *lane, const LogEvent &event)
+// What has failed in an earlier claim of the range waits or is dead, and is not handed out again. What
+// belongs to a call that waits is blocked. True where the event is handed out.
+bool hand_out_or_block(Lane *lane, const LogEvent &event)
 {
     const Claiming &claiming = *lane->claiming;
-    if (find_parked(lane->parked, event.call_id, event.place.seq) != nullptr ||
-        (lane->next.position.has_again && is_dead(*claiming.log, lane->snapshot, event.place.seq)))
+    if (find_waiting(lane->waiting, event.call_id, event.place.seq) != nullptr ||
+        (lane->next.position.has_redelivery && is_dead(*claiming.log, lane->snapshot, event.place.seq)))
         return false;
     forget_death(*lane, event);
-    if (!has_parked_call(lane->parked, event.call_id)) {
+    if (!has_waiting_call(lane->waiting, event.call_id)) {
         *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
         return true;
     }
     // It may have been handed out before the event that it waits for has failed.
-    park_event(*claiming.log, claiming.parked, in_lane(lane->number, event),
-               lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
-    lane->has_changed = lane->has_old_parked = true;
+    add_waiting_event(*claiming.log, claiming.waiting, in_lane(lane->number, event),
+                      lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
+    lane->has_changed = lane->has_old_waiting = true;
     return false;
 }
 
@@ -194,30 +194,32 @@ struct Pass {
 };
 
 // A claim never reaches over the end of what was handed out before, as its events have had other attempts.
-bool is_beyond_again(const LanePosition &position, const LogPosition &place)
+bool is_beyond_redelivery(const LanePosition &position, const LogPosition &place)
 {
-    return position.has_again && place > position.again;
+    return position.has_redelivery && place > position.redelivered_to;
 }
 
 Pass read_window(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
     const LanePosition &position = lane->next.position;
-    LaneReader reader = begin_reading(claiming.table, lane->snapshot, lane->number,
-                                      window_between(position.settled, position.reading), position.read);
+    LaneReader reader =
+        begin_reading(claiming.table, lane->snapshot, lane->number,
+                      window_between(position.done_snapshot, position.window_snapshot), position.read);
     Pass pass = {0, 0, position.read, false};
     bool more = next_event(&reader);
-    // What is parked counts as well, so that the pass is bounded.
-    for (; more && pass.passed < lane->limit && !is_beyond_again(position, reader.place); ++pass.passed) {
+    // What waits counts as well, so that the pass is bounded.
+    for (; more && pass.passed < lane->limit && !is_beyond_redelivery(position, reader.place);
+         ++pass.passed) {
         pass.to = reader.place;
-        if (!is_done(reader) && hand_out_or_park(lane, present_event(*claiming.log, reader)))
+        if (!is_done(reader) && hand_out_or_block(lane, present_event(*claiming.log, reader)))
             ++pass.events;
         more = next_event(&reader);
     }
     pass.at_end = !more;
     // Events that were handed out before may have been deleted since: their end is passed all the same.
-    if (more && is_beyond_again(position, reader.place))
-        pass.to = position.again;
+    if (more && is_beyond_redelivery(position, reader.place))
+        pass.to = position.redelivered_to;
     end_reading(reader);
     return pass;
 }
@@ -228,19 +230,19 @@ Pass read_window(Lane *lane)
 bool take_range(Lane *lane)
 {
     LaneRecord &next = lane->next;
-    const bool is_full = lane->parked.count >= lane->claiming->log->max_retrying && !lane->has_early_retry;
+    const bool is_full = lane->waiting.count >= lane->claiming->log->max_retrying && !lane->has_early_retry;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
-        if (is_full && !next.position.has_again)
+        if (is_full && !next.position.has_redelivery)
             return false;
         const bool is_last = !next.position.in_window;
         if (is_last) {
-            next.position.reading = lane->now;
+            next.position.window_snapshot = lane->now;
             next.position.in_window = true;
         }
         const Pass pass = read_window(lane);
         next.to = pass.to;
-        next.to_end = pass.at_end;
+        next.is_window_end = pass.at_end;
         next.events = pass.events;
         lane->is_emptied = is_last && pass.at_end;
         if (pass.events > 0)
@@ -255,16 +257,16 @@ bool take_range(Lane *lane)
 // -- retries -------------------------------------------------------------------------------------
 
 // An event that was deleted from the log, or moved: there is nothing to try again.
-void bury_lost(const Lane &lane, const ParkedEvent &event)
+void bury_lost(const Lane &lane, const WaitingEvent &event)
 {
     EventLog last_attempt = *lane.claiming->log;
     last_attempt.max_attempts = 0;
     const Failure failure = {nullptr, "02000", "the event is not in the log any more"};
-    fail_event(last_attempt, lane.claiming->parked, {lane.number, event.place, event.call_id}, event.attempts,
-               nullptr, failure);
+    fail_event(last_attempt, lane.claiming->waiting, {lane.number, event.place, event.call_id},
+               event.attempts, nullptr, failure);
 }
 
-// What was parked in a claim that was given back or lost waits until its range is done with, which would hand
+// What failed in a claim that was given back or lost waits until its range is done with, which would hand
 // it out once more. Older lanes are done with.
 bool is_passed(const Lane &lane, const LogEvent &event)
 {
@@ -275,40 +277,40 @@ bool is_passed(const Lane &lane, const LogEvent &event)
 
 // After TRUNCATE ... RESTART IDENTITY or setval, its number is another event's. One whose call id somebody
 // has altered is the same event.
-bool is_of_another_call(const ParkedEvent &parked, const LogEvent &event)
+bool is_of_another_call(const WaitingEvent &waiting, const LogEvent &event)
 {
-    const bool is_appended_since = parked.place.xid != 0 && parked.place.xid != event.place.xid;
-    return is_appended_since && strcmp(parked.call_id, event.call_id) != 0;
+    const bool is_appended_since = waiting.place.xid != 0 && waiting.place.xid != event.place.xid;
+    return is_appended_since && strcmp(waiting.call_id, event.call_id) != 0;
 }
 
-void take_due(Lane *lane, const ParkedEvent &parked)
+void take_due(Lane *lane, const WaitingEvent &waiting)
 {
     const Claiming &claiming = *lane->claiming;
     const EventLog &log = *claiming.log;
     LogEvent event;
-    if (!find_event(log, claiming.table, lane->snapshot, parked.place.seq, &event)) {
-        bury_lost(*lane, parked);
-        lane->has_changed = lane->has_old_parked = true;
+    if (!find_event(log, claiming.table, lane->snapshot, waiting.place.seq, &event)) {
+        bury_lost(*lane, waiting);
+        lane->has_changed = lane->has_old_waiting = true;
         return;
     }
-    const bool is_gone = is_of_another_call(parked, event);
+    const bool is_gone = is_of_another_call(waiting, event);
     if (!is_gone && !is_passed(*lane, event)) {
         lane->has_early_retry = true;
         return;
     }
     if (is_gone || event.is_done) {
-        drop_done(log, claiming.parked, lane->number, parked);
-        lane->has_changed = lane->has_old_parked = true;
+        drop_done(log, claiming.waiting, lane->number, waiting);
+        lane->has_changed = lane->has_old_waiting = true;
         return;
     }
-    hand_out_parked(log, claiming.parked, lane->number, parked, lane->next.claim_id);
-    *add_event(claiming.claim) = {event, parked.attempts + 1};
+    hand_out_waiting(log, claiming.waiting, lane->number, waiting, lane->next.claim_id);
+    *add_event(claiming.claim) = {event, waiting.attempts + 1};
     ++lane->next.events;
 }
 
 bool take_retry(Lane *lane)
 {
-    const DueEvents due = find_due(*lane->claiming->log, lane->parked, GetCurrentTimestamp());
+    const DueEvents due = find_due(*lane->claiming->log, lane->waiting, GetCurrentTimestamp());
     lane->next.events = 0;
     for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i)
         take_due(lane, *due.events[i]);
@@ -318,25 +320,26 @@ bool take_retry(Lane *lane)
 
 // -- what a lost worker left behind ---------------------------------------------------------------
 
-void park_range(Lane *lane, const char *worker)
+void retry_one_by_one(Lane *lane, const char *worker)
 {
     const Claiming &claiming = *lane->claiming;
     const EventLog &log = *claiming.log;
     const LanePosition &position = lane->newest.position;
     const Failure failure = {worker, nullptr, lost_worker};
     const TimestampTz now = GetCurrentTimestamp();
-    ParkedEvents parked = read_parked(log, claiming.parked, lane->snapshot, lane->number);
-    LaneReader reader = begin_reading(claiming.table, lane->snapshot, lane->number,
-                                      window_between(position.settled, position.reading), position.read);
+    WaitingEvents waiting = read_waiting(log, claiming.waiting, lane->snapshot, lane->number);
+    LaneReader reader =
+        begin_reading(claiming.table, lane->snapshot, lane->number,
+                      window_between(position.done_snapshot, position.window_snapshot), position.read);
     while (next_event(&reader) && reader.place <= lane->newest.to) {
         if (is_done(reader))
             continue;
         const LogEvent event = present_event(log, reader);
-        if (find_parked(parked, event.call_id, event.place.seq) == nullptr &&
+        if (find_waiting(waiting, event.call_id, event.place.seq) == nullptr &&
             !is_dead(log, lane->snapshot, event.place.seq))
             // Each of a call is due: the first one goes out, and those behind it wait for their turn.
-            park_event(log, claiming.parked, in_lane(lane->number, event), position.NextAttempt(),
-                       position.NextAttempt(), &now, &failure);
+            add_waiting_event(log, claiming.waiting, in_lane(lane->number, event), position.NextAttempt(),
+                              position.NextAttempt(), &now, &failure);
     }
     end_reading(reader);
 }
@@ -348,7 +351,7 @@ void take_over(Lane *lane)
     if (lane->newest.is_retry)
         expire_retry(*claiming.log, lane->number, lane->newest.claim_id, worker);
     else if (IsLostForGood(lane->newest))
-        park_range(lane, worker);
+        retry_one_by_one(lane, worker);
     lane->next.position = PositionAfterLoss(lane->newest);
     lane->has_changed = true;
 }
@@ -370,15 +373,15 @@ void start_record(Lane *lane)
 {
     const ClaimOptions &options = *lane->claiming->options;
     LaneRecord &next = lane->next;
-    next.n = lane->newest.n + 1;
+    next.record_no = lane->newest.record_no + 1;
     next.state = RecordState::claimed;
-    next.claim_id = MakeClaimId({lane->claiming->log->log_id, lane->number, next.n},
+    next.claim_id = MakeClaimId({lane->claiming->log->log_id, lane->number, next.record_no},
                                 pg_prng_uint64(&pg_global_prng_state));
     next.claimed_at = GetCurrentTimestamp();
     next.lease_end = options.has_lease ? next.claimed_at + options.lease : DT_NOBEGIN;
     next.is_retry = false;
     next.to = {};
-    next.to_end = false;
+    next.is_window_end = false;
     next.events = 0;
 }
 
@@ -388,21 +391,21 @@ void refresh_snapshot(Lane *lane)
     lane->snapshot = take_snapshot();
 }
 
-// What the step before has changed is read anew: an event parked behind one that is parked no more would wait
+// What the step before has changed is read anew: an event blocked behind one that waits no more would wait
 // for ever.
-void look_at_parked(Lane *lane)
+void refresh_waiting(Lane *lane)
 {
     const Claiming &claiming = *lane->claiming;
-    if (!lane->has_old_parked)
+    if (!lane->has_old_waiting)
         return;
     refresh_snapshot(lane);
-    lane->parked = read_parked(*claiming.log, claiming.parked, lane->snapshot, lane->number);
-    lane->has_old_parked = false;
+    lane->waiting = read_waiting(*claiming.log, claiming.waiting, lane->snapshot, lane->number);
+    lane->has_old_waiting = false;
 }
 
 bool try_range(Lane *lane)
 {
-    look_at_parked(lane);
+    refresh_waiting(lane);
     return take_range(lane);
 }
 
@@ -410,21 +413,21 @@ bool try_range(Lane *lane)
 bool try_retry(Lane *lane)
 {
     do {
-        look_at_parked(lane);
+        refresh_waiting(lane);
         if (take_retry(lane))
             return true;
-    } while (lane->has_old_parked);
+    } while (lane->has_old_waiting);
     return false;
 }
 
 // Retries alternate with ranges, so that neither waits for the other. But a range that was handed out before
-// may have events of a parked one's call in it that come before that one: they are handed out first, or are
-// parked in front of it.
+// may have events of a waiting one's call in it that come before that one: they are handed out first, or
+// wait in front of it.
 bool take_events(Lane *lane)
 {
     if (lane->claiming->options->skips_retries)
         return try_range(lane);
-    const bool range_first = lane->newest.is_retry || lane->next.position.has_again;
+    const bool range_first = lane->newest.is_retry || lane->next.position.has_redelivery;
     if ((range_first && try_range(lane)) || try_retry(lane))
         return true;
     return (!range_first || lane->has_early_retry) && try_range(lane);
@@ -476,7 +479,7 @@ void claim_lane(Claiming *claiming, int number, int limit, bool moving)
     lane.number = number;
     lane.limit = limit;
     lane.has_changed = moving;
-    lane.has_old_parked = true;
+    lane.has_old_waiting = true;
     look_again(&lane);
     if (is_claimable(lane)) {
         start_record(&lane);

@@ -12,10 +12,10 @@ struct Claiming {
     const ClaimOptions *options;
     LaneTables tables;
     LogTable table;
-    CatalogTable parked;
-    bool any_parked; // in the log, when the search began
+    CatalogTable waiting;
+    bool any_waiting; // in the log, when the search began
     bool any_due;
-    bool *due; // by lane of the log: something parked in it is due
+    bool *due; // by lane of the log: something that waits in it is due
     bool knows_newest_dead;
     int64 newest_dead; // the highest number of a dead event
     Claim *claim;

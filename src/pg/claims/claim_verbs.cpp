@@ -5,8 +5,8 @@
 #include "pg/base/time.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/dead.hpp"
-#include "pg/claims/parked.hpp"
 #include "pg/claims/processed.hpp"
+#include "pg/claims/waiting.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -117,13 +117,15 @@ int lane_of(const EventLog &log, const ClaimAddress &address)
                                  : address.lane + (newest - address.lane) / claim_id_lanes * claim_id_lanes;
 }
 
-// Where the claim's record is, if it is still there: the newest `n` up to the lane's own that has those bits.
+// Where the claim's record is, if it is still there: the newest number up to the lane's own that has those
+// bits.
 bool is_remembered(const FoundClaim &found, Snapshot snapshot, const ClaimAddress &address, int64 claim_id)
 {
-    const int64 newest = found.record.n;
-    const int64 n = address.n + (newest - address.n) / claim_id_records * claim_id_records;
-    return newest >= address.n &&
-           has_record(found.log, found.tables, snapshot, found.record.lane, n, claim_id);
+    const int64 newest = found.record.record_no;
+    const int64 record_no =
+        address.record_no + (newest - address.record_no) / claim_id_records * claim_id_records;
+    return newest >= address.record_no &&
+           has_record(found.log, found.tables, snapshot, found.record.lane, record_no, claim_id);
 }
 
 void look_up_claim(const ClaimAddress &address, int64 claim_id, FoundClaim *found)
@@ -270,17 +272,17 @@ bool is_in_range(const LaneRecord &record, const LogEvent &event)
 {
     const LanePosition &position = record.position;
     return event.lane == record.lane && event.place > position.read && event.place <= record.to &&
-           position.reading.Sees(event.place.xid) && !position.settled.Sees(event.place.xid);
+           position.window_snapshot.Sees(event.place.xid) && !position.done_snapshot.Sees(event.place.xid);
 }
 
 enum class Membership : unsigned char { none, handed_out, failed };
 
 Membership membership_of(const FoundClaim &found, Snapshot snapshot, const LogEvent &event)
 {
-    const CatalogTable parked = open_parked(AccessShareLock);
-    const ParkedEvents waiting = read_parked(found.log, parked, snapshot, found.record.lane);
-    const ParkedEvent *row = find_parked(waiting, event.call_id, event.place.seq);
-    close_catalog_table(parked, AccessShareLock);
+    const CatalogTable waiting = open_waiting(AccessShareLock);
+    const WaitingEvents events = read_waiting(found.log, waiting, snapshot, found.record.lane);
+    const WaitingEvent *row = find_waiting(events, event.call_id, event.place.seq);
+    close_catalog_table(waiting, AccessShareLock);
     if (found.record.is_retry) {
         if (row != nullptr && row->claim_id == found.record.claim_id)
             return Membership::handed_out;
@@ -345,7 +347,7 @@ const char *fail_in_claim(FunctionCallInfo fcinfo, const FoundClaim &found)
     bool is_dead = false;
     if (membership == Membership::handed_out) {
         is_dead = fail_claimed_event(found.log, found.record, event, due_at, failure_of(fcinfo, found));
-        hold_back_later_events(found.log, table, found.record, event);
+        block_later_events(found.log, table, found.record, event);
         ForceSyncCommit(); // a failure that a crash forgets is settled with the rest of its claim
     }
     close_log_table(table);
@@ -415,7 +417,7 @@ CALLHARDENING_FUNCTION(renew_call_claim)
         const Snapshot snapshot = take_snapshot();
         const char *worker = newest_worker(found.log, found.tables, snapshot, renewed.lane);
         UnregisterSnapshot(snapshot);
-        ++renewed.n;
+        ++renewed.record_no;
         renewed.state = RecordState::renewed;
         renewed.lease_end = GetCurrentTimestamp() + lease;
         append_record(found.log, found.tables, renewed, worker);

@@ -4,7 +4,7 @@
 #include "pg/base/versions.hpp"
 #include "pg/calls/issue.hpp"
 #include "pg/claims/dead.hpp"
-#include "pg/claims/parked.hpp"
+#include "pg/claims/waiting.hpp"
 
 extern "C" {
 #include "miscadmin.h"
@@ -124,42 +124,42 @@ void check_can_operate(const EventLog &log)
 }
 
 // As if the event had never been tried. It goes before what waits of its call.
-void park_dead(const EventLog &log, const CatalogTable &parked, TupleTableSlot *event)
+void retry_dead(const EventLog &log, const CatalogTable &waiting, TupleTableSlot *event)
 {
-    bool nulls[parked_columns] = {};
-    Datum values[parked_columns] = {};
-    values[parked_log - 1] = Int32GetDatum(log.log_id);
-    values[parked_lane - 1] = Int32GetDatum(home_lane(log, row_int4(event, dead_lane)));
-    values[parked_seq - 1] = Int64GetDatum(row_int8(event, dead_seq));
-    values[parked_xid - 1] = UInt64GetDatum(0);
-    values[parked_call_id - 1] = row_value(event, dead_call_id, &nulls[parked_call_id - 1]);
-    values[parked_attempts - 1] = Int32GetDatum(0);
-    values[parked_expiries - 1] = Int32GetDatum(0);
-    values[parked_due_at - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-    nulls[parked_claim - 1] = true;
-    values[parked_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-    values[parked_errors - 1] = row_value(event, dead_errors, &nulls[parked_errors - 1]);
-    values[parked_lock_waits - 1] = Int32GetDatum(0);
-    insert_row(parked, values, nulls);
+    bool nulls[waiting_columns] = {};
+    Datum values[waiting_columns] = {};
+    values[waiting_log - 1] = Int32GetDatum(log.log_id);
+    values[waiting_lane - 1] = Int32GetDatum(home_lane(log, row_int4(event, dead_lane)));
+    values[waiting_seq - 1] = Int64GetDatum(row_int8(event, dead_seq));
+    values[waiting_xid - 1] = UInt64GetDatum(0);
+    values[waiting_call_id - 1] = row_value(event, dead_call_id, &nulls[waiting_call_id - 1]);
+    values[waiting_attempts - 1] = Int32GetDatum(0);
+    values[waiting_lease_expiries - 1] = Int32GetDatum(0);
+    values[waiting_due_at - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    nulls[waiting_claim - 1] = true;
+    values[waiting_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    values[waiting_errors - 1] = row_value(event, dead_errors, &nulls[waiting_errors - 1]);
+    values[waiting_lock_waits - 1] = Int32GetDatum(0);
+    insert_row(waiting, values, nulls);
 }
 
 // False where the event was appended again with its number, and waits.
-bool revive_event(const EventLog &log, const CatalogTable &dead, const CatalogTable &parked,
+bool revive_event(const EventLog &log, const CatalogTable &dead, const CatalogTable &waiting,
                   const KeyScan &scan)
 {
     const Snapshot now = take_snapshot();
     const int lane = home_lane(log, row_int4(scan.slot, dead_lane));
-    const bool waits = is_parked(log, parked, now, lane, row_int8(scan.slot, dead_seq));
+    const bool waits = is_waiting(log, waiting, now, lane, row_int8(scan.slot, dead_seq));
     UnregisterSnapshot(now);
     if (!waits)
-        park_dead(log, parked, scan.slot);
+        retry_dead(log, waiting, scan.slot);
     delete_row(dead, scan);
     return !waits;
 }
 
 struct Revival {
     CatalogTable dead;
-    CatalogTable parked;
+    CatalogTable waiting;
     int64 count;
 };
 
@@ -171,7 +171,7 @@ void revive_events(const EventLog &log, Revival *revival, std::initializer_list<
         CHECK_FOR_INTERRUPTS();
         // Events without a call have no lane, and no worker can take them. Another session may be at it too.
         if (row_int4(scan.slot, dead_lane) >= 0 && lock_row(revival->dead, scan, snapshot, LockWaitBlock))
-            revival->count += revive_event(log, revival->dead, revival->parked, scan);
+            revival->count += revive_event(log, revival->dead, revival->waiting, scan);
     }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
@@ -202,12 +202,12 @@ CALLHARDENING_FUNCTION(retry_dead_call_events)
     find_event_log(fcinfo, 0, &log);
     check_can_operate(log);
     Revival revival = {open_catalog_table(dead_events_layout, "dead_events_pkey", RowExclusiveLock),
-                       open_parked(RowExclusiveLock), 0};
+                       open_waiting(RowExclusiveLock), 0};
     if (PG_ARGISNULL(1))
         revive_events(log, &revival, {int4_key(1, log.log_id)});
     else
         revive_chosen(log, &revival, PG_GETARG_ARRAYTYPE_P(1));
-    close_catalog_table(revival.parked, NoLock);
+    close_catalog_table(revival.waiting, NoLock);
     close_catalog_table(revival.dead, NoLock);
     PG_RETURN_INT64(revival.count);
 }

@@ -58,11 +58,13 @@ void add_pending(const Monitor &monitor, int lane, Pending *pending)
     if (monitor.log.is_restored) // as the next worker takes it
         position = WithoutMarks(position);
     if (position.in_window) {
-        add_window(monitor, lane, window_between(position.settled, position.reading), position.read, pending);
+        add_window(monitor, lane, window_between(position.done_snapshot, position.window_snapshot),
+                   position.read, pending);
         CloseWindow(position);
     }
-    add_window(monitor, lane, window_between(position.settled, end_of_lane(monitor.log, lane, monitor.now)),
-               {}, pending);
+    add_window(monitor, lane,
+               window_between(position.done_snapshot, end_of_lane(monitor.log, lane, monitor.now)), {},
+               pending);
 }
 
 bool is_watched(const Monitor &monitor, int lane)

@@ -181,14 +181,14 @@ void give_back(const EventLog &log, const int64 *seqs, int count)
 namespace
 {
 
-void add_parked(const LaneRecord &record, const ParkedEvents &parked, Numbers *numbers)
+void add_retried(const LaneRecord &record, const WaitingEvents &waiting, Numbers *numbers)
 {
-    for (int i = 0; i < parked.count; ++i)
-        if (parked.events[i].claim_id == record.claim_id)
-            add_number(numbers, parked.events[i].place.seq);
+    for (int i = 0; i < waiting.count; ++i)
+        if (waiting.events[i].claim_id == record.claim_id)
+            add_number(numbers, waiting.events[i].place.seq);
 }
 
-void add_range(const EventLog &log, const LaneRecord &record, Snapshot snapshot, const ParkedEvents &parked,
+void add_range(const EventLog &log, const LaneRecord &record, Snapshot snapshot, const WaitingEvents &waiting,
                Numbers *numbers)
 {
     LogTable table;
@@ -197,14 +197,15 @@ void add_range(const EventLog &log, const LaneRecord &record, Snapshot snapshot,
     const bool any_dead = has_any_dead(log, snapshot);
     const MemoryContext scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);
-    LaneReader reader = begin_reading(table, snapshot, record.lane,
-                                      window_between(position.settled, position.reading), position.read);
+    LaneReader reader =
+        begin_reading(table, snapshot, record.lane,
+                      window_between(position.done_snapshot, position.window_snapshot), position.read);
     while (next_event(&reader) && reader.place <= record.to) {
         if (is_done(reader))
             continue;
         const MemoryContext caller = MemoryContextSwitchTo(scratch);
         const LogEvent event = present_event(log, reader);
-        const bool has_failed = find_parked(parked, event.call_id, event.place.seq) != nullptr ||
+        const bool has_failed = find_waiting(waiting, event.call_id, event.place.seq) != nullptr ||
                                 (any_dead && is_dead(log, snapshot, event.place.seq));
         MemoryContextSwitchTo(caller);
         MemoryContextReset(scratch);
@@ -224,12 +225,12 @@ void mark_claim(const EventLog &log, const LaneRecord &record)
     Numbers numbers = {};
     SPI_connect();
     const Snapshot snapshot = take_snapshot();
-    const CatalogTable table = open_parked(AccessShareLock);
-    const ParkedEvents parked = read_parked(log, table, snapshot, record.lane);
+    const CatalogTable table = open_waiting(AccessShareLock);
+    const WaitingEvents waiting = read_waiting(log, table, snapshot, record.lane);
     if (record.is_retry)
-        add_parked(record, parked, &numbers);
+        add_retried(record, waiting, &numbers);
     else
-        add_range(log, record, snapshot, parked, &numbers);
+        add_range(log, record, snapshot, waiting, &numbers);
     close_catalog_table(table, AccessShareLock);
     UnregisterSnapshot(snapshot);
     take_numbers(log, numbers);

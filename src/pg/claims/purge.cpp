@@ -4,8 +4,8 @@
 #include "pg/base/time.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/dead.hpp"
-#include "pg/claims/parked.hpp"
 #include "pg/claims/purge.hpp"
+#include "pg/claims/waiting.hpp"
 #include "pg/log/ignored_event.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -25,14 +25,22 @@ namespace callhardening
 namespace
 {
 
-enum LowEndColumn { low_log = 1, low_lane, low_n, low_xid, low_seq, low_time, low_columns = low_time };
+enum LowEndColumn {
+    low_log = 1,
+    low_lane,
+    low_record_no,
+    low_xid,
+    low_seq,
+    low_time,
+    low_columns = low_time
+};
 constexpr CatalogColumn columns_of_purges[] = {{"log_id", INT4OID},    {"lane", INT4OID},
                                                {"record_no", INT8OID}, {"low_xid", XID8OID},
                                                {"low_seq", INT8OID},   {"purged_at", TIMESTAMPTZOID}};
 static_assert(lengthof(columns_of_purges) == low_columns, "each column is here");
 constexpr CatalogColumn columns_of_leftovers[] = {{"log_id", INT4OID}, {"event_seq", INT8OID}};
 
-// What is passed costs as much as what is purged, and all there is can be parked: so each call looks at so
+// What is passed costs as much as what is purged, and all there is can wait: so each call looks at so
 // many leftovers and at so many events of lanes at most, or at max_events where that is more.
 constexpr int fewest_looks = 1000;
 
@@ -43,7 +51,7 @@ struct Purge {
     EventLog log;
     LaneTables lanes;
     LogTable table;
-    CatalogTable parked;
+    CatalogTable waiting;
     CatalogTable purges;
     CatalogTable leftovers;
     CatalogTable dead;
@@ -60,7 +68,7 @@ struct Purge {
 
 // Where a lane's next purge begins.
 struct LowEnd {
-    int64 n;
+    int64 record_no;
     LogPosition low;
 };
 
@@ -72,9 +80,9 @@ struct LaneOfLog {
     LanePosition position;
 };
 
-bool is_waiting(const Purge &purge, const LogEvent &event)
+bool is_waiting_or_dead(const Purge &purge, const LogEvent &event)
 {
-    return is_parked(purge.log, purge.parked, purge.snapshot, event.lane, event.place.seq) ||
+    return is_waiting(purge.log, purge.waiting, purge.snapshot, event.lane, event.place.seq) ||
            is_dead(purge.log, purge.snapshot, event.place.seq);
 }
 
@@ -102,17 +110,18 @@ LowEnd find_low_end(const Purge &purge, int lane)
     const KeyScan scan =
         begin_key_scan(purge.purges, purge.snapshot, {int4_key(1, purge.log.log_id), int4_key(2, lane)});
     if (next_row(scan, BackwardScanDirection)) {
-        end.n = row_int8(scan.slot, low_n);
+        end.record_no = row_int8(scan.slot, low_record_no);
         end.low = {static_cast<uint64>(row_int8(scan.slot, low_xid)), row_int8(scan.slot, low_seq)};
     }
     end_key_scan(scan);
     return end;
 }
 
-void drop_low_end(const Purge &purge, int lane, int64 n)
+void drop_low_end(const Purge &purge, int lane, int64 record_no)
 {
-    const KeyScan scan = begin_key_scan(purge.purges, purge.snapshot,
-                                        {int4_key(1, purge.log.log_id), int4_key(2, lane), int8_key(3, n)});
+    const KeyScan scan =
+        begin_key_scan(purge.purges, purge.snapshot,
+                       {int4_key(1, purge.log.log_id), int4_key(2, lane), int8_key(3, record_no)});
     if (next_row(scan))
         delete_row(purge.purges, scan);
     end_key_scan(scan);
@@ -120,15 +129,12 @@ void drop_low_end(const Purge &purge, int lane, int64 n)
 
 void append_low_end(const Purge &purge, int lane, const LowEnd &end)
 {
-    const Datum values[] = {Int32GetDatum(purge.log.log_id),
-                            Int32GetDatum(lane),
-                            Int64GetDatum(end.n),
-                            UInt64GetDatum(end.low.xid),
-                            Int64GetDatum(end.low.seq),
-                            TimestampTzGetDatum(GetCurrentTimestamp())};
+    const Datum values[] = {Int32GetDatum(purge.log.log_id), Int32GetDatum(lane),
+                            Int64GetDatum(end.record_no),    UInt64GetDatum(end.low.xid),
+                            Int64GetDatum(end.low.seq),      TimestampTzGetDatum(GetCurrentTimestamp())};
     const bool nulls[low_columns] = {};
     insert_row(purge.purges, values, nulls);
-    drop_low_end(purge, lane, end.n - 1);
+    drop_low_end(purge, lane, end.record_no - 1);
 }
 
 // -- leftovers -----------------------------------------------------------------------------------
@@ -149,7 +155,7 @@ void remember_leftover(const Purge &purge, int64 seq)
 bool must_stay(const Purge &purge, const LogEvent &event)
 {
     return event.received_at >= purge.before || find_low_end(purge, event.lane).low < event.place ||
-           is_waiting(purge, event);
+           is_waiting_or_dead(purge, event);
 }
 
 // The present row of the scan. One whose event is gone goes.
@@ -253,7 +259,7 @@ void look_around(Purge *purge, const Round &round)
     if (look_at_rows(purge, round, int8_key(2, end.low.seq, BTGreaterStrategyNumber), &last) &&
         look_at_rows(purge, round, int8_key(2, end.low.seq, BTLessEqualStrategyNumber), &last))
         return; // the whole round
-    append_low_end(*purge, round.lane, {end.n + 1, {0, last}});
+    append_low_end(*purge, round.lane, {end.record_no + 1, {0, last}});
 }
 
 // -- a lane --------------------------------------------------------------------------------------
@@ -292,7 +298,7 @@ bool look_at_event(Purge *purge, const LaneOfLog &lane, const LaneReader &reader
     if (event.received_at >= purge->before || (lane.is_live && !IsSettled(lane.position, event.place)))
         return false;
     --purge->looks;
-    if (is_waiting(*purge, event))
+    if (is_waiting_or_dead(*purge, event))
         remember_leftover(*purge, event.place.seq);
     else
         delete_event(purge, lane.number, event.place);
@@ -335,7 +341,7 @@ void purge_lane(Purge *purge, int number)
         moved = true;
     }
     end_reading(reader);
-    ++end.n;
+    ++end.record_no;
     if (moved)
         append_low_end(*purge, number, end);
 }
@@ -352,7 +358,7 @@ void purge_lanes(Purge *purge)
 void open_purge(Purge *purge)
 {
     purge->lanes = open_lanes(purge->log, AccessShareLock);
-    purge->parked = open_parked(AccessShareLock);
+    purge->waiting = open_waiting(AccessShareLock);
     purge->purges = open_catalog_table(purges_layout, "purges_pkey", RowExclusiveLock);
     purge->leftovers = open_catalog_table(purge_leftovers_layout, "purge_leftovers_pkey", RowExclusiveLock);
     purge->dead = open_dead(RowExclusiveLock);
@@ -370,7 +376,7 @@ void close_purge(const Purge &purge)
     close_catalog_table(purge.dead, NoLock);
     close_catalog_table(purge.leftovers, NoLock);
     close_catalog_table(purge.purges, NoLock);
-    close_catalog_table(purge.parked, AccessShareLock);
+    close_catalog_table(purge.waiting, AccessShareLock);
     close_lanes(purge.lanes, AccessShareLock);
 }
 

@@ -49,7 +49,7 @@ struct EventLog {
 };
 
 // The lane of this cluster that has the calls of `lane`, which may be one of a cluster that the log has left.
-// What is parked is parked there. Numbers below 0 are no lanes.
+// What waits of `lane` is kept there. Numbers below 0 are no lanes.
 inline int home_lane(const EventLog &log, int lane)
 {
     return lane < 0 ? lane : log.first_lane + lane % log.lanes;

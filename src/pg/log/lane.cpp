@@ -20,20 +20,20 @@ namespace
 enum ClaimColumn {
     claim_log = 1,
     claim_lane,
-    claim_n,
+    claim_record_no,
     claim_state,
-    claim_settled,
-    claim_reading,
+    claim_done_snapshot,
+    claim_window_snapshot,
     claim_read_xid,
     claim_read_seq,
-    claim_again_xid,
-    claim_again_seq,
-    claim_again_tries,
+    claim_redelivered_to_xid,
+    claim_redelivered_to_seq,
+    claim_redeliveries,
     claim_id,
     claim_is_retry,
     claim_to_xid,
     claim_to_seq,
-    claim_to_end,
+    claim_is_window_end,
     claim_events,
     claim_worker,
     claim_claimed_at,
@@ -154,17 +154,17 @@ LanePosition position_in_slot(TupleTableSlot *slot)
 {
     LanePosition position;
     bool is_null;
-    const Datum settled = row_value(slot, claim_settled, &is_null);
+    const Datum done = row_value(slot, claim_done_snapshot, &is_null);
     if (!is_null)
-        position.settled = read_snapshot(settled);
-    const Datum reading = row_value(slot, claim_reading, &is_null);
+        position.done_snapshot = read_snapshot(done);
+    const Datum window = row_value(slot, claim_window_snapshot, &is_null);
     position.in_window = !is_null;
     if (position.in_window)
-        position.reading = read_snapshot(reading);
+        position.window_snapshot = read_snapshot(window);
     position.read = row_position(slot, claim_read_xid, claim_read_seq);
-    position.has_again = !row_is_null(slot, claim_again_seq);
-    position.again = row_position(slot, claim_again_xid, claim_again_seq);
-    position.again_tries = row_int4(slot, claim_again_tries);
+    position.has_redelivery = !row_is_null(slot, claim_redelivered_to_seq);
+    position.redelivered_to = row_position(slot, claim_redelivered_to_xid, claim_redelivered_to_seq);
+    position.redeliveries = row_int4(slot, claim_redeliveries);
     return position;
 }
 
@@ -182,13 +182,13 @@ LaneRecord record_in_slot(TupleTableSlot *slot)
 {
     LaneRecord record;
     record.lane = row_int4(slot, claim_lane);
-    record.n = row_int8(slot, claim_n);
+    record.record_no = row_int8(slot, claim_record_no);
     record.state = state_of(row_text(slot, claim_state));
     record.position = position_in_slot(slot);
     record.claim_id = row_int8(slot, claim_id);
     record.is_retry = row_bool(slot, claim_is_retry);
     record.to = row_position(slot, claim_to_xid, claim_to_seq);
-    record.to_end = row_bool(slot, claim_to_end);
+    record.is_window_end = row_bool(slot, claim_is_window_end);
     record.events = row_int4(slot, claim_events);
     record.claimed_at = row_int8(slot, claim_claimed_at);
     record.lease_end = lease_end_in_slot(slot);
@@ -220,18 +220,19 @@ char *newest_worker(const EventLog &log, const LaneTables &tables, Snapshot snap
 namespace
 {
 
-KeyScan scan_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int64 n)
+KeyScan scan_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
+                    int64 record_no)
 {
     return begin_key_scan(tables.claims, snapshot,
-                          {int4_key(1, log.log_id), int4_key(2, lane), int8_key(3, n)});
+                          {int4_key(1, log.log_id), int4_key(2, lane), int8_key(3, record_no)});
 }
 
 } // namespace
 
-bool has_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int64 n,
+bool has_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int64 record_no,
                 int64 wanted)
 {
-    const KeyScan scan = scan_record(log, tables, snapshot, lane, n);
+    const KeyScan scan = scan_record(log, tables, snapshot, lane, record_no);
     const bool found = next_row(scan) && row_int8(scan.slot, claim_id) == wanted;
     end_key_scan(scan);
     return found;
@@ -261,13 +262,14 @@ struct RecordRow {
 
 void set_position(RecordRow *row, const LanePosition &position)
 {
-    row->Set(claim_settled, snapshot_datum(position.settled));
-    row->SetOrNull(claim_reading, position.in_window,
-                   position.in_window ? snapshot_datum(position.reading) : Datum{0});
+    row->Set(claim_done_snapshot, snapshot_datum(position.done_snapshot));
+    row->SetOrNull(claim_window_snapshot, position.in_window,
+                   position.in_window ? snapshot_datum(position.window_snapshot) : Datum{0});
     row->SetPosition(claim_read_xid, claim_read_seq, position.in_window && position.read.xid != 0,
                      position.read);
-    row->SetPosition(claim_again_xid, claim_again_seq, position.has_again, position.again);
-    row->Set(claim_again_tries, Int32GetDatum(position.again_tries));
+    row->SetPosition(claim_redelivered_to_xid, claim_redelivered_to_seq, position.has_redelivery,
+                     position.redelivered_to);
+    row->Set(claim_redeliveries, Int32GetDatum(position.redeliveries));
 }
 
 void set_claim(RecordRow *row, const LaneRecord &record, const char *worker)
@@ -275,7 +277,7 @@ void set_claim(RecordRow *row, const LaneRecord &record, const char *worker)
     row->SetOrNull(claim_id, record.claim_id != 0, Int64GetDatum(record.claim_id));
     row->Set(claim_is_retry, BoolGetDatum(record.is_retry));
     row->SetPosition(claim_to_xid, claim_to_seq, record.to.xid != 0, record.to);
-    row->Set(claim_to_end, BoolGetDatum(record.to_end));
+    row->Set(claim_is_window_end, BoolGetDatum(record.is_window_end));
     row->Set(claim_events, Int32GetDatum(record.events));
     row->SetOrNull(claim_worker, worker != nullptr,
                    worker != nullptr ? CStringGetTextDatum(worker) : Datum{0});
@@ -288,9 +290,9 @@ void set_claim(RecordRow *row, const LaneRecord &record, const char *worker)
 void drop_old_records(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
     constexpr int64 kept = 8, at_a_time = 8;
-    if (record.n % at_a_time != 0 || record.n <= kept)
+    if (record.record_no % at_a_time != 0 || record.record_no <= kept)
         return;
-    const int64 end = record.n - kept;
+    const int64 end = record.record_no - kept;
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(tables.claims, snapshot,
                                         {int4_key(1, log.log_id), int4_key(2, record.lane),
@@ -310,7 +312,7 @@ void append_record(const EventLog &log, const LaneTables &tables, const LaneReco
     RecordRow row = {};
     row.Set(claim_log, Int32GetDatum(log.log_id));
     row.Set(claim_lane, Int32GetDatum(record.lane));
-    row.Set(claim_n, Int64GetDatum(record.n));
+    row.Set(claim_record_no, Int64GetDatum(record.record_no));
     row.Set(claim_state, CStringGetTextDatum(state_names[static_cast<int>(record.state)]));
     set_position(&row, record.position);
     set_claim(&row, record, worker);
@@ -341,7 +343,7 @@ void end_lease(const EventLog &log, const LaneTables &tables, int lane)
     LaneRecord record = newest_record(log, tables, snapshot, lane);
     if (record.IsOpen()) {
         char *worker = newest_worker(log, tables, snapshot, lane);
-        ++record.n;
+        ++record.record_no;
         record.state = RecordState::renewed;
         record.lease_end = GetCurrentTimestamp(); // -infinity is later than that for this transaction
         append_record(log, tables, record, worker);
@@ -375,7 +377,7 @@ bool is_ahead_of_cluster(const EventLog &log, int lane)
     const LaneTables tables = open_lanes(log, AccessShareLock);
     const Snapshot snapshot = take_snapshot();
     const LanePosition position = newest_record(log, tables, snapshot, lane).position;
-    const uint64 newest = position.in_window ? position.reading.xmax : position.settled.xmax;
+    const uint64 newest = position.in_window ? position.window_snapshot.xmax : position.done_snapshot.xmax;
     UnregisterSnapshot(snapshot);
     close_lanes(tables, AccessShareLock);
     return newest > U64FromFullTransactionId(ReadNextFullTransactionId());

@@ -28,12 +28,12 @@ bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, 
 bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
                LockWaitPolicy wait);
 
-// What is known about the lane: one step back from the end of the key. Without a record, n is 0 and nothing
-// is settled. Lives in the current memory context.
+// What is known about the lane: one step back from the end of the key. Without a record, its number is 0
+// and nothing is settled. Lives in the current memory context.
 LaneRecord newest_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
 
 // Was there such a claim in the lane, and is it still remembered?
-bool has_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int64 n,
+bool has_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int64 record_no,
                 int64 claim_id);
 
 // The worker of the lane's newest record; NULL: none.

@@ -76,11 +76,11 @@ Datum snapshot_datum(const XidSnapshot &snapshot)
     return PointerGetDatum(stored);
 }
 
-std::span<const XidRange> window_between(const XidSnapshot &settled, const XidSnapshot &current)
+std::span<const XidRange> window_between(const XidSnapshot &done, const XidSnapshot &current)
 {
-    const size_t room = settled.in_progress.size() + current.in_progress.size() + 1;
+    const size_t room = done.in_progress.size() + current.in_progress.size() + 1;
     auto *ranges = static_cast<XidRange *>(palloc(sizeof(XidRange) * room));
-    return {ranges, WindowRanges(settled, current, {ranges, room})};
+    return {ranges, WindowRanges(done, current, {ranges, room})};
 }
 
 } // namespace callhardening

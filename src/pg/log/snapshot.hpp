@@ -21,6 +21,6 @@ XidSnapshot read_snapshot(Datum stored);
 Datum snapshot_datum(const XidSnapshot &snapshot);
 
 // The ids that one sees and the other does not (see WindowRanges).
-std::span<const XidRange> window_between(const XidSnapshot &settled, const XidSnapshot &current);
+std::span<const XidRange> window_between(const XidSnapshot &done, const XidSnapshot &current);
 
 } // namespace callhardening

@@ -241,7 +241,7 @@ bool is_missing(HeapTuple row, int column, TupleDesc columns)
 }
 
 // Who writes to a table that was there before has no right on the sequence, and needs none. A number that
-// comes with the row is that of a dump, by which parked and dead events are known.
+// comes with the row is that of a dump, by which waiting and dead events are known.
 int64 next_number(const Stamper *stamper)
 {
     if (!OidIsValid(stamper->log.sequence) || !SearchSysCacheExists1(RELOID, stamper->log.sequence))

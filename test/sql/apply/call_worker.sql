@@ -43,7 +43,7 @@ ALTER TABLE calls RENAME COLUMN state TO status;
 SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 1)$$);
 SELECT count(*) FROM call_retrying_events;
 
--- one that is: parked, and tried again until it is dead
+-- one that is: waiting, and tried again until it is dead
 SELECT configure_call_event_log(max_attempts => 2, retry_base => '1 millisecond');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;

@@ -9,7 +9,7 @@ SELECT add(101, 101);
 SELECT * FROM take('0');
 SELECT fail('0', 1);
 SELECT complete('0');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 DO $$
 BEGIN
     FOR i IN 1..10 LOOP
@@ -18,13 +18,13 @@ BEGIN
         PERFORM complete(i::text);
     END LOOP;
 END $$;
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT e ->> 'worker' AS worker, e ->> 'error' AS error, (e ->> 'at')::timestamptz <= clock_timestamp() AS at
 FROM call_retrying_events, jsonb_array_elements(errors) WITH ORDINALITY AS t (e, n) WHERE event_seq = 1 ORDER BY n;
 SELECT * FROM take('11');
 SELECT fail('11', 1), fail('11', 1);
 SELECT * FROM dead();
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT complete('11');
 SELECT * FROM take('12');
 SELECT complete('12');
@@ -32,14 +32,14 @@ SELECT complete('12');
 SELECT add(101, 102);
 SELECT retry_dead_call_events('queue', '{7}'), retry_dead_call_events('queue', '{}');
 SELECT retry_dead_call_events('queue', '{1,7}');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT * FROM dead();
 SELECT retry_dead_call_events('queue');
 SELECT * FROM take('13');
 SELECT complete('13');
 SELECT * FROM take('14');
 SELECT fail('14', 1, NULL);
-SELECT * FROM parked() WHERE due <> 'later';
+SELECT * FROM waiting() WHERE due <> 'later';
 SELECT complete('14');
 -- An event without a call stays dead.
 SELECT ingest_call_event('no JSON'::text, 'queue');
@@ -54,7 +54,7 @@ SELECT add(101, 101, 101, 102);
 SELECT * FROM take('one');
 SELECT fail('one', 2);
 SELECT * FROM dead();
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT release('one');
 SELECT * FROM take('two');
 SELECT complete('two');
@@ -73,7 +73,7 @@ SELECT release('one');
 SELECT * FROM take('two');
 SELECT fail('two', 1);
 SELECT complete('two');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT * FROM dead();
 SELECT configure_call_event_log('queue', max_attempts => 5);
 CALL start_again();
@@ -94,7 +94,7 @@ SELECT configure_call_event_log('queue', max_attempts => 5);
 CALL append_again();
 SELECT failed FROM process_call_events(log => 'queue');
 SELECT retry_dead_call_events('queue');
-SELECT event_seq, call_id, attempts FROM parked();
+SELECT event_seq, call_id, attempts FROM waiting();
 SELECT * FROM dead();
 ALTER TABLE calls DROP CONSTRAINT nobody;
 DROP PROCEDURE append_again;

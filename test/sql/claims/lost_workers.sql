@@ -32,7 +32,7 @@ SELECT * FROM history ORDER BY substr(name, 7)::int, event_seq;
 SELECT * FROM dead();
 SELECT e ->> 'worker' AS worker, e ->> 'error' AS error
 FROM call_dead_events, jsonb_array_elements(errors) WITH ORDINALITY AS t (e, n) ORDER BY n;
-SELECT * FROM parked();
+SELECT * FROM waiting();
 TRUNCATE history;
 CALL start_again();
 
@@ -43,7 +43,7 @@ SELECT fail('one', 1), fail('one', 2), fail('one', 3), complete('one');
 CALL work(20);
 SELECT * FROM history ORDER BY substr(name, 7)::int, event_seq;
 SELECT * FROM dead();
-SELECT * FROM parked();
+SELECT * FROM waiting();
 TRUNCATE history;
 CALL start_again();
 

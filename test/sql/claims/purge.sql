@@ -68,7 +68,7 @@ SELECT count(*) FROM call_events;
 
 -- nor are the new ones taken for what was passed under their numbers
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(2001, 2020) AS id;
-CREATE PROCEDURE park() LANGUAGE plpgsql AS $$
+CREATE PROCEDURE fail_all() LANGUAGE plpgsql AS $$
 DECLARE
     claims bigint[];
 BEGIN
@@ -81,7 +81,7 @@ BEGIN
     END LOOP;
 END
 $$;
-CALL park();
+CALL fail_all();
 SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM _callhardening.purge_leftovers;
 TRUNCATE call_events RESTART IDENTITY;
@@ -94,27 +94,27 @@ SELECT purge_call_events('0 seconds');
 SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM _callhardening.purge_leftovers;
 
--- an outage: all that comes is parked, and what settles is behind it. A call looks at 1000 events and at 1000 leftovers, or
+-- an outage: all that comes is waiting, and what settles is behind it. A call looks at 1000 events and at 1000 leftovers, or
 -- at max_events of each where that is more, and the next one goes on behind them
 SELECT configure_call_event_log(max_retrying => 1000000);
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(10001, 15000) AS id;
-CALL park();
+CALL fail_all();
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(20001, 21000) AS id;
 CALL drain();
--- what is looked at in lanes is purged or becomes a leftover; parked: rows of call_retrying_events that are read
-CREATE FUNCTION purge_in_outage(max_events int, OUT purged bigint, OUT passed bigint, OUT parked bigint) LANGUAGE plpgsql AS $$
+-- what is looked at in lanes is purged or becomes a leftover; waiting: rows of call_retrying_events that are read
+CREATE FUNCTION purge_in_outage(max_events int, OUT purged bigint, OUT passed bigint, OUT waiting bigint) LANGUAGE plpgsql AS $$
 BEGIN
     passed := -(SELECT count(*) FROM _callhardening.purge_leftovers);
-    parked := -pg_stat_get_xact_tuples_fetched('_callhardening.retrying_events_pkey'::regclass);
+    waiting := -pg_stat_get_xact_tuples_fetched('_callhardening.retrying_events_pkey'::regclass);
     purged := purge_call_events('0', max_events => max_events);
     passed := passed + (SELECT count(*) FROM _callhardening.purge_leftovers);
-    parked := parked + pg_stat_get_xact_tuples_fetched('_callhardening.retrying_events_pkey'::regclass);
+    waiting := waiting + pg_stat_get_xact_tuples_fetched('_callhardening.retrying_events_pkey'::regclass);
 END
 $$;
-CREATE TEMP TABLE purges_in_outage (call int, purged bigint, passed bigint, parked bigint);
+CREATE TEMP TABLE purges_in_outage (call int, purged bigint, passed bigint, waiting bigint);
 SELECT format('INSERT INTO purges_in_outage SELECT %s, p.* FROM purge_in_outage(1000) AS p', call) FROM generate_series(1, 7) AS call \gexec
-SELECT call, purged + passed AS looked_at, parked <= 2000 AS bounded FROM purges_in_outage ORDER BY call;
-SELECT count(*), bool_and(call_id::int <= 15000) AS parked FROM call_events;
+SELECT call, purged + passed AS looked_at, waiting <= 2000 AS bounded FROM purges_in_outage ORDER BY call;
+SELECT count(*), bool_and(call_id::int <= 15000) AS waiting FROM call_events;
 SELECT format('SELECT * FROM purge_in_outage(%s)', max_events) FROM unnest(ARRAY[10, 10, 2000]) AS max_events \gexec
 
 -- those that are done with are found among the others, wherever they are, in a round of calls; what is young stays

@@ -7,25 +7,25 @@
 SELECT add(101, 102, 101, 103, 101);
 SELECT * FROM take('one', 4);
 SELECT fail('one', 1, '1 hour');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT fail('one', 1), fail('one', 3);
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT complete('one');
 SELECT * FROM take('two');
 SELECT add(101, 104);
 SELECT * FROM take('two');
 SELECT complete('two');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 -- In the order of the call, one at a time
 UPDATE call_retrying_events SET due_at = now() WHERE due_at IS NOT NULL;
 SELECT * FROM take('three');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT complete('three');
 SELECT * FROM take('four');
 SELECT fail('four', 3, '1 hour');
 SELECT complete('four');
 SELECT * FROM take('none');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 UPDATE call_retrying_events SET due_at = now() WHERE due_at IS NOT NULL;
 SELECT * FROM take('five');
 SELECT complete('five');
@@ -34,7 +34,7 @@ SELECT complete('six');
 SELECT * FROM take('seven');
 SELECT complete('seven');
 SELECT * FROM take('none');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 CALL start_again();
 
 -- The order is that of the log: the event with the lower number may come later.
@@ -98,15 +98,15 @@ CALL start_again();
 SELECT add(101, 102, 103, 104);
 SELECT * FROM take('one');
 SELECT fail('one', 1), fail('one', 2), fail('one', 3, '1 hour');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT complete('one');
 SELECT * FROM take('two');
 SELECT fail('two', 2, '1 hour');
 SELECT release('two');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT * FROM take('three');
 SELECT complete('three');
-SELECT * FROM parked();
+SELECT * FROM waiting();
 CALL start_again();
 
 \set ECHO none

@@ -1,5 +1,5 @@
 \set SHOW_CONTEXT never
--- Events that a worker meets and does not hand out: an old processor has marked them, they are parked, or they were deleted. A window
+-- Events that a worker meets and does not hand out: an old processor has marked them, they are waiting, or they were deleted. A window
 -- whose events are all skipped is done with, and what waits for a skipped event waits no more. Random histories of that kind: 022 in TAP.
 SELECT create_call_tables('public');
 CREATE TABLE hooks (payload jsonb NOT NULL, processed_at timestamptz);
@@ -20,7 +20,7 @@ BEGIN
     PERFORM complete_call_events(ARRAY(SELECT DISTINCT claim_id FROM batch));
     DROP TABLE batch;
 END $$;
-CREATE FUNCTION parked() RETURNS TABLE (event_seq bigint, call_id text, due boolean) LANGUAGE sql AS $$
+CREATE FUNCTION waiting() RETURNS TABLE (event_seq bigint, call_id text, due boolean) LANGUAGE sql AS $$
     SELECT event_seq, call_id, due_at <= clock_timestamp() FROM call_retrying_events ORDER BY event_seq $$;
 -- What a poll finds, and whether it writes: a row of ours takes a transaction id. Readers may log a page that they tidy up.
 CREATE FUNCTION poll() RETURNS TABLE (events bigint, takes_xid boolean) LANGUAGE sql AS $$
@@ -56,7 +56,7 @@ SELECT * FROM poll(); -- drops the old lane
 SELECT * FROM poll();
 SELECT lane - first_lane AS lane FROM _callhardening.lanes JOIN _callhardening.logs USING (log_id) WHERE events = 'hooks'::regclass;
 CALL start_again();
--- nor does one of which all is parked
+-- nor does one of which all is waiting
 SELECT add(101, 102);
 SELECT * FROM work(1, 2);
 UPDATE call_retrying_events SET due_at = now() + interval '1 hour';
@@ -101,7 +101,7 @@ SELECT * FROM work(1);
 SELECT mark(1);
 SELECT add(101);
 SELECT * FROM work();
-SELECT * FROM parked();
+SELECT * FROM waiting();
 CALL start_again();
 -- or deleted
 SELECT add(101);
@@ -109,7 +109,7 @@ SELECT * FROM work(1);
 DELETE FROM hooks WHERE event_seq = 1;
 SELECT add(101);
 SELECT * FROM work();
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT event_seq, error FROM call_dead_events;
 CALL start_again();
 -- with those behind it, in one poll
@@ -117,7 +117,7 @@ SELECT add(101, 101, 101, 101);
 SELECT * FROM work(1);
 SELECT mark(1, 2, 3);
 SELECT * FROM work();
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT * FROM poll();
 CALL start_again();
 -- in the other order of ranges and retries
@@ -128,7 +128,7 @@ SELECT mark(1);
 SELECT add(101);
 SELECT * FROM work();
 SELECT * FROM work();
-SELECT * FROM parked();
+SELECT * FROM waiting();
 CALL start_again();
 -- or is another call's by now, since the numbers begin anew: the retry was another event's, or waited for a lane that is not its own
 SELECT add(101);
@@ -138,7 +138,7 @@ SELECT setval('hooks_event_seq_seq', 1, false);
 SELECT add(102, 101);
 SELECT * FROM work();
 SELECT * FROM work();
-SELECT * FROM parked();
+SELECT * FROM waiting();
 SELECT ingest_call_event('{"call_id": 9, "state": "ringing"}'::jsonb, 'call_events') AS seq, 51 AS lane;
 CREATE TEMP TABLE batch AS SELECT * FROM claim_call_events(log => 'call_events');
 SELECT fail_call_event(claim_id, event_seq, 'failed', '0') FROM batch;
@@ -149,7 +149,7 @@ SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringi
 SELECT claimed FROM process_call_events(log => 'call_events');
 SELECT dialpad_call_id FROM calls ORDER BY 1;
 SELECT event_seq, event_lane FROM call_events ORDER BY 1;
-SELECT * FROM parked();
+SELECT * FROM waiting();
 CALL start_again();
 -- an event whose call id was altered is the same event
 SELECT add(101);
@@ -175,5 +175,5 @@ SELECT * FROM work();
 SELECT * FROM work();
 DROP TABLE hooks;
 DROP TABLE call_events, calls;
-DROP FUNCTION add, mark, work, parked, poll, restore, forget_positions;
+DROP FUNCTION add, mark, work, waiting, poll, restore, forget_positions;
 DROP PROCEDURE start_again;

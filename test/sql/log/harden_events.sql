@@ -293,7 +293,7 @@ FROM ((TABLE before_way_back EXCEPT TABLE webhook_events) UNION ALL (TABLE webho
 SELECT count(*) AS left_behind FROM (TABLE things EXCEPT TABLE things_before) AS t;
 SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM _callhardening.lanes) AS lanes,
     (SELECT count(*) FROM _callhardening.claims) AS claims,
-    (SELECT count(*) FROM call_retrying_events) AS parked, (SELECT count(*) FROM call_dead_events) AS dead,
+    (SELECT count(*) FROM call_retrying_events) AS waiting, (SELECT count(*) FROM call_dead_events) AS dead,
     (SELECT count(*) FROM _callhardening.purges) AS purges;
 INSERT INTO webhook_events (payload) VALUES ('{}');
 DELETE FROM webhook_events WHERE payload = '{}';

@@ -1,5 +1,5 @@
 
-# A log with settled, pending, claimed, parked and dead events, dumped and restored: into other clusters, into the
+# A log with settled, pending, claimed, waiting and dead events, dumped and restored: into other clusters, into the
 # same one, into a clone of it, and from there once more; and carried along by pg_upgrade.
 
 use strict;
@@ -103,7 +103,7 @@ SELECT format('event %s of call %s came after %s', event_seq, call_id, before) F
     SELECT event_seq, call_id, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
 WHERE before > event_seq
 UNION ALL
-SELECT format('event %s is still parked in lane %s', event_seq, lane) FROM call_retrying_events
+SELECT format('event %s is still waiting in lane %s', event_seq, lane) FROM call_retrying_events
 UNION ALL
 SELECT format('lane %s is still there', lane) FROM _callhardening.lanes l JOIN call_event_logs g USING (log_id) WHERE lane < first_lane
 UNION ALL
@@ -134,7 +134,7 @@ $$});
 	my $call = $node->safe_psql($database, 'SELECT min(call_id) FROM mine');
 	fail_event($node, $database, $call, '0 seconds');
 	is($node->safe_psql($database, 'SELECT count(*) FROM call_dead_events'), 2, 'two events are dead');
-	cmp_ok($node->safe_psql($database, 'SELECT count(*) FROM call_retrying_events'), '>', 3, 'some are parked');
+	cmp_ok($node->safe_psql($database, 'SELECT count(*) FROM call_retrying_events'), '>', 3, 'some are waiting');
 	cmp_ok($node->safe_psql($database, 'SELECT count(*) FROM call_open_claims'), '>', 5, 'some are claimed');
 }
 
@@ -201,7 +201,7 @@ claim($lower, 'restored', 40, '1 hour');
 $lower->safe_psql('restored', $drain);
 is(complete($lower, 'restored'), 'completed', 'a cluster with lower xids: a worker completes');
 goes_on($lower, 'restored', 'a cluster with lower xids');
-# What has another log number, parked and dead events included, is restored a second time, while some of it is pending.
+# What has another log number, waiting and dead events included, is restored a second time, while some of it is pending.
 ingest($lower, 'restored', 40, 90, [ 'transcription', 'csat' ]);
 claim($lower, 'restored', 40, '1 hour');
 fail_event($lower, 'restored', $lower->safe_psql('restored', 'SELECT min(call_id) FROM mine'), '0 seconds');
@@ -258,7 +258,7 @@ revives_the_dead($clone, 'restored', 'a clone');
 
 # ---- data alone ------------------------------------------------------------------------------------------
 
-# Events are stamped anew, so all of them come again, once: those that died as well. What is parked is tried once.
+# Events are stamped anew, so all of them come again, once: those that died as well. What is waiting is tried once.
 sub comes_again
 {
 	my ($node, $database, $what) = @_;

@@ -161,7 +161,7 @@ like(problems($low, 'early'), qr/its sequence is behind/, 'an event that comes b
 $low->safe_psql('early', q{SELECT setval('call_events_event_seq_seq', 1000)});
 delivers($low, 'early', '1 2 3 4 5 6 50', 'an event that comes before the registry');
 
-# Into a log that is there. What was parked is one of its calls, wherever it was parked.
+# Into a log that is there. What was waiting is one of its calls, wherever it was waiting.
 $high->safe_psql('adopted_zz', q{SELECT fail_call_event(claim_id, event_seq, 'x', '0') FROM claim_call_events()});
 dump_to($high, 'adopted_zz', 'existing', '--data-only');
 make_log($low, 'existing', 'zz');
@@ -170,7 +170,7 @@ is(deliver($low, 'existing'), '100', 'a log that is there');
 $low->safe_psql('existing', 'DELETE FROM call_events');
 load($low, 'existing', 'existing', 0);
 is(deliver($low, 'existing'), '1 2 3 4 5 6', 'data into it: delivered once');
-is($low->safe_psql('existing', 'SELECT count(*) FROM call_retrying_events'), 0, 'data into it: what was parked too');
+is($low->safe_psql('existing', 'SELECT count(*) FROM call_retrying_events'), 0, 'data into it: what was waiting too');
 
 # ---- without triggers --------------------------------------------------------------------------------------
 

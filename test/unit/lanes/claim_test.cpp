@@ -15,9 +15,9 @@ constexpr std::int64_t second = 1'000'000;
 LaneRecord Range()
 {
     LaneRecord claim;
-    claim.n = 7;
+    claim.record_no = 7;
     claim.state = RecordState::claimed;
-    claim.position.reading = {10, 10, {}};
+    claim.position.window_snapshot = {10, 10, {}};
     claim.position.in_window = true;
     claim.position.read = {5, 1};
     claim.claim_id = 42;
@@ -30,14 +30,14 @@ TEST(ClaimId, LeadsToItsLaneAndIsPositive)
 {
     for (const int log : {1, max_log_id})
         for (const int lane : {0, 1, claim_id_lanes - 1})
-            for (const std::int64_t n : {std::int64_t{1}, claim_id_records - 1}) {
-                const std::int64_t id = MakeClaimId({log, lane, n}, ~std::uint64_t{0});
+            for (const std::int64_t record_no : {std::int64_t{1}, claim_id_records - 1}) {
+                const std::int64_t id = MakeClaimId({log, lane, record_no}, ~std::uint64_t{0});
                 ClaimAddress address;
                 EXPECT_GT(id, 0);
                 ASSERT_TRUE(ReadClaimId(id, address));
                 EXPECT_EQ(address.log_id, log);
                 EXPECT_EQ(address.lane, lane);
-                EXPECT_EQ(address.n, n);
+                EXPECT_EQ(address.record_no, record_no);
             }
 }
 
@@ -46,7 +46,7 @@ TEST(ClaimId, WrapsWhatItHasNoRoomFor)
     ClaimAddress address;
     ASSERT_TRUE(ReadClaimId(MakeClaimId({1, claim_id_lanes + 3, claim_id_records + 9}, 0), address));
     EXPECT_EQ(address.lane, 3);
-    EXPECT_EQ(address.n, 9);
+    EXPECT_EQ(address.record_no, 9);
 }
 
 TEST(ClaimId, DiffersInItsRandomBitsWhereALaneIssuesTheSameNumberAgain)
@@ -68,7 +68,7 @@ TEST(PositionAfter, IsBehindTheRange)
     const LanePosition position = PositionAfter(Range());
     EXPECT_TRUE(position.in_window);
     EXPECT_EQ(position.read, (LogPosition{8, 4}));
-    EXPECT_FALSE(position.has_again);
+    EXPECT_FALSE(position.has_redelivery);
 }
 
 TEST(IsSettled, UpToTheLastEventThatIsDoneWith)
@@ -86,20 +86,20 @@ TEST(IsSettled, UpToTheLastEventThatIsDoneWith)
 TEST(PositionAfter, ClosesTheWindowAtItsEnd)
 {
     LaneRecord claim = Range();
-    claim.to_end = true;
+    claim.is_window_end = true;
     const LanePosition position = PositionAfter(claim);
     EXPECT_FALSE(position.in_window);
-    EXPECT_EQ(position.settled.xmax, 10u);
+    EXPECT_EQ(position.done_snapshot.xmax, 10u);
     EXPECT_EQ(position.read, LogPosition{});
 }
 
 TEST(PositionAfter, StaysWhereItIsForARetry)
 {
     LaneRecord claim = Range();
-    claim.is_retry = claim.to_end = true;
+    claim.is_retry = claim.is_window_end = true;
     EXPECT_TRUE(PositionAfter(claim).in_window);
     EXPECT_EQ(PositionAfter(claim).read, (LogPosition{5, 1}));
-    EXPECT_FALSE(PositionAfterLoss(claim).has_again) << "its events are parked, and known one by one";
+    EXPECT_FALSE(PositionAfterLoss(claim).has_redelivery) << "its events are waiting, and known one by one";
     EXPECT_FALSE(IsLostForGood(claim));
 }
 
@@ -108,7 +108,8 @@ TEST(PositionAfterRelease, DoesNotCount)
     LaneRecord claim = Range();
     claim.position = PositionAfterRelease(claim);
     EXPECT_EQ(claim.position.read, (LogPosition{5, 1}));
-    EXPECT_EQ(claim.position.again, (LogPosition{8, 4})) << "some of its events may have been parked";
+    EXPECT_EQ(claim.position.redelivered_to, (LogPosition{8, 4}))
+        << "some of its events may have been waiting";
     EXPECT_EQ(claim.position.NextAttempt(), 1);
     EXPECT_EQ(PositionAfterRelease(claim).NextAttempt(), 1);
 }
@@ -116,19 +117,19 @@ TEST(PositionAfterRelease, DoesNotCount)
 TEST(WithoutMarks, IsDoneWithTheTransactionsOfAWindowThatHasReachedTheMarks)
 {
     LanePosition position = Range().position;
-    position.reading = {no_xid_end, no_xid_end, {}};
-    position.has_again = true;
-    position.again = {RestoreMark(1), 4};
+    position.window_snapshot = {no_xid_end, no_xid_end, {}};
+    position.has_redelivery = true;
+    position.redelivered_to = {RestoreMark(1), 4};
     const LanePosition before = WithoutMarks(position);
     EXPECT_TRUE(before.in_window);
     EXPECT_EQ(before.read, position.read);
-    EXPECT_EQ(before.reading.xmax, first_restore_mark);
-    EXPECT_FALSE(before.has_again);
+    EXPECT_EQ(before.window_snapshot.xmax, first_restore_mark);
+    EXPECT_FALSE(before.has_redelivery);
 
     position.read = {RestoreMark(1), 3};
     const LanePosition behind = WithoutMarks(position);
     EXPECT_FALSE(behind.in_window);
-    EXPECT_EQ(behind.settled.xmax, first_restore_mark);
+    EXPECT_EQ(behind.done_snapshot.xmax, first_restore_mark);
 }
 
 TEST(PositionAfterLoss, CountsAndIsForGoodTheSecondTime)
@@ -149,10 +150,10 @@ TEST(PositionAfterLoss, KeepsTheOldEndWhereAPartIsClaimedAgain)
     claim.to = {6, 2};
     const LanePosition rest = PositionAfter(claim);
     EXPECT_EQ(rest.read, (LogPosition{6, 2}));
-    EXPECT_EQ(rest.again, (LogPosition{8, 4}));
+    EXPECT_EQ(rest.redelivered_to, (LogPosition{8, 4}));
     EXPECT_EQ(rest.NextAttempt(), 2) << "they were handed out once";
     claim.to = {8, 4};
-    EXPECT_FALSE(PositionAfter(claim).has_again);
+    EXPECT_FALSE(PositionAfter(claim).has_redelivery);
     EXPECT_EQ(PositionAfter(claim).NextAttempt(), 1);
 }
 
@@ -164,7 +165,7 @@ TEST(PositionAfterLoss, DoesNotCountForTheRestOfWhatWasGivenBack)
     EXPECT_TRUE(IsLostForGood(claim)) << "its events are known one by one from now on";
     const LanePosition rest = PositionAfterLoss(claim);
     EXPECT_EQ(rest.read, (LogPosition{6, 2}));
-    EXPECT_EQ(rest.again, (LogPosition{8, 4}));
+    EXPECT_EQ(rest.redelivered_to, (LogPosition{8, 4}));
     EXPECT_EQ(rest.NextAttempt(), 1);
 }
 

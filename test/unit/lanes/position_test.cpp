@@ -44,9 +44,9 @@ std::string WithOwn(const std::string &text, std::uint64_t own)
     return Print(WithOwnXid(others.snapshot, own, room));
 }
 
-std::vector<XidRange> Ranges(const std::string &settled, const std::string &current)
+std::vector<XidRange> Ranges(const std::string &done, const std::string &current)
 {
-    const OwnedSnapshot older(settled), newer(current);
+    const OwnedSnapshot older(done), newer(current);
     std::vector<XidRange> ranges(older.ids.size() + newer.ids.size() + 1);
     ranges.resize(WindowRanges(older.snapshot, newer.snapshot, ranges));
     return ranges;
@@ -159,14 +159,14 @@ TEST(WindowRanges, ShowsEveryTransactionOnce)
     for (int round = 0; round < 50; ++round) {
         std::set<std::uint64_t> open;
         std::uint64_t next = 3;
-        std::string settled = "3:3:";
+        std::string done = "3:3:";
         std::vector<int> seen(400, 0);
         const auto look = [&] {
             const std::string current = SnapshotOf(open, next);
-            for (const XidRange &range : Ranges(settled, current))
+            for (const XidRange &range : Ranges(done, current))
                 for (std::uint64_t xid = range.first; xid < range.end; ++xid)
                     ++seen[xid];
-            settled = current;
+            done = current;
         };
         while (next < 300) {
             if (random() % 3 != 0)

@@ -1,0 +1,529 @@
+#include "core/lanes/claim.hpp"
+
+#include "pg/claims/dead.hpp"
+#include "pg/claims/waiting.hpp"
+
+extern "C" {
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+}
+
+namespace callhardening
+{
+
+namespace
+{
+
+WaitingEvent waiting_in_slot(TupleTableSlot *slot)
+{
+    bool blocked;
+    const Datum due_at = row_value(slot, waiting_due_at, &blocked);
+    return {{static_cast<uint64>(row_int8(slot, waiting_xid)), row_int8(slot, waiting_seq)},
+            row_text(slot, waiting_call_id),
+            row_int4(slot, waiting_attempts),
+            row_int4(slot, waiting_lease_expiries),
+            !blocked,
+            blocked ? 0 : DatumGetTimestampTz(due_at),
+            row_int8(slot, waiting_claim)};
+}
+
+// By number, where the transaction of one of them is not known in this cluster.
+int compare_places(const LogPosition &a, const LogPosition &b)
+{
+    if (a.xid == 0 || b.xid == 0)
+        return a.seq < b.seq ? -1 : a.seq > b.seq;
+    return a < b ? -1 : a > b;
+}
+
+int compare_waiting(const void *left, const void *right)
+{
+    const auto *a = static_cast<const WaitingEvent *>(left), *b = static_cast<const WaitingEvent *>(right);
+    if (const int order = strcmp(a->call_id, b->call_id); order != 0)
+        return order;
+    return compare_places(a->place, b->place);
+}
+
+// Where the call's events begin, or would.
+int first_of_call(const WaitingEvents &waiting, const char *call_id)
+{
+    int low = 0, high = waiting.count;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (strcmp(waiting.events[middle].call_id, call_id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool is_of_call(const WaitingEvents &waiting, int i, const char *call_id)
+{
+    return i < waiting.count && strcmp(waiting.events[i].call_id, call_id) == 0;
+}
+
+// Past the last event of the call that begins at `first`.
+int end_of_call(const WaitingEvents &waiting, int first)
+{
+    int end = first + 1;
+    while (is_of_call(waiting, end, waiting.events[first].call_id))
+        ++end;
+    return end;
+}
+
+// The row of a waiting event; `scan` has to be ended.
+bool find_row(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot, int lane, int64 seq,
+              KeyScan *scan)
+{
+    *scan = begin_key_scan(waiting, snapshot,
+                           {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
+    return next_row(*scan);
+}
+
+} // namespace
+
+// -- reading -------------------------------------------------------------------------------------
+
+namespace
+{
+
+constexpr CatalogColumn columns_of_retrying_events[] = {
+    {"log_id", INT4OID},         {"lane", INT4OID},
+    {"event_seq", INT8OID},      {"event_xid", XID8OID},
+    {"call_id", TEXTOID},        {"attempts", INT4OID},
+    {"lease_expiries", INT4OID}, {"due_at", TIMESTAMPTZOID},
+    {"claim_id", INT8OID},       {"waiting_since", TIMESTAMPTZOID},
+    {"errors", JSONBOID},        {"lock_waits", INT4OID}};
+static_assert(lengthof(columns_of_retrying_events) == waiting_columns, "each column is here");
+
+} // namespace
+
+constinit const CatalogLayout retrying_events_layout = {"retrying_events", columns_of_retrying_events};
+
+CatalogTable open_waiting(LOCKMODE lock)
+{
+    return open_catalog_table(retrying_events_layout, "retrying_events_pkey", lock);
+}
+
+WaitingEvents read_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot, int lane)
+{
+    int room = 16;
+    WaitingEvents result = {static_cast<WaitingEvent *>(palloc(sizeof(WaitingEvent) * room)), 0};
+    const KeyScan scan =
+        begin_key_scan(waiting, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        if (result.count == room) {
+            room *= 2;
+            result.events = static_cast<WaitingEvent *>(repalloc(result.events, sizeof(WaitingEvent) * room));
+        }
+        result.events[result.count++] = waiting_in_slot(scan.slot);
+    }
+    end_key_scan(scan);
+    qsort(result.events, result.count, sizeof(WaitingEvent), compare_waiting);
+    return result;
+}
+
+const WaitingEvent *find_waiting(const WaitingEvents &waiting, const char *call_id, int64 seq)
+{
+    for (int i = first_of_call(waiting, call_id); is_of_call(waiting, i, call_id); ++i)
+        if (waiting.events[i].place.seq == seq)
+            return &waiting.events[i];
+    return nullptr;
+}
+
+bool has_waiting_call(const WaitingEvents &waiting, const char *call_id)
+{
+    return is_of_call(waiting, first_of_call(waiting, call_id), call_id);
+}
+
+bool has_due_event(const WaitingEvents &waiting, const char *call_id)
+{
+    for (int i = first_of_call(waiting, call_id); is_of_call(waiting, i, call_id); ++i)
+        if (waiting.events[i].has_due)
+            return true;
+    return false;
+}
+
+bool has_any_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot)
+{
+    const KeyScan scan = begin_key_scan(waiting, snapshot, {int4_key(1, log.log_id)});
+    const bool found = next_row(scan);
+    end_key_scan(scan);
+    return found;
+}
+
+bool is_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot, int lane, int64 seq)
+{
+    KeyScan scan;
+    const bool found = find_row(log, waiting, snapshot, lane, seq, &scan);
+    end_key_scan(scan);
+    return found;
+}
+
+bool has_many_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot, int lane, int many)
+{
+    int count = 0;
+    const KeyScan scan =
+        begin_key_scan(waiting, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
+    while (count < many && next_row(scan))
+        ++count;
+    end_key_scan(scan);
+    return count >= many;
+}
+
+namespace
+{
+
+// A call waits as long as one of its events does. One whose events are all blocked waits for nothing.
+bool is_call_due(const WaitingEvents &waiting, int first, int end, TimestampTz now)
+{
+    for (int i = first; i < end; ++i)
+        if (waiting.events[i].has_due && waiting.events[i].due_at > now)
+            return false;
+    return true;
+}
+
+int compare_due(const void *left, const void *right)
+{
+    const auto *a = *static_cast<const WaitingEvent *const *>(left),
+               *b = *static_cast<const WaitingEvent *const *>(right);
+    if (a->due_at != b->due_at)
+        return a->due_at < b->due_at ? -1 : 1;
+    return compare_places(a->place, b->place);
+}
+
+// In its last attempt as well: were it among others when their worker is lost, it could neither be blamed for
+// that nor be tried again.
+bool is_alone(const EventLog &log, const WaitingEvent &event)
+{
+    return event.lease_expiries >= lease_expiries_to_be_alone || event.attempts + 1 >= log.max_attempts;
+}
+
+} // namespace
+
+DueEvents find_due(const EventLog &log, const WaitingEvents &waiting, TimestampTz now)
+{
+    DueEvents due = {
+        static_cast<const WaitingEvent **>(palloc(sizeof(WaitingEvent *) * Max(1, waiting.count))), 0};
+    for (int first = 0; first < waiting.count;) {
+        const int end = end_of_call(waiting, first);
+        if (is_call_due(waiting, first, end, now))
+            due.events[due.count++] = &waiting.events[first];
+        first = end;
+    }
+    qsort(due.events, due.count, sizeof(WaitingEvent *), compare_due);
+    if (due.count == 0)
+        return due;
+    if (is_alone(log, *due.events[0])) {
+        due.count = 1;
+        return due;
+    }
+    int count = 0;
+    for (int i = 0; i < due.count; ++i)
+        if (!is_alone(log, *due.events[i]))
+            due.events[count++] = due.events[i];
+    due.count = count;
+    return due;
+}
+
+bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, bool *lanes)
+{
+    bool any = false;
+    memset(lanes, 0, sizeof(bool) * log.lanes);
+    const CatalogTable table =
+        open_catalog_table(retrying_events_layout, "idx_retrying_events_due", AccessShareLock);
+    const KeyScan scan = begin_key_scan(
+        table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTLessEqualStrategyNumber)});
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        const int lane = row_int4(scan.slot, waiting_lane) - log.first_lane;
+        if (lane >= 0 && lane < log.lanes)
+            lanes[lane] = any = true;
+    }
+    end_key_scan(scan);
+    close_catalog_table(table, AccessShareLock);
+    return any;
+}
+
+// -- writing -------------------------------------------------------------------------------------
+
+namespace
+{
+
+Change set_claim(int64 claim_id)
+{
+    return {waiting_claim, Int64GetDatum(claim_id), claim_id == 0};
+}
+
+Change set_int4(int column, int value)
+{
+    return {column, Int32GetDatum(value), false};
+}
+
+Change set_due(const TimestampTz *due_at)
+{
+    return {waiting_due_at, due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at), due_at == nullptr};
+}
+
+void change_waiting(const EventLog &log, const CatalogTable &waiting, int lane, int64 seq,
+                    std::initializer_list<Change> changes)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, waiting, snapshot, lane, seq, &scan))
+        update_row(waiting, scan, changes);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+TimestampTz next_attempt(const EventLog &log, int attempts)
+{
+    return GetCurrentTimestamp() +
+           Backoff(attempts, log.retry_base, log.retry_cap, pg_prng_double(&pg_global_prng_state));
+}
+
+// The next event of the call is due now, unless another one of it is to be waited for.
+void release_call(const EventLog &log, const CatalogTable &waiting, int lane, const char *call_id)
+{
+    const Snapshot snapshot = take_snapshot();
+    const WaitingEvents others = read_waiting(log, waiting, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    if (!has_waiting_call(others, call_id) || has_due_event(others, call_id))
+        return;
+    const TimestampTz now = GetCurrentTimestamp();
+    change_waiting(log, waiting, lane, others.events[first_of_call(others, call_id)].place.seq,
+                   {set_due(&now)});
+}
+
+} // namespace
+
+void add_waiting_event(const EventLog &log, const CatalogTable &waiting, const EventInLane &event,
+                       int attempts, int lease_expiries, const TimestampTz *due_at, const Failure *failure)
+{
+    bool nulls[waiting_columns] = {};
+    Datum values[waiting_columns];
+    values[waiting_log - 1] = Int32GetDatum(log.log_id);
+    values[waiting_lane - 1] = Int32GetDatum(home_lane(log, event.lane));
+    values[waiting_seq - 1] = Int64GetDatum(event.place.seq);
+    values[waiting_xid - 1] = UInt64GetDatum(event.lane < log.first_lane ? 0 : event.place.xid);
+    values[waiting_call_id - 1] = CStringGetTextDatum(event.call_id);
+    values[waiting_attempts - 1] = Int32GetDatum(attempts);
+    values[waiting_lease_expiries - 1] = Int32GetDatum(lease_expiries);
+    values[waiting_due_at - 1] = due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at);
+    nulls[waiting_due_at - 1] = due_at == nullptr;
+    values[waiting_claim - 1] = Datum{0};
+    nulls[waiting_claim - 1] = true;
+    values[waiting_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+    values[waiting_errors - 1] = add_failure(Datum{0}, true, failure, &nulls[waiting_errors - 1]);
+    values[waiting_lock_waits - 1] = Int32GetDatum(0);
+    insert_row(waiting, values, nulls);
+}
+
+namespace
+{
+
+// Locks are short as a rule, so that the pauses do not grow as after failures.
+TimestampTz next_look_at_lock(const EventLog &log, int lock_waits)
+{
+    constexpr int64 longest = 10 * USECS_PER_SEC;
+    return GetCurrentTimestamp() + Backoff(lock_waits, log.retry_base, Min(log.retry_cap, longest),
+                                           pg_prng_double(&pg_global_prng_state));
+}
+
+} // namespace
+
+void retry_locked(const EventLog &log, const CatalogTable &waiting, const EventInLane &event, int attempts)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    bool is_found = find_row(log, waiting, snapshot, event.lane, event.place.seq, &scan);
+    if (!is_found) {
+        const TimestampTz now = GetCurrentTimestamp();
+        end_key_scan(scan);
+        UnregisterSnapshot(snapshot);
+        add_waiting_event(log, waiting, event, attempts, 0, &now, nullptr);
+        retry_locked(log, waiting, event, attempts);
+        return;
+    }
+    const int lock_waits = row_int4(scan.slot, waiting_lock_waits) + 1;
+    const TimestampTz due = next_look_at_lock(log, lock_waits);
+    update_row(waiting, scan,
+               {set_due(&due), set_claim(0), set_int4(waiting_attempts, attempts),
+                set_int4(waiting_lock_waits, lock_waits)});
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+namespace
+{
+
+// A waiting event has failed again.
+bool fail_waiting(const EventLog &log, const CatalogTable &waiting, const KeyScan &scan,
+                  const EventInLane &event, int attempts, const TimestampTz *due_at, const Failure &failure)
+{
+    bool had_none, has_none;
+    const Datum old = row_value(scan.slot, waiting_errors, &had_none);
+    const Datum errors = add_failure(old, had_none, &failure, &has_none);
+    if (attempts >= log.max_attempts) {
+        bury(log, event, attempts, errors, failure);
+        delete_row(waiting, scan);
+        return true;
+    }
+    update_row(waiting, scan,
+               {set_due(due_at),
+                set_claim(0),
+                set_int4(waiting_attempts, attempts),
+                set_int4(waiting_lock_waits, 0),
+                {waiting_errors, errors, false}});
+    return false;
+}
+
+} // namespace
+
+bool fail_event(const EventLog &log, const CatalogTable &waiting, const EventInLane &event, int attempts,
+                const TimestampTz *due_at, const Failure &failure)
+{
+    const TimestampTz due = due_at != nullptr ? *due_at : next_attempt(log, attempts);
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    bool is_dead = attempts >= log.max_attempts;
+    if (find_row(log, waiting, snapshot, event.lane, event.place.seq, &scan))
+        is_dead = fail_waiting(log, waiting, scan, event, attempts, &due, failure);
+    else if (is_dead) {
+        bool has_none;
+        bury(log, event, attempts, add_failure(Datum{0}, true, &failure, &has_none), failure);
+    } else
+        add_waiting_event(log, waiting, event, attempts, 0, &due, &failure);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+    if (is_dead)
+        release_call(log, waiting, event.lane, event.call_id);
+    return is_dead;
+}
+
+// -- retries -------------------------------------------------------------------------------------
+
+void hand_out_waiting(const EventLog &log, const CatalogTable &waiting, int lane, const WaitingEvent &event,
+                      int64 claim_id)
+{
+    change_waiting(log, waiting, lane, event.place.seq,
+                   {set_claim(claim_id), set_int4(waiting_attempts, event.attempts + 1)});
+}
+
+namespace
+{
+
+struct Retry {
+    CatalogTable waiting;
+    WaitingEvents events; // of the lane
+};
+
+Retry open_retry(const EventLog &log, int lane)
+{
+    Retry retry;
+    const Snapshot snapshot = take_snapshot();
+    retry.waiting = open_waiting(RowExclusiveLock);
+    retry.events = read_waiting(log, retry.waiting, snapshot, lane);
+    UnregisterSnapshot(snapshot);
+    return retry;
+}
+
+EventInLane in_lane(int lane, const WaitingEvent &event)
+{
+    return {lane, event.place, event.call_id};
+}
+
+void drop_waiting(const EventLog &log, const CatalogTable &waiting, int lane, int64 seq)
+{
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, waiting, snapshot, lane, seq, &scan))
+        delete_row(waiting, scan);
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+// The rest of a call whose first event is done with begins at `first`: its next event is due, unless another
+// one of it is to be waited for.
+void release_next(const EventLog &log, const Retry &retry, int lane, int first, const char *call_id,
+                  TimestampTz now)
+{
+    for (int i = first; is_of_call(retry.events, i, call_id); ++i)
+        if (retry.events.events[i].has_due)
+            return;
+    if (is_of_call(retry.events, first, call_id))
+        change_waiting(log, retry.waiting, lane, retry.events.events[first].place.seq, {set_due(&now)});
+}
+
+// An event whose worker was lost. Among others it may be without any fault of its own.
+void expire_waiting(const EventLog &log, const Retry &retry, int lane, const WaitingEvent &event,
+                    const Failure &failure, TimestampTz now)
+{
+    if (event.attempts >= log.max_attempts) { // it was alone
+        fail_event(log, retry.waiting, in_lane(lane, event), event.attempts, &now, failure);
+        return;
+    }
+    const Snapshot snapshot = take_snapshot();
+    KeyScan scan;
+    if (find_row(log, retry.waiting, snapshot, lane, event.place.seq, &scan)) {
+        bool had_none, has_none;
+        const Datum old = row_value(scan.slot, waiting_errors, &had_none);
+        const Datum errors = add_failure(old, had_none, &failure, &has_none);
+        update_row(retry.waiting, scan,
+                   {set_claim(0),
+                    set_int4(waiting_lease_expiries, event.lease_expiries + 1),
+                    {waiting_errors, errors, false}});
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+} // namespace
+
+void complete_retry(const EventLog &log, int lane, int64 claim_id)
+{
+    const Retry retry = open_retry(log, lane);
+    const TimestampTz now = GetCurrentTimestamp();
+    for (int i = 0; i < retry.events.count; ++i) {
+        const WaitingEvent &event = retry.events.events[i];
+        if (event.claim_id != claim_id)
+            continue;
+        drop_waiting(log, retry.waiting, lane, event.place.seq);
+        release_next(log, retry, lane, i + 1, event.call_id, now);
+    }
+    close_catalog_table(retry.waiting, NoLock);
+}
+
+void drop_done(const EventLog &log, const CatalogTable &waiting, int lane, const WaitingEvent &event)
+{
+    drop_waiting(log, waiting, lane, event.place.seq);
+    release_call(log, waiting, lane, event.call_id);
+}
+
+void release_retry(const EventLog &log, int lane, int64 claim_id)
+{
+    const Retry retry = open_retry(log, lane);
+    for (int i = 0; i < retry.events.count; ++i) {
+        const WaitingEvent &event = retry.events.events[i];
+        if (event.claim_id == claim_id)
+            change_waiting(log, retry.waiting, lane, event.place.seq,
+                           {set_claim(0), set_int4(waiting_attempts, event.attempts - 1)});
+    }
+    close_catalog_table(retry.waiting, NoLock);
+}
+
+void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *worker)
+{
+    const Failure failure = {worker, nullptr, lost_worker};
+    const Retry retry = open_retry(log, lane);
+    const TimestampTz now = GetCurrentTimestamp();
+    for (int i = 0; i < retry.events.count; ++i)
+        if (retry.events.events[i].claim_id == claim_id)
+            expire_waiting(log, retry, lane, retry.events.events[i], failure, now);
+    close_catalog_table(retry.waiting, NoLock);
+}
+
+} // namespace callhardening
