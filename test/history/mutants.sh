@@ -120,7 +120,7 @@ mutant fence 'finished twice:|late answer:|closed twice:' \
     's/found->is_current = is_newest && /found->is_current = /'
 # Claiming does not lock the lane; two that do it at once meet in the key of the records.
 mutant claim-lock 'overlap:|unexpected error: .* 23505' \
-    's/lock_lane\(\*.*claiming->log, .*, LockWaitSkip\)/true/'
+    's/lock_lane\(\*.*context->log, .*, LockWaitSkip\)/true/'
 # Nor do the other verbs.
 mutant verb-lock 'late answer:|finished twice:|overlap:|unexpected error: .* (23505|XX000)' \
     's/const bool locked = lock_lane\(found->log.*\);/const bool locked = true;/'

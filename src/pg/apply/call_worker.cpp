@@ -385,7 +385,7 @@ const char *process_batch(Worker *worker)
     if (is_held) {
         SPI_connect();
         MemoryContextSwitchTo(worker->batch);
-        process_claim(worker->log, &worker->claim, worker->batch);
+        apply_claimed_events(worker->log, &worker->claim, worker->batch);
         SPI_finish();
     }
     end_transaction();

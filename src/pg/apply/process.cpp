@@ -12,7 +12,7 @@
 #include "pg/calls/issue.hpp"
 #include "pg/calls/refusal.hpp"
 #include "pg/claims/claim.hpp"
-#include "pg/claims/processed.hpp"
+#include "pg/claims/processed_at.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/event_log.hpp"
 
@@ -39,9 +39,9 @@ namespace
 
 // -- a batch -------------------------------------------------------------------------------------
 
-struct Work {
+struct BatchEvent {
     const LogEvent *claimed;
-    CallEvent event;
+    CallEvent parsed;
     Merge outcome;
     int status_before; // of the call
     bool refines_the_end;
@@ -66,15 +66,15 @@ struct Batch {
     CallsTable table;
     Claim *claim;
     void (*complete)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
-    Work *works; // call by call, and in the order of the log
+    BatchEvent *events; // call by call, and in the order of the log
     int count;
     int present; // the first event of the call that is being applied
     Patience patience;
     MemoryContext scratch; // for one event, or one call
 };
 
-// The events of one call in a batch: works[first] up to, not including, works[end].
-struct CallWork {
+// The events of one call in a batch: events[first] up to, not including, events[end].
+struct BatchCall {
     Batch *batch;
     int first;
     int end;
@@ -94,55 +94,55 @@ void copy_texts(CallEvent *event)
             value.text = copy_text(value.text);
 }
 
-void read_status(const CallsTable &table, Work *work)
+void read_status(const CallsTable &table, BatchEvent *event)
 {
-    std::string_view word = work->event[Field::state].text;
-    if (IsBlank(word) && work->claimed->event_type != nullptr)
-        word = work->claimed->event_type;
+    std::string_view word = event->parsed[Field::state].text;
+    if (IsBlank(word) && event->claimed->event_type != nullptr)
+        word = event->claimed->event_type;
     const StatusDecision decision = DecideStatus(*table.settings.graph, {}, word, table.provider);
-    work->event.status = decision.next < 0 ? unset_status : decision.next;
+    event->parsed.status = decision.next < 0 ? unset_status : decision.next;
     if (decision.verdict == StatusVerdict::unknown_word)
-        work->unknown_state = copy_text(word);
+        event->unknown_state = copy_text(word);
 }
 
-void read_direction(const CallsTable &table, Work *work)
+void read_direction(const CallsTable &table, BatchEvent *event)
 {
-    const std::string_view word = work->event[Field::direction].text;
+    const std::string_view word = event->parsed[Field::direction].text;
     if (IsBlank(word))
         return;
-    work->event.direction = NormalizeDirection(word, table.provider);
-    if (work->event.direction == Direction::unknown)
-        work->unknown_direction = word;
+    event->parsed.direction = NormalizeDirection(word, table.provider);
+    if (event->parsed.direction == Direction::unknown)
+        event->unknown_direction = word;
 }
 
-void read_time(Work *work)
+void read_time(BatchEvent *event)
 {
-    const FieldValue &time = work->event[Field::event_time];
-    work->event.has_own_time = time.known;
-    work->event.has_time = time.known || work->claimed->has_received_at;
-    work->event.time = time.known ? time.number : work->claimed->received_at;
+    const FieldValue &time = event->parsed[Field::event_time];
+    event->parsed.has_own_time = time.known;
+    event->parsed.has_time = time.known || event->claimed->has_received_at;
+    event->parsed.time = time.known ? time.number : event->claimed->received_at;
 }
 
 // `body` may be megabytes: it lives in `scratch`, of which nothing is left behind.
-void read_work(const CallsTable &table, Work *work, MemoryContext scratch)
+void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext scratch)
 {
     const MemoryContext batch = MemoryContextSwitchTo(scratch);
     EventFields fields;
-    read_event(DatumGetJsonbP(work->claimed->payload), table.provider, all_fields, &fields);
+    read_event(DatumGetJsonbP(event->claimed->payload), table.provider, all_fields, &fields);
     MemoryContextSwitchTo(batch);
 
-    memcpy(work->event.fields, fields.values, sizeof(fields.values));
-    copy_texts(&work->event);
+    memcpy(event->parsed.fields, fields.values, sizeof(fields.values));
+    copy_texts(&event->parsed);
     MemoryContextReset(scratch);
-    read_time(work);
-    read_status(table, work);
-    read_direction(table, work);
+    read_time(event);
+    read_status(table, event);
+    read_direction(table, event);
 }
 
 // Call by call; within a call in the order of the claim, which is that of the log.
-int compare_works(const void *left, const void *right)
+int compare_events(const void *left, const void *right)
 {
-    const auto *a = static_cast<const Work *>(left), *b = static_cast<const Work *>(right);
+    const auto *a = static_cast<const BatchEvent *>(left), *b = static_cast<const BatchEvent *>(right);
     if (const int order = strcmp(a->claimed->call_id, b->claimed->call_id); order != 0)
         return order;
     return a->claimed < b->claimed ? -1 : 1;
@@ -153,28 +153,27 @@ void read_lane(Batch *batch, const LaneClaim &lane)
     for (int i = lane.first; i < lane.end; ++i) {
         CHECK_FOR_INTERRUPTS();
         const ClaimedEvent &claimed = batch->claim->events[i];
-        const LogEvent *event = &claimed.event;
-        if (event->is_done) // by somebody else, since it was claimed
+        if (claimed.event.is_done) // by somebody else, since it was claimed
             continue;
-        Work *work = &batch->works[batch->count++];
-        *work = {};
-        work->claimed = event;
-        work->claim = &lane.record;
-        work->is_locked = work->is_held = claimed.is_held;
-        read_work(batch->table, work, batch->scratch);
+        BatchEvent *event = &batch->events[batch->count++];
+        *event = {};
+        event->claimed = &claimed.event;
+        event->claim = &lane.record;
+        event->is_locked = event->is_held = claimed.is_held;
+        read_batch_event(batch->table, event, batch->scratch);
     }
 }
 
-void read_works(Batch *batch)
+void read_events(Batch *batch)
 {
     batch->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening call", ALLOCSET_DEFAULT_SIZES);
     batch->count = 0;
-    batch->works = static_cast<Work *>(
-        palloc_extended(sizeof(Work) * Max(1, batch->claim->event_count), MCXT_ALLOC_HUGE));
+    batch->events = static_cast<BatchEvent *>(
+        palloc_extended(sizeof(BatchEvent) * Max(1, batch->claim->event_count), MCXT_ALLOC_HUGE));
     for (int lane = 0; lane < batch->claim->lane_count; ++lane)
         read_lane(batch, batch->claim->lanes[lane]);
-    qsort(batch->works, batch->count, sizeof(Work), compare_works);
+    qsort(batch->events, batch->count, sizeof(BatchEvent), compare_events);
 }
 
 // -- waiting -------------------------------------------------------------------------------------
@@ -210,13 +209,13 @@ void count_wait(Patience *patience, TimestampTz begin)
     limit_waits(patience);
 }
 
-void mark_locked(const CallWork &call)
+void mark_locked(const BatchCall &call)
 {
     for (int i = call.first; i < call.end; ++i)
-        call.batch->works[i].is_locked = true;
+        call.batch->events[i].is_locked = true;
 }
 
-void give_up_waiting(const CallWork &call)
+void give_up_waiting(const BatchCall &call)
 {
     Patience &patience = call.batch->patience;
     patience.waited += patience.limit * int64{1000};
@@ -225,8 +224,8 @@ void give_up_waiting(const CallWork &call)
 
 // -- applying a call -----------------------------------------------------------------------------
 
-// A call into which events are folded, and what is still to be written of it.
-struct FoldedCall {
+// A call into which events are merged, and what is still to be written of it.
+struct MergedCall {
     Call call;
     bool exists;    // it has a row
     int row_status; // of that row
@@ -242,97 +241,97 @@ bool has_changed(const Call &call)
     return changed;
 }
 
-void forget_changes(FoldedCall *folded)
+void forget_changes(MergedCall *merged)
 {
-    Call &call = folded->call;
+    Call &call = merged->call;
     call.status_changed = call.direction_changed = call.state_changed = false;
     memset(call.changed, 0, sizeof(call.changed));
-    folded->exists = true;
-    folded->row_status = call.status;
-    folded->refines_the_end = false;
-    folded->payload = nullptr;
+    merged->exists = true;
+    merged->row_status = call.status;
+    merged->refines_the_end = false;
+    merged->payload = nullptr;
 }
 
 // False where the call came into being between looking for it and writing it, or was not to be written.
-bool write_folded(const CallWork &of, FoldedCall *folded)
+bool write_merged(const BatchCall &of, MergedCall *merged)
 {
     const CallsTable &table = of.batch->table;
-    const LogEvent &first = *of.batch->works[of.first].claimed;
+    const LogEvent &first = *of.batch->events[of.first].claimed;
     bool written = true;
-    if (!folded->exists) // its first event brings its payload
-        written = insert_call(table, first.call_id, folded->call, *folded->payload, first.place.seq);
-    else if (folded->payload != nullptr || has_changed(folded->call))
-        written = update_call(table, first.call_id, folded->call, folded->payload, folded->refines_the_end);
-    forget_changes(folded);
+    if (!merged->exists) // its first event brings its payload
+        written = insert_call(table, first.call_id, merged->call, *merged->payload, first.place.seq);
+    else if (merged->payload != nullptr || has_changed(merged->call))
+        written = update_call(table, first.call_id, merged->call, merged->payload, merged->refines_the_end);
+    forget_changes(merged);
     return written;
 }
 
 // Whether the trigger of the calls table lets the row have the call's status. It knows one step of the graph.
-bool is_one_step(const TransitionGraph &graph, const FoldedCall &folded)
+bool is_one_step(const TransitionGraph &graph, const MergedCall &merged)
 {
-    const int from = folded.row_status, to = folded.call.status;
-    return !folded.exists || from == unset_status || from == to || folded.refines_the_end ||
+    const int from = merged.row_status, to = merged.call.status;
+    return !merged.exists || from == unset_status || from == to || merged.refines_the_end ||
            graph.Allows(from, to);
 }
 
-void merge_work(const CallsTable &table, Work *work, FoldedCall *folded)
+void merge_into(const CallsTable &table, BatchEvent *event, MergedCall *merged)
 {
-    work->status_before = folded->call.status;
-    const MergeResult result = MergeEvent(*table.settings.graph, table.columns, work->event, folded->call);
-    work->outcome = result.merge;
-    work->refines_the_end = result.refines_the_end;
+    event->status_before = merged->call.status;
+    const MergeResult result = MergeEvent(*table.settings.graph, table.columns, event->parsed, merged->call);
+    event->outcome = result.merge;
+    event->refines_the_end = result.refines_the_end;
     if (result.refines_the_end)
-        folded->refines_the_end = folded->row_status == work->status_before;
+        merged->refines_the_end = merged->row_status == event->status_before;
     if (result.takes_payload)
-        folded->payload = &work->claimed->payload;
+        merged->payload = &event->claimed->payload;
 }
 
-// What has been folded is written first where the event's status is a second step.
-bool fold_event(const CallWork &of, Work *work, FoldedCall *folded)
+// What has been merged is written first where the event's status is a second step.
+bool merge_event(const BatchCall &of, BatchEvent *event, MergedCall *merged)
 {
-    const FoldedCall before = *folded;
-    merge_work(of.batch->table, work, folded);
-    if (is_one_step(*of.batch->table.settings.graph, *folded))
+    const MergedCall before = *merged;
+    merge_into(of.batch->table, event, merged);
+    if (is_one_step(*of.batch->table.settings.graph, *merged))
         return true;
-    *folded = before;
-    if (!write_folded(of, folded))
+    *merged = before;
+    if (!write_merged(of, merged))
         return false;
-    merge_work(of.batch->table, work, folded);
+    merge_into(of.batch->table, event, merged);
     return true;
 }
 
-void read_folded(const CallWork &of, FoldedCall *folded)
+void read_merged(const BatchCall &of, MergedCall *merged)
 {
     const Batch &batch = *of.batch;
-    *folded = {};
+    *merged = {};
     // A client that writes all rows has thousands of them: a millisecond for each would be seconds.
-    folded->exists = read_call(batch.table, batch.works[of.first].claimed->call_id,
-                               is_patient(batch.patience), &folded->call);
-    folded->row_status = folded->call.status;
+    merged->exists = read_call(batch.table, batch.events[of.first].claimed->call_id,
+                               is_patient(batch.patience), &merged->call);
+    merged->row_status = merged->call.status;
 }
 
-bool write_call(const CallWork &of)
+bool write_call(const BatchCall &of)
 {
-    FoldedCall folded;
-    read_folded(of, &folded);
-    const bool reads_again = !folded.exists && of.batch->table.fills_new_rows;
+    MergedCall merged;
+    read_merged(of, &merged);
+    const bool reads_again = !merged.exists && of.batch->table.fills_new_rows;
     for (int i = of.first; i < of.end; ++i) {
-        if (!fold_event(of, &of.batch->works[i], &folded))
+        if (!merge_event(of, &of.batch->events[i], &merged))
             return false;
         if (i > of.first || i + 1 == of.end || !reads_again)
             continue;
-        if (!write_folded(of, &folded))
+        if (!write_merged(of, &merged))
             return false;
-        read_folded(of, &folded);
+        read_merged(of, &merged);
     }
-    return write_folded(of, &folded);
+    return write_merged(of, &merged);
 }
 
 void apply_call(void *state)
 {
     // Somebody else's new row is seen the second time.
     constexpr int attempts = 3;
-    const auto *of = static_cast<const CallWork *>(state);
+    const auto *of = static_cast<const BatchCall *>(state);
     const TimestampTz begin = GetCurrentTimestamp();
     CHECK_FOR_INTERRUPTS();
     bool written = false;
@@ -351,15 +350,15 @@ void apply_call(void *state)
                     errhint("A trigger or a row-level security policy of that table suppresses the row.")));
 }
 
-bool is_same_call(const Work &left, const Work &right)
+bool is_same_call(const BatchEvent &left, const BatchEvent &right)
 {
     return strcmp(left.claimed->call_id, right.claimed->call_id) == 0;
 }
 
-CallWork next_call(Batch *batch, int first)
+BatchCall next_call(Batch *batch, int first)
 {
     int end = first + 1;
-    while (end < batch->count && is_same_call(batch->works[end], batch->works[first]))
+    while (end < batch->count && is_same_call(batch->events[end], batch->events[first]))
         ++end;
     return {batch, first, end};
 }
@@ -369,8 +368,8 @@ void apply_all(void *state)
     auto *batch = static_cast<Batch *>(state);
     limit_waits(&batch->patience);
     for (int first = 0; first < batch->count;) {
-        CallWork call = next_call(batch, first);
-        if (!batch->works[first].is_locked)
+        BatchCall call = next_call(batch, first);
+        if (!batch->events[first].is_locked)
             apply_call(&call);
         first = call.end;
     }
@@ -379,30 +378,30 @@ void apply_all(void *state)
 
 void apply_one(void *state)
 {
-    limit_waits(&static_cast<const CallWork *>(state)->batch->patience);
+    limit_waits(&static_cast<const BatchCall *>(state)->batch->patience);
     apply_call(state);
     CHECK_FOR_INTERRUPTS(); // as above
 }
 
 // An event that the calls table does not take has failed, and the later ones of its call wait behind it: they
 // were to be applied after it. The call's events before it, and all other calls, are applied.
-void apply_until_failure(const CallWork &call)
+void apply_until_failure(const BatchCall &call)
 {
     for (int i = call.first; i < call.end; ++i) {
-        CallWork event = {call.batch, i, i + 1};
+        BatchCall event = {call.batch, i, i + 1};
         const ErrorData *error = try_in_subtransaction(apply_one, &event);
         if (error == nullptr)
             continue;
         if (is_lock_error(error))
             return give_up_waiting({call.batch, i, call.end});
-        call.batch->works[i].failed_itself = true;
+        call.batch->events[i].failed_itself = true;
         for (int later = i; later < call.end; ++later)
-            call.batch->works[later].error = error;
+            call.batch->events[later].error = error;
         return;
     }
 }
 
-void try_call(CallWork call)
+void try_call(BatchCall call)
 {
     const ErrorData *error = try_in_subtransaction(apply_one, &call);
     if (error != nullptr && is_lock_error(error))
@@ -415,9 +414,9 @@ void try_call(CallWork call)
 void lock_calls_of_held(Batch *batch)
 {
     for (int first = 0; first < batch->count;) {
-        const CallWork call = next_call(batch, first);
+        const BatchCall call = next_call(batch, first);
         for (int i = call.first; i < call.end; ++i)
-            if (batch->works[i].is_held)
+            if (batch->events[i].is_held)
                 mark_locked(call);
         first = call.end;
     }
@@ -436,8 +435,8 @@ void apply_batch(Batch *batch)
     if (is_lock_error(error))
         give_up_waiting(next_call(batch, batch->present));
     for (int first = 0; first < batch->count;) {
-        const CallWork call = next_call(batch, first);
-        if (!batch->works[first].is_locked)
+        const BatchCall call = next_call(batch, first);
+        if (!batch->events[first].is_locked)
             try_call(call);
         first = call.end;
     }
@@ -445,31 +444,31 @@ void apply_batch(Batch *batch)
 
 // -- failures ------------------------------------------------------------------------------------
 
-void record_failure(const EventLog &log, const Work &work)
+void record_failure(const EventLog &log, const BatchEvent &event)
 {
-    const Failure failure = {"process_call_events", unpack_sql_state(work.error->sqlerrcode),
-                             work.error->message == nullptr ? "" : work.error->message};
-    fail_claimed_event(log, *work.claim, *work.claimed, nullptr, failure);
+    const Failure failure = {"process_call_events", unpack_sql_state(event.error->sqlerrcode),
+                             event.error->message == nullptr ? "" : event.error->message};
+    fail_claimed_event(log, *event.claim, *event.claimed, nullptr, failure);
 }
 
 // Whether it is the first of those of its call that wait for a row: they are the last ones of the call.
 bool is_first_locked(const Batch &batch, int locked)
 {
-    const Work *works = batch.works;
-    return locked == 0 || !works[locked - 1].is_locked || !is_same_call(works[locked - 1], works[locked]);
+    const BatchEvent *events = batch.events;
+    return locked == 0 || !events[locked - 1].is_locked || !is_same_call(events[locked - 1], events[locked]);
 }
 
 // Those that wait behind a failed one are named as well.
 void record_failures(const Batch &batch)
 {
     for (int i = 0; i < batch.count; ++i) {
-        const Work &work = batch.works[i];
-        if (work.is_locked)
-            retry_locked_event(*batch.log, *work.claim, *work.claimed, is_first_locked(batch, i));
-        else if (work.error != nullptr && work.failed_itself)
-            record_failure(*batch.log, work);
-        else if (work.error != nullptr)
-            block_event(*batch.log, *work.claim, *work.claimed);
+        const BatchEvent &event = batch.events[i];
+        if (event.is_locked)
+            retry_locked_event(*batch.log, *event.claim, *event.claimed, is_first_locked(batch, i));
+        else if (event.error != nullptr && event.failed_itself)
+            record_failure(*batch.log, event);
+        else if (event.error != nullptr)
+            block_event(*batch.log, *event.claim, *event.claimed);
     }
 }
 
@@ -479,8 +478,8 @@ void give_failed_back(const Batch &batch)
     auto *seqs = static_cast<int64 *>(palloc(sizeof(int64) * Max(1, batch.count)));
     int count = 0;
     for (int i = 0; i < batch.count; ++i)
-        if (batch.works[i].error != nullptr || (batch.works[i].is_locked && !batch.works[i].is_held))
-            seqs[count++] = batch.works[i].claimed->place.seq;
+        if (batch.events[i].error != nullptr || (batch.events[i].is_locked && !batch.events[i].is_held))
+            seqs[count++] = batch.events[i].claimed->place.seq;
     give_back(*batch.log, seqs, count);
 }
 
@@ -494,73 +493,73 @@ void complete_claims(const Batch &batch)
 
 // -- what the log of the server says, and call_issues ----------------------------------------------
 
-void note_words(const Batch &batch, const Work &work, IssueKind kind, OptionalText old_word,
+void note_words(const Batch &batch, const BatchEvent &event, IssueKind kind, OptionalText old_word,
                 OptionalText new_word)
 {
-    note_issue({kind, RelationGetRelid(batch.table.relation), work.claimed->call_id, old_word, new_word,
-                work.claimed->place.seq, nullptr});
+    note_issue({kind, RelationGetRelid(batch.table.relation), event.claimed->call_id, old_word, new_word,
+                event.claimed->place.seq, nullptr});
 }
 
-void warn_refused_status(const Batch &batch, const Work &work, MemoryContext statement)
+void warn_refused_status(const Batch &batch, const BatchEvent &event, MemoryContext statement)
 {
     const TransitionGraph *graph = batch.table.settings.graph;
     const Refusal refusal = {
         batch.table.relation,
         batch.table.settings.status_column,
         status_constraint,
-        printable_word(work.claimed->call_id),
-        invalid_transition_message(graph, graph->Name(work.status_before), graph->Name(work.event.status)),
+        printable_word(event.claimed->call_id),
+        invalid_transition_message(graph, graph->Name(event.status_before), graph->Name(event.parsed.status)),
         nullptr,
     };
     warn_refusal(refusal, statement);
-    note_words(batch, work, IssueKind::refused_status, graph->Name(work.status_before),
-               graph->Name(work.event.status));
+    note_words(batch, event, IssueKind::refused_status, graph->Name(event.status_before),
+               graph->Name(event.parsed.status));
 }
 
-void warn_unknown_words(const Batch &batch, const Work &work)
+void warn_unknown_words(const Batch &batch, const BatchEvent &event)
 {
-    if (!work.unknown_direction.empty()) {
-        warn_unknown_word("direction", work.unknown_direction);
-        note_words(batch, work, IssueKind::unknown_direction, {}, work.unknown_direction);
+    if (!event.unknown_direction.empty()) {
+        warn_unknown_word("direction", event.unknown_direction);
+        note_words(batch, event, IssueKind::unknown_direction, {}, event.unknown_direction);
     }
-    if (!work.unknown_state.empty()) {
-        warn_unknown_word("status", work.unknown_state);
-        note_words(batch, work, IssueKind::unknown_status, {}, work.unknown_state);
+    if (!event.unknown_state.empty()) {
+        warn_unknown_word("status", event.unknown_state);
+        note_words(batch, event, IssueKind::unknown_status, {}, event.unknown_state);
     }
 }
 
 void warn_of_batch(const Batch &batch, MemoryContext statement)
 {
     for (int i = 0; i < batch.count; ++i) {
-        const Work &work = batch.works[i];
-        if (work.error != nullptr || work.is_locked)
+        const BatchEvent &event = batch.events[i];
+        if (event.error != nullptr || event.is_locked)
             continue;
-        warn_unknown_words(batch, work);
-        if (work.outcome == Merge::refused)
-            warn_refused_status(batch, work, statement);
-        if (work.refines_the_end)
-            note_words(batch, work, IssueKind::refined_status,
-                       batch.table.settings.graph->Name(work.status_before),
-                       batch.table.settings.graph->Name(work.event.status));
+        warn_unknown_words(batch, event);
+        if (event.outcome == Merge::refused)
+            warn_refused_status(batch, event, statement);
+        if (event.refines_the_end)
+            note_words(batch, event, IssueKind::refined_status,
+                       batch.table.settings.graph->Name(event.status_before),
+                       batch.table.settings.graph->Name(event.parsed.status));
     }
 }
 
 // -- the function --------------------------------------------------------------------------------
 
-ProcessCounts count_outcomes(const Batch &batch)
+ApplyCounts count_outcomes(const Batch &batch)
 {
-    ProcessCounts counts = {};
+    ApplyCounts counts = {};
     for (int i = 0; i < batch.count; ++i) {
-        const Work &work = batch.works[i];
-        if (work.is_locked) { // it comes again, and counts then
+        const BatchEvent &event = batch.events[i];
+        if (event.is_locked) { // it comes again, and counts then
             ++counts.locked;
             continue;
         }
         ++counts.claimed;
-        int64 &count = work.error != nullptr            ? counts.failed
-                       : work.outcome == Merge::refused ? counts.refused
-                       : work.outcome == Merge::applied ? counts.applied
-                                                        : counts.unchanged;
+        int64 &count = event.error != nullptr            ? counts.failed
+                       : event.outcome == Merge::refused ? counts.refused
+                       : event.outcome == Merge::applied ? counts.applied
+                                                         : counts.unchanged;
         ++count;
     }
     return counts;
@@ -574,10 +573,10 @@ void open_calls_of(const EventLog &log, CallsTable *table)
     open_calls_table(log, table);
 }
 
-ProcessCounts apply_claim(Batch *batch, MemoryContext statement)
+ApplyCounts apply_claim(Batch *batch, MemoryContext statement)
 {
     take_claimed(*batch->log, batch->claim); // before any call: others lock in this order as well
-    read_works(batch);
+    read_events(batch);
     apply_batch(batch);
     record_failures(*batch);
     give_failed_back(*batch);
@@ -615,7 +614,7 @@ void drop_stale_claims(const EventLog &log, Claim *claim)
     close_lanes(tables, NoLock);
 }
 
-Datum to_row(FunctionCallInfo fcinfo, const ProcessCounts &counts)
+Datum to_row(FunctionCallInfo fcinfo, const ApplyCounts &counts)
 {
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
@@ -632,7 +631,7 @@ Datum to_row(FunctionCallInfo fcinfo, const ProcessCounts &counts)
 namespace
 {
 
-void add_counts(ProcessCounts *sum, const ProcessCounts &counts)
+void add_counts(ApplyCounts *sum, const ApplyCounts &counts)
 {
     sum->claimed += counts.claimed;
     sum->applied += counts.applied;
@@ -653,9 +652,9 @@ bool has_left_some(const EventLog &log, const Claim &claim)
 }
 
 // What failed or was locked here is not tried again here, however soon it is due.
-ProcessCounts process_pending(Batch *batch, EventLog *log, int max_events, MemoryContext statement)
+ApplyCounts apply_pending(Batch *batch, EventLog *log, int max_events, MemoryContext statement)
 {
-    ProcessCounts sum = {};
+    ApplyCounts sum = {};
     ClaimOptions options = {max_events, false, 0, default_worker(), true, false};
     do {
         CHECK_FOR_INTERRUPTS();
@@ -669,7 +668,7 @@ ProcessCounts process_pending(Batch *batch, EventLog *log, int max_events, Memor
 
 } // namespace
 
-ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statement)
+ApplyCounts apply_events(EventLog *log, int max_events, MemoryContext statement)
 {
     return without_reentrance([=] {
         Batch batch = {};
@@ -679,13 +678,13 @@ ProcessCounts process_events(EventLog *log, int max_events, MemoryContext statem
         batch.complete = complete_own_claim;
         batch.patience.callers = LockTimeout;
         open_calls_of(*log, &batch.table);
-        const ProcessCounts counts = process_pending(&batch, log, max_events, statement);
+        const ApplyCounts counts = apply_pending(&batch, log, max_events, statement);
         table_close(batch.table.relation, NoLock);
         return counts;
     });
 }
 
-ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext statement)
+ApplyCounts apply_claimed_events(const EventLog &log, Claim *claim, MemoryContext statement)
 {
     return without_reentrance([&log, claim, statement] {
         Batch batch = {};
@@ -695,7 +694,7 @@ ProcessCounts process_claim(const EventLog &log, Claim *claim, MemoryContext sta
         batch.patience.callers = LockTimeout;
         open_calls_of(log, &batch.table);
         drop_stale_claims(log, claim);
-        const ProcessCounts counts = apply_claim(&batch, statement);
+        const ApplyCounts counts = apply_claim(&batch, statement);
         table_close(batch.table.relation, NoLock);
         return counts;
     });
@@ -713,7 +712,7 @@ CALLHARDENING_FUNCTION(process_call_events)
     EventLog log;
     SPI_connect();
     find_event_log(fcinfo, log_argument, &log);
-    const ProcessCounts counts = process_events(&log, max_events, fcinfo->flinfo->fn_mcxt);
+    const ApplyCounts counts = apply_events(&log, max_events, fcinfo->flinfo->fn_mcxt);
     SPI_finish();
     return to_row(fcinfo, counts);
 }

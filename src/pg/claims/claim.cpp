@@ -33,7 +33,7 @@ namespace
 // -- from lane to lane ---------------------------------------------------------------------------
 
 struct Search {
-    Claiming *claiming;
+    ClaimContext *context;
     Snapshot snapshot;
     XidSnapshot now;
     MemoryContext scratch; // for the look at one lane
@@ -46,8 +46,8 @@ struct Search {
 
 bool is_enough(const Search &search)
 {
-    const Claim &claim = *search.claiming->claim;
-    return claim.event_count >= search.claiming->options->max_events || claim.lane_count >= search.most_lanes;
+    const Claim &claim = *search.context->claim;
+    return claim.event_count >= search.context->options->max_events || claim.lane_count >= search.most_lanes;
 }
 
 // A lane is not worth its records for a handful of events, and others should find something as well. A claim
@@ -55,52 +55,52 @@ bool is_enough(const Search &search)
 int share_of_lane(const Search &search)
 {
     constexpr int least = 128;
-    const int left = search.claiming->options->max_events - search.claiming->claim->event_count;
-    if (search.claiming->options->is_completed_here)
+    const int left = search.context->options->max_events - search.context->claim->event_count;
+    if (search.context->options->is_completed_here)
         return left;
-    const int lanes_left = search.most_lanes - search.claiming->claim->lane_count;
+    const int lanes_left = search.most_lanes - search.context->claim->lane_count;
     return Min(left, Max(least, (left + lanes_left - 1) / lanes_left));
 }
 
-Look look_from_search(const Search &search, int lane)
+LaneState state_in_search(const Search &search, int lane)
 {
     const MemoryContext caller = MemoryContextSwitchTo(search.scratch);
-    const Look look = look_at(*search.claiming, search.snapshot, search.now, lane);
+    const LaneState state = state_of_lane(*search.context, search.snapshot, search.now, lane);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(search.scratch);
-    return look;
+    return state;
 }
 
 void move_lane(Search *search, int lane)
 {
     if (search->moved++ < search->most_moved &&
-        lock_lane(*search->claiming->log, search->claiming->tables, search->snapshot, lane, LockWaitSkip))
-        claim_lane(search->claiming, lane, share_of_lane(*search), true);
+        lock_lane(*search->context->log, search->context->tables, search->snapshot, lane, LockWaitSkip))
+        claim_lane(search->context, lane, share_of_lane(*search), true);
 }
 
 // True where the lane is not done with, whoever has got what is in it.
 bool try_lane(Search *search, int lane)
 {
-    Claiming *claiming = search->claiming;
-    const int before = claiming->claim->event_count;
-    const Look look = look_from_search(*search, lane);
-    search->is_ahead = search->is_ahead || look == Look::ahead;
-    if (look == Look::moving)
+    ClaimContext *context = search->context;
+    const int before = context->claim->event_count;
+    const LaneState state = state_in_search(*search, lane);
+    search->is_ahead = search->is_ahead || state == LaneState::ahead;
+    if (state == LaneState::moving)
         move_lane(search, lane);
-    if (look == Look::something &&
-        lock_lane(*claiming->log, claiming->tables, search->snapshot, lane, LockWaitSkip)) {
-        claim_lane(claiming, lane, share_of_lane(*search), false);
-        search->lost += claiming->claim->event_count == before;
+    if (state == LaneState::claimable &&
+        lock_lane(*context->log, context->tables, search->snapshot, lane, LockWaitSkip)) {
+        claim_lane(context, lane, share_of_lane(*search), false);
+        search->lost += context->claim->event_count == before;
     }
-    return look == Look::something || look == Look::waiting;
+    return state == LaneState::claimable || state == LaneState::waiting;
 }
 
 // Old lanes go before the new one, since they have the older events of its calls. True where one is not done
 // with.
 bool try_old_lanes(Search *search, int slot)
 {
-    const EventLog &log = *search->claiming->log;
-    const LaneTables &tables = search->claiming->tables;
+    const EventLog &log = *search->context->log;
+    const LaneTables &tables = search->context->tables;
     for (int lane = slot; lane < log.first_lane; lane += log.lanes)
         if (has_lane(log, tables, search->snapshot, lane) && try_lane(search, lane))
             return true;
@@ -124,7 +124,7 @@ int random_step(int lanes)
 
 void search_lanes(Search *search)
 {
-    const EventLog &log = *search->claiming->log;
+    const EventLog &log = *search->context->log;
     const int start = random_up_to(log.lanes - 1), step = random_step(log.lanes);
     for (int i = 0; i < log.lanes && !is_enough(*search) && !search->is_ahead; ++i) {
         CHECK_FOR_INTERRUPTS();
@@ -136,23 +136,23 @@ void search_lanes(Search *search)
 
 // -- lanes of another cluster --------------------------------------------------------------------
 
-bool is_over(const Claiming &claiming, Snapshot snapshot, int lane)
+bool is_over(const ClaimContext &context, Snapshot snapshot, int lane)
 {
-    const EventLog &log = *claiming.log;
-    if (!has_lane(log, claiming.tables, snapshot, lane))
+    const EventLog &log = *context.log;
+    if (!has_lane(log, context.tables, snapshot, lane))
         return true;
-    const LaneRecord record = newest_record(log, claiming.tables, snapshot, lane);
+    const LaneRecord record = newest_record(log, context.tables, snapshot, lane);
     const XidSnapshot end = end_of_lane(log, lane, xids_of(snapshot));
     return !record.IsOpen() &&
-           look_for_range(claiming, snapshot, record.position, lane, end) != Look::something;
+           state_of_range(context, snapshot, record.position, lane, end) != LaneState::claimable;
 }
 
-bool are_old_lanes_over(const Claiming &claiming)
+bool are_old_lanes_over(const ClaimContext &context)
 {
     bool over = true;
     const Snapshot snapshot = take_snapshot();
-    for (int lane = 0; over && lane < claiming.log->first_lane; ++lane)
-        over = is_over(claiming, snapshot, lane);
+    for (int lane = 0; over && lane < context.log->first_lane; ++lane)
+        over = is_over(context, snapshot, lane);
     UnregisterSnapshot(snapshot);
     return over;
 }
@@ -161,16 +161,16 @@ bool are_old_lanes_over(const Claiming &claiming)
 // before the log was adopted may stamp with their numbers, and who begins later does not.
 void drop_old_lanes(const Search &search)
 {
-    const EventLog &log = *search.claiming->log;
-    const LaneTables &tables = search.claiming->tables;
+    const EventLog &log = *search.context->log;
+    const LaneTables &tables = search.context->tables;
     if (search.now.xmin < log.adopted.xmax || !ConditionalLockRelationOid(log.events, ShareLock))
         return;
-    if (!are_old_lanes_over(*search.claiming))
+    if (!are_old_lanes_over(*search.context))
         return;
     for (int lane = 0; lane < log.first_lane; ++lane)
         if (lock_lane(log, tables, search.snapshot, lane, LockWaitBlock))
             drop_lane(log, tables, lane);
-    forget_old_lanes(log, search.claiming->table);
+    forget_old_lanes(log, search.context->table);
 }
 
 bool is_subscribed(Oid table)
@@ -209,50 +209,49 @@ void check_is_stamped(const EventLog &log, Relation table)
     }
 }
 
-void open_claiming(Claiming *claiming)
+void open_context(ClaimContext *context)
 {
-    claiming->tables = open_lanes(*claiming->log, RowExclusiveLock);
-    claiming->waiting = open_waiting(RowExclusiveLock);
-    open_log_table(*claiming->log, &claiming->table);
-    check_is_stamped(*claiming->log, claiming->table.by_lane.heap);
-    claiming->due = static_cast<bool *>(palloc(sizeof(bool) * claiming->log->lanes));
+    context->tables = open_lanes(*context->log, RowExclusiveLock);
+    context->waiting = open_waiting(RowExclusiveLock);
+    open_log_table(*context->log, &context->table);
+    check_is_stamped(*context->log, context->table.by_lane.heap);
+    context->due = static_cast<bool *>(palloc(sizeof(bool) * context->log->lanes));
 }
 
-void close_claiming(const Claiming &claiming)
+void close_context(const ClaimContext &context)
 {
-    close_log_table(claiming.table);
-    close_catalog_table(claiming.waiting, NoLock);
-    close_lanes(claiming.tables, NoLock);
+    close_log_table(context.table);
+    close_catalog_table(context.waiting, NoLock);
+    close_lanes(context.tables, NoLock);
 }
 
-void start_search(Claiming *claiming, Search *search)
+void start_search(ClaimContext *context, Search *search)
 {
     *search = {};
-    search->claiming = claiming;
+    search->context = context;
     search->snapshot = take_snapshot();
     search->now = xids_of(search->snapshot);
-    search->most_moved = Max(1, claiming->log->lanes / 8);
-    search->most_lanes = claiming->options->is_completed_here ? claiming->log->lanes : search->most_moved;
+    search->most_moved = Max(1, context->log->lanes / 8);
+    search->most_lanes = context->options->is_completed_here ? context->log->lanes : search->most_moved;
     search->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening look", ALLOCSET_DEFAULT_SIZES);
-    claiming->any_waiting = has_any_waiting(*claiming->log, claiming->waiting, search->snapshot);
-    claiming->any_due =
-        claiming->any_waiting && !claiming->options->skips_retries &&
-        mark_due_lanes(*claiming->log, search->snapshot, GetCurrentTimestamp(), claiming->due);
+    context->any_waiting = has_any_waiting(*context->log, context->waiting, search->snapshot);
+    context->any_due = context->any_waiting && !context->options->skips_retries &&
+                       mark_due_lanes(*context->log, search->snapshot, GetCurrentTimestamp(), context->due);
 }
 
 // One look through the lanes; true where another one may find what this one did not get.
-bool search_once(Claiming *claiming)
+bool search_once(ClaimContext *context)
 {
-    EventLog *log = claiming->log;
+    EventLog *log = context->log;
     Search search;
     if (log->is_restored)
-        adopt_event_log(log, claiming->table);
-    start_search(claiming, &search);
+        adopt_event_log(log, context->table);
+    start_search(context, &search);
     search_lanes(&search);
-    const bool is_empty = claiming->claim->event_count == 0;
+    const bool is_empty = context->claim->event_count == 0;
     if (search.is_ahead)
-        adopt_event_log(log, claiming->table);
+        adopt_event_log(log, context->table);
     else if (log->has_old_lanes && is_empty && search.lost == 0)
         drop_old_lanes(search);
     UnregisterSnapshot(search.snapshot);
@@ -261,10 +260,10 @@ bool search_once(Claiming *claiming)
 
 // Between the look and the lock others may have emptied these lanes, and not all the others. And a lane that
 // was moved on without events may have others behind it.
-void search(Claiming *claiming)
+void search(ClaimContext *context)
 {
-    const int most_looks = Max(claiming->log->lanes, 16);
-    for (int look = 0; look < most_looks && search_once(claiming); ++look)
+    const int most_looks = Max(context->log->lanes, 16);
+    for (int look = 0; look < most_looks && search_once(context); ++look)
         CHECK_FOR_INTERRUPTS();
 }
 
@@ -292,16 +291,16 @@ bool is_time_to_look(const LastLook &last, int32 log_id, bool is_idle)
 
 // True where the log was adopted for them. Then the next look is due at once: rows of another cluster can be
 // ahead of this one in the fresh lanes as well.
-bool bring_back_strays(Claiming *claiming, bool is_idle)
+bool bring_back_strays(ClaimContext *context, bool is_idle)
 {
-    EventLog *log = claiming->log;
+    EventLog *log = context->log;
     LastLook *last = last_look_at(log->log_id);
     if (log->is_restored || !is_time_to_look(*last, log->log_id, is_idle))
         return false;
     *last = {log->log_id, GetCurrentTimestamp()};
-    if (!has_stray_events(*log, claiming->tables, claiming->table))
+    if (!has_stray_events(*log, context->tables, context->table))
         return false;
-    adopt_event_log(log, claiming->table);
+    adopt_event_log(log, context->table);
     *last = {};
     return true;
 }
@@ -310,18 +309,18 @@ bool bring_back_strays(Claiming *claiming, bool is_idle)
 
 void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim)
 {
-    Claiming claiming = {};
+    ClaimContext context = {};
     *claim = {};
-    claiming.log = log;
-    claiming.options = &options;
-    claiming.claim = claim;
+    context.log = log;
+    context.options = &options;
+    context.claim = claim;
     claim->lanes = static_cast<LaneClaim *>(palloc(sizeof(LaneClaim) * Max(1, log->lanes)));
-    open_claiming(&claiming);
-    bring_back_strays(&claiming, false);
-    search(&claiming);
-    if (claim->event_count == 0 && bring_back_strays(&claiming, true))
-        search(&claiming);
-    close_claiming(claiming);
+    open_context(&context);
+    bring_back_strays(&context, false);
+    search(&context);
+    if (claim->event_count == 0 && bring_back_strays(&context, true))
+        search(&context);
+    close_context(context);
 }
 
 // -- what callers check first ---------------------------------------------------------------------

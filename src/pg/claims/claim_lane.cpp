@@ -40,10 +40,10 @@ bool is_ahead(const LanePosition &position, const XidSnapshot &now)
 }
 
 // Is there an event in the window behind the position?
-bool has_events(const Claiming &claiming, Snapshot snapshot, int lane, std::span<const XidRange> window,
+bool has_events(const ClaimContext &context, Snapshot snapshot, int lane, std::span<const XidRange> window,
                 const LogPosition &behind)
 {
-    LaneReader reader = begin_reading(claiming.table, snapshot, lane, window, behind);
+    LaneReader reader = begin_reading(context.table, snapshot, lane, window, behind);
     const bool found = next_event(&reader);
     end_reading(reader);
     return found;
@@ -58,66 +58,66 @@ int64 pages_looked_at()
 
 // Where transactions that were open when the lane was settled have ended since, or have left dead rows
 // behind, each poll looks them up again: so the lane's window moves on, even where there is no event in it.
-Look look_for_range(const Claiming &claiming, Snapshot snapshot, LanePosition position, int lane,
-                    const XidSnapshot &now)
+LaneState state_of_range(const ClaimContext &context, Snapshot snapshot, LanePosition position, int lane,
+                         const XidSnapshot &now)
 {
     constexpr size_t many_ranges = 16;
     constexpr int64 many_pages = 16;
     const int64 pages = pages_looked_at();
     if (position.in_window) {
-        if (has_events(claiming, snapshot, lane,
+        if (has_events(context, snapshot, lane,
                        window_between(position.done_snapshot, position.window_snapshot), position.read))
-            return Look::something;
+            return LaneState::claimable;
         CloseWindow(position);
     }
     const std::span<const XidRange> window = window_between(position.done_snapshot, now);
-    if (has_events(claiming, snapshot, lane, window, {}))
-        return Look::something;
+    if (has_events(context, snapshot, lane, window, {}))
+        return LaneState::claimable;
     return EndedAmong(position.done_snapshot, now) > many_ranges || pages_looked_at() - pages > many_pages
-               ? Look::moving
-               : Look::nothing;
+               ? LaneState::moving
+               : LaneState::empty;
 }
 
 namespace
 {
 
-bool is_lane_due(const Claiming &claiming, Snapshot snapshot, int lane)
+bool is_lane_due(const ClaimContext &context, Snapshot snapshot, int lane)
 {
-    if (!claiming.any_due || !claiming.due[lane % claiming.log->lanes])
+    if (!context.any_due || !context.due[lane % context.log->lanes])
         return false;
-    const WaitingEvents waiting = read_waiting(*claiming.log, claiming.waiting, snapshot, lane);
-    return find_due(*claiming.log, waiting, GetCurrentTimestamp()).count > 0;
+    const WaitingEvents waiting = read_waiting(*context.log, context.waiting, snapshot, lane);
+    return find_due(*context.log, waiting, GetCurrentTimestamp()).count > 0;
 }
 
 // So many events wait in the lane that no new range is taken.
-bool is_full(const Claiming &claiming, Snapshot snapshot, int lane)
+bool is_full(const ClaimContext &context, Snapshot snapshot, int lane)
 {
-    return claiming.any_waiting &&
-           has_many_waiting(*claiming.log, claiming.waiting, snapshot, lane, claiming.log->max_retrying);
+    return context.any_waiting &&
+           has_many_waiting(*context.log, context.waiting, snapshot, lane, context.log->max_retrying);
 }
 
 } // namespace
 
-Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now, int lane)
+LaneState state_of_lane(const ClaimContext &context, Snapshot snapshot, const XidSnapshot &now, int lane)
 {
-    const EventLog &log = *claiming.log;
-    const LaneRecord record = newest_record(log, claiming.tables, snapshot, lane);
+    const EventLog &log = *context.log;
+    const LaneRecord record = newest_record(log, context.tables, snapshot, lane);
     const XidSnapshot end = end_of_lane(log, lane, now);
     if (is_ahead(record.position, end))
-        return Look::ahead;
+        return LaneState::ahead;
     if (record.IsOpen())
-        return record.IsOver(GetCurrentTimestamp()) ? Look::something : Look::waiting;
+        return record.IsOver(GetCurrentTimestamp()) ? LaneState::claimable : LaneState::waiting;
     const bool is_old = lane < log.first_lane; // without a range, its retries are the next lane's
-    if (!is_old && is_lane_due(claiming, snapshot, lane))
-        return Look::something;
-    const Look look = look_for_range(claiming, snapshot, record.position, lane, end);
-    if (look != Look::something)
-        return is_old ? Look::nothing : look;
-    if (is_old && is_lane_due(claiming, snapshot, lane))
-        return Look::something;
+    if (!is_old && is_lane_due(context, snapshot, lane))
+        return LaneState::claimable;
+    const LaneState state = state_of_range(context, snapshot, record.position, lane, end);
+    if (state != LaneState::claimable)
+        return is_old ? LaneState::empty : state;
+    if (is_old && is_lane_due(context, snapshot, lane))
+        return LaneState::claimable;
     const bool may_wait =
         !record.position.has_redelivery; // for retries, as it is not to be handed out the first time
-    return may_wait && is_full(claiming, snapshot, lane) ? Look::waiting : Look::something;
+    return may_wait && is_full(context, snapshot, lane) ? LaneState::waiting : LaneState::claimable;
 }
 
 namespace
@@ -138,7 +138,7 @@ ClaimedEvent *add_event(Claim *claim)
 
 // A lane that is being claimed.
 struct Lane {
-    Claiming *claiming;
+    ClaimContext *context;
     int number;
     int limit; // of events
     LaneRecord newest;
@@ -157,29 +157,29 @@ struct Lane {
 // than those.
 void forget_death(const Lane &lane, const LogEvent &event)
 {
-    Claiming *claiming = lane.claiming;
-    if (!claiming->knows_newest_dead)
-        claiming->newest_dead = newest_dead(*claiming->log, lane.snapshot);
-    claiming->knows_newest_dead = true;
-    if (!lane.next.position.has_redelivery && event.place.seq <= claiming->newest_dead)
-        exhume(*claiming->log, event.place.seq);
+    ClaimContext *context = lane.context;
+    if (!context->knows_newest_dead)
+        context->newest_dead = newest_dead(*context->log, lane.snapshot);
+    context->knows_newest_dead = true;
+    if (!lane.next.position.has_redelivery && event.place.seq <= context->newest_dead)
+        exhume(*context->log, event.place.seq);
 }
 
 // What has failed in an earlier claim of the range waits or is dead, and is not handed out again. What
 // belongs to a call that waits is blocked. True where the event is handed out.
 bool hand_out_or_block(Lane *lane, const LogEvent &event)
 {
-    const Claiming &claiming = *lane->claiming;
+    const ClaimContext &context = *lane->context;
     if (find_waiting(lane->waiting, event.call_id, event.place.seq) != nullptr ||
-        (lane->next.position.has_redelivery && is_dead(*claiming.log, lane->snapshot, event.place.seq)))
+        (lane->next.position.has_redelivery && is_dead(*context.log, lane->snapshot, event.place.seq)))
         return false;
     forget_death(*lane, event);
     if (!has_waiting_call(lane->waiting, event.call_id)) {
-        *add_event(claiming.claim) = {event, lane->next.position.NextAttempt()};
+        *add_event(context.claim) = {event, lane->next.position.NextAttempt()};
         return true;
     }
     // It may have been handed out before the event that it waits for has failed.
-    add_waiting_event(*claiming.log, claiming.waiting, in_lane(lane->number, event),
+    add_waiting_event(*context.log, context.waiting, in_lane(lane->number, event),
                       lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
     lane->has_changed = lane->has_old_waiting = true;
     return false;
@@ -201,10 +201,10 @@ bool is_beyond_redelivery(const LanePosition &position, const LogPosition &place
 
 Pass read_window(Lane *lane)
 {
-    const Claiming &claiming = *lane->claiming;
+    const ClaimContext &context = *lane->context;
     const LanePosition &position = lane->next.position;
     LaneReader reader =
-        begin_reading(claiming.table, lane->snapshot, lane->number,
+        begin_reading(context.table, lane->snapshot, lane->number,
                       window_between(position.done_snapshot, position.window_snapshot), position.read);
     Pass pass = {0, 0, position.read, false};
     bool more = next_event(&reader);
@@ -212,7 +212,7 @@ Pass read_window(Lane *lane)
     for (; more && pass.passed < lane->limit && !is_beyond_redelivery(position, reader.place);
          ++pass.passed) {
         pass.to = reader.place;
-        if (!is_done(reader) && hand_out_or_block(lane, present_event(*claiming.log, reader)))
+        if (!is_done(reader) && hand_out_or_block(lane, present_event(*context.log, reader)))
             ++pass.events;
         more = next_event(&reader);
     }
@@ -230,7 +230,7 @@ Pass read_window(Lane *lane)
 bool take_range(Lane *lane)
 {
     LaneRecord &next = lane->next;
-    const bool is_full = lane->waiting.count >= lane->claiming->log->max_retrying && !lane->has_early_retry;
+    const bool is_full = lane->waiting.count >= lane->context->log->max_retrying && !lane->has_early_retry;
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         if (is_full && !next.position.has_redelivery)
@@ -259,11 +259,11 @@ bool take_range(Lane *lane)
 // An event that was deleted from the log, or moved: there is nothing to try again.
 void bury_lost(const Lane &lane, const WaitingEvent &event)
 {
-    EventLog last_attempt = *lane.claiming->log;
+    EventLog last_attempt = *lane.context->log;
     last_attempt.max_attempts = 0;
     const Failure failure = {nullptr, "02000", "the event is not in the log any more"};
-    fail_event(last_attempt, lane.claiming->waiting, {lane.number, event.place, event.call_id},
-               event.attempts, nullptr, failure);
+    fail_event(last_attempt, lane.context->waiting, {lane.number, event.place, event.call_id}, event.attempts,
+               nullptr, failure);
 }
 
 // What failed in a claim that was given back or lost waits until its range is done with, which would hand
@@ -285,10 +285,10 @@ bool is_of_another_call(const WaitingEvent &waiting, const LogEvent &event)
 
 void take_due(Lane *lane, const WaitingEvent &waiting)
 {
-    const Claiming &claiming = *lane->claiming;
-    const EventLog &log = *claiming.log;
+    const ClaimContext &context = *lane->context;
+    const EventLog &log = *context.log;
     LogEvent event;
-    if (!find_event(log, claiming.table, lane->snapshot, waiting.place.seq, &event)) {
+    if (!find_event(log, context.table, lane->snapshot, waiting.place.seq, &event)) {
         bury_lost(*lane, waiting);
         lane->has_changed = lane->has_old_waiting = true;
         return;
@@ -299,18 +299,18 @@ void take_due(Lane *lane, const WaitingEvent &waiting)
         return;
     }
     if (is_gone || event.is_done) {
-        drop_done(log, claiming.waiting, lane->number, waiting);
+        drop_done(log, context.waiting, lane->number, waiting);
         lane->has_changed = lane->has_old_waiting = true;
         return;
     }
-    hand_out_waiting(log, claiming.waiting, lane->number, waiting, lane->next.claim_id);
-    *add_event(claiming.claim) = {event, waiting.attempts + 1};
+    hand_out_waiting(log, context.waiting, lane->number, waiting, lane->next.claim_id);
+    *add_event(context.claim) = {event, waiting.attempts + 1};
     ++lane->next.events;
 }
 
 bool take_retry(Lane *lane)
 {
-    const DueEvents due = find_due(*lane->claiming->log, lane->waiting, GetCurrentTimestamp());
+    const DueEvents due = find_due(*lane->context->log, lane->waiting, GetCurrentTimestamp());
     lane->next.events = 0;
     for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i)
         take_due(lane, *due.events[i]);
@@ -322,14 +322,14 @@ bool take_retry(Lane *lane)
 
 void retry_one_by_one(Lane *lane, const char *worker)
 {
-    const Claiming &claiming = *lane->claiming;
-    const EventLog &log = *claiming.log;
+    const ClaimContext &context = *lane->context;
+    const EventLog &log = *context.log;
     const LanePosition &position = lane->newest.position;
     const Failure failure = {worker, nullptr, lost_worker};
     const TimestampTz now = GetCurrentTimestamp();
-    WaitingEvents waiting = read_waiting(log, claiming.waiting, lane->snapshot, lane->number);
+    WaitingEvents waiting = read_waiting(log, context.waiting, lane->snapshot, lane->number);
     LaneReader reader =
-        begin_reading(claiming.table, lane->snapshot, lane->number,
+        begin_reading(context.table, lane->snapshot, lane->number,
                       window_between(position.done_snapshot, position.window_snapshot), position.read);
     while (next_event(&reader) && reader.place <= lane->newest.to) {
         if (is_done(reader))
@@ -338,7 +338,7 @@ void retry_one_by_one(Lane *lane, const char *worker)
         if (find_waiting(waiting, event.call_id, event.place.seq) == nullptr &&
             !is_dead(log, lane->snapshot, event.place.seq))
             // Each of a call is due: the first one goes out, and those behind it wait for their turn.
-            add_waiting_event(log, claiming.waiting, in_lane(lane->number, event), position.NextAttempt(),
+            add_waiting_event(log, context.waiting, in_lane(lane->number, event), position.NextAttempt(),
                               position.NextAttempt(), &now, &failure);
     }
     end_reading(reader);
@@ -346,10 +346,10 @@ void retry_one_by_one(Lane *lane, const char *worker)
 
 void take_over(Lane *lane)
 {
-    const Claiming &claiming = *lane->claiming;
-    char *worker = newest_worker(*claiming.log, claiming.tables, lane->snapshot, lane->number);
+    const ClaimContext &context = *lane->context;
+    char *worker = newest_worker(*context.log, context.tables, lane->snapshot, lane->number);
     if (lane->newest.is_retry)
-        expire_retry(*claiming.log, lane->number, lane->newest.claim_id, worker);
+        expire_retry(*context.log, lane->number, lane->newest.claim_id, worker);
     else if (IsLostForGood(lane->newest))
         retry_one_by_one(lane, worker);
     lane->next.position = PositionAfterLoss(lane->newest);
@@ -362,20 +362,20 @@ void take_over(Lane *lane)
 // somebody else may have been here, of which the lane's row gives no sign.
 void look_again(Lane *lane)
 {
-    const Claiming &claiming = *lane->claiming;
+    const ClaimContext &context = *lane->context;
     lane->snapshot = take_snapshot();
-    lane->newest = newest_record(*claiming.log, claiming.tables, lane->snapshot, lane->number);
-    lane->now = end_of_lane(*claiming.log, lane->number, xids_of(lane->snapshot));
+    lane->newest = newest_record(*context.log, context.tables, lane->snapshot, lane->number);
+    lane->now = end_of_lane(*context.log, lane->number, xids_of(lane->snapshot));
     lane->next = lane->newest;
 }
 
 void start_record(Lane *lane)
 {
-    const ClaimOptions &options = *lane->claiming->options;
+    const ClaimOptions &options = *lane->context->options;
     LaneRecord &next = lane->next;
     next.record_no = lane->newest.record_no + 1;
     next.state = RecordState::claimed;
-    next.claim_id = MakeClaimId({lane->claiming->log->log_id, lane->number, next.record_no},
+    next.claim_id = MakeClaimId({lane->context->log->log_id, lane->number, next.record_no},
                                 pg_prng_uint64(&pg_global_prng_state));
     next.claimed_at = GetCurrentTimestamp();
     next.lease_end = options.has_lease ? next.claimed_at + options.lease : DT_NOBEGIN;
@@ -395,11 +395,11 @@ void refresh_snapshot(Lane *lane)
 // for ever.
 void refresh_waiting(Lane *lane)
 {
-    const Claiming &claiming = *lane->claiming;
+    const ClaimContext &context = *lane->context;
     if (!lane->has_old_waiting)
         return;
     refresh_snapshot(lane);
-    lane->waiting = read_waiting(*claiming.log, claiming.waiting, lane->snapshot, lane->number);
+    lane->waiting = read_waiting(*context.log, context.waiting, lane->snapshot, lane->number);
     lane->has_old_waiting = false;
 }
 
@@ -425,7 +425,7 @@ bool try_retry(Lane *lane)
 // wait in front of it.
 bool take_events(Lane *lane)
 {
-    if (lane->claiming->options->skips_retries)
+    if (lane->context->options->skips_retries)
         return try_range(lane);
     const bool range_first = lane->newest.is_retry || lane->next.position.has_redelivery;
     if ((range_first && try_range(lane)) || try_retry(lane))
@@ -436,46 +436,46 @@ bool take_events(Lane *lane)
 // Of what was due when the search began. The lane that follows an old one has not been looked at.
 bool has_no_more(const Lane &lane)
 {
-    const Claiming &claiming = *lane.claiming;
-    const bool is_due = claiming.any_due && claiming.due[lane.number % claiming.log->lanes];
-    return lane.is_emptied && !is_due && !lane.next.is_retry && lane.number >= claiming.log->first_lane;
+    const ClaimContext &context = *lane.context;
+    const bool is_due = context.any_due && context.due[lane.number % context.log->lanes];
+    return lane.is_emptied && !is_due && !lane.next.is_retry && lane.number >= context.log->first_lane;
 }
 
 void append_claim(Lane *lane, int first)
 {
-    const Claiming &claiming = *lane->claiming;
-    Claim *claim = claiming.claim;
-    if (!claiming.options->is_completed_here)
-        append_record(*claiming.log, claiming.tables, lane->next, claiming.options->worker);
+    const ClaimContext &context = *lane->context;
+    Claim *claim = context.claim;
+    if (!context.options->is_completed_here)
+        append_record(*context.log, context.tables, lane->next, context.options->worker);
     claim->lanes[claim->lane_count++] = {lane->next, first, claim->event_count, has_no_more(*lane)};
 }
 
 void append_move(Lane *lane)
 {
-    const Claiming &claiming = *lane->claiming;
+    const ClaimContext &context = *lane->context;
     lane->next.state = RecordState::moved;
     lane->next.claim_id = 0;
-    append_record(*claiming.log, claiming.tables, lane->next, nullptr);
+    append_record(*context.log, context.tables, lane->next, nullptr);
 }
 
 // An old lane that others have emptied has no retries any more: the next lane may be claimed by now.
 bool is_claimable(const Lane &lane)
 {
-    const Claiming &claiming = *lane.claiming;
+    const ClaimContext &context = *lane.context;
     if (lane.newest.IsOpen())
         return lane.newest.IsOver(GetCurrentTimestamp());
-    return lane.number >= claiming.log->first_lane ||
-           look_for_range(claiming, lane.snapshot, lane.newest.position, lane.number, lane.now) ==
-               Look::something;
+    return lane.number >= context.log->first_lane ||
+           state_of_range(context, lane.snapshot, lane.newest.position, lane.number, lane.now) ==
+               LaneState::claimable;
 }
 
 } // namespace
 
-void claim_lane(Claiming *claiming, int number, int limit, bool moving)
+void claim_lane(ClaimContext *context, int number, int limit, bool moving)
 {
-    const int first = claiming->claim->event_count;
+    const int first = context->claim->event_count;
     Lane lane = {};
-    lane.claiming = claiming;
+    lane.context = context;
     lane.number = number;
     lane.limit = limit;
     lane.has_changed = moving;

@@ -7,7 +7,7 @@ namespace callhardening
 {
 
 // What claiming goes by, opened once.
-struct Claiming {
+struct ClaimContext {
     EventLog *log;
     const ClaimOptions *options;
     LaneTables tables;
@@ -21,23 +21,23 @@ struct Claiming {
     Claim *claim;
 };
 
-enum class Look : unsigned char {
-    nothing,
-    moving, // nothing as well, but it took long to find out
-    something,
+enum class LaneState : unsigned char {
+    empty,
+    moving, // empty as well, but it took long to find out
+    claimable,
     waiting, // for the worker that has it, or for retries
     ahead,   // of the transaction ids of this cluster: the log was restored from another one
 };
 
 // Without a lock: who locks first to look stops everybody.
-Look look_at(const Claiming &claiming, Snapshot snapshot, const XidSnapshot &now, int lane);
+LaneState state_of_lane(const ClaimContext &context, Snapshot snapshot, const XidSnapshot &now, int lane);
 
 // Is there a range to be handed out behind the position?
-Look look_for_range(const Claiming &claiming, Snapshot snapshot, LanePosition position, int lane,
-                    const XidSnapshot &now);
+LaneState state_of_range(const ClaimContext &context, Snapshot snapshot, LanePosition position, int lane,
+                         const XidSnapshot &now);
 
 // Claims up to `limit` events of a lane that is locked; where there are none, `moving` says whether to move
 // on.
-void claim_lane(Claiming *claiming, int number, int limit, bool moving);
+void claim_lane(ClaimContext *context, int number, int limit, bool moving);
 
 } // namespace callhardening

@@ -5,7 +5,7 @@
 #include "pg/base/time.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/dead.hpp"
-#include "pg/claims/processed.hpp"
+#include "pg/claims/processed_at.hpp"
 #include "pg/claims/waiting.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/snapshot.hpp"

@@ -1,4 +1,4 @@
-#include "pg/claims/processed.hpp"
+#include "pg/claims/processed_at.hpp"
 #include "pg/base/spi.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/log/snapshot.hpp"
