@@ -1,7 +1,7 @@
 
 -- workers inside the server --------------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.call_worker_pids(log regclass) RETURNS SETOF int
+CREATE FUNCTION @extschema@.call_worker_pids(log regclass DEFAULT NULL) RETURNS SETOF int
     LANGUAGE c STABLE ROWS 8
     AS 'MODULE_PATHNAME', 'callhardening_call_worker_pids';
 REVOKE EXECUTE ON FUNCTION @extschema@.call_worker_pids(regclass) FROM PUBLIC;

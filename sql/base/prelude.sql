@@ -25,6 +25,17 @@ REVOKE ALL ON SCHEMA _callhardening FROM PUBLIC;
 COMMENT ON SCHEMA _callhardening IS
 'what the extension callhardening keeps for itself: tables, and functions that nobody else calls';
 
+-- errors ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION _callhardening.raise_error(code text, message text, detail text DEFAULT NULL,
+    hint text DEFAULT NULL) RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_raise_error';
+
+COMMENT ON FUNCTION _callhardening.raise_error(text, text, text, text) IS
+'raises an error with this SQLSTATE. Use it in a function of this schema instead of RAISE: CONTEXT then leaves out the '
+'functions of this schema, and begins with the function that the user called';
+
 -- All functions name both. If one had another name, they would take what somebody else makes under the old one for the
 -- extension's own, with the rights of whoever calls them.
 

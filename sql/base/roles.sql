@@ -159,9 +159,9 @@ DECLARE
     settings _callhardening.logs;
 BEGIN
     IF (what IN ('ingest', 'process', 'claim', 'operate', 'read', 'own', 'backup')) IS NOT TRUE THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = format('what must be ingest, process, claim, operate, read, own or backup, not %s',
-                coalesce('"' || what || '"', 'NULL'));
+        PERFORM _callhardening.raise_error('22023',
+            format('what must be ingest, process, claim, operate, read, own or backup, not %s',
+                coalesce('"' || what || '"', 'NULL')));
     END IF;
     -- An owner has tables before he has a log, and a dump has what is remembered about all of them.
     IF what NOT IN ('own', 'backup') THEN

@@ -10,8 +10,8 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_relation(calls, 'calls'::text);
     IF kind NOT IN ('r', 'p') THEN
-        RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
-            HINT = 'Only tables and partitioned tables can be hardened; for a view, audit the table behind it.';
+        PERFORM _callhardening.raise_error('42809', format('%s is not a table', calls),
+            hint => 'Only tables and partitioned tables can be hardened; for a view, audit the table behind it.');
     END IF;
 END
 $$;

@@ -128,14 +128,14 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_calls_table(hardened);
     IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('batch_size must be 1 to 100000, not %s',
-            coalesce(batch_size::text, 'NULL'));
+        PERFORM _callhardening.raise_error('22023',
+            format('batch_size must be 1 to 100000, not %s', coalesce(batch_size::text, 'NULL')));
     END IF;
     SELECT * INTO settings FROM @extschema@.call_settings(hardened);
     IF settings.call_id_column IS NULL THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', hardened),
-            HINT = 'Harden it with harden_calls first, so that no new row needs a repair. audit_calls shows what '
-                'would be repaired.';
+        PERFORM _callhardening.raise_error('55000', format('table %s is not hardened', hardened),
+            hint => 'Harden it with harden_calls first, so that no new row needs a repair. audit_calls shows what '
+                'would be repaired.');
     END IF;
     PERFORM _callhardening.require_valid_settings(hardened, settings);
 
@@ -453,7 +453,7 @@ BEGIN
     part := b.part;
     statement := _callhardening.repair_statement(calls, part, written_since IS NULL);
     IF part IS NOT NULL AND statement IS NULL THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened any more', calls);
+        PERFORM _callhardening.raise_error('55000', format('table %s is not hardened any more', calls));
     END IF;
 END
 $$;

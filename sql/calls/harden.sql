@@ -149,10 +149,10 @@ CREATE FUNCTION _callhardening.require_relation(relation regclass, argument text
     AS $$
 BEGIN
     IF relation IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = format('%s must not be NULL', argument);
+        PERFORM _callhardening.raise_error('22004', format('%s must not be NULL', argument));
     END IF;
     IF NOT EXISTS (SELECT FROM pg_class WHERE oid = relation) THEN
-        RAISE undefined_table USING MESSAGE = format('relation with OID %s does not exist', relation::oid);
+        PERFORM _callhardening.raise_error('42P01', format('relation with OID %s does not exist', relation::oid));
     END IF;
 END
 $$;
@@ -170,10 +170,10 @@ BEGIN
     SELECT * INTO class FROM pg_class WHERE oid = relation;
     IF class.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace,
         'pg_toast'::regnamespace) THEN
-        RAISE wrong_object_type USING MESSAGE = format('%s is a system table', relation);
+        PERFORM _callhardening.raise_error('42809', format('%s is a system table', relation));
     END IF;
     IF NOT pg_has_role(class.relowner, 'USAGE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', relation);
+        PERFORM _callhardening.raise_error('42501', format('must be owner of table %s', relation));
     END IF;
 END
 $$;
@@ -191,14 +191,14 @@ BEGIN
     PERFORM _callhardening.require_relation(calls, 'calls'::text);
     SELECT * INTO class FROM pg_class WHERE oid = calls;
     IF class.relkind NOT IN ('r', 'p') THEN
-        RAISE wrong_object_type USING MESSAGE = format('%s is not a table', calls),
-            HINT = 'Only tables and partitioned tables can be hardened; for a view, harden the table behind it.';
+        PERFORM _callhardening.raise_error('42809', format('%s is not a table', calls),
+            hint => 'Only tables and partitioned tables can be hardened; for a view, harden the table behind it.');
     END IF;
     PERFORM _callhardening.require_table_owner(calls);
     IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls AND tgparentid <> 0
         AND tgname = ANY (_callhardening.call_triggers(calls))) THEN
-        RAISE wrong_object_type USING MESSAGE = format('%s is a partition of a hardened table', calls),
-            HINT = 'Name the partitioned table instead.';
+        PERFORM _callhardening.raise_error('42809', format('%s is a partition of a hardened table', calls),
+            hint => 'Name the partitioned table instead.');
     END IF;
 END
 $$;
@@ -220,12 +220,12 @@ BEGIN
     SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = column_name AND attnum > 0
         AND NOT attisdropped;
     IF NOT FOUND THEN
-        RAISE undefined_column USING MESSAGE = format('table %s has no column %I', calls, column_name),
-            HINT = 'Name the columns of the table in the arguments of harden_calls.';
+        PERFORM _callhardening.raise_error('42703', format('table %s has no column %I', calls, column_name),
+            hint => 'Name the columns of the table in the arguments of harden_calls.');
     END IF;
     IF attribute.attgenerated <> '' THEN
-        RAISE generated_always USING MESSAGE = format('column %I of table %s is a generated column', column_name,
-            calls);
+        PERFORM _callhardening.raise_error('428C9',
+            format('column %I of table %s is a generated column', column_name, calls));
     END IF;
     IF words IS NULL THEN
         RETURN;
@@ -233,9 +233,9 @@ BEGIN
 
     column_type := format_type(attribute.atttypid, attribute.atttypmod);
     IF (SELECT typcategory NOT IN ('S', 'E') FROM pg_type WHERE oid = attribute.atttypid) THEN
-        RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must hold words, not %s', column_name,
-            calls, column_type),
-            HINT = 'Its type can be text, varchar, char, citext, an enum, or a domain over one of them.';
+        PERFORM _callhardening.raise_error('42804',
+            format('column %I of table %s must hold words, not %s', column_name, calls, column_type),
+            hint => 'Its type can be text, varchar, char, citext, an enum, or a domain over one of them.');
     END IF;
     -- NULL stands for a word that is not known.
     FOREACH word IN ARRAY words || NULL::text LOOP
@@ -246,10 +246,10 @@ BEGIN
             stored := CASE WHEN word IS NULL THEN '' END;
         END;
         IF stored COLLATE "C" IS DISTINCT FROM word COLLATE "C" THEN
-            RAISE datatype_mismatch USING
-                MESSAGE = format('column %I of table %s cannot hold %s', column_name, calls,
+            PERFORM _callhardening.raise_error('42804',
+                format('column %I of table %s cannot hold %s', column_name, calls,
                     coalesce('"' || word || '"', 'NULL')),
-                DETAIL = format('Its type is %s.', column_type);
+                detail => format('Its type is %s.', column_type));
         END IF;
     END LOOP;
 END
@@ -286,8 +286,8 @@ BEGIN
         SELECT format_type(_callhardening.base_type(atttypid), NULL) FROM pg_attribute WHERE attrelid = calls
             AND attname = call_id_column));
 EXCEPTION WHEN undefined_function THEN
-    RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s cannot be a key: its type has no order',
-        call_id_column, calls);
+    PERFORM _callhardening.raise_error('42804',
+        format('column %I of table %s cannot be a key: its type has no order', call_id_column, calls));
 END
 $$;
 
@@ -305,9 +305,9 @@ BEGIN
     PERFORM _callhardening.require_word_column(calls, payload_column, NULL::text[]);
     SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = payload_column AND NOT attisdropped;
     IF _callhardening.base_type(attribute.atttypid) <> 'jsonb'::regtype THEN
-        RAISE datatype_mismatch USING
-            MESSAGE = format('column %I of table %s must be jsonb, not %s', payload_column, calls,
-                format_type(attribute.atttypid, attribute.atttypmod));
+        PERFORM _callhardening.raise_error('42804',
+            format('column %I of table %s must be jsonb, not %s', payload_column, calls,
+                format_type(attribute.atttypid, attribute.atttypmod)));
     END IF;
 END
 $$;
@@ -366,14 +366,38 @@ CREATE FUNCTION _callhardening.require_known_provider(provider text) RETURNS voi
     AS $$
 BEGIN
     IF NOT @extschema@.is_known_call_provider(provider) THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
-            HINT = 'Give an empty string to take words in the meaning that they have anywhere.';
+        PERFORM _callhardening.raise_error('22023', format('unknown call provider "%s"', provider),
+            hint => 'Give an empty string to take words in the meaning that they have anywhere.');
     END IF;
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_known_provider(text) IS
 'refuses (22023) a provider of whom the vocabulary has no words. NULL: none is given';
+
+CREATE FUNCTION _callhardening.require_valid_documents(transitions jsonb, policy jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    why text;
+    advice text;
+BEGIN
+    IF octet_length(policy::text) > 16384 THEN
+        PERFORM _callhardening.raise_error('54000',
+            format('payload policy of %s bytes is too long', octet_length(policy::text)),
+            detail => 'The policy of a table is an argument of its trigger. Its text has 16384 bytes at most.');
+    END IF;
+    PERFORM @extschema@.sanitize_call_payload('{}'::jsonb, nullif(policy, 'null'));
+    PERFORM _callhardening.status_words(nullif(transitions, 'null'));
+EXCEPTION WHEN invalid_parameter_value THEN
+    GET STACKED DIAGNOSTICS why = PG_EXCEPTION_DETAIL, advice = PG_EXCEPTION_HINT;
+    PERFORM _callhardening.raise_error(SQLSTATE, SQLERRM, nullif(why, ''), nullif(advice, ''));
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_valid_documents(jsonb, jsonb) IS
+'refuses a policy or a graph that is malformed (22023), or a policy that is too long (54000). NULL: none is given';
 
 CREATE FUNCTION _callhardening.require_valid_settings(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -387,21 +411,15 @@ BEGIN
     FOREACH named IN ARRAY ARRAY[settings.call_id_column, settings.status_column, settings.direction_column,
         settings.payload_column] LOOP
         IF named = ANY (seen) THEN
-            RAISE duplicate_column USING MESSAGE = format('column %I is named twice', named),
-                HINT = 'Call id, status, direction and payload are four columns.';
+            PERFORM _callhardening.raise_error('42701', format('column %I is named twice', named),
+                hint => 'Call id, status, direction and payload are four columns.');
         END IF;
         seen := seen || named;
     END LOOP;
     IF settings.on_invalid NOT IN ('keep', 'skip', 'reject') THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('on_invalid must be keep, skip or reject, not "%s"',
-            settings.on_invalid);
+        PERFORM _callhardening.raise_error('22023',
+            format('on_invalid must be keep, skip or reject, not "%s"', settings.on_invalid));
     END IF;
-    IF octet_length(settings.policy::text) > 16384 THEN
-        RAISE program_limit_exceeded USING MESSAGE = format('payload policy of %s bytes is too long',
-            octet_length(settings.policy::text)),
-            DETAIL = 'The policy of a table is an argument of its triggers and may have 16384 bytes as text.';
-    END IF;
-    PERFORM @extschema@.sanitize_call_payload('{}'::jsonb, settings.policy);
     PERFORM _callhardening.require_known_provider(settings.provider);
     PERFORM _callhardening.require_call_id_column(calls, settings.call_id_column);
     PERFORM _callhardening.require_word_column(calls, settings.status_column,
@@ -516,9 +534,10 @@ BEGIN
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', calls, wanted.column_name, wanted.column_type);
             EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', calls, wanted.column_name, wanted.note);
         ELSIF present <> wanted.column_type THEN
-            RAISE datatype_mismatch USING MESSAGE = format('column %I of table %s must be %s, not %s',
-                wanted.column_name, calls,
-                wanted.column_type, present), DETAIL = 'process_call_events needs a column of this name.';
+            PERFORM _callhardening.raise_error('42804',
+                format('column %I of table %s must be %s, not %s', wanted.column_name, calls, wanted.column_type,
+                    present),
+                detail => 'process_call_events needs a column of this name.');
         END IF;
     END LOOP;
 END
@@ -757,10 +776,10 @@ BEGIN
     IF given IS NULL AND present IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = present AND NOT attisdropped)
     THEN
-        RAISE undefined_column USING MESSAGE = format('table %s has no column %I any more', calls, present),
-            DETAIL = 'It was the payload column.',
-            HINT = 'If it was renamed, give the new name in payload_column. If it was dropped, give the old one: it '
-                'is added again.';
+        PERFORM _callhardening.raise_error('42703', format('table %s has no column %I any more', calls, present),
+            detail => 'It was the payload column.',
+            hint => 'If it was renamed, give the new name in payload_column. If it was dropped, give the old one: it '
+                'is added again.');
     END IF;
 END
 $$;
@@ -819,6 +838,7 @@ DECLARE
     made regclass;
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
+    PERFORM _callhardening.require_valid_documents(transitions, policy);
     wanted := _callhardening.merge_settings(calls, given);
     PERFORM _callhardening.require_valid_settings(calls, wanted);
     PERFORM _callhardening.require_kept_payload(calls, payload_column);

@@ -238,19 +238,20 @@ DECLARE
 BEGIN
     SELECT * INTO class FROM pg_class WHERE oid = calls;
     IF class.relpersistence = 't' THEN
-        RAISE wrong_object_type USING MESSAGE = format('table %s is temporary', calls),
-            DETAIL = 'No other session could apply the events of the log to it.';
+        PERFORM _callhardening.raise_error('42809', format('table %s is temporary', calls),
+            detail => 'No other session could apply the events of the log to it.');
     END IF;
     SELECT * INTO class FROM pg_class WHERE oid = events;
     IF class.relkind IS DISTINCT FROM 'r' THEN
-        RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
-            HINT = 'An event log is read through an index on all of its rows. Only ordinary tables have one.';
+        PERFORM _callhardening.raise_error('42809', format('%s is not an ordinary table', events),
+            hint => 'An event log is read through an index on all of its rows. Only ordinary tables have one.');
     ELSIF class.relpersistence = 't' THEN
-        RAISE wrong_object_type USING MESSAGE = format('table %s is temporary', events),
-            DETAIL = 'No other session could read its events, and they end with this one.';
+        PERFORM _callhardening.raise_error('42809', format('table %s is temporary', events),
+            detail => 'No other session could read its events, and they end with this one.');
     ELSIF class.relpersistence = 'u' THEN
-        RAISE wrong_object_type USING MESSAGE = format('table %s is unlogged', events),
-            DETAIL = 'A crash of the server would empty it.', HINT = format('ALTER TABLE %s SET LOGGED.', events);
+        PERFORM _callhardening.raise_error('42809', format('table %s is unlogged', events),
+            detail => 'A crash of the server would empty it.',
+            hint => format('ALTER TABLE %s SET LOGGED.', events));
     END IF;
 END
 $$;
@@ -646,12 +647,12 @@ CREATE FUNCTION _callhardening.require_valid_log_settings(provider text, lanes i
     AS $$
 BEGIN
     IF lanes NOT BETWEEN 1 AND 1024 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'lanes must be between 1 and 1024';
+        PERFORM _callhardening.raise_error('22023', 'lanes must be between 1 and 1024');
     END IF;
     -- What has a call id in every place is an event of each provider whose events can be read.
     IF (_callhardening.event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb,
             provider, 1, 'text'::text)).event_lane < 0 THEN
-        RAISE invalid_parameter_value USING MESSAGE = format('events of call provider "%s" cannot be read', provider);
+        PERFORM _callhardening.raise_error('22023', format('events of call provider "%s" cannot be read', provider));
     END IF;
 END
 $$;
@@ -660,13 +661,15 @@ COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, int) IS
 'refuses a number of lanes that is out of range, and a provider whose events cannot be read: 22023; neither may be '
 'NULL';
 
-CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text, lanes int)
+CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass,
+        provider text DEFAULT 'dialpad', lanes int DEFAULT 64)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
-                      WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
+        WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
+    missing name;
     left_over name;
     was_log boolean;
     log int;
@@ -676,6 +679,12 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_log_tables(events, calls);
     PERFORM _callhardening.require_valid_log_settings(provider, lanes);
+    SELECT name INTO missing FROM unnest('{event_seq,event_lane,event_xid,call_id,payload}'::name[]) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname = name AND NOT attisdropped);
+    IF FOUND THEN
+        RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, missing),
+            HINT = 'For a table of events that is in use, call harden_call_events.';
+    END IF;
     PERFORM _callhardening.require_no_obstacle(calls, '{}'::name[]);
     PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
     PERFORM _callhardening.add_merge_columns(calls);
@@ -715,7 +724,8 @@ COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text
 'stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a '
 'moment). Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made '
 'anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. '
-'Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42809 events is '
+'Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42703 a column of '
+'call_events is missing, 42809 events is '
 'no ordinary table, or is temporary or unlogged, or calls is temporary';
 
 -- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
@@ -765,10 +775,10 @@ DECLARE
     number int := _callhardening.log_number(log);
 BEGIN
     IF NOT EXISTS (SELECT FROM _callhardening.operated_logs AS l WHERE l.log_id = number) THEN
-        RAISE insufficient_privilege USING
-            MESSAGE = format('permission denied for event log %s',
+        PERFORM _callhardening.raise_error('42501',
+            format('permission denied for event log %s',
                 (SELECT l.events FROM _callhardening.logs AS l WHERE l.log_id = number)),
-            DETAIL = 'It takes the ownership of the log, or SELECT and DELETE on it.';
+            detail => 'It takes the ownership of the log, or SELECT and DELETE on it.');
     END IF;
     RETURN number;
 END
@@ -790,14 +800,14 @@ BEGIN
         EXIT WHEN NOT FOUND;
         UPDATE _callhardening.operated_logs AS l SET is_default = NULL WHERE l.log_id = former.log_id;
         IF NOT FOUND AND EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.log_id = former.log_id) THEN
-            RAISE insufficient_privilege USING MESSAGE = format('permission denied for event log %s', former.events),
-                DETAIL = 'It is the default log, and only who may configure it can choose another.';
+            PERFORM _callhardening.raise_error('42501', format('permission denied for event log %s', former.events),
+                detail => 'It is the default log, and only who may configure it can choose another.');
         END IF;
     END LOOP;
     UPDATE _callhardening.operated_logs AS l SET is_default = true WHERE l.log_id = number;
 EXCEPTION WHEN unique_violation THEN
-    RAISE serialization_failure USING MESSAGE = 'another session has chosen a default log meanwhile',
-        HINT = 'Try again.';
+    PERFORM _callhardening.raise_error('40001', 'another session has chosen a default log meanwhile',
+        hint => 'Try again.');
 END
 $$;
 
@@ -833,8 +843,8 @@ BEGIN
     IF NOT _callhardening.are_ignored_events(coalesce(ignored_event_types, '{}'::text[]),
             coalesce(ignored_members, '{}'::text[])) THEN
         RAISE invalid_parameter_value USING MESSAGE = 'ignored_event_types or ignored_members is not valid',
-            DETAIL = 'Each has at most 100 texts of 1 to 200 bytes. "*" alone is no type, and no name in the path of a '
-                'member is empty.';
+            DETAIL = 'Each has at most 100 texts of 1 to 200 bytes. "*" alone is no type. A name in the path of a '
+                'member is not empty.';
     END IF;
     UPDATE _callhardening.operated_logs AS l SET
         max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),

@@ -128,19 +128,20 @@ DECLARE
     obstacle record;
 BEGIN
     IF settings IS NULL THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
-            HINT = 'Call harden_calls for it first.';
+        PERFORM _callhardening.raise_error('55000', format('table %s is not hardened', calls),
+            hint => 'Call harden_calls for it first.');
     END IF;
     IF _callhardening.key_obstacle(calls, settings[1]::name) IS NOT NULL THEN
-        RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('column %I of table %s cannot be the key of events', settings[1], calls),
-            DETAIL = _callhardening.key_obstacle(calls, settings[1]::name),
-            HINT = 'Use text or varchar with a deterministic collation, or an integer type, and no GENERATED ALWAYS.';
+        PERFORM _callhardening.raise_error('55000',
+            format('column %I of table %s cannot be the key of events', settings[1], calls),
+            detail => _callhardening.key_obstacle(calls, settings[1]::name),
+            hint => 'Use text or varchar with a deterministic collation, or an integer type. The column cannot be '
+                'GENERATED ALWAYS.');
     END IF;
     FOR obstacle IN SELECT o.* FROM _callhardening.row_obstacles(calls, settings, carry) AS o
         WHERE o.gap IN ('column_not_filled', 'unique_not_filled')
     LOOP
-        RAISE object_not_in_prerequisite_state USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
+        PERFORM _callhardening.raise_error('55000', obstacle.detail, hint => obstacle.advice);
     END LOOP;
 END
 $$;
@@ -183,21 +184,21 @@ BEGIN
     SELECT * INTO attribute FROM pg_attribute
     WHERE attrelid = events AND attname = column_name AND attnum > 0 AND NOT attisdropped;
     IF NOT FOUND THEN
-        RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, column_name),
-            HINT = format('Name a column of the table in %s.', argument);
+        PERFORM _callhardening.raise_error('42703', format('table %s has no column %I', events, column_name),
+            hint => format('Name a column of the table in %s.', argument));
     END IF;
     IF attribute.attgenerated <> '' THEN
-        RAISE generated_always USING
-            MESSAGE = format('column %I of table %s is a generated column', column_name, events);
+        PERFORM _callhardening.raise_error('428C9',
+            format('column %I of table %s is a generated column', column_name, events));
     END IF;
     base_type := _callhardening.base_type(attribute.atttypid);
     IF types IS NOT NULL AND NOT (base_type = ANY (types)
             OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
-        RAISE datatype_mismatch USING
-            MESSAGE = format('column %I of table %s is %s', column_name, events,
+        PERFORM _callhardening.raise_error('42804',
+            format('column %I of table %s is %s', column_name, events,
                 format_type(attribute.atttypid, attribute.atttypmod)),
-            DETAIL = format('What %s names has to be %s.', argument,
-                (SELECT string_agg(t::text, ' or ') FROM unnest(types) AS t));
+            detail => format('The column of %s must be %s.', argument,
+                (SELECT string_agg(t::text, ' or ') FROM unnest(types) AS t)));
     END IF;
 END
 $$;
@@ -216,13 +217,13 @@ BEGIN
     PERFORM _callhardening.require_relation(events, 'events'::text);
     SELECT * INTO class FROM pg_class WHERE oid = events;
     IF class.relkind <> 'r' OR class.relispartition THEN
-        RAISE wrong_object_type USING MESSAGE = format('%s is not an ordinary table', events),
-            HINT = 'An event log is read through an index on all of its rows: views, foreign tables, partitioned '
-                'tables and partitions have none.';
+        PERFORM _callhardening.raise_error('42809', format('%s is not an ordinary table', events),
+            hint => 'An event log is read through an index on all of its rows: views, foreign tables, partitioned '
+                'tables and partitions have none.');
     END IF;
     IF EXISTS (SELECT FROM pg_inherits WHERE events IN (inhrelid, inhparent)) THEN
-        RAISE wrong_object_type USING MESSAGE = format('table %s inherits, or is inherited from', events),
-            HINT = 'The rows of an event log have to be in one table.';
+        PERFORM _callhardening.raise_error('42809', format('table %s inherits, or is inherited from', events),
+            hint => 'The rows of an event log have to be in one table.');
     END IF;
     PERFORM _callhardening.require_table_owner(events);
 END
@@ -245,33 +246,34 @@ DECLARE
     carried name;
 BEGIN
     IF carry IS NULL OR array_position(carry, NULL) IS NOT NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'carry must not be NULL, nor have a NULL in it';
+        PERFORM _callhardening.raise_error('22004', 'carry must not be NULL, nor have a NULL in it');
     END IF;
     FOREACH carried IN ARRAY carry LOOP
         IF (SELECT count(*) FROM unnest(carry) AS c WHERE c = carried) > 1 THEN
-            RAISE duplicate_column USING MESSAGE = format('column %I is named twice in carry', carried);
+            PERFORM _callhardening.raise_error('42701', format('column %I is named twice in carry', carried));
         END IF;
         PERFORM _callhardening.require_event_column(events, 'carry'::text, carried, NULL::regtype[]);
         SELECT * INTO source FROM pg_attribute WHERE attrelid = events AND attname = carried;
         SELECT * INTO target FROM pg_attribute
         WHERE attrelid = calls AND attname = carried AND attnum > 0 AND NOT attisdropped;
         IF NOT FOUND THEN
-            RAISE undefined_column USING MESSAGE = format('table %s has no column %I', calls, carried),
-                HINT = 'carry names columns that are in both tables.';
+            PERFORM _callhardening.raise_error('42703', format('table %s has no column %I', calls, carried),
+                hint => 'carry names columns that are in both tables.');
         END IF;
         IF target.attgenerated <> '' OR target.attidentity = 'a' THEN
-            RAISE generated_always USING
-                MESSAGE = format('column %I of table %s is a generated column', carried, calls);
+            PERFORM _callhardening.raise_error('428C9',
+                format('column %I of table %s is a generated column', carried, calls));
         END IF;
         IF carried = ANY (filled) THEN
-            RAISE invalid_parameter_value USING
-                MESSAGE = format('column %I of table %s is filled by the events', carried, calls),
-                HINT = 'Leave it out of carry.';
+            PERFORM _callhardening.raise_error('22023',
+                format('column %I of table %s is filled by the events', carried, calls),
+                hint => 'Leave it out of carry.');
         END IF;
         IF source.atttypid <> target.atttypid THEN
-            RAISE datatype_mismatch USING MESSAGE = format('column %I is %s in %s and %s in %s', carried,
-                format_type(source.atttypid, source.atttypmod), events,
-                format_type(target.atttypid, target.atttypmod), calls);
+            PERFORM _callhardening.raise_error('42804',
+                format('column %I is %s in %s and %s in %s', carried,
+                    format_type(source.atttypid, source.atttypmod), events,
+                    format_type(target.atttypid, target.atttypmod), calls));
         END IF;
     END LOOP;
     PERFORM _callhardening.require_no_obstacle(calls, carry);
@@ -294,24 +296,24 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_event_table(events);
     IF calls IS NULL OR payload_column IS NULL OR provider IS NULL OR lanes IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'calls, payload_column, provider and lanes must not be NULL';
+        PERFORM _callhardening.raise_error('22004', 'calls, payload_column, provider and lanes must not be NULL');
     END IF;
     PERFORM _callhardening.require_log_tables(events, calls);
     IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.events = require_valid_event_settings.events) THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is an event log already', events),
-            HINT = 'To change its settings, call unharden_call_events first.';
+        PERFORM _callhardening.raise_error('55000', format('table %s is an event log already', events),
+            hint => 'To change its settings, call unharden_call_events first.');
     END IF;
     IF (@extschema@.call_settings(calls)).call_id_column IS NULL THEN
-        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls),
-            HINT = 'Call harden_calls for it first.';
+        PERFORM _callhardening.raise_error('55000', format('table %s is not hardened', calls),
+            hint => 'Call harden_calls for it first.');
     END IF;
     PERFORM _callhardening.require_table_owner(calls);
     PERFORM _callhardening.require_valid_log_settings(provider, lanes);
     FOREACH named IN ARRAY array_remove(
             ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
         IF named = ANY (seen) THEN
-            RAISE duplicate_column USING
-                MESSAGE = format('column %I is named twice, or is one that the event log fills', named);
+            PERFORM _callhardening.raise_error('42701',
+                format('column %I is named twice, or is one that the event log fills', named));
         END IF;
         seen := seen || named;
     END LOOP;
@@ -323,9 +325,9 @@ BEGIN
     PERFORM _callhardening.require_event_column(events, 'processed_at_column'::text, processed_at_column,
         '{timestamp,timestamptz}'::regtype[]);
     IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = events AND attname = processed_at_column) THEN
-        RAISE datatype_mismatch USING
-            MESSAGE = format('column %I of table %s is NOT NULL', processed_at_column, events),
-            DETAIL = 'NULL says that an event is pending.';
+        PERFORM _callhardening.raise_error('42804',
+            format('column %I of table %s is NOT NULL', processed_at_column, events),
+            detail => 'NULL says that an event is pending.');
     END IF;
     PERFORM _callhardening.require_carried_columns(events, calls, carry);
 END
@@ -422,23 +424,23 @@ BEGIN
             EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', events, wanted.column_name,
                 coalesce(wanted.note, stamp_comment));
         ELSIF attribute.atttypid <> wanted.column_type OR attribute.attgenerated <> '' THEN
-            RAISE datatype_mismatch USING
-                MESSAGE = format('column %I of table %s is %s%s', wanted.column_name, events,
+            PERFORM _callhardening.raise_error('42804',
+                format('column %I of table %s is %s%s', wanted.column_name, events,
                     CASE WHEN attribute.attgenerated <> '' THEN 'generated, of type ' END,
                     format_type(attribute.atttypid, attribute.atttypmod)),
-                DETAIL = format('An event log needs a column of this name, of type %s, that is filled by its trigger.',
+                detail => format('The trigger of an event log fills a column of this name. Its type must be %s.',
                     wanted.column_type),
-                HINT = 'Rename the column.';
+                hint => 'Rename the column.');
         ELSIF coalesce(col_description(events, attribute.attnum), '') NOT LIKE 'callhardening: %' THEN
             SELECT r.found INTO has_values
             FROM _callhardening.query_as_owner(events,
                 format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', events, wanted.column_name),
                 NULL::text[]) AS r (found boolean);
             IF has_values THEN
-                RAISE object_not_in_prerequisite_state USING
-                    MESSAGE = format('column %I of table %s has values', wanted.column_name, events),
-                    DETAIL = 'An event log needs a column of this name that is filled by its trigger.',
-                    HINT = 'Rename the column.';
+                PERFORM _callhardening.raise_error('55000',
+                    format('column %I of table %s has values', wanted.column_name, events),
+                    detail => 'An event log needs a column of this name that is filled by its trigger.',
+                    hint => 'Rename the column.');
             END IF;
         END IF;
     END LOOP;

@@ -4,6 +4,8 @@
 CREATE FUNCTION @extschema@.create_call_tables(schema name DEFAULT pg_catalog.current_schema()) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
+DECLARE
+    taken name;
 BEGIN
     IF schema IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'schema must not be null',
@@ -12,6 +14,15 @@ BEGIN
     -- Without this, the tables would end up in the next schema of the path.
     IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
         RAISE invalid_schema_name USING MESSAGE = format('schema "%s" does not exist', schema);
+    END IF;
+    IF NOT has_schema_privilege(schema, 'CREATE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('permission denied for schema %s', schema);
+    END IF;
+    SELECT relname INTO taken FROM pg_class WHERE relnamespace = quote_ident(schema)::regnamespace
+        AND relname IN ('calls', 'call_events') ORDER BY relname DESC;
+    IF FOUND THEN
+        RAISE duplicate_table USING MESSAGE = format('relation "%s" already exists', taken),
+            HINT = 'Harden your own table of calls with harden_calls, or name another schema.';
     END IF;
     -- pg_catalog is searched first where it is not named, so the names below mean what they say.
     PERFORM set_config('search_path', format('%I, pg_temp', schema), true);

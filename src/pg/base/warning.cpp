@@ -27,6 +27,19 @@ ErrorContextCallback *hide_error_context()
     return context;
 }
 
+char *context_of_caller(const char *context)
+{
+    const char *rest = context, *own = context;
+    while (rest != nullptr && (own = strstr(own, "_callhardening.")) != nullptr)
+        rest = own = strchr(own, '\n');
+    // The other lines of a statement that was the last to name one of them.
+    while (rest != nullptr && isspace(static_cast<unsigned char>(rest[1])))
+        rest = strchr(rest + 1, '\n');
+    if (rest == nullptr || *rest == '\0')
+        return nullptr;
+    return pstrdup(*rest == '\n' ? rest + 1 : rest);
+}
+
 void warn_unknown_word(const char *what, std::string_view word)
 {
     ErrorContextCallback *context = hide_error_context();
@@ -35,3 +48,45 @@ void warn_unknown_word(const char *what, std::string_view word)
 }
 
 } // namespace callhardening
+
+using namespace callhardening;
+
+namespace
+{
+
+void raise_with_context(const char *code, const char *message, const char *detail, const char *hint)
+{
+    ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
+                    errmsg_internal("%s", message), detail == nullptr ? 0 : errdetail_internal("%s", detail),
+                    hint == nullptr ? 0 : errhint("%s", hint)));
+}
+
+char *cstring_argument(FunctionCallInfo fcinfo, int n)
+{
+    return PG_ARGISNULL(n) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+} // namespace
+
+CALLHARDENING_FUNCTION(raise_error)
+{
+    char *code = cstring_argument(fcinfo, 0), *message = cstring_argument(fcinfo, 1);
+    if (code == nullptr || strlen(code) != 5)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("code must be an SQLSTATE")));
+    const MemoryContext context = CurrentMemoryContext;
+    PG_TRY();
+    {
+        raise_with_context(code, message == nullptr ? "" : message, cstring_argument(fcinfo, 2),
+                           cstring_argument(fcinfo, 3));
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        ErrorData *error = CopyErrorData();
+        FlushErrorState();
+        error->context = error->context == nullptr ? nullptr : context_of_caller(error->context);
+        ReThrowError(error);
+    }
+    PG_END_TRY();
+    PG_RETURN_VOID();
+}

@@ -17,6 +17,10 @@ char *shown_word(OptionalText word);
 // payload with it. A warning returns, and then what this function returned becomes error_context_stack again.
 ErrorContextCallback *hide_error_context();
 
+// CONTEXT without the lines of our own functions in PL/pgSQL, from the innermost one to the last one. What a
+// user has called is below them. nullptr where nothing is left.
+char *context_of_caller(const char *context);
+
 // WARNING:  Unknown call <what>: "word"
 void warn_unknown_word(const char *what, std::string_view word);
 
