@@ -124,6 +124,17 @@ $$;
 COMMENT ON FUNCTION _callhardening.settings_arguments(_callhardening.settings) IS
 'settings as arguments of the BEFORE trigger: see trigger_settings';
 
+CREATE FUNCTION _callhardening.column_settings(arguments text[]) RETURNS _callhardening.settings
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT ROW(arguments[1], arguments[2], arguments[3], arguments[4], NULL, NULL, NULL, NULL)::_callhardening.settings
+$$;
+
+COMMENT ON FUNCTION _callhardening.column_settings(text[]) IS
+'the columns that the arguments of a BEFORE trigger name, as settings. The other settings are NULL: a trigger that was '
+'altered may have no valid graph or policy. NULL for NULL';
+
 CREATE FUNCTION _callhardening.settings_digest(settings text[]) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -207,26 +218,42 @@ COMMENT ON FUNCTION _callhardening.require_calls_table(regclass) IS
 'refuses what cannot be hardened: 22004 NULL, 42P01 no relation, 42809 no ordinary or partitioned table, a system '
 'table, or a partition of a hardened one, 42501 not the owner';
 
-CREATE FUNCTION _callhardening.require_word_column(calls regclass, column_name name, words text[]) RETURNS void
+CREATE FUNCTION _callhardening.require_plain_column(relation regclass, column_name name, advice text)
+    RETURNS pg_attribute
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     attribute pg_attribute;
+BEGIN
+    SELECT * INTO attribute FROM pg_attribute
+    WHERE attrelid = relation AND attname = column_name AND attnum > 0 AND NOT attisdropped;
+    IF NOT FOUND THEN
+        PERFORM _callhardening.raise_error('42703', format('table %s has no column %I', relation, column_name),
+            hint => advice);
+    END IF;
+    IF attribute.attgenerated <> '' THEN
+        PERFORM _callhardening.raise_error('428C9',
+            format('column %I of table %s is a generated column', column_name, relation));
+    END IF;
+    RETURN attribute;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_plain_column(regclass, name, text) IS
+'the column of a table. Refuses a column that is not there (42703, with this advice) or is generated (428C9)';
+
+CREATE FUNCTION _callhardening.require_word_column(calls regclass, column_name name, words text[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    attribute pg_attribute := _callhardening.require_plain_column(calls, column_name,
+        'Name the columns of the table in the arguments of harden_calls.');
     column_type text;
     word text;
     stored text;
 BEGIN
-    SELECT * INTO attribute FROM pg_attribute WHERE attrelid = calls AND attname = column_name AND attnum > 0
-        AND NOT attisdropped;
-    IF NOT FOUND THEN
-        PERFORM _callhardening.raise_error('42703', format('table %s has no column %I', calls, column_name),
-            hint => 'Name the columns of the table in the arguments of harden_calls.');
-    END IF;
-    IF attribute.attgenerated <> '' THEN
-        PERFORM _callhardening.raise_error('428C9',
-            format('column %I of table %s is a generated column', column_name, calls));
-    END IF;
     IF words IS NULL THEN
         RETURN;
     END IF;
@@ -492,6 +519,18 @@ COMMENT ON FUNCTION _callhardening.add_payload(regclass, name) IS
 
 -- A row shows what is known of its call, and not how that came to be known. This is in columns of its own, so that
 -- the next event is judged alike whatever the policy keeps of payloads, and whenever the row was written.
+CREATE FUNCTION _callhardening.add_column(relation regclass, column_name name, type regtype, note text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', relation, column_name, type);
+    EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', relation, column_name, note);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.add_column(regclass, name, regtype, text) IS 'adds a column with a comment';
+
 CREATE FUNCTION _callhardening.merge_columns() RETURNS TABLE (column_name name, column_type regtype, note text)
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
@@ -531,8 +570,7 @@ BEGIN
     FOR wanted IN SELECT * FROM _callhardening.merge_columns() LOOP
         SELECT atttypid INTO present FROM pg_attribute WHERE attrelid = calls AND attname = wanted.column_name;
         IF NOT FOUND THEN
-            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', calls, wanted.column_name, wanted.column_type);
-            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', calls, wanted.column_name, wanted.note);
+            PERFORM _callhardening.add_column(calls, wanted.column_name, wanted.column_type, wanted.note);
         ELSIF present <> wanted.column_type THEN
             PERFORM _callhardening.raise_error('42804',
                 format('column %I of table %s must be %s, not %s', wanted.column_name, calls, wanted.column_type,
@@ -621,6 +659,21 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.call_triggers(regclass) IS
 'the triggers that hardening has created on a table, under whatever name they have now; a hardened table has three';
+
+CREATE FUNCTION _callhardening.drop_triggers(relation regclass, triggers name[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    trigger_name name;
+BEGIN
+    FOREACH trigger_name IN ARRAY triggers LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, relation);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.drop_triggers(regclass, name[]) IS 'drops these triggers of a table';
 
 CREATE FUNCTION _callhardening.create_call_triggers(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql
@@ -771,7 +824,7 @@ CREATE FUNCTION _callhardening.require_kept_payload(calls regclass, given name) 
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    present name := (_callhardening.trigger_settings(calls))[4];
+    present name := (_callhardening.column_settings(_callhardening.trigger_settings(calls))).payload_column;
 BEGIN
     IF given IS NULL AND present IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = present AND NOT attisdropped)
@@ -804,9 +857,7 @@ BEGIN
     -- A subscriber's owner has chosen that they fire for what is replicated as well.
     always := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls
         AND tgname = ANY (_callhardening.call_triggers(calls)) AND tgenabled = 'A');
-    FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
-    END LOOP;
+    PERFORM _callhardening.drop_triggers(calls, _callhardening.call_triggers(calls));
     PERFORM _callhardening.create_call_triggers(calls, settings);
     IF always THEN
         FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
@@ -933,7 +984,6 @@ CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean 
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    trigger_name name;
     payload name;
     ours record;
 BEGIN
@@ -945,15 +995,13 @@ BEGIN
     THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
     END IF;
-    payload := (_callhardening.trigger_settings(calls))[4];
+    payload := (_callhardening.column_settings(_callhardening.trigger_settings(calls))).payload_column;
     IF drop_payload AND payload IS NULL THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('the settings of table %s are gone with its triggers', calls),
             HINT = 'Leave drop_payload false, and drop the payload column yourself.';
     END IF;
-    FOREACH trigger_name IN ARRAY _callhardening.call_triggers(calls) LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, calls);
-    END LOOP;
+    PERFORM _callhardening.drop_triggers(calls, _callhardening.call_triggers(calls));
     -- Somebody may have come to need an index that was made here: a foreign key, a constraint or a replica identity.
     FOR ours IN
         SELECT i.indexrelid::regclass AS index, i.indisreplident OR

@@ -670,8 +670,10 @@ DECLARE
     key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
         WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
     missing name;
-    left_over name;
-    was_log boolean;
+    left_over name[] := ARRAY(
+        SELECT t.name FROM unnest(_callhardening.event_triggers(events)) AS t (name)
+        WHERE NOT EXISTS (SELECT FROM _callhardening.logs l WHERE l.events = register_call_event_log.events));
+    was_log boolean := cardinality(left_over) > 0;
     log int;
 BEGIN
     IF events IS NULL OR calls IS NULL OR provider IS NULL OR lanes IS NULL THEN
@@ -689,13 +691,7 @@ BEGIN
     PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
     PERFORM _callhardening.add_merge_columns(calls);
     -- A schema that was restored without data has the triggers, and no row of the log.
-    FOR left_over IN
-        SELECT t.name FROM unnest(_callhardening.event_triggers(events)) AS t (name)
-        WHERE NOT EXISTS (SELECT FROM _callhardening.logs l WHERE l.events = register_call_event_log.events)
-    LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', left_over, events);
-    END LOOP;
-    was_log := FOUND;
+    PERFORM _callhardening.drop_triggers(events, left_over);
     PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
     -- The trigger knows by the missing identifier that the log is of this cluster.
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes)

@@ -12,7 +12,7 @@ COMMENT ON FUNCTION _callhardening.can_fill_column(name, oid) IS
 'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, '
 'and a type that can hold the values. Errors: 42704 no such type';
 
-CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings text[], carry name[])
+CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings _callhardening.settings, carry name[])
     RETURNS TABLE (level text, gap text, detail text, advice text)
     LANGUAGE sql STABLE ROWS 4
     SET search_path = pg_catalog, pg_temp
@@ -40,7 +40,9 @@ WITH types AS MATERIALIZED (
 ), columns AS MATERIALIZED (
     SELECT y.attname AS name, y.attnum, y.attidentity, y.typmod, y.type, y.has_default, y.preset,
         EXISTS (SELECT FROM refusing r WHERE r.attname = y.attname) AS refuses_null,
-        y.attname = ANY (settings[1:4]) OR y.attname = ANY (carry)
+        y.attname IN (settings.call_id_column, settings.status_column, settings.direction_column,
+                settings.payload_column)
+            OR y.attname = ANY (carry)
             OR (y.attgenerated = '' AND y.attidentity <> 'a'
                 AND _callhardening.can_fill_column(y.attname, y.type)) AS is_filled
     FROM types y WHERE y.attrelid = calls
@@ -78,17 +80,23 @@ SELECT 'note', 'column_not_null',
         e.name, calls),
     'Give the column a default, or drop NOT NULL.'
 FROM empty e WHERE e.refuses_null AND NOT e.has_default AND e.is_filled
-    AND e.name NOT IN (settings[1], settings[4]) AND e.name <> ALL (carry)
+    AND e.name NOT IN (settings.call_id_column, settings.payload_column) AND e.name <> ALL (carry)
 UNION ALL
 SELECT 'note', 'column_short',
     format('column %I of table %s is %s: %s can be longer, and an event with such a value fails',
         c.name, calls, format_type(c.type, c.typmod), w.what), 'Make the column longer.'
-FROM columns c JOIN (VALUES (settings[1]::name, 'call ids', 20), ('from_number', 'numbers', 16),
-    ('to_number', 'numbers', 16), ('recording_url', 'links', 255), ('voicemail_url', 'links', 255),
-    ('dialpad_user_id', 'ids', 20), ('master_call_id', 'ids', 20), ('entry_point_call_id', 'ids', 20),
+FROM columns c JOIN (VALUES
+    (settings.call_id_column, 'call ids', 20),
+    ('from_number', 'numbers', 16),
+    ('to_number', 'numbers', 16),
+    ('recording_url', 'links', 255),
+    ('voicemail_url', 'links', 255),
+    ('dialpad_user_id', 'ids', 20),
+    ('master_call_id', 'ids', 20),
+    ('entry_point_call_id', 'ids', 20),
     ('operator_call_id', 'ids', 20)) AS w (name, what, length) ON w.name = c.name
 WHERE c.type IN ('varchar'::regtype, 'bpchar'::regtype) AND c.typmod >= 4 AND c.typmod - 4 < w.length
-    OR c.name = settings[1] AND c.type IN ('smallint'::regtype, 'integer'::regtype)
+    OR c.name = settings.call_id_column AND c.type IN ('smallint'::regtype, 'integer'::regtype)
 UNION ALL
 SELECT 'note', 'row_security',
     format('row-level security is enabled for table %s: events fail in workers whose role it applies to', calls),
@@ -96,9 +104,9 @@ SELECT 'note', 'row_security',
 FROM pg_class c WHERE c.oid = calls AND c.relrowsecurity
 $$;
 
-COMMENT ON FUNCTION _callhardening.row_obstacles(regclass, text[], name[]) IS
-'what makes events fail that are applied to this table: each event (gap), or some (note). settings: see '
-'trigger_settings. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys '
+COMMENT ON FUNCTION _callhardening.row_obstacles(regclass, _callhardening.settings, name[]) IS
+'what makes events fail that are applied to this table: each event (gap), or some (note). settings: of these only the '
+'columns count. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys '
 'and triggers say of a row is not looked at';
 
 CREATE FUNCTION _callhardening.carried_column_nulls(events regclass, calls regclass, carry name[])
@@ -124,17 +132,17 @@ CREATE FUNCTION _callhardening.require_no_obstacle(calls regclass, carry name[])
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    settings text[] := _callhardening.trigger_settings(calls);
+    settings _callhardening.settings := _callhardening.column_settings(_callhardening.trigger_settings(calls));
     obstacle record;
 BEGIN
-    IF settings IS NULL THEN
+    IF settings.call_id_column IS NULL THEN
         PERFORM _callhardening.raise_error('55000', format('table %s is not hardened', calls),
             hint => 'Call harden_calls for it first.');
     END IF;
-    IF _callhardening.key_obstacle(calls, settings[1]::name) IS NOT NULL THEN
+    IF _callhardening.key_obstacle(calls, settings.call_id_column) IS NOT NULL THEN
         PERFORM _callhardening.raise_error('55000',
-            format('column %I of table %s cannot be the key of events', settings[1], calls),
-            detail => _callhardening.key_obstacle(calls, settings[1]::name),
+            format('column %I of table %s cannot be the key of events', settings.call_id_column, calls),
+            detail => _callhardening.key_obstacle(calls, settings.call_id_column),
             hint => 'Use text or varchar with a deterministic collation, or an integer type. The column cannot be '
                 'GENERATED ALWAYS.');
     END IF;
@@ -156,11 +164,12 @@ CREATE FUNCTION _callhardening.report_obstacles(events regclass, calls regclass,
 DECLARE
     obstacle record;
 BEGIN
-    FOR obstacle IN SELECT o.* FROM _callhardening.row_obstacles(
-            calls, _callhardening.trigger_settings(calls), carry) AS o LOOP
-        RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
-    END LOOP;
-    FOR obstacle IN SELECT o.* FROM _callhardening.carried_column_nulls(events, calls, carry) AS o LOOP
+    FOR obstacle IN
+        SELECT o.detail, o.advice FROM _callhardening.row_obstacles(calls,
+            _callhardening.column_settings(_callhardening.trigger_settings(calls)), carry) AS o
+        UNION ALL
+        SELECT n.detail, n.advice FROM _callhardening.carried_column_nulls(events, calls, carry) AS n
+    LOOP
         RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
     END LOOP;
 END
@@ -181,16 +190,8 @@ BEGIN
     IF column_name IS NULL THEN
         RETURN;
     END IF;
-    SELECT * INTO attribute FROM pg_attribute
-    WHERE attrelid = events AND attname = column_name AND attnum > 0 AND NOT attisdropped;
-    IF NOT FOUND THEN
-        PERFORM _callhardening.raise_error('42703', format('table %s has no column %I', events, column_name),
-            hint => format('Name a column of the table in %s.', argument));
-    END IF;
-    IF attribute.attgenerated <> '' THEN
-        PERFORM _callhardening.raise_error('428C9',
-            format('column %I of table %s is a generated column', column_name, events));
-    END IF;
+    attribute := _callhardening.require_plain_column(events, column_name,
+        format('Name a column of the table in %s.', argument));
     base_type := _callhardening.base_type(attribute.atttypid);
     IF types IS NOT NULL AND NOT (base_type = ANY (types)
             OR ('text'::regtype = ANY (types) AND (SELECT typcategory = 'S' FROM pg_type WHERE oid = base_type))) THEN
@@ -254,13 +255,8 @@ BEGIN
         END IF;
         PERFORM _callhardening.require_event_column(events, 'carry'::text, carried, NULL::regtype[]);
         SELECT * INTO source FROM pg_attribute WHERE attrelid = events AND attname = carried;
-        SELECT * INTO target FROM pg_attribute
-        WHERE attrelid = calls AND attname = carried AND attnum > 0 AND NOT attisdropped;
-        IF NOT FOUND THEN
-            PERFORM _callhardening.raise_error('42703', format('table %s has no column %I', calls, carried),
-                hint => 'carry names columns that are in both tables.');
-        END IF;
-        IF target.attgenerated <> '' OR target.attidentity = 'a' THEN
+        target := _callhardening.require_plain_column(calls, carried, 'carry names columns of both tables.');
+        IF target.attidentity = 'a' THEN
             PERFORM _callhardening.raise_error('428C9',
                 format('column %I of table %s is a generated column', carried, calls));
         END IF;
@@ -420,8 +416,7 @@ BEGIN
         SELECT * INTO attribute FROM pg_attribute
         WHERE attrelid = events AND attname = wanted.column_name AND NOT attisdropped;
         IF NOT FOUND THEN
-            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', events, wanted.column_name, wanted.column_type);
-            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', events, wanted.column_name,
+            PERFORM _callhardening.add_column(events, wanted.column_name, wanted.column_type,
                 coalesce(wanted.note, stamp_comment));
         ELSIF attribute.atttypid <> wanted.column_type OR attribute.attgenerated <> '' THEN
             PERFORM _callhardening.raise_error('42804',
@@ -745,9 +740,7 @@ BEGIN
         END IF;
     END IF;
 
-    FOREACH ours IN ARRAY _callhardening.event_triggers(events) LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', ours, events);
-    END LOOP;
+    PERFORM _callhardening.drop_triggers(events, _callhardening.event_triggers(events));
     -- With a column go its indexes and its sequence. A copy of a log need not have the comments.
     FOR ours IN
         SELECT attname FROM pg_attribute WHERE attrelid = events AND attnum > 0 AND NOT attisdropped

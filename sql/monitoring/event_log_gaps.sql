@@ -228,7 +228,7 @@ WITH states AS MATERIALIZED (
 )
 SELECT DISTINCT l.calls, o.level, o.gap, o.detail, o.advice
 FROM logs l JOIN states s ON s.relation = l.calls AND s.part = 'validate' AND cardinality(s.arguments) = 8
-CROSS JOIN LATERAL _callhardening.row_obstacles(l.calls, s.arguments, l.carry) AS o
+CROSS JOIN LATERAL _callhardening.row_obstacles(l.calls, _callhardening.column_settings(s.arguments), l.carry) AS o
 UNION ALL
 SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls_not_hardened' END,
        CASE WHEN c.oid IS NULL THEN 'the calls table of this log does not exist any more'
