@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Counts how prose reads: words and commas a sentence, relative pronouns, and lines that are too long.
+"""Counts how prose reads: words and commas a sentence, and relative pronouns.
 
     scripts/count_prose.py               every page, then all pages together; fails where a limit is exceeded
     scripts/count_prose.py FILE ...      some pages
     scripts/count_prose.py --comments    comments of SQL and C++ by rooms, those in the database included
 
 Code, tables, headings and links' targets are no prose. A sentence ends at . ! ? : or at the end of its paragraph
-or list item. A line has at most 120 columns: in pages outside of tables and code, and in SQL and C++ everywhere. A line
-of a table, which cannot be broken, has more.
+or list item.
 """
 import argparse
 import pathlib
@@ -17,7 +16,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PRONOUNS = {"which", "that", "who", "whose", "where", "whatever", "whoever"}
-MOST_COLUMNS, MOST_COLUMNS_OF_TABLE = 120, 240
 LIMITS = (None, 11, 0.8, 1.2)  # sentences, median of words, commas a sentence, pronouns per 100 words
 
 
@@ -114,25 +112,6 @@ def report_comments():
     report("all comments", "\n\n".join(texts))
 
 
-# -- lines ---------------------------------------------------------------------------------------
-
-
-def long_lines():
-    """The place of each line that is too long, and its columns."""
-    for file in sorted(ROOT.glob("src/**/*.?pp")) + sorted(ROOT.glob("sql/*/*.sql")):
-        if "callhardening--" not in file.name:
-            yield from too_long(file, file.read_text().splitlines())
-    for file in pages():
-        yield from too_long(file, without_code(file.read_text()))
-
-
-def too_long(file, lines):
-    for number, line in enumerate(lines, 1):
-        is_row = file.suffix == ".md" and line.startswith("|")
-        if len(line) > (MOST_COLUMNS_OF_TABLE if is_row else MOST_COLUMNS):
-            yield f"{file.relative_to(ROOT)}:{number}: {len(line)} columns"
-
-
 def pages():
     return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 
@@ -140,9 +119,7 @@ def pages():
 def report_pages(chosen):
     fine = [report(page.name, page.read_text()) for page in chosen]
     fine.append(report("all", "\n\n".join(page.read_text() for page in chosen)))
-    long = list(long_lines())
-    print(*long, sep="\n")
-    return all(fine) and not long
+    return all(fine)
 
 
 def main():

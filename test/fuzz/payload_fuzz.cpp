@@ -24,7 +24,8 @@ const Policy &ChoosePolicy(unsigned char byte)
             "limits": {"members": 3, "items": 3, "depth": 4, "characters": 20}, "budget": {"max_bytes": 256}})"),
         test::MakePolicy(R"({"version": 1, "rules": [{"path": "a", "action": "mask", "keep": 3},
             {"path": "**.b*", "action": "truncate", "length": 12}, {"path": "*.c", "action": "drop"}],
-            "detectors": {"phone": "mask", "email": "mask", "card": "mask", "ssn": "mask", "iban": "mask", "ip": "mask"}, "budget": {"max_bytes": 300}})"),
+            "detectors": {"phone": "mask", "email": "mask", "card": "mask", "ssn": "mask", "iban": "mask", "ip": "mask"},
+            "budget": {"max_bytes": 300}})"),
         test::MakePolicy(R"({"version": 1, "limits": {"depth": 64, "members": 1000000, "items": 1000000,
             "characters": 1000000}, "budget": {"max_bytes": 1000000}})"),
     };

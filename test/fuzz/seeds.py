@@ -12,11 +12,13 @@ import generate  # noqa: E402
 import json_texts  # noqa: E402
 
 NAME_PATHS = ("a.b.c", "call_id", "data.items.note", "recap_summary", "a.a.a.b", "x.y.z.x.y.z", "ä.b", "..")
-HEADERS = ('{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT","kid":"1"}', '{"alg":"none"}', '{"alg":"HS256","crit":["b64"]}', '{"alg":"HS256","alg":"RS256"}',
+HEADERS = ('{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT","kid":"1"}', '{"alg":"none"}', '{"alg":"HS256","crit":["b64"]}',
+           '{"alg":"HS256","alg":"RS256"}',
            '{"alg":"HS256","jwk":{"kty":"oct"}}', '["HS256"]', '')
 TEXTS = ("+1 (415) 555-0100", "tel:+14155550100;ext=5", "sip:+14155550100@example.com", "a.b+c@mail.example.com, d@e.example",
          "4111 1111 1111 1111", "4111-1111-1111-1112", "1787158716092", "550e8400-e29b-41d4-a716-446655440000", "version 10.2.13.4",
-         "***0100", "***@example.com", "[secret]", "pn_aaaaaa_bbbbbbbbbbbbbbbbbbbb_cccccccc", "2026-07-01 12:30:00", "https://h.example/+14155550100")
+         "***0100", "***@example.com", "[secret]", "pn_aaaaaa_bbbbbbbbbbbbbbbbbbbb_cccccccc", "2026-07-01 12:30:00",
+         "https://h.example/+14155550100")
 
 
 def base64url(text):

@@ -73,19 +73,26 @@ def layout():
         for name, text in (("before", space + "[1]"), ("after", "[1]" + space), ("inside", "[" + space + "1]"),
                            ("in a number", "[1" + space + "2]"), ("alone", space)):
             yield f"space {ord(space):x} {name}", text.encode()
-    for text in ("", " ", "[", "]", "{", "}", ",", ":", "[]", "{}", "[,]", "{,}", "[1,]", "[,1]", "[1,,2]", "[1 2]", "[1:2]", "[1;2]", "{1:2}",
+    for text in ("", " ", "[", "]", "{", "}", ",", ":", "[]", "{}", "[,]", "{,}", "[1,]", "[,1]", "[1,,2]", "[1 2]", "[1:2]", "[1;2]",
+                 "{1:2}",
                  "{a:1}", "{'a':1}", '{"a"}', '{"a":}', '{"a":1,}', '{,"a":1}', '{"a":1,,"b":2}', '{"a":1 "b":2}', '{"a" 1}', '{"a"::1}',
-                 '{"a":1:2}', '{"a","b"}', '{"a":1;"b":2}', '{null:1}', '{"a":[}', "[}", "{]", "[[]", "[]]", "{{}}", "{[]}", '{"a":{}', '[{"a":1]}',
-                 "1 2", "[1][2]", "{}{}", '{"a":1}x', '{"a":1}}', '{"a":1}]', '{"a":1},', '{"a":1}\\', "//x\n[1]", "/*x*/[1]", "[1]//x", "[1/**/]",
-                 "#x\n[1]", "[1]#", "<a/>", "a=1&b=2", "---\na: 1", "[...]", "[1,...]", "(1)", "[1)", '{"a"=>1}', "\\n", '["a"\\n]', "[undefined]"):
+                 '{"a":1:2}', '{"a","b"}', '{"a":1;"b":2}', '{null:1}', '{"a":[}', "[}", "{]", "[[]", "[]]", "{{}}", "{[]}",
+                 '{"a":{}', '[{"a":1]}',
+                 "1 2", "[1][2]", "{}{}", '{"a":1}x', '{"a":1}}', '{"a":1}]', '{"a":1},', '{"a":1}\\', "//x\n[1]", "/*x*/[1]", "[1]//x",
+                 "[1/**/]",
+                 "#x\n[1]", "[1]#", "<a/>", "a=1&b=2", "---\na: 1", "[...]", "[1,...]", "(1)", "[1)", '{"a"=>1}', "\\n",
+                 '["a"\\n]', "[undefined]"):
         yield "layout " + text.encode("unicode_escape").decode(), text.encode()
     for word in ("true", "false", "null"):
-        for text in (word, word.upper(), word.title(), word[:-1], word + word[-1], word + "1", "1" + word, word + word, word[0], f'"{word}', f"-{word}"):
+        for text in (word, word.upper(), word.title(), word[:-1], word + word[-1], word + "1", "1" + word, word + word, word[0],
+                     f'"{word}', f"-{word}"):
             yield "word " + text, text.encode()
             yield "word in an array " + text, b"[" + text.encode() + b"]"
-    for name, text in (("same name twice", '{"a":1,"a":2}'), ("same name, escaped", '{"a":1,"\\u0061":2}'), ("empty name twice", '{"":1,"":2}'),
+    for name, text in (("same name twice", '{"a":1,"a":2}'), ("same name, escaped", '{"a":1,"\\u0061":2}'),
+                       ("empty name twice", '{"":1,"":2}'),
                        ("secret behind its like", '{"password":"x","password":null}'), ("value then nothing", '{"a":{"b":1},"a":null}'),
-                       ("three times inside", '[{"a":1,"a":[1],"b":2,"a":{"c":3}}]'), ("summary twice", '{"type":"string","length":1,"type":"x"}'),
+                       ("three times inside", '[{"a":1,"a":[1],"b":2,"a":{"c":3}}]'),
+                       ("summary twice", '{"type":"string","length":1,"type":"x"}'),
                        ("record twice", '{"_sanitized":1,"a":null,"_sanitized":"1,2,3,0 1:0f0f0f"}'),
                        ("record, escaped", '{"_sanitized":"1,2,3,\\u0030 1:0f0f0f","a":1}'),
                        ("record twice, once none", '{"_sanitized":"1,2,3,0 1:0f0f0f","_sanitized":"x","a":null}'),

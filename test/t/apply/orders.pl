@@ -65,7 +65,8 @@ WHERE events <> (SELECT count(*) FROM $schema.call_events)
 UNION ALL
 SELECT format('call %s went from %s to %s', dialpad_call_id, before, after) FROM history
 WHERE workers = $workers AND NOT is_valid_status_transition(before, after)
-AND NOT EXISTS (SELECT FROM call_issues i WHERE kind = 'refined_status' AND i.table_name = '$schema.calls' AND i.call_id = dialpad_call_id::text
+AND NOT EXISTS (SELECT FROM call_issues i
+    WHERE kind = 'refined_status' AND i.table_name = '$schema.calls' AND i.call_id = dialpad_call_id::text
     AND i.old_value = before AND i.new_value = after)
 UNION ALL
 SELECT format('call %s: %s row(s)', s.id, count(c.id))
@@ -145,7 +146,8 @@ for my $order (1 .. $orders)
 # The rules above can be broken: a graph that lets an ended call ring again breaks one of them.
 $node->safe_psql('postgres', q{
 SELECT harden_calls('w1.calls', provider => 'dialpad', transitions =>
-    '{"ringing": ["active", "ended", "missed", "rejected", "voicemail"], "active": ["ringing", "ended", "voicemail"], "ended": ["ringing", "active"]}')});
+    '{"ringing": ["active", "ended", "missed", "rejected", "voicemail"],
+        "active": ["ringing", "ended", "voicemail"], "ended": ["ringing", "active"]}')});
 deliver(1);
 work(1);
 like($node->safe_psql('postgres', 'SELECT * FROM w1.violations()'), qr/went from ended to/, 'another graph is noticed');

@@ -69,7 +69,8 @@ for my $schema ('number', 'word')
 	is( $node->safe_psql(
 			'postgres', qq{
 SELECT count(*) FROM $log e WHERE (event_lane < 0) <> EXISTS (
-    SELECT FROM _callhardening.dead_events d JOIN _callhardening.logs l USING (log_id) WHERE l.events = '$log'::regclass AND d.event_seq = e.event_seq)}),
+    SELECT FROM _callhardening.dead_events d JOIN _callhardening.logs l USING (log_id)
+        WHERE l.events = '$log'::regclass AND d.event_seq = e.event_seq)}),
 		0, "those without a lane, and no others, are dead ($schema)");
 	my $sum = drain($log);
 	is($sum->{claimed}, $node->safe_psql('postgres', "SELECT count(*) FROM $log WHERE event_lane >= 0"),

@@ -97,7 +97,8 @@ SKIP: {
 	# a target that knows POST alone
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 	my $said = '';
-	my $target = IPC::Run::start([ 'node', '-e', qq{require('http').createServer((q, a) => { a.statusCode = q.method === 'POST' ? 200 : 405; a.end(); })
+	my $target = IPC::Run::start([ 'node', '-e',
+		qq{require('http').createServer((q, a) => { a.statusCode = q.method === 'POST' ? 200 : 405; a.end(); })
 		.listen($port, '127.0.0.1', () => console.log('ready'))} ], '<', \undef, '>', \$said, IPC::Run::timeout(60));
 	$target->pump until $said =~ /ready/;
 	$ENV{TARGET} = "http://127.0.0.1:$port/calls";

@@ -36,7 +36,8 @@ append_to_file("$home/users.txt", qq{"$user" ""\n});
 append_to_file("$home/pgbouncer.ini", join("\n",
 	'[databases]', 'postgres = host=' . $node->host . ' port=' . $node->port . ' dbname=postgres',
 	'[pgbouncer]', 'listen_addr =', "listen_port = $port", "unix_socket_dir = $home", 'auth_type = trust', "auth_file = $home/users.txt",
-	'pool_mode = transaction', "default_pool_size = $servers", 'server_round_robin = 1', "logfile = $home/pgbouncer.log", "pidfile = $home/pgbouncer.pid",
+	'pool_mode = transaction', "default_pool_size = $servers", 'server_round_robin = 1',
+		"logfile = $home/pgbouncer.log", "pidfile = $home/pgbouncer.pid",
 	'ignore_startup_parameters = extra_float_digits', "admin_users = $user", ''));
 $ENV{PGUSER} = $user;
 system_or_bail($pgbouncer, '--daemon', '--quiet', "$home/pgbouncer.ini");
@@ -54,7 +55,8 @@ END
 sub connect_client
 {
 	my %client = (in => '', out => '', err => '');
-	$client{psql} = IPC::Run::start([ 'psql', '-XAtq', '--dbname', $pooled ], '<', \$client{in}, '>', \$client{out}, '2>', \$client{err}, IPC::Run::timeout(60));
+	$client{psql} = IPC::Run::start([ 'psql', '-XAtq', '--dbname', $pooled ], '<',
+		\$client{in}, '>', \$client{out}, '2>', \$client{err}, IPC::Run::timeout(60));
 	return \%client;
 }
 
@@ -82,7 +84,8 @@ for my $state ('calling', 'ringing', 'connected', 'hold', 'hangup')
 	$ingested += 30;
 }
 ask($_, 'INSERT INTO sessions SELECT pg_backend_pid()') for @clients, @clients;
-is($node->safe_psql('postgres', 'SELECT count(DISTINCT pid) FROM sessions'), $servers, scalar(@clients) . " clients share $servers sessions");
+is($node->safe_psql('postgres', 'SELECT count(DISTINCT pid) FROM sessions'),
+	$servers, scalar(@clients) . " clients share $servers sessions");
 
 # Each step is another transaction, among those of the other workers. What is failed first fails once only.
 sub work
@@ -91,7 +94,8 @@ sub work
 	my $step = $client->{step} // 'claim';
 	if ($step eq 'claim')
 	{
-		my @rows = map { [ split /\|/ ] } split /\n/, ask($client, "SELECT claim_id, event_seq, call_id FROM claim_call_events(10, '1 minute', 'client $number')");
+		my @rows = map { [ split /\|/ ] } split /\n/,
+			ask($client, "SELECT claim_id, event_seq, call_id FROM claim_call_events(10, '1 minute', 'client $number')");
 		return 0 unless @rows;
 		$client->{events} = \@rows;
 		$client->{ids} = join ',', keys %{ { map { $_->[0] => 1 } @rows } };
@@ -141,7 +145,8 @@ is(join('', map { $_->{wrong} // '' } @clients), '', 'claims outlive the session
 is(join('', map { $_->{err} } @clients), '', 'without an error');
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT event_seq) FROM done'), "$ingested|$ingested", 'each event is done once');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM (
-    SELECT event_seq, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d WHERE before > event_seq}),
+    SELECT event_seq, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
+        WHERE before > event_seq}),
 	0, 'in the order of its call');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM failed'), '>', 5, 'some failed at first');
 
@@ -158,14 +163,16 @@ for my $mode ('simple', 'extended')
 }
 ask($clients[0], 'SELECT claimed FROM process_call_events(1000)') for 1 .. 20;
 is($node->safe_psql('postgres', 'SELECT sum(pending) FROM pending_call_events(exact => true)'), 0, 'nothing is left');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM call_events WHERE call_id::int >= 1000 AND call_id::bigint NOT IN (SELECT dialpad_call_id FROM calls)}), 0, 'all of it was applied');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM call_events
+	WHERE call_id::int >= 1000 AND call_id::bigint NOT IN (SELECT dialpad_call_id FROM calls)}), 0, 'all of it was applied');
 
 # ---- levels ----------------------------------------------------------------------------------------------------
 
 for my $level ('REPEATABLE READ', 'SERIALIZABLE')
 {
 	my ($stdout, $stderr);
-	$node->psql('postgres', "\\set VERBOSITY verbose\nBEGIN ISOLATION LEVEL $level; SELECT * FROM claim_call_events();", stderr => \$stderr, connstr => $pooled);
+	$node->psql('postgres', "\\set VERBOSITY verbose\nBEGIN ISOLATION LEVEL $level; SELECT * FROM claim_call_events();",
+		stderr => \$stderr, connstr => $pooled);
 	like($stderr, qr/ERROR:  0A000: .*HINT:  Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED/s, "$level is refused");
 }
 

@@ -1,5 +1,6 @@
-# The section "Uninstalling" of docs/installing.md, as a reader types it: tables and rows stay, nothing of the extension is left on them, and
-# clients go on. The same for DROP EXTENSION ... CASCADE, and for an extension that is created again afterwards.
+# The section "Uninstalling" of docs/installing.md, as a reader types it: tables and rows stay, nothing of the extension
+# is left on them, and clients go on. The same for DROP EXTENSION ... CASCADE, and for an extension that is created
+# again afterwards.
 
 use strict;
 use warnings;
@@ -22,7 +23,8 @@ $node->start;
 sub tables
 {
 	my ($database) = @_;
-	my ($dump) = run_command([ 'pg_dump', '--schema-only', '-t', 'calls', '-t', 'call_events', '-h', $node->host, '-p', $node->port, $database ]);
+	my ($dump) = run_command([ 'pg_dump', '--schema-only', '-t', 'calls', '-t',
+		'call_events', '-h', $node->host, '-p', $node->port, $database ]);
 	return $dump =~ s/^\\.*\n//mgr; # a key that is another one each time
 }
 
@@ -49,12 +51,14 @@ is($node->psql('by_page', $client), 0, 'clients go on');
 $node->safe_psql('by_cascade', 'SELECT stop_call_worker()');
 $node->safe_psql('by_cascade', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
 is($node->psql('by_cascade', $client), 0, 'clients go on after DROP EXTENSION ... CASCADE');
-$node->safe_psql('by_cascade', q{CREATE EXTENSION callhardening; SELECT harden_calls('calls'); SELECT register_call_event_log('call_events', 'calls', 'dialpad', 64)});
+$node->safe_psql('by_cascade', q{CREATE EXTENSION callhardening; SELECT harden_calls('calls');
+	SELECT register_call_event_log('call_events', 'calls', 'dialpad', 64)});
 is($node->safe_psql('by_cascade', 'SELECT sum(applied) FROM generate_series(1, 70) AS n, LATERAL process_call_events(1000 + n)'), '1',
 	'another extension takes up what they appended');
 is($node->safe_psql('by_cascade', 'SELECT status FROM calls WHERE dialpad_call_id = 1'), 'ringing', 'and applies it');
 $node->safe_psql('by_cascade', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
-$node->safe_psql('by_cascade', q{CREATE EXTENSION callhardening; SELECT unharden_call_events('call_events'); SELECT unharden_calls('calls')});
+$node->safe_psql('by_cascade',
+	q{CREATE EXTENSION callhardening; SELECT unharden_call_events('call_events'); SELECT unharden_calls('calls')});
 $node->safe_psql('by_cascade', 'DROP EXTENSION callhardening');
 is(tables('by_cascade'), tables('by_page'), 'or takes off what is left');
 

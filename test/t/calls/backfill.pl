@@ -20,7 +20,8 @@ $node->safe_psql(
 	'postgres', qq{
 CREATE EXTENSION callhardening;
 CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text, direction text, raw_payload jsonb, writes int NOT NULL DEFAULT 0);
-INSERT INTO calls SELECT i, 'completed', 'in', jsonb_build_object('call_id', i, 'password', 'hunter2', 'note', repeat('x', 300)) FROM generate_series(1, $rows) AS i;
+INSERT INTO calls SELECT i, 'completed', 'in', jsonb_build_object('call_id', i, 'password', 'hunter2', 'note', repeat('x', 300))
+    FROM generate_series(1, $rows) AS i;
 SELECT harden_calls('calls');});
 
 my $batch = 'CALL backfill_calls(\'calls\', 20)';
@@ -56,7 +57,8 @@ $session->{psql}->finish;
 like($session->{err}, qr/canceling statement due to user request/, 'cancelled');
 my $after_cancel = repaired();
 cmp_ok($after_cancel, '<', $rows, 'before the end');
-is($node->safe_psql('postgres', "SELECT count(*) FROM calls WHERE status = 'ended'"), $after_cancel, 'what is remembered is what was repaired');
+is($node->safe_psql('postgres', "SELECT count(*) FROM calls WHERE status = 'ended'"),
+	$after_cancel, 'what is remembered is what was repaired');
 is($node->safe_psql('postgres', 'SELECT state FROM call_backfill_progress'), 'interrupted', 'and that it was interrupted');
 my $page = $node->safe_psql('postgres', 'SELECT page FROM _callhardening.backfills');
 cmp_ok($page, '>', 0, 'and where');
@@ -71,7 +73,8 @@ $session->{psql}->finish;
 $node->start;
 my $after_crash = repaired();
 cmp_ok($after_crash, '<', $rows, 'before the end');
-is($node->safe_psql('postgres', "SELECT count(*) FROM calls WHERE status = 'ended'"), $after_crash, 'what is remembered is what was repaired');
+is($node->safe_psql('postgres', "SELECT count(*) FROM calls WHERE status = 'ended'"),
+	$after_crash, 'what is remembered is what was repaired');
 
 # ---- beside clients that write -----------------------------------------------------------------------------------
 
@@ -91,7 +94,8 @@ is($result, 0, 'it ends beside clients') or diag($stderr);
 like($stderr, qr/NOTICE:  backfill of table public\.calls is finished: \d+ rows done, $rows repaired/, 'each row was repaired once');
 ok($clients->finish, 'the clients end as well') or diag($log);
 like($log, qr/number of failed transactions: 0 /, 'none of them failed, by a deadlock or otherwise');
-is($node->safe_psql('postgres', "SELECT string_agg(check_name, ' ') FROM audit_calls('calls') WHERE violations <> 0"), '', 'nothing is left to repair');
+is($node->safe_psql('postgres', "SELECT string_agg(check_name, ' ') FROM audit_calls('calls') WHERE violations <> 0"),
+	'', 'nothing is left to repair');
 my ($same) = $log =~ /number of transactions actually processed: (\d+)/;
 my $writes = $node->safe_psql('postgres', 'SELECT sum(writes) FROM calls');
 cmp_ok($writes, '>', 2 * $same - 20, 'no write of a client is lost');

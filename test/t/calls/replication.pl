@@ -22,13 +22,15 @@ sub new_node
 }
 
 my $table = 'CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text, direction text, note text, raw_payload jsonb)';
-my $rows = q{SELECT string_agg(concat_ws(' ', dialpad_call_id, status, direction, note, raw_payload ->> 'password'), ', ' ORDER BY dialpad_call_id) FROM calls};
+my $rows = q{SELECT string_agg(concat_ws(' ', dialpad_call_id, status, direction, note, raw_payload ->> 'password'), ', '
+	ORDER BY dialpad_call_id) FROM calls};
 
 # ---- the publisher: hardened after these rows were there -------------------------------------------------
 
 my $publisher = new_node('publisher');
 $publisher->safe_psql('postgres', "$table;
-INSERT INTO calls VALUES (1, 'Completed', 'incoming', 'old', NULL), (2, 'ringing', 'inbound', 'old', NULL), (3, 'jumping', 'sideways', 'old', '{\"password\": \"hunter2\"}'),
+INSERT INTO calls VALUES (1, 'Completed', 'incoming', 'old', NULL), (2, 'ringing', 'inbound',
+    'old', NULL), (3, 'jumping', 'sideways', 'old', '{\"password\": \"hunter2\"}'),
     (4, 'ended', 'outbound', 'old', NULL);
 CREATE PUBLICATION calls FOR TABLE calls");
 my $old_rows = '1 Completed incoming old, 2 ringing inbound old, 3 jumping sideways old hunter2, 4 ended outbound old';
@@ -81,37 +83,48 @@ sub publish
 
 # From a publisher that is not hardened, anything may come.
 $always_reject->safe_psql('postgres', "SELECT harden_calls('calls', on_invalid => 'skip')");
-publish("UPDATE calls SET status = 'ringing', note = 'new' WHERE dialpad_call_id = 4; INSERT INTO calls VALUES (5, 'hangup', 'OUT', 'new', '{\"password\": \"hunter3\"}')");
-my $new_rows = '1 Completed incoming old, 2 ringing inbound old, 3 jumping sideways old hunter2, 4 ringing outbound new, 5 hangup OUT new hunter3';
+publish("UPDATE calls SET status = 'ringing', note = 'new' WHERE dialpad_call_id = 4; INSERT INTO calls
+	VALUES (5, 'hangup', 'OUT', 'new', '{\"password\": \"hunter3\"}')");
+my $new_rows = '1 Completed incoming old, 2 ringing inbound old, '
+	. '3 jumping sideways old hunter2, 4 ringing outbound new, 5 hangup OUT new hunter3';
 is($as_it_is->safe_psql('postgres', $rows), $new_rows, 'as they are: what comes is applied as it is');
-is($always->safe_psql('postgres', $rows), '1 ended inbound old, 2 ringing inbound old, 3 old [secret], 4 ended outbound new, 5 ended outbound new [secret]',
+is($always->safe_psql('postgres', $rows),
+	'1 ended inbound old, 2 ringing inbound old, 3 old [secret], 4 ended outbound new, 5 ended outbound new [secret]',
 	'ALWAYS, keep: it follows the graph of the subscriber');
-is($always_reject->safe_psql('postgres', $rows), '1 ended inbound old, 2 ringing inbound old, 3 old [secret], 4 ended outbound old, 5 ended outbound new [secret]',
+is($always_reject->safe_psql('postgres', $rows),
+	'1 ended inbound old, 2 ringing inbound old, 3 old [secret], 4 ended outbound old, 5 ended outbound new [secret]',
 	'ALWAYS, skip: a refused row stays as it was');
-like(PostgreSQL::Test::Utils::slurp_file($always->logfile), qr/WARNING:  Invalid status transition: "ended" to "ringing"/, 'which the log tells');
+like(PostgreSQL::Test::Utils::slurp_file($always->logfile),
+	qr/WARNING:  Invalid status transition: "ended" to "ringing"/, 'which the log tells');
 
 # What others write on the subscriber is judged in any case.
 $always->safe_psql('postgres', "UPDATE calls SET status = 'active' WHERE dialpad_call_id = 4");
-is($always->safe_psql('postgres', 'SELECT status FROM calls WHERE dialpad_call_id = 4'), 'ended', 'an ordinary session is judged on the subscriber, too');
-isnt($as_it_is->psql('postgres', "UPDATE calls SET status = 'active' WHERE dialpad_call_id = 5; UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 5"), 0,
+is($always->safe_psql('postgres', 'SELECT status FROM calls WHERE dialpad_call_id = 4'),
+	'ended', 'an ordinary session is judged on the subscriber, too');
+isnt($as_it_is->psql('postgres', "UPDATE calls SET status = 'active' WHERE dialpad_call_id = 5; UPDATE calls SET status = 'ringing'
+	WHERE dialpad_call_id = 5"), 0,
 	'whatever the subscription does');
 
 # A publisher that is hardened sends what is right.
 publish("SELECT harden_calls('calls')");
 $publisher->safe_psql('postgres', "UPDATE calls SET status = 'ended' WHERE dialpad_call_id = 4");
-publish("UPDATE calls SET status = 'active', note = 'late' WHERE dialpad_call_id = 4; INSERT INTO calls VALUES (6, 'hangup', 'OUT', 'new', '{\"password\": \"hunter4\"}')");
+publish("UPDATE calls SET status = 'active', note = 'late' WHERE dialpad_call_id = 4; INSERT INTO calls
+	VALUES (6, 'hangup', 'OUT', 'new', '{\"password\": \"hunter4\"}')");
 for my $node ($as_it_is, $always)
 {
-	is($node->safe_psql('postgres', q{SELECT string_agg(concat_ws(' ', dialpad_call_id, status, direction, note, raw_payload ->> 'password'), ', ' ORDER BY dialpad_call_id) FROM calls WHERE dialpad_call_id IN (4, 6)}),
+	is($node->safe_psql('postgres', q{SELECT string_agg(concat_ws(' ', dialpad_call_id, status, direction, note, raw_payload ->> 'password'),
+		', ' ORDER BY dialpad_call_id) FROM calls WHERE dialpad_call_id IN (4, 6)}),
 		'4 ended outbound late, 6 ended outbound new [secret]', $node->name . ': what a hardened publisher sends is right everywhere');
 }
 
 # ---- a mode that refuses stops the subscription ------------------------------------------------------------
 
 $always_reject->safe_psql('postgres', "SELECT harden_calls('calls', on_invalid => 'reject')");
-$publisher->safe_psql('postgres', "SELECT unharden_calls('calls'); UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 4; UPDATE calls SET note = 'after' WHERE dialpad_call_id = 2");
+$publisher->safe_psql('postgres', "SELECT unharden_calls('calls'); UPDATE calls SET status = 'ringing'
+	WHERE dialpad_call_id = 4; UPDATE calls SET note = 'after' WHERE dialpad_call_id = 2");
 $always_reject->wait_for_log(qr/ERROR:  Invalid status transition: "ended" to "ringing"/);
-is($always_reject->safe_psql('postgres', 'SELECT note FROM calls WHERE dialpad_call_id = 2'), 'old', 'ALWAYS, reject: nothing is applied from there on');
+is($always_reject->safe_psql('postgres', 'SELECT note FROM calls WHERE dialpad_call_id = 2'),
+	'old', 'ALWAYS, reject: nothing is applied from there on');
 $always_reject->safe_psql('postgres', "SELECT harden_calls('calls', on_invalid => 'keep')");
 $publisher->wait_for_catchup('always_reject');
 is($always_reject->safe_psql('postgres', 'SELECT note FROM calls WHERE dialpad_call_id = 2'), 'after', 'until another mode is chosen');
@@ -123,7 +136,8 @@ $publisher->safe_psql('postgres', q{CREATE SCHEMA app; SELECT create_call_tables
 sub ingest
 {
 	my ($node, $first, $last) = @_;
-	$node->safe_psql('postgres', qq{SELECT count(ingest_call_event(jsonb_build_object('call_id', n, 'state', 'hangup'), 'app.call_events')) FROM generate_series($first, $last) AS n});
+	$node->safe_psql('postgres', qq{SELECT count(ingest_call_event(jsonb_build_object('call_id', n, 'state', 'hangup'), 'app.call_events'))
+		FROM generate_series($first, $last) AS n});
 }
 
 sub deliver
@@ -147,7 +161,8 @@ SELECT count(*), min(call_id), max(call_id), count(DISTINCT call_id) FROM got});
 
 my $replica = new_node('replica');
 $replica->safe_psql('postgres', q{CREATE SCHEMA app; SELECT create_call_tables('app');
-CREATE PROCEDURE burn() LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1 .. 3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$; CALL burn()});
+CREATE PROCEDURE burn() LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1 .. 3000 LOOP PERFORM pg_current_xact_id();
+    COMMIT; END LOOP; END $$; CALL burn()});
 ingest($publisher, 1, 20);
 $publisher->safe_psql('postgres', 'CREATE PUBLICATION events FOR TABLE app.call_events');
 my $connection = $publisher->connstr . ' dbname=postgres';
@@ -157,35 +172,43 @@ is(deliver($replica, 'app.call_events'), '20|1|20|20', 'a replicated log: what i
 ingest($publisher, 21, 40);
 $publisher->safe_psql('postgres', q{SELECT ingest_call_event('no JSON', 'app.call_events')});
 $publisher->wait_for_catchup('replica');
-is($replica->safe_psql('postgres', q{SELECT sum(pending) FROM pending_call_events('app.call_events', true)}), 20, 'a replicated log: what comes later is pending');
+is($replica->safe_psql('postgres', q{SELECT sum(pending) FROM pending_call_events('app.call_events', true)}),
+	20, 'a replicated log: what comes later is pending');
 is(deliver($replica, 'app.call_events'), '20|21|40|20', 'a replicated log: and delivered');
 is($replica->safe_psql('postgres', 'SELECT count(*) FROM call_dead_events'), 1, 'a replicated log: what has no call is a dead event');
-is($replica->safe_psql('postgres', q{SELECT string_agg(level || ' ' || gap, ', ') FROM call_enforcement WHERE relation = 'app.call_events'::regclass}), 'note subscription, ok none',
+is($replica->safe_psql('postgres', q{SELECT string_agg(level || ' ' || gap, ', ')
+	FROM call_enforcement WHERE relation = 'app.call_events'::regclass}), 'note subscription, ok none',
 	'a replicated log: a note says that deletes come along');
 
 # An UPDATE brings all columns of the publisher.
 ingest($publisher, 41, 50);
 $publisher->safe_psql('postgres', q{UPDATE app.call_events SET event_type = 'updated'});
 $publisher->wait_for_catchup('replica');
-is($replica->safe_psql('postgres', q{SELECT count(*) FROM app.call_events WHERE event_type = 'updated'}), 51, 'a replicated UPDATE is applied');
+is($replica->safe_psql('postgres', q{SELECT count(*) FROM app.call_events WHERE event_type = 'updated'}),
+	51, 'a replicated UPDATE is applied');
 is(deliver($replica, 'app.call_events'), '10|41|50|10', 'a replicated UPDATE: events keep the stamps that they have here');
 
 # A trigger that does not fire for the subscription, as pg_restore --disable-triggers leaves it.
 $replica->safe_psql('postgres', 'ALTER TABLE app.call_events ENABLE TRIGGER stamp_call_event');
-is($replica->safe_psql('postgres', q{SELECT gap FROM call_enforcement WHERE relation = 'app.call_events'::regclass AND level = 'gap'}), 'trigger_not_always',
+is($replica->safe_psql('postgres', q{SELECT gap FROM call_enforcement
+	WHERE relation = 'app.call_events'::regclass AND level = 'gap'}), 'trigger_not_always',
 	'a replicated log without its trigger: a gap');
 my ($status, $out, $error) = $replica->psql('postgres', q{SELECT * FROM claim_call_events(log => 'app.call_events')});
-like($error, qr/ERROR:  a subscription writes to event log app.call_events without its trigger/, 'a replicated log without its trigger: workers refuse it');
+like($error, qr/ERROR:  a subscription writes to event log app.call_events without its trigger/,
+	'a replicated log without its trigger: workers refuse it');
 $replica->safe_psql('postgres', 'ALTER TABLE app.call_events ENABLE ALWAYS TRIGGER stamp_call_event');
 
 # A switch-over: the subscriber goes on with the numbers.
 $replica->safe_psql('postgres', 'DROP SUBSCRIPTION replica');
 ingest($replica, 51, 60);
 is(deliver($replica, 'app.call_events'), '10|51|60|10', 'after a switch-over, events have new numbers without setval');
-is($replica->safe_psql('postgres', q{SELECT string_agg(check_name, ', ') FROM check_call_hardening() WHERE NOT ok}), 'autovacuum', 'and the self-test finds nothing');
-$replica->safe_psql('postgres', q{INSERT INTO app.call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (1000, '{"call_id": 1000}')});
+is($replica->safe_psql('postgres', q{SELECT string_agg(check_name, ', ') FROM check_call_hardening() WHERE NOT ok}),
+	'autovacuum', 'and the self-test finds nothing');
+$replica->safe_psql('postgres',
+	q{INSERT INTO app.call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (1000, '{"call_id": 1000}')});
 like($replica->safe_psql('postgres', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'sequences'}),
-	qr/app.call_events has event 1000, and its sequence is behind: SELECT setval\('app.call_events_event_seq_seq', 1000\)/, 'a sequence that is behind its log: the self-test says so');
+	qr/app.call_events has event 1000, and its sequence is behind: SELECT setval\('app.call_events_event_seq_seq', 1000\)/,
+		'a sequence that is behind its log: the self-test says so');
 
 # Secrets and keys are tables of the database as well.
 $publisher->safe_psql('postgres', 'CREATE PUBLICATION everything FOR ALL TABLES');

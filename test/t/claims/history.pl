@@ -71,8 +71,10 @@ ALTER TABLE call_events RENAME TO template;
 CREATE TABLE call_events (LIKE template INCLUDING ALL);
 CREATE TABLE processed_events (LIKE template INCLUDING ALL);
 DROP TABLE template, claimed.call_events, processed.call_events;
-SELECT register_call_event_log('call_events', 'claimed.calls', 'dialpad', $lanes), register_call_event_log('processed_events', 'processed.calls', 'dialpad', 8);
-SELECT configure_call_event_log(log, retry_base => '20 ms', retry_cap => '300 ms') FROM unnest('{call_events,processed_events}'::regclass[]) AS log;
+SELECT register_call_event_log('call_events', 'claimed.calls', 'dialpad', $lanes),
+    register_call_event_log('processed_events', 'processed.calls', 'dialpad', 8);
+SELECT configure_call_event_log(log, retry_base => '20 ms', retry_cap => '300 ms')
+    FROM unnest('{call_events,processed_events}'::regclass[]) AS log;
 
 -- The log is purged: this stays.
 CREATE TABLE ingested (tag text, seq bigint, xid xid8, lane int, call_id text);
@@ -215,7 +217,8 @@ my @actions = (
 		push @stopped, [ time + 0.3 + rand 2, $pid ];
 	} ],
 	[ 10, disconnect => sub {
-		$node->psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^[acpf][0-9]+$' ORDER BY random() LIMIT 1});
+		$node->psql('postgres',
+			q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^[acpf][0-9]+$' ORDER BY random() LIMIT 1});
 	} ],
 	[ 20, purge => sub { $node->psql('postgres', q{SELECT purge_call_events('0', 'call_events', 500)}) } ],
 	[ 5, vacuum => sub { $node->psql('postgres', 'VACUUM call_events, _callhardening.claims, _callhardening.retrying_events') } ],
@@ -268,7 +271,8 @@ stop_clients(qr/./);
 start_client($_) for ('claim') x 4, 'process';
 my $left = q{
 SELECT 'waiting' FROM call_retrying_events
-UNION ALL SELECT 'claimed' FROM (SELECT DISTINCT ON (log_id, lane) state FROM _callhardening.claims ORDER BY log_id, lane, record_no DESC) AS newest
+UNION ALL SELECT 'claimed'
+    FROM (SELECT DISTINCT ON (log_id, lane) state FROM _callhardening.claims ORDER BY log_id, lane, record_no DESC) AS newest
 WHERE state IN ('claimed', 'renewed')
 UNION ALL SELECT 'pending' FROM unnest('{call_events,processed_events}'::regclass[]) AS log, claim_call_events(1, NULL, 'drain', log)
 LIMIT 1};
@@ -297,7 +301,8 @@ my %tables = (
 	settings => q{SELECT max_attempts FROM _callhardening.logs WHERE events = 'call_events'::regclass});
 for my $table (sort keys %tables)
 {
-	append_to_file("$directory/$table.tsv", join '', map {"$_\n"} split /\n/, $node->safe_psql('postgres', "COPY ($tables{$table}) TO STDOUT"));
+	append_to_file("$directory/$table.tsv", join '', map {"$_\n"} split /\n/,
+		$node->safe_psql('postgres', "COPY ($tables{$table}) TO STDOUT"));
 }
 
 my $report = `python3 $sources/check.py $directory`;

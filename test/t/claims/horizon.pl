@@ -12,7 +12,8 @@ my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ], allows_streaming => 1);
 $primary->append_conf('postgresql.conf', "fsync = off\nmax_prepared_transactions = 1");
 $primary->start;
-$primary->safe_psql('postgres', q{CREATE EXTENSION callhardening; CREATE TABLE any_table (i int); SELECT pg_create_physical_replication_slot('reports')});
+$primary->safe_psql('postgres', q{CREATE EXTENSION callhardening;
+	CREATE TABLE any_table (i int); SELECT pg_create_physical_replication_slot('reports')});
 $primary->backup('backup');
 
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -23,7 +24,8 @@ $primary->wait_for_catchup($standby);
 
 sub holders
 {
-	return $primary->safe_psql('postgres', q{SELECT holder, CASE holder WHEN 'replication slot' THEN name ELSE application END FROM call_horizon
+	return $primary->safe_psql('postgres',
+		q{SELECT holder, CASE holder WHEN 'replication slot' THEN name ELSE application END FROM call_horizon
 		WHERE holder IN ('standby', 'replication slot') AND transactions >= 0});
 }
 

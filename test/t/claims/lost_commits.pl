@@ -11,7 +11,8 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('lost');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
-$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nsynchronous_commit = off\nwal_writer_delay = 10s\ncheckpoint_timeout = 1d");
+$node->append_conf('postgresql.conf',
+	"fsync = off\nautovacuum = off\nsynchronous_commit = off\nwal_writer_delay = 10s\ncheckpoint_timeout = 1d");
 $node->start;
 $node->safe_psql(
 	'postgres', q{
@@ -51,7 +52,8 @@ sub drain
 	my @taken;
 	for (1 .. 20)
 	{
-		my $batch = answer(q{SELECT string_agg(format('%s %s as attempt %s', call_id, event_type, attempt), ', ' ORDER BY event_seq), array_agg(DISTINCT claim_id) FROM claim_call_events()});
+		my $batch = answer(q{SELECT string_agg(format('%s %s as attempt %s', call_id, event_type, attempt), ', ' ORDER BY event_seq),
+			array_agg(DISTINCT claim_id) FROM claim_call_events()});
 		my ($events, $claims) = split /\|/, $batch;
 		last unless $events;
 		push @taken, $events;
@@ -90,7 +92,8 @@ CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sle
 CREATE TRIGGER zz_wait BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION wait()});
 ingest(3, 'ringing');
 answer('SELECT start_call_worker()');
-ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}), 'a worker is at an event');
+ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}),
+	'a worker is at an event');
 crash();
 is(answer('SELECT sum(events) FROM call_open_claims'), '1', 'its attempt was not forgotten');
 answer('SET synchronous_commit = on; DROP TRIGGER zz_wait ON calls; SELECT release_call_events(array_agg(claim_id)) FROM call_open_claims');
@@ -119,7 +122,8 @@ forget_what_follows();
 answer("SELECT renew_call_claim($claim, '1 day')");
 answer("SELECT release_call_events('{$claim}')");
 crash();
-is(answer("SELECT lease_end < now() + interval '2 hours' FROM call_open_claims"), 't', 'a forgotten release and renewal: the lease goes on as it was');
+is(answer("SELECT lease_end < now() + interval '2 hours' FROM call_open_claims"),
+	't', 'a forgotten release and renewal: the lease goes on as it was');
 answer("SELECT release_call_events('{$claim}')");
 is(drain(), '6 ringing as attempt 1', 'and the event comes when it is over, or released again');
 

@@ -12,7 +12,8 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('windows');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
-$node->append_conf('postgresql.conf', "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nautovacuum = off\nmax_prepared_transactions = 8");
+$node->append_conf('postgresql.conf',
+	"fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nautovacuum = off\nmax_prepared_transactions = 8");
 $node->start;
 $node->safe_psql(
 	'postgres', q{
@@ -45,7 +46,8 @@ SELECT format('event %s was done %s times', event_seq, count(*)) FROM done GROUP
 $$;
 
 CREATE FUNCTION ingest(first int, last int, state text) RETURNS bigint LANGUAGE sql AS $$
-SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', state), event_key => gen_random_uuid()::text)) FROM generate_series(first, last) AS id
+SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', state), event_key => gen_random_uuid()::text))
+    FROM generate_series(first, last) AS id
 $$;
 
 -- Each in a subtransaction of its own; every third is undone.
@@ -89,7 +91,8 @@ sub drained
 sub open_session
 {
 	my %session = (in => '', out => '', err => '');
-	$session{psql} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$session{in}, '>', \$session{out}, '2>', \$session{err});
+	$session{psql} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
+		'<', \$session{in}, '>', \$session{out}, '2>', \$session{err});
 	return \%session;
 }
 
@@ -119,7 +122,8 @@ sub windows
 	run_in($_, 'BEGIN; SET client_min_messages = error;') for @sessions;
 	run_in($sessions[0], q{SELECT ingest(1, 60, 'calling');});
 	run_in($sessions[1], q{SELECT ingest_nested(1, 240, 'ringing');});
-	run_in($sessions[2], q{SELECT ingest(1, 20, 'connected'); SAVEPOINT a; SELECT ingest(1, 40, 'hold'); ROLLBACK TO a; SELECT ingest(21, 40, 'hold'); RELEASE a;});
+	run_in($sessions[2], q{SELECT ingest(1, 20, 'connected'); SAVEPOINT a; SELECT ingest(1, 40, 'hold');
+		ROLLBACK TO a; SELECT ingest(21, 40, 'hold'); RELEASE a;});
 	# One that is a subtransaction's only; and a transaction that appends when it has long been open.
 	run_in($sessions[3], q{INSERT INTO noise VALUES (1); SAVEPOINT a; SELECT ingest(1, 10, 'recording'); RELEASE a;});
 	$node->safe_psql('postgres', qq{
@@ -176,7 +180,8 @@ run_in($own, q{BEGIN; SELECT ingest(1, 200, 'calling');});
 $node->safe_psql('postgres', $other);
 run_in($own, q{SELECT drain_here(); SELECT ingest(1, 200, 'ringing');});
 $node->safe_psql('postgres', $other);
-run_in($own, q{SAVEPOINT a; SELECT drain_here(); SELECT ingest(1, 200, 'connected'); ROLLBACK TO a; SELECT drain_here(); SELECT ingest(1, 200, 'hold'); COMMIT;});
+run_in($own, q{SAVEPOINT a; SELECT drain_here(); SELECT ingest(1, 200, 'connected');
+	ROLLBACK TO a; SELECT drain_here(); SELECT ingest(1, 200, 'hold'); COMMIT;});
 close_session($own);
 check('what a transaction claims and appends itself is not lost');
 
@@ -197,7 +202,8 @@ SELECT ingest(:first, :first + 5, 'state ' || random());
 COMMIT;
 });
 	append_to_file("$scripts/drain.sql", "CALL drain(20);\n");
-	system_or_bail('pgbench', '--no-vacuum', '--client=6', '--transactions=60', "--file=$scripts/append.sql\@3", "--file=$scripts/drain.sql\@2",
+	system_or_bail('pgbench', '--no-vacuum', '--client=6', '--transactions=60',
+		"--file=$scripts/append.sql\@3", "--file=$scripts/drain.sql\@2",
 		'--host=' . $node->host, '--port=' . $node->port, 'postgres');
 	check("$where: nothing is lost among workers and writers");
 }

@@ -280,8 +280,10 @@ const char *const policies[] = {
     R"({"version": 1, "limits": {"depth": 2, "members": 2, "items": 1, "characters": 8},
         "rules": [{"path": "**", "action": "json"}]})",
     R"({"version": 1, "rules": [{"path": "**", "action": "mask", "keep": 3}]})",
-    R"({"version": 1, "limits": {"depth": 64}, "rules": [{"path": "**.*a*", "action": "summary"}, {"path": "**", "action": "truncate", "length": 9}]})",
-    R"({"version": 1, "secrets": ["phone"], "rules": [{"path": "_sanitized", "action": "drop"}, {"path": "**.length", "action": "mask", "keep": 0}]})",
+    R"({"version": 1, "limits": {"depth": 64}, "rules": [{"path": "**.*a*", "action": "summary"},
+        {"path": "**", "action": "truncate", "length": 9}]})",
+    R"({"version": 1, "secrets": ["phone"], "rules": [{"path": "_sanitized", "action": "drop"},
+        {"path": "**.length", "action": "mask", "keep": 0}]})",
 };
 
 class Generator
@@ -590,7 +592,8 @@ TEST(Payload, WhatIsNoSecretStays)
     const auto policy = MakePolicy(undetected.dump());
     for (
         const char *text :
-        {R"({"author": "Jane", "tokenizer": "bpe", "keyboard": "qwerty", "session_id": "a4fad4b3-b388-12ee", "raw_digits": "+1 800-123-4567"})",
+        {R"({"author": "Jane", "tokenizer": "bpe", "keyboard": "qwerty", "session_id": "a4fad4b3-b388-12ee",
+            "raw_digits": "+1 800-123-4567"})",
          R"({"client_state": "aGF2ZSBhIG5pY2UgZGF5", "call_control_id": "v2:7subYr8fLrXmaAXm8egeAMpoSJ72J3SGPUuome81-hQuaKRf9b7hKA"})",
          R"({"time": "2018-05-08T21:33:19.300000", "id": "abcabcab-abca-abca-abca-abcabcabcabc", "group_id": "Office:5527348325810176"})",
          R"({"url": "https://example.com/a/b?page=2&view=Simple#top", "sip": "sip:alice@example.com", "t": "12:30:45, x=1, y: 2"})",

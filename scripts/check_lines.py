@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Checks that no line is too long to be read, and prints those that are.
+
+A line has at most 120 columns in SQL, C++ and pages, and 140 in tests. A row of a table in a page cannot be broken and
+may have more. Code in pages has its own length.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+COLUMNS, COLUMNS_OF_TESTS, COLUMNS_OF_ROWS = 120, 140, 240
+
+
+def sources():
+    """Each file with the number of columns that its lines may have."""
+    for pattern in ("src/**/*.?pp", "sql/*/*.sql"):
+        yield from ((file, COLUMNS) for file in ROOT.glob(pattern))
+    for ending in ("sql", "pl", "pm", "spec", "py", "cpp", "hpp"):
+        yield from ((file, COLUMNS_OF_TESTS) for file in ROOT.glob(f"test/**/*.{ending}"))
+
+
+def pages():
+    return [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
+def without_code(text):
+    """The lines of a page; those of code are empty."""
+    blank = lambda found: "\n" * found[0].count("\n")
+    return re.sub(r"^( *)```.*?^\1```|<!--.*?-->", blank, text, flags=re.M | re.S).splitlines()
+
+
+def too_long(file, lines, columns):
+    for number, line in enumerate(lines, 1):
+        if len(line) > columns:
+            yield f"{file.relative_to(ROOT)}:{number}: {len(line)} columns, at most {columns}"
+
+
+def faults():
+    for file, columns in sources():
+        yield from too_long(file, file.read_text().splitlines(), columns)
+    for page in pages():
+        lines = without_code(page.read_text())
+        yield from too_long(page, ["" if line.startswith(("|", "    ")) else line for line in lines], COLUMNS)
+        yield from too_long(page, [line if line.startswith("|") else "" for line in lines], COLUMNS_OF_ROWS)
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(sorted(faults())) or 0)
