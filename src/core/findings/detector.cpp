@@ -441,12 +441,64 @@ bool EndsInternational(std::string_view text, std::size_t end, const NumberStart
 
 bool BeginsNational(const Groups &g) noexcept;
 
+// What may stand between two numbers of one line.
+bool Joins(std::string_view between) noexcept
+{
+    constexpr std::string_view joints[] = {" ", ",", ";", "/", "|", "&", "or", "and"};
+    constexpr std::size_t longest = 5;
+    if (between.empty() || between.size() > longest)
+        return false;
+    if (between.size() > 1 && between.front() == ' ')
+        between.remove_prefix(1);
+    if (between.size() > 1 && between.back() == ' ')
+        between.remove_suffix(1);
+    return std::find(std::begin(joints), std::end(joints), between) != std::end(joints);
+}
+
+// True where the letters before both places are digits at the same places, and the same signs between them.
+bool HasSameForm(std::string_view text, std::size_t end, std::size_t other_end, std::size_t size) noexcept
+{
+    const std::string_view left = text.substr(end - size, size), right = text.substr(other_end - size, size);
+    return std::equal(left.begin(), left.end(), right.begin(),
+                      [](char a, char b) { return a == b || (IsAsciiDigit(a) && IsAsciiDigit(b)); });
+}
+
+// A group begins at `i`, and another one stands before it.
+bool IsInsideNumber(std::string_view text, std::size_t i) noexcept
+{
+    if (i < 2 || Is(text[i - 1], alpha_letter | digit_letter))
+        return false;
+    const char before = text[i - 2];
+    return IsAsciiDigit(before) || before == ')' || static_cast<unsigned char>(before) >= 0x80;
+}
+
+// The end of the number that begins with `g` and leaves out what it shares with the one before it, which ends
+// at `before`: 415-555-0100/555-0101. It is written as that one is, behind the country or the area. 0: none.
+std::size_t SharingEnd(const Groups &g, std::size_t before) noexcept
+{
+    constexpr std::size_t fewest = 6;
+    const std::size_t begin = g.group[0].begin;
+    if (!Joins(g.text.substr(before, begin - before)))
+        return 0;
+    std::size_t digits = 0, found = 0;
+    for (std::size_t k = 0; k < g.count && g.group[k].end - begin < before && digits < most_digits; ++k) {
+        const std::size_t end = g.group[k].end, other = before - (end - begin);
+        digits += g.group[k].size();
+        const bool is_rest = IsInsideNumber(g.text, other) || (k > 0 && g.text[other - 1] == '+');
+        if (digits >= fewest && is_rest && HasSameForm(g.text, before, end, end - begin) &&
+            EndsNumber(g.text, end))
+            found = end;
+    }
+    return found;
+}
+
 // Another number begins with the group behind `count` groups: +49 30 1230100 030 1230101.
 bool AnotherFollows(const Groups &g, std::size_t count) noexcept
 {
     if (count >= g.count || g.group[count].open)
         return false;
-    return BeginsNational(ReadGroups(g.text, g.group[count].begin, false));
+    const Groups next = ReadGroups(g.text, g.group[count].begin, false);
+    return BeginsNational(next) || SharingEnd(next, g.group[count - 1].end) > 0;
 }
 
 // Behind 00: no country but 1 and 7 has one digit.
@@ -511,7 +563,9 @@ std::size_t NanpGroups(const Groups &g) noexcept
     return EndsNumber(g.text, g.group[count - 1].end) ? count : 0;
 }
 
-// How countries with a leading zero write their own numbers: 030 123456, 020 7946 0958, 01 42 68 53 00.
+// How countries with a leading zero write their own numbers: 030 123456, 020 7946 0958, 01 42 68 53 00. The
+// shortest that is one, or the longest.
+template <bool shortest>
 std::size_t NationalGroups(const Groups &g) noexcept
 {
     const std::size_t area = g.group[0].size();
@@ -538,13 +592,15 @@ std::size_t NationalGroups(const Groups &g) noexcept
             break;
         if (total >= fewest && ends(k + 1) > 0)
             found = k + 1;
+        if (found > 0 && (shortest || AnotherFollows(g, found)))
+            break;
     }
     return found;
 }
 
 bool BeginsNational(const Groups &g) noexcept
 {
-    return g.digit(0, 0) == '0' ? NationalGroups(g) > 0 : NanpGroups(g) > 0;
+    return g.digit(0, 0) == '0' ? NationalGroups<true>(g) > 0 : NanpGroups(g) > 0;
 }
 
 // 8924 0483 1899 6206, 0483 1899 6206 1111: groups of four before or behind are those of an id. Nothing that
@@ -573,7 +629,7 @@ Detection FindPhone(const Groups &g, const NumberStart &start, std::size_t from)
     else if (!start.plus && !zero)
         count = NanpGroups(g);
     else if (!start.plus && (count = DoubleZeroGroups(g, start)) == 0 && !IsInFours(g, start, from))
-        count = NationalGroups(g);
+        count = NationalGroups<false>(g);
     if (count == 0)
         return nothing;
     // In (+14155550100) the parenthesis is around the number and not in it.
@@ -954,6 +1010,16 @@ bool IsPhoneByName(std::string_view text, std::string_view name) noexcept
 
 // ---- the walk -------------------------------------------------------------------------------------
 
+// The number behind the finding that ends at `from`, which has what this one leaves out.
+Detection FindSharing(std::string_view text, std::size_t i, std::size_t from,
+                      const Detectors &wanted) noexcept
+{
+    if (!wanted.wants(Detector::phone) || from == 0 || !IsAsciiDigit(text[from - 1]) || !MayBegin(text, i))
+        return nothing;
+    const std::size_t end = SharingEnd(ReadGroups(text, i, false), from);
+    return end > 0 ? Detection{i, end, Detector::phone} : nothing;
+}
+
 // `i` is at the first of the digits that end at `end`.
 Detection FindNumber(std::string_view text, std::size_t i, std::size_t end, std::size_t from,
                      const Detectors &wanted) noexcept
@@ -971,8 +1037,9 @@ Detection FindNumber(std::string_view text, std::size_t i, std::size_t end, std:
         return nothing;
     const NumberStart start = FindStart(text, i, end, from);
     const bool has_country = start.plus || start.uri;
-    if ((end - i > longest_first_group && end - i < shortest_card && !has_country) ||
-        !MayBegin(text, start.begin))
+    if (end - i > longest_first_group && end - i < shortest_card && !has_country)
+        return FindSharing(text, i, from, wanted);
+    if (!MayBegin(text, start.begin))
         return nothing;
     const Groups groups = ReadGroups(text, i, start.open);
     if (wanted.wants(Detector::ssn))
@@ -981,7 +1048,10 @@ Detection FindNumber(std::string_view text, std::size_t i, std::size_t end, std:
     if (wanted.wants(Detector::card))
         if (const Detection card = FindCard(groups, start, from); card.Found())
             return card;
-    return wanted.wants(Detector::phone) ? FindPhone(groups, start, from) : nothing;
+    if (!wanted.wants(Detector::phone))
+        return nothing;
+    const Detection phone = FindPhone(groups, start, from);
+    return phone.Found() ? phone : FindSharing(text, i, from, wanted);
 }
 
 } // namespace

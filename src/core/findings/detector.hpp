@@ -66,8 +66,9 @@ struct Detection {
     bool Found() const noexcept { return begin < end; }
 };
 
-// The next finding of a wanted detector that begins in [from, until); it is found to its end. A text of
-// nothing but digits has none: only its name can tell what it is (DetectDigits). What stands in the place of
+// The next finding of a wanted detector that begins in [from, until); it is found to its end. `from` is 0 or
+// where the finding before ends: a number may leave out what it shares with that one. A text of nothing but
+// digits has none: only its name can tell what it is (DetectDigits). What stands in the place of
 // a finding (MaskDetected, a token) is found by no further search, and makes nothing beside it one.
 Detection Detect(std::string_view text, std::size_t from, std::size_t until,
                  const Detectors &wanted) noexcept;

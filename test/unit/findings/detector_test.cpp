@@ -226,6 +226,52 @@ TEST(Detector, SecondNumbersInARun)
     EXPECT_EQ(Treat("+14155550100 +14155550101"), "***0100 ***0101");
 }
 
+struct TwoNumbers {
+    const char *first, *second;
+};
+
+// What the second shares with the first, it may leave out.
+constexpr TwoNumbers numbers_in_a_run[] = {
+    {"030 123010", "030 123011"},
+    {"030 123010", "040 123011"},
+    {"030 123010", "123011"},
+    {"030 1230100", "1230101"},
+    {"020 7946 0100", "020 7946 0101"},
+    {"01 42 68 01 00", "01 42 68 01 01"},
+    {"+49 30 1230100", "1230101"},
+    {"+49 30 1230100", "30 1230101"},
+    {"+49 30 1230100", "49 30 1230101"},
+    {"+44 20 7946 0100", "20 7946 0101"},
+    {"+33 1 42 68 01 00", "1 42 68 01 01"},
+    {"+1 415 555 0100", "415 555 0101"},
+    {"+1 415 555 0100", "555 0101"},
+    {"(415) 555-0100", "555-0101"},
+    {"(415)555-0100", "555-0101"},
+    {"0049 30 1230100", "30 1230101"},
+    {"+49\xC2\xA0"
+     "30\xC2\xA0"
+     "1230100",
+     "30\xC2\xA0"
+     "1230101"},
+};
+
+TEST(Detector, SecondNumbersThatShareTheirBeginning)
+{
+    for (const auto &[first, second] : numbers_in_a_run)
+        for (const char *joint : {" ", "/", " / ", ", ", "; ", " or ", " and ", " & ", "|"}) {
+            const std::string text = std::string(first) + joint + second;
+            const std::string masked =
+                Treat(first) + joint + Replacement(second, Detector::phone, Treatment::mask);
+            EXPECT_EQ(Treat(text), masked) << text;
+            EXPECT_EQ(Treat("call " + text + ", or so"), "call " + masked + ", or so") << text;
+        }
+    EXPECT_EQ(Treat("415-555-0100/555-0101/555-0102"), "***0100/***0101/***0102");
+    EXPECT_EQ(Treat("4111 1111 1111 1111, 4111 1111 1111 1111", strict), "***1111, ***1111");
+    for (const char *rest : {" 1787158716", " 1234567", ",14155550101", " 2024-11-14", " 5550101",
+                             ", 555-01012", ", call 555-0101", ", 0101", " 12:30:45"})
+        EXPECT_EQ(Treat("415-555-0100" + std::string(rest)), "***0100" + std::string(rest)) << rest;
+}
+
 TEST(Detector, NumbersBeforeAnAddressOfTheInternet)
 {
     EXPECT_EQ(Treat("4155550100@10.0.0.1"), "***0100");
@@ -588,6 +634,10 @@ std::string RandomText(std::mt19937_64 &random)
                                                        "version",
                                                        "no",
                                                        "078-05-1120",
+                                                       "555-0101",
+                                                       " or ",
+                                                       "30 1230101",
+                                                       "1230101",
                                                        "-05-1120",
                                                        "DE89 3704 0044 0532 0130 00",
                                                        "NO9386011117947",
