@@ -89,6 +89,10 @@ constexpr std::string_view id_words[] = {
 
 constexpr std::string_view number_words[] = {"no", "nr", "num", "number"};
 
+// Behind a number, they make it a card's even behind a word for an id: order 4111111111111111 exp 12/27.
+constexpr std::string_view card_words[] = {"amex",    "card",   "cvc",        "cvv", "exp",
+                                           "expires", "expiry", "mastercard", "visa"};
+
 constexpr std::string_view version_words[] = {"firmware", "release", "ver", "version"};
 
 constexpr std::size_t longest_word = 10;
@@ -109,18 +113,28 @@ std::string_view WordBefore(std::string_view text, std::size_t from, std::size_t
     return text.substr(begin, end - begin);
 }
 
+bool IsOneOf(std::string_view word, Words words) noexcept
+{
+    return std::any_of(words.begin(), words.end(), [word](std::string_view each) {
+        return word.size() == each.size() && Precedes(word, 0, word.size(), each);
+    });
+}
+
 // One of the words, also with the word `number` behind it.
 bool FollowsWord(std::string_view text, std::size_t from, std::size_t i, Words words) noexcept
 {
-    const auto is_one_of = [](std::string_view word, Words all) {
-        return std::any_of(all.begin(), all.end(), [word](std::string_view each) {
-            return word.size() == each.size() && Precedes(word, 0, word.size(), each);
-        });
-    };
     std::string_view word = WordBefore(text, from, i);
-    if (is_one_of(word, number_words))
+    if (IsOneOf(word, number_words))
         word = WordBefore(text, from, static_cast<std::size_t>(word.data() - text.data()));
-    return is_one_of(word, words);
+    return IsOneOf(word, words);
+}
+
+// Only the next word counts, behind signs that stand for no finding.
+bool PrecedesWord(std::string_view text, std::size_t i, Words words) noexcept
+{
+    constexpr std::string_view signs = " ,;.(";
+    const std::size_t begin = std::min(text.find_first_not_of(signs, i), text.size());
+    return IsOneOf(text.substr(begin, RunEnd(text, begin, alpha_letter) - begin), words);
 }
 
 // ---- addresses ----------------------------------------------------------------------------------
@@ -731,15 +745,16 @@ std::size_t CardEnd(const Groups &g, std::size_t count) noexcept
     return IsCardNumber({digits, size}) && EndsNumber(g.text, end) ? end : 0;
 }
 
-// In one piece, a number behind a word for an id is one.
+// In one piece, a number behind a word for an id is one, unless a word for a card follows.
 Detection FindCard(const Groups &g, const NumberStart &start, std::size_t from) noexcept
 {
     if (start.plus || start.uri || start.open)
         return nothing;
     if (g.group[0].size() >= shortest_card) {
         const std::size_t end = CardEnd(g, 1);
-        const bool found = end > 0 && StandsAlone(g.text, start.begin, end) &&
-                           !FollowsWord(g.text, from, start.begin, id_words);
+        const bool found =
+            end > 0 && StandsAlone(g.text, start.begin, end) &&
+            (!FollowsWord(g.text, from, start.begin, id_words) || PrecedesWord(g.text, end, card_words));
         return found ? Detection{start.begin, end, Detector::card} : nothing;
     }
     for (const auto &sizes : embossed)
@@ -933,15 +948,36 @@ Detection FindIban(std::string_view text, std::size_t i, std::size_t from) noexc
 
 // ---- numbers by the name of their member ----------------------------------------------------------
 
-constexpr std::string_view id_names[] = {
-    "id",   "ids",       "uuid", "guid", "key",      "ref", "reference", "at",
-    "time", "timestamp", "ts",   "date", "sequence", "seq", "ms",
+// Ends of the last word, as in `callid`, and whole words.
+constexpr std::string_view id_endings[] = {
+    "id",   "ids",       "uuid",  "guid", "key",      "ref", "reference",
+    "time", "timestamp", "stamp", "date", "sequence", "seq",
 };
+constexpr std::string_view short_id_words[] = {"at", "ms", "ts"};
+constexpr std::string_view no_id_words[] = {"android", "bid",      "grid",   "invalid", "paid",
+                                            "prepaid", "postpaid", "unpaid", "valid",   "void"};
 
-bool EndsWithOneOf(std::string_view name, std::span<const std::string_view> words) noexcept
+// Without a number behind it: Id of leg_id_2 and callerId.
+std::string_view LastWord(std::string_view name) noexcept
 {
-    return std::any_of(words.begin(), words.end(),
-                       [name](std::string_view word) { return EndsWithFolded(name, word); });
+    std::size_t end = name.size();
+    while (end > 0 && !Is(name[end - 1], alpha_letter))
+        --end;
+    std::size_t begin = end;
+    while (begin > 0 && Is(name[begin - 1], alpha_letter) &&
+           !(begin < end && IsAsciiUpper(name[begin]) && !IsAsciiUpper(name[begin - 1])))
+        --begin;
+    return name.substr(begin, end - begin);
+}
+
+// An id or a time.
+bool IsIdName(std::string_view name) noexcept
+{
+    const std::string_view word = LastWord(name);
+    return IsOneOf(word, short_id_words) ||
+           (!IsOneOf(word, no_id_words) &&
+            std::any_of(std::begin(id_endings), std::end(id_endings),
+                        [word](std::string_view ending) { return EndsWithFolded(word, ending); }));
 }
 
 // The digits of a text that has nothing else but signs between them, and an extension; 0 where it has.
@@ -1089,7 +1125,7 @@ std::optional<Detector> DetectDigits(std::string_view digits, std::string_view n
     if (digits.size() < fewest_digits || digits.size() > longest_card ||
         !std::all_of(digits.begin(), digits.end(), IsAsciiDigit))
         return std::nullopt;
-    if (wanted.wants(Detector::card) && IsCardNumber(digits) && !EndsWithOneOf(name, id_names))
+    if (wanted.wants(Detector::card) && IsCardNumber(digits) && !IsIdName(name))
         return Detector::card;
     return std::nullopt;
 }

@@ -192,6 +192,10 @@ TEST(Detector, IdsBehindAWord)
                                "call +14155550100 ", "", " ", "idea ", "Kid "})
         EXPECT_EQ(Treat(before + id + " "), Treat(before) + "***1111 ");
     EXPECT_EQ(Treat("order 4111 1111 1111 1111"), "order ***1111") << "as on a card";
+    for (const char *behind : {" exp 12/27", ", exp: 12/27", " cvv2 123", " (Visa)", "; expires 2027"})
+        EXPECT_EQ(Treat("order " + id + behind), "order ***1111" + std::string(behind)) << behind;
+    for (const char *behind : {" experience", " was paid by card", ", a@card.com", " 12/27"})
+        EXPECT_EQ(Treat("order " + id + behind).substr(0, 22), "order " + id) << behind;
     EXPECT_EQ(Treat("ann@b.call 4111111111111111"), "***@b.call ***1111") << "of a finding, no word is left";
 }
 
@@ -333,6 +337,21 @@ TEST(Detector, AddressesOfTheInternet)
           "1::2::3", "12:30:45:12:30:45:1", "12345::1", "x10.0.0.1", "10.0.0.1x", "10.0.0.1_2", "1::ann"})
         EXPECT_EQ(Treat(text, strict), text);
     EXPECT_EQ(Treat("10.0.0.1", all), "10.0.0.1");
+}
+
+// The words at the end of a name tell an id or a time, and not its letters.
+TEST(Detector, CardsByTheirName)
+{
+    const std::string card = "4111111111111111";
+    for (const char *name : {"prepaid", "card_paid", "isPaid", "accounts", "payments", "format", "chat",
+                             "sms", "valid", "card", "value", ""})
+        EXPECT_EQ(DetectDigits(card, name, all), Detector::card) << name;
+    for (const char *name :
+         {"id",        "ID",         "call_id",         "callId",    "callID",   "callid",
+          "uniqueid",  "job_id",     "web_id",          "leg_id_2",  "ids",      "caller_id",
+          "callerId",  "paid_at",    "created_at",      "createdAt", "event_ts", "offset_ms",
+          "timestamp", "time_stamp", "idempotency-key", "order_ref"})
+        EXPECT_EQ(DetectDigits(card, name, all), std::nullopt) << name;
 }
 
 TEST(Detector, CardsAsNames)
