@@ -15,7 +15,7 @@ namespace
 
 constexpr ValueSpan nothing{0, 0};
 constexpr std::string_view no_break_space = "\xC2\xA0";
-constexpr std::size_t longest_name = 64;
+constexpr std::size_t longest_name = 64, most_words = 3;
 constexpr std::string_view marker = "[secret]"; // what has been dealt with
 
 constexpr bool IsNameLetter(char c) noexcept
@@ -74,7 +74,7 @@ std::size_t NameBegin(std::string_view text, std::size_t end) noexcept
 Name NameBefore(std::string_view text, std::size_t i) noexcept
 {
     std::size_t end = i;
-    while (end > 0 && IsAsciiSpace(text[end - 1]))
+    while (end > 0 && (IsAsciiSpace(text[end - 1]) || text[end - 1] == '+')) // += and, in a form, a space
         --end;
     const bool quoted = end > 0 && IsQuote(text[end - 1]);
     if (quoted) {
@@ -87,36 +87,49 @@ Name NameBefore(std::string_view text, std::size_t i) noexcept
     return {NameBegin(text, end), end, quoted};
 }
 
-// With the word before it: "api key", "social security number".
+// With the word before it: "api key", "social security number", in a form "api+key".
 std::size_t LongerNameBegin(std::string_view text, std::size_t begin) noexcept
 {
-    if (begin < 2 || text[begin - 1] != ' ')
-        return begin;
-    const std::size_t longer = NameBegin(text, begin - 1);
-    return longer == begin - 1 ? begin : longer;
+    const std::string_view before = text.substr(0, begin);
+    const bool blank = before.ends_with(' ') || before.ends_with('+');
+    const std::size_t size = blank ? 1 : before.ends_with(no_break_space) ? no_break_space.size() : 0;
+    const std::size_t longer = NameBegin(text, begin - size);
+    return size == 0 || longer == begin - size ? begin : longer;
 }
 
+// Of words, whatever stands between them.
+bool IsSecretPhrase(std::string_view phrase, bool is_listed, SecretNames names) noexcept
+{
+    char name[most_words * longest_name + most_words * no_break_space.size()];
+    std::transform(phrase.begin(), phrase.end(), name, [](char c) { return IsNameLetter(c) ? c : ' '; });
+    const std::string_view spelled{name, phrase.size()};
+    return is_listed ? IsSecretName(spelled, false, names) : names.Has(spelled);
+}
+
+// In a form, a plus is a space.
 bool FollowsParameterMark(std::string_view text, std::size_t begin) noexcept
 {
+    while (begin > 0 && text[begin - 1] == '+')
+        --begin;
     return begin > 0 && (text[begin - 1] == '?' || text[begin - 1] == '&' || text[begin - 1] == '#');
 }
 
 bool SaysSecret(std::string_view text, const Name &name, SecretNames names) noexcept
 {
-    constexpr int most_words = 3;
     constexpr std::string_view last_words[] = {"key", "code", "number", "pin", "phrase", "word", "card"};
     std::size_t begin = name.begin;
     const std::string_view word = text.substr(begin, name.end - begin);
     if (IsSecretName(word, FollowsParameterMark(text, begin), names))
         return true;
-    if (!IsOneOf(word, last_words))
+    const bool is_listed = IsOneOf(word, last_words);
+    if (!is_listed && names.is_secret == nullptr)
         return false;
-    for (int words = 1; words < most_words; ++words) {
+    for (std::size_t words = 1; words < most_words; ++words) {
         const std::size_t longer = LongerNameBegin(text, begin);
         if (longer == begin)
             return false;
         begin = longer;
-        if (IsSecretName(text.substr(begin, name.end - begin), false, names))
+        if (IsSecretPhrase(text.substr(begin, name.end - begin), is_listed, names))
             return true;
     }
     return false;
@@ -362,24 +375,43 @@ std::string_view NamedBy(std::string_view text, std::size_t i) noexcept
     return text.substr(begin, RunEnd(text, begin, IsNameLetter) - begin);
 }
 
+// Letters of the same braces or tag as the first one, one after another, without those of inner braces. At
+// `<` and `>` a tag begins or ends.
+class SameBraces
+{
+public:
+    SameBraces(char opening, char closing) noexcept : opening_(opening), closing_(closing) {}
+
+    bool Leaves(char c) const noexcept { return depth_ == 0 && (c == closing_ || c == '<' || c == '>'); }
+    bool Takes(char c) noexcept
+    {
+        depth_ += c == opening_ ? 1 : c == closing_ ? -1 : 0;
+        return depth_ == 0;
+    }
+
+private:
+    char opening_, closing_;
+    int depth_ = 0;
+};
+
 // The value that belongs to a name beside it, in the same braces or tag: before it or behind it.
 ValueSpan PairedValue(const SpelledText &spelled, const Name &word, std::size_t i, SecretNames names) noexcept
 {
-    constexpr std::size_t reach = 160, longest = 4096;
-    constexpr std::string_view ends = "{}<>";
+    constexpr std::size_t reach = 512, longest = 4096;
     const std::string_view text = spelled.text.substr(0, i + longest);
     const ValueSpan value = Value({text, spelled.is_plain}, word, i + 1, false, false);
     const auto names_secret = [&](std::size_t sign) {
         const std::string_view name = IsSign(text[sign]) ? NamedBy(text, sign) : std::string_view{};
         return !name.empty() && IsSecretName(name, false, names);
     };
-    for (std::size_t k = word.begin; k > 0 && word.begin - k < reach && ends.find(text[k - 1]) == ends.npos;
-         --k)
-        if (names_secret(k - 1))
+    SameBraces before('}', '{'), behind('{', '}');
+    const std::size_t first = word.begin - std::min(word.begin, reach);
+    for (std::size_t k = word.begin; k > first && !before.Leaves(text[k - 1]); --k)
+        if (before.Takes(text[k - 1]) && names_secret(k - 1))
             return value;
-    for (std::size_t k = value.end;
-         k < text.size() && k - value.end < reach && ends.find(text[k]) == ends.npos; ++k)
-        if (names_secret(k))
+    const std::size_t last = std::min(text.size(), value.end + reach);
+    for (std::size_t k = value.end; k < last && !behind.Leaves(text[k]); ++k)
+        if (behind.Takes(text[k]) && names_secret(k))
             return value;
     return nothing;
 }

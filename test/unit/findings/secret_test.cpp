@@ -156,46 +156,64 @@ std::string With(std::string form)
 
 TEST(Secret, SyntaxesOfNameAndValue)
 {
-    for (const char *form : {"password=VALUE",
-                             "password: VALUE",
-                             "password => 'VALUE'",
-                             "password := \"VALUE\"",
-                             "password: <VALUE>",
-                             "password: `VALUE`",
-                             "{'password': u'VALUE'}",
-                             "{'password': b\"VALUE\"}",
-                             "api key: VALUE",
-                             "X-Api-Key: VALUE",
-                             "see X-Api-Key: VALUE, please",
-                             R"({"name": "X-Api-Key", "value": "VALUE"})",
-                             R"({"value": "VALUE", "name": "X-Api-Key"})",
-                             R"({"key":"token","value":"VALUE"})",
-                             R"(["X-Api-Key", "VALUE"])",
-                             R"(["Accept", "x", "X-Api-Key", "VALUE"])",
-                             "('X-Api-Key', 'VALUE')",
-                             "<password>VALUE</password>",
-                             "<ns:password type=\"x\">VALUE</ns:password>",
-                             R"(<param name="password" value="VALUE"/>)",
-                             R"(<add key="ApiKey" value="VALUE" />)",
-                             "- name: API_TOKEN\n  value: VALUE\n",
-                             "password: |\n  VALUE\nuser: x",
-                             "a:\n  password: >-\n    VALUE\n  b: c",
-                             "run --token VALUE now",
-                             "run --password 'VALUE'",
-                             "curl -u ann:VALUE https://h.example/",
-                             "--user=ann --token=VALUE",
-                             "a=1&run=x+--token+VALUE+--force&z=2",
-                             "a=1&run=x+--token+VALUE&z=2",
-                             "AccountKey=VALUE;EndpointSuffix=x",
-                             "Server=h;Password=VALUE;Database=d",
-                             "otpauth://totp/x?secret=VALUE&issuer=y"})
+    for (const char *form :
+         {"password=VALUE",
+          "password: VALUE",
+          "password => 'VALUE'",
+          "password := \"VALUE\"",
+          "password: <VALUE>",
+          "password: `VALUE`",
+          "{'password': u'VALUE'}",
+          "{'password': b\"VALUE\"}",
+          "api key: VALUE",
+          "X-Api-Key: VALUE",
+          "see X-Api-Key: VALUE, please",
+          R"({"name": "X-Api-Key", "value": "VALUE"})",
+          R"({"value": "VALUE", "name": "X-Api-Key"})",
+          R"({"key":"token","value":"VALUE"})",
+          R"({"name":"X-Api-Key","meta":{"a":{"b":1}},"value":"VALUE"})",
+          R"({"value":"VALUE","meta":{"value":"x"},"name":"X-Api-Key"})",
+          R"({"name":"X-Api-Key","value":{"type":{"a":1},"text":"VALUE"}})",
+          R"({"key":"api_key","enabled":true,"description":"what the partner who has no account
+                                 of its own asks our gateway with, set by the one who has installed it, and changed
+                                 every month","value":"VALUE"})",
+          "a=1&api+key=VALUE&b=2",
+          "https://h.example/?security+code=VALUE",
+          "https://h.example/?a=1&+code=VALUE",
+          "social+security+number=VALUE",
+          "password+=VALUE",
+          "password += 'VALUE'",
+          "api\xC2\xA0key: VALUE",
+          R"(["X-Api-Key", "VALUE"])",
+          R"(["Accept", "x", "X-Api-Key", "VALUE"])",
+          "('X-Api-Key', 'VALUE')",
+          "<password>VALUE</password>",
+          "<ns:password type=\"x\">VALUE</ns:password>",
+          R"(<param name="password" value="VALUE"/>)",
+          R"(<add key="ApiKey" value="VALUE" />)",
+          "- name: API_TOKEN\n  value: VALUE\n",
+          "password: |\n  VALUE\nuser: x",
+          "a:\n  password: >-\n    VALUE\n  b: c",
+          "run --token VALUE now",
+          "run --password 'VALUE'",
+          "curl -u ann:VALUE https://h.example/",
+          "--user=ann --token=VALUE",
+          "a=1&run=x+--token+VALUE+--force&z=2",
+          "a=1&run=x+--token+VALUE&z=2",
+          "AccountKey=VALUE;EndpointSuffix=x",
+          "Server=h;Password=VALUE;Database=d",
+          "otpauth://totp/x?secret=VALUE&issuer=y"})
         ExpectHidden(With(form));
     EXPECT_EQ(Redact("Server=h;Password=a,b;Database=d"), "Server=h;Password=[secret];Database=d");
     EXPECT_EQ(Redact("password: |\n  one\n  two\nuser: x"), "password: |\n  [secret]\nuser: x");
     EXPECT_EQ(Redact("<password>a b</password><user>x</user>"),
               "<password>[secret]</password><user>x</user>");
     EXPECT_EQ(Redact(R"(["password", "email", "phone"])"), R"(["password", "email", "phone"])");
-    EXPECT_EQ(Redact(R"({"name": "Accept", "value": "x"})"), R"({"name": "Accept", "value": "x"})");
+    for (const char *text :
+         {R"({"name": "Accept", "value": "x"})", R"({"meta":{"name":"X-Api-Key"},"value":"a text"})",
+          R"({"value":"a text","meta":{"name":"X-Api-Key"}})", R"({"name":"pin"},{"value":"a text"})",
+          "https://h.example/?sort+key=a&my+code=b&my+hash=c", "a++; b = key + code"})
+        EXPECT_EQ(Redact(text), text);
 }
 
 // Half a value is worse than none.
@@ -479,6 +497,11 @@ TEST(Secret, NamesThatAPolicyAdds)
     EXPECT_EQ(Redact("site.door_code=1", false, names), "site.door_code=[secret]");
     EXPECT_EQ(Redact("front_door_code=1", false, names), "front_door_code=1");
     EXPECT_EQ(Redact("door_code=1234"), "door_code=1234");
+    const char *phrases = R"(["door opener", "my code"])";
+    for (const char *name :
+         {"my+code", "door+opener", "door%20opener", "my_code", "door opener", "the door opener"})
+        EXPECT_EQ(Redact("a=1&" + std::string(name) + "=1234&b=2", false, phrases),
+                  "a=1&" + std::string(name) + "=[secret]&b=2");
 }
 
 TEST(Secret, ReplacingAgainChangesNothing)
