@@ -34,6 +34,34 @@ TEST(Text, NulIsALetterAndNoEnd)
     EXPECT_FALSE(IsBlank("\0"sv));
 }
 
+// Eight letters are read at once, so each place of the wanted one, and each end, is its own case.
+TEST(Text, FindLetterFindsTheFirstOfItsClasses)
+{
+    constexpr unsigned char sign = 1, other = 2, high = 4;
+    LetterClasses classes{};
+    classes['='] = sign;
+    classes['#'] = other;
+    classes[0xC3] = high;
+    const auto find = [&classes](std::string_view text, std::size_t from, std::size_t until,
+                                 unsigned wanted) { return FindLetter(text, from, until, classes, wanted); };
+    for (std::size_t size = 0; size <= 33; ++size) {
+        const std::string plain(size, 'a');
+        EXPECT_EQ(find(plain, 0, size, sign | other | high), size);
+        for (std::size_t i = 0; i < size; ++i) {
+            std::string text = plain;
+            text[i] = '=';
+            EXPECT_EQ(find(text, 0, size, sign), i);
+            EXPECT_EQ(find(text, 0, size, other | high), size) << "another class";
+            EXPECT_EQ(find(text, 0, i, sign), i) << "behind the end";
+            EXPECT_EQ(find(text, i, size, sign), i);
+            EXPECT_EQ(find(text, i + 1, size, sign), size) << "before the begin";
+            text.back() = '\xC3';
+            EXPECT_EQ(find(text, 0, size, sign | high), i == size - 1 ? size - 1 : i);
+            EXPECT_EQ(find(text, 0, size, high), size - 1);
+        }
+    }
+}
+
 TEST(Text, FoldedWordsAreOrdered)
 {
     EXPECT_LT(CompareFolded("a-b", "AC"), 0);

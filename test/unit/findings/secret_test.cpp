@@ -257,6 +257,13 @@ TEST(Secret, TheLongestMarkerOfAToken)
     EXPECT_EQ(Redact("shippo_live_" + std::string(20, '1') + std::string(20, 'a')), "[secret]");
 }
 
+std::string Replaced(std::string text, const std::string &from, const std::string &to)
+{
+    for (std::size_t i = 0; (i = text.find(from, i)) != std::string::npos; i += to.size())
+        text.replace(i, from.size(), to);
+    return text;
+}
+
 std::string Sanitized(const std::string &text, const std::string &rules = "[]",
                       MemberOrder order = MemberOrder::jsonb)
 {
@@ -301,6 +308,24 @@ TEST(Secret, PairsOfADocument)
                           R"([{"path":")" + std::string(path) + R"(","action":)" + action + "}]");
 }
 
+// The names inside of a container that stands between a name and its value are not the pair's.
+TEST(Secret, NameOfAPairBeforeANestedContainer)
+{
+    for (const char *between :
+         {R"({"name":"x"})", R"([{"name":"Accept","value":"y"}])", R"({"a":{"key":"k"}})", "{}"})
+        for (const MemberOrder order : {MemberOrder::jsonb, MemberOrder::document})
+            for (const char *form : {R"({"name":"X-Api-Key","other":BETWEEN,"value":"VALUE"})",
+                                     R"({"key":"pin","meta":BETWEEN,"value":{"a":["VALUE"]}})",
+                                     R"({"a":{"id":"password","list":BETWEEN,"val":"VALUE"}})"}) {
+                const std::string left = Sanitized(Replaced(With(form), "BETWEEN", between), "[]", order);
+                EXPECT_EQ(left.find("Zq7Xw9"), std::string::npos) << left;
+            }
+    for (const char *plain : {R"({"name":"Accept","other":{"name":"pin"},"value":"a text"})",
+                              R"({"other":[{"key":"pin","x":1}],"value":"a text"})"})
+        for (const MemberOrder order : {MemberOrder::jsonb, MemberOrder::document})
+            EXPECT_NE(Sanitized(plain, "[]", order).find("a text"), std::string::npos) << plain;
+}
+
 TEST(Secret, UserInfoWithRawSigns)
 {
     for (const char *form : {"https://ann:VALUE@h.example/a", "https://ann:VA/VALUE@h.example",
@@ -314,13 +339,6 @@ TEST(Secret, UserInfoWithRawSigns)
 std::string AsJson(const std::string &text)
 {
     return nlohmann::json(text).dump();
-}
-
-std::string Replaced(std::string text, const std::string &from, const std::string &to)
-{
-    for (std::size_t i = 0; (i = text.find(from, i)) != std::string::npos; i += to.size())
-        text.replace(i, from.size(), to);
-    return text;
 }
 
 std::string Percent(const std::string &text)
@@ -439,6 +457,23 @@ TEST(Secret, Tokens)
               "the bearer should come; basic information");
     EXPECT_EQ(Redact("x -----BEGIN KEY-----\nMII\n-----END KEY----- y"), "x [secret] y");
     EXPECT_EQ(Redact("-----BEGIN KEY-----\nMII"), "[secret]");
+}
+
+// What this lets through is not searched at all: it has to let through all that has a secret.
+TEST(Secret, MayHaveSecret)
+{
+    for (const char *text :
+         {"", "swordfish", "5635304278851584", "ringing", "the caller hung u\xC3\xBC (42)"})
+        EXPECT_FALSE(MayHaveSecret(text)) << text;
+    for (const char *form :
+         {"password=VALUE", "password: VALUE", "password => 'VALUE'", "<password>VALUE</password>",
+          "run --token VALUE", "curl -u ann:VALUE", "Bearer VALUE", "bearer VALUE", "['pin', 'VALUE']",
+          "https://ann:VALUE@h.example", "eyJVALUE.VALUE", "eyAiVALUE.VALUE", "x\\u003dVALUE", "x%3DVALUE",
+          "x&equals;VALUE", "-----BEGIN KEY-----VALUE", "ghp_VALUE", "AKIAVALUE"}) {
+        const std::string text = With(form);
+        EXPECT_TRUE(MayHaveSecret(text)) << text;
+        EXPECT_TRUE(MayHaveSecret(std::string(40, 'x') + text)) << "behind eight letters at once";
+    }
 }
 
 // Where each is read to the end of the text, it takes a minute.
