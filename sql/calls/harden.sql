@@ -146,14 +146,6 @@ COMMENT ON FUNCTION _callhardening.settings_digest(text[]) IS
 'the argument of the AFTER triggers of a hardened table: it tells that they were created with these settings (see '
 'trigger_settings), and their conditions fit';
 
-CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolean
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'callhardening_is_known_call_provider';
-
-COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
-'whether the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Blind to case, white space, '
-'- and _. NULL for NULL. Never fails';
-
 CREATE FUNCTION _callhardening.require_relation(relation regclass, argument text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -386,21 +378,6 @@ $$;
 COMMENT ON FUNCTION _callhardening.table_leaves(regclass) IS
 'the tables that hold the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. '
 'Children by inheritance are tables of their own';
-
-CREATE FUNCTION _callhardening.require_known_provider(provider text) RETURNS void
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-BEGIN
-    IF NOT @extschema@.is_known_call_provider(provider) THEN
-        PERFORM _callhardening.raise_error('22023', format('unknown call provider "%s"', provider),
-            hint => 'Give an empty string to take words in the meaning that they have anywhere.');
-    END IF;
-END
-$$;
-
-COMMENT ON FUNCTION _callhardening.require_known_provider(text) IS
-'refuses (22023) a provider of whom the vocabulary has no words. NULL: none is given';
 
 CREATE FUNCTION _callhardening.require_valid_documents(transitions jsonb, policy jsonb) RETURNS void
     LANGUAGE plpgsql STABLE

@@ -649,11 +649,7 @@ BEGIN
     IF lanes NOT BETWEEN 1 AND 1024 THEN
         PERFORM _callhardening.raise_error('22023', 'lanes must be between 1 and 1024');
     END IF;
-    -- What has a call id in every place is an event of each provider whose events can be read.
-    IF (_callhardening.event_stamp('{"call_id": "1", "call": {"call_id": "1"}}'::jsonb,
-            provider, 1, 'text'::text)).event_lane < 0 THEN
-        PERFORM _callhardening.raise_error('22023', format('events of call provider "%s" cannot be read', provider));
-    END IF;
+    PERFORM _callhardening.require_readable_provider(provider);
 END
 $$;
 

@@ -3,12 +3,14 @@
 // end of the list below belong to no provider's own vocabulary: integrations that nest the call under `call`
 // or `data.call` send them in `event_type` (call.ring, call.started, call.ended, call.recording.completed,
 // voicemail.received, call.voicemail), and they stand under dialpad, whose calls those integrations carry.
+// A word of events counts before the same word of a provider's history: "received" at webex_calling.
 #include "core/words/vocabulary.hpp"
 
 #include "core/base/text.hpp"
 #include "core/words/lookup.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 
 namespace callhardening
@@ -19,12 +21,17 @@ namespace
 
 // clang-format off
 constexpr VocabularyRow<Direction> direction_rows[] = {
+    {"0", "", Direction::unknown}, // a flag is no word without its provider
+    {"0", "wephone", Direction::inbound},
+    {"1", "", Direction::unknown},
+    {"1", "wephone", Direction::outbound},
     {"API", "amazon_connect", Direction::none},
     {"CALLBACK", "amazon_connect", Direction::outbound},
     {"clickToDial", "webex_calling", Direction::outbound},
     {"DISCONNECT", "amazon_connect", Direction::none},
     {"EXTERNAL_OUTBOUND", "amazon_connect", Direction::outbound},
     {"I", "justcall", Direction::inbound},
+    {"IN", "bulutfon", Direction::inbound},
     {"in", "ringover", Direction::inbound},
     {"in", "talkdesk", Direction::inbound},
     {"in", "zammad_cti", Direction::inbound},
@@ -51,13 +58,16 @@ constexpr VocabularyRow<Direction> direction_rows[] = {
     {"inbound", "vonage", Direction::inbound},
     {"inbound", "zoom_phone", Direction::inbound},
     {"incoming", "cloudtalk", Direction::inbound},
+    {"incoming", "dial9", Direction::inbound},
     {"Incoming", "justcall", Direction::inbound},
     {"incoming", "kixie", Direction::inbound},
     {"incoming", "ms_teams", Direction::inbound},
     {"incoming", "openphone_quo", Direction::inbound},
+    {"incoming", "relatel", Direction::inbound},
     {"incoming", "telnyx", Direction::inbound},
     {"MONITOR", "amazon_connect", Direction::none},
     {"originator", "webex_calling", Direction::outbound},
+    {"OUT", "bulutfon", Direction::outbound},
     {"out", "ringover", Direction::outbound},
     {"out", "talkdesk", Direction::outbound},
     {"out", "zammad_cti", Direction::outbound},
@@ -87,6 +97,7 @@ constexpr VocabularyRow<Direction> direction_rows[] = {
     {"outbound-dial", "signalwire", Direction::outbound},
     {"outbound-dial", "twilio", Direction::outbound},
     {"outgoing", "cloudtalk", Direction::outbound},
+    {"outgoing", "dial9", Direction::outbound},
     {"Outgoing", "justcall", Direction::outbound},
     {"outgoing", "kixie", Direction::outbound},
     {"outgoing", "ms_teams", Direction::outbound},
@@ -112,14 +123,17 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"abandoned", "openphone_quo", Status::missed},
     {"Abandoned", "ringcentral", Status::missed},
     {"abandoned", "talkdesk", Status::missed},
+    {"abandoned", "zoom_phone", Status::missed},
     {"abandoned_in_classic", "aircall", Status::missed},
     {"abandoned_in_ivr", "aircall", Status::missed},
     {"accepted", "", Status::active},
     {"accepted", "8x8_contact_center", Status::active},
     {"Accepted", "ringcentral", Status::ended},
+    {"accepted", "zoom_phone", Status::ended},
     {"account-limit", "bandwidth", Status::rejected},
     {"ACTION_COMPLETED", "8x8_connect", Status::active},
     {"ACTIVE", "freeswitch", Status::active},
+    {"ACTIVE", "vonage_business", Status::active},
     {"admin", "dialpad", Status::none},
     {"admin_recording", "dialpad", Status::none},
     {"AgentAnswered", "ringcentral", Status::active},
@@ -137,6 +151,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"ANSWERED", "asterisk", Status::ended},
     {"answered", "bandwidth", Status::active},
     {"answered", "cloudtalk", Status::ended},
+    {"answered", "dial9", Status::ended},
     {"answered", "freeswitch", Status::active},
     {"answered", "justcall", Status::ended},
     {"answered", "kixie", Status::ended},
@@ -148,6 +163,9 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"answered", "telnyx", Status::active},
     {"answered", "twilio", Status::active},
     {"answered", "vonage", Status::active},
+    {"ANSWERED", "vonage_business", Status::ended},
+    {"answered", "webex_calling", Status::active},
+    {"answered", "zoom_phone", Status::ended},
     {"Answered Elsewhere", "ringcentral", Status::missed},
     {"Answered Not Accepted", "ringcentral", Status::missed},
     {"application-error", "bandwidth", Status::ended},
@@ -181,41 +199,77 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"Busy", "zoom_phone", Status::rejected},
     {"BUSY_EVERYWHERE", "freeswitch", Status::rejected},
     {"call.agent_declined", "aircall", Status::ringing},
+    {"call.ai_gather.ended", "telnyx", Status::none},
+    {"call.ai_gather.message_history_updated", "telnyx", Status::none},
+    {"call.ai_gather.partial_results", "telnyx", Status::none},
+    {"call.answer", "relatel", Status::active},
     {"call.answered", "aircall", Status::active},
     {"call.answered", "openphone_quo", Status::active},
     {"call.answered", "telnyx", Status::active},
     {"call.archived", "aircall", Status::none},
     {"call.assigned", "aircall", Status::none},
     {"call.bridged", "telnyx", Status::active},
+    {"call.comm_assets_generated", "aircall", Status::none},
     {"call.commented", "aircall", Status::none},
     {"call.completed", "justcall", Status::ended},
     {"call.completed", "openphone_quo", Status::ended},
+    {"call.conversation.ended", "telnyx", Status::none},
+    {"call.conversation_insights.generated", "telnyx", Status::none},
     {"call.cost", "telnyx", Status::none},
     {"call.created", "aircall", Status::ringing},
+    {"call.deepfake_detection.error", "telnyx", Status::none},
+    {"call.deepfake_detection.result", "telnyx", Status::none},
+    {"call.dequeued", "telnyx", Status::none},
+    {"call.dtmf.received", "telnyx", Status::none},
     {"call.ended", "aircall", Status::ended},
     {"call.ended", "dialpad", Status::ended},
     {"call.enqueued", "telnyx", Status::ringing},
+    {"call.external_transferred", "aircall", Status::active},
+    {"call.fork.started", "telnyx", Status::none},
+    {"call.fork.stopped", "telnyx", Status::none},
     {"call.forwarded", "openphone_quo", Status::ended},
+    {"call.gather.ended", "telnyx", Status::none},
+    {"call.hangup", "relatel", Status::ended},
     {"call.hangup", "telnyx", Status::ended},
+    {"call.hold", "aircall", Status::active},
     {"call.hold", "telnyx", Status::active},
     {"call.hungup", "aircall", Status::ended},
     {"call.initiated", "telnyx", Status::ringing},
+    {"call.ivr_option_selected", "aircall", Status::none},
     {"call.left_queue", "telnyx", Status::none},
     {"call.machine.detection.ended", "telnyx", Status::none},
+    {"call.machine.greeting.ended", "telnyx", Status::none},
+    {"call.machine.premium.detection.ended", "telnyx", Status::none},
+    {"call.machine.premium.greeting.ended", "telnyx", Status::none},
     {"call.missed", "justcall", Status::missed},
     {"call.missed", "openphone_quo", Status::missed},
+    {"call.new", "relatel", Status::ringing},
+    {"call.payment.completed", "telnyx", Status::none},
+    {"call.payment.progress", "telnyx", Status::none},
+    {"call.playback.ended", "telnyx", Status::none},
+    {"call.playback.started", "telnyx", Status::none},
     {"call.recording.completed", "dialpad", Status::none},
     {"call.recording.completed", "openphone_quo", Status::none},
+    {"call.recording.error", "telnyx", Status::none},
     {"call.recording.saved", "telnyx", Status::none},
+    {"call.recording.transcription.saved", "telnyx", Status::none},
+    {"call.refer.completed", "telnyx", Status::none},
+    {"call.refer.failed", "telnyx", Status::none},
+    {"call.refer.started", "telnyx", Status::none},
     {"call.ring", "dialpad", Status::ringing},
     {"call.ringing", "openphone_quo", Status::ringing},
+    {"call.ringing", "relatel", Status::ringing},
     {"call.ringing_on_agent", "aircall", Status::ringing},
+    {"call.speak.ended", "telnyx", Status::none},
+    {"call.speak.started", "telnyx", Status::none},
     {"call.started", "dialpad", Status::active},
     {"call.summary.completed", "openphone_quo", Status::none},
     {"call.tagged", "aircall", Status::none},
     {"call.transcript.completed", "openphone_quo", Status::none},
     {"call.transcription", "telnyx", Status::none},
     {"call.transferred", "aircall", Status::active},
+    {"call.unhold", "aircall", Status::active},
+    {"call.unhold", "telnyx", Status::active},
     {"call.unsuccessful_transfer", "aircall", Status::active},
     {"call.untagged", "aircall", Status::none},
     {"call.voicemail", "dialpad", Status::voicemail},
@@ -236,18 +290,25 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"Call Failure", "ringcentral", Status::ended},
     {"CallFinished", "ringcentral", Status::ended},
     {"CallFlip", "ringcentral", Status::none},
+    {"call_hangup", "bulutfon", Status::ended},
+    {"call_hangup", "hipcall", Status::ended},
     {"call_hangup", "telnyx", Status::ended},
     {"calling", "dialpad", Status::ringing},
     {"CALLING", "infobip", Status::ringing},
     {"CALLING_CRM_USER", "hubspot", Status::ringing},
+    {"call_init", "bulutfon", Status::ringing},
+    {"call_init", "hipcall", Status::ringing},
     {"CALL_INITIATED", "8x8_connect", Status::ringing},
     {"call_initiated", "telnyx", Status::ringing},
+    {"CallPark", "ringcentral", Status::active},
+    {"CallProcessed", "dial9", Status::ended},
     {"CALL_RECEIVED", "8x8_connect", Status::ringing},
     {"CallRedirected", "ringcentral", Status::none},
     {"CALL_REJECTED", "freeswitch", Status::rejected},
     {"call_rejected", "telnyx", Status::rejected},
     {"CallReplied", "ringcentral", Status::ended},
     {"CALL_STARTED", "salesforce", Status::ringing},
+    {"CallSwitch", "ringcentral", Status::active},
     {"call_transcription", "dialpad", Status::none},
     {"CALL_UPDATED", "8x8_connect", Status::none},
     {"CANCEL", "asterisk", Status::missed},
@@ -259,6 +320,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"canceled", "openphone_quo", Status::missed},
     {"canceled", "telnyx", Status::missed},
     {"canceled", "twilio", Status::missed},
+    {"canceled", "zoom_phone", Status::missed},
     {"CANCELLED", "infobip", Status::missed},
     {"cancelled", "justcall", Status::missed},
     {"Cancelled", "ringcentral", Status::missed},
@@ -281,10 +343,18 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"completed", "vonage", Status::ended},
     {"COMPLETED", "ycloud_whatsapp", Status::ended},
     {"CONFERENCE", "salesforce", Status::active},
+    {"conferenceCompleted", "bandwidth", Status::none},
+    {"conferenceCreated", "bandwidth", Status::none},
+    {"conferenceMemberExit", "bandwidth", Status::none},
+    {"conferenceMemberJoin", "bandwidth", Status::none},
+    {"conferenceRecordingAvailable", "bandwidth", Status::none},
+    {"conferenceRedirect", "bandwidth", Status::none},
     {"congested", "rdstation", Status::ended},
+    {"connected", "", Status::active},
     {"connected", "dialpad", Status::active},
     {"connected", "genesys_cloud", Status::active},
     {"connected", "webex_calling", Status::active},
+    {"connected", "zoom_phone", Status::ended},
     {"CONNECTED_TO_AGENT", "amazon_connect", Status::active},
     {"CONNECTING", "hubspot", Status::ringing},
     {"connecting", "webex_calling", Status::ringing},
@@ -377,6 +447,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"hangup", "ringover", Status::ended},
     {"hangup", "telnyx", Status::ended},
     {"hangup", "zammad_cti", Status::ended},
+    {"hang_up", "zoom_phone", Status::missed},
     {"HELD", "freeswitch", Status::active},
     {"held", "webex_calling", Status::active},
     {"hold", "dialpad", Status::active},
@@ -390,6 +461,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"inbound", "talkdesk", Status::none},
     {"incoming", "ms_teams", Status::ringing},
     {"incoming", "ringover", Status::ringing},
+    {"IncomingCall", "dial9", Status::ringing},
     {"incoming_call", "exotel", Status::ringing},
     {"INCOMING_CALL_BARRED", "freeswitch", Status::rejected},
     {"INCOMPATIBLE_DESTINATION", "freeswitch", Status::ended},
@@ -413,8 +485,10 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"International Restricted", "ringcentral", Status::rejected},
     {"invalid", "greenapi_whatsapp", Status::ended},
     {"invalid-bxml", "bandwidth", Status::ended},
+    {"invalid_key", "zoom_phone", Status::ended},
     {"InvalidNumber", "ringcentral", Status::ended},
     {"INVALID_NUMBER_FORMAT", "freeswitch", Status::ended},
+    {"invalid_operation", "zoom_phone", Status::ended},
     {"IP Phone Offline", "ringcentral", Status::missed},
     {"LOSE_RACE", "freeswitch", Status::missed},
     {"machine", "vonage", Status::voicemail},
@@ -432,6 +506,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"Missed", "ringcentral", Status::missed},
     {"missed", "ringover", Status::missed},
     {"missed", "talkdesk", Status::missed},
+    {"MISSED", "vonage_business", Status::missed},
     {"missed", "webex_calling", Status::missed},
     {"Missed", "zoom_phone", Status::missed},
     {"monitor", "dialpad", Status::active},
@@ -481,8 +556,10 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"outbound", "talkdesk", Status::none},
     {"outbound_call", "exotel", Status::ringing},
     {"outdated_sdk_version", "genesys_cloud", Status::none},
+    {"OutgoingCall", "dial9", Status::ringing},
     {"OUTGOING_CALL_BARRED", "freeswitch", Status::rejected},
     {"out_of_opening_hours", "aircall", Status::missed},
+    {"overflowed", "zoom_phone", Status::missed},
     {"parked", "", Status::active},
     {"parked", "dialpad", Status::active},
     {"Parked", "ringcentral", Status::active},
@@ -495,12 +572,15 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"PAUSE_RECORDING", "salesforce", Status::none},
     {"pcsat", "dialpad", Status::none},
     {"peer", "genesys_cloud", Status::ended},
+    {"phone.ai_call_summary_changed", "zoom_phone", Status::none},
     {"phone.blind_transfer_initiated", "zoom_phone", Status::active},
     {"phone.callee_answered", "zoom_phone", Status::active},
+    {"phone.callee_call_element_completed", "zoom_phone", Status::ended},
     {"phone.callee_call_history_completed", "zoom_phone", Status::ended},
     {"phone.callee_call_log_completed", "zoom_phone", Status::ended},
     {"phone.callee_ended", "zoom_phone", Status::ended},
     {"phone.callee_hold", "zoom_phone", Status::active},
+    {"phone.callee_meeting_inviting", "zoom_phone", Status::active},
     {"phone.callee_missed", "zoom_phone", Status::missed},
     {"phone.callee_mute", "zoom_phone", Status::active},
     {"phone.callee_parked", "zoom_phone", Status::active},
@@ -508,24 +588,46 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"phone.callee_ringing", "zoom_phone", Status::ringing},
     {"phone.callee_unhold", "zoom_phone", Status::active},
     {"phone.callee_unmute", "zoom_phone", Status::active},
+    {"phone.call_element_deleted", "zoom_phone", Status::none},
+    {"phone.caller_call_element_completed", "zoom_phone", Status::ended},
     {"phone.caller_call_history_completed", "zoom_phone", Status::ended},
     {"phone.caller_call_log_completed", "zoom_phone", Status::ended},
     {"phone.caller_connected", "zoom_phone", Status::active},
     {"phone.caller_ended", "zoom_phone", Status::ended},
     {"phone.caller_hold", "zoom_phone", Status::active},
+    {"phone.caller_meeting_inviting", "zoom_phone", Status::active},
     {"phone.caller_mute", "zoom_phone", Status::active},
     {"phone.caller_ringing", "zoom_phone", Status::ringing},
     {"phone.caller_unhold", "zoom_phone", Status::active},
     {"phone.caller_unmute", "zoom_phone", Status::active},
+    {"phone.call_history_deleted", "zoom_phone", Status::none},
+    {"phone.call_log_deleted", "zoom_phone", Status::none},
+    {"phone.call_log_permanently_deleted", "zoom_phone", Status::none},
     {"phone.conference_started", "zoom_phone", Status::active},
+    {"phone.device_registration", "zoom_phone", Status::none},
+    {"phone.emergency_alert", "zoom_phone", Status::none},
+    {"phone.generic_device_provision", "zoom_phone", Status::none},
+    {"phone.peering_number_cnam_updated", "zoom_phone", Status::none},
+    {"phone.peering_number_emergency_address_updated", "zoom_phone", Status::none},
     {"phone.recording_completed", "zoom_phone", Status::none},
+    {"phone.recording_completed_for_access_member", "zoom_phone", Status::none},
+    {"phone.recording_deleted", "zoom_phone", Status::none},
+    {"phone.recording_failed", "zoom_phone", Status::none},
+    {"phone.recording_paused", "zoom_phone", Status::none},
+    {"phone.recording_permanently_deleted", "zoom_phone", Status::none},
+    {"phone.recording_resumed", "zoom_phone", Status::none},
     {"phone.recording_started", "zoom_phone", Status::none},
+    {"phone.recording_stopped", "zoom_phone", Status::none},
     {"phone.recording_transcript_completed", "zoom_phone", Status::none},
     {"phone.transfer_call_to_voicemail_initiated", "zoom_phone", Status::voicemail},
+    {"phone.voicemail_deleted", "zoom_phone", Status::none},
+    {"phone.voicemail_permanently_deleted", "zoom_phone", Status::none},
     {"phone.voicemail_received", "zoom_phone", Status::voicemail},
+    {"phone.voicemail_received_for_access_member", "zoom_phone", Status::voicemail},
     {"phone.voicemail_transcript_completed", "zoom_phone", Status::none},
     {"Phone Login", "ringcentral", Status::none},
     {"PICKED_OFF", "freeswitch", Status::missed},
+    {"picked_up", "zoom_phone", Status::ended},
     {"pickUp", "greenapi_whatsapp", Status::active},
     {"Pickup", "ringcentral", Status::active},
     {"placed", "webex_calling", Status::ended},
@@ -549,9 +651,10 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"recap_summary", "dialpad", Status::none},
     {"received", "", Status::none},
     {"Received", "ringcentral", Status::none},
-    {"received", "webex_calling", Status::ended},
+    {"received", "webex_calling", Status::ringing},
     {"Receive Error", "ringcentral", Status::none},
     {"recording", "dialpad", Status::none},
+    {"recording", "webex_calling", Status::none},
     {"recordingAvailable", "bandwidth", Status::none},
     {"recordingComplete", "bandwidth", Status::none},
     {"RECOVERY_ON_TIMER_EXPIRE", "freeswitch", Status::ended},
@@ -566,6 +669,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"Reply", "ringcentral", Status::ended},
     {"Restricted Number", "ringcentral", Status::rejected},
     {"RESUME", "salesforce", Status::active},
+    {"resumed", "webex_calling", Status::active},
     {"RESUME_RECORDING", "salesforce", Status::none},
     {"Ring", "asterisk", Status::ringing},
     {"Ringing", "asterisk", Status::ringing},
@@ -584,6 +688,8 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"ringing", "telnyx", Status::ringing},
     {"ringing", "twilio", Status::ringing},
     {"ringing", "vonage", Status::ringing},
+    {"RINGING", "vonage_business", Status::ringing},
+    {"ring_timeout", "zoom_phone", Status::missed},
     {"RING_WAIT", "freeswitch", Status::ringing},
     {"Rsrvd", "asterisk", Status::ringing},
     {"Rsrved", "asterisk", Status::ringing},
@@ -600,15 +706,18 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"starting", "bird", Status::ringing},
     {"Stopped", "ringcentral", Status::missed},
     {"SUBSCRIBER_ABSENT", "freeswitch", Status::missed},
+    {"succeeded", "zoom_phone", Status::ended},
     {"SUCCESS", "freeswitch", Status::ended},
     {"Supervising", "ringcentral", Status::none},
     {"Suspended account", "ringcentral", Status::rejected},
     {"SWAP", "salesforce", Status::active},
     {"system", "genesys_cloud", Status::ended},
+    {"system_blocked", "zoom_phone", Status::rejected},
     {"SYSTEM_SHUTDOWN", "freeswitch", Status::ended},
     {"takeover", "dialpad", Status::active},
     {"TakeOver", "ringcentral", Status::active},
     {"TargetBusy", "ringcentral", Status::rejected},
+    {"Tds", "ringcentral", Status::none},
     {"terminated", "8x8_contact_center", Status::ended},
     {"terminated", "genesys_cloud", Status::ended},
     {"terminated", "ms_teams", Status::ended},
@@ -645,6 +754,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"unanswered", "kixie", Status::missed},
     {"unanswered", "vonage", Status::missed},
     {"uncallable", "genesys_cloud", Status::rejected},
+    {"unconnected", "zoom_phone", Status::missed},
     {"UNHELD", "freeswitch", Status::active},
     {"unknown", "", Status::none},
     {"Unknown", "asterisk", Status::none},
@@ -655,6 +765,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"UNMUTE", "salesforce", Status::active},
     {"unspecified", "telnyx", Status::ended},
     {"Up", "asterisk", Status::active},
+    {"updated", "webex_calling", Status::none},
     {"uploading", "genesys_cloud", Status::none},
     {"USER_BUSY", "freeswitch", Status::rejected},
     {"user_busy", "telnyx", Status::rejected},
@@ -694,23 +805,41 @@ static_assert(IsConsistent(direction_rows),
 static_assert(IsConsistent(status_rows),
               "the status vocabulary is unsorted, or ambiguous without a provider");
 
-template <typename Meaning, std::size_t size>
-bool HasProvider(const VocabularyRow<Meaning> (&rows)[size], std::string_view provider) noexcept
+// The providers of the rows, each once and sorted by folded name.
+struct ProviderNames {
+    std::array<std::string_view, 64> names{};
+    std::size_t count = 0;
+
+    constexpr void Add(std::string_view name)
+    {
+        const auto place =
+            std::lower_bound(names.begin(), names.begin() + count, name,
+                             [](std::string_view a, std::string_view b) { return CompareFolded(a, b) < 0; });
+        if (name.empty() || (place != names.begin() + count && EqualFolded(*place, name)))
+            return;
+        std::move_backward(place, names.begin() + count, names.begin() + count + 1);
+        *place = name;
+        ++count;
+    }
+};
+
+constexpr ProviderNames CollectProviders()
 {
-    return std::any_of(rows, rows + size, [provider](const VocabularyRow<Meaning> &row) {
-        return EqualFolded(row.provider, provider);
-    });
+    ProviderNames providers;
+    for (const auto &row : direction_rows)
+        providers.Add(row.provider);
+    for (const auto &row : status_rows)
+        providers.Add(row.provider);
+    return providers;
 }
+
+constexpr ProviderNames provider_names = CollectProviders();
 
 } // namespace
 
 constinit const std::span<const VocabularyRow<Direction>> direction_vocabulary{direction_rows};
 constinit const std::span<const VocabularyRow<Status>> status_vocabulary{status_rows};
-
-bool IsKnownProvider(std::string_view provider) noexcept
-{
-    return !IsBlank(provider) &&
-           (HasProvider(direction_rows, provider) || HasProvider(status_rows, provider));
-}
+constinit const std::span<const std::string_view> vocabulary_providers{provider_names.names.data(),
+                                                                       provider_names.count};
 
 } // namespace callhardening

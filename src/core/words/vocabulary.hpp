@@ -24,7 +24,7 @@ struct VocabularyRow {
 extern const std::span<const VocabularyRow<Direction>> direction_vocabulary;
 extern const std::span<const VocabularyRow<Status>> status_vocabulary;
 
-// True where the vocabulary has words of this provider ("Zoom Phone" and "zoom_phone" are one).
-bool IsKnownProvider(std::string_view provider) noexcept;
+// Those that the tables have rows of, each once, sorted by folded name.
+extern const std::span<const std::string_view> vocabulary_providers;
 
 } // namespace callhardening

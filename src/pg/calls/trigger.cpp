@@ -3,7 +3,6 @@
 #include "core/words/direction.hpp"
 #include "core/words/status.hpp"
 #include "core/words/verdict.hpp"
-#include "core/words/vocabulary.hpp"
 
 #include "pg/base/relation.hpp"
 #include "pg/base/text.hpp"
@@ -530,9 +529,4 @@ CALLHARDENING_FUNCTION(is_invalid_update)
         !IsValidTransition(*graph_of_condition(fcinfo, 4), optional_text_argument(fcinfo, 0),
                            optional_text_argument(fcinfo, 1)) ||
         !IsValidDirectionChange(optional_text_argument(fcinfo, 2), optional_text_argument(fcinfo, 3)));
-}
-
-CALLHARDENING_FUNCTION(is_known_call_provider)
-{
-    PG_RETURN_BOOL(IsKnownProvider(text_argument(fcinfo, 0)));
 }

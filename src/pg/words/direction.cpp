@@ -3,6 +3,7 @@
 
 #include "pg/base/text.hpp"
 #include "pg/base/warning.hpp"
+#include "pg/words/provider.hpp"
 
 using namespace callhardening;
 
@@ -12,7 +13,7 @@ CALLHARDENING_FUNCTION(normalize_call_direction)
     if (IsBlank(word))
         PG_RETURN_NULL();
 
-    const Direction direction = NormalizeDirection(word, text_argument(fcinfo, 1));
+    const Direction direction = NormalizeDirection(word, provider_of_words(fcinfo, 1));
     if (direction == Direction::unknown)
         warn_unknown_word("direction", word);
     const std::string_view name = DirectionName(direction);

@@ -3,6 +3,7 @@
 
 #include "pg/base/text.hpp"
 #include "pg/base/warning.hpp"
+#include "pg/words/provider.hpp"
 
 using namespace callhardening;
 
@@ -12,7 +13,7 @@ CALLHARDENING_FUNCTION(normalize_call_status)
     if (IsBlank(word))
         PG_RETURN_NULL();
 
-    const Status status = NormalizeStatus(word, text_argument(fcinfo, 1));
+    const Status status = NormalizeStatus(word, provider_of_words(fcinfo, 1));
     if (status == Status::unknown)
         warn_unknown_word("status", word);
     const std::string_view name = StatusName(status);

@@ -174,6 +174,8 @@ SELECT statement FROM (VALUES
     (75, 'SELECT * FROM ' || test.call('explain_call_payload', '{"from": "+14155550100", "token": "x"}')),
     (76, 'SELECT * FROM ' || test.call('call_status_transitions')),
     (77, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_traffic', '5')),
+    (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_providers')),
+    (79, 'SELECT _callhardening.suggest_provider(''dialpd'')'),
     -- roles
     (80, 'SELECT ' || (SELECT string_agg(test.call('grant_call_role', 'regress_worker', what), ', ')
         FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),

@@ -21,11 +21,17 @@ $node->safe_psql(
 CREATE TABLE fact (provider text, kind text, field text, word text, canonical text, meaning text,
     confidence text, note text)});
 
-# COPY reads the file as the server's own CSV parser understands it.
-my ($status, $stdout, $stderr) =
-  $node->psql('postgres', "\\copy fact FROM '$directory/vocabulary.csv' (FORMAT csv, HEADER)");
-is($status, 0, 'the vocabulary is read') or diag($stderr);
-cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM fact'), '>', 600, 'and has its rows');
+# COPY reads the files as the server's own CSV parser understands them.
+my ($status, $stdout, $stderr);
+for my $file ([ fact => 'vocabulary', 600 ], [ addition => 'vocabulary-additions', 100 ])
+{
+	my ($table, $name, $rows) = @$file;
+	$node->safe_psql('postgres', 'CREATE TABLE IF NOT EXISTS addition (LIKE fact)');
+	($status, $stdout, $stderr) =
+	  $node->psql('postgres', "\\copy $table FROM '$directory/$name.csv' (FORMAT csv, HEADER)");
+	is($status, 0, "$name is read") or diag($stderr);
+	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '>', $rows, 'and has its rows');
+}
 
 # A fact is one that was seen, or that another provider documents in the same sense, or one of the words
 # that are ambiguous and believed only.
@@ -33,6 +39,10 @@ $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION folded(text) RETURNS text LANGUAGE sql IMMUTABLE
     RETURN regexp_replace(lower($1 COLLATE "C"), '[\s_-]', '', 'g');
+-- An addition to a provider's word says what it means now.
+DELETE FROM fact f USING addition a
+WHERE (a.provider, a.kind) = (f.provider, f.kind) AND folded(a.word) = folded(f.word);
+INSERT INTO fact TABLE addition;
 CREATE TABLE expected AS
 SELECT *, CASE WHEN canonical NOT IN ('unknown', 'none') THEN canonical END AS normal
 FROM fact f

@@ -119,6 +119,20 @@ protected:
             GTEST_SKIP() << "CALLHARDENING_PAYLOADS is not set";
         facts_ = ReadFacts(std::string(directory) + "/vocabulary.csv");
         ASSERT_GT(facts_.size(), 600u) << "of " << directory << "/vocabulary.csv";
+        const std::vector<Fact> additions = ReadFacts(std::string(directory) + "/vocabulary-additions.csv");
+        ASSERT_GT(additions.size(), 100u) << "of " << directory << "/vocabulary-additions.csv";
+        Correct(additions);
+    }
+
+    // An addition to a provider's word says what it means now.
+    void Correct(const std::vector<Fact> &additions)
+    {
+        std::erase_if(facts_, [&](const Fact &fact) {
+            return std::ranges::any_of(additions, [&](const Fact &addition) {
+                return addition.provider == fact.provider && SameWord(addition, fact);
+            });
+        });
+        facts_.insert(facts_.end(), additions.begin(), additions.end());
     }
 
     bool IsDocumentedElsewhere(const Fact &fact) const
@@ -158,7 +172,7 @@ TEST_F(Vocabulary, EveryFactHasItsMeaning)
         EXPECT_TRUE(HasRow(fact)) << fact.provider << ' ' << fact.kind << ' ' << fact.word;
         ++compared;
     }
-    EXPECT_GT(compared, 500);
+    EXPECT_GT(compared, 650);
 }
 
 TEST_F(Vocabulary, WhatIsOnlyBelievedIsLeftOut)
@@ -192,6 +206,7 @@ TEST_F(Vocabulary, NothingElseIsInTheTables)
 TEST(AmbiguousWords, MeanALiveEventWithoutAProvider)
 {
     EXPECT_EQ(NormalizeStatus("answered", {}), Status::active);
+    EXPECT_EQ(NormalizeStatus("connected", {}), Status::active);
     EXPECT_EQ(NormalizeStatus("parked", {}), Status::active);
     EXPECT_EQ(NormalizeStatus("accepted", {}), Status::active);
     EXPECT_EQ(NormalizeStatus("call connected", {}), Status::active);
@@ -202,6 +217,8 @@ TEST(AmbiguousWords, MeanALiveEventWithoutAProvider)
     EXPECT_EQ(NormalizeStatus("unknown", {}), Status::none);
     EXPECT_EQ(NormalizeStatus("inbound", {}), Status::none);
     EXPECT_EQ(NormalizeStatus("outbound", {}), Status::none);
+    EXPECT_EQ(NormalizeDirection("0", {}), Direction::unknown);
+    EXPECT_EQ(NormalizeDirection("0", "wephone"), Direction::inbound);
     EXPECT_EQ(NormalizeDirection("trunking-originating", {}), Direction::inbound);
     EXPECT_EQ(NormalizeDirection("trunking-terminating", {}), Direction::outbound);
 }
@@ -216,18 +233,12 @@ TEST(AmbiguousWords, MeanWhatTheirProviderSays)
     EXPECT_EQ(NormalizeStatus("accepted", "ringcentral"), Status::ended);
     EXPECT_EQ(NormalizeStatus("hangup", "ringcentral"), Status::missed);
     EXPECT_EQ(NormalizeStatus("disconnected", "vonage"), Status::none);
-    EXPECT_EQ(NormalizeStatus("received", "webex_calling"), Status::ended);
+    EXPECT_EQ(NormalizeStatus("received", "webex_calling"), Status::ringing);
+    EXPECT_EQ(NormalizeStatus("connected", "zoom_phone"), Status::ended);
+    EXPECT_EQ(NormalizeStatus("connected", "webex_calling"), Status::active);
     EXPECT_EQ(NormalizeStatus("down", "asterisk"), Status::ringing);
     EXPECT_EQ(NormalizeStatus("unknown", "bandwidth"), Status::ended);
     EXPECT_EQ(NormalizeStatus("inbound", "3cx"), Status::ended);
     EXPECT_EQ(NormalizeStatus("inbound", "talkdesk"), Status::none);
     EXPECT_EQ(NormalizeDirection("trunking-originating", "twilio"), Direction::inbound);
-}
-
-TEST(Providers, AreKnownInAnySpelling)
-{
-    EXPECT_TRUE(IsKnownProvider("dialpad"));
-    EXPECT_TRUE(IsKnownProvider("Zoom Phone"));
-    EXPECT_FALSE(IsKnownProvider(""));
-    EXPECT_FALSE(IsKnownProvider("no such provider"));
 }

@@ -1,0 +1,79 @@
+
+-- provider -------------------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_is_known_call_provider';
+
+COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
+'whether the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Blind to case, white space, '
+'- and _. NULL for NULL. Never fails';
+
+CREATE FUNCTION @extschema@.call_providers() RETURNS TABLE (provider text, words boolean, shape boolean,
+    signature boolean)
+    LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 50
+    AS 'MODULE_PATHNAME', 'callhardening_call_providers';
+
+COMMENT ON FUNCTION @extschema@.call_providers() IS
+'the call providers, and what is known of each. words: what its words for directions and statuses mean '
+'(normalize_call_status). shape: where its events have each value, so that a log can be of this provider '
+'(register_call_event_log). signature: how it signs its bodies (ingest_signed_call_event). In the order of names';
+
+CREATE FUNCTION _callhardening.has_event_shape(provider text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_has_event_shape';
+
+COMMENT ON FUNCTION _callhardening.has_event_shape(text) IS
+'whether events of this call provider can be read. NULL for NULL';
+
+CREATE FUNCTION _callhardening.nearest_provider(name text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_nearest_provider';
+
+COMMENT ON FUNCTION _callhardening.nearest_provider(text) IS
+'the call provider that a name was probably meant to be: few letters differ, or one is a part of the other. NULL for '
+'NULL and where none is near';
+
+CREATE FUNCTION _callhardening.suggest_provider(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT coalesce('Did you mean "' || _callhardening.nearest_provider(name) || '"?',
+    'call_providers() lists the providers.')
+$$;
+
+COMMENT ON FUNCTION _callhardening.suggest_provider(text) IS
+'a hint for an unknown provider: the nearest name, or how to list them';
+
+CREATE FUNCTION _callhardening.require_known_provider(provider text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NOT @extschema@.is_known_call_provider(provider) THEN
+        PERFORM _callhardening.raise_error('22023', format('unknown call provider "%s"', provider),
+            hint => concat_ws(' ', _callhardening.suggest_provider(provider),
+                'Give an empty string to take words in the meaning that they have anywhere.'));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_known_provider(text) IS
+'refuses (22023) a provider of which the vocabulary has no words. NULL: none is given';
+
+CREATE FUNCTION _callhardening.require_readable_provider(provider text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NOT _callhardening.has_event_shape(provider) THEN
+        PERFORM _callhardening.raise_error('22023', format('events of call provider "%s" cannot be read', provider),
+            hint => CASE WHEN @extschema@.is_known_call_provider(provider)
+                THEN 'call_providers() lists the providers with a shape, whose events can be read.'
+                ELSE _callhardening.suggest_provider(provider) END);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_readable_provider(text) IS
+'refuses (22023) a provider whose events cannot be read. NULL: none is given';

@@ -1,0 +1,27 @@
+#include "core/events/provider_support.hpp"
+
+#include "core/events/event.hpp"
+#include "core/events/signature.hpp"
+#include "core/words/vocabulary.hpp"
+
+namespace callhardening
+{
+
+// Each provider has words: without one for a state, no event of it could be applied.
+std::size_t ProviderCount() noexcept
+{
+    return vocabulary_providers.size();
+}
+
+ProviderSupport SupportOfProvider(std::size_t number) noexcept
+{
+    const std::string_view provider = vocabulary_providers[number];
+    return {provider, true, HasEventShape(provider), SignsBodies(provider)};
+}
+
+bool HasEventShape(std::string_view provider) noexcept
+{
+    return !EventShapes(provider).empty();
+}
+
+} // namespace callhardening
