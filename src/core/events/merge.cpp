@@ -94,7 +94,7 @@ private:
         return true;
     }
 
-    bool IsEnd(int status) const noexcept { return FactsOfStatus(graph_.Name(status)).is_bare_end; }
+    bool IsEnd(int status) const noexcept { return graph_.Facts(status).is_bare_end; }
 
     void RememberTheEnd() noexcept
     {
@@ -109,7 +109,7 @@ private:
     bool RefinesTheEnd() const noexcept
     {
         const MergeState &state = call_.state;
-        return state.has_end && IsEnd(call_.status) && IsKindOfEnd(graph_, graph_.Name(event_.status)) &&
+        return state.has_end && IsEnd(call_.status) && IsKindOfEnd(graph_, event_.status) &&
                event_.has_own_time && event_.time <= state.end &&
                (state.status_before_end == unset_status ||
                 graph_.Allows(state.status_before_end, event_.status));
@@ -169,7 +169,7 @@ private:
 
     bool IsVoicemail() const noexcept
     {
-        return event_.status != unset_status && FactsOfStatus(graph_.Name(event_.status)).has_voicemail;
+        return event_.status != unset_status && graph_.Facts(event_.status).has_voicemail;
     }
 
     // Of an event that says voicemail, the only link is that of the voicemail, whatever its name.
@@ -239,10 +239,9 @@ private:
 
 } // namespace
 
-bool IsKindOfEnd(const TransitionGraph &graph, std::string_view status) noexcept
+bool IsKindOfEnd(const TransitionGraph &graph, int status) noexcept
 {
-    const int found = FactsOfStatus(status).says_how_it_ended ? graph.Find(status) : -1;
-    return found >= 0 && graph.IsTerminal(found);
+    return graph.Facts(status).says_how_it_ended && graph.IsTerminal(status);
 }
 
 const CallColumnFacts &FactsOf(CallColumn column) noexcept

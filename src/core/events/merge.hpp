@@ -84,7 +84,7 @@ struct MergeState {
 };
 
 // Does the status say how a call has ended, where `ended` says no more than that it is over?
-bool IsKindOfEnd(const TransitionGraph &graph, std::string_view status) noexcept;
+bool IsKindOfEnd(const TransitionGraph &graph, int status) noexcept;
 
 // A call between two events.
 struct Call {

@@ -178,7 +178,7 @@ bool Split(std::string_view body, Parts &parts) noexcept
 
 } // namespace
 
-std::string_view DecodeBase64Url(std::string_view text, std::span<char> room) noexcept
+OptionalText DecodeBase64Url(std::string_view text, std::span<char> room) noexcept
 {
     if (text.size() % 4 == 1 || room.size() < text.size())
         return {};
@@ -200,7 +200,7 @@ std::string_view DecodeBase64Url(std::string_view text, std::span<char> room) no
     // Two texts would else be the same bytes.
     if (bits != 0)
         return {};
-    return {room.data(), static_cast<std::size_t>(out - room.data())};
+    return std::string_view{room.data(), static_cast<std::size_t>(out - room.data())};
 }
 
 SignedBody OpenSignedBody(std::string_view body, const Secrets &secrets, std::span<char> room) noexcept
@@ -208,26 +208,26 @@ SignedBody OpenSignedBody(std::string_view body, const Secrets &secrets, std::sp
     Parts parts;
     if (!Split(WithoutSpaceAround(body), parts))
         return {SignatureFlaw::parts, {}};
-    const std::string_view header = DecodeBase64Url(parts.header, room);
-    if (header.data() == nullptr)
+    const OptionalText header = DecodeBase64Url(parts.header, room);
+    if (!header)
         return {SignatureFlaw::header_encoding, {}};
-    if (const SignatureFlaw flaw = CheckHeader(header); flaw != SignatureFlaw::none)
+    if (const SignatureFlaw flaw = CheckHeader(*header); flaw != SignatureFlaw::none)
         return {flaw, {}};
     // The room is used again: of the header nothing is needed any more.
-    const std::string_view sent = DecodeBase64Url(parts.signature, room);
-    if (sent.data() == nullptr)
+    const OptionalText sent = DecodeBase64Url(parts.signature, room);
+    if (!sent)
         return {SignatureFlaw::signature_encoding, {}};
-    const bool is_mac = sent.size() == mac_size;
+    const bool is_mac = sent->size() == mac_size;
     unsigned char signature[mac_size] = {};
     if (is_mac)
-        std::memcpy(signature, sent.data(), mac_size);
-    const std::string_view claims = DecodeBase64Url(parts.claims, room);
-    if (claims.data() == nullptr)
+        std::memcpy(signature, sent->data(), mac_size);
+    const OptionalText claims = DecodeBase64Url(parts.claims, room);
+    if (!claims)
         return {SignatureFlaw::claims_encoding, {}};
     if (!is_mac)
         return {SignatureFlaw::mismatch, {}};
     const SignatureFlaw flaw = CheckSignature(parts.input, signature, secrets);
-    return {flaw, flaw == SignatureFlaw::none ? claims : std::string_view{}};
+    return {flaw, flaw == SignatureFlaw::none ? *claims : std::string_view{}};
 }
 
 const char *Describe(SignatureFlaw flaw) noexcept

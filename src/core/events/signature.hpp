@@ -52,9 +52,9 @@ SignedBody OpenSignedBody(std::string_view body, const Secrets &secrets, std::sp
 // True for a provider that signs its bodies in this way.
 bool SignsBodies(std::string_view provider) noexcept;
 
-// The bytes of a text in base64url, written to `room`; data() is nullptr where it is none: padding, white
-// space, another letter, bits that would be lost.
-std::string_view DecodeBase64Url(std::string_view text, std::span<char> room) noexcept;
+// The bytes of a text in base64url, written to `room`. Nothing where it is none: padding, white space,
+// another letter, bits that would be lost.
+OptionalText DecodeBase64Url(std::string_view text, std::span<char> room) noexcept;
 
 inline constexpr std::size_t shortest_event_secret = 8, longest_event_secret = 1024;
 inline constexpr std::size_t strong_event_secret = 32; // what RFC 7518 demands of HS256

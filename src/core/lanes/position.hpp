@@ -21,16 +21,22 @@ inline constexpr int max_lanes = 1024;
 // The lane of a call, 0 to lanes - 1; the same in every version and on every machine, since it is stored.
 int LaneOf(std::string_view call_id, int lanes) noexcept;
 
-// Stamped in the place of a lane on an event that cannot be processed. No lane has such a number.
-enum class NoLane : int {
-    not_json = -1, // kept as a JSON string
-    not_an_object = -2,
-    no_call_id = -3,
-    call_id_too_long = -4,
-    call_id_not_held = -5, // by the key of the calls table
-    not_stamped = -6,      // the default of the column: no trigger was there
-    ignored = -7,          // no call, as the settings of the log say: settled
-};
+// Stamped in the place of a lane on an event that no worker takes. In SQL: no_lane('not_json'), ...
+namespace no_lane
+{
+inline constexpr int not_json = -1; // kept as a JSON string
+inline constexpr int not_an_object = -2;
+inline constexpr int no_call_id = -3;
+inline constexpr int call_id_too_long = -4;
+inline constexpr int call_id_not_held = -5; // by the key of the calls table
+inline constexpr int not_stamped = -6;      // the default of the column: no trigger was there
+inline constexpr int ignored = -7;          // no call, as the settings of the log say: settled
+} // namespace no_lane
+
+constexpr bool IsLane(int lane) noexcept
+{
+    return lane >= 0;
+}
 
 // A restore of data alone can append events before the registry has their log. They get a mark in the place
 // of a transaction id, which is behind all ids there are. Each restore has a mark of its own: so the log can

@@ -49,13 +49,15 @@ inline constexpr StatusFacts status_facts[] = {
     {Status::voicemail, "voicemail", SetOf(), false, true, true},
 };
 
+inline constexpr StatusFacts no_status_facts = {};
+
 // The facts of a status as a graph writes it; of a status that only a graph of one's own has, all false.
-constexpr StatusFacts FactsOfStatus(std::string_view name) noexcept
+constexpr const StatusFacts &FactsOfStatus(std::string_view name) noexcept
 {
     for (const StatusFacts &facts : status_facts)
         if (facts.name == name)
             return facts;
-    return {};
+    return no_status_facts;
 }
 
 // The status that `word` stands for at `provider`. A provider without a row for the word, an unknown one

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/base/core.hpp"
+#include "core/words/status.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -31,6 +32,7 @@ public:
 
     constexpr int size() const noexcept { return size_; }
     constexpr std::string_view Name(int status) const noexcept { return {name_[status], length_[status]}; }
+    constexpr const StatusFacts &Facts(int status) const noexcept { return *facts_[status]; }
     // Whether `next` is one of the statuses that follow `current`; the same status again is not in question
     // here.
     constexpr bool Allows(int current, int next) const noexcept { return (next_[current] >> next & 1) != 0; }
@@ -46,6 +48,7 @@ public:
             return -1;
         std::copy(status.begin(), status.end(), name_[size_]);
         length_[size_] = static_cast<unsigned char>(status.size());
+        facts_[size_] = &FactsOfStatus(status);
         return size_++;
     }
     constexpr void Allow(int current, int next) noexcept { next_[current] |= std::uint64_t{1} << next; }
@@ -53,6 +56,7 @@ public:
 private:
     int size_ = 0;
     std::uint64_t next_[max_statuses] = {};
+    const StatusFacts *facts_[max_statuses] = {}; // the names are compared when the graph is made
     unsigned char length_[max_statuses] = {};
     char name_[max_statuses][max_status_bytes] = {};
 };

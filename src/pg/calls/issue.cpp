@@ -362,39 +362,36 @@ void note_issue(const Issue &issue)
 namespace
 {
 
-const char *reason_of(NoLane reason)
+const char *reason_of(int lane)
 {
-    switch (reason) {
-    case NoLane::not_json:
+    switch (lane) {
+    case no_lane::not_json:
         return "a JSON string, or no JSON that jsonb can hold";
-    case NoLane::not_an_object:
+    case no_lane::not_an_object:
         return "not a JSON object";
-    case NoLane::no_call_id:
+    case no_lane::no_call_id:
         return "no call id";
-    case NoLane::call_id_too_long:
+    case no_lane::call_id_too_long:
         return "a call id that is too long";
-    case NoLane::call_id_not_held:
+    case no_lane::call_id_not_held:
         return "a call id that the calls table cannot hold";
-    case NoLane::ignored:     // no issue
-    case NoLane::not_stamped: // refused before
-        break;
+    default: // ignored is no issue, not_stamped was refused before
+        return nullptr;
     }
-    return nullptr;
 }
 
 } // namespace
 
 void note_event_without_lane(Oid events, int64 event_seq, int lane, OptionalText call_id)
 {
-    const auto reason = static_cast<NoLane>(lane);
-    const bool is_parsed = reason != NoLane::not_json && reason != NoLane::not_an_object;
+    const bool is_parsed = lane != no_lane::not_json && lane != no_lane::not_an_object;
     note_issue({is_parsed ? IssueKind::body_without_call : IssueKind::unparsable_body,
                 events,
                 call_id,
                 {},
                 {},
                 event_seq,
-                reason_of(reason)});
+                reason_of(lane)});
 }
 
 } // namespace callhardening

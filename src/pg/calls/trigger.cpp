@@ -283,8 +283,10 @@ void report_unknown_status(CallTrigger *trigger, const CallRow *row, OptionalTex
 // A subscription brings what the processor of its publisher has refined, which has remembered the end.
 bool was_refined_by_publisher(const CallTrigger *trigger, const CallRow *row, std::string_view next)
 {
-    if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA ||
-        !IsKindOfEnd(*trigger->settings.graph, next))
+    const TransitionGraph &graph = *trigger->settings.graph;
+    const int status = graph.Find(next);
+    if (SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA || status < 0 ||
+        !IsKindOfEnd(graph, status))
         return false;
     const AttrNumber end = find_column(row->calls, "merge_ended_at");
     return end != 0 && !value_of(row->new_values, end).is_null;
@@ -297,6 +299,17 @@ bool refines_the_end(const CallTrigger *trigger, const CallRow *row, OptionalTex
     const OptionalText call_id = text_of_value(row, known_values(row), trigger->call_id);
     return (call_id && is_refined_end(row->calls, *call_id, *next)) ||
            was_refined_by_publisher(trigger, row, *next);
+}
+
+bool refuse_transition(CallTrigger *trigger, CallRow *row, OptionalText current, int next)
+{
+    const AttrNumber column = trigger->status.attnum;
+    const TransitionGraph *graph = trigger->settings.graph;
+    if (refines_the_end(trigger, row, current, graph->Name(next)))
+        return false;
+    return refuse(trigger, row, column,
+                  refusal_of(trigger, row, column, status_constraint,
+                             invalid_transition_message(graph, current, graph->Name(next))));
 }
 
 bool validate_status(CallTrigger *trigger, CallRow *row)
@@ -325,11 +338,7 @@ bool validate_status(CallTrigger *trigger, CallRow *row)
     case StatusVerdict::refused:
         break;
     }
-    if (refines_the_end(trigger, row, current, graph->Name(decision.next)))
-        return false;
-    return refuse(trigger, row, column,
-                  refusal_of(trigger, row, column, status_constraint,
-                             invalid_transition_message(graph, current, graph->Name(decision.next))));
+    return refuse_transition(trigger, row, current, decision.next);
 }
 
 // The direction that the row has so far, however it is spelt: it may be older than the trigger.

@@ -56,9 +56,8 @@ std::span<const XidRange> window_of_old_lane(const EventLog &log, const LaneTabl
 std::span<const XidRange> stray_window(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
                                        int lane)
 {
-    if (lane < 0) // the others are dead
-        return lane == static_cast<int>(NoLane::not_stamped) ? one_range(0, no_xid_end)
-                                                             : std::span<const XidRange>{};
+    if (!IsLane(lane)) // the others are dead
+        return lane == no_lane::not_stamped ? one_range(0, no_xid_end) : std::span<const XidRange>{};
     const bool has_row = has_lane(log, tables, snapshot, lane);
     if (lane < log.first_lane) // without a row, the lane was emptied
         return has_row ? window_of_old_lane(log, tables, snapshot, lane) : unsettled_marks(log, lane);
@@ -109,7 +108,8 @@ int find_stray_lanes(const EventLog &log, const LaneTables &tables, const LogTab
     int count = 0;
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_lane_numbers(table, snapshot);
-    for (int lane = -1; count < most && next_lane_number(scan, snapshot, &lane) && lane < most_lane_numbers;)
+    for (int lane = before_worker_lanes;
+         count < most && next_lane_number(scan, snapshot, &lane) && lane < most_lane_numbers;)
         if (has_stray_event(log, tables, table, snapshot, lane))
             lanes[count++] = lane;
     end_key_scan(scan);
@@ -215,6 +215,15 @@ int next_first_lane(const EventLog &log, const StrayLanes &strays)
     return last < next + log.lanes ? next : (last / log.lanes + 1) * log.lanes;
 }
 
+// Where lanes that were to come are old ones now, statements that run may still stamp them.
+void start_fresh_lanes(EventLog *log, int first, Snapshot snapshot)
+{
+    const bool is_next = first == log->first_lane + log->lanes;
+    log->adopted = log->is_restored && is_next ? XidSnapshot{} : xids_of(snapshot);
+    log->first_lane = first;
+    log->has_old_lanes = true;
+}
+
 void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &locked)
 {
     const LaneTables tables = open_lanes(*log, RowExclusiveLock);
@@ -223,10 +232,7 @@ void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &
     strays.count = find_stray_lanes(*log, tables, table, strays.lanes, most_lane_numbers);
     const Snapshot snapshot = take_snapshot();
     const bool was_restored = log->is_restored;
-    log->first_lane = next_first_lane(*log, strays);
-    log->has_old_lanes = true;
-    // Where lanes that were to come are old ones now, statements that run may still stamp them.
-    log->adopted = was_restored && log->first_lane == left + log->lanes ? XidSnapshot{} : xids_of(snapshot);
+    start_fresh_lanes(log, next_first_lane(*log, strays), snapshot);
     write_adoption(locked, *log);
     for (int i = 0; i < strays.count; ++i)
         if (strays.lanes[i] < log->first_lane)
@@ -333,7 +339,7 @@ void count_strays(StrayCount *strays)
     for (int lane = before_all_lanes;
          strays->count < strays->most && next_lane_number(scan, strays->snapshot, &lane);)
         // The next worker gives a restored log the lanes that its events are in.
-        if (!strays->log.is_restored || lane < 0)
+        if (!strays->log.is_restored || !IsLane(lane))
             count_in_lane(strays, lane);
     end_key_scan(scan);
 }

@@ -20,8 +20,10 @@ std::span<const XidRange> stray_window(const EventLog &log, const LaneTables &ta
                                        int lane);
 
 // The next lane above `lane` in which `snapshot` sees events; false where there is none. `scan` comes from
-// begin_lane_numbers. The first lane is above before_all_lanes, or above -1 if it shall be a worker's.
-inline constexpr int before_all_lanes = static_cast<int>(NoLane::not_stamped) - 1;
+// begin_lane_numbers. The first lane is above before_all_lanes, or above before_worker_lanes if it shall be a
+// worker's.
+inline constexpr int before_worker_lanes = -1;
+inline constexpr int before_all_lanes = no_lane::not_stamped - 1;
 KeyScan begin_lane_numbers(const LogTable &table, Snapshot snapshot);
 bool next_lane_number(const KeyScan &scan, Snapshot snapshot, int *lane);
 

@@ -170,7 +170,7 @@ void revive_events(const EventLog &log, Revival *revival, std::initializer_list<
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
         // Events without a call have no lane, and no worker can take them. Another session may be at it too.
-        if (row_int4(scan.slot, dead_lane) >= 0 && lock_row(revival->dead, scan, snapshot, LockWaitBlock))
+        if (IsLane(row_int4(scan.slot, dead_lane)) && lock_row(revival->dead, scan, snapshot, LockWaitBlock))
             revival->count += revive_event(log, revival->dead, revival->waiting, scan);
     }
     end_key_scan(scan);

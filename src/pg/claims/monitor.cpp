@@ -162,8 +162,7 @@ CALLHARDENING_FUNCTION(ignored_call_events)
     find_event_log(fcinfo, 0, &monitor.log);
     open_log_table(monitor.log, &monitor.table);
     monitor.snapshot = take_snapshot();
-    LaneReader reader =
-        begin_reading(monitor.table, monitor.snapshot, static_cast<int>(NoLane::ignored), {&all, 1}, {});
+    LaneReader reader = begin_reading(monitor.table, monitor.snapshot, no_lane::ignored, {&all, 1}, {});
     while (count < most && next_event(&reader)) {
         CHECK_FOR_INTERRUPTS();
         ++count;

@@ -180,7 +180,7 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
 {
     LaneOfLog lane = {};
     lane.number = number;
-    lane.is_live = number >= 0 && has_lane(purge.log, purge.lanes, purge.snapshot, number);
+    lane.is_live = IsLane(number) && has_lane(purge.log, purge.lanes, purge.snapshot, number);
     if (lane.is_live)
         lane.position = newest_record(purge.log, purge.lanes, purge.snapshot, number).position;
     return lane;
@@ -197,7 +197,7 @@ bool is_dealt_with(const Purge &purge, const LogEvent &event)
 // Another client has processed it, or the settings of the log have come to ignore it: then it is settled.
 bool is_no_death(const Purge &purge, const LogEvent &event)
 {
-    if (event.is_done || event.lane >= 0)
+    if (event.is_done || IsLane(event.lane))
         return event.is_done;
     const std::string_view type = event.event_type == nullptr ? "" : event.event_type;
     return ignores_events(purge.log) && is_ignored(purge.log, type, {}, DatumGetJsonbP(event.payload));
@@ -280,9 +280,9 @@ std::span<const XidRange> settled_ids(const EventLog &log)
 std::span<const XidRange> purgeable_xids(const Purge &purge, const LaneOfLog &lane)
 {
     static const XidRange all = {0, no_xid_end};
-    if (lane.number == static_cast<int>(NoLane::not_stamped))
+    if (lane.number == no_lane::not_stamped)
         return {}; // nobody has dealt with them
-    if (lane.number < 0)
+    if (!IsLane(lane.number))
         return {&all, 1}; // no worker can take these
     if (lane.is_live)
         return window_between({0, 0, {}}, {purge.now.xmin, purge.now.xmin, {}});
@@ -320,7 +320,7 @@ bool purge_next_event(Purge *purge, const LaneOfLog &lane, LaneReader *reader)
 // of another cluster can have higher ids than those to come, and are not passed either.
 bool may_pass(const Purge &purge, const LaneOfLog &lane, const LogPosition &place)
 {
-    return lane.number >= 0 || place.xid < purge.now.xmin;
+    return IsLane(lane.number) || place.xid < purge.now.xmin;
 }
 
 void purge_lane(Purge *purge, int number)
@@ -348,7 +348,7 @@ void purge_lane(Purge *purge, int number)
 
 void purge_lanes(Purge *purge)
 {
-    constexpr int first = static_cast<int>(NoLane::ignored);
+    constexpr int first = no_lane::ignored;
     const int count = purge->log.first_lane + purge->log.lanes - first;
     const auto start = static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, count - 1));
     for (int i = 0; i < count && purge->left > 0 && purge->looks > 0; ++i)

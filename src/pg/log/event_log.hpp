@@ -49,10 +49,10 @@ struct EventLog {
 };
 
 // The lane of this cluster that has the calls of `lane`, which may be one of a cluster that the log has left.
-// What waits of `lane` is kept there. Numbers below 0 are no lanes.
+// What waits of `lane` is kept there. Numbers of no_lane stay as they are.
 inline int home_lane(const EventLog &log, int lane)
 {
-    return lane < 0 ? lane : log.first_lane + lane % log.lanes;
+    return IsLane(lane) ? log.first_lane + lane % log.lanes : lane;
 }
 
 struct EventInLane {

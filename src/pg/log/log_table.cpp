@@ -364,7 +364,7 @@ LogEvent event_in_slot(const EventLog &log, const LogTable &table, TupleTableSlo
     event.lane = lane;
     event.place = place;
     event.call_id = row_text(slot, table.call_id);
-    if (event.call_id == nullptr && lane < 0) // no worker can take it
+    if (event.call_id == nullptr && !IsLane(lane)) // no worker can take it
         event.call_id = pstrdup("");
     if (no_payload || event.call_id == nullptr)
         raise_altered(log, place.seq);

@@ -105,7 +105,7 @@ bool has_moved(const Stamper *stamper, int lane)
 int number_of_lane(const Stamper *stamper, int lane)
 {
     const EventLog &log = stamper->log;
-    if (lane < 0 || log.log_id == 0)
+    if (!IsLane(lane) || log.log_id == 0)
         return lane;
     return log.first_lane + lane + (log.is_restored || has_moved(stamper, lane) ? log.lanes : 0);
 }
@@ -217,19 +217,18 @@ Stamp stamp_of(std::string_view provider, KeyKind key, int lanes, Jsonb *body)
     constexpr size_t longest_event_type = 64;
 
     if (!JB_ROOT_IS_OBJECT(body))
-        return {{}, {}, static_cast<int>(is_string(body) ? NoLane::not_json : NoLane::not_an_object)};
+        return {{}, {}, is_string(body) ? no_lane::not_json : no_lane::not_an_object};
     EventFields fields;
     if (!read_event(body, provider, fields_of({Field::state}), &fields))
-        return {{}, {}, static_cast<int>(NoLane::no_call_id)};
+        return {{}, {}, no_lane::no_call_id};
     const std::string_view state = fields[Field::state].text;
     const std::string_view event_type = state.size() <= longest_event_type ? state : std::string_view{};
     const std::string_view id = fields[Field::call_id].text;
     if (id.size() > max_call_id_bytes)
-        return {{}, event_type, static_cast<int>(NoLane::call_id_too_long)};
+        return {{}, event_type, no_lane::call_id_too_long};
     const std::string_view canonical = CanonicalCallId(id, key);
     if (canonical.empty())
-        return {id, event_type,
-                static_cast<int>(IsBlank(id) ? NoLane::no_call_id : NoLane::call_id_not_held)};
+        return {id, event_type, IsBlank(id) ? no_lane::no_call_id : no_lane::call_id_not_held};
     return {canonical, event_type, LaneOf(canonical, lanes)};
 }
 
@@ -346,10 +345,10 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
     Stamp stamp = is_null
-                      ? Stamp{{}, {}, static_cast<int>(NoLane::not_an_object)}
+                      ? Stamp{{}, {}, no_lane::not_an_object}
                       : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
     if (!is_null && is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, payload))
-        stamp.lane = static_cast<int>(NoLane::ignored);
+        stamp.lane = no_lane::ignored;
     MemoryContextSwitchTo(caller);
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
     MemoryContextReset(stamper->scratch);

@@ -84,15 +84,15 @@ const std::string header = R"({"alg":"HS256","typ":"JWT"})";
 std::string Decoded(std::string_view text)
 {
     std::vector<char> room(text.size() + 1);
-    const std::string_view bytes = DecodeBase64Url(text, room);
-    return bytes.data() == nullptr ? "none" : std::string(bytes);
+    const OptionalText bytes = DecodeBase64Url(text, room);
+    return bytes ? std::string(*bytes) : "none";
 }
 
 TEST(Signature, RfcExample)
 {
     Keys keys;
     std::vector<char> room(100);
-    keys.secrets = {std::string(DecodeBase64Url(
+    keys.secrets = {std::string(*DecodeBase64Url(
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow", room))};
     const Opened opened =
         Open("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9"
@@ -262,7 +262,7 @@ TEST(Signature, Base64Url)
         EXPECT_EQ(Decoded(text), "none") << text;
     EXPECT_EQ(Decoded(std::string_view("AAA\0", 4)), "none");
     char room[3];
-    EXPECT_EQ(DecodeBase64Url("AAAA", room).data(), nullptr) << "the room is too small";
+    EXPECT_FALSE(DecodeBase64Url("AAAA", room)) << "the room is too small";
 }
 
 TEST(Signature, Descriptions)
