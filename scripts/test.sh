@@ -125,12 +125,6 @@ header_edit_rebuilds() {
     grep -q -- '-o src/core/words/vocabulary.o' <<<"$plan"
 }
 
-# The fenced blocks of the page are the test's statements and results, but for empty lines and row counts.
-page_is_tested() {
-    diff <(awk '/^```/ { shown = !fenced && $0 ~ /^```(sql)?$/; fenced = !fenced; next } shown' "$ROOT/docs/$1.md") \
-        <(sed -E 's/ +$//; /^$/d; /^\([0-9]+ rows?\)$/d' "$ROOT/expected/$2.out")
-}
-
 # The page shows the example as it is.
 page_shows() { diff <(awk -v "fence=\`\`\`$2" '$0 == fence { shown = 1; next } /^```/ { shown = 0 } shown' "$ROOT/docs/$1.md") "$ROOT/docs/examples/$3"; }
 
@@ -151,7 +145,8 @@ build_checks() {
     check 'the picture has the measured numbers' run "$WORK/src/scripts/draw_held_snapshot.py" --check
     check 'a header edit rebuilds' header_edit_rebuilds
     check 'nothing is left to be filled in' has_no_placeholder
-    check 'the recipes of the page on policies are tested' page_is_tested policies sanitizer/recipes
+    check 'pages are easy to read' run "$WORK/src/scripts/count_prose.py"
+    check 'no line is too long' run "$WORK/src/scripts/check_lines.py"
     check 'the page on clients shows the example in Node' page_shows clients js worker.js
     check 'the page on clients shows the example in Python' page_shows clients python worker.py
     checks_end build
@@ -295,7 +290,7 @@ check_with_sanitizers() {
 }
 
 check_with_valgrind() {
-    local topics='sanitizer/sanitizer sanitizer/policy sanitizer/jsonb sanitizer/explain calls/harden sanitizer/recipes'
+    local topics='sanitizer/sanitizer sanitizer/policy sanitizer/jsonb sanitizer/explain calls/harden'
     install_packages valgrind
     prepare
     run_with_valgrind

@@ -81,8 +81,8 @@ CREATE FUNCTION _callhardening.trigger_settings(calls regclass) RETURNS text[]
 
 COMMENT ON FUNCTION _callhardening.trigger_settings(regclass) IS
 'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload '
-'column, on_invalid, transitions, provider, policy. An empty string is the default, and a built-in policy is a name. Unlike call_settings it checks '
-'nothing. NULL: the table has no such trigger, or one with another number of arguments';
+'column, on_invalid, transitions, provider, policy. An empty string is the default, and a built-in policy is a name. '
+'Unlike call_settings it checks nothing. NULL: the table has no such trigger, or one with another number of arguments';
 
 CREATE FUNCTION _callhardening.policy_argument(policy jsonb) RETURNS text
     LANGUAGE sql STABLE

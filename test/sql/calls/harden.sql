@@ -176,13 +176,16 @@ SELECT policy FROM call_settings('calls');
 -- a built-in policy stands in the trigger by its name, and a graph that is the default's is left out: \d is short
 SELECT harden_calls('calls', policy => call_payload_policy('size_only'));
 SELECT policy = call_payload_policy('size_only') AS is_size_only FROM call_settings('calls');
-INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (94, '{"call_id": 94, "a": "x"}') RETURNING raw_payload = sanitize_call_payload('{"call_id": 94, "a": "x"}'::jsonb, call_payload_policy('size_only')) AS is_alike;
+INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (94, '{"call_id": 94, "a": "x"}')
+RETURNING raw_payload = sanitize_call_payload('{"call_id": 94, "a": "x"}'::jsonb, call_payload_policy('size_only')) AS is_alike;
 DELETE FROM calls WHERE dialpad_call_id = 94;
 SELECT harden_calls('calls', policy => call_payload_policy('strict'));
 SELECT harden_calls('calls', provider => 'zoom_phone');
-SELECT (_callhardening.trigger_settings('calls'))[8] AS policy, policy = call_payload_policy('strict') AS is_strict FROM call_settings('calls');
+SELECT (_callhardening.trigger_settings('calls'))[8] AS policy, policy = call_payload_policy('strict') AS is_strict
+FROM call_settings('calls');
 SELECT harden_calls('calls', policy => call_payload_policy('default'), provider => '',
-    transitions => '{"missed": [], "active": ["voicemail", "ended"], "ringing": ["active", "ended", "missed", "rejected", "voicemail"], "ended": [], "rejected": [], "voicemail": []}');
+    transitions => '{"missed": [], "active": ["voicemail", "ended"],
+    "ringing": ["active", "ended", "missed", "rejected", "voicemail"], "ended": [], "rejected": [], "voicemail": []}');
 SELECT policy, transitions FROM call_settings('calls');
 SELECT max(length(pg_get_triggerdef(oid, true))) < 350 AS is_short FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
 -- a trigger that is gone comes back

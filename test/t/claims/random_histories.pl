@@ -90,7 +90,8 @@ sub live
 sub drain
 {
 	my ($node, $database, $first, $last) = @_;
-	return $node->safe_psql($database, join '', map {"CALL drain($_); SELECT '$_: ' || v FROM violations($_) AS v LIMIT 5;\n"} $first .. $last);
+	return $node->safe_psql($database, join '',
+		map {"CALL drain($_); SELECT '$_: ' || v FROM violations($_) AS v LIMIT 5;\n"} $first .. $last);
 }
 
 my (%seen, %bad);

@@ -20,7 +20,8 @@ CREATE TABLE apps (id uuid PRIMARY KEY, name text);
 CREATE TABLE webhook_events (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), app_id uuid, event_type text, dialpad_event_id text UNIQUE,
     payload jsonb NOT NULL, processed_at timestamp, received_at timestamp DEFAULT now());
 CREATE INDEX idx_webhook_events_pending ON webhook_events (received_at) WHERE processed_at IS NULL;
-CREATE TABLE calls (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), app_id uuid NOT NULL REFERENCES apps, dialpad_call_id bigint UNIQUE NOT NULL,
+CREATE TABLE calls (id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    app_id uuid NOT NULL REFERENCES apps, dialpad_call_id bigint UNIQUE NOT NULL,
     direction text CHECK (direction IN ('inbound', 'outbound')), from_number text, to_number text, status text, dialpad_user_id bigint,
     started_at timestamp, ended_at timestamp, duration_seconds integer, recording_url text, is_voicemail boolean, raw_payload jsonb,
     created_at timestamp DEFAULT now());
@@ -34,7 +35,8 @@ BEGIN
             INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload)
             VALUES (CASE leg % 2 WHEN 0 THEN '00000000-0000-0000-0000-00000000000a' ELSE '00000000-0000-0000-0000-00000000000b' END::uuid,
                 (ARRAY['call.ring', 'call.started', 'call.ended'])[n], leg || '.' || n,
-                jsonb_build_object('call', jsonb_build_object('id', leg, 'direction', 'inbound', 'from', '+14155550100', 'to', '+14155550199',
+                jsonb_build_object('call',
+                    jsonb_build_object('id', leg, 'direction', 'inbound', 'from', '+14155550100', 'to', '+14155550199',
                     'user_id', 7, 'duration', 10 * n)))
             ON CONFLICT (dialpad_event_id) DO NOTHING;
             COMMIT;
@@ -55,9 +57,12 @@ BEGIN
         batch := ARRAY(SELECT id FROM webhook_events WHERE processed_at IS NULL ORDER BY received_at LIMIT 20 FOR UPDATE SKIP LOCKED);
         COMMIT;
         FOR event IN SELECT * FROM webhook_events WHERE id = ANY (batch) ORDER BY received_at LOOP
-            word := CASE event.event_type WHEN 'call.ring' THEN 'ringing' WHEN 'call.started' THEN 'active' WHEN 'call.ended' THEN 'ended' END;
-            INSERT INTO calls (app_id, dialpad_call_id, direction, from_number, to_number, status, dialpad_user_id, duration_seconds, raw_payload)
-            VALUES (event.app_id, (event.payload #>> '{call,id}')::bigint, 'inbound', event.payload #>> '{call,from}', event.payload #>> '{call,to}', word,
+            word := CASE event.event_type WHEN 'call.ring' THEN 'ringing'
+                WHEN 'call.started' THEN 'active' WHEN 'call.ended' THEN 'ended' END;
+            INSERT INTO calls (app_id, dialpad_call_id, direction, from_number,
+                to_number, status, dialpad_user_id, duration_seconds, raw_payload)
+            VALUES (event.app_id, (event.payload #>> '{call,id}')::bigint, 'inbound',
+                event.payload #>> '{call,from}', event.payload #>> '{call,to}', word,
                 7, (event.payload #>> '{call,duration}')::int, event.payload)
             ON CONFLICT (dialpad_call_id) DO UPDATE SET status = excluded.status,
                 duration_seconds = greatest(calls.duration_seconds, excluded.duration_seconds), raw_payload = excluded.raw_payload;
@@ -74,7 +79,8 @@ CALL old_processor(true); CALL old_processor(true); CALL old_processor(true); CA
 CALL old_processor(true); CALL old_processor(true);
 };
 $node->safe_psql('postgres', $installation);
-is($node->safe_psql('postgres', 'SELECT count(*), count(processed_at) FROM webhook_events'), '300|140', 'an installation with half of its events processed');
+is($node->safe_psql('postgres', 'SELECT count(*), count(processed_at) FROM webhook_events'),
+	'300|140', 'an installation with half of its events processed');
 
 # ---- hardened while its clients run ------------------------------------------------------------------------
 
@@ -93,7 +99,8 @@ sub start_client
 	my ($sql) = @_;
 	my ($in, $out, $err) = ('', '', '');
 	my $client = { err => \$err };
-	$client->{handle} = IPC::Run::start([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c', $sql ], \$in, \$out, \$err);
+	$client->{handle} = IPC::Run::start([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1',
+		'-d', $node->connstr('postgres'), '-c', $sql ], \$in, \$out, \$err);
 	push @clients, $client;
 	return;
 }
@@ -110,10 +117,12 @@ my $arguments = q{'webhook_events', 'calls', event_type_column => 'event_type', 
 $node->safe_psql('postgres', q{SELECT harden_calls('calls')});
 like(dump_of('calls'), qr/USING gin \(raw_payload\)/, 'an index of the payload is made');
 $node->safe_psql('postgres', "SET lock_timeout = '10s'; CALL prepare_harden_call_events($arguments)");
-my $indexes = $node->safe_psql('postgres', q{SELECT string_agg(statement || ';', E'\n') FROM _callhardening.missing_event_indexes('webhook_events', true) AS statement});
+my $indexes = $node->safe_psql('postgres',
+	q{SELECT string_agg(statement || ';', E'\n') FROM _callhardening.missing_event_indexes('webhook_events', true) AS statement});
 is(scalar(split /\n/, $indexes), 3, 'three indexes are to be built');
 $node->safe_psql('postgres', $_) for split /\n/, $indexes;
-is($node->safe_psql('postgres', q{SELECT count(*) FROM _callhardening.missing_event_indexes('webhook_events', true)}), '0', 'and are there');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM _callhardening.missing_event_indexes('webhook_events', true)}),
+	'0', 'and are there');
 $node->safe_psql('postgres', "SET lock_timeout = '10s'; SELECT harden_call_events($arguments)");
 
 # ---- both at work, then ours alone --------------------------------------------------------------------------
@@ -133,19 +142,26 @@ for my $client (@clients)
 }
 for (1 .. 200) { last if $node->safe_psql('postgres', 'SELECT claimed FROM process_call_events()') eq '0' }
 
-is($node->safe_psql('postgres', 'SELECT count(*), count(processed_at) FROM webhook_events'), '1800|1800', 'each event is processed, and says so');
-is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE status IS DISTINCT FROM 'ended' AND dialpad_call_id NOT IN (TABLE wrong_before)) FROM calls}),
+is($node->safe_psql('postgres', 'SELECT count(*), count(processed_at) FROM webhook_events'),
+	'1800|1800', 'each event is processed, and says so');
+is($node->safe_psql('postgres', q{SELECT count(*),
+	count(*) FILTER (WHERE status IS DISTINCT FROM 'ended' AND dialpad_call_id NOT IN (TABLE wrong_before)) FROM calls}),
 	'600|0', 'each call has ended, but for what was wrong before');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM calls WHERE app_id <> CASE dialpad_call_id % 2 WHEN 0 THEN '00000000-0000-0000-0000-00000000000a'
+is($node->safe_psql('postgres', q{SELECT count(*) FROM calls
+	WHERE app_id <> CASE dialpad_call_id % 2 WHEN 0 THEN '00000000-0000-0000-0000-00000000000a'
 	ELSE '00000000-0000-0000-0000-00000000000b' END::uuid}), '0', 'with the columns that were carried');
-is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM call_retrying_events) + (SELECT count(*) FROM call_dead_events)'), '0', 'none has failed');
-cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM webhook_events WHERE event_seq IS NOT NULL'), '>', 0, 'what was pending was stamped');
+is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM call_retrying_events) + (SELECT count(*) FROM call_dead_events)'),
+	'0', 'none has failed');
+cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM webhook_events WHERE event_seq IS NOT NULL'),
+	'>', 0, 'what was pending was stamped');
 
 $node->safe_psql('postgres', 'CALL old_webhook(3001, 3010)');
-is($node->safe_psql('postgres', q{SELECT ingest_call_event('{"call": {"id": 3011}}'::jsonb, event_type => 'call.ring') IS NOT NULL}), 't', 'our own way in');
+is($node->safe_psql('postgres', q{SELECT ingest_call_event('{"call": {"id": 3011}}'::jsonb, event_type => 'call.ring') IS NOT NULL}),
+	't', 'our own way in');
 $node->safe_psql('postgres', q{UPDATE webhook_events SET app_id = '00000000-0000-0000-0000-00000000000a' WHERE app_id IS NULL});
 for (1 .. 200) { last if $node->safe_psql('postgres', 'SELECT claimed FROM process_call_events()') eq '0' }
-is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE status = 'ended' AND duration_seconds = 30) FROM calls WHERE dialpad_call_id > 3000}), '11|10', 'ours alone');
+is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE status = 'ended' AND duration_seconds = 30)
+	FROM calls WHERE dialpad_call_id > 3000}), '11|10', 'ours alone');
 
 # ---- the way back -------------------------------------------------------------------------------------------
 
@@ -154,10 +170,12 @@ $node->safe_psql('postgres', "CREATE TABLE kept AS SELECT $columns FROM webhook_
 $node->safe_psql('postgres', q{SELECT unharden_call_events('webhook_events'); SELECT unharden_calls('calls')});
 is(dump_of('webhook_events'), $events_before, 'the table is defined as it was');
 is(dump_of('calls'), $calls_before, 'and so is that of the calls');
-is( $node->safe_psql('postgres', 'SELECT count(*) FROM ((TABLE kept EXCEPT TABLE webhook_events) UNION ALL (TABLE webhook_events EXCEPT TABLE kept)) AS d'),
+is( $node->safe_psql('postgres', 'SELECT count(*)
+	FROM ((TABLE kept EXCEPT TABLE webhook_events) UNION ALL (TABLE webhook_events EXCEPT TABLE kept)) AS d'),
 	'0', 'with all its rows');
 $node->safe_psql('postgres', 'CALL old_webhook(4001, 4002); CALL old_processor(true)');
-is($node->safe_psql('postgres', q{SELECT string_agg(status, ',') FROM calls WHERE dialpad_call_id > 4000}), 'ended,ended', 'and the old clients go on');
+is($node->safe_psql('postgres', q{SELECT string_agg(status, ',') FROM calls WHERE dialpad_call_id > 4000}),
+	'ended,ended', 'and the old clients go on');
 # ---- the page on migration, statement by statement ------------------------------------------------------------------
 
 $node->safe_psql('postgres', 'CREATE ROLE dba LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE oncall LOGIN');

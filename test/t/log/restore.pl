@@ -49,7 +49,8 @@ SELECT fail_call_event(claim_id, event_seq, 'does not work', '$retry_after') FRO
 sub claim
 {
 	my ($node, $database, $events, $lease) = @_;
-	$node->safe_psql($database, "TRUNCATE mine; INSERT INTO mine SELECT claim_id, event_seq, call_id FROM claim_call_events($events, '$lease', 'worker')");
+	$node->safe_psql($database,
+		"TRUNCATE mine; INSERT INTO mine SELECT claim_id, event_seq, call_id FROM claim_call_events($events, '$lease', 'worker')");
 }
 
 sub complete
@@ -57,7 +58,8 @@ sub complete
 	my ($node, $database) = @_;
 	return $node->safe_psql($database, q{
 CREATE TEMP TABLE ended AS SELECT * FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM mine));
-INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM mine WHERE claim_id IN (SELECT claim_id FROM ended WHERE outcome = 'completed')
+INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM mine
+    WHERE claim_id IN (SELECT claim_id FROM ended WHERE outcome = 'completed')
     AND event_seq NOT IN (SELECT event_seq FROM call_retrying_events UNION ALL SELECT event_seq FROM call_dead_events)
     ORDER BY event_seq;
 SELECT string_agg(DISTINCT outcome, ',') FROM ended});
@@ -97,7 +99,8 @@ CREATE FUNCTION violations() RETURNS SETOF text LANGUAGE sql AS $$
 SELECT format('event %s of call %s is lost', e.event_seq, e.call_id) FROM call_events e
 WHERE e.event_seq NOT IN (SELECT event_seq FROM done UNION ALL SELECT event_seq FROM call_dead_events)
 UNION ALL
-SELECT format('event %s of call %s was done %s times', event_seq, call_id, count(*)) FROM done GROUP BY event_seq, call_id HAVING count(*) > 1
+SELECT format('event %s of call %s was done %s times', event_seq, call_id, count(*))
+    FROM done GROUP BY event_seq, call_id HAVING count(*) > 1
 UNION ALL
 SELECT format('event %s of call %s came after %s', event_seq, call_id, before) FROM (
     SELECT event_seq, call_id, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
@@ -148,7 +151,8 @@ sub goes_on
 	ingest($node, $database, 20, 50, ['hangup']);
 	$node->safe_psql($database, $drain);
 	is($node->safe_psql($database, 'SELECT * FROM violations() LIMIT 10'), '', "$what: the log goes on");
-	is($node->safe_psql($database, 'SELECT count(*), count(DISTINCT lane % 64) = 64 FROM _callhardening.lanes'), '64|t', "$what: it has its lanes");
+	is($node->safe_psql($database, 'SELECT count(*), count(DISTINCT lane % 64) = 64 FROM _callhardening.lanes'),
+		'64|t', "$what: it has its lanes");
 	is($node->safe_psql($database, 'SELECT adopted IS NULL FROM call_event_logs'), 't', "$what: nothing is left to do in old ones");
 }
 
@@ -157,7 +161,8 @@ sub revives_the_dead
 	my ($node, $database, $what) = @_;
 	is($node->safe_psql($database, "SELECT retry_dead_call_events()"), 2, "$what: the dead are still there");
 	$node->safe_psql($database, $drain);
-	is($node->safe_psql($database, 'SELECT count(*) FROM done d WHERE call_id IN (SELECT DISTINCT call_id FROM done) AND event_seq NOT IN (SELECT event_seq FROM call_events)'),
+	is($node->safe_psql($database, 'SELECT count(*) FROM done d
+		WHERE call_id IN (SELECT DISTINCT call_id FROM done) AND event_seq NOT IN (SELECT event_seq FROM call_events)'),
 		0, "$what: what comes is in the log");
 	is($node->safe_psql($database, 'SELECT count(*) FROM call_events WHERE event_seq NOT IN (SELECT event_seq FROM done)'), 0,
 		"$what: and they get another chance");
@@ -180,7 +185,8 @@ sub restore_plain
 sub load
 {
 	my ($node, $database, $name, $stop) = @_;
-	PostgreSQL::Test::Utils::system_or_bail('psql', '-Xq', "--set=ON_ERROR_STOP=$stop", '--output=/dev/null', '--host', $node->host, '--port', $node->port,
+	PostgreSQL::Test::Utils::system_or_bail('psql', '-Xq', "--set=ON_ERROR_STOP=$stop",
+		'--output=/dev/null', '--host', $node->host, '--port', $node->port,
 		'--file', "$dumps/$name.sql", $database);
 }
 
@@ -209,7 +215,8 @@ dump_plain($lower, 'restored', 'second');
 
 my $higher = new_node('higher', xid => 16777216);
 PostgreSQL::Test::Utils::system_or_bail('createdb', '--host', $higher->host, '--port', $higher->port, 'restored');
-PostgreSQL::Test::Utils::system_or_bail('pg_restore', '--jobs=2', '--host', $higher->host, '--port', $higher->port, '--dbname=restored', "$dumps/origin.dump");
+PostgreSQL::Test::Utils::system_or_bail('pg_restore', '--jobs=2', '--host',
+	$higher->host, '--port', $higher->port, '--dbname=restored', "$dumps/origin.dump");
 is(complete($higher, 'restored'), 'completed', 'a worker can still complete what it claimed in the old cluster');
 goes_on($higher, 'restored', 'a cluster with higher xids');
 revives_the_dead($higher, 'restored', 'a cluster with higher xids');
@@ -266,12 +273,14 @@ sub comes_again
 	ingest($node, $database, 1, 30, ['recording']);
 	$node->safe_psql($database, $drain);
 	is($node->safe_psql($database, 'SELECT * FROM violations() LIMIT 10'), '', "$what: everything comes once, in order");
-	is($node->safe_psql($database, 'SELECT count(*) FROM call_events WHERE event_seq NOT IN (SELECT event_seq FROM done)'), 0, "$what: what had been settled too");
+	is($node->safe_psql($database, 'SELECT count(*) FROM call_events WHERE event_seq NOT IN (SELECT event_seq FROM done)'),
+		0, "$what: what had been settled too");
 }
 
 for my $what ('schema', 'data')
 {
-	PostgreSQL::Test::Utils::system_or_bail('pg_dump', "--$what-only", '--host', $source->host, '--port', $source->port, '--file', "$dumps/$what.sql", 'origin');
+	PostgreSQL::Test::Utils::system_or_bail('pg_dump', "--$what-only", '--host',
+		$source->host, '--port', $source->port, '--file', "$dumps/$what.sql", 'origin');
 }
 restore_plain($lower, 'data', 'schema');
 load($lower, 'data', 'data', 1);
@@ -282,7 +291,8 @@ ingest($lower, 'data', 1, 1, ['connected']);
 # Into tables that were made here, whose settings are there already.
 $higher->safe_psql('postgres', 'CREATE DATABASE made');
 $higher->safe_psql('made', q{CREATE EXTENSION callhardening; SELECT create_call_tables();});
-PostgreSQL::Test::Utils::system_or_bail('pg_dump', '--schema-only', '--exclude-table=calls', '--exclude-table=call_events', '--host', $source->host,
+PostgreSQL::Test::Utils::system_or_bail('pg_dump', '--schema-only',
+	'--exclude-table=calls', '--exclude-table=call_events', '--host', $source->host,
 	'--port', $source->port, '--file', "$dumps/rest.sql", 'origin');
 load($higher, 'made', 'rest', 0);
 load($higher, 'made', 'data', 0);

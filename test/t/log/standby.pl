@@ -12,7 +12,8 @@ use Test::More;
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ], allows_streaming => 1);
 # What is committed is not yet on disk.
-$primary->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nsynchronous_commit = off\nwal_writer_delay = 10s\nwal_keep_size = 64MB");
+$primary->append_conf('postgresql.conf',
+	"fsync = off\nautovacuum = off\nsynchronous_commit = off\nwal_writer_delay = 10s\nwal_keep_size = 64MB");
 $primary->start;
 $primary->safe_psql(
 	'postgres', q{
@@ -107,14 +108,17 @@ my %verbs = (
 for my $verb (sort keys %verbs)
 {
 	my ($result, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$verbs{$verb}");
-	like($stderr, qr/ERROR:  25006: $verb cannot be used on a standby server\nDETAIL:  .*\nHINT:  Connect to the primary server\./, "$verb on a standby");
+	like($stderr, qr/ERROR:  25006: $verb cannot be used on a standby server\nDETAIL:  .*\nHINT:  Connect to the primary server\./,
+		"$verb on a standby");
 }
-for my $statement (q{SELECT ingest_call_event('{"call_id": 1}'::jsonb)}, 'SELECT retry_dead_call_events()', 'SELECT configure_call_event_log(max_attempts => 3)')
+for my $statement (q{SELECT ingest_call_event('{"call_id": 1}'::jsonb)},
+	'SELECT retry_dead_call_events()', 'SELECT configure_call_event_log(max_attempts => 3)')
 {
 	my ($result, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\n$statement");
 	like($stderr, qr/ERROR:  25006/, "on a standby: $statement");
 }
-is($standby->safe_psql('postgres', 'SELECT sum(pending) > 0 FROM pending_call_events(exact => true)'), 't', 'what is pending can be seen on a standby');
+is($standby->safe_psql('postgres', 'SELECT sum(pending) > 0 FROM pending_call_events(exact => true)'),
+	't', 'what is pending can be seen on a standby');
 
 # ---- the primary is lost, with what it has not sent --------------------------------------------------------
 

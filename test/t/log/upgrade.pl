@@ -65,7 +65,8 @@ my $members = q{SELECT string_agg(pg_describe_object(classid, objid, 0), E'\n' O
     FROM pg_depend WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'callhardening')};
 my $owned = $old->safe_psql('postgres', $members);
 like($owned, qr/^schema _callhardening$/m, 'the extension owns its schema');
-my $dumped = $old->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text) FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$');
+my $dumped = $old->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text)
+	FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$');
 my $granted = $old->safe_psql('postgres', q{SELECT count(*) FROM call_role_grants('own')});
 my $identifier = $old->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
 $old->stop;
@@ -75,7 +76,8 @@ $new->init(extra => \@initdb);
 my $bin = $old->config_data('--bindir');
 my $place = PostgreSQL::Test::Utils::tempdir;
 chdir $place or die "cannot go to $place";
-system_or_bail('pg_upgrade', '--no-sync', '--old-datadir', $old->data_dir, '--new-datadir', $new->data_dir, '--old-bindir', $bin, '--new-bindir', $bin,
+system_or_bail('pg_upgrade', '--no-sync', '--old-datadir', $old->data_dir,
+	'--new-datadir', $new->data_dir, '--old-bindir', $bin, '--new-bindir', $bin,
 	'--socketdir', $new->host, '--old-port', $old->port, '--new-port', $new->port);
 $new->start;
 isnt($new->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()'), $identifier, 'the cluster has another identifier');
@@ -94,9 +96,11 @@ drain($new);
 is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'the log goes on');
 is($new->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.lanes'), 64, 'with its lanes');
 is($new->safe_psql('postgres', $members), $owned, 'the extension owns what it did, its schema among it');
-is($new->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text) FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$'),
+is($new->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text)
+	FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$'),
 	$dumped, 'and dumps the same tables');
-is($new->safe_psql('postgres', q{SELECT string_agg(check_name, ' ') FROM check_call_hardening() WHERE NOT ok AND check_name NOT IN ('autovacuum')}), '', 'the self-test finds nothing');
+is($new->safe_psql('postgres', q{SELECT string_agg(check_name, ' ') FROM check_call_hardening()
+	WHERE NOT ok AND check_name NOT IN ('autovacuum')}), '', 'the self-test finds nothing');
 $new->safe_psql('postgres', q{CREATE ROLE reader; SELECT grant_call_role('reader', 'read')});
 is($new->safe_psql('postgres', q{SELECT count(*) FROM call_role_grants('own')}), $granted, 'and a task is what it was');
 

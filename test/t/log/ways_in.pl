@@ -37,7 +37,8 @@ sub make_log
 {
 	my ($node, $database, $schema) = @_;
 	make_database($node, $database, $schema);
-	$node->safe_psql($database, ($schema eq 'public' ? '' : "CREATE SCHEMA $schema; ") . "CREATE EXTENSION callhardening SCHEMA $schema; SELECT create_call_tables()");
+	$node->safe_psql($database, ($schema eq 'public' ? '' : "CREATE SCHEMA $schema; ")
+		. "CREATE EXTENSION callhardening SCHEMA $schema; SELECT create_call_tables()");
 }
 
 sub ingest
@@ -77,7 +78,8 @@ sub pending
 sub problems
 {
 	my ($node, $database) = @_;
-	return $node->safe_psql($database, q{SELECT string_agg(detail, '; ') FROM check_call_hardening() WHERE NOT ok AND check_name <> 'autovacuum'});
+	return $node->safe_psql($database, q{SELECT string_agg(detail, '; ')
+		FROM check_call_hardening() WHERE NOT ok AND check_name <> 'autovacuum'});
 }
 
 # Pending before a worker looks, delivered once, and nothing is left.
@@ -93,13 +95,15 @@ sub delivers
 sub dump_to
 {
 	my ($node, $database, $name, @options) = @_;
-	PostgreSQL::Test::Utils::system_or_bail('pg_dump', @options, '--host', $node->host, '--port', $node->port, '--file', "$dumps/$name.sql", $database);
+	PostgreSQL::Test::Utils::system_or_bail('pg_dump', @options, '--host',
+		$node->host, '--port', $node->port, '--file', "$dumps/$name.sql", $database);
 }
 
 sub load
 {
 	my ($node, $database, $name, $stop) = @_;
-	PostgreSQL::Test::Utils::system_or_bail('psql', '-Xq', '--set=ON_ERROR_STOP=' . ($stop // 1), '--output=/dev/null', '--host', $node->host, '--port', $node->port,
+	PostgreSQL::Test::Utils::system_or_bail('psql', '-Xq', '--set=ON_ERROR_STOP=' . ($stop // 1),
+		'--output=/dev/null', '--host', $node->host, '--port', $node->port,
 		'--file', "$dumps/$name.sql", $database);
 }
 
@@ -131,11 +135,13 @@ for my $schema ('aa', 'zz')
 	is(deliver($low, "origin_$schema"), '1 2 3 4 5', "extension in $schema: what the origin has settled");
 	copy_whole($low, "origin_$schema", $high, "adopted_$schema", $schema);
 	is(deliver($high, "adopted_$schema"), '', "extension in $schema: nothing of it comes again");
-	is($high->safe_psql("adopted_$schema", 'SELECT first_lane, min(lane) FROM call_event_logs, _callhardening.lanes GROUP BY 1'), '64|64', "extension in $schema: its first lanes are gone");
+	is($high->safe_psql("adopted_$schema", 'SELECT first_lane, min(lane) FROM call_event_logs, _callhardening.lanes GROUP BY 1'),
+		'64|64', "extension in $schema: its first lanes are gone");
 	ingest($high, "adopted_$schema", 6);
 
 	copy_in_parts($high, "adopted_$schema", $low, "parts_$schema", $schema);
-	is($low->safe_psql("parts_$schema", "SELECT purge_call_events('0')"), 0, "extension in $schema: a purge before the first claim leaves all of them");
+	is($low->safe_psql("parts_$schema", "SELECT purge_call_events('0')"), 0,
+		"extension in $schema: a purge before the first claim leaves all of them");
 	delivers($low, "parts_$schema", '1 2 3 4 5 6', "extension in $schema: data alone");
 	# And what is settled now is settled in its dumps as well.
 	copy_whole($low, "parts_$schema", $high, "again_$schema", $schema);
@@ -157,7 +163,8 @@ delivers($low, 'half_way', '8 9', 'data alone of a log that is half-way through 
 # A client appends while nobody knows the log yet.
 copy_in_parts($high, 'adopted_zz', $low, 'early', 'zz',
 	q{INSERT INTO call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (1000, '{"call_id": 50, "state": "hangup"}')});
-like(problems($low, 'early'), qr/its sequence is behind/, 'an event that comes before the registry, with a number of its own: the self-test tells');
+like(problems($low, 'early'), qr/its sequence is behind/,
+	'an event that comes before the registry, with a number of its own: the self-test tells');
 $low->safe_psql('early', q{SELECT setval('call_events_event_seq_seq', 1000)});
 delivers($low, 'early', '1 2 3 4 5 6 50', 'an event that comes before the registry');
 
@@ -196,14 +203,17 @@ load($low, 'strange', 'rows');
 is(pending($low, 'strange'), 6, 'rows of another cluster: pending');
 is($low->safe_psql('strange', q{SELECT gap || ': ' || detail FROM call_enforcement WHERE level = 'gap'}),
 	q{events_outside_lanes: no worker looks for 1 events: their lanes are not the log's}, 'rows of another cluster: a gap');
-like(problems($low, 'strange'), qr/no worker looks for 1 events of public.call_events/, 'rows of another cluster: the self-test counts them');
+like(problems($low, 'strange'), qr/no worker looks for 1 events of public.call_events/,
+	'rows of another cluster: the self-test counts them');
 is(deliver($low, 'strange'), '1 2 3 4 5 6', 'rows of another cluster: a worker finds them');
 is(pending($low, 'strange'), 0, 'rows of another cluster: once');
-is($low->safe_psql('strange', q{SELECT string_agg(gap, ', ') FROM call_enforcement WHERE level = 'gap'}), '', 'rows of another cluster: no gap is left');
+is($low->safe_psql('strange', q{SELECT string_agg(gap, ', ') FROM call_enforcement WHERE level = 'gap'}),
+	'', 'rows of another cluster: no gap is left');
 
 # What nobody can find stays a gap.
 $low->safe_psql('strange', q{ALTER TABLE call_events DISABLE TRIGGER USER;
-INSERT INTO call_events (event_lane, event_xid, call_id, payload) VALUES (2000000000, '5', '1', '{"call_id": 1}'), (-6, '5', '1', '{"call_id": 2}');
+INSERT INTO call_events (event_lane, event_xid, call_id, payload)
+    VALUES (2000000000, '5', '1', '{"call_id": 1}'), (-6, '5', '1', '{"call_id": 2}');
 ALTER TABLE call_events ENABLE TRIGGER USER});
 is(deliver($low, 'strange'), '', 'a lane that cannot be: no worker takes it');
 is(pending($low, 'strange'), 2, 'a lane that cannot be: pending');
@@ -239,22 +249,26 @@ CREATE TABLE hooks4 (payload jsonb, done timestamptz);
 INSERT INTO hooks4 VALUES ('{"call_id": 1}', now());
 SELECT harden_call_events('hooks4', 'calls', processed_at_column => 'done');
 UPDATE hooks4 SET done = NULL});
-like(problems($high, 'adopted_aa'), qr/no worker looks for 1 events of public.hooks4/, 'an old event that is set back: the self-test counts it');
+like(problems($high, 'adopted_aa'), qr/no worker looks for 1 events of public.hooks4/,
+	'an old event that is set back: the self-test counts it');
 
 # ---- COPY, and tables that lead to the log --------------------------------------------------------------------
 
 make_log($low, 'roads', 'public');
-$low->safe_psql('roads', q{COPY (VALUES ('{"call_id": 1}'), ('{"call_id": 2}')) TO '} . "$dumps/bodies" . q{'; COPY call_events (payload) FROM '} . "$dumps/bodies'");
+$low->safe_psql('roads', q{COPY (VALUES ('{"call_id": 1}'), ('{"call_id": 2}')) TO '} . "$dumps/bodies" . q{';
+	COPY call_events (payload) FROM '} . "$dumps/bodies'");
 delivers($low, 'roads', '1 2', 'COPY');
 $low->safe_psql('roads', q{
-CREATE TABLE parent (event_seq bigint NOT NULL, event_lane integer NOT NULL DEFAULT -6, event_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), event_digest bytea,
+CREATE TABLE parent (event_seq bigint NOT NULL, event_lane integer NOT NULL DEFAULT -6,
+    event_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), event_digest bytea,
     call_id text, event_type text, received_at timestamptz NOT NULL DEFAULT now(), payload jsonb NOT NULL) PARTITION BY RANGE (event_seq);
 ALTER TABLE call_events ALTER event_seq DROP IDENTITY;
 ALTER TABLE parent ATTACH PARTITION call_events FOR VALUES FROM (1) TO (1000);
 INSERT INTO parent (event_seq, payload) VALUES (500, '{"call_id": 3}')});
 is(pending($low, 'roads'), 1, 'a partition: pending');
 is(deliver($low, 'roads'), '3', 'a partition: delivered');
-like($low->safe_psql('roads', q{SELECT string_agg(gap, ',') FROM call_enforcement WHERE relation = 'call_events'::regclass}), qr/table_altered/, 'a partition: and a gap');
+like($low->safe_psql('roads', q{SELECT string_agg(gap, ',') FROM call_enforcement WHERE relation = 'call_events'::regclass}),
+	qr/table_altered/, 'a partition: and a gap');
 
 $_->stop for $low, $high;
 done_testing();

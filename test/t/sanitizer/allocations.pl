@@ -32,10 +32,12 @@ $node->safe_psql(
 	'postgres', q{
 CREATE TABLE document AS
 SELECT payload, payload::text AS body,
-       '{"version": 1, "secrets": ["door"], "rules": [{"path": "**.note", "action": "truncate", "length": 40}, {"path": "**.phone", "action": "mask", "keep": 4},
+       '{"version": 1, "secrets": ["door"],
+           "rules": [{"path": "**.note", "action": "truncate", "length": 40}, {"path": "**.phone", "action": "mask", "keep": 4},
          {"path": "inner.*.x", "action": "hash"}, {"path": "**.data", "action": "json"}], "detectors": {"phone": "mask", "email": "hash"},
          "limits": {"members": 3000, "items": 2000}, "budget": {"max_bytes": 20000}}'::jsonb AS policy
-FROM (SELECT jsonb_object_agg('member' || i, jsonb_build_object('note', repeat('word ', 30), 'phone', '+1415555010' || i, 'x', i, 'door', 'x', 'nothing', NULL,
+FROM (SELECT jsonb_object_agg('member' || i,
+    jsonb_build_object('note', repeat('word ', 30), 'phone', '+1415555010' || i, 'x', i, 'door', 'x', 'nothing', NULL,
           'url', 'https://a:b@example.com/?sig=' || i, 'data', '{"a": [1, {"password": "x"}, null], "b": "\u00e4"}')) AS payload
       FROM generate_series(1, 200) AS i) AS made});
 
@@ -69,7 +71,8 @@ BEGIN
 END
 $$});
 my ($stdout, $stderr);
-is($node->psql('postgres', 'SELECT * FROM try_allocations()', stdout => \$stdout, stderr => \$stderr), 0, 'each may fail in a session that goes on')
+is($node->psql('postgres', 'SELECT * FROM try_allocations()', stdout => \$stdout, stderr => \$stderr),
+	0, 'each may fail in a session that goes on')
   or diag($stderr);
 my @refused = $stdout =~ /\|(\d+)$/mg;
 is(scalar @refused, 2, 'in both forms');

@@ -160,7 +160,8 @@ INSERT INTO $schema.calls (dialpad_call_id, raw_payload) SELECT n, body::jsonb F
 UPDATE $schema.calls SET raw_payload = body::jsonb, status = 'ended' FROM body WHERE n = dialpad_call_id RETURNING raw_payload;
 UPDATE $schema.calls SET raw_payload = body::jsonb, status = 'ringing' FROM body WHERE n = dialpad_call_id;
 INSERT INTO $schema.calls (dialpad_call_id, raw_payload, status) SELECT -n, body::jsonb, body FROM body;
-DO 'DECLARE b record; BEGIN FOR b IN SELECT * FROM body LOOP INSERT INTO $schema.calls (dialpad_call_id, raw_payload, direction) VALUES (-b.n, b.body::jsonb, b.body); END LOOP; END';");
+DO 'DECLARE b record; BEGIN FOR b IN SELECT * FROM body LOOP INSERT INTO $schema.calls (dialpad_call_id, raw_payload, direction)
+    VALUES (-b.n, b.body::jsonb, b.body); END LOOP; END';");
 	is(leak($written), '', "none in what the trigger of $policy returns and says");
 	like($written, qr/23514/, 'which refused something');
 }

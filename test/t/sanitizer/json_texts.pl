@@ -38,8 +38,10 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 CREATE TABLE policy AS
-SELECT * FROM (VALUES ('default', NULL::jsonb), ('permissive', '{"version": 1, "limits": {"depth": 64, "members": 1000000, "items": 1000000, "characters": 1000000}, "budget": {"max_bytes": 1000000}}'),
-    ('opening', '{"version": 1, "rules": [{"path": "**", "action": "json"}]}'), ('dropping', '{"version": 1, "rules": [{"path": "*", "action": "drop"}]}')) AS p (name, document);
+SELECT * FROM (VALUES ('default', NULL::jsonb), ('permissive', '{"version": 1, "limits": {"depth": 64,
+    "members": 1000000, "items": 1000000, "characters": 1000000}, "budget": {"max_bytes": 1000000}}'),
+    ('opening', '{"version": 1, "rules": [{"path": "**", "action": "json"}]}'), ('dropping', '{"version": 1,
+        "rules": [{"path": "*", "action": "drop"}]}')) AS p (name, document);
 CREATE TABLE result AS
 SELECT c.name, p.name AS policy,
        verdict($$SELECT sanitize_call_payload(convert_from($1, 'UTF8')::jsonb, $2)::text$$, decode(hex, 'hex'), p.document) AS by_jsonb,

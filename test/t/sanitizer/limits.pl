@@ -37,13 +37,17 @@ UNION ALL SELECT 'items', '[' || repeat('1,', 999999) || '1]'
 UNION ALL SELECT 'kept items', '{"call_id": [' || repeat('[1],', 1000000) || '1]}'
 UNION ALL SELECT 'items of a member', '{"a": [' || repeat('{"b": "c"},', 1000000) || '1]}'
 UNION ALL SELECT 'members', '{' || string_agg(format('"m%s": %s', i, i), ',') || '}' FROM generate_series(1, 100000) AS i
-UNION ALL SELECT 'many members', '{' || string_agg(format('"a member with a name %s": "and a value %s"', i, i), ',') || '}' FROM generate_series(1, 800000) AS i
+UNION ALL SELECT 'many members', '{' || string_agg(format('"a member with a name %s": "and a value %s"', i, i), ',') || '}'
+    FROM generate_series(1, 800000) AS i
 UNION ALL SELECT 'levels', repeat('{"a":', 6000) || '1' || repeat('}', 6000)
-UNION ALL SELECT 'events', '{"a": [' || string_agg(format('{"call_id": %s, "state": "hangup", "phone": "+14155550100", "note": null, "labels": [1, 2, {"x": "y"}]}', i), ',') || ']}' FROM generate_series(1, 100000) AS i
+UNION ALL SELECT 'events', '{"a": [' || string_agg(format(
+    '{"call_id": %s, "state": "hangup", "phone": "+14155550100", "note": null, "labels": [1, 2, {"x": "y"}]}', i), ',') || ']}'
+    FROM generate_series(1, 100000) AS i
 UNION ALL SELECT 'numbers', '[' || repeat('1e131071,', 999) || '1e131071]';
 UPDATE big SET payload = body::jsonb;
 -- jsonb would need more than a gigabyte to be made of this one.
-INSERT INTO big (name, body) SELECT 'fifty megabytes', '[' || repeat(substr(body, 8, length(body) - 9) || ',', 5) || '1]' FROM big WHERE name = 'events'});
+INSERT INTO big (name, body) SELECT 'fifty megabytes', '[' || repeat(substr(body, 8, length(body) - 9) || ',', 5) || '1]'
+    FROM big WHERE name = 'events'});
 
 # ---- memory ------------------------------------------------------------------------------------------
 
@@ -83,10 +87,12 @@ SKIP:
 # ---- what is deep ----------------------------------------------------------------------------------------
 
 my ($stdout, $stderr);
-my @deep = ("(repeat('[', 100000) || repeat(']', 100000))::jsonb", "repeat('[', 100000) || repeat(']', 100000)", "repeat('{\"a\":', 100000)");
+my @deep = ("(repeat('[', 100000) || repeat(']', 100000))::jsonb",
+	"repeat('[', 100000) || repeat(']', 100000)", "repeat('{\"a\":', 100000)");
 for my $expression (@deep)
 {
-	$node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT sanitize_call_payload($expression);\nSELECT sanitize_call_payload('[1]'::jsonb);",
+	$node->psql('postgres',
+		"\\set VERBOSITY sqlstate\nSELECT sanitize_call_payload($expression);\nSELECT sanitize_call_payload('[1]'::jsonb);",
 		on_error_stop => 0, stdout => \$stdout, stderr => \$stderr);
 	like($stderr, qr/54001/, "too deep: $expression");
 	is($stdout, '[1]', 'and the session goes on');
@@ -116,7 +122,8 @@ for my $name ('string of secrets', 'string of JSON', 'items of a member', 'many 
 	for my $column ($name eq 'fifty megabytes' ? 'body' : ('payload', 'body'))
 	{
 		my $seconds = cancel(
-			"SELECT count(sanitize_call_payload(v)) FROM (SELECT $column AS v FROM big WHERE name = '$name' OFFSET 0) AS b, generate_series(1, 100000);",
+			"SELECT count(sanitize_call_payload(v)) "
+				. "FROM (SELECT $column AS v FROM big WHERE name = '$name' OFFSET 0) AS b, generate_series(1, 100000);",
 			0.2 + rand 0.4);
 		$slowest = max($slowest, $seconds);
 	}
@@ -127,7 +134,8 @@ cmp_ok($slowest, '<', 5, 'cancels are answered soon');
 # A text of 200 MB is one string of escapes, or so many values that jsonb has to decide about it. A constant would be copied by
 # the planner, which answers no cancel.
 my $longest = 0;
-for my $text (q{'"' || repeat('ab\n\u00e9 ', 18000000 + (random() * 0)::int) || '"'}, q{'[' || repeat('"a@b.example +14155550100 and more of this text",', 4000000 + (random() * 0)::int) || '1]'})
+for my $text (q{'"' || repeat('ab\n\u00e9 ', 18000000 + (random() * 0)::int) || '"'},
+	q{'[' || repeat('"a@b.example +14155550100 and more of this text",', 4000000 + (random() * 0)::int) || '1]'})
 {
 	for (1 .. 2)
 	{
@@ -140,7 +148,8 @@ cmp_ok($longest, '<', 1.5, 'a big text answers a cancel');
 
 # At any moment, with the session going on.
 my $timeouts = join '', map {
-	my ($milliseconds, $column, $name) = (1 + $_ % 40, ($_ % 2 ? 'payload' : 'body'), ('members', 'items', 'levels', 'string of numbers', 'events')[ $_ % 5 ]);
+	my ($milliseconds, $column, $name) = (1 + $_ % 40, ($_ % 2 ? 'payload' : 'body'),
+		('members', 'items', 'levels', 'string of numbers', 'events')[ $_ % 5 ]);
 	"SET statement_timeout = $milliseconds; SELECT length(sanitize_call_payload($column)::text) > 0 FROM big WHERE name = '$name';\n"
 } 1 .. 200;
 $node->psql('postgres', "$timeouts RESET statement_timeout; SELECT sanitize_call_payload('[1]'::jsonb)",
@@ -156,13 +165,15 @@ sub seconds
 {
 	my ($expression) = @_;
 	my $start = time;
-	$node->safe_psql('postgres', "SELECT length(($expression)::text) FROM (SELECT '[' || repeat(repeat('[', 60) || '1' || repeat(']', 60) || ',', 30000) || '1]' AS v OFFSET 0) AS d");
+	$node->safe_psql('postgres', "SELECT length(($expression)::text)
+		FROM (SELECT '[' || repeat(repeat('[', 60) || '1' || repeat(']', 60) || ',', 30000) || '1]' AS v OFFSET 0) AS d");
 	return time - $start;
 }
 
 my $limits = q{'{"version": 1, "limits": {"depth": 64, "members": 1000000, "items": 1000000}, "budget": {"max_bytes": 1000000}}'::jsonb};
 my $of_jsonb = seconds('v::jsonb');
-cmp_ok(seconds("sanitize_call_payload(v, $limits)"), '<', 2 * $of_jsonb + 0.3, 'limits of a million: not more than twice what ::jsonb takes');
+cmp_ok(seconds("sanitize_call_payload(v, $limits)"), '<', 2 * $of_jsonb + 0.3,
+	'limits of a million: not more than twice what ::jsonb takes');
 
 # ---- what is left behind ------------------------------------------------------------------------------------
 
@@ -171,14 +182,18 @@ $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION work(times int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    event jsonb := '{"call_id": 17, "phone": "+14155550100", "note": null, "custom_data": "{\"password\": \"x\", \"a\": [1, {\"b\": 1.50}]}", "url": "https://a:b@example.com/?sig=x", "a": {"b": {"c": null}}}';
+    event jsonb := '{"call_id": 17, "phone": "+14155550100", "note": null,
+        "custom_data": "{\"password\": \"x\", \"a\": [1, {\"b\": 1.50}]}",
+        "url": "https://a:b@example.com/?sig=x", "a": {"b": {"c": null}}}';
 BEGIN
     FOR i IN 1 .. times LOOP
-        PERFORM sanitize_call_payload(event), sanitize_call_payload(event::text), sanitize_call_payload(event, call_payload_policy('strict'));
+        PERFORM sanitize_call_payload(event), sanitize_call_payload(event::text),
+            sanitize_call_payload(event, call_payload_policy('strict'));
         IF i % 10 = 0 THEN
             PERFORM sanitize_call_payload(event, jsonb_build_object('version', 1, 'limits', jsonb_build_object('characters', 100 + i)));
             BEGIN
-                PERFORM sanitize_call_payload(event, '{"version": 1, "rules": [{"path": "a", "action": "keep"}, {"path": "a..b", "action": "drop"}]}');
+                PERFORM sanitize_call_payload(event, '{"version": 1,
+                    "rules": [{"path": "a", "action": "keep"}, {"path": "a..b", "action": "drop"}]}');
             EXCEPTION WHEN invalid_parameter_value THEN
             END;
             BEGIN
@@ -191,7 +206,9 @@ END
 $$});
 # Since PostgreSQL 18, the path of a context tells what it is in.
 my $parent = $node->pg_version >= 18 ? '(SELECT p.name FROM contexts p WHERE p.path = c.path[:array_length(c.path, 1) - 1])' : 'parent';
-my $contexts = qq{WITH contexts AS MATERIALIZED (SELECT * FROM pg_backend_memory_contexts) SELECT sum(total_bytes) FROM contexts c WHERE name !~ '^(ErrorContext|MessageContext|ExecutorState|ExprContext|SPI |PLpgSQL|CacheMemory|index info|CachedPlan)' AND $parent IS DISTINCT FROM 'MessageContext'};
+my $contexts = qq{WITH contexts AS MATERIALIZED (SELECT * FROM pg_backend_memory_contexts) SELECT sum(total_bytes) FROM contexts c
+	WHERE name !~ '^(ErrorContext|MessageContext|ExecutorState|ExprContext|SPI |PLpgSQL|CacheMemory|index info|CachedPlan)'
+	AND $parent IS DISTINCT FROM 'MessageContext'};
 my $resident = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmRSS:\s+(\d+)')};
 SKIP:
 {

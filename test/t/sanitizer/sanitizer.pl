@@ -45,7 +45,8 @@ CREATE TABLE document (number int, policy int, exact boolean, body text);
 \\copy document FROM '$document_file' (FORMAT csv)
 INSERT INTO policy
 SELECT $policies + n - 1, jsonb_set(document, '{budget}', '{"max_bytes": 700}'), jsonb_set(document, '{budget}', '{"max_bytes": 256}')
-FROM unnest(ARRAY['default', 'size_only', 'strict']) WITH ORDINALITY AS built_in (name, n), LATERAL (SELECT call_payload_policy(name) - 'detectors') AS p (document)});
+FROM unnest(ARRAY['default', 'size_only', 'strict']) WITH ORDINALITY AS built_in (name, n),
+    LATERAL (SELECT call_payload_policy(name) - 'detectors') AS p (document)});
 
 # Each document in both forms, and once more what came out.
 $node->safe_psql(
@@ -56,9 +57,11 @@ SELECT d.number, d.policy, d.exact, d.body, large, sanitize_call_payload(large, 
        CASE WHEN sanitize_call_payload(body, large_policy)::text <> large::text
               OR sanitize_call_payload(body, small_policy)::text <> small::text THEN 'the text form gives another result' END AS text_form
 FROM document d JOIN policy p ON p.number = d.policy,
-     LATERAL (SELECT sanitize_call_payload(body::jsonb, large_policy) AS large, sanitize_call_payload(body::jsonb, small_policy) AS small OFFSET 0) AS s
+     LATERAL (SELECT sanitize_call_payload(body::jsonb, large_policy) AS large,
+         sanitize_call_payload(body::jsonb, small_policy) AS small OFFSET 0) AS s
 ORDER BY d.policy});
-$node->safe_psql('postgres', "\\copy policy TO '$directory/policies.csv' (FORMAT csv)\n\\copy result TO '$directory/results.csv' (FORMAT csv)");
+$node->safe_psql('postgres',
+	"\\copy policy TO '$directory/policies.csv' (FORMAT csv)\n\\copy result TO '$directory/results.csv' (FORMAT csv)");
 $node->stop;
 
 my $report = `python3 $oracle/check.py $directory/policies.csv $directory/results.csv 2>&1`;

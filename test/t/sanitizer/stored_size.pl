@@ -29,7 +29,8 @@ CREATE TABLE sanitized (id int, sanitized jsonb);
 if ($payloads ne '')
 {
 	$node->safe_psql('postgres',
-		"INSERT INTO body (body) SELECT pg_read_file('$payloads/payloads/' || file) FROM pg_ls_dir('$payloads/payloads') AS file WHERE file LIKE '%.json'");
+		"INSERT INTO body (body) SELECT pg_read_file('$payloads/payloads/' || file)
+			FROM pg_ls_dir('$payloads/payloads') AS file WHERE file LIKE '%.json'");
 }
 $node->safe_psql(
 	'postgres', q{
@@ -56,7 +57,8 @@ is(count('plain_came > 300 AND plain_sanitized > plain_came'), 0, 'without compr
 # result, which is below, is stored as it is.
 is(count('plain_came > 300 AND sanitized > came AND NOT (came < plain_came AND sanitized = plain_sanitized)'),
 	0, 'with compression none grows but what is too small for it now');
-is($node->safe_psql('postgres', 'SELECT sum(sanitized) * 2 < sum(came) FROM size WHERE plain_came > 300'), 't', 'all of them take less than half');
+is($node->safe_psql('postgres', 'SELECT sum(sanitized) * 2 < sum(came) FROM size WHERE plain_came > 300'),
+	't', 'all of them take less than half');
 is(count('plain_sanitized - without_record > 40'), 0, 'no record takes more than 40 bytes');
 cmp_ok(count('plain_sanitized > without_record'), '>', 100, 'many have a record');
 

@@ -1,0 +1,35 @@
+
+# README and docs, typed from top to bottom: each page in a database of its own on one server. What a page shows as output
+# is compared with what was printed.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $root = abs_path(dirname(__FILE__) . '/../../..');
+my @pages = ("$root/README.md", sort glob("$root/docs/*.md"));
+
+my $node = PostgreSQL::Test::Cluster->new('pages');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+$node->append_conf('postgresql.conf', 'fsync = off');
+$node->start;
+@ENV{qw(PGHOST PGPORT)} = ($node->host, $node->port);
+$ENV{PGUSER} = $node->safe_psql('postgres', 'SELECT current_user');
+
+cmp_ok(scalar(@pages), '>', 1, 'there are pages');
+for my $page (@pages) {
+	my ($out, $err) = run_command([ "$root/scripts/check_pages.py", $page ]);
+	my ($run, $faults) = $out =~ /^1 pages: (\d+) run, .* (\d+) faults$/m;
+	my $has_none = $out =~ /: no blocks: /;
+	ok(defined $faults && $faults == 0 && ($run || $has_none), basename($page)) or diag($out, $err);
+	note($out);
+}
+
+unlike(slurp_file($node->logfile), qr/terminated by signal|XX000/, 'nothing broke');
+$node->stop;
+done_testing();
