@@ -97,10 +97,12 @@ count_instructions() {
     done
     run -c "SELECT body FROM event_body ORDER BY id LIMIT 40" >"$files/events"
     run -c "SELECT body FROM bulky_body WHERE id % 4 = 0 ORDER BY id" >"$files/bulks"
+    run -c "SELECT body FROM structured_body ORDER BY id" >"$files/structured"
     echo "| instructions of the core for a document | events of a jsonb | text | nlohmann's SAX, empty handler |"
     echo "|---|---|---|---|"
     row "1.2 kB" default events
     row "15 kB" default bulks
+    row "30 kB, structured" default structured
     for rules in 10 1000; do
         row "1.2 kB, $rules rules that match nothing" $rules events
         row "1.2 kB, the same with a star in each name" "$rules stars" events

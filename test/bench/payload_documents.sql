@@ -1,5 +1,6 @@
 -- The documents of payload.sh, made of call_traffic: ordinary events of 1.2 kB, and events of 15 kB that have a
--- transcript, a recap or what a router was asked and answered.
+-- transcript, a recap or what a router was asked and answered; and events of 30 kB whose transcript has an object for each
+-- line.
 --
 -- A body has its members in the sender's order and is not compressed, as it comes. A payload is stored as
 -- PostgreSQL stores it: above 2 kB compressed and out of line.
@@ -11,7 +12,7 @@ BEGIN
     EXECUTE format('ALTER TABLE %I ALTER body SET STORAGE EXTERNAL', kind || '_body');
 END
 $$;
-SELECT create_documents('event'), create_documents('bulky'), create_documents('repetitive');
+SELECT create_documents('event'), create_documents('bulky'), create_documents('repetitive'), create_documents('structured');
 
 CREATE TABLE traffic AS SELECT row_number() OVER () AS id, body FROM (SELECT call_traffic(2000) AS body) AS t;
 
@@ -55,6 +56,14 @@ SELECT replace(body, '"routing_breadcrumbs":[]', '"routing_breadcrumbs":' || rep
      FROM generate_series(0, length(said) / 3000 - 1) AS i)::text, '" : ', '":'))
 $$;
 
+-- A sentence of each of 170 lines: "00:04 Ana Lee: One moment please, ...".
+CREATE FUNCTION with_lines(body text, said text) RETURNS text LANGUAGE sql AS $$
+SELECT left(body, -1) || ',"transcript":{"lines":' || replace(json_agg(json_build_object(
+    'time', 1767571666459 + 4000 * n, 'name', split_part(substr(line, 7), ': ', 1), 'type', 'transcript',
+    'content', split_part(split_part(substr(line, 7), ': ', 2), '. ', 1), 'user_id', '5244533702646659') ORDER BY n)::text, '" : ', '":') || '}}'
+FROM string_to_table(said, E'\n') WITH ORDINALITY AS t (line, n) WHERE n <= 170
+$$;
+
 INSERT INTO bulky_body (body)
 SELECT with_transcript(body, left(said, 13600)) FROM base
 UNION ALL SELECT with_recap(body, left(said, 13400)) FROM base
@@ -64,7 +73,13 @@ INSERT INTO repetitive_body (body)
 SELECT with_transcript(body, repeat('Thank you for calling. ', 590)) FROM base
 UNION ALL SELECT with_recap(body, repeat('Thank you for calling. ', 580)) FROM base;
 
+INSERT INTO structured_body (body)
+SELECT with_lines(body, (SELECT string_agg(said, E'\n' ORDER BY talk.n) FROM talk
+    WHERE talk.n IN (1 + base.n % (SELECT count(*) FROM talk), 1 + (base.n + 1) % (SELECT count(*) FROM talk))))
+FROM (SELECT row_number() OVER () AS n, body FROM base) AS base;
+
 INSERT INTO event SELECT id, body::jsonb FROM event_body;
 INSERT INTO bulky SELECT id, body::jsonb FROM bulky_body;
 INSERT INTO repetitive SELECT id, body::jsonb FROM repetitive_body;
+INSERT INTO structured SELECT id, body::jsonb FROM structured_body;
 VACUUM ANALYZE;

@@ -8,13 +8,15 @@ CREATE TABLE sample (measurement int, round int, ours float8, other float8);
 -- The members of which sanitizing leaves nothing, or less than a tenth.
 ALTER TABLE bulky ADD dropped text[];
 ALTER TABLE repetitive ADD dropped text[];
+ALTER TABLE structured ADD dropped text[];
 CREATE FUNCTION dropped_members(payload jsonb, sanitized jsonb) RETURNS text[] LANGUAGE sql AS $$
 SELECT array_agg(key) FROM jsonb_each(payload)
 WHERE NOT sanitized ? key OR octet_length((sanitized -> key)::text) * 10 < octet_length(value::text)
 $$;
 UPDATE bulky SET dropped = dropped_members(payload, sanitize_call_payload(payload));
 UPDATE repetitive SET dropped = dropped_members(payload, sanitize_call_payload(payload));
-VACUUM FULL bulky, repetitive;
+UPDATE structured SET dropped = dropped_members(payload, sanitize_call_payload(payload));
+VACUUM FULL bulky, repetitive, structured;
 
 -- Rules that match nothing.
 CREATE FUNCTION idle_policy(rules int, path text) RETURNS jsonb LANGUAGE sql AS $$
@@ -29,6 +31,9 @@ INSERT INTO measurement (documents, ours, ours_from, other, other_from, title, w
     ('15 kB', 'sanitize_call_payload(payload)', 'bulky', 'payload - dropped', 'bulky', '`payload - text[]`', 'at most 1.5', NULL),
     ('15 kB, repetitive', 'sanitize_call_payload(payload)', 'repetitive',
         'payload - dropped', 'repetitive', '`payload - text[]`', 'at most 1.5', NULL),
+    ('30 kB, structured', 'sanitize_call_payload(payload)', 'structured',
+        'payload - dropped', 'structured', '`payload - text[]`', 'at most 2.0', NULL),
+    ('30 kB, structured', 'sanitize_call_payload(payload)', 'structured', 'payload::text', 'structured', '`payload::text`', '', NULL),
     ('1.2 kB', 'sanitize_call_payload(payload)', 'event', 'payload::text', 'event', '`payload::text`', 'at most 1.2', NULL),
     ('15 kB, text', 'sanitize_call_payload(body)', 'bulky_body', 'body::jsonb', 'bulky_body', '`body::jsonb`', 'at most 1.0', NULL),
     ('15 kB, repetitive, text', 'sanitize_call_payload(body)', 'repetitive_body',
@@ -145,7 +150,8 @@ SELECT '| ' || concat_ws(' | ', d.documents, count(*), round(avg(octet_length(pa
     round(100 - 100 * avg(octet_length(sanitize_call_payload(payload)::text)::numeric / octet_length(payload::text)), 1)
         || ' %') || ' |' AS line
 FROM (SELECT 1 AS id, '1.2 kB' AS documents, payload FROM event UNION ALL SELECT 2, '15 kB', payload FROM bulky
-    UNION ALL SELECT 3, '15 kB, repetitive', payload FROM repetitive) AS d
+    UNION ALL SELECT 3, '15 kB, repetitive', payload FROM repetitive
+    UNION ALL SELECT 4, '30 kB, structured', payload FROM structured) AS d
 GROUP BY d.id, d.documents ORDER BY d.id;
 
 -- How far the other languages do the same work. JavaScript prints a number in the fewest digits that give the same

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <limits>
 
 namespace callhardening
 {
@@ -58,55 +60,91 @@ std::size_t PrintedToken(const Token &token) noexcept
     }
 }
 
+// What a list of tokens prints in, or more than `enough` where that is less: looked at now and then.
+std::size_t PrintedUpTo(std::span<const Token> tokens, std::size_t enough) noexcept
+{
+    constexpr std::size_t step = 64;
+    std::size_t size = 0;
+    bool separated = true; // nothing, or a name or an opening bracket, is before
+    for (std::size_t i = 0; i < tokens.size() && size <= enough; i += step)
+        for (const Token &token : tokens.subspan(i, std::min(step, tokens.size() - i))) {
+            if (!separated && !IsEnd(token.kind))
+                size += separator;
+            separated = token.kind == TokenKind::key || IsBegin(token.kind);
+            size += PrintedToken(token);
+        }
+    return size;
+}
+
 constexpr std::uint32_t outermost = 0;
+constexpr std::uint32_t no_leaf = std::numeric_limits<std::uint32_t>::max();
 
 // A container that leaves are taken from.
 struct Container {
     std::uint32_t begin; // its name, where it has one
-    std::uint32_t end;   // its last token; 0 where it is open
+    std::uint32_t end;   // its last token; 0 where it is open, as the outermost may be
     std::uint32_t parent;
-    std::uint32_t values; // that are left in it
+    std::uint32_t kept; // values
 };
 
 struct Leaf {
-    std::uint64_t rank;  // those that go first have the highest
     std::uint32_t begin; // its name, where it has one
     std::uint32_t end;
     std::uint32_t container;
-    std::uint32_t number; // in the order of the document
+    std::uint32_t next; // of the same rule
 };
 
+struct LeafList {
+    std::uint32_t first;
+    std::uint32_t last;
+};
+
+// The chain from its end: as many leaves are kept as fit, and only these are measured. The leaves of each
+// rule are a list, so nothing has to be sorted.
 class Chain
 {
 public:
-    Chain(TokenList &tokens, std::uint32_t first, const ShedRecord &record) noexcept
-        : tokens_(tokens), first_(first), record_(record)
+    Chain(TokenList &tokens, std::uint32_t first, const ShedRecord &record, std::size_t max_bytes,
+          Shedding shedding) noexcept
+        : tokens_(tokens), first_(first), record_(record), max_bytes_(max_bytes), shedding_(shedding)
     {
     }
 
     bool Read(Scratch &scratch, Arena &arena) noexcept;
-    std::uint32_t Shed(std::size_t max_bytes, Shedding shedding, Observer *observer) noexcept;
+    std::uint32_t Shed(Observer *observer) noexcept;
     void Compact() noexcept;
 
 private:
     std::uint32_t LeafEnd(std::uint32_t i) const noexcept;
+    LeafList &ListOf(RuleIndex rule) noexcept;
     void AddLeaf(std::uint32_t begin, std::uint32_t value, std::uint32_t end) noexcept;
     void AddContainer(std::uint32_t begin) noexcept;
     std::size_t Printed(std::uint32_t begin, std::uint32_t end) const noexcept;
+    std::size_t PrintedHead(const Container &container) const noexcept;
     std::size_t GrownBy(std::uint32_t shed) const noexcept;
     std::size_t PrintedWith(const Leaf &leaf) const noexcept;
-    void Take(const Leaf &leaf) noexcept;
+    bool Fits(std::size_t printed) const noexcept;
+    void KeepValue(std::uint32_t container) noexcept;
+    void Keep(const LeafList &list, Observer *observer) noexcept;
     void Mark(std::uint32_t begin, std::uint32_t end) noexcept;
+    void MarkEmptied() noexcept;
 
     TokenList &tokens_;
     const std::uint32_t first_;
     const ShedRecord record_;
-    Leaf *leaves_ = nullptr;
+    const std::size_t max_bytes_;
+    const Shedding shedding_;
+    Leaf *leaves_ = nullptr; // in the order of the document
     Container *containers_ = nullptr;
     std::uint32_t leaf_count_ = 0;
     std::uint32_t container_count_ = 0;
     std::uint32_t open_ = outermost;
-    std::size_t printed_ = 0;
+    std::uint32_t kept_ = 0;
+    std::size_t printed_ = 0; // bytes of what is kept
+    bool full_ = false;
+    std::uint32_t list_count_ = 0;
+    LeafList no_rule_{no_leaf, no_leaf};
+    LeafList lists_[max_rules]; // those of the first list_count_ rules
 };
 
 // Where the leaf that begins at `i` ends; `i` where a container begins that leaves are taken from.
@@ -120,21 +158,31 @@ std::uint32_t Chain::LeafEnd(std::uint32_t i) const noexcept
     return is_summary ? ValueEnd(tokens_.all(), i) : is_empty && container_count_ > 0 ? i + 2 : i;
 }
 
-// A rule's index is at most no_rule, so of two leaves the rule decides, then the place.
+// A policy may have a thousand rules, and a document meets few of them.
+LeafList &Chain::ListOf(RuleIndex rule) noexcept
+{
+    if (rule >= max_rules)
+        return no_rule_;
+    while (list_count_ <= rule)
+        lists_[list_count_++] = {no_leaf, no_leaf};
+    return lists_[rule];
+}
+
 void Chain::AddLeaf(std::uint32_t begin, std::uint32_t value, std::uint32_t end) noexcept
 {
-    const std::uint64_t rank = static_cast<std::uint64_t>(tokens_[value].rule) << 32 | begin;
-    ++containers_[open_].values;
-    if (begin == record_.begin && record_.begin < record_.end)
+    if (begin == record_.begin && record_.begin < record_.end) {
+        KeepValue(open_);
+        printed_ += Printed(begin, end);
         return;
-    leaves_[leaf_count_] = {rank, begin, end, open_, leaf_count_};
-    ++leaf_count_;
+    }
+    LeafList &list = ListOf(tokens_[value].rule);
+    leaves_[leaf_count_] = {begin, end, open_, no_leaf};
+    (list.last == no_leaf ? list.first : leaves_[list.last].next) = leaf_count_;
+    list.last = leaf_count_++;
 }
 
 void Chain::AddContainer(std::uint32_t begin) noexcept
 {
-    if (container_count_ > 0)
-        ++containers_[open_].values;
     containers_[container_count_] = {begin, 0, open_, 0};
     open_ = container_count_++;
 }
@@ -147,7 +195,6 @@ bool Chain::Read(Scratch &scratch, Arena &arena) noexcept
         return false;
     static_assert(sizeof(Container) <= sizeof(Leaf));
     containers_ = reinterpret_cast<Container *>(leaves_ + count);
-    printed_ = Printed(first_, tokens_.size());
     for (std::uint32_t i = first_; i < tokens_.size();) {
         if (IsEnd(tokens_[i].kind)) {
             containers_[open_].end = i++;
@@ -162,12 +209,19 @@ bool Chain::Read(Scratch &scratch, Arena &arena) noexcept
             AddContainer(i);
         i = std::max(end, value + 1);
     }
+    printed_ += PrintedHead(containers_[outermost]);
     return true;
 }
 
 std::size_t Chain::Printed(std::uint32_t begin, std::uint32_t end) const noexcept
 {
     return PrintedSize(tokens_.all().subspan(begin, end - begin));
+}
+
+std::size_t Chain::PrintedHead(const Container &container) const noexcept
+{
+    const bool named = tokens_[container.begin].kind == TokenKind::key;
+    return Printed(container.begin, container.begin + (named ? 2 : 1));
 }
 
 // The count of what was shed is in the document: its tenth makes the document longer.
@@ -178,55 +232,79 @@ std::size_t Chain::GrownBy(std::uint32_t shed) const noexcept
     return record_.begin == record_.end ? 0 : digits(record_.shed + shed) - digits(record_.shed);
 }
 
+// What comes with a leaf: the containers of which it is the first value.
+std::size_t Chain::PrintedWith(const Leaf &leaf) const noexcept
+{
+    std::size_t size = Printed(leaf.begin, leaf.end);
+    std::uint32_t container = leaf.container;
+    for (; containers_[container].kept == 0 && container != outermost;
+         container = containers_[container].parent)
+        size += PrintedHead(containers_[container]);
+    return size + (containers_[container].kept > 0 ? separator : 0);
+}
+
+// Whether there is room for one more leaf, with which what is kept takes so many bytes. The one that is too
+// much ahead of the end is kept: it is what makes all others too much.
+bool Chain::Fits(std::size_t printed) const noexcept
+{
+    return shedding_ == Shedding::ahead ? printed_ <= max_bytes_
+                                        : printed + GrownBy(leaf_count_ - kept_ - 1) <= max_bytes_;
+}
+
+// A container whose first value is kept is a value of its own.
+void Chain::KeepValue(std::uint32_t container) noexcept
+{
+    while (containers_[container].kept++ == 0 && container != outermost)
+        container = containers_[container].parent;
+}
+
+// The size of what is left never shrinks with a leaf more, not even by the count in the record, so behind the
+// first leaf that does not fit none does.
+void Chain::Keep(const LeafList &list, Observer *observer) noexcept
+{
+    for (std::uint32_t i = list.first; i != no_leaf; i = leaves_[i].next) {
+        const Leaf &leaf = leaves_[i];
+        const std::size_t printed = full_ ? 0 : printed_ + PrintedWith(leaf);
+        full_ = full_ || !Fits(printed);
+        if (!full_) {
+            printed_ = printed;
+            KeepValue(leaf.container);
+            ++kept_;
+            continue;
+        }
+        Mark(leaf.begin, leaf.end);
+        if (observer != nullptr)
+            observer->Shed(i);
+    }
+}
+
 void Chain::Mark(std::uint32_t begin, std::uint32_t end) noexcept
 {
     for (std::uint32_t i = begin; i < end; ++i)
         tokens_[i].kind = TokenKind::gone;
 }
 
-// What goes with a leaf, and with the containers of which it is the last value.
-std::size_t Chain::PrintedWith(const Leaf &leaf) const noexcept
-{
-    std::size_t size = Printed(leaf.begin, leaf.end);
-    std::uint32_t container = leaf.container;
-    for (; containers_[container].values == 1 && container != outermost;
-         container = containers_[container].parent) {
-        const std::uint32_t begin = containers_[container].begin;
-        size += Printed(begin, begin + (tokens_[begin].kind == TokenKind::key ? 2 : 1));
-    }
-    return size + (containers_[container].values > 1 ? separator : 0);
-}
-
 // A container that has lost its last value goes too, but for the outermost.
-void Chain::Take(const Leaf &leaf) noexcept
+void Chain::MarkEmptied() noexcept
 {
-    Mark(leaf.begin, leaf.end);
-    std::uint32_t container = leaf.container;
-    while (--containers_[container].values == 0 && container != outermost) {
-        const Container &empty = containers_[container];
-        const std::uint32_t behind_name = empty.begin + (tokens_[empty.begin].kind == TokenKind::key ? 2 : 1);
-        Mark(empty.begin, behind_name);
-        if (empty.end != 0)
-            Mark(empty.end, empty.end + 1);
-        container = empty.parent;
+    for (std::uint32_t i = outermost + 1; i < container_count_; ++i) {
+        const Container &container = containers_[i];
+        if (container.kept > 0)
+            continue;
+        Mark(container.begin, container.begin + (tokens_[container.begin].kind == TokenKind::key ? 2 : 1));
+        if (container.end != 0)
+            Mark(container.end, container.end + 1);
     }
 }
 
-// The size of what is left never grows but by the count in the record, so the first sufficient step is found
-// by going through them.
-std::uint32_t Chain::Shed(std::size_t max_bytes, Shedding shedding, Observer *observer) noexcept
+std::uint32_t Chain::Shed(Observer *observer) noexcept
 {
-    std::sort(leaves_, leaves_ + leaf_count_, [](const Leaf &a, const Leaf &b) { return a.rank > b.rank; });
-    std::uint32_t shed = 0;
-    while (shed < leaf_count_ && printed_ + GrownBy(shed) > max_bytes) {
-        const std::size_t left = printed_ - PrintedWith(leaves_[shed]);
-        if (shedding == Shedding::ahead && left <= max_bytes)
-            break;
-        printed_ = left;
-        if (observer != nullptr)
-            observer->Shed(leaves_[shed].number);
-        Take(leaves_[shed++]);
-    }
+    for (std::uint32_t i = 0; i < list_count_; ++i)
+        Keep(lists_[i], observer);
+    Keep(no_rule_, observer);
+    const std::uint32_t shed = leaf_count_ - kept_;
+    if (shed > 0)
+        MarkEmptied();
     return shed;
 }
 
@@ -241,25 +319,22 @@ void Chain::Compact() noexcept
 
 std::size_t PrintedSize(std::span<const Token> tokens) noexcept
 {
-    std::size_t size = 0;
-    bool separated = true; // nothing, or a name or an opening bracket, is before
-    for (const Token &token : tokens) {
-        if (!separated && !IsEnd(token.kind))
-            size += separator;
-        separated = token.kind == TokenKind::key || IsBegin(token.kind);
-        size += PrintedToken(token);
-    }
-    return size;
+    return PrintedUpTo(tokens, std::numeric_limits<std::size_t>::max());
+}
+
+bool PrintsWithin(std::span<const Token> tokens, std::size_t max_bytes) noexcept
+{
+    return PrintedUpTo(tokens, max_bytes) <= max_bytes;
 }
 
 std::uint32_t ShedLeaves(TokenList &tokens, std::uint32_t first, std::size_t max_bytes, Shedding shedding,
                          const ShedRecord &record, Scratch &scratch, Arena &arena,
                          Observer *observer) noexcept
 {
-    Chain chain(tokens, first, record);
+    Chain chain(tokens, first, record, max_bytes, shedding);
     if (!chain.Read(scratch, arena))
         return 0;
-    const std::uint32_t shed = chain.Shed(max_bytes, shedding, observer);
+    const std::uint32_t shed = chain.Shed(observer);
     if (shed > 0)
         chain.Compact();
     return shed;

@@ -13,6 +13,8 @@ namespace callhardening
 
 // octet_length(document::text) of a list of tokens; of one that is not complete, as if it ended there.
 std::size_t PrintedSize(std::span<const Token> tokens) noexcept;
+// The same compared with a limit: of a document that is larger, no more than that is looked at.
+bool PrintsWithin(std::span<const Token> tokens, std::size_t max_bytes) noexcept;
 
 // What is never shed (the record), and the count in it that grows with every leaf.
 struct ShedRecord {

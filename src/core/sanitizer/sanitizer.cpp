@@ -895,7 +895,7 @@ bool Sanitizer::NeedsRecord() const noexcept
 {
     if (root_type_ != ValueType::object || !counts_.AnyButEmpty())
         return false;
-    return !old_record_.empty() || !counts_.LessThanRecord() || PrintedSize(tokens_.all()) <= small_document;
+    return !old_record_.empty() || !counts_.LessThanRecord() || PrintsWithin(tokens_.all(), small_document);
 }
 
 // In the place of a member of the same name that came with the document.
@@ -919,7 +919,7 @@ void Sanitizer::RecordCounts() noexcept
 // no container is one leaf.
 void Sanitizer::KeepBudget() noexcept
 {
-    const bool fits = PrintedSize(tokens_.all()) <= policy_.max_bytes();
+    const bool fits = PrintsWithin(tokens_.all(), policy_.max_bytes());
     if (fits && counts_.shed == 0)
         return;
     const bool has_record = root_type_ == ValueType::object;

@@ -170,6 +170,13 @@ void tell_pair_names(Level level, Sanitizer *sanitizer)
     }
 }
 
+// Of a long array only the first items are read, and of the others it is known how many they are.
+void pass_items(Level *level, Sanitizer *sanitizer)
+{
+    sanitizer->PassItems(level->left);
+    level->left = 0;
+}
+
 } // namespace
 
 // The sanitizer never enters more than its depth limit allows, so the stack has a fixed size.
@@ -186,6 +193,8 @@ void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
         damaged();
     while (level > stack || level->left > 0) {
         CHECK_FOR_INTERRUPTS();
+        if (!level->object && level->left > 0 && sanitizer->IsFull())
+            pass_items(level, sanitizer);
         if (level->left == 0) {
             level->object ? sanitizer->EndObject() : sanitizer->EndArray();
             --level;
