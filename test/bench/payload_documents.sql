@@ -60,7 +60,8 @@ $$;
 CREATE FUNCTION with_lines(body text, said text) RETURNS text LANGUAGE sql AS $$
 SELECT left(body, -1) || ',"transcript":{"lines":' || replace(json_agg(json_build_object(
     'time', 1767571666459 + 4000 * n, 'name', split_part(substr(line, 7), ': ', 1), 'type', 'transcript',
-    'content', split_part(split_part(substr(line, 7), ': ', 2), '. ', 1), 'user_id', '5244533702646659') ORDER BY n)::text, '" : ', '":') || '}}'
+    'content', split_part(split_part(substr(line, 7), ': ', 2), '. ', 1), 'user_id', '5244533702646659'
+    ) ORDER BY n)::text, '" : ', '":') || '}}'
 FROM string_to_table(said, E'\n') WITH ORDINALITY AS t (line, n) WHERE n <= 170
 $$;
 

@@ -2,7 +2,7 @@
 //
 //   payload_instructions feed|text|sax POLICY BODIES PASSES
 //
-// POLICY is a file with a policy, BODIES one with a JSON document on each line. `feed` reports the events of
+// POLICY is a file with a policy, BODIES one with a JSON document on each line. `feed` reports the tokens of
 // documents read before, as a walk through a jsonb does; `text` reads each body; `sax` reads it with
 // nlohmann's parser and a handler that does nothing. Printed are microseconds of the processor for a
 // document. The difference between two numbers of passes is what documents cost: nothing of the start is in

@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     const Policy *policy = Policy::Compile(text, error);
     if (policy == nullptr) {
         Require(!error.out_of_memory, "memory is there");
-        Require(error.place[0] != '\0' && error.reason[0] != '\0', "a refusal without a reason");
+        Require(error.field[0] != '\0' && error.reason[0] != '\0', "a refusal without a reason");
         return 0;
     }
     const Limits &limits = policy->limits();

@@ -172,7 +172,7 @@ inline std::shared_ptr<const Policy> MakePolicy(const std::string &text)
     PolicyError error;
     const Policy *policy = Policy::Compile(text, error);
     if (policy == nullptr)
-        throw std::runtime_error(std::string(error.place) + " " + error.reason);
+        throw std::runtime_error(std::string(error.field) + " " + error.reason);
     return {policy, Policy::Delete};
 }
 

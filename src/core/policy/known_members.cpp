@@ -9,7 +9,7 @@ namespace callhardening
 namespace
 {
 
-constexpr std::size_t most_places = 256;
+constexpr std::size_t most_interned = 256;
 constexpr std::size_t most_members = 1024;
 constexpr std::size_t longest_name = 64;
 
@@ -33,18 +33,18 @@ std::uint64_t HashName(std::string_view name) noexcept
     return hash ^ hash >> 32;
 }
 
-PathNodes KnownMembers::Intern(PathNodes places)
+std::optional<PathNodes> KnownMembers::Intern(PathNodes nodes)
 {
-    for (const Places &known : places_)
-        if (std::equal(places.begin(), places.end(), known.nodes.get(), known.nodes.get() + known.size))
-            return {known.nodes.get(), known.size};
-    if (places_.size() == most_places)
-        return {};
+    for (const Interned &known : interned_)
+        if (std::equal(nodes.begin(), nodes.end(), known.nodes.get(), known.nodes.get() + known.size))
+            return PathNodes{known.nodes.get(), known.size};
+    if (interned_.size() == most_interned)
+        return std::nullopt;
     // Never of size 0: its address is what tells it from others.
-    auto nodes = std::make_unique<PathNode[]>(places.size() + 1);
-    std::copy(places.begin(), places.end(), nodes.get());
-    places_.push_back({std::move(nodes), places.size()});
-    return {places_.back().nodes.get(), places.size()};
+    auto copy = std::make_unique<PathNode[]>(nodes.size() + 1);
+    std::copy(nodes.begin(), nodes.end(), copy.get());
+    interned_.push_back({std::move(copy), nodes.size()});
+    return PathNodes{interned_.back().nodes.get(), nodes.size()};
 }
 
 std::size_t KnownMembers::FirstSlot(const PathNode *from, std::string_view name) const noexcept
@@ -66,19 +66,19 @@ const Step *KnownMembers::Find(PathNodes from, std::string_view name) const noex
 
 void KnownMembers::Add(PathNodes from, std::string_view name, const Step &step)
 {
-    const bool is_interned = std::any_of(places_.begin(), places_.end(), [from](const Places &known) {
+    const bool is_interned = std::any_of(interned_.begin(), interned_.end(), [from](const Interned &known) {
         return known.nodes.get() == from.data();
     });
     if (!is_interned || name.size() > longest_name)
         return;
-    const PathNodes reached = Intern(step.reached);
-    if (reached.data() == nullptr)
+    const std::optional<PathNodes> reached = Intern(step.reached);
+    if (!reached)
         return;
     if (slots_.empty() || members_.size() == most_members) {
         members_.clear();
         slots_.assign(slot_count, 0);
     }
-    members_.push_back({from.data(), std::string(name), {step.meaning, step.rule, reached}});
+    members_.push_back({from.data(), std::string(name), {step.meaning, step.rule, *reached}});
     std::size_t slot = FirstSlot(from.data(), name);
     while (slots_[slot] != 0)
         slot = (slot + 1) % slot_count;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,11 +18,11 @@ namespace callhardening
 using RuleIndex = std::uint16_t;
 inline constexpr RuleIndex no_rule = 0xFFFF;
 
-// A place in the tree of segments of a policy's paths.
+// A node of the tree of segments of a policy's paths.
 using PathNode = std::uint16_t;
 using PathNodes = std::span<const PathNode>;
 
-// What reaching a member means: its class, the first rule that matches it, and the places that its own
+// What reaching a member means: its class, the first rule that matches it, and the nodes that its own
 // members start from.
 struct Step {
     MemberClass meaning;
@@ -35,9 +36,9 @@ struct Step {
 class KnownMembers
 {
 public:
-    // The same places at an address that lasts as long as this object does; empty where there is no room for
+    // The same nodes at an address that lasts as long as this object does; nothing where there is no room for
     // them.
-    PathNodes Intern(PathNodes places);
+    std::optional<PathNodes> Intern(PathNodes nodes);
 
     // nullptr where nothing is known; good until the next Add. `from` has to be interned for a hit.
     const Step *Find(PathNodes from, std::string_view name) const noexcept;
@@ -49,14 +50,14 @@ private:
         std::string name;
         Step step;
     };
-    struct Places {
+    struct Interned {
         std::unique_ptr<PathNode[]> nodes;
         std::size_t size;
     };
 
     std::size_t FirstSlot(const PathNode *from, std::string_view name) const noexcept;
 
-    std::vector<Places> places_;
+    std::vector<Interned> interned_;
     std::vector<Member> members_;
     std::vector<std::uint16_t> slots_; // 1 + index into members_, 0 is free
 };

@@ -133,7 +133,7 @@ struct Policy::Tables {
 namespace
 {
 
-// The places reached so far; a node is in it once, with the `**` behind it.
+// The nodes reached so far; each is in it once, with the `**` behind it.
 struct Reached {
     PathNode *nodes;
     std::uint16_t size = 0;
@@ -261,20 +261,20 @@ public:
     }
 
 private:
-    bool Refuse(const std::string &place, const std::string &reason)
+    bool Refuse(const std::string &field, const std::string &reason)
     {
-        std::snprintf(error_.place, sizeof(error_.place), "%s", place.c_str());
+        std::snprintf(error_.field, sizeof(error_.field), "%s", field.c_str());
         std::snprintf(error_.reason, sizeof(error_.reason), "%s", reason.c_str());
         return false;
     }
 
     // A name of the document is quoted only where it looks like a word: it may be a payload in the wrong
     // place.
-    bool RefuseUnknown(const std::string &place, const std::string &name)
+    bool RefuseUnknown(const std::string &field, const std::string &name)
     {
         const std::string what =
             LooksLikeWord(name) ? "\"" + name + "\"" : "of " + std::to_string(name.size()) + " bytes";
-        return Refuse(place, "has an unknown member " + what);
+        return Refuse(field, "has an unknown member " + what);
     }
 
     bool Member(const std::string &name, const PolicyValue &value)
@@ -305,12 +305,12 @@ private:
         if (!value.Is(Type::array) || value.values.size() > max_rules)
             return Refuse("secrets", "must be an array of at most " + std::to_string(max_rules) + " names");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
-            const std::string place = "secrets[" + std::to_string(i) + "]";
+            const std::string field = "secrets[" + std::to_string(i) + "]";
             const std::string &name = value.values[i].text;
             if (!value.values[i].Is(Type::string) || IsBlank(name))
-                return Refuse(place, "must be a name");
+                return Refuse(field, "must be a name");
             if (IsOwnName(name))
-                return Refuse(place,
+                return Refuse(field,
                               "must not be a name that the sanitizer writes: type, length, _sanitized");
             tables_.secrets.insert(name);
         }
@@ -345,7 +345,7 @@ private:
         return true;
     }
 
-    bool ReadTreatment(const PolicyValue &value, const std::string &place, Treatment &treatment)
+    bool ReadTreatment(const PolicyValue &value, const std::string &field, Treatment &treatment)
     {
         if (value.IsText("keep"))
             treatment = Treatment::keep;
@@ -354,7 +354,7 @@ private:
         else if (value.IsText("hash"))
             treatment = Treatment::hash;
         else
-            return Refuse(place, "must be one of keep, mask, hash");
+            return Refuse(field, "must be one of keep, mask, hash");
         tables_.hashes = tables_.hashes || treatment == Treatment::hash;
         return true;
     }
@@ -379,20 +379,20 @@ private:
             return Refuse("limits", "must be an object");
         constexpr std::uint32_t many = 1000000;
         for (std::size_t i = 0; i < value.values.size(); ++i) {
-            const std::string &name = value.names[i], place = "limits." + name;
+            const std::string &name = value.names[i], field = "limits." + name;
             const PolicyValue &limit = value.values[i];
             Limits &limits = tables_.policy.limits_;
             if (name == "depth") {
-                if (!Count(&limit, place, 1, max_depth, limits.depth))
+                if (!Count(&limit, field, 1, max_depth, limits.depth))
                     return false;
             } else if (name == "members") {
-                if (!Count(&limit, place, 1, many, limits.members))
+                if (!Count(&limit, field, 1, many, limits.members))
                     return false;
             } else if (name == "items") {
-                if (!Count(&limit, place, 1, many, limits.items))
+                if (!Count(&limit, field, 1, many, limits.items))
                     return false;
             } else if (name == "characters") {
-                if (!Count(&limit, place, secret_marker.size(), many, limits.characters))
+                if (!Count(&limit, field, secret_marker.size(), many, limits.characters))
                     return false;
             } else {
                 return RefuseUnknown("limits", name);
@@ -401,11 +401,11 @@ private:
         return true;
     }
 
-    bool Count(const PolicyValue *value, const std::string &place, std::uint64_t least, std::uint64_t most,
+    bool Count(const PolicyValue *value, const std::string &field, std::uint64_t least, std::uint64_t most,
                std::uint32_t &count)
     {
         if (value == nullptr || !value->Is(Type::whole) || value->whole < least || value->whole > most)
-            return Refuse(place, "must be a whole number from " + std::to_string(least) + " to " +
+            return Refuse(field, "must be a whole number from " + std::to_string(least) + " to " +
                                      std::to_string(most));
         count = static_cast<std::uint32_t>(value->whole);
         return true;
@@ -421,31 +421,31 @@ private:
         return true;
     }
 
-    bool ReadRule(const PolicyValue &value, const std::string &place)
+    bool ReadRule(const PolicyValue &value, const std::string &field)
     {
         if (!value.Is(Type::object))
-            return Refuse(place, "must be an object");
+            return Refuse(field, "must be an object");
         const PolicyValue *path = value.Find("path"), *action = value.Find("action");
         if (path == nullptr || !path->Is(Type::string))
-            return Refuse(place + ".path", "must be a string");
+            return Refuse(field + ".path", "must be a string");
         if (action == nullptr || !action->Is(Type::string))
-            return Refuse(place + ".action", "must be a string");
+            return Refuse(field + ".action", "must be a string");
         Rule rule{};
         const char *amount = nullptr;
-        if (!ReadAction(action->text, place, rule.action, amount))
+        if (!ReadAction(action->text, field, rule.action, amount))
             return false;
         for (const std::string &name : value.names)
             if (name != "path" && name != "action" && (amount == nullptr || name != amount))
-                return RefuseUnknown(place, name);
-        if (amount != nullptr && !ReadAmount(value, place, amount, rule))
+                return RefuseUnknown(field, name);
+        if (amount != nullptr && !ReadAmount(value, field, amount, rule))
             return false;
         tables_.rules.push_back(rule);
         tables_.paths.push_back(path->text);
         tables_.hashes = tables_.hashes || rule.action == Action::hash;
-        return Path(path->text, place + ".path");
+        return Path(path->text, field + ".path");
     }
 
-    bool ReadAction(const std::string &word, const std::string &place, Action &action, const char *&amount)
+    bool ReadAction(const std::string &word, const std::string &field, Action &action, const char *&amount)
     {
         static constexpr struct {
             const char *word;
@@ -463,18 +463,18 @@ private:
                 amount = known.amount;
                 return true;
             }
-        return Refuse(place + ".action", "must be one of keep, drop, mask, hash, truncate, summary, json");
+        return Refuse(field + ".action", "must be one of keep, drop, mask, hash, truncate, summary, json");
     }
 
-    bool ReadAmount(const PolicyValue &value, const std::string &place, const char *name, Rule &rule)
+    bool ReadAmount(const PolicyValue &value, const std::string &field, const char *name, Rule &rule)
     {
         const PolicyValue *given = value.Find(name);
         if (rule.action == Action::mask)
-            return Count(given, place + "." + name, 0, max_masked_rest, rule.amount);
-        return Count(given, place + "." + name, secret_marker.size(), 1000000, rule.amount);
+            return Count(given, field + "." + name, 0, max_masked_rest, rule.amount);
+        return Count(given, field + "." + name, secret_marker.size(), 1000000, rule.amount);
     }
 
-    bool Path(const std::string &path, const std::string &place)
+    bool Path(const std::string &path, const std::string &field)
     {
         PathNode node = 0;
         std::size_t begin = 0, segments = 0;
@@ -482,11 +482,11 @@ private:
             const std::size_t dot = std::min(path.find('.', begin), path.size());
             const std::string segment = path.substr(begin, dot - begin);
             if (segment.empty())
-                return Refuse(place, "has an empty segment");
+                return Refuse(field, "has an empty segment");
             if (segment != "**" && segment.find("**") != std::string::npos)
-                return Refuse(place, "has a ** that is not a segment of its own");
+                return Refuse(field, "has a ** that is not a segment of its own");
             if (++segments > max_segments)
-                return Refuse(place, "has more than " + std::to_string(max_segments) + " segments");
+                return Refuse(field, "has more than " + std::to_string(max_segments) + " segments");
             node = Child(node, segment);
             if (dot == path.size())
                 break;
@@ -556,7 +556,7 @@ private:
         std::vector<PathNode> nodes(tables_.nodes.size());
         Reached start{nodes.data(), 0, no_rule};
         start.Add(tables_.nodes, 0);
-        tables_.start = tables_.known.Intern({nodes.data(), start.size});
+        tables_.start = *tables_.known.Intern({nodes.data(), start.size}); // the first one
     }
 
     // At most half full, so a probe ends soon.

@@ -1,8 +1,8 @@
 // A policy: what the sanitizer keeps, drops, masks and limits, compiled from its JSON document.
 //
 // Paths are compiled to a tree of segments in which rules share their beginnings. A walk through a payload
-// carries the places of the tree that its path has reached, mostly one or two, so a member costs one look-up
-// of its name and a step for each of these places, however many rules there are.
+// carries the nodes of the tree that its path has reached, mostly one or two, so a member costs one look-up
+// of its name and a step for each of these nodes, however many rules there are.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -56,7 +56,7 @@ inline constexpr std::uint32_t max_masked_rest = 8;
 
 struct PolicyError {
     bool out_of_memory;
-    char place[128];  // "rules[3].path"
+    char field[128];  // "rules[3].path"
     char reason[128]; // "must be a string"
 };
 
@@ -87,7 +87,7 @@ public:
     SecretNames secret_names() const noexcept;
 
     // What reaching a member of this name means; no look-up in what is known. `reached` has room for
-    // max_reached() places.
+    // max_reached() nodes.
     Step Enter(PathNodes from, std::string_view name, PathNode *reached) const noexcept;
     // The same as it was remembered of a name that comes out as it is; nullptr: not met of late. Good until
     // the next Remember.
@@ -97,7 +97,7 @@ public:
     bool Spells(std::string_view name) const noexcept;
     // The class alone.
     MemberClass Classify(std::string_view name) const noexcept;
-    // The places of the root.
+    // The nodes of the root.
     PathNodes start() const noexcept;
     std::uint16_t max_reached() const noexcept;
 

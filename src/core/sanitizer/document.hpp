@@ -1,4 +1,4 @@
-// A JSON document as it is, as a list of tokens in jsonb's order.
+// A JSON document as it is, as a list of tokens in jsonb's order, and such a list for a Sanitizer.
 #pragma once
 
 #include "core/json/json_scan.hpp"
@@ -6,13 +6,14 @@
 #include "core/sanitizer/sanitizer.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 
 namespace callhardening
 {
 
-// Takes the events that a Sanitizer takes. A number that is too long for a text is a token without one.
+// Takes the tokens that a Sanitizer takes. A number that is too long for a text is a token without one.
 class DocumentTokens
 {
 public:
@@ -49,5 +50,10 @@ private:
     std::size_t depth_ = 0;
     std::uint32_t first_members_[deepest_json + 1]; // of the containers that are open, in the order of a text
 };
+
+void FeedTokens(std::span<const Token> tokens, Sanitizer &sanitizer) noexcept;
+
+// Reports one token, with a container that the sanitizer skips. Returns the next one to report.
+std::uint32_t FeedToken(std::span<const Token> tokens, std::uint32_t i, Sanitizer &sanitizer) noexcept;
 
 } // namespace callhardening

@@ -1,7 +1,6 @@
 #include "core/sanitizer/explain.hpp"
 
 #include "core/sanitizer/budget.hpp"
-#include "core/sanitizer/feed.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -121,7 +120,7 @@ struct TextWriter {
     }
 };
 
-// As errors name its place.
+// As errors name its field.
 void AddRule(TextWriter &text, const Policy &policy, RuleIndex rule) noexcept
 {
     if (rule == no_rule)

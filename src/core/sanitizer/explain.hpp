@@ -16,7 +16,7 @@
 namespace callhardening
 {
 
-// The place of a value: names as they come out, numbers of items.
+// A step of the path to a value: names as they come out, numbers of items.
 struct PathStep {
     enum class Kind : unsigned char { root, member, item, rest };
 

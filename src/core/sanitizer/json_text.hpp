@@ -1,4 +1,4 @@
-// The sanitizer's events from the text of a JSON document, in one pass.
+// The sanitizer's tokens from the text of a JSON document, in one pass.
 #pragma once
 
 #include "core/sanitizer/document.hpp"
@@ -12,7 +12,7 @@ namespace callhardening
 
 enum class TextVerdict : unsigned char {
     done,
-    doubt,       // jsonb has to decide: the events mean nothing
+    doubt,       // jsonb has to decide: the tokens mean nothing
     interrupted, // as doubt, but nothing is known about the text
 };
 

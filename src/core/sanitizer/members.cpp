@@ -219,4 +219,28 @@ bool NameHashes::MayRepeat(std::uint32_t first) noexcept
     return std::adjacent_find(hashes_ + first, hashes_ + size_) != hashes_ + size_;
 }
 
+// Lets go of members that have no place any more, whatever else comes, so that an object of a million members
+// takes no more memory than one of a hundred. Hashes of the names tell at its end whether that was right.
+MemberStack::Arranged ObjectMembers::Crowd(OpenMembers &object, std::uint32_t limit,
+                                           SanitizeCounts &counts) noexcept
+{
+    if (!object.crowded)
+        for (std::uint32_t i = object.first; i < stack_.size(); ++i)
+            hashes_.Push(stack_.NameAt(i));
+    object.crowded = true;
+    const MemberStack::Arranged arranged = stack_.Arrange(object.first, limit, counts);
+    if (CompareNames(object.emptied, arranged.last_emptied) < 0)
+        object.emptied = arranged.last_emptied;
+    return arranged;
+}
+
+// Of a crowded object two things are doubtful: whether a name came twice, and whether what was dropped of a
+// member counts, when members that came later belong before it, so that it is beyond the limit.
+bool ObjectMembers::IsDoubtful(const OpenMembers &object, const MemberStack::Arranged &closed,
+                               bool cut) noexcept
+{
+    return object.crowded && (hashes_.MayRepeat(object.first_hash) ||
+                              (cut && CompareNames(closed.last_kept, object.emptied) < 0));
+}
+
 } // namespace callhardening

@@ -47,6 +47,7 @@ public:
         std::uint32_t kept;     // members within the limit
         std::uint32_t shadowed; // members that a later one of the same name replaced
         bool cut;               // some are beyond the limit
+        // The empty name where there is none: no other stands before it.
         std::string_view last_kept;
         std::string_view last_emptied; // of the members that came with a value, and lost it
     };
@@ -106,6 +107,62 @@ private:
     std::uint64_t *hashes_ = nullptr;
     std::uint32_t size_ = 0;
     std::uint32_t capacity_ = 0;
+};
+
+// The members of one object that is open.
+struct OpenMembers {
+    std::uint32_t first;      // on the stack
+    std::uint32_t first_hash; // of its names, where it is crowded
+    std::string_view emptied; // the last name of those of which nothing was left before the object ended
+    bool crowded;             // more members came than are kept on the stack
+};
+
+// The members of all objects that are open, of each no more than may matter.
+class ObjectMembers
+{
+public:
+    ObjectMembers(Arena &arena, TokenList &tokens) noexcept : stack_(arena, tokens), hashes_(arena) {}
+
+    OpenMembers Begin() const noexcept { return {stack_.size(), hashes_.size(), {}, false}; }
+    Member &top() noexcept { return stack_.top(); }
+    // True where there are so many that those that have no place in an object are to be let go first.
+    bool IsFull(const OpenMembers &object, std::uint32_t limit) const noexcept
+    {
+        return stack_.size() - object.first >= 2 * limit + crowd_step;
+    }
+    MemberStack::Arranged Crowd(OpenMembers &object, std::uint32_t limit, SanitizeCounts &counts) noexcept;
+    void Push(const OpenMembers &object, std::string_view name, std::uint32_t first_token,
+              const SanitizeCounts &before) noexcept
+    {
+        if (object.crowded)
+            hashes_.Push(name);
+        stack_.Push(name, first_token, before);
+    }
+    MemberStack::Arranged Close(const OpenMembers &object, std::uint32_t limit,
+                                SanitizeCounts &counts) noexcept
+    {
+        return stack_.Close(object.first, limit, counts);
+    }
+    // Of an object that has been closed so. `cut`: members were beyond the limit.
+    bool IsDoubtful(const OpenMembers &object, const MemberStack::Arranged &closed, bool cut) noexcept;
+    void Forget(const OpenMembers &object) noexcept { hashes_.Truncate(object.first_hash); }
+    std::uint32_t ArrangeRenamed(std::uint32_t begin, Observer *observer) noexcept
+    {
+        return stack_.ArrangeRenamed(begin, observer);
+    }
+    // To what they were at a Begin.
+    void Return(const OpenMembers &mark) noexcept
+    {
+        stack_.Truncate(mark.first);
+        hashes_.Truncate(mark.first_hash);
+    }
+
+private:
+    // Members that are kept beyond twice the limit.
+    static constexpr std::uint32_t crowd_step = 64;
+
+    MemberStack stack_;
+    NameHashes hashes_;
 };
 
 } // namespace callhardening

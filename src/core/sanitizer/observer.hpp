@@ -66,8 +66,8 @@ constexpr bool Has(Set all, Set some) noexcept
     return (static_cast<std::uint32_t>(all) & static_cast<std::uint32_t>(some)) != 0;
 }
 
-// The document comes in jsonb's order (see feed.hpp). Of the content of a container that is skipped, or that
-// only its size is taken of, nothing is told.
+// The document comes in jsonb's order (see document.hpp). Of the content of a container that is skipped, or
+// that only its size is taken of, nothing is told.
 class Observer
 {
 public:

@@ -85,7 +85,7 @@ namespace
 {
 
 // Where the member is, or would be: the members of the root stand in jsonb's order.
-TokenRange FindPlace(std::span<const Token> tokens) noexcept
+TokenRange FindPosition(std::span<const Token> tokens) noexcept
 {
     std::uint32_t i = 1;
     while (i < tokens.size() && tokens[i].kind == TokenKind::key) {
@@ -103,19 +103,20 @@ TokenRange FindPlace(std::span<const Token> tokens) noexcept
 
 TokenRange FindRecord(std::span<const Token> tokens) noexcept
 {
-    return tokens.empty() || tokens[0].kind != TokenKind::object_begin ? TokenRange{0, 0} : FindPlace(tokens);
+    return tokens.empty() || tokens[0].kind != TokenKind::object_begin ? TokenRange{0, 0}
+                                                                       : FindPosition(tokens);
 }
 
 void WriteRecord(TokenList &tokens, std::string_view record) noexcept
 {
-    const TokenRange place = FindPlace(tokens.all());
-    std::memmove(tokens.data() + place.begin, tokens.data() + place.end,
-                 (tokens.size() - place.end) * sizeof(Token));
-    const std::uint32_t end = tokens.size() - (place.end - place.begin);
+    const TokenRange found = FindPosition(tokens.all());
+    std::memmove(tokens.data() + found.begin, tokens.data() + found.end,
+                 (tokens.size() - found.end) * sizeof(Token));
+    const std::uint32_t end = tokens.size() - (found.end - found.begin);
     tokens.Truncate(end);
     tokens.Push(TokenKind::key, record_member);
     tokens.Push(TokenKind::string, record);
-    std::rotate(tokens.data() + place.begin, tokens.data() + end, tokens.data() + tokens.size());
+    std::rotate(tokens.data() + found.begin, tokens.data() + end, tokens.data() + tokens.size());
 }
 
 } // namespace callhardening

@@ -2,9 +2,7 @@
 
 #include "core/base/text.hpp"
 #include "core/base/utf8.hpp"
-#include "core/sanitizer/budget.hpp"
 #include "core/sanitizer/document.hpp"
-#include "core/sanitizer/feed.hpp"
 #include "core/sanitizer/json_text.hpp"
 
 #include <algorithm>
@@ -23,18 +21,15 @@ namespace
 // A bigger text is not opened, only searched for secrets and cut: the parser cannot be interrupted.
 constexpr std::size_t largest_embedded = 8 * 1024 * 1024;
 
-constexpr std::uint32_t largest_length = 2147483647;
-
-// What is sure to be shed is shed before the end of the document, so that the tokens never grow with it: at
-// first after so many tokens, then whenever they have doubled.
-constexpr std::uint32_t prune_step = 4096;
-
-// Members that are kept beyond twice the limit, before those that have no place are let go.
-constexpr std::uint32_t crowd_step = 64;
-
-constexpr std::uint32_t summary_tokens = 6; // {"type": "string", "length": 48211}
-
-constexpr std::string_view type_names[] = {"", "string", "number", "boolean", "object", "array"};
+// none: the text names no type.
+ValueType ToValueType(std::string_view text) noexcept
+{
+    for (const ValueType type :
+         {ValueType::string, ValueType::number, ValueType::boolean, ValueType::object, ValueType::array})
+        if (text == NameOf(type))
+            return type;
+    return ValueType::none;
+}
 
 bool ReadLength(std::string_view text, std::uint32_t &length) noexcept
 {
@@ -55,25 +50,9 @@ bool ReadLength(std::string_view text, std::uint32_t &length) noexcept
 
 Sanitizer::Sanitizer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate,
                      MemberOrder order) noexcept
-    : policy_(policy), limits_(policy.limits()), max_reached_(policy.max_reached()), arena_(allocate),
-      redactor_(policy, pseudonyms, arena_), tokens_(arena_), members_(arena_, tokens_), names_(arena_),
-      order_(order)
+    : policy_(policy), limits_(policy.limits()), arena_(allocate), redactor_(policy, pseudonyms, arena_),
+      position_(policy, arena_, order), result_(policy, arena_), members_(arena_, result_.tokens())
 {
-    member_.rule = no_rule;
-    member_.known = policy.start().data();
-    member_.reached = static_cast<std::uint16_t>(policy.start().size());
-}
-
-bool Sanitizer::GrowReached(std::size_t needed) noexcept
-{
-    if (needed <= reached_capacity_)
-        return true;
-    PathNode *larger = arena_.Enlarge(reached_, reached_capacity_, 2 * needed);
-    if (larger == nullptr)
-        return false;
-    reached_ = larger;
-    reached_capacity_ = 2 * needed;
-    return true;
 }
 
 // ---- what comes out -----------------------------------------------------------------------------------
@@ -81,18 +60,18 @@ bool Sanitizer::GrowReached(std::size_t needed) noexcept
 void Sanitizer::BeginValue() noexcept
 {
     if (IsMember()) {
-        tokens_.Push(TokenKind::key, key_);
+        list().Push(TokenKind::key, member().key);
         if (top().order == MemberOrder::document)
             members_.top().kept = true;
     }
-    if (depth_ > 0)
+    if (!position_.AtRoot())
         ++top().kept;
 }
 
 void Sanitizer::Emit(TokenKind kind, std::string_view text) noexcept
 {
     BeginValue();
-    tokens_.Push(kind, text, place().rule);
+    list().Push(kind, text, context().rule);
 }
 
 void Sanitizer::EmitKept(TokenKind kind, std::string_view text) noexcept
@@ -104,48 +83,43 @@ void Sanitizer::EmitKept(TokenKind kind, std::string_view text) noexcept
 void Sanitizer::EmitSummary(ValueType type, std::size_t length) noexcept
 {
     BeginValue();
-    tokens_.Push({nullptr, 1, TokenKind::object_begin, place().rule});
-    tokens_.Push(TokenKind::key, "type");
-    tokens_.Push(TokenKind::string, type_names[static_cast<int>(type)]);
-    tokens_.Push(TokenKind::key, "length");
-    tokens_.PushCount(static_cast<std::uint32_t>(std::min<std::size_t>(length, largest_length)));
-    tokens_.Push(TokenKind::object_end);
+    list().PushSummary(type, length, context().rule);
 }
 
 void Sanitizer::EmitEmpty(ValueType type) noexcept
 {
     const bool object = type == ValueType::object;
     Emit(object ? TokenKind::object_begin : TokenKind::array_begin, {});
-    tokens_.Push(object ? TokenKind::object_end : TokenKind::array_end);
+    list().Push(object ? TokenKind::object_end : TokenKind::array_end);
     TellCameOut(Outcome::kept, Reason::rule, 2);
 }
 
 // What was done to its name is gone with it.
 void Sanitizer::DropMember() noexcept
 {
-    counts_ = place().before;
+    done() = context().before;
     Drop();
 }
 
 // As it is stored, at least.
 void Sanitizer::CountEmpty() noexcept
 {
-    ++counts_.empty;
-    counts_.saved += static_cast<std::uint32_t>(key_.size() + empty_member_bytes);
+    ++done().empty;
+    done().saved += static_cast<std::uint32_t>(member().key.size() + empty_member_bytes);
 }
 
 void Sanitizer::DropByRule() noexcept
 {
     DropMember();
     if (observer_ != nullptr)
-        observer_->Dropped(Reason::rule, place().rule);
+        observer_->Dropped(Reason::rule, context().rule);
 }
 
 // In the place of a secret of so many bytes.
 void Sanitizer::EmitMarker(std::size_t came, Reason why) noexcept
 {
-    ++counts_.masked;
-    counts_.saved += static_cast<std::uint32_t>(came - secret_marker.size());
+    ++done().masked;
+    done().saved += static_cast<std::uint32_t>(came - secret_marker.size());
     Emit(TokenKind::string, secret_marker);
     TellCameOut(Outcome::masked, why);
 }
@@ -184,16 +158,16 @@ bool Sanitizer::Admit(bool empty) noexcept
 {
     if (arena_.failed())
         return false;
-    if (depth_ == 0)
+    if (position_.AtRoot())
         return true;
     Frame &frame = top();
     ++frame.seen;
     if (frame.measured)
         return false;
     if (frame.type == ValueType::object && empty) {
-        if (frame.order == MemberOrder::document && frame.embedded == embedded_)
+        if (frame.order == MemberOrder::document && frame.embedded == position_.embedded())
             members_.top().empty = true;
-        if (entered_) // it was JSON in a string
+        if (member().entered) // it was JSON in a string
             DropMember();
         else
             Drop();
@@ -214,14 +188,14 @@ bool Sanitizer::IsBeyondLimit() noexcept
     Frame &frame = top();
     const bool array = frame.type == ValueType::array;
     if (array) {
-        prune_credit_ += prune_share;
+        result_.PayForPruning();
         Prune();
     } else if (frame.order == MemberOrder::document) {
         return false;
     }
     if (frame.kept < (array ? limits_.items : limits_.members))
         return false;
-    counts_.truncated += frame.cut ? 0 : 1;
+    done().truncated += frame.cut ? 0 : 1;
     frame.cut = true;
     if (observer_ != nullptr)
         observer_->PassedOver();
@@ -232,7 +206,7 @@ bool Sanitizer::IsFull() const noexcept
 {
     if (!IsItem())
         return false;
-    const Frame &frame = frames_[depth_ - 1];
+    const Frame &frame = top();
     return frame.measured || frame.kept >= limits_.items;
 }
 
@@ -242,7 +216,7 @@ void Sanitizer::PassItems(std::size_t count) noexcept
     frame.seen += static_cast<std::uint32_t>(std::min<std::size_t>(count, largest_length));
     if (count == 0 || frame.measured || frame.cut)
         return;
-    ++counts_.truncated;
+    ++done().truncated;
     frame.cut = true;
 }
 
@@ -255,9 +229,10 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text, std::size_t p
         return false;
     // The marker stays under any rule: an earlier pass may have cut the name that told.
     const bool marked = text == secret_marker;
-    listed_ = type == ValueType::string && IsItem() && top().names_secret && LooksLikeListedValue(text);
-    const bool credential = type != ValueType::boolean && (place().credential || listed_) && !empty;
-    if (credential && !place().paired && IsTime(text)) {
+    const bool listed =
+        type == ValueType::string && IsItem() && top().names_secret && LooksLikeListedValue(text);
+    const bool credential = type != ValueType::boolean && (context().credential || listed) && !empty;
+    if (credential && !context().paired && IsTime(text)) {
         EmitKept(TokenKind::string, text);
         return false;
     }
@@ -281,16 +256,15 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text, std::size_t p
 
 Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 {
-    listed_ = false;
-    if (depth_ == 0)
-        root_type_ = type;
+    if (position_.AtRoot())
+        result_.root().type = type;
     if (!Admit(count == 0))
         return Walk::skip;
     if (count == 0) {
         EmitEmpty(type);
         return Walk::skip;
     }
-    if (place().credential) {
+    if (context().credential) {
         EmitMarker(secret_marker.size() + most_record_bytes, Reason::secret_name); // it is not measured
         return Walk::skip;
     }
@@ -298,7 +272,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         DropByRule();
         return Walk::skip;
     }
-    const bool measured = action() == Action::summary || depth_ == limits_.depth;
+    const bool measured = action() == Action::summary || position_.depth() == limits_.depth;
     if (!measured)
         return Enter(type, false);
     constexpr std::size_t summary_members = 2;
@@ -311,77 +285,70 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
 {
     LookAtLabel();
-    Frame &frame = frames_[depth_];
-    frame = {};
-    frame.place = place();
-    frame.first_token = tokens_.size();
+    Frame &frame = position_.Prepare(type);
+    frame.section = result_.Begin();
+    frame.members = members_.Begin();
+    frame.measured = measured;
     if (!measured) {
         BeginValue();
-        tokens_.Push(type == ValueType::object ? TokenKind::object_begin : TokenKind::array_begin, {},
-                     frame.place.rule);
+        list().Push(type == ValueType::object ? TokenKind::object_begin : TokenKind::array_begin, {},
+                    frame.context.rule);
     }
-    frame.before = counts_;
-    frame.members = members_.size();
-    frame.names = names_.size();
-    frame.prune_above = prune_step;
-    frame.type = type;
-    frame.order = order_;
-    frame.embedded = embedded_;
-    frame.measured = measured;
-    ++depth_;
+    position_.Open();
     if (observer_ != nullptr)
         observer_->Entered();
     return Walk::enter;
 }
 
-// The key of the container itself: the events inside have overwritten it.
+// The key of the container itself too: what was inside has overwritten it.
 void Sanitizer::Rollback(const Frame &frame) noexcept
 {
     if (!frame.measured && IsMember()) {
-        key_ = tokens_[frame.first_token].text();
+        member().key = list()[frame.section.first_token].text();
         if (top().order == MemberOrder::document)
             members_.top().kept = false;
     }
-    if (!frame.measured && depth_ > 0)
+    if (!frame.measured && !position_.AtRoot())
         --top().kept;
-    member_ = frame.place;
-    entered_ = true;
-    tokens_.Truncate(frame.first_token);
-    counts_ = frame.before;
+    position_.ReturnBefore(frame);
+    result_.Return(frame.section);
 }
 
 void Sanitizer::EndMeasured(const Frame &frame) noexcept
 {
-    const Shape &shape = frame.shape;
-    if (frame.seen != 2 || shape.type == ValueType::none || !shape.has_length)
+    if (!frame.shape.IsSummary(frame.seen))
         return Replace(frame.type, frame.seen, WhyNot(Reason::limit_depth));
-    EmitSummary(shape.type, shape.length);
+    EmitSummary(frame.shape.type, frame.shape.length);
     TellCameOut(Outcome::kept, Reason::rule, summary_tokens);
+}
+
+void Sanitizer::EndEmptied(const Frame &frame) noexcept
+{
+    const bool was_empty = !(done() - frame.section.before).AnyButEmpty();
+    Rollback(frame);
+    DropMember();
+    if (was_empty)
+        CountEmpty();
+    if (observer_ != nullptr)
+        observer_->Dropped(Reason::empty, no_rule);
 }
 
 void Sanitizer::End() noexcept
 {
-    if (arena_.failed() || depth_ == 0)
+    if (arena_.failed() || position_.AtRoot())
         return;
     if (IsMember() && top().order == MemberOrder::document)
         EndMembers();
-    const Frame &frame = top(); // nothing begins another one before its end
-    label_ = {};
-    --depth_;
-    if (depth_ == 0)
-        root_length_ = frame.seen;
-    const bool summary = frame.seen == 2 && frame.shape.type != ValueType::none && frame.shape.has_length;
-    if (frame.measured || summary) {
+    const Frame &frame = top();
+    label_.reset();
+    position_.Close();
+    if (position_.AtRoot())
+        result_.root().length = frame.seen;
+    if (frame.measured || frame.shape.IsSummary(frame.seen)) {
         Rollback(frame);
         EndMeasured(frame);
     } else if (frame.kept == 0 && IsMember()) {
-        const bool was_empty = !(counts_ - frame.before).AnyButEmpty();
-        Rollback(frame);
-        DropMember();
-        if (was_empty)
-            CountEmpty();
-        if (observer_ != nullptr)
-            observer_->Dropped(Reason::empty, no_rule);
+        EndEmptied(frame);
     } else {
         EndEntered(frame);
     }
@@ -390,12 +357,13 @@ void Sanitizer::End() noexcept
 void Sanitizer::EndEntered(const Frame &frame) noexcept
 {
     if (frame.renamed)
-        counts_.dropped += members_.ArrangeRenamed(frame.first_token + (IsMember() ? 2 : 1), observer_);
-    tokens_.Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
+        done().dropped +=
+            members_.ArrangeRenamed(frame.section.first_token + (IsMember() ? 2 : 1), observer_);
+    list().Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
     if (frame.kept == 0)
         TellCameOut(Outcome::kept, Reason::rule, 2);
-    if (depth_ > 0 && CanPrune(frame))
-        PruneFrom(frame.first_token);
+    if (!position_.AtRoot() && result_.CanPrune(frame.section))
+        result_.Prune(frame.section);
 }
 
 // ---- scalars ---------------------------------------------------------------------------------------------
@@ -404,12 +372,9 @@ void Sanitizer::String(std::string_view text) noexcept
 {
     if (IsEarlierRecord(text))
         return TakeEarlierRecord(text);
-    if (key_word_ == KeyWord::type && IsMember()) {
-        for (const ValueType type :
-             {ValueType::string, ValueType::number, ValueType::boolean, ValueType::object, ValueType::array})
-            if (text == type_names[static_cast<int>(type)])
-                top().shape.type = type;
-    } else if (key_word_ == KeyWord::pair_name && IsMember())
+    if (position_.IsAt(KeyWord::type))
+        top().shape.type = ToValueType(text);
+    else if (position_.IsAt(KeyWord::pair_name))
         NamePair(text);
     if (text.size() > std::numeric_limits<std::uint32_t>::max())
         arena_.Fail();
@@ -421,7 +386,7 @@ void Sanitizer::String(std::string_view text) noexcept
 
 void Sanitizer::Number(std::string_view text) noexcept
 {
-    if (key_word_ == KeyWord::length && IsMember())
+    if (position_.IsAt(KeyWord::length))
         top().shape.has_length = ReadLength(text, top().shape.length);
     if (!AdmitScalar(ValueType::number, {}, text.size()))
         return;
@@ -432,7 +397,7 @@ void Sanitizer::Number(std::string_view text) noexcept
     if (action() == Action::hash)
         return EmitFitted(redactor_.Pseudonym(text), ValueType::number, text);
     if (Detects())
-        if (const std::optional<Fitted> found = redactor_.FitDigits(text, place().name, rule()))
+        if (const std::optional<Fitted> found = redactor_.FitDigits(text, context().name, rule()))
             return EmitFitted(*found, ValueType::number, text);
     EmitKept(TokenKind::number_text, text);
 }
@@ -442,7 +407,7 @@ bool Sanitizer::NeedsNumberText(std::size_t printed) noexcept
     if (IsMember() && !top().measured && top().kept < limits_.members && !arena_.failed())
         EnterMember();
     const Action what = action();
-    return (IsMember() && key_word_ == KeyWord::length) || what == Action::mask || what == Action::hash ||
+    return position_.IsAt(KeyWord::length) || what == Action::mask || what == Action::hash ||
            what == Action::summary || (Detects() && Redactor::MayDetectDigits(printed));
 }
 
@@ -451,8 +416,8 @@ void Sanitizer::Number(const void *number, std::size_t printed) noexcept
     if (!AdmitScalar(ValueType::number, {}, printed))
         return;
     BeginValue();
-    tokens_.Push({static_cast<const char *>(number), static_cast<std::uint32_t>(printed), TokenKind::number,
-                  place().rule});
+    list().Push({static_cast<const char *>(number), static_cast<std::uint32_t>(printed), TokenKind::number,
+                 context().rule});
     TellCameOut(Outcome::kept, Reason::rule);
 }
 
@@ -469,14 +434,14 @@ void Sanitizer::Boolean(bool value) noexcept
     if (!AdmitScalar(ValueType::boolean, {}, 0))
         return;
     const bool kept = action() == Action::keep || action() == Action::truncate || action() == Action::json;
-    if (!kept && place().paired) {
+    if (!kept && context().paired) {
         EmitMarker(secret_marker.size(), Reason::rule);
-    } else if (kept || (place().credential && policy_.Classify(key_) == MemberClass::credential)) {
+    } else if (kept || (context().credential && policy_.Classify(member().key) == MemberClass::credential)) {
         BeginValue();
-        tokens_.Push({nullptr, value ? 1u : 0u, TokenKind::boolean, place().rule});
+        list().Push({nullptr, value ? 1u : 0u, TokenKind::boolean, context().rule});
         TellCameOut(Outcome::kept, Reason::rule);
     } else if (action() == Action::mask) {
-        ++counts_.masked;
+        ++done().masked;
         Emit(TokenKind::string, mask_marker);
         TellCameOut(Outcome::masked, Reason::rule);
     } else {
@@ -494,42 +459,43 @@ void Sanitizer::Null() noexcept
 
 void Sanitizer::Key(std::string_view name) noexcept
 {
-    if (arena_.failed() || depth_ == 0)
+    if (arena_.failed() || position_.AtRoot())
         return;
     Frame &frame = top();
-    key_word_ = name.size() > longest_pair_word ? KeyWord::other : ToKeyWord(name);
-    if (key_word_ != KeyWord::other)
+    MemberAtHand &at_hand = member();
+    at_hand.word = name.size() > longest_pair_word ? KeyWord::other : ToKeyWord(name);
+    if (at_hand.word != KeyWord::other)
         BeginKeyWord();
-    before_record_ = depth_ == 1 && embedded_ == 0 && name == record_member;
+    before_record_ = position_.IsWithinRoot() && name == record_member;
     if (before_record_)
-        old_record_ = {};
-    prune_credit_ += prune_share;
+        result_.TakeEarlierRecord(std::nullopt);
+    result_.PayForPruning();
     if (frame.order == MemberOrder::document)
-        PushMember(name);
+        PushMember(frame.members, name);
     else
         Prune();
     if (!frame.measured) {
-        key_ = name;
-        entered_ = false;
+        at_hand.key = name;
+        at_hand.entered = false;
     }
 }
 
 bool Sanitizer::IsEarlierRecord(std::string_view text) const noexcept
 {
-    return before_record_ && depth_ == 1 && embedded_ == 0 && !arena_.failed() && IsRecord(text);
+    return before_record_ && position_.IsWithinRoot() && !arena_.failed() && IsRecord(text);
 }
 
 // It is no data.
 void Sanitizer::TakeEarlierRecord(std::string_view text) noexcept
 {
-    old_record_ = text;
-    if (order_ == MemberOrder::document)
+    result_.TakeEarlierRecord(text);
+    if (position_.order() == MemberOrder::document)
         members_.top().record = true;
 }
 
 // ---- pairs of a name and a value --------------------------------------------------------------------------
 
-Sanitizer::KeyWord Sanitizer::ToKeyWord(std::string_view name) noexcept
+KeyWord Sanitizer::ToKeyWord(std::string_view name) noexcept
 {
     if (name == "type")
         return KeyWord::type;
@@ -544,9 +510,9 @@ Sanitizer::KeyWord Sanitizer::ToKeyWord(std::string_view name) noexcept
 void Sanitizer::BeginKeyWord() noexcept
 {
     Frame &frame = top();
-    if (key_word_ == KeyWord::type) {
+    if (member().word == KeyWord::type) {
         frame.shape.type = ValueType::none;
-    } else if (key_word_ == KeyWord::length) {
+    } else if (member().word == KeyWord::length) {
         frame.shape.has_length = false;
     } else {
         LookAtLabel();
@@ -559,7 +525,7 @@ void Sanitizer::BeginKeyWord() noexcept
 void Sanitizer::BeginPair() noexcept
 {
     Frame &frame = top();
-    if (key_word_ == KeyWord::pair_value) {
+    if (member().word == KeyWord::pair_value) {
         frame.has_value = true;
         return;
     }
@@ -573,7 +539,7 @@ void Sanitizer::NamePair(std::string_view name) noexcept
     if (frame.measured || frame.names_secret)
         return;
     label_ = name;
-    if (key_word_ == KeyWord::pair_value || frame.has_value)
+    if (member().word == KeyWord::pair_value || frame.has_value)
         LookAtLabel();
     Disorder(frame.has_value && frame.names_secret);
 }
@@ -581,16 +547,13 @@ void Sanitizer::NamePair(std::string_view name) noexcept
 // Not before a value or something else comes that may need to know: most objects have a name and no value.
 void Sanitizer::LookAtLabel() noexcept
 {
-    if (!label_.empty() && IsSecretLabel(std::exchange(label_, {})))
+    if (label_ && IsSecretLabel(*std::exchange(label_, std::nullopt)))
         top().names_secret = true;
 }
 
 void Sanitizer::Disorder(bool late) noexcept
 {
-    if (late && embedded_ == 0)
-        doubtful_ = true;
-    else if (late)
-        disordered_ = true;
+    (position_.embedded() == 0 ? doubtful_ : disordered_) |= late;
 }
 
 bool Sanitizer::IsSecretLabel(std::string_view text) const noexcept
@@ -601,32 +564,20 @@ bool Sanitizer::IsSecretLabel(std::string_view text) const noexcept
 // What comes out as another thing than a string, a second pass would not see as the value or the name.
 void Sanitizer::EndItem(std::string_view text) noexcept
 {
-    if (tokens_.size() > 0 && tokens_[tokens_.size() - 1].kind == TokenKind::string)
+    if (list().size() > 0 && list()[list().size() - 1].kind == TokenKind::string)
         top().names_secret = IsSecretLabel(text);
 }
 
-void Sanitizer::PushMember(std::string_view name) noexcept
+void Sanitizer::PushMember(OpenMembers &object, std::string_view name) noexcept
 {
-    if (members_.size() - top().members >= 2 * limits_.members + crowd_step)
-        CrowdMembers();
-    if (top().crowded)
-        names_.Push(name);
-    members_.Push(name, tokens_.size(), counts_);
+    if (members_.IsFull(object, limits_.members))
+        CrowdMembers(object);
+    members_.Push(object, name, list().size(), done());
 }
 
-// Lets go of members that have no place any more, whatever else comes, so that an object of a million members
-// takes no more memory than one of a hundred. Hashes of the names tell at its end whether that was right.
-void Sanitizer::CrowdMembers() noexcept
+void Sanitizer::CrowdMembers(OpenMembers &object) noexcept
 {
-    Frame &frame = top();
-    if (!frame.crowded)
-        for (std::uint32_t i = frame.members; i < members_.size(); ++i)
-            names_.Push(members_.NameAt(i));
-    frame.crowded = true;
-    const MemberStack::Arranged arranged = members_.Arrange(frame.members, limits_.members, counts_);
-    Arranged(arranged);
-    if (CompareNames(frame.emptied, arranged.last_emptied) < 0)
-        frame.emptied = arranged.last_emptied;
+    Arranged(members_.Crowd(object, limits_.members, done()));
 }
 
 void Sanitizer::Arranged(const MemberStack::Arranged &arranged) noexcept
@@ -637,19 +588,16 @@ void Sanitizer::Arranged(const MemberStack::Arranged &arranged) noexcept
     frame.cut = frame.cut || arranged.cut;
 }
 
-// Of a crowded object two things are doubtful: whether a name came twice, and whether what was dropped of a
-// member counts, when members that came later belong before it, so that it is beyond the limit. In JSON in a
-// string neither is: there is no jsonb of it to agree with.
+// In JSON in a string nothing is doubtful: there is no jsonb of it to agree with.
 void Sanitizer::EndMembers() noexcept
 {
     Frame &frame = top();
-    const MemberStack::Arranged arranged = members_.Close(frame.members, limits_.members, counts_);
+    const MemberStack::Arranged arranged = members_.Close(frame.members, limits_.members, done());
     Arranged(arranged);
-    if (frame.crowded && embedded_ == 0)
-        doubtful_ = doubtful_ || names_.MayRepeat(frame.names) ||
-                    (frame.cut && CompareNames(arranged.last_kept, frame.emptied) < 0);
-    counts_.truncated += frame.cut ? 1 : 0;
-    names_.Truncate(frame.names);
+    if (!doubtful_ && position_.embedded() == 0)
+        doubtful_ = members_.IsDoubtful(frame.members, arranged, frame.cut);
+    done().truncated += frame.cut ? 1 : 0;
+    members_.Forget(frame.members);
 }
 
 // Only where the order of what is there is final: not with members in the order of a document, nor where two
@@ -657,71 +605,51 @@ void Sanitizer::EndMembers() noexcept
 void Sanitizer::PruneTop() noexcept
 {
     Frame &frame = top();
-    if (frame.measured || frame.renamed)
-        return;
-    PruneFrom(frame.first_token);
-    const std::uint32_t left = tokens_.size() - frame.first_token;
-    frame.prune_above = left + std::max(left, prune_step);
-}
-
-// What does not fit into the budget with what goes later than it in this part of the document fits even less
-// with the rest: it is sure to be shed, and the result is the same as if it were shed at the end.
-void Sanitizer::PruneFrom(std::uint32_t first) noexcept
-{
-    prune_credit_ -= tokens_.size() - first;
-    if (observer_ == nullptr) // it hears of all leaves at the end
-        counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), Shedding::ahead, {}, shed_, arena_);
-}
-
-PathNodes Sanitizer::Reached(const Place &place) const noexcept
-{
-    return {place.known != nullptr ? place.known : reached_ + place.reached_begin, place.reached};
-}
-
-// Where in `reached_` those of its members begin.
-std::uint32_t Sanitizer::ReachedEnd(const Place &place) const noexcept
-{
-    return place.reached_begin + (place.known != nullptr ? 0u : place.reached);
+    if (!frame.measured && !frame.renamed)
+        result_.PruneOpen(frame.section);
 }
 
 // Not before it is known that the member has a value: most members of an ordinary event have none.
 void Sanitizer::EnterMember() noexcept
 {
-    if (entered_ || IsItem())
+    MemberAtHand &at_hand = member();
+    if (at_hand.entered || IsItem())
         return;
-    entered_ = true;
-    const Place &object = top().place;
-    const std::string_view name = key_;
-    member_.before = counts_;
-    const Step *known = policy_.Known(Reached(object), name);
+    at_hand.entered = true;
+    const MemberContext &object = top().context;
+    MemberContext &here = at_hand.context;
+    const std::string_view name = at_hand.key;
+    here.before = done();
+    const Step *known = policy_.Known(position_.Reached(object), name);
     const Step step = known != nullptr ? *known : WorkOut(object, name);
-    member_.name = key_; // as a second pass will see it
-    member_.known = known != nullptr ? step.reached.data() : nullptr;
-    member_.reached_begin = ReachedEnd(object);
-    member_.reached = static_cast<std::uint16_t>(step.reached.size());
-    member_.rule = std::min(step.rule, object.rule);
-    member_.paired = key_word_ == KeyWord::pair_value && top().names_secret;
-    member_.credential = object.credential || member_.paired || step.meaning == MemberClass::credential;
-    member_.media = object.media || step.meaning == MemberClass::media;
-    member_.link = object.link || step.meaning == MemberClass::link ||
-                   (object.media && step.meaning == MemberClass::address);
+    here.name = at_hand.key; // as a second pass will see it
+    here.known = known != nullptr ? step.reached.data() : nullptr;
+    here.reached_begin = Position::ReachedEnd(object);
+    here.reached = static_cast<std::uint16_t>(step.reached.size());
+    here.rule = std::min(step.rule, object.rule);
+    here.paired = at_hand.word == KeyWord::pair_value && top().names_secret;
+    here.credential = object.credential || here.paired || step.meaning == MemberClass::credential;
+    here.media = object.media || step.meaning == MemberClass::media;
+    here.link = object.link || step.meaning == MemberClass::link ||
+                (object.media && step.meaning == MemberClass::address);
 }
 
 // A name that is cut or holds a secret is looked up as it comes out, as a second pass will see it.
-Step Sanitizer::WorkOut(const Place &object, std::string_view name) noexcept
+Step Sanitizer::WorkOut(const MemberContext &object, std::string_view name) noexcept
 {
-    const std::uint32_t begin = ReachedEnd(object);
+    std::string_view &key = member().key;
     if (!policy_.Spells(name)) {
         const Fitted fitted = redactor_.FitName(name);
         Count(fitted, name);
-        key_ = fitted.text;
+        key = fitted.text;
     }
-    const bool renamed = key_.data() != name.data();
-    if (!GrowReached(begin + max_reached_))
+    const bool renamed = key.data() != name.data();
+    PathNode *room = position_.RoomForMember(object);
+    if (room == nullptr)
         return {MemberClass::credential, no_rule, {}};
-    Step step = policy_.Enter(Reached(object), key_, reached_ + begin);
+    Step step = policy_.Enter(position_.Reached(object), key, room);
     if (!renamed) {
-        policy_.Remember(Reached(object), name, step);
+        policy_.Remember(position_.Reached(object), name, step);
         return step;
     }
     top().renamed = true;
@@ -747,28 +675,28 @@ void Sanitizer::At(std::span<const Token> document, std::uint32_t token) noexcep
 
 void Sanitizer::Count(const Fitted &fitted, std::string_view came) noexcept
 {
-    counts_.masked += fitted.masked ? 1 : 0;
-    counts_.truncated += fitted.cut ? 1 : 0;
-    counts_.saved += static_cast<std::uint32_t>(came.size() - fitted.text.size());
+    done().masked += fitted.masked ? 1 : 0;
+    done().truncated += fitted.cut ? 1 : 0;
+    done().saved += static_cast<std::uint32_t>(came.size() - fitted.text.size());
 }
 
 // Where a rule has said what to do with a value, only a cut leaves something to look at.
 bool Sanitizer::Detects() const noexcept
 {
     return policy_.detectors().any() &&
-           (place().rule == no_rule || action() == Action::truncate || action() == Action::json);
+           (context().rule == no_rule || action() == Action::truncate || action() == Action::json);
 }
 
-TextPlace Sanitizer::text_place() const noexcept
+TextContext Sanitizer::text_context() const noexcept
 {
-    const Place &here = place();
+    const MemberContext &here = context();
     return {rule(), here.link || here.media, here.link, Detects()};
 }
 
 void Sanitizer::FitString(std::string_view text) noexcept
 {
-    if (depth_ == 0)
-        root_length_ = static_cast<std::uint32_t>(CountCharacters(text));
+    if (position_.AtRoot())
+        result_.root().length = static_cast<std::uint32_t>(CountCharacters(text));
     const Action what = action();
     if (what == Action::summary && !text.empty())
         return Replace(ValueType::string, CountCharacters(text), Reason::rule);
@@ -776,10 +704,10 @@ void Sanitizer::FitString(std::string_view text) noexcept
         return EmitFitted(redactor_.Pseudonym(text), ValueType::string, text);
     if (what == Action::json && OpenJson(text, Reason::none))
         return;
-    const TextPlace where = text_place();
+    const TextContext where = text_context();
     std::optional<Fitted> fitted;
     if (where.detect)
-        fitted = redactor_.FitDigits(text, place().name, where.rule);
+        fitted = redactor_.FitDigits(text, context().name, where.rule);
     if (!fitted)
         fitted = redactor_.Fit(text, where);
     // What was no JSON before a secret was taken out of it may be some now.
@@ -799,14 +727,14 @@ bool Sanitizer::OpenJson(std::string_view text, Reason found) noexcept
 {
     if (text.size() > largest_embedded || !LooksLikeJson(text))
         return false;
-    if (embedded_ == deepest_embedding) {
+    if (position_.embedded() == deepest_embedding) {
         Replace(ValueType::string, CountCharacters(text), Reason::embedding);
         return true;
     }
     const Checkpoint before = Mark();
-    const MemberOrder order = order_;
+    const MemberOrder order = position_.order();
     const bool disordered = std::exchange(disordered_, false);
-    ++embedded_;
+    position_.EnterText();
     bool opened = observer_ != nullptr ? ReadInOrder(text, found) : ReadAsItComes(text);
     if (opened && disordered_) {
         Return(before);
@@ -814,18 +742,18 @@ bool Sanitizer::OpenJson(std::string_view text, Reason found) noexcept
     }
     if (!opened)
         Return(before);
-    --embedded_;
+    position_.LeaveText();
     disordered_ = disordered;
-    order_ = order;
+    position_.SetOrder(order);
     return opened;
 }
 
 void Sanitizer::BeginText(MemberOrder order) noexcept
 {
-    if (depth_ > 0)
+    if (!position_.AtRoot())
         --top().seen; // counted again by what is inside
-    ++counts_.opened;
-    order_ = order;
+    ++done().opened;
+    position_.SetOrder(order);
 }
 
 bool Sanitizer::ReadAsItComes(std::string_view text) noexcept
@@ -840,114 +768,36 @@ bool Sanitizer::ReadInOrder(std::string_view text, Reason found) noexcept
     if (FeedEmbeddedText(text, document) != TextVerdict::done)
         return false;
     BeginText(MemberOrder::jsonb);
-    const std::uint32_t first = tokens_.size();
+    const std::uint32_t first = list().size();
     if (observer_ != nullptr)
         observer_->Opened(found);
     if (!arena_.failed())
         FeedTokens(document.tokens(), *this);
     if (observer_ != nullptr)
-        observer_->Closed(tokens_.all().subspan(first));
+        observer_->Closed(list().all().subspan(first));
     return true;
 }
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept
 {
-    Checkpoint mark{counts_, tokens_.size(), members_.size(), names_.size(), depth_,   member_,
-                    key_,    label_,         key_word_,       root_type_,    entered_, {}};
-    if (depth_ > 0)
-        mark.frame = frames_[depth_ - 1];
-    return mark;
+    return {position_.Here(), result_.Here(), members_.Begin(), label_};
 }
 
 void Sanitizer::Return(const Checkpoint &mark) noexcept
 {
-    counts_ = mark.counts;
-    tokens_.Truncate(mark.tokens);
-    members_.Truncate(mark.members);
-    names_.Truncate(mark.names);
-    depth_ = mark.depth;
-    member_ = mark.member;
-    key_ = mark.key;
+    position_.Return(mark.position);
+    result_.Return(mark.result);
+    members_.Return(mark.members);
     label_ = mark.label;
-    key_word_ = mark.key_word;
-    root_type_ = mark.root_type;
-    entered_ = mark.entered;
-    if (depth_ > 0)
-        top() = mark.frame;
 }
 
 // ---- the end ---------------------------------------------------------------------------------------------
 
 bool Sanitizer::Finish() noexcept
 {
-    if (!arena_.failed()) {
-        if (NeedsRecord())
-            AddRecord();
-        else if (!old_record_.empty())
-            WriteRecord(tokens_, old_record_);
-        KeepBudget();
-    }
+    if (!arena_.failed())
+        result_.Finish();
     return !arena_.failed();
-}
-
-// Without a root that is an object, there is no place for one.
-bool Sanitizer::NeedsRecord() const noexcept
-{
-    if (root_type_ != ValueType::object || !counts_.AnyButEmpty())
-        return false;
-    return !old_record_.empty() || !counts_.LessThanRecord() || PrintsWithin(tokens_.all(), small_document);
-}
-
-// In the place of a member of the same name that came with the document.
-void Sanitizer::AddRecord() noexcept
-{
-    if (observer_ != nullptr && old_record_.empty())
-        if (const TokenRange data = FindRecord(tokens_.all()); data.begin < data.end)
-            observer_->ReplacedByRecord();
-    RecordCounts();
-}
-
-void Sanitizer::RecordCounts() noexcept
-{
-    recorded_ = true;
-    WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded(), arena_));
-}
-
-// The result prints in no more than max_bytes, always: either all of it does; or leaves are shed until what
-// is left does, with a record whose counts are those of that moment; or, when none is left, it is the summary
-// of the root with its record, which print in 77 bytes at most, and least_max_bytes is more. A root that is
-// no container is one leaf.
-void Sanitizer::KeepBudget() noexcept
-{
-    const bool fits = PrintsWithin(tokens_.all(), policy_.max_bytes());
-    if (fits && counts_.shed == 0)
-        return;
-    const bool has_record = root_type_ == ValueType::object;
-    if (!fits && root_type_ == ValueType::none) {
-        ++counts_.shed;
-        if (observer_ != nullptr)
-            observer_->Shed(0);
-        BecomeSummary();
-        return;
-    }
-    // It may be what makes the document fit: in the place of a longer one, or of data of its name.
-    if (!fits && has_record && !records())
-        AddRecord();
-    const TokenRange record = has_record ? FindRecord(tokens_.all()) : TokenRange{0, 0};
-    counts_.shed += ShedLeaves(tokens_, 0, policy_.max_bytes(), Shedding::complete,
-                               {record.begin, record.end, counts_.shed}, shed_, arena_, observer_);
-    if (tokens_.size() == record.end - record.begin + 2)
-        BecomeSummary();
-    if (has_record)
-        RecordCounts();
-}
-
-void Sanitizer::BecomeSummary() noexcept
-{
-    tokens_.Truncate(0);
-    EmitSummary(root_type_ == ValueType::none ? ValueType::string : root_type_, root_length_);
-    if (observer_ != nullptr)
-        observer_->BecameSummary();
 }
 
 } // namespace callhardening

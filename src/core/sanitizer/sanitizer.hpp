@@ -1,20 +1,25 @@
-// The sanitizer: events of a JSON document go in, a bounded list of tokens comes out.
+// The sanitizer: tokens of a JSON document go in, a bounded list of tokens comes out.
+//
+// It decides what becomes of each value. Position knows where in the document that is, ObjectMembers what the
+// members of an object in the order of a document come to, and Result what has come out.
 //
 // The caller walks its document, jsonb or text, and reports what it meets; where the answer is Walk::skip it
 // need not look inside. The result refers to the caller's strings where they did not change, so they have to
-// outlive it. A Sanitizer owns nothing (see Arena), so an error of PostgreSQL may pass it between two events.
+// outlive it. A Sanitizer owns nothing (see Arena), so an error of PostgreSQL may pass it between two tokens.
 #pragma once
 
 #include "core/json/number.hpp"
 #include "core/policy/policy.hpp"
 #include "core/sanitizer/members.hpp"
 #include "core/sanitizer/observer.hpp"
-#include "core/sanitizer/record.hpp"
+#include "core/sanitizer/position.hpp"
+#include "core/sanitizer/result.hpp"
 #include "core/sanitizer/texts.hpp"
 #include "core/sanitizer/token.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -22,11 +27,6 @@ namespace callhardening
 {
 
 enum class Walk : unsigned char { enter, skip };
-
-enum class MemberOrder : unsigned char {
-    jsonb,    // sorted, each name once
-    document, // as a text has them: they are sorted, and the last of each name taken, when their object ends
-};
 
 // JSON in strings in JSON. \u005c needs no more room at each level, so the size of the text does not bound
 // it.
@@ -61,7 +61,7 @@ public:
     // True behind the name of a value that a member beside it may name: {"value": "V", "header":
     // "X-Api-Key"}. Who knows the members in jsonb's order tells the texts of those that are still to come by
     // NamePair.
-    bool IsAtPairedValue() const noexcept { return IsMember() && key_word_ == KeyWord::pair_value; }
+    bool IsAtPairedValue() const noexcept { return position_.IsAt(KeyWord::pair_value); }
     void NamePair(std::string_view name) noexcept;
 
     // Copies what would not outlive the result.
@@ -76,94 +76,44 @@ public:
     // True where the members of an object were too many to know whether a name came twice, and one may have;
     // or where the name of a pair came behind its value.
     bool doubtful() const noexcept { return doubtful_; }
-    bool changed() const noexcept { return counts_.Any() || recorded_; }
+    bool changed() const noexcept { return result_.changed(); }
     // The result has a record of this pass.
-    bool records() const noexcept { return recorded_; }
-    std::span<const Token> tokens() const noexcept { return tokens_.all(); }
-    const SanitizeCounts &counts() const noexcept { return counts_; }
+    bool records() const noexcept { return result_.recorded(); }
+    std::span<const Token> tokens() const noexcept { return result_.tokens().all(); }
+    const SanitizeCounts &counts() const noexcept { return result_.counts(); }
 
     // Is told what is decided; the tokens then have everything until Finish. The caller reports a document by
     // FeedToken.
-    void Watch(Observer &observer) noexcept { observer_ = &observer; }
+    void Watch(Observer &observer) noexcept
+    {
+        observer_ = &observer;
+        result_.Watch(observer);
+    }
     void At(std::span<const Token> document, std::uint32_t token) noexcept;
 
 private:
-    // What the path to a value means for it. Items of an array have the place of the array.
-    struct Place {
-        std::string_view name;
-        SanitizeCounts before; // it was named
-        const PathNode *known; // its places where the policy keeps them; else they are in `reached_`
-        std::uint32_t reached_begin;
-        std::uint16_t reached;
-        RuleIndex rule;
-        bool credential;
-        bool paired; // a member beside it says that it is one
-        bool link;
-        bool media;
-    };
-
-    enum class ValueType : unsigned char { none, string, number, boolean, object, array };
-
-    // An object that may turn out to be a summary: {"type": "string", "length": 48211}.
-    struct Shape {
-        ValueType type;
-        bool has_length;
-        std::uint32_t length;
-    };
-
-    struct Frame {
-        Place place;
-        SanitizeCounts before;
-        std::string_view emptied;  // the last name of those of which nothing was left before the object ended
-        std::uint32_t first_token; // of the member or item that this container is
-        std::uint32_t kept;
-        std::uint32_t seen;
-        std::uint32_t members;     // the size of the stack of members before those of this object
-        std::uint32_t names;       // the same of the names of crowded objects
-        std::uint32_t prune_above; // so many tokens
-        Shape shape;
-        ValueType type;
-        MemberOrder order;
-        std::uint16_t embedded;
-        bool measured; // only its size is of interest
-        bool cut;
-        bool renamed; // a member has another name than it came with
-        bool crowded; // more members came than are kept on the stack
-        // The member or item that comes next, or a member called value, is named as a secret.
-        bool names_secret;
-        bool named;     // a member that may name the value has come
-        bool has_value; // so has the value
-    };
-
-    enum class KeyWord : unsigned char { other, type, length, pair_name, pair_value };
     static KeyWord ToKeyWord(std::string_view name) noexcept;
 
     // To return to where a string turns out not to be JSON.
     struct Checkpoint {
-        SanitizeCounts counts;
-        std::uint32_t tokens;
-        std::uint32_t members;
-        std::uint32_t names;
-        std::uint16_t depth;
-        Place member;
-        std::string_view key;
-        std::string_view label;
-        KeyWord key_word;
-        ValueType root_type;
-        bool entered;
-        Frame frame;
+        Position::Mark position;
+        Result::Mark result;
+        OpenMembers members;
+        std::optional<std::string_view> label;
     };
 
-    bool GrowReached(std::size_t needed) noexcept;
-
-    Frame &top() noexcept { return frames_[depth_ - 1]; }
-    const Place &place() const noexcept { return IsItem() ? frames_[depth_ - 1].place : member_; }
-    Rule rule() const noexcept { return policy_.rule(place().rule); }
+    Frame &top() noexcept { return position_.top(); }
+    const Frame &top() const noexcept { return position_.top(); }
+    MemberAtHand &member() noexcept { return position_.member(); }
+    const MemberContext &context() const noexcept { return position_.context(); }
+    TokenList &list() noexcept { return result_.tokens(); }
+    SanitizeCounts &done() noexcept { return result_.counts(); }
+    Rule rule() const noexcept { return policy_.rule(context().rule); }
     Action action() const noexcept { return rule().action; }
-    TextPlace text_place() const noexcept;
+    TextContext text_context() const noexcept;
     bool Detects() const noexcept;
-    bool IsItem() const noexcept { return depth_ > 0 && frames_[depth_ - 1].type == ValueType::array; }
-    bool IsMember() const noexcept { return depth_ > 0 && frames_[depth_ - 1].type == ValueType::object; }
+    bool IsItem() const noexcept { return position_.IsItem(); }
+    bool IsMember() const noexcept { return position_.IsMember(); }
 
     bool Admit(bool empty) noexcept;
     bool AdmitScalar(ValueType type, std::string_view text, std::size_t printed) noexcept;
@@ -174,7 +124,7 @@ private:
     void TellCameOut(Outcome outcome, Reason why, std::uint32_t tokens = 1) noexcept
     {
         if (observer_ != nullptr)
-            observer_->CameOut(outcome, why, tokens_.all().last(tokens));
+            observer_->CameOut(outcome, why, list().all().last(tokens));
     }
     void TellFitted(const Fitted &fitted) noexcept;
     void EmitFitted(const Fitted &fitted, ValueType type, std::string_view came) noexcept;
@@ -190,87 +140,53 @@ private:
     void BeginText(MemberOrder order) noexcept;
     bool ReadAsItComes(std::string_view text) noexcept;
     bool ReadInOrder(std::string_view text, Reason found) noexcept;
-    void Drop() noexcept { ++counts_.dropped; }
+    void Drop() noexcept { ++done().dropped; }
     void DropMember() noexcept;
     void CountEmpty() noexcept;
     void DropByRule() noexcept;
     bool IsEarlierRecord(std::string_view text) const noexcept;
     void TakeEarlierRecord(std::string_view text) noexcept;
-    bool NeedsRecord() const noexcept;
-    void AddRecord() noexcept;
-    void RecordCounts() noexcept;
     void Replace(ValueType type, std::size_t length, Reason why) noexcept;
     Reason WhyNot(Reason why) const noexcept;
     Walk Begin(ValueType type, std::size_t count) noexcept;
     Walk Enter(ValueType type, bool measured) noexcept;
     void End() noexcept;
     void EndMeasured(const Frame &frame) noexcept;
+    void EndEmptied(const Frame &frame) noexcept;
     void EndEntered(const Frame &frame) noexcept;
     void Rollback(const Frame &frame) noexcept;
 
-    void PushMember(std::string_view name) noexcept;
-    void CrowdMembers() noexcept;
+    void PushMember(OpenMembers &object, std::string_view name) noexcept;
+    void CrowdMembers(OpenMembers &object) noexcept;
     void Arranged(const MemberStack::Arranged &arranged) noexcept;
     void EndMembers() noexcept;
     void Prune() noexcept
     {
-        if (CanPrune(top()))
+        if (result_.CanPrune(top().section))
             PruneTop();
     }
-    // Each value pays for looking at so many tokens again. A step of a fixed size would take time quadratic
-    // in the size of the budget, and each of many levels would look at what the one below has looked at.
-    static constexpr std::uint64_t prune_share = 4;
-    bool CanPrune(const Frame &frame) const noexcept
-    {
-        const std::uint32_t size = tokens_.size() - frame.first_token;
-        return size > frame.prune_above && size <= prune_credit_;
-    }
     void PruneTop() noexcept;
-    void PruneFrom(std::uint32_t first) noexcept;
 
     void EnterMember() noexcept;
-    Step WorkOut(const Place &object, std::string_view name) noexcept;
-    PathNodes Reached(const Place &place) const noexcept;
-    std::uint32_t ReachedEnd(const Place &place) const noexcept;
+    Step WorkOut(const MemberContext &object, std::string_view name) noexcept;
     void FitString(std::string_view text) noexcept;
     void Count(const Fitted &fitted, std::string_view came) noexcept;
     bool OpenJson(std::string_view text, Reason found) noexcept;
     Checkpoint Mark() const noexcept;
     void Return(const Checkpoint &mark) noexcept;
-    void KeepBudget() noexcept;
-    void BecomeSummary() noexcept;
 
     const Policy &policy_;
     const Limits limits_;
-    const std::uint16_t max_reached_;
     Arena arena_;
     Redactor redactor_;
-    TokenList tokens_;
-    MemberStack members_;
-    NameHashes names_; // of the members of crowded objects
-    std::uint64_t prune_credit_ = 0;
-    Scratch shed_;
-    PathNode *reached_ = nullptr;
-    std::size_t reached_capacity_ = 0;
-    SanitizeCounts counts_{};
-    Place member_{}; // of the value that comes next in an object; at the root, of the root
-    std::string_view key_;
-    KeyWord key_word_ = KeyWord::other;
-    std::string_view label_;        // of the pair that the innermost object may be, not looked at yet
-    std::string_view old_record_;   // of an earlier pass
-    std::uint32_t root_length_ = 0; // its members, items or characters
-    std::uint16_t depth_ = 0;
-    std::uint16_t embedded_ = 0; // JSON inside of strings inside of each other
-    ValueType root_type_ = ValueType::none;
-    MemberOrder order_;
-    bool entered_ = true;        // `member_` and `key_` are those of the member at hand
-    bool before_record_ = false; // the value of the root's member `_sanitized` comes next
+    Position position_;
+    Result result_;
+    ObjectMembers members_;                 // in the order of a document
+    std::optional<std::string_view> label_; // of the pair that the innermost object may be, not looked at yet
+    bool before_record_ = false;            // the value of the root's member `_sanitized` comes next
     bool doubtful_ = false;
     bool disordered_ = false; // in JSON in a string: a name came behind the value that it names
-    bool listed_ = false;     // the item before names the one at hand as a secret
-    bool recorded_ = false;
     Observer *observer_ = nullptr;
-    Frame frames_[max_depth + 1];
 };
 
 } // namespace callhardening

@@ -32,11 +32,11 @@ constexpr std::size_t most_digits = 19;
 
 } // namespace
 
-Fitted Redactor::Fit(std::string_view text, const TextPlace &place) noexcept
+Fitted Redactor::Fit(std::string_view text, const TextContext &context) noexcept
 {
     Fitted all{text, false, false, false};
     for (int round = 0; round < most_rounds; ++round) {
-        const Fitted once = FitOnce(all.text, place);
+        const Fitted once = FitOnce(all.text, context);
         all.found = all.found | once.found;
         all.failed = once.failed;
         if (once.failed || (!once.masked && !once.cut))
@@ -57,15 +57,15 @@ Fitted Redactor::FitName(std::string_view name) noexcept
     return fitted.failed ? Fitted{cut_marker, true, false, false, fitted.found} : fitted;
 }
 
-Fitted Redactor::FitOnce(std::string_view text, const TextPlace &place) noexcept
+Fitted Redactor::FitOnce(std::string_view text, const TextContext &context) noexcept
 {
-    if (place.link && text != secret_marker && text.find("://") == std::string_view::npos &&
+    if (context.link && text != secret_marker && text.find("://") == std::string_view::npos &&
         text.find_first_of("/?#@:") != std::string_view::npos)
         return {secret_marker, true, false, false, Reason::link};
-    if (place.rule.action == Action::mask)
-        if (const std::string_view masked = Mask(text, place.rule.amount); masked != text)
+    if (context.rule.action == Action::mask)
+        if (const std::string_view masked = Mask(text, context.rule.amount); masked != text)
             return {masked, true, false, false, Reason::rule};
-    return Redact(text, place);
+    return Redact(text, context);
 }
 
 std::size_t Redactor::Limit(const Rule &rule) const noexcept
@@ -73,34 +73,33 @@ std::size_t Redactor::Limit(const Rule &rule) const noexcept
     return rule.action == Action::truncate ? rule.amount : policy_.limits().characters;
 }
 
-// The given text where there is no secret in its first bytes and what they spell. `spells`: they may.
-std::string_view Redactor::HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
-                                       Reason &found) noexcept
+// Without the secrets in its first bytes and in what they spell.
+Redactor::Read Redactor::HideSecrets(std::string_view text, std::size_t room, bool only_hosts,
+                                     Reason &found) noexcept
 {
-    const Piece first = FirstSecret(text, std::min(room, text.size()), only_hosts, spells);
-    if (!first.Found() && !spells)
-        return text;
-    return Replace(text, room, spells, first, found,
-                   [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
-                       return NextSecret(spelled, from, until, only_hosts);
-                   });
+    const First first = FirstSecret(text, std::min(room, text.size()), only_hosts);
+    if (!first.piece.Found() && !first.spells)
+        return {text, false};
+    const std::string_view left =
+        Replace(text, room, first.spells, first.piece, found,
+                [&](const SpelledText &spelled, std::size_t from, std::size_t until) {
+                    return NextSecret(spelled, from, until, only_hosts);
+                });
+    return {left, left.data() == text.data() ? first.spells : MaySpell(left.substr(0, room))};
 }
 
 // Takes secrets and findings out of what the limit leaves of a text. No more of it is read than that and what
 // begins in it.
-Fitted Redactor::Redact(std::string_view text, const TextPlace &place) noexcept
+Fitted Redactor::Redact(std::string_view text, const TextContext &context) noexcept
 {
     constexpr std::size_t longest_character = 4;
-    const std::size_t limit = Limit(place.rule), room = longest_character * (limit + 1) + longest_found;
+    const std::size_t limit = Limit(context.rule), room = longest_character * (limit + 1) + longest_found;
     Reason found = Reason::none;
-    bool spells;
-    std::string_view left = HideSecrets(text, room, place.only_hosts, spells, found);
-    if (left.data() != text.data())
-        spells = MaySpell(left.substr(0, room));
+    auto [left, spells] = HideSecrets(text, room, context.only_hosts, found);
     Piece first = {};
-    if (place.detect)
+    if (context.detect)
         first = NextDetection(left, 0, std::min(room, left.size()));
-    if (place.detect && (first.Found() || spells))
+    if (context.detect && (first.Found() || spells))
         left = Replace(left, room, spells, first, found,
                        [this](const SpelledText &spelled, std::size_t from, std::size_t until) {
                            return NextDetection(spelled.text, from, until);
@@ -202,18 +201,17 @@ std::string_view Redactor::Replace(std::string_view text, std::size_t room, bool
     return arena_.Copy({out, size});
 }
 
-// What a text that spells nothing has first: nearly all texts are read once.
-Redactor::Piece Redactor::FirstSecret(std::string_view text, std::size_t until, bool only_hosts,
-                                      bool &spells) noexcept
+// Nearly all texts are read once.
+Redactor::First Redactor::FirstSecret(std::string_view text, std::size_t until, bool only_hosts) noexcept
 {
-    spells = false;
     if (!MayHaveSecret(text.substr(0, until)))
-        return {};
-    const SecretSpan secret = FindSecret({text, true}, 0, until, only_hosts, policy_.secret_names(), &spells);
+        return {{}, false};
+    bool escape = false;
+    const SecretSpan secret = FindSecret({text, true}, 0, until, only_hosts, policy_.secret_names(), &escape);
     if (!secret.Found())
-        return {};
-    spells = MaySpell(text.substr(0, until));
-    return spells ? Piece{} : PieceOf(secret, only_hosts);
+        return {{}, escape};
+    const bool spells = MaySpell(text.substr(0, until));
+    return {spells ? Piece{} : PieceOf(secret, only_hosts), spells};
 }
 
 Redactor::Piece Redactor::NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
@@ -233,17 +231,18 @@ Redactor::Piece Redactor::NextDetection(std::string_view text, std::size_t from,
     const Detection found = Detect(text, from, until, policy_.detectors());
     if (!found.Found())
         return {};
-    const std::string_view treated = Treated(text.substr(found.begin, found.end - found.begin), found.what);
-    return {found.begin, found.end, arena_.Copy(treated),
-            ReasonOf(found.what) | (treated.empty() ? Reason::no_key : Reason::none)};
+    const auto treated = Treated(text.substr(found.begin, found.end - found.begin), found.what);
+    return {found.begin, found.end, treated ? arena_.Copy(*treated) : std::string_view{},
+            ReasonOf(found.what) | (treated ? Reason::none : Reason::no_key)};
 }
 
-// Empty where there is no key to make a token with.
-std::string_view Redactor::Treated(std::string_view found, Detector what) noexcept
+// Nothing where there is no key to make a token with.
+std::optional<std::string_view> Redactor::Treated(std::string_view found, Detector what) noexcept
 {
-    if (policy_.detectors().of(what) == Treatment::hash)
-        return Pseudonym(found).text;
-    return {treated_, MaskDetected(found, what, treated_)};
+    if (policy_.detectors().of(what) != Treatment::hash)
+        return std::string_view{treated_, MaskDetected(found, what, treated_)};
+    const Fitted token = Pseudonym(found);
+    return token.failed ? std::nullopt : std::optional(token.text);
 }
 
 bool Redactor::MayDetectDigits(std::size_t printed) noexcept
@@ -261,14 +260,12 @@ std::optional<Fitted> Redactor::FitDigits(std::string_view digits, std::string_v
 // A text that is nothing but what a detector found.
 Fitted Redactor::FitFound(std::string_view text, Detector what, const Rule &rule) noexcept
 {
-    const std::string_view treated = Treated(text, what);
-    const bool failed = treated.empty();
+    const std::optional<std::string_view> treated = Treated(text, what);
+    if (!treated)
+        return {{}, true, false, true, ReasonOf(what) | Reason::no_key};
     const std::size_t limit = Limit(rule);
-    const bool fits = HeadBytes(treated, limit) == treated.size();
-    return Fitted{failed ? treated
-                  : fits ? arena_.Copy(treated)
-                         : Cut(treated, limit),
-                  true, !fits, failed, ReasonOf(what) | (failed ? Reason::no_key : Reason::none)};
+    const bool fits = HeadBytes(*treated, limit) == treated->size();
+    return {fits ? arena_.Copy(*treated) : Cut(*treated, limit), true, !fits, false, ReasonOf(what)};
 }
 
 Fitted Redactor::Pseudonym(std::string_view value) noexcept
@@ -339,9 +336,8 @@ std::string_view Redactor::Mask(std::string_view text, std::size_t rest) noexcep
         return text;
     if (text.size() > longest_masked || HeadBytes(text, rest) == text.size())
         return mask_marker;
-    bool spells;
     Reason found = Reason::none;
-    if (HideSecrets(text, text.size(), true, spells, found).data() != text.data())
+    if (HideSecrets(text, text.size(), true, found).text.data() != text.data())
         return mask_marker;
     const std::string_view tail = text.substr(TailPosition(text, rest));
     char *out = arena_.AllocateText(mask_marker.size() + tail.size());

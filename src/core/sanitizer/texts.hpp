@@ -16,8 +16,8 @@
 namespace callhardening
 {
 
-// What the place of a text means for it.
-struct TextPlace {
+// What the context of a text means for it.
+struct TextContext {
     Rule rule;
     bool only_hosts; // a link that opens something: scheme and host are all that may stay of it
     bool link;       // even where it has no scheme
@@ -59,7 +59,7 @@ public:
     }
 
     // What a second call leaves alone.
-    Fitted Fit(std::string_view text, const TextPlace &place) noexcept;
+    Fitted Fit(std::string_view text, const TextContext &context) noexcept;
 
     // The name of a member; never fails.
     Fitted FitName(std::string_view name) noexcept;
@@ -88,26 +88,36 @@ private:
         bool Found() const noexcept { return begin < end; }
     };
 
+    // What a text has first, and whether it may spell another one: then the piece is not known.
+    struct First {
+        Piece piece;
+        bool spells;
+    };
+
+    struct Read {
+        std::string_view text; // the given one, where nothing had to be hidden
+        bool spells;           // it may
+    };
+
     // What a search finds at every level of what a text spells, in the order of the text.
     template <typename Find>
     class Search;
 
-    Fitted FitOnce(std::string_view text, const TextPlace &place) noexcept;
-    std::string_view HideSecrets(std::string_view text, std::size_t room, bool only_hosts, bool &spells,
-                                 Reason &found) noexcept;
-    Fitted Redact(std::string_view text, const TextPlace &place) noexcept;
+    Fitted FitOnce(std::string_view text, const TextContext &context) noexcept;
+    Read HideSecrets(std::string_view text, std::size_t room, bool only_hosts, Reason &found) noexcept;
+    Fitted Redact(std::string_view text, const TextContext &context) noexcept;
     std::size_t Limit(const Rule &rule) const noexcept;
     std::string_view Mask(std::string_view text, std::size_t rest) noexcept;
     std::string_view Cut(std::string_view text, std::size_t limit) noexcept;
     template <typename Find>
     std::string_view Replace(std::string_view text, std::size_t room, bool spells, const Piece &first,
                              Reason &found, Find find) noexcept;
-    Piece FirstSecret(std::string_view text, std::size_t until, bool only_hosts, bool &spells) noexcept;
+    First FirstSecret(std::string_view text, std::size_t until, bool only_hosts) noexcept;
     Piece NextSecret(const SpelledText &spelled, std::size_t from, std::size_t until,
                      bool only_hosts) noexcept;
     static Piece PieceOf(const SecretSpan &secret, bool only_hosts) noexcept;
     Piece NextDetection(std::string_view text, std::size_t from, std::size_t until) noexcept;
-    std::string_view Treated(std::string_view found, Detector what) noexcept;
+    std::optional<std::string_view> Treated(std::string_view found, Detector what) noexcept;
     Fitted FitFound(std::string_view text, Detector what, const Rule &rule) noexcept;
 
     const Policy &policy_;

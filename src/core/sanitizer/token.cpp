@@ -1,5 +1,6 @@
 #include "core/sanitizer/token.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -27,6 +28,16 @@ void TokenList::PushCount(std::uint32_t count) noexcept
         return;
     const char *end = std::to_chars(digits, digits + most_digits, count).ptr;
     Push(TokenKind::number_text, {digits, static_cast<std::size_t>(end - digits)});
+}
+
+void TokenList::PushSummary(ValueType type, std::size_t length, RuleIndex rule) noexcept
+{
+    Push({nullptr, 1, TokenKind::object_begin, rule});
+    Push(TokenKind::key, "type");
+    Push(TokenKind::string, NameOf(type));
+    Push(TokenKind::key, "length");
+    PushCount(static_cast<std::uint32_t>(std::min<std::size_t>(length, largest_length)));
+    Push(TokenKind::object_end);
 }
 
 bool TokenList::Grow() noexcept

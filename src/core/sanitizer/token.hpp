@@ -4,8 +4,10 @@
 #include "core/base/arena.hpp"
 #include "core/policy/policy.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace callhardening
 {
@@ -43,6 +45,18 @@ constexpr bool IsEnd(TokenKind kind) noexcept
     return kind == TokenKind::object_end || kind == TokenKind::array_end;
 }
 
+enum class ValueType : unsigned char { none, string, number, boolean, object, array };
+
+inline constexpr std::string_view type_names[] = {"", "string", "number", "boolean", "object", "array"};
+
+constexpr std::string_view NameOf(ValueType type) noexcept
+{
+    return type_names[static_cast<int>(type)];
+}
+
+inline constexpr std::uint32_t summary_tokens = 6; // {"type": "string", "length": 48211}
+inline constexpr std::uint32_t largest_length = 2147483647;
+
 // The token behind the value that begins at `i`; the end of the list where the value is not complete.
 std::uint32_t ValueEnd(std::span<const Token> tokens, std::uint32_t i) noexcept;
 
@@ -61,11 +75,14 @@ public:
         Push({text.data(), static_cast<std::uint32_t>(text.size()), kind, rule});
     }
     void PushCount(std::uint32_t count) noexcept;
+    // What a value of this type and length becomes.
+    void PushSummary(ValueType type, std::size_t length, RuleIndex rule = no_rule) noexcept;
 
     std::uint32_t size() const noexcept { return size_; }
     void Truncate(std::uint32_t size) noexcept { size_ = size; }
     Token *data() noexcept { return tokens_; }
     Token &operator[](std::uint32_t i) noexcept { return tokens_[i]; }
+    const Token &operator[](std::uint32_t i) const noexcept { return tokens_[i]; }
     std::span<const Token> all() const noexcept { return {tokens_, size_}; }
 
 private:

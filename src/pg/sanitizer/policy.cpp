@@ -54,7 +54,7 @@ const Policy *compile(std::string_view json)
     if (error.out_of_memory)
         out_of_memory();
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("invalid payload policy: %s: %s", error.place, error.reason),
+                    errmsg("invalid payload policy: %s: %s", error.field, error.reason),
                     errhint("A policy looks like {\"version\": 1, \"rules\": [{\"path\": \"**.transcript\", "
                             "\"action\": \"truncate\", \"length\": 500}]}.")));
 }

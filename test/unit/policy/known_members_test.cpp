@@ -16,11 +16,11 @@ std::string MadeUp(int i)
 
 } // namespace
 
-TEST(KnownMembers, TellsNamesAndPlacesApart)
+TEST(KnownMembers, TellsNamesAndNodesApart)
 {
     constexpr PathNode root[] = {0}, deeper[] = {0, 1};
     KnownMembers known;
-    const PathNodes here = known.Intern(root), there = known.Intern(deeper);
+    const PathNodes here = *known.Intern(root), there = *known.Intern(deeper);
     known.Add(here, "call_id", {MemberClass::plain, 3, there});
     ASSERT_NE(known.Find(here, "call_id"), nullptr);
     EXPECT_EQ(known.Find(here, "call_id")->rule, 3);
@@ -33,7 +33,7 @@ TEST(KnownMembers, LearnsOnAfterNamesThatSendersMakeUp)
 {
     constexpr PathNode root[] = {0};
     KnownMembers known;
-    const PathNodes here = known.Intern(root);
+    const PathNodes here = *known.Intern(root);
     for (int i = 0; i < 5000; ++i)
         known.Add(here, MadeUp(i), {MemberClass::plain, no_rule, here});
     known.Add(here, "call_id", {MemberClass::plain, 3, here});
@@ -45,7 +45,7 @@ TEST(KnownMembers, HoldsNoMoreThanItsShare)
 {
     constexpr PathNode root[] = {0};
     KnownMembers known;
-    const PathNodes here = known.Intern(root);
+    const PathNodes here = *known.Intern(root);
     for (int i = 0; i < 5000; ++i)
         known.Add(here, MadeUp(i), {MemberClass::plain, no_rule, here});
     int found = 0;

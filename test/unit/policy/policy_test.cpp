@@ -20,7 +20,7 @@ std::string Mistake(const std::string &text)
         Policy::Delete(policy);
         return "none";
     }
-    return std::string(error.place) + ": " + error.reason;
+    return std::string(error.field) + ": " + error.reason;
 }
 
 std::string RuleMistake(const std::string &rule)
@@ -121,7 +121,7 @@ auto Ask(const std::string &text, Question question)
 {
     PolicyError error;
     const Policy *policy = Policy::Compile(text, error);
-    EXPECT_NE(policy, nullptr) << text << " " << error.place << ": " << error.reason;
+    EXPECT_NE(policy, nullptr) << text << " " << error.field << ": " << error.reason;
     const auto answer = question(*policy);
     Policy::Delete(policy);
     return answer;
