@@ -12,7 +12,8 @@ COMMENT ON FUNCTION @extschema@.call_worker_pids(regclass) IS
 'several logs, none is the default and none is named';
 
 CREATE FUNCTION @extschema@.start_call_worker(log regclass DEFAULT NULL, max_events int DEFAULT 1000,
-        poll interval DEFAULT '200 milliseconds', workers int DEFAULT 1) RETURNS int
+        poll interval DEFAULT '200 milliseconds', workers int DEFAULT 1)
+    RETURNS int
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_start_call_worker';
 REVOKE EXECUTE ON FUNCTION @extschema@.start_call_worker(regclass, int, interval, int) FROM PUBLIC;
@@ -22,16 +23,16 @@ COMMENT ON FUNCTION @extschema@.start_call_worker(regclass, int, interval, int) 
 'makes so many workers run inside the server and returns how many it had to start. A scheduler may call it again and '
 'again. A worker is a dynamic background worker: nothing has to be preloaded. It processes the log''s events as '
 'process_call_events does, with the rights of the caller; a superuser gets a warning. It takes a lease of a minute '
-'first, so that events which end the server are counted. It sleeps for poll (1 millisecond to 1 hour) when nothing is '
-'pending. After an error it goes on, after a pause that grows to a minute. It goes on after pg_cancel_backend too. It '
-'runs in read committed, whatever the defaults are. pg_stat_activity shows it as "callhardening worker for <log>". It '
+'first, so it counts an event even if that event ends the server. It sleeps for poll (1 millisecond to 1 hour) when '
+'nothing is pending. After an error it goes on, after a pause of up to a minute. It goes on after pg_cancel_backend '
+'too. It runs in read committed, with any defaults. pg_stat_activity shows it as "callhardening worker for <log>". It '
 'ends with the server and does not start again with it. It ends when the log or the extension is dropped. The setting '
 'callhardening.max_workers (an integer, 8 at first, changed by a reload) limits the workers of all databases '
 'together. max_events: of a batch, 1 to 100000. log: NULL is the default log. Errors: 22023 out of range, 25006 on a '
 'standby, 28000 the caller has no LOGIN, 42501 or no CONNECT, or no SELECT on the log, 53400 '
 'callhardening.max_workers is reached or no background worker slot is left (max_worker_processes), 53000 a worker did '
-'not come up within 10 seconds (those that did stay in these cases), 55000 no such log, or it was made or configured '
-'in this transaction, 42P08 several logs, none is the default and none is named';
+'not come up within 10 seconds (the others stay), 55000 no such log, or it was made or configured in this '
+'transaction, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION @extschema@.stop_call_worker(log regclass DEFAULT NULL) RETURNS int
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -42,8 +43,8 @@ REVOKE EXECUTE ON FUNCTION @extschema@.stop_call_worker(regclass) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('process', 'stop_call_worker'), ('operate', 'stop_call_worker');
 
 COMMENT ON FUNCTION @extschema@.stop_call_worker(regclass) IS
-'ends the background workers of a log, waits for it up to 10 seconds each, and returns how many have ended; what they '
-'were at is rolled back and given back, so that others get it at once and the attempt does not count; one that is '
-'told a second time ends without that, and others get it when the lease ends. log: NULL is the default log. Errors: '
-'42501 they run as another role (pg_signal_backend allows it), 55000 no such log, 42P08 several logs, none is the '
-'default and none is named';
+'ends the background workers of a log, waits for it up to 10 seconds each, and returns how many have ended; their '
+'work is rolled back and released: others get it at once, and the attempt does not count. A worker told twice ends '
+'without a release: others get its events after the lease. log: NULL is the default log. Errors: 42501 they run as '
+'another role (pg_signal_backend allows it), 55000 no such log, 42P08 several logs, none is the default and none is '
+'named';

@@ -23,7 +23,7 @@ REVOKE EXECUTE ON FUNCTION _callhardening.write_as_owner(regclass, text, text[])
 INSERT INTO _callhardening.task_grants VALUES ('own', 'write_as_owner');
 
 COMMENT ON FUNCTION _callhardening.write_as_owner(regclass, text, text[]) IS
-'as query_as_owner, for a statement that returns nothing: returns the number of rows that it wrote';
+'as query_as_owner, for a statement that returns nothing: returns the number of rows it wrote';
 
 CREATE FUNCTION _callhardening.held_word(calls regclass, column_name name, word text) RETURNS text
     LANGUAGE c STABLE
@@ -32,6 +32,6 @@ REVOKE EXECUTE ON FUNCTION _callhardening.held_word(regclass, name, text) FROM P
 INSERT INTO _callhardening.task_grants VALUES ('own', 'held_word'), ('operate', 'held_word');
 
 COMMENT ON FUNCTION _callhardening.held_word(regclass, name, text) IS
-'what a column would show of a word that is written to it. The type''s own checks run with the rights of the table''s '
-'owner. NULL for NULL, if the type takes NULL. Errors: 22004 calls or column_name is NULL, 42501 no SELECT on the '
-'column, 55000 no such column, and those of the type: 22001, 22P02, 23502, 23514';
+'what a column would show of a word written to it. The type''s own checks run with the rights of the table''s owner. '
+'NULL for NULL, if the type takes NULL. Errors: 22004 calls or column_name is NULL, 42501 no SELECT on the column, '
+'55000 no such column, and those of the type: 22001, 22P02, 23502, 23514';

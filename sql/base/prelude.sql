@@ -22,22 +22,21 @@ $$;
 
 CREATE SCHEMA _callhardening;
 REVOKE ALL ON SCHEMA _callhardening FROM PUBLIC;
-COMMENT ON SCHEMA _callhardening IS
-'what the extension callhardening keeps for itself: tables, and functions that nobody else calls';
+COMMENT ON SCHEMA _callhardening IS 'internal tables and functions of the extension callhardening';
 
 -- errors ---------------------------------------------------------------------------------------
 
-CREATE FUNCTION _callhardening.raise_error(code text, message text, detail text DEFAULT NULL,
-    hint text DEFAULT NULL) RETURNS void
+CREATE FUNCTION _callhardening.raise_error(code text, message text, detail text DEFAULT NULL, hint text DEFAULT NULL)
+    RETURNS void
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_raise_error';
 
 COMMENT ON FUNCTION _callhardening.raise_error(text, text, text, text) IS
-'raises an error with this SQLSTATE. Use it in a function of this schema instead of RAISE: CONTEXT then leaves out the '
-'functions of this schema, and begins with the function that the user called';
+'raises an error with this SQLSTATE. Use it in a function of this schema instead of RAISE: CONTEXT then leaves out '
+'the functions of this schema, and begins with the function called by the user';
 
 -- All functions name both. If one had another name, they would take what somebody else makes under the old one for the
--- extension's own, with the rights of whoever calls them.
+-- extension's own, with the rights of their callers.
 
 CREATE FUNCTION _callhardening.keep_call_schema() RETURNS event_trigger
     LANGUAGE plpgsql
@@ -82,6 +81,6 @@ REVOKE ALL ON _callhardening.task_grants FROM PUBLIC;
 COMMENT ON TABLE _callhardening.task_grants IS
 'what each task of grant_call_role needs on functions, procedures and views of the extension';
 COMMENT ON COLUMN _callhardening.task_grants.object IS
-'the name of a member of the extension: of a function, all that have the name';
+'the name of a member of the extension: of functions, all with this name';
 COMMENT ON COLUMN _callhardening.task_grants.except_columns IS
 'the privilege is on all columns but these; NULL: on the whole';

@@ -2,7 +2,7 @@
 -- roles ----------------------------------------------------------------------------------------
 
 -- What was granted is remembered with what each grant has added to the rights of the role: no other may be taken back.
--- Roles go by name, as a dump may come where they are not yet. No key: dropped logs leave rows that are alike.
+-- Roles go by name, as a dump may come where they are not yet. No key: dropped logs leave equal rows.
 CREATE TABLE _callhardening.role_tasks (
     role name NOT NULL,
     role_oid oid,
@@ -21,24 +21,23 @@ SELECT pg_catalog.pg_extension_config_dump('_callhardening.role_tasks', '');
 REVOKE ALL ON _callhardening.role_tasks FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.role_tasks IS
-'the tasks that roles were granted by grant_call_role, a row for each privilege: what revoke_call_role goes by';
+'the tasks granted to roles by grant_call_role, a row for each privilege: what revoke_call_role goes by';
 COMMENT ON COLUMN _callhardening.role_tasks.role_oid IS
 'the role in this cluster; NULL: it did not exist when this was restored';
-COMMENT ON COLUMN _callhardening.role_tasks.log IS
-'the log that the task is for; -: none (own, backup), or it was dropped';
+COMMENT ON COLUMN _callhardening.role_tasks.log IS 'the log the task is for; -: none (own, backup), or it was dropped';
 COMMENT ON COLUMN _callhardening.role_tasks.relation IS
 'what the privilege is on: this relation, or with - the function or schema';
 COMMENT ON COLUMN _callhardening.role_tasks.column_name IS
-'the column that the privilege is on, with column_number; NULL: on the whole';
+'the column the privilege is on, with column_number; NULL: on the whole';
 COMMENT ON COLUMN _callhardening.role_tasks.is_added IS
-'the role did not have the privilege before: it is revoked with the last task that needs it';
+'the role did not have the privilege before: it is revoked with the last task in need of it';
 
 CREATE VIEW @extschema@.call_role_tasks AS SELECT DISTINCT t.role, t.task, t.log FROM _callhardening.role_tasks t;
 REVOKE ALL ON @extschema@.call_role_tasks FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_role_tasks IS 'the tasks that roles have been granted by grant_call_role';
+COMMENT ON VIEW @extschema@.call_role_tasks IS 'the tasks granted to roles by grant_call_role';
 COMMENT ON COLUMN @extschema@.call_role_tasks.log IS
-'the log that the task is for; -: none (own, backup), or it was dropped';
+'the log the task is for; -: none (own, backup), or it was dropped';
 
 CREATE FUNCTION _callhardening.locate_role_task() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -67,12 +66,12 @@ CREATE FUNCTION _callhardening.role_log_needs(what text, log _callhardening.logs
 SELECT log.events, unnest(CASE what WHEN 'operate' THEN '{SELECT, DELETE}' ELSE '{SELECT}' END::text[]), NULL::smallint
 WHERE what <> 'read'
 UNION ALL
--- Who ingests does not number or stamp events: a number that he brings would be in the way of those to come.
+-- Who ingests does not number or stamp events: a number of his own would be in the way of those to come.
 SELECT a.attrelid, 'INSERT', a.attnum FROM pg_attribute AS a
 WHERE a.attrelid = log.events AND what = 'ingest' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
   AND a.attname NOT IN ('event_seq', 'event_lane', 'event_xid')
 UNION ALL
--- What a table that was there before says of its events is kept true.
+-- What an existing table says of its events is kept true.
 SELECT a.attrelid, 'UPDATE', a.attnum FROM pg_attribute AS a
 WHERE a.attrelid = log.events AND what IN ('process', 'claim') AND a.attname = log.processed_at_column
   AND NOT a.attisdropped
@@ -80,7 +79,7 @@ UNION ALL
 SELECT log.calls, unnest(CASE what WHEN 'process' THEN '{SELECT, INSERT, UPDATE}' ELSE '{SELECT}' END::text[]), NULL
 WHERE what IN ('process', 'operate', 'read') AND log.calls <> 0
 UNION ALL
--- A serial column asks whoever inserts for its sequence; an identity column does not, nor does a log's own.
+-- A serial column needs a right on its sequence at INSERT; an identity column does not, nor does a log's own.
 SELECT d.objid, 'USAGE', NULL
 FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'
@@ -91,8 +90,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.role_log_needs(text, _callhardening.logs) IS
 'what a task of call_role_grants needs on the tables and sequences of a log and its calls table';
 
-CREATE FUNCTION _callhardening.role_needs(what text, log _callhardening.logs)
-    RETURNS SETOF _callhardening.role_tasks
+CREATE FUNCTION _callhardening.role_needs(what text, log _callhardening.logs) RETURNS SETOF _callhardening.role_tasks
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET quote_all_identifiers = off -- a function is remembered by its text
@@ -148,7 +146,7 @@ UNION ALL SELECT 'SCHEMA ' || quote_ident(n.nspname) FROM pg_namespace AS n WHER
 $$;
 
 COMMENT ON FUNCTION _callhardening.role_object(_callhardening.role_tasks) IS
-'what a privilege is on, as GRANT names it: "TABLE public.calls"; NULL where it is gone';
+'what a privilege is on, as GRANT names it: "TABLE public.calls"; NULL if it is gone';
 
 CREATE FUNCTION _callhardening.role_log(what text, log regclass) RETURNS _callhardening.logs
     LANGUAGE plpgsql STABLE
@@ -173,7 +171,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.role_log(text, regclass) IS
-'the log that a task is for; NULL for own and backup. Errors: those of call_role_grants';
+'the log a task is for; NULL for own and backup. Errors: those of call_role_grants';
 
 CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL)
     RETURNS TABLE (privileges text, object text)
@@ -195,16 +193,16 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUB
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
 'what a role needs for a task, and nothing else: ingest (events into the log, without a say in their numbers), '
 'process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; '
-'reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables that '
-'the role owns; log does not matter), backup (pg_dump by a role that may read the other tables of the database: what '
-'a dump has of the extension, which are no bodies, keys or secrets; log does not matter). log: NULL is the default '
-'log. Errors: 22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables of the '
+'role; log does not matter), backup (pg_dump by a role with the right to read the other tables of the database: what '
+'a dump has of the extension: no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: '
+'22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION _callhardening.find_role_tasks(role oid) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
--- A role that was dropped has lost its rights, and its name may be another's now.
+-- A dropped role has lost its rights, and its name may be another's now.
 DELETE FROM _callhardening.role_tasks AS t
 WHERE t.role_oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = t.role_oid);
 UPDATE _callhardening.role_tasks AS t SET role = r.rolname
@@ -235,7 +233,7 @@ SELECT EXISTS (SELECT FROM lists AS l, aclexplode(l.acl) AS a
 $$;
 
 COMMENT ON FUNCTION _callhardening.has_role_privilege(oid, _callhardening.role_tasks, boolean) IS
-'whether a role was granted a privilege by name; by_task: without the grant option, which no task grants';
+'whether a role was granted a privilege by name; by_task: without the grant option, unused by tasks';
 
 CREATE FUNCTION @extschema@.grant_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
@@ -292,7 +290,7 @@ DECLARE
     kept name[];
     grantable boolean[];
 BEGIN
-    -- The rights of an owner are entries like others: those of a role that owns the object by now are its own.
+    -- The rights of an owner are entries like others: those of the present owner are its own.
     IF NOT _callhardening.has_role_privilege(role, need, true) OR role IN (
         SELECT relowner FROM pg_class WHERE oid = need.relation AND need.column_number IS NULL
         UNION ALL SELECT proowner FROM pg_proc WHERE oid = to_regprocedure(need.function)
@@ -316,15 +314,14 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.take_role_privilege(oid, _callhardening.role_tasks) IS
-'a part of revoke_call_role: takes one privilege back, and nothing with it; an object or column that is gone is left '
-'out';
+'a part of revoke_call_role: takes one privilege back, and nothing with it; a dropped object or column is left out';
 
 CREATE FUNCTION _callhardening.role_task_logs(role oid, what text, log regclass) RETURNS regclass[]
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    -- Logs that are gone cannot be named any more.
+    -- Dropped logs cannot be named any more.
     gone regclass[] := ARRAY(
         SELECT DISTINCT t.log FROM _callhardening.role_tasks AS t
         WHERE t.role_oid = role_task_logs.role AND t.task = what
@@ -348,8 +345,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.role_task_logs(oid, text, regclass) IS
-'a part of revoke_call_role: the logs whose task is revoked. log: NULL is the default log, if there is one, and the '
-'logs that the role had the task for and that are no logs any more. Errors: those of call_role_grants';
+'a part of revoke_call_role: the logs of the revoked task. log: NULL is the default log, if there is one, and the '
+'former logs of the role''s task. Errors: those of call_role_grants';
 
 CREATE FUNCTION @extschema@.revoke_call_role(role regrole, what text, log regclass DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql
@@ -391,5 +388,5 @@ REVOKE EXECUTE ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass)
 
 COMMENT ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) IS
 'takes back what grant_call_role has added to the rights of a role for a task, as far as no other task of the role '
-'needs it: what the role had before, or owns, it keeps. log: NULL is the default log, and with it the logs that are '
-'no logs any more. A NOTICE says that the task was not granted. Errors: as grant_call_role';
+'needs it: what the role had before, or owns, it keeps. log: NULL is the default log, and with it the former logs. A '
+'task not granted: NOTICE. Errors: as grant_call_role';

@@ -53,12 +53,11 @@ WHERE a.atttypid IN ('timestamp'::regtype, 'timestamptz'::regtype)
 $$;
 
 COMMENT ON FUNCTION _callhardening.age_columns(regclass) IS
-'the columns that say when a row of calls was last heard of, the best first; NULL: the table has none';
+'the columns with the time of a call''s last news, the best first; NULL: the table has none';
 
 CREATE FUNCTION _callhardening.faulty_rows(calls regclass, call_id_column name, status_column name,
-    direction_column name, payload_column name,
-        seen_at name[], transitions jsonb, provider text, policy jsonb)
-            RETURNS TABLE (call_id text, status text, direction text, faults int)
+        direction_column name, payload_column name, seen_at name[], transitions jsonb, provider text, policy jsonb)
+    RETURNS TABLE (call_id text, status text, direction text, faults int)
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_faulty_rows';
 REVOKE EXECUTE ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb)
@@ -66,16 +65,15 @@ REVOKE EXECUTE ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name
 INSERT INTO _callhardening.task_grants VALUES ('own', 'faulty_rows'), ('operate', 'faulty_rows');
 
 COMMENT ON FUNCTION _callhardening.faulty_rows(regclass, name, name, name, name, name[], jsonb, text, jsonb) IS
-'the rows of a table of calls that have a fault, in one scan. faults: see fault_bits; stuck is a call that has been '
-'ringing for an hour without news, or had another status that is not over for a day. status and direction are NULL '
-'where they have no fault. Columns that are NULL are not looked at. seen_at: see age_columns. The table is read as '
-'its owner. Errors: as row_faults, 42501 no SELECT on the columns or row-level security hides rows, 42P01 no table, '
-'42703 no such column';
+'the faulty rows of a table of calls, in one scan. faults: see fault_bits; a stuck call has been ringing for an hour '
+'without news, or was not over for a day. status and direction are NULL if they have no fault. NULL columns are not '
+'looked at. seen_at: see age_columns. The table is read as its owner. Errors: as row_faults, 42501 no SELECT on the '
+'columns or row-level security hides rows, 42P01 no table, 42703 no such column';
 
 CREATE FUNCTION _callhardening.row_groups(calls regclass, status_column name, direction_column name,
-    payload_column name, seen_at name[],
-        percentage float8) RETURNS TABLE (status text, direction text, quiet int, calls_in_group bigint,
-            payloads bigint, bytes bigint, largest int)
+        payload_column name, seen_at name[], percentage float8)
+    RETURNS TABLE (status text, direction text, quiet int, calls_in_group bigint, payloads bigint, bytes bigint,
+        largest int)
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_row_groups';
 REVOKE EXECUTE ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) FROM PUBLIC;
@@ -83,9 +81,9 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'row_groups');
 
 COMMENT ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) IS
 'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many '
-'bytes as stored, and how long they were not heard of: quiet has the bits of row_faults that count then: none, '
-'stuck_ringing after an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of '
-'it. The rest as faulty_rows';
+'bytes as stored, and how long they were not heard of: quiet has these bits of row_faults: none, stuck_ringing after '
+'an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of it. The rest as '
+'faulty_rows';
 
 CREATE FUNCTION _callhardening.repeated_call_ids(calls regclass, call_id_column name)
     RETURNS TABLE (call_id text, ids bigint)
@@ -95,27 +93,26 @@ REVOKE EXECUTE ON FUNCTION _callhardening.repeated_call_ids(regclass, name) FROM
 INSERT INTO _callhardening.task_grants VALUES ('own', 'repeated_call_ids'), ('operate', 'repeated_call_ids');
 
 COMMENT ON FUNCTION _callhardening.repeated_call_ids(regclass, name) IS
-'the first 5 call ids that several rows of a table have, and how many such ids there are; no row: there are none. The '
-'table is read as its owner. Errors: as faulty_rows';
+'the first 5 call ids of several rows of a table, and how many such ids there are; no row: there are none. The table '
+'is read as its owner. Errors: as faulty_rows';
 
 CREATE FUNCTION _callhardening.audit_rows(calls regclass, settings _callhardening.settings, is_unique boolean)
-        RETURNS TABLE (check_name text, violations bigint, sample text[])
+    RETURNS TABLE (check_name text, violations bigint, sample text[])
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH faulty AS MATERIALIZED (
     SELECT r.* FROM _callhardening.faulty_rows(calls, settings.call_id_column, settings.status_column,
-        settings.direction_column,
-        settings.payload_column, _callhardening.age_columns(calls), settings.transitions, settings.provider,
-            settings.policy) AS r),
+        settings.direction_column, settings.payload_column, _callhardening.age_columns(calls),
+        settings.transitions, settings.provider, settings.policy) AS r),
 kinds AS MATERIALIZED (SELECT faults, count(*) AS rows FROM faulty GROUP BY faults),
 repeated AS MATERIALIZED (
-    SELECT r.call_id, r.ids FROM _callhardening.repeated_call_ids(calls, CASE WHEN NOT is_unique
-        THEN settings.call_id_column END) AS r)
+    SELECT r.call_id, r.ids
+    FROM _callhardening.repeated_call_ids(calls, CASE WHEN NOT is_unique THEN settings.call_id_column END) AS r)
 SELECT f.check_name, coalesce((SELECT sum(k.rows) FROM kinds k WHERE k.faults & f.mask <> 0), 0)::bigint,
-    ARRAY(SELECT _callhardening.row_sample(l.call_id,
-            CASE WHEN f.check_name LIKE '%statuses' THEN l.status WHEN f.check_name LIKE '%directions'
-                THEN l.direction END)
+    ARRAY(SELECT _callhardening.row_sample(l.call_id, CASE
+            WHEN f.check_name LIKE '%statuses' THEN l.status
+            WHEN f.check_name LIKE '%directions' THEN l.direction END)
         FROM faulty l WHERE l.faults & f.mask <> 0 AND f.check_name <> 'null_call_ids' LIMIT 5)
 FROM _callhardening.fault_bits() AS f
 UNION ALL
@@ -124,14 +121,13 @@ SELECT 'repeated_call_ids', coalesce((SELECT max(r.ids) FROM repeated r), 0),
 $$;
 
 COMMENT ON FUNCTION _callhardening.audit_rows(regclass, _callhardening.settings, boolean) IS
-'counts the faults of rows, by the checks of audit_calls. Columns that are NULL are not looked at. is_unique: ids '
-'need not be compared, which would be a second scan. Needs SELECT on the table';
+'counts the faults of rows, by the checks of audit_calls. NULL columns are not looked at. is_unique: no second scan '
+'has to compare ids. Needs SELECT on the table';
 
 CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL,
-    status_column name DEFAULT NULL,
-        direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, transitions jsonb DEFAULT NULL,
-            policy jsonb DEFAULT NULL,
-        provider text DEFAULT NULL) RETURNS TABLE (check_name text, violations bigint, sample text[], advice text)
+        status_column name DEFAULT NULL, direction_column name DEFAULT NULL, payload_column name DEFAULT NULL,
+        transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL, provider text DEFAULT NULL)
+    RETURNS TABLE (check_name text, violations bigint, sample text[], advice text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -144,8 +140,7 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_auditable(calls);
     wanted := _callhardening.merge_settings(calls, ROW(call_id_column, status_column, direction_column,
-        payload_column, NULL,
-        transitions, provider, policy)::_callhardening.settings);
+        payload_column, NULL, transitions, provider, policy)::_callhardening.settings);
     looked_at := wanted;
     PERFORM _callhardening.require_known_provider(wanted.provider);
     id_fault := _callhardening.column_fault(calls, wanted.call_id_column, 'call id'::text, NULL::text[]);
@@ -165,10 +160,9 @@ BEGIN
     RETURN QUERY
     WITH columns (name, fault) AS (
         VALUES (wanted.call_id_column, id_fault), (wanted.status_column, status_fault),
-            (wanted.direction_column, direction_fault),
-            (wanted.payload_column, payload_fault)),
+            (wanted.direction_column, direction_fault), (wanted.payload_column, payload_fault)),
     found AS (
-        -- An id that no key can hold is not compared either.
+        -- An id no key can hold is not compared either.
         SELECT * FROM _callhardening.audit_rows(calls, looked_at,
             id_fault IS NOT NULL OR _callhardening.has_unique_call_id(calls, wanted.call_id_column))),
     checks (name, violations, sample, advice) AS (
@@ -179,8 +173,9 @@ BEGIN
         SELECT 'unfit_columns', count(*), array_agg(c.name::text),
             format('%s refuses them: %s.', harden, string_agg(c.fault, '; ')) FROM columns c WHERE c.fault <> 'missing'
         UNION ALL
-        SELECT 'unique_call_id', CASE WHEN id_fault IS NULL THEN (NOT _callhardening.has_unique_call_id(calls,
-            wanted.call_id_column))::int END, NULL,
+        SELECT 'unique_call_id',
+            CASE WHEN id_fault IS NULL
+                THEN (NOT _callhardening.has_unique_call_id(calls, wanted.call_id_column))::int END, NULL,
             CASE WHEN id_fault IS NULL THEN format('%s makes a unique index; CREATE UNIQUE INDEX CONCURRENTLY '
                 'before it lets clients write meanwhile.', harden)
                 ELSE 'Not looked at: the call id is missing or unfit.' END
@@ -201,8 +196,8 @@ BEGIN
                 (4, 'unknown_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing',
                     format('Any status of the graph can be set with UPDATE; backfill_calls leaves them. See '
                         'provider and transitions of %s.', harden)),
-                (5, 'repairable_directions', direction_fault IS DISTINCT
-                    FROM 'missing', 'the direction is missing', backfill),
+                (5, 'repairable_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing',
+                    backfill),
                 (6, 'unknown_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing',
                     'Set inbound, outbound or NULL with UPDATE; backfill_calls leaves them.'),
                 (7, 'unsanitized_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
@@ -226,12 +221,11 @@ COMMENT ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, js
 'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: '
 'missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), '
 'repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads '
-'(above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another status that is not '
-'over, for a day). violations: NULL where it could not be looked at. sample: up to 5 calls with the word in question, '
-'nothing that does not look like a word. advice: NULL where there is nothing to do. Reads the table once, and the '
-'call ids a second time without a unique index; changes nothing, and works on a standby. Arguments mean what they '
-'mean to harden_calls: NULL is the present setting of a hardened table, else the default. Asks for the caller''s own '
-'SELECT on the table. What its owner has written (checks of types, conditions of indexes) runs with the owner''s '
-'rights. Errors: 22004 NULL, 22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, '
-'row-level security hides rows of it, or a policy that hashes without the right to call_pseudonym, 42P01 no relation, '
-'42809 no table';
+'(above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another open status, for a '
+'day). violations: NULL if it could not be looked at. sample: up to 5 calls with the word in question, only if it '
+'looks like a word. advice: NULL if there is nothing to do. Reads the table once, and the call ids a second time '
+'without a unique index; changes nothing, and works on a standby. Arguments mean what they mean to harden_calls: NULL '
+'is the present setting of a hardened table, else the default. Asks for the caller''s own SELECT on the table. What '
+'its owner has written (checks of types, conditions of indexes) runs with the owner''s rights. Errors: 22004 NULL, '
+'22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, row-level security hides rows of '
+'it, or a policy with hash and no right to call_pseudonym, 42P01 no relation, 42809 no table';

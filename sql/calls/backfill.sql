@@ -37,34 +37,33 @@ COMMENT ON TABLE _callhardening.backfills IS
 'how far each backfill_calls is: a row per table or partition. call_backfill_progress is easier to read';
 COMMENT ON COLUMN _callhardening.backfills.calls IS 'the hardened table';
 COMMENT ON COLUMN _callhardening.backfills.part IS 'where its rows are: a partition, or the table itself';
-COMMENT ON COLUMN _callhardening.backfills.filenode IS
-'the file that page is a place in: after VACUUM FULL or CLUSTER it is another';
+COMMENT ON COLUMN _callhardening.backfills.filenode IS 'the file of page: after VACUUM FULL or CLUSTER it is another';
 COMMENT ON COLUMN _callhardening.backfills.rules IS
-'a hash of the settings: where they have changed, rows are looked at once more';
+'a hash of the settings: if they have changed, rows are looked at once more';
 COMMENT ON COLUMN _callhardening.backfills.pass IS
 '1 looks at all rows, each further one at what was written since the one before it began';
 COMMENT ON COLUMN _callhardening.backfills.began IS 'every transaction below this had ended when the pass began';
 COMMENT ON COLUMN _callhardening.backfills.written_since IS
 'the pass looks at rows of this transaction and later ones; NULL: at all';
-COMMENT ON COLUMN _callhardening.backfills.page IS 'the first page that the pass has not looked at';
+COMMENT ON COLUMN _callhardening.backfills.page IS 'the next page of the pass';
 COMMENT ON COLUMN _callhardening.backfills.pages IS 'how many there were when it began';
-COMMENT ON COLUMN _callhardening.backfills.found IS 'rows that the pass had to repair; 0 at its end: it was the last';
+COMMENT ON COLUMN _callhardening.backfills.found IS 'rows repaired in the pass; 0 at its end: it was the last';
 COMMENT ON COLUMN _callhardening.backfills.passed IS
-'rows that somebody else had locked, or that a trigger has suppressed: they are tried once more';
-COMMENT ON COLUMN _callhardening.backfills.looked_at IS 'rows that the first pass has looked at';
-COMMENT ON COLUMN _callhardening.backfills.repaired IS 'rows that were written';
+'rows locked by others or suppressed by a trigger: they are tried once more';
+COMMENT ON COLUMN _callhardening.backfills.looked_at IS 'rows of the first pass so far';
+COMMENT ON COLUMN _callhardening.backfills.repaired IS 'rows written';
 COMMENT ON COLUMN _callhardening.backfills.unwritten IS
-'rows that need it and could not be written: a trigger of the table has suppressed it, or it failed';
-COMMENT ON COLUMN _callhardening.backfills.failed_with IS 'SQLSTATE of the first of these that failed; NULL: none has';
-COMMENT ON COLUMN _callhardening.backfills.busy IS 'time that batches took, with their commits';
-COMMENT ON COLUMN _callhardening.backfills.pid IS 'process id of the session that works on it, or did last';
+'rows with a failed repair: a trigger of the table has suppressed it, or it failed';
+COMMENT ON COLUMN _callhardening.backfills.failed_with IS 'SQLSTATE of the first failure; NULL: none has';
+COMMENT ON COLUMN _callhardening.backfills.busy IS 'time of batches, with their commits';
+COMMENT ON COLUMN _callhardening.backfills.pid IS 'process id of the session at work on it, or of the last one';
 COMMENT ON COLUMN _callhardening.backfills.batch_at IS 'when the last batch ended';
 COMMENT ON COLUMN _callhardening.backfills.is_obsolete IS 'true deletes the row';
 COMMENT ON COLUMN _callhardening.backfills.finished_at IS
 'when the last pass ended; NULL: calling backfill_calls again goes on from here';
 
 -- backfill_calls cannot run as the extension's owner, since it commits: so owners of tables write here themselves, with
--- the rights that own grants. That is UPDATE of columns: DELETE, or UPDATE of the whole, would let them lock the table.
+-- the rights of the task own. That is UPDATE of columns: DELETE, or UPDATE of the whole, would let them lock the table.
 CREATE FUNCTION _callhardening.delete_obsolete_backfill() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
@@ -78,9 +77,9 @@ CREATE TRIGGER delete_obsolete_backfill AFTER UPDATE ON _callhardening.backfills
     WHEN (NEW.is_obsolete) EXECUTE FUNCTION _callhardening.delete_obsolete_backfill();
 
 COMMENT ON FUNCTION _callhardening.delete_obsolete_backfill() IS
-'trigger function: deletes a row of backfills for an owner, who has no right to do it himself';
+'trigger function: deletes a row of backfills for an owner without the right to do it';
 
--- Rows of a table that is gone are in the way of nobody.
+-- Rows of a dropped table are in the way of nobody.
 CREATE VIEW _callhardening.my_backfills WITH (security_barrier) AS
 SELECT b.* FROM _callhardening.backfills b
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c
@@ -174,13 +173,13 @@ SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class WHERE 
 $$;
 
 COMMENT ON FUNCTION _callhardening.qualified_name(regclass) IS
-'the name of a relation for a statement that is run with another search path';
+'the name of a relation for a statement run with another search path';
 
 CREATE FUNCTION _callhardening.repaired_value(calls regclass, column_name name, member text) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
--- A column that is gone has no type: the statement says so then.
+-- A dropped column has no type: the statement says so then.
 SELECT format('coalesce(CAST((f.repair).%s AS %s), c.%I)', member, coalesce((
     SELECT format('%I.%I', n.nspname, t.typname)
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -202,7 +201,7 @@ SELECT EXISTS (
 $$;
 
 COMMENT ON FUNCTION _callhardening.can_repair_move_rows(regclass, name[]) IS
-'whether a row whose columns are written may belong to another partition then';
+'whether a row may belong to another partition after these columns are written';
 
 CREATE FUNCTION _callhardening.repair_statement(calls regclass, part regclass, all_rows boolean) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -257,10 +256,10 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean) IS
-'the statement that repairs the rows of a part of a table from place $1[1] to $1[2] that nobody else has locked: '
-'returns how many it looked at, how many it repaired, and the places of those that it could not write. A row that was '
-'written since its snapshot is never overwritten: once locked, a row at its place is the newest version. all_rows '
-'false: only what transactions from $1[3] on have written';
+'the statement to repair the rows of a part of a table from place $1[1] to $1[2], without locked rows. It returns how '
+'many rows it read, how many it repaired, and the places of those left. A row written since its snapshot is never '
+'overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from '
+'$1[3] on have written';
 
 CREATE FUNCTION _callhardening.row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid)
     RETURNS SETOF pg_catalog.tid
@@ -278,9 +277,8 @@ COMMENT ON FUNCTION _callhardening.row_places(regclass, pg_catalog.tid, pg_catal
 'a part of backfill_calls: where the rows of a part of the table are, from one place to another';
 
 CREATE FUNCTION _callhardening.repair_rows(statement text, part regclass, first pg_catalog.tid, last pg_catalog.tid,
-    written_since pg_catalog.xid8,
-        OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[], OUT failed bigint,
-            OUT failed_with text)
+        written_since pg_catalog.xid8, OUT looked_at bigint, OUT repaired bigint, OUT unwritten pg_catalog.tid[],
+        OUT failed bigint, OUT failed_with text)
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -333,9 +331,9 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.repair_rows(text, regclass, pg_catalog.tid, pg_catalog.tid, pg_catalog.xid8) IS
 'a part of backfill_calls: runs the statement of repair_statement as the owner of the part (see query_as_owner); for '
-'the owner with his own search path, since triggers of the table may need it. Where it fails with an error of the '
-'data (classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of those that fail, failed_with the '
-'SQLSTATE of the first';
+'the owner with his own search path, since triggers of the table may need it. If it fails with an error of the data '
+'(classes 22, 23, 27, 44, 54 and P0), row by row: failed is the number of failures, failed_with the SQLSTATE of the '
+'first';
 
 CREATE FUNCTION _callhardening.take_backfill(calls regclass) RETURNS _callhardening.backfills
     LANGUAGE plpgsql
@@ -345,7 +343,7 @@ DECLARE
     backfill _callhardening.backfills;
 BEGIN
     LOOP
-        -- Two sessions that work on one table take turns.
+        -- Sessions at work on one table take turns.
         SELECT * INTO backfill FROM _callhardening.my_backfills AS b WHERE b.calls = take_backfill.calls
             AND b.finished_at IS NULL
             ORDER BY b.part LIMIT 1 FOR UPDATE;
@@ -359,7 +357,7 @@ BEGIN
             EXIT WHEN pg_relation_filenode(backfill.part) = backfill.filenode
                 AND _callhardening.rules_hash(calls) = backfill.rules;
         END IF;
-        -- A partition that is gone, a table that was written anew, so that its rows are elsewhere now, or other rules.
+        -- A dropped partition, a rewritten table, or other rules.
         UPDATE _callhardening.my_backfills AS b SET is_obsolete = true
         WHERE b.calls = backfill.calls AND b.part = backfill.part;
         INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
@@ -372,7 +370,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.take_backfill(regclass) IS
-'a part of backfill_calls: the part of the table that is worked on next, locked; NULL where all are finished';
+'a part of backfill_calls: the part of the table worked on next, locked; NULL if all are finished';
 
 CREATE FUNCTION _callhardening.end_backfill_pass(backfill _callhardening.backfills) RETURNS void
     LANGUAGE sql
@@ -387,7 +385,7 @@ WHERE b.calls = backfill.calls AND b.part = backfill.part AND b.found > 0;
 $$;
 
 COMMENT ON FUNCTION _callhardening.end_backfill_pass(_callhardening.backfills) IS
-'a part of backfill_calls: begins another pass where the one that is over had something to repair';
+'a part of backfill_calls: begins another pass if the last one had something to repair';
 
 CREATE FUNCTION _callhardening.lock_passed_row(backfill _callhardening.backfills) RETURNS pg_catalog.tid
     LANGUAGE plpgsql
@@ -398,16 +396,16 @@ DECLARE
 BEGIN
     SELECT r.place INTO place FROM _callhardening.query_as_owner(backfill.part,
         format('SELECT ctid FROM ONLY %s WHERE ctid = %L FOR NO KEY UPDATE', backfill.part, backfill.passed[1]),
-            NULL::text[]) AS r (place tid);
-    UPDATE _callhardening.my_backfills AS b SET passed = b.passed[2:] WHERE b.calls = backfill.calls
-        AND b.part = backfill.part;
+        NULL::text[]) AS r (place tid);
+    UPDATE _callhardening.my_backfills AS b SET passed = b.passed[2:]
+    WHERE b.calls = backfill.calls AND b.part = backfill.part;
     RETURN place;
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.lock_passed_row(_callhardening.backfills) IS
-'a part of backfill_calls: waits for the first row that somebody else had locked, and returns its place; NULL where '
-'it was written or deleted meanwhile: then it is for the next pass';
+'a part of backfill_calls: waits for the first row locked by others, and returns its place; NULL if it was written or '
+'deleted meanwhile: then it is for the next pass';
 
 CREATE FUNCTION _callhardening.backfill_step(backfill _callhardening.backfills, batch_size int) RETURNS bigint
     LANGUAGE sql STABLE
@@ -424,8 +422,8 @@ COMMENT ON FUNCTION _callhardening.backfill_step(_callhardening.backfills, int) 
 'a part of backfill_calls: how many pages have about batch_size rows';
 
 CREATE FUNCTION _callhardening.next_backfill_batch(calls regclass, batch_size int, OUT part regclass,
-    OUT first pg_catalog.tid, OUT last pg_catalog.tid,
-        OUT next_page bigint, OUT written_since pg_catalog.xid8, OUT statement text)
+        OUT first pg_catalog.tid, OUT last pg_catalog.tid, OUT next_page bigint, OUT written_since pg_catalog.xid8,
+        OUT statement text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -459,12 +457,12 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.next_backfill_batch(regclass, int) IS
-'a part of backfill_calls: what comes next, which is some pages, or (next_page NULL) a row that was locked by others '
-'and now is by us; part NULL: nothing is left to do';
+'a part of backfill_calls: what comes next: some pages, or (next_page NULL) a row locked by others before and by us '
+'now; part NULL: nothing is left to do';
 
 CREATE FUNCTION _callhardening.end_backfill_batch(calls regclass, part regclass, next_page bigint, looked_at bigint,
-    repaired bigint,
-        unwritten pg_catalog.tid[], failed bigint, failed_with text) RETURNS void
+        repaired bigint, unwritten pg_catalog.tid[], failed bigint, failed_with text)
+    RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -489,7 +487,8 @@ COMMENT ON FUNCTION _callhardening.end_backfill_batch(regclass, regclass, bigint
     bigint, text) IS
 'a part of backfill_calls: remembers how far it got, in the transaction of the rows';
 
--- NULLIF cannot name its operator: between two values of one type it is that of pg_catalog, whatever else is there.
+-- NULLIF cannot name its operator: between two values of one type it is that of pg_catalog, also beside other
+-- operators.
 CREATE VIEW @extschema@.call_backfill_progress AS
 SELECT b.calls, b.part, b.pass,
     CASE WHEN b.finished_at IS NOT NULL THEN 'finished'
@@ -519,15 +518,14 @@ COMMENT ON VIEW @extschema@.call_backfill_progress IS
 COMMENT ON COLUMN @extschema@.call_backfill_progress.pass IS
 '1 looks at all rows, the further ones at what was written meanwhile';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.state IS 'running, interrupted or finished';
-COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_done IS 'rows that were looked at in the first pass';
-COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_left IS
-'rows that it has still to look at, estimated; NULL: not known yet';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_done IS 'rows looked at in the first pass';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_left IS 'rows still to come, estimated; NULL: not known yet';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_per_second IS
-'rows looked at, by the time that batches took, later passes included; NULL: none has ended';
+'rows looked at, by the time of batches, later passes included; NULL: none has ended';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_unwritten IS
 'rows that need a repair, which a trigger of the table has suppressed or which failed';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_locked IS
-'rows that others had locked: they are waited for at the end of the pass';
+'rows locked by others: the pass waits for them at its end';
 
 CREATE FUNCTION _callhardening.report_backfill(calls regclass, told timestamptz) RETURNS timestamptz
     LANGUAGE plpgsql
@@ -541,12 +539,14 @@ BEGIN
     END IF;
     SELECT sum(b.looked_at) AS looked_at, sum(b.repaired) AS repaired, sum(b.unwritten) AS unwritten,
         (array_agg(b.failed_with ORDER BY b.part) FILTER (WHERE b.failed_with IS NOT NULL))[1] AS failed_with,
-            bool_and(b.finished_at IS NOT NULL) AS is_over,
-        sum(CASE WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page) WHEN b.pass = 1
-            THEN greatest(c.reltuples, 0) ELSE 0 END)::bigint AS rows_left,
+        bool_and(b.finished_at IS NOT NULL) AS is_over,
+        sum(CASE
+            WHEN b.pass = 1 AND b.page > 0 THEN b.looked_at::float8 / b.page * (b.pages - b.page)
+            WHEN b.pass = 1 THEN greatest(c.reltuples, 0)
+            ELSE 0 END)::bigint AS rows_left,
         (sum(b.looked_at) / nullif(date_part('epoch', sum(b.busy)), 0))::bigint AS per_second
     INTO done FROM _callhardening.my_backfills b JOIN pg_class c ON c.oid = b.part
-        WHERE b.calls = report_backfill.calls;
+    WHERE b.calls = report_backfill.calls;
     IF NOT done.is_over THEN
         IF told IS NULL THEN
             RETURN clock_timestamp();
@@ -568,7 +568,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.report_backfill(regclass, timestamptz) IS
 'a part of backfill_calls: a NOTICE every 10 seconds, and one at the end; told: when the last one was';
 
--- A procedure that commits can have no search_path of its own: so nothing here needs one.
+-- A procedure with COMMIT can have no search_path of its own: so nothing here needs one.
 CREATE PROCEDURE @extschema@.backfill_calls(calls regclass, batch_size int DEFAULT 1000)
     LANGUAGE plpgsql
     AS $$
@@ -596,14 +596,14 @@ REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLI
 INSERT INTO _callhardening.task_grants VALUES ('own', 'backfill_calls');
 
 COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
-'repairs the rows that a hardened table had before: other spellings and providers'' words of statuses and directions '
-'become the canonical ones, payloads are sanitized by the table''s policy; words that are not known stay. In '
-'transactions of about batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it '
-'got: after a cancel, an error or a crash, call it again. Rows that others have locked are waited for at the end, one '
-'by one. A row whose repair fails (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and '
-'a WARNING at the end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire '
-'for what is written, with the rights of its owner. If another role calls this, as a superuser, they run in a '
-'security-restricted operation with the search path pg_catalog. Partitions that are foreign tables are left out, with '
-'a WARNING. For owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a '
-'function, 42501 not the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, '
-'55P03 lock_timeout was over, 42703 a column of the settings is gone';
+'repairs existing rows of a hardened table: other spellings and providers'' words of statuses and directions become '
+'the canonical ones, payloads are sanitized by the table''s policy; unknown words stay. In transactions of about '
+'batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, '
+'an error or a crash, call it again. The procedure waits for rows locked by others at the end, one by one. A row with '
+'a failed repair (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and a WARNING at the '
+'end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is '
+'written, with the rights of its owner. If another role calls this, as a superuser, they run in a security-restricted '
+'operation with the search path pg_catalog. Foreign tables among the partitions are left out, with a WARNING. For '
+'owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not '
+'the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was '
+'over, 42703 a column of the settings is gone';

@@ -19,9 +19,9 @@ REVOKE EXECUTE ON FUNCTION _callhardening.refuse_illegal_call() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'refuse_illegal_call');
 
 COMMENT ON FUNCTION _callhardening.refuse_illegal_call() IS
-'the AFTER row trigger of a hardened table, fired only for a row that a later BEFORE trigger made illegal. Created by '
-'harden_calls. It reads the settings of the BEFORE trigger, also if that one is disabled. Errors: 23514, always; '
-'55000 the BEFORE trigger or a column of the settings is gone';
+'the AFTER row trigger of a hardened table, fired only for a row made invalid by a later BEFORE trigger. Created by '
+'harden_calls. It reads the settings of the BEFORE trigger, also if it is disabled. Errors: 23514, always; 55000 the '
+'BEFORE trigger or a column of the settings is gone';
 
 -- The conditions of the AFTER triggers. \d shows them, so they are short: only a graph of the table's own is passed.
 CREATE FUNCTION _callhardening.is_invalid_insert(status text, direction text) RETURNS boolean
@@ -37,11 +37,13 @@ COMMENT ON FUNCTION _callhardening.is_invalid_insert(text, text, jsonb) IS
 'whether a new call breaks the rules of this graph or has an unknown direction. Error: 22023 malformed graph';
 
 CREATE FUNCTION _callhardening.is_invalid_update(old_status text, new_status text, old_direction text,
-    new_direction text) RETURNS boolean
+        new_direction text)
+    RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_is_invalid_update';
 CREATE FUNCTION _callhardening.is_invalid_update(old_status text, new_status text, old_direction text,
-    new_direction text, transitions jsonb) RETURNS boolean
+        new_direction text, transitions jsonb)
+    RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_is_invalid_update';
 
@@ -53,8 +55,7 @@ COMMENT ON FUNCTION _callhardening.is_invalid_update(text, text, text, text, jso
 
 CREATE FUNCTION @extschema@.call_settings(calls regclass, OUT call_id_column name, OUT status_column name,
         OUT direction_column name, OUT payload_column name, OUT on_invalid text, OUT transitions jsonb,
-            OUT provider text,
-        OUT policy jsonb)
+        OUT provider text, OUT policy jsonb)
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_call_settings';
 REVOKE EXECUTE ON FUNCTION @extschema@.call_settings(regclass) FROM PUBLIC;
@@ -64,16 +65,15 @@ INSERT INTO _callhardening.task_grants VALUES
     ('read', 'call_settings');
 
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
-'the settings that a table was hardened with; all NULL where it is not hardened. transitions, provider and policy are '
-'NULL where none were given';
+'the settings of a hardened table; all NULL if it is not hardened. transitions, provider and policy are NULL if none '
+'were given';
 
-CREATE TYPE _callhardening.settings AS (call_id_column name, status_column name, direction_column name,
-    payload_column name,
+CREATE TYPE _callhardening.settings AS (
+    call_id_column name, status_column name, direction_column name, payload_column name,
     on_invalid text, transitions jsonb, provider text, policy jsonb);
 
 COMMENT ON TYPE _callhardening.settings IS
-'the settings of a hardened table, in the order in which call_settings and the arguments of the BEFORE trigger have '
-'them';
+'the settings of a hardened table, in the order of call_settings and of the BEFORE trigger''s arguments';
 
 CREATE FUNCTION _callhardening.trigger_settings(calls regclass) RETURNS text[]
     LANGUAGE c STABLE STRICT
@@ -132,8 +132,8 @@ SELECT ROW(arguments[1], arguments[2], arguments[3], arguments[4], NULL, NULL, N
 $$;
 
 COMMENT ON FUNCTION _callhardening.column_settings(text[]) IS
-'the columns that the arguments of a BEFORE trigger name, as settings. The other settings are NULL: a trigger that was '
-'altered may have no valid graph or policy. NULL for NULL';
+'the columns of a BEFORE trigger''s arguments, as settings. The other settings are NULL: an altered trigger may have '
+'no valid graph or policy. NULL for NULL';
 
 CREATE FUNCTION _callhardening.settings_digest(settings text[]) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -143,8 +143,8 @@ SELECT left(encode(sha256(convert_to(settings::text, 'UTF8')), 'hex'), 16)
 $$;
 
 COMMENT ON FUNCTION _callhardening.settings_digest(text[]) IS
-'the argument of the AFTER triggers of a hardened table: it tells that they were created with these settings (see '
-'trigger_settings), and their conditions fit';
+'the argument of the AFTER triggers of a hardened table: it proves they have these settings (see trigger_settings) '
+'and fitting conditions';
 
 CREATE FUNCTION _callhardening.require_relation(relation regclass, argument text) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -182,7 +182,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_table_owner(regclass) IS
-'refuses a table that is not the caller''s to harden: 42809 a system table, 42501 not the owner';
+'refuses a table not owned by the caller: 42809 a system table, 42501 not the owner';
 
 CREATE FUNCTION _callhardening.require_calls_table(calls regclass) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -233,7 +233,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_plain_column(regclass, name, text) IS
-'the column of a table. Refuses a column that is not there (42703, with this advice) or is generated (428C9)';
+'the column of a table. Refuses a missing column (42703, with this advice) and a generated one (428C9)';
 
 CREATE FUNCTION _callhardening.require_word_column(calls regclass, column_name name, words text[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -256,7 +256,7 @@ BEGIN
             format('column %I of table %s must hold words, not %s', column_name, calls, column_type),
             hint => 'Its type can be text, varchar, char, citext, an enum, or a domain over one of them.');
     END IF;
-    -- NULL stands for a word that is not known.
+    -- NULL stands for an unknown word.
     FOREACH word IN ARRAY words || NULL::text LOOP
         BEGIN
             stored := _callhardening.held_word(calls, column_name, word);
@@ -275,18 +275,18 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_word_column(regclass, name, text[]) IS
-'refuses a column that cannot hold each of the words and NULL: 42703 no such column, 428C9 generated, 42804 wrong '
-'type. words NULL: any type will do';
+'refuses a column unfit for one of the words or NULL: 42703 no such column, 428C9 generated, 42804 wrong type. words '
+'NULL: any type will do';
 
 CREATE FUNCTION _callhardening.base_type(type oid) RETURNS oid
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_base_type';
 
 COMMENT ON FUNCTION _callhardening.base_type(oid) IS
-'the type below all domains; itself where it is no domain. NULL: there is no such type';
+'the type below all domains; itself if it is no domain. NULL: there is no such type';
 
 CREATE FUNCTION _callhardening.type_below(type oid, typmod int, OUT base_type oid, OUT base_typmod int,
-    OUT refuses_null boolean)
+        OUT refuses_null boolean)
     LANGUAGE c STABLE STRICT
     AS 'MODULE_PATHNAME', 'callhardening_type_below';
 
@@ -300,7 +300,7 @@ CREATE FUNCTION _callhardening.require_call_id_column(calls regclass, call_id_co
     AS $$
 BEGIN
     PERFORM _callhardening.require_word_column(calls, call_id_column, NULL::text[]);
-    -- Of the type below all domains, and of no row: nothing that the table's owner has written is run.
+    -- Of the type below all domains, and of no row: no code of the table's owner is run.
     EXECUTE format('SELECT FROM (SELECT NULL::%s AS key) AS k ORDER BY key LIMIT 0', (
         SELECT format_type(_callhardening.base_type(atttypid), NULL) FROM pg_attribute WHERE attrelid = calls
             AND attname = call_id_column));
@@ -311,8 +311,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_call_id_column(regclass, name) IS
-'refuses a column that cannot be the key of calls: 42703 no such column, 428C9 generated, 42804 a type without an '
-'order';
+'refuses a column unfit as the key of calls: 42703 no such column, 428C9 generated, 42804 a type without an order';
 
 CREATE FUNCTION _callhardening.require_payload_column(calls regclass, payload_column name) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -332,8 +331,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_payload_column(regclass, name) IS
-'refuses a column that cannot hold payloads: 42703 no such column, 428C9 generated, 42804 neither jsonb nor a domain '
-'over it';
+'refuses a column unfit for payloads: 42703 no such column, 428C9 generated, 42804 neither jsonb nor a domain over it';
 
 CREATE FUNCTION _callhardening.status_words(transitions jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE
@@ -376,7 +374,7 @@ WHERE c.relkind = 'r' AND (c.oid = calls OR c.oid IN (SELECT relid FROM pg_parti
 $$;
 
 COMMENT ON FUNCTION _callhardening.table_leaves(regclass) IS
-'the tables that hold the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. '
+'the tables with the rows of a table: itself, or its partitions at the lowest level, foreign tables left out. '
 'Children by inheritance are tables of their own';
 
 CREATE FUNCTION _callhardening.require_valid_documents(transitions jsonb, policy jsonb) RETURNS void
@@ -401,7 +399,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_valid_documents(jsonb, jsonb) IS
-'refuses a policy or a graph that is malformed (22023), or a policy that is too long (54000). NULL: none is given';
+'refuses a malformed policy or graph (22023), or a policy of more than 16384 bytes (54000). NULL: none is given';
 
 CREATE FUNCTION _callhardening.require_valid_settings(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -437,7 +435,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_valid_settings(regclass, _callhardening.settings) IS
-'refuses arguments that harden_calls cannot work with; the errors are told there';
+'refuses arguments unfit for harden_calls; its comment lists the errors';
 
 CREATE FUNCTION _callhardening.has_payload_index(calls regclass, payload_column name) RETURNS boolean
     LANGUAGE sql STABLE
@@ -491,11 +489,11 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_payload(regclass, name) IS
-'adds the payload column of a hardened table and its GIN index where they are missing; a NOTICE instead of the index '
-'where the column is new and the table has more than 8 MB. Errors: 42804 the column is no jsonb, 428C9 it is generated';
+'adds the payload column of a hardened table and its GIN index if they are missing; a NOTICE instead of the index if '
+'the column is new and the table has more than 8 MB. Errors: 42804 the column is no jsonb, 428C9 it is generated';
 
--- A row shows what is known of its call, and not how that came to be known. This is in columns of its own, so that
--- the next event is judged alike whatever the policy keeps of payloads, and whenever the row was written.
+-- A row shows the state of its call, and not its history. The history has columns of its own: the next event is then
+-- judged alike with any policy, and at any time.
 CREATE FUNCTION _callhardening.add_column(relation regclass, column_name name, type regtype, note text) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -521,8 +519,7 @@ VALUES ('merge_newest_at'::name, 'timestamptz'::regtype,
 $$;
 
 COMMENT ON FUNCTION _callhardening.merge_columns() IS
-'the columns in which process_call_events remembers what later events of a call are judged by, with the comments that '
-'they get';
+'the columns of process_call_events for judging later events of a call, with their comments';
 
 CREATE FUNCTION _callhardening.has_merge_columns(calls regclass) RETURNS boolean
     LANGUAGE sql STABLE
@@ -534,7 +531,7 @@ SELECT NOT EXISTS (SELECT FROM _callhardening.merge_columns() c
 $$;
 
 COMMENT ON FUNCTION _callhardening.has_merge_columns(regclass) IS
-'whether a table has the columns that process_call_events needs';
+'whether a table has the columns process_call_events needs';
 
 CREATE FUNCTION _callhardening.add_merge_columns(calls regclass) RETURNS void
     LANGUAGE plpgsql
@@ -559,8 +556,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_merge_columns(regclass) IS
-'adds the columns that process_call_events needs to the calls table of an event log, where they are missing. Takes '
-'ACCESS EXCLUSIVE for a moment then. Error: 42804 one of them is there with another type';
+'adds the columns process_call_events needs to the calls table of an event log, if they are missing. Takes ACCESS '
+'EXCLUSIVE for a moment then. Error: 42804 one of them is there with another type';
 
 CREATE FUNCTION _callhardening.key_obstacle(calls regclass, call_id_column name) RETURNS text
     LANGUAGE c STABLE STRICT
@@ -575,7 +572,7 @@ CREATE FUNCTION _callhardening.key_state(calls regclass, call_id_column name) RE
     AS 'MODULE_PATHNAME', 'callhardening_key_state';
 
 COMMENT ON FUNCTION _callhardening.key_state(regclass, name) IS
-'whether a column alone is unique in all rows: unique; invalid or deferrable, where its best index is; missing. NULL: '
+'whether a column alone is unique in all rows: unique; invalid or deferrable, if its best index is; missing. NULL: '
 'there is no such column. Reads the catalogs only';
 
 CREATE FUNCTION _callhardening.has_unique_call_id(calls regclass, call_id_column name) RETURNS boolean
@@ -586,8 +583,8 @@ SELECT coalesce(_callhardening.key_state(calls, call_id_column) = 'unique', fals
 $$;
 
 COMMENT ON FUNCTION _callhardening.has_unique_call_id(regclass, name) IS
-'whether a valid unique index of this one column, and of all rows, is there, which is not deferrable: a '
-'constraint''s, a primary key''s or a plain one, under whatever name';
+'whether a valid unique index of this one column, and of all rows, is there and is not deferrable: a constraint''s, a '
+'primary key''s or a plain one, under any name';
 
 CREATE FUNCTION _callhardening.add_unique_call_id(calls regclass, call_id_column name) RETURNS void
     LANGUAGE plpgsql
@@ -621,8 +618,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_unique_call_id(regclass, name) IS
-'makes a unique index on the call id of a hardened table where it has none; a WARNING instead where ids are repeated, '
-'where the partition key is another column, or where a partition is a foreign table';
+'makes a unique index on the call id of a hardened table if it has none; a WARNING instead if ids are repeated, if '
+'the partition key is another column, or if a partition is a foreign table';
 
 CREATE FUNCTION _callhardening.call_triggers(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE STRICT
@@ -635,7 +632,7 @@ SELECT ARRAY(
 $$;
 
 COMMENT ON FUNCTION _callhardening.call_triggers(regclass) IS
-'the triggers that hardening has created on a table, under whatever name they have now; a hardened table has three';
+'the triggers of hardening on a table, under any name; a hardened table has three';
 
 CREATE FUNCTION _callhardening.drop_triggers(relation regclass, triggers name[]) RETURNS void
     LANGUAGE plpgsql
@@ -688,7 +685,7 @@ CREATE FUNCTION _callhardening.has_call_triggers(calls regclass, settings _callh
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
--- Triggers of which one was altered by hand are not those that are wanted.
+-- If one trigger was altered by hand, all are made again.
 SELECT _callhardening.trigger_settings(calls) = _callhardening.settings_arguments(settings) COLLATE "C"
     AND (SELECT count(*) = 3 AND count(*) FILTER (
             WHERE t.tgargs = convert_to(_callhardening.settings_digest(_callhardening.settings_arguments(settings)),
@@ -714,7 +711,7 @@ DECLARE
     drops_triggers boolean := NOT _callhardening.has_call_triggers(calls, settings)
         AND cardinality(_callhardening.call_triggers(calls)) > 0;
 BEGIN
-    -- Who asks for the stronger lock later can wait for somebody who waits for him. But no index may be built under it.
+    -- Upgrading the lock later could deadlock. But no index may be built under the stronger one.
     EXECUTE format('LOCK TABLE %s IN %s MODE', calls,
         CASE WHEN (adds_column OR adds_state OR drops_triggers) AND NOT builds_index THEN 'ACCESS EXCLUSIVE'
             ELSE 'SHARE ROW EXCLUSIVE' END);
@@ -722,8 +719,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.lock_calls_table(regclass, _callhardening.settings) IS
-'the first lock of harden_calls: SHARE ROW EXCLUSIVE, which readers do not notice, or, where a column is to be added '
-'or a trigger replaced and no index to be built, ACCESS EXCLUSIVE at once';
+'the first lock of harden_calls: SHARE ROW EXCLUSIVE, unnoticed by readers. To add a column or replace a trigger '
+'without building an index, ACCESS EXCLUSIVE at once';
 
 CREATE FUNCTION _callhardening.merge_setting_column(calls regclass, given name, present text, usual name) RETURNS name
     LANGUAGE sql STABLE
@@ -737,7 +734,7 @@ SELECT CASE
 $$;
 
 COMMENT ON FUNCTION _callhardening.merge_setting_column(regclass, name, text, name) IS
-'the column that an argument of harden_calls means. given NULL: the present one of the settings, or the usual one';
+'the column meant by an argument of harden_calls. given NULL: the present one of the settings, or the usual one';
 
 CREATE FUNCTION _callhardening.merge_settings(calls regclass, given _callhardening.settings)
     RETURNS _callhardening.settings
@@ -815,8 +812,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_kept_payload(regclass, name) IS
-'refuses (42703) to keep a payload column that is gone: it may have been renamed, and a second one would be added '
-'beside it';
+'refuses (42703) to keep a missing payload column: it may have been renamed, and a second one would be added beside '
+'it';
 
 CREATE FUNCTION _callhardening.replace_call_triggers(calls regclass, settings _callhardening.settings) RETURNS void
     LANGUAGE plpgsql
@@ -831,7 +828,7 @@ BEGIN
     IF _callhardening.has_call_triggers(calls, settings) THEN
         RETURN;
     END IF;
-    -- A subscriber's owner has chosen that they fire for what is replicated as well.
+    -- A subscriber's owner wants them to fire for replicated rows too.
     always := EXISTS (SELECT FROM pg_trigger WHERE tgrelid = calls
         AND tgname = ANY (_callhardening.call_triggers(calls)) AND tgenabled = 'A');
     PERFORM _callhardening.drop_triggers(calls, _callhardening.call_triggers(calls));
@@ -852,9 +849,10 @@ COMMENT ON FUNCTION _callhardening.replace_call_triggers(regclass, _callhardenin
 'gives a table its triggers with these settings; a NOTICE tells what changes. Nothing happens if it has them already';
 
 CREATE FUNCTION @extschema@.harden_calls(calls regclass, call_id_column name DEFAULT NULL,
-    status_column name DEFAULT NULL,
-        direction_column name DEFAULT NULL, payload_column name DEFAULT NULL, on_invalid text DEFAULT NULL,
-        transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL, provider text DEFAULT NULL) RETURNS void
+        status_column name DEFAULT NULL, direction_column name DEFAULT NULL, payload_column name DEFAULT NULL,
+        on_invalid text DEFAULT NULL, transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL,
+        provider text DEFAULT NULL)
+    RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -887,8 +885,8 @@ BEGIN
     IF EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = harden_calls.calls) THEN
         PERFORM _callhardening.add_merge_columns(calls);
     END IF;
-    -- What is ours bears a comment that begins so: unharden_calls takes no other index away. The lock keeps others from
-    -- making one.
+    -- Our own objects have a comment with this beginning. unharden_calls takes no other index away. The lock keeps
+    -- others from making one.
     FOR made IN SELECT indexrelid FROM pg_index WHERE indrelid = calls AND indexrelid <> ALL (before) LOOP
         EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
     END LOOP;
@@ -907,22 +905,21 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_calls');
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
 'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows '
-'the graph. Adds the payload column, its GIN index and a unique index on the call id where they are missing, and, if '
-'it is the calls table of an event log, the columns that process_call_events needs, and marks the indexes by a '
-'comment (a NOTICE instead of the GIN index where the column is new and the table has more than 8 MB); existing rows '
-'are not touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already; a column that is added '
-'and triggers that are replaced need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting that is not '
-'given or NULL, and a NOTICE tells which settings change; if the BEFORE trigger, which has them, was dropped or '
-'altered, each of these is the default, and a WARNING tells so. The default comes back with ''default'' for a column '
-'or on_invalid, ''null''::jsonb for transitions or policy, and '''' for provider. Defaults: dialpad_call_id, status, '
-'direction, raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. '
-'on_invalid: keep (the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or '
-'reject (error 23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see '
-'call_payload_policy), at most 16384 bytes as text. provider: whose words the columns get. Repeated call ids: WARNING '
-'and no unique index. A call id that cannot be the key of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or '
-'provider, malformed graph or policy, 54000 a policy that is too long, 42501 not the owner, or a policy that hashes '
-'without the right to call_pseudonym, 42809 no table, 42703 no such column, 42701 a column named twice, 42804 a '
-'column that cannot hold the words';
+'the graph. Adds the payload column, its GIN index and a unique index on the call id if they are missing, and, if it '
+'is the calls table of an event log, the columns process_call_events needs, and marks the indexes by a comment (a '
+'NOTICE instead of the GIN index if the column is new and the table has more than 8 MB); existing rows are not '
+'touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already. A new column and new triggers '
+'need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting not given or NULL, and a NOTICE lists the '
+'changes. The settings are in the BEFORE trigger: if it was dropped or altered, they are the defaults, and a WARNING '
+'is raised. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or '
+'policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, '
+'the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is '
+'written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": '
+'["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as '
+'text. provider: the source of the words. Repeated call ids: WARNING and no unique index. A call id unfit as the key '
+'of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy of '
+'more than 16384 bytes, 42501 not the owner, or a policy with hash and no right to call_pseudonym, 42809 no table, '
+'42703 no such column, 42701 a column named twice, 42804 a column unfit for the words';
 
 CREATE FUNCTION _callhardening.added_merge_columns(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE
@@ -933,7 +930,7 @@ SELECT ARRAY(SELECT a.attname FROM pg_attribute a JOIN _callhardening.merge_colu
 $$;
 
 COMMENT ON FUNCTION _callhardening.added_merge_columns(regclass) IS
-'the columns that add_merge_columns has added to a table';
+'the columns add_merge_columns has added to a table';
 
 -- A view on all columns of the table has come to need these as well. That is no reason to keep the triggers.
 CREATE FUNCTION _callhardening.drop_merge_columns(calls regclass) RETURNS void
@@ -954,7 +951,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.drop_merge_columns(regclass) IS
-'takes the columns of add_merge_columns off a table; a NOTICE, and all of them stay, where something depends on one';
+'takes the columns of add_merge_columns off a table; a NOTICE, and all of them stay, if something depends on one';
 
 CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql
@@ -979,7 +976,7 @@ BEGIN
             HINT = 'Leave drop_payload false, and drop the payload column yourself.';
     END IF;
     PERFORM _callhardening.drop_triggers(calls, _callhardening.call_triggers(calls));
-    -- Somebody may have come to need an index that was made here: a foreign key, a constraint or a replica identity.
+    -- Other objects may need an index made here: a foreign key, a constraint or a replica identity.
     FOR ours IN
         SELECT i.indexrelid::regclass AS index, i.indisreplident OR
             EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid) AS is_needed
@@ -1003,8 +1000,8 @@ REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PU
 INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_calls');
 
 COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
-'takes the triggers of a hardened table away, and the indexes that harden_calls has made (it has marked them by a '
-'comment), but for one that a constraint or the replica identity has come to need: a NOTICE. The columns that an '
-'event log has added go as well, unless something depends on them: a NOTICE. Other indexes stay, and so does the '
-'payload column; with drop_payload it goes, with all that it holds. Errors: 55000 the table is not hardened, 2BP01 '
-'with drop_payload, something depends on the payload column, 22004, 42501 and 42809 as harden_calls';
+'takes the triggers of a hardened table away, and the indexes made by harden_calls (marked by a comment). An index '
+'stays if a constraint or the replica identity needs it: NOTICE. The columns of an event log go too, unless something '
+'depends on them: NOTICE. Other indexes stay, and so does the payload column. drop_payload removes it with its '
+'content. Errors: 55000 the table is not hardened, 2BP01 with drop_payload, something depends on the payload column, '
+'22004, 42501 and 42809 as harden_calls';

@@ -39,13 +39,13 @@ COMMENT ON COLUMN @extschema@.call_issues.call_id IS
 'like old_value and new_value: at most 40 letters, digits, spaces, ., _ and -; of anything else the length, in '
 'brackets';
 COMMENT ON COLUMN @extschema@.call_issues.old_value IS 'what the row had before';
-COMMENT ON COLUMN @extschema@.call_issues.new_value IS 'what was to be written, or the word that is not known';
-COMMENT ON COLUMN @extschema@.call_issues.event_seq IS 'the event that said so, in its log; NULL: a statement did';
+COMMENT ON COLUMN @extschema@.call_issues.new_value IS 'the refused value, or the unknown word';
+COMMENT ON COLUMN @extschema@.call_issues.event_seq IS 'the event behind it, in its log; NULL: a statement';
 COMMENT ON COLUMN @extschema@.call_issues.occurrences IS '1; or of how many more the row is all there is';
 COMMENT ON COLUMN @extschema@.call_issues.application_name IS
 'of the session; of a worker inside the server that has none, as those of subscriptions, the worker''s name';
 COMMENT ON COLUMN @extschema@.call_issues.role_name IS
-'the role of the session: who logged in, or what SET ROLE made of it';
+'the role of the session: the login role, or the role of SET ROLE';
 
 CREATE FUNCTION _callhardening.note_event_without_lane(log regclass, event_seq bigint, lane int, call_id text)
     RETURNS void
@@ -54,7 +54,7 @@ CREATE FUNCTION _callhardening.note_event_without_lane(log regclass, event_seq b
 REVOKE EXECUTE ON FUNCTION _callhardening.note_event_without_lane(regclass, bigint, int, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.note_event_without_lane(regclass, bigint, int, text) IS
-'writes an event that no worker can take to call_issues, for bury_call_event. log, event_seq and lane must not be NULL';
+'writes an event no worker can take to call_issues, for bury_call_event. log, event_seq and lane must not be NULL';
 
 CREATE FUNCTION @extschema@.purge_call_issues(older_than interval, max_issues int DEFAULT 10000) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -82,6 +82,6 @@ REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_issues(interval, int) FROM PUB
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'purge_call_issues');
 
 COMMENT ON FUNCTION @extschema@.purge_call_issues(interval, int) IS
-'deletes rows of call_issues that are older than older_than, the oldest first, at most max_issues (1 to 100000); '
-'returns how many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues '
-'out of range, 22008 it goes back beyond all times, 25006 on a standby or in a read-only transaction';
+'deletes rows of call_issues older than older_than, the oldest first, at most max_issues (1 to 100000); returns how '
+'many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues out of '
+'range, 22008 it goes back beyond all times, 25006 on a standby or in a read-only transaction';

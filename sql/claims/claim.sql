@@ -7,8 +7,7 @@
 CREATE FUNCTION @extschema@.claim_call_events(max_events int DEFAULT 100, lease interval DEFAULT '30 seconds',
         worker text DEFAULT NULL, log regclass DEFAULT NULL)
     RETURNS TABLE (claim_id bigint, event_seq bigint, call_id text, event_type text, attempt int,
-        received_at timestamptz,
-        payload jsonb)
+        received_at timestamptz, payload jsonb)
     LANGUAGE c ROWS 100
     AS 'MODULE_PATHNAME', 'callhardening_claim_call_events';
 REVOKE EXECUTE ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass) FROM PUBLIC;
@@ -17,14 +16,14 @@ INSERT INTO _callhardening.task_grants VALUES ('claim', 'claim_call_events');
 COMMENT ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass) IS
 'hands out up to max_events (1 to 100000) pending events, each to one worker at a time, the events of a call in their '
 'order. A batch has one claim for each lane it comes from: give all its claim ids to complete_call_events when it is '
-'done. A claim is completed as a whole: events that were not read are settled with it, so read all rows. lease: how '
-'long nobody else gets them, at most 30 days; NULL: until the transaction ends, and a rollback makes it as if nothing '
-'had been claimed. worker: a name for the views, of which the first 200 bytes are kept; NULL: application name and '
-'process id. log: NULL is the default log. attempt: how often the event has been handed out, this time included, '
-'released claims not counted. No rows: nothing is to be had for now, and nothing was written. Errors: 22023 '
-'max_events or lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only '
-'transaction, 55006 called by a trigger while events are applied, completed or purged, 42501 no SELECT on the log, '
-'55000 no such log, or one that was altered, 42P08 several logs, none is the default and none is named';
+'done. A claim is completed as a whole: unread events are settled with it, so read all rows. lease: how long nobody '
+'else gets them, at most 30 days; NULL: until the transaction ends, and a rollback makes it as if nothing had been '
+'claimed. worker: a name for the views, cut at 200 bytes; NULL: application name and process id. log: NULL is the '
+'default log. attempt: how often the event has been handed out, this time included, released claims not counted. No '
+'rows: nothing is to be had for now, and nothing was written. Errors: 22023 max_events or lease out of range, 0A000 '
+'in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger '
+'while events are applied, completed or purged, 42501 no SELECT on the log, 55000 no such log, or an altered one, '
+'42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION @extschema@.complete_call_events(claim_ids bigint[]) RETURNS TABLE (claim_id bigint, outcome text)
     LANGUAGE c ROWS 8
@@ -33,12 +32,12 @@ REVOKE EXECUTE ON FUNCTION @extschema@.complete_call_events(bigint[]) FROM PUBLI
 INSERT INTO _callhardening.task_grants VALUES ('claim', 'complete_call_events');
 
 COMMENT ON FUNCTION @extschema@.complete_call_events(bigint[]) IS
-'settles the events of claims, those excepted that fail_call_event was called for. One row for each id, in the order '
-'given: completed; stale (the claim has ended, or another worker has taken its events over: undo what was done with '
-'them); unknown (no claim that is remembered has this id, or none of a log that the caller may SELECT from). Nothing '
-'changes for stale and unknown ones. A claim whose lease is over can be completed as long as nobody has taken it '
-'over. NULL: no rows; a NULL id is unknown. Errors: 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or '
-'in a read-only transaction, 55006 called by a trigger while events are applied, completed or purged';
+'settles the events of claims, except those of fail_call_event. One row for each id, in the order given: completed; '
+'stale (the claim has ended, or another worker has taken its events over: undo what was done with them); unknown (no '
+'known claim has this id, or the caller may not SELECT from its log). Nothing changes for stale and unknown ones. An '
+'expired claim can be completed until another worker takes it. NULL: no rows; a NULL id is unknown. Errors: 0A000 in '
+'REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while '
+'events are applied, completed or purged';
 
 CREATE FUNCTION @extschema@.release_call_events(claim_ids bigint[]) RETURNS TABLE (claim_id bigint, outcome text)
     LANGUAGE c ROWS 8
@@ -51,7 +50,7 @@ COMMENT ON FUNCTION @extschema@.release_call_events(bigint[]) IS
 'complete_call_events has them, with released in the place of completed';
 
 CREATE FUNCTION @extschema@.fail_call_event(claim_id bigint, event_seq bigint, error text,
-    retry_after interval DEFAULT NULL)
+        retry_after interval DEFAULT NULL)
     RETURNS text
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_fail_call_event';
@@ -61,14 +60,14 @@ INSERT INTO _callhardening.task_grants VALUES ('claim', 'fail_call_event');
 COMMENT ON FUNCTION @extschema@.fail_call_event(bigint, bigint, text, interval) IS
 'takes an event out of an open claim because it could not be processed; later events of the same call in this claim '
 'go with it, so the worker skips them, and all that comes for the call waits behind it. The other events of the claim '
-'stay to be completed. retry: it is handed out again, after retry_after (0 to 365 days) or, where that is NULL, after '
-'a random time of which the limit doubles with each attempt (see configure_call_event_log); dead: this was the last '
-'attempt, see call_dead_events; stale: the claim is not current any more, or the event has failed in it already, and '
-'nothing has changed. retry and dead wait for the disk, also with synchronous_commit = off. error: what to remember, '
-'up to 1000 bytes, without personal data please; NULL: that none was given. Errors: 22023 the event is not in the '
-'claim, or retry_after is out of range, 22004 no claim_id or event_seq, 42501 no SELECT on the log, 0A000 in '
-'REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while '
-'events are applied, completed or purged';
+'stay to be completed. retry: it is handed out again, after retry_after (0 to 365 days) or, if NULL, after a random '
+'time with a limit doubled at each attempt (see configure_call_event_log); dead: this was the last attempt, see '
+'call_dead_events; stale: the claim is not current any more, or the event has failed in it already, and nothing has '
+'changed. retry and dead wait for the disk, also with synchronous_commit = off. error: what to remember, up to 1000 '
+'bytes, without personal data please; NULL: none was given. Errors: 22023 the event is not in the claim, or '
+'retry_after is out of range, 22004 no claim_id or event_seq, 42501 no SELECT on the log, 0A000 in REPEATABLE READ '
+'and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while events are '
+'applied, completed or purged';
 
 CREATE FUNCTION @extschema@.renew_call_claim(claim_id bigint, lease interval DEFAULT '30 seconds') RETURNS timestamptz
     LANGUAGE c
@@ -89,7 +88,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.assert_call_claim(bigint) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('claim', 'assert_call_claim');
 
 COMMENT ON FUNCTION @extschema@.assert_call_claim(bigint) IS
-'the fence for what a worker writes by itself: error 55000 where the claim is stale or unknown; otherwise no other '
+'the fence for what a worker writes by itself: error 55000 if the claim is stale or unknown; otherwise no other '
 'worker can take it over before the transaction ends, however long ago its lease was over. Other errors: 22004 NULL, '
 '0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
@@ -102,6 +101,6 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'retry_dead_call_event
 
 COMMENT ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[]) IS
 'gives dead events all their attempts again, as soon as a worker comes; returns how many. log: NULL is the default '
-'log. event_seqs: which; NULL: all. Events that no worker can take (no JSON, no call id: lane below 0) stay dead. '
-'Errors: 42501 neither the owner of the log nor SELECT and DELETE on it, 55000 no such log, 42P08 several logs, none '
-'is the default and none is named';
+'log. event_seqs: which; NULL: all. Events no worker can take (no JSON, no call id: lane below 0) stay dead. Errors: '
+'42501 neither the owner of the log nor SELECT and DELETE on it, 55000 no such log, 42P08 several logs, none is the '
+'default and none is named';

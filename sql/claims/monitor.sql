@@ -10,10 +10,10 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
 'for each lane of a log, how many events no worker has yet (retrying, blocked and dead ones not counted), and the '
-'first of them in the lane''s order; NULL where there is none. exact: false or NULL estimates the number from the '
-'first event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane that no '
-'worker looks into are pending as well, and have a row of that lane. log: NULL is the default log. Errors: 42501 no '
-'SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'first of them in the lane''s order; NULL if there is none. exact: false or NULL estimates the number from the first '
+'event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane without a '
+'worker are pending as well, and have a row of their lane. log: NULL is the default log. Errors: 42501 no SELECT on '
+'the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS bigint
     LANGUAGE c STABLE STRICT
@@ -21,10 +21,10 @@ CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS b
 REVOKE EXECUTE ON FUNCTION _callhardening.stray_events(regclass, bigint) FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.stray_events(regclass, bigint) IS
-'how many events of a log are in no lane that a worker looks into, most at most. A worker adopts the log for them '
-'within a minute, unless they have no lane or a number above 65535. Events that a restore has brought are not '
-'counted: the next claim finds them. NULL: an argument is NULL, or another session has locked the log. Errors: 42501 '
-'no SELECT on the log, 55000 no such log, or altered';
+'how many events of a log are in no lane of a worker, most at most. A worker adopts the log for them within a minute, '
+'unless they have no lane or a number above 65535. Events of a restore are not counted: the next claim finds them. '
+'NULL: an argument is NULL, or another session has locked the log. Errors: 42501 no SELECT on the log, 55000 no such '
+'log, or altered';
 
 CREATE FUNCTION _callhardening.unstamped_events(log regclass) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -63,7 +63,7 @@ REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_open_claims IS
-'the claims that workers have now; is_over: nobody has taken its events over yet, though anybody may';
+'the present claims of workers; is_over: nobody has taken its events over yet, though anybody may';
 
 CREATE FUNCTION _callhardening.pending_events_or_error(log regclass)
     RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz, error text)
@@ -73,7 +73,7 @@ BEGIN
     RETURN QUERY SELECT p.lane, p.pending, p.oldest_event_seq, p.oldest_received_at, NULL::text
     FROM @extschema@.pending_call_events(log, false) AS p;
 EXCEPTION WHEN OTHERS THEN
-    -- One log that cannot be read does not hide the others.
+    -- An unreadable log does not hide the others.
     RETURN QUERY SELECT n, NULL::bigint, NULL::bigint, NULL::timestamptz, format('%s (%s)', SQLERRM, SQLSTATE)
     FROM @extschema@.call_event_logs AS l, generate_series(l.first_lane, l.first_lane + l.lanes - 1) AS n
     WHERE l.events = log;
@@ -81,7 +81,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass) IS
-'the estimates of pending_call_events for the views; for a log that cannot be read, its lanes with NULL, and why';
+'the estimates of pending_call_events for the views; for an unreadable log, its lanes with NULL, and why';
 
 CREATE VIEW @extschema@.call_lane_status AS
 SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
@@ -96,7 +96,7 @@ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NUL
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) w
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
     WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) d
--- Over the records that are kept, as long as the last of them is not older than a minute.
+-- Over the kept records, as long as the last of them is not older than a minute.
 CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_catalog.>)
             (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) interval '1 minute')
         THEN pg_catalog.sum(r.events) OPERATOR(pg_catalog./) NULLIF(pg_catalog.date_part('epoch',
@@ -110,17 +110,16 @@ REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_lane_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_lane_status IS
-'each lane of each log: what is pending (estimated, see pending_call_events), who is at it, what waits or is dead, '
-'and how fast it goes. Logs that the reader may not SELECT from are left out';
+'each lane of each log: what is pending (estimated, see pending_call_events), its worker, what waits or is dead, and '
+'how fast it goes. Logs without SELECT for the reader are left out';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS
 'when the first pending event of the lane was received';
-COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS
-'events that failed and have a time at which they are tried again';
+COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'failed events with a time for their next attempt';
 COMMENT ON COLUMN @extschema@.call_lane_status.blocked IS 'events behind them in the same call';
 COMMENT ON COLUMN @extschema@.call_lane_status.error IS
 'why the log cannot be read, with an SQLSTATE: what is pending is not known then; NULL: it can';
 COMMENT ON COLUMN @extschema@.call_lane_status.events_per_second IS
-'completed, over the records that are remembered; 0 where the last claim is older than a minute';
+'completed, over the remembered records; 0 if the last claim is older than a minute';
 
 CREATE FUNCTION @extschema@.ignored_call_events(log regclass DEFAULT NULL) RETURNS bigint
     LANGUAGE c
@@ -135,15 +134,14 @@ COMMENT ON FUNCTION @extschema@.ignored_call_events(regclass) IS
 
 CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over,
-    s.claimed,
-       s.retrying, s.blocked, d.dead, s.events_per_second, s.error,
-       CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored, l.ignored_event_types,
-           l.ignored_members
+    s.claimed, s.retrying, s.blocked, d.dead, s.events_per_second, s.error,
+    CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored,
+    l.ignored_event_types, l.ignored_members
 FROM _callhardening.logs l
 CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
         pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over,
-            coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
+        coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
         pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
         pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
     FROM @extschema@.call_lane_status v WHERE v.log OPERATOR(pg_catalog.=) l.events) s
@@ -154,9 +152,9 @@ REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_log_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_log_status IS
-'each log in one row, as call_lane_status has it by lane; dead counts those as well that have no lane. error: why the '
-'log cannot be read; pending_estimate is NULL then. ignored: events that are no calls, as ignored_event_types and '
-'ignored_members say, counted up to 10000. Logs that the reader may not SELECT from are left out';
+'each log in one row, as call_lane_status has it by lane; dead includes those without a lane. error: why the log '
+'cannot be read; pending_estimate is NULL then. ignored: events without a call, as ignored_event_types and '
+'ignored_members say, counted up to 10000. Logs without SELECT for the reader are left out';
 
 CREATE VIEW @extschema@.call_horizon AS
 SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since
@@ -179,5 +177,5 @@ REVOKE ALL ON @extschema@.call_horizon FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_horizon', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_horizon IS
-'who keeps dead rows from being removed, the oldest first: the log does not mind, but the calls table does, and so do '
-'purges. transactions: how many began since; since: NULL where it is not known';
+'transactions and slots with old snapshots, the oldest first. Dead rows stay because of them: bad for the calls table '
+'and for purges, not for the log. transactions: how many began since; since: NULL if it is not known';

@@ -14,10 +14,10 @@ SELECT pg_catalog.pg_extension_config_dump('_callhardening.purges', '');
 REVOKE ALL ON _callhardening.purges FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.purges IS
-'where the next purge of each lane begins: behind the dead rows of the ones before, which an old snapshot may keep';
+'where the next purge of each lane begins: behind the dead rows of earlier purges. An old snapshot may keep those';
 COMMENT ON COLUMN _callhardening.purges.lane IS
-'the two lowest ints are no lanes: there, low_seq is the last of purge_leftovers and of call_dead_events that was '
-'looked at, and the next purge goes on behind it';
+'the two lowest ints are no lanes: there, low_seq is the last of purge_leftovers and of call_dead_events looked at, '
+'and the next purge goes on behind it';
 COMMENT ON COLUMN _callhardening.purges.low_xid IS
 'with low_seq: up to this event the lane has been purged, but for purge_leftovers';
 
@@ -30,12 +30,11 @@ SELECT pg_catalog.pg_extension_config_dump('_callhardening.purge_leftovers', '')
 REVOKE ALL ON _callhardening.purge_leftovers FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.purge_leftovers IS
-'events that a purge has passed because they were retrying, blocked or dead; a later one takes them when they are not '
-'any more';
+'events a purge has passed because they were retrying, blocked or dead; a later one takes them when they are not any '
+'more';
 
 CREATE FUNCTION @extschema@.purge_call_events(older_than interval, log regclass DEFAULT NULL,
-    max_events int DEFAULT 10000,
-        dead_older_than interval DEFAULT NULL)
+        max_events int DEFAULT 10000, dead_older_than interval DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_purge_call_events';
@@ -43,16 +42,15 @@ REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_events(interval, regclass, int
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'purge_call_events');
 
 COMMENT ON FUNCTION @extschema@.purge_call_events(interval, regclass, int, interval) IS
-'deletes events from the log that are settled and were received longer ago than older_than, the oldest of each lane '
-'first, at most max_events (1 to 100000) in one call; returns how many. dead_older_than: events that died longer ago '
-'than this go with their rows of call_dead_events, whatever older_than says; NULL: dead events stay. A row of '
-'call_dead_events goes in any case if its event is gone, was processed by another client, or is ignored by now '
-'(configure_call_event_log). What is pending, claimed, retrying or blocked stays, and so does what came after the '
-'oldest transaction that is still open. A call looks at no more than max_events events that have been processed or '
-'tried, or 1000 where that is more, and at as many of those that earlier ones had to leave; the next one goes on from '
-'there, so one that returns less than max_events, or 0, may have left something to do. An event that is purged is not '
-'known any more when it is delivered again. Another purge of the log at the same time: 0. log: NULL is the default '
-'log. Needs SELECT and DELETE on the log. Errors: 22004 older_than is NULL, 22023 it or dead_older_than is negative, '
-'or max_events out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only '
+'deletes settled events of the log received longer ago than older_than, the oldest of each lane first, at most '
+'max_events (1 to 100000) in one call; returns how many. dead_older_than: events dead for longer than this go with '
+'their rows of call_dead_events, without regard to older_than; NULL: dead events stay. A row of call_dead_events goes '
+'in any case if its event is gone, was processed by another client, or is ignored by now (configure_call_event_log). '
+'What is pending, claimed, retrying or blocked stays, and so does what came after the oldest open transaction. A call '
+'looks at no more than max_events processed or tried events (at least 1000), and as many left by earlier calls; the '
+'next one goes on from there, so one with less than max_events, or 0, may have left something to do. A purged event '
+'is forgotten when it is delivered again. Another purge of the log at the same time: 0. log: NULL is the default log. '
+'Needs SELECT and DELETE on the log. Errors: 22004 older_than is NULL, 22023 it or dead_older_than is negative, or '
+'max_events out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only '
 'transaction, 42501 no right on the log, 55000 no such log, 55006 called by a trigger while events are applied, '
 'completed or purged, 42P08 several logs, none is the default and none is named';

@@ -46,49 +46,47 @@ GRANT SELECT ON @extschema@.call_event_logs TO PUBLIC;
 COMMENT ON VIEW @extschema@.call_event_logs IS
 'the event logs of this database; the settings are changed by configure_call_event_log';
 COMMENT ON COLUMN @extschema@.call_event_logs.events IS 'the event log';
-COMMENT ON COLUMN @extschema@.call_event_logs.calls IS
-'the calls table that its events are applied to; -: it was dropped';
+COMMENT ON COLUMN @extschema@.call_event_logs.calls IS 'the calls table of its events; -: it was dropped';
 COMMENT ON COLUMN @extschema@.call_event_logs.provider IS
-'whose events these are: decides where their values are found and what their words mean';
+'the source of these events: decides on the places of values and the meaning of words';
 COMMENT ON COLUMN @extschema@.call_event_logs.lanes IS
 'number of lanes: claim_call_events takes events of at most an eighth of them';
 COMMENT ON COLUMN @extschema@.call_event_logs.first_lane IS
 'number of the first of these lanes: after a restore into another cluster the log goes on in fresh ones';
 COMMENT ON COLUMN @extschema@.call_event_logs.system_identifier IS
-'the cluster whose transaction ids the lanes go by (see pg_control_system); 0: the log was restored from a dump, and '
-'nothing has been claimed since';
+'the cluster of the lanes'' transaction ids (see pg_control_system); 0: the log was restored from a dump, and nothing '
+'has been claimed since';
 COMMENT ON COLUMN @extschema@.call_event_logs.adopted IS
 'what had ended when the log was taken over from another cluster; NULL: nothing is left to do in lanes before '
 'first_lane';
 COMMENT ON COLUMN @extschema@.call_event_logs.notify IS
-'whether events that come in are notified on the channel callhardening_<log_id>';
-COMMENT ON COLUMN @extschema@.call_event_logs.max_attempts IS 'an event that failed so often is dead';
+'whether new events are notified on the channel callhardening_<log_id>';
+COMMENT ON COLUMN @extschema@.call_event_logs.max_attempts IS 'after so many failures an event is dead';
 COMMENT ON COLUMN @extschema@.call_event_logs.retry_base IS
 'the first retry comes within this time, each further one within twice the time of the one before';
 COMMENT ON COLUMN @extschema@.call_event_logs.retry_cap IS 'no retry comes later than this';
 COMMENT ON COLUMN @extschema@.call_event_logs.max_retrying IS
 'with so many events retrying or blocked in a lane, it takes no new ones: in an outage, the backlog stays where it is';
 COMMENT ON COLUMN @extschema@.call_event_logs.signed IS
-'true: only signed bodies are taken. Dumped, which the secrets are not: a restored log refuses every body until '
+'true: only signed bodies are taken. Dumped, unlike the secrets: a restored log refuses every body until '
 'set_call_event_secret is called again';
-COMMENT ON COLUMN @extschema@.call_event_logs.payload_column IS 'the column of events that has the bodies';
+COMMENT ON COLUMN @extschema@.call_event_logs.payload_column IS 'the column of events with the bodies';
 COMMENT ON COLUMN @extschema@.call_event_logs.event_type_column IS
 'the one with what the provider says beside the body; NULL: there is none, as for the two below';
-COMMENT ON COLUMN @extschema@.call_event_logs.received_at_column IS 'the one that says when an event was received';
+COMMENT ON COLUMN @extschema@.call_event_logs.received_at_column IS 'the one with the time of receipt';
 COMMENT ON COLUMN @extschema@.call_event_logs.processed_at_column IS
-'the one that is set when an event has been processed, by this extension or by other clients of the table';
-COMMENT ON COLUMN @extschema@.call_event_logs.carry IS
-'columns that are copied from an event to the new row of its call';
+'the one set after an event was processed, by this extension or by other clients of the table';
+COMMENT ON COLUMN @extschema@.call_event_logs.carry IS 'columns copied from an event to the new row of its call';
 COMMENT ON COLUMN @extschema@.call_event_logs.sequence IS
-'numbers the events of a table that was there before (harden_call_events); NULL: the column event_seq has a default';
+'numbers the events of an existing table (harden_call_events); NULL: the column event_seq has a default';
 COMMENT ON COLUMN @extschema@.call_event_logs.is_default IS
-'true: the log that functions use when they are called without one; NULL: another log is, or none. The first log is '
-'the default, until configure_call_event_log chooses another';
+'true: the log of functions called without one; NULL: another log is, or none. The first log is the default, until '
+'configure_call_event_log chooses another';
 COMMENT ON COLUMN @extschema@.call_event_logs.ignored_event_types IS
 'events of these types are no calls: they are settled when they are appended';
-COMMENT ON COLUMN @extschema@.call_event_logs.ignored_members IS 'and so are bodies that have one of these members';
+COMMENT ON COLUMN @extschema@.call_event_logs.ignored_members IS 'and so are bodies with one of these members';
 COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS
-'marks that data-only restores have put into event_xid, and whose events have been dealt with';
+'marks of data-only restores in event_xid, if their events are done';
 
 CREATE TABLE _callhardening.lanes (
     log_id int NOT NULL,
@@ -134,21 +132,19 @@ COMMENT ON TABLE _callhardening.claims IS
 'least are kept';
 COMMENT ON COLUMN _callhardening.claims.state IS
 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
-COMMENT ON COLUMN _callhardening.claims.done_snapshot IS
-'every event of the lane that this snapshot sees has been dealt with';
+COMMENT ON COLUMN _callhardening.claims.done_snapshot IS 'every event of the lane in this snapshot is done';
 COMMENT ON COLUMN _callhardening.claims.window_snapshot IS
 'the window being read: what this snapshot sees and done_snapshot does not; NULL between two windows';
-COMMENT ON COLUMN _callhardening.claims.read_xid IS
-'with read_seq: the last event of the window that has been dealt with';
+COMMENT ON COLUMN _callhardening.claims.read_xid IS 'with read_seq: the last done event of the window';
 COMMENT ON COLUMN _callhardening.claims.redelivered_to_xid IS
 'with redelivered_to_seq: events of the window up to here were handed out before';
-COMMENT ON COLUMN _callhardening.claims.redeliveries IS 'how often that was, released claims not counted';
-COMMENT ON COLUMN _callhardening.claims.claim_id IS 'the claim that the record is about';
+COMMENT ON COLUMN _callhardening.claims.redeliveries IS 'how often, without released claims';
+COMMENT ON COLUMN _callhardening.claims.claim_id IS 'the claim of the record';
 COMMENT ON COLUMN _callhardening.claims.is_retry IS 'the claim is of retrying events, and not of a range of the lane';
 COMMENT ON COLUMN _callhardening.claims.to_xid IS 'with to_seq: the last event of the claim''s range';
 COMMENT ON COLUMN _callhardening.claims.is_window_end IS 'nothing comes after it in the window';
-COMMENT ON COLUMN _callhardening.claims.events IS 'number of events that were handed out with the claim';
-COMMENT ON COLUMN _callhardening.claims.worker IS 'who claimed';
+COMMENT ON COLUMN _callhardening.claims.events IS 'number of events handed out with the claim';
+COMMENT ON COLUMN _callhardening.claims.worker IS 'the worker';
 COMMENT ON COLUMN _callhardening.claims.lease_end IS
 'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
 
@@ -178,23 +174,21 @@ REVOKE ALL ON @extschema@.call_retrying_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_retrying_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_retrying_events IS
-'events that wait to be tried again, and those of the same calls that wait behind them; their bodies are in the event '
-'log';
+'events with a retry to come, and blocked events of the same calls; their bodies are in the event log';
 COMMENT ON COLUMN @extschema@.call_retrying_events.event_xid IS
-'the transaction that appended the event: events of a call go by it, and then by event_seq; 0: not known here, as the '
+'the transaction of the event''s INSERT: events of a call go by it, and then by event_seq; 0: not known here, as the '
 'event was restored or had been dead, and goes by event_seq alone';
 COMMENT ON COLUMN @extschema@.call_retrying_events.attempts IS
-'how often the event was handed out, in claims that were not released';
+'how often the event was handed out, without released claims';
 COMMENT ON COLUMN @extschema@.call_retrying_events.lease_expiries IS
-'how often the worker that had it was lost; from 2 on it is handed out alone, as it is in its last attempt';
+'how often its worker was lost; from 2 on it is handed out alone, as it is in its last attempt';
 COMMENT ON COLUMN @extschema@.call_retrying_events.due_at IS
 'when it is tried again; NULL: when the events before it are done with';
-COMMENT ON COLUMN @extschema@.call_retrying_events.claim_id IS 'the claim that has it just now';
+COMMENT ON COLUMN @extschema@.call_retrying_events.claim_id IS 'its present claim';
 COMMENT ON COLUMN @extschema@.call_retrying_events.errors IS
-'the last 10 attempts that failed: at, worker, sqlstate, error';
+'the last 10 failed attempts: at, worker, sqlstate, error';
 COMMENT ON COLUMN @extschema@.call_retrying_events.lock_waits IS
-'how often another session had a row locked that process_call_events needed for it; that is no attempt. 0: the event '
-'does not wait for a row';
+'how often process_call_events met a locked row for it, without an attempt. 0: the event does not wait for a row';
 
 CREATE TABLE _callhardening.dead_events (
     log_id int NOT NULL,
@@ -218,16 +212,14 @@ REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_dead_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_dead_events IS
-'events that are not tried any more; their bodies are in the event log, under the same event_seq. '
-'retry_dead_call_events gives them another chance';
-COMMENT ON COLUMN @extschema@.call_dead_events.lane IS
-'below 0: the event has no call that it could be applied to, and no worker can take it';
+'events after their last attempt; their bodies are in the event log, under the same event_seq. retry_dead_call_events '
+'gives them another chance';
+COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has no call, and no worker can take it';
 COMMENT ON COLUMN @extschema@.call_dead_events.attempts IS 'how often it was handed out';
-COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, where process_call_events met it';
+COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, if process_call_events met it';
 COMMENT ON COLUMN @extschema@.call_dead_events.error IS
 'the last error, up to 1000 bytes: what a worker said, or what was raised by the calls table';
-COMMENT ON COLUMN @extschema@.call_dead_events.errors IS
-'the last 10 attempts that failed: at, worker, sqlstate, error';
+COMMENT ON COLUMN @extschema@.call_dead_events.errors IS 'the last 10 failed attempts: at, worker, sqlstate, error';
 
 -- Every session and the next start of the server have to find what is in an event log.
 CREATE FUNCTION _callhardening.require_log_tables(events regclass, calls regclass) RETURNS void
@@ -258,11 +250,11 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.require_log_tables(regclass, regclass) IS
 'refuses what cannot be an event log, or its calls table: 42809 no ordinary table, a temporary or an unlogged one; '
-'the calls table may be unlogged. calls: NULL or one that does not exist is not looked at';
+'the calls table may be unlogged. calls: NULL or a missing table is not looked at';
 
--- Rows that are inserted by statements come from a dump, but for the one with which a log is registered. Their
--- transaction ids are those of another cluster, or of another time of this one: a clone has the identifier of its
--- original, and a dump may be older than its cluster is by now.
+-- Rows inserted by statements come from a dump, except a new log's own. Their transaction ids are those of another
+-- cluster, or of another time of this one: a clone has the identifier of its original, and a dump may be older than its
+-- cluster is by now.
 CREATE FUNCTION _callhardening.mark_restored_log() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -285,10 +277,9 @@ CREATE TRIGGER mark_restored_log BEFORE INSERT ON _callhardening.logs FOR EACH R
     EXECUTE FUNCTION _callhardening.mark_restored_log();
 ALTER TABLE _callhardening.logs ENABLE ALWAYS TRIGGER mark_restored_log;
 
-COMMENT ON FUNCTION _callhardening.mark_restored_log() IS
-'trigger function: knows a log that was restored, whatever cluster it comes from';
+COMMENT ON FUNCTION _callhardening.mark_restored_log() IS 'trigger function: knows a restored log, from any cluster';
 
--- Two sessions that make the first log at the same time meet at the unique key.
+-- Sessions making the first log at the same time meet at the unique key.
 CREATE FUNCTION _callhardening.choose_default_log(newcomer int) RETURNS regclass
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -307,11 +298,11 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
-'the default log, and NULL where there is none; chooses it first where none is and one log is left beside the '
-'newcomer, or nothing but the newcomer. newcomer: the log_id of a log that is made just now, or NULL';
+'the default log, and NULL if there is none; chooses it first if none is and one log is left beside the newcomer, or '
+'nothing but the newcomer. newcomer: the log_id of a new log, or NULL';
 
--- What is remembered about a log comes and goes with its row, whoever writes that: owners of logs have no right on the
--- other tables, and need none. Of a log that is restored, the dump has it.
+-- What is remembered about a log comes and goes with its row, by any writer: owners of logs have no right on the other
+-- tables, and need none. For a restored log, the dump has it.
 CREATE FUNCTION _callhardening.follow_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
@@ -327,7 +318,7 @@ BEGIN
         DELETE FROM _callhardening.dead_events WHERE log_id = OLD.log_id;
         PERFORM _callhardening.choose_default_log(NULL::int);
     ELSIF NEW.system_identifier <> 0 THEN
-        -- A DROP in REPEATABLE READ does not see the row of a log that is younger than its snapshot.
+        -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
         DELETE FROM _callhardening.logs AS l
         WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
         INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
@@ -349,10 +340,10 @@ CREATE TRIGGER follow_log AFTER INSERT OR DELETE ON _callhardening.logs FOR EACH
 ALTER TABLE _callhardening.logs ENABLE ALWAYS TRIGGER follow_log;
 
 COMMENT ON FUNCTION _callhardening.follow_log() IS
-'trigger function: gives a log that is registered its lanes, and removes what is remembered about one that goes';
+'trigger function: gives a registered log its lanes, and removes what is remembered about a dropped one';
 
--- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but who owns a log
--- is asked of the caller: so he who owns both tables has a row here, and nobody else.
+-- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but the owner of a log
+-- is checked for the caller: only an owner of both tables has a row here.
 CREATE VIEW _callhardening.my_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column,
        l.received_at_column, l.processed_at_column, l.carry, l.sequence,
@@ -373,8 +364,8 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead}');
 
 COMMENT ON VIEW _callhardening.my_logs IS
-'the logs whose tables are the caller''s: what harden_call_events and unharden_call_events write of call_event_logs, '
-'with the rights of an owner who is granted own (see grant_call_role)';
+'the logs of the caller''s tables: what harden_call_events and unharden_call_events write of call_event_logs, with '
+'the rights of an owner with the task own (see grant_call_role)';
 COMMENT ON COLUMN _callhardening.my_logs.retrying_or_dead IS 'how many events are retrying, blocked or dead';
 
 -- DELETE on a view would let an owner lock the tables behind it, and stop all logs. UPDATE of a column does not.
@@ -386,8 +377,7 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'forgotten_logs', 'UPDATE', '{log_id}');
 
 COMMENT ON VIEW _callhardening.forgotten_logs IS
-'the logs whose tables are the caller''s: unharden_call_events sets is_forgotten, which removes the log from '
-'call_event_logs';
+'the logs of the caller''s tables: unharden_call_events sets is_forgotten to remove the log from call_event_logs';
 
 CREATE FUNCTION _callhardening.forget_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -404,7 +394,7 @@ CREATE TRIGGER forget_log INSTEAD OF UPDATE ON _callhardening.forgotten_logs FOR
     EXECUTE FUNCTION _callhardening.forget_log();
 
 COMMENT ON FUNCTION _callhardening.forget_log() IS
-'trigger function: removes a log for an owner, who has no right to do it himself';
+'trigger function: removes a log for an owner without the right to do it';
 
 CREATE VIEW _callhardening.my_dead_events WITH (security_barrier) AS
 SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM _callhardening.dead_events d
@@ -414,10 +404,10 @@ REVOKE ALL ON _callhardening.my_dead_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'my_dead_events', 'INSERT');
 
 COMMENT ON VIEW _callhardening.my_dead_events IS
-'the dead events of the logs whose tables are the caller''s: what harden_call_events writes of call_dead_events';
+'the dead events of the logs of the caller''s tables: what harden_call_events writes of call_dead_events';
 
--- What may be written of a log by who may configure it: its owner, and who may read and purge it. A log that is gone
--- is in the way of nobody.
+-- The writable settings of a log: for its owner, and for roles with the right to read and purge it. A dropped log is in
+-- the way of nobody.
 CREATE VIEW _callhardening.operated_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.max_attempts, l.retry_base, l.retry_cap, l.max_retrying, l.notify,
        l.is_default, l.ignored_event_types, l.ignored_members
@@ -434,10 +424,10 @@ INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'operated_logs', 'UPDATE', '{log_id, events}');
 
 COMMENT ON VIEW _callhardening.operated_logs IS
-'the settings of the logs that the caller may configure, since he owns them or may read and purge them: what '
+'the settings of the logs of the caller''s, as owner or with the right to read and purge: what '
 'configure_call_event_log writes of call_event_logs';
 
--- Positions of another cluster would settle what a log that was made here has stamped.
+-- Positions of another cluster would settle what a log of this cluster has stamped.
 CREATE FUNCTION _callhardening.skip_restored_claim() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -454,7 +444,7 @@ CREATE TRIGGER skip_restored_claim BEFORE INSERT ON _callhardening.claims FOR EA
 ALTER TABLE _callhardening.claims ENABLE ALWAYS TRIGGER skip_restored_claim;
 
 COMMENT ON FUNCTION _callhardening.skip_restored_claim() IS
-'trigger function: claims of a dump are left out where the log was not restored with them';
+'trigger function: claims of a dump are left out if the log was not restored with them';
 
 CREATE FUNCTION _callhardening.forget_restored_event_xid() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -481,7 +471,7 @@ COMMENT ON FUNCTION _callhardening.forget_restored_event_xid() IS
 'trigger function: the transaction of a retrying event that comes from a dump means nothing where it is restored, and '
 'its lane is one of the log there';
 
--- Stamps an event with what the workers go by: its call, the lane of that call and the transaction that appends it.
+-- Stamps an event with what the workers go by: its call, its lane and the transaction of the INSERT.
 CREATE FUNCTION _callhardening.stamp_call_event() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_stamp_call_event';
@@ -490,10 +480,9 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'stamp_call_event');
 
 COMMENT ON FUNCTION _callhardening.stamp_call_event() IS
 'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. '
-'Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for tables '
-'that were there before: there it leaves event_type alone, and fills event_seq; a row that comes without one is left '
-'as it is where the log''s processed_at_column is set in it, or where call_event_logs has no row of the table (a '
-'restore of data alone)';
+'Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for existing '
+'tables: there it leaves event_type alone, and fills event_seq; a row without one is left as it is if the log''s '
+'processed_at_column is set in it, or if call_event_logs has no row of the table (a restore of data alone)';
 
 -- As NoLane in src/core/lanes/position.hpp.
 CREATE FUNCTION _callhardening.no_lane(reason text) RETURNS int
@@ -505,7 +494,7 @@ SELECT -array_position(
 $$;
 
 COMMENT ON FUNCTION _callhardening.no_lane(text) IS
-'the event_lane of an event that no worker looks for: not_json, not_an_object, no_call_id, call_id_too_long, '
+'the event_lane of an event no worker looks for: not_json, not_an_object, no_call_id, call_id_too_long, '
 'call_id_not_held (by the key of the calls table), not_stamped (no trigger was there) or ignored. NULL for any other '
 'word';
 
@@ -522,7 +511,7 @@ SELECT CASE lane
 $$;
 
 COMMENT ON FUNCTION _callhardening.why_no_lane(int, regclass) IS
-'the error of an event whose event_lane is below 0; NULL for NULL';
+'the error of an event with a negative event_lane; NULL for NULL';
 
 -- An event without a lane is kept, since its provider will not send it again, but no worker can apply it.
 CREATE FUNCTION _callhardening.bury_call_event() RETURNS trigger
@@ -564,7 +553,7 @@ COMMENT ON FUNCTION _callhardening.bury_call_event() IS
 'trigger function of event logs, AFTER INSERT FOR EACH ROW: writes an event without a lane to call_dead_events, and '
 'to call_issues. Error: 55000 the event has no stamp';
 
--- An UPDATE that a subscription brings has all columns of its publisher, and so its stamps.
+-- An UPDATE of a subscription has all columns of its publisher, and so its stamps.
 CREATE FUNCTION _callhardening.keep_call_event_stamp() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -582,10 +571,9 @@ REVOKE EXECUTE ON FUNCTION _callhardening.keep_call_event_stamp() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'keep_call_event_stamp');
 
 COMMENT ON FUNCTION _callhardening.keep_call_event_stamp() IS
-'trigger function of event logs, BEFORE UPDATE FOR EACH ROW, for replication only: keeps the stamp that an event has '
-'here';
+'trigger function of event logs, BEFORE UPDATE FOR EACH ROW, for replication only: keeps the stamp an event has here';
 
--- A subscription writes as a replica. Its rows have the stamps of the publisher, whose lanes and transaction ids mean
+-- A subscription writes as a replica. Its rows have the stamps of the publisher. Its lanes and transaction ids mean
 -- nothing here: so the first two triggers fire always.
 CREATE FUNCTION _callhardening.create_event_triggers(events regclass, arguments text[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -605,17 +593,17 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.create_event_triggers(regclass, text[]) IS
-'creates the triggers of an event log; arguments: those of stamp_call_event. Error: 42710 one of that name is there';
+'creates the triggers of an event log; arguments: those of stamp_call_event. Error: 42710 one of this name is there';
 
-CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes int, key_type text,
-    OUT call_id text, OUT event_lane int)
+CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes int, key_type text, OUT call_id text,
+        OUT event_lane int)
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_event_stamp';
 
 COMMENT ON FUNCTION _callhardening.event_stamp(jsonb, text, int, text) IS
-'the call of an event and the lane that stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane '
-'below 0 where the event has no call (see why_no_lane). key_type: type of the calls table''s key, as in "bigint". '
-'NULL for NULL. Error: 22023 lanes out of range';
+'the call of an event and the lane stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 '
+'if the event has no call (see why_no_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. '
+'Error: 22023 lanes out of range';
 
 -- The library asks for the same definition (src/pg/log/log_table.cpp). An index with another order, condition or
 -- operator class gives other events, or the same events in another order.
@@ -639,7 +627,7 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.has_event_index(regclass, name[]) IS
 'whether an event log has a valid unique index on exactly these columns, ascending, with the default operator '
-'classes. The one condition that it may have is that the first column is not NULL';
+'classes. Its only possible condition is IS NOT NULL of the first column';
 
 CREATE FUNCTION _callhardening.require_valid_log_settings(provider text, lanes int) RETURNS void
     LANGUAGE plpgsql
@@ -654,11 +642,10 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, int) IS
-'refuses a number of lanes that is out of range, and a provider whose events cannot be read: 22023; neither may be '
-'NULL';
+'refuses (22023) a number of lanes out of range, and a provider without readable events; neither may be NULL';
 
-CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass,
-        provider text DEFAULT 'dialpad', lanes int DEFAULT 64)
+CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text DEFAULT 'dialpad',
+        lanes int DEFAULT 64)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -686,14 +673,14 @@ BEGIN
     PERFORM _callhardening.require_no_obstacle(calls, '{}'::name[]);
     PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
     PERFORM _callhardening.add_merge_columns(calls);
-    -- A schema that was restored without data has the triggers, and no row of the log.
+    -- A schema restored without data has the triggers, and no row of the log.
     PERFORM _callhardening.drop_triggers(events, left_over);
     PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
-    -- The trigger knows by the missing identifier that the log is of this cluster.
+    -- The trigger takes a missing identifier for this cluster's.
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes)
     RETURNING log_id INTO log;
     -- What was appended without a log has a mark of a restore. Without a trigger it has no stamp. The rows of a copy
-    -- have the stamps of another log, whose lanes this log may not have.
+    -- have the stamps and lanes of another log.
     PERFORM _callhardening.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
         (call_id, event_lane) = (SELECT s.call_id, s.event_lane
             FROM _callhardening.event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS s)
@@ -714,13 +701,12 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'register_call_event_log')
 COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) IS
 'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: '
 'stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a '
-'moment). Triggers that a restore of the schema alone has left on a table without a row in call_event_logs are made '
-'anew, and so are the stamps of its events. The first log is the default log; a NOTICE says that a later one is not. '
-'Errors: 22004 NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42703 a column of '
-'call_events is missing, 42809 events is '
-'no ordinary table, or is temporary or unlogged, or calls is temporary';
+'moment). Triggers left by a restore of the schema alone on a table without a row in call_event_logs are made anew, '
+'and so are the stamps of its events. The first log is the default log; a later one is not: NOTICE. Errors: 22004 '
+'NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42703 a column of call_events '
+'is missing, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
 
--- A log that is dropped takes along what is remembered about it: its oid may come back as another table.
+-- A dropped log takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
@@ -745,8 +731,8 @@ $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.forget_dropped_call_event_logs() FROM PUBLIC;
 
 COMMENT ON FUNCTION _callhardening.forget_dropped_call_event_logs() IS
-'event trigger function: removes the settings, positions and dead events of a log that is dropped, the calls table '
-'that is dropped from those of its logs, and what role_tasks has of either';
+'event trigger function: removes the settings, positions and dead events of a dropped log, a dropped calls table from '
+'the settings of its logs, and what role_tasks has of either';
 
 CREATE EVENT TRIGGER forget_dropped_call_event_logs ON sql_drop
     EXECUTE FUNCTION _callhardening.forget_dropped_call_event_logs();
@@ -777,8 +763,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.operated_log(regclass) IS
-'the log_id of an event log that the caller may configure; NULL: of the default log. Errors: 42501 neither its owner '
-'nor SELECT and DELETE on it, and those of log_number';
+'the log_id of an event log the caller may configure; NULL: of the default log. Errors: 42501 neither its owner nor '
+'SELECT and DELETE on it, and those of log_number';
 
 CREATE FUNCTION _callhardening.move_default_log(number int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -812,12 +798,13 @@ CREATE FUNCTION _callhardening.are_ignored_events(event_types text[], members te
     AS 'MODULE_PATHNAME', 'callhardening_are_ignored_events';
 
 COMMENT ON FUNCTION _callhardening.are_ignored_events(text[], text[]) IS
-'whether configure_call_event_log takes these settings of events that are ignored';
+'whether configure_call_event_log takes these settings of ignored events';
 
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
         retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_retrying int DEFAULT NULL,
         notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL, ignored_event_types text[] DEFAULT NULL,
-        ignored_members text[] DEFAULT NULL) RETURNS void
+        ignored_members text[] DEFAULT NULL)
+    RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -865,24 +852,24 @@ INSERT INTO _callhardening.task_grants VALUES
 COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean,
     boolean, text[], text[]) IS
 'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default '
-'log. max_attempts (1 to 1000000, at first 5): an event that failed so often is dead. retry_base, retry_cap (0 to 365 '
-'days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at most '
-'retry_cap. max_retrying (1 to 1000000, at first 1000): a lane with so many retrying and blocked events takes no new '
-'ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log that functions use when '
-'they are called without one. ignored_event_types, ignored_members (at first none, at most 100 each): events that are '
-'no calls. They are settled when they are appended, from now on; no worker gets them, they are no dead events, and '
-'purge_call_events takes them like others. A type is compared with event_type, with the state of the call and with '
-'the member event_type of the body, blind to case, and may end with *. A member is a path such as contact or '
-'data.sms, or a path and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such '
-'setting, or is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, '
-'or for is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is '
-'named, 40001 another session has chosen a default meanwhile';
+'log. max_attempts (1 to 1000000, at first 5): after so many failures an event is dead. retry_base, retry_cap (0 to '
+'365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at '
+'most retry_cap. max_retrying (1 to 1000000, at first 1000): a lane with so many retrying and blocked events takes no '
+'new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log of functions called '
+'without one. ignored_event_types, ignored_members (at first none, at most 100 each): events without a call. They are '
+'settled when they are appended, from now on; no worker gets them, they are no dead events, and purge_call_events '
+'takes them like others. A type is compared with event_type, with the state of the call and with the member '
+'event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path '
+'and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such setting, or '
+'is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for '
+'is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, '
+'40001 another session has chosen a default meanwhile';
 
 CREATE FUNCTION @extschema@.call_event_log_channel(log regclass DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_call_event_log_channel';
 
 COMMENT ON FUNCTION @extschema@.call_event_log_channel(regclass) IS
-'the channel that a worker LISTENs to where the log notifies (configure_call_event_log(notify => true)): one '
-'notification, without a payload, for each transaction that appends events. log: NULL is the default log. Errors: '
-'55000 no such log, 42P08 several logs, none is the default and none is named';
+'the channel for a worker''s LISTEN, if the log notifies (configure_call_event_log(notify => true)): one '
+'notification, without a payload, for each transaction with new events. log: NULL is the default log. Errors: 55000 '
+'no such log, 42P08 several logs, none is the default and none is named';

@@ -105,9 +105,9 @@ FROM pg_class c WHERE c.oid = calls AND c.relrowsecurity
 $$;
 
 COMMENT ON FUNCTION _callhardening.row_obstacles(regclass, _callhardening.settings, name[]) IS
-'what makes events fail that are applied to this table: each event (gap), or some (note). settings: of these only the '
-'columns count. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys '
-'and triggers say of a row is not looked at';
+'why events fail to be applied to this table: each event (gap), or some (note). settings: of these only the columns '
+'count. carry: see harden_call_events. Reads the catalogs only: what constraints, domains, foreign keys and triggers '
+'say of a row is not looked at';
 
 CREATE FUNCTION _callhardening.carried_column_nulls(events regclass, calls regclass, carry name[])
     RETURNS TABLE (detail text, advice text)
@@ -125,7 +125,7 @@ JOIN pg_attribute c ON c.attrelid = calls AND c.attname = k.name AND NOT c.attis
 $$;
 
 COMMENT ON FUNCTION _callhardening.carried_column_nulls(regclass, regclass, name[]) IS
-'the carried columns that an event can leave empty and a call must not';
+'the carried columns: optional in an event, required in a call';
 
 CREATE FUNCTION _callhardening.require_no_obstacle(calls regclass, carry name[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -155,7 +155,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_no_obstacle(regclass, name[]) IS
-'refuses (55000) a calls table to which no event could be applied';
+'refuses (55000) a calls table unfit for any event';
 
 CREATE FUNCTION _callhardening.report_obstacles(events regclass, calls regclass, carry name[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -205,8 +205,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_event_column(regclass, text, name, regtype[]) IS
-'refuses a column that an argument of harden_call_events cannot name: 42703 no such column, 428C9 generated, 42804 of '
-'none of the types (text: any type of strings; NULL: any type). column_name NULL: nothing is looked at';
+'refuses a column unfit for an argument of harden_call_events: 42703 no such column, 428C9 generated, 42804 of none '
+'of the types (text: any type of strings; NULL: any type). column_name NULL: nothing is looked at';
 
 CREATE FUNCTION _callhardening.require_event_table(events regclass) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -280,9 +280,10 @@ COMMENT ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, n
 'refuses columns that cannot be copied from an event to its call, and a calls table with columns that would stay '
 'empty and must not; the errors are told at harden_call_events';
 
-CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass,
-        payload_column name, event_type_column name, received_at_column name, processed_at_column name,
-        provider text, carry name[], lanes int) RETURNS void
+CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass, payload_column name,
+        event_type_column name, received_at_column name, processed_at_column name, provider text, carry name[],
+        lanes int)
+    RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -331,9 +332,9 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name,
     name, text, name[], int) IS
-'refuses arguments that harden_call_events cannot work with; the errors are told there';
+'refuses arguments unfit for harden_call_events; its comment lists the errors';
 
--- What is ours bears a comment that begins so: unharden_call_events takes nothing else away.
+-- Our own objects have a comment with this beginning. unharden_call_events takes nothing else away.
 CREATE FUNCTION _callhardening.event_stamp_comment(calls regclass, payload_column name, provider text, lanes int)
     RETURNS text
     LANGUAGE sql STABLE
@@ -345,8 +346,7 @@ SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s
 $$;
 
 COMMENT ON FUNCTION _callhardening.event_stamp_comment(regclass, name, text, int) IS
-'the comment of the column event_lane of a hardened event table: stamps that were made under another one are made '
-'again';
+'the comment of the column event_lane of a hardened event table: stamps under another comment are made again';
 
 CREATE FUNCTION _callhardening.call_key_type(calls regclass) RETURNS text
     LANGUAGE sql STABLE
@@ -357,7 +357,7 @@ WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_
 $$;
 
 COMMENT ON FUNCTION _callhardening.call_key_type(regclass) IS
-'the type of a hardened table''s call id, as in "bigint"; NULL where the table is not hardened';
+'the type of a hardened table''s call id, as in "bigint"; NULL if the table is not hardened';
 
 CREATE FUNCTION _callhardening.event_sequence(events regclass) RETURNS regclass
     LANGUAGE sql STABLE
@@ -372,7 +372,7 @@ ORDER BY d.objid LIMIT 1
 $$;
 
 COMMENT ON FUNCTION _callhardening.event_sequence(regclass) IS
-'the sequence that numbers the events of a hardened event table; NULL: there is none';
+'the sequence of the events of a hardened event table; NULL: there is none';
 
 CREATE FUNCTION _callhardening.event_columns() RETURNS TABLE (column_name name, column_type regtype, note text)
     LANGUAGE sql IMMUTABLE
@@ -386,8 +386,7 @@ VALUES ('event_lane'::name, 'integer'::regtype, NULL),
     ('event_digest', 'bytea', 'callhardening: tells a redelivery to ingest_call_event')
 $$;
 
-COMMENT ON FUNCTION _callhardening.event_columns() IS
-'the columns that harden_call_events adds, with the comments that they get';
+COMMENT ON FUNCTION _callhardening.event_columns() IS 'the columns of harden_call_events, with their comments';
 
 CREATE FUNCTION _callhardening.has_event_columns(events regclass) RETURNS boolean
     LANGUAGE sql STABLE
@@ -399,7 +398,7 @@ SELECT _callhardening.event_sequence(events) IS NOT NULL AND NOT EXISTS (
 $$;
 
 COMMENT ON FUNCTION _callhardening.has_event_columns(regclass) IS
-'whether an event table has the columns of an event log, so that to harden it takes no ACCESS EXCLUSIVE lock';
+'whether an event table has the columns of an event log: hardening it takes no ACCESS EXCLUSIVE lock then';
 
 CREATE FUNCTION _callhardening.add_event_columns(events regclass, stamp_comment text) RETURNS void
     LANGUAGE plpgsql
@@ -452,8 +451,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_event_columns(regclass, text) IS
-'adds the columns and the sequence of an event log where they are missing, without a look at the rows. Errors: 42804 '
-'a column of that name has another type, 55000 it has values of its own';
+'adds the columns and the sequence of an event log if they are missing, without a look at the rows. Errors: 42804 a '
+'column of this name has another type, 55000 it has values of its own';
 
 CREATE FUNCTION _callhardening.free_relation_name(schema oid, relation name, suffix text) RETURNS name
     LANGUAGE sql STABLE
@@ -471,7 +470,7 @@ ORDER BY n LIMIT 1
 $$;
 
 COMMENT ON FUNCTION _callhardening.free_relation_name(oid, name, text) IS
-'a name that no relation of the schema has, as in webhook_events_event_seq_seq';
+'a free name in the schema, as in webhook_events_event_seq_seq';
 
 CREATE FUNCTION _callhardening.missing_event_indexes(events regclass, beside_writers boolean) RETURNS SETOF text
     LANGUAGE sql STABLE
@@ -487,7 +486,7 @@ ORDER BY place
 $$;
 
 COMMENT ON FUNCTION _callhardening.missing_event_indexes(regclass, boolean) IS
-'the statements that make the indexes that an event table lacks for an event log';
+'the statements for the missing indexes of an event table for an event log';
 
 CREATE FUNCTION _callhardening.add_event_indexes(events regclass) RETURNS void
     LANGUAGE plpgsql
@@ -508,11 +507,11 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.add_event_indexes(regclass) IS
-'makes the indexes that an event table lacks for an event log';
+'makes the missing indexes of an event table for an event log';
 
-CREATE FUNCTION _callhardening.stamp_pending_events(events regclass, calls regclass,
-        payload_column name, received_at_column name, processed_at_column name,
-        provider text, lanes int, max_events bigint DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION _callhardening.stamp_pending_events(events regclass, calls regclass, payload_column name,
+        received_at_column name, processed_at_column name, provider text, lanes int, max_events bigint DEFAULT NULL)
+    RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -524,7 +523,7 @@ DECLARE
         ELSE format('%I NULLS FIRST, ', received_at_column) END;
     stamped bigint;
 BEGIN
-    -- A copy of a hardened table has the stamps of that table, whose lanes are another log's.
+    -- A copy of a hardened table has the stamps and lanes of another log.
     IF max_events IS NULL THEN
         PERFORM _callhardening.write_as_owner(events, format('UPDATE %s SET
             event_lane = NULL, event_xid = NULL, event_seq = NULL, call_id = NULL
@@ -544,8 +543,8 @@ BEGIN
             WHERE %I IS NULL AND event_lane IS NOT NULL', events, processed_at_column), NULL::text[]);
         EXECUTE format('COMMENT ON COLUMN %s.event_lane IS %L', events, stamp_comment);
     END IF;
-    -- In the order in which they were received. The rows are locked first: one that another session writes during the
-    -- UPDATE would be left for later, and come behind the later events of its call.
+    -- In the order of receipt. The rows are locked first: a row written by another session during the UPDATE would be
+    -- left for later, and come behind the later events of its call.
     IF max_events IS NOT NULL THEN
         PERFORM _callhardening.write_as_owner(events, format('SELECT FROM %s WHERE %I IS NULL AND event_lane IS NULL
             ORDER BY %sctid LIMIT CAST($1[1] AS bigint) FOR NO KEY UPDATE', events, processed_at_column, receipt),
@@ -569,20 +568,20 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) IS
-'stamps up to max_events (NULL: all) events of a table that is to be an event log and that nobody has processed, as '
-'stamp_call_event stamps new ones; returns how many. processed_at_column NULL: none are pending';
+'stamps up to max_events (NULL: all) unprocessed events of a future event log, as stamp_call_event stamps new ones; '
+'returns how many. processed_at_column NULL: none are pending';
 
 CREATE PROCEDURE @extschema@.prepare_harden_call_events(events regclass, calls regclass,
         payload_column name DEFAULT 'payload', event_type_column name DEFAULT NULL,
-        received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL,
-        provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64, batch_size int DEFAULT 10000)
+        received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL, provider text DEFAULT 'dialpad',
+        carry name[] DEFAULT '{}', lanes int DEFAULT 64, batch_size int DEFAULT 10000)
     LANGUAGE plpgsql
     AS $$
 DECLARE
     stamped pg_catalog.int8;
     statement pg_catalog.text;
 BEGIN
-    -- A procedure that commits cannot pin its search_path: what is not ours is qualified.
+    -- A procedure with COMMIT cannot set its search_path: what is not ours is qualified.
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
         received_at_column, processed_at_column, provider, carry, lanes);
     IF batch_size OPERATOR(pg_catalog.<) 1 OR batch_size IS NULL THEN
@@ -612,14 +611,15 @@ COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, 
     text, name[], int, int) IS
 'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: '
 'adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a '
-'time; prints the statements that build the indexes concurrently. Then call harden_call_events with the same '
-'arguments. Not hardened after all: unharden_call_events takes the columns of events away, and unharden_calls those '
-'of calls. Errors: as harden_call_events';
+'time; prints statements to build the indexes concurrently. Then call harden_call_events with the same arguments. Not '
+'hardened after all: unharden_call_events takes the columns of events away, and unharden_calls those of calls. '
+'Errors: as harden_call_events';
 
 CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
         event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL,
-        processed_at_column name DEFAULT NULL,
-        provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}', lanes int DEFAULT 64) RETURNS void
+        processed_at_column name DEFAULT NULL, provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}',
+        lanes int DEFAULT 64)
+    RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -634,15 +634,15 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
         received_at_column, processed_at_column, provider, carry, lanes);
-    -- The lock comes before any row is written: whoever waits for one of our rows holds a lock of the table that
-    -- this one waits for. It waits for those who have rows locked as well, so that no row is waited for below.
+    -- The lock comes before any row is written: a session waiting for one of our rows would hold a table lock against
+    -- this one. The lock also waits for sessions with locked rows, so nothing below waits for a row.
     EXECUTE format('LOCK TABLE %s IN %s MODE', events,
         CASE WHEN _callhardening.has_event_columns(events) THEN 'EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
         received_at_column, processed_at_column, provider, carry, lanes);
     PERFORM _callhardening.add_event_columns(events,
         _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
-    -- After the lock on the events: who applies events has locked them first.
+    -- After the lock on the events: a worker locks the events first.
     PERFORM _callhardening.add_merge_columns(calls);
     PERFORM _callhardening.add_event_indexes(events);
     PERFORM _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column,
@@ -651,7 +651,7 @@ BEGIN
     PERFORM _callhardening.report_obstacles(events, calls, carry);
     PERFORM _callhardening.create_event_triggers(events,
         ARRAY[payload_column, provider, lanes::text, _callhardening.call_key_type(calls), 'existing']);
-    -- The trigger knows by the missing identifier that the log is of this cluster.
+    -- The trigger takes a missing identifier for this cluster's.
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
         received_at_column, processed_at_column, carry, sequence)
     VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column,
@@ -671,20 +671,20 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, na
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
-'makes a table of events that is in use the event log of a hardened calls table: adds the columns event_lane, '
-'event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the '
-'calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says '
-'beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); '
-'NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. '
-'processed_at_column: NULL in an event that is pending, and set by whoever has processed it, this extension included; '
-'existing rows are pending where it is NULL. Without that column all existing rows are settled. provider: whose '
-'events these are. carry: columns that are copied from an event to the new row of its call. lanes: 1 to 1024. Large '
-'tables: see prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider whose events cannot '
-'be read, or a carried column that events fill, 42501 not the owner of both tables, 42703 no such column, 42701 a '
-'column named twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a '
-'temporary or unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an '
-'unfit type, or a column would stay empty and must not), or one of the new columns is there with values, 55P03 '
-'lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
+'turns a table of events in use into the event log of a hardened calls table: adds the columns event_lane, event_xid, '
+'event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; '
+'clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the '
+'body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not '
+'known, claims give NULL, and an event without a time of its own counts as newer than those before it. '
+'processed_at_column: NULL in a pending event; set after processing, also by this extension; existing rows are '
+'pending if it is NULL. Without this column all existing rows are settled. provider: the source of the events. carry: '
+'columns copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see '
+'prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider without readable events, or a '
+'carried column filled by events, 42501 not the owner of both tables, 42703 no such column, 42701 a column named '
+'twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or '
+'unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, '
+'or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, '
+'0A000 in REPEATABLE READ and SERIALIZABLE';
 
 CREATE FUNCTION _callhardening.event_triggers(events regclass) RETURNS name[]
     LANGUAGE sql STABLE
@@ -697,8 +697,7 @@ SELECT ARRAY(
         '_callhardening.keep_call_event_stamp()'::regprocedure))
 $$;
 
-COMMENT ON FUNCTION _callhardening.event_triggers(regclass) IS
-'the triggers of an event log, under whatever name they have now';
+COMMENT ON FUNCTION _callhardening.event_triggers(regclass) IS 'the triggers of an event log, under any name';
 
 CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
     LANGUAGE plpgsql
@@ -773,7 +772,6 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_call_events');
 COMMENT ON FUNCTION @extschema@.unharden_call_events(regclass) IS
 'takes the triggers, stamp columns and indexes of an event log away, and what is remembered about the log. Of a log '
 'of create_call_tables the columns event_seq, call_id, event_type, received_at and payload stay. Its rows stay, and '
-'processed_at of those that were processed stays set: what is pending, waits to be tried again or is dead has none. '
-'Takes ACCESS EXCLUSIVE for a moment; open claims are unknown then. WARNING: without processed_at_column, how many '
-'events were not processed. Errors: 55000 no event log, 22004, 42501 and 42809 as harden_call_events, 2BP01 something '
-'depends on the new columns';
+'processed_at of processed rows stays set. Pending, retrying and dead events have none. Takes ACCESS EXCLUSIVE for a '
+'moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed. '
+'Errors: 55000 no event log, 22004, 42501 and 42809 as harden_call_events, 2BP01 something depends on the new columns';

@@ -2,7 +2,8 @@
 -- ingest ---------------------------------------------------------------------------------------
 
 CREATE FUNCTION @extschema@.ingest_call_event(payload jsonb, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
-        event_key text DEFAULT NULL, carry jsonb DEFAULT NULL) RETURNS bigint
+        event_key text DEFAULT NULL, carry jsonb DEFAULT NULL)
+    RETURNS bigint
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_ingest_call_event_jsonb';
 REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text, jsonb) FROM PUBLIC;
@@ -10,33 +11,35 @@ REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text, jsonb) IS
 'appends a webhook body to an event log and returns its sequence number; a redelivery (the same event_key, or without '
 'one the same document with the same event_type) returns the first one''s and appends nothing. An event without a '
-'call id that the calls table can hold is kept and becomes a dead event (call_dead_events), unless the settings of '
-'the log ignore it (configure_call_event_log). log: NULL is the default log. event_type: what the provider says '
-'beside the body, for bodies that do not say it; NULL is taken from the body. carry: values of the log''s carried '
-'columns (see harden_call_events), as in {"app_id": 7}; NULL, or a member that is null or not there, leaves a column '
-'to its default. Of a redelivery the first one''s values stay. Errors: 22004 payload is NULL, 22023 carry is no '
-'object, 42703 carry names a column that the log does not carry, the SQLSTATE of a column''s type for a value that it '
-'does not take, 55000 no such log, or a column of the log lacks a value that it must have, 28000 the log takes signed '
-'bodies only, 42P08 several logs, none is the default and none is named, 40001 in REPEATABLE READ and SERIALIZABLE '
-'where the same event was committed meanwhile, 27000 a trigger of the log suppresses the row';
+'fitting call id is kept and becomes a dead event (call_dead_events), unless the settings of the log ignore it '
+'(configure_call_event_log). log: NULL is the default log. event_type: what the provider says beside the body, for '
+'bodies without it; NULL is taken from the body. carry: values of the log''s carried columns (see '
+'harden_call_events), as in {"app_id": 7}; NULL, or a missing or null member, leaves a column to its default. Of a '
+'redelivery the first one''s values stay. Errors: 22004 payload is NULL, 22023 carry is no object, 42703 carry names '
+'a column the log does not carry, the SQLSTATE of a column''s type for an unfit value, 55000 no such log, or a column '
+'of the log lacks a required value, 28000 the log takes signed bodies only, 42P08 several logs, none is the default '
+'and none is named, 40001 in REPEATABLE READ and SERIALIZABLE if the same event was committed meanwhile, 27000 a '
+'trigger of the log suppresses the row';
 
 CREATE FUNCTION @extschema@.ingest_call_event(payload text, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
-        event_key text DEFAULT NULL, carry jsonb DEFAULT NULL) RETURNS bigint
+        event_key text DEFAULT NULL, carry jsonb DEFAULT NULL)
+    RETURNS bigint
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_ingest_call_event_text';
 REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, text, jsonb) IS
 'the same for a body as it came off the wire: what jsonb refuses (no JSON, \u0000, a lone surrogate) is kept as a '
-'JSON string and becomes a dead event. Error 54000: above 256 MB, which is what jsonb can hold';
+'JSON string and becomes a dead event. Error 54000: above 256 MB, the limit of jsonb';
 
 CREATE FUNCTION @extschema@.ingest_call_event(payload bytea, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
-        event_key text DEFAULT NULL, carry jsonb DEFAULT NULL) RETURNS bigint
+        event_key text DEFAULT NULL, carry jsonb DEFAULT NULL)
+    RETURNS bigint
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_ingest_call_event_bytea';
 REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(bytea, regclass, text, text, jsonb) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('ingest', 'ingest_call_event');
 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(bytea, regclass, text, text, jsonb) IS
-'the same for any bytes: what is text (UTF-8 without NUL) is the event that its text is, anything else is kept as a '
-'JSON string of its base64 and becomes a dead event. Error 54000: above 256 MB, or 192 MB where it is no text';
+'the same for any bytes: what is text (UTF-8 without NUL) is the event of its text, anything else is kept as a JSON '
+'string of its base64 and becomes a dead event. Error 54000: above 256 MB, or 192 MB if it is no text';

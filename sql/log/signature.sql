@@ -1,8 +1,8 @@
 
 -- signed bodies --------------------------------------------------------------------------------
 
--- Not among what pg_dump takes along with the extension: whoever has a dump could sign. That a log takes signed bodies
--- only is dumped, in call_event_logs.
+-- Not among what pg_dump takes along with the extension: a reader of the dump could sign. That a log takes signed
+-- bodies only is dumped, in call_event_logs.
 CREATE TABLE _callhardening.event_secrets (
     secret_number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT event_secrets_pkey PRIMARY KEY,
     log_id int NOT NULL REFERENCES _callhardening.logs ON DELETE CASCADE,
@@ -25,10 +25,10 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'set_call_event_secret');
 COMMENT ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea) IS
 'sets what the bodies of an event log are signed with: from now on it takes signed bodies only '
 '(ingest_signed_call_event). The secret before stays valid beside the new one, until the new one is set once more. '
-'log: NULL is the default log. secret: the bytes that the provider was given, 8 to 1024; NULL removes all of the '
-'log''s, which takes unsigned bodies again. For the owner of the log''s table. Errors: 42501 another role, 22023 '
-'another length, or a key in PEM or of SSH, 55000 no such log, 42P08 several logs, none is the default and none is '
-'named; a warning below 32 bytes';
+'log: NULL is the default log. secret: the bytes given to the provider, 8 to 1024; NULL removes all of the log''s: it '
+'takes unsigned bodies again. For the owner of the log''s table. Errors: 42501 another role, 22023 another length, or '
+'a key in PEM or of SSH, 55000 no such log, 42P08 several logs, none is the default and none is named; a warning '
+'below 32 bytes';
 
 CREATE FUNCTION @extschema@.ingest_signed_call_event(body text, log regclass DEFAULT NULL, carry jsonb DEFAULT NULL)
     RETURNS bigint
@@ -38,7 +38,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.ingest_signed_call_event(text, regclass, 
 INSERT INTO _callhardening.task_grants VALUES ('ingest', 'ingest_signed_call_event');
 
 COMMENT ON FUNCTION @extschema@.ingest_signed_call_event(text, regclass, jsonb) IS
-'checks a webhook body that is a compact JWS with HS256, and appends its claims to an event log as ingest_call_event '
-'does with a body that is not signed; returns the event''s sequence number. log: NULL is the default log. carry: as '
-'ingest_call_event has it. Errors: 28000 whatever is wrong with header, encoding or signature, and nothing is kept, '
-'22004 body is NULL, 55000 the log has no secret, or no such log; and those of ingest_call_event';
+'checks a webhook body in the form of a compact JWS with HS256, and appends its claims to an event log as '
+'ingest_call_event does with an unsigned body; returns the event''s sequence number. log: NULL is the default log. '
+'carry: as ingest_call_event has it. Errors: 28000 anything wrong with header, encoding or signature: nothing is '
+'kept, 22004 body is NULL, 55000 the log has no secret, or no such log; and those of ingest_call_event';

@@ -24,7 +24,7 @@ BEGIN
         RAISE duplicate_table USING MESSAGE = format('relation "%s" already exists', taken),
             HINT = 'Harden your own table of calls with harden_calls, or name another schema.';
     END IF;
-    -- pg_catalog is searched first where it is not named, so the names below mean what they say.
+    -- pg_catalog is searched first if it is not named, so the names below mean what they say.
     PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
 
     CREATE TABLE calls (
@@ -51,7 +51,7 @@ BEGIN
         created_at timestamptz NOT NULL DEFAULT now()
     );
     CREATE INDEX idx_calls_started_at ON calls (started_at);
-    -- Calls that are not over are few, and they are what a dashboard asks for.
+    -- Open calls are few, and a dashboard asks for them.
     CREATE INDEX idx_calls_open ON calls (started_at) WHERE status IN ('ringing', 'active');
     CREATE INDEX idx_calls_master_call_id ON calls (master_call_id) WHERE master_call_id IS NOT NULL;
     CREATE INDEX idx_calls_entry_point_call_id ON calls (entry_point_call_id) WHERE entry_point_call_id IS NOT NULL;
@@ -67,12 +67,12 @@ BEGIN
     COMMENT ON COLUMN calls.dialpad_user_id IS
         'the user whose leg this is; NULL for a department, an office, a call centre';
     COMMENT ON COLUMN calls.duration_seconds IS 'seconds talked: Dialpad''s talk_time, else its duration, rounded';
-    COMMENT ON COLUMN calls.recording_url IS 'link to the first recording: a credential, whoever has it can listen';
+    COMMENT ON COLUMN calls.recording_url IS 'link to the first recording: a credential: its holder can listen';
     COMMENT ON COLUMN calls.voicemail_url IS 'link to the voicemail: a credential as well';
-    COMMENT ON COLUMN calls.last_event_at IS 'when the newest event that was applied happened';
+    COMMENT ON COLUMN calls.last_event_at IS 'time of the newest applied event';
     COMMENT ON COLUMN calls.raw_payload IS 'body of the newest event, sanitized';
 
-    -- The defaults are for a table that has lost its triggers with the extension: -6 is no_lane('not_stamped').
+    -- The defaults are for a table after DROP EXTENSION took its triggers: -6 is no_lane('not_stamped').
     CREATE TABLE call_events (
         event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         event_lane integer NOT NULL DEFAULT -6,
@@ -90,23 +90,23 @@ BEGIN
     END IF;
     PERFORM @extschema@.register_call_event_log('call_events'::regclass, 'calls'::regclass, 'dialpad'::text, 64);
 
-    COMMENT ON TABLE call_events IS 'webhook bodies as they came: an event log, to which rows are only ever appended';
+    COMMENT ON TABLE call_events IS 'webhook bodies as they came: an append-only event log';
     COMMENT ON COLUMN call_events.event_seq IS 'sequence number of the event';
     COMMENT ON COLUMN call_events.event_lane IS
         'callhardening: hash of the call id, the same for all events of a call; below 0: no worker can apply the '
         'event, see call_dead_events';
-    COMMENT ON COLUMN call_events.event_xid IS 'callhardening: the transaction that appended the event';
+    COMMENT ON COLUMN call_events.event_xid IS 'callhardening: the transaction of the event''s INSERT';
     COMMENT ON COLUMN call_events.event_digest IS
         'callhardening: tells a redelivery: half of the SHA-256 of the document, or of the event key given with it';
-    COMMENT ON COLUMN call_events.call_id IS 'the call that the event is about';
+    COMMENT ON COLUMN call_events.call_id IS 'the call of the event';
     COMMENT ON COLUMN call_events.event_type IS 'the provider''s word for what happened';
-    COMMENT ON COLUMN call_events.payload IS 'the body; one that is no JSON as a JSON string';
+    COMMENT ON COLUMN call_events.payload IS 'the body; as a JSON string if it is no JSON';
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_tables');
 
 COMMENT ON FUNCTION @extschema@.create_call_tables(name) IS
-'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes whose events are applied to it. '
-'schema: the current one by default. Errors: 22004 no schema, 3F000 no such schema, 42P07 one of the tables is there '
-'already, 42501 no right to create in the schema, or not the task own (see grant_call_role)';
+'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes for it. schema: the current one '
+'by default. Errors: 22004 no schema, 3F000 no such schema, 42P07 one of the tables is there already, 42501 no right '
+'to create in the schema, or not the task own (see grant_call_role)';

@@ -7,10 +7,9 @@ CREATE FUNCTION @extschema@.call_library_version() RETURNS text
 REVOKE EXECUTE ON FUNCTION @extschema@.call_library_version() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_library_version() IS
-'the version of the library that this session has loaded, as in "0.1.0". After an upgrade it is the old one until the '
-'session ends';
+'the version of the library in this session, as in "0.1.0". After an upgrade it is the old one until the session ends';
 
--- Each check is a query that returns NULL, or what is wrong.
+-- Each check is a query for what is wrong, or NULL.
 CREATE FUNCTION _callhardening.answer_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -80,7 +79,7 @@ CREATE FUNCTION _callhardening.catalog_layouts() RETURNS TABLE (name text, colum
     AS 'MODULE_PATHNAME', 'callhardening_catalog_layouts';
 
 COMMENT ON FUNCTION _callhardening.catalog_layouts() IS
-'the tables that the library reads and writes by the number of a column, and the columns that it expects there';
+'the tables the library reads and writes by the number of a column, and the columns expected there';
 
 CREATE FUNCTION _callhardening.catalog_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
@@ -102,16 +101,18 @@ $check$, 'UTF8'),
                 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'))
             AS k (name, columns)
     LEFT JOIN LATERAL (
-        SELECT string_agg(CASE WHEN a.attisdropped THEN 'a dropped column'
-            ELSE a.attname || ' ' || format_type(a.atttypid, a.atttypmod) END, ', ' ORDER BY a.attnum)
-                   || CASE WHEN c.relkind <> 'r' THEN ', and is no table'
-                       WHEN c.relpersistence <> 'p' THEN ', and is not permanent'
-                           WHEN c.relrowsecurity THEN ', and row-level security'
-                                   WHEN m.amname <> 'heap' THEN ', and the access method ' || m.amname
-                                   ELSE '' END AS columns
+        SELECT string_agg(
+                CASE WHEN a.attisdropped THEN 'a dropped column'
+                    ELSE a.attname || ' ' || format_type(a.atttypid, a.atttypmod) END, ', ' ORDER BY a.attnum)
+            || CASE
+                WHEN c.relkind <> 'r' THEN ', and is no table'
+                WHEN c.relpersistence <> 'p' THEN ', and is not permanent'
+                WHEN c.relrowsecurity THEN ', and row-level security'
+                WHEN m.amname <> 'heap' THEN ', and the access method ' || m.amname
+                ELSE '' END AS columns
         FROM pg_class c LEFT JOIN pg_am m ON m.oid = c.relam JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-        WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name GROUP BY c.oid, c.relkind,
-            c.relpersistence, c.relrowsecurity, m.amname) AS a ON true
+        WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name
+        GROUP BY c.oid, c.relkind, c.relpersistence, c.relrowsecurity, m.amname) AS a ON true
     WHERE a.columns IS DISTINCT FROM k.columns
 $check$, 'columns as the library expects them'),
 ('bookkeeping_indexes', $check$
@@ -123,7 +124,7 @@ $check$, 'columns as the library expects them'),
             purges_pkey,idx_issues_happened_at,idx_retrying_events_due}'::name[]) AS k (name)
         WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
             WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name AND i.indisvalid
-                              AND 0 = ALL (i.indoption::int2[])) -- ascending
+                AND 0 = ALL (i.indoption::int2[])) -- ascending
         UNION ALL
         SELECT 'with an expression or condition: ' || i.indexrelid::regclass FROM pg_index i
         JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indrelid AND d.deptype = 'e'
@@ -273,7 +274,7 @@ CREATE FUNCTION _callhardening.overdue_events(log regclass, age interval) RETURN
 DECLARE
     received timestamptz;
 BEGIN
-    -- The tables of others, which a superuser looks at here: a type of theirs may have casts of their own.
+    -- A superuser looks at tables of others here: a type of theirs may have casts of their own.
     IF (SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind = 'r'
             WHERE c.oid = log AND (a.attname, a.atttypid) IN (
             ('event_seq', 'bigint'::regtype), ('received_at', 'timestamptz'::regtype),
@@ -290,8 +291,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.overdue_events(regclass, interval) IS
-'when the first event of a log that is not dead was received, where that is longer ago than age; otherwise NULL. For '
-'check_call_hardening';
+'receipt of the first living event of a log, if older than age; otherwise NULL. For check_call_hardening';
 
 CREATE FUNCTION _callhardening.running_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
@@ -317,7 +317,7 @@ $check$, 'each event log has its lanes'),
     WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
 $check$, 'each pending event is in a lane that workers look into'),
 ('sequences', $check$
-    -- Replication, and an owner who writes numbers of his own, do not move the sequence.
+    -- Replication, and numbers written by an owner, do not move the sequence.
     SELECT string_agg(format('%s has event %s, and its sequence is behind: SELECT setval(%L, %s)',
         n.events, n.newest, n.sequence, n.newest), ', ' ORDER BY n.log_id)
     FROM (SELECT l.log_id, l.events, coalesce(l.sequence, d.objid)::regclass AS sequence, q.newest
@@ -369,7 +369,7 @@ $check$, 'on, and claims is vacuumed by number of rows'),
     WHERE o.received IS NOT NULL
 $check$, 'no event is older than 90 days'),
 ('issues', $check$
-    -- A file that was full once is as large when it is empty.
+    -- A file once full is as large when it is empty.
     SELECT CASE WHEN s.is_full THEN 'call_issues is full, and the oldest rows make room: call purge_call_issues'
                 ELSE 'call_issues has rows that are older than 90 days: call purge_call_issues' END
     FROM (SELECT CASE WHEN pg_relation_size('_callhardening.issues') >= 33554432
@@ -413,5 +413,5 @@ REVOKE EXECUTE ON FUNCTION @extschema@.check_call_hardening() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.check_call_hardening() IS
 'the self-test after an installation, an upgrade or a restore, as a superuser or the owner of the extension: one row '
 'per check. Versions, known answers, tables, indexes and triggers of the extension, what anybody may do, keys and '
-'secrets, gaps of call_enforcement, lanes, autovacuum, purges. Writes nothing. A check that cannot be made has ok = '
-'false and the error';
+'secrets, gaps of call_enforcement, lanes, autovacuum, purges. Writes nothing. An impossible check has ok = false and '
+'the error';

@@ -37,7 +37,7 @@ WHERE NOT EXISTS (SELECT FROM states o WHERE o.relation = w.relation AND o.trigg
 $$;
 
 COMMENT ON FUNCTION _callhardening.firing_gaps(regclass[]) IS
-'of these tables and logs: triggers that do not fire, rules that come before them, and triggers that come after';
+'of these tables and logs: silent triggers, rules before them, and triggers after them';
 
 CREATE FUNCTION _callhardening.replica_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
@@ -60,8 +60,7 @@ FROM pg_settings WHERE name = 'session_replication_role' AND setting = 'replica'
     AND source IN ('configuration file', 'command line', 'environment variable')
 $$;
 
-COMMENT ON FUNCTION _callhardening.replica_gaps() IS
-'roles, databases and servers for which no trigger fires';
+COMMENT ON FUNCTION _callhardening.replica_gaps() IS 'roles, databases and servers without firing triggers';
 
 CREATE FUNCTION _callhardening.enforcement_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -95,7 +94,7 @@ REVOKE EXECUTE ON FUNCTION _callhardening.enforcement_gaps() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'enforcement_gaps');
 
 COMMENT ON FUNCTION _callhardening.enforcement_gaps() IS
-'the rows of the view call_enforcement. SECURITY DEFINER, so that who reads the view needs no right on what it calls';
+'the rows of the view call_enforcement. SECURITY DEFINER, so readers of the view need no rights on its parts';
 
 CREATE VIEW @extschema@.call_enforcement AS
 SELECT g.relation, g.level, g.gap, g.detail, g.advice FROM _callhardening.enforcement_gaps() g
@@ -104,10 +103,10 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_enforcement', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_enforcement IS
-'each hardened table, its partitions and children, and each event log, with every way around the rules that the '
-'catalogs show; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a '
-'superuser, owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs '
-'EXECUTE on enforcement_gaps';
+'each hardened table, its partitions and children, and each event log, with every way around the rules known to the '
+'catalogs; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, '
+'owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on '
+'enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS
 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';

@@ -29,7 +29,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.stray_event_gaps(regclass) IS
-'a row for call_enforcement where a log has events that no worker looks for, or where that is not known';
+'a row for call_enforcement if a log has, or may have, events no worker looks for';
 
 CREATE FUNCTION _callhardening.log_trigger_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
@@ -40,7 +40,7 @@ WITH states AS MATERIALIZED (
 ), logs AS MATERIALIZED (
     SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
 )
--- A schema that was restored without data has the triggers, and not what call_event_logs says of them.
+-- A schema restored without data has the triggers, and not what call_event_logs says of them.
 SELECT s.relation::regclass, 'gap', 'log_not_registered',
        format('the trigger %I is here, and call_event_logs has no row of the table: no worker finds its events',
            s.trigger_name),
@@ -92,7 +92,7 @@ FROM logs l WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_trigger_gaps() IS
-'gaps of event logs: triggers that are gone, altered, or do not fire for what a subscription writes';
+'gaps of event logs: triggers missing, altered, or silent for what a subscription writes';
 
 CREATE FUNCTION _callhardening.log_table_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
@@ -143,7 +143,7 @@ FROM logs l CROSS JOIN LATERAL _callhardening.stray_event_gaps(l.events) AS s WH
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_table_gaps() IS
-'gaps of event logs: the table, its indexes and sequence, its row in call_event_logs, and events that no worker finds';
+'gaps of event logs: the table, its indexes and sequence, its row in call_event_logs, and events no worker finds';
 
 CREATE FUNCTION _callhardening.log_column_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
@@ -153,9 +153,12 @@ WITH logs AS MATERIALIZED (
     SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
 ), columns AS (
     SELECT l.events, k.name, k.type, a.attnum, a.atttypid
-    FROM logs l CROSS JOIN (VALUES ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'),
-        ('event_xid', 'xid8'), ('call_id', 'text'),
-                                   ('event_type', 'text')) AS k (name, type)
+    FROM logs l CROSS JOIN (VALUES
+        ('event_seq', 'bigint'::regtype),
+        ('event_lane', 'integer'),
+        ('event_xid', 'xid8'),
+        ('call_id', 'text'),
+        ('event_type', 'text')) AS k (name, type)
     LEFT JOIN pg_attribute a ON a.attrelid = l.events AND a.attname = k.name AND NOT a.attisdropped
     WHERE k.name <> 'event_type' OR l.sequence IS NULL -- what was there before has a column of its own, or none
 ), named AS (
@@ -202,9 +205,9 @@ CROSS JOIN LATERAL _callhardening.carried_column_nulls(l.events, l.calls, l.carr
 UNION ALL
 -- As an INSERT ... SELECT assigns it: by a cast, or to a type of strings.
 SELECT n.events, 'gap', 'carried_column_type',
-    format('the column %I, which call_event_logs names in carry, is %s, and %s in %s', n.name,
-        format_type(n.atttypid, NULL),
-           format_type(a.atttypid, NULL), l.calls), 'Alter the type back. Until then, events are not applied.'
+    format('the column %I, which call_event_logs names in carry, is %s, and %s in %s',
+        n.name, format_type(n.atttypid, NULL), format_type(a.atttypid, NULL), l.calls),
+    'Alter the type back. Until then, events are not applied.'
 FROM named n JOIN logs l ON l.events = n.events AND n.what = 'carry'
 JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type y ON y.oid = _callhardening.base_type(a.atttypid)
@@ -214,8 +217,7 @@ WHERE n.base <> y.oid AND y.typcategory <> 'S'
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_column_gaps() IS
-'gaps of event logs: columns of ours, or that call_event_logs names, which are gone, have another type, or do not fit '
-'those of the calls table';
+'gaps of event logs: columns of ours or of call_event_logs: missing, of another type, or unfit for the calls table';
 
 CREATE FUNCTION _callhardening.log_calls_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
@@ -249,4 +251,4 @@ WHERE EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'vali
 $$;
 
 COMMENT ON FUNCTION _callhardening.log_calls_gaps() IS
-'gaps of event logs: a calls table to which no event, or not each one, can be applied';
+'gaps of event logs: a calls table unfit for some or all events';

@@ -29,7 +29,7 @@ BEGIN
     lost := ARRAY(SELECT unnest(ARRAY[settings.call_id_column, settings.status_column, settings.direction_column,
         settings.payload_column])
         EXCEPT SELECT attname FROM pg_attribute WHERE attrelid = calls AND attnum > 0 AND NOT attisdropped);
-    -- Most calls are over, and cost no more than to see that.
+    -- Most calls are over, and cost no more than a look.
     over := ARRAY(SELECT unnest(_callhardening.status_words(settings.transitions))
         EXCEPT SELECT current_status FROM @extschema@.call_status_transitions(settings.transitions));
 
@@ -110,8 +110,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.rows_health(regclass, boolean) IS
-'the figures of call_health that are read from the calls table';
+COMMENT ON FUNCTION _callhardening.rows_health(regclass, boolean) IS 'the figures of call_health from the calls table';
 
 CREATE FUNCTION _callhardening.issues_health(calls regclass)
     RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
@@ -146,8 +145,7 @@ SELECT figure, count, 'issues',
 FROM counts
 $$;
 
-COMMENT ON FUNCTION _callhardening.issues_health(regclass) IS
-'the figures of call_health that are read from call_issues';
+COMMENT ON FUNCTION _callhardening.issues_health(regclass) IS 'the figures of call_health from call_issues';
 
 CREATE FUNCTION _callhardening.event_logs_health(calls regclass)
     RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
@@ -195,7 +193,7 @@ FROM figures ORDER BY position
 $$;
 
 COMMENT ON FUNCTION _callhardening.event_logs_health(regclass) IS
-'the figures of call_health that are read from the event logs, and the oldest snapshot';
+'the figures of call_health from the event logs, and the oldest snapshot';
 
 CREATE FUNCTION @extschema@.call_health(calls regclass, exact boolean DEFAULT false)
     RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
@@ -222,7 +220,7 @@ COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
 'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, '
 'payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, '
 'unusable_bodies_hour, unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot. value: in '
-'unit, NULL where it is not known, as where a column of the settings was renamed. Children by inheritance are tables '
+'unit, NULL if not known, for example after a column of the settings was renamed. Children by inheritance are tables '
 'of their own. level: ok, warning or critical, why: what was counted and from where on it is a warning or critical. '
 'Reads the calls table once, without its TOAST; above 256 MB some 64 MB of it, by chance, and estimates, unless '
 'exact. Without a valid unique index the call ids are grouped as well. Needs SELECT on the calls table, its logs, '

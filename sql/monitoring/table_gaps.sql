@@ -26,9 +26,9 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.missing_enum_words(oid, text, text) IS
-'the words that an enum, or a domain over one, lacks as the type of a column: for the status those of the graph, as a '
-'trigger has it, else of the directions. NULL: none, the type is another, or the graph is malformed. Runs nothing '
-'that the type''s owner has written';
+'the words an enum, or a domain over one, lacks as the type of a column: for the status those of the graph, as a '
+'trigger has it, else of the directions. NULL: none, the type is another, or the graph is malformed. Runs no code of '
+'the type''s owner';
 
 CREATE FUNCTION _callhardening.table_trigger_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
@@ -39,7 +39,7 @@ WITH tables AS MATERIALIZED (
 ), states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states()
 )
--- A partition or child without any trigger, or a table that lacks some.
+-- A partition or child without any trigger, or a table without some.
 SELECT t.relation, 'gap', CASE WHEN t.relispartition THEN 'partition_not_hardened' ELSE 'child_not_hardened' END,
        format('%s of %s has no trigger of callhardening',
            CASE WHEN t.relispartition THEN 'this partition' ELSE 'this child by inheritance' END, t.root),
@@ -82,7 +82,7 @@ WHERE s.state = 'O' AND EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srreli
 $$;
 
 COMMENT ON FUNCTION _callhardening.table_trigger_gaps() IS
-'gaps of calls tables: triggers that are gone, altered or not there, and tables that have none';
+'gaps of calls tables: missing or altered triggers, and tables without any';
 
 CREATE FUNCTION _callhardening.table_column_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
@@ -147,5 +147,4 @@ FROM keys k WHERE k.obstacle IS NOT NULL
 $$;
 
 COMMENT ON FUNCTION _callhardening.table_column_gaps() IS
-'gaps of calls tables: columns that the settings name, and which are gone or have another type, and a call id by '
-'which no event can be applied';
+'gaps of calls tables: columns of the settings, missing or of another type, and a call id unfit for events';

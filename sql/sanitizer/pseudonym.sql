@@ -7,11 +7,11 @@ CREATE FUNCTION @extschema@.call_pseudonym_key_id(secret bytea) RETURNS text
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) IS
-'the id of a key of pseudonyms: six letters that are the same wherever the key is brought to. secret: 16 to 64 bytes, '
-'else error 22023. NULL for NULL';
+'the id of a key of pseudonyms: six letters, equal on every server with this key. secret: 16 to 64 bytes, else error '
+'22023. NULL for NULL';
 
--- Not among what pg_dump takes along with the extension: whoever has a dump of the calls would have the key that
--- opens their pseudonyms. The id is computed and not checked, since the message of a failed CHECK prints the row.
+-- Not among what pg_dump takes along with the extension: a reader of a dump would have the key to the pseudonyms. The
+-- id is computed and not checked, since the message of a failed CHECK prints the row.
 CREATE TABLE _callhardening.pseudonym_keys (
     key_number bigint GENERATED ALWAYS AS IDENTITY,
     key_id text GENERATED ALWAYS AS (@extschema@.call_pseudonym_key_id(secret)) STORED
@@ -28,8 +28,7 @@ CREATE VIEW @extschema@.call_pseudonym_keys AS SELECT key_number, key_id, create
 REVOKE ALL ON @extschema@.call_pseudonym_keys FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.call_pseudonym_keys IS 'the keys of pseudonyms without their secrets, for the owner only';
-COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_number IS
-'new pseudonyms are made with the key that has the highest one';
+COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_number IS 'the key with the highest number makes new pseudonyms';
 COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_id IS 'what the key is known by in a pseudonym';
 
 CREATE FUNCTION _callhardening.forget_pseudonym_keys() RETURNS trigger
@@ -68,9 +67,8 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.add_call_pseudonym_key(bytea) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.add_call_pseudonym_key(bytea) IS
-'adds a key, with which new pseudonyms are made from now on, and returns its id; those of earlier keys stay valid. '
-'For the owner of the extension. secret: 16 to 64 bytes, or NULL for 32 random ones. Errors: 22023 another length, '
-'42710 a key that is there already, 42501';
+'adds a key for new pseudonyms, and returns its id; those of earlier keys stay valid. For the owner of the extension. '
+'secret: 16 to 64 bytes, or NULL for 32 random ones. Errors: 22023 another length, 42710 a known key, 42501';
 
 CREATE FUNCTION @extschema@.call_pseudonym(value text, key_id text DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE

@@ -6,11 +6,11 @@ CREATE FUNCTION @extschema@.call_traffic(calls integer, seed integer DEFAULT 1) 
     AS 'MODULE_PATHNAME', 'callhardening_call_traffic';
 
 COMMENT ON FUNCTION @extschema@.call_traffic(integer, integer) IS
-'the webhook bodies, JSON as Dialpad sends it, that a made-up company''s calls give, in the order of delivery: whole '
-'life cycles with bodies delivered twice, late, swapped and not at all. calls: how many call ids (legs), 0 to '
-'10000000; seed: which traffic, any number; the same two give the same bytes on every build of a version. In a select '
-'list the bodies are made one by one, in FROM all of them first. Errors: 22004 for a NULL argument, 22023 for calls '
-'out of range';
+'the webhook bodies of a made-up company''s calls, JSON as Dialpad sends it, in the order of delivery: whole life '
+'cycles with bodies delivered twice, late, swapped and not at all. calls: how many call ids (legs), 0 to 10000000; '
+'seed: which traffic, any number; the same two give the same bytes on every build of a version. In a select list the '
+'bodies are made one by one, in FROM all of them first. Errors: 22004 for a NULL argument, 22023 for calls out of '
+'range';
 
 -- call_traffic stands in a select list: in FROM all bodies would be written to a temporary file first.
 CREATE FUNCTION @extschema@.generate_call_events(calls integer, seed integer DEFAULT 1, log regclass DEFAULT NULL)

@@ -6,8 +6,7 @@ CREATE FUNCTION @extschema@.normalize_call_direction(direction text, provider te
     AS 'MODULE_PATHNAME', 'callhardening_normalize_call_direction';
 
 COMMENT ON FUNCTION @extschema@.normalize_call_direction(text, text) IS
-'the direction that a call provider''s word stands for: inbound or outbound. Blind to case, white space, - and _. '
-'NULL for NULL, for an empty word and for a word that the provider uses for no direction (a transfer); NULL with the '
-'warning "Unknown call direction" for any other. provider: whose word it is, as in "dialpad" or "zoom_phone"; NULL: '
-'the meaning that the word has anywhere, as for an unknown one, with the warning "Unknown call provider" and the '
-'nearest name. Never fails';
+'the direction of a call provider''s word: inbound or outbound. Blind to case, white space, - and _. NULL for NULL, '
+'for an empty word and for a word the provider uses for no direction (a transfer); NULL with the warning "Unknown '
+'call direction" for any other. provider: as in "dialpad" or "zoom_phone"; NULL: the general meaning of the word. An '
+'unknown provider: the same, with the warning "Unknown call provider" and the nearest name. Never fails';

@@ -10,7 +10,8 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
     -- The last lines are what this function adds. Numbers of lines change with each edit.
-    context := regexp_replace(context, E'(^|\n)SQL statement [^\n]*\nPL/pgSQL function error_of.*', '');
+    context := regexp_replace(context, E'\n?PL/pgSQL function error_of.*', '');
+    context := regexp_replace(replace(context, 'SQL statement "' || statement || '"', ''), E'\n$', '');
     context := regexp_replace(context, ' line \d+ ', ' ', 'g');
     RETURN concat_ws(E'\n', SQLSTATE || ' ' || SQLERRM, 'DETAIL: ' || nullif(detail, ''), 'HINT: ' || nullif(hint, ''),
         'CONTEXT: ' || nullif(context, ''));
