@@ -51,7 +51,7 @@ bool ReadLength(std::string_view text, std::uint32_t &length) noexcept
 Sanitizer::Sanitizer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate,
                      MemberOrder order) noexcept
     : policy_(policy), limits_(policy.limits()), arena_(allocate), redactor_(policy, pseudonyms, arena_),
-      position_(policy, arena_, order), result_(policy, arena_), members_(arena_, result_.tokens())
+      location_(policy, arena_, order), result_(policy, arena_), members_(arena_, result_.tokens())
 {
 }
 
@@ -64,7 +64,7 @@ void Sanitizer::BeginValue() noexcept
         if (top().order == MemberOrder::document)
             members_.top().kept = true;
     }
-    if (!position_.AtRoot())
+    if (!location_.AtRoot())
         ++top().kept;
 }
 
@@ -158,14 +158,14 @@ bool Sanitizer::Admit(bool empty) noexcept
 {
     if (arena_.failed())
         return false;
-    if (position_.AtRoot())
+    if (location_.AtRoot())
         return true;
     Frame &frame = top();
     ++frame.seen;
     if (frame.measured)
         return false;
     if (frame.type == ValueType::object && empty) {
-        if (frame.order == MemberOrder::document && frame.embedded == position_.embedded())
+        if (frame.order == MemberOrder::document && frame.embedded == location_.embedded())
             members_.top().empty = true;
         if (member().entered) // it was JSON in a string
             DropMember();
@@ -256,7 +256,7 @@ bool Sanitizer::AdmitScalar(ValueType type, std::string_view text, std::size_t p
 
 Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 {
-    if (position_.AtRoot())
+    if (location_.AtRoot())
         result_.root().type = type;
     if (!Admit(count == 0))
         return Walk::skip;
@@ -272,7 +272,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
         DropByRule();
         return Walk::skip;
     }
-    const bool measured = action() == Action::summary || position_.depth() == limits_.depth;
+    const bool measured = action() == Action::summary || location_.depth() == limits_.depth;
     if (!measured)
         return Enter(type, false);
     constexpr std::size_t summary_members = 2;
@@ -285,7 +285,7 @@ Walk Sanitizer::Begin(ValueType type, std::size_t count) noexcept
 Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
 {
     LookAtLabel();
-    Frame &frame = position_.Prepare(type);
+    Frame &frame = location_.Prepare(type);
     frame.section = result_.Begin();
     frame.members = members_.Begin();
     frame.measured = measured;
@@ -294,7 +294,7 @@ Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
         list().Push(type == ValueType::object ? TokenKind::object_begin : TokenKind::array_begin, {},
                     frame.context.rule);
     }
-    position_.Open();
+    location_.Open();
     if (observer_ != nullptr)
         observer_->Entered();
     return Walk::enter;
@@ -308,9 +308,9 @@ void Sanitizer::Rollback(const Frame &frame) noexcept
         if (top().order == MemberOrder::document)
             members_.top().kept = false;
     }
-    if (!frame.measured && !position_.AtRoot())
+    if (!frame.measured && !location_.AtRoot())
         --top().kept;
-    position_.ReturnBefore(frame);
+    location_.ReturnBefore(frame);
     result_.Return(frame.section);
 }
 
@@ -335,14 +335,14 @@ void Sanitizer::EndEmptied(const Frame &frame) noexcept
 
 void Sanitizer::End() noexcept
 {
-    if (arena_.failed() || position_.AtRoot())
+    if (arena_.failed() || location_.AtRoot())
         return;
     if (IsMember() && top().order == MemberOrder::document)
         EndMembers();
     const Frame &frame = top();
     label_.reset();
-    position_.Close();
-    if (position_.AtRoot())
+    location_.Close();
+    if (location_.AtRoot())
         result_.root().length = frame.seen;
     if (frame.measured || frame.shape.IsSummary(frame.seen)) {
         Rollback(frame);
@@ -362,7 +362,7 @@ void Sanitizer::EndEntered(const Frame &frame) noexcept
     list().Push(frame.type == ValueType::object ? TokenKind::object_end : TokenKind::array_end);
     if (frame.kept == 0)
         TellCameOut(Outcome::kept, Reason::rule, 2);
-    if (!position_.AtRoot() && result_.CanPrune(frame.section))
+    if (!location_.AtRoot() && result_.CanPrune(frame.section))
         result_.Prune(frame.section);
 }
 
@@ -372,9 +372,9 @@ void Sanitizer::String(std::string_view text) noexcept
 {
     if (IsEarlierRecord(text))
         return TakeEarlierRecord(text);
-    if (position_.IsAt(KeyWord::type))
+    if (location_.IsAt(KeyWord::type))
         top().shape.type = ToValueType(text);
-    else if (position_.IsAt(KeyWord::pair_name))
+    else if (location_.IsAt(KeyWord::pair_name))
         NamePair(text);
     if (text.size() > std::numeric_limits<std::uint32_t>::max())
         arena_.Fail();
@@ -386,7 +386,7 @@ void Sanitizer::String(std::string_view text) noexcept
 
 void Sanitizer::Number(std::string_view text) noexcept
 {
-    if (position_.IsAt(KeyWord::length))
+    if (location_.IsAt(KeyWord::length))
         top().shape.has_length = ReadLength(text, top().shape.length);
     if (!AdmitScalar(ValueType::number, {}, text.size()))
         return;
@@ -407,7 +407,7 @@ bool Sanitizer::NeedsNumberText(std::size_t printed) noexcept
     if (IsMember() && !top().measured && top().kept < limits_.members && !arena_.failed())
         EnterMember();
     const Action what = action();
-    return position_.IsAt(KeyWord::length) || what == Action::mask || what == Action::hash ||
+    return location_.IsAt(KeyWord::length) || what == Action::mask || what == Action::hash ||
            what == Action::summary || (Detects() && Redactor::MayDetectDigits(printed));
 }
 
@@ -459,14 +459,14 @@ void Sanitizer::Null() noexcept
 
 void Sanitizer::Key(std::string_view name) noexcept
 {
-    if (arena_.failed() || position_.AtRoot())
+    if (arena_.failed() || location_.AtRoot())
         return;
     Frame &frame = top();
     MemberAtHand &at_hand = member();
     at_hand.word = name.size() > longest_pair_word ? KeyWord::other : ToKeyWord(name);
     if (at_hand.word != KeyWord::other)
         BeginKeyWord();
-    before_record_ = position_.IsWithinRoot() && name == record_member;
+    before_record_ = location_.IsWithinRoot() && name == record_member;
     if (before_record_)
         result_.TakeEarlierRecord(std::nullopt);
     result_.PayForPruning();
@@ -482,14 +482,14 @@ void Sanitizer::Key(std::string_view name) noexcept
 
 bool Sanitizer::IsEarlierRecord(std::string_view text) const noexcept
 {
-    return before_record_ && position_.IsWithinRoot() && !arena_.failed() && IsRecord(text);
+    return before_record_ && location_.IsWithinRoot() && !arena_.failed() && IsRecord(text);
 }
 
 // It is no data.
 void Sanitizer::TakeEarlierRecord(std::string_view text) noexcept
 {
     result_.TakeEarlierRecord(text);
-    if (position_.order() == MemberOrder::document)
+    if (location_.order() == MemberOrder::document)
         members_.top().record = true;
 }
 
@@ -553,7 +553,7 @@ void Sanitizer::LookAtLabel() noexcept
 
 void Sanitizer::Disorder(bool late) noexcept
 {
-    (position_.embedded() == 0 ? doubtful_ : disordered_) |= late;
+    (location_.embedded() == 0 ? doubtful_ : disordered_) |= late;
 }
 
 bool Sanitizer::IsSecretLabel(std::string_view text) const noexcept
@@ -594,7 +594,7 @@ void Sanitizer::EndMembers() noexcept
     Frame &frame = top();
     const MemberStack::Arranged arranged = members_.Close(frame.members, limits_.members, done());
     Arranged(arranged);
-    if (!doubtful_ && position_.embedded() == 0)
+    if (!doubtful_ && location_.embedded() == 0)
         doubtful_ = members_.IsDoubtful(frame.members, arranged, frame.cut);
     done().truncated += frame.cut ? 1 : 0;
     members_.Forget(frame.members);
@@ -620,11 +620,11 @@ void Sanitizer::EnterMember() noexcept
     MemberContext &here = at_hand.context;
     const std::string_view name = at_hand.key;
     here.before = done();
-    const Step *known = policy_.Known(position_.Reached(object), name);
+    const Step *known = policy_.Known(location_.Reached(object), name);
     const Step step = known != nullptr ? *known : WorkOut(object, name);
     here.name = at_hand.key; // as a second pass will see it
     here.known = known != nullptr ? step.reached.data() : nullptr;
-    here.reached_begin = Position::ReachedEnd(object);
+    here.reached_begin = Location::ReachedEnd(object);
     here.reached = static_cast<std::uint16_t>(step.reached.size());
     here.rule = std::min(step.rule, object.rule);
     here.paired = at_hand.word == KeyWord::pair_value && top().names_secret;
@@ -644,12 +644,12 @@ Step Sanitizer::WorkOut(const MemberContext &object, std::string_view name) noex
         key = fitted.text;
     }
     const bool renamed = key.data() != name.data();
-    PathNode *room = position_.RoomForMember(object);
+    PathNode *room = location_.RoomForMember(object);
     if (room == nullptr)
         return {MemberClass::credential, no_rule, {}};
-    Step step = policy_.Enter(position_.Reached(object), key, room);
+    Step step = policy_.Enter(location_.Reached(object), key, room);
     if (!renamed) {
-        policy_.Remember(position_.Reached(object), name, step);
+        policy_.Remember(location_.Reached(object), name, step);
         return step;
     }
     top().renamed = true;
@@ -695,7 +695,7 @@ TextContext Sanitizer::text_context() const noexcept
 
 void Sanitizer::FitString(std::string_view text) noexcept
 {
-    if (position_.AtRoot())
+    if (location_.AtRoot())
         result_.root().length = static_cast<std::uint32_t>(CountCharacters(text));
     const Action what = action();
     if (what == Action::summary && !text.empty())
@@ -727,14 +727,14 @@ bool Sanitizer::OpenJson(std::string_view text, Reason found) noexcept
 {
     if (text.size() > largest_embedded || !LooksLikeJson(text))
         return false;
-    if (position_.embedded() == deepest_embedding) {
+    if (location_.embedded() == deepest_embedding) {
         Replace(ValueType::string, CountCharacters(text), Reason::embedding);
         return true;
     }
     const Checkpoint before = Mark();
-    const MemberOrder order = position_.order();
+    const MemberOrder order = location_.order();
     const bool disordered = std::exchange(disordered_, false);
-    position_.EnterText();
+    location_.EnterText();
     bool opened = observer_ != nullptr ? ReadInOrder(text, found) : ReadAsItComes(text);
     if (opened && disordered_) {
         Return(before);
@@ -742,18 +742,18 @@ bool Sanitizer::OpenJson(std::string_view text, Reason found) noexcept
     }
     if (!opened)
         Return(before);
-    position_.LeaveText();
+    location_.LeaveText();
     disordered_ = disordered;
-    position_.SetOrder(order);
+    location_.SetOrder(order);
     return opened;
 }
 
 void Sanitizer::BeginText(MemberOrder order) noexcept
 {
-    if (!position_.AtRoot())
+    if (!location_.AtRoot())
         --top().seen; // counted again by what is inside
     ++done().opened;
-    position_.SetOrder(order);
+    location_.SetOrder(order);
 }
 
 bool Sanitizer::ReadAsItComes(std::string_view text) noexcept
@@ -780,12 +780,12 @@ bool Sanitizer::ReadInOrder(std::string_view text, Reason found) noexcept
 
 Sanitizer::Checkpoint Sanitizer::Mark() const noexcept
 {
-    return {position_.Here(), result_.Here(), members_.Begin(), label_};
+    return {location_.Here(), result_.Here(), members_.Begin(), label_};
 }
 
 void Sanitizer::Return(const Checkpoint &mark) noexcept
 {
-    position_.Return(mark.position);
+    location_.Return(mark.location);
     result_.Return(mark.result);
     members_.Return(mark.members);
     label_ = mark.label;

@@ -1,6 +1,6 @@
 // The sanitizer: tokens of a JSON document go in, a bounded list of tokens comes out.
 //
-// It decides what becomes of each value. Position knows where in the document that is, ObjectMembers what the
+// It decides what becomes of each value. Location knows where in the document that is, ObjectMembers what the
 // members of an object in the order of a document come to, and Result what has come out.
 //
 // The caller walks its document, jsonb or text, and reports what it meets; where the answer is Walk::skip it
@@ -10,9 +10,9 @@
 
 #include "core/json/number.hpp"
 #include "core/policy/policy.hpp"
+#include "core/sanitizer/location.hpp"
 #include "core/sanitizer/members.hpp"
 #include "core/sanitizer/observer.hpp"
-#include "core/sanitizer/position.hpp"
 #include "core/sanitizer/result.hpp"
 #include "core/sanitizer/texts.hpp"
 #include "core/sanitizer/token.hpp"
@@ -61,7 +61,7 @@ public:
     // True behind the name of a value that a member beside it may name: {"value": "V", "header":
     // "X-Api-Key"}. Who knows the members in jsonb's order tells the texts of those that are still to come by
     // NamePair.
-    bool IsAtPairedValue() const noexcept { return position_.IsAt(KeyWord::pair_value); }
+    bool IsAtPairedValue() const noexcept { return location_.IsAt(KeyWord::pair_value); }
     void NamePair(std::string_view name) noexcept;
 
     // Copies what would not outlive the result.
@@ -96,24 +96,24 @@ private:
 
     // To return to where a string turns out not to be JSON.
     struct Checkpoint {
-        Position::Mark position;
+        Location::Mark location;
         Result::Mark result;
         OpenMembers members;
         std::optional<std::string_view> label;
     };
 
-    Frame &top() noexcept { return position_.top(); }
-    const Frame &top() const noexcept { return position_.top(); }
-    MemberAtHand &member() noexcept { return position_.member(); }
-    const MemberContext &context() const noexcept { return position_.context(); }
+    Frame &top() noexcept { return location_.top(); }
+    const Frame &top() const noexcept { return location_.top(); }
+    MemberAtHand &member() noexcept { return location_.member(); }
+    const MemberContext &context() const noexcept { return location_.context(); }
     TokenList &list() noexcept { return result_.tokens(); }
     SanitizeCounts &done() noexcept { return result_.counts(); }
     Rule rule() const noexcept { return policy_.rule(context().rule); }
     Action action() const noexcept { return rule().action; }
     TextContext text_context() const noexcept;
     bool Detects() const noexcept;
-    bool IsItem() const noexcept { return position_.IsItem(); }
-    bool IsMember() const noexcept { return position_.IsMember(); }
+    bool IsItem() const noexcept { return location_.IsItem(); }
+    bool IsMember() const noexcept { return location_.IsMember(); }
 
     bool Admit(bool empty) noexcept;
     bool AdmitScalar(ValueType type, std::string_view text, std::size_t printed) noexcept;
@@ -179,7 +179,7 @@ private:
     const Limits limits_;
     Arena arena_;
     Redactor redactor_;
-    Position position_;
+    Location location_;
     Result result_;
     ObjectMembers members_;                 // in the order of a document
     std::optional<std::string_view> label_; // of the pair that the innermost object may be, not looked at yet

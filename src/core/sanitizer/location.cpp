@@ -1,9 +1,9 @@
-#include "core/sanitizer/position.hpp"
+#include "core/sanitizer/location.hpp"
 
 namespace callhardening
 {
 
-PathNode *Position::RoomForMember(const MemberContext &object) noexcept
+PathNode *Location::RoomForMember(const MemberContext &object) noexcept
 {
     const std::size_t begin = ReachedEnd(object), needed = begin + max_reached_;
     if (needed > reached_capacity_) {

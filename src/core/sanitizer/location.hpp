@@ -23,7 +23,7 @@ enum class MemberOrder : unsigned char {
 struct MemberContext {
     std::string_view name;
     SanitizeCounts before; // it was named
-    const PathNode *known; // its nodes where the policy keeps them; else the position does
+    const PathNode *known; // its nodes where the policy keeps them; else the location does
     std::uint32_t reached_begin;
     std::uint16_t reached;
     RuleIndex rule;
@@ -37,7 +37,7 @@ struct MemberContext {
 enum class KeyWord : unsigned char { other, type, length, pair_name, pair_value };
 
 // An object that may turn out to be a summary: {"type": "string", "length": 48211}.
-struct Shape {
+struct SummaryShape {
     ValueType type;
     bool has_length;
     std::uint32_t length;
@@ -55,7 +55,7 @@ struct Frame {
     OpenMembers members; // of an object in the order of a document
     std::uint32_t kept;
     std::uint32_t seen;
-    Shape shape;
+    SummaryShape shape;
     ValueType type;
     MemberOrder order;
     std::uint16_t embedded;
@@ -76,10 +76,10 @@ struct MemberAtHand {
     bool entered = true; // its context and key are known
 };
 
-class Position
+class Location
 {
 public:
-    Position(const Policy &policy, Arena &arena, MemberOrder order) noexcept
+    Location(const Policy &policy, Arena &arena, MemberOrder order) noexcept
         : arena_(arena), max_reached_(policy.max_reached()), order_(order)
     {
         member_.context.rule = no_rule;
