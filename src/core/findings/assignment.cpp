@@ -76,6 +76,8 @@ Name NameBefore(std::string_view text, std::size_t i) noexcept
     std::size_t end = i;
     while (end > 0 && (IsAsciiSpace(text[end - 1]) || text[end - 1] == '+')) // += and, in a form, a space
         --end;
+    if (end > 1 && text[end - 1] == ']' && IsQuote(text[end - 2])) // $a['password'] = 'V'
+        --end;
     const bool quoted = end > 0 && IsQuote(text[end - 1]);
     if (quoted) {
         --end;
@@ -322,6 +324,16 @@ std::size_t SkipToValue(std::string_view text, std::size_t i, bool quoted_name) 
     return i;
 }
 
+// string(1) "V", as PHP dumps it.
+std::size_t SkipType(std::string_view text, std::size_t i) noexcept
+{
+    constexpr std::string_view type = "string(", behind = ") \"";
+    if (!text.substr(i).starts_with(type))
+        return i;
+    const std::size_t end = RunEnd(text, i + type.size(), IsAsciiDigit);
+    return text.substr(end).starts_with(behind) ? end + behind.size() - 1 : i;
+}
+
 // u'V', b"V": Python's strings, and others'.
 std::size_t SkipStringPrefix(std::string_view text, std::size_t i) noexcept
 {
@@ -341,7 +353,7 @@ ValueSpan Value(const SpelledText &spelled, const Name &name, std::size_t after,
     std::size_t begin = SkipToValue(text, after, name.quoted);
     if (begin == text.size() || (text[begin] == '\\' && !spelled.is_plain))
         return nothing;
-    begin = SkipStringPrefix(text, begin);
+    begin = SkipStringPrefix(text, SkipType(text, begin));
     if (IsQuote(text[begin]))
         return {begin + 1, QuotedEnd(text, begin + 1, text[begin])};
     const bool done = text.substr(begin).starts_with(marker);
@@ -414,6 +426,103 @@ ValueSpan PairedValue(const SpelledText &spelled, const Name &word, std::size_t 
         if (behind.Takes(text[k]) && names_secret(k))
             return value;
     return nothing;
+}
+
+// ---- other syntaxes -------------------------------------------------------------------------------------
+
+// True where `word` stands not far before `i`.
+bool StandsBefore(std::string_view text, std::size_t i, std::string_view word) noexcept
+{
+    constexpr std::size_t reach = 80;
+    const std::size_t begin = i - std::min(i, reach);
+    return text.substr(begin, i - begin).find(word) != text.npos;
+}
+
+// s:8:"password";s:1:"V", as PHP writes it. `size` is before the `:` at `i`.
+ValueSpan SerializedValue(std::string_view text, const Name &size, std::size_t i, SecretNames names) noexcept
+{
+    constexpr std::string_view before = ";s:";
+    if (!text.substr(i + 1).starts_with('"') || !text.substr(0, size.begin).ends_with(before))
+        return nothing;
+    const Name name = NameBefore(text, size.begin - before.size());
+    return name.quoted && SaysSecret(text, name, names) ? ValueSpan{i + 2, QuotedEnd(text, i + 2, '"')}
+                                                        : nothing;
+}
+
+// A part of a form: form-data; name="password", the other headers, an empty line and the value. The `=` is at
+// `i`.
+ValueSpan PartValue(std::string_view text, std::size_t i, SecretNames names) noexcept
+{
+    constexpr std::size_t longest_head = 256;
+    if (!StandsBefore(text, i, "form-data") || !IsSecretName(NamedBy(text, i), false, names))
+        return nothing;
+    const std::string_view head = text.substr(0, i + longest_head);
+    const std::size_t line = head.find("\n\n", i), line_of_http = head.find("\n\r\n", i);
+    if (line == text.npos && line_of_http == text.npos)
+        return nothing;
+    const std::size_t begin = line < line_of_http ? line + 2 : line_of_http + 3;
+    const std::size_t end = std::min(text.find("\n--", begin), text.size());
+    return {begin, end > begin && text[end - 1] == '\r' ? end - 1 : end};
+}
+
+// In a description of a call: a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:V
+bool IsKeyOfCall(std::string_view text, const Name &name) noexcept
+{
+    return text.substr(name.begin, name.end - name.begin) == "inline" &&
+           StandsBefore(text, name.begin, "crypto:");
+}
+
+// What the element before the tag at `open` holds for a name: <key>password</key> <string>V</string>.
+std::string_view NamedByElement(std::string_view text, std::size_t open) noexcept
+{
+    std::size_t end = open;
+    while (end > 0 && IsAsciiSpace(text[end - 1]))
+        --end;
+    if (end == 0 || text[end - 1] != '>')
+        return {};
+    const std::size_t tag = NameBegin(text, end - 1);
+    if (!text.substr(0, tag).ends_with("</") || !IsPairName(text.substr(tag, end - 1 - tag)))
+        return {};
+    const std::size_t name = NameBegin(text, tag - 2);
+    return name > 0 && text[name - 1] == '>' ? text.substr(name, tag - 2 - name) : std::string_view{};
+}
+
+// <entry key="password">V</entry>: what the attributes from `i` on name. An id is the element's own.
+std::string_view NamedByAttribute(std::string_view tag, std::size_t i) noexcept
+{
+    for (i = tag.find('=', i); i != tag.npos; i = tag.find('=', i + 1)) {
+        const std::string_view name = NamedBy(tag, i);
+        if (!name.empty() && LowerAscii(tag[i - 1]) != 'd')
+            return name;
+    }
+    return {};
+}
+
+// An element says by its own name, or by the element before it, that its text is a secret.
+bool IsSecretElement(std::string_view text, std::string_view tag, std::size_t open,
+                     SecretNames names) noexcept
+{
+    constexpr std::string_view value_tags[] = {"value", "val", "content", "string", "integer", "data"};
+    const std::string_view name = tag.substr(tag.rfind(':') + 1);
+    return !name.empty() &&
+           (IsSecretName(name, false, names) ||
+            (IsOneOf(name, value_tags) && IsSecretName(NamedByElement(text, open), false, names)));
+}
+
+// The text of the element whose tag ends at `i`. What an attribute names has the element's end behind it:
+// the text behind <input name="pin"> is not its own. Wrapped data ends with the text at the latest.
+ValueSpan ElementText(std::string_view text, std::string_view tag, std::size_t i, bool by_attribute) noexcept
+{
+    constexpr std::string_view data = "<![CDATA[", data_end = "]]>";
+    if (text.substr(i + 1).starts_with(data)) {
+        const std::size_t begin = i + 1 + data.size();
+        return {begin, std::min(text.find(data_end, begin), text.size())};
+    }
+    const std::size_t end = text.find('<', i + 1);
+    const bool closed =
+        end != text.npos &&
+        (!by_attribute || (text.substr(end).starts_with("</") && text.substr(end + 2).starts_with(tag)));
+    return closed ? ValueSpan{i + 1, end} : nothing;
 }
 
 // first_name, X-Request-Id, verificationStatus: letters in words, and no token.
@@ -528,7 +637,13 @@ ValueSpan FindAssignedValue(const SpelledText &spelled, std::size_t i, SecretNam
     const std::string_view word = text.substr(name.begin, name.end - name.begin);
     if (ToPairWord(word) == PairWord::value)
         return Checked(text, PairedValue(spelled, name, i, names));
-    if (!SaysSecret(text, name, names))
+    if (EqualFolded(word, "name") && text[i] == '=')
+        if (const ValueSpan value = PartValue(text, i, names); value.Found())
+            return value;
+    if (IsAsciiDigit(word.front()))
+        if (const ValueSpan value = SerializedValue(text, name, i, names); value.Found())
+            return value;
+    if (!SaysSecret(text, name, names) && !IsKeyOfCall(text, name))
         return nothing;
     const bool header = text[i] == ':' && !name.quoted && IsSecretHeader(word);
     return Checked(text, Value(spelled, name, i + 1, FollowsParameterMark(text, name.begin), header));
@@ -557,11 +672,10 @@ ValueSpan FindElementText(std::string_view text, std::size_t i, SecretNames name
         return nothing;
     const std::size_t name_end = RunEnd(before, open + 1, [](char c) { return IsNameLetter(c) || c == ':'; });
     const std::string_view tag = text.substr(open + 1, name_end - open - 1);
-    const std::string_view name = tag.substr(tag.rfind(':') + 1);
-    const std::size_t end = text.find('<', i + 1);
-    if (name.empty() || end == std::string_view::npos || !IsSecretName(name, false, names))
-        return nothing;
-    return Checked(text, {i + 1, end});
+    const bool own = IsSecretElement(text, tag, open, names);
+    const bool by_attribute = !own && !tag.empty() && name_end < i &&
+                              IsSecretName(NamedByAttribute(before, name_end), false, names);
+    return own || by_attribute ? Checked(text, ElementText(text, tag, i, by_attribute)) : nothing;
 }
 
 ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames names) noexcept

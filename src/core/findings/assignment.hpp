@@ -1,12 +1,15 @@
 // A name that says secret, and its value, in the syntaxes in which texts have them:
 //
-//   password=V  password: V  "password": "V"  password => 'V'  u'V'  `V`  <V>      assignments of any
-//   language Cookie: a=1; b=2                                                              header lines
+//   password=V  password: V  "password": "V"  password => 'V'  u'V'  `V`  <V>     assignments
+//   Cookie: a=1; b=2                                                              header lines
 //   {"name": "X-Api-Key", "value": "V"}  <param name="password" value="V"/>       pairs
 //   ["X-Api-Key", "V"]                                                            lists of pairs
-//   <password>V</password>                                                        elements of XML
+//   <password>V</password>  <name>password</name><value>V</value>                 elements of XML
 //   password: |  and indented lines                                               blocks of YAML
 //   --token V  -u user:V                                                          options of a command
+//   s:8:"password";s:1:"V"  ["password"]=> string(1) "V"                          what PHP writes
+//   form-data; name="password"  an empty line, V                                  parts of a form
+//   a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:V                                   keys of calls
 //
 // A value ends where its syntax ends, and not at the first odd letter: half a password is worse than none.
 #pragma once

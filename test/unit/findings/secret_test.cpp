@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <map>
 #include <string>
 
@@ -178,6 +179,18 @@ TEST(Secret, SyntaxesOfNameAndValue)
                                  of its own asks our gateway with, set by the one who has installed it, and changed
                                  every month","value":"VALUE"})",
           "a=1&api+key=VALUE&b=2",
+          "$config['password'] = 'VALUE';",
+          R"(array(2) { ["password"]=> string(16) "VALUE" })",
+          R"(a:1:{s:8:"password";s:16:"VALUE";})",
+          "--b\r\nContent-Disposition: form-data; name=\"pin\"\r\n\r\nVALUE\r\n--b--",
+          "--b\nContent-Disposition: form-data; name=\"pin\"; filename=\"a\"\n"
+          "Content-Type: text/plain\n\nVALUE\nVALUE\n--b--",
+          "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:VALUE|2^20|1:32",
+          "<password><![CDATA[VALUE]]></password>",
+          "<property>\n <name>db.password</name>\n <value>VALUE</value>\n</property>",
+          "<dict><key>api_key</key><string>VALUE</string></dict>",
+          "<entry key=\"api_key\">VALUE</entry>",
+          "<entry type=\"x\" key=\"api_key\"><![CDATA[VALUE]]></entry>",
           "https://h.example/?security+code=VALUE",
           "https://h.example/?a=1&+code=VALUE",
           "social+security+number=VALUE",
@@ -212,7 +225,11 @@ TEST(Secret, SyntaxesOfNameAndValue)
     for (const char *text :
          {R"({"name": "Accept", "value": "x"})", R"({"meta":{"name":"X-Api-Key"},"value":"a text"})",
           R"({"value":"a text","meta":{"name":"X-Api-Key"}})", R"({"name":"pin"},{"value":"a text"})",
-          "https://h.example/?sort+key=a&my+code=b&my+hash=c", "a++; b = key + code"})
+          "https://h.example/?sort+key=a&my+code=b&my+hash=c", "a++; b = key + code",
+          "<name>X-Api-Key</name><note>a text</note>", "<name>Accept</name><value>a text</value>",
+          "<p id=\"password\">Enter it here</p>", "<input name=\"password\"> Enter it here <br>",
+          "form-data; name=\"pinned\"\n\na text\n--b", "name=\"pin\"\n\na text\n--b", "display: inline: yes",
+          R"(s:4:"name";s:3:"Ann";)"})
         EXPECT_EQ(Redact(text), text);
 }
 
@@ -262,6 +279,30 @@ std::string Replaced(std::string text, const std::string &from, const std::strin
     for (std::size_t i = 0; (i = text.find(from, i)) != std::string::npos; i += to.size())
         text.replace(i, from.size(), to);
     return text;
+}
+
+// Seconds of the processor for a text of these pieces.
+double SecondsFor(const std::string &piece, std::size_t size)
+{
+    std::string text;
+    while (text.size() < size)
+        text += piece;
+    const std::clock_t begin = std::clock();
+    std::size_t from = 0;
+    for (SecretSpan found; (found = FindSecret({text, true}, from, text.size(), false)).Found();)
+        from = found.end;
+    return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+}
+
+// Where a search reads on to the end of the text for each, a megabyte takes minutes.
+TEST(Secret, SyntaxesThatNeverEndAreReadOnce)
+{
+    for (const char *piece : {"<a><![CDATA[", "<a name=\"b\"><![CDATA[", "<a name=\"pin\">", "<a b c d>",
+                              "<name>a</name><value>", ";s:1:\"", "\";s:1:\"", "form-data; name=\"a\"\n\n",
+                              "crypto: inline:", "a+key+b+", "['a']=", "string(1"})
+        EXPECT_LT(SecondsFor(piece, 1'000'000), 15) << piece;
+    for (const char *piece : {"value=", "\"value\":{", "}value:1"})
+        EXPECT_LT(SecondsFor(piece, 50'000), 15) << piece;
 }
 
 std::string Sanitized(const std::string &text, const std::string &rules = "[]",
