@@ -141,7 +141,7 @@ BEGIN
     SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO elsewhere
     FROM pg_class AS c WHERE c.relkind = 'f' AND c.oid IN (SELECT relid FROM pg_partition_tree(hardened));
     IF elsewhere IS NOT NULL THEN
-        RAISE WARNING USING MESSAGE = format('backfill of table %s leaves out partitions that are foreign tables: %s',
+        RAISE WARNING USING MESSAGE = format('backfill of table %s leaves out foreign tables among its partitions: %s',
             hardened, elsewhere),
             HINT = 'Harden and backfill their tables at their servers.';
     END IF;
@@ -451,7 +451,7 @@ BEGIN
     part := b.part;
     statement := _callhardening.repair_statement(calls, part, written_since IS NULL);
     IF part IS NOT NULL AND statement IS NULL THEN
-        PERFORM _callhardening.raise_error('55000', format('table %s is not hardened any more', calls));
+        PERFORM _callhardening.raise_error('55000', format('table %s is no longer hardened', calls));
     END IF;
 END
 $$;

@@ -613,7 +613,7 @@ EXCEPTION
     WHEN wrong_object_type THEN
         RAISE WARNING USING
             MESSAGE = format('table %s cannot have a unique index on column %I', calls, call_id_column),
-            DETAIL = 'It has partitions that are foreign tables.';
+            DETAIL = 'Some of its partitions are foreign tables.';
 END
 $$;
 
@@ -875,8 +875,8 @@ BEGIN
 
     IF cardinality(_callhardening.call_triggers(calls)) > 0 AND _callhardening.trigger_settings(calls) IS NULL THEN
         RAISE WARNING USING MESSAGE = format('the settings of table %s are gone', calls),
-            DETAIL = 'They were arguments of its BEFORE trigger. Each one that is not given is the default now.',
-            HINT = 'Call harden_calls again with each setting that should be another.';
+            DETAIL = 'They were arguments of its BEFORE trigger. Each setting not given is the default now.',
+            HINT = 'Call harden_calls again, and give each setting of your own.';
     END IF;
     before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
     -- In this order: what reads the table comes before what locks readers out.

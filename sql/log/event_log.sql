@@ -325,8 +325,8 @@ BEGIN
         chosen := _callhardening.choose_default_log(NEW.log_id);
         IF chosen IS DISTINCT FROM NEW.events THEN
             RAISE NOTICE USING MESSAGE = format('event log %s is not the default', NEW.events),
-                DETAIL = coalesce('Functions that are called without a log use ' || chosen::text || '.',
-                    'None of the event logs is: functions that are called without a log fail.'),
+                DETAIL = coalesce('Functions called without a log use ' || chosen::text || '.',
+                    'None of the event logs is: functions called without a log fail.'),
                 HINT = format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).',
                     NEW.events);
         END IF;
@@ -524,7 +524,7 @@ BEGIN
             ('event_seq', 'bigint'::regtype), ('event_lane', 'integer'::regtype),
             ('call_id', 'text'::regtype))) <> 3 THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('table %s is no event log any more', TG_RELID::regclass),
+            MESSAGE = format('table %s is no longer an event log', TG_RELID::regclass),
             DETAIL = 'The type of event_seq, event_lane or call_id was altered.';
     END IF;
     IF NEW.event_lane = _callhardening.no_lane('ignored') THEN -- settled
@@ -668,7 +668,7 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname = name AND NOT attisdropped);
     IF FOUND THEN
         RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, missing),
-            HINT = 'For a table of events that is in use, call harden_call_events.';
+            HINT = 'For a table of events in use, call harden_call_events.';
     END IF;
     PERFORM _callhardening.require_no_obstacle(calls, '{}'::name[]);
     PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
@@ -779,7 +779,7 @@ BEGIN
         UPDATE _callhardening.operated_logs AS l SET is_default = NULL WHERE l.log_id = former.log_id;
         IF NOT FOUND AND EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.log_id = former.log_id) THEN
             PERFORM _callhardening.raise_error('42501', format('permission denied for event log %s', former.events),
-                detail => 'It is the default log, and only who may configure it can choose another.');
+                detail => 'It is the default log. Only a role with the right to configure it can choose another.');
         END IF;
     END LOOP;
     UPDATE _callhardening.operated_logs AS l SET is_default = true WHERE l.log_id = number;
@@ -839,7 +839,7 @@ BEGIN
     ELSIF EXISTS (SELECT FROM _callhardening.logs AS l
                   WHERE l.log_id = number AND l.is_default <> configure_call_event_log.is_default) THEN
         RAISE invalid_parameter_value USING MESSAGE = 'the default log cannot be given up',
-            HINT = 'Choose another one, which takes its place: configure_call_event_log(log, is_default => true).';
+            HINT = 'Choose another one in its place: configure_call_event_log(log, is_default => true).';
     END IF;
 END
 $$;

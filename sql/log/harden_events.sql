@@ -324,7 +324,7 @@ BEGIN
     IF (SELECT attnotnull FROM pg_attribute WHERE attrelid = events AND attname = processed_at_column) THEN
         PERFORM _callhardening.raise_error('42804',
             format('column %I of table %s is NOT NULL', processed_at_column, events),
-            detail => 'NULL says that an event is pending.');
+            detail => 'NULL means: the event is pending.');
     END IF;
     PERFORM _callhardening.require_carried_columns(events, calls, carry);
 END
@@ -433,7 +433,7 @@ BEGIN
             IF has_values THEN
                 PERFORM _callhardening.raise_error('55000',
                     format('column %I of table %s has values', wanted.column_name, events),
-                    detail => 'An event log needs a column of this name that is filled by its trigger.',
+                    detail => 'The trigger of an event log fills a column of this name.',
                     hint => 'Rename the column.');
             END IF;
         END IF;
@@ -699,6 +699,33 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.event_triggers(regclass) IS 'the triggers of an event log, under any name';
 
+CREATE FUNCTION _callhardening.warn_of_unprocessed_events(log _callhardening.logs) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    pending bigint;
+BEGIN
+    BEGIN
+        SELECT sum(p.pending) + (SELECT l.retrying_or_dead FROM _callhardening.my_logs AS l
+            WHERE l.log_id = log.log_id)
+        INTO pending FROM @extschema@.pending_call_events(log.events, true) AS p;
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        NULL; -- an altered table is a reason to go back, and none to stay
+    END;
+    IF pending IS DISTINCT FROM 0 THEN
+        RAISE WARNING USING
+            MESSAGE = format('%s events of %s were not processed',
+                coalesce(pending::text, 'an unknown number of'), log.events),
+            DETAIL = 'The table has no column to tell which.',
+            HINT = 'Roll back, and call process_call_events first.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.warn_of_unprocessed_events(_callhardening.logs) IS
+'a part of unharden_call_events: a WARNING with the number of unprocessed events of a log';
+
 CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -708,7 +735,6 @@ DECLARE
     is_made boolean; -- as a log, by create_call_tables or as a copy of its table
     has_trigger boolean;
     ours text;
-    pending bigint;
 BEGIN
     PERFORM _callhardening.require_event_table(events);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', events);
@@ -719,24 +745,11 @@ BEGIN
     IF log.log_id IS NULL AND NOT has_trigger
         AND NOT EXISTS (SELECT FROM pg_attribute
             WHERE attrelid = events AND attname IN (SELECT column_name FROM _callhardening.event_columns())
-                        AND col_description(attrelid, attnum) LIKE 'callhardening: %') THEN
+                AND col_description(attrelid, attnum) LIKE 'callhardening: %') THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is not an event log', events);
     END IF;
     IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
-        BEGIN
-            SELECT sum(p.pending) + (SELECT l.retrying_or_dead FROM _callhardening.my_logs AS l
-                WHERE l.log_id = log.log_id)
-            INTO pending FROM @extschema@.pending_call_events(events, true) AS p;
-        EXCEPTION WHEN object_not_in_prerequisite_state THEN
-            NULL; -- an altered table is a reason to go back, and none to stay
-        END;
-        IF pending IS DISTINCT FROM 0 THEN
-            RAISE WARNING USING
-                MESSAGE = format('%s events of %s were not processed',
-                    coalesce(pending::text, 'an unknown number of'), events),
-                DETAIL = 'The table has no column that would say which.',
-                HINT = 'Roll back, and call process_call_events first.';
-        END IF;
+        PERFORM _callhardening.warn_of_unprocessed_events(log);
     END IF;
 
     PERFORM _callhardening.drop_triggers(events, _callhardening.event_triggers(events));

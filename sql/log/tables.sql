@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     IF schema IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'schema must not be null',
-            HINT = 'Name the schema that the tables are to be created in.';
+            HINT = 'Name the schema for the tables.';
     END IF;
     -- Without this, the tables would end up in the next schema of the path.
     IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN

@@ -87,7 +87,7 @@ WITH watched AS MATERIALIZED (
 )
 SELECT * FROM gaps
 UNION ALL
-SELECT w.relation, 'ok', 'none', 'every row that is written here passes the rules', NULL
+SELECT w.relation, 'ok', 'none', 'every row written here passes the rules', NULL
 FROM watched w WHERE NOT EXISTS (SELECT FROM gaps g WHERE g.relation = w.relation AND g.level = 'gap')
 $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.enforcement_gaps() FROM PUBLIC;

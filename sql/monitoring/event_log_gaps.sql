@@ -113,12 +113,12 @@ SELECT l.events, 'gap', 'table_unlogged', 'the log is an unlogged table: a crash
     format('ALTER TABLE %s SET LOGGED.', l.events)
 FROM logs l WHERE l.relpersistence = 'u'
 UNION ALL
-SELECT l.events, 'note', 'default_log', 'functions that are called without a log use this one',
+SELECT l.events, 'note', 'default_log', 'functions called without a log use this one',
     'To choose another: SELECT configure_call_event_log(log, is_default => true).'
 FROM logs l WHERE l.is_default AND (SELECT count(*) FROM logs) > 1
 UNION ALL
 SELECT NULL, 'note', 'no_default_log',
-    'there are several event logs, and none is the default: functions that are called without a log fail',
+    'there are several event logs, and none is the default: functions called without a log fail',
     'SELECT configure_call_event_log(log, is_default => true).'
 WHERE (SELECT count(*) FROM logs) > 1 AND NOT EXISTS (SELECT FROM logs l WHERE l.is_default)
 UNION ALL

@@ -76,7 +76,7 @@ BEGIN
         RETURN QUERY VALUES ('duplicates', repeated::numeric, 'call ids',
             CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
             CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them'
-                ELSE 'call ids that several rows have' END);
+                ELSE 'call ids in several rows' END);
     END IF;
     IF settings.direction_column = ANY (lost) THEN
         RETURN QUERY VALUES ('directions', NULL::numeric, 'words', 'warning', format(gone, settings.direction_column));
@@ -139,8 +139,8 @@ WITH recent AS (
 SELECT figure, count, 'issues',
        CASE WHEN count >= critical THEN 'critical' WHEN count >= warning THEN 'warning' ELSE 'ok' END,
        format('%s in the last %s, from call_issues; warning from %s, critical from %s',
-           CASE what WHEN 'refused' THEN 'statuses and call ids that were refused'
-               WHEN 'unknown' THEN 'directions and statuses that are not known'
+           CASE what WHEN 'refused' THEN 'refused statuses and call ids'
+               WHEN 'unknown' THEN 'unknown directions and statuses'
                      ELSE 'bodies that are no JSON object or have no call' END, span, warning, critical)
 FROM counts
 $$;
@@ -173,7 +173,7 @@ WITH logs AS MATERIALIZED (
     SELECT 1 AS position, 'pending' AS figure, l.pending AS value, 'events' AS unit,
            10000 AS warning, 100000 AS critical,
            'events that no worker has yet, estimated' AS what FROM lanes l
-    UNION ALL SELECT 2, 'dead', d.count, 'events', 1, 100, 'events that are not tried any more: call_dead_events'
+    UNION ALL SELECT 2, 'dead', d.count, 'events', 1, 100, 'events after their last attempt: call_dead_events'
         FROM dead d
     UNION ALL SELECT 3, 'oldest_pending', coalesce(round(l.behind), 0), 'seconds', 60, 600,
         'since the first pending event was received' FROM lanes l

@@ -70,7 +70,7 @@ WHERE s.is_as_created AND cardinality(t.settings) = 8
         ELSE ARRAY[_callhardening.settings_digest(t.settings)] END
 UNION ALL
 SELECT t.relation, 'gap', 'foreign_partition',
-       format('this partition of %s is a foreign table: who writes at its server passes no trigger here', t.root),
+       format('this partition of %s is a foreign table: a write at its server passes no trigger here', t.root),
        'Harden the table at its server.'
 FROM tables t WHERE t.relkind = 'f'
 UNION ALL
@@ -132,11 +132,11 @@ SELECT k.relation, 'gap', 'unique_key_' || k.state,
            k.column_name)
            || ': events are not applied to this table',
        CASE WHEN k.state = 'invalid' AND k.relkind = 'p' THEN 'Create the index on each partition and attach it.'
-            WHEN k.state = 'invalid' THEN 'Drop it, remove the rows that repeat a call id, and create it again.'
+            WHEN k.state = 'invalid' THEN 'Drop it, remove the rows with the same call id, and create it again.'
             WHEN k.state = 'deferrable' THEN 'Make it NOT DEFERRABLE: drop the constraint and create it again.'
             WHEN k.relkind = 'p' THEN 'A unique index of a partitioned table has to contain the partition key: '
                     'partition by the call id.'
-            ELSE 'Merge the rows that repeat a call id, and call harden_calls again.' END
+            ELSE 'Merge the rows with the same call id, and call harden_calls again.' END
 FROM keys k WHERE k.state <> 'unique'
 UNION ALL
 SELECT k.relation, 'gap', 'key_unfit',

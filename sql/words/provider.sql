@@ -53,7 +53,7 @@ BEGIN
     IF NOT @extschema@.is_known_call_provider(provider) THEN
         PERFORM _callhardening.raise_error('22023', format('unknown call provider "%s"', provider),
             hint => concat_ws(' ', _callhardening.suggest_provider(provider),
-                'Give an empty string to take words in the meaning that they have anywhere.'));
+                'Give an empty string to use the general meaning of words.'));
     END IF;
 END
 $$;

@@ -303,7 +303,7 @@ void check_call_id_is_unique(Relation relation, const char *column, AttrNumber n
                     errmsg("column \"%s\" of table %s has no unique index", column,
                            relation_name(RelationGetRelid(relation))),
                     errdetail("Events of one call could become several rows."),
-                    errhint("Remove the rows that repeat a call id, and harden the table again.")));
+                    errhint("Remove the rows with the same call id, and harden the table again.")));
 }
 
 void check_key_type(Relation relation, const char *name, AttrNumber number)

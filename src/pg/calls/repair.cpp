@@ -147,7 +147,7 @@ TableRules *read_table_rules(FunctionCallInfo fcinfo, Oid calls)
     Relation relation = open_table(calls, AccessShareLock);
     if (!find_call_settings(relation, &settings))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("table %s is not hardened any more", relation_name(calls))));
+                        errmsg("table %s is no longer hardened", relation_name(calls))));
     relation_close(relation, AccessShareLock);
     table->calls = calls;
     table->rules.graph = *settings.graph;

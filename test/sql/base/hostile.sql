@@ -167,6 +167,7 @@ SELECT statement FROM (VALUES
         test.call('is_valid_status_transition', 'ringing', 'ended') || ', ' || test.call('call_payload_policy')),
     (70, 'SELECT _callhardening.is_invalid_insert(''ended'', ''in'', ''{"ended": []}''),
         _callhardening.is_invalid_update(''ended'', ''ringing'', ''inbound'', NULL)'),
+    (70, 'SELECT _callhardening.warn_of_unprocessed_events(l) FROM _callhardening.logs AS l WHERE processed_at_column IS NULL'),
     (71, 'SELECT ' || test.call('add_call_pseudonym_key', 'sixteen bytes or more')),
     (72, 'SELECT ' || test.call('call_pseudonym', '+14155550100') || ', ' || test.call('call_pseudonyms', '+14155550100')),
     (73, 'SELECT ' || test.call('sanitize_call_payload(jsonb,jsonb)',
