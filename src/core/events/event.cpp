@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 
 namespace callhardening
 {
@@ -12,197 +13,35 @@ namespace callhardening
 namespace
 {
 
-constexpr Place in_call(Field field, Reading reading, std::string_view name, std::string_view member = {})
-{
-    return {field, reading, Origin::call, {name, member}};
-}
-
-constexpr Place beside_call(Field field, Reading reading, std::string_view name, std::string_view member = {})
-{
-    return {field, reading, Origin::beside_call, {name, member}};
-}
-
-constexpr Place at_root(Field field, Reading reading, std::string_view name)
-{
-    return {field, reading, Origin::root, {name, {}}};
-}
-
-// Dialpad's call events. At the top level only `call_id` names the call: an `id` there may be anything's.
-// Durations are milliseconds; `talk_time` is the reliable one, the other includes the time in the menu.
-constexpr Place dialpad_places[] = {
-    in_call(Field::call_id, Reading::id, "call_id"),
-    in_call(Field::state, Reading::text, "state"),
-    in_call(Field::state, Reading::text, "event_type"),
-    at_root(Field::state, Reading::text, "event_type"),
-    in_call(Field::event_time, Reading::time, "event_timestamp"),
-    in_call(Field::direction, Reading::text, "direction"),
-    in_call(Field::external_number, Reading::text, "external_number"),
-    in_call(Field::internal_number, Reading::text, "internal_number"),
-    in_call(Field::from_number, Reading::text, "from"),
-    in_call(Field::to_number, Reading::text, "to"),
-    in_call(Field::user_id, Reading::reference, "target", "id"),
-    in_call(Field::user_id, Reading::reference, "user_id"),
-    in_call(Field::user_type, Reading::text, "target", "type"),
-    in_call(Field::started_at, Reading::time, "date_started"),
-    in_call(Field::started_at, Reading::time, "started_at"),
-    in_call(Field::connected_at, Reading::time, "date_connected"),
-    in_call(Field::ended_at, Reading::time, "date_ended"),
-    in_call(Field::talk_time, Reading::milliseconds, "talk_time"),
-    in_call(Field::duration, Reading::milliseconds, "duration"),
-    in_call(Field::recording_url, Reading::text, "recording_url"),
-    in_call(Field::recording_url, Reading::text, "recording_details", "url"),
-    in_call(Field::recording_url, Reading::text, "admin_recording_urls"),
-    in_call(Field::recording_type, Reading::text, "recording_details", "recording_type"),
-    in_call(Field::voicemail_url, Reading::text, "voicemail_link"),
-    in_call(Field::was_recorded, Reading::flag, "was_recorded"),
-    in_call(Field::is_transferred, Reading::flag, "is_transferred"),
-    in_call(Field::master_call_id, Reading::reference, "master_call_id"),
-    in_call(Field::entry_point_call_id, Reading::reference, "entry_point_call_id"),
-    in_call(Field::operator_call_id, Reading::reference, "operator_call_id"),
+// In the order of Field.
+constexpr FieldFacts field_facts[] = {
+    {"call_id", Reading::id},
+    {"state", Reading::text},
+    {"event_time", Reading::time},
+    {"direction", Reading::text},
+    {"external_number", Reading::text},
+    {"internal_number", Reading::text},
+    {"from_number", Reading::text},
+    {"to_number", Reading::text},
+    {"user_id", Reading::reference},
+    {"user_type", Reading::text},
+    {"started_at", Reading::time},
+    {"connected_at", Reading::time},
+    {"ended_at", Reading::time},
+    {"talk_time", Reading::seconds},
+    {"duration", Reading::seconds},
+    {"recording_url", Reading::text},
+    {"recording_type", Reading::text},
+    {"voicemail_url", Reading::text},
+    {"was_recorded", Reading::flag},
+    {"is_transferred", Reading::flag},
+    {"master_call_id", Reading::reference},
+    {"entry_point_call_id", Reading::reference},
+    {"operator_call_id", Reading::reference},
+    {"event_id", Reading::id},
+    {"sequence", Reading::id},
 };
-
-// The call as integrations send it: under `call` or `data.call`, or flat with these names. It has Dialpad's
-// names or their own. Durations are seconds.
-constexpr Place integration_places[] = {
-    in_call(Field::call_id, Reading::id, "call_id"),
-    in_call(Field::state, Reading::text, "state"),
-    in_call(Field::state, Reading::text, "status"),
-    beside_call(Field::state, Reading::text, "event_type"),
-    beside_call(Field::state, Reading::text, "event"),
-    at_root(Field::state, Reading::text, "event_type"),
-    at_root(Field::state, Reading::text, "event"),
-    in_call(Field::event_time, Reading::time, "event_timestamp"),
-    at_root(Field::event_time, Reading::time, "event_timestamp"),
-    at_root(Field::event_time, Reading::time, "timestamp"),
-    in_call(Field::direction, Reading::text, "direction"),
-    in_call(Field::external_number, Reading::text, "external_number"),
-    in_call(Field::internal_number, Reading::text, "internal_number"),
-    in_call(Field::from_number, Reading::text, "from"),
-    in_call(Field::from_number, Reading::text, "from_number"),
-    in_call(Field::from_number, Reading::text, "caller"),
-    in_call(Field::from_number, Reading::text, "caller", "number"),
-    in_call(Field::from_number, Reading::text, "caller", "phone_number"),
-    in_call(Field::to_number, Reading::text, "to"),
-    in_call(Field::to_number, Reading::text, "to_number"),
-    in_call(Field::to_number, Reading::text, "callee"),
-    in_call(Field::to_number, Reading::text, "callee", "number"),
-    in_call(Field::to_number, Reading::text, "callee", "phone_number"),
-    in_call(Field::user_id, Reading::reference, "user_id"),
-    in_call(Field::user_id, Reading::reference, "owner", "id"),
-    in_call(Field::user_type, Reading::text, "owner", "type"),
-    in_call(Field::started_at, Reading::time, "started_at"),
-    in_call(Field::started_at, Reading::time, "start_time"),
-    in_call(Field::started_at, Reading::time, "date_started"),
-    in_call(Field::started_at, Reading::time, "created_at"),
-    in_call(Field::connected_at, Reading::time, "connected_at"),
-    in_call(Field::connected_at, Reading::time, "answered_at"),
-    in_call(Field::connected_at, Reading::time, "date_connected"),
-    in_call(Field::ended_at, Reading::time, "ended_at"),
-    in_call(Field::ended_at, Reading::time, "end_time"),
-    in_call(Field::ended_at, Reading::time, "date_ended"),
-    in_call(Field::duration, Reading::seconds, "duration"),
-    in_call(Field::duration, Reading::seconds, "duration_seconds"),
-    in_call(Field::recording_url, Reading::text, "recording_url"),
-    in_call(Field::recording_url, Reading::text, "recording", "url"),
-    in_call(Field::recording_url, Reading::text, "recording", "download_url"),
-    in_call(Field::recording_url, Reading::text, "recordings", "url"),
-    beside_call(Field::recording_url, Reading::text, "recording", "url"),
-    beside_call(Field::recording_url, Reading::text, "recording", "download_url"),
-    in_call(Field::recording_type, Reading::text, "recording", "type"),
-    in_call(Field::voicemail_url, Reading::text, "voicemail_url"),
-    in_call(Field::voicemail_url, Reading::text, "voicemail", "url"),
-    in_call(Field::voicemail_url, Reading::text, "voicemail", "download_url"),
-    beside_call(Field::voicemail_url, Reading::text, "voicemail", "url"),
-    beside_call(Field::voicemail_url, Reading::text, "voicemail", "download_url"),
-    in_call(Field::was_recorded, Reading::flag, "was_recorded"),
-    in_call(Field::is_transferred, Reading::flag, "is_transferred"),
-    in_call(Field::call_id, Reading::id, "id"), // the last one, see below
-};
-
-// At the top level an `id` may be anything's.
-constexpr std::span<const Place> flat_places =
-    std::span<const Place>(integration_places).first(std::size(integration_places) - 1);
-
-// A recording or a voicemail that names its call. Its status and its duration are not those of the call.
-constexpr Place recording_places[] = {
-    in_call(Field::call_id, Reading::id, "call_id"),
-    in_call(Field::call_id, Reading::id, "call", "id"),
-    at_root(Field::state, Reading::text, "event_type"),
-    at_root(Field::state, Reading::text, "event"),
-    beside_call(Field::state, Reading::text, "event_type"),
-    beside_call(Field::state, Reading::text, "event"),
-    in_call(Field::event_time, Reading::time, "event_timestamp"),
-    at_root(Field::event_time, Reading::time, "event_timestamp"),
-    at_root(Field::event_time, Reading::time, "timestamp"),
-    in_call(Field::event_time, Reading::time, "created_at"),
-    in_call(Field::recording_url, Reading::text, "url"),
-    in_call(Field::recording_url, Reading::text, "download_url"),
-    in_call(Field::recording_url, Reading::text, "recording_url"),
-    in_call(Field::recording_type, Reading::text, "type"),
-    in_call(Field::recording_type, Reading::text, "recording_type"),
-};
-
-constexpr Place voicemail_places[] = {
-    in_call(Field::call_id, Reading::id, "call_id"),
-    in_call(Field::call_id, Reading::id, "call", "id"),
-    at_root(Field::state, Reading::text, "event_type"),
-    at_root(Field::state, Reading::text, "event"),
-    beside_call(Field::state, Reading::text, "event_type"),
-    beside_call(Field::state, Reading::text, "event"),
-    in_call(Field::event_time, Reading::time, "event_timestamp"),
-    at_root(Field::event_time, Reading::time, "event_timestamp"),
-    at_root(Field::event_time, Reading::time, "timestamp"),
-    in_call(Field::event_time, Reading::time, "created_at"),
-    in_call(Field::direction, Reading::text, "direction"),
-    in_call(Field::from_number, Reading::text, "from"),
-    in_call(Field::from_number, Reading::text, "from_number"),
-    in_call(Field::from_number, Reading::text, "caller"),
-    in_call(Field::from_number, Reading::text, "caller", "number"),
-    in_call(Field::to_number, Reading::text, "to"),
-    in_call(Field::to_number, Reading::text, "to_number"),
-    in_call(Field::to_number, Reading::text, "callee"),
-    in_call(Field::to_number, Reading::text, "callee", "number"),
-    in_call(Field::user_id, Reading::reference, "user_id"),
-    in_call(Field::user_id, Reading::reference, "owner", "id"),
-    in_call(Field::user_type, Reading::text, "owner", "type"),
-    in_call(Field::voicemail_url, Reading::text, "url"),
-    in_call(Field::voicemail_url, Reading::text, "download_url"),
-    in_call(Field::voicemail_url, Reading::text, "voicemail_url"),
-    in_call(Field::voicemail_url, Reading::text, "recording_url"),
-};
-
-// Names that tell who wrote a flat body. Dialpad's count before those of integrations.
-constexpr std::string_view integration_names[] = {
-    "from",       "to",        "user_id",     "started_at",    "start_time",  "ended_at",  "end_time",
-    "created_at", "caller",    "callee",      "owner",         "from_number", "to_number", "duration_seconds",
-    "recording",  "voicemail", "answered_at", "voicemail_url",
-};
-constexpr std::string_view dialpad_names[] = {
-    "event_timestamp", "date_started", "date_connected",  "date_ended",
-    "talk_time",       "target",       "external_number", "internal_number",
-};
-
-constexpr Shape dialpad_shapes[] = {
-    {{}, dialpad_places, dialpad_names},
-    {{}, flat_places, integration_names},
-    {{}, dialpad_places},
-    {{"call", {}}, integration_places},
-    {{"data", "call"}, integration_places},
-    {{"recording", {}}, recording_places},
-    {{"data", "recording"}, recording_places},
-    {{"voicemail", {}}, voicemail_places},
-    {{"data", "voicemail"}, voicemail_places},
-    {{"data", {}}, dialpad_places, dialpad_names},
-    {{"data", {}}, flat_places, integration_names},
-    {{"data", {}}, dialpad_places},
-};
-
-constexpr struct {
-    std::string_view provider;
-    std::span<const Shape> shapes;
-} providers[] = {
-    {"dialpad", dialpad_shapes},
-};
+static_assert(std::size(field_facts) == field_count);
 
 std::string_view Trim(std::string_view text) noexcept
 {
@@ -283,7 +122,7 @@ FieldValue ReadFlag(const JsonScalar &value) noexcept
     return {};
 }
 
-// Reads an ISO 8601 date and time from left to right.
+// Reads a date and time from left to right.
 class TimeReader
 {
 public:
@@ -314,6 +153,19 @@ public:
         return number <= most ? number : -1;
     }
 
+    std::string_view Letters() noexcept
+    {
+        const std::size_t end = RunEnd(rest_, 0, IsAsciiLetter);
+        const std::string_view letters = rest_.substr(0, end);
+        rest_.remove_prefix(end);
+        return letters;
+    }
+
+    bool IsAtDigits(std::size_t digits) const noexcept
+    {
+        return rest_.size() >= digits && RunEnd(rest_, 0, IsAsciiDigit) >= digits;
+    }
+
     // The digits after the decimal point, as microseconds; what is finer is cut off.
     std::int64_t Fraction() noexcept
     {
@@ -333,10 +185,9 @@ private:
 constexpr std::int64_t microseconds_per_second = 1000000;
 constexpr std::int64_t first_second = -62135596800, last_second = 253402300799; // of the years 1 and 9999
 
-std::optional<std::int64_t> ReadZone(TimeReader &reader) noexcept
+// Seconds east of Greenwich. Hours and minutes, with a colon or without, or hours alone.
+std::optional<std::int64_t> ReadOffset(TimeReader &reader) noexcept
 {
-    if (reader.AtEnd() || reader.Skip("Zz"))
-        return 0;
     const bool east = reader.Skip("+");
     if (!east && !reader.Skip("-"))
         return std::nullopt;
@@ -349,15 +200,20 @@ std::optional<std::int64_t> ReadZone(TimeReader &reader) noexcept
     return east ? seconds : -seconds;
 }
 
-std::optional<std::int64_t> ReadDay(TimeReader &reader) noexcept
+// 0 where there is no zone.
+std::optional<std::int64_t> ReadZone(TimeReader &reader, bool *has_zone) noexcept
+{
+    *has_zone = !reader.AtEnd();
+    if (reader.AtEnd() || reader.Skip("Zz"))
+        return 0;
+    return ReadOffset(reader);
+}
+
+// Seconds from the epoch to the beginning of the day.
+std::optional<std::int64_t> SecondsOfDay(int y, int m, int d) noexcept
 {
     using namespace std::chrono;
-    const int y = reader.Number(4, 9999);
-    const bool dash = reader.Skip("-");
-    const int m = reader.Number(2, 12);
-    const bool second_dash = reader.Skip("-");
-    const int d = reader.Number(2, 31);
-    if (y < 1 || m < 1 || d < 1 || !dash || !second_dash)
+    if (y < 1 || m < 1 || d < 1)
         return std::nullopt;
     const year_month_day date{year{y}, month{static_cast<unsigned>(m)}, day{static_cast<unsigned>(d)}};
     if (!date.ok())
@@ -365,36 +221,116 @@ std::optional<std::int64_t> ReadDay(TimeReader &reader) noexcept
     return sys_days{date}.time_since_epoch().count() * std::int64_t{86400};
 }
 
-std::optional<std::int64_t> ParseIsoTime(std::string_view text) noexcept
+std::optional<std::int64_t> ReadDay(TimeReader &reader) noexcept
 {
-    TimeReader reader(text);
-    const auto day = ReadDay(reader);
-    if (!day || !reader.Skip("Tt "))
-        return std::nullopt;
+    const int y = reader.Number(4, 9999);
+    const bool dash = reader.Skip("-");
+    const int m = reader.Number(2, 12);
+    const bool second_dash = reader.Skip("-");
+    const int d = reader.Number(2, 31);
+    return dash && second_dash ? SecondsOfDay(y, m, d) : std::nullopt;
+}
+
+struct Clock {
+    std::int64_t seconds;  // since midnight
+    std::int64_t fraction; // microseconds
+};
+
+std::optional<Clock> ReadClock(TimeReader &reader) noexcept
+{
     const int hour = reader.Number(2, 24);
     const bool colon = reader.Skip(":");
     const int minute = reader.Number(2, 59);
     const int second = reader.Skip(":") ? reader.Number(2, 60) : 0; // 60: a leap second is the next minute
     if (hour < 0 || !colon || minute < 0 || second < 0)
         return std::nullopt;
-    const std::int64_t fraction = reader.Skip(".,") ? reader.Fraction() : 0;
-    reader.Skip(" ");
-    const auto zone = ReadZone(reader);
-    if (!zone || !reader.AtEnd())
-        return std::nullopt;
-    const std::int64_t seconds = *day + hour * 3600 + minute * 60 + second - *zone;
-    if (seconds < first_second || seconds > last_second)
-        return std::nullopt;
-    return seconds * microseconds_per_second + fraction;
+    return Clock{hour * 3600 + minute * 60 + second, reader.Skip(".,") ? reader.Fraction() : 0};
 }
 
-std::optional<std::int64_t> ParseEpochTime(double number) noexcept
+std::optional<WrittenTime> Together(std::int64_t day, const Clock &clock, std::int64_t offset,
+                                    bool has_zone) noexcept
 {
-    constexpr double milliseconds_from = 1e11;
-    const double seconds = number > milliseconds_from ? number / 1000 : number;
+    const std::int64_t seconds = day + clock.seconds - offset;
+    if (seconds < first_second || seconds > last_second)
+        return std::nullopt;
+    return WrittenTime{seconds * microseconds_per_second + clock.fraction, has_zone};
+}
+
+std::optional<WrittenTime> ParseIsoTime(std::string_view text) noexcept
+{
+    TimeReader reader(text);
+    const auto day = ReadDay(reader);
+    if (!day || !reader.Skip("Tt "))
+        return std::nullopt;
+    const auto clock = ReadClock(reader);
+    if (!clock)
+        return std::nullopt;
+    reader.Skip(" ");
+    bool has_zone;
+    const auto offset = ReadZone(reader, &has_zone);
+    if (!offset || !reader.AtEnd())
+        return std::nullopt;
+    return Together(*day, *clock, *offset, has_zone);
+}
+
+// By its first three letters: some senders write "Sept". 0: no month.
+int MonthOf(std::string_view name) noexcept
+{
+    constexpr std::string_view months[] = {"jan", "feb", "mar", "apr", "may", "jun",
+                                           "jul", "aug", "sep", "oct", "nov", "dec"};
+    for (std::size_t i = 0; i < std::size(months); ++i)
+        if (name.size() >= 3 && EqualFolded(name.substr(0, 3), months[i]))
+            return static_cast<int>(i) + 1;
+    return 0;
+}
+
+// "25 Mar 2018", with or without the day of the week before it.
+std::optional<std::int64_t> ReadMailDay(TimeReader &reader) noexcept
+{
+    if (!reader.Letters().empty() && (!reader.Skip(",") || !reader.Skip(" ")))
+        return std::nullopt;
+    const int d = reader.Number(reader.IsAtDigits(2) ? 2 : 1, 31);
+    const bool space = reader.Skip(" ");
+    const int m = MonthOf(reader.Letters());
+    const bool second_space = reader.Skip(" ");
+    const int y = reader.Number(4, 9999);
+    return space && second_space ? SecondsOfDay(y, m, d) : std::nullopt;
+}
+
+// RFC 2822, as mail has it: "Sun, 25 Mar 2018 09:53:19 +0000".
+std::optional<WrittenTime> ParseMailTime(std::string_view text) noexcept
+{
+    TimeReader reader(text);
+    const auto day = ReadMailDay(reader);
+    if (!day || !reader.Skip(" "))
+        return std::nullopt;
+    const auto clock = ReadClock(reader);
+    if (!clock)
+        return std::nullopt;
+    reader.Skip(" ");
+    bool has_zone = true;
+    const std::string_view name = reader.Letters();
+    if (!name.empty() && !EqualFolded(name, "gmt") && !EqualFolded(name, "utc") && !EqualFolded(name, "z"))
+        return std::nullopt;
+    const auto offset = name.empty() ? ReadZone(reader, &has_zone) : 0;
+    if (!offset || !reader.AtEnd())
+        return std::nullopt;
+    return Together(*day, *clock, *offset, has_zone);
+}
+
+std::optional<WrittenTime> ParseEpochTime(double number, double per_second) noexcept
+{
+    const double seconds = number / per_second;
     if (seconds < 0 || seconds > static_cast<double>(last_second))
         return std::nullopt;
-    return std::llround(seconds * microseconds_per_second);
+    return WrittenTime{std::llround(seconds * microseconds_per_second), true};
+}
+
+FieldValue ReadMicroseconds(const JsonScalar &value) noexcept
+{
+    const auto number = ParseNumber(Trim(value.text));
+    const auto time = number ? ParseEpochTime(*number, microseconds_per_second) : std::nullopt;
+    return time && time->time != 0 ? FieldValue{true, time->time, {}} : FieldValue{};
 }
 
 template <typename Integer>
@@ -422,12 +358,9 @@ bool KeyHolds(KeyKind key, std::string_view digits) noexcept
 
 } // namespace
 
-std::span<const Shape> EventShapes(std::string_view provider) noexcept
+const FieldFacts &FactsOf(Field field) noexcept
 {
-    for (const auto &row : providers)
-        if (EqualFolded(row.provider, provider))
-            return row.shapes;
-    return {};
+    return field_facts[static_cast<std::size_t>(field)];
 }
 
 FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept
@@ -443,6 +376,8 @@ FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept
         return ReadReference(value);
     case Reading::time:
         return ReadTime(value);
+    case Reading::microseconds:
+        return ReadMicroseconds(value);
     case Reading::milliseconds:
         return ReadDuration(value, 1000);
     case Reading::seconds:
@@ -453,13 +388,32 @@ FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept
     return {};
 }
 
+std::optional<WrittenTime> ReadWrittenTime(std::string_view text) noexcept
+{
+    constexpr double milliseconds_from = 1e11;
+    text = Trim(text);
+    std::optional<WrittenTime> time;
+    if (const auto number = ParseNumber(text))
+        time = ParseEpochTime(*number, *number > milliseconds_from ? 1000 : 1);
+    else if (time = ParseIsoTime(text); !time)
+        time = ParseMailTime(text);
+    const bool is_none = time && (time->time == 0 || time->time == first_second * microseconds_per_second);
+    return is_none ? std::nullopt : time;
+}
+
 std::optional<std::int64_t> ParseTime(std::string_view text) noexcept
 {
-    text = Trim(text);
-    const auto number = ParseNumber(text);
-    const auto time = number ? ParseEpochTime(*number) : ParseIsoTime(text);
-    const bool is_none = time && (*time == 0 || *time == first_second * microseconds_per_second);
-    return is_none ? std::nullopt : time;
+    const auto time = ReadWrittenTime(text);
+    return time ? std::optional(time->time) : std::nullopt;
+}
+
+std::optional<std::int64_t> ParseOffset(std::string_view text) noexcept
+{
+    TimeReader reader(text);
+    if (reader.Skip("Zz"))
+        return reader.AtEnd() ? std::optional<std::int64_t>(0) : std::nullopt;
+    const auto offset = ReadOffset(reader);
+    return reader.AtEnd() ? offset : std::nullopt;
 }
 
 KeyKind KeyKindOf(std::string_view type_name) noexcept

@@ -1,7 +1,4 @@
-// What a webhook body says about a call: where each value is found, and how it is read.
-//
-// Where is data (see event.cpp), like the vocabulary: a provider is a list of shapes, a shape a list of
-// places. The glue walks the document; the core says where to look and what a value means.
+// What a webhook body says about a call: its fields, and how a value of each is read.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -9,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 
 namespace callhardening
@@ -40,44 +36,48 @@ enum class Field : unsigned char {
     master_call_id,
     entry_point_call_id,
     operator_call_id,
+    event_id, // the provider's own id of the event
+    sequence, // the provider's number of the event within its call
 };
-inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::operator_call_id) + 1;
+inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::sequence) + 1;
+
+// A set of fields: most callers want a few, and each one that is looked for costs a search in the document.
+using FieldSet = std::uint32_t;
+static_assert(field_count <= 32);
+
+template <typename... Fields>
+constexpr FieldSet SetOfFields(Fields... fields) noexcept
+{
+    return (FieldSet{0} | ... | (FieldSet{1} << static_cast<unsigned>(fields)));
+}
 
 // How a JSON value at a place is to be understood.
 enum class Reading : unsigned char {
     text,
     id,           // a number or a string; kept as text, since ids go beyond 2^53 and some are no numbers
     reference,    // an id of something else than the call; zero is none
-    time,         // milliseconds or seconds since the epoch, as number or string, or ISO 8601; zero is none
+    time,         // milliseconds or seconds since the epoch, ISO 8601 or RFC 2822; zero is none
+    microseconds, // a time: microseconds since the epoch; zero is none
     milliseconds, // a duration
     seconds,      // a duration
     flag,         // true, false, "TRUE", "FALSE"
 };
 
-// Where a path begins.
-enum class Origin : unsigned char {
-    call,
-    beside_call, // the object that has the call as a member
-    root,
+struct FieldFacts {
+    std::string_view name; // as a shape writes it
+    Reading reading;       // where a shape names no other
 };
+const FieldFacts &FactsOf(Field field) noexcept;
 
-struct Place {
-    Field field;
-    Reading reading;
-    Origin origin;
-    std::string_view path[2]; // member names; arrays on the way stand for their first element
-};
+constexpr bool IsTime(Reading reading) noexcept
+{
+    return reading == Reading::time || reading == Reading::microseconds;
+}
 
-// One way to send a call: where the call is in the document and where its values are in the call. A
-// document has the first shape under which it has a call id.
-struct Shape {
-    std::string_view call[2]; // path to the call; empty: the document itself
-    std::span<const Place> places;
-    std::span<const std::string_view> has_one_of = {}; // members of the call; empty: none is asked for
-};
-
-// Empty where it is not known yet how the provider sends a call.
-std::span<const Shape> EventShapes(std::string_view provider) noexcept;
+constexpr bool IsDuration(Reading reading) noexcept
+{
+    return reading == Reading::milliseconds || reading == Reading::seconds;
+}
 
 // A JSON value as the glue found it. Numbers as their text.
 struct JsonScalar {
@@ -97,10 +97,22 @@ struct FieldValue {
 // Unknown where the value is no such thing: a blank string, a time that is none.
 FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept;
 
-// Microseconds since the epoch (UTC). Numbers above 10^11 are milliseconds, others seconds; a date and time
-// without a zone is UTC. Empty where the text is neither, or lies outside the years 1 to 9999. Also empty for
-// zero and for the first moment of the year 1: senders write them for a time that is not known.
+// A time as it is written.
+struct WrittenTime {
+    std::int64_t time; // microseconds since the epoch; of the clock on the wall, if there is no zone
+    bool has_zone;
+};
+
+// Numbers above 10^11 are milliseconds, others seconds. Empty where the text is no time, or lies outside the
+// years 1 to 9999. Also empty for zero and for the first moment of the year 1: senders write them for a time
+// that is not known.
+std::optional<WrittenTime> ReadWrittenTime(std::string_view text) noexcept;
+
+// The same in UTC, which is the zone of a time that has none.
 std::optional<std::int64_t> ParseTime(std::string_view text) noexcept;
+
+// Seconds east of Greenwich, of "+05:30", "-0800" or "Z"; empty where the text is no offset.
+std::optional<std::int64_t> ParseOffset(std::string_view text) noexcept;
 
 // What the calls table's key can hold.
 enum class KeyKind : unsigned char {

@@ -56,6 +56,9 @@ struct CallColumns {
 
 inline constexpr int unset_status = -1;
 
+// What is merged: the other fields say which event it is, and in what order it came.
+inline constexpr FieldSet merged_fields = ~SetOfFields(Field::event_id, Field::sequence);
+
 // An event, read. Trivially destructible; texts belong to whoever read it.
 struct CallEvent {
     int status = unset_status; // a status of the graph; unset_status: says nothing about it

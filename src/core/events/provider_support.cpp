@@ -1,6 +1,6 @@
 #include "core/events/provider_support.hpp"
 
-#include "core/events/event.hpp"
+#include "core/events/built_in_shapes.hpp"
 #include "core/events/signature.hpp"
 #include "core/words/vocabulary.hpp"
 
@@ -21,7 +21,7 @@ ProviderSupport SupportOfProvider(std::size_t number) noexcept
 
 bool HasEventShape(std::string_view provider) noexcept
 {
-    return !EventShapes(provider).empty();
+    return !BuiltInShapeText(provider).empty();
 }
 
 } // namespace callhardening

@@ -1,7 +1,8 @@
 #include "core/policy/policy.hpp"
 
+#include "core/base/glob.hpp"
 #include "core/base/text.hpp"
-#include "core/policy/policy_document.hpp"
+#include "core/json/setting.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -19,7 +20,7 @@ namespace callhardening
 namespace
 {
 
-using Type = PolicyValue::Type;
+using Type = SettingValue::Type;
 
 constexpr PathNode no_node = 0xFFFF;
 
@@ -70,27 +71,6 @@ struct FoldedEqual {
 
     bool operator()(std::string_view a, std::string_view b) const noexcept { return EqualFolded(a, b); }
 };
-
-// `*` is any number of characters. Greedy with one step back, so linear for one star and quadratic at worst.
-bool MatchesGlob(std::string_view name, std::string_view pattern) noexcept
-{
-    std::size_t n = 0, p = 0, star = std::string_view::npos, retry = 0;
-    while (n < name.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            retry = n;
-        } else if (p < pattern.size() && pattern[p] == name[n]) {
-            ++p;
-            ++n;
-        } else if (star != std::string_view::npos) {
-            p = star + 1;
-            n = ++retry;
-        } else {
-            return false;
-        }
-    }
-    return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
 
 } // namespace
 
@@ -243,8 +223,9 @@ public:
 
     bool Compile(std::string_view text)
     {
-        PolicyValue document;
-        if (!ReadPolicyDocument(text, document))
+        constexpr std::size_t deepest = 4; // the document, its rules, a rule, and one to be refused
+        SettingValue document;
+        if (!ReadSetting(text, deepest, document))
             return Refuse("document", "is no JSON, or has a number out of range");
         if (!document.Is(Type::object))
             return Refuse("document", "must be an object");
@@ -277,7 +258,7 @@ private:
         return Refuse(field, "has an unknown member " + what);
     }
 
-    bool Member(const std::string &name, const PolicyValue &value)
+    bool Member(const std::string &name, const SettingValue &value)
     {
         if (name == "version")
             return ReadVersion(value);
@@ -294,13 +275,13 @@ private:
         return RefuseUnknown("document", name);
     }
 
-    bool ReadVersion(const PolicyValue &value)
+    bool ReadVersion(const SettingValue &value)
     {
         return (value.Is(Type::whole) && value.whole == policy_language_version) ||
                Refuse("version", "must be 1");
     }
 
-    bool Secrets(const PolicyValue &value)
+    bool Secrets(const SettingValue &value)
     {
         if (!value.Is(Type::array) || value.values.size() > max_rules)
             return Refuse("secrets", "must be an array of at most " + std::to_string(max_rules) + " names");
@@ -323,7 +304,7 @@ private:
         return EqualFolded(name, "type") || EqualFolded(name, "length") || EqualFolded(name, "_sanitized");
     }
 
-    bool ReadDetectors(const PolicyValue &value)
+    bool ReadDetectors(const SettingValue &value)
     {
         if (!value.Is(Type::object))
             return Refuse("detectors", "must be an object");
@@ -345,7 +326,7 @@ private:
         return true;
     }
 
-    bool ReadTreatment(const PolicyValue &value, const std::string &field, Treatment &treatment)
+    bool ReadTreatment(const SettingValue &value, const std::string &field, Treatment &treatment)
     {
         if (value.IsText("keep"))
             treatment = Treatment::keep;
@@ -359,7 +340,7 @@ private:
         return true;
     }
 
-    bool ReadBudget(const PolicyValue &value)
+    bool ReadBudget(const SettingValue &value)
     {
         if (!value.Is(Type::object))
             return Refuse("budget", "must be an object");
@@ -373,14 +354,14 @@ private:
         return true;
     }
 
-    bool ReadLimits(const PolicyValue &value)
+    bool ReadLimits(const SettingValue &value)
     {
         if (!value.Is(Type::object))
             return Refuse("limits", "must be an object");
         constexpr std::uint32_t many = 1000000;
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string &name = value.names[i], field = "limits." + name;
-            const PolicyValue &limit = value.values[i];
+            const SettingValue &limit = value.values[i];
             Limits &limits = tables_.policy.limits_;
             if (name == "depth") {
                 if (!Count(&limit, field, 1, max_depth, limits.depth))
@@ -401,7 +382,7 @@ private:
         return true;
     }
 
-    bool Count(const PolicyValue *value, const std::string &field, std::uint64_t least, std::uint64_t most,
+    bool Count(const SettingValue *value, const std::string &field, std::uint64_t least, std::uint64_t most,
                std::uint32_t &count)
     {
         if (value == nullptr || !value->Is(Type::whole) || value->whole < least || value->whole > most)
@@ -411,7 +392,7 @@ private:
         return true;
     }
 
-    bool Rules(const PolicyValue &value)
+    bool Rules(const SettingValue &value)
     {
         if (!value.Is(Type::array) || value.values.size() > max_rules)
             return Refuse("rules", "must be an array of at most " + std::to_string(max_rules) + " rules");
@@ -421,11 +402,11 @@ private:
         return true;
     }
 
-    bool ReadRule(const PolicyValue &value, const std::string &field)
+    bool ReadRule(const SettingValue &value, const std::string &field)
     {
         if (!value.Is(Type::object))
             return Refuse(field, "must be an object");
-        const PolicyValue *path = value.Find("path"), *action = value.Find("action");
+        const SettingValue *path = value.Find("path"), *action = value.Find("action");
         if (path == nullptr || !path->Is(Type::string))
             return Refuse(field + ".path", "must be a string");
         if (action == nullptr || !action->Is(Type::string))
@@ -466,9 +447,9 @@ private:
         return Refuse(field + ".action", "must be one of keep, drop, mask, hash, truncate, summary, json");
     }
 
-    bool ReadAmount(const PolicyValue &value, const std::string &field, const char *name, Rule &rule)
+    bool ReadAmount(const SettingValue &value, const std::string &field, const char *name, Rule &rule)
     {
-        const PolicyValue *given = value.Find(name);
+        const SettingValue *given = value.Find(name);
         if (rule.action == Action::mask)
             return Count(given, field + "." + name, 0, max_masked_rest, rule.amount);
         return Count(given, field + "." + name, secret_marker.size(), 1000000, rule.amount);

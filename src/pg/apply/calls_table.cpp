@@ -7,6 +7,7 @@
 #include "pg/base/text.hpp"
 #include "pg/base/time.hpp"
 #include "pg/calls/call_key.hpp"
+#include "pg/log/event.hpp"
 #include "pg/words/refined_end.hpp"
 
 extern "C" {
@@ -337,6 +338,7 @@ void open_calls_table(const EventLog &log, CallsTable *table)
     *table = {};
     table->relation = open_table(log.calls, RowExclusiveLock);
     table->provider = log.provider;
+    table->shape = shape_of_provider(log.provider);
     table->log = &log;
     if (!find_call_settings(table->relation, &table->settings))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

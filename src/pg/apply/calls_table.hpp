@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/events/merge.hpp"
+#include "core/events/shape.hpp"
 
 #include "pg/base/postgres.hpp"
 #include "pg/calls/call_settings.hpp"
@@ -18,6 +19,7 @@ struct CallsTable {
     Relation relation;
     CallSettings settings;
     const char *provider; // whose words the status and direction of the events are
+    const Shape *shape;   // of the events' bodies; nullptr where we know none
     const EventLog *log;
     KeyKind key;
     CallColumns columns;                // present: and of a type that can hold it

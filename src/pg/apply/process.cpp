@@ -128,7 +128,7 @@ void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext 
 {
     const MemoryContext batch = MemoryContextSwitchTo(scratch);
     EventFields fields;
-    read_event(DatumGetJsonbP(event->claimed->payload), table.provider, all_fields, &fields);
+    read_event(DatumGetJsonbP(event->claimed->payload), table.shape, merged_fields, &fields);
     MemoryContextSwitchTo(batch);
 
     memcpy(event->parsed.fields, fields.values, sizeof(fields.values));

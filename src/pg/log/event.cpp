@@ -1,9 +1,13 @@
-#include "core/events/event.hpp"
+#include "core/events/built_in_shapes.hpp"
 
 #include "pg/log/event.hpp"
 
 extern "C" {
+#include "datatype/timestamp.h"
+#include "pgtime.h"
+#include "utils/datetime.h"
 #include "utils/numeric.h"
+#include "utils/timestamp.h"
 }
 
 namespace callhardening
@@ -12,106 +16,140 @@ namespace callhardening
 namespace
 {
 
-// The value itself, or the first element where it is an array; NULL where there is none.
-JsonbValue *first_of(JsonbValue *value)
+// jsonb, as a shape's reader walks it. Whatever it makes lies in the current memory context.
+class JsonbBody
 {
-    if (value == nullptr || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-        return value;
-    return getIthJsonbValueFromContainer(value->val.binary.data, 0);
-}
+public:
+    struct Node {
+        JsonbValue value;
+        bool exists = false;
+    };
 
-JsonbValue *find_member(JsonbValue *object, std::string_view name)
-{
-    if (object == nullptr || object->type != jbvBinary || !JsonContainerIsObject(object->val.binary.data))
-        return nullptr;
-    return first_of(getKeyJsonValueFromContainer(object->val.binary.data, name.data(),
-                                                 static_cast<int>(name.size()), nullptr));
-}
+    explicit JsonbBody(Jsonb *body) : body_(body) {}
 
-JsonbValue *find_path(JsonbValue *object, const std::string_view (&path)[2])
-{
-    for (const std::string_view name : path)
-        if (!name.empty())
-            object = find_member(object, name);
-    return object;
-}
-
-JsonScalar scalar_of(const JsonbValue *value)
-{
-    if (value == nullptr)
-        return {};
-    switch (value->type) {
-    case jbvBool:
-        return {JsonScalar::Kind::boolean, value->val.boolean, {}};
-    case jbvString:
-        return {JsonScalar::Kind::string,
-                false,
-                {value->val.string.val, static_cast<size_t>(value->val.string.len)}};
-    case jbvNumeric:
-        return {JsonScalar::Kind::number, false,
-                DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)))};
-    default:
-        return {};
+    Node Root() const
+    {
+        Node root;
+        root.exists = true;
+        root.value.type = jbvBinary;
+        root.value.val.binary.data = &body_->root;
+        root.value.val.binary.len = static_cast<int>(VARSIZE(body_) - VARHDRSZ);
+        return root;
     }
-}
 
-bool has_member(JsonbValue *object, std::span<const std::string_view> names)
-{
-    for (const std::string_view name : names)
-        if (find_member(object, name) != nullptr)
-            return true;
-    return false;
-}
+    static bool Exists(const Node &node) { return node.exists; }
 
-bool has_shape(JsonbValue *call, const Shape &shape)
-{
-    return shape.has_one_of.empty() || has_member(call, shape.has_one_of);
-}
+    static bool IsArray(const Node &node)
+    {
+        return node.exists && node.value.type == jbvBinary &&
+               JsonContainerIsArray(node.value.val.binary.data);
+    }
 
-// Where the values of a shape are looked for, in the order of Origin.
-struct Origins {
-    JsonbValue *objects[3];
+    static bool IsObject(const Node &node)
+    {
+        return node.exists && node.value.type == jbvBinary &&
+               JsonContainerIsObject(node.value.val.binary.data);
+    }
+
+    static bool IsFilled(const Node &node)
+    {
+        return (IsArray(node) || IsObject(node)) && JsonContainerSize(node.value.val.binary.data) > 0;
+    }
+
+    static Node Member(const Node &object, std::string_view name)
+    {
+        Node member;
+        if (IsObject(object))
+            member.exists =
+                getKeyJsonValueFromContainer(object.value.val.binary.data, name.data(),
+                                             static_cast<int>(name.size()), &member.value) != nullptr;
+        return member;
+    }
+
+    static Node Element(const Node &array, size_t n)
+    {
+        Node element;
+        const JsonbValue *found =
+            IsArray(array) && n < JsonContainerSize(array.value.val.binary.data)
+                ? getIthJsonbValueFromContainer(array.value.val.binary.data, static_cast<uint32>(n))
+                : nullptr;
+        element.exists = found != nullptr;
+        if (found != nullptr)
+            element.value = *found;
+        return element;
+    }
+
+    static JsonScalar Scalar(const Node &node)
+    {
+        if (!node.exists)
+            return {};
+        switch (node.value.type) {
+        case jbvBool:
+            return {JsonScalar::Kind::boolean, node.value.val.boolean, {}};
+        case jbvString:
+            return {JsonScalar::Kind::string,
+                    false,
+                    {node.value.val.string.val, static_cast<size_t>(node.value.val.string.len)}};
+        case jbvNumeric:
+            return {
+                JsonScalar::Kind::number, false,
+                DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(node.value.val.numeric)))};
+        default:
+            return {};
+        }
+    }
+
+    static std::string_view Join(std::span<const std::string_view> texts)
+    {
+        size_t size = 0;
+        for (const std::string_view text : texts)
+            size += text.size() + 1;
+        auto *joined = static_cast<char *>(palloc(size + 1));
+        char *end = joined;
+        for (const std::string_view text : texts) {
+            memcpy(end, text.data(), text.size());
+            end += text.size();
+            *end++ = ' ';
+        }
+        return {joined, size == 0 ? 0 : size - 1};
+    }
+
+    // Where clocks are put back, an hour comes twice: it is the first one. Where they are put forward, an
+    // hour is missing: it is taken as if they had not been.
+    static std::optional<int64> InZone(const std::string &name, int64 time)
+    {
+        pg_tz *zone = pg_tzset(name.c_str());
+        const Timestamp timestamp = time - epoch_of_timestamps;
+        pg_tm clock;
+        fsec_t fraction;
+        if (zone == nullptr || timestamp2tm(timestamp, nullptr, &clock, &fraction, nullptr, nullptr) != 0)
+            return std::nullopt;
+        return time + DetermineTimeZoneOffset(&clock, zone) * INT64CONST(1000000);
+    }
+
+private:
+    static constexpr int64 epoch_of_timestamps =
+        (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY * INT64CONST(1000000);
+
+    Jsonb *body_;
 };
-
-Origins find_origins(JsonbValue *root, const Shape &shape)
-{
-    JsonbValue *beside_call = shape.call[1].empty() ? root : find_member(root, shape.call[0]);
-    return {{find_path(root, shape.call), beside_call, root}};
-}
-
-// The first place that has a value for a field settles it.
-void read_places(const Origins &origins, const Shape &shape, uint32 wanted, EventFields *fields)
-{
-    for (const Place &place : shape.places) {
-        FieldValue &value = (*fields)[place.field];
-        JsonbValue *object = origins.objects[static_cast<size_t>(place.origin)];
-        if (!value.known && (wanted & fields_of({place.field})) != 0)
-            value = ReadField(place.reading, scalar_of(find_path(object, place.path)));
-    }
-}
-
-bool read_shape(JsonbValue *root, const Shape &shape, uint32 wanted, EventFields *fields)
-{
-    const Origins origins = find_origins(root, shape);
-    *fields = {};
-    read_places(origins, shape, fields_of({Field::call_id}), fields);
-    if (!(*fields)[Field::call_id].known || !has_shape(origins.objects[0], shape))
-        return false;
-    read_places(origins, shape, wanted, fields);
-    return true;
-}
 
 } // namespace
 
-bool read_event(Jsonb *body, std::string_view provider, uint32 wanted, EventFields *fields)
+const Shape *shape_of_provider(std::string_view provider)
 {
-    JsonbValue root;
-    root.type = jbvBinary;
-    root.val.binary.data = &body->root;
-    root.val.binary.len = VARSIZE(body) - VARHDRSZ;
-    for (const Shape &shape : EventShapes(provider))
-        if (read_shape(&root, shape, wanted, fields))
-            return true;
+    const Shape *shape = BuiltInShape(provider);
+    if (shape == nullptr && !BuiltInShapeText(provider).empty())
+        ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+                        errdetail("The shape of a provider could not be compiled.")));
+    return shape;
+}
+
+bool read_event(Jsonb *body, const Shape *shape, FieldSet wanted, EventFields *fields)
+{
+    JsonbBody document(body);
+    if (shape != nullptr)
+        return ShapeReader(document).Read(*shape, wanted, fields->values) != nullptr;
     *fields = {};
     return false;
 }

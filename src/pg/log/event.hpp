@@ -1,11 +1,9 @@
 // Reading an event out of jsonb.
 #pragma once
 
-#include "core/events/event.hpp"
+#include "core/events/shape_reader.hpp"
 
 #include "pg/base/postgres.hpp"
-
-#include <initializer_list>
 
 extern "C" {
 #include "utils/jsonb.h"
@@ -21,19 +19,11 @@ struct EventFields {
     FieldValue &operator[](Field field) { return values[static_cast<size_t>(field)]; }
 };
 
-// A set of fields: most callers want a few, and each one that is looked for costs a search in the document.
-constexpr uint32 fields_of(std::initializer_list<Field> fields)
-{
-    uint32 set = 0;
-    for (const Field field : fields)
-        set |= uint32{1} << static_cast<unsigned>(field);
-    return set;
-}
-inline constexpr uint32 all_fields = ~uint32{0};
-static_assert(field_count <= 32);
+// The shape of a provider's bodies; nullptr where we know none.
+const Shape *shape_of_provider(std::string_view provider);
 
-// Reads the call id and the fields that are wanted; others stay unknown. False where the document has no call
-// id in any of the provider's shapes; `fields` is empty then.
-bool read_event(Jsonb *body, std::string_view provider, uint32 wanted, EventFields *fields);
+// Reads the call id and the fields that are wanted; others stay unknown. False where the body has no call id
+// in any form of the shape; `fields` is empty then.
+bool read_event(Jsonb *body, const Shape *shape, FieldSet wanted, EventFields *fields);
 
 } // namespace callhardening

@@ -192,7 +192,8 @@ OptionalText type_of_event(const EventLog *log, Jsonb *body, OptionalText event_
     constexpr size_t longest_event_type = 64;
     EventFields fields;
     if (event_type || !OidIsValid(log->sequence) || log->event_type_column == nullptr ||
-        !JB_ROOT_IS_OBJECT(body) || !read_event(body, log->provider, fields_of({Field::state}), &fields))
+        !JB_ROOT_IS_OBJECT(body) ||
+        !read_event(body, shape_of_provider(log->provider), SetOfFields(Field::state), &fields))
         return event_type;
     const FieldValue &state = fields[Field::state];
     return state.known && state.text.size() <= longest_event_type ? OptionalText{state.text} : event_type;

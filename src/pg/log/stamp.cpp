@@ -59,7 +59,7 @@ struct Stamper {
     int processed; // set in a row that is no pending event; 0: nothing says so
     int lanes;
     KeyKind key;
-    std::string_view provider;
+    const Shape *shape;
     MemoryContext scratch; // for one row
     EventLog log;          // log_id 0: the table is registered nowhere
     uint64 restore_mark;   // then: in the place of a transaction id
@@ -173,7 +173,7 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->xid = require_typed_column(log, "event_xid", XID8OID, log_column_hint);
     stamper->lanes = lanes_of(arguments[lanes_argument]);
     stamper->key = KeyKindOf(arguments[key_type_argument]);
-    stamper->provider = MemoryContextStrdup(session, arguments[provider_argument]);
+    stamper->shape = shape_of_provider(arguments[provider_argument]);
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
     look_up_log(fcinfo, RelationGetRelid(log), stamper);
     stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
@@ -211,7 +211,7 @@ bool is_string(Jsonb *body)
     return JsonbExtractScalar(&body->root, &value) && value.type == jbvString;
 }
 
-Stamp stamp_of(std::string_view provider, KeyKind key, int lanes, Jsonb *body)
+Stamp stamp_of(const Shape *shape, KeyKind key, int lanes, Jsonb *body)
 {
     // An event type is a word. A longer text is something else, and the column may well be indexed.
     constexpr size_t longest_event_type = 64;
@@ -219,7 +219,7 @@ Stamp stamp_of(std::string_view provider, KeyKind key, int lanes, Jsonb *body)
     if (!JB_ROOT_IS_OBJECT(body))
         return {{}, {}, is_string(body) ? no_lane::not_json : no_lane::not_an_object};
     EventFields fields;
-    if (!read_event(body, provider, fields_of({Field::state}), &fields))
+    if (!read_event(body, shape, SetOfFields(Field::state), &fields))
         return {{}, {}, no_lane::no_call_id};
     const std::string_view state = fields[Field::state].text;
     const std::string_view event_type = state.size() <= longest_event_type ? state : std::string_view{};
@@ -344,9 +344,8 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
-    Stamp stamp = is_null
-                      ? Stamp{{}, {}, no_lane::not_an_object}
-                      : stamp_of(stamper->provider, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
+    Stamp stamp = is_null ? Stamp{{}, {}, no_lane::not_an_object}
+                          : stamp_of(stamper->shape, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
     if (!is_null && is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, payload))
         stamp.lane = no_lane::ignored;
     MemoryContextSwitchTo(caller);
@@ -384,8 +383,8 @@ CALLHARDENING_FUNCTION(event_stamp)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("lanes must be between 1 and %d", max_lanes)));
     const char *key = to_cstring(text_argument(fcinfo, key_type));
-    const Stamp stamp = stamp_of(text_argument(fcinfo, provider), KeyKindOf(key), PG_GETARG_INT32(lanes),
-                                 PG_GETARG_JSONB_P(payload));
+    const Stamp stamp = stamp_of(shape_of_provider(text_argument(fcinfo, provider)), KeyKindOf(key),
+                                 PG_GETARG_INT32(lanes), PG_GETARG_JSONB_P(payload));
     bool nulls[] = {stamp.call_id.empty(), false};
     Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
                       Int32GetDatum(stamp.lane)};

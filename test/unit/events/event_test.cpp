@@ -62,6 +62,47 @@ TEST(ParseTime, TakesZeroForNoTime)
         EXPECT_EQ(ParseTime(text), std::nullopt) << text;
 }
 
+TEST(ParseTime, TakesTheTimesOfMail)
+{
+    constexpr std::int64_t time = 1521971599 * second;
+    EXPECT_EQ(ParseTime("Sun, 25 Mar 2018 09:53:19 +0000"), time);
+    EXPECT_EQ(ParseTime("25 Mar 2018 11:53:19 +0200"), time);
+    EXPECT_EQ(ParseTime("Sun, 25 Mar 2018 09:53:19 GMT"), time);
+    EXPECT_EQ(ParseTime("sun, 25 mar 2018 09:53:19"), time) << "without a zone: UTC";
+    EXPECT_EQ(ParseTime("Thur, 5 Sept 2019 10:00 +0000"), 1567677600 * second);
+    for (const char *text : {"Sun 25 Mar 2018 09:53:19 +0000", "25 Ma 2018 09:53:19", "25 Foo 2018 09:53:19",
+                             "31 Feb 2018 09:53:19", "Sun,", "25 Mar 18 09:53:19", "25 Mar 2018",
+                             "25 Mar 2018 09:53:19 CET", "25 Mar 2018 09:53:19 +0000 (UTC)"})
+        EXPECT_EQ(ParseTime(text), std::nullopt) << text;
+}
+
+TEST(ReadWrittenTime, SaysWhetherThereIsAZone)
+{
+    EXPECT_FALSE(ReadWrittenTime("2026-09-01 15:31:40")->has_zone);
+    EXPECT_FALSE(ReadWrittenTime("25 Mar 2018 09:53:19")->has_zone);
+    for (const char *text : {"1787158716", "2026-09-01T15:31:40Z", "2026-09-01T15:31:40+05:30",
+                             "25 Mar 2018 09:53:19 GMT", "25 Mar 2018 09:53:19 -0700"})
+        EXPECT_TRUE(ReadWrittenTime(text)->has_zone) << text;
+}
+
+TEST(ParseOffset, TakesHoursAndMinutes)
+{
+    EXPECT_EQ(ParseOffset("+05:30"), 19800);
+    EXPECT_EQ(ParseOffset("-0800"), -28800);
+    EXPECT_EQ(ParseOffset("+02"), 7200);
+    EXPECT_EQ(ParseOffset("Z"), 0);
+    for (const char *text : {"", "+", "05:30", "+5", "+05:3", "+05:60", "+16:00", "Zulu", "UTC"})
+        EXPECT_EQ(ParseOffset(text), std::nullopt) << text;
+}
+
+TEST(ReadField, ReadsMicroseconds)
+{
+    EXPECT_EQ(ReadField(Reading::microseconds, Number("1375609854385581")).number, 1375609854385581);
+    EXPECT_EQ(ReadField(Reading::microseconds, Text(" 1375609854385581 ")).number, 1375609854385581);
+    for (const char *text : {"0", "-1", "1e40", "2026-09-01T15:31:40Z", ""})
+        EXPECT_FALSE(ReadField(Reading::microseconds, Text(text)).known) << text;
+}
+
 TEST(ReadField, RoundsDurations)
 {
     EXPECT_EQ(ReadField(Reading::milliseconds, Number("11989.972")).number, 12);
@@ -136,30 +177,6 @@ TEST(KeyKindOf, KnowsTheIntegerTypes)
     EXPECT_EQ(KeyKindOf("integer"), KeyKind::integer4);
     EXPECT_EQ(KeyKindOf("smallint"), KeyKind::integer2);
     EXPECT_EQ(KeyKindOf("text"), KeyKind::text);
-}
-
-// At the top level an `id` is anything's, and so it is in a recording or a voicemail.
-TEST(EventShapes, NamesTheCallByItsIdOnlyWhereThereIsNoOtherId)
-{
-    for (const Shape &shape : EventShapes("Dialpad")) {
-        const bool is_call = shape.call[0] == "call" || shape.call[1] == "call";
-        for (const Place &place : shape.places)
-            if (place.field == Field::call_id && place.path[1].empty() && !is_call) {
-                EXPECT_EQ(place.path[0], "call_id") << shape.call[0];
-            }
-    }
-    EXPECT_TRUE(EventShapes("no such provider").empty());
-}
-
-TEST(EventShapes, TakesNoLinkOfAVoicemailForThatOfARecording)
-{
-    for (const Shape &shape : EventShapes("dialpad"))
-        for (const Place &place : shape.places)
-            if (place.field == Field::recording_url) {
-                EXPECT_NE(shape.call[0], "voicemail");
-                EXPECT_NE(shape.call[1], "voicemail");
-                EXPECT_NE(place.path[0], "voicemail");
-            }
 }
 
 } // namespace

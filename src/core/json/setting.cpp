@@ -1,4 +1,4 @@
-#include "core/policy/policy_document.hpp"
+#include "core/json/setting.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -13,19 +13,16 @@ namespace
 {
 
 using Json = nlohmann::json;
-using Type = PolicyValue::Type;
-
-// The document, its rules, a rule, and one to be refused.
-constexpr std::size_t deepest = 4;
+using Type = SettingValue::Type;
 
 // The last member of a name counts, as it does in jsonb.
-void SortMembers(PolicyValue &object)
+void SortMembers(SettingValue &object)
 {
     std::vector<std::size_t> order(object.names.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return object.names[a] < object.names[b]; });
-    PolicyValue sorted;
+    SettingValue sorted;
     for (std::size_t i = 0; i < order.size(); ++i) {
         if (i + 1 < order.size() && object.names[order[i]] == object.names[order[i + 1]])
             continue;
@@ -39,23 +36,34 @@ void SortMembers(PolicyValue &object)
 class Builder
 {
 public:
-    explicit Builder(PolicyValue &document) : document_(document) {}
+    Builder(SettingValue &document, std::size_t deepest) : document_(document), deepest_(deepest) {}
 
-    bool null() { return Put({}); }
-    bool boolean(bool) { return Put({}); }
+    bool null()
+    {
+        SettingValue value;
+        value.type = Type::null;
+        return Put(std::move(value));
+    }
+    bool boolean(bool flag)
+    {
+        SettingValue value;
+        value.type = Type::boolean;
+        value.flag = flag;
+        return Put(std::move(value));
+    }
     bool number_integer(Json::number_integer_t) { return Put({}); }
     bool number_float(Json::number_float_t, const Json::string_t &) { return Put({}); }
     bool binary(Json::binary_t &) { return false; }
     bool number_unsigned(Json::number_unsigned_t value)
     {
-        PolicyValue number;
+        SettingValue number;
         number.type = Type::whole;
         number.whole = value;
         return Put(std::move(number));
     }
     bool string(Json::string_t &text)
     {
-        PolicyValue value;
+        SettingValue value;
         value.type = Type::string;
         value.text = std::move(text);
         return Put(std::move(value));
@@ -73,7 +81,7 @@ public:
     bool parse_error(std::size_t, const std::string &, const Json::exception &) { return false; }
 
 private:
-    bool Put(PolicyValue value)
+    bool Put(SettingValue value)
     {
         if (too_deep_ > 0)
             return true;
@@ -86,10 +94,10 @@ private:
 
     bool Open(Type type)
     {
-        PolicyValue container;
+        SettingValue container;
         container.type = type;
         Put(std::move(container));
-        if (too_deep_ > 0 || open_.size() == deepest)
+        if (too_deep_ > 0 || open_.size() == deepest_)
             ++too_deep_;
         else
             open_.push_back(open_.empty() ? &document_ : &open_.back()->values.back());
@@ -108,8 +116,9 @@ private:
         return true;
     }
 
-    PolicyValue &document_;
-    std::vector<PolicyValue *>
+    SettingValue &document_;
+    const std::size_t deepest_;
+    std::vector<SettingValue *>
         open_; // each is the last value of the one before, which gets no other meanwhile
     std::size_t too_deep_ = 0;
 };
@@ -125,7 +134,7 @@ void AppendText(std::string &out, std::string_view text)
     out += '"';
 }
 
-void Append(std::string &out, const PolicyValue &value)
+void Append(std::string &out, const SettingValue &value)
 {
     if (value.Is(Type::string))
         return AppendText(out, value.text);
@@ -149,20 +158,20 @@ void Append(std::string &out, const PolicyValue &value)
 
 } // namespace
 
-const PolicyValue *PolicyValue::Find(std::string_view name) const noexcept
+const SettingValue *SettingValue::Find(std::string_view name) const noexcept
 {
     const auto found = std::lower_bound(names.begin(), names.end(), name);
     return found != names.end() && *found == name ? &values[static_cast<std::size_t>(found - names.begin())]
                                                   : nullptr;
 }
 
-bool ReadPolicyDocument(std::string_view json, PolicyValue &document)
+bool ReadSetting(std::string_view json, std::size_t deepest, SettingValue &document)
 {
-    Builder builder(document);
+    Builder builder(document, deepest);
     return Json::sax_parse(json.begin(), json.end(), &builder);
 }
 
-std::string CanonicalText(const PolicyValue &document)
+std::string CanonicalText(const SettingValue &document)
 {
     std::string text;
     Append(text, document);

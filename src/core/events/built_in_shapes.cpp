@@ -1,0 +1,53 @@
+#include "core/events/built_in_shapes.hpp"
+
+#include "core/base/text.hpp"
+#include "core/events/dialpad_shape.hpp"
+
+#include <iterator>
+
+namespace callhardening
+{
+
+namespace
+{
+
+constexpr BuiltInShapeDocument documents[] = {
+    {"dialpad", &dialpad_shape},
+};
+
+// Where the provider is among the documents; their number where it is not.
+std::size_t FindDocument(std::string_view provider) noexcept
+{
+    std::size_t i = 0;
+    while (i < std::size(documents) && !EqualFolded(documents[i].provider, provider))
+        ++i;
+    return i;
+}
+
+} // namespace
+
+std::span<const BuiltInShapeDocument> BuiltInShapeDocuments() noexcept
+{
+    return documents;
+}
+
+std::string_view BuiltInShapeText(std::string_view provider) noexcept
+{
+    const std::size_t i = FindDocument(provider);
+    return i < std::size(documents) ? *documents[i].json : std::string_view{};
+}
+
+const Shape *BuiltInShape(std::string_view provider) noexcept
+{
+    static constinit const Shape *compiled[std::size(documents)] = {};
+    const std::size_t i = FindDocument(provider);
+    if (i == std::size(documents))
+        return nullptr;
+    if (compiled[i] == nullptr) {
+        ShapeError error;
+        compiled[i] = Shape::Compile(*documents[i].json, error);
+    }
+    return compiled[i];
+}
+
+} // namespace callhardening

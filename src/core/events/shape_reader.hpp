@@ -1,0 +1,229 @@
+// Reading the fields of a call out of a body, as a shape says.
+//
+// The body is behind `Document`, which the glue has over jsonb and the tests over a text. It has
+//   Node                              something in the body, or nothing
+//   Node Root()
+//   Node Member(Node, name)           nothing where the node is no object, or has no such member
+//   Node Element(Node, n)             nothing where the node is no array, or has no such element
+//   bool IsArray(Node), bool Exists(Node)
+//   bool IsFilled(Node)               an array or an object that has something in it
+//   JsonScalar Scalar(Node)           absent for null, an array and an object
+//   std::string_view Join(texts)      with a space in between
+//   std::optional<std::int64_t> InZone(name, time)   UTC of what a clock on the wall shows there
+// Any of these may raise an error of PostgreSQL, so that nothing here has a destructor.
+#pragma once
+
+#include "core/base/glob.hpp"
+#include "core/base/text.hpp"
+#include "core/events/shape.hpp"
+
+#include <span>
+
+namespace callhardening
+{
+
+// Why a candidate gives the field its value, or does not.
+enum class CandidateOutcome : unsigned char {
+    value,
+    nothing,    // the candidate says that the field has no value
+    unmet,      // a condition does not hold
+    missing,    // there is no such member, or it is null
+    unreadable, // the value is no value of the field
+    none,       // one of the texts that stand for no value
+    unknown_zone,
+};
+
+template <typename Document>
+class ShapeReader
+{
+public:
+    using Node = typename Document::Node;
+
+    explicit ShapeReader(Document &document) noexcept : document_(document) {}
+
+    // Reads the call id and the fields that are wanted; others stay unknown. nullptr where the body has none
+    // of the shape's forms; no field is known then.
+    const ShapeForm *Read(const Shape &shape, FieldSet wanted, FieldValue (&values)[field_count])
+    {
+        root_ = document_.Root();
+        for (const ShapeForm &form : shape.forms())
+            if (ReadForm(form, wanted, values))
+                return &form;
+        for (FieldValue &value : values)
+            value = {};
+        return nullptr;
+    }
+
+    // False where the body does not have the form; the call id is the last thing that is asked for.
+    bool HasForm(const ShapeForm &form)
+    {
+        call_ = form.call.steps.empty() ? root_ : Find(root_, form.call);
+        return document_.Exists(call_) && Holds(form.when) && HasOneOf(form.has_one_of);
+    }
+
+    CandidateOutcome ReadCandidate(const ShapeCandidate &candidate, FieldValue &value)
+    {
+        if (!Holds(candidate.when))
+            return CandidateOutcome::unmet;
+        if (!candidate.is_constant)
+            return ReadPaths(candidate, value);
+        value = candidate.constant;
+        if (value.known && IsText(candidate.reading))
+            value.text = candidate.text;
+        return value.known ? CandidateOutcome::value : CandidateOutcome::nothing;
+    }
+
+    void Begin() { root_ = document_.Root(); }
+
+private:
+    static constexpr bool IsText(Reading reading) noexcept
+    {
+        return reading == Reading::text || reading == Reading::id || reading == Reading::reference;
+    }
+
+    bool ReadForm(const ShapeForm &form, FieldSet wanted, FieldValue (&values)[field_count])
+    {
+        constexpr auto call_id = static_cast<std::size_t>(Field::call_id);
+        if (!HasForm(form))
+            return false;
+        values[call_id] = ReadCandidates(form.fields[call_id]);
+        if (!values[call_id].known)
+            return false;
+        for (std::size_t i = call_id + 1; i < field_count; ++i)
+            values[i] = (wanted >> i & 1) != 0 ? ReadCandidates(form.fields[i]) : FieldValue{};
+        return true;
+    }
+
+    FieldValue ReadCandidates(const std::vector<ShapeCandidate> &candidates)
+    {
+        for (const ShapeCandidate &candidate : candidates) {
+            FieldValue value;
+            const CandidateOutcome outcome = ReadCandidate(candidate, value);
+            if (outcome == CandidateOutcome::value || outcome == CandidateOutcome::nothing)
+                return value;
+        }
+        return {};
+    }
+
+    CandidateOutcome ReadPaths(const ShapeCandidate &candidate, FieldValue &value)
+    {
+        JsonScalar scalar;
+        if (candidate.paths.size() == 1)
+            scalar = document_.Scalar(FindFrom(candidate.paths.front()));
+        else
+            scalar = ReadJoined(candidate.paths);
+        if (scalar.kind == JsonScalar::Kind::absent)
+            return CandidateOutcome::missing;
+        for (const std::string &none : candidate.none)
+            if (scalar.text == none)
+                return CandidateOutcome::none;
+        value = ReadField(candidate.reading, scalar);
+        if (!value.known)
+            return CandidateOutcome::unreadable;
+        return candidate.zone.is_given && candidate.reading == Reading::time
+                   ? PutInZone(candidate.zone, scalar.text, value)
+                   : CandidateOutcome::value;
+    }
+
+    // All or nothing: a date without its time of day is no time.
+    JsonScalar ReadJoined(const std::vector<ShapePath> &paths)
+    {
+        std::string_view texts[max_joined];
+        for (std::size_t i = 0; i < paths.size(); ++i) {
+            const JsonScalar scalar = document_.Scalar(FindFrom(paths[i]));
+            if (scalar.text.empty())
+                return {};
+            texts[i] = scalar.text;
+        }
+        return {JsonScalar::Kind::string, false, document_.Join(std::span(texts, paths.size()))};
+    }
+
+    CandidateOutcome PutInZone(const ShapeZone &zone, std::string_view text, FieldValue &value)
+    {
+        const auto written = ReadWrittenTime(text);
+        if (!written || written->has_zone)
+            return CandidateOutcome::value;
+        const auto time = zone.name.empty()
+                              ? std::optional(written->time - zone.offset_seconds * std::int64_t{1000000})
+                              : document_.InZone(zone.name, written->time);
+        if (!time)
+            value = {};
+        else
+            value.number = *time;
+        return time ? CandidateOutcome::value : CandidateOutcome::unknown_zone;
+    }
+
+    // ---- conditions ----
+
+    bool Holds(const std::vector<ShapeCondition> &conditions)
+    {
+        for (const ShapeCondition &condition : conditions)
+            if (!Holds(condition))
+                return false;
+        return true;
+    }
+
+    bool Holds(const ShapeCondition &condition)
+    {
+        const Node node = FindFrom(condition.path);
+        const JsonScalar scalar = document_.Scalar(node);
+        for (const ShapeTest &test : condition.any_of)
+            if (Holds(test, node, scalar))
+                return true;
+        return false;
+    }
+
+    bool Holds(const ShapeTest &test, const Node &node, const JsonScalar &scalar)
+    {
+        constexpr std::size_t longest_text =
+            1024; // a word is shorter, and a pattern is tried at every letter
+        const bool is_there = scalar.kind == JsonScalar::Kind::absent   ? document_.IsFilled(node)
+                              : scalar.kind == JsonScalar::Kind::string ? !IsBlank(scalar.text)
+                                                                        : true;
+        switch (test.kind) {
+        case ShapeTest::Kind::is_there:
+            return is_there;
+        case ShapeTest::Kind::is_missing:
+            return !is_there;
+        case ShapeTest::Kind::matches:
+            return is_there && scalar.text.size() <= longest_text && MatchesGlob(scalar.text, test.pattern);
+        case ShapeTest::Kind::is_true:
+        case ShapeTest::Kind::is_false:
+            break;
+        }
+        const FieldValue flag = ReadField(Reading::flag, scalar);
+        return flag.known && (flag.number != 0) == (test.kind == ShapeTest::Kind::is_true);
+    }
+
+    bool HasOneOf(const std::vector<ShapePath> &paths)
+    {
+        for (const ShapePath &path : paths)
+            if (document_.Exists(FindFrom(path)))
+                return true;
+        return paths.empty();
+    }
+
+    // ---- paths ----
+
+    Node FindFrom(const ShapePath &path) { return Find(path.from_root ? root_ : call_, path); }
+
+    Node Find(Node node, const ShapePath &path)
+    {
+        if (path.takes_first)
+            node = FirstOf(node);
+        for (const ShapeStep &step : path.steps) {
+            node =
+                step.name.empty() ? document_.Element(node, step.element) : document_.Member(node, step.name);
+            if (step.takes_first)
+                node = FirstOf(node);
+        }
+        return node;
+    }
+
+    Node FirstOf(const Node &node) { return document_.IsArray(node) ? document_.Element(node, 0) : node; }
+
+    Document &document_;
+    Node root_, call_;
+};
+
+} // namespace callhardening
