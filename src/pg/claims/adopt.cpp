@@ -22,11 +22,11 @@ namespace callhardening
 namespace
 {
 
-// Each lane number up to the newest costs a look at lanes as long as the log has old lanes. An owner can
-// write any number into a row.
+// While the log has old lanes, each claim visits every lane number up to the newest. An owner can write any
+// number into a row.
 constexpr int most_lane_numbers = 1 << 16;
 
-// -- events that no worker looks for -------------------------------------------------------------
+// -- events outside the workers' reach ------------------------------------------------------------
 
 std::span<const XidRange> one_range(uint64 first, uint64 end)
 {
@@ -41,7 +41,7 @@ std::span<const XidRange> unsettled_marks(const EventLog &log, int lane)
     return window_between(transactions, end_of_lane(log, lane, transactions));
 }
 
-// Of a lane that has a row, and comes before the first one of the log.
+// For a lane before the first one of the log, if it still has a row.
 std::span<const XidRange> window_of_old_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
                                              int lane)
 {
@@ -56,16 +56,16 @@ std::span<const XidRange> window_of_old_lane(const EventLog &log, const LaneTabl
 std::span<const XidRange> stray_window(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
                                        int lane)
 {
-    if (!IsLane(lane)) // the others are dead
+    if (!IsLane(lane)) // events in the other lanes are dead
         return lane == no_lane::not_stamped ? one_range(0, no_xid_end) : std::span<const XidRange>{};
     const bool has_row = has_lane(log, tables, snapshot, lane);
-    if (lane < log.first_lane) // without a row, the lane was emptied
+    if (lane < log.first_lane) // a lane without a row was emptied
         return has_row ? window_of_old_lane(log, tables, snapshot, lane) : unsettled_marks(log, lane);
     if (!has_row || lane >= log.first_lane + log.lanes)
         return one_range(0, no_xid_end);
     if (log.is_restored)
         return {};
-    // Rows that came with their stamps can be ahead of this cluster.
+    // Rows inserted with their stamps can have ids ahead of this cluster.
     return one_range(U64FromFullTransactionId(ReadNextFullTransactionId()), no_xid_end);
 }
 
@@ -101,7 +101,7 @@ bool has_stray_event(const EventLog &log, const LaneTables &tables, const LogTab
     return found;
 }
 
-// The lanes with such events, in ascending order; with `most` of them it stops.
+// The lanes with stray events, in ascending order. The search stops at `most` lanes.
 int find_stray_lanes(const EventLog &log, const LaneTables &tables, const LogTable &table, int *lanes,
                      int most)
 {
@@ -159,7 +159,8 @@ void append_position(const EventLog &log, const LaneTables &tables, LaneRecord r
     append_record(log, tables, record, nullptr);
 }
 
-// Of a lane that was emptied, only what was restored since is to be done.
+// Everything in an emptied lane is settled, except the events of a later restore. Without the appended
+// position, workers would get settled events again.
 void revive_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane, int left)
 {
     if (has_lane(log, tables, snapshot, lane))
@@ -172,8 +173,8 @@ void revive_lane(const EventLog &log, const LaneTables &tables, Snapshot snapsho
     append_position(log, tables, newest_record(log, tables, snapshot, lane), position);
 }
 
-// A position of a dump can lie among the marks of an earlier restore. It says nothing of the marks of this
-// one.
+// The position in a dump can include marks of an earlier restore. An event of this restore can have the same
+// mark.
 void forget_marks(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
 {
     const LaneRecord record = newest_record(log, tables, snapshot, lane);
@@ -183,8 +184,7 @@ void forget_marks(const EventLog &log, const LaneTables &tables, Snapshot snapsh
         append_position(log, tables, record, WithoutMarks(position));
 }
 
-// What waits goes with the calls, whose later events are stamped with the new lanes. The claim that has
-// it is still the old lane's. The ids of its transactions mean nothing here.
+// Waiting events follow their calls to the new lanes, because later events of these calls are stamped there.
 void move_waiting(const EventLog &log)
 {
     const CatalogTable waiting = open_waiting(RowExclusiveLock);
@@ -206,8 +206,8 @@ struct StrayLanes {
     int count;
 };
 
-// What stamps lanes that are still to come (number_of_lane in stamp.cpp) counts on the next ones. If there
-// are events beyond these, the fresh lanes begin behind them.
+// number_of_lane (stamp.cpp) expects the next lanes here when it stamps future lanes. If there are events
+// beyond these lanes, the fresh lanes begin behind them.
 int next_first_lane(const EventLog &log, const StrayLanes &strays)
 {
     const int next = log.first_lane + log.lanes;
@@ -215,7 +215,8 @@ int next_first_lane(const EventLog &log, const StrayLanes &strays)
     return last < next + log.lanes ? next : (last / log.lanes + 1) * log.lanes;
 }
 
-// Where lanes that were to come are old ones now, statements that run may still stamp them.
+// Running statements may still stamp lanes that are old now. `adopted` stays empty if they cannot: the log
+// was restored, and no lane is skipped.
 void start_fresh_lanes(EventLog *log, int first, Snapshot snapshot)
 {
     const bool is_next = first == log->first_lane + log->lanes;
@@ -256,7 +257,7 @@ void adopt_event_log(EventLog *log, const LogTable &table)
     const int left = log->first_lane;
     const LockedLog locked = lock_event_log(*log);
     read_locked_log(locked, log);
-    if (log->first_lane == left) // nobody else was faster
+    if (log->first_lane == left) // no other session has adopted it
         move_to_fresh_lanes(log, table, locked);
     close_locked_log(locked);
 }
@@ -266,7 +267,7 @@ namespace
 
 // -- the end of the old lanes --------------------------------------------------------------------
 
-// The first mark of the lane from `mark` on that an event has; 0: none.
+// The first mark at or after `mark` among the lane's events; 0 if there is none.
 uint64 next_mark(const LogTable &table, Snapshot snapshot, int lane, uint64 mark)
 {
     const std::span<const XidRange> window = one_range(mark, no_xid_end);
@@ -276,7 +277,7 @@ uint64 next_mark(const LogTable &table, Snapshot snapshot, int lane, uint64 mark
     return found;
 }
 
-// Few are there: one for each restore of data alone that this log has seen.
+// A linear insert is enough: each restore of data alone adds one mark.
 void add_mark(EventLog *log, uint64 mark)
 {
     const std::span<const uint64> marks = log->settled_marks;
@@ -338,7 +339,7 @@ void count_strays(StrayCount *strays)
     const KeyScan scan = begin_lane_numbers(strays->table, strays->snapshot);
     for (int lane = before_all_lanes;
          strays->count < strays->most && next_lane_number(scan, strays->snapshot, &lane);)
-        // The next worker gives a restored log the lanes that its events are in.
+        // The next worker gives a restored log the lanes of its events, so these are not lost.
         if (!strays->log.is_restored || !IsLane(lane))
             count_in_lane(strays, lane);
     end_key_scan(scan);
@@ -350,7 +351,7 @@ void count_strays(StrayCount *strays)
 
 using namespace callhardening;
 
-// NULL where another session keeps the log locked: a view does not wait for it.
+// Returns NULL if another session keeps the log locked. A view does not wait for it.
 CALLHARDENING_FUNCTION(stray_events)
 {
     StrayCount strays = {};

@@ -1,4 +1,4 @@
-// Taking over a log that comes from another cluster, and events that no worker looks for.
+// Adopting a log from another cluster, and finding events outside the workers' reach.
 #pragma once
 
 #include "pg/log/lane.hpp"
@@ -7,27 +7,28 @@
 namespace callhardening
 {
 
-// Gives the log fresh lanes. The old ones go before them until nothing is left in them. Needed where the
-// transaction ids of the old lanes mean nothing here, or where events are in lanes that no worker looks into:
-// these become old lanes. Waits for others who adopt the log.
+// Gives the log fresh lanes, and makes the present ones old lanes. Workers empty an old lane before its
+// successor. A log needs this in two cases:
+// - The transaction ids in its lanes are from another cluster.
+// - Events are in lanes outside the workers' reach. These become old lanes too.
+// The function waits for other sessions in it.
 void adopt_event_log(EventLog *log, const LogTable &table);
 
-// No old lane has anything to do.
+// Called when the old lanes have nothing left to do.
 void forget_old_lanes(const EventLog &log, const LogTable &table);
 
-// The transaction ids whose events in the lane no worker looks for. Lives in the current memory context.
+// The transaction ids of the lane's events outside the workers' reach. Lives in the current memory context.
 std::span<const XidRange> stray_window(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
                                        int lane);
 
-// The next lane above `lane` in which `snapshot` sees events; false where there is none. `scan` comes from
-// begin_lane_numbers. The first lane is above before_all_lanes, or above before_worker_lanes if it shall be a
-// worker's.
+// Finds the next lane above `lane` with events in `snapshot`; false if there is none. `scan` comes from
+// begin_lane_numbers. Start with before_worker_lanes for workers' lanes only, else with before_all_lanes.
 inline constexpr int before_worker_lanes = -1;
 inline constexpr int before_all_lanes = no_lane::not_stamped - 1;
 KeyScan begin_lane_numbers(const LogTable &table, Snapshot snapshot);
 bool next_lane_number(const KeyScan &scan, Snapshot snapshot, int *lane);
 
-// Are there events that no worker looks for, and that adopting the log would bring back?
+// Would adopting the log bring back events to the workers?
 bool has_stray_events(const EventLog &log, const LaneTables &tables, const LogTable &table);
 
 } // namespace callhardening

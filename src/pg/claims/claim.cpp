@@ -30,17 +30,17 @@ namespace callhardening
 namespace
 {
 
-// -- from lane to lane ---------------------------------------------------------------------------
+// -- visiting the lanes ---------------------------------------------------------------------------
 
 struct Search {
     ClaimContext *context;
     Snapshot snapshot;
     XidSnapshot now;
-    MemoryContext scratch; // for the look at one lane
+    MemoryContext scratch; // for one visit of a lane
     int most_lanes;
     int most_moved;
-    int moved;     // lanes that were moved on
-    int lost;      // lanes that others had emptied when they were locked
+    int moved;     // lanes moved on
+    int lost;      // lanes emptied by other workers before this one locked them
     bool is_ahead; // a lane is ahead of this cluster
 };
 
@@ -50,8 +50,8 @@ bool is_enough(const Search &search)
     return claim.event_count >= search.context->options->max_events || claim.lane_count >= search.most_lanes;
 }
 
-// A lane is not worth its records for a handful of events, and others should find something as well. A claim
-// that is over soon takes what is there: others are not kept from it for long.
+// Taking a whole lane would leave other workers without events, but a few events are not worth a record. A
+// claim completed in its own transaction is short, so it takes all.
 int share_of_lane(const Search &search)
 {
     constexpr int least = 128;
@@ -78,7 +78,7 @@ void move_lane(Search *search, int lane)
         claim_lane(search->context, lane, share_of_lane(*search), true);
 }
 
-// True where the lane is not done with, whoever has got what is in it.
+// True if the lane is not finished yet, even if another worker has its events.
 bool try_lane(Search *search, int lane)
 {
     ClaimContext *context = search->context;
@@ -95,8 +95,7 @@ bool try_lane(Search *search, int lane)
     return state == LaneState::claimable || state == LaneState::waiting;
 }
 
-// Old lanes go before the new one, since they have the older events of its calls. True where one is not done
-// with.
+// Old lanes go first, because they have the older events of the same calls. True if one is not finished yet.
 bool try_old_lanes(Search *search, int slot)
 {
     const EventLog &log = *search->context->log;
@@ -112,8 +111,7 @@ int random_up_to(int last)
     return static_cast<int>(pg_prng_uint64_range(&pg_global_prng_state, 0, last));
 }
 
-// From lane to lane, through all of them. Not to the next one: a lane behind many empty ones would be found
-// first as often as one of them is begun with.
+// Visits every lane with a random stride. Scanning in order would favour the lane after a run of empty ones.
 int random_step(int lanes)
 {
     int step = 1 + random_up_to(lanes - 1);
@@ -157,8 +155,8 @@ bool are_old_lanes_over(const ClaimContext &context)
     return over;
 }
 
-// Old lanes are empty for good when nothing is found in them while nobody is appending to the log: who began
-// before the log was adopted may stamp with their numbers, and who begins later does not.
+// Nothing may be appended to an old lane after the check. Transactions from before the adoption may still
+// stamp its number, so they must have ended. The lock keeps other appenders out during the check.
 void drop_old_lanes(const Search &search)
 {
     const EventLog &log = *search.context->log;
@@ -190,8 +188,8 @@ bool is_stamp_trigger(const Trigger &trigger)
     return name != nullptr && strcmp(name, "stamp_call_event") == 0;
 }
 
-// Events of a subscription have the stamps of the publisher unless the trigger fires for them. Some of them
-// would count as settled here.
+// Without the trigger, events of a subscription keep the publisher's stamps. Some of them would count as
+// settled here.
 void check_is_stamped(const EventLog &log, Relation table)
 {
     if (!is_subscribed(log.events))
@@ -240,7 +238,7 @@ void start_search(ClaimContext *context, Search *search)
                        mark_due_lanes(*context->log, search->snapshot, GetCurrentTimestamp(), context->due);
 }
 
-// One look through the lanes; true where another one may find what this one did not get.
+// One search through the lanes. True if another search may find more.
 bool search_once(ClaimContext *context)
 {
     EventLog *log = context->log;
@@ -258,8 +256,8 @@ bool search_once(ClaimContext *context)
     return is_empty && (search.lost > 0 || search.is_ahead);
 }
 
-// Between the look and the lock others may have emptied these lanes, and not all the others. And a lane that
-// was moved on without events may have others behind it.
+// Other workers may have emptied these lanes after the snapshot, and other lanes may have events. A lane
+// moved on without events may also have later ones.
 void search(ClaimContext *context)
 {
     const int most_looks = Max(context->log->lanes, 16);
@@ -267,7 +265,7 @@ void search(ClaimContext *context)
         CHECK_FOR_INTERRUPTS();
 }
 
-// -- events that no worker looks for -------------------------------------------------------------
+// -- events outside the workers' reach ------------------------------------------------------------
 
 struct LastLook {
     int32 log_id;
@@ -280,8 +278,8 @@ LastLook *last_look_at(int32 log_id)
     return &looks[log_id % lengthof(looks)];
 }
 
-// Not with each claim: the look costs a probe of the log's index for each lane. A session that finds nothing
-// looks more often.
+// Looking with every claim is too expensive: it probes the log's index for each lane. An idle session looks
+// more often.
 bool is_time_to_look(const LastLook &last, int32 log_id, bool is_idle)
 {
     constexpr int64 second = 1'000'000, minute = 60 * second;
@@ -289,8 +287,8 @@ bool is_time_to_look(const LastLook &last, int32 log_id, bool is_idle)
     return last.log_id != log_id || age < 0 || age >= (is_idle ? second : minute);
 }
 
-// True where the log was adopted for them. Then the next look is due at once: rows of another cluster can be
-// ahead of this one in the fresh lanes as well.
+// True if the log was adopted for stray events. Then the next look is due at once: the fresh lanes can also
+// have rows ahead of this cluster.
 bool bring_back_strays(ClaimContext *context, bool is_idle)
 {
     EventLog *log = context->log;
@@ -323,7 +321,7 @@ void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim)
     close_context(context);
 }
 
-// -- what callers check first ---------------------------------------------------------------------
+// -- checks before a claim ------------------------------------------------------------------------
 
 int max_events_argument_of(FunctionCallInfo fcinfo, int argument)
 {

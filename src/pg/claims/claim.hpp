@@ -12,8 +12,8 @@ namespace callhardening
 
 struct ClaimedEvent {
     LogEvent event;
-    int attempt;          // how often it was handed out, this time included
-    bool is_held = false; // another session has locked its row, and may be processing it
+    int attempt;          // number of attempts, including this one
+    bool is_held = false; // another session holds a lock on its row, and may be processing it
 };
 
 inline EventInLane in_lane(int lane, const LogEvent &event)
@@ -21,61 +21,61 @@ inline EventInLane in_lane(int lane, const LogEvent &event)
     return {lane, event.place, event.call_id};
 }
 
-// One lane's part of a claim.
+// The part of a claim in one lane.
 struct LaneClaim {
-    LaneRecord record; // as it is appended, open
-    int first, end;    // its events
-    bool is_emptied;   // nothing else of the lane was to be had
+    LaneRecord record; // the open record
+    int first, end;    // range in the claim's events
+    bool is_emptied;   // the lane has no more events
 };
 
-// Everything lives in the memory context that was current when the claim was made.
+// Everything lives in the memory context at the time of the claim.
 struct Claim {
     int event_count, event_room;
-    ClaimedEvent *events; // lane by lane, in the order of the log
+    ClaimedEvent *events; // by lane, then in the order of the log
     int lane_count;
     LaneClaim *lanes;
 };
 
 struct ClaimOptions {
     int max_events;
-    bool has_lease; // otherwise the claim is the transaction's: whoever finds it uncompleted may take it
-    int64 lease;    // microseconds
+    bool has_lease; // without a lease, the claim ends with the transaction: then any worker may take it over
+    int64 lease;    // in microseconds
     const char *worker;
-    // The claimer completes the claim before the transaction ends (complete_own_claim): only then a record of
-    // it is appended. Such a claim is over soon, and so takes all lanes that it needs.
+    // The claimer completes the claim in the same transaction with complete_own_claim. Only then is a record
+    // appended. Such a claim is short, so it may take all lanes.
     bool is_completed_here;
     bool skips_retries;
 };
 
 inline constexpr int most_claimed_events = 100000;
 
-// Claims up to `max_events`, from a random lane on. Takes at most an eighth of the lanes, so that other
-// workers find something, if the claim outlives the transaction. Lanes that others hold are passed over.
-// Where nothing is to be had, nothing is locked, nothing is written and no transaction id is taken. Needs
-// READ COMMITTED.
+// Claims up to `max_events`, from a random lane on. Needs READ COMMITTED.
+// A claim that outlives the transaction takes at most an eighth of the lanes, so other workers find events.
+// Lanes of other workers are skipped. If no events are available, the function takes no lock and no
+// transaction id, and writes nothing.
 void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim);
 
-// What is to be seen of a lane. Of one that the log has left behind in another cluster, everything is over
-// but what is still being appended: its transaction ids say nothing here.
+// The visible transactions of a lane, as a snapshot. The ids of an old lane may be from another cluster.
+// There everything is visible, except settled marks and transactions in progress.
 XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now);
 
-// Ends a claim whose lane is locked.
+// Ends a claim. The caller holds the lane's lock.
 void complete_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 void release_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 
-// Completes a claim that the present transaction has made with is_completed_here.
+// Completes a claim of the present transaction with is_completed_here.
 void complete_own_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
 
-// An event of the open claim `record`, whose lane is locked, could not be processed: it is retried, or dead
-// (true).
+// Records a failed attempt at an event of the open claim `record`. The caller holds the lane's lock. True if
+// the event is dead now, else it is retried.
 bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const LogEvent &event,
                         const TimestampTz *due_at, const Failure &failure);
 
-// A row that the event needs is locked. It is tried again soon, and no attempt counts; `is_first` of its
-// call, or blocked behind the one that is.
+// Another session holds a lock on a row needed by the event. The event is retried soon, and no attempt
+// counts. `is_first`: it is the first event of its call here, else it is blocked behind the first.
 void retry_locked_event(const EventLog &log, const LaneRecord &record, const LogEvent &event, bool is_first);
 
-// Others of its call are blocked behind it: all that come later in the claim, or a certain one.
+// Blocks events of the same call: all later ones of the claim, or one certain event.
 void block_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
                         const LogEvent &event);
 void block_event(const EventLog &log, const LaneRecord &record, const LogEvent &event);
@@ -83,15 +83,15 @@ void block_event(const EventLog &log, const LaneRecord &record, const LogEvent &
 // The argument, 1 to most_claimed_events; else 22023.
 int max_events_argument_of(FunctionCallInfo fcinfo, int argument);
 
-// Raises what a caller needs to know before anything else: 0A000 above read committed, 25006 where nothing
-// can be written, 55006 from a trigger that fires in without_reentrance.
+// Checks the transaction before any other argument: 0A000 above read committed, 25006 if it cannot write,
+// 55006 from a trigger inside without_reentrance.
 void check_can_claim(const char *function);
-void check_can_read_claims(const char *function); // the same but for the last
+void check_can_read_claims(const char *function); // the same without 55006
 
-// True while events are applied, completed or deleted.
+// True while the session applies, completes or deletes events.
 extern bool is_dealing_with_events;
 
-// Runs `deal`, which fires triggers of users. What they did to claims that are just being dealt with would be
+// Runs `deal`. It fires triggers of users, and these must not change the same claims: the change would be
 // done twice.
 template <typename Deal>
 auto without_reentrance(Deal deal)
@@ -110,7 +110,7 @@ auto without_reentrance(Deal deal)
     return result;
 }
 
-// What an operator recognizes a session by: its application name and process id.
+// Operators recognize a session by its application name and process id.
 char *default_worker();
 
 } // namespace callhardening

@@ -55,8 +55,7 @@ void release_claim(const EventLog &log, const LaneTables &tables, const LaneReco
 namespace
 {
 
-// Behind an event of its call that waits, an event is blocked; where there is none, since the event before
-// it has died, it is due.
+// If an earlier event of the call waits, this event is blocked. If it has died, this event is due.
 void add_behind(const EventLog &log, const CatalogTable &waiting, const LaneRecord &record,
                 const LogEvent &event, bool waits)
 {
@@ -65,7 +64,7 @@ void add_behind(const EventLog &log, const CatalogTable &waiting, const LaneReco
                       waits ? nullptr : &now, nullptr);
 }
 
-// Those of the same call, as far as the claim's range goes.
+// Blocks later events of the same call, up to the end of the claim's range.
 void block_rest_of_call(const EventLog &log, const LogTable &table, const LaneRecord &record,
                         const LogEvent &event)
 {
@@ -130,7 +129,7 @@ void retry_locked_event(const EventLog &log, const LaneRecord &record, const Log
 void block_later_events(const EventLog &log, const LogTable &table, const LaneRecord &record,
                         const LogEvent &event)
 {
-    if (!record.is_retry) // which has no other event of the call
+    if (!record.is_retry) // a retry has only one event of a call
         block_rest_of_call(log, table, record, event);
 }
 

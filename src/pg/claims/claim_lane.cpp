@@ -20,7 +20,8 @@ XidSnapshot end_of_lane(const EventLog &log, int lane, XidSnapshot now)
 {
     if (lane >= log.first_lane && !log.is_restored)
         return now;
-    // An id that is in progress here may be an old event's, but not where all of them are another cluster's.
+    // An id in progress here may belong to an event of this cluster. If all ids are from another cluster, it
+    // cannot.
     const bool is_of_another = log.is_restored || log.adopted.xmax == XidSnapshot{}.xmax;
     const std::span<const uint64> open = is_of_another ? std::span<const uint64>{} : now.in_progress;
     const size_t count = open.size() + log.settled_marks.size();
@@ -39,7 +40,7 @@ bool is_ahead(const LanePosition &position, const XidSnapshot &now)
     return (position.in_window ? position.window_snapshot : position.done_snapshot).xmax > now.xmax;
 }
 
-// Is there an event in the window behind the position?
+// Does the window have an event behind the position?
 bool has_events(const ClaimContext &context, Snapshot snapshot, int lane, std::span<const XidRange> window,
                 const LogPosition &behind)
 {
@@ -56,8 +57,8 @@ int64 pages_looked_at()
 
 } // namespace
 
-// Where transactions that were open when the lane was settled have ended since, or have left dead rows
-// behind, each poll looks them up again: so the lane's window moves on, even where there is no event in it.
+// Each poll searches again the ids of transactions ended since the lane was settled, and reads their dead
+// rows. Moving the window on stops this, even if it has no event.
 LaneState state_of_range(const ClaimContext &context, Snapshot snapshot, LanePosition position, int lane,
                          const XidSnapshot &now)
 {
@@ -89,7 +90,7 @@ bool is_lane_due(const ClaimContext &context, Snapshot snapshot, int lane)
     return find_due(*context.log, waiting, GetCurrentTimestamp()).count > 0;
 }
 
-// So many events wait in the lane that no new range is taken.
+// A lane with too many waiting events gets no new range.
 bool is_full(const ClaimContext &context, Snapshot snapshot, int lane)
 {
     return context.any_waiting &&
@@ -107,7 +108,7 @@ LaneState state_of_lane(const ClaimContext &context, Snapshot snapshot, const Xi
         return LaneState::ahead;
     if (record.IsOpen())
         return record.IsOver(GetCurrentTimestamp()) ? LaneState::claimable : LaneState::waiting;
-    const bool is_old = lane < log.first_lane; // without a range, its retries are the next lane's
+    const bool is_old = lane < log.first_lane; // the retries of an old lane are in its successor
     if (!is_old && is_lane_due(context, snapshot, lane))
         return LaneState::claimable;
     const LaneState state = state_of_range(context, snapshot, record.position, lane, end);
@@ -115,8 +116,7 @@ LaneState state_of_lane(const ClaimContext &context, Snapshot snapshot, const Xi
         return is_old ? LaneState::empty : state;
     if (is_old && is_lane_due(context, snapshot, lane))
         return LaneState::claimable;
-    const bool may_wait =
-        !record.position.has_redelivery; // for retries, as it is not to be handed out the first time
+    const bool may_wait = !record.position.has_redelivery; // events handed out before do not wait for retries
     return may_wait && is_full(context, snapshot, lane) ? LaneState::waiting : LaneState::claimable;
 }
 
@@ -136,25 +136,25 @@ ClaimedEvent *add_event(Claim *claim)
     return &claim->events[claim->event_count++];
 }
 
-// A lane that is being claimed.
+// A lane during its claim.
 struct Lane {
     ClaimContext *context;
     int number;
     int limit; // of events
     LaneRecord newest;
     LaneRecord next;      // to be appended
-    bool is_emptied;      // of its range, nothing is left
-    bool has_changed;     // the position has, even where nothing is handed out
-    bool has_early_retry; // one that is due waits for its range
+    bool is_emptied;      // the range has no more events
+    bool has_changed;     // the position, even if no event is handed out
+    bool has_early_retry; // a due event waits for the end of its range
     Snapshot snapshot;
     XidSnapshot now;
-    WaitingEvents waiting; // of the lane
-    bool has_old_waiting;  // they have to be read, or read anew
+    WaitingEvents waiting; // in this lane
+    bool has_old_waiting;  // `waiting` must be read again
 };
 
-// An event that is handed out the first time and is dead all the same died before a restore of data alone,
-// which brings it again. Nobody could fail it as long as it is among the dead. New events have higher numbers
-// than those.
+// A restore of data alone brings back dead events. Such an event is handed out for the first time, but is
+// still among the dead. It could not fail again, so its death is removed. New events have higher numbers than
+// the dead ones.
 void forget_death(const Lane &lane, const LogEvent &event)
 {
     ClaimContext *context = lane.context;
@@ -165,8 +165,8 @@ void forget_death(const Lane &lane, const LogEvent &event)
         exhume(*context->log, event.place.seq);
 }
 
-// What has failed in an earlier claim of the range waits or is dead, and is not handed out again. What
-// belongs to a call that waits is blocked. True where the event is handed out.
+// True if the event is handed out. An event that failed in an earlier claim of the range waits or is dead,
+// and is not handed out again. An event is blocked if its call waits.
 bool hand_out_or_block(Lane *lane, const LogEvent &event)
 {
     const ClaimContext &context = *lane->context;
@@ -178,22 +178,23 @@ bool hand_out_or_block(Lane *lane, const LogEvent &event)
         *add_event(context.claim) = {event, lane->next.position.NextAttempt()};
         return true;
     }
-    // It may have been handed out before the event that it waits for has failed.
+    // An earlier claim may have handed it out before the first event of its call failed. So this attempt does
+    // not count.
     add_waiting_event(*context.log, context.waiting, in_lane(lane->number, event),
                       lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
     lane->has_changed = lane->has_old_waiting = true;
     return false;
 }
 
-// What one pass through a window gives.
+// The result of one pass through a window.
 struct Pass {
     int events;
-    int passed; // rows, those that are not handed out among them
+    int passed; // rows read, with or without being handed out
     LogPosition to;
     bool at_end; // of the window
 };
 
-// A claim never reaches over the end of what was handed out before, as its events have had other attempts.
+// A claim ends at redelivered_to, because later events have other numbers of attempts.
 bool is_beyond_redelivery(const LanePosition &position, const LogPosition &place)
 {
     return position.has_redelivery && place > position.redelivered_to;
@@ -208,7 +209,7 @@ Pass read_window(Lane *lane)
                       window_between(position.done_snapshot, position.window_snapshot), position.read);
     Pass pass = {0, 0, position.read, false};
     bool more = next_event(&reader);
-    // What waits counts as well, so that the pass is bounded.
+    // Waiting events count too, so the pass is bounded.
     for (; more && pass.passed < lane->limit && !is_beyond_redelivery(position, reader.place);
          ++pass.passed) {
         pass.to = reader.place;
@@ -217,16 +218,16 @@ Pass read_window(Lane *lane)
         more = next_event(&reader);
     }
     pass.at_end = !more;
-    // Events that were handed out before may have been deleted since: their end is passed all the same.
+    // Events handed out before may have been deleted since. Their end still counts as passed.
     if (more && is_beyond_redelivery(position, reader.place))
         pass.to = position.redelivered_to;
     end_reading(reader);
     return pass;
 }
 
-// Takes the next range; false where there is none. Windows that hand out nothing are done with at once:
-// without a record of that, each poll would read their rows again, and old lanes would keep the new ones
-// waiting. A lane that is full takes no more than what was handed out before, and what its retries wait for.
+// Takes the next range; false if there is none. A window without events to hand out ends at once and is
+// recorded. Otherwise each poll would read its rows again, and an old lane would block its successor. A full
+// lane takes only events handed out before, and ranges needed by its retries.
 bool take_range(Lane *lane)
 {
     LaneRecord &next = lane->next;
@@ -256,7 +257,7 @@ bool take_range(Lane *lane)
 
 // -- retries -------------------------------------------------------------------------------------
 
-// An event that was deleted from the log, or moved: there is nothing to try again.
+// A deleted or moved event cannot be retried.
 void bury_lost(const Lane &lane, const WaitingEvent &event)
 {
     EventLog last_attempt = *lane.context->log;
@@ -266,8 +267,8 @@ void bury_lost(const Lane &lane, const WaitingEvent &event)
                nullptr, failure);
 }
 
-// What failed in a claim that was given back or lost waits until its range is done with, which would hand
-// it out once more. Older lanes are done with.
+// An event failed in a released or lost claim waits until its range is settled. Otherwise the range would
+// hand it out a second time. Older lanes are settled.
 bool is_passed(const Lane &lane, const LogEvent &event)
 {
     if (event.lane != lane.number)
@@ -275,8 +276,8 @@ bool is_passed(const Lane &lane, const LogEvent &event)
     return IsSettled(lane.next.position, event.place);
 }
 
-// After TRUNCATE ... RESTART IDENTITY or setval, its number is another event's. One whose call id somebody
-// has altered is the same event.
+// After TRUNCATE ... RESTART IDENTITY or setval, another event can have the same number. If only the call id
+// was altered, it is the same event.
 bool is_of_another_call(const WaitingEvent &waiting, const LogEvent &event)
 {
     const bool is_appended_since = waiting.place.xid != 0 && waiting.place.xid != event.place.xid;
@@ -318,7 +319,7 @@ bool take_retry(Lane *lane)
     return lane->next.is_retry;
 }
 
-// -- what a lost worker left behind ---------------------------------------------------------------
+// -- after a lost worker --------------------------------------------------------------------------
 
 void retry_one_by_one(Lane *lane, const char *worker)
 {
@@ -337,7 +338,7 @@ void retry_one_by_one(Lane *lane, const char *worker)
         const LogEvent event = present_event(log, reader);
         if (find_waiting(waiting, event.call_id, event.place.seq) == nullptr &&
             !is_dead(log, lane->snapshot, event.place.seq))
-            // Each of a call is due: the first one goes out, and those behind it wait for their turn.
+            // All events of a call are due. The first one is handed out, and the others follow in order.
             add_waiting_event(log, context.waiting, in_lane(lane->number, event), position.NextAttempt(),
                               position.NextAttempt(), &now, &failure);
     }
@@ -358,8 +359,8 @@ void take_over(Lane *lane)
 
 // -- claiming a lane -----------------------------------------------------------------------------
 
-// After the lock, in this order: a new snapshot, the newest record, and what the snapshot sees. Before it
-// somebody else may have been here, of which the lane's row gives no sign.
+// The order matters: after the lock take a new snapshot, then read the newest record. Another worker may have
+// changed the lane before the lock, without a sign in the lane's row.
 void look_again(Lane *lane)
 {
     const ClaimContext &context = *lane->context;
@@ -391,8 +392,8 @@ void refresh_snapshot(Lane *lane)
     lane->snapshot = take_snapshot();
 }
 
-// What the step before has changed is read anew: an event blocked behind one that waits no more would wait
-// for ever.
+// The step before may have changed the waiting events. Without reading them again, an event could be blocked
+// behind one that is gone, forever.
 void refresh_waiting(Lane *lane)
 {
     const ClaimContext &context = *lane->context;
@@ -409,7 +410,7 @@ bool try_range(Lane *lane)
     return take_range(lane);
 }
 
-// Behind an event that is dropped, the next one of its call is due.
+// If an event is dropped, the next one of its call becomes due.
 bool try_retry(Lane *lane)
 {
     do {
@@ -420,9 +421,8 @@ bool try_retry(Lane *lane)
     return false;
 }
 
-// Retries alternate with ranges, so that neither waits for the other. But a range that was handed out before
-// may have events of a waiting one's call in it that come before that one: they are handed out first, or
-// wait in front of it.
+// Retries and ranges alternate, so neither starves. A range handed out before goes first: it may have earlier
+// events of a waiting call. These are handed out first, or wait before the others.
 bool take_events(Lane *lane)
 {
     if (lane->context->options->skips_retries)
@@ -433,7 +433,7 @@ bool take_events(Lane *lane)
     return (!range_first || lane->has_early_retry) && try_range(lane);
 }
 
-// Of what was due when the search began. The lane that follows an old one has not been looked at.
+// Refers to the events due at the start of the search. The successor of an old lane was not visited.
 bool has_no_more(const Lane &lane)
 {
     const ClaimContext &context = *lane.context;
@@ -458,7 +458,8 @@ void append_move(Lane *lane)
     append_record(*context.log, context.tables, lane->next, nullptr);
 }
 
-// An old lane that others have emptied has no retries any more: the next lane may be claimed by now.
+// If another worker emptied an old lane, its retries belong to the successor. The successor may be claimed by
+// now.
 bool is_claimable(const Lane &lane)
 {
     const ClaimContext &context = *lane.context;

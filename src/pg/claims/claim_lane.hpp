@@ -1,4 +1,4 @@
-// Claiming one lane: a look without a lock, and what is handed out under it.
+// Claiming one lane: looking without a lock, then handing out events under the lock.
 #pragma once
 
 #include "pg/claims/claim.hpp"
@@ -6,16 +6,16 @@
 namespace callhardening
 {
 
-// What claiming goes by, opened once.
+// The state of one search, opened once.
 struct ClaimContext {
     EventLog *log;
     const ClaimOptions *options;
     LaneTables tables;
     LogTable table;
     CatalogTable waiting;
-    bool any_waiting; // in the log, when the search began
+    bool any_waiting; // in the log, at the start of the search
     bool any_due;
-    bool *due; // by lane of the log: something that waits in it is due
+    bool *due; // by lane: a waiting event is due
     bool knows_newest_dead;
     int64 newest_dead; // the highest number of a dead event
     Claim *claim;
@@ -23,21 +23,20 @@ struct ClaimContext {
 
 enum class LaneState : unsigned char {
     empty,
-    moving, // empty as well, but it took long to find out
+    moving, // empty too, but the search was long
     claimable,
-    waiting, // for the worker that has it, or for retries
-    ahead,   // of the transaction ids of this cluster: the log was restored from another one
+    waiting, // for its worker, or for retries
+    ahead,   // of this cluster's transaction ids: the log was restored from another cluster
 };
 
-// Without a lock: who locks first to look stops everybody.
+// Looks without a lock. Otherwise a worker would stop all others while it looks.
 LaneState state_of_lane(const ClaimContext &context, Snapshot snapshot, const XidSnapshot &now, int lane);
 
-// Is there a range to be handed out behind the position?
+// Does the lane have a range to hand out behind the position?
 LaneState state_of_range(const ClaimContext &context, Snapshot snapshot, LanePosition position, int lane,
                          const XidSnapshot &now);
 
-// Claims up to `limit` events of a lane that is locked; where there are none, `moving` says whether to move
-// on.
+// Claims up to `limit` events of a locked lane. If there are none and `moving` is true, the lane moves on.
 void claim_lane(ClaimContext *context, int number, int limit, bool moving);
 
 } // namespace callhardening

@@ -33,7 +33,7 @@ int64 lease_of(FunctionCallInfo fcinfo, int argument)
 {
     constexpr int longest_days = 30;
     const Interval *interval = PG_GETARG_INTERVAL_P(argument);
-    // What is added up below does not overflow.
+    // The sum below cannot overflow.
     const bool is_sane = interval->month == 0 && interval->day >= 0 && interval->day <= longest_days;
     const int64 lease = is_sane ? interval_microseconds(interval) : 0;
     if (lease <= 0 || lease > longest_days * USECS_PER_DAY)
@@ -49,7 +49,7 @@ enum ClaimArgument { claim_max_events, claim_lease, claim_worker_name, claim_log
 
 ClaimOptions claim_options(FunctionCallInfo fcinfo)
 {
-    constexpr int longest_name = 200; // kept with each record of the claim and with each error
+    constexpr int longest_name = 200; // each record of the claim and each error has a copy
     ClaimOptions options = {};
     options.max_events = max_events_argument_of(fcinfo, claim_max_events);
     options.has_lease = !PG_ARGISNULL(claim_lease);
@@ -61,7 +61,7 @@ ClaimOptions claim_options(FunctionCallInfo fcinfo)
     return options;
 }
 
-// The result is the executor's to free, row by row.
+// The executor frees the result row by row.
 void keep_result_memory(ReturnSetInfo *result)
 {
     static constinit KeptMemory memory = {"callhardening claimed rows", nullptr, 0};
@@ -100,16 +100,16 @@ void claim_and_return(FunctionCallInfo fcinfo, const ClaimOptions &options, cons
 
 // -- finding a claim -----------------------------------------------------------------------------
 
-// The lane of a claim id, locked, with its newest record.
+// The locked lane of a claim id, with its newest record.
 struct FoundClaim {
     EventLog log;
     LaneTables tables;
     LaneRecord record;
     bool is_known;
-    bool is_current; // the newest of its lane, and open
+    bool is_current; // it is the newest of its lane, and open
 };
 
-// Lanes of clusters that the log has left have other numbers.
+// Claim ids have only some bits of the lane's number. This is the newest lane with these bits.
 int lane_of(const EventLog &log, const ClaimAddress &address)
 {
     const int newest = log.first_lane + log.lanes - 1;
@@ -117,8 +117,7 @@ int lane_of(const EventLog &log, const ClaimAddress &address)
                                  : address.lane + (newest - address.lane) / claim_id_lanes * claim_id_lanes;
 }
 
-// Where the claim's record is, if it is still there: the newest number up to the lane's own that has those
-// bits.
+// The claim id has only some bits of the record's number. This looks at the newest record with these bits.
 bool is_remembered(const FoundClaim &found, Snapshot snapshot, const ClaimAddress &address, int64 claim_id)
 {
     const int64 newest = found.record.record_no;
@@ -139,15 +138,15 @@ void look_up_claim(const ClaimAddress &address, int64 claim_id, FoundClaim *foun
     UnregisterSnapshot(snapshot);
 }
 
-// Nobody ends what he may not claim.
+// A role may end a claim only if it may claim from the log.
 bool find_log_of_claim(const ClaimAddress &address, EventLog *log)
 {
     return find_event_log_by_id(address.log_id, log) &&
            pg_class_aclcheck(log->events, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
-// Locks the claim's lane until the end of the transaction. False where no log that the caller may claim from,
-// or no lane, has such a claim; else `found` has to be closed.
+// Locks the claim's lane until the end of the transaction. False if the caller's logs have no such lane. If
+// true, the caller closes `found`.
 bool open_claim(int64 claim_id, FoundClaim *found)
 {
     ClaimAddress address;
@@ -205,7 +204,8 @@ const char *end_one(int64 claim_id, EndClaim end, const char *ended)
     return outcome;
 }
 
-// An id begins with its log and its lane: sessions that end many claims lock the lanes in one order.
+// Claim ids begin with the log and the lane. So sessions that end many claims lock the lanes in the same
+// order, without deadlocks.
 int compare_endings(const void *left, const void *right)
 {
     const auto *a = *static_cast<Ending *const *>(left), *b = *static_cast<Ending *const *>(right);
@@ -313,7 +313,7 @@ Failure failure_of(FunctionCallInfo fcinfo, const FoundClaim &found)
             PG_ARGISNULL(fail_error) ? "no error was given" : to_cstring(text_argument(fcinfo, fail_error))};
 }
 
-// When to try again, as the caller says.
+// The retry time chosen by the caller.
 const TimestampTz *due_of(FunctionCallInfo fcinfo)
 {
     constexpr int64 longest = 365 * USECS_PER_DAY;
@@ -348,7 +348,7 @@ const char *fail_in_claim(FunctionCallInfo fcinfo, const FoundClaim &found)
     if (membership == Membership::handed_out) {
         is_dead = fail_claimed_event(found.log, found.record, event, due_at, failure_of(fcinfo, found));
         block_later_events(found.log, table, found.record, event);
-        ForceSyncCommit(); // a failure that a crash forgets is settled with the rest of its claim
+        ForceSyncCommit(); // if a crash lost the failure, completing the claim would settle the event
     }
     close_log_table(table);
     return membership == Membership::failed ? "stale" : is_dead ? "dead" : "retry";

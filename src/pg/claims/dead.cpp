@@ -26,7 +26,7 @@ constexpr CatalogColumn columns_of_dead_events[] = {
     {"error", TEXTOID},   {"errors", JSONBOID},   {"died_at", TIMESTAMPTZOID}};
 static_assert(lengthof(columns_of_dead_events) == dead_columns, "each column is here");
 
-// Another session may revive it.
+// Another session may revive the event at the same time.
 void drop_row_of(const EventLog &log, const CatalogTable &dead, int64 seq)
 {
     const Snapshot snapshot = take_snapshot();
@@ -49,7 +49,7 @@ CatalogTable open_dead(LOCKMODE lock)
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
 {
     const CatalogTable dead = open_dead(RowExclusiveLock);
-    drop_row_of(log, dead, event.place.seq); // it was appended again after its death
+    drop_row_of(log, dead, event.place.seq); // an event with the same number was appended later
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
     values[dead_log - 1] = Int32GetDatum(log.log_id);
@@ -112,7 +112,7 @@ void exhume(const EventLog &log, int64 seq)
 namespace
 {
 
-// What operate grants on a log, and an owner has. As the view operated_logs does.
+// Matches the rights granted by `operate`, and the view operated_logs.
 void check_can_operate(const EventLog &log)
 {
     const Oid role = GetUserId();
@@ -123,7 +123,7 @@ void check_can_operate(const EventLog &log)
                         errdetail("It takes the ownership of the log, or SELECT and DELETE on it.")));
 }
 
-// As if the event had never been tried. It goes before what waits of its call.
+// The event starts again with no attempt, before the waiting events of its call.
 void retry_dead(const EventLog &log, const CatalogTable &waiting, TupleTableSlot *event)
 {
     bool nulls[waiting_columns] = {};
@@ -143,7 +143,7 @@ void retry_dead(const EventLog &log, const CatalogTable &waiting, TupleTableSlot
     insert_row(waiting, values, nulls);
 }
 
-// False where the event was appended again with its number, and waits.
+// False if an event with the same number was appended again and waits.
 bool revive_event(const EventLog &log, const CatalogTable &dead, const CatalogTable &waiting,
                   const KeyScan &scan)
 {
@@ -169,7 +169,8 @@ void revive_events(const EventLog &log, Revival *revival, std::initializer_list<
     const KeyScan scan = begin_key_scan(revival->dead, snapshot, keys);
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
-        // Events without a call have no lane, and no worker can take them. Another session may be at it too.
+        // Events without a call have no lane, so no worker can take them. Another session may revive the
+        // event too.
         if (IsLane(row_int4(scan.slot, dead_lane)) && lock_row(revival->dead, scan, snapshot, LockWaitBlock))
             revival->count += revive_event(log, revival->dead, revival->waiting, scan);
     }

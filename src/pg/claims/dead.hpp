@@ -1,4 +1,4 @@
-// Events for which there is no more waiting: those that failed as often as their log allows.
+// Dead events: their attempts are used up.
 #pragma once
 
 #include "pg/base/catalog_table.hpp"
@@ -10,7 +10,7 @@ namespace callhardening
 
 extern const CatalogLayout dead_events_layout;
 
-// As sql/log/event_log.sql creates call_dead_events.
+// The columns of call_dead_events, created in sql/log/event_log.sql.
 enum DeadColumn {
     dead_log = 1,
     dead_seq,
@@ -26,15 +26,15 @@ enum DeadColumn {
 
 CatalogTable open_dead(LOCKMODE lock);
 
-// `errors` is the list of them all, `failure` the last one. An issue is noted as well.
+// `errors` is the list of all errors, `failure` the last one. The function notes an issue too.
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure);
 
 bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq);
 bool has_any_dead(const EventLog &log, Snapshot snapshot);
 int64 newest_dead(const EventLog &log,
-                  Snapshot snapshot); // the highest number of a dead event; 0: there is none
+                  Snapshot snapshot); // the highest number of a dead event; 0: none
 
-// The event is not dead any more.
+// Removes the event from the dead events.
 void exhume(const EventLog &log, int64 seq);
 
 } // namespace callhardening

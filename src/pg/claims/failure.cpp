@@ -12,7 +12,7 @@ namespace callhardening
 namespace
 {
 
-constexpr int most_errors = 10; // that are remembered of an event
+constexpr int most_errors = 10; // kept of an event
 constexpr int longest_error = 1000;
 
 } // namespace
@@ -52,7 +52,7 @@ void push_failure(JsonbParseState **state, const Failure &failure)
     pushJsonbValue(state, WJB_END_OBJECT, nullptr);
 }
 
-// The newest errors of the old list, and the new one behind them.
+// Keeps only the newest errors of the old list, with room for one more.
 void push_old_errors(JsonbParseState **state, Jsonb *old)
 {
     JsonbValue item;

@@ -1,4 +1,4 @@
-// What is remembered of the attempts at an event that failed: a list of the last ones, and bounded.
+// The errors of an event's failed attempts. The list is bounded and keeps the newest ones.
 #pragma once
 
 #include "pg/base/postgres.hpp"
@@ -12,14 +12,13 @@ struct Failure {
     const char *error;
 };
 
-// The error of an event whose worker was lost.
+// The error of an event after its worker was lost.
 inline constexpr const char *lost_worker = "the lease expired before the claim was completed";
 
-// As much of an error as is kept, whole characters of it.
+// Cuts an error to the stored length, between two characters.
 const char *cut_error(const char *error);
 
-// The list with the failure behind what it had, if there is one: a jsonb array, or NULL where there is
-// nothing to remember.
+// Appends the failure, if there is one, to the old list. Returns a jsonb array, or NULL if both are empty.
 Datum add_failure(Datum old, bool had_none, const Failure *failure, bool *is_null);
 
 } // namespace callhardening

@@ -33,7 +33,7 @@ struct Monitor {
     bool exact;
 };
 
-// Adds what a window has behind a position; without `exact`, only its first event.
+// Adds the events of a window behind a position; without `exact`, only the first one.
 void add_window(const Monitor &monitor, int lane, std::span<const XidRange> window, const LogPosition &behind,
                 Pending *pending)
 {
@@ -49,13 +49,13 @@ void add_window(const Monitor &monitor, int lane, std::span<const XidRange> wind
     end_reading(reader);
 }
 
-// What no worker has: behind the range of an open claim, unless its worker has lost it.
+// Pending events are behind the range of an open claim. If its lease has expired, its range is pending too.
 void add_pending(const Monitor &monitor, int lane, Pending *pending)
 {
     const LaneRecord record = newest_record(monitor.log, monitor.lanes, monitor.snapshot, lane);
     const bool is_out = record.IsOpen() && !record.IsOver(GetCurrentTimestamp());
     LanePosition position = is_out ? PositionAfter(record) : record.position;
-    if (monitor.log.is_restored) // as the next worker takes it
+    if (monitor.log.is_restored) // the next worker does the same
         position = WithoutMarks(position);
     if (position.in_window) {
         add_window(monitor, lane, window_between(position.done_snapshot, position.window_snapshot),
@@ -73,7 +73,7 @@ bool is_watched(const Monitor &monitor, int lane)
            has_lane(monitor.log, monitor.lanes, monitor.snapshot, lane);
 }
 
-// What no worker looks for is pending as well: it is found when one adopts the log.
+// Stray events are pending too: a worker finds them when it adopts the log.
 Pending pending_in(const Monitor &monitor, int lane)
 {
     Pending pending = {};
@@ -86,8 +86,8 @@ Pending pending_in(const Monitor &monitor, int lane)
     return pending;
 }
 
-// Numbers are given out in order, and calls go to the lanes by chance: so an equal share of all that came
-// since.
+// Event numbers ascend, and calls are distributed randomly over the lanes. So the lane has an equal share of
+// the events since its oldest one.
 int64 estimate(const Monitor &monitor, const Pending &pending, int64 newest)
 {
     if (!pending.has_oldest)

@@ -54,8 +54,8 @@ bool has_number(const Numbers &sorted, int64 seq)
            bsearch(&seq, sorted.seqs, sorted.count, sizeof(int64), compare_numbers) != nullptr;
 }
 
-// The log is its owner's table: the caller needs the right to update the column, and its triggers fire.
-// Another session that has locked one of the rows is waited for, and what it has set is left as it is.
+// The log belongs to its owner: the caller needs the right to update the column, and its triggers fire. The
+// update waits for row locks of other sessions, and keeps the values set by them.
 void set_processed(const EventLog &log, const int64 *seqs, int count, Numbers *set)
 {
     static KeptPlans plans;
@@ -72,7 +72,7 @@ void set_processed(const EventLog &log, const int64 *seqs, int count, Numbers *s
     qsort(set->seqs, set->count, sizeof(int64), compare_numbers);
 }
 
-// What was not updated although nobody has processed it would be lost.
+// An event without an update, and still unprocessed, would be lost.
 void check_nobody_suppresses(const EventLog &log, const Numbers &missing)
 {
     static KeptPlans plans;
@@ -128,14 +128,14 @@ const char *select_pending(const EventLog &log, const char *lock)
         log.events_name, quote_identifier(log.processed_at_column), lock);
 }
 
-// An old processor locks an event while it works on it, and that may take long.
+// An old processor locks an event while it processes it. Waiting for that could take long.
 Numbers lock_free(const EventLog &log, const Numbers &wanted)
 {
     static KeptPlans plans;
     return read_numbers(&plans, select_pending(log, " FOR NO KEY UPDATE SKIP LOCKED"), wanted);
 }
 
-// Those of `wanted` that are still to be processed, with a new snapshot.
+// Events of `wanted` still unprocessed in a new snapshot.
 Numbers find_pending(const EventLog &log, const Numbers &wanted)
 {
     static KeptPlans plans;

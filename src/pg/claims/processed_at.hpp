@@ -1,5 +1,5 @@
-// The column processed_at of a log that was an event table before: whoever has processed an event sets it, a
-// worker of ours or somebody else, and whoever finds it set leaves the event alone.
+// The column processed_at of a former event table. Any processor of an event sets it, even an old one outside
+// this extension. If it is set, all processors skip the event.
 #pragma once
 
 #include "pg/claims/claim.hpp"
@@ -7,15 +7,15 @@
 namespace callhardening
 {
 
-// Takes the events that are to be applied: sets processed_at. What another session has processed since is
-// marked as done in the claim, and what it has locked as held. Needs an open SPI connection, and does nothing
-// where the log has no such column, as those below.
+// Sets processed_at of the claimed events before they are applied. Events processed by another session are
+// marked as done, and those locked by one as held. Needs an open SPI connection. Like the functions below, it
+// does nothing if the log has no such column.
 void take_claimed(const EventLog &log, Claim *claim);
 
-// These were not processed after all.
+// Takes processed_at back: these events were not processed.
 void give_back(const EventLog &log, const int64 *seqs, int count);
 
-// Sets it for all events of an open claim, but for those that have failed in it.
+// Sets it for all events of an open claim, except those failed in it.
 void mark_claim(const EventLog &log, const LaneRecord &record);
 
 } // namespace callhardening

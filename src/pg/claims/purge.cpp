@@ -40,11 +40,11 @@ constexpr CatalogColumn columns_of_purges[] = {{"log_id", INT4OID},    {"lane", 
 static_assert(lengthof(columns_of_purges) == low_columns, "each column is here");
 constexpr CatalogColumn columns_of_leftovers[] = {{"log_id", INT4OID}, {"event_seq", INT8OID}};
 
-// What is passed costs as much as what is purged, and all there is can wait: so each call looks at so
-// many leftovers and at so many events of lanes at most, or at max_events where that is more.
+// Passing an event costs as much as purging it, and all events could be waiting. So each call looks at this
+// number of leftovers and of events in lanes, or at max_events if that is more.
 constexpr int fewest_looks = 1000;
 
-// No lanes: among the low ends, where the next look at the leftovers and at the dead events begins.
+// Not lanes: these low ends say where the next look at leftovers and dead events begins.
 constexpr int leftovers_lane = PG_INT32_MIN, graveyard = PG_INT32_MIN + 1;
 
 struct Purge {
@@ -57,22 +57,22 @@ struct Purge {
     CatalogTable dead;
     Snapshot snapshot;
     XidSnapshot now;
-    int64 before; // microseconds since the epoch
+    int64 before; // in microseconds since the epoch
     bool takes_dead;
-    TimestampTz dead_before; // of those that died before this time
-    int left;                // events that may be purged
-    int looks;               // that may be taken
+    TimestampTz dead_before; // for the time of death
+    int left;                // number of events to purge
+    int looks;               // number of events to look at
     int64 purged;
-    MemoryContext scratch; // of the event that is looked at
+    MemoryContext scratch; // for one event
 };
 
-// Where a lane's next purge begins.
+// The start of the lane's next purge.
 struct LowEnd {
     int64 record_no;
     LogPosition low;
 };
 
-// -- what may go ---------------------------------------------------------------------------------
+// -- what may be purged ---------------------------------------------------------------------------
 
 struct LaneOfLog {
     int number;
@@ -88,7 +88,7 @@ bool is_waiting_or_dead(const Purge &purge, const LogEvent &event)
 
 // -- deleting ------------------------------------------------------------------------------------
 
-// The log is its owner's table: the caller needs the right to delete from it, and its triggers fire.
+// The log belongs to its owner: the caller needs the right to delete from it, and its triggers fire.
 bool delete_event(Purge *purge, int lane, const LogPosition &place)
 {
     static KeptPlans plans;
@@ -145,20 +145,20 @@ void remember_leftover(const Purge &purge, int64 seq)
     const bool nulls[2] = {};
     const KeyScan scan =
         begin_key_scan(purge.leftovers, purge.snapshot, {int4_key(1, purge.log.log_id), int8_key(2, seq)});
-    if (!next_row(scan)) // numbers of a log that was truncated come again
+    if (!next_row(scan)) // after TRUNCATE, event numbers repeat
         insert_row(purge.leftovers, values, nulls);
     end_key_scan(scan);
 }
 
-// Behind its lane's low end, it is not what an earlier purge has passed: numbers of a log that was truncated
-// come again, and it may be pending.
+// An earlier purge passed only events before the lane's low end. Behind it, a truncated log has used the
+// number again, and the event may be pending.
 bool must_stay(const Purge &purge, const LogEvent &event)
 {
     return event.received_at >= purge.before || find_low_end(purge, event.lane).low < event.place ||
            is_waiting_or_dead(purge, event);
 }
 
-// The present row of the scan. One whose event is gone goes.
+// Looks at the present row of the scan. If its event no longer exists, the row is deleted.
 void look_at_leftover(Purge *purge, const KeyScan &scan)
 {
     LogEvent event;
@@ -186,15 +186,15 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
     return lane;
 }
 
-// Workers have done with it. One that is still to come has the number of a dead event of a log that was
-// truncated.
+// Have workers settled the event? If not, it is a new event with the number of a dead one, from before a
+// TRUNCATE.
 bool is_dealt_with(const Purge &purge, const LogEvent &event)
 {
     const LaneOfLog lane = look_at_lane(purge, event.lane);
     return lane.is_live ? IsSettled(lane.position, event.place) : event.lane < purge.log.first_lane;
 }
 
-// Another client has processed it, or the settings of the log have come to ignore it: then it is settled.
+// Another client has processed the event, or the log's settings now ignore it. Then it is settled.
 bool is_no_death(const Purge &purge, const LogEvent &event)
 {
     if (event.is_done || IsLane(event.lane))
@@ -208,7 +208,7 @@ bool is_dead_for_long(const Purge &purge, const KeyScan &scan)
     return purge.takes_dead && row_int8(scan.slot, dead_since) < purge.dead_before;
 }
 
-// The present row of the scan.
+// Looks at the present row of the scan.
 void look_at_dead(Purge *purge, const KeyScan &scan)
 {
     LogEvent event;
@@ -217,7 +217,7 @@ void look_at_dead(Purge *purge, const KeyScan &scan)
     const bool exists =
         find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, dead_seq), &event);
     const bool is_over = !exists || is_no_death(*purge, event);
-    // Another session may be about to give it all its attempts again.
+    // Another session may be reviving it.
     if ((is_over || (is_dead_for_long(*purge, scan) && is_dealt_with(*purge, event))) &&
         lock_row(purge->dead, scan, purge->snapshot, LockWaitSkip) &&
         (is_over || delete_event(purge, event.lane, event.place)))
@@ -226,16 +226,16 @@ void look_at_dead(Purge *purge, const KeyScan &scan)
     MemoryContextReset(purge->scratch);
 }
 
-// -- in a round ----------------------------------------------------------------------------------
+// -- round by round -------------------------------------------------------------------------------
 
-// Rows by log and event number, of which each call looks at some, from where the last one stopped.
+// Rows by log and event number. Each call looks at some of them, and begins behind the last one.
 struct Round {
-    int lane; // that remembers this
+    int lane; // its low end keeps the position
     CatalogTable table;
     void (*look)(Purge *purge, const KeyScan &scan);
 };
 
-// Those with the given numbers; `last` is the last one that was looked at. False where there may be more.
+// Looks at the rows with the given numbers; `last` becomes the last of them. False if there may be more.
 bool look_at_rows(Purge *purge, const Round &round, const Key &numbers, int64 *last)
 {
     bool at_end = false;
@@ -258,14 +258,13 @@ void look_around(Purge *purge, const Round &round)
     int64 last = end.low.seq;
     if (look_at_rows(purge, round, int8_key(2, end.low.seq, BTGreaterStrategyNumber), &last) &&
         look_at_rows(purge, round, int8_key(2, end.low.seq, BTLessEqualStrategyNumber), &last))
-        return; // the whole round
+        return; // the round is complete
     append_low_end(*purge, round.lane, {end.record_no + 1, {0, last}});
 }
 
 // -- a lane --------------------------------------------------------------------------------------
 
-// In an old lane without a row nothing is left to do, but for what a restore of data alone has appended
-// since.
+// An old lane without a row was settled. Only a later restore of data alone can add events to it.
 std::span<const XidRange> settled_ids(const EventLog &log)
 {
     const size_t count = log.settled_marks.size() + 1;
@@ -276,22 +275,22 @@ std::span<const XidRange> settled_ids(const EventLog &log)
     return {ranges, count};
 }
 
-// What may still be appended before an event keeps the purge from passing it.
+// The purge must not pass an event while an open transaction may still append an earlier one.
 std::span<const XidRange> purgeable_xids(const Purge &purge, const LaneOfLog &lane)
 {
     static const XidRange all = {0, no_xid_end};
     if (lane.number == no_lane::not_stamped)
-        return {}; // nobody has dealt with them
+        return {}; // no worker has processed them
     if (!IsLane(lane.number))
-        return {&all, 1}; // no worker can take these
+        return {&all, 1}; // no worker can take them
     if (lane.is_live)
         return window_between({0, 0, {}}, {purge.now.xmin, purge.now.xmin, {}});
     if (lane.number >= purge.log.first_lane)
-        return {}; // no worker has looked at them
+        return {}; // no worker has visited them
     return settled_ids(purge.log);
 }
 
-// The present event; false where the lane is not to be purged any further.
+// Looks at the present event; false if the purge of the lane ends here.
 bool look_at_event(Purge *purge, const LaneOfLog &lane, const LaneReader &reader)
 {
     const LogEvent event = present_event(purge->log, reader);
@@ -316,8 +315,8 @@ bool purge_next_event(Purge *purge, const LaneOfLog &lane, LaneReader *reader)
     return goes_on;
 }
 
-// In a lane of events that no worker takes, what may still come keeps a purge from passing an event. The rows
-// of another cluster can have higher ids than those to come, and are not passed either.
+// In lanes without workers, an open transaction may still append an earlier event. Rows of another cluster
+// can have ids above all ids here. The purge does not pass either of them.
 bool may_pass(const Purge &purge, const LaneOfLog &lane, const LogPosition &place)
 {
     return IsLane(lane.number) || place.xid < purge.now.xmin;
@@ -327,10 +326,10 @@ void purge_lane(Purge *purge, int number)
 {
     const LaneOfLog lane = look_at_lane(*purge, number);
     if (lane.is_live && number < purge->log.first_lane)
-        return; // of another cluster, and not done with
+        return; // from another cluster, and unfinished
     LowEnd end = find_low_end(*purge, number);
     if (!may_pass(*purge, lane, end.low))
-        end.low = {}; // remembered in another cluster
+        end.low = {}; // a position from another cluster
     LaneReader reader =
         begin_reading(purge->table, purge->snapshot, number, purgeable_xids(*purge, lane), end.low);
     bool moved = false;
@@ -414,7 +413,7 @@ int64 run_purge(Purge *purge, int most_looks)
 {
     SPI_connect();
     open_purge(purge);
-    // Each has looks of its own: none is kept waiting by what another has to pass.
+    // Each part has looks of its own. Otherwise the events passed by one part would stop the others.
     purge->looks = most_looks;
     look_around(purge, {graveyard, purge->dead, look_at_dead});
     purge->looks = most_looks;
@@ -444,7 +443,7 @@ CALLHARDENING_FUNCTION(purge_call_events)
     check_can_claim("purge_call_events");
     find_event_log(fcinfo, purge_log_argument, &purge.log);
     check_has_age(purge.log);
-    // Where the log was restored, what is settled is known when a worker has adopted it.
+    // A worker must adopt a restored log first. Before that, it is unknown which events are settled.
     if (purge.log.is_restored || !try_lock_event_log(purge.log))
         PG_RETURN_INT64(0);
     PG_RETURN_INT64(without_reentrance([&purge, most_looks] { return run_purge(&purge, most_looks); }));

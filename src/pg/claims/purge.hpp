@@ -1,4 +1,4 @@
-// The tables in which purge_call_events remembers how far it got.
+// The tables with the progress of purge_call_events.
 #pragma once
 
 #include "pg/base/catalog_table.hpp"

@@ -29,7 +29,7 @@ WaitingEvent waiting_in_slot(TupleTableSlot *slot)
             row_int8(slot, waiting_claim)};
 }
 
-// By number, where the transaction of one of them is not known in this cluster.
+// Orders by number alone if the transaction of one event is unknown in this cluster.
 int compare_places(const LogPosition &a, const LogPosition &b)
 {
     if (a.xid == 0 || b.xid == 0)
@@ -45,7 +45,7 @@ int compare_waiting(const void *left, const void *right)
     return compare_places(a->place, b->place);
 }
 
-// Where the call's events begin, or would.
+// The start of the call's events, or the place to insert them.
 int first_of_call(const WaitingEvents &waiting, const char *call_id)
 {
     int low = 0, high = waiting.count;
@@ -64,7 +64,7 @@ bool is_of_call(const WaitingEvents &waiting, int i, const char *call_id)
     return i < waiting.count && strcmp(waiting.events[i].call_id, call_id) == 0;
 }
 
-// Past the last event of the call that begins at `first`.
+// Behind the last event of the call. The call begins at `first`.
 int end_of_call(const WaitingEvents &waiting, int first)
 {
     int end = first + 1;
@@ -73,7 +73,7 @@ int end_of_call(const WaitingEvents &waiting, int first)
     return end;
 }
 
-// The row of a waiting event; `scan` has to be ended.
+// Finds the row of a waiting event. The caller ends `scan`.
 bool find_row(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot, int lane, int64 seq,
               KeyScan *scan)
 {
@@ -177,7 +177,7 @@ bool has_many_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot
 namespace
 {
 
-// A call waits as long as one of its events does. One whose events are all blocked waits for nothing.
+// A call waits while one of its events waits. If all its events are blocked, it is due.
 bool is_call_due(const WaitingEvents &waiting, int first, int end, TimestampTz now)
 {
     for (int i = first; i < end; ++i)
@@ -195,8 +195,8 @@ int compare_due(const void *left, const void *right)
     return compare_places(a->place, b->place);
 }
 
-// In its last attempt as well: were it among others when their worker is lost, it could neither be blamed for
-// that nor be tried again.
+// An event in its last attempt is handed out alone too. If its worker were lost with other events, the event
+// could neither be blamed nor retried.
 bool is_alone(const EventLog &log, const WaitingEvent &event)
 {
     return event.lease_expiries >= lease_expiries_to_be_alone || event.attempts + 1 >= log.max_attempts;
@@ -285,7 +285,7 @@ TimestampTz next_attempt(const EventLog &log, int attempts)
            Backoff(attempts, log.retry_base, log.retry_cap, pg_prng_double(&pg_global_prng_state));
 }
 
-// The next event of the call is due now, unless another one of it is to be waited for.
+// Makes the next event of the call due, unless another one has a time.
 void release_call(const EventLog &log, const CatalogTable &waiting, int lane, const char *call_id)
 {
     const Snapshot snapshot = take_snapshot();
@@ -325,7 +325,7 @@ void add_waiting_event(const EventLog &log, const CatalogTable &waiting, const E
 namespace
 {
 
-// Locks are short as a rule, so that the pauses do not grow as after failures.
+// Locks are usually short, so these pauses grow less than after failures.
 TimestampTz next_look_at_lock(const EventLog &log, int lock_waits)
 {
     constexpr int64 longest = 10 * USECS_PER_SEC;
@@ -360,7 +360,7 @@ void retry_locked(const EventLog &log, const CatalogTable &waiting, const EventI
 namespace
 {
 
-// A waiting event has failed again.
+// Records another failure of a waiting event.
 bool fail_waiting(const EventLog &log, const CatalogTable &waiting, const KeyScan &scan,
                   const EventInLane &event, int attempts, const TimestampTz *due_at, const Failure &failure)
 {
@@ -446,8 +446,8 @@ void drop_waiting(const EventLog &log, const CatalogTable &waiting, int lane, in
     UnregisterSnapshot(snapshot);
 }
 
-// The rest of a call whose first event is done with begins at `first`: its next event is due, unless another
-// one of it is to be waited for.
+// The first event of a call is done, and its rest begins at `first`. Makes the next one due, unless another
+// one has a time.
 void release_next(const EventLog &log, const Retry &retry, int lane, int first, const char *call_id,
                   TimestampTz now)
 {
@@ -458,11 +458,12 @@ void release_next(const EventLog &log, const Retry &retry, int lane, int first, 
         change_waiting(log, retry.waiting, lane, retry.events.events[first].place.seq, {set_due(&now)});
 }
 
-// An event whose worker was lost. Among others it may be without any fault of its own.
+// Records the loss of the event's worker. Another event of the claim may be the cause, so this event does not
+// die.
 void expire_waiting(const EventLog &log, const Retry &retry, int lane, const WaitingEvent &event,
                     const Failure &failure, TimestampTz now)
 {
-    if (event.attempts >= log.max_attempts) { // it was alone
+    if (event.attempts >= log.max_attempts) { // it was handed out alone
         fail_event(log, retry.waiting, in_lane(lane, event), event.attempts, &now, failure);
         return;
     }
