@@ -42,7 +42,7 @@ char *json_text(JsonbValue *value)
     return JsonbToCString(nullptr, &document->root, VARSIZE(document));
 }
 
-// What the input function of the type takes.
+// The input function of the type takes this text.
 char *text_of_value(JsonbValue *value, Oid type)
 {
     const Oid base = getBaseType(type);
@@ -82,7 +82,7 @@ bool is_about_value(const ErrorData *error)
     }
 }
 
-// The type's own message quotes the value.
+// The type's own message would print the value.
 [[noreturn]] void raise_without_value(const char *name, ColumnType type, MemoryContext context)
 {
     MemoryContextSwitchTo(context);
@@ -127,7 +127,7 @@ void add_value(const EventLog &log, std::string_view name, JsonbValue *value, Ca
     ++values->count;
 }
 
-// -- what has to be there ------------------------------------------------------------------------
+// -- required columns -----------------------------------------------------------------------------
 
 bool has_value(const CarriedValues &carried, const char *column)
 {
@@ -137,7 +137,7 @@ bool has_value(const CarriedValues &carried, const char *column)
     return false;
 }
 
-// A trigger of the table's own may fill what is missing. Each hardened table has one such trigger of ours.
+// Another trigger of the table may fill a missing value. One BEFORE INSERT trigger is the extension's.
 bool has_own_trigger(Relation relation)
 {
     const TriggerDesc *triggers = relation->trigdesc;

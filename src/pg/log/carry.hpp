@@ -1,4 +1,4 @@
-// Values that a receiver gives an event beside its body, for the columns that a log carries to new calls.
+// Values given beside an event's body, for the columns carried to new calls.
 #pragma once
 
 #include "pg/base/spi.hpp"
@@ -20,13 +20,12 @@ struct CarriedValues {
     SpiArgument values[most_carried];
 };
 
-// Reads {"column": value, ...}; nullptr is no values. A JSON null counts as not given. Errors: 22023 no
-// object, 42703 a column that the log does not carry, or what the column's type says of the value.
+// Reads {"column": value, ...}; nullptr means no values. A JSON null counts as not given. Errors: 22023 if it
+// is no object, 42703 for a column that the log does not carry, or the error of the column's type.
 void read_carry(const EventLog &log, Jsonb *carry, CarriedValues *values);
 
-// Refuses (55000) an event that lacks a value which the log cannot do without: the log's own error would
-// print the row, and the body with it. What only the calls table needs is not asked for: a body is worth
-// keeping.
+// Raises 55000 if a required value is missing. The log's own error would print the row with the body. Values
+// required only by the calls table are not checked: the body is worth keeping.
 void check_can_fill(const EventLog &log, const CarriedValues &carried);
 
 } // namespace callhardening

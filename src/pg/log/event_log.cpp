@@ -27,9 +27,9 @@ namespace callhardening
 namespace
 {
 
-// -- the registry --------------------------------------------------------------------------------
+// -- the registry ---------------------------------------------------------------------------------
 
-// As sql/log/event_log.sql creates call_event_logs.
+// The columns of call_event_logs, created in sql/log/event_log.sql.
 enum LogColumn {
     log_number = 1,
     log_events,
@@ -207,8 +207,8 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     pg_unreachable();
 }
 
-// A row may outlive its table: a DROP with an old snapshot does not see it, and an event trigger can be off.
-// Its number may be another relation's by then.
+// A row can outlive its table: a DROP with an old snapshot does not see it, and an event trigger can be off.
+// The oid of the table may be another relation's now.
 bool is_live(Oid events)
 {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(events));
@@ -245,8 +245,8 @@ bool find_log(const char *index, const Key &key, EventLog *log)
     return found;
 }
 
-// The index has the marked row first, and those of all other logs behind it: if none is marked, the only one
-// is the default. Returns how many there are up to the marked one.
+// The index has the marked row first. If no row is marked, the only log is the default. Returns the number of
+// logs up to the marked one.
 int read_default_event_log(const KeyScan &scan, EventLog *log, StringInfo names)
 {
     int count = 0;

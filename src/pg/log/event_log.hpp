@@ -27,29 +27,29 @@ struct EventLog {
     Oid calls;
     char *provider;
     int lanes;
-    int first_lane;      // of `lanes` lanes; those before are of clusters that the log has left
-    bool is_restored;    // comes from another cluster, and no lane was claimed in this one yet
-    bool has_old_lanes;  // lanes before first_lane may still have something to do
-    XidSnapshot adopted; // what may still be appended to them; with has_old_lanes
-    std::span<const uint64> settled_marks; // restore marks that are done with, in ascending order
+    int first_lane;      // the first of `lanes` lanes; those before are old lanes
+    bool is_restored;    // the log is from another cluster, and not adopted yet
+    bool has_old_lanes;  // lanes before first_lane may still have events
+    XidSnapshot adopted; // transactions that may still append to old lanes; only with has_old_lanes
+    std::span<const uint64> settled_marks; // settled restore marks, in ascending order
     bool notifies;
     int max_attempts;
-    int64 retry_base, retry_cap; // microseconds
-    int max_retrying;            // in a lane: above, no new range is taken
+    int64 retry_base, retry_cap; // in microseconds
+    int max_retrying;            // waiting events in a lane; with more, no new range is taken
     bool is_signed;              // takes signed bodies only
     const char *payload_column;
-    const char *event_type_column; // NULL: the log has none, as for the two below
+    const char *event_type_column; // NULL: the log has no such column, like the two below
     const char *received_at_column;
-    const char *processed_at_column; // set by whoever has processed an event, us or others
-    const char **carry;              // columns that a new call takes over from its event
+    const char *processed_at_column; // set by any processor of the event, also an old one
+    const char **carry;              // columns copied from an event to its new call
     int carry_count;
-    TextList ignored_types, ignored_members; // events that are no calls
-    Oid sequence; // numbers the events of a table that was there before the log; InvalidOid: its column does
+    TextList ignored_types, ignored_members; // types and members of events without a call
+    Oid sequence; // numbers the events of a table older than the log; InvalidOid: the column has a default
     const char *events_name; // qualified and quoted, ready for a statement
 };
 
-// The lane of this cluster that has the calls of `lane`, which may be one of a cluster that the log has left.
-// What waits of `lane` is kept there. Numbers of no_lane stay as they are.
+// The present lane for the calls of `lane`, an old lane or a present one. Waiting events of `lane` are kept
+// there. Numbers of no_lane stay the same.
 inline int home_lane(const EventLog &log, int lane)
 {
     return IsLane(lane) ? log.first_lane + lane % log.lanes : lane;
@@ -61,27 +61,28 @@ struct EventInLane {
     const char *call_id;
 };
 
-// The log that `log` names, or the default log; strings live in the current memory context. Errors: no such
-// log, none at all, or several of which none is the default.
+// Finds the log named by `log`, or the default log; its strings live in the current memory context. Raises an
+// error if there is no such log, no log at all, or no default among several.
 void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 
-// The log that this table is; false where it is none.
+// The log of this table; false if the table is no log.
 bool find_event_log_of(Oid events, EventLog *log);
 
-// The log of that number; false where there is none.
+// The log with this number; false if there is none.
 bool find_event_log_by_id(int32 log_id, EventLog *log);
 
-// Made or configured by the present transaction.
+// Was the log created or configured by the present transaction?
 bool is_event_log_uncommitted(const EventLog &log);
 
-// What is notified when events come in; in the current memory context.
+// The channel for notifications of new events, in the current memory context.
 char *event_log_channel(int32 log_id);
 
-// Keeps others from what is for one at a time in the whole log, until the transaction ends; false where
-// another has it.
+// Locks the log until the end of the transaction, for work by one session at a time. False if another session
+// has the lock.
 bool try_lock_event_log(const EventLog &log);
 
-// The registry's row of a log, locked until the end of the transaction and as it is now.
+// The locked row of a log in the registry, in its present version. The lock lasts until the end of the
+// transaction.
 struct LockedLog {
     CatalogTable logs;
     KeyScan scan;
@@ -89,9 +90,9 @@ struct LockedLog {
 
 LockedLog lock_event_log(const EventLog &log);
 void read_locked_log(const LockedLog &locked, EventLog *log);
-// Writes where the log's lanes begin, what has ended when it was adopted, and that it is of this cluster.
+// Writes the first lane, the adopted snapshot, and the identity of this cluster.
 void write_adoption(const LockedLog &locked, const EventLog &log);
-// Writes that no lane before first_lane has anything to do, and which marks are done with.
+// Writes that the old lanes are finished, and the settled marks.
 void write_end_of_old_lanes(const LockedLog &locked, const EventLog &log);
 void close_locked_log(const LockedLog &locked);
 

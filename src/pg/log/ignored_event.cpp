@@ -66,7 +66,7 @@ bool has_type(const EventLog &log, std::string_view event_type)
     return false;
 }
 
-// Of a body without a call, nothing else has read it.
+// Without a call, the type in the body was not read before.
 std::string_view type_in_body(Jsonb *body)
 {
     JsonbValue root = root_of(body);

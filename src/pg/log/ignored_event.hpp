@@ -1,4 +1,4 @@
-// Events that are no calls, as the settings of their log say.
+// Events without a call, chosen by the log's settings.
 #pragma once
 
 #include <string_view>
@@ -15,8 +15,7 @@ namespace callhardening
 // Does the log ignore any events?
 bool ignores_events(const EventLog &log);
 
-// `event_type` is what the provider says beside the body, `state` what the body says about the call; either
-// may be empty.
+// `event_type` comes from beside the body, `state` from the call in the body. Either may be empty.
 bool is_ignored(const EventLog &log, std::string_view event_type, std::string_view state, Jsonb *body);
 
 } // namespace callhardening

@@ -52,14 +52,14 @@ Jsonb *json_string(char *text, size_t size)
     return JsonbValueToJsonb(&string);
 }
 
-// Some senders put a mark of the byte order before their JSON. jsonb refuses it.
+// Some senders put a byte order mark before their JSON. jsonb would reject it.
 char *after_byte_order_mark(char *body)
 {
     constexpr std::string_view mark = "\xef\xbb\xbf";
     return std::string_view(body).starts_with(mark) ? body + mark.size() : body;
 }
 
-// A body that jsonb refuses is kept as a JSON string of its text.
+// If jsonb rejects a body, its text is kept as a JSON string.
 Jsonb *body_of_text(std::string_view body, BodyKind *kind)
 {
     char *text = to_cstring(body);
@@ -71,7 +71,7 @@ Jsonb *body_of_text(std::string_view body, BodyKind *kind)
     return json_string(text, body.size());
 }
 
-// What is no text is kept as a JSON string of its base64.
+// A body that is not text is kept as a JSON string of its base64.
 Jsonb *body_of_binary(std::string_view body)
 {
     const int64 size = (static_cast<int64>(body.size()) + 2) / 3 * 4;
@@ -103,8 +103,8 @@ void update_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
         elog(ERROR, "could not compute the SHA-256 of an event");
 }
 
-// Half of a SHA-256 says that two events are the same. `kind` keeps a key from being taken for a body, and a
-// body that is no JSON, or no text, for the JSON string that it is kept as.
+// Two events are the same if half of their SHA-256 is equal. `kind` tells apart a key, a JSON body, other
+// text, and other bytes. The last two are kept as JSON strings, and a JSON body can be the same string.
 bytea *digest_of(char kind, std::string_view event_type, std::string_view identity)
 {
     uint8 digest[PG_SHA256_DIGEST_LENGTH];
@@ -134,16 +134,16 @@ bytea *identity_of(Jsonb *body, BodyKind kind, OptionalText event_type, Optional
                      {VARDATA(body), VARSIZE(body) - VARHDRSZ});
 }
 
-// -- appending -----------------------------------------------------------------------------------
+// -- appending ------------------------------------------------------------------------------------
 
 struct Event {
     Jsonb *body;
-    OptionalText type; // what is said beside the body
+    OptionalText type; // from beside the body
     bytea *digest;
     const CarriedValues *carried;
 };
 
-constexpr int first_carried = 4; // of the parameters, counted from 1
+constexpr int first_carried = 4; // among the parameters, counted from 1
 
 const char *insert_statement(const EventLog *log, const CarriedValues &carried)
 {
@@ -163,7 +163,7 @@ const char *insert_statement(const EventLog *log, const CarriedValues &carried)
         values.data);
 }
 
-// Appends the event, or finds the one that it repeats; 0 where neither is to be seen.
+// Appends the event, or finds its first delivery; 0 if neither is visible.
 int64 append_or_find(const EventLog *log, const Event &event)
 {
     static KeptPlans inserts, lookups;
@@ -185,8 +185,8 @@ int64 append_or_find(const EventLog *log, const Event &event)
     return SPI_processed > 0 ? spi_int8(0, 1) : 0;
 }
 
-// What the body says where nothing is said beside it. A table of our own gets it from its trigger, which
-// leaves those alone that were there before.
+// Without a type from beside the body, the body's own is taken. This is only for tables older than the log:
+// in other logs the trigger sets it.
 OptionalText type_of_event(const EventLog *log, Jsonb *body, OptionalText event_type)
 {
     constexpr size_t longest_event_type = 64;
@@ -203,7 +203,7 @@ int64 append_event(const EventLog *log, Event event)
 {
     event.type = type_of_event(log, event.body, event.type);
     check_can_fill(*log, *event.carried);
-    // A redelivery whose first event is purged between the two statements is an event of its own again.
+    // If a purge deletes the first delivery between the two statements, the redelivery becomes a new event.
     constexpr int attempts = 3;
     for (int i = 0; i < attempts; ++i) {
         const int64 event_seq = append_or_find(log, event);
@@ -233,7 +233,7 @@ void read_carry_argument(FunctionCallInfo fcinfo, const EventLog &log, CarriedVa
     read_carry(log, PG_ARGISNULL(carry_argument) ? nullptr : PG_GETARG_JSONB_P(carry_argument), carried);
 }
 
-// For bytea as for text: a view of what follows the length.
+// For bytea and text alike: both are a length and bytes.
 int64 ingest_bytes(FunctionCallInfo fcinfo)
 {
     EventLog log;

@@ -7,8 +7,8 @@
 namespace callhardening
 {
 
-// Appends a body as it came off the wire, any bytes, and returns its sequence number; that of the first one
-// where it is a redelivery. Needs an open SPI connection.
+// Appends a body in its original bytes, and returns its sequence number. A redelivery gets the number of the
+// first delivery. Needs an open SPI connection.
 int64 ingest_body(const EventLog *log, std::string_view body, OptionalText event_type, OptionalText event_key,
                   const CarriedValues &carried);
 

@@ -16,7 +16,7 @@ namespace callhardening
 namespace
 {
 
-// As sql/log/event_log.sql creates claims.
+// The columns of claims, created in sql/log/event_log.sql.
 enum ClaimColumn {
     claim_log = 1,
     claim_lane,
@@ -168,7 +168,7 @@ LanePosition position_in_slot(TupleTableSlot *slot)
     return position;
 }
 
-// A claim without a lease is over when its transaction is.
+// A claim without a lease ends with its transaction.
 int64 lease_end_in_slot(TupleTableSlot *slot)
 {
     bool is_null;
@@ -285,8 +285,8 @@ void set_claim(RecordRow *row, const LaneRecord &record, const char *worker)
     row->SetOrNull(claim_lease_end, record.IsOpen(), TimestampTzGetDatum(record.lease_end));
 }
 
-// The old ones go by their numbers and not from the oldest on, which would walk over all that an old snapshot
-// keeps; several at a time, since to look for them costs more than to delete them.
+// Deletes old records by number. A scan from the oldest one would read every dead row kept by an old
+// snapshot. One search costs more than one deletion, so several records go at a time.
 void drop_old_records(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
     constexpr int64 kept = 8, at_a_time = 8;
@@ -345,13 +345,13 @@ void end_lease(const EventLog &log, const LaneTables &tables, int lane)
         char *worker = newest_worker(log, tables, snapshot, lane);
         ++record.record_no;
         record.state = RecordState::renewed;
-        record.lease_end = GetCurrentTimestamp(); // -infinity is later than that for this transaction
+        record.lease_end = GetCurrentTimestamp(); // for this transaction, -infinity would mean no end
         append_record(log, tables, record, worker);
     }
     UnregisterSnapshot(snapshot);
 }
 
-// Looks before it locks, and once more behind the lock: the claim may have ended in between.
+// The claim may end between the first look and the lock, so end_lease looks again.
 void try_to_end_lease(const EventLog &log, const LaneTables &tables, int lane)
 {
     const Snapshot snapshot = take_snapshot();

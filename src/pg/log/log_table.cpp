@@ -37,7 +37,7 @@ void check_can_read(const EventLog &log)
 {
     if (pg_class_aclcheck(log.events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
         aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
-    // What a worker does not see would be taken for settled.
+    // Events hidden from a worker would count as settled.
     if (check_enable_rls(log.events, InvalidOid, true) == RLS_ENABLED)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -45,8 +45,8 @@ void check_can_read(const EventLog &log)
                  errhint("Give the worker's role BYPASSRLS, or disable row-level security on the log.")));
 }
 
-// A hardened table's index leaves out the rows that are not events of the log. No other condition will do.
-// It is read as it was written: RelationGetIndexPredicate would run what its owner has called immutable.
+// The index of a hardened table excludes rows without a stamp. Any other condition would hide events. The
+// condition is read as stored: RelationGetIndexPredicate would run functions of the table's owner.
 bool is_about_stamped(Relation index)
 {
     bool is_null;
@@ -59,8 +59,8 @@ bool is_about_stamped(Relation index)
            reinterpret_cast<const Var *>(test->arg)->varattno == index->rd_index->indkey.values[0];
 }
 
-// A lane is read upwards in the order of its type. DESC, a collation or another operator class gives the same
-// events in another order, and the reader would stop before the last one.
+// The reader expects each lane in the ascending order of the types. With DESC, a collation or another
+// operator class, it would stop before the last event.
 bool has_order_of(Relation index, int i, Oid type)
 {
     const Oid usual = GetDefaultOpClass(type, BTREE_AM_OID);
@@ -85,7 +85,7 @@ bool has_keys(Relation heap, Relation index, std::initializer_list<AttrNumber> k
     return is_about_stamped(index);
 }
 
-// The unique index on those columns, opened.
+// Opens the unique index on these columns.
 Relation open_index_on(const EventLog &log, Relation heap, const char *columns,
                        std::initializer_list<AttrNumber> keys)
 {
@@ -103,7 +103,7 @@ Relation open_index_on(const EventLog &log, Relation heap, const char *columns,
     pg_unreachable();
 }
 
-// The name is one of the log's settings.
+// The column's name is one of the log's settings.
 AttrNumber require_setting(const EventLog &log, Relation heap, const char *name)
 {
     const AttrNumber column = find_column(heap, name);
@@ -188,7 +188,8 @@ void open_log_table(const EventLog &log, LogTable *table)
                                           {table->lane, table->xid, table->seq})};
     const MemoryContext caller = MemoryContextSwitchTo(scan_memory());
     table->scan = begin_index_scan(heap, table->by_lane.index, GetActiveSnapshot(), index_keys);
-    table->scan->xs_want_itup = true; // to know an event's transaction without a look at the table
+    // The index tuple has an event's transaction, so the table need not be read for it.
+    table->scan->xs_want_itup = true;
     table->slot = table_slot_create(heap, nullptr);
     table->memory = CurrentMemoryContext;
     MemoryContextSwitchTo(caller);
@@ -224,8 +225,8 @@ void seek_in_xid(LaneReader *reader, const LogPosition &behind)
     seek(reader, xid8_key(xid_key, behind.xid), int8_key(seq_key, behind.seq, BTGreaterStrategyNumber));
 }
 
-// Goes on with the first event of the window from `xid` on. What lies between is skipped and not looked at:
-// an open transaction may have appended a hundred thousand events.
+// Continues with the window's first event at or after `xid`. Events between are skipped without reading: an
+// open transaction may have appended 100,000.
 void seek_from(LaneReader *reader, uint64 xid)
 {
     reader->in_one_xid = false;
@@ -311,7 +312,7 @@ void end_reading(const LaneReader &reader)
 namespace
 {
 
-// The log is its owner's table: he may have altered it, or its rows.
+// The owner of the log may have altered the table or its rows.
 [[noreturn]] void raise_altered(const EventLog &log, int64 seq)
 {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -326,7 +327,7 @@ bool is_set(TupleTableSlot *slot, AttrNumber column)
     return column != 0 && !slot_attisnull(slot, column);
 }
 
-// A time without a zone is one of the session's time zone, as where the server converts it.
+// Like in the server's conversion, a time without a zone is in the session's time zone.
 int64 read_time(TupleTableSlot *slot, AttrNumber column, bool is_local)
 {
     bool is_null;

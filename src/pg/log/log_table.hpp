@@ -15,17 +15,17 @@ namespace callhardening
 
 struct LogTable {
     CatalogTable by_lane; // with the index (event_lane, event_xid, event_seq)
-    IndexScanDesc scan;   // of it, for one reader at a time
+    IndexScanDesc scan;   // a scan of it, for one reader at a time
     TupleTableSlot *slot;
     MemoryContext memory;                                                 // of the scan
-    AttrNumber lane, xid, seq, call_id, event_type, received_at, payload; // columns; 0: there is none
+    AttrNumber lane, xid, seq, call_id, event_type, received_at, payload; // columns; 0: none
     AttrNumber processed_at;
     FmgrInfo event_type_output;
-    bool is_local_time, is_local_processed_at; // without a time zone: the session's
+    bool is_local_time, is_local_processed_at; // no time zone: the session's is used
 };
 
-// Opens the log for reading. Errors: 42501 the caller may not read it, 55000 row-level security hides events
-// from him, or the table is not as create_call_tables makes it.
+// Opens the log for reading. Errors: 42501 if the caller may not read it. 55000 if row-level security hides
+// events from the caller, or the table was altered.
 void open_log_table(const EventLog &log, LogTable *table);
 void close_log_table(const LogTable &table);
 
@@ -33,19 +33,19 @@ struct LogEvent {
     int lane; // as stamped
     LogPosition place;
     char *call_id;
-    char *event_type;  // what the provider said beside the body, or else in it; NULL: nothing
-    int64 received_at; // microseconds since the epoch; where it is not known, of processed_at, or else 0
+    char *event_type;  // from beside the body, else from the body; NULL: none
+    int64 received_at; // microseconds since the epoch; if unknown, processed_at, else 0
     bool has_received_at;
     bool is_done;  // processed_at is set
-    Datum payload; // as stored: perhaps a pointer into the log's TOAST table
+    Datum payload; // as stored; may point into the log's TOAST table
 };
 
-// Reads the events of a lane that are in a window and behind a position, in order.
+// Reads a lane's events in a window, behind a position, in order.
 struct LaneReader {
     const LogTable *table;
     int lane;
     std::span<const XidRange> window;
-    size_t range;    // of the window, that the present event is in
+    size_t range;    // the present event's range of the window
     bool in_one_xid; // the scan ends with the events of `place.xid`
     bool at_end;
     LogPosition place; // of the present event
@@ -56,14 +56,14 @@ LaneReader begin_reading(const LogTable &table, Snapshot snapshot, int lane, std
 bool next_event(LaneReader *reader);
 // The present event, in the current memory context.
 LogEvent present_event(const EventLog &log, const LaneReader &reader);
-// Has somebody else set processed_at of the present event? He has settled it.
+// Is processed_at of the present event set? Then another processor has settled it.
 bool is_done(const LaneReader &reader);
 void end_reading(const LaneReader &reader);
 
-// The highest number that `snapshot` sees; 0: none.
+// The highest event number in `snapshot`; 0: none.
 int64 newest_event(const EventLog &log, const LogTable &table, Snapshot snapshot);
 
-// The event of that number, wherever it is; false where there is none, or `snapshot` does not see it.
+// The event with this number, in any lane; false if `snapshot` does not see it.
 bool find_event(const EventLog &log, const LogTable &table, Snapshot snapshot, int64 seq, LogEvent *event);
 
 } // namespace callhardening

@@ -30,10 +30,10 @@ namespace
 
 // ---- the table of secrets ------------------------------------------------------------------------------
 
-// As sql/log/signature.sql creates it.
+// The columns of the table, created in sql/log/signature.sql.
 enum SecretColumn { column_number = 1, column_log, column_secret, column_count = column_secret };
 
-constexpr size_t most_secrets = 2; // the one that the provider has been given, and the one before
+constexpr size_t most_secrets = 2; // the present secret and the one before
 
 struct EventSecrets {
     size_t count;
@@ -54,7 +54,7 @@ Relation open_secrets()
     return secrets;
 }
 
-// HMAC hashes a key that is longer than its block, and goes on with the hash.
+// HMAC replaces a key longer than its block by the key's hash.
 void hash_long_key(const bytea *secret, HmacKey *key)
 {
     pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
@@ -88,8 +88,8 @@ void add_secret(EventSecrets *secrets, int64 number, const bytea *secret)
         memcpy(key->bytes, VARDATA_ANY(secret), key->size);
 }
 
-// By a scan with a snapshot of its own, as the server reads its catalogs: the caller has no privilege on the
-// table, and a secret that was committed a moment ago counts. There are two rows a log.
+// Reads with a snapshot of its own, like the server reads its catalogs. The caller has no privilege on the
+// table, and a secret counts as soon as it is committed. Each log has at most two rows.
 void read_secrets(int32 log_id, EventSecrets *secrets)
 {
     secrets->count = 0;
@@ -163,10 +163,10 @@ void write_secret(const EventLog *log, const SpiArgument &secret)
     static KeptPlans flags, deletions, insertions;
     const SpiArgument log_id = int4_value(log->log_id);
 
-    // Locks the log's row, so that of two sessions one comes after the other.
+    // Locks the log's row, so two sessions cannot set secrets at the same time.
     run_statement(&flags, "UPDATE _callhardening.logs SET signed = $2 WHERE log_id OPERATOR(pg_catalog.=) $1",
                   {log_id, bool_value(!secret.is_null)});
-    // The newest one stays, but for where it is the one that is set again: then none does.
+    // Keeps only the newest secret. If that one is set again, no old secret stays.
     run_statement(&deletions,
                   "DELETE FROM _callhardening.event_secrets WHERE log_id OPERATOR(pg_catalog.=) $1"
                   " AND ($2 IS NULL OR secret OPERATOR(pg_catalog.=) $2"
@@ -179,7 +179,7 @@ void write_secret(const EventLog *log, const SpiArgument &secret)
                       {log_id, secret});
 }
 
-// As the owner of the table, who alone can read and write it.
+// Writes as the table's owner: no other role can read or write it.
 void write_secret_as_owner(const EventLog *log, const SpiArgument &secret)
 {
     Oid caller;
@@ -191,7 +191,7 @@ void write_secret_as_owner(const EventLog *log, const SpiArgument &secret)
     GetUserIdAndSecContext(&caller, &context);
     SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
     write_secret(log, secret);
-    SetUserIdAndSecContext(caller, context); // after an error, the end of the transaction does it
+    SetUserIdAndSecContext(caller, context); // after an error, the end of the transaction resets it
 }
 
 } // namespace

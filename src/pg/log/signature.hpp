@@ -6,7 +6,7 @@
 namespace callhardening
 {
 
-// 28000 where the log takes signed bodies only.
+// Raises 28000 if the log takes signed bodies only.
 void refuse_unsigned_body(const EventLog *log);
 
 } // namespace callhardening

@@ -13,14 +13,14 @@ namespace callhardening
 namespace
 {
 
-// pg_snapshot as it is stored. Its declaration is private to the server, but the layout is that of tables on
-// disk, which pg_upgrade keeps.
+// The stored form of pg_snapshot. Its declaration is private to the server. The layout is stable, because
+// pg_upgrade keeps tables on disk.
 struct StoredSnapshot {
     int32 size;
     uint32 count;
     uint64 xmin;
     uint64 xmax;
-    // and behind it the ids in progress
+    // followed by the ids in progress
 };
 
 uint64 *ids_of(StoredSnapshot *stored)
@@ -33,7 +33,7 @@ uint64 *make_room(size_t count)
     return static_cast<uint64 *>(palloc(sizeof(uint64) * Max(count, 1)));
 }
 
-// A snapshot's ids have 32 bits, and lie within two thousand million of the next one.
+// A snapshot's ids have 32 bits. They are within two thousand million of the next id, so the epoch is known.
 uint64 widen(TransactionId xid, FullTransactionId next)
 {
     uint32 epoch = EpochFromFullTransactionId(next);

@@ -1,4 +1,4 @@
-// Snapshots of the server as the core sees them, and as pg_snapshot in a table.
+// Snapshots of the server in the form of the core, and as pg_snapshot in a table.
 #pragma once
 
 #include "core/lanes/position.hpp"
@@ -12,15 +12,15 @@ extern "C" {
 namespace callhardening
 {
 
-// What lists in-progress ids lives in the current memory context.
+// Lists of ids live in the current memory context.
 
-// The top-level transactions that `snapshot` sees; our own counts as in progress.
+// The top-level transactions visible in `snapshot`. The present transaction counts as in progress.
 XidSnapshot xids_of(Snapshot snapshot);
 
 XidSnapshot read_snapshot(Datum stored);
 Datum snapshot_datum(const XidSnapshot &snapshot);
 
-// The ids that one sees and the other does not (see WindowRanges).
+// The ids visible in `current` but not in `done` (see WindowRanges).
 std::span<const XidRange> window_between(const XidSnapshot &done, const XidSnapshot &current);
 
 } // namespace callhardening

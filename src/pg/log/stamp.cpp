@@ -42,27 +42,27 @@ enum StampArgument {
     lanes_argument,
     key_type_argument,
     stamp_arguments,
-    existing_argument = stamp_arguments, // of a table that was there before the log
+    existing_argument = stamp_arguments, // the table is older than the log
     existing_arguments
 };
 
-// What the trigger needs, looked up once per statement.
+// The state of the trigger, looked up once per statement.
 struct Stamper {
     int payload;
     int call_id;
-    int event_type; // 0 in a table that was there before: what its clients write into it is theirs
+    int event_type; // 0 if the table is older than the log: its clients write the column
     int lane;
     int xid;
-    int seq;        // to be numbered here; 0: the column has a default
-    int given_type; // what the row says about its type; 0: there is no such column
+    int seq;        // set here; 0: the column has a default
+    int given_type; // the row's own type; 0: no such column
     FmgrInfo type_output;
-    int processed; // set in a row that is no pending event; 0: nothing says so
+    int processed; // set if the row is no pending event; 0: no such column
     int lanes;
     KeyKind key;
     const Shape *shape;
     MemoryContext scratch; // for one row
-    EventLog log;          // log_id 0: the table is registered nowhere
-    uint64 restore_mark;   // then: in the place of a transaction id
+    EventLog log;          // log_id 0: the table is not registered
+    uint64 restore_mark;   // for an unregistered table, instead of a transaction id
     bool *moved;           // by lane: its position is ahead of this cluster
     bool *looked_at;
 };
@@ -76,7 +76,7 @@ int32 lanes_of(const char *argument)
     return lanes;
 }
 
-// Once per statement, which also tells those who listen: a transaction that says so twice says so once.
+// Runs once per statement and notifies the listeners. The server merges equal notifications of a transaction.
 void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
 {
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
@@ -89,8 +89,8 @@ void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
         Async_Notify(event_log_channel(stamper->log.log_id), "");
 }
 
-// In a clone that a dump of its original was restored into, nothing else tells that the log is from
-// elsewhere: what is appended to such a lane would be taken for settled.
+// A dump restored into a clone of its own cluster keeps the system identifier. Only the lane's position shows
+// it. Without this check, new events would count as settled.
 bool has_moved(const Stamper *stamper, int lane)
 {
     if (!stamper->looked_at[lane]) {
@@ -100,8 +100,7 @@ bool has_moved(const Stamper *stamper, int lane)
     return stamper->moved[lane];
 }
 
-// Events of a log that comes from another cluster get the numbers that its lanes will have once it is
-// adopted.
+// If the log is from another cluster, its events get the numbers of its lanes after the adoption.
 int number_of_lane(const Stamper *stamper, int lane)
 {
     const EventLog &log = stamper->log;
@@ -110,8 +109,8 @@ int number_of_lane(const Stamper *stamper, int lane)
     return log.first_lane + lane + (log.is_restored || has_moved(stamper, lane) ? log.lanes : 0);
 }
 
-// Of this table in this database of this server, since it was started: a restore in another place has
-// another.
+// The mark depends on server, start time, database and table. So each restore in another place has another
+// mark.
 uint64 restore_mark_of(Oid events)
 {
     const struct {
@@ -123,8 +122,8 @@ uint64 restore_mark_of(Oid events)
     return RestoreMark(DatumGetUInt64(hash_any_extended(bytes, sizeof(place), 0)));
 }
 
-// A restore of data alone can append the events before it says what log they are of. The positions that come
-// with it would settle them, if they were not behind all transaction ids.
+// A restore of data alone can append the events before the log's row in the registry. The restored positions
+// would settle such events, so their marks are behind all transaction ids.
 uint64 xid_of_stamp(const Stamper *stamper)
 {
     return stamper->log.log_id == 0 ? stamper->restore_mark
@@ -139,7 +138,7 @@ int column_of_processed(const Stamper *stamper, const Relation log)
     return get_attnum(RelationGetRelid(log), column);
 }
 
-// In a table that was there before, the column may have any type.
+// In a table older than the log, the column may have any type.
 void find_given_type(Relation log, Stamper *stamper, MemoryContext session)
 {
     const char *column = stamper->log.event_type_column;
@@ -213,7 +212,7 @@ bool is_string(Jsonb *body)
 
 Stamp stamp_of(const Shape *shape, KeyKind key, int lanes, Jsonb *body)
 {
-    // An event type is a word. A longer text is something else, and the column may well be indexed.
+    // A longer text is no event type, and the column may have an index.
     constexpr size_t longest_event_type = 64;
 
     if (!JB_ROOT_IS_OBJECT(body))
@@ -239,8 +238,8 @@ bool is_missing(HeapTuple row, int column, TupleDesc columns)
     return is_null;
 }
 
-// Who writes to a table that was there before has no right on the sequence, and needs none. A number that
-// comes with the row is that of a dump, by which waiting and dead events are known.
+// The writer needs no right on the sequence of a table older than the log. A row from a dump keeps its
+// number, because waiting and dead events refer to it.
 int64 next_number(const Stamper *stamper)
 {
     if (!OidIsValid(stamper->log.sequence) || !SearchSysCacheExists1(RELOID, stamper->log.sequence))
@@ -272,9 +271,9 @@ HeapTuple apply_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, 
     return heap_modify_tuple_by_cols(row, columns, count, numbers, values, nulls);
 }
 
-// What was processed before its table became a log has no number, and a dump brings it as it was: a number
-// drawn for it would be that of another row of the dump, whose sequence is set at the end. Before the dump
-// has said what log the rows are of, those without a number are such ones, since what was pending has one.
+// Rows processed before their table became a log have no number, and a dump restores them the same way. A new
+// number could be that of another row, because a dump sets the sequence last. Without a registered log, every
+// row without a number is such a row: pending events have one.
 bool is_settled(const Stamper *stamper, HeapTuple row, TupleDesc columns)
 {
     if (stamper->seq == 0 || !is_missing(row, stamper->seq, columns) ||
@@ -298,7 +297,7 @@ bool is_row_ignored(Stamper *stamper, HeapTuple row, TupleDesc columns, const St
     return is_ignored(stamper->log, given, stamp.event_type, DatumGetJsonbP(payload));
 }
 
-// The last number that was drawn; 0: none.
+// The last number of the sequence; 0: none.
 int64 last_number(Oid sequence)
 {
     LOCAL_FCINFO(call, 1);
@@ -313,8 +312,8 @@ Oid sequence_of(const Stamper *stamper, Relation table, AttrNumber column)
     return OidIsValid(stamper->log.sequence) ? stamper->log.sequence : identity_sequence(table, column);
 }
 
-// A subscription brings the numbers of its publisher, and does not move the sequence. After a switch-over,
-// the first events that are appended here would have numbers that are there already.
+// A subscription brings the publisher's numbers, and does not move the sequence. After a switch-over, new
+// events here would get the same numbers again.
 void move_sequence(const Stamper *stamper, const TriggerData *trigger)
 {
     const Relation table = trigger->tg_relation;
@@ -327,7 +326,7 @@ void move_sequence(const Stamper *stamper, const TriggerData *trigger)
     if (is_null || DatumGetInt64(number) < 1 || !OidIsValid(sequence) ||
         last_number(sequence) >= DatumGetInt64(number))
         return;
-    // If others draw numbers now, the next row moves it.
+    // If another session is drawing numbers, the next row moves the sequence.
     if (!ConditionalLockRelationOid(sequence, ShareRowExclusiveLock))
         return;
     if (last_number(sequence) < DatumGetInt64(number))
@@ -343,7 +342,7 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     bool is_null;
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
-    // NULL is refused by the column itself, with a word that is better than one about a missing stamp.
+    // The column itself rejects NULL, with a clearer message than one about a missing stamp.
     Stamp stamp = is_null ? Stamp{{}, {}, no_lane::not_an_object}
                           : stamp_of(stamper->shape, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
     if (!is_null && is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, payload))
@@ -372,7 +371,7 @@ CALLHARDENING_FUNCTION(stamp_call_event)
     return PointerGetDatum(stamp_row(stamper, trigger));
 }
 
-// The stamp of an event that is in its table already.
+// The stamp of an event already in its table.
 CALLHARDENING_FUNCTION(event_stamp)
 {
     enum { payload, provider, lanes, key_type };
