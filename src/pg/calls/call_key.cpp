@@ -97,7 +97,7 @@ namespace
 
 constexpr const char *state_names[] = {"missing", "deferrable", "invalid", "unique"};
 
-// By the catalogs alone: whoever looks for gaps does not wait for a table that another session has locked.
+// Reads only the catalogs. So call_hardening_gaps does not wait for a table locked by another session.
 KeyState key_state_of(Oid calls, AttrNumber call_id)
 {
     CallKey key = {KeyState::missing, InvalidOid};
@@ -112,7 +112,7 @@ KeyState key_state_of(Oid calls, AttrNumber call_id)
     return key.state;
 }
 
-// The column that the first two arguments name; invalid where it is not there. To be released.
+// The column named by the first two arguments; invalid if it does not exist. The caller releases it.
 HeapTuple column_argument(FunctionCallInfo fcinfo)
 {
     return SearchSysCacheAttName(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)));

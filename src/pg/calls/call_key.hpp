@@ -10,24 +10,24 @@ extern "C" {
 namespace callhardening
 {
 
-// Whether a column alone is unique in all rows, whoever made the index. The best of its indexes counts.
+// Is a column alone unique in all rows? The best of its indexes counts, even one made by the user.
 enum class KeyState : unsigned char {
     missing,
-    deferrable, // repeated ids would be seen at the end of a transaction
-    invalid,    // as a CREATE INDEX CONCURRENTLY leaves it that failed
+    deferrable, // a repeated id would raise its error only at the end of a transaction
+    invalid,    // left by a failed CREATE INDEX CONCURRENTLY
     unique,
 };
 
 struct CallKey {
     KeyState state;
-    Oid index; // InvalidOid where the state is not unique
+    Oid index; // InvalidOid if the state is not unique
 };
 
 CallKey find_call_key(Relation calls, AttrNumber call_id);
 
-// Why no event can be applied to a table with this call id, as a sentence; nullptr: nothing stands in the
-// way. What a key takes for one call has to be one call in the log as well: not so in citext, and in
-// collations that ignore case.
+// The reason why events cannot be applied to a table with this call id, as a sentence; nullptr: none. Two
+// call ids are different calls in the log. With citext, or a collation that ignores case, the key would hold
+// both in one row.
 const char *key_obstacle(const FormData_pg_attribute &call_id);
 
 } // namespace callhardening

@@ -1,5 +1,5 @@
-// What audit_calls and call_health read of all rows of a calls table, as its owner. Values leave their
-// columns by the output functions of their types: a cast may be one that the owner has made.
+// Reads all rows of a calls table for audit_calls and call_health, as its owner. The output functions of the
+// types convert the values: a cast may be the owner's own function.
 #include "core/words/transition.hpp"
 
 #include "pg/base/owner_rights.hpp"
@@ -59,8 +59,8 @@ const char *word_expression(Relation calls, const char *column)
     }
 }
 
-// The faults of calls that are not over: none where the newest of the times is younger than an hour, and that
-// of calls that ring where it is younger than a day.
+// The possible faults of open calls. The newest time decides: a call younger than an hour has none, and one
+// younger than a day can only be ringing too long.
 const char *quiet_expression(FunctionCallInfo fcinfo, int seen_at)
 {
     if (PG_ARGISNULL(seen_at))
@@ -78,7 +78,7 @@ const char *quiet_expression(FunctionCallInfo fcinfo, int seen_at)
                     times.data, quiet_faults, times.data, is_ringing);
 }
 
-// Children by inheritance are tables of their own.
+// Child tables by inheritance are tables of their own.
 const char *rows_of(Relation calls)
 {
     return psprintf("%s%s", calls->rd_rel->relkind == RELKIND_RELATION ? "ONLY " : "",
@@ -90,7 +90,7 @@ const char *rows_of(Relation calls)
 enum Column { column_call_id, column_status, column_direction, column_payload, column_quiet };
 
 struct FaultReceiver {
-    DestReceiver receiver; // first, as PostgreSQL knows no other member
+    DestReceiver receiver; // must be first: PostgreSQL knows only this member
     const RowRules *rules;
     ReturnSetInfo *result;
     MemoryContext row;
@@ -200,7 +200,7 @@ CALLHARDENING_FUNCTION(repeated_call_ids)
 namespace
 {
 
-// Whoever reads a table may learn what its columns can hold.
+// A reader of a table may learn the possible values of its columns.
 void require_reader(Oid table, AttrNumber column)
 {
     if (pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
@@ -208,7 +208,7 @@ void require_reader(Oid table, AttrNumber column)
         aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(table));
 }
 
-// The word as its column would show it; NULL for NULL.
+// The word as shown by its column; NULL for NULL.
 const char *hold_word(const FormData_pg_attribute &column, char *word)
 {
     Oid input, output, parameter;

@@ -21,7 +21,7 @@ using namespace callhardening;
 namespace
 {
 
-// The order in which harden_calls writes the arguments.
+// The order of arguments written by harden_calls.
 enum Argument {
     argument_call_id_column,
     argument_status_column,
@@ -55,15 +55,14 @@ const TransitionGraph *read_graph(const char *transitions)
     return graph;
 }
 
-// A built-in policy stands in the argument by its name.
+// The argument has a built-in policy by name.
 const char *policy_document(const char *argument)
 {
     const std::string_view built_in = *argument == '\0' ? std::string_view{} : BuiltInPolicy(argument);
     return built_in.empty() ? pstrdup(argument) : to_cstring(built_in);
 }
 
-// By the address of the C function: the trigger, its function and the extension's schema may all have any
-// name.
+// Compares the address of the C function, because users may rename the trigger, its function and the schema.
 bool calls_function(const Trigger *trigger, PGFunction wanted)
 {
     FmgrInfo function;
@@ -108,7 +107,7 @@ void callhardening::read_call_settings(const Trigger *trigger, CallSettings *set
 
 bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
 {
-    // A copy: looking a function up may rebuild the relation's own.
+    // Works on a copy, because looking up a function may rebuild the relation's triggers.
     const Trigger *trigger = find_validating_trigger(CopyTriggerDesc(calls->trigdesc));
     if (trigger != nullptr)
         read_call_settings(trigger, settings);
@@ -165,7 +164,7 @@ CALLHARDENING_FUNCTION(trigger_settings)
     Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
     if (calls == nullptr)
         PG_RETURN_NULL();
-    // A copy: looking a function up may rebuild the relation's own.
+    // Works on a copy, because looking up a function may rebuild the relation's triggers.
     const TriggerDesc *triggers = CopyTriggerDesc(calls->trigdesc);
     table_close(calls, AccessShareLock);
     const Trigger *trigger = find_validating_trigger(triggers);
@@ -177,7 +176,7 @@ CALLHARDENING_FUNCTION(trigger_settings)
     PG_RETURN_ARRAYTYPE_P(construct_array(settings, argument_count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-// As PostgreSQL keeps them: a zero byte ends each argument.
+// PostgreSQL keeps them this way: each argument ends with a zero byte.
 CALLHARDENING_FUNCTION(trigger_arguments)
 {
     const bytea *kept = PG_GETARG_BYTEA_PP(0);

@@ -28,7 +28,7 @@ namespace callhardening
 namespace
 {
 
-// As sql/calls/issue.sql creates call_issues.
+// The columns of call_issues, created in sql/calls/issue.sql.
 enum IssueColumn {
     issue_happened_at = 1,
     issue_kind,
@@ -60,14 +60,14 @@ constexpr const char *kind_names[] = {"refused_status",    "refused_call_id",   
                                       "unknown_status",    "unknown_direction", "unparsable_body",
                                       "body_without_call", "dead_event"};
 
-constexpr int most_rows = 100; // of one kind and table, in a transaction
+constexpr int most_rows = 100; // of one kind and table, in one transaction
 
-// -- what a transaction has met ------------------------------------------------------------------
+// -- noting issues in a transaction ---------------------------------------------------------------
 
-// A row to be written; everything it points to lives in TopTransactionContext.
+// A row to be written. All its pointers are to TopTransactionContext.
 struct NotedIssue {
     NotedIssue *older;
-    int level; // of the subtransaction that it goes with
+    int level; // nesting level of its subtransaction
     bool is_rest;
     TimestampTz happened_at;
     char *call_id, *old_value, *new_value;
@@ -77,14 +77,14 @@ struct NotedIssue {
     char *role_name, *application_name;
 };
 
-// Those of one kind and table, the newest first: so their levels only fall, and a subtransaction's are in
-// front.
+// The issues of one kind and table, the newest first. So levels only fall, and those of the present
+// subtransaction come first.
 struct IssueGroup {
     IssueGroup *next;
     IssueKind kind;
     Oid table;
     const char *table_name;
-    int rows; // without those that count the rest
+    int rows; // without the rows for the rest
     NotedIssue *newest;
 };
 
@@ -94,7 +94,7 @@ struct Noted {
 
 constinit Noted noted = {};
 
-// A partitioned table is known by its own name, whatever partition has the row.
+// Issues of a partition have the name of the partitioned table.
 const char *name_of(Oid table)
 {
     if (get_rel_relispartition(table))
@@ -116,7 +116,8 @@ IssueGroup *group_of(const Issue &issue)
     return noted.groups = group;
 }
 
-// A worker inside the server has no application's name: that of a subscription says which it is.
+// A worker inside the server has no application name. The name of a subscription's worker tells the
+// subscription.
 char *name_of_application()
 {
     if (application_name != nullptr && *application_name != '\0')
@@ -131,7 +132,7 @@ NotedIssue *push_issue(IssueGroup *group)
     issue->level = GetCurrentTransactionNestLevel();
     issue->happened_at = GetCurrentTimestamp();
     issue->occurrences = 1;
-    // Not the current user: in a SECURITY DEFINER function that is its owner.
+    // Not the current user: in a SECURITY DEFINER function, that is the function's owner.
     issue->role_name = GetUserNameFromId(GetOuterUserId(), true);
     issue->application_name = name_of_application();
     return group->newest = issue;
@@ -213,8 +214,8 @@ void end_subtransaction(SubXactEvent event, SubTransactionId, SubTransactionId, 
 
 // -- making room ---------------------------------------------------------------------------------
 
-// Some 200,000 issues. Then each new one takes the two oldest away. Where their room is not to be had again,
-// because an old snapshot sees them, the table may grow by a quarter.
+// About 200,000 issues. Above this, each new issue replaces the two oldest. If an old snapshot still sees
+// them, their room cannot be used again, and the table may grow by a quarter.
 constexpr BlockNumber full_pages = 4096;
 constexpr BlockNumber most_pages = full_pages + full_pages / 4;
 constexpr Size row_room = 256;
@@ -225,7 +226,8 @@ bool is_full(Relation issues, BlockNumber pages)
            GetPageWithFreeSpace(issues, row_room) == InvalidBlockNumber;
 }
 
-// Begins where it ended last, and not with the dead rows of its own. What others are removing is theirs.
+// Begins where the last call ended. Otherwise the scan would read the dead rows of earlier calls again. Rows
+// locked by other sessions are skipped.
 void remove_oldest(const CatalogTable &issues, int count)
 {
     static TimestampTz low = DT_NOBEGIN;
@@ -287,8 +289,8 @@ void write_all(void *issues)
         write_group(*static_cast<const CatalogTable *>(issues), *group);
 }
 
-// An index or a CHECK that somebody added may refuse a row: then these issues are left out, and a WARNING
-// says why. A cancel is the client's own.
+// A user's index or CHECK may reject a row. Then the issues are lost with a WARNING. A cancel by the client
+// is raised again.
 void write_or_warn(CatalogTable *issues)
 {
     if (!may_refuse_rows(*issues)) {
@@ -305,8 +307,8 @@ void write_or_warn(CatalogTable *issues)
                       errdetail("%s", error->message)));
 }
 
-// Nobody's webhook waits or fails because of this table: where it is locked, altered or full, the server log
-// is all that is left.
+// This table must not make a webhook wait or fail. If it is locked, altered or full, only the server log has
+// the issues.
 void write_issues()
 {
     CatalogTable issues;
@@ -375,7 +377,7 @@ const char *reason_of(int lane)
         return "a call id that is too long";
     case no_lane::call_id_not_held:
         return "a call id that the calls table cannot hold";
-    default: // ignored is no issue, not_stamped was refused before
+    default: // ignored is no issue; not_stamped has raised an error before
         return nullptr;
     }
 }

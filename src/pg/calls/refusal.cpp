@@ -18,7 +18,7 @@ namespace
 
 constexpr uint64 logged_one_by_one = 10;
 
-// One statement's count of refusals.
+// The number of invalid statuses in one statement.
 struct RefusalTally {
     MemoryContext statement;
     uint64 refused;
@@ -26,7 +26,7 @@ struct RefusalTally {
     MemoryContextCallback at_end;
 };
 
-// Statements nest, when a trigger runs one: the newest is first.
+// Statements nest if a trigger runs one. The newest is first.
 constinit RefusalTally *open_tallies = nullptr;
 
 void close_tally(RefusalTally *tally)
@@ -37,16 +37,16 @@ void close_tally(RefusalTally *tally)
     *link = tally->next;
 }
 
-// Called when the statement's memory goes, also in an aborted transaction: there, nothing was refused after
-// all.
+// Called when the statement's memory is freed. In an aborted transaction the changes never happened, so it
+// reports nothing.
 void report_tally(void *argument)
 {
     auto *tally = static_cast<RefusalTally *>(argument);
     close_tally(tally);
     if (tally->refused <= logged_one_by_one || !IsTransactionState())
         return;
-    // ereport looks for a cancel request, and an error out of a memory context's callback would leave it half
-    // ended.
+    // ereport checks for a cancel request. An error in this callback would leave the memory context half
+    // deleted.
     InterruptHoldoffCount = InterruptHoldoffCount + 1;
     ereport(WARNING,
             (errmsg("Invalid status transition: " UINT64_FORMAT " more refused by the same statement",
@@ -72,7 +72,7 @@ RefusalTally *tally_of(MemoryContext statement)
 
 const char *quoted_status(const TransitionGraph *graph, OptionalText status)
 {
-    // A word of the table's own graph may have any letters.
+    // A status of the table's own graph may have any characters.
     if (status && graph->Find(*status) >= 0)
         return psprintf("\"%s\"", to_cstring(*status));
     return printable_word(status);

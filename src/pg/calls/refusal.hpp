@@ -1,5 +1,4 @@
-// Telling that something was refused: as an error, or as warnings of which a statement gives a bounded
-// number.
+// Reports invalid values: as an error, or as a bounded number of warnings in a statement.
 #pragma once
 
 #include <string_view>
@@ -9,28 +8,28 @@
 namespace callhardening
 {
 
-// What follows the table's name in the name of the rule about its status.
+// The end of the rule's name for the status, after the table's name.
 inline constexpr const char *status_constraint = "status_transition";
 
-// What was refused, and where.
+// The invalid value and its place.
 struct Refusal {
     Relation calls;
     const char *column;
-    const char *constraint; // what follows the table's name in the name of the rule
+    const char *constraint; // the end of the rule's name, after the table's name
     const char *call_id;    // printable
     const char *message;
     const char *hint; // or null
 };
 
-// "Invalid status transition" with the two words: what operators search their logs for.
+// "Invalid status transition" with the two words. Operators search their logs for this text.
 const char *invalid_transition_message(const TransitionGraph *graph, OptionalText current, OptionalText next);
 
-// The first ten of a statement are logged one by one, the others as one number at its end: a statement over a
-// million rows must not write a million lines. `statement` is a memory context that ends with the statement,
-// as flinfo->fn_mcxt of a trigger function does.
+// Logs the first ten of a statement one by one, and the number of the rest at its end. Otherwise a statement
+// over a million rows would write a million lines. `statement` is a memory context with the statement's
+// lifetime, like flinfo->fn_mcxt of a trigger function.
 void warn_refusal(const Refusal &refusal, MemoryContext statement);
 
-// 23514, with schema, table, column and the name of the rule.
+// Raises 23514 with schema, table, column and the name of the rule.
 [[noreturn]] void raise_refusal(const Refusal &refusal);
 
 } // namespace callhardening

@@ -27,8 +27,7 @@ using namespace callhardening;
 namespace
 {
 
-// The arguments of both functions are these; row_faults goes on with rules, repaired_row with a
-// table.
+// The arguments of both functions. After the payload, row_faults has rules, and repaired_row has a table.
 enum Argument {
     argument_status,
     argument_direction,
@@ -39,7 +38,7 @@ enum Argument {
     argument_policy,
 };
 
-// The rules of repaired_row, kept with the call site.
+// The rules of repaired_row, kept for the call site.
 struct TableRules {
     RowRules rules;
     Oid calls;
@@ -65,7 +64,7 @@ const Jsonb *copy_document(const Jsonb *document)
                : static_cast<Jsonb *>(memcpy(palloc(VARSIZE(document)), document, VARSIZE(document)));
 }
 
-// Above it, a payload shrinks to a tenth at most.
+// Sanitizing shrinks a bigger payload to a tenth or less.
 constexpr Size big_payload_bytes = 10 * 1024;
 
 const Policy *compile_policy(const Jsonb *policy, MemoryContext user)
@@ -76,8 +75,8 @@ const Policy *compile_policy(const Jsonb *policy, MemoryContext user)
         JsonbToCString(nullptr, const_cast<JsonbContainer *>(&policy->root), VARSIZE(policy)), user);
 }
 
-// Kept with the call site. They are the same for all rows of a statement, but PL/pgSQL may call with others
-// through the same FmgrInfo.
+// Kept for the call site. All rows of a statement have the same rules. PL/pgSQL may pass others through the
+// same FmgrInfo, so they are compared.
 const RowRules *rules_of(FunctionCallInfo fcinfo)
 {
     const Jsonb *transitions = jsonb_argument(fcinfo, argument_transitions),
@@ -94,7 +93,7 @@ const RowRules *rules_of(FunctionCallInfo fcinfo)
     return rules;
 }
 
-// NULL where the payload is NULL, or as the policy wants it.
+// NULL if the payload is NULL, or already sanitized.
 Jsonb *repaired_payload(const RowRules *rules, const Datum *payload)
 {
     if (payload == nullptr)
@@ -135,7 +134,7 @@ int faults_of_direction(const WordRepair &direction)
     return 0;
 }
 
-// The trigger of the table makes pseudonyms for whoever writes; so its owner needs no right to make them.
+// The table's trigger makes pseudonyms for every writer. So the table's owner needs no right to make them.
 TableRules *read_table_rules(FunctionCallInfo fcinfo, Oid calls)
 {
     if (!owns_relation(calls, GetUserId()))
@@ -206,7 +205,7 @@ int faults_of_row(const RowRules *rules, OptionalText status, OptionalText direc
 
 } // namespace callhardening
 
-// In the order in which audit_calls prints them.
+// In the order of audit_calls.
 CALLHARDENING_FUNCTION(fault_bits)
 {
     constexpr struct {

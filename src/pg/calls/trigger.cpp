@@ -35,13 +35,13 @@ using namespace callhardening;
 namespace
 {
 
-// An unknown word of a new row whose call is there already. ON CONFLICT may update that row or do nothing.
+// An unknown word in a new row of an existing call. ON CONFLICT may update the old row, or do nothing.
 struct HeldIssue {
     IssueKind kind;
     char *word;
 };
 
-// What a trigger knows about its table, found out once per statement and table and kept with the call site.
+// The trigger's data about its table, read once per statement and table and kept for the call site.
 struct CallTrigger {
     CallSettings settings;
     AttrNumber call_id;
@@ -49,18 +49,18 @@ struct CallTrigger {
     WordColumn status;
     WordColumn direction;
     const Policy *policy;
-    MemoryContext statement; // lives as long as the statement does
-    // What the last INSERT got for its payload. ON CONFLICT hands it to the UPDATE, in EXCLUDED.
+    MemoryContext statement; // has the statement's lifetime
+    // The sanitized payload of the last INSERT. ON CONFLICT passes it to the UPDATE in EXCLUDED.
     Jsonb *sanitized;
     Size sanitized_capacity;
     HeldIssue held[2]; // of the last INSERT: the status, the direction
     int held_count;
 };
 
-// The row that is written, and what has to change in it.
+// The row to be written, with its changes.
 struct CallRow {
     Relation calls;
-    TupleTableSlot *old_values; // null where the row is new
+    TupleTableSlot *old_values; // null for a new row
     TupleTableSlot *new_values;
     int changes;
     int columns[4]; // call id, status, direction, payload
@@ -88,7 +88,7 @@ void change(CallRow *row, AttrNumber column, Value value)
     ++row->changes;
 }
 
-// Compares what is stored, toasted or not: an UPDATE that does not name a column passes it on as it is.
+// Compares the stored bytes, even if toasted: an UPDATE passes on the columns that it does not set.
 bool is_unchanged(const CallRow *row, AttrNumber column)
 {
     if (row->old_values == nullptr)
@@ -100,7 +100,7 @@ bool is_unchanged(const CallRow *row, AttrNumber column)
             datumIsEqual(before.datum, after.datum, attribute->attbyval, attribute->attlen));
 }
 
-// The same for values that may be equal in more than one way, as 1 and 1.0 are.
+// Compares by the type's operator, because 1 and 1.0 are equal with different bytes.
 bool is_equal(const CallRow *row, AttrNumber column)
 {
     const Value before = value_of(row->old_values, column), after = value_of(row->new_values, column);
@@ -179,7 +179,7 @@ bool has_row(Relation calls, Relation index, Value call_id)
     return found;
 }
 
-// Whether a row of this call is there, so that this one will not be inserted.
+// Does the call have a row already? Then this row is not inserted.
 bool is_known_call(const CallTrigger *trigger, const CallRow *row)
 {
     const Value call_id = value_of(row->new_values, trigger->call_id);
@@ -204,7 +204,8 @@ void note_unknown_word(CallTrigger *trigger, const CallRow *row, IssueKind kind,
     MemoryContextSwitchTo(caller);
 }
 
-// ON CONFLICT runs the UPDATE right after the INSERT. Where the next row comes instead, it did nothing.
+// ON CONFLICT runs its UPDATE directly after the INSERT. If the next row is an INSERT, ON CONFLICT did
+// nothing.
 void settle_held_issues(CallTrigger *trigger, const CallRow *row)
 {
     for (int i = 0; i < trigger->held_count; ++i) {
@@ -216,7 +217,7 @@ void settle_held_issues(CallTrigger *trigger, const CallRow *row)
     trigger->held_count = 0;
 }
 
-// True where the row is to be skipped. Where it is kept, the column gets its old value back.
+// True if the row is skipped. With `keep`, the column gets its old value back.
 bool refuse(CallTrigger *trigger, CallRow *row, AttrNumber column, const Refusal &refusal)
 {
     if (trigger->settings.on_invalid == OnInvalid::reject)
@@ -247,7 +248,7 @@ bool has_other_call_id(const CallTrigger *trigger, const CallRow *row)
 constexpr const char *call_id_constraint = "call_id";
 constexpr const char *direction_constraint = "direction";
 
-// These return true where the row is to be skipped.
+// The functions below return true if the row is skipped.
 
 bool validate_call_id(CallTrigger *trigger, CallRow *row)
 {
@@ -262,7 +263,7 @@ bool validate_call_id(CallTrigger *trigger, CallRow *row)
                   refusal_of(trigger, row, column, call_id_constraint, call_id_message(trigger, row)));
 }
 
-// An update keeps the status that there is, a new row has none.
+// An UPDATE keeps the old status. A new row gets none.
 void keep_status(const CallTrigger *trigger, CallRow *row)
 {
     const AttrNumber column = trigger->status.attnum;
@@ -280,7 +281,7 @@ void report_unknown_status(CallTrigger *trigger, const CallRow *row, OptionalTex
     note_unknown_word(trigger, row, IssueKind::unknown_status, current, word);
 }
 
-// A subscription brings what the processor of its publisher has refined, which has remembered the end.
+// A subscription brings statuses refined by the publisher's processor. That processor has set merge_ended_at.
 bool was_refined_by_publisher(const CallTrigger *trigger, const CallRow *row, std::string_view next)
 {
     const TransitionGraph &graph = *trigger->settings.graph;
@@ -341,7 +342,7 @@ bool validate_status(CallTrigger *trigger, CallRow *row)
     return refuse_transition(trigger, row, current, decision.next);
 }
 
-// The direction that the row has so far, however it is spelt: it may be older than the trigger.
+// The row's present direction, in any spelling: the row may be older than the trigger.
 std::string_view known_direction(CallTrigger *trigger, const CallRow *row)
 {
     const OptionalText word = word_of(row->old_values, &trigger->direction);
@@ -462,7 +463,7 @@ CallTrigger *call_trigger_of(FunctionCallInfo fcinfo)
     return static_cast<CallTrigger *>(fcinfo->flinfo->fn_extra);
 }
 
-// As in the WHEN clause of the trigger.
+// The same condition as in the trigger's WHEN clause.
 bool has_illegal_direction(CallTrigger *trigger, const CallRow *row)
 {
     return !IsValidDirectionChange(word_of(row->old_values, &trigger->direction),
@@ -496,8 +497,8 @@ CALLHARDENING_FUNCTION(validate_hardened_call)
                                                      row.columns, row.values, row.nulls));
 }
 
-// Its triggers have the rules in their WHEN clauses, so that nothing is queued for a legal row. What arrives
-// here is illegal, unless it refines the end of a call; what is left to do is to say why.
+// The WHEN clauses of its triggers have the rules, so a valid row queues nothing. Each row here is invalid,
+// unless it refines the end of a call. The function only reports the reason.
 CALLHARDENING_FUNCTION(refuse_illegal_call)
 {
     require_trigger_call(fcinfo, "refuse_illegal_call", false);
