@@ -32,7 +32,7 @@ extern "C" {
 namespace callhardening
 {
 
-// -- the schemas -------------------------------------------------------------------------------------------
+// -- the schemas ----------------------------------------------------------------------------------
 
 namespace
 {
@@ -61,7 +61,7 @@ Oid schema_of_extension()
 
 } // namespace
 
-// Whose a schema is has to be looked up once a session: while it is there, it stays the extension's.
+// Looks up the schema's owner once a session. An existing schema stays with its extension.
 Oid own_schema()
 {
     static Oid known = InvalidOid;
@@ -73,7 +73,7 @@ Oid own_schema()
     return known = schema;
 }
 
-// An extension that was created anew has another schema of its own.
+// A newly created extension has another internal schema. So both are looked up again.
 Oid users_schema()
 {
     static Oid known = InvalidOid, known_own = InvalidOid;
@@ -85,7 +85,7 @@ Oid users_schema()
     return known;
 }
 
-// -- its tables --------------------------------------------------------------------------------------------
+// -- its tables -----------------------------------------------------------------------------------
 
 namespace
 {
@@ -104,7 +104,7 @@ bool is_ordinary(Relation heap)
     pg_unreachable();
 }
 
-// A column that somebody added and dropped again leaves a dropped one at the end.
+// An added and dropped column leaves a dropped one at the end.
 bool has_columns(Relation heap, const CatalogLayout &layout)
 {
     const int count = RelationGetNumberOfAttributes(heap);
@@ -118,8 +118,8 @@ bool has_columns(Relation heap, const CatalogLayout &layout)
     return true;
 }
 
-// The extension's own are for SQL: rows that a restore brings, keys that refer to its tables. Each is looked
-// up once a session.
+// The extension's own triggers are for SQL: restored rows, and foreign keys to its tables. Each is looked up
+// once a session.
 bool is_trigger_of_extension(const Trigger &trigger)
 {
     static Oid known[16] = {};
@@ -134,8 +134,8 @@ bool is_trigger_of_extension(const Trigger &trigger)
     return true;
 }
 
-// The first trigger that would never fire: rows are written without it. A foreign key and a deferrable
-// constraint have triggers too.
+// Finds a trigger that would never fire: these functions write rows without it. Foreign keys and deferrable
+// constraints are triggers too.
 const Trigger *find_trigger_of_others(Relation heap)
 {
     const TriggerDesc *triggers = heap->trigdesc;
@@ -145,8 +145,8 @@ const Trigger *find_trigger_of_others(Relation heap)
     return nullptr;
 }
 
-// The index that rows are found by has to have all of them. The newest record of a lane is the last one of
-// its key: in an index with DESC it would be the oldest.
+// The index must have all rows. The newest record of a lane is the last one of its key. In an index with DESC
+// it would be the oldest.
 bool is_usable_index(Relation heap, Relation index)
 {
     const Form_pg_index form = index->rd_index;
@@ -160,7 +160,7 @@ bool is_usable_index(Relation heap, Relation index)
     return true;
 }
 
-// NULL: there is none. A table that is another one than ours would end the server, or lose rows.
+// NULL: none. Reading or writing a different table would crash the server or lose rows.
 const char *fault_of(Relation heap, Relation index, const CatalogLayout &layout)
 {
     if (!is_ordinary(heap))
@@ -184,7 +184,7 @@ void report_altered(int level, const char *name, const char *fault)
                     errhint("Undo that, or drop and create the extension.")));
 }
 
-// nullptr where there is none.
+// nullptr if there is none.
 Relation open_index(const char *name, LOCKMODE lock)
 {
     const Oid index = get_relname_relid(name, own_schema());
@@ -201,7 +201,7 @@ CatalogTable open_catalog_table(const CatalogLayout &layout, const char *index, 
     CatalogTable table = {try_relation_open(heap_oid, lock), nullptr};
     if (table.heap == nullptr)
         raise_dropped(layout.name);
-    // Under the lock, as DROP EXTENSION may have come before it.
+    // Only the lock keeps a DROP EXTENSION from dropping the index.
     table.index = open_index(index, lock);
     if (table.index == nullptr)
         report_altered(ERROR, layout.name, psprintf("Index \"%s\" is missing.", index));
@@ -246,7 +246,7 @@ Key oid_key(int column, Oid value)
 namespace
 {
 
-// Those of one type, by strategy: less, less or equal, equal, greater or equal, greater.
+// The key of one type, by strategy: less, less or equal, equal, greater or equal, greater.
 Key ordered_key(int column, Oid type, Datum value, StrategyNumber strategy,
                 const RegProcedure (&functions)[5])
 {
@@ -294,7 +294,7 @@ MemoryContext scan_memory()
 namespace
 {
 
-// The index compares with the key as if it were of its column's type.
+// The index compares the key as a value of its column's type.
 void check_keys(const CatalogTable &table, std::initializer_list<Key> keys)
 {
     for (const Key &key : keys)
@@ -382,12 +382,12 @@ char *row_text(TupleTableSlot *slot, int column)
 namespace
 {
 
-// What the executor needs to write one row.
+// The executor's state for writing one row.
 struct Writer {
     EState *executor;
     ResultRelInfo *target;
     TupleTableSlot *slot;
-    bool runs_code; // of who made an index or a CHECK
+    bool runs_code; // written by the user: an index or a CHECK
     bool has_snapshot;
     CallerRights caller;
 };
@@ -407,7 +407,7 @@ bool runs_code(const ResultRelInfo *target)
     return has_checks(target->ri_RelationDesc);
 }
 
-// At the end of a transaction there is no snapshot, which a function may need.
+// At the end of a transaction there is no snapshot, but a function may need one.
 Writer begin_writing(Relation heap)
 {
     Writer writer = {};

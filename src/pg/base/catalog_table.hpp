@@ -1,5 +1,5 @@
-// The extension's own tables, read and written by key as the server does with its catalogs: what is found
-// does not depend on statistics, a row costs some microseconds, and the caller needs no right on the table.
+// The extension's own tables, read and written by key, like the server's catalogs. So plans do not depend on
+// statistics, a row costs microseconds, and the caller needs no right on the table.
 #pragma once
 
 #include "pg/base/postgres.hpp"
@@ -22,16 +22,16 @@ extern "C" {
 namespace callhardening
 {
 
-// The schema that the extension creates and keeps its tables and internal functions in, found by its name.
-// InvalidOid where the extension is gone: a schema of that name that somebody else made is none of ours.
+// The extension's internal schema with its tables and functions, found by name. InvalidOid if the extension
+// was dropped. A user's schema with this name does not count.
 Oid own_schema();
 
-// The schema that CREATE EXTENSION was given, with what users call. InvalidOid as above.
+// The schema of CREATE EXTENSION, with the functions for users. InvalidOid if the extension was dropped.
 Oid users_schema();
 
 struct CatalogTable {
     Relation heap;
-    Relation index; // the one that rows are found by
+    Relation index; // finds the rows
 };
 
 struct CatalogColumn {
@@ -39,8 +39,8 @@ struct CatalogColumn {
     Oid type;
 };
 
-// A table and its columns as a script in sql/ creates it. Rows are read and written by the number of a
-// column. check_call_hardening compares the layouts with the catalogs: src/pg/module.cpp.
+// A table and its columns, created by a script in sql/. Rows are read and written by column number.
+// check_call_hardening compares the layouts with the catalogs: src/pg/module.cpp.
 struct CatalogLayout {
     const char *name;
     const CatalogColumn *columns;
@@ -53,17 +53,17 @@ struct CatalogLayout {
     }
 };
 
-// Opens a table of our own schema with `index`; 55000 where somebody altered it in a way that these
-// functions cannot follow. A table that the transaction has written to has to be closed with NoLock.
+// Opens an internal table with `index`. Raises 55000 if a user's change breaks these functions. A table
+// written by the transaction must be closed with NoLock.
 CatalogTable open_catalog_table(const CatalogLayout &layout, const char *index, LOCKMODE lock);
 
-// The same for what must not stop its caller: false, and a WARNING that says what was altered, or no word
-// where the table is gone or its lock is not to be had at once.
+// The same without an error, if the caller must go on. Returns false with a WARNING if the table was altered.
+// Returns false without a message if it is gone or locked.
 bool try_open_catalog_table(const CatalogLayout &layout, const char *index, LOCKMODE lock,
                             CatalogTable *table);
 void close_catalog_table(const CatalogTable &table, LOCKMODE lock);
 
-// A condition on the index column `column`, from 1.
+// A condition on the index column `column`, counted from 1.
 struct Key {
     int column;
     StrategyNumber strategy;
@@ -82,15 +82,15 @@ Key time_key(int column, TimestampTz value, StrategyNumber strategy);
 struct KeyScan {
     IndexScanDesc scan;
     TupleTableSlot *slot; // the present row
-    MemoryContext memory; // a scan allocates as it goes, and is used from contexts that live shorter
+    MemoryContext memory; // the scan allocates while it runs, and its callers' contexts live shorter
 };
 
-// Where scans live: some 30 kB each.
+// The memory context of scans. Each takes about 30 kB.
 MemoryContext scan_memory();
 
 KeyScan begin_key_scan(const CatalogTable &table, Snapshot snapshot, std::initializer_list<Key> keys);
-// The same scan with other keys, as many as before: a scan is some 30 kB of memory, and a claim looks at many
-// lanes.
+// Restarts the scan with the same number of other keys. A new scan would cost 30 kB of memory for each of a
+// claim's many lanes.
 void restart_key_scan(const KeyScan &scan, Snapshot snapshot, std::initializer_list<Key> keys);
 bool next_row(const KeyScan &scan, ScanDirection direction = ForwardScanDirection);
 void end_key_scan(const KeyScan &scan);
@@ -99,34 +99,34 @@ void init_scan_key(ScanKeyData *scan_key, const Key &key);
 
 // A value of the present row; columns count from 1.
 Datum row_value(TupleTableSlot *slot, int column, bool *is_null);
-int32 row_int4(TupleTableSlot *slot, int column); // 0 where it is NULL, as those below
+int32 row_int4(TupleTableSlot *slot, int column); // 0 for NULL, like those below
 int64 row_int8(TupleTableSlot *slot, int column);
 bool row_bool(TupleTableSlot *slot, int column);
-char *row_text(TupleTableSlot *slot, int column); // in the current memory context; NULL where it is
+char *row_text(TupleTableSlot *slot, int column); // in the current memory context; NULL for NULL
 
-// Whether somebody added an index or a CHECK, which may refuse a row.
+// Does the table have a user's index or CHECK? These may reject a row.
 bool may_refuse_rows(const CatalogTable &table);
 
-// Rows go to all indexes that the table has, whoever made them. Their expressions and conditions run as the
-// table's owner.
+// Writes to all indexes of the table, even a user's. Their expressions and conditions run as the table's
+// owner.
 void insert_row(const CatalogTable &table, const Datum *values, const bool *nulls);
 
-// One column of a row that is written anew.
+// One changed column of a row.
 struct Change {
     int column;
     Datum value;
     bool is_null;
 };
 
-// The present row of a scan. Who writes has to hold a lock that keeps others from writing the same row.
+// Writes the present row of a scan. The caller must hold a lock against other writers of the row.
 void update_row(const CatalogTable &table, const KeyScan &scan, std::initializer_list<Change> changes);
 void delete_row(const CatalogTable &table, const KeyScan &scan);
 
-// Locks the present row FOR NO KEY UPDATE until the end of the transaction. False where it is locked by
-// another and `wait` is LockWaitSkip, or where it is gone.
+// Locks the present row FOR NO KEY UPDATE until the end of the transaction. False if the row is gone, or if
+// `wait` is LockWaitSkip and another session holds the lock.
 bool lock_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait);
 
-// What is committed now, and what this transaction has done so far. Registered: to be given to
+// A snapshot of all rows committed now, and of the transaction's own changes. The caller calls
 // UnregisterSnapshot.
 Snapshot take_snapshot();
 

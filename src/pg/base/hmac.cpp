@@ -41,7 +41,8 @@ void raise_not_signed(const char *detail)
 void require_key_table(Relation table, std::initializer_list<Oid> types, const char *hint)
 {
     const TupleDesc columns = RelationGetDescr(table);
-    const bool has_rows = RelationGetForm(table)->relkind == RELKIND_RELATION; // else a scan of it crashes
+    const bool has_rows =
+        RelationGetForm(table)->relkind == RELKIND_RELATION; // scanning another kind of relation would crash
     int column = 0;
     for (const Oid type : types) {
         if (!has_rows || columns->natts <= column || TupleDescAttr(columns, column)->attisdropped ||

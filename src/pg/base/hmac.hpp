@@ -1,10 +1,10 @@
-// The server's own HMAC-SHA256 for the core, and the tables that secrets are kept in.
+// The server's own HMAC-SHA256 for the core, and the tables of secrets.
 //
 //     HmacSigner signer = open_hmac(keys);
 //     ... the core calls sign_hmac with &signer, and raises nothing ...
 //     close_hmac(&signer);
 //
-// After an error between the two, the resource owner frees what was opened.
+// After an error between the two, the resource owner frees the HMAC.
 #pragma once
 
 #include "core/base/keyed_hash.hpp"
@@ -21,7 +21,7 @@ extern "C" {
 namespace callhardening
 {
 
-// The block of SHA-256: a longer key would have to be hashed first, for which the server may allocate.
+// The block of SHA-256. The server would first hash a longer key, and may allocate memory for it.
 inline constexpr size_t longest_hmac_key = 64;
 
 struct HmacKey {
@@ -37,15 +37,15 @@ struct HmacSigner {
 HmacSigner open_hmac(const HmacKey *keys);
 void close_hmac(HmacSigner *signer);
 
-// A SignFunction; `state` is the HmacSigner. Called by the core: nothing in it can raise.
+// A SignFunction; `state` is the HmacSigner. The core calls it, so it must not raise.
 bool sign_hmac(void *state, size_t key, std::string_view first, std::string_view second,
                unsigned char (&mac)[mac_size]) noexcept;
 
-// What is left to say where sign_hmac could not: 53200.
+// Raises 53200 after a failure of sign_hmac.
 [[noreturn]] void raise_not_signed(const char *detail);
 
-// 55000 where the first columns of a table of ours are not of these types any more: read as what they are
-// not, they crash the server. `hint`: how the table is got back.
+// Raises 55000 if a table's first columns do not have these types. Reading them as another type would crash
+// the server. `hint` says how to get the table back.
 void require_key_table(Relation table, std::initializer_list<Oid> types, const char *hint);
 
 } // namespace callhardening

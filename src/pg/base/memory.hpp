@@ -1,4 +1,4 @@
-// Memory that a session keeps from call to call.
+// Memory kept by a session between calls.
 #pragma once
 
 #include "pg/base/postgres.hpp"
@@ -10,15 +10,15 @@ extern "C" {
 namespace callhardening
 {
 
-// glibc gives more than 128 kB at the top of the heap back to the system as soon as it is freed, and takes it
-// again, page by page and each of them a fault, in the next call: a fifth of the price of a claim.
+// glibc returns freed memory above 128 kB to the system at once, if it is at the top of the heap. The next
+// call takes it again with one page fault per page. This was a fifth of a claim's cost.
 struct KeptMemory {
     const char *name;
     MemoryContext context;
-    TimestampTz transaction; // that used it last
+    TimestampTz transaction; // the last user
 };
 
-// The first 256 kB stay. What an error leaves behind goes with the next transaction that asks.
+// Keeps the first 256 kB. After an error, the next transaction here frees the rest.
 MemoryContext kept_memory(KeptMemory *memory);
 
 } // namespace callhardening

@@ -36,7 +36,7 @@ Oid owner_of(Oid table)
     return owner;
 }
 
-// The owner may see other rows than the caller, who must not learn of them.
+// The owner may see rows hidden from the caller. The caller must not learn of them.
 void require_all_rows(Oid table)
 {
     if (check_enable_rls(table, InvalidOid, true) == RLS_ENABLED)
@@ -61,7 +61,7 @@ int pin_search_path()
     return settings;
 }
 
-// A caller's search path would lead to functions of his, which would run as the owner.
+// The caller's search path could lead to the caller's functions. They would run as the owner.
 List *analyze(const char *statement)
 {
     const Oid type = TEXTARRAYOID;
@@ -150,7 +150,7 @@ uint64 run_as_owner(Oid table, const char *statement, Datum arguments, DestRecei
     require_all_rows(table);
     const ParamListInfo parameters = parameters_of(arguments);
     const List *queries = analyze(statement);
-    // Rules of the table may have added others.
+    // Rules of the table may have added queries.
     uint64 rows = 0;
     const ListCell *cell;
     foreach (cell, queries) {
@@ -178,7 +178,7 @@ void return_as_owner(FunctionCallInfo fcinfo, Oid table, const char *statement, 
 namespace
 {
 
-// A statement of any text is for those who could run it with the owner's rights anyway.
+// Only a role with the owner's rights may run any statement: it could do so anyway.
 Oid require_owned_table(FunctionCallInfo fcinfo)
 {
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1))

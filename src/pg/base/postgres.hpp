@@ -1,15 +1,15 @@
-// Included by every file of src/pg after the headers of the core and before anything else of PostgreSQL.
+// Every file of src/pg includes this after the headers of the core and before those of PostgreSQL.
 //
-// Rules of this directory, each with what breaks without it:
-//  - lower_case functions may ereport (longjmp): no object with a destructor is alive when they are called.
-//    `std::string s = ...; ereport(ERROR, ...)` leaks s; in a catch block it also leaves the exception alive.
-//  - CamelCase functions are the core's: noexcept, and they never call PostgreSQL.
-//  - payload content never gets into an error: neither in the message nor in the detail.
+// Rules of this directory, each with its reason:
+//  - lower_case functions may ereport (longjmp): no object with a destructor is alive at their call.
+//    `std::string s = ...; ereport(ERROR, ...)` leaks s. In a catch block it also leaves the exception alive.
+//  - CamelCase functions are the core's: they are noexcept, and never call PostgreSQL.
+//  - Payload content never gets into the message or the detail of an error.
 #pragma once
 
 #include "core/base/core.hpp"
 
-// Debian's PostgreSQL 15 leaves this empty, and the library is compiled with -fvisibility=hidden.
+// Debian's PostgreSQL 15 leaves this empty, but the library is compiled with -fvisibility=hidden.
 #define PGDLLEXPORT __attribute__((visibility("default")))
 
 extern "C" {
@@ -17,13 +17,13 @@ extern "C" {
 
 #include "fmgr.h"
 #include "utils/builtins.h"
-#if PG_VERSION_NUM >= 160000 // in postgres.h before
+#if PG_VERSION_NUM >= 160000 // before, postgres.h included it
 #include "varatt.h"
 #endif
 }
 
-// Defines the SQL-callable function callhardening_<name>. The prefix keeps the library's few exported
-// symbols apart from those of other extensions.
+// Defines the SQL-callable function callhardening_<name>. The prefix keeps its symbol apart from those of
+// other extensions.
 #define CALLHARDENING_FUNCTION(name)                                                                         \
     extern "C" {                                                                                             \
     PG_FUNCTION_INFO_V1(callhardening_##name);                                                               \

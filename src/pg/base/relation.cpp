@@ -110,7 +110,7 @@ AttrNumber require_typed_column(Relation relation, const char *name, Oid type, c
 
 using namespace callhardening;
 
-// Both return NULL for a type that is gone: the catalogs may be read with an older snapshot.
+// Both return NULL for a dropped type: the catalogs may be read with an older snapshot.
 CALLHARDENING_FUNCTION(base_type)
 {
     const Oid type = PG_GETARG_OID(0);

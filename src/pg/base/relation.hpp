@@ -12,35 +12,36 @@ extern "C" {
 namespace callhardening
 {
 
-// Opens a table that may be dropped while its lock is waited for: 42P01 then, and no internal error.
+// Opens a table. If it is dropped while this waits for the lock, the error is 42P01 and no internal one.
 Relation open_table(Oid table, LOCKMODE lock);
 
-// schema.name, quoted where needed, ready for a statement or a message; in the current memory context. NULL
-// where there is no such relation (any more).
+// schema.name, quoted if needed, for a statement or a message; in the current memory context. NULL if the
+// relation does not exist.
 char *relation_name(Oid relation);
 
-// The position of a column; 0 where the relation has no such column.
+// The number of a column; 0 if the relation has no such column.
 AttrNumber find_column(Relation relation, const char *name);
 
-// Whether an INSERT that leaves the column out fails.
+// Does an INSERT without this column fail?
 bool needs_value(Form_pg_attribute column);
 
-// text, varchar, citext and the like; an enum is none.
+// text, varchar, citext and similar types, but not an enum.
 bool is_string_type(Oid type);
 
-// What to do where a table has a column no longer that a trigger of ours was told of.
+// Hints for a missing column expected by the extension's trigger.
 inline constexpr const char *calls_column_hint =
     "Rename the column back, or call harden_calls again with the present name.";
 inline constexpr const char *log_column_hint = "Rename the column back.";
-// Of a log that harden_call_events has made.
+// For a log made by harden_call_events.
 inline constexpr const char *hardened_log_column_hint =
     "Rename the column back, or call unharden_call_events and then harden_call_events with the present "
     "names.";
 
-// The same for such a column; 55000 and the hint where it is gone.
+// The number of a required column. Raises 55000 with the hint if it is missing.
 AttrNumber require_column(Relation relation, const char *name, const char *hint);
 
-// The same, of exactly this type or a domain over it: what is read as jsonb and is none crashes the server.
+// The same, but the column must have this type or a domain over it. Reading another type as jsonb would crash
+// the server.
 AttrNumber require_typed_column(Relation relation, const char *name, Oid type, const char *hint);
 
 } // namespace callhardening

@@ -23,10 +23,10 @@ namespace callhardening
 struct KeptPlan {
     KeptPlan *next;
     SPIPlanPtr plan;
-    int running; // how often, up the stack: a trigger may call us again
+    int running; // how often in the call stack: a trigger may call this code again
     uint32 hash;
     int count;
-    const Oid *types; // of the arguments: a column's type may be altered while the statement stays
+    const Oid *types; // of the arguments: a column's type may change under the same statement
     const char *query;
 };
 
@@ -72,7 +72,7 @@ KeptPlan *find_plan(KeptPlans *kept, const Statement &statement)
     return nullptr;
 }
 
-// A running plan stays, whatever the number: the executor up the stack still reads it.
+// A running plan is never freed: the executor up the stack still reads it.
 void forget_oldest(KeptPlans *kept)
 {
     KeptPlan **oldest = nullptr;
@@ -98,7 +98,7 @@ KeptPlan *copy_statement(const Statement &statement)
         nullptr, nullptr, 0, statement.hash, statement.count, reinterpret_cast<const Oid *>(types), query};
 }
 
-// A plan that is not kept yet goes with an error, and so the list never has half of one.
+// After an error, PostgreSQL frees a plan not kept yet. So the list never has half a plan.
 KeptPlan *prepare_plan(KeptPlans *kept, const Statement &statement)
 {
     SPIPlanPtr plan = SPI_prepare_cursor(statement.query, statement.count, const_cast<Oid *>(statement.types),
@@ -120,8 +120,8 @@ void set_off(const char *setting)
     set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-// Our statements find rows by a key. A plan that was made while the table was empty would read all of it,
-// until somebody analyzes the table; by then there may be a million rows.
+// These statements find rows by key. A plan made on an empty table would read the whole table until the next
+// ANALYZE, even with a million rows.
 void plan_by_index(SPIPlanPtr plan)
 {
     const auto *source = linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(plan));

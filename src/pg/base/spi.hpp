@@ -1,4 +1,4 @@
-// Statements run through SPI, with plans that are kept for the session.
+// Statements run through SPI, with plans kept for the session.
 #pragma once
 
 #include <initializer_list>
@@ -17,8 +17,8 @@ inline constexpr int max_spi_arguments = 32;
 
 struct KeptPlan;
 
-// The plans of one statement of the source, the last used first: its text differs with the tables it names.
-// A session that uses more tables in turn plans each statement again.
+// The plans of one statement in the source, the last used first. Their texts differ in the names of tables.
+// With more tables in turn, a session plans each statement again.
 struct KeptPlans {
     static constexpr int most = 100;
     KeptPlan *first;
@@ -31,8 +31,8 @@ struct SpiArgument {
     bool is_null;
 };
 
-// Runs `query` and keeps its plan. The result is in SPI_tuptable and SPI_processed. Every run sees what was
-// committed before it, in READ COMMITTED.
+// Runs `query` and keeps its plan. The result is in SPI_tuptable and SPI_processed. In READ COMMITTED each
+// run sees all rows committed before it.
 void run_statement(KeptPlans *kept, const char *query, std::initializer_list<SpiArgument> arguments);
 void run_statement(KeptPlans *kept, const char *query, const SpiArgument *arguments, int count);
 
@@ -45,8 +45,8 @@ SpiArgument xid8_value(uint64 value);
 
 // Columns of a row of SPI_tuptable, counted from 1.
 Datum spi_datum(uint64 row, int column, bool *is_null);
-char *spi_cstring(uint64 row, int column); // NULL where it is; copied into the current memory context
-int64 spi_int8(uint64 row, int column);    // 0 where it is NULL
+char *spi_cstring(uint64 row, int column); // NULL for NULL; copied into the current memory context
+int64 spi_int8(uint64 row, int column);    // 0 for NULL
 int32 spi_int4(uint64 row, int column);
 bool spi_is_null(uint64 row, int column);
 

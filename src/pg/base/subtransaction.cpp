@@ -18,15 +18,15 @@ bool is_lock_error(const ErrorData *error)
 namespace
 {
 
-// What a policy of row-level security says of one row has the SQLSTATE of a right that is missing altogether;
-// only where it is raised is another place, and that function raises nothing else with it.
+// If a policy forbids one row, the SQLSTATE is the same as for a missing privilege. Only the raising function
+// differs, and it raises nothing else with this SQLSTATE.
 bool is_forbidden_row(const ErrorData *error)
 {
     return error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE && error->funcname != nullptr &&
            strcmp(error->funcname, "ExecWithCheckOptions") == 0;
 }
 
-// Errors that would come with any event, or that go away by themselves.
+// Errors independent of the event, or temporary ones.
 bool is_error_of_system(const ErrorData *error)
 {
     if (is_forbidden_row(error) || is_lock_error(error))

@@ -1,4 +1,4 @@
-// Doing something that may fail without losing the transaction.
+// Runs work without losing the transaction at an error.
 #pragma once
 
 #include "pg/base/postgres.hpp"
@@ -6,14 +6,15 @@
 namespace callhardening
 {
 
-// Runs `work(state)` in a subtransaction. NULL: it succeeded, and its changes stay. Otherwise they are rolled
-// back, and the error is returned, in the caller's memory context. Errors that are not the data's fault are
-// raised again: SQLSTATE classes 08, 0A, 25, 40, 42, 53, 55, 57, 58, F0 and XX, such as a cancel, a deadlock,
-// a missing privilege, no memory; but not a row that a policy of row-level security forbids, though it is
-// 42501; and not a lock that was not to be had, which is_lock_error tells.
+// Runs `work(state)` in a subtransaction. On success it returns NULL, and the changes stay. Otherwise the
+// changes are rolled back, and the error is returned in the caller's memory context.
+//
+// Errors not caused by the data are raised again: SQLSTATE classes 08, 0A, 25, 40, 42, 53, 55, 57, 58, F0 and
+// XX. Examples are a cancel, a deadlock, a missing privilege, no memory. Two kinds are returned all the same:
+// a row forbidden by a policy (42501), and a lock held by another session (see is_lock_error).
 ErrorData *try_in_subtransaction(void (*work)(void *state), void *state);
 
-// Another session has locked what the work needed (55P03), or was waiting for what this one has (40P01).
+// Another session holds a required lock (55P03), or both wait for each other (40P01).
 bool is_lock_error(const ErrorData *error);
 
 // The same, but every error is returned.

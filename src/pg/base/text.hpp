@@ -1,4 +1,4 @@
-// text of PostgreSQL as a std::string_view, and back. A view owns nothing, so an error may pass it.
+// text of PostgreSQL as a std::string_view, and back. A view owns nothing, so an error may skip it.
 #pragma once
 
 #include "pg/base/postgres.hpp"
@@ -15,13 +15,13 @@ inline std::string_view text_view(const text *value)
     return {VARDATA_ANY(value), static_cast<size_t>(VARSIZE_ANY_EXHDR(value))};
 }
 
-// Argument `n`, detoasted; empty where it is NULL.
+// Argument `n`, detoasted; empty for NULL.
 inline std::string_view text_argument(FunctionCallInfo fcinfo, int n)
 {
     return PG_ARGISNULL(n) ? std::string_view{} : text_view(PG_GETARG_TEXT_PP(n));
 }
 
-// The same where NULL is another thing than the empty text.
+// The same, but NULL differs from the empty text.
 inline OptionalText optional_text_argument(FunctionCallInfo fcinfo, int n)
 {
     return PG_ARGISNULL(n) ? OptionalText{} : text_view(PG_GETARG_TEXT_PP(n));
@@ -44,7 +44,7 @@ inline char *to_cstring(std::string_view value)
     return pnstrdup(value.data(), value.size());
 }
 
-// The same of the first `longest` bytes at most, whole characters of them.
+// The same, cut to at most `longest` bytes and between two characters.
 inline char *cut_text(std::string_view value, int longest)
 {
     const int length = pg_mbcliplen(value.data(), static_cast<int>(value.size()), longest);

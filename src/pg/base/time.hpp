@@ -1,4 +1,4 @@
-// Times of PostgreSQL, counted from 2000, and of the core, counted from 1970: both in microseconds.
+// Times of PostgreSQL count from 2000, those of the core from 1970, both in microseconds.
 #pragma once
 
 #include "pg/base/postgres.hpp"
@@ -14,7 +14,7 @@ namespace callhardening
 inline constexpr int64 microseconds_1970_to_2000 =
     static_cast<int64>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
 
-// What the core cannot count, infinity first of all, is its own end of time.
+// A time beyond the core's range, like infinity, becomes the core's last time.
 constexpr int64 unix_microseconds(TimestampTz time)
 {
     if (time > PG_INT64_MAX - microseconds_1970_to_2000)
@@ -22,7 +22,7 @@ constexpr int64 unix_microseconds(TimestampTz time)
     return time + microseconds_1970_to_2000;
 }
 
-// A month counts as 30 days, as it does where the server compares intervals.
+// A month counts as 30 days, as in the server's comparison of intervals.
 constexpr int64 interval_microseconds(const Interval *interval)
 {
     return interval->time +

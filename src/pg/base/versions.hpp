@@ -1,5 +1,5 @@
-// Where the releases of PostgreSQL differ: nowhere else in src/pg is there an #if on them, but in
-// pg/postgres.hpp.
+// Differences between the releases of PostgreSQL. In src/pg, only this file and pg/postgres.hpp have an #if
+// on them.
 #pragma once
 
 #include <string_view>
@@ -59,7 +59,7 @@ inline bool can_connect(Oid database, Oid role)
 #endif
 }
 
-// The rights that a plan needs on its tables, of the current user.
+// Checks the current user's rights on the tables of a plan.
 inline void require_plan_rights(const PlannedStmt *plan)
 {
 #if PG_VERSION_NUM >= 160000
@@ -99,7 +99,7 @@ inline JsonLexContext *make_json_lexer(std::string_view text)
 #endif
 }
 
-// The indexes that learn of a new version of a row.
+// The indexes to be updated for a new version of a row.
 enum class IndexEntries { none, summaries, all };
 
 inline IndexEntries update_tuple(Relation heap, ItemPointer place, TupleTableSlot *slot)
@@ -130,7 +130,7 @@ inline void insert_index_entries(ResultRelInfo *target, TupleTableSlot *slot, ES
 #endif
 }
 
-// The sequence of an identity column; InvalidOid: the column is none.
+// The sequence of an identity column; InvalidOid: no identity column.
 inline Oid identity_sequence(Relation relation, AttrNumber column)
 {
 #if PG_VERSION_NUM >= 170000
@@ -140,7 +140,7 @@ inline Oid identity_sequence(Relation relation, AttrNumber column)
 #endif
 }
 
-// The number of characters, or -1 where there is no room for them.
+// The number of characters, or -1 if there is not enough room.
 inline int encode_base64(std::string_view bytes, char *encoded, int capacity)
 {
 #if PG_VERSION_NUM >= 180000

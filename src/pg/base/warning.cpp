@@ -32,7 +32,7 @@ char *context_of_caller(const char *context)
     const char *rest = context, *own = context;
     while (rest != nullptr && (own = strstr(own, "_callhardening.")) != nullptr)
         rest = own = strchr(own, '\n');
-    // The other lines of a statement that was the last to name one of them.
+    // Skips the other lines of a statement, if the last match was in it.
     while (rest != nullptr && isspace(static_cast<unsigned char>(rest[1])))
         rest = strchr(rest + 1, '\n');
     if (rest == nullptr || *rest == '\0')

@@ -1,4 +1,4 @@
-// What operators find in their logs.
+// Texts for the operators' logs.
 #pragma once
 
 #include "pg/base/postgres.hpp"
@@ -6,19 +6,19 @@
 namespace callhardening
 {
 
-// "word" in quotes; where the value does not look like a word (see LooksLikeWord), its length instead.
+// "word" in quotes. If the value does not look like a word (see LooksLikeWord), its length.
 const char *printable_word(OptionalText word);
 
-// The same for a column that is to hold the value or what there is to say of it: without quotes, the length
-// in parentheses, which no word has. NULL stays NULL.
+// The same for a column: without quotes, and the length in parentheses, so no word looks the same. NULL stays
+// NULL.
 char *shown_word(OptionalText word);
 
-// Leaves CONTEXT out of what is reported next: it quotes the line of a COPY or the text of a statement, and a
-// payload with it. A warning returns, and then what this function returned becomes error_context_stack again.
+// Hides CONTEXT of the next report: it would show the line of a COPY or the text of a statement, with the
+// payload. After a warning, the caller sets error_context_stack to the returned value.
 ErrorContextCallback *hide_error_context();
 
-// CONTEXT without the lines of our own functions in PL/pgSQL, from the innermost one to the last one. What a
-// user has called is below them. nullptr where nothing is left.
+// CONTEXT without the lines of the extension's PL/pgSQL functions. The lines of the user's code follow them.
+// nullptr if nothing is left.
 char *context_of_caller(const char *context);
 
 // WARNING:  Unknown call <what>: "word"
