@@ -66,7 +66,7 @@ std::string_view Arena::Copy(std::string_view text) noexcept
     return {copy, text.size()};
 }
 
-// Twice as much as before at least, so that what is left behind is never more than what is in use.
+// At least doubles the size, so the abandoned memory is never more than the memory in use.
 void *Scratch::ReserveBytes(Arena &arena, std::size_t size) noexcept
 {
     if (size > size_) {

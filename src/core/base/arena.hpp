@@ -1,7 +1,7 @@
-// Memory of one document: cut from blocks, never freed by itself.
+// Memory of one document, cut from blocks. An arena never frees memory itself.
 //
-// The blocks come from the caller's function and go with the caller's memory context, so an arena owns
-// nothing: an error of PostgreSQL may pass it at any time.
+// The caller's function allocates the blocks in the caller's memory context. An arena owns nothing, so an
+// error of PostgreSQL can leave it at any time.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -22,12 +22,12 @@ public:
 
     explicit Arena(AllocateFunction allocate) noexcept : allocate_(allocate) {}
 
-    // nullptr where there is no memory; from then on always, so that one look at failed() at the end is
-    // enough.
+    // nullptr if there is no memory. All later calls then return nullptr too, so one look at failed() at the
+    // end is enough.
     void *Allocate(std::size_t size) noexcept;
     // The same without an alignment.
     char *AllocateText(std::size_t size) noexcept;
-    // A larger array with what is in the old one, which stays behind; nullptr where there is no memory.
+    // Copies the items to a larger array. The old array stays allocated. nullptr: no memory.
     template <typename Item>
     Item *Enlarge(const Item *items, std::size_t count, std::size_t capacity) noexcept
     {
@@ -37,7 +37,7 @@ public:
             std::memcpy(larger, items, count * sizeof(Item));
         return larger;
     }
-    // Empty where there is no memory.
+    // Empty if there is no memory.
     std::string_view Copy(std::string_view text) noexcept;
 
     bool failed() const noexcept { return failed_; }
@@ -53,7 +53,7 @@ private:
     bool failed_ = false;
 };
 
-// Memory that is used again and again: what was in it is lost when it grows.
+// Memory for repeated use. Its content is lost when it grows.
 class Scratch
 {
 public:

@@ -1,7 +1,7 @@
-// Included first by every header of the core: the rules of callhardening, in plain C++20.
+// Every header of the core includes this one first. The core holds the rules of callhardening in plain C++20.
 //
-// The core never sees PostgreSQL. A PostgreSQL error is a longjmp, which skips destructors, and an
-// exception that reaches PostgreSQL ends the server, so the two meet in src/pg only, in the order
+// The core never sees PostgreSQL. A PostgreSQL error is a longjmp and skips destructors. An exception in
+// PostgreSQL's code ends the server. So the two meet in src/pg only, in this order:
 // take (glue reads the arguments), think (core, noexcept), give (glue, no C++ object left alive).
 #pragma once
 
@@ -15,8 +15,7 @@
 namespace callhardening
 {
 
-// A text of SQL, which may be NULL. A std::string_view is never NULL: where that makes no difference, NULL is
-// the empty text.
+// A text of SQL, or NULL. Functions that treat NULL as the empty text take a std::string_view.
 using OptionalText = std::optional<std::string_view>;
 
 } // namespace callhardening

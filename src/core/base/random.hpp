@@ -1,7 +1,7 @@
-// Random numbers that are the same on every build.
+// Random numbers, the same on every build.
 //
-// The distributions of <random> give other numbers with other standard libraries, and log() or exp() other
-// last bits with other mathematical ones. So: SplitMix64 and integers only.
+// The distributions of <random> give other numbers with another standard library. log() and exp() give other
+// last bits with another mathematical library. So this uses SplitMix64 and integers only.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -21,7 +21,7 @@ constexpr std::uint64_t Scatter(std::uint64_t value) noexcept
     return value ^ value >> 31;
 }
 
-// A seed for one part of what `seed` stands for.
+// The seed for one part of the data of `seed`.
 constexpr std::uint64_t DeriveSeed(std::uint64_t seed, std::uint64_t part) noexcept
 {
     return Scatter(seed ^ Scatter(part + 0x9e3779b97f4a7c15U));
@@ -46,8 +46,8 @@ public:
     }
     constexpr bool Chance(std::uint32_t in_10000) noexcept { return Below(10000) < in_10000; }
 
-    // low .. high, doubled with a chance of a half again and again, `doublings` times at most: each octave
-    // weighs as much in the sum as the one before, which is how talk times and document sizes are spread.
+    // low .. high, doubled up to `doublings` times, each time with a chance of a half. Each octave adds as
+    // much to the sum as the one before. Talk times and document sizes are spread like this.
     constexpr std::int64_t LongTail(std::int64_t low, std::int64_t high, int doublings) noexcept
     {
         const std::int64_t value = Between(low, high);

@@ -1,8 +1,8 @@
-// Text as telephony providers spell it: words that differ only in case, `-`, `_` and white space.
+// Words as telephony providers spell them. They differ only in case, `-`, `_` and white space.
 //
-// ASCII only and without a locale, on purpose: these functions stand behind IMMUTABLE SQL functions,
-// so the answer may depend neither on the database's collation nor on the server's settings. A Turkish
-// dotless i or a full-width letter is simply another letter.
+// These functions stand behind IMMUTABLE SQL functions, so they know ASCII only and no locale. Their answer
+// must not depend on the database's collation or on the server's settings. A Turkish dotless i or a
+// full-width letter is simply another letter.
 #pragma once
 
 #include <array>
@@ -43,7 +43,7 @@ constexpr bool IsAsciiAlnum(char c) noexcept
     return IsAsciiLetter(c) || IsAsciiDigit(c);
 }
 
-// Where the letters from `i` on end that `inside` is true for.
+// The end of the run of letters from `i` with a true `inside`.
 template <std::predicate<char> Predicate>
 constexpr std::size_t RunEnd(std::string_view text, std::size_t i, Predicate inside) noexcept
 {
@@ -52,7 +52,7 @@ constexpr std::size_t RunEnd(std::string_view text, std::size_t i, Predicate ins
     return i;
 }
 
-// For each letter the classes that it is in, as bits.
+// The classes of each letter, as bits.
 using LetterClasses = std::array<unsigned char, 256>;
 
 constexpr unsigned ClassesOf(char c, const LetterClasses &classes) noexcept
@@ -60,9 +60,8 @@ constexpr unsigned ClassesOf(char c, const LetterClasses &classes) noexcept
     return classes[static_cast<unsigned char>(c)];
 }
 
-// The first letter in [from, until) that is in one of the `wanted` classes; `until` where none is. Most texts
-// have few, so eight letters are read for one decision: 2.5 instructions for a letter, where letter by letter
-// it is 6.
+// The first letter in [from, until) in one of the `wanted` classes, else `until`. Most texts have few such
+// letters, so one decision reads eight letters. This takes 2.5 instructions a letter instead of 6.
 constexpr std::size_t FindLetter(std::string_view text, std::size_t from, std::size_t until,
                                  const LetterClasses &classes, unsigned wanted) noexcept
 {
@@ -83,15 +82,14 @@ constexpr bool IsSeparator(char c) noexcept
     return IsAsciiSpace(c) || c == '-' || c == '_';
 }
 
-// The letters of a word as they are compared: lower-cased, separators left out, 0 at the end. Read one
-// by one, so that a megabyte of input costs no buffer and ends at the first letter that differs.
+// The letters of a word in the form for comparing: lower case, without separators, then 0. They are read one
+// by one: a megabyte of input needs no buffer, and the first difference ends the comparison.
 class FoldedLetters
 {
 public:
     explicit constexpr FoldedLetters(std::string_view word) noexcept : word_(word) {}
 
-    // 0 is the end; a NUL inside the word cannot be mistaken for it, it is returned as 1 (no word has
-    // either).
+    // 0 is the end. A NUL inside the word is returned as 1, since 0 would end it. No word has either of them.
     constexpr unsigned char Next() noexcept
     {
         while (position_ < word_.size() && IsSeparator(word_[position_]))
@@ -107,7 +105,7 @@ private:
     std::size_t position_ = 0;
 };
 
-// <0, 0, >0 as `a` sorts before, with or after `b` when both are folded.
+// Negative, 0 or positive, as `a` sorts before, with or after `b` when both are folded.
 constexpr int CompareFolded(std::string_view a, std::string_view b) noexcept
 {
     FoldedLetters left(a), right(b);
@@ -125,8 +123,8 @@ constexpr bool EqualFolded(std::string_view a, std::string_view b) noexcept
     return CompareFolded(a, b) == 0;
 }
 
-// True where a name ends with `word`, which is folded already. Compares from the end and folds on the way: a
-// long name costs no more than the word.
+// True if the name ends with `word`. `word` is folded already. The comparison starts at the end and folds on
+// the way, so a long name costs no more than the word.
 constexpr bool EndsWithFolded(std::string_view name, std::string_view word) noexcept
 {
     std::size_t left = word.size();
@@ -141,14 +139,14 @@ constexpr bool EndsWithFolded(std::string_view name, std::string_view word) noex
     return left == 0;
 }
 
-// True where nothing is left of the text when it is folded: NULL's equal for words.
+// True if folding leaves nothing of the text. Such a word counts as NULL.
 constexpr bool IsBlank(std::string_view text) noexcept
 {
     return FoldedLetters(text).Next() == 0;
 }
 
-// True where `text` may be shown in a message: at most 40 of [A-Za-z0-9 ._-], so that a log never quotes
-// an address, a formatted number or a payload that came in the place of a word.
+// True if a message may show `text`: at most 40 of [A-Za-z0-9 ._-]. A log thus never quotes an address, a
+// formatted number or a payload given instead of a word.
 constexpr bool LooksLikeWord(std::string_view text) noexcept
 {
     constexpr std::size_t longest_word = 40;

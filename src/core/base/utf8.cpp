@@ -18,7 +18,7 @@ constexpr bool IsContinuation(char c) noexcept
     return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
 }
 
-// The code point that starts at `i`; a byte that starts none stands for itself.
+// The code point that starts at `i`. A byte that starts none stands for itself.
 char32_t Decode(std::string_view text, std::size_t i) noexcept
 {
     const auto lead = static_cast<unsigned char>(text[i]);
@@ -43,8 +43,8 @@ struct Range {
     char32_t first, last;
 };
 
-// What belongs to the letter before it: combining marks of the scripts in use, Hangul vowels and finals,
-// variation selectors, skin colours, tags.
+// Code points that extend the letter before them: combining marks of the scripts in use, Hangul vowels and
+// finals, variation selectors, skin colours and tags.
 constexpr Range extenders[] = {
     {0x0300, 0x036F},   {0x0483, 0x0489},   {0x0591, 0x05BD},   {0x05BF, 0x05BF}, {0x05C1, 0x05C7},
     {0x0610, 0x061A},   {0x064B, 0x065F},   {0x0670, 0x0670},   {0x06D6, 0x06ED}, {0x0711, 0x0711},
@@ -74,7 +74,7 @@ bool IsRegionalIndicator(char32_t code) noexcept
     return code >= 0x1F1E6 && code <= 0x1F1FF;
 }
 
-// Two of them are a flag, so an odd number before `i` means that `i` is inside of one.
+// Two regional indicators are a flag. An odd number of them before `i` means that `i` is inside a flag.
 bool IsInsideFlag(std::string_view text, std::size_t i) noexcept
 {
     if (!IsRegionalIndicator(Decode(text, i)))
@@ -93,13 +93,13 @@ bool IsInsideUnit(std::string_view text, std::size_t i) noexcept
 
 constexpr std::size_t word_size = sizeof(std::uint64_t);
 
-// Those among the eight bytes at `i`.
+// Continuation bytes among the eight bytes at `i`.
 std::size_t CountContinuations(std::string_view text, std::size_t i) noexcept
 {
     constexpr std::uint64_t each_byte = 0x0101010101010101;
     std::uint64_t bytes;
     std::memcpy(&bytes, text.data() + i, sizeof bytes);
-    // 1 for each 10xxxxxx; the product has their sum in its highest byte.
+    // 1 for each 10xxxxxx. The highest byte of the product is their sum.
     const std::uint64_t marks = bytes >> 7 & ~bytes >> 6 & each_byte;
     return static_cast<std::size_t>(marks * each_byte >> 56);
 }

@@ -1,6 +1,6 @@
-// Where a UTF-8 text may be cut.
+// Counts and cuts UTF-8 texts by characters.
 //
-// Every function is defined for any bytes: a database in SQL_ASCII holds what it was given.
+// Every function is defined for any bytes: a database in SQL_ASCII does not check its texts.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -14,14 +14,14 @@ namespace callhardening
 // Characters (code points) of a text.
 std::size_t CountCharacters(std::string_view text) noexcept;
 
-// Bytes of the first `characters` of them; the whole size where there are no more.
+// Bytes of the first `characters` characters. The whole size if the text has no more.
 std::size_t HeadBytes(std::string_view text, std::size_t characters) noexcept;
 
-// The last place at or before `position` where a cut tears nothing apart: no accent from its letter, no emoji
-// from its colour, no flag in two.
+// The last position at or before `position` for a cut between two units. A unit is a letter with its
+// accents, an emoji with its colour, or a flag.
 std::size_t CutPosition(std::string_view text, std::size_t position) noexcept;
 
-// Where the last `characters` of a text start, never within such a unit.
+// The start of the last `characters` characters, moved to the end of a unit if it is inside one.
 std::size_t TailPosition(std::string_view text, std::size_t characters) noexcept;
 
 } // namespace callhardening

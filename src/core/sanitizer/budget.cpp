@@ -14,10 +14,10 @@ namespace callhardening
 namespace
 {
 
-constexpr std::size_t separator = 2; // ", " between values, ": " behind a name
+constexpr std::size_t separator = 2; // ", " between values, ": " after a name
 constexpr std::size_t brackets = 2;
 
-// Bytes that JSON needs beyond the character itself: \n takes one, \u001f five.
+// Bytes that JSON needs besides the character itself: \n takes one, \u001f five.
 constexpr auto escape_bytes = [] {
     std::array<unsigned char, 256> table{};
     for (std::size_t c = 0; c < ' '; ++c)
@@ -37,7 +37,7 @@ std::size_t PrintedString(std::string_view text) noexcept
     return size;
 }
 
-// Without what stands between it and the next one.
+// Without the separator after it.
 std::size_t PrintedToken(const Token &token) noexcept
 {
     switch (token.kind) {
@@ -60,12 +60,12 @@ std::size_t PrintedToken(const Token &token) noexcept
     }
 }
 
-// What a list of tokens prints in, or more than `enough` where that is less: looked at now and then.
+// The printed size of a list of tokens. It checks now and then, and stops above `enough`.
 std::size_t PrintedUpTo(std::span<const Token> tokens, std::size_t enough) noexcept
 {
     constexpr std::size_t step = 64;
     std::size_t size = 0;
-    bool separated = true; // nothing, or a name or an opening bracket, is before
+    bool separated = true; // a name, an opening bracket or nothing comes before
     for (std::size_t i = 0; i < tokens.size() && size <= enough; i += step)
         for (const Token &token : tokens.subspan(i, std::min(step, tokens.size() - i))) {
             if (!separated && !IsEnd(token.kind))
@@ -79,16 +79,16 @@ std::size_t PrintedUpTo(std::span<const Token> tokens, std::size_t enough) noexc
 constexpr std::uint32_t outermost = 0;
 constexpr std::uint32_t no_leaf = std::numeric_limits<std::uint32_t>::max();
 
-// A container that leaves are taken from.
+// A container of leaves that may be shed.
 struct Container {
-    std::uint32_t begin; // its name, where it has one
-    std::uint32_t end;   // its last token; 0 where it is open, as the outermost may be
+    std::uint32_t begin; // its name, if it has one
+    std::uint32_t end;   // its last token; 0 if it is open, as the outermost may be
     std::uint32_t parent;
     std::uint32_t kept; // values
 };
 
 struct Leaf {
-    std::uint32_t begin; // its name, where it has one
+    std::uint32_t begin; // its name, if it has one
     std::uint32_t end;
     std::uint32_t container;
     std::uint32_t next; // of the same rule
@@ -99,8 +99,8 @@ struct LeafList {
     std::uint32_t last;
 };
 
-// The chain from its end: as many leaves are kept as fit, and only these are measured. The leaves of each
-// rule are a list, so nothing has to be sorted.
+// Reads the chain from its end: keeps as many leaves as fit, and measures only these. The leaves of each rule
+// are a list, so no sort is needed.
 class Chain
 {
 public:
@@ -140,14 +140,14 @@ private:
     std::uint32_t container_count_ = 0;
     std::uint32_t open_ = outermost;
     std::uint32_t kept_ = 0;
-    std::size_t printed_ = 0; // bytes of what is kept
+    std::size_t printed_ = 0; // bytes of the kept tokens
     bool full_ = false;
     std::uint32_t list_count_ = 0;
     LeafList no_rule_{no_leaf, no_leaf};
     LeafList lists_[max_rules]; // those of the first list_count_ rules
 };
 
-// Where the leaf that begins at `i` ends; `i` where a container begins that leaves are taken from.
+// The end of the leaf that begins at `i`. `i` itself if a container of leaves begins there.
 std::uint32_t Chain::LeafEnd(std::uint32_t i) const noexcept
 {
     const Token &token = tokens_.all()[i];
@@ -158,7 +158,7 @@ std::uint32_t Chain::LeafEnd(std::uint32_t i) const noexcept
     return is_summary ? ValueEnd(tokens_.all(), i) : is_empty && container_count_ > 0 ? i + 2 : i;
 }
 
-// A policy may have a thousand rules, and a document meets few of them.
+// Creates lists only as far as needed: a policy may have a thousand rules, and a document uses few of them.
 LeafList &Chain::ListOf(RuleIndex rule) noexcept
 {
     if (rule >= max_rules)
@@ -224,7 +224,7 @@ std::size_t Chain::PrintedHead(const Container &container) const noexcept
     return Printed(container.begin, container.begin + (named ? 2 : 1));
 }
 
-// The count of what was shed is in the document: its tenth makes the document longer.
+// The record counts the shed leaves. The tenth makes the document longer.
 std::size_t Chain::GrownBy(std::uint32_t shed) const noexcept
 {
     static_assert(largest_count == 99);
@@ -232,7 +232,7 @@ std::size_t Chain::GrownBy(std::uint32_t shed) const noexcept
     return record_.begin == record_.end ? 0 : digits(record_.shed + shed) - digits(record_.shed);
 }
 
-// What comes with a leaf: the containers of which it is the first value.
+// A leaf comes with the containers of which it is the first value.
 std::size_t Chain::PrintedWith(const Leaf &leaf) const noexcept
 {
     std::size_t size = Printed(leaf.begin, leaf.end);
@@ -243,23 +243,23 @@ std::size_t Chain::PrintedWith(const Leaf &leaf) const noexcept
     return size + (containers_[container].kept > 0 ? separator : 0);
 }
 
-// Whether there is room for one more leaf, with which what is kept takes so many bytes. The one that is too
-// much ahead of the end is kept: it is what makes all others too much.
+// `printed`: the size with one more leaf. With `ahead`, the first leaf above the budget is kept: it makes all
+// others too much.
 bool Chain::Fits(std::size_t printed) const noexcept
 {
     return shedding_ == Shedding::ahead ? printed_ <= max_bytes_
                                         : printed + GrownBy(leaf_count_ - kept_ - 1) <= max_bytes_;
 }
 
-// A container whose first value is kept is a value of its own.
+// The first kept value of a container makes the container a kept value too.
 void Chain::KeepValue(std::uint32_t container) noexcept
 {
     while (containers_[container].kept++ == 0 && container != outermost)
         container = containers_[container].parent;
 }
 
-// The size of what is left never shrinks with a leaf more, not even by the count in the record, so behind the
-// first leaf that does not fit none does.
+// Another leaf never makes the result smaller, even with the count in the record. So after the first leaf
+// that does not fit, no other fits.
 void Chain::Keep(const LeafList &list, Observer *observer) noexcept
 {
     for (std::uint32_t i = list.first; i != no_leaf; i = leaves_[i].next) {
@@ -284,7 +284,7 @@ void Chain::Mark(std::uint32_t begin, std::uint32_t end) noexcept
         tokens_[i].kind = TokenKind::gone;
 }
 
-// A container that has lost its last value goes too, but for the outermost.
+// A container without values goes too, except the outermost.
 void Chain::MarkEmptied() noexcept
 {
     for (std::uint32_t i = outermost + 1; i < container_count_; ++i) {

@@ -1,4 +1,4 @@
-// The budget: what a policy gives up first until a document prints in so many bytes.
+// The budget: sheds the values of a document, in the order of the policy, until it prints in max_bytes.
 #pragma once
 
 #include "core/sanitizer/observer.hpp"
@@ -11,28 +11,30 @@
 namespace callhardening
 {
 
-// octet_length(document::text) of a list of tokens; of one that is not complete, as if it ended there.
+// octet_length(document::text) of a list of tokens. An incomplete list is printed as if it ended there.
 std::size_t PrintedSize(std::span<const Token> tokens) noexcept;
-// The same compared with a limit: of a document that is larger, no more than that is looked at.
+// Compares the printed size with a limit. It stops reading as soon as the limit is exceeded.
 bool PrintsWithin(std::span<const Token> tokens, std::size_t max_bytes) noexcept;
 
-// What is never shed (the record), and the count in it that grows with every leaf.
+// The tokens of the record. They are never shed. The record holds a count that grows with every shed leaf.
 struct ShedRecord {
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
-    std::uint32_t shed = 0; // before
+    std::uint32_t shed = 0; // before this call
 };
 
-// `ahead` of the end of the document, what is left prints in more than the budget: so that the rest of the
-// chain, which takes what comes later in the document first, goes on behind what has been taken.
+// `ahead`: before the end of the document. It leaves slightly more than the budget. Later values stand
+// earlier in the chain, so the chain then continues after the leaves already shed.
 enum class Shedding : unsigned char { complete, ahead };
 
-// Takes leaves (scalars, summaries, empty containers) from the tokens that follow `first` until those print
-// in `max_bytes`, with the containers that lose everything; the outermost stays. Returns how many leaves.
+// Sheds leaves (scalars, summaries, empty containers) from the tokens after `first` until these print in
+// `max_bytes`. Containers that lose all their values go too, but the outermost stays. Returns the number of
+// leaves.
 //
-// One chain: leaves that no rule matched go first, then those of the last rule, ..., those of the first rule
-// last; among equals, the last one in the document goes first. The shortest sufficient beginning of the chain
-// is taken, so a smaller budget takes what a larger one takes, and more: it never shows more.
+// There is one chain. It begins with the leaves without a rule. The leaves of the last rule come next, and so
+// on, up to the first rule. Within a rule, the last leaf in the document goes first. The shortest sufficient
+// beginning of the chain is shed. A smaller budget thus sheds everything that a larger one sheds and never
+// shows more.
 std::uint32_t ShedLeaves(TokenList &tokens, std::uint32_t first, std::size_t max_bytes, Shedding shedding,
                          const ShedRecord &record, Scratch &scratch, Arena &arena,
                          Observer *observer = nullptr) noexcept;

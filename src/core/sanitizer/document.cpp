@@ -51,7 +51,7 @@ void DocumentTokens::LongNumber(std::size_t printed) noexcept
 namespace
 {
 
-// The children of the container that begins at `begin`.
+// The number of children of the container at `begin`.
 std::size_t CountChildren(std::span<const Token> tokens, std::uint32_t begin) noexcept
 {
     std::size_t count = 0;
@@ -80,8 +80,8 @@ void FeedScalar(const Token &scalar, Sanitizer &sanitizer) noexcept
     }
 }
 
-// Where the name at `key` is that of a value in a pair: tells the names of the pair that stand behind it.
-// In jsonb's order longer names come later.
+// For the name of a pair's value at `key`: reports the pair's names after it. Longer names come later in
+// jsonb's order.
 void TellPairNames(std::span<const Token> tokens, std::uint32_t key, Sanitizer &sanitizer) noexcept
 {
     if (!sanitizer.IsAtPairedValue())
@@ -93,7 +93,7 @@ void TellPairNames(std::span<const Token> tokens, std::uint32_t key, Sanitizer &
             sanitizer.NamePair(tokens[i + 1].text());
 }
 
-// The next token that has to be told.
+// Returns the next token to feed.
 std::uint32_t FeedContainer(std::span<const Token> tokens, std::uint32_t i, Sanitizer &sanitizer) noexcept
 {
     const std::size_t count = CountChildren(tokens, i);

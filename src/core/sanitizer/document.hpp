@@ -1,4 +1,4 @@
-// A JSON document as it is, as a list of tokens in jsonb's order, and such a list for a Sanitizer.
+// Lists of tokens of unchanged JSON documents in jsonb's order, and functions to feed them to a Sanitizer.
 #pragma once
 
 #include "core/json/json_scan.hpp"
@@ -13,7 +13,7 @@
 namespace callhardening
 {
 
-// Takes the tokens that a Sanitizer takes. A number that is too long for a text is a token without one.
+// Has the same functions as a Sanitizer. A number too long for a text becomes a token without text.
 class DocumentTokens
 {
 public:
@@ -48,12 +48,12 @@ private:
     MemberStack members_;
     const MemberOrder order_;
     std::size_t depth_ = 0;
-    std::uint32_t first_members_[deepest_json + 1]; // of the containers that are open, in the order of a text
+    std::uint32_t first_members_[deepest_json + 1]; // of the open containers, in the order of a text
 };
 
 void FeedTokens(std::span<const Token> tokens, Sanitizer &sanitizer) noexcept;
 
-// Reports one token, with a container that the sanitizer skips. Returns the next one to report.
+// Feeds one token, or a whole container if the sanitizer skips it. Returns the next token to feed.
 std::uint32_t FeedToken(std::span<const Token> tokens, std::uint32_t i, Sanitizer &sanitizer) noexcept;
 
 } // namespace callhardening

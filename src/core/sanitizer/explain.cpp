@@ -52,7 +52,7 @@ bool HasBit(Set set, std::size_t bit) noexcept
     return Has(set, static_cast<Set>(1u << bit));
 }
 
-// Without what is inside of it: nullptr where `step` is not inside of `container`.
+// The step directly inside `container` on the way to `step`. nullptr: `step` is not inside `container`.
 const PathStep *ChildOf(const PathStep *container, const PathStep *step) noexcept
 {
     while (step != nullptr && step->parent != container)
@@ -87,7 +87,7 @@ bool IsSummary(const Token &token) noexcept
     return token.kind == TokenKind::object_begin && token.size != 0;
 }
 
-// It came out, and has gone after all.
+// The value came out and is now removed.
 void Lose(ExplainedValue &value, Outcome outcome, Reason why) noexcept
 {
     value.kind = ExplainedValue::Kind::gone;
@@ -96,7 +96,7 @@ void Lose(ExplainedValue &value, Outcome outcome, Reason why) noexcept
     value.bytes_out = 0;
 }
 
-// Measures what is written where there is no room yet.
+// Without room, it only measures the text.
 struct TextWriter {
     char *out;
     std::size_t size = 0;
@@ -120,7 +120,7 @@ struct TextWriter {
     }
 };
 
-// As errors name its field.
+// In the form of error messages about the rule.
 void AddRule(TextWriter &text, const Policy &policy, RuleIndex rule) noexcept
 {
     if (rule == no_rule)
@@ -161,7 +161,7 @@ bool Explainer::Step() noexcept
     return true;
 }
 
-// ---- where the sanitizer is --------------------------------------------------------------------------
+// ---- the current value -------------------------------------------------------------------------------
 
 void Explainer::At(std::span<const Token> document, std::uint32_t token) noexcept
 {
@@ -211,9 +211,9 @@ const PathStep *Explainer::NextPath() noexcept
     }
 }
 
-// ---- what became of a value ----------------------------------------------------------------------------
+// ---- results of a value --------------------------------------------------------------------------------
 
-// Where a container becomes a summary in the end, what was said of its content goes.
+// If a container becomes a summary at its end, the rows of its content go.
 void Explainer::CameOut(Outcome outcome, Reason why, std::span<const Token> value) noexcept
 {
     const bool container = IsBegin(value[0].kind) && !IsSummary(value[0]);
@@ -224,7 +224,7 @@ void Explainer::CameOut(Outcome outcome, Reason why, std::span<const Token> valu
           value_.path == &root_ && container ? ExplainedValue::Kind::fixed : ExplainedValue::Kind::leaf});
 }
 
-// So does what was said of a container of which nothing is left, and of its name.
+// If nothing is left of a container, the rows of its content and of its name go.
 void Explainer::Dropped(Reason why, RuleIndex rule) noexcept
 {
     size_ = value_.first_member;
@@ -232,7 +232,7 @@ void Explainer::Dropped(Reason why, RuleIndex rule) noexcept
         {value_.path, 0, Printed(value_.tokens), 0, why, rule, Outcome::dropped, ExplainedValue::Kind::gone});
 }
 
-// One row for all.
+// One row for all values beyond the limit.
 void Explainer::PassedOver() noexcept
 {
     Level &level = top();
@@ -291,9 +291,9 @@ void Explainer::Closed(std::span<const Token> value) noexcept
         values_[text.first].bytes_out = Printed(value);
 }
 
-// ---- members that have got another name -------------------------------------------------------------
+// ---- renamed members --------------------------------------------------------------------------------
 
-// Where what was said of the member ends that is at `begin`. `came_out`: the member did.
+// The end of the rows of the member at `begin`. `came_out`: the member came out.
 std::uint32_t Explainer::MemberEnd(std::uint32_t begin, bool &came_out) const noexcept
 {
     const PathStep *member = ChildOf(value_.path, values_[begin].path);
@@ -403,7 +403,7 @@ bool Explainer::IndexLeaves() noexcept
     return true;
 }
 
-// A name, or a text that was opened, of which nothing came out after all.
+// The name of a member, or an opened text, of which nothing came out in the end.
 void Explainer::LoseNames() noexcept
 {
     for (std::uint32_t i = 0; i < size_; ++i) {

@@ -1,6 +1,6 @@
-// What the sanitizer does to a document, value by value, without what was removed.
+// Reports the sanitizer's actions value by value, without removed content.
 //
-// The sanitizer says what it decides; here that becomes rows: each value with its path, in the order of the
+// The sanitizer tells each decision. The Explainer turns decisions into rows with paths, in the order of the
 // result.
 #pragma once
 
@@ -16,7 +16,7 @@
 namespace callhardening
 {
 
-// A step of the path to a value: names as they come out, numbers of items.
+// A step of the path to a value: the resulting name of a member or the number of an item.
 struct PathStep {
     enum class Kind : unsigned char { root, member, item, rest };
 
@@ -27,42 +27,42 @@ struct PathStep {
     bool in_array;
 };
 
-// One value, or the name of one.
+// One value, or the name of a member.
 struct ExplainedValue {
     enum class Kind : unsigned char {
-        leaf,   // came out, as far as the budget lets it
-        fixed,  // came out, and no budget takes it: a root that is a container
+        leaf,   // came out, unless the budget sheds it
+        fixed,  // came out, and the budget cannot shed it: a root that is a container
         gone,   // has nothing in the result
         name,   // of the values that follow
-        opened, // a text that was JSON, which the values that follow were in
+        opened, // a text of JSON; the values that follow were in it
     };
 
     const PathStep *path;
-    std::uint32_t order; // in which they were met
+    std::uint32_t order; // of arrival
     std::uint32_t bytes_in;
     std::uint32_t bytes_out;
     Reason reason;
     RuleIndex rule;
     Outcome outcome;
     Kind kind;
-    bool lost_name = false; // it is in a member of which another one has the name
+    bool lost_name = false; // its member was dropped, since another member has the same name
 };
 
-// Its texts are good until it is asked for another of the same kind.
+// Each returned text is valid until the next call of the same function.
 class Explainer final : private Observer
 {
 public:
     Explainer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate) noexcept;
-    // The sanitizer knows where its observer is.
+    // Not copyable: the sanitizer keeps a pointer to its observer.
     Explainer(const Explainer &) = delete;
     Explainer &operator=(const Explainer &) = delete;
 
-    // Has to be filled first, with every value.
+    // The caller fills it with the whole document first.
     DocumentTokens &document() noexcept { return document_; }
 
-    // Goes on by a value; false: there is none left.
+    // Feeds the next token. false: there is none left.
     bool Step() noexcept;
-    // False: no memory.
+    // false: no memory.
     bool Finish() noexcept;
     std::span<const ExplainedValue> values() const noexcept { return {values_, size_}; }
     std::span<const Token> result() const noexcept { return sanitizer_.tokens(); }
@@ -71,29 +71,29 @@ public:
     std::string_view ActionText(const ExplainedValue &value) noexcept;
     std::string_view ReasonText(const ExplainedValue &value) noexcept;
 
-    // What could not be written for want of memory.
+    // True if a text could not be written because there was no memory.
     bool failed() noexcept { return sanitizer_.arena().failed(); }
 
 private:
-    // The value at hand.
+    // The current value.
     struct Subject {
         const PathStep *path;
         std::span<const Token> tokens;
         std::uint32_t first;        // of the values in it
-        std::uint32_t first_member; // the same, with what was said of its name
+        std::uint32_t first_member; // the same, including the row of its name
     };
 
-    // A container that the sanitizer has entered, or a text that it has opened.
+    // A container after the sanitizer entered it, or a text after the sanitizer opened it.
     struct Level {
         enum class Kind : unsigned char { object, array, text };
 
         Subject value;
         std::uint32_t items;
-        std::uint32_t rest; // 1 + the value that stands for all beyond the limit
+        std::uint32_t rest; // 1 + the value that stands for everything beyond the limit
         Kind kind;
     };
 
-    // The name of the member at hand; said once, when the member is known to come out.
+    // The name of the current member. Its row is written once, as soon as the member is known to come out.
     struct Name {
         std::string_view as_it_came;
         const PathStep *step;
@@ -133,7 +133,7 @@ private:
     Scratch reason_text_;
     Scratch action_text_;
     ExplainedValue *values_ = nullptr;
-    std::uint32_t *leaves_ = nullptr; // which of the values they are, once the document has ended
+    std::uint32_t *leaves_ = nullptr; // their indexes in the values, once the document has ended
     std::uint32_t size_ = 0;
     std::uint32_t capacity_ = 0;
     std::uint32_t next_ = 0; // token of the document

@@ -1,4 +1,4 @@
-// The sanitizer's tokens from the text of a JSON document, in one pass.
+// Feeds the text of a JSON document to the sanitizer in one pass.
 #pragma once
 
 #include "core/sanitizer/document.hpp"
@@ -13,19 +13,19 @@ namespace callhardening
 enum class TextVerdict : unsigned char {
     done,
     doubt,       // jsonb has to decide: the tokens mean nothing
-    interrupted, // as doubt, but nothing is known about the text
+    interrupted, // the tokens mean nothing, and nothing is known about the text
 };
 
-// Stops soon after `interrupt` is not 0; nullptr: never does. `text` is in UTF-8 and has to outlive the
+// Stops soon after `interrupt` is not 0. nullptr: never stops. `text` is in UTF-8 and has to outlive the
 // sanitizer's result.
 TextVerdict FeedText(std::string_view text, Sanitizer &sanitizer,
                      const volatile std::sig_atomic_t *interrupt) noexcept;
 
-// The same for a document in a string of a document.
+// The same for JSON in a string of a document.
 TextVerdict FeedEmbeddedText(std::string_view text, Sanitizer &sanitizer) noexcept;
 TextVerdict FeedEmbeddedText(std::string_view text, DocumentTokens &document) noexcept;
 
-// True where a text starts as an object, an array or a string of JSON does.
+// True if a text starts like an object, an array or a string of JSON.
 bool LooksLikeJson(std::string_view text) noexcept;
 
 } // namespace callhardening

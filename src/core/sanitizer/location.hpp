@@ -1,5 +1,5 @@
-// Where in a document the sanitizer is: the containers that are open, the member that comes next, and what
-// the path to a value means for a policy. It decides nothing.
+// The sanitizer's location in a document: the open containers, the next member, and the meaning of a path for
+// a policy. It decides nothing.
 #pragma once
 
 #include "core/policy/policy.hpp"
@@ -16,24 +16,24 @@ namespace callhardening
 
 enum class MemberOrder : unsigned char {
     jsonb,    // sorted, each name once
-    document, // as a text has them: they are sorted, and the last of each name taken, when their object ends
+    document, // as in the text; sorted when the object ends, and only the last member of each name stays
 };
 
-// What the path to a value means for it. Items of an array have the context of the array.
+// The meaning of a path for its value. Items of an array have the context of the array.
 struct MemberContext {
     std::string_view name;
-    SanitizeCounts before; // it was named
-    const PathNode *known; // its nodes where the policy keeps them; else the location does
+    SanitizeCounts before; // before its name
+    const PathNode *known; // its nodes if the policy keeps them, else nullptr: the location keeps them
     std::uint32_t reached_begin;
     std::uint16_t reached;
     RuleIndex rule;
     bool credential;
-    bool paired; // a member beside it says that it is one
+    bool paired; // a member beside it names it as a credential
     bool link;
     bool media;
 };
 
-// What the name of a member may say of its object or of a member beside it.
+// The role of a member's name for its object or for a member beside it.
 enum class KeyWord : unsigned char { other, type, length, pair_name, pair_value };
 
 // An object that may turn out to be a summary: {"type": "string", "length": 48211}.
@@ -48,10 +48,10 @@ struct SummaryShape {
     }
 };
 
-// A container that is open.
+// An open container.
 struct Frame {
     MemberContext context;
-    Section section;     // of the result, which its content is
+    Section section;     // its content in the result
     OpenMembers members; // of an object in the order of a document
     std::uint32_t kept;
     std::uint32_t seen;
@@ -59,16 +59,16 @@ struct Frame {
     ValueType type;
     MemberOrder order;
     std::uint16_t embedded;
-    bool measured; // only its size is of interest
+    bool measured; // only its size counts
     bool cut;
-    bool renamed; // a member has another name than it came with
-    // The member or item that comes next, or a member called value, is named as a secret.
+    bool renamed; // the sanitizer changed the name of a member
+    // A label names the next member or item, or a member called value, as a secret.
     bool names_secret;
-    bool named;     // a member that may name the value has come
-    bool has_value; // so has the value
+    bool named;     // a possible label of the value has come
+    bool has_value; // the value has come
 };
 
-// The value that comes next in an object; at the root, the root.
+// The next value of an object. At the root, the root itself.
 struct MemberAtHand {
     MemberContext context;
     std::string_view key;
@@ -91,7 +91,7 @@ public:
     bool AtRoot() const noexcept { return depth_ == 0; }
     bool IsItem() const noexcept { return depth_ > 0 && frames_[depth_ - 1].type == ValueType::array; }
     bool IsMember() const noexcept { return depth_ > 0 && frames_[depth_ - 1].type == ValueType::object; }
-    // True directly within the root of the document, which JSON in a string is not.
+    // True directly within the root of the document. JSON in a string is not within it.
     bool IsWithinRoot() const noexcept { return depth_ == 1 && embedded_ == 0; }
 
     Frame &top() noexcept { return frames_[depth_ - 1]; }
@@ -104,7 +104,7 @@ public:
         return IsItem() ? frames_[depth_ - 1].context : member_.context;
     }
 
-    // The frame of the container that begins here, which is not open yet.
+    // The frame of the container that begins here. Open() opens it.
     Frame &Prepare(ValueType type) noexcept
     {
         Frame &frame = frames_[depth_];
@@ -116,23 +116,23 @@ public:
         return frame;
     }
     void Open() noexcept { ++depth_; }
-    // Its frame stays as it is until another container begins.
+    // The frame stays unchanged until another container begins.
     void Close() noexcept { --depth_; }
-    // Before the container whose frame it is: what was inside of it has overwritten the member.
+    // Moves back before the container of this frame. Its content has overwritten the member.
     void ReturnBefore(const Frame &frame) noexcept
     {
         member_.context = frame.context;
         member_.entered = true;
     }
 
-    // JSON in strings inside of each other, and the order in which members come there.
+    // The depth of JSON in strings, and the order of members there.
     std::uint16_t embedded() const noexcept { return embedded_; }
     MemberOrder order() const noexcept { return order_; }
     void SetOrder(MemberOrder order) noexcept { order_ = order; }
     void EnterText() noexcept { ++embedded_; }
     void LeaveText() noexcept { --embedded_; }
 
-    // To return to where a string turns out not to be JSON.
+    // A state to return to if a string turns out not to be JSON.
     struct Mark {
         std::uint16_t depth;
         MemberAtHand member;
@@ -152,12 +152,12 @@ public:
     {
         return {context.known != nullptr ? context.known : reached_ + context.reached_begin, context.reached};
     }
-    // Where those of the members of an object begin among those that are kept here.
+    // The index in reached_ of the first node of the object's members.
     static std::uint32_t ReachedEnd(const MemberContext &context) noexcept
     {
         return context.reached_begin + (context.known != nullptr ? 0u : context.reached);
     }
-    // Room for the nodes of a member of this object; nullptr: no memory.
+    // Room for the nodes of a member of this object. nullptr: no memory.
     PathNode *RoomForMember(const MemberContext &object) noexcept;
 
 private:

@@ -31,8 +31,8 @@ std::uint64_t LoadBigEndian(const char *from) noexcept
     return word;
 }
 
-// Of two names with different ranks the one with the smaller rank stands before the other in jsonb: the size,
-// as far as it fits into a byte, then the first seven bytes.
+// Orders names like jsonb, as far as their ranks differ: the size, limited to one byte, then the first seven
+// bytes.
 std::uint64_t Rank(std::string_view name) noexcept
 {
     constexpr std::size_t largest_size = 255;
@@ -53,7 +53,7 @@ bool MemberStack::SameName(const Order &a, const Order &b) const noexcept
     return a.rank == b.rank && members_[a.member].text() == members_[b.member].text();
 }
 
-// jsonb's order of names; of equal ones, the order in which they came.
+// jsonb's order of names. Equal names stay in the order of arrival.
 bool MemberStack::IsBefore(const Order &a, const Order &b) const noexcept
 {
     if (a.rank != b.rank)
@@ -80,7 +80,7 @@ SanitizeCounts MemberStack::DoneTo(std::uint32_t member, const SanitizeCounts &u
     return (member + 1 == size_ ? until : members_[member + 1].before) - members_[member].before;
 }
 
-// Leaves those that stay in `order`.
+// Leaves the members that stay in `order`.
 MemberStack::Arranged MemberStack::Choose(Order *order, std::uint32_t count, std::uint32_t limit,
                                           SanitizeCounts &counts) const noexcept
 {
@@ -104,7 +104,7 @@ MemberStack::Arranged MemberStack::Choose(Order *order, std::uint32_t count, std
     return result;
 }
 
-// Leaves the tokens of the members that `order` names, in that order.
+// Leaves the tokens of the members in `order`, in that order.
 void MemberStack::MoveTokens(std::uint32_t first, Order *order, std::uint32_t count) noexcept
 {
     const auto end_of = [this](std::uint32_t member) {
@@ -115,7 +115,7 @@ void MemberStack::MoveTokens(std::uint32_t first, Order *order, std::uint32_t co
         order[i].first_token = begin;
         begin = end_of(order[i].member);
     }
-    // Room for one at least: those that are left may have lost all their tokens, and need a place still.
+    // Room for one token at least: the remaining members may have lost all tokens and still need a position.
     Token *const moved =
         i == count ? nullptr : moved_tokens_.Reserve<Token>(arena_, tokens_.size() - begin + 1);
     std::uint32_t size = 0;
@@ -130,7 +130,7 @@ void MemberStack::MoveTokens(std::uint32_t first, Order *order, std::uint32_t co
     tokens_.Truncate(begin + size);
 }
 
-// After their tokens. `until` is what had been done before, `counts` what counts of that.
+// Runs after MoveTokens. `until`: the actions before. `counts`: those of them that still count.
 void MemberStack::MoveMembers(std::uint32_t first, const Order *order, std::uint32_t count,
                               const SanitizeCounts &until, const SanitizeCounts &counts) noexcept
 {
@@ -195,7 +195,7 @@ std::uint32_t MemberStack::ArrangeRenamed(std::uint32_t begin, Observer *observe
     return count - left;
 }
 
-// FNV-1a. Who makes two names collide gets no more than the slower way.
+// FNV-1a. An attacker with colliding names only causes the slower way.
 void NameHashes::Push(std::string_view name) noexcept
 {
     constexpr std::uint32_t first = 1024;
@@ -219,8 +219,8 @@ bool NameHashes::MayRepeat(std::uint32_t first) noexcept
     return std::adjacent_find(hashes_ + first, hashes_ + size_) != hashes_ + size_;
 }
 
-// Lets go of members that have no place any more, whatever else comes, so that an object of a million members
-// takes no more memory than one of a hundred. Hashes of the names tell at its end whether that was right.
+// Removes members that can no longer come out. An object of a million members thus takes no more memory than
+// one of a hundred. At its end, the hashes of the names tell whether this was right.
 MemberStack::Arranged ObjectMembers::Crowd(OpenMembers &object, std::uint32_t limit,
                                            SanitizeCounts &counts) noexcept
 {
@@ -234,8 +234,8 @@ MemberStack::Arranged ObjectMembers::Crowd(OpenMembers &object, std::uint32_t li
     return arranged;
 }
 
-// Of a crowded object two things are doubtful: whether a name came twice, and whether what was dropped of a
-// member counts, when members that came later belong before it, so that it is beyond the limit.
+// A crowded object is doubtful in two cases. A name may have come twice. Or a dropped value was counted, and
+// later members may sort before its member and move it beyond the limit.
 bool ObjectMembers::IsDoubtful(const OpenMembers &object, const MemberStack::Arranged &closed,
                                bool cut) noexcept
 {

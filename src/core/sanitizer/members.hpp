@@ -1,5 +1,5 @@
-// The members of an object that are reported in the order of a document: brought into jsonb's, the last of
-// each name taken, the limit applied.
+// Brings the members of an object from the document's order into jsonb's. Keeps the last member of each name
+// and applies the limit.
 #pragma once
 
 #include "core/sanitizer/observer.hpp"
@@ -11,20 +11,20 @@
 namespace callhardening
 {
 
-// A member as it was met.
+// A member in the order of arrival.
 struct Member {
-    const char *name; // as it came
+    const char *name; // unchanged
     std::uint32_t name_size;
     std::uint32_t first_token; // its tokens end where the next member's begin
-    SanitizeCounts before;     // what had been done before it
+    SanitizeCounts before;     // the actions before it
     bool empty;                // null, "", {} or []
-    bool record;               // a record of an earlier pass, which is no data
+    bool record;               // a record of an earlier pass, not data
     bool kept;                 // counts towards the limit; its tokens may have been shed since
 
     std::string_view text() const noexcept { return {name, name_size}; }
 };
 
-// The stack of the members of all objects that are open, those of the innermost last.
+// The stack of the members of all open objects. The innermost object's members are at its end.
 class MemberStack
 {
 public:
@@ -47,24 +47,25 @@ public:
         std::uint32_t kept;     // members within the limit
         std::uint32_t shadowed; // members that a later one of the same name replaced
         bool cut;               // some are beyond the limit
-        // The empty name where there is none: no other stands before it.
+        // Empty if there is none. The empty name sorts before every other.
         std::string_view last_kept;
-        std::string_view last_emptied; // of the members that came with a value, and lost it
+        std::string_view last_emptied; // of the members that came with a value and lost it
     };
-    // Arranges the members from `first` on, whose tokens are the last ones of the list. `counts` is what has
-    // been done by now; what had been done to members that are shadowed or beyond the limit is taken back.
-    // Only kept members stay on the stack.
+    // Arranges the members from `first` on. Their tokens are the last ones of the list. `counts` holds all
+    // actions up to now. Actions on members shadowed or beyond the limit are taken back. Only kept members
+    // stay on the stack.
     Arranged Arrange(std::uint32_t first, std::uint32_t limit, SanitizeCounts &counts) noexcept;
-    // The same where their object has ended: none stays on the stack.
+    // The same at the end of their object: none stays on the stack.
     Arranged Close(std::uint32_t first, std::uint32_t limit, SanitizeCounts &counts) noexcept;
 
-    // Arranges the members of an object that begins after token `begin` by the names that they have got. Of
-    // those that have the same now the first stays; returns how many went. `observer`: or nullptr.
+    // Sorts the members of an object by their new names. The object begins after token `begin`. Of members
+    // with the same name only the first stays. Returns the number of removed members. `observer` may be
+    // nullptr.
     std::uint32_t ArrangeRenamed(std::uint32_t begin, Observer *observer) noexcept;
 
 private:
     struct Order {
-        std::uint64_t rank; // by which most names differ
+        std::uint64_t rank; // orders most names
         std::uint32_t member;
         std::uint32_t first_token; // once the tokens are in order
     };
@@ -90,7 +91,7 @@ private:
     Scratch moved_members_;
 };
 
-// Hashes of the names of objects with very many members, of which not every name can be kept.
+// Hashes of names. An object with very many members cannot keep every name.
 class NameHashes
 {
 public:
@@ -99,7 +100,7 @@ public:
     std::uint32_t size() const noexcept { return size_; }
     void Truncate(std::uint32_t size) noexcept { size_ = size; }
     void Push(std::string_view name) noexcept;
-    // False where no two names from `first` on can be the same. Puts them in another order.
+    // False if no two names from `first` on can be the same. Changes their order.
     bool MayRepeat(std::uint32_t first) noexcept;
 
 private:
@@ -109,15 +110,15 @@ private:
     std::uint32_t capacity_ = 0;
 };
 
-// The members of one object that is open.
+// The members of one open object.
 struct OpenMembers {
     std::uint32_t first;      // on the stack
-    std::uint32_t first_hash; // of its names, where it is crowded
-    std::string_view emptied; // the last name of those of which nothing was left before the object ended
-    bool crowded;             // more members came than are kept on the stack
+    std::uint32_t first_hash; // of its names, if it is crowded
+    std::string_view emptied; // the last name among the members that lost their value before the object ended
+    bool crowded;             // more members came than the stack keeps
 };
 
-// The members of all objects that are open, of each no more than may matter.
+// The members of all open objects. Members that can no longer matter are not kept.
 class ObjectMembers
 {
 public:
@@ -125,7 +126,7 @@ public:
 
     OpenMembers Begin() const noexcept { return {stack_.size(), hashes_.size(), {}, false}; }
     Member &top() noexcept { return stack_.top(); }
-    // True where there are so many that those that have no place in an object are to be let go first.
+    // True if the object has so many members that Crowd has to remove some first.
     bool IsFull(const OpenMembers &object, std::uint32_t limit) const noexcept
     {
         return stack_.size() - object.first >= 2 * limit + crowd_step;
@@ -143,14 +144,14 @@ public:
     {
         return stack_.Close(object.first, limit, counts);
     }
-    // Of an object that has been closed so. `cut`: members were beyond the limit.
+    // For an object after its Close. `cut`: members were beyond the limit.
     bool IsDoubtful(const OpenMembers &object, const MemberStack::Arranged &closed, bool cut) noexcept;
     void Forget(const OpenMembers &object) noexcept { hashes_.Truncate(object.first_hash); }
     std::uint32_t ArrangeRenamed(std::uint32_t begin, Observer *observer) noexcept
     {
         return stack_.ArrangeRenamed(begin, observer);
     }
-    // To what they were at a Begin.
+    // Returns to the state of a Begin.
     void Return(const OpenMembers &mark) noexcept
     {
         stack_.Truncate(mark.first);
@@ -158,7 +159,7 @@ public:
     }
 
 private:
-    // Members that are kept beyond twice the limit.
+    // Members to keep beyond twice the limit.
     static constexpr std::uint32_t crowd_step = 64;
 
     MemberStack stack_;

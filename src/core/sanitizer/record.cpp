@@ -35,7 +35,7 @@ constexpr std::size_t record_counts = 4;
 constexpr std::size_t policy_size = 8;
 constexpr std::size_t longest_record = record_counts * sizeof("99") - 1 + sizeof(" ") - 1 + policy_size;
 
-// As policies are marked: 1:0f0f0f.
+// The mark of a policy: 1:0f0f0f.
 bool IsPolicyMark(std::string_view text) noexcept
 {
     if (text.size() != policy_size || !IsAsciiDigit(text[0]) || text[1] != ':')
@@ -44,8 +44,7 @@ bool IsPolicyMark(std::string_view text) noexcept
                        [](char c) { return IsAsciiDigit(c) || (c >= 'a' && c <= 'f'); });
 }
 
-// The size of the count that a text begins with: one digit, or two without a zero before them. 0: there is
-// none.
+// The size of the count at the start of a text: one digit, or two without a leading zero. 0: no count.
 std::size_t CountSize(std::string_view text) noexcept
 {
     if (text.empty() || !IsAsciiDigit(text[0]))
@@ -84,7 +83,7 @@ bool IsRecord(std::string_view text) noexcept
 namespace
 {
 
-// Where the member is, or would be: the members of the root stand in jsonb's order.
+// The position of the member, or of its insertion. The members of the root are in jsonb's order.
 TokenRange FindPosition(std::span<const Token> tokens) noexcept
 {
     std::uint32_t i = 1;

@@ -3,13 +3,13 @@
 namespace callhardening
 {
 
-// What does not fit into the budget with what goes later than it in this part of the document fits even less
-// with the rest: it is sure to be shed, and the result is the same as if it were shed at the end.
+// Some leaves exceed the budget together with the later leaves of the chain in this section alone. With the
+// rest of the document they fit even less. The result is the same as if they were shed at the end.
 void Result::Prune(const Section &section) noexcept
 {
     const std::uint32_t first = section.first_token;
     prune_credit_ -= tokens_.size() - first;
-    if (observer_ == nullptr) // it hears of all leaves at the end
+    if (observer_ == nullptr) // the observer hears of all leaves at the end
         counts_.shed += ShedLeaves(tokens_, first, policy_.max_bytes(), Shedding::ahead, {}, shed_, arena_);
 }
 
@@ -22,7 +22,7 @@ void Result::Finish() noexcept
     KeepBudget();
 }
 
-// Without a root that is an object, there is no place for one.
+// Only a root object has room for a record.
 bool Result::NeedsRecord() const noexcept
 {
     if (root_.type != ValueType::object || !counts_.AnyButEmpty())
@@ -30,7 +30,7 @@ bool Result::NeedsRecord() const noexcept
     return old_record_ || !counts_.LessThanRecord() || PrintsWithin(tokens_.all(), small_document);
 }
 
-// In the place of a member of the same name that came with the document.
+// Replaces a member of the same name in the document.
 void Result::AddRecord() noexcept
 {
     if (observer_ != nullptr && !old_record_)
@@ -45,10 +45,10 @@ void Result::RecordCounts() noexcept
     WriteRecord(tokens_, MakeRecord(counts_, policy_.recorded(), arena_));
 }
 
-// The result prints in no more than max_bytes, always: either all of it does; or leaves are shed until what
-// is left does, with a record whose counts are those of that moment; or, when none is left, it is the summary
-// of the root with its record, which print in 77 bytes at most, and least_max_bytes is more. A root that is
-// no container is one leaf.
+// The result always prints in at most max_bytes. There are three cases. All of it fits. Or leaves are shed
+// until the rest fits, with a record of the counts at that moment. Or no leaf is left: the summary of the
+// root with its record prints in at most 77 bytes, and least_max_bytes is more. A root that is no container
+// is one leaf.
 void Result::KeepBudget() noexcept
 {
     const bool fits = PrintsWithin(tokens_.all(), policy_.max_bytes());
@@ -62,7 +62,7 @@ void Result::KeepBudget() noexcept
         BecomeSummary();
         return;
     }
-    // It may be what makes the document fit: in the place of a longer one, or of data of its name.
+    // The record may make the document fit, if it replaces a longer record or longer data of its name.
     if (!fits && has_record && !recorded_)
         AddRecord();
     Shed(has_record);

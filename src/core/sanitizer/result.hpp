@@ -1,5 +1,4 @@
-// What the sanitizer makes of a document: its tokens, the counts of what was done, the record of these, and
-// the budget that all of it has to keep.
+// The result of the sanitizer: its tokens, the counts of actions, their record, and the budget of all this.
 #pragma once
 
 #include "core/policy/policy.hpp"
@@ -16,17 +15,17 @@
 namespace callhardening
 {
 
-// A part of the result that a container of the document begins.
+// The part of the result that starts with a container of the document.
 struct Section {
     SanitizeCounts before;
-    std::uint32_t first_token; // of the member or item that the container is
-    std::uint32_t prune_above; // so many tokens
+    std::uint32_t first_token; // of the member or item: the container with its name
+    std::uint32_t prune_above; // it is pruned above this number of tokens
 };
 
 // The outermost value of the document.
 struct Root {
-    ValueType type = ValueType::none; // unless it is a container
-    std::uint32_t length = 0;         // its members, items or characters
+    ValueType type = ValueType::none; // none: no container
+    std::uint32_t length = 0;         // its number of members, items or characters
 };
 
 class Result
@@ -40,19 +39,19 @@ public:
     const SanitizeCounts &counts() const noexcept { return counts_; }
     Root &root() noexcept { return root_; }
     bool changed() const noexcept { return counts_.Any() || recorded_; }
-    // It has a record of this pass.
+    // The result has a record of this pass.
     bool recorded() const noexcept { return recorded_; }
     void Watch(Observer &observer) noexcept { observer_ = &observer; }
 
     Section Begin() const noexcept { return {counts_, tokens_.size(), prune_step}; }
-    // To before it.
+    // Returns to the state before the section.
     void Return(const Section &section) noexcept
     {
         tokens_.Truncate(section.first_token);
         counts_ = section.before;
     }
 
-    // To return to where a string turns out not to be JSON.
+    // A state to return to if a string turns out not to be JSON.
     struct Mark {
         SanitizeCounts counts;
         std::uint32_t tokens;
@@ -66,17 +65,18 @@ public:
         root_.type = mark.root_type;
     }
 
-    // Each value pays for looking at so many tokens again. A step of a fixed size would take time quadratic
-    // in the size of the budget, and each of many levels would look at what the one below has looked at.
+    // Each value pays for reading a few tokens again. With steps of a fixed size, the time would be quadratic
+    // in the size of the budget. Without the credit, each of many levels would read the tokens of the levels
+    // below again.
     void PayForPruning() noexcept { prune_credit_ += 4; }
     bool CanPrune(const Section &section) const noexcept
     {
         const std::uint32_t size = tokens_.size() - section.first_token;
         return size > section.prune_above && size <= prune_credit_;
     }
-    // Lets go of what is sure to be shed. Only where the order of what is there is final.
+    // Removes tokens that will be shed for sure. The order of the section has to be final.
     void Prune(const Section &section) noexcept;
-    // The same of a container that goes on.
+    // The same for an open container.
     void PruneOpen(Section &section) noexcept
     {
         Prune(section);
@@ -84,14 +84,14 @@ public:
         section.prune_above = left + std::max(left, prune_step);
     }
 
-    // The record of an earlier pass, which is no data.
+    // The record of an earlier pass. It is not data.
     void TakeEarlierRecord(std::optional<std::string_view> record) noexcept { old_record_ = record; }
-    // Adds the record and keeps the budget.
+    // Adds the record and enforces the budget.
     void Finish() noexcept;
 
 private:
-    // What is sure to be shed is shed before the end of the document, so that the tokens never grow with it:
-    // at first after so many tokens, then whenever they have doubled.
+    // Pruning keeps the list of tokens from growing with the document. It starts at this number of tokens and
+    // runs again whenever they have doubled.
     static constexpr std::uint32_t prune_step = 4096;
 
     bool NeedsRecord() const noexcept;

@@ -18,7 +18,7 @@ static_assert(std::is_trivially_destructible_v<Sanitizer>, "an error of PostgreS
 namespace
 {
 
-// A bigger text is not opened, only searched for secrets and cut: the parser cannot be interrupted.
+// A bigger text is not opened: the parser cannot be interrupted. It is only searched for secrets and cut.
 constexpr std::size_t largest_embedded = 8 * 1024 * 1024;
 
 // none: the text names no type.
@@ -94,14 +94,14 @@ void Sanitizer::EmitEmpty(ValueType type) noexcept
     TellCameOut(Outcome::kept, Reason::rule, 2);
 }
 
-// What was done to its name is gone with it.
+// The counts of its name go with it.
 void Sanitizer::DropMember() noexcept
 {
     done() = context().before;
     Drop();
 }
 
-// As it is stored, at least.
+// At least the stored size.
 void Sanitizer::CountEmpty() noexcept
 {
     ++done().empty;
@@ -115,7 +115,7 @@ void Sanitizer::DropByRule() noexcept
         observer_->Dropped(Reason::rule, context().rule);
 }
 
-// In the place of a secret of so many bytes.
+// Replaces a secret of `came` bytes.
 void Sanitizer::EmitMarker(std::size_t came, Reason why) noexcept
 {
     ++done().masked;
@@ -131,7 +131,7 @@ void Sanitizer::Replace(ValueType type, std::size_t length, Reason why) noexcept
     TellCameOut(Outcome::summarized, why, summary_tokens);
 }
 
-// Why a value becomes a summary that could not have stayed in any case.
+// The reason for a summary of a value that cannot stay under any rule.
 Reason Sanitizer::WhyNot(Reason why) const noexcept
 {
     return action() == Action::summary ? Reason::rule : why;
@@ -152,8 +152,8 @@ void Sanitizer::TellFitted(const Fitted &fitted) noexcept
         TellCameOut(redactor_.OutcomeOf(fitted, rule()), Redactor::WhyFitted(fitted, rule()));
 }
 
-// False where a value has no place in the result: in a container of which only the size counts, as an empty
-// member, or beyond a limit.
+// False if the value does not come out: its container is only measured, or it is an empty member, or it is
+// beyond a limit.
 bool Sanitizer::Admit(bool empty) noexcept
 {
     if (arena_.failed())
@@ -182,7 +182,7 @@ bool Sanitizer::Admit(bool empty) noexcept
     return !arena_.failed();
 }
 
-// Which members are beyond it is not known in the order of a document before the object ends.
+// In the order of a document, the members beyond the limit are known only at the end of the object.
 bool Sanitizer::IsBeyondLimit() noexcept
 {
     Frame &frame = top();
@@ -220,14 +220,13 @@ void Sanitizer::PassItems(std::size_t count) noexcept
     frame.cut = true;
 }
 
-// False also where the rule or the name leaves no choice, and the value has been dealt with. A boolean is no
-// secret, nor is a time.
+// Also false if the rule or the name has decided and the value is done. A boolean or a time is no secret.
 bool Sanitizer::AdmitScalar(ValueType type, std::string_view text, std::size_t printed) noexcept
 {
     const bool empty = type == ValueType::string && text.empty();
     if (!Admit(empty))
         return false;
-    // The marker stays under any rule: an earlier pass may have cut the name that told.
+    // The marker stays under any rule: an earlier pass may have cut the name that revealed it.
     const bool marked = text == secret_marker;
     const bool listed =
         type == ValueType::string && IsItem() && top().names_secret && LooksLikeListedValue(text);
@@ -300,7 +299,7 @@ Walk Sanitizer::Enter(ValueType type, bool measured) noexcept
     return Walk::enter;
 }
 
-// The key of the container itself too: what was inside has overwritten it.
+// Also restores the container's own key: its content has overwritten it.
 void Sanitizer::Rollback(const Frame &frame) noexcept
 {
     if (!frame.measured && IsMember()) {
@@ -427,8 +426,8 @@ void Sanitizer::LongNumber(std::size_t printed) noexcept
         Replace(ValueType::number, printed, WhyNot(Reason::long_number));
 }
 
-// Under a credential's name, as it comes out, it stays: what a rule would put there is what a second pass
-// would take for the secret. In a pair, whose name may go, no rule's text stays either.
+// A boolean stays if its resulting name is a credential's. A second pass would take any other text there for
+// the secret. In a pair no rule's text stays either, since the name of the pair may go.
 void Sanitizer::Boolean(bool value) noexcept
 {
     if (!AdmitScalar(ValueType::boolean, {}, 0))
@@ -485,7 +484,7 @@ bool Sanitizer::IsEarlierRecord(std::string_view text) const noexcept
     return before_record_ && location_.IsWithinRoot() && !arena_.failed() && IsRecord(text);
 }
 
-// It is no data.
+// A record is not data.
 void Sanitizer::TakeEarlierRecord(std::string_view text) noexcept
 {
     result_.TakeEarlierRecord(text);
@@ -521,7 +520,7 @@ void Sanitizer::BeginKeyWord() noexcept
     }
 }
 
-// In the order of a document, which of two names counts is not known, nor what comes behind a value.
+// In the order of a document, neither the counting one of two names nor the members after a value are known.
 void Sanitizer::BeginPair() noexcept
 {
     Frame &frame = top();
@@ -544,7 +543,7 @@ void Sanitizer::NamePair(std::string_view name) noexcept
     Disorder(frame.has_value && frame.names_secret);
 }
 
-// Not before a value or something else comes that may need to know: most objects have a name and no value.
+// Reads the label only when a value or another name needs it: most objects have a name and no value.
 void Sanitizer::LookAtLabel() noexcept
 {
     if (label_ && IsSecretLabel(*std::exchange(label_, std::nullopt)))
@@ -561,7 +560,7 @@ bool Sanitizer::IsSecretLabel(std::string_view text) const noexcept
     return policy_.Classify(text) == MemberClass::credential && LooksLikeLabel(text);
 }
 
-// What comes out as another thing than a string, a second pass would not see as the value or the name.
+// Only strings in the result are labels: a second pass would not see another value as the label.
 void Sanitizer::EndItem(std::string_view text) noexcept
 {
     if (list().size() > 0 && list()[list().size() - 1].kind == TokenKind::string)
@@ -588,7 +587,7 @@ void Sanitizer::Arranged(const MemberStack::Arranged &arranged) noexcept
     frame.cut = frame.cut || arranged.cut;
 }
 
-// In JSON in a string nothing is doubtful: there is no jsonb of it to agree with.
+// JSON in a string is never doubtful: no jsonb of it exists.
 void Sanitizer::EndMembers() noexcept
 {
     Frame &frame = top();
@@ -600,8 +599,8 @@ void Sanitizer::EndMembers() noexcept
     members_.Forget(frame.members);
 }
 
-// Only where the order of what is there is final: not with members in the order of a document, nor where two
-// of them may turn out to have got the same name.
+// Prunes only if the order is final. Members in the order of a document are not, and members with new names
+// may turn out to have the same name.
 void Sanitizer::PruneTop() noexcept
 {
     Frame &frame = top();
@@ -609,7 +608,7 @@ void Sanitizer::PruneTop() noexcept
         result_.PruneOpen(frame.section);
 }
 
-// Not before it is known that the member has a value: most members of an ordinary event have none.
+// Waits until the member has a value: most members of an ordinary event have none.
 void Sanitizer::EnterMember() noexcept
 {
     MemberAtHand &at_hand = member();
@@ -634,7 +633,8 @@ void Sanitizer::EnterMember() noexcept
                 (object.media && step.meaning == MemberClass::address);
 }
 
-// A name that is cut or holds a secret is looked up as it comes out, as a second pass will see it.
+// A cut name, or one with a hidden secret, is looked up by its resulting form: a second pass will see that
+// form.
 Step Sanitizer::WorkOut(const MemberContext &object, std::string_view name) noexcept
 {
     std::string_view &key = member().key;
@@ -680,7 +680,7 @@ void Sanitizer::Count(const Fitted &fitted, std::string_view came) noexcept
     done().saved += static_cast<std::uint32_t>(came.size() - fitted.text.size());
 }
 
-// Where a rule has said what to do with a value, only a cut leaves something to look at.
+// If a rule decides about a value, detectors search it only if the rule cuts it or opens JSON.
 bool Sanitizer::Detects() const noexcept
 {
     return policy_.detectors().any() &&
@@ -710,7 +710,7 @@ void Sanitizer::FitString(std::string_view text) noexcept
         fitted = redactor_.FitDigits(text, context().name, where.rule);
     if (!fitted)
         fitted = redactor_.Fit(text, where);
-    // What was no JSON before a secret was taken out of it may be some now.
+    // After a secret is masked in it, a text may have become JSON.
     if (what == Action::json && fitted->masked && !fitted->failed) {
         Count(*fitted, text);
         if (OpenJson(fitted->text, fitted->found))
@@ -721,8 +721,7 @@ void Sanitizer::FitString(std::string_view text) noexcept
     EmitFitted(*fitted, ValueType::string, text);
 }
 
-// JSON in a string takes the string's place, and is opened to the bottom: a second pass must find nothing to
-// open.
+// JSON in a string replaces the string. It is opened to the bottom: a second pass must find nothing to open.
 bool Sanitizer::OpenJson(std::string_view text, Reason found) noexcept
 {
     if (text.size() > largest_embedded || !LooksLikeJson(text))
@@ -751,7 +750,7 @@ bool Sanitizer::OpenJson(std::string_view text, Reason found) noexcept
 void Sanitizer::BeginText(MemberOrder order) noexcept
 {
     if (!location_.AtRoot())
-        --top().seen; // counted again by what is inside
+        --top().seen; // its content counts it again
     ++done().opened;
     location_.SetOrder(order);
 }

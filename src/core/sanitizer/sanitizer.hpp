@@ -1,11 +1,11 @@
 // The sanitizer: tokens of a JSON document go in, a bounded list of tokens comes out.
 //
-// It decides what becomes of each value. Location knows where in the document that is, ObjectMembers what the
-// members of an object in the order of a document come to, and Result what has come out.
+// It decides about each value. Location knows the position in the document. ObjectMembers arranges the
+// members of an object from the document's order. Result holds the output.
 //
-// The caller walks its document, jsonb or text, and reports what it meets; where the answer is Walk::skip it
-// need not look inside. The result refers to the caller's strings where they did not change, so they have to
-// outlive it. A Sanitizer owns nothing (see Arena), so an error of PostgreSQL may pass it between two tokens.
+// The caller walks its document, jsonb or text, and reports each token. After Walk::skip it need not look
+// inside. The result refers to unchanged strings of the caller, so these have to outlive it. A Sanitizer owns
+// nothing (see Arena), so an error of PostgreSQL may leave it between two tokens.
 #pragma once
 
 #include "core/json/number.hpp"
@@ -28,8 +28,8 @@ namespace callhardening
 
 enum class Walk : unsigned char { enter, skip };
 
-// JSON in strings in JSON. \u005c needs no more room at each level, so the size of the text does not bound
-// it.
+// JSON in strings in JSON. \u005c needs no more room at each level, so the size of the text does not limit
+// the depth.
 inline constexpr std::uint16_t deepest_embedding = 16;
 
 class Sanitizer
@@ -40,41 +40,39 @@ public:
     Sanitizer(const Policy &policy, const Pseudonyms &pseudonyms, Arena::AllocateFunction allocate,
               MemberOrder order) noexcept;
 
-    // The number of members or items, or unknown_count where that is one at least. After Walk::skip there is
-    // no End.
+    // The number of members or items. unknown_count: at least one. No End call follows Walk::skip.
     Walk BeginObject(std::size_t members) noexcept { return Begin(ValueType::object, members); }
     Walk BeginArray(std::size_t items) noexcept { return Begin(ValueType::array, items); }
     void EndObject() noexcept { End(); }
     void EndArray() noexcept { End(); }
     void Key(std::string_view name) noexcept;
     void String(std::string_view text) noexcept;
-    // A number by its text, as jsonb prints it.
+    // A number as a text, as jsonb prints it.
     void Number(std::string_view text) noexcept;
-    // The caller's own number, which prints in `printed` bytes, at most longest_number: where its text is not
-    // needed.
+    // The caller's own number without its text. It prints in `printed` bytes, at most longest_number. Allowed
+    // unless NeedsNumberText.
     void Number(const void *number, std::size_t printed) noexcept;
     bool NeedsNumberText(std::size_t printed) noexcept;
-    // A number that prints longer.
+    // A number that prints in more than longest_number bytes.
     void LongNumber(std::size_t printed) noexcept;
     void Boolean(bool value) noexcept;
     void Null() noexcept;
-    // True behind the name of a value that a member beside it may name: {"value": "V", "header":
-    // "X-Api-Key"}. Who knows the members in jsonb's order tells the texts of those that are still to come by
-    // NamePair.
+    // True after the name of a value that a member beside it may name: {"value": "V", "header": "X-Api-Key"}.
+    // If the members come in jsonb's order, the caller then reports the texts of later names by NamePair.
     bool IsAtPairedValue() const noexcept { return location_.IsAt(KeyWord::pair_value); }
     void NamePair(std::string_view name) noexcept;
 
-    // Copies what would not outlive the result.
+    // For copies of texts that would not outlive the result.
     Arena &arena() noexcept { return arena_; }
 
-    // True where of further items of the array at hand only the number counts, and PassItems tells it.
+    // True if only the number of further items of this array counts. PassItems reports that number.
     bool IsFull() const noexcept;
     void PassItems(std::size_t count) noexcept;
 
-    // Completes the result. False: no memory.
+    // Completes the result. false: no memory.
     bool Finish() noexcept;
-    // True where the members of an object were too many to know whether a name came twice, and one may have;
-    // or where the name of a pair came behind its value.
+    // True if an object had too many members to exclude a repeated name, or if the name of a pair came after
+    // its value.
     bool doubtful() const noexcept { return doubtful_; }
     bool changed() const noexcept { return result_.changed(); }
     // The result has a record of this pass.
@@ -82,8 +80,8 @@ public:
     std::span<const Token> tokens() const noexcept { return result_.tokens().all(); }
     const SanitizeCounts &counts() const noexcept { return result_.counts(); }
 
-    // Is told what is decided; the tokens then have everything until Finish. The caller reports a document by
-    // FeedToken.
+    // The observer hears every decision. The tokens are then complete until Finish. The caller reports the
+    // document by FeedToken.
     void Watch(Observer &observer) noexcept
     {
         observer_ = &observer;
@@ -94,7 +92,7 @@ public:
 private:
     static KeyWord ToKeyWord(std::string_view name) noexcept;
 
-    // To return to where a string turns out not to be JSON.
+    // A state to return to if a string turns out not to be JSON.
     struct Checkpoint {
         Location::Mark location;
         Result::Mark result;
@@ -182,10 +180,10 @@ private:
     Location location_;
     Result result_;
     ObjectMembers members_;                 // in the order of a document
-    std::optional<std::string_view> label_; // of the pair that the innermost object may be, not looked at yet
+    std::optional<std::string_view> label_; // the unread label of the pair that the innermost object may be
     bool before_record_ = false;            // the value of the root's member `_sanitized` comes next
     bool doubtful_ = false;
-    bool disordered_ = false; // in JSON in a string: a name came behind the value that it names
+    bool disordered_ = false; // in JSON in a string: a name came after the value that it names
     Observer *observer_ = nullptr;
 };
 

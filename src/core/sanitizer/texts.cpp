@@ -13,20 +13,20 @@ namespace callhardening
 namespace
 {
 
-// Nothing longer is a number or a name, of which the end would be worth keeping.
+// No longer text is a number or a name with an end worth keeping.
 constexpr std::size_t longest_masked = 256;
 
-// A string is fitted again until nothing changes, so that a second pass finds nothing to do. Two rounds are
-// enough for what is known; a text that needs more becomes a summary.
+// A string is fitted until nothing changes, so a second pass finds nothing to do. Two rounds are enough for
+// all known texts. A text that needs more becomes a summary.
 constexpr int most_rounds = 6;
 
-// Read beyond what a limit leaves, so that an address that it cuts is found whole.
+// Bytes to read beyond the limit, so that an address across the limit is found whole.
 constexpr std::size_t longest_found = 320;
 
-// What is spelt is read so far beyond what a limit leaves, so that a secret that it cuts is found whole.
+// Bytes of spelled text to read beyond the limit, so that a secret across the limit is found whole.
 constexpr std::size_t longest_spelling = 2048;
 
-// Neither a short local number nor anything longer than a card's is looked at.
+// A short local number is not looked at, nor a number longer than a card's.
 constexpr std::size_t fewest_digits = 7;
 constexpr std::size_t most_digits = 19;
 
@@ -73,7 +73,7 @@ std::size_t Redactor::Limit(const Rule &rule) const noexcept
     return rule.action == Action::truncate ? rule.amount : policy_.limits().characters;
 }
 
-// Without the secrets in its first bytes and in what they spell.
+// Hides the secrets in the first `room` bytes of a text and in the texts spelled there.
 Redactor::Read Redactor::HideSecrets(std::string_view text, std::size_t room, bool only_hosts,
                                      Reason &found) noexcept
 {
@@ -88,7 +88,7 @@ Redactor::Read Redactor::HideSecrets(std::string_view text, std::size_t room, bo
     return {left, left.data() == text.data() ? first.spells : MaySpell(left.substr(0, room))};
 }
 
-// Takes secrets and findings out of what the limit leaves of a text. No more of it is read than that and what
+// Masks secrets and findings within the limit. It reads no more of the text than the limit and anything that
 // begins in it.
 Fitted Redactor::Redact(std::string_view text, const TextContext &context) noexcept
 {
@@ -113,7 +113,7 @@ template <typename Find>
 class Redactor::Search
 {
 public:
-    // `first` is what was found in the text itself, as far as `searched`.
+    // `first`: the first piece of the text itself, searched up to `searched`.
     Search(const Spellings &spellings, Find &find, const Piece &first, std::size_t searched) noexcept
         : spellings_(spellings), find_(find)
     {
@@ -121,8 +121,8 @@ public:
         searched_[0] = searched;
     }
 
-    // The first piece that begins in [from, until). What a level knows by half is taken out as far as another
-    // one knows it.
+    // The first piece that begins in [from, until). A level may see only a part of a finding. The piece then
+    // extends to the end that another level knows.
     Piece Next(std::size_t from, std::size_t until) noexcept
     {
         const Piece *first = nullptr;
@@ -167,8 +167,8 @@ private:
     std::size_t searched_[Spellings::most_levels] = {};
 };
 
-// The given text where `find` finds nothing in it. `first` is what it finds first in the text itself; nothing
-// where that is not known, which may be only where the text spells something.
+// Returns the given text if `find` finds nothing. `first`: the first finding in the text itself. It may be
+// empty without a search only if the text spells something.
 template <typename Find>
 std::string_view Redactor::Replace(std::string_view text, std::size_t room, bool spells, const Piece &first,
                                    Reason &found, Find find) noexcept
@@ -201,7 +201,7 @@ std::string_view Redactor::Replace(std::string_view text, std::size_t room, bool
     return arena_.Copy({out, size});
 }
 
-// Nearly all texts are read once.
+// Most texts are read only once.
 Redactor::First Redactor::FirstSecret(std::string_view text, std::size_t until, bool only_hosts) noexcept
 {
     if (!MayHaveSecret(text.substr(0, until)))
@@ -236,7 +236,7 @@ Redactor::Piece Redactor::NextDetection(std::string_view text, std::size_t from,
             ReasonOf(found.what) | (treated ? Reason::none : Reason::no_key)};
 }
 
-// Nothing where there is no key to make a token with.
+// nullopt: there is no key for a token.
 std::optional<std::string_view> Redactor::Treated(std::string_view found, Detector what) noexcept
 {
     if (policy_.detectors().of(what) != Treatment::hash)
@@ -257,7 +257,7 @@ std::optional<Fitted> Redactor::FitDigits(std::string_view digits, std::string_v
     return what ? std::optional(FitFound(digits, *what, rule)) : std::nullopt;
 }
 
-// A text that is nothing but what a detector found.
+// The whole text is a finding of a detector.
 Fitted Redactor::FitFound(std::string_view text, Detector what, const Rule &rule) noexcept
 {
     const std::optional<std::string_view> treated = Treated(text, what);
@@ -281,7 +281,7 @@ Fitted Redactor::Pseudonym(std::string_view value) noexcept
     return {arena_.Copy({token, token_size}), true, false, false, Reason::rule};
 }
 
-// Hashed where tokens are all that was put in.
+// Hashed if all replacements are tokens.
 Outcome Redactor::OutcomeOf(const Fitted &fitted, const Rule &rule) const noexcept
 {
     if (fitted.failed)
@@ -304,8 +304,8 @@ Reason Redactor::WhyFitted(const Fitted &fitted, const Rule &rule) noexcept
     return why == Reason::none ? Reason::rule : why;
 }
 
-// The marker counts towards the limit. A cut inside of the marker of a secret would look like a secret again,
-// one inside of a token would look like somebody else's.
+// The marker counts towards the limit. The rest of a cut secret's marker would look like a secret again. A
+// cut token would no longer be recognized as a token.
 std::string_view Redactor::Cut(std::string_view text, std::size_t limit) noexcept
 {
     std::size_t position = CutPosition(text, HeadBytes(text, limit - 1));
@@ -327,7 +327,7 @@ std::string_view Redactor::Cut(std::string_view text, std::size_t limit) noexcep
     return {out, position + cut_marker.size()};
 }
 
-// A text that begins with the marker and has no more than `rest` characters after it has been masked before.
+// A text of the marker and at most `rest` characters has been masked before.
 std::string_view Redactor::Mask(std::string_view text, std::size_t rest) noexcept
 {
     if (text.empty())

@@ -1,4 +1,4 @@
-// Texts and names of a payload: secrets and what detectors find taken out, masked, cut to a limit.
+// Texts and names of a payload: replaces secrets and findings of detectors, masks, and cuts to a limit.
 #pragma once
 
 #include "core/base/arena.hpp"
@@ -16,12 +16,12 @@
 namespace callhardening
 {
 
-// What the context of a text means for it.
+// The meaning of a text's context for the text.
 struct TextContext {
     Rule rule;
-    bool only_hosts; // a link that opens something: scheme and host are all that may stay of it
-    bool link;       // even where it has no scheme
-    bool detect;     // detectors look at it
+    bool only_hosts; // a link that opens something: at most scheme and host may stay
+    bool link;       // even without a scheme
+    bool detect;     // detectors search it
 };
 
 constexpr Reason ReasonOf(Detector what) noexcept
@@ -43,10 +43,10 @@ constexpr Reason ReasonOf(Detector what) noexcept
 }
 
 struct Fitted {
-    std::string_view text; // the given one, where nothing had to be done
+    std::string_view text; // the given one, if nothing had to be done
     bool masked;
     bool cut;
-    bool failed;                 // a summary has to take its place
+    bool failed;                 // a summary has to replace it
     Reason found = Reason::none; // why it was masked, or failed
 };
 
@@ -58,25 +58,25 @@ public:
     {
     }
 
-    // What a second call leaves alone.
+    // A second call leaves the result unchanged.
     Fitted Fit(std::string_view text, const TextContext &context) noexcept;
 
-    // The name of a member; never fails.
+    // The name of a member. Never fails.
     Fitted FitName(std::string_view name) noexcept;
 
-    // A number, or a text of digits and the signs between them, of a member of this name; nothing where no
-    // detector wants it.
+    // A number, or a text of digits and signs between them, of a member of this name. nullopt: no detector
+    // matches.
     std::optional<Fitted> FitDigits(std::string_view digits, std::string_view name,
                                     const Rule &rule) noexcept;
 
-    // What was done to a text of this rule, and why.
+    // The action on a text of this rule, and its reason.
     Outcome OutcomeOf(const Fitted &fitted, const Rule &rule) const noexcept;
     static Reason WhyFitted(const Fitted &fitted, const Rule &rule) noexcept;
 
-    // False where nothing that prints in so many bytes can be such a number.
+    // False if nothing of this printed size can be such a number.
     static bool MayDetectDigits(std::size_t printed) noexcept;
 
-    // The token of a value; `failed` where there is no key.
+    // The token of a value. `failed` if there is no key.
     Fitted Pseudonym(std::string_view value) noexcept;
 
 private:
@@ -88,18 +88,19 @@ private:
         bool Found() const noexcept { return begin < end; }
     };
 
-    // What a text has first, and whether it may spell another one: then the piece is not known.
+    // The first finding in a text, and whether the text may spell another text. If it may, the piece is not
+    // known.
     struct First {
         Piece piece;
         bool spells;
     };
 
     struct Read {
-        std::string_view text; // the given one, where nothing had to be hidden
-        bool spells;           // it may
+        std::string_view text; // the given one, if nothing had to be hidden
+        bool spells;           // it may spell another text
     };
 
-    // What a search finds at every level of what a text spells, in the order of the text.
+    // Finds pieces at every level of spelling, in the order of the text.
     template <typename Find>
     class Search;
 

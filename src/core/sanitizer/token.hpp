@@ -1,4 +1,4 @@
-// A JSON document as a list of tokens: what the sanitizer makes and the glue builds jsonb of.
+// A JSON document as a list of tokens. The sanitizer makes it, and the glue builds jsonb from it.
 #pragma once
 
 #include "core/base/arena.hpp"
@@ -13,24 +13,24 @@ namespace callhardening
 {
 
 enum class TokenKind : unsigned char {
-    object_begin, // Token::size is 1 where it begins a summary
+    object_begin, // Token::size is 1 if it begins a summary
     object_end,
     array_begin,
     array_end,
     key,
     string,
     number_text, // as jsonb prints it
-    number,  // the caller's own number: Token::data is what it gave to Number, Token::size what it prints in
-    boolean, // Token::size is 0 or 1
+    number,      // the caller's own number: Token::data is its pointer, Token::size its printed size
+    boolean,     // Token::size is 0 or 1
     null,
-    gone, // shed; none is left in a complete list
+    gone, // shed; a complete list has none
 };
 
 struct Token {
     const char *data;
     std::uint32_t size;
     TokenKind kind;
-    RuleIndex rule; // that matched the value
+    RuleIndex rule; // of the value
 
     std::string_view text() const noexcept { return {data, size}; }
 };
@@ -57,7 +57,7 @@ constexpr std::string_view NameOf(ValueType type) noexcept
 inline constexpr std::uint32_t summary_tokens = 6; // {"type": "string", "length": 48211}
 inline constexpr std::uint32_t largest_length = 2147483647;
 
-// The token behind the value that begins at `i`; the end of the list where the value is not complete.
+// The token after the value that begins at `i`. The end of the list if the value is not complete.
 std::uint32_t ValueEnd(std::span<const Token> tokens, std::uint32_t i) noexcept;
 
 class TokenList
@@ -75,7 +75,7 @@ public:
         Push({text.data(), static_cast<std::uint32_t>(text.size()), kind, rule});
     }
     void PushCount(std::uint32_t count) noexcept;
-    // What a value of this type and length becomes.
+    // The summary of a value of this type and length.
     void PushSummary(ValueType type, std::size_t length, RuleIndex rule = no_rule) noexcept;
 
     std::uint32_t size() const noexcept { return size_; }

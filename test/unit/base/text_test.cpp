@@ -34,7 +34,7 @@ TEST(Text, NulIsALetterAndNoEnd)
     EXPECT_FALSE(IsBlank("\0"sv));
 }
 
-// Eight letters are read at once, so each place of the wanted one, and each end, is its own case.
+// Eight letters are read at once, so each position of the wanted letter and of each end is a case.
 TEST(Text, FindLetterFindsTheFirstOfItsClasses)
 {
     constexpr unsigned char sign = 1, other = 2, high = 4;

@@ -6,7 +6,7 @@
 
 using callhardening::CountCharacters;
 
-// Any bytes at any place of the words that are counted at once.
+// Every byte value at every position of the words counted at once.
 TEST(Utf8, CountsEveryByteThatContinuesNoCharacter)
 {
     for (int byte = 0; byte < 256; ++byte)

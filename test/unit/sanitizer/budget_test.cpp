@@ -20,7 +20,7 @@ std::shared_ptr<const Policy> WithBudget(std::uint32_t max_bytes)
     return MakePolicy(policy.dump());
 }
 
-// Documents with many leaves, so that every budget has something to do.
+// Documents with many leaves, so every budget sheds some.
 class Generator
 {
 public:
@@ -63,7 +63,7 @@ private:
     std::mt19937 random_;
 };
 
-// Each leaf with its path; places in arrays are not told, since what was shed before an item moves it.
+// Each leaf with its path. Paths leave out positions in arrays: a shed item moves the later ones.
 void Leaves(const Json &value, const std::string &path, std::multiset<std::string> &leaves)
 {
     if (value.is_object() && !value.empty()) {
@@ -145,7 +145,7 @@ TEST(Budget, LeavesASummaryWhereNothingFits)
     EXPECT_EQ(Sanitize(Json{{"_sanitized", long_text}}, WithBudget(256).get()).document["length"], 1);
 }
 
-// Documents that are much larger than their budget are pruned on the way: the same result, without the
+// Documents much larger than their budget are pruned on the way. The result must be the same, with less
 // memory.
 TEST(Budget, IsTheSameWhenShedOnTheWay)
 {
@@ -166,7 +166,7 @@ TEST(Budget, IsTheSameWhenShedOnTheWay)
     }
 }
 
-// What comes after the pruning goes first, however small it is.
+// Leaves after the pruning go first, however small they are.
 TEST(Budget, TakesNoSmallerOnesAfterWhatWasShedOnTheWay)
 {
     Json list = Json::array();

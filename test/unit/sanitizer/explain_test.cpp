@@ -30,7 +30,7 @@ struct Explained {
     bool complete;
 };
 
-// Members have to be in jsonb's order.
+// Expects members in jsonb's order.
 Explained Explain(const std::string &text, const Policy *policy = DefaultPolicy())
 {
     const Pseudonyms no_keys;
@@ -70,7 +70,7 @@ TEST(Explain, SaysWhatWasDoneAndWhy)
                           {"note", "masked", "rules[2] **.note", 3, 5}}));
 }
 
-// What the observer sees is what everybody gets.
+// An observer must not change the result.
 TEST(Explain, ChangesNothing)
 {
     for (const char *text :

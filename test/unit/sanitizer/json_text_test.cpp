@@ -27,7 +27,8 @@ struct TextResult {
 
 TextResult SanitizeText(const std::string &text, const Policy &policy = *callhardening::DefaultPolicy())
 {
-    const std::vector<char> bytes(text.begin(), text.end()); // without a byte more, which ASan would see
+    const std::vector<char> bytes(text.begin(),
+                                  text.end()); // exactly the text's bytes, so ASan sees a read past the end
     Sanitizer sanitizer(policy, no_keys, Heap::Allocate, MemberOrder::document);
     TextResult result{FeedText({bytes.data(), bytes.size()}, sanitizer, nullptr), {}};
     if (sanitizer.doubtful())
@@ -44,7 +45,7 @@ const Policy &KeepAll()
     return *policy;
 }
 
-// Documents of every shape, with white space wherever it may be.
+// Documents of every shape, with white space wherever JSON allows it.
 class RandomText
 {
 public:
@@ -128,7 +129,7 @@ TEST(JsonText, GivesTheResultOfTheParsedDocument)
     }
 }
 
-// What the policy drops is validated as well.
+// The scanner also validates text that the policy drops.
 TEST(JsonText, DoubtsWhatTheParserRefuses)
 {
     const auto summarise = MakePolicy(R"({"version": 1, "rules": [{"path": "**", "action": "summary"}]})");
@@ -217,7 +218,7 @@ TEST(JsonText, PassesItemsBeyondTheLimit)
     EXPECT_EQ(SanitizeText("[1, 2, 3, ]", *three).verdict, TextVerdict::doubt);
     EXPECT_EQ(SanitizeText("[1, 2, 3, 4", *three).verdict, TextVerdict::doubt);
     EXPECT_EQ(SanitizeText("[1, 2, 3, 4}", *three).verdict, TextVerdict::doubt);
-    // Where the array around a text in a string is full, items of the text are not.
+    // A full array around a text in a string does not make arrays in the text full.
     const auto open =
         MakePolicy(R"({"version": 1, "rules": [{"path": "**", "action": "json"}], "limits": {"items": 2}})");
     EXPECT_EQ(SanitizeText(R"({"a": [1, "[2, [3], 4]"]})", *open).document["a"],
@@ -225,7 +226,7 @@ TEST(JsonText, PassesItemsBeyondTheLimit)
     EXPECT_EQ(SanitizeText(R"({"a": [1, " \"two\" "]})", *open).document["a"], Json::parse("[1, \"two\"]"));
 }
 
-// A member of which everything was shed still counts, and has a place among the others.
+// A member that lost all its tokens still counts and has a position among the others.
 TEST(JsonText, OrdersMembersThatHaveLostTheirTokens)
 {
     const auto policy = MakePolicy(

@@ -79,7 +79,7 @@ TEST(Payload, RecordsNothingWhereOnlyEmptyMembersWent)
     }
 }
 
-// A text of so many bytes beside what is masked.
+// The text z of `size` bytes stands beside the masked members.
 TEST(Payload, RecordsNoMaskThatSavesLessThanTheRecordTakes)
 {
     const auto policy = MakePolicy(
@@ -212,7 +212,7 @@ TEST(Payload, MasksWholeWhatIsNotLonger)
     EXPECT_EQ(Data(J(R"({"p": 15105550101})"), policy.get()), J(R"({"p": "***0101"})"));
 }
 
-// What a mask keeps may be the end of a secret, at any level of what the text spells.
+// The kept end of a masked text may be a secret's end, at any level of spelling.
 TEST(Payload, MasksWholeWhatHoldsASecret)
 {
     const auto policy =
@@ -584,7 +584,7 @@ TEST(Payload, NoSecretSurvives)
                     ExpectGone(Nest(secret, depth, in_array), policy);
 }
 
-// By the policy `default` without its detectors, which have a test of their own.
+// Uses the policy `default` without its detectors: these have their own test.
 TEST(Payload, WhatIsNoSecretStays)
 {
     Json undetected = J(std::string(BuiltInPolicy("default")));
