@@ -13,16 +13,17 @@ namespace
 
 // ---- limits -------------------------------------------------------------------------------------------
 
-// jsonb holds less than 2^28 bytes in a container. A value takes no more than its text and this: 4 bytes for
-// its place, 3 to align it, 4 for a container's header or 12 for a number's (its digits are packed).
+// jsonb holds less than 2^28 bytes in a container. Besides its text, a value takes at most 4 bytes for its
+// offset, 3 for alignment, and 4 for a container's header or 12 for a number's. The digits of a number are
+// packed.
 constexpr std::size_t largest_jsonb = 0x0FFFFFFF;
 constexpr std::size_t value_overhead = 24;
 
-// While it builds an object, jsonb needs 72 bytes for each member, doubles that memory as it grows, and
-// cannot have more than 2^30 in one piece.
+// While jsonb builds an object, it needs 72 bytes for each member. It doubles that memory as it grows and
+// cannot get more than 2^30 bytes in one piece.
 constexpr std::size_t most_values = 8 * 1024 * 1024;
 
-// A numeric has 131072 digits before the decimal point and 16383 behind it.
+// A numeric has 131072 digits before the decimal point and 16383 after it.
 constexpr std::size_t longest_digits = 4000;
 constexpr int largest_exponent = 12000;
 static_assert(largest_exponent + longest_digits < 16383);
@@ -33,7 +34,7 @@ using Word = std::uint64_t;
 
 constexpr std::ptrdiff_t word_size = sizeof(Word);
 
-// Sixteen bytes, which processors compare at once.
+// Sixteen bytes: processors compare these at once.
 using Block = unsigned char __attribute__((vector_size(2 * sizeof(Word))));
 using Words = Word __attribute__((vector_size(2 * sizeof(Word))));
 
@@ -53,7 +54,7 @@ inline std::ptrdiff_t FirstByte(Word found) noexcept
     return std::countr_zero(found) / 8;
 }
 
-// The first of eight bytes here and eight there that cannot stand in a string as it is, or nullptr.
+// The first byte with a special meaning in a string, among eight bytes here and eight there, or nullptr.
 inline const char *FirstEscaped(const char *here, const char *there) noexcept
 {
     const auto bytes = reinterpret_cast<Block>(Words{Load(here), Load(there)});
@@ -71,7 +72,7 @@ constexpr int HexDigit(char c) noexcept
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// Behind `\u`. -1: no four digits.
+// The four digits after `\u`. -1: there are not four.
 int ReadUnit(const char *at, const char *end) noexcept
 {
     if (end - at < 4)
@@ -98,13 +99,13 @@ constexpr bool IsLowSurrogate(int unit) noexcept
 
 constexpr std::size_t unit_size = 6; // \u1234
 
-// Not by a search in a string: of JSON in strings every other word has an escape.
+// Not a search in a string: in embedded JSON every other word has an escape.
 constexpr bool IsEscapedLetter(char c) noexcept
 {
     return c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' || c == 't';
 }
 
-// The bytes of an escape that jsonb resolves; 0: it would not.
+// The size of an escape that jsonb resolves. 0: jsonb would refuse it.
 std::size_t EscapeSize(const char *at, const char *end) noexcept
 {
     if (end - at < 2)
@@ -157,7 +158,7 @@ constexpr char EscapedLetter(char letter) noexcept
 
 } // namespace
 
-// The last eight bytes may be looked at twice.
+// May read the last eight bytes twice.
 const char *FindEscaped(const char *at, const char *end) noexcept
 {
     for (; end - at >= block_size; at += block_size)
@@ -175,8 +176,8 @@ const char *FindEscaped(const char *at, const char *end) noexcept
 namespace
 {
 
-// Copies up to the next escape, and what was loaded behind it: there is room, as the result is no longer than
-// the raw text up to here. False: there is no more escape.
+// Copies the text up to the next escape, and more bytes of the loaded block. There is room for these: the
+// result so far is no longer than the raw text so far. false: there is no more escape.
 bool CopyPlain(const char *&at, const char *end, char *&out) noexcept
 {
     while (end - at >= block_size) {
@@ -258,7 +259,7 @@ bool JsonScanner::TakeString(RawString &string) noexcept
 namespace
 {
 
-// nullptr: there is none.
+// nullptr: there are no digits.
 const char *SkipDigits(const char *at, const char *end) noexcept
 {
     const char *const begin = at;
@@ -316,7 +317,7 @@ bool JsonScanner::TakeLiteral(std::string_view literal) noexcept
 namespace
 {
 
-// Wants to know nothing but the number of children.
+// Counts the children and needs nothing else.
 class ChildCounter
 {
 public:

@@ -1,7 +1,7 @@
 // Reads the text of a JSON document value by value, without building anything.
 //
-// What it accepts is surely accepted by jsonb too, which makes an answer without asking jsonb possible. What
-// it refuses is in doubt: it may be no JSON, or come near to a limit of jsonb (of sizes, numbers, depth).
+// jsonb surely accepts every accepted text too, so no question to jsonb is needed. A refused text is in
+// doubt. It may be no JSON, or it may come near a limit of jsonb (of sizes, numbers, depth).
 #pragma once
 
 #include "core/base/core.hpp"
@@ -17,10 +17,10 @@ namespace callhardening
 // Containers inside each other.
 inline constexpr std::size_t deepest_json = 128;
 
-// The first byte that cannot stand in a string as it is: a quote, a backslash or a control character.
+// The first byte with a special meaning in a string: a quote, a backslash or a control character.
 const char *FindEscaped(const char *at, const char *end) noexcept;
 
-// A string as it stands between its quotes. Its escapes are known to be right.
+// The text of a string between its quotes. Its escapes are valid.
 struct RawString {
     std::string_view text;
     bool escaped;
@@ -28,46 +28,46 @@ struct RawString {
 
 inline constexpr std::sig_atomic_t no_interrupt = 0;
 
-// Resolves the escapes into `out`, which has room for as many bytes as the raw text has. Returns how many
-// there are. Stops before the end where `interrupt` is not 0: 200 MB of escapes take a second.
+// Resolves the escapes into `out` and returns the number of bytes. `out` has room for the size of the raw
+// text. Stops early if `interrupt` is not 0: 200 MB of escapes take a second.
 std::size_t Unescape(std::string_view raw, char *out,
                      const volatile std::sig_atomic_t &interrupt = no_interrupt) noexcept;
 
-// Walks through a text and tells a reader of what it meets:
+// Walks through a text and reports its tokens to a reader:
 //
 //     bool Begin(bool object), bool End(bool object), bool Name(const RawString &), bool String(const
 //     RawString &), bool Number(std::string_view), bool Boolean(bool), bool Null()
 //
-// each of which may say false, and nothing more is read. The containers that are open are in an array and not
-// on the stack of the processor, so no depth of a document is a danger.
+// If a call returns false, the scanner stops. Open containers are in an array and not on the processor's
+// stack, so a document of any depth is safe.
 class JsonScanner
 {
 public:
-    // Stops where `interrupt` is not 0; nullptr: never does.
+    // Stops if `interrupt` is not 0. nullptr: never stops.
     JsonScanner(std::string_view text, const volatile std::sig_atomic_t *interrupt) noexcept;
 
-    // Takes the value that starts here. False: it is in doubt, or the reader does not want more.
+    // Takes the value that starts here. false: it is in doubt, or the reader has stopped.
     template <typename Reader>
     bool Read(Reader &reader) noexcept;
 
-    // A reader may call these two, and is told nothing of what they take. Within Begin: the container that
-    // begins, with its end. Behind an item: the rest of its array, but for the end; `items` is how many.
+    // A reader may call these two to skip tokens without reports. Within Begin: the whole container. After an
+    // item: the rest of its array without its end; `items` is the number of skipped items.
     bool SkipContainer() noexcept;
     bool SkipItems(std::size_t &items) noexcept;
 
-    // Containers that are open.
+    // Open containers.
     std::size_t depth() const noexcept { return depth_; }
-    // True within Begin where nothing is in the container.
+    // Within Begin: true if the container is empty.
     bool IsEmptyContainer() noexcept { return AtClosingBracket(); }
 
     bool Interrupted() const noexcept { return *interrupt_ != 0; }
     const volatile std::sig_atomic_t &interrupt() const noexcept { return *interrupt_; }
 
-    // True where all was read and jsonb has no reason to find it too big.
+    // True if everything was read and jsonb cannot find it too big.
     bool Complete() noexcept;
 
 private:
-    // The next byte that is no white space; 0: none is left.
+    // The next byte after white space. 0: none is left.
     char Peek() noexcept
     {
         while (at_ < end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\t' || *at_ == '\r'))
@@ -97,7 +97,7 @@ private:
     template <typename Reader>
     bool Open(Reader &reader, bool object) noexcept;
 
-    // Each takes what starts here. False: it is in doubt.
+    // Each takes the token that starts here. false: it is in doubt.
     bool TakeString(RawString &string) noexcept;
     bool TakeNumber(std::string_view &number) noexcept;
     bool TakeLiteral(std::string_view literal) noexcept;
@@ -106,9 +106,9 @@ private:
     const char *end_;
     const volatile std::sig_atomic_t *interrupt_;
     std::size_t size_;
-    std::size_t values_ = 0; // names and containers included
+    std::size_t values_ = 0; // including names and containers
     std::size_t depth_ = 0;
-    bool is_object_[deepest_json + 1]; // the containers that are open, from the second element on
+    bool is_object_[deepest_json + 1]; // for each open container, from the second element on
 };
 
 template <typename Reader>
@@ -126,8 +126,8 @@ bool JsonScanner::Read(Reader &reader) noexcept
     return reader.End(object);
 }
 
-// Up to the closing bracket of the innermost container, `first` from behind the opening one, else from behind
-// a child.
+// Reads up to the closing bracket of the innermost container. `first`: starts after the opening bracket, else
+// after a child.
 template <typename Reader>
 bool JsonScanner::ReadChildren(Reader &reader, bool first) noexcept
 {

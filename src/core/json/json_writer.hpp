@@ -1,4 +1,4 @@
-// JSON text, written member by member.
+// Writes JSON text member by member.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -11,8 +11,8 @@
 namespace callhardening
 {
 
-// Appends to a string of the caller's, compact and in ASCII. Commas are known from the last character, so
-// there is no state. May throw bad_alloc.
+// Appends to the caller's string, compact and in ASCII. It has no state: the last character tells whether a
+// comma is due. May throw bad_alloc.
 class JsonWriter
 {
 public:
@@ -34,7 +34,7 @@ public:
         return *this;
     }
 
-    // A number, true, false or null as it stands.
+    // A number, true, false or null, written as given.
     void Literal(std::string_view value)
     {
         Separate();
@@ -48,7 +48,7 @@ public:
         Literal({digits, static_cast<std::size_t>(end - digits)});
     }
 
-    // `value` is UTF-8 of the Latin-1 letters: what any server encoding that is a language's can hold.
+    // `value` is UTF-8 of Latin-1 letters. Every server encoding of a language can hold these.
     void Text(std::string_view value)
     {
         Separate();
@@ -72,7 +72,7 @@ private:
         return byte < 0x20 || byte >= 0x80 || c == '"' || c == '\\';
     }
 
-    // Returns how many bytes it took beyond the first one.
+    // Returns the number of bytes taken beyond the first one.
     std::size_t Escape(std::string_view value, std::size_t i)
     {
         constexpr char hex[] = "0123456789abcdef";

@@ -9,7 +9,7 @@ namespace callhardening
 namespace
 {
 
-// The digits of a number; `point` is where the decimal point stands among them.
+// The digits of a number. `point` is the position of the decimal point among them.
 struct Digits {
     std::string_view whole;
     std::string_view fraction;
@@ -23,7 +23,7 @@ struct Digits {
             return '0';
         return place < whole.size() ? whole[place] : fraction[place - whole.size()];
     }
-    // count() where all are 0.
+    // count() if all are 0.
     long long first() const noexcept
     {
         const std::size_t in_whole = whole.find_first_not_of('0');

@@ -9,16 +9,16 @@
 namespace callhardening
 {
 
-// Numbers that print longer than this become a summary.
+// Longer numbers become a summary.
 inline constexpr std::size_t longest_number = 40;
 
 struct PrintedNumber {
-    std::string_view text; // empty where it would be longer than longest_number
+    std::string_view text; // empty if it would be longer than longest_number
     std::size_t length;
 };
 
-// `number` is one of JSON's, its exponent fits into an int. The result refers to it or, where it prints
-// differently, to `room`.
+// `number` is a number of JSON with an exponent that fits into an int. The result refers to it, or to `room`
+// if jsonb prints the number differently.
 PrintedNumber PrintNumber(std::string_view number, char (&room)[longest_number]) noexcept;
 
 } // namespace callhardening

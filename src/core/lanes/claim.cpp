@@ -111,7 +111,7 @@ LanePosition WithoutMarks(const LanePosition &position) noexcept
     before.done_snapshot = WithoutMarks(position.done_snapshot);
     before.window_snapshot = WithoutMarks(position.window_snapshot);
     if (position.in_window && position.read.xid >= first_restore_mark)
-        CloseWindow(before); // all of its transactions are done with
+        CloseWindow(before); // all of its transactions are done
     if (before.has_redelivery && before.redelivered_to.xid >= first_restore_mark)
         ForgetRedelivery(before);
     return before;
@@ -119,7 +119,7 @@ LanePosition WithoutMarks(const LanePosition &position) noexcept
 
 std::int64_t Backoff(int attempts, std::int64_t base, std::int64_t cap, double random) noexcept
 {
-    // ldexp gives infinity and no overflow, whatever the attempts.
+    // ldexp returns infinity instead of an overflow, for any number of attempts.
     const double longest =
         std::min(std::ldexp(static_cast<double>(base), std::max(attempts, 1) - 1), static_cast<double>(cap));
     return static_cast<std::int64_t>(longest * random);

@@ -10,7 +10,7 @@ int LaneOf(std::string_view call_id, int lanes) noexcept
     std::uint64_t hash = 0xcbf29ce484222325; // FNV-1a
     for (const char c : call_id)
         hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-    hash ^= hash >> 32; // ids that differ in the last digit only would else share their high bits
+    hash ^= hash >> 32; // else ids that differ only in the last digit would share their high bits
     hash *= 0xd6e8feb86659fd93;
     hash ^= hash >> 32;
     return static_cast<int>(hash % static_cast<unsigned>(lanes));

@@ -6,8 +6,8 @@ namespace callhardening
 namespace
 {
 
-// Made for Dialpad's events. The order of the rules is the order of their worth: what an operator asks first
-// (which call, which state, when, how long, with whom, how good) survives longest in a small budget.
+// Made for Dialpad's events. The rules are in the order of their value for an operator: which call, which
+// state, when, how long, with whom, how good. The first rules survive longest in a small budget.
 constexpr std::string_view default_policy = R"({
   "version": 1,
   "secrets": [],
@@ -73,8 +73,8 @@ constexpr std::string_view default_policy = R"({
   "budget": {"max_bytes": 1000}
 })";
 
-// Makes payloads small and nothing else: what is bulky is cut, sized or limited, whoever it tells about. What
-// an operator asks first is named first, so that a budget takes it last.
+// Only makes payloads small. It cuts, summarizes or limits bulky values, also those about persons. It lists
+// the most useful members first, so a budget sheds them last.
 constexpr std::string_view size_only_policy = R"({
   "version": 1,
   "secrets": [],
@@ -136,8 +136,8 @@ constexpr std::string_view size_only_policy = R"({
   "budget": {"max_bytes": 4000}
 })";
 
-// An allow-list. What it names is cut, not kept, so that detectors look at it; what is inside of that is not
-// known. The objects that hold it are entered by a rule that leaves nothing of a text in their place.
+// An allow-list. Listed members are cut and not kept, so detectors search them. Their own content is unknown
+// and becomes a summary. The rule of an object around listed members enters it, and leaves nothing of a text.
 constexpr std::string_view strict_policy = R"({
   "version": 1,
   "secrets": [],

@@ -40,7 +40,7 @@ std::optional<PathNodes> KnownMembers::Intern(PathNodes nodes)
             return PathNodes{known.nodes.get(), known.size};
     if (interned_.size() == most_interned)
         return std::nullopt;
-    // Never of size 0: its address is what tells it from others.
+    // Never of size 0: the address identifies the nodes.
     auto copy = std::make_unique<PathNode[]>(nodes.size() + 1);
     std::copy(nodes.begin(), nodes.end(), copy.get());
     interned_.push_back({std::move(copy), nodes.size()});

@@ -1,4 +1,4 @@
-// What a policy has found out about members before: the same forty names come in every event.
+// A policy's memory of members: the same forty names come in every event.
 #pragma once
 
 #include "core/findings/secret.hpp"
@@ -14,7 +14,7 @@
 namespace callhardening
 {
 
-// Of the rules of a policy. Sorts after every rule where none matched: the smallest index wins.
+// The index of a rule. no_rule sorts after every rule: the smallest index wins.
 using RuleIndex = std::uint16_t;
 inline constexpr RuleIndex no_rule = 0xFFFF;
 
@@ -22,25 +22,23 @@ inline constexpr RuleIndex no_rule = 0xFFFF;
 using PathNode = std::uint16_t;
 using PathNodes = std::span<const PathNode>;
 
-// What reaching a member means: its class, the first rule that matches it, and the nodes that its own
-// members start from.
+// The meaning of a member: its class, the first matching rule, and the nodes for its own members.
 struct Step {
     MemberClass meaning;
     RuleIndex rule;
     PathNodes reached;
 };
 
-// A name costs one look-up here, however many rules there are. Bounded, so that names made up by a sender
-// take no more than their share. When it is full it begins anew: else a thousand of them, sent once, would
+// One lookup finds a name, however many rules there are. The memory is bounded, so names invented by a sender
+// take no more than their share. A full memory starts anew. Else a thousand invented names, sent once, would
 // slow the session down for good.
 class KnownMembers
 {
 public:
-    // The same nodes at an address that lasts as long as this object does; nothing where there is no room for
-    // them.
+    // The same nodes at an address that lasts as long as this object. nullopt: no room for them.
     std::optional<PathNodes> Intern(PathNodes nodes);
 
-    // nullptr where nothing is known; good until the next Add. `from` has to be interned for a hit.
+    // nullptr: unknown. The result is valid until the next Add. Only an interned `from` can hit.
     const Step *Find(PathNodes from, std::string_view name) const noexcept;
     void Add(PathNodes from, std::string_view name, const Step &step);
 
@@ -62,7 +60,7 @@ private:
     std::vector<std::uint16_t> slots_; // 1 + index into members_, 0 is free
 };
 
-// Length and both ends tell names apart well enough, and cost the same for any length.
+// Hashes the length and both ends of a name: enough to separate names, at the same cost for any length.
 std::uint64_t HashName(std::string_view name) noexcept;
 
 } // namespace callhardening

@@ -25,34 +25,34 @@ using Type = SettingValue::Type;
 constexpr PathNode no_node = 0xFFFF;
 
 struct Glob {
-    std::string pattern; // with one `*` or more in it
+    std::string pattern; // with at least one `*`
     PathNode child;
 };
 
 struct Node {
-    RuleIndex accepts = no_rule; // the first rule whose path ends here
-    bool any_depth = false;      // stands for `**`: stays reached whatever the next member is
+    RuleIndex accepts = no_rule; // the first rule with its path's end here
+    bool any_depth = false;      // stands for `**`: stays reached for any next member
     PathNode star = no_node;     // child for `*`
     PathNode deeper = no_node;   // child for `**`, reached together with this node
     std::vector<Glob> globs;
 };
 
-// A name that some path spells out, with the step it makes possible from each node.
+// A name in some path, with the step from each node.
 struct Name {
     std::string text;
     MemberClass meaning;
-    bool harmless; // comes out as it is
+    bool harmless; // stays unchanged in a result
     std::vector<std::pair<PathNode, PathNode>> steps;
 };
 
-// FNV-1a, which is the same on every build.
+// FNV-1a: the same on every build.
 struct Fnv {
     std::uint32_t value = 2166136261u;
 
     void Add(unsigned char byte) noexcept { value = (value ^ byte) * 16777619u; }
 };
 
-// For names that are compared folded: a policy may add a thousand, and every member is asked about.
+// For folded comparison. A hash, since a policy may add a thousand names, and every member is looked up.
 struct FoldedHash {
     using is_transparent = void;
 
@@ -79,13 +79,13 @@ struct Policy::Tables {
     bool hashes = false;
     char recorded[9]; // "1:0f0f0f"
     std::vector<Rule> rules;
-    std::vector<std::string> paths; // of the rules, for who asks why
+    std::vector<std::string> paths; // of the rules, for explanations
     std::vector<Node> nodes;
     std::vector<Name> names;
     std::vector<std::uint16_t> slots; // of the hash table: 1 + index into names, 0 is free
     std::unordered_set<std::string, FoldedHash, FoldedEqual> secrets;
     PathNodes start;
-    mutable KnownMembers known; // a policy serves one session, hence one thread
+    mutable KnownMembers known; // not shared: a policy serves one session, hence one thread
 
     const Name *Find(std::string_view name) const noexcept
     {
@@ -113,7 +113,7 @@ struct Policy::Tables {
 namespace
 {
 
-// The nodes reached so far; each is in it once, with the `**` behind it.
+// The reached nodes. Each is in it once, followed by its `**`.
 struct Reached {
     PathNode *nodes;
     std::uint16_t size = 0;
@@ -142,7 +142,7 @@ void Policy::Remember(PathNodes from, std::string_view name, const Step &step) c
     try {
         tables_->known.Add(from, name, step);
     } catch (...) {
-        // It is only slower without.
+        // Without the memory, only the next lookup is slower.
     }
 }
 
@@ -215,7 +215,7 @@ void Policy::Delete(const Policy *policy) noexcept
 
 // ---- compiling ------------------------------------------------------------------------------------
 
-// Every function returns false after it has said what is wrong, so that one mistake ends it.
+// Every function returns false after it has reported a mistake. The first mistake ends the compilation.
 class PolicyCompiler
 {
 public:
@@ -249,8 +249,7 @@ private:
         return false;
     }
 
-    // A name of the document is quoted only where it looks like a word: it may be a payload in the wrong
-    // place.
+    // Quotes a name of the document only if it looks like a word: it may be a misplaced payload.
     bool RefuseUnknown(const std::string &field, const std::string &name)
     {
         const std::string what =
@@ -298,7 +297,7 @@ private:
         return true;
     }
 
-    // A second pass would find secrets in what the first has written.
+    // The sanitizer writes these names itself. As secrets, a second pass would mask its own output.
     static bool IsOwnName(std::string_view name)
     {
         return EqualFolded(name, "type") || EqualFolded(name, "length") || EqualFolded(name, "_sanitized");
@@ -537,7 +536,7 @@ private:
         std::vector<PathNode> nodes(tables_.nodes.size());
         Reached start{nodes.data(), 0, no_rule};
         start.Add(tables_.nodes, 0);
-        tables_.start = *tables_.known.Intern({nodes.data(), start.size}); // the first one
+        tables_.start = *tables_.known.Intern({nodes.data(), start.size}); // the first one, so there is room
     }
 
     // At most half full, so a probe ends soon.
@@ -586,7 +585,7 @@ const Policy *Policy::Compile(std::string_view json, PolicyError &error) noexcep
             return &tables->policy;
         }
     } catch (...) {
-        error.out_of_memory = true; // nothing else is thrown: the parser is told not to
+        error.out_of_memory = true; // only memory can fail: the parser does not throw
     }
     delete tables;
     return nullptr;

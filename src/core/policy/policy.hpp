@@ -1,8 +1,8 @@
-// A policy: what the sanitizer keeps, drops, masks and limits, compiled from its JSON document.
+// A policy: it says what the sanitizer keeps, drops, masks and limits. It is compiled from its JSON document.
 //
-// Paths are compiled to a tree of segments in which rules share their beginnings. A walk through a payload
-// carries the nodes of the tree that its path has reached, mostly one or two, so a member costs one look-up
-// of its name and a step for each of these nodes, however many rules there are.
+// Paths are compiled to a tree of segments, and rules share their beginnings. A walk through a payload
+// carries the nodes of its path, mostly one or two. So a member costs one lookup of its name and a step for
+// each of these nodes, however many rules there are.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -18,7 +18,7 @@
 namespace callhardening
 {
 
-// In the record of every sanitized payload.
+// Written into the record of every sanitized payload.
 inline constexpr int policy_language_version = 1;
 
 enum class Action : unsigned char {
@@ -37,13 +37,13 @@ struct Rule {
 };
 
 struct Limits {
-    std::uint32_t depth = 16;        // containers inside each other, the root counts
+    std::uint32_t depth = 16;        // containers inside each other, including the root
     std::uint32_t members = 100;     // of one object
     std::uint32_t items = 100;       // of one array
-    std::uint32_t characters = 1000; // of a string or a name, where no rule says otherwise
+    std::uint32_t characters = 1000; // of a string or a name, unless a rule says otherwise
 };
 
-// What a policy without the member asks for, and what it may ask for.
+// The budget of a policy without one, and the allowed range.
 inline constexpr std::uint32_t default_max_bytes = 16384;
 inline constexpr std::uint32_t least_max_bytes = 256;
 inline constexpr std::uint32_t most_max_bytes = 1000000;
@@ -63,7 +63,7 @@ struct PolicyError {
 class Policy
 {
 public:
-    // nullptr where the document is no policy: `error` says why. The caller owns the result (DeletePolicy).
+    // nullptr: the document is no policy, and `error` says why. The caller owns the result and calls Delete.
     static const Policy *Compile(std::string_view json, PolicyError &error) noexcept;
     static void Delete(const Policy *policy) noexcept;
 
@@ -72,30 +72,30 @@ public:
     {
         return index == no_rule ? Rule{Action::keep, 0} : rules_[index];
     }
-    // As the document has it.
+    // The rule's path as written in the document.
     std::string_view path(RuleIndex index) const noexcept;
     const Detectors &detectors() const noexcept { return detectors_; }
-    // Bytes of the result, as text.
+    // The budget: bytes of the result as a text.
     std::uint32_t max_bytes() const noexcept { return max_bytes_; }
-    // As records name it, "1:0f0f0f": the version of the language, and six hexadecimal digits of a hash over
-    // the document, however its members are ordered and spaced.
+    // The mark in records, "1:0f0f0f": the version of the language, and six hexadecimal digits of a hash over
+    // the document. Order and spacing of members do not change the hash.
     std::string_view recorded() const noexcept;
     std::string_view hash() const noexcept { return recorded().substr(2); }
-    // Whether anything asks for pseudonyms: a rule or a detector.
+    // True if a rule or a detector needs pseudonyms.
     bool hashes() const noexcept;
     // The names that the policy adds to the credentials.
     SecretNames secret_names() const noexcept;
 
-    // What reaching a member of this name means; no look-up in what is known. `reached` has room for
+    // The meaning of a member with this name, without a lookup in the memory. `reached` has room for
     // max_reached() nodes.
     Step Enter(PathNodes from, std::string_view name, PathNode *reached) const noexcept;
-    // The same as it was remembered of a name that comes out as it is; nullptr: not met of late. Good until
-    // the next Remember.
+    // The remembered meaning of a name that stays unchanged. nullptr: not remembered. The result is valid
+    // until the next Remember.
     const Step *Known(PathNodes from, std::string_view name) const noexcept;
     void Remember(PathNodes from, std::string_view name, const Step &step) const noexcept;
-    // True for a name that a path spells out and that holds no secret and is within the limit.
+    // True if a path spells out the name, and the name holds no secret and is within the limit.
     bool Spells(std::string_view name) const noexcept;
-    // The class alone.
+    // Only the class.
     MemberClass Classify(std::string_view name) const noexcept;
     // The nodes of the root.
     PathNodes start() const noexcept;
@@ -105,7 +105,7 @@ private:
     friend class PolicyCompiler;
     struct Tables;
     const Tables *tables_ = nullptr;
-    // Every value asks for these, so they take no call.
+    // Stored here, since every value asks for these.
     const Rule *rules_ = nullptr;
     Limits limits_;
     Detectors detectors_;

@@ -11,7 +11,7 @@ namespace callhardening
 namespace
 {
 
-// A network's delay: mostly a blink, now and then enough to swap two events of one second.
+// A network's delay: mostly short, sometimes long enough to swap two events of one second.
 std::int64_t Latency(Random &random)
 {
     return random.Chance(500) ? random.Between(300, 2500) : random.Between(60, 250);
@@ -34,7 +34,7 @@ CallTraffic::CallTraffic(std::int32_t calls, std::int32_t seed) noexcept
 CallTraffic::Step CallTraffic::Next(std::string_view &body) noexcept
 {
     try {
-        // No event is delivered before its call begins, so calls that begin later can wait.
+        // No event is delivered before its call begins, so calls with a later start can wait.
         while (planned_ < calls_ && (heap_.empty() || next_start_ <= heap_.front().delivered_at))
             PlanNextCall();
         if (heap_.empty())
@@ -54,7 +54,7 @@ void CallTraffic::PlanNextCall()
     bool is_end_lost[max_legs_of_call];
     for (std::size_t i = 0; i < call_.legs.size(); ++i) {
         slot_of[i] = TakeSlot(call_.legs[i]);
-        // A blocked call has no event but its end.
+        // A blocked call has only its end as an event.
         is_end_lost[i] = random_.Chance(50) && (call_.legs[i].rang != 0 || call_.legs[i].connected != 0);
     }
     for (const PlannedEvent &event : call_.events)
@@ -71,7 +71,7 @@ void CallTraffic::FindNextStart()
         next_start_ = days_.StartOf(planned_ * share + random_.Below(share));
 }
 
-// Where the network's faults happen: events come late, twice or not at all.
+// The network's faults: events come late, twice or never.
 void CallTraffic::Schedule(const PlannedEvent &event, std::uint32_t slot, bool is_end_lost)
 {
     if (is_end_lost && IsEnd(event.state))
@@ -83,7 +83,7 @@ void CallTraffic::Schedule(const PlannedEvent &event, std::uint32_t slot, bool i
         at += random_.Between(5000, 180000);
     Deliver(event, slot, at);
 
-    // The provider tries again after 2, 4 or 8 seconds when an answer was slow, and rarely much later.
+    // The provider tries again after 2, 4 or 8 seconds when an answer was slow. Rarely it tries much later.
     if (random_.Chance(200))
         Deliver(event, slot,
                 at + (random_.Chance(1000) ? random_.Between(60000, 600000) : 2000 << random_.Below(3)));

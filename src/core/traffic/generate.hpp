@@ -1,4 +1,4 @@
-// Dialpad's webhook traffic, made up: the bodies that a company's calls give, in the order of delivery.
+// Generates Dialpad's webhook traffic: the bodies of a company's calls, in the order of delivery.
 #pragma once
 
 #include "core/traffic/generate_call.hpp"
@@ -11,8 +11,8 @@
 namespace callhardening
 {
 
-// The same calls and seed give the same bytes on every build. Memory holds the calls that are under way at
-// one moment of the day, not those before or after.
+// The same calls and seed give the same bytes on every build. Memory holds only the calls in progress at one
+// moment of the day.
 class CallTraffic
 {
 public:
@@ -20,27 +20,27 @@ public:
 
     enum class Step : unsigned char { body, end, out_of_memory };
 
-    // nullptr where memory is exhausted. `calls` is the number of call ids, 0 .. max_calls.
+    // nullptr: no memory. `calls` is the number of call ids, 0 .. max_calls.
     static CallTraffic *Start(std::int32_t calls, std::int32_t seed) noexcept;
 
-    // Step::body: the next delivery, valid until the next call. After out_of_memory nothing can be done but
-    // to delete the object.
+    // Step::body: the next delivery, valid until the next call. After out_of_memory the object can only be
+    // deleted.
     Step Next(std::string_view &body) noexcept;
 
 private:
-    // A leg whose events are not all delivered.
+    // A leg with undelivered events.
     struct Slot {
         Leg leg;
         std::uint32_t pending;
     };
     struct Delivery {
         std::int64_t delivered_at;
-        std::int64_t number; // in the order of planning: ties are broken alike everywhere
+        std::int64_t number; // in the order of planning: breaks ties alike everywhere
         std::int64_t event_at;
         std::uint32_t slot;
         CallState state;
 
-        // std::push_heap keeps the greatest in front, and that is the earliest here.
+        // std::push_heap keeps the greatest in front. This order makes the earliest the greatest.
         bool operator<(const Delivery &other) const noexcept
         {
             return delivered_at != other.delivered_at ? delivered_at > other.delivered_at

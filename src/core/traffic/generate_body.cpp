@@ -11,7 +11,7 @@ namespace callhardening
 namespace
 {
 
-// Each part of a body has random numbers of its own, so that it is the same in every event of the leg.
+// Each part of a body has its own random numbers, so that it is the same in every event of the leg.
 enum Part : std::uint64_t {
     event_part,
     transcript_part,
@@ -31,7 +31,7 @@ std::string_view Pick(const std::string_view (&words)[n], Random &random)
     return words[random.Below(n)];
 }
 
-// Letters and digits: what a link or a header has in the place of a password.
+// Letters and digits: the secret in a link or a header.
 std::string Token(Random &random, int length)
 {
     constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -136,7 +136,7 @@ void AppendSentence(std::string &text, Random &random)
     text += ". ";
 }
 
-// What people should not say on the telephone, and do.
+// Personal details that people tell on the telephone.
 void AppendPersonalDetail(std::string &text, Random &random)
 {
     if (random.Chance(5000)) {
@@ -187,7 +187,7 @@ std::string Conversation(const Leg &leg)
     return text;
 }
 
-// A list of orders, as a shop or a CRM answers: one JSON document of about `bytes` bytes.
+// A list of orders as in the answer of a shop or a CRM: one JSON document of about `bytes` bytes.
 void WriteRecords(JsonWriter &json, const std::string &text, std::size_t bytes, Random &random)
 {
     json.Open('[');
@@ -325,8 +325,8 @@ void BodyWriter::WriteFlag(std::string_view name, bool value)
         json_.Literal(value ? "true" : "false");
 }
 
-// A float of milliseconds with the microseconds behind the point, or with what a binary fraction makes of
-// them: 8951.03 and 8951.029999999999 are both ordinary.
+// A float of milliseconds with microseconds after the point, or with a binary fraction's rounding error:
+// 8951.03 and 8951.029999999999 are both ordinary.
 void BodyWriter::WriteDuration(std::string_view name, std::int64_t milliseconds)
 {
     json_.Key(name);
@@ -407,7 +407,7 @@ void BodyWriter::WriteTimes()
     WriteTime("date_ended", leg_.ended);
 }
 
-// talk_time is what a person talked; duration and total_duration include the voice menu and the queue.
+// talk_time is the time of talking. duration and total_duration include the voice menu and the queue.
 void BodyWriter::WriteDurations()
 {
     const std::int64_t now = IsOver() ? leg_.ended : at_;
@@ -425,7 +425,7 @@ void BodyWriter::WriteDurations()
     WriteDuration("total_duration", now - leg_.started);
 }
 
-// Of a stranger Dialpad knows the number and makes a name of it.
+// Dialpad only knows a stranger's number and makes a name of it.
 void BodyWriter::WriteContact()
 {
     const std::string phone = PhoneOfContact(leg_.contact);
@@ -460,7 +460,7 @@ void BodyWriter::WriteParty(std::string_view name, Party party)
     json_.Close('}');
 }
 
-// How this leg hangs together with the others of the human call.
+// The relations of this leg to the other legs of the human call.
 void BodyWriter::WriteLegs()
 {
     WriteId("entry_point_call_id", leg_.entry_point_call_id);
@@ -480,7 +480,7 @@ void BodyWriter::WriteLegs()
     WriteId("master_call_id", leg_.master_call_id);
 }
 
-// Once a call is over, Dialpad leaves out what is empty of these.
+// Once a call is over, Dialpad omits the empty ones of these.
 void BodyWriter::WriteFlags()
 {
     const bool is_transferred = leg_.transferred_from.kind != PartyKind::none;
@@ -533,7 +533,7 @@ void BodyWriter::WriteBreadcrumbs()
     json_.Close(']');
 }
 
-// An HTTP exchange as a whole, with everything that proves who one is.
+// A whole HTTP exchange, including its credentials.
 void BodyWriter::WriteRouterAnswer()
 {
     // The same for all legs: the router was asked once.
@@ -654,7 +654,7 @@ void BodyWriter::WriteIntegrations()
     json_.Close('}');
 }
 
-// JSON inside a string: Dialpad does not look into it.
+// JSON inside a string: Dialpad does not read it.
 void BodyWriter::WriteCustomData()
 {
     if (leg_.custom_data_bytes == 0)
@@ -673,7 +673,7 @@ void BodyWriter::WriteShareLinks()
     WriteLink("public_call_review_share_link", "shared/call/", random);
 }
 
-// The member that the event is about, for those that come after the call.
+// For events after the call: the member that the event is about.
 void BodyWriter::WriteResult()
 {
     const std::uint64_t seed = DeriveSeed(leg_.seed, recap_part);

@@ -8,8 +8,8 @@
 namespace callhardening
 {
 
-// Appends what Dialpad sends when `leg` comes to `state` at the time `at`. The arguments decide every byte,
-// so that a redelivery needs no copy of the first body. May throw bad_alloc.
+// Appends the body that Dialpad sends when `leg` comes to `state` at the time `at`. The arguments decide
+// every byte, so a redelivery needs no copy of the first body. May throw bad_alloc.
 void WriteCallEvent(const Leg &leg, CallState state, std::int64_t at, std::string &out);
 
 } // namespace callhardening

@@ -50,7 +50,7 @@ constexpr std::int64_t first_monday = 1767571200000; // 2026-01-05 00:00 UTC
 constexpr std::int64_t calls_per_day = 2000;
 constexpr std::int64_t most_days = 20;
 
-// How many calls begin in each hour, in proportion: two peaks and a lunch on a working day.
+// The number of calls that begin in each hour, in proportion. A working day has two peaks and a lunch.
 constexpr std::int64_t workday_hours[24] = {1,  1,  1,   1,  1,  2,  6,  20, 55, 95, 110, 100,
                                             70, 80, 100, 95, 80, 50, 22, 12, 8,  5,  3,   2};
 constexpr std::int64_t weekend_hours[24] = {1, 1, 0, 0, 0, 0, 1, 2, 4, 7, 9, 9,
@@ -62,9 +62,9 @@ constexpr std::int64_t WeightOfHour(std::int64_t hour_since_monday) noexcept
     return is_weekend ? weekend_hours[hour_since_monday % 24] : workday_hours[hour_since_monday % 24];
 }
 
-// Plans one call. The legs and events go to the PlannedCall; nothing else is kept.
-// No expression asks for two random numbers where C++ leaves the order open, as between the arguments of a
-// function: g++ and clang++ would give other traffic.
+// Plans one call. The legs and events go to the PlannedCall, and nothing else is kept. No expression takes
+// two random numbers in an order that C++ leaves open, like the arguments of a function: g++ and clang++
+// would generate different traffic.
 class CallPlanner
 {
 public:
@@ -116,7 +116,7 @@ private:
     std::uint32_t contact_;
 };
 
-// Half of all calls are with the 200 people whom the company talks to most.
+// Half of all calls are with the company's 200 most frequent contacts.
 std::uint32_t CallPlanner::PickContact()
 {
     return random_.Below(random_.Chance(5000) ? 200 : contact_count);
@@ -146,7 +146,7 @@ void CallPlanner::Ring(std::size_t leg, std::int64_t at)
     AddEvent(leg, CallState::ringing, at + random_.Between(40, 200));
 }
 
-// From the answer to the moment before the end, which the caller of this decides by At(leg).ended.
+// Plans from the answer until just before the end. The end is At(leg).ended: the caller decides it.
 void CallPlanner::Talk(std::size_t leg, std::int64_t at)
 {
     At(leg).connected = At(leg).answered = at;
@@ -163,7 +163,7 @@ void CallPlanner::Talk(std::size_t leg, std::int64_t at)
         AddEvent(leg, CallState::merged, at + length * 4 / 5);
 }
 
-// Somebody listens to the operator, speaks to both, or takes the call.
+// A supervisor listens to the operator, speaks to both, or takes the call.
 void CallPlanner::Supervise(std::size_t leg)
 {
     constexpr CallState ways[] = {CallState::monitor, CallState::eavesdrop, CallState::barge,
@@ -184,8 +184,8 @@ void CallPlanner::Miss(std::size_t leg, std::int64_t at)
     Hang(leg, at);
 }
 
-// A ring leg that ends because another one was answered: once in a while Dialpad says so with a second
-// ringing that carries the end.
+// A ring leg ends because another one was answered. Sometimes Dialpad reports this with a second ringing that
+// carries the end.
 void CallPlanner::CancelRing(std::size_t leg, std::int64_t at)
 {
     if (random_.Chance(1000))
@@ -207,7 +207,7 @@ void CallPlanner::LeaveVoicemail(std::size_t leg, std::int64_t at)
     AddEvent(leg, CallState::transcription, At(leg).transcribed);
 }
 
-// What comes after an answered call.
+// The events after an answered call.
 void CallPlanner::Follow(std::size_t leg, bool is_callcenter)
 {
     const std::int64_t ended = At(leg).ended;
@@ -224,10 +224,10 @@ void CallPlanner::Follow(std::size_t leg, bool is_callcenter)
         AddEvent(leg, CallState::admin, ended + random_.Between(minute, 10 * minute));
 }
 
-// The transcript, and the recap, which now and then comes hours later.
+// The transcript and the recap. Some recaps come hours later.
 void CallPlanner::Transcribe(std::size_t leg)
 {
-    // Escaped, the router's answer is an eighth longer. With all else no body gets above 200 kB.
+    // Escaped, the router's answer is an eighth longer. Together with the rest, no body exceeds 200 kB.
     constexpr std::int64_t bytes_per_second = 24;
     const std::int64_t longest = 170000 - At(leg).breadcrumb_bytes * 9 / 8;
     const std::int64_t length = (At(leg).ended - At(leg).answered) / second;
@@ -287,7 +287,7 @@ void CallPlanner::PlanBlocked()
 void CallPlanner::PlanOutbound()
 {
     const std::size_t leg = AddLeg(start_, Direction::outbound, PickParty(PartyKind::user));
-    if (random_.Chance(1500)) // placed through the API by a program that adds what it likes
+    if (random_.Chance(1500)) // placed through the API by a program with data of its own
         At(leg).custom_data_bytes = static_cast<std::uint32_t>(random_.LongTail(150, 500, 3));
     AddEvent(leg, CallState::calling, start_ + random_.Between(50, 200));
     Ring(leg, start_ + random_.Between(600, 3000));
@@ -299,7 +299,7 @@ void CallPlanner::PlanOutbound()
     Follow(leg, false);
 }
 
-// One colleague calls another: a leg of each.
+// One colleague calls another. Each has a leg.
 void CallPlanner::PlanInternal()
 {
     const std::size_t caller = AddLeg(start_, Direction::outbound, PickParty(PartyKind::user));
@@ -322,7 +322,8 @@ void CallPlanner::PlanInternal()
     Hang(called, ended);
 }
 
-// Routing by an HTTP service of the company's: its whole answer is in every later event of the call.
+// An HTTP service of the company routes the call. Every later event of the call contains the service's whole
+// answer.
 void CallPlanner::AskRouter(std::size_t entry)
 {
     At(entry).breadcrumb_bytes = static_cast<std::uint32_t>(random_.LongTail(14000, 18500, 3));
@@ -341,7 +342,7 @@ std::size_t CallPlanner::RingOperator(std::size_t entry, std::int64_t at)
     return leg;
 }
 
-// The operator hands the caller to a colleague, and is out of it.
+// The operator transfers the caller to a colleague and leaves the call.
 void CallPlanner::Transfer(std::size_t entry, std::size_t from)
 {
     const std::int64_t at = At(from).ended;
@@ -364,7 +365,7 @@ std::size_t CallPlanner::Greet()
     if (random_.Chance(3000))
         AskRouter(entry);
 
-    // A queue answers when it has taken the call; a voice menu before that.
+    // A queue answers after it has taken the call. A voice menu answers before that.
     const bool has_menu = random_.Chance(800);
     At(entry).queued =
         start_ + (has_menu ? random_.Between(8 * second, 40 * second) : random_.Between(300, 900));
@@ -375,7 +376,7 @@ std::size_t CallPlanner::Greet()
     return entry;
 }
 
-// Rings one operator after the other, of whom at most the last one answers. `at` moves to the end of it.
+// Rings one operator after the other. At most the last one answers. `at` moves to the end of the rings.
 std::size_t CallPlanner::RingOperators(std::size_t entry, std::size_t most, bool is_answered,
                                        std::int64_t &at)
 {
@@ -396,7 +397,7 @@ std::size_t CallPlanner::RingOperators(std::size_t entry, std::size_t most, bool
     return last;
 }
 
-// The entry point's leg lasts from the greeting to the end; each operator who is rung has a leg of his own.
+// The entry point's leg lasts from the greeting to the end. Each rung operator has a leg of his own.
 void CallPlanner::PlanCallcenter(std::size_t max_legs)
 {
     const std::size_t entry = Greet();
@@ -428,7 +429,7 @@ std::string_view CallStateName(CallState state) noexcept
     return state_names[static_cast<int>(state)];
 }
 
-// A Feistel network over 52 bits: a bijection, so that no id comes twice, and nothing has to be remembered.
+// A Feistel network over 52 bits. It is a bijection, so no id comes twice without a list of used ids.
 std::int64_t CallIds::Next() noexcept
 {
     constexpr std::uint64_t half = (std::uint64_t{1} << 26) - 1;
@@ -453,7 +454,7 @@ WorkingDays::WorkingDays(std::int64_t calls) noexcept : positions_(calls * posit
 
 std::int64_t WorkingDays::StartOf(std::int64_t position) noexcept
 {
-    // Finer than the weight of an hour, which has room for many calls.
+    // Finer than the weight of an hour: an hour has many calls.
     constexpr std::int64_t unit = 1000000;
     const std::int64_t share = position * weight_;
     const std::int64_t target = share / positions_ * unit + share % positions_ * unit / positions_;

@@ -1,4 +1,4 @@
-// How one human call goes at a company that uses Dialpad: its legs, and the events of each.
+// Plans a human call at a company that uses Dialpad: its legs, and the events of each.
 #pragma once
 
 #include "core/base/random.hpp"
@@ -12,7 +12,7 @@
 namespace callhardening
 {
 
-// Dialpad's states, but for the subscription wildcard.
+// Dialpad's states without the subscription wildcard.
 enum class CallState : unsigned char {
     calling,
     preanswer,
@@ -54,7 +54,7 @@ constexpr bool IsEnd(CallState state) noexcept
     return state >= CallState::missed && state <= CallState::hangup;
 }
 
-// Who a call is for: a person or a group of the company.
+// The receiver of a call: a person or a group of the company.
 enum class PartyKind : unsigned char { none, user, callcenter, department, office };
 struct Party {
     PartyKind kind = PartyKind::none;
@@ -62,12 +62,12 @@ struct Party {
 };
 constexpr std::uint32_t party_count[] = {0, 60, 6, 4, 1}; // by kind
 
-// People who call and are called: US numbers first, then British ones.
+// Callers and called people: US numbers first, then British ones.
 constexpr std::uint32_t us_contacts = 2400;
 constexpr std::uint32_t contact_count = us_contacts + 400;
 
-// One leg: a call in Dialpad's sense. Times are milliseconds since the epoch and 0 where the thing never
-// happens; a body shows those that have come when its event does.
+// One leg: a call in Dialpad's sense. Times are milliseconds since the epoch, 0: never happens. A body shows
+// only the times up to its event.
 struct Leg {
     std::uint64_t seed = 0;
     std::int64_t call_id = 0;
@@ -81,15 +81,15 @@ struct Leg {
     std::int64_t answered = 0; // by a person; `connected` may be a recorded voice
     std::int64_t ended = 0;
     std::int64_t hold_time = 0;
-    std::int64_t recorded = 0;           // when the recording is available
+    std::int64_t recorded = 0;           // time when the recording is available
     std::int64_t transcribed = 0;        // the transcript, of the call or of the message
     std::int64_t voicemail_uploaded = 0; // the message
     std::uint32_t contact = 0;
     std::uint32_t transcript_bytes = 0;
-    std::uint32_t breadcrumb_bytes = 0; // of an HTTP response; 0: routed without asking anybody
+    std::uint32_t breadcrumb_bytes = 0; // of an HTTP response; 0: routed without a request
     std::uint32_t integration_bytes = 0;
     std::uint32_t custom_data_bytes = 0;
-    Direction direction = Direction::inbound; // unknown: a word that nobody knows
+    Direction direction = Direction::inbound; // unknown: a word outside the vocabulary
     Party target;
     Party entry_point_target;
     Party proxy_target;
@@ -106,13 +106,13 @@ struct PlannedEvent {
 
 constexpr std::size_t max_legs_of_call = 8;
 
-// Kept from call to call, so that planning one allocates nothing.
+// Kept from call to call, so that planning a call allocates nothing.
 struct PlannedCall {
     std::vector<Leg> legs;
     std::vector<PlannedEvent> events;
 };
 
-// Call ids between 2^52 and 2^53, in no visible order, none twice.
+// Call ids between 2^52 and 2^53, in no visible order, each only once.
 class CallIds
 {
 public:
@@ -124,16 +124,17 @@ private:
     std::uint64_t taken_ = 0;
 };
 
-// The hours at which a company's calls begin: a number of calls spread over whole working days.
+// The start times of a company's calls: a number of calls spread over whole working days.
 class WorkingDays
 {
 public:
-    // A position is a call's number, finer by this, so that no two calls begin at the same moment of their
-    // share.
+    // A call's number times this is its position. The steps between keep two calls of one share from the same
+    // start time.
     static constexpr std::int64_t positions_per_call = 100000;
 
     explicit WorkingDays(std::int64_t calls) noexcept;
-    // When the call at `position` (0 .. calls * positions_per_call - 1) begins. Positions may not go back.
+    // The start time of the call at `position` (0 .. calls * positions_per_call - 1). Positions must not
+    // decrease.
     std::int64_t StartOf(std::int64_t position) noexcept;
 
 private:
@@ -143,7 +144,7 @@ private:
     std::int64_t weight_before_ = 0; // of the hours before `hour_`
 };
 
-// Plans the call that begins at `start`, with 1 .. max_legs legs. May throw bad_alloc.
+// Plans the call with the start time `start` and 1 .. max_legs legs. May throw bad_alloc.
 void PlanCall(std::int64_t start, std::int32_t max_legs, Random &random, CallIds &ids, PlannedCall &call);
 
 } // namespace callhardening

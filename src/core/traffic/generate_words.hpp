@@ -1,7 +1,7 @@
-// What the people of the made-up company are called and what they talk about.
+// Names, and sentences of conversations, for the invented company.
 //
-// Telephone numbers are from ranges that are kept free for fiction (555-0100 to 555-0199, 020 7946 0xxx),
-// addresses under example.com.
+// Telephone numbers are from ranges reserved for fiction (555-0100 to 555-0199, 020 7946 0xxx). Addresses are
+// under example.com.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -43,7 +43,7 @@ constexpr std::string_view outbound_words[] = {"outbound", "OUTBOUND",  "Outboun
                                                "outgoing", "out_bound", "Outbound-Dial"};
 constexpr std::string_view unknown_directions[] = {"sideways", "lateral", "roundabout", "inwards"};
 
-// A sentence is one of each.
+// A sentence has one of each.
 constexpr std::string_view openings[] = {
     "Okay, so",
     "Right,",

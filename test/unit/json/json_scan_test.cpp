@@ -18,7 +18,7 @@ using Json = nlohmann::json;
 namespace
 {
 
-// Looks at every token, and does what a test wants of it.
+// Reads every token, and skips as a test wants.
 class TestReader
 {
 public:
@@ -52,7 +52,7 @@ private:
     JsonScanner scanner_;
 };
 
-// As the only item of an array, whether it is looked into or skipped.
+// Tests the value as the only item of an array, both read and skipped.
 bool Accepts(const std::string &value)
 {
     const std::string text = "[" + value + "]";
@@ -217,14 +217,14 @@ TEST(JsonScan, DoubtsWhatMayBeTooMuchForJsonb)
     EXPECT_FALSE(Accepts(Repeat("{\"a\":", deepest_json) + "1" + Repeat("}", deepest_json)));
     EXPECT_TRUE(Accepts(Repeat("1", 4000)));
     EXPECT_FALSE(Accepts(Repeat("1", 4001)));
-    // Members or items of one container; then bytes, of which every value may need some more than its text.
+    // Members or items of one container. Then bytes: a value may need more of them than its text.
     EXPECT_TRUE(Accepts(Zeros(8000000)));
     EXPECT_FALSE(Accepts(Zeros(9000000)));
     EXPECT_TRUE(Accepts(Zeros(8000000) + std::string(50000000, ' ')));
     EXPECT_FALSE(Accepts(Zeros(8000000) + std::string(70000000, ' ')));
 }
 
-// Every byte at every place of the words that are read at once, with every neighbour that could carry over.
+// Every byte at every position of the words read at once, with every neighbour for a carry.
 TEST(JsonScan, FindsTheEndOfAStringWhereverItIs)
 {
     for (std::size_t before = 0; before < 20; ++before)

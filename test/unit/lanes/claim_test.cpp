@@ -11,7 +11,7 @@ namespace
 
 constexpr std::int64_t second = 1'000'000;
 
-// A claim of the events behind {5, 1} up to {8, 4}, in the window of xids 3 to 9.
+// A claim of the events after {5, 1} up to {8, 4}, in the window of xids 3 to 9.
 LaneRecord Range()
 {
     LaneRecord claim;
@@ -73,7 +73,7 @@ TEST(PositionAfter, IsBehindTheRange)
 
 TEST(IsSettled, UpToTheLastEventThatIsDoneWith)
 {
-    LanePosition position = Range().position; // reads xids below 10, done with {5, 1}
+    LanePosition position = Range().position; // reads xids below 10, done up to {5, 1}
     EXPECT_TRUE(IsSettled(position, {4, 9}));
     EXPECT_TRUE(IsSettled(position, {5, 1}));
     EXPECT_FALSE(IsSettled(position, {5, 2}));

@@ -14,7 +14,7 @@ using namespace callhardening;
 namespace
 {
 
-// A snapshot that owns its ids, from the text that PostgreSQL prints: xmin:xmax:xid,xid,...
+// A snapshot with its own ids, from PostgreSQL's text: xmin:xmax:xid,xid,...
 struct OwnedSnapshot {
     explicit OwnedSnapshot(const std::string &text)
     {
@@ -151,8 +151,8 @@ std::string SnapshotOf(const std::set<std::uint64_t> &open, std::uint64_t xmax)
     return separator == ':' ? text + ":" : text;
 }
 
-// Transactions begin and end at random; whatever the windows between the snapshots are, each one that ended
-// comes up in exactly one of them.
+// Transactions begin and end at random. Each ended one must be in exactly one of the windows between the
+// snapshots.
 TEST(WindowRanges, ShowsEveryTransactionOnce)
 {
     std::mt19937 random(1);

@@ -62,7 +62,7 @@ TEST(Policy, SaysWhatIsWrongWhere)
     EXPECT_EQ(Mistake(R"({"version": 1})"), "none");
 }
 
-// Each is what a policy may hold as JSON, but not as a size.
+// A policy may hold each of these as JSON, but not as a size.
 TEST(Policy, ASizeIsAWholeNumberInItsRange)
 {
     const std::string refused = "budget.max_bytes: must be a whole number from 256 to 1000000";
@@ -79,7 +79,7 @@ TEST(Policy, ASizeIsAWholeNumberInItsRange)
         EXPECT_EQ(Mistake(std::string(R"({"version": )") + version + "}"), "version: must be 1") << version;
 }
 
-// What would overflow the stack of a parser, a copy or a printout that recurses.
+// Such depth would overflow the stack of a recursive parser, copy or printout.
 TEST(Policy, DepthIsRefusedWithoutRecursion)
 {
     constexpr std::size_t depth = 100000;
@@ -115,7 +115,7 @@ TEST(Policy, SaysWhatIsWrongWithARule)
               "rules[1].path: has more than 16 segments");
 }
 
-// What a policy says, asked while it lives.
+// Asks a compiled policy.
 template <typename Question>
 auto Ask(const std::string &text, Question question)
 {
@@ -167,7 +167,7 @@ TEST(Policy, NamesOfItsOwnAreSecretsFoldedAndWhole)
     EXPECT_TRUE(is_secret("Größe"));
     EXPECT_FALSE(is_secret("front_door_code"));
     EXPECT_FALSE(is_secret("door_codes"));
-    EXPECT_FALSE(is_secret("password")); // a credential anyway, but none of its own
+    EXPECT_FALSE(is_secret("password")); // a credential anyway, not added by the policy
     EXPECT_FALSE(Ask(R"({"version": 1})", [](const Policy &p) { return p.secret_names().Has("door_code"); }));
 }
 
@@ -181,7 +181,7 @@ TEST(Policy, TheHashIsOfWhatADocumentSays)
     EXPECT_NE(HashOf(one), HashOf(R"({"version": 1})"));
 }
 
-// The index of the rule that a member reached by `names` falls under; -1 for none.
+// The index of the rule for the member reached by `names`. -1: none.
 int RuleOf(const std::vector<std::string> &paths, const std::vector<std::string> &names)
 {
     std::string text = R"({"version": 1, "rules": [)";

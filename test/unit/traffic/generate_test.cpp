@@ -60,7 +60,8 @@ TEST(Generate, EveryNumberOfCallsIsMetExactly)
     }
 }
 
-// What a receiver needs is in each body, and in words that the vocabulary has, but for the odd direction.
+// Each body has all members for a receiver, in words of the vocabulary. Only the odd direction is
+// unknown.
 TEST(Generate, EveryBodyIsAnEventOfOneCall)
 {
     std::map<std::string, std::set<Direction>> directions;
@@ -88,7 +89,7 @@ TEST(Generate, BodiesAreAscii)
             ASSERT_TRUE(c >= 0x20 && c < 0x7f) << body;
 }
 
-// A redelivery is the same bytes, so an event must not come twice as two different bodies.
+// A redelivery repeats the bytes, so an event must not come as two different bodies.
 TEST(Generate, OneBodyPerCallStateAndTime)
 {
     std::map<std::string, std::string> bodies;
@@ -158,7 +159,7 @@ TEST(Generate, LongTailStaysInItsRange)
     EXPECT_EQ(longest, 320);
 }
 
-// A body tells what was known when the event happened.
+// A body shows only facts from before its event.
 TEST(Generate, BodyKnowsNothingOfTheFuture)
 {
     Leg leg;
