@@ -39,21 +39,21 @@ namespace callhardening
 namespace
 {
 
-// -- who is a worker -----------------------------------------------------------------------------
+// -- worker processes -----------------------------------------------------------------------------
 
-constexpr const char *worker_type = "callhardening worker"; // in pg_stat_activity
+constexpr const char *worker_type = "callhardening worker"; // shown in pg_stat_activity
 
-// callhardening.max_workers: of all databases.
+// callhardening.max_workers, for all databases together.
 int max_workers = 8;
 constexpr int most_max_workers = 1024;
 
-// Locks by which sessions know of each other. SQL can name three fields of an advisory lock, and sets the
-// fourth to 1 or 2. With another value there, no role can take one of these locks, and so pass for a worker
-// or keep workers from starting.
+// Sessions find each other by these locks. SQL can set only three fields of an advisory lock; the fourth is 1
+// or 2. Another value there keeps roles from taking these locks. Otherwise a role could look like a worker,
+// or stop workers from starting.
 enum class WorkerLock : uint32 {
-    worker = 0x43414c4c, // of a log: each of its workers has it as long as it lives
-    start = 0x43414c53,  // of a log: the session that counts and starts its workers
-    slot = 0x43414c4e,   // of the server: a worker has one of max_workers
+    worker = 0x43414c4c, // of a log: each of its workers holds it until it ends
+    start = 0x43414c53,  // of a log: held while a session counts and starts its workers
+    slot = 0x43414c4e,   // of the server: each worker holds one of max_workers
 };
 constexpr uint16 not_from_sql = 0x4343;
 
@@ -79,7 +79,7 @@ bool is_worker_lock(const LockInstanceData &lock)
     return type != nullptr && strcmp(type, worker_type) == 0;
 }
 
-// The process ids of a log's workers, or of all workers of the server where `log` is NULL.
+// The process ids of a log's workers. If `log` is NULL, those of all workers of the server.
 struct Workers {
     int *pids;
     int count;
@@ -119,14 +119,14 @@ bool is_worker_of(const EventLog &log, pid_t pid)
 
 // -- starting ------------------------------------------------------------------------------------
 
-// What a worker is told; goes through shared memory.
+// The worker's parameters, passed through shared memory.
 struct WorkerOrder {
     Oid database;
-    Oid role; // whose rights it has
+    Oid role; // the worker has its rights
     Oid extension;
     Oid events; // the log
     int32 max_events;
-    int32 poll; // milliseconds
+    int32 poll; // in milliseconds
 };
 static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
 
@@ -162,7 +162,7 @@ void check_limit()
                         errhint("Raise callhardening.max_workers, and reload the configuration.")));
 }
 
-// Terminates a worker that nobody waits for any more: it would come up later, and uncounted.
+// Terminates a worker that no session waits for. It would start later, without being counted.
 void give_up(int, Datum handle)
 {
     TerminateBackgroundWorker(reinterpret_cast<BackgroundWorkerHandle *>(DatumGetPointer(handle)));
@@ -176,10 +176,10 @@ void wait_a_little()
     CHECK_FOR_INTERRUPTS();
 }
 
-// A worker is up when it has connected and has found its log.
+// A worker has started when it is connected and has found its log.
 bool comes_up(const EventLog &log, BackgroundWorkerHandle *handle)
 {
-    constexpr int longest = 10000; // milliseconds
+    constexpr int longest = 10000; // in milliseconds
     const TimestampTz begin = GetCurrentTimestamp();
     pid_t pid;
     if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
@@ -204,7 +204,7 @@ void launch(const EventLog &log, const WorkerOrder &order)
     PG_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
     {
         if (!comes_up(log, handle)) {
-            check_limit(); // another session may have started the last one
+            check_limit(); // another session may have started the last allowed worker
             ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
                             errmsg("the call worker did not come up"), errhint("The server log says why.")));
         }
@@ -212,7 +212,7 @@ void launch(const EventLog &log, const WorkerOrder &order)
     PG_END_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
 }
 
-// Code of the calls table's owner, such as triggers and defaults, would run as a superuser.
+// Triggers and defaults of the calls table are its owner's code. They would run as a superuser.
 void warn_superuser(Oid role)
 {
     if (superuser_arg(role))
@@ -231,13 +231,14 @@ int launch_missing(const EventLog &log, const WorkerOrder &order, int wanted)
         warn_superuser(order.role);
     for (int i = 0; i < missing; ++i)
         launch(log, order);
-    LockRelease(&tag, ExclusiveLock, false); // those that started are seen: nobody has to wait for a commit
+    LockRelease(&tag, ExclusiveLock,
+                false); // started workers are visible now, so no session has to wait for the commit
     return missing;
 }
 
-// -- what would keep a worker from coming up -----------------------------------------------------
+// -- checks before the start ----------------------------------------------------------------------
 
-// No worker runs before recovery has ended. Starting one writes nothing, so that read-only transactions may.
+// Workers run only after recovery. Starting one writes nothing, so a read-only transaction may do it.
 void check_can_start()
 {
     if (RecoveryInProgress())
@@ -272,7 +273,7 @@ void check_can_connect(Oid role)
                         errhint("Grant it CONNECT on the database.")));
 }
 
-// A worker without this right would fail at each batch, and only the server log would say so.
+// Without this right, each batch of the worker would fail with a message only in the server log.
 void check_can_read(const EventLog &log, Oid role)
 {
     if (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK)
@@ -316,23 +317,23 @@ struct Worker {
     EventLog log;
     Claim claim;
     MemoryContext batch;
-    const char *end; // why it ends
+    const char *end; // the reason for its end
 };
 
-// Why a worker ends.
+// The reasons for a worker's end.
 constexpr const char *told_to_stop = "it was told to stop", *no_log = "its log does not exist any more",
                      *no_extension = "the extension was dropped",
                      *no_slot = "as many run as callhardening.max_workers allows";
 
-// DROP EXTENSION waits until the transaction ends, or is waited for here. False where the extension is gone:
-// then its tables and functions are.
+// Blocks DROP EXTENSION until the end of the transaction. Returns false if the extension was dropped, with
+// its tables and functions.
 bool hold_extension(const Worker &worker)
 {
     LockDatabaseObject(ExtensionRelationId, worker.order.extension, 0, AccessShareLock);
     return get_extension_oid("callhardening", true) == worker.order.extension;
 }
 
-// Read committed and read-write, whatever the defaults of the database and the role are.
+// Sets read committed and read-write, against other defaults of the database and the role.
 void begin_transaction(const char *activity, const Worker &worker)
 {
     SetCurrentStatementStartTimestamp();
@@ -354,7 +355,7 @@ void end_transaction()
     pgstat_report_activity(STATE_IDLE, nullptr);
 }
 
-// NULL, or why there is nothing left to work on.
+// NULL, or the reason to end.
 const char *find_log(Worker *worker)
 {
     if (!hold_extension(*worker))
@@ -372,12 +373,12 @@ const char *claim_batch(Worker *worker)
     if (end == nullptr)
         claim_events(&worker->log, {worker->order.max_events, true, lease, default_worker(), false, false},
                      &worker->claim);
-    ForceSyncCommit(); // an attempt that ends the server has been counted
+    ForceSyncCommit(); // the attempt is counted even if it crashes the server
     end_transaction();
     return end;
 }
 
-// In a transaction of its own: an attempt that kills the worker has been counted.
+// Runs in a transaction of its own, so the attempt is counted even if it kills the worker.
 const char *process_batch(Worker *worker)
 {
     begin_transaction("processing events of", *worker);
@@ -416,10 +417,10 @@ void release_batch(const Worker &worker)
     end_transaction();
 }
 
-// -- being stopped -------------------------------------------------------------------------------
+// -- stopping -------------------------------------------------------------------------------------
 
-// A batch ends as one that is cancelled does, so that it can be given back. Told once more, the worker ends
-// as other sessions do.
+// The first signal cancels the batch, so that its events are released. The second one ends the worker like
+// any session.
 void stop_worker(SIGNAL_ARGS)
 {
     const int kept = errno;
@@ -432,16 +433,15 @@ void stop_worker(SIGNAL_ARGS)
     errno = kept;
 }
 
-// What is given back when the worker is stopped must not keep the server from stopping: the lease would end
-// by itself.
+// The release must not delay the server's shutdown: the lease would expire by itself.
 void be_brief()
 {
-    QueryCancelPending = 0; // of the stop, where the batch ended by itself
+    QueryCancelPending = 0; // set by the stop, but the batch had ended
     SetConfigOption("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION);
     SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
 }
 
-// -- from batch to batch -------------------------------------------------------------------------
+// -- from batch to batch --------------------------------------------------------------------------
 
 enum class Outcome : unsigned char { worked, idle, failed, ended };
 
@@ -455,10 +455,10 @@ Outcome work_once(Worker *worker)
     return worker->end == nullptr ? Outcome::worked : Outcome::ended;
 }
 
-// The error of a batch is for the server's log; the worker goes on.
+// Writes the error of a batch to the server log. The worker continues.
 void survive_error()
 {
-    // HOLD_INTERRUPTS(), without an increment that C++20 frowns upon.
+    // HOLD_INTERRUPTS() without an increment of a volatile, deprecated in C++20.
     InterruptHoldoffCount = InterruptHoldoffCount + 1;
     if (!ShutdownRequestPending || geterrcode() != ERRCODE_QUERY_CANCELED)
         EmitErrorReport();
@@ -480,7 +480,7 @@ bool try_to_release(const Worker &worker)
     }
     PG_CATCH();
     {
-        survive_error(); // the lease ends by itself
+        survive_error(); // the lease expires by itself
     }
     PG_END_TRY();
     return released;
@@ -490,10 +490,11 @@ void give_back(const Worker &worker)
 {
     const bool was_stopped = ShutdownRequestPending != 0;
     if (!try_to_release(worker) && !was_stopped && ShutdownRequestPending)
-        try_to_release(worker); // the stop has cancelled it
+        try_to_release(worker); // the stop signal had cancelled the first try
 }
 
-// One batch. What failed for another reason than its events is given back, and does not count.
+// Works on one batch. If it fails for another reason than its events, its events are released and the attempt
+// does not count.
 Outcome try_to_work(Worker *worker)
 {
     volatile bool failed = false;
@@ -522,7 +523,7 @@ void reload_if_told()
     }
 }
 
-// A cancel that finds nothing to cancel ends the pause, and not the worker.
+// A cancel during the pause ends only the pause.
 void wait_for(int64 milliseconds)
 {
     const int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
@@ -558,7 +559,7 @@ void work(Worker *worker)
     worker->end = told_to_stop;
 }
 
-// Two sessions may have started the last worker at once: only one of them gets the slot.
+// If two sessions start the last allowed worker at the same time, only one worker gets the slot.
 bool take_slot()
 {
     for (int slot = 0; slot < max_workers; ++slot) {
@@ -595,7 +596,7 @@ void define_worker_settings()
                             "Most call workers that run in the server at the same time, in all databases.",
                             nullptr, &max_workers, max_workers, 0, most_max_workers, PGC_SIGHUP, 0, nullptr,
                             nullptr, nullptr);
-    MarkGUCPrefixReserved("callhardening"); // a name that is written wrongly is warned of
+    MarkGUCPrefixReserved("callhardening"); // the server warns about a misspelt name
 }
 
 } // namespace callhardening

@@ -4,7 +4,7 @@
 namespace callhardening
 {
 
-// The settings that workers go by.
+// Defines the settings of workers.
 void define_worker_settings();
 
 } // namespace callhardening

@@ -71,7 +71,7 @@ bool is_assignable(Relation relation, int number)
     return column->attgenerated == '\0' && column->attidentity != ATTRIBUTE_IDENTITY_ALWAYS;
 }
 
-// What a call takes over from its first event is not filled by what the events say.
+// A carried column gets its value from the first event's row, not from event bodies.
 bool is_carried(const EventLog &log, std::string_view name)
 {
     for (int i = 0; i < log.carry_count; ++i)
@@ -93,7 +93,7 @@ void find_columns(CallsTable *table)
     }
 }
 
-// One of them is that of hardening.
+// One BEFORE INSERT trigger is the extension's.
 bool has_insert_trigger(Relation relation)
 {
     int count = 0;
@@ -103,7 +103,7 @@ bool has_insert_trigger(Relation relation)
     return count > 1;
 }
 
-// The columns that hold a MergeState; add_merge_columns in sql/calls/harden.sql makes them.
+// The columns of a MergeState, created by add_merge_columns in sql/calls/harden.sql.
 struct StateColumn {
     const char *name;
     Oid type;
@@ -132,9 +132,9 @@ void check_state_columns(Relation relation)
 
 // -- statements ----------------------------------------------------------------------------------
 //
-// Parameters: the call id, status, direction and payload, the state of the merge, then the columns that the
-// table has, in the order of CallColumn. Strings are assigned, so that a value that is too long is an error;
-// an explicit cast would cut it.
+// Parameters: the call id, status, direction and payload, the state of the merge, then the table's columns in
+// the order of CallColumn. Strings are assigned without a cast. An explicit cast would cut a long value
+// instead of raising an error.
 
 enum : int {
     id_parameter = 1,
@@ -163,7 +163,7 @@ const char *column_parameter(const CallsTable *table, int column, int number)
 struct Assignment {
     const char *name;
     const char *value;
-    bool is_whole; // NULL is a value, and not what stays as it is
+    bool is_whole; // NULL is written; otherwise NULL keeps the old value
 };
 
 int list_assignments(const CallsTable *table, Assignment *list)
@@ -189,7 +189,7 @@ int list_assignments(const CallsTable *table, Assignment *list)
 constexpr int most_assignments = call_column_count + 3 + state_column_count;
 static_assert(most_assignments + 2 <= max_spi_arguments);
 
-// A column that is named in an INSERT does not get its default, and may be NOT NULL.
+// A column named in an INSERT does not get its default, but may be NOT NULL.
 const char *value_or_default(CallsTable *table, const char *column, const char *value)
 {
     Node *otherwise = build_column_default(table->relation, find_column(table->relation, column));
@@ -205,8 +205,8 @@ void add_value(StringInfo columns, StringInfo values, const char *column, const 
     appendStringInfo(values, ", %s", value);
 }
 
-// Types that have come to differ are left to the assignment: COALESCE takes one type. A column that is gone
-// is reported where the log is read.
+// COALESCE takes one type. If the types differ, the assignment converts the value. A missing column raises
+// its error when the log is read.
 bool has_type_in_events(const CallsTable &table, const char *column)
 {
     const Oid events = table.log->events, type = get_atttype(events, get_attnum(events, column));
@@ -407,8 +407,8 @@ int read_status(const CallsTable &table, int position)
     return status == nullptr ? unset_status : table.settings.graph->Find(status);
 }
 
-// A row that no event was merged into yet has no state. Its newest event may be known all the same. In
-// others, last_event_at can be a default of the column.
+// Before the first merge a row has no state. Then last_event_at is its newest event. Later, last_event_at may
+// be only the column's default.
 MergeState read_state(const CallsTable &table, const FieldValue &last_event)
 {
     MergeState state;
@@ -433,7 +433,7 @@ bool read_call(const CallsTable &table, const char *call_id, bool waits, Call *c
     *call = {};
     run_statement(&plans, waits ? table.select : table.select_nowait, {text_value(call_id)});
     if (SPI_processed == 0) {
-        SPI_freetuptable(SPI_tuptable); // 8 kB, for each new call of a batch
+        SPI_freetuptable(SPI_tuptable); // otherwise each new call of a batch keeps 8 kB
         return false;
     }
 
@@ -457,7 +457,7 @@ namespace
 
 SpiArgument id_argument(Oid type, std::string_view id)
 {
-    // A user id that is no number cannot be written to an integer column: the call is worth more than it.
+    // An integer column cannot hold a user id with letters. The rest of the call is written without it.
     if (!is_string_type(type) && CanonicalCallId(id, KeyKindOf(format_type_be(type))).empty())
         return null_argument(TEXTOID);
     return text_value(id);
@@ -497,7 +497,7 @@ SpiArgument time_argument(bool is_known, int64 time)
     return {TIMESTAMPTZOID, TimestampTzGetDatum(postgres_time(time)), !is_known};
 }
 
-// All of it, in the order of state_columns.
+// Writes all of the state, in the order of state_columns.
 int add_state_arguments(const CallsTable &table, const MergeState &state, SpiArgument *arguments, int count)
 {
     arguments[count++] = time_argument(state.has_newest_event, state.newest_event);
@@ -507,8 +507,8 @@ int add_state_arguments(const CallsTable &table, const MergeState &state, SpiArg
     return count;
 }
 
-// What has not changed is NULL: the statement leaves it as it is. The state is written whole. `seq` is the
-// event that a new call takes columns over from, or NULL.
+// Unchanged values are NULL, and the statement keeps them. The state is always written. `seq` is the event
+// with the carried columns of a new call, or NULL.
 void run_write(KeptPlans *plans, const char *statement, const CallsTable &table, const char *call_id,
                const Call &call, const Datum *payload, const int64 *seq)
 {

@@ -1,4 +1,4 @@
-// The calls table that events are applied to: reading a call and writing it back.
+// The calls table of a log: reading a call and writing it back.
 #pragma once
 
 #include "core/events/merge.hpp"
@@ -18,32 +18,32 @@ namespace callhardening
 struct CallsTable {
     Relation relation;
     CallSettings settings;
-    const char *provider; // whose words the status and direction of the events are
-    const Shape *shape;   // of the events' bodies; nullptr where we know none
+    const char *provider; // defines the words of the events' status and direction
+    const Shape *shape;   // of the events' bodies; nullptr: unknown
     const EventLog *log;
     KeyKind key;
-    CallColumns columns;                // present: and of a type that can hold it
+    CallColumns columns;                // present: the table has the column, with a suitable type
     Oid column_type[call_column_count]; // base type
-    bool fills_new_rows; // by defaults or triggers of its own: a new row may know more than we do
-    const char *select;  // the statements, with the columns that the table has
+    bool fills_new_rows;                // by defaults or triggers: then a new row is read again
+    const char *select;                 // the statements, with the table's columns
     const char *select_nowait;
     const char *insert;
     const char *update;
 };
 
-// Opens the calls table of a log for writing; 55000 where it is not hardened, or its call id is not unique.
-// Strings live in the current memory context. Close with table_close.
+// Opens the calls table of a log for writing; 55000 if it is not hardened, or its call id is not unique.
+// Strings live in the current memory context. Close it with table_close.
 void open_calls_table(const EventLog &log, CallsTable *table);
 
-// Locks and reads the call; false where there is none. `waits`: for a row that another session has locked;
-// that is 55P03 otherwise. Needs an open SPI connection, like the two below.
+// Locks and reads the call; false if it has no row. `waits`: waits for another session's row lock, else
+// raises 55P03. Needs an open SPI connection, like the two below.
 bool read_call(const CallsTable &table, const char *call_id, bool waits, Call *call);
 
-// Writes a new call, with the columns that it takes over from event `seq`; false where there is one by now.
+// Writes a new call with its carried columns from event `seq`. False if the call has a row by now.
 bool insert_call(const CallsTable &table, const char *call_id, const Call &call, Datum payload, int64 seq);
 
-// Writes what has changed; `payload` is NULL where it stays. False where the row was not to be written.
-// `refines_the_end`: the status follows `ended`, which the graph allows to nobody else.
+// Writes the changes; `payload` NULL keeps the old one. False if the row was not written. `refines_the_end`:
+// the status follows `ended`. The graph allows this only here.
 bool update_call(const CallsTable &table, const char *call_id, const Call &call, const Datum *payload,
                  bool refines_the_end);
 

@@ -45,20 +45,20 @@ struct BatchEvent {
     Merge outcome;
     int status_before; // of the call
     bool refines_the_end;
-    std::string_view unknown_state, unknown_direction; // the words, where the vocabulary does not know them
+    std::string_view unknown_state, unknown_direction; // words outside the vocabulary
     const LaneRecord *claim;
-    const ErrorData *error; // set: the event failed, or one before it in its call
+    const ErrorData *error; // set: this event failed, or an earlier one of its call
     bool failed_itself;
-    bool is_locked; // another session has a row that its call needs
-    bool is_held;   // it has the event itself, which is not ours to give back
+    bool is_locked; // another session holds a lock on a row needed by its call
+    bool is_held;   // another session holds a lock on the event, so its processed_at is not set back
 };
 
-// Waiting for rows that other sessions have locked. One of them keeps the others of the batch waiting, and
-// those who wait for the rows of the batch.
+// Limits the waits for other sessions' row locks. During a wait, the batch's other events wait too, and so do
+// sessions that need its rows.
 struct Patience {
     int callers;  // lock_timeout of the caller in milliseconds; 0: none
-    int limit;    // of one wait, milliseconds
-    int64 waited; // by the whole batch so far, microseconds
+    int limit;    // of one wait, in milliseconds
+    int64 waited; // by the whole batch until now, in microseconds
 };
 
 struct Batch {
@@ -66,14 +66,14 @@ struct Batch {
     CallsTable table;
     Claim *claim;
     void (*complete)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
-    BatchEvent *events; // call by call, and in the order of the log
+    BatchEvent *events; // by call, then in the order of the log
     int count;
-    int present; // the first event of the call that is being applied
+    int present; // first event of the present call
     Patience patience;
     MemoryContext scratch; // for one event, or one call
 };
 
-// The events of one call in a batch: events[first] up to, not including, events[end].
+// The events of one call in a batch: from events[first] up to, not including, events[end].
 struct BatchCall {
     Batch *batch;
     int first;
@@ -123,7 +123,7 @@ void read_time(BatchEvent *event)
     event->parsed.time = time.known ? time.number : event->claimed->received_at;
 }
 
-// `body` may be megabytes: it lives in `scratch`, of which nothing is left behind.
+// A body may have megabytes, so its memory is freed after each event.
 void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext scratch)
 {
     const MemoryContext batch = MemoryContextSwitchTo(scratch);
@@ -139,7 +139,7 @@ void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext 
     read_direction(table, event);
 }
 
-// Call by call; within a call in the order of the claim, which is that of the log.
+// Sorts by call, then in the order of the claim and so of the log.
 int compare_events(const void *left, const void *right)
 {
     const auto *a = static_cast<const BatchEvent *>(left), *b = static_cast<const BatchEvent *>(right);
@@ -153,7 +153,7 @@ void read_lane(Batch *batch, const LaneClaim &lane)
     for (int i = lane.first; i < lane.end; ++i) {
         CHECK_FOR_INTERRUPTS();
         const ClaimedEvent &claimed = batch->claim->events[i];
-        if (claimed.event.is_done) // by somebody else, since it was claimed
+        if (claimed.event.is_done) // another processor has done it since the claim
             continue;
         BatchEvent *event = &batch->events[batch->count++];
         *event = {};
@@ -178,18 +178,18 @@ void read_events(Batch *batch)
 
 // -- waiting -------------------------------------------------------------------------------------
 
-constexpr int longest_waits = 1000; // of a batch, milliseconds
+constexpr int longest_waits = 1000; // of a batch, in milliseconds
 
 bool is_patient(const Patience &patience)
 {
     return patience.waited < longest_waits * int64{1000};
 }
 
-// Of a subtransaction, whose end brings back what the caller has set. At least a millisecond, since 0 has no
-// end.
+// Sets lock_timeout for a subtransaction. The end of the subtransaction restores the caller's value. The
+// least is a millisecond, because 0 means no limit.
 void limit_waits(Patience *patience)
 {
-    constexpr int longest = 100; // milliseconds
+    constexpr int longest = 100; // in milliseconds
     const int left = Max(1, longest_waits - static_cast<int>(patience->waited / 1000));
     patience->limit = Min(longest, left);
     if (patience->callers > 0)
@@ -198,10 +198,10 @@ void limit_waits(Patience *patience)
                       GUC_ACTION_SAVE, true, 0, false);
 }
 
-// What takes longer than calls do has waited.
+// A call that takes longer than usual has waited.
 void count_wait(Patience *patience, TimestampTz begin)
 {
-    constexpr int64 shortest = 10000; // microseconds
+    constexpr int64 shortest = 10000; // in microseconds
     const int64 spent = GetCurrentTimestamp() - begin;
     if (spent < shortest)
         return;
@@ -224,11 +224,11 @@ void give_up_waiting(const BatchCall &call)
 
 // -- applying a call -----------------------------------------------------------------------------
 
-// A call into which events are merged, and what is still to be written of it.
+// A call with merged events, and its changes still to be written.
 struct MergedCall {
     Call call;
     bool exists;    // it has a row
-    int row_status; // of that row
+    int row_status; // in the row
     bool refines_the_end;
     const Datum *payload; // NULL: the row keeps its own
 };
@@ -252,13 +252,13 @@ void forget_changes(MergedCall *merged)
     merged->payload = nullptr;
 }
 
-// False where the call came into being between looking for it and writing it, or was not to be written.
+// False if another session inserted the call in the meantime, or a trigger suppressed the write.
 bool write_merged(const BatchCall &of, MergedCall *merged)
 {
     const CallsTable &table = of.batch->table;
     const LogEvent &first = *of.batch->events[of.first].claimed;
     bool written = true;
-    if (!merged->exists) // its first event brings its payload
+    if (!merged->exists) // the first event of a new call always sets its payload
         written = insert_call(table, first.call_id, merged->call, *merged->payload, first.place.seq);
     else if (merged->payload != nullptr || has_changed(merged->call))
         written = update_call(table, first.call_id, merged->call, merged->payload, merged->refines_the_end);
@@ -266,7 +266,8 @@ bool write_merged(const BatchCall &of, MergedCall *merged)
     return written;
 }
 
-// Whether the trigger of the calls table lets the row have the call's status. It knows one step of the graph.
+// Does the trigger of the calls table allow the row to change to the call's status? It allows one step of the
+// graph.
 bool is_one_step(const TransitionGraph &graph, const MergedCall &merged)
 {
     const int from = merged.row_status, to = merged.call.status;
@@ -286,7 +287,7 @@ void merge_into(const CallsTable &table, BatchEvent *event, MergedCall *merged)
         merged->payload = &event->claimed->payload;
 }
 
-// What has been merged is written first where the event's status is a second step.
+// If the event's status is a second step, the merged changes are written first.
 bool merge_event(const BatchCall &of, BatchEvent *event, MergedCall *merged)
 {
     const MergedCall before = *merged;
@@ -304,7 +305,7 @@ void read_merged(const BatchCall &of, MergedCall *merged)
 {
     const Batch &batch = *of.batch;
     *merged = {};
-    // A client that writes all rows has thousands of them: a millisecond for each would be seconds.
+    // If another client has locked thousands of rows, even a millisecond for each would take seconds.
     merged->exists = read_call(batch.table, batch.events[of.first].claimed->call_id,
                                is_patient(batch.patience), &merged->call);
     merged->row_status = merged->call.status;
@@ -329,7 +330,7 @@ bool write_call(const BatchCall &of)
 
 void apply_call(void *state)
 {
-    // Somebody else's new row is seen the second time.
+    // The second attempt sees a row inserted by another session.
     constexpr int attempts = 3;
     const auto *of = static_cast<const BatchCall *>(state);
     const TimestampTz begin = GetCurrentTimestamp();
@@ -373,7 +374,7 @@ void apply_all(void *state)
             apply_call(&call);
         first = call.end;
     }
-    CHECK_FOR_INTERRUPTS(); // of a lock_timeout that came too late, before it is none of ours any more
+    CHECK_FOR_INTERRUPTS(); // raises a late lock_timeout while it still counts for this batch
 }
 
 void apply_one(void *state)
@@ -383,8 +384,8 @@ void apply_one(void *state)
     CHECK_FOR_INTERRUPTS(); // as above
 }
 
-// An event that the calls table does not take has failed, and the later ones of its call wait behind it: they
-// were to be applied after it. The call's events before it, and all other calls, are applied.
+// If the calls table rejects an event, the event has failed, and later events of its call are blocked.
+// Earlier events of the call and all other calls are applied.
 void apply_until_failure(const BatchCall &call)
 {
     for (int i = call.first; i < call.end; ++i) {
@@ -410,7 +411,7 @@ void try_call(BatchCall call)
         apply_until_failure(call);
 }
 
-// The events of a call are applied in order: all of them wait for one that another session has.
+// The events of a call are applied in order. If another session has locked one of them, all wait.
 void lock_calls_of_held(Batch *batch)
 {
     for (int first = 0; first < batch->count;) {
@@ -422,8 +423,8 @@ void lock_calls_of_held(Batch *batch)
     }
 }
 
-// Calls are written in one subtransaction, as failures are rare; after one, each call has its own. A row that
-// was locked is not waited for twice.
+// Failures are rare, so all calls share one subtransaction. After a failure, each call gets its own. A locked
+// row is not waited for twice.
 void apply_batch(Batch *batch)
 {
     if (batch->count == 0)
@@ -451,14 +452,14 @@ void record_failure(const EventLog &log, const BatchEvent &event)
     fail_claimed_event(log, *event.claim, *event.claimed, nullptr, failure);
 }
 
-// Whether it is the first of those of its call that wait for a row: they are the last ones of the call.
+// Is it the first locked event of its call? Locked events are the last ones of a call.
 bool is_first_locked(const Batch &batch, int locked)
 {
     const BatchEvent *events = batch.events;
     return locked == 0 || !events[locked - 1].is_locked || !is_same_call(events[locked - 1], events[locked]);
 }
 
-// Those that wait behind a failed one are named as well.
+// Events blocked behind a failed one are recorded too.
 void record_failures(const Batch &batch)
 {
     for (int i = 0; i < batch.count; ++i) {
@@ -472,7 +473,7 @@ void record_failures(const Batch &batch)
     }
 }
 
-// They are not processed, whatever processed_at has said while it was tried.
+// These events are not processed, so processed_at is reset.
 void give_failed_back(const Batch &batch)
 {
     auto *seqs = static_cast<int64 *>(palloc(sizeof(int64) * Max(1, batch.count)));
@@ -491,7 +492,7 @@ void complete_claims(const Batch &batch)
     close_lanes(tables, NoLock);
 }
 
-// -- what the log of the server says, and call_issues ----------------------------------------------
+// -- warnings in the server log, and call_issues --------------------------------------------------
 
 void note_words(const Batch &batch, const BatchEvent &event, IssueKind kind, OptionalText old_word,
                 OptionalText new_word)
@@ -551,7 +552,7 @@ ApplyCounts count_outcomes(const Batch &batch)
     ApplyCounts counts = {};
     for (int i = 0; i < batch.count; ++i) {
         const BatchEvent &event = batch.events[i];
-        if (event.is_locked) { // it comes again, and counts then
+        if (event.is_locked) { // the event returns, and counts then
             ++counts.locked;
             continue;
         }
@@ -575,7 +576,8 @@ void open_calls_of(const EventLog &log, CallsTable *table)
 
 ApplyCounts apply_claim(Batch *batch, MemoryContext statement)
 {
-    take_claimed(*batch->log, batch->claim); // before any call: others lock in this order as well
+    take_claimed(*batch->log,
+                 batch->claim); // before any call, because other processors lock in the same order
     read_events(batch);
     apply_batch(batch);
     record_failures(*batch);
@@ -591,14 +593,14 @@ int compare_lanes(const void *left, const void *right)
            static_cast<const LaneClaim *>(right)->record.lane;
 }
 
-// A claim whose lane somebody else has taken over is left out; the others keep their lanes until the
-// transaction ends.
+// Drops claims taken over by another worker. The others keep their lanes locked until the end of the
+// transaction.
 void drop_stale_claims(const EventLog &log, Claim *claim)
 {
     const LaneTables tables = open_lanes(log, RowExclusiveLock);
     int current = 0;
     qsort(claim->lanes, claim->lane_count, sizeof(LaneClaim),
-          compare_lanes); // all who wait for lanes do in one order
+          compare_lanes); // all sessions lock lanes in this order
     for (int i = 0; i < claim->lane_count; ++i) {
         const LaneClaim lane = claim->lanes[i];
         const Snapshot before = take_snapshot();
@@ -641,8 +643,8 @@ void add_counts(ApplyCounts *sum, const ApplyCounts &counts)
     sum->locked += counts.locked;
 }
 
-// A lane gives retries or a range, so that another claim may find what this one has left. Not in a log that
-// others process as well: they lock an event before its call, and we have the calls by now.
+// A lane gives either retries or a range, so another claim may find the rest. With processed_at this could
+// deadlock: other processors lock an event before its call, and this transaction has locked calls already.
 bool has_left_some(const EventLog &log, const Claim &claim)
 {
     for (int i = 0; i < claim.lane_count && log.processed_at_column == nullptr; ++i)
@@ -651,7 +653,7 @@ bool has_left_some(const EventLog &log, const Claim &claim)
     return false;
 }
 
-// What failed or was locked here is not tried again here, however soon it is due.
+// Events failed or locked here are not retried in the same run, even if they are due.
 ApplyCounts apply_pending(Batch *batch, EventLog *log, int max_events, MemoryContext statement)
 {
     ApplyCounts sum = {};

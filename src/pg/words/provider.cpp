@@ -18,16 +18,13 @@ namespace callhardening
 namespace
 {
 
-// The provider that was judged last: most statements have one for all of their rows.
+// The last checked provider: most statements have the same one for all rows.
 struct JudgedProvider {
     static constexpr size_t longest = 63;
-    size_t size; // 0: it was longer
+    size_t size; // 0: the name was longer
     char name[longest];
 
-    bool is(std::string_view provider) const
-    {
-        return std::string_view(name, size) == provider;
-    }
+    bool is(std::string_view provider) const { return std::string_view(name, size) == provider; }
 };
 
 bool was_judged(FmgrInfo *function, std::string_view provider)
@@ -47,11 +44,10 @@ void warn_unknown_provider(std::string_view provider)
 {
     const std::string_view nearest = NearestProvider(provider);
     ErrorContextCallback *context = hide_error_context();
-    ereport(WARNING,
-            (errmsg("Unknown call provider: %s", printable_word(provider)),
-             errdetail("Words have the meaning that they have without a provider."),
-             nearest.empty() ? errhint("call_providers() lists the providers.")
-                             : errhint("Did you mean \"%s\"?", to_cstring(nearest))));
+    ereport(WARNING, (errmsg("Unknown call provider: %s", printable_word(provider)),
+                      errdetail("Words have the meaning that they have without a provider."),
+                      nearest.empty() ? errhint("call_providers() lists the providers.")
+                                      : errhint("Did you mean \"%s\"?", to_cstring(nearest))));
     error_context_stack = context;
 }
 

@@ -6,8 +6,8 @@
 namespace callhardening
 {
 
-// Argument `n` of a function of words; empty where it is NULL. A name that no provider has is a WARNING, once for
-// each name that follows another at one place of a statement. Uses fn_extra.
+// Argument `n` of a function of words; empty for NULL. Warns about an unknown provider, once until the name
+// changes at this place of the statement. Uses fn_extra.
 std::string_view provider_of_words(FunctionCallInfo fcinfo, int n);
 
 } // namespace callhardening

@@ -1,5 +1,5 @@
-// The one status that follows a terminal one: process_call_events may replace `ended` by the status of an
-// event that happened before. The triggers of the calls table ask here whether it is at that.
+// The only status after a terminal one: process_call_events may replace `ended` by the status of an earlier
+// event. The triggers of the calls table ask here if this is the case.
 #pragma once
 
 #include "pg/base/postgres.hpp"
@@ -19,8 +19,8 @@ struct RefinedEnd {
     std::string_view status;
 };
 
-// What the statement that runs now may write; nullptr: nothing. The caller takes it back whatever becomes of
-// the statement.
+// Allows the next statement to write this end; nullptr: none. The caller must withdraw it, even after an
+// error.
 void allow_refined_end(const RefinedEnd *refined);
 
 bool is_refined_end(Relation calls, std::string_view call_id, std::string_view status);

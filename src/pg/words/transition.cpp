@@ -16,7 +16,7 @@ namespace
 {
 
 struct CachedGraph {
-    Jsonb *source; // what the graph was read from
+    Jsonb *source; // the graph's document
     TransitionGraph graph;
 };
 

@@ -1,4 +1,4 @@
-// Graphs of statuses that come as jsonb.
+// Graphs of statuses in jsonb.
 #pragma once
 
 #include "core/words/transition.hpp"
@@ -12,11 +12,11 @@ extern "C" {
 namespace callhardening
 {
 
-// Reads a graph; 22023 with the place of the mistake where it is none.
+// Reads a graph; 22023 with the place of the mistake if it is invalid.
 void parse_transition_graph(const Jsonb *transitions, TransitionGraph *graph);
 
-// The graph of argument `n`, the default one where it is NULL. It is kept with the call site (fn_extra, which
-// has to be free for it) and read again only when the argument's bytes change.
+// The graph of argument `n`, or the default one for NULL. It is kept for the call site in fn_extra. It is
+// read again only if the argument's bytes change.
 const TransitionGraph *transition_graph_argument(FunctionCallInfo fcinfo, int n);
 
 } // namespace callhardening
