@@ -45,7 +45,7 @@ void copy_scalar(const JsonbValue *value, DocumentTokens *document)
     }
 }
 
-// A scalar is in an array of its own, which is no part of the document.
+// jsonb keeps a scalar in an array of its own. The array is not part of the document.
 void copy_document(Jsonb *payload, DocumentTokens *document)
 {
     JsonbIterator *iterator = JsonbIteratorInit(&payload->root);

@@ -15,7 +15,7 @@ namespace
 {
 
 struct Building {
-    JsonbParseState *open; // the containers that have begun and not ended
+    JsonbParseState *open; // begun and not ended containers
     JsonbValue *result;
 };
 
@@ -95,7 +95,7 @@ JsonActionResult add_key(void *state, char *name, bool)
     return json_action_done();
 }
 
-// A document that is one scalar is an array that says so.
+// A document of one scalar is an array with a mark.
 void push_alone(void *state, JsonbValue *value)
 {
     JsonbValue array;

@@ -1,5 +1,5 @@
-// jsonb from a text, as jsonb_in makes it: the same bytes, the same errors. But a cancel is answered between
-// any two values, where jsonb_in goes on to the end: ten seconds for a text of 200 MB.
+// Makes jsonb from a text with the same bytes and errors as jsonb_in. But it checks for a cancel between any
+// two values. jsonb_in would run to the end: ten seconds for 200 MB.
 #pragma once
 
 #include <string_view>

@@ -11,9 +11,8 @@ namespace callhardening
 namespace
 {
 
-// A container whose children are being read. The offsets go along with them, so that each child takes the
-// same time: getJsonbOffset goes back over as many as JB_OFFSET_STRIDE. An object has its keys before its
-// values.
+// A container during the reading of its children. The level keeps the offsets, so each child takes the same
+// time: getJsonbOffset may go back over JB_OFFSET_STRIDE entries. An object has its keys before its values.
 struct Level {
     const JEntry *keys;
     const JEntry *values;
@@ -68,7 +67,7 @@ Level open_level(const Child &child)
             object};
 }
 
-// Numbers and containers are aligned; the padding counts as theirs.
+// Numbers and containers are aligned. The padding counts as part of them.
 inline Child next_child(const Level &level, const JEntry *&next, uint32 &offset)
 {
     const JEntry entry = *next++;
@@ -144,7 +143,7 @@ Walk begin(const JsonbContainer *container, Sanitizer *sanitizer)
                                            : sanitizer->BeginObject(JsonContainerSize(container));
 }
 
-// True where the sanitizer wants the children of a container: `level` is theirs.
+// True if the sanitizer wants the children of a container; they are in `level`.
 bool feed_value(const Child &child, Sanitizer *sanitizer, Level *level)
 {
     if (!JBE_ISCONTAINER(child.entry)) {
@@ -157,7 +156,7 @@ bool feed_value(const Child &child, Sanitizer *sanitizer, Level *level)
     return true;
 }
 
-// In the order of jsonb a name of a pair may stand behind its value: {"value": "V", "header": "X-Api-Key"}.
+// In jsonb's order, the name of a pair may follow its value: {"value": "V", "header": "X-Api-Key"}.
 void tell_pair_names(Level level, Sanitizer *sanitizer)
 {
     while (level.left > 0) {
@@ -170,7 +169,7 @@ void tell_pair_names(Level level, Sanitizer *sanitizer)
     }
 }
 
-// Of a long array only the first items are read, and of the others it is known how many they are.
+// Only the first items of a long array are read. The rest is only counted.
 void pass_items(Level *level, Sanitizer *sanitizer)
 {
     sanitizer->PassItems(level->left);
@@ -179,10 +178,10 @@ void pass_items(Level *level, Sanitizer *sanitizer)
 
 } // namespace
 
-// The sanitizer never enters more than its depth limit allows, so the stack has a fixed size.
+// The sanitizer's depth limit gives the stack a fixed size.
 void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer)
 {
-    Level stack[max_depth + 2]; // the first is where the root is the only child
+    Level stack[max_depth + 2]; // in the first, the root is the only child
     Level *level = stack;
     const JEntry entry = JENTRY_ISCONTAINER | static_cast<uint32>(VARSIZE(document) - VARHDRSZ);
     const Child root{entry, VARDATA(document), JBE_OFFLENFLD(entry)};

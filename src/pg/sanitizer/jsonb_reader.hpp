@@ -12,7 +12,8 @@ extern "C" {
 namespace callhardening
 {
 
-// Reports a whole document. What the sanitizer skips is not read; damaged data is an error (XX001).
+// Passes a whole document to the sanitizer. Containers skipped by the sanitizer are not read. Damaged data
+// raises XX001.
 void feed_jsonb(const Jsonb *document, Sanitizer *sanitizer);
 
 } // namespace callhardening

@@ -9,9 +9,9 @@ extern "C" {
 }
 
 // The format (utils/jsonb.h): a container is a header, an entry for each child, and the children's data. An
-// object has all its keys before all its values. An entry has the length of its child, every
-// JB_OFFSET_STRIDE-th the offset of its end; numbers and containers are aligned to four bytes, and the
-// padding before them counts as theirs.
+// object has all its keys before all its values. An entry has the length of its child. Every
+// JB_OFFSET_STRIDE-th entry has the offset of the child's end instead. Numbers and containers are aligned to
+// four bytes, and the padding before them counts as part of them.
 
 namespace callhardening
 {
@@ -19,18 +19,18 @@ namespace callhardening
 namespace
 {
 
-// A summary stands in the place of the first container that is too deep, a record in the root.
+// A summary replaces the first container below the depth limit. The root may get a record of changes.
 constexpr std::uint32_t deepest = max_depth + 2;
 
-// What has to be known of a container before its first child can be written.
+// Must be known before a container's first child is written.
 struct Extent {
     uint32 children; // of an object: values
     uint32 key_bytes;
 };
 
 struct Measure {
-    Extent *extents; // in the order in which containers begin
-    size_t bytes;    // the document takes no more
+    Extent *extents; // in the order of the containers' beginnings
+    size_t bytes;    // the most bytes of the document
 };
 
 Numeric to_number(const Token &token)
@@ -40,7 +40,7 @@ Numeric to_number(const Token &token)
 
 constexpr size_t most_padding = sizeof(int32) - 1;
 
-// The most bytes that a scalar takes.
+// The most bytes of a scalar.
 size_t scalar_bound(const Token &token)
 {
     switch (token.kind) {
@@ -61,7 +61,7 @@ Measure measure(std::span<const Token> tokens)
     const size_t containers = tokens.size() / tokens_of_container;
     Measure measured{static_cast<Extent *>(palloc_extended(containers * sizeof(Extent), MCXT_ALLOC_HUGE)),
                      offsetof(Jsonb, root.children) + sizeof(JEntry)};
-    Extent *stack[deepest + 1]; // the first is what the root is a child of
+    Extent *stack[deepest + 1]; // the first has the root as its child
     Extent outside{}, *next = measured.extents;
     Extent **level = stack;
     *level = &outside;
@@ -91,7 +91,7 @@ Measure measure(std::span<const Token> tokens)
     return measured;
 }
 
-// The entries of the keys or of the values of a container.
+// The entries of a container's keys or values.
 struct Entries {
     JEntry *next;
     uint32 end; // of the last child
@@ -112,7 +112,7 @@ void add_entry(const Level &level, Entries &entries, uint32 type, size_t length)
     *entries.next++ = type | (has_offset ? JENTRY_HAS_OFF | entries.end : static_cast<uint32>(length));
 }
 
-// `document` is aligned; what fills it up has to be zero, as equal documents are equal in their bytes.
+// `document` is aligned. The padding must be zero, because equal documents must have equal bytes.
 char *align(const char *document, char *next)
 {
     for (; (next - document) % static_cast<std::ptrdiff_t>(sizeof(int32)) != 0; ++next)
@@ -120,7 +120,7 @@ char *align(const char *document, char *next)
     return next;
 }
 
-// Begins a container at `next` and returns where the data of its values goes.
+// Begins a container at `next` and returns the place for the data of its values.
 char *open_container(const char *document, char *next, uint32 flags, const Extent &extent, Level *level)
 {
     char *header = align(document, next);
@@ -202,7 +202,7 @@ char *write_tokens(std::span<const Token> tokens, const Extent *extent, char *do
 Jsonb *build_jsonb(std::span<const Token> tokens, MemoryContext result)
 {
     const Measure measured = measure(tokens);
-    // What prints in most_max_bytes is far below what the entries can tell.
+    // The limit most_max_bytes is far below the limit of an entry.
     Assert(measured.bytes <= JENTRY_OFFLENMASK);
     auto *document = static_cast<char *>(MemoryContextAlloc(result, measured.bytes));
     const char *end = write_tokens(tokens, measured.extents, document);

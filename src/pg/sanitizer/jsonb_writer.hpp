@@ -12,8 +12,8 @@ extern "C" {
 namespace callhardening
 {
 
-// The document of a complete list of tokens, in `result`: the very bytes that the server's own functions
-// would build. What is needed on the way, four bytes for each token, is left in the current memory context.
+// Writes a complete list of tokens as jsonb in `result`, with the same bytes as the server's own functions.
+// The temporary data, four bytes for each token, stays in the current memory context.
 Jsonb *build_jsonb(std::span<const Token> tokens, MemoryContext result);
 
 } // namespace callhardening

@@ -11,8 +11,8 @@ namespace callhardening
 namespace
 {
 
-// A number is groups of four decimal digits, each below 10000: the sum of group[i] * 10000 ^ (weight - i).
-// Groups of zeros are left out at both ends. `scale` is how many digits are printed after the point.
+// A number consists of groups of four decimal digits, each below 10000: the sum of group[i] * 10000 ^ (weight
+// - i). Groups of zeros are missing at both ends. `scale` is the number of printed digits after the point.
 struct Parts {
     const int16 *groups;
     const int16 *end;
@@ -66,7 +66,7 @@ void print_number(Numeric number, char *out) noexcept
 {
     const Parts parts = take_apart(number);
     const int count = static_cast<int>(parts.end - parts.groups);
-    // The digit that stands for 10 ^ exponent.
+    // The digit for 10 ^ exponent.
     const auto digit = [&parts, count](int exponent) {
         const int power = exponent & (digits_per_group - 1);
         const int group = parts.weight - (exponent - power) / digits_per_group;
@@ -91,7 +91,7 @@ namespace
 
 constexpr size_t most_groups = longest_number / digits_per_group + 2;
 
-// The groups of `digits`, of which `whole` stand before the point. Returns their end.
+// Splits `digits` into groups; `whole` of the digits are before the point. Returns the groups' end.
 int16 *read_groups(std::string_view digits, int whole, int16 *groups) noexcept
 {
     int group = 0;

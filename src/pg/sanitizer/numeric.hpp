@@ -1,5 +1,5 @@
-// Numbers of jsonb by their bytes. The format is that of the heap, which pg_upgrade keeps; going through
-// numeric_in and numeric_out takes most of the time of a document.
+// Numbers of jsonb by their bytes. numeric_in and numeric_out would take most of a document's time. The
+// format is stable, because pg_upgrade keeps the heap.
 #pragma once
 
 #include <string_view>
@@ -13,18 +13,18 @@ extern "C" {
 namespace callhardening
 {
 
-// Bytes that a finite number takes when printed: printing 1e131071 to find out takes 128 kB.
+// The length of a printed finite number, without printing it: 1e131071 would take 128 kB.
 size_t printed_length(Numeric number) noexcept;
 
-// Writes the text of a finite number to `out`, which has room for printed_length() bytes. Never raises an
-// error.
+// Writes the text of a finite number to `out` without ever raising an error. `out` has room for
+// printed_length() bytes.
 void print_number(Numeric number, char *out) noexcept;
 
-// The most bytes that write_number takes for a text of so many.
+// The most bytes written by write_number for a text of this length.
 size_t written_size(size_t printed) noexcept;
 
-// Writes the very bytes that numeric_in makes of a number to `out`, which is aligned as an int, and returns
-// their end. `text` is the number as jsonb prints it, longest_number bytes at most.
+// Writes the same bytes as numeric_in to `out`, and returns their end. `out` is aligned as an int. `text` is
+// the number in jsonb's printed form, at most longest_number bytes.
 char *write_number(std::string_view text, char *out) noexcept;
 
 } // namespace callhardening

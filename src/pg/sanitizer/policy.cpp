@@ -15,10 +15,10 @@ namespace callhardening
 namespace
 {
 
-// Keeps a payload that came in a policy's place from being parsed, which cannot be interrupted.
+// Parsing cannot be interrupted. The limit rejects a payload passed by mistake as a policy.
 constexpr Size most_policy_bytes = 256 * 1024;
 
-// In TopMemoryContext, with its source behind it. It lives as long as it is listed or used.
+// In TopMemoryContext, followed by its source. It lives while it is listed or used.
 struct CachedPolicy {
     const Policy *policy;
     int users;
@@ -32,7 +32,7 @@ struct CachedPolicy {
 constexpr int cache_size = 16;
 constinit CachedPolicy *cache[cache_size] = {}; // the last used one first
 
-// Holds a policy for a memory context, so that an error that ends the context lets go of it.
+// Holds a policy for a memory context. If an error ends the context, the policy is released.
 struct PolicyUse {
     CachedPolicy *cached;
     MemoryContextCallback at_end;
@@ -104,7 +104,7 @@ CachedPolicy *compile_into_cache(const char *source, Size size, bool is_text)
                         errmsg("payload policy of %zu bytes is too long", size),
                         errdetail("A policy may have %zu bytes.", most_policy_bytes)));
     const Policy *policy = compile_source(source, size, is_text);
-    // An error from here would lose the policy.
+    // An error here would leak the policy.
     auto *cached = static_cast<CachedPolicy *>(
         MemoryContextAllocExtended(TopMemoryContext, sizeof(CachedPolicy) + size, MCXT_ALLOC_NO_OOM));
     if (cached == nullptr) {
@@ -154,8 +154,8 @@ PolicyUse *new_use(MemoryContext user)
     return use;
 }
 
-// True where the caller's expression has a constant there. get_fn_expr_arg_stable() would not do: it is true
-// for a parameter too, and PL/pgSQL calls with another value of a variable through the same FmgrInfo.
+// Is the argument a constant in the caller's expression? get_fn_expr_arg_stable() is also true for a
+// parameter. PL/pgSQL passes other values of a variable through the same FmgrInfo.
 bool is_constant(const FmgrInfo *flinfo, int n)
 {
     if (flinfo->fn_expr == nullptr || !IsA(flinfo->fn_expr, FuncExpr))

@@ -1,5 +1,5 @@
-// Policies that come as jsonb or as text, compiled. Sixteen are kept per backend, since a webhook is a
-// statement of one row, and compiling costs more than sanitizing its body.
+// Compiled policies from jsonb or text. Sixteen are kept per session: each webhook is a statement of one row,
+// and compiling costs more than sanitizing it.
 //
 // Errors of all functions: 22023 with the place of the mistake, 54000 too long, 53200 no memory.
 #pragma once
@@ -11,11 +11,11 @@
 namespace callhardening
 {
 
-// Stays valid until `user` is reset or deleted, however many other policies are used before.
+// Stays valid until `user` is reset or deleted, even if many other policies are used.
 const Policy *policy_of_text(const char *policy, MemoryContext user);
 
-// The policy of argument `n`, `default` where it is NULL. It is held by the call site (fn_extra, which has to
-// be free for it) and looked up again only when the argument's bytes change.
+// The policy of argument `n`, or `default` for NULL. The call site holds it in fn_extra. It is looked up
+// again only if the argument's bytes change.
 const Policy *policy_argument(FunctionCallInfo fcinfo, int n);
 
 const Policy *default_policy();

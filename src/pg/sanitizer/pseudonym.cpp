@@ -40,13 +40,13 @@ constexpr size_t shortest_secret = 16, longest_secret = longest_hmac_key;
 
 // ---- the key table -------------------------------------------------------------------------------------
 
-// As sql/sanitizer/pseudonym.sql creates it.
+// The columns of the table, created in sql/sanitizer/pseudonym.sql.
 enum KeyColumn { column_number = 1, column_id, column_secret, column_count = column_secret };
 
 struct KeyCache {
     MemoryContext context;
     Oid table;
-    uint64 invalidations; // how many there had been when the table was read
+    uint64 invalidations; // number of invalidations before the table was read
     size_t count;
     int64 *numbers;
     KeyId *ids;
@@ -56,8 +56,8 @@ struct KeyCache {
 KeyCache cache;
 uint64 invalidations;
 
-// Every change of the table sends an invalidation (forget_pseudonym_keys), also when it is rolled back, and
-// to other sessions when it is committed. Which table it is for is not known before one was read.
+// Each change of the table sends an invalidation (forget_pseudonym_keys): to this session even after a
+// rollback, to other sessions at commit. Before the first read, the table's oid is unknown.
 void note_invalidation(Datum, Oid relation)
 {
     if (relation == InvalidOid || relation == cache.table)
@@ -98,8 +98,8 @@ void add_key(KeyCache *keys, HeapTuple row, TupleDesc columns)
     memcpy(keys->secrets[place].bytes, VARDATA_ANY(secret), keys->secrets[place].size);
 }
 
-// By a scan with a snapshot of its own, as the server reads its catalogs: the caller has no privilege on the
-// table, and a key that was committed a moment ago counts.
+// Reads with a snapshot of its own, like the server reads its catalogs. The caller has no privilege on the
+// table, and a key counts as soon as it is committed.
 void read_keys(Oid table_oid)
 {
     static bool registered = false;
@@ -111,7 +111,7 @@ void read_keys(Oid table_oid)
     fresh.context =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening pseudonym keys", ALLOCSET_SMALL_SIZES);
     fresh.table = cache.table = table_oid;
-    ++invalidations; // where this fails, what was read before is no answer
+    ++invalidations; // if this fails, the cached keys are invalid
     const Relation table = open_table(table_oid, AccessShareLock);
     fresh.invalidations = invalidations;
     require_key_table(table, {INT8OID, TEXTOID, BYTEAOID},
@@ -146,7 +146,7 @@ size_t require_key_id(const Pseudonyms *pseudonyms, std::string_view id)
     for (size_t key = 0; key < pseudonyms->keys.size(); ++key)
         if (pseudonyms->keys[key].text() == id)
             return key;
-    // What is no id may be a key, or a number in the wrong place.
+    // Prints only an id: another text may be a key or a phone number.
     const bool is_id = IsKeyId(id);
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     is_id ? errmsg("unknown pseudonym key \"%s\"", to_cstring(id))
@@ -260,5 +260,5 @@ CALLHARDENING_FUNCTION(forget_pseudonym_keys)
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("forget_pseudonym_keys: must be called as trigger")));
     CacheInvalidateRelcache(reinterpret_cast<const TriggerData *>(fcinfo->context)->tg_relation);
-    return PointerGetDatum(nullptr); // a trigger's NULL is no SQL NULL
+    return PointerGetDatum(nullptr); // a trigger returns a null pointer, not SQL NULL
 }

@@ -4,7 +4,7 @@
 //     ... the core signs with them, and raises nothing ...
 //     close_pseudonyms(pseudonyms);
 //
-// After an error between the two, the resource owner frees what was opened.
+// After an error between the two, the resource owner frees the HMAC.
 #pragma once
 
 #include "core/findings/pseudonym.hpp"
@@ -14,13 +14,13 @@
 namespace callhardening
 {
 
-// The keys, or none where there is none (has_key()). In the current memory context, and good until the next
-// SQL command runs. No privilege is asked for.
+// The keys, perhaps none (has_key()), in the current memory context. They are valid until the next SQL
+// command. The function checks no privilege.
 const Pseudonyms *open_pseudonyms();
 void close_pseudonyms(const Pseudonyms *pseudonyms);
 
-// 42501 where the current role may not execute call_pseudonym: whoever can have values of his own hashed can
-// find out by trying whose token one is.
+// Raises 42501 if the current role may not execute call_pseudonym. A role that can hash its own values can
+// find the value of a token by trying.
 void require_pseudonym_privilege();
 
 } // namespace callhardening

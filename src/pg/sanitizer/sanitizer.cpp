@@ -42,7 +42,7 @@ PayloadPass begin_pass(const Policy *policy)
 {
     PayloadPass pass{policy, &no_keys, CurrentMemoryContext, nullptr};
     if (policy->hashes())
-        pass.pseudonyms = open_pseudonyms(); // outlives a reset of the scratch memory
+        pass.pseudonyms = open_pseudonyms(); // must outlive a reset of the scratch memory
     pass.scratch = AllocSetContextCreate(pass.result, "callhardening payload", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(pass.scratch);
     return pass;
@@ -68,7 +68,7 @@ Jsonb *sanitize_jsonb(Jsonb *payload, const PayloadPass *pass)
     return sanitizer.changed() ? build_jsonb(sanitizer.tokens(), pass->result) : payload;
 }
 
-// nullptr where the text was not read to its end, or jsonb has to decide.
+// nullptr if an interrupt stopped the reading, or jsonb must decide.
 Jsonb *sanitize_text(std::string_view text, const PayloadPass *pass, const volatile sig_atomic_t *interrupt)
 {
     Sanitizer sanitizer(*pass->policy, *pass->pseudonyms, allocate_for_payload, MemberOrder::document);
@@ -79,9 +79,9 @@ Jsonb *sanitize_text(std::string_view text, const PayloadPass *pass, const volat
     return decided ? build_jsonb(sanitizer.tokens(), pass->result) : nullptr;
 }
 
-// No error may leave the core, so it comes back where an interrupt waits. One that does not end the query is
-// dealt with here; after some of them only a cancel counts, which where it is held off would come back for
-// ever.
+// The core must not raise an error, so it returns at an interrupt. If the interrupt does not end the query,
+// the loop starts again. After some restarts only a cancel counts. The last try ignores even a cancel: while
+// cancels are held off, the loop would never end.
 Jsonb *sanitize_text(std::string_view text, const PayloadPass *pass)
 {
     constexpr int most_restarts = 8;
@@ -111,7 +111,7 @@ const char *message_of(int sqlstate)
     }
 }
 
-// What jsonb says of a mistake in the data quotes the data. The SQLSTATE stays.
+// jsonb's message would print a part of the payload. The SQLSTATE stays the same.
 [[noreturn]] void raise_unparsable(int sqlstate)
 {
     ereport(ERROR, (errcode(sqlstate), errmsg("%s", message_of(sqlstate)),
@@ -141,7 +141,7 @@ Jsonb *parse_or_raise(std::string_view text)
     return parsed;
 }
 
-// A document that needs nothing is the parsed one, which goes with the scratch memory.
+// An unchanged document is the parsed one. It must be copied, because the scratch memory is deleted.
 Jsonb *sanitize_parsed(std::string_view text, const PayloadPass *pass)
 {
     Jsonb *parsed = parse_or_raise(text);

@@ -1,4 +1,4 @@
-// The sanitizer for other parts of the glue.
+// The sanitizer for other parts of src/pg.
 #pragma once
 
 #include "core/findings/pseudonym.hpp"
@@ -13,17 +13,16 @@ extern "C" {
 namespace callhardening
 {
 
-// `payload` by `policy`, in the current memory context; the very same pointer where nothing had to be done.
-// `function` is any function of the installation whose keys make pseudonyms.
+// Sanitizes `payload` by `policy` in the current memory context. Returns the same pointer if nothing changes.
 Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy);
 
-// The same for the text of a document, of which jsonb is asked only where the core is not sure. Errors have
-// the SQLSTATE of jsonb_in's, and not its words, which quote the text.
+// The same for the text of a document. Only if the core is not sure, jsonb parses the text. Errors have the
+// SQLSTATE of jsonb_in. Its message is replaced, because it prints a part of the text.
 Jsonb *sanitize_payload(std::string_view text, const Policy *policy);
 
 // ---- for whoever runs a sanitizer of his own ---------------------------------------------------------
 
-// What a document needs on the way, in a memory context of its own.
+// The state of one document's sanitizing, with a memory context of its own.
 struct PayloadPass {
     const Policy *policy;
     const Pseudonyms *pseudonyms;
@@ -31,17 +30,16 @@ struct PayloadPass {
     MemoryContext scratch;
 };
 
-// Switches to the pass's context. `function` is one of ours: whose keys are asked for, where the policy needs
-// any.
+// Switches to the pass's memory context. Opens the keys if the policy needs them.
 PayloadPass begin_pass(const Policy *policy);
 void end_pass(const PayloadPass *pass);
 
-// For the core, which must not be left by a longjmp.
+// For the core: a longjmp must not leave it.
 void *allocate_for_payload(size_t size);
 [[noreturn]] void out_of_payload_memory();
 
-// The policy that argument 1 is. One of the caller's own would answer whose pseudonym one is: whoever wants
-// that needs the right to (42501).
+// The policy of argument 1. A caller's own policy could find the value of a pseudonym by trying, so it needs
+// the privilege (42501).
 const Policy *callers_policy(FunctionCallInfo fcinfo);
 
 } // namespace callhardening
