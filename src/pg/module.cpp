@@ -17,7 +17,7 @@ PG_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 }
 
-// Needs no shared_preload_libraries: each session and each worker that uses a setting has loaded the library.
+// shared_preload_libraries is not needed: each session and worker loads the library before it uses a setting.
 void _PG_init()
 {
     callhardening::define_worker_settings();
@@ -34,7 +34,7 @@ using namespace callhardening;
 namespace
 {
 
-// As check_call_hardening lists the columns of the catalogs.
+// In the form of check_call_hardening's list of columns.
 const char *columns_of(const CatalogLayout &layout)
 {
     StringInfoData columns;

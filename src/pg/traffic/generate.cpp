@@ -12,8 +12,8 @@ using namespace callhardening;
 namespace
 {
 
-// The traffic is the core's memory, not PostgreSQL's, so it is freed with the memory context of the call:
-// also when a LIMIT or an error ends the call early.
+// The traffic is in the core's memory, so the memory context of the call frees it. This also works if a LIMIT
+// or an error ends the call early.
 struct TrafficOwner {
     MemoryContextCallback callback;
     CallTraffic *traffic;
@@ -51,8 +51,7 @@ int32 check_seed(FunctionCallInfo fcinfo)
 CallTraffic *start_traffic(FunctionCallInfo fcinfo, MemoryContext context)
 {
     const int32 calls = check_calls(fcinfo), seed = check_seed(fcinfo);
-    // Registered before there is anything to free: what is allocated first cannot be leaked by what fails
-    // next.
+    // Registered before the allocation, so a later error cannot leak the traffic.
     auto *owner = static_cast<TrafficOwner *>(MemoryContextAllocZero(context, sizeof(TrafficOwner)));
     owner->callback.func = free_traffic;
     owner->callback.arg = owner;
