@@ -16,7 +16,7 @@ namespace
 constexpr ValueSpan nothing{0, 0};
 constexpr std::string_view no_break_space = "\xC2\xA0";
 constexpr std::size_t longest_name = 64, most_words = 3;
-constexpr std::string_view marker = "[secret]"; // what has been dealt with
+constexpr std::string_view marker = "[secret]"; // a replaced value
 
 constexpr bool IsNameLetter(char c) noexcept
 {
@@ -40,7 +40,7 @@ std::size_t SkipBlanks(std::string_view text, std::size_t i) noexcept
 
 // ---- names ----------------------------------------------------------------------------------------
 
-// `words` are lower-case. Nearly all others differ in their length or their last letter.
+// `words` are lower-case. Nearly all other words differ in length or in the last letter.
 template <std::size_t count>
 bool IsOneOf(std::string_view word, const std::string_view (&words)[count]) noexcept
 {
@@ -54,7 +54,7 @@ struct Name {
     bool quoted;
 };
 
-// The policy's own names count whole, without what they are a part of.
+// Names added by the policy count only whole, without any owner before them.
 bool IsSecretName(std::string_view name, bool parameter, SecretNames names) noexcept
 {
     return (parameter ? IsSecretParameter(name) : ClassifyMember(name) == MemberClass::credential) ||
@@ -69,8 +69,8 @@ std::size_t NameBegin(std::string_view text, std::size_t end) noexcept
     return begin;
 }
 
-// The name that ends before `i`, in quotes or not. Empty where there is none, and where a backslash shows
-// that its quotes are those of another spelling.
+// The name before `i`, with or without quotes. Empty if there is none, or if a backslash shows that its
+// quotes belong to another spelling.
 Name NameBefore(std::string_view text, std::size_t i) noexcept
 {
     std::size_t end = i;
@@ -89,7 +89,7 @@ Name NameBefore(std::string_view text, std::size_t i) noexcept
     return {NameBegin(text, end), end, quoted};
 }
 
-// With the word before it: "api key", "social security number", in a form "api+key".
+// Includes the word before: "api key", "social security number", in a form "api+key".
 std::size_t LongerNameBegin(std::string_view text, std::size_t begin) noexcept
 {
     const std::string_view before = text.substr(0, begin);
@@ -99,7 +99,7 @@ std::size_t LongerNameBegin(std::string_view text, std::size_t begin) noexcept
     return size == 0 || longer == begin - size ? begin : longer;
 }
 
-// Of words, whatever stands between them.
+// True for words with any signs between them.
 bool IsSecretPhrase(std::string_view phrase, bool is_listed, SecretNames names) noexcept
 {
     char name[most_words * longest_name + most_words * no_break_space.size()];
@@ -139,7 +139,7 @@ bool SaysSecret(std::string_view text, const Name &name, SecretNames names) noex
 
 // ---- where a value ends ------------------------------------------------------------------------------
 
-// After the opening quote, to the next one that no backslash hides.
+// From after the opening quote to the next quote without a backslash.
 std::size_t QuotedEnd(std::string_view text, std::size_t begin, char quote) noexcept
 {
     for (std::size_t i = begin; i < text.size(); ++i) {
@@ -166,14 +166,14 @@ std::size_t BracketEnd(std::string_view text, std::size_t begin) noexcept
     return text.size();
 }
 
-// A closing quote or bracket has the end of something behind it.
+// After a closing quote or bracket, the enclosing syntax ends or goes on.
 bool Closes(std::string_view text, std::size_t i) noexcept
 {
     constexpr std::string_view enders = ",;:)}]>\"'`.!?&";
     return i + 1 >= text.size() || IsAsciiSpace(text[i + 1]) || enders.find(text[i + 1]) != enders.npos;
 }
 
-// True where a further assignment begins at `i`: &b=2, ; Path=/.
+// True if a further assignment begins at `i`: &b=2, ; Path=/.
 bool AssignmentFollows(std::string_view text, std::size_t i) noexcept
 {
     i = SkipBlanks(text, i);
@@ -186,8 +186,8 @@ bool AssignmentFollows(std::string_view text, std::size_t i) noexcept
     return text[sign] == '=' || text[sign] == ':';
 }
 
-// Where an escape begins, what is behind it is told by what it spells. In a parameter of a URL, percent signs
-// are how the value is written.
+// At an escape, the spelled text decides how the value goes on. A parameter of a URL is itself written with
+// percent signs.
 bool BeginsEscape(const SpelledText &spelled, std::size_t i, bool parameter) noexcept
 {
     const std::string_view text = spelled.text;
@@ -238,14 +238,14 @@ std::size_t BareEnd(const SpelledText &spelled, std::size_t begin, bool paramete
     return end;
 }
 
-// The quotes of a value in a header, as in `Digest username="ann"`, belong to it.
+// The quotes of a value in a header belong to it, as in `Digest username="ann"`.
 bool OpensInHeader(std::string_view text, std::size_t i, bool is_quoted) noexcept
 {
     const bool behind_sign = text[i - 1] == '=' || (!is_quoted && text[i - 1] == ' ');
     return behind_sign && i + 1 < text.size() && (!is_quoted || (!Closes(text, i) && text[i + 1] != '\\'));
 }
 
-// To the end of the line, or of the quotes that the line is in.
+// To the end of the line, or to the end of the quotes around the line.
 std::size_t HeaderEnd(const SpelledText &spelled, std::size_t name, std::size_t begin) noexcept
 {
     constexpr std::string_view after = ",}]";
@@ -265,7 +265,7 @@ std::size_t HeaderEnd(const SpelledText &spelled, std::size_t name, std::size_t 
     return text.size();
 }
 
-// Three words as a sentence has them: "Authorization: the manager has given it".
+// True for three words of a sentence: "Authorization: the manager has given it".
 bool IsProse(std::string_view text, std::size_t begin) noexcept
 {
     constexpr int words = 3;
@@ -293,7 +293,7 @@ std::size_t Indentation(std::string_view text, std::size_t line) noexcept
     return RunEnd(text, line, [](char c) { return c == ' '; }) - line;
 }
 
-// The lines behind `password: |` that are indented deeper than it. `begin` is behind the colon.
+// The lines after `password: |` with a deeper indentation. `begin` is after the colon.
 ValueSpan BlockValue(std::string_view text, std::size_t name, std::size_t begin) noexcept
 {
     std::size_t i = RunEnd(text, begin, IsBlankLetter);
@@ -334,7 +334,7 @@ std::size_t SkipType(std::string_view text, std::size_t i) noexcept
     return text.substr(end).starts_with(behind) ? end + behind.size() - 1 : i;
 }
 
-// u'V', b"V": Python's strings, and others'.
+// u'V', b"V": strings of Python and other languages.
 std::size_t SkipStringPrefix(std::string_view text, std::size_t i) noexcept
 {
     const std::size_t quote = RunEnd(text.substr(0, i + 2), i, [](char c) {
@@ -375,7 +375,8 @@ bool IsSign(char c) noexcept
     return c == '=' || c == ':';
 }
 
-// What the assignment whose sign is at `i` gives to a word for names; empty where it is another assignment.
+// The name given by an assignment, if it assigns to a word for names. `i` is at its sign. Empty: another
+// assignment.
 std::string_view NamedBy(std::string_view text, std::size_t i) noexcept
 {
     const Name word = NameBefore(text, i);
@@ -387,7 +388,7 @@ std::string_view NamedBy(std::string_view text, std::size_t i) noexcept
     return text.substr(begin, RunEnd(text, begin, IsNameLetter) - begin);
 }
 
-// Letters of the same braces or tag as the first one, one after another, without those of inner braces. At
+// Takes the letters of the first letter's braces or tag, one after another, without those of inner braces. At
 // `<` and `>` a tag begins or ends.
 class SameBraces
 {
@@ -406,7 +407,7 @@ private:
     int depth_ = 0;
 };
 
-// The value that belongs to a name beside it, in the same braces or tag: before it or behind it.
+// The value that a name in the same braces or tag belongs to. The name stands before or after it.
 ValueSpan PairedValue(const SpelledText &spelled, const Name &word, std::size_t i, SecretNames names) noexcept
 {
     constexpr std::size_t reach = 512, longest = 4096;
@@ -430,7 +431,7 @@ ValueSpan PairedValue(const SpelledText &spelled, const Name &word, std::size_t 
 
 // ---- other syntaxes -------------------------------------------------------------------------------------
 
-// True where `word` stands not far before `i`.
+// True if `word` stands close before `i`.
 bool StandsBefore(std::string_view text, std::size_t i, std::string_view word) noexcept
 {
     constexpr std::size_t reach = 80;
@@ -449,8 +450,8 @@ ValueSpan SerializedValue(std::string_view text, const Name &size, std::size_t i
                                                         : nothing;
 }
 
-// A part of a form: form-data; name="password", the other headers, an empty line and the value. The `=` is at
-// `i`.
+// The value in a part of a form: form-data; name="password", the other headers, an empty line and the value.
+// The `=` is at `i`.
 ValueSpan PartValue(std::string_view text, std::size_t i, SecretNames names) noexcept
 {
     constexpr std::size_t longest_head = 256;
@@ -472,7 +473,7 @@ bool IsKeyOfCall(std::string_view text, const Name &name) noexcept
            StandsBefore(text, name.begin, "crypto:");
 }
 
-// What the element before the tag at `open` holds for a name: <key>password</key> <string>V</string>.
+// The name in the element before the tag at `open`: <key>password</key> <string>V</string>.
 std::string_view NamedByElement(std::string_view text, std::size_t open) noexcept
 {
     std::size_t end = open;
@@ -487,7 +488,7 @@ std::string_view NamedByElement(std::string_view text, std::size_t open) noexcep
     return name > 0 && text[name - 1] == '>' ? text.substr(name, tag - 2 - name) : std::string_view{};
 }
 
-// <entry key="password">V</entry>: what the attributes from `i` on name. An id is the element's own.
+// The name in the attributes from `i` on: <entry key="password">V</entry>. An id is the element's own name.
 std::string_view NamedByAttribute(std::string_view tag, std::size_t i) noexcept
 {
     for (i = tag.find('=', i); i != tag.npos; i = tag.find('=', i + 1)) {
@@ -498,7 +499,7 @@ std::string_view NamedByAttribute(std::string_view tag, std::size_t i) noexcept
     return {};
 }
 
-// An element says by its own name, or by the element before it, that its text is a secret.
+// The name of an element, or the element before it, marks the element's text as a secret.
 bool IsSecretElement(std::string_view text, std::string_view tag, std::size_t open,
                      SecretNames names) noexcept
 {
@@ -509,8 +510,8 @@ bool IsSecretElement(std::string_view text, std::string_view tag, std::size_t op
             (IsOneOf(name, value_tags) && IsSecretName(NamedByElement(text, open), false, names)));
 }
 
-// The text of the element whose tag ends at `i`. What an attribute names has the element's end behind it:
-// the text behind <input name="pin"> is not its own. Wrapped data ends with the text at the latest.
+// The text of an element. Its tag ends at `i`. A name from an attribute needs the element's end after the
+// text: the text after <input name="pin"> is not its own. Wrapped data ends with the text at the latest.
 ValueSpan ElementText(std::string_view text, std::string_view tag, std::size_t i, bool by_attribute) noexcept
 {
     constexpr std::string_view data = "<![CDATA[", data_end = "]]>";
@@ -525,7 +526,7 @@ ValueSpan ElementText(std::string_view text, std::string_view tag, std::size_t i
     return closed ? ValueSpan{i + 1, end} : nothing;
 }
 
-// first_name, X-Request-Id, verificationStatus: letters in words, and no token.
+// first_name, X-Request-Id, verificationStatus: words of letters, not tokens.
 bool IsNames(std::string_view text) noexcept
 {
     constexpr std::size_t letters_of_word = 4;
@@ -539,7 +540,7 @@ bool IsNames(std::string_view text) noexcept
     return words * letters_of_word <= text.size() + letters_of_word;
 }
 
-// Behind the name of an option and a space, or what stands for one in a form.
+// The value after an option's name and a space. In a form, a plus replaces the space.
 ValueSpan OptionValue(std::string_view text, const Name &name, bool in_form) noexcept
 {
     if (in_form) {
@@ -553,7 +554,7 @@ ValueSpan OptionValue(std::string_view text, const Name &name, bool in_form) noe
     return Value({text, true}, name, begin, false, false);
 }
 
-// What is no secret, whatever its name says.
+// Drops values that are no secret under any name.
 ValueSpan Checked(std::string_view text, const ValueSpan &value) noexcept
 {
     const std::string_view found = value.Found() ? text.substr(value.begin, value.end - value.begin) : "";
@@ -589,7 +590,7 @@ bool LooksLikeToken(std::string_view text) noexcept
 PairWord ToPairWord(std::string_view member) noexcept
 {
     using enum PairWord;
-    const auto is = [member](std::string_view word) { // which is as long
+    const auto is = [member](std::string_view word) { // of the same length
         return std::equal(word.begin(), word.end(), member.begin(),
                           [](char letter, char c) { return letter == LowerAscii(c); });
     };

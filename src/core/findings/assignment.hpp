@@ -1,4 +1,4 @@
-// A name that says secret, and its value, in the syntaxes in which texts have them:
+// The name of a secret and its value, in the syntaxes of texts:
 //
 //   password=V  password: V  "password": "V"  password => 'V'  u'V'  `V`  <V>     assignments
 //   Cookie: a=1; b=2                                                              header lines
@@ -11,7 +11,8 @@
 //   form-data; name="password"  an empty line, V                                  parts of a form
 //   a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:V                                   keys of calls
 //
-// A value ends where its syntax ends, and not at the first odd letter: half a password is worse than none.
+// A value ends only at the end of its syntax, not at the first odd letter: half a password is worse than
+// none.
 #pragma once
 
 #include "core/findings/spelling.hpp"
@@ -22,7 +23,7 @@
 namespace callhardening
 {
 
-// Names of credentials beyond those that everybody uses: true where `name` is one. None by default.
+// Names of credentials besides the usual ones: true if `name` is one. None by default.
 struct SecretNames {
     bool (*is_secret)(const void *state, std::string_view name) noexcept = nullptr;
     const void *state = nullptr;
@@ -45,19 +46,19 @@ struct ValueSpan {
 // The value of the name before the `:` or `=` at `i`.
 ValueSpan FindAssignedValue(const SpelledText &spelled, std::size_t i, SecretNames names) noexcept;
 
-// The value behind the `,` at `i`, where a quoted name stands before it.
+// The value after the `,` at `i`, if a quoted name stands before the comma.
 ValueSpan FindListedValue(std::string_view text, std::size_t i, SecretNames names) noexcept;
 
-// The text of the element whose tag ends with the `>` at `i`.
+// The text of an element. The `>` at `i` ends its tag.
 ValueSpan FindElementText(std::string_view text, std::size_t i, SecretNames names) noexcept;
 
-// The value of the option that the `-` at `i` begins.
+// The value of an option. The `-` at `i` begins the option.
 ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames names) noexcept;
 
-// True for a date and a time of day: no secret, whatever its name says.
+// True for a date and a time of day: no secret under any name.
 bool IsTime(std::string_view value) noexcept;
 
-// Members of which one names what the other holds: {"name": "X-Api-Key", "value": "V"}. In any case.
+// The roles of two members in a pair: {"name": "X-Api-Key", "value": "V"}. Their case does not matter.
 enum class PairWord : unsigned char { none, name, value };
 inline constexpr std::size_t longest_pair_name = 6, longest_pair_word = 7;
 PairWord ToPairWord(std::string_view member) noexcept;
@@ -66,14 +67,14 @@ inline bool IsPairName(std::string_view member) noexcept
     return ToPairWord(member) == PairWord::name;
 }
 
-// True where a text may be a name, as the one of a pair or the one before a value in a list.
+// True if a text may be the name in a pair or before a value in a list.
 bool LooksLikeLabel(std::string_view text) noexcept;
 
-// In a list, what stands behind a name may be the next name: ["password", "first_name"]. Nothing that the
-// sanitizer writes looks like a value there.
+// True if the text after a name in a list looks like a value. It may also be the next name: ["password",
+// "first_name"]. No text from the sanitizer looks like a value there.
 bool LooksLikeListedValue(std::string_view text) noexcept;
 
-// `bearer of news` is prose: a token has a digit, a sign or a capital in it, or is long.
+// `bearer of news` is prose: a token has a digit, a sign or a capital, or is long.
 bool LooksLikeToken(std::string_view text) noexcept;
 
 } // namespace callhardening

@@ -16,13 +16,15 @@ namespace callhardening
 namespace
 {
 
-// Why what stands in the place of a finding is never found again, and makes nothing beside it a finding:
-//  - a number begins where no letter, digit or sign of an address stands before it, so never directly behind
-//    a finding, and not at all with the four digits of a mask;
-//  - whether it ends somewhere depends on nothing but its own letters, the two behind them, and that no `@`
-//    can be reached from there through the letters of an address;
-//  - an address has all letters and `@` before its host that can belong to one, and all that follow as far as
-//    another host; the asterisks of a mask are no such letters, and a token is never before an `@`.
+// A replacement is never found again, and makes nothing beside it a finding. There are three reasons:
+//  - A number begins only if no letter, digit or sign of an address stands before it. So it never begins
+//  directly
+//    after a finding, and never with the four digits of a mask.
+//  - The end of a number depends only on its own letters, the two after them, and on having no `@` in reach
+//    through the letters of an address.
+//  - An address contains all possible letters and `@` before its host, and all following ones up to another
+//  host.
+//    The asterisks of a mask are no such letters, and a token never stands before an `@`.
 
 // ---- letters ------------------------------------------------------------------------------------
 
@@ -30,9 +32,9 @@ enum LetterClass : unsigned char {
     digit_letter = 1,
     alpha_letter = 2,
     label_letter = 4,  // of a host's name
-    local_letter = 8,  // of what stands before the @
+    local_letter = 8,  // of the part before the @
     uri_letter = 16,   // of a host, its port and parameters
-    joint_letter = 32, // no number begins behind it
+    joint_letter = 32, // no number begins after it
     trigger_letter = 64,
 };
 
@@ -67,7 +69,7 @@ std::size_t RunEnd(std::string_view text, std::size_t i, unsigned char wanted) n
     return i;
 }
 
-// True where `lower_word` stands directly before `i`, in any case, and not before `from`.
+// True if `lower_word` stands directly before `i`, in any case, and not before `from`.
 bool Precedes(std::string_view text, std::size_t from, std::size_t i, std::string_view lower_word) noexcept
 {
     if (i - from < lower_word.size())
@@ -89,7 +91,8 @@ constexpr std::string_view id_words[] = {
 
 constexpr std::string_view number_words[] = {"no", "nr", "num", "number"};
 
-// Behind a number, they make it a card's even behind a word for an id: order 4111111111111111 exp 12/27.
+// After a number, these words mark a card, even if a word for an id stands before it: order 4111111111111111
+// exp 12/27.
 constexpr std::string_view card_words[] = {"amex",    "card",   "cvc",        "cvv", "exp",
                                            "expires", "expiry", "mastercard", "visa"};
 
@@ -97,8 +100,8 @@ constexpr std::string_view version_words[] = {"firmware", "release", "ver", "ver
 
 constexpr std::size_t longest_word = 10;
 
-// The word that ends at `i`, or before a few signs there: `"callId": "`, `call_id=(`. Nothing before `from`
-// counts: a finding ends there, and a text is to read the same after it has been replaced.
+// The word that ends at `i` or before a few signs there: `"callId": "`, `call_id=(`. Nothing before `from`
+// counts: a finding ends there, and a text has to read the same after its replacement.
 std::string_view WordBefore(std::string_view text, std::size_t from, std::size_t i) noexcept
 {
     constexpr std::string_view signs = " \t\"'(<[#:=\\";
@@ -120,7 +123,7 @@ bool IsOneOf(std::string_view word, Words words) noexcept
     });
 }
 
-// One of the words, also with the word `number` behind it.
+// True after one of the words, also with the word `number` after it.
 bool FollowsWord(std::string_view text, std::size_t from, std::size_t i, Words words) noexcept
 {
     std::string_view word = WordBefore(text, from, i);
@@ -129,7 +132,7 @@ bool FollowsWord(std::string_view text, std::size_t from, std::size_t i, Words w
     return IsOneOf(word, words);
 }
 
-// Only the next word counts, behind signs that stand for no finding.
+// Only the next word counts. Signs before it may not belong to a replacement.
 bool PrecedesWord(std::string_view text, std::size_t i, Words words) noexcept
 {
     constexpr std::string_view signs = " ,;.(";
@@ -141,7 +144,7 @@ bool PrecedesWord(std::string_view text, std::size_t i, Words words) noexcept
 
 constexpr std::size_t longest_local = 64;
 
-// The sign between user and host, also as forms encode it; its size, or 0.
+// The size of the sign between user and host, also encoded as in forms. 0: none.
 std::size_t AtSize(std::string_view text, std::size_t i) noexcept
 {
     if (i >= text.size())
@@ -149,7 +152,7 @@ std::size_t AtSize(std::string_view text, std::size_t i) noexcept
     return text[i] == '@' ? 1 : text.substr(i).starts_with("%40") ? 3 : 0;
 }
 
-// Longest beginning that is a name with a top-level domain of letters; `begin` where there is none.
+// The longest beginning that is a name with a top-level domain of letters. `begin`: none.
 std::size_t DomainEnd(std::string_view text, std::size_t begin) noexcept
 {
     const std::size_t limit = std::min(text.size(), begin + longest_domain);
@@ -183,7 +186,7 @@ std::size_t NamedHostEnd(std::string_view text, std::size_t begin) noexcept
     return IsPictureScale(text.substr(begin)) ? begin : DomainEnd(text, begin);
 }
 
-// Behind `sip:`, where any host will do.
+// After `sip:` any host counts.
 std::size_t AnyHostEnd(std::string_view text, std::size_t begin) noexcept
 {
     const std::size_t limit = std::min(text.size(), begin + longest_domain);
@@ -195,15 +198,14 @@ std::size_t AnyHostEnd(std::string_view text, std::size_t begin) noexcept
     return end;
 }
 
-// Where the host behind an `@` ends; `begin` where there is none.
+// The end of the host after an `@`. `begin`: none.
 std::size_t HostEnd(std::string_view text, std::size_t begin, bool any_host) noexcept
 {
     const std::size_t end = NamedHostEnd(text, begin);
     return any_host ? std::max(end, AnyHostEnd(text, begin)) : end;
 }
 
-// The end of the address, with any host, that the letters from `i` on belong to; `i` where they belong to
-// none.
+// The end of the address, with any host, around the letters from `i` on. `i`: they belong to no address.
 std::size_t AddressEnd(std::string_view text, std::size_t i) noexcept
 {
     const std::size_t limit = std::min(text.size(), i + longest_local + 1);
@@ -217,7 +219,7 @@ std::size_t AddressEnd(std::string_view text, std::size_t i) noexcept
     return i;
 }
 
-// The same for a@b.com@c.com, where what remained behind the first would be found the next time.
+// The same for a@b.com@c.com: the next search would find the rest after the first address.
 std::size_t LastAddressEnd(std::string_view text, std::size_t end) noexcept
 {
     for (std::size_t next; (next = AddressEnd(text, end)) > end;)
@@ -225,8 +227,8 @@ std::size_t LastAddressEnd(std::string_view text, std::size_t end) noexcept
     return end;
 }
 
-// No letter, digit or sign of an address stands before what begins here, but for an escaped line break:
-// \n415-555-0100.
+// True if no letter, digit or sign of an address stands before `begin`. An escaped line break may stand
+// there: \n415-555-0100.
 bool MayBegin(std::string_view text, std::size_t begin) noexcept
 {
     if (begin == 0)
@@ -273,7 +275,7 @@ Detection FindAddress(std::string_view text, std::size_t at, std::size_t from) n
 // ---- groups of digits ---------------------------------------------------------------------------
 
 constexpr std::size_t most_groups = 8;
-constexpr std::size_t longest_group = 20; // no longer one is of interest
+constexpr std::size_t longest_group = 20; // longer groups do not matter
 
 struct Group {
     std::size_t begin;
@@ -284,7 +286,7 @@ struct Group {
     std::size_t size() const noexcept { return end - begin; }
 };
 
-// What may be a number: groups of digits with one separator between them.
+// A possible number: groups of digits with one separator between them.
 struct Groups {
     std::string_view text;
     Group group[most_groups];
@@ -300,7 +302,7 @@ struct Groups {
     }
 };
 
-// A no-break space and the hyphens and dashes U+2010 to U+2015 count as what they look like.
+// A no-break space counts as a space. The hyphens and dashes U+2010 to U+2015 count as a hyphen.
 std::size_t OneSeparator(std::string_view text, std::size_t i, char &separator) noexcept
 {
     const char c = i < text.size() ? text[i] : 'x';
@@ -320,7 +322,7 @@ std::size_t OneSeparator(std::string_view text, std::size_t i, char &separator) 
     return 0;
 }
 
-// From behind a group to the next one: `)`, a separator, `(`, each of them or none, but not nothing.
+// Skips from a group's end to the next group: `)`, a separator, `(`. At least one of them has to be there.
 std::size_t NextGroup(std::string_view text, std::size_t i, Group &next, bool open) noexcept
 {
     const std::size_t begin = i;
@@ -353,8 +355,8 @@ Groups ReadGroups(std::string_view text, std::size_t begin, bool open) noexcept
     return groups;
 }
 
-// A number ends where no letter follows and no further group is joined to it, so that parts of dates and
-// versions are none; 555-0100x12 has an extension.
+// A number ends if no letter follows and no further group is joined to it. This excludes parts of dates and
+// versions. 555-0100x12 has an extension.
 bool EndsNumber(std::string_view text, std::size_t end) noexcept
 {
     if (end == text.size())
@@ -433,11 +435,11 @@ NumberStart FindStart(std::string_view text, std::size_t digit, std::size_t digi
     return start;
 }
 
-// sip:+14155550100@host;user=phone: what follows a number up to the end of its URI is a part of it.
+// sip:+14155550100@host;user=phone: the number's finding extends to the end of its URI.
 std::size_t UriEnd(std::string_view text, std::size_t end, const NumberStart &start) noexcept
 {
     const char c = end < text.size() ? text[end] : ' ';
-    // With other letters of an address before it, it is a part of that.
+    // After other letters of an address, the number is a part of that address.
     const bool is_user = start.plus && (start.begin == 0 || !Is(text[start.begin - 1], local_letter));
     if (!(start.uri && (c == '@' || c == ';' || c == ':')) && !(is_user && c == '@'))
         return end;
@@ -455,7 +457,7 @@ bool EndsInternational(std::string_view text, std::size_t end, const NumberStart
 
 bool BeginsNational(const Groups &g) noexcept;
 
-// What may stand between two numbers of one line.
+// True for text between two numbers of one line.
 bool Joins(std::string_view between) noexcept
 {
     constexpr std::string_view joints[] = {" ", ",", ";", "/", "|", "&", "or", "and"};
@@ -469,7 +471,7 @@ bool Joins(std::string_view between) noexcept
     return std::find(std::begin(joints), std::end(joints), between) != std::end(joints);
 }
 
-// True where the letters before both places are digits at the same places, and the same signs between them.
+// True if both texts have digits at the same positions and the same signs between them.
 bool HasSameForm(std::string_view text, std::size_t end, std::size_t other_end, std::size_t size) noexcept
 {
     const std::string_view left = text.substr(end - size, size), right = text.substr(other_end - size, size);
@@ -486,8 +488,8 @@ bool IsInsideNumber(std::string_view text, std::size_t i) noexcept
     return IsAsciiDigit(before) || before == ')' || static_cast<unsigned char>(before) >= 0x80;
 }
 
-// The end of the number that begins with `g` and leaves out what it shares with the one before it, which ends
-// at `before`: 415-555-0100/555-0101. It is written as that one is, behind the country or the area. 0: none.
+// The end of a number that begins with `g` and omits the part that it shares with the number before. That one
+// ends at `before`: 415-555-0100/555-0101. Both have the same form after the country or the area. 0: none.
 std::size_t SharingEnd(const Groups &g, std::size_t before) noexcept
 {
     constexpr std::size_t fewest = 6;
@@ -506,7 +508,7 @@ std::size_t SharingEnd(const Groups &g, std::size_t before) noexcept
     return found;
 }
 
-// Another number begins with the group behind `count` groups: +49 30 1230100 030 1230101.
+// True if another number begins after `count` groups: +49 30 1230100 030 1230101.
 bool AnotherFollows(const Groups &g, std::size_t count) noexcept
 {
     if (count >= g.count || g.group[count].open)
@@ -515,15 +517,15 @@ bool AnotherFollows(const Groups &g, std::size_t count) noexcept
     return BeginsNational(next) || SharingEnd(next, g.group[count - 1].end) > 0;
 }
 
-// Behind 00: no country but 1 and 7 has one digit.
+// After 00: only the countries 1 and 7 have one digit.
 bool HasShortCountry(const Groups &g) noexcept
 {
     const char first = g.group[0].size() > 2 ? g.digit(0, 2) : g.count > 1 ? g.digit(1, 0) : '0';
     return first == '1' || first == '7';
 }
 
-// The end of a number that begins with its country, behind `skipped` zeros. +1, 001 and 007 have eleven
-// digits; elsewhere one that is written in one piece is complete, and one in groups goes as far as it can,
+// The number of groups of a number that begins with its country, after `skipped` zeros. +1, 001 and 007 have
+// eleven digits. Elsewhere a number in one piece is complete. A number in groups extends as far as possible,
 // but not into another number.
 std::size_t InternationalGroups(const Groups &g, const NumberStart &start, std::size_t skipped) noexcept
 {
@@ -546,7 +548,7 @@ std::size_t InternationalGroups(const Groups &g, const NumberStart &start, std::
     return split > 0 ? split : found;
 }
 
-// 0049 30 123456. Nothing but pairs is hexadecimal.
+// 0049 30 123456. A number of only pairs is hexadecimal.
 std::size_t DoubleZeroGroups(const Groups &g, const NumberStart &start) noexcept
 {
     const std::size_t area = g.group[0].size();
@@ -577,8 +579,8 @@ std::size_t NanpGroups(const Groups &g) noexcept
     return EndsNumber(g.text, g.group[count - 1].end) ? count : 0;
 }
 
-// How countries with a leading zero write their own numbers: 030 123456, 020 7946 0958, 01 42 68 53 00. The
-// shortest that is one, or the longest.
+// The notation of countries with a leading zero: 030 123456, 020 7946 0958, 01 42 68 53 00. Takes the
+// shortest or the longest such number.
 template <bool shortest>
 std::size_t NationalGroups(const Groups &g) noexcept
 {
@@ -617,8 +619,8 @@ bool BeginsNational(const Groups &g) noexcept
     return g.digit(0, 0) == '0' ? NationalGroups<true>(g) > 0 : NanpGroups(g) > 0;
 }
 
-// 8924 0483 1899 6206, 0483 1899 6206 1111: groups of four before or behind are those of an id. Nothing that
-// a finding could take away may decide it: no more groups behind, and no address.
+// 8924 0483 1899 6206, 0483 1899 6206 1111: groups of four before or after mark an id. A finding beside it
+// could change more groups after it or an address, so these may not decide.
 bool IsInFours(const Groups &g, const NumberStart &start, std::size_t from) noexcept
 {
     constexpr std::size_t size = 4;
@@ -659,8 +661,8 @@ struct IssuerRow {
     unsigned char shortest, longest;
 };
 
-// Beginnings that are in use (issuer identification numbers, ISO/IEC 7812-1), with the lengths that the
-// brands publish for them. Numbers of 13 digits went out of use with all but Visa.
+// Beginnings in use (issuer identification numbers, ISO/IEC 7812-1), with the published lengths of the
+// brands. Only Visa still has numbers of 13 digits.
 constexpr IssuerRow issuers[] = {
     {2221, 2720, 16, 16}, // Mastercard
     {3000, 3059, 14, 14}, // Diners Club
@@ -681,7 +683,7 @@ constexpr IssuerRow issuers[] = {
 
 constexpr std::size_t shortest_card = 13, longest_card = 19;
 
-// A time in milliseconds begins with none of these.
+// A time in milliseconds begins with none of these digits.
 constexpr char first_card_digit = '2', last_card_digit = '6';
 static_assert(std::all_of(std::begin(issuers), std::end(issuers), [](const IssuerRow &issuer) {
     return issuer.first / 1000 >= first_card_digit - '0' && issuer.last / 1000 <= last_card_digit - '0';
@@ -706,7 +708,7 @@ bool IsCardNumber(std::string_view digits) noexcept
            });
 }
 
-// A number in one piece has to stand alone: behind a slash, a colon or an equals sign it is an id.
+// A number in one piece has to stand alone: after a slash, a colon or an equals sign it is an id.
 bool StandsAlone(std::string_view text, std::size_t begin, std::size_t end) noexcept
 {
     constexpr std::string_view before = " \t\r\n\"'([<>|*", after = " \t\r\n\"')]<>|*,.;!?";
@@ -715,7 +717,7 @@ bool StandsAlone(std::string_view text, std::size_t begin, std::size_t end) noex
            (end == text.size() || after.find(text[end]) != after.npos) && !has_extension;
 }
 
-// As cards are embossed.
+// The groups on embossed cards.
 constexpr std::size_t embossed[][5] = {{4, 4, 4, 4, 3}, {4, 4, 4, 4}, {4, 6, 5}, {4, 6, 4}, {4, 4, 4, 1}};
 
 bool IsEmbossed(const Groups &g, const std::size_t (&sizes)[5]) noexcept
@@ -730,7 +732,7 @@ bool IsEmbossed(const Groups &g, const std::size_t (&sizes)[5]) noexcept
     return true;
 }
 
-// The first groups as one number, if it is one; where it ends, else 0.
+// The end of the first `count` groups if they are one card number, else 0.
 std::size_t CardEnd(const Groups &g, std::size_t count) noexcept
 {
     char digits[longest_card];
@@ -745,7 +747,7 @@ std::size_t CardEnd(const Groups &g, std::size_t count) noexcept
     return IsCardNumber({digits, size}) && EndsNumber(g.text, end) ? end : 0;
 }
 
-// In one piece, a number behind a word for an id is one, unless a word for a card follows.
+// A number in one piece after a word for an id is an id, unless a word for a card follows.
 Detection FindCard(const Groups &g, const NumberStart &start, std::size_t from) noexcept
 {
     if (start.plus || start.uri || start.open)
@@ -774,7 +776,7 @@ constexpr bool IsHexDigit(char c) noexcept
     return IsAsciiDigit(c) || (LowerAscii(c) >= 'a' && LowerAscii(c) <= 'f');
 }
 
-// Behind four numbers of 0 to 255 without a zero before them; `begin` where there are none.
+// The end of four numbers of 0 to 255 without leading zeros. `begin`: none.
 std::size_t Ipv4End(std::string_view text, std::size_t begin) noexcept
 {
     std::size_t i = begin;
@@ -792,8 +794,8 @@ std::size_t Ipv4End(std::string_view text, std::size_t begin) noexcept
     return i;
 }
 
-// Eight groups of up to four hexadecimal digits, or fewer and one `::`; `begin` where there are none. One
-// digit at least is none of the letters, so that a::b in a program is no address.
+// The end of eight groups of up to four hexadecimal digits, or of fewer with one `::`. `begin`: none. At
+// least one digit is no letter, so a::b in a program is no address.
 std::size_t Ipv6End(std::string_view text, std::size_t begin) noexcept
 {
     constexpr int all_groups = 8;
@@ -825,8 +827,9 @@ std::size_t Ipv6End(std::string_view text, std::size_t begin) noexcept
     return digit && groups > 0 && (groups == all_groups) != skipped ? i : begin;
 }
 
-// What follows on an address begins nothing by itself, so that the asterisks do not make it a number. Behind
-// one with colons no other colon follows, and no asterisk on its last one, which may have been a finding.
+// The letter after an address begins nothing by itself, so the asterisks of the mask do not make it a number.
+// After an address with colons no other colon follows. If its last letter is a colon, no asterisk follows: it
+// may be a mask.
 bool EndsIp(std::string_view text, std::size_t end, bool colons) noexcept
 {
     if (end == text.size())
@@ -852,7 +855,7 @@ Detection FindIp(std::string_view text, std::size_t i, std::size_t from) noexcep
         if (begin < i && text[begin] == ':' && (begin + 1 == i || text[begin + 1] != ':'))
             ++begin; // a colon before it
         end = Ipv6End(text, begin);
-        // What is left of a masked number is no part of an address.
+        // The rest of a masked number is no part of an address.
         if (end <= i || (begin > 0 && text[begin - 1] == '*'))
             return nothing;
     }
@@ -909,7 +912,7 @@ constexpr bool IsIbanLetter(char c) noexcept
     return IsAsciiDigit(c) || (c >= 'A' && c <= 'Z');
 }
 
-// The remainder that the check digits make 1: of the number with its first four letters behind the others.
+// The remainder of the number with its first four letters moved to the end. The check digits make it 1.
 unsigned IbanRemainder(std::string_view letters) noexcept
 {
     constexpr std::size_t moved = 4;
@@ -923,7 +926,7 @@ unsigned IbanRemainder(std::string_view letters) noexcept
     return rest;
 }
 
-// `i` is at the check digits, behind the country. In one piece, or in groups of four.
+// `i` is at the check digits, after the country. The number is in one piece or in groups of four.
 Detection FindIban(std::string_view text, std::size_t i, std::size_t from) noexcept
 {
     constexpr std::size_t longest = 34, group = 4;
@@ -957,7 +960,7 @@ constexpr std::string_view short_id_words[] = {"at", "ms", "ts"};
 constexpr std::string_view no_id_words[] = {"android", "bid",      "grid",   "invalid", "paid",
                                             "prepaid", "postpaid", "unpaid", "valid",   "void"};
 
-// Without a number behind it: Id of leg_id_2 and callerId.
+// Ignores a number at the end: Id of leg_id_2 and callerId.
 std::string_view LastWord(std::string_view name) noexcept
 {
     std::size_t end = name.size();
@@ -970,7 +973,7 @@ std::string_view LastWord(std::string_view name) noexcept
     return name.substr(begin, end - begin);
 }
 
-// An id or a time.
+// True for an id or a time.
 bool IsIdName(std::string_view name) noexcept
 {
     const std::string_view word = LastWord(name);
@@ -980,7 +983,7 @@ bool IsIdName(std::string_view name) noexcept
                         [word](std::string_view ending) { return EndsWithFolded(word, ending); }));
 }
 
-// The digits of a text that has nothing else but signs between them, and an extension; 0 where it has.
+// The number of digits in a text of digits, signs and an extension. 0: it has something else.
 std::size_t CountPhoneDigits(std::string_view text, bool &in_one_piece) noexcept
 {
     constexpr std::string_view signs = "+-./() \t";
@@ -1017,8 +1020,8 @@ bool IsDate(std::string_view text) noexcept
            ((g.HasSizes(0, {4, 2, 2}) && is_year(0)) || (g.HasSizes(0, {2, 2, 4}) && is_year(2)));
 }
 
-// No account or time under a name that has several meanings. Behind the zero of a national number comes an
-// area, which begins with another digit; numbers of accounts are filled up with zeros.
+// Excludes accounts and times under a name with several meanings. After its zero, a national number has an
+// area, and no area begins with zero. Numbers of accounts are padded with zeros.
 bool MayBeNumberOfMany(std::string_view text, std::size_t digits) noexcept
 {
     constexpr std::size_t shortest = 10, longest_national = 12;
@@ -1027,8 +1030,8 @@ bool MayBeNumberOfMany(std::string_view text, std::size_t digits) noexcept
     return digits <= longest_national && text[1] != '0';
 }
 
-// A time in seconds or milliseconds begins with 1 (until 2033), and no number of ten or thirteen digits does.
-// Digits with signs between them are no time, but may be a date.
+// A time in seconds or milliseconds begins with 1 (until 2033). No phone number of ten or thirteen digits
+// does. Digits with signs between them are no time but may be a date.
 bool IsPhoneByName(std::string_view text, std::string_view name) noexcept
 {
     constexpr std::size_t longest_text = 48;
@@ -1046,7 +1049,7 @@ bool IsPhoneByName(std::string_view text, std::string_view name) noexcept
 
 // ---- the walk -------------------------------------------------------------------------------------
 
-// The number behind the finding that ends at `from`, which has what this one leaves out.
+// The number after the finding that ends at `from`. It omits a part of that finding.
 Detection FindSharing(std::string_view text, std::size_t i, std::size_t from,
                       const Detectors &wanted) noexcept
 {
@@ -1094,7 +1097,7 @@ Detection FindNumber(std::string_view text, std::size_t i, std::size_t end, std:
 
 Detection Detect(std::string_view text, std::size_t from, std::size_t until, const Detectors &wanted) noexcept
 {
-    // What shows that an address or a URI begins before `until` may stand behind it.
+    // An address or URI may begin before `until` but show itself only after it.
     const std::size_t limit = std::min(text.size(), until + longest_local + 8);
     const bool numbers = wanted.numbers();
     const auto next = [text, limit](std::size_t i) {
@@ -1143,7 +1146,7 @@ std::size_t MaskDetected(std::string_view found, Detector what, char (&out)[mask
     if (what == Detector::email) {
         const std::size_t at = found.rfind('@') + 1, encoded = found.rfind("%40") + 1; // 0: none
         const std::size_t host = encoded > at ? encoded + 2 : at;
-        // Behind a letter that is not ASCII a number may begin, so such a name is not shown.
+        // After a letter that is not ASCII a number may begin, so such a domain is not shown.
         std::string_view domain = found.substr(host, longest_domain);
         if (!std::all_of(domain.begin(), domain.end(), [](char c) { return Is(c, joint_letter); }))
             domain = {};

@@ -1,7 +1,8 @@
-// Phone numbers, addresses and the numbers of cards, accounts and persons in what no rule of a policy
-// matched: precedence 3 of the sanitizer.
+// Finds phone numbers, addresses and numbers of cards, accounts and persons in values without a rule:
+// precedence 3 of the sanitizer.
 //
-// Found by their form alone, so what looks like an id, a time or a version is left alone where it might be
+// A detector knows only the form. So it skips a number that may as well be an id, a time or a version.
+// docs/detectors.md lists the findings and the rate of wrong ones.
 // one: docs/detectors.md says what is found, and how often wrongly.
 #pragma once
 
@@ -21,7 +22,7 @@ inline constexpr Detector all_detectors[] = {Detector::phone, Detector::email, D
 
 enum class Treatment : unsigned char { keep, mask, hash };
 
-// What a policy wants done with each of them.
+// The policy's treatment of each of them.
 struct Detectors {
     Treatment phone = Treatment::keep;
     Treatment email = Treatment::keep;
@@ -31,7 +32,7 @@ struct Detectors {
     Treatment ip = Treatment::keep;
 
     constexpr bool any() const noexcept { return numbers() || wants(Detector::email); }
-    // Any of those that have digits.
+    // True for any detector of numbers.
     constexpr bool numbers() const noexcept
     {
         return wants(Detector::phone) || wants(Detector::card) || wants(Detector::ssn) ||
@@ -66,25 +67,25 @@ struct Detection {
     bool Found() const noexcept { return begin < end; }
 };
 
-// The next finding of a wanted detector that begins in [from, until); it is found to its end. `from` is 0 or
-// where the finding before ends: a number may leave out what it shares with that one. A text of nothing but
-// digits has none: only its name can tell what it is (DetectDigits). What stands in the place of
-// a finding (MaskDetected, a token) is found by no further search, and makes nothing beside it one.
+// The next finding of a wanted detector that begins in [from, until). It is found to its end. `from` is 0 or
+// the end of the previous finding: a number may omit the part that it shares with that one. A text of only
+// digits has no finding: only its name can tell its meaning (DetectDigits). A replacement (from MaskDetected,
+// or a token) is never found again, and makes nothing beside it a finding.
 Detection Detect(std::string_view text, std::size_t from, std::size_t until,
                  const Detectors &wanted) noexcept;
 
-// What a number, or a string of nothing but digits and the signs between them, is as a member of this name.
+// The meaning of a number, or of a text of digits and signs between them, as a member of this name.
 std::optional<Detector> DetectDigits(std::string_view digits, std::string_view name,
                                      const Detectors &wanted) noexcept;
 
 inline constexpr std::size_t longest_domain = 253;
 inline constexpr std::size_t mask_room = 4 + longest_domain;
 
-// A name of a member that is the number of a card.
+// True if a member's name is the number of a card.
 bool IsCardName(std::string_view name) noexcept;
 
-// What `mask` puts in the place of a finding, and its size: `***` and the last four digits of a number, `***`
-// for an address of the internet, `***@` and the domain of an e-mail address where it is ASCII.
+// Writes the mask of a finding and returns its size: `***` and the last four digits of a number, `***` for an
+// internet address, `***@` and the domain of an e-mail address if the domain is ASCII.
 std::size_t MaskDetected(std::string_view found, Detector what, char (&out)[mask_room]) noexcept;
 
 } // namespace callhardening

@@ -14,14 +14,14 @@ namespace
 
 using Words = std::span<const std::string_view>;
 
-// Phone numbers by themselves, with anything before them: work_phone, home_cell.
+// Words for a phone number, with anything before them: work_phone, home_cell.
 constexpr std::string_view phone_words[] = {
     "ani",    "callerid",   "cell",     "cellphone", "cellular", "clid",      "did",      "dnis",
     "e164",   "fax",        "landline", "mobile",    "mobiles",  "msisdn",    "msisdns",  "phone",
     "phones", "smartphone", "telefon",  "telefone",  "telefono", "telephone", "whatsapp",
 };
 
-// These make a number of what stands before them, if that has to do with a call.
+// These words make a number of the word before them, if that word belongs to a call.
 constexpr std::string_view number_words[] = {"no", "nr", "num", "nums", "number", "numbers"};
 
 constexpr std::string_view party_words[] = {
@@ -34,13 +34,13 @@ constexpr std::string_view party_words[] = {
     "whatsapp",
 };
 
-// Persons and places, which have numbers of other kinds, too.
+// Persons and places also have numbers of other kinds.
 constexpr std::string_view doubtful_party_words[] = {
     "alternate", "business", "client",   "customer", "guest",   "home",
     "lead",      "office",   "operator", "tracking", "virtual", "work",
 };
 
-// Names of nothing else.
+// Only as the whole name.
 constexpr std::string_view doubtful_names[] = {
     "called",  "callee",   "caller",    "calling",    "cli",    "from", "number",
     "numbers", "receiver", "recipient", "recipients", "sender", "tel",  "to",
@@ -59,7 +59,7 @@ public:
 
     bool empty() const noexcept { return rest_.empty(); }
 
-    // The longest of them; in the middle of a word only where `within` allows it.
+    // Takes the longest of the words. `within` also allows the middle of a word.
     bool Take(Words words, bool within = false) noexcept
     {
         std::size_t best = rest_.size() + 1;
@@ -74,7 +74,7 @@ public:
     }
 
 private:
-    // A number behind a name counts others of its kind.
+    // A number at the end counts members of the same kind.
     void Trim() noexcept
     {
         while (!rest_.empty() && !IsAsciiLetter(rest_.back()) && !EndsWithFolded(rest_, "e164"))

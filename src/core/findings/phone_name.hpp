@@ -1,4 +1,4 @@
-// Names of members that say that their value is a phone number.
+// Finds out by a member's name whether its value is a phone number.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -10,11 +10,11 @@ namespace callhardening
 
 enum class PhoneName : unsigned char {
     none,
-    doubtful, // `from` may be the begin of a span of time, `customer_number` the number of an account
+    doubtful, // `from` may begin a span of time, `customer_number` may be an account's number
     sure,
 };
 
-// By a grammar: the parties of a call and the words for a number, with a modifier or a number behind them.
+// Uses a grammar: the parties of a call and the words for a number, then a modifier or a number.
 PhoneName ClassifyPhoneName(std::string_view name) noexcept;
 
 } // namespace callhardening

@@ -17,12 +17,12 @@ constexpr std::size_t body_begin = prefix.size() + key_id_size + 1;
 constexpr std::size_t check_begin = body_begin + 2 * body_bytes + 1;
 static_assert(check_begin + 2 * check_bytes == token_size);
 
-// What is signed begins with what it is signed for: an HMAC for one purpose serves no other.
+// A signed text begins with its purpose: an HMAC for one purpose is useless for another.
 constexpr std::string_view key_purpose = "callhardening key:", check_purpose = "callhardening check:";
 constexpr std::string_view purposes[] = {
     "callhardening phone:", "callhardening address:", "callhardening text:"};
 
-// Four bits a letter. No digit, so that no detector sees a number in a token.
+// Four bits a letter. Letters only, so that no detector finds a number in a token.
 void WriteLetters(const unsigned char *bytes, std::size_t count, char *out) noexcept
 {
     for (std::size_t i = 0; i < count; ++i) {
@@ -73,7 +73,8 @@ bool RemoveScheme(std::string_view &text) noexcept
     return false;
 }
 
-// Bytes of a separator inside of a number; 0: none. U+00A0 and U+2010 to U+2015 look like two of them.
+// The size of a separator inside a number, 0: none. U+00A0 looks like a space, U+2010 to U+2015 like a
+// hyphen.
 std::size_t SeparatorSize(std::string_view text) noexcept
 {
     constexpr std::string_view separators = " -./()";
@@ -84,7 +85,7 @@ std::size_t SeparatorSize(std::string_view text) noexcept
     return text.size() >= 3 && text.starts_with("\xE2\x80") && text[2] >= '\x90' && text[2] <= '\x95' ? 3 : 0;
 }
 
-// Without the extension of 555-0100x12.
+// Removes the extension of 555-0100x12.
 std::string_view WithoutExtension(std::string_view text) noexcept
 {
     std::size_t end = text.size();
@@ -93,8 +94,8 @@ std::string_view WithoutExtension(std::string_view text) noexcept
     return end > 1 && end < text.size() && LowerAscii(text[end - 1]) == 'x' ? text.substr(0, end - 1) : text;
 }
 
-// The digits of a number with signs between them, at most most_phone_digits and two zeros before them; 0:
-// something else. `international`: the (0) of +49 (0)30 is not dialled.
+// Reads the digits of a number with signs between them: at most most_phone_digits, and two zeros before them.
+// 0: not a number. `international`: nobody dials the (0) of +49 (0)30.
 std::size_t ReadDigits(std::string_view text, bool international, char *digits) noexcept
 {
     constexpr std::string_view trunk_zero = "(0)";
@@ -167,7 +168,7 @@ bool Sign(const Pseudonyms &pseudonyms, std::size_t key, std::string_view purpos
 
 NormalizedValue NormalizeForPseudonym(std::string_view value, char (&buffer)[longest_address]) noexcept
 {
-    // Nothing longer is a number or an address, whatever parameters and names are around it.
+    // No longer text is a number or an address, even with parameters and names around it.
     constexpr std::size_t longest_of_interest = 1024;
     const std::string_view text = Trim(value);
     if (text.empty() || text.size() > longest_of_interest)

@@ -1,10 +1,10 @@
-// Pseudonyms: a token in the place of a value, equal for equal values, so that a number can be followed
-// without being stored.
+// Pseudonyms: a token replaces a value. Equal values have equal tokens, so a number can be followed without
+// storing it.
 //
 //     pn_KKKKKK_BBBBBBBBBBBBBBBBBBBB_CCCCCCCC        letters a to p, four bits each
 //
-// K is the key's id, B the value's HMAC-SHA256 under the key, C an HMAC over B by which the token is known
-// again as one of ours: without it, whoever sends a payload could have any text passed through as a token.
+// K is the key's id. B is the value's HMAC-SHA256 under the key. C is an HMAC over B and shows that this
+// database made the token. Without C, the sender of a payload could pass any text off as a token.
 #pragma once
 
 #include "core/base/keyed_hash.hpp"
@@ -25,11 +25,11 @@ struct KeyId {
     std::string_view text() const noexcept { return {letters, key_id_size}; }
 };
 
-// The keys of a database, by what can be done with them; the secrets stay on the caller's side.
+// A database's keys and the use of them. The secrets stay on the caller's side.
 struct Pseudonyms {
     void *state = nullptr;
     SignFunction sign = nullptr;
-    std::span<const KeyId> keys; // the newest first: it is the one that new tokens are made with
+    std::span<const KeyId> keys; // the newest first: it makes the new tokens
 
     bool has_key() const noexcept { return !keys.empty(); }
 };
@@ -39,8 +39,8 @@ enum class PseudonymKind : unsigned char { phone, address, text };
 inline constexpr std::size_t longest_address = 320;
 inline constexpr std::size_t most_phone_digits = 15;
 
-// What is signed: the digits of a phone number however they were written, an e-mail or SIP address without
-// scheme, port and parameters in lower case, any other text without the white space around it.
+// The signed form of a value. For a phone number: its digits, in any notation. For an e-mail or SIP address:
+// lower case, without scheme, port and parameters. For any other text: without the white space around it.
 struct NormalizedValue {
     PseudonymKind kind;
     std::string_view text; // of the value itself, or of the buffer
@@ -48,11 +48,11 @@ struct NormalizedValue {
 
 NormalizedValue NormalizeForPseudonym(std::string_view value, char (&buffer)[longest_address]) noexcept;
 
-// The id that a key has by its secret alone, so that it is the same wherever the key is brought to. `sign` is
-// given key 0.
+// Derives the id of a key from its secret alone, so it is the same on every server. `sign` is called with key
+// 0.
 bool DeriveKeyId(SignFunction sign, void *state, KeyId &id) noexcept;
 
-// The token of a value, with the current key or with any; false: no such key, or it could not sign.
+// The token of a value, with the current key or a given one. false: no such key, or the signature failed.
 bool WriteToken(const Pseudonyms &pseudonyms, std::size_t key, std::string_view value,
                 char (&out)[token_size]) noexcept;
 inline bool WriteToken(const Pseudonyms &pseudonyms, std::string_view value, char (&out)[token_size]) noexcept
@@ -60,14 +60,14 @@ inline bool WriteToken(const Pseudonyms &pseudonyms, std::string_view value, cha
     return WriteToken(pseudonyms, 0, value, out);
 }
 
-// True where the text is a token that one of these keys has made.
+// True if one of these keys made the text as a token.
 bool IsToken(const Pseudonyms &pseudonyms, std::string_view text) noexcept;
 
-// True where a text has the form of the id of a key, or of a token, whoever made it.
+// True if a text has the form of a key's id, or of a token of any key.
 bool IsKeyId(std::string_view text) noexcept;
 bool HasTokenForm(std::string_view text) noexcept;
 
-// Where the next text of that form begins, at or after `from`; npos: nowhere. It is token_size bytes long.
+// The start of the next text of that form, at or after `from`. npos: none. It is token_size bytes long.
 std::size_t FindTokenForm(std::string_view text, std::size_t from) noexcept;
 
 } // namespace callhardening

@@ -69,7 +69,7 @@ bool StartsFolded(std::string_view text, std::size_t i, std::string_view lower_w
 
 constexpr SecretSpan nothing{0, 0, {}};
 
-// A value that has been dealt with stays: replacing the marker again would change nothing but the count.
+// A replaced value stays: replacing the marker again would only change the count.
 SecretSpan Hide(std::string_view text, std::size_t begin, std::size_t end) noexcept
 {
     if (begin >= end)
@@ -87,8 +87,8 @@ SecretSpan Hide(std::string_view text, const ValueSpan &value) noexcept
 
 // ---- tokens that show themselves -------------------------------------------------------------------
 
-// eyJ is how base64 spells `{"`, and eyA `{ `. Up to `searched` there is none: all that begin in one run of
-// letters end with it, and a text of nothing but eyJ would be read once for each.
+// eyJ is base64 of `{"`, and eyA of `{ `. There is none up to `searched`. All tokens that begin in one run of
+// letters end with it: without `searched`, a text of only eyJ would be read once for each.
 SecretSpan FindJwt(std::string_view text, std::size_t begin, std::size_t &searched) noexcept
 {
     constexpr std::size_t shortest_header = 10, shortest_claims = 4;
@@ -121,7 +121,7 @@ std::size_t SkipToToken(std::string_view text, std::size_t i) noexcept
     }
 }
 
-// Where white space, a quote or an enclosing sign ends it; a full stop or a comma behind it belongs to the
+// White space, a quote or an enclosing sign ends a token. A full stop or a comma after it belongs to the
 // sentence.
 std::size_t TokenEnd(const SpelledText &spelled, std::size_t begin) noexcept
 {
@@ -210,7 +210,7 @@ SecretSpan FindPem(std::string_view text, std::size_t begin) noexcept
 
 // ---- URLs -------------------------------------------------------------------------------------------
 
-// A port, and nothing that could be a password.
+// A port that cannot be a password.
 bool IsPort(std::string_view text, std::size_t colon) noexcept
 {
     constexpr std::size_t longest = 5;
@@ -220,8 +220,8 @@ bool IsPort(std::string_view text, std::size_t colon) noexcept
            (end == text.size() || EndsUrl(text[end]) || enders.find(text[end]) != enders.npos);
 }
 
-// The `@` that ends user and password: raw slashes, spaces and signs may be in a password. npos where an
-// authority has none; `end` is where it ends then.
+// The `@` after user and password. A password may contain raw slashes, spaces and signs. npos: the authority
+// has none. It then ends at `end`.
 std::size_t UserEnd(std::string_view text, std::size_t authority, std::size_t end) noexcept
 {
     constexpr std::size_t longest = 256;
@@ -268,8 +268,8 @@ SecretSpan FindInSip(std::string_view text, std::size_t i) noexcept
     return Hide(text, colon + 1, at);
 }
 
-// A URL with a name before it, `recording_url=https://...` or `"recording_url": "https://..."`, is what a
-// member of that name would be. `colon` is the one of its scheme.
+// A URL after a name, `recording_url=https://...` or `"recording_url": "https://..."`, counts like a member
+// of that name. `colon` is the colon of its scheme.
 bool IsNamedLink(std::string_view text, std::size_t colon) noexcept
 {
     const auto is_quoting = [](char c) { return c == '"' || c == '\'' || IsAsciiSpace(c); };
@@ -291,7 +291,7 @@ bool IsNamedLink(std::string_view text, std::size_t colon) noexcept
 
 // ---- the walk -----------------------------------------------------------------------------------------
 
-// Where a secret may show itself.
+// The letters at which a secret may show itself.
 constexpr unsigned trigger = sign | vendor | escape;
 
 struct Search {
@@ -339,7 +339,7 @@ SecretSpan FindAt(Search &search, std::size_t i) noexcept
     }
 }
 
-// From the trigger at `i` on.
+// Searches from the trigger at `i`.
 SecretSpan FindFrom(Search search, std::size_t i, std::size_t until, bool *escape_found) noexcept
 {
     const std::string_view text = search.spelled.text;

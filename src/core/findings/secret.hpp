@@ -1,4 +1,4 @@
-// What is a secret in a text, whatever a policy says: precedence 1 of the sanitizer.
+// Finds secrets in a text under any policy: precedence 1 of the sanitizer.
 #pragma once
 
 #include "core/findings/assignment.hpp"
@@ -10,13 +10,13 @@
 namespace callhardening
 {
 
-// Stands where a secret stood. Never a secret itself, so that a second pass leaves it alone.
+// Replaces a secret. It is no secret itself, so a second pass leaves it alone.
 inline constexpr std::string_view secret_marker = "[secret]";
 
-// Ends a text that was cut (U+2026).
+// Ends a cut text (U+2026).
 inline constexpr std::string_view cut_marker = "\xE2\x80\xA6";
 
-// Bytes [begin, end) of a text that have to go, and what takes their place.
+// The bytes [begin, end) of a text to remove, and their replacement.
 struct SecretSpan {
     std::size_t begin;
     std::size_t end;
@@ -25,13 +25,12 @@ struct SecretSpan {
     bool Found() const noexcept { return begin < end; }
 };
 
-// False for most texts: no letter shows that a secret or an escape may be there.
+// False for most texts: no letter hints at a secret or an escape.
 bool MayHaveSecret(std::string_view text) noexcept;
 
-// The next secret of `spelled` at or after `from`. A secret that shows itself at `until` or later is not
-// looked for; one that begins before is found to its end. `only_hosts` leaves nothing of a URL but scheme and
-// host. With `escape`, the search ends where an escape may begin, and says so: most texts have none, and are
-// read once.
+// The next secret of `spelled` at or after `from`. It has to show itself before `until`, and is found to its
+// end. `only_hosts` leaves only scheme and host of a URL. With `escape`, the search ends at a possible escape
+// and sets the flag: most texts have none and are read once.
 SecretSpan FindSecret(const SpelledText &spelled, std::size_t from, std::size_t until, bool only_hosts,
                       SecretNames names = {}, bool *escape = nullptr) noexcept;
 

@@ -13,11 +13,11 @@ namespace
 {
 
 enum class Match : unsigned char {
-    end,      // of the name, within a word too: accesstoken
+    end,      // of the name, also within a word: accesstoken
     word,     // of the name, at the beginning of a word: db_pass, sipPass, but not compass
     whole,    // the name itself
-    modifier, // of the name, within a word too; what stands before it decides
-    apart,    // a modifier that has to be a word of its own
+    modifier, // of the name, also within a word; the part before it decides
+    apart,    // a modifier that has to be a whole word
 };
 
 struct NameRow {
@@ -28,7 +28,7 @@ struct NameRow {
 
 using enum MemberClass;
 
-// A plain word is an exception from a shorter one.
+// A plain row is an exception to a shorter word.
 constexpr auto listed_names = std::to_array<NameRow>({
     {"password", credential, Match::end},
     {"passwords", credential, Match::end},
@@ -141,7 +141,7 @@ constexpr auto listed_names = std::to_array<NameRow>({
     {"postalpin", plain, Match::end},
     {"shippingpin", plain, Match::end},
 
-    // What a caller typed may be a PIN or a card number. `raw_digits` are those that were dialled.
+    // Digits typed by a caller may be a PIN or a card number. `raw_digits` are the dialled ones.
     {"dtmf", credential, Match::whole},
     {"dtmfdigits", credential, Match::end},
     {"dtmfinput", credential, Match::end},
@@ -231,13 +231,13 @@ constexpr auto listed_names = std::to_array<NameRow>({
     {"ver", plain, Match::apart},
 });
 
-// Names that begin with one of these ask or count.
+// Names with one of these words at the start ask or count.
 constexpr std::string_view asking_words[] = {"allows", "are",      "can",   "count", "has", "is",
                                              "max",    "min",      "must",  "needs", "num", "requires",
                                              "should", "supports", "total", "uses",  "was"};
 
-// By last letter, so that most names are decided by an empty bucket; longer words first, since `recordingurl`
-// says more than `url`.
+// Sorted by last letter, so an empty bucket decides most names. Longer words come first: `recordingurl` says
+// more than `url`.
 constexpr auto name_rows = [] {
     auto rows = listed_names;
     std::sort(rows.begin(), rows.end(), [](const NameRow &a, const NameRow &b) {
@@ -262,7 +262,7 @@ constexpr bool IsNameSeparator(char c) noexcept
     return c == '_' || c == '-' || c == ' ' || c == '[' || c == ']';
 }
 
-// Where `word`, which is folded, begins at the end of a name; npos where the name ends otherwise.
+// The start of `word` at the end of a name. `word` is folded. npos: the name ends otherwise.
 std::size_t EndingBegin(std::string_view name, std::string_view word) noexcept
 {
     std::size_t left = word.size(), i = name.size();
@@ -300,7 +300,7 @@ bool Matches(std::string_view name, std::size_t begin, Match match) noexcept
 }
 
 struct Ending {
-    const NameRow *row; // nullptr: none that is listed
+    const NameRow *row; // nullptr: none is listed
     std::size_t begin;
 };
 
@@ -321,7 +321,7 @@ Ending FindEnding(std::string_view name) noexcept
     return {nullptr, 0};
 }
 
-// A name in which a secret was replaced: token=[secret]. user[secret] is a name from a form.
+// A name with a replaced secret: token=[secret]. user[secret] is a name from a form.
 bool IsMarked(std::string_view name) noexcept
 {
     constexpr std::string_view marker = "[secret]";
@@ -353,7 +353,7 @@ bool Asks(std::string_view name) noexcept
 
 MemberClass ClassifyMember(std::string_view name) noexcept
 {
-    constexpr int most_modifiers = 4; // longer names are nobody's
+    constexpr int most_modifiers = 4; // nobody has longer names
     if (IsMarked(name))
         return plain;
     std::string_view rest = name;

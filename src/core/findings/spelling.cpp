@@ -12,9 +12,9 @@ namespace callhardening
 namespace
 {
 
-// What an escape is, and the letters that it stands for.
+// An escape and the letters that it spells.
 struct Escape {
-    std::size_t size; // in the text; 0: none is there
+    std::size_t size; // in the text; 0: no escape
     std::size_t letters;
     char letter[4];
 };
@@ -47,7 +47,7 @@ constexpr Escape OneLetter(std::size_t size, char letter) noexcept
     return {size, 1, {letter}};
 }
 
-// As UTF-8. NUL stands in no text of a database, and a lone surrogate for no letter.
+// As UTF-8. No text of a database contains NUL, and a lone surrogate is no letter.
 Escape CodePoint(std::size_t size, std::uint32_t point) noexcept
 {
     const auto tail = [point](unsigned shift) { return static_cast<char>(0x80 | ((point >> shift) & 0x3F)); };
@@ -150,7 +150,7 @@ Escape ReadEscape(std::string_view text, std::size_t i) noexcept
     }
 }
 
-// A form: there a plus is a space.
+// A text with a percent escape is a form: there a plus is a space.
 bool HasPercentEscape(std::string_view text) noexcept
 {
     for (std::size_t i = text.find('%'); i != text.npos; i = text.find('%', i + 1))
@@ -174,7 +174,7 @@ Escape ReadLetter(std::string_view text, std::size_t i, bool form) noexcept
     return OneLetter(1, form && text[i] == '+' ? ' ' : text[i]);
 }
 
-// True where an escape is there, and not only the sign that begins one.
+// True if there is a whole escape, not only its first sign.
 bool Spells(std::string_view text) noexcept
 {
     for (std::size_t i = 0; i < text.size(); ++i)

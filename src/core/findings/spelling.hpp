@@ -1,8 +1,8 @@
-// What a text spells: escapes of JSON and of other languages, percent encoding and HTML entities resolved,
-// level by level, since a form has JSON in it, and that an address.
+// The texts spelled by a text. It resolves escapes of JSON and other languages, percent encoding and HTML
+// entities, level by level: a form may contain JSON, and the JSON an address.
 //
-// Secrets are looked for at every level, and what is cut out is the spelling: where a letter of a level comes
-// from in the text is known.
+// Secrets are searched at every level. The sanitizer cuts out their spelling, so each letter of a level knows
+// its origin in the text.
 #pragma once
 
 #include "core/base/arena.hpp"
@@ -14,7 +14,7 @@
 namespace callhardening
 {
 
-// A text, and whether it spells no further one: then a backslash is a letter, and no part of an escape.
+// A text, and whether it spells no further text. If so, a backslash is a letter and no part of an escape.
 struct SpelledText {
     std::string_view text;
     bool is_plain;
@@ -27,16 +27,17 @@ public:
 
     explicit Spellings(Arena &arena) noexcept : arena_(arena) {}
 
-    // Reads no more than the first `window` bytes. The text has to outlive the levels.
+    // Reads at most the first `window` bytes. The text has to outlive the levels.
     void Read(std::string_view text, std::size_t window) noexcept;
 
-    // One at least: the text itself is level 0, and whole.
+    // At least one: level 0 is the whole text itself.
     std::size_t count() const noexcept { return count_; }
     SpelledText at(std::size_t level) const noexcept { return {levels_[level].text, level + 1 == count_}; }
 
-    // Where the letter at `i` of a level begins in the text. The end of a window counts as that of the text.
+    // The position in the text of the letter at `i` of a level. The end of a window counts as the end of the
+    // text.
     std::size_t Origin(std::size_t level, std::size_t i) const noexcept;
-    // The first letter of a level that comes from `origin` or behind it.
+    // The first letter of a level with an origin at or after `origin`.
     std::size_t Place(std::size_t level, std::size_t origin) const noexcept;
 
 private:
@@ -54,7 +55,7 @@ private:
     std::size_t count_ = 0;
 };
 
-// False where a text spells nothing but itself.
+// False if a text spells only itself.
 bool MaySpell(std::string_view text) noexcept;
 
 } // namespace callhardening

@@ -1,6 +1,6 @@
-// Facts, not rules: how vendors form their tokens, and where that is written. "gitleaks" and a name is a rule
-// of that scanner; all other sources are the vendors' own pages. A form that has no marker of its own, such
-// as 32 hexadecimal digits, is no row: only a name beside it can say what it is.
+// Facts, not rules: the forms of vendors' tokens and their sources. "gitleaks" and a name is a rule of that
+// scanner. All other sources are the vendors' own pages. Forms without a marker, such as 32 hexadecimal
+// digits, have no row: only a name beside such a token shows its meaning.
 #include "core/findings/vendor_token.hpp"
 
 #include "core/base/text.hpp"
@@ -37,13 +37,13 @@ struct Run {
     std::uint16_t shortest = 0, longest = 0;
 };
 
-// Whether a marker says where a token is to be used, as the host of a link does, or is a part of it.
+// stays: the marker says where a token is used, like the host of a link. goes: it is a part of the token.
 enum class Marker : bool { goes, stays };
 
 struct VendorToken {
     std::string_view vendor;
     std::string_view marker;
-    Letters letters; // behind the marker
+    Letters letters; // after the marker
     std::uint16_t shortest, longest;
     std::string_view source;
     Run before = {};
@@ -301,7 +301,7 @@ constexpr bool Is(char c, Letters wanted) noexcept
 
 // ---- looking rows up ------------------------------------------------------------------------------
 
-// What it costs to stop at this letter in ordinary texts. Those at no cost stop the search for secrets
+// The cost of stopping at this letter in ordinary texts. At the free letters the search for secrets stops
 // anyway.
 constexpr int StopCost(char c) noexcept
 {
@@ -314,8 +314,8 @@ constexpr int StopCost(char c) noexcept
                                          : 4;
 }
 
-// Where a marker is looked up: at its cheapest letter, the last of several, and not at the first letter if it
-// can be helped, as the letter before it is looked up too. Each URL has two slashes.
+// The position for looking up a marker: its cheapest letter, the last of several. The first letter is
+// avoided, since the letter before the position is looked up too. Each URL has two slashes.
 constexpr std::size_t Anchor(std::string_view marker) noexcept
 {
     std::size_t best = 0;
@@ -329,7 +329,7 @@ constexpr std::size_t Anchor(std::string_view marker) noexcept
     return best;
 }
 
-// The letter at the anchor and the one before it, 0 where the marker begins with the anchor.
+// The letter at the anchor and the one before it. 0: the marker begins with the anchor.
 constexpr std::uint16_t Key(char before, char at) noexcept
 {
     return static_cast<std::uint16_t>(static_cast<unsigned char>(before) << 8 |
@@ -348,7 +348,7 @@ struct IndexRow {
     std::uint16_t key, row, anchor;
 };
 
-// The rows in the order of their keys; the longer beginning first, as shippo_live_ has live_ in it.
+// The rows in the order of their keys. Longer beginnings come first: shippo_live_ contains live_.
 constexpr auto rows = [] {
     std::array<IndexRow, row_count> order{};
     for (std::uint16_t i = 0; i < row_count; ++i)
@@ -364,7 +364,7 @@ struct Slot {
     std::uint16_t key, first, end;
 };
 
-// An open hash table of keys, so sparse that nearly every look-up that finds nothing looks at one slot.
+// An open hash table of keys. It is sparse, so nearly every failed lookup reads only one slot.
 constexpr unsigned slot_bits = 10;
 constexpr std::size_t slot_count = std::size_t{1} << slot_bits;
 
@@ -412,7 +412,7 @@ const Slot *FindSlot(std::uint16_t key) noexcept
 
 constexpr TokenSpan nothing{0, 0};
 
-// The letters before a marker, which are a part of the token; npos where they are not as they should be.
+// The letters of a token before its marker. npos: they do not match the row.
 std::size_t RunBegin(std::string_view text, std::size_t marker, std::size_t from, const Run &run) noexcept
 {
     std::size_t begin = marker;
@@ -422,7 +422,7 @@ std::size_t RunBegin(std::string_view text, std::size_t marker, std::size_t from
     return size < run.shortest || size > run.longest ? std::string_view::npos : begin;
 }
 
-// A token that is part of a longer word is none.
+// A part of a longer word is no token.
 bool BeginsWord(std::string_view text, std::size_t begin) noexcept
 {
     return begin == 0 || !Is(text[begin - 1], alnum) || !Is(text[begin], alnum);
@@ -445,8 +445,7 @@ TokenSpan MatchRow(const VendorToken &row, std::string_view text, std::size_t ma
     return {row.fate == Marker::stays ? after : begin, end};
 }
 
-// The letters that are furthest from a marker and have to be a part of its token: in ordinary texts they are
-// no such letters.
+// Checks the required letters at both ends of the token first: ordinary texts seldom match there.
 bool MayMatch(const VendorToken &row, std::string_view text, std::size_t marker, std::size_t from) noexcept
 {
     const std::size_t last = marker + row.marker.size() + row.shortest - 1;

@@ -1,8 +1,8 @@
-// Tokens that show by their own form whose they are: ghp_..., AKIA..., hooks.slack.com/services/...
+// Tokens with the form of a vendor: ghp_..., AKIA..., hooks.slack.com/services/...
 //
-// A table of facts, as the vocabulary is. Each row has a marker, the letters around it and how many they are.
-// A search costs the same for ten rows as for a thousand: a letter that no marker is looked up by is passed
-// over, and two letters lead to the few rows that may be meant.
+// A table of facts, like the vocabulary. Each row has a marker, the letters around it and their number. A
+// search costs the same for ten rows as for a thousand. It skips letters that no marker is looked up by, and
+// two letters lead to the few possible rows.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -15,7 +15,7 @@
 namespace callhardening
 {
 
-// Bytes [begin, end) of a text; empty where there is no token.
+// Bytes [begin, end) of a text. Empty: no token.
 struct TokenSpan {
     std::size_t begin;
     std::size_t end;
@@ -23,24 +23,25 @@ struct TokenSpan {
     bool Found() const noexcept { return begin < end; }
 };
 
-// The letters that a marker is looked up by: elsewhere no search is needed.
+// The letters for looking up a marker. Other letters need no search.
 inline constexpr std::string_view vendor_letters = "!$%-./:=ABFGJKSTVYZ_bpz|~";
 
-// What of a letter tells whether a marker may be there: a bit for each of those.
+// Tells by the letter beside it whether a letter may belong to a marker. It has one bit for each vendor
+// letter.
 struct VendorLetter {
     std::uint32_t is;     // the letter's own bit
-    std::uint32_t before; // those that may be looked up behind it
-    std::uint32_t behind; // those that a marker begins with, and that may be looked up before it
+    std::uint32_t before; // letters looked up after this one
+    std::uint32_t behind; // letters at the start of a marker, looked up before this one
 };
 extern const std::array<VendorLetter, 256> vendor_letter;
 
-// The token of a marker that is looked up at `i` by the letter there and the one before it, or, where it
-// begins there, by that letter alone.
+// The token of a marker at `i`. ByPair looks it up by the letter there and the one before. ByLetter looks it
+// up by the letter alone, if the marker begins there.
 TokenSpan FindTokenByPair(std::string_view text, std::size_t i, std::size_t from) noexcept;
 TokenSpan FindTokenByLetter(std::string_view text, std::size_t i, std::size_t from) noexcept;
 
-// The token whose marker is looked up at `i`. Nothing of it stands before `from`. Nearly everywhere the
-// letters beside it show that there is none.
+// The token of a marker looked up at `i`. It begins at or after `from`. Nearly everywhere the letters beside
+// `i` exclude a token.
 inline TokenSpan FindVendorToken(std::string_view text, std::size_t i, std::size_t from) noexcept
 {
     const auto at = [text](std::size_t k) { return vendor_letter[static_cast<unsigned char>(text[k])]; };

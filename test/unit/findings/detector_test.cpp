@@ -20,7 +20,7 @@ constexpr Detectors all{.phone = Treatment::mask, .email = Treatment::mask, .car
 constexpr Detectors strict{Treatment::mask, Treatment::mask, Treatment::mask,
                            Treatment::mask, Treatment::mask, Treatment::mask};
 
-// What stands for a finding: its mask, or a text in the form of a token.
+// The replacement of a finding: its mask, or a text in the form of a token.
 std::string Replacement(std::string_view found, Detector what, Treatment treatment)
 {
     if (treatment == Treatment::hash)
@@ -234,7 +234,7 @@ struct TwoNumbers {
     const char *first, *second;
 };
 
-// What the second shares with the first, it may leave out.
+// The second number may omit the part that it shares with the first.
 constexpr TwoNumbers numbers_in_a_run[] = {
     {"030 123010", "030 123011"},
     {"030 123010", "040 123011"},
@@ -339,7 +339,7 @@ TEST(Detector, AddressesOfTheInternet)
     EXPECT_EQ(Treat("10.0.0.1", all), "10.0.0.1");
 }
 
-// The words at the end of a name tell an id or a time, and not its letters.
+// The last words of a name mark an id or a time. Its last letters do not.
 TEST(Detector, CardsByTheirName)
 {
     const std::string card = "4111111111111111";
@@ -361,7 +361,7 @@ TEST(Detector, CardsAsNames)
         EXPECT_FALSE(IsCardName(name)) << name;
 }
 
-// Everything here is found in the fields of webhooks, and is none of them.
+// Fields of webhooks contain all these texts, and none is a finding.
 TEST(Detector, LeavesAlone)
 {
     for (const char *text : {"",
@@ -530,7 +530,7 @@ TEST(Detector, NationalNumbersByTheirName)
         EXPECT_EQ(DetectDigits(text, "phone", all), std::nullopt) << text;
 }
 
-// Under a name with several meanings a national number has all its digits, its zero included.
+// Under a name with several meanings a national number needs all its digits, including its zero.
 TEST(Detector, NationalNumbersByADoubtfulName)
 {
     for (const auto &[country, number] : national_numbers) {
@@ -622,7 +622,7 @@ TEST(Detector, BeginsBeforeUntil)
     EXPECT_EQ(Detect(text, 20, 25, all).begin, 24u);
 }
 
-// Fragments that meet in odd ways.
+// Fragments in odd combinations.
 std::string RandomText(std::mt19937_64 &random)
 {
     static const std::vector<std::string> fragments = {"+14155550100",
@@ -721,7 +721,7 @@ TEST(Detector, TwiceIsOnce)
     EXPECT_GT(found, 20000u);
 }
 
-// Quadratic, a megabyte of `sip:1;` would take a minute.
+// In quadratic time, a megabyte of `sip:1;` would take a minute.
 TEST(Detector, ReadsATextOnce)
 {
     using Clock = std::chrono::steady_clock;
@@ -804,7 +804,7 @@ std::string Measurement(std::mt19937_64 &random)
     }
 }
 
-// App Engine's, as Dialpad has them.
+// Ids of App Engine, as Dialpad uses them.
 std::string PlatformId(std::mt19937_64 &random)
 {
     return std::to_string(4500000000000000 + random() % 2250000000000000);
@@ -822,7 +822,7 @@ std::string Hash(std::mt19937_64 &random)
                      static_cast<unsigned long>(random()));
 }
 
-// What docs/detectors.md states: findings in a million of things that are none.
+// The statement of docs/detectors.md: wrong findings in a million samples.
 struct Rate {
     const char *kind;
     std::string (*make)(std::mt19937_64 &);

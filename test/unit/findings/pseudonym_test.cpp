@@ -18,7 +18,7 @@ using namespace callhardening;
 namespace
 {
 
-// The keys of a database, as the server has them.
+// The keys of a database on the server's side.
 struct Keys {
     std::vector<std::string> secrets;
     std::vector<KeyId> ids;
@@ -143,7 +143,7 @@ TEST(Pseudonym, TokensFollowAValue)
     EXPECT_EQ(token.substr(3, 6), keys.ids[0].text());
     EXPECT_EQ(TokenOf(pseudonyms, "tel:+1-415-555-0100"), token);
     EXPECT_NE(TokenOf(pseudonyms, "+14155550101"), token);
-    // The kinds are apart: an address is not the text that reads the same.
+    // The kinds are apart: an address and an equal text have different tokens.
     EXPECT_NE(TokenOf(pseudonyms, "ann@example.com"), TokenOf(pseudonyms, "x ann@example.com"));
     EXPECT_EQ(TokenOf(pseudonyms, ""), TokenOf(pseudonyms, " "));
 }

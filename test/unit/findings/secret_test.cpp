@@ -17,7 +17,7 @@ using namespace callhardening;
 namespace
 {
 
-// A text as it stands in a document under this name.
+// Puts a text into a document under this name.
 std::string Redact(const std::string &text, bool only_hosts = false, const char *secrets = "[]")
 {
     static std::map<std::string, std::shared_ptr<const Policy>> policies;
@@ -139,7 +139,7 @@ TEST(Secret, NamesByTheirGrammar)
 
 constexpr char value[] = "Zq7Xw9Kv3Jt5Rm1N";
 
-// No run of six characters of the value is left.
+// Not even six consecutive characters of the value may be left.
 void ExpectHidden(const std::string &text)
 {
     const std::string left = Redact(text);
@@ -252,8 +252,8 @@ TEST(Secret, ValuesEndWhereTheirSyntaxEnds)
     EXPECT_EQ(Redact("a=1&password=x&b=2"), "a=1&password=[secret]&b=2");
 }
 
-// The quotes of a header's value are no end of it, a percent sign is none of a parameter's, and three words
-// are a sentence and no credentials.
+// Quotes do not end a header's value, and a percent sign does not end a parameter's. Three words are a
+// sentence and no credentials.
 TEST(Secret, ValuesOfHeadersAndParameters)
 {
     for (const char *form : {R"({"note": "Authorization: Digest username=\"ann\", response=\"VALUE\""})",
@@ -268,7 +268,7 @@ TEST(Secret, ValuesOfHeadersAndParameters)
         EXPECT_EQ(Redact(text), text);
 }
 
-// shippo_live_ has another vendor's live_ in it.
+// shippo_live_ contains another vendor's live_.
 TEST(Secret, TheLongestMarkerOfAToken)
 {
     EXPECT_EQ(Redact("shippo_live_" + std::string(20, '1') + std::string(20, 'a')), "[secret]");
@@ -281,7 +281,7 @@ std::string Replaced(std::string text, const std::string &from, const std::strin
     return text;
 }
 
-// Seconds of the processor for a text of these pieces.
+// The processor seconds for a text of repeated pieces.
 double SecondsFor(const std::string &piece, std::size_t size)
 {
     std::string text;
@@ -294,7 +294,7 @@ double SecondsFor(const std::string &piece, std::size_t size)
     return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
 }
 
-// Where a search reads on to the end of the text for each, a megabyte takes minutes.
+// If each search read to the end of the text, a megabyte would take minutes.
 TEST(Secret, SyntaxesThatNeverEndAreReadOnce)
 {
     for (const char *piece : {"<a><![CDATA[", "<a name=\"b\"><![CDATA[", "<a name=\"pin\">", "<a b c d>",
@@ -349,7 +349,7 @@ TEST(Secret, PairsOfADocument)
                           R"([{"path":")" + std::string(path) + R"(","action":)" + action + "}]");
 }
 
-// The names inside of a container that stands between a name and its value are not the pair's.
+// Names inside a container between a name and its value do not belong to the pair.
 TEST(Secret, NameOfAPairBeforeANestedContainer)
 {
     for (const char *between :
@@ -393,8 +393,8 @@ std::string Percent(const std::string &text)
     return out;
 }
 
-// PHP writes \/, .NET \u0022 and \u002B, Gson \u003d, Python and JavaScript what JSON asks for; forms use
-// percent signs, and HTML its entities.
+// PHP writes \/, .NET \u0022 and \u002B, Gson \u003d. Python and JavaScript write the escapes of JSON. Forms
+// use percent signs, and HTML uses its entities.
 TEST(Secret, WhatATextSpells)
 {
     using Writer = std::string (*)(const std::string &);
@@ -500,7 +500,7 @@ TEST(Secret, Tokens)
     EXPECT_EQ(Redact("-----BEGIN KEY-----\nMII"), "[secret]");
 }
 
-// What this lets through is not searched at all: it has to let through all that has a secret.
+// MayHaveSecret skips the search in all other texts: it has to be true for every text with a secret.
 TEST(Secret, MayHaveSecret)
 {
     for (const char *text :
@@ -517,7 +517,7 @@ TEST(Secret, MayHaveSecret)
     }
 }
 
-// Where each is read to the end of the text, it takes a minute.
+// If each were read to the end of the text, it would take a minute.
 TEST(Secret, TokensThatNeverEndAreReadOnce)
 {
     std::string text;
