@@ -1,4 +1,4 @@
--- What a claim takes from a backlog, and what that costs.
+-- How many events a claim takes from a backlog, and what the claim costs.
 \set ECHO none
 \i test/setup/claims.sql
 \set ECHO all
@@ -81,7 +81,7 @@ SELECT lane, count(*) >= 5 AS often FROM turns(40) GROUP BY lane ORDER BY lane;
 DROP FUNCTION turns;
 CALL start_again();
 
--- A poll that finds nothing takes no transaction id and writes nothing.
+-- A poll without events takes no transaction id and writes nothing.
 CREATE FUNCTION poll() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM claim_call_events(log => 'call_events');

@@ -1,4 +1,4 @@
--- Claims and what completes them. Claim ids are random, so they are kept under a name.
+-- Claiming and completing. Claim ids are random, so each is kept under a name.
 \set ECHO none
 \i test/setup/claims.sql
 \set ECHO all
@@ -19,7 +19,7 @@ SELECT worker = 'telephone (pid ' || pg_backend_pid() || ')' AS named FROM _call
 RESET application_name;
 CALL start_again();
 
--- A long name of a worker is cut between two letters.
+-- A long worker name is cut between two characters.
 SELECT add(101);
 SELECT count(*) FROM claim_call_events(1, worker => repeat('ü', 5000), log => 'queue');
 SELECT octet_length(worker) AS bytes, char_length(worker) AS letters FROM _callhardening.claims;
@@ -60,7 +60,7 @@ SELECT complete('first') AS first, complete('loop 20') AS last;
 SELECT id('first') > 0 AND count(DISTINCT claim_id) = count(DISTINCT name) AS differ FROM taken;
 CALL start_again();
 
--- Several logs: a claim id tells its log.
+-- Several logs: the claim id identifies the log.
 SELECT add(101);
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb, 'call_events') IS NOT NULL AS ingested;
 SELECT * FROM take('queue');

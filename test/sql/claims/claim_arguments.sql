@@ -1,4 +1,4 @@
--- Arguments, settings and transactions that the functions accept or refuse.
+-- Valid and invalid arguments, settings and transactions.
 \set ECHO none
 \i test/setup/claims.sql
 \set ECHO all
@@ -50,7 +50,7 @@ SELECT configure_call_event_log('calls');
 SELECT complete('one');
 CALL start_again();
 
--- A setting leaves the others as they are.
+-- Changing one setting leaves the others unchanged.
 SELECT configure_call_event_log('queue', 3, '2 seconds', '1 minute', 7, true);
 SELECT configure_call_event_log('queue');
 SELECT max_attempts, retry_base, retry_cap, max_retrying, notify FROM _callhardening.logs WHERE events = 'queue'::regclass;
@@ -80,7 +80,7 @@ END $$;
 SELECT configure_call_event_log('queue', 5, '1 second', '15 minutes');
 CALL start_again();
 
--- Stricter isolation, and transactions that are read only
+-- Stricter isolation levels and read-only transactions
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT claim_call_events(log => 'queue');
 ROLLBACK;

@@ -1,9 +1,9 @@
--- What a role may do with claims, and what is left of the claims of a dropped log.
+-- The rights that claims require, and the claims of a dropped log.
 \set ECHO none
 \i test/setup/claims.sql
 \set ECHO all
 
--- EXECUTE on the functions and SELECT on the log are enough, and both are needed.
+-- A role needs EXECUTE on the functions and SELECT on the log.
 CREATE ROLE regress_claimer;
 SELECT add(101, 102);
 SET ROLE regress_claimer;
@@ -36,7 +36,7 @@ SELECT event_seq, call_id, attempt FROM work;
 SELECT outcome FROM release_call_events((SELECT array_agg(DISTINCT claim_id) FROM work));
 DROP TABLE work;
 RESET ROLE;
--- A role that does not see all rows would settle events that it does not see.
+-- With row-level security a role could settle events without seeing them, so the claim fails.
 ALTER TABLE queue ENABLE ROW LEVEL SECURITY;
 CREATE POLICY everything ON queue USING (true);
 SET ROLE regress_claimer;
@@ -50,7 +50,7 @@ DROP OWNED BY regress_claimer;
 DROP ROLE regress_claimer;
 CALL start_again();
 
--- A role that may not claim from a log cannot end its claims.
+-- Without the right to claim from a log, a role cannot end its claims.
 SELECT add(101);
 SELECT count(*) FROM take('foreign');
 CREATE ROLE regress_claimer;

@@ -1,4 +1,4 @@
--- Events that have failed too often.
+-- Events that reach the limit of attempts.
 \set ECHO none
 \i test/setup/claims.sql
 \set ECHO all
@@ -28,7 +28,7 @@ SELECT * FROM waiting();
 SELECT complete('11');
 SELECT * FROM take('12');
 SELECT complete('12');
--- Retried, before later events of the call
+-- A retried dead event comes before later events of its call.
 SELECT add(101, 102);
 SELECT retry_dead_call_events('queue', '{7}'), retry_dead_call_events('queue', '{}');
 SELECT retry_dead_call_events('queue', '{1,7}');
@@ -48,7 +48,7 @@ SELECT * FROM dead();
 SELECT configure_call_event_log('queue', max_attempts => 5);
 CALL start_again();
 
--- Dead at once, in a released claim: it does not come again, and the events behind it keep their order.
+-- An event died, then its claim was released. It is not claimed again, and later events keep their order.
 SELECT configure_call_event_log('queue', max_attempts => 1);
 SELECT add(101, 101, 101, 102);
 SELECT * FROM take('one');
@@ -65,7 +65,7 @@ SELECT complete('four');
 SELECT * FROM take('five');
 SELECT * FROM dead();
 CALL start_again();
--- Nor does it come again if an event before it fails then.
+-- Nor is it claimed again if an earlier event fails later.
 SELECT add(101, 101, 102);
 SELECT * FROM take('one');
 SELECT fail('one', 2);
@@ -78,7 +78,7 @@ SELECT * FROM dead();
 SELECT configure_call_event_log('queue', max_attempts => 5);
 CALL start_again();
 
--- A dead event that is appended again, as after a restore, can die again, or wait while it is dead.
+-- A dead event is appended again, as after a restore. It can die again, or wait while it is dead.
 SELECT configure_call_event_log('queue', max_attempts => 1);
 CREATE PROCEDURE append_again() LANGUAGE sql AS $$
     WITH again AS (DELETE FROM queue RETURNING *)

@@ -1,4 +1,4 @@
--- What failed in a claim whose worker was lost then: it is retried once its range is done with, and not handed out by the range as well.
+-- An event failed, then its worker was lost. It is retried once its range is settled, and the range does not return it too.
 
 SET client_min_messages = warning;
 CREATE SCHEMA template;
@@ -25,7 +25,7 @@ SELECT outcome FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FR
 INSERT INTO claims SELECT 5, claim_id, event_seq, call_id, attempt FROM claim_call_events(10);
 SELECT step, event_seq, call_id, attempt FROM claims ORDER BY step, event_seq;
 
--- the same for a claim that is given back, in a lane that would take no new range
+-- The same for a released claim, in a lane that is too full for a new range
 SELECT configure_call_event_log(max_retrying => 1);
 SELECT ingest_call_event('{"call_id": 3, "state": "ringing"}'::jsonb);
 SELECT ingest_call_event('{"call_id": 4, "state": "ringing"}'::jsonb);

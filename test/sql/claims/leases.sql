@@ -1,4 +1,4 @@
--- The lease of a claim: given back, over, renewed, asserted.
+-- Claims are released, expire, are renewed and asserted.
 \set ECHO none
 \i test/setup/claims.sql
 \set ECHO all
@@ -23,7 +23,7 @@ SELECT * FROM take('one', lease => '1 millisecond');
 SELECT pg_sleep(0.005);
 SELECT complete('one');
 SELECT * FROM take('none');
--- Another worker has taken them: stale
+-- Another worker took the events: the outcome is stale.
 SELECT add(101, 102);
 SELECT * FROM take('two', lease => '1 millisecond');
 SELECT pg_sleep(0.005);
@@ -45,7 +45,7 @@ SELECT record_no, state, worker, attempt FROM _callhardening.claims, LATERAL (SE
 -- Any number of times
 SELECT count(renew_call_claim(id('one'), '1 hour')) FROM generate_series(1, 40);
 SELECT complete('one');
--- Not after another worker has taken the events
+-- Renewing fails if another worker took the events.
 SELECT add(101);
 SELECT * FROM take('two', lease => '1 millisecond');
 SELECT renew_call_claim(id('two'), '1 millisecond') IS NOT NULL AS renewed;

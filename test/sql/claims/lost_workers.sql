@@ -1,9 +1,9 @@
--- Claims whose worker is lost. An event that ends each of its workers is found.
+-- Claims of lost workers. An event that crashes every worker is found.
 \set ECHO none
 \i test/setup/claims.sql
 \set ECHO all
 
--- After two lost workers a range is handed out event by event. So the event that kills its workers stands alone.
+-- After two lost workers a range is claimed event by event. This isolates the event that crashes workers.
 SELECT add(101, 666, 102, 666, 103);
 CREATE TABLE history (name text, event_seq bigint, attempt int, outcome text);
 CREATE PROCEDURE work(times int) LANGUAGE plpgsql AS $$
@@ -47,7 +47,7 @@ SELECT * FROM waiting();
 TRUNCATE history;
 CALL start_again();
 
--- A claim takes at most max_events of a lost range, and nothing behind it.
+-- A claim takes at most max_events of a lost range and no event behind it.
 SELECT add(101, 102, 103, 104);
 SELECT * FROM take('one', 3, '1 millisecond');
 SELECT pg_sleep(0.005);
@@ -59,7 +59,7 @@ SELECT * FROM take('four', 2);
 SELECT complete('four');
 CALL start_again();
 
--- A released event has no attempt, even if its neighbour is lost.
+-- A released event does not count an attempt, even if the other event of its claim is lost.
 SELECT add(101, 102, 103);
 SELECT * FROM take('one');
 SELECT release('one');
@@ -83,7 +83,7 @@ SELECT * FROM take('two');
 SELECT complete('two');
 CALL start_again();
 
--- In another cluster the open claims have no workers: they are over at once, also for the claim that finds this out.
+-- In another cluster the open claims have no workers. They end at once, even for the first claim there.
 SELECT add(101, 102);
 SELECT * FROM take('one');
 UPDATE _callhardening.logs SET system_identifier = 1 WHERE events = 'queue'::regclass;

@@ -5,11 +5,11 @@ SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', state)
 FROM generate_series(1, 600) AS id, unnest(ARRAY['ringing', 'connected']) AS state;
 SELECT count(ingest_call_event('no JSON'::text));
 
--- the estimate is near, and the count exact
+-- The estimate is close, and the count is exact.
 SELECT pending_estimate BETWEEN 900 AND 1300 AS is_near, oldest_received_at <= now() AS has_oldest, dead FROM call_event_log_status;
 SELECT sum(pending), count(*), min(oldest_event_seq) FROM pending_call_events(exact => true);
 
--- what a worker has is not pending, and is shown with him
+-- Claimed events are not pending. The view shows them with their worker.
 CREATE TEMP TABLE claimed AS SELECT * FROM claim_call_events(50, worker => 'one');
 SELECT sum(pending) FROM pending_call_events('call_events', true);
 SELECT worker, sum(events) AS events, min(attempt) AS attempt, bool_or(is_over) AS is_over, max(age) < '1 minute' AS is_young,
@@ -17,7 +17,7 @@ SELECT worker, sum(events) AS events, min(attempt) AS attempt, bool_or(is_over) 
 SELECT open_claims > 0 AS has_claims, claimed, claims_over FROM call_event_log_status;
 SELECT sum(claimed) AS claimed, count(DISTINCT worker) AS workers FROM call_lane_status;
 
--- what failed, and what is blocked behind it
+-- Failed events, and the events blocked behind them
 SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 SELECT fail_call_event(claim_id, event_seq, 'no') FROM claimed
 WHERE call_id IN (SELECT call_id FROM claimed GROUP BY 1 HAVING count(*) = 2) ORDER BY event_seq LIMIT 1;
@@ -26,13 +26,13 @@ SELECT count(*) FROM call_lane_status WHERE retrying = 1 AND blocked = 1;
 SELECT count(DISTINCT outcome) FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed));
 SELECT open_claims, claimed, events_per_second > 0 AS has_rate FROM call_event_log_status;
 
--- a claim that is over is pending again
+-- The events of an expired claim are pending again.
 CREATE TEMP TABLE lost AS SELECT * FROM claim_call_events(10, '1 millisecond', 'two');
 SELECT pg_sleep(0.01);
 SELECT worker, is_over FROM call_open_claims GROUP BY 1, 2;
 SELECT sum(pending) FROM pending_call_events('call_events', true);
 
--- so is one of an hour to come, since the clock was set back: workers and views agree
+-- So are the events of a claim from the future, after the clock was set back. Workers and views agree.
 BEGIN;
 UPDATE _callhardening.claims SET claimed_at = claimed_at + interval '1 hour', lease_end = lease_end + interval '1 hour'
 WHERE worker = 'two';
@@ -40,7 +40,7 @@ SELECT worker, is_over FROM call_open_claims GROUP BY 1, 2;
 SELECT sum(pending) FROM pending_call_events('call_events', true);
 ROLLBACK;
 
--- the horizon: a transaction in this session has the oldest snapshot
+-- The horizon: a transaction of this session holds the oldest snapshot.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM calls;
 SELECT holder, name = pg_backend_pid()::text AS is_mine FROM call_horizon WHERE name = pg_backend_pid()::text;

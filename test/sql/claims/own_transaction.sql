@@ -3,7 +3,7 @@
 \i test/setup/claims.sql
 \set ECHO all
 
--- After a rollback nothing is claimed.
+-- After a rollback the events are available again.
 SELECT add(101, 102);
 BEGIN;
 SELECT * FROM take('one', lease => NULL);
@@ -18,7 +18,7 @@ SELECT * FROM take('two', lease => NULL);
 SELECT complete('two');
 COMMIT;
 SELECT * FROM take('none');
--- Committed without being completed: another worker can take it, or it can still be completed.
+-- Committed but not completed: the claim can be completed until another worker takes its events.
 SELECT add(101);
 SELECT * FROM take('three', lease => NULL);
 SELECT complete('three');
@@ -48,7 +48,7 @@ ROLLBACK TO s;
 SELECT assert_call_claim(id('eight'));
 SELECT complete('eight');
 COMMIT;
--- A transaction does not claim what it has appended itself. A later one does.
+-- A transaction does not claim its own events. A later transaction does.
 BEGIN;
 SELECT add(101);
 SELECT * FROM take('none');

@@ -12,26 +12,26 @@ END
 $$;
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(1, 500) AS id;
 
--- what is pending stays, whatever its age
+-- A pending event stays, even if it is old.
 SELECT purge_call_events('0 seconds');
 CALL drain();
 
--- what is young stays
+-- A young event stays.
 SELECT purge_call_events('1 hour');
 SELECT count(*) FROM call_events;
 
--- so much in one call, and the rest in the next
+-- One call deletes up to max_events, the next call goes on.
 SELECT purge_call_events('0 seconds', max_events => 100);
 SELECT purge_call_events('0 seconds', 'call_events', 1000);
 SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM call_events;
 
--- a call whose first event was purged goes on
+-- A call continues after the purge of its first event.
 SELECT ingest_call_event('{"call_id": 1, "state": "connected"}'::jsonb) IS NOT NULL AS ingested;
 CALL drain();
 SELECT status FROM calls WHERE dialpad_call_id = 1;
 
--- what is claimed, retrying, blocked or dead stays; when it is done with, a later purge finds it
+-- A claimed, retrying, blocked or dead event stays. Once it is settled, a later purge deletes it.
 SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
     '{"call_id": 1001, "state": "ringing", "n": 1}', '{"call_id": 1001, "state": "connected", "n": 2}',
@@ -53,20 +53,20 @@ SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM call_events;
 SELECT count(*) FROM _callhardening.purge_leftovers;
 
--- one record per lane is kept of where the next purge begins
+-- Each lane keeps one record of the position for the next purge.
 SELECT max(records) FROM (SELECT count(*) AS records FROM _callhardening.purges GROUP BY log_id, lane) AS lanes;
 
--- an event that was purged is not known any more
+-- The log has forgotten a purged event, so a redelivery is a new event.
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb) IS NOT NULL AS ingested;
 SELECT claimed, refused FROM process_call_events();
 
--- numbers that come again after the log was truncated
+-- TRUNCATE restarts the event numbers.
 TRUNCATE call_events RESTART IDENTITY;
 SELECT ingest_call_event('no JSON'::text);
 SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM call_events;
 
--- nor are the new ones taken for what was passed under their numbers
+-- The old positions do not hide new events with the same numbers.
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(2001, 2020) AS id;
 CREATE PROCEDURE fail_all() LANGUAGE plpgsql AS $$
 DECLARE
@@ -94,14 +94,14 @@ SELECT purge_call_events('0 seconds');
 SELECT purge_call_events('0 seconds');
 SELECT count(*) FROM _callhardening.purge_leftovers;
 
--- an outage: all that comes is waiting, and what settles is behind it. A call looks at 1000 events and at 1000 leftovers, or
--- at max_events of each where that is more, and the next one goes on behind them
+-- An outage: every new event waits, and the settled ones are behind it. One call looks at 1000 events and at 1000 leftovers,
+-- or at max_events of each if that is more. The next call continues there.
 SELECT configure_call_event_log(max_retrying => 1000000);
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(10001, 15000) AS id;
 CALL fail_all();
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(20001, 21000) AS id;
 CALL drain();
--- what is looked at in lanes is purged or becomes a leftover; waiting: rows of call_retrying_events that are read
+-- Each event is purged or becomes a leftover. "waiting" counts the rows of call_retrying_events read.
 CREATE FUNCTION purge_in_outage(max_events int, OUT purged bigint, OUT passed bigint, OUT waiting bigint) LANGUAGE plpgsql AS $$
 BEGIN
     passed := -(SELECT count(*) FROM _callhardening.purge_leftovers);
@@ -117,7 +117,7 @@ SELECT call, purged + passed AS looked_at, waiting <= 2000 AS bounded FROM purge
 SELECT count(*), bool_and(call_id::int <= 15000) AS waiting FROM call_events;
 SELECT format('SELECT * FROM purge_in_outage(%s)', max_events) FROM unnest(ARRAY[10, 10, 2000]) AS max_events \gexec
 
--- those that are done with are found among the others, wherever they are, in a round of calls; what is young stays
+-- A round of calls finds the settled events among the others. Young events stay.
 DELETE FROM call_retrying_events WHERE event_seq % 100 = 7;
 SELECT purge_call_events('1 hour', max_events => 100000);
 SELECT 'SELECT purge_call_events(''0 seconds'', max_events => 10)' FROM generate_series(1, 6) AS call \gexec
@@ -128,7 +128,7 @@ SELECT purge_call_events('0 seconds', max_events => 100000);
 SELECT count(*) FROM call_events;
 SELECT count(*) FROM _callhardening.purge_leftovers;
 
--- rights: on the log, and to call the function
+-- Rights: SELECT and DELETE on the log, and EXECUTE on the function
 CREATE ROLE regress_purger;
 GRANT EXECUTE ON FUNCTION purge_call_events(interval, regclass, int, interval) TO regress_purger;
 GRANT SELECT ON call_events TO regress_purger;

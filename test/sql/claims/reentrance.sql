@@ -1,9 +1,9 @@
 \set SHOW_CONTEXT never
--- Triggers fire while events are applied, completed and deleted. A trigger that changes the claims that are just being
--- dealt with is refused, whatever function it calls, and when it is gone all goes on.
+-- Triggers fire while events are applied, completed and deleted. If a trigger changes claims in use, the function fails.
+-- Without the trigger the work continues.
 SELECT create_call_tables();
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "ringing"}', id))) FROM generate_series(1, 5) AS id;
--- what the trigger does: of the newest record of each lane
+-- The trigger runs this statement.
 CREATE TABLE verbs (statement text);
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -12,7 +12,7 @@ BEGIN
 END
 $$;
 CREATE TRIGGER meddle AFTER INSERT OR UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION meddle();
--- with a claim that others have, which has a lease
+-- Another session holds a claim with a lease.
 SELECT claim_id, event_seq FROM claim_call_events(1) \gset
 INSERT INTO verbs VALUES ('SELECT complete_call_events(ARRAY(SELECT claim_id FROM _callhardening.claims))');
 SELECT process_call_events();
@@ -26,7 +26,7 @@ UPDATE verbs SET statement = 'SELECT * FROM claim_call_events()';
 SELECT process_call_events();
 UPDATE verbs SET statement = 'SELECT purge_call_events(''0'')';
 SELECT process_call_events();
--- nothing was done; what changes no claim may be called
+-- Nothing was changed. Functions that change no claim are allowed.
 SELECT count(*) AS calls FROM calls;
 SELECT state, count(*) FROM _callhardening.claims GROUP BY 1 ORDER BY 1;
 UPDATE verbs SET statement = format('SELECT assert_call_claim(%s)', :claim_id);
@@ -34,7 +34,7 @@ SELECT claimed, applied FROM process_call_events(1);
 UPDATE verbs SET statement = 'SELECT ingest_call_event(''{"call_id": 9, "state": "ringing"}''::jsonb)';
 SELECT claimed, applied FROM process_call_events(1);
 SELECT outcome FROM complete_call_events(ARRAY[:claim_id]);
--- a worker of the server has a lease on what it applies
+-- A background worker holds a lease on the events it applies.
 UPDATE verbs SET statement = 'SELECT complete_call_events(ARRAY(SELECT claim_id FROM _callhardening.claims))';
 SET client_min_messages = error;
 SELECT start_call_worker();
@@ -57,14 +57,14 @@ SELECT stop_call_worker();
 RESET client_min_messages;
 SELECT count(*) > 0 AS was_released FROM _callhardening.claims WHERE state = 'released';
 SELECT count(*) AS calls, (SELECT sum(pending) FROM pending_call_events(exact => true)) AS pending FROM calls;
--- a trigger of the log: when its rows are purged
+-- A trigger of the log fires when rows are purged.
 CREATE TRIGGER meddle AFTER DELETE ON call_events FOR EACH ROW EXECUTE FUNCTION meddle();
 UPDATE verbs SET statement = 'SELECT purge_call_events(''0'')';
 SELECT purge_call_events('0');
 DROP TRIGGER meddle ON call_events;
 SELECT purge_call_events('0') > 0 AS purged;
 DROP TABLE call_events, calls;
--- and when they are marked as processed
+-- It also fires when events are marked as processed.
 CREATE TABLE calls (dialpad_call_id bigint, status text, direction text);
 CREATE TABLE hooks (id serial PRIMARY KEY, payload jsonb, processed_at timestamptz);
 SELECT harden_calls('calls'), harden_call_events('hooks', 'calls', processed_at_column => 'processed_at');

@@ -3,7 +3,7 @@
 \i test/setup/claims.sql
 \set ECHO all
 
--- A failed event is tried again at once or later. Later events of its call wait behind it, in this claim and in later ones.
+-- A failed event is retried at once or later. Later events of its call wait behind it, in this claim and in later ones.
 SELECT add(101, 102, 101, 103, 101);
 SELECT * FROM take('one', 4);
 SELECT fail('one', 1, '1 hour');
@@ -37,7 +37,7 @@ SELECT * FROM take('none');
 SELECT * FROM waiting();
 CALL start_again();
 
--- The order is that of the log: the event with the lower number may come later.
+-- The order is that of the log, even if the event with the lower number comes later.
 INSERT INTO queue (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (20, '{"call_id": 101, "state": "ringing"}');
 INSERT INTO queue (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (10, '{"call_id": 101, "state": "hangup"}');
 SELECT * FROM take('one');
@@ -79,7 +79,7 @@ SELECT complete('four');
 SELECT * FROM take('five');
 CALL start_again();
 
--- The same if no more events may be retrying
+-- The same if the lane has reached max_retrying
 SELECT configure_call_event_log('queue', max_retrying => 1);
 SELECT add(101, 101, 102);
 SELECT * FROM take('one');

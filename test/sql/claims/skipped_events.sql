@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
--- Events that a worker meets and does not hand out: an old processor has marked them, they are waiting, or they were deleted. A window
--- whose events are all skipped is done with, and what waits for a skipped event waits no more. Random histories of that kind: 022 in TAP.
+-- A worker skips marked, waiting and deleted events. An old processor marks events.
+-- If all events of a window are skipped, the window is done. Events behind a skipped event become free. TAP runs random histories of it.
 SELECT create_call_tables('public');
 CREATE TABLE hooks (payload jsonb NOT NULL, processed_at timestamptz);
 SELECT harden_call_events('hooks', 'calls', processed_at_column => 'processed_at', lanes => 1);
@@ -9,7 +9,7 @@ CREATE FUNCTION add(VARIADIC calls int[]) RETURNS void LANGUAGE sql AS $$
         FROM unnest(calls) WITH ORDINALITY AS c (call, n) $$;
 CREATE FUNCTION mark(VARIADIC seqs int[]) RETURNS void LANGUAGE sql AS $$
     UPDATE hooks SET processed_at = now() WHERE event_seq = ANY (seqs) $$;
--- Claims, fails the events that are named, and completes.
+-- Claims events, fails the given ones, and completes the claim.
 CREATE FUNCTION work(VARIADIC failed int[] DEFAULT '{}')
     RETURNS TABLE (event_seq bigint, call_id text, attempt int, outcome text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -22,31 +22,31 @@ BEGIN
 END $$;
 CREATE FUNCTION waiting() RETURNS TABLE (event_seq bigint, call_id text, due boolean) LANGUAGE sql AS $$
     SELECT event_seq, call_id, due_at <= clock_timestamp() FROM call_retrying_events ORDER BY event_seq $$;
--- What a poll finds, and whether it writes: a row of ours takes a transaction id. Readers may log a page that they tidy up.
+-- The events of a poll, and whether it took a transaction id. Writing WAL is no sign: readers may log a page they prune.
 CREATE FUNCTION poll() RETURNS TABLE (events bigint, takes_xid boolean) LANGUAGE sql AS $$
     SELECT count(*), pg_current_xact_id_if_assigned() IS NOT NULL FROM claim_call_events(log => 'hooks') $$;
--- As a restored dump leaves the log: the first poll adopts it, and the lanes until then are old.
+-- The state after restoring a dump: the first poll adopts the log, and the existing lanes are old.
 CREATE FUNCTION restore() RETURNS void LANGUAGE sql AS $$ UPDATE _callhardening.logs SET system_identifier = 0
     WHERE events = 'hooks'::regclass $$;
--- As a restore of data alone leaves it: all events are there to be read again.
+-- The state after restoring data only: all events are read again.
 CREATE FUNCTION forget_positions() RETURNS void LANGUAGE sql AS $$ DELETE FROM _callhardening.claims $$;
 CREATE PROCEDURE start_again() LANGUAGE sql AS $$
     DELETE FROM _callhardening.claims; DELETE FROM _callhardening.retrying_events;
     DELETE FROM _callhardening.dead_events; TRUNCATE hooks; SELECT setval('hooks_event_seq_seq', 1, false) $$;
 
--- an old processor has marked all that there is: the poll that finds it out moves the lane on, and the next one costs nothing
+-- An old processor has marked every event. The first poll moves the lane on, and the next poll costs nothing.
 SELECT add(101, 102, 103);
 SELECT mark(1, 2, 3);
 SELECT * FROM work();
 SELECT * FROM poll();
--- more of them than a claim looks at
+-- More marked events than a claim looks at
 SELECT count(add(101)) FROM generate_series(1, 300);
 UPDATE hooks SET processed_at = now() WHERE processed_at IS NULL;
 SELECT count(*) FROM claim_call_events(100, log => 'hooks');
 SELECT * FROM poll();
 CALL start_again();
 
--- an old lane of which all is marked does not keep the new one waiting
+-- An old lane with only marked events does not delay the new lane.
 SELECT add(101);
 SELECT mark(1);
 SELECT restore();
@@ -56,7 +56,7 @@ SELECT * FROM poll(); -- drops the old lane
 SELECT * FROM poll();
 SELECT lane - first_lane AS lane FROM _callhardening.lanes JOIN _callhardening.logs USING (log_id) WHERE events = 'hooks'::regclass;
 CALL start_again();
--- nor does one of which all is waiting
+-- An old lane with only waiting events does not delay it either.
 SELECT add(101, 102);
 SELECT * FROM work(1, 2);
 UPDATE call_retrying_events SET due_at = now() + interval '1 hour';
@@ -69,7 +69,7 @@ SELECT * FROM poll();
 SELECT * FROM poll();
 CALL start_again();
 
--- a full lane: its retries wait for their range, and the range does not wait for them
+-- A full lane: retries wait for their range, but the range does not wait for them.
 SELECT configure_call_event_log('hooks', max_retrying => 1);
 SELECT add(101, 102);
 SELECT * FROM work(2);
@@ -81,7 +81,7 @@ SELECT * FROM poll();
 SELECT configure_call_event_log('hooks', max_retrying => 1000);
 CALL start_again();
 
--- a dead event that is to be read again is dead no more: it can fail again, and what comes after it waits
+-- A dead event that is read again is dead no more. It can fail again, and later events wait for it.
 SELECT configure_call_event_log('hooks', max_attempts => 1);
 SELECT add(101);
 SELECT * FROM work(1);
@@ -95,7 +95,7 @@ SELECT * FROM work();
 SELECT event_seq FROM call_dead_events;
 CALL start_again();
 
--- an event that waits to be tried again is marked: what comes for its call does not wait behind it
+-- A waiting event is marked. Later events of its call do not wait for it.
 SELECT add(101);
 SELECT * FROM work(1);
 SELECT mark(1);
@@ -103,7 +103,7 @@ SELECT add(101);
 SELECT * FROM work();
 SELECT * FROM waiting();
 CALL start_again();
--- or deleted
+-- The waiting event is deleted.
 SELECT add(101);
 SELECT * FROM work(1);
 DELETE FROM hooks WHERE event_seq = 1;
@@ -112,7 +112,7 @@ SELECT * FROM work();
 SELECT * FROM waiting();
 SELECT event_seq, error FROM call_dead_events;
 CALL start_again();
--- with those behind it, in one poll
+-- The events behind it are marked too. One poll skips them all.
 SELECT add(101, 101, 101, 101);
 SELECT * FROM work(1);
 SELECT mark(1, 2, 3);
@@ -120,17 +120,17 @@ SELECT * FROM work();
 SELECT * FROM waiting();
 SELECT * FROM poll();
 CALL start_again();
--- in the other order of ranges and retries
+-- The same with the retries before the range
 SELECT add(101, 102);
 SELECT * FROM work(1, 2);
-SELECT * FROM work(1, 2); -- the last claim is one of retries
+SELECT * FROM work(1, 2); -- the last claim takes retries
 SELECT mark(1);
 SELECT add(101);
 SELECT * FROM work();
 SELECT * FROM work();
 SELECT * FROM waiting();
 CALL start_again();
--- or is another call's by now, since the numbers begin anew: the retry was another event's, or waited for a lane that is not its own
+-- The numbers begin anew. A retry may belong to another event, or wait in the wrong lane.
 SELECT add(101);
 SELECT * FROM work(1);
 TRUNCATE hooks;
@@ -151,7 +151,7 @@ SELECT dialpad_call_id FROM calls ORDER BY 1;
 SELECT event_seq, event_lane FROM call_events ORDER BY 1;
 SELECT * FROM waiting();
 CALL start_again();
--- an event whose call id was altered is the same event
+-- An event with a changed call id is the same event.
 SELECT add(101);
 SELECT * FROM work(1);
 UPDATE hooks SET call_id = '102';
@@ -165,7 +165,7 @@ SELECT retry_dead_call_events(log => 'hooks');
 SELECT * FROM work();
 SELECT configure_call_event_log('hooks', max_attempts => 5);
 CALL start_again();
--- a call of which all is held back, whatever has done that, goes on with the next poll that looks at the lane
+-- All events of a call are blocked by mistake. The next poll of the lane continues with the call.
 SELECT add(101, 101);
 SELECT * FROM work(1);
 UPDATE call_retrying_events SET due_at = NULL;
