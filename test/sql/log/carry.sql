@@ -1,4 +1,4 @@
--- Values that a receiver gives an event beside its body, for the columns that the log carries to new calls.
+-- A receiver gives an event values beside its body. The log carries them to new calls.
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA tenants;
@@ -14,7 +14,7 @@ SELECT harden_calls('calls');
 SELECT harden_call_events('events', 'calls', carry => '{app_id,region,plan,tags,seats,score,is_test}');
 SELECT level, gap, detail FROM call_enforcement WHERE relation = 'events'::regclass;
 
--- a body without a value that the calls table must have is kept, and fails until somebody gives it one
+-- The calls table requires a value, and the body lacks it. The event is kept, and fails until the value is set.
 SELECT ingest_call_event('{"call_id": 20, "state": "ringing"}', carry => '{"app_id": null, "region": "us"}') > 0 AS kept;
 SELECT claimed, failed FROM process_call_events();
 UPDATE events SET app_id = '00000000-0000-0000-0000-000000000000' WHERE call_id = '20';
@@ -22,7 +22,7 @@ SELECT errors #>> '{0,sqlstate}' AS state FROM call_retrying_events;
 SELECT pg_sleep(greatest(0, extract(epoch FROM max(due_at) - clock_timestamp()))) IS NOT NULL AS waited FROM call_retrying_events;
 SELECT claimed, applied FROM process_call_events();
 
--- all three forms, and values of every kind
+-- All three forms, and values of every type
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb,
     carry => '{"app_id": "00000000-0000-0000-0000-00000000000a", "region": "us", "plan": "paid",
     "tags": {"a": [1, "x"]}, "seats": "{1,2}", "score": 1.50, "is_test": true}') > 0 AS kept;
@@ -33,7 +33,7 @@ SELECT ingest_call_event('{"call_id": 3, "state": "ringing"}'::bytea,
 SELECT sum(applied) AS applied, sum(failed) AS failed FROM generate_series(1, 20) AS n, LATERAL process_call_events(1000 + n);
 SELECT dialpad_call_id AS id, right(app_id::text, 1) AS app, region, plan, tags, seats, score, is_test FROM calls ORDER BY 1;
 
--- of a redelivery the first one's values stay, and so do those of a call
+-- A redelivery does not change the values of the first delivery or of the call.
 SELECT count(DISTINCT seq) FROM (VALUES
     (ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb, carry => '{"app_id": "00000000-0000-0000-0000-00000000000f"}')),
     (ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb,
@@ -44,7 +44,7 @@ SELECT sum(applied) AS applied FROM generate_series(1, 20) AS n, LATERAL process
 SELECT right(app_id::text, 1) AS app, payload ->> 'state' AS state FROM events WHERE payload ->> 'call_id' = '1' ORDER BY id;
 SELECT right(app_id::text, 1) AS app, status FROM calls WHERE dialpad_call_id = 1;
 
--- what cannot be taken: the SQLSTATE of the type, and nothing of the value
+-- Invalid values: the error has the SQLSTATE of the type, and does not show the value.
 CREATE FUNCTION refused(carry jsonb) RETURNS TABLE (state text, message text, detail text) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM ingest_call_event('{"call_id": 9}'::jsonb, carry => refused.carry);
@@ -60,14 +60,14 @@ SELECT r.* FROM unnest('{"[]","7","null","{\"app\": 1}","{\"id\": 7}","{\"payloa
     WITH ORDINALITY AS c (carry, place), LATERAL refused(carry) AS r ORDER BY place;
 SELECT count(*) FROM events WHERE payload ->> 'call_id' = '9';
 
--- the log's own NOT NULL columns can be carried, too
+-- The NOT NULL columns of the log itself can be carried, too.
 ALTER TABLE events ALTER app_id SET NOT NULL, ADD origin text NOT NULL DEFAULT 'unknown';
 ALTER TABLE events ALTER origin DROP DEFAULT;
 SELECT ingest_call_event('{"call_id": 4}', carry => '{"region": "us"}');
 SELECT ingest_call_event('{"call_id": 4}', carry => '{"app_id": "00000000-0000-0000-0000-00000000000a"}');
 ALTER TABLE events DROP origin;
 SELECT ingest_call_event('{"call_id": 4, "state": "ringing"}', carry => '{"app_id": "00000000-0000-0000-0000-00000000000a"}') > 0 AS kept;
--- a default of either table will do, and so will a trigger
+-- A default of either table is enough, and so is a trigger.
 ALTER TABLE events ALTER app_id DROP NOT NULL, ALTER app_id SET DEFAULT '00000000-0000-0000-0000-00000000000d';
 SELECT ingest_call_event('{"call_id": 5, "state": "ringing"}') > 0 AS kept;
 ALTER TABLE events ALTER app_id DROP DEFAULT;
@@ -82,14 +82,14 @@ SELECT sum(applied) AS applied, sum(failed) AS failed FROM generate_series(1, 20
 SELECT dialpad_call_id AS id, right(app_id::text, 1) AS app FROM calls WHERE dialpad_call_id BETWEEN 4 AND 19 ORDER BY 1;
 DROP TRIGGER fill ON events;
 
--- bodies that are signed
+-- Signed bodies
 \set signed eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJjYWxsX2lkIjogOCwgInN0YXRlIjogInJpbmdpbmcifQ.UruZ_aRJGgfWgV3cYvZQWKcylyphRvoWZI6mLiWW9fY
 SELECT set_call_event_secret('events', 'a secret of a provider that is long enough');
 SELECT ingest_call_event('{"call_id": 8}', carry => '{}');
 SELECT ingest_signed_call_event(:'signed', carry => '{"app_id": "00000000-0000-0000-0000-00000000000a"}') > 0 AS kept;
 SELECT set_call_event_secret('events', NULL);
 
--- a log that carries nothing, and one whose column was renamed
+-- A log without carried columns, and one with a renamed column
 CREATE SCHEMA tenants_2;
 SELECT create_call_tables('tenants_2');
 SELECT ingest_call_event('{"call_id": 1}', 'tenants_2.call_events', carry => '{}') > 0 AS kept;
@@ -97,7 +97,7 @@ SELECT ingest_call_event('{"call_id": 2}', 'tenants_2.call_events', carry => '{"
 ALTER TABLE events RENAME app_id TO tenant;
 SELECT ingest_call_event('{"call_id": 10}', 'events', carry => '{"app_id": "00000000-0000-0000-0000-00000000000a"}');
 
--- who may ingest may carry
+-- A role with the right to ingest may carry values.
 ALTER TABLE events RENAME tenant TO app_id;
 CREATE ROLE regress_receiver;
 GRANT USAGE ON SCHEMA tenants TO regress_receiver;

@@ -1,7 +1,6 @@
 \set SHOW_CONTEXT never
--- The log that functions use when they are called without one: the first, until another is chosen or it is dropped. It
--- is never another's by
--- accident: not by a row whose table is gone, and not for a caller without rights on it.
+-- Functions without a log argument use the default log. The first log is the default until it is dropped or another
+-- is chosen. A row of a dropped table never becomes the default, nor does a log without rights for its caller.
 CREATE ROLE regress_default_owner;
 CREATE ROLE regress_default_tenant;
 CREATE ROLE regress_default_operator;
@@ -15,7 +14,7 @@ CREATE VIEW defaults AS SELECT events, is_default FROM call_event_logs ORDER BY 
 CREATE VIEW notes AS SELECT relation, level, gap, detail FROM call_enforcement WHERE gap ~ 'default_log';
 GRANT SELECT ON defaults TO PUBLIC;
 
--- none, the first, the second
+-- No log, the first log, the second log
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb);
 SET ROLE regress_default_owner;
 SELECT create_call_tables('one');
@@ -27,7 +26,7 @@ TABLE notes;
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb);
 SELECT (SELECT count(*) FROM one.call_events) AS one, (SELECT count(*) FROM two.call_events) AS two;
 
--- a second log takes nothing from callers who name none: without rights on the default they are refused
+-- A second log takes no events of callers without a log argument. A caller without rights on the default gets an error.
 SELECT grant_call_role('regress_default_receiver', what, 'two.call_events') FROM unnest('{ingest,process,claim,operate}'::text[]) AS what;
 SET ROLE regress_default_receiver;
 \set VERBOSITY sqlstate
@@ -45,7 +44,7 @@ SELECT configure_call_event_log(is_default => true);
 SELECT ingest_call_event('{"call_id": 2}'::jsonb, 'two.call_events');
 RESET ROLE;
 
--- only who may configure both moves it
+-- Only a role with the right to configure both logs moves the default.
 SET ROLE regress_default_tenant;
 SELECT configure_call_event_log('two.call_events', max_attempts => 7);
 SELECT configure_call_event_log('two.call_events', is_default => true);
@@ -70,7 +69,7 @@ TABLE defaults;
 SELECT relation, detail FROM notes;
 SELECT configure_call_event_log('one.call_events', is_default => true);
 
--- it is dropped: the only one that is left, and with several none
+-- The default log is dropped. A single remaining log becomes the default. With several logs none does.
 DROP TABLE one.call_events;
 TABLE defaults;
 SELECT create_call_tables('three');
@@ -80,7 +79,7 @@ SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
 DROP TABLE two.call_events;
 TABLE defaults;
 TABLE notes;
--- a log that is added then does not become the default, and the NOTICE names none
+-- A log added later does not become the default, and the NOTICE names no log.
 CREATE TABLE three.late (LIKE three.call_events INCLUDING ALL);
 SELECT register_call_event_log('three.late', 'three.calls', 'dialpad', 1);
 DROP TABLE three.late;
@@ -92,7 +91,7 @@ SELECT configure_call_event_log(max_attempts => 3);
 \set VERBOSITY default
 SELECT configure_call_event_log('three.more', is_default => true);
 TABLE defaults;
--- unhardening is a drop, too
+-- Unhardening counts as a drop, too.
 CREATE TABLE three.hooks (payload jsonb);
 SELECT harden_call_events('three.hooks', 'three.calls');
 SELECT configure_call_event_log('three.hooks', is_default => true);
@@ -101,7 +100,7 @@ TABLE defaults;
 DROP TABLE three.more;
 TABLE defaults;
 
--- a row whose table is gone is no log to anybody, and goes when the next log is made
+-- A row of a dropped table is no log for any function. It goes when the next log is created.
 ALTER EVENT TRIGGER forget_dropped_call_event_logs DISABLE;
 CREATE TABLE three.lost (LIKE three.call_events INCLUDING ALL);
 SELECT register_call_event_log('three.lost', 'three.calls', 'dialpad', 2);
@@ -116,7 +115,7 @@ CREATE TABLE three.more (LIKE three.call_events INCLUDING ALL);
 SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
 TABLE defaults;
 SELECT count(DISTINCT log_id) FROM _callhardening.lanes;
--- or when it is taken from
+-- Another log can also take its place as default.
 ALTER EVENT TRIGGER forget_dropped_call_event_logs DISABLE;
 DROP TABLE three.call_events;
 ALTER EVENT TRIGGER forget_dropped_call_event_logs ENABLE ALWAYS;
@@ -124,7 +123,7 @@ SELECT configure_call_event_log('three.more', is_default => true);
 SELECT is_default FROM _callhardening.logs WHERE events = 'three.more'::regclass;
 DELETE FROM call_event_logs WHERE events NOT IN (SELECT oid FROM pg_class);
 
--- nor does what a dump brings take the place; where there is no default, it does
+-- A log from a dump does not take the place of the default. It becomes the default if there is none.
 BEGIN;
 INSERT INTO call_event_logs (log_id, events, calls, provider, lanes, system_identifier, is_default) OVERRIDING SYSTEM VALUE
 VALUES (9000, 'three.calls', 'three.calls', 'dialpad', 1, 1, true);
@@ -137,7 +136,7 @@ VALUES (9000, 'three.calls', 'three.calls', 'dialpad', 1, 1, true);
 TABLE defaults;
 ROLLBACK;
 
--- what another session cannot see, or a crash empties, is no event log
+-- Not an event log: a temporary table, an unlogged one (a crash empties it), a view, a partitioned table
 CREATE TEMPORARY TABLE passing (LIKE three.more INCLUDING ALL);
 CREATE UNLOGGED TABLE three.fleeting (LIKE three.more INCLUDING ALL);
 CREATE TEMPORARY TABLE passing_calls (LIKE three.calls INCLUDING ALL);
@@ -158,12 +157,12 @@ CALL prepare_harden_call_events('passing', 'three.calls');
 INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('passing', 'three.calls', 'dialpad', 1);
 INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES ('three.seen', 'three.calls', 'dialpad', 1);
 \set VERBOSITY default
--- one that becomes unlogged is shown
+-- A log that becomes unlogged is shown as a gap.
 ALTER TABLE three.more SET UNLOGGED;
 SELECT relation, gap, detail, advice FROM call_enforcement WHERE gap = 'table_unlogged';
 ALTER TABLE three.more SET LOGGED;
 
--- the status of all logs is shown, whatever was made of one
+-- The view shows the status of all logs, even if one was altered.
 CREATE TABLE three.good (LIKE three.more INCLUDING ALL);
 SELECT register_call_event_log('three.good', 'three.calls', 'dialpad', 2);
 SELECT count(ingest_call_event(jsonb_build_object('call_id', i, 'state', 'ringing'), log))

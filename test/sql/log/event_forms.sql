@@ -1,4 +1,4 @@
--- The forms in which events come, and values that say nothing. Each body is an event of its own call.
+-- The forms of events, and values without meaning. Each body is an event of its own call.
 SELECT create_call_tables('public');
 
 \set shown 'dialpad_call_id AS id, status, direction, from_number, to_number, dialpad_user_id AS user_id, '
@@ -8,7 +8,7 @@ SELECT create_call_tables('public');
 \pset null -
 \pset format unaligned
 
--- calls as integrations send them: with their own names, and durations in seconds
+-- Calls as integrations send them: with their own names, and durations in seconds
 SELECT count(ingest_call_event(body::jsonb)) FROM unnest(ARRAY[
     '{"call": {"id": 101, "direction": "incoming", "caller": "+14155550100", "callee": "+14155550199",
     "owner": {"id": 7}, "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:02:00Z",
@@ -25,7 +25,7 @@ SELECT count(ingest_call_event(body::jsonb)) FROM unnest(ARRAY[
 SELECT * FROM process_call_events();
 SELECT :shown FROM calls WHERE dialpad_call_id BETWEEN 101 AND 109 ORDER BY 1;
 
--- Dialpad's own names say that durations are milliseconds, whatever else is there
+-- With Dialpad's own names durations are milliseconds, even beside other names.
 SELECT count(ingest_call_event(body::jsonb)) FROM unnest(ARRAY[
     '{"call_id": 111, "state": "hangup", "duration": 90000}',
     '{"call_id": 112, "state": "hangup", "duration": 90000, "from": "+14155550100",
@@ -35,7 +35,7 @@ SELECT count(ingest_call_event(body::jsonb)) FROM unnest(ARRAY[
 SELECT * FROM process_call_events();
 SELECT :shown FROM calls WHERE dialpad_call_id BETWEEN 111 AND 119 ORDER BY 1;
 
--- recordings and voicemails that name their call; their status and duration are not those of the call
+-- Recordings and voicemails name their call. Their status and duration are not those of the call.
 SELECT count(ingest_call_event(body::jsonb)) FROM unnest(ARRAY[
     '{"recording": {"id": 1, "call_id": 121, "url": "https://example.com/r/121", "status": "completed",
     "duration": 33, "created_at": "2026-01-01T00:05:00Z"}, "event_type": "call.recording.completed"}',
@@ -50,7 +50,7 @@ SELECT * FROM process_call_events();
 SELECT :shown FROM calls WHERE dialpad_call_id BETWEEN 121 AND 129 ORDER BY 1;
 SELECT dialpad_call_id AS id, last_event_at AT TIME ZONE 'UTC' AS last_event FROM calls WHERE dialpad_call_id IN (112, 121) ORDER BY 1;
 
--- a voicemail's link is never taken for a recording's
+-- The link of a voicemail never becomes the link of a recording.
 SELECT count(ingest_call_event(body::jsonb)) FROM unnest(ARRAY[
     '{"call": {"id": 131, "recording_url": "https://example.com/v/131"}, "event_type": "voicemail.received"}',
     '{"call_id": 132, "state": "hangup", "recording_details": [{"url": "https://example.com/v/132", "recording_type": "voicemail"}]}',
@@ -60,7 +60,7 @@ SELECT * FROM process_call_events();
 SELECT dialpad_call_id AS id, status, recording_url, voicemail_url, is_voicemail
 FROM calls WHERE dialpad_call_id BETWEEN 131 AND 139 ORDER BY 1;
 
--- the word for what happened can stand beside the body alone; an id that is no call's is no call
+-- The event type can stand beside the body only. An id of something else is no call id.
 SELECT ingest_call_event('{"recording": {"call_id": 141, "url": "https://example.com/r/141"}}'::text,
     event_type => 'call.recording.completed') IS NOT NULL;
 SELECT ingest_call_event('{"voicemail": {"call_id": 142, "url": "https://example.com/v/142"}}'::text,
@@ -71,7 +71,7 @@ SELECT * FROM process_call_events();
 SELECT dialpad_call_id AS id, status, recording_url, voicemail_url FROM calls WHERE dialpad_call_id BETWEEN 141 AND 149 ORDER BY 1;
 SELECT error, count(*) FROM call_dead_events GROUP BY 1;
 
--- zero and what is empty erase nothing
+-- Zero and empty values erase nothing.
 SELECT ingest_call_event('{"call_id": 151, "state": "hangup", "direction": "inbound", "external_number": "+14155550100",
     "internal_number": "+14155550199", "target": {"id": 7, "type": "user"}, "master_call_id": 5,
     "date_started": 1767225600000, "date_connected": 1767225610000, "date_ended": 1767225690000, "talk_time": 80000,
@@ -91,18 +91,18 @@ SELECT claimed, refused, failed FROM process_call_events();
 SELECT (to_jsonb(c) - '{raw_payload,last_event_at,merge_newest_at}'::text[])
     = (to_jsonb(k) - '{raw_payload,last_event_at,merge_newest_at}'::text[]) AS same
 FROM calls c, known k WHERE c.dialpad_call_id = 151;
--- an event whose time is zero has none: it counts as received
+-- A time of zero counts as no time: the event has its time of receipt.
 SELECT ingest_call_event('{"call_id": 152, "state": "ringing", "event_timestamp": 0}'::jsonb) IS NOT NULL;
 SELECT claimed FROM process_call_events();
 SELECT last_event_at = received_at AS is_received FROM calls c JOIN call_events e ON e.call_id = '152' WHERE dialpad_call_id = 152;
--- what is zero before the end is no talk time
+-- A zero before the end of the call is no talk time.
 SELECT count(ingest_call_event(body::jsonb)) FROM unnest(ARRAY[
     '{"call_id": 153, "state": "ringing", "talk_time": 0, "duration": 0, "event_timestamp": 1767225600000}',
     '{"call_id": 153, "state": "hangup", "duration": 9000, "event_timestamp": 1767225609000}']) AS body;
 SELECT claimed FROM process_call_events();
 SELECT duration_seconds FROM calls WHERE dialpad_call_id = 153;
 
--- a byte order mark before JSON; a number with a fraction of zeros
+-- A byte order mark before JSON, and a number with a fraction of zeros
 SELECT ingest_call_event('\xefbbbf7b2263616c6c5f6964223a203136317d'::bytea) IS NOT NULL;
 SELECT ingest_call_event(U&'\FEFF{"call_id": 161}') = max(event_seq) AS repeated FROM call_events;
 SELECT ingest_call_event('{"call_id": 161}'::jsonb) = max(event_seq) AS repeated FROM call_events;

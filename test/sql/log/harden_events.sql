@@ -1,4 +1,4 @@
--- A table of events that is in use becomes an event log, and goes back to what it was.
+-- A table of events in use becomes an event log, and later a plain table again.
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 CREATE SCHEMA "web ""hooks""";
@@ -18,7 +18,7 @@ CREATE FUNCTION body(call bigint) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('call',
         jsonb_build_object('id', call, 'direction', 'incoming', 'from', '+14155550100', 'to', '+14155550199', 'user_id', 7,
         'started_at', '2026-01-01T00:00:00Z', 'duration', 120)) $$;
--- three events a call, of which those of calls 100 to 104 are processed
+-- Three events for each call. Those of calls 100 to 104 are processed.
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload, processed_at, received_at)
 SELECT '00000000-0000-0000-0000-00000000000a', (ARRAY['call.ring', 'call.started', 'call.ended'])[1 + n % 3], 'e' || n, body(100 + n / 3),
     CASE WHEN n < 15 THEN timestamp '2026-01-02' END, timestamp '2026-01-01' + n * interval '1 second'
@@ -26,7 +26,7 @@ FROM generate_series(0, 29) AS n ORDER BY n % 7;
 CREATE TABLE settings_of AS SELECT 'event_type' AS event_type_column; -- any table
 CREATE VIEW things AS SELECT relname FROM pg_class WHERE relnamespace = '"web ""hooks"""'::regnamespace;
 
--- what is refused, one at a time
+-- Each obstacle gives an error.
 \set SHOW_CONTEXT never
 SELECT harden_call_events('webhook_events', 'calls');
 SELECT harden_calls('calls');
@@ -100,10 +100,10 @@ SELECT unharden_call_events('webhook_events');
 RESET ROLE;
 SELECT unharden_call_events('webhook_events');
 SELECT unharden_call_events(NULL);
--- nothing is left of all that
+-- The failed attempts leave nothing behind.
 SELECT count(*) FROM pg_attribute WHERE attrelid = 'webhook_events'::regclass AND attnum > 7 AND NOT attisdropped;
 
--- hardened
+-- Hardened
 SELECT harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 1);
 \d webhook_events
@@ -111,7 +111,7 @@ SELECT events, calls, provider, lanes, payload_column, event_type_column, receiv
 FROM call_event_logs;
 SELECT gap, detail FROM call_enforcement WHERE relation = 'webhook_events'::regclass AND gap IS NOT NULL;
 SELECT harden_call_events('webhook_events', 'calls', carry => '{app_id}');
--- the rows are as they were, and those that are pending are stamped in the order in which they came
+-- The rows are unchanged. Pending rows are stamped in the order of their arrival.
 SELECT count(*) FROM (TABLE before EXCEPT SELECT id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at
     FROM webhook_events) AS changed;
 SELECT count(*) FILTER (WHERE processed_at IS NOT NULL) AS processed,
@@ -122,7 +122,7 @@ SELECT event_seq, call_id, event_type, received_at,
 FROM webhook_events WHERE event_seq IS NOT NULL ORDER BY event_seq;
 SELECT sum(pending), min(oldest_event_seq), min(oldest_received_at) FROM pending_call_events(exact => true);
 
--- old webhooks insert as before, with rights on nothing but the table; a redelivery of theirs is no event
+-- Old webhooks insert as before, with no right except on the table. Their redelivery is no event.
 CREATE ROLE regress_webhook;
 GRANT USAGE ON SCHEMA "web ""hooks""" TO regress_webhook;
 GRANT INSERT, SELECT (dialpad_event_id) ON webhook_events TO regress_webhook;
@@ -137,7 +137,7 @@ SELECT event_type, call_id, event_lane, event_seq IS NOT NULL AS numbered
 FROM webhook_events WHERE dialpad_event_id IN ('e30', 'e31') ORDER BY 1;
 SELECT call_id, lane, error FROM call_dead_events;
 
--- an old processor beside ours: what it has set is left to it
+-- An old processor runs beside ours. Our worker leaves its events alone.
 UPDATE webhook_events SET processed_at = '2026-01-03' WHERE dialpad_event_id IN ('e15', 'e16', 'e17');
 SELECT call_id, event_type, attempt, CASE WHEN received_at < '2026-02-01' THEN received_at END AS received_at
 FROM claim_call_events(max_events => 100, lease => NULL) ORDER BY event_seq;
@@ -146,12 +146,12 @@ SELECT * FROM process_call_events();
 SELECT dialpad_call_id, app_id, status, direction, from_number, to_number,
     dialpad_user_id, started_at, duration_seconds, recording_url, is_voicemail
 FROM calls ORDER BY 1;
--- set where it is done; dead events are not
+-- processed_at is set on processed events, and not on dead ones.
 SELECT processed_at IS NULL AS pending, processed_at < now() - interval '1 day' AS by_others, count(*)
 FROM webhook_events GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT event_type FROM webhook_events WHERE processed_at IS NULL;
 
--- claims of clients: set when they are completed, but for what has failed
+-- When a client completes a claim, processed_at is set, except on failed events.
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload)
 SELECT '00000000-0000-0000-0000-00000000000a', 'call.ring', 'c' || n, body(n) FROM generate_series(200, 205) AS n;
 CREATE TEMP TABLE claimed AS SELECT * FROM claim_call_events(100);
@@ -163,7 +163,7 @@ SELECT * FROM state ORDER BY 1;
 SELECT DISTINCT outcome FROM complete_call_events((SELECT array_agg(DISTINCT claim_id) FROM claimed));
 SELECT * FROM state ORDER BY 1;
 SELECT processed_at FROM webhook_events WHERE call_id = '205';
--- the retry is found done by an old processor, and dropped
+-- An old processor has done the retry. The worker drops it.
 SELECT call_id FROM call_retrying_events;
 UPDATE webhook_events SET processed_at = now() WHERE call_id = '203';
 SELECT call_id, event_type FROM claim_call_events(100);
@@ -171,7 +171,7 @@ SELECT call_id FROM call_retrying_events;
 
 DROP VIEW state;
 
--- an event that fails is not processed, and its processed_at says so
+-- A failed event is not processed, and its processed_at stays NULL.
 SELECT configure_call_event_log(retry_base => '0', retry_cap => '0', max_attempts => 2);
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 1000) NOT VALID;
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload)
@@ -185,7 +185,7 @@ ALTER TABLE calls DROP CONSTRAINT short_calls;
 SELECT sum(applied) AS applied FROM generate_series(1, 3) AS n, LATERAL process_call_events(1000 + n);
 SELECT dialpad_event_id, processed_at IS NOT NULL AS done FROM webhook_events WHERE dialpad_event_id = 'f1';
 
--- a trigger that suppresses our update would lose events
+-- A trigger that suppresses our update would lose events, so processing fails.
 CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CREATE TRIGGER suppress BEFORE UPDATE ON webhook_events FOR EACH ROW EXECUTE FUNCTION suppress();
 INSERT INTO webhook_events (app_id, event_type, payload)
@@ -194,7 +194,7 @@ SELECT * FROM process_call_events();
 DROP TRIGGER suppress ON webhook_events;
 SELECT * FROM process_call_events();
 
--- rights: a worker needs UPDATE of processed_at
+-- Rights: a worker needs UPDATE on processed_at.
 CREATE ROLE regress_worker;
 GRANT USAGE ON SCHEMA "web ""hooks""" TO regress_worker;
 GRANT EXECUTE ON FUNCTION process_call_events TO regress_worker;
@@ -217,7 +217,7 @@ SELECT ingest_call_event('{"call": {"id": 400}}'::jsonb, event_type => 'call.end
     event_key => 'k') = ingest_call_event('{"call": {"id": 401}}'::jsonb, event_key => 'k') AS same;
 SELECT event_type, payload, received_at IS NOT NULL AS received, app_id FROM webhook_events WHERE call_id = '400' ORDER BY event_seq;
 SELECT ingest_call_event('{"call": {"id": 400}}'::jsonb, event_type => repeat('x', 41));
-SELECT claimed, failed FROM process_call_events(); -- nothing says whose they are
+SELECT claimed, failed FROM process_call_events(); -- these events have no app_id
 SELECT errors #>> '{0,error}' AS error FROM call_retrying_events ORDER BY event_seq LIMIT 1;
 UPDATE webhook_events SET app_id = '00000000-0000-0000-0000-00000000000a' WHERE call_id = '400';
 SELECT sum(applied) AS applied, sum(failed) AS failed FROM generate_series(1, 4) AS n, LATERAL process_call_events(1000 + n);
@@ -231,7 +231,7 @@ DROP TRIGGER fill ON webhook_events;
 ALTER TABLE webhook_events ALTER id SET DEFAULT gen_random_uuid();
 DELETE FROM webhook_events WHERE call_id = '402';
 
--- settings that lead nowhere any more
+-- The settings name columns that were renamed, altered or dropped.
 BEGIN;
 ALTER TABLE webhook_events RENAME payload TO body;
 SELECT * FROM process_call_events();
@@ -265,7 +265,7 @@ BEGIN;
 ALTER TABLE calls RENAME app_id TO app;
 SELECT * FROM process_call_events();
 ROLLBACK;
--- one that they do not name may change
+-- Columns outside the settings may change.
 ALTER TABLE webhook_events ALTER received_at TYPE timestamptz, ALTER processed_at TYPE timestamptz;
 ALTER TABLE webhook_events RENAME TO hooks;
 ALTER SEQUENCE webhook_events_event_seq_seq RENAME TO numbers;
@@ -278,12 +278,12 @@ ALTER TABLE public.hooks SET SCHEMA "web ""hooks""";
 ALTER TABLE hooks RENAME TO webhook_events;
 ALTER TABLE webhook_events ALTER received_at TYPE timestamp, ALTER processed_at TYPE timestamp;
 
--- a purge takes what is settled and was an event; what was processed before the table was a log is its owner's to delete
+-- A purge deletes settled events. Rows processed before hardening are no events, and their owner deletes them.
 SELECT purge_call_events('1 day');
 SELECT count(*) FROM webhook_events WHERE event_seq IS NULL;
 SELECT count(*) FROM webhook_events WHERE received_at < now() - interval '1 day' AND event_seq IS NOT NULL;
 
--- the way back, with all data
+-- The way back keeps all data.
 CREATE TEMP TABLE before_way_back AS SELECT id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at
     FROM webhook_events;
 SELECT unharden_call_events('webhook_events');
@@ -298,7 +298,7 @@ SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM _ca
 INSERT INTO webhook_events (payload) VALUES ('{}');
 DELETE FROM webhook_events WHERE payload = '{}';
 
--- without processed_at and without times: what is there is settled, and nothing says when an event came
+-- Without processed_at and without times: existing rows are settled, and the time of an event is unknown.
 CREATE TABLE bare (body jsonb);
 INSERT INTO bare SELECT body(600);
 SELECT harden_call_events('bare', 'calls', payload_column => 'body');
@@ -320,7 +320,7 @@ DROP TABLE bare;
 DELETE FROM calls WHERE app_id IS NULL;
 ALTER TABLE calls ALTER app_id SET NOT NULL;
 
--- prepared in short transactions: what was stamped then is not stamped again, unless the lanes are others
+-- Prepared in short transactions: stamped rows are not stamped again, unless the number of lanes changes.
 CALL prepare_harden_call_events('webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}', lanes => 4, batch_size => 0);
 INSERT INTO webhook_events (app_id, event_type, dialpad_event_id, payload, received_at)
@@ -352,12 +352,12 @@ SELECT count(*) FILTER (WHERE event_lane <> (_callhardening.event_stamp(payload,
     count(*) FROM webhook_events WHERE event_seq IS NOT NULL;
 SELECT sum(claimed) FROM generate_series(1, 10) AS n, LATERAL process_call_events(1000 + n);
 SELECT unharden_call_events('webhook_events');
--- and what was only prepared goes as well
+-- The way back also removes what was only prepared.
 CALL prepare_harden_call_events('webhook_events', 'calls', carry => '{app_id}');
 SELECT unharden_call_events('webhook_events');
 SELECT count(*) AS left_behind FROM (TABLE things EXCEPT TABLE things_before) AS t;
 
--- a column of the right kind that is empty is taken, and stays
+-- An empty column of the right type is used, and stays after the way back.
 ALTER TABLE webhook_events ADD call_id text;
 CREATE INDEX own ON webhook_events (call_id);
 SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
@@ -365,7 +365,7 @@ SELECT unharden_call_events('webhook_events');
 SELECT attname FROM pg_attribute WHERE attrelid = 'webhook_events'::regclass AND attnum > 7 AND NOT attisdropped;
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'webhook_events'::regclass ORDER BY 1;
 
--- a body that was renamed: what the hint says helps
+-- The body column was renamed: following the hint helps.
 ALTER TABLE webhook_events DROP call_id;
 SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
 INSERT INTO webhook_events (app_id, payload) VALUES ('00000000-0000-0000-0000-00000000000a', body(600));
@@ -377,7 +377,7 @@ INSERT INTO webhook_events (app_id, body) VALUES ('00000000-0000-0000-0000-00000
 SELECT sum(failed) AS failed FROM generate_series(1, 10) AS n, LATERAL process_call_events(1000 + n);
 SELECT dialpad_call_id FROM calls WHERE dialpad_call_id BETWEEN 600 AND 601 ORDER BY 1;
 SELECT unharden_call_events('webhook_events');
--- and where no column says what is pending: it cannot be counted, and the way back is open all the same
+-- Without processed_at the pending events cannot be counted. The way back works all the same.
 SELECT harden_call_events('webhook_events', 'calls', 'body', carry => '{app_id}');
 INSERT INTO webhook_events (app_id, body) VALUES ('00000000-0000-0000-0000-00000000000a', body(602));
 ALTER TABLE webhook_events RENAME body TO payload;
@@ -385,7 +385,7 @@ SELECT process_call_events();
 SELECT unharden_call_events('webhook_events');
 DELETE FROM webhook_events WHERE payload = body(602);
 
--- its clients go on when the extension is dropped, and what is left of it goes once there is one again
+-- The log's clients continue after DROP EXTENSION. After CREATE EXTENSION the remains can be removed.
 SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
 BEGIN;
 SET LOCAL client_min_messages = error;
@@ -398,7 +398,7 @@ WHERE attrelid = 'webhook_events'::regclass AND attname ~ '^event_|call_id' AND 
 ROLLBACK;
 SELECT unharden_call_events('webhook_events');
 
--- dropping the table takes the settings along; a log of our own goes back to a plain table
+-- Dropping the table removes the settings. A log of a new installation becomes a plain table.
 SELECT harden_call_events('webhook_events', 'calls', processed_at_column => 'processed_at', carry => '{app_id}');
 DROP TABLE webhook_events;
 SELECT (SELECT count(*) FROM call_event_logs) AS logs, (SELECT count(*) FROM _callhardening.lanes) AS lanes;

@@ -1,5 +1,5 @@
--- Events that are no calls, on a webhook that sends other things as well: settled, counted and purged, and no dead
--- events.
+-- A webhook also sends events that are no calls. With these settings they are settled, counted and purged. They do not
+-- become dead events.
 \set SHOW_CONTEXT never
 SELECT create_call_tables('public');
 CREATE VIEW state AS SELECT (SELECT claimed FROM process_call_events()) AS claimed, (SELECT count(*)
@@ -7,14 +7,14 @@ CREATE VIEW state AS SELECT (SELECT claimed FROM process_call_events()) AS claim
     (SELECT sum(pending) FROM pending_call_events(NULL, true)) AS pending, (SELECT count(*) FROM call_events) AS events
     FROM call_event_log_status;
 
--- without settings they are dead
+-- Without the settings they are dead.
 SELECT count(ingest_call_event(body))
     FROM unnest(ARRAY['{"event_type": "sms.received", "text": "hello"}', '{"contact": {"name": "x"}}',
     '{"odd": 1}']::jsonb[]) AS body;
 SELECT * FROM state;
 SELECT level FROM call_health('calls') WHERE figure = 'dead';
 
--- by their type: beside the body, in it, or what it says of a call; by a member, by a value of one
+-- By their type: beside the body, in the body, or in the member for the state. By a member, or by its value
 SELECT configure_call_event_log(ignored_event_types => '{sms.*, presence, Recap Summary}',
     ignored_members => '{contact, data.user, kind=chat}');
 SELECT ignored_event_types, ignored_members FROM call_event_log_status;
@@ -24,13 +24,13 @@ SELECT count(ingest_call_event(body, event_type => type)) FROM (VALUES
     ('{"contact": {"name": "y"}}', NULL), ('{"data": {"user": 0}}', NULL), ('{"kind": "Chat"}', NULL),
     ('{"call_id": 1, "state": "recap_summary"}', NULL), ('{"call_id": 2, "state": "ringing", "contact": {}}', NULL),
     ('"a text"', 'sms.raw'),
-    -- not these
+    -- These are not ignored.
     ('{"contact": null, "call_id": 3, "state": "ringing"}', NULL),
     ('{"data": [{"user": 0}], "call_id": 4, "state": "ringing"}', NULL),
     ('{"call_id": 5, "state": "ringing", "kind": "chat room"}', 'presences')) AS v (body, type);
 SELECT * FROM state;
 SELECT event_lane, count(*) FROM call_events WHERE event_lane < 0 GROUP BY 1 ORDER BY 1 DESC;
--- the names of these lanes in SQL mean what the library stamps
+-- SQL and the library use the same names for these lanes.
 SELECT reason, _callhardening.no_lane(reason), (_callhardening.event_stamp(body::jsonb, 'dialpad', 8, key_type)).event_lane AS stamped
 FROM (VALUES ('not_json', '"no event"', 'text'), ('not_an_object', '[]', 'text'), ('no_call_id', '{}', 'text'),
     ('call_id_too_long', format('{"call_id": "%s"}', repeat('x', 256)), 'text'),
@@ -42,11 +42,11 @@ WHERE adrelid = 'call_events'::regclass AND attname = 'event_lane';
 SELECT _callhardening.no_lane('none') IS NULL AS unknown;
 SELECT dialpad_call_id, status FROM calls ORDER BY 1;
 SELECT kind, count(*) FROM call_issues WHERE happened_at >= (SELECT min(received_at) FROM call_events) GROUP BY 1;
--- a redelivery is known
+-- The log recognizes a redelivery.
 SELECT count(DISTINCT ingest_call_event('{"contact": {"name": "y"}}'::jsonb)) FROM generate_series(1, 2);
 SELECT ignored_call_events();
 
--- those that were dead before are so no more for the next purge, and their events are purged like others
+-- The next purge no longer treats old dead events of these types as dead, and deletes them like others.
 SELECT purge_call_events('1 hour');
 SELECT * FROM state;
 SELECT purge_call_events('0');
@@ -65,7 +65,7 @@ SELECT configure_call_event_log(ignored_event_types => '{}', ignored_members => 
 SELECT ingest_call_event('{"contact": {"name": "z"}}'::jsonb) IS NOT NULL AS ingested;
 SELECT * FROM state;
 
--- a purge takes dead events when they are older than an age of their own, whatever that of the others is
+-- A purge deletes dead events by an age limit of their own.
 SELECT purge_call_events('1 hour', dead_older_than => '1 hour');
 UPDATE call_dead_events SET died_at = died_at - interval '2 hours' WHERE event_seq = (SELECT max(event_seq)
     FROM call_dead_events);
@@ -75,7 +75,7 @@ SELECT purge_call_events('1 hour', dead_older_than => '1 hour');
 SELECT * FROM state;
 SELECT purge_call_events('0', dead_older_than => '-1 hour');
 
--- one of a lane, that has failed
+-- An event with a call fails and dies.
 SELECT configure_call_event_log(max_attempts => 1);
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT ingest_call_event('{"call_id": 7, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
@@ -83,7 +83,7 @@ SELECT * FROM state;
 SELECT purge_call_events('0'), purge_call_events('0', dead_older_than => '0');
 SELECT * FROM state;
 
--- its number may come again when the log was truncated: an event that is still pending is not a dead one
+-- TRUNCATE restarts the numbers. A pending event with the number of a dead one is not dead.
 SELECT ingest_call_event('{"call_id": 7, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
 SELECT failed FROM process_call_events();
 TRUNCATE call_events;
@@ -93,13 +93,13 @@ SELECT purge_call_events('0', dead_older_than => '0');
 SELECT claimed FROM process_call_events();
 SELECT purge_call_events('0', dead_older_than => '0');
 
--- a dead event whose row is gone is none
+-- A dead event without its row does not count.
 SELECT ingest_call_event('{"odd": 2}'::jsonb) IS NOT NULL AS ingested;
 DELETE FROM call_events WHERE event_lane < 0;
 SELECT purge_call_events('1 hour');
 SELECT * FROM state;
 
--- many: a call looks at so many of them, and the next one goes on from there
+-- Many dead events: a call looks at max_events of them, and the next call goes on from there.
 SELECT count(ingest_call_event(jsonb_build_object('odd', n))) FROM generate_series(3, 1502) AS n;
 SELECT purge_call_events('1 hour', max_events => 400, dead_older_than => '0') FROM generate_series(1, 4) AS n;
 SELECT count(ingest_call_event(jsonb_build_object('odd', n))) FROM generate_series(3, 1502) AS n;
@@ -107,7 +107,7 @@ DELETE FROM call_events;
 SELECT purge_call_events('1 hour') FROM generate_series(1, 2) AS n;
 SELECT * FROM state;
 
--- where the purges of another cluster have come to, whose transaction ids were higher, says nothing of those here
+-- Purge positions from another cluster have higher transaction ids. They do not hide the events here.
 SELECT configure_call_event_log(ignored_event_types => '{sms}');
 INSERT INTO _callhardening.purges SELECT log_id, -7, 1000, '9000000000000', 1, now() FROM call_event_logs;
 SELECT ingest_call_event('{"odd": 1}'::jsonb, event_type => 'sms') IS NOT NULL AS ingested;
@@ -116,7 +116,7 @@ SET client_min_messages = error;
 DROP VIEW state;
 DROP TABLE calls, call_events;
 
--- in a table that was there before; an old processor may have settled a dead event
+-- In a table with existing rows. An old processor may have settled a dead event.
 CREATE TABLE old_calls (call_id text PRIMARY KEY, status text, direction text);
 CREATE TABLE old_events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body jsonb NOT NULL, type varchar(10),
     processed_at timestamptz);

@@ -1,7 +1,7 @@
 SELECT ingest_call_event('{"call_id": 1}'::jsonb);
 SELECT create_call_tables('public');
 
--- a redelivery is the event that was there first: the same bytes, the same document, the same key
+-- A redelivery returns the number of the first event: the same bytes, the same document, the same key.
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb);
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::text);
 SELECT ingest_call_event('{ "state": "ringing", "call_id": 1 }'::text);
@@ -14,7 +14,7 @@ SELECT ingest_call_event('abc'::text) <> ingest_call_event('"abc"'::text) AS dif
 SELECT ingest_call_event(payload => '{"call_id": 1,
     "duration": 1.0}'::jsonb) <> ingest_call_event('{"call_id": 1, "duration": 1.00}'::jsonb) AS differ;
 
--- the call is found at the top level, under call and under data.call; an id at the top level is anything's
+-- The call id is found at the top level, under "call" and under "data.call". A plain "id" at the top level is no call id.
 TRUNCATE call_events;
 CREATE FUNCTION stamped(body text) RETURNS TABLE (call_id text, event_type text, has_lane boolean, error text)
 LANGUAGE plpgsql AS $$
@@ -33,12 +33,12 @@ SELECT * FROM stamped('{"data": {"call": {"id": "999", "state": "completed"}}}')
 SELECT * FROM stamped('{"data": {"call": {"call_id": 998, "id": "xyz"}}}');
 SELECT * FROM stamped('{"id": 7, "state": "hangup"}');
 
--- one lane per call, however its id is spelt
+-- A call has one lane, in every spelling of its id.
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY['{"call_id": 42, "state": "a"}', '{"call_id": "42", "state": "b"}',
     '{"call_id": "00042", "state": "c"}', '{"call": {"id": 42}}']) AS body;
 SELECT call_id, count(*), count(DISTINCT event_lane) AS lanes FROM call_events WHERE call_id = '42' GROUP BY 1;
 
--- what no worker can apply is kept, with its error
+-- A body that no worker can apply is kept with its error.
 SELECT * FROM stamped('');
 SELECT * FROM stamped('no JSON');
 SELECT * FROM stamped('{"call_id": 1');
@@ -62,7 +62,7 @@ SELECT * FROM stamped('{"call_id": 1e400}');
 SELECT * FROM stamped('{"call_id": "' || repeat('9', 256) || '"}');
 SELECT payload FROM call_events WHERE event_lane = -1 ORDER BY event_seq LIMIT 5;
 
--- bytes as they came off the wire: what is text is the event that its text is, and what is none is kept as base64
+-- Bytes as received: valid text gives the same event as text does. Other bytes are kept as base64.
 SELECT ingest_call_event('{"call_id": 6, "name": "Zoë"}'::text) AS seq \gset
 SELECT ingest_call_event(convert_to('{"call_id": 6, "name": "Zoë"}', 'UTF8')) = :seq AS repeated;
 SELECT ingest_call_event(payload => '{"call_id": 6}'::bytea, log => 'call_events', event_type => 'missed', event_key => 'bytes') =
@@ -92,18 +92,18 @@ SELECT ingest_call_event('\xff'::bytea) <> ingest_call_event('"/w=="'::jsonb) AS
 SELECT ingest_call_event('\xff'::bytea) <> ingest_call_event('/w=='::text) AS differ;
 SELECT pg_typeof(payload), payload = to_jsonb(translate(encode(decode(repeat('ff', 100000), 'hex'), 'base64'), E'\n', '')) AS base64
 FROM stamped(decode(repeat('ff', 100000), 'hex'));
--- a bare literal is the text form
+-- A bare literal is read as text.
 SELECT ingest_call_event('\xff') = ingest_call_event('\xff'::text) AS is_text;
 
--- a body of any depth and size
+-- A body of any depth and size
 SELECT call_id, event_type, has_lane, error FROM stamped(repeat('[', 100000));
 SELECT call_id, has_lane, length(event_type) FROM stamped('{"call_id": 3, "state": "' || repeat('x', 1000000) || '"}');
 
--- what the provider says beside the body
+-- The event type that the provider sends beside the body
 SELECT ingest_call_event('{"call": {"id": 5}}'::jsonb, event_type => 'call.started') IS NOT NULL;
 SELECT event_type FROM call_events WHERE call_id = '5';
 
--- a client that inserts by itself is stamped as well, and cannot choose its stamps
+-- An event from a plain INSERT is stamped as well. The client cannot choose its stamps.
 INSERT INTO call_events (payload, event_lane, event_xid, call_id) VALUES ('{"call_id": 42}', 63, '1', 'other')
 RETURNING event_lane = (SELECT min(event_lane) FROM call_events WHERE call_id = '42') AS own_lane,
     event_xid = pg_current_xact_id() AS own_xid, call_id;
@@ -111,7 +111,7 @@ RETURNING event_lane = (SELECT min(event_lane) FROM call_events WHERE call_id = 
 INSERT INTO call_events (payload) VALUES (NULL);
 \set VERBOSITY default
 
--- arguments
+-- Arguments
 SELECT ingest_call_event(NULL::jsonb);
 SELECT ingest_call_event(NULL::text);
 SELECT ingest_call_event(NULL::bytea);

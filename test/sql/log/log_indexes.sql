@@ -1,9 +1,9 @@
--- The index by which a lane is read: one that differs in anything from the lane's own is no such index, and is a gap.
+-- Workers read a lane by its index. Any difference from the lane's own index is a gap.
 SELECT create_call_tables('public');
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb) AS one,
     ingest_call_event('{"call_id": 1, "state": "connected"}'::jsonb) AS two;
 
--- An order of its own, in which 2 comes before 1.
+-- An operator class with its own order: 2 comes before 1.
 CREATE FUNCTION backwards(bigint, bigint) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint8cmp($2, $1)';
 CREATE OPERATOR CLASS backwards_ops FOR TYPE bigint USING btree AS
     OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 backwards(bigint, bigint);
@@ -30,32 +30,32 @@ BEGIN
     END;
 END
 $$;
--- what will do
+-- Suitable indexes
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq)');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq) WHERE event_lane IS NOT NULL');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq) INCLUDE (call_id)');
 CALL try('UNIQUE INDEX ON (event_lane int4_ops, event_xid xid8_ops, event_seq int8_ops) WITH (fillfactor = 50)');
--- the order
+-- Wrong order
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq DESC)');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid DESC, event_seq)');
 CALL try('UNIQUE INDEX ON (event_lane DESC, event_xid, event_seq)');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq NULLS FIRST)');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq backwards_ops)');
--- the columns
+-- Wrong columns
 CALL try('UNIQUE INDEX ON (event_lane, event_seq, event_xid)');
 CALL try('UNIQUE INDEX ON (event_lane, event_seq) INCLUDE (event_xid)');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq, call_id)');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, (event_seq + 0))');
--- the rows
+-- Not all rows
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq) WHERE event_seq > 1');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq) WHERE event_seq IS NOT NULL');
 CALL try('UNIQUE INDEX ON (event_lane, event_xid, event_seq) WHERE event_lane IS NOT NULL AND event_seq > 1');
--- and the rest
+-- Other differences
 CALL try('INDEX ON (event_lane, event_xid, event_seq)');
 CALL try('INDEX ON USING hash (event_lane)');
 SELECT definition, claimed, gaps FROM tried ORDER BY n;
 
--- One that cannot be checked at once is none either, and neither is one that a failed CREATE INDEX CONCURRENTLY has left behind.
+-- Neither a deferrable index nor the remains of a failed CREATE INDEX CONCURRENTLY will do.
 BEGIN;
 DROP INDEX idx_call_events_lane;
 ALTER TABLE call_events ADD UNIQUE (event_lane, event_xid, event_seq) DEFERRABLE;
@@ -66,7 +66,7 @@ UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_call_events_lane'
 SELECT count(*) FROM claim_call_events(lease => NULL);
 ROLLBACK;
 
--- by number
+-- The index by number
 BEGIN;
 ALTER TABLE call_events DROP CONSTRAINT call_events_pkey;
 CREATE UNIQUE INDEX ON call_events (event_seq DESC);
@@ -76,13 +76,13 @@ ROLLBACK;
 
 SELECT string_agg(event_seq::text, ',') FROM claim_call_events(lease => NULL);
 
--- a table that was there before is given an index of its own then
+-- An existing table gets an index of its own then.
 CREATE TABLE hooks (payload jsonb, event_lane int, event_xid xid8, event_seq bigint, call_id text, event_digest bytea, done timestamptz);
 CREATE UNIQUE INDEX theirs ON hooks (event_lane, event_xid, event_seq DESC);
 SELECT harden_call_events('hooks', 'calls', processed_at_column => 'done');
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'hooks'::regclass ORDER BY indexrelid;
 
--- the indexes of the extension's own tables
+-- The indexes of the extension's own tables
 BEGIN;
 ALTER TABLE _callhardening.claims DROP CONSTRAINT claims_pkey;
 CREATE UNIQUE INDEX claims_pkey ON _callhardening.claims (log_id, lane, record_no DESC);

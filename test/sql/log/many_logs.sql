@@ -1,4 +1,4 @@
--- One session works for many event logs. It works for each of them as for the first.
+-- One session works for many event logs. Each log works like the first one.
 SET client_min_messages = error;
 CREATE FUNCTION make_log(i int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -6,7 +6,7 @@ BEGIN
     PERFORM create_call_tables(format('regress_log_%s', i));
 END
 $$;
--- All that a session does with a log, each step in a transaction of its own.
+-- Everything a session does with a log, each step in a transaction of its own.
 CREATE TEMP TABLE results (log regclass, step text, result text);
 CREATE PROCEDURE use_logs() LANGUAGE plpgsql AS $$
 DECLARE
@@ -35,13 +35,13 @@ SELECT count(make_log(i)) FROM generate_series(1, 40) AS i;
 CALL use_logs();
 SELECT step, result, count(*) AS logs FROM results GROUP BY step, result ORDER BY step DESC;
 TRUNCATE results;
--- dropped ones among them, and one of their names is used again
+-- Some logs are dropped, and one of their names is used again.
 DROP SCHEMA regress_log_3, regress_log_17, regress_log_30 CASCADE;
 SELECT make_log(3);
 CALL use_logs();
 SELECT step, result, count(*) AS logs FROM results GROUP BY step, result ORDER BY step DESC;
 TRUNCATE results;
--- what was dropped is gone, and the rest are logs
+-- The dropped logs are gone, and the others are still logs.
 SELECT count(*) FROM call_event_logs;
 SELECT count(*) FROM call_event_logs WHERE events NOT IN (SELECT oid FROM pg_class);
 DO $$

@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
--- Setting up works for a superuser, for the owner of the tables and for a member of the owner, whoever of them came
--- before: what is made belongs to the owner of the table.
+-- A superuser, the owner of the tables and a member of the owner can set up, in any order. New objects belong to the
+-- owner of the table.
 SET client_min_messages = warning;
 CREATE ROLE regress_setup_owner;
 CREATE ROLE regress_setup_member IN ROLE regress_setup_owner;
@@ -22,7 +22,7 @@ UNION ALL SELECT 'relation', oid, relname FROM pg_class WHERE relnamespace IN ('
 UNION ALL SELECT 'trigger', tgrelid, tgname FROM pg_trigger WHERE NOT tgisinternal;
 CREATE TABLE before AS SELECT kind, name FROM state;
 CREATE TABLE faults (first regrole, second regrole, fault text);
--- by the one: audit, harden, backfill, prepare, register, configure, create; by the other: again, and the way back
+-- One role audits, hardens, backfills, prepares, registers, configures and creates. Another repeats it, and goes back.
 CREATE TABLE steps (n int GENERATED ALWAYS AS IDENTITY, by text, statement text);
 INSERT INTO steps (by, statement) VALUES
     ('superuser', 'INSERT INTO setup.calls SELECT i, ''completed'', ''in'' FROM generate_series(1, 5) AS i'),

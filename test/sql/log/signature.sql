@@ -1,4 +1,4 @@
--- A body that is signed is a compact JWS, made here: HMAC-SHA256 from the server's SHA-256.
+-- A signed body is a compact JWS. The test signs with HMAC-SHA256, made from the SHA-256 of the server.
 CREATE FUNCTION base64url(bytes bytea) RETURNS text LANGUAGE sql AS $$ SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_') $$;
 CREATE FUNCTION base64url(value text) RETURNS text LANGUAGE sql AS $$ SELECT base64url(convert_to(value, 'UTF8')) $$;
 CREATE FUNCTION hmac(secret bytea, message bytea) RETURNS bytea LANGUAGE plpgsql AS $$
@@ -28,11 +28,11 @@ CREATE FUNCTION event(seq bigint) RETURNS TABLE (call_id text, event_type text, 
     SELECT e.call_id, e.event_type, d.error, e.payload FROM call_events e
         LEFT JOIN call_dead_events d USING (event_seq) WHERE event_seq = seq $$;
 
--- without a secret there is nothing to check a signature with
+-- Without a secret no signature can be checked.
 SELECT ingest_signed_call_event(jws('{"call_id": 1, "state": "ringing"}'));
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}');
 
--- with one, the log takes signed bodies only, in whatever form
+-- With a secret the log takes only signed bodies, in every form.
 SELECT set_call_event_secret(NULL, 'a secret of thirty-two bytes: 32');
 SELECT events, signed FROM call_event_logs;
 SELECT ingest_call_event('{"call_id": 2}');
@@ -45,7 +45,7 @@ SELECT ingest_call_event('{"call_id": 2}', 'call_events', 'ringing', 'key');
 SELECT generate_call_events(1);
 SELECT count(*) FROM call_events;
 
--- the claims are the event, and the document says which: signed or not, by whatever header, it is a redelivery
+-- The claims are the event. The same document is a redelivery, signed or not, with any header.
 SELECT * FROM event(ingest_signed_call_event(jws('{"call_id": 7, "state": "hangup"}')));
 SELECT ingest_signed_call_event(jws('{"call_id": 1, "state": "ringing"}')) AS as_unsigned;
 SELECT ingest_signed_call_event(jws('{ "state": "ringing", "call_id": 1 }',
@@ -55,7 +55,7 @@ SELECT ingest_signed_call_event(jws('{"call_id": 1, "state": "ringing"}',
     header => '{"\u0061lg": "HS\u00325\u0036", "x": {"alg": "none", "crit": [], "jwk": {"jwk": 1}}, "y": ["alg"]}')) AS as_unsigned;
 SELECT * FROM event(ingest_signed_call_event(jws('{"call_id": 8, "name": "Zoë 📞"}'), 'call_events'));
 
--- of claims that cannot be applied, the event is dead
+-- The claims cannot be applied: the event is dead.
 SELECT * FROM event(ingest_signed_call_event(jws('')));
 SELECT * FROM event(ingest_signed_call_event(jws('no JSON')));
 SELECT * FROM event(ingest_signed_call_event(jws('[{"call_id": 1}]')));
@@ -65,7 +65,7 @@ SELECT * FROM event(ingest_signed_call_event(jws('{"iat": 1696339200,
     "exp": 1696342800, "body": {"call": {"id": "5", "state": "completed"}}}')));
 SELECT * FROM event(ingest_signed_call_event(jws(jws('{"call_id": 1}'), header => '{"alg":"HS256","cty":"JWT"}')));
 
--- what is wrong is refused, and not kept
+-- An invalid body gives an error and is not kept.
 SELECT count(*) AS before FROM call_events \gset
 SELECT ingest_signed_call_event(NULL);
 SELECT ingest_signed_call_event('');
@@ -78,7 +78,7 @@ SELECT ingest_signed_call_event('..');
 SELECT ingest_signed_call_event('e30..');
 SELECT ingest_signed_call_event(jws('{"call_id": 1}') || '.');
 SELECT ingest_signed_call_event('.' || jws('{"call_id": 1}'));
--- the signature
+-- The signature
 SELECT ingest_signed_call_event(jws('{"call_id": 1}', 'another secret: thirty-two bytes'));
 SELECT ingest_signed_call_event(jws('{"call_id": 1}', ''));
 SELECT ingest_signed_call_event(base64url('{"alg":"HS256"}') || '.' || base64url('{"call_id": 1}') || '.');
@@ -87,7 +87,7 @@ SELECT ingest_signed_call_event(regexp_replace(jws('{"call_id": 1}'), '\.[^.]*$'
 SELECT ingest_signed_call_event(jws('{"call_id": 1}') || 'AAAA');
 SELECT ingest_signed_call_event(regexp_replace(jws('{"call_id": 1}'), '\.[^.]*\.', '.' || base64url('{"call_id": 2}') || '.'));
 SELECT ingest_signed_call_event(regexp_replace(jws('{"call_id": 1}'), '^[^.]*', base64url('{"alg":"HS256"} ')));
--- base64url
+-- Wrong base64url
 SELECT ingest_signed_call_event('=' || jws('{"call_id": 1}'));
 SELECT ingest_signed_call_event(replace(jws('{"call_id": 1}', header => '{"alg":"HS256"}'), '.', '=.'));
 SELECT ingest_signed_call_event(jws('{"call_id": 1}') || '=');
@@ -101,7 +101,7 @@ SELECT ingest_signed_call_event(overlay(jws('{"call_id": 1}') placing 'é' from 
 SELECT ingest_signed_call_event(regexp_replace(jws('{"call_id": 1}'), '\.([^.]*)\.', '.\1AA.'));
 SELECT ingest_signed_call_event('eyJhbGciOiJIUzI1NiJ9.eyJjYWxsX2lkIjoxfR.AAAA');
 SELECT ingest_signed_call_event(left(body, -1) || chr(ascii(right(body, 1)) + 1)) FROM jws('{"call_id": 1}') AS body;
--- the header
+-- The header
 SELECT ingest_signed_call_event(jws('{"call_id": 1}', header => ''));
 SELECT ingest_signed_call_event(jws('{"call_id": 1}', header => 'HS256'));
 SELECT ingest_signed_call_event(jws('{"call_id": 1}', header => '"HS256"'));
@@ -144,7 +144,7 @@ SELECT ingest_call_event('{}');
 \set VERBOSITY default
 SELECT count(*) - :before AS kept FROM call_events;
 
--- rotation: the new secret and the one before, until the new one is set once more
+-- Rotation: the new and the previous secret are valid until the new one is set again.
 SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
 SELECT count(ingest_signed_call_event(jws('{"call_id": 10}', secret)))
 FROM unnest('{a secret of thirty-two bytes: 32,the second secret: 32 bytes long}'::bytea[]) AS secret;
@@ -156,14 +156,14 @@ SELECT ingest_signed_call_event(jws('{"call_id": 11}',
 SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
 SELECT ingest_signed_call_event(jws('{"call_id": 12}', 'the second secret: 32 bytes long'));
 SELECT ingest_signed_call_event(jws('{"call_id": 12}', repeat('a third one, longer than a block.', 4)::bytea)) IS NOT NULL AS taken;
--- the way back is a rotation as well
+-- Going back is a rotation as well.
 SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
 SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
 SELECT ingest_signed_call_event(jws('{"call_id": 11}',
     'the second secret: 32 bytes long')) = ingest_signed_call_event(jws('{"call_id": 11}',
     repeat('a third one, longer than a block.', 4)::bytea)) AS both;
 SELECT count(*) FROM _callhardening.event_secrets;
--- one that is rolled back was never valid
+-- A rolled back secret was never valid.
 BEGIN;
 SELECT set_call_event_secret('call_events', 'a fourth one that is rolled back');
 SELECT ingest_signed_call_event(jws('{"call_id": 13}', 'a fourth one that is rolled back')) IS NOT NULL AS taken;
@@ -177,7 +177,7 @@ SELECT * FROM event(ingest_signed_call_event('eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUz
     'eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.'
     'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'));
 
--- secrets that are none
+-- Invalid secrets
 SELECT set_call_event_secret('call_events', '');
 SELECT set_call_event_secret('call_events', '1234567');
 SELECT set_call_event_secret('call_events', repeat('x', 1025)::bytea);
@@ -188,7 +188,7 @@ SELECT set_call_event_secret('call_events', 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAA
 SELECT set_call_event_secret('calls', 'a secret of thirty-two bytes: 32');
 SELECT count(*) FROM _callhardening.event_secrets;
 
--- without its secret a log that was signed takes nothing, as after a restore; NULL takes it back
+-- A signed log without its secret takes no events, as after a restore. Setting NULL opens it again.
 DELETE FROM _callhardening.event_secrets;
 SELECT ingest_call_event('{"call_id": 14}');
 SELECT ingest_signed_call_event(jws('{"call_id": 14}'));
@@ -199,11 +199,11 @@ SELECT signed, (SELECT count(*) FROM _callhardening.event_secrets) FROM call_eve
 SELECT ingest_call_event('{"call_id": 15}') IS NOT NULL AS taken;
 SELECT ingest_signed_call_event(jws('{"call_id": 15}'));
 
--- a short one is taken with a warning, since the provider may have it already
+-- A short secret gives a warning. The provider may already use it.
 SELECT set_call_event_secret('call_events', '12345678');
 SELECT ingest_signed_call_event(jws('{"call_id": 16}', '12345678')) IS NOT NULL AS taken;
 
--- who may: the owner of the log, who cannot read what he has set; a receiver, who needs no privilege on it
+-- Rights: the owner sets the secret and cannot read it. A receiver needs no right on the secret.
 CREATE ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_member IN ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_receiver;
@@ -230,7 +230,7 @@ SELECT ingest_signed_call_event(jws('{"call_id": 17}', 'another secret: thirty-t
 SELECT ingest_call_event('{"call_id": 17}'::bytea);
 SELECT secret FROM _callhardening.event_secrets;
 RESET ROLE;
--- after an error on the way the caller is who he was
+-- After an error inside the function the caller has the old role again.
 ALTER TABLE _callhardening.event_secrets ADD CONSTRAINT none_more CHECK (secret IS NULL) NOT VALID;
 SET ROLE regress_callhardening_owner;
 DO $$
@@ -243,7 +243,7 @@ $$;
 RESET ROLE;
 ALTER TABLE _callhardening.event_secrets DROP CONSTRAINT none_more;
 
--- each log has its own, and takes it along
+-- Each log has its own secret. Dropping the log removes it.
 CREATE SCHEMA other;
 SELECT create_call_tables('other');
 SELECT set_call_event_secret('other.call_events', 'another secret: thirty-two bytes');
@@ -253,11 +253,11 @@ SELECT count(*) FROM _callhardening.event_secrets;
 DROP SCHEMA other CASCADE;
 SELECT count(*) FROM _callhardening.event_secrets;
 
--- the secrets are no part of a dump, that the log is signed is
+-- A dump leaves out the secrets. It keeps the fact that the log is signed.
 SELECT c.oid::regclass AS dumped FROM pg_extension e, unnest(e.extconfig) AS c(oid)
 WHERE extname = 'callhardening' AND c.oid IN ('_callhardening.event_secrets'::regclass, '_callhardening.logs'::regclass);
 
--- a table that was altered
+-- The table of secrets was altered.
 BEGIN;
 ALTER TABLE _callhardening.event_secrets ALTER secret TYPE text USING encode(secret, 'hex');
 SELECT ingest_signed_call_event(jws('{"call_id": 1}'));

@@ -1,5 +1,5 @@
 \set SHOW_CONTEXT never
--- tables of a new installation, in a schema with an odd name
+-- Tables of a new installation, in a schema with an odd name
 CREATE SCHEMA "phone ""calls""";
 SELECT create_call_tables('phone "calls"');
 \d "phone ""calls""".calls
@@ -10,7 +10,7 @@ FROM pg_attribute JOIN pg_settings s ON s.name = 'default_toast_compression'
 WHERE attrelid IN ('"phone ""calls""".calls'::regclass, '"phone ""calls""".call_events'::regclass) AND atttypid = 'jsonb'::regtype;
 SELECT count(*) FROM pg_description WHERE objoid IN ('"phone ""calls""".calls'::regclass, '"phone ""calls""".call_events'::regclass);
 
--- the current schema is the default
+-- The current schema is the default.
 SET search_path = "phone ""calls""", public;
 \set VERBOSITY terse
 SELECT create_call_tables();
@@ -25,7 +25,7 @@ SELECT create_call_tables('public');
 RESET ROLE;
 DROP ROLE regress_no_right;
 
--- a log of which nothing could be processed
+-- A log without a valid provider could process no event, so it cannot be registered.
 CREATE TABLE other (LIKE "phone ""calls""".call_events INCLUDING ALL);
 SELECT register_call_event_log('other', '"phone ""calls""".calls', 'nonesuch', 1);
 SELECT register_call_event_log('other', '"phone ""calls""".calls', 'dialpad', 0);
@@ -33,7 +33,7 @@ SELECT register_call_event_log('other', '"phone ""calls""".calls', 'dialpad', 10
 SELECT register_call_event_log('other', '"phone ""calls""".calls', NULL, 1);
 DROP TABLE other;
 
--- the way back: the data stay, and nothing of ours is left
+-- The way back keeps the data and leaves nothing of the extension.
 SET search_path = "phone ""calls""", public;
 SELECT ingest_call_event(format('{"call_id": %s, "state": "ringing"}', n)) > 0 AS kept FROM generate_series(1, 2) AS n;
 CREATE VIEW ours AS
@@ -52,7 +52,7 @@ SELECT event_seq > 0 AS has_seq, call_id, event_type, received_at IS NOT NULL AS
 \d call_events
 SELECT unharden_call_events('call_events');
 ROLLBACK;
--- of a copy, and after a restore of the schema alone
+-- A copy of a log, and a restore of the schema only
 BEGIN;
 CREATE TABLE copy (LIKE call_events INCLUDING DEFAULTS INCLUDING IDENTITY INCLUDING INDEXES);
 SELECT register_call_event_log('copy', 'calls', 'dialpad', 1);
@@ -61,13 +61,13 @@ SELECT unharden_call_events('copy');
 SELECT attname FROM pg_attribute WHERE attrelid = 'copy'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 ROLLBACK;
 
--- without its trigger a log takes no event that no worker would find
+-- Without the trigger no worker would find an event, so the log takes none.
 BEGIN;
 ALTER TABLE call_events DISABLE TRIGGER stamp_call_event;
 INSERT INTO call_events (payload) VALUES ('{"call_id": 3}');
 ROLLBACK;
 
--- clients go on when the extension is dropped; another one takes up what was appended meanwhile, and takes off what is left
+-- Clients continue after DROP EXTENSION. A new installation takes up the events appended meanwhile, or removes the remains.
 SELECT applied FROM process_call_events();
 BEGIN;
 SET LOCAL client_min_messages = error;
