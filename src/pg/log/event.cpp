@@ -16,7 +16,7 @@ namespace callhardening
 namespace
 {
 
-// jsonb, as a shape's reader walks it. Whatever it makes lies in the current memory context.
+// A jsonb body for the reader of shapes. Its results live in the current memory context.
 class JsonbBody
 {
 public:
@@ -114,8 +114,8 @@ public:
         return {joined, size == 0 ? 0 : size - 1};
     }
 
-    // Where clocks are put back, an hour comes twice: it is the first one. Where they are put forward, an
-    // hour is missing: it is taken as if they had not been.
+    // When clocks are put back, an hour comes twice: the first one is taken. When clocks are put forward, an
+    // hour is missing: it is read with the zone's offset from before the change.
     static std::optional<int64> InZone(const std::string &name, int64 time)
     {
         pg_tz *zone = pg_tzset(name.c_str());

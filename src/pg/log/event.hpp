@@ -12,18 +12,18 @@ extern "C" {
 namespace callhardening
 {
 
-// The values of an event as its provider sends them. Texts lie in `body` or in the current memory context.
+// The values of an event in the provider's form. Texts live in `body` or in the current memory context.
 struct EventFields {
     FieldValue values[field_count];
 
     FieldValue &operator[](Field field) { return values[static_cast<size_t>(field)]; }
 };
 
-// The shape of a provider's bodies; nullptr where we know none.
+// The shape of a provider's bodies; nullptr if the extension has none.
 const Shape *shape_of_provider(std::string_view provider);
 
-// Reads the call id and the fields that are wanted; others stay unknown. False where the body has no call id
-// in any form of the shape; `fields` is empty then.
+// Reads the call id and the wanted fields; the others stay unknown. False if no form of the shape finds a
+// call id. Then `fields` is empty.
 bool read_event(Jsonb *body, const Shape *shape, FieldSet wanted, EventFields *fields);
 
 } // namespace callhardening

@@ -45,8 +45,8 @@ void append_record(const EventLog &log, const LaneTables &tables, const LaneReco
 // Deletes an empty old lane with its records.
 void drop_lane(const EventLog &log, const LaneTables &tables, int lane);
 
-// Ends the leases of workers in another cluster, so nobody waits for them. Such a worker can still complete
-// its claim if no other worker has taken it over.
+// Ends the leases of workers in another cluster, so no session waits for them. Such a worker can still
+// complete its claim if no other worker has taken it over.
 void end_leases_of_old_lanes(const EventLog &log);
 
 // Is the lane's position ahead of the transaction ids of this cluster?

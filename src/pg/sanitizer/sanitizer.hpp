@@ -20,7 +20,7 @@ Jsonb *sanitize_payload(Jsonb *payload, const Policy *policy);
 // SQLSTATE of jsonb_in. Its message is replaced, because it prints a part of the text.
 Jsonb *sanitize_payload(std::string_view text, const Policy *policy);
 
-// ---- for whoever runs a sanitizer of his own ---------------------------------------------------------
+// ---- for code with a sanitizer of its own --------------------------------------------------------------
 
 // The state of one document's sanitizing, with a memory context of its own.
 struct PayloadPass {
