@@ -803,7 +803,7 @@ BEGIN
     IF given IS NULL AND present IS NOT NULL
         AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls AND attname = present AND NOT attisdropped)
     THEN
-        PERFORM _callhardening.raise_error('42703', format('table %s has no column %I any more', calls, present),
+        PERFORM _callhardening.raise_error('42703', format('table %s no longer has column %I', calls, present),
             detail => 'It was the payload column.',
             hint => 'If it was renamed, give the new name in payload_column. If it was dropped, give the old one: it '
                 'is added again.');
@@ -874,7 +874,7 @@ BEGIN
     PERFORM _callhardening.require_valid_settings(calls, wanted);
 
     IF cardinality(_callhardening.call_triggers(calls)) > 0 AND _callhardening.trigger_settings(calls) IS NULL THEN
-        RAISE WARNING USING MESSAGE = format('the settings of table %s are gone', calls),
+        RAISE WARNING USING MESSAGE = format('the settings of table %s are missing', calls),
             DETAIL = 'They were arguments of its BEFORE trigger. Each setting not given is the default now.',
             HINT = 'Call harden_calls again, and give each setting of your own.';
     END IF;
@@ -972,7 +972,7 @@ BEGIN
     payload := (_callhardening.column_settings(_callhardening.trigger_settings(calls))).payload_column;
     IF drop_payload AND payload IS NULL THEN
         RAISE object_not_in_prerequisite_state USING
-            MESSAGE = format('the settings of table %s are gone with its triggers', calls),
+            MESSAGE = format('the settings of table %s were dropped with its triggers', calls),
             HINT = 'Leave drop_payload false, and drop the payload column yourself.';
     END IF;
     PERFORM _callhardening.drop_triggers(calls, _callhardening.call_triggers(calls));

@@ -503,7 +503,7 @@ CREATE FUNCTION _callhardening.why_no_lane(lane int, calls regclass) RETURNS tex
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT CASE lane
-    WHEN _callhardening.no_lane('not_json') THEN 'the body is a JSON string, or no JSON that jsonb can hold'
+    WHEN _callhardening.no_lane('not_json') THEN 'the body is a JSON string, or not valid as jsonb'
     WHEN _callhardening.no_lane('not_an_object') THEN 'the body is not a JSON object'
     WHEN _callhardening.no_lane('no_call_id') THEN 'the body has no call id'
     WHEN _callhardening.no_lane('call_id_too_long') THEN 'the call id is longer than 255 bytes'
@@ -756,7 +756,7 @@ BEGIN
         PERFORM _callhardening.raise_error('42501',
             format('permission denied for event log %s',
                 (SELECT l.events FROM _callhardening.logs AS l WHERE l.log_id = number)),
-            detail => 'It takes the ownership of the log, or SELECT and DELETE on it.');
+            detail => 'This needs the ownership of the log, or SELECT and DELETE on it.');
     END IF;
     RETURN number;
 END

@@ -233,7 +233,7 @@ FROM logs l JOIN states s ON s.relation = l.calls AND s.part = 'validate' AND ca
 CROSS JOIN LATERAL _callhardening.row_obstacles(l.calls, _callhardening.column_settings(s.arguments), l.carry) AS o
 UNION ALL
 SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls_not_hardened' END,
-       CASE WHEN c.oid IS NULL THEN 'the calls table of this log does not exist any more'
+       CASE WHEN c.oid IS NULL THEN 'the calls table of this log no longer exists'
            ELSE format('the calls table %s of this log is not hardened', l.calls) END
            || ': its events cannot be applied',
        CASE WHEN c.oid IS NULL THEN 'Restore the calls table, or move the events to another log.'

@@ -157,7 +157,7 @@ void check_limit()
 {
     if (count_workers(nullptr) >= max_workers)
         ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                        errmsg("this server runs as many call workers as callhardening.max_workers allows"),
+                        errmsg("the limit callhardening.max_workers is reached"),
                         errdetail("The limit is %d, for all databases together.", max_workers),
                         errhint("Raise callhardening.max_workers, and reload the configuration.")));
 }
@@ -205,8 +205,8 @@ void launch(const EventLog &log, const WorkerOrder &order)
     {
         if (!comes_up(log, handle)) {
             check_limit(); // another session may have started the last allowed worker
-            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-                            errmsg("the call worker did not come up"), errhint("The server log says why.")));
+            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("the call worker did not start"),
+                            errhint("The server log has the reason.")));
         }
     }
     PG_END_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
@@ -216,10 +216,9 @@ void launch(const EventLog &log, const WorkerOrder &order)
 void warn_superuser(Oid role)
 {
     if (superuser_arg(role))
-        ereport(WARNING,
-                (errmsg("the call worker has the rights of a superuser"),
-                 errdetail("Triggers, defaults and constraints of the calls table run with them."),
-                 errhint("Start call workers as a role that has the task process (grant_call_role).")));
+        ereport(WARNING, (errmsg("the call worker has the rights of a superuser"),
+                          errdetail("Triggers, defaults and constraints of the calls table run with them."),
+                          errhint("Start call workers as a role with the task process (grant_call_role).")));
 }
 
 int launch_missing(const EventLog &log, const WorkerOrder &order, int wanted)
@@ -244,7 +243,7 @@ void check_can_start()
     if (RecoveryInProgress())
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
                         errmsg("start_call_worker cannot be used on a standby server"),
-                        errdetail("What is claimed has to be written down."),
+                        errdetail("A claim must be written to a table."),
                         errhint("Connect to the primary server.")));
 }
 
@@ -264,7 +263,7 @@ void check_can_connect(Oid role)
         ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
                         errmsg("role \"%s\" is not permitted to log in", GetUserNameFromId(role, true)),
                         errdetail("A call worker connects as the role that starts it."),
-                        errhint("Start it as a role that has LOGIN.")));
+                        errhint("Start it as a role with LOGIN.")));
     if (!can_connect(MyDatabaseId, role))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                         errmsg("role \"%s\" is not permitted to connect to database \"%s\"",
@@ -284,8 +283,8 @@ void check_is_committed(const EventLog &log)
 {
     if (is_event_log_uncommitted(log))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("%s was made or configured in this transaction", log.events_name),
-                        errdetail("A call worker sees what is committed."),
+                        errmsg("%s was created or configured in this transaction", log.events_name),
+                        errdetail("A call worker sees only committed changes."),
                         errhint("Commit first, then start the worker.")));
 }
 
@@ -321,9 +320,9 @@ struct Worker {
 };
 
 // The reasons for a worker's end.
-constexpr const char *told_to_stop = "it was told to stop", *no_log = "its log does not exist any more",
+constexpr const char *told_to_stop = "it was stopped", *no_log = "its log was dropped",
                      *no_extension = "the extension was dropped",
-                     *no_slot = "as many run as callhardening.max_workers allows";
+                     *no_slot = "the limit callhardening.max_workers is reached";
 
 // Blocks DROP EXTENSION until the end of the transaction. Returns false if the extension was dropped, with
 // its tables and functions.

@@ -125,7 +125,7 @@ void check_state_columns(Relation relation)
                             errmsg("table %s has no column \"%s\" of type %s",
                                    relation_name(RelationGetRelid(relation)), column.name,
                                    format_type_be(column.type)),
-                            errdetail("Workers remember there what later events are judged by."),
+                            errdetail("Workers keep the state of merged events in it."),
                             errhint("Harden the table again with harden_calls: it adds the column.")));
     }
 }
@@ -314,7 +314,7 @@ void check_key_type(Relation relation, const char *name, AttrNumber number)
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("column \"%s\" of table %s cannot be the key of events", name,
                            relation_name(RelationGetRelid(relation))),
-                    errdetail("It cannot take every call id as it is."),
+                    errdetail("It cannot hold every call id unchanged."),
                     errhint("Use text or varchar with a deterministic collation, or an integer type, and no "
                             "GENERATED ALWAYS.")));
 }
@@ -324,7 +324,7 @@ void check_carried(const CallsTable &table)
     for (int i = 0; i < table.log->carry_count; ++i)
         if (find_column(table.relation, table.log->carry[i]) == 0)
             ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                            errmsg("table %s has no column \"%s\" any more", relation_name(table.log->calls),
+                            errmsg("table %s no longer has column \"%s\"", relation_name(table.log->calls),
                                    table.log->carry[i]),
                             errdetail("Event log %s carries it to new calls.", table.log->events_name),
                             errhint("Rename the column back, or call unharden_call_events and harden the "

@@ -570,7 +570,7 @@ void open_calls_of(const EventLog &log, CallsTable *table)
 {
     if (get_rel_name(log.calls) == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("the calls table of event log %s does not exist any more", log.events_name)));
+                        errmsg("the calls table of event log %s no longer exists", log.events_name)));
     open_calls_table(log, table);
 }
 

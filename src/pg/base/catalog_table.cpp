@@ -98,9 +98,9 @@ bool is_ordinary(Relation heap)
 
 [[noreturn]] void raise_dropped(const char *name)
 {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                    errmsg("table \"%s\" of callhardening does not exist any more", name),
-                    errdetail("The extension was dropped while this session waited for the table.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table \"%s\" of callhardening no longer exists", name),
+             errdetail("The extension was dropped while this session waited for the table.")));
     pg_unreachable();
 }
 
@@ -166,14 +166,14 @@ const char *fault_of(Relation heap, Relation index, const CatalogLayout &layout)
     if (!is_ordinary(heap))
         return "It is not an ordinary table.";
     if (!has_columns(heap, layout))
-        return "Its columns are not those that the extension created.";
+        return "Its columns differ from those of the extension.";
     if (heap->rd_rules != nullptr)
-        return "It has a rule, which would never apply.";
+        return "It has a rule. The rule would never apply.";
     if (const Trigger *trigger = find_trigger_of_others(heap); trigger != nullptr)
         return trigger->tgisinternal ? "A foreign key or a deferrable constraint would never be checked."
                                      : psprintf("Trigger \"%s\" would never fire.", trigger->tgname);
     if (!is_usable_index(heap, index))
-        return psprintf("Index \"%s\" is not as the extension created it.", RelationGetRelationName(index));
+        return psprintf("Index \"%s\" was altered.", RelationGetRelationName(index));
     return nullptr;
 }
 
@@ -181,7 +181,7 @@ void report_altered(int level, const char *name, const char *fault)
 {
     ereport(level, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("table \"%s\" of callhardening was altered", name), errdetail("%s", fault),
-                    errhint("Undo that, or drop and create the extension.")));
+                    errhint("Undo the change, or drop and create the extension.")));
 }
 
 // nullptr if there is none.
@@ -301,8 +301,7 @@ void check_keys(const CatalogTable &table, std::initializer_list<Key> keys)
         if (key.column > table.index->rd_index->indnkeyatts ||
             table.index->rd_opcintype[key.column - 1] != key.type)
             report_altered(ERROR, RelationGetRelationName(table.heap),
-                           psprintf("Index \"%s\" is not as the extension created it.",
-                                    RelationGetRelationName(table.index)));
+                           psprintf("Index \"%s\" was altered.", RelationGetRelationName(table.index)));
 }
 
 } // namespace

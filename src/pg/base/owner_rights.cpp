@@ -30,7 +30,7 @@ Oid owner_of(Oid table)
 {
     HeapTuple row = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
     if (!HeapTupleIsValid(row))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %u does not exist any more", table)));
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %u no longer exists", table)));
     const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(row))->relowner;
     ReleaseSysCache(row);
     return owner;
@@ -43,7 +43,7 @@ void require_all_rows(Oid table)
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                         errmsg("row-level security of table %s hides rows from role \"%s\"",
                                relation_name(table), GetUserNameFromId(GetUserId(), false)),
-                        errhint("Call this as a role that row-level security does not apply to.")));
+                        errhint("Call this as a role not subject to row-level security.")));
 }
 
 ParamListInfo parameters_of(Datum arguments)
@@ -68,7 +68,8 @@ List *analyze(const char *statement)
     const int settings = pin_search_path();
     const List *parsed = pg_parse_query(statement);
     if (list_length(parsed) != 1)
-        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("one statement is run as an owner at a time")));
+        ereport(ERROR,
+                (errcode(ERRCODE_SYNTAX_ERROR), errmsg("only one statement can run as an owner at a time")));
     List *queries =
         pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, parsed), statement, &type, 1, nullptr);
     AtEOXact_GUC(false, settings);
@@ -109,8 +110,8 @@ uint64 run_query(Oid table, Query *query, const char *statement, ParamListInfo p
                  DestReceiver *receiver)
 {
     if (query->commandType == CMD_UTILITY)
-        ereport(ERROR,
-                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("no utility statement is run as an owner")));
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("utility statements cannot run as an owner")));
     if (writes(query))
         CommandCounterIncrement();
     PushActiveSnapshot(writes(query) ? GetTransactionSnapshot() : GetActiveSnapshot());
@@ -170,7 +171,7 @@ void return_as_owner(FunctionCallInfo fcinfo, Oid table, const char *statement, 
     DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
     SetTuplestoreDestReceiverParams(receiver, result->setResult, result->econtext->ecxt_per_query_memory,
                                     false, result->setDesc,
-                                    "a statement that is run as an owner returns other columns");
+                                    "a statement run as an owner returns other columns");
     run_as_owner(table, statement, arguments, receiver);
     receiver->rDestroy(receiver);
 }

@@ -18,7 +18,7 @@ Relation open_table(Oid table, LOCKMODE lock)
 {
     Relation relation = try_relation_open(table, lock);
     if (relation == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %u does not exist any more", table)));
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %u no longer exists", table)));
     return relation;
 }
 
@@ -85,11 +85,10 @@ AttrNumber require_column(Relation relation, const char *name, const char *hint)
 {
     const AttrNumber column = find_column(relation, name);
     if (column == 0)
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("table \"%s\" has no column \"%s\" any more", RelationGetRelationName(relation), name),
-             errdetail("A trigger of callhardening was created for this column."), errhint("%s", hint)));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("table \"%s\" no longer has column \"%s\"", RelationGetRelationName(relation), name),
+                 errdetail("A trigger of callhardening was created for this column."), errhint("%s", hint)));
     return column;
 }
 

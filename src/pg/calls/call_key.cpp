@@ -76,15 +76,15 @@ const char *key_obstacle(const FormData_pg_attribute &call_id)
 {
     const Oid type = getBaseType(call_id.atttypid);
     if (call_id.attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
-        return "It is GENERATED ALWAYS, and takes no call id.";
+        return "It is GENERATED ALWAYS, so it takes no call id.";
     if (is_text_type(type))
         return get_collation_isdeterministic(call_id.attcollation)
                    ? nullptr
-                   : "Its collation takes call ids for equal that are not.";
+                   : "Its collation treats different call ids as equal.";
     if (is_exact_type(type))
         return nullptr;
-    return psprintf(is_string_type(type) ? "The type %s may take call ids for equal that are not."
-                                         : "The type %s does not hold call ids.",
+    return psprintf(is_string_type(type) ? "The type %s may treat different call ids as equal."
+                                         : "The type %s cannot hold call ids.",
                     format_type_be(type));
 }
 

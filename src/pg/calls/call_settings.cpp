@@ -118,9 +118,9 @@ void callhardening::require_call_settings(Relation calls, CallSettings *settings
 {
     if (!find_call_settings(calls, settings))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("the settings of table \"%s\" are gone", RelationGetRelationName(calls)),
-                        errdetail("They were arguments of its BEFORE trigger, which was dropped."),
-                        errhint("Call harden_calls again, with each setting that is not the default.")));
+                        errmsg("the settings of table \"%s\" are missing", RelationGetRelationName(calls)),
+                        errdetail("They were arguments of its BEFORE trigger. The trigger was dropped."),
+                        errhint("Call harden_calls again, with every setting other than the defaults.")));
 }
 
 CALLHARDENING_FUNCTION(call_settings)

@@ -303,7 +303,7 @@ void write_or_warn(CatalogTable *issues)
     if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
         ReThrowError(error);
     ereport(WARNING, (errcode(error->sqlerrcode),
-                      errmsg("table \"issues\" of callhardening refused the issues of a transaction"),
+                      errmsg("table \"issues\" of callhardening rejected the issues of a transaction"),
                       errdetail("%s", error->message)));
 }
 
@@ -368,15 +368,15 @@ const char *reason_of(int lane)
 {
     switch (lane) {
     case no_lane::not_json:
-        return "a JSON string, or no JSON that jsonb can hold";
+        return "a JSON string, or not valid as jsonb";
     case no_lane::not_an_object:
         return "not a JSON object";
     case no_lane::no_call_id:
         return "no call id";
     case no_lane::call_id_too_long:
-        return "a call id that is too long";
+        return "a call id over the length limit";
     case no_lane::call_id_not_held:
-        return "a call id that the calls table cannot hold";
+        return "a call id unfit for the calls table";
     default: // ignored is no issue; not_stamped has raised an error before
         return nullptr;
     }

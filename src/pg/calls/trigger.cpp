@@ -522,7 +522,7 @@ CALLHARDENING_FUNCTION(refuse_illegal_call)
         refusal = refusal_of(trigger, &row, trigger->direction.attnum, direction_constraint,
                              psprintf("Invalid call direction: %s",
                                       printable_word(word_of(row.new_values, &trigger->direction))));
-    refusal.hint = "A BEFORE trigger that runs after validate_hardened_call has set this value.";
+    refusal.hint = "A BEFORE trigger after validate_hardened_call has set this value.";
     raise_refusal(refusal);
 }
 

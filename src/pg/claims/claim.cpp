@@ -341,7 +341,7 @@ void check_can_read_claims(const char *function)
                 (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
                  RecoveryInProgress() ? errmsg("%s cannot be used on a standby server", function)
                                       : errmsg("%s cannot be used in a read-only transaction", function),
-                 errdetail("What is claimed has to be written down."),
+                 errdetail("A claim must be written to a table."),
                  RecoveryInProgress() ? errhint("Connect to the primary server.")
                                       : errhint("Use SET TRANSACTION READ WRITE.")));
     if (IsolationUsesXactSnapshot())
@@ -349,7 +349,7 @@ void check_can_read_claims(const char *function)
             ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
              errmsg("events cannot be claimed in a transaction with an isolation level above read committed"),
-             errdetail("Its snapshot does not see what other workers have claimed since."),
+             errdetail("Its snapshot does not show later claims of other workers."),
              errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
 }
 
@@ -362,7 +362,7 @@ void check_can_claim(const char *function)
              errmsg("%s cannot be called by a trigger while events are applied, completed or purged",
                     function),
              errdetail("A function that applies, completes or deletes events is running in this session."),
-             errhint("Call it when that function has ended.")));
+             errhint("Call it after that function has ended.")));
     check_can_read_claims(function);
 }
 

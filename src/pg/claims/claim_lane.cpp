@@ -262,7 +262,7 @@ void bury_lost(const Lane &lane, const WaitingEvent &event)
 {
     EventLog last_attempt = *lane.context->log;
     last_attempt.max_attempts = 0;
-    const Failure failure = {nullptr, "02000", "the event is not in the log any more"};
+    const Failure failure = {nullptr, "02000", "the event is no longer in the log"};
     fail_event(last_attempt, lane.context->waiting, {lane.number, event.place, event.call_id}, event.attempts,
                nullptr, failure);
 }

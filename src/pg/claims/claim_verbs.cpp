@@ -39,7 +39,7 @@ int64 lease_of(FunctionCallInfo fcinfo, int argument)
     if (lease <= 0 || lease > longest_days * USECS_PER_DAY)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("lease must be longer than 0 and at most %d days", longest_days),
-                        errhint("A worker that needs longer renews its claim with renew_call_claim.")));
+                        errhint("Renew a claim with renew_call_claim to hold it longer.")));
     return lease;
 }
 
@@ -300,7 +300,7 @@ Membership membership_of(const FoundClaim &found, Snapshot snapshot, const LogEv
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("event %lld is not in claim %lld", static_cast<long long>(seq),
                            static_cast<long long>(claim_id)),
-                    errhint("Give the event_seq of one of the events that came with this claim_id.")));
+                    errhint("Pass the event_seq of an event of this claim.")));
     pg_unreachable();
 }
 
@@ -441,7 +441,7 @@ CALLHARDENING_FUNCTION(assert_call_claim)
                         name_of_lost(is_open, found)),
                  errdetail("It was completed or released, or its lease expired and another worker has its "
                            "events."),
-                 errhint("Roll back what was done with its events.")));
+                 errhint("Roll back your changes for its events.")));
     close_claim(found);
     PG_RETURN_VOID();
 }

@@ -120,7 +120,7 @@ void check_can_operate(const EventLog &log)
                                              pg_class_aclcheck(log.events, role, ACL_DELETE) != ACLCHECK_OK))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                         errmsg("permission denied for event log %s", log.events_name),
-                        errdetail("It takes the ownership of the log, or SELECT and DELETE on it.")));
+                        errdetail("This needs the ownership of the log, or SELECT and DELETE on it.")));
 }
 
 // The event starts again with no attempt, before the waiting events of its call.

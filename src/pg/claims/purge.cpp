@@ -405,7 +405,7 @@ void check_has_age(const EventLog &log)
 {
     if (log.received_at_column == nullptr && log.processed_at_column == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("event log %s has no column that says how old an event is", log.events_name),
+                        errmsg("event log %s has no column for the age of its events", log.events_name),
                         errhint("Harden it with received_at_column or processed_at_column.")));
 }
 

@@ -33,7 +33,7 @@ const char *carried_column(const EventLog &log, std::string_view name)
             return log.carry[i];
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
                     errmsg("event log %s carries no column %s", log.events_name, printable_word(name)),
-                    errhint("call_event_logs.carry has the names of those that it carries.")));
+                    errhint("call_event_logs.carry lists the carried columns.")));
 }
 
 char *json_text(JsonbValue *value)
@@ -61,7 +61,7 @@ ColumnType type_of_column(const EventLog &log, const char *name)
     HeapTuple tuple = SearchSysCacheAttName(log.events, name);
     if (!HeapTupleIsValid(tuple))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("event log %s has no column \"%s\" any more", log.events_name, name),
+                        errmsg("event log %s no longer has column \"%s\"", log.events_name, name),
                         errdetail("It is carried to new calls."), errhint("%s", hardened_log_column_hint)));
     const auto column = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple));
     const ColumnType type = {column->atttypid, column->atttypmod};
@@ -155,9 +155,9 @@ bool has_own_trigger(Relation relation)
         carries = carries || strcmp(log.carry[i], column) == 0;
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("an event has nothing for column \"%s\" of %s, which is NOT NULL and has no default",
+             errmsg("an event has no value for column \"%s\" of %s, a NOT NULL column without a default",
                     column, log.events_name),
-             carries ? errhint("Give its value in carry.")
+             carries ? errhint("Pass its value in carry.")
                      : errhint("Give the column a default, or INSERT into the table as its clients do.")));
 }
 
@@ -184,7 +184,7 @@ void read_carry(const EventLog &log, Jsonb *carry, CarriedValues *values)
         return;
     if (!JB_ROOT_IS_OBJECT(carry))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("carry must be a JSON object"),
-                        errhint("Its members are columns that the event log carries to new calls.")));
+                        errhint("Its members must be columns carried by the event log.")));
     JsonbValue name, value;
     JsonbIterator *iterator = JsonbIteratorInit(&carry->root);
     JsonbIteratorNext(&iterator, &name, true);

@@ -198,7 +198,7 @@ void read_log(TupleTableSlot *slot, EventLog *log)
 {
     if (!OidIsValid(wanted))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log"),
-                        errhint("Make one with create_call_tables.")));
+                        errhint("Create one with create_call_tables.")));
     const char *name = relation_name(wanted);
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -226,7 +226,7 @@ bool is_live(Oid events)
     ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER),
                     errmsg("there is more than one event log, and none is the default"),
                     errdetail("The event logs are %s.", names),
-                    errhint("Name one of them in log, or choose a default: configure_call_event_log(log, "
+                    errhint("Pass one of them as log, or choose a default: configure_call_event_log(log, "
                             "is_default => true).")));
     pg_unreachable();
 }

@@ -77,8 +77,8 @@ Jsonb *body_of_binary(std::string_view body)
     const int64 size = (static_cast<int64>(body.size()) + 2) / 3 * 4;
     if (size > JENTRY_OFFLENMASK)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("a body of %zu bytes that are no text is too long", body.size()),
-                        errdetail("Its base64 would have %lld bytes, and jsonb holds %d.",
+                        errmsg("a binary body of %zu bytes is too long", body.size()),
+                        errdetail("Its base64 would have %lld bytes, but jsonb holds at most %d.",
                                   static_cast<long long>(size), JENTRY_OFFLENMASK)));
     auto *encoded = static_cast<char *>(palloc(size + 1));
     const int written = encode_base64(body, encoded, static_cast<int>(size));

@@ -110,7 +110,7 @@ AttrNumber require_setting(const EventLog &log, Relation heap, const char *name)
     if (column == 0)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("event log %s has no column \"%s\" any more", log.events_name, name),
+                 errmsg("event log %s no longer has column \"%s\"", log.events_name, name),
                  errhint("%s", OidIsValid(log.sequence) ? hardened_log_column_hint : log_column_hint)));
     return column;
 }
@@ -316,8 +316,8 @@ namespace
 [[noreturn]] void raise_altered(const EventLog &log, int64 seq)
 {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("event %lld of event log %s is not as it was stamped", static_cast<long long>(seq),
-                           log.events_name),
+                    errmsg("event %lld of event log %s lost its payload or its call id",
+                           static_cast<long long>(seq), log.events_name),
                     errdetail("This row was altered."), errhint("Copy the bodies to a new event log.")));
     pg_unreachable();
 }

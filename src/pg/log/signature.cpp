@@ -46,7 +46,7 @@ Relation open_secrets()
     const Oid table = get_relname_relid("event_secrets", own_schema());
     if (!OidIsValid(table))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("table \"event_secrets\" does not exist any more"),
+                        errmsg("table \"event_secrets\" no longer exists"),
                         errhint("Drop and create the extension, and set the secrets again.")));
     const Relation secrets = open_table(table, AccessShareLock);
     require_key_table(secrets, {INT8OID, INT4OID, BYTEAOID},
@@ -148,14 +148,16 @@ void check_secret(std::string_view secret)
                         errmsg("a secret must have %zu to %zu bytes, not %zu", shortest_event_secret,
                                longest_event_secret, secret.size())));
     if (IsKeyOfAnotherKind(secret))
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a PEM or SSH key is no secret for HS256"),
-                 errdetail("Whoever has the public key could sign with it."),
-                 errhint("Take a random text of 32 characters or more, and give it to the provider.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("a PEM or SSH key cannot be a secret for HS256"),
+             errdetail("Anyone with the public key could sign with it."),
+             errhint("Choose a random text of at least 32 characters, and set the same at the provider.")));
     if (secret.size() < strong_event_secret)
         ereport(WARNING, (errmsg("a secret for HS256 should have %zu bytes or more, not %zu",
                                  strong_event_secret, secret.size()),
-                          errhint("A short secret can be found by trying, from one signed body.")));
+                          errhint("With one signed body, an attacker can find a short secret by trying.")));
 }
 
 void write_secret(const EventLog *log, const SpiArgument &secret)
@@ -202,12 +204,12 @@ void refuse_unsigned_body(const EventLog *log)
         return;
     EventSecrets secrets;
     read_secrets(log->log_id, &secrets);
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-             errmsg("event log %s takes signed bodies only", log->events_name),
-             secrets.count > 0 ? errhint("Use ingest_signed_call_event.")
-                               : errhint("Its secret is not here, as after a restore: set it again with "
-                                         "set_call_event_secret, and use ingest_signed_call_event.")));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                    errmsg("event log %s takes signed bodies only", log->events_name),
+                    secrets.count > 0
+                        ? errhint("Use ingest_signed_call_event.")
+                        : errhint("Its secret is missing, for example after a restore. Set it again with "
+                                  "set_call_event_secret, and use ingest_signed_call_event.")));
 }
 
 } // namespace callhardening

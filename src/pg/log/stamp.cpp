@@ -244,7 +244,7 @@ int64 next_number(const Stamper *stamper)
 {
     if (!OidIsValid(stamper->log.sequence) || !SearchSysCacheExists1(RELOID, stamper->log.sequence))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("the sequence of column \"event_seq\" is gone"),
+                        errmsg("the sequence of column \"event_seq\" was dropped"),
                         errhint("Call unharden_call_events, and harden the table again.")));
     return nextval_internal(stamper->log.sequence, false);
 }

@@ -151,7 +151,7 @@ size_t require_key_id(const Pseudonyms *pseudonyms, std::string_view id)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     is_id ? errmsg("unknown pseudonym key \"%s\"", to_cstring(id))
                           : errmsg("unknown pseudonym key of %zu bytes", id.size()),
-                    errhint("The id of a key is what add_call_pseudonym_key returned, six letters.")));
+                    errhint("Pass the six letters returned by add_call_pseudonym_key.")));
     pg_unreachable();
 }
 
@@ -200,8 +200,8 @@ void require_pseudonym_privilege()
     const bool allowed = OidIsValid(call_pseudonym) && can_execute(call_pseudonym, GetUserId());
     if (!allowed)
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                        errmsg("permission denied to hash with a policy of one's own"),
-                        errdetail("Whoever can compute pseudonyms can find out by trying whose they are."),
+                        errmsg("permission denied to hash with a custom policy"),
+                        errdetail("A role that computes pseudonyms can find their values by trying."),
                         errhint("GRANT EXECUTE ON FUNCTION call_pseudonym(text, text) allows it.")));
 }
 

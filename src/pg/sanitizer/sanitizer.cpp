@@ -116,7 +116,7 @@ const char *message_of(int sqlstate)
 {
     ereport(ERROR, (errcode(sqlstate), errmsg("%s", message_of(sqlstate)),
                     errdetail("The call payload cannot be read as jsonb."),
-                    errhint("A cast to jsonb tells where the mistake is, and quotes the payload.")));
+                    errhint("A cast to jsonb shows the place of the mistake, but also prints the payload.")));
     pg_unreachable();
 }
 

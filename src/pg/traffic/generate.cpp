@@ -27,13 +27,13 @@ void free_traffic(void *owner)
 void raise_out_of_memory()
 {
     ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-                    errdetail("The traffic of the calls under way could not be held.")));
+                    errdetail("There is not enough memory for the calls in progress.")));
 }
 
 int32 check_calls(FunctionCallInfo fcinfo)
 {
     if (PG_ARGISNULL(0))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("calls cannot be null")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("calls must not be null")));
     const int32 calls = PG_GETARG_INT32(0);
     if (calls < 0 || calls > CallTraffic::max_calls)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -44,7 +44,7 @@ int32 check_calls(FunctionCallInfo fcinfo)
 int32 check_seed(FunctionCallInfo fcinfo)
 {
     if (PG_ARGISNULL(1))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("seed cannot be null")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("seed must not be null")));
     return PG_GETARG_INT32(1);
 }
 

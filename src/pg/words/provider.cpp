@@ -45,7 +45,7 @@ void warn_unknown_provider(std::string_view provider)
     const std::string_view nearest = NearestProvider(provider);
     ErrorContextCallback *context = hide_error_context();
     ereport(WARNING, (errmsg("Unknown call provider: %s", printable_word(provider)),
-                      errdetail("Words have the meaning that they have without a provider."),
+                      errdetail("Words have the same meaning as without a provider."),
                       nearest.empty() ? errhint("call_providers() lists the providers.")
                                       : errhint("Did you mean \"%s\"?", to_cstring(nearest))));
     error_context_stack = context;

@@ -205,7 +205,7 @@ query('space', 'SET session_replication_role = replica; DROP TABLE moved.my_call
 is(query('space', q{SELECT calls, calls::oid FROM "has space".call_event_logs}), '-|0', 'a log forgets a calls table that is dropped');
 like(failure('space', q{SELECT "has space".ingest_call_event('{"call_id": 99, "state": "hangup"}'::jsonb); SELECT *
 	FROM "has space".process_call_events()}),
-	qr/ERROR:  the calls table of event log .* does not exist any more/, 'and says so');
+	qr/ERROR:  the calls table of event log .* no longer exists/, 'and says so');
 run_tool('pg_dump', '--file', "$dumps/dropped.sql", 'space');
 run_tool('createdb', 'dropped');
 is(load('dropped', "$dumps/dropped.sql", 1), 0, 'which can be dumped and restored');
