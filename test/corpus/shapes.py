@@ -121,3 +121,18 @@ KINDS = {
     "option of a command": "deploy --user ann --token {alnum 24} --force",
     "form": "user%5Bname%5D=ann&user%5Bpassword%5D={alnum 14}&go=1",
 }
+
+# The same for syntaxes that came later. Their values come from dice of their own, so the numbers above stay.
+SYNTAXES = {
+    "assignment of PHP": "$config['password'] = '{alnum 14}';",
+    "dump of PHP": 'array(1) { ["password"]=> string(14) "{alnum 14}" }',
+    "serialized value of PHP": 'a:1:{s:8:"password";s:14:"{alnum 14}";}',
+    "part of a form": '--x1\r\nContent-Disposition: form-data; name="password"\r\n\r\n{alnum 14}\r\n--x1--',
+    "data in XML": "<login><password><![CDATA[{alnum 14}]]></password></login>",
+    "element that an attribute names": '<map><entry key="password">{alnum 14}</entry></map>',
+    "element behind its name": "<member><name>password</name><value>{alnum 14}</value></member>",
+    "key of a call in SDP": "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{base64 40}",
+    "name in a form": "a=1&api+key={alnum 24}&z=2",
+    "name in brackets of a form": "user[password]={alnum 14}&go=1",
+    "pair with 400 bytes between": '{"name": "X-Api-Key", "note": "' + "so " * 130 + '", "value": "{alnum 24}"}',
+}
