@@ -1,4 +1,4 @@
-// Adopting a log from another cluster, and finding events outside the workers' reach.
+// Adopting a log from another cluster, and finding stray events: those outside the workers' reach.
 #pragma once
 
 #include "pg/log/lane.hpp"

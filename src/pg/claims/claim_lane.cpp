@@ -267,8 +267,8 @@ void bury_lost(const Lane &lane, const WaitingEvent &event)
                nullptr, failure);
 }
 
-// An event failed in a released or lost claim waits until its range is settled. Otherwise the range would
-// hand it out a second time. Older lanes are settled.
+// An event that failed in a released or lost claim waits until its range is settled. Otherwise the range
+// would hand it out a second time. Older lanes are settled.
 bool is_passed(const Lane &lane, const LogEvent &event)
 {
     if (event.lane != lane.number)

@@ -54,7 +54,7 @@ CatalogTable open_waiting(LOCKMODE lock);
 WaitingEvents read_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot, int lane);
 const WaitingEvent *find_waiting(const WaitingEvents &waiting, const char *call_id, int64 seq);
 bool has_waiting_call(const WaitingEvents &waiting, const char *call_id);
-bool has_due_event(const WaitingEvents &waiting, const char *call_id); // a time in the past or future
+bool has_due_event(const WaitingEvents &waiting, const char *call_id); // it has a time, past or future
 
 bool has_any_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot);
 
