@@ -1,11 +1,11 @@
--- Tables that their owner altered, and settings that lead nowhere: a clear error, and a server that runs on.
+-- The owner altered tables, or settings name dropped objects. The function gives a clear error, and the server goes on.
 SELECT create_call_tables('public');
 SELECT process_call_events(10, 999999::regclass);
 SELECT ingest_call_event('{"call_id": 1}'::jsonb, 999999::regclass);
 SELECT call_settings(999999::regclass);
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb);
 
--- rows and columns of the log
+-- Altered rows and columns of the log
 BEGIN;
 UPDATE call_events SET call_id = NULL;
 SELECT * FROM process_call_events();
@@ -28,8 +28,8 @@ UPDATE call_events SET received_at = 'infinity', payload = payload || '{"event_t
 SELECT applied FROM process_call_events();
 ROLLBACK;
 
--- A log that was restored into another cluster: what was pending is handed out once more, what was settled is not, and what is appended
--- goes to lanes that the events from elsewhere do not have.
+-- A log restored into another cluster: pending events are claimed once more, settled ones are not. New events go to
+-- lanes without events from the other cluster.
 CREATE TABLE handed_out (call_id text, claim_id bigint, attempt int);
 CREATE PROCEDURE claim_all() LANGUAGE plpgsql AS $$
 BEGIN
@@ -74,7 +74,7 @@ CALL claim_all();
 SELECT call_id FROM handed_out;
 SELECT * FROM lanes;
 DROP TABLE failing;
--- a clone shares the identifier: its positions tell
+-- A clone has the same system identifier. Its positions give it away.
 SELECT append(15);
 UPDATE _callhardening.claims SET done_snapshot = '9000000000:9000000000:';
 UPDATE call_events SET event_xid = CASE call_id WHEN '15' THEN '9000000001' ELSE '8999999999' END::xid8;
@@ -90,7 +90,7 @@ DROP PROCEDURE claim_all, complete_all;
 DROP FUNCTION append;
 DROP TABLE handed_out;
 
--- row-level security on the log
+-- Row-level security on the log
 CREATE ROLE regress_worker;
 GRANT EXECUTE ON FUNCTION process_call_events(int, regclass) TO regress_worker;
 GRANT SELECT ON call_events TO regress_worker;
@@ -102,7 +102,7 @@ ALTER TABLE call_events DISABLE ROW LEVEL SECURITY;
 DROP OWNED BY regress_worker;
 DROP ROLE regress_worker;
 
--- a column that fills itself is left alone
+-- Events do not set a generated column.
 ALTER TABLE calls DROP COLUMN duration_seconds,
     ADD COLUMN duration_seconds int GENERATED ALWAYS AS (extract(epoch FROM ended_at - connected_at)::int) STORED;
 SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "talk_time": 9,
@@ -110,7 +110,7 @@ SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "talk_time": 9,
 SELECT applied FROM process_call_events();
 SELECT duration_seconds FROM calls WHERE dialpad_call_id = 2;
 
--- a cast of the log's owner does not run with the rights of the extension's owner
+-- A cast of the log's owner does not run with the rights of the extension's owner.
 BEGIN;
 CREATE TYPE seq AS ENUM ('1');
 CREATE FUNCTION as_bigint(seq) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; RETURN 1; END $$;
@@ -119,7 +119,7 @@ ALTER TABLE call_events DROP COLUMN event_seq CASCADE, ADD COLUMN event_seq seq 
 INSERT INTO call_events (payload) VALUES ('[]');
 ROLLBACK;
 
--- functions in the schema of the new tables are not called
+-- Functions in the schema of the new tables are not called.
 CREATE SCHEMA hostile;
 CREATE FUNCTION hostile.unnest(text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'runs as %', current_user; END $$;
 CREATE FUNCTION hostile.format(text, text)
@@ -129,7 +129,7 @@ SET client_min_messages = warning;
 DROP SCHEMA hostile CASCADE;
 RESET client_min_messages;
 
--- columns of the calls table
+-- Altered columns of the calls table
 BEGIN;
 DROP INDEX idx_calls_raw_payload;
 ALTER TABLE calls ALTER raw_payload TYPE text;
@@ -141,7 +141,7 @@ ALTER TABLE calls ALTER raw_payload TYPE text;
 SELECT * FROM process_call_events();
 ROLLBACK;
 
--- a trigger that calls the processor
+-- A trigger calls the processing function.
 CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM process_call_events(); RETURN NEW; END $$;
 SELECT ingest_call_event('{"call_id": 4}'::jsonb) IS NOT NULL;
 CREATE TRIGGER again BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION again();
@@ -150,7 +150,7 @@ SELECT * FROM process_call_events(1);
 \set SHOW_CONTEXT errors
 DROP TRIGGER again ON calls;
 
--- an event that dies a second time, as it may after a restore
+-- An event dies a second time, as after a restore.
 SELECT configure_call_event_log(max_attempts => 1);
 ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id <> 3);
 SELECT ingest_call_event('{"call_id": 3}'::jsonb) IS NOT NULL;
@@ -161,7 +161,7 @@ SELECT event_seq, event_lane, event_xid, payload FROM again;
 SELECT failed FROM process_call_events();
 SELECT call_id, sqlstate FROM call_dead_events;
 
--- a log that is gone without a trigger that tells
+-- The log was dropped while no event trigger fired.
 SET session_replication_role = replica;
 DROP TABLE call_events;
 RESET session_replication_role;

@@ -1,11 +1,11 @@
 \set SHOW_CONTEXT never
--- What a DBA may do to the extension's own tables. It works, or it is refused with a clear error: nothing ends the
--- server, and no index gives a wrong answer.
+-- A DBA may alter the extension's own tables. Each change works or gives a clear error. No change crashes the server,
+-- and no index gives a wrong answer.
 SELECT create_call_tables('public');
 CREATE FUNCTION ingest(call int, state text) RETURNS boolean LANGUAGE sql AS $$
     SELECT ingest_call_event(jsonb_build_object('call_id', call, 'state', state)) IS NOT NULL $$;
 CREATE TABLE used (step text, result text);
--- All that writes to these tables: issues, claims, retries, dead events, settings of the log, low ends of purges.
+-- Writes to all of these tables: issues, claims, retries, dead events, settings of the log, low ends of purges.
 CREATE PROCEDURE use_all(first int) LANGUAGE plpgsql AS $$
 DECLARE
     c record;
@@ -17,7 +17,7 @@ BEGIN
     COMMIT;
     INSERT INTO used SELECT 'processed', claimed FROM process_call_events();
     COMMIT;
-    UPDATE calls SET status = 'ringing' WHERE dialpad_call_id >= first; -- refused, and noted
+    UPDATE calls SET status = 'ringing' WHERE dialpad_call_id >= first; -- an issue
     COMMIT;
     PERFORM ingest(first, 'hangup'), ingest(first, 'recording');
     COMMIT;
@@ -32,7 +32,7 @@ BEGIN
     COMMIT;
     INSERT INTO used SELECT 'processed again', claimed FROM process_call_events();
     COMMIT;
-    -- one that waits and one that is dead
+    -- One event waits, and one is dead.
     PERFORM ingest(first + 1, 'recording'), ingest(first + 2, 'recording');
     COMMIT;
     FOR c IN SELECT * FROM claim_call_events(10, '1 minute', 'x') LOOP
@@ -50,7 +50,7 @@ SELECT step, string_agg(result, ' ' ORDER BY result) AS results FROM used GROUP 
 
 -- -- indexes ------------------------------------------------------------------------------------------------------
 
--- Of each kind on each table: of an expression, partial, BRIN, hash, and one more for all columns.
+-- One index of each kind on each table: expression, partial, BRIN, hash, and one on all columns.
 CREATE FUNCTION own_tables() RETURNS TABLE (oid regclass) LANGUAGE sql AS $$
     SELECT objid::regclass FROM pg_class c JOIN pg_depend d ON c.oid = objid
         JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
@@ -77,7 +77,7 @@ CREATE INDEX ON _callhardening.issues USING spgist (call_id);
 CREATE INDEX added_kind ON _callhardening.issues (kind) WHERE occurrences = 1;
 CALL use_all(20);
 SELECT step, string_agg(result, ' ' ORDER BY result) AS results FROM used GROUP BY step ORDER BY step;
--- what the indexes find is what is there
+-- The indexes find the same rows as a scan.
 CREATE FUNCTION found(condition text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     by_index bigint;
@@ -128,7 +128,7 @@ SELECT has_table_privilege('pg_authid', 'DELETE');
 RESET ROLE;
 DROP INDEX _callhardening.added;
 
--- An expression that fails, and a unique index. Issues never fail a client's commit: they are left out.
+-- A failing expression and a unique index. A fault loses the issues, and never fails a client's commit.
 CREATE FUNCTION fails(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'no %', $1; END $$;
 DELETE FROM _callhardening.issues;
 CREATE INDEX added ON _callhardening.issues (fails(kind));
@@ -145,14 +145,14 @@ SELECT kind, call_id FROM _callhardening.issues;
 SELECT from_number FROM calls WHERE dialpad_call_id = 22;
 DROP INDEX _callhardening.added;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
--- what a failed CONCURRENTLY leaves behind is written too
+-- An invalid index after a failed CREATE INDEX CONCURRENTLY is written to, too.
 DELETE FROM _callhardening.issues;
 CREATE UNIQUE INDEX added ON _callhardening.issues (kind);
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = '_callhardening.added'::regclass;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 DROP INDEX _callhardening.added;
--- The other tables say no to the statement.
+-- For the other tables the statement fails.
 DELETE FROM _callhardening.retrying_events;
 DELETE FROM _callhardening.dead_events;
 SELECT configure_call_event_log(max_attempts => 1);
@@ -168,7 +168,7 @@ DELETE FROM _callhardening.dead_events;
 
 -- -- everything else ----------------------------------------------------------------------------------------------
 
--- Each in a transaction of its own, with an event that dies.
+-- Each change in a transaction of its own, with an event that dies.
 CREATE FUNCTION tried(change text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     hint text;
@@ -208,7 +208,7 @@ SELECT tried('CREATE TABLE referring (l int, s bigint, FOREIGN KEY (l, s) REFERE
     'SELECT process_call_events()');
 SELECT tried('ALTER TABLE _callhardening.dead_events RENAME TO gone; CREATE VIEW _callhardening.dead_events AS TABLE _callhardening.gone',
     'SELECT process_call_events()');
--- another index by the name of one of ours
+-- Another index has the name of one of ours.
 SELECT kind, tried('ALTER TABLE _callhardening.dead_events DROP CONSTRAINT dead_events_pkey; ' || change,
     'SELECT process_call_events()')
 FROM (VALUES ('missing', ''),
@@ -218,7 +218,7 @@ FROM (VALUES ('missing', ''),
              ('descending', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (log_id, event_seq DESC)'),
              ('expression', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events ((log_id + 0), event_seq)'),
              ('hash', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events USING hash (log_id)')) AS c(kind, change);
--- issues are left out, and the client's statement succeeds
+-- No issue is recorded, and the client's statement succeeds.
 ALTER TABLE calls DROP CONSTRAINT nobody;
 BEGIN;
 CREATE TRIGGER added BEFORE INSERT ON _callhardening.issues FOR EACH ROW EXECUTE FUNCTION noted();
@@ -228,7 +228,7 @@ DROP TRIGGER added ON _callhardening.issues;
 ALTER TABLE _callhardening.issues ADD CONSTRAINT added CHECK (kind <> 'refused_status') NOT VALID;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 21;
 ALTER TABLE _callhardening.issues DROP CONSTRAINT added;
--- all is as it was
+-- Everything works as before.
 SET client_min_messages = error;
 CALL use_all(40);
 SELECT step, string_agg(result, ' ' ORDER BY result) AS results FROM used GROUP BY step ORDER BY step;

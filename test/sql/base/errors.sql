@@ -1,4 +1,4 @@
--- what a user sees of an error: message, DETAIL, HINT, and one line of CONTEXT at most
+-- A user sees of an error: message, DETAIL, HINT, and at most one line of CONTEXT.
 CREATE FUNCTION error_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     detail text;
@@ -9,7 +9,7 @@ BEGIN
     RETURN 'no error';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
-    -- The last lines are what this function adds. Numbers of lines change with each edit.
+    -- This function adds the last lines. Line numbers change with each edit.
     context := regexp_replace(context, E'\n?PL/pgSQL function error_of.*', '');
     context := regexp_replace(replace(context, 'SQL statement "' || statement || '"', ''), E'\n$', '');
     context := regexp_replace(context, ' line \d+ ', ' ', 'g');
@@ -22,7 +22,7 @@ $$;
 CREATE TABLE calls (call_id bigint, status text, direction text, note text GENERATED ALWAYS AS (status) STORED);
 CREATE TABLE events (id bigint, body jsonb, done_at timestamptz);
 CREATE VIEW call_view AS SELECT * FROM calls;
--- hardening calls
+-- Hardening calls
 SELECT error_of($$SELECT harden_calls(NULL)$$);
 SELECT error_of($$SELECT harden_calls('call_view')$$);
 SELECT error_of($$SELECT harden_calls('pg_class')$$);
@@ -41,7 +41,7 @@ SELECT error_of($$SELECT unharden_calls('calls')$$);
 SELECT error_of($$SELECT * FROM audit_calls('call_view')$$);
 SELECT error_of($$SELECT * FROM call_health('calls')$$);
 SELECT error_of($$CALL backfill_calls('calls')$$);
--- hardening events
+-- Hardening events
 SELECT error_of($$SELECT harden_call_events('events', 'calls')$$);
 SELECT harden_calls('calls', call_id_column => 'call_id');
 SELECT error_of($$SELECT harden_call_events('events', 'calls')$$);
@@ -52,7 +52,7 @@ SELECT error_of($$SELECT harden_call_events('call_view', 'calls', payload_column
 SELECT error_of($$CALL prepare_harden_call_events('events', 'calls', payload_column => 'no_body')$$);
 SELECT error_of($$SELECT unharden_call_events('events')$$);
 SELECT error_of($$SELECT register_call_event_log('events', 'calls', 'dialpad', 64)$$);
--- a new installation
+-- A new installation
 SELECT error_of($$SELECT create_call_tables('nowhere')$$);
 SELECT error_of($$SELECT create_call_tables()$$);
 CREATE SCHEMA phone;
@@ -62,7 +62,7 @@ DROP TABLE calls CASCADE;
 CREATE TABLE call_events (
 );
 SELECT error_of($$SELECT create_call_tables()$$);
--- tasks and operating
+-- Tasks and operating
 SELECT error_of($$SELECT configure_call_event_log('events')$$);
 SELECT error_of($$SELECT configure_call_event_log('phone.call_events', max_attempts => 0)$$);
 SELECT error_of($$SELECT grant_call_role(current_user::regrole, 'everything')$$);
@@ -71,7 +71,7 @@ SELECT error_of($$SELECT * FROM claim_call_events(0)$$);
 SELECT error_of($$SELECT process_call_events(0)$$);
 SELECT error_of($$SELECT purge_call_issues(NULL)$$);
 SELECT error_of($$SELECT generate_call_events(-1)$$);
--- the lines of the caller's own function stay
+-- The lines of the caller's own function stay.
 CREATE FUNCTION set_up() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM harden_calls('phone.calls', status_column => 'state');

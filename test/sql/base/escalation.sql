@@ -1,7 +1,6 @@
 \set SHOW_CONTEXT never
--- An administrator looks after the tables of a tenant. Nothing that the tenant has written runs with the
--- administrator's rights: each of his functions notes who he was then, and with a superuser's rights he makes himself
--- one.
+-- An administrator manages the tables of a tenant. No code of the tenant runs with the administrator's rights. Each
+-- function of the tenant records its current role. With a superuser's rights it makes the tenant a superuser.
 SET client_min_messages = warning;
 CREATE ROLE regress_call_tenant;
 CREATE ROLE regress_call_watcher;
@@ -11,7 +10,7 @@ CREATE SCHEMA tenant AUTHORIZATION regress_call_tenant;
 GRANT USAGE ON SCHEMA _callhardening TO regress_call_watcher;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening TO regress_call_watcher;
 GRANT USAGE ON SCHEMA tenant TO regress_call_watcher;
--- What was noted outlives an error and a rollback: it is a sequence. Who may read it may advance it.
+-- The record is a sequence, so it survives an error and a rollback. A role with the right to read it may advance it.
 SET ROLE regress_call_tenant;
 CREATE SEQUENCE tenant.ran;
 CREATE SEQUENCE tenant.escalated;
@@ -25,12 +24,12 @@ BEGIN
     RETURN true;
 END
 $$;
--- It lies about what it is, so that the planner runs it as well.
+-- The functions claim to be IMMUTABLE, so that the planner runs them as well.
 CREATE FUNCTION tenant.f(value text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM tenant.note(); RETURN value; END $$;
 CREATE FUNCTION tenant.f(value int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM tenant.note(); RETURN value; END $$;
 CREATE FUNCTION tenant.f(value jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN tenant.note(); END $$;
 CREATE FUNCTION tenant.fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM tenant.note(); RETURN NEW; END $$;
--- types: a domain with a check, an enum with casts and operators of its own
+-- Types: a domain with a check, an enum with casts and operators of its own
 CREATE DOMAIN tenant.word AS text CHECK (tenant.f(VALUE) IS NOT DISTINCT FROM VALUE);
 CREATE DOMAIN tenant.body AS jsonb CHECK (tenant.f(VALUE));
 CREATE TYPE tenant.direction AS ENUM ('inbound', 'outbound', 'in');
@@ -65,7 +64,7 @@ SELECT i, CASE i % 3 WHEN 0 THEN 'ringing' WHEN 1 THEN 'Hangup' ELSE 'odd' END, 
 FROM generate_series(1, 9) AS i;
 INSERT INTO tenant.calls (dialpad_call_id) VALUES (9), (10);
 CREATE TABLE tenant.child (CHECK (tenant.f(n) > 0)) INHERITS (tenant.calls);
--- policies that the administrator passes by, and the owner does not
+-- The policies apply to the owner, and not to the administrator.
 ALTER TABLE tenant.calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE tenant.calls FORCE ROW LEVEL SECURITY;
 CREATE POLICY odd ON tenant.calls USING (tenant.f(n) = 1);
@@ -80,7 +79,7 @@ CREATE TABLE tenant.parts (LIKE tenant.calls INCLUDING ALL) PARTITION BY RANGE (
 CREATE TABLE tenant.part PARTITION OF tenant.parts FOR VALUES FROM (0) TO (1000);
 INSERT INTO tenant.parts (dialpad_call_id, status, direction) VALUES (1, 'Hangup', 'in');
 RESET ROLE;
--- the control: these functions do run, as who writes and as who plans
+-- The control: these functions do run, as the writer and as the planner.
 SELECT nextval('tenant.ran') > 50 AS ran, (SELECT is_called FROM tenant.escalated) AS escalated;
 BEGIN;
 SELECT count(*) FROM tenant.calls WHERE n = 2;
@@ -88,7 +87,7 @@ SELECT is_called AS escalated FROM tenant.escalated;
 ROLLBACK;
 ALTER SEQUENCE tenant.escalated RESTART;
 \set told 'SELECT is_called AS escalated FROM tenant.escalated; ALTER SEQUENCE tenant.escalated RESTART;'
--- each from a session of its own, where nothing of the table is loaded or planned yet
+-- Each function in a session of its own, without the table in its caches or plans
 \c -
 SET client_min_messages = error;
 \set SHOW_CONTEXT never
@@ -126,7 +125,7 @@ SET client_min_messages = error;
 SELECT grant_call_role('regress_call_tenant', 'own');
 SET ROLE regress_call_tenant;
 CALL prepare_harden_call_events('tenant.hooks', 'tenant.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
--- indexes that look like those that the log is read by
+-- Indexes that look like those of the log
 CREATE UNIQUE INDEX ON tenant.hooks (event_lane, event_xid, event_seq) WHERE event_lane IS NOT NULL AND tenant.f(1) = 1;
 CREATE UNIQUE INDEX ON tenant.hooks (event_seq) WHERE event_seq IS NOT NULL AND tenant.f(1) = 1;
 INSERT INTO tenant.hooks (payload) VALUES ('{"call_id": 6, "state": "ringing"}'), ('{"text": "no call"}');
@@ -155,13 +154,13 @@ SELECT ok, detail FROM check_call_hardening() WHERE check_name = 'purge';
 SELECT relation, level, gap FROM call_enforcement WHERE relation::text LIKE 'tenant.%' AND level = 'gap';
 SELECT figure, level FROM call_health('tenant.calls') WHERE figure = 'calls';
 :told
--- who may read a table, and some rows of it: he gets no figure of the others
+-- A role with SELECT on a table sees only some of its rows. It gets no figure about the others.
 GRANT SELECT ON tenant.calls, tenant.parts TO regress_call_watcher;
 SET ROLE regress_call_watcher;
 SELECT count(*) FROM audit_calls('tenant.calls');
 SELECT count(*) FROM call_health('tenant.calls');
 SELECT check_name, violations FROM audit_calls('tenant.parts') WHERE check_name = 'repairable_statuses';
--- nor may he run what he likes as its owner: neither a statement nor a function that he plants where a name of ours might be looked up
+-- The role cannot run code as the table's owner: neither a statement, nor a function planted under a name of ours.
 SELECT * FROM _callhardening.query_as_owner('tenant.parts', 'SELECT 1', NULL) AS r (n int);
 SELECT _callhardening.write_as_owner('tenant.parts', 'DELETE FROM tenant.parts', NULL);
 RESET ROLE;
@@ -182,7 +181,7 @@ SELECT _callhardening.repaired_row('Hangup', NULL, NULL, 'tenant.parts');
 RESET search_path;
 RESET ROLE;
 :told
--- a policy that hashes: the owner cannot make pseudonyms, and his rows are repaired all the same
+-- A policy hashes. The owner cannot make pseudonyms, but the rows are repaired.
 SELECT add_call_pseudonym_key('an unguessable secret of a test.') IS NOT NULL AS added;
 SELECT harden_calls('tenant.parts', policy => '{"version": 1, "rules": [{"path": "to", "action": "hash"}]}');
 ALTER TABLE tenant.parts DISABLE TRIGGER ALL;
@@ -197,7 +196,7 @@ SELECT violations FROM audit_calls('tenant.parts') WHERE check_name = 'unsanitiz
 CALL backfill_calls('tenant.parts');
 SELECT violations FROM audit_calls('tenant.parts') WHERE check_name = 'unsanitized_payloads';
 :told
--- a member of the owner is no more exposed than a superuser
+-- A member of the owner is as protected as a superuser.
 SELECT grant_call_role('regress_call_member', 'own');
 SET ROLE regress_call_tenant;
 INSERT INTO tenant.parts (dialpad_call_id, status) VALUES (3, 'ringing');
@@ -216,7 +215,7 @@ DELETE FROM _callhardening.pseudonym_keys;
 SELECT unharden_call_events('tenant.hooks');
 SELECT unharden_calls('tenant.calls'), unharden_calls('tenant.parts');
 :told
--- as whom, and with which path, the statements run
+-- The role and the search path of these statements
 SELECT * FROM _callhardening.query_as_owner('tenant.parts',
     'SELECT current_user, current_setting(''search_path'')', NULL) AS r (role name, path text);
 SELECT _callhardening.write_as_owner('tenant.parts', 'TRUNCATE tenant.parts', NULL);

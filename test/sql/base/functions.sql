@@ -1,5 +1,5 @@
--- What every function of the extension promises to the planner, and to whom it is open. Of _callhardening those that
--- are not plain SQL with the rights of their caller.
+-- The properties of every function, as the planner sees them, and the roles with EXECUTE. Of _callhardening all
+-- functions except plain SQL with the rights of its caller.
 \pset format unaligned
 \pset footer off
 SELECT p.oid::regprocedure AS function, provolatile AS volatile, proparallel AS parallel, proisstrict AS strict,
@@ -13,7 +13,7 @@ ORDER BY p.oid::regprocedure::text COLLATE "C";
 \pset format aligned
 \pset footer on
 
--- which run as their owner, and which look names up where the caller says
+-- The functions that run as their owner, and those with the caller's search path
 SELECT p.oid::regprocedure AS function, prosecdef, proconfig
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid
@@ -22,19 +22,19 @@ WHERE e.extname = 'callhardening' AND (prosecdef OR
         AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'))
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
--- each task has what it needs, under a name that there is
+-- The rights of each task are on existing objects.
 SELECT g.object, g.privilege FROM _callhardening.task_grants AS g
 WHERE NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE d.deptype = 'e' AND g.object = CASE g.privilege WHEN 'EXECUTE' THEN (SELECT proname
         FROM pg_proc WHERE oid = d.objid AND d.classid = 'pg_proc'::regclass)
         ELSE (SELECT relname FROM pg_class WHERE oid = d.objid AND d.classid = 'pg_class'::regclass) END);
--- and what is closed to PUBLIC in _callhardening is a trigger function, the owner's alone, or a task's
+-- In _callhardening a function closed to PUBLIC is a trigger function, the owner's only, or part of a task.
 SELECT p.oid::regprocedure AS nobodys FROM pg_proc p
 WHERE p.pronamespace = '_callhardening'::regnamespace AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
     AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
     AND NOT EXISTS (SELECT FROM _callhardening.task_grants AS g WHERE g.object = p.proname) ORDER BY p.oid::regprocedure::text COLLATE "C";
 
--- each has a comment, as each table has
+-- Each function and each table has a comment.
 SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment
 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
 WHERE e.extname = 'callhardening' AND d.deptype = 'e' AND d.classid IN ('pg_proc'::regclass, 'pg_class'::regclass)
@@ -42,7 +42,7 @@ WHERE e.extname = 'callhardening' AND d.deptype = 'e' AND d.classid IN ('pg_proc
   AND NOT EXISTS (SELECT FROM pg_class WHERE d.classid = 'pg_class'::regclass AND oid = d.objid AND relkind NOT IN ('r', 'v'))
 ORDER BY 1;
 
--- a database that is not in UTF-8 is refused
+-- CREATE EXTENSION fails in a database with another encoding than UTF-8.
 CREATE DATABASE regress_callhardening_latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
 CREATE DATABASE regress_callhardening_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0;
 \set here :DBNAME

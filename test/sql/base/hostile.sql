@@ -1,6 +1,6 @@
--- Somebody may create objects in every schema of the search path, and in the schema that the extension is installed into. He plants what an
--- unqualified or an inexact reference would find in the place of what is meant: copies of all that pg_catalog and the extension have, and
--- overloads that fit better. Whatever runs tells: WARNING, "planted".
+-- An attacker may create objects in every schema of the search path, and in the extension's schema. The attacker plants
+-- objects for an unqualified or inexact reference to find: copies of all objects of pg_catalog and the extension, and
+-- overloads that fit better. Each planted object gives a WARNING, "planted".
 \set SHOW_CONTEXT never
 \set here :DBNAME
 SET client_min_messages = warning;
@@ -12,9 +12,9 @@ ALTER DATABASE regress_callhardening_hostile SET track_functions = 'all';
 ALTER DATABASE regress_callhardening_hostile SET timezone = 'UTC';
 \c regress_callhardening_hostile
 
--- -- what is done, first without the plants ---------------------------------------------------------------------------
+-- -- the steps, first without the plants -----------------------------------------------------------------------------
 
--- Nothing in here is looked up in the path either.
+-- The test itself uses no unqualified name either.
 CREATE SCHEMA test;
 GRANT USAGE ON SCHEMA test TO PUBLIC;
 CREATE TABLE test.steps (n int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, statement text);
@@ -60,7 +60,7 @@ CREATE SCHEMA "has space";
 CREATE SCHEMA "a""b";
 CREATE EXTENSION callhardening SCHEMA "has space";
 
--- A call with the very types of the function, which is the caller's part.
+-- Calls a function with exactly its own types, as a careful caller does.
 CREATE FUNCTION test.call(name text, VARIADIC args text[] DEFAULT '{}')
     RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 SELECT format('"has space".%I(%s)', p.proname, (SELECT coalesce(string_agg(format('%s::pg_catalog.%I',
@@ -72,7 +72,7 @@ FROM pg_proc p WHERE p.oid = CASE WHEN name ~ '\(' THEN format('"has space".%s',
 $$;
 INSERT INTO test.steps (statement)
 SELECT statement FROM (VALUES
-    -- a table that was there before, and its rows
+    -- An existing table and its rows
     (1, 'CREATE TABLE "a""b"."old ""calls" ("the ""id" bigint, "st''atus" pg_catalog.text,
         "dir $1" varchar(40), started_at pg_catalog.timestamptz)'),
     (2, 'INSERT INTO "a""b"."old ""calls"
@@ -95,13 +95,13 @@ SELECT statement FROM (VALUES
     (14, 'UPDATE "a""b"."old ""calls" SET started_at = NULL'),
     (15, 'ALTER TABLE "a""b"."old ""calls" DISABLE TRIGGER validate_hardened_call'),
     (16, 'SELECT * FROM "has space".call_enforcement'),
-    -- a row that cannot be repaired: the later trigger has it refused
+    -- A later trigger refuses the repair of one row.
     (17, 'ALTER TABLE "a""b"."old ""calls" DISABLE TRIGGER USER; INSERT INTO "a""b"."old ""calls"
         VALUES (4, ''Hangup'', ''IN'', ''2020-01-01'');
         ALTER TABLE "a""b"."old ""calls" ENABLE TRIGGER USER'),
     (18, 'backfill'),
     (19, 'SELECT rows_unwritten FROM "has space".call_backfill_progress'),
-    -- a new installation, in the extension's own schema
+    -- A new installation, in the extension's own schema
     (20, 'SELECT ' || test.call('create_call_tables', 'has space')),
     (21, 'SELECT ' || test.call('generate_call_events', '10')),
     (22, 'SELECT ' || test.call('ingest_call_event(text,regclass,text,text,jsonb)', 'no JSON')),
@@ -132,7 +132,7 @@ SELECT statement FROM (VALUES
         || ' WHERE figure OPERATOR(pg_catalog.<>) ''oldest_snapshot'''),
     (43, 'ALTER SCHEMA test OWNER TO CURRENT_USER'),
     (44, 'SELECT ' || test.call('ignored_call_events')),
-    -- a table of events that was there before, with one lane
+    -- An existing table of events, with one lane
     (50, 'CREATE TABLE "a""b".hooks ("the ""body" pg_catalog.jsonb,
         "do''ne" pg_catalog.timestamptz, came pg_catalog.timestamptz DEFAULT ''2020-01-01'')'),
     (51, 'INSERT INTO "a""b".hooks SELECT pg_catalog.jsonb_build_object(''call_id'', n, ''state'', ''ringing'')
@@ -162,7 +162,7 @@ SELECT statement FROM (VALUES
     (65, 'SELECT ' || test.call('unharden_call_events', '"a""b".hooks')),
     (66, 'INSERT INTO _callhardening.retrying_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
     (67, 'INSERT INTO _callhardening.claims SELECT * FROM _callhardening.claims LIMIT 1'),
-    -- words, payloads, pseudonyms
+    -- Words, payloads, pseudonyms
     (70, 'SELECT ' || test.call('normalize_call_direction', 'Incoming') || ', ' || test.call('normalize_call_status', 'Hangup') || ', ' ||
         test.call('is_valid_status_transition', 'ringing', 'ended') || ', ' || test.call('call_payload_policy')),
     (70, 'SELECT _callhardening.is_invalid_insert(''ended'', ''in'', ''{"ended": []}''),
@@ -178,13 +178,13 @@ SELECT statement FROM (VALUES
     (77, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_traffic', '5')),
     (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_providers')),
     (79, 'SELECT _callhardening.suggest_provider(''dialpd'')'),
-    -- roles
+    -- Roles
     (80, 'SELECT ' || (SELECT string_agg(test.call('grant_call_role', 'regress_worker', what), ', ')
         FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),
     (81, 'SELECT * FROM ' || test.call('call_role_grants', 'operate')),
     (82, 'SELECT ' || (SELECT string_agg(test.call('revoke_call_role', 'regress_worker', what), ', ')
         FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),
-    -- what is shown, and the end
+    -- The views, and the end
     (90, 'SELECT * FROM ' || test.call('check_call_hardening')),
     (91, 'SELECT pg_catalog.count(*) FROM "has space".call_horizon WHERE holder OPERATOR(pg_catalog.=) ''none'''),
     (92, 'SELECT ' || test.call('unharden_calls', '"a""b"."old ""calls"', 'true')),
@@ -193,7 +193,7 @@ SELECT statement FROM (VALUES
 CALL test.run('alone');
 SELECT s.n, s.statement, r.result FROM test.results r JOIN test.steps s USING (n)
 WHERE run = 'alone' AND jsonb_typeof(r.result) = 'string' ORDER BY n;
--- the names that are taken are those of this run
+-- The names to plant are those of this run.
 CREATE VIEW test.members AS
 SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
     AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' WHERE e.extname = 'callhardening';
@@ -241,7 +241,7 @@ BEGIN
 END
 $$;
 
--- The arguments of a function. What takes any type of argument cannot be in PL/pgSQL.
+-- The arguments of a function. PL/pgSQL cannot take arguments of any type.
 CREATE FUNCTION test.arguments(types oid[], is_variadic boolean, names text[], defaults int) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 SELECT coalesce(string_agg(concat_ws(' ', CASE WHEN is_variadic
@@ -274,12 +274,12 @@ BEGIN
 END
 $$;
 
--- What is cast to a type without being asked for, so that a function for it fits better.
+-- Types with an implicit cast to this type. A function for such a type fits better.
 CREATE FUNCTION test.fitting_types(type oid) RETURNS SETOF oid LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 SELECT type UNION SELECT castsource FROM pg_cast
 WHERE casttarget = type AND castcontext = 'i' AND castsource NOT IN (SELECT oid FROM pg_type WHERE typtype = 'p')
 $$;
--- In the extension's own schema: what has another type in one place, for a caller who has a value of that type there, or a literal.
+-- In the extension's own schema: overloads with one type changed, for a caller with a value of that type, or a literal.
 CREATE FUNCTION test.plant_better_functions() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     f record;
@@ -302,7 +302,7 @@ BEGIN
 END
 $$;
 
--- The operators of pg_catalog, and those that fit better than one of them.
+-- The operators of pg_catalog, and operators that fit better than one of them.
 CREATE FUNCTION test.plant_operators() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     o record;
@@ -330,7 +330,7 @@ BEGIN
 END
 $$;
 
--- Relations and types, which are looked up among the temporary ones before all others.
+-- Relations and types. PostgreSQL searches the temporary schema for them first.
 CREATE FUNCTION test.plant_relations(place text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     r record;
@@ -366,13 +366,13 @@ $$;
 SELECT test.plant_relations('evil');
 RESET ROLE;
 
--- -- the same with them -----------------------------------------------------------------------------------------------
+-- -- the same steps with the plants ----------------------------------------------------------------------------------
 
 ALTER DATABASE regress_callhardening_hostile SET search_path = pg_temp, evil, "has space", public, pg_catalog;
 \c
 SET ROLE regress_attacker;
 SELECT test.plant_relations('pg_temp');
--- they work
+-- The plants work.
 SELECT lower('A') IS NULL AS function, 1 = 1 IS NULL AS operator;
 SELECT log_id AS relation FROM call_event_logs;
 SELECT pg_catalog.length('A'::text) AS type;
@@ -390,7 +390,7 @@ ALTER DATABASE regress_callhardening_hostile RESET search_path;
 SELECT is_called AS something_ran FROM evil.ran;
 SELECT statement, a.result, h.result AS with_plants FROM test.results a JOIN test.results h USING (n) JOIN test.steps s USING (n)
 WHERE a.run = 'alone' AND h.run = 'hostile' AND a.result IS DISTINCT FROM h.result ORDER BY n;
--- nor is any of it in a view, a default, an index or a trigger, where it would run later
+-- No view, default, index or trigger refers to a plant and would run it later.
 WITH owners (class, object, owner) AS (
     SELECT 'pg_proc'::regclass, oid, proowner FROM pg_proc UNION ALL SELECT 'pg_operator', oid, oprowner FROM pg_operator
     UNION ALL SELECT 'pg_type', oid, typowner FROM pg_type UNION ALL SELECT 'pg_class', oid, relowner FROM pg_class
@@ -399,13 +399,13 @@ WITH owners (class, object, owner) AS (
 SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS thing, pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid) AS planted
 FROM pg_depend d JOIN owners p ON p.class = d.refclassid AND p.object = d.refobjid AND p.owner = 'regress_attacker'::regrole
 LEFT JOIN owners o ON o.class = d.classid AND o.object = d.objid WHERE o.owner IS DISTINCT FROM 'regress_attacker'::regrole ORDER BY 1, 2;
--- All functions of the extension ran to their end, but for the one that only ever raises.
+-- Every function of the extension ran to its end, except the one that only raises.
 SELECT p.oid::regprocedure AS function_that_did_not_run
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid
 WHERE e.extname = 'callhardening' AND coalesce(pg_stat_get_function_calls(p.oid), 0) = 0 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
--- -- what is refused --------------------------------------------------------------------------------------------------
+-- -- errors ----------------------------------------------------------------------------------------------------------
 
 DROP SCHEMA "a""b" CASCADE;
 DROP TABLE "has space".calls, test.claimed;
@@ -418,7 +418,7 @@ SELECT (SELECT count(*) FROM pg_extension WHERE extname = 'callhardening') AS ex
     (SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
         WHERE n.nspname !~ '^(pg_|information|test|evil|has space)') AS functions;
 
--- names of schemas that PostgreSQL does not put into an extension's script
+-- PostgreSQL does not accept these schema names in an extension script.
 CREATE SCHEMA "a""b";
 CREATE SCHEMA "has$dollar";
 CREATE SCHEMA "it's";
@@ -427,8 +427,8 @@ CREATE EXTENSION callhardening SCHEMA "has$dollar";
 CREATE EXTENSION callhardening SCHEMA "it's";
 SELECT * FROM test.left_behind;
 
--- What is there already under a name of the extension's ends CREATE EXTENSION: nothing is taken over, and nothing that is found by its name
--- gets another one. All that is internal is in a schema that the extension makes, and finds empty.
+-- If the target schema holds an object with a name of the extension's, CREATE EXTENSION fails. No foreign object is taken
+-- over, and no function is overloaded. The internal schema is created by the extension, so it is empty.
 CREATE SCHEMA hardening;
 GRANT CREATE, USAGE ON SCHEMA hardening TO regress_attacker;
 GRANT CREATE ON DATABASE regress_callhardening_hostile TO regress_attacker;
@@ -454,7 +454,7 @@ SELECT test.try(format('CREATE TABLE hardening.%I ()', c.name)) AS refusal, stri
 FROM test.own_names c GROUP BY 1 ORDER BY 1;
 SELECT * FROM test.left_behind;
 
--- Whoever sets privileges that others are to have, has them for himself. And nobody has more than he is meant to have.
+-- Default privileges of an attacker apply to the attacker only. No role gets more rights than intended.
 SET ROLE regress_attacker;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_attacker;
 ALTER DEFAULT PRIVILEGES IN SCHEMA hardening GRANT ALL ON FUNCTIONS TO regress_attacker;
@@ -473,9 +473,9 @@ WHERE c.relnamespace IN ('hardening'::regnamespace, '_callhardening'::regnamespa
 SELECT p.proname AS function, a.grantee::regrole FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) AS a
 WHERE p.pronamespace IN ('hardening'::regnamespace, '_callhardening'::regnamespace) AND a.grantee NOT IN (0, p.proowner) ORDER BY 1, 2;
 
--- -- tables of others -------------------------------------------------------------------------------------------------
+-- -- tables of other roles -------------------------------------------------------------------------------------------
 
--- A temporary table of the caller's, and one of the same name that comes before it in his path.
+-- A temporary table of the caller, and a table of the same name earlier in the search path.
 ALTER DATABASE regress_callhardening_hostile SET search_path = hardening, evil, pg_temp;
 \c
 CREATE TABLE evil.mine (dialpad_call_id pg_catalog.int8, status pg_catalog.text, direction pg_catalog.text, raw_payload pg_catalog.jsonb);
@@ -488,7 +488,7 @@ SELECT e.status AS other, t.status FROM evil.mine AS e, pg_temp.mine AS t;
 ALTER DATABASE regress_callhardening_hostile RESET search_path;
 \c
 
--- An owner of a log and a calls table, whose types have casts that would run as whoever looks at them.
+-- The owner of a log and a calls table defines casts for its types. They would run with the rights of their caller.
 CREATE SCHEMA theirs;
 SELECT hardening.create_call_tables('theirs');
 ALTER SCHEMA theirs OWNER TO regress_attacker;

@@ -1,11 +1,11 @@
--- Every function is called from a query that the server compiles, inlines and optimizes. Bitcode of ours that its
--- inliner cannot follow would end the server here. All functions come from pg_proc, so a new one needs no line here.
+-- A query calls every function, and the server compiles, inlines and optimizes it. Bitcode that the inliner cannot
+-- follow would crash the server. All functions come from pg_proc, so a new one needs no line here.
 SET client_min_messages = error;
 SET jit = on;
 SET jit_inline_above_cost = 0;
 SET jit_optimize_above_cost = 0;
 
--- no bitcode is installed, neither by this version nor by an earlier one
+-- No bitcode is installed, neither by this version nor by an earlier one.
 SELECT setting || file AS bitcode
 FROM pg_config, unnest('{/bitcode/callhardening,/bitcode/callhardening.index.bc}'::text[]) AS file
 WHERE name = 'PKGLIBDIR' AND pg_stat_file(setting || file, true) IS NOT NULL;
@@ -17,7 +17,7 @@ CREATE TEMP TABLE functions AS
 SELECT oid, oid::regproc::text AS name, prokind, proargtypes FROM pg_proc
 WHERE oid IN (SELECT objid FROM ours WHERE classid = 'pg_proc'::regclass)
     AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype);
--- A type that is not here gets NULL.
+-- Other types get NULL.
 CREATE TEMP TABLE words AS SELECT * FROM (VALUES
     ('text'::regtype, 'x'), ('name', 'x'), ('smallint', '1'), ('float8', '1'), ('numeric', '1'), ('json', '{}'),
     ('jsonb', '{}'), ('bytea', 'x'), ('boolean', 'true'), ('int', '1'),
@@ -25,7 +25,7 @@ CREATE TEMP TABLE words AS SELECT * FROM (VALUES
     ('regclass', 'pg_class'), ('regrole', 'pg_monitor'), ('name[]', '{x}'), ('text[]', '{x}'), ('bigint[]', '{1}'),
     ('regtype[]', '{text}'), ('pg_snapshot', '1:1:'), ('tid', '(0,1)'), ('tid[]', '{"(0,1)"}')) AS v(type, word);
 
--- An argument is a column of a table: a literal would be folded, and nothing would be left to compile. CALL takes
+-- An argument is a column of a table: a literal would be folded, and no code would be compiled. CALL takes
 -- literals only.
 DO $$
 BEGIN
@@ -43,8 +43,8 @@ UNION ALL
 SELECT relname, format('SELECT * FROM %s', oid::regclass) FROM pg_class
 WHERE relkind = 'v' AND oid IN (SELECT objid FROM ours WHERE classid = 'pg_class'::regclass);
 
--- Some of these calls succeed, and most have a good reason to fail. What they did is rolled back. Only the statement
--- itself is compiled, for the sake of time, and not what the function runs: `make check-jit` does that.
+-- Some of these calls succeed, and most fail for a good reason. Their effects are rolled back. To save time the server
+-- compiles only the statement itself. `make check-jit` also compiles the code inside the functions.
 CREATE TEMP TABLE outcomes (statement text, outcome text);
 DO $$
 DECLARE
@@ -70,10 +70,10 @@ END
 $$;
 SET jit_above_cost = 0;
 SELECT count(*) FILTER (WHERE outcome = 'done') > 30 AS many_are_done, count(*) > 60 AS all_are_called FROM outcomes;
--- an internal error, or a call that this test has wrong
+-- An internal error, or a wrong call in this test
 SELECT * FROM outcomes WHERE outcome ~ '^(XX|42725|42883|42804|42P18|0A000 cannot use)' ORDER BY 1;
 
--- compiled and inlined, where the server can
+-- Compiled and inlined, if the server can
 CREATE FUNCTION pg_temp.plan(statement text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE plan json;
 BEGIN

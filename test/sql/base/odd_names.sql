@@ -1,5 +1,5 @@
--- Odd names. One for the schema, the tables and, but for its last letter, the columns. What is done with them, and what
--- is said, is what a plain name would give: in each result the names are written over.
+-- Odd names: one for the schema, the tables and, except for its last letter, the columns. Results and messages are the
+-- same as with plain names: the test writes plain names over the odd ones.
 \set here :DBNAME
 SET client_min_messages = warning;
 CREATE ROLE "regress odd ""role""";
@@ -24,7 +24,7 @@ SELECT number, name, format('%I.%I', name, name) AS calls, format('%1$I.%2$I', n
     test.variant(name, 'O') AS processed, test.variant(name, 'C') AS carried
 FROM test.names;
 CREATE TABLE test.said (number int, place int GENERATED ALWAYS AS IDENTITY, statement text, said text);
--- As they are quoted in SQL that is quoted in SQL, in SQL, in messages, and not at all.
+-- As quoted in SQL inside SQL, in SQL, in messages, and without quotes.
 CREATE FUNCTION test.write_over(said text, o test.odd) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     names text[] := ARRAY[o.id, o.status, o.direction, o.payload, o.type,

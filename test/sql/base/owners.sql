@@ -1,5 +1,5 @@
 \set SHOW_CONTEXT never
--- Owners who are no superusers: the whole life of their tables, with what the task own grants and nothing else.
+-- Owners without superuser rights: the whole life of their tables, with only the rights of the task own.
 CREATE ROLE regress_call_owner;
 CREATE ROLE regress_call_other;
 CREATE ROLE regress_call_worker;
@@ -14,20 +14,20 @@ INSERT INTO mine.calls (dialpad_call_id, status, direction) SELECT i, 'completed
 CREATE TABLE mine.hooks (id serial PRIMARY KEY, app_id int, payload jsonb, processed_at timestamp);
 INSERT INTO mine.hooks (app_id, payload) SELECT 7, format('{"call_id": %s, "state": "ringing"}', i)::jsonb FROM generate_series(9, 20) AS i;
 INSERT INTO mine.hooks (payload) VALUES ('{"text": "an SMS"}');
--- to own a table is not enough
+-- Owning a table is not enough.
 SELECT audit_calls('mine.calls');
 SELECT harden_calls('mine.calls');
 SELECT harden_call_events('mine.hooks', 'mine.calls');
 CALL backfill_calls('mine.calls');
 RESET ROLE;
--- no log is needed for the grant
+-- The grant needs no log.
 SELECT count(*) AS logs FROM call_event_logs;
 SELECT grant_call_role('regress_call_owner', 'own'), grant_call_role('regress_call_other', 'own');
 \pset format unaligned
 SELECT privileges, object FROM call_role_grants('own') WHERE object !~ '^FUNCTION' ORDER BY 2;
 \pset format aligned
 
--- calls
+-- Calls
 SET ROLE regress_call_owner;
 SELECT check_name, violations FROM audit_calls('mine.calls') WHERE violations > 0;
 SELECT harden_calls('mine.calls');
@@ -39,7 +39,7 @@ SELECT calls, state, rows_repaired FROM call_backfill_progress;
 SELECT status, direction, count(*) FROM mine.calls GROUP BY 1, 2;
 SELECT count(*) AS left FROM audit_calls('mine.calls') WHERE violations > 0;
 
--- events: at once, and back; then with clients at work
+-- Events: at once, and back, then with clients at work
 SELECT harden_call_events('mine.hooks', 'mine.calls', processed_at_column => 'processed_at', carry => '{app_id}');
 SELECT unharden_call_events('mine.hooks');
 SELECT harden_call_events('mine.hooks', 'mine.calls');
@@ -59,13 +59,13 @@ SELECT count(*) AS lanes FROM _callhardening.lanes;
 SELECT lane, error FROM call_dead_events;
 SELECT grant_call_role('regress_call_worker', 'process');
 SET ROLE regress_call_worker;
-SET client_min_messages = error; -- refusals come in no order
+SET client_min_messages = error; -- the order of refusals varies
 SELECT sum(claimed) AS claimed, sum(failed) AS failed FROM generate_series(1000, 1020) AS most, process_call_events(most);
 RESET client_min_messages;
 RESET ROLE;
 SELECT count(*), count(app_id) FROM mine.calls;
 
--- his are his, whoever has the same task
+-- Another role with the same task gets no access to these tables.
 SET ROLE regress_call_other;
 CREATE TABLE theirs.hooks (payload jsonb);
 CREATE TABLE theirs.calls (dialpad_call_id bigint, status text, direction text);
@@ -82,7 +82,7 @@ SELECT count(*) FROM _callhardening.my_logs;
 DELETE FROM _callhardening.my_logs;
 UPDATE _callhardening.forgotten_logs SET is_forgotten = true;
 UPDATE _callhardening.forgotten_logs SET log_id = 1;
--- nor does he lock what is everybody's
+-- The owner cannot lock tables of the extension.
 SELECT c.relname, has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') AS may_lock
 FROM pg_class AS c JOIN pg_depend AS d ON d.objid = c.oid AND d.deptype = 'e'
 JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE');
@@ -102,7 +102,7 @@ DELETE FROM call_event_logs;
 DELETE FROM _callhardening.lanes;
 DELETE FROM _callhardening.claims;
 DELETE FROM call_dead_events;
--- nor is any other task his
+-- The owner has no other task.
 SELECT ingest_call_event('{"call_id": 1}'::jsonb);
 SELECT process_call_events();
 SELECT claim_call_events();
@@ -112,7 +112,7 @@ SELECT configure_call_event_log(max_attempts => 1);
 SELECT grant_call_role('regress_call_other', 'operate');
 RESET ROLE;
 
--- a calls table that was given away since: its log is not all his any more
+-- The calls table now belongs to another role, so this role does not own all of its log.
 ALTER TABLE mine.calls OWNER TO regress_call_other;
 SET ROLE regress_call_owner;
 SELECT unharden_call_events('mine.hooks');
@@ -120,7 +120,7 @@ RESET ROLE;
 GRANT CREATE ON SCHEMA mine TO regress_call_owner;
 ALTER TABLE mine.calls OWNER TO regress_call_owner;
 
--- back to what it was
+-- The way back
 SET ROLE regress_call_owner;
 SELECT unharden_call_events('mine.hooks');
 SELECT unharden_calls('mine.calls', drop_payload => true);
@@ -131,7 +131,7 @@ SELECT count(*) FROM (SELECT log_id FROM _callhardening.lanes UNION ALL SELECT l
     FROM _callhardening.claims UNION ALL SELECT log_id FROM call_retrying_events
     UNION ALL SELECT log_id FROM call_dead_events UNION ALL SELECT log_id FROM _callhardening.purges) AS remembered;
 
--- a row that cannot be repaired
+-- A row that cannot be repaired
 SET ROLE regress_call_owner;
 CREATE TABLE mine.more (dialpad_call_id bigint, status text, direction text, CHECK (dialpad_call_id <> 2 OR status <> 'ended'));
 INSERT INTO mine.more SELECT i, 'hangup', 'in' FROM generate_series(1, 3) AS i;
@@ -142,7 +142,7 @@ SELECT unharden_calls('mine.more', drop_payload => true);
 DROP TABLE mine.more;
 RESET ROLE;
 
--- tables of a new installation, and a log that is dropped
+-- Tables of a new installation, and a dropped log
 SET ROLE regress_call_owner;
 SELECT create_call_tables('fresh');
 \set VERBOSITY terse

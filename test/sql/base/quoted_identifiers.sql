@@ -1,5 +1,5 @@
 \set SHOW_CONTEXT never
--- A session or database with quote_all_identifiers: names of types and functions come with quotes there.
+-- A session or database with quote_all_identifiers: names of types and functions have quotes.
 \set here :DBNAME
 CREATE DATABASE regress_callhardening_quoted ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0;
 \c regress_callhardening_quoted
@@ -17,7 +17,7 @@ INSERT INTO calls VALUES ('3', 'Hangup', 'in', '{"password": "x"}');
 SELECT dialpad_call_id, status, direction, raw_payload FROM calls ORDER BY 1;
 SELECT relation, level, gap FROM call_enforcement;
 SELECT check_name, detail FROM check_call_hardening() WHERE NOT ok;
--- a right that two tasks need, granted with and without quotes, stays with the other one
+-- Two tasks need the same right, granted with and without quotes. After one revoke the other task keeps it.
 CREATE ROLE regress_quoted;
 SELECT grant_call_role('regress_quoted', 'claim');
 RESET quote_all_identifiers;

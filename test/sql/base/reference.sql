@@ -1,10 +1,10 @@
--- What CREATE EXTENSION puts into the schema that it is given is what docs/reference.md lists, both ways. All else is in _callhardening.
+-- docs/reference.md lists exactly the objects of CREATE EXTENSION in its target schema. All others are in _callhardening.
 \set page `cat "$PG_ABS_SRCDIR/../docs/reference.md"`
 CREATE TEMP TABLE reference AS
 SELECT regexp_replace(m[1], '\s+', ' ', 'g') AS entry, m[1] !~ '\(' AS is_view
 FROM regexp_matches(:'page', '\n- `([a-z_]+[^`]*)`', 'g') AS m;
 
--- As the page writes them: int and timestamptz, names of parameters, defaults without their type.
+-- Writes them as the page does: int and timestamptz, names of parameters, defaults without their type.
 SET IntervalStyle = postgres;
 CREATE FUNCTION pg_temp.written(type oid) RETURNS text LANGUAGE sql AS $$
 SELECT replace(replace(format_type(type, NULL), 'integer', 'int'), 'timestamp with time zone', 'timestamptz')
@@ -35,7 +35,7 @@ FROM members AS m
 SELECT count(*) > 50 AS functions, count(*) FILTER (WHERE thing LIKE 'view %') > 8 AS views FROM documented;
 SELECT thing AS documented_only FROM documented EXCEPT SELECT thing FROM installed ORDER BY 1;
 SELECT thing AS not_documented FROM installed EXCEPT SELECT thing FROM documented ORDER BY 1;
--- nor is there anything else in it
+-- The schema holds no object of another kind.
 SELECT pg_describe_object(m.classid, m.objid, 0) AS of_another_kind
 FROM members AS m LEFT JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
 LEFT JOIN pg_type AS t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid

@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
--- A revoke takes back what the grant has added, and nothing else: what the role had before, what it owns, and what
--- another of its tasks needs stays. Compared are all entries of all access lists, before and after.
+-- A revoke takes back only the rights added by the grant. The role keeps its older rights, its own objects and the
+-- rights of its other tasks. The test compares all entries of all access lists, before and after.
 SET client_min_messages = warning;
 CREATE ROLE regress_task_owner;
 CREATE ROLE regress_task_other;
@@ -19,7 +19,7 @@ CREATE TABLE tasks.more (event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY K
     event_lane int NOT NULL, event_xid xid8 NOT NULL, event_digest bytea UNIQUE,
     call_id text, event_type text, received_at timestamptz DEFAULT now(), payload jsonb, UNIQUE (event_lane, event_xid, event_seq));
 SELECT register_call_event_log('tasks.more', 'tasks.calls', 'dialpad', 1);
--- what roles had before: direct grants, by others, with grant option, on columns, and on a function
+-- Older rights of the roles: direct grants, by others, with grant option, on columns, and on a function
 GRANT SELECT ON tasks.calls TO regress_task_old;
 GRANT SELECT, INSERT ON tasks.hooks TO regress_task_old WITH GRANT OPTION;
 GRANT SELECT (payload), INSERT (payload), UPDATE (processed_at), UPDATE (id) ON tasks.more TO regress_task_old WITH GRANT OPTION;
@@ -52,7 +52,7 @@ CREATE FUNCTION missing(role regrole, what text, log regclass) RETURNS SETOF tex
 TRUNCATE before;
 INSERT INTO before TABLE rights;
 
--- each pair of tasks, revoked in the order in which they were granted: the second one still has what it needs
+-- Each pair of tasks, revoked in the order of their grants: the second task keeps the rights it needs.
 DO $$
 DECLARE
     said text;
@@ -75,7 +75,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- all tasks of both logs, in random orders, for a role without rights, one with some, the owner of the tables and a superuser
+-- All tasks of both logs in random orders: for a role without rights, one with some, the tables' owner and a superuser
 DO $$
 DECLARE
     said text;
@@ -101,7 +101,7 @@ BEGIN
 END $$;
 SELECT DISTINCT role, task FROM _callhardening.role_tasks;
 
--- who has which task: the owner of the extension can see it
+-- The owner of the extension sees the tasks of each role.
 SELECT grant_call_role('regress_task_new', 'own'), grant_call_role('regress_task_new', 'read', 'tasks.hooks');
 SELECT * FROM call_role_tasks ORDER BY role, task;
 SET ROLE regress_task_new;
@@ -109,13 +109,13 @@ SELECT * FROM call_role_tasks;
 RESET ROLE;
 SELECT revoke_call_role('regress_task_new', 'own'), revoke_call_role('regress_task_new', 'read', 'tasks.hooks');
 
--- granted to the owner of the tables: nothing is added but rights on columns, and he keeps what he had
+-- A grant to the tables' owner adds only rights on columns. The owner keeps all older rights.
 SELECT grant_call_role('regress_task_owner', what, 'tasks.hooks') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
 SELECT DISTINCT relation FROM _callhardening.role_tasks WHERE is_added AND relation::text LIKE 'tasks.%' AND column_name IS NULL;
 SELECT revoke_call_role('regress_task_owner', what, 'tasks.hooks') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
 SELECT * FROM differences();
 
--- granted twice, revoked once; revoked twice
+-- Granted twice, revoked once, revoked twice
 SELECT grant_call_role('regress_task_new', 'read'),
     grant_call_role('regress_task_new', 'read'), grant_call_role('regress_task_new', 'process');
 SELECT count(*) FROM _callhardening.role_tasks WHERE role = 'regress_task_new' AND task = 'read';
@@ -124,7 +124,7 @@ RESET client_min_messages;
 SELECT revoke_call_role('regress_task_new', 'read');
 SELECT revoke_call_role('regress_task_new', 'read', 'tasks.more');
 SELECT * FROM differences();
--- something was taken by hand meanwhile
+-- A right was revoked by hand in the meantime.
 SELECT grant_call_role('regress_task_new', 'process');
 REVOKE ALL ON tasks.calls FROM regress_task_new;
 SELECT grant_call_role('regress_task_new', 'read');
@@ -132,7 +132,7 @@ SELECT * FROM missing('regress_task_new', 'read', NULL);
 SELECT revoke_call_role('regress_task_new', 'read'), revoke_call_role('regress_task_new', 'process');
 SELECT * FROM differences();
 
--- or given with more, and passed on
+-- A right was granted with grant option and passed on.
 SELECT grant_call_role('regress_task_new', 'read');
 GRANT SELECT ON tasks.calls TO regress_task_new WITH GRANT OPTION;
 SET ROLE regress_task_new;
@@ -142,7 +142,7 @@ SELECT revoke_call_role('regress_task_new', 'read');
 SELECT * FROM differences();
 REVOKE ALL ON tasks.calls FROM regress_task_new CASCADE;
 
--- a role that was renamed is the same, one that has a former name is another
+-- A renamed role is the same role. A new role with the old name is another.
 SELECT grant_call_role('regress_task_new', 'read');
 ALTER ROLE regress_task_new RENAME TO regress_task_renamed;
 CREATE ROLE regress_task_new;
@@ -152,7 +152,7 @@ SELECT has_table_privilege('regress_task_new', 'tasks.calls', 'SELECT');
 SELECT revoke_call_role('regress_task_renamed', 'read');
 REVOKE ALL ON tasks.calls FROM regress_task_new;
 SELECT * FROM differences();
--- dropped, and made again with a right of its own
+-- A role is dropped, and created again with a right of its own.
 SELECT grant_call_role('regress_task_new', 'read');
 DROP OWNED BY regress_task_new;
 DROP ROLE regress_task_new;
@@ -163,7 +163,7 @@ SELECT grant_call_role('regress_task_new', 'read');
 SELECT revoke_call_role('regress_task_new', 'read');
 SELECT * FROM differences();
 REVOKE ALL ON tasks.calls FROM regress_task_new;
--- restored where the role is not yet: the row stays, and finds it later
+-- The restore comes before the role exists: the row stays, and finds the role later.
 SELECT grant_call_role('regress_task_new', 'read');
 CREATE TABLE dumped AS TABLE _callhardening.role_tasks;
 SELECT revoke_call_role('regress_task_new', 'read');
@@ -171,26 +171,26 @@ DROP ROLE regress_task_new;
 INSERT INTO _callhardening.role_tasks SELECT * FROM dumped WHERE role = 'regress_task_new';
 SELECT DISTINCT role, role_oid FROM _callhardening.role_tasks WHERE role = 'regress_task_new';
 CREATE ROLE regress_task_new;
-GRANT SELECT ON tasks.calls TO regress_task_new; -- as the dump has it
+GRANT SELECT ON tasks.calls TO regress_task_new; -- as in the dump
 SELECT revoke_call_role('regress_task_new', 'read');
 SELECT * FROM differences() WHERE differences !~ ' dumped ';
 DROP TABLE dumped;
 
--- the table is the role's by now
+-- The role now owns the table.
 SELECT grant_call_role('regress_task_other', 'process');
 ALTER TABLE tasks.calls OWNER TO regress_task_other;
 SELECT revoke_call_role('regress_task_other', 'process');
 SELECT has_table_privilege('regress_task_other', 'tasks.calls', 'SELECT, INSERT, UPDATE, DELETE');
 ALTER TABLE tasks.calls OWNER TO regress_task_owner;
 SELECT * FROM differences();
--- a column was renamed
+-- A column was renamed.
 SELECT grant_call_role('regress_task_new', 'ingest');
 ALTER TABLE tasks.hooks RENAME payload TO body;
 SELECT revoke_call_role('regress_task_new', 'ingest');
 ALTER TABLE tasks.hooks RENAME body TO payload;
 SELECT * FROM differences();
 
--- a log that is none any more, and one that is dropped
+-- One log was unhardened, and one was dropped.
 SELECT grant_call_role('regress_task_new', what, log)
 FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, unnest('{tasks.hooks,tasks.more}'::regclass[]) AS log;
 SELECT unharden_call_events('tasks.hooks');
@@ -200,12 +200,12 @@ SELECT DISTINCT log FROM _callhardening.role_tasks WHERE role = 'regress_task_ne
 SELECT revoke_call_role('regress_task_new', what) FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
 SELECT revoke_call_role('regress_task_new', 'ingest');
 SELECT count(*) FROM _callhardening.role_tasks WHERE role = 'regress_task_new';
--- what is left is what was dropped
+-- The only differences are those of the dropped objects.
 SELECT * FROM differences() WHERE differences LIKE '+%';
 SELECT grantee::regrole, privilege_type FROM rights
 WHERE grantee IN (SELECT oid FROM pg_roles WHERE rolname LIKE 'regress_task_new') ORDER BY 1, 2;
 
--- nobody but the owner of the extension writes what is remembered
+-- Only the owner of the extension can write the stored grants.
 SET ROLE regress_task_owner;
 SELECT count(*) FROM _callhardening.role_tasks;
 SELECT grant_call_role('regress_task_owner', 'backup');

@@ -1,5 +1,5 @@
 \set SHOW_CONTEXT never
--- What roles are granted for their tasks, and that it is enough and no more.
+-- Each task gets exactly the rights it needs.
 CREATE SCHEMA "Tele phone";
 SELECT create_call_tables('Tele phone');
 CREATE ROLE "regress call ingest";
@@ -17,7 +17,7 @@ SELECT grant_call_role('regress_call_claim', 'claim');
 SELECT grant_call_role('regress_call_operate', 'operate', '"Tele phone".call_events');
 SELECT grant_call_role('regress_call_read', 'read');
 
--- refused
+-- Invalid arguments
 SELECT grant_call_role(NULL, 'read');
 SELECT grant_call_role('regress_call_read', 'everything');
 SELECT grant_call_role('regress_call_read', NULL);
@@ -25,7 +25,7 @@ SELECT grant_call_role('regress_call_read', 'read', 'pg_class');
 SELECT grant_call_role('regress_call_nobody', 'read');
 SELECT revoke_call_role(NULL, 'read');
 
--- each does what it is for
+-- Each role does its task.
 SET ROLE "regress call ingest";
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb),
     ingest_call_event('{"call_id": 2, "state": "ringing"}', event_key => 'k');
@@ -33,7 +33,7 @@ SELECT process_call_events();
 SELECT count(*) FROM claim_call_events();
 SELECT count(*) FROM "Tele phone".calls;
 DELETE FROM "Tele phone".call_events;
--- nor a number that comes first: it would be in the way of the events to come
+-- The role cannot choose an event number: a low one would be in the way of later events.
 INSERT INTO "Tele phone".call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (3, '{"call_id": 1, "state": "hangup"}');
 INSERT INTO "Tele phone".call_events (event_lane, event_xid, payload) VALUES (0, '1', '{"call_id": 1, "state": "hangup"}');
 COPY "Tele phone".call_events (event_seq, payload) FROM STDIN;
@@ -42,7 +42,7 @@ COPY "Tele phone".call_events (event_seq, payload) FROM STDIN;
 INSERT INTO "Tele phone".call_events (event_type, received_at, payload)
     VALUES ('hangup', now(), '{"call_id": 9, "state": "hangup"}') RETURNING event_seq;
 RESET ROLE;
--- the owner's is kept
+-- The owner of the log can choose the number.
 INSERT INTO "Tele phone".call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (1000000, '{"call_id": 1}') RETURNING event_seq;
 DELETE FROM "Tele phone".call_events WHERE event_seq = 1000000;
 SET ROLE regress_call_claim;
@@ -60,7 +60,7 @@ SELECT pending_estimate, open_claims, dead FROM call_event_log_status;
 SELECT count(*) FROM call_dead_events;
 SELECT retry_dead_call_events(), purge_call_events('1 hour');
 SELECT configure_call_event_log(notify => false);
--- all that a monitor asks
+-- All queries of a monitor
 SELECT count(*) FROM call_lane_status;
 SELECT count(*) FROM call_open_claims;
 SELECT count(*) >= 0 AS readable FROM call_horizon;
@@ -73,11 +73,11 @@ SELECT figure FROM call_health('"Tele phone".calls', exact => true) WHERE figure
 SELECT check_name, violations FROM audit_calls('"Tele phone".calls') WHERE check_name IN ('unique_call_id', 'triggers', 'stuck_ringing');
 SELECT purge_call_issues('1 hour');
 SELECT * FROM release_call_events(ARRAY[1]);
--- and no right by which a table of the extension could be locked
+-- The role has no right to lock a table of the extension.
 SELECT c.relname FROM pg_class AS c JOIN pg_depend AS d ON d.objid = c.oid AND d.deptype = 'e'
 JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE');
 SELECT stop_call_worker();
--- and no more
+-- The role can do nothing else.
 SELECT process_call_events();
 SELECT start_call_worker();
 SELECT count(*) FROM claim_call_events();
@@ -98,7 +98,7 @@ UPDATE "Tele phone".calls SET status = 'ended';
 SELECT grant_call_role('regress_call_read', 'operate');
 RESET ROLE;
 
--- row-level security of the calls table is honoured by processing: an event whose row a policy forbids fails by itself
+-- Processing respects row-level security of the calls table. If a policy forbids a row, only its event fails.
 SELECT configure_call_event_log(retry_base => '0');
 ALTER TABLE "Tele phone".calls ENABLE ROW LEVEL SECURITY;
 CREATE POLICY odd ON "Tele phone".calls TO regress_call_process USING (dialpad_call_id % 2 = 1);
@@ -108,14 +108,14 @@ SELECT * FROM process_call_events();
 RESET ROLE;
 SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 10 ORDER BY 1;
 SELECT call_id, attempts, errors #>> '{0,sqlstate}' AS sqlstate, errors #>> '{0,error}' AS error FROM call_retrying_events ORDER BY 1;
--- it is tried again, and dead in the end; a later event of its call waits behind it
+-- The event is retried and dies in the end. A later event of its call waits behind it.
 SELECT ingest_call_event('{"call_id": 12, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
 SELECT configure_call_event_log(max_attempts => 3);
 SET ROLE regress_call_process;
 SELECT sum(applied) AS applied, sum(failed) > 3 AS failed FROM generate_series(1000, 1010) AS most, process_call_events(most);
 RESET ROLE;
 SELECT call_id, attempts, sqlstate, error FROM call_dead_events WHERE call_id IN ('12', '14') ORDER BY 1, 2;
--- a row that may be seen and not be updated, and one that would become one that is forbidden
+-- The role may see a row and not update it. Another row would become forbidden by the update.
 CREATE POLICY see ON "Tele phone".calls FOR SELECT TO regress_call_process USING (true);
 CREATE POLICY add ON "Tele phone".calls FOR INSERT TO regress_call_process WITH CHECK (true);
 ALTER POLICY odd ON "Tele phone".calls USING (dialpad_call_id <> 11) WITH CHECK (status <> 'ended');
@@ -129,14 +129,14 @@ SELECT call_id, sqlstate, error FROM call_dead_events WHERE call_id IN ('11', '1
 ALTER POLICY odd ON "Tele phone".calls USING (true) WITH CHECK (true);
 SELECT retry_dead_call_events();
 SET ROLE regress_call_process;
-SET client_min_messages = error; -- refusals come in no order
+SET client_min_messages = error; -- the order of refusals varies
 SELECT sum(applied) > 0 AS applied, sum(failed) AS failed FROM generate_series(1000, 1010) AS most, process_call_events(most);
 RESET client_min_messages;
 RESET ROLE;
 SELECT dialpad_call_id, status FROM "Tele phone".calls WHERE dialpad_call_id > 10 ORDER BY 1;
 SELECT count(*) FROM call_retrying_events;
 
--- a right that is missing altogether fails the call of the function, and leaves everything pending: on the table, and in a trigger of it
+-- If the role lacks a right, the call fails and all events stay pending. The right is on the table, or used by its trigger.
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "connected"}', id))) FROM generate_series(21, 24) AS id;
 REVOKE UPDATE ON "Tele phone".calls FROM regress_call_process;
 SET ROLE regress_call_process;
@@ -162,7 +162,7 @@ SET ROLE regress_call_process;
 SELECT * FROM process_call_events();
 RESET ROLE;
 
--- tables that were there before: numbers from a sequence, and a column that says what was processed
+-- Existing tables: numbers from a sequence, and a column for processed events
 CREATE SCHEMA old;
 CREATE TABLE old.calls (id serial PRIMARY KEY, dialpad_call_id bigint UNIQUE, status text, direction text);
 CREATE TABLE old.hooks (id serial PRIMARY KEY, payload jsonb, processed_at timestamp, received_at timestamp);
@@ -210,7 +210,7 @@ SET client_min_messages = error;
 DROP SCHEMA old CASCADE;
 RESET client_min_messages;
 
--- and back: nothing is left but the way into the schemas
+-- After the revoke only USAGE on the schemas is left.
 SELECT revoke_call_role('"regress call ingest"', 'ingest');
 SELECT revoke_call_role('regress_call_process', 'process');
 SELECT revoke_call_role('regress_call_claim', 'claim');
@@ -222,7 +222,7 @@ SELECT r.rolname, g.privilege_type, g.object FROM pg_roles r JOIN (
     UNION ALL SELECT grantee, privilege_type, n.nspname FROM pg_namespace n, aclexplode(nspacl)) g ON g.grantee = r.oid
 WHERE r.rolname LIKE 'regress%call%' ORDER BY 1, 2, 3;
 
--- what a dump reads, of all logs: nothing that is not in it
+-- The backup role reads all logs, and only objects of a dump.
 SELECT * FROM call_role_grants('backup') ORDER BY object COLLATE "C";
 SELECT count(*) FROM call_role_grants('backup', 'pg_class');
 
@@ -231,7 +231,7 @@ DROP SCHEMA "Tele phone" CASCADE;
 DROP OWNED BY "regress call ingest", regress_call_process, regress_call_claim, regress_call_operate, regress_call_read;
 DROP ROLE "regress call ingest", regress_call_process, regress_call_claim, regress_call_operate, regress_call_read;
 
--- a log that was given back: what was granted is still to be had back, but for what was granted on its tables
+-- A log was unhardened. Its tasks can still be revoked, except rights on its tables.
 RESET client_min_messages;
 CREATE ROLE regress_call_late;
 CREATE TABLE late_calls (dialpad_call_id bigint UNIQUE, status text, direction text);

@@ -1,5 +1,5 @@
 \set SHOW_CONTEXT never
--- The extension finds its tables by the name of its schema. If the schema got another name, somebody could make the old one anew.
+-- The extension finds its tables by the name of its schema. After a rename an attacker could create the old name again.
 \set here :DBNAME
 SET client_min_messages = warning;
 CREATE ROLE regress_call_planter;
@@ -11,10 +11,10 @@ CREATE EXTENSION callhardening SCHEMA hardening;
 CREATE SCHEMA other;
 CREATE SCHEMA telephone;
 SELECT hardening.create_call_tables('telephone');
--- by its owner, and by a superuser
+-- Neither the schema's owner nor a superuser can rename it.
 SET ROLE regress_call_planter;
 ALTER SCHEMA hardening RENAME TO elsewhere;
-ALTER SCHEMA hardening OWNER TO regress_call_planter; -- his already: nothing changes
+ALTER SCHEMA hardening OWNER TO regress_call_planter; -- already the owner: nothing changes
 RESET ROLE;
 ALTER SCHEMA hardening RENAME TO elsewhere;
 ALTER SCHEMA hardening OWNER TO CURRENT_USER;
@@ -24,11 +24,11 @@ ALTER SCHEMA hardening RENAME TO elsewhere;
 RESET session_replication_role;
 ALTER EXTENSION callhardening SET SCHEMA other;
 DROP SCHEMA hardening;
--- nor can the one that the extension has made
+-- The internal schema cannot be renamed either.
 ALTER SCHEMA _callhardening RENAME TO elsewhere;
 ALTER SCHEMA _callhardening OWNER TO regress_call_planter;
 DROP SCHEMA _callhardening;
--- Who has every task, and may create schemas, makes nothing in it.
+-- A role with every task and the right to create schemas can create nothing in it.
 SELECT hardening.grant_call_role('regress_call_planter', what)
 FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
 SET ROLE regress_call_planter;
@@ -51,7 +51,7 @@ RESET ROLE;
 SELECT has_schema_privilege('regress_call_planter', '_callhardening', 'USAGE') AS uses,
     has_schema_privilege('regress_call_planter', '_callhardening', 'CREATE') AS creates,
     has_schema_privilege('public', '_callhardening', 'USAGE, CREATE') AS anybody;
--- the self-test tells who else may
+-- The self-test names other roles with the right to create.
 SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'own_schema';
 BEGIN;
 GRANT CREATE ON SCHEMA _callhardening TO regress_call_planter;
@@ -60,7 +60,7 @@ SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'own_
 ROLLBACK;
 SELECT hardening.revoke_call_role('regress_call_planter', what)
 FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
--- PUBLIC has what is open to it, without a right on the schema
+-- PUBLIC can use its functions without a right on the schema.
 GRANT USAGE ON SCHEMA hardening TO regress_call_planter;
 SET ROLE regress_call_planter;
 SELECT count(*) AS logs FROM hardening.call_event_logs;
@@ -68,7 +68,7 @@ SELECT hardening.normalize_call_direction('in'), hardening.call_event_log_channe
 SELECT * FROM _callhardening.logs;
 SELECT _callhardening.log_number(NULL);
 RESET ROLE;
--- other schemas are none of its business
+-- Other schemas can be renamed.
 ALTER SCHEMA other RENAME TO another;
 ALTER SCHEMA another OWNER TO regress_call_planter;
 ALTER SCHEMA telephone RENAME TO calls;
@@ -76,14 +76,14 @@ SELECT hardening.ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb) 
 SELECT applied FROM hardening.process_call_events();
 DROP TABLE calls.call_events;
 SELECT count(*) AS logs FROM hardening.call_event_logs;
--- the self-test knows the guard
+-- The self-test finds a missing guard.
 SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'event_triggers';
 ALTER EVENT TRIGGER keep_call_schema DISABLE;
 SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'event_triggers';
 ALTER EXTENSION callhardening DROP EVENT TRIGGER keep_call_schema;
 DROP EVENT TRIGGER keep_call_schema;
 SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'event_triggers';
--- whoever drops the schema with all that depends on it drops the extension, and nothing of it stays
+-- DROP SCHEMA ... CASCADE drops the extension, and nothing of it stays.
 DROP SCHEMA hardening CASCADE;
 SELECT count(*) AS triggers FROM pg_trigger WHERE tgname ~ 'call';
 SELECT count(*) AS event_triggers FROM pg_event_trigger;
@@ -93,7 +93,7 @@ CREATE EXTENSION callhardening SCHEMA public;
 SELECT count(*) AS event_triggers FROM pg_event_trigger;
 ALTER SCHEMA public RENAME TO private;
 DROP EXTENSION callhardening;
--- What somebody has made before under the name of the schema is not taken over.
+-- CREATE EXTENSION does not use an existing schema of this name.
 SET ROLE regress_call_planter;
 CREATE SCHEMA _callhardening;
 RESET ROLE;

@@ -1,7 +1,7 @@
 \set SHOW_CONTEXT never
 SET TimeZone = 'UTC';
 
--- what cannot be audited
+-- Relations without an audit
 CREATE VIEW no_table AS SELECT 1 AS dialpad_call_id;
 SELECT audit_calls(NULL);
 SELECT audit_calls('no_table');
@@ -11,12 +11,12 @@ SELECT audit_calls('pg_class', transitions => '{"ringing": 1}');
 SELECT audit_calls('pg_class', policy => '{}');
 DROP VIEW no_table;
 
--- a table that lacks everything
+-- A table without any needed column
 CREATE TABLE bare (id int);
 SELECT * FROM audit_calls('bare') \g (format=unaligned)
 DROP TABLE bare;
 
--- an existing installation: the rows that nobody looked at
+-- An existing installation with rows nobody has checked
 CREATE TABLE calls (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, dialpad_call_id bigint, status text, direction text, raw_payload jsonb,
     started_at timestamp, created_at timestamptz DEFAULT now());
 INSERT INTO calls (dialpad_call_id, status, direction, raw_payload, started_at) VALUES
@@ -35,16 +35,16 @@ INSERT INTO calls (dialpad_call_id, status, direction, raw_payload, started_at) 
 CREATE VIEW findings AS SELECT check_name, violations, sample FROM audit_calls('calls');
 SELECT * FROM findings;
 SELECT check_name, advice FROM audit_calls('calls') WHERE advice IS NOT NULL \g (format=unaligned)
--- no word of it is a warning, and no payload is shown
+-- The findings quote no unknown word and no payload.
 SELECT count(*) FROM audit_calls('calls') AS a WHERE a::text ~ 'hunter2|415|all of it';
--- without a unique index there are two scans, whatever else is wrong: the second one compares the call ids
+-- Without a unique index the audit scans twice, with any findings. The second scan compares the call ids.
 SELECT pg_stat_force_next_flush();
 SELECT seq_scan AS before FROM pg_stat_user_tables WHERE relid = 'calls'::regclass \gset
 SELECT count(*) FROM audit_calls('calls');
 SELECT pg_stat_force_next_flush();
 SELECT seq_scan - :before AS scans FROM pg_stat_user_tables WHERE relid = 'calls'::regclass;
 
--- words of one provider, of another graph, of another policy
+-- The statuses of one provider, of another graph, of another policy
 SELECT check_name, violations, sample
 FROM audit_calls('calls', transitions => '{"ringing": ["recording", "jumping"]}', provider => 'dialpad')
 WHERE check_name ~ 'statuses';
@@ -52,7 +52,7 @@ SELECT check_name, violations, sample
 FROM audit_calls('calls', policy => '{"version": 1, "rules": [{"path": "call_id", "action": "drop"}]}')
 WHERE check_name ~ 'payloads';
 
--- hardened: its settings say what is looked at
+-- A hardened table is audited by its own settings.
 SELECT harden_calls('calls', transitions => '{"ringing": ["recording", "ended"]}');
 SELECT * FROM findings;
 SELECT harden_calls('calls', transitions => 'null');
@@ -60,25 +60,25 @@ ALTER TABLE calls DISABLE TRIGGER validate_hardened_call_update;
 SELECT * FROM findings WHERE check_name = 'triggers';
 ALTER TABLE calls ENABLE TRIGGER validate_hardened_call_update;
 
--- repaired, as far as that is possible without asking anybody
+-- Backfill repairs every row that needs no decision.
 CALL backfill_calls('calls');
 SELECT * FROM findings;
 DELETE FROM calls WHERE id IN (4, 6, 7) OR dialpad_call_id IS NULL OR dialpad_call_id = 3;
 SELECT harden_calls('calls');
 SELECT * FROM findings WHERE violations <> 0;
--- with a unique index it is one scan
+-- With a unique index the audit scans once.
 SELECT pg_stat_force_next_flush();
 SELECT seq_scan AS before FROM pg_stat_user_tables WHERE relid = 'calls'::regclass \gset
 SELECT count(*) FROM audit_calls('calls');
 SELECT pg_stat_force_next_flush();
 SELECT seq_scan - :before AS scans FROM pg_stat_user_tables WHERE relid = 'calls'::regclass;
 
--- nothing is written, so a standby and a read-only transaction will do
+-- The audit writes nothing, so it works on a standby and in a read-only transaction.
 BEGIN READ ONLY;
 SELECT count(*) FROM audit_calls('calls');
 COMMIT;
 
--- who may read the table, and nobody else
+-- The audit requires SELECT on the table.
 CREATE ROLE regress_call_auditor;
 GRANT USAGE ON SCHEMA _callhardening TO regress_call_auditor;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening TO regress_call_auditor;
@@ -93,7 +93,7 @@ DROP OWNED BY regress_call_auditor;
 DROP ROLE regress_call_auditor;
 DROP TABLE calls CASCADE;
 
--- odd names, other types, columns that do not fit, a repeated id in a type of its own
+-- Odd names, other types, and columns of the wrong type
 CREATE SCHEMA "a""b c$";
 CREATE TYPE "a""b c$".state AS ENUM ('ringing', 'active', 'ended', 'missed', 'rejected', 'voicemail', 'Completed');
 CREATE TABLE "a""b c$"."calls %I" ("call ""id" varchar(20), "the state" "a""b c$".state,
@@ -104,7 +104,7 @@ SELECT check_name, violations, sample, advice FROM audit_calls('"a""b c$"."calls
 WHERE check_name ~ 'columns|unique' \g (format=unaligned)
 DROP SCHEMA "a""b c$" CASCADE;
 
--- a partitioned table, with rows in all of its partitions; a parent by inheritance, without its children
+-- A partitioned table with rows in every partition, and an inheritance parent without its children
 CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb) PARTITION BY LIST (dialpad_call_id);
 CREATE TABLE calls_1 PARTITION OF calls FOR VALUES IN (1) PARTITION BY LIST (status);
 CREATE TABLE calls_1_rest PARTITION OF calls_1 DEFAULT;

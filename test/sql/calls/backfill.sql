@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
 
--- what cannot be backfilled
+-- Tables and arguments that give an error
 CREATE TABLE calls (id int GENERATED ALWAYS AS IDENTITY, dialpad_call_id bigint, status text, direction text, raw_payload jsonb, note text);
 CALL backfill_calls(NULL);
 CALL backfill_calls('pg_class');
@@ -9,7 +9,7 @@ SELECT harden_calls('calls');
 CALL backfill_calls('calls', 0);
 CALL backfill_calls('calls', NULL);
 CALL backfill_calls('calls', 100001);
--- a batch is a transaction, so it needs one that it can end
+-- Each batch commits, so backfill fails inside a transaction block.
 BEGIN;
 CALL backfill_calls('calls');
 ROLLBACK;
@@ -27,7 +27,7 @@ CALL backfill_calls('calls');
 RESET ROLE;
 SELECT count(*) FROM _callhardening.backfills WHERE finished_at IS NULL;
 
--- what clients wrote before; each row with a history of its writes
+-- Rows written by clients before hardening. Each row records its writes.
 CREATE FUNCTION count_writes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := coalesce(NEW.note, '') || 'w'; RETURN NEW; END $$;
 INSERT INTO calls (dialpad_call_id) SELECT i FROM generate_series(1, 14) AS i;
 ALTER TABLE calls DISABLE TRIGGER USER;
@@ -37,15 +37,15 @@ UPDATE calls c SET (status, direction, raw_payload) = (SELECT o.status, o.direct
     (3, 'In-Progress', 'inbound', NULL),
     (4, 'ended', 'Inbound', NULL),
     (5, 'ended', 'outbound', '{"call_id": 5, "empty": null}'),
-    -- nothing to repair
+    -- Nothing to repair
     (6, 'ended', 'inbound', '{"call_id": 6}'),
     (7, 'ringing', NULL, NULL),
     (8, NULL, NULL, NULL),
-    -- nothing that could be: the words stay as they are
+    -- Nothing can be repaired: the words stay.
     (9, 'jumping', 'sideways', NULL),
     (10, 'recording', 'transfer', NULL),
     (11, '', '', NULL),
-    -- half of it
+    -- Half of the row can be repaired.
     (12, 'jumping', 'in', NULL),
     (13, 'completed', 'sideways', NULL),
     (14, 'jumping', 'sideways', '{"call_id": 14, "password": "hunter2 is the secret"}')) AS o (id, status, direction, payload)
@@ -58,16 +58,16 @@ SELECT dialpad_call_id AS id, status, direction, raw_payload - '_sanitized' AS r
 SELECT check_name, violations FROM audit_calls('calls') WHERE check_name ~ 'repairable|unknown|payload';
 SELECT calls, part, pass, state, rows_done, rows_left, rows_per_second > 0 AS has_rate, rows_repaired, rows_unwritten, rows_locked,
     pages_done = pages AS all_pages, pid = pg_backend_pid() AS own, started_at <= finished_at AS in_order FROM call_backfill_progress;
--- again: looked at once, nothing written
+-- The second run reads the rows once and writes nothing.
 CALL backfill_calls('calls');
 SELECT pass, rows_done, rows_repaired FROM call_backfill_progress;
 SELECT count(*) FROM calls WHERE note = 'ww';
--- whatever the session does by default
+-- The session's defaults do not matter.
 SET default_transaction_isolation = 'serializable';
 CALL backfill_calls('calls');
 RESET default_transaction_isolation;
 
--- with the words and the policy of the table
+-- Backfill uses the provider, the graph and the policy of the table.
 SELECT harden_calls('calls', provider => 'ringcentral', transitions => '{"ringing": ["jumping", "missed"]}',
     policy => '{"version": 1, "rules": [{"path": "call_id", "action": "drop"}]}');
 ALTER TABLE calls DISABLE TRIGGER USER;
@@ -78,7 +78,7 @@ CALL backfill_calls('calls');
 SELECT dialpad_call_id AS id, status, direction, raw_payload - '_sanitized' AS raw_payload FROM calls WHERE status IS NOT NULL ORDER BY 1;
 SELECT harden_calls('calls', provider => '', transitions => 'null', policy => 'null');
 
--- in each mode: an old word gives way to any status, so nothing is refused
+-- In each mode: any status may replace an old word, so no repair is refused.
 SELECT harden_calls('calls', on_invalid => 'reject');
 ALTER TABLE calls DISABLE TRIGGER USER;
 UPDATE calls SET status = 'completed', direction = 'in';
@@ -91,7 +91,7 @@ ALTER TABLE calls ENABLE TRIGGER USER;
 CALL backfill_calls('calls');
 SELECT status, direction, count(*) FROM calls GROUP BY 1, 2;
 
--- triggers of the table: they find what they look for by the caller's search path, and they may refuse or suppress
+-- The table's triggers use the caller's search path. A trigger may refuse or suppress a repair.
 CREATE SCHEMA own;
 CREATE TABLE own.log (id bigint);
 SET search_path = own, public;
@@ -120,7 +120,7 @@ SELECT dialpad_call_id, status FROM calls WHERE status <> 'ended';
 RESET search_path;
 DROP SCHEMA own CASCADE;
 
--- a run that an error has ended goes on where it was: here in the page of the first row that is refused
+-- After an error the next run goes on from the same place: here the page of the first refused row.
 CREATE FUNCTION refuse_some() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN IF NEW.dialpad_call_id = current_setting('test.refused')::bigint THEN
     RAISE insufficient_privilege USING MESSAGE = 'not this one'; END IF; RETURN NEW; END $$;
@@ -148,7 +148,7 @@ SELECT :before + last_value AS written_in_both FROM repaired;
 SELECT status, count(*) FROM calls GROUP BY 1;
 SELECT state, rows_repaired FROM call_backfill_progress;
 
--- a run that was ended, and a table that was written anew since: its pages are others
+-- A run failed, and the table was rewritten since. The rows are on other pages, so the run starts again.
 SET test.refused = 100;
 ALTER TABLE calls DISABLE TRIGGER USER;
 UPDATE calls SET status = 'completed';
@@ -157,10 +157,10 @@ CALL backfill_calls('calls', 7);
 VACUUM FULL calls;
 SELECT count(*) AS not_known_any_more FROM call_backfill_progress;
 SET test.refused = 0;
-SET client_min_messages = warning; -- how many rows had been left depends on the pages
+SET client_min_messages = warning; -- the number of remaining rows depends on the pages
 CALL backfill_calls('calls', 7);
 SELECT status, count(*) FROM calls GROUP BY 1;
--- and settings that have changed: each row is looked at once more
+-- The settings changed: each row is read once more.
 SET test.refused = 100;
 ALTER TABLE calls DISABLE TRIGGER USER;
 UPDATE calls SET status = 'completed', raw_payload = '{"call_id": 1}';
@@ -172,7 +172,7 @@ CALL backfill_calls('calls', 7);
 RESET client_min_messages;
 SELECT status, raw_payload - '_sanitized' AS raw_payload, count(*) FROM calls GROUP BY 1, 2;
 
--- an owner who is no superuser, and what he sees of the others
+-- An owner without superuser rights, and the view of the backfills of others
 CREATE SCHEMA reader AUTHORIZATION regress_call_reader;
 SET ROLE regress_call_reader;
 CREATE TABLE reader.calls (dialpad_call_id bigint, status text, direction text);
@@ -186,7 +186,7 @@ INSERT INTO _callhardening.my_backfills (calls, part, filenode, rules, pages)
 SELECT oid, oid, 0, 0, 0 FROM pg_class WHERE relname = 'pg_class';
 UPDATE _callhardening.my_backfills SET calls = 'pg_class';
 DELETE FROM _callhardening.my_backfills;
--- nobody has a right on the table itself, nor a lock that stops the others
+-- No role has a right on the table itself, or can take a lock that blocks others.
 SELECT count(*) FROM _callhardening.backfills;
 BEGIN;
 LOCK TABLE _callhardening.backfills IN ACCESS SHARE MODE;
@@ -196,14 +196,14 @@ LOCK TABLE _callhardening.my_backfills IN SHARE MODE;
 ROLLBACK;
 RESET ROLE;
 SELECT calls FROM _callhardening.backfills ORDER BY 1;
--- what is dropped is forgotten
+-- Dropping a table removes its progress.
 DROP SCHEMA reader CASCADE;
 SELECT calls FROM call_backfill_progress ORDER BY 1;
 DROP TABLE calls;
 DROP OWNED BY regress_call_reader;
 DROP ROLE regress_call_reader;
 
--- types of other kinds, odd names, a schema in the path that has types and operators of its own
+-- Other types, odd names, and a schema in the path with types and operators of its own
 CREATE SCHEMA "a""b c$";
 SET search_path = "a""b c$", public, pg_catalog;
 CREATE TYPE state AS ENUM ('ringing', 'active', 'ended', 'missed', 'rejected', 'voicemail', 'Completed');
@@ -223,7 +223,7 @@ SET client_min_messages = warning;
 DROP SCHEMA "a""b c$" CASCADE;
 RESET client_min_messages;
 
--- partitions: a row whose word belongs to another one moves there
+-- Partitions: a repaired row moves to the partition of its new status.
 CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb) PARTITION BY LIST (status);
 CREATE TABLE calls_ended PARTITION OF calls FOR VALUES IN ('ended') PARTITION BY HASH (dialpad_call_id);
 CREATE TABLE calls_ended_0 PARTITION OF calls_ended FOR VALUES WITH (MODULUS 2, REMAINDER 0);
@@ -240,14 +240,14 @@ CALL backfill_calls('calls', 5);
 SELECT tableoid::regclass AS part, status, direction, count(*) FROM calls GROUP BY 1, 2, 3 ORDER BY 1, 2;
 SELECT part, rows_repaired, state FROM call_backfill_progress ORDER BY part::text;
 CALL backfill_calls('calls_rest');
--- a partition that is gone in the middle is not waited for
+-- Backfill does not wait for a partition detached in the meantime.
 UPDATE _callhardening.backfills SET finished_at = NULL, page = 0;
 ALTER TABLE calls DETACH PARTITION calls_rest;
 CALL backfill_calls('calls');
 SELECT part, state FROM call_backfill_progress ORDER BY part::text;
 DROP TABLE calls, calls_rest;
 
--- a partition that is a foreign table is left out, and says so; its rows are repaired at its server
+-- Backfill leaves out a foreign partition and reports it. Its rows are repaired on its own server.
 CREATE EXTENSION postgres_fdw;
 CREATE SERVER loopback FOREIGN DATA WRAPPER postgres_fdw;
 DO $$
@@ -276,7 +276,7 @@ SET client_min_messages = error;
 DROP EXTENSION postgres_fdw CASCADE;
 
 SET client_min_messages = warning;
--- a row that a constraint forbids to repair keeps none of the others from it, and is not tried for ever
+-- A constraint forbids the repair of one row. The other rows are repaired, and that row is not tried forever.
 CREATE TABLE calls (dialpad_call_id bigint UNIQUE, status text, direction text, raw_payload jsonb, ended_at timestamptz,
     CONSTRAINT has_end CHECK (status <> 'ended' OR ended_at IS NOT NULL));
 INSERT INTO calls SELECT i, 'hangup', 'in', NULL, CASE WHEN i <> 2345 THEN now() END FROM generate_series(1, 5000) AS i;
@@ -289,7 +289,7 @@ SELECT rows_repaired, rows_unwritten FROM call_backfill_progress;
 UPDATE calls SET ended_at = now() WHERE ended_at IS NULL;
 CALL backfill_calls('calls', 100);
 SELECT status, count(*) FROM calls GROUP BY 1;
--- many of them, by errors of several kinds, and one that a trigger suppresses
+-- Many such rows, with errors of several kinds, and a trigger that suppresses one repair
 CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.dialpad_call_id % 3 = 0 THEN
@@ -312,14 +312,14 @@ CREATE TRIGGER forbid BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION forbi
 CALL backfill_calls('calls');
 SELECT status, direction, count(*) FROM calls GROUP BY 1, 2 ORDER BY 1;
 SELECT state, rows_done >= 3000 AS all_done, rows_repaired, rows_unwritten, rows_locked FROM call_backfill_progress;
--- an error that says nothing of the rows ends it, as ever
+-- An error without a relation to the rows ends the run.
 CREATE OR REPLACE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE insufficient_privilege USING MESSAGE = 'not here'; END $$;
 CALL backfill_calls('calls');
 SELECT state, rows_repaired FROM call_backfill_progress;
 DROP TABLE calls;
 DROP FUNCTION forbid;
--- where rows move between partitions
+-- The same for rows that move between partitions
 CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb,
     CONSTRAINT not_five CHECK (dialpad_call_id <> 5 OR status <> 'ended'))
     PARTITION BY LIST (status);
@@ -332,7 +332,7 @@ SET client_min_messages = warning;
 CALL backfill_calls('calls');
 SELECT tableoid::regclass AS part, status, direction, count(*) FROM calls GROUP BY 1, 2, 3 ORDER BY 1, 2;
 DROP TABLE calls;
--- a trigger that is deferred to the commit refuses a row: its neighbours are repaired
+-- A deferred trigger refuses a row at commit. The rows beside it are repaired.
 CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb);
 INSERT INTO calls SELECT i, 'hangup', 'in' FROM generate_series(1, 3) AS i;
 CREATE FUNCTION refuse_two() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -343,7 +343,7 @@ CALL backfill_calls('calls');
 SELECT dialpad_call_id, status FROM calls ORDER BY 1;
 DROP TABLE calls;
 DROP FUNCTION refuse_two;
--- a partition of another role, which has no right on the table
+-- A partition belongs to another role without a right on the table.
 CREATE ROLE regress_part_owner;
 CREATE TABLE calls (dialpad_call_id bigint, status text, direction text, raw_payload jsonb) PARTITION BY RANGE (dialpad_call_id);
 CREATE TABLE calls_own PARTITION OF calls FOR VALUES FROM (1) TO (10);

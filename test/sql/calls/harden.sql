@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
 
--- what cannot be hardened
+-- Tables and arguments that give an error
 CREATE TABLE plain (dialpad_call_id bigint, status text, direction text);
 CREATE VIEW plain_view AS SELECT * FROM plain;
 CREATE MATERIALIZED VIEW plain_copy AS SELECT * FROM plain;
@@ -44,10 +44,10 @@ SELECT unharden_calls(NULL);
 SELECT unharden_calls('plain');
 SELECT unharden_calls('plain_view');
 DROP FOREIGN DATA WRAPPER nowhere CASCADE;
--- and none of it left anything behind
+-- The errors left nothing behind.
 \d plain
 
--- columns that cannot hold the words
+-- Columns of types too small for the words
 CREATE TYPE short_status AS ENUM ('ringing', 'active', 'ended');
 CREATE DOMAIN known_status AS text NOT NULL;
 CREATE DOMAIN narrow_direction AS text CHECK (VALUE IN ('in', 'out'));
@@ -68,7 +68,7 @@ SELECT harden_calls('wrong', status_column => 'narrow', transitions => '{"in": [
 SELECT harden_calls('wrong', status_column => 'narrow', transitions => '{"in": ["out"]}', payload_column => 'json_payload');
 DROP TABLE wrong;
 
--- a role that does not own the table
+-- A role without ownership of the table
 CREATE ROLE regress_call_reader;
 GRANT SELECT, UPDATE ON plain TO regress_call_reader;
 SET ROLE regress_call_reader;
@@ -79,7 +79,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening TO regress_call_
 SET ROLE regress_call_reader;
 SELECT harden_calls('plain');
 SELECT unharden_calls('plain');
--- an owner who is no superuser
+-- An owner without superuser rights
 CREATE TABLE pg_temp.own (dialpad_call_id bigint, status text, direction text);
 SELECT harden_calls('pg_temp.own', on_invalid => 'reject');
 INSERT INTO own VALUES (1, 'hangup', 'in') RETURNING status, direction;
@@ -90,26 +90,26 @@ RESET ROLE;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public, _callhardening FROM regress_call_reader;
 REVOKE USAGE ON SCHEMA _callhardening FROM regress_call_reader;
 
--- an existing table: what is missing is added, rows stay as they are
+-- An existing table: missing columns are added, and rows stay unchanged.
 CREATE TABLE calls (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, dialpad_call_id bigint, status text, direction text, note text);
 INSERT INTO calls (dialpad_call_id, status, direction) VALUES (1, 'Completed', 'incoming'), (2, 'ringing', NULL), (3, NULL, 'sideways');
 SELECT harden_calls('calls');
 \d calls
 TABLE calls;
 
--- the same settings again: nothing
+-- The same settings again change nothing.
 CREATE FUNCTION call_catalog() RETURNS text LANGUAGE sql AS
 $$SELECT (SELECT string_agg(oid || tgname, ',' ORDER BY oid) FROM pg_trigger WHERE tgrelid = 'calls'::regclass)
     || (SELECT string_agg(indexrelid::text, ',' ORDER BY indexrelid) FROM pg_index WHERE indrelid = 'calls'::regclass)$$;
 SELECT call_catalog() AS before \gset
 SELECT harden_calls('calls');
 SELECT call_catalog() = :'before' AS nothing_changed;
--- others: they replace the old ones
+-- New settings replace the old ones.
 SELECT harden_calls('calls', on_invalid => 'reject', provider => 'dialpad', transitions => '{"ringing": ["ended"]}');
 SELECT * FROM call_settings('calls');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
 SELECT * FROM call_settings('plain');
--- what is not given, or NULL, stays as it is: nothing is made anew
+-- A setting left out or NULL stays as it is. Nothing is created again.
 SELECT call_catalog() AS before \gset
 SELECT harden_calls('calls');
 SELECT harden_calls('calls', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
@@ -117,7 +117,7 @@ SELECT call_catalog() = :'before' AS nothing_changed;
 SELECT harden_calls('calls', policy => '{"version": 1}');
 SELECT harden_calls('calls', on_invalid => 'skip');
 SELECT * FROM call_settings('calls');
--- each setting alone goes back to its default
+-- Each setting alone returns to its default.
 \set reset 'on_invalid => ''default'', transitions => ''null'', policy => ''null'', provider => '''''
 BEGIN;
 SELECT harden_calls('calls', on_invalid => 'default');
@@ -129,7 +129,7 @@ ROLLBACK;
 SELECT harden_calls('calls', :reset);
 SELECT harden_calls('calls', :reset);
 SELECT * FROM call_settings('calls');
--- the settings are kept where the BEFORE trigger is all that is left of them, or another one was altered
+-- The BEFORE trigger keeps the settings if other triggers are dropped or altered.
 SELECT harden_calls('calls', on_invalid => 'skip', provider => 'zoom_phone');
 DROP TRIGGER validate_hardened_call_insert ON calls;
 SELECT harden_calls('calls');
@@ -138,7 +138,7 @@ CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON calls FOR EACH ROW
     EXECUTE FUNCTION _callhardening.refuse_illegal_call('dialpad_call_id', 'status', 'direction', 'raw_payload', 'keep', '', '', '');
 SELECT harden_calls('calls');
 SELECT tgname, encode(tgargs, 'escape') FROM pg_trigger WHERE tgrelid = 'calls'::regclass ORDER BY tgname;
--- and are gone with it, or where it was altered
+-- If the BEFORE trigger is dropped or altered, the settings are lost.
 BEGIN;
 DROP TRIGGER validate_hardened_call ON calls;
 SELECT harden_calls('calls', provider => 'zoom_phone');
@@ -151,7 +151,7 @@ SELECT harden_calls('calls', on_invalid => 'skip');
 SELECT * FROM call_settings('calls');
 ROLLBACK;
 SELECT harden_calls('calls', :reset);
--- a policy: it replaces the one before, in every mode
+-- A new policy replaces the previous one, in every mode.
 \set drop_note '''{"version": 1, "rules": [{"path": "note", "action": "drop"}]}'''
 \set size_note '''{"version": 1, "rules": [{"path": "note", "action": "summary"}]}'''
 SELECT harden_calls('calls', policy => :drop_note);
@@ -173,7 +173,7 @@ INSERT INTO calls (dialpad_call_id, raw_payload)
 DELETE FROM calls WHERE dialpad_call_id BETWEEN 90 AND 93;
 SELECT harden_calls('calls', policy => 'null');
 SELECT policy FROM call_settings('calls');
--- a built-in policy stands in the trigger by its name, and a graph that is the default's is left out: \d is short
+-- The trigger stores a built-in policy by name and leaves out the default graph. So \d stays short.
 SELECT harden_calls('calls', policy => call_payload_policy('size_only'));
 SELECT policy = call_payload_policy('size_only') AS is_size_only FROM call_settings('calls');
 INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (94, '{"call_id": 94, "a": "x"}')
@@ -188,12 +188,12 @@ SELECT harden_calls('calls', policy => call_payload_policy('default'), provider 
     "ringing": ["active", "ended", "missed", "rejected", "voicemail"], "ended": [], "rejected": [], "voicemail": []}');
 SELECT policy, transitions FROM call_settings('calls');
 SELECT max(length(pg_get_triggerdef(oid, true))) < 350 AS is_short FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
--- a trigger that is gone comes back
+-- Hardening again restores a dropped trigger.
 DROP TRIGGER validate_hardened_call_update ON calls;
 SELECT harden_calls('calls');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
 
--- words: normalized, unknown ones reported
+-- Known words are normalized, unknown words give a warning.
 INSERT INTO calls (dialpad_call_id, status, direction)
     VALUES (4, 'calling', 'Incoming'), (5, 'In-Progress', 'OUT'), (6, '', ' '), (7, 'recording', 'transfer')
 RETURNING dialpad_call_id, status, direction;
@@ -204,18 +204,18 @@ WHERE dialpad_call_id = 5 RETURNING status, direction;
 UPDATE calls SET status = NULL, direction = NULL WHERE dialpad_call_id = 5 RETURNING status, direction;
 UPDATE calls SET status = 'recap_summary', direction = '' WHERE dialpad_call_id = 5 RETURNING status, direction;
 UPDATE calls SET status = 'ACTIVE', direction = 'in' WHERE dialpad_call_id = 5 RETURNING status, direction;
--- one warning for an upsert
+-- An upsert gives one warning.
 INSERT INTO calls (dialpad_call_id, status, direction, note) VALUES (5, 'jumping', 'sideways', 'upsert')
 ON CONFLICT (dialpad_call_id) DO UPDATE
     SET status = EXCLUDED.status, direction = EXCLUDED.direction, note = EXCLUDED.note RETURNING status, direction, note;
 
--- rows that break the rules already: other columns can be written, and any status set
+-- A row with invalid words: other columns can be written, and any status can be set.
 UPDATE calls SET note = 'seen' WHERE dialpad_call_id IN (1, 3) RETURNING status, direction, note;
 UPDATE calls SET direction = NULL WHERE dialpad_call_id = 3 RETURNING direction;
 UPDATE calls SET status = NULL WHERE dialpad_call_id = 1 RETURNING status;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1 RETURNING status;
 
--- the payload: sanitized on its way in, not looked at again where it is not written
+-- The payload is sanitized when it is written, and not when other columns are.
 UPDATE calls SET raw_payload = '{"call_id": 5, "password": "hunter2", "empty": null}'
 WHERE dialpad_call_id = 5 RETURNING raw_payload - '_sanitized' AS raw_payload;
 INSERT INTO calls (dialpad_call_id, raw_payload) VALUES (5, '{"call_id": 5, "api_key": "hunter3", "state": "hold"}')
@@ -229,23 +229,23 @@ UPDATE calls SET raw_payload = '{"call_id": 5, "password": "from before"}' WHERE
 ALTER TABLE calls ENABLE TRIGGER USER;
 UPDATE calls SET note = 'an old payload stays as it is' WHERE dialpad_call_id = 5 RETURNING raw_payload;
 
--- a refused status: keep
+-- An invalid status change: keep
 UPDATE calls SET status = 'hangup' WHERE dialpad_call_id = 5 RETURNING status;
 UPDATE calls SET status = 'ringing', note = 'late' WHERE dialpad_call_id = 5 RETURNING status, note;
--- the call id of a row stays
+-- The call id of a row cannot change.
 UPDATE calls SET dialpad_call_id = 50, note = 'moved' WHERE dialpad_call_id = 5 RETURNING dialpad_call_id, note;
 UPDATE calls SET dialpad_call_id = NULL WHERE dialpad_call_id = 5 RETURNING dialpad_call_id;
 INSERT INTO calls (status) VALUES ('ended') RETURNING dialpad_call_id;
 UPDATE calls SET dialpad_call_id = 9 WHERE dialpad_call_id IS NULL RETURNING dialpad_call_id;
 
--- skip: the row is left untouched
+-- skip: the row stays unchanged.
 SELECT harden_calls('calls', on_invalid => 'skip');
 UPDATE calls SET status = 'ringing', note = 'skipped' WHERE dialpad_call_id = 5 RETURNING status, note;
 UPDATE calls SET dialpad_call_id = 50, note = 'skipped' WHERE dialpad_call_id = 5 RETURNING note;
 UPDATE calls SET status = 'jumping', note = 'written' WHERE dialpad_call_id = 5 RETURNING status, note;
 SELECT status, note FROM calls WHERE dialpad_call_id = 5;
 
--- reject: an error with all that a client needs
+-- reject: an error with all details for a client.
 SELECT harden_calls('calls', on_invalid => 'reject');
 CREATE FUNCTION refused(statement text) RETURNS TABLE (state text, message text, detail text, place text) LANGUAGE plpgsql AS $$
 DECLARE s text; t text; c text; n text;
@@ -267,22 +267,22 @@ SELECT * FROM refused('UPDATE calls SET dialpad_call_id = 50 WHERE dialpad_call_
 \x off
 INSERT INTO calls (dialpad_call_id, status, direction) VALUES (10, 'ringing', 'sideways') RETURNING direction;
 
--- many refusals in one statement: ten lines, and one with the number of the others
+-- Many refusals in one statement: ten lines, and one line with the number of the others.
 SELECT harden_calls('calls', :reset);
 INSERT INTO calls (dialpad_call_id, status) SELECT i, 'ended' FROM generate_series(101, 125) AS i;
 UPDATE calls SET status = 'active' WHERE dialpad_call_id > 100;
--- the next statement starts from zero, and an error takes the number along
+-- Each statement counts from zero. A failed statement discards its count.
 UPDATE calls SET status = 'active' WHERE dialpad_call_id BETWEEN 101 AND 102;
 UPDATE calls SET status = 'active', note = 1 / (dialpad_call_id - 120) WHERE dialpad_call_id > 100;
 UPDATE calls SET status = 'active' WHERE dialpad_call_id = 101;
 \set VERBOSITY terse
--- a statement inside a statement has a count of its own
+-- A statement inside a statement has its own count.
 CREATE FUNCTION refused_inside() RETURNS bigint LANGUAGE sql AS
 $$UPDATE calls SET status = 'missed' WHERE dialpad_call_id BETWEEN 103 AND 113; SELECT 1::bigint$$;
 UPDATE calls SET status = 'active', note = refused_inside()::text WHERE dialpad_call_id BETWEEN 101 AND 102;
 \set VERBOSITY default
 
--- other triggers: one that comes first is corrected, one that comes later is refused in every mode
+-- Other triggers: words of an earlier trigger are corrected. Those of a later one are refused in every mode.
 CREATE FUNCTION set_words() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.status := coalesce(nullif(current_setting('test.status', true), ''), NEW.status);
@@ -307,9 +307,9 @@ BEGIN; SET LOCAL test.direction = 'OUT'; UPDATE calls SET note = 'x' WHERE dialp
 BEGIN; SET LOCAL test.direction = 'OUT'; INSERT INTO calls (dialpad_call_id) VALUES (202); ROLLBACK;
 BEGIN; SET LOCAL test.direction = 'none'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201; ROLLBACK;
 BEGIN; SET LOCAL test.call_id = '203'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201; ROLLBACK;
--- what a later trigger does inside the rules is fine
+-- A later trigger may set valid words.
 BEGIN; SET LOCAL test.direction = 'outbound'; UPDATE calls SET note = 'x' WHERE dialpad_call_id = 201 RETURNING direction; ROLLBACK;
--- and in every mode
+-- Refused in every mode
 SELECT harden_calls('calls', on_invalid => 'skip');
 SET test.status = 'ringing';
 \x on
@@ -325,7 +325,7 @@ RESET test.direction;
 SELECT harden_calls('calls', :reset);
 DROP TRIGGER zz_late ON calls;
 
--- a column that was renamed since
+-- A column was renamed after hardening.
 ALTER TABLE calls RENAME COLUMN status TO call_status;
 \set VERBOSITY sqlstate
 UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
@@ -335,7 +335,7 @@ INSERT INTO calls (dialpad_call_id) VALUES (300);
 SELECT harden_calls('calls');
 SELECT harden_calls('calls', status_column => 'call_status');
 UPDATE calls SET call_status = 'ringing' WHERE dialpad_call_id = 5 RETURNING call_status;
--- the same for the payload: what the hint says helps, and adds no other column
+-- The same for the payload: the hint helps, and no second column is added.
 ALTER TABLE calls RENAME COLUMN raw_payload TO body;
 UPDATE calls SET note = 'x' WHERE dialpad_call_id = 5;
 SELECT status_column, payload_column FROM call_settings('calls');
@@ -345,17 +345,17 @@ UPDATE calls SET body = '{"password": "hunter2"}' WHERE dialpad_call_id = 5 RETU
 SELECT count(*) FROM pg_attribute WHERE attrelid = 'calls'::regclass AND atttypid = 'jsonb'::regtype;
 ALTER TABLE calls RENAME COLUMN body TO raw_payload;
 SELECT harden_calls('calls', payload_column => 'default');
--- the usual name, unless a column has the name "default"
+-- The usual column name is used, unless a column has the name "default".
 BEGIN;
 ALTER TABLE calls RENAME COLUMN call_status TO "default";
 SELECT harden_calls('calls', status_column => 'default');
 ALTER TABLE calls RENAME COLUMN "default" TO status;
 SELECT harden_calls('calls', status_column => 'default');
 ROLLBACK;
--- a type that cannot change behind the trigger's back
+-- PostgreSQL does not change the type of a column that the trigger uses.
 ALTER TABLE calls ALTER COLUMN call_status TYPE varchar(3);
 
--- the way back
+-- The way back
 SELECT unharden_calls('calls');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
 UPDATE calls SET call_status = 'jumping' WHERE dialpad_call_id = 5 RETURNING call_status;
@@ -365,7 +365,7 @@ SELECT unharden_calls('calls', drop_payload => true);
 SELECT attname FROM pg_attribute WHERE attrelid = 'calls'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 DROP TABLE calls CASCADE;
 
--- repeated call ids: no unique index, and everything else
+-- Repeated call ids: no unique index, and the rest is done.
 CREATE TABLE repeated (dialpad_call_id bigint, status text, direction text);
 INSERT INTO repeated VALUES (1), (1), (2), (3), (3), (3), (NULL), (NULL);
 SELECT harden_calls('repeated');
@@ -375,7 +375,7 @@ SELECT harden_calls('repeated');
 SELECT indexdef FROM pg_indexes WHERE tablename = 'repeated' AND indexdef ~ 'UNIQUE';
 DROP TABLE repeated;
 
--- indexes that do not count as a unique call id, and ones that do
+-- Indexes that do not make the call id unique, and indexes that do
 CREATE TABLE indexed (dialpad_call_id bigint, status text, direction text, raw_payload jsonb);
 CREATE UNIQUE INDEX some_calls ON indexed (dialpad_call_id) WHERE status = 'ended';
 CREATE UNIQUE INDEX two_columns ON indexed (dialpad_call_id, direction);
@@ -390,7 +390,7 @@ SELECT harden_calls('indexed');
 SELECT indexname FROM pg_indexes WHERE tablename = 'indexed' ORDER BY 1;
 DROP TABLE indexed, idx_indexed_raw_payload;
 
--- quoted names
+-- Quoted names
 CREATE SCHEMA "Tele phone";
 CREATE TABLE "Tele phone"."Calls" ("call id" text UNIQUE, "Status" text, "the ""direction""" text, "Ende'" int);
 CREATE TABLE "Tele phone"."idx_Calls_Pay load" ();
@@ -405,7 +405,7 @@ SELECT unharden_calls('"Tele phone"."Calls"', true);
 DROP TABLE "Tele phone"."Calls", "Tele phone"."idx_Calls_Pay load";
 DROP SCHEMA "Tele phone";
 
--- types that can hold the words
+-- Suitable types for the words
 CREATE EXTENSION citext;
 CREATE TYPE call_status AS ENUM ('ringing', 'active', 'ended', 'missed', 'rejected', 'voicemail');
 CREATE DOMAIN call_direction AS varchar(8) CHECK (VALUE IN ('inbound', 'outbound'));
@@ -431,7 +431,7 @@ INSERT INTO typed VALUES ('00000000-0000-0000-0000-000000000001', 'voicemail', '
 UPDATE typed SET status = 'ringing';
 DROP TABLE typed;
 
--- a partitioned table: each partition has the triggers, a legal row can move
+-- A partitioned table: each partition has the triggers, and a valid row can move.
 CREATE TABLE parted (dialpad_call_id bigint, status text, direction text, note text) PARTITION BY LIST (status);
 CREATE TABLE parted_open PARTITION OF parted FOR VALUES IN ('ringing', 'active');
 CREATE TABLE parted_closed (note text, direction text, status text, dialpad_call_id bigint);
@@ -451,7 +451,7 @@ SELECT unharden_calls('parted_closed');
 SELECT unharden_calls('parted');
 DROP TABLE parted;
 
--- the trigger functions stand in nobody else's trigger
+-- The trigger functions work only in the extension's own triggers.
 CREATE TRIGGER own BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call();
 INSERT INTO plain VALUES (1);
 DROP TRIGGER own ON plain;
@@ -473,7 +473,7 @@ INSERT INTO plain VALUES (1);
 DELETE FROM plain;
 DROP TRIGGER own ON plain;
 
--- a direction that is older than the trigger is known as well, and a disabled trigger is replaced
+-- An existing direction is also normalized, and a disabled trigger is replaced.
 CREATE TABLE old_calls (dialpad_call_id bigint, status text, direction text);
 INSERT INTO old_calls VALUES (1, 'ended', 'INBOUND');
 SELECT harden_calls('old_calls');
@@ -486,7 +486,7 @@ SELECT unharden_calls('old_calls', true);
 SELECT unharden_calls('old_calls');
 DROP TABLE old_calls;
 
--- what cannot be a key
+-- Types without a unique index
 CREATE TABLE old_calls (dialpad_call_id json, status text, direction text);
 SELECT harden_calls('old_calls');
 DROP TABLE old_calls;
@@ -498,7 +498,7 @@ DROP DOMAIN known_status, narrow_direction, call_direction, payload;
 DROP EXTENSION citext;
 DROP ROLE regress_call_reader;
 
--- the way back takes the indexes that hardening has made, and no others
+-- The way back drops only the indexes made by hardening.
 CREATE FUNCTION call_indexes() RETURNS SETOF text LANGUAGE sql AS $$
 SELECT format('%s: %s', indexrelid::regclass, coalesce(obj_description(indexrelid, 'pg_class'), 'no comment')) FROM pg_index
 WHERE indrelid = to_regclass('old_calls') ORDER BY indexrelid::regclass::text COLLATE "C"
@@ -508,7 +508,7 @@ SELECT harden_calls('old_calls');
 SELECT * FROM call_indexes();
 SELECT unharden_calls('old_calls');
 SELECT * FROM call_indexes();
--- those that were there before, with a comment of their owner, and one that was made meanwhile
+-- It keeps older indexes with a comment of their owner, and an index created since.
 CREATE UNIQUE INDEX old_key ON old_calls (dialpad_call_id);
 CREATE INDEX old_payload ON old_calls USING gin (raw_payload);
 COMMENT ON INDEX old_key IS 'the old key';
@@ -517,13 +517,13 @@ CREATE INDEX meanwhile ON old_calls (status);
 SELECT unharden_calls('old_calls');
 SELECT * FROM call_indexes();
 DROP INDEX old_key, old_payload, meanwhile;
--- renamed, and hardened again with other settings: still the one that was made
+-- The index was renamed, then the table was hardened again. It is still the index made by hardening.
 SELECT harden_calls('old_calls');
 ALTER INDEX idx_old_calls_raw_payload RENAME TO renamed;
 SELECT harden_calls('old_calls', on_invalid => 'reject');
 SELECT unharden_calls('old_calls');
 SELECT * FROM call_indexes();
--- what somebody has come to need stays, and is said to
+-- An index that another object needs stays, with a notice.
 SELECT harden_calls('old_calls');
 CREATE TABLE notes (dialpad_call_id bigint REFERENCES old_calls (dialpad_call_id));
 SELECT unharden_calls('old_calls', drop_payload => true);
@@ -533,7 +533,7 @@ SELECT harden_calls('old_calls');
 ALTER TABLE old_calls ALTER dialpad_call_id SET NOT NULL, REPLICA IDENTITY USING INDEX old_calls_dialpad_call_id_idx;
 SELECT unharden_calls('old_calls');
 DROP TABLE old_calls;
--- with those of the partitions
+-- The indexes of partitions are dropped, too.
 CREATE TABLE old_calls (dialpad_call_id bigint, status text, direction text) PARTITION BY RANGE (dialpad_call_id);
 CREATE TABLE old_calls_1 PARTITION OF old_calls FOR VALUES FROM (1) TO (100);
 SELECT harden_calls('old_calls');

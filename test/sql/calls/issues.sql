@@ -1,4 +1,4 @@
--- call_issues: what went wrong without an error
+-- call_issues: problems that gave no error
 \set SHOW_CONTEXT never
 CREATE TABLE calls (dialpad_call_id bigint NOT NULL, direction text, status text, note text);
 SELECT harden_calls('calls');
@@ -9,7 +9,7 @@ CREATE VIEW issues AS
 SELECT kind, table_name, call_id, old_value, new_value, occurrences, detail, role_name = current_user AS mine, application_name
 FROM call_issues ORDER BY happened_at, kind, call_id;
 
--- each kind that a statement can meet
+-- Each kind of issue caused by a statement
 INSERT INTO calls VALUES (1, 'Incoming', 'ringing'), (2, 'sideways', 'ended'), (3, 'outbound', 'napping');
 UPDATE calls SET status = 'ringing', note = 'late' WHERE dialpad_call_id = 2;
 UPDATE calls SET status = 'napping', direction = 'sideways' WHERE dialpad_call_id = 1;
@@ -17,13 +17,13 @@ UPDATE calls SET dialpad_call_id = 7 WHERE dialpad_call_id = 1;
 TABLE issues;
 TRUNCATE _callhardening.issues;
 
--- an upsert is one issue
+-- An upsert gives one issue.
 INSERT INTO calls VALUES (2, 'sideways', 'ringing')
 ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status, direction = EXCLUDED.direction;
 TABLE issues;
 TRUNCATE _callhardening.issues;
 
--- a row that ON CONFLICT does not write leaves no issue; the others of the statement do
+-- ON CONFLICT skips a row: the row leaves no issue, other rows of the statement do.
 INSERT INTO calls VALUES (2, 'sideways', 'napping') ON CONFLICT DO NOTHING;
 INSERT INTO calls VALUES (2, 'sideways', 'napping')
 ON CONFLICT (dialpad_call_id) DO UPDATE SET status = EXCLUDED.status WHERE calls.dialpad_call_id = 1;
@@ -47,7 +47,7 @@ DROP TABLE parts;
 DELETE FROM calls WHERE dialpad_call_id = 14;
 TRUNCATE _callhardening.issues;
 
--- what is no word is told by its length
+-- The issue shows only the length of an invalid word.
 UPDATE calls SET status = 'active +1 415 555 0100', direction = repeat('x', 50) WHERE dialpad_call_id = 1;
 UPDATE calls SET status = '12 bytes' WHERE dialpad_call_id = 1;
 ALTER TABLE calls DISABLE TRIGGER USER;
@@ -57,7 +57,7 @@ UPDATE calls SET status = 'napping' WHERE dialpad_call_id = 3;
 SELECT kind, old_value, new_value FROM issues;
 TRUNCATE _callhardening.issues;
 
--- nothing is left of what is rolled back, in whole or in part
+-- A rollback removes the issues, also to a savepoint.
 BEGIN;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 2;
 ROLLBACK;
@@ -73,7 +73,7 @@ COMMIT;
 TABLE issues;
 TRUNCATE _callhardening.issues;
 
--- nor of what fails
+-- A failed statement leaves no issue.
 SELECT harden_calls('calls', on_invalid => 'reject');
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 2;
 SELECT harden_calls('calls', on_invalid => 'skip');
@@ -82,13 +82,13 @@ SELECT kind, call_id, note FROM issues JOIN calls ON call_id = dialpad_call_id::
 TRUNCATE _callhardening.issues;
 SELECT harden_calls('calls', on_invalid => 'keep');
 
--- a hundred of one kind in a transaction, and the rest in one row
+-- A transaction records a hundred issues of each kind, and the rest as one row.
 SET client_min_messages = error;
 INSERT INTO calls SELECT 1000 + i, 'inbound', 'ended' FROM generate_series(1, 1000) AS i;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id > 1000;
 SELECT kind, count(*), sum(occurrences), max(occurrences), count(call_id), max(detail) AS detail FROM issues GROUP BY kind;
 TRUNCATE _callhardening.issues;
--- however the transaction is divided; what its subtransactions take back is not counted
+-- Subtransactions share the hundred. Rolled back ones are not counted.
 DO $$
 BEGIN
     FOR i IN 1001 .. 1500 LOOP
@@ -104,7 +104,7 @@ END
 $$;
 SELECT kind, count(*), sum(occurrences), max(occurrences), count(call_id) FROM issues GROUP BY kind;
 TRUNCATE _callhardening.issues;
--- and each transaction has its own hundred
+-- Each transaction has its own hundred.
 DO $$
 BEGIN
     FOR i IN 1001 .. 1003 LOOP
@@ -117,11 +117,11 @@ SELECT kind, count(*), sum(occurrences) FROM issues GROUP BY kind;
 TRUNCATE _callhardening.issues;
 RESET client_min_messages;
 
--- the pure functions write nothing
+-- The pure functions write nothing.
 SELECT normalize_call_direction('sideways'), normalize_call_status('napping');
 TABLE issues;
 
--- the writer needs no right on the table, and has none
+-- The writing role needs no right on the table, and has none.
 CREATE ROLE regress_webhook;
 GRANT SELECT, INSERT, UPDATE ON calls TO regress_webhook;
 GRANT USAGE ON SCHEMA public TO regress_webhook;
@@ -131,7 +131,7 @@ SELECT count(*) FROM call_issues;
 SELECT purge_call_issues('0');
 RESET ROLE;
 SELECT kind, role_name FROM call_issues;
--- in a function of another role, the session's is named
+-- Inside a function of another role the issue names the session's role.
 CREATE FUNCTION ring(id bigint)
     RETURNS void LANGUAGE sql SECURITY DEFINER AS 'UPDATE calls SET status = ''ringing'' WHERE dialpad_call_id = id';
 SET ROLE regress_webhook;
@@ -140,7 +140,7 @@ RESET ROLE;
 SELECT kind, role_name FROM call_issues;
 TRUNCATE _callhardening.issues;
 
--- partitions count for their table
+-- Issues of partitions name the partitioned table.
 CREATE TABLE legs (dialpad_call_id bigint NOT NULL, direction text, status text) PARTITION BY RANGE (dialpad_call_id);
 CREATE TABLE legs_low PARTITION OF legs FOR VALUES FROM (0) TO (100) PARTITION BY LIST (dialpad_call_id);
 CREATE TABLE legs_one PARTITION OF legs_low FOR VALUES IN (1);
@@ -150,7 +150,7 @@ UPDATE legs SET status = 'ringing';
 SELECT table_name, call_id FROM issues;
 TRUNCATE _callhardening.issues;
 
--- odd names
+-- Odd names
 CREATE SCHEMA "has ""q";
 CREATE TABLE "has ""q"."C alls" (dialpad_call_id text, direction text, status text);
 SELECT harden_calls('"has ""q"."C alls"');
@@ -158,7 +158,7 @@ INSERT INTO "has ""q"."C alls" VALUES ('a@b', 'inbound', 'napping'), (NULL, NULL
 SELECT table_name, call_id, new_value FROM issues;
 TRUNCATE _callhardening.issues;
 
--- triggers of a subscriber
+-- Triggers of a subscriber
 ALTER TABLE calls ENABLE ALWAYS TRIGGER validate_hardened_call;
 SET session_replication_role = replica;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 2;
@@ -166,7 +166,7 @@ RESET session_replication_role;
 SELECT kind, call_id FROM issues;
 TRUNCATE _callhardening.issues;
 
--- at every isolation level, and in a transaction that is prepared
+-- At the higher isolation levels
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 2;
 COMMIT;
@@ -174,7 +174,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 2;
 COMMIT;
 SELECT count(*) FROM call_issues;
--- a read-only transaction may write a temporary table, and nothing else
+-- A read-only transaction may write to a temporary table only, so it records no issue.
 CREATE TEMPORARY TABLE drafts (dialpad_call_id bigint NOT NULL, direction text, status text);
 SELECT harden_calls('drafts');
 BEGIN READ ONLY;
@@ -183,7 +183,7 @@ COMMIT;
 SELECT count(*) FROM call_issues;
 TRUNCATE _callhardening.issues;
 
--- nobody's statement fails because of this table; a column that is dropped again does no harm
+-- A fault of this table never fails a client's statement. A column added and dropped does no harm.
 ALTER TABLE _callhardening.issues ADD COLUMN more text;
 UPDATE calls SET status = 'ringing', note = 'altered' WHERE dialpad_call_id = 2;
 ALTER TABLE _callhardening.issues DROP COLUMN more;
@@ -191,7 +191,7 @@ UPDATE calls SET status = 'ringing', note = 'altered' WHERE dialpad_call_id = 2;
 SELECT note FROM calls WHERE dialpad_call_id = 2;
 SELECT count(*) FROM call_issues;
 
--- bodies that no worker can take, and events that die; the body is in the log and nowhere else
+-- Invalid bodies and dead events. Only the log contains the body.
 DROP EXTENSION callhardening CASCADE;
 CREATE EXTENSION callhardening;
 ALTER TABLE _callhardening.issues SET (autovacuum_enabled = off);
@@ -220,7 +220,7 @@ SELECT * FROM process_call_events();
 SELECT kind, table_name, call_id, event_seq = :event_seq AS same, detail FROM issues;
 TRUNCATE _callhardening.issues;
 
--- purging
+-- Purging
 INSERT INTO call_issues (happened_at, kind, table_name, occurrences)
 SELECT now() - i * interval '1 day', 'refused_status', 'shop.calls', 1 FROM generate_series(1, 10) AS i;
 SELECT purge_call_issues(NULL);
@@ -233,7 +233,7 @@ SELECT purge_call_issues('5 days 12 hours');
 SELECT count(*) FROM call_issues;
 TRUNCATE _callhardening.issues;
 
--- a bound by itself: at 32 MB, two go for each that comes
+-- The table limits itself: above 32 MB each new row removes two old ones.
 SET client_min_messages = error;
 INSERT INTO call_issues (happened_at, kind, table_name, detail, occurrences)
 SELECT '2026-01-01'::timestamptz + i * interval '1 second', 'refused_status', 'shop.calls', repeat('x', 1000), 1
@@ -244,7 +244,7 @@ SELECT count(*), min(happened_at) - '2026-01-01'::timestamptz AS oldest, max(hap
 FROM call_issues;
 UPDATE shop.calls SET status = 'ringing' WHERE dialpad_call_id = 5;
 SELECT count(*), min(happened_at) - '2026-01-01'::timestamptz AS oldest FROM call_issues;
--- and at 40 MB, the table is left alone
+-- Above 40 MB the table takes no more rows.
 INSERT INTO call_issues (happened_at, kind, table_name, detail, occurrences)
 SELECT '2026-02-01'::timestamptz + i * interval '1 second', 'refused_status', 'shop.calls', repeat('x', 1000), 1
 FROM generate_series(1, 10000) AS i;

@@ -1,4 +1,4 @@
--- the settings of a hardened table are those of its BEFORE trigger; what a later trigger makes of a row is judged by them
+-- The BEFORE trigger holds the settings of a hardened table. They also apply to changes of a later trigger.
 CREATE TABLE legs (dialpad_call_id bigint PRIMARY KEY, status text, direction text, note text);
 SELECT harden_calls('legs', transitions => '{"new": ["held", "done"], "held": ["done"], "done": []}', on_invalid => 'reject');
 CREATE FUNCTION set_status() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -25,14 +25,14 @@ SELECT refused('UPDATE legs SET note = ''x'' WHERE dialpad_call_id = 3');
 SET test.status = 'ringing';
 SELECT refused('INSERT INTO legs VALUES (4)');
 
--- under any name
+-- Triggers and table can have any name.
 BEGIN;
 ALTER TRIGGER validate_hardened_call ON legs RENAME TO "a 'b";
 ALTER TRIGGER validate_hardened_call_insert ON legs RENAME TO c;
 ALTER TABLE legs RENAME TO pieces;
 SELECT refused('INSERT INTO pieces VALUES (4)');
 ROLLBACK;
--- disabled, or for replicated rows only; nor need it fire where the others do
+-- The trigger is disabled, or fires for replicated rows only. It need not fire with the others.
 BEGIN;
 ALTER TABLE legs DISABLE TRIGGER validate_hardened_call;
 SELECT refused('INSERT INTO legs VALUES (4)');
@@ -44,7 +44,7 @@ ALTER TABLE legs ENABLE TRIGGER validate_hardened_call, ENABLE ALWAYS TRIGGER va
 SET LOCAL session_replication_role = replica;
 SELECT refused('INSERT INTO legs VALUES (4)');
 ROLLBACK;
--- gone: as in the middle of a restore, when triggers come in the order of their names
+-- The trigger is gone. During a restore triggers are created in the order of their names.
 BEGIN;
 DROP TRIGGER validate_hardened_call ON legs;
 SET LOCAL test.status = 'held';
@@ -53,7 +53,7 @@ SET LOCAL test.status = 'ringing';
 SELECT refused('INSERT INTO legs VALUES (4)'), refused('UPDATE legs SET note = ''x'' WHERE dialpad_call_id = 3');
 INSERT INTO legs VALUES (4);
 ROLLBACK;
--- altered
+-- The trigger was altered.
 BEGIN;
 DROP TRIGGER validate_hardened_call ON legs;
 CREATE TRIGGER validate_hardened_call BEFORE UPDATE ON legs FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('one');
@@ -65,7 +65,7 @@ ALTER TABLE legs DISABLE TRIGGER validate_hardened_call;
 SELECT refused('INSERT INTO legs VALUES (4)');
 ROLLBACK;
 
--- a session that has looked before sees what was changed since, in a prepared statement as well
+-- A session sees later changes of the settings, even in a prepared statement.
 PREPARE late AS UPDATE legs SET note = 'x' WHERE dialpad_call_id = $1;
 SET test.status = 'held';
 SELECT refused('EXECUTE late(3)');
@@ -84,7 +84,7 @@ SELECT refused('EXECUTE late(3)');
 RESET test.status;
 DEALLOCATE late;
 
--- several tables in one statement, each by its own settings
+-- Several tables in one statement: each has its own settings.
 CREATE TABLE others (dialpad_call_id bigint PRIMARY KEY, status text, direction text, note text);
 SELECT harden_calls('others');
 INSERT INTO others VALUES (1, 'ringing', 'inbound');
@@ -98,7 +98,7 @@ SET test.status = 'ended';
 SELECT refused('WITH o AS (UPDATE others SET note = ''x'') UPDATE legs SET note = ''x'' WHERE dialpad_call_id = 3');
 SELECT refused('UPDATE others SET note = ''x''');
 RESET test.status;
--- and where one of them inherits from another
+-- The same if one table inherits from another
 CREATE TABLE child () INHERITS (others);
 SELECT harden_calls('child', transitions => '{"new": ["held"], "held": []}');
 INSERT INTO child VALUES (2, 'new', 'outbound');
@@ -110,7 +110,7 @@ SELECT refused('UPDATE others SET note = ''x'' WHERE dialpad_call_id = 2'),
 RESET test.status;
 DROP TABLE child, others;
 
--- partitions have their own copies
+-- Partitions have their own copies of the triggers.
 CREATE TABLE parted (dialpad_call_id bigint, status text, direction text, note text, raw_payload jsonb) PARTITION BY LIST (status);
 CREATE TABLE parted_new PARTITION OF parted FOR VALUES IN ('new', 'held');
 SELECT harden_calls('parted', transitions => '{"new": ["held", "done"], "held": ["done"], "done": []}', on_invalid => 'reject');

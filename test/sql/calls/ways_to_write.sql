@@ -1,5 +1,5 @@
--- Every way to write a status has the same verdict: each pair of statuses, each statement that writes one, each mode,
--- each kind of table. The rules are those of is_valid_status_transition. The id of a call is its pair of statuses:
+-- Every way to write a status gives the same verdict, as in is_valid_status_transition. The test tries each pair of
+-- statuses, each kind of statement, each mode and each kind of table. The id of a call is its pair of statuses:
 -- 10 * current + next.
 CREATE EXTENSION citext;
 CREATE EXTENSION postgres_fdw;
@@ -17,8 +17,8 @@ CREATE VIEW pair AS
 SELECT 10 * a.number + b.number AS call_id, a.word AS current, b.word AS next, is_valid_status_transition(a.word, b.word) AS valid
 FROM status a, status b;
 
--- The ways: %1$s is the call and %2$L the status; @table, @status and @type are the table and its column. The column
--- `before` makes what the statement needs. A way to a new call adds 100 to the id: any status may be the first.
+-- The ways: %1$s is the call and %2$L the status. @table, @status and @type are the table and its column. The column
+-- `before` prepares the statement. A way to a new call adds 100 to the id: any status may be the first.
 CREATE TABLE way (way text PRIMARY KEY, statement text, before text, is_new boolean GENERATED ALWAYS AS (way ~ 'COPY|INSERT') STORED);
 INSERT INTO way (way, statement, before) VALUES
     ('INSERT', 'INSERT INTO @table (dialpad_call_id, @status, note) VALUES (100 + %1$s, %2$L, ''written'')', NULL),
@@ -85,7 +85,7 @@ INSERT INTO way (way, statement, before) VALUES
     ('postgres_fdw', 'UPDATE way_foreign SET @status = %2$L, note = ''written'' WHERE dialpad_call_id = %1$s',
         'CREATE FOREIGN TABLE way_foreign (dialpad_call_id bigint, @status @type, note text) SERVER loopback
             OPTIONS (table_name ''@table'')'),
-    -- The other server finds the row, or this one does.
+    -- Either the other server finds the row, or this one.
     ('postgres_fdw, row by row',
         'UPDATE way_foreign SET @status = %2$L, note = ''written'' WHERE dialpad_call_id = %1$s AND pg_backend_pid() > 0',
         'CREATE FOREIGN TABLE way_foreign (dialpad_call_id bigint, @status @type, note text) SERVER loopback
@@ -145,8 +145,8 @@ CREATE TABLE always (dialpad_call_id bigint, status text, direction text, note t
 -- The kinds of tables. Some ways do not exist:
 -- - ON CONFLICT without a unique call id
 -- - a cursor on pruned partitions
--- - postgres_fdw on partitions: two rows can have the same ctid there, and it takes the wrong one
--- - rules and triggers that a subscriber's session does not fire
+-- - postgres_fdw on partitions: two rows can have the same ctid, and postgres_fdw takes the wrong one
+-- - rules and triggers on the subscriber, since they do not fire there
 -- - an end of the transaction on the other side
 -- If only the type or a trigger differs, some ways stand for all.
 CREATE TABLE ground (ground text PRIMARY KEY, written text, type text, closed_ways text, late boolean, deferred boolean);
@@ -258,21 +258,21 @@ SELECT ground, mode, way, current, next, v.status, v.note, v.sqlstate, v.refused
     v.status IS NOT DISTINCT FROM CASE WHEN legal THEN next ELSE current END
     AND v.note IS NOT DISTINCT FROM CASE WHEN legal OR (mode = 'keep' AND NOT late) OR (mode <> 'reject' AND deferred) THEN 'written' END
     AND v.sqlstate IS NOT DISTINCT FROM CASE WHEN NOT legal AND (mode = 'reject' OR late) THEN '23514' END
-    -- postgres_fdw tells the code and the text of an error, and no constraint.
+    -- postgres_fdw reports the code and the text of an error, and no constraint.
     AND coalesce(v.refused_by ~ '_status_transition$', false) = (v.sqlstate IS NOT NULL AND way !~ 'fdw') AS is_right
 FROM ground CROSS JOIN way CROSS JOIN pair CROSS JOIN unnest('{keep,skip,reject}'::text[]) AS mode
 CROSS JOIN LATERAL (SELECT valid OR is_new AS legal) AS l
 LEFT JOIN verdict v USING (ground, mode, way, call_id)
 WHERE way !~ closed_ways;
 
--- The ways to each table, and the pairs that each mode treated as the graph says: 36 times as many
+-- The ways to each table, and the pairs treated correctly by each mode: 36 times as many
 SELECT ground, count(DISTINCT way) AS ways, count(*) / 3 AS pairs, count(*) FILTER (WHERE mode = 'keep' AND is_right) AS keep,
     count(*) FILTER (WHERE mode = 'skip' AND is_right) AS skip, count(*) FILTER (WHERE mode = 'reject' AND is_right) AS reject
 FROM judged GROUP BY ground ORDER BY 1;
 SELECT way, count(DISTINCT ground) AS tables, count(*) / 3 AS pairs, count(*) FILTER (WHERE mode = 'keep' AND is_right) AS keep,
     count(*) FILTER (WHERE mode = 'skip' AND is_right) AS skip, count(*) FILTER (WHERE mode = 'reject' AND is_right) AS reject
 FROM judged GROUP BY way ORDER BY 1;
--- The pairs that it did not
+-- The pairs treated wrongly
 SELECT ground, mode, way, current, next, status, note, sqlstate, refused_by FROM judged WHERE NOT is_right ORDER BY 1, 2, 3, 4, 5 LIMIT 100;
 
 SET client_min_messages = error;
