@@ -1,10 +1,10 @@
 
-# Workers claim and complete events while everything around them dies: the workers, their backends, the server. What
-# they were told is then compared with what happened, event by event (test/history/check.py).
+# Workers claim and complete events while workers, backends and the server crash. Then test/history/check.py compares
+# their answers with the log, event by event.
 #
-# CALLHARDENING_SEED repeats what the clients and this script choose, though not the moments at which they do it.
-# CALLHARDENING_HISTORY_SECONDS=1800 makes it a long run, CALLHARDENING_HISTORY keeps the logs and tables in a directory,
-# CALLHARDENING_HISTORY_SYNCHRONOUS (1, 0) is whether all sessions wait for their commits to be written down.
+# CALLHARDENING_SEED repeats the choices of the clients and of this script, but not their timing.
+# CALLHARDENING_HISTORY_SECONDS=1800 makes a long run. CALLHARDENING_HISTORY keeps the logs and tables in a directory.
+# CALLHARDENING_HISTORY_SYNCHRONOUS (1, 0) sets whether all sessions wait for the disk at commit.
 
 use strict;
 use warnings;
@@ -27,7 +27,7 @@ my $client = PostgreSQL::Test::Utils::tempdir . '/client';
 for (split /\n/, `python3 $sources/check.py --self-test`)
 {
 	next unless /^((?:not )?ok) \d+ - (.*)/;
-	is($1, 'ok', "a history that is made up: $2");
+	is($1, 'ok', "the checker judges a made-up history as expected: $2");
 }
 
 # -- the server ------------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ my ($flags, $libraries) = map { chomp; $_ } `pg_config --includedir`, `pg_config
 system_or_bail(qw(g++ -std=c++20 -O1 -Wall -Wextra), "-I$flags", "$sources/client.cpp", '-o', $client, "-L$libraries",
 	"-Wl,-rpath,$libraries", '-lpq');
 
-# The checker knows a life of the server by the checkpoint that it begins with, so there are no others.
+# The checker identifies a life of the server by its first checkpoint, so there must be no other checkpoints.
 my $node = PostgreSQL::Test::Cluster->new('history');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf(
@@ -109,7 +109,7 @@ my $started = 0;
 
 $ENV{HISTORY_SYNCHRONOUS} = 1 if $synchronous;
 
-# The kind `feed` appends to the log that is processed, of which the checker reads nothing.
+# The kind `feed` appends to the log that is processed. The checker reads nothing of it.
 sub start_client
 {
 	my ($kind) = @_;
@@ -128,7 +128,7 @@ sub start_client
 	$running{$pid} = $kind;
 }
 
-# Who was killed, or has died of poison, has a successor.
+# Replaces each client that was killed or died of a poison event.
 sub replace_dead_clients
 {
 	while ((my $pid = waitpid(-1, POSIX::WNOHANG)) > 0)
@@ -182,7 +182,7 @@ sub wait_for_server
 	die 'the server does not come back';
 }
 
-# A backend that is killed takes all others with it. The log of the server begins a new life.
+# Killing a backend ends all others. The server's log begins a new life.
 sub kill_backend
 {
 	my ($code, $pids) = $node->psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name ~ '^[acpf][0-9]+$'});
@@ -202,7 +202,7 @@ sub crash
 	note_life();
 }
 
-# Each life is known to the checker, also one in which no client has come so far as to write it down.
+# The checker needs every life, even if no client wrote it down.
 sub note_life
 {
 	my $life = $node->safe_psql('postgres', q{SELECT (checkpoint_lsn - '0/0')::bigint FROM pg_control_checkpoint()});
@@ -258,14 +258,14 @@ note(join ', ', map {"$_: $happened{$_}"} sort keys %happened);
 
 # -- the end ---------------------------------------------------------------------------------------
 
-# Clients that stop end their prepared transactions; those of the killed ones are left.
+# Clients that stop end their prepared transactions. Killed clients leave theirs.
 stop_clients(qr/^(append|feed)$/);
 for my $name (split /\n/, $node->safe_psql('postgres', 'SELECT gid FROM pg_prepared_xacts ORDER BY gid'))
 {
 	$node->safe_psql('postgres', (rand() < 0.5 ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$name'");
 }
 
-# The workers of now on do nothing wrong on purpose.
+# From now on the workers make no deliberate mistakes.
 $ENV{HISTORY_QUIET} = 1;
 stop_clients(qr/./);
 start_client($_) for ('claim') x 4, 'process';
@@ -285,11 +285,11 @@ for (1 .. 300)
 	sleep 0.4;
 }
 stop_clients(qr/./);
-cmp_ok($drained, '>=', 3, 'everything is done in the end');
+cmp_ok($drained, '>=', 3, 'all events are settled in the end');
 
 my $failed_clients = -e "$directory/clients.out" ? slurp_file("$directory/clients.out") : '';
 $failed_clients =~ s/^(WARNING:  terminating connection|FATAL:  terminating connection|DETAIL:|HINT:).*\n//mg;
-is($failed_clients, '', 'no client says anything');
+is($failed_clients, '', 'no client reports an error');
 
 # -- the check -------------------------------------------------------------------------------------
 
@@ -309,17 +309,17 @@ my $report = `python3 $sources/check.py $directory`;
 my $is_right = $? == 0;
 my %seen = $report =~ /^# (.*): (\d+)$/mg;
 note($report);
-ok($is_right, "the history of seed $seed is right") or diag($report);
+ok($is_right, "the history of seed $seed has no violation") or diag($report);
 
-# A run in which nothing happens proves nothing.
-cmp_ok($seen{'events'} // 0, '>', 20 * $seconds, 'there were events');
-cmp_ok($seen{'lives of the server'} // 0, '>', 1, 'the server has died');
+# A run without events proves nothing.
+cmp_ok($seen{'events'} // 0, '>', 20 * $seconds, 'the run had enough events');
+cmp_ok($seen{'lives of the server'} // 0, '>', 1, 'the server crashed at least once');
 for my $what ('complete: stale', 'fail: retry', 'fail: dead', 'attempt 3', 'dead events', 'effects')
 {
-	cmp_ok($seen{$what} // 0, '>', 0, "it has come to: $what") unless $seconds < 60;
+	cmp_ok($seen{$what} // 0, '>', 0, "this happened at least once: $what") unless $seconds < 60;
 }
 
-# What was processed is in tables that died and came back with the log.
+# The processed log and its tables crashed and recovered together.
 is($node->safe_psql('postgres', q{
 SELECT 'not every event was processed once: ' || sum(claimed - failed) FROM sums
 HAVING sum(claimed - failed) <> (SELECT count(*) FROM processed_events) - (SELECT count(*) FROM call_dead_events AS d
@@ -339,5 +339,5 @@ LEFT JOIN processed.calls AS c ON c.dialpad_call_id::text = newest.call_id
 WHERE (c.raw_payload ->> 'event_timestamp')::bigint IS DISTINCT FROM newest.stamp}), '', 'what was processed is right');
 
 $node->stop;
-unlike(slurp_file($node->logfile), qr/PANIC|XX000|signal (?!9:)/, 'no crash in the log but those that were made');
+unlike(slurp_file($node->logfile), qr/PANIC|XX000|signal (?!9:)/, 'the server log has no crash except the deliberate ones');
 done_testing();

@@ -1,5 +1,5 @@
-# call_horizon names a standby that keeps dead rows on its primary for a query of its own, the slot of a standby that has one,
-# and a transaction that was prepared and forgotten.
+# call_horizon names whatever holds the horizon: a query on a standby, the slot of such a standby, and a forgotten
+# prepared transaction.
 
 use strict;
 use warnings;
@@ -41,17 +41,17 @@ sub is_listed
 	return is(holders(), $expected, $what);
 }
 
-is_listed('standby|standby', 'a standby that tells what it needs');
+is_listed('standby|standby', 'a standby with feedback is named');
 
 $standby->append_conf('postgresql.conf', 'primary_slot_name = reports');
 $standby->restart;
-is_listed('replication slot|reports', 'with a slot, it is the slot that keeps them');
+is_listed('replication slot|reports', 'with a slot the slot is named');
 
 $standby->stop;
-is(holders(), 'replication slot|reports', 'and goes on to when the standby is gone');
+is(holders(), 'replication slot|reports', 'the slot still holds it when the standby is gone');
 
 $primary->safe_psql('postgres', q{SELECT pg_drop_replication_slot('reports')});
-is(holders(), '', 'until somebody drops it');
+is(holders(), '', 'after dropping the slot nothing holds it');
 
 is($primary->safe_psql('postgres', q{
 BEGIN;

@@ -1,6 +1,6 @@
 
-# With synchronous_commit = off, a crash takes what was committed last. What a worker was told before may be forgotten, but
-# no event is lost by that: whatever a later answer relies on has been written down.
+# With synchronous_commit = off, a crash loses the last commits. The server may forget an earlier answer. It loses no
+# event: everything a later answer relies on is on disk.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ SELECT configure_call_event_log(retry_base => '1 ms', retry_cap => '1 ms')});
 
 sub answer { return $node->safe_psql('postgres', $_[0]) }
 
-# Waits for the disk, as do all commits before.
+# Waits for the disk, also for all earlier commits.
 sub ingest { return answer(qq{SET synchronous_commit = on; SELECT ingest_call_event('{"call_id": $_[0], "state": "$_[1]"}'::jsonb)}) }
 
 sub claim
@@ -34,8 +34,8 @@ sub claim
 
 sub complete { return answer("SELECT outcome FROM complete_call_events('{$_[0]}')") }
 
-# The server writes its log by itself every 10 s, and whenever a page of it is full. While the writer is stopped it does
-# not, and a crash loses what follows. The server kills the writer 5 s after it was told to end.
+# The server writes its WAL every 10 s and whenever a page is full. While the WAL writer is stopped, it does not write,
+# and a crash loses the rest. The server kills the writer 5 s after asking it to end.
 sub forget_what_follows
 {
 	kill 'STOP', answer(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'});
@@ -64,13 +64,13 @@ sub drain
 
 # -- what a later answer relies on ---------------------------------------------------------------------
 
-# The claim is completed later, and that settles all of its events but the failed ones.
+# The claim is completed later. This settles all of its events except the failed ones.
 my (undef, $second) = map { ingest(1, $_) } 'ringing', 'connected', 'hangup';
 my $claim = claim('on');
-is(answer("SELECT fail_call_event($claim, $second, 'no', retry_after => '0')"), 'retry', 'an event fails');
+is(answer("SELECT fail_call_event($claim, $second, 'no', retry_after => '0')"), 'retry', 'a failed event is to be retried');
 crash();
-is(complete($claim), 'completed', 'the claim is completed after a crash');
-is(drain(), '1 connected as attempt 2; 1 hangup as attempt 2', 'the failure was not forgotten: the event and the one behind it come again');
+is(complete($claim), 'completed', 'a claim can be completed after a crash');
+is(drain(), '1 connected as attempt 2; 1 hangup as attempt 2', 'the failure survived: the event and the one behind it come again');
 
 # The last attempt of an event, and a retry that fails again.
 answer(q{SET synchronous_commit = on; SELECT configure_call_event_log(max_attempts => 2)});
@@ -79,13 +79,13 @@ $claim = claim('on');
 answer("SET synchronous_commit = on; SELECT fail_call_event($claim, $event, 'no', retry_after => '0')");
 complete($claim);
 $claim = claim('on');
-is(answer("SELECT fail_call_event($claim, $event, 'no')"), 'dead', 'an event dies');
+is(answer("SELECT fail_call_event($claim, $event, 'no')"), 'dead', 'an event dies at its last attempt');
 crash();
-is(complete($claim), 'completed', 'its retry is completed after a crash');
-is(answer('SELECT event_seq, attempts FROM call_dead_events'), "$event|2", 'the death was not forgotten');
+is(complete($claim), 'completed', 'its retry can be completed after a crash');
+is(answer('SELECT event_seq, attempts FROM call_dead_events'), "$event|2", 'the dead event survived the crash');
 answer(q{SET synchronous_commit = on; SELECT configure_call_event_log(max_attempts => 5); DELETE FROM call_dead_events});
 
-# A worker in the server counts what it begins, before the event can end the server.
+# A worker in the server counts the attempt before the event can crash the server.
 answer(q{
 SET synchronous_commit = on;
 CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
@@ -93,11 +93,11 @@ CREATE TRIGGER zz_wait BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION wait
 ingest(3, 'ringing');
 answer('SELECT start_call_worker()');
 ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'}),
-	'a worker is at an event');
+	'a worker is applying an event');
 crash();
-is(answer('SELECT sum(events) FROM call_open_claims'), '1', 'its attempt was not forgotten');
+is(answer('SELECT sum(events) FROM call_open_claims'), '1', 'its attempt survived the crash');
 answer('SET synchronous_commit = on; DROP TRIGGER zz_wait ON calls; SELECT release_call_events(array_agg(claim_id)) FROM call_open_claims');
-is(drain(), '3 ringing as attempt 1', 'and the event comes again');
+is(drain(), '3 ringing as attempt 1', 'the event is delivered again');
 
 # -- what may be forgotten --------------------------------------------------------------------------------
 
@@ -105,16 +105,16 @@ ingest(4, 'ringing');
 forget_what_follows();
 $claim = claim('off');
 crash();
-is(complete($claim), 'unknown', 'a forgotten claim is not taken for another one');
-is(drain(), '4 ringing as attempt 1', 'and its events come at once');
+is(complete($claim), 'unknown', 'a forgotten claim is unknown and not mistaken for another');
+is(drain(), '4 ringing as attempt 1', 'its events are delivered at once');
 
 ingest(5, 'ringing');
 $claim = claim('on');
 forget_what_follows();
-is(complete($claim), 'completed', 'a claim is completed');
+is(complete($claim), 'completed', 'a worker completes a claim');
 crash();
-is(complete($claim), 'completed', 'where that was forgotten, it can be completed again');
-is(drain(), '', 'its events do not come any more');
+is(complete($claim), 'completed', 'after the crash forgot this, the claim can be completed again');
+is(drain(), '', 'its events are not delivered again');
 
 ingest(6, 'ringing');
 $claim = claim('on');
@@ -123,10 +123,10 @@ answer("SELECT renew_call_claim($claim, '1 day')");
 answer("SELECT release_call_events('{$claim}')");
 crash();
 is(answer("SELECT lease_end < now() + interval '2 hours' FROM call_open_claims"),
-	't', 'a forgotten release and renewal: the lease goes on as it was');
+	't', 'after the crash forgot a renewal and a release, the old lease goes on');
 answer("SELECT release_call_events('{$claim}')");
-is(drain(), '6 ringing as attempt 1', 'and the event comes when it is over, or released again');
+is(drain(), '6 ringing as attempt 1', 'the event is delivered after the second release');
 
-unlike(slurp_file($node->logfile), qr/PANIC|XX000|terminated by signal/, 'no crash in the log but those that were made');
+unlike(slurp_file($node->logfile), qr/PANIC|XX000|terminated by signal/, 'the server log has no crash except the deliberate ones');
 $node->stop;
 done_testing();

@@ -1,9 +1,9 @@
 
-# Random histories of event logs (test/history/random.sql): workers that fail, give back and lose events, an old processor that
-# marks events as processed, a DBA who deletes and purges, and dumps that are restored in every form. In the end, workers that
-# make no mistake take what is left, and then every event has been delivered, is dead, or was marked or deleted by others.
+# Random histories of event logs (test/history/random.sql): workers fail, release and lose events, an old processor
+# marks events as processed, a DBA deletes and purges, and dumps are restored in every form. In the end, workers without
+# mistakes take the remaining events. Then every event was delivered, is dead, or was marked or deleted.
 #
-# CALLHARDENING_SEED repeats a run, CALLHARDENING_HISTORIES is how many histories there are.
+# CALLHARDENING_SEED repeats a run. CALLHARDENING_HISTORIES sets the number of histories.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ note("CALLHARDENING_SEED=$seed: $wanted histories");
 
 # -- two clusters ----------------------------------------------------------------------------------
 
-# The transaction ids of one of them are far ahead of the other's.
+# The transaction ids of one cluster are far ahead of the other's.
 sub new_node
 {
 	my ($name, $xid) = @_;
@@ -51,8 +51,8 @@ sub load
 
 # -- dumped and restored ----------------------------------------------------------------------------
 
-# Where data alone are restored, events are stamped anew. All come again but those that say that they were processed, also
-# those of claims that were open.
+# If only data are restored, events are stamped again. All are delivered again, even those of open claims. Only events
+# marked as processed are not.
 my @forms = (
 	[ plain => sub { my ($from, $to, $database) = @_;
 		system_or_bail('pg_dump', at($from), '--file', "$dumps/all.sql", $database);
@@ -110,12 +110,12 @@ for (my $first = 1; $first <= $wanted; $first += $at_once)
 		$seen{ $form->[0] }++;
 		restore($form, $node, $to, $database);
 		($node, $database) = ($to, 'restored');
-		# Some are drained as they were dumped, by a first poll that has no event of this life.
+		# Some are drained directly after the restore: the first poll finds no event of this life.
 		live($node, $database, $first, $last) if rand() < 0.8;
 	}
 	my $violations = drain($node, $database, $first, $last);
 	$bad{$_} = 1 for $violations =~ /^(\d+): /mg;
-	is($violations, '', "histories $first to $last: everything is delivered, in order (" . join(', ', @story) . ')') or do
+	is($violations, '', "in histories $first to $last all events are delivered in order (" . join(', ', @story) . ')') or do
 	{
 		for my $number (sort { $a <=> $b } map { /^(\d+): / ? $1 : () } (split /\n/, $violations)[0])
 		{
@@ -128,12 +128,12 @@ for (my $first = 1; $first <= $wanted; $first += $at_once)
 	};
 	$node->safe_psql('postgres', "DROP DATABASE $database");
 }
-is(scalar(keys %bad), 0, "of $wanted histories, none leaves events behind");
-cmp_ok($seen{$_} // 0, '>', 0, "a dump was restored: $_") for $wanted < 200 ? () : map { $_->[0] } @forms;
+is(scalar(keys %bad), 0, "none of $wanted histories leaves events behind");
+cmp_ok($seen{$_} // 0, '>', 0, "at least one dump was restored: $_") for $wanted < 200 ? () : map { $_->[0] } @forms;
 
 for my $node (@nodes)
 {
-	unlike(slurp_file($node->logfile), qr/PANIC|XX000|terminated by signal/, 'no crash and no internal error');
+	unlike(slurp_file($node->logfile), qr/PANIC|XX000|terminated by signal/, 'the server log has no crash and no internal error');
 	$node->stop;
 }
 done_testing();

@@ -1,6 +1,6 @@
 
-# Windows by snapshot: transactions that end late, in two phases, with more subtransactions than a snapshot lists, or
-# not at all, and transaction ids that cross 2^31 and 2^32.
+# Windows by snapshot: transactions that end late, in two phases or never, or have more subtransactions than a snapshot
+# lists, and transaction ids that cross 2^31 and 2^32.
 
 use strict;
 use warnings;
@@ -80,14 +80,14 @@ sub check
 	is($node->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', $what);
 }
 
-# Drains, and says how much there was.
+# Drains the log and returns the number of events.
 sub drained
 {
 	return $node->safe_psql('postgres',
 		'CREATE TEMP TABLE before AS SELECT count(*) AS n FROM done; CALL drain(); SELECT count(*) - (SELECT n FROM before) FROM done');
 }
 
-# A session that stays open, in a transaction.
+# A session with an open transaction.
 sub open_session
 {
 	my %session = (in => '', out => '', err => '');
@@ -124,31 +124,31 @@ sub windows
 	run_in($sessions[1], q{SELECT ingest_nested(1, 240, 'ringing');});
 	run_in($sessions[2], q{SELECT ingest(1, 20, 'connected'); SAVEPOINT a; SELECT ingest(1, 40, 'hold');
 		ROLLBACK TO a; SELECT ingest(21, 40, 'hold'); RELEASE a;});
-	# One that is a subtransaction's only; and a transaction that appends when it has long been open.
+	# This session appends in a subtransaction, and later when it has been open for long.
 	run_in($sessions[3], q{INSERT INTO noise VALUES (1); SAVEPOINT a; SELECT ingest(1, 10, 'recording'); RELEASE a;});
 	$node->safe_psql('postgres', qq{
 BEGIN; SELECT ingest(1, 50, 'voicemail'); PREPARE TRANSACTION '$where kept';
 BEGIN; SELECT ingest_nested(1, 100, 'transcription'); PREPARE TRANSACTION '$where undone';
 BEGIN; SELECT ingest_nested(1, 100, 'csat'); PREPARE TRANSACTION '$where nested';});
 	$node->safe_psql('postgres', q{SELECT ingest(1, 30, 'hangup')});
-	is(drained(), 30, "$where: open transactions delay nobody else's events");
+	is(drained(), 30, "$where: open transactions do not delay the events of others");
 	run_in($sessions[3], q{SELECT ingest(11, 20, 'recording');});
 	$while_open->();
 	$node->safe_psql('postgres', q{BEGIN; SELECT ingest(31, 60, 'hangup'); ROLLBACK; SELECT ingest(31, 60, 'hangup')});
-	is(drained(), 30, "$where: nor do aborted ones");
+	is(drained(), 30, "$where: aborted transactions do not delay them either");
 	run_in($sessions[1], 'COMMIT;');
-	is(drained(), 160, "$where: a transaction with many subtransactions is all there");
+	is(drained(), 160, "$where: all events of a transaction with many subtransactions are delivered");
 	$node->safe_psql('postgres', qq{COMMIT PREPARED '$where nested'; ROLLBACK PREPARED '$where undone'});
-	is(drained(), 67, "$where: so is a prepared one");
+	is(drained(), 67, "$where: all events of a prepared transaction are delivered");
 	run_in($sessions[2], 'COMMIT;');
-	is(drained(), 40, "$where: savepoints that were rolled back to leave nothing");
+	is(drained(), 40, "$where: events rolled back to a savepoint are not delivered");
 	run_in($sessions[0], 'ROLLBACK;');
-	is(drained(), 0, "$where: nor does a rollback");
+	is(drained(), 0, "$where: rolled back events are not delivered");
 	run_in($sessions[3], 'COMMIT;');
-	is(drained(), 20, "$where: what an old transaction appends late comes");
+	is(drained(), 20, "$where: events appended late by an old transaction are delivered");
 	$node->restart;
 	$node->safe_psql('postgres', "COMMIT PREPARED '$where kept'");
-	is(drained(), 50, "$where: a prepared transaction outlives the server");
+	is(drained(), 50, "$where: a prepared transaction survives a restart");
 	check("$where: nothing is lost, nothing comes twice");
 	close_session($_) for @sessions;
 }
@@ -157,8 +157,8 @@ windows('in the middle');
 
 # ---- a claimer's own transaction ------------------------------------------------------------------------------
 
-# It appends, claims all there is and appends, in subtransactions too. Others end meanwhile, so that its own id is one
-# that a snapshot would see.
+# It appends, claims all events and appends again, in subtransactions too. Other transactions end in the meantime, so
+# a snapshot would see its own id.
 $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION drain_here() RETURNS void LANGUAGE plpgsql AS $$
@@ -183,7 +183,7 @@ $node->safe_psql('postgres', $other);
 run_in($own, q{SAVEPOINT a; SELECT drain_here(); SELECT ingest(1, 200, 'connected');
 	ROLLBACK TO a; SELECT drain_here(); SELECT ingest(1, 200, 'hold'); COMMIT;});
 close_session($own);
-check('what a transaction claims and appends itself is not lost');
+check('a transaction that claims and appends loses no events');
 
 # ---- workers and writers at the same time ------------------------------------------------------------------------
 
@@ -205,14 +205,14 @@ COMMIT;
 	system_or_bail('pgbench', '--no-vacuum', '--client=6', '--transactions=60',
 		"--file=$scripts/append.sql\@3", "--file=$scripts/drain.sql\@2",
 		'--host=' . $node->host, '--port=' . $node->port, 'postgres');
-	check("$where: nothing is lost among workers and writers");
+	check("$where: concurrent workers and writers lose no events");
 }
 
 storm('in the middle');
 
 # ---- over the ends of what 32 bits hold ---------------------------------------------------------------------------
 
-# All ids before the jump have to be frozen, those of databases that nobody connects to included.
+# All ids before the jump must be frozen, also in databases without connections.
 sub jump
 {
 	my ($epoch, $xid) = @_;
@@ -224,23 +224,23 @@ sub jump
 	$node->start;
 }
 
-# Steps of less than two thousand million, to the first id of a page of the commit log.
+# Steps below two thousand million, to the first id of a page of the commit log.
 my $page = 32768;
 for my $end (2**31, 2**32)
 {
 	my $where = $end == 2**31 ? 'at 2^31' : 'at 2^32';
 	jump(0, 1500000256 - 1500000256 % $page) if $end == 2**31;
 	jump(0, 3500000256 - 3500000256 % $page) if $end == 2**32;
-	# Something is pending across the jump.
+	# Some events are pending across the jump.
 	$node->safe_psql('postgres', "SELECT ingest(1, 100, 'jump')");
 	jump(0, $end - $page);
 	my $near = $end - 400;
 	$node->safe_psql('postgres', "CALL burn('$near')");
 	my $beyond = $end + 50;
-	is(drained(), 100, "$where: what was pending is there");
+	is(drained(), 100, "$where: the pending events are delivered");
 	windows($where, sub { $node->safe_psql('postgres', "CALL burn('$beyond')") });
 	storm($where);
-	cmp_ok($node->safe_psql('postgres', 'SELECT pg_current_xact_id()'), '>', $end, "$where: that was passed");
+	cmp_ok($node->safe_psql('postgres', 'SELECT pg_current_xact_id()'), '>', $end, "$where: the transaction ids are beyond the limit");
 }
 
 $node->stop;

@@ -1,6 +1,6 @@
 
-# An installation as it is found: webhooks that insert, processors that poll with SKIP LOCKED in autocommit. It is taken
-# over while they run, worked on by both, then by ours alone, and given back.
+# An existing installation: webhooks insert, processors poll with SKIP LOCKED in autocommit. The log is hardened while they
+# run. Old and new processors work together, then only ours. In the end the tables are given back.
 
 use strict;
 use warnings;
@@ -80,7 +80,7 @@ CALL old_processor(true); CALL old_processor(true);
 };
 $node->safe_psql('postgres', $installation);
 is($node->safe_psql('postgres', 'SELECT count(*), count(processed_at) FROM webhook_events'),
-	'300|140', 'an installation with half of its events processed');
+	'300|140', 'the old installation has processed half of its events');
 
 # ---- hardened while its clients run ------------------------------------------------------------------------
 
@@ -115,19 +115,19 @@ start_client('CALL old_processor()') for 1 .. 2;
 my $arguments = q{'webhook_events', 'calls', event_type_column => 'event_type', received_at_column => 'received_at',
     processed_at_column => 'processed_at', carry => '{app_id}'};
 $node->safe_psql('postgres', q{SELECT harden_calls('calls')});
-like(dump_of('calls'), qr/USING gin \(raw_payload\)/, 'an index of the payload is made');
+like(dump_of('calls'), qr/USING gin \(raw_payload\)/, 'the table gets an index of the payload');
 $node->safe_psql('postgres', "SET lock_timeout = '10s'; CALL prepare_harden_call_events($arguments)");
 my $indexes = $node->safe_psql('postgres',
 	q{SELECT string_agg(statement || ';', E'\n') FROM _callhardening.missing_event_indexes('webhook_events', true) AS statement});
-is(scalar(split /\n/, $indexes), 3, 'three indexes are to be built');
+is(scalar(split /\n/, $indexes), 3, 'the function lists three indexes to build');
 $node->safe_psql('postgres', $_) for split /\n/, $indexes;
 is($node->safe_psql('postgres', q{SELECT count(*) FROM _callhardening.missing_event_indexes('webhook_events', true)}),
-	'0', 'and are there');
+	'0', 'the three indexes are built');
 $node->safe_psql('postgres', "SET lock_timeout = '10s'; SELECT harden_call_events($arguments)");
 
 # ---- both at work, then ours alone --------------------------------------------------------------------------
 
-# What two old processors did to a status before the calls were hardened is theirs: the last event was processed, and another one after it.
+# A status may be wrong from the time before hardening: the old processors applied a later event before the last one.
 $node->safe_psql(
 	'postgres', q{
 CREATE TABLE wrong_before AS SELECT dialpad_call_id FROM calls c WHERE status <> 'ended' AND EXISTS (
@@ -138,49 +138,49 @@ $node->safe_psql('postgres', 'ALTER TABLE stop_old ADD now int');
 for my $client (@clients)
 {
 	IPC::Run::finish($client->{handle});
-	unlike(${ $client->{err} }, qr/ERROR|FATAL/, 'a client that was there before has seen no error');
+	unlike(${ $client->{err} }, qr/ERROR|FATAL/, 'an old client saw no error');
 }
 for (1 .. 200) { last if $node->safe_psql('postgres', 'SELECT claimed FROM process_call_events()') eq '0' }
 
 is($node->safe_psql('postgres', 'SELECT count(*), count(processed_at) FROM webhook_events'),
-	'1800|1800', 'each event is processed, and says so');
+	'1800|1800', 'each event is processed and marked');
 is($node->safe_psql('postgres', q{SELECT count(*),
 	count(*) FILTER (WHERE status IS DISTINCT FROM 'ended' AND dialpad_call_id NOT IN (TABLE wrong_before)) FROM calls}),
-	'600|0', 'each call has ended, but for what was wrong before');
+	'600|0', 'each call has ended, except those wrong before hardening');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM calls
 	WHERE app_id <> CASE dialpad_call_id % 2 WHEN 0 THEN '00000000-0000-0000-0000-00000000000a'
-	ELSE '00000000-0000-0000-0000-00000000000b' END::uuid}), '0', 'with the columns that were carried');
+	ELSE '00000000-0000-0000-0000-00000000000b' END::uuid}), '0', 'each call has its carried columns');
 is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM call_retrying_events) + (SELECT count(*) FROM call_dead_events)'),
-	'0', 'none has failed');
+	'0', 'no event has failed');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM webhook_events WHERE event_seq IS NOT NULL'),
-	'>', 0, 'what was pending was stamped');
+	'>', 0, 'pending events were stamped');
 
 $node->safe_psql('postgres', 'CALL old_webhook(3001, 3010)');
 is($node->safe_psql('postgres', q{SELECT ingest_call_event('{"call": {"id": 3011}}'::jsonb, event_type => 'call.ring') IS NOT NULL}),
-	't', 'our own way in');
+	't', 'ingest_call_event appends to the log');
 $node->safe_psql('postgres', q{UPDATE webhook_events SET app_id = '00000000-0000-0000-0000-00000000000a' WHERE app_id IS NULL});
 for (1 .. 200) { last if $node->safe_psql('postgres', 'SELECT claimed FROM process_call_events()') eq '0' }
 is($node->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE status = 'ended' AND duration_seconds = 30)
-	FROM calls WHERE dialpad_call_id > 3000}), '11|10', 'ours alone');
+	FROM calls WHERE dialpad_call_id > 3000}), '11|10', 'without the old processors the new events are applied');
 
 # ---- the way back -------------------------------------------------------------------------------------------
 
 my $columns = 'id, app_id, event_type, dialpad_event_id, payload, processed_at, received_at';
 $node->safe_psql('postgres', "CREATE TABLE kept AS SELECT $columns FROM webhook_events");
 $node->safe_psql('postgres', q{SELECT unharden_call_events('webhook_events'); SELECT unharden_calls('calls')});
-is(dump_of('webhook_events'), $events_before, 'the table is defined as it was');
-is(dump_of('calls'), $calls_before, 'and so is that of the calls');
+is(dump_of('webhook_events'), $events_before, 'the events table has its old definition');
+is(dump_of('calls'), $calls_before, 'the calls table has its old definition');
 is( $node->safe_psql('postgres', 'SELECT count(*)
 	FROM ((TABLE kept EXCEPT TABLE webhook_events) UNION ALL (TABLE webhook_events EXCEPT TABLE kept)) AS d'),
-	'0', 'with all its rows');
+	'0', 'the events table has its old rows');
 $node->safe_psql('postgres', 'CALL old_webhook(4001, 4002); CALL old_processor(true)');
 is($node->safe_psql('postgres', q{SELECT string_agg(status, ',') FROM calls WHERE dialpad_call_id > 4000}),
-	'ended,ended', 'and the old clients go on');
+	'ended,ended', 'the old clients continue');
 # ---- the page on migration, statement by statement ------------------------------------------------------------------
 
 $node->safe_psql('postgres', 'CREATE ROLE dba LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE oncall LOGIN');
 
-# The statements of the page without these sections, each with the role that has to run it.
+# The statements of the page outside these sections, each with the role that runs it.
 sub page_without
 {
 	my $page = slurp_file('docs/migration.md');
@@ -200,7 +200,7 @@ sub run_block
 	return $stderr;
 }
 
-# It has two roads to the same end: one statement for a small table, and five steps for large ones.
+# The page has two ways to the same end: one statement for a small table, and five steps for large ones.
 sub follow_page
 {
 	my ($road, @blocks) = @_;
@@ -212,17 +212,17 @@ sub follow_page
 		my $stderr = run_block($road, $block);
 		next unless $block->{sql} =~ /prepare_harden_call_events/;
 		my $printed = join ' ', $stderr =~ /still to be done: (.*)/g;
-		is($printed, join(' ', split ' ', $blocks[0]{sql}), "$road: the next step has the statements that were printed");
+		is($printed, join(' ', split ' ', $blocks[0]{sql}), "$road: the next step of the page is the printed statements");
 	}
-	is(dump_of('webhook_events', $road) . dump_of('calls', $road), $before, "$road: and back");
+	is(dump_of('webhook_events', $road) . dump_of('calls', $road), $before, "$road: the way back restores both definitions");
 	is($node->safe_psql($road, 'SELECT count(*), count(processed_at) > 140 FROM webhook_events'), '300|t',
-		"$road: with more events processed");
+		"$road: more events were processed");
 	return;
 }
 
 follow_page('small', page_without('The example', 'Large tables'));
 follow_page('large', page_without('The example', 'Small tables'));
 
-unlike(slurp_file($node->logfile), qr/terminated by signal|XX000/, 'nothing broke');
+unlike(slurp_file($node->logfile), qr/terminated by signal|XX000/, 'the server log has no crash and no internal error');
 $node->stop;
 done_testing();

@@ -1,6 +1,6 @@
 
-# A log with settled, pending, claimed, waiting and dead events, dumped and restored: into other clusters, into the
-# same one, into a clone of it, and from there once more; and carried along by pg_upgrade.
+# A log with settled, pending, claimed, waiting and dead events is dumped and restored: into other clusters, into the
+# same one, into a clone of it, and from there once more. pg_upgrade carries such a log along, too.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ sub new_node
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ], allows_streaming => $options{allows_streaming});
 	$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nmax_prepared_transactions = 4");
-	# At the beginning of a page of the commit log, so that the server finds it in order.
+	# At the start of a page of the commit log, so that the server finds the page.
 	PostgreSQL::Test::Utils::system_or_bail('pg_resetwal', '--next-transaction-id', $options{xid}, '--pgdata', $node->data_dir)
 	  if $options{xid};
 	$node->start;
@@ -26,7 +26,7 @@ sub new_node
 
 # ---- the log ---------------------------------------------------------------------------------------------
 
-# Each event is appended by a transaction of its own, so that the order of a call's events is that of their numbers.
+# Each event has a transaction of its own, so the events of a call have the order of their numbers.
 sub ingest
 {
 	my ($node, $database, $first, $last, $states) = @_;
@@ -45,7 +45,7 @@ sub fail_event
 SELECT fail_call_event(claim_id, event_seq, 'does not work', '$retry_after') FROM mine WHERE call_id = '$call' ORDER BY event_seq LIMIT 1});
 }
 
-# What is claimed stays in `mine`, as a worker would have it in its memory.
+# The table `mine` holds the claimed events, like the memory of a worker.
 sub claim
 {
 	my ($node, $database, $events, $lease) = @_;
@@ -115,7 +115,7 @@ $$});
 	ingest($node, $database, 1, 100, [ 'calling', 'ringing' ]);
 	$node->safe_psql($database, $drain);
 
-	# Two events die, and what follows them in their calls goes on.
+	# Two events die, and later events of their calls go on.
 	ingest($node, $database, 1, 2, ['connected']);
 	for my $attempt (1 .. 3)
 	{
@@ -124,14 +124,14 @@ $$});
 		complete($node, $database);
 	}
 
-	# Pending ones, of which some wait to be tried again, others behind them, and others are with workers that
-	# will never come back: one of which has given one event back.
+	# Pending events: some wait for a retry, some behind such an event, and some belong to lost workers. One of these
+	# workers has released one event.
 	ingest($node, $database, 1, 100, [ 'connected', 'hold' ]);
 	claim($node, $database, 60, '1 hour');
 	my @calls = split /\n/, $node->safe_psql($database, 'SELECT DISTINCT call_id FROM mine ORDER BY 1 LIMIT 6');
 	fail_event($node, $database, $_, '0 seconds') for @calls;
 	complete($node, $database);
-	# A retry of some of them, and ranges.
+	# Claims of retries, and claims of ranges.
 	claim($node, $database, 40, '1 hour');
 	claim($node, $database, 40, '1 hour');
 	my $call = $node->safe_psql($database, 'SELECT min(call_id) FROM mine');
@@ -141,7 +141,7 @@ $$});
 	cmp_ok($node->safe_psql($database, 'SELECT count(*) FROM call_open_claims'), '>', 5, 'some are claimed');
 }
 
-# Events come before the first claim and after it; nothing is lost, nothing comes twice, calls stay in order.
+# Events are appended before the first claim and after it. All are delivered once, in the order of their calls.
 sub goes_on
 {
 	my ($node, $database, $what) = @_;
@@ -152,20 +152,20 @@ sub goes_on
 	$node->safe_psql($database, $drain);
 	is($node->safe_psql($database, 'SELECT * FROM violations() LIMIT 10'), '', "$what: the log goes on");
 	is($node->safe_psql($database, 'SELECT count(*), count(DISTINCT lane % 64) = 64 FROM _callhardening.lanes'),
-		'64|t', "$what: it has its lanes");
+		'64|t', "$what: the log has its lanes");
 	is($node->safe_psql($database, 'SELECT adopted IS NULL FROM call_event_logs'), 't', "$what: nothing is left to do in old ones");
 }
 
 sub revives_the_dead
 {
 	my ($node, $database, $what) = @_;
-	is($node->safe_psql($database, "SELECT retry_dead_call_events()"), 2, "$what: the dead are still there");
+	is($node->safe_psql($database, "SELECT retry_dead_call_events()"), 2, "$what: the dead events are restored");
 	$node->safe_psql($database, $drain);
 	is($node->safe_psql($database, 'SELECT count(*) FROM done d
 		WHERE call_id IN (SELECT DISTINCT call_id FROM done) AND event_seq NOT IN (SELECT event_seq FROM call_events)'),
-		0, "$what: what comes is in the log");
+		0, "$what: only events of the log are delivered");
 	is($node->safe_psql($database, 'SELECT count(*) FROM call_events WHERE event_seq NOT IN (SELECT event_seq FROM done)'), 0,
-		"$what: and they get another chance");
+		"$what: the dead events are retried");
 	is($node->safe_psql($database, 'SELECT count(*) FROM call_retrying_events'), 0, "$what: nothing is left behind");
 }
 
@@ -201,13 +201,13 @@ PostgreSQL::Test::Utils::system_or_bail('pg_dump', '--format=custom', '--host', 
 
 my $lower = new_node('lower');
 restore_plain($lower, 'restored', 'origin');
-# A worker has some of it, while another one finds nothing any more: what comes later in its calls waits for it.
+# One worker holds some events. Another worker finds no more events, since later events of those calls wait.
 ingest($lower, 'restored', 1, 100, ['eavesdrop']);
 claim($lower, 'restored', 40, '1 hour');
 $lower->safe_psql('restored', $drain);
-is(complete($lower, 'restored'), 'completed', 'a cluster with lower xids: a worker completes');
+is(complete($lower, 'restored'), 'completed', 'a worker can complete in a cluster with lower xids');
 goes_on($lower, 'restored', 'a cluster with lower xids');
-# What has another log number, waiting and dead events included, is restored a second time, while some of it is pending.
+# Here the log has another number. It is restored a second time while some events are pending, waiting or dead.
 ingest($lower, 'restored', 40, 90, [ 'transcription', 'csat' ]);
 claim($lower, 'restored', 40, '1 hour');
 fail_event($lower, 'restored', $lower->safe_psql('restored', 'SELECT min(call_id) FROM mine'), '0 seconds');
@@ -239,7 +239,7 @@ is($clone->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_syste
 	$source->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()'), 'the clone has the identifier of its original');
 restore_plain($clone, 'restored', 'origin');
 
-# The transaction of a pending event may be another one here, that is in progress.
+# The transaction id of a pending event may belong to an open transaction here.
 $clone->safe_psql(
 	'restored', q{
 CREATE PROCEDURE reach(wanted xid8) LANGUAGE plpgsql AS $$
@@ -257,15 +257,15 @@ CALL reach('$open');
 BEGIN;
 SELECT pg_current_xact_id();
 CREATE TABLE half_done ();
-PREPARE TRANSACTION 'half done'}), $wanted, 'a transaction is in progress that has the number of a pending event');
+PREPARE TRANSACTION 'half done'}), $wanted, 'an open transaction has the xid of a pending event');
 goes_on($clone, 'restored', 'a clone');
 $clone->safe_psql('restored', "ROLLBACK PREPARED 'half done'");
-like(complete($clone, 'restored'), qr/^(stale|unknown|stale,unknown)$/, 'nobody can complete what was taken over in another cluster');
+like(complete($clone, 'restored'), qr/^(stale|unknown|stale,unknown)$/, 'a claim taken over in another cluster cannot be completed');
 revives_the_dead($clone, 'restored', 'a clone');
 
 # ---- data alone ------------------------------------------------------------------------------------------
 
-# Events are stamped anew, so all of them come again, once: those that died as well. What is waiting is tried once.
+# Events are stamped again, so all of them are delivered once more, even the dead ones. A waiting event is retried once.
 sub comes_again
 {
 	my ($node, $database, $what) = @_;
@@ -274,7 +274,7 @@ sub comes_again
 	$node->safe_psql($database, $drain);
 	is($node->safe_psql($database, 'SELECT * FROM violations() LIMIT 10'), '', "$what: everything comes once, in order");
 	is($node->safe_psql($database, 'SELECT count(*) FROM call_events WHERE event_seq NOT IN (SELECT event_seq FROM done)'),
-		0, "$what: what had been settled too");
+		0, "$what: settled events are delivered again, too");
 }
 
 for my $what ('schema', 'data')
@@ -288,7 +288,7 @@ comes_again($lower, 'data', 'data into the schema of the dump');
 # An event that died before can die again.
 ingest($lower, 'data', 1, 1, ['connected']);
 
-# Into tables that were made here, whose settings are there already.
+# Into tables created in this cluster. They already have settings.
 $higher->safe_psql('postgres', 'CREATE DATABASE made');
 $higher->safe_psql('made', q{CREATE EXTENSION callhardening; SELECT create_call_tables();});
 PostgreSQL::Test::Utils::system_or_bail('pg_dump', '--schema-only',
@@ -296,7 +296,7 @@ PostgreSQL::Test::Utils::system_or_bail('pg_dump', '--schema-only',
 	'--port', $source->port, '--file', "$dumps/rest.sql", 'origin');
 load($higher, 'made', 'rest', 0);
 load($higher, 'made', 'data', 0);
-comes_again($higher, 'made', 'data into tables that were made there');
+comes_again($higher, 'made', 'data into tables created there');
 
 $_->stop for $lower, $higher, $clone, $source;
 done_testing();

@@ -1,6 +1,6 @@
 
-# A standby: nothing can be claimed on it; promoted, it goes on where it was, also when the primary has promised more
-# than it has sent.
+# No event can be claimed on a standby. After promotion it goes on, even if the primary has promised more than it sent.
+# After a crash the same holds.
 
 use strict;
 use warnings;
@@ -11,7 +11,7 @@ use Test::More;
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ], allows_streaming => 1);
-# What is committed is not yet on disk.
+# Commits are not yet on disk.
 $primary->append_conf('postgresql.conf',
 	"fsync = off\nautovacuum = off\nsynchronous_commit = off\nwal_writer_delay = 10s\nwal_keep_size = 64MB");
 $primary->start;
@@ -20,7 +20,7 @@ $primary->safe_psql(
 CREATE EXTENSION callhardening;
 SELECT create_call_tables()});
 
-# What workers know: claim ids, and how often each event was completed.
+# The knowledge of the workers: claim ids, and how often each event was completed.
 my (%issued, %completed);
 
 sub ingest
@@ -42,7 +42,7 @@ sub claim
 	return \%claims;
 }
 
-# Outcomes, by claim id.
+# Outcomes by claim id.
 sub complete
 {
 	my ($node, $claims) = @_;
@@ -109,20 +109,20 @@ for my $verb (sort keys %verbs)
 {
 	my ($result, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$verbs{$verb}");
 	like($stderr, qr/ERROR:  25006: $verb cannot be used on a standby server\nDETAIL:  .*\nHINT:  Connect to the primary server\./,
-		"$verb on a standby");
+		"$verb gives a clear error on a standby");
 }
 for my $statement (q{SELECT ingest_call_event('{"call_id": 1}'::jsonb)},
 	'SELECT retry_dead_call_events()', 'SELECT configure_call_event_log(max_attempts => 3)')
 {
 	my ($result, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\n$statement");
-	like($stderr, qr/ERROR:  25006/, "on a standby: $statement");
+	like($stderr, qr/ERROR:  25006/, "a standby refuses: $statement");
 }
 is($standby->safe_psql('postgres', 'SELECT sum(pending) > 0 FROM pending_call_events(exact => true)'),
-	't', 'what is pending can be seen on a standby');
+	't', 'a standby shows the pending events');
 
 # ---- the primary is lost, with what it has not sent --------------------------------------------------------
 
-# The standby has received this; what follows it has not.
+# The standby has received everything up to here, and nothing after it.
 count_completed($done, complete($primary, $done));
 my $kept = claim($primary, 20, '1 hour');
 remember_issued($kept);
@@ -136,34 +136,34 @@ my %lost = %{ claim($primary, 60, '1 hour') };
 remember_issued(\%lost);
 my ($done_late) = keys %$kept;
 my $late = complete($primary, { $done_late => $kept->{$done_late} });
-is($late->{$done_late}, 'completed', 'a claim is completed on the primary, and that is lost');
+is($late->{$done_late}, 'completed', 'a worker completes a claim on the primary before the loss');
 ingest($primary, 61, 80, 'calling');
 $primary->stop('immediate');
 $standby->start;
 $standby->promote;
 
-is($standby->safe_psql('postgres', "SELECT max(event_seq) FROM call_events"), $sent, 'what was sent is there, and no more');
+is($standby->safe_psql('postgres', "SELECT max(event_seq) FROM call_events"), $sent, 'the standby has the received events and no others');
 my $outcomes = complete($standby, \%lost);
-is(join(',', sort { $a cmp $b } keys %{ { map { $_ => 1 } values %$outcomes } }), 'unknown', 'claims that were lost are unknown');
-# A claim that was sent is open still, whatever became of it on the lost primary.
+is(join(',', sort { $a cmp $b } keys %{ { map { $_ => 1 } values %$outcomes } }), 'unknown', 'lost claims are unknown');
+# A received claim is still open here, whatever happened on the lost primary.
 $outcomes = complete($standby, $kept);
-is(join(',', keys %{ { map { $_ => 1 } values %$outcomes } }), 'completed', 'claims that were sent can be completed');
+is(join(',', keys %{ { map { $_ => 1 } values %$outcomes } }), 'completed', 'received claims can be completed');
 count_completed($kept, $outcomes);
 is(drain($standby), 0, 'no claim id comes again');
 $outcomes = complete($standby, \%lost);
-is(join(',', grep { $_ !~ /stale|unknown/ } values %$outcomes), '', 'and the lost ones never become current');
+is(join(',', grep { $_ !~ /stale|unknown/ } values %$outcomes), '', 'the ids of lost claims never become valid');
 is($standby->safe_psql('postgres', 'SELECT first_lane, adopted IS NULL FROM call_event_logs'), '0|t', 'the log goes on in its lanes');
 
 ingest($standby, 1, 80, 'hangup');
-is(drain($standby), 0, 'it goes on');
+is(drain($standby), 0, 'the promoted standby processes new events');
 my @events = split /\n/, $standby->safe_psql('postgres', 'SELECT event_seq FROM call_events');
 is(join(',', grep { ($completed{$_} // 0) == 0 } @events), '', 'nothing is lost');
 is(join(',', grep { $completed{$_} > 1 } keys %completed), '', 'nothing is completed twice');
 
 # ---- a crash that loses what was committed ---------------------------------------------------------------
 
-# The same numbers are given out again, for other claims.
-# Nothing but time, or too little memory, would have what was committed written.
+# After the crash the same record numbers are issued again, for other claims. Only the timer, or too little memory, would
+# write the commits to disk.
 $standby->append_conf('postgresql.conf', "wal_buffers = 4MB\nwal_writer_flush_after = 16MB\nshared_buffers = 32MB\nfull_page_writes = off");
 $standby->restart;
 my $again = 0;
@@ -181,12 +181,12 @@ for my $round (1 .. 5)
 	count_completed($claims, $outcomes);
 	$again += drain($standby);
 	my $late = complete($standby, $claims);
-	is(join(',', grep { $_ !~ /stale|unknown/ } values %$late), '', 'what was issued before the crash is not current any more');
+	is(join(',', grep { $_ !~ /stale|unknown/ } values %$late), '', 'claim ids from before the crash are not valid');
 }
-is($again, 0, 'no claim id comes again after a crash');
-cmp_ok($lost_claims, '>', 0, 'some claims were lost');
+is($again, 0, 'no claim id is issued twice after a crash');
+cmp_ok($lost_claims, '>', 0, 'the crash lost some claims');
 @events = split /\n/, $standby->safe_psql('postgres', 'SELECT event_seq FROM call_events');
-is(join(',', grep { ($completed{$_} // 0) == 0 } @events), '', 'nothing is lost in a crash');
+is(join(',', grep { ($completed{$_} // 0) == 0 } @events), '', 'a crash loses no events');
 is(join(',', grep { $completed{$_} > 1 } keys %completed), '', 'nothing is completed twice');
 
 $standby->stop;

@@ -1,5 +1,5 @@
 
-# pg_upgrade: a cluster with another identifier that goes on with the transaction ids of the old one.
+# pg_upgrade: the new cluster has another identifier and continues the transaction ids of the old one.
 
 use strict;
 use warnings;
@@ -57,7 +57,7 @@ $$});
 ingest($old, 1, 60, 'calling');
 drain($old);
 ingest($old, 1, 60, 'ringing');
-# Some are with a worker, of which one has failed; the others are pending.
+# A worker holds some events, and one of them has failed. The others are pending.
 $old->safe_psql('postgres', q{
 CREATE TABLE mine AS SELECT claim_id, event_seq, call_id FROM claim_call_events(20, '1 hour', 'worker');
 SELECT fail_call_event(claim_id, event_seq, 'no', '0 seconds') FROM mine LIMIT 1});
@@ -82,7 +82,7 @@ system_or_bail('pg_upgrade', '--no-sync', '--old-datadir', $old->data_dir,
 $new->start;
 isnt($new->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()'), $identifier, 'the cluster has another identifier');
 
-# The worker comes back, and completes one of its claims.
+# The worker comes back and completes one of its claims.
 $new->safe_psql('postgres', q{
 CREATE TABLE ended AS SELECT * FROM complete_call_events((SELECT ARRAY[max(claim_id)] FROM mine));
 INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM mine JOIN ended USING (claim_id)
@@ -95,14 +95,14 @@ ingest($new, 1, 60, 'hangup');
 drain($new);
 is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'the log goes on');
 is($new->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.lanes'), 64, 'with its lanes');
-is($new->safe_psql('postgres', $members), $owned, 'the extension owns what it did, its schema among it');
+is($new->safe_psql('postgres', $members), $owned, 'the extension owns the same objects, including its schema');
 is($new->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text)
 	FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$'),
-	$dumped, 'and dumps the same tables');
+	$dumped, 'pg_dump dumps the same tables');
 is($new->safe_psql('postgres', q{SELECT string_agg(check_name, ' ') FROM check_call_hardening()
-	WHERE NOT ok AND check_name NOT IN ('autovacuum')}), '', 'the self-test finds nothing');
+	WHERE NOT ok AND check_name NOT IN ('autovacuum')}), '', 'the self-test finds no fault');
 $new->safe_psql('postgres', q{CREATE ROLE reader; SELECT grant_call_role('reader', 'read')});
-is($new->safe_psql('postgres', q{SELECT count(*) FROM call_role_grants('own')}), $granted, 'and a task is what it was');
+is($new->safe_psql('postgres', q{SELECT count(*) FROM call_role_grants('own')}), $granted, 'each task has the same rights');
 
 $new->stop;
 done_testing();

@@ -1,5 +1,5 @@
 
-# Every way into the table of an event log: each event ends in a lane that workers look into, is counted as pending until it is
+# Every way into the table of an event log. Each event gets a lane that workers read. It counts as pending until it is
 # delivered, and is delivered once.
 
 use strict;
@@ -25,7 +25,7 @@ sub new_node
 my $low = new_node('low');
 my $high = new_node('high', 1048576);
 
-# The extension is in $schema: pg_dump sorts data by schema, so the registry comes before the events of "public", or behind them.
+# The extension is in $schema. pg_dump sorts data by schema, so the registry comes before or after the events of "public".
 sub make_database
 {
 	my ($node, $database, $schema) = @_;
@@ -47,7 +47,7 @@ sub ingest
 	$node->safe_psql($database, join('', map { qq{SELECT ingest_call_event('{"call_id": $_, "state": "hangup"}'::jsonb);\n} } @calls));
 }
 
-# What is claimed until nothing comes any more, call by call. Each call is a session of its own.
+# Claims until no event is left, and returns the call ids. Each run is a session of its own.
 sub deliver
 {
 	my ($node, $database, $log) = @_;
@@ -82,14 +82,14 @@ sub problems
 		FROM check_call_hardening() WHERE NOT ok AND check_name <> 'autovacuum'});
 }
 
-# Pending before a worker looks, delivered once, and nothing is left.
+# Events are pending before a worker looks. They are delivered once, and none is left.
 sub delivers
 {
 	my ($node, $database, $expected, $what, $log) = @_;
-	is(pending($node, $database, $log), scalar(split ' ', $expected), "$what: pending");
-	is(deliver($node, $database, $log), $expected, "$what: delivered once");
-	is(pending($node, $database, $log), 0, "$what: nothing is pending any more");
-	is(problems($node, $database), '', "$what: the self-test finds nothing");
+	is(pending($node, $database, $log), scalar(split ' ', $expected), "$what: the events are pending");
+	is(deliver($node, $database, $log), $expected, "$what: each event is delivered once");
+	is(pending($node, $database, $log), 0, "$what: no event is pending afterwards");
+	is(problems($node, $database), '', "$what: the self-test finds no fault");
 }
 
 sub dump_to
@@ -132,51 +132,51 @@ for my $schema ('aa', 'zz')
 {
 	make_log($low, "origin_$schema", $schema);
 	ingest($low, "origin_$schema", 1 .. 5);
-	is(deliver($low, "origin_$schema"), '1 2 3 4 5', "extension in $schema: what the origin has settled");
+	is(deliver($low, "origin_$schema"), '1 2 3 4 5', "extension in $schema: the origin settles these events");
 	copy_whole($low, "origin_$schema", $high, "adopted_$schema", $schema);
-	is(deliver($high, "adopted_$schema"), '', "extension in $schema: nothing of it comes again");
+	is(deliver($high, "adopted_$schema"), '', "extension in $schema: settled events are not delivered again");
 	is($high->safe_psql("adopted_$schema", 'SELECT first_lane, min(lane) FROM call_event_logs, _callhardening.lanes GROUP BY 1'),
-		'64|64', "extension in $schema: its first lanes are gone");
+		'64|64', "extension in $schema: the log has dropped its first lanes");
 	ingest($high, "adopted_$schema", 6);
 
 	copy_in_parts($high, "adopted_$schema", $low, "parts_$schema", $schema);
 	is($low->safe_psql("parts_$schema", "SELECT purge_call_events('0')"), 0,
-		"extension in $schema: a purge before the first claim leaves all of them");
+		"extension in $schema: a purge before the first claim deletes no event");
 	delivers($low, "parts_$schema", '1 2 3 4 5 6', "extension in $schema: data alone");
-	# And what is settled now is settled in its dumps as well.
+	# Events settled now are settled in the dumps, too.
 	copy_whole($low, "parts_$schema", $high, "again_$schema", $schema);
-	is(pending($high, "again_$schema"), 0, "extension in $schema: restored as a whole, all of it is settled");
+	is(pending($high, "again_$schema"), 0, "extension in $schema: after a whole restore all events are settled");
 	ingest($high, "again_$schema", 7);
-	delivers($high, "again_$schema", '7', "extension in $schema: what comes then");
+	delivers($high, "again_$schema", '7', "extension in $schema: a later event");
 	copy_in_parts($high, "again_$schema", $low, "parts_again_$schema", $schema);
 	delivers($low, "parts_again_$schema", '1 2 3 4 5 6 7', "extension in $schema: data alone, once more");
-	is($low->safe_psql("parts_again_$schema", "SELECT purge_call_events('0')"), 7, "extension in $schema: a purge takes what is settled");
+	is($low->safe_psql("parts_again_$schema", "SELECT purge_call_events('0')"), 7, "extension in $schema: a purge deletes settled events");
 }
 
-# Half-way: the dump is made before the old lanes are found to be empty.
+# Half-way: the dump is made before a worker finds the old lanes empty.
 ingest($low, 'parts_again_zz', 8, 9);
 copy_in_parts($low, 'parts_again_zz', $high, 'half', 'zz');
 $high->safe_psql('half', 'SELECT process_call_events(1)');
 copy_in_parts($high, 'half', $low, 'half_way', 'zz');
-delivers($low, 'half_way', '8 9', 'data alone of a log that is half-way through such data');
+delivers($low, 'half_way', '8 9', 'data alone, of a log that is still reading restored data');
 
-# A client appends while nobody knows the log yet.
+# A client appends while the log is not yet registered.
 copy_in_parts($high, 'adopted_zz', $low, 'early', 'zz',
 	q{INSERT INTO call_events (event_seq, payload) OVERRIDING SYSTEM VALUE VALUES (1000, '{"call_id": 50, "state": "hangup"}')});
 like(problems($low, 'early'), qr/its sequence is behind/,
-	'an event that comes before the registry, with a number of its own: the self-test tells');
+	'an event before the registry, with its own number: the self-test reports it');
 $low->safe_psql('early', q{SELECT setval('call_events_event_seq_seq', 1000)});
-delivers($low, 'early', '1 2 3 4 5 6 50', 'an event that comes before the registry');
+delivers($low, 'early', '1 2 3 4 5 6 50', 'an event before the registry');
 
-# Into a log that is there. What was waiting is one of its calls, wherever it was waiting.
+# Into an existing log. A waiting event belongs to one of its calls, in any lane.
 $high->safe_psql('adopted_zz', q{SELECT fail_call_event(claim_id, event_seq, 'x', '0') FROM claim_call_events()});
 dump_to($high, 'adopted_zz', 'existing', '--data-only');
 make_log($low, 'existing', 'zz');
 ingest($low, 'existing', 100);
-is(deliver($low, 'existing'), '100', 'a log that is there');
+is(deliver($low, 'existing'), '100', 'an existing log delivers its event');
 $low->safe_psql('existing', 'DELETE FROM call_events');
 load($low, 'existing', 'existing', 0);
-is(deliver($low, 'existing'), '1 2 3 4 5 6', 'data into it: delivered once');
+is(deliver($low, 'existing'), '1 2 3 4 5 6', 'data restored into an existing log is delivered once');
 is($low->safe_psql('existing', 'SELECT count(*) FROM call_retrying_events'), 0, 'data into it: what was waiting too');
 
 # ---- without triggers --------------------------------------------------------------------------------------
@@ -188,37 +188,37 @@ for my $node ($low, $high)
 	make_database($node, 'untriggered', 'aa');
 	load($node, 'untriggered', 'schema');
 	load($node, 'untriggered', 'data');
-	is(pending($node, 'untriggered'), 1, $node->name . ', without triggers: what was pending is pending');
-	is(deliver($node, 'untriggered'), '6', $node->name . ', without triggers: and is delivered');
+	is(pending($node, 'untriggered'), 1, $node->name . ', restored without triggers: pending events are pending');
+	is(deliver($node, 'untriggered'), '6', $node->name . ', restored without triggers: pending events are delivered');
 }
 
-# Stamps of another cluster in a log of this one: the first five were made here, and the last one has a lane that this log has not.
-# Nothing is green until a worker has found it.
+# Stamps of another cluster: this log has the lanes of the first five events, but not that of the last one. The self-test
+# reports them until a worker finds them.
 dump_to($high, 'adopted_aa', 'rows', '--data-only', '--disable-triggers', '--table=call_events');
 make_log($low, 'strange', 'aa');
 ingest($low, 'strange', 200);
 $low->safe_psql('strange', 'ALTER TABLE call_events ALTER event_seq RESTART 1000; UPDATE call_events SET event_seq = DEFAULT');
 deliver($low, 'strange');
 load($low, 'strange', 'rows');
-is(pending($low, 'strange'), 6, 'rows of another cluster: pending');
+is(pending($low, 'strange'), 6, 'rows of another cluster are pending');
 is($low->safe_psql('strange', q{SELECT gap || ': ' || detail FROM call_enforcement WHERE level = 'gap'}),
-	q{events_outside_lanes: no worker looks for 1 events: their lanes are not the log's}, 'rows of another cluster: a gap');
+	q{events_outside_lanes: no worker looks for 1 events: their lanes are not the log's}, 'rows of another cluster are reported as a gap');
 like(problems($low, 'strange'), qr/no worker looks for 1 events of public.call_events/,
-	'rows of another cluster: the self-test counts them');
-is(deliver($low, 'strange'), '1 2 3 4 5 6', 'rows of another cluster: a worker finds them');
-is(pending($low, 'strange'), 0, 'rows of another cluster: once');
+	'the self-test counts rows of another cluster');
+is(deliver($low, 'strange'), '1 2 3 4 5 6', 'a worker finds rows of another cluster');
+is(pending($low, 'strange'), 0, 'rows of another cluster are delivered once');
 is($low->safe_psql('strange', q{SELECT string_agg(gap, ', ') FROM call_enforcement WHERE level = 'gap'}),
-	'', 'rows of another cluster: no gap is left');
+	'', 'after that no gap is left');
 
-# What nobody can find stays a gap.
+# Events that no worker can find stay a gap.
 $low->safe_psql('strange', q{ALTER TABLE call_events DISABLE TRIGGER USER;
 INSERT INTO call_events (event_lane, event_xid, call_id, payload)
     VALUES (2000000000, '5', '1', '{"call_id": 1}'), (-6, '5', '1', '{"call_id": 2}');
 ALTER TABLE call_events ENABLE TRIGGER USER});
-is(deliver($low, 'strange'), '', 'a lane that cannot be: no worker takes it');
-is(pending($low, 'strange'), 2, 'a lane that cannot be: pending');
+is(deliver($low, 'strange'), '', 'no worker takes events of an impossible lane');
+is(pending($low, 'strange'), 2, 'events of an impossible lane are pending');
 is($low->safe_psql('strange', q{SELECT gap || ': ' || detail FROM call_enforcement WHERE level = 'gap'}),
-	q{events_outside_lanes: no worker looks for 2 events: their lanes are not the log's}, 'a lane that cannot be: a gap');
+	q{events_outside_lanes: no worker looks for 2 events: their lanes are not the log's}, 'events of an impossible lane are a gap');
 
 # ---- copies ------------------------------------------------------------------------------------------------
 
@@ -241,16 +241,16 @@ CREATE TABLE hooks3 (LIKE hooks INCLUDING ALL);
 INSERT INTO hooks3 SELECT * FROM hooks;
 SELECT harden_call_events('hooks3', 'calls', lanes => 64)});
 delivers($high, 'adopted_aa', '1 2', 'a copy of a hardened table', 'hooks2');
-is(pending($high, 'adopted_aa', 'hooks3'), 0, 'a copy whose rows are settled as nothing says which are: none is pending');
+is(pending($high, 'adopted_aa', 'hooks3'), 0, 'a copy without processed_at has no pending events');
 
-# What is set back has no stamp, if it was processed before its table was a log.
+# An event processed before hardening has no stamp, even if it is set back.
 $high->safe_psql('adopted_aa', q{
 CREATE TABLE hooks4 (payload jsonb, done timestamptz);
 INSERT INTO hooks4 VALUES ('{"call_id": 1}', now());
 SELECT harden_call_events('hooks4', 'calls', processed_at_column => 'done');
 UPDATE hooks4 SET done = NULL});
 like(problems($high, 'adopted_aa'), qr/no worker looks for 1 events of public.hooks4/,
-	'an old event that is set back: the self-test counts it');
+	'the self-test counts an old event that was set back');
 
 # ---- COPY, and tables that lead to the log --------------------------------------------------------------------
 
@@ -265,10 +265,10 @@ CREATE TABLE parent (event_seq bigint NOT NULL, event_lane integer NOT NULL DEFA
 ALTER TABLE call_events ALTER event_seq DROP IDENTITY;
 ALTER TABLE parent ATTACH PARTITION call_events FOR VALUES FROM (1) TO (1000);
 INSERT INTO parent (event_seq, payload) VALUES (500, '{"call_id": 3}')});
-is(pending($low, 'roads'), 1, 'a partition: pending');
-is(deliver($low, 'roads'), '3', 'a partition: delivered');
+is(pending($low, 'roads'), 1, 'an event of a partition is pending');
+is(deliver($low, 'roads'), '3', 'an event of a partition is delivered');
 like($low->safe_psql('roads', q{SELECT string_agg(gap, ',') FROM call_enforcement WHERE relation = 'call_events'::regclass}),
-	qr/table_altered/, 'a partition: and a gap');
+	qr/table_altered/, 'a partition is a gap');
 
 $_->stop for $low, $high;
 done_testing();
