@@ -1,5 +1,5 @@
 
-# The example workers of the documentation: one that is set up wrongly ends at its start, and claims nothing.
+# The example workers of the documentation. With a wrong setting a worker ends at its start and claims no events.
 
 use strict;
 use warnings;
@@ -12,9 +12,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $examples = abs_path(dirname(__FILE__) . '/../../../docs/examples');
-# Where there is no such program, that is an exception.
+# A missing program raises an exception.
 sub has { return eval { IPC::Run::run([@_], '<', \undef, '>', '/dev/null', '2>', '/dev/null') } }
-# The system's python has the package of the system, and another one may stand before it in the path.
+# The system's python has the needed package. Another python may come first in the path.
 my ($python) = grep { has($_, '-c', 'import psycopg2') } 'python3', '/usr/bin/python3';
 my $has_node = has('node', '-e', q{require('pg'); if (!globalThis.fetch) process.exit(1)});
 plan skip_all => 'there is neither psycopg2 nor pg' unless $python || $has_node;
@@ -32,7 +32,7 @@ CREATE ROLE client LOGIN;
 SELECT grant_call_role('client', 'claim')});
 @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
 
-# What a worker prints until it ends, or until `condition` is true in the database.
+# The output of a worker until it ends, or until `condition` is true in the database.
 sub run_worker
 {
 	my ($command, $condition) = @_;
@@ -50,8 +50,8 @@ sub fails_at_its_start
 {
 	my ($name, $command, $message) = @_;
 	my ($exit, $output) = run_worker($command);
-	is($exit, 1, "$name: it ends");
-	like($output, $message, "$name: it says why");
+	is($exit, 1, "$name: the worker ends");
+	like($output, $message, "$name: the worker names the reason");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.claims'), '0', "$name: it has claimed nothing");
 }
 
@@ -62,21 +62,22 @@ SKIP: {
 	for my $mode ([], ['--transaction']) {
 		my @worker = ($python, "$examples/worker.py", @$mode);
 		fails_at_its_start("no table (@$mode)", \@worker, qr/relation "talked" does not exist/);
-		$node->safe_psql('postgres', 'CREATE TABLE talked (event_seq bigint PRIMARY KEY, call_id text NOT NULL, milliseconds numeric NOT NULL)');
+		$node->safe_psql('postgres',
+			'CREATE TABLE talked (event_seq bigint PRIMARY KEY, call_id text NOT NULL, milliseconds numeric NOT NULL)');
 		fails_at_its_start("no right to write (@$mode)", \@worker, qr/permission denied for table talked/);
 		$node->safe_psql('postgres', 'DROP TABLE talked');
 	}
-	# a right that goes away while the worker runs costs no attempt
+	# a right revoked while the worker runs costs no attempt
 	$node->safe_psql('postgres', q{CREATE TABLE talked (event_seq bigint PRIMARY KEY, call_id text NOT NULL, milliseconds numeric NOT NULL);
 GRANT INSERT ON talked TO client;
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON talked FOR EACH ROW EXECUTE FUNCTION refuse()});
 	run_worker([ $python, "$examples/worker.py" ], q{SELECT count(*) > 0 FROM _callhardening.claims WHERE state = 'released'});
-	is($node->safe_psql('postgres', $attempts), '0', 'no right to write any more: the batch is given back');
+	is($node->safe_psql('postgres', $attempts), '0', 'a worker without the right to write releases its batch');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '0', 'and nothing is written');
 	$node->safe_psql('postgres', 'DROP TRIGGER refuse ON talked');
 	run_worker([ $python, "$examples/worker.py" ], 'SELECT count(*) = 20 FROM talked');
-	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '20', 'set up well, it does its work');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '20', 'a well configured worker completes its claims');
 	is($node->safe_psql('postgres', $attempts), '0', 'and no event has failed');
 	$node->safe_psql('postgres', 'TRUNCATE _callhardening.claims');
 }
@@ -94,7 +95,7 @@ SKIP: {
 	$ENV{TARGET} = 'http://127.0.0.1:9/calls';
 	fails_at_its_start('nobody there', \@worker, qr/TARGET cannot be reached/);
 
-	# a target that knows POST alone
+	# this target accepts only POST
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 	my $said = '';
 	my $target = IPC::Run::start([ 'node', '-e',
@@ -103,7 +104,7 @@ SKIP: {
 	$target->pump until $said =~ /ready/;
 	$ENV{TARGET} = "http://127.0.0.1:$port/calls";
 	my ($exit, $output) = run_worker(\@worker, 'SELECT sum(pending) = 0 FROM pending_call_events(exact => true)');
-	like($output, qr/claims completed/, 'set up well, it does its work');
+	like($output, qr/claims completed/, 'a well configured worker completes its claims');
 	is($node->safe_psql('postgres', $attempts), '0', 'and no event has failed');
 	$target->kill_kill;
 }

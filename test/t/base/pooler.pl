@@ -45,13 +45,13 @@ my $pooled = "host=$home port=$port user=$user dbname=postgres";
 
 END
 {
-	# The node ends by itself, the pooler does not.
+	# The node stops by itself at the end, the pooler does not.
 	my $status = $?;
 	kill 'INT', slurp_file("$home/pgbouncer.pid") if $home && -s "$home/pgbouncer.pid";
 	$? = $status;
 }
 
-# A client that sends one statement after the other, each a transaction.
+# Sends one statement after the other, each as a transaction.
 sub connect_client
 {
 	my %client = (in => '', out => '', err => '');
@@ -73,13 +73,13 @@ sub ask
 # ---- workers ---------------------------------------------------------------------------------------------------
 
 my @clients = map { connect_client() } 1 .. 8;
-# The pooler opens a session when it needs one more, and then takes them in turn.
+# The pooler opens a session when it needs one, and then uses them in turn.
 ask($clients[$_], 'BEGIN; SELECT 1') for 0 .. $servers - 1;
 ask($clients[$_], 'COMMIT') for 0 .. $servers - 1;
 my $ingested = 0;
 for my $state ('calling', 'ringing', 'connected', 'hold', 'hangup')
 {
-	# From different clients, of one call after the other.
+	# Events of one call after the other, from different clients.
 	ask($clients[ $_ % @clients ], qq{SELECT ingest_call_event('{"call_id": $_, "state": "$state"}'::jsonb)}) for 1 .. 30;
 	$ingested += 30;
 }
@@ -87,7 +87,7 @@ ask($_, 'INSERT INTO sessions SELECT pg_backend_pid()') for @clients, @clients;
 is($node->safe_psql('postgres', 'SELECT count(DISTINCT pid) FROM sessions'),
 	$servers, scalar(@clients) . " clients share $servers sessions");
 
-# Each step is another transaction, among those of the other workers. What is failed first fails once only.
+# Each step is a transaction of its own, among those of other workers. An event fails only once.
 sub work
 {
 	my ($client, $number) = @_;
@@ -119,7 +119,7 @@ sub work
 		{
 			my $outcome = ask($client, "SELECT fail_call_event($claim, $event, 'not now', '0 seconds')");
 			$client->{wrong} .= "failed: $outcome; " if $outcome ne 'retry';
-			# The later ones of the call, in this claim, are skipped.
+			# Later events of the call in this claim are skipped.
 			$client->{events} = [ grep { $_->[0] ne $claim || $_->[2] ne $call } @{ $client->{events} } ];
 		}
 		$client->{step} = 'complete';
@@ -141,13 +141,13 @@ for (my $turn = 0; $idle < 2 * @clients && $turn < 2000; ++$turn)
 	my $number = $turn % @clients;
 	$idle = work($clients[$number], $number) ? 0 : $idle + 1;
 }
-is(join('', map { $_->{wrong} // '' } @clients), '', 'claims outlive the sessions they were made in');
-is(join('', map { $_->{err} } @clients), '', 'without an error');
+is(join('', map { $_->{wrong} // '' } @clients), '', 'claims work across sessions');
+is(join('', map { $_->{err} } @clients), '', 'no client reports an error');
 is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT event_seq) FROM done'), "$ingested|$ingested", 'each event is done once');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM (
     SELECT event_seq, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
         WHERE before > event_seq}),
-	0, 'in the order of its call');
+	0, 'events are delivered in the order of their call');
 cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM failed'), '>', 5, 'some failed at first');
 
 # ---- processing ------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ for my $mode ('simple', 'extended')
 ask($clients[0], 'SELECT claimed FROM process_call_events(1000)') for 1 .. 20;
 is($node->safe_psql('postgres', 'SELECT sum(pending) FROM pending_call_events(exact => true)'), 0, 'nothing is left');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM call_events
-	WHERE call_id::int >= 1000 AND call_id::bigint NOT IN (SELECT dialpad_call_id FROM calls)}), 0, 'all of it was applied');
+	WHERE call_id::int >= 1000 AND call_id::bigint NOT IN (SELECT dialpad_call_id FROM calls)}), 0, 'every event was applied');
 
 # ---- levels ----------------------------------------------------------------------------------------------------
 

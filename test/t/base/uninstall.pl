@@ -1,6 +1,6 @@
-# The section "Uninstalling" of docs/installing.md, as a reader types it: tables and rows stay, nothing of the extension
-# is left on them, and clients go on. The same for DROP EXTENSION ... CASCADE, and for an extension that is created
-# again afterwards.
+# Runs the section "Uninstalling" of docs/installing.md. Tables and rows stay, nothing of the extension remains on them,
+# and clients continue. The same for DROP EXTENSION ... CASCADE, and for a new CREATE EXTENSION
+# afterwards.
 
 use strict;
 use warnings;
@@ -12,14 +12,14 @@ use Test::More;
 my $page = slurp_file('docs/installing.md');
 my ($section) = $page =~ /^## Uninstalling\n(.*)/ms;
 my ($statements) = $section =~ /^```sql\n(.*?)^```/ms;
-like($statements, qr/^DROP EXTENSION callhardening;/m, 'the page says how to uninstall');
+like($statements, qr/^DROP EXTENSION callhardening;/m, 'the page has the statements for uninstalling');
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', 'fsync = off');
 $node->start;
 
-# Everything in the catalogs that is on the two tables, as pg_dump prints it.
+# Every catalog entry of the two tables, as pg_dump prints it.
 sub tables
 {
 	my ($database) = @_;
@@ -43,23 +43,23 @@ $node->poll_query_until('by_page', 'SELECT sum(pending) = 0 FROM pending_call_ev
 my $events = $node->safe_psql('by_page', 'SELECT count(*) FROM call_events');
 $node->safe_psql('by_page', $statements);
 is($node->safe_psql('by_page', q{SELECT count(*) FROM pg_extension WHERE extname = 'callhardening'}), '0', 'the extension is gone');
-unlike(tables('by_page'), qr/callhardening|event_lane|event_xid|event_digest|TRIGGER/, 'and all of it on the tables');
-is($node->safe_psql('by_page', 'SELECT count(*) FROM call_events'), $events, 'the events are there');
-is($node->safe_psql('by_page', 'SELECT count(*) FROM calls'), '20', 'and all of the calls');
-is($node->psql('by_page', $client), 0, 'clients go on');
+unlike(tables('by_page'), qr/callhardening|event_lane|event_xid|event_digest|TRIGGER/, 'the tables have no objects of the extension');
+is($node->safe_psql('by_page', 'SELECT count(*) FROM call_events'), $events, 'all events are kept');
+is($node->safe_psql('by_page', 'SELECT count(*) FROM calls'), '20', 'all calls are kept');
+is($node->psql('by_page', $client), 0, 'clients continue');
 
 $node->safe_psql('by_cascade', 'SELECT stop_call_worker()');
 $node->safe_psql('by_cascade', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
-is($node->psql('by_cascade', $client), 0, 'clients go on after DROP EXTENSION ... CASCADE');
+is($node->psql('by_cascade', $client), 0, 'clients continue after DROP EXTENSION ... CASCADE');
 $node->safe_psql('by_cascade', q{CREATE EXTENSION callhardening; SELECT harden_calls('calls');
 	SELECT register_call_event_log('call_events', 'calls', 'dialpad', 64)});
 is($node->safe_psql('by_cascade', 'SELECT sum(applied) FROM generate_series(1, 70) AS n, LATERAL process_call_events(1000 + n)'), '1',
-	'another extension takes up what they appended');
-is($node->safe_psql('by_cascade', 'SELECT status FROM calls WHERE dialpad_call_id = 1'), 'ringing', 'and applies it');
+	'a new extension takes up the appended events');
+is($node->safe_psql('by_cascade', 'SELECT status FROM calls WHERE dialpad_call_id = 1'), 'ringing', 'it applies the appended event');
 $node->safe_psql('by_cascade', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
 $node->safe_psql('by_cascade',
 	q{CREATE EXTENSION callhardening; SELECT unharden_call_events('call_events'); SELECT unharden_calls('calls')});
 $node->safe_psql('by_cascade', 'DROP EXTENSION callhardening');
-is(tables('by_cascade'), tables('by_page'), 'or takes off what is left');
+is(tables('by_cascade'), tables('by_page'), 'a new extension can also remove the remains');
 
 done_testing();

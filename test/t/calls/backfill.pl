@@ -1,6 +1,6 @@
 
-# A backfill that is cancelled, and one whose server crashes, beside clients that write: it goes on where it was, undoes nothing that a
-# client wrote, and leaves nothing to repair.
+# A backfill is cancelled, and another is ended by a server crash, while clients write. Each time it goes on from the same
+# place. It overwrites no client's change and leaves no row to repair.
 
 use strict;
 use warnings;
@@ -39,7 +39,7 @@ sub wait_for_repairs
 	return repaired() >= $wanted;
 }
 
-# The session that works, for which nobody waits.
+# This session runs the backfill in the background.
 sub begin_backfill
 {
 	my %session = (out => '', err => '');
@@ -51,30 +51,30 @@ sub begin_backfill
 # ---- a cancel leaves the batches that were finished --------------------------------------------------------------
 
 my $session = begin_backfill();
-ok(wait_for_repairs(500), 'some batches are finished');
+ok(wait_for_repairs(500), 'the backfill finishes some batches');
 $node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL backfill%'");
 $session->{psql}->finish;
-like($session->{err}, qr/canceling statement due to user request/, 'cancelled');
+like($session->{err}, qr/canceling statement due to user request/, 'the backfill was cancelled');
 my $after_cancel = repaired();
-cmp_ok($after_cancel, '<', $rows, 'before the end');
+cmp_ok($after_cancel, '<', $rows, 'it was cancelled before its end');
 is($node->safe_psql('postgres', "SELECT count(*) FROM calls WHERE status = 'ended'"),
-	$after_cancel, 'what is remembered is what was repaired');
+	$after_cancel, 'the progress counts the repaired rows');
 is($node->safe_psql('postgres', 'SELECT state FROM call_backfill_progress'), 'interrupted', 'and that it was interrupted');
 my $page = $node->safe_psql('postgres', 'SELECT page FROM _callhardening.backfills');
-cmp_ok($page, '>', 0, 'and where');
+cmp_ok($page, '>', 0, 'the progress names the page');
 
 # ---- a crash does, too -------------------------------------------------------------------------------------------
 
 $session = begin_backfill();
-ok(wait_for_repairs($after_cancel + 500), 'it goes on');
+ok(wait_for_repairs($after_cancel + 500), 'the next backfill goes on');
 cmp_ok($node->safe_psql('postgres', 'SELECT page FROM _callhardening.backfills'), '>', $page, 'from where it was');
 $node->stop('immediate');
 $session->{psql}->finish;
 $node->start;
 my $after_crash = repaired();
-cmp_ok($after_crash, '<', $rows, 'before the end');
+cmp_ok($after_crash, '<', $rows, 'the server crashed before its end');
 is($node->safe_psql('postgres', "SELECT count(*) FROM calls WHERE status = 'ended'"),
-	$after_crash, 'what is remembered is what was repaired');
+	$after_crash, 'after the crash the progress counts the repaired rows');
 
 # ---- beside clients that write -----------------------------------------------------------------------------------
 
@@ -90,17 +90,18 @@ my $log = '';
 my $clients = IPC::Run::start([ 'pgbench', '--no-vacuum', '--client=4', '--transactions=2000', "--file=$scripts/write.sql",
 		'--host=' . $node->host, '--port=' . $node->port, 'postgres' ], '>', \$log, '2>&1', IPC::Run::timeout(120));
 my ($result, $stdout, $stderr) = $node->psql('postgres', $batch);
-is($result, 0, 'it ends beside clients') or diag($stderr);
+is($result, 0, 'a backfill finishes while clients write') or diag($stderr);
 like($stderr, qr/NOTICE:  backfill of table public\.calls is finished: \d+ rows done, $rows repaired/, 'each row was repaired once');
-ok($clients->finish, 'the clients end as well') or diag($log);
-like($log, qr/number of failed transactions: 0 /, 'none of them failed, by a deadlock or otherwise');
+ok($clients->finish, 'the clients finish') or diag($log);
+like($log, qr/number of failed transactions: 0 /, 'no transaction of a client failed');
 is($node->safe_psql('postgres', "SELECT string_agg(check_name, ' ') FROM audit_calls('calls') WHERE violations <> 0"),
-	'', 'nothing is left to repair');
+	'', 'no row is left to repair');
 my ($same) = $log =~ /number of transactions actually processed: (\d+)/;
 my $writes = $node->safe_psql('postgres', 'SELECT sum(writes) FROM calls');
 cmp_ok($writes, '>', 2 * $same - 20, 'no write of a client is lost');
-cmp_ok($writes, '<=', 2 * $same, 'or done twice');
+cmp_ok($writes, '<=', 2 * $same, 'no write of a client is done twice');
 
 $node->stop;
-unlike(slurp_file($node->logfile), qr/XX000|terminated by signal|deadlock detected/, 'no internal error in the log');
+unlike(slurp_file($node->logfile), qr/XX000|terminated by signal|deadlock detected/,
+	'the server log has no internal error and no deadlock');
 done_testing();

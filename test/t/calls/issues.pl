@@ -1,5 +1,5 @@
-# Issues of those who have no statement of their own to fail: a subscription's worker, a transaction that is prepared. And
-# what becomes of a writer when call_issues itself is locked, published or missing in the commit.
+# Issues of a subscription's worker and of a prepared transaction, since no statement of theirs can fail. A writer also
+# continues if call_issues is locked, published, or dropped in the same transaction.
 
 use strict;
 use warnings;
@@ -44,30 +44,30 @@ my $connection = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION from_publisher CONNECTION '$connection' PUBLICATION all_calls");
 $subscriber->wait_for_subscription_sync($publisher, 'from_publisher');
 is($subscriber->safe_psql('postgres', 'SELECT * FROM calls ORDER BY 1'),
-	"1|inbound|ended|\n2||ringing|", 'the initial copy passes the rules');
-like(issues($subscriber), qr/^unknown_direction 2 sideways /, 'and its unknown word is an issue');
+	"1|inbound|ended|\n2||ringing|", 'the initial copy is normalized');
+like(issues($subscriber), qr/^unknown_direction 2 sideways /, 'an unknown word of the initial copy is an issue');
 
 $publisher->safe_psql('postgres', q{UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1});
 $publisher->wait_for_catchup('from_publisher');
 is($subscriber->safe_psql('postgres', 'SELECT status FROM calls WHERE dialpad_call_id = 1'),
-	'ended', 'the worker of a subscription is refused');
+	'ended', 'an invalid status of a subscription is not applied');
 like(issues($subscriber), qr/, refused_status 1 ended ringing logical replication (apply )?worker for subscription [0-9]+$/,
-	'and that is an issue, with the name of the worker');
+	'it is an issue with the name of the worker');
 
 is($subscriber->safe_psql('postgres', q{SELECT gap FROM call_enforcement WHERE level = 'note' ORDER BY 1}), "subscription\nsubscription",
-	'the two AFTER triggers that do not fire for it are noted');
+	'a note names the two AFTER triggers without ENABLE ALWAYS');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION from_publisher; TRUNCATE _callhardening.issues');
 
 # -- a prepared transaction ------------------------------------------------------------------------
 
 $subscriber->safe_psql('postgres', q{BEGIN; UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1; PREPARE TRANSACTION 'one'});
-is(issues($subscriber), '', 'a prepared transaction has not happened yet');
+is(issues($subscriber), '', 'a prepared transaction has no issues yet');
 $subscriber->safe_psql('postgres', q{COMMIT PREPARED 'one'});
-like(issues($subscriber), qr/^refused_status 1 ended ringing/, 'it has when it is committed');
+like(issues($subscriber), qr/^refused_status 1 ended ringing/, 'COMMIT PREPARED records its issues');
 $subscriber->safe_psql('postgres', 'TRUNCATE _callhardening.issues');
 $subscriber->safe_psql('postgres', q{BEGIN; UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1; PREPARE TRANSACTION 'two'});
 $subscriber->safe_psql('postgres', q{ROLLBACK PREPARED 'two'});
-is(issues($subscriber), '', 'and not when it is rolled back');
+is(issues($subscriber), '', 'ROLLBACK PREPARED discards its issues');
 
 # -- a table that is in use ------------------------------------------------------------------------
 
@@ -76,16 +76,16 @@ $locker->query_safe('BEGIN; LOCK TABLE _callhardening.issues IN ACCESS EXCLUSIVE
 $subscriber->safe_psql('postgres',
 	q{SET statement_timeout = '10s'; UPDATE calls SET status = 'ringing', direction = 'outbound' WHERE dialpad_call_id = 1});
 is($subscriber->safe_psql('postgres', 'SELECT direction FROM calls WHERE dialpad_call_id = 1'),
-	'outbound', 'nobody waits for a lock on call_issues');
+	'outbound', 'a statement does not wait for a lock on call_issues');
 $locker->query_safe('COMMIT');
-is(issues($subscriber), '', 'what happens meanwhile is in the server log alone');
+is(issues($subscriber), '', 'issues during the lock are only in the server log');
 $locker->query_safe('BEGIN; LOCK TABLE _callhardening.issues IN SHARE ROW EXCLUSIVE MODE');
 $subscriber->safe_psql('postgres', q{UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1});
 $locker->query_safe('COMMIT');
 $locker->quit;
-is(issues($subscriber), '', 'with a weaker lock as well');
+is(issues($subscriber), '', 'the same holds for a weaker lock');
 
-# A table without a replica identity that is published could not be purged.
+# A published table without a replica identity could not be purged.
 $subscriber->safe_psql('postgres',
 	q{CREATE PUBLICATION everything FOR ALL TABLES; UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1});
 is($subscriber->safe_psql('postgres', q{SELECT purge_call_issues('0')}), '1', 'published, it is written and purged');
@@ -95,7 +95,7 @@ is($subscriber->safe_psql('postgres', q{SELECT purge_call_issues('0')}), '1', 'p
 $subscriber->safe_psql('postgres', q{BEGIN; UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1;
 	DROP EXTENSION callhardening CASCADE; COMMIT});
 is($subscriber->safe_psql('postgres', q{SELECT count(*) FROM pg_extension WHERE extname = 'callhardening'}),
-	'0', 'it can be dropped after a refusal');
+	'0', 'the extension can be dropped after an issue in the same transaction');
 
 $subscriber->stop;
 $publisher->stop;

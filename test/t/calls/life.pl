@@ -1,6 +1,6 @@
 
-# What a database goes through: hardened tables are dumped and restored in every way, altered, renamed, moved and dropped,
-# with the extension in schemas of odd names.
+# The life of a database: hardened tables are dumped and restored in every way, altered, renamed, moved and dropped. The
+# extension is in schemas with odd names.
 
 use strict;
 use warnings;
@@ -18,7 +18,7 @@ $node->start;
 
 sub query { return $node->safe_psql(@_); }
 
-# What the statement says that fails.
+# The error message of a failing statement.
 sub failure
 {
 	my ($database, $sql) = @_;
@@ -40,7 +40,7 @@ sub load
 		'--file', $file, $database);
 }
 
-# What hardening made of the tables, and their rows.
+# The objects made by hardening, and the rows of the tables.
 my $definitions = q{
 SELECT string_agg(format('%s %s', pg_get_triggerdef(oid), tgenabled), E'\n' ORDER BY tgrelid::regclass::text, tgname)
     FROM pg_trigger WHERE NOT tgisinternal;
@@ -58,12 +58,12 @@ SELECT string_agg(concat_ws(' ', "call id", status, direction, raw_payload), E'\
 SELECT string_agg(concat_ws(' ', tableoid::regclass, dialpad_call_id, status), E'\n' ORDER BY dialpad_call_id) FROM telephony.parted;
 SELECT string_agg(concat_ws(' ', dialpad_call_id, status), E'\n' ORDER BY dialpad_call_id) FROM public.calls};
 
-# PostgreSQL refuses what could end a quoted name in an extension's script.
+# PostgreSQL does not accept characters that could end a quoted name in an extension's script.
 for my $home ('a"b', 'has$dollar', "it's")
 {
 	(my $quoted = $home) =~ s/"/""/g;
 	like(failure('postgres', qq{CREATE SCHEMA "$quoted"; CREATE EXTENSION callhardening SCHEMA "$quoted"}),
-		qr/ERROR:  invalid character in extension "callhardening" schema/, "$home: refused as the extension's schema");
+		qr/ERROR:  invalid character in extension "callhardening" schema/, "$home: CREATE EXTENSION refuses this schema");
 }
 
 query('postgres', 'CREATE ROLE receiver');
@@ -92,8 +92,8 @@ INSERT INTO telephony.parted VALUES (1, 'ringing'), (2, 'ended');
 SELECT "$home".create_call_tables('public'); SELECT "$home".generate_call_events(5); SELECT * FROM "$home".process_call_events();
 GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiver', what) FROM unnest('{ingest,read}'::text[]) AS what});
 	my $origin = query($name, "$all; $rows");
-	like($origin, qr/hunter2/, "$home: there is an old row");
-	unlike($origin, qr/hunter3/, "$home: and a new one");
+	like($origin, qr/hunter2/, "$home: the old row has its password");
+	unlike($origin, qr/hunter3/, "$home: the new row has none");
 
 	# ---- dump and restore --------------------------------------------------------------------------------
 
@@ -104,36 +104,38 @@ GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiv
 
 	run_tool('createdb', "${name}_plain");
 	is(load("${name}_plain", "$dumps/$name.sql", 1), 0, "$home: a plain dump is restored");
-	is(query("${name}_plain", "$all; $rows"), $origin, "$home: as it was");
-	like(failure("${name}_plain", $refused), qr/ERROR:  Invalid status transition: "ended" to "ringing"/, "$home: and hardened");
+	is(query("${name}_plain", "$all; $rows"), $origin, "$home: the plain restore has the same objects and rows");
+	like(failure("${name}_plain", $refused), qr/ERROR:  Invalid status transition: "ended" to "ringing"/,
+		"$home: the plain restore is hardened");
 
 	run_tool('createdb', "${name}_custom");
 	run_tool('pg_restore', '--exit-on-error', '--jobs=2', '--dbname', "${name}_custom", "$dumps/$name.dump");
-	is(query("${name}_custom", "$all; $rows"), $origin, "$home: a custom one by two jobs, as it was");
-	like(failure("${name}_custom", $refused), qr/ERROR:  Invalid status transition/, "$home: and hardened");
+	is(query("${name}_custom", "$all; $rows"), $origin, "$home: a custom restore by two jobs has the same objects and rows");
+	like(failure("${name}_custom", $refused), qr/ERROR:  Invalid status transition/, "$home: the custom restore is hardened");
 
-	# What was granted is remembered, and a restore where the role is not yet keeps it.
+	# The extension stores its grants. A restore keeps them, even before the role exists.
 	my $revoke = qq{SELECT "$home".revoke_call_role('receiver', what) FROM unnest('{ingest,read}'::text[]) AS what};
-	cmp_ok(query("${name}_custom", $rights), '>', 10, "$home: with what a role was granted");
+	cmp_ok(query("${name}_custom", $rights), '>', 10, "$home: a restore has the rights of the role");
 	query("${name}_custom", $revoke);
-	is(query("${name}_custom", $rights), 1, "$home: which is revoked there, but for what it had before");
+	is(query("${name}_custom", $rights), 1, "$home: they can be revoked there, and older rights stay");
 	query('postgres', 'ALTER ROLE receiver RENAME TO somebody');
 	run_tool('createdb', "${name}_strange");
 	load("${name}_strange", "$dumps/$name.sql", 0);
 	my $known = qq{SELECT count(*) > 10, count(role_oid) > 0 FROM _callhardening.role_tasks WHERE role = 'receiver'};
-	is(query("${name}_strange", $known), 't|f', "$home: a restore without the role keeps what is remembered");
+	is(query("${name}_strange", $known), 't|f', "$home: a restore without the role keeps the stored grants");
 	query('postgres', 'ALTER ROLE somebody RENAME TO receiver');
 	query("${name}_strange", qq{GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiver', 'read')});
 	query("${name}_strange", $revoke);
-	is(query("${name}_strange", $rights), 1, "$home: and finds it when it is there");
+	is(query("${name}_strange", $rights), 1, "$home: the stored grants find the role later");
 	run_tool('dropdb', $_) for "${name}_strange";
 
 	run_tool('createdb', "${name}_disabled");
 	is(load("${name}_disabled", "$dumps/$name.schema", 1), 0, "$home: the schema alone is restored");
-	like(query("${name}_disabled", qq{SELECT "$home".call_settings('telephony."Calls"')}), qr/reject/, "$home: with the settings");
-	is(load("${name}_disabled", "$dumps/$name.disabled", 1), 0, "$home: and data with --disable-triggers");
-	is(query("${name}_disabled", "$rows"), query($name, $rows), "$home: as they were, old rows too");
-	like(failure("${name}_disabled", $refused), qr/ERROR:  Invalid status transition/, "$home: and hardened");
+	like(query("${name}_disabled", qq{SELECT "$home".call_settings('telephony."Calls"')}), qr/reject/,
+		"$home: the schema contains the settings");
+	is(load("${name}_disabled", "$dumps/$name.disabled", 1), 0, "$home: data with --disable-triggers are restored");
+	is(query("${name}_disabled", "$rows"), query($name, $rows), "$home: the rows are unchanged, old ones too");
+	like(failure("${name}_disabled", $refused), qr/ERROR:  Invalid status transition/, "$home: after that the table is hardened");
 
 	run_tool('createdb', "${name}_data");
 	load("${name}_data", "$dumps/$name.schema", 1);
@@ -143,13 +145,13 @@ GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiv
 	run_tool('createdb', "${name}_data");
 	load("${name}_data", "$dumps/$name.schema", 1);
 	query("${name}_data", qq{SELECT "$home".harden_calls('telephony."Calls"', on_invalid => 'keep')});
-	is(load("${name}_data", "$dumps/$name.data", 1), 0, "$home: where keep lets them in");
+	is(load("${name}_data", "$dumps/$name.data", 1), 0, "$home: with keep the old rows are restored");
 	is(query("${name}_data", q{SELECT concat_ws(' ', status, direction, raw_payload ->> 'password')
 		FROM telephony."Calls" WHERE "call id" = 'one'}),
-		'[secret]', "$home: repaired");
+		'[secret]', "$home: old payloads are sanitized");
 	is(query("${name}_data", q{SELECT concat_ws(' ', status, direction, raw_payload) FROM telephony."Calls" WHERE "call id" = 'three'}),
 		query($name, q{SELECT concat_ws(' ', status, direction, raw_payload) FROM telephony."Calls" WHERE "call id" = 'three'}),
-			"$home: and legal ones as they were");
+			"$home: valid rows are unchanged");
 }
 
 # ---- DROP EXTENSION ----------------------------------------------------------------------------------------
@@ -157,8 +159,8 @@ GRANT SELECT ON public.calls TO receiver; SELECT "$home".grant_call_role('receiv
 like(failure('space', 'DROP EXTENSION callhardening'), qr/ERROR:  cannot drop extension callhardening because other objects depend on it/,
 	'the extension cannot be dropped while tables are hardened');
 query('space_plain', 'SET client_min_messages = error; DROP EXTENSION callhardening CASCADE');
-is(query('space_plain', 'SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal'), 0, 'CASCADE takes the triggers along');
-is(query('space_plain', $rows), query('space', $rows), 'and no row');
+is(query('space_plain', 'SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal'), 0, 'DROP EXTENSION ... CASCADE drops the triggers');
+is(query('space_plain', $rows), query('space', $rows), 'DROP EXTENSION ... CASCADE keeps all rows');
 
 # ---- names, schemas and files --------------------------------------------------------------------------------
 
@@ -166,12 +168,12 @@ query('space', q{CREATE SCHEMA moved; ALTER TABLE telephony."Calls" RENAME TO re
 ALTER TABLE calls SET SCHEMA moved; ALTER TABLE moved.calls RENAME TO my_calls; ALTER TABLE call_events SET SCHEMA moved});
 my $late = q{UPDATE moved.renamed SET status = 'ringing' WHERE "call id" = 'two'};
 like(failure('space', "\\set VERBOSITY verbose\n$late"), qr/CONSTRAINT NAME:  renamed_status_transition/,
-	'a table that was renamed and moved is hardened under its new name');
+	'a renamed and moved table is hardened under its new name');
 is(query('space', q{SELECT concat_ws(' ', events, calls) FROM "has space".call_event_logs}),
-	'moved.call_events moved.my_calls', 'and so is a log');
+	'moved.call_events moved.my_calls', 'a renamed and moved log is still a log');
 query('space', q{SELECT "has space".ingest_call_event('{"call_id": 99, "state": "ringing"}'::jsonb)});
 is(query('space', q{SELECT applied FROM "has space".process_call_events(); SELECT status FROM moved.my_calls WHERE dialpad_call_id = 99}),
-	"1\nringing", 'which is processed');
+	"1\nringing", 'its events are processed');
 
 for my $sql ('VACUUM FULL moved.renamed', 'CLUSTER moved.renamed USING "Calls_pkey"',
 	'REINDEX TABLE moved.renamed', 'REINDEX TABLE CONCURRENTLY moved.renamed',
@@ -179,7 +181,7 @@ for my $sql ('VACUUM FULL moved.renamed', 'CLUSTER moved.renamed USING "Calls_pk
 	'ALTER TABLE moved.renamed ALTER COLUMN second TYPE integer USING 1', 'ALTER TABLE moved.renamed SET UNLOGGED', 'ANALYZE moved.renamed')
 {
 	query('space', $sql);
-	like(failure('space', $late), qr/ERROR:  Invalid status transition: "ended" to "ringing"/, "still hardened after $sql");
+	like(failure('space', $late), qr/ERROR:  Invalid status transition: "ended" to "ringing"/, "the table is still hardened after $sql");
 }
 
 # ---- watched columns -----------------------------------------------------------------------------------------
@@ -194,31 +196,31 @@ for my $column ('status', 'direction', '"call id"')
 }
 query('space', 'ALTER TABLE moved.renamed DROP COLUMN raw_payload');
 like(failure('space', "UPDATE moved.renamed SET second = 2"),
-	qr/ERROR:  .*raw_payload/, 'without its payload column the table takes nothing');
+	qr/ERROR:  .*raw_payload/, 'without its payload column the table takes no rows');
 query('space', q{SELECT "has space".harden_calls('moved.renamed', payload_column => 'raw_payload')});
-is(failure('space', "UPDATE moved.renamed SET second = 2"), 'nothing', 'until it is hardened again');
+is(failure('space', "UPDATE moved.renamed SET second = 2"), 'nothing', 'after hardening again it takes rows');
 
 # ---- dropped tables ------------------------------------------------------------------------------------------
 
-# In a session that does not fire triggers, too.
+# The session does not fire triggers.
 query('space', 'SET session_replication_role = replica; DROP TABLE moved.my_calls');
-is(query('space', q{SELECT calls, calls::oid FROM "has space".call_event_logs}), '-|0', 'a log forgets a calls table that is dropped');
+is(query('space', q{SELECT calls, calls::oid FROM "has space".call_event_logs}), '-|0', 'a log forgets its dropped calls table');
 like(failure('space', q{SELECT "has space".ingest_call_event('{"call_id": 99, "state": "hangup"}'::jsonb); SELECT *
 	FROM "has space".process_call_events()}),
-	qr/ERROR:  the calls table of event log .* no longer exists/, 'and says so');
+	qr/ERROR:  the calls table of event log .* no longer exists/, 'the error names the missing calls table');
 run_tool('pg_dump', '--file', "$dumps/dropped.sql", 'space');
 run_tool('createdb', 'dropped');
-is(load('dropped', "$dumps/dropped.sql", 1), 0, 'which can be dumped and restored');
-is(query('dropped', q{SELECT calls, calls::oid FROM "has space".call_event_logs}), '-|0', 'and is no other table there');
+is(load('dropped', "$dumps/dropped.sql", 1), 0, 'such a log can be dumped and restored');
+is(query('dropped', q{SELECT calls, calls::oid FROM "has space".call_event_logs}), '-|0', 'the restored log has no calls table');
 query('space', 'DROP TABLE moved.renamed, telephony.parted, moved.call_events');
 is(query('space', q{SELECT (SELECT count(*) FROM pg_trigger
 	WHERE tgname ~ 'hardened_call|_call_event$') + (SELECT count(*) FROM "has space".call_event_logs)
-    + (SELECT count(*) FROM _callhardening.lanes) + (SELECT count(*) FROM _callhardening.claims)}), 0, 'nothing is left of dropped tables');
-is(failure('space', 'DROP EXTENSION callhardening'), 'nothing', 'and the extension can be dropped');
+    + (SELECT count(*) FROM _callhardening.lanes) + (SELECT count(*) FROM _callhardening.claims)}), 0, 'dropped tables leave no entries');
+is(failure('space', 'DROP EXTENSION callhardening'), 'nothing', 'the extension can be dropped');
 
 # ---- data alone, of an event table that was there before -------------------------------------------------------
 
-# Rows that were processed before it became a log have no number, in it and in its dump.
+# Rows processed before hardening have no number, in the log and in its dump.
 for my $what ('half', 'all')
 {
 	my $pending = $what eq 'half' ? 'NULL' : 'now()';
@@ -238,18 +240,19 @@ SELECT harden_calls('calls'); SELECT harden_call_events('$schema.hooks', 'calls'
 		is(load("${name}_data", "$dumps/$name.schema", 1) + load("${name}_data", "$dumps/$name.data", 1),
 			0, "$schema.hooks, $what processed: data alone are restored");
 		my $numbers = "SELECT string_agg(concat_ws(' ', id, event_seq), ',' ORDER BY id) FROM $schema.hooks";
-		is(query("${name}_data", $numbers), query($name, $numbers), "$schema.hooks, $what processed: what was settled is, and has no number");
+		is(query("${name}_data", $numbers), query($name, $numbers),
+			"$schema.hooks, $what processed: settled rows stay settled, without a number");
 		is(failure("${name}_data", qq{INSERT INTO $schema.hooks
 			VALUES (4, '{"call_id": 4, "state": "ringing"}'), (5, '{"call_id": 5, "state": "ringing"}')}),
-			'nothing', "$schema.hooks, $what processed: webhooks go on");
+			'nothing', "$schema.hooks, $what processed: webhooks continue");
 		for (1 .. 10) { last if query("${name}_data", 'SELECT claimed FROM process_call_events()') eq '0' }
 		is(query("${name}_data", q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}),
 			$what eq 'half' ? '2,4,5' : '4,5',
-			"$schema.hooks, $what processed: what was pending is applied, and what comes");
+			"$schema.hooks, $what processed: pending and new events are applied");
 	}
 }
 
-# Where no column says what was processed, the rows have to come as they are.
+# If no column marks processed rows, the rows must be restored unchanged.
 run_tool('createdb', 'hooks_none');
 query('hooks_none', q{
 CREATE EXTENSION callhardening; CREATE TABLE calls (dialpad_call_id bigint PRIMARY KEY, status text, direction text);
@@ -265,13 +268,13 @@ query('hooks_none_data',
 	q{ALTER TABLE hooks ENABLE TRIGGER stamp_call_event; INSERT INTO hooks VALUES (3, '{"call_id": 3, "state": "ringing"}')});
 for (1 .. 10) { last if query('hooks_none_data', 'SELECT claimed FROM process_call_events()') eq '0' }
 is(query('hooks_none_data', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}),
-	'2,3', 'a log without processed_at: what was pending is applied, and what comes');
+	'2,3', 'a log without processed_at: pending and new events are applied');
 is(query('hooks_none_data', 'SELECT count(*) FROM call_enforcement WHERE level = \'gap\''),
-	0, 'a log without processed_at: and nothing is amiss');
+	0, 'a log without processed_at: the self-test finds no fault');
 
 # ---- a schema alone ----------------------------------------------------------------------------------------------
 
-# Its triggers come with it, and what call_event_logs said of them does not.
+# The dump contains the triggers, but not the rows of call_event_logs.
 run_tool('createdb', 'native');
 query('native', 'CREATE EXTENSION callhardening; SELECT create_call_tables()');
 run_tool('pg_dump', '--schema-only', '--file', "$dumps/native.schema", 'native');
@@ -282,49 +285,50 @@ my $gaps = q{SELECT relation, gap, detail, advice FROM call_enforcement WHERE le
 is(query('native_schema', $gaps), q{call_events|log_not_registered|the trigger stamp_call_event is here, }
 	. q{and call_event_logs has no row of the table: no worker finds its events}
 	. q{|Restore the data of call_event_logs too, or call register_call_event_log('public.call_events', its calls table, 'dialpad', 64).},
-	'a schema alone: the log that is none is a gap');
+	'a schema alone: an unregistered log is a gap');
 like(query('native_schema', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'enforcement'}),
-	qr/log_not_registered/, 'a schema alone: the self-test says so');
+	qr/log_not_registered/, 'a schema alone: the self-test reports it');
 is(failure('native_schema', q{SELECT register_call_event_log('call_events', 'calls', 'dialpad', 8)}),
-	'nothing', 'a schema alone: the advice is good');
+	'nothing', 'a schema alone: the advice works');
 is(query('native_schema', $gaps), '', 'a schema alone: the gap is closed');
 query('native_schema', q{INSERT INTO call_events (payload) VALUES ('{"call_id": 2, "state": "ringing"}')});
 for (1 .. 10) { last if query('native_schema', 'SELECT claimed FROM process_call_events()') eq '0' }
 is(query('native_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}),
-	'1,2', 'a schema alone: what came before and after is applied');
-is(query('native_schema', 'SELECT count(*) FROM call_dead_events'), 1, 'a schema alone: or dead');
+	'1,2', 'a schema alone: events from before and after are applied');
+is(query('native_schema', 'SELECT count(*) FROM call_dead_events'), 1, 'a schema alone: an invalid event is dead');
 like(failure('native_schema', q{SELECT register_call_event_log('call_events', 'calls', 'dialpad', 64)}),
 	qr/ERROR:  trigger "stamp_call_event" .* already exists/,
-	'a log that is registered is left alone');
+	'a registered log cannot be registered again');
 
 run_tool('createdb', 'hooks_schema');
 load('hooks_schema', "$dumps/hooks_half_public.schema", 1);
 query('hooks_schema', q{INSERT INTO hooks VALUES (1, '{"call_id": 1, "state": "ringing"}')});
 my $advice = q{Restore the data of call_event_logs too, or call unharden_call_events('public.hooks'), and harden_call_events again.};
 like(query('hooks_schema', $gaps), qr/^hooks\|log_not_registered\|.*\|\Q$advice\E$/,
-	'a schema alone: so is a table that was there before');
+	'a schema alone: an unregistered hardened table is a gap');
 query('hooks_schema',
 	q{SELECT unharden_call_events('hooks'); SELECT harden_call_events('hooks', 'calls', processed_at_column => 'processed_at')});
-is(query('hooks_schema', $gaps), '', 'a schema alone: until it is hardened again');
+is(query('hooks_schema', $gaps), '', 'a schema alone: hardening again closes the gap');
 for (1 .. 10) { last if query('hooks_schema', 'SELECT claimed FROM process_call_events()') eq '0' }
 is(query('hooks_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}),
-	'1', 'a schema alone: and what came is applied');
+	'1', 'a schema alone: its new events are applied');
 
 # ---- triggers that a restore was told to disable -----------------------------------------------------------------
 
-# pg_dump enables them again as ordinary ones.
+# pg_dump enables them again as ordinary triggers.
 my $fires = q{SELECT ok, detail FROM check_call_hardening() WHERE check_name = 'event_triggers'};
 query('native', q{SELECT ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb)});
 run_tool('pg_dump', '--data-only', '--disable-triggers', '--file', "$dumps/native.disabled", 'native');
 run_tool('createdb', 'native_disabled');
 load('native_disabled', "$dumps/native.schema", 1);
-is(load('native_disabled', "$dumps/native.disabled", 1), 0, 'data with --disable-triggers');
+is(load('native_disabled', "$dumps/native.disabled", 1), 0, 'data are restored with --disable-triggers');
 my $fault = query('native_disabled', $fires);
 like($fault, qr/^f\|.*trigger follow_log does not fire always: ALTER TABLE _callhardening\.logs ENABLE ALWAYS TRIGGER follow_log/,
-	'data with --disable-triggers: the self-test says what to do');
-is(scalar(my @mend = $fault =~ /(ALTER TABLE \S+ ENABLE ALWAYS TRIGGER \w+)/g), 5, 'data with --disable-triggers: for each trigger');
+	'data with --disable-triggers: the self-test gives statements');
+is(scalar(my @mend = $fault =~ /(ALTER TABLE \S+ ENABLE ALWAYS TRIGGER \w+)/g), 5,
+	'data with --disable-triggers: there is a statement for each trigger');
 query('native_disabled', join(';', @mend));
-is(query('native_disabled', $fires), 't|they fire', 'data with --disable-triggers: and that helps');
+is(query('native_disabled', $fires), 't|they fire', 'data with --disable-triggers: the statements repair it');
 
 # ---- a dump by who is no superuser -------------------------------------------------------------------------------
 
@@ -340,28 +344,29 @@ sub dump_by
 	return PostgreSQL::Test::Utils::run_command([ 'pg_dump', '--host', $node->host, '--port',
 		$node->port, '--username', $role, '--file', "$dumps/$role.sql", 'tenancy' ]);
 }
-# The second is how pg_dump 18 says it.
+# pg_dump 18 uses the second wording.
 my $denied = qr/permission denied for (table|sequence) \w+.* _callhardening\.|failed to get data for sequence "logs_/s;
 like((dump_by('tenant'))[1], $denied, 'the owner of a database cannot dump it');
 query('tenancy', q{SELECT grant_call_role('tenant', 'backup')});
-is((dump_by('tenant'))[1], '', 'but with the task backup');
+is((dump_by('tenant'))[1], '', 'with the task backup the owner can dump it');
 run_tool('createdb', 'tenancy_restored');
-is(load('tenancy_restored', "$dumps/tenant.sql", 1), 0, 'and that dump is restored');
-is(query('tenancy_restored', 'SELECT claimed, applied FROM process_call_events()'), '1|1', 'with what was pending');
+is(load('tenancy_restored', "$dumps/tenant.sql", 1), 0, 'this dump is restored');
+is(query('tenancy_restored', 'SELECT claimed, applied FROM process_call_events()'), '1|1', 'its pending event is applied');
 for my $table ('pseudonym_keys', 'event_secrets', 'issues')
 {
 	like(failure('tenancy', "SET ROLE tenant; TABLE _callhardening.$table"),
-		qr/permission denied for table $table/, "backup: $table is nobody's");
+		qr/permission denied for table $table/, "the task backup cannot read $table");
 }
 query('tenancy', q{SELECT revoke_call_role('tenant', 'backup')});
-like((dump_by('tenant'))[1], $denied, 'backup can be taken back');
-is((dump_by('keeper'))[1], '', 'a member of pg_read_all_data can dump it, too');
-is(query('tenancy', q{SELECT ok FROM check_call_hardening() WHERE check_name = 'secrets'}), 't', 'which the self-test takes for meant');
+like((dump_by('tenant'))[1], $denied, 'the task backup can be revoked');
+is((dump_by('keeper'))[1], '', 'a member of pg_read_all_data can dump the database');
+is(query('tenancy', q{SELECT ok FROM check_call_hardening() WHERE check_name = 'secrets'}), 't', 'the self-test accepts pg_read_all_data');
 query('tenancy', 'GRANT pg_write_all_data TO keeper');
 is(query('tenancy', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'secrets'}),
-	'keeper may read or write _callhardening.event_secrets, keeper may read or write _callhardening.pseudonym_keys', 'but no right to write');
+	'keeper may read or write _callhardening.event_secrets, keeper may read or write _callhardening.pseudonym_keys',
+	'the self-test reports a right to write');
 
-# Sessions that start workers at the same time: the second waits for the first, and starts what is missing then. No worker
+# Sessions start workers at the same time. The second session waits for the first and starts the missing workers. No worker
 # connects while pg_database is locked.
 query('postgres', q{CREATE DATABASE worked});
 query('worked', q{CREATE EXTENSION callhardening; SELECT create_call_tables('public')});
@@ -391,12 +396,12 @@ wait_for_starts('true');
 ask($second, 'SELECT start_call_worker(workers => 2);');
 wait_for_starts('false');
 ask($keeper, 'COMMIT;');
-is(answer($first), 1, 'who comes first starts a worker');
-is(answer($second), 1, 'who wants two at the same moment starts one more');
+is(answer($first), 1, 'the first session starts a worker');
+is(answer($second), 1, 'the second session wants two and starts one more');
 $_->{psql}->finish for map { $_->{in} .= "\\q\n"; $_ } $keeper, $first, $second;
 query('worked', q{SELECT stop_call_worker()});
 
-# A worker of an extension that is dropped says so once.
+# A worker of a dropped extension reports it once.
 query('worked', q{SELECT start_call_worker(poll => '1 millisecond')});
 my $before = -s $node->logfile;
 query('worked', q{DROP EXTENSION callhardening CASCADE});
@@ -404,7 +409,7 @@ $node->poll_query_until('worked', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activ
   or die 'the worker stays';
 my @said = grep { /callhardening worker|55000|ERROR/ && !/statement:/ } split /\n/, slurp_file($node->logfile, $before);
 is(scalar @said, 1, 'a worker of a dropped extension writes one line');
-like($said[0], qr/LOG:  callhardening worker for public.call_events ends: the extension was dropped/, 'and says why it ends');
+like($said[0], qr/LOG:  callhardening worker for public.call_events ends: the extension was dropped/, 'the line names the reason');
 
 $node->stop;
 done_testing();

@@ -1,6 +1,6 @@
 
-# README and docs, typed from top to bottom: each page in a database of its own on one server. What a page shows as output
-# is compared with what was printed.
+# Runs README and docs from top to bottom: each page in a database of its own on one server. The outputs shown in a page
+# are compared with the real ones.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ $node->start;
 @ENV{qw(PGHOST PGPORT)} = ($node->host, $node->port);
 $ENV{PGUSER} = $node->safe_psql('postgres', 'SELECT current_user');
 
-cmp_ok(scalar(@pages), '>', 1, 'there are pages');
+cmp_ok(scalar(@pages), '>', 1, 'the test finds pages');
 for my $page (@pages) {
 	my ($out, $err) = run_command([ "$root/scripts/check_pages.py", $page ]);
 	my ($run, $faults) = $out =~ /^1 pages: (\d+) run, .* (\d+) faults$/m;
@@ -30,6 +30,6 @@ for my $page (@pages) {
 	note($out);
 }
 
-unlike(slurp_file($node->logfile), qr/terminated by signal|XX000/, 'nothing broke');
+unlike(slurp_file($node->logfile), qr/terminated by signal|XX000/, 'the server log has no crash and no internal error');
 $node->stop;
 done_testing();
