@@ -490,13 +490,14 @@ CREATE FUNCTION _callhardening.no_lane(reason text) RETURNS int
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT -array_position(
-    '{not_json, not_an_object, no_call_id, call_id_too_long, call_id_not_held, not_stamped, ignored}'::text[], reason)
+    '{not_json, not_an_object, no_call_id, call_id_too_long, call_id_not_held, malformed_form,
+     not_stamped, ignored}'::text[], reason)
 $$;
 
 COMMENT ON FUNCTION _callhardening.no_lane(text) IS
 'the event_lane of an event no worker looks for: not_json, not_an_object, no_call_id, call_id_too_long, '
-'call_id_not_held (by the key of the calls table), not_stamped (no trigger was there) or ignored. NULL for any other '
-'word';
+'call_id_not_held (by the key of the calls table), malformed_form, not_stamped (no trigger was there) or ignored. '
+'NULL for any other word';
 
 CREATE FUNCTION _callhardening.why_no_lane(lane int, calls regclass) RETURNS text
     LANGUAGE sql STABLE STRICT
@@ -504,6 +505,7 @@ CREATE FUNCTION _callhardening.why_no_lane(lane int, calls regclass) RETURNS tex
     AS $$
 SELECT CASE lane
     WHEN _callhardening.no_lane('not_json') THEN 'the body is a JSON string, or not valid as jsonb'
+    WHEN _callhardening.no_lane('malformed_form') THEN 'the body is a form that cannot be decoded'
     WHEN _callhardening.no_lane('not_an_object') THEN 'the body is not a JSON object'
     WHEN _callhardening.no_lane('no_call_id') THEN 'the body has no call id'
     WHEN _callhardening.no_lane('call_id_too_long') THEN 'the call id is longer than 255 bytes'

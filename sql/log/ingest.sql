@@ -30,7 +30,8 @@ REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, t
 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(text, regclass, text, text, jsonb) IS
 'the same for a body as it came off the wire: what jsonb refuses (no JSON, \u0000, a lone surrogate) is kept as a '
-'JSON string and becomes a dead event. Error 54000: above 256 MB, the limit of jsonb';
+'JSON string. If that is a form, the event is what its members say (decode_call_form); any other becomes a dead '
+'event. Error 54000: above 256 MB, the limit of jsonb';
 
 CREATE FUNCTION @extschema@.ingest_call_event(payload bytea, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
         event_key text DEFAULT NULL, carry jsonb DEFAULT NULL)

@@ -72,10 +72,10 @@ BEGIN
     COMMENT ON COLUMN calls.last_event_at IS 'time of the newest applied event';
     COMMENT ON COLUMN calls.raw_payload IS 'body of the newest event, sanitized';
 
-    -- The defaults are for a table after DROP EXTENSION took its triggers: -6 is no_lane('not_stamped').
+    -- The defaults are for a table after DROP EXTENSION took its triggers: -7 is no_lane('not_stamped').
     CREATE TABLE call_events (
         event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        event_lane integer NOT NULL DEFAULT -6,
+        event_lane integer NOT NULL DEFAULT -7,
         event_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
         event_digest bytea UNIQUE,
         call_id text,

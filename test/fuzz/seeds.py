@@ -15,6 +15,10 @@ NAME_PATHS = ("a.b.c", "call_id", "data.items.note", "recap_summary", "a.a.a.b",
 HEADERS = ('{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT","kid":"1"}', '{"alg":"none"}', '{"alg":"HS256","crit":["b64"]}',
            '{"alg":"HS256","alg":"RS256"}',
            '{"alg":"HS256","jwk":{"kty":"oct"}}', '["HS256"]', '')
+FORMS = ("CallSid=CA12&CallStatus=in-progress&From=%2B14155550100", "ForwardedFrom&City=S%C3%A3o+Paulo&To=",
+         "a=1&a=2&%61=3&=4&&b==c&d", "a=%", "a=%g1", "a=%00", "a=%c3%28&b=%ed%a0%80", "\ufeffa=b c\r\n",
+         "payload=%7B%22call_id%22%3A1%7D", "user[name]=x&user[name]=y", "wIA==",
+         '{"url": "https://h.example/?a=1&b=2"}', '"a=1&b=2"', "[1,2", "https://h.example/?a=1")
 TEXTS = ("+1 (415) 555-0100", "tel:+14155550100;ext=5", "sip:+14155550100@example.com", "a.b+c@mail.example.com, d@e.example",
          "4111 1111 1111 1111", "4111-1111-1111-1112", "1787158716092", "550e8400-e29b-41d4-a716-446655440000", "version 10.2.13.4",
          "***0100", "***@example.com", "[secret]", "pn_aaaaaa_bbbbbbbbbbbbbbbbbbbb_cccccccc", "2026-07-01 12:30:00",
@@ -51,6 +55,8 @@ def main():
     for header in HEADERS:
         write(place + "/signature", ".".join([base64url(header), base64url(documents[0]), "MAC"]))
         write(place + "/signature", ".".join([base64url(header), "e30", "AAAA"]))
+    for text in FORMS:
+        write(place + "/form", text)
     for text in TEXTS:
         write(place + "/detectors", text)
 

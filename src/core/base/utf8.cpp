@@ -104,7 +104,36 @@ std::size_t CountContinuations(std::string_view text, std::size_t i) noexcept
     return static_cast<std::size_t>(marks * each_byte >> 56);
 }
 
+// The bytes of the character at `i`; 0 where no character begins there.
+std::size_t CharacterBytes(std::string_view text, std::size_t i) noexcept
+{
+    constexpr char32_t first_of_size[] = {0, 0, 0x80, 0x800, 0x10000};
+    const auto lead = static_cast<unsigned char>(text[i]);
+    if (lead < 0x80)
+        return 1;
+    const std::size_t size = lead >= 0xF8 ? 0 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 0;
+    if (size == 0 || text.size() - i < size)
+        return 0;
+    for (std::size_t k = 1; k < size; ++k)
+        if (!IsContinuation(text[i + k]))
+            return 0;
+    const char32_t code = Decode(text, i);
+    const bool is_surrogate = code >= 0xD800 && code <= 0xDFFF;
+    return code < first_of_size[size] || code > 0x10FFFF || is_surrogate ? 0 : size;
+}
+
 } // namespace
+
+bool IsUtf8(std::string_view text) noexcept
+{
+    for (std::size_t i = 0; i < text.size();) {
+        const std::size_t size = CharacterBytes(text, i);
+        if (size == 0)
+            return false;
+        i += size;
+    }
+    return true;
+}
 
 std::size_t CountCharacters(std::string_view text) noexcept
 {

@@ -1,4 +1,4 @@
-// Counts and cuts UTF-8 texts by characters.
+// Checks UTF-8 texts, and counts and cuts them by characters.
 //
 // Every function is defined for any bytes: a database in SQL_ASCII does not check its texts.
 #pragma once
@@ -10,6 +10,9 @@
 
 namespace callhardening
 {
+
+// True for what PostgreSQL takes as UTF-8, and for NUL: no surrogates, nothing longer than it has to be.
+bool IsUtf8(std::string_view text) noexcept;
 
 // Characters (code points) of a text.
 std::size_t CountCharacters(std::string_view text) noexcept;

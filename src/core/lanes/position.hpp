@@ -29,8 +29,9 @@ inline constexpr int not_an_object = -2;
 inline constexpr int no_call_id = -3;
 inline constexpr int call_id_too_long = -4;
 inline constexpr int call_id_not_held = -5; // by the key of the calls table
-inline constexpr int not_stamped = -6;      // the default of the column: no trigger ran
-inline constexpr int ignored = -7;          // the settings of the log ignore it, since it is no call: settled
+inline constexpr int malformed_form = -6;
+inline constexpr int not_stamped = -7; // the default of the column: no trigger ran
+inline constexpr int ignored = -8;     // the settings of the log ignore it, since it is no call: settled
 } // namespace no_lane
 
 constexpr bool IsLane(int lane) noexcept

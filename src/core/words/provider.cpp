@@ -90,9 +90,8 @@ std::string_view NearestByPart(std::string_view name) noexcept
 
 bool IsKnownProvider(std::string_view provider) noexcept
 {
-    return std::binary_search(
-        vocabulary_providers.begin(), vocabulary_providers.end(), provider,
-        [](std::string_view a, std::string_view b) { return CompareFolded(a, b) < 0; });
+    return std::binary_search(vocabulary_providers.begin(), vocabulary_providers.end(), provider,
+                              [](std::string_view a, std::string_view b) { return CompareFolded(a, b) < 0; });
 }
 
 std::string_view NearestProvider(std::string_view name) noexcept

@@ -15,6 +15,7 @@
 #include "pg/claims/processed_at.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/event_log.hpp"
+#include "pg/log/form.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -128,7 +129,8 @@ void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext 
 {
     const MemoryContext batch = MemoryContextSwitchTo(scratch);
     EventFields fields;
-    read_event(DatumGetJsonbP(event->claimed->payload), table.shape, merged_fields, &fields);
+    Jsonb *body = open_body(DatumGetJsonbP(event->claimed->payload)).document;
+    read_event(body, table.shape, merged_fields, &fields);
     MemoryContextSwitchTo(batch);
 
     memcpy(event->parsed.fields, fields.values, sizeof(fields.values));
@@ -258,10 +260,12 @@ bool write_merged(const BatchCall &of, MergedCall *merged)
     const CallsTable &table = of.batch->table;
     const LogEvent &first = *of.batch->events[of.first].claimed;
     bool written = true;
+    const Datum payload = merged->payload == nullptr ? Datum{0} : open_payload(*merged->payload);
     if (!merged->exists) // the first event of a new call always sets its payload
-        written = insert_call(table, first.call_id, merged->call, *merged->payload, first.place.seq);
+        written = insert_call(table, first.call_id, merged->call, payload, first.place.seq);
     else if (merged->payload != nullptr || has_changed(merged->call))
-        written = update_call(table, first.call_id, merged->call, merged->payload, merged->refines_the_end);
+        written = update_call(table, first.call_id, merged->call,
+                              merged->payload == nullptr ? nullptr : &payload, merged->refines_the_end);
     forget_changes(merged);
     return written;
 }

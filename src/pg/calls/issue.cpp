@@ -375,6 +375,8 @@ const char *reason_of(int lane)
         return "no call id";
     case no_lane::call_id_too_long:
         return "a call id over the length limit";
+    case no_lane::malformed_form:
+        return "a form that cannot be decoded";
     case no_lane::call_id_not_held:
         return "a call id unfit for the calls table";
     default: // ignored is no issue; not_stamped has raised an error before
@@ -386,7 +388,8 @@ const char *reason_of(int lane)
 
 void note_event_without_lane(Oid events, int64 event_seq, int lane, OptionalText call_id)
 {
-    const bool is_parsed = lane != no_lane::not_json && lane != no_lane::not_an_object;
+    const bool is_parsed =
+        lane != no_lane::not_json && lane != no_lane::not_an_object && lane != no_lane::malformed_form;
     note_issue({is_parsed ? IssueKind::body_without_call : IssueKind::unparsable_body,
                 events,
                 call_id,

@@ -8,6 +8,7 @@
 #include "pg/claims/processed_at.hpp"
 #include "pg/claims/waiting.hpp"
 #include "pg/log/event_log.hpp"
+#include "pg/log/form.hpp"
 #include "pg/log/snapshot.hpp"
 
 extern "C" {
@@ -83,7 +84,7 @@ void return_event(const ReturnSetInfo *result, int64 claim_id, const ClaimedEven
                             event_type,
                             Int32GetDatum(claimed.attempt),
                             TimestampTzGetDatum(postgres_time(event.received_at)),
-                            event.payload};
+                            open_payload(event.payload)};
     tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), nulls);
 }
 

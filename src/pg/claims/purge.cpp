@@ -6,6 +6,7 @@
 #include "pg/claims/dead.hpp"
 #include "pg/claims/purge.hpp"
 #include "pg/claims/waiting.hpp"
+#include "pg/log/form.hpp"
 #include "pg/log/ignored_event.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -200,7 +201,8 @@ bool is_no_death(const Purge &purge, const LogEvent &event)
     if (event.is_done || IsLane(event.lane))
         return event.is_done;
     const std::string_view type = event.event_type == nullptr ? "" : event.event_type;
-    return ignores_events(purge.log) && is_ignored(purge.log, type, {}, DatumGetJsonbP(event.payload));
+    return ignores_events(purge.log) &&
+           is_ignored(purge.log, type, {}, DatumGetJsonbP(open_payload(event.payload)));
 }
 
 bool is_dead_for_long(const Purge &purge, const KeyScan &scan)

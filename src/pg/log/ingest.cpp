@@ -8,6 +8,7 @@
 #include "pg/log/carry.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/event_log.hpp"
+#include "pg/log/form.hpp"
 #include "pg/log/ingest.hpp"
 #include "pg/log/signature.hpp"
 #include "pg/sanitizer/jsonb_parser.hpp"
@@ -191,8 +192,10 @@ OptionalText type_of_event(const EventLog *log, Jsonb *body, OptionalText event_
 {
     constexpr size_t longest_event_type = 64;
     EventFields fields;
-    if (event_type || !OidIsValid(log->sequence) || log->event_type_column == nullptr ||
-        !JB_ROOT_IS_OBJECT(body) ||
+    if (event_type || !OidIsValid(log->sequence) || log->event_type_column == nullptr)
+        return event_type;
+    body = open_body(body).document;
+    if (!JB_ROOT_IS_OBJECT(body) ||
         !read_event(body, shape_of_provider(log->provider), SetOfFields(Field::state), &fields))
         return event_type;
     const FieldValue &state = fields[Field::state];

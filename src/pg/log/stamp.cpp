@@ -7,6 +7,7 @@
 #include "pg/base/versions.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/event_log.hpp"
+#include "pg/log/form.hpp"
 #include "pg/log/ignored_event.hpp"
 #include "pg/log/lane.hpp"
 
@@ -210,15 +211,22 @@ bool is_string(Jsonb *body)
     return JsonbExtractScalar(&body->root, &value) && value.type == jbvString;
 }
 
-Stamp stamp_of(const Shape *shape, KeyKind key, int lanes, Jsonb *body)
+int why_no_object(const OpenedBody &body)
+{
+    if (!is_string(body.document))
+        return no_lane::not_an_object;
+    return body.flaw == FormFlaw::not_a_form ? no_lane::not_json : no_lane::malformed_form;
+}
+
+Stamp stamp_of(const Shape *shape, KeyKind key, int lanes, const OpenedBody &body)
 {
     // A longer text is no event type, and the column may have an index.
     constexpr size_t longest_event_type = 64;
 
-    if (!JB_ROOT_IS_OBJECT(body))
-        return {{}, {}, is_string(body) ? no_lane::not_json : no_lane::not_an_object};
+    if (!JB_ROOT_IS_OBJECT(body.document))
+        return {{}, {}, why_no_object(body)};
     EventFields fields;
-    if (!read_event(body, shape, SetOfFields(Field::state), &fields))
+    if (!read_event(body.document, shape, SetOfFields(Field::state), &fields))
         return {{}, {}, no_lane::no_call_id};
     const std::string_view state = fields[Field::state].text;
     const std::string_view event_type = state.size() <= longest_event_type ? state : std::string_view{};
@@ -284,7 +292,7 @@ bool is_settled(const Stamper *stamper, HeapTuple row, TupleDesc columns)
     return stamper->processed > 0 && !is_missing(row, stamper->processed, columns);
 }
 
-bool is_row_ignored(Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp, Datum payload)
+bool is_row_ignored(Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp, Jsonb *body)
 {
     std::string_view given;
     bool is_null = true;
@@ -294,7 +302,7 @@ bool is_row_ignored(Stamper *stamper, HeapTuple row, TupleDesc columns, const St
         stamper->given_type > 0 ? heap_getattr(row, stamper->given_type, columns, &is_null) : Datum{0};
     if (!is_null)
         given = OutputFunctionCall(&stamper->type_output, type);
-    return is_ignored(stamper->log, given, stamp.event_type, DatumGetJsonbP(payload));
+    return is_ignored(stamper->log, given, stamp.event_type, body);
 }
 
 // The last number of the sequence; 0: none.
@@ -343,10 +351,13 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     const Datum payload = heap_getattr(trigger->tg_trigtuple, stamper->payload, columns, &is_null);
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // The column itself rejects NULL, with a clearer message than one about a missing stamp.
-    Stamp stamp = is_null ? Stamp{{}, {}, no_lane::not_an_object}
-                          : stamp_of(stamper->shape, stamper->key, stamper->lanes, DatumGetJsonbP(payload));
-    if (!is_null && is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, payload))
-        stamp.lane = no_lane::ignored;
+    Stamp stamp{{}, {}, no_lane::not_an_object};
+    if (!is_null) {
+        const OpenedBody body = open_body(DatumGetJsonbP(payload));
+        stamp = stamp_of(stamper->shape, stamper->key, stamper->lanes, body);
+        if (is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, body.document))
+            stamp.lane = no_lane::ignored;
+    }
     MemoryContextSwitchTo(caller);
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
     MemoryContextReset(stamper->scratch);
@@ -383,7 +394,7 @@ CALLHARDENING_FUNCTION(event_stamp)
                         errmsg("lanes must be between 1 and %d", max_lanes)));
     const char *key = to_cstring(text_argument(fcinfo, key_type));
     const Stamp stamp = stamp_of(shape_of_provider(text_argument(fcinfo, provider)), KeyKindOf(key),
-                                 PG_GETARG_INT32(lanes), PG_GETARG_JSONB_P(payload));
+                                 PG_GETARG_INT32(lanes), open_body(PG_GETARG_JSONB_P(payload)));
     bool nulls[] = {stamp.call_id.empty(), false};
     Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
                       Int32GetDatum(stamp.lane)};

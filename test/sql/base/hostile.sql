@@ -105,6 +105,7 @@ SELECT statement FROM (VALUES
     (20, 'SELECT ' || test.call('create_call_tables', 'has space')),
     (21, 'SELECT ' || test.call('generate_call_events', '10')),
     (22, 'SELECT ' || test.call('ingest_call_event(text,regclass,text,text,jsonb)', 'no JSON')),
+    (22.1, 'SELECT ' || test.call('ingest_call_event(text,regclass,text,text,jsonb)', 'call_id=7&a=%zz')),
     (23, 'SELECT '
         || test.call('ingest_call_event(bytea,regclass,text,text,jsonb)', '{"call_id": 7, "state": "ringing"}', NULL, 'x', 'key')),
     (24, 'SELECT ' || test.call('ingest_call_event(jsonb,regclass,text,text,jsonb)', '{"call_id": 7, "state": "hangup"}')),
@@ -178,6 +179,7 @@ SELECT statement FROM (VALUES
     (77, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_traffic', '5')),
     (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_providers')),
     (79, 'SELECT _callhardening.suggest_provider(''dialpd'')'),
+    (79.1, 'SELECT ' || test.call('decode_call_form', 'a=1&b=%2B')),
     -- Roles
     (80, 'SELECT ' || (SELECT string_agg(test.call('grant_call_role', 'regress_worker', what), ', ')
         FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),

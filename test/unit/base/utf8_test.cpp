@@ -6,6 +6,20 @@
 
 using callhardening::CountCharacters;
 
+TEST(Utf8, IsWhatPostgresTakes)
+{
+    for (const char *text :
+         {"", "a", "\xc3\xa3", "\xe2\x82\xac", "\xf0\x9f\x93\x9e", "\xed\x9f\xbf", "\xee\x80\x80",
+          "\xf4\x8f\xbf\xbf", "\xc2\x80", "\xe0\xa0\x80", "\xf0\x90\x80\x80"})
+        EXPECT_TRUE(callhardening::IsUtf8(text)) << text;
+    EXPECT_TRUE(callhardening::IsUtf8(std::string_view("\0", 1)));
+    for (const char *text :
+         {"\x80", "\xff", "\xc3", "\xc3(", "\xe2\x82", "\xe2\x82(", "\xf0\x9f\x93", "\xc0\x80", "\xc1\xbf",
+          "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf4\x90\x80\x80",
+          "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "a\xc3"})
+        EXPECT_FALSE(callhardening::IsUtf8(text)) << text;
+}
+
 // Every byte value at every position of the words counted at once.
 TEST(Utf8, CountsEveryByteThatContinuesNoCharacter)
 {

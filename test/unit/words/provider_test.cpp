@@ -1,5 +1,5 @@
-#include "core/words/provider.hpp"
 #include "core/base/text.hpp"
+#include "core/words/provider.hpp"
 #include "core/words/vocabulary.hpp"
 
 #include <gtest/gtest.h>
