@@ -1,21 +1,21 @@
-# callhardening is built by PGXS, PostgreSQL's own build system for extensions.
+# PGXS, PostgreSQL's build system for extensions, builds callhardening.
 #
 #   make                 the library and the install script
-#   make install         puts them where pg_config says (as root where needed)
+#   make install         copies them to the directories of pg_config (as root if needed)
 #   make installcheck    the regression and isolation suites, against the running server that libpq finds
-#   make check-tap       the TAP suite, which starts servers of its own from what is installed
+#   make check-tap       the TAP suite: it starts servers of its own from the installed files
 #   make check-unit      the rules alone, without a server (GoogleTest)
 #   make bench           measurements, as ratios, against a running server
-#   make fuzz            libFuzzer on what reads foreign bytes, FUZZ_SECONDS=60 for each target; fuzz-differential
-#                        replays what it learned in a running server that has the extension
+#   make fuzz            libFuzzer on all code that reads foreign bytes, FUZZ_SECONDS=60 for each target; fuzz-differential
+#                        replays the inputs it found in a running server with the extension
 #   make check-asan      the regression and isolation suites in a private server, with the module built with the address
 #                        and undefined behaviour sanitizers; check-valgrind: some of them under valgrind
 #   make check-jit       the regression suite in a private server that compiles every query; CXX=clang++ for the other compiler
-#   make check-17        the regression, isolation and TAP suites on PostgreSQL 17, in a chroot that is made for it; check-18;
+#   make check-17        the regression, isolation and TAP suites on PostgreSQL 17, in a new chroot; check-18 on 18;
 #                        CHECKER=jit runs check-jit there instead
-#   make check-mutants   the history test, on modules that lack a safeguard of the event log each; MUTANTS="fence random" for some
-#   make check-builds    the sanitizer's bytes from several builds of the rules, compared
-#   make check-model     a model of the event log's protocol, and what becomes of it without each safeguard (spin)
+#   make check-mutants   the history test on modules without one of the event log's safeguards; MUTANTS="fence random" for some
+#   make check-builds    compares the sanitizer's bytes from several builds of the rules
+#   make check-model     checks a model of the event log's protocol, and finds the failure without each safeguard (spin)
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX the compiler.
 
@@ -29,7 +29,7 @@ GLUE = $(patsubst %.cpp,%.o,$(sort $(wildcard src/pg/*.cpp src/pg/*/*.cpp)))
 MODULE_big = $(EXTENSION)
 OBJS = $(CORE) $(GLUE)
 
-# One fragment per topic, in the order in which they build on each other.
+# One fragment per topic. Each builds on those before it.
 FRAGMENTS = base/prelude words/provider words/direction words/status words/transition sanitizer/pseudonym \
 	sanitizer/sanitizer sanitizer/explain calls/issue base/owner_rights calls/harden calls/repair calls/audit \
 	calls/backfill log/form log/event_log log/tables log/harden_events log/ingest log/signature claims/claim \
@@ -41,9 +41,9 @@ DATA_built = $(SCRIPT)
 
 # -- how it is tested --------------------------------------------------------------------------
 
-# pg_regress looks for sql/NAME.sql under the output directory first: with `.` it would run a fragment of
-# the install script in the place of the test of that name. So its output has a directory of its own,
-# from which a link leads to expected/.
+# pg_regress looks for sql/NAME.sql under the output directory first. With `.` it would run a fragment of the install
+# script instead of the test with this name. So its output has a directory of its own, with a link to
+# expected/.
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*/*.sql)))
 REGRESS_OPTS = --inputdir=test --outputdir=build/regress --load-extension=$(EXTENSION) --encoding=UTF8
 REGRESS_PREP = build/regress/expected build/isolation/expected
@@ -60,44 +60,44 @@ SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
 
 EXTRA_CLEAN = $(OBJS:.o=.d) build
 
-# No bitcode. PostgreSQL's JIT compiler would inline from it, and it follows C only: an alias of a C++ constructor ends
-# the server with an assertion, and a hidden function cannot be found from outside of the library. Nothing is lost:
-# LLVM (14, 19, 21) inlined none of our functions, but read their bitcode for every query, some 20 ms each time.
+# No bitcode. PostgreSQL's JIT compiler would inline from it, but supports only C. An alias of a C++ constructor crashes the
+# server with an assertion, and a hidden function cannot be found outside the library. Nothing is lost: LLVM (14, 19, 21)
+# inlined none of our functions, and reading their bitcode took some 20 ms for every query.
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# The rules are compiled without the server's include path: postgres.h in src/core fails here, and not
-# as a longjmp over a destructor in production. The glue sees the server's headers as a system's, since
-# they are not free of warnings.
+# The rules are compiled without the server's include path: postgres.h in src/core fails here, and not as a longjmp over a
+# destructor in production. The glue includes the server's headers as system headers, since they are not free of
+# warnings.
 $(CORE): override CPPFLAGS := -D_GNU_SOURCE
 $(GLUE): override CPPFLAGS := -isystem $(includedir_server) $(CPPFLAGS)
 src/pg/module.o: override CPPFLAGS += -DCALLHARDENING_VERSION='"$(EXTVERSION)"'
 src/pg/module.o: callhardening.control
-# Macros of PostgreSQL are GNU C (AllocSetContextCreate), which clang finds pedantic even there.
+# Some macros of PostgreSQL are GNU C (AllocSetContextCreate). clang warns about them even in system headers.
 $(GLUE): override CXXFLAGS += -Wno-gnu-statement-expression
 
 $(SCRIPT): callhardening.control $(FRAGMENTS:%=sql/%.sql)
 	cat $(FRAGMENTS:%=sql/%.sql) > $@
 
-# pg_regress does not make the rooms of its results. Each time: a tree may have a new room.
+# pg_regress does not create the directories of the rooms. Runs each time: a tree may have a new room.
 .PHONY: $(REGRESS_PREP)
 $(REGRESS_PREP): build/%/expected:
 	mkdir -p $(patsubst expected/%,$(@D)/results/%,$(wildcard expected/*))
 	ln -sfn ../../expected $@
 
-# The compiler writes what each object includes; PGXS's own tracking is off in Debian's server.
+# The compiler writes the includes of each object. Debian's server has PGXS's own tracking off.
 -include $(OBJS:.o=.d)
 
-# Bitcode that an earlier version has installed still ends the server.
+# Bitcode installed by an earlier version would still crash the server.
 .PHONY: remove-bitcode
 install uninstall: remove-bitcode
 remove-bitcode:
 	rm -rf '$(DESTDIR)$(pkglibdir)/bitcode/$(EXTENSION)' '$(DESTDIR)$(pkglibdir)/bitcode/$(EXTENSION).index.bc'
 
-# PostgreSQL 15 reads TESTDIR, later ones the other two.
+# PostgreSQL 15 reads TESTDIR, later versions read the other two.
 .PHONY: check-tap
 check-tap:
 	rm -rf build/tap && mkdir -p build/tap
@@ -113,7 +113,7 @@ check-asan:
 check-valgrind:
 	CHECKER=valgrind scripts/test.sh
 
-# The releases of Debian that have these versions.
+# The Debian releases with these versions
 .PHONY: check-17 check-18
 check-17:
 	test/servers/check.sh 17 trixie

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A made-up company's webhook traffic through callhardening, on a private server that is gone afterwards.
+# Webhook traffic of an invented company runs through callhardening, on a private server that is removed afterwards.
 #
 #   scripts/demo.sh [calls]      2000 calls unless said
 #   SEED=7 scripts/demo.sh       other traffic
 #
-# The server has PostgreSQL's default settings, fsync included, so the rates are this machine's.
+# The server has PostgreSQL's default settings, with fsync on, so the rates are those of this machine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 CALLS=${1:-2000} SEED=${SEED:-1} WORKERS=4
@@ -15,7 +15,7 @@ query() { run "$BINDIR/psql" -X -q -v ON_ERROR_STOP=1 "$@"; }
 value() { query -At -c "$1"; }
 table() { query -P border=2 -P linestyle=unicode -P footer=off -c "$1" | sed '$d'; }
 
-# show SQL: the statement as one would type it, what it warns of and what it answers.
+# show SQL: prints the statement as typed, its warnings and its result.
 show() {
     printf '%s=> %s%s\n' "$BOLD" "$1" "$PLAIN"
     run "$BINDIR/psql" -X -v ON_ERROR_STOP=1 -P null=NULL -c "$1" 2>&1 | sed '${ /^$/d }'
@@ -36,7 +36,7 @@ ingest() {
     echo "The time includes making the webhooks up."
 }
 
-# One worker: batches until nothing is left to claim.
+# One worker: runs batches until no event is left to claim.
 work() {
     local claimed
     until [ "${claimed:-}" = 0 ]; do
@@ -52,7 +52,7 @@ process() {
     query -c "CREATE TABLE demo.batches (worker int, done timestamptz, claimed bigint, applied bigint,
                   unchanged bigint, refused bigint, failed bigint, begun timestamptz DEFAULT now())"
     for ((worker = 1; worker <= WORKERS; worker++)); do
-        # The warnings of the workers are in the server log, where they are looked for later.
+        # The server log has the warnings of the workers. A later step reads them there.
         PGOPTIONS='-c client_min_messages=error' work "$worker" &
         workers+=($!)
     done
@@ -68,10 +68,10 @@ process() {
            FROM demo.batches"
 }
 
-# claims_of WORKER: the ids of the claims that it has
+# claims_of WORKER: the ids of its open claims
 claims_of() { value "SELECT string_agg(claim_id::text, ', ') FROM call_open_claims WHERE worker = '$1'"; }
 
-# Of one call, so that it is one claim.
+# All events belong to one call, so they come in one claim.
 webhooks() {
     local state
     for state in "${@:2}"; do
@@ -101,7 +101,7 @@ claims() {
     show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client two')]);"
 }
 
-# True when nothing is pending, claimed or waiting any more.
+# True when no event is pending, claimed or waiting.
 is_done() {
     [ "$(value "SELECT (SELECT sum(pending) FROM pending_call_events(exact => true)) + open_claims + retrying + blocked
                 FROM call_event_log_status")" = 0 ]
@@ -183,7 +183,7 @@ followed_number() {
   FROM demo.followed WHERE payload ->> 'external_number' = call_pseudonym('$number');"
 }
 
-# logged 'text': how often, and the first three that differ
+# logged 'text': the number of such lines, and the first three different ones
 logged() {
     printf '%s: %d\n' "$1" "$(grep -cF "$1" "$WORK/server.log" || true)"
     awk -F 'WARNING:  ' -v text="$1" 'index($0, text) && !seen[$2]++ && ++shown <= 3 { print "    " $0 }' \
@@ -208,7 +208,7 @@ by_hand() {
     show "SELECT dialpad_call_id, status, direction FROM calls WHERE dialpad_call_id = $call;"
 }
 
-# Tables as such a pipeline has them: half of the events are processed, the words are as the clients wrote them.
+# Tables of an existing pipeline: half of the events are processed, and the words are as the clients wrote them.
 create_legacy() {
     query -c "
 CREATE SCHEMA legacy;

@@ -1,8 +1,8 @@
-# Sourced by the scripts beside it: one private server, built and run in a directory of its own.
+# The scripts beside it source this file. It builds and runs one private server in a directory of its own.
 #
-# Everything happens under $WORK: a copy of the sources, a copy of PostgreSQL to install into, the data
-# directories, the sockets, the logs. The system gets the packages it lacks and nothing else, and $WORK is
-# removed at the end, however the end comes.
+# Everything is under $WORK: a copy of the sources, a copy of PostgreSQL to install into, the data directories, the
+# sockets, the logs. Missing packages are installed on the system, nothing else. $WORK is removed at the end, even after
+# an error or a signal.
 
 set -Eeuo pipefail
 trap 'printf "%s, line %d: %s failed\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND" >&2' ERR
@@ -13,7 +13,7 @@ CLUSTER_RULE=/etc/postgresql-common/createcluster.d/callhardening.conf
 
 WORK= JOB= AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET=
 
-# Of make, where the module is to be another one than usual, and what the server is a command of, if anything.
+# Options of make for a module built differently, and a command to run the server under.
 BUILD_OPTIONS=() UNDER=()
 
 # The caller's PGHOST, PGOPTIONS or MAKEFLAGS would reach the private server's tools.
@@ -22,7 +22,7 @@ for name in ${!PG@} MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES; do
 done
 export LC_ALL=C.UTF-8
 
-# A signal may come while a function's output goes to a log, and the last words with it.
+# On a signal the output of a function may go to a log. The last message must still reach the terminal.
 exec {STDOUT}>&1 {STDERR}>&2
 
 BOLD= PLAIN=
@@ -38,7 +38,7 @@ die() {
 
 # -- the end -----------------------------------------------------------------------------------
 
-# Servers are found by their own pid files, so that those of the TAP suite are stopped too.
+# Finds servers by their own pid files, so that those of the TAP suite are stopped too.
 stop_servers() {
     local pid_file
     find "$WORK" -name postmaster.pid 2>/dev/null | while read -r pid_file; do
@@ -66,8 +66,8 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Runs a command as the ordinary user, in a process group of its own: `wait` can be interrupted, which a
-# command in the foreground cannot, and the whole group is ended then.
+# Runs a command as the ordinary user, in a process group of its own. `wait` can be interrupted, a foreground command
+# cannot, and this ends the whole group.
 run() {
     local status=0
     set -m
@@ -131,8 +131,8 @@ allow_clusters() {
     CLUSTER_RULE_SET=
 }
 
-# The newest server that extensions can be built for: an installed one, else what the machine's package
-# sources have. CALLHARDENING_SERVER=17 chooses another.
+# The newest server with files for building extensions: an installed one, or else one from the package sources.
+# CALLHARDENING_SERVER=17 chooses another.
 newest_server() {
     local newest
     SERVER=${CALLHARDENING_SERVER:-}
@@ -150,7 +150,7 @@ install_server() {
     newest_server
     [ "$SERVER" -ge "$OLDEST_SERVER" ] ||
         die "PostgreSQL $OLDEST_SERVER or later is needed, and this machine's package sources have none"
-    # Its build system goes first: it brings postgresql-common, and with it the directory of the rule.
+    # The build system goes first: it installs postgresql-common, and so the directory of the rule.
     install_packages "postgresql-server-dev-$SERVER"
     if ! installed "postgresql-$SERVER"; then
         become_root "postgresql-$SERVER"
@@ -165,14 +165,14 @@ install_server() {
     PG_CONFIG=/usr/lib/postgresql/$SERVER/bin/pg_config
 }
 
-# The clang that the server's build system names: it warns of what g++ does not, and it has the fuzzer.
+# The clang of the server's build system: it has other warnings than g++, and the fuzzer.
 install_clang() {
     CLANG=$(sed -n 's/^CLANG[ \t]*= *//p' "$MAKEFILES/Makefile.global")
     [ -n "$CLANG" ] && [ ! -x "$CLANG" ] || return 0
     install_packages "${CLANG##*/}"
 }
 
-# The fuzzer is a library of clang's own. Older releases have it in another package, and some not at all.
+# The fuzzer is a library of clang. Older releases have it in another package, and some have none.
 install_fuzzer() {
     FUZZER=
     [ -n "$CLANG" ] || return 0
@@ -198,8 +198,8 @@ install_missing() {
 
 # -- the private place -------------------------------------------------------------------------
 
-# Not under $TMPDIR: a socket's path has at most 107 bytes, make knows no directories with spaces, and
-# some are mounted without the right to run a program.
+# Not under $TMPDIR: a socket's path has at most 107 bytes, and make cannot handle directories with spaces. Some of them
+# are mounted without the right to run a program.
 make_work() {
     local place
     for place in /tmp /var/tmp; do
@@ -238,11 +238,11 @@ copy_sources() {
         cp -R "$CALLHARDENING_PAYLOADS" "$WORK/payloads"
         export CALLHARDENING_PAYLOADS=$WORK/payloads
     fi
-    # What was read-only there has to be removed here.
+    # Read-only copies must be removable here.
     chmod -R u+w "$WORK"
 }
 
-# PostgreSQL finds its files from where its programs are, so a copy of the tree is an installation.
+# PostgreSQL finds its files relative to its programs, so a copy of the tree is an installation.
 copy_server() {
     local directory
     for directory in "$("$PG_CONFIG" --bindir)" "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)"; do
@@ -270,7 +270,7 @@ build() {
     }
 }
 
-# From nothing to an installation of one's own.
+# Makes an installation from nothing.
 prepare() {
     heading "Building"
     install_missing

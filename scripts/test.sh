@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Every suite of callhardening, on a fresh Debian or Ubuntu machine as on a developer's: installs the packages
-# that are missing, builds, runs a private server, cleans up.
+# Runs every suite of callhardening, on a fresh Debian or Ubuntu machine as on a developer's. Installs missing packages,
+# builds, runs a private server, and cleans up.
 #
 #   scripts/test.sh
 #   PG_CONFIG=/path/to/pg_config scripts/test.sh       with this server
 #   CALLHARDENING_SERVER=17 scripts/test.sh            with this version, installed if it is not
-#   FUZZ_SECONDS=3600 scripts/test.sh                  each fuzz target for so long, not for a minute
-#   CALLHARDENING_PAYLOADS=directory scripts/test.sh   with the published payloads; what needs them is skipped without
-#   CHECKER=sanitizers scripts/test.sh                 instead, the regression and isolation suites in a server whose
-#                                                      module has the address and undefined behaviour sanitizers
-#   CHECKER=valgrind scripts/test.sh                   instead, some of the regression suite in a server under valgrind
-#   CHECKER=jit scripts/test.sh                        instead, the regression suite in a server that compiles every query,
-#                                                      which takes an hour; CXX=clang++ builds the module with the other
+#   FUZZ_SECONDS=3600 scripts/test.sh                  an hour for each fuzz target instead of a minute
+#   CALLHARDENING_PAYLOADS=directory scripts/test.sh   with the published payloads; without them their tests are skipped
+#   CHECKER=sanitizers scripts/test.sh                 only the regression and isolation suites, in a server with the
+#                                                      module built with address and undefined behaviour sanitizers
+#   CHECKER=valgrind scripts/test.sh                   only a part of the regression suite, in a server under valgrind
+#   CHECKER=jit scripts/test.sh                        only the regression suite, in a server that compiles every query.
+#                                                      It takes an hour. CXX=clang++ builds the module with the other
 #                                                      compiler, REGRESS="claims/leases claims/purge" runs some topics
-#   CHECKER=server scripts/test.sh                     instead, only what depends on the server's version: the
-#                                                      regression, isolation and TAP suites
+#   CHECKER=server scripts/test.sh                     only the suites that depend on the server's version:
+#                                                      regression, isolation and TAP
 #
 # The last line is "N passed, N failed", over all suites.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -27,7 +27,7 @@ last_words() {
     [ "$FAILED" -eq 0 ]
 }
 
-# record NAME PASSED FAILED [SKIPPED]: with the seconds since the last one.
+# record NAME PASSED FAILED [SKIPPED]: prints them with the seconds since the last record.
 record() {
     PASSED=$((PASSED + $2)) FAILED=$((FAILED + $3))
     printf '  %-12s %5d passed  %3d failed  %3d skipped %5d s\n' "$1" "$2" "$3" "${4:-0}" $((SECONDS - RECORDED))
@@ -36,8 +36,8 @@ record() {
 
 count() { grep -cE "$1" "$2" || true; }
 
-# summarize NAME STATUS LOG EXPECTED 'ok' 'not ok' 'skipped': counts the lines of each kind. A suite that ended
-# badly without saying why, or said less than was expected, has failed.
+# summarize NAME STATUS LOG EXPECTED 'ok' 'not ok' 'skipped': counts the lines of each kind. A suite with a bad status but
+# no failed line, or with fewer lines than expected, has failed.
 summarize() {
     local name=$1 status=$2 log=$3 expected=$4 passed failed skipped
     passed=$(count "$5" "$log") failed=$(count "$6" "$log") skipped=$(count "$7" "$log")
@@ -58,7 +58,7 @@ suite() {
     summarize "$name" "$status" "$log" "$expected" "$3" "$4" "$5"
 }
 
-# check 'what' COMMAND ...: one test, of which only a failure is shown.
+# check 'what' COMMAND ...: one test. Only a failure is printed.
 check() {
     local what=$1 output
     shift
@@ -83,14 +83,14 @@ is_clean_with_clang() {
     [ -z "${AS_USER[*]}" ] || chown -R --reference="$WORK" "$WORK/clang"
     objects=$(cd "$WORK/clang" && ls src/core/*/*.cpp src/pg/*.cpp src/pg/*/*.cpp | sed 's/cpp$/o/')
     find "$WORK/clang/src" -name '*.o' -delete
-    # Word by word: PGXS's own flags are g++'s, and some are unknown to clang.
+    # Checks option by option: PGXS's own flags are for g++, and clang does not know some of them.
     # shellcheck disable=SC2086
     make_in "$WORK/clang" -s CXX="$CLANG --driver-mode=g++ -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
         $objects >"$WORK/clang.log" 2>&1 || { cat "$WORK/clang.log"; return 1; }
     prints_no_warning "$WORK/clang.log"
 }
 
-# Each function with its pg_finfo record, the magic block, the background worker's function, and nothing else.
+# The library exports each function with its pg_finfo record, the magic block, the worker's function, and nothing else.
 exports_functions_only() {
     local library symbols foreign functions records
     library=$("$PG_CONFIG" --pkglibdir)/callhardening.so
@@ -102,7 +102,7 @@ exports_functions_only() {
     [ -n "$functions" ] && diff <(echo "$functions") <(echo "$records")
 }
 
-# PostgreSQL's JIT compiler would inline from it, and cannot follow C++: the Makefile has the reasons.
+# PostgreSQL's JIT compiler would inline from bitcode and crash: see the Makefile.
 removes_bitcode() {
     local directory
     directory=$("$PG_CONFIG" --pkglibdir)/bitcode
@@ -112,12 +112,12 @@ removes_bitcode() {
     ! ls -d "$directory"/callhardening* 2>/dev/null
 }
 
-# What is there already belongs to somebody else.
+# Existing objects belong to others.
 takes_nothing_over() { ! grep -nE 'OR REPLACE|(CREATE|ALTER|ADD) [^(]*IF NOT EXISTS|DROP [^(]*IF EXISTS' "$WORK"/src/sql/callhardening--*.sql; }
 
 is_up_to_date() { make_in "$WORK/src" -q; }
 
-# An object that keeps the old layout of a struct is a crash in a server.
+# An object file with the old layout of a struct would crash the server.
 header_edit_rebuilds() {
     local plan
     run touch "$WORK/src/src/core/base/text.hpp"
@@ -125,7 +125,7 @@ header_edit_rebuilds() {
     grep -q -- '-o src/core/words/vocabulary.o' <<<"$plan"
 }
 
-# The page shows the example as it is.
+# The page shows the example unchanged.
 page_shows() { diff <(awk -v "fence=\`\`\`$2" '$0 == fence { shown = 1; next } /^```/ { shown = 0 } shown' "$ROOT/docs/$1.md") "$ROOT/docs/examples/$3"; }
 
 has_no_placeholder() { ! grep -rnE '@@[A-Z]+@@' "$WORK/src" --include='*.md'; }
@@ -171,8 +171,8 @@ regress_suite() {
     fi
 }
 
-# PgBouncer, without the service that its package starts and leaves behind: the program alone, beside the libraries
-# that it needs. A test that does not find it says so.
+# PgBouncer: only the program and its libraries, without the service that its package starts. A test that does not find it
+# is skipped with a message.
 unpack_pooler() {
     local libraries
     [ ! -x /usr/sbin/pgbouncer ] || return 0
@@ -186,7 +186,7 @@ unpack_pooler() {
     export PATH=$PATH:$WORK/pooler/usr/sbin
 }
 
-# The client of the example for Node. A test that does not find it says so.
+# The package for the Node example. A test that does not find it is skipped with a message.
 fetch_node_client() {
     command -v npm >/dev/null || return 0
     npm install --silent --no-audit --no-fund --prefix "$WORK/node" pg >/dev/null 2>&1 || return 0
@@ -204,7 +204,7 @@ tap_suite() {
         env "TEMP_CONFIG=$WORK/tap.conf" make -C "$WORK/src" "PG_CONFIG=$PG_CONFIG" check-tap "PROVE_FLAGS=--verbose --jobs=$(nproc)"
 }
 
-# Each target for a minute, and then what they learned through the server: it has to be running.
+# Each target runs for a minute. Then their inputs go through the server, so it must be running.
 fuzz_suite() {
     install_fuzzer
     if [ -z "$FUZZER" ]; then
@@ -220,9 +220,9 @@ fuzz_suite() {
     suite differential 1 '^ok - ' '^not ok - ' '^$ never' make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" fuzz-differential
 }
 
-# An internal error, or the end of a process, is a mistake in the extension whatever the suites said. The
-# statements that the TAP servers log may contain anything, so only the places of both are looked at. XX001 is what
-# damaged jsonb gets, of which the tests make some. The history test kills backends, which is signal 9.
+# An internal error or a crash is a fault of the extension, even if all suites passed. Statements in the logs of TAP servers
+# may contain any text, so the check reads only the fields of SQLSTATE and message. XX001 is the error for damaged jsonb,
+# and some tests cause it. The history test kills backends with signal 9.
 logs_are_clean() {
     [ -s "$1" ] && ! grep -HE '^[^[]*\[[0-9]+\] (XX(000|002) |00000 LOG:  .*was terminated by signal|[0-9A-Z]{5} PANIC:)' "$@" |
         grep -vE '/history_[^/]*\.log:.* was terminated by signal 9:'
@@ -240,21 +240,21 @@ log_checks() {
     checks_end 'server logs'
 }
 
-# files PATTERN: how many there are
+# files PATTERN: the number of files
 files() { compgen -G "$WORK/src/$1" | wc -l; }
 
 # -- in a server that is watched ---------------------------------------------------------------
 
-# gcc knows a wrong size for an array that a pointer walks up and down in a loop; its bounds are the address sanitizer's.
+# gcc assumes a wrong size for an array read by a pointer in a loop. The address sanitizer checks its bounds anyway.
 build_with_sanitizers() {
     local flags='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=all'
     BUILD_OPTIONS=("CC=gcc $flags" "CXX=g++ $flags")
     prepare
 }
 
-# The address sanitizer starts at the first allocation. If that is one of newlocale, in the constructor of a library
-# that the server needs, then a lock of gettext is lost and the server hangs in bindtextdomain: so a constructor
-# that comes before all others allocates something. The C++ library is there for the sanitizer to find `throw`.
+# The address sanitizer starts at the first allocation. If this is in newlocale, called by a library's constructor, a lock
+# of gettext is lost and the server hangs in bindtextdomain. So a constructor that runs before all others allocates
+# memory. The sanitizer needs the C++ library to find `throw`.
 run_with_sanitizers() {
     echo 'void *malloc(unsigned long); void *start; __attribute__((constructor)) void allocate(void) { start = malloc(1); }' |
         gcc -shared -fPIC -Wl,-z,initfirst -x c - -o "$WORK/start.so"
@@ -269,7 +269,7 @@ run_with_valgrind() {
     UNDER=(valgrind --quiet --leak-check=no --trace-children=yes --num-callers=40 --xml=yes "--xml-file=$WORK/valgrind.%p.xml")
 }
 
-# PostgreSQL's own errors are its own: only its build for valgrind is free of them.
+# Ignores errors inside PostgreSQL: only its build for valgrind is free of them.
 valgrind_is_silent() {
     local status=0
     grep -h -B20 -A60 '<obj>.*/callhardening\.so</obj>' "$WORK"/valgrind.*.xml || status=$?
@@ -303,7 +303,7 @@ check_with_valgrind() {
     checks_end valgrind
 }
 
-# Without the compiler everything would pass.
+# Without a JIT compiler every test would pass.
 check_with_jit() {
     [ -z "${CXX:-}" ] || BUILD_OPTIONS=("CXX=$CXX")
     prepare

@@ -1,4 +1,4 @@
-# Measurements, as ratios of one run. They need a running server and some minutes.
+# Measurements, as ratios within one run. They need a running server and some minutes.
 .PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process
 bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process
 

@@ -1,4 +1,4 @@
-# make check-builds: the sanitizer gives the same bytes whatever compiled it. The corpus is test/oracle's.
+# make check-builds: the sanitizer gives the same bytes with every compiler. The corpus is test/oracle's.
 
 BUILDS = O0 O2 sanitizers clang
 BUILDS_SOURCES = test/builds/payload_bytes.cpp $(sort $(wildcard src/core/*/*.cpp))

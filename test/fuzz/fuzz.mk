@@ -1,5 +1,5 @@
-# make fuzz FUZZ_SECONDS=60: libFuzzer on what reads foreign bytes, with clang and its sanitizers. What it finds is
-# in build/fuzz/findings, what it learns in build/fuzz/corpus.
+# make fuzz FUZZ_SECONDS=60: libFuzzer on all code that reads foreign bytes, with clang and its sanitizers. Its findings are
+# in build/fuzz/findings, its inputs in build/fuzz/corpus.
 
 FUZZ_SECONDS ?= 60
 FUZZ_CXX ?= $(or $(CLANG),clang) --driver-mode=g++
@@ -21,7 +21,7 @@ fuzz-targets: $(FUZZ_TARGETS)
 fuzz: fuzz-targets
 	test/fuzz/run.sh $(FUZZ_SECONDS) $(notdir $(FUZZ_TARGETS))
 
-# What the bodies' target has learned, in a server that libpq finds and that has the extension.
+# Replays the inputs of the payload target in a running server with the extension.
 fuzz-differential:
 	PATH='$(bindir)':"$$PATH" test/fuzz/differential.sh build/fuzz/corpus/payload build/fuzz/seeds/payload
 

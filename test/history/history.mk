@@ -1,4 +1,4 @@
-# make check-mutants: the history test finds each safeguard of the event log that is missing.
+# make check-mutants: without any one safeguard of the event log, the history test must fail.
 .PHONY: check-mutants
 check-mutants:
 	test/history/mutants.sh $(MUTANTS)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# check.sh DIRECTORY: spin tries the model of the event log in every scenario, and finds out each of its variants. What it
-# finds is replayed with `spin -t -p -g` in the directory of the variant.
+# check.sh DIRECTORY: spin checks the model of the event log in every scenario, and must find a failure in each variant.
+# `spin -t -p -g` in the directory of a variant replays its failure.
 set -euo pipefail
 
 MODEL=$PWD/test/model/event_log.pml
 WORK=$1
 FAILED=0
 
-# search NAME OPTIMIZATION DEFINE ...: pan's report is $WORK/NAME/report.
+# search NAME OPTIMIZATION DEFINE ...: writes pan's report to $WORK/NAME/report.
 search() {
     local directory=$WORK/$1 optimization=$2
     shift 2
@@ -48,7 +48,7 @@ is_found() {
     say "$outcome" "found out: $3" "$report"
 }
 
-# The scenarios beside the variants, of which most take longer to compile than to search.
+# Other scenarios beside the variants. Most of them take longer to compile than to search.
 {
     search scenario_2 -O1 -DSCENARIO=2
     search scenario_4 -O1 -DSCENARIO=4

@@ -1,4 +1,4 @@
-# make check-unit: the rules alone, compiled without PostgreSQL and with the sanitizers on, in one program.
+# make check-unit: tests the rules alone, compiled without PostgreSQL and with sanitizers, in one program.
 
 UNIT_OBJECTS = $(patsubst %.cpp,build/unit/%.o,$(sort $(wildcard src/core/*/*.cpp test/unit/*/*_test.cpp)))
 UNIT_FLAGS = -std=c++20 -Isrc -I. $(CXX_WARNINGS) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
