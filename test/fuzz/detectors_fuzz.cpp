@@ -1,5 +1,4 @@
-// Secrets and detectors in any text: what is found lies in the text, and what stands in its place is found by
-// no further search.
+// Secrets and detectors in any text: a finding lies in the text, and no further search finds its replacement.
 #include "core/findings/detector.hpp"
 #include "core/findings/secret.hpp"
 

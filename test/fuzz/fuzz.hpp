@@ -1,4 +1,4 @@
-// What the fuzz targets share.
+// The common parts of the fuzz targets.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -24,7 +24,7 @@ inline void Require(bool holds, const char *what)
     std::abort();
 }
 
-// What the type text can hold in a database in UTF8.
+// True for texts that the type text can hold in a UTF8 database.
 inline bool IsText(const std::string &bytes)
 {
     try {

@@ -1,4 +1,4 @@
-// A path against names: the tree of segments finds what comparing them one by one finds.
+// A path against names: the tree of segments agrees with a comparison of the segments one by one.
 //
 // The input is two paths and a name's own path, a line each.
 #include "core/policy/policy.hpp"
@@ -25,7 +25,7 @@ std::vector<std::string> Split(const std::string &text, char separator)
     return pieces;
 }
 
-// With the table of what matches what, whose last row is all that is needed.
+// Keeps one row of the table of matching beginnings: each row needs only the row before.
 template <typename Pattern, typename Text, typename IsMany, typename MatchesOne>
 bool MatchesSequence(const Pattern &pattern, const Text &text, IsMany is_many, MatchesOne matches_one)
 {
@@ -56,7 +56,7 @@ bool MatchesPath(const std::string &path, const std::vector<std::string> &names)
         Split(path, '.'), names, [](const std::string &segment) { return segment == "**"; }, MatchesName);
 }
 
-// The root is matched by no rule: what a path matches is a member.
+// No rule matches the root: a path matches members.
 RuleIndex Expected(const std::vector<std::string> &paths, const std::vector<std::string> &names)
 {
     RuleIndex first = no_rule;

@@ -1,5 +1,6 @@
-// Any text as a webhook body: what the text form decides is JSON, both forms make the same of it, it is
-// within the budget, and a second pass changes nothing. The first byte of the input chooses the policy.
+// Any text as a webhook body. If the text form decides, the text is JSON, and both forms have the same
+// result. The result is within the budget, and a second pass changes nothing. The first byte of the input
+// chooses the policy.
 #include "core/sanitizer/json_text.hpp"
 
 #include "fuzz.hpp"
@@ -35,7 +36,8 @@ const Policy &ChoosePolicy(unsigned char byte)
 // nullopt: jsonb would decide.
 std::optional<std::string> SanitizeText(std::string_view text, const Policy &policy)
 {
-    const std::vector<char> bytes(text.begin(), text.end()); // without a byte more, which ASan would see
+    const std::vector<char> bytes(text.begin(),
+                                  text.end()); // exactly the text's bytes, so ASan sees a read past the end
     const Pseudonyms no_keys;
     Sanitizer sanitizer(policy, no_keys, test::Heap::Allocate, MemberOrder::document);
     std::optional<std::string> outcome;
@@ -59,7 +61,7 @@ std::string SanitizeDocument(const Json &document, const Policy &policy)
     return text;
 }
 
-// nlohmann's document has no text of a number that is no integer.
+// nlohmann's document keeps the text only of whole numbers.
 bool HasFractions(const Json &value)
 {
     if (value.is_structured())
@@ -67,7 +69,7 @@ bool HasFractions(const Json &value)
     return value.is_number_float();
 }
 
-// nullopt: a number in it is beyond double, which is no matter to jsonb.
+// nullopt: a number in it exceeds double. jsonb would accept it.
 std::optional<Json> Parse(const std::string &text)
 {
     try {

@@ -1,4 +1,4 @@
-// Any bytes as a policy: refused with a place and a reason, or compiled to one that holds what it promises.
+// Any bytes as a policy: refused with a field and a reason, or compiled to a policy that keeps its promises.
 #include "core/policy/policy.hpp"
 
 #include "fuzz.hpp"
@@ -8,7 +8,7 @@ using namespace callhardening;
 namespace
 {
 
-// A walk down one path, as the sanitizer does it.
+// Walks down one path like the sanitizer.
 void Walk(const Policy &policy)
 {
     constexpr std::string_view names[] = {"a", "call_id", "note",     "password",

@@ -1,6 +1,6 @@
-// Any bytes as a signed body: what is taken is signed, and nothing else but it decodes to the same.
+// Any bytes as a signed body: an accepted body is signed, and no other body decodes to the same.
 //
-// "MAC" in the place of the signature stands for the right one, so that the fuzzer gets past it.
+// "MAC" instead of the signature stands for the right one, so the fuzzer gets past it.
 #include "core/events/signature.hpp"
 
 #include "fuzz.hpp"
@@ -13,7 +13,7 @@ using namespace callhardening;
 namespace
 {
 
-// No HMAC, but a function of its input: a checksum in each byte.
+// Not an HMAC, but a function of its input: a checksum in each byte.
 bool Sign(void *, std::size_t key, std::string_view first, std::string_view second,
           unsigned char (&mac)[mac_size]) noexcept
 {

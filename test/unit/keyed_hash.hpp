@@ -1,5 +1,5 @@
-// HMAC-SHA256 (RFC 2104, FIPS 180-4) for tests without a server, so that they compute the very tokens that
-// the server does.
+// HMAC-SHA256 (RFC 2104, FIPS 180-4) for tests without a server. The tests then compute the same tokens as
+// the server.
 #pragma once
 
 #include <algorithm>

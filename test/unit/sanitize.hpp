@@ -17,10 +17,10 @@ namespace callhardening::test
 
 using Json = nlohmann::json;
 
-// The sanitizer never frees: its caller's memory context does, here at the end of a run.
+// The sanitizer never frees memory. The memory context of its caller does, and here the end of a run.
 struct Heap {
     static inline std::vector<std::unique_ptr<char[]>> blocks;
-    static inline long left = -1; // allocations that still succeed; negative: all
+    static inline long left = -1; // remaining successful allocations; negative: all succeed
 
     static void *Allocate(std::size_t size)
     {
@@ -39,7 +39,7 @@ inline bool HasRecord(const Json &root)
            IsRecord(root["_sanitized"].get_ref<const std::string &>());
 }
 
-// "4,3,1,0" of a result; empty where it has no record.
+// "4,3,1,0" of a result. Empty: it has no record.
 inline std::string RecordedCounts(const Json &root)
 {
     if (!HasRecord(root))
@@ -48,7 +48,7 @@ inline std::string RecordedCounts(const Json &root)
     return record.substr(0, record.find(' '));
 }
 
-// Members in jsonb's order; in the order of a document, those of nlohmann's: alphabetical.
+// Members come in jsonb's order. In the order of a document, they come in nlohmann's: alphabetical.
 inline void Feed(const Json &value, Sanitizer &sanitizer, std::vector<std::unique_ptr<std::string>> &texts,
                  MemberOrder order)
 {
@@ -166,7 +166,7 @@ inline Result Sanitize(const Json &document, const Policy *policy = DefaultPolic
     return result;
 }
 
-// A policy from its document; a mistake in a test's policy ends the test.
+// Compiles a policy from its document. A mistake in a test's policy ends the test.
 inline std::shared_ptr<const Policy> MakePolicy(const std::string &text)
 {
     PolicyError error;

@@ -1,4 +1,4 @@
-// Patterns with `*`, as policies and shapes have them.
+// Patterns with `*` in policies and shapes.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,8 @@
 namespace callhardening
 {
 
-// `*` is any number of characters. Greedy with one step back, so linear for one star and quadratic at worst.
+// `*` stands for any number of characters. Greedy with one step back: linear for one star, quadratic at
+// worst.
 constexpr bool MatchesGlob(std::string_view text, std::string_view pattern) noexcept
 {
     std::size_t n = 0, p = 0, star = std::string_view::npos, retry = 0;

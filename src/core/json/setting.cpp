@@ -15,7 +15,7 @@ namespace
 using Json = nlohmann::json;
 using Type = SettingValue::Type;
 
-// The last member of a name counts, as it does in jsonb.
+// The last member of a name counts, as in jsonb.
 void SortMembers(SettingValue &object)
 {
     std::vector<std::size_t> order(object.names.size());
@@ -119,7 +119,7 @@ private:
     SettingValue &document_;
     const std::size_t deepest_;
     std::vector<SettingValue *>
-        open_; // each is the last value of the one before, which gets no other meanwhile
+        open_; // each is the last value of the one before, and that one gets no other value meanwhile
     std::size_t too_deep_ = 0;
 };
 

@@ -1,7 +1,7 @@
-// A setting that is a JSON document, read: a policy, or the shape of a provider's bodies.
+// A setting in a JSON document: a policy, or the shape of a provider's bodies.
 //
-// nlohmann's own tree of values needs memory to be taken down, in a destructor that must not fail: a process
-// that has none left ends there. This one only frees.
+// nlohmann's own tree of values allocates memory in its destructor. The destructor must not fail, so a
+// process without memory would end there. This tree only frees.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -23,19 +23,19 @@ struct SettingValue {
     std::uint64_t whole = 0;
     std::string text;
     std::vector<SettingValue> values; // items or members
-    std::vector<std::string> names;  // of the members: in order, each once
+    std::vector<std::string> names;   // of the members: in order, each once
 
     bool Is(Type wanted) const noexcept { return type == wanted; }
     bool IsText(std::string_view wanted) const noexcept { return Is(Type::string) && text == wanted; }
-    // nullptr where there is no such member.
+    // nullptr: there is no such member.
     const SettingValue *Find(std::string_view name) const noexcept;
 };
 
-// False where `json` is no JSON. What is nested deeper than `deepest` is only known as an array or an object.
-// May throw bad_alloc.
+// false: `json` is no JSON. Below `deepest`, only the type of an array or object is known. May throw
+// bad_alloc.
 bool ReadSetting(std::string_view json, std::size_t deepest, SettingValue &document);
 
-// A document of texts, whole numbers, arrays and objects as one text, however it was spaced and ordered.
+// A document of texts, whole numbers, arrays and objects as one text. Spacing and order do not change it.
 std::string CanonicalText(const SettingValue &document);
 
 } // namespace callhardening

@@ -126,7 +126,7 @@ public:
 
     OpenMembers Begin() const noexcept { return {stack_.size(), hashes_.size(), {}, false}; }
     Member &top() noexcept { return stack_.top(); }
-    // True if the object has so many members that Crowd has to remove some first.
+    // True if the object is full and Crowd has to remove members first.
     bool IsFull(const OpenMembers &object, std::uint32_t limit) const noexcept
     {
         return stack_.size() - object.first >= 2 * limit + crowd_step;

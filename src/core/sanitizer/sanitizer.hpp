@@ -53,7 +53,7 @@ public:
     // unless NeedsNumberText.
     void Number(const void *number, std::size_t printed) noexcept;
     bool NeedsNumberText(std::size_t printed) noexcept;
-    // A number that prints in more than longest_number bytes.
+    // A number of more than longest_number printed bytes.
     void LongNumber(std::size_t printed) noexcept;
     void Boolean(bool value) noexcept;
     void Null() noexcept;

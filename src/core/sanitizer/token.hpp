@@ -57,7 +57,7 @@ constexpr std::string_view NameOf(ValueType type) noexcept
 inline constexpr std::uint32_t summary_tokens = 6; // {"type": "string", "length": 48211}
 inline constexpr std::uint32_t largest_length = 2147483647;
 
-// The token after the value that begins at `i`. The end of the list if the value is not complete.
+// The token after the value at `i`. The end of the list if the value is not complete.
 std::uint32_t ValueEnd(std::span<const Token> tokens, std::uint32_t i) noexcept;
 
 class TokenList

@@ -14,7 +14,7 @@ using namespace callhardening;
 namespace
 {
 
-// A snapshot with its own ids, from PostgreSQL's text: xmin:xmax:xid,xid,...
+// A snapshot with its own ids, from PostgreSQL's text: xmin:xmax:xids
 struct OwnedSnapshot {
     explicit OwnedSnapshot(const std::string &text)
     {
