@@ -238,7 +238,7 @@ std::size_t Spellings::Origin(std::size_t level, std::size_t i) const noexcept
     return levels_[level].origins == nullptr ? i : levels_[level].origins[i];
 }
 
-std::size_t Spellings::Place(std::size_t level, std::size_t origin) const noexcept
+std::size_t Spellings::Position(std::size_t level, std::size_t origin) const noexcept
 {
     const Level &here = levels_[level];
     if (here.origins == nullptr)

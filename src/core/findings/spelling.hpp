@@ -38,7 +38,7 @@ public:
     // text.
     std::size_t Origin(std::size_t level, std::size_t i) const noexcept;
     // The first letter of a level with an origin at or after `origin`.
-    std::size_t Place(std::size_t level, std::size_t origin) const noexcept;
+    std::size_t Position(std::size_t level, std::size_t origin) const noexcept;
 
 private:
     struct Level {

@@ -18,10 +18,10 @@ struct Digits {
     long long count() const noexcept { return static_cast<long long>(whole.size() + fraction.size()); }
     char at(long long i) const noexcept
     {
-        const auto place = static_cast<std::size_t>(i);
+        const auto index = static_cast<std::size_t>(i);
         if (i < 0 || i >= count())
             return '0';
-        return place < whole.size() ? whole[place] : fraction[place - whole.size()];
+        return index < whole.size() ? whole[index] : fraction[index - whole.size()];
     }
     // count() if all are 0.
     long long first() const noexcept

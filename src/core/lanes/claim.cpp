@@ -48,10 +48,10 @@ bool ReadClaimId(std::int64_t claim_id, ClaimAddress &address) noexcept
     return true;
 }
 
-bool IsSettled(const LanePosition &position, const LogPosition &place) noexcept
+bool IsSettled(const LanePosition &position, const LogPosition &event) noexcept
 {
-    return position.done_snapshot.Sees(place.xid) ||
-           (position.in_window && position.window_snapshot.Sees(place.xid) && place <= position.read);
+    return position.done_snapshot.Sees(event.xid) ||
+           (position.in_window && position.window_snapshot.Sees(event.xid) && event <= position.read);
 }
 
 void CloseWindow(LanePosition &position) noexcept

@@ -50,8 +50,8 @@ struct LanePosition {
     int NextAttempt() const noexcept { return has_redelivery ? redeliveries + 1 : 1; }
 };
 
-// True if the event at `place` of the lane is done, at least as a part of a range.
-bool IsSettled(const LanePosition &position, const LogPosition &place) noexcept;
+// True if the event of the lane is done, at least as a part of a range.
+bool IsSettled(const LanePosition &position, const LogPosition &event) noexcept;
 
 enum class RecordState : unsigned char { none, claimed, renewed, completed, released, moved };
 

@@ -26,10 +26,10 @@ XidSnapshot WithOwnXid(const XidSnapshot &snapshot, std::uint64_t own, std::span
     if (own == 0 || !snapshot.Sees(own))
         return snapshot;
     const auto &open = snapshot.in_progress;
-    const auto place = std::lower_bound(open.begin(), open.end(), own);
-    auto next = std::copy(open.begin(), place, room.begin());
+    const auto position = std::lower_bound(open.begin(), open.end(), own);
+    auto next = std::copy(open.begin(), position, room.begin());
     *next++ = own;
-    next = std::copy(place, open.end(), next);
+    next = std::copy(position, open.end(), next);
     return {std::min(own, snapshot.xmin), snapshot.xmax, room.first(open.size() + 1)};
 }
 

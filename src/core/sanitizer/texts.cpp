@@ -17,7 +17,7 @@ namespace
 constexpr std::size_t longest_masked = 256;
 
 // A string is fitted until nothing changes, so a second pass finds nothing to do. Two rounds are enough for
-// all known texts. A text that needs more becomes a summary.
+// all known texts. A text with more rounds becomes a summary.
 constexpr int most_rounds = 6;
 
 // Bytes to read beyond the limit, so that an address across the limit is found whole.
@@ -141,7 +141,8 @@ private:
         Piece &piece = pieces_[level];
         if (piece.Found() ? piece.begin >= from : searched_[level] >= until)
             return piece;
-        piece = find_(spellings_.at(level), spellings_.Place(level, from), spellings_.Place(level, until));
+        piece =
+            find_(spellings_.at(level), spellings_.Position(level, from), spellings_.Position(level, until));
         piece.begin = spellings_.Origin(level, piece.begin);
         piece.end = spellings_.Origin(level, piece.end);
         searched_[level] = until;

@@ -244,7 +244,7 @@ private:
     void WriteTime(std::string_view name, std::int64_t time);
     void WriteFlag(std::string_view name, bool value);
     void WriteDuration(std::string_view name, std::int64_t milliseconds);
-    void WriteLink(std::string_view name, std::string_view place, Random &random);
+    void WriteLink(std::string_view name, std::string_view path, Random &random);
     void WriteEmpty(std::string_view name, std::string_view brackets) { json_.Key(name).Literal(brackets); }
 
     void WriteWhat();
@@ -345,11 +345,11 @@ void BodyWriter::WriteDuration(std::string_view name, std::int64_t milliseconds)
     json_.Literal(text);
 }
 
-void BodyWriter::WriteLink(std::string_view name, std::string_view place, Random &random)
+void BodyWriter::WriteLink(std::string_view name, std::string_view path, Random &random)
 {
     if (!name.empty())
         json_.Key(name);
-    json_.Text("https://dialpad.com/" + std::string(place) + Token(random, 48));
+    json_.Text("https://dialpad.com/" + std::string(path) + Token(random, 48));
 }
 
 void BodyWriter::WriteWhat()

@@ -139,9 +139,9 @@ TEST(JsonText, DoubtsWhatTheParserRefuses)
         RandomText random(seed);
         std::string text = random.Value(4);
         for (int changes = random.Pick(3); changes >= 0; --changes) {
-            const auto place = static_cast<std::size_t>(random.Pick(static_cast<int>(text.size())));
+            const auto position = static_cast<std::size_t>(random.Pick(static_cast<int>(text.size())));
             const char mark = marks[static_cast<std::size_t>(random.Pick(static_cast<int>(marks.size())))];
-            text.replace(place, static_cast<std::size_t>(random.Pick(2)), 1, mark);
+            text.replace(position, static_cast<std::size_t>(random.Pick(2)), 1, mark);
         }
         const bool json = Json::accept(text);
         refused += json ? 0 : 1;
