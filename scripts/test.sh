@@ -83,7 +83,7 @@ is_clean_with_clang() {
     [ -z "${AS_USER[*]}" ] || chown -R --reference="$WORK" "$WORK/clang"
     objects=$(cd "$WORK/clang" && ls src/core/*/*.cpp src/pg/*.cpp src/pg/*/*.cpp | sed 's/cpp$/o/')
     find "$WORK/clang/src" -name '*.o' -delete
-    # Checks option by option: PGXS's own flags are for g++, and clang does not know some of them.
+    # The list is split into words. PGXS's own flags are for g++, and clang does not know some of them.
     # shellcheck disable=SC2086
     make_in "$WORK/clang" -s CXX="$CLANG --driver-mode=g++ -fsyntax-only -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
         $objects >"$WORK/clang.log" 2>&1 || { cat "$WORK/clang.log"; return 1; }
