@@ -165,7 +165,7 @@ $check$, 'they fire'),
                   'faulty_rows', 'held_word', 'note_event_without_lane', 'query_as_owner', 'repeated_call_ids',
                   'row_groups',
                   'stray_events', 'write_as_owner')
-          ELSE p.proname NOT IN ('call_event_log_channel', 'call_payload_policy',
+          ELSE p.proname NOT IN ('call_event_log_channel', 'call_event_shape', 'call_payload_policy',
               'call_providers', 'call_status_transitions', 'call_traffic',
               'decode_call_form', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition',
               'normalize_call_direction',
@@ -255,8 +255,8 @@ $check$, 'the functions that need them run with their owner''s rights, and no ot
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     JOIN (VALUES ('event_stamp', 'i'), ('call_payload_policy', 'i'), ('row_faults', 's'), ('row_sample', 'i'),
-        ('call_providers', 'i'), ('call_status_transitions', 'i'), ('call_traffic', 'i'), ('decode_call_form', 'i'),
-        ('explain_call_payload', 's'),
+        ('call_event_shape', 'i'), ('call_providers', 'i'), ('call_status_transitions', 'i'), ('call_traffic', 'i'),
+        ('decode_call_form', 'i'), ('explain_call_payload', 's'),
         ('is_known_call_provider', 'i'),
         ('is_valid_status_transition', 'i'), ('normalize_call_direction', 'i'), ('normalize_call_status', 'i'),
         ('repaired_row', 's'),

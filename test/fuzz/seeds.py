@@ -25,6 +25,15 @@ TEXTS = ("+1 (415) 555-0100", "tel:+14155550100;ext=5", "sip:+14155550100@exampl
          "https://h.example/+14155550100")
 
 
+SHAPES = ("""{"version": 1, "zone": "+05:30", "forms": [{"name": "a", "call": "data.calls[]", "when": {"$.event": ["call.*", null]},
+  "has_one_of": ["id"], "fields": {"call_id": ["id", "a\\\\.b[1]"], "state": {"when": {"x": true}, "value": "ended"},
+  "started_at": {"join": ["day", "clock"]}, "duration": {"path": "d", "as": "milliseconds", "none": ["0"]}}}, {"like": "a"}]}""",
+          """{"version": 1, "forms": [{"fields": {"call_id": "id", "ended_at": {"path": "$.e[0][1]", "zone": "Asia/Kolkata"}}}]}""",
+          """{"version": 1, "forms": [{"call": "$", "fields": {"call_id": {"value": "x"}, "was_recorded": {"when": {"r": "*"}, "value": true}}}]}""")
+BODIES = ('{"event": "call.end", "data": {"calls": [{"id": 7, "x": true, "day": "2026-01-01", "clock": "10:00:00", "d": "1500"}]}}',
+          '{"id": "7", "e": [[1, "Sun, 25 Mar 2018 09:53:19"]]}', '[{"id": 1.5, "r": {}}]')
+
+
 def base64url(text):
     return base64.urlsafe_b64encode(text.encode("utf-8")).decode("ascii").rstrip("=")
 
@@ -57,6 +66,9 @@ def main():
         write(place + "/signature", ".".join([base64url(header), "e30", "AAAA"]))
     for text in FORMS:
         write(place + "/form", text)
+    for shape in SHAPES:
+        for body in BODIES:
+            write(place + "/shape", shape + "\0" + body)
     for text in TEXTS:
         write(place + "/detectors", text)
 

@@ -27,11 +27,11 @@ public:
     {
         return node != nullptr && (node->is_array() || node->is_object()) && !node->empty();
     }
-    static Node Member(Node node, const std::string &name)
+    static Node Member(Node node, std::string_view name)
     {
         if (node == nullptr || !node->is_object())
             return nullptr;
-        const auto found = node->find(name);
+        const auto found = node->find(std::string(name));
         return found == node->end() ? nullptr : &*found;
     }
     static Node Element(Node node, std::size_t n)

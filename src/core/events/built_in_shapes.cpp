@@ -2,6 +2,8 @@
 
 #include "core/base/text.hpp"
 #include "core/events/dialpad_shape.hpp"
+#include "core/events/office_shapes.hpp"
+#include "core/events/platform_shapes.hpp"
 
 #include <iterator>
 
@@ -13,6 +15,21 @@ namespace
 
 constexpr BuiltInShapeDocument documents[] = {
     {"dialpad", &dialpad_shape},
+    {"aircall", &aircall_shape},
+    {"amazon_connect", &amazon_connect_shape},
+    {"asterisk", &asterisk_shape},
+    {"bandwidth", &bandwidth_shape},
+    {"callrail", &callrail_shape},
+    {"exotel", &exotel_shape},
+    {"freeswitch", &freeswitch_shape},
+    {"justcall", &justcall_shape},
+    {"openphone_quo", &quo_shape},
+    {"ringcentral", &ringcentral_shape},
+    {"signalwire", &signalwire_shape},
+    {"telnyx", &telnyx_shape},
+    {"vonage", &vonage_shape},
+    {"webex_calling", &webex_shape},
+    {"zoom_phone", &zoom_shape},
 };
 
 // Where the provider is among the documents; their number where it is not.

@@ -76,7 +76,39 @@ private:
         for (std::size_t i = 0; i < forms->values.size(); ++i)
             if (!Form(forms->values[i], "forms[" + std::to_string(i) + "]"))
                 return false;
+        for (ShapeForm &form : shape_.forms_)
+            ListLookups(form);
         return true;
+    }
+
+    // The last step: from here on no text moves.
+    static void ListLookups(ShapeForm &form)
+    {
+        static_assert(max_shape_parts <= 0xFFFF);
+        for (ShapePath &path : form.has_one_of)
+            NameMember(path);
+        for (std::size_t i = 0; i < field_count; ++i) {
+            for (ShapeCandidate &candidate : form.fields[i]) {
+                for (ShapePath &path : candidate.paths)
+                    NameMember(path);
+                form.lookups.push_back({MemberOf(candidate), &candidate, candidate.reading});
+            }
+            form.ends[i] = static_cast<std::uint16_t>(form.lookups.size());
+        }
+    }
+
+    static void NameMember(ShapePath &path)
+    {
+        if (!path.from_root && path.steps.size() == 1)
+            path.member = path.steps[0].name;
+    }
+
+    // The member of the call that is all the candidate says; empty where it says more.
+    static std::string_view MemberOf(const ShapeCandidate &candidate)
+    {
+        const bool is_plain = candidate.paths.size() == 1 && candidate.when.empty() &&
+                              candidate.none.empty() && !candidate.zone.is_given;
+        return is_plain ? candidate.paths[0].member : std::string_view{};
     }
 
     bool Form(const SettingValue &value, const std::string &place)

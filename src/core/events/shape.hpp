@@ -52,6 +52,7 @@ struct ShapePath {
     bool from_root = false;
     bool takes_first = false; // the same of where the path begins
     std::vector<ShapeStep> steps;
+    std::string_view member; // of the call, where the path is no more than that
 };
 
 struct ShapeTest {
@@ -82,12 +83,22 @@ struct ShapeCandidate {
     ShapeZone zone;
 };
 
+// A candidate on its way to the reader. Most of them are members of the call: their names are enough, and lie
+// together.
+struct ShapeLookup {
+    std::string_view member; // empty: the candidate says more
+    const ShapeCandidate *candidate;
+    Reading reading;
+};
+
 struct ShapeForm {
     std::string name;
     ShapePath call;
     std::vector<ShapeCondition> when;
     std::vector<ShapePath> has_one_of; // empty: none is asked for
     std::vector<ShapeCandidate> fields[field_count];
+    std::vector<ShapeLookup> lookups; // of all fields, in their order
+    std::uint16_t ends[field_count];  // where those of each field end
 };
 
 class Shape

@@ -17,6 +17,7 @@
 #include "core/base/text.hpp"
 #include "core/events/shape.hpp"
 
+#include <bit>
 #include <span>
 
 namespace callhardening
@@ -41,24 +42,15 @@ public:
 
     explicit ShapeReader(Document &document) noexcept : document_(document) {}
 
-    // Reads the call id and the fields that are wanted; others stay unknown. nullptr where the body has none
-    // of the shape's forms; no field is known then.
+    // Reads the call id and the fields that are wanted. `values` comes with no value known, and stays so
+    // where the body has none of the shape's forms: nullptr.
     const ShapeForm *Read(const Shape &shape, FieldSet wanted, FieldValue (&values)[field_count])
     {
         root_ = document_.Root();
         for (const ShapeForm &form : shape.forms())
             if (ReadForm(form, wanted, values))
                 return &form;
-        for (FieldValue &value : values)
-            value = {};
         return nullptr;
-    }
-
-    // False where the body does not have the form; the call id is the last thing that is asked for.
-    bool HasForm(const ShapeForm &form)
-    {
-        call_ = form.call.steps.empty() ? root_ : Find(root_, form.call);
-        return document_.Exists(call_) && Holds(form.when) && HasOneOf(form.has_one_of);
     }
 
     CandidateOutcome ReadCandidate(const ShapeCandidate &candidate, FieldValue &value)
@@ -73,8 +65,6 @@ public:
         return value.known ? CandidateOutcome::value : CandidateOutcome::nothing;
     }
 
-    void Begin() { root_ = document_.Root(); }
-
 private:
     static constexpr bool IsText(Reading reading) noexcept
     {
@@ -84,21 +74,35 @@ private:
     bool ReadForm(const ShapeForm &form, FieldSet wanted, FieldValue (&values)[field_count])
     {
         constexpr auto call_id = static_cast<std::size_t>(Field::call_id);
-        if (!HasForm(form))
+        call_ = form.call.steps.empty() ? root_ : Find(root_, form.call);
+        if (!document_.Exists(call_) || !Holds(form.when))
             return false;
-        values[call_id] = ReadCandidates(form.fields[call_id]);
-        if (!values[call_id].known)
+        values[call_id] = ReadLookups(form, 0, form.ends[call_id]);
+        if (!values[call_id].known || !HasOneOf(form.has_one_of)) {
+            values[call_id] = {};
             return false;
-        for (std::size_t i = call_id + 1; i < field_count; ++i)
-            values[i] = (wanted >> i & 1) != 0 ? ReadCandidates(form.fields[i]) : FieldValue{};
+        }
+        constexpr FieldSet fields = (FieldSet{1} << field_count) - 1;
+        for (FieldSet rest = wanted & fields & ~SetOfFields(Field::call_id); rest != 0; rest &= rest - 1) {
+            const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+            values[i] = ReadLookups(form, form.ends[i - 1], form.ends[i]);
+        }
         return true;
     }
 
-    FieldValue ReadCandidates(const std::vector<ShapeCandidate> &candidates)
+    // Of one field.
+    FieldValue ReadLookups(const ShapeForm &form, std::size_t first, std::size_t end)
     {
-        for (const ShapeCandidate &candidate : candidates) {
+        for (std::size_t i = first; i < end; ++i) {
+            const ShapeLookup &lookup = form.lookups[i];
             FieldValue value;
-            const CandidateOutcome outcome = ReadCandidate(candidate, value);
+            if (!lookup.member.empty()) {
+                value = ReadField(lookup.reading, document_.Scalar(FindMember(lookup.member)));
+                if (value.known)
+                    return value;
+                continue;
+            }
+            const CandidateOutcome outcome = ReadCandidate(*lookup.candidate, value);
             if (outcome == CandidateOutcome::value || outcome == CandidateOutcome::nothing)
                 return value;
         }
@@ -205,22 +209,36 @@ private:
 
     // ---- paths ----
 
-    Node FindFrom(const ShapePath &path) { return Find(path.from_root ? root_ : call_, path); }
+    Node FindFrom(const ShapePath &path)
+    {
+        return path.member.empty() ? Find(path.from_root ? root_ : call_, path) : FindMember(path.member);
+    }
+
+    Node FindMember(std::string_view name)
+    {
+        Node node = document_.Member(call_, name);
+        TakeFirst(node);
+        return node;
+    }
 
     Node Find(Node node, const ShapePath &path)
     {
         if (path.takes_first)
-            node = FirstOf(node);
+            TakeFirst(node);
         for (const ShapeStep &step : path.steps) {
             node =
                 step.name.empty() ? document_.Element(node, step.element) : document_.Member(node, step.name);
             if (step.takes_first)
-                node = FirstOf(node);
+                TakeFirst(node);
         }
         return node;
     }
 
-    Node FirstOf(const Node &node) { return document_.IsArray(node) ? document_.Element(node, 0) : node; }
+    void TakeFirst(Node &node)
+    {
+        if (document_.IsArray(node))
+            node = document_.Element(node, 0);
+    }
 
     Document &document_;
     Node root_, call_;

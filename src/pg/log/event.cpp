@@ -148,10 +148,7 @@ const Shape *shape_of_provider(std::string_view provider)
 bool read_event(Jsonb *body, const Shape *shape, FieldSet wanted, EventFields *fields)
 {
     JsonbBody document(body);
-    if (shape != nullptr)
-        return ShapeReader(document).Read(*shape, wanted, fields->values) != nullptr;
-    *fields = {};
-    return false;
+    return shape != nullptr && ShapeReader(document).Read(*shape, wanted, fields->values) != nullptr;
 }
 
 } // namespace callhardening

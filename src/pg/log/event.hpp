@@ -22,8 +22,8 @@ struct EventFields {
 // The shape of a provider's bodies; nullptr if the extension has none.
 const Shape *shape_of_provider(std::string_view provider);
 
-// Reads the call id and the wanted fields; the others stay unknown. False if no form of the shape finds a
-// call id. Then `fields` is empty.
+// Reads the call id and the wanted fields into `fields`, which come empty; the others stay unknown. False if
+// no form of the shape finds a call id. Then no field is known.
 bool read_event(Jsonb *body, const Shape *shape, FieldSet wanted, EventFields *fields);
 
 } // namespace callhardening

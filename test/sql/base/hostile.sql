@@ -178,6 +178,7 @@ SELECT statement FROM (VALUES
     (76, 'SELECT * FROM ' || test.call('call_status_transitions')),
     (77, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_traffic', '5')),
     (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_providers')),
+    (78, 'SELECT ' || test.call('call_event_shape', 'dialpad') || ' IS NULL'),
     (79, 'SELECT _callhardening.suggest_provider(''dialpd'')'),
     (79.1, 'SELECT ' || test.call('decode_call_form', 'a=1&b=%2B')),
     -- Roles

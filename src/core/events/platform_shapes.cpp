@@ -1,0 +1,158 @@
+#include "core/events/platform_shapes.hpp"
+
+namespace callhardening
+{
+
+// Chats and tasks are contacts too, and no calls. The case of the members varies.
+constinit const std::string_view amazon_connect_shape = R"({"version": 1, "forms": [
+  {"name": "contact", "call": "detail", "when": {"channel": ["VOICE", "Voice"]},
+   "fields": {
+     "call_id": "contactId",
+     "state": "eventType",
+     "event_time": "$.time",
+     "event_id": "$.id",
+     "direction": "initiationMethod",
+     "user_id": ["AgentInfo.AgentArn", "agentInfo.agentArn"],
+     "master_call_id": "initialContactId"}}]})";
+
+// A channel that is destroyed has the state that it had before. The causes are those of Q.850: 17 is busy, 18
+// and 19 are no answer, 21 is rejected.
+constinit const std::string_view asterisk_shape = R"({"version": 1, "forms": [
+  {"name": "channel", "call": "channel", "when": {"$.type": "*"},
+   "fields": {
+     "call_id": "id",
+     "state": [
+       {"when": {"$.type": "ChannelDestroyed", "$.cause": ["17", "21"]}, "value": "rejected"},
+       {"when": {"$.type": "ChannelDestroyed", "$.cause": ["18", "19"]}, "value": "missed"},
+       {"when": {"$.type": "ChannelDestroyed"}, "value": "ended"},
+       {"when": {"$.type": ["ChannelCreated", "ChannelStateChange", "StasisStart"]}, "path": "state"}],
+     "event_time": "$.timestamp",
+     "from_number": "caller.number",
+     "to_number": ["dialplan.exten", "connected.number"],
+     "started_at": "creationtime"}}]})";
+
+// A recording has times of its own. Only a call that is disconnected has a cause that is its own.
+constinit const std::string_view bandwidth_shape = R"({"version": 1, "forms": [
+  {"name": "recording", "when": {"eventType": "*", "recordingId": "*"},
+   "fields": {
+     "call_id": "callId",
+     "state": "eventType",
+     "event_time": "eventTime",
+     "direction": "direction",
+     "from_number": "from",
+     "to_number": "to",
+     "recording_url": "mediaUrl",
+     "master_call_id": "parentCallId"}},
+
+  {"name": "call", "when": {"eventType": "*"}, "like": "recording",
+   "fields": {
+     "state": [
+       {"when": {"eventType": "disconnect", "cause": ["busy", "cancel", "rejected", "timeout"]}, "path": "cause"},
+       "eventType"],
+     "started_at": "startTime",
+     "connected_at": "answerTime",
+     "ended_at": "endTime",
+     "recording_url": []}}]})";
+
+constinit const std::string_view exotel_shape = R"({"version": 1, "forms": [
+  {"name": "notification", "when": {"event": ["incoming_call", "outbound_call"]},
+   "fields": {
+     "call_id": "call_sid",
+     "state": "event",
+     "event_time": "timestamp",
+     "direction": "direction",
+     "internal_number": "exophone",
+     "from_number": "from",
+     "to_number": "to",
+     "user_id": "user_id"}}]})";
+
+// A record of a call that is over. `answer_epoch` is "0" where nobody answered. `start_stamp` and the like
+// are in the server's zone, without a word of it. `callflow` is an array, or comes twice, and then jsonb
+// keeps one.
+constinit const std::string_view freeswitch_shape = R"({"version": 1, "forms": [
+  {"name": "record", "call": "variables",
+   "fields": {
+     "call_id": "uuid",
+     "state": "hangup_cause",
+     "event_id": "uuid",
+     "direction": "direction",
+     "from_number": "$.callflow.caller_profile.caller_id_number",
+     "to_number": "$.callflow.caller_profile.destination_number",
+     "started_at": "start_epoch",
+     "connected_at": {"path": "answer_epoch", "none": ["0"]},
+     "ended_at": "end_epoch",
+     "talk_time": "billsec",
+     "duration": "duration",
+     "master_call_id": ["originating_leg_uuid", "bridge_uuid"]}}]})";
+
+constinit const std::string_view signalwire_shape = R"({"version": 1, "forms": [
+  {"name": "relay", "call": "params", "when": {"$.event_type": "calling.call.state"},
+   "fields": {
+     "call_id": "call_id",
+     "state": "call_state",
+     "event_time": "$.timestamp",
+     "master_call_id": "parent.call_id"}},
+
+  {"name": "callback", "has_one_of": ["CallStatus"],
+   "fields": {
+     "call_id": "CallSid",
+     "state": "CallStatus",
+     "event_time": "Timestamp",
+     "event_id": {"join": ["CallSid", "SequenceNumber"]},
+     "sequence": "SequenceNumber",
+     "duration": "CallDuration",
+     "recording_url": "RecordingUrl"}}]})";
+
+// Only the first event has the direction. A hangup has a cause; names that end in `.ended` end no call.
+constinit const std::string_view telnyx_shape = R"({"version": 1, "forms": [
+  {"name": "call", "call": "data.payload", "when": {"$.data.event_type": "call.*"},
+   "fields": {
+     "call_id": "call_leg_id",
+     "state": [
+       {"when": {"$.data.event_type": "call.hangup",
+                 "hangup_cause": ["call_rejected", "originator_cancel", "timeout", "user_busy"]},
+        "path": "hangup_cause"},
+       "$.data.event_type"],
+     "event_time": "$.data.occurred_at",
+     "event_id": "$.data.id",
+     "direction": "direction",
+     "from_number": "from",
+     "to_number": "to",
+     "started_at": "start_time",
+     "ended_at": "end_time",
+     "recording_url": ["recording_urls.mp3", "recording_urls.wav", "public_recording_urls.mp3",
+                       "public_recording_urls.wav"],
+     "master_call_id": "call_session_id"}},
+
+  {"name": "first version", "call": "payload", "when": {"$.event_type": "call_*"}, "like": "call",
+   "fields": {
+     "state": "$.event_type",
+     "event_time": "occurred_at",
+     "event_id": "$.id"}},
+
+  {"name": "callback", "has_one_of": ["CallStatus"],
+   "fields": {
+     "call_id": "CallSid",
+     "state": "CallStatus",
+     "event_time": "Timestamp",
+     "from_number": "From",
+     "to_number": "To",
+     "duration": "CallDuration"}}]})";
+
+// Events of transfers and inputs have no status. A recording names the conversation and no call.
+constinit const std::string_view vonage_shape = R"({"version": 1, "forms": [
+  {"name": "call", "has_one_of": ["conversation_uuid", "conversation_uuid_from", "status"],
+   "fields": {
+     "call_id": ["uuid", "call_uuid"],
+     "state": "status",
+     "event_time": "timestamp",
+     "direction": "direction",
+     "from_number": "from",
+     "to_number": "to",
+     "started_at": "start_time",
+     "ended_at": "end_time",
+     "duration": "duration",
+     "recording_url": "recording_url",
+     "master_call_id": "conversation_uuid"}}]})";
+
+} // namespace callhardening
