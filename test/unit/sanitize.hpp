@@ -140,7 +140,7 @@ inline std::string ToText(std::span<const Token> tokens)
     return out;
 }
 
-struct Result {
+struct SanitizeResult {
     Json document;
     std::size_t printed;
     SanitizeCounts counts;
@@ -148,15 +148,15 @@ struct Result {
     bool complete;
 };
 
-inline Result Sanitize(const Json &document, const Policy *policy = DefaultPolicy(),
-                       MemberOrder order = MemberOrder::jsonb)
+inline SanitizeResult Sanitize(const Json &document, const Policy *policy = DefaultPolicy(),
+                               MemberOrder order = MemberOrder::jsonb)
 {
     std::vector<std::unique_ptr<std::string>> texts;
     const Pseudonyms no_keys;
     Sanitizer sanitizer(*policy, no_keys, Heap::Allocate, order);
     Feed(document, sanitizer, texts, order);
     const bool complete = sanitizer.Finish();
-    Result result{{}, 0, sanitizer.counts(), sanitizer.changed(), complete};
+    SanitizeResult result{{}, 0, sanitizer.counts(), sanitizer.changed(), complete};
     if (complete) {
         const std::string text = ToText(sanitizer.tokens());
         result.document = Json::parse(text);

@@ -91,7 +91,7 @@ TEST(Budget, HoldsAndASmallerOneNeverShowsMore)
         std::multiset<std::string> smaller;
         for (const std::uint32_t budget : budgets) {
             const auto policy = WithBudget(budget);
-            const Result result = Sanitize(document, policy.get());
+            const SanitizeResult result = Sanitize(document, policy.get());
             EXPECT_LE(result.printed, budget) << document;
             EXPECT_FALSE(Sanitize(result.document, policy.get()).changed) << document << result.document;
             EXPECT_EQ(result.document, Sanitize(document, policy.get(), MemberOrder::document).document);
@@ -157,8 +157,8 @@ TEST(Budget, IsTheSameWhenShedOnTheWay)
         Generator generator(seed);
         for (int i = 0; i < 3000; ++i)
             list.push_back(generator.Object(0));
-        const Result sorted = Sanitize(Json{{"a", list}, {"list", list}}, policy.get());
-        const Result unsorted =
+        const SanitizeResult sorted = Sanitize(Json{{"a", list}, {"list", list}}, policy.get());
+        const SanitizeResult unsorted =
             Sanitize(Json{{"list", list}, {"a", list}}, policy.get(), MemberOrder::document);
         EXPECT_EQ(sorted.document, unsorted.document);
         EXPECT_LE(sorted.printed, policy->max_bytes());

@@ -31,7 +31,7 @@ TEST(Payload, LeavesAloneWhatNeedsNothing)
          {R"({"call_id": 5635304278851584, "state": "ringing", "mos": 4.41, "a": [1, null, "", {}]})", "{}",
           "[]", "null", "true", "7", R"("text")", "[[],{},null]",
           R"({"x": {"type": "string", "length": 48211}})"}) {
-        const Result result = Sanitize(J(text));
+        const SanitizeResult result = Sanitize(J(text));
         EXPECT_FALSE(result.changed) << text;
         EXPECT_EQ(result.document, J(text));
     }
@@ -88,7 +88,7 @@ TEST(Payload, RecordsNoMaskThatSavesLessThanTheRecordTakes)
     const auto recorded = [&](std::size_t size, const char *members) {
         Json document = J(members);
         document["z"] = std::string(size, 'z');
-        const Result sorted = Sanitize(document, policy.get(), MemberOrder::jsonb);
+        const SanitizeResult sorted = Sanitize(document, policy.get(), MemberOrder::jsonb);
         EXPECT_EQ(sorted.document, Sanitize(document, policy.get(), MemberOrder::document).document);
         EXPECT_EQ(Sanitize(sorted.document, policy.get()).document, sorted.document);
         return RecordedCounts(sorted.document);
@@ -141,7 +141,7 @@ TEST(Payload, ReplacesARecordThatIsTooLongForTheBudget)
     EXPECT_TRUE(Sanitize(foreign, policy.get()).changed);
     EXPECT_EQ(Data(foreign, policy.get()), J(R"({"a": 1})"));
     const Json earlier = {{"_sanitized", "99,99,99,0 1:0f0f0f"}, {"a", std::string(213, 'x')}};
-    const Result result = Sanitize(earlier, policy.get());
+    const SanitizeResult result = Sanitize(earlier, policy.get());
     EXPECT_TRUE(result.changed);
     EXPECT_EQ(RecordedCounts(result.document), "0,0,0,0");
     EXPECT_EQ(result.document["a"], earlier["a"]);
@@ -466,15 +466,15 @@ TEST(Payload, SanitizingTwiceChangesNothingAndLimitsHold)
         const std::size_t which = generator.Pick(std::size(policies) + 1);
         const auto own = which < std::size(policies) ? MakePolicy(policies[which]) : nullptr;
         const Policy *policy = own ? own.get() : DefaultPolicy();
-        const Result once = Sanitize(document, policy);
-        const Result twice = Sanitize(once.document, policy);
+        const SanitizeResult once = Sanitize(document, policy);
+        const SanitizeResult twice = Sanitize(once.document, policy);
         EXPECT_FALSE(twice.changed) << "seed " << seed << " policy " << which << "\n"
                                     << document << "\n"
                                     << once.document << "\n"
                                     << twice.document;
         EXPECT_EQ(once.changed, once.document != document) << document << once.document;
         EXPECT_LE(once.printed, policy->max_bytes());
-        const Result other = Sanitize(document, policy, MemberOrder::document);
+        const SanitizeResult other = Sanitize(document, policy, MemberOrder::document);
         EXPECT_EQ(once.document, other.document) << "seed " << seed << " policy " << which << "\n"
                                                  << document;
         ExpectLimits(once.document, policy->limits(), 1,
@@ -600,7 +600,7 @@ TEST(Payload, WhatIsNoSecretStays)
          R"({"text": "a bearer of news got basic information about the token economy", "big": 9007199254740993, "d": 1.10})",
          R"({"shipping": "x", "spin": "y", "mapping": "z", "keys": 3, "primary_key": 7, "was_recorded": true, "monkey": "m"})",
          R"({"token": true, "voicemail": "left", "media": "phone", "recording_type": "call"})"}) {
-        const Result result = Sanitize(J(text), policy.get());
+        const SanitizeResult result = Sanitize(J(text), policy.get());
         EXPECT_FALSE(result.changed) << result.document;
     }
 }
