@@ -13,20 +13,20 @@ BEGIN
 END
 $$;
 
--- events are processed as they arrive, in a server process that shows what it is
+-- A server process applies events as they arrive. pg_stat_activity shows its kind.
 SELECT start_call_worker(poll => '10 milliseconds');
-SET client_min_messages = error; -- whoever runs this is a superuser
+SET client_min_messages = error; -- this role is a superuser
 SELECT backend_type, application_name FROM pg_stat_activity WHERE pid IN (SELECT call_worker_pids(NULL));
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(1, 200) AS id;
 SELECT wait_for('(SELECT count(*) FROM calls) = 200');
 SELECT wait_for('(SELECT count(*) FROM call_open_claims) = 0');
 
--- one is enough, and starting it again changes nothing; two are two
+-- A second start changes nothing. A start with workers => 2 adds one.
 SELECT start_call_worker();
 SELECT start_call_worker('call_events', 10, '10 milliseconds', 2);
 SELECT count(*) FROM call_worker_pids('call_events');
 
--- nobody else passes for one, or keeps one from starting, with locks that SQL can name ("CALL", "CALS")
+-- Locks that SQL can take do not count as a worker, and do not prevent one ("CALL", "CALS").
 SELECT count(pg_advisory_lock_shared(1128352844, log_id)) FROM call_event_logs;
 SELECT count(*) FROM call_worker_pids(NULL);
 SELECT stop_call_worker();
@@ -35,7 +35,7 @@ SELECT count(*) FROM call_event_logs, LATERAL (SELECT pg_advisory_lock(112835284
 SELECT start_call_worker(poll => '10 milliseconds', workers => 2);
 SELECT pg_advisory_unlock_all();
 
--- an error that is not the event's fault: the worker goes on, nothing is lost and no attempt counts
+-- An error without a faulty event: the worker goes on, no event is lost and no attempt counts.
 ALTER TABLE calls RENAME COLUMN status TO state;
 SELECT ingest_call_event('{"call_id": 1, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
 SELECT wait_for($$EXISTS (SELECT FROM _callhardening.claims WHERE state = 'released')$$);
@@ -43,26 +43,26 @@ ALTER TABLE calls RENAME COLUMN state TO status;
 SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 1)$$);
 SELECT count(*) FROM call_retrying_events;
 
--- one that is: waiting, and tried again until it is dead
+-- A faulty event: it waits, and is retried until it is dead.
 SELECT configure_call_event_log(max_attempts => 2, retry_base => '1 millisecond');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT ingest_call_event('{"call_id": 2, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
 SELECT wait_for('EXISTS (SELECT FROM call_dead_events)');
 SELECT call_id, attempts, sqlstate, jsonb_array_length(errors) AS errors FROM call_dead_events;
 
--- cancelled, they go on
+-- Cancelled workers go on.
 SELECT bool_and(pg_cancel_backend(pid) AND pg_sleep(0.02) IS NOT NULL) AS cancelled
 FROM generate_series(1, 20), call_worker_pids(NULL) AS pid;
 SELECT ingest_call_event('{"call_id": 3, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
 SELECT wait_for($$(SELECT status = 'ended' FROM calls WHERE dialpad_call_id = 3)$$);
 SELECT count(*) FROM call_worker_pids(NULL);
 
--- they end when they are told to
+-- stop_call_worker ends the workers.
 SELECT stop_call_worker();
 SELECT stop_call_worker();
 SELECT count(*) FROM call_worker_pids(NULL);
 
--- what they were at is given back, and does not count
+-- Their claims are released, and no attempt counts.
 SELECT ingest_call_event('{"call_id": 4, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
 BEGIN;
 LOCK TABLE calls;
@@ -73,7 +73,7 @@ SELECT count(*) AS open_claims FROM call_open_claims;
 COMMIT;
 SELECT c.call_id, c.attempt, e.outcome FROM claim_call_events() AS c, release_call_events(ARRAY[c.claim_id]) AS e;
 
--- they run in read committed, and write, whatever the defaults are
+-- Workers run in read committed and can write, with any defaults.
 CREATE TABLE seen (isolation text, read_only text);
 CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -98,7 +98,7 @@ DROP TRIGGER see ON calls;
 DROP FUNCTION see();
 DROP TABLE seen;
 
--- one that is not waited for any more does not come later
+-- If start_call_worker times out, no worker starts later.
 BEGIN;
 LOCK TABLE _callhardening.logs;
 SET LOCAL statement_timeout = '500ms';
@@ -106,7 +106,7 @@ SELECT start_call_worker();
 ROLLBACK;
 SELECT wait_for($$NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening worker' AND datname = current_database())$$);
 
--- one that does not come up is an error
+-- A worker that fails to start is an error.
 CREATE ROLE regress_call_starter LOGIN;
 SELECT grant_call_role('regress_call_starter', 'process');
 ALTER ROLE regress_call_starter SET lock_timeout = '10ms';
@@ -116,7 +116,7 @@ SET LOCAL ROLE regress_call_starter;
 SELECT start_call_worker();
 ROLLBACK;
 
--- and so is a role that no worker can have
+-- A role that cannot connect is an error, too.
 REVOKE CONNECT ON DATABASE :"DBNAME" FROM PUBLIC;
 SET ROLE regress_call_starter;
 SELECT start_call_worker();
@@ -127,7 +127,7 @@ SET ROLE regress_call_starter;
 SELECT start_call_worker();
 RESET ROLE;
 
--- who is no superuser starts one without a warning
+-- A role without superuser rights starts a worker without a warning.
 RESET client_min_messages;
 ALTER ROLE regress_call_starter LOGIN;
 ALTER ROLE regress_call_starter RESET lock_timeout;
@@ -139,7 +139,7 @@ SET client_min_messages = error;
 DROP OWNED BY regress_call_starter;
 DROP ROLE regress_call_starter;
 
--- not all of the server's background workers: a setting limits those of all databases, whoever starts them
+-- A setting of the server limits the workers of all databases, for every role.
 SET callhardening.max_workers = 1000;
 ALTER SYSTEM SET callhardening.max_workers = 2;
 SELECT pg_reload_conf();
@@ -162,7 +162,7 @@ SELECT start_call_worker();
 SET client_min_messages = error;
 SELECT stop_call_worker();
 
--- an extension that is dropped ends its workers
+-- DROP EXTENSION ends its workers.
 \c regress_call_other
 SET client_min_messages = error;
 SELECT start_call_worker(poll => '10 milliseconds');
@@ -178,20 +178,20 @@ SELECT $$DO 'BEGIN IF current_setting(''callhardening.max_workers'') <> ''1000''
 FROM generate_series(1, 100) \gexec
 \set ECHO all
 
--- more than there is room for: those that started stay
+-- More workers than free slots: the started ones stay.
 SELECT start_call_worker(poll => '1 hour', workers => 1000);
 SELECT count(*) > 0 AS started, stop_call_worker() > 0 AS stopped FROM call_worker_pids(NULL);
 ALTER SYSTEM RESET callhardening.max_workers;
 SELECT pg_reload_conf();
 
--- a dropped log ends its worker
+-- Dropping a log ends its worker.
 SELECT start_call_worker(poll => '10 milliseconds');
 CREATE TEMP TABLE worker AS SELECT call_worker_pids(NULL) AS pid;
 DROP TABLE call_events;
 SELECT wait_for('NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid IN (SELECT pid FROM worker))');
 DROP TABLE calls;
 
--- arguments
+-- Arguments
 \set SHOW_CONTEXT never
 SELECT start_call_worker();
 SELECT create_call_tables('public');
@@ -204,7 +204,7 @@ SELECT start_call_worker(workers => NULL);
 SELECT stop_call_worker('calls');
 DROP TABLE calls, call_events;
 
--- what is not committed yet, no worker sees
+-- A worker does not see uncommitted tables and events.
 BEGIN;
 SELECT create_call_tables('public');
 SELECT start_call_worker();

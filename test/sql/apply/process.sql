@@ -1,7 +1,7 @@
 SELECT create_call_tables('public');
 SELECT * FROM process_call_events();
 
--- events of a batch are applied in the order in which they happened, not in the order in which they came
+-- The events of a batch are applied in the order of their times, not of their arrival.
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
     '{"call_id": 1, "state": "hangup", "event_timestamp": 1700000009000, "date_ended": 1700000009000, "talk_time": 6500.5}',
     '{"call_id": 1, "state": "ringing", "event_timestamp": 1700000001000, "direction": "Incoming",
@@ -15,23 +15,23 @@ SELECT * FROM process_call_events();
 SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_id, started_at AT TIME ZONE 'UTC' AS started_at,
     ended_at - connected_at AS talked, duration_seconds, raw_payload ->> 'state' AS newest FROM calls ORDER BY 1;
 
--- nothing is processed twice
+-- No event is processed twice.
 SELECT * FROM process_call_events();
 
--- a late event: its status is refused, what else it says is merged, and the newest body stays
+-- A late event: its status is refused, its other values are merged, and the newest body stays.
 SELECT ingest_call_event('{"call_id": 1, "state": "ringing", "event_timestamp": 1700000001500,
     "date_started": 1700000001000, "talk_time": 1}'::jsonb) IS NOT NULL;
 SELECT * FROM process_call_events();
 SELECT status, started_at IS NOT NULL AS has_start, duration_seconds, raw_payload ->> 'state' AS newest
 FROM calls WHERE dialpad_call_id = 1;
 
--- the same events once more change nothing
+-- The same events again change nothing.
 SELECT count(ingest_call_event(payload, event_key => 'again ' || event_seq)) FROM call_events;
 CREATE TEMP TABLE before AS SELECT * FROM calls;
 SELECT claimed, applied, unchanged + refused AS nothing_new, failed FROM process_call_events();
 SELECT count(*) FROM (TABLE before EXCEPT TABLE calls) AS changed;
 
--- a hangup after the end is ordinary traffic
+-- A hangup after the end is ordinary traffic.
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "date_ended": %s}',
     id, state, 1700000000000 + at, at)::jsonb))
 FROM (VALUES (11, 'missed', 1), (11, 'hangup', 2), (12, 'blocked', 1), (12, 'hangup', 2), (13, 'voicemail', 1), (13, 'hangup', 2),
@@ -39,12 +39,12 @@ FROM (VALUES (11, 'missed', 1), (11, 'hangup', 2), (12, 'blocked', 1), (12, 'han
 SELECT * FROM process_call_events();
 SELECT dialpad_call_id, status, is_voicemail, ended_at IS NOT NULL AS has_end FROM calls WHERE dialpad_call_id BETWEEN 11 AND 13 ORDER BY 1;
 
--- unknown words
+-- Unknown words
 SELECT ingest_call_event('{"call_id": 20, "state": "levitating", "direction": "sideways", "duration": 1499}'::jsonb) IS NOT NULL;
 SELECT * FROM process_call_events();
 SELECT status, direction, duration_seconds FROM calls WHERE dialpad_call_id = 20;
 
--- the nested form
+-- The nested form
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY[
     '{"call": {"id": 999, "direction": "incoming", "from": "+14155550100", "to": "+14155550199",
     "user_id": 1, "started_at": "2026-01-01T00:00:00Z", "duration": 120}, "event_type": "call.ended"}',
@@ -54,7 +54,7 @@ SELECT dialpad_call_id, status, direction, from_number, to_number, dialpad_user_
     started_at AT TIME ZONE 'UTC' AS started_at, duration_seconds,
     was_recorded FROM calls WHERE dialpad_call_id > 900 ORDER BY 1;
 
--- an event that the table does not take waits to be tried again, and the later ones of its call wait behind it; all others are applied
+-- The table refuses an event: it is retried later, later events of its call wait behind it, and all others are applied.
 SELECT configure_call_event_log(retry_base => '1 hour', retry_cap => '1 hour');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}',
@@ -67,7 +67,7 @@ SELECT call_id, event_type, attempts, due_at IS NULL AS blocked, errors #>> '{0,
 FROM call_retrying_events p JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
 SELECT * FROM process_call_events();
 
--- where one attempt is all, it is dead, and the later ones have their turn
+-- With one attempt it is dead, and the later events are applied.
 SELECT configure_call_event_log(max_attempts => 1);
 SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s", "event_timestamp": %s, "duration": %s}',
     id, state, 1700000000000 + at, duration)::jsonb))
@@ -79,7 +79,7 @@ SELECT call_id, event_type, attempts, sqlstate, error FROM call_dead_events d
     JOIN call_events USING (event_seq, call_id) ORDER BY event_seq;
 SELECT * FROM process_call_events();
 
--- an error that is not the event's fault leaves all of it pending
+-- After an error without a faulty event, all events stay pending.
 SELECT ingest_call_event('{"call_id": 40, "state": "ringing"}'::jsonb) IS NOT NULL;
 CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;
 CREATE TRIGGER break BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION break();
@@ -87,7 +87,7 @@ SELECT * FROM process_call_events();
 DROP TRIGGER break ON calls;
 SELECT * FROM process_call_events();
 
--- a trigger that suppresses the row
+-- A trigger suppresses the row.
 CREATE OR REPLACE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CREATE TRIGGER break BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION break();
 SELECT ingest_call_event('{"call_id": 41, "state": "ringing"}'::jsonb) IS NOT NULL;
@@ -100,7 +100,7 @@ SELECT claimed, failed FROM process_call_events();
 SELECT sqlstate, error FROM call_dead_events WHERE call_id = '40';
 DROP TRIGGER break ON calls;
 
--- a trigger with an error of its own
+-- A trigger raises an error of its own.
 CREATE OR REPLACE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not that one' USING ERRCODE = '45000'; END $$;
 CREATE TRIGGER break BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION break();
 SELECT ingest_call_event('{"call_id": 42, "state": "connected"}'::jsonb) IS NOT NULL;
@@ -108,7 +108,7 @@ SELECT claimed, failed FROM process_call_events();
 SELECT sqlstate, error FROM call_dead_events WHERE call_id = '42';
 DROP TRIGGER break ON calls;
 
--- what a transaction appends itself, it does not process; the next one does
+-- A transaction does not process its own events. The next one does.
 BEGIN;
 SELECT ingest_call_event('{"call_id": 50, "state": "ringing"}'::jsonb) IS NOT NULL;
 SELECT * FROM process_call_events();
@@ -117,14 +117,14 @@ SELECT * FROM process_call_events();
 COMMIT;
 SELECT * FROM process_call_events();
 
--- a rolled back batch is pending again
+-- The events of a rolled back batch are pending again.
 SELECT ingest_call_event('{"call_id": 51, "state": "ringing"}'::jsonb) IS NOT NULL;
 BEGIN;
 SELECT * FROM process_call_events();
 ROLLBACK;
 SELECT * FROM process_call_events();
 
--- a batch is at most as large as asked for, and goes on where the last one ended
+-- A batch has at most the given number of events. The next one continues after it.
 SELECT count(ingest_call_event(format('{"call_id": 60, "event_timestamp": %s, "n": %s}', 1700000000000 + n, n)::jsonb))
 FROM generate_series(1, 25) AS n;
 SELECT claimed FROM process_call_events(10);
@@ -133,10 +133,10 @@ SELECT claimed FROM process_call_events(10);
 SELECT claimed FROM process_call_events(10);
 SELECT raw_payload -> 'n' AS newest FROM calls WHERE dialpad_call_id = 60;
 
--- a poll that finds nothing takes no transaction id
+-- A poll without events takes no transaction id.
 SELECT claimed, pg_current_xact_id_if_assigned() FROM process_call_events();
 
--- a worker that is alone stops when nothing is pending, and not before
+-- A single worker stops only when no event is pending.
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'))) FROM generate_series(1001, 1200) AS id;
 CREATE TEMP TABLE sums (claimed bigint);
 DO $$
@@ -149,7 +149,7 @@ END
 $$;
 SELECT sum(claimed), max(claimed) FROM sums;
 
--- old records of the lanes go by themselves
+-- Old records of the lanes are removed automatically.
 DO $$
 BEGIN
     FOR i IN 1..40 LOOP
@@ -163,7 +163,7 @@ $$;
 SELECT max(record_no) > 40 AS many FROM _callhardening.claims;
 SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY log_id, lane) AS lanes;
 
--- calls are found by their key, though the statements were planned when there were none
+-- Statements find calls by the key, even if they were planned for an empty table.
 \c -
 SET client_min_messages = warning;
 CREATE SCHEMA empty;
@@ -180,7 +180,7 @@ COMMIT;
 DROP SCHEMA empty CASCADE;
 RESET client_min_messages;
 
--- what no event says of a new call gets the default of its column, also if the column must not be NULL
+-- If no event has a value for a new call, the column gets its default, even with NOT NULL.
 CREATE SCHEMA defaults;
 CREATE DOMAIN defaults.phone AS varchar(20) DEFAULT 'withheld';
 CREATE TABLE defaults.calls (dialpad_call_id bigint UNIQUE, status varchar(20) NOT NULL DEFAULT 'ringing', direction text DEFAULT 'inbound',
@@ -197,14 +197,14 @@ INSERT INTO defaults.call_events
 SELECT * FROM process_call_events(log => 'defaults.call_events');
 SELECT dialpad_call_id AS id, status, direction, from_number, to_number, duration_seconds AS seconds, is_voicemail, started_at,
     last_event_at AT TIME ZONE 'UTC' AS last_event, tenant FROM defaults.calls ORDER BY 1;
--- a carried column whose type is another one by now is assigned as before
+-- A carried column has changed its type since. It is still assigned.
 ALTER TABLE defaults.calls ALTER tenant TYPE text, ALTER tenant SET DEFAULT 'none';
 INSERT INTO defaults.call_events VALUES ('{"call_id": 3, "state": "ringing"}', 9);
 SELECT claimed, failed FROM process_call_events(log => 'defaults.call_events');
 SELECT tenant FROM defaults.calls WHERE dialpad_call_id = 3;
 DROP SCHEMA defaults CASCADE;
 
--- arguments
+-- Arguments
 SELECT * FROM process_call_events(0);
 SELECT * FROM process_call_events(NULL);
 SELECT * FROM process_call_events(100001);
@@ -237,7 +237,7 @@ DROP FUNCTION break CASCADE;
 DROP TABLE calls;
 SELECT * FROM process_call_events();
 
--- a log that is dropped is forgotten
+-- A dropped log leaves no entries.
 DROP TABLE call_events;
 SELECT (SELECT count(*) FROM call_event_logs), (SELECT count(*) FROM _callhardening.lanes),
     (SELECT count(*) FROM _callhardening.claims), (SELECT count(*) FROM call_dead_events);

@@ -1,5 +1,5 @@
--- Any partition of the same events in the same order gives the same rows, byte for byte: 200 calls with late, repeated and
--- swapped events in all forms, in batches of different sizes, by one worker and by several.
+-- Every partition of the same events into batches gives the same rows, byte for byte. The test has 200 calls with late,
+-- repeated and swapped events in all forms, in batches of different sizes, for one worker and for several.
 SET client_min_messages = error;
 SELECT setseed(0.5);
 CREATE TEMP TABLE streams AS
@@ -37,8 +37,8 @@ SELECT row_number() OVER (ORDER BY place + 3 * call / 100.0, call, again) AS n,
 FROM bodies CROSS JOIN generate_series(0, (call % 7 = place::int % 7)::int) AS again;
 SELECT count(*) > 1200 AS enough FROM streams;
 
--- What a table has decides nothing: one of its own has few columns, a trigger that fills them, keeps no talk time, and has a graph
--- in which not each status follows each.
+-- The columns of a table make no difference. This table has few columns, a trigger that fills them, no talk time, and a
+-- graph with fewer transitions.
 CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.status := coalesce(NEW.status, 'ringing');

@@ -1,4 +1,4 @@
--- One call of process_call_events takes what is pending up to max_events, in whatever lanes it is.
+-- One call of process_call_events takes up to max_events pending events, from all lanes.
 CREATE SCHEMA lanes;
 SELECT create_call_tables('lanes');
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringing'), 'lanes.call_events'))
@@ -6,24 +6,24 @@ SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringi
 SELECT count(DISTINCT event_lane) > 8 AS many_lanes FROM lanes.call_events;
 SELECT * FROM process_call_events(1000, 'lanes.call_events');
 
--- no more than max_events, and all of these: many of one call, and of few calls
+-- Exactly max_events are taken: many of one call, and of few calls.
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id % 3, 'state', 'ringing', 'n', id),
     'lanes.call_events')) FROM generate_series(1, 1200) AS id;
 SELECT claimed FROM process_call_events(1000, 'lanes.call_events');
 SELECT claimed FROM process_call_events(150, 'lanes.call_events');
 SELECT claimed FROM process_call_events(1000, 'lanes.call_events');
 
--- a lane's claim is recorded once, when it is over
+-- The claim of a lane is recorded once, when it ends.
 SELECT DISTINCT state FROM _callhardening.claims JOIN call_event_logs AS l USING (log_id)
     WHERE l.events = 'lanes.call_events'::regclass;
 
--- what is tried again, and what comes new in the same lane and behind it in the same call
+-- Retries, and new events of the same lane and behind them in the same call
 SELECT configure_call_event_log('lanes.call_events', retry_base => '0', retry_cap => '0');
 ALTER TABLE lanes.calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT count(ingest_call_event(jsonb_build_object('call_id', 100 + id % 2, 'state', 'connected', 'n', id, 'duration',
     200000), 'lanes.call_events')) FROM generate_series(1, 10) AS id;
 SELECT * FROM process_call_events(1000, 'lanes.call_events');
--- once in each call, however soon it is due
+-- A run retries each call once, even if its event is due again.
 SELECT call_id, attempts, due_at IS NULL AS blocked, count(*) FROM call_retrying_events
     JOIN call_event_logs USING (log_id)
 WHERE events = 'lanes.call_events'::regclass GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
@@ -34,7 +34,7 @@ SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'ringi
 SELECT claimed, failed FROM process_call_events(1000, 'lanes.call_events');
 SELECT count(*) FROM call_retrying_events;
 
--- a claim that outlives its transaction leaves other workers something: an eighth of the lanes, with a lease or without
+-- A claim that outlives its transaction leaves lanes for others. With or without a lease it takes an eighth of the lanes.
 SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', 'hangup'), 'lanes.call_events'))
     FROM generate_series(201, 300) AS id;
 BEGIN;
@@ -42,7 +42,7 @@ SELECT count(DISTINCT claim_id) FROM claim_call_events(1000, NULL, NULL, 'lanes.
 ROLLBACK;
 SELECT count(DISTINCT claim_id) FROM claim_call_events(1000, '1 minute', NULL, 'lanes.call_events');
 
--- a table that was there before: all of it, in one pass, since others lock its rows before calls
+-- An existing table: all lanes in one pass, since others lock its rows before calls
 CREATE TABLE lanes.old_calls (call_id text PRIMARY KEY, status text, direction text, raw_payload jsonb);
 CREATE TABLE lanes.old_events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload jsonb NOT NULL,
     processed_at timestamptz);

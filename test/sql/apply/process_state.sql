@@ -1,11 +1,11 @@
--- What decides how a later event is merged is remembered in columns of its own, and not read back from the sanitized payload.
+-- Own columns store the state for merging later events. It is not read back from the sanitized payload.
 \set SHOW_CONTEXT never
 DELETE FROM call_issues;
 SELECT create_call_tables('public');
 CREATE FUNCTION pg_temp.ingest(VARIADIC bodies text[])
     RETURNS bigint LANGUAGE sql AS $$ SELECT count(ingest_call_event(body::jsonb)) FROM unnest(bodies) AS body $$;
 
--- a duration after a talk time, in one batch and in two, whatever the policy drops
+-- A duration after a talk time, in one batch and in two, even if the policy drops the talk time
 SELECT harden_calls('calls', policy => jsonb_insert(call_payload_policy(), '{rules,0}', '{"path": "talk_time", "action": "drop"}'));
 SELECT pg_temp.ingest('{"call_id": 1, "state": "hangup", "talk_time": 60000, "event_timestamp": 1767225600000}',
     '{"call_id": 1, "duration": 90000, "event_timestamp": 1767225601000}',
@@ -17,7 +17,7 @@ SELECT pg_temp.ingest('{"call_id": 2, "duration": 95000, "event_timestamp": 1767
 SELECT claimed FROM process_call_events();
 SELECT dialpad_call_id, duration_seconds, merge_has_talk_time FROM calls ORDER BY 1;
 
--- the newest event is known in a table that does not say when it was, and after its payload
+-- The newest event is known even if the table has no column for its time, and the policy drops it.
 ALTER TABLE calls DROP COLUMN last_event_at;
 SELECT harden_calls('calls', policy => jsonb_insert(call_payload_policy(), '{rules,0}', '{"path": "event_timestamp", "action": "drop"}'));
 SELECT pg_temp.ingest('{"call_id": 3, "state": "connected", "n": 1,
@@ -28,7 +28,7 @@ SELECT pg_temp.ingest('{"call_id": 3, "n": 2, "external_number": "+14155550102",
 SELECT * FROM process_call_events();
 SELECT from_number, to_number, raw_payload -> 'n' AS n, merge_newest_at AT TIME ZONE 'UTC' AS newest FROM calls WHERE dialpad_call_id = 3;
 
--- an end that says nothing is refined by what happened before; a batch judges as two do
+-- Earlier events refine an end without a reason. One batch gives the same result as two.
 SELECT pg_temp.ingest('{"call_id": 11, "state": "ringing", "event_timestamp": 1767225600000}',
     '{"call_id": 11, "state": "hangup", "event_timestamp": 1767225610000}',
     '{"call_id": 11, "state": "missed", "event_timestamp": 1767225609000}',
@@ -51,7 +51,7 @@ SELECT kind, call_id, old_value, new_value,
     event_seq = (SELECT event_seq FROM call_events e WHERE e.call_id = i.call_id AND e.event_type IN ('missed', 'voicemail')) AS is_of_event
 FROM call_issues i WHERE kind IN ('refined_status', 'refused_status') ORDER BY call_id;
 
--- for clients the graph stays as it is, also in the statement that refines
+-- Clients still follow the graph, even inside the statement that refines.
 UPDATE calls SET status = 'missed' WHERE dialpad_call_id = 15;
 CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN UPDATE calls SET status = NEW.status WHERE dialpad_call_id = 16; RETURN NULL; END $$;
@@ -62,7 +62,7 @@ SELECT pg_temp.ingest('{"call_id": 17, "state": "blocked", "event_timestamp": 17
 SELECT claimed FROM process_call_events();
 SELECT dialpad_call_id AS id, status FROM calls WHERE dialpad_call_id BETWEEN 15 AND 17 ORDER BY 1;
 DROP TRIGGER meddle ON calls;
--- what another trigger makes of the row is refused as ever
+-- A status set by another trigger is still refused.
 CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.status := 'rejected'; RETURN NEW; END $$;
 CREATE TRIGGER zz_meddle BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION meddle();
 SELECT pg_temp.ingest('{"call_id": 15, "state": "missed", "event_timestamp": 1767225608000}');
@@ -72,7 +72,7 @@ DROP TRIGGER zz_meddle ON calls;
 DROP FUNCTION meddle();
 SELECT status FROM calls WHERE dialpad_call_id = 15;
 
--- a subscriber takes what the processor of its publisher has refined, and no other status after an end
+-- A subscriber takes a status refined by its publisher, and no other status after an end.
 ALTER TABLE calls ENABLE ALWAYS TRIGGER validate_hardened_call, ENABLE ALWAYS TRIGGER validate_hardened_call_update;
 SET session_replication_role = replica;
 INSERT INTO calls (dialpad_call_id, status, merge_ended_at)
@@ -81,7 +81,7 @@ UPDATE calls SET status = CASE dialpad_call_id WHEN 22 THEN 'active' ELSE 'voice
 RESET session_replication_role;
 SELECT dialpad_call_id AS id, status FROM calls WHERE dialpad_call_id BETWEEN 21 AND 23 ORDER BY 1;
 
--- a table in partitions, and one that rejects
+-- A partitioned table, and a table with on_invalid => 'reject'
 DROP TABLE calls, call_events;
 SELECT create_call_tables('public');
 DROP TABLE calls;
@@ -100,7 +100,7 @@ SELECT claimed, failed FROM process_call_events(log => 'hooks');
 SELECT dialpad_call_id, status FROM calls;
 UPDATE calls SET status = 'ended';
 
--- columns that a client has dropped come back with harden_calls, and go with unharden_calls
+-- A client drops the columns: harden_calls adds them again, and unharden_calls drops them.
 ALTER TABLE calls DROP COLUMN merge_ended_at;
 SELECT * FROM process_call_events(log => 'hooks');
 SELECT gap, detail, advice FROM call_enforcement WHERE relation = 'hooks'::regclass AND gap IS NOT NULL;
@@ -108,7 +108,7 @@ SELECT harden_calls('calls');
 SELECT claimed FROM process_call_events(log => 'hooks');
 SELECT attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum)
 FROM pg_attribute WHERE attrelid = 'calls'::regclass AND attname LIKE 'merge%' ORDER BY 1;
--- and not if a view needs them
+-- They stay if a view needs them.
 CREATE VIEW all_of_calls AS SELECT * FROM calls;
 SELECT unharden_calls('calls');
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
@@ -120,7 +120,7 @@ SELECT attname FROM pg_attribute WHERE attrelid = 'calls'::regclass AND attnum >
 SELECT unharden_calls('calls');
 SELECT harden_calls('calls');
 SELECT claimed FROM process_call_events(log => 'hooks');
--- one of another type is somebody else's
+-- A column of another type belongs to somebody else.
 SELECT unharden_call_events('hooks'), unharden_calls('calls');
 ALTER TABLE calls ADD merge_newest_at text;
 SELECT harden_calls('calls');

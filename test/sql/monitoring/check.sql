@@ -1,4 +1,4 @@
--- check_call_hardening finds a planted fault of each kind
+-- check_call_hardening finds one fault of each kind.
 CREATE SCHEMA shop;
 SELECT create_call_tables('shop');
 SELECT * FROM check_call_hardening();
@@ -7,7 +7,7 @@ CREATE VIEW faults AS SELECT check_name, detail FROM check_call_hardening() WHER
 \pset format unaligned
 \pset tuples_only on
 
--- versions and functions
+-- Versions and functions
 BEGIN;
 SET LOCAL allow_system_table_mods = on;
 UPDATE pg_extension SET extversion = '9.9' WHERE extname = 'callhardening';
@@ -46,7 +46,7 @@ CREATE OR REPLACE FUNCTION sanitize_call_payload(payload text, policy jsonb = NU
 TABLE faults;
 ROLLBACK;
 
--- the extension's own objects
+-- The extension's own objects
 BEGIN;
 SET LOCAL allow_system_table_mods = on;
 UPDATE pg_database SET encoding = 8 WHERE datname = current_database();
@@ -87,7 +87,7 @@ ALTER TABLE _callhardening.logs ENABLE TRIGGER follow_log;
 TABLE faults;
 ROLLBACK;
 
--- rights
+-- Rights
 BEGIN;
 GRANT EXECUTE ON FUNCTION purge_call_issues(interval, int) TO PUBLIC;
 TABLE faults;
@@ -113,7 +113,7 @@ ALTER FUNCTION _callhardening.require_calls_table(regclass) SET search_path = pu
 TABLE faults;
 ROLLBACK;
 
--- what runs
+-- Logs, issues and autovacuum
 BEGIN;
 ALTER TABLE shop.calls DISABLE TRIGGER validate_hardened_call;
 DROP INDEX shop.idx_call_events_lane;
@@ -144,13 +144,13 @@ SELECT now(), 'refused_status', 'shop.calls', repeat('x', 1000), 1 FROM generate
 TABLE faults;
 ROLLBACK;
 
--- what cannot be looked at is a fault, and not the end of the others
+-- If one check fails with an error, this is a fault, and the other checks run.
 BEGIN;
 ALTER TABLE _callhardening.issues RENAME TO old_issues;
 TABLE faults;
 ROLLBACK;
 
--- not for everybody
+-- PUBLIC cannot call the function.
 CREATE ROLE regress_reader;
 GRANT USAGE ON SCHEMA public TO regress_reader;
 SET ROLE regress_reader;
@@ -162,7 +162,7 @@ SELECT count(*) FROM faults;
 \set VERBOSITY terse
 DROP SCHEMA shop CASCADE;
 
--- in an odd schema
+-- In an odd schema
 DROP EXTENSION callhardening CASCADE;
 CREATE SCHEMA "has % space";
 CREATE EXTENSION callhardening SCHEMA "has % space";
@@ -185,7 +185,7 @@ DROP EXTENSION callhardening;
 DROP SCHEMA "has % space";
 CREATE EXTENSION callhardening;
 
--- owners, rights and promises of the extension's objects
+-- Owners, rights and properties of the extension's objects
 SELECT create_call_tables('public');
 CREATE VIEW faults AS SELECT check_name, detail FROM check_call_hardening() WHERE NOT ok;
 CREATE ROLE regress_spy;

@@ -1,4 +1,4 @@
--- call_enforcement: every way around the rules, planted one by one
+-- call_enforcement finds every way around the rules, one by one.
 CREATE SCHEMA "has ""q";
 SET search_path = "has ""q", public;
 SELECT create_call_tables('has "q');
@@ -7,7 +7,7 @@ SELECT * FROM call_enforcement;
 \pset format unaligned
 \pset tuples_only on
 
--- triggers of a calls table
+-- Triggers of a calls table
 BEGIN;
 ALTER TABLE calls DISABLE TRIGGER validate_hardened_call;
 TABLE gaps;
@@ -31,7 +31,7 @@ BEGIN;
 DROP TRIGGER validate_hardened_call_insert ON calls;
 TABLE gaps;
 ROLLBACK;
--- under another name it is the same trigger; with another event or condition it is not
+-- A renamed trigger is the same trigger. With another event or condition it is not.
 BEGIN;
 ALTER TRIGGER validate_hardened_call ON calls RENAME TO "a b";
 TABLE gaps;
@@ -62,7 +62,7 @@ CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON calls FOR EACH 
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 
--- what stands in the way, or comes later
+-- Rules in place of writes, and later triggers
 BEGIN;
 CREATE RULE quiet AS ON UPDATE TO calls WHERE OLD.status = 'ended' DO INSTEAD NOTHING;
 TABLE gaps;
@@ -85,7 +85,7 @@ ALTER TABLE calls DISABLE TRIGGER zz;
 SELECT relation FROM gaps;
 ROLLBACK;
 
--- the unique key
+-- The unique key
 BEGIN;
 ALTER TABLE calls DROP CONSTRAINT calls_dialpad_call_id_key;
 TABLE gaps;
@@ -101,7 +101,7 @@ CREATE UNIQUE INDEX part ON calls (dialpad_call_id) WHERE status <> 'ended';
 SELECT relation, gap FROM gaps;
 ROLLBACK;
 
--- columns
+-- Columns
 BEGIN;
 ALTER TABLE calls RENAME raw_payload TO payload;
 TABLE gaps;
@@ -120,7 +120,7 @@ ALTER TABLE calls ALTER raw_payload TYPE small_body USING raw_payload::small_bod
 TABLE gaps;
 ROLLBACK;
 
--- partitions, children, foreign tables
+-- Partitions, children, foreign tables
 CREATE TABLE legs (dialpad_call_id bigint NOT NULL, direction text, status text, day date) PARTITION BY LIST (day);
 CREATE TABLE legs_1 PARTITION OF legs FOR VALUES IN ('2026-01-01') PARTITION BY LIST (dialpad_call_id);
 CREATE TABLE legs_11 PARTITION OF legs_1 DEFAULT;
@@ -133,7 +133,7 @@ ALTER TABLE legs_11 DISABLE TRIGGER validate_hardened_call;
 SELECT relation, gap FROM gaps WHERE gap <> 'unique_key_missing';
 ROLLBACK;
 BEGIN;
--- as a superuser who meddles with the catalogs can
+-- A superuser can change the catalogs like this.
 DELETE FROM pg_depend WHERE classid = 'pg_trigger'::regclass AND objid IN (SELECT oid FROM pg_trigger WHERE tgrelid = 'legs_2'::regclass);
 DELETE FROM pg_trigger WHERE tgrelid = 'legs_2'::regclass;
 SELECT * FROM gaps WHERE gap <> 'unique_key_missing';
@@ -153,7 +153,7 @@ SELECT relation, level FROM call_enforcement WHERE relation::text LIKE '%child%'
 ROLLBACK;
 DROP TABLE legs;
 
--- roles and databases for which no trigger fires
+-- Roles and databases with all triggers off
 BEGIN;
 CREATE ROLE "regress r";
 ALTER ROLE "regress r" SET session_replication_role = replica;
@@ -167,7 +167,7 @@ SELECT format('ALTER DATABASE %I SET session_replication_role = ''replica''', cu
 TABLE gaps;
 ROLLBACK;
 
--- event logs
+-- Event logs
 BEGIN;
 DROP TRIGGER stamp_call_event ON call_events;
 ALTER TABLE call_events DISABLE TRIGGER bury_call_event;
@@ -207,7 +207,7 @@ CREATE RULE quiet AS ON INSERT TO call_events DO INSTEAD NOTHING;
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
 
--- who may look, and what is named where the path is another
+-- A role needs SELECT on the view. Names have their schema if it is not in the search path.
 CREATE ROLE regress_reader;
 GRANT USAGE ON SCHEMA "has ""q", public TO regress_reader;
 SET ROLE regress_reader;
@@ -221,14 +221,14 @@ RESET ROLE;
 DROP OWNED BY regress_reader;
 DROP ROLE regress_reader;
 
--- arguments with any letters
+-- Arguments with any characters
 SELECT _callhardening.trigger_arguments(convert_to('é\', 'UTF8') || '\x0000' || convert_to('00 ', 'UTF8') || '\x00');
 SELECT _callhardening.trigger_arguments('') IS NULL;
 RESET search_path;
 \set VERBOSITY terse
 DROP SCHEMA "has ""q" CASCADE;
 
--- what the settings of an event log name
+-- The settings of an event log name its columns.
 \set VERBOSITY default
 CREATE SCHEMA shop;
 SET search_path = shop, public;
@@ -291,7 +291,7 @@ BEGIN;
 ALTER TABLE call_events ENABLE ROW LEVEL SECURITY;
 TABLE gaps;
 ROLLBACK;
--- what it takes as well
+-- Accepted: domains and other types
 BEGIN;
 CREATE DOMAIN moment AS timestamptz;
 CREATE DOMAIN document AS jsonb;
@@ -302,7 +302,7 @@ RESET search_path;
 \set VERBOSITY terse
 DROP SCHEMA shop CASCADE;
 
--- an enum that has lost a word of the graph
+-- An enum has lost a word of the graph.
 \set VERBOSITY default
 CREATE SCHEMA shop;
 SET search_path = shop, public;
@@ -325,7 +325,7 @@ ALTER TYPE ste RENAME VALUE 'spare' TO 'lost';
 ALTER TYPE direction RENAME VALUE 'inbound' TO 'in';
 SELECT relation, gap, detail FROM gaps;
 ROLLBACK;
--- a graph that is none ends nothing
+-- An invalid graph gives a gap, not an error.
 BEGIN;
 DROP TRIGGER validate_hardened_call ON more;
 DROP TRIGGER validate_hardened_call_insert ON more;

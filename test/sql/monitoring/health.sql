@@ -1,16 +1,16 @@
--- call_health, and the queries that the original was watched with
+-- call_health, and the monitoring queries of the original
 \set SHOW_CONTEXT never
 CREATE SCHEMA "has ""q";
 SET search_path = "has ""q", public;
 SELECT create_call_tables('has "q');
--- What depends on the machine or the hour is left out.
+-- Leaves out figures of the machine or the time.
 CREATE VIEW health AS
 SELECT figure, CASE WHEN figure IN ('payload_average', 'payload_largest', 'oldest_snapshot') THEN sign(value) ELSE value END AS value,
     unit, level, why
 FROM call_health('calls') WHERE figure <> 'oldest_snapshot';
 SELECT figure, value, level FROM health;
 
--- the original's own queries, unchanged
+-- The original's own queries, unchanged
 SET client_min_messages = error;
 INSERT INTO calls (dialpad_call_id, direction, status, raw_payload)
 SELECT 100 + i, CASE i % 3 WHEN 0 THEN 'Incoming' WHEN 1 THEN 'out' ELSE 'sideways' END,
@@ -21,7 +21,7 @@ SELECT AVG(pg_column_size(raw_payload)) < 1000 AS is_small FROM calls;
 SELECT DISTINCT direction FROM calls ORDER BY 1;
 SELECT dialpad_call_id, count(*) FROM calls GROUP BY 1 HAVING count(*) > 1;
 
--- each figure moves
+-- Each figure changes.
 SELECT ingest_call_event('not {json'::text), ingest_call_event('{"call_id": 1, "state": "ringing"}'::jsonb),
     ingest_call_event('{"call_id": 1, "state": "napping"}'::jsonb);
 SET client_min_messages = error;
@@ -41,10 +41,10 @@ UPDATE calls SET raw_payload = (SELECT jsonb_agg(md5(i::text)) FROM generate_ser
 ALTER TABLE calls ENABLE TRIGGER ALL;
 SELECT figure, CASE WHEN figure <> 'oldest_pending' THEN value END AS value, unit, level FROM health;
 SELECT figure, why FROM health WHERE level <> 'ok';
--- a call is stuck to audit_calls where it is to call_health
+-- audit_calls and call_health find the same stuck calls.
 SELECT check_name, violations, sample FROM audit_calls('calls') WHERE check_name LIKE 'stuck%';
 SELECT value BETWEEN 299 AND 400 AS value, level FROM health WHERE figure = 'oldest_pending';
--- counted as many as they were
+-- An issue counts with its occurrences.
 INSERT INTO call_issues (happened_at, kind, table_name, occurrences)
     VALUES (now() - interval '2 hours', 'refused_status', '"has ""q".calls', 9990), (now(), 'refused_status', 'public.calls', 1000000);
 SELECT figure, value, level FROM health WHERE figure LIKE 'refused%';
@@ -53,7 +53,7 @@ INSERT INTO call_dead_events (log_id, event_seq, lane, error)
 SELECT log_id, 1000 + i, 0, 'x' FROM call_event_logs, generate_series(1, 100) AS i;
 SELECT figure, value, level FROM health WHERE figure = 'dead';
 
--- without a unique index the ids are grouped
+-- Without a unique index the query groups the ids.
 ALTER TABLE calls DROP CONSTRAINT calls_dialpad_call_id_key;
 SELECT * FROM health WHERE figure = 'duplicates';
 ALTER TABLE calls DISABLE TRIGGER ALL;
@@ -62,7 +62,7 @@ ALTER TABLE calls ENABLE TRIGGER ALL;
 SELECT * FROM health WHERE figure = 'duplicates';
 SELECT dialpad_call_id, count(*) FROM calls GROUP BY 1 HAVING count(*) > 1;
 
--- other columns and types, partitions, none of the columns that tell an age
+-- Other columns and types, partitions, and no column with an age
 CREATE TYPE way AS ENUM ('inbound', 'outbound', 'Sideways');
 CREATE TABLE legs ("id x" bigint NOT NULL, way way, "st at" text, body jsonb) PARTITION BY RANGE ("id x");
 CREATE TABLE legs_1 PARTITION OF legs DEFAULT;
@@ -76,7 +76,7 @@ ALTER TABLE legs ADD COLUMN updated_at timestamptz DEFAULT now() - interval '25 
 SELECT figure, value FROM call_health('legs') WHERE figure = 'stuck_calls';
 SELECT check_name, violations, sample FROM audit_calls('legs') WHERE check_name LIKE 'stuck%';
 
--- a table above 256 MB is not read as a whole
+-- A table above 256 MB is not fully read.
 CREATE UNLOGGED TABLE big (dialpad_call_id bigint PRIMARY KEY, direction text, status text,
     raw_payload jsonb, filler text, created_at timestamptz DEFAULT now() - interval '1 day')
     WITH (fillfactor = 10, autovacuum_enabled = off);
@@ -89,7 +89,7 @@ FROM call_health('big') WHERE figure IN ('calls', 'stuck_calls', 'directions');
 SELECT figure, value, why FROM call_health('big', exact => true) WHERE figure IN ('calls', 'stuck_calls');
 DROP TABLE big;
 
--- what it refuses
+-- Arguments that give an error
 CREATE TABLE plain (id bigint);
 SELECT * FROM call_health('plain');
 SELECT * FROM call_health(NULL);
@@ -102,7 +102,7 @@ RESET search_path;
 \set VERBOSITY terse
 DROP SCHEMA "has ""q" CASCADE;
 
--- columns that are not there any more are not looked at
+-- Dropped columns are left out.
 \set VERBOSITY default
 CREATE SCHEMA shop;
 SET search_path = shop, public;
@@ -123,7 +123,7 @@ ALTER TABLE calls DROP raw_payload;
 TABLE rows;
 ROLLBACK;
 
--- a child by inheritance is a table of its own
+-- An inheritance child is a table of its own.
 CREATE TABLE legs () INHERITS (calls);
 ALTER TABLE legs ADD UNIQUE (dialpad_call_id);
 SELECT harden_calls('legs');

@@ -1,7 +1,7 @@
 \set SHOW_CONTEXT never
 \pset null NULL
 
--- what is done to a document, by the policy default
+-- The changes of a document by the default policy
 SELECT * FROM explain_call_payload('{"call_id": 5635304278851584, "state": "hangup",
     "date_rang": null, "labels": [], "external_number": "+14155550100",
     "contact": {"id": 1, "name": "Jane", "email": ""}, "talk_time": 8951.030,
@@ -11,7 +11,7 @@ SELECT * FROM explain_call_payload('{"call_id": 5635304278851584, "state": "hang
     "custom_data": "{\"order\": {\"id\": 1.50e1, \"id\": 2, \"secret\": \"x\", \"empty\": null}}",
     "recording_details": [{"id": 7, "url": "https://u:p@dialpad.example/r/1"}]}');
 
--- roots, containers without anything in them, summaries
+-- Roots, empty containers, summaries
 SELECT * FROM explain_call_payload(NULL);
 SELECT * FROM explain_call_payload('{}');
 SELECT * FROM explain_call_payload('[]');
@@ -21,7 +21,7 @@ SELECT * FROM explain_call_payload('[1, null, "", {}, {"a": null}, [{"b": true}]
 SELECT * FROM explain_call_payload('{"a": {"type": "string", "length": 48211},
     "integrations": {"type": "object", "length": 7}, "b": {"type": "string", "length": -1}}');
 
--- actions and why
+-- Actions and their reasons
 SELECT * FROM explain_call_payload('{"k": 1, "d": {"x": 1}, "m": "12345678", "mb": true, "mn": 4155550100,
     "t": "a long text", "s": [1, 2], "sb": false, "h": "+14155550100", "ho": {"a": "x"}, "free": "x"}',
     '{"version": 1, "rules": [{"path": "k", "action": "keep"}, {"path": "d", "action": "drop"}, {"path": "m*", "action": "mask", "keep": 2},
@@ -39,7 +39,7 @@ SELECT * FROM explain_call_payload(jsonb_build_object('custom_data', '{not json,
 SELECT * FROM explain_call_payload('{"custom_data": "{\"a\": null}", "x": 1}');
 SELECT * FROM explain_call_payload('{"custom_data": "\"{\\\"a\\\": [1, \\\"x\\\"]}\"", "x": 1}');
 
--- limits
+-- Limits
 SELECT * FROM explain_call_payload('{"labels": [1, 2, 3, 4], "o": {"e": null, "a": 1, "b": 2, "c": 3, "dd": 4},
     "text": "longer than twelve", "deep": {"x": {"y": {"z": 1}}}, "a name that is too long": 1}',
     '{"version": 1, "limits": {"items": 2, "members": 2, "characters": 12, "depth": 2}}');
@@ -47,10 +47,10 @@ SELECT * FROM explain_call_payload('{"labels": [1, 2, 3, 4], "o": {"e": null, "a
     "text": "longer than twelve", "a name that is too long": 1, "deep": {"x": {"y": {"z": 1}}}}',
     '{"version": 1, "limits": {"items": 2, "members": 5, "characters": 12, "depth": 2}}');
 
--- names that have become the same
+-- Different names become the same name.
 SELECT * FROM explain_call_payload('{"a": {"token=abc": 1, "token=abcd": {"x": 1}, "z": 2}}');
 
--- the budget: what no rule matched goes first, the last one before the others
+-- The budget: values without a rule go first, and among these the last one first.
 SELECT path, action, reason, bytes_out FROM explain_call_payload(
     (SELECT jsonb_object_agg('m' || lpad(i::text, 2, '0'), repeat('x', 20)) FROM generate_series(1, 10) AS i),
     '{"version": 1, "rules": [{"path": "m09", "action": "keep"}, {"path": "m08", "action": "mask", "keep": 1}],
@@ -58,13 +58,13 @@ SELECT path, action, reason, bytes_out FROM explain_call_payload(
 SELECT * FROM explain_call_payload(jsonb_build_object('a', repeat('x', 900)), '{"version": 1, "budget": {"max_bytes": 256}}');
 SELECT * FROM explain_call_payload(to_jsonb(repeat('x', 900)), '{"version": 1, "budget": {"max_bytes": 256}}');
 
--- the record of an earlier pass has no row; something else of that name is replaced where there is a record
+-- The record of an earlier pass has no row. Another member of this name is replaced if the document gets a record.
 SELECT * FROM explain_call_payload('{"_sanitized": "1,2,3,0 1:0f0f0f", "a": 1}');
 SELECT * FROM explain_call_payload('{"_sanitized": {"mine": true}, "a": 1}');
 SELECT * FROM explain_call_payload('{"_sanitized": {"mine": true}, "a": null}');
 SELECT * FROM explain_call_payload('{"_sanitized": {"mine": true}, "pin": 1234}');
 
--- what is removed is in no row
+-- No row contains a removed value.
 CREATE TEMPORARY TABLE secret AS
 SELECT jsonb_build_object('password', 'CANARY', 'session', jsonb_build_object('token', '{"CANARY": "CANARY"}'::jsonb),
     'token=CANARY', 1, 'note', 'password: CANARY and more',
@@ -76,17 +76,17 @@ SELECT name, count(*) > 8 AS rows, count(*) FILTER (WHERE explained::text ~* 'ca
 FROM secret, unnest('{default,strict}'::text[]) AS name,
     explain_call_payload(payload, call_payload_policy(name)) AS explained GROUP BY name ORDER BY name;
 
--- big ones
+-- Large documents
 SELECT count(*) FROM explain_call_payload((repeat('{"a":', 6000) || '1' || repeat('}', 6000))::jsonb);
 SELECT * FROM explain_call_payload((SELECT jsonb_agg(i) FROM generate_series(1, 100000) AS i), '{"version": 1, "limits": {"items": 2}}');
 SELECT action, count(*) FROM explain_call_payload((SELECT jsonb_object_agg('m' || i, jsonb_build_array(i, NULL))
     FROM generate_series(1, 20000) AS i), '{"version": 1, "limits": {"members": 1000000}}') GROUP BY action ORDER BY action;
 
--- policies that are none
+-- Invalid policies
 SELECT * FROM explain_call_payload('{}', '{"version": 2}');
 SELECT * FROM explain_call_payload('{}', '{"version": 1, "rules": [{"path": "a..b", "action": "keep"}]}');
 
--- It is true: the rows add up to the record, and what is left of the document is what they say.
+-- The rows add up to the record, and the remaining document matches them.
 CREATE FUNCTION pg_temp.leaves(document jsonb) RETURNS TABLE (path text, bytes int) LANGUAGE sql AS $$
     WITH RECURSIVE value(path, value) AS (
         SELECT '', CASE jsonb_typeof(document) WHEN 'object' THEN document - '_sanitized' ELSE document END

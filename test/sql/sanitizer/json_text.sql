@@ -1,15 +1,15 @@
--- the text of a webhook body: the same result as of the jsonb
+-- The text of a webhook body gives the same result as its jsonb.
 \set SHOW_CONTEXT never
 SELECT sanitize_call_payload(E' {"call_id": 5635304278851584 ,\n"state":"h\\u0061ngup",
     "date_rang": null, "labels": [ ], "external_number": "+1415555\\u00300100"} ');
 SELECT sanitize_call_payload('{"call_id": 1}'::text), sanitize_call_payload(NULL::text), sanitize_call_payload('{}'::text),
        sanitize_call_payload(' [] '::text), sanitize_call_payload('null'::text), sanitize_call_payload('"text"'::text),
        sanitize_call_payload('1.10'::text), sanitize_call_payload('true'::text);
--- a bare literal is a text
+-- A bare literal is read as text.
 SELECT sanitize_call_payload('{"a": 1, "a": null}');
 SELECT sanitize_call_payload('{"password": "first", "password": {"a": "second"}, "a": "first", "a": 2}');
 
--- the SQLSTATE of jsonb, without its quotes of the payload
+-- Errors have the SQLSTATE of jsonb, and do not quote the payload.
 SELECT sanitize_call_payload('{"a": 1');
 SELECT sanitize_call_payload('');
 SELECT sanitize_call_payload('{"a": "\u0000"}');
@@ -42,7 +42,7 @@ INSERT INTO odd VALUES
     ('"\ud83d\u0041"'), ('"\ud83d'), ('"\ud83d\u'), ('"\uffff"'), ('"a\/b"'),
     (repeat('[', 200) || repeat(']', 200)), (repeat('[', 5000) || repeat(']', 5000)), (repeat('{"a":', 5000) || '1' || repeat('}', 5000)),
     (repeat('[', 100000) || repeat(']', 100000)), (repeat('[', 100000)), (repeat('{"a":', 100000)), ('"' || repeat('x', 100000) || '"');
--- what the policy drops is checked too
+-- Dropped values are checked for valid JSON, too.
 INSERT INTO odd SELECT '{"integrations": ' || body || '}' FROM odd
 WHERE body NOT LIKE repeat('[', 5000) || '%' AND body NOT LIKE repeat('{"a":', 5000) || '%';
 INSERT INTO odd SELECT '{"routing_breadcrumbs": [{"request": {"a": [{"b": ' || body || '}]}}], "password": ' || body || '}'
@@ -55,13 +55,13 @@ WHERE CASE state_of('SELECT $1::jsonb', body)
     WHEN 'none' THEN sanitize_call_payload(body)::text <> sanitize_call_payload(body::jsonb)::text END;
 SELECT left(state_of('SELECT sanitize_call_payload($1)', body), 5) AS state, count(*) FROM odd GROUP BY state ORDER BY state;
 
--- the same for generated traffic
+-- The same for generated traffic
 CREATE TEMPORARY TABLE traffic AS SELECT body FROM call_traffic(200) AS body;
 SELECT count(*) > 500 AS many,
        count(*) FILTER (WHERE sanitize_call_payload(body)::text <> sanitize_call_payload(body::jsonb)::text) AS different
 FROM traffic;
 
--- in any order of members, some of them twice, with any white space and escapes
+-- Members in any order and some twice, with any white space and escapes
 SELECT count(*) > 500 AS many,
        count(*) FILTER (WHERE sanitize_call_payload(shuffled)::text <> sanitize_call_payload(shuffled::jsonb)::text) AS different
 FROM traffic,
@@ -71,18 +71,18 @@ FROM traffic,
                     UNION ALL SELECT key, '[{"again": null}, "x"]' FROM jsonb_each(body::jsonb)
                         WHERE length(key) % 3 = 0) AS members) AS shuffle;
 
--- pieces of bodies: refused alike
+-- Pieces of bodies give the same errors.
 SELECT count(*) AS pieces,
        count(*) FILTER (WHERE state_of('SELECT $1::jsonb', piece) <> state_of('SELECT sanitize_call_payload($1)', piece)) AS different
 FROM (SELECT left(body, 7 * i) AS piece
     FROM (SELECT body FROM traffic ORDER BY md5(body) LIMIT 5) AS body, generate_series(1, 200) AS i) AS pieces;
 
--- big ones
+-- Large bodies
 SELECT octet_length(sanitize_call_payload('{"a": [' || repeat('{"b": "c"},', 1000000) || '1]}')::text) < 1000 AS bounded;
 SELECT octet_length(sanitize_call_payload('{"transcription_text": "' || repeat('\n says: ', 3000000) || '"}')::text) < 1000 AS bounded;
 SELECT sanitize_call_payload('{"integrations": [' || repeat('[1, {"a": "b"}],', 100000) || '1]}');
 
--- every published payload (skipped without CALLHARDENING_PAYLOADS)
+-- Every published payload (skipped without CALLHARDENING_PAYLOADS)
 \getenv payloads CALLHARDENING_PAYLOADS
 \if :{?payloads}
 \else
@@ -93,10 +93,10 @@ SELECT file, pg_read_file(:'payloads' || '/payloads/' || file) AS body
 FROM pg_ls_dir(nullif(:'payloads', '') || '/payloads') AS file WHERE file LIKE '%.json';
 SELECT file FROM published WHERE sanitize_call_payload(body)::text <> sanitize_call_payload(body::jsonb)::text;
 
--- what is left to jsonb begins anew, with the keys of pseudonyms that it had
+-- Some bodies are left to jsonb. That pass uses the same keys for pseudonyms.
 SELECT sanitize_call_payload(repeat('[', 300) || '"+14155550100"' || repeat(']', 300),
     '{"version": 1, "limits": {"depth": 3}, "detectors": {"phone": "hash"}}');
--- members that come so late that others, which have been dropped, are beyond the limit
+-- Late members: earlier, dropped ones have used up the limit.
 SELECT sanitize_call_payload(body, policy)::text = sanitize_call_payload(body::jsonb, policy)::text AS the_same
 FROM (SELECT '{"k1": {"x": null}, ' || string_agg(format('"m%s": 1', n), ', ') || ', "a": 1}' AS body
     FROM generate_series(1000, 1099) AS n) AS v,

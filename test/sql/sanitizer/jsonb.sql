@@ -1,11 +1,11 @@
 \set SHOW_CONTEXT never
 
--- What the sanitizer writes is, byte for byte, what the server makes of the same document: *= compares the bytes.
+-- The sanitizer writes the same bytes as the server does for this document: *= compares the bytes.
 CREATE FUNCTION pg_temp.same(a jsonb, b jsonb)
     RETURNS boolean LANGUAGE sql AS $$ SELECT ROW(a)::record OPERATOR(pg_catalog.*=) ROW(b)::record $$;
 \set wide '{"version": 1, "rules": [{"path": "**.phone", "action": "mask", "keep": 4}, {"path": "**.custom_data", "action": "json"}], '
 \set wide :wide '"limits": {"depth": 64, "members": 1000000, "items": 1000000, "characters": 1000000}, "budget": {"max_bytes": 1000000}}'
--- The empty member goes, so that every document is written anew.
+-- The empty member is dropped, so every document is written again.
 CREATE TEMPORARY TABLE document (kind text, payload jsonb);
 INSERT INTO document
 SELECT 'members', jsonb_build_object('empty', '') || (SELECT jsonb_object_agg('m' || i, CASE i % 5
@@ -43,7 +43,7 @@ SELECT kind, count(*) AS documents, count(*) FILTER (WHERE sanitized <> payload)
     count(*) FILTER (WHERE NOT pg_temp.same(sanitized, sanitized::text::jsonb)) AS different
 FROM result GROUP BY kind ORDER BY kind COLLATE "C";
 
--- Numbers of a text, and of JSON in a string: to the digit of their text, to the byte of the server's.
+-- Numbers in a text and in a JSON string: the digits of their text, the bytes of the server's.
 CREATE TEMPORARY TABLE number AS
 SELECT DISTINCT sign || whole || fraction AS text
 FROM (VALUES (''), ('-')) AS s (sign),
@@ -63,7 +63,7 @@ SELECT count(*) AS numbers,
     count(*) FILTER (WHERE NOT pg_temp.same(sanitized - '_sanitized', jsonb_build_object('number', text::numeric))) AS different
 FROM (SELECT text, sanitize_call_payload('{"empty": "", "number": ' || text || '}', :'wide') AS sanitized FROM number) AS t;
 
--- Numbers of the document: their length as printed, and their text where a rule wants it.
+-- Numbers of the document: their length as printed, and their text if a rule needs it
 SELECT count(*) AS numbers,
     count(*) FILTER (WHERE masked <> CASE WHEN length(printed) > 4 THEN '***' || right(printed, 4) ELSE '***' END) AS different
 FROM (SELECT text::numeric::text AS printed,
@@ -74,23 +74,23 @@ FROM (SELECT n::text AS printed, (sanitize_call_payload(jsonb_build_object('a', 
       FROM generate_series(0, 60) AS digits, generate_series(0, 60) AS scale, (VALUES (1), (-1)) AS s (sign),
           LATERAL (SELECT sign * (repeat('9', digits) || '0.' || repeat('0', scale))::numeric AS n) AS made) AS t;
 
--- Damaged data is an error. The words are those of a little-endian machine.
+-- Damaged data gives an error. The words are those of a little-endian machine.
 CREATE CAST (bytea AS jsonb) WITHOUT FUNCTION;
 CREATE FUNCTION pg_temp.damaged(root text, entries text, data text = '') RETURNS jsonb LANGUAGE sql AS
 $$ SELECT decode(string_agg(substr(word, 7, 2) || substr(word, 5, 2) || substr(word, 3, 2) || substr(word, 1, 2), '' ORDER BY n)
     || data, 'hex')::jsonb
    FROM regexp_split_to_table(concat_ws(' ', root, nullif(entries, '')), ' ') WITH ORDINALITY AS w (word, n) $$;
--- {"a": "b"} before it is damaged; then: more members than bytes, a key that is a number, a value beyond the end, an offset that goes back
+-- {"a": "b"}, then damaged: more members than bytes, a number as key, a value beyond the end, an offset that goes back
 SELECT sanitize_call_payload(pg_temp.damaged('20000001', '80000001 00000001', '6162'));
 SELECT sanitize_call_payload(pg_temp.damaged('20000003', '80000001 00000001', '6162'));
 SELECT sanitize_call_payload(pg_temp.damaged('20000001', '90000001 00000001', '6162'));
 SELECT sanitize_call_payload(pg_temp.damaged('20000001', '80000001 00000011', '6162'));
 SELECT sanitize_call_payload(pg_temp.damaged('20000001', '80000001 80000000', '6162'));
--- a scalar root of none and of two
+-- A scalar root with no value and with two
 SELECT sanitize_call_payload('0'::jsonb), sanitize_call_payload(pg_temp.damaged('50000001', '80000001', '61'));
 SELECT sanitize_call_payload(pg_temp.damaged('50000000', ''));
 SELECT sanitize_call_payload(pg_temp.damaged('50000002', '80000001 00000001', '6162'));
--- [...]: neither an array nor an object, a type that is none, a number of no bytes, one that is longer than its place,
+-- [...]: neither an array nor an object, an invalid type, a number of no bytes, a number longer than its space,
 -- a container of no bytes
 SELECT sanitize_call_payload(pg_temp.damaged('00000001', '80000001', '61'));
 SELECT sanitize_call_payload(pg_temp.damaged('40000001', 'e0000001', '61'));

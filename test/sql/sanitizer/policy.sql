@@ -1,6 +1,6 @@
 \set SHOW_CONTEXT never
 
--- no policy at all
+-- Not a policy
 \set VERBOSITY sqlstate
 SELECT sanitize_call_payload('{}', 'null');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": 7}');
@@ -20,7 +20,7 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "version": null}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "Rules": []}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "function": "pg_read_file"}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "+1 (415) 555-0100": 1}');
--- rules
+-- Rules
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": {}}');
 SELECT sanitize_call_payload('{}',
     jsonb_build_object('version', 1, 'rules', (SELECT jsonb_agg('{"path": "a", "action": "keep"}'::jsonb) FROM generate_series(1, 1001))));
@@ -41,7 +41,7 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "acti
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": 1000001}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": 10.5}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": "10"}]}');
--- paths
+-- Paths
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": ".a", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.", "action": "keep"}]}');
@@ -50,7 +50,7 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a", "acti
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "**call_id", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.***", "action": "keep"}]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "rules": [{"path": "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q", "action": "keep"}]}');
--- secrets
+-- Secrets
 SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": "door_code"}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": ["a", "b", 7]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": [""]}');
@@ -58,14 +58,14 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": [" _-"]}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "secrets": ["Length"]}');
 SELECT sanitize_call_payload('{}',
     jsonb_build_object('version', 1, 'secrets', (SELECT jsonb_agg('s' || i) FROM generate_series(1, 1001) AS i)));
--- detectors
+-- Detectors
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": []}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"phones": "mask"}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"phone": "drop"}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"ipv4": "mask"}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"iban": true}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "detectors": {"card": {"action": "mask"}}}');
--- limits
+-- Limits
 SELECT sanitize_call_payload('{}', '{"version": 1, "limits": 7}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"max_bytes": 1000}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"depth": 0}}');
@@ -74,7 +74,7 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"members": 1000001
 SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"items": -1}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"characters": 7}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "limits": {"characters": null}}');
--- budget
+-- Budget
 SELECT sanitize_call_payload('{}', '{"version": 1, "budget": 1000}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"bytes": 1000}}');
 SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"max_bytes": 255}}');
@@ -86,7 +86,7 @@ SELECT sanitize_call_payload('{}', '{"version": 1, "budget": {"max_bytes": 1e400
 SELECT sanitize_call_payload('{}', ('{"version": 1, "budget": {"max_bytes": ' || repeat('[', 5000) || repeat(']', 5000) || '}}')::jsonb);
 \set VERBOSITY default
 
--- the largest and the smallest
+-- The largest and the smallest policy
 SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "secrets": [], "rules": [], "detectors": {}, "limits": {}, "budget": {}}');
 SELECT sanitize_call_payload('{"a": 1}', '{"version": 1,
     "limits": {"depth": 64, "members": 1000000, "items": 1000000, "characters": 1000000}, "budget": {"max_bytes": 1000000}}');
@@ -95,25 +95,25 @@ SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "limits": {"depth": 1, 
 SELECT sanitize_call_payload('{"r999": "0123456789", "r1": "0123456789"}', jsonb_build_object('version', 1, 'rules',
     (SELECT jsonb_agg(jsonb_build_object('path', 'r' || i, 'action', 'truncate', 'length', 8 + i % 2) ORDER BY i)
         FROM generate_series(1, 1000) AS i)));
--- 1e3 is 1000 to jsonb
+-- jsonb reads 1e3 as 1000.
 SELECT sanitize_call_payload('{"a": 1}', '{"version": 1, "budget": {"max_bytes": 1e3}}');
 
--- NULL: no payload, the policy default
+-- NULL: no payload, the default policy
 SELECT sanitize_call_payload(NULL, NULL), sanitize_call_payload(NULL, '{"version": 1}');
 SELECT sanitize_call_payload('{"a": null}', NULL) = sanitize_call_payload('{"a": null}') AS same;
--- the document of a built-in policy is that policy, and its record says so
+-- The document of a built-in policy is the same policy, and its record names it.
 SELECT sanitize_call_payload(payload, call_payload_policy('default')) = sanitize_call_payload(payload) AS same,
        sanitize_call_payload(payload) ->> '_sanitized' = sanitize_call_payload(payload,
            call_payload_policy()) ->> '_sanitized' AS same_policy
 FROM (VALUES ('{"call_id": 1, "email": "jane@example.com", "transcript": "Hello", "x": null}'::jsonb)) AS v (payload);
--- whatever the order and the spacing of its members
+-- The order and spacing of its members make no difference.
 SELECT count(DISTINCT sanitize_call_payload('{"pin": 1}', policy) ->> '_sanitized')
 FROM (VALUES ('{"version": 1, "limits": {"items": 7, "depth": 3}}'::jsonb), ('{"limits":{"depth":3,"items":7},"version":1}'),
     ('{"version": 1, "limits": 8, "limits": {"depth": 3, "items": 7}}')) AS v (policy);
 SELECT count(DISTINCT sanitize_call_payload('{"pin": 1}', call_payload_policy(name)) ->> '_sanitized')
 FROM unnest('{default,size_only,strict}'::text[]) AS name;
 
--- a policy that asks to keep secrets does not get them
+-- A rule cannot keep secrets.
 \set keeper '''{"version": 1, "rules": [{"path": "**.password", "action": "keep"}, '
 \set keeper :keeper '{"path": "**.client.**", "action": "keep"}, {"path": "**", "action": "keep"}]}'''
 SELECT sanitize_call_payload('{"password": "hunter2",
@@ -124,23 +124,23 @@ SELECT sanitize_call_payload('{"voicemail_link": "https://example.com/v/hunter2"
 SELECT sanitize_call_payload('{"password": "hunter2"}', '{"version": 1, "rules": [{"path": "**.password", "action": "mask", "keep": 8}]}');
 SELECT sanitize_call_payload('{"password": "hunter2"}',
     '{"version": 1, "rules": [{"path": "**.password", "action": "truncate", "length": 1000}]}');
--- names of its own: compared whole and folded, whatever a rule says
+-- Names of the policy are compared whole and folded. No rule keeps them.
 SELECT sanitize_call_payload('{"door_code": 1, "DoorCode": "2", "door-code": {"a": 3}, "front_door_code": 4, "a": [{"door code": [5]}]}',
     '{"version": 1, "secrets": ["door_code"], "rules": [{"path": "**", "action": "keep"}]}');
--- and in texts
+-- The same in texts
 SELECT sanitize_call_payload('{"note": "my door_code: 4711, ok", "link": "https://example.com/?door_code=4711&a=1",
     "body": "{\"door\\u005fcode\": 4711, oops", "custom_data": "{\"DoorCode\": 4711}"}',
     jsonb_set(call_payload_policy(), '{secrets}', '["door_code"]'));
 
--- detectors: on what no rule decides about
+-- Detectors work on values without a rule.
 SELECT sanitize_call_payload('{"a": "+1 415 555 0100 or jane@example.com", "b": "+1 415 555 0100", "c": "+1 415 555 0100",
     "d": "+1 415 555 0100 and more", "jane@example.com": 1}', '{"version": 1, "detectors": {"phone": "mask"},
     "rules": [{"path": "b", "action": "keep"}, {"path": "c", "action": "mask", "keep": 2},
     {"path": "d", "action": "truncate", "length": 16}]}');
--- without a key, what is to become a token becomes a summary
+-- Without a key a summary replaces the token.
 SELECT sanitize_call_payload('{"a": "+14155550100", "b": {"c": 1, "d": ["x"]}}',
     '{"version": 1, "rules": [{"path": "a", "action": "hash"}, {"path": "b", "action": "hash"}]}');
--- a budget: what no rule knows goes first, then the last rule's, and so on
+-- The budget: values without a rule go first, then those of the last rule, and so on.
 SELECT bytes, sanitize_call_payload(payload,
     jsonb_set('{"version": 1, "rules": [{"path": "c", "action": "keep"}, {"path": "b", "action": "keep"}], "budget": {}}',
     '{budget,max_bytes}', bytes)) AS result
@@ -158,19 +158,19 @@ SELECT jsonb_pretty(sanitize_call_payload('{"call_id": 5635304278851584, "state"
     "contact": {"id": "shared_17", "name": "Jane Doe", "address": {"street": "Main Street"}},
     "target": {"id": 17, "office_id": 3, "type": "user"}, "transcription_text": "Hello, Jane", "is_vip": true, "price": 17.25,
     "labels": ["a", "b"], "note": {"id": 7}, "password": "hunter2"}', call_payload_policy('strict')));
--- in the forms that wrap the call
+-- Forms that wrap the call
 SELECT sanitize_call_payload(payload, call_payload_policy('strict')) FROM (VALUES
     ('{"call": {"call_id": 1, "contact": {"id": 2, "name": "Jane Doe"}, "note": "Jane Doe"}, "event_type": "hangup"}'::jsonb),
     ('{"data": {"call": {"call_id": 1, "name": "Jane Doe"}, "note": "Jane Doe"}}'),
     ('{"data": {"payload": {"call_id": 1, "name": "Jane Doe"}, "record": "Jane Doe"}}'),
     ('{"items": [{"call_id": 1, "name": "Jane Doe"}, {"call_id": 2}, "Jane Doe"]}')) AS v (payload);
--- where a known member holds what is not known
+-- A known member contains unknown values.
 SELECT sanitize_call_payload('{"contact": "Jane Doe", "target": ["Jane Doe"], "call": 4155550100, "data": {"contact": true}}',
     call_payload_policy('strict'));
 SELECT sanitize_call_payload('{"call_id": {"name": "Jane Doe"}, "state": [{"name": "Jane Doe"}],
     "date_started": {"call_id": {"id": "Jane Doe"}}, "duration": {"state": "Jane Doe"},
     "id": [["Jane Doe, who lives in Main Street, and whose story is long enough to be cut"]]}', call_payload_policy('strict'));
--- numbers of persons and accounts, and addresses of the internet; kept unless a policy asks
+-- Numbers of persons and accounts, and internet addresses: kept unless a policy masks them
 SELECT policy, sanitize_call_payload('{"note": "178-05-1120 paid from DE89 3704 0044 0532 0130 00, 10.0.0.1 or fe80::1",
     "4111111111111111": 1, "sender": "98765 40100"}',
     ('{"version": 1, "detectors": ' || policy || '}')::jsonb) - '_sanitized' AS result
@@ -181,7 +181,7 @@ SELECT sanitize_call_payload('{"note": "10.0.0.1 and 178-05-1120"}',
        sanitize_call_payload('{"4111111111111111": 1}',
            '{"version": 1, "detectors": {"card": "hash"}}') - '_sanitized' AS no_key_for_a_name;
 SELECT name, call_payload_policy(name) -> 'detectors' AS detectors FROM unnest('{default,size_only,strict}'::text[]) AS name;
--- detectors look at what stays, and at the names of what does not
+-- Detectors read kept values, and the names of dropped ones.
 SELECT sanitize_call_payload('{"call_id": "call +1 415 555 0100", "state": "jane@example.com", "id": 5635304278851584,
     "date_started": "2026-08-19T12:58:36Z", "date_ended": 1787158716092, "+1 415 555 0100": 1}', call_payload_policy('strict'));
 SELECT count(*) AS documents, count(*) FILTER (WHERE sanitize_call_payload(payload, call_payload_policy('strict'))::text ~ 'Jane') AS leaks
@@ -190,7 +190,7 @@ FROM (SELECT jsonb_build_object(a, jsonb_build_object(b, jsonb_build_object(c, '
            unnest('{call,contact,entry_point_target,group_id,status,talk_time,note}'::text[]) AS b,
            unnest('{name,email,note,x,contact,call,data}'::text[]) AS c) AS d;
 
--- size_only: bulk goes, nothing else
+-- size_only: only large values go.
 SELECT sanitize_call_payload('{"call_id": 5635304278851584, "state": "hangup", "external_number": "+14155550100",
     "contact": {"id": 1, "name": "Jane Doe", "email": "jane@example.com", "phone": "+14155550100"},
     "card": "4111 1111 1111 1111", "audio": "UklGRiQAAABXQVZF", "recordings": [{"id": 1, "data": "UklGRiQAAABXQVZF"}],
@@ -201,7 +201,7 @@ FROM sanitize_call_payload(jsonb_build_object('transcript', repeat('Hello. ', 10
     (SELECT jsonb_agg(i) FROM generate_series(1, 100) AS i), 'pcm_base64', repeat('QUFB', 5000)),
     call_payload_policy('size_only')) AS value;
 
--- twice is once, with each of them
+-- Sanitizing twice equals sanitizing once, with each policy.
 SELECT name, count(*) FILTER (WHERE sanitize_call_payload(once, policy) = once) AS unchanged, count(*) AS documents
 FROM (VALUES ('default'), ('size_only'), ('strict')) AS n (name), call_payload_policy(name) AS policy,
      LATERAL (SELECT sanitize_call_payload(payload, policy) AS once FROM (VALUES
@@ -211,7 +211,7 @@ FROM (VALUES ('default'), ('size_only'), ('strict')) AS n (name), call_payload_p
         ('[{"type": "string", "length": 7}, {"type": "text", "length": 7}]')) AS v (payload)) AS d
 GROUP BY name ORDER BY name;
 
--- compiled policies are kept: more than there is room for, and back
+-- Compiled policies are cached: more than fit, and again.
 CREATE TEMPORARY TABLE wanted AS
 SELECT i AS length, jsonb_build_object('version', 1, 'rules',
     jsonb_build_array(jsonb_build_object('path', 'a', 'action', 'truncate', 'length', i))) AS policy
@@ -222,7 +222,7 @@ SELECT count(*) FILTER (WHERE length(sanitize_call_payload(jsonb_build_object('a
 FROM (SELECT * FROM wanted ORDER BY length DESC) AS w;
 SELECT count(*) FILTER (WHERE length(sanitize_call_payload(jsonb_build_object('a', repeat('x', 200)), policy) ->> 'a') = length) AS right
 FROM (SELECT w.* FROM wanted AS w, generate_series(1, 20) AS i ORDER BY w.length * i % 17, w.length, i) AS w;
--- an error in between changes nothing
+-- An error in between changes nothing.
 DO $$
 DECLARE
     w wanted;
@@ -240,7 +240,7 @@ BEGIN
 END
 $$;
 
--- a policy that is in use outlives its place among the kept ones: between two rows of a statement, a hundred others are used
+-- A policy in use outlives its place in the cache: between two rows of a statement, a hundred others are used.
 CREATE TABLE called (dialpad_call_id bigint, status text, direction text);
 SELECT harden_calls('called', policy => '{"version": 1, "rules": [{"path": "a", "action": "truncate", "length": 9}]}');
 CREATE FUNCTION use_others() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -252,11 +252,11 @@ $$;
 CREATE TRIGGER use_others BEFORE INSERT ON called FOR EACH ROW EXECUTE FUNCTION use_others();
 INSERT INTO called (dialpad_call_id, raw_payload)
 SELECT i, jsonb_build_object('a', repeat('x', 20)) FROM generate_series(1, 5) AS i RETURNING raw_payload ->> 'a' AS cut;
--- and the error that ends a statement lets go of it
+-- An error ends the statement and frees the policy.
 INSERT INTO called (dialpad_call_id, raw_payload)
 SELECT 6 + i % 3, jsonb_build_object('a', repeat('x', 20)) FROM generate_series(1, 5) AS i;
 INSERT INTO called (dialpad_call_id, raw_payload) SELECT 6, jsonb_build_object('a', repeat('x', 20)) RETURNING raw_payload ->> 'a' AS cut;
--- in a function that calls itself
+-- In a recursive function
 CREATE FUNCTION nested(depth integer) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     below text;

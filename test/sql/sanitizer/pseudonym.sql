@@ -1,11 +1,11 @@
 \set SHOW_CONTEXT never
--- without a key there are no pseudonyms, and no weaker ones in their place
+-- Without a key there are no pseudonyms, and no weaker replacement.
 SELECT call_pseudonym('+14155550100');
 SELECT call_pseudonyms('+14155550100');
 SELECT call_pseudonym(NULL), call_pseudonyms(NULL);
 SELECT call_pseudonym('+14155550100', 'abcdef');
 
--- lengths of a key: 16 to 64 bytes; a mistake does not show it
+-- A key has 16 to 64 bytes. The error does not show it.
 SELECT add_call_pseudonym_key('\x0102030405060708090a0b0c0d0e0f');
 SELECT add_call_pseudonym_key(decode(repeat('ab', 65), 'hex'));
 SELECT add_call_pseudonym_key('');
@@ -14,12 +14,12 @@ INSERT INTO _callhardening.pseudonym_keys (secret) VALUES ('\xdeadbeef');
 INSERT INTO _callhardening.pseudonym_keys (secret) VALUES (NULL);
 \set VERBOSITY default
 
--- the id comes from the key
+-- The id is derived from the key.
 SELECT add_call_pseudonym_key('an unguessable secret of a test.') AS first \gset
 SELECT :'first' AS first, call_pseudonym_key_id('an unguessable secret of a test.') = :'first' AS same;
 SELECT add_call_pseudonym_key('an unguessable secret of a test.');
 
--- a token is the same for a number however it is written, here and wherever the key is
+-- A number has one token in every spelling and in every database with the key.
 SELECT call_pseudonym('+14155550100') AS token \gset
 SELECT :'token' AS token;
 SELECT value, call_pseudonym(value) = :'token' AS same
@@ -33,7 +33,7 @@ SELECT call_pseudonym('Ann@Example.com') = call_pseudonym('mailto:ann@example.co
        call_pseudonym('Jane Doe') = call_pseudonym('jane doe') AS other_text;
 SELECT count(DISTINCT call_pseudonym((14150000000 + n)::text)) FROM generate_series(1, 1000000) AS n;
 
--- rotation: new tokens have the new key's id, old ones are still known
+-- Rotation: new tokens have the id of the new key, old ones are still recognized.
 SELECT add_call_pseudonym_key('another secret, a bit newer one.') AS second \gset
 SELECT call_pseudonym('+14155550100') = :'token' AS old, substr(call_pseudonym('+14155550100'), 4, 6) = :'second' AS named,
        call_pseudonym('+14155550100', :'first') = :'token' AS still_computed, call_pseudonym(:'token') = :'token' AS stays;
@@ -46,16 +46,16 @@ UNION ALL SELECT 3, jsonb_build_object('external_number', call_pseudonym('+14155
 SELECT id FROM calls WHERE raw_payload->>'external_number' = call_pseudonym('+14155550100') ORDER BY id;
 SELECT id FROM calls WHERE raw_payload->>'external_number' = ANY (call_pseudonyms('tel:+14155550100')) ORDER BY id;
 
--- a forged token is a text like any other
+-- A forged token is treated like any text.
 SELECT call_pseudonym(overlay(:'token' PLACING 'aaaaaaaa' FROM 32)) = overlay(:'token' PLACING 'aaaaaaaa' FROM 32) AS believed;
 
--- a wrong id: one that could be an id is named, anything else could be a key
+-- A wrong id: the error shows it only if it looks like an id, since anything else could be a key.
 SELECT call_pseudonym('+14155550100', 'aaaaaa');
 SELECT call_pseudonym('+14155550100', 'an unguessable secret of a test.');
 SELECT call_pseudonym('+14155550100', '');
 SELECT call_pseudonym('+14155550100', NULL) = call_pseudonym('+14155550100') AS newest;
 
--- what is rolled back is forgotten, with savepoints as well
+-- A rolled back key is forgotten, with savepoints too.
 BEGIN;
 SELECT add_call_pseudonym_key('a secret that is never committed') AS third \gset
 SELECT substr(call_pseudonym('x'), 4, 6) = :'third' AS in_use;
@@ -76,17 +76,17 @@ TRUNCATE _callhardening.pseudonym_keys;
 SELECT call_pseudonym('x');
 ROLLBACK;
 SELECT substr(call_pseudonym('x'), 4, 6) = :'second' AS as_before;
--- also where triggers are for replicas only
+-- The same in a session that fires only triggers for replicas
 BEGIN;
 SET LOCAL session_replication_role = replica;
 DELETE FROM _callhardening.pseudonym_keys WHERE key_id = :'second';
 SELECT substr(call_pseudonym('x'), 4, 6) = :'first' AS previous;
 ROLLBACK;
--- nothing is written
+-- A read-only transaction can compute tokens.
 BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;
 SELECT call_pseudonym('+14155550100', :'first') = :'token' AS same;
 COMMIT;
--- in a parallel worker
+-- In a parallel worker
 BEGIN;
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
@@ -97,12 +97,12 @@ EXPLAIN (COSTS OFF) SELECT number FROM numbers WHERE call_pseudonym(number::text
 SELECT count(DISTINCT number) FROM numbers WHERE call_pseudonym(number::text, :'first') <> :'token';
 ROLLBACK;
 
--- a new session knows the same keys
+-- A new session has the same keys.
 \c -
 \set SHOW_CONTEXT never
 SELECT call_pseudonym('+14155550100', :'first') = :'token' AS same, substr(call_pseudonym('x'), 4, 6) = :'second' AS newest;
 
--- privileges: PUBLIC has none of it; who may compute tokens needs no right to read the keys
+-- Rights: PUBLIC has none. Computing tokens needs no right to read the keys.
 CREATE ROLE regress_pseudonym;
 GRANT USAGE ON SCHEMA _callhardening TO regress_pseudonym;
 SET ROLE regress_pseudonym;
@@ -117,7 +117,7 @@ GRANT EXECUTE ON FUNCTION call_pseudonym(text, text) TO regress_pseudonym;
 SET ROLE regress_pseudonym;
 SELECT call_pseudonym('+14155550100', :'first') = :'token' AS same;
 SELECT secret FROM _callhardening.pseudonym_keys;
--- nor is a key anywhere else: in a setting, in the dump of the extension
+-- No setting contains a key, and no dump of the extension does.
 SELECT count(*) FROM pg_settings WHERE setting LIKE '%unguessable%' OR boot_val LIKE '%unguessable%';
 SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE '%unguessable%';
 SELECT count(*) FROM pg_extension WHERE extname = 'callhardening' AND '_callhardening.pseudonym_keys'::regclass = ANY (extconfig);
@@ -125,13 +125,13 @@ RESET ROLE;
 DROP OWNED BY regress_pseudonym;
 DROP ROLE regress_pseudonym;
 
--- a random key is another one each time
+-- Each random key is different.
 SELECT count(DISTINCT add_call_pseudonym_key()) FROM generate_series(1, 100);
 SELECT count(DISTINCT secret), min(octet_length(secret)), max(octet_length(secret))
 FROM _callhardening.pseudonym_keys WHERE key_id NOT IN (:'first', :'second');
 SELECT array_length(call_pseudonyms('+14155550100'), 1);
 
--- memory comes back, also after errors between opening and closing
+-- Memory is freed, even after errors halfway.
 DO $$
 DECLARE
     before bigint;
@@ -156,13 +156,13 @@ BEGIN
 END
 $$;
 
--- a token is no exception from the limit of characters
+-- A token counts for the limit of characters, too.
 SELECT sanitize_call_payload(body, policy) AS once,
     sanitize_call_payload(sanitize_call_payload(body, policy), policy) = sanitize_call_payload(body, policy) AS twice_the_same
 FROM (SELECT '{"phone": "14155550100", "to": 14155550100}' AS body,
     '{"version": 1, "limits": {"characters": 16}, "detectors": {"phone": "hash"}}'::jsonb AS policy) AS v;
 
--- a table that was altered is an error, not a crash
+-- An altered table gives an error, not a crash.
 BEGIN;
 ALTER EXTENSION callhardening DROP VIEW call_pseudonym_keys;
 DROP VIEW call_pseudonym_keys;

@@ -1,35 +1,35 @@
--- nothing to do: the document comes out as it is
+-- Nothing to do: the document stays unchanged.
 SELECT sanitize_call_payload('{"call_id": 5635304278851584, "state": "ringing", "mos_score": 4.41, "is_internal": false}');
 SELECT sanitize_call_payload(NULL), sanitize_call_payload('{}'), sanitize_call_payload('[]'), sanitize_call_payload('null'),
        sanitize_call_payload('"text"'), sanitize_call_payload('1.10'), sanitize_call_payload('true');
 
--- null and empty members go, at once; items of arrays keep their places
+-- Null and empty members are dropped at once. Items of arrays keep their positions.
 SELECT sanitize_call_payload('{"a": {"b": null, "c": {"d": []}}, "e": "", "f": 0, "g": [null, "", {}, [], {"h": null}]}');
 
--- numbers stay to the digit, or become a summary
+-- Numbers keep every digit, or become a summary.
 SELECT sanitize_call_payload('{"a": 9007199254740993, "b": 18446744073709551616,
     "c": 1.10, "d": -0, "e": 1234567890123456789012345678901234567890, "f": 0.00}');
 SELECT sanitize_call_payload('{"a": 12345678901234567890123456789012345678901,
     "b": 1e400, "c": 1e131071, "d": 1e-16383, "e": -1e39, "f": -1e38}');
 
--- credentials, by name
+-- Credentials by name
 SELECT sanitize_call_payload('{"password": "x", "Api-Key": 17,
     "client_secret": {"a": [1]}, "user_token": ["x"], "cookies": {"a": "b"}, "pin": ""}');
 SELECT sanitize_call_payload('{"author": "x", "tokenizer": "x", "keyboard": "x",
     "session_id": "x", "raw_digits": "17", "client_state": "eHg=", "has_token": false}');
--- and by what they look like
+-- Credentials by their form
 SELECT sanitize_call_payload('{"a": "https://user:pw@example.com/x?sig=abc&page=1#key=abc",
     "b": "Authorization: Bearer abc123def", "c": "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln"}');
 SELECT sanitize_call_payload(jsonb_build_object('pem',
     E'x -----BEGIN KEY-----\nMII\n-----END KEY----- y', 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln', 1));
 SELECT sanitize_call_payload('{"note": "{\"password\": \"hunter2\", \"x\": 1}", "body": "user=jane&password=hunter2&x=1"}');
--- links that open a recording keep scheme and host
+-- Links to a recording keep scheme and host.
 SELECT sanitize_call_payload('{"voicemail_link": "https://dialpad.example/vm/xyz",
     "call_recording_share_links": ["https://dialpad.example/r/1?a=b"], "access_link": "/r/1"}');
 SELECT sanitize_call_payload('{"recording_details": [{"id": 7, "url": "https://u:p@dialpad.example/r/1",
     "duration": 1.5, "recording_type": "admincallrecording"}], "hook_url": "https://example.com/hook"}');
 
--- what is bulky shrinks, what is personal is masked
+-- Large values shrink, personal ones are masked.
 SELECT sanitize_call_payload(jsonb_build_object('transcription_text',
     repeat('Hello, how are you? ', 1000), 'recap_summary', repeat('ä', 100),
     'recap_action_items', jsonb_build_array(repeat('x', 100), 'short'), 'integrations', '{"a": 1, "b": 2, "c": 3}'::jsonb));
@@ -40,14 +40,14 @@ SELECT sanitize_call_payload('{"routing_breadcrumbs": [{"breadcrumb_type": "call
 SELECT sanitize_call_payload('{"custom_data": "{\"order\": {\"id\": 1.50e1, \"secret\": \"x\", \"empty\": null}}"}');
 SELECT sanitize_call_payload('{"custom_data": "{not json, password: hunter2}"}');
 
--- limits
+-- Limits
 SELECT length(sanitize_call_payload(jsonb_build_object('a', repeat('x', 300)))->>'a');
 SELECT sanitize_call_payload(jsonb_build_object('a', (SELECT jsonb_agg(i) FROM generate_series(1, 21) AS i)));
 SELECT count(*), count(*) FILTER (WHERE key = '_sanitized')
 FROM jsonb_object_keys(sanitize_call_payload((SELECT jsonb_object_agg('m' || i, i) FROM generate_series(1, 1000) AS i))) AS key;
 SELECT sanitize_call_payload('{"a":{"b":{"c":{"d":{"e":{"f":{"g":{"h":{"i":{"j":{"k":1}}}}}}}}}}}');
 
--- the record: forged, foreign, of an earlier pass
+-- The record: forged, foreign, of an earlier pass
 SELECT sanitize_call_payload('{"_sanitized": {"mine": true}}');
 SELECT sanitize_call_payload('{"_sanitized": {"mine": true}, "a": null}');
 SELECT sanitize_call_payload('{"_sanitized": {"mine": true}, "pin": 1234}');
@@ -55,7 +55,7 @@ SELECT sanitize_call_payload('{"_sanitized": "1,2,3,0 1:0f0f0f", "a": 1}');
 SELECT sanitize_call_payload('{"_sanitized": "1,2,3,0 1:0f0f0f", "a": null}');
 SELECT sanitize_call_payload('{"_sanitized": "1,2,3,0 1:0f0f0f", "pin": 1234}');
 SELECT sanitize_call_payload('{"_sanitized": "1,2,3,-1 1:0f0f0f", "pin": 1234}');
--- Its counts end at 99. Stored, it takes at most 40 bytes, whatever stands beside it.
+-- Its counts end at 99. Stored, it takes at most 40 bytes, with any other members.
 SELECT sanitized ->> '_sanitized' AS record,
     max(pg_column_size(sanitized || other) - pg_column_size(sanitized - '_sanitized' || other)) <= 40 AS is_cheap
 FROM sanitize_call_payload(jsonb_build_object('pins', (SELECT jsonb_agg(jsonb_build_object('pin', i)) FROM generate_series(1, 120) AS i),
@@ -66,7 +66,7 @@ FROM sanitize_call_payload(jsonb_build_object('pins', (SELECT jsonb_agg(jsonb_bu
      (SELECT jsonb_build_object(repeat('n', a), CASE WHEN b < 0 THEN to_jsonb(b) ELSE to_jsonb(repeat('v', b)) END,
          repeat('z', 12 + a), to_jsonb(b)) FROM generate_series(1, 9) AS a, generate_series(-1, 4) AS b) AS others (other)
 GROUP BY sanitized;
--- What is stored of a body above 300 bytes is no more than the body.
+-- A body above 300 bytes takes no more space after sanitizing.
 BEGIN;
 CREATE SCHEMA traffic;
 SELECT create_call_tables('traffic');
@@ -76,7 +76,7 @@ SELECT count(*) > 300 AS many, count(*) FILTER (WHERE pg_column_size(sanitized) 
 FROM (SELECT payload, sanitize_call_payload(payload) AS sanitized FROM traffic.call_events) AS e WHERE octet_length(payload::text) > 300;
 ROLLBACK;
 
--- big ones
+-- Large documents
 SELECT octet_length(sanitize_call_payload((repeat('{"a":', 6000) || '1' || repeat('}', 6000))::jsonb)::text);
 SELECT octet_length(sanitize_call_payload((repeat('[', 6000) || repeat(']', 6000))::jsonb)::text);
 SELECT sanitize_call_payload((SELECT jsonb_agg(i) FROM generate_series(1, 100000) AS i));
@@ -84,7 +84,7 @@ SELECT sanitize_call_payload((SELECT jsonb_agg(1e131071) FROM generate_series(1,
 SELECT octet_length(sanitize_call_payload(jsonb_build_object('a', repeat('eyJ token: x', 4000000)))::text) < 300 AS bounded;
 SELECT octet_length(sanitize_call_payload(jsonb_build_object('custom_data', repeat('[', 5000000)))::text) < 300 AS bounded;
 
--- bulky events shrink by nine tenths: a transcript, a recap, breadcrumbs with bodies, custom data
+-- Large events shrink by nine tenths: a transcript, a recap, breadcrumbs with bodies, custom data
 CREATE TEMPORARY TABLE bulky AS
 SELECT kind, '{"call_id": 5635304278851584, "state": "hangup", "direction": "outbound", "date_started": 1787158716092, "date_rang": null,
     "date_connected": 1787158720092, "date_ended": 1787158916555, "talk_time": 196463.0, "hold_time": 0, "duration": 196463.0,
@@ -106,7 +106,7 @@ SELECT kind, octet_length(payload::text) AS before, octet_length(sanitize_call_p
        octet_length(sanitize_call_payload(payload)::text) * 10 <= octet_length(payload::text) AS nine_tenths
 FROM bulky ORDER BY kind;
 
--- twice is once
+-- Sanitizing twice equals sanitizing once.
 WITH RECURSIVE document(n, value) AS (
     SELECT 0, '{"recap_summary": "my token: abc, https://a:b@example.com/?sig=x", "a": null}'::jsonb
     UNION ALL
@@ -116,7 +116,7 @@ SELECT count(*) AS documents,
     count(*) FILTER (WHERE sanitize_call_payload(sanitize_call_payload(value)) = sanitize_call_payload(value)) AS unchanged
 FROM document;
 
--- the policy
+-- The policy
 SELECT call_payload_policy() = call_payload_policy('default') AS same, call_payload_policy() ->> 'version' AS version,
        jsonb_object_keys(call_payload_policy() -> 'limits') AS limits;
 SELECT call_payload_policy(NULL);
@@ -124,7 +124,7 @@ SELECT call_payload_policy('strictest');
 SELECT call_payload_policy('');
 SELECT call_payload_policy('+1 415 555 0100');
 
--- every published payload (skipped without CALLHARDENING_PAYLOADS)
+-- Every published payload (skipped without CALLHARDENING_PAYLOADS)
 \getenv payloads CALLHARDENING_PAYLOADS
 \if :{?payloads}
 \else
@@ -141,6 +141,6 @@ WHERE sanitize_call_payload(payload) <> sanitize_call_payload(sanitize_call_payl
                      OR member.key LIKE 'date\_%')
                 AND jsonb_typeof(member.value) <> 'null'
                 AND sanitize_call_payload(payload) -> member.key IS DISTINCT FROM member.value)
-   -- as it is before it is compressed
+   -- its size before compression
    OR pg_column_size(sanitize_call_payload(payload)) > pg_column_size(payload::text::jsonb) + CASE
        WHEN pg_column_size(payload::text::jsonb) > 300 THEN 0 ELSE 40 END;

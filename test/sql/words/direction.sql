@@ -1,16 +1,16 @@
--- every spelling of the two directions
+-- Every spelling of the two directions
 SELECT word, normalize_call_direction(word)
 FROM unnest(ARRAY['inbound', 'INBOUND', 'In-Bound', ' in_bound ', 'in', 'incoming', 'outbound', 'Outbound API',
     'outbound-api', 'OUT', 'Outgoing', E'\tout\n']) AS word;
 SELECT normalize_call_direction('trunking-originating', 'twilio'), normalize_call_direction('trunking-terminating');
 
--- nothing to say, silently
+-- No word: NULL without a warning
 SELECT normalize_call_direction(NULL);
 SELECT normalize_call_direction('');
 SELECT normalize_call_direction(E' \t_-\n');
 SELECT normalize_call_direction('transfer');
 
--- unknown: a warning that never quotes more than a word
+-- Unknown words: the warning quotes at most one word.
 SELECT normalize_call_direction('sideways');
 SELECT normalize_call_direction('in', 'no such provider');
 SELECT normalize_call_direction('+1 415 555 0100');
@@ -20,5 +20,5 @@ SELECT normalize_call_direction(repeat('x', 41));
 SELECT normalize_call_direction(repeat('in', 524288));
 SELECT normalize_call_direction(repeat(' ', 1048576) || 'in' || repeat('_', 1048576));
 
--- what it gives is a fixed point
+-- A result is normalized to itself.
 SELECT normalize_call_direction(normalize_call_direction('Incoming'));

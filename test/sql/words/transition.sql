@@ -1,7 +1,7 @@
--- the graph of a call
+-- The graph of a call
 SELECT * FROM call_status_transitions();
 
--- all pairs: from the row's status to the column's
+-- All pairs: from the row's status to the column's
 WITH status (word) AS (VALUES ('ringing'), ('active'), ('ended'), ('missed'), ('rejected'), ('voicemail'), (NULL))
 SELECT word AS "from", is_valid_status_transition(word, 'ringing') AS ringing, is_valid_status_transition(word, 'active') AS active,
     is_valid_status_transition(word, 'ended') AS ended, is_valid_status_transition(word, 'missed') AS missed,
@@ -9,7 +9,7 @@ SELECT word AS "from", is_valid_status_transition(word, 'ringing') AS ringing, i
     is_valid_status_transition(word, NULL) AS "null"
 FROM status;
 
--- words that the graph does not have
+-- Words outside the graph
 SELECT is_valid_status_transition('completed', 'ringing');
 SELECT is_valid_status_transition('completed', 'completed');
 SELECT is_valid_status_transition('completed', NULL);
@@ -19,7 +19,7 @@ SELECT is_valid_status_transition('ringing', 'Active');
 SELECT is_valid_status_transition('', 'ended');
 SELECT is_valid_status_transition('ringing', '');
 
--- a graph of one's own; what is only a target is terminal, and a status may name itself
+-- An own graph: a status without an entry is terminal, and a status may name itself.
 SELECT * FROM call_status_transitions('{"new": ["open", "closed"], "open": ["open", "new"]}');
 SELECT is_valid_status_transition('new', 'open', '{"new": ["open"]}');
 SELECT is_valid_status_transition('open', 'new', '{"new": ["open"]}');
@@ -29,19 +29,19 @@ SELECT count(*) FROM call_status_transitions('{"alone": []}');
 SELECT is_valid_status_transition('besetzt', 'frei', '{"frei": ["klingelt"], "klingelt": ["besetzt", "frei"], "besetzt": ["frei"]}');
 SELECT is_valid_status_transition('occupé', 'terminé', '{"occupé": ["terminé"]}');
 
--- another graph in each row
+-- Another graph in each row
 SELECT transitions, is_valid_status_transition('a', 'b', transitions)
 FROM (VALUES ('{"a": ["b"]}'::jsonb), ('{"a": ["b"]}'), ('{"a": [], "b": []}'),
     (NULL), ('{"b": ["a"]}'), ('{"a": ["b"]}')) AS graph (transitions);
 
--- the limits
+-- The limits
 SELECT count(*) FROM call_status_transitions(jsonb_build_object('s0', (SELECT jsonb_agg('s' || i) FROM generate_series(1, 63) AS i)));
 SELECT count(*) FROM call_status_transitions(jsonb_build_object('s0', (SELECT jsonb_agg('s' || i) FROM generate_series(1, 64) AS i)));
 SELECT count(*) FROM call_status_transitions(jsonb_build_object(repeat('x', 63), jsonb_build_array(repeat('y', 63))));
 SELECT count(*) FROM call_status_transitions(jsonb_build_object(repeat('x', 64), '[]'::jsonb));
 SELECT count(*) FROM call_status_transitions(jsonb_build_object(repeat('x', 63), jsonb_build_array(repeat('y', 63), repeat('y', 64))));
 
--- what is no graph
+-- Invalid graphs
 \set VERBOSITY sqlstate
 SELECT is_valid_status_transition('a', 'b', '[]');
 \set VERBOSITY default

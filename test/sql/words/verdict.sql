@@ -1,4 +1,4 @@
--- Every pair of statuses, by every statement that can write one, in every mode: one verdict, that of
+-- Every pair of statuses, with every statement that can write one, in every mode: the verdict is always that of
 -- is_valid_status_transition. The id of a call is its pair: 10 * current + next.
 CREATE TABLE status (number bigint PRIMARY KEY, word text);
 INSERT INTO status VALUES (1, 'ringing'), (2, 'active'), (3, 'ended'), (4, 'missed'), (5, 'rejected'), (6, 'voicemail');
@@ -61,12 +61,12 @@ SELECT harden_calls('calls', on_invalid => 'reject');
 SELECT count(*) FROM (SELECT give_verdicts('reject', name, statement) FROM writer) AS given;
 RESET client_min_messages;
 
--- what was given in each mode, by each writer
+-- The results in each mode, by each writer
 SELECT mode, writer, count(*) AS pairs, count(*) FILTER (WHERE verdict.status = pair.next) AS set,
     count(*) FILTER (WHERE verdict.status <> pair.next) AS refused, count(note) AS written, count(refused_by) AS errors
 FROM verdict JOIN pair USING (call_id) GROUP BY mode, writer ORDER BY mode, writer;
 
--- and where it is not what it should have been
+-- The wrong results
 SELECT mode, writer, current, next, verdict.status, note, refused_by
 FROM verdict JOIN pair USING (call_id)
 WHERE (verdict.status, note, refused_by) IS DISTINCT FROM (
@@ -74,8 +74,8 @@ WHERE (verdict.status, note, refused_by) IS DISTINCT FROM (
     CASE WHEN valid OR mode = 'keep' THEN 'written' END,
     CASE WHEN NOT valid AND mode = 'reject' THEN 'calls_status_transition' END);
 
--- a new call may have any status of the graph, and COPY normalizes like everything else. Its errors
--- come without the line that they are about, which may hold a payload
+-- A new call may have any status of the graph. COPY normalizes like every statement. Its errors leave out the input
+-- line, since it may contain a payload.
 TRUNCATE calls;
 COPY calls (dialpad_call_id, status, direction) FROM stdin;
 1	ringing	inbound
@@ -97,7 +97,7 @@ COPY calls (dialpad_call_id, status, direction) FROM stdin;
 \.
 SELECT dialpad_call_id, status, direction FROM calls WHERE dialpad_call_id > 7;
 
--- one MERGE, many calls: what is refused is skipped, the rest is written
+-- One MERGE with many calls: invalid changes are skipped, the rest is written.
 MERGE INTO calls USING (VALUES (1, 'ended'), (3, 'ringing'), (4, 'missed'), (11, 'calling')) AS event (id, word) ON dialpad_call_id = id
 WHEN MATCHED THEN UPDATE SET status = word, note = 'merged'
 WHEN NOT MATCHED THEN INSERT (dialpad_call_id, status, note) VALUES (id, word, 'new');

@@ -54,7 +54,7 @@ TEST(ParseTime, RefusesWhatIsNone)
         EXPECT_EQ(ParseTime(text), std::nullopt) << text;
 }
 
-// Senders write zero, of the epoch or of the calendar, where they mean that there is no time.
+// Senders write zero, of the epoch or of the calendar, if there is no time.
 TEST(ParseTime, TakesZeroForNoTime)
 {
     for (const char *text : {"0", "0.0", " 0 ", "-0", "0e5", "1970-01-01T00:00:00Z", "1970-01-01 01:00:00+01",

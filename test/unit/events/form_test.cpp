@@ -19,7 +19,7 @@ struct Decoded {
     Members members;
 };
 
-// Rooms as tight as they are promised to suffice: the address sanitizer sees what is written behind them.
+// Buffers have only the promised size, so the address sanitizer finds a write behind them.
 Decoded Decode(std::string_view body)
 {
     const std::vector<char> copy(body.begin(), body.end());
@@ -59,7 +59,7 @@ TEST(Form, IsWhatBrowsersAndProvidersSend)
     EXPECT_TRUE(LooksLikeForm("a=b c&d=S\xc3\xa3o"));
     EXPECT_TRUE(LooksLikeForm("\xef\xbb\xbf"
                               "a=1\r\n"));
-    EXPECT_TRUE(LooksLikeForm("a=%zz")); // was meant to be one
+    EXPECT_TRUE(LooksLikeForm("a=%zz")); // a faulty form is still a form
 }
 
 TEST(Form, IsNoJsonWholeOrBroken)

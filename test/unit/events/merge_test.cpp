@@ -147,7 +147,7 @@ TEST(MergeEvent, TrustsALateTalkTimeMoreThanADuration)
     EXPECT_EQ(call[CallColumn::duration_seconds].number, 61);
 }
 
-// What is zero before a call has ended is no talk time, and what is zero afterwards erases none.
+// A zero before the end of a call is no talk time, and a zero after it erases none.
 TEST(MergeEvent, TakesZeroForNoDuration)
 {
     Call call;
@@ -162,7 +162,7 @@ TEST(MergeEvent, TakesZeroForNoDuration)
     EXPECT_EQ(call[CallColumn::duration_seconds].number, 61);
 }
 
-// They are what a table has by default.
+// A table has these by default.
 TEST(MergeEvent, FillsZeroAndFalseByALateEvent)
 {
     Call call;
@@ -306,7 +306,7 @@ private:
     std::minstd_rand random_;
 };
 
-// What a row has of a call: what was changed, and what a table can hold.
+// The values that a row can hold, and whether they changed.
 Call WrittenAndReadAgain(const Call &call, const CallColumns &columns)
 {
     Call row;
@@ -358,7 +358,7 @@ TEST(MergeEvent, GivesOneCallForEveryPartitionOfItsEvents)
     }
 }
 
-// Whatever the order: a second run over the same events finds nothing to change.
+// In any order: a second run over the same events changes nothing.
 TEST(MergeEvent, ChangesNothingTheSecondTime)
 {
     std::vector<CallEvent> events = {

@@ -38,7 +38,7 @@ std::string WithField(const std::string &field, const std::string &more = "")
     return R"({"version": 1, )" + more + R"("forms": [{"fields": {"call_id": "id", )" + field + "}}]}";
 }
 
-// What a body has for a field, as text; "-": nothing.
+// The value of a field in a body, as text; "-": none.
 std::string Read(const Shape &shape, Field field, const std::string &text)
 {
     JsonBody body(text);
@@ -327,7 +327,7 @@ TEST(Shape, IsBounded)
     EXPECT_EQ(
         Refusal(R"({"version": 1, "forms": )" + std::string(100000, '[') + std::string(100000, ']') + "}"),
         "forms[0]: must be an object");
-    // `like` copies: what it copies counts.
+    // `like` copies, so the copied rules count.
     std::string copies =
         R"({"name": "a", "fields": {"call_id": "id", "state": [)" + Repeated(R"("a")", 400) + "]}}";
     EXPECT_EQ(
@@ -354,7 +354,7 @@ bool IsOf(const ShapeForm &form, std::string_view name)
     return form.call.text == name || form.call.text.ends_with("." + std::string(name));
 }
 
-// At the top level an `id` is anything's, and so it is in a recording or a voicemail.
+// At the top level `id` may be the id of anything, and so in a recording or a voicemail.
 TEST(DialpadShape, NamesTheCallByItsIdOnlyWhereThereIsNoOtherId)
 {
     for (const ShapeForm &form : BuiltInShape("Dialpad")->forms())

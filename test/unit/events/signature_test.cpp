@@ -34,7 +34,7 @@ struct Keys {
     }
 };
 
-// By the definition, bit by bit: another way than the decoder's.
+// By the definition, bit by bit, and so in another way than the decoder.
 std::string Base64Url(std::string_view bytes)
 {
     constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -121,7 +121,7 @@ TEST(Signature, EveryBitCounts)
         for (int bit = 0; bit < 8; ++bit) {
             std::string other = body;
             other[i] = static_cast<char>(other[i] ^ 1 << bit);
-            // The last letter may become the white space that is cut off; then it is short of a letter.
+            // The last letter may become white space, and this is trimmed. Then a letter is missing.
             EXPECT_NE(FlawOf(other), SignatureFlaw::none) << i << " " << bit;
         }
     for (std::size_t size = 0; size < body.size(); ++size)
@@ -151,7 +151,7 @@ TEST(Signature, TriesAllSecrets)
     EXPECT_EQ(both.signed_with, 2U);
 }
 
-// What is not there is no MAC, not even one of zeros.
+// A missing MAC is invalid, and so is one of zeros.
 TEST(Signature, ShortSignature)
 {
     const auto zeros = [](void *, std::size_t, std::string_view, std::string_view,

@@ -11,7 +11,7 @@ namespace
 
 constexpr OptionalText null;
 
-// The mistake as "place: reason"; empty where the graph is fine.
+// The mistake as "place: reason"; empty for a valid graph.
 std::string Mistake(std::string_view json)
 {
     TransitionGraph graph;

@@ -9,7 +9,7 @@ namespace
 
 constexpr OptionalText null;
 
-// The verdict, and the status that the word stands for in the graph ("" where it is none).
+// The verdict, and the status of the word in the graph ("" for none).
 void Expect(const TransitionGraph &graph, OptionalText current, OptionalText word, std::string_view provider,
             StatusVerdict verdict, std::string_view next)
 {
@@ -70,18 +70,18 @@ TEST(Verdict, NoCurrentStatusOrAnOldWord)
     Expect(graph, null, "ended", "", StatusVerdict::legal, "ended");
     Expect(graph, "Completed", "ringing", "", StatusVerdict::legal, "ringing");
     Expect(graph, "", "ringing", "", StatusVerdict::legal, "ringing");
-    // Not the word of the graph, whatever it means: the row may be repaired with it.
+    // This word is not in the graph, so its row may be repaired with it.
     Expect(graph, "ENDED", "ended", "", StatusVerdict::legal, "ended");
 }
 
 TEST(Verdict, OwnGraph)
 {
     const TransitionGraph graph = Parsed(R"({"Ringing": ["recording", "Ended"], "recording": ["Ended"]})");
-    // A word of the graph goes before its meaning in the vocabulary, where a recording is no status.
+    // A word of the graph comes before its meaning in the vocabulary. There a recording is no status.
     Expect(graph, "Ringing", "recording", "dialpad", StatusVerdict::legal, "recording");
     Expect(graph, "recording", "RINGING", "", StatusVerdict::refused, "Ringing");
     Expect(graph, "recording", "hangup", "dialpad", StatusVerdict::legal, "Ended");
-    // Known to the vocabulary, but no status of this graph.
+    // The vocabulary knows the word, but this graph has no such status.
     Expect(graph, "Ringing", "voicemail", "dialpad", StatusVerdict::unknown_word, "");
 }
 

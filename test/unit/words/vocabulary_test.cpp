@@ -1,4 +1,4 @@
-// The tables of the vocabulary against the file of facts that they were made from.
+// Compares the tables of the vocabulary with the file of facts behind them.
 #include "core/base/text.hpp"
 #include "core/words/vocabulary.hpp"
 
@@ -74,7 +74,7 @@ std::vector<Fact> ReadFacts(const std::string &path)
     return facts;
 }
 
-// What the vocabulary says, in the words of the file: "" for an unknown word.
+// The meaning of a word, as the file writes it: "" for an unknown word.
 std::string Meaning(std::string_view kind, std::string_view word, std::string_view provider)
 {
     if (kind == "direction") {
@@ -102,7 +102,7 @@ bool HasRow(const Fact &fact)
     return fact.IsDirection() ? HasRow(direction_vocabulary, fact) : HasRow(status_vocabulary, fact);
 }
 
-// Two words of the table of ambiguous words are nowhere documented, and named there all the same.
+// The table of ambiguous words has two words without documentation.
 bool IsNamedAsAmbiguous(const Fact &fact)
 {
     return fact.kind == "status" && (fact.provider == "3cx" || fact.provider == "talkdesk") &&
@@ -124,7 +124,7 @@ protected:
         Correct(additions);
     }
 
-    // An addition to a provider's word says what it means now.
+    // An addition to a provider's word gives its present meaning.
     void Correct(const std::vector<Fact> &additions)
     {
         std::erase_if(facts_, [&](const Fact &fact) {
@@ -143,7 +143,7 @@ protected:
         });
     }
 
-    // A provider can have one word twice, once seen and once believed.
+    // A provider can have a word twice, once seen and once assumed.
     bool IsSeen(const Fact &fact) const
     {
         return std::ranges::any_of(facts_, [&](const Fact &other) {
@@ -196,7 +196,7 @@ TEST_F(Vocabulary, NothingElseIsInTheTables)
     };
     for (const auto &row : direction_vocabulary)
         EXPECT_TRUE(row.provider.empty() || is_fact("direction", row.word, row.provider)) << row.word;
-    // The nested form's kinds of event ("call.started") are in no provider's list.
+    // No provider's list has the events of the nested form ("call.started").
     for (const auto &row : status_vocabulary) {
         const bool nested = row.provider == "dialpad" && row.word.find('.') != std::string_view::npos;
         EXPECT_TRUE(row.provider.empty() || nested || is_fact("status", row.word, row.provider)) << row.word;
