@@ -8,6 +8,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 CALLS=${1:-2000} SEED=${SEED:-1} WORKERS=4
+TEST_PACKAGES=()
 [[ "$#" -le 1 && "$CALLS" =~ ^[1-9][0-9]{0,6}$ ]] || die "usage: scripts/demo.sh [calls], a number from 1 to 9999999"
 [[ "$SEED" =~ ^-?[0-9]{1,9}$ ]] || die "SEED is a whole number of at most nine digits"
 

@@ -11,6 +11,9 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 OLDEST_SERVER=15
 CLUSTER_RULE=/etc/postgresql-common/createcluster.d/callhardening.conf
 
+# What the suites need besides. The demo does without.
+TEST_PACKAGES=(libgtest-dev libipc-run-perl)
+
 WORK= JOB= AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET=
 
 # Options of make for a module built differently, and a command to run the server under.
@@ -183,7 +186,7 @@ install_fuzzer() {
 has_fuzzer() { [ -f "$("$CLANG" -print-resource-dir)/lib/linux/libclang_rt.fuzzer-$(uname -m).a" ]; }
 
 install_missing() {
-    install_packages make g++ nlohmann-json3-dev libgtest-dev libipc-run-perl perl python3
+    install_packages make g++ nlohmann-json3-dev perl python3 "${TEST_PACKAGES[@]}"
     if [ -z "${PG_CONFIG:-}" ]; then
         install_server
     else
@@ -279,6 +282,7 @@ prepare() {
     copy_server
     choose_user
     cd "$WORK"
+    echo "compiling with $(nproc) processes, in all some 75 seconds of processor time"
     build
     echo "callhardening with $("$PG_CONFIG" --version), $(g++ --version | head -n 1)"
 }
