@@ -12,9 +12,9 @@ my $orders = 200;
 my @workers = (1, 2, 8);
 
 my $node = PostgreSQL::Test::Cluster->new('orders');
-# Without a LANG in the environment the database would be in SQL_ASCII.
+# Without LANG the database would have the encoding SQL_ASCII.
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
-# What is refused is counted here; the log would only repeat it.
+# The test counts refusals itself, so the log leaves them out.
 $node->append_conf('postgresql.conf', "log_min_messages = error\nfsync = off");
 $node->start;
 $node->safe_psql(
@@ -36,8 +36,8 @@ BEGIN
 END
 $$});
 
-# A log for each number of workers, so that the three run on the same order. Its lanes are few, so that the
-# workers meet in them, and a batch is small, so that the events of a call fall into several.
+# One log for each number of workers, so that all three run with the same order. Few lanes make the workers meet, and small
+# batches spread the events of a call.
 my $scripts = PostgreSQL::Test::Utils::tempdir;
 for my $workers (@workers)
 {
@@ -90,8 +90,8 @@ WHERE direction NOT IN ('inbound', 'outbound')
 		"INSERT INTO sums SELECT $workers, * FROM process_call_events(10, '$schema.call_events');\n");
 }
 
-# What is left of deleted issues counts towards the size at which no more are kept, so the tables are emptied.
-# The events in a random order, some twice: as a redelivery, which the log knows, or as an event of its own.
+# The size of call_issues includes deleted rows, and above a limit no issue is recorded. So the tables are truncated. Then the
+# events come in a random order, some twice: as a redelivery known to the log, or as an event of its own.
 sub deliver
 {
 	my ($order) = @_;
@@ -118,7 +118,7 @@ sub pending
 		"SELECT count(*) - (SELECT coalesce(sum(claimed), 0) FROM sums WHERE workers = $workers) FROM w$workers.call_events");
 }
 
-# Workers do not wait for each other, so one may find every lane taken: they are run until nothing is left.
+# Workers do not wait for each other, so one may find every lane taken. They run until no event is left.
 sub work
 {
 	my ($workers) = @_;
@@ -130,7 +130,7 @@ sub work
 	}
 }
 
-# All of them get the same events in the same order, and have to make the same rows of them.
+# All workers get the same events in the same order, so their rows must be the same.
 my $rows = join ' UNION ALL ',
 	map {"SELECT string_agg((to_jsonb(c) - '{id,created_at}'::text[])::text, ' ' ORDER BY dialpad_call_id) AS w FROM w$_.calls AS c"} @workers;
 my $differ = "SELECT 'the rows differ' FROM ($rows) AS r HAVING count(DISTINCT w) <> 1";
@@ -140,10 +140,10 @@ for my $order (1 .. $orders)
 	deliver($order);
 	work($_) for @workers;
 	is($node->safe_psql('postgres', join ' UNION ALL ', $differ, map {"SELECT '$_: ' || violations FROM w$_.violations()"} @workers),
-		'', "order $order");
+		'', "order $order gives valid calls, the same for all workers");
 }
 
-# The rules above can be broken: a graph that lets an ended call ring again breaks one of them.
+# The checks above can fail: a graph that lets an ended call ring again violates one of them.
 $node->safe_psql('postgres', q{
 SELECT harden_calls('w1.calls', provider => 'dialpad', transitions =>
     '{"ringing": ["active", "ended", "missed", "rejected", "voicemail"],

@@ -1,6 +1,6 @@
 
-# Every published payload, ingested and processed through the real server, into a calls table that is keyed
-# by bigint and into one that is keyed by text.
+# Every published payload is ingested and processed by the real server, into a calls table with a bigint key and one with
+# a text key.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ my $directory = $ENV{CALLHARDENING_PAYLOADS};
 plan skip_all => 'CALLHARDENING_PAYLOADS is not set' unless $directory;
 
 my $node = PostgreSQL::Test::Cluster->new('payloads');
-# Without a LANG in the environment the database would be in SQL_ASCII.
+# Without LANG the database would have the encoding SQL_ASCII.
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "timezone = 'UTC'\ndatestyle = 'ISO'");
 $node->start;
@@ -32,7 +32,7 @@ SELECT register_call_event_log('word.call_events', 'word.calls', 'dialpad', 64);
 CREATE TABLE file (name text, log regclass, event_seq bigint)});
 
 my @files = sort glob("$directory/payloads/*.json");
-cmp_ok(scalar @files, '>=', 198, 'the payloads are there');
+cmp_ok(scalar @files, '>=', 198, 'the test finds the payloads');
 
 my $script = '';
 for my $file (@files)
@@ -71,11 +71,11 @@ for my $schema ('number', 'word')
 SELECT count(*) FROM $log e WHERE (event_lane < 0) <> EXISTS (
     SELECT FROM _callhardening.dead_events d JOIN _callhardening.logs l USING (log_id)
         WHERE l.events = '$log'::regclass AND d.event_seq = e.event_seq)}),
-		0, "those without a lane, and no others, are dead ($schema)");
+		0, "exactly the events without a call are dead ($schema)");
 	my $sum = drain($log);
 	is($sum->{claimed}, $node->safe_psql('postgres', "SELECT count(*) FROM $log WHERE event_lane >= 0"),
 		"every other event is claimed ($schema)");
-	is($sum->{applied} + $sum->{unchanged} + $sum->{refused}, $sum->{claimed}, "and none failed ($schema)");
+	is($sum->{applied} + $sum->{unchanged} + $sum->{refused}, $sum->{claimed}, "no event failed ($schema)");
 }
 
 is( $node->safe_psql('postgres', q{
@@ -94,7 +94,7 @@ WHERE log = 'number.call_events'::regclass AND event_lane >= 0 ORDER BY name}),
 	  dialpad-transcript-get
 	  dialpad-transcript-url-get
 	  meetime-phone-event)),
-	'the payloads that name a call by a number');
+	'payloads with a number as call id become calls');
 
 is( $node->safe_psql('postgres', q{
 SELECT name FROM file JOIN number.call_events e USING (event_seq) JOIN call_dead_events d USING (event_seq)
@@ -110,7 +110,7 @@ WHERE log = 'number.call_events'::regclass AND l.events = log AND error LIKE 'th
 	  dialpad-fixture-transcription
 	  dialpad-fixture-voicemail-uploaded
 	  wephone-call-end)),
-	'and those whose id is no number are dead where the key is one');
+	'with a bigint key other call ids are dead events');
 
 sub call
 {
@@ -121,7 +121,7 @@ SELECT direction, status, from_number, to_number, dialpad_user_id, started_at, c
 FROM $schema.calls WHERE dialpad_call_id = '$id'});
 }
 
-# What the payload with this call id says, read by a person.
+# The content of the payload with this call id, as a person reads it.
 my %expected = (
 	# dialpad-call-calling-outbound-shared-contact
 	'5780678246121472' => 'outbound|ringing|+1234567890|+0987654321|1234567890123456|2025-10-01 17:13:35.163+00||||||'
@@ -129,17 +129,17 @@ my %expected = (
 	# dialpad-call-get: ids and times as strings
 	'1002' => 'inbound|active|+14155557777|+14155551001|2|2013-01-01 00:00:00+00|2013-01-01 00:00:00+00|||||'
 	  . '|f|f|1000',
-	# dialpad-call-transfer-response, dialpad-recordingsharelink-create, dialpad-transcript-get: nothing about the call itself
+	# dialpad-call-transfer-response, dialpad-recordingsharelink-create, dialpad-transcript-get: no values of the call itself
 	'1007' => '||||||||||||||',
 	'1006' => '||||||||||||||',
 	'1001' => '||||||||||||||',
-	# dialpad-event-hangup-inbound-missed-office: the target is no user
+	# dialpad-event-hangup-inbound-missed-office: the target is not a user
 	'6421977457180672' =>
 	  'inbound|ended|+15105550101|+15105550102||2024-11-14 22:40:39.404+00||2024-11-14 22:40:48.355+00|0||||f|t|',
 	# dialpad-event-hangup-outbound-string-booleans: times are seconds, flags "FALSE", no talk_time
 	'461114531840' => 'outbound|ended|+132154|+161922|6651106703015936|1970-07-14 12:53:37+00|1970-07-14 17:54:44+00'
 	  . '|1975-05-01 20:27:54+00|12||||f|f|',
-	# dialpad-event-ringing-outbound-user: a ring leg that was cancelled
+	# dialpad-event-ringing-outbound-user: a cancelled ring leg
 	'5635304278851584' => 'outbound|ringing|blocked|+17025550133|5171365938069504|2026-08-19 16:58:36.092+00|'
 	  . '|2026-08-19 16:58:36.555+00|0||||f|f|',
 	# dialpad-thirdparty-nested-call-format: the duration is in seconds
@@ -151,24 +151,24 @@ for my $id (sort keys %expected)
 	is(call($_, $id), $expected{$id}, "call $id ($_)") for 'number', 'word';
 }
 
-# dialpad-fixture-*: ids that are no numbers
+# dialpad-fixture-*: ids that are not numbers
 is(call('word', 'ROOT'), 'inbound|active|||||||||||||', 'call ROOT');
 is(call('word', 'OP1'), 'inbound|active|||||||||||||ROOT', 'call OP1');
-# Six events without a time of their own, in the order in which they came.
+# Six events without a time, in the order of their arrival.
 is(call('word', 'call-1'), 'inbound|ended|||||||8||https://dialpad.com/vm/xyz|t|||', 'call call-1');
 
-# What is kept of a payload is small and has no share link in it.
+# A stored payload is small and has no share link.
 is( $node->safe_psql('postgres', q{
 SELECT count(*) FROM word.calls
 WHERE octet_length(raw_payload::text) > 1000 OR raw_payload::text ~ '(ShareToken|vm/xyz|recording/voicemail)'}),
 	0, 'no payload keeps a credential');
 
-# A second delivery of everything under other keys changes nothing.
+# A second delivery of all events under other keys changes nothing.
 $node->safe_psql('postgres', 'CREATE TABLE kept AS SELECT * FROM word.calls');
 $node->safe_psql('postgres', q{SELECT ingest_call_event(payload, 'word.call_events', event_key => 'again ' || event_seq)
     FROM word.call_events WHERE payload ? 'event_timestamp'});
 my $again = drain('word.call_events');
-is("$again->{claimed} $again->{applied}", '5 0', 'events that come a second time change nothing');
+is("$again->{claimed} $again->{applied}", '5 0', 'a second delivery changes nothing');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM (TABLE kept EXCEPT TABLE word.calls) AS changed'), 0, 'not one row');
 
 $node->stop;

@@ -1,6 +1,6 @@
 
-# Every published JSON payload of the providers with a shape, each into a log of its provider, ingested and processed
-# through the real server: its call, with every column that is not NULL, or no call. Read by a person, below.
+# Every published JSON payload of the providers with a shape goes into a log of its provider. The real server ingests and
+# processes it. Its call is compared with a list below, written by a person: every column that is not NULL, or no call.
 
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ use Test::More;
 my $directory = $ENV{CALLHARDENING_PAYLOADS};
 plan skip_all => 'CALLHARDENING_PAYLOADS is not set' unless $directory;
 
-# The first word of a file's name.
+# Keys are the first words of file names.
 my %provider = (
 	aircall => 'aircall',
 	amazonconnect => 'amazon_connect',
@@ -32,7 +32,7 @@ my %provider = (
 	zoom => 'zoom_phone');
 
 my $node = PostgreSQL::Test::Cluster->new('provider_payloads');
-# Without a LANG in the environment the database would be in SQL_ASCII.
+# Without LANG the database would have the encoding SQL_ASCII.
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "timezone = 'UTC'\ndatestyle = 'ISO'");
 $node->start;
@@ -43,7 +43,7 @@ CREATE SCHEMA number;
 SELECT create_call_tables('number');
 CREATE TABLE result (name text, call text)});
 
-# Ids of these providers are texts. What is longer than a line is cut.
+# Ids of these providers are texts. Long texts are cut.
 my %values = (
 	status => 'status',
 	direction => 'direction',
@@ -62,7 +62,7 @@ my %values = (
 	master => 'master_call_id',
 	entry_point => 'entry_point_call_id',
 	operator => 'operator_call_id',
-	# an event without a time has that of its receipt
+	# an event without a time gets its time of receipt
 	event => q{CASE WHEN last_event_at < created_at - interval '1 minute' THEN last_event_at END});
 my @columns = qw(status direction from to user started connected ended seconds recording voicemail is_voicemail recorded
   transferred master entry_point operator event);
@@ -99,7 +99,7 @@ DELETE FROM $schema.calls;
 }
 my ($result, $out, $err) = $node->psql('postgres', $script, on_error_stop => 1);
 is($result, 0, 'every payload is ingested and processed') or diag $err;
-unlike($err, qr/WARNING/, 'every word is known');
+unlike($err, qr/WARNING/, 'no payload gives a warning about a word');
 
 my (%expected, $present);
 while (my $line = <DATA>)
@@ -113,7 +113,7 @@ my %calls = map { split /\t/, $_, 2 } split /\n/,
   $node->safe_psql('postgres', q{SELECT name || E'\t' || coalesce(call, '') FROM result});
 is($calls{$_}, $expected{$_}, $_) for @names;
 
-# The member's miss in a queue, the events after the call, and a later event without a direction.
+# A member of a queue misses the call, events follow the call, and a later event has no direction.
 sub steps
 {
 	my ($schema, @bodies) = @_;
@@ -131,7 +131,7 @@ sub zoom
 is(steps('zoom_phone', zoom('ringing', 0, 'a'), zoom('ringing', 0, 'b'), zoom('missed', 5, 'a'), zoom('answered', 6, 'b')),
 	'inbound|active|b', 'a member of a queue misses a call before another answers');
 is(steps('zoom_phone', zoom('ringing', 10, 'a'), zoom('answered', 16, 'b'), zoom('missed', 15, 'a')),
-	'inbound|active|b', 'and after another has answered');
+	'inbound|active|b', 'a member of a queue misses a call after another answered');
 
 sub aircall
 {
@@ -142,7 +142,7 @@ sub aircall
 is(steps('aircall', aircall('created', 0, 'null'), aircall('answered', 5, '1767225605'), aircall('tagged', 8, '1767225605')),
 	'inbound|active', 'a tag ends no call');
 is(steps('aircall', aircall('created', 20, 'null'), aircall('hungup', 40, 'null'), aircall('archived', 99, 'null')),
-	'inbound|missed', 'an archived call keeps the way in which it ended');
+	'inbound|missed', 'an archived call keeps its status');
 
 sub telnyx
 {

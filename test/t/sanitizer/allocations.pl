@@ -1,5 +1,5 @@
 
-# The k-th allocation of a session fails, for every k: error 53200, and the session goes on.
+# For every k, the k-th allocation of a session fails: the session gets error 53200 and goes on.
 
 use strict;
 use warnings;
@@ -27,7 +27,7 @@ CREATE EXTENSION callhardening;
 CREATE FUNCTION fail_allocation(bigint) RETURNS void STRICT LANGUAGE c AS '$module';
 CREATE FUNCTION allocation_failed() RETURNS boolean LANGUAGE c AS '$module';});
 
-# Big enough for several blocks of everything, with something for every rule.
+# Large enough for several blocks of everything, with a value for every rule.
 $node->safe_psql(
 	'postgres', q{
 CREATE TABLE document AS
@@ -41,7 +41,7 @@ FROM (SELECT jsonb_object_agg('member' || i,
           'url', 'https://a:b@example.com/?sig=' || i, 'data', '{"a": [1, {"password": "x"}, null], "b": "\u00e4"}')) AS payload
       FROM generate_series(1, 200) AS i) AS made});
 
-# Every try has a policy of its own, which is compiled anew; what comes out is the same with each.
+# Every try has a policy of its own, so it is compiled again. The results are the same.
 $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION try_allocations() RETURNS TABLE (expression text, allocations int, refused int) LANGUAGE plpgsql AS $$
@@ -75,10 +75,10 @@ is($node->psql('postgres', 'SELECT * FROM try_allocations()', stdout => \$stdout
 	0, 'each may fail in a session that goes on')
   or diag($stderr);
 my @refused = $stdout =~ /\|(\d+)$/mg;
-is(scalar @refused, 2, 'in both forms');
+is(scalar @refused, 2, 'both forms had failing allocations');
 cmp_ok($_, '>', 20, 'with error 53200') for @refused;
 diag("form, allocations, refused: $stdout");
 
 $node->stop;
-unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'no crash in the log');
+unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'the server log has no crash');
 done_testing();

@@ -1,6 +1,6 @@
 
-# Unique secrets in every place where a payload may have one: none of them comes out, in a result, an error, the
-# server's log, the heap or the write-ahead log.
+# A payload has unique secrets in every place. None of them appears in a result, an error, the server's log, the heap or
+# the write-ahead log.
 
 use strict;
 use warnings;
@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# ---- canaries: letters that no other word of this test has in a row -------------------------------
+# ---- canaries: sequences of letters found in no other word of this test ----------------------------------
 
 my $run = 6;
 my %is_run;    # every piece of a canary of this length
@@ -26,7 +26,7 @@ sub canary
 sub word { return canary('zqvkxjw') }
 sub number { return canary('56789') + 0 }
 
-# The first piece of a canary in a text. In a file, numbers are not held as digits, and other digits abound.
+# The first piece of a canary in a text. Files store numbers in binary form and have other digits, so they are left out there.
 sub leak
 {
 	my ($text, $letters) = @_;
@@ -47,7 +47,7 @@ my $json = JSON::PP->new->canonical;
 my $source = slurp_file("$FindBin::Bin/../../../src/core/findings/secret_name.cpp");
 my @names = $source =~ /\{"(\w+)", credential, /g;
 my %is_whole = map { $_ => 1 } $source =~ /\{"(\w+)", credential, Match::whole\}/g;
-cmp_ok(scalar @names, '>', 40, 'the names of credentials are found in the source');
+cmp_ok(scalar @names, '>', 40, 'the test finds the names of credentials in the source');
 
 sub spellings
 {
@@ -84,7 +84,7 @@ my @texts = (
 	sub { 'o' x int(rand(300)) . ' password: ' . word() },
 	sub { 'ä' x int(rand(300)) . ' {"token":"' . word() });
 
-# In objects and arrays inside of each other, the root included.
+# In nested objects and arrays, also at the root.
 sub at_depth
 {
 	my ($depth, $value) = @_;
@@ -105,7 +105,7 @@ for my $depth (1 .. 20)
 		push @documents, at_depth($depth, { $text->() => 'under a name', list => [ $text->(), 17 ] });
 	}
 }
-# What has to be found, so that the search is known to search.
+# These must be found, to prove that the search works.
 my $kept = 'findmefindmefindme';
 $_->{call_id} = $kept for @documents;
 
@@ -113,8 +113,8 @@ $_->{call_id} = $kept for @documents;
 
 my $node = PostgreSQL::Test::Cluster->new('canaries');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
-# A temporary table is not in the write-ahead log, and where a statement names no canary the log shows what
-# the extension says and nothing else.
+# The write-ahead log has no temporary tables. If a statement contains no canary, the server log has only messages of the
+# extension.
 $node->append_conf('postgresql.conf', "wal_level = logical\nlog_min_messages = debug1\nlog_error_verbosity = verbose\nautovacuum = off");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION callhardening');
@@ -130,9 +130,9 @@ close $out;
 my $read_bodies = qq{
 CREATE TEMPORARY TABLE body (n serial, body text);
 \\copy body (body) FROM '$file' (FORMAT csv)};
-cmp_ok(leak(slurp_file($file)), 'ne', '', 'the canaries are in the bodies');
+cmp_ok(leak(slurp_file($file)), 'ne', '', 'the bodies contain the canaries');
 
-# psql with everything that it prints; what it was told holds no canary.
+# Runs psql and returns its output. The input of psql contains no canary.
 sub everything
 {
 	my ($sql) = @_;
@@ -147,8 +147,8 @@ for my $policy ('default', 'size_only', 'strict')
 SELECT sanitize_call_payload(body::jsonb, call_payload_policy('$policy')) FROM body;
 SELECT sanitize_call_payload(body, call_payload_policy('$policy')) FROM body;
 SELECT explained FROM body, explain_call_payload(body::jsonb, call_payload_policy('$policy')) AS explained;");
-	is(leak($results), '', "none in what $policy leaves, by either form or in the explanation");
-	cmp_ok(() = $results =~ /$kept/g, '>=', 2 * @documents, 'though much is left');
+	is(leak($results), '', "$policy leaves no canary, in both forms and in the explanation");
+	cmp_ok(() = $results =~ /$kept/g, '>=', 2 * @documents, 'much of each body is left');
 
 	my $schema = "by_$policy";
 	my $written = everything("
@@ -162,12 +162,12 @@ UPDATE $schema.calls SET raw_payload = body::jsonb, status = 'ringing' FROM body
 INSERT INTO $schema.calls (dialpad_call_id, raw_payload, status) SELECT -n, body::jsonb, body FROM body;
 DO 'DECLARE b record; BEGIN FOR b IN SELECT * FROM body LOOP INSERT INTO $schema.calls (dialpad_call_id, raw_payload, direction)
     VALUES (-b.n, b.body::jsonb, b.body); END LOOP; END';");
-	is(leak($written), '', "none in what the trigger of $policy returns and says");
-	like($written, qr/23514/, 'which refused something');
+	is(leak($written), '', "rows and messages of a trigger with $policy have no canary");
+	like($written, qr/23514/, 'the trigger refused some rows');
 }
 
-is(leak(slurp_file($node->logfile)), '', 'none in the log');
-like(slurp_file($node->logfile), qr/Invalid status transition/, 'which has the refusals');
+is(leak(slurp_file($node->logfile)), '', 'the server log has no canary');
+like(slurp_file($node->logfile), qr/Invalid status transition/, 'the server log has the refusals');
 
 $node->safe_psql('postgres', 'CHECKPOINT');
 my @relations = split /\n/,
@@ -179,11 +179,11 @@ WHERE (c.relname = 'calls' OR c.oid IN (SELECT indexrelid FROM pg_index i JOIN p
 $node->stop;
 
 my $heap = join '', map { slurp_file($node->data_dir . "/$_") } @relations;
-is(leak_in_file($heap), '', 'none in the files of the tables');
-like($heap, qr/$kept/, 'which have what is kept');
+is(leak_in_file($heap), '', 'the files of the tables have no canary');
+like($heap, qr/$kept/, 'the files of the tables have the kept values');
 
 my $log = join '', map { slurp_file($_) } glob $node->data_dir . '/pg_wal/0*';
-is(leak_in_file($log), '', 'none in the write-ahead log');
-like($log, qr/$kept/, 'which has what is kept');
+is(leak_in_file($log), '', 'the write-ahead log has no canary');
+like($log, qr/$kept/, 'the write-ahead log has the kept values');
 
 done_testing();

@@ -1,6 +1,6 @@
 
-# The corpus of test/corpus: made-up secrets of each form in each situation, and what is no secret. The bounds are
-# those of docs/detectors.md, which has the table that comes out.
+# The corpus of test/corpus: made-up secrets of each form in each situation, and harmless values. docs/detectors.md gives
+# the bounds and shows the resulting table.
 
 use strict;
 use warnings;
@@ -14,15 +14,15 @@ plan skip_all => 'there is no python3' if system('python3 -c "" >/dev/null 2>&1'
 
 my $corpus = "python3 $FindBin::Bin/../../corpus/corpus.py";
 my $directory = PostgreSQL::Test::Utils::tempdir;
-is(system("$corpus bodies >$directory/bodies.csv"), 0, 'the corpus is made');
+is(system("$corpus bodies >$directory/bodies.csv"), 0, 'the script makes the corpus');
 
 my $node = PostgreSQL::Test::Cluster->new('corpus');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "fsync = off\njit = off");
 $node->start;
 
-# No rule, no detector and no limit helps: what is hidden was found as a secret. Digit groups have the detectors of
-# `strict`.
+# No rule, detector or limit takes part: a hidden value was found as a secret. Only digit groups are tested with the
+# detectors of `strict`.
 my $room = '"limits": {"depth": 60, "members": 1000, "items": 1000, "characters": 100000}, "budget": {"max_bytes": 1000000}';
 my $policy = qq({"version": 1, $room});
 my $detecting = qq({"version": 1, $room, "detectors": )
@@ -46,6 +46,6 @@ my $table = `$corpus report $directory/results.csv 2>$directory/missed`;
 is($?, 0, 'every number is within its bound') or diag(slurp_file("$directory/missed"));
 note($table);
 my $documented = slurp_file("$FindBin::Bin/../../../docs/detectors.md");
-ok(index($documented, $table) >= 0, 'the table of the documentation is the one that comes out') or diag($table);
+ok(index($documented, $table) >= 0, 'the documentation has the resulting table') or diag($table);
 
 done_testing();

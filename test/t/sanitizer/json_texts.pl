@@ -1,6 +1,6 @@
 
-# Texts that are JSON, nearly JSON or no JSON at all: the text form accepts and refuses what jsonb does, with its
-# SQLSTATE, and gives what the jsonb form gives.
+# Texts that are JSON, nearly JSON or no JSON. For each of them the text form and the jsonb form give the same result or the
+# same SQLSTATE.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use Test::More;
 plan skip_all => 'there is no python3' if system('python3 -c "" >/dev/null 2>&1') != 0;
 
 my $file = PostgreSQL::Test::Utils::tempdir . '/texts.csv';
-is(system("python3 $FindBin::Bin/../../oracle/json_texts.py >$file"), 0, 'the texts are made');
+is(system("python3 $FindBin::Bin/../../oracle/json_texts.py >$file"), 0, 'the script makes the texts');
 
 my $node = PostgreSQL::Test::Cluster->new('json_texts');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
@@ -24,7 +24,7 @@ CREATE EXTENSION callhardening;
 CREATE TABLE case_ (name text, hex text);
 \\copy case_ FROM '$file' (FORMAT csv)});
 
-# What a statement makes of a body: its result, or its SQLSTATE.
+# The result of a statement for a body, or its SQLSTATE.
 $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION verdict(statement text, body bytea, policy jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -52,11 +52,11 @@ cmp_ok($node->safe_psql('postgres', 'SELECT count(DISTINCT name) FROM case_'), '
 is( $node->safe_psql('postgres',
 		q{SELECT policy, name, left(by_jsonb, 200), left(by_text, 200) FROM result WHERE by_jsonb <> by_text ORDER BY length(by_jsonb) LIMIT 20}),
 	'',
-	'both forms agree on each');
+	'both forms agree on each text');
 is( $node->safe_psql('postgres',
 		q{SELECT string_agg(DISTINCT by_jsonb, ' ' ORDER BY by_jsonb) FROM result WHERE by_jsonb LIKE 'error%'}),
 	'error 22003 error 22021 error 22P02 error 22P05 error 54001',
-	'and every way to be refused is among them');
+	'the texts cover every error');
 cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM result WHERE by_jsonb NOT LIKE 'error%'}), '>', 1000, 'as are accepted ones');
 
 $node->stop;

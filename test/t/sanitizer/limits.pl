@@ -1,5 +1,5 @@
 
-# Big and deep documents: memory, time to cancel, and what is left behind.
+# Large and deep documents: memory, time to cancel, and leaks.
 
 use strict;
 use warnings;
@@ -11,13 +11,13 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-# CALLHARDENING_CALLS=1000000 makes the part about leaks a long one.
+# CALLHARDENING_CALLS=1000000 makes the test of leaks long.
 my $calls = $ENV{CALLHARDENING_CALLS} // 20_000;
 my $megabyte = 1024 * 1024;
 
 my $node = PostgreSQL::Test::Cluster->new('limits');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
-# Pages of shared memory count as the backend's, so there are few. What is not compressed is as big as it is.
+# Shared memory counts as the backend's, so it is small. Uncompressed values have their real size.
 $node->append_conf('postgresql.conf', "fsync = off\njit = off\nshared_buffers = 1MB\nmax_parallel_workers_per_gather = 0");
 $node->start;
 $node->safe_psql(
@@ -53,7 +53,7 @@ INSERT INTO big (name, body) SELECT 'fifty megabytes', '[' || repeat(substr(body
 
 my $peak = q{SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s+(\d+)')};
 
-# Kilobytes by which a session grows at most, over one that did the same with next to nothing.
+# The growth of a session in kilobytes, compared with one that did the same to a tiny document.
 sub growth
 {
 	my ($name, $expression) = @_;
@@ -74,13 +74,13 @@ SKIP:
 		{
 			my $size = $node->safe_psql('postgres', "SELECT pg_column_size($column) FROM big WHERE name = '$name'");
 			my $grown = 1024 * growth($name, $expression);
-			# So deep that jsonb has to decide about the text, at its own cost.
+			# So deep that jsonb must check the text, with its own memory.
 			$size += 1024 * growth($name, 'body::jsonb') if $name eq 'levels';
 			push @excess, sprintf('%s: %.1f MB for %.1f', $name, $grown / $megabyte, $size / $megabyte)
 			  if $grown > 4 * $size + $megabyte;
 			note(sprintf('%-20s %-8s %6.1f MB, the session grows by %6.1f MB', $name, $column, $size / $megabyte, $grown / $megabyte));
 		}
-		is(join('; ', @excess), '', "at most four times the input and a megabyte, from $column");
+		is(join('; ', @excess), '', "the session grows by at most four times the input and a megabyte, from $column");
 	}
 }
 
@@ -94,8 +94,8 @@ for my $expression (@deep)
 	$node->psql('postgres',
 		"\\set VERBOSITY sqlstate\nSELECT sanitize_call_payload($expression);\nSELECT sanitize_call_payload('[1]'::jsonb);",
 		on_error_stop => 0, stdout => \$stdout, stderr => \$stderr);
-	like($stderr, qr/54001/, "too deep: $expression");
-	is($stdout, '[1]', 'and the session goes on');
+	like($stderr, qr/54001/, "this is too deep: $expression");
+	is($stdout, '[1]', 'the session goes on');
 }
 
 # ---- cancelling ---------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ sub cancel
 	my $start = time;
 	$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
 	$psql->finish;
-	like($err, qr/canceling statement due to user request/, "cancelled: $sql");
+	like($err, qr/canceling statement due to user request/, "this can be cancelled: $sql");
 	return time - $start;
 }
 
@@ -129,10 +129,10 @@ for my $name ('string of secrets', 'string of JSON', 'items of a member', 'many 
 	}
 }
 diag(sprintf('the slowest answer to a cancel took %.2f s', $slowest));
-cmp_ok($slowest, '<', 5, 'cancels are answered soon');
+cmp_ok($slowest, '<', 5, 'a session answers a cancel within seconds');
 
-# A text of 200 MB is one string of escapes, or so many values that jsonb has to decide about it. A constant would be copied by
-# the planner, which answers no cancel.
+# A text of 200 MB is one string of escapes, or has so many values that jsonb must check it. The planner would copy a
+# constant, and a copy cannot be cancelled.
 my $longest = 0;
 for my $text (q{'"' || repeat('ab\n\u00e9 ', 18000000 + (random() * 0)::int) || '"'},
 	q{'[' || repeat('"a@b.example +14155550100 and more of this text",', 4000000 + (random() * 0)::int) || '1]'})
@@ -144,9 +144,9 @@ for my $text (q{'"' || repeat('ab\n\u00e9 ', 18000000 + (random() * 0)::int) || 
 	}
 }
 diag(sprintf('with texts of 200 MB, %.2f s', $longest));
-cmp_ok($longest, '<', 1.5, 'a big text answers a cancel');
+cmp_ok($longest, '<', 1.5, 'a session with a large text answers a cancel');
 
-# At any moment, with the session going on.
+# At any moment, and the session goes on.
 my $timeouts = join '', map {
 	my ($milliseconds, $column, $name) = (1 + $_ % 40, ($_ % 2 ? 'payload' : 'body'),
 		('members', 'items', 'levels', 'string of numbers', 'events')[ $_ % 5 ]);
@@ -155,12 +155,12 @@ my $timeouts = join '', map {
 $node->psql('postgres', "$timeouts RESET statement_timeout; SELECT sanitize_call_payload('[1]'::jsonb)",
 	on_error_stop => 0, stdout => \$stdout, stderr => \$stderr);
 my $hits = () = $stderr =~ /canceling statement due to statement timeout/g;
-cmp_ok($hits, '>', 20, 'timeouts hit at any moment') or diag($stderr);
-like($stdout, qr/\n\[1\]$/, 'and the session goes on');
+cmp_ok($hits, '>', 20, 'timeouts interrupt many calls') or diag($stderr);
+like($stdout, qr/\n\[1\]$/, 'after the timeouts the session goes on');
 
 # ---- a big budget -------------------------------------------------------------------------------------------
 
-# What is sure to be shed is looked for while the document is read. That must not take time quadratic in the budget.
+# While reading, the sanitizer looks for values sure to be shed. This must not take quadratic time in the budget.
 sub seconds
 {
 	my ($expression) = @_;
@@ -173,11 +173,11 @@ sub seconds
 my $limits = q{'{"version": 1, "limits": {"depth": 64, "members": 1000000, "items": 1000000}, "budget": {"max_bytes": 1000000}}'::jsonb};
 my $of_jsonb = seconds('v::jsonb');
 cmp_ok(seconds("sanitize_call_payload(v, $limits)"), '<', 2 * $of_jsonb + 0.3,
-	'limits of a million: not more than twice what ::jsonb takes');
+	'with limits of a million it takes at most twice the time of ::jsonb');
 
 # ---- what is left behind ------------------------------------------------------------------------------------
 
-# A mix of calls, each of which would leave what it does not free. Memory of the C++ library is in no context.
+# Different calls, each with memory to free. No context contains memory of the C++ library.
 $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION work(times int) RETURNS void LANGUAGE plpgsql AS $$
@@ -204,7 +204,7 @@ BEGIN
     END LOOP;
 END
 $$});
-# Since PostgreSQL 18, the path of a context tells what it is in.
+# Since PostgreSQL 18 the path of a context names its parents.
 my $parent = $node->pg_version >= 18 ? '(SELECT p.name FROM contexts p WHERE p.path = c.path[:array_length(c.path, 1) - 1])' : 'parent';
 my $contexts = qq{WITH contexts AS MATERIALIZED (SELECT * FROM pg_backend_memory_contexts) SELECT sum(total_bytes) FROM contexts c
 	WHERE name !~ '^(ErrorContext|MessageContext|ExecutorState|ExprContext|SPI |PLpgSQL|CacheMemory|index info|CachedPlan)'
@@ -218,10 +218,10 @@ SKIP:
 	my @lines = grep { $_ ne '' } split /\n/,
 	  $node->safe_psql('postgres', "$contexts; $resident; $once $once $contexts; $resident; SELECT work($calls); $contexts; $resident");
 	my (undef, undef, $context_before, $resident_before, $context_after, $resident_after) = @lines;
-	is($context_after, $context_before, "the memory contexts are as they were before $calls calls");
-	cmp_ok($resident_after - $resident_before, '<', 4096, 'and the process has not grown') or diag("by $resident_after - $resident_before kB");
+	is($context_after, $context_before, "$calls calls leave the memory contexts unchanged");
+	cmp_ok($resident_after - $resident_before, '<', 4096, 'the process has not grown') or diag("by $resident_after - $resident_before kB");
 }
 
 $node->stop;
-unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|XX000/, 'no crash in the log');
+unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|XX000/, 'the server log has no crash and no internal error');
 done_testing();

@@ -1,5 +1,5 @@
 
-# The sanitizer gives the same bytes in every locale: of random documents, in the databases of one cluster.
+# The sanitizer gives the same bytes in every locale, for random documents in several databases of one cluster.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ my $directory = PostgreSQL::Test::Utils::tempdir;
 my %count = (policies => $policies, documents => "$documents $policies");
 for my $what (sort keys %count)
 {
-	is(system("python3 $oracle/generate.py $what $seed $count{$what} >$directory/$what.csv"), 0, "random $what are made");
+	is(system("python3 $oracle/generate.py $what $seed $count{$what} >$directory/$what.csv"), 0, "the script makes random $what");
 }
 
 my $node = PostgreSQL::Test::Cluster->new('locales');
@@ -28,7 +28,7 @@ $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "fsync = off\njit = off");
 $node->start;
 
-# In Turkish, the small form of I is not i. What sorts or folds by the database's collation is seen to.
+# In Turkish the lower case of I is not i. So sorting or folding by the database's collation would show.
 my %locale = (c => "LOCALE 'C.UTF-8'", c_bytes => "LOCALE 'C'");
 if ($node->safe_psql('postgres', q{SELECT count(*) FROM pg_collation WHERE collprovider = 'i'}) > 0)
 {
@@ -36,7 +36,7 @@ if ($node->safe_psql('postgres', q{SELECT count(*) FROM pg_collation WHERE collp
 	$locale{german} = "LOCALE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'de-DE-u-co-phonebk'";
 }
 
-# One key for all of them, so that tokens are compared too.
+# All databases have one key, so that tokens are compared too.
 my $sums = q{
 SELECT count(*), md5(string_agg(by_jsonb, E'\n' ORDER BY number)), md5(string_agg(by_text, E'\n' ORDER BY number))
 FROM (SELECT d.number, sanitize_call_payload(body::jsonb, p.policy)::text || sanitize_call_payload(body::jsonb)::text AS by_jsonb,
@@ -58,13 +58,13 @@ CREATE TABLE document (number int, policy int, exact boolean, body text);
 }
 my ($checked, $by_jsonb, $by_text) = split(/\|/, $result{c});
 is($checked, $documents, 'every document is sanitized');
-is($by_text, $by_jsonb, 'to the same bytes by both forms');
+is($by_text, $by_jsonb, 'both forms give the same bytes');
 is($result{$_}, $result{c}, "to the same bytes in the database $_") for sort keys %locale;
 
 SKIP:
 {
 	skip 'this server has no ICU', 1 unless $locale{turkish};
-	is($node->safe_psql('turkish', q{SELECT lower('I') = 'i'}), 'f', 'a database folds otherwise');
+	is($node->safe_psql('turkish', q{SELECT lower('I') = 'i'}), 'f', 'the Turkish database folds letters differently');
 }
 
 done_testing();

@@ -1,6 +1,6 @@
 
-# 100,000 random documents under random policies, each with two budgets, against a model of the sanitizer that
-# was written from its documentation (test/oracle).
+# 100,000 random documents under random policies, each with two budgets, are compared with a model of the sanitizer. The
+# model was written from the documentation (test/oracle).
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ sub generate
 {
 	my ($what, @arguments) = @_;
 	my $file = "$directory/$what.csv";
-	is(system("python3 $oracle/generate.py $what $seed @arguments >$file"), 0, "random $what are made");
+	is(system("python3 $oracle/generate.py $what $seed @arguments >$file"), 0, "the script makes random $what");
 	return $file;
 }
 
@@ -32,7 +32,7 @@ $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "fsync = off\njit = off");
 $node->start;
 
-# The built-in policies take part, with budgets of their own, and without detectors, which the model does not know.
+# The built-in policies take part with budgets of their own, and without detectors: the model has none.
 my $built_in = 3;
 my $policy_file = generate('policies', $policies);
 my $document_file = generate('documents', $documents, $policies + $built_in);
@@ -48,7 +48,7 @@ SELECT $policies + n - 1, jsonb_set(document, '{budget}', '{"max_bytes": 700}'),
 FROM unnest(ARRAY['default', 'size_only', 'strict']) WITH ORDINALITY AS built_in (name, n),
     LATERAL (SELECT call_payload_policy(name) - 'detectors') AS p (document)});
 
-# Each document in both forms, and once more what came out.
+# Each document in both forms, and each result once more.
 $node->safe_psql(
 	'postgres', q{
 CREATE UNLOGGED TABLE result AS
@@ -69,6 +69,6 @@ my $status = $?;
 is($status, 0, 'the model agrees with every result') or diag($report);
 my ($checked, $exact) = $report =~ /^(\d+) documents, (\d+) to the byte/m;
 is($checked, $documents, 'every document is checked');
-cmp_ok($exact, '>', $documents / 2, 'most of them to the byte');
+cmp_ok($exact, '>', $documents / 2, 'most are checked to the byte');
 
 done_testing();

@@ -1,6 +1,6 @@
 
-# What a sanitized body takes as stored, of generated traffic and of the published payloads (these only with
-# CALLHARDENING_PAYLOADS): no body above 300 bytes grows, and a record takes 40 bytes at most.
+# The stored size of sanitized bodies, of generated traffic and of the published payloads (only with
+# CALLHARDENING_PAYLOADS). No body above 300 bytes grows, and a record takes 40 bytes at most.
 
 use strict;
 use warnings;
@@ -16,8 +16,8 @@ $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "fsync = off\njit = off");
 $node->start;
 
-# Each body once as it is computed, which is without compression, and once as a column has it. In a row of its own: beside
-# a larger value it would be moved out of line, where its size is counted otherwise.
+# Each body as computed, without compression, and as stored in a column. Each has a row of its own: beside a larger value
+# it would be moved out of line, and its size would be counted differently.
 $node->safe_psql(
 	'postgres', q{
 CREATE EXTENSION callhardening;
@@ -49,16 +49,16 @@ sub count
 	return $node->safe_psql('postgres', "SELECT count(*) FROM size WHERE $condition");
 }
 
-cmp_ok(count('plain_came > 300'), '>', 1000, 'there are many bodies above 300 bytes');
-cmp_ok(count('came < plain_came'), '>', 100, 'many of them are compressed');
-is(count('plain_came > 300 AND plain_sanitized > plain_came'), 0, 'without compression none grows');
+cmp_ok(count('plain_came > 300'), '>', 1000, 'many bodies have more than 300 bytes');
+cmp_ok(count('came < plain_came'), '>', 100, 'many bodies are compressed');
+is(count('plain_came > 300 AND plain_sanitized > plain_came'), 0, 'without compression no body above 300 bytes grows');
 
-# PostgreSQL compresses no row below 2 kB. A body slightly above that can take less than a third of its size, and its
-# result, which is below, is stored as it is.
+# PostgreSQL compresses no row below 2 kB. A body slightly larger can shrink to less than a third. Its result is smaller than
+# 2 kB, so it is stored uncompressed.
 is(count('plain_came > 300 AND sanitized > came AND NOT (came < plain_came AND sanitized = plain_sanitized)'),
-	0, 'with compression none grows but what is too small for it now');
+	0, 'with compression a body grows only if its result is too small to compress');
 is($node->safe_psql('postgres', 'SELECT sum(sanitized) * 2 < sum(came) FROM size WHERE plain_came > 300'),
-	't', 'all of them take less than half');
+	't', 'all results together take less than half');
 is(count('plain_sanitized - without_record > 40'), 0, 'no record takes more than 40 bytes');
 cmp_ok(count('plain_sanitized > without_record'), '>', 100, 'many have a record');
 

@@ -1,5 +1,5 @@
 
-# Every word of the published vocabulary, through the functions that a client calls.
+# Every word of the published vocabulary goes through the functions for clients.
 
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ my $directory = $ENV{CALLHARDENING_PAYLOADS};
 plan skip_all => 'CALLHARDENING_PAYLOADS is not set' unless $directory;
 
 my $node = PostgreSQL::Test::Cluster->new('vocabulary');
-# Without a LANG in the environment the database would be in SQL_ASCII.
+# Without LANG the database would have the encoding SQL_ASCII.
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION callhardening');
@@ -21,7 +21,7 @@ $node->safe_psql(
 CREATE TABLE fact (provider text, kind text, field text, word text, canonical text, meaning text,
     confidence text, note text)});
 
-# COPY reads the files as the server's own CSV parser understands them.
+# COPY reads the files with the server's own CSV parser.
 my ($status, $stdout, $stderr);
 for my $file ([ fact => 'vocabulary', 600 ], [ addition => 'vocabulary-additions', 100 ])
 {
@@ -29,12 +29,12 @@ for my $file ([ fact => 'vocabulary', 600 ], [ addition => 'vocabulary-additions
 	$node->safe_psql('postgres', 'CREATE TABLE IF NOT EXISTS addition (LIKE fact)');
 	($status, $stdout, $stderr) =
 	  $node->psql('postgres', "\\copy $table FROM '$directory/$name.csv' (FORMAT csv, HEADER)");
-	is($status, 0, "$name is read") or diag($stderr);
-	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '>', $rows, 'and has its rows');
+	is($status, 0, "the server reads $name") or diag($stderr);
+	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '>', $rows, "$name has enough rows");
 }
 
-# A fact is one that was seen, or that another provider documents in the same sense, or one of the words
-# that are ambiguous and believed only.
+# A fact is a word seen in traffic, or one documented by another provider in the same sense, or an ambiguous word that is
+# only assumed.
 $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION folded(text) RETURNS text LANGUAGE sql IMMUTABLE
@@ -62,13 +62,13 @@ for my $kind (sort keys %function)
 SELECT provider, word, normal, $normalized FROM expected
 WHERE kind = '$kind' AND $normalized IS DISTINCT FROM normal}),
 			'',
-			"every $kind as $spelling");
+			"every $kind is normalized from $spelling");
 	}
 
-	# A word without a meaning is NULL in silence, so that the log shows only what nobody knows.
+	# A known word without a meaning gives no warning, so the log shows only unknown words.
 	(undef, undef, $stderr) = $node->psql('postgres',
 		"SELECT count($function{$kind}(word, provider)) FROM expected WHERE kind = '$kind'");
-	is($stderr, '', "no warning for a known $kind");
+	is($stderr, '', "a known $kind gives no warning");
 }
 
 $node->stop;
