@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Made-up secrets in many situations, and what the sanitizer leaves of them.
+"""Made-up secrets in many situations, and how much of them the sanitizer leaves.
 
     corpus.py bodies            rows of CSV (number, body, detect), the same ones each time; detect: with all detectors
     corpus.py report RESULTS    reads rows of CSV (number, result), prints the table of docs/detectors.md, and what
@@ -24,7 +24,7 @@ from shapes import KINDS, LETTERS, OPAQUE, SYNTAXES, VENDORS
 
 SEED = 14
 RUN = 6
-KEPT = "findmefindme"  # what has to be left, so that a secret is not gone with all that is around it
+KEPT = "findmefindme"  # must be left, to show that only the secret goes
 VALUES_OF_VENDORS = 3
 VALUES_OF_KINDS = 5
 
@@ -44,7 +44,7 @@ PLACE = re.compile(r"\{(basic|[a-z0-9]+ \d+)\}")
 
 
 def fill(dice, shape, whole):
-    """A value of a shape, and what of it is secret: what is in braces, or all of it."""
+    """A value of a shape, and its secret parts: those in braces, or all of it."""
     pieces = []
 
     def piece(match):
@@ -106,7 +106,7 @@ KIND_SITUATIONS = {
 
 
 def tries():
-    """(group, kind, situation, body, pieces); one order for ever."""
+    """(group, kind, situation, body, pieces), always in the same order."""
     dice = random.Random(SEED)
     for group, situations, shapes in (("vendor", VENDOR_SITUATIONS, VENDORS),
                                       ("named", NAMED_SITUATIONS, VENDORS + OPAQUE)):

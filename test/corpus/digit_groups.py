@@ -1,4 +1,4 @@
-"""Digit groups as calls have them, none of them a number of a person: they have to stay with all detectors on."""
+"""Digit groups of ordinary calls. None is the number of a person, so they must stay with all detectors on."""
 
 from innocent import ID_FORMS, hexadecimal
 
@@ -59,7 +59,7 @@ def version(dice):
 TIME_WORDS = ("at", "since", "time", "event")
 WORDS = ("call", "id", "leg", "event", "order", "ticket", "call id", "order number", "ref", "session", "Case")
 
-# What a call's texts have: how it is made, and the words that stand before it.
+# Digit groups in the texts of a call: how each is made, and the words before it.
 FORMS = {
     "id of 16 digits, Dialpad's range": (lambda dice: str(dice.randrange(45 * 10**14, 675 * 10**13)), WORDS),
     "id of 13 to 15 digits": (lambda dice: digits(dice, dice.randint(13, 15)), WORDS),
@@ -85,7 +85,7 @@ ID_NAMES = """call_id leg_id event_id session_id agent_id user_id contact_id ord
 target_id phone_id number_id customer_id entry_point_call_id master_call_id voicemail_recording_id conference_id
 message_id""".split()
 
-# As programs write them. Groups with spaces between them are read by people, and in texts.
+# As programs write them. People write groups with spaces, and only in texts.
 ID_KINDS = [kind for kind in FORMS
             if kind.startswith(("id of", "order")) or kind.endswith("since 1970") or kind == "tracking number"]
 

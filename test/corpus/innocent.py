@@ -1,4 +1,4 @@
-"""What is no secret, and has to stay: names, sentences, ids, and a long transcript."""
+"""Values that are not secret and must stay: names, sentences, ids, and a long transcript."""
 
 import json
 import uuid
@@ -106,7 +106,7 @@ ID_FORMS = {
 }
 
 
-# A word behind one of these and a colon is taken for a secret.
+# The sanitizer takes a word after one of these and a colon for a secret.
 SAY_SECRET = {"token", "password", "pass", "pin", "secret", "signature", "cookie", "bearer", "credential"}
 
 
@@ -149,7 +149,7 @@ def count(kind):
 
 
 def lost(body, result):
-    """How many values are not what they were; of a transcript, how many words."""
+    """The number of changed values; for a transcript, of changed words."""
     gone = 0
     for name, value in body.items():
         left = result.get(name)

@@ -1,7 +1,7 @@
-"""Shapes of secrets: facts, and no secret. `{alnum 36}` stands for 36 random letters and digits.
+"""Shapes of secrets, without real secrets. `{alnum 36}` stands for 36 random letters and digits.
 
-Each shape of src/core/findings/vendor_token.cpp is here, and those of the scanner gitleaks that have a marker of their own.
-A part in [[ ]] is no secret, such as the host of a link.
+The list has each shape of src/core/findings/vendor_token.cpp, and the shapes of the scanner gitleaks with a marker.
+A part in [[ ]] is not secret, such as the host of a link.
 """
 
 LETTERS = {
@@ -79,10 +79,10 @@ VENDORS = [
     "AAAAAAAAAAAAAAAAAAAAAA{alnum 90}", "{alnum 11}AAAAAAAAAA{word 43}",
 ]
 
-# Forms that nothing but a name can tell.
+# Only a name identifies these forms.
 OPAQUE = ["{alnum 24}", "{hex 32}", "{lower 40}", "{word 64}", "{digit 10}", "{base64 43}=", UUID, "{alnum 7}#{alnum 7}&{alnum 7}"]
 
-# What 36 kinds of secrets look like where they are found. Everything in braces is a secret.
+# 36 kinds of secrets in their usual surroundings. Everything in braces is secret.
 KINDS = {
     "JSON Web Token": "eyJ{alnum 30}.eyJ{alnum 60}.{word 43}",
     "JSON Web Token with a space": "eyAi{alnum 30}.eyAi{alnum 60}.{word 43}",
@@ -122,7 +122,7 @@ KINDS = {
     "form": "user%5Bname%5D=ann&user%5Bpassword%5D={alnum 14}&go=1",
 }
 
-# The same for syntaxes that came later. Their values come from dice of their own, so the numbers above stay.
+# The same for later syntaxes. They have random numbers of their own, so the values above stay the same.
 SYNTAXES = {
     "assignment of PHP": "$config['password'] = '{alnum 14}';",
     "dump of PHP": 'array(1) { ["password"]=> string(14) "{alnum 14}" }',

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# differential.sh DIRECTORY ...: replays bodies through the server that libpq finds, where the extension is installed:
-# the text form accepts and refuses what jsonb does, with its SQLSTATE, and gives what the jsonb form gives. Of a
-# file, the first byte is the fuzz target's.
+# differential.sh DIRECTORY ...: replays bodies in the server that libpq finds, with the extension installed. The text form
+# and the jsonb form must give the same result or the same SQLSTATE. The first byte of a
+# file belongs to the fuzz target.
 set -euo pipefail
 
 bodies=$(find "$@" -type f -size -64k | sort | while read -r file; do tail -c +2 "$file" | od -An -v -tx1 | tr -d ' \n'; echo; done)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh SECONDS TARGET ...: runs each target for so long, as many at a time as there are processors, from seeds that
-# are made here. A line for each target, and what a failing one said.
+# run.sh SECONDS TARGET ...: runs each target for this time, one for each processor at once. It makes the seeds first and
+# prints a line for each target, with the output of a failing one.
 set -euo pipefail
 
 seconds=$1

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks what a run of test/t/claims/history.pl has left: the logs of its clients, and tables.
+"""Checks the results of a run of test/t/claims/history.pl: the logs of its clients, and tables.
 
-    check.py DIRECTORY      prints what was seen, and each violation; its status is 1 where there is one
-    check.py --self-test    looks for violations in histories that are made up, as TAP
+    check.py DIRECTORY      prints the counts and each violation; its status is 1 if there is one
+    check.py --self-test    checks the checker with made-up histories, as TAP
 
 What a client knows is what it was answered. Between a question and its answer it may have been killed, and the server
 too; with synchronous_commit = off a crash takes the last answers back. So each transaction of a client has a survival:
@@ -26,7 +26,7 @@ import glob
 import os
 import sys
 
-# Between the end of a transaction and where recovery came to there is the head of a page, at most.
+# Recovery ends at most one page header after the end of a transaction.
 SLACK = 512
 
 
@@ -41,7 +41,7 @@ class Transaction:
         self.past = None  # a time after its end
         self.highest = None  # the log of changes had come so far after it ended
         self.is_answered = False  # auto: the statement has been
-        self.is_prepared = False  # who ends it may be somebody else
+        self.is_prepared = False  # another client may end it
         self.claims = []
         self.survival = None
 
@@ -105,8 +105,8 @@ class History:
         self.claims = {}
         self.events = {}
         self.repeated_claims = []
-        self.batches = []  # (most, rows) of each claim that was answered
-        self.unseen = []  # times of claims that may have been made, of which nothing is known
+        self.batches = []  # (most, rows) of each answered claim
+        self.unseen = []  # times of possible claims without an answer
         self.errors = []
         self.counts = collections.Counter()
         self.ingested, self.dead, self.effects, self.max_attempts = {}, {}, [], 5
@@ -116,12 +116,12 @@ class History:
     def read_log(self, client, text):
         reader = LogReader(self, client)
         lines = text.split('\n')
-        for line in lines[:-1]:  # the last one has no end, or is empty
+        for line in lines[:-1]:  # the last line is empty or cut off
             reader.read(line.split('\t'))
         reader.finish()
 
     def claim_of(self, number):
-        # One that a client asks about without having seen it be made; its rows are not known.
+        # A client may ask about a claim without having seen its result. The rows of such a claim are unknown.
         if number not in self.claims:
             return None
         return self.claims[number]
@@ -183,7 +183,7 @@ class LogReader:
         self.end_batch()
         self.forget_asked_claim()
 
-    # What was asked on a connection that is gone is not answered any more.
+    # Questions on a lost connection get no answer.
     def read_life(self, life, sync, _pid):
         self.forget_asked_claim()
         self.life, self.is_sync = int(life), sync == 'sync'
@@ -193,7 +193,7 @@ class LogReader:
         pass
 
     def read_error(self, state, *text):
-        # The server is going down, or has not come up.
+        # The server is shutting down or starting up.
         if state[:2] != '08' and state[:3] != '57P' and state != '':
             self.history.errors.append(f'{self.client}: {state} {" ".join(text)}')
 
@@ -216,7 +216,7 @@ class LogReader:
     def read_end_asked(self, name, how):
         if not self.transactions[name].is_prepared:
             self.transactions[name].end_asked = how
-        # A prepared transaction may end in another life, or in another kind of session, than it began in.
+        # A prepared transaction may end in another life or another kind of session.
         self.transactions[name].life, self.transactions[name].is_sync = self.life, self.is_sync
 
     def read_ended(self, name, how):
@@ -264,7 +264,7 @@ class LogReader:
             return
         transaction, lease, most, expected, started, now, rows = self.batch
         self.batch = None
-        if len(rows) < expected:  # the client was killed when it wrote them down
+        if len(rows) < expected:  # the client was killed while it wrote them
             return
         self.asked_claim = None
         self.history.batches.append((most, rows))
@@ -330,7 +330,7 @@ class LogReader:
 
 
 def is_effective(earlier, later):
-    """Does a server that is at `later` know what was committed in `earlier`?"""
+    """Does the server know the commit of `earlier` at the time of `later`?"""
     if not earlier.is_committed():
         return False
     return earlier.survival == 'sure' if earlier.life < later.life else earlier.life == later.life
@@ -360,7 +360,7 @@ class Checker:
     # -- helpers -------------------------------------------------------------------------------------
 
     def blocked(self, handout, is_certain):
-        """Was the event, or an earlier one of its call, failed in its claim? A completion leaves it out then."""
+        """Did the event, or an earlier one of its call, fail in its claim? Then a completion leaves it out."""
         claim = handout.claim
         for verb in claim.fails:
             place = claim.place.get(verb.tag)
@@ -371,7 +371,7 @@ class Checker:
         return False
 
     def finishes(self, event):
-        """(handout, verb) of all that may have finished it: a completion, or the answer that it is dead."""
+        """(handout, verb) of everything that may have finished it: a completion, or the answer "dead"."""
         for handout in event.handouts:
             for verb in handout.claim.closes:
                 if verb.kind == 'complete' and verb.may_be_accepted() and not self.blocked(handout, True):
@@ -453,7 +453,7 @@ class Checker:
                         self.report('closed twice', f'claim {claim.number}: {later.kind} after {earlier.kind}')
 
     def late_answers(self):
-        """Once a claim was taken over, nothing can be done with it."""
+        """After a takeover no verb has an effect on the old claim."""
         for event in self.history.events.values():
             for i, first in enumerate(event.handouts):
                 claim = first.claim
@@ -497,7 +497,7 @@ class Checker:
             return False
         if dead[2] <= claim.now:
             return True
-        # It may have died before a crash and again after it.
+        # The event may have died before a crash and again after it.
         return claim.transaction.survival != 'sure' and any(handout.attempt >= self.history.max_attempts for handout in event.handouts)
 
     def disorder(self):
@@ -557,7 +557,7 @@ class Checker:
         counted = [other for other in earlier
                    if may_be_effective(other.claim.transaction, claim.transaction) and not other.claim.is_undone]
         if counted:
-            # One that was asked for a little before it may have come a little after it.
+            # A claim asked for slightly earlier may have been made slightly later.
             start = counted[-1].claim.started - 2000000
             most = max(other.attempt for other in counted) + 1
         most += self.unseen_between(start, claim.now)
@@ -577,7 +577,7 @@ class Checker:
 
     @staticmethod
     def lease_end(claim, time, known_to):
-        """Until then it was its worker's at `time`, at least; 0 where that is not known. A renewal may shorten a lease."""
+        """The earliest end of the lease, as known at `time`; 0 if unknown. A renewal may shorten a lease."""
         if claim.lease == 0:
             return 0
         end = claim.started + claim.lease * 1000
@@ -592,7 +592,7 @@ class Checker:
         return end
 
     def may_have_ended(self, handout, time):
-        """The claim, or the event's part in it, may have been given up before `time`."""
+        """Before `time` the worker may have ended the claim, or failed the event in it."""
         claim = handout.claim
         if any(verb.may_be_accepted() and verb.earliest() <= time for verb in claim.closes):
             return True
@@ -620,7 +620,7 @@ class Checker:
             self.report('overlap', f'{text} {end - claim.now} us before the end of its lease')
 
     def stale_answers(self):
-        """A claim whose lease is not over is not stale, unless it was closed."""
+        """A claim is not stale before its lease ends, unless it was closed."""
         for claim in self.history.claims.values():
             for verb in claim.closes + claim.fails:
                 if verb.answer not in ('stale', 'unknown') or not is_effective(claim.transaction, verb.transaction):
@@ -641,7 +641,7 @@ class Checker:
     # -- deaths --------------------------------------------------------------------------------------
 
     def deaths(self):
-        """A dead event had all its attempts; it failed in the last one, or was alone with a worker that was lost."""
+        """A dead event had all its attempts. In the last one it failed, or its worker was lost with it alone."""
         most = self.history.max_attempts
         for tag, (seq, attempts, _died) in self.history.dead.items():
             event = self.history.events.get(tag)

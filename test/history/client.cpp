@@ -1,11 +1,10 @@
-// The clients of the history test: they append events to a log, claim and complete them, or have them
-// processed, as a seed says, and write down what they ask for and what they are answered. They are killed at
-// any moment, and so is the server. check.py reads what is left.
+// The clients of the history test. By a seed they append events to a log, claim and complete them, or have
+// them processed. They write down every question and answer. Clients and server are killed at any moment.
+// Then check.py reads the logs.
 //
 //   client append|claim|process CONNECTION LOG SEED NAME EVENTS
 //
-// EVENTS is the event log. HISTORY_QUIET: nothing is done on purpose that makes a worker late or lose a
-// claim.
+// EVENTS is the event log. With HISTORY_QUIET a worker is never late or lost on purpose.
 
 #include "session.hpp"
 
@@ -20,15 +19,16 @@ struct Client {
     Log &log;
     Random &random;
     Session &session;
-    std::string name;   // of the client, unique for all time
+    std::string name;   // of the client, never used again
     std::string events; // the event log
     bool is_quiet;
-    long made; // events that it has made up
+    long made; // number of events created
 };
 
 // -- appending events ----------------------------------------------------------------------------
 
-// How an event will fare: f1 to f3 fail so often, `always` fails always, and `poison` kills its worker.
+// The fate of an event: f1 to f3 fail one to three times, `always` fails always, and `poison` kills its
+// worker.
 const char *random_fate(Random &random)
 {
     const long roll = random.Between(1, 10000);
@@ -40,8 +40,8 @@ const char *random_fate(Random &random)
                          : "ok";
 }
 
-// Most calls are one client's, so that their order is known; they change as time goes by. Some are
-// everybody's.
+// Most calls belong to one client, so that their order is known. They change over time. Some calls are shared
+// by all clients.
 std::string random_call(Client &client)
 {
     if (client.random.Percent(10))
@@ -66,7 +66,7 @@ void append_event(Client &client)
                            {body});
 }
 
-// Appends events that a savepoint takes back, or does not.
+// Appends events inside a savepoint, and may roll back to it.
 void append_in_subtransaction(Client &client)
 {
     const bool keep = client.random.Percent(40);
@@ -109,7 +109,7 @@ void prepare(Client &client, std::vector<Prepared> &prepared)
     prepared.push_back(next);
 }
 
-// What a crash has taken with it cannot be found any more.
+// After a crash a lost transaction cannot be found.
 void resolve(Client &client, std::vector<Prepared> &prepared)
 {
     const Prepared last = prepared.back();
@@ -165,7 +165,7 @@ struct Held {
     std::vector<Row> rows;
     std::set<std::string> failed_calls;
     bool is_stale = false;
-    bool was_touched = false; // something was asked of which the answer is not known
+    bool was_touched = false; // a question about it has no known answer
 };
 
 using Claims = std::vector<Held>; // by claim id: lanes are locked in this order
@@ -173,8 +173,8 @@ using Claims = std::vector<Held>; // by claim id: lanes are locked in this order
 struct Worker {
     Client &client;
     Claims held;
-    std::vector<long> old; // claims that are over
-    long lease = 0;        // milliseconds; of the last claim
+    std::vector<long> old; // claims that have ended
+    long lease = 0;        // milliseconds, of the last claim
 };
 
 std::string array_of(const Claims &claims)
@@ -208,8 +208,8 @@ void keep_rows(Worker &worker, const Result &result, int transaction)
         worker.held.push_back(std::move(held));
 }
 
-// Claims something; false where there is nothing. Without a lease in milliseconds, the claim is the
-// transaction's.
+// Claims a batch; false if there is none. A lease of 0 milliseconds means a claim for the transaction
+// only.
 bool claim(Worker &worker, long lease)
 {
     static const long batches[] = {1, 2, 5, 10, 30, 100};
@@ -309,7 +309,7 @@ void renew(Worker &worker, long id, long lease)
     client.session.Done();
 }
 
-// False where the claim is stale: the transaction is aborted then.
+// False if the claim is stale. Then the transaction is aborted.
 bool assert_claim(Worker &worker, long id)
 {
     Client &client = worker.client;
@@ -327,7 +327,7 @@ bool assert_claim(Worker &worker, long id)
     return !result.IsError();
 }
 
-// What the worker does with its events, where a database can count it.
+// The worker's effects on the database. They can be counted later.
 void write_effects(Worker &worker, const Held &held)
 {
     std::string tags, attempts;
@@ -373,7 +373,7 @@ void think(Worker &worker)
             renew(worker, held.claim, random.Between(200, 1500));
 }
 
-// Checks the fence, works, and completes, in one transaction.
+// Checks the claim, works, and completes, in one transaction.
 void complete_with_effects(Worker &worker)
 {
     Client &client = worker.client;
@@ -418,14 +418,14 @@ void work_on_claims(Worker &worker)
     die_of_poison(worker);
     think(worker);
     if (!worker.client.is_quiet && random.Percent(3))
-        return; // as if it had been lost
+        return; // like a lost worker
     if (!worker.client.is_quiet && random.Percent(4))
         return end_claims(worker, worker.held, "release");
     fail_what_fails(worker);
     finish(worker);
 }
 
-// A worker that does not know that its claim is over.
+// A worker may not know that its claim has ended.
 void try_old_claim(Worker &worker)
 {
     Random &random = worker.client.random;
@@ -441,7 +441,7 @@ void try_old_claim(Worker &worker)
         renew(worker, old[0].claim, 300);
 }
 
-// The claim and all that comes of it is one transaction.
+// One transaction makes the claim, works and completes it.
 void work_in_transaction(Worker &worker)
 {
     Client &client = worker.client;
@@ -469,7 +469,7 @@ void work_in_transaction(Worker &worker)
     client.session.End(!random.Percent(client.is_quiet ? 0 : 20));
 }
 
-// Whoever comes first may take a claim that is committed without a lease.
+// A claim committed without a lease can be taken over by any worker.
 void claim_without_lease(Worker &worker)
 {
     Client &client = worker.client;
@@ -499,7 +499,7 @@ void work_once(Worker &worker)
         try_old_claim(worker);
 }
 
-// After a crash a worker may well go on with what it was about, as it does not know what has become of it.
+// After a crash a worker does not know the state of its claim, and may go on with it.
 void go_on(Worker &worker)
 {
     for (const Held &held : worker.held)

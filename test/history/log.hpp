@@ -1,5 +1,5 @@
-// The log of a client of the history test: lines that are with the kernel before anything is done about them,
-// so that they survive the client.
+// The log of a client of the history test. Lines reach the kernel before the client acts on them, so they
+// survive the client.
 #pragma once
 
 #include <cstdio>
@@ -19,7 +19,7 @@ public:
         }
     }
 
-    // Words with tabs between them, as one line. Several lines go out at once, when `Write` is called.
+    // Adds one line, with tabs between the words. `Write` sends several lines at once.
     template <typename... Words>
     void Add(const Words &...words)
     {
@@ -31,7 +31,7 @@ public:
                 lines_[i] = ' ';
     }
 
-    // A write that a signal cuts short is seen by the checker: the last line has no end, or some lines are
+    // A signal can cut off a write. The checker notices it: the last line has no end, or some lines are
     // missing.
     void Write()
     {

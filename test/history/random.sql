@@ -1,5 +1,5 @@
--- Random histories of event logs, for test/t/claims/random_histories.pl: some logs in one database, and for each of them what a
--- worker, an old processor and a DBA do to it, step by step, as the random numbers of the history say. Every step commits.
+-- Random histories of event logs, for test/t/claims/random_histories.pl: several logs in one database. For each of them random
+-- numbers choose the steps of a worker, an old processor and a DBA. Every step commits.
 \set QUIET on
 SET client_min_messages = error;
 CREATE EXTENSION callhardening;
@@ -40,7 +40,7 @@ CREATE FUNCTION log_of(number int) RETURNS regclass LANGUAGE sql STABLE AS $$ SE
 CREATE FUNCTION log_id_of(number int) RETURNS int LANGUAGE sql STABLE AS $$
     SELECT log_id FROM call_event_logs WHERE events = log_of(number) $$;
 
--- -- what a worker does ---------------------------------------------------------------------------
+-- -- the steps of a worker -----------------------------------------------------------------------
 
 CREATE FUNCTION append(number int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -83,7 +83,7 @@ BEGIN
     RETURN claim || ' ' || (SELECT outcome FROM release_call_events(ARRAY[claim]));
 END $$;
 
--- An event that was deleted is in no claim any more.
+-- A claim has no deleted events.
 CREATE FUNCTION fail(number int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     failed held := (SELECT h FROM held h WHERE history = number AND NOT is_skipped ORDER BY random() LIMIT 1);
@@ -99,9 +99,9 @@ EXCEPTION WHEN invalid_parameter_value THEN
     RETURN failed.event_seq || ' is gone';
 END $$;
 
--- -- and others ------------------------------------------------------------------------------------
+-- -- the steps of others ---------------------------------------------------------------------------
 
--- Events that wait are chosen as often as all others.
+-- Half of the time the chosen event is a waiting one.
 CREATE FUNCTION some_event(number int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     chosen bigint;
@@ -139,12 +139,12 @@ BEGIN
     RETURN retry_dead_call_events(log_of(number));
 END $$;
 
--- Only of a log in which it leaves a mark.
+-- Only in a log with processed_at.
 CREATE FUNCTION process(number int) RETURNS text LANGUAGE sql AS $$
 SELECT (SELECT claimed || ' of which failed: ' || failed FROM process_call_events(up_to(6), log_of(number)))
     FROM histories WHERE history = number AND is_old $$;
 
--- Everything that waits for a time is due.
+-- Every waiting event becomes due.
 CREATE FUNCTION pass_time(number int) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE call_retrying_events SET due_at = now() - interval '1 second' WHERE log_id = log_id_of(number) AND due_at > now();
@@ -194,7 +194,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Workers that make no mistake, until nothing comes any more and nothing waits for a time.
+-- Workers without mistakes run until no event comes and none waits for its time.
 CREATE PROCEDURE drain(number int) LANGUAGE plpgsql AS $$
 DECLARE
     empty int := 0;

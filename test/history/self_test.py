@@ -1,4 +1,4 @@
-"""Histories that are made up: a good one, and for each rule one that breaks it."""
+"""Made-up histories: a good one, and for each rule one that breaks it."""
 
 import check
 
@@ -6,7 +6,7 @@ BASE = 1000000000
 
 
 class Story:
-    """Writes logs as the clients do. Times are in milliseconds; so is the position in the log of changes."""
+    """Writes logs as the clients do. Times are in milliseconds, and so are WAL positions."""
 
     def __init__(self):
         self.logs, self.tables = {}, {'ingested': [], 'dead': [], 'effects': [], 'settings': [('5',)]}

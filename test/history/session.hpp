@@ -1,4 +1,4 @@
-// A connection of the history test that comes back when the server does, and its transactions.
+// A connection of the history test, with its transactions. It reconnects when the server is back.
 #pragma once
 
 #include "log.hpp"
@@ -17,7 +17,7 @@ inline void sleep_ms(long milliseconds)
     nanosleep(&time, nullptr);
 }
 
-// The clock that the server on this machine reads as well.
+// The clock of this machine, and so of the server.
 inline long microseconds()
 {
     timespec time;
@@ -36,7 +36,7 @@ private:
     std::mt19937_64 engine_;
 };
 
-// The server has gone, and whatever was going on with it.
+// The server has gone, with every open transaction.
 struct Disconnected {
 };
 
@@ -70,8 +70,8 @@ private:
     PGresult *result_;
 };
 
-// Ends of a statement that say when it was: the server's clock when it came, the clock and the end of the log
-// of changes when its functions had done their work.
+// These ends of a statement return its times: the server's clock at its start, and clock and WAL position
+// after its functions.
 #define STARTED "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 #define NOW "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 #define CHANGES "(pg_current_wal_insert_lsn() - '0/0')::bigint"
@@ -83,7 +83,7 @@ public:
     Session(const char *where, Log &log, Random &random) : where_(where), log_(log), random_(random) {}
     ~Session() { PQfinish(connection_); }
 
-    // Waits for the server. False when the client is to stop.
+    // Waits for the server. False if the client must stop.
     bool Connect()
     {
         for (; !is_stopping; sleep_ms(20)) {
@@ -97,7 +97,7 @@ public:
         return false;
     }
 
-    // Runs a statement. Errors of SQL are the caller's; without a server there is no going on.
+    // Runs a statement. The caller handles errors of SQL. Without a server it throws.
     Result Try(const char *sql, const std::vector<std::string> &arguments = {})
     {
         std::vector<const char *> values;
@@ -115,18 +115,18 @@ public:
         Result result = Try(sql, arguments);
         if (result.IsError()) {
             log_.Say("error", result.SqlState(), PQerrorMessage(connection_));
-            // One whose server is about to end has nothing more to say.
+            // A server about to end sends nothing more.
             throw Disconnected{};
         }
         return result;
     }
 
-    // -- transactions: each statement of one says which -------------------------------------------
+    // -- transactions: each statement names its own ------------------------------------------------
 
     bool InTransaction() const { return in_transaction_; }
     int Transaction() const { return transaction_; }
 
-    // Names the transaction that the next statement is, where none is open.
+    // Names the transaction of the next statement, if none is open.
     int Next()
     {
         if (!in_transaction_) {
@@ -154,14 +154,14 @@ public:
         Ended(committed ? "commit" : "rollback");
     }
 
-    // The statement was a transaction of its own, and is over.
+    // The statement was a transaction of its own and has ended.
     void Done()
     {
         if (!in_transaction_)
             Ended("commit");
     }
 
-    // Left behind by PREPARE TRANSACTION.
+    // PREPARE TRANSACTION has detached it.
     void Leave() { in_transaction_ = false; }
 
     void Ended(const char *how)
@@ -172,7 +172,7 @@ public:
     }
 
 private:
-    // A life of the server is known by the checkpoint that it began with: there is no other one in this test.
+    // The first checkpoint identifies a life of the server: this test makes no others.
     bool Greet()
     {
         in_transaction_ = false;

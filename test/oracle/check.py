@@ -1,4 +1,4 @@
-"""Checks what the server made of random documents.
+"""Checks the server's results for random documents.
 
     check.py POLICIES RESULTS [FINDINGS]
 
@@ -27,13 +27,13 @@ def shows_canary(body, result):
 
 
 def policy_mark(result):
-    """The record's policy: which hash it has is not the model's business, but that it is one."""
+    """The record's policy. The model does not compute its hash, but there must be one."""
     record = result.get(RECORD) if isinstance(result, dict) else None
     return record[-8:] if is_record(record) and not record.endswith("1:0f0f0f") else "1:000000"
 
 
 def leaves(value, path=()):
-    """Every leaf with its path, in which an array's items have no number: those that are shed renumber them."""
+    """Every leaf with its path. Items of arrays have no number there, since shed items renumber the others."""
     if isinstance(value, dict) and value:
         for name, member in value.items():
             yield from leaves(member, path + (name,))
@@ -61,7 +61,7 @@ class Checker:
             self.policies = {row[0]: [Policy(parse(text)) for text in row[1:3]] for row in csv.reader(file)}
 
     def check(self, row):
-        """What is wrong with a document, nothing where all is well; and whether the model knows every byte of it."""
+        """The faults of a document, and whether the model knows every byte of its result."""
         number, policy, exact, body, large, large_again, small, small_again, text_form = row
         policies = self.policies[policy]
         findings = [text_form] if text_form else []

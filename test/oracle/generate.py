@@ -1,4 +1,4 @@
-"""Random policies and documents, the same ones for the same seed.
+"""Random policies and documents. The same seed gives the same ones.
 
     generate.py policies SEED COUNT       policy, with a large and with a small budget
     generate.py documents SEED COUNT POLICIES [keep-order]
@@ -64,7 +64,7 @@ def policies(dice, count):
 # ---- documents -----------------------------------------------------------------------------------------
 
 class Documents:
-    """Ordinary digits are 0 to 4 and ordinary words have no z, so a canary's six letters are found nowhere else."""
+    """Ordinary digits are 0 to 4 and ordinary words have no z, so only a canary has its six letters."""
 
     def __init__(self, dice):
         self.dice = dice
@@ -136,7 +136,7 @@ class Documents:
     # ---- pairs of a name and a value --------------------------------------------------------------------
 
     def pair(self, members):
-        """One in an object: of several the last one counts."""
+        """At most one in an object: of several only the last one counts."""
         if any(name.lower() in PAIR_NAMES + PAIR_VALUES for name in members):
             return
         secret = self.dice.random() < 0.6
@@ -196,7 +196,7 @@ class Documents:
     def embedded(self):
         inner = Documents(self.dice)
         inner.exact = self.exact
-        inner.pairs = False  # in a text they are found in simple forms only
+        inner.pairs = False  # in a text only simple forms are found
         inner.nodes = 3
         text = write(inner.value(6), self.dice)
         return text if self.dice.random() < 0.8 else text[:-1]
@@ -237,7 +237,7 @@ class Documents:
 
 
 class Raw(str):
-    """A number as it is to be written."""
+    """A number as written in the document."""
 
 
 def write_string(text, dice):
@@ -245,7 +245,7 @@ def write_string(text, dice):
 
 
 def write(value, dice):
-    """JSON with the liberties that its writers take: white space, escapes, members in any order, some twice."""
+    """JSON with all its freedom: white space, escapes, members in any order, some twice."""
     space = dice.choice(("", "", " ", "\n  "))
     if isinstance(value, dict):
         members = list(value.items())
@@ -264,7 +264,7 @@ def write(value, dice):
 
 
 def documents(dice, count, policy_count):
-    """Policy by policy: the server compiles each of them once in a while only."""
+    """Policy by policy, so that the server rarely compiles one."""
     maker = Documents(dice)
     for number in range(count):
         body = write(maker.document(), dice)

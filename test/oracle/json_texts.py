@@ -1,4 +1,4 @@
-"""Texts that are JSON, nearly JSON or no JSON at all: a name and the bytes in hexadecimal, as CSV."""
+"""Texts that are JSON, nearly JSON or no JSON: a name and the bytes in hexadecimal, as CSV."""
 
 import csv
 import sys
@@ -8,7 +8,7 @@ SHORT = b'[{"a":1.5},"b",true]'
 
 
 def damaged():
-    """A document without each of its bytes, cut at each of them, and with each kind of byte in each place."""
+    """A document without one byte, cut at one byte, or with another byte in one place, for each byte."""
     for i in range(len(DOCUMENT)):
         yield f"without byte {i}", DOCUMENT[:i] + DOCUMENT[i + 1:]
         yield f"first {i} bytes", DOCUMENT[:i]

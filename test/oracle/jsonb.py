@@ -15,7 +15,7 @@ NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
 
 
 def print_number(token):
-    """The digits that numeric prints: no exponent, and as many places as were written."""
+    """The digits as numeric prints them: no exponent, and as many decimal places as written."""
     sign, whole, fraction, exponent = NUMBER.fullmatch(token).groups(default="")
     digits = whole + fraction
     point = len(whole) + int(exponent or 0)
@@ -35,7 +35,7 @@ def member_order(name):
 
 
 def build_object(pairs):
-    """Of members with one name the last wins; shorter names come first, then the bytes decide."""
+    """Of several members with one name the last wins. Shorter names come first, then the bytes decide."""
     last = dict(pairs)
     return {name: last[name] for name in sorted(last, key=member_order)}
 

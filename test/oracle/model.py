@@ -26,7 +26,7 @@ ABSENT = object()
 MARKER = "[secret]"
 PAIR_NAMES = ("name", "key", "label", "header", "field", "param", "id")
 PAIR_VALUES = ("value", "val", "content")
-SECRET_NAMES = ("password", "x-api-key", "client_secret", "token")  # those that the generator uses
+SECRET_NAMES = ("password", "x-api-key", "client_secret", "token")  # the names that the generator uses
 TYPES = ("string", "number", "boolean", "object", "array")
 DEFAULT_LIMITS = {"depth": 16, "members": 100, "items": 100, "characters": 1000}
 DEFAULT_BUDGET = 16384
@@ -44,7 +44,7 @@ class Policy:
         self.rule_of = functools.lru_cache(maxsize=None)(self._rule_of)
 
     def _rule_of(self, path, inherited):
-        """The first rule that matches the path, or that something above it matched."""
+        """The first rule for the path, or the inherited rule of a value above it."""
         for index, pattern in enumerate(self.patterns[:inherited]):
             if pattern.fullmatch(path):
                 return index
@@ -58,7 +58,7 @@ class Policy:
 
 
 class Unsure(Exception):
-    """The documentation does not say to the byte what comes out."""
+    """The documentation does not define every byte of the result."""
 
 
 def is_text(value):
@@ -66,7 +66,7 @@ def is_text(value):
 
 
 def path_pattern(path):
-    """A regular expression over the names, each after a NUL, which no name has."""
+    """A regular expression over the names, each after a NUL. No name contains a NUL."""
     pieces = []
     for segment in path.split("."):
         if segment == "**":
@@ -89,7 +89,7 @@ def is_regional(letter):
 
 
 def is_inside_unit(text, i):
-    """True where a cut before letter i would take it from the letters before it."""
+    """True if a cut before letter i would split a group of letters."""
     if not 0 < i < len(text):
         return False
     if is_extender(text[i]) or text[i - 1] == "\u200d":
@@ -152,7 +152,7 @@ class Leaf:
 
     def __init__(self, value, rule, hollow=True):
         self.value, self.rule = value, rule
-        self.hollow = hollow  # of an empty one: nothing but empty members was lost in it
+        self.hollow = hollow  # an empty container that lost only empty members
 
     def leaves(self):
         yield self
@@ -214,7 +214,7 @@ class Run:
     def __init__(self, policy, document):
         self.policy, self.limits, self.document = policy, policy.limits, document
         self.dropped = self.masked = self.truncated = self.opened = 0
-        self.empty = 0  # of those that were dropped
+        self.empty = 0  # empty ones among the dropped
         self.saved = 0  # bytes, by masks and empty members
         self.unfit = False  # to the budget
         self.earlier = None
@@ -226,11 +226,11 @@ class Run:
 
     @property
     def changed(self):
-        """By more than the loss of empty members."""
+        """True if more than empty members was lost."""
         return self.unfit or self.losses() != (0, 0, 0, 0)
 
     def saved_little(self):
-        """Less than a record takes, and nothing was lost but what a reader sees at its place."""
+        """True if less than a record was saved, and a reader sees each loss at its place."""
         return (self.dropped == self.empty and self.truncated == self.opened == 0 and self.earlier is None
                 and not self.unfit and self.saved < RECORD_BYTES)
 
@@ -248,7 +248,7 @@ class Run:
         return Leaf(summary_of(value), rule)
 
     def secret(self, value, rule, paired):
-        """What stands in the place of a secret, or None where this is none after all."""
+        """The replacement of a secret, or None if the value is not secret."""
         if value == MARKER:
             return Leaf(value, rule)
         if isinstance(value, bool):
@@ -262,7 +262,7 @@ class Run:
         return Leaf(MARKER, rule)
 
     def value(self, value, path, rule, depth, paired=False, listed=False):
-        """The sanitized value, or None where nothing of it stays."""
+        """The sanitized value, or None if nothing of it stays."""
         action = self.policy.rule(rule)["action"]
         if is_empty(value):
             return Leaf(value, rule)
@@ -300,7 +300,7 @@ class Run:
                 value = self.count_mask(value, hidden)
             limit = int(rule_document["length"]) if action == "truncate" else self.limits["characters"]
             if len(value) > limit and MARKER in value:
-                raise Unsure  # what is left of a syntax is read again
+                raise Unsure  # the rest of a syntax is read again
             return Leaf(self.count_cut(value, cut(value, limit)), rule)
         if action == "mask":
             text = mask(value, int(rule_document["keep"])) if isinstance(value, Number) else MASK
@@ -403,8 +403,8 @@ class Budget:
         return len(print_value(self.without(count)).encode()) <= self.max_bytes
 
     def fit(self):
-        """The shortest sufficient part of the chain goes. Halving finds it: a leaf takes three bytes or more, the
-        count of those that were shed grows by one."""
+        """Drops the shortest sufficient part of the chain. Halving finds it: a leaf takes at least three bytes, and the
+        record of shed values grows by at most one."""
         if self.run.root is None or self.fits(0):
             return self.without(0)
         self.run.unfit = True
@@ -414,5 +414,5 @@ class Budget:
 
 
 def shedding_chain(root):
-    """What no rule matched first, then by the last rule to the first; each from the end of the document."""
+    """Values without a rule first, then from the last rule to the first. Each group from the end of the document."""
     return [leaf for _, leaf in sorted(enumerate(root.leaves()), key=lambda e: (-e[1].rule, -e[0]))]
