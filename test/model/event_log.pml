@@ -1,10 +1,10 @@
 /*
- * The protocol of the event log: one lane, its claims, and all that may happen to them. `make check-model` lets spin try
- * every order of events within the bounds of a scenario, and then every variant below, each of which leaves out one
- * safeguard and has to be found out.
+ * The protocol of the event log: one lane, its claims, and everything that may happen to them. `make check-model` lets spin
+ * try every order of steps within the bounds of a scenario. Then it tries every variant below. Each variant leaves out one
+ * safeguard, and spin must find its failure.
  *
- * One lane is enough, since lanes share nothing. A step is what is atomic in the server: a statement under the lane's lock
- * becomes visible with its commit, so a transaction that dies has done nothing.
+ * One lane is enough, since lanes share nothing. A step is atomic in the server, too: a statement under the lane's lock
+ * becomes visible at its commit, so a transaction that dies has changed nothing.
  *
  * Names, here and in src/core/lanes/claim.hpp and _callhardening.claims:
  *
@@ -19,19 +19,19 @@
  *                          `out`: claim_id is the lane's open claim
  *   dead                   call_dead_events
  *
- * A snapshot is the set of transactions that have ended, as bits: what xmin, xmax and the list stand for. (WindowRanges,
- * which works on these, has unit tests.) Only transactions that append have a number here. A claim id is the smallest that
- * nobody remembers, so that the claims, and with them the states, are not bounded; a real one is never used again.
+ * A snapshot is the set of ended transactions, as bits. It stands for xmin, xmax and the list. (WindowRanges works on these,
+ * and has unit tests.) Only transactions that append have a number here. A claim id is the smallest that no worker
+ * remembers, so the number of claims and of states is bounded. A real one is never used again.
  *
  * Not modelled: several logs or lanes in one claim, purge, adoption after a restore, notifications, times (a lease or a
- * backoff ends at any moment), and the crash of the server, which is that of all its sessions at once.
+ * backoff ends at any moment), and a crash of the server, since it is a crash of all its sessions at once.
  *
- * Where the model is stricter than one may think: an event is tried again only after the lane's cursor has passed it, the
- * limit of waiting events does not stop a range that was handed out before, what is dead never waits again, and waiting
- * events go by (xid, seq) as the log does. Each of them has its variant.
+ * Some rules of the model look too strict. An event is retried only after the lane's cursor has passed it. The limit of
+ * waiting events does not stop a range claimed before. A dead event never waits again. Waiting events go by (xid, seq), like
+ * the log. Each rule has its variant.
  *
- * SCENARIO chooses what there is to do: 1 long and late transactions, 2 failures and poison, 3 some of both and a client
- * that claims and appends in one transaction, 4 failures that are final.
+ * SCENARIO chooses the steps: 1 long and late transactions, 2 failures and poison, 3 some of both and a client that claims
+ * and appends in one transaction, 4 final failures.
  */
 
 #if SCENARIO == 1
@@ -79,7 +79,7 @@ byte ended_before[5];     /* ... when a transaction got its xid: the order that 
 
 #define CALL(e) HAS(calls, e)
 
-/* The place of an event in the log, 0 before all. Variants: a position that is a number. */
+/* The position of an event in the log, 0 before all. In two variants it is only a number. */
 #ifdef BY_NUMBER
 #define PLACE(e) (8 + (e))
 #else
@@ -88,7 +88,7 @@ byte ended_before[5];     /* ... when a transaction got its xid: the order that 
 #define EVENT_AT(place) ((place) & 7)
 #define NO_PLACE 255
 
-/* Of two events of a call, `a` has to be processed before `b`. */
+/* Of two events of a call, `a` must be processed before `b`. */
 #define PRECEDES(a, b) (CALL(a) == CALL(b) && HAS(committed, xid[a]) && \
     (xid[a] == xid[b] -> a < b : HAS(ended_before[xid[b]], xid[a])))
 
@@ -104,7 +104,7 @@ bool locked; /* the row of lanes */
 byte waiting, to_come, due, out, dead; /* sets of events */
 byte attempts[EVENTS], lease_expiries[EVENTS];
 
-/* The window: what `window_snapshot` sees and `done_snapshot` does not. */
+/* The window: transactions that `window_snapshot` sees and `done_snapshot` does not. */
 #if defined(BY_NUMBER) || defined(BY_XID)
 #define WINDOW(l) l.window_snapshot
 #else
@@ -130,7 +130,7 @@ Lane looked[WORKERS + 1];
 byte done;    /* events that were in an accepted completion */
 bool stopped; /* the end of time has come */
 
-/* What is only used inside of one step is no part of the state. */
+/* These variables are used inside one step only, so they do not belong to the state. */
 hidden Lane next;
 hidden byte was_retry, was_first, was_full, changed, idle_move, is_last, has_work, was_due, is_found;
 hidden byte i, j, k, place, got, looked_at, count, first, w, e, limit, rounds;
@@ -141,7 +141,7 @@ hidden byte i, j, k, place, got, looked_at, count, first, w, e, limit, rounds;
     a.is_window_end = b.is_window_end; a.over = b.over; a.done_snapshot = b.done_snapshot; \
     a.window_snapshot = b.window_snapshot; a.read = b.read; a.redelivered_to = b.redelivered_to; a.redeliveries = b.redeliveries; a.to = b.to; a.id = b.id
 
-/* `place` becomes that of the first event behind `behind` in the window of `l`. */
+/* Sets `place` to that of the first event behind `behind` in the window of `l`. */
 inline next_event(l, behind)
 {
     place = NO_PLACE;
@@ -155,7 +155,7 @@ inline next_event(l, behind)
 
 /* -- what is promised --------------------------------------------------------------------------------------------------- */
 
-/* Nothing goes out that has been done, that another has, or that comes behind something that is not done. */
+/* A claim never takes an event that is done, belongs to another worker, or comes behind an unfinished event of its call. */
 inline check_handed_out(who)
 {
     for (i : 0 .. EVENTS - 1) {
@@ -173,7 +173,7 @@ inline check_handed_out(who)
     }
 }
 
-/* Each event is completed once, and behind those of its call that come before it. */
+/* Each event is completed once, and after the earlier ones of its call. */
 inline check_completed(who)
 {
     for (i : 0 .. EVENTS - 1) {
@@ -197,14 +197,14 @@ inline stop_waiting(e)
     attempts[e] = 0; lease_expiries[e] = 0
 }
 
-/* The order in which the events of a call are tried again. A sequence number is drawn before the transaction has an xid. */
+/* The order of retries within a call. A sequence number is drawn before the transaction has an xid. */
 #ifdef WAITING_BY_NUMBER
 #define WAITING_PLACE(e) (8 + (e))
 #else
 #define WAITING_PLACE(e) PLACE(e)
 #endif
 
-/* `place` becomes that of the first waiting event of the call. */
+/* Sets `place` to that of the first waiting event of the call. */
 inline first_waiting(call)
 {
     place = NO_PLACE;
@@ -218,7 +218,7 @@ inline first_waiting(call)
 
 #define CALL_SET(call) ((call) -> calls : ~calls)
 
-/* The next event of the call is due, unless another one of it is to be waited for. */
+/* The next event of the call becomes due, unless another one must come first. */
 inline release_call(call)
 {
     if
@@ -237,7 +237,7 @@ inline die(e)
     stop_waiting(e); ADD(dead, e); release_call(CALL(e))
 }
 
-/* fail_call_event, of an event of the open claim. */
+/* fail_call_event for an event of the open claim. */
 inline fail(who, e)
 {
     attempts[e] = (lane.retry -> attempts[e] : NEXT_ATTEMPT(lane));
@@ -262,7 +262,7 @@ inline fail(who, e)
 #define STAYS_DEAD dead
 #endif
 
-/* The later ones of its call in the claim wait behind it: the worker skips them. Those that have died stay dead. */
+/* Later events of the call in the claim wait behind it, and the worker skips them. Dead ones stay dead. */
 inline block_later(who, e)
 {
     was_due = (CALL_SET(CALL(e)) & (to_come | due)) != 0;
@@ -362,10 +362,10 @@ inline retry_one_by_one()
     od
 }
 
-/* IsLostForGood: the second loss of a range, or the loss of a part of one that was lost, ends it as a range. */
+/* IsLostForGood: a range ends with its second loss, or with the loss of a part of a lost range. */
 #define IS_LOST_FOR_GOOD (NEXT_ATTEMPT(lane) >= ALONE || (lane.has_redelivery && lane.redelivered_to > lane.to))
 
-/* What a lost worker left behind. */
+/* Handles the claim of a lost worker. */
 inline take_over()
 {
     if
@@ -376,9 +376,9 @@ inline take_over()
     changed = true
 }
 
-/* `place` becomes that of the call's event that can be tried now. The lane's cursor has to have passed it: or else the
- * range that it failed in, which was lost or given back, would find it neither waiting nor dead, and hand it out once more.
- * (That such a range goes before all retries, in take_events, is nearly the same: the variant leaves out both.) */
+/* Sets `place` to that of the call's due event. The lane's cursor must have passed it. Otherwise the lost or released range
+ * of its failure would find it neither waiting nor dead, and claim it again. (take_events takes such a range before all
+ * retries, with nearly the same effect: the variant leaves out both.) */
 inline find_due(l, call)
 {
     place = NO_PLACE;
@@ -400,7 +400,7 @@ inline hand_out_waiting(e)
     ADD(out, e); ADD(got, e); attempts[e]++; count++
 }
 
-/* The first event of each call; one that has lost its workers too often, or has its last attempt, goes out alone. */
+/* The first event of each call. An event with too many lost workers, or in its last attempt, is claimed alone. */
 #define IS_ALONE(e) (lease_expiries[e] >= ALONE || attempts[e] + 1 >= MAX_ATTEMPTS)
 
 inline take_retry(limit)
@@ -434,7 +434,7 @@ inline place_event(e)
     fi
 }
 
-/* One pass through the window; what waits counts as well, and nothing beyond what was handed out before is taken. */
+/* One pass through the window. Waiting events count too, and nothing beyond the end of an earlier claim is taken. */
 inline read_window(limit)
 {
     looked_at = 0; next.to = next.read;
@@ -450,7 +450,7 @@ inline read_window(limit)
     next.is_window_end = place == NO_PLACE
 }
 
-/* Above a number of waiting events no new range is taken. One that was handed out before is not new: retries wait for it. */
+/* Above a number of waiting events no new range is taken. A range claimed before is not new: retries wait for it. */
 #define POPCOUNT(set) (HAS(set, 0) + HAS(set, 1) + HAS(set, 2))
 #ifdef FULL_STOPS_ALL
 #define MAY_TAKE_WHEN_FULL(l) false
@@ -486,7 +486,7 @@ inline take_range(limit, s1)
     od
 }
 
-/* Retries alternate with ranges, but for what was handed out before. */
+/* Retries alternate with new ranges. A range claimed before comes first. */
 inline take_events(limit, s1)
 {
 #ifdef RETRY_BEFORE_CURSOR
@@ -509,7 +509,7 @@ inline take_events(limit, s1)
     fi
 }
 
-/* MakeClaimId: one that nobody remembers. */
+/* MakeClaimId: an id that no worker remembers. */
 inline make_id()
 {
     next.id = 1;
@@ -527,7 +527,7 @@ inline make_id()
     od
 }
 
-/* claim_lane: from the second look to the commit. `idle_move`: a window in which there is nothing is moved on. */
+/* claim_lane: from the second look to the commit. `idle_move`: an empty window is moved on. */
 inline claim(who, limit, s1, idle_move)
 {
     COPY(next, lane);
@@ -556,7 +556,7 @@ inline claim(who, limit, s1, idle_move)
     fi
 }
 
-/* look_at, without the lock: is there anything to claim? Sets has_work. */
+/* look_at, without the lock: can anything be claimed? Sets has_work. */
 inline look(s1)
 {
     COPY(next, lane);
@@ -625,8 +625,8 @@ inline release()
     close_record()
 }
 
-/* Whenever all that appends has ended, all workers may die, and one more comes that makes no mistake: in the end, nothing is
- * left, and all that was committed was completed or has died. What has been reset makes all of these ends one state. */
+/* When all appending transactions have ended, all workers may die, and a last worker makes no mistakes. In the end no event is
+ * left, and every committed event was completed or is dead. The reset makes all of these ends one state. */
 inline drain()
 {
     locked = 0; rounds = 0;
@@ -676,7 +676,7 @@ inline reset_all()
     }
 }
 
-/* What the environment chooses: max_events, 0 if the transaction is undone; whether an idle window is worth moving. */
+/* Choices of the environment: max_events, 0 if the transaction is rolled back; and whether an idle window is moved. */
 inline select_limit()
 {
     if
@@ -738,8 +738,8 @@ inline end_transaction(own, commits)
     fi
 }
 
-/* A transaction that appends `n` events, the k-th of call HAS(of_call, k), and ends when it likes. Where transactions do the
- * same, their first events are numbered in one order only (`from`), which spares the mirror images. */
+/* A transaction appends `n` events, the k-th of call HAS(of_call, k), and ends at any time. If transactions do the same, their
+ * first events are numbered in one order only (`from`). This spares the mirror images. */
 proctype inserter(byte from; byte n; byte of_call)
 {
     byte own, seq, events;
@@ -755,9 +755,9 @@ proctype inserter(byte from; byte n; byte of_call)
     od
 }
 
-/* A worker with a lease: it claims, and ends its claim somehow. It may fall asleep anywhere, and die anywhere: its
- * transaction is undone, and its claim is forgotten. Before the lock it looks without one, to save the lock; what it saw
- * then is worth nothing, so the model locks at any time. (That the look misses nothing is tried by drain.) */
+/* A worker with a lease claims, and ends its claim somehow. It may sleep or die anywhere. If it dies, its transaction is rolled
+ * back and its claim is forgotten. A real worker first looks without the lock, but trusts nothing it saw, so the model locks at
+ * any time. (drain checks that the look misses nothing.) */
 proctype worker(byte me)
 {
 end_idle:
@@ -819,7 +819,7 @@ end_holding:
     fi
 }
 
-/* A transaction that claims, and appends after that. It completes its claim itself, or leaves it to whoever comes. */
+/* A transaction claims, and appends after that. It completes its claim itself, or leaves it to any worker. */
 proctype client()
 {
     byte own;

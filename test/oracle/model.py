@@ -404,7 +404,7 @@ class Budget:
 
     def fit(self):
         """Drops the shortest sufficient part of the chain. Halving finds it: a leaf takes at least three bytes, and the
-        record of shed values grows by at most one."""
+        printed count of shed values grows by at most one byte."""
         if self.run.root is None or self.fits(0):
             return self.without(0)
         self.run.unfit = True
