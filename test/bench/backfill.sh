@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What an existing table costs to take over: audit_calls before and after, harden_calls with its indexes built beforehand, and
-# backfill_calls, beside a plain UPDATE that writes the same values into the same columns of the same rows of a table without
-# triggers, in batches of as many pages, each a transaction. Every row needs all three repairs: the payload (1.2 kB), the status
-# and the direction. Prints markdown.
+# The cost of hardening an existing table: audit_calls before and after, harden_calls with its indexes built beforehand, and
+# backfill_calls. The peer is a plain UPDATE of a table without triggers. It writes the same values into the same columns of
+# the same rows, in batches of as many pages, each a transaction. Every row needs all three repairs: the payload (1.2 kB), the
+# status and the direction. Prints markdown.
 #
-#   test/bench/backfill.sh [rows] [rounds]      the server is the one that psql finds (PGHOST, PGUSER, ...), the user a superuser
+#   test/bench/backfill.sh [rows] [rounds]      runs on the server that psql finds (PGHOST, PGUSER, ...), as a superuser
 #
-# BATCH (rows), GIN=no leaves the GIN index on the payload out of the plain table and drops it from the hardened one.
+# BATCH sets the rows of a batch. GIN=no leaves the GIN index on the payload out of both tables.
 set -eu
 rows=${1:-1000000} rounds=${2:-3}
 : "${BATCH:=1000}" "${GIN:=yes}"
@@ -18,7 +18,7 @@ run() {
     PGOPTIONS="-c client_min_messages=error -c search_path=$schema,public" psql -XqAt -v ON_ERROR_STOP=1 "$@"
 }
 
-# Seconds and MB of WAL of a statement, then what it returned.
+# Seconds and MB of WAL of a statement, then its result.
 measured() {
     local before after from to
     run -c "CHECKPOINT"
@@ -47,7 +47,7 @@ SQL
     run -c "VACUUM (ANALYZE) $1"
 }
 
-# An event of about 1.2 kB, from the traffic that the extension makes up.
+# An event of about 1.2 kB, from the extension's own generator.
 create_documents() {
     run <<'SQL'
 CREATE TABLE document AS SELECT payload::jsonb FROM call_traffic(300, 1) AS payload

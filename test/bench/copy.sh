@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# COPY of many calls into a table as of create_call_tables, with its indexes: with the triggers, which sanitize the payloads of about
-# 1.2 kB on the way, and without. Prints a markdown table: medians, and of each round's ratio.
+# COPY of many calls into a table of create_call_tables, with its indexes: with the triggers and without. The triggers sanitize
+# the payloads of about 1.2 kB. Prints a markdown table of medians, also of each round's ratio.
 #
-#   test/bench/copy.sh [rows] [rounds]      the server is the one that psql finds (PGHOST, PGUSER, ...), the user a superuser
+#   test/bench/copy.sh [rows] [rounds]      runs on the server that psql finds (PGHOST, PGUSER, ...), as a superuser
 #
 # GIN=no drops the index on raw_payload from both tables. The file has some 1.5 kB for each row.
 set -eu
@@ -16,7 +16,7 @@ run() {
     PGOPTIONS="-c client_min_messages=error -c search_path=$schema,public" psql -XqAt -v ON_ERROR_STOP=1 "$@"
 }
 
-# Events of 1.1 to 1.3 kB, from the traffic that the extension makes up.
+# Events of 1.1 to 1.3 kB, from the extension's own generator.
 create_rows() {
     run -c "CREATE TABLE document AS SELECT row_number() OVER () - 1 AS number, payload::jsonb FROM call_traffic(20000, 1) AS payload
             WHERE payload::jsonb ? 'call_id' AND octet_length(payload::jsonb::text) BETWEEN 1100 AND 1300" \
@@ -37,7 +37,7 @@ create_table() {
     run -c "ALTER TABLE calls SET (autovacuum_enabled = off)" -c "CHECKPOINT"
 }
 
-# Seconds, seconds of the session's processor, MB of WAL, MB of the table with all that belongs to it.
+# Seconds, the session's processor seconds, MB of WAL, MB of the table with indexes and TOAST.
 measure() {
     local from lsn
     create_table "$1"

@@ -1,4 +1,4 @@
-# Sourced by queue.sh, process.sh and ingest.sh: a database of their own, and what turns rounds into a table.
+# queue.sh, process.sh and ingest.sh source this file: a database of their own, and tables of the rounds' results.
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -12,7 +12,7 @@ export PGOPTIONS="${PGOPTIONS:-} -c client_min_messages=error -c search_path=pub
 server_database=${PGDATABASE:-postgres}
 
 run() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
-# Of the fill, not of what is measured.
+# For filling only, not for measured statements.
 fast() { PGOPTIONS="$PGOPTIONS -c synchronous_commit=off" run "$@"; }
 
 clean_up() {
@@ -29,7 +29,7 @@ create_database() {
     run -c "CREATE EXTENSION callhardening SCHEMA public"
 }
 
-# hold CLIENTS SQL: open transactions, until let_go.
+# hold CLIENTS SQL: opens transactions until let_go.
 hold() {
     mkfifo "$files/hold"
     "$client" hold "$@" <"$files/hold" >"$files/held" &
@@ -49,7 +49,7 @@ let_go() {
     rm -f "$files/hold"
 }
 
-# All of a process's log position, in bytes.
+# The WAL position, in bytes.
 wal_position() { run -c "SELECT pg_current_wal_insert_lsn() - '0/0'"; }
 
 calculate() { awk "BEGIN { printf \"%.${2:-0}f\", $1 }"; }
@@ -57,16 +57,16 @@ lowest() { sort -g | head -n 1; }
 highest() { sort -g | tail -n 1; }
 median() { sort -g | awk '{ value[NR] = $1 } END { printf "%s", NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'; }
 
-# Each result is a file of $files, with one line for each round. ratios A B: A / B, round by round.
+# Each result is a file in $files with one line for each round. ratios A B: A / B, round by round.
 ratios() { paste "$files/$1" "$files/$2" | awk '$2 > 0 { print $1 / $2 }'; }
 
-# ratio A B: the median of the rounds' ratios and their spread.
+# ratio A B: the median of the rounds' ratios and their spread
 ratio() { printf '%.2f (%.2f to %.2f)' "$(ratios "$1" "$2" | median)" "$(ratios "$1" "$2" | lowest)" "$(ratios "$1" "$2" | highest)"; }
 
 # rate A: the median
 rate() { printf '%.0f' "$(median <"$files/$1")"; }
 
-# Into a temporary directory, unless NODE_PATH has them.
+# Installs packages into a temporary directory, unless NODE_PATH has them.
 install_node_packages() {
     if ! node -e 'process.argv.slice(1).forEach((name) => require.resolve(name))' "$@" 2>/dev/null; then
         npm install --silent --no-audit --no-fund --prefix "$files" "$@" >/dev/null

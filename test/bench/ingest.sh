@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Appending events: the same rows into the same table with the stamping trigger, and without it with the stamps given; in one
-# statement, and one row to a statement and a transaction. ingest_call_event, which also looks for redeliveries, stands beside.
-# Prints a markdown table.
+# Appending events: the same rows into the same table, with the stamping trigger, and without it but with given stamps. In one
+# statement, and one row for each statement and transaction. ingest_call_event also looks for redeliveries, so it stands in
+# a line of its own. Prints a markdown table.
 #
-#   test/bench/ingest.sh               the server is the one that libpq finds (PGHOST, PGUSER, ...), the user a superuser
+#   test/bench/ingest.sh               runs on the server that libpq finds (PGHOST, PGUSER, ...), as a superuser
 #
 # ROUNDS, EVENTS (in one statement), SECONDS_EACH (of single rows)
 . "$(dirname "$0")/event_log.sh"
 
 : "${ROUNDS:=7}" "${EVENTS:=100000}" "${SECONDS_EACH:=3}"
 
-# The stamps that the trigger makes, without the transaction, which is the plain INSERT's own.
+# The stamps of the trigger, except the transaction id: a plain INSERT has its own.
 create_tables() {
     fast -c "CALL create_ours('bench')"
     fast <<SQL
@@ -25,7 +25,7 @@ VACUUM (ANALYZE);
 SQL
 }
 
-# LIKE leaves it out.
+# LIKE does not copy it.
 toast_tuple_target() { run -c "SELECT option_value FROM pg_class, pg_options_to_table(reloptions) WHERE oid = 'bench.call_events'::regclass AND option_name = 'toast_tuple_target'"; }
 
 plain="INSERT INTO plain (event_lane, event_xid, call_id, event_type, payload)
@@ -38,7 +38,7 @@ at_once() {
         sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | tail -n 1 | awk -v events="$EVENTS" '{ print 1000 * events / $1 }'
 }
 
-# one_by_one CLIENTS SQL: of a statement for each row.
+# one_by_one CLIENTS SQL: events/s with one statement for each row.
 one_by_one() {
     run -c "TRUNCATE plain, bench.call_events" -c "CHECKPOINT"
     printf '\\set id random(1, %d)\n%s WHERE id = :id;\n' "$EVENTS" "$2" >"$files/script"

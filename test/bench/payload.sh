@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The sanitizer against what PostgreSQL does with the same documents, against its rules in PL/pgSQL and in JavaScript,
-# and against nlohmann's parser with a handler that does nothing, in interleaved rounds of one session; then
-# instructions of the core. Prints markdown tables: the median of the processor's time for a document, which load on the
-# machine hardly changes, and the median of the ratios of pairs.
+# Compares the sanitizer with PostgreSQL's own work on the same documents, with its rules in PL/pgSQL and JavaScript, and with
+# nlohmann's parser with an empty handler. The rounds are interleaved in one session. Then it counts instructions of the
+# core. Prints markdown tables: the median processor time for a document, hardly affected by load on the machine, and the
+# median of the ratios of pairs.
 #
-#   test/bench/payload.sh [rounds]              the server is the one that psql finds (PGHOST, PGUSER, ...)
+#   test/bench/payload.sh [rounds]              runs on the server that psql finds (PGHOST, PGUSER, ...)
 #
-# The server is on this machine, on Linux, and the user a superuser: the time is in the server's /proc/self/schedstat.
-# node and valgrind are used where they are. The program is built by `make build/bench/payload_instructions`.
+# The server must be on this machine, on Linux, and the user a superuser: the server's /proc/self/schedstat has the time.
+# node and valgrind are used if present. `make build/bench/payload_instructions` builds the program.
 set -euo pipefail
 shopt -s inherit_errexit
 rounds=${1:-11}
@@ -39,7 +39,7 @@ create() {
     run -f "$here/payload_measure.sql" >/dev/null
 }
 
-# What runs outside of the server in a round runs between its parts in the server.
+# The programs outside the server run between the parts of a round inside it.
 outside() {
     local kind passes
     for kind in event bulky; do

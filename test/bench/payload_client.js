@@ -1,10 +1,10 @@
-// The sanitizer's rules in a client: body in, cleaned body with its record out. What a policy says is read from its
-// document; what a path means is worked out when it is first met.
+// The sanitizer's rules in a client: a body in, a cleaned body with its record out. It reads the document of the policy, and
+// computes the meaning of a path when the path first appears.
 //
-//   node payload_client.js clean POLICY < bodies       the cleaned bodies, one a line
-//   node payload_client.js time POLICY < bodies        microseconds of this process's processor for a body, once it is warm
+//   node payload_client.js clean POLICY < bodies       prints the cleaned bodies, one on a line
+//   node payload_client.js time POLICY < bodies        prints this process's processor microseconds for a body, once warm
 //
-// Left out: the action `hash`, whose key the server does not give away. Numbers are those of JavaScript.
+// Left out: the action `hash`, since the server keeps its key. Numbers are those of JavaScript.
 
 'use strict';
 
@@ -51,7 +51,7 @@ function classOf(name) {
     return found;
 }
 
-// In texts a policy's own names count whole, without what they are a part of.
+// In texts a policy's own names match only as whole words.
 const isSecretName = (name, parameter) => classOf(name) === 1 || (parameter && texts.parameterName.test(texts.fold(name))) ||
     secretNames.has(texts.fold(name.slice(name.lastIndexOf('.') + 1)));
 
@@ -60,7 +60,7 @@ const isSecretName = (name, parameter) => classOf(name) === 1 || (parameter && t
 const KEEP = 0, DROP = 1, MASK = 2, TRUNCATE = 3, SUMMARY = 4, JSON_IN_STRING = 5;
 const actions = { keep: KEEP, drop: DROP, mask: MASK, truncate: TRUNCATE, summary: SUMMARY, json: JSON_IN_STRING };
 
-// What the path to a value means for it. A sender's paths are few, so each is worked out once.
+// The meaning of a path for its value. A sender has few paths, so each is computed once.
 let places = 0;
 class Place {
     constructor(name, path, rule) {
@@ -118,7 +118,7 @@ function countCharacters(text) {
     return count;
 }
 
-// The index behind so many characters; the length of a text that has no more.
+// The index after this many characters; the length of a shorter text.
 function headLength(text, characters) {
     if (text.length <= characters || !beyondBmp.test(text.slice(0, 2 * characters)))
         return Math.min(text.length, characters);
@@ -128,7 +128,7 @@ function headLength(text, characters) {
     return index;
 }
 
-// What belongs to the letter before it, or is the second half of a flag.
+// Belongs to the letter before it, or is the second half of a flag.
 const extender = /^[\p{Mn}\p{Me}\u200d\u1160-\u11ff\u{1f3fb}-\u{1f3ff}\u{e0020}-\u{e007f}]/u;
 const halfFlag = /(?:^|[^\u{1f1e6}-\u{1f1ff}])(?:[\u{1f1e6}-\u{1f1ff}]{2})*[\u{1f1e6}-\u{1f1ff}]$/u;
 function isInsideUnit(text, index) {
@@ -162,7 +162,7 @@ function maskText(text, rest) {
     return '***' + text.slice(index);
 }
 
-// The text without what `next` finds; the same where it finds nothing.
+// The text without the matches of `next`; the same text if there are none.
 function replace(text, next) {
     let span = next(0);
     if (span === null)
@@ -200,7 +200,7 @@ function fitOnce(text, place) {
         if (masked !== text)
             return { text: masked, masked: true, cut: false };
     }
-    // No more is read than the limit leaves, but for what begins there, or where little is left of it.
+    // Reads no further than the limit, except for matches that begin there, or if little is left after it.
     const limit = place.limit, room = 4 * (limit + 1) + 320;
     const head = text.length > room ? text.slice(0, room) : text;
     let left = redact(head, place);
@@ -215,7 +215,7 @@ function fitOnce(text, place) {
     return { text: fits ? left : cutText(left, limit), masked, cut: !fits };
 }
 
-// Again until nothing changes.
+// Repeats until nothing changes.
 function fit(text, place) {
     const all = fitOnce(text, place);
     for (let once = all; once.masked || once.cut;) {
@@ -379,7 +379,7 @@ function cleanBoolean(value, place) {
     return '***';
 }
 
-// undefined for what goes.
+// undefined for dropped values.
 function clean(value, place, depth, isMember) {
     if (isEmpty(value))
         return isMember ? undefined : value;
@@ -406,7 +406,7 @@ function clean(value, place, depth, isMember) {
 
 // ---- the budget ---------------------------------------------------------------------------------
 
-// jsonb prints a space behind each colon and comma.
+// jsonb prints a space after each colon and comma.
 function countSpaces(value) {
     if (typeof value !== 'object' || value === null)
         return 0;
@@ -423,7 +423,7 @@ function countSpaces(value) {
 
 const printedSize = (value) => Buffer.byteLength(JSON.stringify(value)) + countSpaces(value);
 
-// Leaves in jsonb's order, each with the containers that it is in.
+// Leaves in jsonb's order, each with its containers.
 function collectLeaf(value, key, place, name, container, leaves) {
     if (typeof value !== 'object' || isEmpty(value) || isSummary(value))
         leaves.push({ rule: place.rule, order: leaves.length, container, key, bytes: name + printedSize(value) });
@@ -445,7 +445,7 @@ function collectLeaves(value, place, container, leaves) {
     }
 }
 
-// What no rule matched goes first, then what the last rule matched; the last in the document before the others.
+// Values without a rule go first, then those of the last rule. Within each, the last in the document goes first.
 function shed(document) {
     const leaves = [];
     collectLeaves(document, root, { value: document, above: null, left: 0, key: undefined, bytes: 0 }, leaves);
@@ -508,7 +508,7 @@ function cleanBody(body) {
 
 const bodies = readFileSync(0, 'utf8').split('\n').filter((line) => line !== '').map((line) => Buffer.from(line, 'utf8'));
 
-let written = 0; // what nobody looks at need not be done
+let written = 0; // so that the engine cannot skip the work
 function timeOnce() {
     const before = process.cpuUsage();
     for (const body of bodies)

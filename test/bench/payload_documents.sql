@@ -1,9 +1,9 @@
--- The documents of payload.sh, made of call_traffic: ordinary events of 1.2 kB, and events of 15 kB that have a
--- transcript, a recap or what a router was asked and answered; and events of 30 kB whose transcript has an object for each
+-- The documents of payload.sh, made from call_traffic: ordinary events of 1.2 kB, events of 15 kB with a transcript, a recap or
+-- the dialogue of a router, and events of 30 kB with a transcript of one object for each
 -- line.
 --
--- A body has its members in the sender's order and is not compressed, as it comes. A payload is stored as
--- PostgreSQL stores it: above 2 kB compressed and out of line.
+-- A body has its members in the sender's order and is not compressed, as it arrives. A payload is stored as PostgreSQL stores
+-- it: above 2 kB compressed and out of line.
 
 CREATE FUNCTION create_documents(kind text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -19,14 +19,14 @@ CREATE TABLE traffic AS SELECT row_number() OVER () AS id, body FROM (SELECT cal
 INSERT INTO event_body (body)
 SELECT body FROM traffic WHERE octet_length(body) BETWEEN 1150 AND 1250 ORDER BY id LIMIT 1000;
 
--- What is said in long calls.
+-- The talk of long calls.
 CREATE TABLE talk AS
 SELECT row_number() OVER () AS n, said FROM (
     SELECT DISTINCT body::json ->> 'transcription_text' AS said FROM traffic
     WHERE octet_length(body) > 15000 AND body NOT LIKE '%"transcription_text":null%' ORDER BY 1) AS t
 WHERE octet_length(said) > 14000;
 
--- Events with room for the bulk, and talk in turn.
+-- Events with space for large values, and talk in turn.
 CREATE VIEW base AS
 SELECT body, said FROM (SELECT row_number() OVER (ORDER BY id) AS n, body FROM event_body
     WHERE body LIKE '%"transcription_text":null%' AND body LIKE '%"routing_breadcrumbs":[]%') AS e
@@ -42,7 +42,7 @@ SELECT left(body, -1) || ',"recap_summary":' || to_json(left(said, 3000)) || ',"
     (SELECT json_agg(substr(said, 3000 + i * 250, 250)) FROM generate_series(0, (length(said) - 3000) / 250) AS i) || '}'
 $$;
 
--- Without the spaces of json_build_object, which no sender writes.
+-- Removes the spaces of json_build_object, since no sender writes them.
 CREATE FUNCTION with_breadcrumbs(body text, said text) RETURNS text LANGUAGE sql AS $$
 SELECT replace(body, '"routing_breadcrumbs":[]', '"routing_breadcrumbs":' || replace((SELECT json_agg(json_build_object('breadcrumb_type',
     'external_api', 'date', 1767571666459 + i, 'url', 'https://router.example.com/v2/route?call=' || i,

@@ -1,12 +1,11 @@
-// What callgrind counts the instructions of: the core alone, over the same documents again and again.
+// The program for callgrind: the core alone, over the same documents again and again.
 //
 //   payload_instructions feed|text|sax POLICY BODIES PASSES
 //
 // POLICY is a file with a policy, BODIES one with a JSON document on each line. `feed` reports the tokens of
-// documents read before, as a walk through a jsonb does; `text` reads each body; `sax` reads it with
-// nlohmann's parser and a handler that does nothing. Printed are microseconds of the processor for a
-// document. The difference between two numbers of passes is what documents cost: nothing of the start is in
-// it.
+// documents read before, like a walk through a jsonb. `text` reads each body. `sax` reads it with nlohmann's
+// parser and an empty handler. The program prints processor microseconds for a document. The difference
+// between two numbers of passes is the cost of the documents, without the start.
 #include "core/policy/policy.hpp"
 #include "core/sanitizer/json_text.hpp"
 #include "core/sanitizer/sanitizer.hpp"

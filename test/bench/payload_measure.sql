@@ -1,11 +1,11 @@
--- What payload.sh measures, and how: pairs of expressions over the same documents, in interleaved rounds.
+-- The measurements of payload.sh: pairs of expressions over the same documents, in interleaved rounds.
 
 CREATE TABLE measurement (id int GENERATED ALWAYS AS IDENTITY, documents text,
     ours text, ours_from regclass, other text, other_from regclass,
     title text, wanted text, in_client text, pairs int DEFAULT 7);
 CREATE TABLE sample (measurement int, round int, ours float8, other float8);
 
--- The members of which sanitizing leaves nothing, or less than a tenth.
+-- The members that sanitizing removes, or shortens to less than a tenth.
 ALTER TABLE bulky ADD dropped text[];
 ALTER TABLE repetitive ADD dropped text[];
 ALTER TABLE structured ADD dropped text[];
@@ -18,7 +18,7 @@ UPDATE repetitive SET dropped = dropped_members(payload, sanitize_call_payload(p
 UPDATE structured SET dropped = dropped_members(payload, sanitize_call_payload(payload));
 VACUUM FULL bulky, repetitive, structured;
 
--- Rules that match nothing.
+-- Rules without a match.
 CREATE FUNCTION idle_policy(rules int, path text) RETURNS jsonb LANGUAGE sql AS $$
 SELECT jsonb_build_object('version', 1, 'rules', jsonb_agg(jsonb_build_object('path', format(path, i), 'action', 'drop')))
 FROM generate_series(1, rules) AS i
@@ -56,7 +56,7 @@ INSERT INTO measurement (documents, ours, ours_from, other, other_from, title, w
 
 UPDATE measurement SET pairs = 1 WHERE title = 'PL/pgSQL';
 
--- Planned once: a policy of 1000 rules takes longer to read than to use.
+-- Planned once: reading a policy of 1000 rules takes longer than using it.
 CREATE PROCEDURE prepare_measurements() LANGUAGE plpgsql AS $$
 DECLARE
     m measurement;
@@ -70,8 +70,8 @@ BEGIN
 END
 $$;
 
--- Microseconds of the processor that this session has used. The kernel adds them up when a process gives the
--- processor away.
+-- Processor microseconds of this session. The kernel updates them when a process leaves the
+-- processor.
 CREATE FUNCTION processor_time() RETURNS float8 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_sleep(0.0001);
@@ -79,7 +79,7 @@ BEGIN
 END
 $$;
 
--- For a document. The argument is a column, so nothing is computed beforehand, and count() needs each value.
+-- For one document. The argument is a column, so nothing is computed beforehand, and count() needs each value.
 CREATE FUNCTION microseconds(prepared text) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
     before float8 := processor_time();
@@ -90,8 +90,8 @@ BEGIN
 END
 $$;
 
--- One round: pairs of both, of which another is first each time, so that none always profits from the other. `client`
--- is the time in programs outside of the server. Round 0 warms up.
+-- One round with all pairs. Their order rotates, so that no expression always gains from the one before it. `client`
+-- is the time of programs outside the server. Round 0 warms up.
 CREATE PROCEDURE measure(round int, client jsonb) LANGUAGE plpgsql AS $$
 DECLARE
     m measurement;
@@ -154,8 +154,8 @@ FROM (SELECT 1 AS id, '1.2 kB' AS documents, payload FROM event UNION ALL SELECT
     UNION ALL SELECT 4, '30 kB, structured', payload FROM structured) AS d
 GROUP BY d.id, d.documents ORDER BY d.id;
 
--- How far the other languages do the same work. JavaScript prints a number in the fewest digits that give the same
--- double, so its documents are also compared with the sanitizer's after its numbers were read as doubles.
+-- The agreement of the other languages with the sanitizer. JavaScript prints the fewest digits of a double, so the test also
+-- compares its documents with the sanitizer's after reading their numbers as doubles.
 CREATE FUNCTION as_doubles(document jsonb) RETURNS jsonb LANGUAGE sql AS $$
 SELECT CASE jsonb_typeof(document)
     WHEN 'number' THEN to_jsonb((document::text)::float8)

@@ -1,10 +1,10 @@
--- The sanitizer's rules in PL/pgSQL, written to be quick: what the default policy says becomes the code of a function
--- once, members are read by a loop, there is no call for what is empty, and the regular expressions, some 5 us each,
--- are there only for a name whose last three letters end one of their words.
+-- The sanitizer's rules in fast PL/pgSQL. The default policy is compiled once to the code of a function, a loop reads the
+-- members, and nothing is called for empty values. Regular expressions take some 5 us each, so they run only for a name whose
+-- last three letters end one of their words.
 --
 -- Left out: secrets in names, emoji of several characters, the action `hash`.
 
--- Rules of one or two names behind `**.` are all that there are.
+-- All rules are of one or two names behind `**.`.
 DO $do$
 DECLARE
     policy jsonb := call_payload_policy();
@@ -38,7 +38,7 @@ $do$;
 
 CREATE TYPE place AS (name text, rule int, action text, depth int, secret boolean, link boolean, media boolean);
 
--- The value that comes out, NULL for what goes, and what was done.
+-- The resulting value, NULL for a dropped one, and the action.
 CREATE TYPE cleaned AS (value jsonb, dropped int, masked int, truncated int, opened int, empty int);
 
 CREATE FUNCTION enter_member(name text, above place) RETURNS place LANGUAGE plpgsql IMMUTABLE AS $$
@@ -63,7 +63,7 @@ BEGIN
 END
 $$;
 
--- Not inside of a marker, nor before an accent.
+-- Not inside a marker, nor before an accent.
 CREATE FUNCTION cut_text(word text, most int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     last int := most - 1;
@@ -92,7 +92,7 @@ SELECT jsonb_typeof(value) = 'object' AND value ?& '{type,length}' AND value - '
     AND value ->> 'type' IN ('string', 'number', 'boolean', 'object', 'array') AND (value -> 'length')::text ~ '^(0|[1-9]\d{0,9})$'
 $$;
 
--- One round over a text. No more of it is read than its limit leaves, but for what begins there.
+-- One round over a text. It reads no further than the limit, except for matches that begin there.
 CREATE FUNCTION fit_once(word text, at place, most int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     head text := left(word, 4 * most + 324);
@@ -250,8 +250,8 @@ BEGIN
 END
 $$;
 
--- Each leaf with its place in the order of the document, the rule that it is kept by, and what it prints in with its
--- name; each container with what its name and brackets print in.
+-- Each leaf with its position in the document, its rule, and the bytes it prints with its name; each container with the
+-- bytes of its name and brackets.
 CREATE FUNCTION leaves(value jsonb, path text[], name text, rule int, bytes int)
     RETURNS TABLE (leaf boolean, place text[], by_rule int, size int) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -280,7 +280,7 @@ BEGIN
 END
 $$;
 
--- Without the values at the given places.
+-- Without the values at the given positions.
 CREATE FUNCTION without(value jsonb, path text[], gone jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF gone ? path::text THEN
@@ -296,9 +296,9 @@ BEGIN
 END
 $$;
 
--- What no rule matched goes first, then what the last rule matched; the last in the document before the others. A
--- leaf takes a separator with it; a container goes with its last leaf, and its own separator is one less inside.
--- Of the number of values that were shed, as it is printed.
+-- Values without a rule go first, then those of the last rule. Within each, the last in the document goes first. A leaf takes
+-- a separator with it. A container goes with its last leaf, and has one separator less than values.
+-- Bytes of the printed number of shed values.
 CREATE FUNCTION digits_of(count bigint) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT length(least(count, 99)::text) $$;
 
 CREATE FUNCTION shed(document jsonb, record text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$

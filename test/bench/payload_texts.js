@@ -1,5 +1,5 @@
-// What the sanitizer looks for in texts and names: secrets, and what detectors find. One regular expression a text
-// finds the letters that can show something; what stands around them decides.
+// The sanitizer's searches in texts and names: secrets and detectors. One regular expression for a text finds the letters
+// that can indicate a secret. The text around them decides.
 
 'use strict';
 
@@ -80,7 +80,7 @@ function findInSip(text, colon) {
     return found === null || found[0].length > 256 ? null : hide(text, colon + 1 + found[1].length, colon + found[0].length);
 }
 
-// After the opening quote, to the quote that has as many backslashes before it.
+// From the opening quote to the quote with as many backslashes before it.
 function quotedEnd(text, begin, escapes, quote) {
     for (let at = begin; (at = text.indexOf(quote, at)) >= 0; ++at) {
         let before = 0;
@@ -104,7 +104,7 @@ function bracketEnd(text, begin) {
     return text.length;
 }
 
-// A quote ends a header that is itself quoted, but in `Digest username="..."` it belongs to it.
+// A quote ends a quoted header, but in `Digest username="..."` it belongs to the header.
 const headerPart = /=(\\*)"|[\r\n"'\\]/g;
 function headerEnd(text, begin) {
     headerPart.lastIndex = begin;
@@ -200,7 +200,7 @@ const localPart = /[\w.%+\-@\u0080-\uffff]{1,65}$/;
 const namedHost = /(?!\dx\.)(?:[A-Za-z\d\-\u0080-\uffff]+\.)*[A-Za-z\d\-\u0080-\uffff]*/y;
 const anyHost = /[A-Za-z\d\-.\u0080-\uffff]{1,253}/y;
 
-// The longest beginning whose last label is two letters or more; a host of one label is none but behind `sip:`.
+// The longest beginning with a last label of two letters or more. A host of one label counts only after `sip:`.
 function domainEnd(text, begin) {
     let host = matchAt(namedHost, text, begin).slice(0, 253);
     while (host !== '' && !/(?:^|\.)[A-Za-z]{2,}$/.test(host))
@@ -345,7 +345,7 @@ function nanpGroups(text, groups) {
     return endsNumber(text, groups[count - 1].end) ? count : 0;
 }
 
-// How countries with a leading zero write their own numbers: 030 123456, 020 7946 0958, 01 42 68 53 00.
+// National forms of countries with a leading zero: 030 123456, 020 7946 0958, 01 42 68 53 00.
 function nationalGroups(text, groups) {
     const area = groups[0].digits.length;
     if (area < 2 || area > 6 || !/^0[1-9]/.test(groups[0].digits))
@@ -461,7 +461,7 @@ const nameKinds = (name) => {
     return { phone: phoneName.test(folded), doubtful: doubtfulPhoneName.test(folded), id: idName.test(folded) };
 };
 
-// What seven to nineteen digits are as the value of a name of these kinds.
+// The meaning of seven to nineteen digits as the value of a name of these kinds.
 function areDigitsParty(digits, kinds, wanted) {
     if (wanted.phone && digits.length <= 15 && (digits[0] !== '1' || digits.length === 11) &&
         (kinds.phone || (kinds.doubtful && digits[0] !== '0' && digits.length >= 10)))

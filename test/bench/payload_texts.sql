@@ -1,5 +1,5 @@
--- What the sanitizer looks for in texts, with regular expressions: secrets, and what detectors find. Each kind is
--- looked for where a cheap test says that it may be there.
+-- The sanitizer's searches in texts with regular expressions: secrets and detectors. Each kind is searched only after a cheap
+-- test for it.
 
 CREATE FUNCTION is_card_number(digits text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
 SELECT digits ~ '^((222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720|5[1-5]\d\d)\d{12}|30[0-5]\d{11}|3095\d{10}|3[47]\d{13}'
@@ -9,7 +9,7 @@ SELECT digits ~ '^((222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720|5[1-5]\d\d)\d{12
              FROM string_to_table(digits, NULL) WITH ORDINALITY AS t (d, n)) AS s) % 10 = 0
 $$;
 
--- What seven to nineteen digits are as the value of a member of this name.
+-- The meaning of seven to nineteen digits as the value of a member of this name.
 CREATE FUNCTION are_digits_party(digits text, name text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     folded text := lower(translate(name, '_- ', ''));
@@ -71,7 +71,7 @@ BEGIN
 END
 $$;
 
--- As they stand, but for what looks like more than one party in one place.
+-- Unchanged, except for forms with more than one party in one place.
 CREATE FUNCTION mask_parties(word text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     number text[];

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# From ingested events to rows of `calls`: process_call_events by one and two workers, and the pipeline that this extension
-# replaces, a client in node that claims 50 events with SKIP LOCKED, asks for each call's status, writes the call and marks the
-# event: statement by statement, and in a transaction for each 50. Prints a markdown table.
+# From ingested events to rows of `calls`: process_call_events by one and two workers, and the older pipeline, a client in node.
+# The client claims 50 events with SKIP LOCKED, asks for each call's status, writes the call and marks the event: statement by
+# statement, and in a transaction for each 50. Prints a markdown table.
 #
-#   test/bench/process.sh              the server is the one that libpq finds (PGHOST, PGUSER, ...), the user a superuser
+#   test/bench/process.sh              runs on the server that libpq finds (PGHOST, PGUSER, ...), as a superuser
 #
-# ROUNDS, CALLS (of call_traffic, more than four events each), WORKER_CALLS (for two workers against one, which node would take
-# too long for, and a start of a session too much of fewer), NODE_PATH with the package pg, which is installed into a temporary
-# directory otherwise. In each round all of them get the same events, in tables made anew.
+# ROUNDS, CALLS (of call_traffic, with more than four events each). WORKER_CALLS for two workers against one: node would take
+# too long for so many, and with fewer the start of a session would count too much. NODE_PATH with the package pg, otherwise
+# installed into a temporary directory. In each round all of them get the same events, in new tables.
 . "$(dirname "$0")/event_log.sh"
 
 : "${ROUNDS:=5}" "${CALLS:=4000}" "${WORKER_CALLS:=40000}"
 
-# What a hook that only stores bodies writes, and a calls table like the one of create_call_tables without its triggers.
+# The table of a hook that only stores bodies, and a calls table like that of create_call_tables without its triggers.
 create_tables() {
     fast >/dev/null <<SQL
 DROP SCHEMA IF EXISTS bench, node CASCADE;
@@ -32,7 +32,7 @@ VACUUM (ANALYZE);
 SQL
 }
 
-# Each batch is a transaction. A worker ends when nothing is left that another one does not hold.
+# Each batch is a transaction. A worker ends when no free event is left.
 worker() {
     run <<'SQL'
 DO $$
@@ -62,8 +62,8 @@ ours() {
 
 in_node() { node "$here/process_node.js" "$1"; }
 
-# measure NAME EVENTS COMMAND ...: events/s, microseconds of the processor, and bytes of the write-ahead log per event. The
-# command prints nanoseconds of the processor: of its sessions in the server, and of itself where it does more than to wait.
+# measure NAME EVENTS COMMAND ...: events/s, processor microseconds and WAL bytes per event. The command prints processor
+# nanoseconds: of its sessions in the server, and of itself if it does more than wait.
 measure() {
     local name=$1 events=$2 lsn start seconds
     shift 2
@@ -76,7 +76,7 @@ measure() {
     echo $((($(wal_position) - lsn) / events)) >>"$files/wal_$name"
 }
 
-# What both say of a call, where events did not come in another order than they happened.
+# Compares the calls of both, for calls with events in the order of their times.
 agreement() {
     run -c "SELECT format('Calls: %s by process_call_events, %s by node; the same status, direction and numbers in %s.', count(o), count(n),
             count(*) FILTER (WHERE (o.status, o.direction, o.from_number, o.to_number) IS NOT DISTINCT FROM
@@ -127,7 +127,7 @@ compare_workers() {
     echo
 }
 
-# create_traffic CALLS: bodies as they are sent, and those without transcripts.
+# create_traffic CALLS: bodies as they are sent, and bodies without transcripts.
 create_traffic() {
     fast -c "DROP TABLE IF EXISTS traffic, ordinary" \
         -c "CREATE TABLE traffic (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb COMPRESSION lz4 NOT NULL)" \

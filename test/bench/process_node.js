@@ -1,10 +1,10 @@
-// The pipeline as it was written before: claim 50 events with SKIP LOCKED, and for each of them read the call's status, decide,
-// write the call, mark the event. Prepared statements, no sanitizer.
+// The older pipeline: it claims 50 events with SKIP LOCKED. For each of them it reads the call's status, decides, writes the
+// call and marks the event. Prepared statements, no sanitizer.
 //
-//   node process_node.js autocommit    each statement by itself, as such workers do: the locks are gone before the work begins
+//   node process_node.js autocommit    each statement by itself, as such workers do: the locks end before the work begins
 //   node process_node.js transaction   a transaction for each batch, as they should
 //
-// Works on node.webhook_events until nothing is left; prints nanoseconds of the processor, of its session in the server and of
+// Works on node.webhook_events until no event is left. Prints processor nanoseconds of its session in the server and of
 // itself.
 
 'use strict';

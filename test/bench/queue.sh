@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Claiming and completing: the event log against a textbook table and PgQ by one client program, against graphile-worker
-# and pg-boss by node, all on the server that libpq finds (PGHOST, PGUSER, ...), with its durability. Prints markdown tables of
-# medians, and the ratios of rounds in which one system ran after the other. The floor is no queue: two durable commits
-# and the sending of the rows, which is what none can do without.
+# Claiming and completing: the event log against a textbook table and PgQ by one client program, and against graphile-worker
+# and pg-boss by node. All run on the server that libpq finds (PGHOST, PGUSER, ...), with its durability. Prints markdown tables
+# of medians, and the ratios of rounds with one system directly after the other. The floor is not a queue: two durable commits
+# and the rows, as every queue needs them.
 #
 #   make build/bench/queue_client && test/bench/queue.sh [part ...]    parts: batches held backlogs clients polls node
 #
-# ROUNDS, and how much a round does (smaller for a try):
-#   EVENTS (batches of 100)  SINGLE_EVENTS (batches of 1)  HELD_EVENTS and HELD_SECONDS (how long a peer is waited for)
+# ROUNDS, and the size of a round (smaller for a try):
+#   EVENTS (batches of 100)  SINGLE_EVENTS (batches of 1)  HELD_EVENTS and HELD_SECONDS (the time limit for a peer)
 #   BACKLOGS and BACKLOG_EVENTS  CLIENTS and SWEEP_EVENTS  OPEN_EVENTS (of the open insert)  POLLS  NODE_EVENTS
 #
-# A superuser; the extensions callhardening and pgq on the server (without pgq its columns stay empty). The part `node`
-# wants NODE_PATH with the packages pg, graphile-worker and pg-boss; without it, they are installed into a temporary directory.
+# Needs a superuser, and the extensions callhardening and pgq on the server (without pgq its columns stay empty). The part
+# `node` needs the packages pg, graphile-worker and pg-boss in NODE_PATH, otherwise it installs them into a temporary directory.
 . "$(dirname "$0")/event_log.sh"
 
 : "${ROUNDS:=3}" "${EVENTS:=100000}" "${SINGLE_EVENTS:=3000}" "${HELD_EVENTS:=1000000}" "${HELD_SECONDS:=120}"
@@ -20,21 +20,21 @@
 
 systems="ours textbook"
 
-# prepare SYSTEM SCHEMA CLIENTS EVENTS BYTES BATCH: created anew and filled with a tenth more than will be worked on.
+# prepare SYSTEM SCHEMA CLIENTS EVENTS BYTES BATCH: creates the tables and fills them with a tenth more than the work.
 prepare() {
     local system=$1 schema=$2 clients=$3 bytes=$5 batch=$6 last=$(($4 + $4 / 10 + $3 * $6))
-    # Not between filling and working: then each page that a peer updates would be written to the log whole.
+    # Before filling. After a checkpoint each page that a peer updates would be written to the WAL in full.
     run -c "CHECKPOINT"
     case $system in
     ours | textbook | floor) fast -c "CALL create_$system('$schema')" -c "CALL fill_$system('$schema', 1, $last, $bytes)" ;;
     pgq) fast -c "CALL create_pgq($clients)" -c "CALL fill_pgq($clients, 1, $last, $bytes, $batch)" ;;
     esac
     run -c "VACUUM (ANALYZE)"
-    # What the kernel has not written yet of all that would be written beside the first commits.
+    # The kernel would otherwise write its dirty pages during the first commits.
     sync
 }
 
-# work SYSTEM SCHEMA BATCH CLIENTS EVENTS SECONDS: what the client prints.
+# work SYSTEM SCHEMA BATCH CLIENTS EVENTS SECONDS: prints the line of the client.
 work() { "$client" run "$@"; }
 
 field() { cut -d' ' -f"$1"; }
@@ -84,13 +84,13 @@ if_pgq() { case $systems in *pgq*) "$@" ;; esac }
 
 # -- an old snapshot -----------------------------------------------------------------------------
 
-# The rate of the last tenth says more than the mean: what a snapshot costs grows with what was done under it.
+# The rate of the last tenth says more than the mean, since the cost of a snapshot grows with the work done under it.
 part_held() {
     local round rounds system held line
     echo "| batches of 100, 300 B, 2 clients | events done | events/s | its last tenth | with a snapshot held: events done | events/s | its last tenth | held / not | last tenths, held / not | server's us per event, held / not |"
     echo "|---|---|---|---|---|---|---|---|---|---|"
     for system in $systems; do
-        # Peers take long under the snapshot, and what they lose is no matter of some percent.
+        # Peers take long under the snapshot and lose far more than some percent, so one round is enough.
         rounds=1
         [ "$system" != ours ] || rounds=$ROUNDS
         for ((round = 0; round < rounds; ++round)); do
@@ -114,8 +114,8 @@ part_held() {
 
 # -- backlogs ------------------------------------------------------------------------------------
 
-# One client. What it has taken from a small backlog comes back, half a backlog at a time, outside of the measured time. A small
-# backlog has few events in each lane, and a batch of 100 comes from several lanes; one of 10 does not, or from two.
+# One client. Its events return to a small backlog, half a backlog at a time, outside the measured time. A small backlog has few
+# events in each lane. So a batch of 100 comes from several lanes, and a batch of 10 from one or two.
 part_backlogs() {
     local system round backlog batch
     for system in ours textbook; do
@@ -212,7 +212,7 @@ wal_of_poll() {
         awk -F': *' '/"WAL Bytes"/ && !seen++ { sub(",", "", $2); print $2 }'
 }
 
-# Each of 60 transactions appends to some lanes; events that are committed after that have all lanes' positions pass them.
+# Each of 60 transactions appends to some lanes. Events committed later move all lanes' positions beyond them.
 part_polls() {
     echo "| empty poll over 64 lanes | ms, median | ms, 99 % | to idle | server's us | to idle | transaction id | WAL bytes |"
     echo "|---|---|---|---|---|---|---|---|"

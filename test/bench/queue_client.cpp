@@ -1,12 +1,12 @@
-// Workers of a queue, each a thread with a connection: claim a batch, read all of its rows, complete it,
-// until so many events are done. What differs between the queues is in one table, everything else is the same
-// for all of them.
+// Workers of a queue, each a thread with a connection. A worker claims a batch, reads all of its rows and
+// completes it, until enough events are done. One table holds the differences between the queues. Everything
+// else is the same for all of them.
 //
 //   queue_client run SYSTEM SCHEMA BATCH CLIENTS EVENTS SECONDS [REFILL_EVENTS REFILL_SQL]
 //
 // prints: events, events/s, events/s of the last tenth, milliseconds of a batch (median), events of a batch,
 // microseconds of the server per event.
-// REFILL_SQL runs whenever so many events are done, outside of the measured time (one client).
+// REFILL_SQL runs each time after so many events, outside the measured time (one client).
 //
 //   queue_client poll SCHEMA POLLS
 //
@@ -14,7 +14,7 @@
 //
 //   queue_client hold CLIENTS SQL
 //
-// SQL in CLIENTS open transactions until standard input ends; # is their number.
+// runs SQL in CLIENTS open transactions until standard input ends; # is their number.
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -69,7 +69,7 @@ private:
     PGresult *result_;
 };
 
-// What libpq finds in PGHOST and the like.
+// libpq takes the server from PGHOST and the like.
 PGconn *Connect()
 {
     PGconn *connection = PQconnectdb("");
@@ -108,7 +108,7 @@ struct Options {
     std::string refill;
 };
 
-// An array of the ids in the first column, each once where equal ones stand beside each other.
+// An array of the ids in the first column. Neighbouring equal ids appear once.
 std::string Ids(const Result &rows)
 {
     std::string ids = "{";
@@ -142,7 +142,7 @@ public:
     Worker(const Worker &) = delete;
     Worker &operator=(const Worker &) = delete;
 
-    // Claims, reads and completes a batch; the number of its events.
+    // Claims, reads and completes a batch. Returns the number of its events.
     int Batch()
     {
         return options_.system == "pgq"     ? PgqBatch()
@@ -158,7 +158,7 @@ public:
 
     PGconn *Connection() const { return connection_; }
 
-    // Nanoseconds that the worker's backend has had a processor for.
+    // Processor nanoseconds of the worker's backend.
     long ProcessorTime() const
     {
         std::ifstream file("/proc/" + std::to_string(PQbackendPID(connection_)) + "/schedstat");
@@ -168,7 +168,7 @@ public:
     }
 
 private:
-    // The ids of a batch are those of its claims, one for each lane that it comes from.
+    // The ids of a batch are those of its claims, one for each of its lanes.
     void PrepareOurs()
     {
         Prepare(connection_, "claim",
@@ -200,7 +200,7 @@ private:
         Prepare(connection_, "finish", "SELECT pgq.finish_batch($1)");
     }
 
-    // No queue, but what each durable one has to do: one commit to claim, rows to send, one commit to
+    // Not a queue, but the minimum of each durable one: a commit to claim, rows to send, a commit to
     // complete.
     void PrepareFloor()
     {
@@ -262,7 +262,7 @@ double Percentile(std::vector<double> &times, double part)
     return times[static_cast<std::size_t>(static_cast<double>(times.size() - 1) * part)];
 }
 
-// What the threads share.
+// Shared by the threads.
 struct Progress {
     std::atomic<long> events{0}, batches{0}, processor{0};
     std::mutex mutex;
@@ -270,7 +270,7 @@ struct Progress {
     std::vector<std::pair<double, long>> points; // seconds since the start, events done
 };
 
-// Works until the events are done, the time is over or nothing has come for a second.
+// Works until the events are done, the time is over, or no event has come for a second.
 void Work(Worker &worker, const Options &options, Clock::time_point start, Progress &progress)
 {
     std::vector<double> times;
@@ -352,7 +352,7 @@ int Measure(const Options &options)
 int Poll(const Options &options, long polls)
 {
     Worker worker(options, 0);
-    // Caches, and the plan that a prepared statement settles on.
+    // Fills caches, and lets a prepared statement settle on a plan.
     for (int i = 0; i < 100; ++i)
         worker.EmptyPoll();
     std::vector<double> times;

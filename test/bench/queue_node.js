@@ -1,9 +1,9 @@
-// One worker in node claims and completes events: by callhardening's functions, or as the libraries do it themselves.
+// One worker in node claims and completes events: by callhardening's functions, or by the libraries themselves.
 //
 //   node queue_node.js ours|graphile|pgboss EVENTS BATCH      prints events/s
 //
-// Ours takes the event log bench.call_events as it is; the libraries get EVENTS jobs first. graphile-worker gets batches by its
-// local queue and by completing together what is done at once; its tasks are called one by one.
+// callhardening uses the filled event log bench.call_events. The libraries first get EVENTS jobs. graphile-worker gets batches
+// from its local queue and completes finished jobs together. Its tasks are called one by one.
 
 'use strict';
 

@@ -1,11 +1,11 @@
--- What is measured, filled with the same events: an event log, a textbook table, queues of PgQ.
+-- The measured systems, filled with the same events: an event log, a textbook table, queues of PgQ.
 
 CREATE TABLE filler AS
 SELECT i AS id, (SELECT string_agg(md5(i || ' ' || j), '') FROM generate_series(1, 70) AS j) AS text FROM generate_series(0, 999) AS i;
 ALTER TABLE filler ADD PRIMARY KEY (id);
 VACUUM ANALYZE filler;
 
--- Bodies number first to last, of so many bytes as text; five events to a call.
+-- Bodies number first to last, each with this many bytes as text; five events to a call.
 CREATE FUNCTION bodies(first bigint, last bigint, bytes int) RETURNS TABLE (number bigint, call_id text, event_type text, payload jsonb)
     LANGUAGE sql STABLE
     AS $$
@@ -44,8 +44,8 @@ $$;
 
 -- -- the textbook -------------------------------------------------------------------------------
 
--- State, lease and SKIP LOCKED. No order per call and no fence: whoever has the id can delete the event. Leases that are
--- over are for somebody else to look for, so the claim's condition is the one that a partial index serves best.
+-- State, lease and SKIP LOCKED. No order within a call and no fence: any worker with the id can delete the event. Somebody else
+-- must handle expired leases, so a partial index serves the claim's condition best.
 CREATE PROCEDURE create_textbook(schema text)
     LANGUAGE plpgsql
     AS $$
@@ -87,8 +87,8 @@ CREATE PROCEDURE fill_textbook(schema text, first bigint, last bigint, bytes int
 
 -- -- the floor ----------------------------------------------------------------------------------
 
--- No queue: rows to read in their order, and a table for one row with each commit. Nothing that keeps a claim and sends
--- the bodies can be cheaper.
+-- Not a queue: rows to read in order, and a table that gets one row for each commit. A queue that keeps claims and sends
+-- bodies cannot cost less.
 CREATE PROCEDURE create_floor(schema text)
     LANGUAGE plpgsql
     AS $$
@@ -113,8 +113,8 @@ CREATE PROCEDURE fill_floor(schema text, first bigint, last bigint, bytes int)
 
 -- -- PgQ ----------------------------------------------------------------------------------------
 
--- A consumer of PgQ gets all events of its queue, so each client has a queue of its own with its part of the events. A
--- batch is what lies between two ticks: they are made here, while the queue is filled, and cost the measured time nothing.
+-- A consumer of PgQ gets all events of its queue, so each client has a queue with its part of the events. A batch lies between
+-- two ticks. The ticks are made here, while the queue is filled, outside the measured time.
 CREATE PROCEDURE create_pgq(clients int)
     LANGUAGE plpgsql
     AS $$

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# UPDATE of many calls: the triggers of harden_calls, no trigger, and the rules that such an UPDATE meets written in
-# PL/pgSQL (the directions, the graph, the call id; neither a provider's words nor a sanitizer), in interleaved rounds
-# of one run. Prints a markdown table: the median time, and the median of each round's ratio to no trigger.
+# UPDATE of many calls: with the triggers of harden_calls, without triggers, and with the rules of such an UPDATE in PL/pgSQL
+# (the directions, the graph, the call id; no provider's words and no sanitizer), in interleaved rounds of one run. Prints a
+# markdown table: the median time, and the median of each round's ratio to no trigger.
 #
-#   test/bench/update.sh [rows] [rounds]        the server is the one that psql finds (PGHOST, PGUSER, ...)
+#   test/bench/update.sh [rows] [rounds]        runs on the server that psql finds (PGHOST, PGUSER, ...)
 set -eu
 rows=${1:-100000} rounds=${2:-11}
 schema=callhardening_bench_update template=callhardening_bench_template
@@ -14,8 +14,8 @@ run() {
     PGOPTIONS="-c client_min_messages=error -c search_path=$schema,public" psql -XqAt -v ON_ERROR_STOP=1 "$@"
 }
 
-# Milliseconds of an UPDATE, taken back afterwards: VACUUM gives the table's new tail back, so that every
-# round finds what the first one found.
+# Milliseconds of a rolled back UPDATE. VACUUM then removes the new end of the table, so every round starts with the
+# same table.
 timed() {
     run -c '\timing off' -c "CHECKPOINT" -c "BEGIN" -c '\timing on' -c "UPDATE $1 $2" -c '\timing off' -c "ROLLBACK" -c "VACUUM $1" |
         sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
@@ -26,7 +26,7 @@ create_table() {
     run -c "CREATE TABLE $1 (LIKE $template.calls INCLUDING ALL)" -c "ALTER TABLE $1 SET (autovacuum_enabled = off)"
 }
 
-# Calls that ring, with a payload of an ordinary event's size.
+# Ringing calls, with a payload as large as an ordinary event's.
 fill_table() {
     run <<SQL
 INSERT INTO $1 (dialpad_call_id, direction, status, from_number, to_number, started_at, duration_seconds, raw_payload)
@@ -81,7 +81,7 @@ CREATE TRIGGER refuse AFTER UPDATE ON calls_plpgsql FOR EACH ROW EXECUTE FUNCTIO
 SQL
 }
 
-# Of column $3 in the lines of one measurement and one table: 4 is milliseconds, 5 the ratio of its round.
+# Of column $3 in the lines of one measurement and one table: 4 is milliseconds, 5 the ratio within the round.
 median() {
     awk '$1 == "calls" { none[$2, $3] = $4 } { line[NR] = $0 }
         END { for (i = 1; i <= NR; ++i) { split(line[i], f, " "); print line[i], f[4] / none[f[2], f[3]] } }' "$times" |
@@ -109,7 +109,7 @@ for table in calls calls_hardened calls_plpgsql; do
 done
 for ((round = 0; round < rounds; ++round)); do
     for what in status other; do
-        # A different one first each time, so that none always profits from what the one before it left behind.
+        # The order rotates, so that no table always gains from the state its predecessor leaves.
         order=(calls calls_hardened calls_plpgsql calls calls_hardened)
         for table in "${order[@]:round % 3:3}"; do
             echo "$table $what $round $(timed "$table" "${statement[$what]}")" >>"$times"

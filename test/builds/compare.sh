@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# compare.sh PROGRAM ...: runs each of them on the same 20,000 random documents. A line for each, and what differs first.
+# compare.sh PROGRAM ...: runs each program on the same 20,000 random documents. Prints a line for each, and the first difference.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

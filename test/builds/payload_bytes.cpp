@@ -1,5 +1,5 @@
-// What the sanitizer makes of a corpus, to compare one compiler's bytes with another's. Each line of the
-// input is a policy, a tab and a document; of the output, what both forms give.
+// The sanitizer's results for a corpus, to compare the bytes of different compilers. Each input line is a
+// policy, a tab and a document. Each output line has the results of both forms.
 #include "core/sanitizer/json_text.hpp"
 
 #include "test/unit/sanitize.hpp"

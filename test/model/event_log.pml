@@ -79,7 +79,7 @@ byte ended_before[5];     /* ... when a transaction got its xid: the order that 
 
 #define CALL(e) HAS(calls, e)
 
-/* The position of an event in the log, 0 before all. In two variants it is only a number. */
+/* The position of an event in the log, 0 before all. With BY_NUMBER it is only a number. */
 #ifdef BY_NUMBER
 #define PLACE(e) (8 + (e))
 #else

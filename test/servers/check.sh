@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# The regression, isolation and TAP suites on another version of PostgreSQL, that of another release of Debian:
-# in a system of its own, which debootstrap makes from this machine's package mirror and which is gone at the end.
+# The regression, isolation and TAP suites on another version of PostgreSQL, from another release of Debian. debootstrap makes
+# a system for it from this machine's package mirror, and the script removes it at the end.
 #
 #   test/servers/check.sh 17 trixie
-#   CHROOTS=directory test/servers/check.sh 17 trixie                    the system is made there, not in /var/tmp
-#   DEBIAN_MIRROR=url test/servers/check.sh 17 trixie                    of this mirror
-#   CHECKER=jit test/servers/check.sh 17 trixie                          instead, the regression suite with every query compiled
+#   CHROOTS=directory test/servers/check.sh 17 trixie                    makes the system there, not in /var/tmp
+#   DEBIAN_MIRROR=url test/servers/check.sh 17 trixie                    uses this mirror
+#   CHECKER=jit test/servers/check.sh 17 trixie                          only the regression suite, with every query compiled
 #   CALLHARDENING_PAYLOADS=directory test/servers/check.sh 17 trixie     with the published payloads
 #
-# As root, since it is a chroot: without, it asks for it with sudo. Some 2 GB are needed.
+# Runs as root, since it is a chroot. Another user is asked for sudo. Needs some 2 GB.
 [ "$(id -u)" -eq 0 ] || exec sudo --preserve-env=CHECKER,CXX,CHROOTS,DEBIAN_MIRROR,CALLHARDENING_PAYLOADS,http_proxy,https_proxy "$0" "$@"
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
 [ "$#" -eq 2 ] || die "which version of PostgreSQL, and of which release of Debian? As in: 17 trixie"
 VERSION=$1 RELEASE=$2
 
-# What runs in the system ends with its first process, and its mounts with the last.
+# Processes in the system end with its first process, and its mounts with the last one.
 stop_servers() { wait; }
 
-# apt knows what its sources say, in whichever format, once it has read their lists.
+# apt reads its sources in every format, after it has read their lists.
 mirror_of_machine() {
     # shellcheck disable=SC2016
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1
@@ -40,7 +40,7 @@ make_system() {
         tail -n 20 "$WORK/debootstrap.log" >&2
         die "debootstrap cannot make a system of $RELEASE"
     }
-    # A mirror may be a frozen one; what it has is signed all the same.
+    # A mirror may be a frozen one. Its packages are signed all the same.
     echo 'Acquire::Check-Valid-Until "false";' >"$SYSTEM/etc/apt/apt.conf.d/90frozen"
     mkdir "$SYSTEM/project"
     tar -C "$ROOT" --exclude=./.git --exclude=./build -cf - . | tar -C "$SYSTEM/project" --no-same-owner -xf -
@@ -50,7 +50,7 @@ make_system() {
     fi
 }
 
-# In namespaces of its own: nothing stays mounted or running, however the end comes.
+# In namespaces of its own: no mount or process outlives the script, even after an error.
 isolated() { run unshare --mount --pid --fork --kill-child "$@"; }
 
 enter_system() {

@@ -1,10 +1,10 @@
--- What the topics of claims share: a log of one lane, where all events are in one order, and verbs for short names of
--- claims. Claim ids are random, so the claims are kept under a name. One worker at a time: test/specs has several.
+-- Shared by the topics of claims: a log of one lane, so that all events have one order, and short functions with names for
+-- claims. Claim ids are random, so each is kept under a name. One worker at a time: test/specs has several.
 SET client_min_messages = warning;
 \o /dev/null
 \set SHOW_CONTEXT never
 SELECT create_call_tables('public');
-CREATE TABLE queue (LIKE call_events INCLUDING ALL); -- a log of one lane, where all goes in one order
+CREATE TABLE queue (LIKE call_events INCLUDING ALL); -- a log of one lane with one order
 SELECT register_call_event_log('queue', 'calls', 'dialpad', 1);
 CREATE TABLE taken (name text, claim_id bigint, event_seq bigint);
 CREATE FUNCTION add(VARIADIC calls int[]) RETURNS bigint LANGUAGE sql AS $$

@@ -1,4 +1,4 @@
--- Drops what claims.sql has made.
+-- Drops the objects of claims.sql.
 SET client_min_messages = warning;
 DROP TABLE IF EXISTS queue;
 DROP TABLE call_events, calls, taken;
