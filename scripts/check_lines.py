@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that no line is too long to be read, and prints those that are.
+"""Prints the lines that are too long to read.
 
 A line has at most 120 columns in SQL, C++ and pages, and 140 in tests. A row of a table in a page cannot be broken and
 may have more. Code in pages has its own length.
@@ -13,7 +13,7 @@ COLUMNS, COLUMNS_OF_TESTS, COLUMNS_OF_ROWS = 120, 140, 240
 
 
 def sources():
-    """Each file with the number of columns that its lines may have."""
+    """Each file with the limit of columns for its lines."""
     for pattern in ("src/**/*.?pp", "sql/*/*.sql"):
         yield from ((file, COLUMNS) for file in ROOT.glob(pattern))
     for ending in ("sql", "pl", "pm", "spec", "py", "cpp", "hpp"):

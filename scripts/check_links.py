@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that links between the pages lead somewhere: to a file of the project, and to a heading in it."""
+"""Checks links between the pages: the file must exist, and so must the heading."""
 import pathlib
 import re
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the pages: each statement of README and docs, in the order in which it stands, and compares its output.
+"""Runs every statement of README and docs from top to bottom, and compares its output.
 
     scripts/check_pages.py                   every page, on the server of PGHOST and PGUSER, as a superuser
     scripts/check_pages.py PAGE ...          some pages
@@ -35,14 +35,14 @@ SECONDS = 120  # for one block
 MARKER = "-- end of block --"
 SHOWN_ONLY = {"json", "js", "python", "conf", "cpp", "text", "html"}
 
-# What differs from run to run, and what is compared in its place.
+# Text that differs from run to run, and its replacement for the comparison.
 MASKS = [
     # now() has microseconds, times in examples have none
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+([+-]\d\d(:\d\d)?|Z)?", "<time>"),
-    # an age or a duration that was measured
+    # a measured age or duration
     (r"-?(\d+ days? )?\d\d:\d\d:\d\d\.\d+", "<interval>"),
     (r"\b\d+\.\d+ ms\b", "<ms>"),
-    # ids that are random
+    # random ids
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
     # the server process, in DETAIL of locks and in messages of workers
     (r"\b(process|PID|pid) \d+", r"\1 <pid>"),
@@ -52,7 +52,7 @@ MASKS = [
     (r"\b[0-9A-F]+/[0-9A-F]{5,}\b", "<lsn>"),
 ]
 
-# Columns whose numbers are of this server.
+# Columns with numbers of this server.
 MASKED_COLUMNS = {"pid": "processes", "event_xid": "transactions", "xid": "transactions", "oid": "catalog rows"}
 
 TAG = re.compile(r"INSERT 0 \d+|(UPDATE|DELETE|SELECT|COPY|MERGE|MOVE|FETCH) \d+|SET|RESET|BEGIN|COMMIT|ROLLBACK|"
@@ -63,10 +63,10 @@ FAILED = re.compile(r"^(\S+: )?(ERROR|FATAL|PANIC|invalid command|error):? |^psq
 
 
 class Fault(Exception):
-    """Something in a page that does not hold; the first argument is the line."""
+    """A wrong statement or output in a page; the first argument is the line."""
 
 
-# -- what stands in a page -----------------------------------------------------------------------
+# -- the contents of a page ---------------------------------------------------------------------
 
 
 class Block:
@@ -193,7 +193,7 @@ def ask(sql, database="postgres"):
 
 
 class Session:
-    """A psql that is kept open. It prints errors and notices where it prints everything else."""
+    """An open psql session. It prints errors and notices to the same output."""
 
     def __init__(self, database, role):
         self.process = subprocess.Popen(["psql", "-X"], env=environment(database), stdin=subprocess.PIPE,
@@ -269,7 +269,7 @@ class Database:
 
 
 def cells(line, rule):
-    """A line of a table, cut where the line under its heads has a `+`."""
+    """A line of a table, cut at each `+` of the line under its heads."""
     ends = [*(found.start() for found in re.finditer(r"\+", rule)), len(line)]
     return [line[first:last] for first, last in zip([0, *(end + 1 for end in ends)], ends)]
 
@@ -294,7 +294,7 @@ def trimmed(text):
 
 
 def comparable(text):
-    """The lines without what differs from run to run, and without the widths of columns that follow from it."""
+    """The lines without text that differs from run to run, and without the column widths that depend on it."""
     lines = without_numbers_of_server(trimmed(text))
     for pattern, instead in MASKS:
         lines = [re.sub(pattern, instead, line) for line in lines]
@@ -302,7 +302,7 @@ def comparable(text):
 
 
 def without_unshown(printed, shown):
-    """What was printed, without command tags if the page shows none, and without counts of rows likewise."""
+    """The printed lines. Command tags and counts of rows are left out if the page shows none."""
     for kind in (TAG, ROW_COUNT):
         if not any(kind.fullmatch(line.strip()) for line in shown.splitlines()):
             printed = "".join(line for line in printed.splitlines(True) if not kind.fullmatch(line.strip()))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the rooms of src/core and src/pg against the picture in docs/development.md, and prints what is wrong.
+"""Checks the rooms of src/core and src/pg against the picture in docs/development.md, and prints the differences.
 
 The picture has one floor a line, the highest first, and on each line the rooms of that floor. A file may include
 from its own room and from rooms on lower floors. No room holds more than a dozen topics; a topic is a file name

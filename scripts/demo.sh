@@ -82,7 +82,7 @@ webhooks() {
 
 claims() {
     local claim="SELECT event_seq, call_id, event_type, attempt FROM claim_call_events" seq lost
-    heading "A client that claims events, and cannot process one of them"
+    heading "A client claims events and cannot process one of them"
     webhooks 4711 ringing recording hangup
     show "$claim(worker => 'client one');"
     seq=$(value "SELECT event_seq FROM call_events WHERE call_id = '4711' AND event_type = 'recording'")
@@ -91,7 +91,7 @@ claims() {
     show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client one')]);"
     echo "The hangup waits behind the recording. Both come again, in this order."
 
-    heading "A client that dies"
+    heading "A client dies"
     webhooks 4712 ringing
     show "$claim(lease => '1 second', worker => 'client one');"
     lost=$(claims_of 'client one')
@@ -129,7 +129,7 @@ server_worker() {
 }
 
 purge() {
-    heading "Purging what is settled"
+    heading "Purging settled events"
     show "SELECT count(*) AS events FROM call_events;"
     show "SELECT purge_call_events(older_than => '0 seconds', max_events => 100000);"
     show "SELECT count(*) AS events FROM call_events;"
@@ -142,7 +142,7 @@ calls() {
                count(*) FILTER (WHERE direction = 'outbound') AS \"outbound\",
                count(*) FILTER (WHERE direction IS NULL) AS \"unknown\", count(*) AS \"calls\"
            FROM calls GROUP BY ROLLUP (status) ORDER BY grouping(status), count(*) DESC"
-    heading "Calls that are in the table twice"
+    heading "Calls with two rows"
     show "SELECT dialpad_call_id, count(*) FROM calls GROUP BY dialpad_call_id HAVING count(*) > 1;"
 }
 
@@ -160,13 +160,13 @@ payloads() {
                    round(100 - 100.0 * sum(bytes) / first_value(sum(bytes)) OVER (ORDER BY place), 1)
                END AS \"saved, %\"
            FROM document GROUP BY place, stage ORDER BY place"
-    heading "One of them, as it is kept for debugging"
+    heading "One of them, as stored for debugging"
     value "SELECT jsonb_pretty(raw_payload) FROM calls WHERE raw_payload ? '_sanitized' AND status = 'ended'
            ORDER BY dialpad_call_id LIMIT 1"
 }
 
 explanation() {
-    heading "What became of one event, value by value"
+    heading "The changes of one event, value by value"
     table "SELECT explained.* FROM (SELECT payload FROM call_events WHERE octet_length(payload::text) < 3000
                ORDER BY payload ? 'recap_summary' DESC, octet_length(payload::text) DESC, event_seq LIMIT 1) AS event,
                explain_call_payload(payload) AS explained WHERE action <> 'kept'"
@@ -174,7 +174,7 @@ explanation() {
 
 followed_number() {
     local number
-    heading "Following a number that is not stored"
+    heading "Following a number without storing it"
     number=$(value "SELECT payload ->> 'external_number' FROM call_events WHERE payload ->> 'external_number' LIKE '+%'
                     GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
     show "SELECT add_call_pseudonym_key();"
@@ -192,7 +192,7 @@ logged() {
 }
 
 server_log() {
-    heading "What an operator finds in the server log"
+    heading "Messages for an operator in the server log"
     logged 'Invalid status transition'
     logged 'Unknown call direction'
 }
@@ -231,7 +231,7 @@ FROM generate_series(1, 100) AS call;"
 
 existing() {
     create_legacy
-    heading "An installation that was there before: what is wrong with its rows"
+    heading "An existing installation: the faults of its rows"
     show "SELECT check_name, violations, sample FROM audit_calls('legacy.calls') WHERE violations > 0;"
     heading "Hardened, and its rows repaired"
     show "SELECT harden_calls('legacy.calls');"
@@ -248,7 +248,7 @@ existing() {
 }
 
 supervision() {
-    heading "What is not as it should be"
+    heading "Gaps and faults"
     show "SELECT relation, level, gap, detail FROM call_enforcement;"
     show "SELECT kind, table_name, call_id, old_value, new_value, occurrences FROM call_issues ORDER BY happened_at DESC LIMIT 5;"
     show "SELECT figure, value, unit, level FROM call_health('legacy.calls');"

@@ -138,13 +138,13 @@ build_checks() {
         check 'clang prints no warning' is_clean_with_clang
     fi
     check 'an installation removes bitcode of an earlier version' removes_bitcode
-    check 'the install script takes nothing over' takes_nothing_over
-    check 'nothing is left to do' is_up_to_date
+    check 'the install script takes over no existing object' takes_nothing_over
+    check 'a second make has nothing to build' is_up_to_date
     check 'no room includes from a room above it' run "$WORK/src/scripts/check_rooms.py"
     check 'links between pages lead somewhere' run "$WORK/src/scripts/check_links.py"
     check 'the picture has the measured numbers' run "$WORK/src/scripts/draw_held_snapshot.py" --check
-    check 'a header edit rebuilds' header_edit_rebuilds
-    check 'nothing is left to be filled in' has_no_placeholder
+    check 'an edited header rebuilds its objects' header_edit_rebuilds
+    check 'no placeholder is left' has_no_placeholder
     check 'pages are easy to read' run "$WORK/src/scripts/count_prose.py"
     check 'no line is too long' run "$WORK/src/scripts/check_lines.py"
     check 'the page on clients shows the example in Node' page_shows clients js worker.js
@@ -231,11 +231,11 @@ logs_are_clean() {
 log_checks() {
     local tap_logs
     checks_begin
-    check 'no internal error and no signal in the log' logs_are_clean "$WORK/server.log"
+    check 'the server log has no internal error and no crash' logs_are_clean "$WORK/server.log"
     tap_logs=$(find "$WORK/src/build/tap" -path '*/log/*.log' ! -name 'regress_log_*' 2>/dev/null || true)
     if [ -n "$tap_logs" ]; then
         # shellcheck disable=SC2086
-        check 'no internal error and no signal in the logs of the TAP suite' logs_are_clean $tap_logs
+        check 'the logs of the TAP suite have no internal error and no crash' logs_are_clean $tap_logs
     fi
     checks_end 'server logs'
 }
@@ -285,7 +285,7 @@ check_with_sanitizers() {
     regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
     log_checks
     checks_begin
-    check 'the sanitizers say nothing' sanitizers_are_silent
+    check 'the sanitizers report no error' sanitizers_are_silent
     checks_end sanitizers
 }
 
@@ -299,7 +299,7 @@ check_with_valgrind() {
     regress_suite regress "$(wc -w <<<"$topics")" ISOLATION= "REGRESS=$topics"
     log_checks
     checks_begin
-    check 'valgrind says nothing about the module' valgrind_is_silent
+    check 'valgrind reports no error in the module' valgrind_is_silent
     checks_end valgrind
 }
 

@@ -50,9 +50,9 @@ verdict() {
 try_unchanged() {
     wanted none || return 0
     if history_test 1; then
-        verdict passed none 'nothing is found'
+        verdict passed none 'the unchanged module has no fault'
     else
-        verdict failed none 'something is found in the module as it is'
+        verdict failed none 'the unchanged module has a fault'
     fi
 }
 

@@ -35,7 +35,7 @@ passes() {
     if grep -q 'errors: 0$' "$report" && ! grep -Eiq 'max search depth|out of memory|not completed' "$report"; then
         outcome=ok
     fi
-    say "$outcome" "$2: every state keeps what is promised" "$report"
+    say "$outcome" "$2: every state keeps the promises" "$report"
 }
 
 # is_found VARIANT SCENARIO 'what'

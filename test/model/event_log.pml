@@ -114,7 +114,7 @@ byte attempts[EVENTS], lease_expiries[EVENTS];
 #define NEXT_ATTEMPT(l) (l.has_redelivery -> l.redeliveries + 1 : 1)
 #define IS_DONE_WITH(l, e) (IN(e, l.done_snapshot) || (l.in_window && IN(e, WINDOW(l)) && PLACE(e) <= l.read))
 
-/* -- who takes part ----------------------------------------------------------------------------------------------------- */
+/* -- the workers -------------------------------------------------------------------------------------------------------- */
 
 #define CLIENT_TX WORKERS /* its place among the workers */
 byte id[WORKERS + 1];   /* the claim that a worker holds, or believes to hold; 0: none */
@@ -153,7 +153,7 @@ inline next_event(l, behind)
     }
 }
 
-/* -- what is promised --------------------------------------------------------------------------------------------------- */
+/* -- the promises ------------------------------------------------------------------------------------------------------- */
 
 /* A claim never takes an event that is done, belongs to another worker, or comes behind an unfinished event of its call. */
 inline check_handed_out(who)

@@ -6,7 +6,7 @@ SELECT create_call_tables('forms');
 SET search_path = forms, public;
 RESET client_min_messages;
 
--- decoding
+-- Decoding
 SELECT decode_call_form('CallSid=CA12&CallStatus=in-progress&From=%2B14155550100&City=S%C3%A3o+Paulo');
 SELECT decode_call_form('ForwardedFrom&To=&a=3&a=1&%61=2&=4&b==c&&d=e=f&');
 SELECT decode_call_form(E'\ufeffa=%7B%22b%22%3A1%7D\r\n');
@@ -25,25 +25,25 @@ SELECT decode_call_form('a=' || repeat('x', 16 * 1024 * 1024));
 SELECT jsonb_array_length(decode_call_form(repeat('a=1&', 4096)) -> 'a'),
     octet_length(decode_call_form(repeat('n', 1024) || '=1')::text);
 
--- a form is an event
+-- A form is an event.
 SELECT ingest_call_event('call_id=7&state=ringing&direction=inbound&external_number=%2B14155550100'
     '&event_timestamp=1767225600000'::text);
 SELECT ingest_call_event('call_id=7&state=hangup&date_ended=1767225670000&event_timestamp=1767225670500'
     '&note=a+b&note=c&password=hunter2%21'::bytea);
--- the log keeps it as it came
+-- The log keeps the form unchanged.
 SELECT event_seq, call_id, event_type, event_lane >= 0 AS has_lane, jsonb_typeof(payload), payload #>> '{}' AS body
 FROM call_events ORDER BY event_seq;
--- a claim has its members, and so has an event of the processor
+-- A claim returns its members, and the processor reads them.
 SELECT c.event_seq, c.call_id, c.event_type, c.payload FROM claim_call_events(2) AS c;
 SELECT DISTINCT outcome FROM release_call_events(ARRAY(SELECT claim_id FROM call_open_claims));
 SELECT claimed, applied, failed FROM process_call_events();
 SELECT dialpad_call_id, direction, status, from_number, ended_at AT TIME ZONE 'UTC' AS ended_at FROM calls;
 SELECT raw_payload FROM calls;
--- one that sanitizes in the same way, had it been JSON
+-- The call has the same sanitized payload as for JSON.
 SELECT c.raw_payload = sanitize_call_payload(decode_call_form(e.payload #>> '{}')) AS same
 FROM calls AS c, call_events AS e WHERE e.event_seq = 2;
 
--- redeliveries are found by their bytes
+-- A redelivery is found by its bytes.
 SELECT ingest_call_event('call_id=7&state=ringing&direction=inbound&external_number=%2B14155550100'
     '&event_timestamp=1767225600000'::text);
 SELECT ingest_call_event('call_id=7&state=ringing&direction=inbound&external_number=%2B14155550100'
@@ -53,30 +53,30 @@ SELECT ingest_call_event('call_id=7&state=ringing&direction=inbound&external_num
 SELECT ingest_call_event('call_id=7&state=hold'::text, event_key => 'key')
     = ingest_call_event('call_id=7&state=hold&x=1'::text, event_key => 'key') AS same_key;
 
--- what cannot be decoded is dead, with a reason of its own
+-- An undecodable form is dead, with an error of its own.
 SELECT ingest_call_event(body) FROM (VALUES
     ('call_id=8&state=%zz'), ('call_id=8&state=%c3%28'), ('call_id=8&x=%00'), (repeat('call_id=8&', 5000)),
-    -- no form, and a form without a call
+    -- not a form, and forms without a call
     ('{"call_id": 8, "url": "https://h.example/?a=1&b=2"'), ('hello'), ('a=1'),
     ('call_id=ROOT&state=ringing'), ('call_id=&state=ringing'),
     ('call_id=8&call_id=9&state=ringing')) AS b (body);
 SELECT event_seq, lane, sqlstate, call_id, error FROM call_dead_events ORDER BY event_seq;
 SELECT kind, detail, occurrences, event_seq FROM call_issues WHERE detail LIKE 'a form%' ORDER BY event_seq;
--- the first of a repeated name
+-- Of a repeated name the first counts.
 SELECT call_id FROM call_events WHERE payload #>> '{}' LIKE 'call_id=8&call_id=9%';
 
--- a JSON string of a client is one too; other bodies are what they were
+-- A client may insert a form as a JSON string. Other bodies are read as before.
 INSERT INTO call_events (payload) VALUES ('"call_id=10&state=ringing"'), ('"hello"'), ('["call_id=10&state=ringing"]'), ('7');
 SELECT call_id, event_type, event_lane >= 0 AS has_lane, payload FROM call_events ORDER BY event_seq DESC LIMIT 4;
 
--- events that are no calls are ignored by their names and members
+-- Events that are no calls are ignored by type and members.
 SELECT configure_call_event_log('call_events', ignored_event_types => '{sms}', ignored_members => '{MessageSid}');
 SELECT ingest_call_event('MessageSid=SM1&Body=hello'::text);
 SELECT ingest_call_event('event_type=sms&Body=hello'::text);
 SELECT ignored_call_events('call_events');
 SELECT purge_call_events('0', 'call_events', dead_older_than => '0') > 0 AS purged;
 
--- a table that was there before, with the column of its own
+-- An existing table, with a column of its own
 CREATE TABLE hooks (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body jsonb, done timestamptz);
 INSERT INTO hooks (body) VALUES ('"call_id=20&state=ringing"'), ('"call_id=21&state=%zz"');
 SET client_min_messages = warning;

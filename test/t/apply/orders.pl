@@ -52,7 +52,7 @@ SELECT harden_calls('$schema.calls', provider => 'dialpad');
 SELECT register_call_event_log('$schema.call_events', '$schema.calls', 'dialpad', 8);
 CREATE TRIGGER remember AFTER INSERT OR UPDATE OF status ON $schema.calls FOR EACH ROW EXECUTE FUNCTION remember($workers);
 
--- Everything that must hold, whatever the order: nothing when all of it does.
+-- Faults of the result. There must be none in any order.
 CREATE FUNCTION $schema.violations() RETURNS SETOF text LANGUAGE sql AS \$\$
 SELECT 'pending: ' || claimed FROM process_call_events(log => '$schema.call_events') WHERE claimed > 0
 UNION ALL

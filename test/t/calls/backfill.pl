@@ -48,7 +48,7 @@ sub begin_backfill
 	return \%session;
 }
 
-# ---- a cancel leaves the batches that were finished --------------------------------------------------------------
+# ---- a cancel keeps the finished batches --------------------------------------------------------------
 
 my $session = begin_backfill();
 ok(wait_for_repairs(500), 'the backfill finishes some batches');
@@ -63,7 +63,7 @@ is($node->safe_psql('postgres', 'SELECT state FROM call_backfill_progress'), 'in
 my $page = $node->safe_psql('postgres', 'SELECT page FROM _callhardening.backfills');
 cmp_ok($page, '>', 0, 'the progress names the page');
 
-# ---- a crash does, too -------------------------------------------------------------------------------------------
+# ---- a crash keeps them, too -------------------------------------------------------------------------------------------
 
 $session = begin_backfill();
 ok(wait_for_repairs($after_cancel + 500), 'the next backfill goes on');

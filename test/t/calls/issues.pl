@@ -90,7 +90,7 @@ $subscriber->safe_psql('postgres',
 	q{CREATE PUBLICATION everything FOR ALL TABLES; UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1});
 is($subscriber->safe_psql('postgres', q{SELECT purge_call_issues('0')}), '1', 'published, it is written and purged');
 
-# -- the extension goes with the statement -----------------------------------------------------------
+# -- the extension is dropped after an issue -----------------------------------------------------------
 
 $subscriber->safe_psql('postgres', q{BEGIN; UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 1;
 	DROP EXTENSION callhardening CASCADE; COMMIT});

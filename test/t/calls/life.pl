@@ -218,7 +218,7 @@ is(query('space', q{SELECT (SELECT count(*) FROM pg_trigger
     + (SELECT count(*) FROM _callhardening.lanes) + (SELECT count(*) FROM _callhardening.claims)}), 0, 'dropped tables leave no entries');
 is(failure('space', 'DROP EXTENSION callhardening'), 'nothing', 'the extension can be dropped');
 
-# ---- data alone, of an event table that was there before -------------------------------------------------------
+# ---- data alone, of a hardened event table -------------------------------------------------------
 
 # Rows processed before hardening have no number, in the log and in its dump.
 for my $what ('half', 'all')
@@ -313,7 +313,7 @@ for (1 .. 10) { last if query('hooks_schema', 'SELECT claimed FROM process_call_
 is(query('hooks_schema', q{SELECT string_agg(dialpad_call_id::text, ',' ORDER BY dialpad_call_id) FROM calls}),
 	'1', 'a schema alone: its new events are applied');
 
-# ---- triggers that a restore was told to disable -----------------------------------------------------------------
+# ---- a restore with disabled triggers -----------------------------------------------------------------
 
 # pg_dump enables them again as ordinary triggers.
 my $fires = q{SELECT ok, detail FROM check_call_hardening() WHERE check_name = 'event_triggers'};
@@ -330,7 +330,7 @@ is(scalar(my @mend = $fault =~ /(ALTER TABLE \S+ ENABLE ALWAYS TRIGGER \w+)/g), 
 query('native_disabled', join(';', @mend));
 is(query('native_disabled', $fires), 't|they fire', 'data with --disable-triggers: the statements repair it');
 
-# ---- a dump by who is no superuser -------------------------------------------------------------------------------
+# ---- a dump without superuser rights -------------------------------------------------------------------------------
 
 query('postgres', 'CREATE ROLE tenant LOGIN; CREATE ROLE keeper LOGIN; GRANT pg_read_all_data TO keeper');
 run_tool('createdb', '--owner=tenant', 'tenancy');

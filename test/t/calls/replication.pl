@@ -73,7 +73,7 @@ is($always_reject->safe_psql('postgres', "SELECT string_agg(tgenabled::text, '')
 $always_reject->wait_for_subscription_sync($publisher, 'always_reject');
 is($always_reject->safe_psql('postgres', $rows), $always->safe_psql('postgres', $rows), 'ALWAYS: in another mode the copy succeeds');
 
-# ---- what comes later ------------------------------------------------------------------------------------
+# ---- later changes ------------------------------------------------------------------------------------
 
 sub publish
 {
@@ -118,7 +118,7 @@ for my $node ($as_it_is, $always)
 		'4 ended outbound late, 6 ended outbound new [secret]', $node->name . ': rows of a hardened publisher are valid');
 }
 
-# ---- a mode that refuses stops the subscription ------------------------------------------------------------
+# ---- on_invalid => 'reject' stops the subscription ------------------------------------------------------------
 
 $always_reject->safe_psql('postgres', "SELECT harden_calls('calls', on_invalid => 'reject')");
 $publisher->safe_psql('postgres', "SELECT unharden_calls('calls'); UPDATE calls SET status = 'ringing'

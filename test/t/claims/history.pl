@@ -76,7 +76,7 @@ SELECT register_call_event_log('call_events', 'claimed.calls', 'dialpad', $lanes
 SELECT configure_call_event_log(log, retry_base => '20 ms', retry_cap => '300 ms')
     FROM unnest('{call_events,processed_events}'::regclass[]) AS log;
 
--- The log is purged: this stays.
+-- A purge does not delete these rows.
 CREATE TABLE ingested (tag text, seq bigint, xid xid8, lane int, call_id text);
 CREATE FUNCTION note_event() RETURNS trigger LANGUAGE plpgsql AS \$\$
 BEGIN
@@ -89,7 +89,7 @@ CREATE TRIGGER note_event AFTER INSERT ON call_events FOR EACH ROW EXECUTE FUNCT
 CREATE TABLE effects (claim_id bigint, tag text, attempt int);
 CREATE TABLE sums (claimed bigint, applied bigint, unchanged bigint, refused bigint, failed bigint);
 
--- Calls that do not take some events, and sometimes others.
+-- The calls table refuses some events always, and others sometimes.
 CREATE FUNCTION refuse_call() RETURNS trigger LANGUAGE plpgsql AS \$\$
 BEGIN
     IF NEW.raw_payload ->> 'fate' = 'always' OR random() < 0.002 THEN
@@ -168,7 +168,7 @@ sub some_client
 	return $pids[ rand @pids ];
 }
 
-# -- what happens to them --------------------------------------------------------------------------
+# -- faults --------------------------------------------------------------------------
 
 my %happened;
 

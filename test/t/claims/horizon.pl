@@ -1,4 +1,4 @@
-# call_horizon names whatever holds the horizon: a query on a standby, the slot of such a standby, and a forgotten
+# call_horizon names the holders of the horizon: a query on a standby, the slot of such a standby, and a forgotten
 # prepared transaction.
 
 use strict;

@@ -62,7 +62,7 @@ sub drain
 	return join '; ', @taken;
 }
 
-# -- what a later answer relies on ---------------------------------------------------------------------
+# -- facts behind a later answer ---------------------------------------------------------------------
 
 # The claim is completed later. This settles all of its events except the failed ones.
 my (undef, $second) = map { ingest(1, $_) } 'ringing', 'connected', 'hangup';
@@ -99,7 +99,7 @@ is(answer('SELECT sum(events) FROM call_open_claims'), '1', 'its attempt survive
 answer('SET synchronous_commit = on; DROP TRIGGER zz_wait ON calls; SELECT release_call_events(array_agg(claim_id)) FROM call_open_claims');
 is(drain(), '3 ringing as attempt 1', 'the event is delivered again');
 
-# -- what may be forgotten --------------------------------------------------------------------------------
+# -- answers that may be forgotten --------------------------------------------------------------------------------
 
 ingest(4, 'ringing');
 forget_what_follows();

@@ -50,7 +50,7 @@ SELECT count(ingest_call_event(jsonb_build_object('call_id', id, 'state', state)
     FROM generate_series(first, last) AS id
 $$;
 
--- Each in a subtransaction of its own; every third is undone.
+-- Each event in a subtransaction of its own. Every third is rolled back.
 CREATE FUNCTION ingest_nested(first int, last int, state text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     FOR id IN first .. last LOOP
@@ -210,7 +210,7 @@ COMMIT;
 
 storm('in the middle');
 
-# ---- over the ends of what 32 bits hold ---------------------------------------------------------------------------
+# ---- across the limits of 32 bits ---------------------------------------------------------------------------
 
 # All ids before the jump must be frozen, also in databases without connections.
 sub jump

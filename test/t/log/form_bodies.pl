@@ -1,5 +1,5 @@
 
-# Published webhooks that are forms, through the log: kept as they came, and read as their members.
+# Published webhooks that are forms go through the log. It keeps them unchanged and returns their members.
 
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ use Test::More;
 my $directory = $ENV{CALLHARDENING_PAYLOADS};
 plan skip_all => 'CALLHARDENING_PAYLOADS is not set' unless $directory;
 my @files = sort glob("$directory/payloads/*.form");
-cmp_ok(scalar @files, '>', 10, 'there are forms');
+cmp_ok(scalar @files, '>', 10, 'the test finds forms');
 
 my $node = PostgreSQL::Test::Cluster->new('forms');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
@@ -24,7 +24,7 @@ sub sql
 	return $node->safe_psql('postgres', "SET client_min_messages = error;\n$_[0]");
 }
 
-# A decoder of its own, which knows nothing of bounds.
+# A second decoder, without limits.
 sub unescape
 {
 	my $text = shift // '';
@@ -45,7 +45,7 @@ sub members
 	return $json->encode({ map { $_ => @{ $members{$_} } > 1 ? $members{$_} : $members{$_}[0] } keys %members });
 }
 
-# A text as a literal, whatever is in it.
+# Any text as a literal.
 sub literal
 {
 	return "convert_from(decode('" . unpack('H*', $_[0]) . "', 'hex'), 'UTF8')";
@@ -59,12 +59,12 @@ for my $file (@files)
 
 	my $seq = sql("SELECT ingest_call_event($text)");
 	is(sql("SELECT ingest_call_event(convert_to($text, 'UTF8'))"), $seq, "$name: its bytes are a redelivery");
-	is(sql("SELECT payload #>> '{}' = $text FROM call_events WHERE event_seq = $seq"), 't', "$name: kept as it came");
+	is(sql("SELECT payload #>> '{}' = $text FROM call_events WHERE event_seq = $seq"), 't', "$name: the log keeps it unchanged");
 	is(sql("SELECT decode_call_form(payload #>> '{}') = CAST($members AS jsonb) FROM call_events WHERE event_seq = $seq"),
-		't', "$name: has its members");
-	is(sql("SELECT error FROM call_dead_events WHERE event_seq = $seq"), 'the body has no call id', "$name: no event of Dialpad");
+		't', "$name: the function decodes its members");
+	is(sql("SELECT error FROM call_dead_events WHERE event_seq = $seq"), 'the body has no call id', "$name: it is no event of Dialpad, so it is dead");
 
-	# With the id and the state that the log's provider sends, it is an event.
+	# With the id and state of the log's provider it is an event.
 	my $call = 1000 + $seq;
 	my $event = literal(($body =~ s/\s+\z//r) . "&call_id=$call&state=ringing");
 	sql("SELECT ingest_call_event($event)");

@@ -79,7 +79,7 @@ SELECT configure_call_event_log(max_attempts => 3);
 CREATE TABLE mine (claim_id bigint, event_seq bigint, call_id text);
 CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, event_seq bigint, call_id text);
 
--- Until the first claim that gets nothing.
+-- Runs until a claim is empty.
 CREATE PROCEDURE drain() LANGUAGE plpgsql AS $$
 BEGIN
     LOOP
@@ -94,7 +94,7 @@ BEGIN
 END
 $$;
 
--- What must not be, once a log is drained.
+-- Faults of a drained log.
 CREATE FUNCTION violations() RETURNS SETOF text LANGUAGE sql AS $$
 SELECT format('event %s of call %s is lost', e.event_seq, e.call_id) FROM call_events e
 WHERE e.event_seq NOT IN (SELECT event_seq FROM done UNION ALL SELECT event_seq FROM call_dead_events)

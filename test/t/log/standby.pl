@@ -120,7 +120,7 @@ for my $statement (q{SELECT ingest_call_event('{"call_id": 1}'::jsonb)},
 is($standby->safe_psql('postgres', 'SELECT sum(pending) > 0 FROM pending_call_events(exact => true)'),
 	't', 'a standby shows the pending events');
 
-# ---- the primary is lost, with what it has not sent --------------------------------------------------------
+# ---- the primary is lost with its unsent commits --------------------------------------------------------
 
 # The standby has received everything up to here, and nothing after it.
 count_completed($done, complete($primary, $done));
@@ -145,7 +145,7 @@ $standby->promote;
 is($standby->safe_psql('postgres', "SELECT max(event_seq) FROM call_events"), $sent, 'the standby has the received events and no others');
 my $outcomes = complete($standby, \%lost);
 is(join(',', sort { $a cmp $b } keys %{ { map { $_ => 1 } values %$outcomes } }), 'unknown', 'lost claims are unknown');
-# A received claim is still open here, whatever happened on the lost primary.
+# A received claim is still open here. Later changes on the lost primary do not count.
 $outcomes = complete($standby, $kept);
 is(join(',', keys %{ { map { $_ => 1 } values %$outcomes } }), 'completed', 'received claims can be completed');
 count_completed($kept, $outcomes);
@@ -160,7 +160,7 @@ my @events = split /\n/, $standby->safe_psql('postgres', 'SELECT event_seq FROM 
 is(join(',', grep { ($completed{$_} // 0) == 0 } @events), '', 'nothing is lost');
 is(join(',', grep { $completed{$_} > 1 } keys %completed), '', 'nothing is completed twice');
 
-# ---- a crash that loses what was committed ---------------------------------------------------------------
+# ---- a crash loses commits ---------------------------------------------------------------
 
 # After the crash the same record numbers are issued again, for other claims. Only the timer, or too little memory, would
 # write the commits to disk.

@@ -126,7 +126,7 @@ sub copy_in_parts
 	load($to, $target, 'data');
 }
 
-# ---- a log that was adopted, and so has lost its first lanes: its data alone ------------------------------
+# ---- an adopted log without its first lanes: its data alone ------------------------------
 
 for my $schema ('aa', 'zz')
 {

@@ -39,7 +39,7 @@ sub leak
 }
 sub leak_in_file { return leak($_[0], 'zqvkxjw') }
 
-# ---- where they are put -----------------------------------------------------------------------------
+# ---- the places for canaries -----------------------------------------------------------------------------
 
 srand(17);
 my $json = JSON::PP->new->canonical;
@@ -109,7 +109,7 @@ for my $depth (1 .. 20)
 my $kept = 'findmefindmefindme';
 $_->{call_id} = $kept for @documents;
 
-# ---- what comes out -----------------------------------------------------------------------------------
+# ---- the search -----------------------------------------------------------------------------------
 
 my $node = PostgreSQL::Test::Cluster->new('canaries');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);

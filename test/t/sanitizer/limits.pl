@@ -45,7 +45,7 @@ UNION ALL SELECT 'events', '{"a": [' || string_agg(format(
     FROM generate_series(1, 100000) AS i
 UNION ALL SELECT 'numbers', '[' || repeat('1e131071,', 999) || '1e131071]';
 UPDATE big SET payload = body::jsonb;
--- jsonb would need more than a gigabyte to be made of this one.
+-- As jsonb this document would need more than a gigabyte.
 INSERT INTO big (name, body) SELECT 'fifty megabytes', '[' || repeat(substr(body, 8, length(body) - 9) || ',', 5) || '1]'
     FROM big WHERE name = 'events'});
 
@@ -84,7 +84,7 @@ SKIP:
 	}
 }
 
-# ---- what is deep ----------------------------------------------------------------------------------------
+# ---- deep documents ----------------------------------------------------------------------------------------
 
 my ($stdout, $stderr);
 my @deep = ("(repeat('[', 100000) || repeat(']', 100000))::jsonb",
@@ -175,7 +175,7 @@ my $of_jsonb = seconds('v::jsonb');
 cmp_ok(seconds("sanitize_call_payload(v, $limits)"), '<', 2 * $of_jsonb + 0.3,
 	'with limits of a million it takes at most twice the time of ::jsonb');
 
-# ---- what is left behind ------------------------------------------------------------------------------------
+# ---- leaks ------------------------------------------------------------------------------------
 
 # Different calls, each with memory to free. No context contains memory of the C++ library.
 $node->safe_psql(

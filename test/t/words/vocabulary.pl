@@ -39,7 +39,7 @@ $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION folded(text) RETURNS text LANGUAGE sql IMMUTABLE
     RETURN regexp_replace(lower($1 COLLATE "C"), '[\s_-]', '', 'g');
--- An addition to a provider's word says what it means now.
+-- An addition to a provider's word gives its present meaning.
 DELETE FROM fact f USING addition a
 WHERE (a.provider, a.kind) = (f.provider, f.kind) AND folded(a.word) = folded(f.word);
 INSERT INTO fact TABLE addition;
