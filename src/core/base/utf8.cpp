@@ -104,7 +104,7 @@ std::size_t CountContinuations(std::string_view text, std::size_t i) noexcept
     return static_cast<std::size_t>(marks * each_byte >> 56);
 }
 
-// The bytes of the character at `i`; 0 where no character begins there.
+// The size of the character at `i`. 0: no character begins there.
 std::size_t CharacterBytes(std::string_view text, std::size_t i) noexcept
 {
     constexpr char32_t first_of_size[] = {0, 0, 0x80, 0x800, 0x10000};

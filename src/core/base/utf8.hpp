@@ -11,7 +11,7 @@
 namespace callhardening
 {
 
-// True for what PostgreSQL takes as UTF-8, and for NUL: no surrogates, nothing longer than it has to be.
+// True for UTF-8 in PostgreSQL's sense, and for NUL: no surrogates and no overlong characters.
 bool IsUtf8(std::string_view text) noexcept;
 
 // Characters (code points) of a text.

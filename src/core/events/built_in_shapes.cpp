@@ -32,7 +32,7 @@ constexpr BuiltInShapeDocument documents[] = {
     {"zoom_phone", &zoom_shape},
 };
 
-// Where the provider is among the documents; their number where it is not.
+// The index of the provider among the documents. Their number: it is not there.
 std::size_t FindDocument(std::string_view provider) noexcept
 {
     std::size_t i = 0;

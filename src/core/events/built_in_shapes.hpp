@@ -1,4 +1,4 @@
-// The shapes of the providers that we know.
+// The shapes of known providers.
 #pragma once
 
 #include "core/events/shape.hpp"
@@ -16,11 +16,10 @@ struct BuiltInShapeDocument {
 
 std::span<const BuiltInShapeDocument> BuiltInShapeDocuments() noexcept;
 
-// The document; empty where it is not known how the provider sends a call. "Zoom Phone" is "zoom_phone".
+// The document. Empty: nobody knows how the provider sends a call. "Zoom Phone" is "zoom_phone".
 std::string_view BuiltInShapeText(std::string_view provider) noexcept;
 
-// The same, compiled at the first call and kept for the life of the process. nullptr: there is none, or no
-// memory.
+// The same, compiled at the first call and kept until the process ends. nullptr: there is none, or no memory.
 const Shape *BuiltInShape(std::string_view provider) noexcept;
 
 } // namespace callhardening

@@ -3,10 +3,10 @@
 namespace callhardening
 {
 
-// Dialpad's durations are milliseconds, and `talk_time` is the reliable one: the other includes the time in
-// the menu. Integrations send the call under `call` or `data.call`, or flat, with Dialpad's names or their
-// own, and their durations are seconds. At the top level an `id` may be anything's, so that it is no call id
-// there. A recording or a voicemail that names its call has a status and a duration of its own.
+// Dialpad's durations are milliseconds. `talk_time` is the reliable one: `duration` includes the time in the
+// menu. Integrations send the call under `call` or `data.call`, or flat, with Dialpad's names or their own.
+// Their durations are seconds. At the top level an `id` may belong to anything, so it is no call id there. A
+// recording or a voicemail with a call id has its own status and duration.
 constinit const std::string_view dialpad_shape = R"({"version": 1, "forms": [
   {"name": "event",
    "has_one_of": ["event_timestamp", "date_started", "date_connected", "date_ended", "talk_time", "target",

@@ -1,4 +1,4 @@
-// Dialpad's bodies, and those in which integrations carry Dialpad's calls.
+// The shape of Dialpad's bodies, and of integrations' bodies with Dialpad's calls.
 #pragma once
 
 #include <string_view>

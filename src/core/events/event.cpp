@@ -52,7 +52,7 @@ std::string_view Trim(std::string_view text) noexcept
     return text;
 }
 
-// 2.0 is 2: some languages know no other numbers.
+// 2.0 is 2: some languages have only floating-point numbers.
 std::string_view WithoutZeroFraction(std::string_view number) noexcept
 {
     const std::size_t point = number.find('.');
@@ -64,7 +64,7 @@ std::string_view WithoutZeroFraction(std::string_view number) noexcept
 
 FieldValue ReadText(const JsonScalar &value) noexcept
 {
-    // What is longer is no number, no word and no link, whatever it is called.
+    // No longer text is a number, a word or a link.
     constexpr std::size_t longest_text = 8192;
     if (value.kind == JsonScalar::Kind::boolean || value.text.size() > longest_text ||
         Trim(value.text).empty())
@@ -101,7 +101,7 @@ std::optional<double> ParseNumber(std::string_view text) noexcept
     return number;
 }
 
-// Rounded to whole seconds. A duration is never negative; one beyond a century is no duration of a call.
+// Rounded to whole seconds. A duration is never negative. More than a century is no duration of a call.
 FieldValue ReadDuration(const JsonScalar &value, double per_second) noexcept
 {
     constexpr double longest = 100.0 * 366 * 24 * 3600;
@@ -138,7 +138,7 @@ public:
         return true;
     }
 
-    // Exactly `digits` digits, at most `most`; -1 otherwise.
+    // Exactly `digits` digits, at most `most`. -1 otherwise.
     int Number(std::size_t digits, int most) noexcept
     {
         if (rest_.size() < digits)
@@ -166,7 +166,7 @@ public:
         return rest_.size() >= digits && RunEnd(rest_, 0, IsAsciiDigit) >= digits;
     }
 
-    // The digits after the decimal point, as microseconds; what is finer is cut off.
+    // The digits after the decimal point, as microseconds. Finer digits are cut off.
     std::int64_t Fraction() noexcept
     {
         std::int64_t microseconds = 0, unit = 100000;
@@ -185,7 +185,7 @@ private:
 constexpr std::int64_t microseconds_per_second = 1000000;
 constexpr std::int64_t first_second = -62135596800, last_second = 253402300799; // of the years 1 and 9999
 
-// Seconds east of Greenwich. Hours and minutes, with a colon or without, or hours alone.
+// Seconds east of Greenwich. Hours and minutes, with or without a colon, or hours alone.
 std::optional<std::int64_t> ReadOffset(TimeReader &reader) noexcept
 {
     const bool east = reader.Skip("+");
@@ -200,7 +200,7 @@ std::optional<std::int64_t> ReadOffset(TimeReader &reader) noexcept
     return east ? seconds : -seconds;
 }
 
-// 0 where there is no zone.
+// 0: there is no zone.
 std::optional<std::int64_t> ReadZone(TimeReader &reader, bool *has_zone) noexcept
 {
     *has_zone = !reader.AtEnd();
@@ -273,7 +273,7 @@ std::optional<WrittenTime> ParseIsoTime(std::string_view text) noexcept
     return Together(*day, *clock, *offset, has_zone);
 }
 
-// By its first three letters: some senders write "Sept". 0: no month.
+// The number of a month by its first three letters: some senders write "Sept". 0: no month.
 int MonthOf(std::string_view name) noexcept
 {
     constexpr std::string_view months[] = {"jan", "feb", "mar", "apr", "may", "jun",
@@ -297,7 +297,7 @@ std::optional<std::int64_t> ReadMailDay(TimeReader &reader) noexcept
     return space && second_space ? SecondsOfDay(y, m, d) : std::nullopt;
 }
 
-// RFC 2822, as mail has it: "Sun, 25 Mar 2018 09:53:19 +0000".
+// RFC 2822, as in mail: "Sun, 25 Mar 2018 09:53:19 +0000".
 std::optional<WrittenTime> ParseMailTime(std::string_view text) noexcept
 {
     TimeReader reader(text);

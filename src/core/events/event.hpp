@@ -1,4 +1,4 @@
-// What a webhook body says about a call: its fields, and how a value of each is read.
+// The fields of a call in a webhook body, and the readings of their values.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -11,10 +11,10 @@
 namespace callhardening
 {
 
-// What is taken from an event. The first ones decide what happens to it, the others are columns of a call.
+// The fields of an event. The first ones decide about the event, the others fill columns of a call.
 enum class Field : unsigned char {
     call_id,
-    state, // the provider's word for what happened
+    state, // the provider's word for the event
     event_time,
     direction, // the provider's word
     external_number,
@@ -26,10 +26,10 @@ enum class Field : unsigned char {
     started_at,
     connected_at,
     ended_at,
-    talk_time, // the duration that is to be trusted, where the provider has one
+    talk_time, // the reliable duration, if the provider has one
     duration,
     recording_url,
-    recording_type, // the provider's word for what the link leads to
+    recording_type, // the provider's word for the target of the link
     voicemail_url,
     was_recorded,
     is_transferred,
@@ -41,7 +41,7 @@ enum class Field : unsigned char {
 };
 inline constexpr std::size_t field_count = static_cast<std::size_t>(Field::sequence) + 1;
 
-// A set of fields: most callers want a few, and each one that is looked for costs a search in the document.
+// A set of fields. Most callers want a few, and each wanted field costs a search in the document.
 using FieldSet = std::uint32_t;
 static_assert(field_count <= 32);
 
@@ -51,21 +51,21 @@ constexpr FieldSet SetOfFields(Fields... fields) noexcept
     return (FieldSet{0} | ... | (FieldSet{1} << static_cast<unsigned>(fields)));
 }
 
-// How a JSON value at a place is to be understood.
+// The meaning of a JSON value.
 enum class Reading : unsigned char {
     text,
     id,           // a number or a string; kept as text, since ids go beyond 2^53 and some are no numbers
-    reference,    // an id of something else than the call; zero is none
-    time,         // milliseconds or seconds since the epoch, ISO 8601 or RFC 2822; zero is none
-    microseconds, // a time: microseconds since the epoch; zero is none
+    reference,    // an id of something else than the call; zero means none
+    time,         // milliseconds or seconds since the epoch, ISO 8601 or RFC 2822; zero means none
+    microseconds, // a time: microseconds since the epoch; zero means none
     milliseconds, // a duration
     seconds,      // a duration
     flag,         // true, false, "TRUE", "FALSE"
 };
 
 struct FieldFacts {
-    std::string_view name; // as a shape writes it
-    Reading reading;       // where a shape names no other
+    std::string_view name; // its name in a shape
+    Reading reading;       // unless a shape names another
 };
 const FieldFacts &FactsOf(Field field) noexcept;
 
@@ -79,42 +79,42 @@ constexpr bool IsDuration(Reading reading) noexcept
     return reading == Reading::milliseconds || reading == Reading::seconds;
 }
 
-// A JSON value as the glue found it. Numbers as their text.
+// A JSON value from the glue. Numbers are their text.
 struct JsonScalar {
     enum class Kind : unsigned char { absent, boolean, number, string } kind = Kind::absent;
     bool boolean = false;
     std::string_view text;
 };
 
-// A value of a field: text and id in `text`, time in `number` as microseconds since the epoch (UTC),
-// durations in `number` as whole seconds, flags in `number` as 0 and 1.
+// A value of a field. Text and id are in `text`. Time is in `number` as microseconds since the epoch (UTC), a
+// duration as whole seconds, a flag as 0 or 1.
 struct FieldValue {
     bool known = false;
     std::int64_t number = 0;
     std::string_view text;
 };
 
-// Unknown where the value is no such thing: a blank string, a time that is none.
+// Unknown if the value does not fit the reading: a blank string, or not a time.
 FieldValue ReadField(Reading reading, const JsonScalar &value) noexcept;
 
-// A time as it is written.
+// A time in the form of its text.
 struct WrittenTime {
-    std::int64_t time; // microseconds since the epoch; of the clock on the wall, if there is no zone
+    std::int64_t time; // microseconds since the epoch; without a zone: of the clock on the wall
     bool has_zone;
 };
 
-// Numbers above 10^11 are milliseconds, others seconds. Empty where the text is no time, or lies outside the
-// years 1 to 9999. Also empty for zero and for the first moment of the year 1: senders write them for a time
-// that is not known.
+// Numbers above 10^11 are milliseconds, others seconds. nullopt: the text is no time, or lies outside the
+// years 1 to 9999. Also nullopt for zero and for the first moment of the year 1: senders write these for an
+// unknown time.
 std::optional<WrittenTime> ReadWrittenTime(std::string_view text) noexcept;
 
-// The same in UTC, which is the zone of a time that has none.
+// The same in UTC. A time without a zone is in UTC.
 std::optional<std::int64_t> ParseTime(std::string_view text) noexcept;
 
-// Seconds east of Greenwich, of "+05:30", "-0800" or "Z"; empty where the text is no offset.
+// Seconds east of Greenwich, of "+05:30", "-0800" or "Z". nullopt: the text is no offset.
 std::optional<std::int64_t> ParseOffset(std::string_view text) noexcept;
 
-// What the calls table's key can hold.
+// The kinds of ids that a calls table's key can hold.
 enum class KeyKind : unsigned char {
     text,
     integer2,
@@ -122,13 +122,13 @@ enum class KeyKind : unsigned char {
     integer8,
 };
 
-// By the type's SQL name: smallint, integer and bigint are what they are, any other holds text.
+// By the SQL name of the type: smallint, integer and bigint are integers, every other type holds text.
 KeyKind KeyKindOf(std::string_view type_name) noexcept;
 
 inline constexpr std::size_t max_call_id_bytes = 255;
 
-// The one spelling of a call id, so that 7, "7" and " 007 " are one call in a table keyed by an integer. A
-// part of `id`, or empty where the key cannot hold it.
+// The only spelling of a call id: 7, "7" and " 007 " are one call in a table with an integer key. Returns a
+// part of `id`. Empty: the key cannot hold the id.
 std::string_view CanonicalCallId(std::string_view id, KeyKind key) noexcept;
 
 } // namespace callhardening

@@ -24,7 +24,7 @@ std::string_view Trim(std::string_view body) noexcept
     return body;
 }
 
-// Of the first name, strictly: it tells a form from other texts.
+// Strict for the first name: it tells a form from other texts.
 constexpr bool IsNameLetter(char c) noexcept
 {
     return IsAsciiAlnum(c) || std::string_view("_-.[]%+*~$@").find(c) != std::string_view::npos;
@@ -35,7 +35,7 @@ constexpr bool BeginsName(char c) noexcept
     return IsAsciiAlnum(c) || c == '_' || c == '%' || c == '$' || c == '@';
 }
 
-// Senders that escape less than they should send spaces and letters beyond ASCII as they are.
+// Some senders escape too little: they send spaces and letters beyond ASCII unescaped.
 constexpr bool IsFormLetter(char c) noexcept
 {
     return (static_cast<unsigned char>(c) >= ' ' && c != '\x7f') &&
@@ -50,7 +50,7 @@ bool HasFirstName(std::string_view body) noexcept
     return end < body.size() && (body[end] == '=' || body[end] == '&');
 }
 
-// Base64 ends in signs too. A form with one member that has no value says nothing.
+// Base64 also ends in signs. A form with one member and no value says nothing.
 bool HasValue(std::string_view body) noexcept
 {
     const std::size_t sign = body.find('=');
@@ -72,7 +72,7 @@ class FormDecoder
 public:
     FormDecoder(std::string_view body, std::span<char> room) noexcept : rest_(body), end_(room.data()) {}
 
-    // False at the end, and at the first flaw.
+    // false: at the end, or at the first flaw.
     bool Next(FormMember *member) noexcept
     {
         while (rest_.starts_with('&'))
@@ -84,7 +84,7 @@ public:
         const std::size_t sign = std::min(pair.find('='), pair.size());
         member->name = Decode(pair.substr(0, sign));
         member->value = Decode(pair.substr(std::min(sign + 1, pair.size())));
-        *end_++ = '\0'; // two members never begin at one place, so that their places tell their order
+        *end_++ = '\0'; // no two members begin at the same address, so their addresses tell their order
         if (flaw_ == FormFlaw::none && member->name.size() > longest_form_name)
             flaw_ = FormFlaw::long_name;
         return flaw_ == FormFlaw::none;

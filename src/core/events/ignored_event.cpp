@@ -47,7 +47,7 @@ bool IgnoredMember::NextName(std::string_view &name) noexcept
     return true;
 }
 
-// `*` alone would ignore the calls as well.
+// `*` alone would also ignore the calls.
 bool IsIgnoredEventType(std::string_view setting) noexcept
 {
     return setting.size() <= longest_setting && !IsBlank(setting) && setting != "*";

@@ -1,4 +1,4 @@
-// Events that are no calls: what the settings of a log say about event types and members of a body.
+// Events without a call: the log's settings list their event types and members of a body.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +11,14 @@ namespace callhardening
 // difference.
 bool MatchesEventType(std::string_view pattern, std::string_view event_type) noexcept;
 
-// A member of a body: `contact`, `data.sms`, or `type=sms`, where its text is compared as types are.
+// A member of a body: `contact`, `data.sms`, or `type=sms`. The last one compares the member's text like a
+// type.
 class IgnoredMember
 {
 public:
     explicit IgnoredMember(std::string_view setting) noexcept;
 
-    // The next name on the way to the member; false at its end.
+    // The next name on the path to the member. false: the path has ended.
     bool NextName(std::string_view &name) noexcept;
     bool HasValue() const noexcept { return has_value_; }
     bool MatchesValue(std::string_view text) const noexcept { return MatchesEventType(value_, text); }
@@ -28,7 +29,7 @@ private:
     bool has_value_;
 };
 
-// Neither empty nor longer than 200 bytes, and no name of the path is empty.
+// A valid setting is neither empty nor longer than 200 bytes, and no name of its path is empty.
 bool IsIgnoredEventType(std::string_view setting) noexcept;
 bool IsIgnoredMember(std::string_view setting) noexcept;
 

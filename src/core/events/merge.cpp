@@ -21,7 +21,7 @@ constexpr CallColumnFacts column_facts[call_column_count] = {
     {"operator_call_id", ColumnKind::id},      {"last_event_at", ColumnKind::time},
 };
 
-// Columns that take over a field as it is.
+// Columns with an unchanged field.
 constexpr struct {
     Field field;
     CallColumn column;
@@ -43,7 +43,7 @@ bool SameValue(const FieldValue &a, const FieldValue &b) noexcept
     return a.known == b.known && a.number == b.number && a.text == b.text;
 }
 
-// One event on its way into a call.
+// Merges one event into a call.
 class Merger
 {
 public:
@@ -77,7 +77,7 @@ public:
     }
 
 private:
-    // False where the graph refuses the status.
+    // False if the graph does not allow the status.
     bool MergeStatus() noexcept
     {
         if (event_.status == unset_status || event_.status == call_.status)
@@ -103,9 +103,8 @@ private:
         call_.state.status_before_end = event_.has_own_time ? call_.status : unset_status;
     }
 
-    // `ended` says that a call is over, and not how. An event that says how can come after it in the log
-    // though it happened before. It counts if it was a legal step from the status that the call had before
-    // its end.
+    // `ended` says that a call is over, but not how. An event with more detail can come later in the log,
+    // although it happened earlier. It counts if the call's status before the end allowed this step.
     bool RefinesTheEnd() const noexcept
     {
         const MergeState &state = call_.state;
@@ -115,8 +114,8 @@ private:
                 graph_.Allows(state.status_before_end, event_.status));
     }
 
-    // A provider ends every call with a hangup, a missed one and one that went to voicemail too: ordinary
-    // traffic, which brings the end time. Telling a status of its own, `ended` refuses nothing here.
+    // A provider ends every call with a hangup, also a missed call or one with a voicemail. This is ordinary
+    // traffic and brings the end time, so `ended` is not an invalid status here.
     bool EndsWhatIsOver() const noexcept { return graph_.IsTerminal(call_.status) && IsEnd(event_.status); }
 
     void MergeDirection() noexcept
@@ -129,8 +128,8 @@ private:
         call_.direction_changed = changed_ = true;
     }
 
-    // Inbound calls come from the external number, outbound ones go to it. Without a direction, neither is
-    // known.
+    // Inbound calls come from the external number, outbound calls go to it. Without a direction, both columns
+    // are unknown.
     void MergeParties() noexcept
     {
         if (call_.direction == Direction::inbound) {
@@ -142,7 +141,7 @@ private:
         }
     }
 
-    // The target of a call is a user, an office, a department, ...: only the first is one.
+    // The target of a call is a user, an office, a department, ... Only the first is a user.
     void MergeUser() noexcept
     {
         const FieldValue &type = event_[Field::user_type];
@@ -150,8 +149,8 @@ private:
             Set(CallColumn::dialpad_user_id, event_[Field::user_id]);
     }
 
-    // A talk time is not replaced by a duration, which includes the time in menus and queues. Zero stands for
-    // no duration in events that come before the end, so it only fills what is empty, and is filled itself.
+    // A duration does not replace a talk time: it includes the time in menus and queues. Events before the
+    // end send zero for no duration. So zero only fills an empty column, and any duration replaces it.
     void MergeDuration() noexcept
     {
         const FieldValue &talk_time = event_[Field::talk_time];
@@ -172,7 +171,7 @@ private:
         return event_.status != unset_status && graph_.Facts(event_.status).has_voicemail;
     }
 
-    // Of an event that says voicemail, the only link is that of the voicemail, whatever its name.
+    // An event about a voicemail has only the voicemail's link, under any name.
     void MergeLinks() noexcept
     {
         FieldValue recording = event_[Field::recording_url], voicemail = event_[Field::voicemail_url];
@@ -185,7 +184,7 @@ private:
         Set(CallColumn::recording_url, recording);
         Set(CallColumn::voicemail_url, voicemail);
         if (IsVoicemail() || voicemail.known)
-            Replace(CallColumn::is_voicemail, {true, 1, {}}); // false was a default, or somebody's guess
+            Replace(CallColumn::is_voicemail, {true, 1, {}}); // false was a default or a guess
     }
 
     void MergeTime() noexcept
@@ -197,7 +196,7 @@ private:
         Set(CallColumn::last_event_at, {true, event_.time, {}});
     }
 
-    // Only the newest event replaces what is known.
+    // Only the newest event replaces known values.
     void Set(CallColumn column, const FieldValue &value) noexcept
     {
         if (is_newest_ || !call_[column].known)
@@ -214,8 +213,8 @@ private:
         call_.changed[static_cast<int>(column)] = changed_ = true;
     }
 
-    // The value as it will be read back: unknown where the table has no such column, or one of integers for
-    // an id that is no number.
+    // The value as it will be read back. Unknown if the table has no such column, or if an integer column
+    // cannot hold the id.
     FieldValue Held(CallColumn column, const FieldValue &value) const noexcept
     {
         const int i = static_cast<int>(column);

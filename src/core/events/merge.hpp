@@ -1,4 +1,4 @@
-// Folding events into a call.
+// Merges events into a call.
 #pragma once
 
 #include "core/events/event.hpp"
@@ -11,8 +11,8 @@
 namespace callhardening
 {
 
-// The columns of a calls table that events fill, besides call id, status, direction and payload. A table has
-// any of them; those that it does not have, or has with another type, are left alone.
+// The columns of a calls table that events fill, besides call id, status, direction and payload. A table may
+// have any of them. Columns of another type stay unchanged.
 enum class CallColumn : unsigned char {
     from_number,
     to_number,
@@ -33,7 +33,7 @@ enum class CallColumn : unsigned char {
 };
 inline constexpr int call_column_count = static_cast<int>(CallColumn::last_event_at) + 1;
 
-// What a column holds; see FieldValue for how it is represented.
+// The type of a column's values. FieldValue says how they are represented.
 enum class ColumnKind : unsigned char {
     text,
     id,
@@ -48,7 +48,7 @@ struct CallColumnFacts {
 };
 const CallColumnFacts &FactsOf(CallColumn column) noexcept;
 
-// The columns that a calls table has, and what they can hold.
+// The columns of a calls table, and the kinds of ids that they can hold.
 struct CallColumns {
     bool present[call_column_count];
     KeyKind id_kind[call_column_count]; // of ColumnKind::id
@@ -56,15 +56,15 @@ struct CallColumns {
 
 inline constexpr int unset_status = -1;
 
-// What is merged: the other fields say which event it is, and in what order it came.
+// The fields to merge. The two others only identify and order the event.
 inline constexpr FieldSet merged_fields = ~SetOfFields(Field::event_id, Field::sequence);
 
-// An event, read. Trivially destructible; texts belong to whoever read it.
+// An event after reading. It is trivially destructible. The reader owns the texts.
 struct CallEvent {
-    int status = unset_status; // a status of the graph; unset_status: says nothing about it
+    int status = unset_status; // a status of the graph; unset_status: the event has none
     Direction direction = Direction::unknown;
-    bool has_time = false;     // false: it is newer than all events before it in the log
-    bool has_own_time = false; // the event says when it happened; false: the time is that of its receipt
+    bool has_time = false;     // false: it is newer than all earlier events in the log
+    bool has_own_time = false; // the event has a time itself; false: the time is that of its receipt
     std::int64_t time = 0;     // microseconds since the epoch
     FieldValue fields[field_count];
 
@@ -74,9 +74,9 @@ struct CallEvent {
     }
 };
 
-// What has to be remembered of a call between two events, besides what its other columns show.
+// The state of a call between two events, besides its other columns.
 struct MergeState {
-    bool has_newest_event = false; // false: nothing is known of the times of the events merged so far
+    bool has_newest_event = false; // false: the times of the events merged so far are unknown
     std::int64_t newest_event = 0; // microseconds since the epoch
     bool has_talk_time = false;    // duration_seconds comes from a talk time
     bool has_end = false;          // an event with a time of its own has set the status `ended`
@@ -86,12 +86,13 @@ struct MergeState {
     bool operator==(const MergeState &) const noexcept = default;
 };
 
-// Does the status say how a call has ended, where `ended` says no more than that it is over?
+// True if the status says how a call has ended. `ended` only says that the call is over.
 bool IsKindOfEnd(const TransitionGraph &graph, int status) noexcept;
 
 // A call between two events.
 struct Call {
-    int status = unset_status; // also for a row whose status is no word of the graph: any may be set
+    int status =
+        unset_status; // unset_status also if the row's status is not in the graph: any status may be set
     Direction direction = Direction::unknown;
     bool has_payload = false;
     MergeState state;
@@ -105,21 +106,21 @@ struct Call {
 };
 
 enum class Merge : unsigned char {
-    unchanged, // everything the event says was known
+    unchanged, // all facts of the event were known
     applied,
-    refused, // the graph does not allow its status; whatever else it says was merged
+    refused, // the graph does not allow its status; all its other values were merged
 };
 
 struct MergeResult {
     Merge merge;
-    bool takes_payload;   // the event's payload is the one to keep: it is newer than all before, or the first
-    bool refines_the_end; // `ended` has become the status of an event that happened before
+    bool takes_payload;   // the event's payload is to be kept: it is newer than all before, or the first
+    bool refines_the_end; // the status of an earlier event has replaced `ended`
 };
 
-// Merges one event. Status follows the graph in the order in which events are merged, which is that of the
-// log. Of the other values, events newer than all before replace what they know; late ones only fill what is
-// empty, so that merging an event a second time changes nothing. A call and its state are all that decides,
-// so it makes no difference where the call was written and read again in between.
+// Merges one event. The status follows the graph in the order of merging, and that is the order of the log.
+// Of the other values, a newer event replaces the known ones, and a late event only fills empty ones. So
+// merging an event a second time changes nothing. Only the call and its state decide, so the call may be
+// written and read again between events.
 MergeResult MergeEvent(const TransitionGraph &graph, const CallColumns &columns, const CallEvent &event,
                        Call &call) noexcept;
 

@@ -3,9 +3,9 @@
 namespace callhardening
 {
 
-// Every event has the whole call, and those long after the call (tagged, commented, archived) say `done` in
-// `status`. So the event's name is the state. Nobody has answered a call that is over without a time of the
-// answer. `duration` includes the ringing.
+// Every event has the whole call. Events long after the call (tagged, commented, archived) say `done` in
+// `status`, so the event's name is the state. If a finished call has no time of the answer, nobody has
+// answered. `duration` includes the ringing.
 constinit const std::string_view aircall_shape = R"({"version": 1, "forms": [
   {"name": "call", "call": "data", "when": {"$.event": "call.*"},
    "fields": {
@@ -28,8 +28,8 @@ constinit const std::string_view aircall_shape = R"({"version": 1, "forms": [
      "voicemail_url": "voicemail",
      "is_transferred": {"when": {"transferred_by": "*"}, "value": true}}}]})";
 
-// No event name, no event time and no word for the state: a body comes before the call, when it is routed, or
-// after it, and after each change.
+// Bodies have no event name, no event time and no word for the state. A body comes before the call, on its
+// routing, after it, or after a change.
 constinit const std::string_view callrail_shape = R"({"version": 1, "forms": [
   {"name": "call", "has_one_of": ["customer_phone_number", "tracking_phone_number"],
    "fields": {
@@ -50,7 +50,7 @@ constinit const std::string_view callrail_shape = R"({"version": 1, "forms": [
      "voicemail_url": {"when": {"voicemail": true}, "path": "recording"},
      "was_recorded": {"when": {"recording": "*"}, "value": true}}}]})";
 
-// `request_id` names the delivery, so that it is no id of the event. The outcome of a completed call is in
+// `request_id` names the delivery, so it is no id of the event. The outcome of a completed call is in
 // `call_info.type`.
 constinit const std::string_view justcall_shape = R"({"version": 1, "forms": [
   {"name": "call", "call": "data", "when": {"$.type": "call.*"},
@@ -67,8 +67,8 @@ constinit const std::string_view justcall_shape = R"({"version": 1, "forms": [
      "user_id": "agent_id",
      "duration": "call_duration.total_duration"}}]})";
 
-// A summary and a transcript have a status, a time and a duration of their own. `phoneNumberId` is an id and
-// no number. The ringing call of the documentation has an end and a duration.
+// A summary and a transcript have their own status, time and duration. `phoneNumberId` is an id, not a
+// number. The ringing call in the documentation has an end and a duration.
 constinit const std::string_view quo_shape = R"({"version": 1, "forms": [
   {"name": "summary", "call": "data.object", "when": {"$.type": ["callSummary", "call.summary.completed"]},
    "fields": {
@@ -103,8 +103,8 @@ constinit const std::string_view quo_shape = R"({"version": 1, "forms": [
      "recording_url": "media[].url",
      "voicemail_url": "voicemail.url"}}]})";
 
-// A call is a party of a session. A party that is disconnected with `missedCall` was not answered. Push wraps
-// the event. A record of the call log has words of its own, in `result`.
+// A call is a party of a session. Nobody answered a disconnected party with `missedCall`. Push wraps the
+// event. A record of the call log has its own words in `result`.
 constinit const std::string_view ringcentral_shape = R"({"version": 1, "forms": [
   {"name": "session", "call": "body.parties[]", "when": {"$.body.telephonySessionId": "*"},
    "fields": {
@@ -145,8 +145,8 @@ constinit const std::string_view ringcentral_shape = R"({"version": 1, "forms": 
      "recording_url": "recording.contentUri",
      "master_call_id": "telephonySessionId"}}]})";
 
-// `id` and `created` at the top are those of the subscription. `eventType` says what happened; the state of
-// the call is in `state`.
+// `id` and `created` at the top belong to the subscription. `eventType` names the event. The state of the
+// call is in `state`.
 constinit const std::string_view webex_shape = R"({"version": 1, "forms": [
   {"name": "call", "call": "data", "when": {"$.resource": "telephony_calls"},
    "fields": {
@@ -160,9 +160,9 @@ constinit const std::string_view webex_shape = R"({"version": 1, "forms": [
      "connected_at": "answered",
      "master_call_id": "callSessionId"}}]})";
 
-// The side of the call is in the event's name. In a queue each member that does not answer is missed, beside
-// the one that answers: who is called through another says nothing about the call. The times and the duration
-// of a recording and of a voicemail are their own.
+// The event's name tells the side of the call. In a queue one member answers, and every other member is
+// missed: a forwarded ring says nothing about the call. A recording and a voicemail have their own times and
+// duration.
 constinit const std::string_view zoom_shape = R"({"version": 1, "forms": [
   {"name": "caller", "call": "payload.object", "when": {"$.event": "phone.caller_*", "call_logs": null},
    "fields": {

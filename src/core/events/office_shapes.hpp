@@ -1,4 +1,4 @@
-// The bodies of office telephony: of systems with users, numbers and voicemail.
+// The bodies of office telephony: systems with users, numbers and voicemail.
 #pragma once
 
 #include <string_view>

@@ -3,7 +3,7 @@
 namespace callhardening
 {
 
-// Chats and tasks are contacts too, and no calls. The case of the members varies.
+// Chats and tasks are contacts too, but no calls. The case of the members varies.
 constinit const std::string_view amazon_connect_shape = R"({"version": 1, "forms": [
   {"name": "contact", "call": "detail", "when": {"channel": ["VOICE", "Voice"]},
    "fields": {
@@ -15,8 +15,8 @@ constinit const std::string_view amazon_connect_shape = R"({"version": 1, "forms
      "user_id": ["AgentInfo.AgentArn", "agentInfo.agentArn"],
      "master_call_id": "initialContactId"}}]})";
 
-// A channel that is destroyed has the state that it had before. The causes are those of Q.850: 17 is busy, 18
-// and 19 are no answer, 21 is rejected.
+// A destroyed channel keeps its last state. The causes are those of Q.850: 17 is busy, 18 and 19 are no
+// answer, 21 is rejected.
 constinit const std::string_view asterisk_shape = R"({"version": 1, "forms": [
   {"name": "channel", "call": "channel", "when": {"$.type": "*"},
    "fields": {
@@ -31,7 +31,7 @@ constinit const std::string_view asterisk_shape = R"({"version": 1, "forms": [
      "to_number": ["dialplan.exten", "connected.number"],
      "started_at": "creationtime"}}]})";
 
-// A recording has times of its own. Only a call that is disconnected has a cause that is its own.
+// A recording has its own times. Only a disconnected call has a cause of its own.
 constinit const std::string_view bandwidth_shape = R"({"version": 1, "forms": [
   {"name": "recording", "when": {"eventType": "*", "recordingId": "*"},
    "fields": {
@@ -66,8 +66,8 @@ constinit const std::string_view exotel_shape = R"({"version": 1, "forms": [
      "to_number": "to",
      "user_id": "user_id"}}]})";
 
-// A record of a call that is over. `answer_epoch` is "0" where nobody answered. `start_stamp` and the like
-// are in the server's zone, without a word of it. `callflow` is an array, or comes twice, and then jsonb
+// A record of a finished call. `answer_epoch` is "0" if nobody answered. `start_stamp` and the like are in
+// the server's zone, but the record does not name it. `callflow` is an array, or it comes twice and jsonb
 // keeps one.
 constinit const std::string_view freeswitch_shape = R"({"version": 1, "forms": [
   {"name": "record", "call": "variables",
@@ -103,7 +103,7 @@ constinit const std::string_view signalwire_shape = R"({"version": 1, "forms": [
      "duration": "CallDuration",
      "recording_url": "RecordingUrl"}}]})";
 
-// Only the first event has the direction. A hangup has a cause; names that end in `.ended` end no call.
+// Only the first event has the direction. A hangup has a cause. Names ending in `.ended` end no call.
 constinit const std::string_view telnyx_shape = R"({"version": 1, "forms": [
   {"name": "call", "call": "data.payload", "when": {"$.data.event_type": "call.*"},
    "fields": {
@@ -139,7 +139,7 @@ constinit const std::string_view telnyx_shape = R"({"version": 1, "forms": [
      "to_number": "To",
      "duration": "CallDuration"}}]})";
 
-// Events of transfers and inputs have no status. A recording names the conversation and no call.
+// Events of transfers and inputs have no status. A recording names the conversation, but no call.
 constinit const std::string_view vonage_shape = R"({"version": 1, "forms": [
   {"name": "call", "has_one_of": ["conversation_uuid", "conversation_uuid_from", "status"],
    "fields": {

@@ -1,4 +1,4 @@
-// The bodies of voice platforms and of telephone exchanges, which programs control.
+// The bodies of voice platforms and telephone exchanges under the control of programs.
 #pragma once
 
 #include <string_view>

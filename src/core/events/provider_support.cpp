@@ -7,7 +7,7 @@
 namespace callhardening
 {
 
-// Each provider has words: without one for a state, no event of it could be applied.
+// Each provider has words: without a word for a state, no event of the provider could be applied.
 std::size_t ProviderCount() noexcept
 {
     return vocabulary_providers.size();

@@ -1,4 +1,4 @@
-// What is known of each call provider.
+// The support for each call provider.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -11,9 +11,9 @@ namespace callhardening
 
 struct ProviderSupport {
     std::string_view provider;
-    bool words = false;     // what its words for directions and statuses mean
-    bool shape = false;     // where its events have each value
-    bool signature = false; // how it signs them
+    bool words = false;     // the meanings of its words for directions and statuses
+    bool shape = false;     // the paths of values in its events
+    bool signature = false; // its signatures
 };
 
 std::size_t ProviderCount() noexcept;
@@ -21,7 +21,7 @@ std::size_t ProviderCount() noexcept;
 // By number, in the order of names.
 ProviderSupport SupportOfProvider(std::size_t number) noexcept;
 
-// True where events of this provider can be read.
+// True if events of this provider can be read.
 bool HasEventShape(std::string_view provider) noexcept;
 
 } // namespace callhardening

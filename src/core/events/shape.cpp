@@ -13,7 +13,7 @@ namespace callhardening
 
 using Type = SettingValue::Type;
 
-// Every function returns false after it has said what is wrong, so that one mistake ends it.
+// Every function returns false after it has reported a mistake. The first mistake ends the compilation.
 class ShapeCompiler
 {
 public:
@@ -21,7 +21,7 @@ public:
 
     bool Compile(std::string_view text)
     {
-        constexpr std::size_t deepest = 10; // twice as deep as a shape is
+        constexpr std::size_t deepest = 10; // twice as deep as a shape
         SettingValue document;
         if (!ReadSetting(text, deepest, document))
             return Refuse("document", "is no JSON, or has a number out of range");
@@ -47,8 +47,8 @@ private:
         return false;
     }
 
-    // A name or a text of the document is quoted only where it looks like a word: the document may be a
-    // payload in the wrong place.
+    // Quotes a name or a text of the document only if it looks like a word: the document may be a misplaced
+    // payload.
     static std::string Quoted(const std::string &text)
     {
         return LooksLikeWord(text) ? "\"" + text + "\"" : "of " + std::to_string(text.size()) + " bytes";
@@ -81,7 +81,7 @@ private:
         return true;
     }
 
-    // The last step: from here on no text moves.
+    // The last step: later no text moves any more.
     static void ListLookups(ShapeForm &form)
     {
         static_assert(max_shape_parts <= 0xFFFF);
@@ -103,7 +103,7 @@ private:
             path.member = path.steps[0].name;
     }
 
-    // The member of the call that is all the candidate says; empty where it says more.
+    // The member of the call, if the candidate is only that. Empty: the candidate says more.
     static std::string_view MemberOf(const ShapeCandidate &candidate)
     {
         const bool is_plain = candidate.paths.size() == 1 && candidate.when.empty() &&
@@ -128,7 +128,7 @@ private:
         return true;
     }
 
-    // Takes over the fields of an earlier form. What is written beside `like` replaces them.
+    // Copies the fields of an earlier form. Members beside `like` replace them.
     bool Like(const SettingValue &value, const std::string &place, ShapeForm &form)
     {
         const auto earlier =
@@ -195,7 +195,7 @@ private:
         return true;
     }
 
-    // One candidate stands for itself.
+    // A candidate without an array is the only one.
     bool Candidates(const SettingValue &value, const std::string &place, Field field,
                     std::vector<ShapeCandidate> &candidates)
     {
@@ -269,7 +269,7 @@ private:
         candidate.constant = ReadField(candidate.reading, scalar);
         if (!candidate.constant.known)
             return Refuse(place, "must be a value of the field, as text, true or false, or null");
-        candidate.text = value.text; // the constant's text is set when the reader needs it: copies move texts
+        candidate.text = value.text; // the reader sets the constant's text: copies move texts
         candidate.constant.text = {};
         return true;
     }
@@ -327,7 +327,7 @@ private:
 
     // ---- conditions ----
 
-    // {"path": test, "path": [test, test]}: all paths, and one of the tests of each.
+    // {"path": test, "path": [test, test]}: every path has to pass one of its tests.
     bool When(const SettingValue &value, const std::string &place, std::vector<ShapeCondition> &conditions)
     {
         if (!value.Is(Type::object))
@@ -434,7 +434,7 @@ private:
         return goes_on || Refuse(place, "has an empty name");
     }
 
-    // A backslash makes the next character one of the name.
+    // A backslash makes the next character a part of the name.
     static void TakeName(std::string_view &rest, std::string &name)
     {
         while (!rest.empty() && rest.front() != '.' && rest.front() != '[') {
@@ -482,7 +482,7 @@ const Shape *Shape::Compile(std::string_view json, ShapeError &error) noexcept
         if (ShapeCompiler(*shape, error).Compile(json))
             return shape;
     } catch (...) {
-        error.out_of_memory = true; // nothing else is thrown: the parser is told not to
+        error.out_of_memory = true; // only memory can fail: the parser does not throw
     }
     delete shape;
     return nullptr;

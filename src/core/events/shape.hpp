@@ -1,4 +1,4 @@
-// A shape: where a provider's bodies keep each value of a call, compiled from its JSON document.
+// A shape: the paths of a call's values in a provider's bodies. It is compiled from its JSON document.
 //
 //   {"version": 1, "zone": "+05:30", "forms": [
 //     {"name": "call", "when": {"$.event": "call.*"}, "has_one_of": ["id"], "call": "data.calls[]",
@@ -11,9 +11,9 @@
 //        "started_at": {"join": ["date", "time"], "zone": "Europe/Paris"},
 //        "connected_at": {"path": "answered", "none": ["never"]}}}]}
 //
-// A body has the first form whose conditions hold, that has one of the members and a call id. A path begins
-// at the call, or with `$` at the root of the body. Arrays on the way stand for their first element, `[2]`
-// for another. A field has the value of the first of its candidates that has one.
+// A body has the first form with true conditions, one of the members and a call id. A path begins at the
+// call, or with `$` at the root of the body. An array on the path stands for its first element, or with `[2]`
+// for another one. A field takes its value from the first candidate that has one.
 #pragma once
 
 #include "core/events/event.hpp"
@@ -44,15 +44,15 @@ struct ShapeError {
 struct ShapeStep {
     std::string name;    // of a member; empty: an element
     std::size_t element; // of an array
-    bool takes_first;    // an array that this step leads to stands for its first element
+    bool takes_first;    // if this step leads to an array, it takes the first element
 };
 
 struct ShapePath {
-    std::string text; // as the document has it
+    std::string text; // as in the document
     bool from_root = false;
-    bool takes_first = false; // the same of where the path begins
+    bool takes_first = false; // the same for the start of the path
     std::vector<ShapeStep> steps;
-    std::string_view member; // of the call, where the path is no more than that
+    std::string_view member; // of the call, if the path is only that
 };
 
 struct ShapeTest {
@@ -65,7 +65,7 @@ struct ShapeCondition {
     std::vector<ShapeTest> any_of;
 };
 
-// What a time without a zone is in.
+// The zone of a time without a zone.
 struct ShapeZone {
     bool is_given = false;
     std::string name;                // empty: it is an offset
@@ -75,7 +75,7 @@ struct ShapeZone {
 struct ShapeCandidate {
     Reading reading;
     bool is_constant = false;
-    FieldValue constant;          // not known: the field has no value, whatever other candidates say
+    FieldValue constant;          // not known: the field has no value, and later candidates do not count
     std::string text;             // of a constant
     std::vector<ShapePath> paths; // more than one: their texts are joined
     std::vector<std::string> none;
@@ -83,8 +83,8 @@ struct ShapeCandidate {
     ShapeZone zone;
 };
 
-// A candidate on its way to the reader. Most of them are members of the call: their names are enough, and lie
-// together.
+// A candidate in the form for the reader. Most candidates are members of the call: only their names are
+// needed, and the names lie together.
 struct ShapeLookup {
     std::string_view member; // empty: the candidate says more
     const ShapeCandidate *candidate;
@@ -95,21 +95,21 @@ struct ShapeForm {
     std::string name;
     ShapePath call;
     std::vector<ShapeCondition> when;
-    std::vector<ShapePath> has_one_of; // empty: none is asked for
+    std::vector<ShapePath> has_one_of; // empty: no member is required
     std::vector<ShapeCandidate> fields[field_count];
     std::vector<ShapeLookup> lookups; // of all fields, in their order
-    std::uint16_t ends[field_count];  // where those of each field end
+    std::uint16_t ends[field_count];  // the end of each field's lookups
 };
 
 class Shape
 {
 public:
-    // nullptr where the document is no shape: `error` says why. The caller owns the result (Delete).
+    // nullptr: the document is no shape, and `error` says why. The caller owns the result and calls Delete.
     static const Shape *Compile(std::string_view json, ShapeError &error) noexcept;
     static void Delete(const Shape *shape) noexcept;
 
     const std::vector<ShapeForm> &forms() const noexcept { return forms_; }
-    // The names of the zones that the document gives: the core knows offsets only.
+    // The names of the document's zones. The core itself only knows offsets.
     const std::vector<std::string> &zones() const noexcept { return zones_; }
 
 private:

@@ -39,7 +39,7 @@ constexpr std::array<std::uint8_t, 256> values = MakeValues();
 
 // -- the header ----------------------------------------------------------------------------------
 
-// Reads the parameters of a header; what is inside their values does not matter.
+// Reads the parameters of a header. The content of their values does not matter.
 class HeaderReader
 {
 public:
@@ -108,7 +108,7 @@ private:
 
 SignatureFlaw CheckHeader(std::string_view header) noexcept
 {
-    // The parser takes a NUL for the end, and what is behind it for nothing.
+    // The parser would take a NUL for the end and ignore the rest.
     if (header.find('\0') != header.npos)
         return SignatureFlaw::header;
     try {
@@ -123,7 +123,7 @@ SignatureFlaw CheckHeader(std::string_view header) noexcept
 
 // -- the signature -------------------------------------------------------------------------------
 
-// Takes as long wherever the two differ. `volatile` keeps the compiler from knowing when it is enough.
+// Takes the same time for any difference. `volatile` keeps the compiler from ending the loop early.
 bool EqualInConstantTime(const unsigned char (&a)[mac_size], const unsigned char (&b)[mac_size]) noexcept
 {
     volatile unsigned char difference = 0;
@@ -132,7 +132,7 @@ bool EqualInConstantTime(const unsigned char (&a)[mac_size], const unsigned char
     return difference == 0;
 }
 
-// Every secret is tried, so that the time does not tell which one it was.
+// Every secret is tried, so the time does not reveal the matching one.
 SignatureFlaw CheckSignature(std::string_view input, const unsigned char (&signature)[mac_size],
                              const Secrets &secrets) noexcept
 {
@@ -160,7 +160,7 @@ std::string_view WithoutSpaceAround(std::string_view text) noexcept
 
 struct Parts {
     std::string_view header, claims, signature;
-    std::string_view input; // of the signature: the first two with their dot
+    std::string_view input; // of the signature: the first two parts with their dot
 };
 
 bool Split(std::string_view body, Parts &parts) noexcept
@@ -184,7 +184,7 @@ OptionalText DecodeBase64Url(std::string_view text, std::span<char> room) noexce
         return {};
     char *out = room.data();
     std::uint32_t bits = 0;
-    unsigned count = 0; // of the bits that are not written yet
+    unsigned count = 0; // of the unwritten bits
     for (const char c : text) {
         const std::uint8_t value = values[static_cast<unsigned char>(c)];
         if (value == no_letter)
@@ -197,7 +197,7 @@ OptionalText DecodeBase64Url(std::string_view text, std::span<char> room) noexce
             bits &= (1U << count) - 1;
         }
     }
-    // Two texts would else be the same bytes.
+    // Else two texts would be the same bytes.
     if (bits != 0)
         return {};
     return std::string_view{room.data(), static_cast<std::size_t>(out - room.data())};
@@ -213,7 +213,7 @@ SignedBody OpenSignedBody(std::string_view body, const Secrets &secrets, std::sp
         return {SignatureFlaw::header_encoding, {}};
     if (const SignatureFlaw flaw = CheckHeader(*header); flaw != SignatureFlaw::none)
         return {flaw, {}};
-    // The room is used again: of the header nothing is needed any more.
+    // Overwrites the header in the room: it is not needed any longer.
     const OptionalText sent = DecodeBase64Url(parts.signature, room);
     if (!sent)
         return {SignatureFlaw::signature_encoding, {}};

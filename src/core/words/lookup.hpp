@@ -1,4 +1,4 @@
-// Looking a word up in a table of the vocabulary.
+// Looks a word up in a table of the vocabulary.
 #pragma once
 
 #include "core/base/text.hpp"
@@ -24,8 +24,8 @@ struct FoldedOrder {
     }
 };
 
-// The provider's own row, else the first row of the word: the one without a provider sorts first, and
-// without such a row all of them agree.
+// The row of the provider, else the first row of the word. A row without a provider sorts first. Without such
+// a row all rows of the word agree.
 template <typename Meaning>
 constexpr Meaning LookUp(std::span<const VocabularyRow<Meaning>> table, std::string_view word,
                          std::string_view provider, Meaning unknown) noexcept

@@ -13,7 +13,7 @@ namespace callhardening
 namespace
 {
 
-// A name as it is compared. What is longer than any provider's name with its mistakes is none.
+// A name in its form for comparing. A name too long for a misspelt provider becomes empty.
 class FoldedName
 {
 public:
@@ -38,7 +38,7 @@ private:
     std::size_t size_ = 0;
 };
 
-// How many letters have to be put in, left out, replaced, or exchanged with their neighbour.
+// The number of letters to insert, leave out, replace, or exchange with their neighbour.
 std::size_t Distance(std::string_view a, std::string_view b) noexcept
 {
     std::array<std::array<std::size_t, FoldedName::most + 1>, FoldedName::most + 1> cost{};
@@ -57,7 +57,7 @@ std::size_t Distance(std::string_view a, std::string_view b) noexcept
     return cost[a.size()][b.size()];
 }
 
-// Few of the letters are wrong.
+// Only few letters may be wrong.
 std::string_view NearestBySpelling(std::string_view name) noexcept
 {
     std::size_t nearest = std::min<std::size_t>(3, name.size() / 2) + 1;

@@ -8,10 +8,10 @@
 namespace callhardening
 {
 
-// True where the vocabulary has words of this provider ("Zoom Phone" and "zoom_phone" are one).
+// True if the vocabulary has words of this provider ("Zoom Phone" and "zoom_phone" are one).
 bool IsKnownProvider(std::string_view provider) noexcept;
 
-// The provider that a name was probably meant to be, as the vocabulary spells it; empty where none is near.
+// The provider probably meant by a name, in the vocabulary's spelling. Empty if no name is near.
 std::string_view NearestProvider(std::string_view name) noexcept;
 
 } // namespace callhardening

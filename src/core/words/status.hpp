@@ -1,4 +1,4 @@
-// Status of a call.
+// The status of a call.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -11,7 +11,7 @@ namespace callhardening
 
 enum class Status : unsigned char {
     unknown, // the word is not in the vocabulary
-    none,    // a known event that says nothing about the status: a recording, a transcript, a survey
+    none,    // a known event without a status: a recording, a transcript, a survey
     ringing,
     active,
     ended,
@@ -28,14 +28,14 @@ constexpr StatusSet SetOf(Statuses... statuses) noexcept
     return (StatusSet{0} | ... | (StatusSet{1} << static_cast<int>(statuses)));
 }
 
-// What is to be known of a status. A new one is a row here, and a word in the vocabulary.
+// The facts about a status. A new status needs a row here and a word in the vocabulary.
 struct StatusFacts {
     Status status;
     std::string_view name;
-    StatusSet next;         // the steps from it in the built-in graph; none: terminal
-    bool is_bare_end;       // says that the call is over, and not how
-    bool says_how_it_ended; // an event that happened before may put it in the place of a bare end
-    bool has_voicemail;     // the event's one link is that of the voicemail
+    StatusSet next;         // the next statuses in the built-in graph; none: terminal
+    bool is_bare_end;       // tells that the call is over, but not how
+    bool says_how_it_ended; // an earlier event may replace a bare end by it
+    bool has_voicemail;     // the event's only link is the voicemail's
 };
 
 inline constexpr StatusFacts status_facts[] = {
@@ -51,7 +51,7 @@ inline constexpr StatusFacts status_facts[] = {
 
 inline constexpr StatusFacts no_status_facts = {};
 
-// The facts of a status as a graph writes it; of a status that only a graph of one's own has, all false.
+// The facts about a status, by its name in a graph. A status of the user's own graph has none: all are false.
 constexpr const StatusFacts &FactsOfStatus(std::string_view name) noexcept
 {
     for (const StatusFacts &facts : status_facts)
@@ -60,11 +60,11 @@ constexpr const StatusFacts &FactsOfStatus(std::string_view name) noexcept
     return no_status_facts;
 }
 
-// The status that `word` stands for at `provider`. A provider without a row for the word, an unknown one
-// and "" give the meaning of a live event. Never allocates, any size is fine.
+// The status of `word` at `provider`. For an unknown provider, "" or a provider without a row for the word,
+// it is the word's meaning in a live event. Never allocates. Texts of any size are fine.
 Status NormalizeStatus(std::string_view word, std::string_view provider) noexcept;
 
-// The canonical word ("ringing", ...); empty for unknown and none.
+// The canonical word ("ringing", ...). Empty for unknown and none.
 std::string_view StatusName(Status status) noexcept;
 
 } // namespace callhardening

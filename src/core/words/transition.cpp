@@ -28,8 +28,8 @@ constexpr TransitionGraph MakeDefaultGraph() noexcept
 
 constexpr TransitionGraph default_graph = MakeDefaultGraph();
 
-// Reads a graph token by token and stops at the first that has no place in one. So the depth of the input
-// does not matter, and nothing of it is kept.
+// Reads a graph token by token and stops at the first one that does not belong there. So it keeps nothing,
+// and any depth of the input is fine.
 class GraphReader
 {
 public:
@@ -77,7 +77,7 @@ public:
             return false;
         if (graph_.Allows(current_, next))
             return Wrong("must not be listed twice");
-        // The same status again is always allowed, and leaves a terminal one terminal.
+        // The same status again is always allowed, so it must not make a terminal status non-terminal.
         if (next != current_)
             graph_.Allow(current_, next);
         ++target_;
@@ -98,7 +98,7 @@ public:
 
     bool parse_error(std::size_t, const std::string &, const nlohmann::json::exception &exception)
     {
-        // A number such as 1e400 is valid JSON that a double cannot hold: a number in the wrong place all the
+        // A number such as 1e400 is valid JSON, but a double cannot hold it. It is a misplaced number all the
         // same.
         constexpr int number_overflow = 406;
         return exception.id == number_overflow ? Misplaced() : Wrong("is not JSON in UTF-8");
@@ -112,7 +112,7 @@ private:
         return Wrong(depth_ == 1 ? "must be an array of statuses" : "must be a string");
     }
 
-    // -1, with the error set, where `status` cannot be one.
+    // -1: `status` cannot be one, and the error is set.
     int AddStatus(std::string_view status) noexcept
     {
         if (IsBlank(status))
@@ -147,8 +147,8 @@ private:
     TransitionGraph &graph_;
     TransitionGraphError &error_;
     int depth_ = 0;    // 1 in the object, 2 in the array of a status
-    int current_ = -1; // the status whose array is read; -1 while its name is looked at
-    int target_ = 0;   // how many of its targets were read
+    int current_ = -1; // the status of the array being read; -1 while its name is checked
+    int target_ = 0;   // the number of targets read so far
 };
 
 static_assert(TransitionGraph::max_status_bytes == 63 && TransitionGraph::max_statuses == 64,

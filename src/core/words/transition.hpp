@@ -1,4 +1,4 @@
-// Which status may follow which.
+// The allowed changes of a status.
 #pragma once
 
 #include "core/base/core.hpp"
@@ -11,15 +11,15 @@
 namespace callhardening
 {
 
-// A graph of statuses. Owns nothing outside itself and is trivially destructible, so glue may keep one in a
-// memory context while PostgreSQL code runs.
+// A graph of statuses. It owns nothing outside itself and is trivially destructible, so glue may keep one in
+// a memory context while PostgreSQL code runs.
 class TransitionGraph
 {
 public:
     static constexpr int max_statuses = 64;
     static constexpr int max_status_bytes = 63;
 
-    // Position of a status, exactly as written; -1 where the graph does not have it.
+    // The position of a status in its exact spelling. -1: the graph does not have it.
     constexpr int Find(std::string_view status) const noexcept
     {
         for (int i = 0; i < size_; ++i)
@@ -27,14 +27,13 @@ public:
                 return i;
         return -1;
     }
-    // The same for a word that may differ in case, `-`, `_` and white space.
+    // The same for a word in another case, or with other `-`, `_` and white space.
     int FindFolded(std::string_view word) const noexcept;
 
     constexpr int size() const noexcept { return size_; }
     constexpr std::string_view Name(int status) const noexcept { return {name_[status], length_[status]}; }
     constexpr const StatusFacts &Facts(int status) const noexcept { return *facts_[status]; }
-    // Whether `next` is one of the statuses that follow `current`; the same status again is not in question
-    // here.
+    // True if `next` may follow `current`. It is not asked about the same status.
     constexpr bool Allows(int current, int next) const noexcept { return (next_[current] >> next & 1) != 0; }
     constexpr bool IsTerminal(int status) const noexcept { return next_[status] == 0; }
 
@@ -56,25 +55,23 @@ public:
 private:
     int size_ = 0;
     std::uint64_t next_[max_statuses] = {};
-    const StatusFacts *facts_[max_statuses] = {}; // the names are compared when the graph is made
+    const StatusFacts *facts_[max_statuses] = {}; // so names are compared only when the graph is made
     unsigned char length_[max_statuses] = {};
     char name_[max_statuses][max_status_bytes] = {};
 };
 
-// The graph of a call unless a table brings its own.
+// The graph of a call, unless a table brings its own.
 const TransitionGraph &DefaultTransitionGraph() noexcept;
 
-// What is wrong with a graph, and where: "transitions.ringing[1]", "must be a string". Both are
-// NUL-terminated.
+// The mistake in a graph: "transitions.ringing[1]", "must be a string". Both are NUL-terminated.
 struct TransitionGraphError {
     bool out_of_memory;
     char place[128];
     char reason[160];
 };
 
-// A graph of one's own, from the text of a JSON document such as {"ringing": ["active", "on_hold"], ...}.
-// A status that is only the target of others is terminal. False on failure, with `error` filled in; the
-// place is empty only where memory ran out.
+// Reads the user's own graph from a JSON document such as {"ringing": ["active", "on_hold"], ...}. A status
+// without a key is terminal. false: `error` says why. The field is empty only if memory ran out.
 bool ParseTransitionGraph(std::string_view json, TransitionGraph &graph,
                           TransitionGraphError &error) noexcept;
 

@@ -1,4 +1,4 @@
-// What becomes of a status that is written to a call.
+// Decides about a status written to a call.
 #pragma once
 
 #include "core/words/transition.hpp"
@@ -9,10 +9,9 @@ namespace callhardening
 {
 
 enum class StatusVerdict : unsigned char {
-    unknown_word, // no word of the graph, and the vocabulary does not know it or means a status outside the
-                  // graph
-    no_status,    // NULL, blank, or a known word that says nothing about the status
-    same,         // the status that the call has
+    unknown_word, // not in the graph, and the vocabulary does not know it or means a status outside the graph
+    no_status,    // NULL, blank, or a known word without a status
+    same,         // the call's current status
     legal,
     refused, // the graph does not allow it
 };
@@ -22,16 +21,16 @@ struct StatusDecision {
     int next; // the position of the new status in the graph; -1 for unknown_word and no_status
 };
 
-// Decides on `word` for a call whose status is `current`; for a new call that is NULL. A word of the graph,
-// exact or folded, goes before the provider's meaning of it.
+// Decides about `word` for a call with the status `current`. NULL: a new call. A word of the graph, exact or
+// folded, comes before the provider's meaning of the word.
 StatusDecision DecideStatus(const TransitionGraph &graph, OptionalText current, std::string_view word,
                             std::string_view provider) noexcept;
 
-// True for what a direction column may hold, apart from NULL.
+// True for a value that a direction column may hold, apart from NULL.
 bool IsCanonicalDirection(std::string_view direction) noexcept;
 
-// False for a change of a direction that no writer may make: to an unknown word, or from a known one to NULL.
-// For a new call `current` is NULL.
+// False for a forbidden change of a direction: to an unknown word, or from a known one to NULL. `current` is
+// NULL for a new call.
 bool IsValidDirectionChange(OptionalText current, OptionalText next) noexcept;
 
 } // namespace callhardening

@@ -1,8 +1,11 @@
-// Facts, not rules: what call providers document, or have been seen, to send. A row that is only believed
-// is left out unless another provider documents the same word in the same sense. The kinds of event at the
-// end of the list below belong to no provider's own vocabulary: integrations that nest the call under `call`
-// or `data.call` send them in `event_type` (call.ring, call.started, call.ended, call.recording.completed,
-// voicemail.received, call.voicemail), and they stand under dialpad, whose calls those integrations carry.
+// Facts, not rules: words that call providers document or have been seen to send. A row that is only believed
+// is left out, unless another provider documents the same word in the same sense.
+//
+// The kinds of event at the end of the list belong to no provider's own vocabulary. Integrations that nest
+// the call under `call` or `data.call` send them in `event_type` (call.ring, call.started, call.ended,
+// call.recording.completed, voicemail.received, call.voicemail). They stand under dialpad, since those
+// integrations carry dialpad's calls.
+//
 // A word of events counts before the same word of a provider's history: "received" at webex_calling.
 #include "core/words/vocabulary.hpp"
 
@@ -783,7 +786,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"Wrong Number", "ringcentral", Status::ended},};
 // clang-format on
 
-// What LookUp stands on: order, and one meaning per word where no row without a provider settles it.
+// LookUp depends on this: the order, and one meaning per word unless a row without a provider decides.
 template <typename Meaning, std::size_t size>
 constexpr bool IsConsistent(const VocabularyRow<Meaning> (&rows)[size])
 {

@@ -19,7 +19,7 @@ struct Decoded {
     Members members;
 };
 
-// Buffers have only the promised size, so the address sanitizer finds a write behind them.
+// Each room has exactly the promised size: the address sanitizer sees a write past its end.
 Decoded Decode(std::string_view body)
 {
     const std::vector<char> copy(body.begin(), body.end());
@@ -59,7 +59,7 @@ TEST(Form, IsWhatBrowsersAndProvidersSend)
     EXPECT_TRUE(LooksLikeForm("a=b c&d=S\xc3\xa3o"));
     EXPECT_TRUE(LooksLikeForm("\xef\xbb\xbf"
                               "a=1\r\n"));
-    EXPECT_TRUE(LooksLikeForm("a=%zz")); // a faulty form is still a form
+    EXPECT_TRUE(LooksLikeForm("a=%zz")); // meant to be a form
 }
 
 TEST(Form, IsNoJsonWholeOrBroken)

@@ -1,4 +1,4 @@
-// What each provider's shape reads, by small bodies that are made up here.
+// Reads small invented bodies by each provider's shape.
 #include "core/events/built_in_shapes.hpp"
 #include "core/words/status.hpp"
 #include "test/unit/json_body.hpp"
@@ -15,7 +15,7 @@ namespace
 
 using Row = std::map<std::string, std::string>; // field to value, as text
 
-// All that the provider's shape finds in a body.
+// All fields of the provider's shape in a body.
 Row RowOf(std::string_view provider, std::string_view text)
 {
     JsonBody body(text);
@@ -48,7 +48,7 @@ std::string StateOf(std::string_view provider, std::string_view text)
     return ValueOf(provider, "state", text);
 }
 
-// 1 January 2026, midnight, and so many seconds.
+// 1 January 2026, midnight, plus `seconds`.
 std::string At(int seconds)
 {
     return std::to_string(1767225600 + seconds);
@@ -427,16 +427,17 @@ TEST(ProviderShapes, Telnyx)
                    {"from_number", "+12025550100"},
                    {"to_number", "+12025550101"},
                    {"duration", "2"}}));
-    EXPECT_EQ(RowOf("telnyx", R"({"id": "e1", "event_type": "call_initiated", "created_at": "2026-01-01T00:00:09Z",
+    EXPECT_EQ(
+        RowOf("telnyx", R"({"id": "e1", "event_type": "call_initiated", "created_at": "2026-01-01T00:00:09Z",
         "payload": {"call_leg_id": "leg", "call_session_id": "call", "direction": "incoming", "from": "+12025550100",
         "occurred_at": "2026-01-01T00:00:05Z"}})"),
-              (Row{{"call_id", "leg"},
-                   {"state", "call_initiated"},
-                   {"event_time", At(5)},
-                   {"event_id", "e1"},
-                   {"direction", "incoming"},
-                   {"from_number", "+12025550100"},
-                   {"master_call_id", "call"}}));
+        (Row{{"call_id", "leg"},
+             {"state", "call_initiated"},
+             {"event_time", At(5)},
+             {"event_id", "e1"},
+             {"direction", "incoming"},
+             {"from_number", "+12025550100"},
+             {"master_call_id", "call"}}));
 }
 
 TEST(ProviderShapes, Bandwidth)

@@ -32,7 +32,7 @@ std::string Refusal(const std::string &json)
     return shape ? "none" : std::string(error.field) + ": " + error.reason;
 }
 
-// A form whose call id is `id`, with one more field.
+// A form with the call id `id` and one more field.
 std::string WithField(const std::string &field, const std::string &more = "")
 {
     return R"({"version": 1, )" + more + R"("forms": [{"fields": {"call_id": "id", )" + field + "}}]}";

@@ -16,7 +16,7 @@ namespace
 const std::string secret = "a secret of thirty-two bytes: 32",
                   old_secret = "the secret before: also 32 bytes";
 
-// The secrets of a log, as the server has them.
+// The secrets of a log on the server's side.
 struct Keys {
     std::vector<std::string> secrets = {secret};
     bool broken = false;

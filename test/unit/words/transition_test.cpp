@@ -100,7 +100,7 @@ TEST(Transition, Limits)
     const std::string longest(TransitionGraph::max_status_bytes, 'x');
     EXPECT_EQ(Parsed("{\"" + longest + "\": []}").Name(0), longest);
     EXPECT_EQ(Mistake("{\"" + longest + "x\": []}"), "a key of transitions: must have at most 63 bytes");
-    // The longest place and the longest number of a target fit.
+    // The longest field and the longest number of a target fit.
     EXPECT_EQ(Mistake("{\"" + longest + "\": [" + Statuses(1, 63) + ", 1]}"),
               "transitions." + longest + "[63]: must be a string");
 }
