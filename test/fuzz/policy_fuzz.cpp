@@ -17,7 +17,7 @@ void Walk(const Policy &policy)
     PathNodes reached = policy.start();
     for (const std::string_view name : names) {
         const Step step = policy.Enter(reached, name, next.data());
-        Require(step.reached.size() <= policy.max_reached(), "more places are reached than there are");
+        Require(step.reached.size() <= policy.max_reached(), "more nodes are reached than there are");
         Require(step.meaning == policy.Classify(name), "a name has two classes");
         policy.Remember(reached, name, step);
         if (const Step *known = policy.Known(reached, name))

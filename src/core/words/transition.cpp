@@ -132,14 +132,14 @@ private:
     {
         std::snprintf(error_.reason, sizeof error_.reason, "%s", reason);
         if (depth_ == 0)
-            std::snprintf(error_.place, sizeof error_.place, "transitions");
+            std::snprintf(error_.field, sizeof error_.field, "transitions");
         else if (current_ < 0)
-            std::snprintf(error_.place, sizeof error_.place, "a key of transitions");
+            std::snprintf(error_.field, sizeof error_.field, "a key of transitions");
         else if (const std::string_view name = graph_.Name(current_); depth_ == 1)
-            std::snprintf(error_.place, sizeof error_.place, "transitions.%.*s",
+            std::snprintf(error_.field, sizeof error_.field, "transitions.%.*s",
                           static_cast<int>(name.size()), name.data());
         else
-            std::snprintf(error_.place, sizeof error_.place, "transitions.%.*s[%d]",
+            std::snprintf(error_.field, sizeof error_.field, "transitions.%.*s[%d]",
                           static_cast<int>(name.size()), name.data(), target_);
         return false;
     }

@@ -66,7 +66,7 @@ const TransitionGraph &DefaultTransitionGraph() noexcept;
 // The mistake in a graph: "transitions.ringing[1]", "must be a string". Both are NUL-terminated.
 struct TransitionGraphError {
     bool out_of_memory;
-    char place[128];
+    char field[128];
     char reason[160];
 };
 

@@ -815,13 +815,13 @@ struct ProviderNames {
 
     constexpr void Add(std::string_view name)
     {
-        const auto place =
+        const auto position =
             std::lower_bound(names.begin(), names.begin() + count, name,
                              [](std::string_view a, std::string_view b) { return CompareFolded(a, b) < 0; });
-        if (name.empty() || (place != names.begin() + count && EqualFolded(*place, name)))
+        if (name.empty() || (position != names.begin() + count && EqualFolded(*position, name)))
             return;
-        std::move_backward(place, names.begin() + count, names.begin() + count + 1);
-        *place = name;
+        std::move_backward(position, names.begin() + count, names.begin() + count + 1);
+        *position = name;
         ++count;
     }
 };

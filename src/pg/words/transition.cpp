@@ -49,7 +49,7 @@ void callhardening::parse_transition_graph(const Jsonb *transitions, TransitionG
         ereport(
             ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid status transitions"),
-             errdetail("%s: %s.", error.place, error.reason),
+             errdetail("%s: %s.", error.field, error.reason),
              errhint("A graph looks like {\"ringing\": [\"active\", \"ended\"], \"active\": [\"ended\"]}.")));
     }
     pfree(json.data);

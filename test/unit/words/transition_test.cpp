@@ -11,21 +11,21 @@ namespace
 
 constexpr OptionalText null;
 
-// The mistake as "place: reason"; empty for a valid graph.
+// The mistake as "field: reason"; empty for a valid graph.
 std::string Mistake(std::string_view json)
 {
     TransitionGraph graph;
     TransitionGraphError error;
     if (ParseTransitionGraph(json, graph, error))
         return {};
-    return std::string(error.place) + ": " + error.reason;
+    return std::string(error.field) + ": " + error.reason;
 }
 
 TransitionGraph Parsed(std::string_view json)
 {
     TransitionGraph graph;
     TransitionGraphError error;
-    EXPECT_TRUE(ParseTransitionGraph(json, graph, error)) << error.place << ": " << error.reason;
+    EXPECT_TRUE(ParseTransitionGraph(json, graph, error)) << error.field << ": " << error.reason;
     return graph;
 }
 

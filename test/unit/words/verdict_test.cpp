@@ -23,7 +23,7 @@ TransitionGraph Parsed(std::string_view json)
 {
     TransitionGraph graph;
     TransitionGraphError error;
-    EXPECT_TRUE(ParseTransitionGraph(json, graph, error)) << error.place << ": " << error.reason;
+    EXPECT_TRUE(ParseTransitionGraph(json, graph, error)) << error.field << ": " << error.reason;
     return graph;
 }
 
