@@ -81,7 +81,7 @@ private:
         return true;
     }
 
-    // The last step: later no text moves any more.
+    // The last step: no text may move after it.
     static void ListLookups(ShapeForm &form)
     {
         static_assert(max_shape_parts <= 0xFFFF);

@@ -1,16 +1,17 @@
-// Reading the fields of a call out of a body, as a shape says.
+// Reads the fields of a call from a body, by a shape.
 //
-// The body is behind `Document`, which the glue has over jsonb and the tests over a text. It has
+// `Document` gives access to the body. The glue has one for jsonb, and the tests have one for a text. Its
+// members are
 //   Node                              something in the body, or nothing
 //   Node Root()
-//   Node Member(Node, name)           nothing where the node is no object, or has no such member
-//   Node Element(Node, n)             nothing where the node is no array, or has no such element
+//   Node Member(Node, name)           nothing if the node is no object or has no such member
+//   Node Element(Node, n)             nothing if the node is no array or has no such element
 //   bool IsArray(Node), bool Exists(Node)
-//   bool IsFilled(Node)               an array or an object that has something in it
+//   bool IsFilled(Node)               a non-empty array or object
 //   JsonScalar Scalar(Node)           absent for null, an array and an object
 //   std::string_view Join(texts)      with a space in between
-//   std::optional<std::int64_t> InZone(name, time)   UTC of what a clock on the wall shows there
-// Any of these may raise an error of PostgreSQL, so that nothing here has a destructor.
+//   std::optional<std::int64_t> InZone(name, time)   UTC of a time on a clock in that zone
+// Any of these may raise an error of PostgreSQL, so nothing here has a destructor.
 #pragma once
 
 #include "core/base/glob.hpp"
@@ -23,14 +24,14 @@
 namespace callhardening
 {
 
-// Why a candidate gives the field its value, or does not.
+// The reason why a candidate has a value for the field or not.
 enum class CandidateOutcome : unsigned char {
     value,
     nothing,    // the candidate says that the field has no value
-    unmet,      // a condition does not hold
-    missing,    // there is no such member, or it is null
-    unreadable, // the value is no value of the field
-    none,       // one of the texts that stand for no value
+    unmet,      // a condition is false
+    missing,    // the member is missing or null
+    unreadable, // the value does not fit the field
+    none,       // one of the texts for no value
     unknown_zone,
 };
 
@@ -42,8 +43,8 @@ public:
 
     explicit ShapeReader(Document &document) noexcept : document_(document) {}
 
-    // Reads the call id and the fields that are wanted. `values` comes with no value known, and stays so
-    // where the body has none of the shape's forms: nullptr.
+    // Reads the call id and the wanted fields. The caller passes `values` without a known value. nullptr: the
+    // body has none of the shape's forms, and no value is known.
     const ShapeForm *Read(const Shape &shape, FieldSet wanted, FieldValue (&values)[field_count])
     {
         root_ = document_.Root();
@@ -90,7 +91,7 @@ private:
         return true;
     }
 
-    // Of one field.
+    // Reads one field.
     FieldValue ReadLookups(const ShapeForm &form, std::size_t first, std::size_t end)
     {
         for (std::size_t i = first; i < end; ++i) {

@@ -137,7 +137,7 @@ bool SaysSecret(std::string_view text, const Name &name, SecretNames names) noex
     return false;
 }
 
-// ---- where a value ends ------------------------------------------------------------------------------
+// ---- the ends of values ------------------------------------------------------------------------------
 
 // From after the opening quote to the next quote without a backslash.
 std::size_t QuotedEnd(std::string_view text, std::size_t begin, char quote) noexcept
@@ -166,7 +166,7 @@ std::size_t BracketEnd(std::string_view text, std::size_t begin) noexcept
     return text.size();
 }
 
-// After a closing quote or bracket, the enclosing syntax ends or goes on.
+// True if the quote or bracket at `i` really closes: the end, white space or one of the enders follows.
 bool Closes(std::string_view text, std::size_t i) noexcept
 {
     constexpr std::string_view enders = ",;:)}]>\"'`.!?&";

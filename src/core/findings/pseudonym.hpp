@@ -3,8 +3,8 @@
 //
 //     pn_KKKKKK_BBBBBBBBBBBBBBBBBBBB_CCCCCCCC        letters a to p, four bits each
 //
-// K is the key's id. B is the value's HMAC-SHA256 under the key. C is an HMAC over B and shows that this
-// database made the token. Without C, the sender of a payload could pass any text off as a token.
+// K is the key's id. B is the value's HMAC-SHA256 under the key. C is an HMAC over B and shows that one of
+// our keys made the token. Without C, the sender of a payload could pass any text off as a token.
 #pragma once
 
 #include "core/base/keyed_hash.hpp"
