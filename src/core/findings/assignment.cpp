@@ -74,13 +74,15 @@ std::size_t NameBegin(std::string_view text, std::size_t end) noexcept
 Name NameBefore(std::string_view text, std::size_t i) noexcept
 {
     std::size_t end = i;
-    while (end > 0 && (IsAsciiSpace(text[end - 1]) || text[end - 1] == '+')) // += and, in a form, a space
-        --end;
+    while (end > 0 && (IsAsciiSpace(text[end - 1]) || text[end - 1] == '+' || text[end - 1] == '*'))
+        --end; // +=, a space in a form, **name** in Markdown
     if (end > 1 && text[end - 1] == ']' && IsQuote(text[end - 2])) // $a['password'] = 'V'
         --end;
     const bool quoted = end > 0 && IsQuote(text[end - 1]);
     if (quoted) {
         --end;
+        if (end > 0 && text[end - 1] == text[end]) // doubled, as in CSV
+            --end;
         if (end > 0 && text[end - 1] == '\\')
             return {end, end, true};
         while (end > 0 && text[end - 1] == ' ')
@@ -90,10 +92,10 @@ Name NameBefore(std::string_view text, std::size_t i) noexcept
 }
 
 // Includes the word before: "api key", "social security number", in a form "api+key".
-std::size_t LongerNameBegin(std::string_view text, std::size_t begin) noexcept
+std::size_t LongerNameBegin(std::string_view text, std::size_t begin, bool in_form) noexcept
 {
     const std::string_view before = text.substr(0, begin);
-    const bool blank = before.ends_with(' ') || before.ends_with('+');
+    const bool blank = before.ends_with(' ') || (in_form && before.ends_with('+'));
     const std::size_t size = blank ? 1 : before.ends_with(no_break_space) ? no_break_space.size() : 0;
     const std::size_t longer = NameBegin(text, begin - size);
     return size == 0 || longer == begin - size ? begin : longer;
@@ -126,8 +128,9 @@ bool SaysSecret(std::string_view text, const Name &name, SecretNames names) noex
     const bool is_listed = IsOneOf(word, last_words);
     if (!is_listed && names.is_secret == nullptr)
         return false;
+    const bool in_form = !IsBlankLetter(text[name.end]); // no sum: pin+code = 2
     for (std::size_t words = 1; words < most_words; ++words) {
-        const std::size_t longer = LongerNameBegin(text, begin);
+        const std::size_t longer = LongerNameBegin(text, begin, in_form);
         if (longer == begin)
             return false;
         begin = longer;
@@ -318,6 +321,8 @@ std::size_t SkipToValue(std::string_view text, std::size_t i, bool quoted_name) 
         before = i;
         i = SkipBlanks(text, i);
         i = RunEnd(text, i, [](char c) { return c == '=' || c == '>'; });
+        if (text.substr(i).starts_with("** ")) // **Password:** V
+            i += 2;
         if (quoted_name)
             i = RunEnd(text, i, IsAsciiSpace);
     }
@@ -344,6 +349,22 @@ std::size_t SkipStringPrefix(std::string_view text, std::size_t i) noexcept
     return quote < text.size() && IsQuote(text[quote]) ? quote : i;
 }
 
+// The quote may be doubled, as in CSV, or tripled, as in Python. In SQL a doubled one belongs to the value.
+ValueSpan QuotedValue(std::string_view text, std::size_t i) noexcept
+{
+    constexpr std::size_t most_quotes = 3;
+    const char quote = text[i];
+    const std::size_t begin = RunEnd(text, i, [quote](char c) { return c == quote; }), quotes = begin - i;
+    const bool is_empty = quotes == 2 && Closes(text, i + 1);
+    if (quotes > 1 && quotes <= most_quotes && !is_empty)
+        if (const std::size_t end = text.find(text.substr(i, quotes), begin); end != text.npos)
+            return {begin, end};
+    std::size_t end = QuotedEnd(text, i + 1, quote);
+    while (quotes == 1 && end + 1 < text.size() && text[end + 1] == quote && !Closes(text, end + 1))
+        end = QuotedEnd(text, end + 2, quote);
+    return {i + 1, end};
+}
+
 ValueSpan Value(const SpelledText &spelled, const Name &name, std::size_t after, bool parameter,
                 bool header) noexcept
 {
@@ -355,7 +376,7 @@ ValueSpan Value(const SpelledText &spelled, const Name &name, std::size_t after,
         return nothing;
     begin = SkipStringPrefix(text, SkipType(text, begin));
     if (IsQuote(text[begin]))
-        return {begin + 1, QuotedEnd(text, begin + 1, text[begin])};
+        return QuotedValue(text, begin);
     const bool done = text.substr(begin).starts_with(marker);
     if (!done && (text[begin] == '{' || text[begin] == '['))
         return {begin, BareEnd(spelled, BracketEnd(text, begin), parameter)};
@@ -526,6 +547,13 @@ ValueSpan ElementText(std::string_view text, std::string_view tag, std::size_t i
     return closed ? ValueSpan{i + 1, end} : nothing;
 }
 
+// A heading has a caption, and so has an element that repeats its name: <th key="pin">PIN</th>.
+bool IsCaption(std::string_view tag, std::string_view name, std::string_view caption) noexcept
+{
+    constexpr std::string_view heading_tags[] = {"th", "label", "option", "button", "legend", "dt"};
+    return IsOneOf(tag, heading_tags) || (caption.size() == name.size() && EqualFolded(caption, name));
+}
+
 // first_name, X-Request-Id, verificationStatus: words of letters, not tokens.
 bool IsNames(std::string_view text) noexcept
 {
@@ -548,8 +576,9 @@ ValueSpan OptionValue(std::string_view text, const Name &name, bool in_form) noe
         const std::size_t end = std::min(text.find_first_of("+& \t\r\n\"'", begin), text.size());
         return begin == name.end ? nothing : ValueSpan{begin, end};
     }
-    const std::size_t begin = SkipBlanks(text, name.end);
-    if (begin == name.end || begin == text.size())
+    const bool assigned = text.substr(name.end).starts_with('=');
+    const std::size_t begin = assigned ? name.end + 1 : SkipBlanks(text, name.end);
+    if (begin == name.end || begin >= text.size())
         return nothing;
     return Value({text, true}, name, begin, false, false);
 }
@@ -559,6 +588,23 @@ ValueSpan Checked(std::string_view text, const ValueSpan &value) noexcept
 {
     const std::string_view found = value.Found() ? text.substr(value.begin, value.end - value.begin) : "";
     return found == "true" || found == "false" || found == "null" || IsTime(found) ? nothing : value;
+}
+
+// What a sentence has behind "password ->" is a secret only if it is no word.
+ValueSpan CheckedNoWord(std::string_view text, const ValueSpan &value) noexcept
+{
+    const std::string_view found = value.Found() ? text.substr(value.begin, value.end - value.begin) : "";
+    const bool no_word = std::any_of(found.begin(), found.end(), IsAsciiDigit) || LooksLikeToken(found);
+    return no_word ? Checked(text, value) : nothing;
+}
+
+// the api_key is: V
+ValueSpan SaidValue(const SpelledText &spelled, std::size_t is, std::size_t colon, SecretNames names) noexcept
+{
+    const Name name = NameBefore(spelled.text, is);
+    if (name.begin == name.end || !SaysSecret(spelled.text, name, names))
+        return nothing;
+    return CheckedNoWord(spelled.text, Value(spelled, name, colon + 1, false, false));
 }
 
 } // namespace
@@ -638,6 +684,8 @@ ValueSpan FindAssignedValue(const SpelledText &spelled, std::size_t i, SecretNam
     const std::string_view word = text.substr(name.begin, name.end - name.begin);
     if (ToPairWord(word) == PairWord::value)
         return Checked(text, PairedValue(spelled, name, i, names));
+    if (word.size() == 2 && text[i] == ':' && EqualFolded(word, "is"))
+        return SaidValue(spelled, name.begin, i, names);
     if (EqualFolded(word, "name") && text[i] == '=')
         if (const ValueSpan value = PartValue(text, i, names); value.Found())
             return value;
@@ -674,9 +722,16 @@ ValueSpan FindElementText(std::string_view text, std::size_t i, SecretNames name
     const std::size_t name_end = RunEnd(before, open + 1, [](char c) { return IsNameLetter(c) || c == ':'; });
     const std::string_view tag = text.substr(open + 1, name_end - open - 1);
     const bool own = IsSecretElement(text, tag, open, names);
-    const bool by_attribute = !own && !tag.empty() && name_end < i &&
-                              IsSecretName(NamedByAttribute(before, name_end), false, names);
-    return own || by_attribute ? Checked(text, ElementText(text, tag, i, by_attribute)) : nothing;
+    if (own)
+        return Checked(text, ElementText(text, tag, i, false));
+    const std::string_view name =
+        !tag.empty() && name_end < i ? NamedByAttribute(before, name_end) : std::string_view{};
+    if (!IsSecretName(name, false, names))
+        return nothing;
+    const ValueSpan value = ElementText(text, tag, i, true);
+    const bool is_caption =
+        value.Found() && IsCaption(tag, name, text.substr(value.begin, value.end - value.begin));
+    return is_caption ? nothing : Checked(text, value);
 }
 
 ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames names) noexcept
@@ -694,7 +749,29 @@ ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames name
     if (!user)
         return begin - i == 2 && IsSecretName(name, false, names) ? Checked(text, value) : nothing;
     const std::size_t colon = text.substr(0, value.end).find(':', value.begin);
-    return colon == std::string_view::npos ? nothing : Checked(text, {colon + 1, value.end});
+    const bool is_url = colon != text.npos && text.substr(colon).starts_with("://");
+    return colon == text.npos || is_url ? nothing : Checked(text, {colon + 1, value.end});
+}
+
+ValueSpan FindPointedValue(const SpelledText &spelled, std::size_t i, SecretNames names) noexcept
+{
+    const std::string_view text = spelled.text;
+    if (i == 0 || text[i - 1] != ' ' || !text.substr(i).starts_with("-> "))
+        return nothing;
+    const Name name = NameBefore(text, i);
+    if (name.begin == name.end || !SaysSecret(text, name, names))
+        return nothing;
+    return CheckedNoWord(text, Value(spelled, name, i + 2, false, false));
+}
+
+ValueSpan FindStatementValue(std::string_view text, std::size_t i) noexcept
+{
+    const std::string_view before = text.substr(0, i), rest = text.substr(i);
+    const bool password = rest.starts_with("ASSWORD ") && before.ends_with('P');
+    if (!password && !(rest.starts_with("BY ") && before.ends_with("IDENTIFIED ")))
+        return nothing;
+    const std::size_t quote = SkipBlanks(text, text.find(' ', i));
+    return quote < text.size() && IsQuote(text[quote]) ? Checked(text, QuotedValue(text, quote)) : nothing;
 }
 
 } // namespace callhardening

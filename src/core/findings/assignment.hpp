@@ -55,6 +55,12 @@ ValueSpan FindElementText(std::string_view text, std::size_t i, SecretNames name
 // The value of an option. The `-` at `i` begins the option.
 ValueSpan FindOptionValue(std::string_view text, std::size_t i, SecretNames names) noexcept;
 
+// The value of the name before `->` at `i`, with spaces around: password -> V
+ValueSpan FindPointedValue(const SpelledText &spelled, std::size_t i, SecretNames names) noexcept;
+
+// The value in a statement of SQL. `i` is at the A of PASSWORD 'V' or at the B of IDENTIFIED BY 'V'.
+ValueSpan FindStatementValue(std::string_view text, std::size_t i) noexcept;
+
 // True for a date and a time of day: no secret under any name.
 bool IsTime(std::string_view value) noexcept;
 

@@ -488,11 +488,22 @@ bool IsInsideNumber(std::string_view text, std::size_t i) noexcept
     return IsAsciiDigit(before) || before == ')' || static_cast<unsigned char>(before) >= 0x80;
 }
 
-// The end of a number that begins with `g` and omits the part that it shares with the number before. That one
-// ends at `before`: 415-555-0100/555-0101. Both have the same form after the country or the area. 0: none.
-std::size_t SharingEnd(const Groups &g, std::size_t before) noexcept
+// A number begins at `i`, and a digit stands before the text that joins it to another one.
+bool IsJoined(std::string_view text, std::size_t i) noexcept
 {
-    constexpr std::size_t fewest = 6;
+    constexpr std::size_t longest = 5;
+    for (std::size_t size = 1; size <= longest && size < i; ++size)
+        if (IsAsciiDigit(text[i - size - 1]))
+            return Joins(text.substr(i - size, size));
+    return false;
+}
+
+// The end of a number that begins with `g` and omits the part that it shares with the number before. That one
+// ends at `before`: 415-555-0100/555-0101. Both have the same form after the country or the area. If the
+// number before `is_found`, it may omit that part too. 0: none.
+std::size_t SharingEnd(const Groups &g, std::size_t before, bool is_found) noexcept
+{
+    constexpr std::size_t fewest = 6, most_of_local = 11;
     const std::size_t begin = g.group[0].begin;
     if (!Joins(g.text.substr(before, begin - before)))
         return 0;
@@ -500,7 +511,8 @@ std::size_t SharingEnd(const Groups &g, std::size_t before) noexcept
     for (std::size_t k = 0; k < g.count && g.group[k].end - begin < before && digits < most_digits; ++k) {
         const std::size_t end = g.group[k].end, other = before - (end - begin);
         digits += g.group[k].size();
-        const bool is_rest = IsInsideNumber(g.text, other) || (k > 0 && g.text[other - 1] == '+');
+        const bool is_rest = IsInsideNumber(g.text, other) || (k > 0 && g.text[other - 1] == '+') ||
+                             (is_found && digits <= most_of_local && IsJoined(g.text, other));
         if (digits >= fewest && is_rest && HasSameForm(g.text, before, end, end - begin) &&
             EndsNumber(g.text, end))
             found = end;
@@ -514,7 +526,7 @@ bool AnotherFollows(const Groups &g, std::size_t count) noexcept
     if (count >= g.count || g.group[count].open)
         return false;
     const Groups next = ReadGroups(g.text, g.group[count].begin, false);
-    return BeginsNational(next) || SharingEnd(next, g.group[count - 1].end) > 0;
+    return BeginsNational(next) || SharingEnd(next, g.group[count - 1].end, false) > 0;
 }
 
 // After 00: only the countries 1 and 7 have one digit.
@@ -1055,7 +1067,7 @@ Detection FindSharing(std::string_view text, std::size_t i, std::size_t from,
 {
     if (!wanted.wants(Detector::phone) || from == 0 || !IsAsciiDigit(text[from - 1]) || !MayBegin(text, i))
         return nothing;
-    const std::size_t end = SharingEnd(ReadGroups(text, i, false), from);
+    const std::size_t end = SharingEnd(ReadGroups(text, i, false), from, true);
     return end > 0 ? Detection{i, end, Detector::phone} : nothing;
 }
 

@@ -179,6 +179,12 @@ bool LooksRandom(std::string_view token) noexcept
            has([](char c) { return c >= 'a' && c <= 'z'; });
 }
 
+bool HasDigitAndIsLong(std::string_view token) noexcept
+{
+    constexpr std::size_t shortest = 16;
+    return token.size() >= shortest && std::any_of(token.begin(), token.end(), IsAsciiDigit);
+}
+
 SecretSpan FindHeaderToken(const SpelledText &spelled, std::size_t i) noexcept
 {
     const std::string_view text = spelled.text;
@@ -187,12 +193,16 @@ SecretSpan FindHeaderToken(const SpelledText &spelled, std::size_t i) noexcept
     const bool bearer = StartsFolded(text, i, "bearer"), basic = !bearer && StartsFolded(text, i, "basic");
     if (!bearer && !basic)
         return nothing;
-    const std::size_t space = i + (bearer ? 6 : 5), begin = SkipToToken(text, space);
+    const std::size_t word_end = i + (bearer ? 6 : 5);
+    const bool listed = bearer && text.substr(word_end).starts_with(','); // Sec-WebSocket-Protocol: bearer, V
+    const std::size_t space = word_end + (listed ? 1 : 0), begin = SkipToToken(text, space);
     if (begin == space)
         return nothing;
     const std::size_t end = TokenEnd(spelled, begin);
     const std::string_view token = text.substr(begin, end - begin);
-    const bool secret = bearer ? LooksLikeToken(token) : SpellsUserAndPassword(token) || LooksRandom(token);
+    const bool secret = listed   ? HasDigitAndIsLong(token)
+                        : bearer ? LooksLikeToken(token)
+                                 : SpellsUserAndPassword(token) || LooksRandom(token);
     return secret ? Hide(text, begin, end) : nothing;
 }
 
@@ -324,6 +334,9 @@ SecretSpan FindAt(Search &search, std::size_t i) noexcept
     case '>':
         return Hide(text, FindElementText(text, i, search.names));
     case 'A':
+        if (i > 0 && text[i - 1] == 'P')
+            return Hide(text, FindStatementValue(text, i));
+        [[fallthrough]];
     case 'J':
         return i >= search.from + 2 && text[i - 1] == 'y' && text[i - 2] == 'e'
                    ? FindJwt(text, i - 2, search.searched)
@@ -333,7 +346,13 @@ SecretSpan FindAt(Search &search, std::size_t i) noexcept
             return nothing;
         if (const SecretSpan pem = FindPem(text, i); pem.Found())
             return pem;
+        if (i + 1 < text.size() && text[i + 1] == '>')
+            return Hide(text, FindPointedValue(search.spelled, i, search.names));
         return Hide(text, FindOptionValue(text, i, search.names));
+    case 'B':
+        if (const ValueSpan value = FindStatementValue(text, i); value.Found())
+            return Hide(text, value);
+        return FindHeaderToken(search.spelled, i);
     default:
         return FindHeaderToken(search.spelled, i);
     }

@@ -54,6 +54,11 @@ TEST(Secret, NamesByTheirGrammar)
     for (const char *name : {"tokens",
                              "auth_tokens",
                              "pass",
+                             "two_factor_codes",
+                             "otp_codes",
+                             "one_time_code",
+                             "id_tokens",
+                             "private_keys",
                              "db_pass",
                              "sip_pass",
                              "SIPPass",
@@ -215,8 +220,24 @@ TEST(Secret, SyntaxesOfNameAndValue)
           "a=1&run=x+--token+VALUE&z=2",
           "AccountKey=VALUE;EndpointSuffix=x",
           "Server=h;Password=VALUE;Database=d",
-          "otpauth://totp/x?secret=VALUE&issuer=y"})
+          "otpauth://totp/x?secret=VALUE&issuer=y",
+          "CREATE ROLE ann LOGIN PASSWORD 'VALUE'",
+          "ALTER USER ann IDENTIFIED BY \"VALUE\"",
+          "ALTER ROLE ann PASSWORD 'VA''VALUE'",
+          "password -> VALUE",
+          "the api_key is: VALUE",
+          "**Password:** VALUE",
+          "**Password**: VALUE",
+          "*password*: `VALUE`",
+          "Sec-WebSocket-Protocol: bearer, VALUE",
+          "curl --user=ann:VALUE https://h.example/",
+          R"("{""password"":""VALUE"",""a"":1}")",
+          "password = '''VALUE'''",
+          "password = 'a''VALUE'"})
         ExpectHidden(With(form));
+    EXPECT_EQ(Redact(R"("{""password"":""a"",""b"":""""}")"), R"("{""password"":""[secret]"",""b"":""""}")");
+    EXPECT_EQ(Redact(R"({"password":"","b":"a text"})"), R"({"password":"","b":"a text"})");
+    EXPECT_EQ(Redact("PASSWORD 'a''b', x"), "PASSWORD '[secret]', x");
     EXPECT_EQ(Redact("Server=h;Password=a,b;Database=d"), "Server=h;Password=[secret];Database=d");
     EXPECT_EQ(Redact("password: |\n  one\n  two\nuser: x"), "password: |\n  [secret]\nuser: x");
     EXPECT_EQ(Redact("<password>a b</password><user>x</user>"),
@@ -431,12 +452,28 @@ TEST(Secret, WhatATextSpells)
 
 TEST(Secret, WordsThatAreNoSecrets)
 {
-    for (const char *text :
-         {"We did basic troubleshooting.", "basic responsibilities", "Basic iPhone", "SIP;cause=200;code=404",
-          "https://h.example/?monkey=1&sort_key=b&primary_key=c&idempotency_key=d",
-          "the token is valid: see below", "has_password=true", "token: true",
-          "password_updated_at: 2026-01-01T00:00:00Z", "secret: 2026-01-01T00:00:00Z", "task-list, sk-learn",
-          "pat.txt", "version v1.0-beta"})
+    for (const char *text : {"the pin+code = two things",
+                             "<th key=\"pin\">PIN</th>",
+                             "<label for=\"a\" key=\"pin\">Your number</label>",
+                             "<string name=\"password\">Password</string>",
+                             "forgot password -> reset page",
+                             "the question of the token is: who has it",
+                             "call->token->refresh()",
+                             "CHANGE PASSWORD FOR ann",
+                             "the bearer, internationalization",
+                             "We did basic troubleshooting.",
+                             "basic responsibilities",
+                             "Basic iPhone",
+                             "SIP;cause=200;code=404",
+                             "https://h.example/?monkey=1&sort_key=b&primary_key=c&idempotency_key=d",
+                             "the token is valid: see below",
+                             "has_password=true",
+                             "token: true",
+                             "password_updated_at: 2026-01-01T00:00:00Z",
+                             "secret: 2026-01-01T00:00:00Z",
+                             "task-list, sk-learn",
+                             "pat.txt",
+                             "version v1.0-beta"})
         EXPECT_EQ(Redact(text), text);
 }
 
