@@ -29,7 +29,8 @@ SHAPES = ("""{"version": 1, "zone": "+05:30", "forms": [{"name": "a", "call": "d
   "has_one_of": ["id"], "fields": {"call_id": ["id", "a\\\\.b[1]"], "state": {"when": {"x": true}, "value": "ended"},
   "started_at": {"join": ["day", "clock"]}, "duration": {"path": "d", "as": "milliseconds", "none": ["0"]}}}, {"like": "a"}]}""",
           """{"version": 1, "forms": [{"fields": {"call_id": "id", "ended_at": {"path": "$.e[0][1]", "zone": "Asia/Kolkata"}}}]}""",
-          """{"version": 1, "forms": [{"call": "$", "fields": {"call_id": {"value": "x"}, "was_recorded": {"when": {"r": "*"}, "value": true}}}]}""")
+          """{"version": 1, "forms": [{"call": "$", "fields": {"call_id": {"value": "x"},
+    "was_recorded": {"when": {"r": "*"}, "value": true}}}]}""")
 BODIES = ('{"event": "call.end", "data": {"calls": [{"id": 7, "x": true, "day": "2026-01-01", "clock": "10:00:00", "d": "1500"}]}}',
           '{"id": "7", "e": [[1, "Sun, 25 Mar 2018 09:53:19"]]}', '[{"id": 1.5, "r": {}}]')
 

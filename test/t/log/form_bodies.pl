@@ -62,7 +62,8 @@ for my $file (@files)
 	is(sql("SELECT payload #>> '{}' = $text FROM call_events WHERE event_seq = $seq"), 't', "$name: the log keeps it unchanged");
 	is(sql("SELECT decode_call_form(payload #>> '{}') = CAST($members AS jsonb) FROM call_events WHERE event_seq = $seq"),
 		't', "$name: the function decodes its members");
-	is(sql("SELECT error FROM call_dead_events WHERE event_seq = $seq"), 'the body has no call id', "$name: it is no event of Dialpad, so it is dead");
+	is(sql("SELECT error FROM call_dead_events WHERE event_seq = $seq"), 'the body has no call id',
+		"$name: it is no event of Dialpad, so it is dead");
 
 	# With the id and state of the log's provider it is an event.
 	my $call = 1000 + $seq;
