@@ -7,8 +7,8 @@
 #include "pg/base/text.hpp"
 #include "pg/base/time.hpp"
 #include "pg/calls/call_key.hpp"
+#include "pg/calls/end_permission.hpp"
 #include "pg/log/event.hpp"
-#include "pg/words/refined_end.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -542,17 +542,16 @@ bool update_call(const CallsTable &table, const char *call_id, const Call &call,
                  bool refines_the_end)
 {
     static KeptPlans plans;
-    const RefinedEnd refined = {RelationGetRelid(table.relation), call_id,
-                                refines_the_end ? table.settings.graph->Name(call.status)
-                                                : std::string_view{}};
-    allow_refined_end(refines_the_end ? &refined : nullptr);
+    const PermittedEnd end = {RelationGetRelid(table.relation), call_id,
+                              refines_the_end ? table.settings.graph->Name(call.status) : std::string_view{}};
+    permit_end(refines_the_end ? &end : nullptr);
     PG_TRY();
     {
         run_write(&plans, table.update, table, call_id, call, payload, nullptr);
     }
     PG_FINALLY();
     {
-        allow_refined_end(nullptr);
+        permit_end(nullptr);
     }
     PG_END_TRY();
     return SPI_processed > 0;

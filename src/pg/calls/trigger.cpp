@@ -10,12 +10,12 @@
 #include "pg/base/warning.hpp"
 #include "pg/calls/call_key.hpp"
 #include "pg/calls/call_settings.hpp"
+#include "pg/calls/end_permission.hpp"
 #include "pg/calls/issue.hpp"
 #include "pg/calls/refusal.hpp"
 #include "pg/calls/trigger.hpp"
 #include "pg/sanitizer/policy.hpp"
 #include "pg/sanitizer/sanitizer.hpp"
-#include "pg/words/refined_end.hpp"
 #include "pg/words/transition.hpp"
 #include "pg/words/word_column.hpp"
 
@@ -298,7 +298,7 @@ bool refines_the_end(const CallTrigger *trigger, const CallRow *row, OptionalTex
     if (!current || !FactsOfStatus(*current).is_bare_end || !next)
         return false;
     const OptionalText call_id = text_of_value(row, known_values(row), trigger->call_id);
-    return (call_id && is_refined_end(row->calls, *call_id, *next)) ||
+    return (call_id && is_permitted_end(row->calls, *call_id, *next)) ||
            was_refined_by_publisher(trigger, row, *next);
 }
 

@@ -1,4 +1,4 @@
-#include "pg/words/refined_end.hpp"
+#include "pg/calls/end_permission.hpp"
 
 extern "C" {
 #include "catalog/partition.h"
@@ -11,7 +11,7 @@ namespace callhardening
 namespace
 {
 
-constinit const RefinedEnd *allowed = nullptr;
+constinit const PermittedEnd *permitted = nullptr;
 
 bool is_part_of(Relation calls, Oid table)
 {
@@ -22,15 +22,15 @@ bool is_part_of(Relation calls, Oid table)
 
 } // namespace
 
-void allow_refined_end(const RefinedEnd *refined)
+void permit_end(const PermittedEnd *end)
 {
-    allowed = refined;
+    permitted = end;
 }
 
-bool is_refined_end(Relation calls, std::string_view call_id, std::string_view status)
+bool is_permitted_end(Relation calls, std::string_view call_id, std::string_view status)
 {
-    return allowed != nullptr && allowed->status == status && allowed->call_id == call_id &&
-           is_part_of(calls, allowed->calls);
+    return permitted != nullptr && permitted->status == status && permitted->call_id == call_id &&
+           is_part_of(calls, permitted->calls);
 }
 
 } // namespace callhardening
