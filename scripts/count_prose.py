@@ -73,7 +73,9 @@ def report(name, text):
 # -- comments ------------------------------------------------------------------------------------
 
 CXX = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'|(//[^\n]*|/\*.*?\*/)', re.S)
-SQL = re.compile(r"(?:COMMENT ON [^;']*? IS\s*('(?:[^']|'')*'))|'(?:[^']|'')*'|(--[^\n]*|/\*.*?\*/)", re.S)
+LITERAL = r"'(?:[^']|'')*'"
+# Literals that follow on a new line are one with the first.
+SQL = re.compile(rf"COMMENT ON [^;']*? IS\s*({LITERAL}(?:[ \t]*\n\s*{LITERAL})*)|{LITERAL}|(--[^\n]*|/\*.*?\*/)", re.S)
 
 
 def plain_comment(text):
