@@ -484,36 +484,22 @@ COMMENT ON FUNCTION _callhardening.stamp_call_event() IS
 'tables: there it leaves event_type alone, and fills event_seq; a row without one is left as it is if the log''s '
 'processed_at_column is set in it, or if call_event_logs has no row of the table (a restore of data alone)';
 
--- As NoLane in src/core/lanes/position.hpp.
 CREATE FUNCTION _callhardening.no_lane(reason text) RETURNS int
-    LANGUAGE sql IMMUTABLE STRICT
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT -array_position(
-    '{not_json, not_an_object, no_call_id, call_id_too_long, call_id_not_held, malformed_form,
-     not_stamped, ignored}'::text[], reason)
-$$;
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_no_lane';
 
 COMMENT ON FUNCTION _callhardening.no_lane(text) IS
 'the event_lane of an event no worker looks for: not_json, not_an_object, no_call_id, call_id_too_long, '
 'call_id_not_held (by the key of the calls table), malformed_form, not_stamped (no trigger was there) or ignored. '
 'NULL for any other word';
 
-CREATE FUNCTION _callhardening.why_no_lane(lane int, calls regclass) RETURNS text
-    LANGUAGE sql STABLE STRICT
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT CASE lane
-    WHEN _callhardening.no_lane('not_json') THEN 'the body is a JSON string, or not valid as jsonb'
-    WHEN _callhardening.no_lane('malformed_form') THEN 'the body is a form that cannot be decoded'
-    WHEN _callhardening.no_lane('not_an_object') THEN 'the body is not a JSON object'
-    WHEN _callhardening.no_lane('no_call_id') THEN 'the body has no call id'
-    WHEN _callhardening.no_lane('call_id_too_long') THEN 'the call id is longer than 255 bytes'
-    ELSE format('the call id cannot be held by the key of %s', calls) END
-$$;
+CREATE FUNCTION _callhardening.why_no_lane(lane int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_why_no_lane';
 
-COMMENT ON FUNCTION _callhardening.why_no_lane(int, regclass) IS
-'the error of an event with a negative event_lane; NULL for NULL';
+COMMENT ON FUNCTION _callhardening.why_no_lane(int) IS
+'the error of an event with a negative event_lane, the same in call_dead_events and call_issues; NULL for other '
+'numbers';
 
 -- An event without a lane is kept, since its provider will not send it again, but no worker can apply it.
 CREATE FUNCTION _callhardening.bury_call_event() RETURNS trigger
@@ -541,7 +527,7 @@ BEGIN
     END IF;
     INSERT INTO _callhardening.dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023',
-        _callhardening.why_no_lane(NEW.event_lane, calls)
+        _callhardening.why_no_lane(NEW.event_lane)
     FROM _callhardening.logs WHERE events = TG_RELID
     ON CONFLICT DO NOTHING;
     PERFORM _callhardening.note_event_without_lane(TG_RELID::regclass, NEW.event_seq, NEW.event_lane, NEW.call_id);
@@ -690,7 +676,7 @@ BEGIN
            OR event_lane >= CAST($1[2] AS int) OR event_xid > pg_current_xact_id()', events),
         ARRAY[provider, lanes::text, key_type, was_log::text]);
     INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-    SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
+    SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
     FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s
         WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')',
         events), NULL::text[])

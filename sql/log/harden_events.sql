@@ -658,7 +658,7 @@ BEGIN
         processed_at_column, carry, _callhardening.event_sequence(events)) RETURNING log_id INTO log;
     IF processed_at_column IS NOT NULL THEN
         INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
-        SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane, calls)
+        SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
         FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s 
             WHERE event_lane BETWEEN _callhardening.no_lane(''not_stamped'') AND _callhardening.no_lane(''not_json'')
                 AND %I IS NULL',

@@ -1,9 +1,22 @@
 #include "core/lanes/position.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace callhardening
 {
+
+const no_lane::Reason *no_lane::FindReason(std::string_view word) noexcept
+{
+    const auto *found = std::ranges::find(reasons, word, &Reason::word);
+    return found == std::end(reasons) ? nullptr : found;
+}
+
+const no_lane::Reason *no_lane::FindReason(int lane) noexcept
+{
+    const auto *found = std::ranges::find(reasons, lane, &Reason::lane);
+    return found == std::end(reasons) ? nullptr : found;
+}
 
 int LaneOf(std::string_view call_id, int lanes) noexcept
 {

@@ -21,7 +21,8 @@ inline constexpr int max_lanes = 1024;
 // The lane of a call, 0 to lanes - 1. It is stored, so it is the same in every version and on every machine.
 int LaneOf(std::string_view call_id, int lanes) noexcept;
 
-// Stamped instead of a lane on events that no worker takes. In SQL: no_lane('not_json'), ...
+// Stamped instead of a lane on events that no worker takes. SQL gets these numbers and the reasons below
+// from the library: no_lane('not_json'), why_no_lane(-1).
 namespace no_lane
 {
 inline constexpr int not_json = -1; // kept as a JSON string
@@ -32,6 +33,27 @@ inline constexpr int call_id_not_held = -5; // by the key of the calls table
 inline constexpr int malformed_form = -6;
 inline constexpr int not_stamped = -7; // the default of the column: no trigger ran
 inline constexpr int ignored = -8;     // the settings of the log ignore it, since it is no call: settled
+
+struct Reason {
+    int lane;
+    std::string_view word;
+    const char *error; // of the dead event, and in call_issues
+};
+
+inline constexpr Reason reasons[] = {
+    {not_json, "not_json", "the body is a JSON string, or not valid as jsonb"},
+    {not_an_object, "not_an_object", "the body is not a JSON object"},
+    {no_call_id, "no_call_id", "the body has no call id"},
+    {call_id_too_long, "call_id_too_long", "the call id is longer than 255 bytes"},
+    {call_id_not_held, "call_id_not_held", "the key of the calls table cannot hold the call id"},
+    {malformed_form, "malformed_form", "the body is a form that cannot be decoded"},
+    {not_stamped, "not_stamped", "no trigger has stamped the event"},
+    {ignored, "ignored", "the settings of the log ignore the event"},
+};
+
+// nullptr if there is none.
+const Reason *FindReason(std::string_view word) noexcept;
+const Reason *FindReason(int lane) noexcept;
 } // namespace no_lane
 
 constexpr bool IsLane(int lane) noexcept

@@ -361,33 +361,9 @@ void note_issue(const Issue &issue)
     MemoryContextSwitchTo(caller);
 }
 
-namespace
-{
-
-const char *reason_of(int lane)
-{
-    switch (lane) {
-    case no_lane::not_json:
-        return "a JSON string, or not valid as jsonb";
-    case no_lane::not_an_object:
-        return "not a JSON object";
-    case no_lane::no_call_id:
-        return "no call id";
-    case no_lane::call_id_too_long:
-        return "a call id over the length limit";
-    case no_lane::malformed_form:
-        return "a form that cannot be decoded";
-    case no_lane::call_id_not_held:
-        return "a call id unfit for the calls table";
-    default: // ignored is no issue; not_stamped has raised an error before
-        return nullptr;
-    }
-}
-
-} // namespace
-
 void note_event_without_lane(Oid events, int64 event_seq, int lane, OptionalText call_id)
 {
+    const no_lane::Reason *reason = no_lane::FindReason(lane);
     const bool is_parsed =
         lane != no_lane::not_json && lane != no_lane::not_an_object && lane != no_lane::malformed_form;
     note_issue({is_parsed ? IssueKind::body_without_call : IssueKind::unparsable_body,
@@ -396,7 +372,7 @@ void note_event_without_lane(Oid events, int64 event_seq, int lane, OptionalText
                 {},
                 {},
                 event_seq,
-                reason_of(lane)});
+                reason == nullptr ? nullptr : reason->error});
 }
 
 } // namespace callhardening

@@ -400,3 +400,19 @@ CALLHARDENING_FUNCTION(event_stamp)
                       Int32GetDatum(stamp.lane)};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }
+
+CALLHARDENING_FUNCTION(no_lane)
+{
+    const no_lane::Reason *reason = no_lane::FindReason(text_argument(fcinfo, 0));
+    if (reason == nullptr)
+        PG_RETURN_NULL();
+    PG_RETURN_INT32(reason->lane);
+}
+
+CALLHARDENING_FUNCTION(why_no_lane)
+{
+    const no_lane::Reason *reason = no_lane::FindReason(PG_GETARG_INT32(0));
+    if (reason == nullptr)
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(to_text(reason->error));
+}

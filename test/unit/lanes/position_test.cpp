@@ -70,6 +70,20 @@ TEST(LaneOf, SpreadsConsecutiveIds)
     }
 }
 
+TEST(NoLane, HasOneReasonForEachNumberDown)
+{
+    int lane = 0;
+    for (const no_lane::Reason &reason : no_lane::reasons) {
+        EXPECT_EQ(reason.lane, --lane) << reason.word;
+        EXPECT_EQ(no_lane::FindReason(lane), &reason) << reason.word;
+        EXPECT_EQ(no_lane::FindReason(reason.word), &reason) << reason.word;
+    }
+    EXPECT_EQ(lane, no_lane::ignored);
+    EXPECT_EQ(no_lane::FindReason(lane - 1), nullptr);
+    EXPECT_EQ(no_lane::FindReason(0), nullptr);
+    EXPECT_EQ(no_lane::FindReason("none"), nullptr);
+}
+
 TEST(XidSnapshot, SeesWhatHasEnded)
 {
     const OwnedSnapshot busy("10:20:10,14,18");
