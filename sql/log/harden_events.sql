@@ -54,8 +54,8 @@ WITH types AS MATERIALIZED (
             AND t.tgname <> ALL (ARRAY(SELECT unnest(_callhardening.call_triggers(calls)))))
 )
 SELECT 'gap', 'column_not_filled',
-    format('an event has nothing for column %I of table %s, which is NOT NULL and has no default', e.name, calls),
-    'Give the column a default, or name it in carry where the events have it.'
+    format('no event fills column %I of table %s, but it is NOT NULL and has no default', e.name, calls),
+    'Give the column a default, or name it in carry if the events have it.'
 FROM empty e WHERE e.refuses_null AND NOT e.has_default AND NOT e.is_filled
 UNION ALL
 -- Each call would have the same value there, or the same NULL.
@@ -76,7 +76,7 @@ FROM pg_class c WHERE c.oid = calls AND c.relkind = 'p'
     AND NOT EXISTS (SELECT FROM pg_partition_tree(calls) p WHERE p.isleaf AND p.level > 0)
 UNION ALL
 SELECT 'note', 'column_not_null',
-    format('column %I of table %s is NOT NULL and has no default: an event fails that does not tell its value',
+    format('column %I of table %s is NOT NULL and has no default: an event without its value fails',
         e.name, calls),
     'Give the column a default, or drop NOT NULL.'
 FROM empty e WHERE e.refuses_null AND NOT e.has_default AND e.is_filled
@@ -99,7 +99,7 @@ WHERE c.type IN ('varchar'::regtype, 'bpchar'::regtype) AND c.typmod >= 4 AND c.
     OR c.name = settings.call_id_column AND c.type IN ('smallint'::regtype, 'integer'::regtype)
 UNION ALL
 SELECT 'note', 'row_security',
-    format('row-level security is enabled for table %s: events fail in workers whose role it applies to', calls),
+    format('row-level security is enabled for table %s: events fail if it applies to the worker''s role', calls),
     format('Give their roles BYPASSRLS or a policy, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', calls)
 FROM pg_class c WHERE c.oid = calls AND c.relrowsecurity
 $$;

@@ -182,7 +182,8 @@ $check$, 'anybody may read call_event_logs, and nothing else'),
 ('own_schema', $check$
     SELECT string_agg(p.problem, ', ' ORDER BY p.problem)
     FROM pg_namespace n JOIN pg_extension e ON e.extname = 'callhardening' CROSS JOIN LATERAL (
-        SELECT format('it is not of %s, who owns the extension', e.extowner::regrole) WHERE n.nspowner <> e.extowner
+        SELECT format('its owner is not %s, the owner of the extension', e.extowner::regrole)
+        WHERE n.nspowner <> e.extowner
         UNION ALL
         SELECT format('%s may %s', CASE a.grantee WHEN 0 THEN 'anybody' ELSE a.grantee::regrole::text END,
             CASE a.privilege_type WHEN 'CREATE' THEN 'create in it' ELSE 'use it' END)
@@ -202,7 +203,7 @@ $check$, 'only its owner creates in it'),
         OR has_any_column_privilege(r.oid, c.oid, m.reading || 'INSERT, UPDATE'))
 $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 ('search_paths', $check$
-    SELECT 'names are looked up where the caller says in '
+    SELECT 'the search_path of the caller applies in '
         || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' JOIN pg_language l ON l.oid = p.prolang
@@ -223,7 +224,8 @@ $check$, 'pinned'),
                       WHERE c.relname = k.name AND c.relkind = 'v')
 $check$, 'the documented views are there'),
 ('owners', $check$
-    SELECT format('not of %I, who owns the extension: ', x.owner) || string_agg(x.object, ', ' ORDER BY x.object)
+    SELECT format('not owned by %I, the owner of the extension: ', x.owner)
+        || string_agg(x.object, ', ' ORDER BY x.object)
     FROM (
         SELECT e.extowner::regrole AS owner, p.oid::regprocedure::text AS object
         FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
@@ -241,7 +243,7 @@ $check$, 'functions, tables and views are the extension owner''s'),
 ('owner_rights', $check$
     -- Whoever may call one of these acts as the owner of the extension.
     SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure,
-        CASE WHEN p.prosecdef THEN 'its owner' ELSE 'who calls it' END), ', ' ORDER BY p.proname)
+        CASE WHEN p.prosecdef THEN 'its owner' ELSE 'its caller' END), ', ' ORDER BY p.proname)
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'enforcement_gaps', 'delete_obsolete_backfill', 'follow_log',
@@ -316,7 +318,7 @@ $check$, 'each event log has its lanes'),
     CROSS JOIN LATERAL (SELECT _callhardening.stray_events(l.events, 9223372036854775807::bigint) AS strays,
         _callhardening.unstamped_events(l.events) AS unstamped) AS n
     WHERE n.strays IS NULL OR n.strays + n.unstamped > 0
-$check$, 'each pending event is in a lane that workers look into'),
+$check$, 'workers look into the lane of each pending event'),
 ('sequences', $check$
     -- Replication, and numbers written by an owner, do not move the sequence.
     SELECT string_agg(format('%s has event %s, and its sequence is behind: SELECT setval(%L, %s)',
@@ -372,7 +374,7 @@ $check$, 'no event is older than 90 days'),
 ('issues', $check$
     -- A file once full is as large when it is empty.
     SELECT CASE WHEN s.is_full THEN 'call_issues is full, and the oldest rows make room: call purge_call_issues'
-                ELSE 'call_issues has rows that are older than 90 days: call purge_call_issues' END
+                ELSE 'call_issues has rows older than 90 days: call purge_call_issues' END
     FROM (SELECT CASE WHEN pg_relation_size('_callhardening.issues') >= 33554432
                       THEN (SELECT sum(pg_column_size(i)) FROM _callhardening.issues AS i) > 16777216
                           ELSE false END AS is_full,

@@ -19,16 +19,16 @@ UNION ALL
 SELECT w.relation, 'gap', 'rule',
        format('the rule %I does something else instead of %s', r.rulename,
            CASE r.ev_type WHEN '2' THEN 'UPDATE' ELSE 'INSERT' END),
-       format('Make it a trigger, or DROP RULE %I ON %s. Its own statements are checked where they write to hardened '
+       format('Make it a trigger, or DROP RULE %I ON %s. Its own statements are checked if they write to hardened '
            'tables.', r.rulename, w.relation)
 FROM unnest(watched) AS w (relation)
 JOIN pg_rewrite r ON r.ev_class = w.relation AND r.is_instead AND r.ev_type IN ('2', '3') AND r.ev_enabled <> 'D'
 UNION ALL
 SELECT w.relation, 'note', 'later_trigger', format('the BEFORE trigger %I runs after %I', t.tgname, s.trigger_name),
        CASE s.part
-           WHEN 'validate' THEN 'What it makes illegal is refused; but a payload that it writes is not sanitized. '
-           'Rename it to come before.'
-                   ELSE 'A body or call id that it writes is not what was stamped. Rename it to come before.' END
+           WHEN 'validate' THEN 'An invalid status from it is refused, but a payload from it is not sanitized. '
+               'Rename it to come before.'
+           ELSE 'If it writes a body or a call id, the stamps of the event are wrong. Rename it to come before.' END
 FROM unnest(watched) AS w (relation) JOIN states s ON s.relation = w.relation AND s.part IN ('validate', 'stamp')
 JOIN pg_trigger t ON t.tgrelid = w.relation AND NOT t.tgisinternal AND t.tgenabled <> 'D'
     AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0
@@ -115,6 +115,7 @@ COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
 'partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, '
 'unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also '
 'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_not_registered, '
-'table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, carried_column_missing, '
-'carried_column_type, sequence_missing, events_outside_lanes, trigger_not_always; notes: later_trigger, subscription, '
-'row_security, column_not_null, column_short, carried_column_null, not_read, default_log, no_default_log; none';
+'table_altered, table_unlogged, index_missing, calls_missing, calls_not_hardened, calls_column_missing, '
+'carried_column_missing, carried_column_type, sequence_missing, events_outside_lanes, trigger_not_always; notes: '
+'later_trigger, subscription, row_security, column_not_null, column_short, carried_column_null, not_read, default_log, '
+'no_default_log, payload_index_missing; none';

@@ -42,7 +42,7 @@ WITH states AS MATERIALIZED (
 )
 -- A schema restored without data has the triggers, and not what call_event_logs says of them.
 SELECT s.relation::regclass, 'gap', 'log_not_registered',
-       format('the trigger %I is here, and call_event_logs has no row of the table: no worker finds its events',
+       format('the table has the trigger %I, but no row in call_event_logs: no worker finds its events',
            s.trigger_name),
        'Restore the data of call_event_logs too, or call ' || CASE cardinality(s.arguments)
            WHEN 5 THEN format('unharden_call_events(%L), and harden_call_events again.', s.relation::regclass)
@@ -54,8 +54,8 @@ SELECT l.events, 'gap', 'trigger_missing', format('the trigger %s is gone', p.na
        CASE p.part
            WHEN 'stamp' THEN 'Rows cannot be inserted, or no worker finds them: create the trigger as '
            'register_call_event_log does.'
-                   WHEN 'keep' THEN 'No worker finds what a subscription updates: create the trigger as '
-                           'register_call_event_log does.'
+                   WHEN 'keep' THEN 'No worker finds an event after a subscription has updated it: create the '
+                           'trigger as register_call_event_log does.'
                    ELSE 'Events without a call are not found in call_dead_events: create the trigger as '
                        'register_call_event_log does.' END
 FROM logs l CROSS JOIN (VALUES ('stamp', 'stamp_call_event'), ('bury', 'bury_call_event'),
@@ -79,14 +79,14 @@ UNION ALL
 SELECT l.events, 'gap', 'trigger_not_always',
        format('a subscription writes to this log, and the trigger %I does not fire for it: workers refuse the log',
            s.trigger_name),
-       format('ALTER TABLE %s ENABLE %s TRIGGER %I. What came before then has the stamps of the publisher: copy it '
-           'anew.',
+       format('ALTER TABLE %s ENABLE %s TRIGGER %I. Earlier events have the stamps of the publisher: copy them '
+           'again.',
            l.events, CASE s.part WHEN 'keep' THEN 'REPLICA' ELSE 'ALWAYS' END, s.trigger_name)
 FROM logs l JOIN states s ON s.relation = l.events AND s.part IN ('stamp', 'bury', 'keep') AND s.state = 'O'
 WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
 UNION ALL
 SELECT l.events, 'note', 'subscription',
-       'a subscription writes to this log: what it deletes is gone, whether it was processed here or not',
+       'a subscription writes to this log: its deletes also take events not yet processed here',
        'Let the publication publish inserts only: ALTER PUBLICATION ... SET (publish = ''insert'').'
 FROM logs l WHERE EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = l.events)
 $$;
@@ -127,7 +127,8 @@ SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: 
 FROM logs l WHERE l.sequence IS NOT NULL
     AND NOT EXISTS (SELECT FROM pg_class s WHERE s.oid = l.sequence AND s.relkind = 'S')
 UNION ALL
-SELECT l.events, 'note', 'row_security', 'row-level security is enabled: workers fail whose role it applies to',
+SELECT l.events, 'note', 'row_security',
+       'row-level security is enabled: a worker fails if it applies to the worker''s role',
        format('Give their roles BYPASSRLS, or ALTER TABLE %s DISABLE ROW LEVEL SECURITY.', l.events)
 FROM logs l JOIN pg_class c ON c.oid = l.events WHERE c.relrowsecurity
 UNION ALL
@@ -179,21 +180,21 @@ WITH logs AS MATERIALIZED (
     WHERE k.name IS NOT NULL
 )
 SELECT c.events, 'gap', 'table_altered',
-    CASE WHEN c.attnum IS NULL THEN format('there is no column %I any more', c.name)
+    CASE WHEN c.attnum IS NULL THEN format('the column %I is missing', c.name)
        ELSE format('the column %I is %s, not %s', c.name, format_type(c.atttypid, NULL), c.type) END, 'Alter it back.'
 FROM columns c WHERE c.attnum IS NULL OR c.atttypid <> c.type
 UNION ALL
 SELECT n.events, 'gap', CASE WHEN n.attnum IS NULL THEN 'column_missing' ELSE 'column_type' END,
-       CASE WHEN n.attnum IS NULL THEN format('there is no column %I any more, which call_event_logs names in %s',
+       CASE WHEN n.attnum IS NULL THEN format('call_event_logs names the column %I in %s, but the log does not have it',
            n.name, n.what)
-            ELSE format('the column %I, which call_event_logs names in %s, is %s, not %s', n.name, n.what,
+            ELSE format('call_event_logs names the column %I in %s, but it is %s, not %s', n.name, n.what,
                 format_type(n.atttypid, NULL), n.wanted) END,
        CASE WHEN n.attnum IS NULL THEN 'Rename it back, or add it again.' ELSE 'Alter the type back.' END
            || ' Until then, no worker takes an event.'
 FROM named n WHERE n.attnum IS NULL OR NOT n.is_fit
 UNION ALL
 SELECT l.events, 'gap', 'carried_column_missing',
-       format('there is no column %I in %s any more, which call_event_logs names in carry', k.name, l.calls),
+       format('call_event_logs names the column %I in carry, but %s does not have it', k.name, l.calls),
        'Rename it back, or add it again. Until then, events are not applied.'
 FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN unnest(l.carry) AS k (name)
 WHERE NOT EXISTS (SELECT FROM pg_attribute a
@@ -205,7 +206,7 @@ CROSS JOIN LATERAL _callhardening.carried_column_nulls(l.events, l.calls, l.carr
 UNION ALL
 -- As an INSERT ... SELECT assigns it: by a cast, or to a type of strings.
 SELECT n.events, 'gap', 'carried_column_type',
-    format('the column %I, which call_event_logs names in carry, is %s, and %s in %s',
+    format('the carried column %I is %s in the log, and %s in %s',
         n.name, format_type(n.atttypid, NULL), format_type(a.atttypid, NULL), l.calls),
     'Alter the type back. Until then, events are not applied.'
 FROM named n JOIN logs l ON l.events = n.events AND n.what = 'carry'

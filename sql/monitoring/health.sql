@@ -1,50 +1,53 @@
 
 -- how it is going ------------------------------------------------------------------------------
 
-CREATE FUNCTION _callhardening.rows_health(calls regclass, exact boolean)
-    RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
+CREATE TYPE _callhardening.figure AS (figure text, value numeric, unit text, level text, why text);
+
+COMMENT ON TYPE _callhardening.figure IS 'a row of call_health';
+
+CREATE FUNCTION _callhardening.table_extent(calls regclass, OUT pages bigint, OUT known_rows bigint)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CAST(sum(pg_relation_size(c.oid)) / current_setting('block_size')::int AS bigint),
+    CAST(sum(greatest(c.reltuples, 0)) AS bigint)
+FROM pg_class c WHERE c.relkind <> 'p' AND (c.oid = calls OR c.oid IN (SELECT relid FROM pg_partition_tree(calls)))
+$$;
+
+COMMENT ON FUNCTION _callhardening.table_extent(regclass) IS
+'the size of a table with its partitions, and the number of rows that the last ANALYZE found';
+
+CREATE FUNCTION _callhardening.present_columns(calls regclass, settings _callhardening.settings)
+    RETURNS _callhardening.settings
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    full_pages CONSTANT bigint := 32768;
-    settings record;
-    over text[];
-    seen_at name[] := _callhardening.age_columns(calls);
-    lost name[];
-    gone CONSTANT text := 'not looked at: the table has no column %I any more, which the settings name';
-    percentage float8; -- of the table, that is read; NULL: all of it
-    estimate text := '';
-    pages bigint;
-    known bigint;
-    factor numeric := 1;
-    rows_read bigint;
-    repeated bigint;
-    directions text[];
-    average numeric;
-    largest bigint;
-    stuck bigint;
+    present name[] := ARRAY(SELECT attname FROM pg_attribute
+        WHERE attrelid = calls AND attnum > 0 AND NOT attisdropped);
 BEGIN
-    SELECT * INTO settings FROM @extschema@.call_settings(calls);
-    lost := ARRAY(SELECT unnest(ARRAY[settings.call_id_column, settings.status_column, settings.direction_column,
-        settings.payload_column])
-        EXCEPT SELECT attname FROM pg_attribute WHERE attrelid = calls AND attnum > 0 AND NOT attisdropped);
-    -- Most calls are over, and cost no more than a look.
-    over := ARRAY(SELECT unnest(_callhardening.status_words(settings.transitions))
+    settings.call_id_column := (SELECT p FROM unnest(present) AS p WHERE p = settings.call_id_column);
+    settings.status_column := (SELECT p FROM unnest(present) AS p WHERE p = settings.status_column);
+    settings.direction_column := (SELECT p FROM unnest(present) AS p WHERE p = settings.direction_column);
+    settings.payload_column := (SELECT p FROM unnest(present) AS p WHERE p = settings.payload_column);
+    RETURN settings;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.present_columns(regclass, _callhardening.settings) IS
+'the settings, with NULL for each column that the table does not have';
+
+-- Most calls are over, and cost no more than a look.
+CREATE FUNCTION _callhardening.count_calls(calls regclass, settings _callhardening.settings, percentage float8,
+        OUT rows_read bigint, OUT directions text[], OUT average numeric, OUT largest bigint, OUT stuck bigint)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    seen_at name[] := _callhardening.age_columns(calls);
+    over text[] := ARRAY(SELECT unnest(_callhardening.status_words(settings.transitions))
         EXCEPT SELECT current_status FROM @extschema@.call_status_transitions(settings.transitions));
-
-    SELECT sum(pg_relation_size(relid)) / current_setting('block_size')::int,
-        sum(greatest(reltuples, 0)) INTO pages, known
-    FROM pg_partition_tree(calls) JOIN pg_class ON oid = relid WHERE isleaf;
-    -- An ordinary table is not in a tree of partitions.
-    IF pages IS NULL THEN
-        SELECT pg_relation_size(calls) / current_setting('block_size')::int, greatest(reltuples, 0) INTO pages, known
-        FROM pg_class WHERE oid = calls;
-    END IF;
-    IF NOT exact AND pages > full_pages THEN
-        percentage := 100.0 * full_pages / 4 / pages;
-    END IF;
-
+BEGIN
     SELECT coalesce(sum(g.calls_in_group), 0),
         coalesce(array_agg(DISTINCT _callhardening.row_sample(g.direction, NULL::text))
                FILTER (WHERE g.direction NOT IN ('inbound', 'outbound')), '{}'),
@@ -53,60 +56,137 @@ BEGIN
             & _callhardening.row_faults(g.status, NULL::text, NULL::jsonb, settings.transitions, settings.provider,
                 NULL::jsonb) <> 0), 0)
     INTO rows_read, directions, average, largest, stuck
-    FROM _callhardening.row_groups(calls,
-        CASE WHEN settings.status_column <> ALL (lost) THEN settings.status_column END,
-        CASE WHEN settings.direction_column <> ALL (lost) THEN settings.direction_column END,
-        CASE WHEN settings.payload_column <> ALL (lost) THEN settings.payload_column END, seen_at, percentage) AS g;
+    FROM _callhardening.row_groups(calls, settings.status_column, settings.direction_column, settings.payload_column,
+        seen_at, percentage) AS g;
+    IF seen_at IS NULL THEN
+        stuck := NULL;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.count_calls(regclass, _callhardening.settings, float8) IS
+'counts for call_health: rows, directions of another meaning, bytes of payloads, calls without news (NULL: no column '
+'tells). A NULL column of the settings is not read. percentage: of the table, for a sample; NULL: all of it';
+
+CREATE FUNCTION _callhardening.missing_figure(figure text, unit text, column_name name)
+    RETURNS _callhardening.figure
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT figure, NULL::numeric, unit, 'warning',
+    format('not counted: the settings name the column %I, but the table does not have it', column_name)
+$$;
+
+COMMENT ON FUNCTION _callhardening.missing_figure(text, text, name) IS
+'a figure of call_health, if its column is missing';
+
+CREATE FUNCTION _callhardening.duplicates_figure(calls regclass, call_id_column name, is_sampled boolean)
+    RETURNS _callhardening.figure
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    repeated bigint;
+BEGIN
+    IF _callhardening.has_unique_call_id(calls, call_id_column) THEN
+        RETURN CAST(ROW ('duplicates', 0, 'call ids', 'ok', 'a unique index on the call id forbids them')
+            AS _callhardening.figure);
+    ELSIF is_sampled THEN
+        RETURN CAST(ROW ('duplicates', NULL, 'call ids', 'warning',
+            'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)')
+            AS _callhardening.figure);
+    END IF;
+    SELECT coalesce(max(r.ids), 0) INTO repeated
+    FROM _callhardening.repeated_call_ids(calls, call_id_column) AS r;
+    RETURN CAST(ROW ('duplicates', repeated, 'call ids', CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
+        CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them'
+            ELSE 'call ids in several rows' END) AS _callhardening.figure);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.duplicates_figure(regclass, name, boolean) IS
+'a figure of call_health: call ids in several rows';
+
+CREATE FUNCTION _callhardening.directions_figure(directions text[], estimate text) RETURNS _callhardening.figure
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT 'directions', cardinality(directions), 'words', CASE cardinality(directions) WHEN 0 THEN 'ok' ELSE 'warning' END,
+    CASE cardinality(directions) WHEN 0 THEN 'only inbound, outbound and NULL'
+        ELSE 'other words, from before hardening: ' || array_to_string(directions[1:5], ', ') END || estimate
+$$;
+
+COMMENT ON FUNCTION _callhardening.directions_figure(text[], text) IS 'a figure of call_health: other directions';
+
+CREATE FUNCTION _callhardening.payload_figures(average numeric, largest bigint, estimate text)
+    RETURNS SETOF _callhardening.figure
+    LANGUAGE sql IMMUTABLE ROWS 2
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('payload_average', round(average), 'bytes', CASE WHEN average > 8192 THEN 'warning' ELSE 'ok' END,
+        'as stored, compressed; warning above 8192' || estimate),
+    ('payload_largest', largest, 'bytes', CASE WHEN largest > 65536 THEN 'warning' ELSE 'ok' END,
+        'as stored, compressed; warning above 65536: not sanitized' || estimate)
+$$;
+
+COMMENT ON FUNCTION _callhardening.payload_figures(numeric, bigint, text) IS
+'figures of call_health: sizes of payloads. NULL: there are none';
+
+CREATE FUNCTION _callhardening.stuck_figure(stuck numeric, estimate text) RETURNS _callhardening.figure
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT 'stuck_calls', round(stuck), 'calls',
+    CASE WHEN stuck > 100 THEN 'critical' WHEN stuck > 0 THEN 'warning' ELSE 'ok' END,
+    CASE WHEN stuck IS NULL
+        THEN 'not known: the table has no column last_event_at, updated_at, started_at or created_at'
+        ELSE 'ringing without news for an hour, or not over without news for a day; warning from 1, critical above 100'
+            || estimate END
+$$;
+
+COMMENT ON FUNCTION _callhardening.stuck_figure(numeric, text) IS
+'a figure of call_health: calls without news. stuck NULL: no column tells the time of the last news';
+
+CREATE FUNCTION _callhardening.rows_health(calls regclass, exact boolean) RETURNS SETOF _callhardening.figure
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    full_pages CONSTANT bigint := 32768;
+    settings _callhardening.settings := @extschema@.call_settings(calls);
+    present _callhardening.settings := _callhardening.present_columns(calls, settings);
+    extent record;
+    percentage float8; -- of the table, for a sample; NULL: all of it
+    counted record;
+    factor numeric := 1;
+    estimate text := '';
+BEGIN
+    SELECT * INTO extent FROM _callhardening.table_extent(calls);
+    IF NOT exact AND extent.pages > full_pages THEN
+        percentage := 100.0 * full_pages / 4 / extent.pages;
+    END IF;
+    SELECT * INTO counted FROM _callhardening.count_calls(calls, present, percentage);
     IF percentage IS NOT NULL THEN
-        factor := greatest(known, rows_read)::numeric / greatest(rows_read, 1);
-        estimate := format(' (estimated: %s rows were read)', rows_read);
+        factor := greatest(extent.known_rows, counted.rows_read)::numeric / greatest(counted.rows_read, 1);
+        estimate := format(' (estimated: %s rows were read)', counted.rows_read);
     END IF;
 
-    RETURN QUERY VALUES ('calls', round(rows_read * factor), 'calls', 'ok', 'rows of the table' || estimate);
-    IF settings.call_id_column = ANY (lost) THEN
-        RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning', format(gone, settings.call_id_column));
-    ELSIF _callhardening.has_unique_call_id(calls, settings.call_id_column) THEN
-        RETURN QUERY VALUES ('duplicates', 0::numeric, 'call ids', 'ok', 'a unique index on the call id forbids them');
-    ELSIF percentage IS NOT NULL THEN
-        RETURN QUERY VALUES ('duplicates', NULL::numeric, 'call ids', 'warning',
-            'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)');
+    RETURN QUERY VALUES ('calls', round(counted.rows_read * factor), 'calls', 'ok', 'rows of the table' || estimate);
+    RETURN NEXT CASE WHEN present.call_id_column IS NULL
+        THEN _callhardening.missing_figure('duplicates'::text, 'call ids'::text, settings.call_id_column)
+        ELSE _callhardening.duplicates_figure(calls, present.call_id_column, percentage IS NOT NULL) END;
+    RETURN NEXT CASE WHEN present.direction_column IS NULL
+        THEN _callhardening.missing_figure('directions'::text, 'words'::text, settings.direction_column)
+        ELSE _callhardening.directions_figure(counted.directions, estimate) END;
+    IF present.payload_column IS NULL THEN
+        RETURN NEXT _callhardening.missing_figure('payload_average'::text, 'bytes'::text, settings.payload_column);
+        RETURN NEXT _callhardening.missing_figure('payload_largest'::text, 'bytes'::text, settings.payload_column);
     ELSE
-        SELECT coalesce(max(r.ids), 0) INTO repeated
-        FROM _callhardening.repeated_call_ids(calls, settings.call_id_column) AS r;
-        RETURN QUERY VALUES ('duplicates', repeated::numeric, 'call ids',
-            CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
-            CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them'
-                ELSE 'call ids in several rows' END);
+        RETURN QUERY SELECT * FROM _callhardening.payload_figures(counted.average, counted.largest, estimate);
     END IF;
-    IF settings.direction_column = ANY (lost) THEN
-        RETURN QUERY VALUES ('directions', NULL::numeric, 'words', 'warning', format(gone, settings.direction_column));
-    ELSE
-        RETURN QUERY VALUES ('directions', cardinality(directions)::numeric, 'words',
-            CASE cardinality(directions) WHEN 0 THEN 'ok' ELSE 'warning' END,
-            CASE cardinality(directions) WHEN 0 THEN 'only inbound, outbound and NULL'
-                ELSE 'other words, from before hardening: ' || array_to_string(directions[1:5], ', ') END || estimate);
-    END IF;
-    IF settings.payload_column = ANY (lost) THEN
-        RETURN QUERY SELECT f, NULL::numeric, 'bytes', 'warning', format(gone, settings.payload_column)
-            FROM unnest('{payload_average,payload_largest}'::text[]) AS f;
-    ELSE
-        RETURN QUERY VALUES
-            ('payload_average', round(average), 'bytes', CASE WHEN average > 8192 THEN 'warning' ELSE 'ok' END,
-                'as stored, compressed; warning above 8192' || estimate),
-            ('payload_largest', largest::numeric, 'bytes', CASE WHEN largest > 65536 THEN 'warning' ELSE 'ok' END,
-                'as stored, compressed; warning above 65536: not sanitized' || estimate);
-    END IF;
-    IF settings.status_column = ANY (lost) THEN
-        RETURN QUERY VALUES ('stuck_calls', NULL::numeric, 'calls', 'warning', format(gone, settings.status_column));
-    ELSE
-        RETURN QUERY VALUES ('stuck_calls', CASE WHEN seen_at IS NOT NULL THEN round(stuck * factor) END, 'calls',
-            CASE WHEN stuck * factor > 100 THEN 'critical' WHEN stuck > 0 THEN 'warning' ELSE 'ok' END,
-            CASE WHEN seen_at IS NULL
-                THEN 'not known: the table has no column last_event_at, updated_at, started_at or '
-                    'created_at'
-                ELSE 'no news for an hour of a call that is ringing, or for a day of another that is not over; '
-                     'warning from 1, critical above 100' || estimate END);
-    END IF;
+    RETURN NEXT CASE WHEN present.status_column IS NULL
+        THEN _callhardening.missing_figure('stuck_calls'::text, 'calls'::text, settings.status_column)
+        ELSE _callhardening.stuck_figure(counted.stuck * factor, estimate) END;
 END
 $$;
 
@@ -141,7 +221,7 @@ SELECT figure, count, 'issues',
        format('%s in the last %s, from call_issues; warning from %s, critical from %s',
            CASE what WHEN 'refused' THEN 'refused statuses and call ids'
                WHEN 'unknown' THEN 'unknown directions and statuses'
-                     ELSE 'bodies that are no JSON object or have no call' END, span, warning, critical)
+                     ELSE 'bodies without a JSON object or a call' END, span, warning, critical)
 FROM counts
 $$;
 
@@ -172,16 +252,16 @@ WITH logs AS MATERIALIZED (
 ), figures AS (
     SELECT 1 AS position, 'pending' AS figure, l.pending AS value, 'events' AS unit,
            10000 AS warning, 100000 AS critical,
-           'events that no worker has yet, estimated' AS what FROM lanes l
+           'events not yet claimed by a worker, estimated' AS what FROM lanes l
     UNION ALL SELECT 2, 'dead', d.count, 'events', 1, 100, 'events after their last attempt: call_dead_events'
         FROM dead d
     UNION ALL SELECT 3, 'oldest_pending', coalesce(round(l.behind), 0), 'seconds', 60, 600,
         'since the first pending event was received' FROM lanes l
     UNION ALL SELECT 4, 'oldest_locked', coalesce(round(k.age), 0), 'seconds', 60, 600,
-           format('since the first event that waits for a locked row was put aside; %s events wait so: '
-               'call_retrying_events', k.count) FROM locked k
+           format('since the oldest wait for a locked row began; %s events wait: call_retrying_events', k.count)
+        FROM locked k
     UNION ALL SELECT 5, 'oldest_snapshot', coalesce((SELECT round(h.age) FROM holder h), 0), 'seconds', 3600, 86400,
-           coalesce((SELECT format('held by %s', h.name) FROM holder h), 'nobody else holds one')
+           coalesce((SELECT format('held by %s', h.name) FROM holder h), 'no other session holds one')
                || ': dead rows stay as long (call_horizon)'
 )
 SELECT figure, value, unit,

@@ -49,7 +49,7 @@ FROM tables t WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = t.relati
 UNION ALL
 SELECT t.relation, 'gap', 'trigger_missing', format('the trigger %s is gone', p.name),
        format('Call harden_calls(%L) again%s.', t.root,
-           CASE p.part WHEN 'validate' THEN ', with each setting that is not the default' ELSE '' END)
+           CASE p.part WHEN 'validate' THEN ', with all settings other than the defaults' ELSE '' END)
 FROM tables t CROSS JOIN (VALUES ('validate', 'validate_hardened_call'), ('insert', 'validate_hardened_call_insert'),
                                  ('update', 'validate_hardened_call_update')) AS p (part, name)
 WHERE EXISTS (SELECT FROM states s WHERE s.relation = t.relation)
@@ -105,7 +105,7 @@ WITH tables AS MATERIALIZED (
 )
 -- What the settings name.
 SELECT c.relation, 'gap', 'column_missing',
-       format('there is no column %I any more, which the settings name for the %s', c.column_name, c.what),
+       format('the settings name the column %I for the %s, but the table does not have it', c.column_name, c.what),
        'Rename it back, or call harden_calls again with the present name. Until then, writes fail with 55000.'
 FROM columns c WHERE c.attnum IS NULL
 UNION ALL
@@ -117,11 +117,10 @@ WHERE c.what IN ('status', 'direction') AND y.typcategory NOT IN ('S', 'E')
    OR c.what = 'payload' AND _callhardening.base_type(c.atttypid) <> 'jsonb'::regtype
 UNION ALL
 SELECT c.relation, 'gap', 'column_type',
-       format('the type %s of the column %I for the %s has no %s any more', format_type(c.atttypid, NULL),
+       format('the type %s of the column %I for the %s has lost %s', format_type(c.atttypid, NULL),
            c.column_name, c.what, m.words),
-       'ALTER TYPE ... RENAME VALUE back, or ADD VALUE. Until then, writes of the word fail' ||
-           CASE c.what WHEN 'status' THEN ', and a row that has another one in its place goes to any status.'
-               ELSE '.' END
+       'ALTER TYPE ... RENAME VALUE back, or ADD VALUE. Until then, writes of the word fail.' ||
+           CASE c.what WHEN 'status' THEN ' A row with another word in its place may go to any status.' ELSE '' END
 FROM columns c CROSS JOIN LATERAL _callhardening.missing_enum_words(c.atttypid, c.what, c.graph) AS m (words)
 WHERE c.what IN ('status', 'direction') AND c.attnum IS NOT NULL AND m.words IS NOT NULL
 UNION ALL
@@ -140,11 +139,22 @@ SELECT k.relation, 'gap', 'unique_key_' || k.state,
 FROM keys k WHERE k.state <> 'unique'
 UNION ALL
 SELECT k.relation, 'gap', 'key_unfit',
-       format('the call id %I cannot be the key of events, which are not applied to this table: %s',
+       format('events are not applied to this table, because the call id %I cannot be their key: %s',
            k.column_name, k.obstacle),
        'Use text or varchar with a deterministic collation, or an integer type, and no GENERATED ALWAYS.'
 FROM keys k WHERE k.obstacle IS NOT NULL
+UNION ALL
+-- harden_calls does not build it for a new column of a big table.
+SELECT c.relation, 'note', 'payload_index_missing',
+       format('there is no valid GIN index on the payload column %I: a search in payloads reads the whole table',
+           c.column_name),
+       format('If you search payloads: CREATE INDEX %sON %s USING gin (%I).',
+           CASE t.relkind WHEN 'p' THEN '' ELSE 'CONCURRENTLY ' END, c.relation, c.column_name)
+FROM columns c JOIN tables t ON t.relation = c.relation AND t.relation = t.root
+WHERE c.what = 'payload' AND _callhardening.base_type(c.atttypid) = 'jsonb'::regtype
+    AND NOT _callhardening.has_payload_index(c.relation, c.column_name::name)
 $$;
 
 COMMENT ON FUNCTION _callhardening.table_column_gaps() IS
-'gaps of calls tables: columns of the settings, missing or of another type, and a call id unfit for events';
+'gaps of calls tables: columns of the settings, missing or of another type, a call id unfit for events, and a missing '
+'index of payloads';

@@ -181,6 +181,7 @@ SELECT statement FROM (VALUES
     (78, 'SELECT ' || test.call('call_event_shape', 'dialpad') || ' IS NULL'),
     (79, 'SELECT _callhardening.suggest_provider(''dialpd'')'),
     (79.1, 'SELECT ' || test.call('decode_call_form', 'a=1&b=%2B')),
+    (79.2, 'SELECT level FROM _callhardening.missing_figure(''directions'', ''words'', ''direction'')'),
     -- Roles
     (80, 'SELECT ' || (SELECT string_agg(test.call('grant_call_role', 'regress_worker', what), ', ')
         FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),

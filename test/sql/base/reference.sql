@@ -44,3 +44,16 @@ WHERE c.relnamespace = m.extnamespace AND c.relkind <> 'v' OR t.typnamespace = m
     -- From 17 on the row types of views are members, too.
     AND t.typelem = 0 AND NOT EXISTS (SELECT FROM pg_class AS v WHERE v.oid = t.typrelid AND v.relkind = 'v')
         OR o.oprnamespace = m.extnamespace ORDER BY 1;
+
+-- docs/roles.md lists what each task may call, both ways
+\set page `cat "$PG_ABS_SRCDIR/../docs/roles.md"`
+CREATE TEMP VIEW listed AS SELECT t.m[1] AS task, f.m[1] AS function
+FROM regexp_matches(:'page', '\n- `([a-z]+)`: ((?:`[a-z_]+`,?(?:\n  | )?)+)', 'g') AS t (m),
+    regexp_matches(t.m[2], '`([a-z_]+)`', 'g') AS f (m);
+CREATE TEMP VIEW granted AS SELECT DISTINCT g.task, p.proname::text AS function
+FROM _callhardening.task_grants AS g JOIN pg_proc AS p ON p.proname = g.object
+    JOIN members AS m ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid AND p.pronamespace = m.extnamespace
+WHERE g.privilege = 'EXECUTE';
+SELECT count(DISTINCT task) AS tasks, count(*) > 30 AS functions FROM listed;
+SELECT task, function AS listed_only FROM listed EXCEPT SELECT task, function FROM granted ORDER BY 1, 2;
+SELECT task, function AS not_listed FROM granted EXCEPT SELECT task, function FROM listed ORDER BY 1, 2;

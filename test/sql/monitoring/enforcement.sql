@@ -120,6 +120,16 @@ ALTER TABLE calls ALTER raw_payload TYPE small_body USING raw_payload::small_bod
 TABLE gaps;
 ROLLBACK;
 
+BEGIN;
+DROP INDEX idx_calls_raw_payload;
+TABLE gaps;
+SELECT relation, level FROM call_enforcement WHERE level = 'ok';
+CREATE INDEX ON calls USING gin (raw_payload) WHERE status = 'ended';
+SELECT relation, gap FROM gaps;
+CREATE INDEX ON calls USING gin (raw_payload jsonb_path_ops);
+TABLE gaps;
+ROLLBACK;
+
 -- Partitions, children, foreign tables
 CREATE TABLE legs (dialpad_call_id bigint NOT NULL, direction text, status text, day date) PARTITION BY LIST (day);
 CREATE TABLE legs_1 PARTITION OF legs FOR VALUES IN ('2026-01-01') PARTITION BY LIST (dialpad_call_id);
@@ -338,3 +348,25 @@ ROLLBACK;
 RESET search_path;
 \set VERBOSITY terse
 DROP SCHEMA shop CASCADE;
+
+-- The comment of the column has each word that the functions raise, and docs/enforcement.md explains it; both ways.
+\set page `cat "$PG_ABS_SRCDIR/../docs/enforcement.md"`
+CREATE TEMP VIEW raised AS
+SELECT DISTINCT w.m[1] AS word
+FROM pg_proc AS p, regexp_matches(p.prosrc, '''(?:gap|note)'',\s+(.*)', 'gn') AS line (m),
+    regexp_matches(line.m[1], '(?:^|THEN |ELSE )''([a-z_]+[a-z])''', 'g') AS w (m)
+WHERE p.pronamespace = '_callhardening'::regnamespace
+UNION SELECT 'unique_key_' || state FROM unnest('{missing,invalid,deferrable}'::text[]) AS state;
+CREATE TEMP VIEW commented AS
+SELECT DISTINCT m[1] AS word
+FROM pg_attribute, regexp_matches(col_description(attrelid, attnum), '(?:^|[,:] |also )([a-z_]+)(?=[,;]|$)', 'g') AS m
+WHERE attrelid = 'call_enforcement'::regclass AND attname = 'gap';
+CREATE TEMP VIEW explained AS
+SELECT DISTINCT w.m[1] AS word
+FROM regexp_matches(:'page', '\n\| `gap` \| meaning \|((?:\n\|[^\n]*)+)', 'g') AS tables (m),
+    regexp_matches(tables.m[1], '\n\| ([^|]*)', 'g') AS first_column (m), regexp_matches(first_column.m[1], '`([a-z_]+)`', 'g') AS w (m);
+SELECT count(*) > 30 AS words FROM raised;
+SELECT word AS not_commented FROM raised EXCEPT SELECT word FROM commented ORDER BY 1;
+SELECT word AS commented_only FROM commented EXCEPT SELECT word FROM raised ORDER BY 1;
+SELECT word AS not_explained FROM raised EXCEPT SELECT word FROM explained ORDER BY 1;
+SELECT word AS explained_only FROM explained EXCEPT SELECT word FROM raised ORDER BY 1;

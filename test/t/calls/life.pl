@@ -282,8 +282,8 @@ run_tool('createdb', 'native_schema');
 load('native_schema', "$dumps/native.schema", 1);
 query('native_schema', q{INSERT INTO call_events (payload) VALUES ('{"call_id": 1, "state": "ringing"}'), ('"no event"')});
 my $gaps = q{SELECT relation, gap, detail, advice FROM call_enforcement WHERE level = 'gap'};
-is(query('native_schema', $gaps), q{call_events|log_not_registered|the trigger stamp_call_event is here, }
-	. q{and call_event_logs has no row of the table: no worker finds its events}
+is(query('native_schema', $gaps), q{call_events|log_not_registered|the table has the trigger stamp_call_event, }
+	. q{but no row in call_event_logs: no worker finds its events}
 	. q{|Restore the data of call_event_logs too, or call register_call_event_log('public.call_events', its calls table, 'dialpad', 64).},
 	'a schema alone: an unregistered log is a gap');
 like(query('native_schema', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'enforcement'}),
