@@ -3,7 +3,7 @@
 
 The picture has one floor a line, the highest first, and on each line the rooms of that floor. A file may include
 from its own room and from rooms on lower floors. No room holds more than a dozen topics; a topic is a file name
-without its ending.
+without its ending. The page's table of topics has each of them in the column of its layer.
 """
 import pathlib
 import re
@@ -29,8 +29,16 @@ def upward(layer, heights):
                 yield f"{file.relative_to(ROOT)} includes from {other}, which is not below {room}"
 
 
+def named_topics(layer):
+    """What docs/development.md has in backquotes in the layer's column of its table of topics."""
+    page = (ROOT / "docs/development.md").read_text()
+    table = re.search(r"^\| topic \|.*\n\|[-|]+\n((?:\|.*\n)+)", page, re.M)
+    rows = [line.split("|") for line in table.group(1).splitlines()] if table else []
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row[2 if layer == "core" else 3])}
+
+
 def faults(layer):
-    heights = floors(layer)
+    heights, named = floors(layer), named_topics(layer)
     rooms = {path.name for path in (ROOT / "src" / layer).iterdir() if path.is_dir()}
     for room in sorted(rooms ^ set(heights)):
         yield f"src/{layer}/{room}: the room is missing in the picture, or in the tree"
@@ -38,6 +46,8 @@ def faults(layer):
         topics = {file.stem for file in (ROOT / "src" / layer / room).glob("*.?pp")}
         if len(topics) > MOST_TOPICS:
             yield f"src/{layer}/{room} holds {len(topics)} topics, more than {MOST_TOPICS}"
+        for topic in sorted(topics - named):
+            yield f"src/{layer}/{room}/{topic} is missing in the table of topics"
     yield from upward(layer, heights)
 
 

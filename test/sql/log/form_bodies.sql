@@ -61,7 +61,7 @@ SELECT ingest_call_event(body) FROM (VALUES
     ('call_id=ROOT&state=ringing'), ('call_id=&state=ringing'),
     ('call_id=8&call_id=9&state=ringing')) AS b (body);
 SELECT event_seq, lane, sqlstate, call_id, error FROM call_dead_events ORDER BY event_seq;
-SELECT kind, detail, occurrences, event_seq FROM call_issues WHERE detail LIKE 'a form%' ORDER BY event_seq;
+SELECT kind, detail, occurrences, event_seq FROM call_issues WHERE detail LIKE '%a form%' ORDER BY event_seq;
 -- Of a repeated name the first counts.
 SELECT call_id FROM call_events WHERE payload #>> '{}' LIKE 'call_id=8&call_id=9%';
 
