@@ -66,7 +66,9 @@ OpenedBody open_form(std::string_view form)
 bool is_scalar(Datum payload)
 {
     uint32 header;
-    auto *start = reinterpret_cast<struct varlena *>(PG_DETOAST_DATUM_SLICE(payload, 0, sizeof(header)));
+    auto *start = reinterpret_cast<struct varlena *>(DatumGetPointer(payload));
+    if (VARATT_IS_COMPRESSED(start) || VARATT_IS_EXTERNAL(start))
+        start = PG_DETOAST_DATUM_SLICE(payload, 0, sizeof(header));
     memcpy(&header, VARDATA_ANY(start), sizeof(header));
     return (header & JB_FSCALAR) != 0;
 }

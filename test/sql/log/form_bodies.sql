@@ -65,6 +65,15 @@ SELECT kind, detail, occurrences, event_seq FROM call_issues WHERE detail LIKE '
 -- Of a repeated name the first counts.
 SELECT call_id FROM call_events WHERE payload #>> '{}' LIKE 'call_id=8&call_id=9%';
 
+-- Payloads can be stored out of line or compressed.
+SELECT ingest_call_event('call_id=30&state=ringing&x=' || string_agg(md5(i::text), '' ORDER BY i)) > 0 AS big
+FROM generate_series(1, 1000) AS i;
+SELECT ingest_call_event('call_id=31&state=ringing&x=' || repeat('y', 100000)) > 0 AS compressed;
+SELECT ingest_call_event('{"call_id": 32, "state": "ringing", "x": "' || repeat('y', 100000) || '"}') > 0 AS compressed_json;
+SELECT c.call_id, jsonb_typeof(c.payload) AS type, length(c.payload ->> 'x') AS x
+FROM claim_call_events(100) AS c WHERE c.call_id IN ('30', '31', '32') ORDER BY 1;
+SELECT DISTINCT outcome FROM release_call_events(ARRAY(SELECT claim_id FROM call_open_claims));
+
 -- A client may insert a form as a JSON string. Other bodies are read as before.
 INSERT INTO call_events (payload) VALUES ('"call_id=10&state=ringing"'), ('"hello"'), ('["call_id=10&state=ringing"]'), ('7');
 SELECT call_id, event_type, event_lane >= 0 AS has_lane, payload FROM call_events ORDER BY event_seq DESC LIMIT 4;
