@@ -156,7 +156,12 @@ class Documents:
                                  f'{{"{values}":"{value}","{names}":"{name}"}}',
                                  f'{{"headers": [{{"{values}":"{value}", "{names}": "{name}"}}, {{"a": 1}}]}}',
                                  f'["{name}", "{value}"]', f'["Accept","*/*","{name}","{value}"]',
-                                 f'<param {names}="{name}" {values}="{value}"/>'))
+                                 f'<param {names}="{name}" {values}="{value}"/>',
+                                 f"$a['{name}'] = '{value}';", f'["{name}"]=> string(16) "{value}"',
+                                 f's:{len(name)}:"{name}";s:16:"{value}";', f'<entry key="{name}">{value}</entry>',
+                                 f'<name>{name}</name><value>{value}</value>', f'<{name}><![CDATA[{value}]]></{name}>',
+                                 f'--b1\r\nform-data; name="{name}"\r\n\r\n{value}\r\n--b1--',
+                                 f'{{"{names}": "{name}", "note": "{"so " * 130}", "{values}": "{value}"}}'))
         return self.dice.choice(("", "sent ", "ring\nthe ")) + form + self.dice.choice(("", " ok", "; ended"))
 
     def name(self):

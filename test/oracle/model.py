@@ -127,6 +127,12 @@ def looks_listed(value):
             and not value.startswith("["))
 
 
+# A name and its value, in the syntaxes of the documentation.
+SYNTAXES = (r"\$\w+\['([^']*)'\] = '([^']*)'", r'\["([^"]*)"\]=> string\(\d+\) "([^"]*)"',
+            r's:\d+:"([^"]*)";s:\d+:"([^"]*)"', r'<entry key="([^"]*)">([^<]*)<', r"<name>([^<]*)</name><value>([^<]*)<",
+            r"<([\w-]+)><!\[CDATA\[(.*?)\]\]>", r'form-data; name="([^"]*)"\r\n\r\n(.*?)\r\n--')
+
+
 def hide_pairs(text, is_secret):
     """With the marker for the value of {"name": N, "value": V}, <param name="N" value="V"/> and ["N", "V"]."""
 
@@ -141,7 +147,14 @@ def hide_pairs(text, is_secret):
         listed = is_secret(match[1]) and looks_listed(match[3])
         return f'"{match[1]}"{match[2]}"{MARKER}"' if listed else match[0]
 
+    def hide_group(match):
+        if not is_secret(match[1]):
+            return match[0]
+        return match[0][:match.start(2) - match.start()] + MARKER + match[0][match.end(2) - match.start():]
+
     text = re.sub(r"\{[^{}]*\}|<[^<>]*>", hide_members, text)
+    for syntax in SYNTAXES:
+        text = re.sub(syntax, hide_group, text)
     return re.sub(r'"([^"]*)"(,\s*)"([^"]*)"', hide_item, text)
 
 
