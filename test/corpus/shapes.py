@@ -135,4 +135,8 @@ SYNTAXES = {
     "name in a form": "a=1&api+key={alnum 24}&z=2",
     "name in brackets of a form": "user[password]={alnum 14}&go=1",
     "pair with 400 bytes between": '{"name": "X-Api-Key", "note": "' + "so " * 130 + '", "value": "{alnum 24}"}',
+    "statement of SQL": "CREATE ROLE ann LOGIN PASSWORD '{alnum 14}';",
+    "JSON in CSV": '7,"{""user"":""ann"",""password"":""{alnum 14}""}",x',
+    "password in Markdown": "**User:** ann\n**Password:** {alnum 14}\n",
+    "password behind an arrow": "user -> ann, password -> 7{alnum 14}, host -> db",
 }
