@@ -167,7 +167,7 @@ $check$, 'they fire'),
                   'stray_events', 'write_as_owner')
           ELSE p.proname NOT IN ('call_event_log_channel', 'call_event_shape', 'call_payload_policy',
               'call_providers', 'call_status_transitions', 'call_traffic',
-              'decode_call_form', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition',
+              'decode_call_form', 'explain_call_event', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition',
               'normalize_call_direction',
               'normalize_call_status', 'sanitize_call_payload') END
 $check$, 'anybody may call the pure functions, and no other'),
@@ -258,7 +258,7 @@ $check$, 'the functions that need them run with their owner''s rights, and no ot
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
     JOIN (VALUES ('event_stamp', 'i'), ('call_payload_policy', 'i'), ('row_faults', 's'), ('row_sample', 'i'),
         ('call_event_shape', 'i'), ('call_providers', 'i'), ('call_status_transitions', 'i'), ('call_traffic', 'i'),
-        ('decode_call_form', 'i'), ('explain_call_payload', 's'),
+        ('decode_call_form', 'i'), ('explain_call_event', 's'), ('explain_call_payload', 's'),
         ('is_known_call_provider', 'i'),
         ('is_valid_status_transition', 'i'), ('normalize_call_direction', 'i'), ('normalize_call_status', 'i'),
         ('repaired_row', 's'),

@@ -35,6 +35,15 @@ enum class CandidateOutcome : unsigned char {
     unknown_zone,
 };
 
+// Whether a body has a form, or why it has not.
+enum class FormOutcome : unsigned char {
+    fits,
+    no_call, // there is nothing where the call is
+    unmet,   // a condition does not hold
+    no_call_id,
+    no_member, // none of those of which a call of this form has one
+};
+
 template <typename Document>
 class ShapeReader
 {
@@ -47,11 +56,25 @@ public:
     // body has none of the shape's forms, and no value is known.
     const ShapeForm *Read(const Shape &shape, FieldSet wanted, FieldValue (&values)[field_count])
     {
-        root_ = document_.Root();
         for (const ShapeForm &form : shape.forms())
             if (ReadForm(form, wanted, values))
                 return &form;
         return nullptr;
+    }
+
+    // From here on candidates are read in this form.
+    FormOutcome Enter(const ShapeForm &form, FieldValue &call_id)
+    {
+        root_ = document_.Root();
+        call_ = form.call.steps.empty() ? root_ : Find(root_, form.call);
+        if (!document_.Exists(call_))
+            return FormOutcome::no_call;
+        if (!Holds(form.when))
+            return FormOutcome::unmet;
+        call_id = ReadLookups(form, 0, form.ends[static_cast<std::size_t>(Field::call_id)]);
+        if (!call_id.known)
+            return FormOutcome::no_call_id;
+        return HasOneOf(form.has_one_of) ? FormOutcome::fits : FormOutcome::no_member;
     }
 
     CandidateOutcome ReadCandidate(const ShapeCandidate &candidate, FieldValue &value)
@@ -75,11 +98,7 @@ private:
     bool ReadForm(const ShapeForm &form, FieldSet wanted, FieldValue (&values)[field_count])
     {
         constexpr auto call_id = static_cast<std::size_t>(Field::call_id);
-        call_ = form.call.steps.empty() ? root_ : Find(root_, form.call);
-        if (!document_.Exists(call_) || !Holds(form.when))
-            return false;
-        values[call_id] = ReadLookups(form, 0, form.ends[call_id]);
-        if (!values[call_id].known || !HasOneOf(form.has_one_of)) {
+        if (Enter(form, values[call_id]) != FormOutcome::fits) {
             values[call_id] = {};
             return false;
         }

@@ -179,6 +179,7 @@ SELECT statement FROM (VALUES
     (77, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_traffic', '5')),
     (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_providers')),
     (78, 'SELECT ' || test.call('call_event_shape', 'dialpad') || ' IS NULL'),
+    (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('explain_call_event', '{"call_id": 1}', 'dialpad')),
     (79, 'SELECT _callhardening.suggest_provider(''dialpd'')'),
     (79.1, 'SELECT ' || test.call('decode_call_form', 'a=1&b=%2B')),
     (79.2, 'SELECT level FROM _callhardening.missing_figure(''directions'', ''words'', ''direction'')'),

@@ -28,3 +28,36 @@ SELECT dialpad_call_id, direction, status, from_number, started_at AT TIME ZONE 
 FROM shape_calls;
 DROP TABLE shape_events, shape_calls;
 DROP SCHEMA shape_log CASCADE;
+
+-- what a log finds in a body
+SET timezone = 'UTC';
+SELECT * FROM explain_call_event('{"event": "call.hungup", "timestamp": 1767225640, "data": {"id": 77, "direction": "inbound",
+    "answered_at": null, "ended_at": "soon", "duration": 20, "raw_digits": "+44 20 7000 0000"}}', 'aircall');
+SELECT * FROM explain_call_event('{"event": "user.created", "data": {"id": 77}}', 'aircall');
+SELECT * FROM explain_call_event('CallSid=u1&CallStatus=no-answer&CallDuration=0', 'signalwire') WHERE outcome <> 'missing';
+-- by a shape of one's own
+SELECT * FROM explain_call_event('{"what": "hung up", "calls": [{"no": "7", "way": "OUT", "day": "2026-01-01",
+    "clock": "12:00:00", "rec": 1}]}',
+    shape => '{"version": 1, "zone": "Europe/Paris", "forms": [{"name": "call", "call": "calls[]", "fields": {"call_id": "no",
+        "state": [{"when": {"$.what": "hung*"}, "value": "hangup"}, "$.what"], "direction": "way",
+        "started_at": {"join": ["day", "clock"]}, "was_recorded": {"when": {"rec": "*"}, "value": true},
+        "user_id": {"path": "no", "none": ["7"]}}}]}');
+SELECT * FROM explain_call_event(NULL, 'no such provider');
+SELECT * FROM explain_call_event('{}');
+SELECT * FROM explain_call_event('{}', 'dialpd');
+SELECT * FROM explain_call_event('{}', 'cloudtalk');
+SELECT * FROM explain_call_event('{', 'dialpad');
+SELECT * FROM explain_call_event('{}', shape => '{"version": 1, "forms": [{"fields": {"call_id": "a..b"}}]}');
+SELECT * FROM explain_call_event('{}', shape => '{"version": 1, "zone": "Mars/Base", "forms": [{"fields": {"call_id": "a"}}]}');
+SELECT * FROM explain_call_event('{}', shape => to_jsonb(repeat('x', 70000)));
+-- hostile: deep, wide, and slow to compare
+SELECT * FROM explain_call_event('{"a": 1}', shape => ('{"version": 1, "forms": ' || repeat('[', 5000) || repeat(']', 5000) || '}')::jsonb);
+SELECT count(*) FROM explain_call_event(jsonb_build_object('id', 1, 's', repeat('a', 1000))::text,
+    shape => jsonb_build_object('version', 1, 'forms', jsonb_build_array(
+        jsonb_build_object('fields', jsonb_build_object('call_id', 'id', 'state', (
+        SELECT jsonb_agg(jsonb_build_object('when', jsonb_build_object('s', repeat('*a', 60) || 'b'), 'value', 'x'))
+        FROM generate_series(1, 300)))))));
+-- nothing is left of a shape, and it is the caller's each time
+SELECT n, value FROM generate_series(1, 3) AS n, explain_call_event('{"a": 1, "b": 2, "c": 3}',
+    shape => format('{"version": 1, "forms": [{"fields": {"call_id": "%s"}}]}', chr(96 + n))::jsonb) WHERE field = 'call_id' ORDER BY n;
+RESET timezone;
