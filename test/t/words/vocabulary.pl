@@ -1,9 +1,10 @@
 
-# Every word of the published vocabulary goes through the functions for clients.
+# Every word of the published vocabulary, and of our own, goes through the functions for clients.
 
 use strict;
 use warnings;
 
+use FindBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -23,15 +24,18 @@ CREATE TABLE fact (provider text, kind text, field text, word text, canonical te
 
 # COPY reads the files with the server's own CSV parser.
 my ($status, $stdout, $stderr);
-for my $file ([ fact => 'vocabulary', 600 ], [ addition => 'vocabulary-additions', 100 ])
+sub read_file
 {
-	my ($table, $name, $rows) = @$file;
-	$node->safe_psql('postgres', 'CREATE TABLE IF NOT EXISTS addition (LIKE fact)');
-	($status, $stdout, $stderr) =
-	  $node->psql('postgres', "\\copy $table FROM '$directory/$name.csv' (FORMAT csv, HEADER)");
-	is($status, 0, "the server reads $name") or diag($stderr);
-	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '>', $rows, "$name has enough rows");
+	my ($table, $file, $rows) = @_;
+	$node->safe_psql('postgres', "CREATE TABLE IF NOT EXISTS $table (LIKE fact)");
+	($status, $stdout, $stderr) = $node->psql('postgres', "\\copy $table FROM '$file' (FORMAT csv, HEADER)");
+	is($status, 0, "the server reads $table") or diag($stderr);
+	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM $table"), '>', $rows, "$table has enough rows");
 }
+
+read_file('fact', "$directory/vocabulary.csv", 600);
+read_file('addition', "$directory/vocabulary-additions.csv", 100);
+read_file('ours', "$FindBin::Bin/../../unit/words/our_vocabulary.csv", 0);
 
 # A fact is a word seen in traffic, or one documented by another provider in the same sense, or an ambiguous word that is
 # only assumed.
@@ -39,10 +43,15 @@ $node->safe_psql(
 	'postgres', q{
 CREATE FUNCTION folded(text) RETURNS text LANGUAGE sql IMMUTABLE
     RETURN regexp_replace(lower($1 COLLATE "C"), '[\s_-]', '', 'g');
--- An addition to a provider's word gives its present meaning.
-DELETE FROM fact f USING addition a
-WHERE (a.provider, a.kind) = (f.provider, f.kind) AND folded(a.word) = folded(f.word);
-INSERT INTO fact TABLE addition;
+-- An addition to a provider's word says what it means now.
+CREATE FUNCTION correct(corrections regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('DELETE FROM fact f USING %s a
+        WHERE (a.provider, a.kind) = (f.provider, f.kind) AND folded(a.word) = folded(f.word)', corrections);
+    EXECUTE format('INSERT INTO fact TABLE %s', corrections);
+END $$;
+SELECT correct('addition');
+SELECT correct('ours');
 CREATE TABLE expected AS
 SELECT *, CASE WHEN canonical NOT IN ('unknown', 'none') THEN canonical END AS normal
 FROM fact f
