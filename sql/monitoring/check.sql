@@ -167,9 +167,9 @@ $check$, 'they fire'),
                   'stray_events', 'write_as_owner')
           ELSE p.proname NOT IN ('call_event_log_channel', 'call_event_shape', 'call_payload_policy',
               'call_providers', 'call_status_transitions', 'call_traffic',
-              'decode_call_form', 'explain_call_event', 'explain_call_payload', 'is_known_call_provider', 'is_valid_status_transition',
-              'normalize_call_direction',
-              'normalize_call_status', 'sanitize_call_payload') END
+              'decode_call_form', 'explain_call_event', 'explain_call_payload', 'is_known_call_provider',
+              'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status',
+              'sanitize_call_payload') END
 $check$, 'anybody may call the pure functions, and no other'),
 ('public_tables', $check$
     SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', '
