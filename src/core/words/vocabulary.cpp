@@ -458,6 +458,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"Hold", "ringcentral", Status::active},
     {"HOLD", "salesforce", Status::active},
     {"human", "vonage", Status::active},
+    {"hungup", "", Status::ended}, // a provider of messages alone means a call that nobody took
     {"hungUp", "greenapi_whatsapp", Status::missed},
     {"inbound", "", Status::none},
     {"Inbound", "3cx", Status::ended},
@@ -630,6 +631,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"phone.voicemail_transcript_completed", "zoom_phone", Status::none},
     {"Phone Login", "ringcentral", Status::none},
     {"PICKED_OFF", "freeswitch", Status::missed},
+    {"picked_up", "", Status::active}, // a history alone means a call that is over
     {"picked_up", "zoom_phone", Status::ended},
     {"pickUp", "greenapi_whatsapp", Status::active},
     {"Pickup", "ringcentral", Status::active},
@@ -750,6 +752,7 @@ constexpr VocabularyRow<Status> status_rows[] = {
     {"transferring", "ms_teams", Status::active},
     {"transmitting", "genesys_cloud", Status::none},
     {"transport.failure", "genesys_cloud", Status::ended},
+    {"true", "", Status::unknown}, // a flag is no word without its provider
     {"true", "ringcentral", Status::missed},
     {"UNALLOCATED_NUMBER", "freeswitch", Status::ended},
     {"unanswered", "dialpad", Status::missed},

@@ -225,6 +225,9 @@ TEST(AmbiguousWords, MeanALiveEventWithoutAProvider)
     EXPECT_EQ(NormalizeStatus("accepted", {}), Status::active);
     EXPECT_EQ(NormalizeStatus("call connected", {}), Status::active);
     EXPECT_EQ(NormalizeStatus("hangup", {}), Status::ended);
+    EXPECT_EQ(NormalizeStatus("hung up", {}), Status::ended);
+    EXPECT_EQ(NormalizeStatus("picked up", {}), Status::active);
+    EXPECT_EQ(NormalizeStatus("true", {}), Status::unknown);
     EXPECT_EQ(NormalizeStatus("disconnected", {}), Status::ended);
     EXPECT_EQ(NormalizeStatus("received", {}), Status::none);
     EXPECT_EQ(NormalizeStatus("down", {}), Status::none);
