@@ -3,7 +3,8 @@
 
     scripts/count_prose.py               every page, then all pages together; fails where a limit is exceeded
     scripts/count_prose.py FILE ...      some pages
-    scripts/count_prose.py --comments    comments of SQL and C++ by rooms, those in the database included
+    scripts/count_prose.py --comments    comments of SQL and C++ by rooms, those in the database included; fails where all together
+                                         exceed a limit
 
 Code, tables, headings and links' targets are no prose. A sentence ends at . ! ? : or at the end of its paragraph
 or list item.
@@ -107,11 +108,12 @@ def rooms():
 
 
 def report_comments():
+    """Of a room the figures only: the limits hold for all comments together."""
     texts = []
     for room, files in rooms():
         texts.append("\n\n".join(line for file in files for line in [*comments(file), ""]))
         report(str(room), texts[-1])
-    report("all comments", "\n\n".join(texts))
+    return report("all comments", "\n\n".join(texts))
 
 
 def pages():
@@ -130,9 +132,8 @@ def main():
     options.add_argument("pages", nargs="*", type=pathlib.Path)
     arguments = options.parse_args()
     print("%-28s %6s %8s %9s %16s" % ("page", "sent.", "median", "commas", "pronouns/100 w"))
-    if arguments.comments:
-        return report_comments()
-    sys.exit(0 if report_pages(arguments.pages or pages()) else 1)
+    is_fine = report_comments() if arguments.comments else report_pages(arguments.pages or pages())
+    sys.exit(0 if is_fine else 1)
 
 
 main()

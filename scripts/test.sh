@@ -146,6 +146,7 @@ build_checks() {
     check 'an edited header rebuilds its objects' header_edit_rebuilds
     check 'no placeholder is left' has_no_placeholder
     check 'pages are easy to read' run "$WORK/src/scripts/count_prose.py"
+    check 'comments are easy to read' run "$WORK/src/scripts/count_prose.py" --comments
     check 'no line is too long' run "$WORK/src/scripts/check_lines.py"
     check 'the page on clients shows the example in Node' page_shows clients js worker.js
     check 'the page on clients shows the example in Python' page_shows clients python worker.py
