@@ -811,19 +811,19 @@ static_assert(IsConsistent(direction_rows),
 static_assert(IsConsistent(status_rows),
               "the status vocabulary is unsorted, or ambiguous without a provider");
 
-// The providers of the rows, each once and sorted by folded name.
+// The providers of the rows, each once and sorted. Their rows spell them alike, so bytes are compared: to
+// fold them takes more steps than clang allows a constant.
 struct ProviderNames {
     std::array<std::string_view, 64> names{};
     std::size_t count = 0;
 
     constexpr void Add(std::string_view name)
     {
-        const auto position =
-            std::lower_bound(names.begin(), names.begin() + count, name,
-                             [](std::string_view a, std::string_view b) { return CompareFolded(a, b) < 0; });
-        if (name.empty() || (position != names.begin() + count && EqualFolded(*position, name)))
+        const auto end = names.begin() + count;
+        const auto position = std::lower_bound(names.begin(), end, name);
+        if (name.empty() || (position != end && *position == name))
             return;
-        std::move_backward(position, names.begin() + count, names.begin() + count + 1);
+        std::move_backward(position, end, end + 1);
         *position = name;
         ++count;
     }
