@@ -20,6 +20,7 @@ from collections import Counter
 
 import digit_groups
 import innocent
+import serializers
 from shapes import KINDS, LETTERS, OPAQUE, SYNTAXES, VENDORS
 
 SEED = 14
@@ -121,6 +122,7 @@ def tries():
     for group, kind, body in digit_groups.bodies(dice):
         yield group, kind, kind, body, []
     yield from tries_of_kinds(random.Random(SEED + 1), SYNTAXES)
+    yield from tries_of_serializers(random.Random(SEED + 2))
 
 
 def tries_of_kinds(dice, kinds):
@@ -131,10 +133,20 @@ def tries_of_kinds(dice, kinds):
                 yield "kind", kind, situation, body(value) | {"state": KEPT}, pieces
 
 
+def tries_of_serializers(dice):
+    for serializer in serializers.SERIALIZERS:
+        for level in range(1, serializers.LEVELS + 1):
+            for kind, shape in KINDS.items():
+                value, pieces = fill(dice, shape, whole=False)
+                text = "got " + serializers.nested(serializer, level, value)
+                yield "serializer", kind, (serializer, level), {"data": text, "state": KEPT}, pieces
+
+
 # ---- the report --------------------------------------------------------------------------------------------
 
 def leak(pieces, result):
     result = result.replace("[secret]", " ")
+    result += "\n" + serializers.spelled(result)
     for piece in pieces:
         for i in range(len(piece) - RUN + 1):
             if piece[i:i + RUN] in result:
@@ -183,6 +195,7 @@ def print_table(clean, tried, by_kind, lost):
         print(f"| {kind} | {by_kind['kind', kind]} |")
         if by_kind["kind", kind] < 55:
             failed.append(f"{kind}: {by_kind['kind', kind]}, less than 55")
+    print_serializers(clean, failed)
     print("\n| no secret | tried | lost |\n|---|---|---|")
     for kind, most in innocent.BOUNDS.items():
         print(f"| {kind} | {innocent.count(kind)} | {lost['innocent', kind]} |")
@@ -191,6 +204,16 @@ def print_table(clean, tried, by_kind, lost):
     for group, most in digit_groups.BOUNDS.items():
         print_digit_groups(group, most, tried, lost, failed)
     return failed
+
+
+def print_serializers(clean, failed):
+    levels = range(1, serializers.LEVELS + 1)
+    print(f"\n| JSON in a text as written by, hidden of {len(KINDS)} | once | in itself | three times |\n|---|---|---|---|")
+    for serializer in serializers.SERIALIZERS:
+        hidden = [clean["serializer", (serializer, level)] for level in levels]
+        print(f"| {serializer} |", *(f"{number} |" for number in hidden))
+        if min(hidden) < len(KINDS):
+            failed.append(f"JSON of {serializer}: {hidden}, less than {len(KINDS)}")
 
 
 def print_digit_groups(group, most, tried, lost, failed):
