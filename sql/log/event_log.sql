@@ -652,8 +652,10 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_log_tables(events, calls);
     PERFORM _callhardening.require_valid_log_settings(provider, lanes);
-    SELECT name INTO missing FROM unnest('{event_seq,event_lane,event_xid,call_id,payload}'::name[]) AS name
-    WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname = name AND NOT attisdropped);
+    SELECT c.name INTO missing
+    FROM unnest('{event_seq,event_lane,event_xid,call_id,payload}'::name[]) WITH ORDINALITY AS c (name, position)
+    WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname = c.name AND NOT attisdropped)
+    ORDER BY c.position LIMIT 1;
     IF FOUND THEN
         RAISE undefined_column USING MESSAGE = format('table %s has no column %I', events, missing),
             HINT = 'For a table of events in use, call harden_call_events.';
