@@ -18,6 +18,7 @@ def sources():
         yield from ((file, COLUMNS) for file in ROOT.glob(pattern))
     for ending in ("sql", "pl", "pm", "spec", "py", "cpp", "hpp"):
         yield from ((file, COLUMNS_OF_TESTS) for file in ROOT.glob(f"test/**/*.{ending}"))
+    yield from ((file, COLUMNS_OF_TESTS) for file in ROOT.glob("test/bench/*.sh"))
 
 
 def pages():

@@ -36,10 +36,12 @@ create_table() {
     run <<SQL
 DROP TABLE IF EXISTS $1;
 CREATE TABLE $1 (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, dialpad_call_id bigint NOT NULL UNIQUE, direction text, status text,
-    from_number text, to_number text, started_at timestamptz, duration_seconds integer, raw_payload jsonb, created_at timestamptz DEFAULT now())
+    from_number text, to_number text, started_at timestamptz, duration_seconds integer, raw_payload jsonb,
+    created_at timestamptz DEFAULT now())
     WITH (autovacuum_enabled = off);
 INSERT INTO $1 (dialpad_call_id, direction, status, from_number, to_number, started_at, duration_seconds, raw_payload)
-SELECT 5000000000000000 + i, 'incoming', 'completed', '+1415' || 5550000 + i, '+14155559999', '2026-01-01'::timestamptz + i * interval '1 second', i % 600,
+SELECT 5000000000000000 + i, 'incoming', 'completed', '+1415' || 5550000 + i, '+14155559999',
+    '2026-01-01'::timestamptz + i * interval '1 second', i % 600,
     jsonb_set(payload, '{call_id}', to_jsonb(5000000000000000 + i))
 FROM document, generate_series(1, $rows) AS i;
 SQL
@@ -89,7 +91,8 @@ for ((round = 0; round < rounds; ++round)); do
             echo "backfill $(measured "CALL backfill_calls('calls', $BATCH)")" >>"$results"
             echo "again $(measured "CALL backfill_calls('calls', $BATCH)")" >>"$results"
             echo "clean $(measured "SELECT * FROM audit_calls('calls')")" >>"$results"
-            run -c "SELECT check_name || ': ' || violations FROM audit_calls('calls') WHERE violations > 0 AND check_name NOT LIKE 'stuck%'" >&2
+            run -c "SELECT check_name || ': ' || violations FROM audit_calls('calls')
+                WHERE violations > 0 AND check_name NOT LIKE 'stuck%'" >&2
         fi
     done
 done
@@ -98,13 +101,19 @@ median() {
     grep "^$1 " "$results" | cut -d' ' -f"$2" | sort -n | sed -n "$(((rounds + 1) / 2))p"
 }
 
-echo "$rows rows, payloads of $(run -c "SELECT octet_length(payload::text) FROM document") bytes that become $(run -c "SELECT octet_length(payload::text) FROM clean"), batches of $BATCH, GIN index: $GIN; scans of the table by audit_calls: $audit_scans"
+echo "$rows rows," \
+    "payloads of $(run -c "SELECT octet_length(payload::text) FROM document") bytes that become" \
+    "$(run -c "SELECT octet_length(payload::text) FROM clean"), batches of $BATCH," \
+    "GIN index: $GIN; scans of the table by audit_calls: $audit_scans"
 echo
 echo "| | seconds | rows/s | WAL, MB | WAL, bytes/row |"
 echo "|---|---|---|---|---|"
-for what in "audit:audit_calls before" "harden:harden_calls, indexes built before" "plain:plain UPDATE" "backfill:backfill_calls" "again:backfill_calls again, nothing to repair" "clean:audit_calls after"; do
+for what in "audit:audit_calls before" "harden:harden_calls, indexes built before" "plain:plain UPDATE" \
+    "backfill:backfill_calls" "again:backfill_calls again, nothing to repair" \
+    "clean:audit_calls after"; do
     awk -v title="${what#*:}" -v s="$(median "${what%%:*}" 2)" -v mb="$(median "${what%%:*}" 3)" -v n="$rows" \
         'BEGIN { printf "| %s | %.2f | %.0f | %.0f | %.0f |\n", title, s, n / s, mb, mb * 1e6 / n }'
 done
 echo
-paste <(grep ^plain "$results") <(grep ^backfill "$results") | awk '{ printf "%s%.2f", (NR > 1 ? ", " : "Rate of backfill_calls by that of the plain UPDATE, by round: "), $2 / $5 } END { print "" }'
+paste <(grep ^plain "$results") <(grep ^backfill "$results") |
+    awk '{ printf "%s%.2f", (NR > 1 ? ", " : "Rate of backfill_calls by that of the plain UPDATE, by round: "), $2 / $5 } END { print "" }'

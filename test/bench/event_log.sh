@@ -73,7 +73,8 @@ install_node_packages() {
         export NODE_PATH=$files/node_modules
     fi
     echo "node $(node --version), $(for name; do node -p "'$name ' + JSON.parse(fs.readFileSync(require('path').join(
-        require.resolve('$name').split('node_modules')[0], 'node_modules/$name/package.json'))).version"; done | paste -sd, | sed 's/,/, /g')."
+        require.resolve('$name').split('node_modules')[0], 'node_modules/$name/package.json'))).version"; done |
+        paste -sd, | sed 's/,/, /g')."
     echo
 }
 
@@ -81,8 +82,10 @@ install_node_packages() {
 time_of() { printf "%.${2:-1}f" "$(median <"$files/$1")"; }
 
 settings() {
-    echo "$(run -c "SHOW server_version"): $(run -c "SELECT string_agg(name || ' ' || current_setting(name), ', ' ORDER BY name) FROM pg_settings
-        WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'wal_level', 'wal_compression', 'shared_buffers', 'max_wal_size', 'autovacuum', 'jit')")."
+    echo "$(run -c "SHOW server_version"):" \
+        "$(run -c "SELECT string_agg(name || ' ' || current_setting(name), ', ' ORDER BY name) FROM pg_settings
+        WHERE name IN ('fsync', 'synchronous_commit', 'full_page_writes', 'wal_level', 'wal_compression', 'shared_buffers',
+            'max_wal_size', 'autovacuum', 'jit')")."
     echo "$(nproc) processors, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), load $(cut -d' ' -f1 /proc/loadavg)."
     echo
 }

@@ -26,7 +26,10 @@ SQL
 }
 
 # LIKE does not copy it.
-toast_tuple_target() { run -c "SELECT option_value FROM pg_class, pg_options_to_table(reloptions) WHERE oid = 'bench.call_events'::regclass AND option_name = 'toast_tuple_target'"; }
+toast_tuple_target() {
+    run -c "SELECT option_value FROM pg_class, pg_options_to_table(reloptions)
+        WHERE oid = 'bench.call_events'::regclass AND option_name = 'toast_tuple_target'"
+}
 
 plain="INSERT INTO plain (event_lane, event_xid, call_id, event_type, payload)
     SELECT event_lane, pg_current_xact_id(), call_id, event_type, payload FROM source"
@@ -46,7 +49,8 @@ one_by_one() {
 }
 
 row() {
-    echo "| $1 | $(rate "$2_stamped") | $(rate "$2_plain") | $(ratio "$2_stamped" "$2_plain") | $([ ! -f "$files/$2_ingest" ] || rate "$2_ingest") |"
+    echo "| $1 | $(rate "$2_stamped") | $(rate "$2_plain") | $(ratio "$2_stamped" "$2_plain") |" \
+        "$([ ! -f "$files/$2_ingest" ] || rate "$2_ingest") |"
 }
 
 create_database

@@ -65,7 +65,8 @@ round() {
 # -- instructions ------------------------------------------------------------------------------
 
 collected() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$@" 2>&1 | sed -n 's/.*Collected : //p; /^payload_instructions/w /dev/stderr'
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$@" 2>&1 |
+        sed -n 's/.*Collected : //p; /^payload_instructions/w /dev/stderr'
 }
 
 # instructions feed|text|sax POLICY BODIES

@@ -96,7 +96,8 @@ compare() {
         create_tables "$1"
         measure "$1_batch" "$events" in_node transaction
     done
-    echo "| $2: $events events of $(run -c "SELECT round(avg(octet_length(payload::text))) FROM $1") B | events/s | to node | to node with transactions | processor's us per event | node / this | WAL bytes per event |"
+    echo "| $2: $events events of $(run -c "SELECT round(avg(octet_length(payload::text))) FROM $1") B | events/s | to node |" \
+        "to node with transactions | processor's us per event | node / this | WAL bytes per event |"
     echo "|---|---|---|---|---|---|---|"
     row "$1_one" "process_call_events, one worker" "$1"
     row "$1_node" "node, one worker, statement by statement" "$1"
@@ -108,7 +109,8 @@ compare() {
 
 # row MEASURED TITLE TABLE
 row() {
-    echo "| $2 | $(rate "$1") | $(ratio "$1" "$3_node") | $(ratio "$1" "$3_batch") | $(time_of "cpu_$1") | $(ratio "cpu_$3_node" "cpu_$1") | $(rate "wal_$1") |"
+    echo "| $2 | $(rate "$1") | $(ratio "$1" "$3_node") | $(ratio "$1" "$3_batch") | $(time_of "cpu_$1") |" \
+        "$(ratio "cpu_$3_node" "cpu_$1") | $(rate "wal_$1") |"
 }
 
 # compare_workers TABLE TITLE
@@ -123,7 +125,8 @@ compare_workers() {
     done
     echo "| $2: $events events | one worker, events/s | two workers | two / one | processor's us per event: one | two |"
     echo "|---|---|---|---|---|---|"
-    echo "| process_call_events | $(rate "$1_alone") | $(rate "$1_two") | $(ratio "$1_two" "$1_alone") | $(time_of "cpu_$1_alone") | $(time_of "cpu_$1_two") |"
+    echo "| process_call_events | $(rate "$1_alone") | $(rate "$1_two") | $(ratio "$1_two" "$1_alone") | $(time_of "cpu_$1_alone") |" \
+        "$(time_of "cpu_$1_two") |"
     echo
 }
 
@@ -132,7 +135,8 @@ create_traffic() {
     fast -c "DROP TABLE IF EXISTS traffic, ordinary" \
         -c "CREATE TABLE traffic (id bigint GENERATED ALWAYS AS IDENTITY, payload jsonb COMPRESSION lz4 NOT NULL)" \
         -c "INSERT INTO traffic (payload) SELECT body::jsonb FROM (SELECT call_traffic($1) AS body) AS made" \
-        -c "CREATE TABLE ordinary (LIKE traffic INCLUDING COMPRESSION)" -c "INSERT INTO ordinary SELECT * FROM traffic WHERE octet_length(payload::text) < 2000"
+        -c "CREATE TABLE ordinary (LIKE traffic INCLUDING COMPRESSION)" \
+        -c "INSERT INTO ordinary SELECT * FROM traffic WHERE octet_length(payload::text) < 2000"
 }
 
 create_database

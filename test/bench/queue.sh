@@ -15,7 +15,8 @@
 . "$(dirname "$0")/event_log.sh"
 
 : "${ROUNDS:=3}" "${EVENTS:=100000}" "${SINGLE_EVENTS:=3000}" "${HELD_EVENTS:=1000000}" "${HELD_SECONDS:=120}"
-: "${BACKLOGS:=1000 100000 5000000}" "${BACKLOG_EVENTS:=20000}" "${CLIENTS:=2 4 8 16 32 64}" "${SWEEP_EVENTS:=200000}" "${OPEN_EVENTS:=300000}" "${POLLS:=2000}"
+: "${BACKLOGS:=1000 100000 5000000}" "${BACKLOG_EVENTS:=20000}" "${CLIENTS:=2 4 8 16 32 64}" \
+    "${SWEEP_EVENTS:=200000}" "${OPEN_EVENTS:=300000}" "${POLLS:=2000}"
 : "${NODE_EVENTS:=20000}"
 
 systems="ours textbook"
@@ -43,7 +44,9 @@ field() { cut -d' ' -f"$1"; }
 
 part_batches() {
     local bytes batch clients events round system name lsn line
-    echo "| claim and complete, events/s | ours | textbook | PgQ | ours / textbook | ours / PgQ | server's us per event: ours | textbook | PgQ | textbook / ours | PgQ / ours | WAL bytes per event: ours | textbook | PgQ | floor, events/s | floor / textbook | floor / PgQ | ours / floor |"
+    echo "| claim and complete, events/s | ours | textbook | PgQ | ours / textbook | ours / PgQ | server's us per event: ours |" \
+        "textbook | PgQ | textbook / ours | PgQ / ours | WAL bytes per event: ours | textbook | PgQ | floor, events/s |" \
+        "floor / textbook | floor / PgQ | ours / floor |"
     echo "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     for bytes in 300 2000; do
         for batch in 100 1; do
@@ -74,7 +77,8 @@ batches_row() {
         "$(if_pgq rate "batches_pgq_$point") | $(ratio "batches_ours_$point" "batches_textbook_$point") |" \
         "$(if_pgq ratio "batches_ours_$point" "batches_pgq_$point") | $(time_of "cpu_batches_ours_$point") |" \
         "$(time_of "cpu_batches_textbook_$point") | $(if_pgq time_of "cpu_batches_pgq_$point") |" \
-        "$(ratio "cpu_batches_textbook_$point" "cpu_batches_ours_$point") | $(if_pgq ratio "cpu_batches_pgq_$point" "cpu_batches_ours_$point") | $(rate "wal_batches_ours_$point") |" \
+        "$(ratio "cpu_batches_textbook_$point" "cpu_batches_ours_$point") |" \
+        "$(if_pgq ratio "cpu_batches_pgq_$point" "cpu_batches_ours_$point") | $(rate "wal_batches_ours_$point") |" \
         "$(rate "wal_batches_textbook_$point") | $(if_pgq rate "wal_batches_pgq_$point") |" \
         "$(rate "batches_floor_$point") | $(ratio "batches_floor_$point" "batches_textbook_$point") |" \
         "$(if_pgq ratio "batches_floor_$point" "batches_pgq_$point") | $(ratio "batches_ours_$point" "batches_floor_$point") |"
@@ -87,7 +91,8 @@ if_pgq() { case $systems in *pgq*) "$@" ;; esac }
 # The rate of the last tenth says more than the mean, since the cost of a snapshot grows with the work done under it.
 part_held() {
     local round rounds system held line
-    echo "| batches of 100, 300 B, 2 clients | events done | events/s | its last tenth | with a snapshot held: events done | events/s | its last tenth | held / not | last tenths, held / not | server's us per event, held / not |"
+    echo "| batches of 100, 300 B, 2 clients | events done | events/s | its last tenth | with a snapshot held: events done |" \
+        "events/s | its last tenth | held / not | last tenths, held / not | server's us per event, held / not |"
     echo "|---|---|---|---|---|---|---|---|---|---|"
     for system in $systems; do
         # Peers take long under the snapshot and lose far more than some percent, so one round is enough.
@@ -105,8 +110,10 @@ part_held() {
                 field 6 <<<"$line" >>"$files/${held}_${system}_cpu"
             done
         done
-        echo "| $system | $(rate free_${system}_events) | $(rate free_${system}_rate) | $(rate free_${system}_last) | $(rate held_${system}_events) | $(rate held_${system}_rate) |" \
-            "$(rate held_${system}_last) | $(ratio held_${system}_rate free_${system}_rate) | $(ratio held_${system}_last free_${system}_last) |" \
+        echo "| $system | $(rate free_${system}_events) | $(rate free_${system}_rate) | $(rate free_${system}_last) |" \
+            "$(rate held_${system}_events) | $(rate held_${system}_rate) |" \
+            "$(rate held_${system}_last) | $(ratio held_${system}_rate free_${system}_rate) |" \
+            "$(ratio held_${system}_last free_${system}_last) |" \
             "$(ratio held_${system}_cpu free_${system}_cpu) |"
     done
     echo
@@ -152,11 +159,14 @@ measure_backlog() {
 # backlogs_table SMALLEST
 backlogs_table() {
     local ours=ours_$batch textbook=textbook_$batch
-    echo "| backlog, batches of $batch, 1 client | ours, events/s | to a backlog of $1 | events of a batch | ms of a batch | to a backlog of $1 | server's us per event | textbook, events/s | to a backlog of $1 |"
+    echo "| backlog, batches of $batch, 1 client | ours, events/s | to a backlog of $1 | events of a batch | ms of a batch |" \
+        "to a backlog of $1 | server's us per event | textbook, events/s | to a backlog of $1 |"
     echo "|---|---|---|---|---|---|---|---|---|"
     for backlog in $BACKLOGS; do
-        echo "| $backlog | $(rate backlog_${ours}_$backlog) | $(ratio backlog_${ours}_$backlog backlog_${ours}_$1) | $(rate size_${ours}_$backlog) |" \
-            "$(time_of batch_${ours}_$backlog 2) | $(ratio batch_${ours}_$backlog batch_${ours}_$1) | $(time_of cpu_backlog_${ours}_$backlog) |" \
+        echo "| $backlog | $(rate backlog_${ours}_$backlog) | $(ratio backlog_${ours}_$backlog backlog_${ours}_$1) |" \
+            "$(rate size_${ours}_$backlog) |" \
+            "$(time_of batch_${ours}_$backlog 2) | $(ratio batch_${ours}_$backlog batch_${ours}_$1) |" \
+            "$(time_of cpu_backlog_${ours}_$backlog) |" \
             "$(rate backlog_${textbook}_$backlog) | $(ratio backlog_${textbook}_$backlog backlog_${textbook}_$1) |"
     done
     echo
@@ -176,11 +186,14 @@ part_clients() {
             done
         done
     done
-    echo "| clients, batches of 100, 300 B | ours, events/s | to ${CLIENTS%% *} clients | server's us per event | textbook, events/s | to ${CLIENTS%% *} clients | server's us per event |"
+    echo "| clients, batches of 100, 300 B | ours, events/s | to ${CLIENTS%% *} clients | server's us per event | textbook, events/s |" \
+        "to ${CLIENTS%% *} clients | server's us per event |"
     echo "|---|---|---|---|---|---|---|"
     for clients in $CLIENTS; do
-        echo "| $clients | $(rate clients_ours_$clients) | $(ratio clients_ours_$clients clients_ours_${CLIENTS%% *}) | $(time_of cpu_clients_ours_$clients) |" \
-            "$(rate clients_textbook_$clients) | $(ratio clients_textbook_$clients clients_textbook_${CLIENTS%% *}) | $(time_of cpu_clients_textbook_$clients) |"
+        echo "| $clients | $(rate clients_ours_$clients) | $(ratio clients_ours_$clients clients_ours_${CLIENTS%% *}) |" \
+            "$(time_of cpu_clients_ours_$clients) |" \
+            "$(rate clients_textbook_$clients) | $(ratio clients_textbook_$clients clients_textbook_${CLIENTS%% *}) |" \
+            "$(time_of cpu_clients_textbook_$clients) |"
     done
     echo
 }

@@ -33,7 +33,8 @@ INSERT INTO $1 (dialpad_call_id, direction, status, from_number, to_number, star
 SELECT 5000000000000000 + i, CASE i % 2 WHEN 0 THEN 'inbound' ELSE 'outbound' END, 'ringing', '+1415' || 5550000 + i, '+14155559999',
     '2026-01-01'::timestamptz + i * interval '1 second', i % 600,
     jsonb_build_object('call_id', 5000000000000000 + i, 'state', 'ringing', 'date_started', 1767225600000 + i * 1000, 'labels', '[]'::jsonb,
-        'target', jsonb_build_object('id', i % 100, 'type', 'user', 'office_id', i % 7), 'mos_score', 4.4, 'group_id', 'Department:' || i % 20)
+        'target', jsonb_build_object('id', i % 100, 'type', 'user', 'office_id', i % 7), 'mos_score', 4.4,
+        'group_id', 'Department:' || i % 20)
 FROM generate_series(1, $rows) AS i;
 VACUUM (ANALYZE) $1;
 SQL
@@ -121,5 +122,6 @@ echo "| UPDATE of $rows calls | no trigger | callhardening | PL/pgSQL | callhard
 echo "|---|---|---|---|---|---|"
 for what in status other; do
     printf '| %s | %.0f ms | %.0f ms | %.0f ms | %.2f | %.2f |\n' "${title[$what]}" "$(median $what calls 4)" \
-        "$(median $what calls_hardened 4)" "$(median $what calls_plpgsql 4)" "$(median $what calls_hardened 5)" "$(median $what calls_plpgsql 5)"
+        "$(median $what calls_hardened 4)" "$(median $what calls_plpgsql 4)" \
+        "$(median $what calls_hardened 5)" "$(median $what calls_plpgsql 5)"
 done
