@@ -192,31 +192,31 @@ sub page_without
 
 sub run_block
 {
-	my ($road, $block) = @_;
+	my ($way, $block) = @_;
 	my $stderr = '';
 	my @role = $block->{role} ? ('-U', $block->{role}) : ();
-	is($node->psql($road, $block->{sql}, stderr => \$stderr, on_error_stop => 1, extra_params => \@role), 0,
-		"$road: " . join(' ', split ' ', $block->{sql})) or diag $stderr;
+	is($node->psql($way, $block->{sql}, stderr => \$stderr, on_error_stop => 1, extra_params => \@role), 0,
+		"$way: " . join(' ', split ' ', $block->{sql})) or diag $stderr;
 	return $stderr;
 }
 
 # The page has two ways to the same end: one statement for a small table, and five steps for large ones.
 sub follow_page
 {
-	my ($road, @blocks) = @_;
-	$node->safe_psql('postgres', "CREATE DATABASE $road OWNER dba");
-	$node->safe_psql($road, $installation, extra_params => [ '-U', 'dba' ]);
-	my $before = dump_of('webhook_events', $road) . dump_of('calls', $road);
+	my ($way, @blocks) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $way OWNER dba");
+	$node->safe_psql($way, $installation, extra_params => [ '-U', 'dba' ]);
+	my $before = dump_of('webhook_events', $way) . dump_of('calls', $way);
 	while (my $block = shift @blocks)
 	{
-		my $stderr = run_block($road, $block);
+		my $stderr = run_block($way, $block);
 		next unless $block->{sql} =~ /prepare_harden_call_events/;
 		my $printed = join ' ', $stderr =~ /still to be done: (.*)/g;
-		is($printed, join(' ', split ' ', $blocks[0]{sql}), "$road: the next step of the page is the printed statements");
+		is($printed, join(' ', split ' ', $blocks[0]{sql}), "$way: the next step of the page is the printed statements");
 	}
-	is(dump_of('webhook_events', $road) . dump_of('calls', $road), $before, "$road: the way back restores both definitions");
-	is($node->safe_psql($road, 'SELECT count(*), count(processed_at) > 140 FROM webhook_events'), '300|t',
-		"$road: more events were processed");
+	is(dump_of('webhook_events', $way) . dump_of('calls', $way), $before, "$way: the way back restores both definitions");
+	is($node->safe_psql($way, 'SELECT count(*), count(processed_at) > 140 FROM webhook_events'), '300|t',
+		"$way: more events were processed");
 	return;
 }
 

@@ -254,20 +254,20 @@ like(problems($high, 'adopted_aa'), qr/no worker looks for 1 events of public.ho
 
 # ---- COPY, and tables that lead to the log --------------------------------------------------------------------
 
-make_log($low, 'roads', 'public');
-$low->safe_psql('roads', q{COPY (VALUES ('{"call_id": 1}'), ('{"call_id": 2}')) TO '} . "$dumps/bodies" . q{';
+make_log($low, 'ways', 'public');
+$low->safe_psql('ways', q{COPY (VALUES ('{"call_id": 1}'), ('{"call_id": 2}')) TO '} . "$dumps/bodies" . q{';
 	COPY call_events (payload) FROM '} . "$dumps/bodies'");
-delivers($low, 'roads', '1 2', 'COPY');
-$low->safe_psql('roads', q{
+delivers($low, 'ways', '1 2', 'COPY');
+$low->safe_psql('ways', q{
 CREATE TABLE parent (event_seq bigint NOT NULL, event_lane integer NOT NULL DEFAULT -7,
     event_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), event_digest bytea,
     call_id text, event_type text, received_at timestamptz NOT NULL DEFAULT now(), payload jsonb NOT NULL) PARTITION BY RANGE (event_seq);
 ALTER TABLE call_events ALTER event_seq DROP IDENTITY;
 ALTER TABLE parent ATTACH PARTITION call_events FOR VALUES FROM (1) TO (1000);
 INSERT INTO parent (event_seq, payload) VALUES (500, '{"call_id": 3}')});
-is(pending($low, 'roads'), 1, 'an event of a partition is pending');
-is(deliver($low, 'roads'), '3', 'an event of a partition is delivered');
-like($low->safe_psql('roads', q{SELECT string_agg(gap, ',') FROM call_enforcement WHERE relation = 'call_events'::regclass}),
+is(pending($low, 'ways'), 1, 'an event of a partition is pending');
+is(deliver($low, 'ways'), '3', 'an event of a partition is delivered');
+like($low->safe_psql('ways', q{SELECT string_agg(gap, ',') FROM call_enforcement WHERE relation = 'call_events'::regclass}),
 	qr/table_altered/, 'a partition is a gap');
 
 $_->stop for $low, $high;
