@@ -2,8 +2,8 @@
 """Checks the rooms of src/core and src/pg against the picture in docs/development.md, and prints the differences.
 
 The picture has one floor a line, the highest first, and on each line the rooms of that floor. A file may include
-from its own room and from rooms on lower floors. No room holds more than a dozen topics; a topic is a file name
-without its ending. The page's table of topics has each of them in the column of its layer.
+from its own room and from rooms on lower floors. A topic is a file name without its ending. The page's table of topics
+has each topic in the column of its layer. No room holds more than a dozen topics, also in sql/ and in the tests.
 """
 import pathlib
 import re
@@ -11,6 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOST_TOPICS = 12
+ROOMS = ("src/*", "src/core/*", "src/pg/*", "sql/*", "test/sql/*", "test/specs/*", "test/t/*", "test/unit/*")
 
 
 def floors(layer):
@@ -44,13 +45,18 @@ def faults(layer):
         yield f"src/{layer}/{room}: the room is missing in the picture, or in the tree"
     for room in sorted(rooms):
         topics = {file.stem for file in (ROOT / "src" / layer / room).glob("*.?pp")}
-        if len(topics) > MOST_TOPICS:
-            yield f"src/{layer}/{room} holds {len(topics)} topics, more than {MOST_TOPICS}"
         for topic in sorted(topics - named):
             yield f"src/{layer}/{room}/{topic} is missing in the table of topics"
     yield from upward(layer, heights)
 
 
-found = [fault for layer in ("core", "pg") for fault in faults(layer)]
+def crowded():
+    for room in sorted(path for pattern in ROOMS for path in ROOT.glob(pattern) if path.is_dir()):
+        topics = {file.stem for file in room.iterdir() if file.suffix in (".cpp", ".hpp", ".sql", ".spec", ".pl")}
+        if len(topics) > MOST_TOPICS:
+            yield f"{room.relative_to(ROOT)} holds {len(topics)} topics, more than {MOST_TOPICS}"
+
+
+found = [*(fault for layer in ("core", "pg") for fault in faults(layer)), *crowded()]
 print("\n".join(found))
 sys.exit(1 if found else 0)
