@@ -1,4 +1,4 @@
--- Shared by the topics of claims: a log of one lane, so that all events have one order, and short functions with names for
+-- Shared by the topics of claims and waiting: a log of one lane, so that all events have one order, and short functions with names for
 -- claims. Claim ids are random, so each is kept under a name. One worker at a time: test/specs has several.
 SET client_min_messages = warning;
 \o /dev/null
