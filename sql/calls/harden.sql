@@ -347,7 +347,7 @@ $$;
 COMMENT ON FUNCTION _callhardening.status_words(jsonb) IS
 'the words of a graph of statuses; NULL: those of the graph of a call';
 
-CREATE FUNCTION _callhardening.own_graph(transitions jsonb) RETURNS jsonb
+CREATE FUNCTION _callhardening.table_graph(transitions jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -362,8 +362,8 @@ WHERE transitions <> 'null' AND (
         EXCEPT SELECT * FROM @extschema@.call_status_transitions(transitions)))
 $$;
 
-COMMENT ON FUNCTION _callhardening.own_graph(jsonb) IS
-'a graph of statuses, or NULL if it says the same as the default graph. Error: 22023 malformed graph';
+COMMENT ON FUNCTION _callhardening.table_graph(jsonb) IS
+'the graph of statuses of a table; NULL if it has the same steps as the default graph. Error: 22023 malformed graph';
 
 CREATE FUNCTION _callhardening.table_leaves(calls regclass) RETURNS SETOF regclass
     LANGUAGE sql STABLE STRICT
@@ -754,7 +754,7 @@ BEGIN
         'raw_payload'::name);
     merged.on_invalid := CASE given.on_invalid WHEN 'default' THEN 'keep'
         ELSE coalesce(given.on_invalid, present[5], 'keep') END;
-    merged.transitions := _callhardening.own_graph(coalesce(given.transitions, nullif(present[6], '')::jsonb));
+    merged.transitions := _callhardening.table_graph(coalesce(given.transitions, nullif(present[6], '')::jsonb));
     merged.provider := nullif(coalesce(given.provider, present[7]), '');
     merged.policy := nullif(coalesce(given.policy, _callhardening.argument_policy(present[8])), 'null');
     RETURN merged;
@@ -770,12 +770,13 @@ CREATE FUNCTION _callhardening.settings_change(present text[], wanted text[]) RE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT string_agg(format('%s: %s, now %s', name,
-        CASE WHEN present[place] = '' THEN unset WHEN present[place] LIKE document THEN 'own' ELSE present[place] END,
+        CASE WHEN present[place] = '' THEN unset WHEN present[place] LIKE document THEN 'custom'
+            ELSE present[place] END,
         CASE
             WHEN wanted[place] = '' THEN unset
             WHEN wanted[place] NOT LIKE document THEN wanted[place]
             WHEN present[place] LIKE document THEN 'another'
-            ELSE 'own' END),
+            ELSE 'custom' END),
     '; ' ORDER BY place)
 FROM (VALUES
     (1, 'call_id_column', '', NULL),

@@ -10,12 +10,12 @@ COMMENT ON FUNCTION _callhardening.trigger_arguments(bytea) IS
 'there. call_settings refuses other arguments than those of harden_calls. Error: 22021 no valid text';
 
 CREATE FUNCTION _callhardening.trigger_states()
-    RETURNS TABLE (relation oid, trigger_name name, part text, state "char", is_own boolean, is_as_created boolean,
+    RETURNS TABLE (relation oid, trigger_name name, part text, state "char", is_cloned boolean, is_as_created boolean,
         arguments text[])
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT t.tgrelid, t.tgname, k.part, t.tgenabled, t.tgparentid = 0,
+SELECT t.tgrelid, t.tgname, k.part, t.tgenabled, t.tgparentid <> 0,
        t.tgtype = k.kind AND (t.tgqual IS NULL) = k.is_unconditional AND t.tgattr::text = ''
            AND (t.tgnargs = k.arguments OR (k.part = 'stamp' AND t.tgnargs = 5)),
        _callhardening.trigger_arguments(t.tgargs)
@@ -33,8 +33,8 @@ JOIN (VALUES
 $$;
 
 COMMENT ON FUNCTION _callhardening.trigger_states() IS
-'the triggers of all calls tables and event logs, under any name: the part of the rules in each, and whether it is as '
-'it was created';
+'the triggers of all calls tables and event logs, under any name. part: what it enforces. is_cloned: PostgreSQL made '
+'it for a partition. is_as_created: nobody has altered it';
 
 CREATE FUNCTION _callhardening.hardened_tables()
     RETURNS TABLE (relation regclass, root regclass, settings text[], relkind "char", relispartition boolean)
@@ -44,7 +44,7 @@ CREATE FUNCTION _callhardening.hardened_tables()
 WITH RECURSIVE states AS MATERIALIZED (
     SELECT * FROM _callhardening.trigger_states() WHERE part IN ('validate', 'insert', 'update')
 ), tree AS (
-    SELECT DISTINCT s.relation, s.relation AS root FROM states s WHERE s.is_own
+    SELECT DISTINCT s.relation, s.relation AS root FROM states s WHERE NOT s.is_cloned
     UNION
     SELECT i.inhrelid, t.root FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation
 ), members AS (
