@@ -35,7 +35,7 @@ FRAGMENTS = base/prelude words/provider words/direction words/status words/trans
 	calls/backfill log/form log/shape log/event_log log/tables log/harden_events log/ingest log/signature \
 	claims/claim claims/purge apply/process apply/call_worker claims/monitor monitoring/enforced_triggers \
 	monitoring/table_gaps monitoring/event_log_gaps monitoring/enforcement monitoring/health \
-	monitoring/check traffic/generate base/roles
+	monitoring/check traffic/generate base/roles monitoring/installed
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 

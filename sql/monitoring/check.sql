@@ -21,19 +21,13 @@ VALUES ('library_version', $check$
     WHERE e.extname = 'callhardening' AND v.version <> e.extversion
 $check$, 'library and extension have the same version'),
 ('functions_present', $check$
-    SELECT 'missing: ' || string_agg(name, ', ' ORDER BY name)
-    FROM unnest('{assert_call_claim,call_health,call_payload_policy,call_status_transitions,
-        check_call_hardening,claim_call_events,complete_call_events,configure_call_event_log,create_call_tables,
-        fail_call_event,generate_call_events,harden_calls,ingest_call_event,ingest_signed_call_event,
-        is_valid_status_transition,normalize_call_direction,normalize_call_status,process_call_events,
-        purge_call_events,purge_call_issues,release_call_events,renew_call_claim,retry_dead_call_events,
-        sanitize_call_payload,set_call_event_secret,start_call_worker,stop_call_worker,unharden_calls,
-        validate_hardened_call}'::name[]) AS name
-    WHERE NOT EXISTS (SELECT FROM pg_proc p JOIN pg_extension e ON e.extname = 'callhardening'
-                      JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refobjid = e.oid
-                          AND d.deptype = 'e'
-                      WHERE p.proname = name)
-$check$, 'the documented functions are there'),
+    -- ALTER EXTENSION can take a member out and put another object in.
+    SELECT string_agg(format('%s: %s', CASE WHEN m.object IS NULL THEN 'missing' ELSE 'not installed' END,
+        coalesce(m.object, i.object)), ', ' ORDER BY coalesce(m.object, i.object))
+    FROM (SELECT object FROM _callhardening.installed_members WHERE kind = 'function') AS i
+    FULL JOIN (SELECT object FROM _callhardening.members() WHERE kind = 'function') AS m ON m.object = i.object
+    WHERE m.object IS NULL OR i.object IS NULL
+$check$, 'the extension has the functions that were installed, and no other'),
 ('direction', $check$
     SELECT string_agg(format('"%s" is %s', word,
         coalesce(@extschema@.normalize_call_direction(word, NULL::text), 'NULL')), ', ' ORDER BY word)
@@ -155,22 +149,11 @@ $check$, 'there, valid, and without conditions'),
         WHERE t.tgenabled IS DISTINCT FROM 'A') AS p
 $check$, 'they fire'),
 ('public_functions', $check$
-    SELECT 'anybody may call ' || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
-    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)
-      AND CASE p.pronamespace WHEN '_callhardening'::regnamespace THEN
-              -- What acts with the rights of another one than its caller, or writes tables of ours.
-              p.prosecdef OR p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) OR p.proname IN (
-                  'faulty_rows', 'held_word', 'note_event_without_lane', 'query_as_owner', 'repeated_call_ids',
-                  'row_groups',
-                  'stray_events', 'write_as_owner')
-          ELSE p.proname NOT IN ('call_event_log_channel', 'call_event_shape', 'call_payload_policy',
-              'call_providers', 'call_status_transitions', 'call_traffic',
-              'decode_call_form', 'explain_call_event', 'explain_call_payload', 'is_known_call_provider',
-              'is_valid_status_transition', 'normalize_call_direction', 'normalize_call_status',
-              'sanitize_call_payload') END
-$check$, 'anybody may call the pure functions, and no other'),
+    SELECT 'anybody may call ' || string_agg(m.object, ', ' ORDER BY m.object)
+    FROM _callhardening.members() AS m
+    LEFT JOIN _callhardening.installed_members AS i ON i.kind = m.kind AND i.object = m.object
+    WHERE m.is_public AND i.is_public IS NOT TRUE
+$check$, 'anybody may call no more functions than after the installation'),
 ('public_tables', $check$
     SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', '
         ORDER BY c.relname, a.privilege_type)
@@ -195,7 +178,7 @@ $check$, 'only its owner creates in it'),
     SELECT string_agg(DISTINCT format('%I may read or write %s', r.rolname, c.oid::regclass), ', ')
     FROM pg_class c
     JOIN pg_roles r ON NOT r.rolsuper AND r.oid <> c.relowner AND r.oid >= 16384
-    -- Whoever is given pg_read_all_data, for backups, is meant to read all there is: to write is another matter.
+    -- A backup role with pg_read_all_data may read keys and secrets. It may not write them.
     CROSS JOIN LATERAL (SELECT CASE WHEN pg_has_role(r.oid, 'pg_read_all_data', 'USAGE') THEN ''
         ELSE 'SELECT, ' END) AS m (reading)
     WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname IN ('pseudonym_keys', 'event_secrets')
@@ -213,16 +196,13 @@ $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
       AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
 $check$, 'pinned'),
 ('views_present', $check$
-    SELECT 'missing: ' || string_agg(k.name, ', ' ORDER BY k.name)
-    FROM unnest('{call_backfill_progress,call_dead_events,call_enforcement,call_event_logs,call_issues,
-        call_retrying_events,call_pseudonym_keys,call_role_tasks,call_horizon,call_lane_status,
-        call_event_log_status,call_open_claims,forgotten_logs,my_backfills,my_dead_events,my_logs,
-        operated_logs}'::name[]) AS k (name)
-    WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_extension e ON e.extname = 'callhardening'
-                      JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjid = e.oid
-                          AND d.deptype = 'e'
-                      WHERE c.relname = k.name AND c.relkind = 'v')
-$check$, 'the documented views are there'),
+    -- ALTER EXTENSION can take a member out and put another object in.
+    SELECT string_agg(format('%s: %s', CASE WHEN m.object IS NULL THEN 'missing' ELSE 'not installed' END,
+        coalesce(m.object, i.object)), ', ' ORDER BY coalesce(m.object, i.object))
+    FROM (SELECT object FROM _callhardening.installed_members WHERE kind = 'view') AS i
+    FULL JOIN (SELECT object FROM _callhardening.members() WHERE kind = 'view') AS m ON m.object = i.object
+    WHERE m.object IS NULL OR i.object IS NULL
+$check$, 'the extension has the views that were installed, and no other'),
 ('owners', $check$
     SELECT format('not owned by %I, the owner of the extension: ', x.owner)
         || string_agg(x.object, ', ' ORDER BY x.object)
@@ -241,30 +221,21 @@ $check$, 'the documented views are there'),
     GROUP BY x.owner
 $check$, 'functions, tables and views are the extension owner''s'),
 ('owner_rights', $check$
-    -- Whoever may call one of these acts as the owner of the extension.
-    SELECT string_agg(format('%s with the rights of %s', p.oid::regprocedure,
-        CASE WHEN p.prosecdef THEN 'its owner' ELSE 'its caller' END), ', ' ORDER BY p.proname)
-    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    WHERE p.prosecdef <> (p.proname IN ('bury_call_event', 'enforcement_gaps', 'delete_obsolete_backfill', 'follow_log',
-        'forget_log', 'forget_dropped_call_event_logs',
-        'purge_call_issues'))
-$check$, 'the functions that need them run with their owner''s rights, and no other'),
+    -- A function with the rights of its owner acts as the owner of the extension for every caller.
+    SELECT string_agg(format('%s with the rights of %s', m.object,
+        CASE WHEN m.is_definer THEN 'its owner' ELSE 'its caller' END), ', ' ORDER BY m.object)
+    FROM _callhardening.members() AS m
+    JOIN _callhardening.installed_members AS i ON i.kind = m.kind AND i.object = m.object
+    WHERE m.is_definer <> i.is_definer
+$check$, 'functions run with the rights of their owner or caller as installed'),
 ('volatility', $check$
-    SELECT string_agg(format('%s is %s', p.oid::regprocedure,
-        CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END), ', '
-        ORDER BY p.oid::regprocedure::text)
-    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    JOIN (VALUES ('event_stamp', 'i'), ('call_payload_policy', 'i'), ('row_faults', 's'), ('row_sample', 'i'),
-        ('call_event_shape', 'i'), ('call_providers', 'i'), ('call_status_transitions', 'i'), ('call_traffic', 'i'),
-        ('decode_call_form', 'i'), ('explain_call_event', 's'), ('explain_call_payload', 's'),
-        ('is_known_call_provider', 'i'),
-        ('is_valid_status_transition', 'i'), ('normalize_call_direction', 'i'), ('normalize_call_status', 'i'),
-        ('repaired_row', 's'),
-        ('sanitize_call_payload', 's')) AS k (name, volatility) ON k.name = p.proname
-    WHERE p.provolatile::text <> k.volatility
-$check$, 'the pure functions promise the planner what they did')
+    SELECT string_agg(format('%s is %s', m.object,
+        CASE m.volatility WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END), ', '
+        ORDER BY m.object)
+    FROM _callhardening.members() AS m
+    JOIN _callhardening.installed_members AS i ON i.kind = m.kind AND i.object = m.object
+    WHERE m.volatility <> i.volatility
+$check$, 'functions are immutable, stable or volatile as installed')
 $$;
 
 COMMENT ON FUNCTION _callhardening.catalog_checks() IS

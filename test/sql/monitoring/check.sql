@@ -23,6 +23,14 @@ ALTER EXTENSION callhardening DROP FUNCTION purge_call_events(interval, regclass
 SELECT * FROM faults WHERE check_name = 'functions_present';
 DROP FUNCTION purge_call_events(interval, regclass, int, interval);
 TABLE faults;
+ALTER EXTENSION callhardening DROP FUNCTION audit_calls;
+ALTER EXTENSION callhardening DROP FUNCTION _callhardening.row_faults;
+TABLE faults;
+ROLLBACK;
+BEGIN;
+CREATE FUNCTION stranger() RETURNS int LANGUAGE sql SET search_path = pg_catalog, pg_temp AS 'SELECT 1';
+ALTER EXTENSION callhardening ADD FUNCTION stranger();
+TABLE faults;
 ROLLBACK;
 BEGIN;
 CREATE OR REPLACE FUNCTION normalize_call_direction(direction text, provider text = NULL)
@@ -209,6 +217,7 @@ ROLLBACK;
 BEGIN;
 ALTER FUNCTION sanitize_call_payload(text, jsonb) VOLATILE;
 ALTER FUNCTION normalize_call_status(text, text) STABLE;
+ALTER FUNCTION call_health(regclass, boolean) IMMUTABLE;
 TABLE faults;
 ROLLBACK;
 DROP ROLE regress_spy;
