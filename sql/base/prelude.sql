@@ -17,8 +17,8 @@ $$;
 
 -- the schemas of the extension -----------------------------------------------------------------
 --
--- What users call is in the schema that they choose, all else in one of our own. A schema of this name that somebody
--- has made before ends CREATE EXTENSION: what is in it would be taken for ours.
+-- Users choose the schema of the public objects. The internal ones are in _callhardening. If this schema exists,
+-- CREATE EXTENSION fails: the extension would run the code in it.
 
 CREATE SCHEMA _callhardening;
 REVOKE ALL ON SCHEMA _callhardening FROM PUBLIC;
@@ -35,8 +35,8 @@ COMMENT ON FUNCTION _callhardening.raise_error(text, text, text, text) IS
 'raises an error with this SQLSTATE. Use it in a function of this schema instead of RAISE: CONTEXT then leaves out '
 'the functions of this schema, and begins with the function called by the user';
 
--- All functions name both. If one had another name, they would take what somebody else makes under the old one for the
--- extension's own, with the rights of their callers.
+-- All functions name both schemas. After a rename another role could create a schema with the old name. The functions
+-- would then run its code with the rights of their callers.
 
 CREATE FUNCTION _callhardening.keep_call_schema() RETURNS event_trigger
     LANGUAGE plpgsql

@@ -80,10 +80,9 @@ REVOKE EXECUTE ON FUNCTION _callhardening.row_groups(regclass, name, name, name,
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'row_groups');
 
 COMMENT ON FUNCTION _callhardening.row_groups(regclass, name, name, name, name[], float8) IS
-'how many rows of a table of calls have the same status and direction, how many payloads they have and of how many '
-'bytes as stored, and how long they were not heard of: quiet has these bits of row_faults: none, stuck_ringing after '
-'an hour, stuck_active as well after a day. percentage: reads a sample of the table; NULL: all of it. The rest as '
-'faulty_rows';
+'counts the rows of a table of calls by status, direction and quiet time. quiet is the bits of row_faults for the time '
+'without an event: none, stuck_ringing after an hour, stuck_active as well after a day. bytes: of the payloads as '
+'stored. percentage: reads a sample of the table; NULL: all of it. The other arguments are those of faulty_rows';
 
 CREATE FUNCTION _callhardening.repeated_call_ids(calls regclass, call_id_column name)
     RETURNS TABLE (call_id text, ids bigint)

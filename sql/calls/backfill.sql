@@ -514,7 +514,7 @@ INSERT INTO _callhardening.task_grants VALUES
 
 COMMENT ON VIEW @extschema@.call_backfill_progress IS
 'how far backfill_calls is, or was when it ended: a row per table or partition, until the table is backfilled again. '
-'Whose session is not running any more goes on when it is called again';
+'An interrupted backfill continues at the next call';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.pass IS
 '1 looks at all rows, the further ones at what was written meanwhile';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.state IS 'running, interrupted or finished';

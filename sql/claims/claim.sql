@@ -58,16 +58,15 @@ REVOKE EXECUTE ON FUNCTION @extschema@.fail_call_event(bigint, bigint, text, int
 INSERT INTO _callhardening.task_grants VALUES ('claim', 'fail_call_event');
 
 COMMENT ON FUNCTION @extschema@.fail_call_event(bigint, bigint, text, interval) IS
-'takes an event out of an open claim because it could not be processed; later events of the same call in this claim '
-'go with it, so the worker skips them, and all that comes for the call waits behind it. The other events of the claim '
-'stay to be completed. retry: it is handed out again, after retry_after (0 to 365 days) or, if NULL, after a random '
-'time with a limit doubled at each attempt (see configure_call_event_log); dead: this was the last attempt, see '
-'call_dead_events; stale: the claim is not current any more, or the event has failed in it already, and nothing has '
-'changed. retry and dead wait for the disk, also with synchronous_commit = off. error: what to remember, up to 1000 '
-'bytes, without personal data please; NULL: none was given. Errors: 22023 the event is not in the claim, or '
-'retry_after is out of range, 22004 no claim_id or event_seq, 42501 no SELECT on the log, 0A000 in REPEATABLE READ '
-'and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while events are '
-'applied, completed or purged';
+'takes a failed event out of an open claim. The later events of its call leave the claim too: skip them. New events of '
+'the call wait behind it. The worker completes the other events of the claim. Returns retry: the event is claimed '
+'again after retry_after (0 to 365 days); NULL: after a random time. Its limit doubles at each attempt '
+'(configure_call_event_log). dead: this was the last attempt (call_dead_events). stale: the claim is not current, or '
+'the event has already failed in it. Nothing has changed. retry and dead wait for the disk, even with '
+'synchronous_commit = off. error: the text to remember, up to 1000 bytes, without personal data; NULL: none. Errors: '
+'22023 the event is not in the claim, or retry_after is out of range, 22004 no claim_id or event_seq, 42501 no SELECT '
+'on the log, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called '
+'by a trigger while events are applied, completed or purged';
 
 CREATE FUNCTION @extschema@.renew_call_claim(claim_id bigint, lease interval DEFAULT '30 seconds') RETURNS timestamptz
     LANGUAGE c

@@ -298,8 +298,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
-'the default log, and NULL if there is none; chooses it first if none is and one log is left beside the newcomer, or '
-'nothing but the newcomer. newcomer: the log_id of a new log, or NULL';
+'the default log; NULL: there is none. If there is none, it first makes the only other log the default, or else the '
+'newcomer. Several other logs: it makes none. newcomer: the log_id of a new log, or NULL';
 
 -- What is remembered about a log comes and goes with its row, by any writer: owners of logs have no right on the other
 -- tables, and need none. For a restored log, the dump has it.

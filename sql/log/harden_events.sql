@@ -1,8 +1,8 @@
 
 -- an existing table of events ------------------------------------------------------------------
 --
--- It gets the columns that an event log goes by, and the triggers that fill them. What its clients see and do
--- stays as it is: no row is rewritten but for the pending ones, and nothing of theirs is asked for more rights.
+-- It gets the columns of an event log, and the triggers that fill them. Its clients see no change and need no new
+-- rights. Only pending rows are rewritten.
 
 CREATE FUNCTION _callhardening.can_fill_column(column_name name, type oid) RETURNS boolean
     LANGUAGE c STABLE STRICT

@@ -21,7 +21,7 @@ BEGIN
             'A worker finds them within a minute. If they stay, insert their bodies again.');
     END IF;
 EXCEPTION WHEN object_not_in_prerequisite_state THEN
-    -- What was altered is a gap of its own. Row-level security is none.
+    -- Another query reports an altered log as a gap. Row-level security is only a note.
     RETURN QUERY SELECT 'note', 'not_read', 'row-level security hides the events from the owner of the extension',
         'Look at pending_call_events as the owner.'
     FROM pg_class AS c WHERE c.oid = stray_event_gaps.events AND c.relrowsecurity;
@@ -40,7 +40,7 @@ WITH states AS MATERIALIZED (
 ), logs AS MATERIALIZED (
     SELECT l.*, c.relkind, c.relpersistence FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
 )
--- A schema restored without data has the triggers, and not what call_event_logs says of them.
+-- A schema restored without data has the triggers, but no rows in call_event_logs.
 SELECT s.relation::regclass, 'gap', 'log_not_registered',
        format('the table has the trigger %I, but no row in call_event_logs: no worker finds its events',
            s.trigger_name),

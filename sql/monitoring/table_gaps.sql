@@ -15,13 +15,12 @@ BEGIN
     END IF;
     words := CASE what WHEN 'status' THEN _callhardening.status_words(nullif(graph, '')::jsonb)
         ELSE '{inbound,outbound}' END;
-    -- Asked of the catalogs and not of a cast, as column_fault does: a CHECK of a domain would run as the owner of the
-    -- extension.
+    -- Read from the catalogs. A cast would run the CHECK of a domain as the owner of the extension.
     RETURN (SELECT string_agg(format('"%s"', w), ', ' ORDER BY w COLLATE "C") FROM unnest(words) AS w
             WHERE NOT EXISTS (SELECT FROM pg_enum e
                 WHERE e.enumtypid = enum AND e.enumlabel COLLATE "C" = w COLLATE "C"));
 EXCEPTION WHEN data_exception OR statement_too_complex THEN
-    RETURN NULL; -- the graph is none: writes fail, whatever the type has
+    RETURN NULL; -- the graph is malformed: all writes fail anyway
 END
 $$;
 
