@@ -43,8 +43,8 @@ REVOKE EXECUTE ON FUNCTION @extschema@.stop_call_worker(regclass) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('process', 'stop_call_worker'), ('operate', 'stop_call_worker');
 
 COMMENT ON FUNCTION @extschema@.stop_call_worker(regclass) IS
-'ends the background workers of a log, waits for it up to 10 seconds each, and returns how many have ended; their '
-'work is rolled back and released: others get it at once, and the attempt does not count. A worker told twice ends '
-'without a release: others get its events after the lease. log: NULL is the default log. Errors: 42501 they run as '
-'another role (pg_signal_backend allows it), 55000 no such log, 42P08 several logs, none is the default and none is '
+'ends the background workers of a log, and waits up to 10 seconds for each. Returns how many have ended. Their work is '
+'rolled back and released. Other workers get it at once, and the attempt does not count. A worker stopped twice ends '
+'without a release. Other workers get its events after the lease. log: NULL is the default log. Errors: 42501 they run '
+'as another role (pg_signal_backend allows it), 55000 no such log, 42P08 several logs, none is the default and none is '
 'named';

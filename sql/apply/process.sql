@@ -9,16 +9,16 @@ REVOKE EXECUTE ON FUNCTION @extschema@.process_call_events(int, regclass) FROM P
 INSERT INTO _callhardening.task_grants VALUES ('process', 'process_call_events');
 
 COMMENT ON FUNCTION @extschema@.process_call_events(int, regclass) IS
-'claims up to max_events pending events (1 to 100000), applies them to the calls table, each call''s in the order of '
-'the log, and settles them, in the caller''s transaction. Goes through all lanes until it has max_events or nothing '
-'is left. A failed event is tried once in each call. Any number of workers may call it at the same time; events of '
-'one call never go to two of them. claimed is the sum of the others: applied changed a call, unchanged said nothing '
-'new, refused had a status outside the graph (its other values were merged), failed could not be written, or come '
-'after such an event of their call: they are tried again (call_retrying_events), or dead after max_attempts '
-'(call_dead_events). Events of a call with a row locked by another session for long are in none of these: they wait '
-'without an attempt, and come again within 10 seconds; a batch waits for rows at most one second in all. 0 claimed: '
-'nothing was pending, or other workers hold it. log: NULL is the default log. Errors: 22023 max_events out of range, '
-'0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no SELECT on the '
-'log, 55000 no such log, its calls table is not hardened or its call id not unique, the log was altered, or row-level '
-'security hides events of it, 55006 called by a trigger while it runs, 42P08 several logs, none is the default and '
-'none is named';
+'claims up to max_events pending events (1 to 100000), applies them to the calls table in the caller''s transaction '
+'and settles them. The events of each call are applied in the order of the log. It goes through all lanes until it has '
+'max_events or no event is left. It tries a failed event once. Any number of workers may call it at the same time. '
+'Events of one call never go to two of them. claimed is the sum of the other counts. applied: it changed a call. '
+'unchanged: it had no news. refused: its status is outside the graph, and its other values were merged. failed: it '
+'could not be written, or it follows such an event of its call. A failed event is retried (call_retrying_events), or '
+'dead after max_attempts (call_dead_events). If another session locks the row of a call for long, the events of the '
+'call are in none of these counts. They come again within 10 seconds, and no attempt is counted. A batch waits for '
+'rows at most one second in all. 0 claimed: no event was pending, or other workers hold them. log: NULL is the default '
+'log. Errors: 22023 max_events out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a '
+'read-only transaction, 42501 no SELECT on the log, 55000 no such log, its calls table is not hardened or its call id '
+'not unique, the log was altered, or row-level security hides events of it, 55006 called by a trigger while it runs, '
+'42P08 several logs, none is the default and none is named';

@@ -14,16 +14,16 @@ REVOKE EXECUTE ON FUNCTION @extschema@.claim_call_events(int, interval, text, re
 INSERT INTO _callhardening.task_grants VALUES ('claim', 'claim_call_events');
 
 COMMENT ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass) IS
-'hands out up to max_events (1 to 100000) pending events, each to one worker at a time, the events of a call in their '
-'order. A batch has one claim for each lane it comes from: give all its claim ids to complete_call_events when it is '
-'done. A claim is completed as a whole: unread events are settled with it, so read all rows. lease: how long nobody '
-'else gets them, at most 30 days; NULL: until the transaction ends, and a rollback makes it as if nothing had been '
-'claimed. worker: a name for the views, cut at 200 bytes; NULL: application name and process id. log: NULL is the '
-'default log. attempt: how often the event has been handed out, this time included, released claims not counted. No '
-'rows: nothing is to be had for now, and nothing was written. Errors: 22023 max_events or lease out of range, 0A000 '
-'in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger '
-'while events are applied, completed or purged, 42501 no SELECT on the log, 55000 no such log, or an altered one, '
-'42P08 several logs, none is the default and none is named';
+'hands out up to max_events (1 to 100000) pending events. Each event goes to one worker at a time. The events of a '
+'call come in their order. A batch has one claim for each of its lanes: give all its claim ids to complete_call_events '
+'after the work. A claim is completed as a whole, unread events too: read all rows. lease: no other worker gets the '
+'events during it, at most 30 days. NULL: until the transaction ends; a rollback makes them available again. worker: a '
+'name for the views, cut at 200 bytes; NULL: application name and process id. log: NULL is the default log. attempt: '
+'the number of this attempt of the event. Released claims do not count. No rows: no event is available now, and '
+'nothing was written. Errors: 22023 max_events or lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 '
+'on a standby or in a read-only transaction, 55006 called by a trigger while events are applied, completed or purged, '
+'42501 no SELECT on the log, 55000 no such log, or an altered one, 42P08 several logs, none is the default and none is '
+'named';
 
 CREATE FUNCTION @extschema@.complete_call_events(claim_ids bigint[]) RETURNS TABLE (claim_id bigint, outcome text)
     LANGUAGE c ROWS 8
@@ -75,10 +75,9 @@ REVOKE EXECUTE ON FUNCTION @extschema@.renew_call_claim(bigint, interval) FROM P
 INSERT INTO _callhardening.task_grants VALUES ('claim', 'renew_call_claim');
 
 COMMENT ON FUNCTION @extschema@.renew_call_claim(bigint, interval) IS
-'lets a claim last for another lease from now, at most 30 days, and returns its new end; NULL: it is stale or '
-'unknown, stop working on it. Errors: 22004 NULL, 22023 lease out of range, 0A000 in REPEATABLE READ and '
-'SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while events are applied, '
-'completed or purged';
+'extends a claim by another lease from now, at most 30 days. Returns its new end. NULL: the claim is stale or unknown. '
+'Stop working on it. Errors: 22004 NULL, 22023 lease out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on '
+'a standby or in a read-only transaction, 55006 called by a trigger while events are applied, completed or purged';
 
 CREATE FUNCTION @extschema@.assert_call_claim(claim_id bigint) RETURNS void
     LANGUAGE c

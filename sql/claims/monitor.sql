@@ -9,11 +9,11 @@ REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FR
 INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('operate', 'pending_call_events');
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
-'for each lane of a log, how many events no worker has yet (retrying, blocked and dead ones not counted), and the '
-'first of them in the lane''s order; NULL if there is none. exact: false or NULL estimates the number from the first '
-'event''s, at the price of a poll; true counts, and reads every pending event''s row. Events in a lane without a '
-'worker are pending as well, and have a row of their lane. log: NULL is the default log. Errors: 42501 no SELECT on '
-'the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'one row for each lane of a log: the number of events without a worker, and the first of them in the order of the '
+'lane; NULL: there is none. Retrying, blocked and dead events do not count. exact: false or NULL estimates the number '
+'from the first event''s, at the price of a poll. true counts: it reads the row of each pending event. Events in a '
+'lane without a worker are pending as well. Their lane has a row too. log: NULL is the default log. Errors: 42501 no '
+'SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
 
 CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS bigint
     LANGUAGE c STABLE STRICT

@@ -385,7 +385,7 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.check_call_hardening() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.check_call_hardening() IS
-'the self-test after an installation, an upgrade or a restore, as a superuser or the owner of the extension: one row '
-'per check. Versions, known answers, tables, indexes and triggers of the extension, what anybody may do, keys and '
-'secrets, gaps of call_enforcement, lanes, autovacuum, purges. Writes nothing. An impossible check has ok = false and '
-'the error';
+'the self-test after an installation, an upgrade or a restore. Call it as a superuser or as the owner of the '
+'extension. It has one row per check. It tests versions, known answers and the members of the extension. It tests the '
+'rights of PUBLIC, keys and secrets. It tests gaps of call_enforcement, lanes, sequences, publications, autovacuum and '
+'purges. It writes nothing. A check that cannot run has ok = false and the error';

@@ -103,9 +103,9 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_enforcement', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_enforcement IS
-'each hardened table, its partitions and children, and each event log, with every way around the rules known to the '
-'catalogs; a table without a gap has one row of level ok. Not shown, since the catalogs do not tell: a superuser, '
-'owner or SET session_replication_role that wrote past the triggers at some time. Who reads it needs EXECUTE on '
+'each hardened table, its partitions and children, and each event log, with every way around the rules in the '
+'catalogs. A table without a gap has one row of level ok. Not shown, because the catalogs do not have it: earlier '
+'writes past the triggers, by a superuser, an owner or SET session_replication_role. A reader needs EXECUTE on '
 'enforcement_gaps';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS

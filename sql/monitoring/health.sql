@@ -298,11 +298,11 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health');
 
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
 'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, '
-'payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, '
-'unusable_bodies_hour, unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot. value: in '
-'unit, NULL if not known, for example after a column of the settings was renamed. Children by inheritance are tables '
-'of their own. level: ok, warning or critical, why: what was counted and from where on it is a warning or critical. '
-'Reads the calls table once, without its TOAST; above 256 MB some 64 MB of it, by chance, and estimates, unless '
-'exact. Without a valid unique index the call ids are grouped as well. Needs SELECT on the calls table, its logs, '
-'call_issues, call_dead_events, call_retrying_events, call_horizon, and EXECUTE on what it calls. Errors: 22004 calls '
-'is NULL, 55000 not hardened, 42501 no right';
+'payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, '
+'unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot. value: in unit. NULL: not known, '
+'for example after somebody renamed a column of the settings. Children by inheritance are tables of their own. level: '
+'ok, warning or critical. why: the figure in words, and its bounds for warning and critical. It reads the calls table '
+'once, without its TOAST. Above 256 MB it reads a random 64 MB and estimates, unless exact. Without a valid unique '
+'index it also groups the call ids. Needs SELECT on the calls table, its logs, call_issues, call_dead_events, '
+'call_retrying_events and call_horizon, and EXECUTE on the functions in it. Errors: 22004 calls is NULL, 55000 not '
+'hardened, 42501 no right';

@@ -25,9 +25,9 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.missing_enum_words(oid, text, text) IS
-'the words an enum, or a domain over one, lacks as the type of a column: for the status those of the graph, as a '
-'trigger has it, else of the directions. NULL: none, the type is another, or the graph is malformed. Runs no code of '
-'the type''s owner';
+'the words missing in the enum, or domain over an enum, of a column. what: status for the words of the graph (as a '
+'trigger has it), otherwise the directions. NULL: no word is missing, the type is another, or the graph is malformed. '
+'Runs no code of the owner of the type';
 
 CREATE FUNCTION _callhardening.table_trigger_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE

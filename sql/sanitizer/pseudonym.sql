@@ -76,9 +76,9 @@ CREATE FUNCTION @extschema@.call_pseudonym(value text, key_id text DEFAULT NULL)
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonym(text, text) IS
-'what the sanitizer''s action hash puts in the place of a value: equal for equal phone numbers and addresses, however '
-'they are written. key_id: a key of pseudonym_keys, the newest by default. A pseudonym stays as it is; NULL for NULL. '
-'Not for PUBLIC, since numbers can be found by trying. Errors: 55000 no key, 22023 no key of this id';
+'the pseudonym that the action hash of the sanitizer writes for a value. Equal phone numbers and addresses have one '
+'pseudonym in any spelling. key_id: a key of pseudonym_keys, the newest by default. A pseudonym stays as it is. NULL '
+'for NULL. PUBLIC may not call it: numbers can be found by trying. Errors: 55000 no key, 22023 no key of this id';
 
 CREATE FUNCTION @extschema@.call_pseudonyms(value text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE

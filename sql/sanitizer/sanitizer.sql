@@ -6,27 +6,27 @@ CREATE FUNCTION @extschema@.sanitize_call_payload(payload jsonb, policy jsonb DE
     AS 'MODULE_PATHNAME', 'callhardening_sanitize_call_payload';
 
 COMMENT ON FUNCTION @extschema@.sanitize_call_payload(jsonb, jsonb) IS
-'a webhook body made small and free of secrets. policy: what is kept, dropped, masked and limited, in the language of '
-'call_payload_policy; NULL: the policy default. Credentials always go, under any policy; null and empty members go; '
-'what was done is told by the member _sanitized. It is absent if nothing was, only empty members went, or a few masks '
-'saved less than it takes: "dropped,masked,truncated,shed policy", four counts up to 99 and version:hash of the '
-'policy. Sanitizing twice changes nothing. NULL for a NULL payload. Errors: 22023 a malformed policy, with the place '
-'of the mistake, 54000 one above 256 kB, 53200 no memory';
+'a webhook body made small and free of secrets. policy: the rules to keep, drop, mask and limit values, in the '
+'language of call_payload_policy; NULL: the policy default. Any policy removes credentials. Null and empty members go '
+'too. The member _sanitized records the changes: "dropped,masked,truncated,shed policy", with four counts up to 99 and '
+'version:hash of the policy. It is absent if nothing changed, if only empty members went, or if a few masks saved less '
+'than its size. Sanitizing twice changes nothing. NULL for a NULL payload. Errors: 22023 a malformed policy, with the '
+'location of the mistake, 54000 one above 256 kB, 53200 no memory';
 
 CREATE FUNCTION @extschema@.sanitize_call_payload(payload text, policy jsonb DEFAULT NULL) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_sanitize_call_payload_text';
 
 COMMENT ON FUNCTION @extschema@.sanitize_call_payload(text, jsonb) IS
-'the same from a webhook body as it came, parsed once: equal to sanitize_call_payload(payload::jsonb, policy), and '
-'faster, since what is dropped is never built. NULL for a NULL payload; what is no jsonb raises the SQLSTATE of '
-'payload::jsonb (22P02, 22P05, 22003, 54000, 54001, ...), and the message quotes nothing';
+'the same from the text of a webhook body, parsed once. The result equals sanitize_call_payload(payload::jsonb, '
+'policy). It is faster because dropped values are never built. NULL for a NULL payload. Invalid jsonb raises the '
+'SQLSTATE of payload::jsonb (22P02, 22P05, 22003, 54000, 54001, ...). The message quotes nothing of it';
 
 CREATE FUNCTION @extschema@.call_payload_policy(name text DEFAULT 'default') RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_call_payload_policy';
 
 COMMENT ON FUNCTION @extschema@.call_payload_policy(text) IS
-'the document of a built-in policy, as the sanitizer uses it: default, size_only (bulk goes, nothing else) or strict '
-'(ids, states and times stay, of all else type and size). NULL for NULL; an unknown name: error 22023, with the names '
-'in the hint';
+'the document of a built-in policy, as the sanitizer uses it. default. size_only: removes only bulk. strict: keeps '
+'ids, states and times, and of all other values only type and size. NULL for NULL. Error: 22023 an unknown name, with '
+'the names in the hint';

@@ -6,8 +6,8 @@ CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolea
     AS 'MODULE_PATHNAME', 'callhardening_is_known_call_provider';
 
 COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
-'whether the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Blind to case, white space, '
-'- and _. NULL for NULL. Never fails';
+'tells if the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Case, white space, - and _ '
+'make no difference. NULL for NULL. Never fails';
 
 CREATE FUNCTION @extschema@.call_providers() RETURNS TABLE (provider text, words boolean, shape boolean,
     signature boolean)
@@ -15,9 +15,9 @@ CREATE FUNCTION @extschema@.call_providers() RETURNS TABLE (provider text, words
     AS 'MODULE_PATHNAME', 'callhardening_call_providers';
 
 COMMENT ON FUNCTION @extschema@.call_providers() IS
-'the call providers, and what is known of each. words: what its words for directions and statuses mean '
-'(normalize_call_status). shape: where its events have each value, so that a log can be of this provider '
-'(register_call_event_log). signature: how it signs its bodies (ingest_signed_call_event). In the order of names';
+'the call providers in the order of their names, and the known facts of each. words: the meaning of its words for '
+'directions and statuses (normalize_call_status). shape: the location of each value in its events, so a log can be of '
+'this provider (register_call_event_log). signature: the way it signs its bodies (ingest_signed_call_event)';
 
 CREATE FUNCTION _callhardening.has_event_shape(provider text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
