@@ -72,7 +72,7 @@ TEST(Text, FoldedWordsAreOrdered)
     EXPECT_EQ(CompareFolded("", " - "), 0);
 }
 
-TEST(Text, BlankIsWhatFoldsToNothing)
+TEST(Text, BlankTextsFoldToNothing)
 {
     EXPECT_TRUE(IsBlank({}));
     EXPECT_TRUE(IsBlank(""));

@@ -6,7 +6,7 @@
 
 using callhardening::CountCharacters;
 
-TEST(Utf8, IsWhatPostgresTakes)
+TEST(Utf8, AgreesWithPostgreSQL)
 {
     for (const char *text :
          {"", "a", "\xc3\xa3", "\xe2\x82\xac", "\xf0\x9f\x93\x9e", "\xed\x9f\xbf", "\xee\x80\x80",

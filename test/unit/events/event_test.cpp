@@ -45,7 +45,7 @@ TEST(ParseTime, TakesIsoTimes)
     EXPECT_EQ(ParseTime("2024-02-29T00:00:00Z"), 1709164800 * second);
 }
 
-TEST(ParseTime, RefusesWhatIsNone)
+TEST(ParseTime, RefusesTextsThatAreNoTimes)
 {
     for (const char *text : {"", "now", "2026-01-01", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "-5",
                              "1e300", "nan", "inf", "2026-01-01T00:00:00+", "2026-01-01T00:00:00Zx",

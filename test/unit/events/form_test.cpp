@@ -47,7 +47,7 @@ std::string Repeat(std::string_view text, std::size_t times)
 
 } // namespace
 
-TEST(Form, IsWhatBrowsersAndProvidersSend)
+TEST(Form, TakesFormsOfBrowsersAndProviders)
 {
     EXPECT_TRUE(LooksLikeForm("a=1"));
     EXPECT_TRUE(LooksLikeForm("CallSid=CA12&CallStatus=in-progress&From=%2B14155550100"));
@@ -147,7 +147,7 @@ TEST(Form, KeepsTheOrderOfARepeatedName)
         EXPECT_EQ(many.members[i].second, i % 2 == 0 ? "1" : "2") << i;
 }
 
-TEST(Form, HasFlaws)
+TEST(Form, FindsWrongEscapesAndEncodings)
 {
     EXPECT_EQ(FlawOf("a=1"), FormFlaw::none);
     EXPECT_EQ(FlawOf("hello"), FormFlaw::not_a_form);
@@ -170,7 +170,7 @@ TEST(Form, HasBounds)
     EXPECT_EQ(FlawOf("a=" + std::string(longest_form - 1, 'x')), FormFlaw::too_long);
 }
 
-TEST(Form, SaysWhatIsWrong)
+TEST(Form, DescribesEachFlaw)
 {
     EXPECT_STREQ(Describe(FormFlaw::escape), "a % has no two hexadecimal digits behind it");
     EXPECT_STREQ(Describe(FormFlaw::none), "it has no flaw");

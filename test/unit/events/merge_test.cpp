@@ -232,7 +232,7 @@ TEST(MergeEvent, RefinesTheEndByWhatHappenedBefore)
     EXPECT_EQ(Apply(EventAt(3, "voicemail"), call).merge, Merge::refused) << "once";
 }
 
-TEST(MergeEvent, RefinesNoEndByWhatCannotHaveLedToIt)
+TEST(MergeEvent, RefinesNoEndByAStatusThatCannotHaveLedToIt)
 {
     EXPECT_EQ(StatusAfter({EventAt(5, "ended"), EventAt(6, "missed")}), "ended") << "it happened later";
     EXPECT_EQ(StatusAfter({EventAt(2, "active"), EventAt(5, "ended"), EventAt(4, "missed")}), "ended");

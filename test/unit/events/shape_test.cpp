@@ -119,7 +119,7 @@ TEST(Shape, TakesAConstantWhereItsConditionsHold)
     EXPECT_EQ(Read(*shape, Field::direction, R"({"id": 1, "event": ""})"), "-");
 }
 
-TEST(Shape, TestsWhatIsThere)
+TEST(Shape, TestsWhetherAMemberIsThere)
 {
     const auto holds = [](const std::string &test, const std::string &value) {
         const auto shape =
@@ -228,7 +228,7 @@ TEST(Shape, TakesOverTheFieldsOfAnEarlierForm)
     EXPECT_EQ(Read(*shape, Field::direction, R"({"id": 1, "way": "in"})"), "in");
 }
 
-TEST(Shape, ReadsOnlyWhatIsWanted)
+TEST(Shape, ReadsOnlyTheWantedFields)
 {
     const auto shape = Compiled(WithField(R"("state": "s", "direction": "d")"));
     JsonBody body(R"({"id": 7, "s": "x", "d": "in"})");

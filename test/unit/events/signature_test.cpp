@@ -104,7 +104,7 @@ TEST(Signature, RfcExample)
               "{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n \"http://example.com/is_root\":true}");
 }
 
-TEST(Signature, TakesWhatIsSigned)
+TEST(Signature, TakesSignedBodies)
 {
     for (const std::string &claims : {std::string(), std::string("{}"), std::string("\0\xff", 2),
                                       std::string(100000, 'x'), std::string("{\"call_id\": 1}")}) {
@@ -218,7 +218,7 @@ TEST(Signature, RepeatedParameters)
     EXPECT_EQ(FlawOfHeader(R"({"alg":"HS256","x":{"a":1,"a":1}})"), SignatureFlaw::none);
 }
 
-TEST(Signature, NothingToBeUnderstood)
+TEST(Signature, RefusesCriticalExtensionsAndEmbeddedKeys)
 {
     for (const char *value : {"[\"exp\"]", "[]", "null"})
         EXPECT_EQ(FlawOfHeader(std::string(R"({"alg":"HS256","crit":)") + value + "}"),

@@ -606,7 +606,7 @@ TEST(Detector, NamesOfPhoneNumbers)
         EXPECT_EQ(ClassifyPhoneName(name), PhoneName::none) << name;
 }
 
-TEST(Detector, OnlyWhatIsWanted)
+TEST(Detector, FindsOnlyTheWantedKinds)
 {
     const std::string text = "+14155550100 ann@example.com 4111 1111 1111 1111";
     EXPECT_EQ(Treat(text, {}), text);

@@ -416,7 +416,7 @@ std::string Percent(const std::string &text)
 
 // PHP writes \/, .NET \u0022 and \u002B, Gson \u003d. Python and JavaScript write the escapes of JSON. Forms
 // use percent signs, and HTML uses its entities.
-TEST(Secret, WhatATextSpells)
+TEST(Secret, EscapedNamesAndValues)
 {
     using Writer = std::string (*)(const std::string &);
     const Writer writers[] = {

@@ -103,7 +103,7 @@ std::string Zeros(std::size_t count)
     return items;
 }
 
-TEST(JsonScan, TakesWhatIsJson)
+TEST(JsonScan, TakesJson)
 {
     for (const char *value : {"",
                               "1",
@@ -130,7 +130,7 @@ TEST(JsonScan, TakesWhatIsJson)
         EXPECT_TRUE(Accepts(value)) << value;
 }
 
-TEST(JsonScan, DoubtsTheRest)
+TEST(JsonScan, DoubtsTextsThatAreNoJson)
 {
     for (const char *value : {",",
                               "1,",
@@ -209,7 +209,7 @@ TEST(JsonScan, DoubtsTheRest)
     EXPECT_FALSE(Accepts(std::string("\"a\0\"", 4)));
 }
 
-TEST(JsonScan, DoubtsWhatMayBeTooMuchForJsonb)
+TEST(JsonScan, DoubtsDocumentsThatJsonbMayRefuse)
 {
     EXPECT_TRUE(Accepts(Repeat("[", deepest_json - 1) + Repeat("]", deepest_json - 1)));
     EXPECT_FALSE(Accepts(Repeat("[", deepest_json) + Repeat("]", deepest_json)));
@@ -268,7 +268,7 @@ TEST(JsonScan, ResolvesEscapesAsAParserDoes)
     }
 }
 
-TEST(JsonScan, AcceptsWhatAParserDoes)
+TEST(JsonScan, AcceptsTheSameTextsAsAParser)
 {
     const std::string parts[] = {"{", "}", "[",  "]",  ",",    ":",    "\"a\"", "\"\\n\"", "1",
                                  "-", "0", ".5", "e1", "true", "null", " ",     "\"",      "\\"};

@@ -41,7 +41,7 @@ TEST(ClaimId, LeadsToItsLaneAndIsPositive)
             }
 }
 
-TEST(ClaimId, WrapsWhatItHasNoRoomFor)
+TEST(ClaimId, KeepsTheLowBitsOfLargeNumbers)
 {
     ClaimAddress address;
     ASSERT_TRUE(ReadClaimId(MakeClaimId({1, claim_id_lanes + 3, claim_id_records + 9}, 0), address));
@@ -55,7 +55,7 @@ TEST(ClaimId, DiffersInItsRandomBitsWhereALaneIssuesTheSameNumberAgain)
     EXPECT_NE(MakeClaimId({1, 2, 3}, 0), MakeClaimId({1, 2, 3}, 1 << 15)) << "16 bits at least";
 }
 
-TEST(ClaimId, RefusesWhatIsNone)
+TEST(ClaimId, RefusesNumbersThatAreNoClaimIds)
 {
     ClaimAddress address;
     for (const std::int64_t id :
@@ -71,7 +71,7 @@ TEST(PositionAfter, IsBehindTheRange)
     EXPECT_FALSE(position.has_redelivery);
 }
 
-TEST(IsSettled, UpToTheLastEventThatIsDoneWith)
+TEST(IsSettled, IsTrueUpToTheLastSettledEvent)
 {
     LanePosition position = Range().position; // reads xids below 10, done up to {5, 1}
     EXPECT_TRUE(IsSettled(position, {4, 9}));
@@ -132,7 +132,7 @@ TEST(WithoutMarks, IsDoneWithTheTransactionsOfAWindowThatHasReachedTheMarks)
     EXPECT_EQ(behind.done_snapshot.xmax, first_restore_mark);
 }
 
-TEST(PositionAfterLoss, CountsAndIsForGoodTheSecondTime)
+TEST(PositionAfterLoss, ReadsTheRangeASecondTimeAndThenPassesIt)
 {
     LaneRecord claim = Range();
     EXPECT_FALSE(IsLostForGood(claim));
@@ -157,7 +157,7 @@ TEST(PositionAfterLoss, KeepsTheOldEndWhereAPartIsClaimedAgain)
     EXPECT_EQ(PositionAfter(claim).NextAttempt(), 1);
 }
 
-TEST(PositionAfterLoss, DoesNotCountForTheRestOfWhatWasGivenBack)
+TEST(PositionAfterLoss, DoesNotCountForTheRestOfAReleasedRange)
 {
     LaneRecord claim = Range();
     claim.position = PositionAfterRelease(claim);
@@ -189,7 +189,7 @@ TEST(Backoff, DoublesUpToItsCap)
     EXPECT_EQ(Backoff(7, second, 60 * second, 1.0), 60 * second);
 }
 
-TEST(Backoff, IsAllLeftToChance)
+TEST(Backoff, IsRandomFromZeroToItsLimit)
 {
     EXPECT_EQ(Backoff(3, second, 60 * second, 0.0), 0);
     EXPECT_EQ(Backoff(3, second, 60 * second, 0.5), 2 * second);

@@ -84,7 +84,7 @@ TEST(NoLane, HasOneReasonForEachNumberDown)
     EXPECT_EQ(no_lane::FindReason("none"), nullptr);
 }
 
-TEST(XidSnapshot, SeesWhatHasEnded)
+TEST(XidSnapshot, SeesEndedTransactions)
 {
     const OwnedSnapshot busy("10:20:10,14,18");
     EXPECT_TRUE(busy.snapshot.Sees(9));
@@ -125,7 +125,7 @@ TEST(WithOwnXid, CountsItsOwnTransactionAsInProgress)
     EXPECT_EQ(WithOwn("20:20:", 5), "5:20:5");
 }
 
-TEST(RangeFrom, IsTheFirstThatEndsBehind)
+TEST(RangeFrom, FindsTheFirstRangeThatEndsAfterTheTransaction)
 {
     const XidRange ranges[] = {{5, 6}, {10, 20}};
     EXPECT_EQ(RangeFrom(ranges, 0), 0u);
@@ -136,7 +136,7 @@ TEST(RangeFrom, IsTheFirstThatEndsBehind)
     EXPECT_EQ(RangeFrom({}, 0), 0u);
 }
 
-TEST(WindowRanges, SkipsWhatIsStillOpen)
+TEST(WindowRanges, SkipsOpenTransactions)
 {
     const auto ranges = Ranges("10:20:12,15", "12:30:12,22,23");
     ASSERT_EQ(ranges.size(), 3u);

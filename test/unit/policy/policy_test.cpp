@@ -28,7 +28,7 @@ std::string RuleMistake(const std::string &rule)
     return Mistake(R"({"version": 1, "rules": [{"path": "a", "action": "keep"}, )" + rule + "]}");
 }
 
-TEST(Policy, SaysWhatIsWrongWhere)
+TEST(Policy, NamesThePlaceOfAMistake)
 {
     EXPECT_EQ(Mistake(""), "document: is no JSON, or has a number out of range");
     EXPECT_EQ(Mistake("{\"version\": 1"), "document: is no JSON, or has a number out of range");
@@ -171,7 +171,7 @@ TEST(Policy, NamesOfItsOwnAreSecretsFoldedAndWhole)
     EXPECT_FALSE(Ask(R"({"version": 1})", [](const Policy &p) { return p.secret_names().Has("door_code"); }));
 }
 
-TEST(Policy, TheHashIsOfWhatADocumentSays)
+TEST(Policy, TheHashIgnoresHowADocumentIsWritten)
 {
     const std::string one = R"({"version": 1, "limits": {"depth": 3, "items": 4}})";
     EXPECT_EQ(HashOf(one), HashOf(R"({ "limits": {"items": 4, "depth": 3},
@@ -223,7 +223,7 @@ TEST(Policy, MatchesPaths)
     EXPECT_EQ(RuleOf({"a"}, {"A"}), -1);
 }
 
-TEST(Policy, TheFirstRuleOfAMemberOrOfWhatItIsInWins)
+TEST(Policy, TheFirstRuleOfAMemberOrOfItsContainersWins)
 {
     EXPECT_EQ(RuleOf({"a", "a.b"}, {"a", "b"}), 0);
     EXPECT_EQ(RuleOf({"a.b", "a"}, {"a", "b"}), 0);

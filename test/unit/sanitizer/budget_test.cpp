@@ -167,7 +167,7 @@ TEST(Budget, IsTheSameWhenShedOnTheWay)
 }
 
 // Leaves after the pruning go first, however small they are.
-TEST(Budget, TakesNoSmallerOnesAfterWhatWasShedOnTheWay)
+TEST(Budget, TakesNoSmallerMembersAfterOneWasShedOnTheWay)
 {
     Json list = Json::array();
     for (int i = 0; i < 10000; ++i)

@@ -25,7 +25,7 @@ Json J(const std::string &text)
     return Json::parse(text);
 }
 
-TEST(Payload, LeavesAloneWhatNeedsNothing)
+TEST(Payload, LeavesCleanPayloadsAlone)
 {
     for (const char *text :
          {R"({"call_id": 5635304278851584, "state": "ringing", "mos": 4.41, "a": [1, null, "", {}]})", "{}",
@@ -122,7 +122,7 @@ TEST(Payload, KnowsARecordByItsForm)
         EXPECT_FALSE(IsRecord(record)) << record;
 }
 
-TEST(Payload, DoesNotCountTheCutNameOfWhatGoes)
+TEST(Payload, DoesNotCountTheCutNameOfADroppedMember)
 {
     const auto policy = MakePolicy(
         R"({"version": 1, "rules": [{"path": "**.long*", "action": "drop"}, {"path": "*", "action": "json"}],
@@ -202,7 +202,7 @@ TEST(Payload, TheFirstRuleWinsAndGoesDown)
               J(R"({"big": {"type": "array", "length": 3}, "o": {"big": {"type": "object", "length": 2}}})"));
 }
 
-TEST(Payload, MasksWholeWhatIsNotLonger)
+TEST(Payload, MasksShortTextsWhole)
 {
     const auto policy =
         MakePolicy(R"({"version": 1, "rules": [{"path": "p", "action": "mask", "keep": 4}]})");
@@ -213,7 +213,7 @@ TEST(Payload, MasksWholeWhatIsNotLonger)
 }
 
 // The kept end of a masked text may be a secret's end, at any level of spelling.
-TEST(Payload, MasksWholeWhatHoldsASecret)
+TEST(Payload, MasksTextsWithASecretWhole)
 {
     const auto policy =
         MakePolicy(R"({"version": 1, "rules": [{"path": "p", "action": "mask", "keep": 8}]})");
@@ -585,7 +585,7 @@ TEST(Payload, NoSecretSurvives)
 }
 
 // Uses the policy `default` without its detectors: these have their own test.
-TEST(Payload, WhatIsNoSecretStays)
+TEST(Payload, OrdinaryTextsStay)
 {
     Json undetected = J(std::string(BuiltInPolicy("default")));
     undetected.erase("detectors");

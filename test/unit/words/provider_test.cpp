@@ -49,7 +49,7 @@ TEST(NearestProvider, IsOneWithTheNameAsAPart)
     EXPECT_EQ(NearestProvider("Twilio Programmable Voice"), "twilio");
 }
 
-TEST(NearestProvider, IsNoneWhereTheNameIsAnother)
+TEST(NearestProvider, IsNoneForAnotherName)
 {
     EXPECT_EQ(NearestProvider(""), "");
     EXPECT_EQ(NearestProvider(" -_"), "");

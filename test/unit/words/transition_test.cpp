@@ -119,7 +119,7 @@ TEST(Transition, Mistakes)
               "transitions.a[0]: must differ from other statuses in more than case, -, _ or white space");
 }
 
-TEST(Transition, WhatIsNoJson)
+TEST(Transition, RefusesGraphsThatAreNoJson)
 {
     EXPECT_EQ(Mistake(""), "transitions: is not JSON in UTF-8");
     EXPECT_EQ(Mistake(R"({"a": ["b"])"), "transitions.a: is not JSON in UTF-8");

@@ -182,7 +182,7 @@ TEST_F(Vocabulary, EveryFactHasItsMeaning)
     EXPECT_GT(compared, 650);
 }
 
-TEST_F(Vocabulary, WhatIsOnlyBelievedIsLeftOut)
+TEST_F(Vocabulary, UnconfirmedFactsAreLeftOut)
 {
     int left_out = 0;
     for (const Fact &fact : facts_) {
@@ -240,7 +240,7 @@ TEST(AmbiguousWords, MeanALiveEventWithoutAProvider)
     EXPECT_EQ(NormalizeDirection("trunking-terminating", {}), Direction::outbound);
 }
 
-TEST(AmbiguousWords, MeanWhatTheirProviderSays)
+TEST(AmbiguousWords, HaveTheMeaningOfTheirProvider)
 {
     EXPECT_EQ(NormalizeStatus("answered", "justcall"), Status::ended);
     EXPECT_EQ(NormalizeStatus("answered", "rdstation"), Status::ended);
