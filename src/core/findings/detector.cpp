@@ -606,10 +606,11 @@ std::size_t NationalGroups(const Groups &g) noexcept
         const char separator = g.count > 1 ? g.group[1].separator : '-';
         if (g.HasSizes(0, {2, 2, 2, 2, 2}))
             return separator == ' ' || separator == '.' ? ends(5) : 0;
-        return separator == '.'           ? 0
-               : g.HasSizes(0, {2, 4, 4}) ? ends(3)
-               : g.HasSizes(0, {2, 8})    ? ends(2)
-                                          : 0;
+        if (separator == '.')
+            return 0;
+        if (g.HasSizes(0, {2, 4, 4}))
+            return ends(3);
+        return g.HasSizes(0, {2, 8}) ? ends(2) : 0;
     }
     constexpr std::size_t fewest = 9, most = 12;
     std::size_t total = area, found = 0;

@@ -3,7 +3,6 @@
 //
 // A detector knows only the form. So it skips a number that may as well be an id, a time or a version.
 // docs/detectors.md lists the findings and the rate of wrong ones.
-// one: docs/detectors.md says what is found, and how often wrongly.
 #pragma once
 
 #include "core/base/core.hpp"

@@ -139,12 +139,15 @@ std::size_t TokenEnd(const SpelledText &spelled, std::size_t begin) noexcept
 
 constexpr int Base64Value(char c) noexcept
 {
-    return c >= 'A' && c <= 'Z'   ? c - 'A'
-           : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : IsAsciiDigit(c)      ? c - '0' + 52
-           : c == '+' || c == '-' ? 62
-           : c == '/' || c == '_' ? 63
-                                  : -1;
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (IsAsciiDigit(c))
+        return c - '0' + 52;
+    if (c == '+' || c == '-')
+        return 62;
+    return c == '/' || c == '_' ? 63 : -1;
 }
 
 // True for base64 of `user:password`. `basic troubleshooting` is prose.

@@ -306,12 +306,15 @@ constexpr bool Is(char c, Letters wanted) noexcept
 constexpr int StopCost(char c) noexcept
 {
     constexpr std::string_view free = ":=%-JBb~|!$", cheap = "_KZQXVzq", fair = "./@GFTSYWp";
-    return free.find(c) != free.npos     ? 0
-           : cheap.find(c) != cheap.npos ? 1
-           : fair.find(c) != fair.npos   ? 2
-           : c >= 'A' && c <= 'Z'        ? 3
-           : IsAsciiDigit(c)             ? 5
-                                         : 4;
+    if (free.find(c) != free.npos)
+        return 0;
+    if (cheap.find(c) != cheap.npos)
+        return 1;
+    if (fair.find(c) != fair.npos)
+        return 2;
+    if (c >= 'A' && c <= 'Z')
+        return 3;
+    return IsAsciiDigit(c) ? 5 : 4;
 }
 
 // The position for looking up a marker: its cheapest letter, the last of several. The first letter is

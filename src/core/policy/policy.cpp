@@ -303,6 +303,15 @@ private:
         return EqualFolded(name, "type") || EqualFolded(name, "length") || EqualFolded(name, "_sanitized");
     }
 
+    struct DetectorMember {
+        std::string_view name;
+        Treatment Detectors::*treatment;
+    };
+    static constexpr DetectorMember detector_members[] = {
+        {"phone", &Detectors::phone}, {"email", &Detectors::email}, {"card", &Detectors::card},
+        {"ssn", &Detectors::ssn},     {"iban", &Detectors::iban},   {"ip", &Detectors::ip},
+    };
+
     bool ReadDetectors(const SettingValue &value)
     {
         if (!value.Is(Type::object))
@@ -310,16 +319,12 @@ private:
         Detectors &detectors = tables_.policy.detectors_;
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string &name = value.names[i];
-            Treatment *wanted = name == "phone"   ? &detectors.phone
-                                : name == "email" ? &detectors.email
-                                : name == "card"  ? &detectors.card
-                                : name == "ssn"   ? &detectors.ssn
-                                : name == "iban"  ? &detectors.iban
-                                : name == "ip"    ? &detectors.ip
-                                                  : nullptr;
-            if (wanted == nullptr)
+            const DetectorMember *wanted =
+                std::find_if(std::begin(detector_members), std::end(detector_members),
+                             [&name](const DetectorMember &member) { return member.name == name; });
+            if (wanted == std::end(detector_members))
                 return RefuseUnknown("detectors", name);
-            if (!ReadTreatment(value.values[i], "detectors." + name, *wanted))
+            if (!ReadTreatment(value.values[i], "detectors." + name, detectors.*wanted->treatment))
                 return false;
         }
         return true;

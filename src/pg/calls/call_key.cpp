@@ -97,7 +97,7 @@ namespace
 
 constexpr const char *state_names[] = {"missing", "deferrable", "invalid", "unique"};
 
-// Reads only the catalogs. So call_hardening_gaps does not wait for a table locked by another session.
+// Reads only the catalogs. So call_enforcement does not wait for a table locked by another session.
 KeyState key_state_of(Oid calls, AttrNumber call_id)
 {
     CallKey key = {KeyState::missing, InvalidOid};

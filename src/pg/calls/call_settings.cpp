@@ -76,6 +76,7 @@ bool is_validating_trigger(const Trigger *trigger)
            calls_function(trigger, callhardening_validate_hardened_call);
 }
 
+// Needs a copy of the relation's triggers: looking up a function may rebuild them.
 const Trigger *find_validating_trigger(const TriggerDesc *triggers)
 {
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
@@ -107,7 +108,6 @@ void callhardening::read_call_settings(const Trigger *trigger, CallSettings *set
 
 bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
 {
-    // Works on a copy, because looking up a function may rebuild the relation's triggers.
     const Trigger *trigger = find_validating_trigger(CopyTriggerDesc(calls->trigdesc));
     if (trigger != nullptr)
         read_call_settings(trigger, settings);
@@ -125,34 +125,35 @@ void callhardening::require_call_settings(Relation calls, CallSettings *settings
 
 CALLHARDENING_FUNCTION(call_settings)
 {
-    constexpr int column_count = 8;
     TupleDesc descriptor;
     if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
         ereport(ERROR,
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("call_settings must return a record")));
 
-    Datum values[column_count] = {};
-    bool nulls[column_count];
+    // The columns of the record have the order of the arguments.
+    Datum values[argument_count] = {};
+    bool nulls[argument_count];
     memset(nulls, true, sizeof nulls);
 
     Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
     CallSettings settings;
     if (calls != nullptr && find_call_settings(calls, &settings)) {
-        const char *columns[] = {settings.call_id_column, settings.status_column, settings.direction_column,
-                                 settings.payload_column};
-        for (size_t i = 0; i < lengthof(columns); ++i)
-            values[i] = DirectFunctionCall1(namein, CStringGetDatum(columns[i]));
-        values[4] = CStringGetTextDatum(mode_names[static_cast<size_t>(settings.on_invalid)]);
-        memset(nulls, false, sizeof nulls);
-        nulls[5] = *settings.transitions == '\0';
-        if (!nulls[5])
-            values[5] = DirectFunctionCall1(jsonb_in, CStringGetDatum(settings.transitions));
-        nulls[6] = *settings.provider == '\0';
-        if (!nulls[6])
-            values[6] = CStringGetTextDatum(settings.provider);
-        nulls[7] = *settings.policy == '\0';
-        if (!nulls[7])
-            values[7] = DirectFunctionCall1(jsonb_in, CStringGetDatum(settings.policy));
+        const auto put = [&values, &nulls](Argument column, const char *value, PGFunction input) {
+            values[column] = DirectFunctionCall1(input, CStringGetDatum(value));
+            nulls[column] = false;
+        };
+        const auto put_unless_empty = [&put](Argument column, const char *value, PGFunction input) {
+            if (*value != '\0')
+                put(column, value, input);
+        };
+        put(argument_call_id_column, settings.call_id_column, namein);
+        put(argument_status_column, settings.status_column, namein);
+        put(argument_direction_column, settings.direction_column, namein);
+        put(argument_payload_column, settings.payload_column, namein);
+        put(argument_on_invalid, mode_names[static_cast<size_t>(settings.on_invalid)], textin);
+        put_unless_empty(argument_transitions, settings.transitions, jsonb_in);
+        put_unless_empty(argument_provider, settings.provider, textin);
+        put_unless_empty(argument_policy, settings.policy, jsonb_in);
     }
     if (calls != nullptr)
         table_close(calls, AccessShareLock);
@@ -164,7 +165,6 @@ CALLHARDENING_FUNCTION(trigger_settings)
     Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
     if (calls == nullptr)
         PG_RETURN_NULL();
-    // Works on a copy, because looking up a function may rebuild the relation's triggers.
     const TriggerDesc *triggers = CopyTriggerDesc(calls->trigdesc);
     table_close(calls, AccessShareLock);
     const Trigger *trigger = find_validating_trigger(triggers);
