@@ -143,7 +143,7 @@ mutant hold-back-claimed 'lost:' 's/^( *)if \(!record\.is_retry\) \/\/.*/\1if (f
 # Lost workers do not count as attempts.
 mutant attempts 'attempts:' 's/\+\+position\.redeliveries;/position.redeliveries += 0;/'
 # A range is claimed beyond the end of its first claim.
-mutant again 'attempts:' '/^bool is_beyond_redelivery/,/^\}/s/return .*;/return position.has_redelivery \&\& place > position.redelivered_to \&\& false;/'
+mutant again 'attempts:' '/^bool is_beyond_redelivery/,/^\}/s/return .*;/return position.has_redelivery \&\& event > position.redelivered_to \&\& false;/'
 # An event that crashes its workers is never claimed alone.
 mutant poison 'attempts:|death:|not ok .*all events are settled' \
     '/^bool IsLostForGood/,/^\}/s/return .*;/return claim.record_no < 0 \&\& most_lost_ranges > 0;/'
@@ -162,8 +162,8 @@ mutant uncounted 'attempts:' '/^bool hand_out_or_block/,/^\}/s/NextAttempt\(\) -
 # An event in its last attempt may be claimed with others.
 mutant last-attempt 'attempts:|death:' '/^bool is_alone/,/^\}/s/ \|\| event\.attempts \+ 1 >= log\.max_attempts//'
 # The purge deletes pending events, and waiting ones.
-mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !IsSettled\(lane\.position, event\.place\)\)/(lane.is_live \&\& false)/'
-mutant purge-waiting 'lost:|death:' '/^bool is_waiting_or_dead/,/^\}/s/return /return event.place.seq < 0 \&\& /'
+mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !IsSettled\(lane\.position, event\.position\)\)/(lane.is_live \&\& false)/'
+mutant purge-waiting 'lost:|death:' '/^bool is_waiting_or_dead/,/^\}/s/return /return event.position.seq < 0 \&\& /'
 
 TEST=claims/random_histories
 try_unchanged

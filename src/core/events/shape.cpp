@@ -40,9 +40,9 @@ public:
     }
 
 private:
-    bool Refuse(const std::string &place, const std::string &reason)
+    bool Refuse(const std::string &json_path, const std::string &reason)
     {
-        std::snprintf(error_.field, sizeof(error_.field), "%s", place.c_str());
+        std::snprintf(error_.field, sizeof(error_.field), "%s", json_path.c_str());
         std::snprintf(error_.reason, sizeof(error_.reason), "%s", reason.c_str());
         return false;
     }
@@ -54,16 +54,16 @@ private:
         return LooksLikeWord(text) ? "\"" + text + "\"" : "of " + std::to_string(text.size()) + " bytes";
     }
 
-    bool RefuseUnknown(const std::string &place, const std::string &name)
+    bool RefuseUnknown(const std::string &json_path, const std::string &name)
     {
-        return Refuse(place, "has an unknown member " + Quoted(name));
+        return Refuse(json_path, "has an unknown member " + Quoted(name));
     }
 
-    bool CountPart(const std::string &place)
+    bool CountPart(const std::string &json_path)
     {
         return ++parts_ <= max_shape_parts ||
-               Refuse(place, "is beyond the " + std::to_string(max_shape_parts) +
-                                 " candidates and conditions that a shape may have");
+               Refuse(json_path, "is beyond the " + std::to_string(max_shape_parts) +
+                                     " candidates and conditions that a shape may have");
     }
 
     // ---- forms ----
@@ -111,43 +111,43 @@ private:
         return is_plain ? candidate.paths[0].member : std::string_view{};
     }
 
-    bool Form(const SettingValue &value, const std::string &place)
+    bool Form(const SettingValue &value, const std::string &json_path)
     {
         if (!value.Is(Type::object))
-            return Refuse(place, "must be an object");
+            return Refuse(json_path, "must be an object");
         ShapeForm form;
         const SettingValue *like = value.Find("like");
-        if (like != nullptr && !Like(*like, place + ".like", form))
+        if (like != nullptr && !Like(*like, json_path + ".like", form))
             return false;
         for (std::size_t i = 0; i < value.values.size(); ++i)
-            if (!FormMember(value.names[i], value.values[i], place, form))
+            if (!FormMember(value.names[i], value.values[i], json_path, form))
                 return false;
         if (form.fields[static_cast<std::size_t>(Field::call_id)].empty())
-            return Refuse(place + ".fields.call_id", "is missing");
+            return Refuse(json_path + ".fields.call_id", "is missing");
         shape_.forms_.push_back(std::move(form));
         return true;
     }
 
     // Copies the fields of an earlier form. Members beside `like` replace them.
-    bool Like(const SettingValue &value, const std::string &place, ShapeForm &form)
+    bool Like(const SettingValue &value, const std::string &json_path, ShapeForm &form)
     {
         const auto earlier =
             std::find_if(shape_.forms_.begin(), shape_.forms_.end(),
                          [&](const ShapeForm &f) { return !f.name.empty() && value.IsText(f.name); });
         if (earlier == shape_.forms_.end())
-            return Refuse(place, "must be the name of an earlier form");
+            return Refuse(json_path, "must be the name of an earlier form");
         for (std::size_t i = 0; i < field_count; ++i) {
             form.fields[i] = earlier->fields[i];
             for (const ShapeCandidate &candidate : form.fields[i])
                 parts_ += candidate.when.size() + 1;
         }
-        return parts_ <= max_shape_parts || CountPart(place);
+        return parts_ <= max_shape_parts || CountPart(json_path);
     }
 
-    bool FormMember(const std::string &name, const SettingValue &value, const std::string &place,
+    bool FormMember(const std::string &name, const SettingValue &value, const std::string &json_path,
                     ShapeForm &form)
     {
-        const std::string here = place + "." + (LooksLikeWord(name) ? name : std::string("member"));
+        const std::string here = json_path + "." + (LooksLikeWord(name) ? name : std::string("member"));
         if (name == "like")
             return true;
         if (name == "name")
@@ -160,35 +160,35 @@ private:
             return Paths(value, here, max_shape_parts, form.has_one_of);
         if (name == "fields")
             return Fields(value, here, form);
-        return RefuseUnknown(place, name);
+        return RefuseUnknown(json_path, name);
     }
 
-    bool Name(const SettingValue &value, const std::string &place, ShapeForm &form)
+    bool Name(const SettingValue &value, const std::string &json_path, ShapeForm &form)
     {
         if (!value.Is(Type::string) || IsBlank(value.text) || !LooksLikeWord(value.text))
-            return Refuse(place, "must be a name of at most 40 letters, digits, spaces, and . _ -");
+            return Refuse(json_path, "must be a name of at most 40 letters, digits, spaces, and . _ -");
         for (const ShapeForm &other : shape_.forms_)
             if (other.name == value.text)
-                return Refuse(place, "is the name of an earlier form");
+                return Refuse(json_path, "is the name of an earlier form");
         form.name = value.text;
         return true;
     }
 
     // ---- fields ----
 
-    bool Fields(const SettingValue &value, const std::string &place, ShapeForm &form)
+    bool Fields(const SettingValue &value, const std::string &json_path, ShapeForm &form)
     {
         if (!value.Is(Type::object))
-            return Refuse(place, "must be an object");
+            return Refuse(json_path, "must be an object");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string &name = value.names[i];
             std::size_t field = 0;
             while (field < field_count && FactsOf(static_cast<Field>(field)).name != name)
                 ++field;
             if (field == field_count)
-                return RefuseUnknown(place, name);
+                return RefuseUnknown(json_path, name);
             form.fields[field].clear();
-            if (!Candidates(value.values[i], place + "." + name, static_cast<Field>(field),
+            if (!Candidates(value.values[i], json_path + "." + name, static_cast<Field>(field),
                             form.fields[field]))
                 return false;
         }
@@ -196,67 +196,68 @@ private:
     }
 
     // A candidate without an array is the only one.
-    bool Candidates(const SettingValue &value, const std::string &place, Field field,
+    bool Candidates(const SettingValue &value, const std::string &json_path, Field field,
                     std::vector<ShapeCandidate> &candidates)
     {
         if (!value.Is(Type::array)) {
             candidates.emplace_back();
-            return Candidate(value, place, field, candidates.back());
+            return Candidate(value, json_path, field, candidates.back());
         }
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             candidates.emplace_back();
-            if (!Candidate(value.values[i], place + "[" + std::to_string(i) + "]", field, candidates.back()))
+            if (!Candidate(value.values[i], json_path + "[" + std::to_string(i) + "]", field,
+                           candidates.back()))
                 return false;
         }
         return true;
     }
 
-    bool Candidate(const SettingValue &value, const std::string &place, Field field,
+    bool Candidate(const SettingValue &value, const std::string &json_path, Field field,
                    ShapeCandidate &candidate)
     {
         candidate.reading = FactsOf(field).reading;
         candidate.zone = zone_;
-        if (!CountPart(place))
+        if (!CountPart(json_path))
             return false;
         if (value.Is(Type::string)) {
             candidate.paths.emplace_back();
-            return Path(value, place, candidate.paths.back());
+            return Path(value, json_path, candidate.paths.back());
         }
         if (!value.Is(Type::object))
-            return Refuse(place, "must be a path, an object, or an array of these");
+            return Refuse(json_path, "must be a path, an object, or an array of these");
         const int sources = (value.Find("path") != nullptr) + (value.Find("join") != nullptr) +
                             (value.Find("value") != nullptr);
         if (sources != 1)
-            return Refuse(place, "must have one of path, join, value");
+            return Refuse(json_path, "must have one of path, join, value");
         for (std::size_t i = 0; i < value.values.size(); ++i)
-            if (!CandidateMember(value.names[i], value.values[i], place, field, candidate))
+            if (!CandidateMember(value.names[i], value.values[i], json_path, field, candidate))
                 return false;
         return true;
     }
 
-    bool CandidateMember(const std::string &name, const SettingValue &value, const std::string &place,
+    bool CandidateMember(const std::string &name, const SettingValue &value, const std::string &json_path,
                          Field field, ShapeCandidate &candidate)
     {
         if (name == "path") {
             candidate.paths.emplace_back();
-            return Path(value, place + ".path", candidate.paths.back());
+            return Path(value, json_path + ".path", candidate.paths.back());
         }
         if (name == "join")
-            return Paths(value, place + ".join", max_joined, candidate.paths);
+            return Paths(value, json_path + ".join", max_joined, candidate.paths);
         if (name == "value")
-            return Constant(value, place + ".value", candidate);
+            return Constant(value, json_path + ".value", candidate);
         if (name == "as")
-            return As(value, place + ".as", field, candidate.reading);
+            return As(value, json_path + ".as", field, candidate.reading);
         if (name == "none")
-            return None(value, place + ".none", candidate.none);
+            return None(value, json_path + ".none", candidate.none);
         if (name == "when")
-            return When(value, place + ".when", candidate.when);
+            return When(value, json_path + ".when", candidate.when);
         if (name == "zone" && IsTime(FactsOf(field).reading))
-            return Zone(value, place + ".zone", candidate.zone);
-        return RefuseUnknown(place, name);
+            return Zone(value, json_path + ".zone", candidate.zone);
+        return RefuseUnknown(json_path, name);
     }
 
-    bool Constant(const SettingValue &value, const std::string &place, ShapeCandidate &candidate)
+    bool Constant(const SettingValue &value, const std::string &json_path, ShapeCandidate &candidate)
     {
         candidate.is_constant = true;
         if (value.Is(Type::null))
@@ -268,13 +269,13 @@ private:
             scalar = {JsonScalar::Kind::string, false, value.text};
         candidate.constant = ReadField(candidate.reading, scalar);
         if (!candidate.constant.known)
-            return Refuse(place, "must be a value of the field, as text, true or false, or null");
+            return Refuse(json_path, "must be a value of the field, as text, true or false, or null");
         candidate.text = value.text; // the reader sets the constant's text: copies move texts
         candidate.constant.text = {};
         return true;
     }
 
-    bool As(const SettingValue &value, const std::string &place, Field field, Reading &reading)
+    bool As(const SettingValue &value, const std::string &json_path, Field field, Reading &reading)
     {
         const Reading own = FactsOf(field).reading;
         if (IsTime(own) && value.IsText("microseconds"))
@@ -282,18 +283,18 @@ private:
         else if (IsDuration(own) && value.IsText("milliseconds"))
             reading = Reading::milliseconds;
         else if (!(IsTime(own) && value.IsText("time")) && !(IsDuration(own) && value.IsText("seconds")))
-            return Refuse(place, IsTime(own)       ? "must be time or microseconds"
-                                 : IsDuration(own) ? "must be seconds or milliseconds"
-                                                   : "is for times and durations");
+            return Refuse(json_path, IsTime(own)       ? "must be time or microseconds"
+                                     : IsDuration(own) ? "must be seconds or milliseconds"
+                                                       : "is for times and durations");
         return true;
     }
 
-    bool None(const SettingValue &value, const std::string &place, std::vector<std::string> &none)
+    bool None(const SettingValue &value, const std::string &json_path, std::vector<std::string> &none)
     {
         if (!value.Is(Type::array))
-            return Refuse(place, "must be an array of texts");
+            return Refuse(json_path, "must be an array of texts");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
-            const std::string here = place + "[" + std::to_string(i) + "]";
+            const std::string here = json_path + "[" + std::to_string(i) + "]";
             if (!value.values[i].Is(Type::string))
                 return Refuse(here, "must be a text");
             if (!CountPart(here))
@@ -303,12 +304,12 @@ private:
         return true;
     }
 
-    bool Zone(const SettingValue &value, const std::string &place, ShapeZone &zone)
+    bool Zone(const SettingValue &value, const std::string &json_path, ShapeZone &zone)
     {
         const bool is_word = value.Is(Type::string) && !IsBlank(value.text) && value.text.size() <= 64 &&
                              RunEnd(value.text, 0, IsLetterOfZone) == value.text.size();
         if (!is_word)
-            return Refuse(place, "must be a time zone: an offset such as +05:30, or a name");
+            return Refuse(json_path, "must be a time zone: an offset such as +05:30, or a name");
         zone = {};
         zone.is_given = true;
         if (const auto offset = ParseOffset(value.text)) {
@@ -328,13 +329,14 @@ private:
     // ---- conditions ----
 
     // {"path": test, "path": [test, test]}: every path has to pass one of its tests.
-    bool When(const SettingValue &value, const std::string &place, std::vector<ShapeCondition> &conditions)
+    bool When(const SettingValue &value, const std::string &json_path,
+              std::vector<ShapeCondition> &conditions)
     {
         if (!value.Is(Type::object))
-            return Refuse(place, "must be an object of paths and tests");
+            return Refuse(json_path, "must be an object of paths and tests");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string here =
-                place + "." + (value.names[i].size() <= 40 ? value.names[i] : std::string("path"));
+                json_path + "." + (value.names[i].size() <= 40 ? value.names[i] : std::string("path"));
             ShapeCondition condition;
             if (!PathText(value.names[i], here, condition.path) ||
                 !Tests(value.values[i], here, condition.any_of))
@@ -344,21 +346,21 @@ private:
         return true;
     }
 
-    bool Tests(const SettingValue &value, const std::string &place, std::vector<ShapeTest> &tests)
+    bool Tests(const SettingValue &value, const std::string &json_path, std::vector<ShapeTest> &tests)
     {
         if (!value.Is(Type::array))
-            return Test(value, place, tests);
+            return Test(value, json_path, tests);
         for (std::size_t i = 0; i < value.values.size(); ++i)
-            if (!Test(value.values[i], place + "[" + std::to_string(i) + "]", tests))
+            if (!Test(value.values[i], json_path + "[" + std::to_string(i) + "]", tests))
                 return false;
-        return !value.values.empty() || Refuse(place, "must have a test");
+        return !value.values.empty() || Refuse(json_path, "must have a test");
     }
 
-    bool Test(const SettingValue &value, const std::string &place, std::vector<ShapeTest> &tests)
+    bool Test(const SettingValue &value, const std::string &json_path, std::vector<ShapeTest> &tests)
     {
         using Kind = ShapeTest::Kind;
         constexpr std::size_t longest_pattern = 255;
-        if (!CountPart(place))
+        if (!CountPart(json_path))
             return false;
         if (value.Is(Type::null))
             tests.push_back({Kind::is_missing, {}});
@@ -369,19 +371,19 @@ private:
         else if (value.Is(Type::string) && value.text.size() <= longest_pattern)
             tests.push_back({Kind::matches, value.text});
         else
-            return Refuse(place, "must be a pattern of at most 255 bytes, null, true or false");
+            return Refuse(json_path, "must be a pattern of at most 255 bytes, null, true or false");
         return true;
     }
 
     // ---- paths ----
 
-    bool Paths(const SettingValue &value, const std::string &place, std::size_t most,
+    bool Paths(const SettingValue &value, const std::string &json_path, std::size_t most,
                std::vector<ShapePath> &paths)
     {
         if (!value.Is(Type::array) || value.values.empty() || value.values.size() > most)
-            return Refuse(place, "must be an array of 1 to " + std::to_string(most) + " paths");
+            return Refuse(json_path, "must be an array of 1 to " + std::to_string(most) + " paths");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
-            const std::string here = place + "[" + std::to_string(i) + "]";
+            const std::string here = json_path + "[" + std::to_string(i) + "]";
             paths.emplace_back();
             if (!CountPart(here) || !Path(value.values[i], here, paths.back()))
                 return false;
@@ -389,12 +391,13 @@ private:
         return true;
     }
 
-    bool Path(const SettingValue &value, const std::string &place, ShapePath &path)
+    bool Path(const SettingValue &value, const std::string &json_path, ShapePath &path)
     {
-        return value.Is(Type::string) ? PathText(value.text, place, path) : Refuse(place, "must be a path");
+        return value.Is(Type::string) ? PathText(value.text, json_path, path)
+                                      : Refuse(json_path, "must be a path");
     }
 
-    bool PathText(const std::string &text, const std::string &place, ShapePath &path)
+    bool PathText(const std::string &text, const std::string &json_path, ShapePath &path)
     {
         path = {};
         path.text = text;
@@ -404,34 +407,34 @@ private:
             rest.remove_prefix(rest.starts_with("$.") ? 2 : 1);
         }
         if (rest.empty() && text != "$")
-            return Refuse(place, "must be a path");
+            return Refuse(json_path, "must be a path");
         while (!rest.empty())
-            if (!Step(place, rest, path))
+            if (!Step(json_path, rest, path))
                 return false;
         MarkFirstElements(path);
         return true;
     }
 
     // Takes one step off the path: a name up to a dot or a bracket, or an element in brackets.
-    bool Step(const std::string &place, std::string_view &rest, ShapePath &path)
+    bool Step(const std::string &json_path, std::string_view &rest, ShapePath &path)
     {
         if (path.steps.size() == max_steps)
-            return Refuse(place, "has more than " + std::to_string(max_steps) + " steps");
+            return Refuse(json_path, "has more than " + std::to_string(max_steps) + " steps");
         ShapeStep step{{}, 0, false};
         if (rest.front() == '[') {
             if (!Element(rest, step.element))
-                return Refuse(place, "has brackets without a whole number");
+                return Refuse(json_path, "has brackets without a whole number");
         } else {
             TakeName(rest, step.name);
             if (step.name.empty())
-                return Refuse(place, "has an empty name");
+                return Refuse(json_path, "has an empty name");
         }
         path.steps.push_back(std::move(step));
         if (rest.empty() || rest.front() == '[')
             return true;
         const bool goes_on = rest.front() == '.' && rest.size() > 1;
         rest.remove_prefix(1);
-        return goes_on || Refuse(place, "has an empty name");
+        return goes_on || Refuse(json_path, "has an empty name");
     }
 
     // A backslash makes the next character a part of the name.

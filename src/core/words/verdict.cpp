@@ -19,13 +19,13 @@ StatusDecision Meaning(const TransitionGraph &graph, std::string_view word,
     if (next < 0)
         next = graph.FindFolded(word);
     if (next >= 0)
-        return {StatusVerdict::legal, next};
+        return {StatusVerdict::valid, next};
 
     const Status status = NormalizeStatus(word, provider);
     if (status == Status::none)
         return {StatusVerdict::no_status, -1};
     next = status == Status::unknown ? -1 : graph.FindFolded(StatusName(status));
-    return {next < 0 ? StatusVerdict::unknown_word : StatusVerdict::legal, next};
+    return {next < 0 ? StatusVerdict::unknown_word : StatusVerdict::valid, next};
 }
 
 } // namespace

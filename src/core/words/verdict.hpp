@@ -12,7 +12,7 @@ enum class StatusVerdict : unsigned char {
     unknown_word, // not in the graph, and the vocabulary does not know it or means a status outside the graph
     no_status,    // NULL, blank, or a known word without a status
     same,         // the call's current status
-    legal,
+    valid,
     refused, // the graph does not allow it
 };
 

@@ -153,7 +153,7 @@ BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
     pg_unreachable();
 }
 
-void check_limit()
+void require_below_limit()
 {
     if (count_workers(nullptr) >= max_workers)
         ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -198,13 +198,13 @@ void launch(const EventLog &log, const WorkerOrder &order)
 {
     BackgroundWorker worker = describe_worker(log, order);
     BackgroundWorkerHandle *handle;
-    check_limit();
+    require_below_limit();
     if (!RegisterDynamicBackgroundWorker(&worker, &handle))
         raise_no_slot();
     PG_ENSURE_ERROR_CLEANUP(give_up, PointerGetDatum(handle));
     {
         if (!comes_up(log, handle)) {
-            check_limit(); // another session may have started the last allowed worker
+            require_below_limit(); // another session may have started the last allowed worker
             ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("the call worker did not start"),
                             errhint("The server log has the reason.")));
         }
@@ -230,15 +230,15 @@ int launch_missing(const EventLog &log, const WorkerOrder &order, int wanted)
         warn_superuser(order.role);
     for (int i = 0; i < missing; ++i)
         launch(log, order);
-    LockRelease(&tag, ExclusiveLock,
-                false); // started workers are visible now, so no session has to wait for the commit
+    // Started workers are visible now, so no session has to wait for the commit.
+    LockRelease(&tag, ExclusiveLock, false);
     return missing;
 }
 
 // -- checks before the start ----------------------------------------------------------------------
 
 // Workers run only after recovery. Starting one writes nothing, so a read-only transaction may do it.
-void check_can_start()
+void require_primary_server()
 {
     if (RecoveryInProgress())
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
@@ -257,7 +257,7 @@ bool can_log_in(Oid role)
     return can;
 }
 
-void check_can_connect(Oid role)
+void require_connection_rights(Oid role)
 {
     if (!can_log_in(role))
         ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
@@ -273,13 +273,13 @@ void check_can_connect(Oid role)
 }
 
 // Without this right, each batch of the worker would fail with a message only in the server log.
-void check_can_read(const EventLog &log, Oid role)
+void require_right_to_read(const EventLog &log, Oid role)
 {
     if (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK)
         aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
 }
 
-void check_is_committed(const EventLog &log)
+void require_committed_log(const EventLog &log)
 {
     if (is_event_log_uncommitted(log))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -605,7 +605,7 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(start_call_worker)
 {
     EventLog log;
-    check_can_start();
+    require_primary_server();
     find_event_log(fcinfo, 0, &log);
     const WorkerOrder order = {MyDatabaseId,
                                GetUserId(),
@@ -614,9 +614,9 @@ CALLHARDENING_FUNCTION(start_call_worker)
                                max_events_argument_of(fcinfo, 1),
                                poll_of(fcinfo, 2)};
     const int wanted = workers_of(fcinfo, 3);
-    check_can_connect(order.role);
-    check_can_read(log, order.role);
-    check_is_committed(log);
+    require_connection_rights(order.role);
+    require_right_to_read(log, order.role);
+    require_committed_log(log);
     PG_RETURN_INT32(launch_missing(log, order, wanted));
 }
 

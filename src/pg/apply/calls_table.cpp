@@ -116,7 +116,7 @@ constexpr StateColumn state_columns[] = {
 };
 constexpr int state_column_count = lengthof(state_columns);
 
-void check_state_columns(Relation relation)
+void require_state_columns(Relation relation)
 {
     for (const StateColumn &column : state_columns) {
         const int number = find_column(relation, column.name);
@@ -296,7 +296,7 @@ void write_statements(CallsTable *table, Oid id_type)
 
 // -- opening -------------------------------------------------------------------------------------
 
-void check_call_id_is_unique(Relation relation, const char *column, AttrNumber number)
+void require_unique_call_id(Relation relation, const char *column, AttrNumber number)
 {
     if (find_call_key(relation, number).state == KeyState::unique)
         return;
@@ -307,7 +307,7 @@ void check_call_id_is_unique(Relation relation, const char *column, AttrNumber n
                     errhint("Remove the rows with the same call id, and harden the table again.")));
 }
 
-void check_key_type(Relation relation, const char *name, AttrNumber number)
+void require_key_type(Relation relation, const char *name, AttrNumber number)
 {
     if (key_obstacle(*TupleDescAttr(RelationGetDescr(relation), number - 1)) == nullptr)
         return;
@@ -319,7 +319,7 @@ void check_key_type(Relation relation, const char *name, AttrNumber number)
                             "GENERATED ALWAYS.")));
 }
 
-void check_carried(const CallsTable &table)
+void require_carried_columns(const CallsTable &table)
 {
     for (int i = 0; i < table.log->carry_count; ++i)
         if (find_column(table.relation, table.log->carry[i]) == 0)
@@ -347,11 +347,11 @@ void open_calls_table(const EventLog &log, CallsTable *table)
     const int number = require_column(table->relation, table->settings.call_id_column, calls_column_hint);
     const Oid id_type = column_type(table->relation, number);
     require_typed_column(table->relation, table->settings.payload_column, JSONBOID, calls_column_hint);
-    check_key_type(table->relation, table->settings.call_id_column, number);
-    check_call_id_is_unique(table->relation, table->settings.call_id_column, number);
+    require_key_type(table->relation, table->settings.call_id_column, number);
+    require_unique_call_id(table->relation, table->settings.call_id_column, number);
     table->key = KeyKindOf(format_type_be(getBaseType(id_type)));
-    check_carried(*table);
-    check_state_columns(table->relation);
+    require_carried_columns(*table);
+    require_state_columns(table->relation);
     find_columns(table);
     table->fills_new_rows = has_insert_trigger(table->relation);
     write_statements(table, id_type);

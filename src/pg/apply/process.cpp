@@ -262,7 +262,7 @@ bool write_merged(const BatchCall &of, MergedCall *merged)
     bool written = true;
     const Datum payload = merged->payload == nullptr ? Datum{0} : open_payload(*merged->payload);
     if (!merged->exists) // the first event of a new call always sets its payload
-        written = insert_call(table, first.call_id, merged->call, payload, first.place.seq);
+        written = insert_call(table, first.call_id, merged->call, payload, first.position.seq);
     else if (merged->payload != nullptr || has_changed(merged->call))
         written = update_call(table, first.call_id, merged->call,
                               merged->payload == nullptr ? nullptr : &payload, merged->refines_the_end);
@@ -484,7 +484,7 @@ void give_failed_back(const Batch &batch)
     int count = 0;
     for (int i = 0; i < batch.count; ++i)
         if (batch.events[i].error != nullptr || (batch.events[i].is_locked && !batch.events[i].is_held))
-            seqs[count++] = batch.events[i].claimed->place.seq;
+            seqs[count++] = batch.events[i].claimed->position.seq;
     give_back(*batch.log, seqs, count);
 }
 
@@ -502,7 +502,7 @@ void note_words(const Batch &batch, const BatchEvent &event, IssueKind kind, Opt
                 OptionalText new_word)
 {
     note_issue({kind, RelationGetRelid(batch.table.relation), event.claimed->call_id, old_word, new_word,
-                event.claimed->place.seq, nullptr});
+                event.claimed->position.seq, nullptr});
 }
 
 void warn_refused_status(const Batch &batch, const BatchEvent &event, MemoryContext statement)
@@ -580,8 +580,8 @@ void open_calls_of(const EventLog &log, CallsTable *table)
 
 ApplyCounts apply_claim(Batch *batch, MemoryContext statement)
 {
-    take_claimed(*batch->log,
-                 batch->claim); // before any call, because other processors lock in the same order
+    // Before any call, because other processors lock in the same order.
+    take_claimed(*batch->log, batch->claim);
     read_events(batch);
     apply_batch(batch);
     record_failures(*batch);
@@ -714,7 +714,7 @@ CALLHARDENING_FUNCTION(process_call_events)
 {
     enum { max_events_argument, log_argument };
     const int max_events = max_events_argument_of(fcinfo, max_events_argument);
-    check_can_claim("process_call_events");
+    require_claim_conditions("process_call_events");
     EventLog log;
     SPI_connect();
     find_event_log(fcinfo, log_argument, &log);

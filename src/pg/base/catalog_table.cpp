@@ -295,7 +295,7 @@ namespace
 {
 
 // The index compares the key as a value of its column's type.
-void check_keys(const CatalogTable &table, std::initializer_list<Key> keys)
+void require_key_types(const CatalogTable &table, std::initializer_list<Key> keys)
 {
     for (const Key &key : keys)
         if (key.column > table.index->rd_index->indnkeyatts ||
@@ -308,7 +308,7 @@ void check_keys(const CatalogTable &table, std::initializer_list<Key> keys)
 
 KeyScan begin_key_scan(const CatalogTable &table, Snapshot snapshot, std::initializer_list<Key> keys)
 {
-    check_keys(table, keys);
+    require_key_types(table, keys);
     const MemoryContext caller = MemoryContextSwitchTo(scan_memory());
     const KeyScan scan = {begin_index_scan(table.heap, table.index, snapshot, static_cast<int>(keys.size())),
                           table_slot_create(table.heap, nullptr), CurrentMemoryContext};
@@ -438,7 +438,7 @@ void end_writing(const Writer &writer)
     FreeExecutorState(writer.executor);
 }
 
-void check_row(const Writer &writer)
+void require_valid_row(const Writer &writer)
 {
     if (has_checks(writer.target->ri_RelationDesc))
         ExecConstraints(writer.target, writer.slot, writer.executor);
@@ -462,7 +462,7 @@ void insert_row(const CatalogTable &table, const Datum *values, const bool *null
         writer.slot->tts_values[i] = writer.slot->tts_isnull[i] ? Datum{0} : values[i];
     }
     ExecStoreVirtualTuple(writer.slot);
-    check_row(writer);
+    require_valid_row(writer);
     simple_table_tuple_insert(table.heap, writer.slot);
     insert_index_entries(writer.target, writer.slot, writer.executor, IndexEntries::all);
     end_writing(writer);
@@ -480,10 +480,10 @@ void update_row(const CatalogTable &table, const KeyScan &scan, std::initializer
         writer.slot->tts_isnull[change.column - 1] = change.is_null;
     }
     ExecStoreVirtualTuple(writer.slot);
-    check_row(writer);
-    ItemPointerData place = scan.slot->tts_tid;
+    require_valid_row(writer);
+    ItemPointerData tid = scan.slot->tts_tid;
     insert_index_entries(writer.target, writer.slot, writer.executor,
-                         update_tuple(table.heap, &place, writer.slot));
+                         update_tuple(table.heap, &tid, writer.slot));
     end_writing(writer);
 }
 
@@ -495,9 +495,9 @@ void delete_row(const CatalogTable &table, const KeyScan &scan)
 bool lock_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait)
 {
     TM_FailureData failure;
-    ItemPointerData place = scan.slot->tts_tid;
+    ItemPointerData tid = scan.slot->tts_tid;
     const TM_Result result =
-        table_tuple_lock(table.heap, &place, snapshot, scan.slot, GetCurrentCommandId(true),
+        table_tuple_lock(table.heap, &tid, snapshot, scan.slot, GetCurrentCommandId(true),
                          LockTupleNoKeyExclusive, wait, 0, &failure);
     return result == TM_Ok;
 }

@@ -102,17 +102,17 @@ inline JsonLexContext *make_json_lexer(std::string_view text)
 // The indexes to be updated for a new version of a row.
 enum class IndexEntries { none, summaries, all };
 
-inline IndexEntries update_tuple(Relation heap, ItemPointer place, TupleTableSlot *slot)
+inline IndexEntries update_tuple(Relation heap, ItemPointer tid, TupleTableSlot *slot)
 {
 #if PG_VERSION_NUM >= 160000
     TU_UpdateIndexes which;
-    simple_table_tuple_update(heap, place, slot, InvalidSnapshot, &which);
+    simple_table_tuple_update(heap, tid, slot, InvalidSnapshot, &which);
     if (which == TU_Summarizing)
         return IndexEntries::summaries;
     return which == TU_All ? IndexEntries::all : IndexEntries::none;
 #else
     bool all;
-    simple_table_tuple_update(heap, place, slot, InvalidSnapshot, &all);
+    simple_table_tuple_update(heap, tid, slot, InvalidSnapshot, &all);
     return all ? IndexEntries::all : IndexEntries::none;
 #endif
 }

@@ -332,7 +332,7 @@ bool validate_status(CallTrigger *trigger, CallRow *row)
             keep_status(trigger, row);
         return false;
     case StatusVerdict::same:
-    case StatusVerdict::legal:
+    case StatusVerdict::valid:
         if (word != graph->Name(decision.next))
             change(row, column, {write_word(&trigger->status, graph->Name(decision.next)), false});
         return false;
@@ -464,7 +464,7 @@ CallTrigger *call_trigger_of(FunctionCallInfo fcinfo)
 }
 
 // The same condition as in the trigger's WHEN clause.
-bool has_illegal_direction(CallTrigger *trigger, const CallRow *row)
+bool has_invalid_direction(CallTrigger *trigger, const CallRow *row)
 {
     return !IsValidDirectionChange(word_of(row->old_values, &trigger->direction),
                                    word_of(row->new_values, &trigger->direction));
@@ -510,7 +510,7 @@ CALLHARDENING_FUNCTION(refuse_illegal_call)
 
     Refusal refusal;
     const bool is_refined = refines_the_end(trigger, &row, current, next);
-    if (is_refined && !has_other_call_id(trigger, &row) && !has_illegal_direction(trigger, &row))
+    if (is_refined && !has_other_call_id(trigger, &row) && !has_invalid_direction(trigger, &row))
         return PointerGetDatum(nullptr);
     if (!is_refined && !IsValidTransition(*trigger->settings.graph, current, next))
         refusal = refusal_of(trigger, &row, trigger->status.attnum, status_constraint,

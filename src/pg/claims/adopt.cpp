@@ -272,7 +272,7 @@ uint64 next_mark(const LogTable &table, Snapshot snapshot, int lane, uint64 mark
 {
     const std::span<const XidRange> window = one_range(mark, no_xid_end);
     LaneReader reader = begin_reading(table, snapshot, lane, window, {});
-    const uint64 found = next_event(&reader) ? reader.place.xid : 0;
+    const uint64 found = next_event(&reader) ? reader.position.xid : 0;
     end_reading(reader);
     return found;
 }

@@ -190,7 +190,7 @@ bool is_stamp_trigger(const Trigger &trigger)
 
 // Without the trigger, events of a subscription keep the publisher's stamps. Some of them would count as
 // settled here.
-void check_is_stamped(const EventLog &log, Relation table)
+void require_stamp_trigger(const EventLog &log, Relation table)
 {
     if (!is_subscribed(log.events))
         return;
@@ -212,7 +212,7 @@ void open_context(ClaimContext *context)
     context->tables = open_lanes(*context->log, RowExclusiveLock);
     context->waiting = open_waiting(RowExclusiveLock);
     open_log_table(*context->log, &context->table);
-    check_is_stamped(*context->log, context->table.by_lane.heap);
+    require_stamp_trigger(*context->log, context->table.by_lane.heap);
     context->due = static_cast<bool *>(palloc(sizeof(bool) * context->log->lanes));
 }
 
@@ -334,7 +334,7 @@ int max_events_argument_of(FunctionCallInfo fcinfo, int argument)
 
 constinit bool is_dealing_with_events = false;
 
-void check_can_read_claims(const char *function)
+void require_claim_transaction(const char *function)
 {
     if (RecoveryInProgress() || XactReadOnly)
         ereport(ERROR,
@@ -353,7 +353,7 @@ void check_can_read_claims(const char *function)
              errhint("Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.")));
 }
 
-void check_can_claim(const char *function)
+void require_claim_conditions(const char *function)
 {
     if (is_dealing_with_events)
         ereport(
@@ -363,7 +363,7 @@ void check_can_claim(const char *function)
                     function),
              errdetail("A function that applies, completes or deletes events is running in this session."),
              errhint("Call it after that function has ended.")));
-    check_can_read_claims(function);
+    require_claim_transaction(function);
 }
 
 char *default_worker()

@@ -18,7 +18,7 @@ struct ClaimedEvent {
 
 inline EventInLane in_lane(int lane, const LogEvent &event)
 {
-    return {lane, event.place, event.call_id};
+    return {lane, event.position, event.call_id};
 }
 
 // The part of a claim in one lane.
@@ -85,8 +85,8 @@ int max_events_argument_of(FunctionCallInfo fcinfo, int argument);
 
 // Checks the transaction before any other argument: 0A000 above read committed, 25006 if it cannot write,
 // 55006 from a trigger inside without_reentrance.
-void check_can_claim(const char *function);
-void check_can_read_claims(const char *function); // the same without 55006
+void require_claim_conditions(const char *function);
+void require_claim_transaction(const char *function); // the same without 55006
 
 // True while the session applies, completes or deletes events.
 extern bool is_dealing_with_events;

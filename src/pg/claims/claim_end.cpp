@@ -75,12 +75,12 @@ void block_rest_of_call(const EventLog &log, const LogTable &table, const LaneRe
     bool waits = has_due_event(events, event.call_id);
     LaneReader reader =
         begin_reading(table, snapshot, record.lane,
-                      window_between(position.done_snapshot, position.window_snapshot), event.place);
-    while (next_event(&reader) && reader.place <= record.to) {
+                      window_between(position.done_snapshot, position.window_snapshot), event.position);
+    while (next_event(&reader) && reader.position <= record.to) {
         const LogEvent later = present_event(log, reader);
         if (later.is_done || strcmp(later.call_id, event.call_id) != 0 ||
-            find_waiting(events, later.call_id, later.place.seq) != nullptr ||
-            is_dead(log, snapshot, later.place.seq))
+            find_waiting(events, later.call_id, later.position.seq) != nullptr ||
+            is_dead(log, snapshot, later.position.seq))
             continue;
         add_behind(log, waiting, record, later, waits);
         waits = true;
@@ -97,7 +97,7 @@ int attempts_of(const EventLog &log, const LaneRecord &record, const LogEvent &e
     const Snapshot snapshot = take_snapshot();
     const CatalogTable waiting = open_waiting(AccessShareLock);
     const WaitingEvents events = read_waiting(log, waiting, snapshot, record.lane);
-    const WaitingEvent *found = find_waiting(events, event.call_id, event.place.seq);
+    const WaitingEvent *found = find_waiting(events, event.call_id, event.position.seq);
     close_catalog_table(waiting, AccessShareLock);
     UnregisterSnapshot(snapshot);
     return found == nullptr ? 0 : found->attempts;

@@ -161,8 +161,8 @@ void forget_death(const Lane &lane, const LogEvent &event)
     if (!context->knows_newest_dead)
         context->newest_dead = newest_dead(*context->log, lane.snapshot);
     context->knows_newest_dead = true;
-    if (!lane.next.position.has_redelivery && event.place.seq <= context->newest_dead)
-        exhume(*context->log, event.place.seq);
+    if (!lane.next.position.has_redelivery && event.position.seq <= context->newest_dead)
+        exhume(*context->log, event.position.seq);
 }
 
 // True if the event is handed out. An event that failed in an earlier claim of the range waits or is dead,
@@ -170,8 +170,8 @@ void forget_death(const Lane &lane, const LogEvent &event)
 bool hand_out_or_block(Lane *lane, const LogEvent &event)
 {
     const ClaimContext &context = *lane->context;
-    if (find_waiting(lane->waiting, event.call_id, event.place.seq) != nullptr ||
-        (lane->next.position.has_redelivery && is_dead(*context.log, lane->snapshot, event.place.seq)))
+    if (find_waiting(lane->waiting, event.call_id, event.position.seq) != nullptr ||
+        (lane->next.position.has_redelivery && is_dead(*context.log, lane->snapshot, event.position.seq)))
         return false;
     forget_death(*lane, event);
     if (!has_waiting_call(lane->waiting, event.call_id)) {
@@ -195,9 +195,9 @@ struct Pass {
 };
 
 // A claim ends at redelivered_to, because later events have other numbers of attempts.
-bool is_beyond_redelivery(const LanePosition &position, const LogPosition &place)
+bool is_beyond_redelivery(const LanePosition &position, const LogPosition &event)
 {
-    return position.has_redelivery && place > position.redelivered_to;
+    return position.has_redelivery && event > position.redelivered_to;
 }
 
 Pass read_window(Lane *lane)
@@ -210,16 +210,16 @@ Pass read_window(Lane *lane)
     Pass pass = {0, 0, position.read, false};
     bool more = next_event(&reader);
     // Waiting events count too, so the pass is bounded.
-    for (; more && pass.passed < lane->limit && !is_beyond_redelivery(position, reader.place);
+    for (; more && pass.passed < lane->limit && !is_beyond_redelivery(position, reader.position);
          ++pass.passed) {
-        pass.to = reader.place;
+        pass.to = reader.position;
         if (!is_done(reader) && hand_out_or_block(lane, present_event(*context.log, reader)))
             ++pass.events;
         more = next_event(&reader);
     }
     pass.at_end = !more;
     // Events handed out before may have been deleted since. Their end still counts as passed.
-    if (more && is_beyond_redelivery(position, reader.place))
+    if (more && is_beyond_redelivery(position, reader.position))
         pass.to = position.redelivered_to;
     end_reading(reader);
     return pass;
@@ -263,8 +263,8 @@ void bury_lost(const Lane &lane, const WaitingEvent &event)
     EventLog last_attempt = *lane.context->log;
     last_attempt.max_attempts = 0;
     const Failure failure = {nullptr, "02000", "the event is no longer in the log"};
-    fail_event(last_attempt, lane.context->waiting, {lane.number, event.place, event.call_id}, event.attempts,
-               nullptr, failure);
+    fail_event(last_attempt, lane.context->waiting, {lane.number, event.position, event.call_id},
+               event.attempts, nullptr, failure);
 }
 
 // An event that failed in a released or lost claim waits until its range is settled. Otherwise the range
@@ -273,14 +273,14 @@ bool is_passed(const Lane &lane, const LogEvent &event)
 {
     if (event.lane != lane.number)
         return event.lane < lane.number;
-    return IsSettled(lane.next.position, event.place);
+    return IsSettled(lane.next.position, event.position);
 }
 
 // After TRUNCATE ... RESTART IDENTITY or setval, another event can have the same number. If only the call id
 // was altered, it is the same event.
 bool is_of_another_call(const WaitingEvent &waiting, const LogEvent &event)
 {
-    const bool is_appended_since = waiting.place.xid != 0 && waiting.place.xid != event.place.xid;
+    const bool is_appended_since = waiting.position.xid != 0 && waiting.position.xid != event.position.xid;
     return is_appended_since && strcmp(waiting.call_id, event.call_id) != 0;
 }
 
@@ -289,7 +289,7 @@ void take_due(Lane *lane, const WaitingEvent &waiting)
     const ClaimContext &context = *lane->context;
     const EventLog &log = *context.log;
     LogEvent event;
-    if (!find_event(log, context.table, lane->snapshot, waiting.place.seq, &event)) {
+    if (!find_event(log, context.table, lane->snapshot, waiting.position.seq, &event)) {
         bury_lost(*lane, waiting);
         lane->has_changed = lane->has_old_waiting = true;
         return;
@@ -332,12 +332,12 @@ void retry_one_by_one(Lane *lane, const char *worker)
     LaneReader reader =
         begin_reading(context.table, lane->snapshot, lane->number,
                       window_between(position.done_snapshot, position.window_snapshot), position.read);
-    while (next_event(&reader) && reader.place <= lane->newest.to) {
+    while (next_event(&reader) && reader.position <= lane->newest.to) {
         if (is_done(reader))
             continue;
         const LogEvent event = present_event(log, reader);
-        if (find_waiting(waiting, event.call_id, event.place.seq) == nullptr &&
-            !is_dead(log, lane->snapshot, event.place.seq))
+        if (find_waiting(waiting, event.call_id, event.position.seq) == nullptr &&
+            !is_dead(log, lane->snapshot, event.position.seq))
             // All events of a call are due. The first one is handed out, and the others follow in order.
             add_waiting_event(log, context.waiting, in_lane(lane->number, event), position.NextAttempt(),
                               position.NextAttempt(), &now, &failure);

@@ -79,7 +79,7 @@ void return_event(const ReturnSetInfo *result, int64 claim_id, const ClaimedEven
     bool nulls[7] = {false, false, false, false, false, !event.has_received_at, false};
     const Datum event_type = text_or_null(event.event_type, &nulls[3]);
     const Datum values[] = {Int64GetDatum(claim_id),
-                            Int64GetDatum(event.place.seq),
+                            Int64GetDatum(event.position.seq),
                             CStringGetTextDatum(event.call_id),
                             event_type,
                             Int32GetDatum(claimed.attempt),
@@ -242,7 +242,7 @@ void end_in_order(Ending **order, int count, EndClaim end, const char *ended)
 
 Datum end_claims(FunctionCallInfo fcinfo, const char *function, EndClaim end, const char *ended)
 {
-    check_can_claim(function);
+    require_claim_conditions(function);
     InitMaterializedSRF(fcinfo, 0);
     if (PG_ARGISNULL(0))
         return Datum{0};
@@ -272,8 +272,9 @@ enum FailArgument { fail_claim, fail_seq, fail_error, fail_retry_after };
 bool is_in_range(const LaneRecord &record, const LogEvent &event)
 {
     const LanePosition &position = record.position;
-    return event.lane == record.lane && event.place > position.read && event.place <= record.to &&
-           position.window_snapshot.Sees(event.place.xid) && !position.done_snapshot.Sees(event.place.xid);
+    return event.lane == record.lane && event.position > position.read && event.position <= record.to &&
+           position.window_snapshot.Sees(event.position.xid) &&
+           !position.done_snapshot.Sees(event.position.xid);
 }
 
 enum class Membership : unsigned char { none, handed_out, failed };
@@ -282,18 +283,18 @@ Membership membership_of(const FoundClaim &found, Snapshot snapshot, const LogEv
 {
     const CatalogTable waiting = open_waiting(AccessShareLock);
     const WaitingEvents events = read_waiting(found.log, waiting, snapshot, found.record.lane);
-    const WaitingEvent *row = find_waiting(events, event.call_id, event.place.seq);
+    const WaitingEvent *row = find_waiting(events, event.call_id, event.position.seq);
     close_catalog_table(waiting, AccessShareLock);
     if (found.record.is_retry) {
         if (row != nullptr && row->claim_id == found.record.claim_id)
             return Membership::handed_out;
-        return row != nullptr || is_dead(found.log, snapshot, event.place.seq) ? Membership::failed
-                                                                               : Membership::none;
+        return row != nullptr || is_dead(found.log, snapshot, event.position.seq) ? Membership::failed
+                                                                                  : Membership::none;
     }
     if (!is_in_range(found.record, event))
         return Membership::none;
-    return row != nullptr || is_dead(found.log, snapshot, event.place.seq) ? Membership::failed
-                                                                           : Membership::handed_out;
+    return row != nullptr || is_dead(found.log, snapshot, event.position.seq) ? Membership::failed
+                                                                              : Membership::handed_out;
 }
 
 [[noreturn]] void raise_not_in_claim(int64 claim_id, int64 seq)
@@ -372,7 +373,7 @@ CALLHARDENING_FUNCTION(claim_call_events)
 {
     static constinit KeptMemory memory = {"callhardening claim", nullptr, 0};
     const ClaimOptions options = claim_options(fcinfo);
-    check_can_claim("claim_call_events");
+    require_claim_conditions("claim_call_events");
     InitMaterializedSRF(fcinfo, 0);
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     keep_result_memory(result);
@@ -395,7 +396,7 @@ CALLHARDENING_FUNCTION(release_call_events)
 
 CALLHARDENING_FUNCTION(fail_call_event)
 {
-    check_can_claim("fail_call_event");
+    require_claim_conditions("fail_call_event");
     require_arguments(fcinfo, 2, "claim_id and event_seq");
     FoundClaim found;
     if (!open_claim(PG_GETARG_INT64(fail_claim), &found))
@@ -407,7 +408,7 @@ CALLHARDENING_FUNCTION(fail_call_event)
 
 CALLHARDENING_FUNCTION(renew_call_claim)
 {
-    check_can_claim("renew_call_claim");
+    require_claim_conditions("renew_call_claim");
     require_arguments(fcinfo, 2, "claim_id and lease");
     const int64 lease = lease_of(fcinfo, 1);
     FoundClaim found;
@@ -431,7 +432,7 @@ CALLHARDENING_FUNCTION(renew_call_claim)
 
 CALLHARDENING_FUNCTION(assert_call_claim)
 {
-    check_can_read_claims("assert_call_claim");
+    require_claim_transaction("assert_call_claim");
     require_arguments(fcinfo, 1, "claim_id");
     FoundClaim found;
     const bool is_open = open_claim(PG_GETARG_INT64(0), &found);

@@ -49,11 +49,11 @@ CatalogTable open_dead(LOCKMODE lock)
 void bury(const EventLog &log, const EventInLane &event, int attempts, Datum errors, const Failure &failure)
 {
     const CatalogTable dead = open_dead(RowExclusiveLock);
-    drop_row_of(log, dead, event.place.seq); // an event with the same number was appended later
+    drop_row_of(log, dead, event.position.seq); // an event with the same number was appended later
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
     values[dead_log - 1] = Int32GetDatum(log.log_id);
-    values[dead_seq - 1] = Int64GetDatum(event.place.seq);
+    values[dead_seq - 1] = Int64GetDatum(event.position.seq);
     values[dead_lane - 1] = Int32GetDatum(event.lane);
     values[dead_call_id - 1] = CStringGetTextDatum(event.call_id);
     values[dead_attempts - 1] = Int32GetDatum(attempts);
@@ -63,8 +63,13 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
     values[dead_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
     insert_row(dead, values, nulls);
     close_catalog_table(dead, NoLock);
-    note_issue(
-        {IssueKind::dead_event, log.events, event.call_id, {}, {}, event.place.seq, "see call_dead_events"});
+    note_issue({IssueKind::dead_event,
+                log.events,
+                event.call_id,
+                {},
+                {},
+                event.position.seq,
+                "see call_dead_events"});
 }
 
 namespace
@@ -113,7 +118,7 @@ namespace
 {
 
 // Matches the rights granted by `operate`, and the view operated_logs.
-void check_can_operate(const EventLog &log)
+void require_operate_rights(const EventLog &log)
 {
     const Oid role = GetUserId();
     if (!owns_relation(log.events, role) && (pg_class_aclcheck(log.events, role, ACL_SELECT) != ACLCHECK_OK ||
@@ -201,7 +206,7 @@ CALLHARDENING_FUNCTION(retry_dead_call_events)
     EventLog log;
     PreventCommandIfReadOnly("retry_dead_call_events()");
     find_event_log(fcinfo, 0, &log);
-    check_can_operate(log);
+    require_operate_rights(log);
     Revival revival = {open_catalog_table(dead_events_layout, "dead_events_pkey", RowExclusiveLock),
                        open_waiting(RowExclusiveLock), 0};
     if (PG_ARGISNULL(1))

@@ -92,7 +92,7 @@ int64 estimate(const Monitor &monitor, const Pending &pending, int64 newest)
 {
     if (!pending.has_oldest)
         return 0;
-    return Max(1, (newest - pending.oldest.place.seq + monitor.log.lanes) / monitor.log.lanes);
+    return Max(1, (newest - pending.oldest.position.seq + monitor.log.lanes) / monitor.log.lanes);
 }
 
 void return_lane(FunctionCallInfo fcinfo, const Monitor &monitor, int lane, const Pending &pending,
@@ -101,7 +101,7 @@ void return_lane(FunctionCallInfo fcinfo, const Monitor &monitor, int lane, cons
     const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const int64 count = monitor.exact ? pending.count : estimate(monitor, pending, newest);
     bool nulls[] = {false, false, !pending.has_oldest, !pending.oldest.has_received_at};
-    Datum values[] = {Int32GetDatum(lane), Int64GetDatum(count), Int64GetDatum(pending.oldest.place.seq),
+    Datum values[] = {Int32GetDatum(lane), Int64GetDatum(count), Int64GetDatum(pending.oldest.position.seq),
                       TimestampTzGetDatum(postgres_time(pending.oldest.received_at))};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

@@ -73,7 +73,7 @@ void set_processed(const EventLog &log, const int64 *seqs, int count, Numbers *s
 }
 
 // An event without an update, and still unprocessed, would be lost.
-void check_nobody_suppresses(const EventLog &log, const Numbers &missing)
+void require_no_suppressed_update(const EventLog &log, const Numbers &missing)
 {
     static KeptPlans plans;
     if (missing.count == 0)
@@ -101,7 +101,7 @@ Numbers take_numbers(const EventLog &log, const Numbers &wanted)
     for (int i = 0; i < wanted.count; ++i)
         if (!has_number(taken, wanted.seqs[i]))
             add_number(&missing, wanted.seqs[i]);
-    check_nobody_suppresses(log, missing);
+    require_no_suppressed_update(log, missing);
     return taken;
 }
 
@@ -146,7 +146,7 @@ Numbers numbers_of(const Claim &claim)
 {
     Numbers numbers = {};
     for (int i = 0; i < claim.event_count; ++i)
-        add_number(&numbers, claim.events[i].event.place.seq);
+        add_number(&numbers, claim.events[i].event.position.seq);
     return numbers;
 }
 
@@ -161,7 +161,7 @@ void take_claimed(const EventLog &log, Claim *claim)
     const Numbers taken = take_numbers(log, free);
     for (int i = 0; i < claim->event_count; ++i) {
         ClaimedEvent &claimed = claim->events[i];
-        const int64 seq = claimed.event.place.seq;
+        const int64 seq = claimed.event.position.seq;
         claimed.is_held = !has_number(free, seq) && has_number(pending, seq);
         claimed.event.is_done = !claimed.is_held && !has_number(taken, seq);
     }
@@ -185,7 +185,7 @@ void add_retried(const LaneRecord &record, const WaitingEvents &waiting, Numbers
 {
     for (int i = 0; i < waiting.count; ++i)
         if (waiting.events[i].claim_id == record.claim_id)
-            add_number(numbers, waiting.events[i].place.seq);
+            add_number(numbers, waiting.events[i].position.seq);
 }
 
 void add_range(const EventLog &log, const LaneRecord &record, Snapshot snapshot, const WaitingEvents &waiting,
@@ -200,17 +200,17 @@ void add_range(const EventLog &log, const LaneRecord &record, Snapshot snapshot,
     LaneReader reader =
         begin_reading(table, snapshot, record.lane,
                       window_between(position.done_snapshot, position.window_snapshot), position.read);
-    while (next_event(&reader) && reader.place <= record.to) {
+    while (next_event(&reader) && reader.position <= record.to) {
         if (is_done(reader))
             continue;
         const MemoryContext caller = MemoryContextSwitchTo(scratch);
         const LogEvent event = present_event(log, reader);
-        const bool has_failed = find_waiting(waiting, event.call_id, event.place.seq) != nullptr ||
-                                (any_dead && is_dead(log, snapshot, event.place.seq));
+        const bool has_failed = find_waiting(waiting, event.call_id, event.position.seq) != nullptr ||
+                                (any_dead && is_dead(log, snapshot, event.position.seq));
         MemoryContextSwitchTo(caller);
         MemoryContextReset(scratch);
         if (!has_failed)
-            add_number(numbers, reader.place.seq);
+            add_number(numbers, reader.position.seq);
     }
     end_reading(reader);
     close_log_table(table);

@@ -83,21 +83,21 @@ struct LaneOfLog {
 
 bool is_waiting_or_dead(const Purge &purge, const LogEvent &event)
 {
-    return is_waiting(purge.log, purge.waiting, purge.snapshot, event.lane, event.place.seq) ||
-           is_dead(purge.log, purge.snapshot, event.place.seq);
+    return is_waiting(purge.log, purge.waiting, purge.snapshot, event.lane, event.position.seq) ||
+           is_dead(purge.log, purge.snapshot, event.position.seq);
 }
 
 // -- deleting ------------------------------------------------------------------------------------
 
 // The log belongs to its owner: the caller needs the right to delete from it, and its triggers fire.
-bool delete_event(Purge *purge, int lane, const LogPosition &place)
+bool delete_event(Purge *purge, int lane, const LogPosition &position)
 {
     static KeptPlans plans;
     run_statement(&plans,
                   psprintf("DELETE FROM %s WHERE event_lane OPERATOR(pg_catalog.=) $1"
                            " AND event_xid OPERATOR(pg_catalog.=) $2 AND event_seq OPERATOR(pg_catalog.=) $3",
                            purge->log.events_name),
-                  {int4_value(lane), xid8_value(place.xid), int8_value(place.seq)});
+                  {int4_value(lane), xid8_value(position.xid), int8_value(position.seq)});
     purge->purged += static_cast<int64>(SPI_processed);
     --purge->left;
     return SPI_processed > 0;
@@ -155,7 +155,7 @@ void remember_leftover(const Purge &purge, int64 seq)
 // number again, and the event may be pending.
 bool must_stay(const Purge &purge, const LogEvent &event)
 {
-    return event.received_at >= purge.before || find_low_end(purge, event.lane).low < event.place ||
+    return event.received_at >= purge.before || find_low_end(purge, event.lane).low < event.position ||
            is_waiting_or_dead(purge, event);
 }
 
@@ -168,7 +168,7 @@ void look_at_leftover(Purge *purge, const KeyScan &scan)
     if (!find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, 2), &event))
         delete_row(purge->leftovers, scan);
     else if (!must_stay(*purge, event)) {
-        delete_event(purge, event.lane, event.place);
+        delete_event(purge, event.lane, event.position);
         delete_row(purge->leftovers, scan);
     }
     MemoryContextSwitchTo(caller);
@@ -192,7 +192,7 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
 bool is_dealt_with(const Purge &purge, const LogEvent &event)
 {
     const LaneOfLog lane = look_at_lane(purge, event.lane);
-    return lane.is_live ? IsSettled(lane.position, event.place) : event.lane < purge.log.first_lane;
+    return lane.is_live ? IsSettled(lane.position, event.position) : event.lane < purge.log.first_lane;
 }
 
 // Another client has processed the event, or the log's settings now ignore it. Then it is settled.
@@ -222,7 +222,7 @@ void look_at_dead(Purge *purge, const KeyScan &scan)
     // Another session may be reviving it.
     if ((is_over || (is_dead_for_long(*purge, scan) && is_dealt_with(*purge, event))) &&
         lock_row(purge->dead, scan, purge->snapshot, LockWaitSkip) &&
-        (is_over || delete_event(purge, event.lane, event.place)))
+        (is_over || delete_event(purge, event.lane, event.position)))
         delete_row(purge->dead, scan);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(purge->scratch);
@@ -296,13 +296,13 @@ std::span<const XidRange> purgeable_xids(const Purge &purge, const LaneOfLog &la
 bool look_at_event(Purge *purge, const LaneOfLog &lane, const LaneReader &reader)
 {
     const LogEvent event = present_event(purge->log, reader);
-    if (event.received_at >= purge->before || (lane.is_live && !IsSettled(lane.position, event.place)))
+    if (event.received_at >= purge->before || (lane.is_live && !IsSettled(lane.position, event.position)))
         return false;
     --purge->looks;
     if (is_waiting_or_dead(*purge, event))
-        remember_leftover(*purge, event.place.seq);
+        remember_leftover(*purge, event.position.seq);
     else
-        delete_event(purge, lane.number, event.place);
+        delete_event(purge, lane.number, event.position);
     return true;
 }
 
@@ -319,9 +319,9 @@ bool purge_next_event(Purge *purge, const LaneOfLog &lane, LaneReader *reader)
 
 // In lanes without workers, an open transaction may still append an earlier event. Rows of another cluster
 // can have ids above all ids here. The purge does not pass either of them.
-bool may_pass(const Purge &purge, const LaneOfLog &lane, const LogPosition &place)
+bool may_pass(const Purge &purge, const LaneOfLog &lane, const LogPosition &position)
 {
-    return IsLane(lane.number) || place.xid < purge.now.xmin;
+    return IsLane(lane.number) || position.xid < purge.now.xmin;
 }
 
 void purge_lane(Purge *purge, int number)
@@ -336,9 +336,9 @@ void purge_lane(Purge *purge, int number)
         begin_reading(purge->table, purge->snapshot, number, purgeable_xids(*purge, lane), end.low);
     bool moved = false;
     while (purge_next_event(purge, lane, &reader)) {
-        if (!may_pass(*purge, lane, reader.place))
+        if (!may_pass(*purge, lane, reader.position))
             continue;
-        end.low = reader.place;
+        end.low = reader.position;
         moved = true;
     }
     end_reading(reader);
@@ -403,7 +403,7 @@ void read_ages(FunctionCallInfo fcinfo, Purge *purge)
         purge->dead_before = cutoff_of(fcinfo, dead_older_than_argument, "dead_older_than");
 }
 
-void check_has_age(const EventLog &log)
+void require_age_column(const EventLog &log)
 {
     if (log.received_at_column == nullptr && log.processed_at_column == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -442,9 +442,9 @@ CALLHARDENING_FUNCTION(purge_call_events)
     read_ages(fcinfo, &purge);
     purge.left = max_events_argument_of(fcinfo, purge_max_argument);
     const int most_looks = Max(purge.left, fewest_looks);
-    check_can_claim("purge_call_events");
+    require_claim_conditions("purge_call_events");
     find_event_log(fcinfo, purge_log_argument, &purge.log);
-    check_has_age(purge.log);
+    require_age_column(purge.log);
     // A worker must adopt a restored log first. Before that, it is unknown which events are settled.
     if (purge.log.is_restored || !try_lock_event_log(purge.log))
         PG_RETURN_INT64(0);

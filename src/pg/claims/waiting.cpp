@@ -30,7 +30,7 @@ WaitingEvent waiting_in_slot(TupleTableSlot *slot)
 }
 
 // Orders by number alone if the transaction of one event is unknown in this cluster.
-int compare_places(const LogPosition &a, const LogPosition &b)
+int compare_positions(const LogPosition &a, const LogPosition &b)
 {
     if (a.xid == 0 || b.xid == 0)
         return a.seq < b.seq ? -1 : a.seq > b.seq;
@@ -42,7 +42,7 @@ int compare_waiting(const void *left, const void *right)
     const auto *a = static_cast<const WaitingEvent *>(left), *b = static_cast<const WaitingEvent *>(right);
     if (const int order = strcmp(a->call_id, b->call_id); order != 0)
         return order;
-    return compare_places(a->place, b->place);
+    return compare_positions(a->position, b->position);
 }
 
 // The start of the call's events, or the place to insert them.
@@ -129,7 +129,7 @@ WaitingEvents read_waiting(const EventLog &log, const CatalogTable &waiting, Sna
 const WaitingEvent *find_waiting(const WaitingEvents &waiting, const char *call_id, int64 seq)
 {
     for (int i = first_of_call(waiting, call_id); is_of_call(waiting, i, call_id); ++i)
-        if (waiting.events[i].place.seq == seq)
+        if (waiting.events[i].position.seq == seq)
             return &waiting.events[i];
     return nullptr;
 }
@@ -192,7 +192,7 @@ int compare_due(const void *left, const void *right)
                *b = *static_cast<const WaitingEvent *const *>(right);
     if (a->due_at != b->due_at)
         return a->due_at < b->due_at ? -1 : 1;
-    return compare_places(a->place, b->place);
+    return compare_positions(a->position, b->position);
 }
 
 // An event in its last attempt is handed out alone too. If its worker were lost with other events, the event
@@ -294,7 +294,7 @@ void release_call(const EventLog &log, const CatalogTable &waiting, int lane, co
     if (!has_waiting_call(others, call_id) || has_due_event(others, call_id))
         return;
     const TimestampTz now = GetCurrentTimestamp();
-    change_waiting(log, waiting, lane, others.events[first_of_call(others, call_id)].place.seq,
+    change_waiting(log, waiting, lane, others.events[first_of_call(others, call_id)].position.seq,
                    {set_due(&now)});
 }
 
@@ -307,8 +307,8 @@ void add_waiting_event(const EventLog &log, const CatalogTable &waiting, const E
     Datum values[waiting_columns];
     values[waiting_log - 1] = Int32GetDatum(log.log_id);
     values[waiting_lane - 1] = Int32GetDatum(home_lane(log, event.lane));
-    values[waiting_seq - 1] = Int64GetDatum(event.place.seq);
-    values[waiting_xid - 1] = UInt64GetDatum(event.lane < log.first_lane ? 0 : event.place.xid);
+    values[waiting_seq - 1] = Int64GetDatum(event.position.seq);
+    values[waiting_xid - 1] = UInt64GetDatum(event.lane < log.first_lane ? 0 : event.position.xid);
     values[waiting_call_id - 1] = CStringGetTextDatum(event.call_id);
     values[waiting_attempts - 1] = Int32GetDatum(attempts);
     values[waiting_lease_expiries - 1] = Int32GetDatum(lease_expiries);
@@ -339,7 +339,7 @@ void retry_locked(const EventLog &log, const CatalogTable &waiting, const EventI
 {
     const Snapshot snapshot = take_snapshot();
     KeyScan scan;
-    bool is_found = find_row(log, waiting, snapshot, event.lane, event.place.seq, &scan);
+    bool is_found = find_row(log, waiting, snapshot, event.lane, event.position.seq, &scan);
     if (!is_found) {
         const TimestampTz now = GetCurrentTimestamp();
         end_key_scan(scan);
@@ -390,7 +390,7 @@ bool fail_event(const EventLog &log, const CatalogTable &waiting, const EventInL
     const Snapshot snapshot = take_snapshot();
     KeyScan scan;
     bool is_dead = attempts >= log.max_attempts;
-    if (find_row(log, waiting, snapshot, event.lane, event.place.seq, &scan))
+    if (find_row(log, waiting, snapshot, event.lane, event.position.seq, &scan))
         is_dead = fail_waiting(log, waiting, scan, event, attempts, &due, failure);
     else if (is_dead) {
         bool has_none;
@@ -409,7 +409,7 @@ bool fail_event(const EventLog &log, const CatalogTable &waiting, const EventInL
 void hand_out_waiting(const EventLog &log, const CatalogTable &waiting, int lane, const WaitingEvent &event,
                       int64 claim_id)
 {
-    change_waiting(log, waiting, lane, event.place.seq,
+    change_waiting(log, waiting, lane, event.position.seq,
                    {set_claim(claim_id), set_int4(waiting_attempts, event.attempts + 1)});
 }
 
@@ -433,7 +433,7 @@ Retry open_retry(const EventLog &log, int lane)
 
 EventInLane in_lane(int lane, const WaitingEvent &event)
 {
-    return {lane, event.place, event.call_id};
+    return {lane, event.position, event.call_id};
 }
 
 void drop_waiting(const EventLog &log, const CatalogTable &waiting, int lane, int64 seq)
@@ -455,7 +455,7 @@ void release_next(const EventLog &log, const Retry &retry, int lane, int first, 
         if (retry.events.events[i].has_due)
             return;
     if (is_of_call(retry.events, first, call_id))
-        change_waiting(log, retry.waiting, lane, retry.events.events[first].place.seq, {set_due(&now)});
+        change_waiting(log, retry.waiting, lane, retry.events.events[first].position.seq, {set_due(&now)});
 }
 
 // Records the loss of the event's worker. Another event of the claim may be the cause, so this event does not
@@ -469,7 +469,7 @@ void expire_waiting(const EventLog &log, const Retry &retry, int lane, const Wai
     }
     const Snapshot snapshot = take_snapshot();
     KeyScan scan;
-    if (find_row(log, retry.waiting, snapshot, lane, event.place.seq, &scan)) {
+    if (find_row(log, retry.waiting, snapshot, lane, event.position.seq, &scan)) {
         bool had_none, has_none;
         const Datum old = row_value(scan.slot, waiting_errors, &had_none);
         const Datum errors = add_failure(old, had_none, &failure, &has_none);
@@ -492,7 +492,7 @@ void complete_retry(const EventLog &log, int lane, int64 claim_id)
         const WaitingEvent &event = retry.events.events[i];
         if (event.claim_id != claim_id)
             continue;
-        drop_waiting(log, retry.waiting, lane, event.place.seq);
+        drop_waiting(log, retry.waiting, lane, event.position.seq);
         release_next(log, retry, lane, i + 1, event.call_id, now);
     }
     close_catalog_table(retry.waiting, NoLock);
@@ -500,7 +500,7 @@ void complete_retry(const EventLog &log, int lane, int64 claim_id)
 
 void drop_done(const EventLog &log, const CatalogTable &waiting, int lane, const WaitingEvent &event)
 {
-    drop_waiting(log, waiting, lane, event.place.seq);
+    drop_waiting(log, waiting, lane, event.position.seq);
     release_call(log, waiting, lane, event.call_id);
 }
 
@@ -510,7 +510,7 @@ void release_retry(const EventLog &log, int lane, int64 claim_id)
     for (int i = 0; i < retry.events.count; ++i) {
         const WaitingEvent &event = retry.events.events[i];
         if (event.claim_id == claim_id)
-            change_waiting(log, retry.waiting, lane, event.place.seq,
+            change_waiting(log, retry.waiting, lane, event.position.seq,
                            {set_claim(0), set_int4(waiting_attempts, event.attempts - 1)});
     }
     close_catalog_table(retry.waiting, NoLock);

@@ -32,7 +32,7 @@ enum WaitingColumn {
 };
 
 struct WaitingEvent {
-    LogPosition place; // xid 0: unknown in this cluster; only the number counts
+    LogPosition position; // xid 0: unknown in this cluster; only the number counts
     char *call_id;
     int attempts;       // times handed out, in counted claims
     int lease_expiries; // number of lost workers

@@ -161,7 +161,7 @@ bool has_own_trigger(Relation relation)
                      : errhint("Give the column a default, or INSERT into the table as its clients do.")));
 }
 
-void check_log_columns(const EventLog &log, const CarriedValues &carried)
+void require_log_columns(const EventLog &log, const CarriedValues &carried)
 {
     Relation events = open_table(log.events, AccessShareLock);
     const TupleDesc columns = RelationGetDescr(events);
@@ -194,11 +194,11 @@ void read_carry(const EventLog &log, Jsonb *carry, CarriedValues *values)
     }
 }
 
-void check_can_fill(const EventLog &log, const CarriedValues &carried)
+void require_filled_columns(const EventLog &log, const CarriedValues &carried)
 {
     if (!OidIsValid(log.sequence))
         return;
-    check_log_columns(log, carried);
+    require_log_columns(log, carried);
 }
 
 } // namespace callhardening

@@ -26,6 +26,6 @@ void read_carry(const EventLog &log, Jsonb *carry, CarriedValues *values);
 
 // Raises 55000 if a required value is missing. The log's own error would print the row with the body. Values
 // required only by the calls table are not checked: the body is worth keeping.
-void check_can_fill(const EventLog &log, const CarriedValues &carried);
+void require_filled_columns(const EventLog &log, const CarriedValues &carried);
 
 } // namespace callhardening

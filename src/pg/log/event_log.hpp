@@ -57,7 +57,7 @@ inline int home_lane(const EventLog &log, int lane)
 
 struct EventInLane {
     int lane;
-    LogPosition place;
+    LogPosition position;
     const char *call_id;
 };
 

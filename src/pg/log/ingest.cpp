@@ -205,7 +205,7 @@ OptionalText type_of_event(const EventLog *log, Jsonb *body, OptionalText event_
 int64 append_event(const EventLog *log, Event event)
 {
     event.type = type_of_event(log, event.body, event.type);
-    check_can_fill(*log, *event.carried);
+    require_filled_columns(*log, *event.carried);
     // If a purge deletes the first delivery between the two statements, the redelivery becomes a new event.
     constexpr int attempts = 3;
     for (int i = 0; i < attempts; ++i) {

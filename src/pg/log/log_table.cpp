@@ -33,7 +33,7 @@ enum IndexColumn { lane_key = 1, xid_key, seq_key, index_keys = seq_key };
 
 // -- opening -------------------------------------------------------------------------------------
 
-void check_can_read(const EventLog &log)
+void require_readable_log(const EventLog &log)
 {
     if (pg_class_aclcheck(log.events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
         aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
@@ -174,7 +174,7 @@ void find_settings(const EventLog &log, Relation heap, LogTable *table)
 
 void open_log_table(const EventLog &log, LogTable *table)
 {
-    check_can_read(log);
+    require_readable_log(log);
     Relation heap = open_table(log.events, AccessShareLock);
     if (RelationGetForm(heap)->relkind != RELKIND_RELATION)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -221,7 +221,7 @@ void seek(LaneReader *reader, Key xid, Key seq)
 void seek_in_xid(LaneReader *reader, const LogPosition &behind)
 {
     reader->in_one_xid = true;
-    reader->place = behind;
+    reader->position = behind;
     seek(reader, xid8_key(xid_key, behind.xid), int8_key(seq_key, behind.seq, BTGreaterStrategyNumber));
 }
 
@@ -244,7 +244,7 @@ void read_place(LaneReader *reader)
     bool nulls[INDEX_MAX_KEYS];
     const IndexScanDesc scan = reader->table->scan;
     index_deform_tuple(scan->xs_itup, scan->xs_itupdesc, values, nulls);
-    reader->place = {DatumGetUInt64(values[xid_key - 1]), DatumGetInt64(values[seq_key - 1])};
+    reader->position = {DatumGetUInt64(values[xid_key - 1]), DatumGetInt64(values[seq_key - 1])};
 }
 
 bool next_entry(const LaneReader &reader)
@@ -258,7 +258,7 @@ bool next_entry(const LaneReader &reader)
 bool is_in_range(const LaneReader &reader)
 {
     const XidRange &range = reader.window[reader.range];
-    return reader.place.xid >= range.first && reader.place.xid < range.end;
+    return reader.position.xid >= range.first && reader.position.xid < range.end;
 }
 
 } // namespace
@@ -286,12 +286,12 @@ bool next_event(LaneReader *reader)
         if (!next_entry(*reader)) {
             if (!reader->in_one_xid)
                 break;
-            seek_from(reader, reader->place.xid + 1);
+            seek_from(reader, reader->position.xid + 1);
             continue;
         }
         read_place(reader);
         if (!reader->in_one_xid && !is_in_range(*reader))
-            seek_from(reader, reader->place.xid);
+            seek_from(reader, reader->position.xid);
         else if (index_fetch_heap(reader->table->scan, reader->table->slot))
             return true;
     }
@@ -357,18 +357,18 @@ void read_times(const LogTable &table, TupleTableSlot *slot, LogEvent *event)
 }
 
 LogEvent event_in_slot(const EventLog &log, const LogTable &table, TupleTableSlot *slot, int lane,
-                       const LogPosition &place)
+                       const LogPosition &position)
 {
     bool no_payload;
     LogEvent event = {};
     const Datum payload = row_value(slot, table.payload, &no_payload);
     event.lane = lane;
-    event.place = place;
+    event.position = position;
     event.call_id = row_text(slot, table.call_id);
     if (event.call_id == nullptr && !IsLane(lane)) // no worker can take it
         event.call_id = pstrdup("");
     if (no_payload || event.call_id == nullptr)
-        raise_altered(log, place.seq);
+        raise_altered(log, position.seq);
     event.event_type = read_event_type(table, slot);
     read_times(table, slot, &event);
     event.payload = datumCopy(payload, false, -1);
@@ -379,7 +379,7 @@ LogEvent event_in_slot(const EventLog &log, const LogTable &table, TupleTableSlo
 
 LogEvent present_event(const EventLog &log, const LaneReader &reader)
 {
-    return event_in_slot(log, *reader.table, reader.table->slot, reader.lane, reader.place);
+    return event_in_slot(log, *reader.table, reader.table->slot, reader.lane, reader.position);
 }
 
 int64 newest_event(const EventLog &log, const LogTable &table, Snapshot snapshot)

@@ -31,7 +31,7 @@ void close_log_table(const LogTable &table);
 
 struct LogEvent {
     int lane; // as stamped
-    LogPosition place;
+    LogPosition position;
     char *call_id;
     char *event_type;  // from beside the body, else from the body; NULL: none
     int64 received_at; // microseconds since the epoch; if unknown, processed_at, else 0
@@ -46,9 +46,9 @@ struct LaneReader {
     int lane;
     std::span<const XidRange> window;
     size_t range;    // the present event's range of the window
-    bool in_one_xid; // the scan ends with the events of `place.xid`
+    bool in_one_xid; // the scan ends with the events of `position.xid`
     bool at_end;
-    LogPosition place; // of the present event
+    LogPosition position; // of the present event
 };
 
 LaneReader begin_reading(const LogTable &table, Snapshot snapshot, int lane, std::span<const XidRange> window,

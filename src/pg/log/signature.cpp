@@ -141,7 +141,7 @@ void require_owner(Oid table)
         aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, get_rel_name(table));
 }
 
-void check_secret(std::string_view secret)
+void require_usable_secret(std::string_view secret)
 {
     if (secret.size() < shortest_event_secret || secret.size() > longest_event_secret)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -225,7 +225,7 @@ CALLHARDENING_FUNCTION(set_call_event_secret)
     find_event_log(fcinfo, log_argument, &log);
     require_owner(log.events);
     if (!removes)
-        check_secret(text_argument(fcinfo, secret_argument));
+        require_usable_secret(text_argument(fcinfo, secret_argument));
     const SpiArgument secret = {
         BYTEAOID, removes ? Datum{0} : PointerGetDatum(PG_GETARG_BYTEA_PP(secret_argument)), removes};
     write_secret_as_owner(&log, secret);

@@ -57,7 +57,7 @@ struct Stamper {
     int seq;        // set here; 0: the column has a default
     int given_type; // the row's own type; 0: no such column
     FmgrInfo type_output;
-    int processed; // set if the row is no pending event; 0: no such column
+    int processed_at; // set if the row is no pending event; 0: no such column
     int lanes;
     KeyKind key;
     const Shape *shape;
@@ -118,9 +118,9 @@ uint64 restore_mark_of(Oid events)
         uint64 system;
         int64 start;
         Oid database, events;
-    } place = {GetSystemIdentifier(), PgStartTime, MyDatabaseId, events};
-    const auto *bytes = reinterpret_cast<const unsigned char *>(&place);
-    return RestoreMark(DatumGetUInt64(hash_any_extended(bytes, sizeof(place), 0)));
+    } restored = {GetSystemIdentifier(), PgStartTime, MyDatabaseId, events};
+    const auto *bytes = reinterpret_cast<const unsigned char *>(&restored);
+    return RestoreMark(DatumGetUInt64(hash_any_extended(bytes, sizeof(restored), 0)));
 }
 
 // A restore of data alone can append the events before the log's row in the registry. The restored positions
@@ -131,7 +131,7 @@ uint64 xid_of_stamp(const Stamper *stamper)
                                     : U64FromFullTransactionId(GetTopFullTransactionId());
 }
 
-int column_of_processed(const Stamper *stamper, const Relation log)
+int find_processed_at(const Stamper *stamper, const Relation log)
 {
     const char *column = stamper->log.processed_at_column;
     if (stamper->seq == 0 || stamper->log.log_id == 0 || column == nullptr)
@@ -177,12 +177,12 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
     look_up_log(fcinfo, RelationGetRelid(log), stamper);
     stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
-    stamper->processed = column_of_processed(stamper, log);
+    stamper->processed_at = find_processed_at(stamper, log);
     find_given_type(log, stamper, session);
     return stamper;
 }
 
-void check_stamp_call(FunctionCallInfo fcinfo)
+void require_stamp_call(FunctionCallInfo fcinfo)
 {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -289,7 +289,7 @@ bool is_settled(const Stamper *stamper, HeapTuple row, TupleDesc columns)
         return false;
     if (stamper->log.log_id == 0)
         return true;
-    return stamper->processed > 0 && !is_missing(row, stamper->processed, columns);
+    return stamper->processed_at > 0 && !is_missing(row, stamper->processed_at, columns);
 }
 
 bool is_row_ignored(Stamper *stamper, HeapTuple row, TupleDesc columns, const Stamp &stamp, Jsonb *body)
@@ -372,7 +372,7 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(stamp_call_event)
 {
-    check_stamp_call(fcinfo);
+    require_stamp_call(fcinfo);
     const auto *trigger = reinterpret_cast<const TriggerData *>(fcinfo->context);
     if (fcinfo->flinfo->fn_extra == nullptr)
         fcinfo->flinfo->fn_extra = make_stamper(fcinfo, trigger);

@@ -30,7 +30,7 @@ void raise_out_of_memory()
                     errdetail("There is not enough memory for the calls in progress.")));
 }
 
-int32 check_calls(FunctionCallInfo fcinfo)
+int32 require_calls(FunctionCallInfo fcinfo)
 {
     if (PG_ARGISNULL(0))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("calls must not be null")));
@@ -41,7 +41,7 @@ int32 check_calls(FunctionCallInfo fcinfo)
     return calls;
 }
 
-int32 check_seed(FunctionCallInfo fcinfo)
+int32 require_seed(FunctionCallInfo fcinfo)
 {
     if (PG_ARGISNULL(1))
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("seed must not be null")));
@@ -50,7 +50,7 @@ int32 check_seed(FunctionCallInfo fcinfo)
 
 CallTraffic *start_traffic(FunctionCallInfo fcinfo, MemoryContext context)
 {
-    const int32 calls = check_calls(fcinfo), seed = check_seed(fcinfo);
+    const int32 calls = require_calls(fcinfo), seed = require_seed(fcinfo);
     // Registered before the allocation, so a later error cannot leak the traffic.
     auto *owner = static_cast<TrafficOwner *>(MemoryContextAllocZero(context, sizeof(TrafficOwner)));
     owner->callback.func = free_traffic;

@@ -36,7 +36,7 @@ TEST(Verdict, AgreesWithTheRuleForEveryPair)
         for (int next = 0; next < graph.size(); ++next) {
             const StatusVerdict verdict = current == next ? StatusVerdict::same
                                           : IsValidTransition(graph, graph.Name(current), graph.Name(next))
-                                              ? StatusVerdict::legal
+                                              ? StatusVerdict::valid
                                               : StatusVerdict::refused;
             Expect(graph, graph.Name(current), graph.Name(next), "", verdict, graph.Name(next));
         }
@@ -46,11 +46,11 @@ TEST(Verdict, AgreesWithTheRuleForEveryPair)
 TEST(Verdict, WordsOfProviders)
 {
     const TransitionGraph &graph = DefaultTransitionGraph();
-    Expect(graph, "ringing", "In-Progress", "", StatusVerdict::legal, "active");
+    Expect(graph, "ringing", "In-Progress", "", StatusVerdict::valid, "active");
     Expect(graph, "ended", "calling", "dialpad", StatusVerdict::refused, "ringing");
     Expect(graph, "ended", "hangup", "dialpad", StatusVerdict::same, "ended");
     Expect(graph, "missed", "hangup", "ringcentral", StatusVerdict::same, "missed");
-    Expect(graph, "ringing", "hangup", "ringcentral", StatusVerdict::legal, "missed");
+    Expect(graph, "ringing", "hangup", "ringcentral", StatusVerdict::valid, "missed");
 }
 
 TEST(Verdict, WordsThatAreNoStatus)
@@ -67,20 +67,20 @@ TEST(Verdict, WordsThatAreNoStatus)
 TEST(Verdict, NoCurrentStatusOrAnOldWord)
 {
     const TransitionGraph &graph = DefaultTransitionGraph();
-    Expect(graph, null, "ended", "", StatusVerdict::legal, "ended");
-    Expect(graph, "Completed", "ringing", "", StatusVerdict::legal, "ringing");
-    Expect(graph, "", "ringing", "", StatusVerdict::legal, "ringing");
+    Expect(graph, null, "ended", "", StatusVerdict::valid, "ended");
+    Expect(graph, "Completed", "ringing", "", StatusVerdict::valid, "ringing");
+    Expect(graph, "", "ringing", "", StatusVerdict::valid, "ringing");
     // This word is not in the graph, so its row may be repaired with it.
-    Expect(graph, "ENDED", "ended", "", StatusVerdict::legal, "ended");
+    Expect(graph, "ENDED", "ended", "", StatusVerdict::valid, "ended");
 }
 
 TEST(Verdict, OwnGraph)
 {
     const TransitionGraph graph = Parsed(R"({"Ringing": ["recording", "Ended"], "recording": ["Ended"]})");
     // A word of the graph comes before its meaning in the vocabulary. There a recording is no status.
-    Expect(graph, "Ringing", "recording", "dialpad", StatusVerdict::legal, "recording");
+    Expect(graph, "Ringing", "recording", "dialpad", StatusVerdict::valid, "recording");
     Expect(graph, "recording", "RINGING", "", StatusVerdict::refused, "Ringing");
-    Expect(graph, "recording", "hangup", "dialpad", StatusVerdict::legal, "Ended");
+    Expect(graph, "recording", "hangup", "dialpad", StatusVerdict::valid, "Ended");
     // The vocabulary knows the word, but this graph has no such status.
     Expect(graph, "Ringing", "voicemail", "dialpad", StatusVerdict::unknown_word, "");
 }
