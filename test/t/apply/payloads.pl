@@ -99,7 +99,7 @@ WHERE log = 'number.call_events'::regclass AND event_lane >= 0 ORDER BY name}),
 is( $node->safe_psql('postgres', q{
 SELECT name FROM file JOIN number.call_events e USING (event_seq) JOIN call_dead_events d USING (event_seq)
     JOIN call_event_logs l USING (log_id)
-WHERE log = 'number.call_events'::regclass AND l.events = log AND error LIKE 'the call id cannot be held%' ORDER BY name}),
+WHERE log = 'number.call_events'::regclass AND l.events = log AND error LIKE '%cannot hold the call id' ORDER BY name}),
 	join("\n", qw(
 	  dialpad-fixture-connected-callcenter-leg
 	  dialpad-fixture-connected-operator-leg
