@@ -1,24 +1,22 @@
 #!/usr/bin/env python3
 """Prints the lines that are too long to read.
 
-A line has at most 120 columns in SQL, C++ and pages, and 140 in tests. A row of a table in a page cannot be broken and
-may have more. Code in pages has its own length.
+A line has at most 120 columns in SQL, C++ and pages, and 140 in tests. Code in pages has its own length.
 """
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-COLUMNS, COLUMNS_OF_TESTS, COLUMNS_OF_ROWS = 120, 140, 240
+COLUMNS, COLUMNS_OF_TESTS = 120, 140
 
 
 def sources():
     """Each file with the limit of columns for its lines."""
     for pattern in ("src/**/*.?pp", "sql/*/*.sql"):
         yield from ((file, COLUMNS) for file in ROOT.glob(pattern))
-    for ending in ("sql", "pl", "pm", "spec", "py", "cpp", "hpp"):
+    for ending in ("sql", "pl", "pm", "spec", "py", "sh", "cpp", "hpp"):
         yield from ((file, COLUMNS_OF_TESTS) for file in ROOT.glob(f"test/**/*.{ending}"))
-    yield from ((file, COLUMNS_OF_TESTS) for file in ROOT.glob("test/bench/*.sh"))
 
 
 def pages():
@@ -42,8 +40,7 @@ def faults():
         yield from too_long(file, file.read_text().splitlines(), columns)
     for page in pages():
         lines = without_code(page.read_text())
-        yield from too_long(page, ["" if line.startswith(("|", "    ")) else line for line in lines], COLUMNS)
-        yield from too_long(page, [line if line.startswith("|") else "" for line in lines], COLUMNS_OF_ROWS)
+        yield from too_long(page, ["" if line.startswith("    ") else line for line in lines], COLUMNS)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ CREATE TEMPORARY TABLE verdict AS
 SELECT hex, pg_temp.verdict('SELECT sanitize_call_payload(convert_from(\$1, ''UTF8'')::jsonb)::text', decode(hex, 'hex')) AS by_jsonb,
        pg_temp.verdict('SELECT sanitize_call_payload(convert_from(\$1, ''UTF8''))::text', decode(hex, 'hex')) AS by_text
 FROM body;
-SELECT 'not ok - ' || hex || ': ' || by_jsonb || ' by jsonb, ' || by_text || ' by text' FROM verdict WHERE by_jsonb <> by_text ORDER BY length(hex) LIMIT 10;
+SELECT 'not ok - ' || hex || ': ' || by_jsonb || ' by jsonb, ' || by_text || ' by text' FROM verdict
+WHERE by_jsonb <> by_text ORDER BY length(hex) LIMIT 10;
 SELECT CASE WHEN count(*) FILTER (WHERE by_jsonb <> by_text) = 0 THEN 'ok - ' ELSE 'not ok - ' END || count(*) || ' bodies, '
     || count(*) FILTER (WHERE by_jsonb LIKE 'error%') || ' refused' FROM verdict;
 DO \$\$ BEGIN

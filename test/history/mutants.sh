@@ -29,13 +29,17 @@ last_words() {
 # history_test SEED: runs $TEST with the current installation. The log is $WORK/history.log.
 TEST=claims/history
 history_test() {
-    run env "CALLHARDENING_SEED=$1" "CALLHARDENING_HISTORY_SECONDS=$SECONDS_EACH" CALLHARDENING_HISTORY_SYNCHRONOUS=0 CALLHARDENING_HISTORIES=42 \
+    run env "CALLHARDENING_SEED=$1" "CALLHARDENING_HISTORY_SECONDS=$SECONDS_EACH" CALLHARDENING_HISTORY_SYNCHRONOUS=0 \
+        CALLHARDENING_HISTORIES=42 \
         make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" check-tap "TAP=test/t/$TEST.pl" PROVE_FLAGS=--verbose \
         >"$WORK/history.log" 2>&1
 }
 
 # The message of the checker, without the names and numbers of this run.
-violations() { sed -nE 's/^# *([a-z ]+): .*(claim|[a-z]+[0-9]+:[0-9]+|[0-9A-Z]{5}).*/\1/p; s/^(# )?(not ok [0-9]+ - .*)/\2/p' "$WORK/history.log" | sort | uniq -c; }
+violations() {
+    sed -nE -e 's/^# *([a-z ]+): .*(claim|[a-z]+[0-9]+:[0-9]+|[0-9A-Z]{5}).*/\1/p' -e 's/^(# )?(not ok [0-9]+ - .*)/\2/p' \
+        "$WORK/history.log" | sort | uniq -c
+}
 
 verdict() {
     printf '  %-20s %s\n' "$2" "$3"
@@ -143,7 +147,8 @@ mutant hold-back-claimed 'lost:' 's/^( *)if \(!record\.is_retry\) \/\/.*/\1if (f
 # Lost workers do not count as attempts.
 mutant attempts 'attempts:' 's/\+\+position\.redeliveries;/position.redeliveries += 0;/'
 # A range is claimed beyond the end of its first claim.
-mutant again 'attempts:' '/^bool is_beyond_redelivery/,/^\}/s/return .*;/return position.has_redelivery \&\& event > position.redelivered_to \&\& false;/'
+mutant again 'attempts:' \
+    '/^bool is_beyond_redelivery/,/^\}/s/return .*;/return position.has_redelivery \&\& event > position.redelivered_to \&\& false;/'
 # An event that crashes its workers is never claimed alone.
 mutant poison 'attempts:|death:|not ok .*all events are settled' \
     '/^bool IsLostForGood/,/^\}/s/return .*;/return claim.record_no < 0 \&\& most_lost_ranges > 0;/'
@@ -171,6 +176,7 @@ try_unchanged
 mutant skipped-window 'is not delivered|finds nothing writes|is still there' 's/ \|\| pass\.passed > 0;/;/'
 # After a step that drops waiting events, the list of waiting events is not read again. Later events wait behind dropped ones.
 mutant old-list 'is not delivered|is still waiting' \
-    '/^bool try_retry/,/^\}/s/while \(lane->has_old_waiting\)/while (false)/; /^bool try_range/,/^\}/s/(refresh_waiting\(lane\))/if (lane->waiting.events == nullptr) \1/'
+    '/^bool try_retry/,/^\}/s/while \(lane->has_old_waiting\)/while (false)/
+    /^bool try_range/,/^\}/s/(refresh_waiting\(lane\))/if (lane->waiting.events == nullptr) \1/'
 
 FINISHED=yes
