@@ -4,8 +4,9 @@
 A line has at most 120 columns in SQL, C++ and pages, and 140 in tests. Code in pages has its own length.
 """
 import pathlib
-import re
 import sys
+
+from pages import without_comments, without_fences
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COLUMNS, COLUMNS_OF_TESTS = 120, 140
@@ -23,12 +24,6 @@ def pages():
     return [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 
 
-def without_code(text):
-    """The lines of a page; those of code are empty."""
-    blank = lambda found: "\n" * found[0].count("\n")
-    return re.sub(r"^( *)```.*?^\1```|<!--.*?-->", blank, text, flags=re.M | re.S).splitlines()
-
-
 def too_long(file, lines, columns):
     for number, line in enumerate(lines, 1):
         if len(line) > columns:
@@ -39,7 +34,7 @@ def faults():
     for file, columns in sources():
         yield from too_long(file, file.read_text().splitlines(), columns)
     for page in pages():
-        lines = without_code(page.read_text())
+        lines = without_fences(without_comments(page.read_text()))
         yield from too_long(page, ["" if line.startswith("    ") else line for line in lines], COLUMNS)
 
 

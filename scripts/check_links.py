@@ -4,6 +4,8 @@ import pathlib
 import re
 import sys
 
+from pages import without_fences
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -13,13 +15,8 @@ def pages():
 
 
 def prose(page):
-    """The lines of a page outside of fences, without inline code."""
-    fenced = False
-    for number, line in enumerate(page.read_text().splitlines(), 1):
-        is_fence = line.lstrip().startswith("```")
-        fenced ^= is_fence
-        if not fenced and not is_fence:
-            yield number, line
+    """The lines of a page outside of fences."""
+    return enumerate(without_fences(page.read_text()), 1)
 
 
 def anchors(page):

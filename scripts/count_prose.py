@@ -15,6 +15,8 @@ import re
 import statistics
 import sys
 
+from pages import without_comments, without_fences
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PRONOUNS = {"which", "that", "who", "whose", "where", "whatever", "whoever"}
 LIMITS = (None, 11, 0.8, 1.2)  # sentences, median of words, commas a sentence, pronouns per 100 words
@@ -22,13 +24,10 @@ LIMITS = (None, 11, 0.8, 1.2)  # sentences, median of words, commas a sentence, 
 
 def without_code(text):
     """The lines of a page outside of fenced and indented blocks and of comments; such a line is empty."""
-    fenced, before_is_empty, lines = False, True, []
-    text = re.sub(r"<!--.*?-->", lambda comment: "\n" * comment[0].count("\n"), text, flags=re.S)
-    for line in text.splitlines():
-        is_fence = line.lstrip().startswith("```")
-        fenced ^= is_fence
-        is_code = is_fence or fenced or (line.startswith("    ") and before_is_empty)
-        before_is_empty = not line.strip() or (is_code and not fenced)
+    before_is_empty, lines = True, []
+    for line in without_fences(without_comments(text)):
+        is_code = line.startswith("    ") and before_is_empty
+        before_is_empty = not line.strip() or is_code
         lines.append("" if is_code else line)
     return lines
 
