@@ -155,7 +155,7 @@ const Policy *ReadPolicy(const char *path)
 {
     std::ifstream file(path);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
-    PolicyError error;
+    SettingError error;
     const Policy *policy = Policy::Compile(text, error);
     if (policy == nullptr)
         Fail(error.reason);

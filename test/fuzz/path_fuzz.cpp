@@ -96,7 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     nlohmann::json rules = nlohmann::json::array();
     for (const std::string &path : paths)
         rules.push_back({{"path", path}, {"action", "keep"}});
-    PolicyError error;
+    SettingError error;
     const Policy *policy = Policy::Compile(nlohmann::json{{"version", 1}, {"rules", rules}}.dump(), error);
     if (policy != nullptr)
         Require(Found(*policy, names) == Expected(paths, names),

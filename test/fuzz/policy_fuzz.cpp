@@ -33,7 +33,7 @@ void Walk(const Policy &policy)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
 {
     const std::string_view text = ToText(data, size);
-    PolicyError error;
+    SettingError error;
     const Policy *policy = Policy::Compile(text, error);
     if (policy == nullptr) {
         Require(!error.out_of_memory, "memory is there");

@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 {
     const std::string_view text = ToText(data, size);
     const std::size_t end = text.find('\0');
-    ShapeError error;
+    SettingError error;
     const Shape *shape = Shape::Compile(text.substr(0, end), error);
     if (shape == nullptr) {
         Require(!error.out_of_memory, "memory is there");

@@ -169,7 +169,7 @@ inline SanitizeResult Sanitize(const Json &document, const Policy *policy = Defa
 // Compiles a policy from its document. A mistake in a test's policy ends the test.
 inline std::shared_ptr<const Policy> MakePolicy(const std::string &text)
 {
-    PolicyError error;
+    SettingError error;
     const Policy *policy = Policy::Compile(text, error);
     if (policy == nullptr)
         throw std::runtime_error(std::string(error.field) + " " + error.reason);

@@ -61,7 +61,7 @@ const Shape *BuiltInShape(std::string_view provider) noexcept
     if (i == std::size(documents))
         return nullptr;
     if (compiled[i] == nullptr) {
-        ShapeError error;
+        SettingError error;
         compiled[i] = Shape::Compile(*documents[i].json, error);
     }
     return compiled[i];

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <utility>
 
 namespace callhardening
@@ -17,22 +16,22 @@ using Type = SettingValue::Type;
 class ShapeCompiler
 {
 public:
-    ShapeCompiler(Shape &shape, ShapeError &error) : shape_(shape), error_(error) {}
+    ShapeCompiler(Shape &shape, SettingError &error) : shape_(shape), error_(error) {}
 
     bool Compile(std::string_view text)
     {
         constexpr std::size_t deepest = 10; // twice as deep as a shape
         SettingValue document;
         if (!ReadSetting(text, deepest, document))
-            return Refuse("document", "is no JSON, or has a number out of range");
+            return error_.Refuse("document", "is no JSON, or has a number out of range");
         if (!document.Is(Type::object))
-            return Refuse("document", "must be an object");
+            return error_.Refuse("document", "must be an object");
         const SettingValue *version = document.Find("version"), *forms = document.Find("forms");
         if (version == nullptr || !version->Is(Type::whole) || version->whole != shape_language_version)
-            return Refuse("version", "must be 1");
+            return error_.Refuse("version", "must be 1");
         for (const std::string &name : document.names)
             if (name != "version" && name != "forms" && name != "zone")
-                return RefuseUnknown("document", name);
+                return error_.RefuseUnknown("document", name);
         const SettingValue *zone = document.Find("zone");
         if (zone != nullptr && !Zone(*zone, "zone", zone_))
             return false;
@@ -40,30 +39,11 @@ public:
     }
 
 private:
-    bool Refuse(const std::string &json_path, const std::string &reason)
-    {
-        std::snprintf(error_.field, sizeof(error_.field), "%s", json_path.c_str());
-        std::snprintf(error_.reason, sizeof(error_.reason), "%s", reason.c_str());
-        return false;
-    }
-
-    // Quotes a name or a text of the document only if it looks like a word: the document may be a misplaced
-    // payload.
-    static std::string Quoted(const std::string &text)
-    {
-        return LooksLikeWord(text) ? "\"" + text + "\"" : "of " + std::to_string(text.size()) + " bytes";
-    }
-
-    bool RefuseUnknown(const std::string &json_path, const std::string &name)
-    {
-        return Refuse(json_path, "has an unknown member " + Quoted(name));
-    }
-
     bool CountPart(const std::string &json_path)
     {
         return ++parts_ <= max_shape_parts ||
-               Refuse(json_path, "is beyond the " + std::to_string(max_shape_parts) +
-                                     " candidates and conditions that a shape may have");
+               error_.Refuse(json_path, "is beyond the " + std::to_string(max_shape_parts) +
+                                            " candidates and conditions that a shape may have");
     }
 
     // ---- forms ----
@@ -72,7 +52,7 @@ private:
     {
         if (forms == nullptr || !forms->Is(Type::array) || forms->values.empty() ||
             forms->values.size() > max_forms)
-            return Refuse("forms", "must be an array of 1 to " + std::to_string(max_forms) + " forms");
+            return error_.Refuse("forms", "must be an array of 1 to " + std::to_string(max_forms) + " forms");
         for (std::size_t i = 0; i < forms->values.size(); ++i)
             if (!Form(forms->values[i], "forms[" + std::to_string(i) + "]"))
                 return false;
@@ -114,7 +94,7 @@ private:
     bool Form(const SettingValue &value, const std::string &json_path)
     {
         if (!value.Is(Type::object))
-            return Refuse(json_path, "must be an object");
+            return error_.Refuse(json_path, "must be an object");
         ShapeForm form;
         const SettingValue *like = value.Find("like");
         if (like != nullptr && !Like(*like, json_path + ".like", form))
@@ -123,7 +103,7 @@ private:
             if (!FormMember(value.names[i], value.values[i], json_path, form))
                 return false;
         if (form.fields[static_cast<std::size_t>(Field::call_id)].empty())
-            return Refuse(json_path + ".fields.call_id", "is missing");
+            return error_.Refuse(json_path + ".fields.call_id", "is missing");
         shape_.forms_.push_back(std::move(form));
         return true;
     }
@@ -135,7 +115,7 @@ private:
             std::find_if(shape_.forms_.begin(), shape_.forms_.end(),
                          [&](const ShapeForm &f) { return !f.name.empty() && value.IsText(f.name); });
         if (earlier == shape_.forms_.end())
-            return Refuse(json_path, "must be the name of an earlier form");
+            return error_.Refuse(json_path, "must be the name of an earlier form");
         for (std::size_t i = 0; i < field_count; ++i) {
             form.fields[i] = earlier->fields[i];
             for (const ShapeCandidate &candidate : form.fields[i])
@@ -160,16 +140,17 @@ private:
             return Paths(value, here, max_shape_parts, form.has_one_of);
         if (name == "fields")
             return Fields(value, here, form);
-        return RefuseUnknown(json_path, name);
+        return error_.RefuseUnknown(json_path, name);
     }
 
     bool Name(const SettingValue &value, const std::string &json_path, ShapeForm &form)
     {
         if (!value.Is(Type::string) || IsBlank(value.text) || !LooksLikeWord(value.text))
-            return Refuse(json_path, "must be a name of at most 40 letters, digits, spaces, and . _ -");
+            return error_.Refuse(json_path,
+                                 "must be a name of at most 40 letters, digits, spaces, and . _ -");
         for (const ShapeForm &other : shape_.forms_)
             if (other.name == value.text)
-                return Refuse(json_path, "is the name of an earlier form");
+                return error_.Refuse(json_path, "is the name of an earlier form");
         form.name = value.text;
         return true;
     }
@@ -179,14 +160,14 @@ private:
     bool Fields(const SettingValue &value, const std::string &json_path, ShapeForm &form)
     {
         if (!value.Is(Type::object))
-            return Refuse(json_path, "must be an object");
+            return error_.Refuse(json_path, "must be an object");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string &name = value.names[i];
             std::size_t field = 0;
             while (field < field_count && FactsOf(static_cast<Field>(field)).name != name)
                 ++field;
             if (field == field_count)
-                return RefuseUnknown(json_path, name);
+                return error_.RefuseUnknown(json_path, name);
             form.fields[field].clear();
             if (!Candidates(value.values[i], json_path + "." + name, static_cast<Field>(field),
                             form.fields[field]))
@@ -224,11 +205,11 @@ private:
             return Path(value, json_path, candidate.paths.back());
         }
         if (!value.Is(Type::object))
-            return Refuse(json_path, "must be a path, an object, or an array of these");
+            return error_.Refuse(json_path, "must be a path, an object, or an array of these");
         const int sources = (value.Find("path") != nullptr) + (value.Find("join") != nullptr) +
                             (value.Find("value") != nullptr);
         if (sources != 1)
-            return Refuse(json_path, "must have one of path, join, value");
+            return error_.Refuse(json_path, "must have one of path, join, value");
         for (std::size_t i = 0; i < value.values.size(); ++i)
             if (!CandidateMember(value.names[i], value.values[i], json_path, field, candidate))
                 return false;
@@ -254,7 +235,7 @@ private:
             return When(value, json_path + ".when", candidate.when);
         if (name == "zone" && IsTime(FactsOf(field).reading))
             return Zone(value, json_path + ".zone", candidate.zone);
-        return RefuseUnknown(json_path, name);
+        return error_.RefuseUnknown(json_path, name);
     }
 
     bool Constant(const SettingValue &value, const std::string &json_path, ShapeCandidate &candidate)
@@ -269,7 +250,7 @@ private:
             scalar = {JsonScalar::Kind::string, false, value.text};
         candidate.constant = ReadField(candidate.reading, scalar);
         if (!candidate.constant.known)
-            return Refuse(json_path, "must be a value of the field, as text, true or false, or null");
+            return error_.Refuse(json_path, "must be a value of the field, as text, true or false, or null");
         candidate.text = value.text; // the reader sets the constant's text: copies move texts
         candidate.constant.text = {};
         return true;
@@ -283,20 +264,20 @@ private:
         else if (IsDuration(own) && value.IsText("milliseconds"))
             reading = Reading::milliseconds;
         else if (!(IsTime(own) && value.IsText("time")) && !(IsDuration(own) && value.IsText("seconds")))
-            return Refuse(json_path, IsTime(own)       ? "must be time or microseconds"
-                                     : IsDuration(own) ? "must be seconds or milliseconds"
-                                                       : "is for times and durations");
+            return error_.Refuse(json_path, IsTime(own)       ? "must be time or microseconds"
+                                            : IsDuration(own) ? "must be seconds or milliseconds"
+                                                              : "is for times and durations");
         return true;
     }
 
     bool None(const SettingValue &value, const std::string &json_path, std::vector<std::string> &none)
     {
         if (!value.Is(Type::array))
-            return Refuse(json_path, "must be an array of texts");
+            return error_.Refuse(json_path, "must be an array of texts");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string here = json_path + "[" + std::to_string(i) + "]";
             if (!value.values[i].Is(Type::string))
-                return Refuse(here, "must be a text");
+                return error_.Refuse(here, "must be a text");
             if (!CountPart(here))
                 return false;
             none.push_back(value.values[i].text);
@@ -309,7 +290,7 @@ private:
         const bool is_word = value.Is(Type::string) && !IsBlank(value.text) && value.text.size() <= 64 &&
                              RunEnd(value.text, 0, IsLetterOfZone) == value.text.size();
         if (!is_word)
-            return Refuse(json_path, "must be a time zone: an offset such as +05:30, or a name");
+            return error_.Refuse(json_path, "must be a time zone: an offset such as +05:30, or a name");
         zone = {};
         zone.is_given = true;
         if (const auto offset = ParseOffset(value.text)) {
@@ -333,7 +314,7 @@ private:
               std::vector<ShapeCondition> &conditions)
     {
         if (!value.Is(Type::object))
-            return Refuse(json_path, "must be an object of paths and tests");
+            return error_.Refuse(json_path, "must be an object of paths and tests");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string here =
                 json_path + "." + (value.names[i].size() <= 40 ? value.names[i] : std::string("path"));
@@ -353,7 +334,7 @@ private:
         for (std::size_t i = 0; i < value.values.size(); ++i)
             if (!Test(value.values[i], json_path + "[" + std::to_string(i) + "]", tests))
                 return false;
-        return !value.values.empty() || Refuse(json_path, "must have a test");
+        return !value.values.empty() || error_.Refuse(json_path, "must have a test");
     }
 
     bool Test(const SettingValue &value, const std::string &json_path, std::vector<ShapeTest> &tests)
@@ -371,7 +352,7 @@ private:
         else if (value.Is(Type::string) && value.text.size() <= longest_pattern)
             tests.push_back({Kind::matches, value.text});
         else
-            return Refuse(json_path, "must be a pattern of at most 255 bytes, null, true or false");
+            return error_.Refuse(json_path, "must be a pattern of at most 255 bytes, null, true or false");
         return true;
     }
 
@@ -381,7 +362,7 @@ private:
                std::vector<ShapePath> &paths)
     {
         if (!value.Is(Type::array) || value.values.empty() || value.values.size() > most)
-            return Refuse(json_path, "must be an array of 1 to " + std::to_string(most) + " paths");
+            return error_.Refuse(json_path, "must be an array of 1 to " + std::to_string(most) + " paths");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string here = json_path + "[" + std::to_string(i) + "]";
             paths.emplace_back();
@@ -394,7 +375,7 @@ private:
     bool Path(const SettingValue &value, const std::string &json_path, ShapePath &path)
     {
         return value.Is(Type::string) ? PathText(value.text, json_path, path)
-                                      : Refuse(json_path, "must be a path");
+                                      : error_.Refuse(json_path, "must be a path");
     }
 
     bool PathText(const std::string &text, const std::string &json_path, ShapePath &path)
@@ -407,7 +388,7 @@ private:
             rest.remove_prefix(rest.starts_with("$.") ? 2 : 1);
         }
         if (rest.empty() && text != "$")
-            return Refuse(json_path, "must be a path");
+            return error_.Refuse(json_path, "must be a path");
         while (!rest.empty())
             if (!Step(json_path, rest, path))
                 return false;
@@ -419,22 +400,22 @@ private:
     bool Step(const std::string &json_path, std::string_view &rest, ShapePath &path)
     {
         if (path.steps.size() == max_steps)
-            return Refuse(json_path, "has more than " + std::to_string(max_steps) + " steps");
+            return error_.Refuse(json_path, "has more than " + std::to_string(max_steps) + " steps");
         ShapeStep step{{}, 0, false};
         if (rest.front() == '[') {
             if (!Element(rest, step.element))
-                return Refuse(json_path, "has brackets without a whole number");
+                return error_.Refuse(json_path, "has brackets without a whole number");
         } else {
             TakeName(rest, step.name);
             if (step.name.empty())
-                return Refuse(json_path, "has an empty name");
+                return error_.Refuse(json_path, "has an empty name");
         }
         path.steps.push_back(std::move(step));
         if (rest.empty() || rest.front() == '[')
             return true;
         const bool goes_on = rest.front() == '.' && rest.size() > 1;
         rest.remove_prefix(1);
-        return goes_on || Refuse(json_path, "has an empty name");
+        return goes_on || error_.Refuse(json_path, "has an empty name");
     }
 
     // A backslash makes the next character a part of the name.
@@ -471,12 +452,12 @@ private:
     }
 
     Shape &shape_;
-    ShapeError &error_;
+    SettingError &error_;
     ShapeZone zone_;
     std::size_t parts_ = 0;
 };
 
-const Shape *Shape::Compile(std::string_view json, ShapeError &error) noexcept
+const Shape *Shape::Compile(std::string_view json, SettingError &error) noexcept
 {
     error = {};
     Shape *shape = nullptr;

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "core/events/event.hpp"
+#include "core/json/setting.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -34,12 +35,6 @@ inline constexpr std::size_t max_forms = 32;
 inline constexpr std::size_t max_steps = 16;
 inline constexpr std::size_t max_shape_parts = 4096; // candidates and conditions of all forms
 inline constexpr std::size_t max_joined = 4;
-
-struct ShapeError {
-    bool out_of_memory;
-    char field[128];  // "forms[3].fields.state[1].path"
-    char reason[128]; // "must be a string"
-};
 
 struct ShapeStep {
     std::string name;    // of a member; empty: an element
@@ -105,7 +100,7 @@ class Shape
 {
 public:
     // nullptr: the document is no shape, and `error` says why. The caller owns the result and calls Delete.
-    static const Shape *Compile(std::string_view json, ShapeError &error) noexcept;
+    static const Shape *Compile(std::string_view json, SettingError &error) noexcept;
     static void Delete(const Shape *shape) noexcept;
 
     const std::vector<ShapeForm> &forms() const noexcept { return forms_; }

@@ -1,8 +1,11 @@
 #include "core/json/setting.hpp"
 
+#include "core/base/text.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <numeric>
 #include <utility>
 
@@ -163,6 +166,21 @@ const SettingValue *SettingValue::Find(std::string_view name) const noexcept
     const auto found = std::lower_bound(names.begin(), names.end(), name);
     return found != names.end() && *found == name ? &values[static_cast<std::size_t>(found - names.begin())]
                                                   : nullptr;
+}
+
+bool SettingError::Refuse(const std::string &where, const std::string &why) noexcept
+{
+    std::snprintf(field, sizeof(field), "%s", where.c_str());
+    std::snprintf(reason, sizeof(reason), "%s", why.c_str());
+    return false;
+}
+
+// Quotes a name of the document only if it looks like a word: the document may be a misplaced payload.
+bool SettingError::RefuseUnknown(const std::string &where, const std::string &member)
+{
+    const std::string what =
+        LooksLikeWord(member) ? "\"" + member + "\"" : "of " + std::to_string(member.size()) + " bytes";
+    return Refuse(where, "has an unknown member " + what);
 }
 
 bool ReadSetting(std::string_view json, std::size_t deepest, SettingValue &document)

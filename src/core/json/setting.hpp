@@ -31,6 +31,17 @@ struct SettingValue {
     const SettingValue *Find(std::string_view name) const noexcept;
 };
 
+// The first mistake of a document, in words for its author.
+struct SettingError {
+    bool out_of_memory;
+    char field[128];  // "rules[3].path"
+    char reason[128]; // "must be a string"
+
+    // Both return false, as a compiler does after a mistake.
+    bool Refuse(const std::string &where, const std::string &why) noexcept;
+    bool RefuseUnknown(const std::string &where, const std::string &member);
+};
+
 // false: `json` is no JSON. Below `deepest`, only the type of an array or object is known. May throw
 // bad_alloc.
 bool ReadSetting(std::string_view json, std::size_t deepest, SettingValue &document);

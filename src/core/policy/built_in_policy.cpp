@@ -234,7 +234,7 @@ const Policy *DefaultPolicy() noexcept
 {
     static constinit const Policy *compiled = nullptr;
     if (compiled == nullptr) {
-        PolicyError error;
+        SettingError error;
         compiled = Policy::Compile(default_policy, error);
     }
     return compiled;

@@ -219,18 +219,18 @@ void Policy::Delete(const Policy *policy) noexcept
 class PolicyCompiler
 {
 public:
-    PolicyCompiler(Policy::Tables &tables, PolicyError &error) : tables_(tables), error_(error) {}
+    PolicyCompiler(Policy::Tables &tables, SettingError &error) : tables_(tables), error_(error) {}
 
     bool Compile(std::string_view text)
     {
         constexpr std::size_t deepest = 4; // the document, its rules, a rule, and one to be refused
         SettingValue document;
         if (!ReadSetting(text, deepest, document))
-            return Refuse("document", "is no JSON, or has a number out of range");
+            return error_.Refuse("document", "is no JSON, or has a number out of range");
         if (!document.Is(Type::object))
-            return Refuse("document", "must be an object");
+            return error_.Refuse("document", "must be an object");
         if (document.Find("version") == nullptr)
-            return Refuse("version", "is missing");
+            return error_.Refuse("version", "is missing");
         tables_.nodes.emplace_back();
         for (std::size_t i = 0; i < document.values.size(); ++i)
             if (!Member(document.names[i], document.values[i]))
@@ -242,21 +242,6 @@ public:
     }
 
 private:
-    bool Refuse(const std::string &field, const std::string &reason)
-    {
-        std::snprintf(error_.field, sizeof(error_.field), "%s", field.c_str());
-        std::snprintf(error_.reason, sizeof(error_.reason), "%s", reason.c_str());
-        return false;
-    }
-
-    // Quotes a name of the document only if it looks like a word: it may be a misplaced payload.
-    bool RefuseUnknown(const std::string &field, const std::string &name)
-    {
-        const std::string what =
-            LooksLikeWord(name) ? "\"" + name + "\"" : "of " + std::to_string(name.size()) + " bytes";
-        return Refuse(field, "has an unknown member " + what);
-    }
-
     bool Member(const std::string &name, const SettingValue &value)
     {
         if (name == "version")
@@ -271,27 +256,28 @@ private:
             return ReadLimits(value);
         if (name == "budget")
             return ReadBudget(value);
-        return RefuseUnknown("document", name);
+        return error_.RefuseUnknown("document", name);
     }
 
     bool ReadVersion(const SettingValue &value)
     {
         return (value.Is(Type::whole) && value.whole == policy_language_version) ||
-               Refuse("version", "must be 1");
+               error_.Refuse("version", "must be 1");
     }
 
     bool Secrets(const SettingValue &value)
     {
         if (!value.Is(Type::array) || value.values.size() > max_rules)
-            return Refuse("secrets", "must be an array of at most " + std::to_string(max_rules) + " names");
+            return error_.Refuse("secrets",
+                                 "must be an array of at most " + std::to_string(max_rules) + " names");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string field = "secrets[" + std::to_string(i) + "]";
             const std::string &name = value.values[i].text;
             if (!value.values[i].Is(Type::string) || IsBlank(name))
-                return Refuse(field, "must be a name");
+                return error_.Refuse(field, "must be a name");
             if (IsOwnName(name))
-                return Refuse(field,
-                              "must not be a name that the sanitizer writes: type, length, _sanitized");
+                return error_.Refuse(
+                    field, "must not be a name that the sanitizer writes: type, length, _sanitized");
             tables_.secrets.insert(name);
         }
         return true;
@@ -315,7 +301,7 @@ private:
     bool ReadDetectors(const SettingValue &value)
     {
         if (!value.Is(Type::object))
-            return Refuse("detectors", "must be an object");
+            return error_.Refuse("detectors", "must be an object");
         Detectors &detectors = tables_.policy.detectors_;
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string &name = value.names[i];
@@ -323,7 +309,7 @@ private:
                 std::find_if(std::begin(detector_members), std::end(detector_members),
                              [&name](const DetectorMember &member) { return member.name == name; });
             if (wanted == std::end(detector_members))
-                return RefuseUnknown("detectors", name);
+                return error_.RefuseUnknown("detectors", name);
             if (!ReadTreatment(value.values[i], "detectors." + name, detectors.*wanted->treatment))
                 return false;
         }
@@ -339,7 +325,7 @@ private:
         else if (value.IsText("hash"))
             treatment = Treatment::hash;
         else
-            return Refuse(field, "must be one of keep, mask, hash");
+            return error_.Refuse(field, "must be one of keep, mask, hash");
         tables_.hashes = tables_.hashes || treatment == Treatment::hash;
         return true;
     }
@@ -347,10 +333,10 @@ private:
     bool ReadBudget(const SettingValue &value)
     {
         if (!value.Is(Type::object))
-            return Refuse("budget", "must be an object");
+            return error_.Refuse("budget", "must be an object");
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             if (value.names[i] != "max_bytes")
-                return RefuseUnknown("budget", value.names[i]);
+                return error_.RefuseUnknown("budget", value.names[i]);
             if (!Count(&value.values[i], "budget.max_bytes", least_max_bytes, most_max_bytes,
                        tables_.policy.max_bytes_))
                 return false;
@@ -361,7 +347,7 @@ private:
     bool ReadLimits(const SettingValue &value)
     {
         if (!value.Is(Type::object))
-            return Refuse("limits", "must be an object");
+            return error_.Refuse("limits", "must be an object");
         constexpr std::uint32_t many = 1000000;
         for (std::size_t i = 0; i < value.values.size(); ++i) {
             const std::string &name = value.names[i], field = "limits." + name;
@@ -380,7 +366,7 @@ private:
                 if (!Count(&limit, field, secret_marker.size(), many, limits.characters))
                     return false;
             } else {
-                return RefuseUnknown("limits", name);
+                return error_.RefuseUnknown("limits", name);
             }
         }
         return true;
@@ -390,8 +376,8 @@ private:
                std::uint32_t &count)
     {
         if (value == nullptr || !value->Is(Type::whole) || value->whole < least || value->whole > most)
-            return Refuse(field, "must be a whole number from " + std::to_string(least) + " to " +
-                                     std::to_string(most));
+            return error_.Refuse(field, "must be a whole number from " + std::to_string(least) + " to " +
+                                            std::to_string(most));
         count = static_cast<std::uint32_t>(value->whole);
         return true;
     }
@@ -399,7 +385,8 @@ private:
     bool Rules(const SettingValue &value)
     {
         if (!value.Is(Type::array) || value.values.size() > max_rules)
-            return Refuse("rules", "must be an array of at most " + std::to_string(max_rules) + " rules");
+            return error_.Refuse("rules",
+                                 "must be an array of at most " + std::to_string(max_rules) + " rules");
         for (std::size_t i = 0; i < value.values.size(); ++i)
             if (!ReadRule(value.values[i], "rules[" + std::to_string(i) + "]"))
                 return false;
@@ -409,19 +396,19 @@ private:
     bool ReadRule(const SettingValue &value, const std::string &field)
     {
         if (!value.Is(Type::object))
-            return Refuse(field, "must be an object");
+            return error_.Refuse(field, "must be an object");
         const SettingValue *path = value.Find("path"), *action = value.Find("action");
         if (path == nullptr || !path->Is(Type::string))
-            return Refuse(field + ".path", "must be a string");
+            return error_.Refuse(field + ".path", "must be a string");
         if (action == nullptr || !action->Is(Type::string))
-            return Refuse(field + ".action", "must be a string");
+            return error_.Refuse(field + ".action", "must be a string");
         Rule rule{};
         const char *amount = nullptr;
         if (!ReadAction(action->text, field, rule.action, amount))
             return false;
         for (const std::string &name : value.names)
             if (name != "path" && name != "action" && (amount == nullptr || name != amount))
-                return RefuseUnknown(field, name);
+                return error_.RefuseUnknown(field, name);
         if (amount != nullptr && !ReadAmount(value, field, amount, rule))
             return false;
         tables_.rules.push_back(rule);
@@ -448,7 +435,8 @@ private:
                 amount = known.amount;
                 return true;
             }
-        return Refuse(field + ".action", "must be one of keep, drop, mask, hash, truncate, summary, json");
+        return error_.Refuse(field + ".action",
+                             "must be one of keep, drop, mask, hash, truncate, summary, json");
     }
 
     bool ReadAmount(const SettingValue &value, const std::string &field, const char *name, Rule &rule)
@@ -467,11 +455,11 @@ private:
             const std::size_t dot = std::min(path.find('.', begin), path.size());
             const std::string segment = path.substr(begin, dot - begin);
             if (segment.empty())
-                return Refuse(field, "has an empty segment");
+                return error_.Refuse(field, "has an empty segment");
             if (segment != "**" && segment.find("**") != std::string::npos)
-                return Refuse(field, "has a ** that is not a segment of its own");
+                return error_.Refuse(field, "has a ** that is not a segment of its own");
             if (++segments > max_segments)
-                return Refuse(field, "has more than " + std::to_string(max_segments) + " segments");
+                return error_.Refuse(field, "has more than " + std::to_string(max_segments) + " segments");
             node = Child(node, segment);
             if (dot == path.size())
                 break;
@@ -574,11 +562,11 @@ private:
     }
 
     Policy::Tables &tables_;
-    PolicyError &error_;
+    SettingError &error_;
     std::unordered_map<std::string, std::size_t> index_;
 };
 
-const Policy *Policy::Compile(std::string_view json, PolicyError &error) noexcept
+const Policy *Policy::Compile(std::string_view json, SettingError &error) noexcept
 {
     error = {};
     Tables *tables = nullptr;

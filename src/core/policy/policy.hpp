@@ -8,6 +8,7 @@
 #include "core/base/core.hpp"
 #include "core/findings/detector.hpp"
 #include "core/findings/secret.hpp"
+#include "core/json/setting.hpp"
 #include "core/policy/known_members.hpp"
 
 #include <cstddef>
@@ -54,17 +55,11 @@ inline constexpr std::uint32_t max_rules = 1000;
 inline constexpr std::uint32_t max_segments = 16;
 inline constexpr std::uint32_t max_masked_rest = 8;
 
-struct PolicyError {
-    bool out_of_memory;
-    char field[128];  // "rules[3].path"
-    char reason[128]; // "must be a string"
-};
-
 class Policy
 {
 public:
     // nullptr: the document is no policy, and `error` says why. The caller owns the result and calls Delete.
-    static const Policy *Compile(std::string_view json, PolicyError &error) noexcept;
+    static const Policy *Compile(std::string_view json, SettingError &error) noexcept;
     static void Delete(const Policy *policy) noexcept;
 
     const Limits &limits() const noexcept { return limits_; }

@@ -8,6 +8,7 @@
 #include "pg/base/time.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/form.hpp"
+#include "pg/words/provider.hpp"
 
 extern "C" {
 #include "funcapi.h"
@@ -25,12 +26,10 @@ namespace
 
 [[noreturn]] void refuse_unknown_provider(std::string_view provider)
 {
-    const std::string_view nearest = NearestProvider(provider);
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     LooksLikeWord(provider) ? errmsg("unknown call provider \"%s\"", to_cstring(provider))
                                             : errmsg("unknown call provider of %zu bytes", provider.size()),
-                    nearest.empty() ? errhint("call_providers() lists the providers.")
-                                    : errhint("Did you mean \"%s\"?", to_cstring(nearest))));
+                    hint_at_provider(provider)));
     pg_unreachable();
 }
 
@@ -57,7 +56,7 @@ void keep_in_context(const Shape *shape)
     MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 }
 
-[[noreturn]] void refuse_shape(const ShapeError &error)
+[[noreturn]] void refuse_shape(const SettingError &error)
 {
     if (error.out_of_memory)
         ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
@@ -86,7 +85,7 @@ const Shape *compile_shape(Jsonb *document)
     StringInfoData json;
     initStringInfo(&json);
     JsonbToCString(&json, &document->root, static_cast<int>(size));
-    ShapeError error;
+    SettingError error;
     const Shape *shape = Shape::Compile({json.data, static_cast<size_t>(json.len)}, error);
     if (shape == nullptr)
         refuse_shape(error);

@@ -47,7 +47,7 @@ struct PolicyUse {
 
 const Policy *compile(std::string_view json)
 {
-    PolicyError error;
+    SettingError error;
     const Policy *policy = Policy::Compile(json, error);
     if (policy != nullptr)
         return policy;

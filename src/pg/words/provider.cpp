@@ -42,12 +42,10 @@ bool was_judged(FmgrInfo *function, std::string_view provider)
 
 void warn_unknown_provider(std::string_view provider)
 {
-    const std::string_view nearest = NearestProvider(provider);
     ErrorContextCallback *context = hide_error_context();
-    ereport(WARNING, (errmsg("Unknown call provider: %s", printable_word(provider)),
-                      errdetail("Words have the same meaning as without a provider."),
-                      nearest.empty() ? errhint("call_providers() lists the providers.")
-                                      : errhint("Did you mean \"%s\"?", to_cstring(nearest))));
+    ereport(WARNING,
+            (errmsg("Unknown call provider: %s", printable_word(provider)),
+             errdetail("Words have the same meaning as without a provider."), hint_at_provider(provider)));
     error_context_stack = context;
 }
 
@@ -59,6 +57,13 @@ std::string_view provider_of_words(FunctionCallInfo fcinfo, int n)
     if (!IsBlank(provider) && !was_judged(fcinfo->flinfo, provider) && !IsKnownProvider(provider))
         warn_unknown_provider(provider);
     return provider;
+}
+
+int hint_at_provider(std::string_view provider)
+{
+    const std::string_view nearest = NearestProvider(provider);
+    return nearest.empty() ? errhint("call_providers() lists the providers.")
+                           : errhint("Did you mean \"%s\"?", to_cstring(nearest));
 }
 
 } // namespace callhardening

@@ -10,4 +10,7 @@ namespace callhardening
 // changes at this place of the statement. Uses fn_extra.
 std::string_view provider_of_words(FunctionCallInfo fcinfo, int n);
 
+// Adds a hint to the error at hand: the nearest name, or how to list the names.
+int hint_at_provider(std::string_view provider);
+
 } // namespace callhardening

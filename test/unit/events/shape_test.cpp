@@ -19,7 +19,7 @@ using OwnedShape = std::unique_ptr<const Shape, DeleteShape>;
 
 OwnedShape Compiled(const std::string &json)
 {
-    ShapeError error;
+    SettingError error;
     OwnedShape shape(Shape::Compile(json, error));
     EXPECT_TRUE(shape) << error.field << ": " << error.reason;
     return shape;
@@ -27,7 +27,7 @@ OwnedShape Compiled(const std::string &json)
 
 std::string Refusal(const std::string &json)
 {
-    ShapeError error;
+    SettingError error;
     const OwnedShape shape(Shape::Compile(json, error));
     return shape ? "none" : std::string(error.field) + ": " + error.reason;
 }
@@ -338,7 +338,7 @@ TEST(Shape, IsBounded)
 TEST(BuiltInShapes, AreShapes)
 {
     for (const BuiltInShapeDocument &document : BuiltInShapeDocuments()) {
-        ShapeError error;
+        SettingError error;
         const OwnedShape shape(Shape::Compile(*document.json, error));
         EXPECT_TRUE(shape) << document.provider << ": " << error.field << ": " << error.reason;
         EXPECT_EQ(BuiltInShapeText(document.provider), *document.json);

@@ -14,7 +14,7 @@ namespace
 
 std::string Mistake(const std::string &text)
 {
-    PolicyError error;
+    SettingError error;
     const Policy *policy = Policy::Compile(text, error);
     if (policy != nullptr) {
         Policy::Delete(policy);
@@ -119,7 +119,7 @@ TEST(Policy, SaysWhatIsWrongWithARule)
 template <typename Question>
 auto Ask(const std::string &text, Question question)
 {
-    PolicyError error;
+    SettingError error;
     const Policy *policy = Policy::Compile(text, error);
     EXPECT_NE(policy, nullptr) << text << " " << error.field << ": " << error.reason;
     const auto answer = question(*policy);
@@ -187,7 +187,7 @@ int RuleOf(const std::vector<std::string> &paths, const std::vector<std::string>
     std::string text = R"({"version": 1, "rules": [)";
     for (std::size_t i = 0; i < paths.size(); ++i)
         text += (i > 0 ? "," : "") + std::string(R"({"action": "keep", "path": ")") + paths[i] + "\"}";
-    PolicyError error;
+    SettingError error;
     const Policy *policy = Policy::Compile(text + "]}", error);
     if (policy == nullptr)
         return -2;
