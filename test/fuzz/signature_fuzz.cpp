@@ -1,7 +1,7 @@
 // Any bytes as a signed body: an accepted body is signed, and no other body decodes to the same.
 //
 // "MAC" instead of the signature stands for the right one, so the fuzzer gets past it.
-#include "core/events/signature.hpp"
+#include "core/ingest/signature.hpp"
 
 #include "fuzz.hpp"
 

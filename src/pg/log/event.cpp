@@ -1,4 +1,4 @@
-#include "core/events/built_in_shapes.hpp"
+#include "core/providers/built_in_shapes.hpp"
 
 #include "pg/log/event.hpp"
 

@@ -1,5 +1,5 @@
 #include "core/base/text.hpp"
-#include "core/events/built_in_shapes.hpp"
+#include "core/providers/built_in_shapes.hpp"
 #include "core/words/direction.hpp"
 #include "core/words/provider.hpp"
 #include "core/words/status.hpp"

@@ -1,6 +1,6 @@
 #include "core/words/provider.hpp"
 #include "core/base/text.hpp"
-#include "core/events/provider_support.hpp"
+#include "core/providers/provider_support.hpp"
 
 #include "pg/base/text.hpp"
 #include "pg/base/warning.hpp"

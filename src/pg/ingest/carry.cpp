@@ -2,7 +2,7 @@
 
 #include "pg/base/relation.hpp"
 #include "pg/base/warning.hpp"
-#include "pg/log/carry.hpp"
+#include "pg/ingest/carry.hpp"
 
 extern "C" {
 #include "access/htup_details.h"

@@ -1,4 +1,4 @@
-#include "core/events/signature.hpp"
+#include "core/ingest/signature.hpp"
 
 #include "test/unit/keyed_hash.hpp"
 

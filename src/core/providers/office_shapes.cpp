@@ -1,4 +1,4 @@
-#include "core/events/office_shapes.hpp"
+#include "core/providers/office_shapes.hpp"
 
 namespace callhardening
 {

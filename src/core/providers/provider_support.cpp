@@ -1,7 +1,7 @@
-#include "core/events/provider_support.hpp"
+#include "core/providers/provider_support.hpp"
 
-#include "core/events/built_in_shapes.hpp"
-#include "core/events/signature.hpp"
+#include "core/ingest/signature.hpp"
+#include "core/providers/built_in_shapes.hpp"
 #include "core/words/vocabulary.hpp"
 
 namespace callhardening

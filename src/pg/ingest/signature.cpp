@@ -1,4 +1,4 @@
-#include "core/events/signature.hpp"
+#include "core/ingest/signature.hpp"
 
 #include "pg/base/catalog_table.hpp"
 #include "pg/base/hmac.hpp"
@@ -6,9 +6,9 @@
 #include "pg/base/spi.hpp"
 #include "pg/base/text.hpp"
 #include "pg/base/versions.hpp"
+#include "pg/ingest/ingest.hpp"
+#include "pg/ingest/signature.hpp"
 #include "pg/log/event_log.hpp"
-#include "pg/log/ingest.hpp"
-#include "pg/log/signature.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -30,7 +30,7 @@ namespace
 
 // ---- the table of secrets ------------------------------------------------------------------------------
 
-// The columns of the table, created in sql/log/signature.sql.
+// The columns of the table, created in sql/ingest/signature.sql.
 enum SecretColumn { column_number = 1, column_log, column_secret, column_count = column_secret };
 
 constexpr size_t most_secrets = 2; // the present secret and the one before

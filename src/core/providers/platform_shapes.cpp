@@ -1,4 +1,4 @@
-#include "core/events/platform_shapes.hpp"
+#include "core/providers/platform_shapes.hpp"
 
 namespace callhardening
 {

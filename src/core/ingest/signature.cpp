@@ -1,4 +1,4 @@
-#include "core/events/signature.hpp"
+#include "core/ingest/signature.hpp"
 
 #include "core/base/text.hpp"
 

@@ -5,12 +5,12 @@
 #include "pg/base/subtransaction.hpp"
 #include "pg/base/text.hpp"
 #include "pg/base/versions.hpp"
-#include "pg/log/carry.hpp"
+#include "pg/ingest/carry.hpp"
+#include "pg/ingest/ingest.hpp"
+#include "pg/ingest/signature.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/form.hpp"
-#include "pg/log/ingest.hpp"
-#include "pg/log/signature.hpp"
 #include "pg/sanitizer/jsonb_parser.hpp"
 
 extern "C" {

@@ -1,7 +1,7 @@
 // Appending a webhook body to an event log.
 #pragma once
 
-#include "pg/log/carry.hpp"
+#include "pg/ingest/carry.hpp"
 #include "pg/log/event_log.hpp"
 
 namespace callhardening

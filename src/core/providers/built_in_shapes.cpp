@@ -1,9 +1,9 @@
-#include "core/events/built_in_shapes.hpp"
+#include "core/providers/built_in_shapes.hpp"
 
 #include "core/base/text.hpp"
-#include "core/events/dialpad_shape.hpp"
-#include "core/events/office_shapes.hpp"
-#include "core/events/platform_shapes.hpp"
+#include "core/providers/dialpad_shape.hpp"
+#include "core/providers/office_shapes.hpp"
+#include "core/providers/platform_shapes.hpp"
 
 #include <iterator>
 

@@ -1,4 +1,4 @@
-#include "core/events/provider_support.hpp"
+#include "core/providers/provider_support.hpp"
 #include "core/words/provider.hpp"
 
 #include <gtest/gtest.h>

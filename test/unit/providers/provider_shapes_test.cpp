@@ -1,5 +1,5 @@
 // Reads small invented bodies by each provider's shape.
-#include "core/events/built_in_shapes.hpp"
+#include "core/providers/built_in_shapes.hpp"
 #include "core/words/status.hpp"
 #include "test/unit/json_body.hpp"
 

@@ -1,4 +1,4 @@
-#include "core/events/dialpad_shape.hpp"
+#include "core/providers/dialpad_shape.hpp"
 
 namespace callhardening
 {
