@@ -161,6 +161,15 @@ public:
         return letters;
     }
 
+    // The name of a zone, as in "Etc/UTC".
+    std::string_view ZoneName() noexcept
+    {
+        const std::size_t end = RunEnd(rest_, 0, [](char c) { return IsAsciiLetter(c) || c == '/'; });
+        const std::string_view name = rest_.substr(0, end);
+        rest_.remove_prefix(end);
+        return name;
+    }
+
     bool IsAtDigits(std::size_t digits) const noexcept
     {
         return rest_.size() >= digits && RunEnd(rest_, 0, IsAsciiDigit) >= digits;
@@ -309,7 +318,9 @@ std::optional<WrittenTime> ParseMailTime(std::string_view text) noexcept
         return std::nullopt;
     reader.Skip(" ");
     bool has_zone = true;
-    const std::string_view name = reader.Letters();
+    std::string_view name = reader.ZoneName();
+    if (name.starts_with("Etc/"))
+        name.remove_prefix(4);
     if (!name.empty() && !EqualFolded(name, "gmt") && !EqualFolded(name, "utc") && !EqualFolded(name, "z"))
         return std::nullopt;
     const auto offset = name.empty() ? ReadZone(reader, &has_zone) : 0;

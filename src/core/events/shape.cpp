@@ -87,7 +87,7 @@ private:
     static std::string_view MemberOf(const ShapeCandidate &candidate)
     {
         const bool is_plain = candidate.paths.size() == 1 && candidate.when.empty() &&
-                              candidate.none.empty() && !candidate.zone.is_given;
+                              candidate.none.empty() && !candidate.zone.is_given && !candidate.is_local;
         return is_plain ? candidate.paths[0].member : std::string_view{};
     }
 
@@ -228,7 +228,7 @@ private:
         if (name == "value")
             return Constant(value, json_path + ".value", candidate);
         if (name == "as")
-            return As(value, json_path + ".as", field, candidate.reading);
+            return As(value, json_path + ".as", field, candidate);
         if (name == "none")
             return None(value, json_path + ".none", candidate.none);
         if (name == "when")
@@ -256,15 +256,17 @@ private:
         return true;
     }
 
-    bool As(const SettingValue &value, const std::string &json_path, Field field, Reading &reading)
+    bool As(const SettingValue &value, const std::string &json_path, Field field, ShapeCandidate &candidate)
     {
         const Reading own = FactsOf(field).reading;
         if (IsTime(own) && value.IsText("microseconds"))
-            reading = Reading::microseconds;
+            candidate.reading = Reading::microseconds;
         else if (IsDuration(own) && value.IsText("milliseconds"))
-            reading = Reading::milliseconds;
+            candidate.reading = Reading::milliseconds;
+        else if (IsTime(own) && value.IsText("local"))
+            candidate.is_local = true;
         else if (!(IsTime(own) && value.IsText("time")) && !(IsDuration(own) && value.IsText("seconds")))
-            return error_.Refuse(json_path, IsTime(own)       ? "must be time or microseconds"
+            return error_.Refuse(json_path, IsTime(own)       ? "must be time, local or microseconds"
                                             : IsDuration(own) ? "must be seconds or milliseconds"
                                                               : "is for times and durations");
         return true;

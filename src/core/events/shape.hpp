@@ -9,7 +9,8 @@
 //        "direction": [{"when": {"$.event": "*_out"}, "value": "outbound"}, "way"],
 //        "duration": {"path": "length", "as": "milliseconds"},
 //        "started_at": {"join": ["date", "time"], "zone": "Europe/Paris"},
-//        "connected_at": {"path": "answered", "none": ["never"]}}}]}
+//        "connected_at": {"path": "answered", "none": ["never"]},
+//        "ended_at": {"path": "end", "as": "local"}}}]}
 //
 // A body has the first form with true conditions, one of the members and a call id. A path begins at the
 // call, or with `$` at the root of the body. An array on the path stands for its first element, or with `[2]`
@@ -76,6 +77,7 @@ struct ShapeCandidate {
     std::vector<std::string> none;
     std::vector<ShapeCondition> when;
     ShapeZone zone;
+    bool is_local = false; // without a zone, the time is unknown
 };
 
 // A candidate in the form for the reader. Most candidates are members of the call: only their names are

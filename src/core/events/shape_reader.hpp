@@ -32,6 +32,7 @@ enum class CandidateOutcome : unsigned char {
     missing,    // the member is missing or null
     unreadable, // the value does not fit the field
     none,       // one of the texts for no value
+    no_zone,    // a time on a clock in a zone that nobody has given
     unknown_zone,
 };
 
@@ -144,7 +145,7 @@ private:
         value = ReadField(candidate.reading, scalar);
         if (!value.known)
             return CandidateOutcome::unreadable;
-        return candidate.zone.is_given && candidate.reading == Reading::time
+        return (candidate.zone.is_given || candidate.is_local) && candidate.reading == Reading::time
                    ? PutInZone(candidate.zone, scalar.text, value)
                    : CandidateOutcome::value;
     }
@@ -167,6 +168,10 @@ private:
         const auto written = ReadWrittenTime(text);
         if (!written || written->has_zone)
             return CandidateOutcome::value;
+        if (!zone.is_given) {
+            value = {};
+            return CandidateOutcome::no_zone;
+        }
         const auto time = zone.name.empty()
                               ? std::optional(written->time - zone.offset_seconds * std::int64_t{1000000})
                               : document_.InZone(zone.name, written->time);

@@ -2,6 +2,7 @@
 
 #include "core/base/text.hpp"
 #include "core/providers/dialpad_shape.hpp"
+#include "core/providers/form_shapes.hpp"
 #include "core/providers/office_shapes.hpp"
 #include "core/providers/platform_shapes.hpp"
 
@@ -24,9 +25,11 @@ constexpr BuiltInShapeDocument documents[] = {
     {"freeswitch", &freeswitch_shape},
     {"justcall", &justcall_shape},
     {"openphone_quo", &quo_shape},
+    {"plivo", &plivo_shape},
     {"ringcentral", &ringcentral_shape},
     {"signalwire", &signalwire_shape},
     {"telnyx", &telnyx_shape},
+    {"twilio", &twilio_shape},
     {"vonage", &vonage_shape},
     {"webex_calling", &webex_shape},
     {"zoom_phone", &zoom_shape},

@@ -54,18 +54,6 @@ constinit const std::string_view bandwidth_shape = R"({"version": 1, "forms": [
      "ended_at": "endTime",
      "recording_url": []}}]})";
 
-constinit const std::string_view exotel_shape = R"({"version": 1, "forms": [
-  {"name": "notification", "when": {"event": ["incoming_call", "outbound_call"]},
-   "fields": {
-     "call_id": "call_sid",
-     "state": "event",
-     "event_time": "timestamp",
-     "direction": "direction",
-     "internal_number": "exophone",
-     "from_number": "from",
-     "to_number": "to",
-     "user_id": "user_id"}}]})";
-
 // A record of a finished call. `answer_epoch` is "0" if nobody answered. `start_stamp` and the like are in
 // the server's zone, but the record does not name it. `callflow` is an array, or it comes twice and jsonb
 // keeps one.
@@ -85,25 +73,8 @@ constinit const std::string_view freeswitch_shape = R"({"version": 1, "forms": [
      "duration": "duration",
      "master_call_id": ["originating_leg_uuid", "bridge_uuid"]}}]})";
 
-constinit const std::string_view signalwire_shape = R"({"version": 1, "forms": [
-  {"name": "relay", "call": "params", "when": {"$.event_type": "calling.call.state"},
-   "fields": {
-     "call_id": "call_id",
-     "state": "call_state",
-     "event_time": "$.timestamp",
-     "master_call_id": "parent.call_id"}},
-
-  {"name": "callback", "has_one_of": ["CallStatus"],
-   "fields": {
-     "call_id": "CallSid",
-     "state": "CallStatus",
-     "event_time": "Timestamp",
-     "event_id": {"join": ["CallSid", "SequenceNumber"]},
-     "sequence": "SequenceNumber",
-     "duration": "CallDuration",
-     "recording_url": "RecordingUrl"}}]})";
-
-// Only the first event has the direction. A hangup has a cause. Names ending in `.ended` end no call.
+// Only the first event has the direction. A hangup has a cause. Names ending in `.ended` end no call. A
+// callback has the names of Twilio's. The number in its sequence may be zero for every event.
 constinit const std::string_view telnyx_shape = R"({"version": 1, "forms": [
   {"name": "call", "call": "data.payload", "when": {"$.data.event_type": "call.*"},
    "fields": {
@@ -130,14 +101,25 @@ constinit const std::string_view telnyx_shape = R"({"version": 1, "forms": [
      "event_time": "occurred_at",
      "event_id": "$.id"}},
 
+  {"name": "recording", "when": {"RecordingStatus": "*"},
+   "fields": {
+     "call_id": "CallSid",
+     "event_time": "Timestamp",
+     "recording_url": {"when": {"RecordingStatus": "completed"}, "path": "RecordingUrl"},
+     "was_recorded": {"when": {"RecordingStatus": "completed"}, "value": true},
+     "event_id": {"join": ["RecordingSid", "RecordingStatus"]}}},
+
   {"name": "callback", "has_one_of": ["CallStatus"],
    "fields": {
      "call_id": "CallSid",
      "state": "CallStatus",
      "event_time": "Timestamp",
+     "direction": "Direction",
      "from_number": "From",
      "to_number": "To",
-     "duration": "CallDuration"}}]})";
+     "duration": "CallDuration",
+     "recording_url": "RecordingUrl",
+     "master_call_id": "ParentCallSid"}}]})";
 
 // Events of transfers and inputs have no status. A recording names the conversation, but no call.
 constinit const std::string_view vonage_shape = R"({"version": 1, "forms": [

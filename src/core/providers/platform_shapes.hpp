@@ -6,7 +6,7 @@
 namespace callhardening
 {
 
-extern const std::string_view amazon_connect_shape, asterisk_shape, bandwidth_shape, exotel_shape,
-    freeswitch_shape, signalwire_shape, telnyx_shape, vonage_shape;
+extern const std::string_view amazon_connect_shape, asterisk_shape, bandwidth_shape, freeswitch_shape,
+    telnyx_shape, vonage_shape;
 
 } // namespace callhardening

@@ -146,6 +146,8 @@ const char *words_of(CandidateOutcome outcome)
         return "not readable as this field";
     case CandidateOutcome::none:
         return "stands for no value";
+    case CandidateOutcome::no_zone:
+        return "local time, and the shape has no zone";
     case CandidateOutcome::unknown_zone:
         return "unknown time zone";
     }

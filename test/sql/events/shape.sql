@@ -35,6 +35,11 @@ SELECT * FROM explain_call_event('{"event": "call.hungup", "timestamp": 17672256
     "answered_at": null, "ended_at": "soon", "duration": 20, "raw_digits": "+44 20 7000 0000"}}', 'aircall');
 SELECT * FROM explain_call_event('{"event": "user.created", "data": {"id": 77}}', 'aircall');
 SELECT * FROM explain_call_event('CallSid=u1&CallStatus=no-answer&CallDuration=0', 'signalwire') WHERE outcome <> 'missing';
+-- times on the clock of the account
+SELECT * FROM explain_call_event('CallUUID=u1&CallStatus=completed&StartTime=2026-01-01+05%3A30%3A00&EndTime=soon', 'plivo')
+WHERE field LIKE '%ed_at';
+SELECT value, outcome FROM explain_call_event('CallUUID=u1&CallStatus=completed&StartTime=2026-01-01+05%3A30%3A00',
+    shape => call_event_shape('plivo') || '{"zone": "Asia/Kolkata"}') WHERE field = 'started_at';
 -- by a shape of one's own
 SELECT * FROM explain_call_event('{"what": "hung up", "calls": [{"no": "7", "way": "OUT", "day": "2026-01-01",
     "clock": "12:00:00", "rec": 1}]}',

@@ -1,5 +1,5 @@
 
-# Every published JSON payload of the providers with a shape goes into a log of its provider. The real server ingests and
+# Every published payload of the providers with a shape goes into a log of its provider. The real server ingests and
 # processes it. Its call is compared with a list below, written by a person: every column that is not NULL, or no call.
 
 use strict;
@@ -23,10 +23,13 @@ my %provider = (
 	freeswitch => 'freeswitch',
 	justcall => 'justcall',
 	openphone => 'openphone_quo',
+	plivo => 'plivo',
 	quo => 'openphone_quo',
 	ringcentral => 'ringcentral',
 	signalwire => 'signalwire',
 	telnyx => 'telnyx',
+	twilio => 'twilio',
+	twiliocompatible => 'twilio',
 	vonage => 'vonage',
 	webexcalling => 'webex_calling',
 	zoom => 'zoom_phone');
@@ -83,12 +86,13 @@ SELECT register_call_event_log('$name.call_events', '$name.calls', '$name', 4);
 }
 
 my @names;
-for my $file (sort glob("$directory/payloads/*.json"))
+for my $file (sort glob("$directory/payloads/*.{json,form}"))
 {
-	my ($name, $first) = $file =~ m{(([^/-]+)[^/]*)\.json$};
+	my ($name, $first) = $file =~ m{(([^/-]+)[^/]*)\.(?:json|form)$};
 	next unless exists $provider{$first};
 	push @names, $name;
 	my ($schema, $body) = ($provider{$first}, slurp_file($file));
+	chomp $body;
 	$script .= qq{
 SELECT ingest_call_event(\$body\$$body\$body\$::text, '$schema.call_events', event_key => '$name');
 SELECT failed + refused AS bad FROM process_call_events(log => '$schema.call_events') \\gset
@@ -152,6 +156,22 @@ sub telnyx
 }
 is(steps('telnyx', telnyx('initiated', 0, ', "direction": "incoming"'), telnyx('answered', 5, ''), telnyx('playback.ended', 9, '')),
 	'inbound|active', 'a later event without a direction keeps the known one');
+
+# After a dialled leg the call itself goes on. A transcription says "completed" again, long after the call.
+sub twilio
+{
+	my ($id, $status, $more) = @_;
+	return "CallSid=CA$id&CallStatus=$status&Direction=inbound&From=%2B12025550100$more";
+}
+my $progress = '&CallbackSource=call-progress-events&Timestamp=Thu%2C+01+Jan+2026+00%3A00%3A0';
+my $dialled = '&DialCallStatus=completed&DialCallDuration=30';
+is(steps('twilio', twilio(1, 'in-progress', "${progress}1+%2B0000"), twilio(1, 'in-progress', $dialled)),
+	'inbound|active', 'the end of a dialled leg does not end the call');
+is(steps('twilio', twilio(2, 'in-progress', "${progress}1+%2B0000"),
+		'CallSid=CA2&RecordingSid=RE1&RecordingStatus=failed', twilio(2, 'completed', '&TranscriptionSid=TR1')),
+	'inbound|active', 'recordings and transcriptions have their own status');
+is(steps('twilio', twilio(3, 'no-answer', "${progress}9+%2B0000"), twilio(3, 'completed', '&TranscriptionSid=TR2')),
+	'inbound|missed', 'a transcription after the call');
 
 $node->stop;
 done_testing();
@@ -289,6 +309,9 @@ exotel-incoming-call
 	event 2024-06-15 10:30:00+00
 exotel-outbound-call
 	call call_out_def456; status ringing; direction outbound; from sip:agent_001@app.example.com; to +919875550110; user agent_001
+exotel-status-callback-terminal
+	call c5797dcb0000000000000000000001; status ended; from 09995550143; to 09995550142; started 2026-09-01 09:59:58+00
+	ended 2026-09-01 10:01:38+00; recording https://recordings.example.com/r.mp3; event 2026-09-01 10:01:40+00
 freeswitch-json-cdr
 	call 01df56f4-d99a-4ef6-b7fe-b924b2415b7f; status ended; direction inbound; from test; to +498955550163
 	started 2013-08-04 09:50:54+00; connected 2013-08-04 09:50:56+00; ended 2013-08-04 09:51:00+00; seconds 4
@@ -303,6 +326,9 @@ justcall-call-completed-v2
 openphone-call-completed-incoming-voicemail
 openphone-call-completed-outgoing
 openphone-call-recording-completed
+plivo-hangup-outbound
+	call 64d3290a-87a6-46b4-a6e2-20f5f4e07a02; status ended; direction outbound; from 917655550173; to 917735550155
+	started 2024-09-26 08:35:10.910772+00; seconds 66; master 64d3290a-87a6-46b4-a6e2-20f5f4e07a02
 quo-call-summary-completed-v4
 	call AC16558bc5f73445598a2627f5a94fe014; event 2022-06-24 19:35:46.825+00
 quo-call-transcript-completed-v4
@@ -351,6 +377,9 @@ signalwire-compat-call
 signalwire-relay-call-state
 	call 00000000-0000-4000-8000-000000000003; status ended; master 00000000-0000-4000-8000-000000000004
 	event 2026-09-01 10:02:20.123+00
+signalwire-status-callback-completed
+	call b3877c40-da60-4998-90ad-b792e98472pa; status ended; direction inbound; from +13105550145; to +13105550101; seconds 49
+	event 2018-09-19 20:00:49+00
 telnyx-call-answered
 	call 428c31b6-7af4-4bcb-b7f5-5013ef9657c1; status active; from +18005550100; to +18005550199
 	master 428c31b6-abf3-3bc1-b7f4-5013ef9657c1; event 2018-02-02 22:25:27.521992+00
@@ -386,6 +415,37 @@ telnyx-v1-call-answered
 telnyx-v1-call-initiated
 	call 428c31b6-7af4-4bcb-b7f5-5013ef9657c1; status ringing; direction inbound; from +35319605860; to +13129457420
 	started 2018-02-02 22:25:27.521992+00; master 428c31b6-abf3-3bc1-b7f4-5013ef9657c1; event 2018-02-02 22:25:27.521992+00
+twilio-call-create-create
+twilio-call-create-createwithtwiml
+twilio-call-fetch-fetch
+twilio-call-list-reademptydatesgreater
+twilio-call-list-readfullpage1
+twilio-call-list-readfullpage2
+twilio-call-update-cancel
+twilio-call-update-posttwiml
+twilio-call-update-update
+twilio-call-update-updatetimelimit
+twilio-eventstreams-call-answered
+twilio-recording-status-callback-completed
+	call CA000000000000000000000000000000a2; recording https://api.twilio.com/2010-04-01/Accounts/AC000000000000000; recorded true
+twilio-status-callback-busy
+	call CA000000000000000000000000000000a5; status rejected; direction outbound; from +16465550195; to +14155550142; seconds 0
+	event 2026-09-01 10:00:02+00
+twilio-status-callback-completed-outbound-api
+	call CA000000000000000000000000000000a1; status ended; direction outbound; from +16465550195; to +551155550112; seconds 49
+	event 2018-03-25 09:53:19+00
+twilio-status-callback-in-progress
+	call CA000000000000000000000000000000a5; status active; direction outbound; from +16465550195; to +14155550142; event 2026-09-01 10:00:02+00
+twilio-status-callback-initiated
+	call CA000000000000000000000000000000a5; status ringing; direction outbound; from +16465550195; to +14155550142; event 2026-09-01 10:00:00+00
+twilio-status-callback-ringing
+	call CA000000000000000000000000000000a5; status ringing; direction outbound; from +16465550195; to +14155550142; event 2026-09-01 10:00:01+00
+twilio-transcription-callback
+twilio-voice-request-client-outbound
+	call CA000000000000000000000000000000a4; status ringing; direction outbound; from client:u_1f2e_o_7; to +573005550123
+twiliocompatible-status-callback-ringing
+	call ID00000000000000000000000000000001-CA000000000000000000000000000000a7; status ringing; direction outbound
+	from 622155550105; to 628115550136; event 2020-02-09 09:30:03+00
 vonage-answer-webhook
 	call aaaaaaaa-bbbb-cccc-dddd-0123456789ab; from 442079460000; to 447700900000; master CON-aaaaaaaa-bbbb-cccc-dddd-0123456789ab
 vonage-event-answered

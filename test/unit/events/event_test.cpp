@@ -68,11 +68,14 @@ TEST(ParseTime, TakesTheTimesOfMail)
     EXPECT_EQ(ParseTime("Sun, 25 Mar 2018 09:53:19 +0000"), time);
     EXPECT_EQ(ParseTime("25 Mar 2018 11:53:19 +0200"), time);
     EXPECT_EQ(ParseTime("Sun, 25 Mar 2018 09:53:19 GMT"), time);
+    EXPECT_EQ(ParseTime("Sun, 25 Mar 2018 09:53:19 Etc/UTC"), time);
     EXPECT_EQ(ParseTime("sun, 25 mar 2018 09:53:19"), time) << "without a zone: UTC";
     EXPECT_EQ(ParseTime("Thur, 5 Sept 2019 10:00 +0000"), 1567677600 * second);
-    for (const char *text : {"Sun 25 Mar 2018 09:53:19 +0000", "25 Ma 2018 09:53:19", "25 Foo 2018 09:53:19",
-                             "31 Feb 2018 09:53:19", "Sun,", "25 Mar 18 09:53:19", "25 Mar 2018",
-                             "25 Mar 2018 09:53:19 CET", "25 Mar 2018 09:53:19 +0000 (UTC)"})
+    for (const char *text :
+         {"Sun 25 Mar 2018 09:53:19 +0000", "25 Ma 2018 09:53:19", "25 Foo 2018 09:53:19",
+          "31 Feb 2018 09:53:19", "Sun,", "25 Mar 18 09:53:19", "25 Mar 2018", "25 Mar 2018 09:53:19 CET",
+          "25 Mar 2018 09:53:19 Europe/Paris", "25 Mar 2018 09:53:19 /", "25 Mar 2018 09:53:19 Etc/UTC +01",
+          "25 Mar 2018 09:53:19 +0000 (UTC)"})
         EXPECT_EQ(ParseTime(text), std::nullopt) << text;
 }
 

@@ -203,6 +203,21 @@ TEST(Shape, PutsATimeWithoutAZoneInItsOwn)
     EXPECT_EQ(read(*unknown, "1970-01-02 05:29:41"), "-");
 }
 
+TEST(Shape, KnowsNoLocalTimeWithoutAZone)
+{
+    const std::string field = R"("started_at": [{"path": "at", "as": "local"}, "utc"])";
+    const auto read = [](const Shape &shape, const std::string &time) {
+        return Read(shape, Field::started_at, R"({"id": 1, "at": ")" + time + R"(", "utc": 7})");
+    };
+    const auto none = Compiled(WithField(field));
+    EXPECT_EQ(read(*none, "1970-01-02 05:29:41"), "7000000");
+    EXPECT_EQ(read(*none, "1970-01-02 05:29:41+05:30"), "86381000000") << "it has one";
+    EXPECT_EQ(read(*Compiled(WithField(field, R"("zone": "+05:30", )")), "1970-01-02 05:29:41"),
+              "86381000000");
+    const auto own = Compiled(WithField(R"("started_at": {"path": "at", "as": "local", "zone": "+05:30"})"));
+    EXPECT_EQ(read(*own, "1970-01-02 05:29:41"), "86381000000");
+}
+
 TEST(Shape, HasTheFirstFormThatFits)
 {
     const auto shape = Compiled(R"({"version": 1, "forms": [
@@ -284,7 +299,7 @@ TEST(Shape, NamesThePlaceOfAMistake)
         {WithField(R"("duration": {"path": "a", "as": "minutes"})"),
          "forms[0].fields.duration.as: must be seconds or milliseconds"},
         {WithField(R"("ended_at": {"path": "a", "as": "seconds"})"),
-         "forms[0].fields.ended_at.as: must be time or microseconds"},
+         "forms[0].fields.ended_at.as: must be time, local or microseconds"},
         {WithField(R"("state": {"join": []})"),
          "forms[0].fields.state.join: must be an array of 1 to 4 paths"},
         {WithField(R"("state": {"path": "a", "none": [null]})"),

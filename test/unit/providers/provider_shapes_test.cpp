@@ -15,13 +15,13 @@ namespace
 
 using Row = std::map<std::string, std::string>; // field to value, as text
 
-// All fields of the provider's shape in a body.
-Row RowOf(std::string_view provider, std::string_view text)
+// All fields of the shape in a body.
+Row RowOf(const Shape &shape, std::string_view text)
 {
     JsonBody body(text);
     FieldValue values[field_count];
     Row row;
-    if (ShapeReader(body).Read(*BuiltInShape(provider), ~FieldSet{0}, values) == nullptr)
+    if (ShapeReader(body).Read(shape, ~FieldSet{0}, values) == nullptr)
         return row;
     for (std::size_t i = 0; i < field_count; ++i) {
         const FieldFacts &facts = FactsOf(static_cast<Field>(i));
@@ -34,6 +34,11 @@ Row RowOf(std::string_view provider, std::string_view text)
                           : std::string(value.text);
     }
     return row;
+}
+
+Row RowOf(std::string_view provider, std::string_view text)
+{
+    return RowOf(*BuiltInShape(provider), text);
 }
 
 std::string ValueOf(std::string_view provider, const std::string &field, std::string_view text)
@@ -420,7 +425,8 @@ TEST(ProviderShapes, Telnyx)
         EXPECT_EQ(NormalizeStatus(event, "telnyx"), Status::none) << "ends nothing";
     }
     EXPECT_EQ(RowOf("telnyx", R"({"CallSid": "v2:x", "CallStatus": "completed", "CallDuration": "2",
-        "From": "+12025550100", "To": "+12025550101", "Timestamp": "2026-01-01 00:00:18.731479Z"})"),
+        "From": "+12025550100", "To": "+12025550101", "SequenceNumber": "0",
+        "Timestamp": "2026-01-01 00:00:18.731479Z"})"),
               (Row{{"call_id", "v2:x"},
                    {"state", "completed"},
                    {"event_time", At(18)},
@@ -491,6 +497,23 @@ TEST(ProviderShapes, AmazonConnect)
 
 TEST(ProviderShapes, Exotel)
 {
+    Row callback = {{"call_id", "c1"},
+                    {"state", "completed"},
+                    {"event_time", At(100)},
+                    {"event_id", "c1 terminal"},
+                    {"from_number", "09990000001"},
+                    {"to_number", "09990000002"},
+                    {"started_at", At(0)},
+                    {"ended_at", At(95)},
+                    {"recording_url", "https://r.example/1"}};
+    EXPECT_EQ(
+        RowOf("exotel", R"({"CallSid": "c1", "EventType": "terminal", "DateCreated": "2026-01-01 05:29:59",
+        "DateUpdated": "2026-01-01 05:31:40", "Status": "completed", "From": "09990000001", "To": "09990000002",
+        "StartTime": "2026-01-01 05:30:00", "EndTime": "2026-01-01 05:31:35",
+        "RecordingUrl": "https://r.example/1"})"),
+        callback);
+    EXPECT_EQ(StateOf("exotel", R"({"CallSid": "c1", "EventType": "answered"})"), "answered");
+    EXPECT_EQ(StateOf("exotel", R"({"CallSid": "c1", "EventType": "terminal"})"), "-");
     EXPECT_EQ(RowOf("exotel", R"({"event": "incoming_call", "call_sid": "c1", "direction": "inbound",
         "from": "+919000000000", "to": "sip:agent@h.example", "exophone": "+911200000000", "user_id": "agent",
         "timestamp": "2026-01-01T00:00:00.000Z"})"),
@@ -560,14 +583,154 @@ TEST(ProviderShapes, SignalWire)
         (Row{{"call_id", "u1"}, {"state", "answered"}, {"event_time", At(5)}, {"master_call_id", "u0"}}));
     EXPECT_EQ(RowOf("signalwire", R"({"CallSid": "u1", "CallStatus": "completed", "SequenceNumber": "3",
         "Timestamp": "Thu, 01 Jan 2026 00:00:05 +0000", "CallDuration": "15", "Duration": "1",
-        "RecordingUrl": "https://r.example/1"})"),
+        "CallbackSource": "call-progress-events", "Direction": "outbound-dial", "From": "+12025550100",
+        "To": "+12025550101", "ParentCallSid": "u0", "RecordingUrl": "https://r.example/1"})"),
               (Row{{"call_id", "u1"},
                    {"state", "completed"},
                    {"event_time", At(5)},
                    {"event_id", "u1 3"},
                    {"sequence", "3"},
+                   {"direction", "outbound-dial"},
+                   {"from_number", "+12025550100"},
+                   {"to_number", "+12025550101"},
                    {"duration", "15"},
+                   {"recording_url", "https://r.example/1"},
+                   {"master_call_id", "u0"}}));
+    const std::string recording = R"({"CallSid": "u1", "RecordingSid": "r1", "RecordingStatus": "completed",
+        "RecordingUrl": "https://r.example/1", "RecordingDuration": "3"})";
+    for (const char *provider : {"signalwire", "telnyx"})
+        EXPECT_EQ(RowOf(provider, recording), (Row{{"call_id", "u1"},
+                                                   {"event_id", "r1 completed"},
+                                                   {"recording_url", "https://r.example/1"},
+                                                   {"was_recorded", "1"}}))
+            << provider;
+}
+
+TEST(ProviderShapes, Twilio)
+{
+    const auto callback = [](const std::string &more) {
+        return R"({"AccountSid": "AC1", "CallSid": "CA1", "CallbackSource": "call-progress-events",
+            "Timestamp": "Thu, 01 Jan 2026 00:00:05 +0000", "SequenceNumber": "3", "From": "+12025550100",
+            "To": "+12025550101", "Caller": "+12025550102", "Called": "", )" +
+               more + "}";
+    };
+    Row row = {{"call_id", "CA1"},
+               {"state", "completed"},
+               {"event_time", At(5)},
+               {"event_id", "CA1 3"},
+               {"sequence", "3"},
+               {"direction", "outbound-dial"},
+               {"from_number", "+12025550100"},
+               {"to_number", "+12025550101"},
+               {"duration", "49"},
+               {"recording_url", "https://r.example/1"},
+               {"master_call_id", "CA0"}};
+    EXPECT_EQ(
+        RowOf("twilio", callback(R"("CallStatus": "completed", "Direction": "outbound-dial", "Duration": "1",
+        "CallDuration": "49", "ParentCallSid": "CA0", "RecordingUrl": "https://r.example/1", "RecordingSid": "RE1",
+        "RecordingDuration": "40")")),
+        row);
+    // Duration is in minutes.
+    EXPECT_EQ(ValueOf("twilio", "duration", callback(R"("CallStatus": "completed", "Duration": "1")")), "-");
+    // The sequence of a conference or of a request for instructions is none of the call.
+    const std::string other = R"({"CallSid": "CA1", "SequenceNumber": "3", "CallStatus": "in-progress"})";
+    EXPECT_EQ(RowOf("twilio", other), (Row{{"call_id", "CA1"}, {"state", "in-progress"}}));
+    EXPECT_EQ(ValueOf("twilio", "from_number", R"({"CallSid": "CA1", "From": "", "Caller": "+12025550102"})"),
+              "+12025550102");
+}
+
+TEST(ProviderShapes, TwilioAfterADialledLeg)
+{
+    EXPECT_EQ(RowOf("twilio", R"({"CallSid": "CA1", "CallStatus": "in-progress", "Direction": "inbound",
+        "DialCallSid": "CA2", "DialCallStatus": "completed", "DialCallDuration": "30",
+        "RecordingUrl": "https://r.example/1"})"),
+              (Row{{"call_id", "CA1"},
+                   {"state", "in-progress"},
+                   {"direction", "inbound"},
                    {"recording_url", "https://r.example/1"}}));
+}
+
+TEST(ProviderShapes, TwilioFromABrowser)
+{
+    const auto direction = [](const std::string &from, const std::string &word) {
+        return ValueOf("twilio", "direction",
+                       R"({"CallSid": "CA1", "CallStatus": "ringing", "From": ")" + from +
+                           R"(", "Direction": ")" + word + R"("})");
+    };
+    EXPECT_EQ(direction("client:alice", "inbound"), "outbound");
+    EXPECT_EQ(direction("client:alice", "outbound-dial"), "outbound-dial");
+    EXPECT_EQ(direction("+12025550100", "inbound"), "inbound");
+}
+
+TEST(ProviderShapes, TwilioRecordingsAndTranscriptions)
+{
+    const auto recording = [](const std::string &status) {
+        return RowOf("twilio", R"({"CallSid": "CA1", "RecordingSid": "RE1", "RecordingStatus": ")" + status +
+                                   R"(", "RecordingUrl": "https://r.example/1", "RecordingDuration": "3",
+            "RecordingStartTime": "Thu, 01 Jan 2026 00:00:05 +0000"})");
+    };
+    EXPECT_EQ(recording("completed"), (Row{{"call_id", "CA1"},
+                                           {"event_id", "RE1 completed"},
+                                           {"recording_url", "https://r.example/1"},
+                                           {"was_recorded", "1"}}));
+    for (const char *status : {"in-progress", "absent", "failed"})
+        EXPECT_EQ(recording(status), (Row{{"call_id", "CA1"}, {"event_id", std::string("RE1 ") + status}}));
+    EXPECT_EQ(
+        RowOf("twilio", R"({"CallSid": "CA1", "TranscriptionSid": "TR1", "TranscriptionStatus": "completed",
+        "RecordingSid": "RE1", "RecordingUrl": "https://r.example/1", "CallStatus": "completed",
+        "Direction": "inbound", "From": "+12025550100", "Called": "+12025550101"})"),
+        (Row{{"call_id", "CA1"},
+             {"direction", "inbound"},
+             {"from_number", "+12025550100"},
+             {"to_number", "+12025550101"},
+             {"recording_url", "https://r.example/1"}}));
+}
+
+TEST(ProviderShapes, TwilioEventStreams)
+{
+    const auto row = [](const std::string &word) {
+        return RowOf("twilio", R"([{"specversion": "1.0", "id": "NO1", "time": "2026-01-01T00:00:09Z",
+            "type": "com.twilio.voice.webhook.status-callback.call.)" +
+                                   word +
+                                   R"(", "data": {"sid": "CA1", "timestamp": "2026-01-01T00:00:05.000Z"}}])");
+    };
+    for (const char *word : {"initiated", "ringing", "answered", "completed"}) {
+        EXPECT_EQ(row(word),
+                  (Row{{"call_id", "CA1"}, {"state", word}, {"event_time", At(5)}, {"event_id", "NO1"}}));
+        EXPECT_NE(NormalizeStatus(word, "twilio"), Status::unknown);
+    }
+    EXPECT_EQ(StateOf("twilio", R"([{"type": "com.twilio.messaging.x", "data": {"sid": "CA1"}}])"),
+              "no form");
+}
+
+TEST(ProviderShapes, Plivo)
+{
+    const std::string body = R"({"CallUUID": "u1", "ALegUUID": "u0", "RequestUUID": "u2", "Event": "Hangup",
+        "CallStatus": "completed", "Direction": "outbound", "From": "910000000001", "To": "910000000002",
+        "StartTime": "2026-01-01 05:30:00", "AnswerTime": "2026-01-01 05:30:05",
+        "EndTime": "2026-01-01 05:31:00", "SessionStart": "2026-01-01 00:00:02.910772", "Duration": "55",
+        "BillDuration": "60"})";
+    const Row row = {{"call_id", "u1"},
+                     {"state", "completed"},
+                     {"direction", "outbound"},
+                     {"from_number", "910000000001"},
+                     {"to_number", "910000000002"},
+                     {"started_at", At(2)},
+                     {"duration", "55"},
+                     {"master_call_id", "u0"}};
+    EXPECT_EQ(RowOf("plivo", body), row) << "nobody has given the zone of the account";
+    Row in_zone = row;
+    in_zone["started_at"] = At(0);
+    in_zone["connected_at"] = At(5);
+    in_zone["ended_at"] = At(60);
+    std::string document(BuiltInShapeText("plivo"));
+    document.replace(0, 1, R"({"zone": "+05:30", )");
+    SettingError error;
+    const Shape *shape = Shape::Compile(document, error);
+    ASSERT_NE(shape, nullptr);
+    EXPECT_EQ(RowOf(*shape, body), in_zone);
+    Shape::Delete(shape);
+    EXPECT_EQ(StateOf("plivo", R"({"CallUUID": "u1", "RecordUrl": "https://r.example/1"})"), "no form");
 }
 
 } // namespace
