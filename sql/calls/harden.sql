@@ -736,6 +736,17 @@ $$;
 COMMENT ON FUNCTION _callhardening.merge_setting_column(regclass, name, text, name) IS
 'the column meant by an argument of harden_calls. given NULL: the present one of the settings, or the usual one';
 
+CREATE FUNCTION _callhardening.usual_call_id_column(calls regclass) RETURNS name
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE WHEN array_agg(attname) = ARRAY['call_id'::name] THEN 'call_id'::name ELSE 'dialpad_call_id' END
+FROM pg_attribute WHERE attrelid = calls AND attname IN ('dialpad_call_id', 'call_id') AND NOT attisdropped
+$$;
+
+COMMENT ON FUNCTION _callhardening.usual_call_id_column(regclass) IS
+'the call id of a table if none is named: call_id if it has this column and no dialpad_call_id, else dialpad_call_id';
+
 CREATE FUNCTION _callhardening.merge_settings(calls regclass, given _callhardening.settings)
     RETURNS _callhardening.settings
     LANGUAGE plpgsql STABLE
@@ -746,7 +757,7 @@ DECLARE
     merged _callhardening.settings;
 BEGIN
     merged.call_id_column := _callhardening.merge_setting_column(calls, given.call_id_column, present[1],
-        'dialpad_call_id'::name);
+        _callhardening.usual_call_id_column(calls));
     merged.status_column := _callhardening.merge_setting_column(calls, given.status_column, present[2], 'status'::name);
     merged.direction_column := _callhardening.merge_setting_column(calls, given.direction_column, present[3],
         'direction'::name);
@@ -913,10 +924,11 @@ COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, t
 'need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting not given or NULL, and a NOTICE lists the '
 'changes. The settings are in the BEFORE trigger: if it was dropped or altered, they are the defaults, and a WARNING '
 'is raised. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or '
-'policy, and '''' for provider. Defaults: dialpad_call_id, status, direction, raw_payload, keep, the graph of a call, '
-'the policy default, and words in any provider''s meaning. on_invalid: keep (the old status stays, the rest is '
-'written, WARNING), skip (the row is left untouched, WARNING) or reject (error 23514). transitions: {"status": '
-'["next", ...], ...}. policy: what the payload is sanitized by (see call_payload_policy), at most 16384 bytes as '
+'policy, and '''' for provider. Defaults: dialpad_call_id (call_id in a table without it), status, direction, '
+'raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep '
+'(the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error '
+'23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see '
+'call_payload_policy), at most 16384 bytes as '
 'text. provider: the source of the words. Repeated call ids: WARNING and no unique index. A call id unfit as the key '
 'of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy of '
 'more than 16384 bytes, 42501 not the owner, or a policy with hash and no right to call_pseudonym, 42809 no table, '

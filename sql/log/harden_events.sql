@@ -44,7 +44,10 @@ WITH types AS MATERIALIZED (
                 settings.payload_column)
             OR y.attname = ANY (carry)
             OR (y.attgenerated = '' AND y.attidentity <> 'a'
-                AND _callhardening.can_fill_column(y.attname, y.type)) AS is_filled
+                AND _callhardening.can_fill_column(y.attname, y.type)
+                -- A table with Dialpad's names keeps a user_id of its own.
+                AND NOT (y.attname = 'user_id' AND EXISTS (SELECT FROM types d WHERE d.attrelid = calls
+                    AND d.attname IN ('dialpad_call_id', 'dialpad_user_id')))) AS is_filled
     FROM types y WHERE y.attrelid = calls
 ), empty AS (
     -- A trigger of the table may fill what nobody else does.
@@ -92,6 +95,7 @@ FROM columns c JOIN (VALUES
     ('recording_url', 'links', 255),
     ('voicemail_url', 'links', 255),
     ('dialpad_user_id', 'ids', 20),
+    ('user_id', 'ids', 20),
     ('master_call_id', 'ids', 20),
     ('entry_point_call_id', 'ids', 20),
     ('operator_call_id', 'ids', 20)) AS w (name, what, length) ON w.name = c.name

@@ -1,40 +1,35 @@
 
 -- tables of a new installation -----------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.create_call_tables(schema name DEFAULT pg_catalog.current_schema()) RETURNS void
+CREATE FUNCTION _callhardening.id_columns(provider text, OUT call_id_column name, OUT user_id_column name,
+        OUT id_type text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT CASE WHEN provider = 'dialpad' THEN 'dialpad_call_id' ELSE 'call_id' END,
+    CASE WHEN provider = 'dialpad' THEN 'dialpad_user_id' ELSE 'user_id' END,
+    coalesce((SELECT p.id_type FROM @extschema@.call_providers() AS p WHERE p.provider = id_columns.provider), 'text')
+$$;
+
+COMMENT ON FUNCTION _callhardening.id_columns(text) IS
+'the columns of the ids in a new calls table of this provider, and their type. provider: as call_providers() spells '
+'it; any other: the ids are text';
+
+CREATE FUNCTION _callhardening.create_calls_table(schema name, provider text) RETURNS regclass
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    taken name;
+    ids record := _callhardening.id_columns(provider);
+    calls regclass;
 BEGIN
-    IF schema IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'schema must not be null',
-            HINT = 'Name the schema for the tables.';
-    END IF;
-    -- Without this, the tables would end up in the next schema of the path.
-    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
-        RAISE invalid_schema_name USING MESSAGE = format('schema "%s" does not exist', schema);
-    END IF;
-    IF NOT has_schema_privilege(schema, 'CREATE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('permission denied for schema %s', schema);
-    END IF;
-    SELECT relname INTO taken FROM pg_class WHERE relnamespace = quote_ident(schema)::regnamespace
-        AND relname IN ('calls', 'call_events') ORDER BY relname DESC;
-    IF FOUND THEN
-        RAISE duplicate_table USING MESSAGE = format('relation "%s" already exists', taken),
-            HINT = 'Harden your own table of calls with harden_calls, or name another schema.';
-    END IF;
-    -- pg_catalog is searched first if it is not named, so the names below mean what they say.
-    PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
-
-    CREATE TABLE calls (
+    EXECUTE format('CREATE TABLE %1$I.calls (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        dialpad_call_id bigint NOT NULL UNIQUE,
+        %2$I %4$s NOT NULL UNIQUE,
         direction text,
         status text,
         from_number text,
         to_number text,
-        dialpad_user_id bigint,
+        %3$I %4$s,
         started_at timestamptz,
         connected_at timestamptz,
         ended_at timestamptz,
@@ -44,36 +39,66 @@ BEGIN
         is_voicemail boolean,
         was_recorded boolean,
         is_transferred boolean,
-        master_call_id bigint,
-        entry_point_call_id bigint,
-        operator_call_id bigint,
+        master_call_id %4$s,
+        entry_point_call_id %4$s,
+        operator_call_id %4$s,
         last_event_at timestamptz,
         created_at timestamptz NOT NULL DEFAULT now()
-    );
-    CREATE INDEX idx_calls_started_at ON calls (started_at);
+    )', schema, ids.call_id_column, ids.user_id_column, ids.id_type);
+    calls := format('%I.calls', schema)::regclass;
     -- Open calls are few, and a dashboard asks for them.
-    CREATE INDEX idx_calls_open ON calls (started_at) WHERE status IN ('ringing', 'active');
-    CREATE INDEX idx_calls_master_call_id ON calls (master_call_id) WHERE master_call_id IS NOT NULL;
-    CREATE INDEX idx_calls_entry_point_call_id ON calls (entry_point_call_id) WHERE entry_point_call_id IS NOT NULL;
-    PERFORM @extschema@.harden_calls('calls'::regclass, 'dialpad_call_id'::name, 'status'::name, 'direction'::name,
-        'raw_payload'::name, 'keep'::text,
-        NULL::jsonb, NULL::jsonb, 'dialpad'::text);
+    EXECUTE format('CREATE INDEX idx_calls_started_at ON %1$s (started_at);
+        CREATE INDEX idx_calls_open ON %1$s (started_at) WHERE status IN (''ringing'', ''active'');
+        CREATE INDEX idx_calls_master_call_id ON %1$s (master_call_id) WHERE master_call_id IS NOT NULL;
+        CREATE INDEX idx_calls_entry_point_call_id ON %1$s (entry_point_call_id)
+            WHERE entry_point_call_id IS NOT NULL', calls);
+    PERFORM @extschema@.harden_calls(calls, ids.call_id_column, 'status'::name, 'direction'::name,
+        'raw_payload'::name, 'keep'::text, NULL::jsonb, NULL::jsonb, provider);
+    PERFORM _callhardening.comment_on_columns(calls, ARRAY[
+        ['direction', 'inbound, outbound or NULL'],
+        ['status', 'a status of call_status_transitions(), or NULL'],
+        ['from_number', 'who called: the external number of an inbound call, the internal one of an outbound call'],
+        [ids.user_id_column::text, 'the user whose leg this is; NULL for a department, an office, a call centre'],
+        ['duration_seconds', 'seconds talked: '
+            || CASE WHEN provider = 'dialpad' THEN 'Dialpad''s' ELSE 'the provider''s' END
+            || ' talk_time, else its duration, rounded'],
+        ['recording_url', 'link to the first recording: a credential: its holder can listen'],
+        ['voicemail_url', 'link to the voicemail: a credential as well'],
+        ['last_event_at', 'time of the newest applied event'],
+        ['raw_payload', 'body of the newest event, sanitized']]);
+    EXECUTE format('COMMENT ON TABLE %s IS ''calls: one row per leg, keyed by the provider''''s call id''', calls);
+    RETURN calls;
+END
+$$;
 
-    COMMENT ON TABLE calls IS 'calls: one row per leg, keyed by the provider''s call id';
-    COMMENT ON COLUMN calls.direction IS 'inbound, outbound or NULL';
-    COMMENT ON COLUMN calls.status IS 'a status of call_status_transitions(), or NULL';
-    COMMENT ON COLUMN calls.from_number IS
-        'who called: the external number of an inbound call, the internal one of an outbound call';
-    COMMENT ON COLUMN calls.dialpad_user_id IS
-        'the user whose leg this is; NULL for a department, an office, a call centre';
-    COMMENT ON COLUMN calls.duration_seconds IS 'seconds talked: Dialpad''s talk_time, else its duration, rounded';
-    COMMENT ON COLUMN calls.recording_url IS 'link to the first recording: a credential: its holder can listen';
-    COMMENT ON COLUMN calls.voicemail_url IS 'link to the voicemail: a credential as well';
-    COMMENT ON COLUMN calls.last_event_at IS 'time of the newest applied event';
-    COMMENT ON COLUMN calls.raw_payload IS 'body of the newest event, sanitized';
+COMMENT ON FUNCTION _callhardening.create_calls_table(name, text) IS
+'a part of create_call_tables: the calls table of a provider, hardened';
 
-    -- The defaults are for a table after DROP EXTENSION took its triggers: -7 is no_lane('not_stamped').
-    CREATE TABLE call_events (
+CREATE FUNCTION _callhardening.comment_on_columns(relation regclass, comments text[]) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    pair text[];
+BEGIN
+    FOREACH pair SLICE 1 IN ARRAY comments LOOP
+        EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', relation, pair[1], pair[2]);
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.comment_on_columns(regclass, text[]) IS
+'writes comments of columns; comments: pairs of a column and its comment';
+
+CREATE FUNCTION _callhardening.create_event_table(schema name, events_name name) RETURNS regclass
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    events regclass;
+    index_name name := format('idx_%s_lane', events_name)::name;
+BEGIN
+    -- The defaults are for a table after DROP EXTENSION took its triggers: -7 is no_lane('not_stamped'). Each body is
+    -- read once at least: the toast_tuple_target leaves the body of an ordinary event in its row.
+    EXECUTE format('CREATE TABLE %I.%I (
         event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         event_lane integer NOT NULL DEFAULT -7,
         event_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -81,32 +106,91 @@ BEGIN
         call_id text,
         event_type text,
         received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        payload jsonb NOT NULL
-    ) WITH (toast_tuple_target = 4064); -- each body is read once at least: one of an ordinary event stays in its row
-    CREATE UNIQUE INDEX idx_call_events_lane ON call_events (event_lane, event_xid, event_seq);
-    IF EXISTS (SELECT FROM pg_catalog.pg_settings
-            WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) THEN
-        ALTER TABLE call_events ALTER COLUMN payload SET COMPRESSION lz4;
-    END IF;
-    PERFORM @extschema@.register_call_event_log('call_events'::regclass, 'calls'::regclass, 'dialpad'::text, 64);
-
-    COMMENT ON TABLE call_events IS 'webhook bodies as they came: an append-only event log';
-    COMMENT ON COLUMN call_events.event_seq IS 'sequence number of the event';
-    COMMENT ON COLUMN call_events.event_lane IS
-        'callhardening: hash of the call id, the same for all events of a call; below 0: no worker can apply the '
-        'event, see call_dead_events';
-    COMMENT ON COLUMN call_events.event_xid IS 'callhardening: the transaction of the event''s INSERT';
-    COMMENT ON COLUMN call_events.event_digest IS
-        'callhardening: tells a redelivery: half of the SHA-256 of the document, or of the event key given with it';
-    COMMENT ON COLUMN call_events.call_id IS 'the call of the event';
-    COMMENT ON COLUMN call_events.event_type IS 'the provider''s word for what happened';
-    COMMENT ON COLUMN call_events.payload IS 'the body; as a JSON string if it is no JSON';
+        payload jsonb %s NOT NULL
+    ) WITH (toast_tuple_target = 4064)', schema, events_name,
+        (SELECT 'COMPRESSION lz4' FROM pg_settings WHERE name = 'default_toast_compression'
+            AND 'lz4' = ANY (enumvals)));
+    events := format('%I.%I', schema, events_name)::regclass;
+    EXECUTE format('CREATE UNIQUE INDEX %s ON %s (event_lane, event_xid, event_seq)',
+        CASE WHEN to_regclass(format('%I.%I', schema, index_name)) IS NULL THEN quote_ident(index_name) END, events);
+    PERFORM _callhardening.comment_on_columns(events, ARRAY[
+        ['event_seq', 'sequence number of the event'],
+        ['event_lane', 'callhardening: hash of the call id, the same for all events of a call; below 0: no worker can '
+            'apply the event, see call_dead_events'],
+        ['event_xid', 'callhardening: the transaction of the event''s INSERT'],
+        ['event_digest', 'callhardening: tells a redelivery: half of the SHA-256 of the document, or of the event key '
+            'given with it'],
+        ['call_id', 'the call of the event'],
+        ['event_type', 'the provider''s word for what happened'],
+        ['payload', 'the body; as a JSON string if it is no JSON']]);
+    EXECUTE format('COMMENT ON TABLE %s IS ''webhook bodies as they came: an append-only event log''', events);
+    RETURN events;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name) FROM PUBLIC;
+
+COMMENT ON FUNCTION _callhardening.create_event_table(name, name) IS
+'a part of create_call_tables: a table with the columns and indexes of an event log';
+
+CREATE FUNCTION _callhardening.require_free_names(schema name, names name[]) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    taken name;
+BEGIN
+    IF schema IS NULL THEN
+        PERFORM _callhardening.raise_error('22004', 'schema must not be null',
+            hint => 'Name the schema for the tables.');
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
+        PERFORM _callhardening.raise_error('3F000', format('schema "%s" does not exist', schema));
+    END IF;
+    IF NOT has_schema_privilege(schema, 'CREATE') THEN
+        PERFORM _callhardening.raise_error('42501', format('permission denied for schema %s', schema));
+    END IF;
+    SELECT relname INTO taken FROM pg_class WHERE relnamespace = quote_ident(schema)::regnamespace
+        AND relname = ANY (names) ORDER BY relname DESC;
+    IF FOUND THEN
+        PERFORM _callhardening.raise_error('42P07', format('relation "%s" already exists', taken),
+            hint => 'Harden your own table of calls with harden_calls, or name another schema.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_free_names(name, name[]) IS
+'refuses a schema that cannot get these tables: 22004 none, 3F000 no such schema, 42501 no right to create in it, '
+'42P07 one of the names is taken';
+
+CREATE FUNCTION @extschema@.create_call_tables(schema name DEFAULT pg_catalog.current_schema(),
+        provider text DEFAULT 'dialpad')
+    RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    known text := _callhardening.known_provider(provider);
+    calls regclass;
+BEGIN
+    PERFORM _callhardening.require_free_names(schema, '{calls,call_events}'::name[]);
+    IF provider IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'provider must not be null',
+            HINT = 'call_providers() lists the providers.';
+    END IF;
+    IF known IS NULL THEN
+        RAISE invalid_parameter_value USING MESSAGE = format('unknown call provider "%s"', provider),
+            HINT = _callhardening.suggest_provider(provider);
+    END IF;
+    PERFORM _callhardening.require_readable_provider(known);
+    calls := _callhardening.create_calls_table(schema, known);
+    PERFORM @extschema@.register_call_event_log(
+        _callhardening.create_event_table(schema, 'call_events'::name), calls, known, 64);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name, text) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_tables');
 
-COMMENT ON FUNCTION @extschema@.create_call_tables(name) IS
+COMMENT ON FUNCTION @extschema@.create_call_tables(name, text) IS
 'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes for it. schema: the current one '
-'by default. Errors: 22004 no schema, 3F000 no such schema, 42P07 one of the tables is there already, 42501 no right '
-'to create in the schema, or not the task own (see grant_call_role)';
+'by default. provider: the source of the events. The columns for Dialpad are dialpad_call_id and dialpad_user_id, '
+'for others call_id and user_id. Their type, and that of master_call_id, entry_point_call_id and operator_call_id, is '
+'the id_type of call_providers(). Errors: 22004 no schema or provider, 22023 unknown provider, or its events cannot be '
+'read, 3F000 no such schema, 42P07 one of the tables is there already, 42501 no right to create in the schema, or not '
+'the task own (see grant_call_role)';

@@ -10,14 +10,22 @@ COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
 'make no difference. NULL for NULL. Never fails';
 
 CREATE FUNCTION @extschema@.call_providers() RETURNS TABLE (provider text, words boolean, shape boolean,
-    signature boolean)
+    signature boolean, id_type text)
     LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 50
     AS 'MODULE_PATHNAME', 'callhardening_call_providers';
 
 COMMENT ON FUNCTION @extschema@.call_providers() IS
 'the call providers in the order of their names, and the known facts of each. words: the meaning of its words for '
 'directions and statuses (normalize_call_status). shape: the location of each value in its events, so a log can be of '
-'this provider (register_call_event_log). signature: the way it signs its bodies (ingest_signed_call_event)';
+'this provider (register_call_event_log). signature: the way it signs its bodies (ingest_signed_call_event). id_type: '
+'the type of the key in its calls table (create_call_tables): bigint if its ids are documented as such numbers';
+
+CREATE FUNCTION _callhardening.known_provider(provider text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_known_provider';
+
+COMMENT ON FUNCTION _callhardening.known_provider(text) IS
+'the provider as call_providers() spells it. NULL for NULL, and for a provider of which the vocabulary has no words';
 
 CREATE FUNCTION _callhardening.has_event_shape(provider text) RETURNS boolean
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

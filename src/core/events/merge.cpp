@@ -11,14 +11,15 @@ namespace
 
 // In the order of CallColumn.
 constexpr CallColumnFacts column_facts[call_column_count] = {
-    {"from_number", ColumnKind::text},         {"to_number", ColumnKind::text},
-    {"dialpad_user_id", ColumnKind::id},       {"started_at", ColumnKind::time},
-    {"connected_at", ColumnKind::time},        {"ended_at", ColumnKind::time},
-    {"duration_seconds", ColumnKind::seconds}, {"recording_url", ColumnKind::text},
-    {"voicemail_url", ColumnKind::text},       {"is_voicemail", ColumnKind::flag},
-    {"was_recorded", ColumnKind::flag},        {"is_transferred", ColumnKind::flag},
-    {"master_call_id", ColumnKind::id},        {"entry_point_call_id", ColumnKind::id},
-    {"operator_call_id", ColumnKind::id},      {"last_event_at", ColumnKind::time},
+    {"from_number", ColumnKind::text},       {"to_number", ColumnKind::text},
+    {"dialpad_user_id", ColumnKind::id},     {"user_id", ColumnKind::id},
+    {"started_at", ColumnKind::time},        {"connected_at", ColumnKind::time},
+    {"ended_at", ColumnKind::time},          {"duration_seconds", ColumnKind::seconds},
+    {"recording_url", ColumnKind::text},     {"voicemail_url", ColumnKind::text},
+    {"is_voicemail", ColumnKind::flag},      {"was_recorded", ColumnKind::flag},
+    {"is_transferred", ColumnKind::flag},    {"master_call_id", ColumnKind::id},
+    {"entry_point_call_id", ColumnKind::id}, {"operator_call_id", ColumnKind::id},
+    {"last_event_at", ColumnKind::time},
 };
 
 // Columns with an unchanged field.
@@ -145,8 +146,10 @@ private:
     void MergeUser() noexcept
     {
         const FieldValue &type = event_[Field::user_type];
-        if (!type.known || EqualFolded(type.text, "user"))
-            Set(CallColumn::dialpad_user_id, event_[Field::user_id]);
+        if (type.known && !EqualFolded(type.text, "user"))
+            return;
+        Set(CallColumn::dialpad_user_id, event_[Field::user_id]);
+        Set(CallColumn::user_id, event_[Field::user_id]);
     }
 
     // A duration does not replace a talk time: it includes the time in menus and queues. Events before the

@@ -17,6 +17,7 @@ enum class CallColumn : unsigned char {
     from_number,
     to_number,
     dialpad_user_id,
+    user_id,
     started_at,
     connected_at,
     ended_at,

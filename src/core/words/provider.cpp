@@ -88,10 +88,17 @@ std::string_view NearestByPart(std::string_view name) noexcept
 
 } // namespace
 
+std::string_view KnownProvider(std::string_view provider) noexcept
+{
+    const auto found =
+        std::lower_bound(vocabulary_providers.begin(), vocabulary_providers.end(), provider,
+                         [](std::string_view a, std::string_view b) { return CompareFolded(a, b) < 0; });
+    return found != vocabulary_providers.end() && EqualFolded(*found, provider) ? *found : std::string_view{};
+}
+
 bool IsKnownProvider(std::string_view provider) noexcept
 {
-    return std::binary_search(vocabulary_providers.begin(), vocabulary_providers.end(), provider,
-                              [](std::string_view a, std::string_view b) { return CompareFolded(a, b) < 0; });
+    return !KnownProvider(provider).empty();
 }
 
 std::string_view NearestProvider(std::string_view name) noexcept

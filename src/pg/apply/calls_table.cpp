@@ -80,6 +80,12 @@ bool is_carried(const EventLog &log, std::string_view name)
     return false;
 }
 
+// A table with Dialpad's names keeps a user_id of its own: it may be a key of the owner's users.
+bool has_own_user_id(Relation calls)
+{
+    return find_column(calls, "dialpad_call_id") != 0 || find_column(calls, "dialpad_user_id") != 0;
+}
+
 void find_columns(CallsTable *table)
 {
     for (int i = 0; i < call_column_count; ++i) {
@@ -91,6 +97,8 @@ void find_columns(CallsTable *table)
         table->columns.present[i] = can_hold(table->column_type[i], facts.kind);
         table->columns.id_kind[i] = KeyKindOf(format_type_be(table->column_type[i]));
     }
+    if (has_own_user_id(table->relation))
+        table->columns.present[static_cast<int>(CallColumn::user_id)] = false;
 }
 
 // One BEFORE INSERT trigger is the extension's.

@@ -75,6 +75,14 @@ CALLHARDENING_FUNCTION(is_known_call_provider)
     PG_RETURN_BOOL(IsKnownProvider(text_argument(fcinfo, 0)));
 }
 
+CALLHARDENING_FUNCTION(known_provider)
+{
+    const std::string_view known = KnownProvider(text_argument(fcinfo, 0));
+    if (known.empty())
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(to_text(known));
+}
+
 CALLHARDENING_FUNCTION(nearest_provider)
 {
     const std::string_view nearest = NearestProvider(text_argument(fcinfo, 0));
@@ -90,8 +98,9 @@ CALLHARDENING_FUNCTION(call_providers)
     for (size_t number = 0; number < ProviderCount(); ++number) {
         const ProviderSupport support = SupportOfProvider(number);
         Datum values[] = {PointerGetDatum(to_text(support.provider)), BoolGetDatum(support.words),
-                          BoolGetDatum(support.shape), BoolGetDatum(support.signature)};
-        bool nulls[] = {false, false, false, false};
+                          BoolGetDatum(support.shape), BoolGetDatum(support.signature),
+                          CStringGetTextDatum(support.integer_ids ? "bigint" : "text")};
+        bool nulls[] = {false, false, false, false, false};
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     PG_RETURN_NULL();

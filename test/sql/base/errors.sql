@@ -26,7 +26,7 @@ CREATE VIEW call_view AS SELECT * FROM calls;
 SELECT error_of($$SELECT harden_calls(NULL)$$);
 SELECT error_of($$SELECT harden_calls('call_view')$$);
 SELECT error_of($$SELECT harden_calls('pg_class')$$);
-SELECT error_of($$SELECT harden_calls('calls')$$);
+SELECT error_of($$SELECT harden_calls('calls', call_id_column => 'dialpad_call_id')$$);
 SELECT error_of($$SELECT harden_calls('calls', call_id_column => 'call_id', status_column => 'state')$$);
 SELECT error_of($$SELECT harden_calls('calls', call_id_column => 'call_id', status_column => 'note')$$);
 SELECT error_of($$SELECT harden_calls('calls', call_id_column => 'call_id', status_column => 'call_id')$$);

@@ -116,7 +116,9 @@ TEST(MergeEvent, NamesAUserOnlyWhereTheTargetIsOne)
     Apply(With(With(EventAt(1), Field::user_id, "5"), Field::user_type, "office"), office);
     Apply(With(With(EventAt(1), Field::user_id, "5"), Field::user_type, "user"), user);
     EXPECT_FALSE(office[CallColumn::dialpad_user_id].known);
+    EXPECT_FALSE(office[CallColumn::user_id].known);
     EXPECT_EQ(user[CallColumn::dialpad_user_id].text, "5");
+    EXPECT_EQ(user[CallColumn::user_id].text, "5");
 }
 
 TEST(MergeEvent, LetsTheNewestWinAndLateOnesFillGaps)

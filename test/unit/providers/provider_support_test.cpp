@@ -37,6 +37,14 @@ TEST(ProviderSupport, IsWholeForDialpad)
     EXPECT_TRUE(HasEventShape("Dial-Pad"));
 }
 
+TEST(ProviderSupport, HasIntegerIdsIfTheyAreDocumented)
+{
+    EXPECT_TRUE(SupportOf("dialpad").integer_ids);
+    EXPECT_TRUE(HasIntegerIds("Air Call"));
+    EXPECT_FALSE(HasIntegerIds("twilio"));
+    EXPECT_FALSE(HasIntegerIds(""));
+}
+
 TEST(ProviderSupport, HasWordsAloneForSomeProviders)
 {
     EXPECT_TRUE(SupportOf("cloudtalk").words);

@@ -19,6 +19,14 @@ TEST(Providers, AreKnownInAnySpelling)
     EXPECT_FALSE(IsKnownProvider("no such provider"));
 }
 
+TEST(Providers, HaveOneSpelling)
+{
+    EXPECT_EQ(KnownProvider("Zoom Phone"), "zoom_phone");
+    EXPECT_EQ(KnownProvider(" DIAL-PAD "), "dialpad");
+    EXPECT_EQ(KnownProvider("zzz"), "");
+    EXPECT_EQ(KnownProvider(""), "");
+}
+
 TEST(Providers, AreListedOnceAndInOrder)
 {
     EXPECT_GT(vocabulary_providers.size(), 40u);
