@@ -490,7 +490,8 @@ CREATE FUNCTION _callhardening.no_lane(reason text) RETURNS int
 
 COMMENT ON FUNCTION _callhardening.no_lane(text) IS
 'the event_lane of an event no worker looks for: not_json, not_an_object, no_call_id, call_id_too_long, '
-'call_id_not_held (by the key of the calls table), malformed_form, not_stamped (no trigger was there) or ignored. '
+'call_id_not_held (by the key of the calls table), malformed_form, several_calls (a client''s own row), too_many_calls '
+'(for ingest_call_event), not_stamped (no trigger was there) or ignored. '
 'NULL for any other word';
 
 CREATE FUNCTION _callhardening.why_no_lane(lane int) RETURNS text

@@ -96,11 +96,11 @@ DECLARE
     events regclass;
     index_name name := format('idx_%s_lane', events_name)::name;
 BEGIN
-    -- The defaults are for a table after DROP EXTENSION took its triggers: -7 is no_lane('not_stamped'). Each body is
+    -- The defaults are for a table after DROP EXTENSION took its triggers: -9 is no_lane('not_stamped'). Each body is
     -- read once at least: the toast_tuple_target leaves the body of an ordinary event in its row.
     EXECUTE format('CREATE TABLE %I.%I (
         event_seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        event_lane integer NOT NULL DEFAULT -7,
+        event_lane integer NOT NULL DEFAULT -9,
         event_xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
         event_digest bytea UNIQUE,
         call_id text,

@@ -1,6 +1,6 @@
 // Any bytes as a shape, and behind the first NUL as a body: refused with a field and a reason, or compiled to
 // one that reads every body.
-#include "core/events/shape_reader.hpp"
+#include "core/events/parts.hpp"
 
 #include "fuzz.hpp"
 #include "test/unit/json_body.hpp"
@@ -32,6 +32,22 @@ void Read(const Shape &shape, std::string_view text)
             "a form without a call id");
 }
 
+// Every step of a part leads somewhere, and the number of parts is bounded.
+void Divide(const Shape &shape, std::string_view text)
+{
+    JsonBody body(text);
+    PartFinder finder(body);
+    const PartsOfBody parts = finder.Find(shape);
+    Require(parts.count <= max_parts + 1, "too many parts");
+    std::size_t visited = 0;
+    if (parts.IsDivided())
+        finder.Visit(*parts.form, [&](std::span<const PartStep> steps, JsonBody::Node) {
+            Require(!steps.empty() && steps.size() <= max_part_steps, "a part without a way to it");
+            return ++visited < parts.count;
+        });
+    Require(visited == parts.count, "a part is missing");
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size)
@@ -47,6 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     }
     Check(*shape);
     Read(*shape, end == std::string_view::npos ? std::string_view("{}") : text.substr(end + 1));
+    Divide(*shape, end == std::string_view::npos ? std::string_view("{}") : text.substr(end + 1));
     Shape::Delete(shape);
     return 0;
 }

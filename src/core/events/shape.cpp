@@ -56,8 +56,12 @@ private:
         for (std::size_t i = 0; i < forms->values.size(); ++i)
             if (!Form(forms->values[i], "forms[" + std::to_string(i) + "]"))
                 return false;
-        for (ShapeForm &form : shape_.forms_)
+        for (ShapeForm &form : shape_.forms_) {
             ListLookups(form);
+            shape_.has_parts_ = shape_.has_parts_ || form.call.has_every;
+            shape_.reads_arrays_ =
+                shape_.reads_arrays_ || (form.call.has_every && form.call.steps.front().is_every);
+        }
         return true;
     }
 
@@ -133,7 +137,7 @@ private:
         if (name == "name")
             return Name(value, here, form);
         if (name == "call")
-            return Path(value, here, form.call);
+            return CallPath(value, here, form.call);
         if (name == "when")
             return When(value, here, form.when);
         if (name == "has_one_of")
@@ -374,13 +378,26 @@ private:
         return true;
     }
 
+    bool CallPath(const SettingValue &value, const std::string &json_path, ShapePath &path)
+    {
+        return value.Is(Type::string) ? Steps(value.text, json_path, path)
+                                      : error_.Refuse(json_path, "must be a path");
+    }
+
     bool Path(const SettingValue &value, const std::string &json_path, ShapePath &path)
     {
         return value.Is(Type::string) ? PathText(value.text, json_path, path)
                                       : error_.Refuse(json_path, "must be a path");
     }
 
+    // A field has one value.
     bool PathText(const std::string &text, const std::string &json_path, ShapePath &path)
+    {
+        return Steps(text, json_path, path) &&
+               (!path.has_every || error_.Refuse(json_path, "has [*], but only the path of a call may"));
+    }
+
+    bool Steps(const std::string &text, const std::string &json_path, ShapePath &path)
     {
         path = {};
         path.text = text;
@@ -403,8 +420,11 @@ private:
     {
         if (path.steps.size() == max_steps)
             return error_.Refuse(json_path, "has more than " + std::to_string(max_steps) + " steps");
-        ShapeStep step{{}, 0, false};
-        if (rest.front() == '[') {
+        ShapeStep step{{}, 0, false, rest.starts_with("[*]")};
+        if (step.is_every) {
+            rest.remove_prefix(3);
+            path.has_every = true;
+        } else if (rest.front() == '[') {
             if (!Element(rest, step.element))
                 return error_.Refuse(json_path, "has brackets without a whole number");
         } else {

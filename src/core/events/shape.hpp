@@ -15,6 +15,8 @@
 // A body has the first form with true conditions, one of the members and a call id. A path begins at the
 // call, or with `$` at the root of the body. An array on the path stands for its first element, or with `[2]`
 // for another one. A field takes its value from the first candidate that has one.
+//
+// If `call` has `[*]`, each element of the array is a call of its own (core/events/parts.hpp).
 #pragma once
 
 #include "core/events/event.hpp"
@@ -41,12 +43,14 @@ struct ShapeStep {
     std::string name;    // of a member; empty: an element
     std::size_t element; // of an array
     bool takes_first;    // if this step leads to an array, it takes the first element
+    bool is_every;       // `[*]`
 };
 
 struct ShapePath {
     std::string text; // as in the document
     bool from_root = false;
     bool takes_first = false; // the same for the start of the path
+    bool has_every = false;
     std::vector<ShapeStep> steps;
     std::string_view member; // of the call, if the path is only that
 };
@@ -108,11 +112,17 @@ public:
     const std::vector<ShapeForm> &forms() const noexcept { return forms_; }
     // The names of the document's zones. The core itself only knows offsets.
     const std::vector<std::string> &zones() const noexcept { return zones_; }
+    // A body may have several calls.
+    bool has_parts() const noexcept { return has_parts_; }
+    // A body may be an array.
+    bool reads_arrays() const noexcept { return reads_arrays_; }
 
 private:
     friend class ShapeCompiler;
     std::vector<ShapeForm> forms_;
     std::vector<std::string> zones_;
+    bool has_parts_ = false;
+    bool reads_arrays_ = false;
 };
 
 } // namespace callhardening

@@ -68,14 +68,15 @@ public:
     {
         root_ = document_.Root();
         call_ = form.call.steps.empty() ? root_ : Find(root_, form.call);
-        if (!document_.Exists(call_))
-            return FormOutcome::no_call;
-        if (!Holds(form.when))
-            return FormOutcome::unmet;
-        call_id = ReadLookups(form, 0, form.ends[static_cast<std::size_t>(Field::call_id)]);
-        if (!call_id.known)
-            return FormOutcome::no_call_id;
-        return HasOneOf(form.has_one_of) ? FormOutcome::fits : FormOutcome::no_member;
+        return EnterCall(form, call_id);
+    }
+
+    // The same for a call in the place of the form's first one.
+    FormOutcome EnterAt(const ShapeForm &form, const Node &root, const Node &call, FieldValue &call_id)
+    {
+        root_ = root;
+        call_ = call;
+        return EnterCall(form, call_id);
     }
 
     CandidateOutcome ReadCandidate(const ShapeCandidate &candidate, FieldValue &value)
@@ -94,6 +95,18 @@ private:
     static constexpr bool IsText(Reading reading) noexcept
     {
         return reading == Reading::text || reading == Reading::id || reading == Reading::reference;
+    }
+
+    FormOutcome EnterCall(const ShapeForm &form, FieldValue &call_id)
+    {
+        if (!document_.Exists(call_))
+            return FormOutcome::no_call;
+        if (!Holds(form.when))
+            return FormOutcome::unmet;
+        call_id = ReadLookups(form, 0, form.ends[static_cast<std::size_t>(Field::call_id)]);
+        if (!call_id.known)
+            return FormOutcome::no_call_id;
+        return HasOneOf(form.has_one_of) ? FormOutcome::fits : FormOutcome::no_member;
     }
 
     bool ReadForm(const ShapeForm &form, FieldSet wanted, FieldValue (&values)[field_count])
@@ -251,8 +264,12 @@ private:
         if (path.takes_first)
             TakeFirst(node);
         for (const ShapeStep &step : path.steps) {
-            node =
-                step.name.empty() ? document_.Element(node, step.element) : document_.Member(node, step.name);
+            if (!step.name.empty())
+                node = document_.Member(node, step.name);
+            else if (step.is_every)
+                TakeFirst(node);
+            else
+                node = document_.Element(node, step.element);
             if (step.takes_first)
                 TakeFirst(node);
         }

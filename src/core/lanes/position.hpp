@@ -31,8 +31,10 @@ inline constexpr int no_call_id = -3;
 inline constexpr int call_id_too_long = -4;
 inline constexpr int call_id_not_held = -5; // by the key of the calls table
 inline constexpr int malformed_form = -6;
-inline constexpr int not_stamped = -7; // the default of the column: no trigger ran
-inline constexpr int ignored = -8;     // the settings of the log ignore it, since it is no call: settled
+inline constexpr int several_calls = -7;  // written by a client itself: a trigger cannot divide a row
+inline constexpr int too_many_calls = -8; // for ingest_call_event
+inline constexpr int not_stamped = -9;    // the default of the column: no trigger ran
+inline constexpr int ignored = -10;       // the settings of the log ignore it, since it is no call: settled
 
 struct Reason {
     int lane;
@@ -47,6 +49,8 @@ inline constexpr Reason reasons[] = {
     {call_id_too_long, "call_id_too_long", "the call id is longer than 255 bytes"},
     {call_id_not_held, "call_id_not_held", "the key of the calls table cannot hold the call id"},
     {malformed_form, "malformed_form", "the body is a form that cannot be decoded"},
+    {several_calls, "several_calls", "the body has several calls: append it with ingest_call_event"},
+    {too_many_calls, "too_many_calls", "the body has more than 1000 calls, or more than 64 MB of them"},
     {not_stamped, "not_stamped", "no trigger has stamped the event"},
     {ignored, "ignored", "the settings of the log ignore the event"},
 };

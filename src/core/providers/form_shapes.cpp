@@ -105,7 +105,7 @@ constinit const std::string_view twilio_shape = R"({"version": 1, "forms": [
      "event_id": {"when": {"CallbackSource": "call-progress-events"}, "join": ["CallSid", "SequenceNumber"]},
      "sequence": {"when": {"CallbackSource": "call-progress-events"}, "path": "SequenceNumber"}}},
 
-  {"name": "event stream", "call": "data", "when": {"$.type": "com.twilio.voice.*.call.*"},
+  {"name": "event stream", "call": "$[*].data", "when": {"$.type": "com.twilio.voice.*.call.*"},
    "fields": {
      "call_id": "sid",
      "state": [

@@ -106,7 +106,7 @@ constinit const std::string_view quo_shape = R"({"version": 1, "forms": [
 // A call is a party of a session. Nobody answered a disconnected party with `missedCall`. Push wraps the
 // event. A record of the call log has its own words in `result`.
 constinit const std::string_view ringcentral_shape = R"({"version": 1, "forms": [
-  {"name": "session", "call": "body.parties[]", "when": {"$.body.telephonySessionId": "*"},
+  {"name": "session", "call": "body.parties[*]", "when": {"$.body.telephonySessionId": "*"},
    "fields": {
      "call_id": "id",
      "state": [
@@ -124,7 +124,7 @@ constinit const std::string_view ringcentral_shape = R"({"version": 1, "forms": 
      "is_transferred": {"when": {"status.reason": ["BlindTransfer", "AttendedTransfer", "RccTransfer"]},
                         "value": true}}},
 
-  {"name": "pushed session", "call": "pn_apns.body.parties[]", "when": {"$.pn_apns.body.telephonySessionId": "*"},
+  {"name": "pushed session", "call": "pn_apns.body.parties[*]", "when": {"$.pn_apns.body.telephonySessionId": "*"},
    "like": "session",
    "fields": {
      "event_time": "$.pn_apns.body.eventTime",
@@ -186,7 +186,7 @@ constinit const std::string_view zoom_shape = R"({"version": 1, "forms": [
      "direction": {"value": "inbound"},
      "user_id": "callee.user_id"}},
 
-  {"name": "record", "call": "payload.object.call_logs[]", "when": {"$.event": "phone.*_completed"},
+  {"name": "record", "call": "payload.object.call_logs[*]", "when": {"$.event": "phone.*_completed"},
    "fields": {
      "call_id": "call_id",
      "state": "$.event",
@@ -201,7 +201,7 @@ constinit const std::string_view zoom_shape = R"({"version": 1, "forms": [
      "talk_time": "talk_time",
      "was_recorded": {"when": {"recording_id": "*"}, "value": true}}},
 
-  {"name": "recording", "call": "payload.object.recordings[]", "when": {"$.event": "phone.recording_*"},
+  {"name": "recording", "call": "payload.object.recordings[*]", "when": {"$.event": "phone.recording_*"},
    "fields": {
      "call_id": "call_id",
      "state": "$.event",

@@ -11,6 +11,7 @@
 #include "pg/log/event.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/form.hpp"
+#include "pg/log/parts.hpp"
 #include "pg/sanitizer/jsonb_parser.hpp"
 
 extern "C" {
@@ -127,6 +128,17 @@ bytea *digest_of(char kind, std::string_view event_type, std::string_view identi
     return result;
 }
 
+// Each part of a body is an event of its own. The first part has the digest of the body.
+bytea *digest_of_part(const bytea *body, int64 part)
+{
+    if (part == 0)
+        return const_cast<bytea *>(body);
+    char identity[digest_bytes + sizeof(part)];
+    memcpy(identity, VARDATA(body), digest_bytes);
+    memcpy(identity + digest_bytes, &part, sizeof(part));
+    return digest_of('p', {}, {identity, sizeof(identity)});
+}
+
 bytea *identity_of(Jsonb *body, BodyKind kind, OptionalText event_type, OptionalText event_key)
 {
     if (event_key)
@@ -202,10 +214,9 @@ OptionalText type_of_event(const EventLog *log, Jsonb *body, OptionalText event_
     return state.known && state.text.size() <= longest_event_type ? OptionalText{state.text} : event_type;
 }
 
-int64 append_event(const EventLog *log, Event event)
+int64 append_one(const EventLog *log, Event event)
 {
     event.type = type_of_event(log, event.body, event.type);
-    require_filled_columns(*log, *event.carried);
     // If a purge deletes the first delivery between the two statements, the redelivery becomes a new event.
     constexpr int attempts = 3;
     for (int i = 0; i < attempts; ++i) {
@@ -216,6 +227,49 @@ int64 append_event(const EventLog *log, Event event)
     ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
                     errmsg("the event was not written to %s", log->events_name),
                     errhint("A trigger or a row-level security policy of that table suppresses it.")));
+}
+
+struct Division {
+    const EventLog *log;
+    const Event *whole;
+    int64 part;
+    int64 first_seq;
+    MemoryContext scratch; // of one part
+};
+
+void append_part(void *state, Jsonb *part)
+{
+    auto *division = static_cast<Division *>(state);
+    const bytea *digest = division->whole->digest;
+    const int64 seq =
+        append_one(division->log, {part, division->whole->type, digest_of_part(digest, division->part),
+                                   division->whole->carried});
+    SPI_freetuptable(SPI_tuptable);
+    if (division->part++ == 0)
+        division->first_seq = seq;
+    MemoryContextReset(division->scratch);
+}
+
+// A redelivery finds all parts. If a purge has deleted some of them, these are appended anew.
+int64 append_parts(const EventLog *log, const Event &event, const PartsOfBody &parts)
+{
+    Division division = {log, &event, 0, 0, nullptr};
+    division.scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening part", ALLOCSET_DEFAULT_SIZES);
+    const MemoryContext caller = MemoryContextSwitchTo(division.scratch);
+    for_each_part(event.body, parts, append_part, &division);
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(division.scratch);
+    return division.first_seq;
+}
+
+// A body with too many parts is appended whole, and the trigger makes it a dead event.
+int64 append_event(const EventLog *log, const Event &event)
+{
+    require_filled_columns(*log, *event.carried);
+    const PartsOfBody parts = find_parts(event.body, shape_of_provider(log->provider));
+    return parts.IsDivided() && can_divide(event.body, parts) ? append_parts(log, event, parts)
+                                                              : append_one(log, event);
 }
 
 // -- arguments -----------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 #include "core/base/text.hpp"
+#include "core/lanes/position.hpp"
 #include "core/providers/built_in_shapes.hpp"
 #include "core/words/direction.hpp"
 #include "core/words/provider.hpp"
@@ -8,6 +9,7 @@
 #include "pg/base/time.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/form.hpp"
+#include "pg/log/parts.hpp"
 #include "pg/words/provider.hpp"
 
 extern "C" {
@@ -229,7 +231,7 @@ void explain_form(ShapeReader<JsonbBody> *reader, const ShapeForm &form, const E
         explain_direction(direction.text, to);
 }
 
-void explain_body(Jsonb *body, const Shape &shape, const Explanation &to)
+void explain_event(Jsonb *body, const Shape &shape, const Explanation &to)
 {
     JsonbBody document(body);
     ShapeReader reader(document);
@@ -242,6 +244,33 @@ void explain_body(Jsonb *body, const Shape &shape, const Explanation &to)
             return explain_form(&reader, form, to);
     }
     put_row(to, "-> event", nullptr, nullptr, "dead: no form fits");
+}
+
+struct ExplainedParts {
+    const Explanation *to;
+    const Shape *shape;
+    size_t count;
+    int number; // of the part, from 1
+};
+
+void explain_part(void *state, Jsonb *part)
+{
+    auto *parts = static_cast<ExplainedParts *>(state);
+    put_row(*parts->to, "part", nullptr, psprintf("%d of %zu", parts->number++, parts->count),
+            "an event of its own");
+    explain_event(part, *parts->shape, *parts->to);
+}
+
+void explain_body(Jsonb *body, const Shape &shape, const Explanation &to)
+{
+    const PartsOfBody parts = find_parts(body, &shape);
+    if (!parts.IsDivided())
+        return explain_event(body, shape, to);
+    if (!can_divide(body, parts))
+        return put_row(to, "-> event", nullptr, nullptr,
+                       psprintf("dead: %s", no_lane::FindReason(no_lane::too_many_calls)->error));
+    ExplainedParts explained = {&to, &shape, parts.count, 1};
+    for_each_part(body, parts, explain_part, &explained);
 }
 
 // JSON that holds a call begins with a brace or a bracket. Other bodies can be forms.

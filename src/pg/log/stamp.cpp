@@ -10,6 +10,7 @@
 #include "pg/log/form.hpp"
 #include "pg/log/ignored_event.hpp"
 #include "pg/log/lane.hpp"
+#include "pg/log/parts.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -223,8 +224,10 @@ Stamp stamp_of(const Shape *shape, KeyKind key, int lanes, const OpenedBody &bod
     // A longer text is no event type, and the column may have an index.
     constexpr size_t longest_event_type = 64;
 
-    if (!JB_ROOT_IS_OBJECT(body.document))
+    if (!can_hold_calls(body.document, shape))
         return {{}, {}, why_no_object(body)};
+    if (const PartsOfBody parts = find_parts(body.document, shape); parts.count > 1)
+        return {{}, {}, can_divide(body.document, parts) ? no_lane::several_calls : no_lane::too_many_calls};
     EventFields fields;
     if (!read_event(body.document, shape, SetOfFields(Field::state), &fields))
         return {{}, {}, no_lane::no_call_id};

@@ -109,7 +109,7 @@ SELECT * FROM state;
 
 -- Purge positions from another cluster have higher transaction ids. They do not hide the events here.
 SELECT configure_call_event_log(ignored_event_types => '{sms}');
-INSERT INTO _callhardening.purges SELECT log_id, -7, 1000, '9000000000000', 1, now() FROM call_event_logs;
+INSERT INTO _callhardening.purges SELECT log_id, -9, 1000, '9000000000000', 1, now() FROM call_event_logs;
 SELECT ingest_call_event('{"odd": 1}'::jsonb, event_type => 'sms') IS NOT NULL AS ingested;
 SELECT purge_call_events('0');
 SET client_min_messages = error;

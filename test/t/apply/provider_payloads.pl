@@ -426,6 +426,7 @@ twilio-call-update-posttwiml
 twilio-call-update-update
 twilio-call-update-updatetimelimit
 twilio-eventstreams-call-answered
+	call CA0000000000000000000000000000001; status active; event 2025-01-01 00:00:00+00
 twilio-recording-status-callback-completed
 	call CA000000000000000000000000000000a2; recording https://api.twilio.com/2010-04-01/Accounts/AC000000000000000; recorded true
 twilio-status-callback-busy

@@ -213,7 +213,7 @@ is($low->safe_psql('strange', q{SELECT string_agg(gap, ', ') FROM call_enforceme
 # Events that no worker can find stay a gap.
 $low->safe_psql('strange', q{ALTER TABLE call_events DISABLE TRIGGER USER;
 INSERT INTO call_events (event_lane, event_xid, call_id, payload)
-    VALUES (2000000000, '5', '1', '{"call_id": 1}'), (-7, '5', '1', '{"call_id": 2}');
+    VALUES (2000000000, '5', '1', '{"call_id": 1}'), (-9, '5', '1', '{"call_id": 2}');
 ALTER TABLE call_events ENABLE TRIGGER USER});
 is(deliver($low, 'strange'), '', 'no worker takes events of an impossible lane');
 is(pending($low, 'strange'), 2, 'events of an impossible lane are pending');
@@ -259,7 +259,7 @@ $low->safe_psql('ways', q{COPY (VALUES ('{"call_id": 1}'), ('{"call_id": 2}')) T
 	COPY call_events (payload) FROM '} . "$dumps/bodies'");
 delivers($low, 'ways', '1 2', 'COPY');
 $low->safe_psql('ways', q{
-CREATE TABLE parent (event_seq bigint NOT NULL, event_lane integer NOT NULL DEFAULT -7,
+CREATE TABLE parent (event_seq bigint NOT NULL, event_lane integer NOT NULL DEFAULT -9,
     event_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), event_digest bytea,
     call_id text, event_type text, received_at timestamptz NOT NULL DEFAULT now(), payload jsonb NOT NULL) PARTITION BY RANGE (event_seq);
 ALTER TABLE call_events ALTER event_seq DROP IDENTITY;
