@@ -313,6 +313,40 @@ $$;
 COMMENT ON FUNCTION _callhardening.require_call_id_column(regclass, name) IS
 'refuses a column unfit as the key of calls: 42703 no such column, 428C9 generated, 42804 a type without an order';
 
+CREATE FUNCTION _callhardening.require_fitting_key(calls regclass, settings _callhardening.settings) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    column_type oid := (SELECT atttypid FROM pg_attribute WHERE attrelid = calls
+        AND attname = settings.call_id_column);
+    is_several boolean := coalesce(settings.provider = '*', false);
+    log regclass;
+BEGIN
+    IF is_several AND _callhardening.base_type(column_type) NOT IN ('text'::regtype, 'varchar'::regtype) THEN
+        PERFORM _callhardening.raise_error('42804',
+            format('column %I of table %s cannot be the key of calls of several providers', settings.call_id_column,
+                calls),
+            detail => format('A key is "provider:call id", and its type is %s.', format_type(column_type, NULL)),
+            hint => 'Use text or varchar, or another table of calls for each provider.');
+    END IF;
+    SELECT s.relation INTO log FROM _callhardening.trigger_states() AS s
+    JOIN _callhardening.logs AS l ON l.events = s.relation AND l.calls = require_fitting_key.calls
+    WHERE s.part = 'stamp' AND cardinality(s.arguments) > 3 AND s.arguments[4] LIKE 'provider:%' <> is_several
+    ORDER BY l.log_id LIMIT 1;
+    IF FOUND THEN
+        PERFORM _callhardening.raise_error('55000',
+            format('the call ids of event log %s %s with their provider', log,
+                CASE WHEN is_several THEN 'do not begin' ELSE 'begin' END),
+            hint => CASE WHEN is_several THEN 'Call unharden_call_events for it first.'
+                ELSE 'Call harden_calls(provider => ''*''), or unharden_call_events for the log first.' END);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_fitting_key(regclass, _callhardening.settings) IS
+'refuses the provider * for a key that is no text (42804), and to choose or leave it while the table has logs (55000)';
+
 CREATE FUNCTION _callhardening.require_payload_column(calls regclass, payload_column name) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -424,6 +458,7 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_known_provider(settings.provider);
     PERFORM _callhardening.require_call_id_column(calls, settings.call_id_column);
+    PERFORM _callhardening.require_fitting_key(calls, settings);
     PERFORM _callhardening.require_word_column(calls, settings.status_column,
         _callhardening.status_words(settings.transitions));
     PERFORM _callhardening.require_word_column(calls, settings.direction_column, ARRAY['inbound', 'outbound']);
@@ -929,7 +964,8 @@ COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, t
 '(the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error '
 '23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see '
 'call_payload_policy), at most 16384 bytes as '
-'text. provider: the source of the words. Repeated call ids: WARNING and no unique index. A call id unfit as the key '
+'text. provider: the source of the words; *: of several providers, and each call id is "provider:call id" as text, '
+'also in events. Repeated call ids: WARNING and no unique index. A call id unfit as the key '
 'of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy of '
 'more than 16384 bytes, 42501 not the owner, or a policy with hash and no right to call_pseudonym, 42809 no table, '
 '42703 no such column, 42701 a column named twice, 42804 a column unfit for the words';

@@ -480,9 +480,9 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'stamp_call_event');
 
 COMMENT ON FUNCTION _callhardening.stamp_call_event() IS
 'trigger function of event logs, BEFORE INSERT FOR EACH ROW: fills call_id, event_type, event_lane and event_xid. '
-'Arguments: payload column, provider, number of lanes, type of the calls table''s key, and a fifth one for existing '
-'tables: there it leaves event_type alone, and fills event_seq; a row without one is left as it is if the log''s '
-'processed_at_column is set in it, or if call_event_logs has no row of the table (a restore of data alone)';
+'Arguments: payload column, provider, number of lanes, key of the calls table (see call_key_type), and a fifth one for '
+'existing tables: there it leaves event_type alone, and fills event_seq; a row without one is left as it is if the '
+'log''s processed_at_column is set in it, or if call_event_logs has no row of the table (a restore of data alone)';
 
 CREATE FUNCTION _callhardening.no_lane(reason text) RETURNS int
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -591,7 +591,7 @@ CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes i
 
 COMMENT ON FUNCTION _callhardening.event_stamp(jsonb, text, int, text) IS
 'the call of an event and the lane stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 '
-'if the event has no call (see why_no_lane). key_type: type of the calls table''s key, as in "bigint". NULL for NULL. '
+'if the event has no call (see why_no_lane). key_type: see call_key_type. NULL for NULL. '
 'Error: 22023 lanes out of range';
 
 -- The library asks for the same definition (src/pg/log/log_table.cpp). An index with another order, condition or
@@ -639,8 +639,7 @@ CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regcl
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    key_type text := (SELECT format_type(atttypid, NULL) FROM pg_attribute
-        WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column);
+    key_type text := _callhardening.call_key_type(calls);
     missing name;
     left_over name[] := ARRAY(
         SELECT t.name FROM unnest(_callhardening.event_triggers(events)) AS t (name)
@@ -663,6 +662,7 @@ BEGIN
     END IF;
     PERFORM _callhardening.require_no_obstacle(calls, '{}'::name[]);
     PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
+    PERFORM _callhardening.warn_of_shared_keys(events, calls, provider);
     PERFORM _callhardening.add_merge_columns(calls);
     -- A schema restored without data has the triggers, and no row of the log.
     PERFORM _callhardening.drop_triggers(events, left_over);

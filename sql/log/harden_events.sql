@@ -356,12 +356,38 @@ CREATE FUNCTION _callhardening.call_key_type(calls regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT format_type(_callhardening.base_type(atttypid), NULL) FROM pg_attribute
-WHERE attrelid = calls AND attname = (@extschema@.call_settings(calls)).call_id_column
+SELECT CASE WHEN s.provider = '*' THEN 'provider:' ELSE '' END
+    || format_type(_callhardening.base_type(a.atttypid), NULL)
+FROM @extschema@.call_settings(calls) AS s JOIN pg_attribute a ON a.attrelid = calls AND a.attname = s.call_id_column
 $$;
 
 COMMENT ON FUNCTION _callhardening.call_key_type(regclass) IS
-'the type of a hardened table''s call id, as in "bigint"; NULL if the table is not hardened';
+'the type of a hardened table''s call id, as in "bigint". "provider:text": each call id begins with its provider. NULL '
+'if the table is not hardened';
+
+CREATE FUNCTION _callhardening.warn_of_shared_keys(events regclass, calls regclass, provider text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    other _callhardening.logs;
+BEGIN
+    SELECT l.* INTO other FROM _callhardening.logs AS l
+    WHERE l.calls = warn_of_shared_keys.calls AND l.events <> warn_of_shared_keys.events
+        AND _callhardening.known_provider(l.provider) <> _callhardening.known_provider(warn_of_shared_keys.provider)
+    ORDER BY l.log_id LIMIT 1;
+    IF FOUND AND _callhardening.call_key_type(calls) NOT LIKE 'provider:%' THEN
+        RAISE WARNING USING
+            MESSAGE = format('the events of %s and of %s may have the same call ids', provider, other.provider),
+            DETAIL = format('Event logs %s and %s have the calls table %s. Two calls with one id become one row.',
+                events, other.events, calls),
+            HINT = 'Use a calls table of several providers: harden_calls(provider => ''*'').';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.warn_of_shared_keys(regclass, regclass, text) IS
+'a WARNING if a calls table gets a log of a second provider, and its call ids do not begin with their provider';
 
 CREATE FUNCTION _callhardening.event_sequence(events regclass) RETURNS regclass
     LANGUAGE sql STABLE
@@ -653,6 +679,7 @@ BEGIN
         provider, lanes, NULL::bigint);
 
     PERFORM _callhardening.report_obstacles(events, calls, carry);
+    PERFORM _callhardening.warn_of_shared_keys(events, calls, provider);
     PERFORM _callhardening.create_event_triggers(events,
         ARRAY[payload_column, provider, lanes::text, _callhardening.call_key_type(calls), 'existing']);
     -- The trigger takes a missing identifier for this cluster's.

@@ -76,6 +76,17 @@ SELECT l.events, 'gap', 'settings_differ',
 FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp'
 WHERE s.is_as_created AND s.arguments[2:3] <> ARRAY[l.provider, l.lanes::text]
 UNION ALL
+SELECT l.events, 'gap', 'settings_differ',
+       format('the trigger %I gives events a key of %s, the key of %s is %s', s.trigger_name, s.arguments[4], l.calls,
+           k.type),
+       'Call unharden_call_events, and make the log again.'
+FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp' AND s.is_as_created
+JOIN states c ON c.relation = l.calls AND c.part = 'validate' AND c.is_as_created
+JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = c.arguments[1]
+CROSS JOIN LATERAL (VALUES (CASE WHEN c.arguments[7] = '*' THEN 'provider:' ELSE '' END
+    || format_type(_callhardening.base_type(a.atttypid), NULL))) AS k (type)
+WHERE s.arguments[4] <> k.type
+UNION ALL
 SELECT l.events, 'gap', 'trigger_not_always',
        format('a subscription writes to this log, and the trigger %I does not fire for it: workers refuse the log',
            s.trigger_name),

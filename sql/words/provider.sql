@@ -58,7 +58,7 @@ CREATE FUNCTION _callhardening.require_known_provider(provider text) RETURNS voi
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF NOT @extschema@.is_known_call_provider(provider) THEN
+    IF provider <> '*' AND NOT @extschema@.is_known_call_provider(provider) THEN
         PERFORM _callhardening.raise_error('22023', format('unknown call provider "%s"', provider),
             hint => concat_ws(' ', _callhardening.suggest_provider(provider),
                 'Give an empty string to use the general meaning of words.'));
@@ -67,7 +67,7 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_known_provider(text) IS
-'refuses (22023) a provider of which the vocabulary has no words. NULL: none is given';
+'refuses (22023) a provider of which the vocabulary has no words. NULL: none is given. *: several providers';
 
 CREATE FUNCTION _callhardening.require_readable_provider(provider text) RETURNS void
     LANGUAGE plpgsql STABLE

@@ -8,6 +8,10 @@
 namespace callhardening
 {
 
+// In the place of a provider: a calls table with the calls of several providers. Words have their general
+// meaning there, and each call id begins with its provider.
+inline constexpr std::string_view several_providers = "*";
+
 // True if the vocabulary has words of this provider ("Zoom Phone" and "zoom_phone" are one).
 bool IsKnownProvider(std::string_view provider) noexcept;
 

@@ -1,5 +1,6 @@
 #include "core/events/merge.hpp"
 #include "core/words/direction.hpp"
+#include "core/words/provider.hpp"
 
 #include "pg/apply/calls_table.hpp"
 #include "pg/base/relation.hpp"
@@ -358,6 +359,8 @@ void open_calls_table(const EventLog &log, CallsTable *table)
     require_key_type(table->relation, table->settings.call_id_column, number);
     require_unique_call_id(table->relation, table->settings.call_id_column, number);
     table->key = KeyKindOf(format_type_be(getBaseType(id_type)));
+    if (table->settings.provider == several_providers)
+        table->key_prefix = key_prefix_of(log.provider);
     require_carried_columns(*table);
     require_state_columns(table->relation);
     find_columns(table);

@@ -22,7 +22,8 @@ struct CallsTable {
     const Shape *shape;   // of the events' bodies; nullptr: unknown
     const EventLog *log;
     KeyKind key;
-    CallColumns columns;                // present: the table has the column, with a suitable type
+    std::string_view key_prefix; // of the log's call ids; empty unless the table has several providers' calls
+    CallColumns columns;         // present: the table has the column, with a suitable type
     Oid column_type[call_column_count]; // base type
     bool fills_new_rows;                // by defaults or triggers: then a new row is read again
     const char *select;                 // the statements, with the table's columns

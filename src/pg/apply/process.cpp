@@ -95,6 +95,20 @@ void copy_texts(CallEvent *event)
             value.text = copy_text(value.text);
 }
 
+// References are call ids, so they begin with the provider where the ids do.
+void prefix_references(const CallsTable &table, CallEvent *event)
+{
+    constexpr Field references[] = {Field::master_call_id, Field::entry_point_call_id,
+                                    Field::operator_call_id};
+    if (table.key_prefix.empty())
+        return;
+    for (const Field reference : references) {
+        FieldValue &value = event->fields[static_cast<size_t>(reference)];
+        if (value.known)
+            value.text = prefixed_call_id(table.key_prefix, value.text);
+    }
+}
+
 void read_status(const CallsTable &table, BatchEvent *event)
 {
     std::string_view word = event->parsed[Field::state].text;
@@ -135,6 +149,7 @@ void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext 
 
     memcpy(event->parsed.fields, fields.values, sizeof(fields.values));
     copy_texts(&event->parsed);
+    prefix_references(table, &event->parsed);
     MemoryContextReset(scratch);
     read_time(event);
     read_status(table, event);

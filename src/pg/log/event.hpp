@@ -142,6 +142,12 @@ private:
     Jsonb *body_;
 };
 
+// The begin of the call ids of a provider, "zoom_phone:", in a calls table of several providers.
+std::string_view key_prefix_of(std::string_view provider);
+
+// The call id behind its prefix, in its canonical spelling. Empty if the id is blank.
+std::string_view prefixed_call_id(std::string_view prefix, std::string_view id);
+
 // The shape of a provider's bodies; nullptr if the extension has none.
 const Shape *shape_of_provider(std::string_view provider);
 

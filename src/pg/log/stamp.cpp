@@ -48,6 +48,12 @@ enum StampArgument {
     existing_arguments
 };
 
+// The key of the calls table.
+struct KeyOfCalls {
+    KeyKind kind;
+    std::string_view prefix; // of the log's provider; empty unless the table has calls of several providers
+};
+
 // The state of the trigger, looked up once per statement.
 struct Stamper {
     int payload;
@@ -60,7 +66,7 @@ struct Stamper {
     FmgrInfo type_output;
     int processed_at; // set if the row is no pending event; 0: no such column
     int lanes;
-    KeyKind key;
+    KeyOfCalls key;
     const Shape *shape;
     MemoryContext scratch; // for one row
     EventLog log;          // log_id 0: the table is not registered
@@ -68,6 +74,15 @@ struct Stamper {
     bool *moved;           // by lane: its position is ahead of this cluster
     bool *looked_at;
 };
+
+// "bigint", or "provider:text" if each call id begins with its provider (call_key_type in SQL).
+KeyOfCalls key_of(std::string_view key_type, std::string_view provider)
+{
+    constexpr std::string_view with_provider = "provider:";
+    if (!key_type.starts_with(with_provider))
+        return {KeyKindOf(key_type), {}};
+    return {KeyKindOf(key_type.substr(with_provider.size())), key_prefix_of(provider)};
+}
 
 int32 lanes_of(const char *argument)
 {
@@ -173,8 +188,10 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->lane = require_typed_column(log, "event_lane", INT4OID, log_column_hint);
     stamper->xid = require_typed_column(log, "event_xid", XID8OID, log_column_hint);
     stamper->lanes = lanes_of(arguments[lanes_argument]);
-    stamper->key = KeyKindOf(arguments[key_type_argument]);
     stamper->shape = shape_of_provider(arguments[provider_argument]);
+    const MemoryContext caller = MemoryContextSwitchTo(session);
+    stamper->key = key_of(arguments[key_type_argument], arguments[provider_argument]);
+    MemoryContextSwitchTo(caller);
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
     look_up_log(fcinfo, RelationGetRelid(log), stamper);
     stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
@@ -219,7 +236,13 @@ int why_no_object(const OpenedBody &body)
     return body.flaw == FormFlaw::not_a_form ? no_lane::not_json : no_lane::malformed_form;
 }
 
-Stamp stamp_of(const Shape *shape, KeyKind key, int lanes, const OpenedBody &body)
+// Empty: the key cannot hold the id.
+std::string_view key_of_call(const KeyOfCalls &key, std::string_view id)
+{
+    return key.prefix.empty() ? CanonicalCallId(id, key.kind) : prefixed_call_id(key.prefix, id);
+}
+
+Stamp stamp_of(const Shape *shape, const KeyOfCalls &key, int lanes, const OpenedBody &body)
 {
     // A longer text is no event type, and the column may have an index.
     constexpr size_t longest_event_type = 64;
@@ -234,9 +257,9 @@ Stamp stamp_of(const Shape *shape, KeyKind key, int lanes, const OpenedBody &bod
     const std::string_view state = fields[Field::state].text;
     const std::string_view event_type = state.size() <= longest_event_type ? state : std::string_view{};
     const std::string_view id = fields[Field::call_id].text;
-    if (id.size() > max_call_id_bytes)
+    if (key.prefix.size() + id.size() > max_call_id_bytes)
         return {{}, event_type, no_lane::call_id_too_long};
-    const std::string_view canonical = CanonicalCallId(id, key);
+    const std::string_view canonical = key_of_call(key, id);
     if (canonical.empty())
         return {id, event_type, IsBlank(id) ? no_lane::no_call_id : no_lane::call_id_not_held};
     return {canonical, event_type, LaneOf(canonical, lanes)};
@@ -395,8 +418,8 @@ CALLHARDENING_FUNCTION(event_stamp)
     if (PG_GETARG_INT32(lanes) < 1 || PG_GETARG_INT32(lanes) > max_lanes)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("lanes must be between 1 and %d", max_lanes)));
-    const char *key = to_cstring(text_argument(fcinfo, key_type));
-    const Stamp stamp = stamp_of(shape_of_provider(text_argument(fcinfo, provider)), KeyKindOf(key),
+    const std::string_view from = text_argument(fcinfo, provider);
+    const Stamp stamp = stamp_of(shape_of_provider(from), key_of(text_argument(fcinfo, key_type), from),
                                  PG_GETARG_INT32(lanes), open_body(PG_GETARG_JSONB_P(payload)));
     bool nulls[] = {stamp.call_id.empty(), false};
     Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),

@@ -54,7 +54,8 @@ void warn_unknown_provider(std::string_view provider)
 std::string_view provider_of_words(FunctionCallInfo fcinfo, int n)
 {
     const std::string_view provider = text_argument(fcinfo, n);
-    if (!IsBlank(provider) && !was_judged(fcinfo->flinfo, provider) && !IsKnownProvider(provider))
+    if (!IsBlank(provider) && provider != several_providers && !was_judged(fcinfo->flinfo, provider) &&
+        !IsKnownProvider(provider))
         warn_unknown_provider(provider);
     return provider;
 }
