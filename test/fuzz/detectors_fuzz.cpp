@@ -1,5 +1,5 @@
 // Secrets and detectors in any text: a finding lies in the text, and no further search finds its replacement.
-#include "core/findings/detector.hpp"
+#include "core/detectors/detector.hpp"
 #include "core/findings/secret.hpp"
 
 #include "fuzz.hpp"

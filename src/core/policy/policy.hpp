@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/base/core.hpp"
-#include "core/findings/detector.hpp"
+#include "core/detectors/detector.hpp"
 #include "core/findings/secret.hpp"
 #include "core/json/setting.hpp"
 #include "core/policy/known_members.hpp"

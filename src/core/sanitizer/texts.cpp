@@ -2,7 +2,7 @@
 
 #include "core/base/text.hpp"
 #include "core/base/utf8.hpp"
-#include "core/findings/detector.hpp"
+#include "core/detectors/detector.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "core/findings/detector.hpp"
+#include "core/detectors/detector.hpp"
 #include "core/findings/pseudonym.hpp"
 #include "core/findings/secret.hpp"
 

@@ -66,6 +66,8 @@ struct Detection {
     bool Found() const noexcept { return begin < end; }
 };
 
+inline constexpr Detection no_detection{0, 0, Detector::phone};
+
 // The next finding of a wanted detector that begins in [from, until). It is found to its end. `from` is 0 or
 // the end of the previous finding: a number may omit the part that it shares with that one. A text of only
 // digits has no finding: only its name can tell its meaning (DetectDigits). A replacement (from MaskDetected,

@@ -1,5 +1,5 @@
-#include "core/findings/detector.hpp"
-#include "core/findings/phone_name.hpp"
+#include "core/detectors/detector.hpp"
+#include "core/detectors/phone_name.hpp"
 #include "core/findings/pseudonym.hpp"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,7 @@
-#include "core/findings/phone_name.hpp"
+#include "core/detectors/phone_name.hpp"
 
 #include "core/base/text.hpp"
+#include "core/detectors/digit_groups.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -106,6 +107,53 @@ private:
     std::string_view rest_;
 };
 
+// The number of digits in a text of digits, signs and an extension. 0: it has something else.
+std::size_t CountPhoneDigits(std::string_view text, bool &in_one_piece) noexcept
+{
+    constexpr std::string_view signs = "+-./() \t";
+    std::size_t digits = 0, i = 0;
+    in_one_piece = true;
+    for (char separator; i < text.size() && digits <= most_digits;) {
+        if (IsAsciiDigit(text[i])) {
+            ++digits;
+            ++i;
+        } else if (const std::size_t size = OneSeparator(text, i, separator); size > 0) {
+            in_one_piece = false;
+            i += size;
+        } else if (signs.find(text[i]) != signs.npos) {
+            in_one_piece = false;
+            ++i;
+        } else {
+            break;
+        }
+    }
+    const std::string_view rest = text.substr(i);
+    const bool extension =
+        rest.empty() || (digits > 0 && (LowerAscii(rest[0]) == 'x' || rest.starts_with("ext")));
+    return extension ? digits : 0;
+}
+
+// 2024-11-14, 14.11.2024
+bool IsDate(std::string_view text) noexcept
+{
+    const Groups g = ReadGroups(text, 0, false);
+    const auto is_year = [&g](std::size_t k) {
+        return g.group[k].size() == 4 && (g.digit(k, 0) == '1' || g.digit(k, 0) == '2');
+    };
+    return g.count >= 3 &&
+           ((g.HasSizes(0, {4, 2, 2}) && is_year(0)) || (g.HasSizes(0, {2, 2, 4}) && is_year(2)));
+}
+
+// Excludes accounts and times under a name with several meanings. After its zero, a national number has an
+// area, and no area begins with zero. Numbers of accounts are padded with zeros.
+bool MayBeNumberOfMany(std::string_view text, std::size_t digits) noexcept
+{
+    constexpr std::size_t shortest = 10, longest_national = 12;
+    if (digits < shortest || text[0] != '0')
+        return digits >= shortest;
+    return digits <= longest_national && text[1] != '0';
+}
+
 } // namespace
 
 PhoneName ClassifyPhoneName(std::string_view name) noexcept
@@ -125,6 +173,21 @@ PhoneName ClassifyPhoneName(std::string_view name) noexcept
     if (NameEnd(end).Take(party_words))
         return PhoneName::sure;
     return end.Take(doubtful_party_words) ? PhoneName::doubtful : PhoneName::none;
+}
+
+bool IsPhoneByName(std::string_view text, std::string_view name) noexcept
+{
+    constexpr std::size_t longest_text = 48;
+    if (text.size() < fewest_digits || text.size() > longest_text)
+        return false;
+    bool in_one_piece;
+    const std::size_t digits = CountPhoneDigits(text, in_one_piece);
+    if (digits < fewest_digits || digits > most_digits)
+        return false;
+    if (in_one_piece ? text[0] == '1' && digits != 11 : IsAsciiDigit(text[0]) && IsDate(text))
+        return false;
+    const PhoneName meaning = ClassifyPhoneName(name);
+    return meaning == PhoneName::sure || (meaning == PhoneName::doubtful && MayBeNumberOfMany(text, digits));
 }
 
 } // namespace callhardening
