@@ -693,7 +693,8 @@ COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text
 'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: '
 'stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a '
 'moment). Triggers left by a restore of the schema alone on a table without a row in call_event_logs are made anew, '
-'and so are the stamps of its events. The first log is the default log; a later one is not: NOTICE. Errors: 22004 '
+'and so are the stamps of its events. The first log is the default log; a later one is not: NOTICE. A second '
+'provider for one calls table: WARNING, unless its call ids begin with their provider (harden_calls). Errors: 22004 '
 'NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42703 a column of call_events '
 'is missing, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
 

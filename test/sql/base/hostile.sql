@@ -163,6 +163,15 @@ SELECT statement FROM (VALUES
     (65, 'SELECT ' || test.call('unharden_call_events', '"a""b".hooks')),
     (66, 'INSERT INTO _callhardening.retrying_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
     (67, 'INSERT INTO _callhardening.claims SELECT * FROM _callhardening.claims LIMIT 1'),
+    -- Several providers
+    (68, 'SELECT ' || test.call('create_call_tables', 'a"b', '*')),
+    (68.1, 'SELECT ' || test.call('create_call_event_log', '"a""b".calls', 'Zoom Phone', 'my "log')),
+    (68.2, 'INSERT INTO "a""b"."my ""log" (payload)
+        VALUES (''{"event": "phone.callee_missed", "payload": {"object": {"call_id": 1}}}'')'),
+    (68.3, 'SELECT ' || test.call('process_call_events', '1000', '"a""b"."my ""log"')),
+    (68.4, 'SELECT call_id, status FROM "a""b".calls'),
+    (68.5, 'SELECT ' || test.call('create_call_event_log', '"has space".calls', 'vonage') || ' IS NOT NULL'),
+    (68.6, 'DROP TABLE "a""b"."my ""log", "a""b".calls, "has space".vonage_events'),
     -- Words, payloads, pseudonyms
     (70, 'SELECT ' || test.call('normalize_call_direction', 'Incoming') || ', ' || test.call('normalize_call_status', 'Hangup') || ', ' ||
         test.call('is_valid_status_transition', 'ringing', 'ended') || ', ' || test.call('call_payload_policy')),

@@ -120,6 +120,13 @@ CALL test.say(
     'SELECT unharden_calls(%2$L, true)',
     'SELECT %4$I AS id, %5$I AS status, %6$I AS direction, to_jsonb(c)->%7$L AS payload, %11$I AS carried FROM %2$s AS c',
     'SELECT create_call_tables(%1$L)',
+    'DROP TABLE %1$I.calls, %1$I.call_events',
+    'SELECT create_call_tables(%1$L, ''*'')',
+    'SELECT create_call_event_log(format(''%%I.calls'', %1$L::name)::regclass, ''vonage'', test.variant(%1$L, ''L'')) IS NOT NULL',
+    'SELECT ingest_call_event(''{"uuid": "a1", "status": "started"}''::jsonb, l.events) > 0 AS kept
+        FROM call_event_logs AS l WHERE l.calls = format(''%%I.calls'', %1$L::name)::regclass');
+CALL test.say('SELECT p.applied FROM call_event_logs AS l, process_call_events(log => l.events) AS p
+        WHERE l.calls = format(''%%I.calls'', %1$L::name)::regclass',
     'SELECT i.kind, i.call_id, i.new_value FROM call_issues AS i WHERE table_name IN (%2$L, %3$L)');
 SELECT n.name, p.statement, p.said AS plain, s.said
 FROM (SELECT *, row_number() OVER (PARTITION BY number ORDER BY place) AS n FROM test.said) s

@@ -50,6 +50,12 @@ SELECT retry_dead_call_events('every.zoom_phone_events');
 SELECT applied FROM process_call_events(log => 'every.zoom_phone_events');
 SELECT call_id, status FROM every.calls WHERE call_id = 'zoom_phone:44';
 
+-- Two logs of one provider share its ids.
+SELECT create_call_event_log('every.calls', 'aircall', 'second_account');
+SELECT count(ingest_call_event(every.aircall('42', 'tagged', 9), 'every.second_account'));
+SELECT applied FROM process_call_events(log => 'every.second_account');
+SELECT count(*) FROM every.calls WHERE call_id ~ '^aircall:42$';
+
 -- 255 bytes count with the provider. Text that looks like a key is a part of the id.
 SELECT count(ingest_call_event(every.zoom(call, 'ringing', 1), 'every.zoom_phone_events'))
 FROM (VALUES (repeat('x', 244)), (repeat('x', 245)),

@@ -151,6 +151,18 @@ SELECT create_call_tables('theirs');
 SELECT events FROM _callhardening.my_logs;
 DROP TABLE fresh.call_events;
 DROP TABLE fresh.calls;
+SELECT create_call_tables('fresh', '*');
+SELECT create_call_event_log('fresh.calls', 'zoom_phone');
+RESET ROLE;
+GRANT USAGE ON SCHEMA fresh TO regress_call_other;
+SET ROLE regress_call_other;
+\set VERBOSITY terse
+SELECT create_call_event_log('fresh.calls', 'vonage');
+\set VERBOSITY default
+RESET ROLE;
+SET ROLE regress_call_owner;
+DROP TABLE fresh.zoom_phone_events;
+DROP TABLE fresh.calls;
 RESET ROLE;
 SELECT count(*) FROM call_event_logs;
 SELECT count(*) FROM _callhardening.lanes;
