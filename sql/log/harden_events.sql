@@ -374,7 +374,8 @@ DECLARE
 BEGIN
     SELECT l.* INTO other FROM _callhardening.logs AS l
     WHERE l.calls = warn_of_shared_keys.calls AND l.events <> warn_of_shared_keys.events
-        AND _callhardening.known_provider(l.provider) <> _callhardening.known_provider(warn_of_shared_keys.provider)
+        AND coalesce(_callhardening.known_provider(l.provider), l.provider)
+            <> coalesce(_callhardening.known_provider(warn_of_shared_keys.provider), warn_of_shared_keys.provider)
     ORDER BY l.log_id LIMIT 1;
     IF FOUND AND _callhardening.call_key_type(calls) NOT LIKE 'provider:%' THEN
         RAISE WARNING USING

@@ -253,6 +253,13 @@ SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls
 FROM logs l LEFT JOIN pg_class c ON c.oid = l.calls
 WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
 UNION ALL
+SELECT l.calls, 'note', 'call_ids_shared',
+       format('events of %s are applied to this table: two calls with one id become one row',
+           string_agg(DISTINCT coalesce(_callhardening.known_provider(l.provider), l.provider), ' and of ')),
+       'Use a calls table of several providers: harden_calls(provider => ''*'').'
+FROM logs l JOIN states s ON s.relation = l.calls AND s.part = 'validate' AND s.arguments[7] <> '*'
+GROUP BY l.calls HAVING count(DISTINCT coalesce(_callhardening.known_provider(l.provider), l.provider)) > 1
+UNION ALL
 SELECT l.events, 'gap', 'calls_column_missing',
        format('table %s has no column %I of type %s: no event can be applied', l.calls, m.column_name, m.column_type),
        format('SELECT harden_calls(%L).', l.calls)

@@ -92,6 +92,7 @@ SELECT harden_calls('one.calls', provider => '*');
 -- A second provider with bare ids gives a warning.
 SELECT create_call_event_log('one.calls', 'vonage');
 SELECT create_call_event_log('one.calls', 'twilio', 'second_account');
+SELECT relation, gap, detail FROM call_enforcement WHERE level <> 'ok' AND relation = 'one.calls'::regclass;
 -- A trigger that was altered by hand
 BEGIN;
 DROP TRIGGER stamp_call_event ON every.aircall_events;
