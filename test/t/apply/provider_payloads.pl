@@ -436,11 +436,14 @@ twilio-status-callback-completed-outbound-api
 	call CA000000000000000000000000000000a1; status ended; direction outbound; from +16465550195; to +551155550112; seconds 49
 	event 2018-03-25 09:53:19+00
 twilio-status-callback-in-progress
-	call CA000000000000000000000000000000a5; status active; direction outbound; from +16465550195; to +14155550142; event 2026-09-01 10:00:02+00
+	call CA000000000000000000000000000000a5; status active; direction outbound; from +16465550195; to +14155550142
+	event 2026-09-01 10:00:02+00
 twilio-status-callback-initiated
-	call CA000000000000000000000000000000a5; status ringing; direction outbound; from +16465550195; to +14155550142; event 2026-09-01 10:00:00+00
+	call CA000000000000000000000000000000a5; status ringing; direction outbound; from +16465550195; to +14155550142
+	event 2026-09-01 10:00:00+00
 twilio-status-callback-ringing
-	call CA000000000000000000000000000000a5; status ringing; direction outbound; from +16465550195; to +14155550142; event 2026-09-01 10:00:01+00
+	call CA000000000000000000000000000000a5; status ringing; direction outbound; from +16465550195; to +14155550142
+	event 2026-09-01 10:00:01+00
 twilio-transcription-callback
 twilio-voice-request-client-outbound
 	call CA000000000000000000000000000000a4; status ringing; direction outbound; from client:u_1f2e_o_7; to +573005550123
