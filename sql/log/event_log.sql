@@ -30,7 +30,8 @@ CREATE TABLE _callhardening.logs (
     is_default boolean CHECK (is_default) CONSTRAINT logs_is_default_key UNIQUE,
     ignored_event_types text[] NOT NULL DEFAULT '{}',
     ignored_members text[] NOT NULL DEFAULT '{}',
-    settled_marks pg_catalog.xid8[] NOT NULL DEFAULT '{}'
+    settled_marks pg_catalog.xid8[] NOT NULL DEFAULT '{}',
+    shape jsonb
 );
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs', '');
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs_log_id_seq', '');
@@ -87,6 +88,8 @@ COMMENT ON COLUMN @extschema@.call_event_logs.ignored_event_types IS
 COMMENT ON COLUMN @extschema@.call_event_logs.ignored_members IS 'and so are bodies with one of these members';
 COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS
 'marks of data-only restores in event_xid, if their events are done';
+COMMENT ON COLUMN @extschema@.call_event_logs.shape IS
+'the shape of the bodies, as configure_call_event_log was given it; NULL: that of the provider (call_event_shape)';
 
 CREATE TABLE _callhardening.lanes (
     log_id int NOT NULL,
@@ -346,7 +349,7 @@ COMMENT ON FUNCTION _callhardening.follow_log() IS
 -- is checked for the caller: only an owner of both tables has a row here.
 CREATE VIEW _callhardening.my_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column,
-       l.received_at_column, l.processed_at_column, l.carry, l.sequence,
+       l.received_at_column, l.processed_at_column, l.carry, l.sequence, l.shape,
        (SELECT pg_catalog.count(*) FROM _callhardening.retrying_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
            OPERATOR(pg_catalog.+)
        (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e
@@ -361,7 +364,9 @@ WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.my_logs FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_logs', 'SELECT', NULL),
-    ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead}');
+    ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead}'),
+    ('own', 'my_logs', 'UPDATE', '{log_id, events, calls, provider, lanes, payload_column, event_type_column, '
+        'received_at_column, processed_at_column, carry, sequence, retrying_or_dead}');
 
 COMMENT ON VIEW _callhardening.my_logs IS
 'the logs of the caller''s tables: what harden_call_events and unharden_call_events write of call_event_logs, with '
@@ -584,15 +589,15 @@ $$;
 COMMENT ON FUNCTION _callhardening.create_event_triggers(regclass, text[]) IS
 'creates the triggers of an event log; arguments: those of stamp_call_event. Error: 42710 one of this name is there';
 
-CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes int, key_type text, OUT call_id text,
-        OUT event_lane int)
+CREATE FUNCTION _callhardening.event_stamp(payload jsonb, provider text, lanes int, key_type text,
+        shape jsonb DEFAULT 'null', OUT call_id text, OUT event_lane int)
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'callhardening_event_stamp';
 
-COMMENT ON FUNCTION _callhardening.event_stamp(jsonb, text, int, text) IS
+COMMENT ON FUNCTION _callhardening.event_stamp(jsonb, text, int, text, jsonb) IS
 'the call of an event and the lane stamp_call_event gives it, 0 to lanes - 1; call_id is NULL and event_lane below 0 '
-'if the event has no call (see why_no_lane). key_type: see call_key_type. NULL for NULL. '
-'Error: 22023 lanes out of range';
+'if the event has no call (see why_no_lane). key_type: see call_key_type. shape: the log''s own; null: that of the '
+'provider. NULL for NULL. Errors: 22023 lanes out of range, no shape';
 
 -- The library asks for the same definition (src/pg/log/log_table.cpp). An index with another order, condition or
 -- operator class gives other events, or the same events in another order.
@@ -618,7 +623,7 @@ COMMENT ON FUNCTION _callhardening.has_event_index(regclass, name[]) IS
 'whether an event log has a valid unique index on exactly these columns, ascending, with the default operator '
 'classes. Its only possible condition is IS NOT NULL of the first column';
 
-CREATE FUNCTION _callhardening.require_valid_log_settings(provider text, lanes int) RETURNS void
+CREATE FUNCTION _callhardening.require_valid_log_settings(provider text, shape jsonb, lanes int) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -626,15 +631,16 @@ BEGIN
     IF lanes NOT BETWEEN 1 AND 1024 THEN
         PERFORM _callhardening.raise_error('22023', 'lanes must be between 1 and 1024');
     END IF;
-    PERFORM _callhardening.require_readable_provider(provider);
+    PERFORM _callhardening.require_readable_events(provider, shape);
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, int) IS
-'refuses (22023) a number of lanes out of range, and a provider without readable events; neither may be NULL';
+COMMENT ON FUNCTION _callhardening.require_valid_log_settings(text, jsonb, int) IS
+'refuses (22023) a number of lanes out of range, a document that is no shape, and without one a provider without '
+'readable events; only the shape may be NULL';
 
 CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regclass, provider text DEFAULT 'dialpad',
-        lanes int DEFAULT 64)
+        lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -651,7 +657,7 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'events, calls, provider and lanes must not be NULL';
     END IF;
     PERFORM _callhardening.require_log_tables(events, calls);
-    PERFORM _callhardening.require_valid_log_settings(provider, lanes);
+    PERFORM _callhardening.require_valid_log_settings(provider, shape, lanes);
     SELECT c.name INTO missing
     FROM unnest('{event_seq,event_lane,event_xid,call_id,payload}'::name[]) WITH ORDINALITY AS c (name, position)
     WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = events AND attname = c.name AND NOT attisdropped)
@@ -663,21 +669,23 @@ BEGIN
     PERFORM _callhardening.require_no_obstacle(calls, '{}'::name[]);
     PERFORM _callhardening.report_obstacles(events, calls, '{}'::name[]);
     PERFORM _callhardening.warn_of_shared_keys(events, calls, provider);
+    PERFORM _callhardening.report_unknown_provider(provider);
     PERFORM _callhardening.add_merge_columns(calls);
     -- A schema restored without data has the triggers, and no row of the log.
     PERFORM _callhardening.drop_triggers(events, left_over);
     PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);
     -- The trigger takes a missing identifier for this cluster's.
-    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes) VALUES (events, calls, provider, lanes)
-    RETURNING log_id INTO log;
+    INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, shape)
+    VALUES (events, calls, provider, lanes, shape) RETURNING log_id INTO log;
     -- What was appended without a log has a mark of a restore. Without a trigger it has no stamp. The rows of a copy
     -- have the stamps and lanes of another log.
     PERFORM _callhardening.write_as_owner(events, format('UPDATE %s AS e SET event_xid = pg_current_xact_id(),
         (call_id, event_lane) = (SELECT s.call_id, s.event_lane
-            FROM _callhardening.event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS s)
+            FROM _callhardening.event_stamp(e.payload::jsonb, $1[1], CAST($1[2] AS int), $1[3],
+                (SELECT CAST($1[5] AS jsonb))) AS s)
         WHERE CAST($1[4] AS boolean) OR event_lane = _callhardening.no_lane(''not_stamped'')
            OR event_lane >= CAST($1[2] AS int) OR event_xid > pg_current_xact_id()', events),
-        ARRAY[provider, lanes::text, key_type, was_log::text]);
+        ARRAY[provider, lanes::text, key_type, was_log::text, coalesce(shape, 'null')::text]);
     INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
     FROM _callhardening.query_as_owner(events, format('SELECT event_seq, event_lane, call_id FROM %s
@@ -686,17 +694,19 @@ BEGIN
         AS e (event_seq bigint, event_lane int, call_id text);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int, jsonb) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'register_call_event_log');
 
-COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int) IS
+COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int, jsonb) IS
 'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: '
 'stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a '
-'moment). Triggers left by a restore of the schema alone on a table without a row in call_event_logs are made anew, '
-'and so are the stamps of its events. The first log is the default log; a later one is not: NOTICE. A second '
-'provider for one calls table: WARNING, unless its call ids begin with their provider (harden_calls). Errors: 22004 '
-'NULL, 22023 lanes not between 1 and 1024, or events of this provider cannot be read, 42703 a column of call_events '
-'is missing, 42809 events is no ordinary table, or is temporary or unlogged, or calls is temporary';
+'moment). shape: where the bodies have each value (see configure_call_event_log); with one, the provider may have any '
+'name. Triggers left by a restore of the schema alone on a table without a row in call_event_logs are made anew, and '
+'so are the stamps of its events. The first log is the default log; a later one is not: NOTICE. A second provider for '
+'one calls table: WARNING, unless its call ids begin with their provider (harden_calls). Errors: 22004 NULL, 22023 '
+'lanes not between 1 and 1024, events of this provider cannot be read, or a malformed shape, 54000 a shape above 64 '
+'kB, 42703 a column of call_events is missing, 42809 events is no ordinary table, or is temporary or unlogged, or '
+'calls is temporary';
 
 -- A dropped log takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
@@ -792,10 +802,37 @@ CREATE FUNCTION _callhardening.are_ignored_events(event_types text[], members te
 COMMENT ON FUNCTION _callhardening.are_ignored_events(text[], text[]) IS
 'whether configure_call_event_log takes these settings of ignored events';
 
+CREATE FUNCTION _callhardening.configure_shape(number int, shape jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    log _callhardening.logs;
+BEGIN
+    IF shape IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT * INTO log FROM _callhardening.logs AS l WHERE l.log_id = number;
+    PERFORM _callhardening.require_readable_events(log.provider, nullif(shape, 'null'));
+    -- A shape writes values into the calls.
+    IF NOT (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class AS c WHERE c.oid = log.events) THEN
+        PERFORM _callhardening.raise_error('42501', format('must be owner of event log %s', log.events),
+            detail => 'A shape decides on the values in the calls.');
+    END IF;
+    UPDATE _callhardening.my_logs AS l SET shape = nullif(configure_shape.shape, 'null') WHERE l.log_id = number;
+    IF NOT FOUND THEN
+        PERFORM _callhardening.raise_error('42501', format('must be owner of table %s', log.calls),
+            detail => 'A shape decides on the values in the calls.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.configure_shape(int, jsonb) IS
+'a part of configure_call_event_log: shape NULL leaves it as it is, JSON null is that of the provider';
+
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
         retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_retrying int DEFAULT NULL,
         notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL, ignored_event_types text[] DEFAULT NULL,
-        ignored_members text[] DEFAULT NULL)
+        ignored_members text[] DEFAULT NULL, shape jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -817,6 +854,7 @@ BEGIN
             DETAIL = 'Each has at most 100 texts of 1 to 200 bytes. "*" alone is no type. A name in the path of a '
                 'member is not empty.';
     END IF;
+    PERFORM _callhardening.configure_shape(number, shape);
     UPDATE _callhardening.operated_logs AS l SET
         max_attempts = coalesce(configure_call_event_log.max_attempts, l.max_attempts),
         retry_base = coalesce(configure_call_event_log.retry_base, l.retry_base),
@@ -836,13 +874,13 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean,
-    boolean, text[], text[]) FROM PUBLIC;
+    boolean, text[], text[], jsonb) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'configure_call_event_log'),
     ('operate', 'configure_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean,
-    boolean, text[], text[]) IS
+    boolean, text[], text[], jsonb) IS
 'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default '
 'log. max_attempts (1 to 1000000, at first 5): after so many failures an event is dead. retry_base, retry_cap (0 to '
 '365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at '
@@ -852,8 +890,11 @@ COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval
 'settled when they are appended, from now on; no worker gets them, they are no dead events, and purge_call_events '
 'takes them like others. A type is compared with event_type, with the state of the call and with the member '
 'event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path '
-'and a value such as type=sms. ''{}'' ignores nothing again. Errors: 22023 out of range, no such setting, or '
-'is_default is false for the default log, 42501 neither the owner of the log nor SELECT and DELETE on it, or for '
+'and a value such as type=sms. ''{}'' ignores nothing again. shape: a document in the terms of call_event_shape, at '
+'most 64 kB: where the bodies have each value, from the next event on; ''null'' is the shape of the provider again. '
+'Only an owner of the log and of its calls table may set it. Errors: 22023 out of range, no such setting, a malformed '
+'shape with the place of the mistake, no shape for a provider without one, or is_default is false for the default '
+'log, 54000 a shape above 64 kB, 42501 neither the owner of the log nor SELECT and DELETE on it, or for '
 'is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, '
 '40001 another session has chosen a default meanwhile';
 

@@ -286,7 +286,7 @@ COMMENT ON FUNCTION _callhardening.require_carried_columns(regclass, regclass, n
 
 CREATE FUNCTION _callhardening.require_valid_event_settings(events regclass, calls regclass, payload_column name,
         event_type_column name, received_at_column name, processed_at_column name, provider text, carry name[],
-        lanes int)
+        lanes int, shape jsonb)
     RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -309,7 +309,7 @@ BEGIN
             hint => 'Call harden_calls for it first.');
     END IF;
     PERFORM _callhardening.require_table_owner(calls);
-    PERFORM _callhardening.require_valid_log_settings(provider, lanes);
+    PERFORM _callhardening.require_valid_log_settings(provider, shape, lanes);
     FOREACH named IN ARRAY array_remove(
             ARRAY[payload_column, event_type_column, received_at_column, processed_at_column], NULL) LOOP
         IF named = ANY (seen) THEN
@@ -335,21 +335,23 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.require_valid_event_settings(regclass, regclass, name, name, name,
-    name, text, name[], int) IS
+    name, text, name[], int, jsonb) IS
 'refuses arguments unfit for harden_call_events; its comment lists the errors';
 
 -- Our own objects have a comment with this beginning. unharden_call_events takes nothing else away.
-CREATE FUNCTION _callhardening.event_stamp_comment(calls regclass, payload_column name, provider text, lanes int)
+CREATE FUNCTION _callhardening.event_stamp_comment(calls regclass, payload_column name, provider text, shape jsonb,
+        lanes int)
     RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT format('callhardening: lane of the call, one of %s; by the call ids of %s in %I for a key of %s; '
-    'stamps of cluster %s', lanes, lower(provider), payload_column,
+    'stamps of cluster %s', lanes,
+    lower(provider) || coalesce(' (shape ' || md5(shape::text) || ')', ''), payload_column,
     _callhardening.call_key_type(calls), (SELECT system_identifier FROM pg_control_system()))
 $$;
 
-COMMENT ON FUNCTION _callhardening.event_stamp_comment(regclass, name, text, int) IS
+COMMENT ON FUNCTION _callhardening.event_stamp_comment(regclass, name, text, jsonb, int) IS
 'the comment of the column event_lane of a hardened event table: stamps under another comment are made again';
 
 CREATE FUNCTION _callhardening.call_key_type(calls regclass) RETURNS text
@@ -541,13 +543,14 @@ COMMENT ON FUNCTION _callhardening.add_event_indexes(regclass) IS
 'makes the missing indexes of an event table for an event log';
 
 CREATE FUNCTION _callhardening.stamp_pending_events(events regclass, calls regclass, payload_column name,
-        received_at_column name, processed_at_column name, provider text, lanes int, max_events bigint DEFAULT NULL)
+        received_at_column name, processed_at_column name, provider text, shape jsonb, lanes int,
+        max_events bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    stamp_comment text := _callhardening.event_stamp_comment(calls, payload_column, provider, lanes);
+    stamp_comment text := _callhardening.event_stamp_comment(calls, payload_column, provider, shape, lanes);
     present_comment text := (SELECT col_description(events, attnum) FROM pg_attribute
         WHERE attrelid = events AND attname = 'event_lane');
     receipt text := CASE WHEN received_at_column IS NULL THEN ''
@@ -588,24 +591,26 @@ BEGIN
         numbered AS MATERIALIZED (
             SELECT place, nextval(%5$s::oid) AS seq, stamp.*
             FROM chosen CROSS JOIN LATERAL _callhardening.event_stamp(
-                coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3]) AS stamp)
+                coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3],
+                (SELECT CAST($1[5] AS jsonb))) AS stamp)
         UPDATE %1$s AS e SET
             event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq, call_id = n.call_id
         FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
         events, payload_column, processed_at_column, receipt, _callhardening.event_sequence(events)::oid),
-        ARRAY[provider, lanes::text, _callhardening.call_key_type(calls), max_events::text]);
+        ARRAY[provider, lanes::text, _callhardening.call_key_type(calls), max_events::text,
+            coalesce(shape, 'null')::text]);
     RETURN stamped;
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, int, bigint) IS
+COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, jsonb, int, bigint) IS
 'stamps up to max_events (NULL: all) unprocessed events of a future event log, as stamp_call_event stamps new ones; '
 'returns how many. processed_at_column NULL: none are pending';
 
 CREATE PROCEDURE @extschema@.prepare_harden_call_events(events regclass, calls regclass,
         payload_column name DEFAULT 'payload', event_type_column name DEFAULT NULL,
         received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL, provider text DEFAULT 'dialpad',
-        carry name[] DEFAULT '{}', lanes int DEFAULT 64, batch_size int DEFAULT 10000)
+        carry name[] DEFAULT '{}', lanes int DEFAULT 64, batch_size int DEFAULT 10000, shape jsonb DEFAULT NULL)
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -614,18 +619,18 @@ DECLARE
 BEGIN
     -- A procedure with COMMIT cannot set its search_path: what is not ours is qualified.
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
-        received_at_column, processed_at_column, provider, carry, lanes);
+        received_at_column, processed_at_column, provider, carry, lanes, shape);
     IF batch_size OPERATOR(pg_catalog.<) 1 OR batch_size IS NULL THEN
         RAISE invalid_parameter_value USING MESSAGE = 'batch_size must be at least 1';
     END IF;
     PERFORM _callhardening.add_event_columns(events,
-        _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
+        _callhardening.event_stamp_comment(calls, payload_column, provider, shape, lanes));
     COMMIT;
     PERFORM _callhardening.add_merge_columns(calls);
     COMMIT;
     LOOP
         stamped := _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column,
-            processed_at_column, provider, lanes, batch_size::pg_catalog.int8);
+            processed_at_column, provider, shape, lanes, batch_size::pg_catalog.int8);
         COMMIT;
         EXIT WHEN stamped OPERATOR(pg_catalog.<) batch_size;
     END LOOP;
@@ -635,11 +640,11 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text,
-    name[], int, int) FROM PUBLIC;
+    name[], int, int, jsonb) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'prepare_harden_call_events');
 
 COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name,
-    text, name[], int, int) IS
+    text, name[], int, int, jsonb) IS
 'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: '
 'adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a '
 'time; prints statements to build the indexes concurrently. Then call harden_call_events with the same arguments. Not '
@@ -649,7 +654,7 @@ COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, 
 CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
         event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL,
         processed_at_column name DEFAULT NULL, provider text DEFAULT 'dialpad', carry name[] DEFAULT '{}',
-        lanes int DEFAULT 64)
+        lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -664,30 +669,31 @@ BEGIN
             HINT = 'Use SET TRANSACTION ISOLATION LEVEL READ COMMITTED.';
     END IF;
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
-        received_at_column, processed_at_column, provider, carry, lanes);
+        received_at_column, processed_at_column, provider, carry, lanes, shape);
     -- The lock comes before any row is written: a session waiting for one of our rows would hold a table lock against
     -- this one. The lock also waits for sessions with locked rows, so nothing below waits for a row.
     EXECUTE format('LOCK TABLE %s IN %s MODE', events,
         CASE WHEN _callhardening.has_event_columns(events) THEN 'EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
-        received_at_column, processed_at_column, provider, carry, lanes);
+        received_at_column, processed_at_column, provider, carry, lanes, shape);
     PERFORM _callhardening.add_event_columns(events,
-        _callhardening.event_stamp_comment(calls, payload_column, provider, lanes));
+        _callhardening.event_stamp_comment(calls, payload_column, provider, shape, lanes));
     -- After the lock on the events: a worker locks the events first.
     PERFORM _callhardening.add_merge_columns(calls);
     PERFORM _callhardening.add_event_indexes(events);
     PERFORM _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column,
-        provider, lanes, NULL::bigint);
+        provider, shape, lanes, NULL::bigint);
 
     PERFORM _callhardening.report_obstacles(events, calls, carry);
     PERFORM _callhardening.warn_of_shared_keys(events, calls, provider);
+    PERFORM _callhardening.report_unknown_provider(provider);
     PERFORM _callhardening.create_event_triggers(events,
         ARRAY[payload_column, provider, lanes::text, _callhardening.call_key_type(calls), 'existing']);
     -- The trigger takes a missing identifier for this cluster's.
     INSERT INTO _callhardening.my_logs (events, calls, provider, lanes, payload_column, event_type_column,
-        received_at_column, processed_at_column, carry, sequence)
+        received_at_column, processed_at_column, carry, sequence, shape)
     VALUES (events, calls, provider, lanes, payload_column, event_type_column, received_at_column,
-        processed_at_column, carry, _callhardening.event_sequence(events)) RETURNING log_id INTO log;
+        processed_at_column, carry, _callhardening.event_sequence(events), shape) RETURNING log_id INTO log;
     IF processed_at_column IS NOT NULL THEN
         INSERT INTO _callhardening.my_dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
         SELECT log, e.event_seq, e.event_lane, e.call_id, '22023', _callhardening.why_no_lane(e.event_lane)
@@ -698,11 +704,12 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int)
-    FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int,
+    jsonb) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
-COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int) IS
+COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int,
+    jsonb) IS
 'turns a table of events in use into the event log of a hardened calls table: adds the columns event_lane, event_xid, '
 'event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; '
 'clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the '
@@ -710,9 +717,10 @@ COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, nam
 'known, claims give NULL, and an event without a time of its own counts as newer than those before it. '
 'processed_at_column: NULL in a pending event; set after processing, also by this extension; existing rows are '
 'pending if it is NULL. Without this column all existing rows are settled. provider: the source of the events. carry: '
-'columns copied from an event to the new row of its call. lanes: 1 to 1024. Large tables: see '
-'prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider without readable events, or a '
-'carried column filled by events, 42501 not the owner of both tables, 42703 no such column, 42701 a column named '
+'columns copied from an event to the new row of its call. lanes: 1 to 1024. shape: where the '
+'bodies have each value (see configure_call_event_log); with one, the provider may have any name. Large tables: see '
+'prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider without readable events, a '
+'malformed shape, or a carried column filled by events, 54000 a shape above 64 kB, 42501 not the owner of both tables, 42703 no such column, 42701 a column named '
 'twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or '
 'unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, '
 'or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, '

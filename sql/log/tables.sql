@@ -53,7 +53,8 @@ BEGIN
         CREATE INDEX idx_calls_entry_point_call_id ON %1$s (entry_point_call_id)
             WHERE entry_point_call_id IS NOT NULL', calls);
     PERFORM @extschema@.harden_calls(calls, ids.call_id_column, 'status'::name, 'direction'::name,
-        'raw_payload'::name, 'keep'::text, NULL::jsonb, NULL::jsonb, provider);
+        'raw_payload'::name, 'keep'::text, NULL::jsonb, NULL::jsonb,
+        CASE WHEN provider = '*' OR @extschema@.is_known_call_provider(provider) THEN provider ELSE '' END);
     IF provider = '*' THEN
         EXECUTE format('ALTER TABLE %s ADD CONSTRAINT call_id_names_provider CHECK (call_id ~ ''^[a-z0-9_]+:.'')',
             calls);
@@ -164,7 +165,7 @@ COMMENT ON FUNCTION _callhardening.require_free_names(name, name[], text) IS
 'refuses a schema that cannot get these tables: 22004 none, 3F000 no such schema, 42501 no right to create in it, '
 '42P07 one of the names is taken, with this advice';
 
-CREATE FUNCTION _callhardening.require_provider(provider text) RETURNS text
+CREATE FUNCTION _callhardening.require_provider(provider text, shape jsonb) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -173,21 +174,21 @@ BEGIN
     IF provider IS NULL THEN
         PERFORM _callhardening.raise_error('22004', 'provider must not be null',
             hint => 'call_providers() lists the providers.');
-    ELSIF known IS NULL THEN
+    ELSIF known IS NULL AND shape IS NULL THEN
         PERFORM _callhardening.raise_error('22023', format('unknown call provider "%s"', provider),
             hint => _callhardening.suggest_provider(provider));
     END IF;
-    PERFORM _callhardening.require_readable_provider(known);
-    RETURN known;
+    PERFORM _callhardening.require_readable_events(coalesce(known, provider), shape);
+    RETURN coalesce(known, provider);
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.require_provider(text) IS
-'the provider as call_providers() spells it. Refuses NULL (22004), an unknown one, and one without readable events '
-'(22023)';
+COMMENT ON FUNCTION _callhardening.require_provider(text, jsonb) IS
+'the provider as call_providers() spells it. Refuses NULL (22004), a document that is no shape, and without one an '
+'unknown provider, or one without readable events (22023)';
 
 CREATE FUNCTION @extschema@.create_call_tables(schema name DEFAULT pg_catalog.current_schema(),
-        provider text DEFAULT 'dialpad')
+        provider text DEFAULT 'dialpad', shape jsonb DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
@@ -197,33 +198,34 @@ DECLARE
 BEGIN
     PERFORM _callhardening.require_free_names(schema, '{calls,call_events}'::name[],
         'Harden your own table of calls with harden_calls, or name another schema.');
-    known := CASE WHEN provider = '*' THEN provider ELSE _callhardening.require_provider(provider) END;
+    known := CASE WHEN provider = '*' THEN provider ELSE _callhardening.require_provider(provider, shape) END;
     calls := _callhardening.create_calls_table(schema, known);
     IF known <> '*' THEN
         PERFORM @extschema@.register_call_event_log(
-            _callhardening.create_event_table(schema, 'call_events'::name), calls, known, 64);
+            _callhardening.create_event_table(schema, 'call_events'::name), calls, known, 64, shape);
     END IF;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name, text, jsonb) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_tables');
 
-COMMENT ON FUNCTION @extschema@.create_call_tables(name, text) IS
+COMMENT ON FUNCTION @extschema@.create_call_tables(name, text, jsonb) IS
 'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes for it. schema: the current one '
-'by default. provider: the source of the events. The columns for Dialpad are dialpad_call_id and dialpad_user_id, '
-'for others call_id and user_id. Their type, and that of master_call_id, entry_point_call_id and operator_call_id, is '
+'by default. provider: the source of the events. shape: where the bodies have each value (see '
+'configure_call_event_log); with one, the provider may have any name. The columns for Dialpad are dialpad_call_id and '
+'dialpad_user_id, for others call_id and user_id. Their type, and that of master_call_id, entry_point_call_id and operator_call_id, is '
 'the id_type of call_providers(). *: calls of several providers. Each call id is "provider:call id", a check '
 'constraint wants it, and there is no log yet (see create_call_event_log). Errors: 22004 no schema or provider, 22023 '
-'unknown provider, or its events cannot be read, 3F000 no such schema, 42P07 one of the tables is there already, 42501 '
+'unknown provider, its events cannot be read, or a malformed shape, 54000 a shape above 64 kB, 3F000 no such schema, 42P07 one of the tables is there already, 42501 '
 'no right to create in the schema, or not the task own (see grant_call_role)';
 
 CREATE FUNCTION @extschema@.create_call_event_log(calls regclass, provider text, events name DEFAULT NULL,
-        lanes int DEFAULT 64)
+        lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
     RETURNS regclass
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    known text := _callhardening.require_provider(provider);
+    known text := _callhardening.require_provider(provider, shape);
     schema name;
     log regclass;
 BEGIN
@@ -232,18 +234,19 @@ BEGIN
     schema := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = calls);
     PERFORM _callhardening.require_free_names(schema, ARRAY[events], 'Give the new log another name in events.');
     log := _callhardening.create_event_table(schema, events);
-    PERFORM @extschema@.register_call_event_log(log, calls, known, lanes);
+    PERFORM @extschema@.register_call_event_log(log, calls, known, lanes, shape);
     RETURN log;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION @extschema@.create_call_event_log(regclass, text, name, int) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.create_call_event_log(regclass, text, name, int, jsonb) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_event_log');
 
-COMMENT ON FUNCTION @extschema@.create_call_event_log(regclass, text, name, int) IS
+COMMENT ON FUNCTION @extschema@.create_call_event_log(regclass, text, name, int, jsonb) IS
 'creates an event log for a hardened calls table, in its schema, and returns it. provider: the source of the events. '
-'events: the name of the log; NULL: <provider>_events. lanes: 1 to 1024. The first log of the database is the default '
+'events: the name of the log; NULL: <provider>_events. lanes: 1 to 1024. shape: where the bodies have each value (see '
+'configure_call_event_log); with one, the provider may have any name. The first log of the database is the default '
 'log; a later one is not: NOTICE. WARNING: the calls table has a log of another provider, and its call ids do not '
 'begin with their provider (harden_calls(provider => ''*'')). Errors: 22004 no calls table or provider, 22023 unknown '
-'provider, or its events cannot be read, or lanes not between 1 and 1024, 42P01 no such table, 42809 no table, 42P07 '
+'provider, its events cannot be read, a malformed shape, or lanes not between 1 and 1024, 54000 a shape above 64 kB, 42P01 no such table, 42809 no table, 42P07 '
 'the name is taken, 42501 not the owner, no right to create in the schema, or not the task own, 55000 the table is '
 'not hardened, or takes no event';

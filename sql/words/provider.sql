@@ -69,6 +69,52 @@ $$;
 COMMENT ON FUNCTION _callhardening.require_known_provider(text) IS
 'refuses (22023) a provider of which the vocabulary has no words. NULL: none is given. *: several providers';
 
+CREATE FUNCTION _callhardening.require_event_shape(shape jsonb) RETURNS void
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_require_event_shape';
+
+COMMENT ON FUNCTION _callhardening.require_event_shape(jsonb) IS
+'refuses a document that is no shape: 22023 with the place of the mistake, 54000 more than 64 kB. NULL: none is given';
+
+CREATE FUNCTION _callhardening.require_readable_events(provider text, shape jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF shape IS NULL THEN
+        PERFORM _callhardening.require_readable_provider(provider);
+        RETURN;
+    END IF;
+    PERFORM _callhardening.require_event_shape(shape);
+    -- In a calls table of several providers, the name is a part of each key.
+    IF NOT @extschema@.is_known_call_provider(provider) AND provider !~ '^[a-z0-9_]{1,63}$' THEN
+        PERFORM _callhardening.raise_error('22023', format('invalid call provider "%s"', provider),
+            detail => 'A name of your own has 1 to 63 characters: a to z, 0 to 9 and _.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_readable_events(text, jsonb) IS
+'refuses what a log cannot read: a document that is no shape, or, without a document, a provider without a shape. With '
+'a shape, any name of a to z, 0 to 9 and _ will do';
+
+CREATE FUNCTION _callhardening.report_unknown_provider(provider text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NOT @extschema@.is_known_call_provider(provider)
+            AND _callhardening.nearest_provider(provider) IS NOT NULL THEN
+        RAISE NOTICE USING MESSAGE = format('unknown call provider "%s"', provider),
+            DETAIL = 'Words have the same meaning as without a provider.',
+            HINT = _callhardening.suggest_provider(provider);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.report_unknown_provider(text) IS
+'a NOTICE for an unknown provider with a name near that of a known one';
+
 CREATE FUNCTION _callhardening.require_readable_provider(provider text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp

@@ -10,6 +10,7 @@
 #include "pg/calls/call_key.hpp"
 #include "pg/calls/end_permission.hpp"
 #include "pg/log/event.hpp"
+#include "pg/log/shape.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -347,7 +348,7 @@ void open_calls_table(const EventLog &log, CallsTable *table)
     *table = {};
     table->relation = open_table(log.calls, RowExclusiveLock);
     table->provider = log.provider;
-    table->shape = shape_of_provider(log.provider);
+    table->shape = shape_of_log(log);
     table->log = &log;
     if (!find_call_settings(table->relation, &table->settings))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -12,6 +12,7 @@
 #include "pg/log/event_log.hpp"
 #include "pg/log/form.hpp"
 #include "pg/log/parts.hpp"
+#include "pg/log/shape.hpp"
 #include "pg/sanitizer/jsonb_parser.hpp"
 
 extern "C" {
@@ -207,8 +208,7 @@ OptionalText type_of_event(const EventLog *log, Jsonb *body, OptionalText event_
     if (event_type || !OidIsValid(log->sequence) || log->event_type_column == nullptr)
         return event_type;
     body = open_body(body).document;
-    if (!JB_ROOT_IS_OBJECT(body) ||
-        !read_event(body, shape_of_provider(log->provider), SetOfFields(Field::state), &fields))
+    if (!JB_ROOT_IS_OBJECT(body) || !read_event(body, shape_of_log(*log), SetOfFields(Field::state), &fields))
         return event_type;
     const FieldValue &state = fields[Field::state];
     return state.known && state.text.size() <= longest_event_type ? OptionalText{state.text} : event_type;
@@ -267,7 +267,7 @@ int64 append_parts(const EventLog *log, const Event &event, const PartsOfBody &p
 int64 append_event(const EventLog *log, const Event &event)
 {
     require_filled_columns(*log, *event.carried);
-    const PartsOfBody parts = find_parts(event.body, shape_of_provider(log->provider));
+    const PartsOfBody parts = find_parts(event.body, shape_of_log(*log));
     return parts.IsDivided() && can_divide(event.body, parts) ? append_parts(log, event, parts)
                                                               : append_one(log, event);
 }

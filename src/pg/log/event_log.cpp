@@ -13,8 +13,10 @@ extern "C" {
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -55,7 +57,8 @@ enum LogColumn {
     log_ignored_types,
     log_ignored_members,
     log_settled_marks,
-    log_columns = log_settled_marks
+    log_shape,
+    log_columns = log_shape
 };
 constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"events", REGCLASSOID},
@@ -80,7 +83,8 @@ constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"is_default", BOOLOID},
                                              {"ignored_event_types", TEXTARRAYOID},
                                              {"ignored_members", TEXTARRAYOID},
-                                             {"settled_marks", XID8ARRAYOID}};
+                                             {"settled_marks", XID8ARRAYOID},
+                                             {"shape", JSONBOID}};
 static_assert(lengthof(columns_of_logs) == log_columns, "each column is here");
 constexpr CatalogColumn columns_of_lanes[] = {{"log_id", INT4OID}, {"lane", INT4OID}};
 
@@ -156,6 +160,22 @@ void read_settled_marks(TupleTableSlot *slot, EventLog *log)
     log->settled_marks = {copy, static_cast<size_t>(count)};
 }
 
+// Most callers need no shape. So nothing is compiled here, and a shape in another table stays there.
+void read_shape(TupleTableSlot *slot, EventLog *log)
+{
+    bool is_null, is_unknown;
+    const Datum shape = row_value(slot, log_shape, &is_null);
+    if (is_null)
+        return;
+    const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_unknown);
+    const auto *bytes = reinterpret_cast<const unsigned char *>(DatumGetPointer(shape));
+    log->shape_version = {log->log_id, DatumGetTransactionId(xmin),
+                          DatumGetUInt64(hash_any_extended(bytes, static_cast<int>(VARSIZE_ANY(bytes)), 0))};
+    log->own_shape = find_kept_shape(log->shape_version);
+    if (log->own_shape == nullptr)
+        log->shape_document = datumCopy(shape, false, -1);
+}
+
 void read_columns(TupleTableSlot *slot, EventLog *log)
 {
     log->payload_column = row_name(slot, log_payload);
@@ -190,6 +210,7 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     log->max_retrying = row_int4(slot, log_max_retrying);
     log->is_signed = row_bool(slot, log_signed);
     read_settled_marks(slot, log);
+    read_shape(slot, log);
     read_columns(slot, log);
     log->events_name = relation_name(log->events);
 }

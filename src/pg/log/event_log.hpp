@@ -4,6 +4,7 @@
 #include "core/lanes/position.hpp"
 
 #include "pg/base/catalog_table.hpp"
+#include "pg/log/shape_cache.hpp"
 
 extern "C" {
 #include "catalog/pg_type.h"
@@ -45,7 +46,10 @@ struct EventLog {
     int carry_count;
     TextList ignored_types, ignored_members; // types and members of events without a call
     Oid sequence; // numbers the events of a table older than the log; InvalidOid: the column has a default
-    const char *events_name; // qualified and quoted, ready for a statement
+    const Shape *own_shape;     // nullptr: none, or not compiled yet
+    Datum shape_document;       // its jsonb; 0: the log has the shape of its provider, or own_shape is set
+    ShapeVersion shape_version; // of either
+    const char *events_name;    // qualified and quoted, ready for a statement
 };
 
 // The present lane for the calls of `lane`, an old lane or a present one. Waiting events of `lane` are kept

@@ -10,6 +10,7 @@
 #include "pg/log/event.hpp"
 #include "pg/log/form.hpp"
 #include "pg/log/parts.hpp"
+#include "pg/log/shape.hpp"
 #include "pg/words/provider.hpp"
 
 extern "C" {
@@ -77,7 +78,9 @@ void require_known_zones(const Shape &shape)
                             errmsg("invalid event shape: unknown time zone \"%s\"", zone.c_str())));
 }
 
-const Shape *compile_shape(Jsonb *document)
+} // namespace
+
+std::string_view shape_text(Jsonb *document)
 {
     const size_t size = VARSIZE(document);
     if (size > most_shape_bytes)
@@ -87,14 +90,63 @@ const Shape *compile_shape(Jsonb *document)
     StringInfoData json;
     initStringInfo(&json);
     JsonbToCString(&json, &document->root, static_cast<int>(size));
+    return {json.data, static_cast<size_t>(json.len)};
+}
+
+const Shape *compile_shape(Jsonb *document)
+{
+    const std::string_view json = shape_text(document);
     SettingError error;
-    const Shape *shape = Shape::Compile({json.data, static_cast<size_t>(json.len)}, error);
+    const Shape *shape = Shape::Compile(json, error);
     if (shape == nullptr)
         refuse_shape(error);
     keep_in_context(shape);
     require_known_zones(*shape);
     return shape;
 }
+
+// -- the shape of a log --------------------------------------------------------------------------
+
+namespace
+{
+
+// A dump can come from a newer version, or from an editor.
+[[noreturn]] void refuse_stored_shape(const EventLog &log, const SettingError &error)
+{
+    if (error.out_of_memory)
+        refuse_shape(error);
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the shape of event log %s cannot be used: %s: %s",
+                           log.events_name != nullptr ? log.events_name : "", error.field, error.reason),
+                    errhint("Give the log another one with configure_call_event_log(log, shape => ...).")));
+    pg_unreachable();
+}
+
+} // namespace
+
+const Shape *shape_of_log(const EventLog &log)
+{
+    if (log.own_shape != nullptr)
+        return log.own_shape;
+    if (log.shape_document == 0)
+        return shape_of_provider(log.provider);
+    const Shape *kept = find_kept_shape(log.shape_version);
+    if (kept != nullptr)
+        return kept;
+    const std::string_view json = shape_text(DatumGetJsonbP(log.shape_document));
+    KeptShape *room = reserve_kept_shape(log.shape_version);
+    SettingError error;
+    const Shape *shape = Shape::Compile(json, error);
+    if (shape == nullptr) {
+        pfree(room);
+        refuse_stored_shape(log, error);
+    }
+    keep_shape(room, shape);
+    return shape;
+}
+
+namespace
+{
 
 // -- explaining ----------------------------------------------------------------------------------
 
@@ -333,4 +385,10 @@ CALLHARDENING_FUNCTION(call_event_shape)
     if (shape.empty())
         PG_RETURN_NULL();
     return DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(shape)));
+}
+
+CALLHARDENING_FUNCTION(require_event_shape)
+{
+    compile_shape(PG_GETARG_JSONB_P(0));
+    PG_RETURN_VOID();
 }

@@ -11,6 +11,7 @@
 #include "pg/log/ignored_event.hpp"
 #include "pg/log/lane.hpp"
 #include "pg/log/parts.hpp"
+#include "pg/log/shape.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -24,6 +25,7 @@ extern "C" {
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -171,6 +173,13 @@ void find_given_type(Relation log, Stamper *stamper, MemoryContext session)
     fmgr_info_cxt(output, &stamper->type_output, session);
 }
 
+void find_shape(Stamper *stamper, const char *provider, MemoryContext session)
+{
+    const MemoryContext caller = MemoryContextSwitchTo(session);
+    stamper->shape = stamper->log.log_id == 0 ? shape_of_provider(provider) : shape_of_log(stamper->log);
+    MemoryContextSwitchTo(caller);
+}
+
 Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
 {
     char **arguments = trigger->tg_trigger->tgargs;
@@ -188,12 +197,12 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     stamper->lane = require_typed_column(log, "event_lane", INT4OID, log_column_hint);
     stamper->xid = require_typed_column(log, "event_xid", XID8OID, log_column_hint);
     stamper->lanes = lanes_of(arguments[lanes_argument]);
-    stamper->shape = shape_of_provider(arguments[provider_argument]);
     const MemoryContext caller = MemoryContextSwitchTo(session);
     stamper->key = key_of(arguments[key_type_argument], arguments[provider_argument]);
     MemoryContextSwitchTo(caller);
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
     look_up_log(fcinfo, RelationGetRelid(log), stamper);
+    find_shape(stamper, arguments[provider_argument], session);
     stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
     stamper->processed_at = find_processed_at(stamper, log);
     find_given_type(log, stamper, session);
@@ -368,6 +377,22 @@ void move_sequence(const Stamper *stamper, const TriggerData *trigger)
     UnlockRelationOid(sequence, ShareRowExclusiveLock);
 }
 
+// A restore of data alone can append the events before the log's row in the registry. The log's own shape is
+// in that row. So the call of the dump counts.
+bool read_restored_stamp(const Stamper *stamper, HeapTuple row, TupleDesc columns, Stamp *stamp)
+{
+    bool no_lane_given, no_call;
+    const Datum lane = heap_getattr(row, stamper->lane, columns, &no_lane_given);
+    const Datum call_id = heap_getattr(row, stamper->call_id, columns, &no_call);
+    if (stamper->log.log_id != 0 || no_lane_given || DatumGetInt32(lane) == no_lane::not_stamped ||
+        (IsLane(DatumGetInt32(lane)) && no_call))
+        return false;
+    const std::string_view call =
+        no_call ? std::string_view{} : std::string_view{TextDatumGetCString(call_id)};
+    *stamp = {call, {}, IsLane(DatumGetInt32(lane)) ? LaneOf(call, stamper->lanes) : DatumGetInt32(lane)};
+    return true;
+}
+
 HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
 {
     const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
@@ -378,7 +403,7 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // The column itself rejects NULL, with a clearer message than one about a missing stamp.
     Stamp stamp{{}, {}, no_lane::not_an_object};
-    if (!is_null) {
+    if (!is_null && !read_restored_stamp(stamper, trigger->tg_trigtuple, columns, &stamp)) {
         const OpenedBody body = open_body(DatumGetJsonbP(payload));
         stamp = stamp_of(stamper->shape, stamper->key, stamper->lanes, body);
         if (is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, body.document))
@@ -388,6 +413,32 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
     MemoryContextReset(stamper->scratch);
     return stamped;
+}
+
+// The shape in the arguments of a query: the same in every row.
+struct GivenShape {
+    const Shape *shape;
+    Jsonb *document;
+};
+
+// nullptr for JSON's null.
+const Shape *own_shape_of(FmgrInfo *function, Jsonb *document)
+{
+    auto *given = static_cast<GivenShape *>(function->fn_extra);
+    if (JB_ROOT_IS_SCALAR(document))
+        return nullptr;
+    const bool is_same = given != nullptr && VARSIZE(given->document) == VARSIZE(document) &&
+                         memcmp(given->document, document, VARSIZE(document)) == 0;
+    if (is_same)
+        return given->shape;
+    const MemoryContext caller = MemoryContextSwitchTo(function->fn_mcxt);
+    given = static_cast<GivenShape *>(palloc(sizeof(GivenShape)));
+    given->document = static_cast<Jsonb *>(palloc(VARSIZE(document)));
+    memcpy(given->document, document, VARSIZE(document));
+    given->shape = compile_shape(document);
+    function->fn_extra = given;
+    MemoryContextSwitchTo(caller);
+    return given->shape;
 }
 
 } // namespace
@@ -411,7 +462,7 @@ CALLHARDENING_FUNCTION(stamp_call_event)
 // The stamp of an event already in its table.
 CALLHARDENING_FUNCTION(event_stamp)
 {
-    enum { payload, provider, lanes, key_type };
+    enum { payload, provider, lanes, key_type, own_shape };
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "event_stamp must return a row");
@@ -419,8 +470,10 @@ CALLHARDENING_FUNCTION(event_stamp)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("lanes must be between 1 and %d", max_lanes)));
     const std::string_view from = text_argument(fcinfo, provider);
-    const Stamp stamp = stamp_of(shape_of_provider(from), key_of(text_argument(fcinfo, key_type), from),
-                                 PG_GETARG_INT32(lanes), open_body(PG_GETARG_JSONB_P(payload)));
+    const Shape *shape = own_shape_of(fcinfo->flinfo, PG_GETARG_JSONB_P(own_shape));
+    const Stamp stamp =
+        stamp_of(shape != nullptr ? shape : shape_of_provider(from), key_of(text_argument(fcinfo, key_type), from),
+                 PG_GETARG_INT32(lanes), open_body(PG_GETARG_JSONB_P(payload)));
     bool nulls[] = {stamp.call_id.empty(), false};
     Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
                       Int32GetDatum(stamp.lane)};

@@ -31,7 +31,8 @@ BEGIN
         ELSIF step.statement OPERATOR(pg_catalog.=) 'prepare' THEN
             CALL "has space".prepare_harden_call_events('"a""b".hooks'::pg_catalog.regclass,
                 '"has space".calls'::pg_catalog.regclass, 'the "body'::pg_catalog.name, NULL::pg_catalog.name,
-                'came'::pg_catalog.name, 'do''ne'::pg_catalog.name, 'dialpad'::pg_catalog.text, '{}'::pg_catalog._name, 1, 10000);
+                'came'::pg_catalog.name, 'do''ne'::pg_catalog.name, 'dialpad'::pg_catalog.text, '{}'::pg_catalog._name, 1, 10000,
+                NULL::pg_catalog.jsonb);
         ELSIF step.statement OPERATOR(pg_catalog.=) 'wait' THEN
             FOR attempt IN 1 .. 500 LOOP
                 COMMIT;
