@@ -603,7 +603,8 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, jsonb, int, bigint) IS
+COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name, name, name, text, jsonb, int,
+    bigint) IS
 'stamps up to max_events (NULL: all) unprocessed events of a future event log, as stamp_call_event stamps new ones; '
 'returns how many. processed_at_column NULL: none are pending';
 
@@ -710,21 +711,21 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int,
     jsonb) IS
-'turns a table of events in use into the event log of a hardened calls table: adds the columns event_lane, event_xid, '
-'event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the calls table; '
-'clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says beside the '
-'body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not '
-'known, claims give NULL, and an event without a time of its own counts as newer than those before it. '
+'turns a table of events in use into the event log of a hardened calls table: adds the columns event_lane, '
+'event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the '
+'calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says '
+'beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); '
+'NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. '
 'processed_at_column: NULL in a pending event; set after processing, also by this extension; existing rows are '
-'pending if it is NULL. Without this column all existing rows are settled. provider: the source of the events. carry: '
-'columns copied from an event to the new row of its call. lanes: 1 to 1024. shape: where the '
-'bodies have each value (see configure_call_event_log); with one, the provider may have any name. Large tables: see '
+'pending if it is NULL. Without this column all existing rows are settled. provider: the source of the events. '
+'carry: columns copied from an event to the new row of its call. lanes: 1 to 1024. shape: where the bodies have each '
+'value (see configure_call_event_log); with one, the provider may have any name. Large tables: see '
 'prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider without readable events, a '
-'malformed shape, or a carried column filled by events, 54000 a shape above 64 kB, 42501 not the owner of both tables, 42703 no such column, 42701 a column named '
-'twice, 42804 a column of the wrong type, 428C9 a generated column, 42809 no ordinary table, or a temporary or '
-'unlogged one, 55000 an event log already, calls is not hardened or takes no event (its call id is of an unfit type, '
-'or a column would stay empty and must not), or one of the new columns is there with values, 55P03 lock_timeout, '
-'0A000 in REPEATABLE READ and SERIALIZABLE';
+'malformed shape, or a carried column filled by events, 54000 a shape above 64 kB, 42501 not the owner of both '
+'tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated '
+'column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened '
+'or takes no event (its call id is of an unfit type, or a column would stay empty and must not), or one of the new '
+'columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
 
 CREATE FUNCTION _callhardening.event_triggers(events regclass) RETURNS name[]
     LANGUAGE sql STABLE

@@ -471,9 +471,9 @@ CALLHARDENING_FUNCTION(event_stamp)
                         errmsg("lanes must be between 1 and %d", max_lanes)));
     const std::string_view from = text_argument(fcinfo, provider);
     const Shape *shape = own_shape_of(fcinfo->flinfo, PG_GETARG_JSONB_P(own_shape));
-    const Stamp stamp =
-        stamp_of(shape != nullptr ? shape : shape_of_provider(from), key_of(text_argument(fcinfo, key_type), from),
-                 PG_GETARG_INT32(lanes), open_body(PG_GETARG_JSONB_P(payload)));
+    const Stamp stamp = stamp_of(shape != nullptr ? shape : shape_of_provider(from),
+                                 key_of(text_argument(fcinfo, key_type), from), PG_GETARG_INT32(lanes),
+                                 open_body(PG_GETARG_JSONB_P(payload)));
     bool nulls[] = {stamp.call_id.empty(), false};
     Datum values[] = {nulls[0] ? Datum{0} : PointerGetDatum(to_text(stamp.call_id)),
                       Int32GetDatum(stamp.lane)};

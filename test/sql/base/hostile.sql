@@ -162,6 +162,10 @@ SELECT statement FROM (VALUES
         || test.call('claim_call_events', '100', '30 seconds', 'me', '"a""b".hooks') || ' AS c)) AS c LIMIT 1'),
     (64, 'SELECT h."the ""body", h."do''ne" IS NULL AS pending FROM "a""b".hooks AS h'),
     (65, 'SELECT ' || test.call('unharden_call_events', '"a""b".hooks')),
+    (65.1, 'SELECT ' || test.call('create_call_event_log', '"has space".calls', 'acme', 'own shape', '8',
+        '{"version": 1, "forms": [{"fields": {"call_id": "id"}}]}') || ' IS NULL'),
+    (65.2, 'INSERT INTO "has space"."own shape" (payload) VALUES (''{"id": 7}'') RETURNING call_id'),
+    (65.3, 'DROP TABLE "has space"."own shape"'),
     (66, 'INSERT INTO _callhardening.retrying_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
     (67, 'INSERT INTO _callhardening.claims SELECT * FROM _callhardening.claims LIMIT 1'),
     -- Several providers

@@ -8,8 +8,11 @@ SELECT create_call_tables('own_shape', 'acme', '{"version": 1, "forms": [
     {"call": "call", "when": {"$.what": "call-*"}, "fields": {"call_id": "no", "state": "$.what"}}]}');
 SELECT provider, shape FROM call_event_logs WHERE events = 'own_shape.call_events'::regclass;
 SELECT configure_call_event_log('own_shape.call_events', is_default => true);
-INSERT INTO own_shape.call_events (payload) VALUES ('{"what": "call-end", "call": {"no": "x 1"}}'), ('{"what": "sms", "call": {"no": "x 1"}}');
-SELECT call_id, event_type, _callhardening.why_no_lane(event_lane) FROM own_shape.call_events ORDER BY event_seq;
+INSERT INTO own_shape.call_events (payload) VALUES
+    ('{"what": "call-end", "call": {"no": "x 1"}}'),
+    ('{"what": "sms", "call": {"no": "x 1"}}');
+SELECT call_id, event_type,
+    _callhardening.why_no_lane(event_lane) FROM own_shape.call_events ORDER BY event_seq;
 SELECT create_call_event_log('own_shape.calls', 'Acme''s', 'other', shape => '{"version": 1, "forms": [{"fields": {"call_id": "a"}}]}');
 -- another one counts from the next event on, also for events in the log before
 SELECT configure_call_event_log(shape => '{"version": 1, "zone": "Asia/Kolkata", "forms": [
@@ -86,11 +89,13 @@ SET client_min_messages = warning;
 SELECT format('CREATE SCHEMA own_shape_%s', n) FROM generate_series(1, 12) AS n \gexec
 SELECT count(create_call_tables(format('own_shape_%s', n)::name, 'acme',
     format('{"version": 1, "forms": [{"fields": {"call_id": "id%s"}}]}', n)::jsonb)) FROM generate_series(1, 12) AS n;
-SELECT format('INSERT INTO own_shape_%s.call_events (payload) SELECT jsonb_object_agg(''id'' || i, ''call '' || i) FROM generate_series(1, 12) AS i', n)
+SELECT format('INSERT INTO own_shape_%s.call_events (payload)
+    SELECT jsonb_object_agg(''id'' || i, ''call '' || i) FROM generate_series(1, 12) AS i', n)
 FROM generate_series(1, 36) AS k, LATERAL (SELECT (k * 7) % 12 + 1 AS n) AS o \gexec
 \set ECHO all
 SELECT count(*), count(DISTINCT call_id) FROM (
-    SELECT (xpath('//call_id/text()', query_to_xml(format('SELECT call_id FROM own_shape_%s.call_events', n), false, false, '')))[1]::text AS call_id
+    SELECT (xpath('//call_id/text()',
+        query_to_xml(format('SELECT call_id FROM own_shape_%s.call_events', n), false, false, '')))[1]::text AS call_id
     FROM generate_series(1, 12) AS n) AS c;
 -- a statement with two logs
 WITH a AS (INSERT INTO own_shape_1.call_events (payload) VALUES ('{"id1": "a"}') RETURNING call_id),
