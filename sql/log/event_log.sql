@@ -645,7 +645,7 @@ CREATE FUNCTION @extschema@.register_call_event_log(events regclass, calls regcl
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    key_type text := _callhardening.call_key_type(calls);
+    key_type text;
     missing name;
     left_over name[] := ARRAY(
         SELECT t.name FROM unnest(_callhardening.event_triggers(events)) AS t (name)
@@ -671,6 +671,7 @@ BEGIN
     PERFORM _callhardening.warn_of_shared_keys(events, calls, provider);
     PERFORM _callhardening.report_unknown_provider(provider);
     PERFORM _callhardening.add_merge_columns(calls);
+    key_type := _callhardening.lock_call_key(calls);
     -- A schema restored without data has the triggers, and no row of the log.
     PERFORM _callhardening.drop_triggers(events, left_over);
     PERFORM _callhardening.create_event_triggers(events, ARRAY['payload', provider, lanes::text, key_type]);

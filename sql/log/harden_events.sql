@@ -367,6 +367,20 @@ COMMENT ON FUNCTION _callhardening.call_key_type(regclass) IS
 'the type of a hardened table''s call id, as in "bigint". "provider:text": each call id begins with its provider. NULL '
 'if the table is not hardened';
 
+-- harden_calls could choose another kind of key meanwhile. It would not see the new log.
+CREATE FUNCTION _callhardening.lock_call_key(calls regclass) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    EXECUTE format('LOCK TABLE %s IN ROW EXCLUSIVE MODE', calls);
+    RETURN _callhardening.call_key_type(calls);
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.lock_call_key(regclass) IS
+'what call_key_type returns. It stays so until the end of the transaction';
+
 CREATE FUNCTION _callhardening.warn_of_shared_keys(events regclass, calls regclass, provider text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -677,10 +691,11 @@ BEGIN
         CASE WHEN _callhardening.has_event_columns(events) THEN 'EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
     PERFORM _callhardening.require_valid_event_settings(events, calls, payload_column, event_type_column,
         received_at_column, processed_at_column, provider, carry, lanes, shape);
-    PERFORM _callhardening.add_event_columns(events,
-        _callhardening.event_stamp_comment(calls, payload_column, provider, shape, lanes));
     -- After the lock on the events: a worker locks the events first.
     PERFORM _callhardening.add_merge_columns(calls);
+    PERFORM _callhardening.lock_call_key(calls);
+    PERFORM _callhardening.add_event_columns(events,
+        _callhardening.event_stamp_comment(calls, payload_column, provider, shape, lanes));
     PERFORM _callhardening.add_event_indexes(events);
     PERFORM _callhardening.stamp_pending_events(events, calls, payload_column, received_at_column, processed_at_column,
         provider, shape, lanes, NULL::bigint);
