@@ -56,6 +56,14 @@ SELECT count(ingest_call_event(every.aircall('42', 'tagged', 9), 'every.second_a
 SELECT applied FROM process_call_events(log => 'every.second_account');
 SELECT count(*) FROM every.calls WHERE call_id ~ '^aircall:42$';
 
+-- A provider nobody knows, by a shape of its own
+SELECT create_call_event_log('every.calls', 'acme', shape => '{"version": 1, "forms": [{"fields": {"call_id": "id", "state": "what",
+    "master_call_id": "of"}}]}');
+SELECT ingest_call_event('{"id": 42, "what": "ringing", "of": 41}'::text, 'every.acme_events') > 0 AS kept;
+SELECT applied FROM process_call_events(log => 'every.acme_events');
+SELECT call_id, master_call_id, status FROM every.calls WHERE call_id ~ '^acme';
+SELECT create_call_event_log('every.calls', 'Acme: phones', 'no_log', shape => '{"version": 1, "forms": [{"fields": {"call_id": "id"}}]}');
+
 -- 255 bytes count with the provider. Text that looks like a key is a part of the id.
 SELECT count(ingest_call_event(every.zoom(call, 'ringing', 1), 'every.zoom_phone_events'))
 FROM (VALUES (repeat('x', 244)), (repeat('x', 245)),
