@@ -4,31 +4,37 @@
 -- Not among what pg_dump takes along with the extension: a reader of the dump could sign. That a log takes signed
 -- bodies only is dumped, in call_event_logs.
 CREATE TABLE _callhardening.event_secrets (
-    secret_number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT event_secrets_pkey PRIMARY KEY,
     log_id int NOT NULL REFERENCES _callhardening.logs ON DELETE CASCADE,
+    name name NOT NULL,
     secret bytea NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    is_public boolean NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    CONSTRAINT event_secrets_pkey PRIMARY KEY (log_id, name)
 );
 REVOKE ALL ON _callhardening.event_secrets FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.event_secrets IS
 'what the bodies of a log are signed with, for the owner only; pg_dump leaves it out';
-COMMENT ON COLUMN _callhardening.event_secrets.secret_number IS 'the two highest ones of a log are valid';
-COMMENT ON COLUMN _callhardening.event_secrets.secret IS 'what the provider was given, byte for byte';
+COMMENT ON COLUMN _callhardening.event_secrets.name IS 'chosen by the user; every secret of a log is valid';
+COMMENT ON COLUMN _callhardening.event_secrets.secret IS 'what the provider was given or shows, byte for byte';
+COMMENT ON COLUMN _callhardening.event_secrets.is_public IS
+'a public key of Ed25519: never taken for the secret of another scheme';
 
-CREATE FUNCTION @extschema@.set_call_event_secret(log regclass, secret bytea) RETURNS void
+CREATE FUNCTION @extschema@.set_call_event_secret(log regclass, secret bytea, name name DEFAULT 'default') RETURNS void
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_set_call_event_secret';
-REVOKE EXECUTE ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea, name) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'set_call_event_secret');
 
-COMMENT ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea) IS
-'sets what the bodies of an event log are signed with: from now on it takes signed bodies only '
-'(ingest_signed_call_event). The secret before stays valid beside the new one, until the new one is set once more. '
-'log: NULL is the default log. secret: the bytes given to the provider, 8 to 1024; NULL removes all of the log''s: it '
-'takes unsigned bodies again. For the owner of the log''s table. Errors: 42501 another role, 22023 another length, or '
-'a key in PEM or of SSH, 55000 no such log, 42P08 several logs, none is the default and none is named; a warning '
-'below 32 bytes';
+COMMENT ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea, name) IS
+'sets a secret with which the webhooks of an event log are signed: from now on the log takes signed webhooks only '
+'(ingest_call_webhook, ingest_signed_call_event). A log has up to 8 secrets, one for each name, and all are valid. '
+'log: NULL is the default log. secret: the bytes as the provider shows or was given them, 8 to 1024; for Ed25519 the '
+'public key in base64; NULL removes the one of this name, and without any the log takes unsigned bodies again. name: a '
+'secret that is set replaces the one of the same name. For the owner of the log''s table. Errors: 42501 another role, '
+'22023 another length, not in the form that the scheme demands, or a key in PEM or of SSH, 22004 name is NULL, 54000 '
+'too many names, 55000 no such log, 42P08 several logs, none is the default and none is named; a warning below 32 '
+'bytes, unless the secret is sent as a token; a notice if there is none to remove';
 
 CREATE FUNCTION @extschema@.ingest_signed_call_event(body text, log regclass DEFAULT NULL, carry jsonb DEFAULT NULL)
     RETURNS bigint

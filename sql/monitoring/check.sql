@@ -90,7 +90,8 @@ $check$, 'UTF8'),
         SELECT * FROM _callhardening.catalog_layouts()
         -- These are read by the names of columns.
         UNION ALL VALUES ('event_secrets',
-                'secret_number bigint, log_id integer, secret bytea, created_at timestamp with time zone'),
+                'log_id integer, name name, secret bytea, is_public boolean, created_at timestamp with time zone'),
+            ('event_signatures', 'log_id integer, scheme jsonb'),
             ('pseudonym_keys',
                 'key_number bigint, key_id text, secret bytea, created_at timestamp with time zone'))
             AS k (name, columns)
@@ -114,7 +115,7 @@ $check$, 'columns as the library expects them'),
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (
         SELECT 'missing: ' || k.name AS problem FROM unnest('{claims_pkey,dead_events_pkey,event_secrets_pkey,
-            lanes_pkey,logs_pkey,logs_events_key,logs_is_default_key,retrying_events_pkey,purge_leftovers_pkey,
+            event_signatures_pkey,lanes_pkey,logs_pkey,logs_events_key,logs_is_default_key,retrying_events_pkey,purge_leftovers_pkey,
             purges_pkey,idx_issues_happened_at,idx_retrying_events_due}'::name[]) AS k (name)
         WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
             WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name AND i.indisvalid

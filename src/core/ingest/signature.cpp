@@ -269,9 +269,4 @@ bool IsKeyOfAnotherKind(std::string_view secret) noexcept
            secret.starts_with("ecdsa-sha2-");
 }
 
-bool SignsBodies(std::string_view provider) noexcept
-{
-    return EqualFolded(provider, "dialpad");
-}
-
 } // namespace callhardening

@@ -49,9 +49,6 @@ struct SignedBody {
 // Checks a body, with or without white space around it. `room` has at least as many bytes as the body.
 SignedBody OpenSignedBody(std::string_view body, const Secrets &secrets, std::span<char> room) noexcept;
 
-// True for a provider that signs its bodies in this way.
-bool SignsBodies(std::string_view provider) noexcept;
-
 // The bytes of a text in base64url, written to `room`. NULL for padding, white space, another letter, or lost
 // bits.
 OptionalText DecodeBase64Url(std::string_view text, std::span<char> room) noexcept;

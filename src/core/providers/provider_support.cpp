@@ -1,7 +1,7 @@
 #include "core/providers/provider_support.hpp"
 
 #include "core/base/text.hpp"
-#include "core/ingest/signature.hpp"
+#include "core/providers/built_in_schemes.hpp"
 #include "core/providers/built_in_shapes.hpp"
 #include "core/words/vocabulary.hpp"
 
@@ -27,7 +27,8 @@ std::size_t ProviderCount() noexcept
 ProviderSupport SupportOfProvider(std::size_t number) noexcept
 {
     const std::string_view provider = vocabulary_providers[number];
-    return {provider, true, HasEventShape(provider), SignsBodies(provider), HasIntegerIds(provider)};
+    return {provider, true, HasEventShape(provider), FindBuiltInScheme(provider) != nullptr,
+            HasIntegerIds(provider)};
 }
 
 bool HasIntegerIds(std::string_view provider) noexcept

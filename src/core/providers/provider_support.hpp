@@ -13,7 +13,7 @@ struct ProviderSupport {
     std::string_view provider;
     bool words = false;       // the meanings of its words for directions and statuses
     bool shape = false;       // the paths of values in its events
-    bool signature = false;   // its signatures
+    bool signature = false;   // the scheme of its signatures
     bool integer_ids = false; // the ids of its calls and users always are integers below 2^63
 };
 

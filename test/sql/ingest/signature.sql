@@ -144,8 +144,8 @@ SELECT ingest_call_event('{}');
 \set VERBOSITY default
 SELECT count(*) - :before AS kept FROM call_events;
 
--- Rotation: the new and the previous secret are valid until the new one is set again.
-SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
+-- Rotation: each name is one valid secret. Setting a name again replaces its secret, NULL removes it.
+SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long', 'next');
 SELECT count(ingest_signed_call_event(jws('{"call_id": 10}', secret)))
 FROM unnest('{a secret of thirty-two bytes: 32,the second secret: 32 bytes long}'::bytea[]) AS secret;
 SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
@@ -153,16 +153,16 @@ SELECT ingest_signed_call_event(jws('{"call_id": 10}', 'a secret of thirty-two b
 SELECT ingest_signed_call_event(jws('{"call_id": 11}',
     'the second secret: 32 bytes long')) = ingest_signed_call_event(jws('{"call_id": 11}',
     repeat('a third one, longer than a block.', 4)::bytea)) AS both;
-SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
+SELECT set_call_event_secret('call_events', NULL, 'next');
+SELECT set_call_event_secret('call_events', NULL, 'next');
 SELECT ingest_signed_call_event(jws('{"call_id": 12}', 'the second secret: 32 bytes long'));
 SELECT ingest_signed_call_event(jws('{"call_id": 12}', repeat('a third one, longer than a block.', 4)::bytea)) IS NOT NULL AS taken;
--- Going back is a rotation as well.
-SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
-SELECT set_call_event_secret('call_events', repeat('a third one, longer than a block.', 4)::bytea);
-SELECT ingest_signed_call_event(jws('{"call_id": 11}',
-    'the second secret: 32 bytes long')) = ingest_signed_call_event(jws('{"call_id": 11}',
-    repeat('a third one, longer than a block.', 4)::bytea)) AS both;
-SELECT count(*) FROM _callhardening.event_secrets;
+SELECT set_call_event_secret('call_events', 'a secret of thirty-two bytes: 32', NULL);
+SELECT set_call_event_secret('call_events', 'a secret of thirty-two bytes: 32', 'number ' || i) FROM generate_series(1, 8) AS i;
+SELECT count(set_call_event_secret('call_events', 'a secret of thirty-two bytes: 32', 'number ' || i)) FROM generate_series(1, 7) AS i;
+SELECT ingest_signed_call_event(jws('{"call_id": 12}')) IS NOT NULL AS taken;
+SELECT count(set_call_event_secret('call_events', NULL, 'number ' || i)) FROM generate_series(1, 7) AS i;
+SELECT name, is_public FROM _callhardening.event_secrets;
 -- A rolled back secret was never valid.
 BEGIN;
 SELECT set_call_event_secret('call_events', 'a fourth one that is rolled back');
@@ -208,7 +208,7 @@ CREATE ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_member IN ROLE regress_callhardening_owner;
 CREATE ROLE regress_callhardening_receiver;
 GRANT USAGE ON SCHEMA _callhardening TO regress_callhardening_owner, regress_callhardening_receiver;
-GRANT EXECUTE ON FUNCTION set_call_event_secret(regclass, bytea),
+GRANT EXECUTE ON FUNCTION set_call_event_secret(regclass, bytea, name),
     ingest_signed_call_event(text, regclass, jsonb), ingest_call_event(bytea, regclass, text, text, jsonb)
     TO regress_callhardening_owner, regress_callhardening_receiver;
 GRANT SELECT, INSERT ON call_events TO regress_callhardening_receiver;
@@ -222,7 +222,7 @@ SELECT current_user;
 SELECT secret FROM _callhardening.event_secrets;
 UPDATE call_event_logs SET signed = false;
 SET ROLE regress_callhardening_member;
-SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long');
+SELECT set_call_event_secret('call_events', 'the second secret: 32 bytes long', 'second');
 SET ROLE regress_callhardening_receiver;
 SELECT set_call_event_secret('call_events', NULL);
 SELECT ingest_signed_call_event(jws('{"call_id": 17}')) IS NOT NULL AS taken;
