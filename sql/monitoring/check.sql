@@ -115,7 +115,8 @@ $check$, 'columns as the library expects them'),
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (
         SELECT 'missing: ' || k.name AS problem FROM unnest('{claims_pkey,dead_events_pkey,event_secrets_pkey,
-            event_signatures_pkey,lanes_pkey,logs_pkey,logs_events_key,logs_is_default_key,retrying_events_pkey,purge_leftovers_pkey,
+            event_signatures_pkey,
+            lanes_pkey,logs_pkey,logs_events_key,logs_is_default_key,retrying_events_pkey,purge_leftovers_pkey,
             purges_pkey,idx_issues_happened_at,idx_retrying_events_due}'::name[]) AS k (name)
         WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
             WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name AND i.indisvalid
