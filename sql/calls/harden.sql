@@ -550,7 +550,9 @@ VALUES ('merge_newest_at'::name, 'timestamptz'::regtype,
     ('merge_has_talk_time', 'boolean', 'callhardening: the duration is a talk time'),
     ('merge_ended_at', 'timestamptz',
         'callhardening: when the event that set the status ended happened; NULL: none did, or it did not say'),
-    ('merge_status_before_end', 'text', 'callhardening: the status before ended; NULL: there was none')
+    ('merge_status_before_end', 'text', 'callhardening: the status before ended; NULL: there was none'),
+    ('merge_sequence', 'bigint',
+        'callhardening: the highest of the provider''s numbers of merged events; NULL: none had one')
 $$;
 
 COMMENT ON FUNCTION _callhardening.merge_columns() IS

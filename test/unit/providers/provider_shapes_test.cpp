@@ -534,10 +534,10 @@ TEST(ProviderShapes, FreeSwitch)
         "end_epoch": "1767225620", "start_stamp": "2026-01-01 02:00:00", "duration": "20", "billsec": "15"})";
     const std::string profile =
         R"({"caller_profile": {"caller_id_number": "alice", "destination_number": "102"}})";
-    const Row row = {{"call_id", "u1"},        {"state", "NORMAL_CLEARING"}, {"event_id", "u1"},
-                     {"direction", "inbound"}, {"from_number", "alice"},     {"to_number", "102"},
-                     {"started_at", At(0)},    {"connected_at", At(5)},      {"ended_at", At(20)},
-                     {"talk_time", "15"},      {"duration", "20"},           {"master_call_id", "u2"}};
+    const Row row = {{"call_id", "u1"},        {"state", "NORMAL_CLEARING"}, {"direction", "inbound"},
+                     {"from_number", "alice"}, {"to_number", "102"},         {"started_at", At(0)},
+                     {"connected_at", At(5)},  {"ended_at", At(20)},         {"talk_time", "15"},
+                     {"duration", "20"},       {"master_call_id", "u2"}};
     EXPECT_EQ(RowOf("freeswitch", "{" + variables + R"(, "callflow": [)" + profile + "]}"), row);
     EXPECT_EQ(RowOf("freeswitch", "{" + variables + R"(, "callflow": )" + profile + "}"), row)
         << "it came twice";
