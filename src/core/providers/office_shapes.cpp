@@ -5,7 +5,8 @@ namespace callhardening
 
 // Every event has the whole call. Events long after the call (tagged, commented, archived) say `done` in
 // `status`, so the event's name is the state. If a finished call has no time of the answer, nobody has
-// answered. `duration` includes the ringing.
+// answered. But a hangup does not know yet if there is a message: `ended` knows it some 30 seconds later.
+// `duration` includes the ringing.
 constinit const std::string_view aircall_shape = R"({"version": 1, "forms": [
   {"name": "call", "call": "data", "when": {"$.event": "call.*"},
    "fields": {
@@ -13,7 +14,8 @@ constinit const std::string_view aircall_shape = R"({"version": 1, "forms": [
      "state": [
        {"when": {"$.event": ["call.hungup", "call.ended"], "answered_at": null, "voicemail": "*"},
         "value": "voicemail"},
-       {"when": {"$.event": ["call.hungup", "call.ended"], "answered_at": null}, "value": "missed"},
+       {"when": {"$.event": "call.ended", "answered_at": null}, "value": "missed"},
+       {"when": {"$.event": "call.hungup", "answered_at": null}, "value": null},
        "$.event"],
      "event_time": "$.timestamp",
      "direction": "direction",
@@ -184,7 +186,10 @@ constinit const std::string_view zoom_shape = R"({"version": 1, "forms": [
        {"when": {"$.event": ["phone.callee_missed", "phone.callee_rejected"], "forwarded_by": "*"}, "value": null},
        "$.event"],
      "direction": {"value": "inbound"},
-     "user_id": "callee.user_id"}},
+     "user_id": "callee.user_id",
+     "ended_at": [
+       {"when": {"$.event": ["phone.callee_missed", "phone.callee_rejected"], "forwarded_by": "*"}, "value": null},
+       "call_end_time"]}},
 
   {"name": "record", "call": "payload.object.call_logs[*]", "when": {"$.event": "phone.*_completed"},
    "fields": {

@@ -62,6 +62,7 @@ constinit const std::string_view freeswitch_shape = R"({"version": 1, "forms": [
    "fields": {
      "call_id": "uuid",
      "state": "hangup_cause",
+     "event_id": "uuid",
      "direction": "direction",
      "from_number": "$.callflow.caller_profile.caller_id_number",
      "to_number": "$.callflow.caller_profile.destination_number",

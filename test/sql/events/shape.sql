@@ -31,7 +31,7 @@ DROP SCHEMA shape_log CASCADE;
 
 -- what a log finds in a body
 SET timezone = 'UTC';
-SELECT * FROM explain_call_event('{"event": "call.hungup", "timestamp": 1767225640, "data": {"id": 77, "direction": "inbound",
+SELECT * FROM explain_call_event('{"event": "call.ended", "timestamp": 1767225640, "data": {"id": 77, "direction": "inbound",
     "answered_at": null, "ended_at": "soon", "duration": 20, "raw_digits": "+44 20 7000 0000"}}', 'aircall');
 SELECT * FROM explain_call_event('{"event": "user.created", "data": {"id": 77}}', 'aircall');
 SELECT * FROM explain_call_event('CallSid=u1&CallStatus=no-answer&CallDuration=0', 'signalwire') WHERE outcome <> 'missing';

@@ -145,8 +145,10 @@ sub aircall
 }
 is(steps('aircall', aircall('created', 0, 'null'), aircall('answered', 5, '1767225605'), aircall('tagged', 8, '1767225605')),
 	'inbound|active', 'a tag ends no call');
-is(steps('aircall', aircall('created', 20, 'null'), aircall('hungup', 40, 'null'), aircall('archived', 99, 'null')),
-	'inbound|missed', 'an archived call keeps its status');
+is(steps('aircall', aircall('created', 20, 'null'), aircall('hungup', 40, 'null'), aircall('ended', 70, 'null'),
+		aircall('archived', 99, 'null')), 'inbound|missed', 'an archived call keeps its status');
+is(steps('aircall', aircall('created', 20, 'null'), aircall('hungup', 40, 'null'), aircall('voicemail_left', 73, 'null'),
+		aircall('ended', 70, 'null')), 'inbound|voicemail', 'a message may follow the hangup of a call without an answer');
 
 sub telnyx
 {

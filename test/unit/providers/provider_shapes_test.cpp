@@ -84,7 +84,8 @@ TEST(ProviderShapes, Aircall)
         return StateOf("aircall",
                        R"({"event": ")" + event + R"(", "data": {"id": 1, "status": "done")" + more + "}}");
     };
-    EXPECT_EQ(state("call.hungup", R"(, "answered_at": null)"), "missed");
+    EXPECT_EQ(state("call.hungup", R"(, "answered_at": null)"), "-") << "a message may follow";
+    EXPECT_EQ(state("call.ended", R"(, "answered_at": null)"), "missed");
     EXPECT_EQ(state("call.ended", R"(, "answered_at": null, "missed_call_reason": "short_abandoned")"),
               "missed");
     EXPECT_EQ(state("call.ended", R"(, "answered_at": null, "voicemail": "https://v.example/1")"),
@@ -188,6 +189,14 @@ TEST(ProviderShapes, ZoomPhonesQueueMembersMissNoCall)
     EXPECT_EQ(state("phone.callee_answered", R"(, "forwarded_by": {"extension_number": "900"})"),
               "phone.callee_answered");
     EXPECT_EQ(state("phone.callee_rejected", R"(, "forwarded_by": {})"), "phone.callee_rejected");
+    const auto end = [](const std::string &forwarded) {
+        return ValueOf("zoom_phone", "ended_at",
+                       R"({"event": "phone.callee_missed", "payload": {"object": {"call_id": "1",
+                           "call_end_time": "2026-01-01T00:00:09Z")" +
+                           forwarded + "}}}");
+    };
+    EXPECT_EQ(end(""), At(9));
+    EXPECT_EQ(end(R"(, "forwarded_by": {"extension_number": "900"})"), "-") << "the call goes on";
     EXPECT_EQ(state("phone.blind_transfer_initiated", ""), "phone.blind_transfer_initiated");
 }
 
@@ -534,10 +543,10 @@ TEST(ProviderShapes, FreeSwitch)
         "end_epoch": "1767225620", "start_stamp": "2026-01-01 02:00:00", "duration": "20", "billsec": "15"})";
     const std::string profile =
         R"({"caller_profile": {"caller_id_number": "alice", "destination_number": "102"}})";
-    const Row row = {{"call_id", "u1"},        {"state", "NORMAL_CLEARING"}, {"direction", "inbound"},
-                     {"from_number", "alice"}, {"to_number", "102"},         {"started_at", At(0)},
-                     {"connected_at", At(5)},  {"ended_at", At(20)},         {"talk_time", "15"},
-                     {"duration", "20"},       {"master_call_id", "u2"}};
+    const Row row = {{"call_id", "u1"},        {"state", "NORMAL_CLEARING"}, {"event_id", "u1"},
+                     {"direction", "inbound"}, {"from_number", "alice"},     {"to_number", "102"},
+                     {"started_at", At(0)},    {"connected_at", At(5)},      {"ended_at", At(20)},
+                     {"talk_time", "15"},      {"duration", "20"},           {"master_call_id", "u2"}};
     EXPECT_EQ(RowOf("freeswitch", "{" + variables + R"(, "callflow": [)" + profile + "]}"), row);
     EXPECT_EQ(RowOf("freeswitch", "{" + variables + R"(, "callflow": )" + profile + "}"), row)
         << "it came twice";
