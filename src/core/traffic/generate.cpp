@@ -1,31 +1,19 @@
 #include "core/traffic/generate.hpp"
 
-#include "core/traffic/generate_body.hpp"
-
 #include <algorithm>
 #include <new>
 
 namespace callhardening
 {
 
-namespace
+CallTraffic *CallTraffic::Start(std::int32_t calls, std::int32_t seed,
+                                const TrafficProvider &provider) noexcept
 {
-
-// A network's delay: mostly short, sometimes long enough to swap two events of one second.
-std::int64_t Latency(Random &random)
-{
-    return random.Chance(500) ? random.Between(300, 2500) : random.Between(60, 250);
+    return new (std::nothrow) CallTraffic(calls, seed, provider);
 }
 
-} // namespace
-
-CallTraffic *CallTraffic::Start(std::int32_t calls, std::int32_t seed) noexcept
-{
-    return new (std::nothrow) CallTraffic(calls, seed);
-}
-
-CallTraffic::CallTraffic(std::int32_t calls, std::int32_t seed) noexcept
-    : calls_(calls), ids_(DeriveSeed(static_cast<std::uint64_t>(seed), 1)), days_(calls),
+CallTraffic::CallTraffic(std::int32_t calls, std::int32_t seed, const TrafficProvider &provider) noexcept
+    : provider_(provider), calls_(calls), ids_(DeriveSeed(static_cast<std::uint64_t>(seed), 1)), days_(calls),
       random_(DeriveSeed(static_cast<std::uint64_t>(seed), 2))
 {
     FindNextStart();
@@ -41,26 +29,56 @@ CallTraffic::Step CallTraffic::Next(std::string_view &body) noexcept
             return Step::end;
         WriteNextBody();
         body = body_;
-        return Step::body;
+        return Step::item;
     } catch (...) {
         return Step::out_of_memory;
     }
 }
 
+CallTraffic::Step CallTraffic::NextFacts(const CallFacts *&facts) noexcept
+{
+    try {
+        if (described_ == facts_.size() && planned_ < calls_)
+            DescribeNextCall();
+        if (described_ == facts_.size())
+            return Step::end;
+        facts = &facts_[described_++];
+        return Step::item;
+    } catch (...) {
+        return Step::out_of_memory;
+    }
+}
+
+// Bodies and facts are of the same calls: planning takes the same random numbers for both.
+void CallTraffic::DescribeNextCall()
+{
+    facts_.clear();
+    described_ = 0;
+    slots_.clear();
+    free_slots_.clear();
+    heap_.clear();
+    PlanNextCall();
+    provider_.describe(call_, is_end_lost_, facts_);
+}
+
 void CallTraffic::PlanNextCall()
 {
-    PlanCall(next_start_, calls_ - planned_, random_, ids_, call_);
+    const std::int32_t most_legs = provider_.has_id_per_leg ? calls_ - planned_ : max_legs_of_call;
+    PlanCall(next_start_, most_legs, random_, ids_, call_);
+    if (provider_.tell != nullptr)
+        provider_.tell(call_, random_);
     std::uint32_t slot_of[max_legs_of_call];
-    bool is_end_lost[max_legs_of_call];
     for (std::size_t i = 0; i < call_.legs.size(); ++i) {
         slot_of[i] = TakeSlot(call_.legs[i]);
         // A blocked call has only its end as an event.
-        is_end_lost[i] = random_.Chance(50) && (call_.legs[i].rang != 0 || call_.legs[i].connected != 0);
+        is_end_lost_[i] =
+            random_.Chance(provider_.lost_ends) && (call_.legs[i].rang != 0 || call_.legs[i].connected != 0);
     }
     for (const PlannedEvent &event : call_.events)
-        Schedule(event, slot_of[event.leg], is_end_lost[event.leg]);
+        if (!is_end_lost_[event.leg] || !provider_.is_end(event.kind))
+            Schedule(event, slot_of[event.leg]);
 
-    planned_ += static_cast<std::int32_t>(call_.legs.size());
+    planned_ += provider_.has_id_per_leg ? static_cast<std::int32_t>(call_.legs.size()) : 1;
     FindNextStart();
 }
 
@@ -71,27 +89,17 @@ void CallTraffic::FindNextStart()
         next_start_ = days_.StartOf(planned_ * share + random_.Below(share));
 }
 
-// The network's faults: events come late, twice or never.
-void CallTraffic::Schedule(const PlannedEvent &event, std::uint32_t slot, bool is_end_lost)
+// The faults of the network and the provider: events come late, twice or never.
+void CallTraffic::Schedule(const PlannedEvent &event, std::uint32_t slot)
 {
-    if (is_end_lost && IsEnd(event.state))
-        return;
-    std::int64_t at = event.at + Latency(random_);
-    if (event.state < CallState::missed && random_.Chance(150))
-        at = std::max(at, slots_[slot].leg.ended + random_.Between(1000, 60000));
-    else if (random_.Chance(150))
-        at += random_.Between(5000, 180000);
-    Deliver(event, slot, at);
-
-    // The provider tries again after 2, 4 or 8 seconds when an answer was slow. Rarely it tries much later.
-    if (random_.Chance(200))
-        Deliver(event, slot,
-                at + (random_.Chance(1000) ? random_.Between(60000, 600000) : 2000 << random_.Below(3)));
+    const DeliveryTimes times = provider_.deliver(slots_[slot].leg, event, random_);
+    for (int i = 0; i < times.count; ++i)
+        Deliver(event, slot, times.at[i]);
 }
 
 void CallTraffic::Deliver(const PlannedEvent &event, std::uint32_t slot, std::int64_t delivered_at)
 {
-    heap_.push_back({delivered_at, deliveries_++, event.at, slot, event.state});
+    heap_.push_back({delivered_at, deliveries_++, event.at, slot, event.kind});
     std::push_heap(heap_.begin(), heap_.end());
     ++slots_[slot].pending;
 }
@@ -115,7 +123,7 @@ void CallTraffic::WriteNextBody()
     heap_.pop_back();
     Slot &slot = slots_[delivery.slot];
     body_.clear();
-    WriteCallEvent(slot.leg, delivery.state, delivery.event_at, body_);
+    provider_.write(slot.leg, delivery.kind, delivery.event_at, body_);
     if (--slot.pending == 0)
         free_slots_.push_back(delivery.slot);
 }

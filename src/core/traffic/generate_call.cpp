@@ -86,7 +86,7 @@ private:
     std::size_t AddLeg(std::int64_t started, Direction direction, Party target);
     void AddEvent(std::size_t leg, CallState state, std::int64_t at)
     {
-        call_.events.push_back({at, static_cast<std::uint32_t>(leg), state});
+        call_.events.push_back({at, static_cast<std::uint32_t>(leg), static_cast<EventKind>(state)});
     }
     Leg &At(std::size_t leg) { return call_.legs[leg]; }
 
@@ -129,6 +129,7 @@ std::size_t CallPlanner::AddLeg(std::int64_t started, Direction direction, Party
     leg.call_id = ids_.Next();
     leg.started = started;
     leg.direction = random_.Chance(50) ? Direction::unknown : direction;
+    leg.is_outbound = direction == Direction::outbound;
     leg.target = target;
     leg.contact = contact_;
     leg.is_old_shape = random_.Chance(300);
@@ -154,7 +155,7 @@ void CallPlanner::Talk(std::size_t leg, std::int64_t at)
     At(leg).ended = at + TalkTime();
     const std::int64_t length = At(leg).ended - at;
     if (length > 40 * second && random_.Chance(1500)) {
-        const std::int64_t held = at + length / 4;
+        const std::int64_t held = At(leg).held = at + length / 4;
         At(leg).hold_time = random_.Between(5 * second, length / 2);
         AddEvent(leg, random_.Chance(600) ? CallState::parked : CallState::hold, held);
         AddEvent(leg, CallState::connected, held + At(leg).hold_time);
@@ -180,6 +181,7 @@ void CallPlanner::Hang(std::size_t leg, std::int64_t at)
 
 void CallPlanner::Miss(std::size_t leg, std::int64_t at)
 {
+    At(leg).end = CallEnd::missed;
     AddEvent(leg, CallState::missed, at + random_.Between(40, 250));
     Hang(leg, at);
 }
@@ -195,6 +197,8 @@ void CallPlanner::CancelRing(std::size_t leg, std::int64_t at)
 
 void CallPlanner::LeaveVoicemail(std::size_t leg, std::int64_t at)
 {
+    At(leg).end = CallEnd::voicemail;
+    At(leg).voicemail_began = at;
     AddEvent(leg, CallState::voicemail, at + random_.Between(40, 250));
     const std::int64_t length = random_.LongTail(4 * second, 20 * second, 3);
     Hang(leg, at + length);
@@ -280,6 +284,7 @@ void CallPlanner::PlanDirectInbound()
 void CallPlanner::PlanBlocked()
 {
     const std::size_t leg = AddLeg(start_, Direction::inbound, PickParty(PartyKind::user));
+    At(leg).end = CallEnd::blocked;
     AddEvent(leg, CallState::blocked, start_ + random_.Between(100, 300));
     Hang(leg, start_ + random_.Between(200, 500));
 }

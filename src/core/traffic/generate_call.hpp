@@ -1,4 +1,5 @@
-// Plans a human call at a company that uses Dialpad: its legs, and the events of each.
+// Plans a human call at a company: its legs, and the events of each. This is the story that each provider
+// tells in its own events. It is made in Dialpad's terms.
 #pragma once
 
 #include "core/base/random.hpp"
@@ -54,6 +55,9 @@ constexpr bool IsEnd(CallState state) noexcept
     return state >= CallState::missed && state <= CallState::hangup;
 }
 
+// How a leg ends. Providers have their own words for it.
+enum class CallEnd : unsigned char { hung_up, missed, voicemail, blocked };
+
 // The receiver of a call: a person or a group of the company.
 enum class PartyKind : unsigned char { none, user, callcenter, department, office };
 struct Party {
@@ -80,9 +84,11 @@ struct Leg {
     std::int64_t connected = 0;
     std::int64_t answered = 0; // by a person; `connected` may be a recorded voice
     std::int64_t ended = 0;
+    std::int64_t held = 0; // begin of the hold
     std::int64_t hold_time = 0;
     std::int64_t recorded = 0;           // time when the recording is available
     std::int64_t transcribed = 0;        // the transcript, of the call or of the message
+    std::int64_t voicemail_began = 0;    // the recorded voice asks for a message
     std::int64_t voicemail_uploaded = 0; // the message
     std::uint32_t contact = 0;
     std::uint32_t transcript_bytes = 0;
@@ -94,17 +100,32 @@ struct Leg {
     Party entry_point_target;
     Party proxy_target;
     Party transferred_from;
+    CallEnd end = CallEnd::hung_up;
+    bool is_outbound = false; // `direction` can be unknown
     bool is_internal = false;
     bool is_old_shape = false; // 32 members and flags as text
+    // In a provider's terms: the users that this call rang without an answer.
+    static constexpr std::uint8_t most_missed_users = 3;
+    std::uint8_t missed_users[most_missed_users] = {};
+    std::uint8_t missed_count = 0;
 };
 
+// A CallState, or an event of a provider with its own kinds.
+using EventKind = unsigned char;
+
 struct PlannedEvent {
-    std::int64_t at; // its event_timestamp
+    std::int64_t at; // the time of the event in its body
     std::uint32_t leg;
-    CallState state;
+    EventKind kind;
 };
 
 constexpr std::size_t max_legs_of_call = 8;
+
+// True for the leg of a call centre or a department. The other legs of its call are those of operators.
+constexpr bool IsEntryPoint(const Leg &leg) noexcept
+{
+    return leg.target.kind == PartyKind::callcenter || leg.target.kind == PartyKind::department;
+}
 
 // Kept from call to call, so that planning a call allocates nothing.
 struct PlannedCall {

@@ -200,6 +200,7 @@ SELECT statement FROM (VALUES
     (75, 'SELECT * FROM ' || test.call('explain_call_payload', '{"from": "+14155550100", "token": "x"}')),
     (76, 'SELECT * FROM ' || test.call('call_status_transitions')),
     (77, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_traffic', '5')),
+    (77, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_traffic_calls', '5')),
     (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_providers')),
     (78, 'SELECT ' || test.call('call_event_shape', 'dialpad') || ' IS NULL'),
     (78, 'SELECT pg_catalog.count(*) FROM ' || test.call('explain_call_event', '{"call_id": 1}', 'dialpad')),

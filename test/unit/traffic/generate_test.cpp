@@ -1,6 +1,6 @@
 #include "core/traffic/generate.hpp"
 
-#include "core/traffic/generate_body.hpp"
+#include "core/traffic/dialpad_traffic.hpp"
 #include "core/words/status.hpp"
 
 #include <gtest/gtest.h>
@@ -21,10 +21,10 @@ using Json = nlohmann::json;
 
 std::vector<std::string> Bodies(std::int32_t calls, std::int32_t seed)
 {
-    const std::unique_ptr<CallTraffic> traffic(CallTraffic::Start(calls, seed));
+    const std::unique_ptr<CallTraffic> traffic(CallTraffic::Start(calls, seed, dialpad_traffic));
     std::vector<std::string> bodies;
     std::string_view body;
-    while (traffic->Next(body) == CallTraffic::Step::body)
+    while (traffic->Next(body) == CallTraffic::Step::item)
         bodies.emplace_back(body);
     return bodies;
 }
@@ -44,7 +44,7 @@ TEST(Generate, SameSeedSameBytes)
 
 TEST(Generate, EndsAndStaysAtTheEnd)
 {
-    const std::unique_ptr<CallTraffic> traffic(CallTraffic::Start(0, 1));
+    const std::unique_ptr<CallTraffic> traffic(CallTraffic::Start(0, 1, dialpad_traffic));
     std::string_view body;
     EXPECT_EQ(traffic->Next(body), CallTraffic::Step::end);
     EXPECT_EQ(traffic->Next(body), CallTraffic::Step::end);
@@ -170,7 +170,7 @@ TEST(Generate, BodyKnowsNothingOfTheFuture)
     leg.connected = leg.answered = 3000;
     leg.ended = 9000;
     std::string body;
-    WriteCallEvent(leg, CallState::ringing, 2100, body);
+    dialpad_traffic.write(leg, static_cast<EventKind>(CallState::ringing), 2100, body);
     const Json ringing = Json::parse(body);
     EXPECT_EQ(ringing.at("date_rang"), 2000);
     EXPECT_TRUE(ringing.at("date_connected").is_null());
@@ -178,7 +178,7 @@ TEST(Generate, BodyKnowsNothingOfTheFuture)
     EXPECT_FALSE(ringing.contains("public_call_review_share_link"));
 
     body.clear();
-    WriteCallEvent(leg, CallState::hangup, 9500, body);
+    dialpad_traffic.write(leg, static_cast<EventKind>(CallState::hangup), 9500, body);
     const Json hangup = Json::parse(body);
     EXPECT_EQ(hangup.at("date_ended"), 9000);
     EXPECT_NEAR(hangup.at("talk_time").get<double>(), 6000, 1);

@@ -1,8 +1,10 @@
-#include "core/traffic/generate_body.hpp"
+#include "core/traffic/dialpad_traffic.hpp"
 
 #include "core/json/json_writer.hpp"
+#include "core/traffic/generate_people.hpp"
 #include "core/traffic/generate_words.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 namespace callhardening
@@ -25,142 +27,10 @@ enum Part : std::uint64_t {
     review_part,
 };
 
-template <std::size_t n>
-std::string_view Pick(const std::string_view (&words)[n], Random &random)
-{
-    return words[random.Below(n)];
-}
-
-// Letters and digits: the secret in a link or a header.
-std::string Token(Random &random, int length)
-{
-    constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    std::string token;
-    for (int i = 0; i < length; ++i)
-        token += letters[random.Below(sizeof letters - 1)];
-    return token;
-}
-
-void AppendNumber(std::string &text, std::int64_t value, std::size_t digits)
-{
-    std::string number = std::to_string(value);
-    text.append(digits > number.size() ? digits - number.size() : 0, '0');
-    text += number;
-}
-
-// -- people ------------------------------------------------------------------------------------------------
-
-std::string PhoneOfContact(std::uint32_t contact)
-{
-    std::string phone;
-    if (contact >= us_contacts) {
-        phone = "+442079460";
-        AppendNumber(phone, contact - us_contacts, 3);
-        return phone;
-    }
-    phone = "+1";
-    phone += us_area_codes[contact / 100];
-    phone += "55501";
-    AppendNumber(phone, contact % 100, 2);
-    return phone;
-}
-
-std::string PhoneOfParty(Party party)
-{
-    constexpr std::uint32_t first[] = {0, 0, 60, 70, 80}; // by kind
-    std::string phone = "+1";
-    phone += company_area_code;
-    phone += "55501";
-    AppendNumber(phone, first[static_cast<int>(party.kind)] + party.number, 2);
-    return phone;
-}
-
-std::int64_t IdOf(std::uint64_t kind, std::uint32_t number)
-{
-    return static_cast<std::int64_t>(std::uint64_t{1} << 52 | DeriveSeed(kind, number) >> 12);
-}
-std::int64_t IdOf(Party party)
-{
-    return IdOf(static_cast<std::uint64_t>(party.kind), party.number);
-}
-constexpr Party office{PartyKind::office, 0};
-
-std::string NameOfPerson(std::uint32_t number)
-{
-    std::string name(first_names[number % std::size(first_names)]);
-    name += ' ';
-    name += last_names[(number * 7 + number / 30) % std::size(last_names)];
-    return name;
-}
-
-std::string NameOf(Party party)
-{
-    switch (party.kind) {
-    case PartyKind::callcenter:
-        return std::string(callcenter_names[party.number]);
-    case PartyKind::department:
-        return std::string(department_names[party.number]);
-    case PartyKind::office:
-        return std::string(office_name);
-    case PartyKind::user:
-    case PartyKind::none:
-        break;
-    }
-    return NameOfPerson(party.number);
-}
-
-std::string EmailOf(Party party)
-{
-    if (party.kind != PartyKind::user)
-        return {};
-    std::string address = "agent";
-    AppendNumber(address, party.number, 2);
-    return address + "@example.com";
-}
-
 constexpr std::string_view KindName(PartyKind kind)
 {
     constexpr std::string_view names[] = {"", "user", "callcenter", "department", "office"};
     return names[static_cast<int>(kind)];
-}
-
-// -- what is said and sent ---------------------------------------------------------------------------------
-
-void AppendSentence(std::string &text, Random &random)
-{
-    text += Pick(openings, random);
-    text += ' ';
-    text += Pick(subjects, random);
-    text += ' ';
-    text += Pick(predicates, random);
-    text += ". ";
-}
-
-// Personal details that people tell on the telephone.
-void AppendPersonalDetail(std::string &text, Random &random)
-{
-    if (random.Chance(5000)) {
-        text += "My number is ";
-        text += PhoneOfContact(random.Below(contact_count));
-    } else {
-        text += "You can write to customer";
-        text += std::to_string(random.Below(contact_count));
-        text += "@example.com";
-    }
-    text += ". ";
-}
-
-std::string Speech(std::uint64_t seed, std::size_t bytes)
-{
-    Random random(seed);
-    std::string text;
-    text.reserve(bytes + 200);
-    while (text.size() < bytes) {
-        AppendSentence(text, random);
-        if (random.Chance(150))
-            AppendPersonalDetail(text, random);
-    }
-    return text;
 }
 
 // A conversation: turns with a time and a speaker.
@@ -349,7 +219,7 @@ void BodyWriter::WriteLink(std::string_view name, std::string_view path, Random 
 {
     if (!name.empty())
         json_.Key(name);
-    json_.Text("https://dialpad.com/" + std::string(path) + Token(random, 48));
+    json_.Text("https://dialpad.com/" + std::string(path) + RandomLetters(random, 48));
 }
 
 void BodyWriter::WriteWhat()
@@ -543,7 +413,7 @@ void BodyWriter::WriteRouterAnswer()
     json_.Key("breadcrumb_type").Text("external_api");
     json_.Key("date").Number(leg_.started);
     json_.Key("url").Text("https://router.example.com/v2/route?call=" + std::to_string(entry) +
-                          "&token=" + Token(random, 32));
+                          "&token=" + RandomLetters(random, 32));
     json_.Key("request").Open('{');
     json_.Key("method").Text("POST");
     WriteHeaders("Authorization", "Bearer ", random);
@@ -563,7 +433,7 @@ void BodyWriter::WriteHeaders(std::string_view secret_name, std::string_view sch
     json_.Key("headers").Open('{');
     json_.Key("Content-Type").Text("application/json");
     json_.Key("X-Request-Id").Text(std::to_string(random.Between(100000000, 999999999)));
-    json_.Key(secret_name).Text(std::string(scheme) + Token(random, 64));
+    json_.Key(secret_name).Text(std::string(scheme) + RandomLetters(random, 64));
     json_.Close('}');
 }
 
@@ -625,7 +495,7 @@ void BodyWriter::WriteRecordingDetails(std::int64_t id, Random &random)
     json_.Open('{');
     json_.Key("id").Text(std::to_string(id));
     json_.Key("url").Text("https://storage.example.com/recordings/" + std::to_string(id) +
-                          ".mp3?X-Goog-Expires=604800&X-Goog-Signature=" + Token(random, 64));
+                          ".mp3?X-Goog-Expires=604800&X-Goog-Signature=" + RandomLetters(random, 64));
     WriteDuration("duration", leg_.ended - leg_.answered);
     json_.Key("start_time").Number(leg_.answered);
     json_.Key("recording_type")
@@ -647,7 +517,7 @@ void BodyWriter::WriteIntegrations()
     json_.Key("integrations").Open('{');
     json_.Key("hubspot").Open('{');
     json_.Key("contact_id").Number(random.Between(100000000, 999999999));
-    json_.Key("access_token").Text(Token(random, 40));
+    json_.Key("access_token").Text(RandomLetters(random, 40));
     json_.Key("engagements");
     WriteRecords(json_, out_, leg_.integration_bytes, random);
     json_.Close('}');
@@ -660,7 +530,7 @@ void BodyWriter::WriteCustomData()
     if (leg_.custom_data_bytes == 0)
         return;
     Random random = RandomOf(custom_data_part);
-    const std::string key = Token(random, 32);
+    const std::string key = RandomLetters(random, 32);
     json_.Key("custom_data").Text(Document("api_key", key, leg_.custom_data_bytes, random));
 }
 
@@ -705,11 +575,78 @@ void BodyWriter::WriteActionItems()
     json_.Close(']');
 }
 
+bool IsDialpadEnd(EventKind kind)
+{
+    return IsEnd(static_cast<CallState>(kind));
+}
+
+// Dialpad tries again after 2, 4 or 8 seconds when an answer was slow. Rarely it tries much later.
+DeliveryTimes DeliverDialpadEvent(const Leg &leg, const PlannedEvent &event, Random &random)
+{
+    DeliveryTimes times;
+    std::int64_t at = event.at + Latency(random);
+    if (static_cast<CallState>(event.kind) < CallState::missed && random.Chance(150))
+        at = std::max(at, leg.ended + random.Between(1000, 60000));
+    else if (random.Chance(150))
+        at += random.Between(5000, 180000);
+    times.Add(at);
+    if (random.Chance(200))
+        times.Add(at + (random.Chance(1000) ? random.Between(60000, 600000) : 2000 << random.Below(3)));
+    return times;
+}
+
+void WriteDialpadBody(const Leg &leg, EventKind kind, std::int64_t at, std::string &out)
+{
+    BodyWriter(leg, static_cast<CallState>(kind), at, out).Write();
+}
+
+// True if a delivered event shows the end of the leg.
+bool ShowsEnd(const PlannedCall &call, std::size_t leg, bool is_end_lost)
+{
+    for (const PlannedEvent &event : call.events)
+        if (event.leg == leg && event.at >= call.legs[leg].ended &&
+            !(is_end_lost && IsDialpadEnd(event.kind)))
+            return true;
+    return false;
+}
+
+Status DialpadStatus(const Leg &leg, bool is_end_lost)
+{
+    constexpr Status ends[] = {Status::ended, Status::missed, Status::voicemail,
+                               Status::rejected}; // of CallEnd
+    if (!is_end_lost)
+        return ends[static_cast<int>(leg.end)];
+    return leg.connected != 0 ? Status::active : Status::ringing;
+}
+
+// An older shape has no time of talking, only one with the voice menu and the queue.
+std::int64_t DialpadDuration(const Leg &leg)
+{
+    std::int64_t milliseconds = 0;
+    if (leg.is_old_shape)
+        milliseconds = leg.connected != 0 ? leg.ended - leg.connected : 0;
+    else if (leg.answered != 0)
+        milliseconds = leg.ended - leg.answered - leg.hold_time;
+    return (milliseconds + 500) / 1000; // rounded, since it is told in milliseconds
+}
+
+void DescribeDialpadCall(const PlannedCall &call, const bool *is_end_lost, std::vector<CallFacts> &facts)
+{
+    for (std::size_t i = 0; i < call.legs.size(); ++i) {
+        const Leg &leg = call.legs[i];
+        CallFacts leg_facts{std::to_string(leg.call_id), DialpadStatus(leg, is_end_lost[i]), leg.direction,
+                            leg.started, leg.connected};
+        if (ShowsEnd(call, i, is_end_lost[i])) {
+            leg_facts.ended = leg.ended;
+            leg_facts.duration = DialpadDuration(leg);
+        }
+        facts.push_back(leg_facts);
+    }
+}
+
 } // namespace
 
-void WriteCallEvent(const Leg &leg, CallState state, std::int64_t at, std::string &out)
-{
-    BodyWriter(leg, state, at, out).Write();
-}
+constinit const TrafficProvider dialpad_traffic{
+    "dialpad", true, 50, IsDialpadEnd, nullptr, DeliverDialpadEvent, WriteDialpadBody, DescribeDialpadCall};
 
 } // namespace callhardening
