@@ -46,8 +46,8 @@ CREATE FUNCTION _callhardening.age_columns(calls regclass) RETURNS name[]
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- What a call's last sign of life is, the best known first.
-SELECT array_agg(a.attname ORDER BY t.place)
-FROM unnest(ARRAY['last_event_at', 'updated_at', 'started_at', 'created_at']) WITH ORDINALITY AS t (name, place)
+SELECT array_agg(a.attname ORDER BY t.preference)
+FROM unnest(ARRAY['last_event_at', 'updated_at', 'started_at', 'created_at']) WITH ORDINALITY AS t (name, preference)
 JOIN pg_attribute a ON a.attrelid = calls AND a.attname = t.name AND NOT a.attisdropped
 WHERE a.atttypid IN ('timestamp'::regtype, 'timestamptz'::regtype)
 $$;
@@ -123,6 +123,52 @@ COMMENT ON FUNCTION _callhardening.audit_rows(regclass, _callhardening.settings,
 'counts the faults of rows, by the checks of audit_calls. NULL columns are not looked at. is_unique: no second scan '
 'has to compare ids. Needs SELECT on the table';
 
+CREATE FUNCTION _callhardening.audit_row_checks(calls regclass, call_id_column name, id_fault text, status_fault text,
+        direction_fault text, payload_fault text)
+    RETURNS TABLE (check_no int, check_name text, obstacle text, advice text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH say AS (
+    SELECT format('harden_calls(%L)', calls) AS harden,
+        CASE WHEN (@extschema@.call_settings(calls)).call_id_column IS NULL THEN 'Harden the table, then ' ELSE '' END
+            || format('CALL backfill_calls(%L).', calls) AS backfill
+), needs (name, obstacle) AS (
+    VALUES ('call id', CASE WHEN id_fault IS NOT NULL THEN 'the call id is missing or unfit' END),
+        ('status', CASE WHEN status_fault = 'missing' THEN 'the status is missing' END),
+        ('direction', CASE WHEN direction_fault = 'missing' THEN 'the direction is missing' END),
+        ('payload', CASE WHEN payload_fault IS NOT NULL THEN 'the payload is missing or unfit' END),
+        ('time', CASE WHEN _callhardening.age_columns(calls) IS NULL THEN 'the table has no time to go by' END)
+)
+SELECT c.check_no, c.check_name, n.obstacle, c.advice
+FROM say CROSS JOIN LATERAL (VALUES
+    (1, 'null_call_ids', 'call id',
+        format('Find them with SELECT * FROM %s WHERE %I IS NULL; no event will ever be applied to them.',
+            calls, call_id_column)),
+    (2, 'repeated_call_ids', 'call id',
+        format('Merge their rows, then %s makes the unique index that process_call_events needs.', say.harden)),
+    (3, 'repairable_statuses', 'status', say.backfill),
+    (4, 'unknown_statuses', 'status',
+        format('Any status of the graph can be set with UPDATE; backfill_calls leaves them. See provider and '
+            'transitions of %s.', say.harden)),
+    (5, 'repairable_directions', 'direction', say.backfill),
+    (6, 'unknown_directions', 'direction',
+        'Set inbound, outbound or NULL with UPDATE; backfill_calls leaves them.'),
+    (7, 'unsanitized_payloads', 'payload', say.backfill),
+    (8, 'big_payloads', 'payload', say.backfill),
+    (9, 'stuck_ringing', 'time',
+        'More than an hour old. Where no worker is behind (call_event_log_status), set their status to missed or '
+            'ended with UPDATE.'),
+    (10, 'stuck_active', 'time',
+        'More than a day old. Where no worker is behind (call_event_log_status), set their status to ended with '
+            'UPDATE.')) AS c (check_no, check_name, needs, advice)
+JOIN needs AS n ON n.name = c.needs
+$$;
+
+COMMENT ON FUNCTION _callhardening.audit_row_checks(regclass, name, text, text, text, text) IS
+'the checks of audit_calls that read rows. obstacle: why a check is not possible, or NULL. The faults are those of '
+'column_fault';
+
 CREATE FUNCTION @extschema@.audit_calls(calls regclass, call_id_column name DEFAULT NULL,
         status_column name DEFAULT NULL, direction_column name DEFAULT NULL, payload_column name DEFAULT NULL,
         transitions jsonb DEFAULT NULL, policy jsonb DEFAULT NULL, provider text DEFAULT NULL)
@@ -135,7 +181,6 @@ DECLARE
     looked_at _callhardening.settings; -- without the columns that cannot be
     id_fault text; status_fault text; direction_fault text; payload_fault text;
     harden text := format('harden_calls(%L)', calls);
-    backfill text := format('Harden the table, then CALL backfill_calls(%L).', calls);
 BEGIN
     PERFORM _callhardening.require_auditable(calls);
     wanted := _callhardening.merge_settings(calls, ROW(call_id_column, status_column, direction_column,
@@ -152,9 +197,6 @@ BEGIN
     looked_at.status_column := CASE WHEN status_fault IS DISTINCT FROM 'missing' THEN wanted.status_column END;
     looked_at.direction_column := CASE WHEN direction_fault IS DISTINCT FROM 'missing' THEN wanted.direction_column END;
     looked_at.payload_column := CASE WHEN payload_fault IS NULL THEN wanted.payload_column END;
-    IF (@extschema@.call_settings(calls)).call_id_column IS NOT NULL THEN
-        backfill := format('CALL backfill_calls(%L).', calls);
-    END IF;
 
     RETURN QUERY
     WITH columns (name, fault) AS (
@@ -183,32 +225,11 @@ BEGIN
                 AND t.tgname = ANY (_callhardening.call_triggers(calls))), NULL, format('%s makes them.', harden)
         UNION ALL
         SELECT * FROM (
-            SELECT c.name, CASE WHEN c.is_there THEN f.violations END, f.sample,
-                CASE WHEN c.is_there THEN c.advice ELSE 'Not looked at: ' || c.needs || '.' END
-            FROM found f JOIN (VALUES
-                (1, 'null_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
-                    format('Find them with SELECT * FROM %s WHERE %I IS NULL; no event will ever be applied to them.',
-                        calls, wanted.call_id_column)),
-                (2, 'repeated_call_ids', id_fault IS NULL, 'the call id is missing or unfit',
-                    format('Merge their rows, then %s makes the unique index that process_call_events needs.', harden)),
-                (3, 'repairable_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing', backfill),
-                (4, 'unknown_statuses', status_fault IS DISTINCT FROM 'missing', 'the status is missing',
-                    format('Any status of the graph can be set with UPDATE; backfill_calls leaves them. See '
-                        'provider and transitions of %s.', harden)),
-                (5, 'repairable_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing',
-                    backfill),
-                (6, 'unknown_directions', direction_fault IS DISTINCT FROM 'missing', 'the direction is missing',
-                    'Set inbound, outbound or NULL with UPDATE; backfill_calls leaves them.'),
-                (7, 'unsanitized_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
-                (8, 'big_payloads', payload_fault IS NULL, 'the payload is missing or unfit', backfill),
-                (9, 'stuck_ringing', _callhardening.age_columns(calls) IS NOT NULL, 'the table has no time to go by',
-                    'More than an hour old. Where no worker is behind (call_event_log_status), set their status to '
-                        'missed or ended with UPDATE.'),
-                (10, 'stuck_active', _callhardening.age_columns(calls) IS NOT NULL, 'the table has no time to go by',
-                    'More than a day old. Where no worker is behind (call_event_log_status), set their status to '
-                        'ended with UPDATE.')
-            ) AS c (place, name, is_there, needs, advice) ON c.name = f.check_name
-            ORDER BY c.place) AS by_row)
+            SELECT c.check_name, CASE WHEN c.obstacle IS NULL THEN f.violations END, f.sample,
+                coalesce('Not looked at: ' || c.obstacle || '.', c.advice)
+            FROM found f JOIN _callhardening.audit_row_checks(calls, wanted.call_id_column, id_fault, status_fault,
+                direction_fault, payload_fault) AS c ON c.check_name = f.check_name
+            ORDER BY c.check_no) AS by_row)
     SELECT c.name, c.violations, coalesce(c.sample, '{}'), CASE WHEN c.violations IS DISTINCT FROM 0 THEN c.advice END
         FROM checks c;
 END

@@ -229,16 +229,16 @@ BEGIN
     END IF;
     RETURN '
 WITH looked AS MATERIALIZED (
-    SELECT ctid AS place, _callhardening.repaired_row(' || status || '::pg_catalog.text, '
+    SELECT ctid AS row_id, _callhardening.repaired_row(' || status || '::pg_catalog.text, '
         || direction || '::pg_catalog.text, ' || payload || '::pg_catalog.jsonb, '
         || format('CAST(%L AS pg_catalog.oid)::pg_catalog.regclass', part::oid) || ') AS repair
     FROM ' || rows_of_part || '
     WHERE ctid OPERATOR(pg_catalog.>=) CAST($1[1] AS pg_catalog.tid)
         AND ctid OPERATOR(pg_catalog.<=) CAST($1[2] AS pg_catalog.tid)' || written_since || '),
-faulty AS MATERIALIZED (SELECT place, repair FROM looked WHERE NOT repair IS NULL),
+faulty AS MATERIALIZED (SELECT row_id, repair FROM looked WHERE NOT repair IS NULL),
 free AS MATERIALIZED (
-    SELECT ctid AS place FROM ' || rows_of_part || '
-    WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
+    SELECT ctid AS row_id FROM ' || rows_of_part || '
+    WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT row_id FROM faulty)) FOR NO KEY UPDATE SKIP LOCKED),
 repaired AS (
     UPDATE ' || target || ' AS c
     SET ' || status || ' = ' || _callhardening.repaired_value(calls, settings.status_column, 'status'::text) || ',
@@ -246,12 +246,12 @@ repaired AS (
             || ',
         ' || payload || ' = ' || _callhardening.repaired_value(calls, settings.payload_column, 'payload'::text) || '
     FROM faulty f
-    WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT place FROM free))
-        AND c.ctid OPERATOR(pg_catalog.=) f.place' || of_part || '
-    RETURNING f.place)
+    WHERE c.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT row_id FROM free))
+        AND c.ctid OPERATOR(pg_catalog.=) f.row_id' || of_part || '
+    RETURNING f.row_id)
 SELECT (SELECT pg_catalog.count(*) FROM looked) AS looked_at,
     (SELECT pg_catalog.count(*) FROM repaired) AS repaired,
-    ARRAY(SELECT place FROM faulty EXCEPT SELECT place FROM repaired) AS unwritten';
+    ARRAY(SELECT row_id FROM faulty EXCEPT SELECT row_id FROM repaired) AS unwritten';
 END
 $$;
 
@@ -261,19 +261,19 @@ COMMENT ON FUNCTION _callhardening.repair_statement(regclass, regclass, boolean)
 'overwritten: once locked, a row at its place is the newest version. all_rows false: only what transactions from '
 '$1[3] on have written';
 
-CREATE FUNCTION _callhardening.row_places(part regclass, first pg_catalog.tid, last pg_catalog.tid)
+CREATE FUNCTION _callhardening.row_ids(part regclass, first pg_catalog.tid, last pg_catalog.tid)
     RETURNS SETOF pg_catalog.tid
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RETURN QUERY SELECT r.place FROM _callhardening.query_as_owner(part,
+    RETURN QUERY SELECT r.row_id FROM _callhardening.query_as_owner(part,
         format('SELECT ctid FROM ONLY %s WHERE ctid >= %L AND ctid <= %L', part, first, last),
-        NULL::text[]) AS r (place tid);
+        NULL::text[]) AS r (row_id tid);
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.row_places(regclass, pg_catalog.tid, pg_catalog.tid) IS
+COMMENT ON FUNCTION _callhardening.row_ids(regclass, pg_catalog.tid, pg_catalog.tid) IS
 'a part of backfill_calls: where the rows of a part of the table are, from one place to another';
 
 CREATE FUNCTION _callhardening.repair_rows(statement text, part regclass, first pg_catalog.tid, last pg_catalog.tid,
@@ -282,7 +282,7 @@ CREATE FUNCTION _callhardening.repair_rows(statement text, part regclass, first 
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    place pg_catalog.tid;
+    row_id pg_catalog.tid;
     one record;
 BEGIN
     failed := 0;
@@ -318,8 +318,8 @@ BEGIN
     END IF;
     looked_at := 0;
     failed_with := NULL;
-    FOR place IN SELECT p.place FROM _callhardening.row_places(part, first, last) AS p (place) LOOP
-        one := _callhardening.repair_rows(statement, part, place, place, written_since);
+    FOR row_id IN SELECT p.row_id FROM _callhardening.row_ids(part, first, last) AS p (row_id) LOOP
+        one := _callhardening.repair_rows(statement, part, row_id, row_id, written_since);
         looked_at := looked_at OPERATOR(pg_catalog.+) one.looked_at;
         repaired := repaired OPERATOR(pg_catalog.+) one.repaired;
         unwritten := unwritten OPERATOR(pg_catalog.||) one.unwritten;
@@ -392,14 +392,14 @@ CREATE FUNCTION _callhardening.lock_passed_row(backfill _callhardening.backfills
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    place tid;
+    row_id tid;
 BEGIN
-    SELECT r.place INTO place FROM _callhardening.query_as_owner(backfill.part,
+    SELECT r.row_id INTO row_id FROM _callhardening.query_as_owner(backfill.part,
         format('SELECT ctid FROM ONLY %s WHERE ctid = %L FOR NO KEY UPDATE', backfill.part, backfill.passed[1]),
-        NULL::text[]) AS r (place tid);
+        NULL::text[]) AS r (row_id tid);
     UPDATE _callhardening.my_backfills AS b SET passed = b.passed[2:]
     WHERE b.calls = backfill.calls AND b.part = backfill.part;
-    RETURN place;
+    RETURN row_id;
 END
 $$;
 

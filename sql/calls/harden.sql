@@ -124,11 +124,25 @@ $$;
 COMMENT ON FUNCTION _callhardening.settings_arguments(_callhardening.settings) IS
 'settings as arguments of the BEFORE trigger: see trigger_settings';
 
+CREATE FUNCTION _callhardening.setting_texts(arguments text[], OUT call_id_column text, OUT status_column text,
+        OUT direction_column text, OUT payload_column text, OUT on_invalid text, OUT transitions text,
+        OUT provider text, OUT policy text)
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT arguments[1], arguments[2], arguments[3], arguments[4], arguments[5], arguments[6], arguments[7], arguments[8]
+$$;
+
+COMMENT ON FUNCTION _callhardening.setting_texts(text[]) IS
+'the arguments of a BEFORE trigger by name, as they are: see trigger_settings. All NULL for NULL';
+
 CREATE FUNCTION _callhardening.column_settings(arguments text[]) RETURNS _callhardening.settings
     LANGUAGE sql IMMUTABLE STRICT
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT ROW(arguments[1], arguments[2], arguments[3], arguments[4], NULL, NULL, NULL, NULL)::_callhardening.settings
+SELECT ROW(t.call_id_column, t.status_column, t.direction_column, t.payload_column, NULL, NULL, NULL, NULL)
+    ::_callhardening.settings
+FROM _callhardening.setting_texts(arguments) AS t
 $$;
 
 COMMENT ON FUNCTION _callhardening.column_settings(text[]) IS
@@ -550,7 +564,9 @@ VALUES ('merge_newest_at'::name, 'timestamptz'::regtype,
     ('merge_has_talk_time', 'boolean', 'callhardening: the duration is a talk time'),
     ('merge_ended_at', 'timestamptz',
         'callhardening: when the event that set the status ended happened; NULL: none did, or it did not say'),
-    ('merge_status_before_end', 'text', 'callhardening: the status before ended; NULL: there was none')
+    ('merge_status_before_end', 'text', 'callhardening: the status before ended; NULL: there was none'),
+    ('merge_sequence', 'bigint',
+        'callhardening: the highest of the provider''s numbers of merged events; NULL: none had one')
 $$;
 
 COMMENT ON FUNCTION _callhardening.merge_columns() IS
@@ -699,8 +715,8 @@ DECLARE
 BEGIN
     EXECUTE 'CREATE TRIGGER validate_hardened_call BEFORE INSERT OR UPDATE ON ' || calls
         || ' FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('
-        || (SELECT string_agg(quote_literal(argument), ', ' ORDER BY place)
-            FROM unnest(arguments) WITH ORDINALITY AS a (argument, place)) || ')';
+        || (SELECT string_agg(quote_literal(argument), ', ' ORDER BY argument_no)
+            FROM unnest(arguments) WITH ORDINALITY AS a (argument, argument_no)) || ')';
     EXECUTE 'CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON ' || calls || ' FOR EACH ROW WHEN ('
         || '_callhardening.is_invalid_insert(NEW.' || status || ', NEW.' || direction || graph || ')'
         || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
@@ -788,21 +804,23 @@ CREATE FUNCTION _callhardening.merge_settings(calls regclass, given _callhardeni
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    present text[] := _callhardening.trigger_settings(calls);
+    present record := _callhardening.setting_texts(_callhardening.trigger_settings(calls));
     merged _callhardening.settings;
 BEGIN
-    merged.call_id_column := _callhardening.merge_setting_column(calls, given.call_id_column, present[1],
+    merged.call_id_column := _callhardening.merge_setting_column(calls, given.call_id_column, present.call_id_column,
         _callhardening.usual_call_id_column(calls));
-    merged.status_column := _callhardening.merge_setting_column(calls, given.status_column, present[2], 'status'::name);
-    merged.direction_column := _callhardening.merge_setting_column(calls, given.direction_column, present[3],
-        'direction'::name);
-    merged.payload_column := _callhardening.merge_setting_column(calls, given.payload_column, present[4],
-        'raw_payload'::name);
+    merged.status_column := _callhardening.merge_setting_column(calls, given.status_column, present.status_column,
+        'status'::name);
+    merged.direction_column := _callhardening.merge_setting_column(calls, given.direction_column,
+        present.direction_column, 'direction'::name);
+    merged.payload_column := _callhardening.merge_setting_column(calls, given.payload_column,
+        present.payload_column, 'raw_payload'::name);
     merged.on_invalid := CASE given.on_invalid WHEN 'default' THEN 'keep'
-        ELSE coalesce(given.on_invalid, present[5], 'keep') END;
-    merged.transitions := _callhardening.table_graph(coalesce(given.transitions, nullif(present[6], '')::jsonb));
-    merged.provider := nullif(coalesce(given.provider, present[7]), '');
-    merged.policy := nullif(coalesce(given.policy, _callhardening.argument_policy(present[8])), 'null');
+        ELSE coalesce(given.on_invalid, present.on_invalid, 'keep') END;
+    merged.transitions := _callhardening.table_graph(
+        coalesce(given.transitions, nullif(present.transitions, '')::jsonb));
+    merged.provider := nullif(coalesce(given.provider, present.provider), '');
+    merged.policy := nullif(coalesce(given.policy, _callhardening.argument_policy(present.policy)), 'null');
     RETURN merged;
 END
 $$;
@@ -815,16 +833,16 @@ CREATE FUNCTION _callhardening.settings_change(present text[], wanted text[]) RE
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT string_agg(format('%s: %s, now %s', name,
-        CASE WHEN present[place] = '' THEN unset WHEN present[place] LIKE document THEN 'custom'
-            ELSE present[place] END,
+SELECT string_agg(format('%s: %s, now %s', s.name,
+        CASE WHEN v.present = '' THEN s.unset WHEN v.present LIKE s.document THEN 'custom' ELSE v.present END,
         CASE
-            WHEN wanted[place] = '' THEN unset
-            WHEN wanted[place] NOT LIKE document THEN wanted[place]
-            WHEN present[place] LIKE document THEN 'another'
+            WHEN v.wanted = '' THEN s.unset
+            WHEN v.wanted NOT LIKE s.document THEN v.wanted
+            WHEN v.present LIKE s.document THEN 'another'
             ELSE 'custom' END),
-    '; ' ORDER BY place)
-FROM (VALUES
+    '; ' ORDER BY v.argument_no)
+FROM unnest(present, wanted) WITH ORDINALITY AS v (present, wanted, argument_no)
+JOIN (VALUES
     (1, 'call_id_column', '', NULL),
     (2, 'status_column', '', NULL),
     (3, 'direction_column', '', NULL),
@@ -832,8 +850,8 @@ FROM (VALUES
     (5, 'on_invalid', '', NULL),
     (6, 'transitions', '{%', 'default'),
     (7, 'provider', '', 'none'),
-    (8, 'policy', '{%', 'default')) AS setting (place, name, document, unset)
-WHERE present[place] <> wanted[place]
+    (8, 'policy', '{%', 'default')) AS s (argument_no, name, document, unset) ON s.argument_no = v.argument_no
+WHERE v.present <> v.wanted
 $$;
 
 COMMENT ON FUNCTION _callhardening.settings_change(text[], text[]) IS

@@ -9,9 +9,10 @@ CREATE FUNCTION @extschema@.ingest_call_event(payload jsonb, log regclass DEFAUL
 REVOKE EXECUTE ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text, jsonb) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text, jsonb) IS
-'appends a webhook body to an event log and returns its sequence number; a redelivery (the same event_key, or without '
-'one the same document with the same event_type) returns the first one''s and appends nothing. An event without a '
-'fitting call id is kept and becomes a dead event (call_dead_events), unless the settings of the log ignore it '
+'appends a webhook body to an event log and returns its sequence number; a redelivery (the same event_key; without '
+'one, the provider''s id of the event and the same call; without both, the same document and event_type) returns '
+'the first one''s and appends nothing. An event without a fitting call id is kept and becomes a dead event '
+'(call_dead_events), unless the settings of the log ignore it '
 '(configure_call_event_log). A body with several calls becomes an event for each, and the first one''s number is '
 'returned. log: NULL is the default log. event_type: what the provider says beside the body, for '
 'bodies without it; NULL is taken from the body. carry: values of the log''s carried columns (see '

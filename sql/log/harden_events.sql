@@ -12,11 +12,11 @@ COMMENT ON FUNCTION _callhardening.can_fill_column(name, oid) IS
 'whether process_call_events fills a column of this name and type: it has one of the usual names, as in started_at, '
 'and a type that can hold the values. Errors: 42704 no such type';
 
-CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings _callhardening.settings, carry name[])
-    RETURNS TABLE (level text, gap text, detail text, advice text)
-    LANGUAGE sql STABLE ROWS 4
+CREATE FUNCTION _callhardening.columns_to_fill(calls regclass, settings _callhardening.settings, carry name[])
+    RETURNS TABLE (name name, attnum smallint, identity "char", type regtype, typmod int, has_default boolean,
+        preset text, refuses_null boolean, is_filled boolean)
+    LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
-    SET jit = off -- what it estimates for a few rows of the catalogs would cost seconds of compiling
     AS $$
 WITH types AS MATERIALIZED (
     SELECT a.attrelid, a.attname, a.attnum, a.attidentity, a.attgenerated,
@@ -37,18 +37,51 @@ WITH types AS MATERIALIZED (
     WHERE c.conrelid = ANY (calls::oid || ARRAY(SELECT leaf::oid FROM _callhardening.table_leaves(calls) AS leaf))
         AND c.contype = 'c' AND cardinality(c.conkey) = 1
         AND pg_get_constraintdef(c.oid) LIKE 'CHECK ((' || quote_ident(a.attname) || ' IS NOT NULL))%'
-), columns AS MATERIALIZED (
-    SELECT y.attname AS name, y.attnum, y.attidentity, y.typmod, y.type, y.has_default, y.preset,
-        EXISTS (SELECT FROM refusing r WHERE r.attname = y.attname) AS refuses_null,
-        y.attname IN (settings.call_id_column, settings.status_column, settings.direction_column,
-                settings.payload_column)
-            OR y.attname = ANY (carry)
-            OR (y.attgenerated = '' AND y.attidentity <> 'a'
-                AND _callhardening.can_fill_column(y.attname, y.type)
-                -- A table with Dialpad's names keeps a user_id of its own.
-                AND NOT (y.attname = 'user_id' AND EXISTS (SELECT FROM types d WHERE d.attrelid = calls
-                    AND d.attname IN ('dialpad_call_id', 'dialpad_user_id')))) AS is_filled
-    FROM types y WHERE y.attrelid = calls
+)
+SELECT y.attname, y.attnum, y.attidentity, y.type, y.typmod, y.has_default, y.preset,
+    EXISTS (SELECT FROM refusing r WHERE r.attname = y.attname),
+    y.attname IN (settings.call_id_column, settings.status_column, settings.direction_column,
+            settings.payload_column)
+        OR y.attname = ANY (carry)
+        OR (y.attgenerated = '' AND y.attidentity <> 'a'
+            AND _callhardening.can_fill_column(y.attname, y.type)
+            -- A table with Dialpad's names keeps a user_id of its own.
+            AND NOT (y.attname = 'user_id' AND EXISTS (SELECT FROM types d WHERE d.attrelid = calls
+                AND d.attname IN ('dialpad_call_id', 'dialpad_user_id'))))
+FROM types y WHERE y.attrelid = calls
+$$;
+
+COMMENT ON FUNCTION _callhardening.columns_to_fill(regclass, _callhardening.settings, name[]) IS
+'the columns of a table of calls. type and typmod are those below a domain. preset: the default, as SQL. refuses_null: '
+'also in one partition, or by a domain or a CHECK. is_filled: events fill it';
+
+CREATE FUNCTION _callhardening.usual_lengths(call_id_column name) RETURNS TABLE (name name, what text, length int)
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES (call_id_column, 'call ids', 20),
+    ('from_number', 'numbers', 16),
+    ('to_number', 'numbers', 16),
+    ('recording_url', 'links', 255),
+    ('voicemail_url', 'links', 255),
+    ('dialpad_user_id', 'ids', 20),
+    ('user_id', 'ids', 20),
+    ('master_call_id', 'ids', 20),
+    ('entry_point_call_id', 'ids', 20),
+    ('operator_call_id', 'ids', 20)
+$$;
+
+COMMENT ON FUNCTION _callhardening.usual_lengths(name) IS
+'the characters that values of a column can have. For row_obstacles';
+
+CREATE FUNCTION _callhardening.row_obstacles(calls regclass, settings _callhardening.settings, carry name[])
+    RETURNS TABLE (level text, gap text, detail text, advice text)
+    LANGUAGE sql STABLE ROWS 4
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off -- what it estimates for a few rows of the catalogs would cost seconds of compiling
+    AS $$
+WITH columns AS MATERIALIZED (
+    SELECT * FROM _callhardening.columns_to_fill(calls, settings, carry)
 ), empty AS (
     -- A trigger of the table may fill what nobody else does.
     SELECT c.* FROM columns c WHERE NOT EXISTS (
@@ -68,7 +101,7 @@ SELECT 'gap', 'unique_not_filled',
     'Drop it, or add the call id to its columns.'
 FROM pg_index i WHERE i.indrelid = calls AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
     AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
-        AND (c.is_filled OR c.attidentity <> '' OR c.preset LIKE '%(%' OR c.preset LIKE 'CURRENT%'
+        AND (c.is_filled OR c.identity <> '' OR c.preset LIKE '%(%' OR c.preset LIKE 'CURRENT%'
             OR (c.preset IS NULL AND NOT i.indnullsnotdistinct)))
     AND NOT EXISTS (SELECT FROM columns c WHERE c.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
         AND NOT EXISTS (SELECT FROM empty e WHERE e.attnum = c.attnum))
@@ -88,17 +121,7 @@ UNION ALL
 SELECT 'note', 'column_short',
     format('column %I of table %s is %s: %s can be longer, and an event with such a value fails',
         c.name, calls, format_type(c.type, c.typmod), w.what), 'Make the column longer.'
-FROM columns c JOIN (VALUES
-    (settings.call_id_column, 'call ids', 20),
-    ('from_number', 'numbers', 16),
-    ('to_number', 'numbers', 16),
-    ('recording_url', 'links', 255),
-    ('voicemail_url', 'links', 255),
-    ('dialpad_user_id', 'ids', 20),
-    ('user_id', 'ids', 20),
-    ('master_call_id', 'ids', 20),
-    ('entry_point_call_id', 'ids', 20),
-    ('operator_call_id', 'ids', 20)) AS w (name, what, length) ON w.name = c.name
+FROM columns c JOIN _callhardening.usual_lengths(settings.call_id_column) AS w ON w.name = c.name
 WHERE c.type IN ('varchar'::regtype, 'bpchar'::regtype) AND c.typmod >= 4 AND c.typmod - 4 < w.length
     OR c.name = settings.call_id_column AND c.type IN ('smallint'::regtype, 'integer'::regtype)
 UNION ALL
@@ -527,9 +550,9 @@ SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL',
     CASE WHEN beside_writers THEN 'CONCURRENTLY ' END, events, array_to_string(keys, ', '), keys[1])
 FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']::name[]), (2, ARRAY['event_seq']::name[]),
     (3, ARRAY['event_digest']::name[]))
-    AS wanted (place, keys)
+    AS wanted (index_no, keys)
 WHERE NOT _callhardening.has_event_index(events, keys)
-ORDER BY place
+ORDER BY index_no
 $$;
 
 COMMENT ON FUNCTION _callhardening.missing_event_indexes(regclass, boolean) IS
@@ -600,16 +623,16 @@ BEGIN
     END IF;
     stamped := _callhardening.write_as_owner(events, format('
         WITH chosen AS MATERIALIZED (
-            SELECT ctid AS place, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL
+            SELECT ctid AS row_id, %2$I AS payload FROM %1$s WHERE %3$I IS NULL AND event_lane IS NULL
             ORDER BY %4$sctid LIMIT CAST($1[4] AS bigint)),
         numbered AS MATERIALIZED (
-            SELECT place, nextval(%5$s::oid) AS seq, stamp.*
+            SELECT row_id, nextval(%5$s::oid) AS seq, stamp.*
             FROM chosen CROSS JOIN LATERAL _callhardening.event_stamp(
                 coalesce(payload, ''null'')::jsonb, $1[1], CAST($1[2] AS int), $1[3],
                 (SELECT CAST($1[5] AS jsonb))) AS stamp)
         UPDATE %1$s AS e SET
             event_lane = n.event_lane, event_xid = pg_current_xact_id(), event_seq = n.seq, call_id = n.call_id
-        FROM numbered n WHERE e.ctid = n.place AND e.%3$I IS NULL',
+        FROM numbered n WHERE e.ctid = n.row_id AND e.%3$I IS NULL',
         events, payload_column, processed_at_column, receipt, _callhardening.event_sequence(events)::oid),
         ARRAY[provider, lanes::text, _callhardening.call_key_type(calls), max_events::text,
             coalesce(shape, 'null')::text]);

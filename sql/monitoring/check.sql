@@ -68,6 +68,18 @@ $$;
 COMMENT ON FUNCTION _callhardening.answer_checks() IS
 'checks of check_call_hardening: whether the functions are there and give known answers';
 
+CREATE FUNCTION _callhardening.member_oids(catalog regclass) RETURNS SETOF oid
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT d.objid FROM pg_depend d
+JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'callhardening'
+WHERE d.classid = catalog AND d.deptype = 'e'
+$$;
+
+COMMENT ON FUNCTION _callhardening.member_oids(regclass) IS
+'the members of the extension in a catalog, as pg_class';
+
 CREATE FUNCTION _callhardening.catalog_layouts() RETURNS TABLE (name text, columns text)
     LANGUAGE c STABLE ROWS 8
     AS 'MODULE_PATHNAME', 'callhardening_catalog_layouts';
@@ -75,7 +87,7 @@ CREATE FUNCTION _callhardening.catalog_layouts() RETURNS TABLE (name text, colum
 COMMENT ON FUNCTION _callhardening.catalog_layouts() IS
 'the tables the library reads and writes by the number of a column, and the columns expected there';
 
-CREATE FUNCTION _callhardening.catalog_checks() RETURNS TABLE (check_name text, query text, passed text)
+CREATE FUNCTION _callhardening.table_checks() RETURNS TABLE (check_name text, query text, passed text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -123,16 +135,14 @@ $check$, 'columns as the library expects them'),
                 AND 0 = ALL (i.indoption::int2[])) -- ascending
         UNION ALL
         SELECT 'with an expression or condition: ' || i.indexrelid::regclass FROM pg_index i
-        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indrelid AND d.deptype = 'e'
-        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-        WHERE i.indpred IS NOT NULL OR i.indexprs IS NOT NULL) AS p
+        WHERE i.indrelid IN (SELECT _callhardening.member_oids('pg_class'::regclass))
+            AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)) AS p
 $check$, 'there, valid, and without conditions'),
 ('event_triggers', $check$
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (
         SELECT format('event trigger %I does not fire', t.evtname) AS problem FROM pg_event_trigger t
-        JOIN pg_depend d ON d.classid = 'pg_event_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'e'
-        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' WHERE t.evtenabled IN ('D', 'R')
+        WHERE t.oid IN (SELECT _callhardening.member_oids('pg_event_trigger'::regclass)) AND t.evtenabled IN ('D', 'R')
         UNION ALL
         SELECT format('event trigger %s is gone', k.name)
         FROM unnest('{forget_dropped_call_event_logs,keep_call_schema}'::name[]) AS k (name) WHERE NOT EXISTS (
@@ -149,8 +159,17 @@ $check$, 'there, valid, and without conditions'),
         LEFT JOIN (pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid)
             ON c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.of AND p.proname = k.name
         WHERE t.tgenabled IS DISTINCT FROM 'A') AS p
-$check$, 'they fire'),
-('public_functions', $check$
+$check$, 'they fire')
+$$;
+
+COMMENT ON FUNCTION _callhardening.table_checks() IS
+'checks of check_call_hardening: whether tables, indexes and triggers are as the library needs them';
+
+CREATE FUNCTION _callhardening.rights_checks() RETURNS TABLE (check_name text, query text, passed text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('public_functions', $check$
     SELECT 'anybody may call ' || string_agg(m.object, ', ' ORDER BY m.object)
     FROM _callhardening.members() AS m
     LEFT JOIN _callhardening.installed_members AS i ON i.kind = m.kind AND i.object = m.object
@@ -159,10 +178,9 @@ $check$, 'anybody may call no more functions than after the installation'),
 ('public_tables', $check$
     SELECT 'anybody has ' || string_agg(format('%s on %s', a.privilege_type, c.oid::regclass), ', '
         ORDER BY c.relname, a.privilege_type)
-    FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-    CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-    WHERE a.grantee = 0 AND (c.relname NOT IN ('call_event_logs', 'logs') OR a.privilege_type <> 'SELECT')
+    FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+    WHERE c.oid IN (SELECT _callhardening.member_oids('pg_class'::regclass)) AND a.grantee = 0
+        AND (c.relname NOT IN ('call_event_logs', 'logs') OR a.privilege_type <> 'SELECT')
 $check$, 'anybody may read call_event_logs, and nothing else'),
 ('own_schema', $check$
     SELECT string_agg(p.problem, ', ' ORDER BY p.problem)
@@ -190,14 +208,23 @@ $check$, 'only owner, superusers and pg_read_all_data read keys and secrets'),
 ('search_paths', $check$
     SELECT 'the search_path of the caller applies in '
         || string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.proname)
-    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' JOIN pg_language l ON l.oid = p.prolang
-    WHERE (p.prosecdef OR l.lanname IN ('sql', 'plpgsql'))
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    WHERE p.oid IN (SELECT _callhardening.member_oids('pg_proc'::regclass))
+      AND (p.prosecdef OR l.lanname IN ('sql', 'plpgsql'))
       AND p.prokind <> 'p' -- a procedure that commits cannot pin it
       AND p.proname <> 'repair_rows' -- nor what fires the triggers of a table, which see the caller's
       AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
-$check$, 'pinned'),
-('views_present', $check$
+$check$, 'pinned')
+$$;
+
+COMMENT ON FUNCTION _callhardening.rights_checks() IS
+'checks of check_call_hardening: whether other roles have no more rights than after the installation';
+
+CREATE FUNCTION _callhardening.member_checks() RETURNS TABLE (check_name text, query text, passed text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('views_present', $check$
     -- ALTER EXTENSION can take a member out and put another object in.
     SELECT string_agg(format('%s: %s', CASE WHEN m.object IS NULL THEN 'missing' ELSE 'not installed' END,
         coalesce(m.object, i.object)), ', ' ORDER BY coalesce(m.object, i.object))
@@ -206,21 +233,16 @@ $check$, 'pinned'),
     WHERE m.object IS NULL OR i.object IS NULL
 $check$, 'the extension has the views that were installed, and no other'),
 ('owners', $check$
-    SELECT format('not owned by %I, the owner of the extension: ', x.owner)
+    SELECT format('not owned by %I, the owner of the extension: ', e.extowner::regrole)
         || string_agg(x.object, ', ' ORDER BY x.object)
-    FROM (
-        SELECT e.extowner::regrole AS owner, p.oid::regprocedure::text AS object
-        FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-            AND d.deptype = 'e'
-        JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-        WHERE e.extname = 'callhardening' AND p.proowner <> e.extowner
+    FROM pg_extension e JOIN (
+        SELECT p.proowner AS owner, p.oid::regprocedure::text AS object FROM pg_proc p
+        WHERE p.oid IN (SELECT _callhardening.member_oids('pg_proc'::regclass))
         UNION ALL
-        SELECT e.extowner::regrole, c.oid::regclass::text
-        FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-            AND d.deptype = 'e'
-        JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
-        WHERE e.extname = 'callhardening' AND c.relowner <> e.extowner) AS x
-    GROUP BY x.owner
+        SELECT c.relowner, c.oid::regclass::text FROM pg_class c
+        WHERE c.oid IN (SELECT _callhardening.member_oids('pg_class'::regclass))) AS x ON x.owner <> e.extowner
+    WHERE e.extname = 'callhardening'
+    GROUP BY e.extowner
 $check$, 'functions, tables and views are the extension owner''s'),
 ('owner_rights', $check$
     -- A function with the rights of its owner acts as the owner of the extension for every caller.
@@ -240,8 +262,8 @@ $check$, 'functions run with the rights of their owner or caller as installed'),
 $check$, 'functions are immutable, stable or volatile as installed')
 $$;
 
-COMMENT ON FUNCTION _callhardening.catalog_checks() IS
-'checks of check_call_hardening: whether the extension''s objects and their grants are as they were installed';
+COMMENT ON FUNCTION _callhardening.member_checks() IS
+'checks of check_call_hardening: whether the extension''s functions and views are as they were installed';
 
 CREATE FUNCTION _callhardening.overdue_events(log regclass, age interval) RETURNS timestamptz
     LANGUAGE plpgsql STABLE
@@ -305,20 +327,28 @@ $check$, 'workers look into the lane of each pending event'),
               format('SELECT max(event_seq) FROM ONLY %s', l.events),
               NULL::text[]) AS q (newest bigint)) AS n
     WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
-$check$, 'none is behind the newest event of its log'),
-('publications', $check$
+$check$, 'none is behind the newest event of its log')
+$$;
+
+COMMENT ON FUNCTION _callhardening.running_checks() IS
+'checks of check_call_hardening: whether what was set up runs as it should';
+
+CREATE FUNCTION _callhardening.upkeep_checks() RETURNS TABLE (check_name text, query text, passed text)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES ('publications', $check$
     SELECT string_agg(problem, ', ' ORDER BY problem)
     FROM (
         SELECT format('publication %I carries %s: publish calls tables and event logs by name', p.pubname,
             string_agg(p.tablename, ', ' ORDER BY p.tablename)) AS problem
         FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname
         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
-        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening' GROUP BY p.pubname
+        WHERE c.oid IN (SELECT _callhardening.member_oids('pg_class'::regclass))
+        GROUP BY p.pubname
         UNION ALL
         SELECT format('a subscription writes to %s', r.srrelid::regclass) FROM pg_subscription_rel r
-        JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = r.srrelid AND d.deptype = 'e'
-        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening') AS p
+        WHERE r.srrelid IN (SELECT _callhardening.member_oids('pg_class'::regclass))) AS p
 $check$, 'no publication carries secrets, keys or another table of the extension'),
 ('autovacuum', $check$
     SELECT string_agg(problem, ', ' ORDER BY problem)
@@ -327,9 +357,7 @@ $check$, 'no publication carries secrets, keys or another table of the extension
         UNION ALL
         SELECT 'off for ' || c.oid::regclass FROM pg_class c CROSS JOIN LATERAL pg_options_to_table(c.reloptions) AS o
         WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean AND (
-            c.oid IN (SELECT d.objid FROM pg_depend d
-                JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-                      WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e')
+            c.oid IN (SELECT _callhardening.member_oids('pg_class'::regclass))
             OR c.oid IN (SELECT h.relation FROM _callhardening.hardened_tables() AS h)
             OR c.oid IN (SELECT l.events FROM _callhardening.logs AS l))
         UNION ALL
@@ -356,8 +384,8 @@ $check$, 'no event is older than 90 days'),
 $check$, 'purged')
 $$;
 
-COMMENT ON FUNCTION _callhardening.running_checks() IS
-'checks of check_call_hardening: whether what was set up runs as it should';
+COMMENT ON FUNCTION _callhardening.upkeep_checks() IS
+'checks of check_call_hardening: whether replication, vacuum and purges are set up';
 
 CREATE FUNCTION @extschema@.check_call_hardening() RETURNS TABLE (check_name text, ok boolean, detail text)
     LANGUAGE plpgsql
@@ -368,8 +396,12 @@ DECLARE
     item record;
 BEGIN
     FOR item IN
-        SELECT * FROM _callhardening.answer_checks() UNION ALL SELECT * FROM _callhardening.catalog_checks()
+        SELECT * FROM _callhardening.answer_checks()
+        UNION ALL SELECT * FROM _callhardening.table_checks()
+        UNION ALL SELECT * FROM _callhardening.rights_checks()
+        UNION ALL SELECT * FROM _callhardening.member_checks()
         UNION ALL SELECT * FROM _callhardening.running_checks()
+        UNION ALL SELECT * FROM _callhardening.upkeep_checks()
     LOOP
         check_name := item.check_name;
         BEGIN

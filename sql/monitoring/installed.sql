@@ -13,13 +13,10 @@ SELECT 'function', p.oid::regprocedure::text,
     EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
         WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE'),
     p.prosecdef, p.provolatile
-FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
+FROM pg_proc p WHERE p.oid IN (SELECT _callhardening.member_oids('pg_proc'::regclass))
 UNION ALL
 SELECT 'view', c.oid::regclass::text, NULL, NULL, NULL
-FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'callhardening'
-WHERE c.relkind = 'v'
+FROM pg_class c WHERE c.relkind = 'v' AND c.oid IN (SELECT _callhardening.member_oids('pg_class'::regclass))
 $$;
 
 COMMENT ON FUNCTION _callhardening.members() IS

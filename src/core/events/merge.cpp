@@ -3,6 +3,9 @@
 #include "core/base/text.hpp"
 #include "core/words/status.hpp"
 
+#include <algorithm>
+#include <charconv>
+
 namespace callhardening
 {
 
@@ -44,6 +47,14 @@ bool SameValue(const FieldValue &a, const FieldValue &b) noexcept
     return a.known == b.known && a.number == b.number && a.text == b.text;
 }
 
+// Times can be equal or wrong, so the sequence decides if both have one.
+bool IsNewest(const CallEvent &event, const MergeState &state) noexcept
+{
+    if (event.has_sequence && state.has_sequence)
+        return event.sequence > state.sequence;
+    return !event.has_time || !state.has_newest_event || event.time > state.newest_event;
+}
+
 // Merges one event into a call.
 class Merger
 {
@@ -51,7 +62,7 @@ public:
     Merger(const TransitionGraph &graph, const CallColumns &columns, const CallEvent &event,
            Call &call) noexcept
         : graph_(graph), columns_(columns), event_(event), call_(call), before_(call.state),
-          is_newest_(!event.has_time || !call.state.has_newest_event || event.time > call.state.newest_event)
+          is_newest_(IsNewest(event, call.state))
     {
     }
 
@@ -190,12 +201,19 @@ private:
             Replace(CallColumn::is_voicemail, {true, 1, {}}); // false was a default or a guess
     }
 
+    // Both only rise. So a second merging of the event changes nothing.
     void MergeTime() noexcept
     {
-        if (!is_newest_ || !event_.has_time)
+        MergeState &state = call_.state;
+        if (event_.has_sequence) {
+            state.sequence = state.has_sequence ? std::max(state.sequence, event_.sequence) : event_.sequence;
+            state.has_sequence = true;
+        }
+        const bool is_latest = !state.has_newest_event || event_.time > state.newest_event;
+        if (!is_newest_ || !event_.has_time || !is_latest)
             return;
-        call_.state.has_newest_event = true;
-        call_.state.newest_event = event_.time;
+        state.has_newest_event = true;
+        state.newest_event = event_.time;
         Set(CallColumn::last_event_at, {true, event_.time, {}});
     }
 
@@ -240,6 +258,15 @@ private:
 };
 
 } // namespace
+
+std::optional<std::int64_t> ParseSequence(std::string_view text) noexcept
+{
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (text.empty() || error != std::errc{} || end != text.data() + text.size() || number < 0)
+        return std::nullopt;
+    return number;
+}
 
 bool IsKindOfEnd(const TransitionGraph &graph, int status) noexcept
 {

@@ -6,6 +6,7 @@
 #include "core/words/transition.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace callhardening
@@ -57,8 +58,8 @@ struct CallColumns {
 
 inline constexpr int unset_status = -1;
 
-// The fields to merge. The two others only identify and order the event.
-inline constexpr FieldSet merged_fields = ~SetOfFields(Field::event_id, Field::sequence);
+// The fields to merge. The id of the event only identifies it.
+inline constexpr FieldSet merged_fields = ~SetOfFields(Field::event_id);
 
 // An event after reading. It is trivially destructible. The reader owns the texts.
 struct CallEvent {
@@ -67,6 +68,8 @@ struct CallEvent {
     bool has_time = false;     // false: it is newer than all earlier events in the log
     bool has_own_time = false; // the event has a time itself; false: the time is that of its receipt
     std::int64_t time = 0;     // microseconds since the epoch
+    bool has_sequence = false; // the provider numbers the events of a call
+    std::int64_t sequence = 0;
     FieldValue fields[field_count];
 
     const FieldValue &operator[](Field field) const noexcept
@@ -79,6 +82,8 @@ struct CallEvent {
 struct MergeState {
     bool has_newest_event = false; // false: the times of the events merged so far are unknown
     std::int64_t newest_event = 0; // microseconds since the epoch
+    bool has_sequence = false;     // an event with a sequence number was merged
+    std::int64_t sequence = 0;     // the highest one
     bool has_talk_time = false;    // duration_seconds comes from a talk time
     bool has_end = false;          // an event with a time of its own has set the status `ended`
     std::int64_t end = 0;          // that time
@@ -118,10 +123,14 @@ struct MergeResult {
     bool refines_the_end; // the status of an earlier event has replaced `ended`
 };
 
+// A whole number from 0. Unknown for any other text.
+std::optional<std::int64_t> ParseSequence(std::string_view text) noexcept;
+
 // Merges one event. The status follows the graph in the order of merging, and that is the order of the log.
-// Of the other values, a newer event replaces the known ones, and a late event only fills empty ones. So
-// merging an event a second time changes nothing. Only the call and its state decide, so the call may be
-// written and read again between events.
+// Of the other values, a newer event replaces the known ones, and a late event only fills empty ones. An
+// event with a sequence number is newer than those with lower ones. Otherwise its time decides. So merging an
+// event a second time changes nothing. Only the call and its state decide, so the call may be written and
+// read again between events.
 MergeResult MergeEvent(const TransitionGraph &graph, const CallColumns &columns, const CallEvent &event,
                        Call &call) noexcept;
 

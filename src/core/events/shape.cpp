@@ -59,10 +59,16 @@ private:
         for (ShapeForm &form : shape_.forms_) {
             ListLookups(form);
             shape_.has_parts_ = shape_.has_parts_ || form.call.has_every;
+            shape_.has_event_ids_ = shape_.has_event_ids_ || HasEventId(form);
             shape_.reads_arrays_ =
                 shape_.reads_arrays_ || (form.call.has_every && form.call.steps.front().is_every);
         }
         return true;
+    }
+
+    static bool HasEventId(const ShapeForm &form)
+    {
+        return !form.fields[static_cast<std::size_t>(Field::event_id)].empty();
     }
 
     // The last step: no text may move after it.

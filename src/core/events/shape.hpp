@@ -114,6 +114,8 @@ public:
     const std::vector<std::string> &zones() const noexcept { return zones_; }
     // A body may have several calls.
     bool has_parts() const noexcept { return has_parts_; }
+    // The provider's events have ids.
+    bool has_event_ids() const noexcept { return has_event_ids_; }
     // A body may be an array.
     bool reads_arrays() const noexcept { return reads_arrays_; }
 
@@ -123,6 +125,7 @@ private:
     std::vector<std::string> zones_;
     bool has_parts_ = false;
     bool reads_arrays_ = false;
+    bool has_event_ids_ = false;
 };
 
 } // namespace callhardening

@@ -119,10 +119,9 @@ struct StateColumn {
     Oid type;
 };
 constexpr StateColumn state_columns[] = {
-    {"merge_newest_at", TIMESTAMPTZOID},
-    {"merge_has_talk_time", BOOLOID},
-    {"merge_ended_at", TIMESTAMPTZOID},
-    {"merge_status_before_end", TEXTOID},
+    {"merge_newest_at", TIMESTAMPTZOID}, {"merge_has_talk_time", BOOLOID},
+    {"merge_ended_at", TIMESTAMPTZOID},  {"merge_status_before_end", TEXTOID},
+    {"merge_sequence", INT8OID},
 };
 constexpr int state_column_count = lengthof(state_columns);
 
@@ -382,6 +381,7 @@ enum : int {
     talk_time_result,
     end_result,
     status_before_end_result,
+    sequence_result,
     first_column_result
 };
 
@@ -433,6 +433,9 @@ MergeState read_state(const CallsTable &table, const FieldValue &last_event)
     const FieldValue end = column_value(ColumnKind::time, end_result);
     state.has_end = end.known;
     state.end = end.number;
+    bool is_null;
+    state.sequence = DatumGetInt64(spi_datum(0, sequence_result, &is_null));
+    state.has_sequence = !is_null;
     state.status_before_end = end.known ? read_status(table, status_before_end_result) : unset_status;
     return state;
 }
@@ -516,6 +519,7 @@ int add_state_arguments(const CallsTable &table, const MergeState &state, SpiArg
     arguments[count++] = {BOOLOID, BoolGetDatum(state.has_talk_time), false};
     arguments[count++] = time_argument(state.has_end, state.end);
     arguments[count++] = status_argument(table, state.has_end, state.status_before_end);
+    arguments[count++] = {INT8OID, Int64GetDatum(state.sequence), !state.has_sequence};
     return count;
 }
 

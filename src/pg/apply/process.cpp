@@ -138,6 +138,13 @@ void read_time(BatchEvent *event)
     event->parsed.time = time.known ? time.number : event->claimed->received_at;
 }
 
+void read_sequence(BatchEvent *event)
+{
+    const auto sequence = ParseSequence(event->parsed[Field::sequence].text);
+    event->parsed.has_sequence = sequence.has_value();
+    event->parsed.sequence = sequence.value_or(0);
+}
+
 // A body may have megabytes, so its memory is freed after each event.
 void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext scratch)
 {
@@ -152,6 +159,7 @@ void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext 
     prefix_references(table, &event->parsed);
     MemoryContextReset(scratch);
     read_time(event);
+    read_sequence(event);
     read_status(table, event);
     read_direction(table, event);
 }

@@ -300,8 +300,18 @@ void release_call(const EventLog &log, const CatalogTable &waiting, int lane, co
 
 } // namespace
 
-void add_waiting_event(const EventLog &log, const CatalogTable &waiting, const EventInLane &event,
-                       int attempts, int lease_expiries, const TimestampTz *due_at, const Failure *failure)
+namespace
+{
+
+// What failed of a new event so far.
+struct Tries {
+    int attempts;
+    int lease_expiries;
+    int lock_waits;
+};
+
+void insert_waiting(const EventLog &log, const CatalogTable &waiting, const EventInLane &event,
+                    const Tries &tries, const TimestampTz *due_at, const Failure *failure)
 {
     bool nulls[waiting_columns] = {};
     Datum values[waiting_columns];
@@ -310,16 +320,24 @@ void add_waiting_event(const EventLog &log, const CatalogTable &waiting, const E
     values[waiting_seq - 1] = Int64GetDatum(event.position.seq);
     values[waiting_xid - 1] = UInt64GetDatum(event.lane < log.first_lane ? 0 : event.position.xid);
     values[waiting_call_id - 1] = CStringGetTextDatum(event.call_id);
-    values[waiting_attempts - 1] = Int32GetDatum(attempts);
-    values[waiting_lease_expiries - 1] = Int32GetDatum(lease_expiries);
+    values[waiting_attempts - 1] = Int32GetDatum(tries.attempts);
+    values[waiting_lease_expiries - 1] = Int32GetDatum(tries.lease_expiries);
     values[waiting_due_at - 1] = due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at);
     nulls[waiting_due_at - 1] = due_at == nullptr;
     values[waiting_claim - 1] = Datum{0};
     nulls[waiting_claim - 1] = true;
     values[waiting_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
     values[waiting_errors - 1] = add_failure(Datum{0}, true, failure, &nulls[waiting_errors - 1]);
-    values[waiting_lock_waits - 1] = Int32GetDatum(0);
+    values[waiting_lock_waits - 1] = Int32GetDatum(tries.lock_waits);
     insert_row(waiting, values, nulls);
+}
+
+} // namespace
+
+void add_waiting_event(const EventLog &log, const CatalogTable &waiting, const EventInLane &event,
+                       int attempts, int lease_expiries, const TimestampTz *due_at, const Failure *failure)
+{
+    insert_waiting(log, waiting, event, {attempts, lease_expiries, 0}, due_at, failure);
 }
 
 namespace
@@ -339,20 +357,15 @@ void retry_locked(const EventLog &log, const CatalogTable &waiting, const EventI
 {
     const Snapshot snapshot = take_snapshot();
     KeyScan scan;
-    bool is_found = find_row(log, waiting, snapshot, event.lane, event.position.seq, &scan);
-    if (!is_found) {
-        const TimestampTz now = GetCurrentTimestamp();
-        end_key_scan(scan);
-        UnregisterSnapshot(snapshot);
-        add_waiting_event(log, waiting, event, attempts, 0, &now, nullptr);
-        retry_locked(log, waiting, event, attempts);
-        return;
-    }
-    const int lock_waits = row_int4(scan.slot, waiting_lock_waits) + 1;
+    const bool is_found = find_row(log, waiting, snapshot, event.lane, event.position.seq, &scan);
+    const int lock_waits = is_found ? row_int4(scan.slot, waiting_lock_waits) + 1 : 1;
     const TimestampTz due = next_look_at_lock(log, lock_waits);
-    update_row(waiting, scan,
-               {set_due(&due), set_claim(0), set_int4(waiting_attempts, attempts),
-                set_int4(waiting_lock_waits, lock_waits)});
+    if (is_found)
+        update_row(waiting, scan,
+                   {set_due(&due), set_claim(0), set_int4(waiting_attempts, attempts),
+                    set_int4(waiting_lock_waits, lock_waits)});
+    else
+        insert_waiting(log, waiting, event, {attempts, 0, lock_waits}, &due, nullptr);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
 }

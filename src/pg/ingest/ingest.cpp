@@ -6,6 +6,7 @@
 #include "pg/base/text.hpp"
 #include "pg/base/versions.hpp"
 #include "pg/ingest/carry.hpp"
+#include "pg/ingest/identity.hpp"
 #include "pg/ingest/ingest.hpp"
 #include "pg/ingest/signature.hpp"
 #include "pg/log/event.hpp"
@@ -17,8 +18,6 @@
 
 extern "C" {
 #include "catalog/pg_type.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -32,8 +31,6 @@ namespace
 {
 
 // -- bodies --------------------------------------------------------------------------------------
-
-enum class BodyKind : char { json = 'j', other = 'o', binary = 'b' };
 
 struct Parse {
     char *body;
@@ -96,65 +93,14 @@ Jsonb *body_of_bytes(std::string_view body, BodyKind *kind)
     return body_of_binary(body);
 }
 
-// -- identity ------------------------------------------------------------------------------------
-
-constexpr size_t digest_bytes = 16;
-
-void update_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
-{
-    if (pg_cryptohash_update(hash, static_cast<const uint8 *>(data), size) < 0)
-        elog(ERROR, "could not compute the SHA-256 of an event");
-}
-
-// Two events are the same if half of their SHA-256 is equal. `kind` tells apart a key, a JSON body, other
-// text, and other bytes. The last two are kept as JSON strings, and a JSON body can be the same string.
-bytea *digest_of(char kind, std::string_view event_type, std::string_view identity)
-{
-    uint8 digest[PG_SHA256_DIGEST_LENGTH];
-    const size_t type_size = event_type.size();
-    pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-    if (hash == nullptr || pg_cryptohash_init(hash) < 0)
-        elog(ERROR, "could not compute the SHA-256 of an event");
-    update_hash(hash, &kind, sizeof(kind));
-    update_hash(hash, &type_size, sizeof(type_size));
-    update_hash(hash, event_type.data(), event_type.size());
-    update_hash(hash, identity.data(), identity.size());
-    if (pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
-        elog(ERROR, "could not compute the SHA-256 of an event");
-    pg_cryptohash_free(hash);
-
-    auto *result = static_cast<bytea *>(palloc(VARHDRSZ + digest_bytes));
-    SET_VARSIZE(result, VARHDRSZ + digest_bytes);
-    memcpy(VARDATA(result), digest, digest_bytes);
-    return result;
-}
-
-// Each part of a body is an event of its own. The first part has the digest of the body.
-bytea *digest_of_part(const bytea *body, int64 part)
-{
-    if (part == 0)
-        return const_cast<bytea *>(body);
-    char identity[digest_bytes + sizeof(part)];
-    memcpy(identity, VARDATA(body), digest_bytes);
-    memcpy(identity + digest_bytes, &part, sizeof(part));
-    return digest_of('p', {}, {identity, sizeof(identity)});
-}
-
-bytea *identity_of(Jsonb *body, BodyKind kind, OptionalText event_type, OptionalText event_key)
-{
-    if (event_key)
-        return digest_of('k', {}, *event_key);
-    return digest_of(static_cast<char>(kind), event_type.value_or(std::string_view{}),
-                     {VARDATA(body), VARSIZE(body) - VARHDRSZ});
-}
-
 // -- appending ------------------------------------------------------------------------------------
 
 struct Event {
     Jsonb *body;
-    OptionalText type; // from beside the body
-    bytea *digest;
+    BodyKind kind;
+    OptionalText type, key; // from beside the body
     const CarriedValues *carried;
+    bytea *digest;
 };
 
 constexpr int first_carried = 4; // among the parameters, counted from 1
@@ -229,21 +175,52 @@ int64 append_one(const EventLog *log, Event event)
                     errhint("A trigger or a row-level security policy of that table suppresses it.")));
 }
 
+// The provider's id of the event comes before the document, and a given key before both.
+bytea *identity_of(const EventLog *log, const Shape *shape, const Event &event)
+{
+    if (event.key)
+        return digest_of_key(*event.key);
+    bytea *digest = digest_of_event_id(*log, shape, event.body);
+    return digest != nullptr ? digest : digest_of_body(event.body, event.kind, event.type);
+}
+
 struct Division {
     const EventLog *log;
-    const Event *whole;
+    const Shape *shape;
+    const Event *whole; // with the digest of its key or its document
     int64 part;
     int64 first_seq;
-    MemoryContext scratch; // of one part
+    bytea **event_ids;             // the digests of the parts until now; NULL: the part has no event id
+    MemoryContext caller, scratch; // the second is for one part
 };
+
+// The parts of a body can share one event id, or each can have its own. If the provider sends the latter
+// again in another body, they are found there as well.
+bytea *identity_of_part(Division *division, Jsonb *part)
+{
+    bytea *digest =
+        division->whole->key ? nullptr : digest_of_event_id(*division->log, division->shape, part);
+    division->event_ids[division->part] = nullptr;
+    if (digest == nullptr)
+        return digest_of_part(division->whole->digest, division->part);
+    int64 same = 0;
+    for (int64 i = 0; i < division->part; ++i) {
+        const bytea *earlier = division->event_ids[i];
+        same += earlier != nullptr && is_same_digest(earlier, digest);
+    }
+    auto *kept = static_cast<bytea *>(MemoryContextAlloc(division->caller, VARSIZE(digest)));
+    memcpy(kept, digest, VARSIZE(digest));
+    division->event_ids[division->part] = kept;
+    return digest_of_part(digest, same);
+}
 
 void append_part(void *state, Jsonb *part)
 {
     auto *division = static_cast<Division *>(state);
-    const bytea *digest = division->whole->digest;
-    const int64 seq =
-        append_one(division->log, {part, division->whole->type, digest_of_part(digest, division->part),
-                                   division->whole->carried});
+    Event event = *division->whole;
+    event.body = part;
+    event.digest = identity_of_part(division, part);
+    const int64 seq = append_one(division->log, event);
     SPI_freetuptable(SPI_tuptable);
     if (division->part++ == 0)
         division->first_seq = seq;
@@ -251,25 +228,27 @@ void append_part(void *state, Jsonb *part)
 }
 
 // A redelivery finds all parts. If a purge has deleted some of them, these are appended anew.
-int64 append_parts(const EventLog *log, const Event &event, const PartsOfBody &parts)
+int64 append_parts(const EventLog *log, const Shape *shape, const Event &event, const PartsOfBody &parts)
 {
-    Division division = {log, &event, 0, 0, nullptr};
-    division.scratch =
-        AllocSetContextCreate(CurrentMemoryContext, "callhardening part", ALLOCSET_DEFAULT_SIZES);
-    const MemoryContext caller = MemoryContextSwitchTo(division.scratch);
+    Division division = {log, shape, &event, 0, 0, nullptr, CurrentMemoryContext, nullptr};
+    division.event_ids = static_cast<bytea **>(palloc(sizeof(bytea *) * parts.count));
+    division.scratch = AllocSetContextCreate(division.caller, "callhardening part", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(division.scratch);
     for_each_part(event.body, parts, append_part, &division);
-    MemoryContextSwitchTo(caller);
+    MemoryContextSwitchTo(division.caller);
     MemoryContextDelete(division.scratch);
     return division.first_seq;
 }
 
 // A body with too many parts is appended whole, and the trigger makes it a dead event.
-int64 append_event(const EventLog *log, const Event &event)
+int64 append_event(const EventLog *log, Event event)
 {
     require_filled_columns(*log, *event.carried);
-    const PartsOfBody parts = find_parts(event.body, shape_of_log(*log));
-    return parts.IsDivided() && can_divide(event.body, parts) ? append_parts(log, event, parts)
-                                                              : append_one(log, event);
+    const Shape *shape = shape_of_log(*log);
+    const PartsOfBody parts = find_parts(event.body, shape);
+    const bool divides = parts.IsDivided() && can_divide(event.body, parts);
+    event.digest = identity_of(log, divides ? nullptr : shape, event);
+    return divides ? append_parts(log, shape, event, parts) : append_one(log, event);
 }
 
 // -- arguments -----------------------------------------------------------------------------------
@@ -311,8 +290,7 @@ int64 ingest_body(const EventLog *log, std::string_view body, OptionalText event
 {
     BodyKind kind;
     Jsonb *payload = body_of_bytes(body, &kind);
-    return append_event(log,
-                        {payload, event_type, identity_of(payload, kind, event_type, event_key), &carried});
+    return append_event(log, {payload, kind, event_type, event_key, &carried, nullptr});
 }
 
 } // namespace callhardening
@@ -327,9 +305,9 @@ CALLHARDENING_FUNCTION(ingest_call_event_jsonb)
     read_carry_argument(fcinfo, log, &carried);
     Jsonb *body = PG_GETARG_JSONB_P(body_argument);
     const OptionalText event_type = optional_text_argument(fcinfo, event_type_argument);
-    bytea *digest =
-        identity_of(body, BodyKind::json, event_type, optional_text_argument(fcinfo, event_key_argument));
-    const int64 event_seq = append_event(&log, {body, event_type, digest, &carried});
+    const OptionalText event_key = optional_text_argument(fcinfo, event_key_argument);
+    const int64 event_seq =
+        append_event(&log, {body, BodyKind::json, event_type, event_key, &carried, nullptr});
     SPI_finish();
     PG_RETURN_INT64(event_seq);
 }

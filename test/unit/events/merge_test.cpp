@@ -40,6 +40,13 @@ CallEvent With(CallEvent event, Field field, std::int64_t number)
     return event;
 }
 
+CallEvent Numbered(std::int64_t sequence, CallEvent event)
+{
+    event.has_sequence = true;
+    event.sequence = sequence;
+    return event;
+}
+
 CallColumns AllColumns()
 {
     CallColumns columns = {};
@@ -130,6 +137,44 @@ TEST(MergeEvent, LetsTheNewestWinAndLateOnesFillGaps)
     EXPECT_EQ(call[CallColumn::started_at].number, 1);
     Apply(With(EventAt(6), Field::duration, 60), call);
     EXPECT_EQ(call[CallColumn::duration_seconds].number, 60);
+}
+
+TEST(MergeEvent, LetsTheHighestNumberWin)
+{
+    Call call;
+    EXPECT_TRUE(Apply(Numbered(2, With(EventAt(5), Field::to_number, "two")), call).takes_payload);
+    EXPECT_FALSE(Apply(Numbered(1, With(EventAt(5), Field::to_number, "one")), call).takes_payload);
+    EXPECT_FALSE(Apply(Numbered(0, With(EventAt(9), Field::to_number, "zero")), call).takes_payload)
+        << "its later time does not count";
+    EXPECT_EQ(call[CallColumn::to_number].text, "two");
+    EXPECT_TRUE(Apply(Numbered(7, With(EventAt(4), Field::to_number, "seven")), call).takes_payload)
+        << "numbers have gaps, and a time can be wrong";
+    EXPECT_EQ(call[CallColumn::to_number].text, "seven");
+    EXPECT_EQ(call[CallColumn::last_event_at].number, 5) << "it never goes back";
+    EXPECT_FALSE(Apply(Numbered(7, With(EventAt(6), Field::to_number, "again")), call).takes_payload);
+}
+
+TEST(MergeEvent, ComparesTimesIfAnEventHasNoNumber)
+{
+    Call call;
+    Apply(Numbered(2, With(EventAt(5), Field::to_number, "two")), call);
+    Apply(With(EventAt(4), Field::to_number, "early"), call);
+    EXPECT_EQ(call[CallColumn::to_number].text, "two");
+    Apply(With(EventAt(8), Field::to_number, "late"), call);
+    EXPECT_EQ(call[CallColumn::to_number].text, "late");
+    Apply(Numbered(1, With(EventAt(9), Field::to_number, "one")), call);
+    EXPECT_EQ(call[CallColumn::to_number].text, "late") << "the highest number is known";
+    Apply(Numbered(3, With(EventAt(6), Field::to_number, "three")), call);
+    EXPECT_EQ(call[CallColumn::to_number].text, "three");
+    EXPECT_EQ(call[CallColumn::last_event_at].number, 8);
+}
+
+TEST(ParseSequence, TakesWholeNumbers)
+{
+    EXPECT_EQ(ParseSequence("0"), 0);
+    EXPECT_EQ(ParseSequence("9223372036854775807"), INT64_MAX);
+    for (const char *text : {"", "-1", "+1", "1.5", "1e3", " 1", "x", "9223372036854775808"})
+        EXPECT_EQ(ParseSequence(text), std::nullopt) << text;
 }
 
 TEST(MergeEvent, TrustsATalkTimeMoreThanADuration)
@@ -299,6 +344,8 @@ private:
         CallEvent event = EventAt(Below(6), statuses[Below(std::size(statuses))], directions[Below(4)]);
         event.has_own_time = !Chance(4);
         event.has_time = event.has_own_time || !Chance(3);
+        event.has_sequence = Chance(2);
+        event.sequence = event.has_sequence ? Below(6) : 0;
         for (FieldValue &field : event.fields)
             if (Chance(3))
                 field = {true, Below(3), texts[Below(std::size(texts))]};
@@ -370,8 +417,10 @@ TEST(MergeEvent, ChangesNothingTheSecondTime)
         With(EventAt(5, {}, Direction::outbound), Field::recording_url, "https://example.com"),
         With(EventAt(5), Field::recording_url, "https://example.org"),
         With(EventAt(3, "voicemail"), Field::voicemail_url, "https://example.net"),
+        Numbered(2, With(EventAt(1), Field::to_number, "two")),
+        Numbered(1, With(EventAt(2, {}, Direction::outbound), Field::to_number, "one")),
     };
-    std::vector<int> order = {0, 1, 2, 3, 4, 5};
+    std::vector<int> order = {0, 1, 2, 3, 4, 5, 6, 7};
     do {
         Call call;
         for (const int i : order)
