@@ -288,18 +288,19 @@ const char *select_statement(const CallsTable *table, const char *condition)
     for (int i = 0; i < call_column_count; ++i)
         if (table->columns.present[i])
             appendStringInfo(&columns, ", %s", column_identifier(static_cast<CallColumn>(i)));
-    return psprintf("SELECT %s FROM %s WHERE %s FOR NO KEY UPDATE", columns.data,
+    return psprintf("SELECT %s FROM %s WHERE %s", columns.data,
                     relation_name(RelationGetRelid(table->relation)), condition);
 }
 
-void write_statements(CallsTable *table, Oid id_type)
+void write_statements(CallsTable *table, Oid id_type, LOCKMODE lock)
 {
     const char *id = quote_identifier(table->settings.call_id_column);
     const char *id_value = typed_parameter(id_parameter, id_type);
     const char *condition = psprintf("%s OPERATOR(pg_catalog.=) %s", id, id_value);
     table->insert = insert_statement(table, id, id_value);
     table->update = update_statement(table, condition);
-    table->select = select_statement(table, condition);
+    const char *select = select_statement(table, condition);
+    table->select = lock == AccessShareLock ? select : psprintf("%s FOR NO KEY UPDATE", select);
     table->select_nowait = psprintf("%s NOWAIT", table->select);
 }
 
@@ -342,10 +343,10 @@ void require_carried_columns(const CallsTable &table)
 
 } // namespace
 
-void open_calls_table(const EventLog &log, CallsTable *table)
+void open_calls_table(const EventLog &log, LOCKMODE lock, CallsTable *table)
 {
     *table = {};
-    table->relation = open_table(log.calls, RowExclusiveLock);
+    table->relation = open_table(log.calls, lock);
     table->provider = log.provider;
     table->shape = shape_of_log(log);
     table->log = &log;
@@ -365,7 +366,7 @@ void open_calls_table(const EventLog &log, CallsTable *table)
     require_state_columns(table->relation);
     find_columns(table);
     table->fills_new_rows = has_insert_trigger(table->relation);
-    write_statements(table, id_type);
+    write_statements(table, id_type, lock);
 }
 
 namespace

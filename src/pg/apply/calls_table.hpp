@@ -32,12 +32,13 @@ struct CallsTable {
     const char *update;
 };
 
-// Opens the calls table of a log for writing; 55000 if it is not hardened, or its call id is not unique.
+// Opens the calls table of a log; 55000 if it is not hardened, or its call id is not unique.
 // Strings live in the current memory context. Close it with table_close.
-void open_calls_table(const EventLog &log, CallsTable *table);
+// With AccessShareLock it is only for reading.
+void open_calls_table(const EventLog &log, LOCKMODE lock, CallsTable *table);
 
-// Locks and reads the call; false if it has no row. `waits`: waits for another session's row lock, else
-// raises 55P03. Needs an open SPI connection, like the two below.
+// Reads the call, and locks it if the table is open for writing; false if it has no row. `waits`: waits for
+// another session's row lock, else raises 55P03. Needs an open SPI connection, like the two below.
 bool read_call(const CallsTable &table, const char *call_id, bool waits, Call *call);
 
 // Writes a new call with its carried columns from event `seq`. False if the call has a row by now.

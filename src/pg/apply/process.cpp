@@ -2,6 +2,7 @@
 #include "core/events/merge.hpp"
 #include "core/words/verdict.hpp"
 
+#include "pg/apply/call_event.hpp"
 #include "pg/apply/calls_table.hpp"
 #include "pg/apply/process.hpp"
 #include "pg/base/spi.hpp"
@@ -46,7 +47,7 @@ struct BatchEvent {
     Merge outcome;
     int status_before; // of the call
     bool refines_the_end;
-    std::string_view unknown_state, unknown_direction; // words outside the vocabulary
+    UnknownWords unknown;
     const LaneRecord *claim;
     const ErrorData *error; // set: this event failed, or an earlier one of its call
     bool failed_itself;
@@ -95,56 +96,6 @@ void copy_texts(CallEvent *event)
             value.text = copy_text(value.text);
 }
 
-// References are call ids, so they begin with the provider where the ids do.
-void prefix_references(const CallsTable &table, CallEvent *event)
-{
-    constexpr Field references[] = {Field::master_call_id, Field::entry_point_call_id,
-                                    Field::operator_call_id};
-    if (table.key_prefix.empty())
-        return;
-    for (const Field reference : references) {
-        FieldValue &value = event->fields[static_cast<size_t>(reference)];
-        if (value.known)
-            value.text = prefixed_call_id(table.key_prefix, value.text);
-    }
-}
-
-void read_status(const CallsTable &table, BatchEvent *event)
-{
-    std::string_view word = event->parsed[Field::state].text;
-    if (IsBlank(word) && event->claimed->event_type != nullptr)
-        word = event->claimed->event_type;
-    const StatusDecision decision = DecideStatus(*table.settings.graph, {}, word, table.provider);
-    event->parsed.status = decision.next < 0 ? unset_status : decision.next;
-    if (decision.verdict == StatusVerdict::unknown_word)
-        event->unknown_state = copy_text(word);
-}
-
-void read_direction(const CallsTable &table, BatchEvent *event)
-{
-    const std::string_view word = event->parsed[Field::direction].text;
-    if (IsBlank(word))
-        return;
-    event->parsed.direction = NormalizeDirection(word, table.provider);
-    if (event->parsed.direction == Direction::unknown)
-        event->unknown_direction = word;
-}
-
-void read_time(BatchEvent *event)
-{
-    const FieldValue &time = event->parsed[Field::event_time];
-    event->parsed.has_own_time = time.known;
-    event->parsed.has_time = time.known || event->claimed->has_received_at;
-    event->parsed.time = time.known ? time.number : event->claimed->received_at;
-}
-
-void read_sequence(BatchEvent *event)
-{
-    const auto sequence = ParseSequence(event->parsed[Field::sequence].text);
-    event->parsed.has_sequence = sequence.has_value();
-    event->parsed.sequence = sequence.value_or(0);
-}
-
 // A body may have megabytes, so its memory is freed after each event.
 void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext scratch)
 {
@@ -156,12 +107,10 @@ void read_batch_event(const CallsTable &table, BatchEvent *event, MemoryContext 
 
     memcpy(event->parsed.fields, fields.values, sizeof(fields.values));
     copy_texts(&event->parsed);
-    prefix_references(table, &event->parsed);
     MemoryContextReset(scratch);
-    read_time(event);
-    read_sequence(event);
-    read_status(table, event);
-    read_direction(table, event);
+    const LogEvent &claimed = *event->claimed;
+    event->unknown = read_meaning(table, {claimed.event_type, claimed.has_received_at, claimed.received_at},
+                                  &event->parsed);
 }
 
 // Sorts by call, then in the order of the claim and so of the log.
@@ -546,13 +495,13 @@ void warn_refused_status(const Batch &batch, const BatchEvent &event, MemoryCont
 
 void warn_unknown_words(const Batch &batch, const BatchEvent &event)
 {
-    if (!event.unknown_direction.empty()) {
-        warn_unknown_word("direction", event.unknown_direction);
-        note_words(batch, event, IssueKind::unknown_direction, {}, event.unknown_direction);
+    if (!event.unknown.direction.empty()) {
+        warn_unknown_word("direction", event.unknown.direction);
+        note_words(batch, event, IssueKind::unknown_direction, {}, event.unknown.direction);
     }
-    if (!event.unknown_state.empty()) {
-        warn_unknown_word("status", event.unknown_state);
-        note_words(batch, event, IssueKind::unknown_status, {}, event.unknown_state);
+    if (!event.unknown.state.empty()) {
+        warn_unknown_word("status", event.unknown.state);
+        note_words(batch, event, IssueKind::unknown_status, {}, event.unknown.state);
     }
 }
 
@@ -598,7 +547,7 @@ void open_calls_of(const EventLog &log, CallsTable *table)
     if (get_rel_name(log.calls) == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("the calls table of event log %s no longer exists", log.events_name)));
-    open_calls_table(log, table);
+    open_calls_table(log, RowExclusiveLock, table);
 }
 
 ApplyCounts apply_claim(Batch *batch, MemoryContext statement)

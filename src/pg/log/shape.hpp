@@ -12,6 +12,8 @@ extern "C" {
 namespace callhardening
 {
 
+[[noreturn]] void refuse_unknown_provider(std::string_view provider);
+
 // The document as text. Raises an error if it is too long to be a shape.
 std::string_view shape_text(Jsonb *document);
 

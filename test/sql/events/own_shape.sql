@@ -83,6 +83,23 @@ UPDATE _callhardening.logs SET shape = '{"version": 1, "zone": "Mars/Base", "for
 INSERT INTO own_shape.call_events (payload) VALUES ('{"call": {"no": 4, "at": "2026-01-01 00:00:00"}}') RETURNING call_id;
 SELECT purge_call_events('0 seconds', 'own_shape.call_events') >= 0 AS purged;
 
+-- what an event would do to its call
+SELECT configure_call_event_log('own_shape.call_events', shape => '{"version": 1, "forms": [{"call": "call",
+    "fields": {"call_id": "no", "state": "is", "direction": "way", "from_number": "from", "started_at": "at", "event_time": "at"}}]}');
+SELECT field, value, outcome FROM explain_call_event('{"call": {"no": "x 2", "is": "ringing", "way": "in", "from": "+44",
+    "at": "2027-01-01T00:00:00Z"}}', log => 'own_shape.call_events') WHERE field ~ '[.>]' AND field <> 'call.last_event_at';
+SELECT field, value, outcome FROM explain_call_event('{"call": {"no": "x 2", "is": "ended", "at": "2025-01-01T00:00:00Z"}}',
+    log => 'own_shape.call_events') WHERE field ~ '[.>]';
+SELECT field, value, outcome FROM explain_call_event('{"call": {"no": "x 9", "is": "on fire", "way": "up"}}',
+    log => 'own_shape.call_events') WHERE field ~ '[.>]';
+SELECT field, value, outcome FROM explain_call_event('CallSid=CA1&CallStatus=busy&Direction=outbound-api&From=%2B44&CallDuration=0',
+    'twilio') WHERE field ~ '[.>]';
+SELECT call_id, status, direction, from_number FROM own_shape.calls WHERE call_id IN ('x 2', 'x 9');
+SELECT count(*) FROM explain_call_event('{}', log => 'own_shape.calls');
+SET ROLE shape_operator;
+SELECT count(*) FROM explain_call_event('{"call": {"no": "x 2"}}', log => 'own_shape.call_events');
+RESET ROLE;
+
 -- more logs than a session keeps shapes for
 SET client_min_messages = warning;
 \set ECHO none
