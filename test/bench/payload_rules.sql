@@ -4,7 +4,7 @@
 --
 -- Left out: secrets in names, emoji of several characters, the action `hash`.
 
--- All rules are of one or two names behind `**.`.
+-- All rules that meet these documents are of one or two names behind `**.`.
 DO $do$
 DECLARE
     policy jsonb := call_payload_policy();

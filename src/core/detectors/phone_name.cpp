@@ -26,30 +26,31 @@ constexpr std::string_view phone_words[] = {
 constexpr std::string_view number_words[] = {"no", "nr", "num", "nums", "number", "numbers"};
 
 constexpr std::string_view party_words[] = {
-    "agent",    "ani",      "callback",  "called",      "callee",      "caller",    "callerid",
-    "calling",  "cell",     "cellphone", "contact",     "destination", "dialed",    "dialled",
-    "did",      "dnis",     "external",  "fax",         "forward",     "forwarded", "forwarding",
-    "from",     "internal", "landline",  "mobile",      "originating", "party",     "phone",
-    "proxy",    "receiver", "recipient", "redirect",    "sender",      "sms",       "source",
-    "target",   "tel",      "telephone", "terminating", "to",          "transfer",  "transferred",
-    "whatsapp",
+    "agent",       "ani",      "callback",  "called",    "callee",      "caller",    "callerid",
+    "calling",     "cell",     "cellphone", "contact",   "destination", "dialed",    "dialled",
+    "did",         "dnis",     "external",  "fax",       "forward",     "forwarded", "forwarding",
+    "from",        "internal", "landline",  "mobile",    "originating", "our",       "party",
+    "phone",       "proxy",    "receiver",  "recipient", "redirect",    "sender",    "sms",
+    "source",      "target",   "tel",       "telephone", "terminating", "to",        "transfer",
+    "transferred", "whatsapp",
 };
 
-// Persons and places also have numbers of other kinds.
+// Persons and places also have numbers of other kinds. A provider names its customer's number after itself.
 constexpr std::string_view doubtful_party_words[] = {
-    "alternate", "business", "client",   "customer", "guest",   "home",
-    "lead",      "office",   "operator", "tracking", "virtual", "work",
+    "aircall", "alternate", "business", "client", "customer",    "dialpad",  "guest",  "home",    "justcall",
+    "lead",    "office",    "operator", "plivo",  "ringcentral", "tracking", "twilio", "virtual", "work",
 };
 
 // Only as the whole name.
 constexpr std::string_view doubtful_names[] = {
-    "called",  "callee",   "caller",    "calling",    "cli",    "from", "number",
-    "numbers", "receiver", "recipient", "recipients", "sender", "tel",  "to",
+    "called",  "callee",   "caller",    "calling",    "cli",    "destination", "from", "number",
+    "numbers", "receiver", "recipient", "recipients", "sender", "tel",         "to",
 };
 
+// Exotel's PhoneNumberSid is the number itself. Other sids have letters.
 constexpr std::string_view modifiers[] = {
-    "clean", "display",    "e164",    "formatted", "full",      "intl", "international", "national",
-    "norm",  "normalized", "primary", "raw",       "secondary", "str",  "string",        "value",
+    "clean",      "display", "e164", "formatted", "full", "intl", "international", "national", "norm",
+    "normalized", "primary", "raw",  "secondary", "sid",  "str",  "string",        "value",
 };
 
 // Takes words from the end of a name: agent_number, agentNumber, "Agent Number", agentnumber.
@@ -144,6 +145,14 @@ bool IsDate(std::string_view text) noexcept
            ((g.HasSizes(0, {4, 2, 2}) && is_year(0)) || (g.HasSizes(0, {2, 2, 4}) && is_year(2)));
 }
 
+// Two zeros stand for the plus. Numbers of accounts are padded with zeros too, but have fewer digits.
+bool HasCountryAfterZeros(std::string_view text, std::size_t digits) noexcept
+{
+    constexpr std::size_t shortest = 12, with_north_american = 13;
+    return text.starts_with("00") && IsAsciiDigit(text[2]) && text[2] != '0' && digits >= shortest &&
+           (text[2] != '1' || digits == with_north_american);
+}
+
 // Excludes accounts and times under a name with several meanings. After its zero, a national number has an
 // area, and no area begins with zero. Numbers of accounts are padded with zeros.
 bool MayBeNumberOfMany(std::string_view text, std::size_t digits) noexcept
@@ -151,7 +160,7 @@ bool MayBeNumberOfMany(std::string_view text, std::size_t digits) noexcept
     constexpr std::size_t shortest = 10, longest_national = 12;
     if (digits < shortest || text[0] != '0')
         return digits >= shortest;
-    return digits <= longest_national && text[1] != '0';
+    return (digits <= longest_national && text[1] != '0') || HasCountryAfterZeros(text, digits);
 }
 
 } // namespace

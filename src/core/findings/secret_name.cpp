@@ -44,6 +44,7 @@ constexpr auto listed_names = std::to_array<NameRow>({
     {"secrets", credential, Match::end},
     {"creds", credential, Match::word},
     {"cred", credential, Match::word},
+    {"clientstate", credential, Match::end},
     {"credential", credential, Match::end},
     {"credentials", credential, Match::end},
 
@@ -181,8 +182,14 @@ constexpr auto listed_names = std::to_array<NameRow>({
     {"recordinglink", link, Match::end},
     {"recordinglinks", link, Match::end},
     {"recordingplayer", link, Match::end},
+    {"recordurl", link, Match::end},
+    {"recordingshorturl", link, Match::end},
     {"signedurl", link, Match::end},
+    {"transcripturl", link, Match::end},
+    {"transcriptionurl", link, Match::end},
+    {"asset", link, Match::whole}, // the page of a recording at Aircall
     {"voicemailurl", link, Match::end},
+    {"voicemailshorturl", link, Match::end},
     {"voicemaillink", link, Match::end},
     {"voicemaillinks", link, Match::end},
     {"mediaurl", link, Match::end},

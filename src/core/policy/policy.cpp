@@ -32,6 +32,7 @@ struct Glob {
 struct Node {
     RuleIndex accepts = no_rule; // the first rule with its path's end here
     bool any_depth = false;      // stands for `**`: stays reached for any next member
+    bool leads_on = false;       // paths continue here
     PathNode star = no_node;     // child for `*`
     PathNode deeper = no_node;   // child for `**`, reached together with this node
     std::vector<Glob> globs;
@@ -113,7 +114,8 @@ struct Policy::Tables {
 namespace
 {
 
-// The reached nodes. Each is in it once, followed by its `**`.
+// The reached nodes. Each is in it once, followed by its `**`. A node at the end of all its paths only gives
+// its rule: without it, most members of a payload reach the same nodes.
 struct Reached {
     PathNode *nodes;
     std::uint16_t size = 0;
@@ -122,10 +124,12 @@ struct Reached {
     void Add(const std::vector<Node> &tree, PathNode node) noexcept
     {
         for (; node != no_node; node = tree[node].deeper) {
+            rule = std::min(rule, tree[node].accepts);
+            if (!tree[node].leads_on && !tree[node].any_depth)
+                continue;
             if (std::find(nodes, nodes + size, node) != nodes + size)
                 return;
             nodes[size++] = node;
-            rule = std::min(rule, tree[node].accepts);
         }
     }
 };
@@ -489,6 +493,7 @@ private:
             }
             return tables_.nodes[parent].deeper;
         }
+        tables_.nodes[parent].leads_on = true;
         if (segment == "*") {
             if (tables_.nodes[parent].star == no_node) {
                 const PathNode child = NewNode(false);

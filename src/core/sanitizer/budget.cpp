@@ -300,7 +300,8 @@ void Chain::MarkEmptied() noexcept
 std::uint32_t Chain::Shed(Observer *observer) noexcept
 {
     for (std::uint32_t i = 0; i < list_count_; ++i)
-        Keep(lists_[i], observer);
+        if (lists_[i].first != no_leaf) // most rules have no leaf
+            Keep(lists_[i], observer);
     Keep(no_rule_, observer);
     const std::uint32_t shed = leaf_count_ - kept_;
     if (shed > 0)

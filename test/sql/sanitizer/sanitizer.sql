@@ -16,7 +16,7 @@ SELECT sanitize_call_payload('{"a": 12345678901234567890123456789012345678901,
 SELECT sanitize_call_payload('{"password": "x", "Api-Key": 17,
     "client_secret": {"a": [1]}, "user_token": ["x"], "cookies": {"a": "b"}, "pin": ""}');
 SELECT sanitize_call_payload('{"author": "x", "tokenizer": "x", "keyboard": "x",
-    "session_id": "x", "raw_digits": "17", "client_state": "eHg=", "has_token": false}');
+    "session_id": "x", "raw_digits": "17", "client_type": "eHg=", "has_token": false}');
 -- Credentials by their form
 SELECT sanitize_call_payload('{"a": "https://user:pw@example.com/x?sig=abc&page=1#key=abc",
     "b": "Authorization: Bearer abc123def", "c": "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln"}');

@@ -545,37 +545,64 @@ TEST(Detector, NationalNumbersByADoubtfulName)
             EXPECT_EQ(DetectDigits(text, name, all), Detector::phone) << country << ", " << name;
     }
     EXPECT_EQ(DetectDigits("0301230100", "sender", all), Detector::phone);
-    for (const char *account : {"0000301230", "0012345678", "0123456789012"})
+    for (const char *abroad : {"0033170555023", "0014155550100", "004930123456"})
+        EXPECT_EQ(DetectDigits(abroad, "client_number", all), Detector::phone) << abroad;
+    for (const char *account :
+         {"0000301230", "0012345678", "0123456789012", "001234567890", "000123456789", "00123456789012"})
         EXPECT_EQ(DetectDigits(account, "customer_number", all), std::nullopt) << account;
 }
 
 TEST(Detector, NamesOfPhoneNumbers)
 {
-    for (const char *name : {"phone",         "phone1",
-                             "phone_2",       "Phone Number",
-                             "phoneNumber",   "phonenumber",
-                             "contact_phone", "cell",
-                             "cellPhone",     "cell_no",
-                             "whatsapp",      "whatsapp_number",
-                             "mobile",        "MobileNo",
-                             "fax",           "telephone",
-                             "msisdn",        "caller_id",
-                             "callerid_num",  "CallerIdNumber",
-                             "agent_number",  "agentNumber",
-                             "to_number",     "fromNumber",
-                             "called_number", "external_number",
-                             "sender_number", "ani",
-                             "dnis",          "did_number",
-                             "phone_e164",    "phone_number_formatted",
-                             "mobile_raw",    "destination_number",
-                             "work_phone",    "home_cell_2"})
+    for (const char *name : {"phone",
+                             "phone1",
+                             "phone_2",
+                             "Phone Number",
+                             "phoneNumber",
+                             "phonenumber",
+                             "contact_phone",
+                             "cell",
+                             "cellPhone",
+                             "cell_no",
+                             "whatsapp",
+                             "whatsapp_number",
+                             "mobile",
+                             "MobileNo",
+                             "fax",
+                             "telephone",
+                             "msisdn",
+                             "caller_id",
+                             "callerid_num",
+                             "CallerIdNumber",
+                             "agent_number",
+                             "agentNumber",
+                             "to_number",
+                             "fromNumber",
+                             "called_number",
+                             "external_number",
+                             "sender_number",
+                             "ani",
+                             "dnis",
+                             "did_number",
+                             "phone_e164",
+                             "phone_number_formatted",
+                             "mobile_raw",
+                             "destination_number",
+                             "work_phone",
+                             "home_cell_2",
+                             "our_number",
+                             "PhoneNumberSid",
+                             "phone_number_sid"})
         EXPECT_EQ(ClassifyPhoneName(name), PhoneName::sure) << name;
     for (const char *name : {"from", "to", "sender", "recipient", "caller", "callee", "number", "tel",
-                             "customer_number", "clientNumber"})
+                             "customer_number", "clientNumber", "destination", "justcall_number"})
         EXPECT_EQ(ClassifyPhoneName(name), PhoneName::doubtful) << name;
     for (const char *name : {"",
                              "id",
                              "call_id",
+                             "call_sid",
+                             "phone_number_id",
+                             "hour_number",
                              "phone_id",
                              "phoneId",
                              "agent_id",

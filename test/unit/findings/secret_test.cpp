@@ -37,13 +37,14 @@ std::string Redact(const std::string &text, bool only_hosts = false, const char 
 TEST(Secret, NamesOfMembers)
 {
     for (const char *name : {"password", "PASSWORD", "pass-word", "user_password", "_token_", "accessToken",
-                             "X-API-Key", "set-cookie", "pin"})
+                             "X-API-Key", "set-cookie", "pin", "clientState", "client_state"})
         EXPECT_EQ(ClassifyMember(name), MemberClass::credential) << name;
-    for (const char *name : {"author", "tokenizer", "keyboard", "session_id", "raw_digits", "client_state",
+    for (const char *name : {"author", "tokenizer", "keyboard", "session_id", "raw_digits", "client_type",
                              "key", "shipping_pin", "ｐassword", "", "_", "was_recorded",
-                             "call_recording_ids", "voicemail_recording_id"})
+                             "call_recording_ids", "voicemail_recording_id", "asset_id", "fixed_asset"})
         EXPECT_EQ(ClassifyMember(name), MemberClass::plain) << name;
-    for (const char *name : {"voicemail_share_link", "recordingUrl", "admin_recording_urls", "access_link"})
+    for (const char *name : {"voicemail_share_link", "recordingUrl", "admin_recording_urls", "access_link",
+                             "record_url", "TranscriptionUrl", "voicemail_short_url", "asset"})
         EXPECT_EQ(ClassifyMember(name), MemberClass::link) << name;
     EXPECT_EQ(ClassifyMember("recording_details"), MemberClass::media);
     EXPECT_EQ(ClassifyMember("hook_url"), MemberClass::address);

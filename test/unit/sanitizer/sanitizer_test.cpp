@@ -594,7 +594,7 @@ TEST(Payload, OrdinaryTextsStay)
         const char *text :
         {R"({"author": "Jane", "tokenizer": "bpe", "keyboard": "qwerty", "session_id": "a4fad4b3-b388-12ee",
             "raw_digits": "+1 800-123-4567"})",
-         R"({"client_state": "aGF2ZSBhIG5pY2UgZGF5", "call_control_id": "v2:7subYr8fLrXmaAXm8egeAMpoSJ72J3SGPUuome81-hQuaKRf9b7hKA"})",
+         R"({"client_type": "aGF2ZSBhIG5pY2UgZGF5", "call_control_id": "v2:7subYr8fLrXmaAXm8egeAMpoSJ72J3SGPUuome81-hQuaKRf9b7hKA"})",
          R"({"time": "2018-05-08T21:33:19.300000", "id": "abcabcab-abca-abca-abca-abcabcabcabc", "group_id": "Office:5527348325810176"})",
          R"({"url": "https://example.com/a/b?page=2&view=Simple#top", "sip": "sip:alice@example.com", "t": "12:30:45, x=1, y: 2"})",
          R"({"text": "a bearer of news got basic information about the token economy", "big": 9007199254740993, "d": 1.10})",
