@@ -324,6 +324,27 @@ SecretSpan FindByColon(const Search &search, std::size_t i) noexcept
     return sip.Found() ? sip : Hide(text, FindAssignedValue(search.spelled, i, search.names));
 }
 
+// The block of a key, or the value of --password and the like.
+SecretSpan FindByHyphen(Search &search, std::size_t i) noexcept
+{
+    const std::string_view text = search.spelled.text;
+    if (i > 0 && IsAsciiAlnum(text[i - 1]))
+        return nothing;
+    if (const SecretSpan pem = FindPem(text, i); pem.Found())
+        return pem;
+    if (i + 1 < text.size() && text[i + 1] == '>')
+        return Hide(text, FindPointedValue(search.spelled, i, search.names));
+    return Hide(text, FindOptionValue(text, i, search.names));
+}
+
+// `i` is at the third letter of eyJ and eyA.
+SecretSpan FindJwtAt(Search &search, std::size_t i) noexcept
+{
+    const std::string_view text = search.spelled.text;
+    const bool begins = i >= search.from + 2 && text[i - 1] == 'y' && text[i - 2] == 'e';
+    return begins ? FindJwt(text, i - 2, search.searched) : nothing;
+}
+
 SecretSpan FindAt(Search &search, std::size_t i) noexcept
 {
     const std::string_view text = search.spelled.text;
@@ -337,21 +358,11 @@ SecretSpan FindAt(Search &search, std::size_t i) noexcept
     case '>':
         return Hide(text, FindElementText(text, i, search.names));
     case 'A':
-        if (i > 0 && text[i - 1] == 'P')
-            return Hide(text, FindStatementValue(text, i));
-        [[fallthrough]];
+        return i > 0 && text[i - 1] == 'P' ? Hide(text, FindStatementValue(text, i)) : FindJwtAt(search, i);
     case 'J':
-        return i >= search.from + 2 && text[i - 1] == 'y' && text[i - 2] == 'e'
-                   ? FindJwt(text, i - 2, search.searched)
-                   : nothing;
+        return FindJwtAt(search, i);
     case '-':
-        if (i > 0 && IsAsciiAlnum(text[i - 1]))
-            return nothing;
-        if (const SecretSpan pem = FindPem(text, i); pem.Found())
-            return pem;
-        if (i + 1 < text.size() && text[i + 1] == '>')
-            return Hide(text, FindPointedValue(search.spelled, i, search.names));
-        return Hide(text, FindOptionValue(text, i, search.names));
+        return FindByHyphen(search, i);
     case 'B':
         if (const ValueSpan value = FindStatementValue(text, i); value.Found())
             return Hide(text, value);

@@ -50,15 +50,29 @@ PrintedNumber Clip(std::string_view text) noexcept
     return {text.size() > longest_number ? std::string_view{} : text, text.size()};
 }
 
+void WriteDigits(const Digits &digits, long long begin, long long end, char *out) noexcept
+{
+    for (long long i = begin; i < end; ++i) {
+        if (i == digits.point)
+            *out++ = '.';
+        *out++ = digits.at(i);
+    }
+}
+
+std::size_t ExponentAt(std::string_view number) noexcept
+{
+    const auto *const sign =
+        std::find_if(number.begin(), number.end(), [](char c) { return c == 'e' || c == 'E'; });
+    return static_cast<std::size_t>(sign - number.begin());
+}
+
 } // namespace
 
 PrintedNumber PrintNumber(std::string_view number, char (&room)[longest_number]) noexcept
 {
     const bool negative = number.starts_with('-');
     const std::string_view plain = number.substr(negative ? 1 : 0);
-    const auto e = static_cast<std::size_t>(
-        std::find_if(plain.begin(), plain.end(), [](char c) { return c == 'e' || c == 'E'; }) -
-        plain.begin());
+    const std::size_t e = ExponentAt(plain);
     if (e == plain.size() && plain.front() != '0') // as nearly all numbers are
         return Clip(number);
     const Digits digits = ReadDigits(plain, e);
@@ -71,14 +85,8 @@ PrintedNumber PrintNumber(std::string_view number, char (&room)[longest_number])
     const auto length = static_cast<std::size_t>((minus ? 1 : 0) + whole + (fraction > 0 ? fraction + 1 : 0));
     if (length > longest_number)
         return {{}, length};
-    char *out = room;
-    if (minus)
-        *out++ = '-';
-    for (long long i = digits.point - whole; i < digits.point + fraction; ++i) {
-        if (i == digits.point)
-            *out++ = '.';
-        *out++ = digits.at(i);
-    }
+    room[0] = '-';
+    WriteDigits(digits, digits.point - whole, digits.point + fraction, room + (minus ? 1 : 0));
     return {{room, length}, length};
 }
 

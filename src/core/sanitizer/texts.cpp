@@ -168,6 +168,20 @@ private:
     std::size_t searched_[Spellings::most_levels] = {};
 };
 
+// What is beyond its room is left out.
+struct BoundedText {
+    char *letters;
+    std::size_t room;
+    std::size_t size;
+
+    void Append(std::string_view part) noexcept
+    {
+        const std::size_t n = std::min(part.size(), room - size);
+        std::copy_n(part.data(), n, letters + size);
+        size += n;
+    }
+};
+
 // Returns the given text if `find` finds nothing. `first`: the first finding in the text itself. It may be
 // empty without a search only if the text spells something.
 template <typename Find>
@@ -184,22 +198,18 @@ std::string_view Redactor::Replace(std::string_view text, std::size_t room, bool
     char *out = text_.Reserve<char>(arena_, most);
     if (out == nullptr)
         return {};
-    std::size_t size = 0, from = 0;
-    const auto append = [&](std::string_view part) {
-        const std::size_t n = std::min(part.size(), most - size);
-        std::copy_n(part.data(), n, out + size);
-        size += n;
-    };
-    while (piece.Found() && size < room) {
-        append(text.substr(from, piece.begin - from));
-        append(piece.replacement);
+    BoundedText written{out, most, 0};
+    std::size_t from = 0;
+    while (piece.Found() && written.size < room) {
+        written.Append(text.substr(from, piece.begin - from));
+        written.Append(piece.replacement);
         found = found | piece.found;
         from = piece.end;
-        if (size < room)
-            piece = search.Next(from, std::min(text.size(), from + room - size));
+        if (written.size < room)
+            piece = search.Next(from, std::min(text.size(), from + room - written.size));
     }
-    append(text.substr(from));
-    return arena_.Copy({out, size});
+    written.Append(text.substr(from));
+    return arena_.Copy({out, written.size});
 }
 
 // Most texts are read only once.

@@ -123,6 +123,41 @@ void callhardening::require_call_settings(Relation calls, CallSettings *settings
                         errhint("Call harden_calls again, with every setting other than the defaults.")));
 }
 
+namespace
+{
+
+// The columns of the record have the order of the arguments.
+struct SettingsRecord {
+    Datum values[argument_count];
+    bool nulls[argument_count];
+};
+
+void put(SettingsRecord *record, Argument column, const char *value, PGFunction input)
+{
+    record->values[column] = DirectFunctionCall1(input, CStringGetDatum(value));
+    record->nulls[column] = false;
+}
+
+void put_unless_empty(SettingsRecord *record, Argument column, const char *value, PGFunction input)
+{
+    if (*value != '\0')
+        put(record, column, value, input);
+}
+
+void put_settings(SettingsRecord *record, const CallSettings &settings)
+{
+    put(record, argument_call_id_column, settings.call_id_column, namein);
+    put(record, argument_status_column, settings.status_column, namein);
+    put(record, argument_direction_column, settings.direction_column, namein);
+    put(record, argument_payload_column, settings.payload_column, namein);
+    put(record, argument_on_invalid, mode_names[static_cast<size_t>(settings.on_invalid)], textin);
+    put_unless_empty(record, argument_transitions, settings.transitions, jsonb_in);
+    put_unless_empty(record, argument_provider, settings.provider, textin);
+    put_unless_empty(record, argument_policy, settings.policy, jsonb_in);
+}
+
+} // namespace
+
 CALLHARDENING_FUNCTION(call_settings)
 {
     TupleDesc descriptor;
@@ -130,34 +165,15 @@ CALLHARDENING_FUNCTION(call_settings)
         ereport(ERROR,
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("call_settings must return a record")));
 
-    // The columns of the record have the order of the arguments.
-    Datum values[argument_count] = {};
-    bool nulls[argument_count];
-    memset(nulls, true, sizeof nulls);
-
+    SettingsRecord record = {};
+    memset(record.nulls, true, sizeof record.nulls);
     Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
     CallSettings settings;
-    if (calls != nullptr && find_call_settings(calls, &settings)) {
-        const auto put = [&values, &nulls](Argument column, const char *value, PGFunction input) {
-            values[column] = DirectFunctionCall1(input, CStringGetDatum(value));
-            nulls[column] = false;
-        };
-        const auto put_unless_empty = [&put](Argument column, const char *value, PGFunction input) {
-            if (*value != '\0')
-                put(column, value, input);
-        };
-        put(argument_call_id_column, settings.call_id_column, namein);
-        put(argument_status_column, settings.status_column, namein);
-        put(argument_direction_column, settings.direction_column, namein);
-        put(argument_payload_column, settings.payload_column, namein);
-        put(argument_on_invalid, mode_names[static_cast<size_t>(settings.on_invalid)], textin);
-        put_unless_empty(argument_transitions, settings.transitions, jsonb_in);
-        put_unless_empty(argument_provider, settings.provider, textin);
-        put_unless_empty(argument_policy, settings.policy, jsonb_in);
-    }
+    if (calls != nullptr && find_call_settings(calls, &settings))
+        put_settings(&record, settings);
     if (calls != nullptr)
         table_close(calls, AccessShareLock);
-    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls)));
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, record.values, record.nulls)));
 }
 
 CALLHARDENING_FUNCTION(trigger_settings)
