@@ -599,6 +599,16 @@ COMMENT ON FUNCTION _callhardening.event_stamp(jsonb, text, int, text, jsonb) IS
 'if the event has no call (see why_no_lane). key_type: see call_key_type. shape: the log''s own; null: that of the '
 'provider. NULL for NULL. Errors: 22023 lanes out of range, no shape';
 
+CREATE FUNCTION _callhardening.event_indexes() RETURNS TABLE (index_no int, keys name[])
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+VALUES (1, '{event_lane,event_xid,event_seq}'::name[]), (2, '{event_seq}'), (3, '{event_digest}')
+$$;
+
+COMMENT ON FUNCTION _callhardening.event_indexes() IS
+'the columns of the unique indexes of an event log';
+
 -- The library asks for the same definition (src/pg/log/log_table.cpp). An index with another order, condition or
 -- operator class gives other events, or the same events in another order.
 CREATE FUNCTION _callhardening.has_event_index(events regclass, keys name[]) RETURNS boolean

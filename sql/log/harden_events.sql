@@ -548,9 +548,7 @@ CREATE FUNCTION _callhardening.missing_event_indexes(events regclass, beside_wri
     AS $$
 SELECT format('CREATE UNIQUE INDEX %sON %s (%s) WHERE %s IS NOT NULL',
     CASE WHEN beside_writers THEN 'CONCURRENTLY ' END, events, array_to_string(keys, ', '), keys[1])
-FROM (VALUES (1, ARRAY['event_lane', 'event_xid', 'event_seq']::name[]), (2, ARRAY['event_seq']::name[]),
-    (3, ARRAY['event_digest']::name[]))
-    AS wanted (index_no, keys)
+FROM _callhardening.event_indexes()
 WHERE NOT _callhardening.has_event_index(events, keys)
 ORDER BY index_no
 $$;

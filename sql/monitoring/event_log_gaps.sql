@@ -144,11 +144,10 @@ SELECT l.events, 'note', 'row_security',
 FROM logs l JOIN pg_class c ON c.oid = l.events WHERE c.relrowsecurity
 UNION ALL
 SELECT l.events, 'gap', 'index_missing',
-       format('there is no valid unique index on (%s)', array_to_string(k.names, ', ')),
-       format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.names, ', '))
-FROM logs l CROSS JOIN (VALUES ('{event_lane,event_xid,event_seq}'::name[]), ('{event_seq}'),
-    ('{event_digest}')) AS k (names)
-WHERE NOT _callhardening.has_event_index(l.events, k.names)
+       format('there is no valid unique index on (%s)', array_to_string(k.keys, ', ')),
+       format('CREATE UNIQUE INDEX ON %s (%s).', l.events, array_to_string(k.keys, ', '))
+FROM logs l CROSS JOIN _callhardening.event_indexes() AS k
+WHERE NOT _callhardening.has_event_index(l.events, k.keys)
 UNION ALL
 SELECT l.events, s.level, s.gap, s.detail, s.advice
 FROM logs l CROSS JOIN LATERAL _callhardening.stray_event_gaps(l.events) AS s WHERE l.relkind = 'r'

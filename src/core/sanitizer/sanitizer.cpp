@@ -165,21 +165,26 @@ bool Sanitizer::Admit(bool empty) noexcept
     if (frame.measured)
         return false;
     if (frame.type == ValueType::object && empty) {
-        if (frame.order == MemberOrder::document && frame.embedded == location_.embedded())
-            members_.top().empty = true;
-        if (member().entered) // it was JSON in a string
-            DropMember();
-        else
-            Drop();
-        CountEmpty();
-        if (observer_ != nullptr)
-            observer_->Dropped(Reason::empty, no_rule);
+        LeaveOutEmpty();
         return false;
     }
     if (IsBeyondLimit())
         return false;
     EnterMember();
     return !arena_.failed();
+}
+
+void Sanitizer::LeaveOutEmpty() noexcept
+{
+    if (top().order == MemberOrder::document && top().embedded == location_.embedded())
+        members_.top().empty = true;
+    if (member().entered) // it was JSON in a string
+        DropMember();
+    else
+        Drop();
+    CountEmpty();
+    if (observer_ != nullptr)
+        observer_->Dropped(Reason::empty, no_rule);
 }
 
 // In the order of a document, the members beyond the limit are known only at the end of the object.
@@ -220,22 +225,27 @@ void Sanitizer::PassItems(std::size_t count) noexcept
     frame.cut = true;
 }
 
-// Also false if the rule or the name has decided and the value is done. A boolean or a time is no secret.
+// True by the name of the value, or by the names in the item before. A boolean is no secret.
+bool Sanitizer::IsNamedSecret(ValueType type, std::string_view text) const noexcept
+{
+    if (type == ValueType::boolean || (type == ValueType::string && text.empty()))
+        return false;
+    return context().credential ||
+           (type == ValueType::string && IsItem() && top().names_secret && LooksLikeListedValue(text));
+}
+
+// Also false if the rule or the name has decided and the value is done. A time is no secret.
 bool Sanitizer::AdmitScalar(ValueType type, std::string_view text, std::size_t printed) noexcept
 {
-    const bool empty = type == ValueType::string && text.empty();
-    if (!Admit(empty))
+    if (!Admit(type == ValueType::string && text.empty()))
         return false;
-    // The marker stays under any rule: an earlier pass may have cut the name that revealed it.
-    const bool marked = text == secret_marker;
-    const bool listed =
-        type == ValueType::string && IsItem() && top().names_secret && LooksLikeListedValue(text);
-    const bool credential = type != ValueType::boolean && (context().credential || listed) && !empty;
+    const bool credential = IsNamedSecret(type, text);
     if (credential && !context().paired && IsTime(text)) {
         EmitKept(TokenKind::string, text);
         return false;
     }
-    if (marked) {
+    // The marker stays under any rule: an earlier pass may have cut the name that revealed it.
+    if (text == secret_marker) {
         Emit(TokenKind::string, secret_marker);
         TellCameOut(Outcome::kept, credential ? Reason::secret_name : Reason::rule);
         return false;

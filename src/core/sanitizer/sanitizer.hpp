@@ -115,6 +115,8 @@ private:
 
     bool Admit(bool empty) noexcept;
     bool AdmitScalar(ValueType type, std::string_view text, std::size_t printed) noexcept;
+    bool IsNamedSecret(ValueType type, std::string_view text) const noexcept;
+    void LeaveOutEmpty() noexcept;
     bool IsBeyondLimit() noexcept;
     void BeginValue() noexcept;
     void EmitKept(TokenKind kind, std::string_view text) noexcept;
