@@ -1,6 +1,6 @@
 # Measurements, as ratios within one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process
-bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process
+.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature
+bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature
 
 bench-update:
 	test/bench/update.sh
@@ -26,6 +26,9 @@ bench-ingest:
 
 bench-process:
 	test/bench/process.sh
+
+bench-signature:
+	test/bench/signature.sh
 
 build/bench/queue_client: test/bench/queue_client.cpp
 	@mkdir -p $(@D)

@@ -11,6 +11,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "oracle"))
 import generate  # noqa: E402
 import json_texts  # noqa: E402
 
+WEBHOOKS = ("https://example.com/a?b=c&bodySHA256=00\nMAC\n1\nCallSid=CA12&A=1&A=1", "\nv0=MAC\n1788256940\n{}", "\nv1,MAC v1,x\na\n1\n{}",
+            "https://u:p@[::1]:8080/?validationToken=x%20y\nhmac;1;5;MAC\n{}", "\nt=5,v1=MAC\n{}", "\nBearer eyJhbGciOiJIUzI1NiJ9.e30.x\n",
+            '\n{"value": [{"clientState": "made-up-token"}], "token": "made-up-token", "auth_token": "made-up-token"}',
+            '\n\n\n{"event": "endpoint.url_validation", "payload": {"plainToken": "x"}}')
+SCHEMES = ('{"version": 1, "algorithm": "hmac-sha256", "signed": "{timestamp}.{member:a[].b}{parameters}{header:h}", "timestamp": '
+           '{"header": "t", "unit": "seconds"}, "tolerance": 9, "signature": {"header": "s", "format": "x={signature};", '
+           '"separator": ",", "encoding": "hex"}, "secret": {"encoding": "base64", "prefix": "p_"}, "event_key": "h"}',
+           '{"version": 1, "algorithm": "token", "signature": {"member": "a[].b"}, "handshake": {"token": {"header": "x"}, '
+           '"empty_body": true, "when": {"a.b": "c"}, "answer": "{{token}}"}}')
 NAME_PATHS = ("a.b.c", "call_id", "data.items.note", "recap_summary", "a.a.a.b", "x.y.z.x.y.z", "ä.b", "..")
 HEADERS = ('{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT","kid":"1"}', '{"alg":"none"}', '{"alg":"HS256","crit":["b64"]}',
            '{"alg":"HS256","alg":"RS256"}',
@@ -65,6 +74,11 @@ def main():
     for header in HEADERS:
         write(place + "/signature", ".".join([base64url(header), base64url(documents[0]), "MAC"]))
         write(place + "/signature", ".".join([base64url(header), "e30", "AAAA"]))
+    for webhook in WEBHOOKS:
+        for number in range(0, 25):
+            write(place + "/webhook", chr(number) + webhook)
+        for scheme in SCHEMES:
+            write(place + "/webhook", chr(63) + scheme + "\n" + webhook)
     for text in FORMS:
         write(place + "/form", text)
     for shape in SHAPES:
