@@ -50,14 +50,27 @@ std::string random_call(Client &client)
     return std::to_string(writer * 100000 + client.made / 60 * 4 + client.random.Between(0, 5));
 }
 
+// A body of HISTORY_PROVIDER. Its own members are beside the call's.
+std::string body_of(const Client &client, const std::string &call, bool is_over, const std::string &more)
+{
+    static const char *const provider = getenv("HISTORY_PROVIDER");
+    const bool is_zoom = provider != nullptr && provider == std::string("zoom_phone");
+    const std::string time = std::to_string(1700000000000 + client.made);
+    if (is_zoom)
+        return std::string("{\"event\": \"phone.callee_") + (is_over ? "ended" : "answered") +
+               "\", \"event_ts\": " + time + ", \"payload\": {\"object\": {\"call_id\": \"" + call +
+               "\"}}, " + more + "}";
+    return "{\"call_id\": " + call + ", \"state\": \"" + (is_over ? "hangup" : "connected") +
+           "\", \"event_timestamp\": " + time + ", " + more + "}";
+}
+
 // Appends an event in the open transaction.
 void append_event(Client &client)
 {
     const std::string tag = client.name + ":" + std::to_string(++client.made), call = random_call(client);
-    const std::string state = client.random.Percent(50) ? "connected" : "hangup";
-    const std::string body = "{\"call_id\": " + call + ", \"state\": \"" + state +
-                             "\", \"event_timestamp\": " + std::to_string(1700000000000 + client.made) +
-                             ", \"tag\": \"" + tag + "\", \"fate\": \"" + random_fate(client.random) + "\"}";
+    const bool is_over = !client.random.Percent(50);
+    const std::string body = body_of(
+        client, call, is_over, "\"tag\": \"" + tag + "\", \"fate\": \"" + random_fate(client.random) + "\"");
     client.log.Say("append", client.session.Transaction(), tag, call);
     if (client.random.Percent(50))
         client.session.Run("SELECT ingest_call_event($1::jsonb, $2::regclass)", {body, client.events});

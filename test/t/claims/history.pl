@@ -5,6 +5,7 @@
 # CALLHARDENING_SEED repeats the choices of the clients and of this script, but not their timing.
 # CALLHARDENING_HISTORY_SECONDS=1800 makes a long run. CALLHARDENING_HISTORY keeps the logs and tables in a directory.
 # CALLHARDENING_HISTORY_SYNCHRONOUS (1, 0) sets whether all sessions wait for the disk at commit.
+# CALLHARDENING_HISTORY_PROVIDER (dialpad, zoom_phone) sets the provider of the bodies. Otherwise the seed decides.
 
 use strict;
 use warnings;
@@ -35,7 +36,10 @@ for (split /\n/, `python3 $sources/check.py --self-test`)
 srand $seed;
 my $synchronous = $ENV{CALLHARDENING_HISTORY_SYNCHRONOUS} // (rand() < 0.3);
 my $lanes = (8, 8, 24)[ rand 3 ];
-note("CALLHARDENING_SEED=$seed: $seconds s, synchronous_commit = " . ($synchronous ? 'on' : 'off') . ", $lanes lanes, in $directory");
+my $provider = $ENV{CALLHARDENING_HISTORY_PROVIDER} // ('dialpad', 'zoom_phone')[ $seed % 2 ];
+my ($key, $stamp) = $provider eq 'dialpad' ? ('dialpad_call_id', 'event_timestamp') : ('call_id', 'event_ts');
+note("CALLHARDENING_SEED=$seed: $seconds s, synchronous_commit = "
+	  . ($synchronous ? 'on' : 'off') . ", $lanes lanes, bodies of $provider, in $directory");
 
 my ($flags, $libraries) = map { chomp; $_ } `pg_config --includedir`, `pg_config --libdir`;
 system_or_bail(qw(g++ -std=c++20 -O1 -Wall -Wextra), "-I$flags", "$sources/client.cpp", '-o', $client, "-L$libraries",
@@ -65,14 +69,14 @@ SET client_min_messages = error;
 CREATE EXTENSION callhardening;
 CREATE SCHEMA claimed;
 CREATE SCHEMA processed;
-SELECT create_call_tables('claimed'), create_call_tables('processed');
+SELECT create_call_tables('claimed', '$provider'), create_call_tables('processed', '$provider');
 SELECT create_call_tables('public');
 ALTER TABLE call_events RENAME TO template;
 CREATE TABLE call_events (LIKE template INCLUDING ALL);
 CREATE TABLE processed_events (LIKE template INCLUDING ALL);
 DROP TABLE template, claimed.call_events, processed.call_events;
-SELECT register_call_event_log('call_events', 'claimed.calls', 'dialpad', $lanes),
-    register_call_event_log('processed_events', 'processed.calls', 'dialpad', 8);
+SELECT register_call_event_log('call_events', 'claimed.calls', '$provider', $lanes),
+    register_call_event_log('processed_events', 'processed.calls', '$provider', 8);
 SELECT configure_call_event_log(log, retry_base => '20 ms', retry_cap => '300 ms')
     FROM unnest('{call_events,processed_events}'::regclass[]) AS log;
 
@@ -108,6 +112,7 @@ my %running;
 my $started = 0;
 
 $ENV{HISTORY_SYNCHRONOUS} = 1 if $synchronous;
+$ENV{HISTORY_PROVIDER} = $provider;
 
 # The kind `feed` appends to the log that is processed. The checker reads nothing of it.
 sub start_client
@@ -320,7 +325,7 @@ for my $what ('complete: stale', 'fail: retry', 'fail: dead', 'attempt 3', 'dead
 }
 
 # The processed log and its tables crashed and recovered together.
-is($node->safe_psql('postgres', q{
+is($node->safe_psql('postgres', qq{
 SELECT 'not every event was processed once: ' || sum(claimed - failed) FROM sums
 HAVING sum(claimed - failed) <> (SELECT count(*) FROM processed_events) - (SELECT count(*) FROM call_dead_events AS d
     JOIN _callhardening.logs AS l USING (log_id) WHERE l.events = 'processed_events'::regclass)
@@ -331,12 +336,12 @@ SELECT 'died for nothing: ' || e.event_seq FROM call_dead_events AS d JOIN call_
 WHERE l.events = 'processed_events'::regclass AND e.payload ->> 'fate' <> 'always'
 UNION ALL
 SELECT format('call %s does not have its newest event', newest.call_id)
-FROM (SELECT e.call_id, max((e.payload ->> 'event_timestamp')::bigint) AS stamp FROM processed_events AS e
+FROM (SELECT e.call_id, max((e.payload ->> '$stamp')::bigint) AS stamp FROM processed_events AS e
       WHERE e.event_seq NOT IN (SELECT d.event_seq FROM call_dead_events AS d JOIN call_event_logs AS l USING (log_id)
                                 WHERE l.events = 'processed_events'::regclass)
       GROUP BY e.call_id) AS newest
-LEFT JOIN processed.calls AS c ON c.dialpad_call_id::text = newest.call_id
-WHERE (c.raw_payload ->> 'event_timestamp')::bigint IS DISTINCT FROM newest.stamp}), '', 'what was processed is right');
+LEFT JOIN processed.calls AS c ON c.${key}::text = newest.call_id
+WHERE (c.raw_payload ->> '$stamp')::bigint IS DISTINCT FROM newest.stamp}), '', 'what was processed is right');
 
 $node->stop;
 unlike(slurp_file($node->logfile), qr/PANIC|XX000|signal (?!9:)/, 'the server log has no crash except the deliberate ones');
