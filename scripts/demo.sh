@@ -247,6 +247,22 @@ existing() {
     show "SELECT direction, status, count(*) FROM legacy.calls GROUP BY 1, 2 ORDER BY 1, 2;"
 }
 
+# The calls of the plan, and those whose row differs from it
+another_provider() {
+    local few=$(((CALLS + 9) / 10))
+    heading "Webhooks of Twilio: forms, and ids that are text"
+    show "CREATE SCHEMA twilio;"
+    show "SELECT create_call_tables('twilio', provider => 'twilio');"
+    show "SELECT generate_call_events($few, $SEED, log => 'twilio.call_events') AS webhooks;"
+    show "SELECT call_id, event_type, left(payload #>> '{}', 40) || '...' AS body FROM twilio.call_events ORDER BY event_seq LIMIT 2;"
+    while [ "$(PGOPTIONS='-c client_min_messages=error' \
+        value "SELECT claimed FROM process_call_events(1000, 'twilio.call_events')")" != 0 ]; do :; done
+    show "SELECT direction, status, count(*) AS calls, sum(duration_seconds) AS seconds FROM twilio.calls GROUP BY 1, 2 ORDER BY 1, 2;"
+    echo "The traffic is made from a plan. The rows are compared with it:"
+    show "SELECT count(*) AS planned, count(c) AS rows, count(*) FILTER (WHERE p.status IS DISTINCT FROM c.status) AS other_status
+  FROM call_traffic_calls($few, $SEED, 'twilio') AS p FULL JOIN twilio.calls AS c USING (call_id);"
+}
+
 supervision() {
     heading "Gaps and faults"
     show "SELECT relation, level, gap, detail FROM call_enforcement;"
@@ -269,4 +285,5 @@ purge
 server_log
 by_hand
 existing
+another_provider
 supervision
