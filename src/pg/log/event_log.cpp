@@ -13,7 +13,6 @@ extern "C" {
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/datum.h"
@@ -168,12 +167,13 @@ void read_shape(TupleTableSlot *slot, EventLog *log)
     if (is_null)
         return;
     const Datum xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_unknown);
-    const auto *bytes = reinterpret_cast<const unsigned char *>(DatumGetPointer(shape));
-    log->shape_version = {log->log_id, DatumGetTransactionId(xmin),
-                          DatumGetUInt64(hash_any_extended(bytes, static_cast<int>(VARSIZE_ANY(bytes)), 0))};
+    const char *bytes = DatumGetPointer(shape);
+    log->shape_version = {log->log_id, DatumGetTransactionId(xmin), {bytes, VARSIZE_ANY(bytes)}};
     log->own_shape = find_kept_shape(log->shape_version);
-    if (log->own_shape == nullptr)
-        log->shape_document = datumCopy(shape, false, -1);
+    if (log->own_shape != nullptr)
+        return;
+    log->shape_document = datumCopy(shape, false, -1);
+    log->shape_version.bytes = {DatumGetPointer(log->shape_document), log->shape_version.bytes.size()};
 }
 
 void read_columns(TupleTableSlot *slot, EventLog *log)

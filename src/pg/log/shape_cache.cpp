@@ -75,8 +75,11 @@ const Shape *find_kept_shape(const ShapeVersion &version)
 
 KeptShape *reserve_kept_shape(const ShapeVersion &version)
 {
-    auto *room = static_cast<KeptShape *>(MemoryContextAllocZero(TopMemoryContext, sizeof(KeptShape)));
-    room->version = version;
+    const size_t size = version.bytes.size();
+    auto *room = static_cast<KeptShape *>(MemoryContextAllocZero(TopMemoryContext, sizeof(KeptShape) + size));
+    auto *bytes = reinterpret_cast<char *>(room + 1);
+    memcpy(bytes, version.bytes.data(), size);
+    room->version = {version.log_id, version.xmin, {bytes, size}};
     return room;
 }
 

@@ -5,14 +5,16 @@
 
 #include "pg/base/postgres.hpp"
 
+#include <string_view>
+
 namespace callhardening
 {
 
 // The version of a log's own shape.
 struct ShapeVersion {
     int32 log_id;
-    TransactionId xmin; // of the log's row
-    uint64 hash;        // of the stored bytes
+    TransactionId xmin;     // of the log's row
+    std::string_view bytes; // as stored: if they are in another table, only a pointer
 
     bool operator==(const ShapeVersion &) const = default;
 };
