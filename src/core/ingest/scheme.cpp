@@ -437,7 +437,8 @@ private:
         if (value != nullptr && !value->Is(Type::boolean))
             return error_.Refuse("either_port", "must be true or false");
         scheme_.either_port = value != nullptr && value->flag;
-        return true;
+        return !scheme_.either_port || scheme_.NeedsUrl() ||
+               error_.Refuse("either_port", "needs the URL in signed");
     }
 
     // An unsigned header could name another event, so that a later event would be taken for a redelivery.

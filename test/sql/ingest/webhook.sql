@@ -255,6 +255,7 @@ SELECT mistake('{"body_hash": {"query": "x"}}');
 SELECT mistake('{"body_hash": {}}');
 SELECT mistake('{"event_key": "unsigned"}');
 SELECT mistake('{"either_port": 1}');
+SELECT mistake('{"either_port": true}');
 SELECT mistake('{"secret": {"encoding": "hex"}}');
 SELECT mistake('{"handshake": {}}');
 SELECT mistake('{"handshake": {"token": {"member": "a"}, "answer": "{token}"}}');
