@@ -5,8 +5,8 @@ namespace callhardening
 
 // Dialpad's durations are milliseconds. `talk_time` is the reliable one: `duration` includes the time in the
 // menu. Integrations send the call under `call` or `data.call`, or flat, with Dialpad's names or their own.
-// Their durations are seconds. At the top level an `id` may belong to anything, so it is no call id there. A
-// recording or a voicemail with a call id has its own status and duration.
+// Their durations are seconds. At the top level an `id` may belong to anything: it is the call's beside the
+// state of a call. A recording or a voicemail with a call id has its own status and duration.
 constinit const std::string_view dialpad_shape = R"({"version": 1, "forms": [
   {"name": "event",
    "has_one_of": ["event_timestamp", "date_started", "date_connected", "date_ended", "talk_time", "target",
@@ -111,6 +111,18 @@ constinit const std::string_view dialpad_shape = R"({"version": 1, "forms": [
                   "caller", "callee", "owner", "from_number", "to_number", "duration_seconds", "recording",
                   "voicemail", "answered_at", "voicemail_url"]},
 
-  {"name": "data call id alone", "call": "data", "like": "event"}]})";
+  {"name": "data call id alone", "call": "data", "like": "event"},
+
+  {"name": "event id", "like": "event",
+   "when": {"state": ["calling", "ringing", "preanswer", "queued", "connected", "hold", "hangup", "missed", "voicemail",
+                     "completed"]},
+   "has_one_of": ["event_timestamp", "date_started", "date_connected", "date_ended", "talk_time", "target",
+                  "external_number", "internal_number"],
+   "fields": {"call_id": "id"}},
+
+  {"name": "flat id", "like": "flat",
+   "when": {"state": ["calling", "ringing", "preanswer", "queued", "connected", "hold", "hangup", "missed", "voicemail",
+                     "completed"]},
+   "fields": {"call_id": "id"}}]})";
 
 } // namespace callhardening

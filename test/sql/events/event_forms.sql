@@ -67,6 +67,8 @@ SELECT ingest_call_event('{"voicemail": {"call_id": 142, "url": "https://example
     event_type => 'call.voicemail') IS NOT NULL;
 SELECT ingest_call_event('{"recording": {"id": 143, "url": "https://example.com/r/143"}}'::text) IS NOT NULL;
 SELECT ingest_call_event('{"voicemail": {"id": 144}}'::text) IS NOT NULL;
+SELECT ingest_call_event('{"id": 145, "text": "a message", "direction": "inbound"}'::text) IS NOT NULL;
+SELECT ingest_call_event('{"id": 146, "state": "ringing", "direction": "inbound"}'::text) IS NOT NULL;
 SELECT * FROM process_call_events();
 SELECT dialpad_call_id AS id, status, recording_url, voicemail_url FROM calls WHERE dialpad_call_id BETWEEN 141 AND 149 ORDER BY 1;
 SELECT error, count(*) FROM call_dead_events GROUP BY 1;
