@@ -163,8 +163,8 @@ constinit const std::string_view webex_shape = R"({"version": 1, "forms": [
      "master_call_id": "callSessionId"}}]})";
 
 // The event's name tells the side of the call. In a queue one member answers, and every other member is
-// missed: a forwarded ring says nothing about the call. A recording and a voicemail have their own times and
-// duration.
+// missed: of a forwarded ring, neither the member nor the end are those of the call. A recording and a
+// voicemail have their own times and duration.
 constinit const std::string_view zoom_shape = R"({"version": 1, "forms": [
   {"name": "caller", "call": "payload.object", "when": {"$.event": "phone.caller_*", "call_logs": null},
    "fields": {
@@ -179,17 +179,20 @@ constinit const std::string_view zoom_shape = R"({"version": 1, "forms": [
      "connected_at": ["answer_start_time", "connected_start_time"],
      "ended_at": "call_end_time"}},
 
+  {"name": "missed member", "call": "payload.object",
+   "when": {"$.event": ["phone.callee_missed", "phone.callee_rejected"], "forwarded_by": "*", "call_logs": null},
+   "fields": {
+     "call_id": "call_id",
+     "event_time": "$.event_ts",
+     "direction": {"value": "inbound"},
+     "from_number": ["caller.phone_number", "caller.extension_number"],
+     "started_at": "ringing_start_time"}},
+
   {"name": "callee", "call": "payload.object", "when": {"$.event": "phone.callee_*", "call_logs": null},
    "like": "caller",
    "fields": {
-     "state": [
-       {"when": {"$.event": ["phone.callee_missed", "phone.callee_rejected"], "forwarded_by": "*"}, "value": null},
-       "$.event"],
      "direction": {"value": "inbound"},
-     "user_id": "callee.user_id",
-     "ended_at": [
-       {"when": {"$.event": ["phone.callee_missed", "phone.callee_rejected"], "forwarded_by": "*"}, "value": null},
-       "call_end_time"]}},
+     "user_id": "callee.user_id"}},
 
   {"name": "record", "call": "payload.object.call_logs[*]", "when": {"$.event": "phone.*_completed"},
    "fields": {

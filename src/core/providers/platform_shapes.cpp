@@ -123,6 +123,13 @@ constinit const std::string_view telnyx_shape = R"({"version": 1, "forms": [
 
 // Events of transfers and inputs have no status. A recording names the conversation, but no call.
 constinit const std::string_view vonage_shape = R"({"version": 1, "forms": [
+  {"name": "recording", "when": {"recording_uuid": "*", "status": null},
+   "fields": {
+     "call_id": ["uuid", "call_uuid"],
+     "event_time": "timestamp",
+     "recording_url": "recording_url",
+     "master_call_id": "conversation_uuid"}},
+
   {"name": "call", "has_one_of": ["conversation_uuid", "conversation_uuid_from", "status"],
    "fields": {
      "call_id": ["uuid", "call_uuid"],

@@ -200,6 +200,21 @@ TEST(ProviderShapes, ZoomPhonesQueueMembersMissNoCall)
     EXPECT_EQ(state("phone.blind_transfer_initiated", ""), "phone.blind_transfer_initiated");
 }
 
+// A late miss would be the newest event, with a member and a number that are not those of the answer.
+TEST(ProviderShapes, ZoomPhonesQueueMemberWhoMissedIsNotTheUserOfTheCall)
+{
+    EXPECT_EQ(RowOf("zoom_phone",
+                    R"({"event": "phone.callee_missed", "event_ts": 1767225609000, "payload": {"object":
+        {"call_id": "1", "forwarded_by": {"extension_number": "900"}, "caller": {"phone_number": "+12025550100"},
+        "callee": {"user_id": "ub", "phone_number": "+12025550101"}, "ringing_start_time": "2026-01-01T00:00:01Z",
+        "call_end_time": "2026-01-01T00:00:09Z"}}})"),
+              (Row{{"call_id", "1"},
+                   {"event_time", At(9)},
+                   {"direction", "inbound"},
+                   {"from_number", "+12025550100"},
+                   {"started_at", At(1)}}));
+}
+
 TEST(ProviderShapes, ZoomPhonesRecordsRecordingsAndVoicemails)
 {
     Row row = {{"call_id", "1"},
@@ -396,9 +411,34 @@ TEST(ProviderShapes, Vonage)
                    {"master_call_id", "CON-1"}}));
     EXPECT_EQ(RowOf("vonage", R"({"call_uuid": "u1", "conversation_uuid": "CON-1", "status": "human"})"),
               (Row{{"call_id", "u1"}, {"state", "human"}, {"master_call_id", "CON-1"}}));
+    EXPECT_EQ(RowOf("vonage", R"({"call_uuid": "u1", "conversation_uuid": "CON-1", "recording_uuid": "r",
+        "recording_url": "https://r.example/1", "start_time": "2026-01-01T00:00:07Z", "timestamp": "2026-01-01T00:00:18Z",
+        "end_time": "2026-01-01T00:00:17Z", "size": 9})"),
+              (Row{{"call_id", "u1"},
+                   {"event_time", At(18)},
+                   {"recording_url", "https://r.example/1"},
+                   {"master_call_id", "CON-1"}}))
+        << "the times are the recording's";
     EXPECT_EQ(StateOf("vonage", R"({"conversation_uuid_from": "CON-1", "uuid": "u1"})"), "-");
     EXPECT_EQ(StateOf("vonage", R"({"recording_uuid": "r", "conversation_uuid": "CON-1"})"), "no form")
         << "it names no call";
+}
+
+TEST(ProviderShapes, DialpadsIdBesideTheStateOfACall)
+{
+    EXPECT_EQ(
+        RowOf("dialpad",
+              R"({"id": 7, "state": "hangup", "duration": 5000, "external_number": "+12025550100"})"),
+        (Row{{"call_id", "7"}, {"state", "hangup"}, {"duration", "5"}, {"external_number", "+12025550100"}}));
+    EXPECT_EQ(
+        RowOf("dialpad", R"({"id": 7, "state": "hangup", "duration": 5, "from": "+12025550100"})"),
+        (Row{{"call_id", "7"}, {"state", "hangup"}, {"duration", "5"}, {"from_number", "+12025550100"}}));
+    EXPECT_EQ(ValueOf("dialpad", "call_id", R"({"id": 7, "state": "hangup", "call": {"id": 8}})"), "8");
+    EXPECT_EQ(ValueOf("dialpad", "call_id", R"({"id": 7, "state": "hangup", "call_id": 8})"), "8");
+    for (const char *other :
+         {R"({"id": 7, "direction": "inbound", "text": "a message", "target": {"id": 5}})",
+          R"({"id": 7, "state": "active", "name": "an office"})"})
+        EXPECT_EQ(StateOf("dialpad", other), "no form");
 }
 
 TEST(ProviderShapes, Telnyx)
