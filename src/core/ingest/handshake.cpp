@@ -60,7 +60,7 @@ bool IsAnswerable(const HandshakeScheme &handshake, std::string_view token) noex
            RunEnd(token, 0, [&](char c) {
                const bool is_printable =
                    c >= ' ' && c <= '~' && std::string_view("\"\\<>&").find(c) == std::string_view::npos;
-               return only_words ? IsAsciiAlnum(c) || c == '-' || c == '_' : is_printable;
+               return only_words ? IsLetterOfMacToken(c) : is_printable;
            }) == token.size();
 }
 

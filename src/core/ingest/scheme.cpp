@@ -472,8 +472,24 @@ private:
         handshake.has_empty_body = empty_body != nullptr && empty_body->flag;
         if (!Template(value->Find("answer"), "handshake.answer", answer_placeholders, handshake.answer))
             return false;
-        return scheme_.algorithm == SignatureAlgorithm::hmac_sha256 || !Has(handshake.answer, Kind::mac) ||
-               error_.Refuse("handshake.answer", "can have {hmac} with hmac-sha256 only");
+        return !Has(handshake.answer, Kind::mac) || MacOfToken();
+    }
+
+    // Anybody can ask for the MAC of a token, so no signed text may look like one.
+    bool MacOfToken()
+    {
+        if (scheme_.algorithm != SignatureAlgorithm::hmac_sha256)
+            return error_.Refuse("handshake.answer", "can have {hmac} with hmac-sha256 only");
+        return std::any_of(scheme_.message.begin(), scheme_.message.end(), IsNeverInTokens) ||
+               error_.Refuse("handshake.answer",
+                             "can have {hmac} if signed has {body}, {url} or punctuation");
+    }
+
+    // A body without a brace or an equals sign brings no event.
+    static bool IsNeverInTokens(const SignedPart &part)
+    {
+        return part.kind == Kind::body || part.kind == Kind::url || part.kind == Kind::base_url ||
+               (part.kind == Kind::text && RunEnd(part.text, 0, IsLetterOfMacToken) < part.text.size());
     }
 
     bool HandshakeToken(const SettingValue *value)
@@ -519,6 +535,11 @@ private:
 };
 
 } // namespace
+
+bool IsLetterOfMacToken(char c) noexcept
+{
+    return IsAsciiAlnum(c) || c == '-' || c == '_';
+}
 
 bool Scheme::NeedsUrl() const noexcept
 {

@@ -71,6 +71,10 @@ struct SignedPart {
     MemberPath member{};
 };
 
+// A handshake's token gets a MAC with these letters only. A signed text has others, so nobody can have one
+// signed.
+bool IsLetterOfMacToken(char c) noexcept;
+
 // A request that asks for an answer instead of bringing an event.
 struct HandshakeScheme {
     bool is_there = false;

@@ -262,6 +262,9 @@ SELECT mistake('{"handshake": {"token": {"member": "a"}, "answer": "{token}"}}')
 SELECT mistake('{"handshake": {"token": {"cookie": "a"}, "answer": "{token}"}}');
 SELECT mistake('{"handshake": {"token": {"query": "a"}, "answer": "{secret}"}}');
 SELECT mistake('{"handshake": {"token": {"query": "a"}, "answer": "{hmac}"}}', 'callrail');
+SELECT mistake('{"signed": "{timestamp}{header:nonce}"}');
+SELECT mistake('{"signed": "{form}a-b_c{timestamp}"}');
+SELECT mistake('{"signed": "{timestamp}.{header:nonce}"}');
 SELECT mistake('{"signed": "{body}"}', 'hubspot_v1');
 SELECT mistake('{"signed": "{secret}{secret}"}', 'hubspot_v1');
 SELECT mistake('{"signed": "{secret}{body}"}', 'telnyx');
