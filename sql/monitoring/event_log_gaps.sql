@@ -231,6 +231,21 @@ $$;
 COMMENT ON FUNCTION _callhardening.log_column_gaps() IS
 'gaps of event logs: columns of ours or of call_event_logs: missing, of another type, or unfit for the calls table';
 
+CREATE FUNCTION _callhardening.shape_fault(shape jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    PERFORM _callhardening.require_event_shape(shape);
+    RETURN NULL;
+EXCEPTION WHEN invalid_parameter_value OR program_limit_exceeded THEN
+    RETURN SQLERRM;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.shape_fault(jsonb) IS
+'what is wrong with a shape of call_event_logs, for example after a restore from a newer version; NULL: nothing';
+
 CREATE FUNCTION _callhardening.log_calls_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -259,6 +274,11 @@ SELECT l.calls, 'note', 'call_ids_shared',
        'Use a calls table of several providers: harden_calls(provider => ''*'').'
 FROM logs l JOIN states s ON s.relation = l.calls AND s.part = 'validate' AND s.arguments[7] <> '*'
 GROUP BY l.calls HAVING count(DISTINCT coalesce(_callhardening.known_provider(l.provider), l.provider)) > 1
+UNION ALL
+SELECT l.events, 'gap', 'shape_unusable', 'the shape of the log is refused: ' || f.fault,
+       format('SELECT configure_call_event_log(%L, shape => ...). Until then, events are refused, or their times are '
+           'not read.', l.events)
+FROM logs l CROSS JOIN LATERAL _callhardening.shape_fault(l.shape) AS f (fault) WHERE f.fault IS NOT NULL
 UNION ALL
 SELECT l.events, 'gap', 'calls_column_missing',
        format('table %s has no column %I of type %s: no event can be applied', l.calls, m.column_name, m.column_type),

@@ -175,7 +175,8 @@ SELECT statement FROM (VALUES
         '{"version": 1, "forms": [{"fields": {"call_id": "id"}}]}') || ' IS NULL'),
     (65.2, 'INSERT INTO "has space"."own shape" (payload) VALUES (''{"id": 7}'') RETURNING call_id'),
     (65.3, 'SELECT pg_catalog.count(*) FROM ' || test.call('explain_call_event', '{"id": 7}', NULL, NULL, '"has space"."own shape"')),
-    (65.4, 'DROP TABLE "has space"."own shape"'),
+    (65.4, 'SELECT gap FROM "has space".call_enforcement WHERE gap OPERATOR(pg_catalog.=) ''shape_unusable'''),
+    (65.5, 'DROP TABLE "has space"."own shape"'),
     (66, 'INSERT INTO _callhardening.retrying_events VALUES (99, 0, 1, ''1'', ''x'', 0, 0)'),
     (67, 'INSERT INTO _callhardening.claims SELECT * FROM _callhardening.claims LIMIT 1'),
     -- Several providers

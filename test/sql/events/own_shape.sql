@@ -76,10 +76,13 @@ UPDATE _callhardening.logs SET shape = '{"version": 7, "forms": []}' WHERE event
 INSERT INTO own_shape.call_events (payload) VALUES ('{"call": {"no": 4}}');
 SELECT ingest_call_event('{"call": {"no": 4}}'::jsonb);
 SELECT * FROM process_call_events();
+SELECT relation, level, detail, advice FROM call_enforcement WHERE gap = 'shape_unusable';
 UPDATE _callhardening.logs SET shape = to_jsonb(repeat('x', 70000)) WHERE events = 'own_shape.call_events'::regclass;
+SELECT relation, level, detail, advice FROM call_enforcement WHERE gap = 'shape_unusable';
 INSERT INTO own_shape.call_events (payload) VALUES ('{"call": {"no": 4}}');
 UPDATE _callhardening.logs SET shape = '{"version": 1, "zone": "Mars/Base", "forms": [{"call": "call",
     "fields": {"call_id": "no", "started_at": ["at"]}}]}' WHERE events = 'own_shape.call_events'::regclass;
+SELECT relation, level, detail, advice FROM call_enforcement WHERE gap = 'shape_unusable';
 INSERT INTO own_shape.call_events (payload) VALUES ('{"call": {"no": 4, "at": "2026-01-01 00:00:00"}}') RETURNING call_id;
 SELECT purge_call_events('0 seconds', 'own_shape.call_events') >= 0 AS purged;
 
