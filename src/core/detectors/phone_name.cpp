@@ -15,24 +15,27 @@ namespace
 
 using Words = std::span<const std::string_view>;
 
-// Words for a phone number, with anything before them: work_phone, home_cell.
+// Words for a phone number, with anything before them: work_phone, home_cell. The user of a SIP address is a
+// number at FreeSWITCH.
 constexpr std::string_view phone_words[] = {
-    "ani",    "callerid",   "cell",     "cellphone", "cellular", "clid",      "did",      "dnis",
-    "e164",   "fax",        "landline", "mobile",    "mobiles",  "msisdn",    "msisdns",  "phone",
-    "phones", "smartphone", "telefon",  "telefone",  "telefono", "telephone", "whatsapp",
+    "ani",      "callerid",   "callfrom",       "callto",      "cell",       "cellphone", "cellular",
+    "clid",     "did",        "dialeduser",     "dnis",        "e164",       "exophone",  "fax",
+    "landline", "mobile",     "forwardedfrom",  "mobiles",     "msisdn",     "msisdns",   "phone",
+    "phones",   "smartphone", "sipcontactuser", "sipfromuser", "siprequser", "siptouser", "telefon",
+    "telefone", "telefono",   "telephone",      "whatsapp",
 };
 
 // These words make a number of the word before them, if that word belongs to a call.
 constexpr std::string_view number_words[] = {"no", "nr", "num", "nums", "number", "numbers"};
 
 constexpr std::string_view party_words[] = {
-    "agent",       "ani",      "callback",  "called",    "callee",      "caller",    "callerid",
-    "calling",     "cell",     "cellphone", "contact",   "destination", "dialed",    "dialled",
-    "did",         "dnis",     "external",  "fax",       "forward",     "forwarded", "forwarding",
-    "from",        "internal", "landline",  "mobile",    "originating", "our",       "party",
-    "phone",       "proxy",    "receiver",  "recipient", "redirect",    "sender",    "sms",
-    "source",      "target",   "tel",       "telephone", "terminating", "to",        "transfer",
-    "transferred", "whatsapp",
+    "agent",      "ani",         "callback", "called",    "callee",    "calleeid",    "caller",
+    "callerid",   "calling",     "cell",     "cellphone", "contact",   "destination", "dialed",
+    "dialled",    "did",         "dnis",     "external",  "fax",       "forward",     "forwarded",
+    "forwarding", "from",        "internal", "landline",  "mobile",    "originating", "our",
+    "party",      "phone",       "proxy",    "receiver",  "recipient", "redirect",    "sender",
+    "sms",        "source",      "target",   "tel",       "telephone", "terminating", "to",
+    "transfer",   "transferred", "whatsapp", "whom",
 };
 
 // Persons and places also have numbers of other kinds. A provider names its customer's number after itself.
@@ -43,8 +46,8 @@ constexpr std::string_view doubtful_party_words[] = {
 
 // Only as the whole name.
 constexpr std::string_view doubtful_names[] = {
-    "called",  "callee",   "caller",    "calling",    "cli",    "destination", "from", "number",
-    "numbers", "receiver", "recipient", "recipients", "sender", "tel",         "to",
+    "called",  "callee",    "caller",   "calling",   "cli",        "destination", "exten", "from", "number",
+    "numbers", "rawdigits", "receiver", "recipient", "recipients", "sender",      "tel",   "to",
 };
 
 // Exotel's PhoneNumberSid is the number itself. Other sids have letters.

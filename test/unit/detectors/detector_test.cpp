@@ -591,11 +591,23 @@ TEST(Detector, NamesOfPhoneNumbers)
                              "work_phone",
                              "home_cell_2",
                              "our_number",
+                             "CallFrom",
+                             "CallTo",
+                             "ForwardedFrom",
+                             "DialWhomNumber",
+                             "exophone",
+                             "callee_id_number",
+                             "dialed_user",
+                             "sip_from_user",
+                             "sip_to_user",
+                             "sip_req_user",
+                             "sip_contact_user",
                              "PhoneNumberSid",
                              "phone_number_sid"})
         EXPECT_EQ(ClassifyPhoneName(name), PhoneName::sure) << name;
-    for (const char *name : {"from", "to", "sender", "recipient", "caller", "callee", "number", "tel",
-                             "customer_number", "clientNumber", "destination", "justcall_number"})
+    for (const char *name :
+         {"from", "to", "sender", "recipient", "caller", "callee", "number", "tel", "customer_number",
+          "clientNumber", "destination", "justcall_number", "exten", "raw_digits"})
         EXPECT_EQ(ClassifyPhoneName(name), PhoneName::doubtful) << name;
     for (const char *name : {"",
                              "id",
@@ -620,6 +632,10 @@ TEST(Detector, NamesOfPhoneNumbers)
                              "candid",
                              "splendid",
                              "banani",
+                             "user",
+                             "sip_user_agent",
+                             "extension",
+                             "call_from_state",
                              "excel",
                              "tokens",
                              "number_of_calls",
