@@ -176,7 +176,7 @@ BEGIN
             hint => 'call_providers() lists the providers.');
     ELSIF known IS NULL AND shape IS NULL THEN
         PERFORM _callhardening.raise_error('22023', format('unknown call provider "%s"', provider),
-            hint => _callhardening.suggest_provider(provider));
+            hint => _callhardening.suggest_provider(provider) || ' For another provider, give its shape.');
     END IF;
     PERFORM _callhardening.require_readable_events(coalesce(known, provider), shape);
     RETURN coalesce(known, provider);

@@ -123,8 +123,8 @@ BEGIN
     IF NOT _callhardening.has_event_shape(provider) THEN
         PERFORM _callhardening.raise_error('22023', format('events of call provider "%s" cannot be read', provider),
             hint => CASE WHEN @extschema@.is_known_call_provider(provider)
-                THEN 'call_providers() lists the providers with a shape, whose events can be read.'
-                ELSE _callhardening.suggest_provider(provider) END);
+                THEN 'call_providers() lists the providers with a shape. For another provider, give its shape.'
+                ELSE _callhardening.suggest_provider(provider) || ' For another provider, give its shape.' END);
     END IF;
 END
 $$;

@@ -331,7 +331,8 @@ const Shape *require_shape_of(std::string_view provider)
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                  errmsg("events of call provider \"%s\" cannot be read", to_cstring(provider)),
-                 errhint("call_providers() lists the providers with a shape, whose events can be read.")));
+                 errhint("call_providers() lists the providers with a shape. For another provider, "
+                         "give its shape.")));
     return shape;
 }
 

@@ -68,7 +68,8 @@ void require_known_zones(const Shape &shape)
     for (const std::string &zone : shape.zones())
         if (pg_tzset(zone.c_str()) == nullptr)
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("invalid event shape: unknown time zone \"%s\"", zone.c_str())));
+                            errmsg("invalid event shape: unknown time zone \"%s\"", zone.c_str()),
+                            errhint("The view pg_timezone_names lists the names.")));
 }
 
 } // namespace
