@@ -52,6 +52,13 @@ bool Has(const std::vector<SignedPart> &parts, Kind kind) noexcept
     return std::any_of(parts.begin(), parts.end(), [&](const SignedPart &part) { return part.kind == kind; });
 }
 
+bool HasRequestPart(const std::vector<SignedPart> &parts) noexcept
+{
+    return std::any_of(parts.begin(), parts.end(), [](const SignedPart &part) {
+        return part.kind != Kind::text && part.kind != Kind::secret;
+    });
+}
+
 bool IsHeaderName(std::string_view name) noexcept
 {
     return !name.empty() && name.size() <= max_scheme_text &&
@@ -343,7 +350,8 @@ private:
             return error_.Refuse("signed", "must have {secret}: anybody can compute a hash without it");
         if (scheme_.IsPublicKey() && secrets > 0)
             return error_.Refuse("signed", "must not have {secret}: the key is public");
-        return true;
+        return HasRequestPart(scheme_.message) ||
+               error_.Refuse("signed", "must have a part of the request: all signatures would be the same");
     }
 
     bool Secret(const SettingValue *value)

@@ -245,6 +245,8 @@ SELECT mistake(jsonb_build_object('signed', repeat('x{body}', 17)));
 SELECT mistake(jsonb_build_object('signed', repeat('x', 201)));
 SELECT mistake('{"signed": "{header:a}{header:b}{header:c}{header:d}{header:e}{header:f}{header:g}"}');
 SELECT mistake('{"signed": "{body}"}');
+SELECT mistake('{"signed": "v0"}', 'callrail');
+SELECT mistake('{"signed": "{secret}:v0"}', 'callrail');
 SELECT mistake('{"timestamp": null}');
 SELECT mistake('{"timestamp": {"claim": "iat"}}');
 SELECT mistake('{"timestamp": {"header": "x", "unit": "hours"}}');
