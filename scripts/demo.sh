@@ -255,6 +255,7 @@ another_provider() {
     show "SELECT create_call_tables('twilio', provider => 'twilio');"
     show "SELECT generate_call_events($few, $SEED, log => 'twilio.call_events') AS webhooks;"
     show "SELECT call_id, event_type, left(payload #>> '{}', 40) || '...' AS body FROM twilio.call_events ORDER BY event_seq LIMIT 2;"
+    echo "They are processed, without a worker in the server."
     while [ "$(PGOPTIONS='-c client_min_messages=error' \
         value "SELECT claimed FROM process_call_events(1000, 'twilio.call_events')")" != 0 ]; do :; done
     show "SELECT direction, status, count(*) AS calls, sum(duration_seconds) AS seconds FROM twilio.calls GROUP BY 1, 2 ORDER BY 1, 2;"
