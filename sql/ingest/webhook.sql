@@ -18,7 +18,8 @@ CREATE FUNCTION @extschema@.call_signature_scheme(name text) RETURNS jsonb
 
 COMMENT ON FUNCTION @extschema@.call_signature_scheme(text) IS
 'the document of a built-in signature scheme, as set_call_event_signature takes it. name: of a provider, for its '
-'default scheme, or another one of call_signature_schemes(). NULL: there is none with this name';
+'default scheme, or another one of call_signature_schemes(). NULL for a provider without a scheme. Error 22023 for an '
+'unknown name';
 
 CREATE FUNCTION @extschema@.call_signature_schemes(OUT scheme text, OUT provider text, OUT is_default boolean,
                                                    OUT algorithm text, OUT covers text, OUT handshake boolean)

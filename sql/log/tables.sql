@@ -147,7 +147,8 @@ BEGIN
             hint => 'Name the schema for the tables.');
     END IF;
     IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
-        PERFORM _callhardening.raise_error('3F000', format('schema "%s" does not exist', schema));
+        PERFORM _callhardening.raise_error('3F000', format('schema "%s" does not exist', schema),
+            hint => 'Create the schema first. For a provider in the current schema, write provider => ''...''.');
     END IF;
     IF NOT has_schema_privilege(schema, 'CREATE') THEN
         PERFORM _callhardening.raise_error('42501', format('permission denied for schema %s', schema));

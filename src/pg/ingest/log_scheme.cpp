@@ -1,5 +1,6 @@
 #include "core/base/text.hpp"
 #include "core/providers/built_in_schemes.hpp"
+#include "core/words/provider.hpp"
 
 #include "pg/base/spi.hpp"
 #include "pg/base/text.hpp"
@@ -36,6 +37,17 @@ struct KeptScheme {
     Jsonb *document;
     const Scheme *scheme;
 };
+
+// NULL would mean the default of the provider to set_call_event_signature: another scheme than the caller
+// wants.
+[[noreturn]] void refuse_unknown_scheme(std::string_view name)
+{
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    LooksLikeWord(name) ? errmsg("unknown signature scheme \"%s\"", to_cstring(name))
+                                        : errmsg("unknown signature scheme of %zu bytes", name.size()),
+                    errhint("call_signature_schemes() lists the schemes.")));
+    pg_unreachable();
+}
 
 [[noreturn]] void refuse_scheme(const SettingError &error)
 {
@@ -204,6 +216,8 @@ CALLHARDENING_FUNCTION(call_signature_scheme)
 {
     const std::string_view name = text_argument(fcinfo, 0);
     const BuiltInScheme *scheme = FindBuiltInScheme(name);
+    if (scheme == nullptr && !IsKnownProvider(name))
+        refuse_unknown_scheme(name);
     if (scheme == nullptr)
         PG_RETURN_NULL();
     return DirectFunctionCall1(jsonb_in, CStringGetDatum(to_cstring(scheme->json)));

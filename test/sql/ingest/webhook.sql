@@ -22,7 +22,8 @@ CREATE FUNCTION zoom(body text, ago int = 0, secret text = 'a secret of thirty-t
 -- The built-in schemes. Each compiles.
 SELECT * FROM call_signature_schemes();
 SELECT call_signature_scheme('Zoom Phone');
-SELECT call_signature_scheme('twilo'), call_signature_scheme(NULL);
+SELECT call_signature_scheme('twilo');
+SELECT call_signature_scheme('cloudtalk'), call_signature_scheme(NULL);
 
 SELECT ingest_call_webhook('{}', '{}');
 SELECT create_call_tables('public');
