@@ -77,7 +77,8 @@ void Try(const Scheme &scheme, std::string_view text)
         std::vector<WebhookHeader> headers;
         for (const std::string &value : values)
             headers.push_back({value, value.empty() ? 0U : 1U, true});
-        const WebhookRequest request{text, OptionalText{url}, headers, 0, room};
+        const WebhookRequest request{text, url.empty() ? OptionalText{} : OptionalText{url}, headers, 0,
+                                     room};
         char answer[longest_handshake_answer];
         if (IsHandshake(scheme, request)) {
             const HandshakeAnswer answered = AnswerHandshake(scheme, request, secrets[1], hasher, answer);
