@@ -20,8 +20,9 @@ COMMENT ON FUNCTION @extschema@.ingest_call_event(jsonb, regclass, text, text, j
 'redelivery the first one''s values stay. Errors: 22004 payload is NULL, 22023 carry is no object, 42703 carry names '
 'a column the log does not carry, the SQLSTATE of a column''s type for an unfit value, 55000 no such log, or a column '
 'of the log lacks a required value, 28000 the log takes signed bodies only, 42P08 several logs, none is the default '
-'and none is named, 40001 in REPEATABLE READ and SERIALIZABLE if the same event was committed meanwhile, 27000 a '
-'trigger of the log suppresses the row';
+'and none is named, 40001 in REPEATABLE READ and SERIALIZABLE if the same event was committed meanwhile, 40P01 if two '
+'bodies with the same events in another order come at the same time: try again, 27000 a trigger of the log suppresses '
+'the row';
 
 CREATE FUNCTION @extschema@.ingest_call_event(payload text, log regclass DEFAULT NULL, event_type text DEFAULT NULL,
         event_key text DEFAULT NULL, carry jsonb DEFAULT NULL)
