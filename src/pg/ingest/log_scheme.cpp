@@ -60,7 +60,20 @@ struct KeptScheme {
     pg_unreachable();
 }
 
-const Scheme *compile(Jsonb *document, size_t size)
+// A dump can come from another version. The sender shall try again, so this is no flaw of its request.
+[[noreturn]] void refuse_stored_scheme(const EventLog *log, const SettingError &error)
+{
+    if (error.out_of_memory)
+        refuse_scheme(error);
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the signature scheme of event log %s cannot be used: %s: %s", log->events_name,
+                           error.field, error.reason),
+                    errhint("Set another one with set_call_event_signature.")));
+    pg_unreachable();
+}
+
+// `log` has the document; nullptr: an argument is the document.
+const Scheme *compile(Jsonb *document, size_t size, const EventLog *log)
 {
     StringInfoData json;
     initStringInfo(&json);
@@ -68,14 +81,14 @@ const Scheme *compile(Jsonb *document, size_t size)
     SettingError error;
     const Scheme *scheme = CompileScheme({json.data, static_cast<size_t>(json.len)}, error);
     if (scheme == nullptr)
-        refuse_scheme(error);
+        log == nullptr ? refuse_scheme(error) : refuse_stored_scheme(log, error);
     pfree(json.data);
     return scheme;
 }
 
-void keep(KeptScheme *place, Jsonb *document, size_t size)
+void keep(KeptScheme *place, Jsonb *document, size_t size, const EventLog *log)
 {
-    const Scheme *scheme = compile(document, size);
+    const Scheme *scheme = compile(document, size, log);
     auto *copy = static_cast<Jsonb *>(MemoryContextAllocExtended(TopMemoryContext, size, MCXT_ALLOC_NO_OOM));
     if (copy == nullptr) {
         DeleteScheme(scheme);
@@ -162,7 +175,7 @@ char *covered_parts(const Scheme &scheme)
 
 } // namespace
 
-const Scheme *compile_scheme(Jsonb *document)
+const Scheme *compile_scheme(Jsonb *document, const EventLog *log)
 {
     static KeptScheme kept[most_kept_schemes];
     static size_t next;
@@ -176,7 +189,7 @@ const Scheme *compile_scheme(Jsonb *document)
             memcmp(VARDATA(one.document), VARDATA(document), size - VARHDRSZ) == 0)
             return one.scheme;
     KeptScheme *place = &kept[next % most_kept_schemes];
-    keep(place, document, size);
+    keep(place, document, size, log);
     ++next;
     return place->scheme;
 }
@@ -185,7 +198,7 @@ const Scheme *scheme_of_log(const EventLog *log)
 {
     Jsonb *document = document_of_log(log->log_id);
     if (document != nullptr)
-        return compile_scheme(document);
+        return compile_scheme(document, log);
     const BuiltInScheme *scheme = IsBlank(log->provider) ? nullptr : FindBuiltInScheme(log->provider);
     return scheme == nullptr ? nullptr : require_compiled(*scheme);
 }

@@ -15,7 +15,8 @@ namespace callhardening
 // nullptr: the log names none, and no scheme of its provider is known.
 const Scheme *scheme_of_log(const EventLog *log);
 
-// A document of a user, compiled and kept until other ones take its place. Raises 22023 for a mistake.
-const Scheme *compile_scheme(Jsonb *document);
+// A document of a user, compiled and kept until other ones take its place. Raises 22023 for a mistake, and
+// 55000 if `log` has the document.
+const Scheme *compile_scheme(Jsonb *document, const EventLog *log = nullptr);
 
 } // namespace callhardening

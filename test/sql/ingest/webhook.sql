@@ -277,6 +277,15 @@ SELECT mistake('{"signature": {"header": "x", "encoding": "hex"}}', 'vonage');
 SELECT mistake('{}');
 SELECT check_call_signature('', NULL, '12345678', call_signature_scheme('callrail'));
 
+-- as a dump of a newer version: the sender shall try again
+SELECT set_call_event_signature('call_events', call_signature_scheme('zoom_phone'));
+UPDATE _callhardening.event_signatures SET scheme = '{"version": 7}';
+\set VERBOSITY sqlstate
+SELECT ingest_call_webhook('{}', '{}');
+SELECT answer_call_handshake('{}', '{}');
+\set VERBOSITY default
+SELECT ingest_call_webhook('{}', '{}');
+
 -- Rights: the owner chooses the scheme. A receiver needs no right on its table.
 CREATE ROLE regress_callhardening_receiver;
 SELECT grant_call_role('regress_callhardening_receiver', 'ingest');
