@@ -22,20 +22,12 @@ public:
     {
         constexpr std::size_t deepest = 10; // twice as deep as a shape
         SettingValue document;
-        if (!ReadSetting(text, deepest, document))
-            return error_.Refuse("document", "is no JSON, or has a number out of range");
-        if (!document.Is(Type::object))
-            return error_.Refuse("document", "must be an object");
-        const SettingValue *version = document.Find("version"), *forms = document.Find("forms");
-        if (version == nullptr || !version->Is(Type::whole) || version->whole != shape_language_version)
-            return error_.Refuse("version", "must be 1");
-        for (const std::string &name : document.names)
-            if (name != "version" && name != "forms" && name != "zone")
-                return error_.RefuseUnknown("document", name);
-        const SettingValue *zone = document.Find("zone");
-        if (zone != nullptr && !Zone(*zone, "zone", zone_))
+        if (!OpenSetting(text, deepest, document, error_) ||
+            !HasVersion(shape_language_version, document, error_) ||
+            !error_.AllowOnly({"version", "forms", "zone"}, document, "document"))
             return false;
-        return Forms(forms);
+        const SettingValue *zone = document.Find("zone");
+        return (zone == nullptr || Zone(*zone, "zone", zone_)) && Forms(document.Find("forms"));
     }
 
 private:

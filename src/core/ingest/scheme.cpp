@@ -75,16 +75,11 @@ public:
     {
         constexpr std::size_t deepest = 6; // twice as deep as a scheme
         SettingValue document;
-        if (!ReadSetting(text, deepest, document))
-            return error_.Refuse("document", "is no JSON, or has a number out of range");
-        if (!document.Is(Type::object))
-            return error_.Refuse("document", "must be an object");
-        const SettingValue *version = document.Find("version");
-        if (version == nullptr || !version->Is(Type::whole) || version->whole != scheme_language_version)
-            return error_.Refuse("version", "must be 1");
-        return OnlyMembers(document, "document",
-                           {"version", "algorithm", "signature", "signed", "secret", "timestamp", "tolerance",
-                            "body_hash", "either_port", "event_key", "handshake"}) &&
+        return OpenSetting(text, deepest, document, error_) &&
+               HasVersion(scheme_language_version, document, error_) &&
+               error_.AllowOnly({"version", "algorithm", "signature", "signed", "secret", "timestamp",
+                                 "tolerance", "body_hash", "either_port", "event_key", "handshake"},
+                                document, "document") &&
                Algorithm(document.Find("algorithm")) && Signature(document.Find("signature")) &&
                Message(document.Find("signed")) && Secret(document.Find("secret")) &&
                Timestamp(document.Find("timestamp")) && Tolerance(document.Find("tolerance")) &&
@@ -93,15 +88,6 @@ public:
     }
 
 private:
-    bool OnlyMembers(const SettingValue &object, const std::string &where,
-                     std::initializer_list<std::string_view> known)
-    {
-        for (const std::string &name : object.names)
-            if (std::find(known.begin(), known.end(), name) == known.end())
-                return error_.RefuseUnknown(where, name);
-        return true;
-    }
-
     bool RequireObject(const SettingValue &value, const std::string &where)
     {
         return value.Is(Type::object) || error_.Refuse(where, "must be an object");
@@ -277,7 +263,7 @@ private:
         if (is_body)
             return error_.Refuse("signature", "must be absent: the body is the signature");
         if (!RequireObject(*value, "signature") ||
-            !OnlyMembers(*value, "signature", {"header", "member", "format", "separator", "encoding"}))
+            !error_.AllowOnly({"header", "member", "format", "separator", "encoding"}, *value, "signature"))
             return false;
         return SignaturePlace(*value) && SignatureFormat(*value) &&
                SignatureEncoding(value->Find("encoding"));
@@ -363,7 +349,7 @@ private:
             return true;
         }
         std::size_t chosen;
-        if (!RequireObject(*value, "secret") || !OnlyMembers(*value, "secret", {"encoding", "prefix"}) ||
+        if (!RequireObject(*value, "secret") || !error_.AllowOnly({"encoding", "prefix"}, *value, "secret") ||
             !OneOf(value->Find("encoding"), "secret.encoding", {"text", "base64"}, chosen))
             return false;
         scheme_.secret_encoding = chosen == 0 ? TextEncoding::text : TextEncoding::base64;
@@ -380,7 +366,7 @@ private:
             return !Has(scheme_.message, Kind::timestamp) || is_in_format ||
                    error_.Refuse("timestamp", "must be an object: {timestamp} is signed");
         if (!RequireObject(*value, "timestamp") ||
-            !OnlyMembers(*value, "timestamp", {"header", "claim", "unit"}))
+            !error_.AllowOnly({"header", "claim", "unit"}, *value, "timestamp"))
             return false;
         const SettingValue *header = value->Find("header"), *claim = value->Find("claim");
         if (is_in_format + (header != nullptr) + (claim != nullptr) != 1)
@@ -428,7 +414,7 @@ private:
     {
         if (value == nullptr)
             return true;
-        if (!RequireObject(*value, "body_hash") || !OnlyMembers(*value, "body_hash", {"query", "claim"}))
+        if (!RequireObject(*value, "body_hash") || !error_.AllowOnly({"query", "claim"}, *value, "body_hash"))
             return false;
         const SettingValue *query = value->Find("query"), *claim = value->Find("claim");
         if ((query == nullptr) == (claim == nullptr))
@@ -471,7 +457,7 @@ private:
         handshake.is_there = true;
         handshake.header = Scheme::no_header;
         if (!RequireObject(*value, "handshake") ||
-            !OnlyMembers(*value, "handshake", {"token", "when", "empty_body", "answer"}) ||
+            !error_.AllowOnly({"token", "when", "empty_body", "answer"}, *value, "handshake") ||
             !HandshakeToken(value->Find("token")) || !HandshakeWhen(value->Find("when")))
             return false;
         const SettingValue *empty_body = value->Find("empty_body");

@@ -183,10 +183,34 @@ bool SettingError::RefuseUnknown(const std::string &where, const std::string &me
     return Refuse(where, "has an unknown member " + what);
 }
 
+bool SettingError::AllowOnly(std::initializer_list<std::string_view> members, const SettingValue &object,
+                             const std::string &where)
+{
+    for (const std::string &name : object.names)
+        if (std::find(members.begin(), members.end(), name) == members.end())
+            return RefuseUnknown(where, name);
+    return true;
+}
+
 bool ReadSetting(std::string_view json, std::size_t deepest, SettingValue &document)
 {
     Builder builder(document, deepest);
     return Json::sax_parse(json.begin(), json.end(), &builder);
+}
+
+bool OpenSetting(std::string_view json, std::size_t deepest, SettingValue &document, SettingError &error)
+{
+    if (!ReadSetting(json, deepest, document))
+        return error.Refuse("document", "is no JSON, or has a number out of range");
+    return document.Is(Type::object) || error.Refuse("document", "must be an object");
+}
+
+bool HasVersion(int version, const SettingValue &document, SettingError &error)
+{
+    const SettingValue *given = document.Find("version");
+    return (given != nullptr && given->Is(Type::whole) &&
+            given->whole == static_cast<std::uint64_t>(version)) ||
+           error.Refuse("version", "must be " + std::to_string(version));
 }
 
 std::string CanonicalText(const SettingValue &document)

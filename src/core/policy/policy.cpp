@@ -229,10 +229,8 @@ public:
     {
         constexpr std::size_t deepest = 4; // the document, its rules, a rule, and one to be refused
         SettingValue document;
-        if (!ReadSetting(text, deepest, document))
-            return error_.Refuse("document", "is no JSON, or has a number out of range");
-        if (!document.Is(Type::object))
-            return error_.Refuse("document", "must be an object");
+        if (!OpenSetting(text, deepest, document, error_))
+            return false;
         if (document.Find("version") == nullptr)
             return error_.Refuse("version", "is missing");
         tables_.nodes.emplace_back();
