@@ -32,6 +32,7 @@ SELECT * FROM stamped('{"call": {"id": 999}, "event_type": "call.ring"}');
 SELECT * FROM stamped('{"data": {"call": {"id": "999", "state": "completed"}}}');
 SELECT * FROM stamped('{"data": {"call": {"call_id": 998, "id": "xyz"}}}');
 SELECT * FROM stamped('{"id": 7, "state": "hangup"}');
+SELECT * FROM stamped('{"id": 7, "name": "an office"}');
 
 -- A call has one lane, in every spelling of its id.
 SELECT count(ingest_call_event(body)) FROM unnest(ARRAY['{"call_id": 42, "state": "a"}', '{"call_id": "42", "state": "b"}',
