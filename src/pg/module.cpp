@@ -1,4 +1,3 @@
-#include "pg/apply/call_worker.hpp"
 #include "pg/base/catalog_table.hpp"
 #include "pg/base/postgres.hpp"
 #include "pg/calls/issue.hpp"
@@ -7,6 +6,7 @@
 #include "pg/claims/waiting.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/lane.hpp"
+#include "pg/workers/call_worker.hpp"
 
 extern "C" {
 #include "funcapi.h"

@@ -1,4 +1,4 @@
-#include "pg/apply/call_worker.hpp"
+#include "pg/workers/call_worker.hpp"
 #include "pg/apply/process.hpp"
 #include "pg/base/spi.hpp"
 #include "pg/base/versions.hpp"
