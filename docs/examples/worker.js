@@ -61,9 +61,28 @@ async function processBatch(db, events) {
             console.log(`event ${event.event_seq}: ${error.message}: ${rows[0].outcome}`);
         }
     }
-    const { rows } = await db.query('SELECT * FROM complete_call_events($1)', [[...claims]]);
+    console.log(`${events.length} events of ${claims.size} claims are done`);
+    return [...claims];
+}
+
+async function complete(db, done) {
+    const { rows } = await db.query('SELECT * FROM complete_call_events($1)', [done]);
     const completed = rows.filter((row) => row.outcome === 'completed').length;
-    console.log(`${events.length} events, ${completed} of ${rows.length} claims completed`);
+    console.log(`${completed} of ${rows.length} claims completed`);
+}
+
+// Completes the claims that are done and claims the next events, in one commit. If one claim is lost (55000), nothing
+// has happened. Then the others are completed by themselves.
+async function next(db, done) {
+    try {
+        const { rows } = await db.query('SELECT * FROM claim_call_events(100, $1, $2, complete => $3)', [LEASE, WORKER, done]);
+        if (done.length > 0) console.log(`${done.length} of ${done.length} claims completed`);
+        return rows;
+    } catch (error) {
+        if (error.code !== '55000' || done.length === 0) throw error;
+        await complete(db, done);
+        return next(db, []);
+    }
 }
 
 async function main() {
@@ -75,17 +94,17 @@ async function main() {
     await db.connect();
     const channel = await db.query('SELECT call_event_log_channel() AS name');
     await db.query(`LISTEN ${db.escapeIdentifier(channel.rows[0].name)}`);
+    let done = []; // claims that are done, and not completed yet
     while (!stopping) {
         const awake = new Promise((resolve) => { wake = resolve; }); // created first, so that no notification is missed
-        const { rows } = await db.query('SELECT * FROM claim_call_events(100, $1, $2)', [LEASE, WORKER]);
-        if (rows.length > 0) {
-            await processBatch(db, rows);
-            continue;
-        }
+        const events = await next(db, done);
+        done = events.length > 0 ? await processBatch(db, events) : [];
+        if (events.length > 0) continue;
         const timer = setTimeout(() => wake(), POLL_AFTER);
         await awake;
         clearTimeout(timer);
     }
+    if (done.length > 0) await complete(db, done);
     await db.end();
 }
 

@@ -46,7 +46,7 @@ int64 lease_of(FunctionCallInfo fcinfo, int argument)
 
 // -- claiming ------------------------------------------------------------------------------------
 
-enum ClaimArgument { claim_max_events, claim_lease, claim_worker_name, claim_log_name };
+enum ClaimArgument { claim_max_events, claim_lease, claim_worker_name, claim_log_name, claim_complete };
 
 ClaimOptions claim_options(FunctionCallInfo fcinfo)
 {
@@ -177,6 +177,16 @@ const char *name_of_lost(bool is_open, const FoundClaim &found)
     return is_open && found.is_known ? "stale" : "unknown";
 }
 
+[[noreturn]] void raise_lost(int64 claim_id, const char *outcome, const char *hint)
+{
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("claim %lld is %s", static_cast<long long>(claim_id), outcome),
+                    errdetail("It was completed or released, or its lease expired and another worker has its "
+                              "events."),
+                    errhint("%s", hint)));
+    pg_unreachable();
+}
+
 // -- ending many claims --------------------------------------------------------------------------
 
 struct Ending {
@@ -240,6 +250,15 @@ void end_in_order(Ending **order, int count, EndClaim end, const char *ended)
     MemoryContextDelete(one);
 }
 
+Ending **order_of(Ending *endings, int count)
+{
+    auto **order = static_cast<Ending **>(palloc(sizeof(Ending *) * Max(1, count)));
+    for (int i = 0; i < count; ++i)
+        order[i] = &endings[i];
+    qsort(order, count, sizeof(Ending *), compare_endings);
+    return order;
+}
+
 Datum end_claims(FunctionCallInfo fcinfo, const char *function, EndClaim end, const char *ended)
 {
     require_claim_conditions(function);
@@ -248,10 +267,7 @@ Datum end_claims(FunctionCallInfo fcinfo, const char *function, EndClaim end, co
         return Datum{0};
     int count;
     Ending *endings = endings_of(PG_GETARG_ARRAYTYPE_P(0), &count);
-    auto **order = static_cast<Ending **>(palloc(sizeof(Ending *) * Max(1, count)));
-    for (int i = 0; i < count; ++i)
-        order[i] = &endings[i];
-    qsort(order, count, sizeof(Ending *), compare_endings);
+    Ending **order = order_of(endings, count);
     without_reentrance([=] {
         end_in_order(order, count, end, ended);
         return true;
@@ -263,6 +279,39 @@ Datum end_claims(FunctionCallInfo fcinfo, const char *function, EndClaim end, co
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     return Datum{0};
+}
+
+// -- completing together with the next claim -----------------------------------------------------
+
+// A client may pass the claim id of each row, so repeated ids count once. Returns the new count.
+int drop_repeated(Ending **order, int count)
+{
+    int kept = 0;
+    for (int i = 0; i < count; ++i)
+        if (kept == 0 || order[kept - 1]->claim_id != order[i]->claim_id)
+            order[kept++] = order[i];
+    return kept;
+}
+
+// Before the claim, which then finds the lanes free.
+void complete_before_claim(ArrayType *claim_ids)
+{
+    int count;
+    if (array_contains_nulls(claim_ids))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("complete must not contain null")));
+    Ending *endings = endings_of(claim_ids, &count);
+    Ending **order = order_of(endings, count);
+    const int claims = drop_repeated(order, count);
+    const char *completed = "completed";
+    without_reentrance([=] {
+        end_in_order(order, claims, complete_and_mark, completed);
+        return true;
+    });
+    for (int i = 0; i < claims; ++i)
+        if (order[i]->outcome != completed)
+            raise_lost(order[i]->claim_id, order[i]->outcome,
+                       "Nothing was completed or claimed. complete_call_events returns an outcome for each "
+                       "claim.");
 }
 
 // -- failing -------------------------------------------------------------------------------------
@@ -378,6 +427,8 @@ CALLHARDENING_FUNCTION(claim_call_events)
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     keep_result_memory(result);
     const MemoryContext caller = MemoryContextSwitchTo(kept_memory(&memory));
+    if (!PG_ARGISNULL(claim_complete))
+        complete_before_claim(PG_GETARG_ARRAYTYPE_P(claim_complete));
     claim_and_return(fcinfo, options, result);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(memory.context);
@@ -437,13 +488,8 @@ CALLHARDENING_FUNCTION(assert_call_claim)
     FoundClaim found;
     const bool is_open = open_claim(PG_GETARG_INT64(0), &found);
     if (!is_open || !found.is_current)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("claim %lld is %s", static_cast<long long>(PG_GETARG_INT64(0)),
-                        name_of_lost(is_open, found)),
-                 errdetail("It was completed or released, or its lease expired and another worker has its "
-                           "events."),
-                 errhint("Roll back your changes for its events.")));
+        raise_lost(PG_GETARG_INT64(0), name_of_lost(is_open, found),
+                   "Roll back your changes for its events.");
     close_claim(found);
     PG_RETURN_VOID();
 }
