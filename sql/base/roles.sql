@@ -165,6 +165,11 @@ BEGIN
     IF what NOT IN ('own', 'backup') THEN
         number := _callhardening.log_number(log);
         SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.log_id = number;
+        IF settings.is_of_changes AND what IN ('ingest', 'process') THEN
+            PERFORM _callhardening.raise_error('55000', format('%s is a log of changes', settings.events),
+                detail => 'Its events come from the calls table, and no function of ours applies them.',
+                hint => 'Readers of changes need the task claim.');
+        END IF;
     END IF;
     RETURN settings;
 END

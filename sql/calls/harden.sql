@@ -346,6 +346,7 @@ BEGIN
     END IF;
     SELECT s.relation INTO log FROM _callhardening.trigger_states() AS s
     JOIN _callhardening.logs AS l ON l.events = s.relation AND l.calls = require_fitting_key.calls
+        AND NOT l.is_of_changes
     WHERE s.part = 'stamp' AND cardinality(s.arguments) > 3 AND s.arguments[4] LIKE 'provider:%' <> is_several
     ORDER BY l.log_id LIMIT 1;
     IF FOUND THEN
@@ -756,7 +757,7 @@ DECLARE
     adds_column boolean := NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = calls
         AND attname = settings.payload_column AND NOT attisdropped);
     adds_state boolean := NOT _callhardening.has_merge_columns(calls)
-        AND EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = lock_calls_table.calls);
+        AND EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = lock_calls_table.calls AND NOT l.is_of_changes);
     builds_index boolean := NOT _callhardening.has_unique_call_id(calls, settings.call_id_column)
         OR NOT adds_column AND NOT _callhardening.has_payload_index(calls, settings.payload_column);
     drops_triggers boolean := NOT _callhardening.has_call_triggers(calls, settings)
@@ -947,7 +948,7 @@ BEGIN
     -- In this order: what reads the table comes before what locks readers out.
     PERFORM _callhardening.add_unique_call_id(calls, wanted.call_id_column);
     PERFORM _callhardening.add_payload(calls, wanted.payload_column);
-    IF EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = harden_calls.calls) THEN
+    IF EXISTS (SELECT FROM _callhardening.logs l WHERE l.calls = harden_calls.calls AND NOT l.is_of_changes) THEN
         PERFORM _callhardening.add_merge_columns(calls);
     END IF;
     -- Our own objects have a comment with this beginning. unharden_calls takes no other index away. The lock keeps

@@ -31,7 +31,9 @@ CREATE TABLE _callhardening.logs (
     ignored_event_types text[] NOT NULL DEFAULT '{}',
     ignored_members text[] NOT NULL DEFAULT '{}',
     settled_marks pg_catalog.xid8[] NOT NULL DEFAULT '{}',
-    shape jsonb
+    shape jsonb,
+    is_of_changes boolean NOT NULL DEFAULT false,
+    CONSTRAINT logs_of_changes CHECK (NOT is_of_changes OR is_default IS NULL AND provider = 'call_changes')
 );
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs', '');
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs_log_id_seq', '');
@@ -90,6 +92,8 @@ COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS
 'marks of data-only restores in event_xid, if their events are done';
 COMMENT ON COLUMN @extschema@.call_event_logs.shape IS
 'the shape of the bodies, as configure_call_event_log was given it; NULL: that of the provider (call_event_shape)';
+COMMENT ON COLUMN @extschema@.call_event_logs.is_of_changes IS
+'true: the events are the changes of the calls table, and not webhooks (create_call_changes)';
 
 CREATE TABLE _callhardening.lanes (
     log_id int NOT NULL,
@@ -289,7 +293,8 @@ CREATE FUNCTION _callhardening.choose_default_log(newcomer int) RETURNS regclass
 DECLARE
     others int[] := ARRAY(
         SELECT l.log_id FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.events
-        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND l.log_id IS DISTINCT FROM newcomer LIMIT 2);
+        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND l.log_id IS DISTINCT FROM newcomer
+            AND NOT l.is_of_changes LIMIT 2);
 BEGIN
     IF cardinality(others) < 2 AND NOT EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.is_default) THEN
         UPDATE _callhardening.logs AS l SET is_default = true WHERE l.log_id = coalesce(others[1], newcomer);
@@ -302,7 +307,7 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.choose_default_log(int) IS
 'the default log; NULL: there is none. If there is none, it first makes the only other log the default, or else the '
-'newcomer. Several other logs: it makes none. newcomer: the log_id of a new log, or NULL';
+'newcomer. Several other logs: it makes none. Logs of changes do not count. newcomer: the log_id of a new log, or NULL';
 
 -- What is remembered about a log comes and goes with its row, by any writer: owners of logs have no right on the other
 -- tables, and need none. For a restored log, the dump has it.
@@ -325,6 +330,9 @@ BEGIN
         DELETE FROM _callhardening.logs AS l
         WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
         INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
+        IF NEW.is_of_changes THEN -- it is never the default
+            RETURN NULL;
+        END IF;
         chosen := _callhardening.choose_default_log(NEW.log_id);
         IF chosen IS DISTINCT FROM NEW.events THEN
             RAISE NOTICE USING MESSAGE = format('event log %s is not the default', NEW.events),
@@ -349,7 +357,7 @@ COMMENT ON FUNCTION _callhardening.follow_log() IS
 -- is checked for the caller: only an owner of both tables has a row here.
 CREATE VIEW _callhardening.my_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column,
-       l.received_at_column, l.processed_at_column, l.carry, l.sequence, l.shape,
+       l.received_at_column, l.processed_at_column, l.carry, l.sequence, l.shape, l.is_of_changes,
        (SELECT pg_catalog.count(*) FROM _callhardening.retrying_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
            OPERATOR(pg_catalog.+)
        (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e
@@ -366,7 +374,7 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'my_logs', 'SELECT', NULL),
     ('own', 'my_logs', 'INSERT', '{log_id, retrying_or_dead}'),
     ('own', 'my_logs', 'UPDATE', '{log_id, events, calls, provider, lanes, payload_column, event_type_column, '
-        'received_at_column, processed_at_column, carry, sequence, retrying_or_dead}');
+        'received_at_column, processed_at_column, carry, sequence, is_of_changes, retrying_or_dead}');
 
 COMMENT ON VIEW _callhardening.my_logs IS
 'the logs of the caller''s tables: what harden_call_events and unharden_call_events write of call_event_logs, with '
@@ -850,6 +858,14 @@ CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, 
 DECLARE
     number int := _callhardening.operated_log(log);
 BEGIN
+    IF (is_default OR ignored_event_types IS NOT NULL OR ignored_members IS NOT NULL OR shape IS NOT NULL)
+        AND (SELECT l.is_of_changes FROM _callhardening.logs AS l WHERE l.log_id = number)
+    THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('%s is a log of changes', (SELECT l.events FROM _callhardening.logs AS l
+                WHERE l.log_id = number)),
+            DETAIL = 'It has no shape and no ignored events, and it is never the default log.';
+    END IF;
     IF max_attempts NOT BETWEEN 1 AND 1000000 THEN
         RAISE invalid_parameter_value USING MESSAGE = 'max_attempts must be between 1 and 1000000';
     END IF;
@@ -906,8 +922,8 @@ COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval
 'Only an owner of the log and of its calls table may set it. Errors: 22023 out of range, no such setting, a malformed '
 'shape with the place of the mistake, no shape for a provider without one, or is_default is false for the default '
 'log, 54000 a shape above 64 kB, 42501 neither the owner of the log nor SELECT and DELETE on it, or for '
-'is_default on the present default, 55000 no such log, 42P08 several logs, none is the default and none is named, '
-'40001 another session has chosen a default meanwhile';
+'is_default on the present default, 55000 no such log, or a setting of webhooks for a log of changes, 42P08 several '
+'logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
 
 CREATE FUNCTION @extschema@.call_event_log_channel(log regclass DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE

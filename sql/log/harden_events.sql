@@ -412,7 +412,7 @@ DECLARE
     other _callhardening.logs;
 BEGIN
     SELECT l.* INTO other FROM _callhardening.logs AS l
-    WHERE l.calls = warn_of_shared_keys.calls AND l.events <> warn_of_shared_keys.events
+    WHERE l.calls = warn_of_shared_keys.calls AND l.events <> warn_of_shared_keys.events AND NOT l.is_of_changes
         AND coalesce(_callhardening.known_provider(l.provider), l.provider)
             <> coalesce(_callhardening.known_provider(warn_of_shared_keys.provider), warn_of_shared_keys.provider)
     ORDER BY l.log_id LIMIT 1;

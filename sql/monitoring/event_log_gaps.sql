@@ -80,7 +80,7 @@ SELECT l.events, 'gap', 'settings_differ',
        format('the trigger %I gives events a key of %s, the key of %s is %s', s.trigger_name, s.arguments[4], l.calls,
            k.type),
        'Call unharden_call_events, and make the log again.'
-FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp' AND s.is_as_created
+FROM logs l JOIN states s ON s.relation = l.events AND s.part = 'stamp' AND s.is_as_created AND NOT l.is_of_changes
 JOIN states c ON c.relation = l.calls AND c.part = 'validate' AND c.is_as_created
 JOIN pg_attribute a ON a.attrelid = l.calls AND a.attname = c.arguments[1]
 CROSS JOIN LATERAL (VALUES (CASE WHEN c.arguments[7] = '*' THEN 'provider:' ELSE '' END
@@ -127,12 +127,12 @@ FROM logs l WHERE l.relpersistence = 'u'
 UNION ALL
 SELECT l.events, 'note', 'default_log', 'functions called without a log use this one',
     'To choose another: SELECT configure_call_event_log(log, is_default => true).'
-FROM logs l WHERE l.is_default AND (SELECT count(*) FROM logs) > 1
+FROM logs l WHERE l.is_default AND (SELECT count(*) FROM logs w WHERE NOT w.is_of_changes) > 1
 UNION ALL
 SELECT NULL, 'note', 'no_default_log',
     'there are several event logs, and none is the default: functions called without a log fail',
     'SELECT configure_call_event_log(log, is_default => true).'
-WHERE (SELECT count(*) FROM logs) > 1 AND NOT EXISTS (SELECT FROM logs l WHERE l.is_default)
+WHERE (SELECT count(*) FROM logs l WHERE NOT l.is_of_changes) > 1 AND NOT EXISTS (SELECT FROM logs l WHERE l.is_default)
 UNION ALL
 SELECT l.events, 'gap', 'sequence_missing', 'the sequence of event_seq is gone: rows cannot be inserted',
     'Call unharden_call_events, and harden_call_events again.'
@@ -258,6 +258,7 @@ WITH states AS MATERIALIZED (
 SELECT DISTINCT l.calls, o.level, o.gap, o.detail, o.advice
 FROM logs l JOIN states s ON s.relation = l.calls AND s.part = 'validate' AND cardinality(s.arguments) = 8
 CROSS JOIN LATERAL _callhardening.row_obstacles(l.calls, _callhardening.column_settings(s.arguments), l.carry) AS o
+WHERE NOT l.is_of_changes
 UNION ALL
 SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls_not_hardened' END,
        CASE WHEN c.oid IS NULL THEN 'the calls table of this log no longer exists'
@@ -266,13 +267,14 @@ SELECT l.events, 'gap', CASE WHEN c.oid IS NULL THEN 'calls_missing' ELSE 'calls
        CASE WHEN c.oid IS NULL THEN 'Restore the calls table, or move the events to another log.'
            ELSE format('SELECT harden_calls(%L).', l.calls) END
 FROM logs l LEFT JOIN pg_class c ON c.oid = l.calls
-WHERE NOT EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
+WHERE NOT l.is_of_changes AND NOT EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
 UNION ALL
 SELECT l.calls, 'note', 'call_ids_shared',
        format('events of %s are applied to this table: two calls with one id become one row',
            string_agg(DISTINCT coalesce(_callhardening.known_provider(l.provider), l.provider), ' and of ')),
        'Use a calls table of several providers: harden_calls(provider => ''*'').'
 FROM logs l JOIN states s ON s.relation = l.calls AND s.part = 'validate' AND s.arguments[7] <> '*'
+WHERE NOT l.is_of_changes
 GROUP BY l.calls HAVING count(DISTINCT coalesce(_callhardening.known_provider(l.provider), l.provider)) > 1
 UNION ALL
 SELECT l.events, 'gap', 'shape_unusable', 'the shape of the log is refused: ' || f.fault,
@@ -284,7 +286,7 @@ SELECT l.events, 'gap', 'calls_column_missing',
        format('table %s has no column %I of type %s: no event can be applied', l.calls, m.column_name, m.column_type),
        format('SELECT harden_calls(%L).', l.calls)
 FROM logs l JOIN pg_class c ON c.oid = l.calls CROSS JOIN _callhardening.merge_columns() AS m
-WHERE EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
+WHERE NOT l.is_of_changes AND EXISTS (SELECT FROM states s WHERE s.relation = l.calls AND s.part = 'validate')
   AND NOT EXISTS (SELECT FROM pg_attribute a
       WHERE a.attrelid = l.calls AND a.attname = m.column_name AND a.atttypid = m.column_type)
 $$;

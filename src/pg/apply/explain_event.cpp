@@ -374,6 +374,7 @@ CALLHARDENING_FUNCTION(explain_call_event)
     }
     SPI_connect();
     find_event_log(fcinfo, log, &of);
+    require_log_of_webhooks(of, "explain_call_event");
     open_calls_table(of, AccessShareLock, &table);
     if (given == nullptr)
         given = table.shape;

@@ -690,6 +690,7 @@ CALLHARDENING_FUNCTION(process_call_events)
     EventLog log;
     SPI_connect();
     find_event_log(fcinfo, log_argument, &log);
+    require_log_of_webhooks(log, "process_call_events");
     const ApplyCounts counts = apply_events(&log, max_events, fcinfo->flinfo->fn_mcxt);
     SPI_finish();
     return to_row(fcinfo, counts);

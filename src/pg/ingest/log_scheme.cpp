@@ -214,6 +214,7 @@ CALLHARDENING_FUNCTION(set_call_event_signature)
     const bool resets = PG_ARGISNULL(signature_argument);
     SPI_connect();
     find_event_log(fcinfo, log_argument, &log);
+    require_log_of_webhooks(log, "set_call_event_signature");
     require_log_owner(&log);
     Jsonb *document = resets ? nullptr : PG_GETARG_JSONB_P(signature_argument);
     if (!resets)

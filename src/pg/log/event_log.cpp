@@ -57,7 +57,8 @@ enum LogColumn {
     log_ignored_members,
     log_settled_marks,
     log_shape,
-    log_columns = log_shape
+    log_is_of_changes,
+    log_columns = log_is_of_changes
 };
 constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"events", REGCLASSOID},
@@ -83,7 +84,8 @@ constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"ignored_event_types", TEXTARRAYOID},
                                              {"ignored_members", TEXTARRAYOID},
                                              {"settled_marks", XID8ARRAYOID},
-                                             {"shape", JSONBOID}};
+                                             {"shape", JSONBOID},
+                                             {"is_of_changes", BOOLOID}};
 static_assert(lengthof(columns_of_logs) == log_columns, "each column is here");
 constexpr CatalogColumn columns_of_lanes[] = {{"log_id", INT4OID}, {"lane", INT4OID}};
 
@@ -196,6 +198,7 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     log->log_id = row_int4(slot, log_number);
     log->events = row_oid(slot, log_events);
     log->calls = row_oid(slot, log_calls);
+    log->is_of_changes = row_bool(slot, log_is_of_changes);
     log->provider = row_text(slot, log_provider);
     log->lanes = row_int4(slot, log_lanes);
     log->first_lane = row_int4(slot, log_first_lane);
@@ -266,13 +269,15 @@ bool find_log(const char *index, const Key &key, EventLog *log)
     return found;
 }
 
-// The index has the marked row first. If no row is marked, the only log is the default. Returns the number of
-// logs up to the marked one.
+// The index has the marked row first. If no row is marked, the only log of webhooks is the default. Returns
+// the number of logs up to the marked one.
 int read_default_event_log(const KeyScan &scan, EventLog *log, StringInfo names)
 {
     int count = 0;
     while (next_row(scan)) {
         const Oid events = row_oid(scan.slot, log_events);
+        if (row_bool(scan.slot, log_is_of_changes))
+            continue;
         const char *name = is_live(events) ? relation_name(events) : nullptr;
         if (name == nullptr)
             continue;
@@ -319,6 +324,16 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log)
         find_default_event_log(log);
     else if (!find_event_log_of(PG_GETARG_OID(log_argument), log))
         raise_no_log(PG_GETARG_OID(log_argument));
+}
+
+void require_log_of_webhooks(const EventLog &log, const char *function)
+{
+    if (!log.is_of_changes)
+        return;
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("%s is a log of changes", log.events_name),
+                    errdetail("%s needs a log of webhooks.", function),
+                    errhint("Read changes with create_call_consumer and claim_call_events.")));
 }
 
 bool find_event_log_by_id(int32 log_id, EventLog *log)

@@ -22,10 +22,14 @@ struct TextList {
     int count;
 };
 
+// The provider of all logs of changes. No sender of webhooks has this name.
+inline constexpr std::string_view changes_provider = "call_changes";
+
 struct EventLog {
     int32 log_id;
     Oid events;
     Oid calls;
+    bool is_of_changes; // its events are the changes of `calls`, and not webhooks
     char *provider;
     int lanes;
     int first_lane;      // the first of `lanes` lanes; those before are old lanes
@@ -71,6 +75,9 @@ void find_event_log(FunctionCallInfo fcinfo, int log_argument, EventLog *log);
 
 // The log of this table; false if the table is no log.
 bool find_event_log_of(Oid events, EventLog *log);
+
+// Raises 55000 for a log of changes, if `function` needs webhooks.
+void require_log_of_webhooks(const EventLog &log, const char *function);
 
 // The log with this number; false if there is none.
 bool find_event_log_by_id(int32 log_id, EventLog *log);

@@ -69,6 +69,7 @@ struct Stamper {
     int processed_at; // set if the row is no pending event; 0: no such column
     int lanes;
     KeyOfCalls key;
+    bool is_of_changes; // each row has its call id already
     const Shape *shape;
     MemoryContext scratch; // for one row
     EventLog log;          // log_id 0: the table is not registered
@@ -202,7 +203,9 @@ Stamper *make_stamper(FunctionCallInfo fcinfo, const TriggerData *trigger)
     MemoryContextSwitchTo(caller);
     stamper->scratch = AllocSetContextCreate(session, "callhardening stamp", ALLOCSET_DEFAULT_SIZES);
     look_up_log(fcinfo, RelationGetRelid(log), stamper);
-    find_shape(stamper, arguments[provider_argument], session);
+    stamper->is_of_changes = changes_provider == arguments[provider_argument];
+    if (!stamper->is_of_changes)
+        find_shape(stamper, arguments[provider_argument], session);
     stamper->restore_mark = restore_mark_of(RelationGetRelid(log));
     stamper->processed_at = find_processed_at(stamper, log);
     find_given_type(log, stamper, session);
@@ -393,6 +396,17 @@ bool read_restored_stamp(const Stamper *stamper, HeapTuple row, TupleDesc column
     return true;
 }
 
+// The writer of a change knows the call: its id is the key of the calls table.
+Stamp stamp_of_change(const Stamper *stamper, HeapTuple row, TupleDesc columns)
+{
+    bool is_null;
+    const Datum call_id = heap_getattr(row, stamper->call_id, columns, &is_null);
+    if (is_null)
+        return {{}, {}, no_lane::no_call_id};
+    const std::string_view call = TextDatumGetCString(call_id);
+    return {call, {}, LaneOf(call, stamper->lanes)};
+}
+
 HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
 {
     const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
@@ -403,7 +417,9 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     const MemoryContext caller = MemoryContextSwitchTo(stamper->scratch);
     // The column itself rejects NULL, with a clearer message than one about a missing stamp.
     Stamp stamp{{}, {}, no_lane::not_an_object};
-    if (!is_null && !read_restored_stamp(stamper, trigger->tg_trigtuple, columns, &stamp)) {
+    if (stamper->is_of_changes) {
+        stamp = stamp_of_change(stamper, trigger->tg_trigtuple, columns);
+    } else if (!is_null && !read_restored_stamp(stamper, trigger->tg_trigtuple, columns, &stamp)) {
         const OpenedBody body = open_body(DatumGetJsonbP(payload));
         stamp = stamp_of(stamper->shape, stamper->key, stamper->lanes, body);
         if (is_row_ignored(stamper, trigger->tg_trigtuple, columns, stamp, body.document))

@@ -607,6 +607,7 @@ CALLHARDENING_FUNCTION(start_call_worker)
     EventLog log;
     require_primary_server();
     find_event_log(fcinfo, 0, &log);
+    require_log_of_webhooks(log, "start_call_worker");
     const WorkerOrder order = {MyDatabaseId,
                                GetUserId(),
                                get_extension_oid("callhardening", false),
