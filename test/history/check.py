@@ -309,6 +309,12 @@ class LogReader:
     def read_close_answered(self, name, kind, number, answer, started, now, changes):
         self.answer(kind, name, number, None, answer, started, now, changes)
 
+    def read_lost(self, _name, number, answer, started, now):
+        """A claim was to be completed with the next claim, and is lost: the statement has done nothing."""
+        self.asked_claim = None
+        self.verbs['complete', int(number), None].answered(answer, started, now)
+        self.history.counts[f'complete with the next claim: {answer}'] += 1
+
     def read_fail_asked(self, name, number, _seq, tag, time):
         self.ask('fail', name, number, time, tag)
 

@@ -188,6 +188,7 @@ struct Worker {
     Claims held;
     std::vector<long> old; // claims that have ended
     long lease = 0;        // milliseconds, of the last claim
+    Claims done;           // to be completed with the next claim
 };
 
 std::string array_of(const Claims &claims)
@@ -221,8 +222,38 @@ void keep_rows(Worker &worker, const Result &result, int transaction)
         worker.held.push_back(std::move(held));
 }
 
+void end_claims(Worker &worker, Claims &claims, const char *verb);
+
+// A claim to complete is lost: the statement has done nothing. Only the lost claim has an answer.
+void lose_claim(Worker &worker, const Result &result, int transaction, long asked)
+{
+    Client &client = worker.client;
+    long claim;
+    char outcome[16];
+    if (sscanf(result.Message().c_str(), "claim %ld is %15s", &claim, outcome) != 2) {
+        client.log.Say("error", result.SqlState(), result.Message());
+        throw Disconnected{};
+    }
+    client.log.Say("lost", transaction, claim, outcome, asked, microseconds());
+    client.session.Ended("rollback");
+    end_claims(worker, worker.done, "complete");
+    worker.done.clear();
+}
+
+// Without rows there is no time of the server.
+void log_completed(Worker &worker, const Result &result, int transaction, long asked)
+{
+    const bool any = result.Rows() > 0;
+    for (const Held &held : worker.done)
+        worker.client.log.Add("close!", transaction, "complete", held.claim, "completed",
+                              any ? result.Text(0, 6) : std::to_string(asked),
+                              any ? result.Text(0, 7) : std::to_string(microseconds()),
+                              any ? result.Text(0, 8) : "0");
+    worker.done.clear();
+}
+
 // Claims a batch; false if there is none. A lease of 0 milliseconds means a claim for the transaction
-// only.
+// only. Completes the done claims in the same statement.
 bool claim(Worker &worker, long lease)
 {
     static const long batches[] = {1, 2, 5, 10, 30, 100};
@@ -230,11 +261,21 @@ bool claim(Worker &worker, long lease)
     const long most = batches[client.random.Between(0, 5)];
     const int transaction = client.session.Next();
     const std::string length = lease == 0 ? "NULL" : milliseconds(lease);
-    client.log.Say("claim?", transaction, lease, most, microseconds());
-    const Result result = client.session.Run(
+    const std::string done = worker.done.empty() ? "NULL" : array_of(worker.done);
+    const long asked = microseconds();
+    if (!worker.done.empty())
+        client.log.Say("close?", transaction, "complete", done, asked);
+    client.log.Say("claim?", transaction, lease, most, asked);
+    const Result result = client.session.Try(
         "SELECT c.claim_id, c.event_seq, c.attempt, c.call_id, c.payload ->> 'tag', c.payload ->> "
-        "'fate', " WHEN " FROM claim_call_events($1::int, $2::interval, $3, $4::regclass) AS c",
-        {std::to_string(most), length, client.name, client.events});
+        "'fate', " WHEN
+        " FROM claim_call_events($1::int, $2::interval, $3, $4::regclass, complete => $5::bigint[]) AS c",
+        {std::to_string(most), length, client.name, client.events, done});
+    if (result.IsError()) {
+        lose_claim(worker, result, transaction, asked);
+        return false;
+    }
+    log_completed(worker, result, transaction, asked);
     if (result.Rows() == 0)
         client.log.Add("claim!", transaction, lease, most, 0, 0, 0, 0);
     else
@@ -417,7 +458,9 @@ void complete_one_by_one(Worker &worker)
 void finish(Worker &worker)
 {
     Random &random = worker.client.random;
-    if (random.Percent(40))
+    if (random.Percent(30))
+        worker.done = worker.held;
+    else if (random.Percent(40))
         complete_with_effects(worker);
     else if (random.Percent(20))
         complete_one_by_one(worker);
@@ -436,6 +479,19 @@ void work_on_claims(Worker &worker)
         return end_claims(worker, worker.held, "release");
     fail_what_fails(worker);
     finish(worker);
+}
+
+// Claims events, and with them completes claims of the last batch.
+void claim_and_work(Worker &worker)
+{
+    do {
+        const bool any = claim(worker, worker.client.random.Between(300, 1500));
+        if (any)
+            work_on_claims(worker);
+        else
+            sleep_ms(worker.client.random.Between(5, 40));
+        forget(worker);
+    } while (!worker.done.empty());
 }
 
 // A worker may not know that its claim has ended.
@@ -503,10 +559,8 @@ void work_once(Worker &worker)
         work_in_transaction(worker);
     else if (roll <= 18 && !worker.client.is_quiet)
         claim_without_lease(worker);
-    else if (claim(worker, random.Between(300, 1500)))
-        work_on_claims(worker);
     else
-        sleep_ms(random.Between(5, 40));
+        claim_and_work(worker);
     forget(worker);
     if (random.Percent(5))
         try_old_claim(worker);
@@ -515,6 +569,7 @@ void work_once(Worker &worker)
 // After a crash a worker does not know the state of its claim, and may go on with it.
 void go_on(Worker &worker)
 {
+    worker.done.clear();
     for (const Held &held : worker.held)
         if (held.was_touched)
             return forget(worker);
@@ -527,7 +582,7 @@ void go_on(Worker &worker)
 
 void claim_for_ever(Client &client)
 {
-    Worker worker{client, {}, {}};
+    Worker worker{client, {}, {}, 0, {}};
     while (!is_stopping && client.session.Connect())
         try {
             go_on(worker);

@@ -77,6 +77,23 @@ BEGIN
     RETURN claim || ' ' || outcome;
 END $$;
 
+-- Completes a claim and claims the next events in one statement. A lost claim undoes the statement.
+CREATE FUNCTION go_on(number int, claim bigint) RETURNS text LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    taken text;
+BEGIN
+    WITH claimed AS (SELECT * FROM claim_call_events(up_to(6), '1 hour', 'worker', log_of(number), ARRAY[claim])),
+        finished AS (INSERT INTO done (history, event_seq, call_id)
+            SELECT number, event_seq, call_id FROM held WHERE claim_id = claim AND NOT is_skipped ORDER BY event_seq),
+        kept AS (INSERT INTO held SELECT number, claim_id, event_seq, call_id FROM claimed)
+    SELECT string_agg(event_seq || ' (' || call_id || ')', ',' ORDER BY event_seq) INTO taken FROM claimed;
+    DELETE FROM held WHERE claim_id = claim;
+    RETURN claim || ' completed, ' || coalesce(taken, 'nothing');
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    RETURN complete(number, claim);
+END $$;
+
 CREATE FUNCTION release(number int, claim bigint) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM held WHERE claim_id = claim;
@@ -155,8 +172,8 @@ END $$;
 
 CREATE FUNCTION step(number int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    names text[] := '{append,claim,lose,complete,release,fail,work,mark,delete,purge,process,time,revive}';
-    weights int[] := '{30,10,4,12,3,12,5,10,5,3,4,4,1}';
+    names text[] := '{append,claim,lose,complete,next,release,fail,work,mark,delete,purge,process,time,revive}';
+    weights int[] := '{30,8,4,8,6,3,12,5,10,5,3,4,4,1}';
     roll int := up_to((SELECT sum(w)::int FROM unnest(weights) AS w));
     name text;
     detail text;
@@ -171,6 +188,7 @@ BEGIN
         WHEN 'claim' THEN claim(number, '1 hour')
         WHEN 'lose' THEN claim(number, '1 microsecond')
         WHEN 'complete' THEN complete(number, held_claim(number))
+        WHEN 'next' THEN (SELECT go_on(number, claim) FROM held_claim(number) AS claim WHERE claim IS NOT NULL)
         WHEN 'release' THEN release(number, held_claim(number))
         WHEN 'fail' THEN fail(number)
         WHEN 'work' THEN claim(number, NULL) || complete(number, held_claim(number))

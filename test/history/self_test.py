@@ -70,6 +70,21 @@ class Story:
                 self.over(client, name, at)
         return self
 
+    def next(self, client, done, number, tags, at, lost=None, **others):
+        """Completes the claims `done` with the next claim. `lost` of them undoes the statement."""
+        name = self.open(client)
+        self.say(client, 'close?', name, 'complete', '{' + ','.join(map(str, done)) + '}', BASE + at * 1000)
+        self.say(client, 'claim?', name, 1000, 10, BASE + at * 1000)
+        if lost is not None:
+            self.say(client, 'lost', name, lost, 'stale', BASE + at * 1000, BASE + at * 1000 + 10)
+            self.over(client, name, at, 'rollback')
+            return self
+        for one in done:
+            self.say(client, 'close!', name, 'complete', one, 'completed', *self.when(at))
+        self.claim(client, number, tags, at, name=name, **others)
+        self.over(client, name, at)
+        return self
+
     def fail(self, client, number, tag, at, answer='retry'):
         name = self.open(client)
         self.say(client, 'fail?', name, number, 1, tag, BASE + at * 1000)
@@ -115,6 +130,13 @@ def good():
     return story.claim('w', 6, ['a:3'], 80).close('w', 6, 81).has('effects', 'a:3', 6, 1)
 
 
+# Claim 1 is lost to another worker, so claim 2 stays open as well.
+def next_after_loss():
+    story = appended('a:1').append('a:2', 5, call='2').claim('w', 1, ['a:1'], 10, lease=5)
+    story.claim('w', 2, ['a:2'], 11, call='2')
+    return story.claim('v', 3, ['a:1'], 20, attempt=2).close('v', 3, 21).next('w', [1, 2], 4, [], 30, lost=1)
+
+
 def dead():
     story = appended('a:1')
     for attempt in range(1, 5):
@@ -151,6 +173,9 @@ def half_written():
 
 
 GOOD = {
+    'completed with the next claim': lambda: appended('a:1', 'a:2').claim('w', 1, ['a:1'], 5)
+        .next('w', [1], 2, ['a:2'], 10).close('w', 2, 12),
+    'completed after the next claim was refused': lambda: next_after_loss().close('w', 2, 31),
     'a good history': good,
     'a death': lambda: dead().fail('w', 5, 'a:1', 61, 'dead'),
     'a death with the worker': dead,
@@ -165,6 +190,7 @@ GOOD = {
 
 BAD = {
     'lost': lambda: appended('a:1', 'a:2').claim('w', 1, ['a:1'], 5).close('w', 1, 6),
+    'lost: with a lost claim': lambda: next_after_loss().claim('w', 6, ['a:2'], 70, call='2', attempt=2),
     'lost: completed too late': lambda: appended('a:1').claim('w', 1, ['a:1'], 5).close('w', 1, 6, 'stale'),
     'lost: it has failed': lambda: appended('a:1').claim('w', 1, ['a:1'], 5).fail('w', 1, 'a:1', 6).close('w', 1, 7),
     'lost: it was held back': lambda: appended('a:1', 'a:2').claim('w', 1, ['a:1', 'a:2'], 5)
@@ -209,6 +235,10 @@ BAD = {
     'repeated claim id': lambda: good().append('a:4', 85).claim('w', 6, ['a:4'], 90).close('w', 6, 91),
     'too many events': lambda: appended('a:1', 'a:2').claim('w', 1, ['a:1', 'a:2'], 5, most=1).close('w', 1, 6),
     'twice in a batch': lambda: appended('a:1').claim('w', 1, ['a:1', 'a:1'], 5).close('w', 1, 6),
+    'handed out again: with the next claim': lambda: appended('a:1', 'a:2').claim('w', 1, ['a:1'], 5)
+        .next('w', [1], 2, ['a:2'], 10).close('w', 2, 12).claim('v', 3, ['a:1'], 11, attempt=2).close('v', 3, 13),
+    'stale too early: with the next claim': lambda: appended('a:1').claim('w', 1, ['a:1'], 5).next('w', [1], 2, [], 6, lost=1)
+        .claim('v', 2, ['a:1'], 2000, attempt=2).close('v', 2, 2001),
     'stale too early': lambda: appended('a:1').claim('w', 1, ['a:1'], 5).close('w', 1, 6, 'stale')
         .claim('v', 2, ['a:1'], 2000, attempt=2).close('v', 2, 2001),
     'death: after few attempts': lambda: appended('a:1').claim('w', 1, ['a:1'], 5).has('dead', 'a:1', 0, 1, BASE + 9000),

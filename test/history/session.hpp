@@ -60,6 +60,11 @@ public:
         const char *state = PQresultErrorField(result_, PG_DIAG_SQLSTATE);
         return state == nullptr ? "" : state;
     }
+    std::string Message() const
+    {
+        const char *message = PQresultErrorField(result_, PG_DIAG_MESSAGE_PRIMARY);
+        return message == nullptr ? "" : message;
+    }
     int Rows() const { return PQntuples(result_); }
     std::string Text(int row, int column) const { return PQgetvalue(result_, row, column); }
     long Number(int row, int column) const { return atol(PQgetvalue(result_, row, column)); }
