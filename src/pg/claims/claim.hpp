@@ -45,6 +45,10 @@ struct ClaimOptions {
     // appended. Such a claim is short, so it may take all lanes.
     bool is_completed_here;
     bool skips_retries;
+    // Takes each event at once, so that a claim of large bodies needs the memory of one. The claim then has
+    // no events of its own.
+    void (*receive)(void *receiver, int64 claim_id, const ClaimedEvent &claimed) = nullptr;
+    void *receiver = nullptr;
 };
 
 inline constexpr int most_claimed_events = 100000;

@@ -152,6 +152,35 @@ struct Lane {
     bool has_old_waiting;  // `waiting` must be read again
 };
 
+MemoryContext event_memory(ClaimContext *context)
+{
+    if (context->options->receive == nullptr)
+        return CurrentMemoryContext;
+    if (context->event_memory == nullptr)
+        context->event_memory =
+            AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);
+    return context->event_memory;
+}
+
+void end_event(const ClaimContext &context, MemoryContext caller)
+{
+    MemoryContextSwitchTo(caller);
+    if (context.options->receive != nullptr)
+        MemoryContextReset(context.event_memory);
+}
+
+void hand_out(const Lane &lane, const LogEvent &event, int attempt)
+{
+    const ClaimContext &context = *lane.context;
+    const ClaimedEvent claimed = {event, attempt};
+    if (context.options->receive == nullptr) {
+        *add_event(context.claim) = claimed;
+        return;
+    }
+    context.options->receive(context.options->receiver, lane.next.claim_id, claimed);
+    ++context.claim->event_count;
+}
+
 // A restore of data alone brings back dead events. Such an event is handed out for the first time, but is
 // still among the dead. It could not fail again, so its death is removed. New events have higher numbers than
 // the dead ones.
@@ -175,7 +204,7 @@ bool hand_out_or_block(Lane *lane, const LogEvent &event)
         return false;
     forget_death(*lane, event);
     if (!has_waiting_call(lane->waiting, event.call_id)) {
-        *add_event(context.claim) = {event, lane->next.position.NextAttempt()};
+        hand_out(*lane, event, lane->next.position.NextAttempt());
         return true;
     }
     // An earlier claim may have handed it out before the first event of its call failed. So this attempt does
@@ -184,6 +213,14 @@ bool hand_out_or_block(Lane *lane, const LogEvent &event)
                       lane->next.position.NextAttempt() - 1, 0, nullptr, nullptr);
     lane->has_changed = lane->has_old_waiting = true;
     return false;
+}
+
+bool hand_out_or_block_present(Lane *lane, const LaneReader &reader)
+{
+    const MemoryContext caller = MemoryContextSwitchTo(event_memory(lane->context));
+    const bool is_handed_out = hand_out_or_block(lane, present_event(*lane->context->log, reader));
+    end_event(*lane->context, caller);
+    return is_handed_out;
 }
 
 // The result of one pass through a window.
@@ -213,7 +250,7 @@ Pass read_window(Lane *lane)
     for (; more && pass.passed < lane->limit && !is_beyond_redelivery(position, reader.position);
          ++pass.passed) {
         pass.to = reader.position;
-        if (!is_done(reader) && hand_out_or_block(lane, present_event(*context.log, reader)))
+        if (!is_done(reader) && hand_out_or_block_present(lane, reader))
             ++pass.events;
         more = next_event(&reader);
     }
@@ -305,7 +342,7 @@ void take_due(Lane *lane, const WaitingEvent &waiting)
         return;
     }
     hand_out_waiting(log, context.waiting, lane->number, waiting, lane->next.claim_id);
-    *add_event(context.claim) = {event, waiting.attempts + 1};
+    hand_out(*lane, event, waiting.attempts + 1);
     ++lane->next.events;
 }
 
@@ -313,8 +350,11 @@ bool take_retry(Lane *lane)
 {
     const DueEvents due = find_due(*lane->context->log, lane->waiting, GetCurrentTimestamp());
     lane->next.events = 0;
-    for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i)
+    for (int i = 0; i < due.count && lane->next.events < lane->limit; ++i) {
+        const MemoryContext caller = MemoryContextSwitchTo(event_memory(lane->context));
         take_due(lane, *due.events[i]);
+        end_event(*lane->context, caller);
+    }
     lane->next.is_retry = lane->next.events > 0;
     return lane->next.is_retry;
 }

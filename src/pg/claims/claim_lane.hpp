@@ -19,6 +19,7 @@ struct ClaimContext {
     bool knows_newest_dead;
     int64 newest_dead; // the highest number of a dead event
     Claim *claim;
+    MemoryContext event_memory; // for one event, if another one receives it
 };
 
 enum class LaneState : unsigned char {

@@ -73,8 +73,9 @@ void keep_result_memory(ReturnSetInfo *result)
     MemoryContextSwitchTo(caller);
 }
 
-void return_event(const ReturnSetInfo *result, int64 claim_id, const ClaimedEvent &claimed)
+void return_event(void *receiver, int64 claim_id, const ClaimedEvent &claimed)
 {
+    const auto *result = static_cast<const ReturnSetInfo *>(receiver);
     const LogEvent &event = claimed.event;
     bool nulls[7] = {false, false, false, false, false, !event.has_received_at, false};
     const Datum event_type = text_or_null(event.event_type, &nulls[3]);
@@ -86,17 +87,6 @@ void return_event(const ReturnSetInfo *result, int64 claim_id, const ClaimedEven
                             TimestampTzGetDatum(postgres_time(event.received_at)),
                             open_payload(event.payload)};
     tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), nulls);
-}
-
-void claim_and_return(FunctionCallInfo fcinfo, const ClaimOptions &options, const ReturnSetInfo *result)
-{
-    EventLog log;
-    Claim claim;
-    find_event_log(fcinfo, claim_log_name, &log);
-    claim_events(&log, options, &claim);
-    for (int lane = 0; lane < claim.lane_count; ++lane)
-        for (int i = claim.lanes[lane].first; i < claim.lanes[lane].end; ++i)
-            return_event(result, claim.lanes[lane].record.claim_id, claim.events[i]);
 }
 
 // -- finding a claim -----------------------------------------------------------------------------
@@ -421,7 +411,9 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(claim_call_events)
 {
     static constinit KeptMemory memory = {"callhardening claim", nullptr, 0};
-    const ClaimOptions options = claim_options(fcinfo);
+    ClaimOptions options = claim_options(fcinfo);
+    EventLog log;
+    Claim claim;
     require_claim_conditions("claim_call_events");
     InitMaterializedSRF(fcinfo, 0);
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
@@ -429,7 +421,10 @@ CALLHARDENING_FUNCTION(claim_call_events)
     const MemoryContext caller = MemoryContextSwitchTo(kept_memory(&memory));
     if (!PG_ARGISNULL(claim_complete))
         complete_before_claim(PG_GETARG_ARRAYTYPE_P(claim_complete));
-    claim_and_return(fcinfo, options, result);
+    find_event_log(fcinfo, claim_log_name, &log);
+    options.receive = return_event;
+    options.receiver = result;
+    claim_events(&log, options, &claim);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(memory.context);
     return Datum{0};
