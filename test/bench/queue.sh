@@ -4,7 +4,7 @@
 # of medians, and the ratios of rounds with one system directly after the other. The floor is not a queue: two durable commits
 # and the rows, as every queue needs them.
 #
-#   make build/bench/queue_client && test/bench/queue.sh [part ...]    parts: batches held backlogs clients polls node
+#   make build/bench/queue_client && test/bench/queue.sh [part ...]    parts: batches next held backlogs clients polls node
 #
 # ROUNDS, and the size of a round (smaller for a try):
 #   EVENTS (batches of 100)  SINGLE_EVENTS (batches of 1)  HELD_EVENTS and HELD_SECONDS (the time limit for a peer)
@@ -26,8 +26,11 @@ prepare() {
     local system=$1 schema=$2 clients=$3 bytes=$5 batch=$6 last=$(($4 + $4 / 10 + $3 * $6))
     # Before filling. After a checkpoint each page that a peer updates would be written to the WAL in full.
     run -c "CHECKPOINT"
-    case $system in
-    ours | textbook | floor) fast -c "CALL create_$system('$schema')" -c "CALL fill_$system('$schema', 1, $last, $bytes)" ;;
+    case ${system/next/ours} in
+    ours | textbook | floor)
+        system=${system/next/ours}
+        fast -c "CALL create_$system('$schema')" -c "CALL fill_$system('$schema', 1, $last, $bytes)"
+        ;;
     pgq) fast -c "CALL create_pgq($clients)" -c "CALL fill_pgq($clients, 1, $last, $bytes, $batch)" ;;
     esac
     run -c "VACUUM (ANALYZE)"
@@ -85,6 +88,35 @@ batches_row() {
 }
 
 if_pgq() { case $systems in *pgq*) "$@" ;; esac }
+
+# -- completing with the next claim --------------------------------------------------------------
+
+part_next() {
+    local batch clients events round system point
+    echo "| 300 B, events/s | claims and completions apart | together (complete =>) | together / apart | floor | apart / floor |" \
+        "together / floor | server's us per event: apart | together |"
+    echo "|---|---|---|---|---|---|---|---|---|"
+    for batch in 100 1; do
+        events=$EVENTS
+        [ $batch = 100 ] || events=$SINGLE_EVENTS
+        for clients in 1 2 8; do
+            for ((round = 0; round < ROUNDS; ++round)); do
+                for system in ours next floor; do
+                    prepare "$system" bench "$clients" "$events" 300 "$batch"
+                    work "$system" bench "$batch" "$clients" "$events" 60 >"$files/line"
+                    field 2 <"$files/line" >>"$files/next_${system}_${batch}_$clients"
+                    field 6 <"$files/line" >>"$files/cpu_next_${system}_${batch}_$clients"
+                done
+            done
+            point=${batch}_$clients
+            echo "| batches of $batch, $clients clients | $(rate "next_ours_$point") | $(rate "next_next_$point") |" \
+                "$(ratio "next_next_$point" "next_ours_$point") | $(rate "next_floor_$point") |" \
+                "$(ratio "next_ours_$point" "next_floor_$point") | $(ratio "next_next_$point" "next_floor_$point") |" \
+                "$(time_of "cpu_next_ours_$point") | $(time_of "cpu_next_next_$point") |"
+        done
+    done
+    echo
+}
 
 # -- an old snapshot -----------------------------------------------------------------------------
 
@@ -276,6 +308,6 @@ if run -c "CREATE EXTENSION pgq" 2>"$files/pgq"; then
     systems="$systems pgq"
 fi
 settings
-for part in ${@:-batches held backlogs clients polls node}; do
+for part in ${@:-batches next held backlogs clients polls node}; do
     part_$part
 done

@@ -4,6 +4,7 @@
 //
 //   queue_client run SYSTEM SCHEMA BATCH CLIENTS EVENTS SECONDS [REFILL_EVENTS REFILL_SQL]
 //
+// SYSTEM is ours, next (ours, where the claim completes the last batch), textbook, pgq or floor.
 // prints: events, events/s, events/s of the last tenth, milliseconds of a batch (median), events of a batch,
 // microseconds of the server per event.
 // REFILL_SQL runs each time after so many events, outside the measured time (one client).
@@ -147,7 +148,15 @@ public:
     {
         return options_.system == "pgq"     ? PgqBatch()
                : options_.system == "floor" ? FloorBatch()
+               : options_.system == "next"  ? NextBatch()
                                             : ClaimedBatch();
+    }
+
+    // The batch that waits for the next claim. Not measured.
+    void Finish()
+    {
+        if (done_ != "{}")
+            const Result completed(connection_, Execute(connection_, "complete", {done_}));
     }
 
     int EmptyPoll()
@@ -177,6 +186,10 @@ private:
                     options_.schema + ".call_events')");
         Prepare(connection_, "complete",
                 "SELECT claim_id FROM complete_call_events($1) WHERE outcome = 'completed'");
+        Prepare(connection_, "next",
+                "SELECT claim_id, event_seq, call_id, event_type, attempt, received_at, payload FROM "
+                "claim_call_events($1, log => '" +
+                    options_.schema + ".call_events', complete => $2)");
     }
 
     void PrepareTextbook()
@@ -235,6 +248,15 @@ private:
         return rows.Rows();
     }
 
+    // Completes the last batch and claims the next one. A lost claim would be an error.
+    int NextBatch()
+    {
+        const Result rows(connection_,
+                          Execute(connection_, "next", {std::to_string(options_.batch), done_}));
+        done_ = Ids(rows);
+        return rows.Rows();
+    }
+
     int PgqBatch()
     {
         const Result next(connection_, Execute(connection_, "next", {queue_}));
@@ -249,6 +271,7 @@ private:
     const Options &options_;
     const std::string queue_;
     long position_;
+    std::string done_ = "{}"; // claims of the last batch
     PGconn *connection_;
 };
 
@@ -302,6 +325,7 @@ void Work(Worker &worker, const Options &options, Clock::time_point start, Progr
         }
     }
     progress.processor += worker.ProcessorTime() - not_counted;
+    worker.Finish();
     const std::lock_guard lock(progress.mutex);
     progress.batch_times.insert(progress.batch_times.end(), times.begin(), times.end());
 }
