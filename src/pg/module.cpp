@@ -6,6 +6,7 @@
 #include "pg/claims/waiting.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/lane.hpp"
+#include "pg/shared/shared_memory.hpp"
 #include "pg/workers/call_worker.hpp"
 
 extern "C" {
@@ -21,6 +22,7 @@ PGDLLEXPORT void _PG_init(void);
 void _PG_init()
 {
     callhardening::define_worker_settings();
+    callhardening::request_shared_memory();
 }
 
 CALLHARDENING_FUNCTION(call_library_version)

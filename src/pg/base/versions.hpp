@@ -17,7 +17,16 @@ extern "C" {
 #include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
+#include "pgstat.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
 #include "utils/acl.h"
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#include "utils/wait_event.h"
+#endif
 }
 
 namespace callhardening
@@ -149,6 +158,53 @@ inline int encode_base64(std::string_view bytes, char *encoded, int capacity)
     const char *source = bytes.data();
 #endif
     return pg_b64_encode(source, static_cast<int>(bytes.size()), encoded, capacity);
+}
+
+using InitializeSegment = void (*)(void *memory);
+
+// The pinned segment of dynamic shared memory with this name. The first session makes it.
+#if PG_VERSION_NUM >= 170000
+inline void *named_segment(const char *name, Size size, InitializeSegment initialize)
+{
+    bool found;
+    return GetNamedDSMSegment(name, size, initialize, &found);
+}
+#else
+// The server keeps some room in its main segment for handles made at run time. A crash ends both, handle and
+// segment.
+inline void *named_segment(const char *name, Size size, InitializeSegment initialize)
+{
+    bool found;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    auto *handle = static_cast<dsm_handle *>(ShmemInitStruct(name, sizeof(dsm_handle), &found));
+    if (!found)
+        *handle = DSM_HANDLE_INVALID;
+    dsm_segment *segment = nullptr;
+    if (*handle == DSM_HANDLE_INVALID) {
+        segment = dsm_create(size, 0);
+        initialize(dsm_segment_address(segment));
+        dsm_pin_segment(segment);
+        dsm_pin_mapping(segment);
+        *handle = dsm_segment_handle(segment);
+    } else if ((segment = dsm_find_mapping(*handle)) == nullptr) {
+        if ((segment = dsm_attach(*handle)) == nullptr)
+            elog(ERROR, "could not attach to shared memory \"%s\"", name);
+        dsm_pin_mapping(segment);
+    }
+    LWLockRelease(AddinShmemInitLock);
+    return dsm_segment_address(segment);
+}
+#endif
+
+// What pg_stat_activity shows as the wait_event of a session that waits. Before 17 it shows "Extension".
+inline uint32 named_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+    return WaitEventExtensionNew(name);
+#else
+    static_cast<void>(name);
+    return PG_WAIT_EXTENSION;
+#endif
 }
 
 } // namespace callhardening

@@ -3,6 +3,7 @@
 #include "pg/claims/adopt.hpp"
 #include "pg/claims/claim_lane.hpp"
 #include "pg/log/snapshot.hpp"
+#include "pg/shared/wake.hpp"
 
 #include <numeric>
 
@@ -41,13 +42,16 @@ struct Search {
     int most_moved;
     int moved;     // lanes moved on
     int lost;      // lanes emptied by other workers before this one locked them
+    bool looks;    // only for a lane that is claimable
+    bool found;    // by a look
     bool is_ahead; // a lane is ahead of this cluster
 };
 
 bool is_enough(const Search &search)
 {
     const Claim &claim = *search.context->claim;
-    return claim.event_count >= search.context->options->max_events || claim.lane_count >= search.most_lanes;
+    return search.found || claim.event_count >= search.context->options->max_events ||
+           claim.lane_count >= search.most_lanes;
 }
 
 // Taking a whole lane would leave other workers without events, but a few events are not worth a record. A
@@ -78,20 +82,29 @@ void move_lane(Search *search, int lane)
         claim_lane(search->context, lane, share_of_lane(*search), true);
 }
 
-// True if the lane is not finished yet, even if another worker has its events.
-bool try_lane(Search *search, int lane)
+void take_lane(Search *search, int lane)
 {
     ClaimContext *context = search->context;
     const int before = context->claim->event_count;
-    const LaneState state = state_in_search(*search, lane);
-    search->is_ahead = search->is_ahead || state == LaneState::ahead;
-    if (state == LaneState::moving)
-        move_lane(search, lane);
-    if (state == LaneState::claimable &&
-        lock_lane(*context->log, context->tables, search->snapshot, lane, LockWaitSkip)) {
+    if (search->looks && !is_lane_locked(*context->log, context->tables, search->snapshot, lane))
+        search->found = true;
+    else if (!search->looks &&
+             lock_lane(*context->log, context->tables, search->snapshot, lane, LockWaitSkip)) {
         claim_lane(context, lane, share_of_lane(*search), false);
         search->lost += context->claim->event_count == before;
-    }
+    } else if (context->options->outlook != nullptr)
+        context->options->outlook->is_blocked = true; // another transaction has the lock
+}
+
+// True if the lane is not finished yet, even if another worker has its events.
+bool try_lane(Search *search, int lane)
+{
+    const LaneState state = state_in_search(*search, lane);
+    search->is_ahead = search->is_ahead || state == LaneState::ahead;
+    if (state == LaneState::moving && !search->looks)
+        move_lane(search, lane);
+    if (state == LaneState::claimable)
+        take_lane(search, lane);
     return state == LaneState::claimable || state == LaneState::waiting;
 }
 
@@ -207,10 +220,10 @@ void require_stamp_trigger(const EventLog &log, Relation table)
     }
 }
 
-void open_context(ClaimContext *context)
+void open_context(ClaimContext *context, LOCKMODE lock)
 {
-    context->tables = open_lanes(*context->log, RowExclusiveLock);
-    context->waiting = open_waiting(RowExclusiveLock);
+    context->tables = open_lanes(*context->log, lock);
+    context->waiting = open_waiting(lock);
     open_log_table(*context->log, &context->table);
     require_stamp_trigger(*context->log, context->table.by_lane.heap);
     context->due = static_cast<bool *>(palloc(sizeof(bool) * context->log->lanes));
@@ -234,8 +247,12 @@ void start_search(ClaimContext *context, Search *search)
     search->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening look", ALLOCSET_DEFAULT_SIZES);
     context->any_waiting = has_any_waiting(*context->log, context->waiting, search->snapshot);
+    const TimestampTz now = GetCurrentTimestamp();
     context->any_due = context->any_waiting && !context->options->skips_retries &&
-                       mark_due_lanes(*context->log, search->snapshot, GetCurrentTimestamp(), context->due);
+                       mark_due_lanes(*context->log, search->snapshot, now, context->due);
+    if (Outlook *outlook = context->options->outlook; outlook != nullptr)
+        *outlook = {context->any_waiting ? next_due_time(*context->log, search->snapshot, now) : DT_NOEND,
+                    false};
 }
 
 // One search through the lanes. True if another search may find more.
@@ -248,6 +265,8 @@ bool search_once(ClaimContext *context)
     start_search(context, &search);
     search_lanes(&search);
     const bool is_empty = context->claim->event_count == 0;
+    if (is_enough(search))
+        wake_at_commit(log->log_id); // the other lanes may have more
     if (search.is_ahead)
         adopt_event_log(log, context->table);
     else if (log->has_old_lanes && is_empty && search.lost == 0)
@@ -313,12 +332,32 @@ void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim)
     context.options = &options;
     context.claim = claim;
     claim->lanes = static_cast<LaneClaim *>(palloc(sizeof(LaneClaim) * Max(1, log->lanes)));
-    open_context(&context);
+    open_context(&context, RowExclusiveLock);
     bring_back_strays(&context, false);
     search(&context);
     if (claim->event_count == 0 && bring_back_strays(&context, true))
         search(&context);
     close_context(context);
+}
+
+// A restored log has to be adopted, and a claim does that.
+bool has_claimable_event(EventLog *log, Outlook *outlook)
+{
+    ClaimContext context = {};
+    Claim none = {};
+    ClaimOptions options = {1, true, 0, nullptr, false, false};
+    Search search;
+    options.outlook = outlook;
+    context.log = log;
+    context.options = &options;
+    context.claim = &none;
+    open_context(&context, AccessShareLock);
+    start_search(&context, &search);
+    search.looks = true;
+    search_lanes(&search);
+    UnregisterSnapshot(search.snapshot);
+    close_context(context);
+    return search.found || search.is_ahead || log->is_restored;
 }
 
 // -- checks before a claim ------------------------------------------------------------------------

@@ -36,6 +36,12 @@ struct Claim {
     LaneClaim *lanes;
 };
 
+// When a claim without events may find some, though none were appended.
+struct Outlook {
+    TimestampTz next; // a lease ends, or a retry becomes due; DT_NOEND: neither
+    bool is_blocked;  // events wait for the end of another session's claim
+};
+
 struct ClaimOptions {
     int max_events;
     bool has_lease; // without a lease, the claim ends with the transaction: then any worker may take it over
@@ -49,6 +55,7 @@ struct ClaimOptions {
     // no events of its own.
     void (*receive)(void *receiver, int64 claim_id, const ClaimedEvent &claimed) = nullptr;
     void *receiver = nullptr;
+    Outlook *outlook = nullptr; // filled for a waiter
 };
 
 inline constexpr int most_claimed_events = 100000;
@@ -58,6 +65,10 @@ inline constexpr int most_claimed_events = 100000;
 // Lanes of other workers are skipped. If no events are available, the function takes no lock and no
 // transaction id, and writes nothing.
 void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim);
+
+// Looks for an event as a claim does, but locks no lane and writes nothing: a claim would find one, unless
+// another session is faster. Locks of tables stay until the end of the (sub)transaction.
+bool has_claimable_event(EventLog *log, Outlook *outlook);
 
 // The visible transactions of a lane, as a snapshot. The ids of an old lane may be from another cluster.
 // There everything is visible, except settled marks and transactions in progress.

@@ -1,6 +1,7 @@
 #include "pg/claims/claim.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/log/snapshot.hpp"
+#include "pg/shared/wake.hpp"
 
 extern "C" {
 #include "utils/snapmgr.h"
@@ -48,6 +49,7 @@ void release_claim(const EventLog &log, const LaneTables &tables, const LaneReco
 {
     if (record.is_retry)
         release_retry(log, record.lane, record.claim_id);
+    wake_at_commit(log.log_id);
     append_end(log, tables, record, record.record_no + 1, RecordState::released,
                PositionAfterRelease(record));
 }

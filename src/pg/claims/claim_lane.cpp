@@ -97,6 +97,20 @@ bool is_full(const ClaimContext &context, Snapshot snapshot, int lane)
            has_many_waiting(*context.log, context.waiting, snapshot, lane, context.log->max_retrying);
 }
 
+// For a waiter. The claims of old lanes also hold up the lanes that follow them.
+void note_open_claim(const ClaimContext &context, Snapshot snapshot, const LaneRecord &record,
+                     const XidSnapshot &end)
+{
+    Outlook *outlook = context.options->outlook;
+    if (outlook == nullptr)
+        return;
+    outlook->next = Min(outlook->next, record.lease_end);
+    outlook->is_blocked =
+        outlook->is_blocked || record.lane < context.log->first_lane ||
+        is_lane_due(context, snapshot, record.lane) ||
+        state_of_range(context, snapshot, PositionAfter(record), record.lane, end) == LaneState::claimable;
+}
+
 } // namespace
 
 LaneState state_of_lane(const ClaimContext &context, Snapshot snapshot, const XidSnapshot &now, int lane)
@@ -106,8 +120,12 @@ LaneState state_of_lane(const ClaimContext &context, Snapshot snapshot, const Xi
     const XidSnapshot end = end_of_lane(log, lane, now);
     if (is_ahead(record.position, end))
         return LaneState::ahead;
-    if (record.IsOpen())
-        return record.IsOver(GetCurrentTimestamp()) ? LaneState::claimable : LaneState::waiting;
+    if (record.IsOpen()) {
+        if (record.IsOver(GetCurrentTimestamp()))
+            return LaneState::claimable;
+        note_open_claim(context, snapshot, record, end);
+        return LaneState::waiting;
+    }
     const bool is_old = lane < log.first_lane; // the retries of an old lane are in its successor
     if (!is_old && is_lane_due(context, snapshot, lane))
         return LaneState::claimable;

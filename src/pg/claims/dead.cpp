@@ -5,6 +5,7 @@
 #include "pg/calls/issue.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/claims/waiting.hpp"
+#include "pg/shared/wake.hpp"
 
 extern "C" {
 #include "miscadmin.h"
@@ -215,5 +216,7 @@ CALLHARDENING_FUNCTION(retry_dead_call_events)
         revive_chosen(log, &revival, PG_GETARG_ARRAYTYPE_P(1));
     close_catalog_table(revival.waiting, NoLock);
     close_catalog_table(revival.dead, NoLock);
+    if (revival.count > 0)
+        wake_at_commit(log.log_id);
     PG_RETURN_INT64(revival.count);
 }

@@ -2,6 +2,7 @@
 
 #include "pg/claims/dead.hpp"
 #include "pg/claims/waiting.hpp"
+#include "pg/shared/wake.hpp"
 
 extern "C" {
 #include "common/pg_prng.h"
@@ -248,6 +249,18 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
     return any;
 }
 
+TimestampTz next_due_time(const EventLog &log, Snapshot snapshot, TimestampTz now)
+{
+    const CatalogTable table =
+        open_catalog_table(retrying_events_layout, "idx_retrying_events_due", AccessShareLock);
+    const KeyScan scan =
+        begin_key_scan(table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTGreaterStrategyNumber)});
+    const TimestampTz next = next_row(scan) ? row_int8(scan.slot, waiting_due_at) : DT_NOEND;
+    end_key_scan(scan);
+    close_catalog_table(table, AccessShareLock);
+    return next;
+}
+
 // -- writing -------------------------------------------------------------------------------------
 
 namespace
@@ -263,8 +276,10 @@ Change set_int4(int column, int value)
     return {column, Int32GetDatum(value), false};
 }
 
-Change set_due(const TimestampTz *due_at)
+// A waiter sleeps until the first retry that it has seen.
+Change set_due(const EventLog &log, const TimestampTz *due_at)
 {
+    wake_at_commit(log.log_id);
     return {waiting_due_at, due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at), due_at == nullptr};
 }
 
@@ -295,7 +310,7 @@ void release_call(const EventLog &log, const CatalogTable &waiting, int lane, co
         return;
     const TimestampTz now = GetCurrentTimestamp();
     change_waiting(log, waiting, lane, others.events[first_of_call(others, call_id)].position.seq,
-                   {set_due(&now)});
+                   {set_due(log, &now)});
 }
 
 } // namespace
@@ -330,6 +345,8 @@ void insert_waiting(const EventLog &log, const CatalogTable &waiting, const Even
     values[waiting_errors - 1] = add_failure(Datum{0}, true, failure, &nulls[waiting_errors - 1]);
     values[waiting_lock_waits - 1] = Int32GetDatum(tries.lock_waits);
     insert_row(waiting, values, nulls);
+    if (due_at != nullptr)
+        wake_at_commit(log.log_id);
 }
 
 } // namespace
@@ -362,7 +379,7 @@ void retry_locked(const EventLog &log, const CatalogTable &waiting, const EventI
     const TimestampTz due = next_look_at_lock(log, lock_waits);
     if (is_found)
         update_row(waiting, scan,
-                   {set_due(&due), set_claim(0), set_int4(waiting_attempts, attempts),
+                   {set_due(log, &due), set_claim(0), set_int4(waiting_attempts, attempts),
                     set_int4(waiting_lock_waits, lock_waits)});
     else
         insert_waiting(log, waiting, event, {attempts, 0, lock_waits}, &due, nullptr);
@@ -386,7 +403,7 @@ bool fail_waiting(const EventLog &log, const CatalogTable &waiting, const KeySca
         return true;
     }
     update_row(waiting, scan,
-               {set_due(due_at),
+               {set_due(log, due_at),
                 set_claim(0),
                 set_int4(waiting_attempts, attempts),
                 set_int4(waiting_lock_waits, 0),
@@ -468,7 +485,8 @@ void release_next(const EventLog &log, const Retry &retry, int lane, int first, 
         if (retry.events.events[i].has_due)
             return;
     if (is_of_call(retry.events, first, call_id))
-        change_waiting(log, retry.waiting, lane, retry.events.events[first].position.seq, {set_due(&now)});
+        change_waiting(log, retry.waiting, lane, retry.events.events[first].position.seq,
+                       {set_due(log, &now)});
 }
 
 // Records the loss of the event's worker. Another event of the claim may be the cause, so this event does not

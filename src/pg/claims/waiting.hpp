@@ -77,6 +77,9 @@ DueEvents find_due(const EventLog &log, const WaitingEvents &waiting, TimestampT
 // if there is no such lane.
 bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, bool *lanes);
 
+// The time of the first retry after `now`; DT_NOEND: none.
+TimestampTz next_due_time(const EventLog &log, Snapshot snapshot, TimestampTz now);
+
 // `due_at` NULL: blocked. `failure` NULL: the event itself did not fail.
 void add_waiting_event(const EventLog &log, const CatalogTable &waiting, const EventInLane &event,
                        int attempts, int lease_expiries, const TimestampTz *due_at, const Failure *failure);

@@ -1,11 +1,15 @@
 #include "pg/log/lane.hpp"
 #include "pg/log/snapshot.hpp"
+#include "pg/shared/wake.hpp"
 
 extern "C" {
+#include "access/htup_details.h"
+#include "access/multixact.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/procarray.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -129,8 +133,35 @@ bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
                LockWaitPolicy wait)
 {
     const int home = home_lane(log, lane);
-    return lock_one_lane(log, tables, snapshot, lane, wait) &&
-           (home == lane || lock_one_lane(log, tables, snapshot, home, wait));
+    if (!lock_one_lane(log, tables, snapshot, lane, wait))
+        return false;
+    wake_at_end(log.log_id);
+    return home == lane || lock_one_lane(log, tables, snapshot, home, wait);
+}
+
+namespace
+{
+
+bool is_locked(TupleTableSlot *slot)
+{
+    bool is_copy;
+    const HeapTupleHeader row = ExecFetchSlotHeapTuple(slot, false, &is_copy)->t_data;
+    const TransactionId locker = HeapTupleHeaderGetRawXmax(row);
+    if ((row->t_infomask & HEAP_XMAX_INVALID) != 0)
+        return false;
+    if ((row->t_infomask & HEAP_XMAX_IS_MULTI) != 0)
+        return MultiXactIdIsRunning(locker, HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask));
+    return TransactionIdIsInProgress(locker);
+}
+
+} // namespace
+
+bool is_lane_locked(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+{
+    const KeyScan scan = scan_lane(log, tables, snapshot, lane);
+    const bool locked = next_row(scan) && is_locked(scan.slot);
+    end_key_scan(scan);
+    return locked;
 }
 
 namespace

@@ -27,6 +27,9 @@ bool has_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, 
 bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane,
                LockWaitPolicy wait);
 
+// Does another transaction hold the lane's lock? Takes no lock and no transaction id.
+bool is_lane_locked(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
+
 // The last record of the lane. If there is none, its number is 0 and nothing is settled. Lives in the current
 // memory context.
 LaneRecord newest_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);

@@ -12,6 +12,7 @@
 #include "pg/log/lane.hpp"
 #include "pg/log/parts.hpp"
 #include "pg/log/shape.hpp"
+#include "pg/shared/wake.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -96,7 +97,8 @@ int32 lanes_of(const char *argument)
     return lanes;
 }
 
-// Runs once per statement and notifies the listeners. The server merges equal notifications of a transaction.
+// Runs once per statement, wakes the waiters at the commit, and notifies the listeners. The server merges
+// equal notifications of a transaction.
 void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
 {
     const MemoryContext session = fcinfo->flinfo->fn_mcxt;
@@ -105,6 +107,8 @@ void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
     stamper->moved = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     stamper->looked_at = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     MemoryContextSwitchTo(caller);
+    if (stamper->log.log_id != 0)
+        wake_at_commit(stamper->log.log_id);
     if (stamper->log.notifies)
         Async_Notify(event_log_channel(stamper->log.log_id), "");
 }

@@ -3,6 +3,7 @@
 #include "pg/base/spi.hpp"
 #include "pg/base/versions.hpp"
 #include "pg/claims/claim.hpp"
+#include "pg/shared/wake.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -315,6 +316,7 @@ struct Worker {
     WorkerOrder order;
     EventLog log;
     Claim claim;
+    Outlook outlook; // of the last claim without events
     MemoryContext batch;
     const char *end; // the reason for its end
 };
@@ -364,14 +366,25 @@ const char *find_log(Worker *worker)
     return exists ? nullptr : no_log;
 }
 
-const char *claim_batch(Worker *worker)
+// Registers as a waiter first: a commit that this claim does not see wakes the worker.
+void claim_as_waiter(Worker *worker)
 {
     constexpr int64 lease = 60 * USECS_PER_SEC;
+    EventLog *log = &worker->log;
+    if (take_waiting_place())
+        start_waiting({log->log_id, log->log_id, WaiterKind::worker});
+    ClaimOptions options = {worker->order.max_events, true, lease, default_worker(), false, false};
+    options.outlook = &worker->outlook;
+    claim_events(log, options, &worker->claim);
+    set_blocked(worker->outlook.is_blocked);
+}
+
+const char *claim_batch(Worker *worker)
+{
     begin_transaction("claiming events of", *worker);
     const char *end = find_log(worker);
     if (end == nullptr)
-        claim_events(&worker->log, {worker->order.max_events, true, lease, default_worker(), false, false},
-                     &worker->claim);
+        claim_as_waiter(worker);
     ForceSyncCommit(); // the attempt is counted even if it crashes the server
     end_transaction();
     return end;
@@ -449,6 +462,7 @@ Outcome work_once(Worker *worker)
     worker->end = claim_batch(worker);
     if (worker->end == nullptr && worker->claim.event_count == 0)
         return Outcome::idle;
+    stop_waiting();
     if (worker->end == nullptr)
         worker->end = process_batch(worker);
     return worker->end == nullptr ? Outcome::worked : Outcome::ended;
@@ -509,6 +523,8 @@ Outcome try_to_work(Worker *worker)
         failed = true;
     }
     PG_END_TRY();
+    if (failed)
+        stop_waiting();
     if (failed && worker->claim.lane_count > 0)
         give_back(*worker);
     return outcome;
@@ -523,14 +539,13 @@ void reload_if_told()
 }
 
 // A cancel during the pause ends only the pause.
-void wait_for(int64 milliseconds)
+void pause_until(TimestampTz end)
 {
-    const int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
     PG_TRY();
     {
-        if (milliseconds > 0 && !ShutdownRequestPending) {
-            WaitLatch(MyLatch, events, static_cast<long>(milliseconds), PG_WAIT_EXTENSION);
-            ResetLatch(MyLatch);
+        while (!ShutdownRequestPending && !is_woken() && GetCurrentTimestamp() < end) {
+            sleep_until(end);
+            reload_if_told();
         }
         CHECK_FOR_INTERRUPTS();
         reload_if_told();
@@ -540,6 +555,11 @@ void wait_for(int64 milliseconds)
         survive_error();
     }
     PG_END_TRY();
+}
+
+TimestampTz after(int64 milliseconds)
+{
+    return GetCurrentTimestamp() + milliseconds * 1000;
 }
 
 void work(Worker *worker)
@@ -553,7 +573,8 @@ void work(Worker *worker)
         if (outcome == Outcome::ended)
             return;
         pause = outcome == Outcome::failed ? Min(longest_pause, Max(1000, pause * 2)) : 0;
-        wait_for(outcome == Outcome::idle ? worker->order.poll : pause);
+        pause_until(outcome == Outcome::idle ? Min(after(worker->order.poll), worker->outlook.next)
+                                             : after(pause));
     }
     worker->end = told_to_stop;
 }

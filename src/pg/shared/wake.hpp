@@ -1,0 +1,61 @@
+// Wakes the processes that wait for events of a log, when a transaction commits. Other than NOTIFY, it takes
+// no lock and writes nothing. If nobody waits, a commit reads one number.
+//
+// A waiter registers, then looks for events, then sleeps. A transaction commits, then reads who has
+// registered. So either the waiter sees the events, or the transaction sees the waiter. A commit by another
+// process (COMMIT PREPARED) wakes nobody: waiters look again from time to time.
+#pragma once
+
+#include "pg/base/postgres.hpp"
+
+extern "C" {
+#include "datatype/timestamp.h"
+}
+
+namespace callhardening
+{
+
+// -- for transactions that make work --------------------------------------------------------------
+
+// New events of the log, or other work on it: the commit of the transaction wakes one waiting worker and one
+// waiting client of each consumer. A rollback wakes nobody.
+void wake_at_commit(int32 log_id);
+
+// The transaction holds a lane of the log. Its end, also by a rollback, wakes waiters with work behind such a
+// lane.
+void wake_at_end(int32 log_id);
+
+// -- for waiters ---------------------------------------------------------------------------------
+
+enum class WaiterKind : unsigned char { worker, client };
+
+struct Waiter {
+    int32 log_id;
+    int32 consumer_id;
+    WaiterKind kind;
+};
+
+// Attaches to the shared memory, and takes a place in it until the end of the session. False if there is
+// none: then the session has to look from time to time. Only inside a transaction.
+bool take_waiting_place();
+
+// Registers; a waiter looks for events after this. If it has a place.
+void start_waiting(const Waiter &waiter);
+
+// Set after the look: does work wait for the end of another transaction or claim? At first it counts as true.
+void set_blocked(bool is_blocked);
+
+// True if a transaction has woken this waiter since it registered.
+bool is_woken();
+
+// Sleeps until `until`, or until the session's latch is set, by a wake or for another reason. Handles
+// interrupts.
+void sleep_until(TimestampTz until);
+
+// A waiter that leaves after it was woken wakes another one in its place, since it has not looked.
+void stop_waiting();
+
+// Wakes one further waiter of each kind and consumer: there is more work than this session takes.
+void wake_others(int32 log_id);
+
+} // namespace callhardening
