@@ -275,6 +275,20 @@ $$;
 COMMENT ON FUNCTION _callhardening.event_logs_health(regclass) IS
 'the figures of call_health from the event logs, and the oldest snapshot';
 
+CREATE FUNCTION _callhardening.waiting_figure() RETURNS _callhardening.figure
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT 'waiting_places', p.places, 'places', CASE WHEN p.places > 0 THEN 'ok' ELSE 'warning' END,
+    CASE WHEN p.places IS NULL
+        THEN 'the server has no room for shared memory: commits wake nobody, workers and clients only poll'
+        ELSE 'free in the server, for workers and clients to be woken by commits; warning at 0: others only poll' END
+FROM _callhardening.free_waiting_places() AS p (places)
+$$;
+
+COMMENT ON FUNCTION _callhardening.waiting_figure() IS
+'a figure of call_health: places for sessions that wait. value NULL: there is no shared memory';
+
 CREATE FUNCTION @extschema@.call_health(calls regclass, exact boolean DEFAULT false)
     RETURNS TABLE (figure text, value numeric, unit text, level text, why text)
     LANGUAGE plpgsql STABLE
@@ -291,6 +305,7 @@ BEGIN
     RETURN QUERY SELECT * FROM _callhardening.rows_health(calls, coalesce(exact, false));
     RETURN QUERY SELECT * FROM _callhardening.issues_health(calls);
     RETURN QUERY SELECT * FROM _callhardening.event_logs_health(calls);
+    RETURN QUERY SELECT * FROM _callhardening.waiting_figure();
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLIC;
@@ -299,10 +314,10 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health');
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
 'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, '
 'payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, '
-'unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot. value: in unit. NULL: not known, '
-'for example after somebody renamed a column of the settings. Children by inheritance are tables of their own. level: '
-'ok, warning or critical. why: the figure in words, and its bounds for warning and critical. It reads the calls table '
-'once, without its TOAST. Above 256 MB it reads a random 64 MB and estimates, unless exact. Without a valid unique '
-'index it also groups the call ids. Needs SELECT on the calls table, its logs, call_issues, call_dead_events, '
-'call_retrying_events and call_horizon, and EXECUTE on the functions in it. Errors: 22004 calls is NULL, 55000 not '
-'hardened, 42501 no right';
+'unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot, waiting_places. value: in unit. '
+'NULL: not known, for example after somebody renamed a column of the settings. Children by inheritance are tables of '
+'their own. level: ok, warning or critical. why: the figure in words, and its bounds for warning and critical. It '
+'reads the calls table once, without its TOAST. Above 256 MB it reads a random 64 MB and estimates, unless exact. '
+'Without a valid unique index it also groups the call ids. Needs SELECT on the calls table, its logs, call_issues, '
+'call_dead_events, call_retrying_events and call_horizon, and EXECUTE on the functions in it. Errors: 22004 calls is '
+'NULL, 55000 not hardened, 42501 no right';

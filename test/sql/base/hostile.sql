@@ -39,6 +39,8 @@ BEGIN
                 EXIT WHEN EXISTS (SELECT FROM "has space".calls AS c WHERE c.dialpad_call_id OPERATOR(pg_catalog.=) 8);
                 PERFORM pg_catalog.pg_sleep(0.02);
             END LOOP;
+        ELSIF step.statement OPERATOR(pg_catalog.=) 'wait for events' THEN
+            CALL "has space".wait_for_call_events(NULL::pg_catalog.regclass, '0'::pg_catalog.interval, NULL::pg_catalog.name);
         ELSE
             BEGIN
                 IF step.statement OPERATOR(pg_catalog.~) '^(SELECT|WITH)' THEN
@@ -119,6 +121,8 @@ SELECT statement FROM (VALUES
     (29, 'SELECT c.dialpad_call_id, c.direction, c.status, c.from_number, c.duration_seconds, c.raw_payload FROM "has space".calls AS c'),
     (30, 'SELECT ' || test.call('start_call_worker')),
     (31, 'SELECT ' || test.call('ingest_call_event(jsonb,regclass,text,text,jsonb)', '{"call_id": 8, "state": "ringing"}')),
+    (31.1, 'wait for events'),
+    (31.2, 'SELECT DISTINCT kind, log FROM "has space".call_event_waiters'),
     (32, 'wait'),
     (33, 'SELECT ' || test.call('stop_call_worker')),
     (34, 'SELECT d.event_seq, d.error FROM "has space".call_dead_events AS d'),

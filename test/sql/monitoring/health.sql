@@ -5,7 +5,9 @@ SET search_path = "has ""q", public;
 SELECT create_call_tables('has "q');
 -- Leaves out figures of the machine or the time.
 CREATE VIEW health AS
-SELECT figure, CASE WHEN figure IN ('payload_average', 'payload_largest', 'oldest_snapshot') THEN sign(value) ELSE value END AS value,
+SELECT figure,
+    CASE WHEN figure IN ('payload_average', 'payload_largest', 'oldest_snapshot', 'waiting_places') THEN sign(value)
+        ELSE value END AS value,
     unit, level, why
 FROM call_health('calls') WHERE figure <> 'oldest_snapshot';
 SELECT figure, value, level FROM health;
