@@ -33,8 +33,9 @@ OBJS = $(CORE) $(GLUE)
 FRAGMENTS = base/prelude words/provider words/direction words/status words/transition sanitizer/pseudonym \
 	sanitizer/sanitizer sanitizer/explain calls/issue base/owner_rights calls/harden calls/repair calls/audit \
 	calls/backfill log/form log/shape log/event_log log/tables log/harden_events ingest/ingest ingest/signature \
-	ingest/webhook claims/claim claims/purge apply/process workers/call_worker workers/wait claims/monitor monitoring/enforced_triggers \
-	monitoring/table_gaps monitoring/event_log_gaps monitoring/enforcement monitoring/health \
+	ingest/webhook claims/claim claims/purge apply/process workers/kept_worker workers/call_worker workers/wait \
+	workers/worker_status claims/monitor monitoring/enforced_triggers monitoring/table_gaps \
+	monitoring/event_log_gaps monitoring/enforcement monitoring/health \
 	monitoring/check traffic/generate base/roles monitoring/installed
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
@@ -74,8 +75,9 @@ include $(PGXS)
 # warnings.
 $(CORE): override CPPFLAGS := -D_GNU_SOURCE
 $(GLUE): override CPPFLAGS := -isystem $(includedir_server) $(CPPFLAGS)
-src/pg/module.o: override CPPFLAGS += -DCALLHARDENING_VERSION='"$(EXTVERSION)"'
-src/pg/module.o: callhardening.control
+VERSIONED = src/pg/module.o src/pg/workers/kept_worker.o
+$(VERSIONED): override CPPFLAGS += -DCALLHARDENING_VERSION='"$(EXTVERSION)"'
+$(VERSIONED): callhardening.control
 # Some macros of PostgreSQL are GNU C (AllocSetContextCreate). clang warns about them even in system headers.
 $(GLUE): override CXXFLAGS += -Wno-gnu-statement-expression
 

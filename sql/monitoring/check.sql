@@ -129,7 +129,8 @@ $check$, 'columns as the library expects them'),
         SELECT 'missing: ' || k.name AS problem FROM unnest('{claims_pkey,dead_events_pkey,event_secrets_pkey,
             event_signatures_pkey,
             lanes_pkey,logs_pkey,logs_events_key,logs_is_default_key,retrying_events_pkey,purge_leftovers_pkey,
-            purges_pkey,idx_issues_happened_at,idx_retrying_events_due}'::name[]) AS k (name)
+            purges_pkey,kept_workers_pkey,
+            idx_issues_happened_at,idx_retrying_events_due}'::name[]) AS k (name)
         WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
             WHERE c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.name AND i.indisvalid
                 AND 0 = ALL (i.indoption::int2[])) -- ascending
@@ -155,7 +156,8 @@ $check$, 'there, valid, and without conditions'),
                     ELSE format('trigger %s does not fire always: ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', k.name,
                         t.tgrelid::regclass, t.tgname) END
         FROM (VALUES ('mark_restored_log', 'logs'), ('follow_log', 'logs'), ('skip_restored_claim', 'claims'),
-            ('forget_restored_event_xid', 'retrying_events'), ('locate_role_task', 'role_tasks')) AS k (name, of)
+            ('forget_restored_event_xid', 'retrying_events'), ('locate_role_task', 'role_tasks'),
+            ('refuse_kept_worker', 'kept_workers')) AS k (name, of)
         LEFT JOIN (pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid)
             ON c.relnamespace = '_callhardening'::regnamespace AND c.relname = k.of AND p.proname = k.name
         WHERE t.tgenabled IS DISTINCT FROM 'A') AS p
@@ -327,7 +329,14 @@ $check$, 'workers look into the lane of each pending event'),
               format('SELECT max(event_seq) FROM ONLY %s', l.events),
               NULL::text[]) AS q (newest bigint)) AS n
     WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
-$check$, 'none is behind the newest event of its log')
+$check$, 'none is behind the newest event of its log'),
+('kept_workers', $check$
+    SELECT string_agg(format('%s of %s kept workers of %s run: %s', least(w.running, w.kept), w.kept, w.log,
+        coalesce(w.why, w.status)), '; ' ORDER BY w.log::text)
+    FROM @extschema@.call_worker_status AS w
+    WHERE w.kept IS NOT NULL AND w.launcher <> 'standby' AND w.status <> 'copied'
+        AND (w.running < w.kept OR w.why IS NOT NULL)
+$check$, 'all kept workers run')
 $$;
 
 COMMENT ON FUNCTION _callhardening.running_checks() IS

@@ -249,6 +249,11 @@ WITH logs AS MATERIALIZED (
     SELECT h.holder || ' ' || h.name AS name, extract(epoch FROM clock_timestamp() - h.since) AS age
     FROM @extschema@.call_horizon h
     WHERE h.since IS NOT NULL AND h.name <> pg_backend_pid()::text ORDER BY h.since LIMIT 1
+), workers AS MATERIALIZED (
+    SELECT coalesce(sum(w.kept), 0) AS kept, coalesce(sum(greatest(w.kept - w.running, 0)), 0) AS missing,
+        min(w.why) AS why
+    FROM @extschema@.call_worker_status w JOIN logs l ON l.events = w.log
+    WHERE w.launcher <> 'standby' AND w.status <> 'copied'
 ), figures AS (
     SELECT 1 AS position, 'pending' AS figure, l.pending AS value, 'events' AS unit,
            10000 AS warning, 100000 AS critical,
@@ -263,6 +268,8 @@ WITH logs AS MATERIALIZED (
     UNION ALL SELECT 5, 'oldest_snapshot', coalesce((SELECT round(h.age) FROM holder h), 0), 'seconds', 3600, 86400,
            coalesce((SELECT format('held by %s', h.name) FROM holder h), 'no other session holds one')
                || ': dead rows stay as long (call_horizon)'
+    UNION ALL SELECT 6, 'missing_workers', w.missing, 'workers', 1, greatest(w.kept, 1),
+           format('of %s kept workers%s: call_worker_status', w.kept, ', ' || w.why) FROM workers w
 )
 SELECT figure, value, unit,
        CASE WHEN value >= critical THEN 'critical' WHEN value >= warning THEN 'warning' ELSE 'ok' END,
@@ -314,10 +321,11 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health');
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
 'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, '
 'payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, '
-'unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot, waiting_places. value: in unit. '
-'NULL: not known, for example after somebody renamed a column of the settings. Children by inheritance are tables of '
-'their own. level: ok, warning or critical. why: the figure in words, and its bounds for warning and critical. It '
-'reads the calls table once, without its TOAST. Above 256 MB it reads a random 64 MB and estimates, unless exact. '
-'Without a valid unique index it also groups the call ids. Needs SELECT on the calls table, its logs, call_issues, '
-'call_dead_events, call_retrying_events and call_horizon, and EXECUTE on the functions in it. Errors: 22004 calls is '
+'unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot, waiting_places, missing_workers. '
+'value: in unit. NULL: not known, for example after somebody renamed a column of the settings. Children by inheritance '
+'are tables of their own. level: ok, warning or critical. why: the figure in words, and its bounds for warning and '
+'critical. It reads the calls table once, without its TOAST. Above 256 MB it reads a random 64 MB and estimates, '
+'unless exact. Without a valid unique index it also groups the call ids. Needs SELECT on the calls table, its logs, '
+'call_issues, call_dead_events, call_retrying_events, call_horizon and call_worker_status, and EXECUTE on the '
+'functions in it. Errors: 22004 calls is '
 'NULL, 55000 not hardened, 42501 no right';

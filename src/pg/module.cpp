@@ -8,6 +8,8 @@
 #include "pg/log/lane.hpp"
 #include "pg/shared/shared_memory.hpp"
 #include "pg/workers/call_worker.hpp"
+#include "pg/workers/kept_worker.hpp"
+#include "pg/workers/launcher.hpp"
 
 extern "C" {
 #include "funcapi.h"
@@ -18,9 +20,11 @@ PG_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 }
 
-// shared_preload_libraries is not needed: each session and worker loads the library before it uses a setting.
+// Only the launcher needs shared_preload_libraries: each session and worker loads the library before it uses
+// a setting.
 void _PG_init()
 {
+    callhardening::register_launcher();
     callhardening::define_worker_settings();
     callhardening::request_shared_memory();
 }
@@ -54,8 +58,8 @@ CALLHARDENING_FUNCTION(catalog_layouts)
     InitMaterializedSRF(fcinfo, 0);
     const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
     for (const CatalogLayout *layout :
-         {&claims_layout, &dead_events_layout, &issues_layout, &lanes_layout, &logs_layout,
-          &retrying_events_layout, &purge_leftovers_layout, &purges_layout}) {
+         {&claims_layout, &dead_events_layout, &issues_layout, &kept_workers_layout, &lanes_layout,
+          &logs_layout, &retrying_events_layout, &purge_leftovers_layout, &purges_layout}) {
         Datum values[] = {CStringGetTextDatum(layout->name), CStringGetTextDatum(columns_of(*layout))};
         bool nulls[lengthof(values)] = {};
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

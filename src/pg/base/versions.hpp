@@ -68,6 +68,16 @@ inline bool can_connect(Oid database, Oid role)
 #endif
 }
 
+// Can `member` become `role` by SET ROLE?
+inline bool can_set_role(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+    return member_can_set_role(member, role);
+#else
+    return is_member_of_role(member, role);
+#endif
+}
+
 // Checks the current user's rights on the tables of a plan.
 inline void require_plan_rights(const PlannedStmt *plan)
 {

@@ -4,6 +4,8 @@
 #include "pg/base/versions.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/shared/wake.hpp"
+#include "pg/workers/kept_order.hpp"
+#include "pg/workers/kept_worker.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -25,6 +27,7 @@ extern "C" {
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -43,10 +46,6 @@ namespace
 // -- worker processes -----------------------------------------------------------------------------
 
 constexpr const char *worker_type = "callhardening worker"; // shown in pg_stat_activity
-
-// callhardening.max_workers, for all databases together.
-int max_workers = 8;
-constexpr int most_max_workers = 1024;
 
 // Sessions find each other by these locks. SQL can set only three fields of an advisory lock; the fourth is 1
 // or 2. Another value there keeps roles from taking these locks. Otherwise a role could look like a worker,
@@ -88,16 +87,14 @@ struct Workers {
 
 Workers find_workers(const EventLog *log)
 {
-    const LOCKTAG tag = log == nullptr ? LOCKTAG{} : lock_of(*log, WorkerLock::worker);
-    LockData *locks = GetLockStatusData();
-    Workers workers = {static_cast<int *>(palloc(sizeof(int) * Max(1, locks->nelements))), 0};
-    for (int i = 0; i < locks->nelements; ++i) {
-        const LockInstanceData &lock = locks->locks[i];
-        if (is_worker_lock(lock) && (log == nullptr || memcmp(&lock.locktag, &tag, sizeof tag) == 0))
-            workers.pids[workers.count++] = lock.pid;
+    const RunningWorkers running = find_running_workers();
+    Workers workers = {static_cast<int *>(palloc(sizeof(int) * Max(1, running.count))), 0};
+    for (int i = 0; i < running.count; ++i) {
+        const RunningWorker &worker = running.workers[i];
+        if (log == nullptr || (worker.database == MyDatabaseId && worker.log_id == log->log_id))
+            workers.pids[workers.count++] = worker.pid;
     }
-    pfree(locks->locks);
-    pfree(locks);
+    pfree(running.workers);
     return workers;
 }
 
@@ -119,32 +116,6 @@ bool is_worker_of(const EventLog &log, pid_t pid)
 }
 
 // -- starting ------------------------------------------------------------------------------------
-
-// The worker's parameters, passed through shared memory.
-struct WorkerOrder {
-    Oid database;
-    Oid role; // the worker has its rights
-    Oid extension;
-    Oid events; // the log
-    int32 max_events;
-    int32 poll; // in milliseconds
-};
-static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
-
-BackgroundWorker describe_worker(const EventLog &log, const WorkerOrder &order)
-{
-    BackgroundWorker worker = {};
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker.bgw_restart_time = BGW_NEVER_RESTART;
-    worker.bgw_notify_pid = MyProcPid;
-    strlcpy(worker.bgw_library_name, "callhardening", sizeof worker.bgw_library_name);
-    strlcpy(worker.bgw_function_name, "callhardening_call_worker_main", sizeof worker.bgw_function_name);
-    strlcpy(worker.bgw_type, worker_type, sizeof worker.bgw_type);
-    snprintf(worker.bgw_name, sizeof worker.bgw_name, "callhardening worker for %s", log.events_name);
-    memcpy(worker.bgw_extra, &order, sizeof order);
-    return worker;
-}
 
 [[noreturn]] void raise_no_slot()
 {
@@ -197,7 +168,7 @@ bool comes_up(const EventLog &log, BackgroundWorkerHandle *handle)
 
 void launch(const EventLog &log, const WorkerOrder &order)
 {
-    BackgroundWorker worker = describe_worker(log, order);
+    BackgroundWorker worker = describe_worker(log.events_name, order);
     BackgroundWorkerHandle *handle;
     require_below_limit();
     if (!RegisterDynamicBackgroundWorker(&worker, &handle))
@@ -246,16 +217,6 @@ void require_primary_server()
                         errmsg("start_call_worker cannot be used on a standby server"),
                         errdetail("A claim must be written to a table."),
                         errhint("Connect to the primary server.")));
-}
-
-bool can_log_in(Oid role)
-{
-    const HeapTuple row = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-    if (!HeapTupleIsValid(row))
-        return false;
-    const bool can = reinterpret_cast<Form_pg_authid>(GETSTRUCT(row))->rolcanlogin;
-    ReleaseSysCache(row);
-    return can;
 }
 
 void require_connection_rights(Oid role)
@@ -318,13 +279,39 @@ struct Worker {
     Claim claim;
     Outlook outlook; // of the last claim without events
     MemoryContext batch;
+    int slot;        // of max_workers
     const char *end; // the reason for its end
 };
 
 // The reasons for a worker's end.
 constexpr const char *told_to_stop = "it was stopped", *no_log = "its log was dropped",
                      *no_extension = "the extension was dropped",
-                     *no_slot = "the limit callhardening.max_workers is reached";
+                     *no_slot = "the limit callhardening.max_workers is reached",
+                     *no_rights = "its role was dropped, or may not log in or connect to the database";
+
+// Set by a change of roles or databases, which may have taken the worker's right to be connected.
+bool rights_changed = false;
+
+void note_changed_rights(Datum, int, uint32)
+{
+    rights_changed = true;
+}
+
+void watch_rights()
+{
+    CacheRegisterSyscacheCallback(AUTHOID, note_changed_rights, Datum{0});
+    CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, note_changed_rights, Datum{0});
+    CacheRegisterSyscacheCallback(DATABASEOID, note_changed_rights, Datum{0});
+}
+
+// A session stays connected without these rights. A worker would stay for ever.
+bool has_rights(const Worker &worker)
+{
+    if (!rights_changed)
+        return true;
+    rights_changed = false;
+    return can_log_in(worker.order.role) && can_connect(MyDatabaseId, worker.order.role);
+}
 
 // Blocks DROP EXTENSION until the end of the transaction. Returns false if the extension was dropped, with
 // its tables and functions.
@@ -361,6 +348,8 @@ const char *find_log(Worker *worker)
 {
     if (!hold_extension(*worker))
         return no_extension;
+    if (!has_rights(*worker))
+        return no_rights;
     const bool exists =
         find_event_log_of(worker->order.events, &worker->log) && worker->log.events_name != nullptr;
     return exists ? nullptr : no_log;
@@ -562,6 +551,19 @@ TimestampTz after(int64 milliseconds)
     return GetCurrentTimestamp() + milliseconds * 1000;
 }
 
+// A kept worker looks once a minute whether it may go on.
+int64 poll_of(const WorkerOrder &order)
+{
+    constexpr int64 minute = 60000;
+    return order.is_kept ? Min(int64{order.poll}, minute) : order.poll;
+}
+
+// The limit was lowered. A worker that is not kept stays, since nothing would start it again.
+bool has_lost_slot(const Worker &worker)
+{
+    return worker.order.is_kept && worker.slot >= max_workers;
+}
+
 void work(Worker *worker)
 {
     constexpr int64 longest_pause = 60000;
@@ -572,18 +574,23 @@ void work(Worker *worker)
         MemoryContextReset(worker->batch);
         if (outcome == Outcome::ended)
             return;
+        if (has_lost_slot(*worker)) {
+            worker->end = no_slot;
+            return;
+        }
         pause = outcome == Outcome::failed ? Min(longest_pause, Max(1000, pause * 2)) : 0;
-        pause_until(outcome == Outcome::idle ? Min(after(worker->order.poll), worker->outlook.next)
+        pause_until(outcome == Outcome::idle ? Min(after(poll_of(worker->order)), worker->outlook.next)
                                              : after(pause));
     }
     worker->end = told_to_stop;
 }
 
 // If two sessions start the last allowed worker at the same time, only one worker gets the slot.
-bool take_slot()
+bool take_slot(Worker *worker)
 {
     for (int slot = 0; slot < max_workers; ++slot) {
         const LOCKTAG tag = lock_tag(InvalidOid, WorkerLock::slot, slot);
+        worker->slot = slot;
         if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_OK)
             return true;
     }
@@ -596,11 +603,17 @@ void show_that_it_lives(const Worker &worker)
     LockAcquire(&tag, ShareLock, true, false);
 }
 
+// The locks of the worker are gone by then.
+void report_end(int, Datum)
+{
+    report_worker_end();
+}
+
 const char *come_up(Worker *worker)
 {
     begin_transaction("looking for", *worker);
     const char *end = find_log(worker);
-    if (end == nullptr && !take_slot())
+    if (end == nullptr && !take_slot(worker))
         end = no_slot;
     if (end == nullptr)
         show_that_it_lives(*worker);
@@ -610,12 +623,60 @@ const char *come_up(Worker *worker)
 
 } // namespace
 
+int max_workers = 8;
+
+RunningWorkers find_running_workers()
+{
+    LockData *locks = GetLockStatusData();
+    RunningWorkers running = {
+        static_cast<RunningWorker *>(palloc(sizeof(RunningWorker) * Max(1, locks->nelements))), 0};
+    for (int i = 0; i < locks->nelements; ++i) {
+        const LockInstanceData &lock = locks->locks[i];
+        if (is_worker_lock(lock))
+            running.workers[running.count++] = {lock.locktag.locktag_field1,
+                                                static_cast<int32>(lock.locktag.locktag_field3), lock.pid};
+    }
+    pfree(locks->locks);
+    pfree(locks);
+    return running;
+}
+
+BackgroundWorker describe_worker(const char *log_name, const WorkerOrder &order)
+{
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    worker.bgw_notify_pid = MyProcPid;
+    strlcpy(worker.bgw_library_name, "callhardening", sizeof worker.bgw_library_name);
+    strlcpy(worker.bgw_function_name, "callhardening_call_worker_main", sizeof worker.bgw_function_name);
+    strlcpy(worker.bgw_type, worker_type, sizeof worker.bgw_type);
+    snprintf(worker.bgw_name, sizeof worker.bgw_name, "callhardening worker for %s", log_name);
+    memcpy(worker.bgw_extra, &order, sizeof order);
+    return worker;
+}
+
+bool role_exists(Oid role)
+{
+    return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role));
+}
+
+bool can_log_in(Oid role)
+{
+    const HeapTuple row = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+    if (!HeapTupleIsValid(row))
+        return false;
+    const bool can = reinterpret_cast<Form_pg_authid>(GETSTRUCT(row))->rolcanlogin;
+    ReleaseSysCache(row);
+    return can;
+}
+
 void define_worker_settings()
 {
     DefineCustomIntVariable("callhardening.max_workers",
                             "Most call workers that run in the server at the same time, in all databases.",
-                            nullptr, &max_workers, max_workers, 0, most_max_workers, PGC_SIGHUP, 0, nullptr,
-                            nullptr, nullptr);
+                            "A kept worker above a lowered limit ends, others stay.", &max_workers,
+                            max_workers, 0, most_max_workers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("callhardening"); // the server warns about a misspelt name
 }
 
@@ -634,12 +695,18 @@ CALLHARDENING_FUNCTION(start_call_worker)
                                get_extension_oid("callhardening", false),
                                log.events,
                                max_events_argument_of(fcinfo, 1),
-                               poll_of(fcinfo, 2)};
+                               poll_of(fcinfo, 2),
+                               false};
+    const bool keep = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
     const int wanted = workers_of(fcinfo, 3);
     require_connection_rights(order.role);
     require_right_to_read(log, order.role);
     require_committed_log(log);
-    PG_RETURN_INT32(launch_missing(log, order, wanted));
+    if (!keep)
+        PG_RETURN_INT32(launch_missing(log, order, wanted));
+    warn_superuser(order.role);
+    keep_workers(log, order, wanted);
+    PG_RETURN_INT32(Max(0, wanted - count_workers(&log)));
 }
 
 CALLHARDENING_FUNCTION(call_worker_pids)
@@ -663,10 +730,12 @@ void callhardening_call_worker_main(Datum)
     memcpy(&worker.order, MyBgworkerEntry->bgw_extra, sizeof worker.order);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, die);
+    on_shmem_exit(report_end, Datum{0});
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(worker.order.database, worker.order.role, 0);
     SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
     worker.batch = AllocSetContextCreate(TopMemoryContext, "callhardening batch", ALLOCSET_DEFAULT_SIZES);
+    watch_rights();
     worker.end = come_up(&worker);
     if (worker.end == nullptr) {
         pqsignal(SIGTERM, stop_worker);

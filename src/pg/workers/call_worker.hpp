@@ -1,10 +1,51 @@
 // Background workers that process the events of a log.
 #pragma once
 
+#include "pg/base/postgres.hpp"
+
+extern "C" {
+#include "postmaster/bgworker.h"
+}
+
 namespace callhardening
 {
 
+// callhardening.max_workers, for all databases together.
+extern int max_workers;
+inline constexpr int most_max_workers = 1024;
+
 // Defines the settings of workers.
 void define_worker_settings();
+
+// The worker's parameters, passed through shared memory.
+struct WorkerOrder {
+    Oid database;
+    Oid role; // the worker has its rights
+    Oid extension;
+    Oid events; // the log
+    int32 max_events;
+    int32 poll;   // in milliseconds
+    bool is_kept; // the launcher starts it again
+};
+static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
+
+BackgroundWorker describe_worker(const char *log_name, const WorkerOrder &order);
+
+// A worker that is up, in any database.
+struct RunningWorker {
+    Oid database;
+    int32 log_id;
+    int pid;
+};
+
+struct RunningWorkers {
+    RunningWorker *workers;
+    int count;
+};
+
+RunningWorkers find_running_workers();
+
+bool role_exists(Oid role);
+bool can_log_in(Oid role); // false if it was dropped
 
 } // namespace callhardening

@@ -434,7 +434,7 @@ WITH owners (class, object, owner) AS (
 SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS thing, pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid) AS planted
 FROM pg_depend d JOIN owners p ON p.class = d.refclassid AND p.object = d.refobjid AND p.owner = 'regress_attacker'::regrole
 LEFT JOIN owners o ON o.class = d.classid AND o.object = d.objid WHERE o.owner IS DISTINCT FROM 'regress_attacker'::regrole ORDER BY 1, 2;
--- Every function of the extension ran to its end, except the one that only raises.
+-- Every function of the extension ran to its end, except those that only raise.
 SELECT p.oid::regprocedure AS function_that_did_not_run
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid
