@@ -5,27 +5,29 @@
 -- for what is remembered about the log; to read the log itself, the function asks for SELECT on it.
 
 CREATE FUNCTION @extschema@.claim_call_events(max_events int DEFAULT 100, lease interval DEFAULT '30 seconds',
-        worker text DEFAULT NULL, log regclass DEFAULT NULL, complete bigint[] DEFAULT NULL)
+        worker text DEFAULT NULL, log regclass DEFAULT NULL, complete bigint[] DEFAULT NULL,
+        consumer name DEFAULT NULL)
     RETURNS TABLE (claim_id bigint, event_seq bigint, call_id text, event_type text, attempt int,
         received_at timestamptz, payload jsonb)
     LANGUAGE c ROWS 100
     AS 'MODULE_PATHNAME', 'callhardening_claim_call_events';
-REVOKE EXECUTE ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass, bigint[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass, bigint[], name) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('claim', 'claim_call_events');
 
-COMMENT ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass, bigint[]) IS
+COMMENT ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass, bigint[], name) IS
 'hands out up to max_events (1 to 100000) pending events. Each event goes to one worker at a time. The events of a '
 'call come in their order. A batch has one claim for each of its lanes: give all its claim ids to complete_call_events '
 'after the work. A claim is completed as a whole, unread events too: read all rows. lease: no other worker gets the '
 'events during it, at most 30 days. NULL: until the transaction ends; a rollback makes them available again. worker: a '
 'name for the views, cut at 200 bytes; NULL: application name and process id. log: NULL is the default log. complete: '
 'claims to complete first, in the same transaction, of any log; an id that is repeated counts once; NULL: none. '
-'attempt: the number of this attempt of the event. Released claims do not count. No rows: no event is available now, '
-'and nothing was written but the completed claims. Errors: 55000 a claim of complete is stale or unknown: nothing was '
-'completed or claimed, 22004 complete contains NULL, 22023 max_events or lease out of range, 0A000 in REPEATABLE READ '
-'and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while events are '
-'applied, completed or purged, 42501 no SELECT on the log, 55000 no such log, or an altered one, 42P08 several logs, '
-'none is the default and none is named';
+'consumer: of the log (create_call_consumer); NULL is the default one, that of process_call_events. attempt: the number '
+'of this attempt of the event. Released claims do not count. No rows: no event is available now, and nothing was '
+'written but the completed claims. Errors: 55000 a claim of complete is stale or unknown: nothing was completed or '
+'claimed, 22004 complete contains NULL, 22023 max_events or lease out of range, 0A000 in REPEATABLE READ and '
+'SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while events are applied, '
+'completed or purged, 42501 no SELECT on the log, 55000 no such log, or an altered one, 42P08 several logs, none is '
+'the default and none is named, 42704 no such consumer';
 
 CREATE FUNCTION @extschema@.complete_call_events(claim_ids bigint[]) RETURNS TABLE (claim_id bigint, outcome text)
     LANGUAGE c ROWS 8
@@ -92,15 +94,16 @@ COMMENT ON FUNCTION @extschema@.assert_call_claim(bigint) IS
 'worker can take it over before the transaction ends, however long ago its lease was over. Other errors: 22004 NULL, '
 '0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only transaction';
 
-CREATE FUNCTION @extschema@.retry_dead_call_events(log regclass DEFAULT NULL, event_seqs bigint[] DEFAULT NULL)
+CREATE FUNCTION @extschema@.retry_dead_call_events(log regclass DEFAULT NULL, event_seqs bigint[] DEFAULT NULL,
+        consumer name DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_retry_dead_call_events';
-REVOKE EXECUTE ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[], name) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'retry_dead_call_events');
 
-COMMENT ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[]) IS
+COMMENT ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[], name) IS
 'gives dead events all their attempts again, as soon as a worker comes; returns how many. log: NULL is the default '
-'log. event_seqs: which; NULL: all. Events no worker can take (no JSON, no call id: lane below 0) stay dead. Errors: '
+'log. event_seqs: which; NULL: all. consumer: of the log; NULL is the default one. Events no worker can take (no JSON, no call id: lane below 0) stay dead. Errors: '
 '42501 neither the owner of the log nor SELECT and DELETE on it, 55000 no such log, 42P08 several logs, none is the '
-'default and none is named';
+'default and none is named, 42704 no such consumer';

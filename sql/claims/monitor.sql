@@ -1,19 +1,20 @@
 
 -- what an operator looks at --------------------------------------------------------------------
 
-CREATE FUNCTION @extschema@.pending_call_events(log regclass DEFAULT NULL, exact boolean DEFAULT false)
+CREATE FUNCTION @extschema@.pending_call_events(log regclass DEFAULT NULL, exact boolean DEFAULT false,
+        consumer name DEFAULT NULL)
     RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz)
     LANGUAGE c ROWS 64
     AS 'MODULE_PATHNAME', 'callhardening_pending_call_events';
-REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean, name) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('operate', 'pending_call_events');
 
-COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean) IS
+COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean, name) IS
 'one row for each lane of a log: the number of events without a worker, and the first of them in the order of the '
-'lane; NULL: there is none. Retrying, blocked and dead events do not count. exact: false or NULL estimates the number '
+'lane; NULL: there is none. consumer: of the log (create_call_consumer); NULL is the default one. Retrying, blocked and dead events do not count. exact: false or NULL estimates the number '
 'from the first event''s, at the price of a poll. true counts: it reads the row of each pending event. Events in a '
 'lane without a worker are pending as well. Their lane has a row too. log: NULL is the default log. Errors: 42501 no '
-'SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named, 42704 no such consumer';
 
 CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS bigint
     LANGUAGE c STABLE STRICT
@@ -48,15 +49,16 @@ COMMENT ON FUNCTION _callhardening.unstamped_events(regclass) IS
 'processed_at_column. 0: the log has no such column';
 
 CREATE VIEW @extschema@.call_open_claims AS
-SELECT l.events AS log, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
+SELECT l.events AS log, k.name AS consumer, c.lane, c.claim_id, c.worker, c.is_retry, c.events,
        CASE WHEN c.is_retry THEN NULL ELSE c.redeliveries OPERATOR(pg_catalog.+) 1 END AS attempt,
        c.claimed_at, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) c.claimed_at AS age, c.lease_end,
        -- As workers see it: a claim from the future is over, since the clock was set back.
        c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() OR c.claimed_at OPERATOR(pg_catalog.>)
            (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '1 minute') AS is_over
-FROM _callhardening.logs l JOIN _callhardening.lanes t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
+FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
+JOIN _callhardening.lanes t ON t.consumer_id OPERATOR(pg_catalog.=) k.consumer_id
 CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
-    WHERE r.log_id OPERATOR(pg_catalog.=) t.log_id AND r.lane OPERATOR(pg_catalog.=) t.lane
+    WHERE r.consumer_id OPERATOR(pg_catalog.=) t.consumer_id AND r.lane OPERATOR(pg_catalog.=) t.lane
         ORDER BY r.record_no DESC LIMIT 1) c
 WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
@@ -65,13 +67,13 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'S
 COMMENT ON VIEW @extschema@.call_open_claims IS
 'the present claims of workers; is_over: nobody has taken its events over yet, though anybody may';
 
-CREATE FUNCTION _callhardening.pending_events_or_error(log regclass)
+CREATE FUNCTION _callhardening.pending_events_or_error(log regclass, consumer name)
     RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz, error text)
     LANGUAGE plpgsql ROWS 64 SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
     RETURN QUERY SELECT p.lane, p.pending, p.oldest_event_seq, p.oldest_received_at, NULL::text
-    FROM @extschema@.pending_call_events(log, false) AS p;
+    FROM @extschema@.pending_call_events(log, false, consumer) AS p;
 EXCEPTION WHEN OTHERS THEN
     -- An unreadable log does not hide the others.
     RETURN QUERY SELECT n, NULL::bigint, NULL::bigint, NULL::timestamptz, format('%s (%s)', SQLERRM, SQLSTATE)
@@ -80,22 +82,23 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
-COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass) IS
+COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass, name) IS
 'the estimates of pending_call_events for the views; for an unreadable log, its lanes with NULL, and why';
 
 CREATE VIEW @extschema@.call_lane_status AS
-SELECT l.events AS log, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
+SELECT l.events AS log, k.name AS consumer, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
        c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
        w.retrying, w.blocked, d.dead, t.events_per_second, p.error
-FROM _callhardening.logs l CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events) p
+FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
+CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events, k.name) p
 LEFT JOIN @extschema@.call_open_claims c ON c.log OPERATOR(pg_catalog.=) l.events
-    AND c.lane OPERATOR(pg_catalog.=) p.lane
+    AND c.consumer OPERATOR(pg_catalog.=) k.name AND c.lane OPERATOR(pg_catalog.=) p.lane
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE e.due_at IS NOT NULL) AS retrying,
         pg_catalog.count(*) FILTER (WHERE e.due_at IS NULL) AS blocked
     FROM _callhardening.retrying_events e
-    WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) w
+    WHERE e.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND e.lane OPERATOR(pg_catalog.=) p.lane) w
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
-    WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id AND e.lane OPERATOR(pg_catalog.=) p.lane) d
+    WHERE e.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND e.lane OPERATOR(pg_catalog.=) p.lane) d
 -- Over the kept records, as long as the last of them is not older than a minute.
 CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_catalog.>)
             (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) interval '1 minute')
@@ -103,14 +106,14 @@ CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_ca
             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.min(r.claimed_at)), 0::float8)
                 ELSE 0 END AS events_per_second
     FROM _callhardening.claims r
-    WHERE r.log_id OPERATOR(pg_catalog.=) l.log_id AND r.lane OPERATOR(pg_catalog.=) p.lane
+    WHERE r.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND r.lane OPERATOR(pg_catalog.=) p.lane
         AND r.state OPERATOR(pg_catalog.=) 'completed') t
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_lane_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_lane_status IS
-'each lane of each log: what is pending (estimated, see pending_call_events), its worker, what waits or is dead, and '
+'each lane of each consumer of a log: what is pending (estimated, see pending_call_events), its worker, what waits or is dead, and '
 'how fast it goes. Logs without SELECT for the reader are left out';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS
 'when the first pending event of the lane was received';
@@ -144,17 +147,61 @@ CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending
         coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
         pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
         pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
-    FROM @extschema@.call_lane_status v WHERE v.log OPERATOR(pg_catalog.=) l.events) s
+    FROM @extschema@.call_lane_status v
+    WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) 'default') s
 CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
-    WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) d
+    WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_log_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_log_status IS
-'each log in one row, as call_lane_status has it by lane; dead includes those without a lane. error: why the log '
+'each log in one row, as its default consumer sees it (the others: call_consumers): as call_lane_status has it by '
+'lane; dead includes those without a lane. error: why the log '
 'cannot be read; pending_estimate is NULL then. ignored: events without a call, as ignored_event_types and '
 'ignored_members say, counted up to 10000. Logs without SELECT for the reader are left out';
+
+CREATE VIEW @extschema@.call_consumers AS
+SELECT k.*, k.behind IS NOT NULL
+    AND k.behind OPERATOR(pg_catalog.=) pg_catalog.max(k.behind) OVER (PARTITION BY k.log) AS holds_purges
+FROM (
+    SELECT l.events AS log, c.name AS consumer, c.created_at, s.pending_estimate, s.oldest_event_seq,
+        s.oldest_received_at, s.open_claims, s.claims_over, s.retrying, s.blocked, s.dead, n.last_claimed_at,
+        pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.oldest_received_at AS behind,
+        COALESCE(c.max_attempts, l.max_attempts) AS max_attempts, COALESCE(c.retry_base, l.retry_base) AS retry_base,
+        COALESCE(c.retry_cap, l.retry_cap) AS retry_cap, COALESCE(c.max_retrying, l.max_retrying) AS max_retrying,
+        s.error
+    FROM _callhardening.logs l JOIN _callhardening.consumers c ON c.log_id OPERATOR(pg_catalog.=) l.log_id
+    CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
+            pg_catalog.min(v.oldest_event_seq) AS oldest_event_seq,
+            pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
+            pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over,
+            pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
+            pg_catalog.sum(v.dead)::bigint AS dead, pg_catalog.min(v.error) AS error
+        FROM @extschema@.call_lane_status v
+        WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) s
+    CROSS JOIN LATERAL (SELECT pg_catalog.max(r.claimed_at) AS last_claimed_at FROM _callhardening.claims r
+        WHERE r.consumer_id OPERATOR(pg_catalog.=) c.consumer_id AND r.claim_id IS NOT NULL) n
+    WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT')) k;
+REVOKE ALL ON @extschema@.call_consumers FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_consumers', 'SELECT');
+
+COMMENT ON VIEW @extschema@.call_consumers IS
+'the consumers of each log: how far each one is, and its limits. Logs without SELECT for the reader are left out';
+COMMENT ON COLUMN @extschema@.call_consumers.consumer IS
+'default: the one of process_call_events, and of functions called without a consumer';
+COMMENT ON COLUMN @extschema@.call_consumers.pending_estimate IS
+'events without a worker of this consumer (see pending_call_events); NULL: the log cannot be read';
+COMMENT ON COLUMN @extschema@.call_consumers.last_claimed_at IS
+'the last claim among the remembered records; NULL: none. The consumer sleeps if this is long ago and events are '
+'pending';
+COMMENT ON COLUMN @extschema@.call_consumers.behind IS
+'age of its first pending event; NULL: nothing is pending, or the log has no time of receipt';
+COMMENT ON COLUMN @extschema@.call_consumers.holds_purges IS
+'true: of the log''s consumers this one is furthest behind. Purges wait for it: start its workers, move it '
+'(seek_call_consumer), or drop it (drop_call_consumer)';
+COMMENT ON COLUMN @extschema@.call_consumers.error IS
+'why the log cannot be read, with an SQLSTATE; NULL: it can';
 
 CREATE VIEW @extschema@.call_horizon AS
 SELECT h.holder, h.name, h.role, h.application, h.xmin, pg_catalog.age(h.xmin) AS transactions, h.since

@@ -33,6 +33,8 @@ CREATE TABLE _callhardening.logs (
     settled_marks pg_catalog.xid8[] NOT NULL DEFAULT '{}',
     shape jsonb,
     is_of_changes boolean NOT NULL DEFAULT false,
+    -- As in consumers: a session reads them with the log.
+    other_consumers int[] NOT NULL DEFAULT '{}',
     CONSTRAINT logs_of_changes CHECK (NOT is_of_changes OR is_default IS NULL AND provider = 'call_changes')
 );
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.logs', '');
@@ -90,25 +92,27 @@ COMMENT ON COLUMN @extschema@.call_event_logs.ignored_event_types IS
 COMMENT ON COLUMN @extschema@.call_event_logs.ignored_members IS 'and so are bodies with one of these members';
 COMMENT ON COLUMN @extschema@.call_event_logs.settled_marks IS
 'marks of data-only restores in event_xid, if their events are done';
+COMMENT ON COLUMN @extschema@.call_event_logs.other_consumers IS
+'numbers of the consumers beside the default one (call_consumers)';
 COMMENT ON COLUMN @extschema@.call_event_logs.shape IS
 'the shape of the bodies, as configure_call_event_log was given it; NULL: that of the provider (call_event_shape)';
 COMMENT ON COLUMN @extschema@.call_event_logs.is_of_changes IS
 'true: the events are the changes of the calls table, and not webhooks (create_call_changes)';
 
 CREATE TABLE _callhardening.lanes (
-    log_id int NOT NULL,
+    consumer_id int NOT NULL,
     lane int NOT NULL,
-    CONSTRAINT lanes_pkey PRIMARY KEY (log_id, lane)
+    CONSTRAINT lanes_pkey PRIMARY KEY (consumer_id, lane)
 );
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.lanes', '');
 REVOKE ALL ON _callhardening.lanes FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.lanes IS 'one row per lane of a log: locked while the lane is claimed, never updated';
+COMMENT ON TABLE _callhardening.lanes IS 'one row per lane of a log and consumer: locked while the lane is claimed, never updated';
 
 -- Rows are written by key, without a look at constraints, by the functions alone; the columns count from 1 in
 -- src/pg/log/lane.cpp. Autovacuum comes when some thousand records are gone, however many there are.
 CREATE TABLE _callhardening.claims (
-    log_id int NOT NULL,
+    consumer_id int NOT NULL,
     lane int NOT NULL,
     record_no bigint NOT NULL,
     state text NOT NULL,
@@ -128,14 +132,14 @@ CREATE TABLE _callhardening.claims (
     worker text,
     claimed_at timestamptz NOT NULL,
     lease_end timestamptz,
-    CONSTRAINT claims_pkey PRIMARY KEY (log_id, lane, record_no)
+    CONSTRAINT claims_pkey PRIMARY KEY (consumer_id, lane, record_no)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.claims', '');
 REVOKE ALL ON _callhardening.claims FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.claims IS
-'what happened to each lane of a log: the record with the highest record_no of a lane is its truth, the last 8 at '
+'what happened to each lane of a consumer: the record with the highest record_no of a lane is its truth, the last 8 at '
 'least are kept';
 COMMENT ON COLUMN _callhardening.claims.state IS
 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
@@ -156,7 +160,7 @@ COMMENT ON COLUMN _callhardening.claims.lease_end IS
 'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
 
 CREATE TABLE _callhardening.retrying_events (
-    log_id int NOT NULL,
+    consumer_id int NOT NULL,
     lane int NOT NULL,
     event_seq bigint NOT NULL,
     event_xid pg_catalog.xid8 NOT NULL,
@@ -168,20 +172,28 @@ CREATE TABLE _callhardening.retrying_events (
     waiting_since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     errors jsonb,
     lock_waits int NOT NULL DEFAULT 0,
-    CONSTRAINT retrying_events_pkey PRIMARY KEY (log_id, lane, event_seq)
+    CONSTRAINT retrying_events_pkey PRIMARY KEY (consumer_id, lane, event_seq)
 );
-CREATE INDEX idx_retrying_events_due ON _callhardening.retrying_events (log_id, due_at);
+CREATE INDEX idx_retrying_events_due ON _callhardening.retrying_events (consumer_id, due_at);
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.retrying_events', '');
 REVOKE ALL ON _callhardening.retrying_events FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.retrying_events IS 'what call_retrying_events shows';
 
-CREATE VIEW @extschema@.call_retrying_events AS SELECT * FROM _callhardening.retrying_events;
+CREATE VIEW @extschema@.call_retrying_events AS
+SELECT (SELECT c.log_id FROM _callhardening.consumers c
+           WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS log_id,
+       (SELECT c.name FROM _callhardening.consumers c
+           WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS consumer,
+       e.lane, e.event_seq, e.event_xid, e.call_id, e.attempts, e.lease_expiries,
+       e.due_at, e.claim_id, e.waiting_since, e.errors, e.lock_waits
+FROM _callhardening.retrying_events e;
 REVOKE ALL ON @extschema@.call_retrying_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_retrying_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_retrying_events IS
 'events with a retry to come, and blocked events of the same calls; their bodies are in the event log';
+COMMENT ON COLUMN @extschema@.call_retrying_events.consumer IS 'the consumer of the log whose attempt failed';
 COMMENT ON COLUMN @extschema@.call_retrying_events.event_xid IS
 'the transaction of the event''s INSERT: events of a call go by it, and then by event_seq; 0: not known here, as the '
 'event was restored or had been dead, and goes by event_seq alone';
@@ -198,7 +210,7 @@ COMMENT ON COLUMN @extschema@.call_retrying_events.lock_waits IS
 'how often process_call_events met a locked row for it, without an attempt. 0: the event does not wait for a row';
 
 CREATE TABLE _callhardening.dead_events (
-    log_id int NOT NULL,
+    consumer_id int NOT NULL,
     event_seq bigint NOT NULL,
     lane int NOT NULL,
     call_id text,
@@ -207,20 +219,29 @@ CREATE TABLE _callhardening.dead_events (
     error text NOT NULL,
     errors jsonb,
     died_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    CONSTRAINT dead_events_pkey PRIMARY KEY (log_id, event_seq)
+    CONSTRAINT dead_events_pkey PRIMARY KEY (consumer_id, event_seq)
 );
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.dead_events', '');
 REVOKE ALL ON _callhardening.dead_events FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.dead_events IS 'what call_dead_events shows';
 
-CREATE VIEW @extschema@.call_dead_events AS SELECT * FROM _callhardening.dead_events;
+CREATE VIEW @extschema@.call_dead_events AS
+SELECT (SELECT c.log_id FROM _callhardening.consumers c
+           WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS log_id,
+       (SELECT c.name FROM _callhardening.consumers c
+           WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS consumer,
+       e.event_seq, e.lane, e.call_id, e.attempts, e.sqlstate, e.error, e.errors,
+       e.died_at
+FROM _callhardening.dead_events e;
 REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_dead_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_dead_events IS
 'events after their last attempt; their bodies are in the event log, under the same event_seq. retry_dead_call_events '
 'gives them another chance';
+COMMENT ON COLUMN @extschema@.call_dead_events.consumer IS
+'the consumer of the log that gave it up; default: also events without a call';
 COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has no call, and no worker can take it';
 COMMENT ON COLUMN @extschema@.call_dead_events.attempts IS 'how often it was handed out';
 COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, if process_call_events met it';
@@ -316,24 +337,28 @@ CREATE FUNCTION _callhardening.follow_log() RETURNS trigger
     AS $$
 DECLARE
     chosen regclass;
+    gone int[];
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        DELETE FROM _callhardening.lanes WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.claims WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.retrying_events WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.purges WHERE log_id = OLD.log_id;
+        gone := OLD.log_id || ARRAY(SELECT c.consumer_id FROM _callhardening.consumers AS c WHERE c.log_id = OLD.log_id);
+        DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
+        DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (gone);
+        DELETE FROM _callhardening.claims WHERE consumer_id = ANY (gone);
+        DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (gone);
+        DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (gone);
+        DELETE FROM _callhardening.purges WHERE log_id = ANY (gone);
         DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.dead_events WHERE log_id = OLD.log_id;
         DELETE FROM _callhardening.kept_workers WHERE log_id = OLD.log_id;
         PERFORM _callhardening.choose_default_log(NULL::int);
     ELSIF NEW.system_identifier <> 0 THEN
         -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.
         DELETE FROM _callhardening.logs AS l
         WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = l.events);
-        INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
-        IF NEW.is_of_changes THEN -- it is never the default
+        IF NEW.is_of_changes THEN -- it is never the default, and has no consumer of its own
             RETURN NULL;
         END IF;
+        INSERT INTO _callhardening.consumers (consumer_id, log_id, name) VALUES (NEW.log_id, NEW.log_id, 'default');
+        INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
         chosen := _callhardening.choose_default_log(NEW.log_id);
         IF chosen IS DISTINCT FROM NEW.events THEN
             RAISE NOTICE USING MESSAGE = format('event log %s is not the default', NEW.events),
@@ -352,17 +377,19 @@ CREATE TRIGGER follow_log AFTER INSERT OR DELETE ON _callhardening.logs FOR EACH
 ALTER TABLE _callhardening.logs ENABLE ALWAYS TRIGGER follow_log;
 
 COMMENT ON FUNCTION _callhardening.follow_log() IS
-'trigger function: gives a registered log its lanes, and removes what is remembered about a dropped one';
+'trigger function: gives a registered log its default consumer and its lanes, and removes what is remembered about a '
+'dropped one';
 
 -- What an owner of tables may write of ours. Rights on the tables are those of the view's owner, but the owner of a log
 -- is checked for the caller: only an owner of both tables has a row here.
 CREATE VIEW _callhardening.my_logs WITH (security_barrier) AS
 SELECT l.log_id, l.events, l.calls, l.provider, l.lanes, l.payload_column, l.event_type_column,
        l.received_at_column, l.processed_at_column, l.carry, l.sequence, l.shape, l.is_of_changes,
-       (SELECT pg_catalog.count(*) FROM _callhardening.retrying_events e WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id)
+       (SELECT pg_catalog.count(*) FROM _callhardening.retrying_events e
+        WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id)
            OPERATOR(pg_catalog.+)
        (SELECT pg_catalog.count(*) FROM _callhardening.dead_events e
-        WHERE e.log_id OPERATOR(pg_catalog.=) l.log_id) AS retrying_or_dead
+        WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) AS retrying_or_dead
 FROM _callhardening.logs l
 WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
     WHERE c.oid OPERATOR(pg_catalog.=) l.events::oid AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
@@ -411,8 +438,8 @@ COMMENT ON FUNCTION _callhardening.forget_log() IS
 'trigger function: removes a log for an owner without the right to do it';
 
 CREATE VIEW _callhardening.my_dead_events WITH (security_barrier) AS
-SELECT d.log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM _callhardening.dead_events d
-WHERE d.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM _callhardening.my_logs l))
+SELECT d.consumer_id AS log_id, d.event_seq, d.lane, d.call_id, d.sqlstate, d.error FROM _callhardening.dead_events d
+WHERE d.consumer_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM _callhardening.my_logs l))
 WITH CHECK OPTION;
 REVOKE ALL ON _callhardening.my_dead_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'my_dead_events', 'INSERT');
@@ -446,7 +473,8 @@ CREATE FUNCTION _callhardening.skip_restored_claim() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF EXISTS (SELECT FROM _callhardening.logs AS l WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0) THEN
+    IF EXISTS (SELECT FROM _callhardening.logs AS l JOIN _callhardening.consumers AS c ON c.log_id = l.log_id
+        WHERE c.consumer_id = NEW.consumer_id AND l.system_identifier <> 0) THEN
         RETURN NULL;
     END IF;
     RETURN NEW;
@@ -468,8 +496,9 @@ DECLARE
 BEGIN
     NEW.event_xid := '0';
     -- If a worker has adopted the log already, or it was made here, no worker looks into the lane of the dump.
-    SELECT l.first_lane, l.lanes INTO log FROM _callhardening.logs AS l
-    WHERE l.log_id = NEW.log_id AND l.system_identifier <> 0;
+    SELECT l.first_lane, l.lanes INTO log
+    FROM _callhardening.logs AS l JOIN _callhardening.consumers AS c ON c.log_id = l.log_id
+    WHERE c.consumer_id = NEW.consumer_id AND l.system_identifier <> 0;
     IF FOUND THEN
         NEW.lane := log.first_lane + NEW.lane % log.lanes;
     END IF;
@@ -540,7 +569,7 @@ BEGIN
             DETAIL = 'No worker would find it.',
             HINT = 'Enable the trigger, or call register_call_event_log if it is gone.';
     END IF;
-    INSERT INTO _callhardening.dead_events (log_id, event_seq, lane, call_id, sqlstate, error)
+    INSERT INTO _callhardening.dead_events (consumer_id, event_seq, lane, call_id, sqlstate, error)
     SELECT log_id, NEW.event_seq, NEW.event_lane, NEW.call_id, '22023',
         _callhardening.why_no_lane(NEW.event_lane)
     FROM _callhardening.logs WHERE events = TG_RELID

@@ -786,7 +786,7 @@ BEGIN
     BEGIN
         SELECT sum(p.pending) + (SELECT l.retrying_or_dead FROM _callhardening.my_logs AS l
             WHERE l.log_id = log.log_id)
-        INTO pending FROM @extschema@.pending_call_events(log.events, true) AS p;
+        INTO pending FROM @extschema@.pending_call_events(log.events, true, NULL::name) AS p;
     EXCEPTION WHEN object_not_in_prerequisite_state THEN
         NULL; -- an altered table is a reason to go back, and none to stay
     END;

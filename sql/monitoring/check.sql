@@ -283,7 +283,8 @@ BEGIN
             format('SELECT received_at::timestamptz FROM %s WHERE event_seq <> ALL (CAST($1 AS bigint[])) '
                 'ORDER BY event_seq LIMIT 1', log),
             ARRAY(SELECT d.event_seq::text FROM _callhardening.dead_events AS d
-                JOIN _callhardening.logs AS l ON l.log_id = d.log_id WHERE l.events = log))
+                JOIN _callhardening.consumers AS c ON c.consumer_id = d.consumer_id
+                JOIN _callhardening.logs AS l ON l.log_id = c.log_id WHERE l.events = log))
             AS r (received timestamptz);
     END IF;
     RETURN CASE WHEN received < clock_timestamp() - age THEN received END;
@@ -302,11 +303,13 @@ VALUES ('enforcement', $check$
     FROM @extschema@.call_enforcement WHERE level = 'gap' HAVING count(*) > 0
 $check$, 'no gap in any hardened table or event log'),
 ('lanes', $check$
-    SELECT string_agg(format('%s has %s of %s lanes', l.events, n.count, l.lanes), ', ' ORDER BY l.log_id)
-    FROM _callhardening.logs AS l CROSS JOIN LATERAL (SELECT count(*) FROM _callhardening.lanes AS t
-        WHERE t.log_id = l.log_id AND t.lane >= l.first_lane AND t.lane < l.first_lane + l.lanes) AS n
+    SELECT string_agg(format('consumer %s of %s has %s of %s lanes', c.name, l.events, n.count, l.lanes), ', '
+        ORDER BY c.consumer_id)
+    FROM _callhardening.logs AS l JOIN _callhardening.consumers AS c ON c.log_id = l.log_id
+    CROSS JOIN LATERAL (SELECT count(*) FROM _callhardening.lanes AS t
+        WHERE t.consumer_id = c.consumer_id AND t.lane >= l.first_lane AND t.lane < l.first_lane + l.lanes) AS n
     WHERE n.count <> l.lanes
-$check$, 'each event log has its lanes'),
+$check$, 'each consumer of an event log has its lanes'),
 ('events', $check$
     SELECT string_agg(CASE WHEN n.strays IS NULL THEN format('%s is locked: its events were not looked at', l.events)
         ELSE format('no worker looks for %s events of %s', n.strays + n.unstamped, l.events) END, ', '

@@ -238,7 +238,7 @@ WITH logs AS MATERIALIZED (
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending,
         extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
-    FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false) p
+    FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false, NULL::name) p
 ), dead AS MATERIALIZED (
     SELECT count(*) AS count FROM @extschema@.call_dead_events d JOIN logs l ON l.log_id = d.log_id
 ), locked AS MATERIALIZED (

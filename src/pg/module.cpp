@@ -4,7 +4,7 @@
 #include "pg/claims/dead.hpp"
 #include "pg/claims/purge.hpp"
 #include "pg/claims/waiting.hpp"
-#include "pg/log/event_log.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/log/lane.hpp"
 #include "pg/shared/shared_memory.hpp"
 #include "pg/workers/call_worker.hpp"
@@ -58,8 +58,8 @@ CALLHARDENING_FUNCTION(catalog_layouts)
     InitMaterializedSRF(fcinfo, 0);
     const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
     for (const CatalogLayout *layout :
-         {&claims_layout, &dead_events_layout, &issues_layout, &kept_workers_layout, &lanes_layout,
-          &logs_layout, &retrying_events_layout, &purge_leftovers_layout, &purges_layout}) {
+         {&claims_layout, &consumers_layout, &dead_events_layout, &issues_layout, &kept_workers_layout,
+          &lanes_layout, &logs_layout, &retrying_events_layout, &purge_leftovers_layout, &purges_layout}) {
         Datum values[] = {CStringGetTextDatum(layout->name), CStringGetTextDatum(columns_of(*layout))};
         bool nulls[lengthof(values)] = {};
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -250,7 +250,7 @@ BEGIN
         FROM call_retrying_events WHERE log_id = log_id_of(number);
     RETURN QUERY SELECT format('lane %s has %s pending events', lane, pending)
         FROM pending_call_events(log_of(number), true) WHERE pending > 0;
-    RETURN QUERY SELECT format('lane %s is still there', lane) FROM _callhardening.lanes JOIN call_event_logs AS l USING (log_id)
+    RETURN QUERY SELECT format('lane %s is still there', lane) FROM _callhardening.lanes JOIN call_event_logs AS l ON l.log_id = consumer_id
         WHERE log_id = log_id_of(number) AND lane < l.first_lane;
     RETURN QUERY SELECT format('event %s was delivered %s times', event_seq, count(*))
         FROM done WHERE history = number GROUP BY event_seq HAVING count(*) > 1;

@@ -31,7 +31,7 @@ void ForgetRedelivery(LanePosition &position) noexcept
 std::int64_t MakeClaimId(const ClaimAddress &address, std::uint64_t random) noexcept
 {
     return static_cast<std::int64_t>(
-        static_cast<std::uint64_t>(address.log_id) << log_shift |
+        static_cast<std::uint64_t>(address.consumer_id) << log_shift |
         Low<claim_id_lane_bits>(static_cast<std::uint64_t>(address.lane)) << lane_shift |
         Low<claim_id_record_bits>(static_cast<std::uint64_t>(address.record_no)) << record_shift |
         Low<claim_id_random_bits>(random));
@@ -42,7 +42,7 @@ bool ReadClaimId(std::int64_t claim_id, ClaimAddress &address) noexcept
     if (claim_id <= 0)
         return false;
     const auto id = static_cast<std::uint64_t>(claim_id);
-    address.log_id = static_cast<int>(id >> log_shift);
+    address.consumer_id = static_cast<int>(id >> log_shift);
     address.lane = static_cast<int>(Low<claim_id_lane_bits>(id >> lane_shift));
     address.record_no = static_cast<std::int64_t>(Low<claim_id_record_bits>(id >> record_shift));
     return true;
@@ -102,6 +102,21 @@ LanePosition PositionAfterLoss(const LaneRecord &claim) noexcept
     LanePosition position = PositionAfterRelease(claim);
     if (!claim.is_retry)
         ++position.redeliveries;
+    return position;
+}
+
+LanePosition PositionFrom(const XidSnapshot &now, const LogPosition &first) noexcept
+{
+    LanePosition position;
+    const auto &open = now.in_progress;
+    position.done_snapshot = {std::min(now.xmin, first.xid),
+                              std::min(now.xmax, first.xid),
+                              {open.begin(), std::lower_bound(open.begin(), open.end(), first.xid)}};
+    position.in_window = now.Sees(first.xid);
+    if (position.in_window) {
+        position.window_snapshot = now;
+        position.read = {first.xid, first.seq - 1};
+    }
     return position;
 }
 

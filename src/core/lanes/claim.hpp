@@ -17,17 +17,17 @@ namespace callhardening
 // The parts of a claim id. A server crash can lose the last records of a lane, so the lane issues the same
 // number again. The random bits keep the two claims apart, since a whole id is compared.
 struct ClaimAddress {
-    int log_id;
+    int consumer_id;
     int lane;               // modulo `claim_id_lanes`
     std::int64_t record_no; // modulo `claim_id_records`
 };
 
 inline constexpr int claim_id_random_bits = 19, claim_id_record_bits = 18, claim_id_lane_bits = 12;
-inline constexpr int max_log_id = (1 << 14) - 1;
+inline constexpr int max_consumer_id = (1 << 14) - 1;
 inline constexpr int claim_id_lanes = 1 << claim_id_lane_bits;
 inline constexpr std::int64_t claim_id_records = std::int64_t{1} << claim_id_record_bits;
 
-// Positive, for a `log_id` up to `max_log_id`.
+// Positive, for a `consumer_id` up to `max_consumer_id`.
 std::int64_t MakeClaimId(const ClaimAddress &address, std::uint64_t random) noexcept;
 
 // False if no claim has such an id.
@@ -93,6 +93,11 @@ LanePosition PositionAfterRelease(const LaneRecord &claim) noexcept;
 inline constexpr int most_lost_ranges = 2;
 bool IsLostForGood(const LaneRecord &claim) noexcept;
 LanePosition PositionAfterLoss(const LaneRecord &claim) noexcept;
+
+// The position from which `first` and the events behind it come next, but nothing before it. `now` was taken
+// before the caller looked for `first`. A transaction in progress in it may have appended events since, so
+// these come too. Its ids are shared with `now`.
+LanePosition PositionFrom(const XidSnapshot &now, const LogPosition &first) noexcept;
 
 // Only the transactions of the position. Restore marks in it belong to another restore, so no event with such
 // a mark is done.

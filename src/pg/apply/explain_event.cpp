@@ -328,11 +328,10 @@ const Shape *require_shape_of(std::string_view provider)
     if (shape == nullptr && !IsKnownProvider(provider))
         refuse_unknown_provider(provider);
     if (shape == nullptr)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("events of call provider \"%s\" cannot be read", to_cstring(provider)),
-                 errhint("call_providers() lists the providers with a shape. For another provider, "
-                         "give its shape.")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("events of call provider \"%s\" cannot be read", to_cstring(provider)),
+                        errhint("call_providers() lists the providers with a shape. For another provider, "
+                                "give its shape.")));
     return shape;
 }
 

@@ -14,6 +14,7 @@
 #include "pg/calls/refusal.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/processed_at.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/form.hpp"
@@ -684,13 +685,14 @@ using namespace callhardening;
 
 CALLHARDENING_FUNCTION(process_call_events)
 {
-    enum { max_events_argument, log_argument };
+    enum { max_events_argument, log_argument, consumer_argument };
     const int max_events = max_events_argument_of(fcinfo, max_events_argument);
     require_claim_conditions("process_call_events");
     EventLog log;
     SPI_connect();
     find_event_log(fcinfo, log_argument, &log);
     require_log_of_webhooks(log, "process_call_events");
+    choose_consumer(fcinfo, consumer_argument, &log);
     const ApplyCounts counts = apply_events(&log, max_events, fcinfo->flinfo->fn_mcxt);
     SPI_finish();
     return to_row(fcinfo, counts);

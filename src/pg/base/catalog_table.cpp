@@ -22,6 +22,7 @@ extern "C" {
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -241,6 +242,11 @@ void close_catalog_table(const CatalogTable &table, LOCKMODE lock)
 Key oid_key(int column, Oid value)
 {
     return {column, BTEqualStrategyNumber, F_OIDEQ, OIDOID, ObjectIdGetDatum(value)};
+}
+
+Key name_key(int column, const NameData *value)
+{
+    return {column, BTEqualStrategyNumber, F_NAMEEQ, NAMEOID, NameGetDatum(value)};
 }
 
 namespace
@@ -490,6 +496,18 @@ void update_row(const CatalogTable &table, const KeyScan &scan, std::initializer
 void delete_row(const CatalogTable &table, const KeyScan &scan)
 {
     simple_heap_delete(table.heap, &scan.slot->tts_tid);
+}
+
+void delete_rows(const CatalogTable &table, std::initializer_list<Key> keys)
+{
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = begin_key_scan(table, snapshot, keys);
+    while (next_row(scan)) {
+        CHECK_FOR_INTERRUPTS();
+        delete_row(table, scan);
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
 }
 
 bool lock_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait)

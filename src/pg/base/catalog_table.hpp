@@ -76,6 +76,7 @@ Key int4_key(int column, int32 value, StrategyNumber strategy = BTEqualStrategyN
 Key int8_key(int column, int64 value, StrategyNumber strategy = BTEqualStrategyNumber);
 Key xid8_key(int column, uint64 value, StrategyNumber strategy = BTEqualStrategyNumber);
 Key oid_key(int column, Oid value);
+Key name_key(int column, const NameData *value);
 Key time_key(int column, TimestampTz value, StrategyNumber strategy);
 
 // The rows with the given keys, in the order of the index.
@@ -121,6 +122,9 @@ struct Change {
 // Writes the present row of a scan. The caller must hold a lock against other writers of the row.
 void update_row(const CatalogTable &table, const KeyScan &scan, std::initializer_list<Change> changes);
 void delete_row(const CatalogTable &table, const KeyScan &scan);
+
+// Deletes all rows with the given keys. The caller must keep other writers of them out.
+void delete_rows(const CatalogTable &table, std::initializer_list<Key> keys);
 
 // Locks the present row FOR NO KEY UPDATE until the end of the transaction. False if the row is gone, or if
 // `wait` is LockWaitSkip and another session holds the lock.

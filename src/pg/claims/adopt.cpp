@@ -1,5 +1,6 @@
 #include "pg/claims/adopt.hpp"
 #include "pg/claims/claim.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/log/snapshot.hpp"
 
 #include <algorithm>
@@ -131,13 +132,6 @@ bool has_stray_events(const EventLog &log, const LaneTables &tables, const LogTa
 namespace
 {
 
-void create_lane(const EventLog &log, const LaneTables &tables, int lane)
-{
-    const Datum values[] = {Int32GetDatum(log.log_id), Int32GetDatum(lane)};
-    const bool nulls[2] = {};
-    insert_row(tables.lanes, values, nulls);
-}
-
 void create_lanes(const EventLog &log, const LaneTables &tables)
 {
     const Snapshot snapshot = take_snapshot();
@@ -145,18 +139,6 @@ void create_lanes(const EventLog &log, const LaneTables &tables)
         if (!has_lane(log, tables, snapshot, log.first_lane + i))
             create_lane(log, tables, log.first_lane + i);
     UnregisterSnapshot(snapshot);
-}
-
-void append_position(const EventLog &log, const LaneTables &tables, LaneRecord record,
-                     const LanePosition &position)
-{
-    const LaneRecord newest = record;
-    record = {};
-    record.lane = newest.lane;
-    record.record_no = newest.record_no + 1;
-    record.state = RecordState::moved;
-    record.position = position;
-    append_record(log, tables, record, nullptr);
 }
 
 // Everything in an emptied lane is settled, except the events of a later restore. Without the appended
@@ -189,7 +171,7 @@ void move_waiting(const EventLog &log)
 {
     const CatalogTable waiting = open_waiting(RowExclusiveLock);
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(waiting, snapshot, {int4_key(1, log.log_id)});
+    const KeyScan scan = begin_key_scan(waiting, snapshot, {int4_key(1, log.consumer_id)});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
         const int lane = home_lane(log, row_int4(scan.slot, waiting_lane));
@@ -206,12 +188,27 @@ struct StrayLanes {
     int count;
 };
 
+// The consumers of a log have events out of reach in different lanes: one of them may read an old lane again.
+StrayLanes *stray_lanes_of(std::span<const EventLog> consumers, const LogTable &table)
+{
+    auto *strays = static_cast<StrayLanes *>(palloc(sizeof(StrayLanes) * consumers.size()));
+    for (size_t i = 0; i < consumers.size(); ++i) {
+        const LaneTables tables = open_lanes(consumers[i], RowExclusiveLock);
+        strays[i].lanes = static_cast<int *>(palloc(sizeof(int) * most_lane_numbers));
+        strays[i].count = find_stray_lanes(consumers[i], tables, table, strays[i].lanes, most_lane_numbers);
+        close_lanes(tables, NoLock);
+    }
+    return strays;
+}
+
 // number_of_lane (stamp.cpp) expects the next lanes here when it stamps future lanes. If there are events
 // beyond these lanes, the fresh lanes begin behind them.
-int next_first_lane(const EventLog &log, const StrayLanes &strays)
+int next_first_lane(const EventLog &log, const StrayLanes *strays, size_t consumers)
 {
     const int next = log.first_lane + log.lanes;
-    const int last = strays.count > 0 ? strays.lanes[strays.count - 1] : 0;
+    int last = 0;
+    for (size_t i = 0; i < consumers; ++i)
+        last = strays[i].count > 0 ? Max(last, strays[i].lanes[strays[i].count - 1]) : last;
     return last < next + log.lanes ? next : (last / log.lanes + 1) * log.lanes;
 }
 
@@ -225,40 +222,49 @@ void start_fresh_lanes(EventLog *log, int first, Snapshot snapshot)
     log->has_old_lanes = true;
 }
 
-void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &locked)
+// `log` as it was before, and `fresh` with the fresh lanes.
+void move_consumer(const EventLog &log, EventLog fresh, const StrayLanes &strays)
 {
-    const LaneTables tables = open_lanes(*log, RowExclusiveLock);
-    const int left = log->first_lane;
-    StrayLanes strays = {static_cast<int *>(palloc(sizeof(int) * most_lane_numbers)), 0};
-    strays.count = find_stray_lanes(*log, tables, table, strays.lanes, most_lane_numbers);
+    fresh.consumer_id = log.consumer_id;
+    const LaneTables tables = open_lanes(fresh, RowExclusiveLock);
     const Snapshot snapshot = take_snapshot();
-    const bool was_restored = log->is_restored;
-    start_fresh_lanes(log, next_first_lane(*log, strays), snapshot);
-    write_adoption(locked, *log);
     for (int i = 0; i < strays.count; ++i)
-        if (strays.lanes[i] < log->first_lane)
-            revive_lane(*log, tables, snapshot, strays.lanes[i], left);
-    if (was_restored)
-        for (int lane = 0; lane < log->lanes; ++lane)
-            forget_marks(*log, tables, snapshot, lane);
-    create_lanes(*log, tables);
-    move_waiting(*log);
-    if (was_restored)
-        end_leases_of_old_lanes(*log);
-    log->is_restored = false;
+        if (strays.lanes[i] < fresh.first_lane)
+            revive_lane(fresh, tables, snapshot, strays.lanes[i], log.first_lane);
+    if (log.is_restored)
+        for (int lane = 0; lane < log.lanes; ++lane)
+            forget_marks(fresh, tables, snapshot, lane);
+    create_lanes(fresh, tables);
     UnregisterSnapshot(snapshot);
     close_lanes(tables, NoLock);
+    move_waiting(fresh);
+    if (log.is_restored)
+        end_leases_of_old_lanes(fresh);
+}
+
+void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &locked)
+{
+    const std::span<const EventLog> consumers = consumers_of(*log);
+    const StrayLanes *strays = stray_lanes_of(consumers, table);
+    const Snapshot snapshot = take_snapshot();
+    start_fresh_lanes(log, next_first_lane(*log, strays, consumers.size()), snapshot);
+    UnregisterSnapshot(snapshot);
+    write_adoption(locked, *log);
+    for (size_t i = 0; i < consumers.size(); ++i)
+        move_consumer(consumers[i], *log, strays[i]);
+    log->is_restored = false;
 }
 
 } // namespace
 
 void adopt_event_log(EventLog *log, const LogTable &table)
 {
-    const int left = log->first_lane;
+    const int left = log->first_lane, consumer_id = log->consumer_id;
     const LockedLog locked = lock_event_log(*log);
     read_locked_log(locked, log);
     if (log->first_lane == left) // no other session has adopted it
         move_to_fresh_lanes(log, table, locked);
+    see_as_consumer(consumer_id, log);
     close_locked_log(locked);
 }
 

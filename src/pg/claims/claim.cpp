@@ -2,6 +2,7 @@
 #include "pg/base/catalog_table.hpp"
 #include "pg/claims/adopt.hpp"
 #include "pg/claims/claim_lane.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/log/snapshot.hpp"
 #include "pg/shared/wake.hpp"
 
@@ -147,40 +148,42 @@ void search_lanes(Search *search)
 
 // -- lanes of another cluster --------------------------------------------------------------------
 
-bool is_over(const ClaimContext &context, Snapshot snapshot, int lane)
+bool is_over(const ClaimContext &context, const EventLog &consumer, Snapshot snapshot, int lane)
 {
-    const EventLog &log = *context.log;
-    if (!has_lane(log, context.tables, snapshot, lane))
+    if (!has_lane(consumer, context.tables, snapshot, lane))
         return true;
-    const LaneRecord record = newest_record(log, context.tables, snapshot, lane);
-    const XidSnapshot end = end_of_lane(log, lane, xids_of(snapshot));
+    const LaneRecord record = newest_record(consumer, context.tables, snapshot, lane);
+    const XidSnapshot end = end_of_lane(consumer, lane, xids_of(snapshot));
     return !record.IsOpen() &&
            state_of_range(context, snapshot, record.position, lane, end) != LaneState::claimable;
 }
 
-bool are_old_lanes_over(const ClaimContext &context)
+bool are_old_lanes_over(const ClaimContext &context, std::span<const EventLog> consumers)
 {
     bool over = true;
     const Snapshot snapshot = take_snapshot();
-    for (int lane = 0; over && lane < context.log->first_lane; ++lane)
-        over = is_over(context, snapshot, lane);
+    for (const EventLog &consumer : consumers)
+        for (int lane = 0; over && lane < consumer.first_lane; ++lane)
+            over = is_over(context, consumer, snapshot, lane);
     UnregisterSnapshot(snapshot);
     return over;
 }
 
 // Nothing may be appended to an old lane after the check. Transactions from before the adoption may still
-// stamp its number, so they must have ended. The lock keeps other appenders out during the check.
+// stamp its number, so they must have ended. The lock keeps other appenders out during the check. While
+// another consumer still has events there, the first check saves the appenders from the lock.
 void drop_old_lanes(const Search &search)
 {
     const EventLog &log = *search.context->log;
     const LaneTables &tables = search.context->tables;
-    if (search.now.xmin < log.adopted.xmax || !ConditionalLockRelationOid(log.events, ShareLock))
+    const std::span<const EventLog> consumers = consumers_of(log);
+    if (search.now.xmin < log.adopted.xmax || !are_old_lanes_over(*search.context, consumers) ||
+        !ConditionalLockRelationOid(log.events, ShareLock) || !are_old_lanes_over(*search.context, consumers))
         return;
-    if (!are_old_lanes_over(*search.context))
-        return;
-    for (int lane = 0; lane < log.first_lane; ++lane)
-        if (lock_lane(log, tables, search.snapshot, lane, LockWaitBlock))
-            drop_lane(log, tables, lane);
+    for (const EventLog &consumer : consumers)
+        for (int lane = 0; lane < log.first_lane; ++lane)
+            if (lock_lane(consumer, tables, search.snapshot, lane, LockWaitBlock))
+                drop_lane(consumer, tables, lane);
     forget_old_lanes(log, search.context->table);
 }
 
@@ -287,23 +290,23 @@ void search(ClaimContext *context)
 // -- events outside the workers' reach ------------------------------------------------------------
 
 struct LastLook {
-    int32 log_id;
+    int32 consumer_id;
     TimestampTz at;
 };
 
-LastLook *last_look_at(int32 log_id)
+LastLook *last_look_at(int32 consumer_id)
 {
     static LastLook looks[8];
-    return &looks[log_id % lengthof(looks)];
+    return &looks[consumer_id % lengthof(looks)];
 }
 
 // Looking with every claim is too expensive: it probes the log's index for each lane. An idle session looks
 // more often.
-bool is_time_to_look(const LastLook &last, int32 log_id, bool is_idle)
+bool is_time_to_look(const LastLook &last, int32 consumer_id, bool is_idle)
 {
     constexpr int64 second = 1'000'000, minute = 60 * second;
     const int64 age = GetCurrentTimestamp() - last.at;
-    return last.log_id != log_id || age < 0 || age >= (is_idle ? second : minute);
+    return last.consumer_id != consumer_id || age < 0 || age >= (is_idle ? second : minute);
 }
 
 // True if the log was adopted for stray events. Then the next look is due at once: the fresh lanes can also
@@ -311,10 +314,10 @@ bool is_time_to_look(const LastLook &last, int32 log_id, bool is_idle)
 bool bring_back_strays(ClaimContext *context, bool is_idle)
 {
     EventLog *log = context->log;
-    LastLook *last = last_look_at(log->log_id);
-    if (log->is_restored || !is_time_to_look(*last, log->log_id, is_idle))
+    LastLook *last = last_look_at(log->consumer_id);
+    if (log->is_restored || !is_time_to_look(*last, log->consumer_id, is_idle))
         return false;
-    *last = {log->log_id, GetCurrentTimestamp()};
+    *last = {log->consumer_id, GetCurrentTimestamp()};
     if (!has_stray_events(*log, context->tables, context->table))
         return false;
     adopt_event_log(log, context->table);

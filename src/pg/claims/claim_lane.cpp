@@ -434,7 +434,7 @@ void start_record(Lane *lane)
     LaneRecord &next = lane->next;
     next.record_no = lane->newest.record_no + 1;
     next.state = RecordState::claimed;
-    next.claim_id = MakeClaimId({lane->context->log->log_id, lane->number, next.record_no},
+    next.claim_id = MakeClaimId({lane->context->log->consumer_id, lane->number, next.record_no},
                                 pg_prng_uint64(&pg_global_prng_state));
     next.claimed_at = GetCurrentTimestamp();
     next.lease_end = options.has_lease ? next.claimed_at + options.lease : DT_NOBEGIN;

@@ -7,7 +7,7 @@
 #include "pg/claims/dead.hpp"
 #include "pg/claims/processed_at.hpp"
 #include "pg/claims/waiting.hpp"
-#include "pg/log/event_log.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/log/form.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -46,7 +46,14 @@ int64 lease_of(FunctionCallInfo fcinfo, int argument)
 
 // -- claiming ------------------------------------------------------------------------------------
 
-enum ClaimArgument { claim_max_events, claim_lease, claim_worker_name, claim_log_name, claim_complete };
+enum ClaimArgument {
+    claim_max_events,
+    claim_lease,
+    claim_worker_name,
+    claim_log_name,
+    claim_complete,
+    claim_consumer_name
+};
 
 ClaimOptions claim_options(FunctionCallInfo fcinfo)
 {
@@ -132,7 +139,7 @@ void look_up_claim(const ClaimAddress &address, int64 claim_id, FoundClaim *foun
 // A role may end a claim only if it may claim from the log.
 bool find_log_of_claim(const ClaimAddress &address, EventLog *log)
 {
-    return find_event_log_by_id(address.log_id, log) &&
+    return find_log_of_consumer(address.consumer_id, log) &&
            pg_class_aclcheck(log->events, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
@@ -422,6 +429,7 @@ CALLHARDENING_FUNCTION(claim_call_events)
     if (!PG_ARGISNULL(claim_complete))
         complete_before_claim(PG_GETARG_ARRAYTYPE_P(claim_complete));
     find_event_log(fcinfo, claim_log_name, &log);
+    choose_consumer(fcinfo, claim_consumer_name, &log);
     options.receive = return_event;
     options.receiver = result;
     claim_events(&log, options, &claim);

@@ -5,6 +5,7 @@
 #include "pg/calls/issue.hpp"
 #include "pg/claims/dead.hpp"
 #include "pg/claims/waiting.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/shared/wake.hpp"
 
 extern "C" {
@@ -22,16 +23,16 @@ namespace
 {
 
 constexpr CatalogColumn columns_of_dead_events[] = {
-    {"log_id", INT4OID},  {"event_seq", INT8OID}, {"lane", INT4OID},
-    {"call_id", TEXTOID}, {"attempts", INT4OID},  {"sqlstate", TEXTOID},
-    {"error", TEXTOID},   {"errors", JSONBOID},   {"died_at", TIMESTAMPTZOID}};
+    {"consumer_id", INT4OID}, {"event_seq", INT8OID}, {"lane", INT4OID},
+    {"call_id", TEXTOID},     {"attempts", INT4OID},  {"sqlstate", TEXTOID},
+    {"error", TEXTOID},       {"errors", JSONBOID},   {"died_at", TIMESTAMPTZOID}};
 static_assert(lengthof(columns_of_dead_events) == dead_columns, "each column is here");
 
 // Another session may revive the event at the same time.
 void drop_row_of(const EventLog &log, const CatalogTable &dead, int64 seq)
 {
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.consumer_id), int8_key(2, seq)});
     if (next_row(scan) && lock_row(dead, scan, snapshot, LockWaitBlock))
         delete_row(dead, scan);
     end_key_scan(scan);
@@ -53,7 +54,7 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
     drop_row_of(log, dead, event.position.seq); // an event with the same number was appended later
     bool nulls[dead_columns] = {};
     Datum values[dead_columns];
-    values[dead_log - 1] = Int32GetDatum(log.log_id);
+    values[dead_consumer - 1] = Int32GetDatum(log.consumer_id);
     values[dead_seq - 1] = Int64GetDatum(event.position.seq);
     values[dead_lane - 1] = Int32GetDatum(event.lane);
     values[dead_call_id - 1] = CStringGetTextDatum(event.call_id);
@@ -90,18 +91,18 @@ bool has_dead(Snapshot snapshot, std::initializer_list<Key> keys)
 
 bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq)
 {
-    return has_dead(snapshot, {int4_key(1, log.log_id), int8_key(2, seq)});
+    return has_dead(snapshot, {int4_key(1, log.consumer_id), int8_key(2, seq)});
 }
 
 bool has_any_dead(const EventLog &log, Snapshot snapshot)
 {
-    return has_dead(snapshot, {int4_key(1, log.log_id)});
+    return has_dead(snapshot, {int4_key(1, log.consumer_id)});
 }
 
 int64 newest_dead(const EventLog &log, Snapshot snapshot)
 {
     const CatalogTable dead = open_dead(AccessShareLock);
-    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.log_id)});
+    const KeyScan scan = begin_key_scan(dead, snapshot, {int4_key(1, log.consumer_id)});
     const int64 newest = next_row(scan, BackwardScanDirection) ? row_int8(scan.slot, dead_seq) : 0;
     end_key_scan(scan);
     close_catalog_table(dead, AccessShareLock);
@@ -115,10 +116,13 @@ void exhume(const EventLog &log, int64 seq)
     close_catalog_table(dead, NoLock);
 }
 
-namespace
+void forget_dead(const EventLog &consumer)
 {
+    const CatalogTable dead = open_dead(RowExclusiveLock);
+    delete_rows(dead, {int4_key(1, consumer.consumer_id)});
+    close_catalog_table(dead, NoLock);
+}
 
-// Matches the rights granted by `operate`, and the view operated_logs.
 void require_operate_rights(const EventLog &log)
 {
     const Oid role = GetUserId();
@@ -129,12 +133,15 @@ void require_operate_rights(const EventLog &log)
                         errdetail("This needs the ownership of the log, or SELECT and DELETE on it.")));
 }
 
+namespace
+{
+
 // The event starts again with no attempt, before the waiting events of its call.
 void retry_dead(const EventLog &log, const CatalogTable &waiting, TupleTableSlot *event)
 {
     bool nulls[waiting_columns] = {};
     Datum values[waiting_columns] = {};
-    values[waiting_log - 1] = Int32GetDatum(log.log_id);
+    values[waiting_consumer - 1] = Int32GetDatum(log.consumer_id);
     values[waiting_lane - 1] = Int32GetDatum(home_lane(log, row_int4(event, dead_lane)));
     values[waiting_seq - 1] = Int64GetDatum(row_int8(event, dead_seq));
     values[waiting_xid - 1] = UInt64GetDatum(0);
@@ -193,7 +200,7 @@ void revive_chosen(const EventLog &log, Revival *revival, ArrayType *chosen)
                       &count);
     for (int i = 0; i < count; ++i)
         if (!nulls[i])
-            revive_events(log, revival, {int4_key(1, log.log_id), int8_key(2, DatumGetInt64(seqs[i]))});
+            revive_events(log, revival, {int4_key(1, log.consumer_id), int8_key(2, DatumGetInt64(seqs[i]))});
 }
 
 } // namespace
@@ -207,11 +214,12 @@ CALLHARDENING_FUNCTION(retry_dead_call_events)
     EventLog log;
     PreventCommandIfReadOnly("retry_dead_call_events()");
     find_event_log(fcinfo, 0, &log);
+    choose_consumer(fcinfo, 2, &log);
     require_operate_rights(log);
     Revival revival = {open_catalog_table(dead_events_layout, "dead_events_pkey", RowExclusiveLock),
                        open_waiting(RowExclusiveLock), 0};
     if (PG_ARGISNULL(1))
-        revive_events(log, &revival, {int4_key(1, log.log_id)});
+        revive_events(log, &revival, {int4_key(1, log.consumer_id)});
     else
         revive_chosen(log, &revival, PG_GETARG_ARRAYTYPE_P(1));
     close_catalog_table(revival.waiting, NoLock);

@@ -12,7 +12,7 @@ extern const CatalogLayout dead_events_layout;
 
 // The columns of call_dead_events, created in sql/log/event_log.sql.
 enum DeadColumn {
-    dead_log = 1,
+    dead_consumer = 1,
     dead_seq,
     dead_lane,
     dead_call_id,
@@ -33,6 +33,13 @@ bool is_dead(const EventLog &log, Snapshot snapshot, int64 seq);
 bool has_any_dead(const EventLog &log, Snapshot snapshot);
 int64 newest_dead(const EventLog &log,
                   Snapshot snapshot); // the highest number of a dead event; 0: none
+
+// Deletes the dead events of a consumer.
+void forget_dead(const EventLog &consumer);
+
+// 42501 if the caller is neither the owner of the log nor has SELECT and DELETE on it: matches the rights
+// granted by `operate`, and the view operated_logs.
+void require_operate_rights(const EventLog &log);
 
 // Removes the event from the dead events.
 void exhume(const EventLog &log, int64 seq);

@@ -3,6 +3,7 @@
 #include "pg/base/time.hpp"
 #include "pg/claims/adopt.hpp"
 #include "pg/claims/claim.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/log/snapshot.hpp"
 
 extern "C" {
@@ -140,6 +141,7 @@ CALLHARDENING_FUNCTION(pending_call_events)
     monitor.exact = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
     InitMaterializedSRF(fcinfo, 0);
     find_event_log(fcinfo, 0, &monitor.log);
+    choose_consumer(fcinfo, 2, &monitor.log);
     monitor.lanes = open_lanes(monitor.log, AccessShareLock);
     open_log_table(monitor.log, &monitor.table);
     monitor.snapshot = take_snapshot();

@@ -6,9 +6,12 @@
 #include "pg/claims/dead.hpp"
 #include "pg/claims/purge.hpp"
 #include "pg/claims/waiting.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/log/form.hpp"
 #include "pg/log/ignored_event.hpp"
 #include "pg/log/snapshot.hpp"
+
+#include <algorithm>
 
 extern "C" {
 #include "access/xact.h"
@@ -50,6 +53,7 @@ constexpr int leftovers_lane = PG_INT32_MIN, graveyard = PG_INT32_MIN + 1;
 
 struct Purge {
     EventLog log;
+    std::span<const EventLog> consumers;
     LaneTables lanes;
     LogTable table;
     CatalogTable waiting;
@@ -77,14 +81,30 @@ struct LowEnd {
 
 struct LaneOfLog {
     int number;
-    bool is_live; // workers take its events
-    LanePosition position;
+    bool is_live;            // the workers of all consumers take its events
+    bool has_workers;        // those of some consumer do
+    LanePosition *positions; // one for each consumer
 };
+
+bool is_waiting_or_dead_for(const Purge &purge, const EventLog &consumer, const LogEvent &event)
+{
+    return is_waiting(consumer, purge.waiting, purge.snapshot, event.lane, event.position.seq) ||
+           is_dead(consumer, purge.snapshot, event.position.seq);
+}
 
 bool is_waiting_or_dead(const Purge &purge, const LogEvent &event)
 {
-    return is_waiting(purge.log, purge.waiting, purge.snapshot, event.lane, event.position.seq) ||
-           is_dead(purge.log, purge.snapshot, event.position.seq);
+    return std::ranges::any_of(purge.consumers, [&](const EventLog &consumer) {
+        return is_waiting_or_dead_for(purge, consumer, event);
+    });
+}
+
+bool is_settled_in(const Purge &purge, const LaneOfLog &lane, const LogPosition &event)
+{
+    for (size_t i = 0; i < purge.consumers.size(); ++i)
+        if (!IsSettled(lane.positions[i], event))
+            return false;
+    return true;
 }
 
 // -- deleting ------------------------------------------------------------------------------------
@@ -105,11 +125,10 @@ bool delete_event(Purge *purge, int lane, const LogPosition &position)
 
 // -- low ends ------------------------------------------------------------------------------------
 
-LowEnd find_low_end(const Purge &purge, int lane)
+LowEnd find_low_end(const Purge &purge, int32 id, int lane)
 {
     LowEnd end = {};
-    const KeyScan scan =
-        begin_key_scan(purge.purges, purge.snapshot, {int4_key(1, purge.log.log_id), int4_key(2, lane)});
+    const KeyScan scan = begin_key_scan(purge.purges, purge.snapshot, {int4_key(1, id), int4_key(2, lane)});
     if (next_row(scan, BackwardScanDirection)) {
         end.record_no = row_int8(scan.slot, low_record_no);
         end.low = {static_cast<uint64>(row_int8(scan.slot, low_xid)), row_int8(scan.slot, low_seq)};
@@ -118,24 +137,23 @@ LowEnd find_low_end(const Purge &purge, int lane)
     return end;
 }
 
-void drop_low_end(const Purge &purge, int lane, int64 record_no)
+void drop_low_end(const Purge &purge, int32 id, int lane, int64 record_no)
 {
-    const KeyScan scan =
-        begin_key_scan(purge.purges, purge.snapshot,
-                       {int4_key(1, purge.log.log_id), int4_key(2, lane), int8_key(3, record_no)});
+    const KeyScan scan = begin_key_scan(purge.purges, purge.snapshot,
+                                        {int4_key(1, id), int4_key(2, lane), int8_key(3, record_no)});
     if (next_row(scan))
         delete_row(purge.purges, scan);
     end_key_scan(scan);
 }
 
-void append_low_end(const Purge &purge, int lane, const LowEnd &end)
+void append_low_end(const Purge &purge, int32 id, int lane, const LowEnd &end)
 {
-    const Datum values[] = {Int32GetDatum(purge.log.log_id), Int32GetDatum(lane),
-                            Int64GetDatum(end.record_no),    UInt64GetDatum(end.low.xid),
-                            Int64GetDatum(end.low.seq),      TimestampTzGetDatum(GetCurrentTimestamp())};
+    const Datum values[] = {
+        Int32GetDatum(id),           Int32GetDatum(lane),        Int64GetDatum(end.record_no),
+        UInt64GetDatum(end.low.xid), Int64GetDatum(end.low.seq), TimestampTzGetDatum(GetCurrentTimestamp())};
     const bool nulls[low_columns] = {};
     insert_row(purge.purges, values, nulls);
-    drop_low_end(purge, lane, end.record_no - 1);
+    drop_low_end(purge, id, lane, end.record_no - 1);
 }
 
 // -- leftovers -----------------------------------------------------------------------------------
@@ -155,7 +173,8 @@ void remember_leftover(const Purge &purge, int64 seq)
 // number again, and the event may be pending.
 bool must_stay(const Purge &purge, const LogEvent &event)
 {
-    return event.received_at >= purge.before || find_low_end(purge, event.lane).low < event.position ||
+    return event.received_at >= purge.before ||
+           find_low_end(purge, purge.log.log_id, event.lane).low < event.position ||
            is_waiting_or_dead(purge, event);
 }
 
@@ -177,13 +196,22 @@ void look_at_leftover(Purge *purge, const KeyScan &scan)
 
 // -- dead events ---------------------------------------------------------------------------------
 
+// A consumer without a row has emptied an old lane, and has not visited a present one yet.
 LaneOfLog look_at_lane(const Purge &purge, int number)
 {
-    LaneOfLog lane = {};
-    lane.number = number;
-    lane.is_live = IsLane(number) && has_lane(purge.log, purge.lanes, purge.snapshot, number);
-    if (lane.is_live)
-        lane.position = newest_record(purge.log, purge.lanes, purge.snapshot, number).position;
+    const size_t consumers = purge.consumers.size();
+    LanePosition emptied;
+    emptied.done_snapshot = {no_xid_end, no_xid_end, {}};
+    LaneOfLog lane = {number, number >= purge.log.first_lane, false, nullptr};
+    lane.positions = static_cast<LanePosition *>(palloc(sizeof(LanePosition) * Max(1, consumers)));
+    for (size_t i = 0; i < consumers && IsLane(number); ++i) {
+        const EventLog &consumer = purge.consumers[i];
+        const bool has_row = has_lane(consumer, purge.lanes, purge.snapshot, number);
+        lane.positions[i] =
+            has_row ? newest_record(consumer, purge.lanes, purge.snapshot, number).position : emptied;
+        lane.is_live = lane.is_live && has_row;
+        lane.has_workers = lane.has_workers || has_row;
+    }
     return lane;
 }
 
@@ -191,8 +219,10 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
 // TRUNCATE.
 bool is_dealt_with(const Purge &purge, const LogEvent &event)
 {
+    if (!IsLane(event.lane))
+        return true;
     const LaneOfLog lane = look_at_lane(purge, event.lane);
-    return lane.is_live ? IsSettled(lane.position, event.position) : event.lane < purge.log.first_lane;
+    return (lane.is_live || event.lane < purge.log.first_lane) && is_settled_in(purge, lane, event.position);
 }
 
 // Another client has processed the event, or the log's settings now ignore it. Then it is settled.
@@ -210,19 +240,37 @@ bool is_dead_for_long(const Purge &purge, const KeyScan &scan)
     return purge.takes_dead && row_int8(scan.slot, dead_since) < purge.dead_before;
 }
 
+// Another consumer still needs the event.
+bool is_needed_elsewhere(const Purge &purge, int32 consumer_id, const LogEvent &event)
+{
+    return std::ranges::any_of(purge.consumers, [&](const EventLog &consumer) {
+        return consumer.consumer_id != consumer_id && is_waiting_or_dead_for(purge, consumer, event);
+    });
+}
+
+// True if nothing is left for the dead event's row to tell.
+bool take_dead_event(Purge *purge, int32 consumer_id, const LogEvent &event)
+{
+    if (!is_needed_elsewhere(*purge, consumer_id, event))
+        return delete_event(purge, event.lane, event.position);
+    remember_leftover(*purge, event.position.seq);
+    return true;
+}
+
 // Looks at the present row of the scan.
 void look_at_dead(Purge *purge, const KeyScan &scan)
 {
     LogEvent event;
     const MemoryContext caller = MemoryContextSwitchTo(purge->scratch);
+    const int32 consumer_id = row_int4(scan.slot, dead_consumer);
     --purge->looks;
     const bool exists =
         find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, dead_seq), &event);
-    const bool is_over = !exists || is_no_death(*purge, event);
+    const bool is_over = !exists || (consumer_id == purge->log.log_id && is_no_death(*purge, event));
     // Another session may be reviving it.
     if ((is_over || (is_dead_for_long(*purge, scan) && is_dealt_with(*purge, event))) &&
         lock_row(purge->dead, scan, purge->snapshot, LockWaitSkip) &&
-        (is_over || delete_event(purge, event.lane, event.position)))
+        (is_over || take_dead_event(purge, consumer_id, event)))
         delete_row(purge->dead, scan);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(purge->scratch);
@@ -230,8 +278,9 @@ void look_at_dead(Purge *purge, const KeyScan &scan)
 
 // -- round by round -------------------------------------------------------------------------------
 
-// Rows by log and event number. Each call looks at some of them, and begins behind the last one.
+// Rows by log or consumer, and event number. Each call looks at some of them, and begins behind the last one.
 struct Round {
+    int32 id; // of the log or the consumer
     int lane; // its low end keeps the position
     CatalogTable table;
     void (*look)(Purge *purge, const KeyScan &scan);
@@ -241,8 +290,7 @@ struct Round {
 bool look_at_rows(Purge *purge, const Round &round, const Key &numbers, int64 *last)
 {
     bool at_end = false;
-    const KeyScan scan =
-        begin_key_scan(round.table, purge->snapshot, {int4_key(1, purge->log.log_id), numbers});
+    const KeyScan scan = begin_key_scan(round.table, purge->snapshot, {int4_key(1, round.id), numbers});
     while (purge->left > 0 && purge->looks > 0 && !at_end) {
         CHECK_FOR_INTERRUPTS();
         if (at_end = !next_row(scan); !at_end) {
@@ -256,12 +304,12 @@ bool look_at_rows(Purge *purge, const Round &round, const Key &numbers, int64 *l
 
 void look_around(Purge *purge, const Round &round)
 {
-    const LowEnd end = find_low_end(*purge, round.lane);
+    const LowEnd end = find_low_end(*purge, round.id, round.lane);
     int64 last = end.low.seq;
     if (look_at_rows(purge, round, int8_key(2, end.low.seq, BTGreaterStrategyNumber), &last) &&
         look_at_rows(purge, round, int8_key(2, end.low.seq, BTLessEqualStrategyNumber), &last))
         return; // the round is complete
-    append_low_end(*purge, round.lane, {end.record_no + 1, {0, last}});
+    append_low_end(*purge, round.id, round.lane, {end.record_no + 1, {0, last}});
 }
 
 // -- a lane --------------------------------------------------------------------------------------
@@ -296,7 +344,7 @@ std::span<const XidRange> purgeable_xids(const Purge &purge, const LaneOfLog &la
 bool look_at_event(Purge *purge, const LaneOfLog &lane, const LaneReader &reader)
 {
     const LogEvent event = present_event(purge->log, reader);
-    if (event.received_at >= purge->before || (lane.is_live && !IsSettled(lane.position, event.position)))
+    if (event.received_at >= purge->before || (lane.is_live && !is_settled_in(*purge, lane, event.position)))
         return false;
     --purge->looks;
     if (is_waiting_or_dead(*purge, event))
@@ -327,9 +375,9 @@ bool may_pass(const Purge &purge, const LaneOfLog &lane, const LogPosition &posi
 void purge_lane(Purge *purge, int number)
 {
     const LaneOfLog lane = look_at_lane(*purge, number);
-    if (lane.is_live && number < purge->log.first_lane)
-        return; // from another cluster, and unfinished
-    LowEnd end = find_low_end(*purge, number);
+    if (lane.has_workers && number < purge->log.first_lane)
+        return; // from another cluster
+    LowEnd end = find_low_end(*purge, purge->log.log_id, number);
     if (!may_pass(*purge, lane, end.low))
         end.low = {}; // a position from another cluster
     LaneReader reader =
@@ -344,7 +392,7 @@ void purge_lane(Purge *purge, int number)
     end_reading(reader);
     ++end.record_no;
     if (moved)
-        append_low_end(*purge, number, end);
+        append_low_end(*purge, purge->log.log_id, number, end);
 }
 
 void purge_lanes(Purge *purge)
@@ -364,6 +412,7 @@ void open_purge(Purge *purge)
     purge->leftovers = open_catalog_table(purge_leftovers_layout, "purge_leftovers_pkey", RowExclusiveLock);
     purge->dead = open_dead(RowExclusiveLock);
     open_log_table(purge->log, &purge->table);
+    purge->consumers = consumers_of(purge->log);
     purge->snapshot = take_snapshot();
     purge->now = xids_of(purge->snapshot);
     purge->scratch =
@@ -416,10 +465,12 @@ int64 run_purge(Purge *purge, int most_looks)
     SPI_connect();
     open_purge(purge);
     // Each part has looks of its own. Otherwise the events passed by one part would stop the others.
+    for (const EventLog &consumer : purge->consumers) {
+        purge->looks = most_looks;
+        look_around(purge, {consumer.consumer_id, graveyard, purge->dead, look_at_dead});
+    }
     purge->looks = most_looks;
-    look_around(purge, {graveyard, purge->dead, look_at_dead});
-    purge->looks = most_looks;
-    look_around(purge, {leftovers_lane, purge->leftovers, look_at_leftover});
+    look_around(purge, {purge->log.log_id, leftovers_lane, purge->leftovers, look_at_leftover});
     purge->looks = most_looks;
     purge_lanes(purge);
     close_purge(*purge);
@@ -448,5 +499,7 @@ CALLHARDENING_FUNCTION(purge_call_events)
     // A worker must adopt a restored log first. Before that, it is unknown which events are settled.
     if (purge.log.is_restored || !try_lock_event_log(purge.log))
         PG_RETURN_INT64(0);
+    // Under the lock no consumer comes or goes. One may have come since.
+    find_event_log_by_id(purge.log.log_id, &purge.log);
     PG_RETURN_INT64(without_reentrance([&purge, most_looks] { return run_purge(&purge, most_looks); }));
 }

@@ -78,8 +78,9 @@ int end_of_call(const WaitingEvents &waiting, int first)
 bool find_row(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot, int lane, int64 seq,
               KeyScan *scan)
 {
-    *scan = begin_key_scan(waiting, snapshot,
-                           {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
+    *scan =
+        begin_key_scan(waiting, snapshot,
+                       {int4_key(1, log.consumer_id), int4_key(2, home_lane(log, lane)), int8_key(3, seq)});
     return next_row(*scan);
 }
 
@@ -91,7 +92,7 @@ namespace
 {
 
 constexpr CatalogColumn columns_of_retrying_events[] = {
-    {"log_id", INT4OID},         {"lane", INT4OID},
+    {"consumer_id", INT4OID},    {"lane", INT4OID},
     {"event_seq", INT8OID},      {"event_xid", XID8OID},
     {"call_id", TEXTOID},        {"attempts", INT4OID},
     {"lease_expiries", INT4OID}, {"due_at", TIMESTAMPTZOID},
@@ -113,7 +114,7 @@ WaitingEvents read_waiting(const EventLog &log, const CatalogTable &waiting, Sna
     int room = 16;
     WaitingEvents result = {static_cast<WaitingEvent *>(palloc(sizeof(WaitingEvent) * room)), 0};
     const KeyScan scan =
-        begin_key_scan(waiting, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
+        begin_key_scan(waiting, snapshot, {int4_key(1, log.consumer_id), int4_key(2, home_lane(log, lane))});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
         if (result.count == room) {
@@ -150,7 +151,7 @@ bool has_due_event(const WaitingEvents &waiting, const char *call_id)
 
 bool has_any_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot snapshot)
 {
-    const KeyScan scan = begin_key_scan(waiting, snapshot, {int4_key(1, log.log_id)});
+    const KeyScan scan = begin_key_scan(waiting, snapshot, {int4_key(1, log.consumer_id)});
     const bool found = next_row(scan);
     end_key_scan(scan);
     return found;
@@ -168,7 +169,7 @@ bool has_many_waiting(const EventLog &log, const CatalogTable &waiting, Snapshot
 {
     int count = 0;
     const KeyScan scan =
-        begin_key_scan(waiting, snapshot, {int4_key(1, log.log_id), int4_key(2, home_lane(log, lane))});
+        begin_key_scan(waiting, snapshot, {int4_key(1, log.consumer_id), int4_key(2, home_lane(log, lane))});
     while (count < many && next_row(scan))
         ++count;
     end_key_scan(scan);
@@ -237,7 +238,7 @@ bool mark_due_lanes(const EventLog &log, Snapshot snapshot, TimestampTz now, boo
     const CatalogTable table =
         open_catalog_table(retrying_events_layout, "idx_retrying_events_due", AccessShareLock);
     const KeyScan scan = begin_key_scan(
-        table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTLessEqualStrategyNumber)});
+        table, snapshot, {int4_key(1, log.consumer_id), time_key(2, now, BTLessEqualStrategyNumber)});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
         const int lane = row_int4(scan.slot, waiting_lane) - log.first_lane;
@@ -330,7 +331,7 @@ void insert_waiting(const EventLog &log, const CatalogTable &waiting, const Even
 {
     bool nulls[waiting_columns] = {};
     Datum values[waiting_columns];
-    values[waiting_log - 1] = Int32GetDatum(log.log_id);
+    values[waiting_consumer - 1] = Int32GetDatum(log.consumer_id);
     values[waiting_lane - 1] = Int32GetDatum(home_lane(log, event.lane));
     values[waiting_seq - 1] = Int64GetDatum(event.position.seq);
     values[waiting_xid - 1] = UInt64GetDatum(event.lane < log.first_lane ? 0 : event.position.xid);
@@ -556,6 +557,13 @@ void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *wor
         if (retry.events.events[i].claim_id == claim_id)
             expire_waiting(log, retry, lane, retry.events.events[i], failure, now);
     close_catalog_table(retry.waiting, NoLock);
+}
+
+void forget_waiting(const EventLog &consumer)
+{
+    const CatalogTable waiting = open_waiting(RowExclusiveLock);
+    delete_rows(waiting, {int4_key(1, consumer.consumer_id)});
+    close_catalog_table(waiting, NoLock);
 }
 
 } // namespace callhardening

@@ -16,7 +16,7 @@ extern const CatalogLayout retrying_events_layout;
 
 // The columns of retrying_events, created in sql/log/event_log.sql.
 enum WaitingColumn {
-    waiting_log = 1,
+    waiting_consumer = 1,
     waiting_lane,
     waiting_seq,
     waiting_xid,
@@ -101,5 +101,8 @@ void complete_retry(const EventLog &log, int lane, int64 claim_id);
 void drop_done(const EventLog &log, const CatalogTable &waiting, int lane, const WaitingEvent &event);
 void release_retry(const EventLog &log, int lane, int64 claim_id);
 void expire_retry(const EventLog &log, int lane, int64 claim_id, const char *worker);
+
+// Deletes the waiting events of a consumer. The caller has locked its lanes.
+void forget_waiting(const EventLog &consumer);
 
 } // namespace callhardening

@@ -58,7 +58,8 @@ enum LogColumn {
     log_settled_marks,
     log_shape,
     log_is_of_changes,
-    log_columns = log_is_of_changes
+    log_other_consumers,
+    log_columns = log_other_consumers
 };
 constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"events", REGCLASSOID},
@@ -85,9 +86,10 @@ constexpr CatalogColumn columns_of_logs[] = {{"log_id", INT4OID},
                                              {"ignored_members", TEXTARRAYOID},
                                              {"settled_marks", XID8ARRAYOID},
                                              {"shape", JSONBOID},
-                                             {"is_of_changes", BOOLOID}};
+                                             {"is_of_changes", BOOLOID},
+                                             {"other_consumers", INT4ARRAYOID}};
 static_assert(lengthof(columns_of_logs) == log_columns, "each column is here");
-constexpr CatalogColumn columns_of_lanes[] = {{"log_id", INT4OID}, {"lane", INT4OID}};
+constexpr CatalogColumn columns_of_lanes[] = {{"consumer_id", INT4OID}, {"lane", INT4OID}};
 
 CatalogTable open_logs(const char *index, LOCKMODE lock)
 {
@@ -145,6 +147,17 @@ TextList row_texts(TupleTableSlot *slot, int column)
     return list;
 }
 
+void read_other_consumers(TupleTableSlot *slot, EventLog *log)
+{
+    bool is_null;
+    const Datum value = row_value(slot, log_other_consumers, &is_null);
+    if (is_null)
+        return;
+    ArrayType *array = DatumGetArrayTypePCopy(value);
+    const auto count = static_cast<size_t>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+    log->other_consumers = {reinterpret_cast<const int32 *>(ARR_DATA_PTR(array)), count};
+}
+
 void read_settled_marks(TupleTableSlot *slot, EventLog *log)
 {
     bool is_null;
@@ -195,7 +208,7 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     bool is_unadopted;
     const Datum adopted = row_value(slot, log_adopted, &is_unadopted);
     *log = {};
-    log->log_id = row_int4(slot, log_number);
+    log->log_id = log->consumer_id = row_int4(slot, log_number);
     log->events = row_oid(slot, log_events);
     log->calls = row_oid(slot, log_calls);
     log->is_of_changes = row_bool(slot, log_is_of_changes);
@@ -213,6 +226,7 @@ void read_log(TupleTableSlot *slot, EventLog *log)
     log->max_retrying = row_int4(slot, log_max_retrying);
     log->is_signed = row_bool(slot, log_signed);
     read_settled_marks(slot, log);
+    read_other_consumers(slot, log);
     read_shape(slot, log);
     read_columns(slot, log);
     log->events_name = relation_name(log->events);
@@ -410,6 +424,16 @@ void write_end_of_old_lanes(const LockedLog &locked, const EventLog &log)
         construct_array(marks, count, XID8OID, sizeof(uint64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
     update_row(locked.logs, locked.scan,
                {{log_adopted, Datum{0}, true}, {log_settled_marks, PointerGetDatum(array), false}});
+}
+
+void write_consumers(const LockedLog &locked, const EventLog &log)
+{
+    const auto count = static_cast<int>(log.other_consumers.size());
+    auto *ids = static_cast<Datum *>(palloc(sizeof(Datum) * Max(1, count)));
+    for (int i = 0; i < count; ++i)
+        ids[i] = Int32GetDatum(log.other_consumers[i]);
+    const ArrayType *array = construct_array(ids, count, INT4OID, sizeof(int32), true, TYPALIGN_INT);
+    update_row(locked.logs, locked.scan, {{log_other_consumers, PointerGetDatum(array), false}});
 }
 
 void close_locked_log(const LockedLog &locked)

@@ -27,6 +27,8 @@ inline constexpr std::string_view changes_provider = "call_changes";
 
 struct EventLog {
     int32 log_id;
+    int32 consumer_id;    // the number of the log: its default consumer
+    const char *consumer; // nullptr: the default one
     Oid events;
     Oid calls;
     bool is_of_changes; // its events are the changes of `calls`, and not webhooks
@@ -48,6 +50,7 @@ struct EventLog {
     const char *processed_at_column; // set by any processor of the event, also an old one
     const char **carry;              // columns copied from an event to its new call
     int carry_count;
+    std::span<const int32> other_consumers;  // beside the default one
     TextList ignored_types, ignored_members; // types and members of events without a call
     Oid sequence; // numbers the events of a table older than the log; InvalidOid: the column has a default
     const Shape *own_shape;     // nullptr: none, or not compiled yet
@@ -103,6 +106,8 @@ LockedLog lock_event_log(const EventLog &log);
 void read_locked_log(const LockedLog &locked, EventLog *log);
 // Writes the first lane, the adopted snapshot, and the identity of this cluster.
 void write_adoption(const LockedLog &locked, const EventLog &log);
+// Writes the consumers beside the default one.
+void write_consumers(const LockedLog &locked, const EventLog &log);
 // Writes that the old lanes are finished, and the settled marks.
 void write_end_of_old_lanes(const LockedLog &locked, const EventLog &log);
 void close_locked_log(const LockedLog &locked);

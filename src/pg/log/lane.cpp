@@ -1,4 +1,5 @@
 #include "pg/log/lane.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/log/snapshot.hpp"
 #include "pg/shared/wake.hpp"
 
@@ -22,7 +23,7 @@ namespace
 
 // The columns of claims, created in sql/log/event_log.sql.
 enum ClaimColumn {
-    claim_log = 1,
+    claim_consumer = 1,
     claim_lane,
     claim_record_no,
     claim_state,
@@ -44,7 +45,7 @@ enum ClaimColumn {
     claim_lease_end,
     claim_columns = claim_lease_end
 };
-constexpr CatalogColumn columns_of_claims[] = {{"log_id", INT4OID},
+constexpr CatalogColumn columns_of_claims[] = {{"consumer_id", INT4OID},
                                                {"lane", INT4OID},
                                                {"record_no", INT8OID},
                                                {"state", TEXTOID},
@@ -86,7 +87,7 @@ LaneTables open_lanes(const EventLog &log, LOCKMODE lock)
     tables.lanes = open_catalog_table(lanes_layout, "lanes_pkey", lock);
     tables.claims = open_catalog_table(claims_layout, "claims_pkey", lock);
     tables.newest =
-        begin_key_scan(tables.claims, GetActiveSnapshot(), {int4_key(1, log.log_id), int4_key(2, 0)});
+        begin_key_scan(tables.claims, GetActiveSnapshot(), {int4_key(1, log.consumer_id), int4_key(2, 0)});
     return tables;
 }
 
@@ -102,7 +103,7 @@ namespace
 
 KeyScan scan_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
 {
-    return begin_key_scan(tables.lanes, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    return begin_key_scan(tables.lanes, snapshot, {int4_key(1, log.consumer_id), int4_key(2, lane)});
 }
 
 } // namespace
@@ -228,7 +229,7 @@ LaneRecord record_in_slot(TupleTableSlot *slot)
 
 bool find_newest(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
 {
-    restart_key_scan(tables.newest, snapshot, {int4_key(1, log.log_id), int4_key(2, lane)});
+    restart_key_scan(tables.newest, snapshot, {int4_key(1, log.consumer_id), int4_key(2, lane)});
     return next_row(tables.newest, BackwardScanDirection);
 }
 
@@ -255,7 +256,7 @@ KeyScan scan_record(const EventLog &log, const LaneTables &tables, Snapshot snap
                     int64 record_no)
 {
     return begin_key_scan(tables.claims, snapshot,
-                          {int4_key(1, log.log_id), int4_key(2, lane), int8_key(3, record_no)});
+                          {int4_key(1, log.consumer_id), int4_key(2, lane), int8_key(3, record_no)});
 }
 
 } // namespace
@@ -326,7 +327,7 @@ void drop_old_records(const EventLog &log, const LaneTables &tables, const LaneR
     const int64 end = record.record_no - kept;
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(tables.claims, snapshot,
-                                        {int4_key(1, log.log_id), int4_key(2, record.lane),
+                                        {int4_key(1, log.consumer_id), int4_key(2, record.lane),
                                          int8_key(3, end - at_a_time, BTGreaterStrategyNumber),
                                          int8_key(3, end, BTLessEqualStrategyNumber)});
     while (next_row(scan))
@@ -341,7 +342,7 @@ void append_record(const EventLog &log, const LaneTables &tables, const LaneReco
                    const char *worker)
 {
     RecordRow row = {};
-    row.Set(claim_log, Int32GetDatum(log.log_id));
+    row.Set(claim_consumer, Int32GetDatum(log.consumer_id));
     row.Set(claim_lane, Int32GetDatum(record.lane));
     row.Set(claim_record_no, Int64GetDatum(record.record_no));
     row.Set(claim_state, CStringGetTextDatum(state_names[static_cast<int>(record.state)]));
@@ -349,6 +350,24 @@ void append_record(const EventLog &log, const LaneTables &tables, const LaneReco
     set_claim(&row, record, worker);
     insert_row(tables.claims, row.values, row.nulls);
     drop_old_records(log, tables, record);
+}
+
+void append_position(const EventLog &log, const LaneTables &tables, const LaneRecord &newest,
+                     const LanePosition &position)
+{
+    LaneRecord record;
+    record.lane = newest.lane;
+    record.record_no = newest.record_no + 1;
+    record.state = RecordState::moved;
+    record.position = position;
+    append_record(log, tables, record, nullptr);
+}
+
+void create_lane(const EventLog &log, const LaneTables &tables, int lane)
+{
+    const Datum values[] = {Int32GetDatum(log.consumer_id), Int32GetDatum(lane)};
+    const bool nulls[2] = {};
+    insert_row(tables.lanes, values, nulls);
 }
 
 void drop_lane(const EventLog &log, const LaneTables &tables, int lane)
@@ -407,8 +426,11 @@ bool is_ahead_of_cluster(const EventLog &log, int lane)
 {
     const LaneTables tables = open_lanes(log, AccessShareLock);
     const Snapshot snapshot = take_snapshot();
-    const LanePosition position = newest_record(log, tables, snapshot, lane).position;
-    const uint64 newest = position.in_window ? position.window_snapshot.xmax : position.done_snapshot.xmax;
+    uint64 newest = 0;
+    for (const EventLog &consumer : consumers_of(log)) {
+        const LanePosition position = newest_record(consumer, tables, snapshot, lane).position;
+        newest = Max(newest, position.in_window ? position.window_snapshot.xmax : position.done_snapshot.xmax);
+    }
     UnregisterSnapshot(snapshot);
     close_lanes(tables, AccessShareLock);
     return newest > U64FromFullTransactionId(ReadNextFullTransactionId());

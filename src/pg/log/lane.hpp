@@ -45,6 +45,12 @@ char *newest_worker(const EventLog &log, const LaneTables &tables, Snapshot snap
 void append_record(const EventLog &log, const LaneTables &tables, const LaneRecord &record,
                    const char *worker);
 
+// Moves a locked lane to another position. An open claim of it becomes stale.
+void append_position(const EventLog &log, const LaneTables &tables, const LaneRecord &newest,
+                     const LanePosition &position);
+
+void create_lane(const EventLog &log, const LaneTables &tables, int lane);
+
 // Deletes an empty old lane with its records.
 void drop_lane(const EventLog &log, const LaneTables &tables, int lane);
 

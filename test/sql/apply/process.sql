@@ -161,7 +161,7 @@ BEGIN
 END
 $$;
 SELECT max(record_no) > 40 AS many FROM _callhardening.claims;
-SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY log_id, lane) AS lanes;
+SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY consumer_id, lane) AS lanes;
 
 -- Statements find calls by the key, even if they were planned for an empty table.
 \c -

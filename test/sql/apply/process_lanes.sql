@@ -14,7 +14,7 @@ SELECT claimed FROM process_call_events(150, 'lanes.call_events');
 SELECT claimed FROM process_call_events(1000, 'lanes.call_events');
 
 -- The claim of a lane is recorded once, when it ends.
-SELECT DISTINCT state FROM _callhardening.claims JOIN call_event_logs AS l USING (log_id)
+SELECT DISTINCT state FROM _callhardening.claims JOIN call_event_logs AS l ON l.log_id = consumer_id
     WHERE l.events = 'lanes.call_events'::regclass;
 
 -- Retries, and new events of the same lane and behind them in the same call

@@ -117,7 +117,8 @@ SELECT statement FROM (VALUES
         || test.call('configure_call_event_log', NULL, '3', '1 second', '1 minute', '100', 'true', 'true', '{sms}', '{contact}')),
     (27, 'SELECT ' || test.call('call_event_log_channel')),
     (28, 'SELECT pg_catalog.sum(p.claimed) FROM pg_catalog.generate_series(1, 64) AS n
-        CROSS JOIN LATERAL "has space".process_call_events(10000 OPERATOR(pg_catalog.+) n, NULL::pg_catalog.regclass) AS p'),
+        CROSS JOIN LATERAL "has space".process_call_events(10000 OPERATOR(pg_catalog.+) n, NULL::pg_catalog.regclass,
+            NULL::pg_catalog.name) AS p'),
     (29, 'SELECT c.dialpad_call_id, c.direction, c.status, c.from_number, c.duration_seconds, c.raw_payload FROM "has space".calls AS c'),
     (30, 'SELECT ' || test.call('start_call_worker')),
     (31, 'SELECT ' || test.call('ingest_call_event(jsonb,regclass,text,text,jsonb)', '{"call_id": 8, "state": "ringing"}')),

@@ -49,8 +49,8 @@ COMMIT;
 -- rights
 CREATE ROLE regress_operator;
 GRANT SELECT ON call_event_log_status, call_lane_status, call_open_claims, call_horizon TO regress_operator;
-GRANT EXECUTE ON FUNCTION pending_call_events(regclass, boolean),
-    _callhardening.pending_events_or_error(regclass), ignored_call_events(regclass) TO regress_operator;
+GRANT EXECUTE ON FUNCTION pending_call_events(regclass, boolean, name),
+    _callhardening.pending_events_or_error(regclass, name), ignored_call_events(regclass) TO regress_operator;
 SET ROLE regress_operator;
 SELECT count(*) > 0 AS has_claims FROM call_open_claims;
 SELECT dead FROM call_event_log_status;

@@ -114,7 +114,7 @@ SELECT figure, value FROM call_health('three.calls') WHERE figure = 'pending';
 CREATE TABLE three.more (LIKE three.call_events INCLUDING ALL);
 SELECT register_call_event_log('three.more', 'three.calls', 'dialpad', 1);
 TABLE defaults;
-SELECT count(DISTINCT log_id) FROM _callhardening.lanes;
+SELECT count(DISTINCT consumer_id) FROM _callhardening.lanes;
 -- Another log can also take its place as default.
 ALTER EVENT TRIGGER forget_dropped_call_event_logs DISABLE;
 DROP TABLE three.call_events;

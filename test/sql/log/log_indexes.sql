@@ -85,13 +85,13 @@ SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'hooks'::regcl
 -- The indexes of the extension's own tables
 BEGIN;
 ALTER TABLE _callhardening.claims DROP CONSTRAINT claims_pkey;
-CREATE UNIQUE INDEX claims_pkey ON _callhardening.claims (log_id, lane, record_no DESC);
+CREATE UNIQUE INDEX claims_pkey ON _callhardening.claims (consumer_id, lane, record_no DESC);
 SELECT detail FROM check_call_hardening() WHERE check_name = 'bookkeeping_indexes';
 SELECT count(*) FROM claim_call_events(lease => NULL, log => 'call_events');
 ROLLBACK;
 BEGIN;
 ALTER TABLE _callhardening.lanes DROP CONSTRAINT lanes_pkey;
-CREATE UNIQUE INDEX lanes_pkey ON _callhardening.lanes (log_id, lane) WHERE lane > 3;
+CREATE UNIQUE INDEX lanes_pkey ON _callhardening.lanes (consumer_id, lane) WHERE lane > 3;
 SELECT count(*) FROM claim_call_events(lease => NULL, log => 'call_events');
 ROLLBACK;
 

@@ -4,7 +4,7 @@ CREATE SCHEMA "phone ""calls""";
 SELECT create_call_tables('phone "calls"');
 \d "phone ""calls""".calls
 \d "phone ""calls""".call_events
-SELECT events, calls, provider, lanes, (SELECT count(*) FROM _callhardening.lanes l WHERE l.log_id = c.log_id) FROM call_event_logs c;
+SELECT events, calls, provider, lanes, (SELECT count(*) FROM _callhardening.lanes l WHERE l.consumer_id = c.log_id) FROM call_event_logs c;
 SELECT attname, attcompression = CASE WHEN 'lz4' = ANY (s.enumvals) THEN 'l' ELSE '' END AS as_the_server_can
 FROM pg_attribute JOIN pg_settings s ON s.name = 'default_toast_compression'
 WHERE attrelid IN ('"phone ""calls""".calls'::regclass, '"phone ""calls""".call_events'::regclass) AND atttypid = 'jsonb'::regtype;

@@ -92,7 +92,7 @@ DROP TABLE handed_out;
 
 -- Row-level security on the log
 CREATE ROLE regress_worker;
-GRANT EXECUTE ON FUNCTION process_call_events(int, regclass) TO regress_worker;
+GRANT EXECUTE ON FUNCTION process_call_events(int, regclass, name) TO regress_worker;
 GRANT SELECT ON call_events TO regress_worker;
 ALTER TABLE call_events ENABLE ROW LEVEL SECURITY;
 SET ROLE regress_worker;

@@ -158,8 +158,8 @@ DELETE FROM _callhardening.dead_events;
 SELECT configure_call_event_log(max_attempts => 1);
 ALTER TABLE calls ADD CONSTRAINT nobody CHECK (dialpad_call_id < 30);
 SELECT ingest(30, 'ringing');
-CREATE UNIQUE INDEX added ON _callhardening.dead_events (log_id);
-INSERT INTO _callhardening.dead_events (log_id, event_seq, lane, error) SELECT log_id, 0, 0, 'x' FROM _callhardening.logs;
+CREATE UNIQUE INDEX added ON _callhardening.dead_events (consumer_id);
+INSERT INTO _callhardening.dead_events (consumer_id, event_seq, lane, error) SELECT log_id, 0, 0, 'x' FROM _callhardening.logs;
 \set VERBOSITY terse
 SELECT * FROM process_call_events();
 \set VERBOSITY default
@@ -183,23 +183,24 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'noted'; RETURN NEW; END $$;
-CREATE TABLE parent (LIKE _callhardening.dead_events) PARTITION BY LIST (log_id);
+CREATE TABLE parent (LIKE _callhardening.dead_events) PARTITION BY LIST (consumer_id);
 -- Two tables reference the logs. The server names the one it meets first.
-SELECT kind, table_name, replace(tried(replace(change, '@', table_name), 'SELECT process_call_events()'),
+SELECT kind, table_name, replace(tried(replace(replace(change, '@', table_name), '#', key), 'SELECT process_call_events()'),
     'event_signatures', 'event_secrets') AS outcome
-FROM (VALUES ('_callhardening.dead_events'), ('_callhardening.claims'), ('_callhardening.logs')) AS t(table_name),
+FROM (VALUES ('_callhardening.dead_events', 'consumer_id'), ('_callhardening.claims', 'consumer_id'),
+             ('_callhardening.logs', 'log_id')) AS t(table_name, key),
      (VALUES ('trigger', 'CREATE TRIGGER added BEFORE INSERT ON @ FOR EACH ROW EXECUTE FUNCTION noted()'),
              ('rule', 'CREATE RULE added AS ON INSERT TO @ DO INSTEAD NOTHING'),
              ('column', 'ALTER TABLE @ ADD added int'),
              ('generated column', 'ALTER TABLE @ ADD added int GENERATED ALWAYS AS (1) STORED'),
-             ('other type', 'ALTER TABLE @ ALTER log_id TYPE bigint'),
+             ('other type', 'ALTER TABLE @ ALTER # TYPE bigint'),
              ('child', 'CREATE TABLE child () INHERITS (@)'),
              ('row-level security', 'ALTER TABLE @ ENABLE ROW LEVEL SECURITY'),
              ('forced', 'ALTER TABLE @ ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'),
-             ('check', 'ALTER TABLE @ ADD CONSTRAINT added CHECK (log_id > 0)'),
-             ('check that fails', 'ALTER TABLE @ ADD CONSTRAINT added CHECK (log_id < 0) NOT VALID'),
+             ('check', 'ALTER TABLE @ ADD CONSTRAINT added CHECK (# > 0)'),
+             ('check that fails', 'ALTER TABLE @ ADD CONSTRAINT added CHECK (# < 0) NOT VALID'),
              ('unlogged', 'ALTER TABLE @ SET UNLOGGED'),
-             ('deferrable', 'ALTER TABLE @ ADD CONSTRAINT added UNIQUE (log_id) DEFERRABLE')) AS c(kind, change)
+             ('deferrable', 'ALTER TABLE @ ADD CONSTRAINT added UNIQUE (#) DEFERRABLE')) AS c(kind, change)
 ORDER BY kind COLLATE "C", table_name COLLATE "C";
 SELECT tried('ALTER EXTENSION callhardening DROP VIEW call_dead_events; DROP VIEW call_dead_events; '
     'ALTER TABLE _callhardening.dead_events ALTER errors TYPE text', 'SELECT process_call_events()');
@@ -215,11 +216,11 @@ SELECT kind, tried('ALTER TABLE _callhardening.dead_events DROP CONSTRAINT dead_
     'SELECT process_call_events()')
 FROM (VALUES ('missing', ''),
              ('text', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (error, call_id)'),
-             ('one column', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (log_id)'),
-             ('partial', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (log_id, event_seq) WHERE log_id < 0'),
-             ('descending', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (log_id, event_seq DESC)'),
-             ('expression', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events ((log_id + 0), event_seq)'),
-             ('hash', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events USING hash (log_id)')) AS c(kind, change);
+             ('one column', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (consumer_id)'),
+             ('partial', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (consumer_id, event_seq) WHERE consumer_id < 0'),
+             ('descending', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events (consumer_id, event_seq DESC)'),
+             ('expression', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events ((consumer_id + 0), event_seq)'),
+             ('hash', 'CREATE INDEX dead_events_pkey ON _callhardening.dead_events USING hash (consumer_id)')) AS c(kind, change);
 -- No issue is recorded, and the client's statement succeeds.
 ALTER TABLE calls DROP CONSTRAINT nobody;
 BEGIN;

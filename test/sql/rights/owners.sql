@@ -127,7 +127,7 @@ SELECT unharden_calls('mine.calls', drop_payload => true);
 SELECT attname FROM pg_attribute WHERE attrelid IN ('mine.hooks'::regclass, 'mine.calls'::regclass) AND attnum > 0 AND NOT attisdropped;
 RESET ROLE;
 SELECT count(*) FROM call_event_logs;
-SELECT count(*) FROM (SELECT log_id FROM _callhardening.lanes UNION ALL SELECT log_id
+SELECT count(*) FROM (SELECT consumer_id FROM _callhardening.lanes UNION ALL SELECT consumer_id
     FROM _callhardening.claims UNION ALL SELECT log_id FROM call_retrying_events
     UNION ALL SELECT log_id FROM call_dead_events UNION ALL SELECT log_id FROM _callhardening.purges) AS remembered;
 

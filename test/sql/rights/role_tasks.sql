@@ -28,7 +28,7 @@ GRANT USAGE ON SCHEMA tasks TO regress_task_old;
 SET ROLE regress_task_old;
 GRANT SELECT ON tasks.hooks TO regress_task_friend;
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION process_call_events(int, regclass) TO regress_task_old, regress_task_friend;
+GRANT EXECUTE ON FUNCTION process_call_events(int, regclass, name) TO regress_task_old, regress_task_friend;
 CREATE VIEW rights AS
 SELECT 'relation' AS kind, c.oid AS object, 0 AS number, a.*
 FROM pg_class AS c, aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))) AS a

@@ -69,7 +69,7 @@ for my $schema ('number', 'word')
 	is( $node->safe_psql(
 			'postgres', qq{
 SELECT count(*) FROM $log e WHERE (event_lane < 0) <> EXISTS (
-    SELECT FROM _callhardening.dead_events d JOIN _callhardening.logs l USING (log_id)
+    SELECT FROM _callhardening.dead_events d JOIN _callhardening.logs l ON l.log_id = d.consumer_id
         WHERE l.events = '$log'::regclass AND d.event_seq = e.event_seq)}),
 		0, "exactly the events without a call are dead ($schema)");
 	my $sum = drain($log);

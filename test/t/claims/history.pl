@@ -277,7 +277,7 @@ start_client($_) for ('claim') x 4, 'process';
 my $left = q{
 SELECT 'waiting' FROM call_retrying_events
 UNION ALL SELECT 'claimed'
-    FROM (SELECT DISTINCT ON (log_id, lane) state FROM _callhardening.claims ORDER BY log_id, lane, record_no DESC) AS newest
+    FROM (SELECT DISTINCT ON (consumer_id, lane) state FROM _callhardening.claims ORDER BY consumer_id, lane, record_no DESC) AS newest
 WHERE state IN ('claimed', 'renewed')
 UNION ALL SELECT 'pending' FROM unnest('{call_events,processed_events}'::regclass[]) AS log, claim_call_events(1, NULL, 'drain', log)
 LIMIT 1};

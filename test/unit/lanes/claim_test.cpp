@@ -28,14 +28,14 @@ LaneRecord Range()
 
 TEST(ClaimId, LeadsToItsLaneAndIsPositive)
 {
-    for (const int log : {1, max_log_id})
+    for (const int log : {1, max_consumer_id})
         for (const int lane : {0, 1, claim_id_lanes - 1})
             for (const std::int64_t record_no : {std::int64_t{1}, claim_id_records - 1}) {
                 const std::int64_t id = MakeClaimId({log, lane, record_no}, ~std::uint64_t{0});
                 ClaimAddress address;
                 EXPECT_GT(id, 0);
                 ASSERT_TRUE(ReadClaimId(id, address));
-                EXPECT_EQ(address.log_id, log);
+                EXPECT_EQ(address.consumer_id, log);
                 EXPECT_EQ(address.lane, lane);
                 EXPECT_EQ(address.record_no, record_no);
             }

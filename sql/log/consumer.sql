@@ -1,0 +1,75 @@
+
+-- consumer -------------------------------------------------------------------------------------
+--
+-- Every log has a default consumer, under the number of the log. The numbers of the others come from the same
+-- sequence, since a claim id has room for one number.
+
+CREATE TABLE _callhardening.consumers (
+    consumer_id int CONSTRAINT consumers_pkey PRIMARY KEY CHECK (consumer_id BETWEEN 1 AND 16383),
+    log_id int NOT NULL,
+    name name NOT NULL CHECK (name <> ''),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    max_attempts int CHECK (max_attempts BETWEEN 1 AND 1000000),
+    retry_base interval CHECK (retry_base BETWEEN interval '0' AND interval '365 days'),
+    retry_cap interval CHECK (retry_cap BETWEEN interval '0' AND interval '365 days'),
+    max_retrying int CHECK (max_retrying BETWEEN 1 AND 1000000),
+    CONSTRAINT consumers_name_key UNIQUE (log_id, name)
+);
+SELECT pg_catalog.pg_extension_config_dump('_callhardening.consumers', '');
+REVOKE ALL ON _callhardening.consumers FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.consumers IS
+'the consumers of each log. Each consumer has positions, claims, retries and dead events of its own';
+COMMENT ON COLUMN _callhardening.consumers.consumer_id IS 'a number in claim ids; the default consumer has its log''s';
+COMMENT ON COLUMN _callhardening.consumers.max_attempts IS
+'NULL: as the log has it (call_event_logs), like the three below; the default consumer always has its log''s';
+
+CREATE FUNCTION @extschema@.create_call_consumer(log regclass, consumer name, from_beginning boolean DEFAULT false)
+    RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_create_call_consumer';
+REVOKE EXECUTE ON FUNCTION @extschema@.create_call_consumer(regclass, name, boolean) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_consumer'), ('operate', 'create_call_consumer');
+
+COMMENT ON FUNCTION @extschema@.create_call_consumer(regclass, name, boolean) IS
+'adds a consumer to an event log. Each consumer gets every event for itself, with positions, claims, retries and dead '
+'events of its own. A purge takes only what all consumers have settled. from_beginning: false or NULL begins with '
+'events committed from now on; true with the first event that is kept. Workers name the consumer: '
+'claim_call_events(consumer => ...). A log and all logs together can have some 16000. Errors: 22004 no log or '
+'consumer, 22023 an empty name, 42710 the log has such a consumer, 42501 neither the owner of the log nor SELECT and '
+'DELETE on it, 55000 no such log, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only '
+'transaction';
+
+CREATE FUNCTION @extschema@.drop_call_consumer(log regclass, consumer name) RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_drop_call_consumer';
+REVOKE EXECUTE ON FUNCTION @extschema@.drop_call_consumer(regclass, name) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'drop_call_consumer'), ('operate', 'drop_call_consumer');
+
+COMMENT ON FUNCTION @extschema@.drop_call_consumer(regclass, name) IS
+'removes a consumer of an event log, with its positions, claims, retries and dead events. Its claims become unknown, '
+'and its events no longer hold purges back. The default consumer stays. Waits for transactions that work on its '
+'events. Errors: 22004 no log or consumer, 42704 no such consumer, 2BP01 the default one, 42501 neither the owner of '
+'the log nor SELECT and DELETE on it, 55000 no such log, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby '
+'or in a read-only transaction';
+
+CREATE FUNCTION @extschema@.seek_call_consumer(log regclass, consumer name,
+        received_at timestamptz DEFAULT NULL, event_seq bigint DEFAULT NULL)
+    RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_seek_call_consumer';
+REVOKE EXECUTE ON FUNCTION @extschema@.seek_call_consumer(regclass, name, timestamptz, bigint) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('own', 'seek_call_consumer'), ('operate', 'seek_call_consumer');
+
+COMMENT ON FUNCTION @extschema@.seek_call_consumer(regclass, name, timestamptz, bigint) IS
+'moves a consumer of an event log to another position. Give one of received_at and event_seq. received_at: the '
+'consumer gets the kept events received at this time or later; -infinity: all kept events; infinity: only events '
+'committed from now on. event_seq: the kept events with this number or a higher one. Some earlier events of concurrent '
+'transactions can come too: delivery is at least once. consumer: NULL or default is the one of process_call_events. '
+'Its open claims become stale, its retries are forgotten, and dead events die anew or not when they come again. '
+'Events that another client has marked (processed_at_column) do not come again for the default consumer. Waits for '
+'transactions that work on its events. Reads the log once, unless received_at is infinite. Errors: 22004 no log, 22023 '
+'not one of the two, or event_seq below 1, 42704 no such consumer, 55000 no such log, or received_at is given and the '
+'log has no column for it, 42501 neither the owner of the log nor SELECT and DELETE on it, 0A000 in REPEATABLE READ '
+'and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while events are '
+'applied, completed or purged';
