@@ -174,8 +174,8 @@ const char *consumer_argument(FunctionCallInfo fcinfo)
                 (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("log and consumer must not be null")));
     const char *name = NameStr(*PG_GETARG_NAME(1));
     if (*name == '\0')
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the name of a consumer must not be empty")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("the name of a consumer must not be empty")));
     return name;
 }
 
@@ -218,11 +218,12 @@ void create_consumer(EventLog *log, const char *name)
 void require_no_default(const EventLog &consumer)
 {
     if (consumer.consumer_id == consumer.log_id)
-        ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-                        errmsg("the default consumer of event log %s cannot be dropped", consumer.events_name),
-                        errdetail("process_call_events needs it."),
-                        errhint("To give its events up, move it: seek_call_consumer(..., received_at => "
-                                "'infinity').")));
+        ereport(ERROR,
+                (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                 errmsg("the default consumer of event log %s cannot be dropped", consumer.events_name),
+                 errdetail("process_call_events needs it."),
+                 errhint("To give its events up, move it: seek_call_consumer(..., received_at => "
+                         "'infinity').")));
 }
 
 void run_drop(Seek *seek)
@@ -245,9 +246,10 @@ enum SeekArgument { seek_log, seek_consumer, seek_received_at, seek_event_seq };
 
 [[noreturn]] void raise_no_target(const char *message)
 {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message),
-                    errhint("received_at => '-infinity' is the first event that is kept, 'infinity' the first "
-                            "one from now on.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message),
+             errhint("received_at => '-infinity' is the first event that is kept, 'infinity' the first "
+                     "one from now on.")));
     pg_unreachable();
 }
 

@@ -32,10 +32,10 @@ enum ConsumerColumn {
     consumer_max_retrying,
     consumer_columns = consumer_max_retrying
 };
-constexpr CatalogColumn columns_of_consumers[] = {
-    {"consumer_id", INT4OID},         {"log_id", INT4OID},       {"name", NAMEOID},
-    {"created_at", TIMESTAMPTZOID},   {"max_attempts", INT4OID}, {"retry_base", INTERVALOID},
-    {"retry_cap", INTERVALOID},       {"max_retrying", INT4OID}};
+constexpr CatalogColumn columns_of_consumers[] = {{"consumer_id", INT4OID},   {"log_id", INT4OID},
+                                                  {"name", NAMEOID},          {"created_at", TIMESTAMPTZOID},
+                                                  {"max_attempts", INT4OID},  {"retry_base", INTERVALOID},
+                                                  {"retry_cap", INTERVALOID}, {"max_retrying", INT4OID}};
 static_assert(lengthof(columns_of_consumers) == consumer_columns, "each column is here");
 
 CatalogTable open_consumers(const char *index, LOCKMODE lock)
@@ -172,8 +172,7 @@ namespace
 // Claim ids have room for so many numbers, those of logs and of consumers together.
 int32 next_consumer_id()
 {
-    const int64 number =
-        nextval_internal(get_relname_relid("logs_log_id_seq", own_schema()), false);
+    const int64 number = nextval_internal(get_relname_relid("logs_log_id_seq", own_schema()), false);
     if (number > max_consumer_id)
         ereport(ERROR, (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
                         errmsg("the numbers of event logs and consumers are used up"),
@@ -188,9 +187,9 @@ void add_consumer(const LockedLog &locked, const char *name, EventLog *log)
     NameData padded;
     namestrcpy(&padded, name);
     log->consumer_id = next_consumer_id();
-    const Datum values[consumer_columns] = {
-        Int32GetDatum(log->consumer_id), Int32GetDatum(log->log_id), NameGetDatum(&padded),
-        TimestampTzGetDatum(GetCurrentTimestamp())};
+    const Datum values[consumer_columns] = {Int32GetDatum(log->consumer_id), Int32GetDatum(log->log_id),
+                                            NameGetDatum(&padded),
+                                            TimestampTzGetDatum(GetCurrentTimestamp())};
     const bool nulls[consumer_columns] = {false, false, false, false, true, true, true, true};
     const CatalogTable consumers = open_consumers("consumers_pkey", RowExclusiveLock);
     insert_row(consumers, values, nulls);

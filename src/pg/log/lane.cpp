@@ -429,7 +429,8 @@ bool is_ahead_of_cluster(const EventLog &log, int lane)
     uint64 newest = 0;
     for (const EventLog &consumer : consumers_of(log)) {
         const LanePosition position = newest_record(consumer, tables, snapshot, lane).position;
-        newest = Max(newest, position.in_window ? position.window_snapshot.xmax : position.done_snapshot.xmax);
+        newest =
+            Max(newest, position.in_window ? position.window_snapshot.xmax : position.done_snapshot.xmax);
     }
     UnregisterSnapshot(snapshot);
     close_lanes(tables, AccessShareLock);

@@ -148,6 +148,11 @@ SELECT statement FROM (VALUES
         || ' WHERE figure OPERATOR(pg_catalog.<>) ''oldest_snapshot'''),
     (43, 'ALTER SCHEMA test OWNER TO CURRENT_USER'),
     (44, 'SELECT ' || test.call('ignored_call_events')),
+    (45, 'SELECT ' || test.call('create_call_consumer', '"has space".call_events', 'crm', 'true')),
+    (45.1, 'SELECT pg_catalog.count(*) FROM ' || test.call('claim_call_events', '5', '1 hour', 'me', NULL, NULL, 'crm')),
+    (45.2, 'SELECT ' || test.call('seek_call_consumer', '"has space".call_events', 'crm', '2000-01-01')),
+    (45.3, 'SELECT c.consumer, c.holds_purges FROM "has space".call_consumers AS c ORDER BY c.consumer'),
+    (45.4, 'SELECT ' || test.call('drop_call_consumer', '"has space".call_events', 'crm')),
     -- An existing table of events, with one lane
     (50, 'CREATE TABLE "a""b".hooks ("the ""body" pg_catalog.jsonb,
         "do''ne" pg_catalog.timestamptz, came pg_catalog.timestamptz DEFAULT ''2020-01-01'')'),

@@ -1,0 +1,128 @@
+-- Several consumers of one log: each gets every event, settles it for itself, and can be moved or dropped.
+SELECT create_call_tables();
+SELECT count(ingest_call_event(jsonb_build_object('call_id', i, 'state', 'ringing'))) FROM generate_series(1, 6) AS i;
+
+-- One begins with what comes from now on, the other with what is there.
+SELECT create_call_consumer('call_events', 'crm');
+SELECT create_call_consumer('call_events', 'lake', from_beginning => true);
+SELECT consumer, pending_estimate, open_claims, last_claimed_at IS NULL AS never, holds_purges FROM call_consumers ORDER BY 1;
+SELECT array_agg(event_seq ORDER BY event_seq) FROM claim_call_events(consumer => 'lake');
+SELECT array_agg(event_seq ORDER BY event_seq) FROM claim_call_events(consumer => 'crm');
+SELECT claimed, applied FROM process_call_events();
+SELECT sum(pending) FROM pending_call_events(exact => true, consumer => 'lake');
+SELECT sum(pending) FROM pending_call_events(exact => true);
+
+-- A purge takes what all have settled. A claim id knows its consumer.
+SELECT purge_call_events('0');
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM call_open_claims WHERE consumer = 'lake'));
+SELECT consumer, holds_purges FROM call_consumers ORDER BY 1;
+SELECT count(ingest_call_event(jsonb_build_object('call_id', i, 'state', 'connected'))) FROM generate_series(1, 3) AS i;
+SELECT purge_call_events('0');
+SELECT claimed FROM process_call_events();
+SELECT purge_call_events('0');
+SELECT consumer, pending_estimate, behind > '0' AS is_behind, holds_purges FROM call_consumers ORDER BY 1;
+
+-- Failures are a consumer's own, with limits of its own.
+UPDATE _callhardening.consumers SET max_attempts = 1 WHERE name = 'crm';
+CREATE TABLE claimed AS SELECT claim_id, event_seq, call_id FROM claim_call_events(consumer => 'crm');
+SELECT fail_call_event(claim_id, event_seq, 'no route') FROM claimed WHERE call_id = '1';
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claimed));
+SELECT consumer, event_seq, call_id, error FROM call_dead_events;
+SELECT consumer, dead, max_attempts FROM call_consumers ORDER BY 1;
+CREATE TABLE claimed_too AS SELECT claim_id, event_seq, call_id FROM claim_call_events(consumer => 'lake');
+SELECT fail_call_event(claim_id, event_seq, 'no disk', '1 hour') FROM claimed_too WHERE call_id = '1';
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claimed_too));
+SELECT consumer, event_seq, call_id FROM call_retrying_events;
+SELECT purge_call_events('0');
+-- The death of one consumer does not take an event that another one retries.
+SELECT purge_call_events('0', dead_older_than => '0');
+SELECT count(*) FROM call_dead_events;
+SELECT count(*) FROM call_events;
+SELECT retry_dead_call_events();
+UPDATE call_retrying_events SET due_at = now() - interval '1 hour';
+SELECT array_agg(event_seq) FROM claim_call_events(consumer => 'lake');
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM call_open_claims));
+SELECT purge_call_events('0');
+SELECT count(*) FROM call_events;
+
+-- seek: to the beginning, to now, to an event, to a time
+SELECT count(ingest_call_event(jsonb_build_object('call_id', i % 4, 'state', 'hold', 'n', i))) FROM generate_series(1, 8) AS i;
+SELECT array_agg(event_seq ORDER BY event_seq) = array_agg(event_seq ORDER BY call_id, event_seq) AS one_lane, count(*)
+    FROM claim_call_events(consumer => 'crm');
+SELECT seek_call_consumer('call_events', 'crm', '-infinity');
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claimed));
+SELECT sum(pending) FROM pending_call_events(exact => true, consumer => 'crm');
+SELECT count(*) FROM call_open_claims;
+SELECT seek_call_consumer('call_events', 'crm', 'infinity');
+SELECT sum(pending) FROM pending_call_events(exact => true, consumer => 'crm');
+SELECT seek_call_consumer('call_events', 'crm', event_seq => (SELECT max(event_seq) - 2 FROM call_events));
+SELECT array_agg(e.event_seq - m.last ORDER BY e.event_seq) FROM claim_call_events(consumer => 'crm') AS e, (SELECT max(event_seq) AS last FROM call_events) AS m;
+SELECT seek_call_consumer('call_events', 'crm', (SELECT received_at FROM call_events ORDER BY event_seq DESC OFFSET 1 LIMIT 1));
+SELECT sum(pending) >= 2 AS at_least_two, sum(pending) < 8 AS not_all FROM pending_call_events(exact => true, consumer => 'crm');
+SELECT seek_call_consumer('call_events', 'crm', '3000-01-01');
+SELECT sum(pending) FROM pending_call_events(exact => true, consumer => 'crm');
+-- The default consumer: events are applied once more, and change nothing.
+SELECT claimed FROM process_call_events();
+SELECT seek_call_consumer('call_events', 'default', '-infinity');
+SELECT claimed = unchanged AS unchanged, claimed FROM process_call_events();
+-- A retry is forgotten, and the event comes with its range.
+CREATE TABLE claimed_again AS SELECT claim_id, event_seq FROM claim_call_events(1, consumer => 'lake');
+SELECT fail_call_event(claim_id, event_seq, 'no disk', '1 hour') FROM claimed_again;
+SELECT seek_call_consumer('call_events', 'lake', '-infinity');
+SELECT count(*) FROM call_retrying_events;
+SELECT count(*) = 8 AS all_of_them, max(attempt) FROM claim_call_events(1000, consumer => 'lake');
+
+-- An event appended by the transaction that creates the consumer is one from now on.
+BEGIN;
+SELECT ingest_call_event('{"call_id": 50, "state": "ringing"}') > 0 AS ingested;
+SELECT create_call_consumer('call_events', 'late');
+COMMIT;
+SELECT call_id FROM claim_call_events(consumer => 'late');
+
+-- errors
+SELECT create_call_consumer('call_events', 'crm');
+SELECT create_call_consumer('call_events', 'default');
+SELECT create_call_consumer('call_events', '');
+SELECT create_call_consumer('call_events', NULL);
+SELECT create_call_consumer('calls', 'x');
+SELECT drop_call_consumer('call_events', 'default');
+SELECT drop_call_consumer('call_events', 'nobody');
+SELECT seek_call_consumer('call_events', 'crm');
+SELECT seek_call_consumer('call_events', 'crm', now(), 1);
+SELECT seek_call_consumer('call_events', 'crm', event_seq => 0);
+SELECT seek_call_consumer(NULL, 'crm', now());
+SELECT claim_call_events(consumer => 'nobody');
+SELECT process_call_events(consumer => 'nobody');
+SELECT pending_call_events(consumer => 'nobody');
+SELECT retry_dead_call_events(consumer => 'nobody');
+BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT seek_call_consumer('call_events', 'crm', 'infinity'); ROLLBACK;
+BEGIN READ ONLY; SELECT create_call_consumer('call_events', 'x'); ROLLBACK;
+CREATE ROLE regress_consumer;
+SELECT grant_call_role('regress_consumer', 'operate', 'call_events');
+REVOKE DELETE ON call_events FROM regress_consumer;
+SET ROLE regress_consumer;
+SELECT create_call_consumer('call_events', 'theirs');
+SELECT seek_call_consumer('call_events', 'crm', 'infinity');
+SELECT drop_call_consumer('call_events', 'crm');
+RESET ROLE;
+GRANT DELETE ON call_events TO regress_consumer;
+SET ROLE regress_consumer;
+SELECT create_call_consumer('call_events', 'theirs');
+SELECT drop_call_consumer('call_events', 'theirs');
+RESET ROLE;
+DROP OWNED BY regress_consumer;
+DROP ROLE regress_consumer;
+
+-- A dropped consumer leaves nothing, and its claims are unknown.
+CREATE TABLE last_claims AS SELECT claim_id FROM claim_call_events(consumer => 'lake');
+SELECT drop_call_consumer('call_events', 'lake');
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM call_open_claims) || ARRAY(SELECT claim_id FROM last_claims));
+SELECT drop_call_consumer('call_events', consumer) FROM call_consumers WHERE consumer <> 'default';
+SELECT t.name, count(*) FROM (SELECT consumer_id, 'lanes' AS name FROM _callhardening.lanes UNION ALL SELECT consumer_id, 'claims' FROM _callhardening.claims
+    UNION ALL SELECT consumer_id, 'dead' FROM _callhardening.dead_events UNION ALL SELECT consumer_id, 'retrying' FROM _callhardening.retrying_events) AS t
+    LEFT JOIN _callhardening.logs AS l ON l.log_id = t.consumer_id WHERE l.log_id IS NULL GROUP BY 1;
+-- So does a dropped log.
+SELECT create_call_consumer('call_events', 'last');
+DROP TABLE call_events, calls;
+SELECT count(*) FROM _callhardening.consumers;
+SELECT count(*) FROM _callhardening.lanes;
