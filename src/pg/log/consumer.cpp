@@ -95,14 +95,15 @@ void require_default_consumer(const EventLog &log)
 
 constinit const CatalogLayout consumers_layout = {"consumers", columns_of_consumers};
 
-bool find_consumer(const char *name, EventLog *log)
+namespace
 {
-    NameData padded;
-    namestrcpy(&padded, name);
-    const CatalogTable consumers = open_consumers("consumers_name_key", AccessShareLock);
+
+// False if there is no such row.
+bool find_row(const char *index, std::initializer_list<Key> keys, EventLog *log)
+{
+    const CatalogTable consumers = open_consumers(index, AccessShareLock);
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan =
-        begin_key_scan(consumers, snapshot, {int4_key(1, log->log_id), name_key(2, &padded)});
+    const KeyScan scan = begin_key_scan(consumers, snapshot, keys);
     const bool found = next_row(scan);
     if (found)
         read_consumer(scan.slot, log);
@@ -110,6 +111,15 @@ bool find_consumer(const char *name, EventLog *log)
     UnregisterSnapshot(snapshot);
     close_catalog_table(consumers, AccessShareLock);
     return found;
+}
+
+} // namespace
+
+bool find_consumer(const char *name, EventLog *log)
+{
+    NameData padded;
+    namestrcpy(&padded, name);
+    return find_row("consumers_name_key", {int4_key(1, log->log_id), name_key(2, &padded)}, log);
 }
 
 void choose_consumer(FunctionCallInfo fcinfo, int consumer_argument, EventLog *log)
@@ -142,16 +152,8 @@ bool find_log_of_consumer(int32 consumer_id, EventLog *log)
 void see_as_consumer(int32 consumer_id, EventLog *log)
 {
     log->consumer_id = consumer_id;
-    if (consumer_id == log->log_id)
-        return;
-    const CatalogTable consumers = open_consumers("consumers_pkey", AccessShareLock);
-    const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(consumers, snapshot, {int4_key(1, consumer_id)});
-    if (next_row(scan))
-        read_consumer(scan.slot, log);
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
-    close_catalog_table(consumers, AccessShareLock);
+    if (consumer_id != log->log_id)
+        find_row("consumers_pkey", {int4_key(1, consumer_id)}, log);
 }
 
 std::span<const EventLog> consumers_of(const EventLog &log)
