@@ -1,6 +1,6 @@
 # Measurements, as ratios within one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature
-bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature
+.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher
+bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher
 
 bench-update:
 	test/bench/update.sh
@@ -29,6 +29,10 @@ bench-process:
 
 bench-signature:
 	test/bench/signature.sh
+
+# Runs a server of its own, so not as root.
+bench-launcher:
+	PG_CONFIG='$(PG_CONFIG)' test/bench/launcher.sh
 
 build/bench/queue_client: test/bench/queue_client.cpp
 	@mkdir -p $(@D)

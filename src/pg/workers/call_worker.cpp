@@ -603,6 +603,13 @@ void show_that_it_lives(const Worker &worker)
     LockAcquire(&tag, ShareLock, true, false);
 }
 
+// What is kept for the log is gone, too. Without this the launcher would start a worker again and again.
+void report_lost_log(const Worker &worker)
+{
+    if (worker.end == no_log || worker.end == no_extension)
+        request_scan(MyDatabaseId);
+}
+
 // The locks of the worker are gone by then.
 void report_end(int, Datum)
 {
@@ -741,5 +748,6 @@ void callhardening_call_worker_main(Datum)
         pqsignal(SIGTERM, stop_worker);
         work(&worker);
     }
+    report_lost_log(worker);
     ereport(LOG, (errmsg("%s ends: %s", MyBgworkerEntry->bgw_name, worker.end)));
 }

@@ -141,6 +141,8 @@ const char *text_of(Obstacle obstacle)
         return "the role is not permitted to log in";
     case Obstacle::no_connect:
         return "the role is not permitted to connect to the database";
+    case Obstacle::closed_database:
+        return "the database accepts no connections";
     case Obstacle::locked_database:
         return "another session locks the database";
     }

@@ -21,6 +21,7 @@ enum class Obstacle : int32 {
     no_role,
     no_login,
     no_connect,
+    closed_database,
     locked_database,
 };
 const char *text_of(Obstacle obstacle);

@@ -62,7 +62,8 @@ TimestampTz after_failures(int failures)
 // -- looking at databases and roles ---------------------------------------------------------------
 
 struct Database {
-    bool is_open; // it exists, and takes connections
+    bool exists;
+    bool is_open; // to connections
     bool takes_role;
 };
 
@@ -87,6 +88,7 @@ Database read_database(Oid database, Oid role)
     const SysScanDesc scan = systable_beginscan(databases, InvalidOid, false, nullptr, 1, &key);
     if (const HeapTuple row = systable_getnext(scan); HeapTupleIsValid(row)) {
         const auto *form = reinterpret_cast<Form_pg_database>(GETSTRUCT(row));
+        found.exists = true;
         found.is_open = form->datallowconn && form->datconnlimit >= -1; // -2: its DROP was interrupted
         found.takes_role = OidIsValid(role) && takes_role(row, RelationGetDescr(databases), role);
     }
@@ -105,6 +107,8 @@ bool is_database_locked(Oid database)
 
 Obstacle find_obstacle(const WorkerOrder &worker, const Database &database)
 {
+    if (!database.is_open)
+        return Obstacle::closed_database;
     if (is_database_locked(worker.database))
         return Obstacle::locked_database;
     if (!role_exists(worker.role))
@@ -139,20 +143,27 @@ Verdict judge(const WorkerOrder &worker)
     Verdict verdict = {};
     begin_transaction();
     const Database database = read_database(worker.database, worker.role);
-    verdict.has_database = database.is_open;
-    if (database.is_open)
+    verdict.has_database = database.exists;
+    if (database.exists)
         verdict.obstacle = find_obstacle(worker, database);
     verdict.is_superuser = verdict.obstacle == Obstacle::none && superuser_arg(worker.role);
     end_transaction();
     return verdict;
 }
 
-bool can_scan(Oid database)
+Database look_at(Oid database)
 {
     begin_transaction();
-    const bool can = read_database(database, InvalidOid).is_open;
+    const Database found = read_database(database, InvalidOid);
     end_transaction();
-    return can;
+    return found;
+}
+
+// It was dropped.
+void forget_database(Oid database)
+{
+    replace_orders(database, nullptr, 0);
+    set_scan_fault(database, ScanResult::done);
 }
 
 // -- scans ----------------------------------------------------------------------------------------
@@ -267,11 +278,11 @@ BackgroundWorker describe_scanner(Oid database)
 void begin_scan(const WaitingScan &scan)
 {
     BackgroundWorker worker = describe_scanner(scan.database);
-    if (!can_scan(scan.database)) {
-        replace_orders(scan.database, nullptr, 0);
-        set_scan_fault(scan.database, ScanResult::done);
+    const Database database = look_at(scan.database);
+    if (!database.exists)
+        forget_database(scan.database);
+    if (!database.is_open)
         return;
-    }
     begin_scan_result();
     const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
     running_scan = {scan.database, scan.failures, nullptr};
@@ -409,7 +420,7 @@ void start_workers(KeptOrder *order, int missing)
 {
     const Verdict verdict = judge(order->worker);
     if (!verdict.has_database) {
-        replace_orders(order->worker.database, nullptr, 0);
+        forget_database(order->worker.database);
         return;
     }
     if (verdict.is_superuser)

@@ -266,7 +266,9 @@ unlike(slurp_file($node->logfile, $mark), qr/FATAL:  database/, 'no worker looks
 $node->safe_psql('calls', 'DROP TABLE call_events');
 $node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening worker')})
   or die 'workers stay';
-is($node->safe_psql('calls', 'SELECT count(*) FROM _callhardening.kept_workers'), 0, 'a dropped log keeps no workers');
+is($node->safe_psql('calls', 'SELECT count(*) FROM _callhardening.kept_workers'), 0,
+	'a dropped log keeps no workers');
+ok($node->poll_query_until('calls', 'SELECT count(*) = 0 FROM _callhardening.kept_worker_states()'), 'the launcher forgets them');
 $node->safe_psql(
 	'calls', q{
 DROP TABLE calls;
@@ -281,6 +283,23 @@ comes_to('another version of the extension starts none',
 	q{status = 'stopped' AND running = 0 AND why = 'the library and the extension have different versions'});
 $node->safe_psql('calls', q{UPDATE pg_extension SET extversion = (SELECT call_library_version()) WHERE extname = 'callhardening'});
 comes_to('after the update they start', q{status = 'running'});
+
+$node->safe_psql('calls', 'DROP EXTENSION callhardening CASCADE; DROP TABLE calls, call_events');
+$node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening worker')})
+  or die 'workers stay';
+$node->safe_psql('calls', $set_up);
+ok($node->poll_query_until('calls', 'SELECT count(*) = 0 FROM _callhardening.kept_worker_states()'),
+	'a dropped extension keeps no workers');
+is(status('status, running'), 'not kept|0', 'and the next one has none');
+$node->safe_psql('calls', $keep);
+comes_to('but can keep some', q{status = 'running'});
+
+$mark = -s $node->logfile;
+$node->safe_psql('postgres', 'ALTER DATABASE calls ALLOW_CONNECTIONS false');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'callhardening worker'});
+$node->wait_for_log(qr/DETAIL:  Reason: the database accepts no connections/, $mark);
+$node->safe_psql('postgres', 'ALTER DATABASE calls ALLOW_CONNECTIONS true');
+comes_to('a database that takes connections again has its workers', q{status = 'running'});
 
 # ---- a dropped role ---------------------------------------------------------------------------------------------------------
 
