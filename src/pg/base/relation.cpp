@@ -3,6 +3,7 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/partition.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -28,6 +29,13 @@ char *relation_name(Oid relation)
     if (name == nullptr)
         return nullptr;
     return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), name);
+}
+
+bool is_part_of(Relation relation, Oid table)
+{
+    return RelationGetRelid(relation) == table ||
+           (relation->rd_rel->relispartition &&
+            list_member_oid(get_partition_ancestors(RelationGetRelid(relation)), table));
 }
 
 AttrNumber find_column(Relation relation, const char *name)

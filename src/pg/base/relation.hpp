@@ -19,6 +19,9 @@ Relation open_table(Oid table, LOCKMODE lock);
 // relation does not exist.
 char *relation_name(Oid relation);
 
+// Is it this table, or a partition of it?
+bool is_part_of(Relation relation, Oid table);
+
 // The number of a column; 0 if the relation has no such column.
 AttrNumber find_column(Relation relation, const char *name);
 

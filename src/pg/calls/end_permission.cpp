@@ -1,9 +1,6 @@
 #include "pg/calls/end_permission.hpp"
 
-extern "C" {
-#include "catalog/partition.h"
-#include "nodes/pg_list.h"
-}
+#include "pg/base/relation.hpp"
 
 namespace callhardening
 {
@@ -12,13 +9,6 @@ namespace
 {
 
 constinit const PermittedEnd *permitted = nullptr;
-
-bool is_part_of(Relation calls, Oid table)
-{
-    return RelationGetRelid(calls) == table ||
-           (calls->rd_rel->relispartition &&
-            list_member_oid(get_partition_ancestors(RelationGetRelid(calls)), table));
-}
 
 } // namespace
 
