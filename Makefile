@@ -33,8 +33,8 @@ OBJS = $(CORE) $(GLUE)
 FRAGMENTS = base/prelude words/provider words/direction words/status words/transition sanitizer/pseudonym \
 	sanitizer/sanitizer sanitizer/explain calls/issue base/owner_rights calls/harden calls/repair calls/audit \
 	calls/backfill log/form log/shape log/consumer log/event_log log/tables log/harden_events ingest/ingest \
-	ingest/signature ingest/webhook claims/claim claims/purge apply/process workers/kept_worker workers/call_worker \
-	workers/wait workers/worker_status claims/monitor monitoring/enforced_triggers monitoring/table_gaps \
+	ingest/signature ingest/webhook ingest/change claims/claim claims/purge apply/process workers/kept_worker \
+	workers/call_worker workers/wait workers/worker_status claims/monitor monitoring/enforced_triggers monitoring/table_gaps \
 	monitoring/event_log_gaps monitoring/enforcement monitoring/health \
 	monitoring/check traffic/generate base/roles monitoring/installed
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql

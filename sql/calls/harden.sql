@@ -1027,10 +1027,12 @@ CREATE FUNCTION @extschema@.unharden_calls(calls regclass, drop_payload boolean 
     AS $$
 DECLARE
     payload name;
+    change_trigger name;
     ours record;
 BEGIN
     PERFORM _callhardening.require_calls_table(calls);
-    IF cardinality(_callhardening.call_triggers(calls)) = 0
+    change_trigger := (_callhardening.change_trigger(calls)).trigger_name;
+    IF cardinality(_callhardening.call_triggers(calls)) = 0 AND change_trigger IS NULL
         AND cardinality(_callhardening.added_merge_columns(calls)) = 0
         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = calls
             AND obj_description(i.indexrelid, 'pg_class') LIKE 'callhardening: %')
@@ -1043,7 +1045,8 @@ BEGIN
             MESSAGE = format('the settings of table %s were dropped with its triggers', calls),
             HINT = 'Leave drop_payload false, and drop the payload column yourself.';
     END IF;
-    PERFORM _callhardening.drop_triggers(calls, _callhardening.call_triggers(calls));
+    PERFORM _callhardening.drop_triggers(calls, array_remove(
+        _callhardening.call_triggers(calls) || change_trigger, NULL));
     -- Other objects may need an index made here: a foreign key, a constraint or a replica identity.
     FOR ours IN
         SELECT i.indexrelid::regclass AS index, i.indisreplident OR
@@ -1068,8 +1071,8 @@ REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PU
 INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_calls');
 
 COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
-'takes the triggers of a hardened table away, and the indexes made by harden_calls (marked by a comment). An index '
-'stays if a constraint or the replica identity needs it: NOTICE. The columns of an event log go too, unless something '
-'depends on them: NOTICE. Other indexes stay, and so does the payload column. drop_payload removes it with its '
-'content. Errors: 55000 the table is not hardened, 2BP01 with drop_payload, something depends on the payload column, '
-'22004, 42501 and 42809 as harden_calls';
+'takes the triggers of a hardened table away, and the indexes made by harden_calls (marked by a comment). A log of its '
+'changes stays, but nothing is appended to it. An index stays if a constraint or the replica identity needs it: '
+'NOTICE. The columns of an event log go too, unless something depends on them: NOTICE. Other indexes stay, and so does '
+'the payload column. drop_payload removes it with its content. Errors: 55000 the table is not hardened, 2BP01 with '
+'drop_payload, something depends on the payload column, 22004, 42501 and 42809 as harden_calls';

@@ -816,6 +816,10 @@ BEGIN
     PERFORM _callhardening.require_event_table(events);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', events);
     SELECT * INTO log FROM _callhardening.logs AS l WHERE l.events = unharden_call_events.events;
+    IF log.is_of_changes THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('%s is a log of changes', events),
+            HINT = 'Drop it with drop_call_changes.';
+    END IF;
     SELECT count(*) > 0, log.log_id IS NOT NULL AND log.sequence IS NULL OR coalesce(bool_or(t.tgnargs = 4), false)
     INTO has_trigger, is_made FROM pg_trigger t
     WHERE t.tgrelid = events AND t.tgname = ANY (_callhardening.event_triggers(events));
@@ -864,4 +868,5 @@ COMMENT ON FUNCTION @extschema@.unharden_call_events(regclass) IS
 'of create_call_tables the columns event_seq, call_id, event_type, received_at and payload stay. Its rows stay, and '
 'processed_at of processed rows stays set. Pending, retrying and dead events have none. Takes ACCESS EXCLUSIVE for a '
 'moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed. '
-'Errors: 55000 no event log, 22004, 42501 and 42809 as harden_call_events, 2BP01 something depends on the new columns';
+'Errors: 55000 no event log, or a log of changes, 22004, 42501 and 42809 as harden_call_events, 2BP01 something '
+'depends on the new columns';

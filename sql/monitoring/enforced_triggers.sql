@@ -20,14 +20,15 @@ SELECT t.tgrelid, t.tgname, k.part, t.tgenabled, t.tgparentid <> 0,
            AND (t.tgnargs = k.arguments OR (k.part = 'stamp' AND t.tgnargs = 5)),
        _callhardening.trigger_arguments(t.tgargs)
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = '_callhardening'::regnamespace
--- The kinds are sums: 1 for each row, 2 before, 4 INSERT, 16 UPDATE.
+-- The kinds are sums: 1 for each row, 2 before, 4 INSERT, 8 DELETE, 16 UPDATE.
 JOIN (VALUES
     ('validate_hardened_call', 'validate', 23, true, 8, true),
     ('refuse_illegal_call', 'insert', 5, false, 1, true),
     ('refuse_illegal_call', 'update', 17, false, 1, false),
     ('stamp_call_event', 'stamp', 7, true, 4, true),
     ('bury_call_event', 'bury', 5, false, 0, true),
-    ('keep_call_event_stamp', 'keep', 19, true, 0, true))
+    ('keep_call_event_stamp', 'keep', 19, true, 0, true),
+    ('add_call_change', 'change', 29, true, 0, true))
     AS k (function, part, kind, is_unconditional, arguments, is_insert)
   ON k.function = p.proname AND (p.proname <> 'refuse_illegal_call' OR k.is_insert = (t.tgtype & 4 <> 0))
 $$;

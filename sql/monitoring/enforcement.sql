@@ -71,6 +71,8 @@ WITH watched AS MATERIALIZED (
 ), gaps AS MATERIALIZED (
     SELECT * FROM _callhardening.table_trigger_gaps()
     UNION ALL
+    SELECT * FROM _callhardening.change_trigger_gaps()
+    UNION ALL
     SELECT * FROM _callhardening.table_column_gaps()
     UNION ALL
     SELECT * FROM _callhardening.log_trigger_gaps()

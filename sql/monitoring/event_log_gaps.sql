@@ -44,8 +44,10 @@ WITH states AS MATERIALIZED (
 SELECT s.relation::regclass, 'gap', 'log_not_registered',
        format('the table has the trigger %I, but no row in call_event_logs: no worker finds its events',
            s.trigger_name),
-       'Restore the data of call_event_logs too, or call ' || CASE cardinality(s.arguments)
-           WHEN 5 THEN format('unharden_call_events(%L), and harden_call_events again.', s.relation::regclass)
+       'Restore the data of call_event_logs too, or call ' || CASE
+           WHEN s.arguments[2] = 'call_changes' THEN 'create_call_changes for its calls table.'
+           WHEN cardinality(s.arguments) = 5
+               THEN format('unharden_call_events(%L), and harden_call_events again.', s.relation::regclass)
            ELSE format('register_call_event_log(%L, its calls table, %L, %s).', s.relation::regclass, s.arguments[2],
                s.arguments[3]) END
 FROM states s WHERE s.part = 'stamp' AND NOT EXISTS (SELECT FROM logs l WHERE l.events = s.relation)

@@ -36,7 +36,7 @@ CREATE FUNCTION _callhardening.table_trigger_gaps() RETURNS SETOF _callhardening
 WITH tables AS MATERIALIZED (
     SELECT * FROM _callhardening.hardened_tables()
 ), states AS MATERIALIZED (
-    SELECT * FROM _callhardening.trigger_states()
+    SELECT * FROM _callhardening.trigger_states() WHERE part <> 'change'
 )
 -- A partition or child without any trigger, or a table without some.
 SELECT t.relation, 'gap', CASE WHEN t.relispartition THEN 'partition_not_hardened' ELSE 'child_not_hardened' END,
@@ -82,6 +82,44 @@ $$;
 
 COMMENT ON FUNCTION _callhardening.table_trigger_gaps() IS
 'gaps of calls tables: missing or altered triggers, and tables without any';
+
+CREATE FUNCTION _callhardening.change_trigger_gaps() RETURNS SETOF _callhardening.gap
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+WITH states AS MATERIALIZED (
+    SELECT * FROM _callhardening.trigger_states() WHERE part = 'change'
+), logs AS MATERIALIZED (
+    SELECT l.events, l.calls, t.relid, t.isleaf
+    FROM _callhardening.logs AS l JOIN pg_class AS c ON c.oid = l.calls
+    CROSS JOIN LATERAL (
+        SELECT p.relid, p.isleaf FROM pg_partition_tree(l.calls) AS p
+        UNION SELECT l.calls, true WHERE c.relkind = 'r') AS t
+    WHERE l.is_of_changes
+)
+SELECT l.relid, 'gap', 'trigger_missing',
+       format('the trigger add_call_change is gone: changes are not logged in %s', l.events),
+       CASE WHEN _callhardening.trigger_settings(l.calls) IS NULL
+           THEN format('Harden the table, and call create_call_changes(%L). Or DROP TABLE %s.', l.calls, l.events)
+           ELSE format('SELECT create_call_changes(%L).', l.calls) END
+FROM logs AS l WHERE l.isleaf AND NOT EXISTS (SELECT FROM states AS s WHERE s.relation = l.relid)
+UNION ALL
+SELECT s.relation, 'gap', 'trigger_altered',
+       format('the trigger %I was not created by create_call_changes: it has another event or condition',
+           s.trigger_name),
+       'Drop it, and call create_call_changes.'
+FROM states AS s WHERE NOT s.is_as_created
+UNION ALL
+SELECT s.relation, 'note', 'subscription',
+       format('a subscription writes to this table, and the trigger %I does not fire for it', s.trigger_name),
+       format('Log the changes at the publisher, or ALTER TABLE %s ENABLE ALWAYS TRIGGER %I.', s.relation::regclass,
+           s.trigger_name)
+FROM states AS s
+WHERE s.state = 'O' AND EXISTS (SELECT FROM pg_subscription_rel AS r WHERE r.srrelid = s.relation)
+$$;
+
+COMMENT ON FUNCTION _callhardening.change_trigger_gaps() IS
+'gaps of calls tables with a log of changes: the trigger of the log is missing, altered, or silent for a subscription';
 
 CREATE FUNCTION _callhardening.table_column_gaps() RETURNS SETOF _callhardening.gap
     LANGUAGE sql STABLE

@@ -9,6 +9,7 @@
 #include "pg/base/time.hpp"
 #include "pg/calls/call_key.hpp"
 #include "pg/calls/end_permission.hpp"
+#include "pg/calls/merge_state.hpp"
 #include "pg/log/event.hpp"
 #include "pg/log/shape.hpp"
 
@@ -112,18 +113,6 @@ bool has_insert_trigger(Relation relation)
                                       TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT);
     return count > 1;
 }
-
-// The columns of a MergeState, created by add_merge_columns in sql/calls/harden.sql.
-struct StateColumn {
-    const char *name;
-    Oid type;
-};
-constexpr StateColumn state_columns[] = {
-    {"merge_newest_at", TIMESTAMPTZOID}, {"merge_has_talk_time", BOOLOID},
-    {"merge_ended_at", TIMESTAMPTZOID},  {"merge_status_before_end", TEXTOID},
-    {"merge_sequence", INT8OID},
-};
-constexpr int state_column_count = lengthof(state_columns);
 
 void require_state_columns(Relation relation)
 {

@@ -11,6 +11,7 @@
 #include "pg/base/time.hpp"
 #include "pg/base/warning.hpp"
 #include "pg/calls/issue.hpp"
+#include "pg/calls/merged_events.hpp"
 #include "pg/calls/refusal.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/claims/processed_at.hpp"
@@ -206,6 +207,7 @@ struct MergedCall {
     int row_status; // in the row
     bool refines_the_end;
     const Datum *payload; // NULL: the row keeps its own
+    int first, end;       // the events merged since the last write, in the batch
 };
 
 bool has_changed(const Call &call)
@@ -225,20 +227,69 @@ void forget_changes(MergedCall *merged)
     merged->row_status = call.status;
     merged->refines_the_end = false;
     merged->payload = nullptr;
+    merged->first = merged->end;
+}
+
+// The status of the call after event `i`.
+int status_after(const Batch &batch, const MergedCall &merged, int i)
+{
+    return i + 1 < merged.end ? batch.events[i + 1].status_before : merged.call.status;
+}
+
+MergedEvent merged_event(const Batch &batch, const MergedCall &merged, int i)
+{
+    const BatchEvent &event = batch.events[i];
+    const int status = status_after(batch, merged, i);
+    return {status == unset_status ? std::string_view{} : batch.table.settings.graph->Name(status),
+            event.claimed->position.seq, event.parsed.has_time,
+            event.parsed.has_time ? postgres_time(event.parsed.time) : 0};
+}
+
+// For a log of the changes: the row has only the last status.
+MergedEvents merged_events(const BatchCall &of, const MergedCall &merged)
+{
+    const Batch &batch = *of.batch;
+    auto *steps = static_cast<MergedEvent *>(palloc(sizeof(MergedEvent) * Max(1, merged.end - merged.first)));
+    int count = 0;
+    for (int i = merged.first; i < merged.end; ++i)
+        if (status_after(batch, merged, i) != batch.events[i].status_before)
+            steps[count++] = merged_event(batch, merged, i);
+    return {RelationGetRelid(batch.table.relation),
+            batch.events[of.first].claimed->call_id,
+            batch.log->events_name,
+            merged_event(batch, merged, merged.end - 1),
+            steps,
+            count};
+}
+
+bool write_row(const BatchCall &of, const MergedCall &merged)
+{
+    const CallsTable &table = of.batch->table;
+    const LogEvent &first = *of.batch->events[of.first].claimed;
+    const Datum payload = merged.payload == nullptr ? Datum{0} : open_payload(*merged.payload);
+    if (!merged.exists) // the first event of a new call always sets its payload
+        return insert_call(table, first.call_id, merged.call, payload, first.position.seq);
+    return update_call(table, first.call_id, merged.call, merged.payload == nullptr ? nullptr : &payload,
+                       merged.refines_the_end);
 }
 
 // False if another session inserted the call in the meantime, or a trigger suppressed the write.
 bool write_merged(const BatchCall &of, MergedCall *merged)
 {
-    const CallsTable &table = of.batch->table;
-    const LogEvent &first = *of.batch->events[of.first].claimed;
-    bool written = true;
-    const Datum payload = merged->payload == nullptr ? Datum{0} : open_payload(*merged->payload);
-    if (!merged->exists) // the first event of a new call always sets its payload
-        written = insert_call(table, first.call_id, merged->call, payload, first.position.seq);
-    else if (merged->payload != nullptr || has_changed(merged->call))
-        written = update_call(table, first.call_id, merged->call,
-                              merged->payload == nullptr ? nullptr : &payload, merged->refines_the_end);
+    volatile bool written = true;
+    if (!merged->exists || merged->payload != nullptr || has_changed(merged->call)) {
+        const MergedEvents events = merged_events(of, *merged);
+        hand_over_merged_events(&events);
+        PG_TRY();
+        {
+            written = write_row(of, *merged);
+        }
+        PG_FINALLY();
+        {
+            hand_over_merged_events(nullptr);
+        }
+        PG_END_TRY();
+    }
     forget_changes(merged);
     return written;
 }
@@ -262,6 +313,7 @@ void merge_into(const CallsTable &table, BatchEvent *event, MergedCall *merged)
         merged->refines_the_end = merged->row_status == event->status_before;
     if (result.takes_payload)
         merged->payload = &event->claimed->payload;
+    ++merged->end;
 }
 
 // If the event's status is a second step, the merged changes are written first.
@@ -278,10 +330,11 @@ bool merge_event(const BatchCall &of, BatchEvent *event, MergedCall *merged)
     return true;
 }
 
-void read_merged(const BatchCall &of, MergedCall *merged)
+void read_merged(const BatchCall &of, int next, MergedCall *merged)
 {
     const Batch &batch = *of.batch;
     *merged = {};
+    merged->first = merged->end = next;
     // If another client has locked thousands of rows, even a millisecond for each would take seconds.
     merged->exists = read_call(batch.table, batch.events[of.first].claimed->call_id,
                                is_patient(batch.patience), &merged->call);
@@ -291,7 +344,7 @@ void read_merged(const BatchCall &of, MergedCall *merged)
 bool write_call(const BatchCall &of)
 {
     MergedCall merged;
-    read_merged(of, &merged);
+    read_merged(of, of.first, &merged);
     const bool reads_again = !merged.exists && of.batch->table.fills_new_rows;
     for (int i = of.first; i < of.end; ++i) {
         if (!merge_event(of, &of.batch->events[i], &merged))
@@ -300,7 +353,7 @@ bool write_call(const BatchCall &of)
             continue;
         if (!write_merged(of, &merged))
             return false;
-        read_merged(of, &merged);
+        read_merged(of, i + 1, &merged);
     }
     return write_merged(of, &merged);
 }

@@ -198,6 +198,12 @@ SELECT statement FROM (VALUES
     (68.4, 'SELECT call_id, status FROM "a""b".calls'),
     (68.5, 'SELECT ' || test.call('create_call_event_log', '"has space".calls', 'vonage') || ' IS NOT NULL'),
     (68.6, 'DROP TABLE "a""b"."my ""log", "a""b".calls, "has space".vonage_events'),
+    -- Changes of calls
+    (69, 'SELECT ' || test.call('create_call_changes', '"has space".calls', 'my "changes') || ' IS NOT NULL'),
+    (69.1, 'INSERT INTO "has space".calls (dialpad_call_id, status) VALUES (69, ''ringing'')'),
+    (69.2, 'SELECT call_id, event_type, payload OPERATOR(pg_catalog.->) ''changed'' FROM "has space"."my ""changes"'),
+    (69.3, 'SELECT ' || test.call('drop_call_changes', '"has space".calls')),
+    (69.4, 'DELETE FROM "has space".calls WHERE dialpad_call_id OPERATOR(pg_catalog.=) 69'),
     -- Words, payloads, pseudonyms
     (70, 'SELECT ' || test.call('normalize_call_direction', 'Incoming') || ', ' || test.call('normalize_call_status', 'Hangup') || ', ' ||
         test.call('is_valid_status_transition', 'ringing', 'ended') || ', ' || test.call('call_payload_policy')),
