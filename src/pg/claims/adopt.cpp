@@ -363,6 +363,10 @@ CALLHARDENING_FUNCTION(stray_events)
     StrayCount strays = {};
     strays.most = PG_GETARG_INT64(1);
     find_event_log(fcinfo, 0, &strays.log);
+    const std::span<const EventLog> consumers = consumers_of(strays.log);
+    if (consumers.empty()) // nobody reads this log of changes yet
+        PG_RETURN_INT64(0);
+    strays.log = consumers.front();
     if (!ConditionalLockRelationOid(strays.log.events, AccessShareLock))
         PG_RETURN_NULL();
     strays.lanes = open_lanes(strays.log, AccessShareLock);
