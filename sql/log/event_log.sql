@@ -468,6 +468,24 @@ COMMENT ON VIEW _callhardening.operated_logs IS
 'the settings of the logs of the caller''s, as owner or with the right to read and purge: what '
 'configure_call_event_log writes of call_event_logs';
 
+-- The limits of the consumers of logs that the caller may configure. The default consumer has those of its log.
+CREATE VIEW _callhardening.operated_consumers WITH (security_barrier) AS
+SELECT c.consumer_id, c.log_id, c.name, c.max_attempts, c.retry_base, c.retry_cap, c.max_retrying
+FROM _callhardening.consumers c
+WHERE c.consumer_id OPERATOR(pg_catalog.<>) c.log_id
+  AND c.log_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.log_id FROM _callhardening.operated_logs l))
+WITH CHECK OPTION;
+REVOKE ALL ON _callhardening.operated_consumers FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'operated_consumers', 'SELECT', NULL),
+    ('operate', 'operated_consumers', 'SELECT', NULL),
+    ('own', 'operated_consumers', 'UPDATE', '{consumer_id, log_id, name}'),
+    ('operate', 'operated_consumers', 'UPDATE', '{consumer_id, log_id, name}');
+
+COMMENT ON VIEW _callhardening.operated_consumers IS
+'the consumers of the logs of the caller''s, as owner or with the right to read and purge: what '
+'configure_call_event_log writes of call_consumers';
+
 -- Positions of another cluster would settle what a log of this cluster has stamped.
 CREATE FUNCTION _callhardening.skip_restored_claim() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -878,32 +896,82 @@ $$;
 COMMENT ON FUNCTION _callhardening.configure_shape(int, jsonb) IS
 'a part of configure_call_event_log: shape NULL leaves it as it is, JSON null is that of the provider';
 
+CREATE FUNCTION _callhardening.configure_consumer(number int, consumer name, max_attempts int, retry_base interval,
+        retry_cap interval, max_retrying int)
+    RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    UPDATE _callhardening.operated_consumers AS c SET
+        max_attempts = coalesce(configure_consumer.max_attempts, c.max_attempts),
+        retry_base = coalesce(configure_consumer.retry_base, c.retry_base),
+        retry_cap = coalesce(configure_consumer.retry_cap, c.retry_cap),
+        max_retrying = coalesce(configure_consumer.max_retrying, c.max_retrying)
+    WHERE c.log_id = number AND c.name = consumer;
+    IF NOT FOUND THEN
+        PERFORM _callhardening.raise_error('42704', format('event log %s has no consumer "%s"',
+                (SELECT l.events FROM _callhardening.logs AS l WHERE l.log_id = number), consumer),
+            hint => 'The view call_consumers lists the consumers.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.configure_consumer(int, name, int, interval, interval, int) IS
+'a part of configure_call_event_log: the limits of a consumer of the log with this number. Error: 42704 no such '
+'consumer, or the default one';
+
+CREATE FUNCTION _callhardening.require_valid_limits(max_attempts int, retry_base interval, retry_cap interval,
+        max_retrying int)
+    RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF max_attempts NOT BETWEEN 1 AND 1000000 THEN
+        PERFORM _callhardening.raise_error('22023', 'max_attempts must be between 1 and 1000000');
+    END IF;
+    IF max_retrying NOT BETWEEN 1 AND 1000000 THEN
+        PERFORM _callhardening.raise_error('22023', 'max_retrying must be between 1 and 1000000');
+    END IF;
+    IF retry_base NOT BETWEEN '0' AND '365 days' OR retry_cap NOT BETWEEN '0' AND '365 days' THEN
+        PERFORM _callhardening.raise_error('22023', 'retry_base and retry_cap must be between 0 and 365 days');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.require_valid_limits(int, interval, interval, int) IS
+'a part of configure_call_event_log: refuses (22023) limits out of range; NULL is not looked at';
+
 CREATE FUNCTION @extschema@.configure_call_event_log(log regclass DEFAULT NULL, max_attempts int DEFAULT NULL,
         retry_base interval DEFAULT NULL, retry_cap interval DEFAULT NULL, max_retrying int DEFAULT NULL,
         notify boolean DEFAULT NULL, is_default boolean DEFAULT NULL, ignored_event_types text[] DEFAULT NULL,
-        ignored_members text[] DEFAULT NULL, shape jsonb DEFAULT NULL)
+        ignored_members text[] DEFAULT NULL, shape jsonb DEFAULT NULL, consumer name DEFAULT NULL)
     RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     number int := _callhardening.operated_log(log);
+    is_of_changes boolean := (SELECT l.is_of_changes FROM _callhardening.logs AS l WHERE l.log_id = number);
 BEGIN
+    PERFORM _callhardening.require_valid_limits(max_attempts, retry_base, retry_cap, max_retrying);
+    -- A log of changes has no default consumer.
+    IF consumer IS NOT NULL AND (consumer <> 'default' OR is_of_changes) THEN
+        IF notify IS NOT NULL OR is_default IS NOT NULL OR ignored_event_types IS NOT NULL
+            OR ignored_members IS NOT NULL OR shape IS NOT NULL
+        THEN
+            RAISE invalid_parameter_value USING MESSAGE = 'only limits can be set for a consumer',
+                DETAIL = 'The other settings are those of the log.',
+                HINT = 'Give max_attempts, retry_base, retry_cap or max_retrying, or leave the consumer out.';
+        END IF;
+        PERFORM _callhardening.configure_consumer(number, consumer, max_attempts, retry_base, retry_cap, max_retrying);
+        RETURN;
+    END IF;
     IF (is_default OR ignored_event_types IS NOT NULL OR ignored_members IS NOT NULL OR shape IS NOT NULL)
-        AND (SELECT l.is_of_changes FROM _callhardening.logs AS l WHERE l.log_id = number)
+        AND is_of_changes
     THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('%s is a log of changes', (SELECT l.events FROM _callhardening.logs AS l
                 WHERE l.log_id = number)),
             DETAIL = 'It has no shape and no ignored events, and it is never the default log.';
-    END IF;
-    IF max_attempts NOT BETWEEN 1 AND 1000000 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'max_attempts must be between 1 and 1000000';
-    END IF;
-    IF max_retrying NOT BETWEEN 1 AND 1000000 THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'max_retrying must be between 1 and 1000000';
-    END IF;
-    IF retry_base NOT BETWEEN '0' AND '365 days' OR retry_cap NOT BETWEEN '0' AND '365 days' THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'retry_base and retry_cap must be between 0 and 365 days';
     END IF;
     IF NOT _callhardening.are_ignored_events(coalesce(ignored_event_types, '{}'::text[]),
             coalesce(ignored_members, '{}'::text[])) THEN
@@ -931,13 +999,13 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean,
-    boolean, text[], text[], jsonb) FROM PUBLIC;
+    boolean, text[], text[], jsonb, name) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'configure_call_event_log'),
     ('operate', 'configure_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean,
-    boolean, text[], text[], jsonb) IS
+    boolean, text[], text[], jsonb, name) IS
 'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default '
 'log. max_attempts (1 to 1000000, at first 5): after so many failures an event is dead. retry_base, retry_cap (0 to '
 '365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at '
@@ -949,9 +1017,13 @@ COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval
 'event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path '
 'and a value such as type=sms. ''{}'' ignores nothing again. shape: a document in the terms of call_event_shape, at '
 'most 64 kB: where the bodies have each value, from the next event on; ''null'' is the shape of the provider again. '
-'Only an owner of the log and of its calls table may set it. Errors: 22023 out of range, no such setting, a malformed '
-'shape with the place of the mistake, no shape for a provider without one, or is_default is false for the default '
-'log, 54000 a shape above 64 kB, 42501 neither the owner of the log nor SELECT and DELETE on it, or for '
+'Only an owner of the log and of its calls table may set it. consumer: sets max_attempts, retry_base, retry_cap and '
+'max_retrying for this consumer alone (create_call_consumer). It keeps them when those of the log are changed. NULL or '
+'default: the settings of the log, for the default consumer and for all limits that a consumer does not have. Errors: '
+'22023 out of range, no such setting, a malformed '
+'shape with the place of the mistake, no shape for a provider without one, is_default is false for the default '
+'log, or another setting than a limit for a consumer, 42704 no such consumer, 54000 a shape above 64 kB, 42501 neither '
+'the owner of the log nor SELECT and DELETE on it, or for '
 'is_default on the present default, 55000 no such log, or a setting of webhooks for a log of changes, 42P08 several '
 'logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
 

@@ -151,6 +151,8 @@ SELECT statement FROM (VALUES
     (45, 'SELECT ' || test.call('create_call_consumer', '"has space".call_events', 'crm', 'true')),
     (45.1, 'SELECT pg_catalog.count(*) FROM ' || test.call('claim_call_events', '5', '1 hour', 'me', NULL, NULL, 'crm')),
     (45.2, 'SELECT ' || test.call('seek_call_consumer', '"has space".call_events', 'crm', '2000-01-01')),
+    (45.25, 'SELECT ' || test.call('configure_call_event_log', '"has space".call_events', '3', '1 second', '1 minute',
+        '100', NULL, NULL, NULL, NULL, NULL, 'crm')),
     (45.3, 'SELECT c.consumer, c.holds_purges FROM "has space".call_consumers AS c ORDER BY c.consumer'),
     (45.4, 'SELECT ' || test.call('drop_call_consumer', '"has space".call_events', 'crm')),
     -- An existing table of events, with one lane
