@@ -139,8 +139,8 @@ SELECT pg_catalog.pg_extension_config_dump('_callhardening.claims', '');
 REVOKE ALL ON _callhardening.claims FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.claims IS
-'what happened to each lane of a consumer: the record with the highest record_no of a lane is its truth, the last 8 at '
-'least are kept';
+'what happened to each lane of a consumer: the record with the highest record_no of a lane is its truth, the last 64 '
+'at least are kept';
 COMMENT ON COLUMN _callhardening.claims.state IS
 'claimed or renewed: a claim is open; completed, released or moved (on, without events): none is';
 COMMENT ON COLUMN _callhardening.claims.done_snapshot IS 'every event of the lane in this snapshot is done';
@@ -157,7 +157,8 @@ COMMENT ON COLUMN _callhardening.claims.is_window_end IS 'nothing comes after it
 COMMENT ON COLUMN _callhardening.claims.events IS 'number of events handed out with the claim';
 COMMENT ON COLUMN _callhardening.claims.worker IS 'the worker';
 COMMENT ON COLUMN _callhardening.claims.lease_end IS
-'when others may take over what the claim has not completed; -infinity: at once, as it was its transaction''s';
+'of an open claim: when others may take over what it has not completed; -infinity: at once, as it was its '
+'transaction''s. completed or released: when the claim ended';
 
 CREATE TABLE _callhardening.retrying_events (
     consumer_id int NOT NULL,

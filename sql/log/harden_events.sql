@@ -643,6 +643,25 @@ COMMENT ON FUNCTION _callhardening.stamp_pending_events(regclass, regclass, name
 'stamps up to max_events (NULL: all) unprocessed events of a future event log, as stamp_call_event stamps new ones; '
 'returns how many. processed_at_column NULL: none are pending';
 
+-- harden_call_events does not make it: the table is locked, and may be large.
+CREATE FUNCTION _callhardening.offer_call_id_index(events regclass) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+            WHERE i.indrelid = events AND i.indisvalid AND a.attname = 'call_id') THEN
+        RAISE NOTICE USING
+            MESSAGE = format('event log %s has no index on call_id', events),
+            DETAIL = 'call_timeline reads the whole table.',
+            HINT = format('CREATE INDEX CONCURRENTLY ON %s (call_id, event_seq) WHERE call_id IS NOT NULL;', events);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.offer_call_id_index(regclass) IS
+'a NOTICE with the index that call_timeline uses, if the log has none';
+
 CREATE PROCEDURE @extschema@.prepare_harden_call_events(events regclass, calls regclass,
         payload_column name DEFAULT 'payload', event_type_column name DEFAULT NULL,
         received_at_column name DEFAULT NULL, processed_at_column name DEFAULT NULL, provider text DEFAULT 'dialpad',
@@ -673,6 +692,7 @@ BEGIN
     FOR statement IN SELECT * FROM _callhardening.missing_event_indexes(events, true) LOOP
         RAISE NOTICE 'still to be done: %;', statement;
     END LOOP;
+    PERFORM _callhardening.offer_call_id_index(events);
 END
 $$;
 REVOKE EXECUTE ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name, text,
@@ -724,6 +744,7 @@ BEGIN
     PERFORM _callhardening.report_obstacles(events, calls, carry);
     PERFORM _callhardening.warn_of_shared_keys(events, calls, provider);
     PERFORM _callhardening.report_unknown_provider(provider);
+    PERFORM _callhardening.offer_call_id_index(events);
     PERFORM _callhardening.create_event_triggers(events,
         ARRAY[payload_column, provider, lanes::text, _callhardening.call_key_type(calls), 'existing']);
     -- The trigger takes a missing identifier for this cluster's.

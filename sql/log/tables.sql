@@ -118,6 +118,9 @@ BEGIN
     events := format('%I.%I', schema, events_name)::regclass;
     EXECUTE format('CREATE UNIQUE INDEX %s ON %s (event_lane, event_xid, event_seq)',
         CASE WHEN to_regclass(format('%I.%I', schema, index_name)) IS NULL THEN quote_ident(index_name) END, events);
+    index_name := format('idx_%s_call_id', events_name)::name;
+    EXECUTE format('CREATE INDEX %s ON %s (call_id, event_seq)',
+        CASE WHEN to_regclass(format('%I.%I', schema, index_name)) IS NULL THEN quote_ident(index_name) END, events);
     PERFORM _callhardening.comment_on_columns(events, ARRAY[
         ['event_seq', 'sequence number of the event'],
         ['event_lane', 'callhardening: hash of the call id, the same for all events of a call; below 0: no worker can '

@@ -17,32 +17,34 @@ namespace
 {
 
 void append_end(const EventLog &log, const LaneTables &tables, const LaneRecord &claim, int64 record_no,
-                RecordState state, const LanePosition &position)
+                RecordState state, const LanePosition &position, const char *worker)
 {
     LaneRecord end = claim;
     end.record_no = record_no;
     end.state = state;
     end.position = position;
-    append_record(log, tables, end, nullptr);
+    end.lease_end = GetCurrentTimestamp();
+    append_record(log, tables, end, worker);
 }
 
-void complete_as(const EventLog &log, const LaneTables &tables, const LaneRecord &record, int64 record_no)
+void complete_as(const EventLog &log, const LaneTables &tables, const LaneRecord &record, int64 record_no,
+                 const char *worker)
 {
     if (record.is_retry)
         complete_retry(log, record.lane, record.claim_id);
-    append_end(log, tables, record, record_no, RecordState::completed, PositionAfter(record));
+    append_end(log, tables, record, record_no, RecordState::completed, PositionAfter(record), worker);
 }
 
 } // namespace
 
 void complete_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
-    complete_as(log, tables, record, record.record_no + 1);
+    complete_as(log, tables, record, record.record_no + 1, nullptr);
 }
 
 void complete_own_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
-    complete_as(log, tables, record, record.record_no);
+    complete_as(log, tables, record, record.record_no, default_worker());
 }
 
 void release_claim(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
@@ -50,8 +52,8 @@ void release_claim(const EventLog &log, const LaneTables &tables, const LaneReco
     if (record.is_retry)
         release_retry(log, record.lane, record.claim_id);
     wake_at_commit(log.log_id);
-    append_end(log, tables, record, record.record_no + 1, RecordState::released,
-               PositionAfterRelease(record));
+    append_end(log, tables, record, record.record_no + 1, RecordState::released, PositionAfterRelease(record),
+               nullptr);
 }
 
 namespace

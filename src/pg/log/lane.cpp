@@ -3,6 +3,8 @@
 #include "pg/log/snapshot.hpp"
 #include "pg/shared/wake.hpp"
 
+#include <algorithm>
+
 extern "C" {
 #include "access/htup_details.h"
 #include "access/multixact.h"
@@ -273,6 +275,33 @@ bool has_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot
 namespace
 {
 
+// Doubles the array. Rows are read from its end to its start.
+void make_room_in_front(KeptRecords *kept, int *room)
+{
+    auto *records = static_cast<KeptRecord *>(palloc(sizeof(KeptRecord) * *room * 2));
+    kept->records = std::copy_backward(kept->records, kept->records + kept->count, records + *room * 2);
+    *room *= 2;
+}
+
+} // namespace
+
+KeptRecords kept_records(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane)
+{
+    int room = 32;
+    KeptRecords kept = {static_cast<KeptRecord *>(palloc(sizeof(KeptRecord) * room)) + room, 0};
+    for (bool found = find_newest(log, tables, snapshot, lane); found;
+         found = next_row(tables.newest, BackwardScanDirection)) {
+        if (kept.count == room)
+            make_room_in_front(&kept, &room);
+        *--kept.records = {record_in_slot(tables.newest.slot), row_text(tables.newest.slot, claim_worker)};
+        ++kept.count;
+    }
+    return kept;
+}
+
+namespace
+{
+
 // -- writing records -----------------------------------------------------------------------------
 
 struct RecordRow {
@@ -314,14 +343,15 @@ void set_claim(RecordRow *row, const LaneRecord &record, const char *worker)
     row->SetOrNull(claim_worker, worker != nullptr,
                    worker != nullptr ? CStringGetTextDatum(worker) : Datum{0});
     row->Set(claim_claimed_at, TimestampTzGetDatum(record.claimed_at));
-    row->SetOrNull(claim_lease_end, record.IsOpen(), TimestampTzGetDatum(record.lease_end));
+    row->SetOrNull(claim_lease_end, record.state != RecordState::moved,
+                   TimestampTzGetDatum(record.lease_end));
 }
 
 // Deletes old records by number. A scan from the oldest one would read every dead row kept by an old
 // snapshot. One search costs more than one deletion, so several records go at a time.
 void drop_old_records(const EventLog &log, const LaneTables &tables, const LaneRecord &record)
 {
-    constexpr int64 kept = 8, at_a_time = 8;
+    constexpr int64 kept = 64, at_a_time = 8;
     if (record.record_no % at_a_time != 0 || record.record_no <= kept)
         return;
     const int64 end = record.record_no - kept;

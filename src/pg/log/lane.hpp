@@ -41,6 +41,20 @@ bool has_record(const EventLog &log, const LaneTables &tables, Snapshot snapshot
 // The worker of the lane's newest record; NULL: none.
 char *newest_worker(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
 
+// A record of a lane, with its worker; NULL: none.
+struct KeptRecord {
+    LaneRecord record;
+    char *worker;
+};
+
+struct KeptRecords {
+    KeptRecord *records; // the oldest first
+    int count;
+};
+
+// The kept records of a lane. They live in the current memory context.
+KeptRecords kept_records(const EventLog &log, const LaneTables &tables, Snapshot snapshot, int lane);
+
 // Appends `record` and deletes an old one. The caller holds the lane's lock. `worker` may be NULL.
 void append_record(const EventLog &log, const LaneTables &tables, const LaneRecord &record,
                    const char *worker);

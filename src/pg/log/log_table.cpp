@@ -16,6 +16,7 @@ extern "C" {
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
@@ -350,10 +351,10 @@ void read_times(const LogTable &table, TupleTableSlot *slot, LogEvent *event)
 {
     event->has_received_at = is_set(slot, table.received_at);
     event->is_done = is_set(slot, table.processed_at);
-    if (event->has_received_at)
-        event->received_at = read_time(slot, table.received_at, table.is_local_time);
-    else if (event->is_done)
-        event->received_at = read_time(slot, table.processed_at, table.is_local_processed_at);
+    if (event->is_done)
+        event->done_at = read_time(slot, table.processed_at, table.is_local_processed_at);
+    event->received_at =
+        event->has_received_at ? read_time(slot, table.received_at, table.is_local_time) : event->done_at;
 }
 
 LogEvent event_in_slot(const EventLog &log, const LogTable &table, TupleTableSlot *slot, int lane,
@@ -407,6 +408,117 @@ bool find_event(const EventLog &log, const LogTable &table, Snapshot snapshot, i
     end_key_scan(scan);
     index_close(by_seq.index, NoLock);
     return found;
+}
+
+namespace
+{
+
+// -- the events of a call ------------------------------------------------------------------------
+
+// A B-tree that begins with the call id, and has all events with one.
+bool is_about_calls(const LogTable &table, Relation index)
+{
+    const Form_pg_index form = index->rd_index;
+    return index->rd_rel->relam == BTREE_AM_OID && form->indisvalid && form->indisready &&
+           form->indkey.values[0] == table.call_id && index->rd_opcintype[0] == TEXTOID &&
+           index->rd_opfamily[0] == get_opclass_family(GetDefaultOpClass(TEXTOID, BTREE_AM_OID)) &&
+           is_about_stamped(index);
+}
+
+Relation open_index_of_calls(const LogTable &table)
+{
+    ListCell *cell;
+    List *indexes = RelationGetIndexList(table.by_lane.heap);
+    foreach (cell, indexes) {
+        Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+        if (is_about_calls(table, index))
+            return index;
+        index_close(index, AccessShareLock);
+    }
+    return nullptr;
+}
+
+struct CallEvents {
+    const EventLog *log;
+    const LogTable *table;
+    const char *call_id;
+    LogEvents found;
+    int room;
+};
+
+LogEvent *add_found(CallEvents *call)
+{
+    LogEvents *found = &call->found;
+    if (found->count == call->room) {
+        call->room = Max(16, call->room * 2);
+        const size_t size = sizeof(LogEvent) * call->room;
+        found->events = static_cast<LogEvent *>(
+            found->events == nullptr ? palloc(size) : repalloc_huge(found->events, size));
+    }
+    return &found->events[found->count++];
+}
+
+// The collation of an index may take other call ids for the same.
+void keep_if_of_call(CallEvents *call, TupleTableSlot *slot)
+{
+    const LogTable &table = *call->table;
+    CHECK_FOR_INTERRUPTS();
+    char *call_id = row_text(slot, table.call_id);
+    if (call_id == nullptr || strcmp(call_id, call->call_id) != 0)
+        return;
+    const int lane = slot_attisnull(slot, table.lane) ? no_lane::not_stamped : row_int4(slot, table.lane);
+    LogEvent *event = add_found(call);
+    *event = event_in_slot(*call->log, table, slot, lane,
+                           {static_cast<uint64>(row_int8(slot, table.xid)), row_int8(slot, table.seq)});
+    pfree(DatumGetPointer(event->payload));
+    event->payload = Datum{0};
+}
+
+void read_by_index(CallEvents *call, Relation index, Snapshot snapshot, TupleTableSlot *slot)
+{
+    ScanKeyData key;
+    ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, TEXTOID, index->rd_indcollation[0], F_TEXTEQ,
+                           CStringGetTextDatum(call->call_id));
+    const IndexScanDesc scan = begin_index_scan(call->table->by_lane.heap, index, snapshot, 1);
+    index_rescan(scan, &key, 1, nullptr, 0);
+    while (index_getnext_slot(scan, ForwardScanDirection, slot))
+        keep_if_of_call(call, slot);
+    index_endscan(scan);
+}
+
+void read_all(CallEvents *call, Snapshot snapshot, TupleTableSlot *slot)
+{
+    const TableScanDesc scan = table_beginscan(call->table->by_lane.heap, snapshot, 0, nullptr);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+        keep_if_of_call(call, slot);
+    table_endscan(scan);
+}
+
+int compare_numbers(const void *left, const void *right)
+{
+    const int64 a = static_cast<const LogEvent *>(left)->position.seq;
+    const int64 b = static_cast<const LogEvent *>(right)->position.seq;
+    return a < b ? -1 : a > b;
+}
+
+} // namespace
+
+LogEvents events_of_call(const EventLog &log, const LogTable &table, Snapshot snapshot, const char *call_id,
+                         bool *has_index)
+{
+    CallEvents call = {&log, &table, call_id, {nullptr, 0}, 0};
+    TupleTableSlot *slot = table_slot_create(table.by_lane.heap, nullptr);
+    Relation index = open_index_of_calls(table);
+    *has_index = index != nullptr;
+    if (*has_index) {
+        read_by_index(&call, index, snapshot, slot);
+        index_close(index, NoLock);
+    } else
+        read_all(&call, snapshot, slot);
+    ExecDropSingleTupleTableSlot(slot);
+    if (call.found.count > 1)
+        qsort(call.found.events, call.found.count, sizeof(LogEvent), compare_numbers);
+    return call.found;
 }
 
 } // namespace callhardening

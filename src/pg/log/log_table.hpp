@@ -37,6 +37,7 @@ struct LogEvent {
     int64 received_at; // microseconds since the epoch; if unknown, processed_at, else 0
     bool has_received_at;
     bool is_done;  // processed_at is set
+    int64 done_at; // its value, only if is_done
     Datum payload; // as stored; may point into the log's TOAST table
 };
 
@@ -65,5 +66,15 @@ int64 newest_event(const EventLog &log, const LogTable &table, Snapshot snapshot
 
 // The event with this number, in any lane; false if `snapshot` does not see it.
 bool find_event(const EventLog &log, const LogTable &table, Snapshot snapshot, int64 seq, LogEvent *event);
+
+struct LogEvents {
+    LogEvent *events;
+    int count;
+};
+
+// The events of a call by number, without their bodies. Without an index on call_id it reads the whole table,
+// and `has_index` is false.
+LogEvents events_of_call(const EventLog &log, const LogTable &table, Snapshot snapshot, const char *call_id,
+                         bool *has_index);
 
 } // namespace callhardening

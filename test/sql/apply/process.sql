@@ -152,7 +152,7 @@ SELECT sum(claimed), max(claimed) FROM sums;
 -- Old records of the lanes are removed automatically.
 DO $$
 BEGIN
-    FOR i IN 1..40 LOOP
+    FOR i IN 1..100 LOOP
         PERFORM ingest_call_event(jsonb_build_object('call_id', 61, 'n', i));
         COMMIT;
         PERFORM process_call_events();
@@ -160,8 +160,8 @@ BEGIN
     END LOOP;
 END
 $$;
-SELECT max(record_no) > 40 AS many FROM _callhardening.claims;
-SELECT max(records) <= 18 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY consumer_id, lane) AS lanes;
+SELECT max(record_no) >= 100 AS many FROM _callhardening.claims;
+SELECT max(records) <= 72 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY consumer_id, lane) AS lanes;
 
 -- Statements find calls by the key, even if they were planned for an empty table.
 \c -

@@ -148,6 +148,7 @@ SELECT statement FROM (VALUES
         || ' WHERE figure OPERATOR(pg_catalog.<>) ''oldest_snapshot'''),
     (43, 'ALTER SCHEMA test OWNER TO CURRENT_USER'),
     (44, 'SELECT ' || test.call('ignored_call_events')),
+    (44.1, 'SELECT event_type, state, worker IS NULL AS unknown, reason FROM ' || test.call('call_timeline', '8')),
     (45, 'SELECT ' || test.call('create_call_consumer', '"has space".call_events', 'crm', 'true')),
     (45.1, 'SELECT pg_catalog.count(*) FROM ' || test.call('claim_call_events', '5', '1 hour', 'me', NULL, NULL, 'crm')),
     (45.2, 'SELECT ' || test.call('seek_call_consumer', '"has space".call_events', 'crm', '2000-01-01')),

@@ -59,7 +59,7 @@ FROM (SELECT batch, event_seq, lag(batch) OVER (PARTITION BY lane ORDER BY event
 -- Old records of claims are removed.
 CALL loop(100);
 SELECT max(record_no) >= 200 AS many FROM _callhardening.claims;
-SELECT max(records) <= 24 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY consumer_id, lane) AS lanes;
+SELECT max(records) <= 72 AS few FROM (SELECT count(*) AS records FROM _callhardening.claims GROUP BY consumer_id, lane) AS lanes;
 CALL start_again();
 
 -- Two lanes side by side both have their turns, even if all others are empty.

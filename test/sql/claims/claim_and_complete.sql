@@ -55,8 +55,8 @@ SELECT renew_call_claim(id('fourth') # 1) IS NULL AS stale;
 SELECT fail_call_event(id('fourth') # 1, 6, 'x');
 SELECT complete('fourth');
 -- After many later claims a claim is unknown.
-CALL loop(20);
-SELECT complete('first') AS first, complete('loop 20') AS last;
+CALL loop(80);
+SELECT complete('first') AS first, complete('loop 80') AS last;
 SELECT id('first') > 0 AND count(DISTINCT claim_id) = count(DISTINCT name) AS differ FROM taken;
 CALL start_again();
 
