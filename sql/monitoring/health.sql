@@ -234,7 +234,7 @@ CREATE FUNCTION _callhardening.event_logs_health(calls regclass)
     AS $$
 WITH logs AS MATERIALIZED (
     SELECT l.log_id, l.events FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
-    WHERE l.calls = event_logs_health.calls
+    WHERE l.calls = event_logs_health.calls AND NOT l.is_of_changes
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending,
         extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind

@@ -153,6 +153,42 @@ CREATE TABLE parted_3 PARTITION OF parted FOR VALUES IN (3);
 INSERT INTO parted_3 VALUES ('r', 3, 'ringing');
 SELECT * FROM look('parted_changes');
 
+-- Readers have a consumer each. There is no default one.
+TRUNCATE call_changes, calls;
+INSERT INTO calls (dialpad_call_id, status) VALUES (1, 'ringing'), (2, 'ringing');
+SELECT claim_call_events(log => 'call_changes');
+SELECT pending_call_events('call_changes');
+SELECT retry_dead_call_events('call_changes');
+SELECT create_call_consumer('call_changes', 'crm', from_beginning => true);
+SELECT create_call_consumer('call_changes', 'wall');
+UPDATE calls SET status = 'active';
+CREATE TABLE claimed AS SELECT claim_id, event_seq, call_id, event_type, payload FROM claim_call_events(log => 'call_changes', consumer => 'crm');
+SELECT call_id, event_type, payload->>'status' AS status FROM claimed ORDER BY event_seq;
+SELECT call_id, event_type FROM claim_call_events(log => 'call_changes', consumer => 'wall') ORDER BY 1;
+SELECT fail_call_event(claim_id, event_seq, 'no answer', '1 hour') FROM claimed WHERE call_id = '1' ORDER BY event_seq LIMIT 1;
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claimed));
+SELECT consumer, call_id, due_at IS NULL AS blocked FROM call_retrying_events ORDER BY event_seq;
+-- A purge takes what all have settled, and everything without a reader.
+SELECT purge_call_events('0', 'call_changes');
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM call_open_claims WHERE consumer = 'wall'));
+SELECT purge_call_events('0', 'call_changes');
+SELECT call_id, event_type FROM call_changes ORDER BY event_seq;
+SELECT drop_call_consumer('call_changes', 'crm'), drop_call_consumer('call_changes', 'wall');
+SELECT purge_call_events('0', 'call_changes');
+SELECT count(*) FROM call_changes;
+DROP TABLE claimed;
+-- The health of the calls is about the events applied to them.
+SELECT figure, value FROM call_health('calls') WHERE figure IN ('pending', 'dead');
+-- A repair of old rows is a change.
+CREATE TABLE old_calls (call_id text, status text, direction text);
+INSERT INTO old_calls VALUES ('old', 'Hangup', 'IN'), ('new', 'ended', 'inbound');
+SELECT harden_calls('old_calls');
+SELECT create_call_changes('old_calls', 'old_changes');
+CALL backfill_calls('old_calls');
+UPDATE look SET last_seq = 0;
+SELECT * FROM look('old_changes');
+DROP TABLE old_changes, old_calls;
+
 -- No verb for webhooks takes the log.
 SELECT * FROM process_call_events(log => 'call_changes');
 SELECT start_call_worker('call_changes');
