@@ -55,7 +55,7 @@ XidSnapshot all_of_old_lane(const XidSnapshot &now)
 bool find_first(const Seek &seek, int lane, const XidSnapshot &end, LogPosition *first)
 {
     bool found = seek.target.is_beginning;
-    *first = {0, 1};
+    *first = {1, 1}; // no transaction has the id 1, and a dump with 0 could not be restored
     if (seek.target.is_now || found)
         return found;
     LaneReader reader = begin_reading(seek.table, seek.snapshot, lane, window_between({0, 0, {}}, end), {});
