@@ -162,7 +162,8 @@ SELECT retry_dead_call_events('call_changes');
 SELECT create_call_consumer('call_changes', 'crm', from_beginning => true);
 SELECT create_call_consumer('call_changes', 'wall');
 UPDATE calls SET status = 'active';
-CREATE TABLE claimed AS SELECT claim_id, event_seq, call_id, event_type, payload FROM claim_call_events(log => 'call_changes', consumer => 'crm');
+CREATE TABLE claimed AS SELECT claim_id, event_seq, call_id, event_type, payload
+    FROM claim_call_events(log => 'call_changes', consumer => 'crm');
 SELECT call_id, event_type, payload->>'status' AS status FROM claimed ORDER BY event_seq;
 SELECT call_id, event_type FROM claim_call_events(log => 'call_changes', consumer => 'wall') ORDER BY 1;
 SELECT fail_call_event(claim_id, event_seq, 'no answer', '1 hour') FROM claimed WHERE call_id = '1' ORDER BY event_seq LIMIT 1;
