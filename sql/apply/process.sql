@@ -19,7 +19,8 @@ COMMENT ON FUNCTION @extschema@.process_call_events(int, regclass, name) IS
 'dead after max_attempts (call_dead_events). If another session locks the row of a call for long, the events of the '
 'call are in none of these counts. They come again within 10 seconds, and no attempt is counted. A batch waits for '
 'rows at most one second in all. 0 claimed: no event was pending, or other workers hold them. log: NULL is the default '
-'log. consumer: applies the events of another consumer of the log; NULL is the default one. Errors: 22023 max_events out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a '
+'log. consumer: applies the events of another consumer of the log; NULL is the default one. Errors: 22023 max_events '
+'out of range, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a '
 'read-only transaction, 42501 no SELECT on the log, 55000 no such log, its calls table is not hardened or its call id '
 'not unique, the log was altered, or row-level security hides events of it, 55006 called by a trigger while it runs, '
 '42P08 several logs, none is the default and none is named, 42704 no such consumer';

@@ -21,7 +21,7 @@ COMMENT ON FUNCTION @extschema@.claim_call_events(int, interval, text, regclass,
 'events during it, at most 30 days. NULL: until the transaction ends; a rollback makes them available again. worker: a '
 'name for the views, cut at 200 bytes; NULL: application name and process id. log: NULL is the default log. complete: '
 'claims to complete first, in the same transaction, of any log; an id that is repeated counts once; NULL: none. '
-'consumer: of the log (create_call_consumer); NULL is the default one, that of process_call_events. attempt: the number '
+'consumer: of the log (create_call_consumer); NULL is that of process_call_events. attempt: the number '
 'of this attempt of the event. Released claims do not count. No rows: no event is available now, and nothing was '
 'written but the completed claims. Errors: 55000 a claim of complete is stale or unknown: nothing was completed or '
 'claimed, 22004 complete contains NULL, 22023 max_events or lease out of range, 0A000 in REPEATABLE READ and '
@@ -104,6 +104,7 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'retry_dead_call_event
 
 COMMENT ON FUNCTION @extschema@.retry_dead_call_events(regclass, bigint[], name) IS
 'gives dead events all their attempts again, as soon as a worker comes; returns how many. log: NULL is the default '
-'log. event_seqs: which; NULL: all. consumer: of the log; NULL is the default one. Events no worker can take (no JSON, no call id: lane below 0) stay dead. Errors: '
+'log. event_seqs: which; NULL: all. consumer: of the log; NULL is the default one. Events no worker can take (no JSON, '
+'no call id: lane below 0) stay dead. Errors: '
 '42501 neither the owner of the log nor SELECT and DELETE on it, 55000 no such log, 42P08 several logs, none is the '
 'default and none is named, 42704 no such consumer';

@@ -11,10 +11,11 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean, name) IS
 'one row for each lane of a log: the number of events without a worker, and the first of them in the order of the '
-'lane; NULL: there is none. consumer: of the log (create_call_consumer); NULL is the default one. Retrying, blocked and dead events do not count. exact: false or NULL estimates the number '
+'lane; NULL: there is none. Retrying, blocked and dead events do not count. exact: false or NULL estimates the number '
 'from the first event''s, at the price of a poll. true counts: it reads the row of each pending event. Events in a '
-'lane without a worker are pending as well. Their lane has a row too. log: NULL is the default log. Errors: 42501 no '
-'SELECT on the log, 55000 no such log, 42P08 several logs, none is the default and none is named, 42704 no such consumer';
+'lane without a worker are pending as well. Their lane has a row too. log: NULL is the default log. consumer: of the '
+'log (create_call_consumer); NULL is the default one. Errors: 42501 no SELECT on the log, 55000 no such log, or a log '
+'of changes and no consumer, 42P08 several logs, none is the default and none is named, 42704 no such consumer';
 
 CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS bigint
     LANGUAGE c STABLE STRICT
@@ -86,8 +87,8 @@ COMMENT ON FUNCTION _callhardening.pending_events_or_error(regclass, name) IS
 'the estimates of pending_call_events for the views; for an unreadable log, its lanes with NULL, and why';
 
 CREATE VIEW @extschema@.call_lane_status AS
-SELECT l.events AS log, k.name AS consumer, p.lane, p.pending AS pending_estimate, p.oldest_event_seq, p.oldest_received_at,
-       c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
+SELECT l.events AS log, k.name AS consumer, p.lane, p.pending AS pending_estimate, p.oldest_event_seq,
+       p.oldest_received_at, c.claim_id, c.worker, c.events AS claimed, c.age AS claim_age, c.lease_end, c.is_over,
        w.retrying, w.blocked, d.dead, t.events_per_second, p.error
 FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL _callhardening.pending_events_or_error(l.events, k.name) p
@@ -113,8 +114,8 @@ REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_lane_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_lane_status IS
-'each lane of each consumer of a log: what is pending (estimated, see pending_call_events), its worker, what waits or is dead, and '
-'how fast it goes. Logs without SELECT for the reader are left out';
+'each lane of each consumer of a log: what is pending (estimated, see pending_call_events), its worker, what waits or '
+'is dead, and how fast it goes. Logs without SELECT for the reader are left out';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS
 'when the first pending event of the lane was received';
 COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'failed events with a time for their next attempt';
@@ -139,9 +140,10 @@ CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over,
     s.claimed, s.retrying, s.blocked, d.dead, s.events_per_second, s.error,
     CASE WHEN s.error IS NULL THEN @extschema@.ignored_call_events(l.events) END AS ignored,
-    l.ignored_event_types, l.ignored_members
+    l.ignored_event_types, l.ignored_members, pg_catalog.cardinality(l.other_consumers) AS other_consumers
 FROM _callhardening.logs l
-CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
+-- A log of changes has no default consumer: NULL, and not 0.
+LEFT JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
         pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
         pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over,
         coalesce(pg_catalog.sum(v.claimed), 0)::bigint AS claimed,
@@ -149,17 +151,22 @@ CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending
         pg_catalog.sum(v.events_per_second) AS events_per_second, pg_catalog.min(v.error) AS error
     FROM @extschema@.call_lane_status v
     WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) 'default') s
-CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
-    WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d
+    ON NOT l.is_of_changes
+LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
+    WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d ON NOT l.is_of_changes
 WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_log_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_log_status IS
-'each log in one row, as its default consumer sees it (the others: call_consumers): as call_lane_status has it by '
-'lane; dead includes those without a lane. error: why the log '
-'cannot be read; pending_estimate is NULL then. ignored: events without a call, as ignored_event_types and '
-'ignored_members say, counted up to 10000. Logs without SELECT for the reader are left out';
+'each log in one row, as its default consumer sees it: as call_lane_status has it by lane. dead includes events '
+'without a lane. error: why the log cannot be read; pending_estimate is NULL then. ignored: events without a call, as '
+'ignored_event_types and ignored_members say, counted up to 10000. Logs without SELECT for the reader are left out';
+COMMENT ON COLUMN @extschema@.call_event_log_status.pending_estimate IS
+'events of the default consumer without a worker, estimated. NULL, as are the next columns: it is a log of changes '
+'(create_call_changes), without a default consumer. NULL alone: the log cannot be read (error)';
+COMMENT ON COLUMN @extschema@.call_event_log_status.other_consumers IS
+'number of further consumers: the other columns do not count their events, call_consumers does';
 
 CREATE VIEW @extschema@.call_consumers AS
 SELECT k.*, k.behind IS NOT NULL

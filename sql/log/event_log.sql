@@ -107,7 +107,8 @@ CREATE TABLE _callhardening.lanes (
 SELECT pg_catalog.pg_extension_config_dump('_callhardening.lanes', '');
 REVOKE ALL ON _callhardening.lanes FROM PUBLIC;
 
-COMMENT ON TABLE _callhardening.lanes IS 'one row per lane of a log and consumer: locked while the lane is claimed, never updated';
+COMMENT ON TABLE _callhardening.lanes IS
+'one row per lane of a log and consumer: locked while the lane is claimed, never updated';
 
 -- Rows are written by key, without a look at constraints, by the functions alone; the columns count from 1 in
 -- src/pg/log/lane.cpp. Autovacuum comes when some thousand records are gone, however many there are.
@@ -341,7 +342,8 @@ DECLARE
     gone int[];
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        gone := OLD.log_id || ARRAY(SELECT c.consumer_id FROM _callhardening.consumers AS c WHERE c.log_id = OLD.log_id);
+        gone := OLD.log_id || ARRAY(SELECT c.consumer_id FROM _callhardening.consumers AS c
+            WHERE c.log_id = OLD.log_id);
         DELETE FROM _callhardening.consumers WHERE log_id = OLD.log_id;
         DELETE FROM _callhardening.lanes WHERE consumer_id = ANY (gone);
         DELETE FROM _callhardening.claims WHERE consumer_id = ANY (gone);

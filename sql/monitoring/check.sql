@@ -333,6 +333,12 @@ $check$, 'workers look into the lane of each pending event'),
               NULL::text[]) AS q (newest bigint)) AS n
     WHERE n.newest > coalesce(pg_sequence_last_value(n.sequence), 0)
 $check$, 'none is behind the newest event of its log'),
+('consumers', $check$
+    SELECT string_agg(CASE WHEN c.error IS NOT NULL THEN format('consumer %s of %s: %s', c.consumer, c.log, c.error)
+        ELSE format('consumer %s of %s has not had events of %s', c.consumer, c.log,
+            to_char(c.oldest_received_at, 'YYYY-MM-DD')) END, ', ' ORDER BY c.log::text, c.consumer)
+    FROM @extschema@.call_consumers AS c WHERE c.error IS NOT NULL OR c.behind > interval '1 day'
+$check$, 'none is a day behind'),
 ('kept_workers', $check$
     SELECT string_agg(format('%s of %s kept workers of %s run: %s', least(w.running, w.kept), w.kept, w.log,
         coalesce(w.why, w.status)), '; ' ORDER BY w.log::text)
@@ -378,10 +384,13 @@ $check$, 'no publication carries secrets, keys or another table of the extension
             AND NOT coalesce(c.reloptions, '{}') @> '{autovacuum_vacuum_scale_factor=0}') AS p
 $check$, 'on, and claims is vacuumed by number of rows'),
 ('purge', $check$
-    SELECT string_agg(format('%s has events of %s: call purge_call_events', l.events,
-        to_char(o.received, 'YYYY-MM-DD')), ', ' ORDER BY l.log_id)
+    SELECT string_agg(format('%s has events of %s: %s', l.events, to_char(o.received, 'YYYY-MM-DD'),
+        coalesce(k.advice, 'call purge_call_events')), ', ' ORDER BY l.log_id)
     FROM _callhardening.logs AS l
     CROSS JOIN LATERAL _callhardening.overdue_events(l.events, interval '90 days') AS o (received)
+    LEFT JOIN LATERAL (SELECT format('consumer %s has not had them, see call_consumers', c.consumer) AS advice
+        FROM @extschema@.call_consumers AS c
+        WHERE c.log = l.events AND c.holds_purges AND c.behind > interval '90 days' LIMIT 1) AS k ON true
     WHERE o.received IS NOT NULL
 $check$, 'no event is older than 90 days'),
 ('issues', $check$

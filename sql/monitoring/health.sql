@@ -233,14 +233,28 @@ CREATE FUNCTION _callhardening.event_logs_health(calls regclass)
     SET search_path = pg_catalog, pg_temp
     AS $$
 WITH logs AS MATERIALIZED (
-    SELECT l.log_id, l.events FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events
-    WHERE l.calls = event_logs_health.calls AND NOT l.is_of_changes
+    SELECT l.log_id, l.events, l.is_of_changes, cardinality(l.other_consumers) AS consumers
+    FROM _callhardening.logs l JOIN pg_class c ON c.oid = l.events WHERE l.calls = event_logs_health.calls
 ), lanes AS MATERIALIZED (
     SELECT coalesce(sum(p.pending), 0) AS pending,
         extract(epoch FROM clock_timestamp() - min(p.oldest_received_at)) AS behind
     FROM logs l CROSS JOIN LATERAL @extschema@.pending_call_events(l.events, false, NULL::name) p
+    WHERE NOT l.is_of_changes -- it has no default consumer
+), consumers AS MATERIALIZED (
+    SELECT l.events, c.consumer, extract(epoch FROM c.behind) AS behind,
+        CASE WHEN c.log IS NULL THEN format('permission denied for %s', l.events)
+             WHEN c.error IS NOT NULL THEN c.error
+             WHEN c.behind IS NULL AND c.pending_estimate >= 10000
+                 THEN format('consumer %s has %s pending events, and %s has no time of receipt', c.consumer,
+                     c.pending_estimate, c.log) END AS why_unknown
+    FROM logs l LEFT JOIN @extschema@.call_consumers c ON c.log = l.events AND c.consumer <> 'default'
+    WHERE l.consumers > 0
 ), dead AS MATERIALIZED (
-    SELECT count(*) AS count FROM @extschema@.call_dead_events d JOIN logs l ON l.log_id = d.log_id
+    SELECT coalesce(sum(k.count), 0) AS count,
+        string_agg(format('%s of consumer %s', k.count, k.consumer), ', ' ORDER BY k.count DESC, k.consumer)
+            FILTER (WHERE k.has_others) AS consumers
+    FROM (SELECT d.consumer, count(*) AS count, bool_or(bool_or(d.consumer <> 'default')) OVER () AS has_others
+          FROM @extschema@.call_dead_events d JOIN logs l ON l.log_id = d.log_id GROUP BY d.consumer) AS k
 ), locked AS MATERIALIZED (
     SELECT count(*) AS count, extract(epoch FROM clock_timestamp() - min(p.waiting_since)) AS age
     FROM @extschema@.call_retrying_events p JOIN logs l ON l.log_id = p.log_id
@@ -258,8 +272,9 @@ WITH logs AS MATERIALIZED (
     SELECT 1 AS position, 'pending' AS figure, l.pending AS value, 'events' AS unit,
            10000 AS warning, 100000 AS critical,
            'events not yet claimed by a worker, estimated' AS what FROM lanes l
-    UNION ALL SELECT 2, 'dead', d.count, 'events', 1, 100, 'events after their last attempt: call_dead_events'
-        FROM dead d
+    UNION ALL SELECT 2, 'dead', d.count, 'events', 1, 100,
+           'events after their last attempt' || coalesce(' (' || d.consumers || ')', '')
+               || ': call_dead_events' FROM dead d
     UNION ALL SELECT 3, 'oldest_pending', coalesce(round(l.behind), 0), 'seconds', 60, 600,
         'since the first pending event was received' FROM lanes l
     UNION ALL SELECT 4, 'oldest_locked', coalesce(round(k.age), 0), 'seconds', 60, 600,
@@ -268,14 +283,23 @@ WITH logs AS MATERIALIZED (
     UNION ALL SELECT 5, 'oldest_snapshot', coalesce((SELECT round(h.age) FROM holder h), 0), 'seconds', 3600, 86400,
            coalesce((SELECT format('held by %s', h.name) FROM holder h), 'no other session holds one')
                || ': dead rows stay as long (call_horizon)'
-    UNION ALL SELECT 6, 'missing_workers', w.missing, 'workers', 1, greatest(w.kept, 1),
+    UNION ALL SELECT 6, 'consumer_behind', CASE WHEN k.unknown IS NULL THEN coalesce(round(k.behind), 0) END,
+           'seconds', 600, 86400, CASE WHEN k.unknown IS NOT NULL THEN 'not known: ' || k.unknown
+               WHEN k.consumers = 0 THEN 'no log has a consumer beside the default one'
+               WHEN k.behind IS NULL THEN 'no consumer beside the default one has pending events'
+               ELSE format('since the first pending event of consumer %s was received: call_consumers', k.last) END
+        FROM (SELECT count(*) AS consumers, max(c.behind) AS behind, min(c.why_unknown) AS unknown,
+                  (array_agg(format('%s of %s', c.consumer, c.events) ORDER BY c.behind DESC NULLS LAST))[1] AS last
+              FROM consumers c) k
+    UNION ALL SELECT 7, 'missing_workers', w.missing, 'workers', 1, greatest(w.kept, 1),
            format('of %s kept workers%s: call_worker_status', w.kept, ', ' || w.why) FROM workers w
 )
 SELECT figure, value, unit,
-       CASE WHEN value >= critical THEN 'critical' WHEN value >= warning THEN 'warning' ELSE 'ok' END,
-       CASE WHEN figure <> 'oldest_snapshot' AND NOT EXISTS (SELECT FROM logs)
-           THEN 'no event log is applied to this table'
-            ELSE format('%s; warning from %s, critical from %s', what, warning, critical) END
+       CASE WHEN value >= critical THEN 'critical' WHEN value >= warning OR value IS NULL THEN 'warning' ELSE 'ok' END,
+       CASE WHEN figure = 'oldest_snapshot' OR EXISTS (SELECT FROM logs l
+                WHERE NOT l.is_of_changes OR figure IN ('dead', 'consumer_behind'))
+            THEN format('%s; warning from %s, critical from %s', what, warning, critical)
+            ELSE 'no event log is applied to this table' END
 FROM figures ORDER BY position
 $$;
 
@@ -321,11 +345,13 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health');
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
 'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, '
 'payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, '
-'unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot, waiting_places, missing_workers. '
+'unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot, consumer_behind, missing_workers, '
+'waiting_places. pending and oldest_pending are those of process_call_events, consumer_behind that of the other '
+'consumer which is furthest behind, and dead counts the events of all consumers. '
 'value: in unit. NULL: not known, for example after somebody renamed a column of the settings. Children by inheritance '
 'are tables of their own. level: ok, warning or critical. why: the figure in words, and its bounds for warning and '
 'critical. It reads the calls table once, without its TOAST. Above 256 MB it reads a random 64 MB and estimates, '
 'unless exact. Without a valid unique index it also groups the call ids. Needs SELECT on the calls table, its logs, '
-'call_issues, call_dead_events, call_retrying_events, call_horizon and call_worker_status, and EXECUTE on the '
-'functions in it. Errors: 22004 calls is '
+'call_issues, call_dead_events, call_retrying_events, call_consumers, call_horizon and call_worker_status, and EXECUTE '
+'on the functions in it. Errors: 22004 calls is '
 'NULL, 55000 not hardened, 42501 no right';

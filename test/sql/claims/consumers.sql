@@ -32,7 +32,8 @@ SELECT consumer, dead, max_attempts, max_retrying FROM call_consumers ORDER BY 1
 -- A limit that the consumer does not have follows the log's.
 SELECT configure_call_event_log(max_attempts => 7, max_retrying => 700);
 SELECT consumer, max_attempts, retry_base, retry_cap, max_retrying FROM call_consumers ORDER BY 1;
-SELECT configure_call_event_log(max_attempts => 5, retry_base => '2 seconds', retry_cap => '1 minute', max_retrying => 10, consumer => 'lake');
+SELECT configure_call_event_log(max_attempts => 5, retry_base => '2 seconds', retry_cap => '1 minute', max_retrying => 10,
+    consumer => 'lake');
 SELECT configure_call_event_log(max_attempts => 6, consumer => 'default');
 SELECT consumer, max_attempts, retry_base, retry_cap, max_retrying FROM call_consumers ORDER BY 1;
 CREATE TABLE claimed_too AS SELECT claim_id, event_seq, call_id FROM claim_call_events(consumer => 'lake');
@@ -62,7 +63,8 @@ SELECT count(*) FROM call_open_claims;
 SELECT seek_call_consumer('call_events', 'crm', 'infinity');
 SELECT sum(pending) FROM pending_call_events(exact => true, consumer => 'crm');
 SELECT seek_call_consumer('call_events', 'crm', event_seq => (SELECT max(event_seq) - 2 FROM call_events));
-SELECT array_agg(e.event_seq - m.last ORDER BY e.event_seq) FROM claim_call_events(consumer => 'crm') AS e, (SELECT max(event_seq) AS last FROM call_events) AS m;
+SELECT array_agg(e.event_seq - m.last ORDER BY e.event_seq)
+FROM claim_call_events(consumer => 'crm') AS e, (SELECT max(event_seq) AS last FROM call_events) AS m;
 SELECT seek_call_consumer('call_events', 'crm', (SELECT received_at FROM call_events ORDER BY event_seq DESC OFFSET 1 LIMIT 1));
 SELECT sum(pending) >= 2 AS at_least_two, sum(pending) < 8 AS not_all FROM pending_call_events(exact => true, consumer => 'crm');
 SELECT seek_call_consumer('call_events', 'crm', '3000-01-01');
@@ -129,16 +131,89 @@ RESET ROLE;
 DROP OWNED BY regress_consumer;
 DROP ROLE regress_consumer;
 
+-- call_health and the self-test look at all consumers. The rights of a monitor are enough.
+SELECT log, other_consumers FROM call_event_log_status;
+SELECT seek_call_consumer('call_events', 'default', 'infinity');
+SELECT figure, value < 60 AS below, level, why FROM call_health('calls')
+WHERE figure IN ('pending', 'oldest_pending', 'consumer_behind', 'dead');
+SELECT check_name, detail FROM check_call_hardening() WHERE check_name IN ('consumers', 'purge');
+SELECT seek_call_consumer('call_events', consumer, '-infinity') FROM call_consumers WHERE consumer IN ('crm', 'lake');
+SELECT seek_call_consumer('call_events', 'late', 'infinity');
+UPDATE call_events SET received_at = now() - interval '100 days';
+CREATE TABLE claimed_old AS SELECT claim_id, event_seq FROM claim_call_events(1, consumer => 'crm');
+SELECT fail_call_event(claim_id, event_seq, 'no route') FROM claimed_old;
+SELECT seek_call_consumer('call_events', 'crm', 'infinity');
+CREATE ROLE regress_consumer;
+GRANT USAGE, CREATE ON SCHEMA public TO regress_consumer;
+SELECT grant_call_role('regress_consumer', 'operate', 'call_events');
+SET ROLE regress_consumer;
+SELECT figure, value BETWEEN 8640000 AND 8650000 AS days, level, why FROM call_health('calls')
+WHERE figure = 'consumer_behind';
+SELECT figure, value, level, why FROM call_health('calls') WHERE figure IN ('pending', 'oldest_pending', 'dead');
+RESET ROLE;
+SELECT check_name, ok, regexp_replace(detail, '\d{4}-\d\d-\d\d', '<day>', 'g') AS detail
+FROM check_call_hardening() WHERE check_name IN ('consumers', 'purge');
+UPDATE call_events SET received_at = now();
+
+-- A log of changes has no default consumer, and is not missing.
+SELECT create_call_changes('calls');
+SELECT create_call_consumer('call_changes', 'wall');
+SET ROLE regress_consumer;
+SELECT figure, value, level, why FROM call_health('calls') WHERE figure = 'consumer_behind';
+RESET ROLE;
+SELECT grant_call_role('regress_consumer', 'operate', 'call_changes');
+SET ROLE regress_consumer;
+SELECT figure, value < 60 AS below, level FROM call_health('calls') WHERE figure = 'consumer_behind';
+RESET ROLE;
+UPDATE calls SET to_number = '+14155550100';
+SELECT log, pending_estimate, oldest_received_at, open_claims, claimed, retrying, dead, ignored, error, other_consumers
+FROM call_event_log_status WHERE log = 'call_changes'::regclass;
+SELECT DISTINCT log, consumer, error FROM call_lane_status ORDER BY 1, 2;
+SELECT consumer, pending_estimate, open_claims, dead, max_attempts, holds_purges
+FROM call_consumers WHERE log = 'call_changes'::regclass;
+SELECT configure_call_event_log('call_changes', max_attempts => 2);
+SELECT configure_call_event_log('call_changes', max_attempts => 1, consumer => 'wall');
+SELECT configure_call_event_log('call_changes', max_attempts => 3, consumer => 'default');
+SELECT consumer, max_attempts FROM call_consumers WHERE log = 'call_changes'::regclass;
+SELECT l.max_attempts FROM call_event_logs AS l WHERE is_of_changes;
+CREATE TABLE claimed_change AS SELECT claim_id, event_seq FROM claim_call_events(1, log => 'call_changes', consumer => 'wall');
+SELECT fail_call_event(claim_id, event_seq, 'no wall') FROM claimed_change;
+SELECT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claimed_change));
+SELECT d.log_id = l.log_id AS same_log, d.consumer, d.error
+FROM call_dead_events AS d, call_event_logs AS l WHERE l.is_of_changes AND d.consumer = 'wall';
+SELECT figure, value, level, why FROM call_health('calls') WHERE figure = 'dead';
+SELECT pending_call_events('call_changes');
+SELECT purge_call_events('0', 'call_changes');
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT DISTINCT claim_id
+    FROM claim_call_events(1000, log => 'call_changes', consumer => 'wall')));
+SELECT purge_call_events('0', 'call_changes') > 0 AS purged;
+SELECT count(*) FROM call_changes;
+SELECT check_name, ok, detail FROM check_call_hardening()
+WHERE check_name IN ('lanes', 'events', 'sequences', 'consumers', 'purge', 'enforcement');
+-- Nobody reads the log: purges take its events.
+SELECT drop_call_consumer('call_changes', 'wall');
+UPDATE calls SET to_number = '+14155550101';
+SELECT purge_call_events('0', 'call_changes', dead_older_than => '0') > 0 AS purged;
+SELECT count(*) FROM call_changes;
+SELECT * FROM call_health('calls') WHERE figure = 'dead';
+SELECT drop_call_changes('calls');
+DROP OWNED BY regress_consumer;
+DROP ROLE regress_consumer;
+
 -- A dropped consumer leaves nothing, and its claims are unknown.
 CREATE TABLE last_claims AS SELECT claim_id FROM claim_call_events(consumer => 'lake');
 SELECT drop_call_consumer('call_events', 'lake');
 SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM call_open_claims) || ARRAY(SELECT claim_id FROM last_claims));
 SELECT drop_call_consumer('call_events', consumer) FROM call_consumers WHERE consumer <> 'default';
-SELECT t.name, count(*) FROM (SELECT consumer_id, 'lanes' AS name FROM _callhardening.lanes UNION ALL SELECT consumer_id, 'claims' FROM _callhardening.claims
-    UNION ALL SELECT consumer_id, 'dead' FROM _callhardening.dead_events UNION ALL SELECT consumer_id, 'retrying' FROM _callhardening.retrying_events) AS t
+SELECT t.name, count(*)
+FROM (SELECT consumer_id, 'lanes' AS name FROM _callhardening.lanes
+    UNION ALL SELECT consumer_id, 'claims' FROM _callhardening.claims
+    UNION ALL SELECT consumer_id, 'dead' FROM _callhardening.dead_events
+    UNION ALL SELECT consumer_id, 'retrying' FROM _callhardening.retrying_events) AS t
     LEFT JOIN _callhardening.logs AS l ON l.log_id = t.consumer_id WHERE l.log_id IS NULL GROUP BY 1;
 -- So does a dropped log.
 SELECT create_call_consumer('call_events', 'last');
 DROP TABLE call_events, calls;
+DROP TABLE claimed, claimed_too, claimed_again, claimed_old, claimed_change, last_claims;
 SELECT count(*) FROM _callhardening.consumers;
 SELECT count(*) FROM _callhardening.lanes;
