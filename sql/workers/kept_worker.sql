@@ -3,7 +3,8 @@
 --
 -- Not dumped, and with the oid of the database: a copy of the database starts none by itself.
 CREATE TABLE _callhardening.kept_workers (
-    log_id int NOT NULL CONSTRAINT kept_workers_pkey PRIMARY KEY,
+    consumer_id int NOT NULL CONSTRAINT kept_workers_pkey PRIMARY KEY,
+    log_id int NOT NULL,
     database oid NOT NULL,
     role oid NOT NULL,
     workers int NOT NULL,
@@ -37,16 +38,16 @@ ALTER TABLE _callhardening.kept_workers ENABLE ALWAYS TRIGGER refuse_kept_worker
 COMMENT ON FUNCTION _callhardening.refuse_kept_worker() IS
 'trigger function: only start_call_worker writes down a worker, for the role of its caller (42501)';
 
-CREATE FUNCTION _callhardening.forget_kept_workers(log regclass) RETURNS boolean
+CREATE FUNCTION _callhardening.forget_kept_workers(log regclass, consumer name) RETURNS void
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_forget_kept_workers';
-REVOKE EXECUTE ON FUNCTION _callhardening.forget_kept_workers(regclass) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION _callhardening.forget_kept_workers(regclass, name) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('process', 'forget_kept_workers'), ('operate', 'forget_kept_workers');
 
-COMMENT ON FUNCTION _callhardening.forget_kept_workers(regclass) IS
-'a part of stop_call_worker: no worker of the log is kept from now on. Returns whether some were. Until the end of the '
-'transaction the launcher starts none';
+COMMENT ON FUNCTION _callhardening.forget_kept_workers(regclass, name) IS
+'a part of stop_call_worker: no worker of the consumer, or with NULL of the log, is kept from now on. Until the end of '
+'the transaction the launcher starts none';
 
 CREATE FUNCTION _callhardening.launcher_state() RETURNS TABLE (launcher text, fault text)
     LANGUAGE c STABLE ROWS 1
@@ -57,9 +58,9 @@ COMMENT ON FUNCTION _callhardening.launcher_state() IS
 'NULL';
 
 CREATE FUNCTION _callhardening.kept_worker_states()
-    RETURNS TABLE (log_id int, failure text, failed_at timestamptz, next_try timestamptz)
+    RETURNS TABLE (consumer_id int, failure text, failed_at timestamptz, next_try timestamptz)
     LANGUAGE c STABLE ROWS 8
     AS 'MODULE_PATHNAME', 'callhardening_kept_worker_states';
 
 COMMENT ON FUNCTION _callhardening.kept_worker_states() IS
-'what the launcher knows of the kept workers of this database: a row for each log, with its last failure';
+'what the launcher knows of the kept workers of this database: a row for each consumer, with its last failure';

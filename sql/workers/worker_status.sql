@@ -5,14 +5,14 @@ CREATE FUNCTION _callhardening.worker_status(kept _callhardening.kept_workers, r
         is_known boolean, failure text, is_restored boolean, OUT status text, OUT why text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT CASE WHEN kept.log_id IS NULL THEN 'not kept'
+SELECT CASE WHEN kept.consumer_id IS NULL THEN 'not kept'
             WHEN kept.database <> d.oid THEN 'copied'
             WHEN running >= kept.workers THEN 'running'
             WHEN fault IS NOT NULL THEN 'stopped'
             WHEN failure IS NOT NULL OR NOT is_known THEN 'waiting'
             ELSE 'starting' END,
-       CASE WHEN kept.log_id IS NULL AND is_restored THEN 'the log was restored: a dump has no kept workers'
-            WHEN kept.log_id IS NULL THEN NULL
+       CASE WHEN kept.consumer_id IS NULL AND is_restored THEN 'the log was restored: a dump has no kept workers'
+            WHEN kept.consumer_id IS NULL THEN NULL
             WHEN kept.database <> d.oid THEN 'they were started in another database, and this is a copy of it'
             WHEN fault IS NOT NULL THEN fault
             WHEN running >= kept.workers THEN NULL
@@ -27,7 +27,7 @@ COMMENT ON FUNCTION
 'failure: what it has met';
 
 CREATE VIEW @extschema@.call_worker_status AS
-SELECT l.events AS log, s.status, r.running, k.workers AS kept,
+SELECT l.events AS log, n.name AS consumer, s.status, r.running, k.workers AS kept,
     (SELECT a.rolname FROM pg_catalog.pg_roles a WHERE a.oid OPERATOR(pg_catalog.=) k.role) AS role,
     k.max_events, pg_catalog.make_interval(secs => k.poll::float8 OPERATOR(pg_catalog./) 1000::float8) AS poll,
     k.kept_since, f.launcher, s.why, t.failure AS last_failure, t.failed_at AS last_failed_at,
@@ -35,19 +35,23 @@ SELECT l.events AS log, s.status, r.running, k.workers AS kept,
 FROM _callhardening.logs l
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.events::oid
     AND c.relkind OPERATOR(pg_catalog.=) 'r'::"char"
-CROSS JOIN LATERAL (SELECT pg_catalog.count(*)::int AS running FROM @extschema@.call_worker_pids(l.events)) r
+JOIN _callhardening.consumers n ON n.log_id OPERATOR(pg_catalog.=) l.log_id
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.count(*)::int AS running FROM @extschema@.call_worker_pids(l.events, n.name)) r
 CROSS JOIN _callhardening.launcher_state() f
-LEFT JOIN _callhardening.kept_workers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
-LEFT JOIN _callhardening.kept_worker_states() t ON t.log_id OPERATOR(pg_catalog.=) l.log_id
-CROSS JOIN LATERAL _callhardening.worker_status(k, r.running, f.fault, t.log_id IS NOT NULL, t.failure,
-    l.system_identifier OPERATOR(pg_catalog.=) 0::bigint) s;
+LEFT JOIN _callhardening.kept_workers k ON k.consumer_id OPERATOR(pg_catalog.=) n.consumer_id
+LEFT JOIN _callhardening.kept_worker_states() t ON t.consumer_id OPERATOR(pg_catalog.=) n.consumer_id
+CROSS JOIN LATERAL _callhardening.worker_status(k, r.running, f.fault, t.consumer_id IS NOT NULL, t.failure,
+    l.system_identifier OPERATOR(pg_catalog.=) 0::bigint) s
+WHERE n.consumer_id OPERATOR(pg_catalog.=) l.log_id OR r.running OPERATOR(pg_catalog.>) 0 OR k.workers IS NOT NULL;
 REVOKE ALL ON @extschema@.call_worker_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('process', 'call_worker_status', 'SELECT'), ('operate', 'call_worker_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_worker_status IS
 'one row per event log of this database: the background workers that run, and those that start_call_worker(keep => '
-'true) has written down';
+'true) has written down. Consumers beside the default one have a row if they have such workers';
+COMMENT ON COLUMN @extschema@.call_worker_status.consumer IS 'the consumer; default: the one of process_call_events';
 COMMENT ON COLUMN @extschema@.call_worker_status.status IS
 'running: as many as are kept run; starting; waiting: for the next try, see why; stopped: the launcher starts none, '
 'see why; copied: they were started in another database, and this is a copy of it; not kept: none was written down';

@@ -23,6 +23,8 @@ make_server() {
 listen_addresses = ''
 unix_socket_directories = '$work'
 autovacuum = off
+wal_level = minimal
+max_wal_senders = 0
 checkpoint_timeout = 1d
 max_wal_size = 10GB
 END
@@ -53,7 +55,7 @@ BEGIN
 END
 $$;
 CHECKPOINT;
-SELECT pg_sleep(40); -- the server writes one more record about running transactions, within 15 seconds
+SELECT pg_sleep(5);
 BEGIN;
 SELECT pg_temp.figures() AS before \gset
 SELECT pg_sleep(:seconds);

@@ -38,6 +38,11 @@ constexpr CatalogColumn columns_of_consumers[] = {{"consumer_id", INT4OID},   {"
                                                   {"retry_cap", INTERVALOID}, {"max_retrying", INT4OID}};
 static_assert(lengthof(columns_of_consumers) == consumer_columns, "each column is here");
 
+// src/pg/workers/kept_worker.cpp writes it. Here a dropped consumer loses its row.
+constexpr CatalogColumn columns_of_kept_workers[] = {
+    {"consumer_id", INT4OID}, {"log_id", INT4OID},     {"database", OIDOID}, {"role", OIDOID},
+    {"workers", INT4OID},     {"max_events", INT4OID}, {"poll", INT4OID},    {"kept_since", TIMESTAMPTZOID}};
+
 CatalogTable open_consumers(const char *index, LOCKMODE lock)
 {
     return open_catalog_table(consumers_layout, index, lock);
@@ -94,6 +99,7 @@ void require_default_consumer(const EventLog &log)
 } // namespace
 
 constinit const CatalogLayout consumers_layout = {"consumers", columns_of_consumers};
+constinit const CatalogLayout kept_workers_layout = {"kept_workers", columns_of_kept_workers};
 
 namespace
 {
@@ -120,6 +126,11 @@ bool find_consumer(const char *name, EventLog *log)
     NameData padded;
     namestrcpy(&padded, name);
     return find_row("consumers_name_key", {int4_key(1, log->log_id), name_key(2, &padded)}, log);
+}
+
+bool find_consumer_by_id(int32 consumer_id, EventLog *log)
+{
+    return consumer_id == log->log_id || find_row("consumers_pkey", {int4_key(1, consumer_id)}, log);
 }
 
 void choose_consumer(FunctionCallInfo fcinfo, int consumer_argument, EventLog *log)
@@ -215,6 +226,9 @@ void drop_consumer(const LockedLog &locked, int32 consumer_id)
     const CatalogTable consumers = open_consumers("consumers_pkey", RowExclusiveLock);
     delete_rows(consumers, {int4_key(1, consumer_id)});
     close_catalog_table(consumers, NoLock);
+    const CatalogTable kept = open_catalog_table(kept_workers_layout, "kept_workers_pkey", RowExclusiveLock);
+    delete_rows(kept, {int4_key(1, consumer_id)});
+    close_catalog_table(kept, NoLock);
 }
 
 } // namespace callhardening

@@ -8,7 +8,7 @@
 namespace callhardening
 {
 
-extern const CatalogLayout consumers_layout;
+extern const CatalogLayout consumers_layout, kept_workers_layout;
 
 // Makes `log` the log of the consumer in the argument: its number, its limits. NULL is the default consumer.
 // Raises 42704 if the log has no such consumer, 55000 if it has no default one.
@@ -16,6 +16,9 @@ void choose_consumer(FunctionCallInfo fcinfo, int consumer_argument, EventLog *l
 
 // The same, by name. False if the log has no such consumer.
 bool find_consumer(const char *name, EventLog *log);
+
+// The same, by number.
+bool find_consumer_by_id(int32 consumer_id, EventLog *log);
 
 // The log of the consumer with this number, as this consumer sees it; false if there is none.
 bool find_log_of_consumer(int32 consumer_id, EventLog *log);

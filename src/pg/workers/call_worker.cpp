@@ -3,6 +3,7 @@
 #include "pg/base/spi.hpp"
 #include "pg/base/versions.hpp"
 #include "pg/claims/claim.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/shared/wake.hpp"
 #include "pg/workers/kept_order.hpp"
 #include "pg/workers/kept_worker.hpp"
@@ -51,8 +52,8 @@ constexpr const char *worker_type = "callhardening worker"; // shown in pg_stat_
 // or 2. Another value there keeps roles from taking these locks. Otherwise a role could look like a worker,
 // or stop workers from starting.
 enum class WorkerLock : uint32 {
-    worker = 0x43414c4c, // of a log: each of its workers holds it until it ends
-    start = 0x43414c53,  // of a log: held while a session counts and starts its workers
+    worker = 0x43414c4c, // of a consumer: each of its workers holds it until it ends
+    start = 0x43414c53,  // of a consumer: held while a session counts and starts its workers
     slot = 0x43414c4e,   // of the server: each worker holds one of max_workers
 };
 constexpr uint16 not_from_sql = 0x4343;
@@ -66,7 +67,7 @@ LOCKTAG lock_tag(Oid database, WorkerLock lock, int number)
 
 LOCKTAG lock_of(const EventLog &log, WorkerLock lock)
 {
-    return lock_tag(MyDatabaseId, lock, log.log_id);
+    return lock_tag(MyDatabaseId, lock, log.consumer_id);
 }
 
 bool is_worker_lock(const LockInstanceData &lock)
@@ -79,7 +80,7 @@ bool is_worker_lock(const LockInstanceData &lock)
     return type != nullptr && strcmp(type, worker_type) == 0;
 }
 
-// The process ids of a log's workers. If `log` is NULL, those of all workers of the server.
+// The process ids of a consumer's workers. If `log` is NULL, those of all workers of the server.
 struct Workers {
     int *pids;
     int count;
@@ -91,7 +92,7 @@ Workers find_workers(const EventLog *log)
     Workers workers = {static_cast<int *>(palloc(sizeof(int) * Max(1, running.count))), 0};
     for (int i = 0; i < running.count; ++i) {
         const RunningWorker &worker = running.workers[i];
-        if (log == nullptr || (worker.database == MyDatabaseId && worker.log_id == log->log_id))
+        if (log == nullptr || (worker.database == MyDatabaseId && worker.consumer_id == log->consumer_id))
             workers.pids[workers.count++] = worker.pid;
     }
     pfree(running.workers);
@@ -168,7 +169,7 @@ bool comes_up(const EventLog &log, BackgroundWorkerHandle *handle)
 
 void launch(const EventLog &log, const WorkerOrder &order)
 {
-    BackgroundWorker worker = describe_worker(log.events_name, order);
+    BackgroundWorker worker = describe_worker(name_for_workers(log), order);
     BackgroundWorkerHandle *handle;
     require_below_limit();
     if (!RegisterDynamicBackgroundWorker(&worker, &handle))
@@ -285,7 +286,7 @@ struct Worker {
 
 // The reasons for a worker's end.
 constexpr const char *told_to_stop = "it was stopped", *no_log = "its log was dropped",
-                     *no_extension = "the extension was dropped",
+                     *no_consumer = "its consumer was dropped", *no_extension = "the extension was dropped",
                      *no_slot = "the limit callhardening.max_workers is reached",
                      *no_rights = "its role was dropped, or may not log in or connect to the database";
 
@@ -350,9 +351,9 @@ const char *find_log(Worker *worker)
         return no_extension;
     if (!has_rights(*worker))
         return no_rights;
-    const bool exists =
-        find_event_log_of(worker->order.events, &worker->log) && worker->log.events_name != nullptr;
-    return exists ? nullptr : no_log;
+    if (!find_event_log_of(worker->order.events, &worker->log))
+        return no_log;
+    return find_consumer_by_id(worker->order.consumer_id, &worker->log) ? nullptr : no_consumer;
 }
 
 // Registers as a waiter first: a commit that this claim does not see wakes the worker.
@@ -361,7 +362,7 @@ void claim_as_waiter(Worker *worker)
     constexpr int64 lease = 60 * USECS_PER_SEC;
     EventLog *log = &worker->log;
     if (take_waiting_place())
-        start_waiting({log->log_id, log->log_id, WaiterKind::worker});
+        start_waiting({log->log_id, log->consumer_id, WaiterKind::worker});
     ClaimOptions options = {worker->order.max_events, true, lease, default_worker(), false, false};
     options.outlook = &worker->outlook;
     claim_events(log, options, &worker->claim);
@@ -606,7 +607,7 @@ void show_that_it_lives(const Worker &worker)
 // What is kept for the log is gone, too. Without this the launcher would start a worker again and again.
 void report_lost_log(const Worker &worker)
 {
-    if (worker.end == no_log || worker.end == no_extension)
+    if (worker.end == no_log || worker.end == no_consumer || worker.end == no_extension)
         request_scan(MyDatabaseId);
 }
 
@@ -648,6 +649,21 @@ RunningWorkers find_running_workers()
     return running;
 }
 
+const char *name_for_workers(const EventLog &log)
+{
+    return log.consumer == nullptr ? log.events_name
+                                   : psprintf("%s, consumer %s", log.events_name, log.consumer);
+}
+
+std::span<const EventLog> consumers_argument(FunctionCallInfo fcinfo, EventLog *log)
+{
+    find_event_log(fcinfo, 0, log);
+    if (PG_ARGISNULL(1))
+        return consumers_of(*log);
+    choose_consumer(fcinfo, 1, log);
+    return {log, 1};
+}
+
 BackgroundWorker describe_worker(const char *log_name, const WorkerOrder &order)
 {
     BackgroundWorker worker = {};
@@ -678,6 +694,15 @@ bool can_log_in(Oid role)
     return can;
 }
 
+static void put_pids(const ReturnSetInfo *result, const Workers &workers)
+{
+    for (int i = 0; i < workers.count; ++i) {
+        Datum values[] = {Int32GetDatum(workers.pids[i])};
+        bool nulls[] = {false};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+}
+
 void define_worker_settings()
 {
     DefineCustomIntVariable("callhardening.max_workers",
@@ -697,10 +722,13 @@ CALLHARDENING_FUNCTION(start_call_worker)
     require_primary_server();
     find_event_log(fcinfo, 0, &log);
     require_log_of_webhooks(log, "start_call_worker");
+    choose_consumer(fcinfo, 5, &log);
+    require_log_of_webhooks(log, "start_call_worker");
     const WorkerOrder order = {MyDatabaseId,
                                GetUserId(),
                                get_extension_oid("callhardening", false),
                                log.events,
+                               log.consumer_id,
                                max_events_argument_of(fcinfo, 1),
                                poll_of(fcinfo, 2),
                                false};
@@ -719,15 +747,9 @@ CALLHARDENING_FUNCTION(start_call_worker)
 CALLHARDENING_FUNCTION(call_worker_pids)
 {
     EventLog log;
-    find_event_log(fcinfo, 0, &log);
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-    const auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    const Workers workers = find_workers(&log);
-    for (int i = 0; i < workers.count; ++i) {
-        Datum values[] = {Int32GetDatum(workers.pids[i])};
-        bool nulls[] = {false};
-        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    }
+    for (const EventLog &consumer : consumers_argument(fcinfo, &log))
+        put_pids(castNode(ReturnSetInfo, fcinfo->resultinfo), find_workers(&consumer));
     return Datum{0};
 }
 

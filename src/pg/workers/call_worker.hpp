@@ -1,7 +1,7 @@
 // Background workers that process the events of a log.
 #pragma once
 
-#include "pg/base/postgres.hpp"
+#include "pg/log/event_log.hpp"
 
 extern "C" {
 #include "postmaster/bgworker.h"
@@ -23,18 +23,22 @@ struct WorkerOrder {
     Oid role; // the worker has its rights
     Oid extension;
     Oid events; // the log
+    int32 consumer_id;
     int32 max_events;
     int32 poll;   // in milliseconds
     bool is_kept; // the launcher starts it again
 };
 static_assert(sizeof(WorkerOrder) <= BGW_EXTRALEN);
 
+// The log, and its consumer unless it is the default one.
+const char *name_for_workers(const EventLog &log);
+
 BackgroundWorker describe_worker(const char *log_name, const WorkerOrder &order);
 
 // A worker that is up, in any database.
 struct RunningWorker {
     Oid database;
-    int32 log_id;
+    int32 consumer_id;
     int pid;
 };
 
@@ -44,6 +48,9 @@ struct RunningWorkers {
 };
 
 RunningWorkers find_running_workers();
+
+// The log in the first argument, as the consumer in the second one sees it, or as all of its consumers do.
+std::span<const EventLog> consumers_argument(FunctionCallInfo fcinfo, EventLog *log);
 
 bool role_exists(Oid role);
 bool can_log_in(Oid role); // false if it was dropped

@@ -83,10 +83,10 @@ void forget_launcher(int, Datum)
     pg_atomic_write_u64(&memory->launcher, 0);
 }
 
-OrderSlot *find_slot(Oid database, int32 log_id)
+OrderSlot *find_slot(Oid database, int32 consumer_id)
 {
     for (OrderSlot &slot : memory->slots)
-        if (slot.is_used && slot.order.worker.database == database && slot.order.log_id == log_id)
+        if (slot.is_used && slot.order.worker.database == database && slot.order.consumer_id == consumer_id)
             return &slot;
     return nullptr;
 }
@@ -102,7 +102,7 @@ OrderSlot *free_slot()
 // A hold stays: the session that stops the workers has not committed yet.
 bool place_order(const KeptOrder &order)
 {
-    OrderSlot *slot = find_slot(order.worker.database, order.log_id);
+    OrderSlot *slot = find_slot(order.worker.database, order.consumer_id);
     if (slot == nullptr) {
         slot = free_slot();
         if (slot == nullptr)
@@ -198,10 +198,10 @@ void report_worker_end()
     wake_launcher();
 }
 
-void hold_order(Oid database, int32 log_id)
+void hold_order(Oid database, int32 consumer_id)
 {
     LWLockAcquire(memory->lock, LW_EXCLUSIVE);
-    if (OrderSlot *slot = find_slot(database, log_id); slot != nullptr)
+    if (OrderSlot *slot = find_slot(database, consumer_id); slot != nullptr)
         pg_atomic_write_u32(&slot->holder, static_cast<uint32>(MyProcPid));
     LWLockRelease(memory->lock);
     wake_launcher();
@@ -275,7 +275,7 @@ bool read_order(int slot, KeptOrder *order, bool *is_held)
 void update_order(const KeptOrder &order)
 {
     LWLockAcquire(memory->lock, LW_EXCLUSIVE);
-    if (OrderSlot *slot = find_slot(order.worker.database, order.log_id); slot != nullptr) {
+    if (OrderSlot *slot = find_slot(order.worker.database, order.consumer_id); slot != nullptr) {
         slot->order.failures = order.failures;
         slot->order.next_try = order.next_try;
         slot->order.obstacle = order.obstacle;
@@ -284,10 +284,10 @@ void update_order(const KeptOrder &order)
     LWLockRelease(memory->lock);
 }
 
-bool find_order(Oid database, int32 log_id, KeptOrder *order)
+bool find_order(Oid database, int32 consumer_id, KeptOrder *order)
 {
     LWLockAcquire(memory->lock, LW_SHARED);
-    const OrderSlot *slot = find_slot(database, log_id);
+    const OrderSlot *slot = find_slot(database, consumer_id);
     if (slot != nullptr)
         *order = slot->order;
     LWLockRelease(memory->lock);

@@ -26,10 +26,10 @@ enum class Obstacle : int32 {
 };
 const char *text_of(Obstacle obstacle);
 
-// The workers of one log.
+// The workers of one consumer.
 struct KeptOrder {
     WorkerOrder worker;
-    int32 log_id;
+    int32 consumer_id;
     int32 wanted; // number of workers
     char log_name[BGW_MAXLEN];
     // What the launcher has met:
@@ -41,10 +41,10 @@ struct KeptOrder {
 
 inline bool is_same_order(const KeptOrder &a, const KeptOrder &b)
 {
-    return a.worker.database == b.worker.database && a.log_id == b.log_id;
+    return a.worker.database == b.worker.database && a.consumer_id == b.consumer_id;
 }
 
-// As many logs as there can be workers.
+// As many consumers as there can be workers.
 inline constexpr int most_orders = most_max_workers;
 
 // Reserves the memory. Call it while the library is preloaded.
@@ -58,8 +58,8 @@ void request_scan(Oid database);
 void wake_launcher();
 void report_worker_end();
 
-// Nothing is started for the log until the end of the transaction.
-void hold_order(Oid database, int32 log_id);
+// Nothing is started for the consumer until the end of the transaction.
+void hold_order(Oid database, int32 consumer_id);
 void let_orders_go();
 
 bool is_launcher_running();
@@ -78,7 +78,7 @@ bool take_worker_end();
 bool read_order(int slot, KeptOrder *order, bool *is_held);
 // Writes what the launcher has met back to the order.
 void update_order(const KeptOrder &order);
-bool find_order(Oid database, int32 log_id, KeptOrder *order);
+bool find_order(Oid database, int32 consumer_id, KeptOrder *order);
 // Makes these the orders of the database. Returns how many had no room.
 int replace_orders(Oid database, const KeptOrder *orders, int count);
 

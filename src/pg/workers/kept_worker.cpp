@@ -2,6 +2,7 @@
 #include "pg/base/relation.hpp"
 #include "pg/base/text.hpp"
 #include "pg/base/versions.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/workers/kept_order.hpp"
 
 extern "C" {
@@ -39,7 +40,8 @@ namespace
 // -- the table ------------------------------------------------------------------------------------
 
 enum KeptColumn {
-    kept_log = 1,
+    kept_consumer = 1,
+    kept_log,
     kept_database,
     kept_role,
     kept_workers,
@@ -48,12 +50,6 @@ enum KeptColumn {
     kept_since,
     kept_columns = kept_since
 };
-constexpr CatalogColumn columns_of_kept[] = {
-    {"log_id", INT4OID},           {"database", OIDOID},    {"role", OIDOID},
-    {"workers", INT4OID},          {"max_events", INT4OID}, {"poll", INT4OID},
-    {"kept_since", TIMESTAMPTZOID}};
-static_assert(lengthof(columns_of_kept) == kept_columns, "each column is here");
-
 CatalogTable open_kept_workers(LOCKMODE lock)
 {
     return open_catalog_table(kept_workers_layout, "kept_workers_pkey", lock);
@@ -157,7 +153,7 @@ void require_right_to_stop(const EventLog &log, Oid role)
 bool forget_row(const CatalogTable &table, const EventLog &log)
 {
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(table, snapshot, {int4_key(1, log.log_id)});
+    const KeyScan scan = begin_key_scan(table, snapshot, {int4_key(1, log.consumer_id)});
     const bool found = next_row(scan);
     if (found && row_oid(scan.slot, kept_database) == MyDatabaseId)
         require_right_to_stop(log, row_oid(scan.slot, kept_role));
@@ -178,11 +174,24 @@ void warn_of_limits(int wanted)
                           errhint("call_worker_status shows how many run.")));
 }
 
+void forget_workers(const EventLog &log)
+{
+    PreventCommandIfReadOnly("stop_call_worker for kept workers");
+    const CatalogTable table = open_kept_workers(ShareRowExclusiveLock);
+    const bool found = forget_row(table, log);
+    close_catalog_table(table, NoLock);
+    if (found && is_preloaded()) {
+        scan_after_transaction();
+        at_end.holds_orders = true;
+        hold_order(MyDatabaseId, log.consumer_id);
+    }
+}
+
 bool has_row(const EventLog &log)
 {
     const CatalogTable table = open_kept_workers(AccessShareLock);
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(table, snapshot, {int4_key(1, log.log_id)});
+    const KeyScan scan = begin_key_scan(table, snapshot, {int4_key(1, log.consumer_id)});
     const bool found = next_row(scan);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
@@ -217,12 +226,17 @@ bool is_version_of_library(Oid extension)
 void add_order(TupleTableSlot *slot, Oid extension, const EventLog &log, FoundOrders *found)
 {
     KeptOrder order = {};
-    order.worker = {MyDatabaseId, row_oid(slot, kept_role),        extension,
-                    log.events,   row_int4(slot, kept_max_events), row_int4(slot, kept_poll),
+    order.worker = {MyDatabaseId,
+                    row_oid(slot, kept_role),
+                    extension,
+                    log.events,
+                    log.consumer_id,
+                    row_int4(slot, kept_max_events),
+                    row_int4(slot, kept_poll),
                     true};
-    order.log_id = log.log_id;
+    order.consumer_id = log.consumer_id;
     order.wanted = row_int4(slot, kept_workers);
-    strlcpy(order.log_name, log.events_name, sizeof order.log_name);
+    strlcpy(order.log_name, name_for_workers(log), sizeof order.log_name);
     found->orders[found->count++] = order;
 }
 
@@ -232,7 +246,8 @@ void read_row(const CatalogTable &table, TupleTableSlot *slot, Oid extension, Fo
     const Oid role = row_oid(slot, kept_role);
     if (row_oid(slot, kept_database) != MyDatabaseId || found->count == most_orders)
         return;
-    if (!find_event_log_by_id(row_int4(slot, kept_log), &log) || log.events_name == nullptr)
+    if (!find_event_log_by_id(row_int4(slot, kept_log), &log) || log.events_name == nullptr ||
+        !find_consumer_by_id(row_int4(slot, kept_consumer), &log))
         return;
     if (is_trusted(table.heap, role))
         add_order(slot, extension, log, found);
@@ -306,7 +321,7 @@ void put_order(const ReturnSetInfo *result, const KeptOrder &order)
 {
     const bool has_failed = order.obstacle != Obstacle::none;
     const bool waits = order.next_try != 0;
-    Datum values[] = {Int32GetDatum(order.log_id),
+    Datum values[] = {Int32GetDatum(order.consumer_id),
                       has_failed ? CStringGetTextDatum(text_of(order.obstacle)) : Datum{0},
                       TimestampTzGetDatum(order.failed_at), TimestampTzGetDatum(order.next_try)};
     bool nulls[] = {false, !has_failed, !has_failed, !waits};
@@ -314,8 +329,6 @@ void put_order(const ReturnSetInfo *result, const KeptOrder &order)
 }
 
 } // namespace
-
-constinit const CatalogLayout kept_workers_layout = {"kept_workers", columns_of_kept};
 
 void keep_workers(const EventLog &log, const WorkerOrder &order, int wanted)
 {
@@ -326,13 +339,10 @@ void keep_workers(const EventLog &log, const WorkerOrder &order, int wanted)
     const CatalogTable table = open_kept_workers(ShareRowExclusiveLock);
     require_trust(table, order.role);
     forget_row(table, log);
-    const Datum values[] = {Int32GetDatum(log.log_id),
-                            ObjectIdGetDatum(MyDatabaseId),
-                            ObjectIdGetDatum(order.role),
-                            Int32GetDatum(wanted),
-                            Int32GetDatum(order.max_events),
-                            Int32GetDatum(order.poll),
-                            TimestampTzGetDatum(GetCurrentTimestamp())};
+    const Datum values[] = {Int32GetDatum(log.consumer_id), Int32GetDatum(log.log_id),
+                            ObjectIdGetDatum(MyDatabaseId), ObjectIdGetDatum(order.role),
+                            Int32GetDatum(wanted),          Int32GetDatum(order.max_events),
+                            Int32GetDatum(order.poll),      TimestampTzGetDatum(GetCurrentTimestamp())};
     constexpr bool nulls[lengthof(values)] = {};
     insert_row(table, values, nulls);
     close_catalog_table(table, NoLock);
@@ -347,19 +357,10 @@ using namespace callhardening;
 CALLHARDENING_FUNCTION(forget_kept_workers)
 {
     EventLog log;
-    find_event_log(fcinfo, 0, &log);
-    if (RecoveryInProgress() || !has_row(log))
-        PG_RETURN_BOOL(false);
-    PreventCommandIfReadOnly("stop_call_worker for kept workers");
-    const CatalogTable table = open_kept_workers(ShareRowExclusiveLock);
-    const bool found = forget_row(table, log);
-    close_catalog_table(table, NoLock);
-    if (found && is_preloaded()) {
-        scan_after_transaction();
-        at_end.holds_orders = true;
-        hold_order(MyDatabaseId, log.log_id);
-    }
-    PG_RETURN_BOOL(found);
+    for (const EventLog &consumer : consumers_argument(fcinfo, &log))
+        if (!RecoveryInProgress() && has_row(consumer))
+            forget_workers(consumer);
+    PG_RETURN_VOID();
 }
 
 CALLHARDENING_FUNCTION(launcher_state)

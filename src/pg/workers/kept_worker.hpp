@@ -1,16 +1,14 @@
 // Workers that start with the server: what start_call_worker(keep => true) has written down.
 #pragma once
 
-#include "pg/base/catalog_table.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/workers/call_worker.hpp"
 
 namespace callhardening
 {
 
-extern const CatalogLayout kept_workers_layout;
-
-// Writes down that so many workers of the log run, as the caller. The launcher starts them after the commit.
+// Writes down that so many workers of the consumer run, as the caller. The launcher starts them after the
+// commit.
 void keep_workers(const EventLog &log, const WorkerOrder &order, int wanted);
 
 } // namespace callhardening

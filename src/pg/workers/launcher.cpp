@@ -314,7 +314,7 @@ void scan_databases()
 struct Child {
     BackgroundWorkerHandle *handle;
     Oid database;
-    int32 log_id;
+    int32 consumer_id;
     TimestampTz started_at;
     pid_t pid; // 0: it has not begun yet
 };
@@ -333,7 +333,7 @@ bool is_running(pid_t pid)
 
 bool is_of(const Child &child, const KeptOrder &order)
 {
-    return child.database == order.worker.database && child.log_id == order.log_id;
+    return child.database == order.worker.database && child.consumer_id == order.consumer_id;
 }
 
 // Running ones, and those that come up.
@@ -342,7 +342,7 @@ int count_workers(const KeptOrder *order)
     int count = 0;
     for (int i = 0; i < running.count; ++i)
         if (order == nullptr || (running.workers[i].database == order->worker.database &&
-                                 running.workers[i].log_id == order->log_id))
+                                 running.workers[i].consumer_id == order->consumer_id))
             ++count;
     for (int i = 0; i < child_count; ++i)
         if ((order == nullptr || is_of(children[i], *order)) && !is_running(children[i].pid))
@@ -368,7 +368,7 @@ void note_failure(KeptOrder *order, Obstacle obstacle)
 void note_end(const Child &child)
 {
     KeptOrder order;
-    if (!find_order(child.database, child.log_id, &order))
+    if (!find_order(child.database, child.consumer_id, &order))
         return;
     if (round_time - child.started_at >= long_life)
         order.failures = 0;
@@ -400,7 +400,7 @@ Obstacle start_worker(const KeptOrder &order)
     if (count_workers(nullptr) >= max_workers || child_count == most_max_workers)
         return Obstacle::limit;
     BackgroundWorker worker = describe_worker(order.log_name, order.worker);
-    Child child = {nullptr, order.worker.database, order.log_id, round_time, 0};
+    Child child = {nullptr, order.worker.database, order.consumer_id, round_time, 0};
     const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
     const bool has_slot = RegisterDynamicBackgroundWorker(&worker, &child.handle);
     MemoryContextSwitchTo(caller);

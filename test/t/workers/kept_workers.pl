@@ -154,7 +154,7 @@ like(error_of('SET ROLE other; SELECT stop_call_worker()'),
 like(error_of('SET ROLE other; SELECT start_call_worker(keep => true)'), qr/ERROR:  42501: permission denied to change the kept workers/,
 	'nor keep others in their place');
 is(status('role, kept'), 'worker|2', 'they are kept as before');
-my $forged = 'INSERT INTO _callhardening.kept_workers SELECT 2, database, 10, 1, 1000, 200, now() FROM _callhardening.kept_workers';
+my $forged = 'INSERT INTO _callhardening.kept_workers SELECT 2, log_id, database, 10, 1, 1000, 200, now() FROM _callhardening.kept_workers';
 like(error_of($forged), qr/ERROR:  42501: kept workers cannot be written by SQL/, 'no role writes them by SQL');
 like(error_of('UPDATE _callhardening.kept_workers SET role = 10'), qr/ERROR:  42501: kept workers cannot be written by SQL/,
 	'no role changes them by SQL');
@@ -193,6 +193,22 @@ is(status('status, running, kept'), 'not kept|0|', 'then none is kept');
 $node->restart;
 $node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening launcher')});
 is(status('status, running'), 'not kept|0', 'and none starts with the server');
+
+# ---- consumers --------------------------------------------------------------------------------------------------------------
+
+$node->safe_psql('calls', q{SELECT create_call_consumer('call_events', 'crm')});
+$node->safe_psql('calls', q{SET ROLE worker; SELECT start_call_worker(keep => true), start_call_worker(keep => true, consumer => 'crm')});
+comes_to('each consumer has its workers', q{count(*) = 2 AND bool_and(status = 'running' AND running = 1)});
+$node->restart;
+comes_to('also after a restart', q{count(*) = 2 AND bool_and(status = 'running' AND running = 1)});
+$node->safe_psql('calls', q{SET ROLE worker; SELECT stop_call_worker(consumer => 'crm')});
+comes_to('one of them is stopped alone', q{string_agg(consumer || running, ' ') = 'default1'});
+$node->safe_psql('calls', q{SET ROLE worker; SELECT start_call_worker(keep => true, consumer => 'crm')});
+comes_to('they run', q{count(*) = 2 AND bool_and(status = 'running')});
+$node->safe_psql('calls', q{SELECT drop_call_consumer('call_events', 'crm')});
+ok($node->poll_query_until('calls', 'SELECT count(*) = 1 FROM _callhardening.kept_worker_states()'), 'a dropped consumer keeps no workers');
+is($node->safe_psql('calls', 'SELECT count(*) FROM _callhardening.kept_workers'), 1, 'nor a row');
+is($node->safe_psql('calls', 'SET ROLE worker; SELECT stop_call_worker()'), 1, 'the others run');
 
 # ---- a limit is reached -----------------------------------------------------------------------------------------------------
 
