@@ -504,20 +504,37 @@ void delete_rows(const CatalogTable &table, std::initializer_list<Key> keys)
     const KeyScan scan = begin_key_scan(table, snapshot, keys);
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
-        delete_row(table, scan);
+        if (lock_newest_row(table, scan, snapshot)) // another session may be deleting it
+            delete_row(table, scan);
     }
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
 }
 
-bool lock_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait)
+namespace
+{
+
+bool lock_version(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait,
+                  uint8 flags)
 {
     TM_FailureData failure;
     ItemPointerData tid = scan.slot->tts_tid;
     const TM_Result result =
         table_tuple_lock(table.heap, &tid, snapshot, scan.slot, GetCurrentCommandId(true),
-                         LockTupleNoKeyExclusive, wait, 0, &failure);
+                         LockTupleNoKeyExclusive, wait, flags, &failure);
     return result == TM_Ok;
+}
+
+} // namespace
+
+bool lock_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait)
+{
+    return lock_version(table, scan, snapshot, wait, 0);
+}
+
+bool lock_newest_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot)
+{
+    return lock_version(table, scan, snapshot, LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION);
 }
 
 Snapshot take_snapshot()

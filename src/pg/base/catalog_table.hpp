@@ -123,12 +123,15 @@ struct Change {
 void update_row(const CatalogTable &table, const KeyScan &scan, std::initializer_list<Change> changes);
 void delete_row(const CatalogTable &table, const KeyScan &scan);
 
-// Deletes all rows with the given keys. The caller must keep other writers of them out.
+// Deletes all rows with the given keys, after waiting for other writers of them.
 void delete_rows(const CatalogTable &table, std::initializer_list<Key> keys);
 
 // Locks the present row FOR NO KEY UPDATE until the end of the transaction. False if the row is gone, or if
 // `wait` is LockWaitSkip and another session holds the lock.
 bool lock_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot, LockWaitPolicy wait);
+
+// The same, but waits, and the present row becomes its newest version. False if the row is gone.
+bool lock_newest_row(const CatalogTable &table, const KeyScan &scan, Snapshot snapshot);
 
 // A snapshot of all rows committed now, and of the transaction's own changes. The caller calls
 // UnregisterSnapshot.

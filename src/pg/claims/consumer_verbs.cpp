@@ -3,6 +3,7 @@
 #include "pg/claims/claim.hpp"
 #include "pg/claims/claim_lane.hpp"
 #include "pg/claims/dead.hpp"
+#include "pg/claims/purge.hpp"
 #include "pg/claims/waiting.hpp"
 #include "pg/log/consumer.hpp"
 #include "pg/log/snapshot.hpp"
@@ -11,6 +12,7 @@
 
 extern "C" {
 #include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 }
 
@@ -37,7 +39,8 @@ struct Seek {
     LogTable table;
     Snapshot snapshot;
     XidSnapshot now;
-    bool uses_old_lanes; // the consumer gets events of lanes before the first one
+    MemoryContext scratch; // for one event
+    bool uses_old_lanes;   // the consumer gets events of lanes before the first one
 };
 
 bool is_wanted(const Target &target, const LogEvent &event)
@@ -59,11 +62,14 @@ bool find_first(const Seek &seek, int lane, const XidSnapshot &end, LogPosition 
     if (seek.target.is_now || found)
         return found;
     LaneReader reader = begin_reading(seek.table, seek.snapshot, lane, window_between({0, 0, {}}, end), {});
+    const MemoryContext caller = MemoryContextSwitchTo(seek.scratch);
     while (!found && next_event(&reader)) {
         CHECK_FOR_INTERRUPTS();
         found = is_wanted(seek.target, present_event(seek.consumer, reader));
         *first = reader.position;
+        MemoryContextReset(seek.scratch);
     }
+    MemoryContextSwitchTo(caller);
     end_reading(reader);
     return found;
 }
@@ -121,15 +127,19 @@ void open_old_lanes(const LockedLog &locked, const Seek &seek)
     write_adoption(locked, log);
 }
 
-// The log is locked after the lanes, in the order of the workers. A worker may have adopted it in between.
-LockedLog lock_unmoved_log(const EventLog &consumer)
+// The log is locked after the lanes, in the order of the workers. Until then its old lanes may have ended,
+// another session may have dropped the consumer, or a worker may have adopted the log.
+LockedLog lock_present_log(EventLog *consumer)
 {
-    EventLog present;
-    const LockedLog locked = lock_event_log(consumer);
-    read_locked_log(locked, &present);
-    if (present.first_lane != consumer.first_lane)
+    const EventLog before = *consumer;
+    const LockedLog locked = lock_event_log(before);
+    if (!find_log_of_consumer(before.consumer_id, consumer))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("another transaction has dropped consumer \"%s\" of event log %s",
+                               before.consumer, before.events_name)));
+    if (consumer->first_lane != before.first_lane)
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                        errmsg("event log %s was adopted by another transaction", consumer.events_name),
+                        errmsg("event log %s was adopted by another transaction", before.events_name),
                         errhint("Try again.")));
     return locked;
 }
@@ -140,6 +150,8 @@ void open_seek(Seek *seek)
     if (seek->consumer.is_restored)
         adopt_event_log(&seek->consumer, seek->table);
     seek->tables = open_lanes(seek->consumer, RowExclusiveLock);
+    seek->scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);
 }
 
 void close_seek(const Seek &seek)
@@ -152,7 +164,7 @@ void run_seek(Seek *seek)
 {
     open_seek(seek);
     lock_lanes(*seek);
-    const LockedLog locked = lock_unmoved_log(seek->consumer);
+    const LockedLog locked = lock_present_log(&seek->consumer);
     seek->snapshot = take_snapshot();
     seek->now = xids_of(seek->snapshot);
     move_old_lanes(seek);
@@ -230,13 +242,14 @@ void run_drop(Seek *seek)
 {
     open_seek(seek);
     lock_lanes(*seek);
-    const LockedLog locked = lock_unmoved_log(seek->consumer);
+    const LockedLog locked = lock_present_log(&seek->consumer);
     drop_consumer(locked, seek->consumer.consumer_id);
     close_locked_log(locked);
     for (int lane = 0; lane < seek->consumer.first_lane + seek->consumer.lanes; ++lane)
         drop_lane(seek->consumer, seek->tables, lane);
+    forget_dead(seek->consumer); // first, since another session may revive these events
     forget_waiting(seek->consumer);
-    forget_dead(seek->consumer);
+    forget_low_ends(seek->consumer);
     close_seek(*seek);
 }
 

@@ -480,6 +480,13 @@ int64 run_purge(Purge *purge, int most_looks)
 
 } // namespace
 
+void forget_low_ends(const EventLog &consumer)
+{
+    const CatalogTable purges = open_catalog_table(purges_layout, "purges_pkey", RowExclusiveLock);
+    delete_rows(purges, {int4_key(1, consumer.consumer_id)});
+    close_catalog_table(purges, NoLock);
+}
+
 constinit const CatalogLayout purges_layout = {"purges", columns_of_purges};
 constinit const CatalogLayout purge_leftovers_layout = {"purge_leftovers", columns_of_leftovers};
 

@@ -393,7 +393,7 @@ LockedLog lock_event_log(const EventLog &log)
     const CatalogTable logs = open_logs("logs_pkey", RowExclusiveLock);
     const Snapshot before = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, before, {int4_key(1, log.log_id)});
-    if (!next_row(scan) || !lock_row(logs, scan, before, LockWaitBlock))
+    if (!next_row(scan) || !lock_newest_row(logs, scan, before))
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                         errmsg("event log %d was changed by another transaction", log.log_id),
                         errhint("Try again.")));

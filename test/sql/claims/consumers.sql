@@ -200,7 +200,9 @@ SELECT drop_call_changes('calls');
 DROP OWNED BY regress_consumer;
 DROP ROLE regress_consumer;
 
--- A dropped consumer leaves nothing, and its claims are unknown.
+-- A dropped consumer leaves nothing, and its claims are unknown. A purge that stopped among its dead events has a low end.
+INSERT INTO _callhardening.purges (log_id, lane, record_no, low_xid, low_seq, purged_at)
+    SELECT consumer_id, -2147483647, 1, '0', 3, now() FROM _callhardening.consumers WHERE name = 'lake';
 CREATE TABLE last_claims AS SELECT claim_id FROM claim_call_events(consumer => 'lake');
 SELECT drop_call_consumer('call_events', 'lake');
 SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM call_open_claims) || ARRAY(SELECT claim_id FROM last_claims));
@@ -209,7 +211,8 @@ SELECT t.name, count(*)
 FROM (SELECT consumer_id, 'lanes' AS name FROM _callhardening.lanes
     UNION ALL SELECT consumer_id, 'claims' FROM _callhardening.claims
     UNION ALL SELECT consumer_id, 'dead' FROM _callhardening.dead_events
-    UNION ALL SELECT consumer_id, 'retrying' FROM _callhardening.retrying_events) AS t
+    UNION ALL SELECT consumer_id, 'retrying' FROM _callhardening.retrying_events
+    UNION ALL SELECT log_id, 'purges' FROM _callhardening.purges) AS t
     LEFT JOIN _callhardening.logs AS l ON l.log_id = t.consumer_id WHERE l.log_id IS NULL GROUP BY 1;
 -- So does a dropped log.
 SELECT create_call_consumer('call_events', 'last');
