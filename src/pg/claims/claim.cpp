@@ -169,21 +169,38 @@ bool are_old_lanes_over(const ClaimContext &context, std::span<const EventLog> c
     return over;
 }
 
+bool lock_old_lanes(const LaneTables &tables, std::span<const EventLog> consumers)
+{
+    bool locked = true;
+    const Snapshot snapshot = take_snapshot();
+    for (const EventLog &consumer : consumers)
+        for (int lane = 0; locked && lane < consumer.first_lane; ++lane)
+            locked = !has_lane(consumer, tables, snapshot, lane) ||
+                     lock_lane(consumer, tables, snapshot, lane, LockWaitSkip);
+    UnregisterSnapshot(snapshot);
+    return locked;
+}
+
 // Nothing may be appended to an old lane after the check. Transactions from before the adoption may still
-// stamp its number, so they must have ended. The lock keeps other appenders out during the check. While
-// another consumer still has events there, the first check saves the appenders from the lock.
+// stamp its number, so they must have ended. The lock of the table keeps other appenders out. A seek can give
+// a consumer the events of an old lane again, so the log and the lanes are locked before the last check.
+// Appenders would wait too if this waited for a lock. While a consumer still has events there, the first
+// check saves them from the lock.
 void drop_old_lanes(const Search &search)
 {
-    const EventLog &log = *search.context->log;
+    EventLog log = *search.context->log;
     const LaneTables &tables = search.context->tables;
+    if (search.now.xmin < log.adopted.xmax || !are_old_lanes_over(*search.context, consumers_of(log)) ||
+        !ConditionalLockRelationOid(log.events, ShareLock) || !try_lock_event_log(log) ||
+        !find_event_log_by_id(log.log_id, &log))
+        return;
     const std::span<const EventLog> consumers = consumers_of(log);
-    if (search.now.xmin < log.adopted.xmax || !are_old_lanes_over(*search.context, consumers) ||
-        !ConditionalLockRelationOid(log.events, ShareLock) || !are_old_lanes_over(*search.context, consumers))
+    if (!log.has_old_lanes || search.now.xmin < log.adopted.xmax || !lock_old_lanes(tables, consumers) ||
+        !are_old_lanes_over(*search.context, consumers))
         return;
     for (const EventLog &consumer : consumers)
         for (int lane = 0; lane < log.first_lane; ++lane)
-            if (lock_lane(consumer, tables, search.snapshot, lane, LockWaitBlock))
-                drop_lane(consumer, tables, lane);
+            drop_lane(consumer, tables, lane);
     forget_old_lanes(log, search.context->table);
 }
 
