@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What the launcher of kept workers costs while it has nothing to do: transactions, transaction ids and WAL of the whole
-# server, and the launcher's own wake-ups and processor time. Once without and once with shared_preload_libraries, on a private
-# server with eight databases that have the extension. Prints a markdown table.
+# server, and the launcher's own wake-ups and processor time. Without and with shared_preload_libraries, on a private server
+# with eight databases that have the extension; and with a worker that it tries to start, to see that this would be counted.
+# Prints a markdown table.
 #
 #   test/bench/launcher.sh [seconds]        as an ordinary user; PG_CONFIG chooses the server, the extension is installed there
 set -eu
@@ -61,9 +62,17 @@ SELECT pg_temp.figures() AS before \gset
 SELECT pg_sleep(:seconds);
 SELECT pg_temp.figures() AS after \gset
 COMMIT;
-SELECT string_agg(coalesce(a - b, 0)::text, ' | ' ORDER BY n)
+SELECT string_agg(coalesce((a - b)::text, '-'), ' | ' ORDER BY n)
 FROM unnest(:'before'::numeric[], :'after'::numeric[]) WITH ORDINALITY AS f (b, a, n);
 SQL
+}
+
+# The launcher tries again each second.
+keep_a_worker_that_cannot_run() {
+    run -c 'CREATE ROLE worker LOGIN'
+    database=calls1 run -c "SELECT grant_call_role('worker', 'process')" -c 'SET ROLE worker' \
+        -c 'SELECT start_call_worker(keep => true)' -c 'RESET ROLE' -c 'ALTER ROLE worker NOLOGIN' \
+        -c 'ALTER SYSTEM SET callhardening.max_restart_pause = 1' -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
 make_server
@@ -74,3 +83,5 @@ restart ''
 printf '| not preloaded | %s |\n' "$(measure | tail -n 1)"
 restart callhardening
 printf '| preloaded, nothing kept | %s |\n' "$(measure | tail -n 1)"
+keep_a_worker_that_cannot_run
+printf '| one kept worker without LOGIN, a try each second | %s |\n' "$(measure | tail -n 1)"
