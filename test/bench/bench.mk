@@ -1,6 +1,6 @@
 # Measurements, as ratios within one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher
-bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher
+.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes
+bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes
 
 bench-update:
 	test/bench/update.sh
@@ -29,6 +29,9 @@ bench-process:
 
 bench-signature:
 	test/bench/signature.sh
+
+bench-changes:
+	test/bench/changes.sh
 
 # Runs a server of its own, so not as root.
 bench-launcher:

@@ -1,4 +1,4 @@
-# queue.sh, process.sh and ingest.sh source this file: a database of their own, and tables of the rounds' results.
+# queue.sh, process.sh, ingest.sh and others source this file: a database of their own, and tables of the rounds' results.
 
 set -euo pipefail
 shopt -s inherit_errexit
