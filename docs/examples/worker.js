@@ -2,13 +2,14 @@
 // This worker sends each event to another system.
 //
 //   npm install pg
-//   TARGET=https://crm.example.com/calls node worker.js      PGHOST, PGDATABASE, ... name the database
+//   TARGET=https://crm.example.com/calls CONSUMER=crm node worker.js      PGHOST, PGDATABASE, ... name the database
 'use strict';
 const { Client } = require('pg');
 
 const LEASE = '30 seconds'; // longer than the work for one event
 const RENEW_AFTER = 10000; // milliseconds
 const POLL_AFTER = 5000; // milliseconds; retries and expired claims send no notification
+const CONSUMER = process.env.CONSUMER ?? null; // null: shares the events with process_call_events
 const WORKER = `worker.js on ${require('os').hostname()}, pid ${process.pid}`;
 
 // Before any claim: each failed delivery would cost an event an attempt.
@@ -75,7 +76,8 @@ async function complete(db, done) {
 // has happened. Then the others are completed by themselves.
 async function next(db, done) {
     try {
-        const { rows } = await db.query('SELECT * FROM claim_call_events(100, $1, $2, complete => $3)', [LEASE, WORKER, done]);
+        const { rows } = await db.query('SELECT * FROM claim_call_events(100, $1, $2, complete => $3, consumer => $4)',
+            [LEASE, WORKER, done, CONSUMER]);
         if (done.length > 0) console.log(`${done.length} of ${done.length} claims completed`);
         return rows;
     } catch (error) {

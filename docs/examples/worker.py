@@ -4,6 +4,8 @@
     apt-get install python3-psycopg2
     worker.py                  with leases; PGHOST, PGDATABASE, ... name the database
     worker.py --transaction    each batch in one transaction, without a lease
+
+CONSUMER names the consumer. Without it the worker shares the events with process_call_events.
 """
 import os
 import select
@@ -16,6 +18,7 @@ from psycopg2.extras import NamedTupleCursor
 
 LEASE = "1 minute"  # longer than the work for one batch
 POLL_AFTER = 5  # seconds; retries and expired claims send no notification
+CONSUMER = os.environ.get("CONSUMER")
 WORKER = f"worker.py on {socket.gethostname()}, pid {os.getpid()}"
 
 
@@ -32,7 +35,7 @@ def check_setup(cursor):
 
 
 def claim(cursor, lease):
-    cursor.execute("SELECT * FROM claim_call_events(100, %s, %s)", (lease, WORKER))
+    cursor.execute("SELECT * FROM claim_call_events(100, %s, %s, consumer => %s)", (lease, WORKER, CONSUMER))
     return cursor.fetchall()
 
 

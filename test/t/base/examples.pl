@@ -58,7 +58,7 @@ sub fails_at_its_start
 my $attempts = 'SELECT count(*) FROM call_retrying_events';
 
 SKIP: {
-	skip 'there is no psycopg2', 16 unless $python;
+	skip 'there is no psycopg2', 17 unless $python;
 	for my $mode ([], ['--transaction']) {
 		my @worker = ($python, "$examples/worker.py", @$mode);
 		fails_at_its_start("no table (@$mode)", \@worker, qr/relation "talked" does not exist/);
@@ -79,11 +79,16 @@ CREATE TRIGGER refuse BEFORE INSERT ON talked FOR EACH ROW EXECUTE FUNCTION refu
 	run_worker([ $python, "$examples/worker.py" ], 'SELECT count(*) = 20 FROM talked');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '20', 'a well configured worker completes its claims');
 	is($node->safe_psql('postgres', $attempts), '0', 'and no event has failed');
-	$node->safe_psql('postgres', 'TRUNCATE _callhardening.claims');
+	# Another consumer gets all events too.
+	$node->safe_psql('postgres', q{TRUNCATE talked; SELECT create_call_consumer('call_events', 'lake', from_beginning => true)});
+	local $ENV{CONSUMER} = 'lake';
+	run_worker([ $python, "$examples/worker.py" ], 'SELECT count(*) = 20 FROM talked');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '20', 'a worker of another consumer gets all events');
+	$node->safe_psql('postgres', q{SELECT drop_call_consumer('call_events', 'lake'); TRUNCATE _callhardening.claims});
 }
 
 SKIP: {
-	skip 'there is no pg for Node', 14 unless $has_node;
+	skip 'there is no pg for Node', 15 unless $has_node;
 	my @worker = ('node', "$examples/worker.js");
 	delete local $ENV{TARGET};
 	$node->safe_psql('postgres', q{SELECT ingest_call_event('{"call_id": 77}'::jsonb)});
@@ -106,6 +111,11 @@ SKIP: {
 	my ($exit, $output) = run_worker(\@worker, 'SELECT sum(pending) = 0 FROM pending_call_events(exact => true)');
 	like($output, qr/claims completed/, 'a well configured worker completes its claims');
 	is($node->safe_psql('postgres', $attempts), '0', 'and no event has failed');
+	$node->safe_psql('postgres', q{SELECT create_call_consumer('call_events', 'crm', from_beginning => true)});
+	local $ENV{CONSUMER} = 'crm';
+	run_worker(\@worker, q{SELECT sum(pending) = 0 FROM pending_call_events(exact => true, consumer => 'crm')});
+	is($node->safe_psql('postgres', q{SELECT pending_estimate FROM call_consumers WHERE consumer = 'crm'}),
+		'0', 'a worker of another consumer gets all events');
 	$target->kill_kill;
 }
 
