@@ -38,7 +38,8 @@ constexpr int row_values = 4, most_rows = max_spi_arguments / row_values;
 // Looked up once per statement and table.
 struct ChangeLogger {
     EventLog log;
-    bool is_registered; // false: the table of the trigger is not the log of this calls table
+    const char *calls_name;
+    bool is_registered;             // false: the table of the trigger is not the log of this calls table
     const char *inserts[most_rows]; // by number of rows, made when needed
     AttrNumber call_id;
     FmgrInfo call_id_output;
@@ -87,6 +88,7 @@ ChangeLogger *open_logger(FunctionCallInfo fcinfo)
     if (find_event_log_of(event->tg_trigger->tgconstrrelid, &logger->log) &&
         is_log_of(logger->log, event->tg_relation)) {
         find_columns(logger, event->tg_relation, statement);
+        logger->calls_name = relation_name(logger->log.calls);
         logger->is_registered = true;
     }
     MemoryContextSwitchTo(caller);
@@ -222,7 +224,8 @@ void push_number(JsonbParseState **state, const char *name, int64 number)
     pushJsonbValue(state, WJB_VALUE, &value);
 }
 
-void push_columns(JsonbParseState **state, const ChangeLogger *logger, const ChangedRow &row, const Change &change)
+void push_columns(JsonbParseState **state, const ChangeLogger *logger, const ChangedRow &row,
+                  const Change &change)
 {
     const TupleDesc columns = row.after->tts_tupleDescriptor;
     const int status = logger->status.attnum - 1;
@@ -277,7 +280,8 @@ const char *insert_statement(ChangeLogger *logger, int rows)
     appendStringInfo(&statement, "INSERT INTO %s (call_id, event_type, received_at, payload) VALUES",
                      logger->log.events_name);
     for (int i = 0; i < rows * row_values; i += row_values)
-        appendStringInfo(&statement, "%s ($%d, $%d, $%d, $%d)", i == 0 ? "" : ",", i + 1, i + 2, i + 3, i + 4);
+        appendStringInfo(&statement, "%s ($%d, $%d, $%d, $%d)", i == 0 ? "" : ",", i + 1, i + 2, i + 3,
+                         i + 4);
     return MemoryContextStrdup(logger->statement, statement.data);
 }
 
@@ -291,9 +295,10 @@ void write_events(NewEvents *events)
     run_statement(&plans, *insert, events->arguments, events->count * row_values);
     events->count = 0;
     if (SPI_processed != rows)
-        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-                        errmsg("the change was not written to %s", events->logger->log.events_name),
-                        errhint("A trigger, a rule or a row-level security policy of that table suppresses it.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+                 errmsg("the change was not written to %s", events->logger->log.events_name),
+                 errhint("A trigger, a rule or a row-level security policy of that table suppresses it.")));
 }
 
 void add_event(NewEvents *events, const Change &change)
@@ -347,17 +352,18 @@ void append_changes(ChangeLogger *logger, const ChangedRow &row, Relation calls)
 
 // -- with the rights of the log's owner ----------------------------------------------------------
 
-void name_change(void *log)
+// After an error nothing can be looked up.
+void name_change(void *state)
 {
-    errcontext("logging a change of table %s in %s", relation_name(static_cast<const EventLog *>(log)->calls),
-               static_cast<const EventLog *>(log)->events_name);
+    const auto *logger = static_cast<const ChangeLogger *>(state);
+    errcontext("logging a change of table %s in %s", logger->calls_name, logger->log.events_name);
 }
 
 // A writer of calls needs no right on the log. What the owner of the log has planted there (triggers, types,
 // policies) runs with the rights of this owner.
 void append_as_owner(ChangeLogger *logger, const ChangedRow &row, Relation calls)
 {
-    ErrorContextCallback context = {error_context_stack, name_change, &logger->log};
+    ErrorContextCallback context = {error_context_stack, name_change, logger};
     error_context_stack = &context;
     SPI_connect();
     const CallerRights caller = take_owner_rights(logger->log.events);
