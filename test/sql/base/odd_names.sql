@@ -127,7 +127,17 @@ CALL test.say(
         FROM call_event_logs AS l WHERE l.calls = format(''%%I.calls'', %1$L::name)::regclass');
 CALL test.say('SELECT p.applied FROM call_event_logs AS l, process_call_events(log => l.events) AS p
         WHERE l.calls = format(''%%I.calls'', %1$L::name)::regclass',
-    'SELECT i.kind, i.call_id, i.new_value FROM call_issues AS i WHERE table_name IN (%2$L, %3$L)');
+    'SELECT i.kind, i.call_id, i.new_value FROM call_issues AS i WHERE table_name IN (%2$L, %3$L)',
+    'ALTER TABLE %1$I.calls RENAME status TO %5$I',
+    'SELECT harden_calls(format(''%%I.calls'', %1$L::name)::regclass, status_column => %5$L)',
+    'SELECT create_call_changes(format(''%%I.calls'', %1$L::name)::regclass, test.variant(%1$L, ''M'')) IS NOT NULL',
+    'SELECT create_call_consumer(l.events, test.variant(%1$L, ''R''), true) FROM call_event_logs AS l
+        WHERE l.is_of_changes AND l.calls = format(''%%I.calls'', %1$L::name)::regclass',
+    'UPDATE %1$I.calls SET %5$I = ''ended''');
+CALL test.say('SELECT c.call_id, c.event_type, c.payload->''changed'' = jsonb_build_array(%5$L) AS same
+        FROM call_event_logs AS l, claim_call_events(log => l.events, consumer => test.variant(%1$L, ''R'')) AS c
+        WHERE l.is_of_changes AND l.calls = format(''%%I.calls'', %1$L::name)::regclass',
+    'SELECT drop_call_changes(format(''%%I.calls'', %1$L::name)::regclass)');
 SELECT n.name, p.statement, p.said AS plain, s.said
 FROM (SELECT *, row_number() OVER (PARTITION BY number ORDER BY place) AS n FROM test.said) s
 JOIN (SELECT *, row_number() OVER (PARTITION BY number ORDER BY place) AS n FROM test.said) p USING (n)
