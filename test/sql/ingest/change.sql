@@ -112,6 +112,32 @@ SELECT count(*), count(*) FILTER (WHERE event_type = 'created') AS created,
     bool_and(payload->'event_seq' = to_jsonb(event_seq)) AS in_order FROM loop_changes;
 SELECT DISTINCT call_id, event_lane FROM loop_changes;
 
+-- Batches of any size give the same statuses, in the same order and by the same events.
+SET client_min_messages = error;
+CREATE SCHEMA single;
+CREATE SCHEMA batch;
+CREATE FUNCTION steps_of(schema text) RETURNS TABLE (call_id text, steps text) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT e.call_id, string_agg(concat_ws('' '', e.payload->>''status_before'', e.payload->>''status'',
+        e.payload->>''event_seq'', e.payload->>''happened_at''), '', '' ORDER BY e.event_seq)
+        FROM %I.call_changes AS e WHERE e.payload->''status'' <> e.payload->''status_before'' GROUP BY e.call_id', schema);
+END
+$$;
+SELECT create_call_tables('single'), create_call_tables('batch');
+SELECT create_call_changes('single.calls'), create_call_changes('batch.calls');
+SELECT generate_call_events(200, 18, 'single.call_events') = generate_call_events(200, 18, 'batch.call_events') AS filled;
+DO $$BEGIN WHILE (SELECT claimed > 0 FROM process_call_events(1, 'single.call_events')) LOOP END LOOP; END$$;
+SELECT claimed > 500 AS claimed FROM process_call_events(100000, 'batch.call_events');
+SELECT count(*) > 150 AS calls, count(*) FILTER (WHERE s.steps IS DISTINCT FROM b.steps) AS different
+FROM steps_of('single') AS s FULL JOIN steps_of('batch') AS b USING (call_id);
+SELECT count(*) FILTER (WHERE event_type = 'created') = (SELECT count(*) FROM batch.calls) AS one_created,
+    count(*) > (SELECT count(*) FROM batch.calls) * 2 AS several FROM batch.call_changes;
+-- The last status is that of the row.
+SELECT count(*) AS wrong FROM batch.calls AS c WHERE c.status IS DISTINCT FROM (SELECT e.payload->>'status'
+    FROM batch.call_changes AS e WHERE e.call_id = c.dialpad_call_id::text ORDER BY e.event_seq DESC LIMIT 1);
+DROP SCHEMA single, batch CASCADE;
+DROP FUNCTION steps_of;
+RESET client_min_messages;
 -- A call without an id has no event until it gets one.
 UPDATE look SET last_seq = 20;
 INSERT INTO loops (status) VALUES ('ringing');
