@@ -32,6 +32,7 @@ struct KeptOrder {
     int32 consumer_id;
     int32 wanted; // number of workers
     char log_name[BGW_MAXLEN];
+    char database_name[NAMEDATALEN];
     // What the launcher has met:
     int32 failures;       // in a row
     TimestampTz next_try; // 0: nothing has failed

@@ -14,6 +14,7 @@ extern "C" {
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "funcapi.h"
 #include "libpq/pqsignal.h"
@@ -86,10 +87,11 @@ void end_of_transaction(XactEvent event, void *)
         refuse_prepare();
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
         return;
-    if (at_end.holds_orders)
-        let_orders_go();
+    // In this order: the launcher starts nothing in a database that it has to scan first.
     if (at_end.asks_for_scan)
         request_scan(MyDatabaseId);
+    if (at_end.holds_orders)
+        let_orders_go();
     at_end = {};
 }
 
@@ -237,6 +239,7 @@ void add_order(TupleTableSlot *slot, Oid extension, const EventLog &log, FoundOr
     order.consumer_id = log.consumer_id;
     order.wanted = row_int4(slot, kept_workers);
     strlcpy(order.log_name, name_for_workers(log), sizeof order.log_name);
+    strlcpy(order.database_name, get_database_name(MyDatabaseId), sizeof order.database_name);
     found->orders[found->count++] = order;
 }
 

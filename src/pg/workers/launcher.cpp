@@ -63,6 +63,7 @@ TimestampTz after_failures(int failures)
 
 struct Database {
     bool exists;
+    NameData name;
     bool is_open; // to connections
     bool takes_role;
 };
@@ -89,6 +90,7 @@ Database read_database(Oid database, Oid role)
     if (const HeapTuple row = systable_getnext(scan); HeapTupleIsValid(row)) {
         const auto *form = reinterpret_cast<Form_pg_database>(GETSTRUCT(row));
         found.exists = true;
+        found.name = form->datname;
         found.is_open = form->datallowconn && form->datconnlimit >= -1; // -2: its DROP was interrupted
         found.takes_role = OidIsValid(role) && takes_role(row, RelationGetDescr(databases), role);
     }
@@ -181,6 +183,7 @@ int waiting_count, waiting_room;
 // One at a time: a server can have many databases, and few slots for background workers.
 struct RunningScan {
     Oid database;
+    NameData name; // of the database
     int failures;
     BackgroundWorkerHandle *handle; // nullptr: none runs
 };
@@ -232,10 +235,10 @@ void try_scan_later(Oid database, int failures, ScanResult fault)
     set_scan_fault(database, fault);
 }
 
-void say_scan_failed(Oid database, ScanResult result)
+void say_scan_failed(const char *database, ScanResult result)
 {
     if (result == ScanResult::other_version)
-        ereport(LOG, (errmsg("no kept worker is started in database %u", database),
+        ereport(LOG, (errmsg("no kept worker is started in database \"%s\"", database),
                       errdetail("The library and the extension have different versions."),
                       errhint("ALTER EXTENSION callhardening UPDATE, or restart the server.")));
 }
@@ -256,7 +259,7 @@ void end_scan()
         return;
     }
     if (running_scan.failures == 0)
-        say_scan_failed(running_scan.database, result);
+        say_scan_failed(NameStr(running_scan.name), result);
     try_scan_later(running_scan.database, running_scan.failures, result);
 }
 
@@ -275,6 +278,13 @@ BackgroundWorker describe_scanner(Oid database)
     return worker;
 }
 
+void say_no_scanner(const WaitingScan &scan, const char *database)
+{
+    if (scan.failures == 0)
+        ereport(LOG, (errmsg("the kept workers of database \"%s\" cannot be read yet", database),
+                      errdetail("Reason: %s.", text_of(Obstacle::no_process))));
+}
+
 void begin_scan(const WaitingScan &scan)
 {
     BackgroundWorker worker = describe_scanner(scan.database);
@@ -285,9 +295,10 @@ void begin_scan(const WaitingScan &scan)
         return;
     begin_scan_result();
     const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-    running_scan = {scan.database, scan.failures, nullptr};
+    running_scan = {scan.database, database.name, scan.failures, nullptr};
     if (!RegisterDynamicBackgroundWorker(&worker, &running_scan.handle)) {
         running_scan.handle = nullptr;
+        say_no_scanner(scan, NameStr(database.name));
         try_scan_later(scan.database, scan.failures, ScanResult::failed);
     }
     MemoryContextSwitchTo(caller);
@@ -308,6 +319,15 @@ void scan_databases()
     }
 }
 
+// What is known of the database is out of date. A scan that fails does not count for ever.
+bool is_scan_due(Oid database)
+{
+    for (int i = 0; i < waiting_count; ++i)
+        if (waiting_scans[i].database == database && waiting_scans[i].failures == 0)
+            return true;
+    return running_scan.handle != nullptr && running_scan.database == database && running_scan.failures == 0;
+}
+
 // -- workers --------------------------------------------------------------------------------------
 
 // A worker that this launcher has started.
@@ -317,6 +337,7 @@ struct Child {
     int32 consumer_id;
     TimestampTz started_at;
     pid_t pid; // 0: it has not begun yet
+    bool is_told_to_end;
 };
 Child children[most_max_workers];
 int child_count;
@@ -358,7 +379,8 @@ void note_failure(KeptOrder *order, Obstacle obstacle)
         order->next_try = after_failures(order->failures);
     }
     if (obstacle != order->obstacle && obstacle != Obstacle::ended)
-        ereport(LOG, (errmsg("a kept worker for %s is not started", order->log_name),
+        ereport(LOG, (errmsg("a kept worker for %s in database \"%s\" is not started", order->log_name,
+                             order->database_name),
                       errdetail("Reason: %s.", text_of(obstacle))));
     order->obstacle = obstacle;
     order->failed_at = round_time;
@@ -400,7 +422,7 @@ Obstacle start_worker(const KeptOrder &order)
     if (count_workers(nullptr) >= max_workers || child_count == most_max_workers)
         return Obstacle::limit;
     BackgroundWorker worker = describe_worker(order.log_name, order.worker);
-    Child child = {nullptr, order.worker.database, order.consumer_id, round_time, 0};
+    Child child = {nullptr, order.worker.database, order.consumer_id, round_time, 0, false};
     const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
     const bool has_slot = RegisterDynamicBackgroundWorker(&worker, &child.handle);
     MemoryContextSwitchTo(caller);
@@ -412,7 +434,8 @@ Obstacle start_worker(const KeptOrder &order)
 
 void say_superuser(const KeptOrder &order)
 {
-    ereport(WARNING, (errmsg("a kept worker for %s has the rights of a superuser", order.log_name),
+    ereport(WARNING, (errmsg("a kept worker for %s in database \"%s\" has the rights of a superuser",
+                             order.log_name, order.database_name),
                       errdetail("Triggers, defaults and constraints of the calls table run with them.")));
 }
 
@@ -434,12 +457,29 @@ void start_workers(KeptOrder *order, int missing)
     }
 }
 
+// Once: a second signal would end it without giving its events back.
+void end_child(Child *child)
+{
+    if (!child->is_told_to_end)
+        TerminateBackgroundWorker(child->handle);
+    child->is_told_to_end = true;
+}
+
 // Those that are up are ended by the session that stops them.
 void end_coming_workers(const KeptOrder &order)
 {
     for (int i = 0; i < child_count; ++i)
         if (is_of(children[i], order) && !is_running(children[i].pid))
-            TerminateBackgroundWorker(children[i].handle);
+            end_child(&children[i]);
+}
+
+// They came up too late for the session that has stopped the others.
+void end_orphans()
+{
+    KeptOrder order;
+    for (int i = 0; i < child_count; ++i)
+        if (!find_order(children[i].database, children[i].consumer_id, &order))
+            end_child(&children[i]);
 }
 
 // A place that has become free counts for all logs at once.
@@ -451,7 +491,7 @@ bool waits_for_place(const KeptOrder &order)
 void attend_to(KeptOrder *order, bool has_free_place)
 {
     const int missing = order->wanted - count_workers(order);
-    if (missing <= 0)
+    if (missing <= 0 || is_scan_due(order->worker.database))
         return;
     if (order->next_try > round_time && !(has_free_place && waits_for_place(*order)))
         come_back_at(order->next_try);
@@ -462,6 +502,7 @@ void attend_to(KeptOrder *order, bool has_free_place)
 void start_missing_workers(bool has_free_place)
 {
     running = find_running_workers();
+    end_orphans();
     for (int slot = 0; slot < most_orders; ++slot) {
         KeptOrder order;
         bool is_held;

@@ -188,6 +188,24 @@ $node->safe_psql('calls', $keep);
 comes_to('they run', q{status = 'running'});
 is($node->safe_psql('calls', 'BEGIN; SELECT stop_call_worker(); ROLLBACK'), 2, 'stop_call_worker ends them');
 comes_to('after a rollback they start again', q{status = 'running' AND kept = 2});
+# A worker that comes up meanwhile waits for this lock. It must not stay.
+$node->safe_psql(
+	'calls', q{
+BEGIN;
+LOCK TABLE _callhardening.logs;
+SELECT pg_terminate_backend(pid) FROM call_worker_pids() AS pid;
+DO $$ BEGIN
+    WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening worker' AND wait_event_type = 'Lock'
+            AND pid NOT IN (SELECT call_worker_pids())) LOOP
+        PERFORM pg_sleep(0.05), pg_stat_clear_snapshot();
+    END LOOP;
+END $$;
+SELECT stop_call_worker();
+COMMIT});
+ok($node->poll_query_until('calls', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'callhardening worker')}),
+	'a worker that comes up while others are stopped ends, too');
+$node->safe_psql('calls', $keep);
+comes_to('they run', q{status = 'running'});
 is($node->safe_psql('calls', 'SET ROLE worker; SELECT stop_call_worker()'), 2, 'their role stops them');
 is(status('status, running, kept'), 'not kept|0|', 'then none is kept');
 $node->restart;
@@ -222,7 +240,7 @@ comes_to('all slots are used',
 like($node->safe_psql('calls', q{SELECT detail FROM check_call_hardening() WHERE check_name = 'kept_workers'}),
 	qr/^6 of 60 kept workers of public.call_events run: no background worker slot/, 'the self-test counts all');
 comes_to('it tries again, later and later', q{next_try - last_failed_at = interval '4 seconds'});
-my $said = () = slurp_file($node->logfile, $mark) =~ /a kept worker for public.call_events is not started/g;
+my $said = () = slurp_file($node->logfile, $mark) =~ /a kept worker for public.call_events in database "calls" is not started/g;
 is($said, 1, 'the log has one line about it');
 applies_a_call('those that run work');
 reload('callhardening.max_workers = 2');
