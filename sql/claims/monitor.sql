@@ -169,15 +169,17 @@ COMMENT ON COLUMN @extschema@.call_event_log_status.other_consumers IS
 'number of further consumers: the other columns do not count their events, call_consumers does';
 
 CREATE VIEW @extschema@.call_consumers AS
-SELECT k.*, k.behind IS NOT NULL
-    AND k.behind OPERATOR(pg_catalog.=) pg_catalog.max(k.behind) OVER (PARTITION BY k.log) AS holds_purges
+SELECT k.log, k.consumer, k.created_at, k.pending_estimate, k.oldest_event_seq, k.oldest_received_at, k.open_claims,
+    k.claims_over, k.retrying, k.blocked, k.dead, k.last_claimed_at, k.behind, k.max_attempts, k.retry_base,
+    k.retry_cap, k.max_retrying, k.error, k.first_kept IS NOT NULL
+    AND k.first_kept OPERATOR(pg_catalog.=) pg_catalog.min(k.first_kept) OVER (PARTITION BY k.log) AS holds_purges
 FROM (
     SELECT l.events AS log, c.name AS consumer, c.created_at, s.pending_estimate, s.oldest_event_seq,
         s.oldest_received_at, s.open_claims, s.claims_over, s.retrying, s.blocked, s.dead, n.last_claimed_at,
         pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.oldest_received_at AS behind,
         COALESCE(c.max_attempts, l.max_attempts) AS max_attempts, COALESCE(c.retry_base, l.retry_base) AS retry_base,
         COALESCE(c.retry_cap, l.retry_cap) AS retry_cap, COALESCE(c.max_retrying, l.max_retrying) AS max_retrying,
-        s.error
+        s.error, LEAST(s.oldest_event_seq, w.oldest_event_seq) AS first_kept
     FROM _callhardening.logs l JOIN _callhardening.consumers c ON c.log_id OPERATOR(pg_catalog.=) l.log_id
     CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
             pg_catalog.min(v.oldest_event_seq) AS oldest_event_seq,
@@ -187,6 +189,8 @@ FROM (
             pg_catalog.sum(v.dead)::bigint AS dead, pg_catalog.min(v.error) AS error
         FROM @extschema@.call_lane_status v
         WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) s
+    CROSS JOIN LATERAL (SELECT pg_catalog.min(e.event_seq) AS oldest_event_seq
+        FROM _callhardening.retrying_events e WHERE e.consumer_id OPERATOR(pg_catalog.=) c.consumer_id) w
     CROSS JOIN LATERAL (SELECT pg_catalog.max(r.claimed_at) AS last_claimed_at FROM _callhardening.claims r
         WHERE r.consumer_id OPERATOR(pg_catalog.=) c.consumer_id AND r.claim_id IS NOT NULL) n
     WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT')) k;
@@ -205,8 +209,8 @@ COMMENT ON COLUMN @extschema@.call_consumers.last_claimed_at IS
 COMMENT ON COLUMN @extschema@.call_consumers.behind IS
 'age of its first pending event; NULL: nothing is pending, or the log has no time of receipt';
 COMMENT ON COLUMN @extschema@.call_consumers.holds_purges IS
-'true: of the log''s consumers this one is furthest behind. Purges wait for it: start its workers, move it '
-'(seek_call_consumer), or drop it (drop_call_consumer)';
+'true: of the log''s consumers this one has the first event that is pending, retrying or blocked. Purges wait for it: '
+'start its workers, move it (seek_call_consumer), or drop it (drop_call_consumer)';
 COMMENT ON COLUMN @extschema@.call_consumers.error IS
 'why the log cannot be read, with an SQLSTATE; NULL: it can';
 

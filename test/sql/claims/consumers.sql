@@ -155,6 +155,22 @@ SELECT check_name, ok, regexp_replace(detail, '\d{4}-\d\d-\d\d', '<day>', 'g') A
 FROM check_call_hardening() WHERE check_name IN ('consumers', 'purge');
 UPDATE call_events SET received_at = now();
 
+-- Retrying events hold purges back too, and so do events without a time of receipt.
+CREATE TABLE timeless (payload jsonb);
+SELECT harden_call_events('timeless', 'calls');
+INSERT INTO timeless VALUES ('{"call_id": 1, "state": "ringing"}'), ('{"call_id": 2, "state": "ringing"}');
+SELECT create_call_consumer('timeless', 'crm', from_beginning => true);
+SELECT create_call_consumer('timeless', 'lake', from_beginning => true);
+SELECT consumer, pending_estimate, behind, holds_purges FROM call_consumers WHERE log = 'timeless'::regclass ORDER BY 1;
+SELECT claimed FROM process_call_events(log => 'timeless');
+CREATE TABLE claimed_timeless AS SELECT claim_id, event_seq, call_id FROM claim_call_events(log => 'timeless', consumer => 'crm');
+SELECT fail_call_event(claim_id, event_seq, 'no route', '1 hour') FROM claimed_timeless WHERE call_id = '1';
+SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claimed_timeless));
+SELECT consumer, pending_estimate, retrying, holds_purges FROM call_consumers WHERE log = 'timeless'::regclass ORDER BY 1;
+SELECT seek_call_consumer('timeless', 'lake', 'infinity');
+SELECT consumer, pending_estimate, retrying, holds_purges FROM call_consumers WHERE log = 'timeless'::regclass ORDER BY 1;
+DROP TABLE timeless, claimed_timeless;
+
 -- A log of changes has no default consumer, and is not missing.
 SELECT create_call_changes('calls');
 SELECT create_call_consumer('call_changes', 'wall');
