@@ -352,6 +352,32 @@ SELECT drop_call_changes('calls');
 RESET ROLE;
 ALTER TABLE call_changes OWNER TO CURRENT_USER;
 
+-- An owner needs the task own, a reader the task claim.
+SET client_min_messages = warning;
+CREATE SCHEMA mine AUTHORIZATION regress_log_owner;
+GRANT USAGE ON SCHEMA mine TO regress_writer;
+SELECT grant_call_role('regress_log_owner', 'own');
+SET ROLE regress_log_owner;
+SELECT create_call_tables('mine');
+SELECT create_call_changes('mine.calls');
+SELECT create_call_consumer('mine.call_changes', 'crm');
+GRANT SELECT, INSERT ON mine.calls TO regress_writer;
+RESET ROLE;
+SELECT grant_call_role('regress_writer', 'claim', 'mine.call_changes');
+SET ROLE regress_writer;
+INSERT INTO mine.calls (dialpad_call_id, status) VALUES (1, 'ringing');
+SELECT call_id, payload->>'by' AS by FROM claim_call_events(log => 'mine.call_changes', consumer => 'crm');
+SELECT create_call_changes('mine.calls');
+RESET ROLE;
+SET ROLE regress_log_owner;
+SELECT unharden_calls('mine.calls'), harden_calls('mine.calls'), create_call_changes('mine.calls') IS NOT NULL AS log,
+    drop_call_changes('mine.calls');
+INSERT INTO mine.calls (dialpad_call_id, status) VALUES (2, 'ringing');
+RESET ROLE;
+DROP SCHEMA mine CASCADE;
+SELECT revoke_call_role('regress_log_owner', 'own'), revoke_call_role('regress_writer', 'claim');
+RESET client_min_messages;
+
 -- Off again: by the function, by DROP TABLE, and by unharden_calls.
 SELECT drop_call_changes('calls');
 UPDATE calls SET from_number = '+4' WHERE dialpad_call_id = 20;
