@@ -13,10 +13,11 @@ COMMENT ON PROCEDURE @extschema@.wait_for_call_events(regclass, interval, name) 
 'returns as soon as an event of the log can be claimed, or after timeout (0 to 24 hours). A commit wakes it; it also '
 'looks once a second. Another worker may be faster: then the next claim is empty. A retry that becomes due and a lease '
 'that ends count too. While it waits, it holds no snapshot, no transaction id and no lock on a table. It can be '
-'cancelled. Call it as a statement of its own, outside of functions. log: NULL is the default log. consumer: only '
-'NULL. timeout NULL: an error. Errors: 22023 timeout is out of range, 25001 called from a function, or the transaction '
-'has written, 0A000 in REPEATABLE READ and SERIALIZABLE, 55000 an open cursor holds a snapshot, or no such log, 25006 '
-'on a standby, 42501 no SELECT on the log, 42P08 several logs, none is the default and none is named';
+'cancelled. Call it as a statement of its own, outside of functions. log: NULL is the default log. consumer: NULL is '
+'the default one. timeout NULL: an error. Errors: 22023 timeout is out of range, 25001 called from a function, or the '
+'transaction has written, 0A000 in REPEATABLE READ and SERIALIZABLE, 55000 an open cursor holds a snapshot, or no such '
+'log, 42704 no such consumer, 25006 on a standby, 42501 no SELECT on the log, 42P08 several logs, none is the default '
+'and none is named';
 
 CREATE FUNCTION _callhardening.waiters()
     RETURNS TABLE (pid int, kind text, log_id int, consumer_id int, is_waiting boolean)
@@ -34,8 +35,9 @@ COMMENT ON FUNCTION _callhardening.free_waiting_places() IS
 'free places for waiters, of 256 in the server; NULL: the server has no room for the shared memory';
 
 CREATE VIEW @extschema@.call_event_waiters AS
-SELECT w.pid, w.kind, l.events AS log, w.is_waiting
-FROM _callhardening.waiters() AS w JOIN _callhardening.logs AS l ON l.log_id OPERATOR(pg_catalog.=) w.log_id;
+SELECT w.pid, w.kind, l.events AS log, c.name AS consumer, w.is_waiting
+FROM _callhardening.waiters() AS w JOIN _callhardening.logs AS l ON l.log_id OPERATOR(pg_catalog.=) w.log_id
+LEFT JOIN _callhardening.consumers AS c ON c.consumer_id OPERATOR(pg_catalog.=) w.consumer_id;
 REVOKE ALL ON @extschema@.call_event_waiters FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_waiters', 'SELECT');
 
@@ -44,4 +46,5 @@ COMMENT ON VIEW @extschema@.call_event_waiters IS
 'that is missing here only polls: call_health has the free places of the server';
 COMMENT ON COLUMN @extschema@.call_event_waiters.kind IS 'worker: inside the server; client: wait_for_call_events';
 COMMENT ON COLUMN @extschema@.call_event_waiters.log IS 'the log of its last wait';
+COMMENT ON COLUMN @extschema@.call_event_waiters.consumer IS 'the consumer of its last wait; NULL: it was dropped';
 COMMENT ON COLUMN @extschema@.call_event_waiters.is_waiting IS 'false: it does something else';

@@ -7,6 +7,7 @@
 #include "pg/claims/waiting.hpp"
 #include "pg/log/consumer.hpp"
 #include "pg/log/snapshot.hpp"
+#include "pg/shared/wake.hpp"
 
 #include <algorithm>
 
@@ -175,6 +176,7 @@ void run_seek(Seek *seek)
     forget_waiting(seek->consumer);
     close_locked_log(locked);
     close_seek(*seek);
+    wake_at_commit(seek->consumer.log_id);
 }
 
 // -- creating and dropping -----------------------------------------------------------------------

@@ -1,17 +1,23 @@
 #include "pg/base/time.hpp"
 #include "pg/claims/claim.hpp"
+#include "pg/log/consumer.hpp"
 #include "pg/shared/wake.hpp"
 
 extern "C" {
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
+#include "tcop/dest.h"
 #include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+// Of libpq/libpq.h, which includes headers of GSSAPI.
+bool pq_check_connection(void);
 }
 
 namespace callhardening
@@ -95,7 +101,8 @@ void look_for_event(Look *look)
     EventLog log;
     PushActiveSnapshot(GetTransactionSnapshot());
     find_event_log(look->call, wait_log, &log);
-    start_waiting({log.log_id, log.log_id, WaiterKind::client});
+    choose_consumer(look->call, wait_consumer, &log);
+    start_waiting({log.log_id, log.consumer_id, WaiterKind::client});
     look->found = has_claimable_event(&log, &look->outlook);
 }
 
@@ -126,6 +133,16 @@ void look_without_a_trace(Look *look)
     InvalidateCatalogSnapshot();
 }
 
+// The session of a dead client would go on waiting, and be woken in the place of another one.
+void require_client()
+{
+    if (whereToSendOutput == DestRemote && !pq_check_connection()) {
+        ClientConnectionLost = true;
+        InterruptPending = true;
+    }
+    CHECK_FOR_INTERRUPTS();
+}
+
 // Without a place in the shared memory, or for events that wake nobody.
 int64 longest_sleep(bool has_place)
 {
@@ -136,6 +153,7 @@ void wait_for_event(FunctionCallInfo fcinfo, TimestampTz end, bool has_place)
 {
     for (;;) {
         Look look = {fcinfo, {DT_NOEND, true}, false};
+        require_client();
         look_without_a_trace(&look);
         if (look.found || GetCurrentTimestamp() >= end)
             return;
@@ -157,9 +175,6 @@ using namespace callhardening;
 // at the end.
 CALLHARDENING_FUNCTION(wait_for_call_events)
 {
-    if (!PG_ARGISNULL(wait_consumer))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("consumer \"%s\" does not exist", NameStr(*PG_GETARG_NAME(wait_consumer)))));
     const TimestampTz end = GetCurrentTimestamp() + timeout_of(fcinfo);
     require_transaction_that_can_wait();
     require_own_statement();

@@ -80,6 +80,18 @@ CALL wait_for_call_events(timeout => '1 hour');
 SELECT clock_timestamp() - :'begun' < interval '10 minutes' AS until_the_retry;
 SELECT call_id, outcome FROM claim_call_events() AS c, LATERAL complete_call_events(ARRAY[c.claim_id]) AS e;
 
+-- Consumers wait for themselves.
+SELECT create_call_consumer('call_events', 'crm');
+CALL wait_for_call_events(timeout => '0', consumer => 'crm');
+SELECT seek_call_consumer('call_events', 'crm', received_at => '-infinity');
+SELECT clock_timestamp() AS begun \gset
+CALL wait_for_call_events(timeout => '1 hour', consumer => 'crm');
+SELECT clock_timestamp() - :'begun' < interval '10 minutes' AS waited_for_nothing;
+SELECT kind, log, consumer, is_waiting FROM call_event_waiters;
+CALL wait_for_call_events(timeout => '0');
+SELECT drop_call_consumer('call_events', 'crm');
+SELECT create_call_changes('calls');
+
 -- Refused
 \set VERBOSITY sqlstate
 CALL wait_for_call_events(timeout => '-1 second');
@@ -88,6 +100,7 @@ CALL wait_for_call_events(timeout => '1 month');
 CALL wait_for_call_events(timeout => NULL);
 CALL wait_for_call_events('pg_class');
 CALL wait_for_call_events(consumer => 'crm');
+CALL wait_for_call_events('call_changes');
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 CREATE FUNCTION wait_in_function() RETURNS void LANGUAGE plpgsql
@@ -187,6 +200,6 @@ ROLLBACK;
 SELECT becomes_true('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 11)');
 SELECT stop_call_worker();
 SELECT becomes_true('NOT EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'')');
-DROP TABLE calls, call_events;
+DROP TABLE calls, call_events, call_changes;
 DROP FUNCTION becomes_true, ingest, wait_in_function;
 DROP PROCEDURE wait_and_count, wait_with_setting;
