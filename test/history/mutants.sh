@@ -179,4 +179,15 @@ mutant old-list 'is not delivered|is still waiting' \
     '/^bool try_retry/,/^\}/s/while \(lane->has_old_waiting\)/while (false)/
     /^bool try_range/,/^\}/s/(refresh_waiting\(lane\))/if (lane->waiting.events == nullptr) \1/'
 
+TEST=workers/wake
+try_unchanged
+# A worker looks first, and registers then. A commit in between does not wake it.
+mutant register-late 'not ok .*no wake-up of a worker is lost' \
+    '/^void claim_as_waiter/,/^\}/{s/^( *)start_waiting\(.*;/\1;/
+    s/^( *)set_blocked\(.*/\1start_waiting({log->log_id, log->consumer_id, WaiterKind::worker});/}'
+# The same of a client. Its net finds the event after a second.
+mutant register-late-client 'not ok .*no wake-up of a client is lost' \
+    '/^void look_for_event/,/^\}/{s/^( *)start_waiting\(.*;/\1;/
+    s/^( *look->found = .*)/\1\n    start_waiting({log.log_id, log.consumer_id, WaiterKind::client});/}'
+
 FINISHED=yes
