@@ -824,6 +824,32 @@ $$;
 COMMENT ON FUNCTION _callhardening.warn_of_unprocessed_events(_callhardening.logs) IS
 'a part of unharden_call_events: a WARNING with the number of unprocessed events of a log';
 
+CREATE FUNCTION _callhardening.warn_of_dropped_consumers(log _callhardening.logs) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    consumer name;
+    pending bigint;
+BEGIN
+    FOR consumer IN
+        SELECT c.name FROM _callhardening.operated_consumers AS c WHERE c.log_id = log.log_id ORDER BY c.name
+    LOOP
+        BEGIN
+            pending := (SELECT sum(p.pending) FROM @extschema@.pending_call_events(log.events, true, consumer) AS p);
+        EXCEPTION WHEN object_not_in_prerequisite_state THEN
+            pending := NULL; -- an altered table
+        END;
+        RAISE WARNING USING MESSAGE = format('consumer %I of %s is dropped (pending events: %s)', consumer,
+                log.events, coalesce(pending::text, 'not known')),
+            HINT = 'If its workers still need it, roll back.';
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION _callhardening.warn_of_dropped_consumers(_callhardening.logs) IS
+'a part of unharden_call_events: a WARNING for each consumer beside the default one';
+
 CREATE FUNCTION @extschema@.unharden_call_events(events regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -853,6 +879,7 @@ BEGIN
     IF log.log_id IS NOT NULL AND log.processed_at_column IS NULL THEN
         PERFORM _callhardening.warn_of_unprocessed_events(log);
     END IF;
+    PERFORM _callhardening.warn_of_dropped_consumers(log);
 
     PERFORM _callhardening.drop_triggers(events, _callhardening.event_triggers(events));
     -- With a column go its indexes and its sequence. A copy of a log need not have the comments.
@@ -888,6 +915,7 @@ COMMENT ON FUNCTION @extschema@.unharden_call_events(regclass) IS
 'takes the triggers, stamp columns and indexes of an event log away, and what is remembered about the log. Of a log '
 'of create_call_tables the columns event_seq, call_id, event_type, received_at and payload stay. Its rows stay, and '
 'processed_at of processed rows stays set. Pending, retrying and dead events have none. Takes ACCESS EXCLUSIVE for a '
-'moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed. '
+'moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed; each '
+'consumer beside the default one, which is dropped. '
 'Errors: 55000 no event log, or a log of changes, 22004, 42501 and 42809 as harden_call_events, 2BP01 something '
 'depends on the new columns';

@@ -169,6 +169,10 @@ SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM cla
 SELECT consumer, pending_estimate, retrying, holds_purges FROM call_consumers WHERE log = 'timeless'::regclass ORDER BY 1;
 SELECT seek_call_consumer('timeless', 'lake', 'infinity');
 SELECT consumer, pending_estimate, retrying, holds_purges FROM call_consumers WHERE log = 'timeless'::regclass ORDER BY 1;
+-- The way back drops the consumers, and says so.
+INSERT INTO timeless VALUES ('{"call_id": 3, "state": "ringing"}');
+SELECT unharden_call_events('timeless');
+SELECT count(*) FROM call_consumers WHERE log = 'timeless'::regclass;
 DROP TABLE timeless, claimed_timeless;
 
 -- A log of changes has no default consumer, and is not missing.
