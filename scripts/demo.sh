@@ -82,22 +82,26 @@ webhooks() {
 
 claims() {
     local claim="SELECT event_seq, call_id, event_type, attempt FROM claim_call_events" seq lost
-    heading "A client claims events and cannot process one of them"
+    heading "A client for a CRM follows the same log, and cannot process one of the events"
+    show "SELECT create_call_consumer('call_events', 'crm');"
     webhooks 4711 ringing recording hangup
-    show "$claim(worker => 'client one');"
+    show "SELECT claimed, applied FROM process_call_events();"
+    echo "The client gets these events as well, since it is another consumer."
+    show "$claim(worker => 'client one', consumer => 'crm');"
     seq=$(value "SELECT event_seq FROM call_events WHERE call_id = '4711' AND event_type = 'recording'")
     show "SELECT fail_call_event($(claims_of 'client one'), $seq, 'the recording is not there yet', retry_after => '10 seconds');"
     show "SELECT event_seq, attempts, due_at, errors #>> '{0,error}' AS error FROM call_retrying_events ORDER BY event_seq;"
     show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client one')]);"
+    show "SELECT consumer, pending_estimate, retrying, blocked, dead FROM call_consumers ORDER BY consumer;"
     echo "The hangup waits behind the recording. Both come again, in this order."
 
     heading "A client dies"
     webhooks 4712 ringing
-    show "$claim(lease => '1 second', worker => 'client one');"
+    show "$claim(lease => '1 second', worker => 'client one', consumer => 'crm');"
     lost=$(claims_of 'client one')
     sleep 1.1
     echo "Its lease is over. Another client gets the event, and then the first one comes back."
-    show "$claim(worker => 'client two');"
+    show "$claim(worker => 'client two', consumer => 'crm');"
     show "SELECT outcome FROM complete_call_events(ARRAY[$lost]);"
     show "SELECT outcome FROM complete_call_events(ARRAY[$(claims_of 'client two')]);"
 }
@@ -106,6 +110,38 @@ claims() {
 is_done() {
     [ "$(value "SELECT (SELECT sum(pending) FROM pending_call_events(exact => true)) + open_claims + retrying + blocked
                 FROM call_event_log_status")" = 0 ]
+}
+
+# The worker sleeps until a commit wakes it. Each webhook is committed alone.
+latency() {
+    heading "From the commit of a webhook to its row, with a sleeping worker"
+    query -c "CREATE TABLE demo.latency (ms float8)"
+    query -c "DO \$\$
+DECLARE
+    committed timestamptz;
+BEGIN
+    FOR i IN 1 .. 50 LOOP
+        PERFORM pg_sleep(0.01);
+        PERFORM ingest_call_event(jsonb_build_object('call_id', 6000 + i, 'state', 'ringing'));
+        COMMIT;
+        committed := clock_timestamp();
+        WHILE NOT EXISTS (SELECT FROM calls WHERE dialpad_call_id = 6000 + i) LOOP
+            PERFORM pg_sleep(0.0001);
+        END LOOP;
+        INSERT INTO demo.latency VALUES (extract(epoch FROM clock_timestamp() - committed) * 1000);
+    END LOOP;
+END \$\$"
+    table "SELECT count(*) AS \"webhooks\", round(percentile_disc(0.5) WITHIN GROUP (ORDER BY ms)::numeric, 1) AS \"median ms\",
+               round(max(ms)::numeric, 1) AS \"slowest ms\" FROM demo.latency"
+    query -c "DELETE FROM calls WHERE dialpad_call_id BETWEEN 6001 AND 6050" >/dev/null
+}
+
+timeline() {
+    local call
+    heading "The life of one call"
+    call=$(value "SELECT call_id FROM call_issues WHERE kind = 'refused_status' AND event_seq IS NOT NULL
+                  ORDER BY happened_at DESC LIMIT 1")
+    show "SELECT event_seq, event_type, state, attempts, settled_after, reason FROM call_timeline('${call:-4711}');"
 }
 
 server_worker() {
@@ -125,14 +161,16 @@ server_worker() {
     show "SELECT pending_estimate, claimed, retrying, blocked, dead FROM call_event_log_status;"
     table "SELECT count(*) - $before AS \"events that came in\",
                (SELECT sum(pending) FROM pending_call_events(exact => true)) AS \"events left\" FROM call_events"
+    latency
     show "SELECT stop_call_worker();"
 }
 
 purge() {
-    heading "Purging settled events"
-    show "SELECT count(*) AS events FROM call_events;"
-    show "SELECT purge_call_events(older_than => '0 seconds', max_events => 100000);"
-    show "SELECT count(*) AS events FROM call_events;"
+    heading "Purging events that all consumers have settled"
+    show "SELECT consumer, pending_estimate, behind, holds_purges FROM call_consumers ORDER BY consumer;"
+    echo "The CRM's client has not come back. It will begin with the next event."
+    show "SELECT seek_call_consumer('call_events', 'crm', received_at => 'infinity');"
+    show "SELECT count(*) AS events, purge_call_events(older_than => '0 seconds', max_events => 100000) AS purged FROM call_events;"
 }
 
 calls() {
@@ -278,6 +316,7 @@ ingest
 process
 claims
 server_worker
+timeline
 calls
 payloads
 explanation
