@@ -24,6 +24,27 @@ COMMENT ON COLUMN _callhardening.consumers.consumer_id IS 'a number in claim ids
 COMMENT ON COLUMN _callhardening.consumers.max_attempts IS
 'NULL: as the log has it (call_event_logs), like the three below; the default consumer always has its log''s';
 
+-- Not dumped: the counts of a restored log begin anew. Rows are written by src/pg/shared/counters.cpp at a commit, at
+-- most once a minute for a consumer.
+CREATE TABLE _callhardening.counts (
+    consumer_id int CONSTRAINT counts_pkey PRIMARY KEY,
+    counted_since timestamptz NOT NULL,
+    numbers bigint[] NOT NULL
+) WITH (fillfactor = 50);
+REVOKE ALL ON _callhardening.counts FROM PUBLIC;
+
+COMMENT ON TABLE _callhardening.counts IS
+'what call_event_counts and call_event_lag show, without what was counted since the last row was written. numbers: in '
+'the order of Counter in src/pg/shared/counters.hpp';
+
+CREATE FUNCTION _callhardening.drop_counts(events regclass, consumers int[]) RETURNS void
+    LANGUAGE c STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_drop_counts';
+REVOKE EXECUTE ON FUNCTION _callhardening.drop_counts(regclass, int[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION _callhardening.drop_counts(regclass, int[]) IS
+'forgets the counts of a dropped log: of its number, and of its consumers'' numbers';
+
 CREATE FUNCTION @extschema@.create_call_consumer(log regclass, consumer name, from_beginning boolean DEFAULT false)
     RETURNS void
     LANGUAGE c

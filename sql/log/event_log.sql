@@ -349,6 +349,7 @@ BEGIN
         DELETE FROM _callhardening.claims WHERE consumer_id = ANY (gone);
         DELETE FROM _callhardening.retrying_events WHERE consumer_id = ANY (gone);
         DELETE FROM _callhardening.dead_events WHERE consumer_id = ANY (gone);
+        PERFORM _callhardening.drop_counts(OLD.events, gone);
         DELETE FROM _callhardening.purges WHERE log_id = ANY (gone);
         DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
         DELETE FROM _callhardening.kept_workers WHERE log_id = OLD.log_id;

@@ -6,6 +6,7 @@
 #include "pg/claims/waiting.hpp"
 #include "pg/log/consumer.hpp"
 #include "pg/log/lane.hpp"
+#include "pg/shared/counters.hpp"
 #include "pg/shared/shared_memory.hpp"
 #include "pg/workers/call_worker.hpp"
 #include "pg/workers/kept_worker.hpp"
@@ -58,7 +59,7 @@ CALLHARDENING_FUNCTION(catalog_layouts)
     InitMaterializedSRF(fcinfo, 0);
     const auto *result = castNode(ReturnSetInfo, fcinfo->resultinfo);
     for (const CatalogLayout *layout :
-         {&claims_layout, &consumers_layout, &dead_events_layout, &issues_layout, &kept_workers_layout,
+         {&claims_layout, &consumers_layout, &counts_layout, &dead_events_layout, &issues_layout, &kept_workers_layout,
           &lanes_layout, &logs_layout, &retrying_events_layout, &purge_leftovers_layout, &purges_layout}) {
         Datum values[] = {CStringGetTextDatum(layout->name), CStringGetTextDatum(columns_of(*layout))};
         bool nulls[lengthof(values)] = {};

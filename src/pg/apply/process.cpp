@@ -604,6 +604,20 @@ void open_calls_of(const EventLog &log, CallsTable *table)
     open_calls_table(log, RowExclusiveLock, table);
 }
 
+void count_batch(const Batch &batch, const ApplyCounts &counts)
+{
+    const CountedConsumer consumer = counted(*batch.log);
+    const TimestampTz now = GetCurrentTimestamp();
+    count_events(consumer, Counter::applied, counts.applied);
+    count_events(consumer, Counter::unchanged, counts.unchanged);
+    count_events(consumer, Counter::refused, counts.refused);
+    for (int i = 0; i < batch.count; ++i) {
+        const BatchEvent &event = batch.events[i];
+        if (!event.is_locked && event.error == nullptr && event.claimed->has_received_at)
+            count_lag(consumer, now - postgres_time(event.claimed->received_at));
+    }
+}
+
 ApplyCounts apply_claim(Batch *batch, MemoryContext statement)
 {
     // Before any call, because other processors lock in the same order.
@@ -614,7 +628,9 @@ ApplyCounts apply_claim(Batch *batch, MemoryContext statement)
     give_failed_back(*batch);
     complete_claims(*batch);
     warn_of_batch(*batch, statement);
-    return count_outcomes(*batch);
+    const ApplyCounts counts = count_outcomes(*batch);
+    count_batch(*batch, counts);
+    return counts;
 }
 
 int compare_lanes(const void *left, const void *right)

@@ -116,6 +116,7 @@ bool fail_claimed_event(const EventLog &log, const LaneRecord &record, const Log
     const bool is_dead = fail_event(log, waiting, in_lane(record.lane, event),
                                     attempts_of(log, record, event), due_at, failure);
     close_catalog_table(waiting, NoLock);
+    count_events(counted(log), Counter::failed);
     return is_dead;
 }
 

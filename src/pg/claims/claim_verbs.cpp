@@ -80,9 +80,24 @@ void keep_result_memory(ReturnSetInfo *result)
     MemoryContextSwitchTo(caller);
 }
 
-void return_event(void *receiver, int64 claim_id, const ClaimedEvent &claimed)
+struct Receiver {
+    const ReturnSetInfo *result;
+    CountedConsumer consumer;
+    TimestampTz now;
+};
+
+// A client says when it is done with a claim, but not with which of its events. So its lag ends here.
+void count_claimed(const Receiver &receiver, const ClaimedEvent &claimed)
 {
-    const auto *result = static_cast<const ReturnSetInfo *>(receiver);
+    count_events(receiver.consumer, Counter::claimed);
+    if (claimed.attempt == 1 && claimed.event.has_received_at)
+        count_lag(receiver.consumer, receiver.now - postgres_time(claimed.event.received_at));
+}
+
+void return_event(void *state, int64 claim_id, const ClaimedEvent &claimed)
+{
+    const auto *receiver = static_cast<const Receiver *>(state);
+    const ReturnSetInfo *result = receiver->result;
     const LogEvent &event = claimed.event;
     bool nulls[7] = {false, false, false, false, false, !event.has_received_at, false};
     const Datum event_type = text_or_null(event.event_type, &nulls[3]);
@@ -94,6 +109,7 @@ void return_event(void *receiver, int64 claim_id, const ClaimedEvent &claimed)
                             TimestampTzGetDatum(postgres_time(event.received_at)),
                             open_payload(event.payload)};
     tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), nulls);
+    count_claimed(*receiver, claimed);
 }
 
 // -- finding a claim -----------------------------------------------------------------------------
@@ -196,6 +212,7 @@ void complete_and_mark(const EventLog &log, const LaneTables &tables, const Lane
 {
     mark_claim(log, record);
     complete_claim(log, tables, record);
+    count_events(counted(log), Counter::completed, record.events);
 }
 
 using EndClaim = void (*)(const EventLog &log, const LaneTables &tables, const LaneRecord &record);
@@ -431,7 +448,8 @@ CALLHARDENING_FUNCTION(claim_call_events)
     find_event_log(fcinfo, claim_log_name, &log);
     choose_consumer(fcinfo, claim_consumer_name, &log);
     options.receive = return_event;
-    options.receiver = result;
+    Receiver receiver = {result, counted(log), GetCurrentTimestamp()};
+    options.receiver = &receiver;
     claim_events(&log, options, &claim);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(memory.context);

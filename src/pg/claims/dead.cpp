@@ -65,6 +65,7 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
     values[dead_since - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
     insert_row(dead, values, nulls);
     close_catalog_table(dead, NoLock);
+    count_events(counted(log), Counter::dead);
     note_issue({IssueKind::dead_event,
                 log.events,
                 event.call_id,

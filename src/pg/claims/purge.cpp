@@ -119,6 +119,7 @@ bool delete_event(Purge *purge, int lane, const LogPosition &position)
                            purge->log.events_name),
                   {int4_value(lane), xid8_value(position.xid), int8_value(position.seq)});
     purge->purged += static_cast<int64>(SPI_processed);
+    count_events(counted_log(purge->log), Counter::purged, static_cast<int64>(SPI_processed));
     --purge->left;
     return SPI_processed > 0;
 }

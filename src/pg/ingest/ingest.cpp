@@ -123,6 +123,13 @@ const char *insert_statement(const EventLog *log, const CarriedValues &carried)
         values.data);
 }
 
+// The trigger has counted the row before the conflict.
+void count_redelivery(const EventLog &log)
+{
+    count_events(counted_log(log), Counter::redelivered);
+    count_events(counted_log(log), Counter::received, -1);
+}
+
 // Appends the event, or finds its first delivery; 0 if neither is visible.
 int64 append_or_find(const EventLog *log, const Event &event)
 {
@@ -137,11 +144,13 @@ int64 append_or_find(const EventLog *log, const Event &event)
     memcpy(arguments + first_carried - 1, carried.values, sizeof(SpiArgument) * carried.count);
 
     run_statement(&inserts, insert_statement(log, carried), arguments, first_carried - 1 + carried.count);
-    if (SPI_processed == 0)
-        run_statement(&lookups,
-                      psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1",
-                               log->events_name),
-                      {identity});
+    if (SPI_processed > 0)
+        return spi_int8(0, 1);
+    count_redelivery(*log);
+    run_statement(&lookups,
+                  psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1",
+                           log->events_name),
+                  {identity});
     return SPI_processed > 0 ? spi_int8(0, 1) : 0;
 }
 

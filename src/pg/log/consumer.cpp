@@ -229,6 +229,7 @@ void drop_consumer(const LockedLog &locked, int32 consumer_id)
     const CatalogTable kept = open_catalog_table(kept_workers_layout, "kept_workers_pkey", RowExclusiveLock);
     delete_rows(kept, {int4_key(1, consumer_id)});
     close_catalog_table(kept, NoLock);
+    drop_counts({log.events, consumer_id});
 }
 
 } // namespace callhardening

@@ -5,6 +5,7 @@
 
 #include "pg/base/catalog_table.hpp"
 #include "pg/log/shape_cache.hpp"
+#include "pg/shared/counters.hpp"
 
 extern "C" {
 #include "catalog/pg_type.h"
@@ -58,6 +59,17 @@ struct EventLog {
     ShapeVersion shape_version; // of either
     const char *events_name;    // qualified and quoted, ready for a statement
 };
+
+inline CountedConsumer counted(const EventLog &log)
+{
+    return {log.events, log.consumer_id};
+}
+
+// What happens to the log itself, for all of its consumers.
+inline CountedConsumer counted_log(const EventLog &log)
+{
+    return {log.events, log.log_id};
+}
 
 // The present lane for the calls of `lane`, an old lane or a present one. Waiting events of `lane` are kept
 // there. Numbers of no_lane stay the same.

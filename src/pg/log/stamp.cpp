@@ -411,6 +411,14 @@ Stamp stamp_of_change(const Stamper *stamper, HeapTuple row, TupleDesc columns)
     return {call, {}, LaneOf(call, stamper->lanes)};
 }
 
+void count_row(const Stamper &stamper, int lane)
+{
+    if (stamper.log.log_id == 0)
+        return;
+    count_events(counted_log(stamper.log), Counter::received);
+    count_events(counted_log(stamper.log), Counter::dead, lane < 0 && lane != no_lane::ignored);
+}
+
 HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
 {
     const TupleDesc columns = RelationGetDescr(trigger->tg_relation);
@@ -431,6 +439,7 @@ HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
     }
     MemoryContextSwitchTo(caller);
     HeapTuple stamped = apply_stamp(stamper, trigger->tg_trigtuple, columns, stamp);
+    count_row(*stamper, stamp.lane);
     MemoryContextReset(stamper->scratch);
     return stamped;
 }

@@ -375,6 +375,8 @@ const char *claim_batch(Worker *worker)
     const char *end = find_log(worker);
     if (end == nullptr)
         claim_as_waiter(worker);
+    if (end == nullptr && worker->claim.event_count == 0)
+        flush_counts_if_due(counted(worker->log));
     ForceSyncCommit(); // the attempt is counted even if it crashes the server
     end_transaction();
     return end;
