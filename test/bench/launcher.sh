@@ -2,6 +2,7 @@
 # What the launcher of kept workers costs while it has nothing to do: transactions, transaction ids and WAL of the whole
 # server, and the launcher's own wake-ups and processor time. Without and with shared_preload_libraries, on a private server
 # with eight databases that have the extension; and with a worker that it tries to start, to see that this would be counted.
+# The server does not count transactions of a process without a database: the wake-ups tell whether it can have begun one.
 # Prints a markdown table.
 #
 #   test/bench/launcher.sh [seconds]        as an ordinary user; PG_CONFIG chooses the server, the extension is installed there

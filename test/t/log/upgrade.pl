@@ -11,7 +11,7 @@ use Test::More;
 my @initdb = ('--encoding=UTF8', '--locale=C.UTF-8');
 my $old = PostgreSQL::Test::Cluster->new('old');
 $old->init(extra => \@initdb);
-$old->append_conf('postgresql.conf', "fsync = off\nautovacuum = off");
+$old->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nshared_preload_libraries = 'callhardening'");
 $old->start;
 
 sub ingest
@@ -68,6 +68,19 @@ like($owned, qr/^schema _callhardening$/m, 'the extension owns its schema');
 my $dumped = $old->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text)
 	FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$');
 my $granted = $old->safe_psql('postgres', q{SELECT count(*) FROM call_role_grants('own')});
+
+# A database with a worker that starts with the server. The upgrade itself starts none.
+my $runs = q{SELECT status || running FROM call_worker_status};
+$old->safe_psql('postgres', 'CREATE ROLE worker LOGIN; CREATE DATABASE kept');
+$old->safe_psql(
+	'kept', q{
+CREATE EXTENSION callhardening;
+SELECT create_call_tables();
+SELECT grant_call_role('worker', 'process');
+SET ROLE worker;
+SELECT start_call_worker(keep => true)});
+$old->poll_query_until('kept', $runs, 'running1') or die 'the worker does not start';
+
 my $identifier = $old->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
 $old->stop;
 
@@ -76,6 +89,7 @@ $new->init(extra => \@initdb);
 my $bin = $old->config_data('--bindir');
 my $place = PostgreSQL::Test::Utils::tempdir;
 chdir $place or die "cannot go to $place";
+$new->append_conf('postgresql.conf', "shared_preload_libraries = 'callhardening'");
 system_or_bail('pg_upgrade', '--no-sync', '--old-datadir', $old->data_dir,
 	'--new-datadir', $new->data_dir, '--old-bindir', $bin, '--new-bindir', $bin,
 	'--socketdir', $new->host, '--old-port', $old->port, '--new-port', $new->port);
@@ -103,6 +117,7 @@ is($new->safe_psql('postgres', q{SELECT string_agg(check_name, ' ') FROM check_c
 	WHERE NOT ok AND check_name NOT IN ('autovacuum')}), '', 'the self-test finds no fault');
 $new->safe_psql('postgres', q{CREATE ROLE reader; SELECT grant_call_role('reader', 'read')});
 is($new->safe_psql('postgres', q{SELECT count(*) FROM call_role_grants('own')}), $granted, 'each task has the same rights');
+ok($new->poll_query_until('kept', $runs, 'running1'), 'a kept worker starts in the new cluster');
 
 $new->stop;
 done_testing();
