@@ -175,7 +175,7 @@ SELECT k.log, k.consumer, k.created_at, k.pending_estimate, k.oldest_event_seq, 
     AND k.first_kept OPERATOR(pg_catalog.=) pg_catalog.min(k.first_kept) OVER (PARTITION BY k.log) AS holds_purges
 FROM (
     SELECT l.events AS log, c.name AS consumer, c.created_at, s.pending_estimate, s.oldest_event_seq,
-        s.oldest_received_at, s.open_claims, s.claims_over, s.retrying, s.blocked, s.dead, n.last_claimed_at,
+        s.oldest_received_at, s.open_claims, s.claims_over, s.retrying, s.blocked, d.dead, n.last_claimed_at,
         pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.oldest_received_at AS behind,
         COALESCE(c.max_attempts, l.max_attempts) AS max_attempts, COALESCE(c.retry_base, l.retry_base) AS retry_base,
         COALESCE(c.retry_cap, l.retry_cap) AS retry_cap, COALESCE(c.max_retrying, l.max_retrying) AS max_retrying,
@@ -186,9 +186,11 @@ FROM (
             pg_catalog.min(v.oldest_received_at) AS oldest_received_at, pg_catalog.count(v.claim_id) AS open_claims,
             pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over,
             pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
-            pg_catalog.sum(v.dead)::bigint AS dead, pg_catalog.min(v.error) AS error
+            pg_catalog.min(v.error) AS error
         FROM @extschema@.call_lane_status v
         WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) s
+    CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
+        WHERE e.consumer_id OPERATOR(pg_catalog.=) c.consumer_id) d
     CROSS JOIN LATERAL (SELECT pg_catalog.min(e.event_seq) AS oldest_event_seq
         FROM _callhardening.retrying_events e WHERE e.consumer_id OPERATOR(pg_catalog.=) c.consumer_id) w
     CROSS JOIN LATERAL (SELECT pg_catalog.max(r.claimed_at) AS last_claimed_at FROM _callhardening.claims r

@@ -175,6 +175,11 @@ SELECT unharden_call_events('timeless');
 SELECT count(*) FROM call_consumers WHERE log = 'timeless'::regclass;
 DROP TABLE timeless, claimed_timeless;
 
+-- An event without a call is dead for the default consumer, in both views.
+SELECT ingest_call_event('not json'::text) > 0 AS ingested;
+SELECT s.dead, c.dead AS dead_of_consumer, c.consumer
+FROM call_event_log_status AS s JOIN call_consumers AS c USING (log) ORDER BY c.consumer;
+
 -- A log of changes has no default consumer, and is not missing.
 SELECT create_call_changes('calls');
 SELECT create_call_consumer('call_changes', 'wall');
