@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <map>
+#include <random>
+#include <vector>
 
 using namespace callhardening;
 
@@ -130,6 +134,87 @@ TEST(WithoutMarks, IsDoneWithTheTransactionsOfAWindowThatHasReachedTheMarks)
     const LanePosition behind = WithoutMarks(position);
     EXPECT_FALSE(behind.in_window);
     EXPECT_EQ(behind.done_snapshot.xmax, first_restore_mark);
+}
+
+// Events of a lane, and which of their transactions were open at two moments.
+struct RandomLane {
+    static constexpr std::uint64_t last_xid = 40;
+
+    explicit RandomLane(std::mt19937 &random)
+    {
+        const std::uint64_t next = 3 + random() % (last_xid - 3), later_next = next + random() % 8;
+        for (std::uint64_t xid = 3; xid < later_next; ++xid) {
+            if (xid < next && random() % 4 == 0)
+                open.push_back(xid);
+            if ((xid >= next || std::ranges::binary_search(open, xid)) && random() % 2 == 0)
+                open_later.push_back(xid);
+            for (std::uint64_t i = random() % 3; i > 0; --i)
+                events.push_back({xid, static_cast<std::int64_t>(random() % 1000)});
+        }
+        now = {open.empty() ? next : open.front(), next, open};
+        later = {open_later.empty() ? later_next : open_later.front(), later_next, open_later};
+    }
+    std::vector<std::uint64_t> open, open_later;
+    std::vector<LogPosition> events;
+    XidSnapshot now, later;
+};
+
+// How often each event is read: up to the end of the position's window, and then up to the later snapshot.
+std::map<LogPosition, int> ReadOn(LanePosition position, const RandomLane &lane)
+{
+    std::map<LogPosition, int> times;
+    const auto read = [&](const XidSnapshot &done, const XidSnapshot &end, const LogPosition &behind) {
+        std::vector<XidRange> ranges(done.in_progress.size() + end.in_progress.size() + 1);
+        ranges.resize(WindowRanges(done, end, ranges));
+        for (const LogPosition &event : lane.events)
+            for (const XidRange &range : ranges)
+                times[event] += event > behind && event.xid >= range.first && event.xid < range.end;
+    };
+    if (position.in_window) {
+        read(position.done_snapshot, position.window_snapshot, position.read);
+        CloseWindow(position);
+    }
+    read(position.done_snapshot, lane.later, {});
+    return times;
+}
+
+// An event that the first snapshot shows comes if it is not before the first one. All others come as soon as
+// they are visible.
+int TimesFrom(const LogPosition &first, const LogPosition &event, const RandomLane &lane)
+{
+    return lane.now.Sees(event.xid) ? event >= first : lane.later.Sees(event.xid);
+}
+
+TEST(PositionFrom, GivesTheEventsFromTheFirstOneAndAllLaterCommitsOnce)
+{
+    std::mt19937 random(7);
+    for (int round = 0; round < 500; ++round) {
+        const RandomLane lane(random);
+        std::vector<LogPosition> firsts{{1, 1}};
+        std::ranges::copy_if(lane.events, std::back_inserter(firsts),
+                             [&](const LogPosition &event) { return lane.now.Sees(event.xid); });
+        for (const LogPosition &first : firsts) {
+            const LanePosition position = PositionFrom(lane.now, first);
+            auto times = ReadOn(position, lane);
+            for (const LogPosition &event : lane.events) {
+                ASSERT_EQ(times[event] > 0, TimesFrom(first, event, lane) > 0)
+                    << event.xid << "," << event.seq << " from " << first.xid << "," << first.seq;
+                ASSERT_LE(times[event], std::ranges::count(lane.events, event));
+                ASSERT_EQ(IsSettled(position, event), lane.now.Sees(event.xid) && event < first);
+            }
+        }
+    }
+}
+
+TEST(PositionFrom, HasSnapshotsThatADumpCanKeep)
+{
+    const std::uint64_t open[] = {5, 9, 12};
+    for (const std::uint64_t xid : {1, 3, 6, 8, 10, 11, 13}) {
+        const XidSnapshot done = PositionFrom({5, 14, open}, {xid, 1}).done_snapshot;
+        EXPECT_LE(done.xmin, done.xmax) << xid;
+        for (const std::uint64_t id : done.in_progress)
+            EXPECT_TRUE(id >= done.xmin && id < done.xmax) << xid;
+    }
 }
 
 TEST(PositionAfterLoss, ReadsTheRangeASecondTimeAndThenPassesIt)
