@@ -174,6 +174,8 @@ void move_waiting(const EventLog &log)
     const KeyScan scan = begin_key_scan(waiting, snapshot, {int4_key(1, log.consumer_id)});
     while (next_row(scan)) {
         CHECK_FOR_INTERRUPTS();
+        if (!lock_newest_row(waiting, scan, snapshot)) // a worker has ended its retry
+            continue;
         const int lane = home_lane(log, row_int4(scan.slot, waiting_lane));
         update_row(waiting, scan,
                    {{waiting_lane, Int32GetDatum(lane), false}, {waiting_xid, UInt64GetDatum(0), false}});
@@ -262,7 +264,9 @@ void adopt_event_log(EventLog *log, const LogTable &table)
     const int left = log->first_lane, consumer_id = log->consumer_id;
     const LockedLog locked = lock_event_log(*log);
     read_locked_log(locked, log);
-    if (log->first_lane == left) // no other session has adopted it
+    // Another session may have adopted it. A consumer that was dropped has no lanes, so it takes all events
+    // for strays.
+    if (log->first_lane == left && (log->is_restored || has_consumer(*log, consumer_id)))
         move_to_fresh_lanes(log, table, locked);
     see_as_consumer(consumer_id, log);
     close_locked_log(locked);

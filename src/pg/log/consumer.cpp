@@ -144,6 +144,12 @@ void choose_consumer(FunctionCallInfo fcinfo, int consumer_argument, EventLog *l
         raise_no_consumer(*log, name);
 }
 
+bool has_consumer(const EventLog &log, int32 consumer_id)
+{
+    const std::span<const int32> others = log.other_consumers;
+    return consumer_id == log.log_id || std::ranges::find(others, consumer_id) != others.end();
+}
+
 bool find_log_of_consumer(int32 consumer_id, EventLog *log)
 {
     if (find_event_log_by_id(consumer_id, log))

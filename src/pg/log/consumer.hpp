@@ -20,6 +20,8 @@ bool find_consumer(const char *name, EventLog *log);
 // The same, by number.
 bool find_consumer_by_id(int32 consumer_id, EventLog *log);
 
+bool has_consumer(const EventLog &log, int32 consumer_id);
+
 // The log of the consumer with this number, as this consumer sees it; false if there is none.
 bool find_log_of_consumer(int32 consumer_id, EventLog *log);
 
