@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Checks the results of a run of test/t/claims/history.pl: the logs of its clients, and tables.
 
-    check.py DIRECTORY      prints the counts and each violation; its status is 1 if there is one
-    check.py --self-test    checks the checker with made-up histories, as TAP
+    check.py DIRECTORY [OTHERS]     prints the counts and each violation; its status is 1 if there is one
+    check.py --self-test            checks the checker with made-up histories, as TAP
+
+All workers of DIRECTORY are of one consumer. OTHERS has the logs of other consumers, whose workers append events too.
 
 What a client knows is what it was answered. Between a question and its answer it may have been killed, and the server
 too; with synchronous_commit = off a crash takes the last answers back. So each transaction of a client has a survival:
@@ -113,8 +115,8 @@ class History:
 
     # -- reading the logs --------------------------------------------------------------------------
 
-    def read_log(self, client, text):
-        reader = LogReader(self, client)
+    def read_log(self, client, text, is_of_consumer=True):
+        reader = (LogReader if is_of_consumer else OtherReader)(self, client)
         lines = text.split('\n')
         for line in lines[:-1]:  # the last line is empty or cut off
             reader.read(line.split('\t'))
@@ -333,6 +335,31 @@ class LogReader:
         if when:
             self.transactions[name].saw(when[1], when[2])
         self.history.counts['assert: ' + answer] += 1
+
+
+class OtherReader(LogReader):
+    """The log of a client of another consumer: its events count, its claims do not."""
+
+    def read_claim_asked(self, _name, _lease, _most, _time):
+        pass
+
+    def read_row(self, *_row):
+        pass
+
+    def end_batch(self):
+        self.batch = None
+
+    def ask(self, *_question):
+        pass
+
+    def answer(self, _kind, name, _number, _tag, _answer, _started, now, changes):
+        self.transactions[name].saw(now, changes)
+
+    def read_lost(self, *_answer):
+        pass
+
+    def read_renew_answered(self, name, _number, _end, _started, now, changes):
+        self.transactions[name].saw(now, changes)
 
 
 def is_effective(earlier, later):
@@ -671,11 +698,17 @@ def read_table(path):
         return [line.rstrip('\n').split('\t') for line in file]
 
 
-def read_directory(directory):
-    history = History()
+def read_logs(history, directory, is_of_consumer):
     for path in sorted(glob.glob(os.path.join(directory, '*.log'))):
         with open(path, encoding='utf-8') as file:
-            history.read_log(os.path.basename(path)[:-4], file.read())
+            history.read_log(os.path.basename(path)[:-4], file.read(), is_of_consumer)
+
+
+def read_directory(directory, others):
+    history = History()
+    read_logs(history, directory, True)
+    for other in others:
+        read_logs(history, other, False)
     history.read_tables({os.path.basename(path)[:-4]: read_table(path)
                          for path in glob.glob(os.path.join(directory, '*.tsv'))})
     history.settle()
@@ -700,8 +733,8 @@ def summary(history):
     return counts
 
 
-def main(directory):
-    history = read_directory(directory)
+def main(directory, *others):
+    history = read_directory(directory, others)
     found = Checker(history).check()
     for name, count in sorted(summary(history).items()):
         print(f'# {name}: {count}')
@@ -716,4 +749,4 @@ if __name__ == '__main__':
     if sys.argv[1:] == ['--self-test']:
         import self_test
         sys.exit(self_test.main())
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -262,15 +262,17 @@ bool claim(Worker &worker, long lease)
     const int transaction = client.session.Next();
     const std::string length = lease == 0 ? "NULL" : milliseconds(lease);
     const std::string done = worker.done.empty() ? "NULL" : array_of(worker.done);
+    static const char *const consumer = getenv("HISTORY_CONSUMER");
     const long asked = microseconds();
     if (!worker.done.empty())
         client.log.Say("close?", transaction, "complete", done, asked);
     client.log.Say("claim?", transaction, lease, most, asked);
     const Result result = client.session.Try(
         "SELECT c.claim_id, c.event_seq, c.attempt, c.call_id, c.payload ->> 'tag', c.payload ->> "
-        "'fate', " WHEN
-        " FROM claim_call_events($1::int, $2::interval, $3, $4::regclass, complete => $5::bigint[]) AS c",
-        {std::to_string(most), length, client.name, client.events, done});
+        "'fate', " WHEN " FROM claim_call_events($1::int, $2::interval, $3, $4::regclass, complete => "
+                        "$5::bigint[], consumer => $6) "
+        "AS c",
+        {std::to_string(most), length, client.name, client.events, done, consumer ? consumer : "default"});
     if (result.IsError()) {
         lose_claim(worker, result, transaction, asked);
         return false;

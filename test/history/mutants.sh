@@ -167,8 +167,14 @@ mutant uncounted 'attempts:' '/^bool hand_out_or_block/,/^\}/s/NextAttempt\(\) -
 # An event in its last attempt may be claimed with others.
 mutant last-attempt 'attempts:|death:' '/^bool is_alone/,/^\}/s/ \|\| event\.attempts \+ 1 >= log\.max_attempts//'
 # The purge deletes pending events, and waiting ones.
-mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !IsSettled\(lane\.position, event\.position\)\)/(lane.is_live \&\& false)/'
-mutant purge-waiting 'lost:|death:' '/^bool is_waiting_or_dead/,/^\}/s/return /return event.position.seq < 0 \&\& /'
+mutant purge-pending 'lost:|death:' 's/\(lane\.is_live && !is_settled_in\(\*purge, lane, event\.position\)\)/(lane.is_live \&\& false)/'
+mutant purge-waiting 'lost:|death:' '/^bool is_waiting_or_dead_for/,/^\}/s/return /return event.position.seq < 0 \&\& /'
+# The purge deletes what the first consumer has settled.
+mutant purge-one 'lost:|death:|disorder:|did not get event' '/^bool is_settled_in/,/^\}/s/i < purge\.consumers\.size\(\)/i < 1/'
+# A seek skips events of transactions that are open during it: of all of them, or of those that end while it looks.
+mutant seek-open 'did not get event' '/^LanePosition PositionFrom/,/^\}/s/\{open\.begin\(\), std::lower_bound.*/open.first(0)};/'
+mutant seek-late 'did not get event' \
+    's/^( *)position = PositionFrom\(end, first\);/&\n\1else\n\1position.done_snapshot = xids_of(take_snapshot());/'
 
 TEST=claims/random_histories
 try_unchanged

@@ -3,6 +3,7 @@
 import check
 
 BASE = 1000000000
+OTHER = 'o'  # the client of another consumer
 
 
 class Story:
@@ -38,13 +39,13 @@ class Story:
         self.say(client, kind, self.names)
         return self.names
 
-    def append(self, tag, at, call='1', end='commit', kept=True):
-        name = self.open('a', 'begin')
-        self.say('a', 'begun', name, BASE + at * 1000)
-        self.say('a', 'append', name, tag, call)
+    def append(self, tag, at, call='1', end='commit', kept=True, client='a'):
+        name = self.open(client, 'begin')
+        self.say(client, 'begun', name, BASE + at * 1000)
+        self.say(client, 'append', name, tag, call)
         if end:
-            self.say('a', 'end?', name, end)
-            self.over('a', name, at, end)
+            self.say(client, 'end?', name, end)
+            self.over(client, name, at, end)
         if kept and end == 'commit':
             self.tables['ingested'].append((tag, str(len(self.tables['ingested'])), '1', '0', call))
         return self
@@ -106,7 +107,7 @@ class Story:
     def violations(self):
         history = check.History()
         for client, lines in self.logs.items():
-            history.read_log(client, '\n'.join(lines) + '\n')
+            history.read_log(client, '\n'.join(lines) + '\n', client != OTHER)
         history.read_tables(self.tables)
         history.settle()
         return check.Checker(history).check()
@@ -172,11 +173,17 @@ def half_written():
     return story.claim('v', 2, ['a:1'], 40, attempt=2).close('v', 2, 41)
 
 
+def of_other():
+    return Story().append('o:1', 1, client=OTHER)
+
+
 GOOD = {
     'completed with the next claim': lambda: appended('a:1', 'a:2').claim('w', 1, ['a:1'], 5)
         .next('w', [1], 2, ['a:2'], 10).close('w', 2, 12),
     'completed after the next claim was refused': lambda: next_after_loss().close('w', 2, 31),
     'a good history': good,
+    'another consumer has the same events': lambda: good().claim(OTHER, 9, ['a:1', 'a:2'], 6).close(OTHER, 9, 7),
+    'the events of a client of another consumer': lambda: of_other().claim('w', 1, ['o:1'], 5).close('w', 1, 6),
     'a death': lambda: dead().fail('w', 5, 'a:1', 61, 'dead'),
     'a death with the worker': dead,
     'completed again, since a crash has taken it back': lambda: lost_with_crash(30, 20),
@@ -189,6 +196,8 @@ GOOD = {
 }
 
 BAD = {
+    'lost: to another consumer': lambda: appended('a:1').claim(OTHER, 1, ['a:1'], 5).close(OTHER, 1, 6),
+    'lost: of a client of another consumer': lambda: of_other().claim(OTHER, 1, ['o:1'], 5).close(OTHER, 1, 6),
     'lost': lambda: appended('a:1', 'a:2').claim('w', 1, ['a:1'], 5).close('w', 1, 6),
     'lost: with a lost claim': lambda: next_after_loss().claim('w', 6, ['a:2'], 70, call='2', attempt=2),
     'lost: completed too late': lambda: appended('a:1').claim('w', 1, ['a:1'], 5).close('w', 1, 6, 'stale'),
