@@ -40,6 +40,7 @@ namespace
 
 // -- the table ------------------------------------------------------------------------------------
 
+// As in kept_workers_layout.
 enum KeptColumn {
     kept_consumer = 1,
     kept_log,
@@ -48,9 +49,9 @@ enum KeptColumn {
     kept_workers,
     kept_max_events,
     kept_poll,
-    kept_since,
-    kept_columns = kept_since
+    kept_since
 };
+
 CatalogTable open_kept_workers(LOCKMODE lock)
 {
     return open_catalog_table(kept_workers_layout, "kept_workers_pkey", lock);

@@ -328,6 +328,14 @@ bool is_scan_due(Oid database)
     return running_scan.handle != nullptr && running_scan.database == database && running_scan.failures == 0;
 }
 
+bool is_any_scan_due()
+{
+    for (int i = 0; i < waiting_count; ++i)
+        if (waiting_scans[i].failures == 0)
+            return true;
+    return running_scan.handle != nullptr && running_scan.failures == 0;
+}
+
 // -- workers --------------------------------------------------------------------------------------
 
 // A worker that this launcher has started.
@@ -488,21 +496,29 @@ bool waits_for_place(const KeptOrder &order)
     return order.obstacle == Obstacle::limit || order.obstacle == Obstacle::no_process;
 }
 
-void attend_to(KeptOrder *order, bool has_free_place)
+enum class Pass : unsigned char { first_workers, all_workers };
+
+int missing_workers(const KeptOrder &order, Pass pass)
 {
-    const int missing = order->wanted - count_workers(order);
+    const int count = count_workers(&order);
+    return pass == Pass::all_workers ? order.wanted - count : count == 0;
+}
+
+void attend_to(KeptOrder *order, Pass pass, bool has_free_place)
+{
+    const int missing = missing_workers(*order, pass);
     if (missing <= 0 || is_scan_due(order->worker.database))
         return;
-    if (order->next_try > round_time && !(has_free_place && waits_for_place(*order)))
+    const bool skips_pause = has_free_place && waits_for_place(*order) &&
+                             order->failed_at != round_time; // not after the first pass
+    if (order->next_try > round_time && !skips_pause)
         come_back_at(order->next_try);
     else
         start_workers(order, missing);
 }
 
-void start_missing_workers(bool has_free_place)
+void attend_to_orders(Pass pass, bool has_free_place)
 {
-    running = find_running_workers();
-    end_orphans();
     for (int slot = 0; slot < most_orders; ++slot) {
         KeptOrder order;
         bool is_held;
@@ -511,8 +527,19 @@ void start_missing_workers(bool has_free_place)
         if (is_held)
             end_coming_workers(order);
         else
-            attend_to(&order, has_free_place);
+            attend_to(&order, pass, has_free_place);
     }
+}
+
+// If there are too few places, each consumer has one worker before another one has two. A database that is
+// not read yet may have consumers, too.
+void start_missing_workers(bool has_free_place)
+{
+    running = find_running_workers();
+    end_orphans();
+    attend_to_orders(Pass::first_workers, has_free_place);
+    if (!is_any_scan_due())
+        attend_to_orders(Pass::all_workers, has_free_place);
 }
 
 // -- the loop -------------------------------------------------------------------------------------

@@ -219,6 +219,15 @@ $node->safe_psql('calls', q{SET ROLE worker; SELECT start_call_worker(keep => tr
 comes_to('each consumer has its workers', q{count(*) = 2 AND bool_and(status = 'running' AND running = 1)});
 $node->restart;
 comes_to('also after a restart', q{count(*) = 2 AND bool_and(status = 'running' AND running = 1)});
+reload('callhardening.max_workers = 2');
+$node->safe_psql('calls', q{SET client_min_messages = error; SET ROLE worker; SELECT start_call_worker(workers => 8, keep => true)});
+$node->restart;
+comes_to('with two places each has one', q{count(*) = 2 AND bool_and(running = 1)
+	AND string_agg(why, ' ') = 'the limit callhardening.max_workers is reached'});
+reload('callhardening.max_workers = 8');
+$node->safe_psql('calls', q{SET ROLE worker; SELECT start_call_worker(keep => true)});
+$node->restart;
+comes_to('they run', q{count(*) = 2 AND bool_and(running = 1)});
 $node->safe_psql('calls', q{SET ROLE worker; SELECT stop_call_worker(consumer => 'crm')});
 comes_to('one of them is stopped alone', q{string_agg(consumer || running, ' ') = 'default1'});
 $node->safe_psql('calls', q{SET ROLE worker; SELECT start_call_worker(keep => true, consumer => 'crm')});
