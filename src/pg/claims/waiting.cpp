@@ -254,8 +254,8 @@ TimestampTz next_due_time(const EventLog &log, Snapshot snapshot, TimestampTz no
 {
     const CatalogTable table =
         open_catalog_table(retrying_events_layout, "idx_retrying_events_due", AccessShareLock);
-    const KeyScan scan =
-        begin_key_scan(table, snapshot, {int4_key(1, log.log_id), time_key(2, now, BTGreaterStrategyNumber)});
+    const KeyScan scan = begin_key_scan(
+        table, snapshot, {int4_key(1, log.consumer_id), time_key(2, now, BTGreaterStrategyNumber)});
     const TimestampTz next = next_row(scan) ? row_int8(scan.slot, waiting_due_at) : DT_NOEND;
     end_key_scan(scan);
     close_catalog_table(table, AccessShareLock);

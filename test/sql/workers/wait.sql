@@ -199,6 +199,15 @@ SELECT becomes_true('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worke
 ROLLBACK;
 SELECT becomes_true('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 11)');
 SELECT stop_call_worker();
+-- A retry of another consumer becomes due, and nobody commits.
+SELECT create_call_consumer('call_events', 'crm');
+SELECT configure_call_event_log('call_events', retry_base => '200 milliseconds', consumer => 'crm');
+ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
+SELECT start_call_worker(poll => '1 hour', consumer => 'crm');
+SELECT becomes_true('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
+SELECT ingest_call_event('{"call_id": 12, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
+SELECT becomes_true('EXISTS (SELECT FROM call_dead_events WHERE consumer = ''crm'')');
+SELECT stop_call_worker();
 SELECT becomes_true('NOT EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'')');
 DROP TABLE calls, call_events, call_changes;
 DROP FUNCTION becomes_true, ingest, wait_in_function;
