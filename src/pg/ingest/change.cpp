@@ -380,10 +380,11 @@ void append_as_owner(ChangeLogger *logger, const ChangedRow &row, Relation calls
 struct MovingRow {
     FullTransactionId transaction; // the memory ends with it
     SubTransactionId subtransaction;
+    MemoryContext memory; // until the row arrives
     Oid root;
     char *call_id;
     OptionalText status;
-    HeapTuple row;
+    HeapTuple row; // nullptr: it has arrived
     TupleDesc columns;
 };
 
@@ -402,28 +403,37 @@ bool is_move(const TriggerData *event)
            HeapTupleHeaderIndicatesMovedPartitions(event->tg_trigtuple->t_data);
 }
 
+bool is_present(const MovingRow &row)
+{
+    return row.row != nullptr && FullTransactionIdEquals(row.transaction, GetTopFullTransactionIdIfAny());
+}
+
 void remember_move(ChangeLogger *logger, const TriggerData *event)
 {
     const char *call_id = call_id_of(logger, event->tg_trigslot);
     const OptionalText status = status_of(logger, event->tg_trigslot);
-    const MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+    if (is_present(moving))
+        MemoryContextDelete(moving.memory); // it has left for a table of another log
+    const MemoryContext memory =
+        AllocSetContextCreate(TopTransactionContext, "callhardening moving row", ALLOCSET_SMALL_SIZES);
+    const MemoryContext caller = MemoryContextSwitchTo(memory);
     moving = {GetTopFullTransactionId(),
               GetCurrentSubTransactionId(),
+              memory,
               root_of(event->tg_relation),
               call_id == nullptr ? nullptr : pstrdup(call_id),
               status ? OptionalText{{to_cstring(*status), status->size()}} : OptionalText{},
               heap_copytuple(event->tg_trigtuple),
-              CreateTupleDescCopy(RelationGetDescr(event->tg_relation))};
+              CreateTupleDescCopyConstr(RelationGetDescr(event->tg_relation))}; // with values of new columns
     MemoryContextSwitchTo(caller);
 }
 
 // The row before its move; nullptr: the inserted row is new.
 TupleTableSlot *take_moved(const ChangedRow &row, Relation calls)
 {
-    if (moving.row == nullptr)
+    if (!is_present(moving))
         return nullptr;
-    const bool is_same = FullTransactionIdEquals(moving.transaction, GetTopFullTransactionIdIfAny()) &&
-                         moving.subtransaction == GetCurrentSubTransactionId() &&
+    const bool is_same = moving.subtransaction == GetCurrentSubTransactionId() &&
                          is_part_of(calls, moving.root) && moving.call_id != nullptr &&
                          strcmp(moving.call_id, row.call_id) == 0;
     TupleTableSlot *before = nullptr;
@@ -431,6 +441,7 @@ TupleTableSlot *take_moved(const ChangedRow &row, Relation calls)
         before = MakeSingleTupleTableSlot(moving.columns, &TTSOpsHeapTuple);
         ExecStoreHeapTuple(moving.row, before, false);
     }
+    MemoryContextSetParent(moving.memory, CurrentMemoryContext); // it ends with this call of the trigger
     moving.row = nullptr;
     return before;
 }

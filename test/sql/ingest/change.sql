@@ -178,6 +178,18 @@ SELECT * FROM look('parted_changes');
 CREATE TABLE parted_3 PARTITION OF parted FOR VALUES IN (3);
 INSERT INTO parted_3 VALUES ('r', 3, 'ringing');
 SELECT * FROM look('parted_changes');
+-- A column that is younger than the row has its default, before and after the move.
+ALTER TABLE parted ADD COLUMN source text DEFAULT 'sip';
+UPDATE parted SET day = 1 WHERE call_id = 'r';
+SELECT * FROM look('parted_changes');
+-- Moves of many rows take the memory of one.
+INSERT INTO parted SELECT 'm' || n, 1, 'ringing' FROM generate_series(1, 5000) AS n;
+BEGIN;
+UPDATE parted SET day = 3 WHERE day = 1;
+SELECT count(*) AS kept FROM pg_backend_memory_contexts WHERE name = 'callhardening moving row';
+SELECT sum(used_bytes) < 1000000 AS is_small FROM pg_backend_memory_contexts WHERE name = 'TopTransactionContext';
+COMMIT;
+SELECT event_type, changed, count(*) FROM look('parted_changes') GROUP BY 1, 2 ORDER BY 1;
 
 -- Readers have a consumer each. There is no default one.
 TRUNCATE call_changes, calls;
