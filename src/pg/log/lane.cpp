@@ -12,6 +12,7 @@ extern "C" {
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/procarray.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -145,16 +146,31 @@ bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
 namespace
 {
 
-bool is_locked(TupleTableSlot *slot)
+// The server changes both under the lock of the row's buffer.
+struct RowLock {
+    TransactionId xmax;
+    uint16 flags;
+};
+
+RowLock lock_of_row(TupleTableSlot *slot)
 {
     bool is_copy;
     const HeapTupleHeader row = ExecFetchSlotHeapTuple(slot, false, &is_copy)->t_data;
-    const TransactionId locker = HeapTupleHeaderGetRawXmax(row);
-    if ((row->t_infomask & HEAP_XMAX_INVALID) != 0)
+    const Buffer buffer = reinterpret_cast<BufferHeapTupleTableSlot *>(slot)->buffer;
+    LockBuffer(buffer, BUFFER_LOCK_SHARE);
+    const RowLock lock = {HeapTupleHeaderGetRawXmax(row), row->t_infomask};
+    LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+    return lock;
+}
+
+bool is_locked(TupleTableSlot *slot)
+{
+    const RowLock lock = lock_of_row(slot);
+    if ((lock.flags & HEAP_XMAX_INVALID) != 0)
         return false;
-    if ((row->t_infomask & HEAP_XMAX_IS_MULTI) != 0)
-        return MultiXactIdIsRunning(locker, HEAP_XMAX_IS_LOCKED_ONLY(row->t_infomask));
-    return TransactionIdIsInProgress(locker);
+    if ((lock.flags & HEAP_XMAX_IS_MULTI) != 0)
+        return MultiXactIdIsRunning(lock.xmax, HEAP_XMAX_IS_LOCKED_ONLY(lock.flags));
+    return TransactionIdIsInProgress(lock.xmax);
 }
 
 } // namespace
