@@ -206,11 +206,6 @@ void wake_at_end(int32 log_id)
     note_of(log_id)->at_end = true;
 }
 
-void wake_others(int32 log_id)
-{
-    wake_waiters(log_id, false);
-}
-
 // -- waiting -------------------------------------------------------------------------------------
 
 namespace
@@ -302,7 +297,7 @@ void stop_waiting()
     const uint32 last = pg_atomic_exchange_u32(&own->turn, turn - state_of(turn) + place_idle);
     pg_atomic_fetch_sub_u32(&attached_places()->registered, 1);
     if (state_of(last) == place_woken)
-        wake_others(own->waiter.log_id);
+        wake_waiters(own->waiter.log_id, false);
 }
 
 } // namespace callhardening

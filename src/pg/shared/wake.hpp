@@ -55,7 +55,4 @@ void sleep_until(TimestampTz until);
 // A waiter that leaves after it was woken wakes another one in its place, since it has not looked.
 void stop_waiting();
 
-// Wakes one further waiter of each kind and consumer: there is more work than this session takes.
-void wake_others(int32 log_id);
-
 } // namespace callhardening
