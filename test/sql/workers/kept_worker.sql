@@ -72,6 +72,20 @@ SELECT stop_call_worker();
 COMMIT;
 SELECT status FROM call_worker_status;
 
+-- An altered table is a clear error.
+BEGIN;
+ALTER TABLE _callhardening.kept_workers ALTER log_id TYPE bigint;
+SELECT stop_call_worker();
+ROLLBACK;
+BEGIN;
+ALTER TABLE _callhardening.kept_workers RENAME CONSTRAINT kept_workers_pkey TO other_key;
+SELECT stop_call_worker();
+ROLLBACK;
+BEGIN;
+ALTER TABLE _callhardening.kept_workers DROP CONSTRAINT kept_workers_pkey;
+SELECT detail FROM check_call_hardening() WHERE check_name = 'bookkeeping_indexes';
+ROLLBACK;
+
 -- What is kept goes with the log.
 ALTER TABLE _callhardening.kept_workers DISABLE TRIGGER refuse_kept_worker;
 INSERT INTO _callhardening.kept_workers SELECT log_id, log_id, 1, 10, 1, 10, 200, now() FROM call_event_logs;
