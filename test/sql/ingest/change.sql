@@ -39,8 +39,8 @@ UPDATE calls SET status = 'ringing' WHERE dialpad_call_id = 2;
 UPDATE calls SET status = 'ringing', from_number = '+3' WHERE dialpad_call_id = 2;
 SELECT * FROM look();
 -- A later BEFORE trigger changes the row: the change is what is written.
-CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.recording_url := 'late'; RETURN NEW; END$$;
-CREATE TRIGGER z BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION fill();
+CREATE FUNCTION fill_late() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.recording_url := 'late'; RETURN NEW; END$$;
+CREATE TRIGGER z BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION fill_late();
 UPDATE calls SET from_number = '+4' WHERE dialpad_call_id = 2;
 DROP TRIGGER z ON calls;
 SELECT * FROM look();
@@ -418,6 +418,6 @@ SELECT count(*) FROM call_changes;
 ROLLBACK;
 DROP VIEW gaps;
 DROP TABLE call_changes, call_events, calls, loop_events, others, parted, look, seen;
-DROP FUNCTION look, sent, fill, follow, suppress, spy(), spy(text);
+DROP FUNCTION look, sent, fill_late, follow, suppress, spy(), spy(text);
 DROP OWNED BY regress_writer, regress_log_owner;
 DROP ROLE regress_writer, regress_log_owner;

@@ -106,13 +106,6 @@ INSERT INTO calls (dialpad_call_id, status) VALUES (9, 'ringing');
 SELECT * FROM counts(:'changes', NULL);
 SELECT drop_call_changes('calls');
 
--- A prepared transaction counts.
-BEGIN;
-SELECT add(401, 402);
-PREPARE TRANSACTION 'counted';
-SELECT * FROM counts();
-ROLLBACK PREPARED 'counted';
-
 -- The numbers are in memory. At most once a minute a commit writes them to the table. Then nothing counts twice.
 SELECT count(*) FROM _callhardening.counts;
 SELECT flush_call_event_counts();
