@@ -245,6 +245,7 @@ bool take_waiting_place()
     own = find_free_place(places);
     if (own == nullptr)
         return false;
+    own->waiter = {}; // of the last owner
     own->database = MyDatabaseId;
     own->pid = MyProcPid;
     own->latch = MyLatch;
