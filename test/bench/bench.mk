@@ -1,6 +1,6 @@
 # Measurements, as ratios within one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes
-bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes
+.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-latency
+bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-latency
 
 bench-update:
 	test/bench/update.sh
@@ -26,6 +26,10 @@ bench-ingest:
 
 bench-process:
 	test/bench/process.sh
+
+# Needs track_commit_timestamp.
+bench-latency:
+	test/bench/latency.sh
 
 bench-signature:
 	test/bench/signature.sh
