@@ -14,6 +14,7 @@
 #include "pg/log/form.hpp"
 #include "pg/log/parts.hpp"
 #include "pg/log/shape.hpp"
+#include "pg/log/stamp.hpp"
 #include "pg/sanitizer/jsonb_parser.hpp"
 
 extern "C" {
@@ -123,17 +124,24 @@ const char *insert_statement(const EventLog *log, const CarriedValues &carried)
         values.data);
 }
 
-// The trigger has counted the row before the conflict.
-void count_redelivery(const EventLog &log)
+// 0: it is not visible.
+int64 find_first_delivery(const EventLog *log, const SpiArgument &identity)
 {
-    count_events(counted_log(log), Counter::redelivered);
-    count_events(counted_log(log), Counter::received, -1);
+    static KeptPlans lookups;
+    run_statement(
+        &lookups,
+        psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1", log->events_name),
+        {identity});
+    if (SPI_processed == 0)
+        return 0;
+    count_events(counted_log(*log), Counter::redelivered);
+    return spi_int8(0, 1);
 }
 
 // Appends the event, or finds its first delivery; 0 if neither is visible.
 int64 append_or_find(const EventLog *log, const Event &event)
 {
-    static KeptPlans inserts, lookups;
+    static KeptPlans inserts;
     const SpiArgument identity = {BYTEAOID, PointerGetDatum(event.digest), false};
     SpiArgument arguments[max_spi_arguments] = {
         {JSONBOID, JsonbPGetDatum(event.body), false},
@@ -146,12 +154,8 @@ int64 append_or_find(const EventLog *log, const Event &event)
     run_statement(&inserts, insert_statement(log, carried), arguments, first_carried - 1 + carried.count);
     if (SPI_processed > 0)
         return spi_int8(0, 1);
-    count_redelivery(*log);
-    run_statement(&lookups,
-                  psprintf("SELECT event_seq FROM %s WHERE event_digest OPERATOR(pg_catalog.=) $1",
-                           log->events_name),
-                  {identity});
-    return SPI_processed > 0 ? spi_int8(0, 1) : 0;
+    uncount_last_row(*log);
+    return find_first_delivery(log, identity);
 }
 
 // Without a type from beside the body, the body's own is taken. This is only for tables older than the log:

@@ -1,3 +1,5 @@
+#include "pg/log/stamp.hpp"
+
 #include "core/base/text.hpp"
 #include "core/events/event.hpp"
 #include "core/lanes/position.hpp"
@@ -411,12 +413,20 @@ Stamp stamp_of_change(const Stamper *stamper, HeapTuple row, TupleDesc columns)
     return {call, {}, LaneOf(call, stamper->lanes)};
 }
 
+// The row that was counted last. Its INSERT may still meet a conflict.
+struct CountedRow {
+    int32 log_id;
+    bool is_dead;
+};
+constinit CountedRow last_row = {};
+
 void count_row(const Stamper &stamper, int lane)
 {
     if (stamper.log.log_id == 0)
         return;
+    last_row = {stamper.log.log_id, lane < 0 && lane != no_lane::ignored};
     count_events(counted_log(stamper.log), Counter::received);
-    count_events(counted_log(stamper.log), Counter::dead, lane < 0 && lane != no_lane::ignored);
+    count_events(counted_log(stamper.log), Counter::dead, last_row.is_dead);
 }
 
 HeapTuple stamp_row(Stamper *stamper, const TriggerData *trigger)
@@ -471,6 +481,15 @@ const Shape *own_shape_of(FmgrInfo *function, Jsonb *document)
 }
 
 } // namespace
+
+void uncount_last_row(const EventLog &log)
+{
+    if (last_row.log_id != log.log_id)
+        return;
+    count_events(counted_log(log), Counter::received, -1);
+    count_events(counted_log(log), Counter::dead, last_row.is_dead ? -1 : 0);
+    last_row = {};
+}
 
 } // namespace callhardening
 

@@ -139,6 +139,10 @@ SELECT register_call_event_log('queue', 'calls', 'dialpad', 1);
 SELECT * FROM counts();
 SELECT add(101);
 SELECT * FROM counts();
+-- A body without a call, delivered three times, is one dead event.
+SELECT count(DISTINCT ingest_call_event('{"no": "call"}'::jsonb, 'queue')) FROM generate_series(1, 3);
+SELECT * FROM counts();
+SELECT count(*) FROM call_dead_events JOIN call_event_logs USING (log_id) WHERE events = 'queue'::regclass;
 
 -- Rights
 CREATE ROLE regress_operator;
