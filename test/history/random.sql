@@ -6,7 +6,7 @@ CREATE EXTENSION callhardening;
 SELECT create_call_tables('public');
 ALTER TABLE call_events RENAME TO template;
 
-CREATE TABLE histories (history int PRIMARY KEY, log text NOT NULL,
+CREATE TABLE histories (history int PRIMARY KEY, log text NOT NULL, consumer name NOT NULL,
     is_old boolean NOT NULL, is_stamped_anew boolean NOT NULL DEFAULT false);
 CREATE TABLE held (history int, claim_id bigint, event_seq bigint, call_id text, is_skipped boolean DEFAULT false);
 CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, history int, event_seq bigint, call_id text);
@@ -15,7 +15,8 @@ CREATE TABLE steps (place bigint GENERATED ALWAYS AS IDENTITY, history int, step
 
 CREATE FUNCTION up_to(last int) RETURNS int LANGUAGE sql AS $$ SELECT 1 + floor(random() * last)::int $$;
 
--- Half of the logs are tables that old processors mark with processed_at.
+-- Half of the logs are tables that old processors mark with processed_at. The workers of half of the logs work for a
+-- consumer of their own. The default consumer of such a log processes some events, and a third consumer sleeps.
 CREATE PROCEDURE begin_history(number int) LANGUAGE plpgsql SET client_min_messages = error AS $$
 DECLARE
     log text := 'log' || number;
@@ -33,10 +34,15 @@ BEGIN
     END IF;
     PERFORM configure_call_event_log(log, max_attempts => 1 + up_to(3), max_retrying => (ARRAY[1, 2, 5, 1000])[up_to(4)],
         retry_base => '1 hour', retry_cap => '1 hour');
-    INSERT INTO histories VALUES (number, log, is_old);
+    IF random() < 0.5 THEN
+        PERFORM create_call_consumer(log, 'own'), create_call_consumer(log, 'asleep');
+    END IF;
+    INSERT INTO histories VALUES (number, log, (SELECT max(c.name) FROM _callhardening.consumers AS c JOIN call_event_logs AS l USING (log_id)
+        WHERE l.events = log::regclass), is_old);
 END $$;
 
 CREATE FUNCTION log_of(number int) RETURNS regclass LANGUAGE sql STABLE AS $$ SELECT log::regclass FROM histories WHERE history = number $$;
+CREATE FUNCTION consumer_of(number int) RETURNS name LANGUAGE sql STABLE AS $$ SELECT consumer FROM histories WHERE history = number $$;
 CREATE FUNCTION log_id_of(number int) RETURNS int LANGUAGE sql STABLE AS $$
     SELECT log_id FROM call_event_logs WHERE events = log_of(number) $$;
 
@@ -56,7 +62,7 @@ CREATE FUNCTION claim(number int, lease interval) RETURNS text LANGUAGE plpgsql 
 DECLARE
     taken text;
 BEGIN
-    WITH claimed AS (SELECT * FROM claim_call_events(up_to(6), lease, 'worker', log_of(number))),
+    WITH claimed AS (SELECT * FROM claim_call_events(up_to(6), lease, 'worker', log_of(number), consumer => consumer_of(number))),
         kept AS (INSERT INTO held SELECT number, claim_id, event_seq, call_id FROM claimed)
     SELECT string_agg(event_seq || ' (' || call_id || ')', ',' ORDER BY event_seq) INTO taken FROM claimed;
     RETURN taken;
@@ -83,7 +89,7 @@ CREATE FUNCTION go_on(number int, claim bigint) RETURNS text LANGUAGE plpgsql AS
 DECLARE
     taken text;
 BEGIN
-    WITH claimed AS (SELECT * FROM claim_call_events(up_to(6), '1 hour', 'worker', log_of(number), ARRAY[claim])),
+    WITH claimed AS (SELECT * FROM claim_call_events(up_to(6), '1 hour', 'worker', log_of(number), ARRAY[claim], consumer_of(number))),
         finished AS (INSERT INTO done (history, event_seq, call_id)
             SELECT number, event_seq, call_id FROM held WHERE claim_id = claim AND NOT is_skipped ORDER BY event_seq),
         kept AS (INSERT INTO held SELECT number, claim_id, event_seq, call_id FROM claimed)
@@ -124,7 +130,8 @@ DECLARE
     chosen bigint;
 BEGIN
     IF random() < 0.5 THEN
-        SELECT event_seq INTO chosen FROM call_retrying_events WHERE log_id = log_id_of(number) ORDER BY random() LIMIT 1;
+        SELECT event_seq INTO chosen FROM call_retrying_events
+        WHERE log_id = log_id_of(number) AND consumer = consumer_of(number) ORDER BY random() LIMIT 1;
     END IF;
     IF chosen IS NULL THEN
         EXECUTE format('SELECT event_seq FROM %s ORDER BY random() LIMIT 1', log_of(number)) INTO chosen;
@@ -152,8 +159,9 @@ END $$;
 
 CREATE FUNCTION revive(number int) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO revived SELECT number, call_id FROM call_dead_events WHERE log_id = log_id_of(number);
-    RETURN retry_dead_call_events(log_of(number));
+    INSERT INTO revived SELECT number, call_id FROM call_dead_events
+    WHERE log_id = log_id_of(number) AND consumer = consumer_of(number);
+    RETURN retry_dead_call_events(log_of(number), consumer => consumer_of(number));
 END $$;
 
 -- Only in a log with processed_at.
@@ -220,6 +228,9 @@ DECLARE
 BEGIN
     PERFORM release(number, claim_id) FROM (SELECT DISTINCT claim_id FROM held WHERE history = number) AS h;
     COMMIT;
+    PERFORM seek_call_consumer(log_of(number), c.name, 'infinity') FROM _callhardening.consumers AS c
+    WHERE c.log_id = log_id_of(number) AND c.name <> consumer_of(number);
+    COMMIT;
     FOR i IN 1 .. 200 LOOP
         PERFORM pass_time(number);
         COMMIT;
@@ -231,10 +242,50 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The sleeping consumer starts at the beginning again: it gets all events that are kept, those of old lanes too.
+CREATE TABLE replayed (history int, event_seq bigint);
+CREATE FUNCTION replay_some(number int) RETURNS bigint LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    claims bigint[];
+BEGIN
+    WITH claimed AS (SELECT * FROM claim_call_events(50, NULL, 'worker', log_of(number), consumer => 'asleep')),
+        kept AS (INSERT INTO replayed SELECT number, event_seq FROM claimed)
+    SELECT array_agg(DISTINCT claim_id) INTO claims FROM claimed;
+    RETURN count(*) FILTER (WHERE outcome = 'completed') FROM complete_call_events(claims);
+END $$;
+
+CREATE PROCEDURE replay(number int) LANGUAGE plpgsql AS $$
+BEGIN
+    IF consumer_of(number) = 'default' THEN
+        RETURN;
+    END IF;
+    PERFORM seek_call_consumer(log_of(number), 'asleep', '-infinity');
+    COMMIT;
+    WHILE replay_some(number) > 0 LOOP
+        COMMIT;
+    END LOOP;
+    COMMIT;
+END $$;
+
+CREATE FUNCTION not_replayed(number int) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    h histories := (SELECT x FROM histories x WHERE history = number);
+BEGIN
+    IF h.consumer <> 'default' THEN
+        RETURN QUERY EXECUTE format('SELECT format(''event %%s does not come from the beginning'', event_seq) FROM %s
+            WHERE event_lane >= 0 AND event_seq NOT IN (SELECT event_seq FROM replayed WHERE history = $1)', h.log) USING number;
+    END IF;
+    RETURN QUERY SELECT format('event %s comes from the beginning %s times', event_seq, count(*))
+        FROM replayed WHERE history = number GROUP BY event_seq HAVING count(*) > 1;
+    RETURN QUERY SELECT format('lane %s is there again', lane) FROM _callhardening.lanes JOIN _callhardening.consumers USING (consumer_id)
+        JOIN call_event_logs AS l USING (log_id) WHERE log_id = log_id_of(number) AND lane < l.first_lane;
+END $$;
+
 -- A poll of a drained log writes nothing.
 CREATE FUNCTION is_quiet(number int) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM claim_call_events(log => log_of(number));
+    PERFORM claim_call_events(log => log_of(number), consumer => consumer_of(number));
     RETURN pg_current_xact_id_if_assigned() IS NULL;
 END $$;
 
@@ -244,13 +295,14 @@ DECLARE
 BEGIN
     RETURN QUERY EXECUTE format('SELECT format(''event %%s of call %%s is not delivered'', event_seq, call_id) FROM %s WHERE %s
             AND event_seq NOT IN (SELECT event_seq FROM done
-                WHERE history = $1) AND event_seq NOT IN (SELECT event_seq FROM call_dead_events WHERE log_id = $2)',
-        h.log, CASE WHEN h.is_old THEN 'processed_at IS NULL' ELSE 'true' END) USING number, log_id_of(number);
+                WHERE history = $1) AND event_seq NOT IN (SELECT event_seq FROM call_dead_events WHERE log_id = $2 AND consumer = $3)',
+        h.log, CASE WHEN h.is_old AND h.consumer = 'default' THEN 'processed_at IS NULL' ELSE 'true' END) USING number, log_id_of(number), h.consumer;
     RETURN QUERY SELECT format('event %s of call %s is still waiting', event_seq, call_id)
         FROM call_retrying_events WHERE log_id = log_id_of(number);
     RETURN QUERY SELECT format('lane %s has %s pending events', lane, pending)
-        FROM pending_call_events(log_of(number), true) WHERE pending > 0;
-    RETURN QUERY SELECT format('lane %s is still there', lane) FROM _callhardening.lanes JOIN call_event_logs AS l ON l.log_id = consumer_id
+        FROM pending_call_events(log_of(number), true, h.consumer) WHERE pending > 0;
+    RETURN QUERY SELECT format('lane %s is still there', lane) FROM _callhardening.lanes JOIN _callhardening.consumers USING (consumer_id)
+        JOIN call_event_logs AS l USING (log_id)
         WHERE log_id = log_id_of(number) AND lane < l.first_lane;
     RETURN QUERY SELECT format('event %s was delivered %s times', event_seq, count(*))
         FROM done WHERE history = number GROUP BY event_seq HAVING count(*) > 1;

@@ -1,7 +1,8 @@
 
 # Random histories of event logs (test/history/random.sql): workers fail, release and lose events, an old processor
 # marks events as processed, a DBA deletes and purges, and dumps are restored in every form. In the end, workers without
-# mistakes take the remaining events. Then every event was delivered, is dead, or was marked or deleted.
+# mistakes take the remaining events. Then every event was delivered, is dead, or was marked or deleted. Half of the logs have
+# three consumers: one of the workers, the default one, and one that sleeps, and then gets all events from the beginning.
 #
 # CALLHARDENING_SEED repeats a run. CALLHARDENING_HISTORIES sets the number of histories.
 
@@ -91,7 +92,8 @@ sub drain
 {
 	my ($node, $database, $first, $last) = @_;
 	return $node->safe_psql($database, join '',
-		map {"CALL drain($_); SELECT '$_: ' || v FROM violations($_) AS v LIMIT 5;\n"} $first .. $last);
+		map {"CALL drain($_); SELECT '$_: ' || v FROM violations($_) AS v LIMIT 5;
+			CALL replay($_); SELECT '$_: ' || v FROM not_replayed($_) AS v LIMIT 5;\n"} $first .. $last);
 }
 
 my (%seen, %bad);
