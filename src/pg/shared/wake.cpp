@@ -247,6 +247,7 @@ bool take_waiting_place()
         return false;
     own->waiter = {}; // of the last owner
     own->database = MyDatabaseId;
+    own->waiter = {}; // of the last owner: call_event_waiters would show it as this session's
     own->pid = MyProcPid;
     own->latch = MyLatch;
     before_shmem_exit(leave_place, Datum{0});
