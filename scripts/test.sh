@@ -160,6 +160,9 @@ unit_suite() {
         make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" "-j$(nproc)" check-unit
 }
 
+# A transaction of autovacuum would hold back the purges of the tests.
+start_test_server() { start_server 'fsync = off' 'autovacuum = off' "$@"; }
+
 # regress_suite NAME EXPECTED OPTION ...
 # pg_regress prints `test name ... ok` up to PostgreSQL 15, and `ok 1 - name` from 16 on.
 regress_suite() {
@@ -281,7 +284,7 @@ check_with_sanitizers() {
     build_with_sanitizers
     run_with_sanitizers
     heading "Testing"
-    start_server 'fsync = off'
+    start_test_server
     regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
     regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
     log_checks
@@ -296,7 +299,7 @@ check_with_valgrind() {
     prepare
     run_with_valgrind
     heading "Testing"
-    start_server 'fsync = off' 'jit = off'
+    start_test_server 'jit = off'
     regress_suite regress "$(wc -w <<<"$topics")" ISOLATION= "REGRESS=$topics"
     log_checks
     checks_begin
@@ -310,7 +313,7 @@ check_with_jit() {
     prepare
     [ -e "$("$PG_CONFIG" --pkglibdir)/llvmjit.so" ] || die "this server has no JIT compiler"
     heading "Testing"
-    start_server 'fsync = off' 'max_prepared_transactions = 8' 'jit = on' \
+    start_test_server 'max_prepared_transactions = 8' 'jit = on' \
         'jit_above_cost = 0' 'jit_inline_above_cost = 0' 'jit_optimize_above_cost = 0'
     local topics=${REGRESS:-}
     regress_suite regress "$(wc -w <<<"${topics:-$(ls "$WORK"/src/test/sql/*/*.sql)}")" ISOLATION= ${topics:+"REGRESS=$topics"}
@@ -323,7 +326,7 @@ check_with_server() {
     checks_begin
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
     checks_end build
-    start_server 'fsync = off'
+    start_test_server
     regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
     regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
     tap_suite "$(files 'test/t/*/*.pl')"
@@ -336,7 +339,7 @@ check_everything() {
     [ -n "${CALLHARDENING_PAYLOADS:-}" ] || echo "  CALLHARDENING_PAYLOADS is not set: what reads the published payloads is skipped"
     build_checks
     unit_suite
-    start_server 'fsync = off'
+    start_test_server
     regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
     [ "$(files 'test/specs/*/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
     fuzz_suite "$(files 'test/fuzz/*_fuzz.cpp')"

@@ -55,7 +55,8 @@ SELECT l.events AS log, k.name AS consumer, c.lane, c.claim_id, c.worker, c.is_r
        c.claimed_at, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) c.claimed_at AS age, c.lease_end,
        -- As workers see it: a claim from the future is over, since the clock was set back.
        c.lease_end OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() OR c.claimed_at OPERATOR(pg_catalog.>)
-           (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '1 minute') AS is_over
+           (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '1 minute') AS is_over,
+       c.to_seq AS last_event_seq
 FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
 JOIN _callhardening.lanes t ON t.consumer_id OPERATOR(pg_catalog.=) k.consumer_id
 CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
@@ -66,7 +67,8 @@ REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_open_claims IS
-'the present claims of workers; is_over: nobody has taken its events over yet, though anybody may';
+'the present claims of workers; is_over: nobody has taken its events over yet, though anybody may. last_event_seq: the '
+'last event of the claim; NULL: it is of retrying events';
 
 CREATE FUNCTION _callhardening.pending_events_or_error(log regclass, consumer name)
     RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz, error text)
@@ -179,7 +181,7 @@ FROM (
         pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.oldest_received_at AS behind,
         COALESCE(c.max_attempts, l.max_attempts) AS max_attempts, COALESCE(c.retry_base, l.retry_base) AS retry_base,
         COALESCE(c.retry_cap, l.retry_cap) AS retry_cap, COALESCE(c.max_retrying, l.max_retrying) AS max_retrying,
-        s.error, LEAST(s.oldest_event_seq, w.oldest_event_seq) AS first_kept
+        s.error, LEAST(s.oldest_event_seq, w.oldest_event_seq, o.last_event_seq) AS first_kept
     FROM _callhardening.logs l JOIN _callhardening.consumers c ON c.log_id OPERATOR(pg_catalog.=) l.log_id
     CROSS JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_estimate,
             pg_catalog.min(v.oldest_event_seq) AS oldest_event_seq,
@@ -193,6 +195,8 @@ FROM (
         WHERE e.consumer_id OPERATOR(pg_catalog.=) c.consumer_id) d
     CROSS JOIN LATERAL (SELECT pg_catalog.min(e.event_seq) AS oldest_event_seq
         FROM _callhardening.retrying_events e WHERE e.consumer_id OPERATOR(pg_catalog.=) c.consumer_id) w
+    CROSS JOIN LATERAL (SELECT pg_catalog.min(v.last_event_seq) AS last_event_seq FROM @extschema@.call_open_claims v
+        WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) o
     CROSS JOIN LATERAL (SELECT pg_catalog.max(r.claimed_at) AS last_claimed_at FROM _callhardening.claims r
         WHERE r.consumer_id OPERATOR(pg_catalog.=) c.consumer_id AND r.claim_id IS NOT NULL) n
     WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT')) k;
@@ -211,8 +215,8 @@ COMMENT ON COLUMN @extschema@.call_consumers.last_claimed_at IS
 COMMENT ON COLUMN @extschema@.call_consumers.behind IS
 'age of its first pending event; NULL: nothing is pending, or the log has no time of receipt';
 COMMENT ON COLUMN @extschema@.call_consumers.holds_purges IS
-'true: of the log''s consumers this one has the first event that is pending, retrying or blocked. Purges wait for it: '
-'start its workers, move it (seek_call_consumer), or drop it (drop_call_consumer)';
+'true: of the log''s consumers this one has the first event that is pending, claimed, retrying or blocked. Purges wait '
+'for it: start its workers, move it (seek_call_consumer), or drop it (drop_call_consumer)';
 COMMENT ON COLUMN @extschema@.call_consumers.error IS
 'why the log cannot be read, with an SQLSTATE; NULL: it can';
 

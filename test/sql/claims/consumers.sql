@@ -12,8 +12,9 @@ SELECT claimed, applied FROM process_call_events();
 SELECT sum(pending) FROM pending_call_events(exact => true, consumer => 'lake');
 SELECT sum(pending) FROM pending_call_events(exact => true);
 
--- A purge takes what all have settled. A claim id knows its consumer.
+-- A purge takes what all have settled, and not what an open claim has. A claim id knows its consumer.
 SELECT purge_call_events('0');
+SELECT consumer, holds_purges FROM call_consumers ORDER BY 1;
 SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM call_open_claims WHERE consumer = 'lake'));
 SELECT consumer, holds_purges FROM call_consumers ORDER BY 1;
 SELECT count(ingest_call_event(jsonb_build_object('call_id', i, 'state', 'connected'))) FROM generate_series(1, 3) AS i;
