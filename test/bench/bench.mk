@@ -1,6 +1,6 @@
 # Measurements, as ratios within one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-latency
-bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-latency
+.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency
+bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency
 
 bench-update:
 	test/bench/update.sh
@@ -36,6 +36,9 @@ bench-signature:
 
 bench-changes:
 	test/bench/changes.sh
+
+bench-consumers:
+	test/bench/consumers.sh
 
 # Runs a server of its own, so not as root.
 bench-launcher:

@@ -184,8 +184,8 @@ mutant skipped-window 'is not delivered|finds nothing writes|is still there' 's/
 mutant old-list 'is not delivered|is still waiting' \
     '/^bool try_retry/,/^\}/s/while \(lane->has_old_waiting\)/while (false)/
     /^bool try_range/,/^\}/s/(refresh_waiting\(lane\))/if (lane->waiting.events == nullptr) \1/'
-# A seek leaves the old lanes of a restored log closed.
-mutant seek-old 'does not come from the beginning' 's/^( *)open_old_lanes\(locked, /\1if (false)\n    &/'
+# A seek takes the ids in the old lanes of a restored log for ids of this cluster.
+mutant seek-old 'does not come from the beginning|is there again' 's/is_old \? all_of_old_lane\(seek->now\) : seek->now/seek->now/'
 
 TEST=workers/wake
 try_unchanged
