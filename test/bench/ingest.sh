@@ -48,16 +48,23 @@ one_by_one() {
     pgbench -n -M prepared -c "$1" -j "$1" -T "$SECONDS_EACH" -f "$files/script" 2>/dev/null | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
 }
 
+# without_call_index COMMAND ...: as the log was before it had an index for call_timeline.
+without_call_index() {
+    run -c "TRUNCATE bench.call_events" -c "DROP INDEX bench.idx_call_events_call_id"
+    "$@"
+    run -c "TRUNCATE bench.call_events" -c "CREATE INDEX idx_call_events_call_id ON bench.call_events (call_id, event_seq)"
+}
+
 row() {
     echo "| $1 | $(rate "$2_stamped") | $(rate "$2_plain") | $(ratio "$2_stamped" "$2_plain") |" \
-        "$([ ! -f "$files/$2_ingest" ] || rate "$2_ingest") |"
+        "$([ ! -f "$files/$2_ingest" ] || rate "$2_ingest") | $(ratio "$2_ingest" "$2_bare") |"
 }
 
 create_database
 run -f "$here/queue_peers.sql"
 settings
-echo "| events/s | with the trigger | plain | with / plain | ingest_call_event |"
-echo "|---|---|---|---|---|"
+echo "| events/s | with the trigger | plain | with / plain | ingest_call_event | with the index on the call id / without |"
+echo "|---|---|---|---|---|---|"
 for bytes in 300 2000; do
     create_tables $bytes
     at_once "$stamped" >/dev/null
@@ -66,10 +73,12 @@ for bytes in 300 2000; do
         at_once "$stamped" >>"$files/${bytes}_all_stamped"
         at_once "$plain" >>"$files/${bytes}_all_plain"
         at_once "SELECT count(ingest_call_event(payload)) FROM source" >>"$files/${bytes}_all_ingest"
+        without_call_index at_once "SELECT count(ingest_call_event(payload)) FROM source" >>"$files/${bytes}_all_bare"
         for clients in 1 8; do
             one_by_one $clients "$stamped" >>"$files/${bytes}_${clients}_stamped"
             one_by_one $clients "$plain" >>"$files/${bytes}_${clients}_plain"
             one_by_one $clients "SELECT ingest_call_event(payload) FROM source" >>"$files/${bytes}_${clients}_ingest"
+            without_call_index one_by_one $clients "SELECT ingest_call_event(payload) FROM source" >>"$files/${bytes}_${clients}_bare"
         done
     done
     row "$bytes B, $EVENTS rows in one statement" ${bytes}_all

@@ -11,6 +11,7 @@ extern "C" {
 #include "port/atomics.h"
 #include "storage/lock.h"
 #include "utils/array.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -342,7 +343,8 @@ void flush_due()
         return;
     const MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
     for (Pending *counted = pending; counted != nullptr; counted = counted->older)
-        if (counted->slot != nullptr && !counted->is_dropped && is_due(*counted->slot, GetCurrentTimestamp()))
+        if (counted->slot != nullptr && !counted->is_dropped &&
+            is_due(*counted->slot, GetCurrentStatementStartTimestamp())) // reads no clock
             flush(counted);
     MemoryContextSwitchTo(caller);
 }
@@ -386,6 +388,30 @@ void end_transaction(XactEvent event, void *)
         pending = nullptr;
 }
 
+// The last consumer counted by this session. Its slot may have been freed since.
+struct Known {
+    CountedConsumer consumer;
+    uint64 key;
+    Slot *slot;
+};
+
+constinit Known known = {};
+
+void forget_known(Datum, int, uint32)
+{
+    known = {};
+}
+
+const Known &look_up(const CountedConsumer &consumer)
+{
+    if (known.slot != nullptr && is_same(known.consumer, consumer) &&
+        pg_atomic_read_u64(&known.slot->key) == known.key)
+        return known;
+    const uint64 key = key_of(consumer);
+    known = {consumer, key, slot_of(key, consumer)};
+    return known;
+}
+
 void register_callbacks()
 {
     static bool is_registered = false;
@@ -393,6 +419,7 @@ void register_callbacks()
         return;
     RegisterXactCallback(end_transaction, nullptr);
     RegisterSubXactCallback(end_subtransaction, nullptr);
+    CacheRegisterSyscacheCallback(NAMESPACEOID, forget_known, Datum{0}); // with the schema, the keys change
     is_registered = true;
 }
 
@@ -403,13 +430,12 @@ Pending *pending_of(const CountedConsumer &consumer)
         if (is_same(counted->consumer, consumer))
             return counted;
     register_callbacks();
-    const uint64 key = key_of(consumer);
-    Slot *slot = slot_of(key, consumer);
+    const Known &place = look_up(consumer);
     auto *counted = static_cast<Pending *>(MemoryContextAllocZero(TopTransactionContext, sizeof(Pending)));
     counted->level = level;
     counted->consumer = consumer;
-    counted->key = key;
-    counted->slot = slot;
+    counted->key = place.key;
+    counted->slot = place.slot;
     counted->older = pending;
     return pending = counted;
 }
