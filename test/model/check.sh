@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check.sh DIRECTORY: spin checks the model of the event log in every scenario, and must find a failure in each variant.
+# check.sh DIRECTORY: spin checks the models of the event log in every scenario, and must find a failure in each variant.
 # `spin -t -p -g` in the directory of a variant replays its failure.
 set -euo pipefail
 
@@ -71,10 +71,20 @@ is_found DEAD_BLOCKED 4 'a dead event is blocked with the later ones of its call
 is_found WAITING_BY_NUMBER 3 'waiting events go by sequence number alone'
 is_found FULL_STOPS_ALL 2 'with too many waiting events, a range that was lost is not claimed again'
 
+MODEL=$PWD/test/model/consumers.pml
+search scenario_5 -O1 -DSCENARIO=5
+search scenario_6 -O1 -DSCENARIO=6
+is_found PURGE_OF_ONE 5 'a purge takes what one consumer has settled'
+is_found PURGE_WITHOUT_LOCK 5 'a consumer comes during a purge'
+is_found SEEK_SNAPSHOT_AFTER_LOOK 5 'a seek takes its snapshot after its look'
+is_found SEEK_PASSES_OPEN 5 'a seek passes the events of open transactions'
+
 wait
 passes 1 'late and long transactions'
 passes 2 'failures and lost workers'
 passes 3 'failures, late transactions and a client that appends'
 passes 4 'failures that are final'
+passes 5 'consumers, purges and a seek to the second event'
+passes 6 'consumers, purges and a seek to the last event'
 
 exit "$FAILED"

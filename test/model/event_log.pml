@@ -23,8 +23,9 @@
  * and has unit tests.) Only transactions that append have a number here. A claim id is the smallest that no worker
  * remembers, so the number of claims and of states is bounded. A real one is never used again.
  *
- * Not modelled: several logs or lanes in one claim, purge, adoption after a restore, notifications, times (a lease or a
- * backoff ends at any moment), and a crash of the server, since it is a crash of all its sessions at once.
+ * Not modelled: several logs or lanes in one claim, several consumers and purges (consumers.pml), adoption after a restore,
+ * notifications, times (a lease or a backoff ends at any moment), and a crash of the server, since it is a crash of all its
+ * sessions at once.
  *
  * Some rules of the model look too strict. An event is retried only after the lane's cursor has passed it. The limit of
  * waiting events does not stop a range claimed before. A dead event never waits again. Waiting events go by (xid, seq), like
