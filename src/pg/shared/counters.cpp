@@ -2,6 +2,8 @@
 #include "pg/base/versions.hpp"
 #include "pg/shared/shared_memory.hpp"
 
+#include <cstdlib>
+
 extern "C" {
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -303,7 +305,7 @@ bool has_rest(Slot *slot)
 bool is_due(Slot &slot, TimestampTz now)
 {
     const auto last = static_cast<TimestampTz>(pg_atomic_read_u64(&slot.flushed_at));
-    return now - last >= USECS_PER_MINUTE || last > now; // the clock may have been set back
+    return std::abs(now - last) >= USECS_PER_MINUTE; // the clock may have been set back
 }
 
 // One session at a time adds to the row. Its lock lasts until its commit has moved `flushed`.
