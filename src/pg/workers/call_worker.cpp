@@ -256,8 +256,9 @@ void require_committed_log(const EventLog &log)
 int workers_of(FunctionCallInfo fcinfo, int argument)
 {
     const int workers = PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
-    if (workers < 1)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("workers must be 1 or more")));
+    if (workers < 1 || workers > most_max_workers)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("workers must be between 1 and %d", most_max_workers)));
     return workers;
 }
 
