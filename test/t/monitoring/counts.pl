@@ -12,7 +12,12 @@ use Time::HiRes qw(sleep);
 
 my $node = PostgreSQL::Test::Cluster->new('counts');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ], allows_streaming => 1);
-$node->append_conf('postgresql.conf', "max_prepared_transactions = 4\nautovacuum = off\nfsync = off\nrestart_after_crash = on\nlog_statement = none");
+$node->append_conf('postgresql.conf', q{
+max_prepared_transactions = 4
+autovacuum = off
+fsync = off
+restart_after_crash = on
+log_statement = none});
 $node->start;
 
 sub create
@@ -158,7 +163,8 @@ DO $$ BEGIN
 	END LOOP;
 END $$});
 my ($counted, $not) = split /\|/, $node->safe_psql('other', q{
-SELECT count(claimed) FILTER (WHERE claimed = 1), count(*) FILTER (WHERE claimed IS NULL) FROM call_event_counts WHERE consumer <> 'default'});
+SELECT count(claimed) FILTER (WHERE claimed = 1), count(*) FILTER (WHERE claimed IS NULL)
+FROM call_event_counts WHERE consumer <> 'default'});
 cmp_ok($counted, '>=', 250, 'most consumers are counted');
 is($counted + $not, 260, 'a consumer without room has NULL, and none has a wrong number');
 cmp_ok($not, '>', 0, 'there are such consumers');
