@@ -172,7 +172,8 @@ mutant purge-waiting 'lost:|death:' '/^bool is_waiting_or_dead_for/,/^\}/s/retur
 # The purge deletes what the first consumer has settled.
 mutant purge-one 'lost:|death:|disorder:|did not get event' '/^bool is_settled_in/,/^\}/s/i < purge\.consumers\.size\(\)/i < 1/'
 # A seek skips events of transactions that are open during it: of all of them, or of those that end while it looks.
-mutant seek-open 'did not get event' '/^LanePosition PositionFrom/,/^\}/s/\{open\.begin\(\), std::lower_bound.*/open.first(0)};/'
+mutant seek-open 'did not get event' \
+    's/^( *)position\.window_snapshot = now;/\1position.window_snapshot = {now.xmax, now.xmax, {}};/'
 mutant seek-late 'did not get event' \
     's/^( *)position = PositionFrom\(end, first\);/&\n\1else\n\1position.done_snapshot = xids_of(take_snapshot());/'
 
