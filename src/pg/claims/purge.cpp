@@ -157,46 +157,6 @@ void append_low_end(const Purge &purge, int32 id, int lane, const LowEnd &end)
     drop_low_end(purge, id, lane, end.record_no - 1);
 }
 
-// -- leftovers -----------------------------------------------------------------------------------
-
-void remember_leftover(const Purge &purge, int64 seq)
-{
-    const Datum values[] = {Int32GetDatum(purge.log.log_id), Int64GetDatum(seq)};
-    const bool nulls[2] = {};
-    const KeyScan scan =
-        begin_key_scan(purge.leftovers, purge.snapshot, {int4_key(1, purge.log.log_id), int8_key(2, seq)});
-    if (!next_row(scan)) // after TRUNCATE, event numbers repeat
-        insert_row(purge.leftovers, values, nulls);
-    end_key_scan(scan);
-}
-
-// An earlier purge passed only events before the lane's low end. Behind it, a truncated log has used the
-// number again, and the event may be pending.
-bool must_stay(const Purge &purge, const LogEvent &event)
-{
-    return event.received_at >= purge.before ||
-           find_low_end(purge, purge.log.log_id, event.lane).low < event.position ||
-           is_waiting_or_dead(purge, event);
-}
-
-// Looks at the present row of the scan. If its event no longer exists, the row is deleted.
-void look_at_leftover(Purge *purge, const KeyScan &scan)
-{
-    LogEvent event;
-    const MemoryContext caller = MemoryContextSwitchTo(purge->scratch);
-    --purge->looks;
-    if (!find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, 2), &event))
-        delete_row(purge->leftovers, scan);
-    else if (!must_stay(*purge, event)) {
-        delete_event(purge, event.lane, event.position);
-        delete_row(purge->leftovers, scan);
-    }
-    MemoryContextSwitchTo(caller);
-    MemoryContextReset(purge->scratch);
-}
-
-// -- dead events ---------------------------------------------------------------------------------
-
 // A consumer without a row has emptied an old lane, and has not visited a present one yet.
 LaneOfLog look_at_lane(const Purge &purge, int number)
 {
@@ -216,8 +176,8 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
     return lane;
 }
 
-// Have workers settled the event? If not, it is a new event with the number of a dead one, from before a
-// TRUNCATE.
+// Have the workers of all consumers settled the event? If not, a consumer has come since, or was moved back. Or
+// it is a new event with the number of a dead one or of a leftover, from before a TRUNCATE.
 bool is_dealt_with(const Purge &purge, const LogEvent &event)
 {
     if (!IsLane(event.lane))
@@ -225,6 +185,46 @@ bool is_dealt_with(const Purge &purge, const LogEvent &event)
     const LaneOfLog lane = look_at_lane(purge, event.lane);
     return (lane.is_live || event.lane < purge.log.first_lane) && is_settled_in(purge, lane, event.position);
 }
+
+// -- leftovers -----------------------------------------------------------------------------------
+
+void remember_leftover(const Purge &purge, int64 seq)
+{
+    const Datum values[] = {Int32GetDatum(purge.log.log_id), Int64GetDatum(seq)};
+    const bool nulls[2] = {};
+    const KeyScan scan =
+        begin_key_scan(purge.leftovers, purge.snapshot, {int4_key(1, purge.log.log_id), int8_key(2, seq)});
+    if (!next_row(scan)) // after TRUNCATE, event numbers repeat
+        insert_row(purge.leftovers, values, nulls);
+    end_key_scan(scan);
+}
+
+// An earlier purge passed only events before the lane's low end. Behind it, a truncated log has used the
+// number again, and the event may be pending.
+bool must_stay(const Purge &purge, const LogEvent &event)
+{
+    return event.received_at >= purge.before ||
+           find_low_end(purge, purge.log.log_id, event.lane).low < event.position ||
+           is_waiting_or_dead(purge, event) || !is_dealt_with(purge, event);
+}
+
+// Looks at the present row of the scan. If its event no longer exists, the row is deleted.
+void look_at_leftover(Purge *purge, const KeyScan &scan)
+{
+    LogEvent event;
+    const MemoryContext caller = MemoryContextSwitchTo(purge->scratch);
+    --purge->looks;
+    if (!find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, 2), &event))
+        delete_row(purge->leftovers, scan);
+    else if (!must_stay(*purge, event)) {
+        delete_event(purge, event.lane, event.position);
+        delete_row(purge->leftovers, scan);
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(purge->scratch);
+}
+
+// -- dead events ---------------------------------------------------------------------------------
 
 // Another client has processed the event, or the log's settings now ignore it. Then it is settled.
 bool is_no_death(const Purge &purge, const LogEvent &event)

@@ -50,6 +50,16 @@ SELECT retry_dead_call_events();
 UPDATE call_retrying_events SET due_at = now() - interval '1 hour';
 SELECT array_agg(event_seq) FROM claim_call_events(consumer => 'lake');
 SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM call_open_claims));
+-- A purge has passed the event. A consumer that has come or was moved since gets it all the same.
+SELECT create_call_consumer('call_events', 'late', from_beginning => true);
+SELECT purge_call_events('0');
+CREATE TABLE late_claim AS SELECT claim_id, event_seq FROM claim_call_events(consumer => 'late');
+SELECT purge_call_events('0');
+SELECT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM late_claim));
+SELECT seek_call_consumer('call_events', 'late', '-infinity');
+SELECT purge_call_events('0');
+SELECT count(*) FROM claim_call_events(consumer => 'late');
+SELECT drop_call_consumer('call_events', 'late');
 SELECT purge_call_events('0');
 SELECT count(*) FROM call_events;
 
@@ -243,6 +253,6 @@ FROM (SELECT consumer_id, 'lanes' AS name FROM _callhardening.lanes
 -- So does a dropped log.
 SELECT create_call_consumer('call_events', 'last');
 DROP TABLE call_events, calls;
-DROP TABLE claimed, claimed_too, claimed_again, claimed_old, claimed_change, last_claims;
+DROP TABLE claimed, late_claim, claimed_too, claimed_again, claimed_old, claimed_change, last_claims;
 SELECT count(*) FROM _callhardening.consumers;
 SELECT count(*) FROM _callhardening.lanes;
