@@ -24,7 +24,7 @@ WORKER = f"worker.py on {socket.gethostname()}, pid {os.getpid()}"
 
 def handle(cursor, event):
     """The work for one event: store its talk time."""
-    if "talk_time" in event.payload:
+    if event.payload.get("talk_time") is not None:  # some events have null
         cursor.execute("INSERT INTO talked VALUES (%s, %s, %s)",
                        (event.event_seq, event.call_id, event.payload["talk_time"]))
 
