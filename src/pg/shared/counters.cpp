@@ -104,8 +104,9 @@ Slot *take_free_slot(Slots *slots, uint64 key, const CountedConsumer &consumer)
                 return slot;
             continue;
         }
-        slot->database = MyDatabaseId;
         slot->consumer = consumer;
+        pg_write_barrier(); // who reads the database reads its consumer
+        slot->database = MyDatabaseId;
         const auto now = static_cast<uint64>(GetCurrentTimestamp());
         pg_atomic_write_u64(&slot->since, now);
         pg_atomic_write_u64(&slot->flushed_at, now);
@@ -114,12 +115,16 @@ Slot *take_free_slot(Slots *slots, uint64 key, const CountedConsumer &consumer)
     return nullptr;
 }
 
+// No database: another session is taking the slot.
 bool is_of_dropped(const Slot &slot)
 {
-    if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(slot.database)))
+    const Oid database = slot.database;
+    pg_read_barrier();
+    if (!OidIsValid(database))
+        return false;
+    if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database)))
         return true;
-    return slot.database == MyDatabaseId &&
-           !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(slot.consumer.events));
+    return database == MyDatabaseId && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(slot.consumer.events));
 }
 
 void free_slot(Slot *slot, uint64 key)
@@ -127,6 +132,8 @@ void free_slot(Slot *slot, uint64 key)
     if (!pg_atomic_compare_exchange_u64(&slot->key, &key, cleared_key))
         return;
     clear_slot(slot);
+    slot->database = InvalidOid;
+    pg_write_barrier();
     pg_atomic_write_u64(&slot->key, no_key);
 }
 
