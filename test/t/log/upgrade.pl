@@ -22,22 +22,23 @@ sub ingest
 
 sub drain
 {
-	my ($node) = @_;
-	$node->safe_psql('postgres', 'CALL drain()');
+	my ($node, @consumers) = @_;
+	$node->safe_psql('postgres', join '', map {"CALL drain('$_');\n"} @consumers);
 }
 
 $old->safe_psql(
 	'postgres', q{
 CREATE EXTENSION callhardening;
 SELECT create_call_tables();
-CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, event_seq bigint, call_id text);
-CREATE PROCEDURE drain() LANGUAGE plpgsql AS $$
+SELECT create_call_consumer('call_events', 'crm'), create_call_consumer('call_events', 'sleeper');
+CREATE TABLE done (place bigint GENERATED ALWAYS AS IDENTITY, consumer name DEFAULT 'default', event_seq bigint, call_id text);
+CREATE PROCEDURE drain(whose name) LANGUAGE plpgsql AS $$
 DECLARE
     ids bigint[];
 BEGIN
     LOOP
-        WITH claimed AS (SELECT * FROM claim_call_events(100)),
-        kept AS (INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM claimed)
+        WITH claimed AS (SELECT * FROM claim_call_events(100, consumer => whose)),
+        kept AS (INSERT INTO done (consumer, event_seq, call_id) SELECT whose, event_seq, call_id FROM claimed)
         SELECT array_agg(DISTINCT claim_id) INTO ids FROM claimed;
         EXIT WHEN ids IS NULL;
         PERFORM complete_call_events(ids);
@@ -46,21 +47,27 @@ BEGIN
 END
 $$;
 CREATE FUNCTION violations() RETURNS SETOF text LANGUAGE sql AS $$
-SELECT format('event %s is lost', event_seq) FROM call_events WHERE event_seq NOT IN (SELECT event_seq FROM done)
+SELECT format('%s has lost event %s', consumer, event_seq) FROM call_events, call_consumers
+WHERE (consumer, event_seq) NOT IN (SELECT consumer, event_seq FROM done)
 UNION ALL
-SELECT format('event %s was done %s times', event_seq, count(*)) FROM done GROUP BY event_seq HAVING count(*) > 1
+SELECT format('%s has done event %s %s times', consumer, event_seq, count(*)) FROM done
+GROUP BY consumer, event_seq HAVING count(*) > 1
 UNION ALL
-SELECT format('event %s of call %s came after %s', event_seq, call_id, before) FROM (
-    SELECT event_seq, call_id, max(event_seq) OVER (PARTITION BY call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
+SELECT format('%s has done event %s of call %s after %s', consumer, event_seq, call_id, before) FROM (
+    SELECT consumer, event_seq, call_id,
+        max(event_seq) OVER (PARTITION BY consumer, call_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS before FROM done) AS d
 WHERE before > event_seq
 $$});
 ingest($old, 1, 60, 'calling');
-drain($old);
+drain($old, 'default', 'crm');
 ingest($old, 1, 60, 'ringing');
-# A worker holds some events, and one of them has failed. The others are pending.
+# A worker of each consumer but the sleeping one holds some events, and one of them has failed. The others are pending.
 $old->safe_psql('postgres', q{
 CREATE TABLE mine AS SELECT claim_id, event_seq, call_id FROM claim_call_events(20, '1 hour', 'worker');
-SELECT fail_call_event(claim_id, event_seq, 'no', '0 seconds') FROM mine LIMIT 1});
+SELECT fail_call_event(claim_id, event_seq, 'no', '0 seconds') FROM mine LIMIT 1;
+CREATE TABLE theirs AS SELECT claim_id, event_seq FROM claim_call_events(20, '1 hour', 'worker', consumer => 'crm');
+SELECT fail_call_event(claim_id, event_seq, 'no', '0 seconds') FROM theirs LIMIT 1;
+SELECT release_call_events(ARRAY(SELECT DISTINCT claim_id FROM theirs))});
 my $members = q{SELECT string_agg(pg_describe_object(classid, objid, 0), E'\n' ORDER BY pg_describe_object(classid, objid, 0) COLLATE "C")
     FROM pg_depend WHERE deptype = 'e' AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'callhardening')};
 my $owned = $old->safe_psql('postgres', $members);
@@ -100,15 +107,15 @@ isnt($new->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_syste
 $new->safe_psql('postgres', q{
 CREATE TABLE ended AS SELECT * FROM complete_call_events((SELECT ARRAY[max(claim_id)] FROM mine));
 INSERT INTO done (event_seq, call_id) SELECT event_seq, call_id FROM mine JOIN ended USING (claim_id)
-WHERE outcome = 'completed' AND event_seq NOT IN (SELECT event_seq FROM call_retrying_events)});
+WHERE outcome = 'completed' AND event_seq NOT IN (SELECT event_seq FROM call_retrying_events WHERE consumer = 'default')});
 is($new->safe_psql('postgres', 'SELECT outcome FROM ended'), 'completed', 'a claim can still be completed');
 ingest($new, 1, 60, 'connected');
-drain($new);
-is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'what was pending comes once, in order, and nothing else');
+drain($new, 'default', 'crm', 'sleeper');
+is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'what was pending comes once for each consumer, in order, and nothing else');
 ingest($new, 1, 60, 'hangup');
-drain($new);
+drain($new, 'default', 'crm', 'sleeper');
 is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'the log goes on');
-is($new->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.lanes'), 64, 'with its lanes');
+is($new->safe_psql('postgres', 'SELECT count(*) FROM _callhardening.lanes'), 3 * 64, 'with its lanes');
 is($new->safe_psql('postgres', $members), $owned, 'the extension owns the same objects, including its schema');
 is($new->safe_psql('postgres', 'SELECT string_agg(c::regclass::text, $$ $$ ORDER BY c::regclass::text)
 	FROM pg_extension, unnest(extconfig) AS c WHERE extname = $$callhardening$$'),
