@@ -37,7 +37,8 @@ BEGIN
     IF random() < 0.5 THEN
         PERFORM create_call_consumer(log, 'own'), create_call_consumer(log, 'asleep');
     END IF;
-    INSERT INTO histories VALUES (number, log, (SELECT max(c.name) FROM _callhardening.consumers AS c JOIN call_event_logs AS l USING (log_id)
+    INSERT INTO histories VALUES (number, log, (SELECT max(c.name)
+        FROM _callhardening.consumers AS c JOIN call_event_logs AS l USING (log_id)
         WHERE l.events = log::regclass), is_old);
 END $$;
 
@@ -296,7 +297,8 @@ BEGIN
     RETURN QUERY EXECUTE format('SELECT format(''event %%s of call %%s is not delivered'', event_seq, call_id) FROM %s WHERE %s
             AND event_seq NOT IN (SELECT event_seq FROM done
                 WHERE history = $1) AND event_seq NOT IN (SELECT event_seq FROM call_dead_events WHERE log_id = $2 AND consumer = $3)',
-        h.log, CASE WHEN h.is_old AND h.consumer = 'default' THEN 'processed_at IS NULL' ELSE 'true' END) USING number, log_id_of(number), h.consumer;
+        h.log, CASE WHEN h.is_old AND h.consumer = 'default' THEN 'processed_at IS NULL' ELSE 'true' END)
+        USING number, log_id_of(number), h.consumer;
     RETURN QUERY SELECT format('event %s of call %s is still waiting', event_seq, call_id)
         FROM call_retrying_events WHERE log_id = log_id_of(number);
     RETURN QUERY SELECT format('lane %s has %s pending events', lane, pending)

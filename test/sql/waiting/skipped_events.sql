@@ -54,7 +54,8 @@ SELECT add(101, 102);
 SELECT * FROM work();
 SELECT * FROM poll(); -- drops the old lane
 SELECT * FROM poll();
-SELECT lane - first_lane AS lane FROM _callhardening.lanes JOIN _callhardening.logs ON log_id = consumer_id WHERE events = 'hooks'::regclass;
+SELECT lane - first_lane AS lane FROM _callhardening.lanes JOIN _callhardening.logs ON log_id = consumer_id
+    WHERE events = 'hooks'::regclass;
 CALL start_again();
 -- An old lane with only waiting events does not delay it either.
 SELECT add(101, 102);

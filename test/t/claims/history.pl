@@ -131,7 +131,8 @@ CREATE FUNCTION note_missed(wanted name, visible pg_snapshot) RETURNS void LANGU
     INSERT INTO missed SELECT wanted, i.tag, i.seq FROM ingested AS i
     WHERE i.seq > (SELECT max(seq) - 500 FROM ingested) AND pg_visible_in_snapshot(i.xid, visible)
         AND NOT EXISTS (SELECT FROM got AS g WHERE g.tag = i.tag AND g.consumer = wanted)
-        AND NOT EXISTS (SELECT FROM passed AS p WHERE p.consumer = wanted AND i.seq < p.before_seq AND pg_visible_in_snapshot(i.xid, p.seen))
+        AND NOT EXISTS (SELECT FROM passed AS p WHERE p.consumer = wanted AND i.seq < p.before_seq
+            AND pg_visible_in_snapshot(i.xid, p.seen))
 \$\$;
 -- Targets just ahead: an event that is committed during the seek must come. Targets just behind: so must an event of an
 -- open transaction. The later seeks must not hide a miss, so it is noted before.
@@ -172,7 +173,8 @@ CREATE TRIGGER zz_refuse_call BEFORE INSERT OR UPDATE ON processed.calls FOR EAC
 
 # -- the clients -----------------------------------------------------------------------------------
 
-my %kinds = (claim => 'call_events', crm => 'call_events', append => 'call_events', process => 'processed_events', feed => 'processed_events');
+my %kinds = (claim => 'call_events', crm => 'call_events', append => 'call_events',
+	process => 'processed_events', feed => 'processed_events');
 my %running;
 my $started = 0;
 
@@ -420,7 +422,8 @@ is($node->safe_psql('postgres', q{
 SELECT format('consumer %s did not get event %s with number %s', c.consumer, i.tag, i.seq)
 FROM ingested AS i, (VALUES ('moving'::name), ('brief')) AS c (consumer)
 WHERE NOT EXISTS (SELECT FROM got AS g WHERE g.tag = i.tag AND g.consumer = c.consumer)
-    AND NOT EXISTS (SELECT FROM passed AS p WHERE p.consumer = c.consumer AND i.seq < p.before_seq AND pg_visible_in_snapshot(i.xid, p.seen))
+    AND NOT EXISTS (SELECT FROM passed AS p WHERE p.consumer = c.consumer AND i.seq < p.before_seq
+        AND pg_visible_in_snapshot(i.xid, p.seen))
 UNION ALL SELECT format('consumer %s did not get event %s with number %s at first', consumer, tag, seq) FROM missed
 LIMIT 10}), '', 'the consumers that are moved and created again got all events that were not passed');
 note('seeks: ' . $node->safe_psql('postgres', q{SELECT string_agg(consumer || ' ' || count, ', ')

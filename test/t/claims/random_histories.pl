@@ -126,7 +126,8 @@ for (my $first = 1; $first <= $wanted; $first += $at_once)
 			diag($node->safe_psql($database, "SELECT step, detail FROM steps WHERE history = $number ORDER BY place"));
 			diag($node->safe_psql($database, "SELECT l FROM call_event_logs AS l WHERE log_id = log_id_of($number)"));
 			diag($node->safe_psql($database, "SELECT p FROM call_retrying_events AS p WHERE log_id = log_id_of($number)"));
-			diag($node->safe_psql($database, "SELECT c FROM _callhardening.claims AS c WHERE consumer_id = log_id_of($number) ORDER BY lane, record_no"));
+			diag($node->safe_psql($database, "SELECT c FROM _callhardening.claims AS c
+				WHERE consumer_id = log_id_of($number) ORDER BY lane, record_no"));
 			diag($node->safe_psql($database, "SELECT event_lane, event_xid, event_seq, call_id FROM log$number ORDER BY event_seq"));
 		}
 	};

@@ -108,7 +108,8 @@ WHERE before > event_seq
 UNION ALL
 SELECT format('event %s is still waiting in lane %s', event_seq, lane) FROM call_retrying_events
 UNION ALL
-SELECT format('lane %s is still there', lane) FROM _callhardening.lanes l JOIN call_event_logs g ON g.log_id = consumer_id WHERE lane < first_lane
+SELECT format('lane %s is still there', lane) FROM _callhardening.lanes l JOIN call_event_logs g ON g.log_id = consumer_id
+WHERE lane < first_lane
 UNION ALL
 SELECT format('lane %s is still claimed', lane) FROM call_open_claims
 $$});

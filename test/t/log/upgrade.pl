@@ -111,7 +111,8 @@ WHERE outcome = 'completed' AND event_seq NOT IN (SELECT event_seq FROM call_ret
 is($new->safe_psql('postgres', 'SELECT outcome FROM ended'), 'completed', 'a claim can still be completed');
 ingest($new, 1, 60, 'connected');
 drain($new, 'default', 'crm', 'sleeper');
-is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'what was pending comes once for each consumer, in order, and nothing else');
+is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '',
+	'what was pending comes once for each consumer, in order, and nothing else');
 ingest($new, 1, 60, 'hangup');
 drain($new, 'default', 'crm', 'sleeper');
 is($new->safe_psql('postgres', 'SELECT * FROM violations() LIMIT 10'), '', 'the log goes on');
