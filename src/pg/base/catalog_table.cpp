@@ -474,6 +474,22 @@ void insert_row(const CatalogTable &table, const Datum *values, const bool *null
     end_writing(writer);
 }
 
+namespace
+{
+
+// A caller's locks keep out other writers of the row. A session that adopts the log does not take the locks
+// of its lanes.
+void require_unchanged(const CatalogTable &table, TM_Result result)
+{
+    if (result != TM_Ok)
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("a row of table \"%s\" was changed by another transaction",
+                               RelationGetRelationName(table.heap)),
+                        errhint("Try again.")));
+}
+
+} // namespace
+
 void update_row(const CatalogTable &table, const KeyScan &scan, std::initializer_list<Change> changes)
 {
     const Writer writer = begin_writing(table.heap);
@@ -488,14 +504,18 @@ void update_row(const CatalogTable &table, const KeyScan &scan, std::initializer
     ExecStoreVirtualTuple(writer.slot);
     require_valid_row(writer);
     ItemPointerData tid = scan.slot->tts_tid;
-    insert_index_entries(writer.target, writer.slot, writer.executor,
-                         update_tuple(table.heap, &tid, writer.slot));
+    IndexEntries entries;
+    require_unchanged(table, update_tuple(table.heap, &tid, writer.slot, &entries));
+    insert_index_entries(writer.target, writer.slot, writer.executor, entries);
     end_writing(writer);
 }
 
 void delete_row(const CatalogTable &table, const KeyScan &scan)
 {
-    simple_heap_delete(table.heap, &scan.slot->tts_tid);
+    TM_FailureData failure;
+    ItemPointerData tid = scan.slot->tts_tid;
+    require_unchanged(table, table_tuple_delete(table.heap, &tid, GetCurrentCommandId(true), InvalidSnapshot,
+                                                InvalidSnapshot, true, &failure, false));
 }
 
 void delete_rows(const CatalogTable &table, std::initializer_list<Key> keys)

@@ -121,19 +121,27 @@ inline JsonLexContext *make_json_lexer(std::string_view text)
 // The indexes to be updated for a new version of a row.
 enum class IndexEntries { none, summaries, all };
 
-inline IndexEntries update_tuple(Relation heap, ItemPointer tid, TupleTableSlot *slot)
+inline TM_Result update_tuple(Relation heap, ItemPointer tid, TupleTableSlot *slot, IndexEntries *entries)
 {
+    TM_FailureData failure;
+    LockTupleMode lock;
 #if PG_VERSION_NUM >= 160000
-    TU_UpdateIndexes which;
-    simple_table_tuple_update(heap, tid, slot, InvalidSnapshot, &which);
-    if (which == TU_Summarizing)
-        return IndexEntries::summaries;
-    return which == TU_All ? IndexEntries::all : IndexEntries::none;
+    TU_UpdateIndexes which = TU_None;
 #else
-    bool all;
-    simple_table_tuple_update(heap, tid, slot, InvalidSnapshot, &all);
-    return all ? IndexEntries::all : IndexEntries::none;
+    bool which = false;
 #endif
+    const TM_Result result = table_tuple_update(heap, tid, slot, GetCurrentCommandId(true), InvalidSnapshot,
+                                                InvalidSnapshot, true, &failure, &lock, &which);
+#if PG_VERSION_NUM >= 160000
+    const bool all = which == TU_All;
+    *entries = which == TU_Summarizing ? IndexEntries::summaries : IndexEntries::none;
+#else
+    const bool all = which;
+    *entries = IndexEntries::none;
+#endif
+    if (all)
+        *entries = IndexEntries::all;
+    return result;
 }
 
 inline void insert_index_entries(ResultRelInfo *target, TupleTableSlot *slot, EState *executor,
