@@ -326,20 +326,28 @@ bool is_time_to_look(const LastLook &last, int32 consumer_id, bool is_idle)
     return last.consumer_id != consumer_id || age < 0 || age >= (is_idle ? second : minute);
 }
 
-// True if the log was adopted for stray events. Then the next look is due at once: the fresh lanes can also
-// have rows ahead of this cluster.
+// After a look that finds some, the next one is due at once: whoever claims then has to find them too, and
+// the fresh lanes can also have rows ahead of this cluster.
+bool sees_strays(const ClaimContext &context, bool is_idle)
+{
+    const EventLog &log = *context.log;
+    LastLook *last = last_look_at(log.consumer_id);
+    if (log.is_restored || !is_time_to_look(*last, log.consumer_id, is_idle))
+        return false;
+    *last = {log.consumer_id, GetCurrentTimestamp()};
+    const bool found = has_stray_events(log, context.tables, context.table);
+    if (found)
+        *last = {};
+    return found;
+}
+
+// True if the log was adopted for stray events.
 bool bring_back_strays(ClaimContext *context, bool is_idle)
 {
-    EventLog *log = context->log;
-    LastLook *last = last_look_at(log->consumer_id);
-    if (log->is_restored || !is_time_to_look(*last, log->consumer_id, is_idle))
-        return false;
-    *last = {log->consumer_id, GetCurrentTimestamp()};
-    if (!has_stray_events(*log, context->tables, context->table))
-        return false;
-    adopt_event_log(log, context->table);
-    *last = {};
-    return true;
+    const bool found = sees_strays(*context, is_idle);
+    if (found)
+        adopt_event_log(context->log, context->table);
+    return found;
 }
 
 } // namespace
@@ -360,7 +368,7 @@ void claim_events(EventLog *log, const ClaimOptions &options, Claim *claim)
     close_context(context);
 }
 
-// A restored log has to be adopted, and a claim does that.
+// A restored log has to be adopted, and so has one with stray events. A claim does that.
 bool has_claimable_event(EventLog *log, Outlook *outlook)
 {
     ClaimContext context = {};
@@ -376,8 +384,9 @@ bool has_claimable_event(EventLog *log, Outlook *outlook)
     search.looks = true;
     search_lanes(&search);
     UnregisterSnapshot(search.snapshot);
+    const bool found = search.found || search.is_ahead || log->is_restored || sees_strays(context, true);
     close_context(context);
-    return search.found || search.is_ahead || log->is_restored;
+    return found;
 }
 
 // -- checks before a claim ------------------------------------------------------------------------

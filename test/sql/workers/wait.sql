@@ -209,6 +209,14 @@ SELECT ingest_call_event('{"call_id": 12, "state": "hangup", "duration": 200000}
 SELECT becomes_true('EXISTS (SELECT FROM call_dead_events WHERE consumer = ''crm'')');
 SELECT stop_call_worker();
 SELECT becomes_true('NOT EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'')');
+-- A restore of data alone can append to a lane without workers. A claim brings such events back, so they end a wait.
+ALTER TABLE call_events DISABLE TRIGGER USER;
+INSERT INTO call_events (call_id, event_type, event_lane, payload) VALUES ('13', 'ringing', 64, '{}');
+ALTER TABLE call_events ENABLE TRIGGER USER;
+SELECT clock_timestamp() AS begun \gset
+CALL wait_for_call_events(timeout => '20 seconds', consumer => 'crm');
+SELECT clock_timestamp() - :'begun' < interval '20 seconds' AS waited_for_nothing;
+SELECT call_id FROM claim_call_events(consumer => 'crm');
 DROP TABLE calls, call_events, call_changes;
 DROP FUNCTION becomes_true, ingest, wait_in_function;
 DROP PROCEDURE wait_and_count, wait_with_setting;
