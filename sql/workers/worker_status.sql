@@ -30,7 +30,10 @@ CREATE VIEW @extschema@.call_worker_status AS
 SELECT l.events AS log, n.name AS consumer, s.status, r.running, k.workers AS kept,
     (SELECT a.rolname FROM pg_catalog.pg_roles a WHERE a.oid OPERATOR(pg_catalog.=) k.role) AS role,
     k.max_events, pg_catalog.make_interval(secs => k.poll::float8 OPERATOR(pg_catalog./) 1000::float8) AS poll,
-    k.kept_since, f.launcher, s.why, t.failure AS last_failure, t.failed_at AS last_failed_at,
+    k.kept_since, f.launcher, s.why,
+    -- The launcher knows the end of a worker, and not that somebody stopped it for good.
+    CASE WHEN k.workers IS NOT NULL THEN t.failure END AS last_failure,
+    CASE WHEN k.workers IS NOT NULL THEN t.failed_at END AS last_failed_at,
     CASE WHEN s.status OPERATOR(pg_catalog.=) 'waiting'::text THEN t.next_try END AS next_try
 FROM _callhardening.logs l
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.events::oid
@@ -67,6 +70,7 @@ COMMENT ON COLUMN @extschema@.call_worker_status.launcher IS
 'running: the server starts it again within 5 seconds';
 COMMENT ON COLUMN @extschema@.call_worker_status.why IS 'why not all of them run, or would not be started again';
 COMMENT ON COLUMN @extschema@.call_worker_status.last_failure IS
-'the last thing that kept one from running, since the launcher or the server has started; NULL: nothing did';
+'the last thing that kept one from running, since the launcher or the server has started; NULL: nothing did, or none '
+'is kept';
 COMMENT ON COLUMN @extschema@.call_worker_status.last_failed_at IS 'when that was';
 COMMENT ON COLUMN @extschema@.call_worker_status.next_try IS 'when the launcher tries again; NULL: nothing waits';
