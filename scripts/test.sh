@@ -160,7 +160,7 @@ unit_suite() {
         make -C "$WORK/src" -s "PG_CONFIG=$PG_CONFIG" "-j$(nproc)" check-unit
 }
 
-# A transaction of autovacuum would hold back the purges of the tests.
+# A transaction of autovacuum would hold back the purges of the tests. The self-test wants autovacuum on, so it sleeps.
 start_test_server() { start_server 'fsync = off' 'autovacuum = off' "$@"; }
 
 # regress_suite NAME EXPECTED OPTION ...
