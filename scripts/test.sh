@@ -161,7 +161,7 @@ unit_suite() {
 }
 
 # A transaction of autovacuum would hold back the purges of the tests. The self-test wants autovacuum on, so it sleeps.
-start_test_server() { start_server 'fsync = off' 'autovacuum = off' "$@"; }
+start_test_server() { start_server 'fsync = off' 'autovacuum_naptime = 1d' "$@"; }
 
 # regress_suite NAME EXPECTED OPTION ...
 # pg_regress prints `test name ... ok` up to PostgreSQL 15, and `ok 1 - name` from 16 on.
