@@ -124,7 +124,9 @@ void set_off(const char *setting)
 // ANALYZE, even with a million rows.
 void plan_by_index(SPIPlanPtr plan)
 {
-    const auto *source = linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(plan));
+    auto *source = linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(plan));
+    if (source->query_list == NIL) // a rule left nothing: then the server does not tell when the rule is gone
+        source->is_valid = false;
     if (source->is_valid && source->gplan != nullptr && source->gplan->is_valid)
         return;
     const int level = NewGUCNestLevel();

@@ -312,6 +312,9 @@ CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NU
 CREATE TRIGGER a BEFORE INSERT ON call_changes FOR EACH ROW EXECUTE FUNCTION suppress();
 UPDATE calls SET from_number = '+3' WHERE dialpad_call_id = 20;
 DROP TRIGGER a ON call_changes;
+CREATE RULE nothing AS ON INSERT TO call_changes DO INSTEAD NOTHING;
+UPDATE calls SET from_number = '+3' WHERE dialpad_call_id = 20;
+DROP RULE nothing ON call_changes; -- and this session looks at the table again
 ALTER TABLE call_changes RENAME payload TO body;
 UPDATE calls SET from_number = '+3' WHERE dialpad_call_id = 20;
 ALTER TABLE call_changes RENAME body TO payload;
