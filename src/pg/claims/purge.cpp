@@ -176,8 +176,8 @@ LaneOfLog look_at_lane(const Purge &purge, int number)
     return lane;
 }
 
-// Have the workers of all consumers settled the event? If not, a consumer has come since, or was moved back. Or
-// it is a new event with the number of a dead one or of a leftover, from before a TRUNCATE.
+// Have the workers of all consumers settled the event? If not, a consumer has come since, or was moved back.
+// Or it is a new event with the number of a dead one or of a leftover, from before a TRUNCATE.
 bool is_dealt_with(const Purge &purge, const LogEvent &event)
 {
     if (!IsLane(event.lane))
@@ -192,11 +192,13 @@ void remember_leftover(const Purge &purge, int64 seq)
 {
     const Datum values[] = {Int32GetDatum(purge.log.log_id), Int64GetDatum(seq)};
     const bool nulls[2] = {};
+    const Snapshot now = take_snapshot(); // this purge may have remembered it as a dead event
     const KeyScan scan =
-        begin_key_scan(purge.leftovers, purge.snapshot, {int4_key(1, purge.log.log_id), int8_key(2, seq)});
+        begin_key_scan(purge.leftovers, now, {int4_key(1, purge.log.log_id), int8_key(2, seq)});
     if (!next_row(scan)) // after TRUNCATE, event numbers repeat
         insert_row(purge.leftovers, values, nulls);
     end_key_scan(scan);
+    UnregisterSnapshot(now);
 }
 
 // An earlier purge passed only events before the lane's low end. Behind it, a truncated log has used the
@@ -216,10 +218,8 @@ void look_at_leftover(Purge *purge, const KeyScan &scan)
     --purge->looks;
     if (!find_event(purge->log, purge->table, purge->snapshot, row_int8(scan.slot, 2), &event))
         delete_row(purge->leftovers, scan);
-    else if (!must_stay(*purge, event)) {
-        delete_event(purge, event.lane, event.position);
+    else if (!must_stay(*purge, event) && delete_event(purge, event.lane, event.position))
         delete_row(purge->leftovers, scan);
-    }
     MemoryContextSwitchTo(caller);
     MemoryContextReset(purge->scratch);
 }
@@ -348,10 +348,9 @@ bool look_at_event(Purge *purge, const LaneOfLog &lane, const LaneReader &reader
     if (event.received_at >= purge->before || (lane.is_live && !is_settled_in(*purge, lane, event.position)))
         return false;
     --purge->looks;
-    if (is_waiting_or_dead(*purge, event))
+    // A trigger, a rule or a policy may keep the row: then it is not lost to later purges.
+    if (is_waiting_or_dead(*purge, event) || !delete_event(purge, lane.number, event.position))
         remember_leftover(*purge, event.position.seq);
-    else
-        delete_event(purge, lane.number, event.position);
     return true;
 }
 

@@ -63,6 +63,29 @@ SELECT drop_call_consumer('call_events', 'late');
 SELECT purge_call_events('0');
 SELECT count(*) FROM call_events;
 
+-- The same purge takes a death and passes the event, since another consumer retries it.
+SELECT count(ingest_call_event(jsonb_build_object('call_id', 1, 'state', 'hold', 'n', 'dead'))) FROM generate_series(1, 1);
+SELECT claimed FROM process_call_events();
+CREATE TABLE both_claims AS SELECT claim_id, event_seq FROM claim_call_events(consumer => 'crm')
+    UNION ALL SELECT claim_id, event_seq FROM claim_call_events(consumer => 'lake');
+SELECT fail_call_event(claim_id, event_seq, 'no', '0') FROM both_claims;
+SELECT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM both_claims));
+SELECT purge_call_events('0', dead_older_than => '0');
+SELECT count(*) FROM call_dead_events;
+SELECT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claim_call_events(consumer => 'lake')));
+-- The table keeps the event for now.
+CREATE FUNCTION keep_event() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;
+CREATE TRIGGER keep_event BEFORE DELETE ON call_events FOR EACH ROW EXECUTE FUNCTION keep_event();
+SELECT count(ingest_call_event(jsonb_build_object('call_id', 1, 'state', 'hold', 'n', 'kept'))) FROM generate_series(1, 1);
+SELECT claimed FROM process_call_events();
+SELECT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claim_call_events(consumer => 'crm')));
+SELECT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claim_call_events(consumer => 'lake')));
+SELECT purge_call_events('0');
+DROP TRIGGER keep_event ON call_events;
+DROP FUNCTION keep_event;
+SELECT purge_call_events('0');
+SELECT count(*) FROM call_events;
+
 -- seek: to the beginning, to now, to an event, to a time
 SELECT count(ingest_call_event(jsonb_build_object('call_id', i % 4, 'state', 'hold', 'n', i))) FROM generate_series(1, 8) AS i;
 SELECT array_agg(event_seq ORDER BY event_seq) = array_agg(event_seq ORDER BY call_id, event_seq) AS one_lane, count(*)
@@ -253,6 +276,6 @@ FROM (SELECT consumer_id, 'lanes' AS name FROM _callhardening.lanes
 -- So does a dropped log.
 SELECT create_call_consumer('call_events', 'last');
 DROP TABLE call_events, calls;
-DROP TABLE claimed, late_claim, claimed_too, claimed_again, claimed_old, claimed_change, last_claims;
+DROP TABLE claimed, late_claim, both_claims, claimed_too, claimed_again, claimed_old, claimed_change, last_claims;
 SELECT count(*) FROM _callhardening.consumers;
 SELECT count(*) FROM _callhardening.lanes;
