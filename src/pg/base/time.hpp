@@ -4,6 +4,7 @@
 #include "pg/base/postgres.hpp"
 
 extern "C" {
+#include "common/int.h"
 #include "datatype/timestamp.h"
 #include "utils/timestamp.h"
 }
@@ -22,11 +23,17 @@ constexpr int64 unix_microseconds(TimestampTz time)
     return time + microseconds_1970_to_2000;
 }
 
-// A month counts as 30 days, as in the server's comparison of intervals.
-constexpr int64 interval_microseconds(const Interval *interval)
+// A month counts as 30 days, as in the server's comparison of intervals. A sum out of range becomes the
+// nearest number.
+inline int64 interval_microseconds(const Interval *interval)
 {
-    return interval->time +
-           (interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
+    const int64 days = interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH;
+    int64 sum;
+    if (pg_mul_s64_overflow(days, USECS_PER_DAY, &sum))
+        return days < 0 ? PG_INT64_MIN : PG_INT64_MAX;
+    if (pg_add_s64_overflow(sum, interval->time, &sum))
+        return interval->time < 0 ? PG_INT64_MIN : PG_INT64_MAX;
+    return sum;
 }
 
 constexpr TimestampTz postgres_time(int64 microseconds)

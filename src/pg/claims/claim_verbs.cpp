@@ -34,7 +34,6 @@ int64 lease_of(FunctionCallInfo fcinfo, int argument)
 {
     constexpr int longest_days = 30;
     const Interval *interval = PG_GETARG_INTERVAL_P(argument);
-    // The sum below cannot overflow.
     const bool is_sane = interval->month == 0 && interval->day >= 0 && interval->day <= longest_days;
     const int64 lease = is_sane ? interval_microseconds(interval) : 0;
     if (lease <= 0 || lease > longest_days * USECS_PER_DAY)

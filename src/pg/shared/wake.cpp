@@ -245,7 +245,6 @@ bool take_waiting_place()
     own = find_free_place(places);
     if (own == nullptr)
         return false;
-    own->waiter = {}; // of the last owner
     own->database = MyDatabaseId;
     own->waiter = {}; // of the last owner: call_event_waiters would show it as this session's
     own->pid = MyProcPid;

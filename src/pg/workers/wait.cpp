@@ -34,7 +34,7 @@ int64 timeout_of(FunctionCallInfo fcinfo)
 {
     constexpr int64 longest = USECS_PER_DAY;
     const Interval *interval = PG_ARGISNULL(wait_timeout) ? nullptr : PG_GETARG_INTERVAL_P(wait_timeout);
-    const bool is_sane = interval != nullptr && interval->month == 0 && abs(interval->day) <= 1;
+    const bool is_sane = interval != nullptr && interval->month == 0;
     const int64 timeout = is_sane ? interval_microseconds(interval) : -1;
     if (timeout < 0 || timeout > longest)
         ereport(ERROR,

@@ -97,6 +97,7 @@ SELECT create_call_changes('calls');
 CALL wait_for_call_events(timeout => '-1 second');
 CALL wait_for_call_events(timeout => '25 hours');
 CALL wait_for_call_events(timeout => '1 month');
+CALL wait_for_call_events(timeout => make_interval(days => -2147483648, secs => 1075146450105));
 CALL wait_for_call_events(timeout => NULL);
 CALL wait_for_call_events('pg_class');
 CALL wait_for_call_events(consumer => 'crm');
