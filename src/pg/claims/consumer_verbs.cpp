@@ -151,6 +151,10 @@ void open_seek(Seek *seek)
     if (seek->consumer.is_restored)
         adopt_event_log(&seek->consumer, seek->table);
     seek->tables = open_lanes(seek->consumer, RowExclusiveLock);
+    // Of a restored log, even the fresh lanes can have events ahead of this cluster. No position here settles
+    // them.
+    if (has_stray_events(seek->consumer, seek->tables, seek->table))
+        adopt_event_log(&seek->consumer, seek->table);
     seek->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);
 }
