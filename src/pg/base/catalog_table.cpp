@@ -363,6 +363,13 @@ int32 row_int4(TupleTableSlot *slot, int column)
     return is_null ? 0 : DatumGetInt32(value);
 }
 
+Oid row_oid(TupleTableSlot *slot, int column)
+{
+    bool is_null;
+    const Datum value = row_value(slot, column, &is_null);
+    return is_null ? InvalidOid : DatumGetObjectId(value);
+}
+
 int64 row_int8(TupleTableSlot *slot, int column)
 {
     bool is_null;

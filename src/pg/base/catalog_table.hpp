@@ -103,6 +103,7 @@ Datum row_value(TupleTableSlot *slot, int column, bool *is_null);
 int32 row_int4(TupleTableSlot *slot, int column); // 0 for NULL, like those below
 int64 row_int8(TupleTableSlot *slot, int column);
 bool row_bool(TupleTableSlot *slot, int column);
+Oid row_oid(TupleTableSlot *slot, int column);
 char *row_text(TupleTableSlot *slot, int column); // in the current memory context; NULL for NULL
 
 // Does the table have a user's index or CHECK? These may reject a row.

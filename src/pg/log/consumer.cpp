@@ -38,10 +38,10 @@ constexpr CatalogColumn columns_of_consumers[] = {{"consumer_id", INT4OID},   {"
                                                   {"retry_cap", INTERVALOID}, {"max_retrying", INT4OID}};
 static_assert(lengthof(columns_of_consumers) == consumer_columns, "each column is here");
 
-// src/pg/workers/kept_worker.cpp writes it. Here a dropped consumer loses its row.
 constexpr CatalogColumn columns_of_kept_workers[] = {
     {"consumer_id", INT4OID}, {"log_id", INT4OID},     {"database", OIDOID}, {"role", OIDOID},
     {"workers", INT4OID},     {"max_events", INT4OID}, {"poll", INT4OID},    {"kept_since", TIMESTAMPTZOID}};
+static_assert(lengthof(columns_of_kept_workers) == kept_columns, "each column is here");
 
 CatalogTable open_consumers(const char *index, LOCKMODE lock)
 {

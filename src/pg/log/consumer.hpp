@@ -10,6 +10,19 @@ namespace callhardening
 
 extern const CatalogLayout consumers_layout, kept_workers_layout;
 
+// The columns of kept_workers, created in sql/workers/kept_worker.sql. A dropped consumer loses its row here.
+enum KeptColumn {
+    kept_consumer = 1,
+    kept_log,
+    kept_database,
+    kept_role,
+    kept_workers,
+    kept_max_events,
+    kept_poll,
+    kept_since,
+    kept_columns = kept_since
+};
+
 // Makes `log` the log of the consumer in the argument: its number, its limits. NULL is the default consumer.
 // Raises 42704 if the log has no such consumer, 55000 if it has no default one.
 void choose_consumer(FunctionCallInfo fcinfo, int consumer_argument, EventLog *log);

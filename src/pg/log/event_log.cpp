@@ -103,13 +103,6 @@ int64 row_microseconds(TupleTableSlot *slot, int column)
     return is_null ? 0 : interval_microseconds(DatumGetIntervalP(value));
 }
 
-Oid row_oid(TupleTableSlot *slot, int column)
-{
-    bool is_null;
-    const Datum value = row_value(slot, column, &is_null);
-    return is_null ? InvalidOid : DatumGetObjectId(value);
-}
-
 const char *row_name(TupleTableSlot *slot, int column)
 {
     bool is_null;

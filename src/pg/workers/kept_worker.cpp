@@ -40,28 +40,9 @@ namespace
 
 // -- the table ------------------------------------------------------------------------------------
 
-// As in kept_workers_layout.
-enum KeptColumn {
-    kept_consumer = 1,
-    kept_log,
-    kept_database,
-    kept_role,
-    kept_workers,
-    kept_max_events,
-    kept_poll,
-    kept_since
-};
-
 CatalogTable open_kept_workers(LOCKMODE lock)
 {
     return open_catalog_table(kept_workers_layout, "kept_workers_pkey", lock);
-}
-
-Oid row_oid(TupleTableSlot *slot, int column)
-{
-    bool is_null;
-    const Datum value = row_value(slot, column, &is_null);
-    return is_null ? InvalidOid : DatumGetObjectId(value);
 }
 
 // -- the end of the transaction -------------------------------------------------------------------
