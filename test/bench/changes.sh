@@ -9,18 +9,6 @@
 
 : "${ROUNDS:=7}" "${CALLS:=5000}" "${SINGLE:=5000}"
 
-# measure WHAT VARIANT SQL: milliseconds, and processor milliseconds of the session.
-measure() {
-    run -v statement="$3" >"$files/measured" <<'SQL'
-SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint AS before, clock_timestamp() AS start \gset
-:statement;
-SELECT extract(epoch FROM clock_timestamp() - :'start') * 1000,
-    (split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint - :before) / 1e6;
-SQL
-    tail -n 1 "$files/measured" | cut -d'|' -f1 >>"$files/$1_$2"
-    tail -n 1 "$files/measured" | cut -d'|' -f2 >>"$files/cpu_$1_$2"
-}
-
 one_round() {
     fast >/dev/null <<SQL
 DROP SCHEMA IF EXISTS bench CASCADE;
@@ -30,11 +18,11 @@ $([ "$1" = none ] || echo "SELECT create_call_changes('bench.calls');")
 INSERT INTO bench.call_events (payload) SELECT payload FROM traffic ORDER BY id;
 VACUUM (ANALYZE);
 SQL
-    measure process "$1" "DO \$\$DECLARE n bigint; BEGIN
+    measure_session "process_$1" "DO \$\$DECLARE n bigint; BEGIN
         LOOP SELECT claimed INTO n FROM process_call_events(1000); COMMIT; EXIT WHEN n = 0; END LOOP; END\$\$"
     [ "$1" = none ] || run -c "SELECT count(*) FROM bench.call_changes" >"$files/changes"
-    measure update "$1" "UPDATE bench.calls SET to_number = '+14155550100'"
-    measure single "$1" "DO \$\$BEGIN FOR i IN 1 .. $SINGLE LOOP
+    measure_session "update_$1" "UPDATE bench.calls SET to_number = '+14155550100'"
+    measure_session "single_$1" "DO \$\$BEGIN FOR i IN 1 .. $SINGLE LOOP
         UPDATE bench.calls SET from_number = i::text WHERE id = i % $CALLS; END LOOP; END\$\$"
 }
 

@@ -9,18 +9,6 @@
 
 : "${ROUNDS:=7}" "${EVENTS:=50000}"
 
-# measure FILE SQL: milliseconds, and in cpu_FILE processor milliseconds of the session.
-measure() {
-    run -v statement="$2" >"$files/measured_$1" <<'SQL'
-SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint AS before, clock_timestamp() AS start \gset
-:statement;
-SELECT extract(epoch FROM clock_timestamp() - :'start') * 1000,
-    (split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint - :before) / 1e6;
-SQL
-    tail -n 1 "$files/measured_$1" | cut -d'|' -f1 >>"$files/$1"
-    tail -n 1 "$files/measured_$1" | cut -d'|' -f2 >>"$files/cpu_$1"
-}
-
 # prepare CONSUMERS: a log with so many consumers. Prints nothing.
 prepare() {
     fast >/dev/null <<SQL
@@ -51,19 +39,19 @@ ingest="INSERT INTO bench.call_events (payload) SELECT jsonb_build_object('call_
 
 one_round() {
     prepare 1
-    measure ingest_1 "$ingest"
+    measure_session ingest_1 "$ingest"
     fast -c 'VACUUM ANALYZE bench.call_events'
-    measure claim_1 "CALL bench.drain(NULL)"
+    measure_session claim_1 "CALL bench.drain(NULL)"
     prepare 3
-    measure ingest_3 "$ingest"
+    measure_session ingest_3 "$ingest"
     fast -c 'VACUUM ANALYZE bench.call_events'
-    measure claim_3 "CALL bench.drain('default')"
-    measure claim_3 "CALL bench.drain('c2')"
-    measure claim_3 "CALL bench.drain('c3')"
+    measure_session claim_3 "CALL bench.drain('default')"
+    measure_session claim_3 "CALL bench.drain('c2')"
+    measure_session claim_3 "CALL bench.drain('c3')"
     fast -c "SELECT seek_call_consumer('bench.call_events', consumer, '-infinity') FROM call_consumers" >/dev/null
-    measure at_once_1 "CALL bench.drain('default')" &
-    measure at_once_2 "CALL bench.drain('c2')" &
-    measure at_once_3 "CALL bench.drain('c3')" &
+    measure_session at_once_1 "CALL bench.drain('default')" &
+    measure_session at_once_2 "CALL bench.drain('c2')" &
+    measure_session at_once_3 "CALL bench.drain('c3')" &
     wait
 }
 

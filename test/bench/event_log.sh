@@ -66,6 +66,18 @@ ratio() { printf '%.2f (%.2f to %.2f)' "$(ratios "$1" "$2" | median)" "$(ratios 
 # rate A: the median
 rate() { printf '%.0f' "$(median <"$files/$1")"; }
 
+# measure_session FILE SQL: milliseconds, and in cpu_FILE processor milliseconds of the session.
+measure_session() {
+    run -v statement="$2" >"$files/measured_$1" <<'SQL'
+SELECT split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint AS before, clock_timestamp() AS start \gset
+:statement;
+SELECT extract(epoch FROM clock_timestamp() - :'start') * 1000,
+    (split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint - :before) / 1e6;
+SQL
+    tail -n 1 "$files/measured_$1" | cut -d'|' -f1 >>"$files/$1"
+    tail -n 1 "$files/measured_$1" | cut -d'|' -f2 >>"$files/cpu_$1"
+}
+
 # Installs packages into a temporary directory, unless NODE_PATH has them.
 install_node_packages() {
     if ! node -e 'process.argv.slice(1).forEach((name) => require.resolve(name))' "$@" 2>/dev/null; then

@@ -71,6 +71,13 @@ ours() {
     run -c 'SELECT stop_call_worker()' >/dev/null
 }
 
+# print_applied NAME RATE: the latencies of a client that writes to the table `applied`.
+print_applied() {
+    printf '| %s | %s | %s |\n' "$1" "$2" "$(print_latencies "
+        SELECT pg_xact_commit_timestamp(e.xmin) AS sent, pg_xact_commit_timestamp(a.xmin) AS done
+        FROM call_events AS e LEFT JOIN applied AS a ON a.call_id = e.call_id::bigint")"
+}
+
 # A client of wait_for_call_events, in SQL.
 waiting_client() {
     new_tables
@@ -86,9 +93,7 @@ SQL
     load ingest "$1"
     sleep 1
     end_background
-    printf '| a client of wait_for_call_events | %s | %s |\n' "$1" "$(print_latencies "
-        SELECT pg_xact_commit_timestamp(e.xmin) AS sent, pg_xact_commit_timestamp(a.xmin) AS done
-        FROM call_events AS e LEFT JOIN applied AS a ON a.call_id = e.call_id::bigint")"
+    print_applied 'a client of wait_for_call_events' "$1"
 }
 
 listening_node() {
@@ -100,9 +105,7 @@ listening_node() {
     load ingest "$1"
     sleep 1
     end_background
-    printf '| LISTEN, a Node client | %s | %s |\n' "$1" "$(print_latencies "
-        SELECT pg_xact_commit_timestamp(e.xmin) AS sent, pg_xact_commit_timestamp(a.xmin) AS done
-        FROM call_events AS e LEFT JOIN applied AS a ON a.call_id = e.call_id::bigint")"
+    print_applied 'LISTEN, a Node client' "$1"
 }
 
 # pgque NAME TICK EVENTS LAG RATE: its own loop, and a consumer that writes a row for each event. The ticker looks each TICK
