@@ -1,17 +1,5 @@
 SELECT create_call_tables('public');
-CREATE FUNCTION wait_for(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    holds boolean;
-BEGIN
-    FOR i IN 1..600 LOOP
-        EXECUTE 'SELECT ' || condition INTO holds;
-        EXIT WHEN holds;
-        PERFORM pg_sleep(0.05);
-        PERFORM pg_stat_clear_snapshot();
-    END LOOP;
-    RETURN holds;
-END
-$$;
+\i test/setup/wait_for.sql
 
 -- A server process applies events as they arrive. pg_stat_activity shows its kind.
 SELECT start_call_worker(poll => '10 milliseconds');
@@ -209,3 +197,4 @@ BEGIN;
 SELECT create_call_tables('public');
 SELECT start_call_worker();
 ROLLBACK;
+DROP FUNCTION wait_for;

@@ -1,18 +1,6 @@
 -- Waiting for events, and being woken
 SELECT create_call_tables('public');
-CREATE FUNCTION becomes_true(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    holds boolean;
-BEGIN
-    FOR i IN 1..600 LOOP
-        EXECUTE 'SELECT ' || condition INTO holds;
-        EXIT WHEN holds;
-        PERFORM pg_sleep(0.05);
-        PERFORM pg_stat_clear_snapshot();
-    END LOOP;
-    RETURN holds;
-END
-$$;
+\i test/setup/wait_for.sql
 CREATE FUNCTION ingest(call_id int) RETURNS void LANGUAGE sql
     AS $$SELECT FROM ingest_call_event(jsonb_build_object('call_id', call_id, 'state', 'ringing'))$$;
 
@@ -150,9 +138,9 @@ DROP ROLE regress_call_waiter;
 -- A worker whose poll is an hour: only commits wake it.
 SET client_min_messages = error; -- this role is a superuser
 SELECT start_call_worker(poll => '1 hour');
-SELECT becomes_true('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
+SELECT wait_for('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
 SELECT ingest(3);
-SELECT becomes_true('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 3)');
+SELECT wait_for('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 3)');
 SELECT kind, log FROM call_event_waiters ORDER BY kind;
 -- A rollback, also of a savepoint
 BEGIN;
@@ -164,52 +152,52 @@ SAVEPOINT a;
 SELECT ingest(6);
 ROLLBACK TO a;
 COMMIT;
-SELECT becomes_true('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 5)');
+SELECT wait_for('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 5)');
 SELECT dialpad_call_id FROM calls ORDER BY 1;
 -- A failed event with a short pause, then as a dead one
 SELECT configure_call_event_log(max_attempts => 3, retry_base => '1 millisecond');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT ingest_call_event('{"call_id": 7, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
-SELECT becomes_true('EXISTS (SELECT FROM call_dead_events)');
+SELECT wait_for('EXISTS (SELECT FROM call_dead_events)');
 ALTER TABLE calls DROP CONSTRAINT short_calls;
 SELECT retry_dead_call_events();
-SELECT becomes_true('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 7)');
+SELECT wait_for('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 7)');
 -- A client's events: released, and completed with another event of their call behind them
 SELECT stop_call_worker();
 SELECT ingest(8), ingest(9);
 SELECT array_agg(claim_id) AS claims FROM claim_call_events(lease => '1 hour') \gset
 SELECT start_call_worker(poll => '1 hour');
-SELECT becomes_true('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
+SELECT wait_for('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
 SELECT outcome FROM release_call_events(:'claims');
-SELECT becomes_true('(SELECT count(*) FROM calls WHERE dialpad_call_id IN (8, 9)) = 2');
+SELECT wait_for('(SELECT count(*) FROM calls WHERE dialpad_call_id IN (8, 9)) = 2');
 SELECT stop_call_worker();
 SELECT ingest(10);
 SELECT array_agg(claim_id) AS claims FROM claim_call_events(lease => '1 hour') \gset
 SELECT start_call_worker(poll => '1 hour');
 SELECT ingest_call_event('{"call_id": 10, "state": "hangup"}'::jsonb) IS NOT NULL AS ingested;
-SELECT becomes_true('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
+SELECT wait_for('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
 SELECT outcome FROM complete_call_events(:'claims');
-SELECT becomes_true('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 10)');
+SELECT wait_for('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 10)');
 -- Another transaction holds the lane, and rolls back.
 SELECT stop_call_worker();
 SELECT ingest(11);
 BEGIN;
 SELECT claimed FROM process_call_events();
 SELECT start_call_worker(poll => '1 hour');
-SELECT becomes_true('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
+SELECT wait_for('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
 ROLLBACK;
-SELECT becomes_true('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 11)');
+SELECT wait_for('EXISTS (SELECT FROM calls WHERE dialpad_call_id = 11)');
 SELECT stop_call_worker();
 -- A retry of another consumer becomes due, and nobody commits.
 SELECT create_call_consumer('call_events', 'crm');
 SELECT configure_call_event_log('call_events', retry_base => '200 milliseconds', consumer => 'crm');
 ALTER TABLE calls ADD CONSTRAINT short_calls CHECK (duration_seconds < 100) NOT VALID;
 SELECT start_call_worker(poll => '1 hour', consumer => 'crm');
-SELECT becomes_true('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
+SELECT wait_for('EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'' AND is_waiting)');
 SELECT ingest_call_event('{"call_id": 12, "state": "hangup", "duration": 200000}'::jsonb) IS NOT NULL AS ingested;
-SELECT becomes_true('EXISTS (SELECT FROM call_dead_events WHERE consumer = ''crm'')');
+SELECT wait_for('EXISTS (SELECT FROM call_dead_events WHERE consumer = ''crm'')');
 SELECT stop_call_worker();
-SELECT becomes_true('NOT EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'')');
+SELECT wait_for('NOT EXISTS (SELECT FROM call_event_waiters WHERE kind = ''worker'')');
 -- A restore of data alone can append to a lane without workers. A claim brings such events back, so they end a wait.
 ALTER TABLE call_events DISABLE TRIGGER USER;
 INSERT INTO call_events (call_id, event_type, event_lane, payload) VALUES ('13', 'ringing', 64, '{}');
@@ -219,5 +207,5 @@ CALL wait_for_call_events(timeout => '20 seconds', consumer => 'crm');
 SELECT clock_timestamp() - :'begun' < interval '20 seconds' AS waited_for_nothing;
 SELECT call_id FROM claim_call_events(consumer => 'crm');
 DROP TABLE calls, call_events, call_changes;
-DROP FUNCTION becomes_true, ingest, wait_in_function;
+DROP FUNCTION wait_for, ingest, wait_in_function;
 DROP PROCEDURE wait_and_count, wait_with_setting;
