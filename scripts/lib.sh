@@ -282,7 +282,7 @@ prepare() {
     copy_server
     choose_user
     cd "$WORK"
-    echo "compiling with $(nproc) processes, in all some 75 seconds of processor time"
+    echo "compiling with $(nproc) processes, in all some two minutes of processor time"
     build
     echo "callhardening with $("$PG_CONFIG" --version), $(g++ --version | head -n 1)"
 }
