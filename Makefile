@@ -16,6 +16,7 @@
 #   make check-mutants   the history test on modules without one of the event log's safeguards; MUTANTS="fence random" for some
 #   make check-builds    compares the sanitizer's bytes from several builds of the rules
 #   make check-model     checks a model of the event log's protocol, and finds the failure without each safeguard (spin)
+#   make dist            the archives of a release, of the last commit, in build/dist: the same bytes each time
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX the compiler.
 
@@ -121,6 +122,19 @@ check-17:
 	test/servers/check.sh 17 trixie
 check-18:
 	test/servers/check.sh 18 sid
+
+# -- releases ----------------------------------------------------------------------------------
+
+# PGXN takes the zip, Debian and RPM the tar.gz. The time zone and the umask would change their bytes.
+DIST = $(EXTENSION)-$(EXTVERSION)
+GIT_ARCHIVE = TZ=UTC git -c tar.umask=0022 archive --prefix=$(DIST)/
+
+.PHONY: dist
+dist:
+	@git diff --quiet HEAD || { echo 'the archives hold the last commit, and this tree has other changes' >&2; exit 1; }
+	mkdir -p build/dist
+	$(GIT_ARCHIVE) --output=build/dist/$(DIST).zip HEAD
+	$(GIT_ARCHIVE) --output=build/dist/$(DIST).tar.gz HEAD
 
 include test/unit/unit.mk
 include test/builds/builds.mk

@@ -12,7 +12,7 @@ OLDEST_SERVER=15
 CLUSTER_RULE=/etc/postgresql-common/createcluster.d/callhardening.conf
 
 # What the suites need besides. The demo does without.
-TEST_PACKAGES=(libgtest-dev libipc-run-perl)
+TEST_PACKAGES=(libgtest-dev libipc-run-perl python3-jsonschema python3-regex)
 
 WORK= JOB= AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET=
 

@@ -128,6 +128,18 @@ header_edit_rebuilds() {
 # The page shows the example unchanged.
 page_shows() { diff <(awk -v "fence=\`\`\`$2" '$0 == fence { shown = 1; next } /^```/ { shown = 0 } shown' "$ROOT/docs/$1.md") "$ROOT/docs/examples/$3"; }
 
+# The compiler has written down which files it read.
+archive_has_sources() {
+    local repository=(git -c "safe.directory=$ROOT" -C "$ROOT")
+    if ! "${repository[@]}" diff --quiet HEAD >/dev/null 2>&1; then
+        echo "  the archive of a release is not checked: no repository, or changes that are not committed" >&"$STDOUT"
+        return 0
+    fi
+    "${repository[@]}" archive --format=tar HEAD | tar -t >"$WORK/archive"
+    cat "$WORK"/src/src/*/*.d "$WORK"/src/src/*/*/*.d | tr -s ' \\\n' '\n' | sed -n 's/:$//; /^src\/.*pp$/p' | sort -u >"$WORK/sources"
+    [ -s "$WORK/sources" ] && ! grep -vxFf "$WORK/archive" "$WORK/sources"
+}
+
 has_no_placeholder() { ! grep -rnE '@@[A-Z]+@@' "$WORK/src" --include='*.md'; }
 
 build_checks() {
@@ -145,6 +157,8 @@ build_checks() {
     check 'the picture has the measured numbers' run "$WORK/src/scripts/draw_held_snapshot.py" --check
     check 'an edited header rebuilds its objects' header_edit_rebuilds
     check 'no placeholder is left' has_no_placeholder
+    check 'the files of a release name one version, and META.json follows its schema' run "$WORK/src/scripts/check_release.py"
+    check 'the archive of a release has all sources' archive_has_sources
     check 'pages are easy to read' run "$WORK/src/scripts/count_prose.py"
     check 'comments are easy to read' run "$WORK/src/scripts/count_prose.py" --comments
     check 'no line is too long' run "$WORK/src/scripts/check_lines.py"

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""Checks what a release is made of.
+
+META.json follows its published schema, and its files are there. Every file that names the version names the one of
+callhardening.control.
+"""
+import json
+import pathlib
+import re
+import sys
+
+import jsonschema
+import regex
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SCHEMAS = ROOT / "test/packages/pgxn_meta"
+
+# Where each file has its version. CHANGELOG.md says before the release which one will be the next.
+VERSIONS = {
+    "callhardening.control": r"^default_version = '(.*)'$",
+    "CHANGELOG.md": r"^(?:## \[|This will be )(\d+\.\d+\.\d+)",
+}
+
+
+def pattern(_, expression, instance, __):
+    """The schemas have POSIX classes in their patterns. Python's own module does not know them."""
+    if isinstance(instance, str) and not regex.search(expression, instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {expression!r}")
+
+
+# Every schema names its draft, so the validator of the draft is exchanged.
+jsonschema.validators.validates("2020-12")(
+    jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": pattern}))
+
+
+def schema_faults(meta):
+    schemas = [json.loads(file.read_text()) for file in SCHEMAS.glob("*.json")]
+    resolver = jsonschema.RefResolver("", {}, store={schema["$id"]: schema for schema in schemas})
+    base, schema = resolver.resolve("https://pgxn.org/meta/v1/distribution.schema.json")
+    resolver.push_scope(base)
+    for fault in jsonschema.validators.validator_for(schema)(schema, resolver=resolver).iter_errors(meta):
+        yield f"META.json: {'/'.join(map(str, fault.absolute_path))}: {fault.message}"
+
+
+def file_faults(meta):
+    for extension in meta["provides"].values():
+        for name in (extension["file"], extension["docfile"]):
+            if not (ROOT / name).is_file():
+                yield f"META.json: there is no {name}"
+
+
+def versions(meta):
+    yield "META.json", meta["version"]
+    for name, extension in meta["provides"].items():
+        yield f"META.json, {name}", extension["version"]
+    for file, expression in VERSIONS.items():
+        found = re.search(expression, (ROOT / file).read_text(), re.M)
+        yield file, found and found[1]
+
+
+def version_faults(meta):
+    found = dict(versions(meta))
+    right = found["callhardening.control"]
+    for file, version in found.items():
+        if version != right:
+            yield f"{file}: version {version}, and callhardening.control has {right}"
+
+
+def faults():
+    meta = json.loads((ROOT / "META.json").read_text())
+    yield from schema_faults(meta)
+    yield from file_faults(meta)
+    yield from version_faults(meta)
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(faults()) or 0)
