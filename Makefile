@@ -5,6 +5,7 @@
 #   make installcheck    the regression and isolation suites, against the running server that libpq finds
 #   make check-tap       the TAP suite: it starts servers of its own from the installed files
 #   make check-unit      the rules alone, without a server (GoogleTest)
+#   make reference       writes docs/reference.md anew from the comments in the database, with a running server
 #   make bench           measurements, as ratios, against a running server
 #   make fuzz            libFuzzer on all code that reads foreign bytes, FUZZ_SECONDS=60 for each target; fuzz-differential
 #                        replays the inputs it found in a running server with the extension
@@ -122,6 +123,12 @@ check-17:
 	test/servers/check.sh 17 trixie
 check-18:
 	test/servers/check.sh 18 sid
+
+# -- documentation -----------------------------------------------------------------------------
+
+.PHONY: reference
+reference:
+	PATH='$(bindir)':"$$PATH" scripts/reference.py
 
 # -- releases ----------------------------------------------------------------------------------
 

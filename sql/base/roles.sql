@@ -35,7 +35,8 @@ COMMENT ON COLUMN _callhardening.role_tasks.is_added IS
 CREATE VIEW @extschema@.call_role_tasks AS SELECT DISTINCT t.role, t.task, t.log FROM _callhardening.role_tasks t;
 REVOKE ALL ON @extschema@.call_role_tasks FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_role_tasks IS 'the tasks granted to roles by grant_call_role';
+COMMENT ON VIEW @extschema@.call_role_tasks IS
+'The tasks granted to roles by grant_call_role, and for which log.';
 COMMENT ON COLUMN @extschema@.call_role_tasks.log IS
 'the log the task is for; -: none (own, backup), or it was dropped';
 
@@ -196,12 +197,17 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_role_grants(text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
-'what a role needs for a task, and nothing else: ingest (events into the log, without a say in their numbers), '
-'process (them, and start workers), claim (them, in a client), operate (watch, audit, configure, retry and purge; '
-'reads bodies and calls), read (the calls table), own (harden, audit, backfill, configure and unharden tables of the '
-'role; log does not matter), backup (pg_dump by a role with the right to read the other tables of the database: what '
-'a dump has of the extension: no bodies, keys or secrets; log does not matter). log: NULL is the default log. Errors: '
-'22023 no such task, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'Lists what a role needs for a task, and nothing else.
+- what: ingest: events into the log, without a say in their numbers; process: them, and start
+  workers; claim: them, in a client; operate: watch, audit, configure, retry and purge; reads
+  bodies and calls; read: the calls table; own: harden, audit, backfill, configure and unharden
+  tables of the role; backup: pg_dump by a role with the right to read the other tables of the
+  database: what a dump has of the extension: no bodies, keys or secrets
+- log: NULL is the default log; does not matter for own and backup
+Errors:
+- 22023: no such task
+- 42P08: several logs, none is the default and none is named
+- 55000: no such log';
 
 CREATE FUNCTION _callhardening.find_role_tasks(role oid) RETURNS void
     LANGUAGE sql
@@ -280,9 +286,16 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.grant_call_role(regrole, text, regclass) IS
-'grants a role what call_role_grants lists for a task, and remembers the task and what was added to the rights of the '
-'role (role_tasks); the caller has to be able to grant it. Errors: 22004 no role, 22023 no such task, 42501 not the '
-'owner, 55000 no such log, 42P08 several logs, none is the default and none is named';
+'Grants a role what call_role_grants lists for a task. It remembers the task (call_role_tasks),
+and what it added to the rights of the role. The caller has to be able to grant it.
+- what: a task of call_role_grants
+- log: NULL is the default log
+Errors:
+- 22004: no role
+- 22023: no such task
+- 42501: the caller is not the owner
+- 42P08: several logs, none is the default and none is named
+- 55000: no such log';
 
 CREATE FUNCTION _callhardening.take_role_privilege(role oid, need _callhardening.role_tasks) RETURNS void
     LANGUAGE plpgsql
@@ -392,6 +405,9 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.revoke_call_role(regrole, text, regclass) IS
-'takes back what grant_call_role has added to the rights of a role for a task, as far as no other task of the role '
-'needs it: what the role had before, or owns, it keeps. log: NULL is the default log, and with it the former logs. A '
-'task not granted: NOTICE. Errors: as grant_call_role';
+'Takes back what grant_call_role has added to the rights of a role for a task, as far as no other
+task of the role needs it. What the role had before, or owns, it keeps. NOTICE: the task was not
+granted.
+- log: NULL is the default log, and with it the former logs
+Errors:
+- those of grant_call_role';

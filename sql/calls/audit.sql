@@ -238,14 +238,27 @@ REVOKE EXECUTE ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, n
 INSERT INTO _callhardening.task_grants VALUES ('own', 'audit_calls'), ('operate', 'audit_calls');
 
 COMMENT ON FUNCTION @extschema@.audit_calls(regclass, name, name, name, name, jsonb, jsonb, text) IS
-'a dry run: what a table of calls, hardened or not, breaks. One row per check, always the same and in one order: '
-'missing_columns, unfit_columns, unique_call_id, triggers, null_call_ids, repeated_call_ids (how many ids), '
-'repairable_statuses, unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads '
-'(above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another open status, for a '
-'day). violations: NULL if it could not be looked at. sample: up to 5 calls with the word in question, only if it '
-'looks like a word. advice: NULL if there is nothing to do. Reads the table once, and the call ids a second time '
-'without a unique index; changes nothing, and works on a standby. Arguments mean what they mean to harden_calls: NULL '
-'is the present setting of a hardened table, else the default. Asks for the caller''s own SELECT on the table. What '
-'its owner has written (checks of types, conditions of indexes) runs with the owner''s rights. Errors: 22004 NULL, '
-'22023 unknown provider, malformed graph or policy, 42501 no SELECT on the table, row-level security hides rows of '
-'it, or a policy with hash and no right to call_pseudonym, 42P01 no relation, 42809 no table';
+'Counts what the rows of a table of calls break, hardened or not: a dry run. It changes nothing,
+and works on a standby. It reads the table once, and without a unique index the call ids a
+second time.
+
+One row per check, always the same in one order: missing_columns, unfit_columns, unique_call_id,
+triggers, null_call_ids, repeated_call_ids (how many ids), repairable_statuses,
+unknown_statuses, repairable_directions, unknown_directions, unsanitized_payloads, big_payloads
+(above 10 kB uncompressed), stuck_ringing (not heard of for an hour), stuck_active (with another
+open status, for a day).
+
+The caller needs SELECT on the table. What its owner has written (checks of types, conditions of
+indexes) runs with the owner''s rights.
+- call_id_column and the other arguments: as harden_calls takes them; NULL is the present
+  setting of a hardened table, else the default
+- violations: NULL if it could not be looked at
+- sample: up to 5 calls with the word in question, only if it looks like a word
+- advice: NULL if there is nothing to do
+Errors:
+- 22004: calls is NULL
+- 22023: unknown provider, malformed graph or policy
+- 42501: no SELECT on the table, row-level security hides rows of it, or the policy has hash and
+  the caller no right to call_pseudonym
+- 42809: it is no table
+- 42P01: no such relation';

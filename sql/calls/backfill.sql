@@ -513,8 +513,8 @@ INSERT INTO _callhardening.task_grants VALUES
     ('own', 'call_backfill_progress', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_backfill_progress IS
-'how far backfill_calls is, or was when it ended: a row per table or partition, until the table is backfilled again. '
-'An interrupted backfill continues at the next call';
+'How far backfill_calls is, or was when it ended: a row per table or partition, until the table
+is backfilled again. An interrupted backfill continues at the next call.';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.pass IS
 '1 looks at all rows, the further ones at what was written meanwhile';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.state IS 'running, interrupted or finished';
@@ -596,14 +596,25 @@ REVOKE EXECUTE ON PROCEDURE @extschema@.backfill_calls(regclass, int) FROM PUBLI
 INSERT INTO _callhardening.task_grants VALUES ('own', 'backfill_calls');
 
 COMMENT ON PROCEDURE @extschema@.backfill_calls(regclass, int) IS
-'repairs existing rows of a hardened table: other spellings and providers'' words of statuses and directions become '
-'the canonical ones, payloads are sanitized by the table''s policy; unknown words stay. In transactions of about '
-'batch_size rows (1 to 100000, at least those of one page), each of which remembers how far it got: after a cancel, '
-'an error or a crash, call it again. The procedure waits for rows locked by others at the end, one by one. A row with '
-'a failed repair (with an error of the data: classes 22, 23, 27, 44, 54 and P0) stays as it is, and a WARNING at the '
-'end tells how many. Progress: NOTICEs, and call_backfill_progress. The table''s own triggers fire for what is '
-'written, with the rights of its owner. If another role calls this, as a superuser, they run in a security-restricted '
-'operation with the search path pg_catalog. Foreign tables among the partitions are left out, with a WARNING. For '
-'owners. Errors: 22004 NULL, 22023 batch_size out of range, 2D000 inside a transaction block or a function, 42501 not '
-'the owner, 42809 no table, or a partition of a hardened one, 55000 the table is not hardened, 55P03 lock_timeout was '
-'over, 42703 a column of the settings is gone';
+'Repairs existing rows of a hardened table, in short transactions. Other spellings and providers''
+words become the canonical ones. Payloads are sanitized by the table''s policy. Unknown words
+stay.
+
+Each transaction remembers how far it got: after a cancel, an error or a crash, call it again.
+Rows locked by others come at the end, one by one, and the procedure waits for them. If the
+repair of a row fails with an error of the data (classes 22, 23, 27, 44, 54 and P0), the row
+stays as it is, and a WARNING at the end tells how many. NOTICEs and call_backfill_progress show
+the progress. Foreign tables among the partitions are left out, with a WARNING.
+
+The table''s own triggers fire, with the rights of its owner. If another role calls this, such as
+a superuser, they run in a security-restricted operation with the search path pg_catalog.
+- batch_size: about so many rows in a transaction, 1 to 100000, at least those of one page
+Errors:
+- 22004: an argument is NULL
+- 22023: batch_size out of range
+- 2D000: inside a transaction block or a function
+- 42501: the caller is not the owner
+- 42703: a column of the settings is gone
+- 42809: it is no table, or a partition of a hardened one
+- 55000: the table is not hardened
+- 55P03: lock_timeout was over';

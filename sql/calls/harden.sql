@@ -65,8 +65,8 @@ INSERT INTO _callhardening.task_grants VALUES
     ('read', 'call_settings');
 
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS
-'the settings of a hardened table; all NULL if it is not hardened. transitions, provider and policy are NULL if none '
-'were given';
+'Returns the settings of a hardened table. All are NULL if it is not hardened. transitions,
+provider and policy are NULL if none were given.';
 
 CREATE TYPE _callhardening.settings AS (
     call_id_column name, status_column name, direction_column name, payload_column name,
@@ -970,24 +970,42 @@ REVOKE EXECUTE ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, 
 INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_calls');
 
 COMMENT ON FUNCTION @extschema@.harden_calls(regclass, name, name, name, name, text, jsonb, jsonb, text) IS
-'hardens a table of calls: every INSERT and UPDATE normalizes direction and status, sanitizes the payload and follows '
-'the graph. Adds the payload column, its GIN index and a unique index on the call id if they are missing, and, if it '
-'is the calls table of an event log, the columns process_call_events needs, and marks the indexes by a comment (a '
-'NOTICE instead of the GIN index if the column is new and the table has more than 8 MB); existing rows are not '
-'touched. Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already. A new column and new triggers '
-'need ACCESS EXCLUSIVE, for moments. Called again, it keeps every setting not given or NULL, and a NOTICE lists the '
-'changes. The settings are in the BEFORE trigger: if it was dropped or altered, they are the defaults, and a WARNING '
-'is raised. The default comes back with ''default'' for a column or on_invalid, ''null''::jsonb for transitions or '
-'policy, and '''' for provider. Defaults: dialpad_call_id (call_id in a table without it), status, direction, '
-'raw_payload, keep, the graph of a call, the policy default, and words in any provider''s meaning. on_invalid: keep '
-'(the old status stays, the rest is written, WARNING), skip (the row is left untouched, WARNING) or reject (error '
-'23514). transitions: {"status": ["next", ...], ...}. policy: what the payload is sanitized by (see '
-'call_payload_policy), at most 16384 bytes as '
-'text. provider: the source of the words; *: of several providers, and each call id is "provider:call id" as text, '
-'also in events. Repeated call ids: WARNING and no unique index. A call id unfit as the key '
-'of events: WARNING. Errors: 22004 NULL, 22023 unknown mode or provider, malformed graph or policy, 54000 a policy of '
-'more than 16384 bytes, 42501 not the owner, or a policy with hash and no right to call_pseudonym, 42809 no table, '
-'42703 no such column, 42701 a column named twice, 42804 a column unfit for the words';
+'Puts the triggers on a table of calls. From then on each INSERT and UPDATE normalizes direction
+and status, sanitizes the payload and follows the graph. Existing rows are not touched.
+
+It adds what is missing: the payload column, its GIN index, and a unique index on the call id.
+If the table has an event log, it also adds the columns that process_call_events needs. It marks
+its indexes by a comment. If the payload column is new and the table has more than 8 MB, a
+NOTICE comes instead of the GIN index. If call ids repeat, a WARNING comes instead of the unique
+index. If the call id is unfit as the key of events, a WARNING comes.
+
+Indexes are built under SHARE ROW EXCLUSIVE, unless they are there already. A new column and new
+triggers need ACCESS EXCLUSIVE, for moments.
+
+Called again, it keeps every setting that is not given or NULL, and a NOTICE lists the changes.
+The settings are in the BEFORE trigger: if it was dropped or altered, they are the defaults
+again, and a WARNING comes.
+- call_id_column: at first dialpad_call_id, or call_id in a table without it; ''default'' is that
+  again, also for the other three columns
+- status_column, direction_column, payload_column: at first status, direction and raw_payload
+- on_invalid: keep (the default: the old status stays, the rest is written, WARNING), skip (the
+  row is left untouched, WARNING), reject (error 23514); ''default'' is keep
+- transitions: {"status": ["next", ...], ...}; at first, and with ''null''::jsonb, the graph of
+  call_status_transitions
+- policy: what the payload is sanitized by (call_payload_policy), at most 16384 bytes as text;
+  at first, and with ''null''::jsonb, the policy default
+- provider: the source of the words; at first, and with '''', any provider; *: several providers,
+  and each call id is "provider:call id" as text, also in events
+Errors:
+- 22004: calls is NULL
+- 22023: unknown mode or provider, malformed graph or policy
+- 42501: the caller is not the owner, or the policy has hash and the caller no right to
+  call_pseudonym
+- 42701: a column is named twice
+- 42703: no such column
+- 42804: a column is unfit for the words
+- 42809: it is no table
+- 54000: a policy of more than 16384 bytes';
 
 CREATE FUNCTION _callhardening.added_merge_columns(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE
@@ -1071,8 +1089,14 @@ REVOKE EXECUTE ON FUNCTION @extschema@.unharden_calls(regclass, boolean) FROM PU
 INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_calls');
 
 COMMENT ON FUNCTION @extschema@.unharden_calls(regclass, boolean) IS
-'takes the triggers of a hardened table away, and the indexes made by harden_calls (marked by a comment). A log of its '
-'changes stays, but nothing is appended to it. An index stays if a constraint or the replica identity needs it: '
-'NOTICE. The columns of an event log go too, unless something depends on them: NOTICE. Other indexes stay, and so does '
-'the payload column. drop_payload removes it with its content. Errors: 55000 the table is not hardened, 2BP01 with '
-'drop_payload, something depends on the payload column, 22004, 42501 and 42809 as harden_calls';
+'Takes the triggers of a hardened table away, and the indexes made by harden_calls. The columns
+of an event log go too, unless something depends on them: NOTICE. An index stays if a constraint
+or the replica identity needs it: NOTICE. Other indexes stay, and so does a log of changes, but
+nothing is appended to it.
+- drop_payload: true drops the payload column with its content
+Errors:
+- 22004: calls is NULL
+- 2BP01: drop_payload, and something depends on the payload column
+- 42501: the caller is not the owner
+- 42809: it is no table
+- 55000: the table is not hardened';

@@ -27,9 +27,10 @@ REVOKE ALL ON @extschema@.call_issues FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_issues', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_issues IS
-'what went wrong without an error, when the transaction committed: the first 100 of one kind and table in a '
-'transaction, and how many more there were. Bodies are in the event log and nowhere else. At most some 200,000 rows '
-'(40 MB): then each new one takes the oldest away. Not dumped';
+'What was refused or not understood in committed transactions: what, which call, when, by whom.
+Dead events are in it too. A transaction leaves the first 100 of one kind and table, and how
+many more there were. Bodies are in the event log and nowhere else. It keeps some 200,000 rows
+(40 MB): then each new one takes the oldest away. Not dumped.';
 COMMENT ON COLUMN @extschema@.call_issues.kind IS
 'refused_status, refused_call_id, refined_status (process_call_events replaced ended), unknown_status, '
 'unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';
@@ -82,6 +83,12 @@ REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_issues(interval, int) FROM PUB
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'purge_call_issues');
 
 COMMENT ON FUNCTION @extschema@.purge_call_issues(interval, int) IS
-'deletes rows of call_issues older than older_than, the oldest first, at most max_issues (1 to 100000); returns how '
-'many. Needs no right on the table. Errors: 22004 older_than is NULL, 22023 it is negative or max_issues out of '
-'range, 22008 it goes back beyond all times, 25006 on a standby or in a read-only transaction';
+'Deletes old rows of call_issues, the oldest first, and returns how many. The caller needs no
+right on the table.
+- older_than: by happened_at
+- max_issues: at most so many rows, 1 to 100000
+Errors:
+- 22004: older_than is NULL
+- 22008: older_than goes back beyond all times
+- 22023: older_than is negative, or max_issues out of range
+- 25006: on a standby, or in a read-only transaction';

@@ -10,12 +10,18 @@ REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean, na
 INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('operate', 'pending_call_events');
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean, name) IS
-'one row for each lane of a log: the number of events without a worker, and the first of them in the order of the '
-'lane; NULL: there is none. Retrying, blocked and dead events do not count. exact: false or NULL estimates the number '
-'from the first event''s, at the price of a poll. true counts: it reads the row of each pending event. Events in a '
-'lane without a worker are pending as well. Their lane has a row too. log: NULL is the default log. consumer: of the '
-'log (create_call_consumer); NULL is the default one. Errors: 42501 no SELECT on the log, 55000 no such log, or a log '
-'of changes and no consumer, 42P08 several logs, none is the default and none is named, 42704 no such consumer';
+'Counts the events that no worker has yet, one row for each lane of a log. Retrying, blocked and
+dead events do not count. The row has the first pending event in the order of the lane; NULL:
+there is none. Events that are pending in a lane that workers no longer use have a row too.
+- log: NULL is the default log
+- exact: false or NULL estimates the number from the first event''s, at the price of a poll; true
+  reads the row of each pending event
+- consumer: of the log (create_call_consumer); NULL is the default one
+Errors:
+- 42501: no SELECT on the log
+- 42704: no such consumer
+- 42P08: several logs, none is the default and none is named
+- 55000: no such log, or a log of changes and no consumer';
 
 CREATE FUNCTION _callhardening.stray_events(log regclass, most bigint) RETURNS bigint
     LANGUAGE c STABLE STRICT
@@ -67,8 +73,11 @@ REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_open_claims IS
-'the present claims of workers; is_over: nobody has taken its events over yet, though anybody may. last_event_seq: the '
-'last event of the claim; NULL: it is of retrying events';
+'The open claims of workers, with age and lease.';
+COMMENT ON COLUMN @extschema@.call_open_claims.is_over IS
+'no worker has taken its events over yet, though any may';
+COMMENT ON COLUMN @extschema@.call_open_claims.last_event_seq IS
+'the last event of the claim; NULL: it is of retrying events';
 
 CREATE FUNCTION _callhardening.pending_events_or_error(log regclass, consumer name)
     RETURNS TABLE (lane int, pending bigint, oldest_event_seq bigint, oldest_received_at timestamptz, error text)
@@ -116,8 +125,9 @@ REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_lane_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_lane_status IS
-'each lane of each consumer of a log: what is pending (estimated, see pending_call_events), its worker, what waits or '
-'is dead, and how fast it goes. Logs without SELECT for the reader are left out';
+'Each lane of each consumer of a log: what is pending (estimated, see pending_call_events), its
+worker, what waits or is dead, and how fast it goes. Logs without SELECT for the reader are left
+out.';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS
 'when the first pending event of the lane was received';
 COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'failed events with a time for their next attempt';
@@ -134,9 +144,13 @@ REVOKE EXECUTE ON FUNCTION @extschema@.ignored_call_events(regclass) FROM PUBLIC
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'ignored_call_events');
 
 COMMENT ON FUNCTION @extschema@.ignored_call_events(regclass) IS
-'how many events of a log were ignored when they were appended (see configure_call_event_log) and are not purged; '
-'counts up to 10000. log: NULL is the default log. Errors: 42501 no SELECT on the log, 55000 no such log, 42P08 '
-'several logs, none is the default and none is named';
+'Counts the events of a log that were ignored when they were appended (configure_call_event_log)
+and are not purged, up to 10000.
+- log: NULL is the default log
+Errors:
+- 42501: no SELECT on the log
+- 42P08: several logs, none is the default and none is named
+- 55000: no such log';
 
 CREATE VIEW @extschema@.call_event_log_status AS
 SELECT l.events AS log, l.calls, l.lanes, s.pending_estimate, s.oldest_received_at, s.open_claims, s.claims_over,
@@ -161,9 +175,15 @@ REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_log_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_log_status IS
-'each log in one row, as its default consumer sees it: as call_lane_status has it by lane. dead includes events '
-'without a lane. error: why the log cannot be read; pending_estimate is NULL then. ignored: events without a call, as '
-'ignored_event_types and ignored_members say, counted up to 10000. Logs without SELECT for the reader are left out';
+'Each event log in one row, as its default consumer sees it: pending, claimed, retrying, blocked,
+dead, events per second. call_lane_status has the same by lane. Logs without SELECT for the
+reader are left out.';
+COMMENT ON COLUMN @extschema@.call_event_log_status.dead IS 'with the events that have no lane';
+COMMENT ON COLUMN @extschema@.call_event_log_status.error IS
+'why the log cannot be read, with an SQLSTATE; NULL: it can';
+COMMENT ON COLUMN @extschema@.call_event_log_status.ignored IS
+'events without a call, as ignored_event_types and ignored_members say, counted up to 10000; NULL: the log cannot be '
+'read';
 COMMENT ON COLUMN @extschema@.call_event_log_status.pending_estimate IS
 'events of the default consumer without a worker, estimated. NULL, as are the next columns: it is a log of changes '
 '(create_call_changes), without a default consumer. NULL alone: the log cannot be read (error)';
@@ -204,7 +224,8 @@ REVOKE ALL ON @extschema@.call_consumers FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_consumers', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_consumers IS
-'the consumers of each log: how far each one is, and its limits. Logs without SELECT for the reader are left out';
+'Each consumer of each log: how far it is, its limits, and whether purges wait for it. Logs
+without SELECT for the reader are left out.';
 COMMENT ON COLUMN @extschema@.call_consumers.consumer IS
 'default: the one of process_call_events, and of functions called without a consumer';
 COMMENT ON COLUMN @extschema@.call_consumers.pending_estimate IS
@@ -241,5 +262,7 @@ REVOKE ALL ON @extschema@.call_horizon FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_horizon', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_horizon IS
-'transactions and slots with old snapshots, the oldest first. Dead rows stay because of them: bad for the calls table '
-'and for purges, not for the log. transactions: how many began since; since: NULL if it is not known';
+'What holds old snapshots, the oldest first: transactions and slots. Dead rows stay because of
+them: bad for the calls table and for purges, not for the log.';
+COMMENT ON COLUMN @extschema@.call_horizon.transactions IS 'how many began since';
+COMMENT ON COLUMN @extschema@.call_horizon.since IS 'NULL: not known';

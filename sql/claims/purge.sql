@@ -42,15 +42,26 @@ REVOKE EXECUTE ON FUNCTION @extschema@.purge_call_events(interval, regclass, int
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'purge_call_events');
 
 COMMENT ON FUNCTION @extschema@.purge_call_events(interval, regclass, int, interval) IS
-'deletes settled events older than older_than, by the time of receipt. It takes the oldest of each lane first, and at '
-'most max_events (1 to 100000) in one call. Returns their number. dead_older_than: events dead for longer than this go '
-'with their rows of call_dead_events, at any age; NULL: dead events stay. A row of call_dead_events always goes if its '
-'event is gone, processed by another client, or ignored by now (configure_call_event_log). Pending, claimed, retrying '
-'and blocked events stay. Events after the oldest open transaction stay too. A call looks at no more than max_events '
-'processed or tried events (at least 1000), and at as many left by earlier calls. The next call goes on from there: '
-'call again, even after a result of 0. A purged event is forgotten: delivered again, it is new. If another purge of '
-'the log runs, the result is 0. log: NULL is the default log. Needs SELECT and DELETE on the log. Errors: 22004 '
-'older_than is NULL, 22023 it or dead_older_than is negative, or max_events out of range, 0A000 in REPEATABLE READ and '
-'SERIALIZABLE, 25006 on a standby or in a read-only transaction, 42501 no right on the log, 55000 no such log, 55006 '
-'called by a trigger while events are applied, completed or purged, 42P08 several logs, none is the default and none '
-'is named';
+'Deletes old settled events, the oldest of each lane first. Returns their number. Pending,
+claimed, retrying and blocked events stay. Events after the oldest open transaction stay too. A
+purged event is forgotten: delivered again, it is new. Call again, even after a result of 0: a
+call looks at no more than max_events processed or tried events (at least 1000), and at as many
+left by earlier calls. The next call goes on from there. If another purge of the log runs, the
+result is 0. The caller needs SELECT and DELETE on the log.
+
+A row of call_dead_events goes if its event is gone, processed by another client, or ignored by
+now (configure_call_event_log).
+- older_than: by the time of receipt
+- log: NULL is the default log
+- max_events: at most so many in one call, 1 to 100000
+- dead_older_than: events dead for longer than this go with their rows of call_dead_events, at
+  any age; NULL: dead events stay
+Errors:
+- 0A000: in REPEATABLE READ and SERIALIZABLE
+- 22004: older_than is NULL
+- 22023: older_than or dead_older_than is negative, or max_events out of range
+- 25006: on a standby, or in a read-only transaction
+- 42501: no right on the log
+- 42P08: several logs, none is the default and none is named
+- 55000: no such log
+- 55006: called by a trigger while events are applied, completed or purged';

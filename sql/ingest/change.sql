@@ -151,18 +151,30 @@ REVOKE EXECUTE ON FUNCTION @extschema@.create_call_changes(regclass, name, int) 
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_changes');
 
 COMMENT ON FUNCTION @extschema@.create_call_changes(regclass, name, int) IS
-'creates a log of the changes of a hardened calls table, in its schema, and returns it. From now on each transaction '
-'that changes a call appends the change to the log, as an event for claim_call_events with a consumer '
-'(create_call_consumer). calls: the table, not a partition. events: the name of the log; NULL: call_changes. lanes: 1 '
-'to 1024. event_type is created, status (the status is another one), changed (other columns are) or deleted. The body '
-'has call_id, status_before, status, changed (the names of the changed columns; no values), changed_at and by (the '
-'role of the session). If process_call_events has written the change, the body also has event_log, event_seq and '
-'happened_at: the event behind it and its time. Each status of a batch is an event of its own. TRUNCATE, replication '
-'and session_replication_role = replica log nothing. If the table has a log of changes without a trigger (after '
-'unharden_calls, or restored without data), the function goes on with that log. Errors: 22004 calls is NULL, 22023 '
-'lanes out of range, 42P01 no such table, 42809 no table, a partition, or a partition is a foreign table, 42P07 the '
-'name is taken, 42501 not the owner, no right to create in the schema, or not the task own, 55000 the table is not '
-'hardened, or has a log of changes';
+'Creates a log of the changes of a hardened calls table, in its schema, and returns it. From now
+on each transaction that changes a call appends the change, as an event for claim_call_events
+with a consumer (create_call_consumer). Each status of a batch is an event of its own. TRUNCATE,
+replication and session_replication_role = replica log nothing.
+
+event_type is created, status (the status is another one), changed (other columns are) or
+deleted. The body has call_id, status_before, status, changed (the names of the changed columns;
+no values), changed_at and by (the role of the session). If process_call_events has written the
+change, the body also has event_log, event_seq and happened_at: the event behind it and its
+time.
+
+If the table has a log of changes without a trigger (after unharden_calls, or restored without
+data), the function goes on with that log.
+- calls: the table, not a partition
+- events: the name of the log; NULL: call_changes
+- lanes: 1 to 1024
+Errors:
+- 22004: calls is NULL
+- 22023: lanes out of range
+- 42501: not the owner, no right to create in the schema, or not the task own (grant_call_role)
+- 42809: no table, a partition, or a partition is a foreign table
+- 42P01: no such table
+- 42P07: the name is taken
+- 55000: the table is not hardened, or has a log of changes';
 
 CREATE FUNCTION @extschema@.drop_call_changes(calls regclass) RETURNS void
     LANGUAGE plpgsql
@@ -197,6 +209,11 @@ REVOKE EXECUTE ON FUNCTION @extschema@.drop_call_changes(regclass) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('own', 'drop_call_changes');
 
 COMMENT ON FUNCTION @extschema@.drop_call_changes(regclass) IS
-'drops the log of the changes of a calls table, with its consumers and the changes that they have not read. Waits for '
-'the writers of the calls table, and then locks it (ACCESS EXCLUSIVE). Errors: 22004 calls is NULL, 42P01 no such '
-'table, 42501 not the owner of both tables, 55000 the table has no log of changes, 2BP01 an object depends on the log';
+'Drops the log of the changes of a calls table, with its consumers and all unread changes. Waits
+for the writers of the calls table, and then locks it (ACCESS EXCLUSIVE).
+Errors:
+- 22004: calls is NULL
+- 2BP01: an object depends on the log
+- 42501: the caller is not the owner of both tables
+- 42P01: no such table
+- 55000: the table has no log of changes';

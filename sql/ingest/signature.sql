@@ -27,14 +27,22 @@ REVOKE EXECUTE ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea, na
 INSERT INTO _callhardening.task_grants VALUES ('own', 'set_call_event_secret');
 
 COMMENT ON FUNCTION @extschema@.set_call_event_secret(regclass, bytea, name) IS
-'sets a secret with which the webhooks of an event log are signed: from now on the log takes signed webhooks only '
-'(ingest_call_webhook, ingest_signed_call_event). A log has up to 8 secrets, one for each name, and all are valid. '
-'log: NULL is the default log. secret: the bytes as the provider shows or was given them, 8 to 1024; for Ed25519 the '
-'public key in base64; NULL removes the one of this name, and without any the log takes unsigned bodies again. name: a '
-'secret that is set replaces the one of the same name. For the owner of the log''s table. Errors: 42501 another role, '
-'22023 another length, not in the form that the scheme demands, or a key in PEM or of SSH, 22004 name is NULL, 54000 '
-'too many names, 55000 no such log, 42P08 several logs, none is the default and none is named; a warning below 32 '
-'bytes, unless the secret is sent as a token; a notice if there is none to remove';
+'Sets a secret for the signed webhooks of an event log. From now on the log takes signed webhooks
+only (ingest_call_webhook, ingest_signed_call_event). A log has up to 8 secrets, one for each
+name, and all are valid. For the owner of the log''s table.
+- log: NULL is the default log
+- secret: 8 to 1024 bytes, as the provider shows them or was given them; for Ed25519 the public
+  key in base64; NULL removes the secret of this name, and a log without secrets takes unsigned
+  bodies again (NOTICE: there was none). WARNING: below 32 bytes, unless the secret is sent as a
+  token.
+- name: a new secret replaces the one of the same name
+Errors:
+- 22004: name is NULL
+- 22023: another length, not in the form that the scheme demands, or a key in PEM or of SSH
+- 42501: the caller is not the owner of the log''s table
+- 42P08: several logs, none is the default and none is named
+- 54000: too many names
+- 55000: no such log';
 
 CREATE FUNCTION @extschema@.ingest_signed_call_event(body text, log regclass DEFAULT NULL, carry jsonb DEFAULT NULL)
     RETURNS bigint
@@ -44,7 +52,11 @@ REVOKE EXECUTE ON FUNCTION @extschema@.ingest_signed_call_event(text, regclass, 
 INSERT INTO _callhardening.task_grants VALUES ('ingest', 'ingest_signed_call_event');
 
 COMMENT ON FUNCTION @extschema@.ingest_signed_call_event(text, regclass, jsonb) IS
-'checks a webhook body in the form of a compact JWS with HS256, and appends its claims to an event log as '
-'ingest_call_event does with an unsigned body; returns the event''s sequence number. log: NULL is the default log. '
-'carry: as ingest_call_event has it. Errors: 28000 anything wrong with header, encoding or signature: nothing is '
-'kept, 22004 body is NULL, 55000 the log has no secret, or no such log; and those of ingest_call_event';
+'Checks a webhook body signed with HS256, a compact JWS, and appends its claims to an event log.
+The rest is as in ingest_call_event, also its errors. Returns the event''s sequence number.
+- log: NULL is the default log
+- carry: as ingest_call_event takes it
+Errors:
+- 22004: body is NULL
+- 28000: anything wrong with header, encoding or signature: nothing is kept
+- 55000: the log has no secret, or no such log';

@@ -53,13 +53,21 @@ REVOKE EXECUTE ON FUNCTION @extschema@.create_call_consumer(regclass, name, bool
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_consumer'), ('operate', 'create_call_consumer');
 
 COMMENT ON FUNCTION @extschema@.create_call_consumer(regclass, name, boolean) IS
-'adds a consumer to an event log. Each consumer gets every event for itself, with positions, claims, retries and dead '
-'events of its own. A purge takes only what all consumers have settled. from_beginning: false or NULL begins with '
-'events committed from now on; true with the first event that is kept. Workers name the consumer: '
-'claim_call_events(consumer => ...). A log and all logs together can have some 16000. Errors: 22004 no log or '
-'consumer, 22023 an empty name, 42710 the log has such a consumer, 42501 neither the owner of the log nor SELECT and '
-'DELETE on it, 55000 no such log, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby or in a read-only '
-'transaction';
+'Adds a consumer to an event log. Each consumer gets every event for itself, with positions,
+claims, retries and dead events of its own. A purge takes only what all consumers have settled.
+Workers name the consumer: claim_call_events(consumer => ...). A log and all logs together can
+have some 16000.
+- log: NULL is an error
+- from_beginning: false or NULL: it gets the events committed from now on; true: all events that
+  are kept
+Errors:
+- 0A000: in REPEATABLE READ and SERIALIZABLE
+- 22004: no log or consumer
+- 22023: the name is empty
+- 25006: on a standby, or in a read-only transaction
+- 42501: the caller is not the owner of the log, and has not SELECT and DELETE on it
+- 42710: the log has such a consumer
+- 55000: no such log';
 
 CREATE FUNCTION @extschema@.drop_call_consumer(log regclass, consumer name) RETURNS void
     LANGUAGE c
@@ -68,11 +76,18 @@ REVOKE EXECUTE ON FUNCTION @extschema@.drop_call_consumer(regclass, name) FROM P
 INSERT INTO _callhardening.task_grants VALUES ('own', 'drop_call_consumer'), ('operate', 'drop_call_consumer');
 
 COMMENT ON FUNCTION @extschema@.drop_call_consumer(regclass, name) IS
-'removes a consumer of an event log, with its positions, claims, retries and dead events. Its claims become unknown, '
-'and its events no longer hold purges back. The default consumer stays. Waits for transactions that work on its '
-'events. Errors: 22004 no log or consumer, 42704 no such consumer, 2BP01 the default one, 42501 neither the owner of '
-'the log nor SELECT and DELETE on it, 55000 no such log, 0A000 in REPEATABLE READ and SERIALIZABLE, 25006 on a standby '
-'or in a read-only transaction';
+'Removes a consumer of an event log, with its positions, claims, retries and dead events. Its
+claims become unknown, and its events no longer hold purges back. The default consumer stays.
+Waits for transactions that work on its events.
+- log: NULL is an error
+Errors:
+- 0A000: in REPEATABLE READ and SERIALIZABLE
+- 22004: no log or consumer
+- 25006: on a standby, or in a read-only transaction
+- 2BP01: it is the default consumer
+- 42501: the caller is not the owner of the log, and has not SELECT and DELETE on it
+- 42704: no such consumer
+- 55000: no such log';
 
 CREATE FUNCTION @extschema@.seek_call_consumer(log regclass, consumer name,
         received_at timestamptz DEFAULT NULL, event_seq bigint DEFAULT NULL)
@@ -83,14 +98,23 @@ REVOKE EXECUTE ON FUNCTION @extschema@.seek_call_consumer(regclass, name, timest
 INSERT INTO _callhardening.task_grants VALUES ('own', 'seek_call_consumer'), ('operate', 'seek_call_consumer');
 
 COMMENT ON FUNCTION @extschema@.seek_call_consumer(regclass, name, timestamptz, bigint) IS
-'moves a consumer of an event log to another position. Give one of received_at and event_seq. received_at: the '
-'consumer gets the kept events received at this time or later; -infinity: all kept events; infinity: only events '
-'committed from now on. event_seq: the kept events with this number or a higher one. Some earlier events of concurrent '
-'transactions can come too: delivery is at least once. consumer: NULL or default is the one of process_call_events. '
-'Its open claims become stale, its retries are forgotten, and dead events die anew or not when they come again. '
-'Events that another client has marked (processed_at_column) do not come again for the default consumer. Waits for '
-'transactions that work on its events. Reads the log once, unless received_at is infinite. Errors: 22004 no log, 22023 '
-'not one of the two, or event_seq below 1, 42704 no such consumer, 55000 no such log, or received_at is given and the '
-'log has no column for it, 42501 neither the owner of the log nor SELECT and DELETE on it, 0A000 in REPEATABLE READ '
-'and SERIALIZABLE, 25006 on a standby or in a read-only transaction, 55006 called by a trigger while events are '
-'applied, completed or purged';
+'Moves a consumer of an event log to a time or to an event. Give one of received_at and
+event_seq. Its open claims become stale, its retries are forgotten, and dead events that come
+again get new attempts. If another client has marked an event (processed_at_column), the default
+consumer does not get it again. Waits for transactions that work on its events. Reads the log
+once, unless received_at is infinite.
+- log: NULL is an error
+- consumer: NULL or default is the one of process_call_events
+- received_at: the consumer gets the kept events received at this time or later; -infinity: all
+  kept events; infinity: only events committed from now on
+- event_seq: the kept events with this number or a higher one. Some earlier events of concurrent
+  transactions can come too: delivery is at least once.
+Errors:
+- 0A000: in REPEATABLE READ and SERIALIZABLE
+- 22004: no log
+- 22023: not one of the two, or event_seq below 1
+- 25006: on a standby, or in a read-only transaction
+- 42501: the caller is not the owner of the log, and has not SELECT and DELETE on it
+- 42704: no such consumer
+- 55000: no such log, or received_at is given and the log has no column for it
+- 55006: called by a trigger while events are applied, completed or purged';

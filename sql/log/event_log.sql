@@ -49,7 +49,8 @@ REVOKE ALL ON @extschema@.call_event_logs FROM PUBLIC;
 GRANT SELECT ON @extschema@.call_event_logs TO PUBLIC;
 
 COMMENT ON VIEW @extschema@.call_event_logs IS
-'the event logs of this database; the settings are changed by configure_call_event_log';
+'The event logs of this database, their tables of calls and their settings.
+configure_call_event_log changes the settings.';
 COMMENT ON COLUMN @extschema@.call_event_logs.events IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_event_logs.calls IS 'the calls table of its events; -: it was dropped';
 COMMENT ON COLUMN @extschema@.call_event_logs.provider IS
@@ -194,7 +195,8 @@ REVOKE ALL ON @extschema@.call_retrying_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_retrying_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_retrying_events IS
-'events with a retry to come, and blocked events of the same calls; their bodies are in the event log';
+'Events waiting to be tried again, and events of the same calls blocked behind them. Their bodies
+are in the event log.';
 COMMENT ON COLUMN @extschema@.call_retrying_events.consumer IS 'the consumer of the log whose attempt failed';
 COMMENT ON COLUMN @extschema@.call_retrying_events.event_xid IS
 'the transaction of the event''s INSERT: events of a call go by it, and then by event_seq; 0: not known here, as the '
@@ -240,8 +242,8 @@ REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_dead_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_dead_events IS
-'events after their last attempt; their bodies are in the event log, under the same event_seq. retry_dead_call_events '
-'gives them another chance';
+'Events given up after their last attempt, and why. Their bodies are in the event log, under the
+same event_seq. retry_dead_call_events gives them another chance.';
 COMMENT ON COLUMN @extschema@.call_dead_events.consumer IS
 'the consumer of the log that gave it up; default: also events without a call';
 COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has no call, and no worker can take it';
@@ -769,15 +771,22 @@ REVOKE EXECUTE ON FUNCTION @extschema@.register_call_event_log(regclass, regclas
 INSERT INTO _callhardening.task_grants VALUES ('own', 'register_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.register_call_event_log(regclass, regclass, text, int, jsonb) IS
-'makes a table with the columns of call_events (see create_call_tables) the event log of a hardened calls table: '
-'stamps what is appended to it from now on, and adds the columns merge_... to the calls table (ACCESS EXCLUSIVE for a '
-'moment). shape: where the bodies have each value (see configure_call_event_log); with one, the provider may have any '
-'name. Triggers left by a restore of the schema alone on a table without a row in call_event_logs are made anew, and '
-'so are the stamps of its events. The first log is the default log; a later one is not: NOTICE. A second provider for '
-'one calls table: WARNING, unless its call ids begin with their provider (harden_calls). Errors: 22004 NULL, 22023 '
-'lanes not between 1 and 1024, events of this provider cannot be read, or a malformed shape, 54000 a shape above 64 '
-'kB, 42703 a column of call_events is missing, 42809 events is no ordinary table, or is temporary or unlogged, or '
-'calls is temporary';
+'Makes a table with the columns of call_events (create_call_tables) the event log of a hardened
+calls table. It stamps what is appended from now on, and adds the columns merge_... to the calls
+table (ACCESS EXCLUSIVE for a moment). If a restore without data has left triggers on a table
+that is not in call_event_logs, they are made anew, and so are the stamps of its events. The
+first log is the default log. A later one is not: NOTICE. WARNING: the calls table has a log of
+another provider, and its call ids do not begin with their provider (harden_calls).
+- lanes: 1 to 1024
+- shape: where the bodies have each value (configure_call_event_log); with one, the provider may
+  have any name
+Errors:
+- 22004: an argument but shape is NULL
+- 22023: lanes out of range, events of this provider cannot be read, or a malformed shape
+- 42501: the caller is not the owner of both tables
+- 42703: a column of call_events is missing
+- 42809: events is no ordinary table, or is temporary or unlogged, or calls is temporary
+- 54000: a shape above 64 kB';
 
 -- A dropped log takes along what is remembered about it: its oid may come back as another table.
 CREATE FUNCTION _callhardening.forget_dropped_call_event_logs() RETURNS event_trigger
@@ -1010,32 +1019,48 @@ INSERT INTO _callhardening.task_grants VALUES
 
 COMMENT ON FUNCTION @extschema@.configure_call_event_log(regclass, int, interval, interval, int, boolean,
     boolean, text[], text[], jsonb, name) IS
-'changes the settings of an event log, from the next claim on; NULL leaves one as it is. log: NULL is the default '
-'log. max_attempts (1 to 1000000, at first 5): after so many failures an event is dead. retry_base, retry_cap (0 to '
-'365 days, at first 1 second and 15 minutes): the nth retry comes at a random time within retry_base * 2^(n-1), at '
-'most retry_cap. max_retrying (1 to 1000000, at first 1000): a lane with so many retrying and blocked events takes no '
-'new ones. notify (at first false): see call_event_log_channel. is_default: true makes it the log of functions called '
-'without one. ignored_event_types, ignored_members (at first none, at most 100 each): events without a call. They are '
-'settled when they are appended, from now on; no worker gets them, they are no dead events, and purge_call_events '
-'takes them like others. A type is compared with event_type, with the state of the call and with the member '
-'event_type of the body, blind to case, and may end with *. A member is a path such as contact or data.sms, or a path '
-'and a value such as type=sms. ''{}'' ignores nothing again. shape: a document in the terms of call_event_shape, at '
-'most 64 kB: where the bodies have each value, from the next event on; ''null'' is the shape of the provider again. '
-'Only an owner of the log and of its calls table may set it. consumer: sets max_attempts, retry_base, retry_cap and '
-'max_retrying for this consumer alone (create_call_consumer). It keeps them when those of the log are changed. NULL or '
-'default: the settings of the log, for the default consumer and for all limits that a consumer does not have. Errors: '
-'22023 out of range, no such setting, a malformed '
-'shape with the place of the mistake, no shape for a provider without one, is_default is false for the default '
-'log, or another setting than a limit for a consumer, 42704 no such consumer, 54000 a shape above 64 kB, 42501 neither '
-'the owner of the log nor SELECT and DELETE on it, or for '
-'is_default on the present default, 55000 no such log, or a setting of webhooks for a log of changes, 42P08 several '
-'logs, none is the default and none is named, 40001 another session has chosen a default meanwhile';
+'Changes the settings of an event log, or the limits of a consumer, from the next claim on. NULL
+leaves a setting as it is.
+- log: NULL is the default log
+- max_attempts: after so many failures an event is dead; 1 to 1000000, at first 5
+- retry_base, retry_cap: the nth retry comes at a random time within retry_base * 2^(n-1), at
+  most retry_cap; 0 to 365 days, at first 1 second and 15 minutes
+- max_retrying: a lane with so many retrying and blocked events takes no new ones; 1 to 1000000,
+  at first 1000
+- notify: sends a notification for new events (call_event_log_channel); at first false
+- is_default: true makes it the log of functions called without one
+- ignored_event_types, ignored_members: events without a call; at first none, at most 100 each,
+  ''{}'' is none again. They are settled when they are appended, from now on. No worker gets them,
+  they are no dead events, and purge_call_events takes them like others. A type is compared with
+  event_type, with the state of the call and with the member event_type of the body. Case makes
+  no difference, and a type may end with *. A member is a path such as contact or data.sms, or a
+  path and a value such as type=sms.
+- shape: where the bodies have each value, from the next event on: a document in the terms of
+  call_event_shape, at most 64 kB; ''null''::jsonb is the shape of the provider again. Only an
+  owner of the log and of its calls table may set it.
+- consumer: sets max_attempts, retry_base, retry_cap and max_retrying for this consumer alone
+  (create_call_consumer), which keeps them when those of the log change; NULL or default: the
+  settings of the log, for the default consumer and for all limits that a consumer does not have
+Errors:
+- 22023: out of range, no such setting, a malformed shape with the place of the mistake, no
+  shape for a provider without one, is_default is false for the default log, or another setting
+  than a limit for a consumer
+- 40001: another session has chosen a default meanwhile
+- 42501: the caller is not the owner of the log, and has not SELECT and DELETE on it, or for
+  is_default on the present default
+- 42704: no such consumer
+- 42P08: several logs, none is the default and none is named
+- 54000: a shape above 64 kB
+- 55000: no such log, or a setting of webhooks for a log of changes';
 
 CREATE FUNCTION @extschema@.call_event_log_channel(log regclass DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_call_event_log_channel';
 
 COMMENT ON FUNCTION @extschema@.call_event_log_channel(regclass) IS
-'the channel for a worker''s LISTEN, if the log notifies (configure_call_event_log(notify => true)): one '
-'notification, without a payload, for each transaction with new events. log: NULL is the default log. Errors: 55000 '
-'no such log, 42P08 several logs, none is the default and none is named';
+'Returns the channel for a worker''s LISTEN, if the log notifies (configure_call_event_log(notify
+=> true)): one notification, without a payload, for each transaction with new events.
+- log: NULL is the default log
+Errors:
+- 42P08: several logs, none is the default and none is named
+- 55000: no such log';

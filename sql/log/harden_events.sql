@@ -701,11 +701,15 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'prepare_harden_call_event
 
 COMMENT ON PROCEDURE @extschema@.prepare_harden_call_events(regclass, regclass, name, name, name, name,
     text, name[], int, int, jsonb) IS
-'does in short transactions what harden_call_events would do under its lock, for a large table with clients at work: '
-'adds the columns of both tables (ACCESS EXCLUSIVE for moments), and stamps what is pending, batch_size events at a '
-'time; prints statements to build the indexes concurrently. Then call harden_call_events with the same arguments. Not '
-'hardened after all: unharden_call_events takes the columns of events away, and unharden_calls those of calls. '
-'Errors: as harden_call_events';
+'Does the long part of harden_call_events before, in short transactions, for a large table with
+clients at work. It adds the columns of both tables (ACCESS EXCLUSIVE for moments), stamps what
+is pending, and prints statements to build the indexes concurrently. Then call
+harden_call_events with the same arguments. The way back is unharden_call_events for the columns
+of events, and unharden_calls for those of calls.
+- batch_size: so many events in a transaction
+- the other arguments: as harden_call_events takes them
+Errors:
+- those of harden_call_events';
 
 CREATE FUNCTION @extschema@.harden_call_events(events regclass, calls regclass, payload_column name DEFAULT 'payload',
         event_type_column name DEFAULT NULL, received_at_column name DEFAULT NULL,
@@ -768,21 +772,38 @@ INSERT INTO _callhardening.task_grants VALUES ('own', 'harden_call_events');
 
 COMMENT ON FUNCTION @extschema@.harden_call_events(regclass, regclass, name, name, name, name, text, name[], int,
     jsonb) IS
-'turns a table of events in use into the event log of a hardened calls table: adds the columns event_lane, '
-'event_xid, event_seq, call_id and event_digest, their indexes and three triggers, and the columns merge_... to the '
-'calls table; clients go on as before. payload_column: the bodies, jsonb. event_type_column: what the provider says '
-'beside the body; NULL: nothing. received_at_column: when an event came (timestamp is of the session''s time zone); '
-'NULL: not known, claims give NULL, and an event without a time of its own counts as newer than those before it. '
-'processed_at_column: NULL in a pending event; set after processing, also by this extension; existing rows are '
-'pending if it is NULL. Without this column all existing rows are settled. provider: the source of the events. '
-'carry: columns copied from an event to the new row of its call. lanes: 1 to 1024. shape: where the bodies have each '
-'value (see configure_call_event_log); with one, the provider may have any name. Large tables: see '
-'prepare_harden_call_events. Errors: 22004 NULL, 22023 lanes out of range, a provider without readable events, a '
-'malformed shape, or a carried column filled by events, 54000 a shape above 64 kB, 42501 not the owner of both '
-'tables, 42703 no such column, 42701 a column named twice, 42804 a column of the wrong type, 428C9 a generated '
-'column, 42809 no ordinary table, or a temporary or unlogged one, 55000 an event log already, calls is not hardened '
-'or takes no event (its call id is of an unfit type, or a column would stay empty and must not), or one of the new '
-'columns is there with values, 55P03 lock_timeout, 0A000 in REPEATABLE READ and SERIALIZABLE';
+'Makes a table of events in use the event log of a hardened calls table. Clients go on as before.
+It adds the columns event_lane, event_xid, event_seq, call_id and event_digest, their indexes
+and three triggers, and the columns merge_... to the calls table. For large tables see
+prepare_harden_call_events.
+- payload_column: the bodies, jsonb
+- event_type_column: what the provider says beside the body; NULL: nothing
+- received_at_column: when an event came (timestamp is of the session''s time zone); NULL: not
+  known: claims give NULL, and an event without a time of its own counts as newer than those
+  before it
+- processed_at_column: NULL in a pending event, and set after processing, also by this
+  extension; without this column all existing rows are settled
+- provider: the source of the events
+- carry: columns copied from an event to the new row of its call
+- lanes: 1 to 1024
+- shape: where the bodies have each value (configure_call_event_log); with one, the provider may
+  have any name
+Errors:
+- 0A000: in REPEATABLE READ and SERIALIZABLE
+- 22004: an argument that must be given is NULL
+- 22023: lanes out of range, a provider without readable events, a malformed shape, or a carried
+  column that events fill
+- 42501: the caller is not the owner of both tables
+- 42701: a column is named twice
+- 42703: no such column
+- 42804: a column of the wrong type
+- 42809: no ordinary table, or a temporary or unlogged one
+- 428C9: a generated column
+- 54000: a shape above 64 kB
+- 55000: an event log already, calls is not hardened or takes no event (its call id is of an
+  unfit type, or a column would stay empty and must not), or one of the new columns is there
+  with values
+- 55P03: lock_timeout was over';
 
 CREATE FUNCTION _callhardening.event_triggers(events regclass) RETURNS name[]
     LANGUAGE sql STABLE
@@ -912,10 +933,15 @@ REVOKE EXECUTE ON FUNCTION @extschema@.unharden_call_events(regclass) FROM PUBLI
 INSERT INTO _callhardening.task_grants VALUES ('own', 'unharden_call_events');
 
 COMMENT ON FUNCTION @extschema@.unharden_call_events(regclass) IS
-'takes the triggers, stamp columns and indexes of an event log away, and what is remembered about the log. Of a log '
-'of create_call_tables the columns event_seq, call_id, event_type, received_at and payload stay. Its rows stay, and '
-'processed_at of processed rows stays set. Pending, retrying and dead events have none. Takes ACCESS EXCLUSIVE for a '
-'moment; open claims are unknown then. WARNING: without processed_at_column, how many events were not processed; each '
-'consumer beside the default one, which is dropped. '
-'Errors: 55000 no event log, or a log of changes, 22004, 42501 and 42809 as harden_call_events, 2BP01 something '
-'depends on the new columns';
+'Makes an ordinary table of an event log again: the triggers, the stamp columns and indexes go,
+and what is remembered about the log. It works for a log of create_call_tables too: its columns
+event_seq, call_id, event_type, received_at and payload stay. All rows stay, and so does
+processed_at. Pending, retrying and dead events have none. Takes ACCESS EXCLUSIVE for a moment.
+Open claims are unknown then. Consumers are dropped, with a WARNING for each beside the default
+one. Without processed_at_column, a WARNING tells how many events were not processed.
+Errors:
+- 22004: events is NULL
+- 2BP01: something depends on the columns
+- 42501: the caller is not the owner of both tables
+- 42809: it is no table
+- 55000: it is no event log, or a log of changes';

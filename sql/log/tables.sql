@@ -214,15 +214,22 @@ REVOKE EXECUTE ON FUNCTION @extschema@.create_call_tables(name, text, jsonb) FRO
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_tables');
 
 COMMENT ON FUNCTION @extschema@.create_call_tables(name, text, jsonb) IS
-'creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes for it. schema: the current '
-'one by default. provider: the source of the events. shape: where the bodies have each value (see '
-'configure_call_event_log); with one, the provider may have any name. The columns for Dialpad are dialpad_call_id '
-'and dialpad_user_id, for others call_id and user_id. Their type, and that of master_call_id, entry_point_call_id '
-'and operator_call_id, is the id_type of call_providers(). *: calls of several providers. Each call id is '
-'"provider:call id", a check constraint wants it, and there is no log yet (see create_call_event_log). Errors: 22004 '
-'no schema or provider, 22023 unknown provider, its events cannot be read, or a malformed shape, 54000 a shape above '
-'64 kB, 3F000 no such schema, 42P07 one of the tables is there already, 42501 no right to create in the schema, or '
-'not the task own (see grant_call_role)';
+'Creates <schema>.calls, hardened, and <schema>.call_events, an event log of 64 lanes for it. The
+columns for Dialpad are dialpad_call_id and dialpad_user_id, for others call_id and user_id.
+Their type, and that of master_call_id, entry_point_call_id and operator_call_id, is the id_type
+of call_providers().
+- schema: the current one by default
+- provider: the source of the events; *: several providers: it creates only calls, each call id
+  is "provider:call id", and a check constraint wants it (then see create_call_event_log)
+- shape: where the bodies have each value (configure_call_event_log); with one, the provider may
+  have any name
+Errors:
+- 22004: no schema or provider
+- 22023: unknown provider, its events cannot be read, or a malformed shape
+- 3F000: no such schema
+- 42501: no right to create in the schema, or not the task own (grant_call_role)
+- 42P07: one of the tables is there already
+- 54000: a shape above 64 kB';
 
 CREATE FUNCTION @extschema@.create_call_event_log(calls regclass, provider text, events name DEFAULT NULL,
         lanes int DEFAULT 64, shape jsonb DEFAULT NULL)
@@ -247,11 +254,21 @@ REVOKE EXECUTE ON FUNCTION @extschema@.create_call_event_log(regclass, text, nam
 INSERT INTO _callhardening.task_grants VALUES ('own', 'create_call_event_log');
 
 COMMENT ON FUNCTION @extschema@.create_call_event_log(regclass, text, name, int, jsonb) IS
-'creates an event log for a hardened calls table, in its schema, and returns it. provider: the source of the events. '
-'events: the name of the log; NULL: <provider>_events. lanes: 1 to 1024. shape: where the bodies have each value '
-'(see configure_call_event_log); with one, the provider may have any name. The first log of the database is the '
-'default log; a later one is not: NOTICE. WARNING: the calls table has a log of another provider, and its call ids '
-'do not begin with their provider (harden_calls(provider => ''*'')). Errors: 22004 no calls table or provider, 22023 '
-'unknown provider, its events cannot be read, a malformed shape, or lanes not between 1 and 1024, 54000 a shape '
-'above 64 kB, 42P01 no such table, 42809 no table, 42P07 the name is taken, 42501 not the owner, no right to create '
-'in the schema, or not the task own, 55000 the table is not hardened, or takes no event';
+'Creates an event log for a hardened calls table, in its schema, and returns it. The first log of
+the database is the default log. A later one is not: NOTICE. WARNING: the calls table has a log
+of another provider, and its call ids do not begin with their provider (harden_calls(provider =>
+''*'')).
+- provider: the source of the events
+- events: the name of the log; NULL: <provider>_events
+- lanes: 1 to 1024
+- shape: where the bodies have each value (configure_call_event_log); with one, the provider may
+  have any name
+Errors:
+- 22004: no calls table or provider
+- 22023: unknown provider, its events cannot be read, a malformed shape, or lanes out of range
+- 42501: not the owner, no right to create in the schema, or not the task own (grant_call_role)
+- 42809: it is no table
+- 42P01: no such table
+- 42P07: the name is taken
+- 54000: a shape above 64 kB
+- 55000: the table is not hardened, or takes no event';

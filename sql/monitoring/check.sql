@@ -7,7 +7,8 @@ CREATE FUNCTION @extschema@.call_library_version() RETURNS text
 REVOKE EXECUTE ON FUNCTION @extschema@.call_library_version() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_library_version() IS
-'the version of the library in this session, as in "0.1.0". After an upgrade it is the old one until the session ends';
+'Returns the version of the library in this session, as in "0.1.0". After an upgrade it is the
+old one until the session ends.';
 
 -- Each check is a query for what is wrong, or NULL.
 CREATE FUNCTION _callhardening.answer_checks() RETURNS TABLE (check_name text, query text, passed text)
@@ -440,7 +441,9 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.check_call_hardening() FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.check_call_hardening() IS
-'the self-test after an installation, an upgrade or a restore. Call it as a superuser or as the owner of the '
-'extension. It has one row per check. It tests versions, known answers and the members of the extension. It tests the '
-'rights of PUBLIC, keys and secrets. It tests gaps of call_enforcement, lanes, sequences, publications, autovacuum and '
-'purges. It writes nothing. A check that cannot run has ok = false and the error';
+'Tests an installation, for use after an installation, an upgrade or a restore. Call it as a
+superuser or as the owner of the extension. It has one row per check. It tests versions, known
+answers and the members of the extension. It tests the rights of PUBLIC, keys and secrets. It
+tests gaps of call_enforcement, lanes, sequences, publications, autovacuum and purges. It writes
+nothing.
+- ok: false also if a check cannot run: detail has the error';

@@ -21,8 +21,8 @@ REVOKE EXECUTE ON FUNCTION @extschema@.flush_call_event_counts() FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'flush_call_event_counts');
 
 COMMENT ON FUNCTION @extschema@.flush_call_event_counts() IS
-'the commit writes the counts of this database to their table, as a commit does once a minute anyway: before a planned'
-' restart of the server, which empties its memory';
+'Saves the numbers of call_event_counts of this database at the commit. Call it before a planned
+restart of the server, which empties its memory. Commits do it once a minute anyway.';
 
 CREATE FUNCTION _callhardening.lag_bounds() RETURNS bigint[]
     LANGUAGE c IMMUTABLE PARALLEL SAFE
@@ -65,10 +65,11 @@ REVOKE ALL ON @extschema@.call_event_counts FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_counts', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_counts IS
-'what happened to the events of each log and consumer since counted_since: numbers that only grow. A rollback counts '
-'nothing, PREPARE TRANSACTION counts like a commit. After a crash or a restart of the server, numbers of the last '
-'minute with events may be missing. Not dumped: a restored log begins anew. NULL: it is not counted for this row, or '
-'the server has no memory for it. Logs without SELECT for the reader are left out';
+'What happened to the events of each log and consumer since counted_since: numbers that only
+grow, of events received, applied, refused, dead. A rollback counts nothing, PREPARE TRANSACTION
+counts like a commit. After a crash or a restart of the server, numbers of the last minute with
+events may be missing. Not dumped: a restored log begins anew. NULL: it is not counted for this
+row, or the server has no memory for it. Logs without SELECT for the reader are left out.';
 COMMENT ON COLUMN @extschema@.call_event_counts.consumer IS
 'NULL: the row of a log of changes, which has no default consumer';
 COMMENT ON COLUMN @extschema@.call_event_counts.counted_since IS
@@ -103,9 +104,10 @@ REVOKE ALL ON @extschema@.call_event_lag FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_lag', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_lag IS
-'how long events waited, as a cumulative histogram for each log and consumer: from the receipt to the application by '
-'process_call_events, or to the first claim of a client, as a completion does not name its events. Counted as '
-'call_event_counts is. Logs without a received_at_column, and logs without SELECT for the reader, have no events here';
+'How long events waited until they were applied, as a cumulative histogram for each log and
+consumer: from the receipt to the application by process_call_events, or to the first claim of a
+client, as a completion does not name its events. Counted as call_event_counts is. Logs without
+a received_at_column, and logs without SELECT for the reader, have no events here.';
 COMMENT ON COLUMN @extschema@.call_event_lag.up_to IS
 'the upper bound of the bucket: 1 ms, 2 ms, 4 ms, ... 2.3 hours; NULL: no bound';
 COMMENT ON COLUMN @extschema@.call_event_lag.events IS

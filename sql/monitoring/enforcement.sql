@@ -105,10 +105,10 @@ REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_enforcement', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_enforcement IS
-'each hardened table, its partitions and children, and each event log, with every way around the rules in the '
-'catalogs. A table without a gap has one row of level ok. Not shown, because the catalogs do not have it: earlier '
-'writes past the triggers, by a superuser, an owner or SET session_replication_role. A reader needs EXECUTE on '
-'enforcement_gaps';
+'Each hardened table, its partitions and children, and each event log, with every way around the
+rules in the catalogs. A table without a gap has one row of level ok. Not shown, because the
+catalogs do not have it: earlier writes past the triggers, by a superuser, an owner or SET
+session_replication_role. A reader needs EXECUTE on enforcement_gaps.';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS
 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';

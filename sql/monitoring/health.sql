@@ -343,15 +343,26 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLI
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health');
 
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
-'one row per figure of a hardened table and its event logs: calls, duplicates, directions, payload_average, '
-'payload_largest, stuck_calls, refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour, '
-'unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot, consumer_behind, missing_workers, '
-'waiting_places. pending and oldest_pending are those of process_call_events, consumer_behind that of the other '
-'consumer which is furthest behind, and dead counts the events of all consumers. '
-'value: in unit. NULL: not known, for example after somebody renamed a column of the settings. Children by inheritance '
-'are tables of their own. level: ok, warning or critical. why: the figure in words, and its bounds for warning and '
-'critical. It reads the calls table once, without its TOAST. Above 256 MB it reads a random 64 MB and estimates, '
-'unless exact. Without a valid unique index it also groups the call ids. Needs SELECT on the calls table, its logs, '
-'call_issues, call_dead_events, call_retrying_events, call_consumers, call_horizon and call_worker_status, and EXECUTE '
-'on the functions in it. Errors: 22004 calls is '
-'NULL, 55000 not hardened, 42501 no right';
+'Returns figures of a hardened table and its event logs. Each is ok, warning or critical. One row
+per figure: calls, duplicates, directions, payload_average, payload_largest, stuck_calls,
+refused_hour, refused_day, unknown_words_hour, unknown_words_day, unusable_bodies_hour,
+unusable_bodies_day, pending, dead, oldest_pending, oldest_locked, oldest_snapshot,
+consumer_behind, missing_workers, waiting_places.
+
+pending and oldest_pending are those of process_call_events, consumer_behind that of the other
+consumer furthest behind, and dead counts the events of all consumers. Children by inheritance
+are tables of their own.
+
+It reads the calls table once, without its TOAST. Without a valid unique index it also groups
+the call ids. The caller needs SELECT on the calls table, its logs, call_issues,
+call_dead_events, call_retrying_events, call_consumers, call_horizon and call_worker_status, and
+EXECUTE on the functions in it.
+- exact: false: above 256 MB it reads a random 64 MB of the table and estimates; true: it reads
+  all
+- value: in unit; NULL: not known, for example after a column of the settings was renamed
+- level: ok, warning or critical
+- why: the figure in words, and its bounds for warning and critical
+Errors:
+- 22004: calls is NULL
+- 42501: no right
+- 55000: the table is not hardened';

@@ -65,17 +65,28 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_timeline(text, regclass, name) FROM 
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_timeline');
 
 COMMENT ON FUNCTION @extschema@.call_timeline(text, regclass, name) IS
-'each event of a call in a log, by event_seq, as a consumer of the log has it. state: pending; claimed; retrying (it '
-'failed), blocked (behind such an event of the call), dead; done (applied, or completed by a client); refused (done, '
-'and the calls table refused its status); ignored (no call, by the settings of the log). attempts: how often it was '
-'handed out. claimed_at, worker: the last claim; of a failed event, the worker of its last attempt. settled_at: when '
-'it was done or died; settled_after: how long after its receipt. reason: of a failure the last error, of a refusal the'
-' kind, the old and the refused value. NULL: not known, or it does not apply. Events have no such columns: claims are '
-'read from the records of the lane, and each lane keeps the last 64 records at least, some 32 claims. Of older claims '
-'nothing is known. The same holds if the lane has had retries since: the event may have been one of them. The column '
-'processed_at, if the log has one, always says when. A refusal is looked up in call_issues by number, table and call '
-'id. Events from before harden_call_events have no call id. call_id: as the log has it, with the provider if the calls'
-' table has several; NULL: no rows. log: NULL is the default log. consumer: of the log; NULL is the default one. '
-'NOTICE: the log has no index on call_id, so all of its events were read. Errors: 42501 no SELECT on the log or on '
-'call_issues, 55000 no such log, or an altered one, 42P08 several logs, none is the default and none is named, 42704 '
-'no such consumer';
+'Shows each event of a call in a log, by event_seq: its state for a consumer, who had it, when it
+was done, and why it failed or was refused. NULL: not known, or it does not apply.
+
+Events have no such columns: claims are read from the records of the lane, and each lane keeps
+the last 64 records at least, some 32 claims. Of older claims nothing is known. The same holds
+if the lane has had retries since: the event may have been one of them. The column processed_at,
+if the log has one, always says when. A refusal is looked up in call_issues by number, table and
+call id. Events from before harden_call_events have no call id. NOTICE: the log has no index on
+call_id, so all of its events were read.
+- call_id: as the log has it, with the provider if the calls table has several; NULL: no rows
+- log: NULL is the default log
+- consumer: of the log; NULL is the default one
+- state: pending; claimed; retrying (it failed), blocked (behind such an event of the call),
+  dead; done (applied, or completed by a client); refused (done, and the calls table refused its
+  status); ignored (no call, by the settings of the log)
+- attempts: how often it was handed out
+- claimed_at, worker: the last claim; of a failed event, the worker of its last attempt
+- settled_at: when it was done or died
+- settled_after: how long after its receipt
+- reason: of a failure the last error, of a refusal the kind, the old and the refused value
+Errors:
+- 42501: no SELECT on the log or on call_issues
+- 42704: no such consumer
+- 42P08: several logs, none is the default and none is named
+- 55000: no such log, or an altered one';

@@ -7,8 +7,10 @@ CREATE FUNCTION @extschema@.call_pseudonym_key_id(secret bytea) RETURNS text
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonym_key_id(bytea) IS
-'the id of a key of pseudonyms: six letters, equal on every server with this key. secret: 16 to 64 bytes, else error '
-'22023. NULL for NULL';
+'Returns the id of a key of pseudonyms: six letters. They are equal on every server with this
+key. Returns NULL for NULL.
+Errors:
+- 22023: secret has not 16 to 64 bytes';
 
 -- Not among what pg_dump takes along with the extension: a reader of a dump would have the key to the pseudonyms. The
 -- id is computed and not checked, since the message of a failed CHECK prints the row.
@@ -27,7 +29,8 @@ COMMENT ON COLUMN _callhardening.pseudonym_keys.secret IS 'the key: 16 to 64 byt
 CREATE VIEW @extschema@.call_pseudonym_keys AS SELECT key_number, key_id, created_at FROM _callhardening.pseudonym_keys;
 REVOKE ALL ON @extschema@.call_pseudonym_keys FROM PUBLIC;
 
-COMMENT ON VIEW @extschema@.call_pseudonym_keys IS 'the keys of pseudonyms without their secrets, for the owner only';
+COMMENT ON VIEW @extschema@.call_pseudonym_keys IS
+'The keys of pseudonyms without their secrets. Only the owner of the extension reads it.';
 COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_number IS 'the key with the highest number makes new pseudonyms';
 COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_id IS 'what the key is known by in a pseudonym';
 
@@ -67,8 +70,12 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.add_call_pseudonym_key(bytea) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.add_call_pseudonym_key(bytea) IS
-'adds a key for new pseudonyms, and returns its id; those of earlier keys stay valid. For the owner of the extension. '
-'secret: 16 to 64 bytes, or NULL for 32 random ones. Errors: 22023 another length, 42710 a known key, 42501';
+'Adds a key for new pseudonyms, and returns its id. The pseudonyms of earlier keys stay valid.
+- secret: 16 to 64 bytes; NULL: 32 random bytes of the server
+Errors:
+- 22023: secret has another length
+- 42501: the caller is not the owner of the extension
+- 42710: the key is known';
 
 CREATE FUNCTION @extschema@.call_pseudonym(value text, key_id text DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE
@@ -76,9 +83,13 @@ CREATE FUNCTION @extschema@.call_pseudonym(value text, key_id text DEFAULT NULL)
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonym(text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonym(text, text) IS
-'the pseudonym that the action hash of the sanitizer writes for a value. Equal phone numbers and addresses have one '
-'pseudonym in any spelling. key_id: a key of pseudonym_keys, the newest by default. A pseudonym stays as it is. NULL '
-'for NULL. PUBLIC may not call it: numbers can be found by trying. Errors: 55000 no key, 22023 no key of this id';
+'Returns the pseudonym of a phone number or an address: the token that the action hash of the
+sanitizer writes. Equal values have one pseudonym in any spelling. A pseudonym stays as it is.
+Returns NULL for NULL. PUBLIC may not call it: numbers can be found by trying.
+- key_id: of call_pseudonym_keys; NULL: the newest key
+Errors:
+- 22023: no key has this id
+- 55000: there is no key';
 
 CREATE FUNCTION @extschema@.call_pseudonyms(value text) RETURNS text[]
     LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -86,5 +97,8 @@ CREATE FUNCTION @extschema@.call_pseudonyms(value text) RETURNS text[]
 REVOKE EXECUTE ON FUNCTION @extschema@.call_pseudonyms(text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.call_pseudonyms(text) IS
-'the pseudonyms of a value under every key, the newest first: WHERE x = ANY (call_pseudonyms(...)) finds those from '
-'before a change of keys as well. NULL for NULL. Not for PUBLIC. Errors: 55000 no key';
+'Returns the pseudonyms of a value under every key, the newest first. WHERE x = ANY
+(call_pseudonyms(...)) also finds values from before a change of keys. Returns NULL for NULL.
+PUBLIC may not call it.
+Errors:
+- 55000: there is no key';

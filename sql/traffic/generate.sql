@@ -6,11 +6,16 @@ CREATE FUNCTION @extschema@.call_traffic(calls integer, seed integer DEFAULT 1, 
     AS 'MODULE_PATHNAME', 'callhardening_call_traffic';
 
 COMMENT ON FUNCTION @extschema@.call_traffic(integer, integer, text) IS
-'the webhook bodies of a made-up company''s calls, as the provider sends them, in the order of delivery: whole life '
-'cycles with bodies delivered twice, late, swapped and not at all. calls: how many call ids, 0 to 10000000; seed: '
-'which traffic, any number; provider: dialpad, aircall, twilio (forms) or zoom_phone. The same three give the same '
-'bytes on every build of a version. In a select list the bodies are made one by one, in FROM all of them first. '
-'Errors: 22004 for a NULL argument, 22023 for calls out of range, or a provider without made-up traffic';
+'Returns the webhook bodies of a made-up company''s calls, as the provider sends them, in the
+order of delivery: whole life cycles with bodies delivered twice, late, swapped and not at all.
+The same arguments give the same bytes on every build of a version. In a select list the bodies
+are made one by one, in FROM all of them first.
+- calls: how many call ids, 0 to 10000000
+- seed: which traffic, any number
+- provider: dialpad, aircall, twilio (forms) or zoom_phone
+Errors:
+- 22004: an argument is NULL
+- 22023: calls out of range, or a provider without made-up traffic';
 
 CREATE FUNCTION @extschema@.call_traffic_calls(calls integer, seed integer DEFAULT 1, provider text DEFAULT 'dialpad',
         OUT call_id text, OUT status text, OUT direction text, OUT started_at timestamptz,
@@ -20,10 +25,14 @@ CREATE FUNCTION @extschema@.call_traffic_calls(calls integer, seed integer DEFAU
     AS 'MODULE_PATHNAME', 'callhardening_call_traffic_calls';
 
 COMMENT ON FUNCTION @extschema@.call_traffic_calls(integer, integer, text) IS
-'the calls of call_traffic(calls, seed, provider), as a receiver of all its bodies must see them in the end. The rows '
-'come from the plan of the calls, not from the bodies. direction: NULL if the provider tells none, or both. ended_at, '
-'duration_seconds: NULL if no delivered body tells them; the duration is what the provider counts. Times are whole '
-'seconds. Errors: those of call_traffic';
+'Returns the calls of call_traffic(calls, seed, provider), as a receiver of all its bodies must
+see them in the end. The rows come from the plan of the calls, not from the bodies. Times are
+whole seconds.
+- direction: NULL if the provider tells none, or both
+- ended_at, duration_seconds: NULL if no delivered body tells them; the duration is what the
+  provider counts
+Errors:
+- those of call_traffic';
 
 -- call_traffic stands in a select list: in FROM all bodies would be written to a temporary file first.
 CREATE FUNCTION @extschema@.generate_call_events(calls integer, seed integer DEFAULT 1, log regclass DEFAULT NULL,
@@ -49,6 +58,9 @@ $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.generate_call_events(integer, integer, regclass, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.generate_call_events(integer, integer, regclass, text) IS
-'ingests the bodies of call_traffic(calls, seed, provider) in the order of delivery: realistic test traffic. log: the '
-'event log; NULL: the default log. provider: NULL is the log''s. Returns the number of bodies delivered, redeliveries '
-'included. Errors: those of call_traffic and of ingest_call_event';
+'Ingests the bodies of call_traffic(calls, seed, provider) in the order of delivery: realistic
+test traffic. Returns the number of bodies delivered, redeliveries included.
+- log: NULL is the default log
+- provider: NULL is the log''s
+Errors:
+- those of call_traffic and of ingest_call_event';

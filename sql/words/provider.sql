@@ -6,8 +6,8 @@ CREATE FUNCTION @extschema@.is_known_call_provider(provider text) RETURNS boolea
     AS 'MODULE_PATHNAME', 'callhardening_is_known_call_provider';
 
 COMMENT ON FUNCTION @extschema@.is_known_call_provider(text) IS
-'tells if the vocabulary has words of this call provider, as in "dialpad" or "zoom_phone". Case, white space, - and _ '
-'make no difference. NULL for NULL. Never fails';
+'Tells if callhardening knows the words of a call provider, as in "dialpad" or "zoom_phone".
+Case, white space, - and _ make no difference. Returns NULL for NULL. Never fails.';
 
 CREATE FUNCTION @extschema@.call_providers() RETURNS TABLE (provider text, words boolean, shape boolean,
     signature boolean, id_type text)
@@ -15,10 +15,13 @@ CREATE FUNCTION @extschema@.call_providers() RETURNS TABLE (provider text, words
     AS 'MODULE_PATHNAME', 'callhardening_call_providers';
 
 COMMENT ON FUNCTION @extschema@.call_providers() IS
-'the call providers in the order of their names, and the known facts of each. words: the meaning of its words for '
-'directions and statuses (normalize_call_status). shape: the location of each value in its events, so a log can be of '
-'this provider (register_call_event_log). signature: the way it signs its bodies (ingest_signed_call_event). id_type: '
-'the type of the key in its calls table (create_call_tables): bigint if its ids are documented as such numbers';
+'Lists the call providers by name, and what is known of each.
+- words: the meaning of its words for directions and statuses (normalize_call_status)
+- shape: the place of each value in its events: a log can be of this provider
+  (register_call_event_log)
+- signature: the way it signs its bodies (ingest_call_webhook)
+- id_type: the type of the key in its calls table (create_call_tables): bigint if its ids are
+  documented as such numbers, else text';
 
 CREATE FUNCTION _callhardening.known_provider(provider text) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -10,14 +10,23 @@ REVOKE EXECUTE ON PROCEDURE @extschema@.wait_for_call_events(regclass, interval,
 INSERT INTO _callhardening.task_grants VALUES ('claim', 'wait_for_call_events'), ('process', 'wait_for_call_events');
 
 COMMENT ON PROCEDURE @extschema@.wait_for_call_events(regclass, interval, name) IS
-'returns as soon as an event of the log can be claimed, or after timeout (0 to 24 hours). A commit wakes it; it also '
-'looks once a second. Another worker may be faster: then the next claim is empty. A retry that becomes due and a lease '
-'that ends count too. While it waits, it holds no snapshot, no transaction id and no lock on a table. It can be '
-'cancelled. Call it as a statement of its own, outside of functions. log: NULL is the default log. consumer: NULL is '
-'the default one. timeout NULL: an error. Errors: 22023 timeout is out of range, 25001 called from a function, or the '
-'transaction has written, 0A000 in REPEATABLE READ and SERIALIZABLE, 55000 an open cursor holds a snapshot, or no such '
-'log, 42704 no such consumer, 25006 on a standby, 42501 no SELECT on the log, 42P08 several logs, none is the default '
-'and none is named';
+'Returns as soon as an event of the log can be claimed, or after the timeout. A commit wakes it.
+It also looks once a second. Another worker may be faster: then the next claim is empty. A retry
+that becomes due and a lease that ends count too. While it waits, it holds no snapshot, no
+transaction id and no lock on a table. It can be cancelled. Call it as a statement of its own,
+outside of functions.
+- log: NULL is the default log
+- timeout: 0 to 24 hours; NULL is an error
+- consumer: NULL is the default one
+Errors:
+- 0A000: in REPEATABLE READ and SERIALIZABLE
+- 22023: timeout is NULL or out of range
+- 25001: called from a function, or the transaction has written
+- 25006: on a standby
+- 42501: no SELECT on the log
+- 42704: no such consumer
+- 42P08: several logs, none is the default and none is named
+- 55000: an open cursor holds a snapshot, or no such log';
 
 CREATE FUNCTION _callhardening.waiters()
     RETURNS TABLE (pid int, kind text, log_id int, consumer_id int, is_waiting boolean)
@@ -42,8 +51,9 @@ REVOKE ALL ON @extschema@.call_event_waiters FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_waiters', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_waiters IS
-'the sessions of this database that commits wake: workers in the server, and clients of wait_for_call_events. A worker '
-'that is missing here only polls: call_health has the free places of the server';
+'The sessions of this database that commits wake: workers in the server, and clients of
+wait_for_call_events. A worker that is missing here only polls: call_health has the free places
+of the server.';
 COMMENT ON COLUMN @extschema@.call_event_waiters.kind IS 'worker: inside the server; client: wait_for_call_events';
 COMMENT ON COLUMN @extschema@.call_event_waiters.log IS 'the log of its last wait';
 COMMENT ON COLUMN @extschema@.call_event_waiters.consumer IS 'the consumer of its last wait; NULL: it was dropped';

@@ -52,8 +52,9 @@ INSERT INTO _callhardening.task_grants VALUES
     ('process', 'call_worker_status', 'SELECT'), ('operate', 'call_worker_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_worker_status IS
-'one row per event log of this database: the background workers that run, and those that start_call_worker(keep => '
-'true) has written down. Consumers beside the default one have a row if they have such workers';
+'Each event log of this database: its workers in the server, those that start_call_worker(keep =>
+true) has written down, and why one does not run. Consumers beside the default one have a row if
+they have such workers.';
 COMMENT ON COLUMN @extschema@.call_worker_status.consumer IS 'the consumer; default: the one of process_call_events';
 COMMENT ON COLUMN @extschema@.call_worker_status.status IS
 'running: as many as are kept run; starting; waiting: for the next try, see why; stopped: the launcher starts none, '

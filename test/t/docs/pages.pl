@@ -1,6 +1,6 @@
 
 # Runs README and docs from top to bottom: each page in a database of its own on one server. The outputs shown in a page
-# are compared with the real ones.
+# are compared with the real ones. The reference is compared with the comments in the database.
 
 use strict;
 use warnings;
@@ -14,12 +14,13 @@ use Test::More;
 my $root = abs_path(dirname(__FILE__) . '/../../..');
 my @pages = ("$root/README.md", sort glob("$root/docs/*.md"));
 
+# The pages show this name, whoever runs the test.
+$ENV{PGUSER} = 'postgres';
 my $node = PostgreSQL::Test::Cluster->new('pages');
-$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+$node->init(extra => [ '--username=postgres', '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', 'fsync = off');
 $node->start;
 @ENV{qw(PGHOST PGPORT)} = ($node->host, $node->port);
-$ENV{PGUSER} = $node->safe_psql('postgres', 'SELECT current_user');
 
 cmp_ok(scalar(@pages), '>', 1, 'the test finds pages');
 for my $page (@pages) {
@@ -29,6 +30,9 @@ for my $page (@pages) {
 	ok(defined $faults && $faults == 0 && ($run || $has_none), basename($page)) or diag($out, $err);
 	note($out);
 }
+
+my ($out, $err) = run_command([ "$root/scripts/reference.py", '--check' ]);
+is($out . $err, '', 'the reference has the comments in the database');
 
 unlike(slurp_file($node->logfile), qr/terminated by signal|XX000/, 'the server log has no crash and no internal error');
 $node->stop;
