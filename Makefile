@@ -5,6 +5,7 @@
 #   make installcheck    the regression and isolation suites, against the running server that libpq finds
 #   make check-tap       the TAP suite: it starts servers of its own from the installed files
 #   make check-unit      the rules alone, without a server (GoogleTest)
+#   make docs            the site in build/docs and the man page in build/man, with Sphinx
 #   make reference       writes docs/reference.md anew from the comments in the database, with a running server
 #   make bench           measurements, as ratios, against a running server
 #   make fuzz            libFuzzer on all code that reads foreign bytes, FUZZ_SECONDS=60 for each target; fuzz-differential
@@ -126,7 +127,16 @@ check-18:
 
 # -- documentation -----------------------------------------------------------------------------
 
-.PHONY: reference
+# A link to nowhere and a page without a place in the order are warnings of Sphinx, and errors here.
+SPHINX = sphinx-build -q -n -W --keep-going -c docs -d build/doctrees
+
+.PHONY: docs reference
+docs:
+	$(SPHINX) -b html . build/docs
+	cp build/docs/README.html build/docs/index.html
+	$(SPHINX) -b man . build/man
+	scripts/check_site.py
+
 reference:
 	PATH='$(bindir)':"$$PATH" scripts/reference.py
 

@@ -11,8 +11,11 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 OLDEST_SERVER=15
 CLUSTER_RULE=/etc/postgresql-common/createcluster.d/callhardening.conf
 
+# What `make docs` needs.
+DOCS_PACKAGES=(python3-sphinx python3-myst-parser)
+
 # What the suites need besides. The demo does without.
-TEST_PACKAGES=(libgtest-dev libipc-run-perl python3-jsonschema python3-regex)
+TEST_PACKAGES=(libgtest-dev libipc-run-perl python3-jsonschema python3-regex "${DOCS_PACKAGES[@]}")
 
 WORK= JOB= AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET=
 

@@ -1,0 +1,56 @@
+"""The site of the pages: `make docs` builds it with Sphinx.
+
+The pages are plain Markdown, and their links and anchors are those of a code host. docs/README.md has the order of the
+pages. Here its lists become the navigation, and a page that is missing there is an error.
+"""
+import os
+import pathlib
+import re
+
+from pygments.lexers.configs import IniLexer
+from pygments.lexers.sql import PsqlRegexLexer
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+INDEX = "docs/README"
+RESULTS = "test/bench/results"
+
+project = "callhardening"
+root_doc = "README"
+include_patterns = ["*.md", "docs/*.md", f"{RESULTS}/*.md"]
+extensions = ["myst_parser"]
+myst_heading_anchors = 4
+highlight_language = "none"
+html_theme = "theme"
+html_theme_path = ["."]
+html_title = "callhardening"
+smartquotes = False
+html_copy_source = False
+html_use_index = False
+html_show_sphinx = False
+html_show_copyright = False
+man_pages = [("docs/reference", "callhardening", "hardened webhooks of phone calls", "", 7)]
+
+
+def toctree(pages, *options):
+    return "\n".join(["", "```{toctree}", ":hidden:", *options, *(f"/{page}" for page in pages if page != root_doc), "```", ""])
+
+
+def index():
+    """Each heading of the index with its pages."""
+    text = (ROOT / f"{INDEX}.md").read_text()
+    for heading, links in re.findall(r"^## (.*)\n((?:(?!#).*\n)*)", text, re.M):
+        pages = re.findall(r"^- \[.*?\]\((.*?)\.md\)", links, re.M)
+        yield heading, [os.path.normpath(os.path.join(os.path.dirname(INDEX), page)) for page in pages]
+
+
+def add_navigation(app, name, source):
+    if name == root_doc:
+        source[0] += toctree([INDEX]) + "".join(toctree(pages, f":caption: {heading}") for heading, pages in index())
+    if name == "docs/performance":
+        source[0] += toctree([f"{RESULTS}/{file.stem}" for file in sorted((ROOT / RESULTS).glob("*.md"))])
+
+
+def setup(app):
+    app.add_lexer("sql", PsqlRegexLexer)
+    app.add_lexer("conf", IniLexer)
+    app.connect("source-read", add_navigation)
