@@ -7,11 +7,13 @@ import os
 import pathlib
 import re
 
+from docutils import nodes
 from pygments.lexers.configs import IniLexer
 from pygments.lexers.sql import PsqlRegexLexer
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INDEX = "docs/README"
+REFERENCE = "docs/reference"
 RESULTS = "test/bench/results"
 
 project = "callhardening"
@@ -28,7 +30,7 @@ html_copy_source = False
 html_use_index = False
 html_show_sphinx = False
 html_show_copyright = False
-man_pages = [("docs/reference", "callhardening", "hardened webhooks of phone calls", "", 7)]
+man_pages = [(REFERENCE, "callhardening", "hardened webhooks of phone calls", "", 7)]
 
 
 def toctree(pages, *options):
@@ -50,7 +52,31 @@ def add_navigation(app, name, source):
         source[0] += toctree([f"{RESULTS}/{file.stem}" for file in sorted((ROOT / RESULTS).glob("*.md"))])
 
 
+def add_anchors(app, doctree):
+    """Gives the headings of the reference the anchors of a code host: docutils writes names with hyphens."""
+    if app.env.docname == REFERENCE:
+        for section in doctree.findall(nodes.section):
+            name = section[0].astext()
+            if "_" in name:
+                section["ids"].append(name)
+
+
+def link_names(app, doctree, page):
+    """Links the first mention of a function or view on a page to its entry in the reference."""
+    if page == REFERENCE or app.builder.format != "html":
+        return
+    names = set(re.findall(r"^### (\w+_\w+)$", (ROOT / f"{REFERENCE}.md").read_text(), re.M))
+    for literal in list(doctree.findall(nodes.literal)):
+        name = literal.astext().partition("(")[0]
+        if name in names and not isinstance(literal.parent, (nodes.title, nodes.reference)):
+            names.remove(name)
+            address = f"{app.builder.get_relative_uri(page, REFERENCE)}#{name}"
+            literal.replace_self(nodes.reference("", "", literal.deepcopy(), internal=True, refuri=address))
+
+
 def setup(app):
     app.add_lexer("sql", PsqlRegexLexer)
     app.add_lexer("conf", IniLexer)
     app.connect("source-read", add_navigation)
+    app.connect("doctree-read", add_anchors)
+    app.connect("doctree-resolved", link_names)
