@@ -37,6 +37,8 @@ REVOKE ALL ON @extschema@.call_role_tasks FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.call_role_tasks IS
 'The tasks granted to roles by grant_call_role, and for which log.';
+COMMENT ON COLUMN @extschema@.call_role_tasks.role IS 'the name of the role';
+COMMENT ON COLUMN @extschema@.call_role_tasks.task IS 'as in call_role_grants';
 COMMENT ON COLUMN @extschema@.call_role_tasks.log IS
 'the log the task is for; -: none (own, backup), or it was dropped';
 

@@ -515,6 +515,17 @@ INSERT INTO _callhardening.task_grants VALUES
 COMMENT ON VIEW @extschema@.call_backfill_progress IS
 'How far backfill_calls is, or was when it ended: a row per table or partition, until the table
 is backfilled again. An interrupted backfill continues at the next call.';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.calls IS 'the hardened table';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.part IS 'a partition, or the table itself';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.rows_repaired IS 'rows written';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.pages_done IS 'pages of the present pass that were looked at';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.pages IS 'how many pages there were when the pass began';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.pid IS
+'process id of the session at work on it, or of the last one';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.started_at IS 'when the first batch began';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.batch_at IS 'when the last batch ended';
+COMMENT ON COLUMN @extschema@.call_backfill_progress.finished_at IS
+'when the last pass ended; NULL: it runs, or was interrupted';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.pass IS
 '1 looks at all rows, the further ones at what was written meanwhile';
 COMMENT ON COLUMN @extschema@.call_backfill_progress.state IS 'running, interrupted or finished';

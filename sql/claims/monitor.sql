@@ -74,6 +74,19 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'S
 
 COMMENT ON VIEW @extschema@.call_open_claims IS
 'The open claims of workers, with age and lease.';
+COMMENT ON COLUMN @extschema@.call_open_claims.log IS 'the event log';
+COMMENT ON COLUMN @extschema@.call_open_claims.consumer IS 'the consumer';
+COMMENT ON COLUMN @extschema@.call_open_claims.lane IS 'the number of the lane';
+COMMENT ON COLUMN @extschema@.call_open_claims.claim_id IS 'the claim, as claim_call_events returned it';
+COMMENT ON COLUMN @extschema@.call_open_claims.worker IS 'the name that the worker gave';
+COMMENT ON COLUMN @extschema@.call_open_claims.is_retry IS 'the claim is of retrying events';
+COMMENT ON COLUMN @extschema@.call_open_claims.events IS 'how many events it has';
+COMMENT ON COLUMN @extschema@.call_open_claims.attempt IS
+'which attempt of its events this is; NULL: a retry, as each event has a number of its own';
+COMMENT ON COLUMN @extschema@.call_open_claims.claimed_at IS 'when it was handed out';
+COMMENT ON COLUMN @extschema@.call_open_claims.age IS 'time since then';
+COMMENT ON COLUMN @extschema@.call_open_claims.lease_end IS
+'when other workers may take its events; -infinity: at once';
 COMMENT ON COLUMN @extschema@.call_open_claims.is_over IS
 'no worker has taken its events over yet, though any may';
 COMMENT ON COLUMN @extschema@.call_open_claims.last_event_seq IS
@@ -128,6 +141,21 @@ COMMENT ON VIEW @extschema@.call_lane_status IS
 'Each lane of each consumer of a log: what is pending (estimated, see pending_call_events), its
 worker, what waits or is dead, and how fast it goes. Logs without SELECT for the reader are left
 out.';
+COMMENT ON COLUMN @extschema@.call_lane_status.log IS 'the event log';
+COMMENT ON COLUMN @extschema@.call_lane_status.consumer IS 'the consumer';
+COMMENT ON COLUMN @extschema@.call_lane_status.lane IS 'the number of the lane';
+COMMENT ON COLUMN @extschema@.call_lane_status.pending_estimate IS
+'events without a worker, estimated; NULL: the log cannot be read';
+COMMENT ON COLUMN @extschema@.call_lane_status.oldest_event_seq IS 'the first pending event; NULL: none';
+COMMENT ON COLUMN @extschema@.call_lane_status.claim_id IS 'the open claim; NULL: none, as for the next five columns';
+COMMENT ON COLUMN @extschema@.call_lane_status.worker IS 'the name that the worker gave';
+COMMENT ON COLUMN @extschema@.call_lane_status.claimed IS 'events in the claim';
+COMMENT ON COLUMN @extschema@.call_lane_status.claim_age IS 'time since the claim';
+COMMENT ON COLUMN @extschema@.call_lane_status.lease_end IS
+'when other workers may take its events; -infinity: at once';
+COMMENT ON COLUMN @extschema@.call_lane_status.is_over IS
+'the lease has expired, and no worker has taken the events over';
+COMMENT ON COLUMN @extschema@.call_lane_status.dead IS 'events given up';
 COMMENT ON COLUMN @extschema@.call_lane_status.oldest_received_at IS
 'when the first pending event of the lane was received';
 COMMENT ON COLUMN @extschema@.call_lane_status.retrying IS 'failed events with a time for their next attempt';
@@ -178,6 +206,21 @@ COMMENT ON VIEW @extschema@.call_event_log_status IS
 'Each event log in one row, as its default consumer sees it: pending, claimed, retrying, blocked,
 dead, events per second. call_lane_status has the same by lane. Logs without SELECT for the
 reader are left out.';
+COMMENT ON COLUMN @extschema@.call_event_log_status.log IS 'the event log';
+COMMENT ON COLUMN @extschema@.call_event_log_status.calls IS 'its calls table; -: it was dropped';
+COMMENT ON COLUMN @extschema@.call_event_log_status.lanes IS 'the number of its lanes';
+COMMENT ON COLUMN @extschema@.call_event_log_status.oldest_received_at IS
+'when the first pending event was received; NULL: nothing is pending, or the log has no time of receipt';
+COMMENT ON COLUMN @extschema@.call_event_log_status.open_claims IS 'claims of workers';
+COMMENT ON COLUMN @extschema@.call_event_log_status.claims_over IS
+'of these, claims with an expired lease that no worker has taken over';
+COMMENT ON COLUMN @extschema@.call_event_log_status.claimed IS 'events in open claims';
+COMMENT ON COLUMN @extschema@.call_event_log_status.retrying IS 'failed events with a time for their next attempt';
+COMMENT ON COLUMN @extschema@.call_event_log_status.blocked IS 'events behind them in the same calls';
+COMMENT ON COLUMN @extschema@.call_event_log_status.events_per_second IS
+'completed, over the remembered records of each lane';
+COMMENT ON COLUMN @extschema@.call_event_log_status.ignored_event_types IS 'settings of configure_call_event_log';
+COMMENT ON COLUMN @extschema@.call_event_log_status.ignored_members IS 'likewise';
 COMMENT ON COLUMN @extschema@.call_event_log_status.dead IS 'with the events that have no lane';
 COMMENT ON COLUMN @extschema@.call_event_log_status.error IS
 'why the log cannot be read, with an SQLSTATE; NULL: it can';
@@ -226,6 +269,23 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_consumers', 'SEL
 COMMENT ON VIEW @extschema@.call_consumers IS
 'Each consumer of each log: how far it is, its limits, and whether purges wait for it. Logs
 without SELECT for the reader are left out.';
+COMMENT ON COLUMN @extschema@.call_consumers.log IS 'the event log';
+COMMENT ON COLUMN @extschema@.call_consumers.created_at IS 'when the consumer was created';
+COMMENT ON COLUMN @extschema@.call_consumers.oldest_event_seq IS 'its first pending event; NULL: none';
+COMMENT ON COLUMN @extschema@.call_consumers.oldest_received_at IS
+'when this event was received; NULL: nothing is pending, or the log has no time of receipt';
+COMMENT ON COLUMN @extschema@.call_consumers.open_claims IS 'claims of its workers';
+COMMENT ON COLUMN @extschema@.call_consumers.claims_over IS
+'of these, claims with an expired lease that no worker has taken over';
+COMMENT ON COLUMN @extschema@.call_consumers.retrying IS 'failed events with a time for their next attempt';
+COMMENT ON COLUMN @extschema@.call_consumers.blocked IS 'events behind them in the same calls';
+COMMENT ON COLUMN @extschema@.call_consumers.dead IS 'events given up';
+COMMENT ON COLUMN @extschema@.call_consumers.max_attempts IS
+'after so many failures an event is dead; its own setting or that of the log, as the next three';
+COMMENT ON COLUMN @extschema@.call_consumers.retry_base IS 'the longest pause before the first retry';
+COMMENT ON COLUMN @extschema@.call_consumers.retry_cap IS 'the longest pause before any retry';
+COMMENT ON COLUMN @extschema@.call_consumers.max_retrying IS
+'a lane with so many retrying and blocked events takes no new ones';
 COMMENT ON COLUMN @extschema@.call_consumers.consumer IS
 'default: the one of process_call_events, and of functions called without a consumer';
 COMMENT ON COLUMN @extschema@.call_consumers.pending_estimate IS
@@ -264,5 +324,11 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_horizon', 'SELEC
 COMMENT ON VIEW @extschema@.call_horizon IS
 'What holds old snapshots, the oldest first: transactions and slots. Dead rows stay because of
 them: bad for the calls table and for purges, not for the log.';
+COMMENT ON COLUMN @extschema@.call_horizon.holder IS 'backend, standby, replication slot or prepared transaction';
+COMMENT ON COLUMN @extschema@.call_horizon.name IS
+'process id of a backend or a standby; name of a slot; identifier of a prepared transaction';
+COMMENT ON COLUMN @extschema@.call_horizon.role IS 'the role behind it; NULL: a slot';
+COMMENT ON COLUMN @extschema@.call_horizon.application IS 'application name; plugin of a slot; NULL: none';
+COMMENT ON COLUMN @extschema@.call_horizon.xmin IS 'no row that this transaction could see is removed';
 COMMENT ON COLUMN @extschema@.call_horizon.transactions IS 'how many began since';
 COMMENT ON COLUMN @extschema@.call_horizon.since IS 'NULL: not known';

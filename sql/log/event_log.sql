@@ -51,6 +51,7 @@ GRANT SELECT ON @extschema@.call_event_logs TO PUBLIC;
 COMMENT ON VIEW @extschema@.call_event_logs IS
 'The event logs of this database, their tables of calls and their settings.
 configure_call_event_log changes the settings.';
+COMMENT ON COLUMN @extschema@.call_event_logs.log_id IS 'the number of the log: other views have it too';
 COMMENT ON COLUMN @extschema@.call_event_logs.events IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_event_logs.calls IS 'the calls table of its events; -: it was dropped';
 COMMENT ON COLUMN @extschema@.call_event_logs.provider IS
@@ -197,6 +198,12 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_retrying_events'
 COMMENT ON VIEW @extschema@.call_retrying_events IS
 'Events waiting to be tried again, and events of the same calls blocked behind them. Their bodies
 are in the event log.';
+COMMENT ON COLUMN @extschema@.call_retrying_events.log_id IS 'the log (call_event_logs)';
+COMMENT ON COLUMN @extschema@.call_retrying_events.lane IS 'the lane of the event';
+COMMENT ON COLUMN @extschema@.call_retrying_events.event_seq IS 'the number of the event in its log';
+COMMENT ON COLUMN @extschema@.call_retrying_events.call_id IS 'the call of the event';
+COMMENT ON COLUMN @extschema@.call_retrying_events.waiting_since IS
+'when it failed first, was blocked, or came back from the dead events';
 COMMENT ON COLUMN @extschema@.call_retrying_events.consumer IS 'the consumer of the log whose attempt failed';
 COMMENT ON COLUMN @extschema@.call_retrying_events.event_xid IS
 'the transaction of the event''s INSERT: events of a call go by it, and then by event_seq; 0: not known here, as the '
@@ -244,6 +251,10 @@ INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_dead_events', 'S
 COMMENT ON VIEW @extschema@.call_dead_events IS
 'Events given up after their last attempt, and why. Their bodies are in the event log, under the
 same event_seq. retry_dead_call_events gives them another chance.';
+COMMENT ON COLUMN @extschema@.call_dead_events.log_id IS 'the log (call_event_logs)';
+COMMENT ON COLUMN @extschema@.call_dead_events.event_seq IS 'the number of the event in its log';
+COMMENT ON COLUMN @extschema@.call_dead_events.call_id IS 'the call of the event; NULL: it names none';
+COMMENT ON COLUMN @extschema@.call_dead_events.died_at IS 'when it was given up';
 COMMENT ON COLUMN @extschema@.call_dead_events.consumer IS
 'the consumer of the log that gave it up; default: also events without a call';
 COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has no call, and no worker can take it';

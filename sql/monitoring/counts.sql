@@ -70,6 +70,7 @@ grow, of events received, applied, refused, dead. A rollback counts nothing, PRE
 counts like a commit. After a crash or a restart of the server, numbers of the last minute with
 events may be missing. Not dumped: a restored log begins anew. NULL: it is not counted for this
 row, or the server has no memory for it. Logs without SELECT for the reader are left out.';
+COMMENT ON COLUMN @extschema@.call_event_counts.log IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_event_counts.consumer IS
 'NULL: the row of a log of changes, which has no default consumer';
 COMMENT ON COLUMN @extschema@.call_event_counts.counted_since IS
@@ -108,6 +109,8 @@ COMMENT ON VIEW @extschema@.call_event_lag IS
 consumer: from the receipt to the application by process_call_events, or to the first claim of a
 client, as a completion does not name its events. Counted as call_event_counts is. Logs without
 a received_at_column, and logs without SELECT for the reader, have no events here.';
+COMMENT ON COLUMN @extschema@.call_event_lag.log IS 'the event log';
+COMMENT ON COLUMN @extschema@.call_event_lag.consumer IS 'the consumer whose events waited';
 COMMENT ON COLUMN @extschema@.call_event_lag.up_to IS
 'the upper bound of the bucket: 1 ms, 2 ms, 4 ms, ... 2.3 hours; NULL: no bound';
 COMMENT ON COLUMN @extschema@.call_event_lag.events IS

@@ -109,6 +109,8 @@ COMMENT ON VIEW @extschema@.call_enforcement IS
 rules in the catalogs. A table without a gap has one row of level ok. Not shown, because the
 catalogs do not have it: earlier writes past the triggers, by a superuser, an owner or SET
 session_replication_role. A reader needs EXECUTE on enforcement_gaps.';
+COMMENT ON COLUMN @extschema@.call_enforcement.detail IS 'what was found';
+COMMENT ON COLUMN @extschema@.call_enforcement.advice IS 'what to do about it; NULL: nothing';
 COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is everywhere';
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS
 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';

@@ -31,6 +31,7 @@ REVOKE ALL ON @extschema@.call_pseudonym_keys FROM PUBLIC;
 
 COMMENT ON VIEW @extschema@.call_pseudonym_keys IS
 'The keys of pseudonyms without their secrets. Only the owner of the extension reads it.';
+COMMENT ON COLUMN @extschema@.call_pseudonym_keys.created_at IS 'when it was added to this database';
 COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_number IS 'the key with the highest number makes new pseudonyms';
 COMMENT ON COLUMN @extschema@.call_pseudonym_keys.key_id IS 'what the key is known by in a pseudonym';
 

@@ -54,6 +54,7 @@ COMMENT ON VIEW @extschema@.call_event_waiters IS
 'The sessions of this database that commits wake: workers in the server, and clients of
 wait_for_call_events. A worker that is missing here only polls: call_health has the free places
 of the server.';
+COMMENT ON COLUMN @extschema@.call_event_waiters.pid IS 'process id of the session';
 COMMENT ON COLUMN @extschema@.call_event_waiters.kind IS 'worker: inside the server; client: wait_for_call_events';
 COMMENT ON COLUMN @extschema@.call_event_waiters.log IS 'the log of its last wait';
 COMMENT ON COLUMN @extschema@.call_event_waiters.consumer IS 'the consumer of its last wait; NULL: it was dropped';

@@ -55,6 +55,7 @@ COMMENT ON VIEW @extschema@.call_worker_status IS
 'Each event log of this database: its workers in the server, those that start_call_worker(keep =>
 true) has written down, and why one does not run. Consumers beside the default one have a row if
 they have such workers.';
+COMMENT ON COLUMN @extschema@.call_worker_status.log IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_worker_status.consumer IS 'the consumer; default: the one of process_call_events';
 COMMENT ON COLUMN @extschema@.call_worker_status.status IS
 'running: as many as are kept run; starting; waiting: for the next try, see why; stopped: the launcher starts none, '

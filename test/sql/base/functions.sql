@@ -42,6 +42,13 @@ WHERE e.extname = 'callhardening' AND d.deptype = 'e' AND d.classid IN ('pg_proc
   AND NOT EXISTS (SELECT FROM pg_class WHERE d.classid = 'pg_class'::regclass AND oid = d.objid AND relkind NOT IN ('r', 'v'))
 ORDER BY 1;
 
+-- And so has each column of a view for users.
+SELECT format('%s.%s', c.relname, a.attname) AS without_comment
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+    JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+    JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND c.relnamespace = e.extnamespace
+WHERE e.extname = 'callhardening' AND c.relkind = 'v' AND col_description(c.oid, a.attnum) IS NULL ORDER BY 1;
+
 -- CREATE EXTENSION fails in a database with another encoding than UTF-8.
 CREATE DATABASE regress_callhardening_latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
 CREATE DATABASE regress_callhardening_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0;
