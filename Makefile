@@ -127,11 +127,13 @@ check-18:
 
 # -- documentation -----------------------------------------------------------------------------
 
-# A link to nowhere and a page without a place in the order are warnings of Sphinx, and errors here.
+# A link to nowhere and a page without a place in the order are warnings of Sphinx, and errors here. Sphinx does not notice
+# that all pages show a changed order, so it begins anew.
 SPHINX = sphinx-build -q -n -W --keep-going -c docs -d build/doctrees
 
 .PHONY: docs reference
 docs:
+	rm -rf build/docs build/doctrees build/man
 	$(SPHINX) -b html . build/docs
 	cp build/docs/README.html build/docs/index.html
 	$(SPHINX) -b man . build/man
