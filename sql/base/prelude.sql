@@ -84,3 +84,12 @@ COMMENT ON COLUMN _callhardening.task_grants.object IS
 'the name of a member of the extension: of functions, all with this name';
 COMMENT ON COLUMN _callhardening.task_grants.except_columns IS
 'the privilege is on all columns but these; NULL: on the whole';
+
+-- Errors and unknown words can quote a body. Without this right a reader of a view finds NULL in their place, as in
+-- pg_stat_activity.
+CREATE VIEW _callhardening.quoted_bodies AS SELECT true AS are_shown;
+REVOKE ALL ON _callhardening.quoted_bodies FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'quoted_bodies', 'SELECT');
+
+COMMENT ON VIEW _callhardening.quoted_bodies IS
+'SELECT on this view is the right to see texts that can quote bodies: errors of events, and unknown words';

@@ -24,7 +24,8 @@ COMMENT ON TABLE _callhardening.role_tasks IS
 'the tasks granted to roles by grant_call_role, a row for each privilege: what revoke_call_role goes by';
 COMMENT ON COLUMN _callhardening.role_tasks.role_oid IS
 'the role in this cluster; NULL: it did not exist when this was restored';
-COMMENT ON COLUMN _callhardening.role_tasks.log IS 'the log the task is for; -: none (own, backup), or it was dropped';
+COMMENT ON COLUMN _callhardening.role_tasks.log IS
+'the log the task is for; -: none (own, backup, monitor without a log), or it was dropped';
 COMMENT ON COLUMN _callhardening.role_tasks.relation IS
 'what the privilege is on: this relation, or with - the function or schema';
 COMMENT ON COLUMN _callhardening.role_tasks.column_name IS
@@ -40,7 +41,7 @@ COMMENT ON VIEW @extschema@.call_role_tasks IS
 COMMENT ON COLUMN @extschema@.call_role_tasks.role IS 'the name of the role';
 COMMENT ON COLUMN @extschema@.call_role_tasks.task IS 'as in call_role_grants';
 COMMENT ON COLUMN @extschema@.call_role_tasks.log IS
-'the log the task is for; -: none (own, backup), or it was dropped';
+'the log the task is for; -: none (own, backup, monitor without a log), or it was dropped';
 
 CREATE FUNCTION _callhardening.locate_role_task() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -67,7 +68,12 @@ CREATE FUNCTION _callhardening.role_log_needs(what text, log _callhardening.logs
     SET search_path = pg_catalog, pg_temp
     AS $$
 SELECT log.events, unnest(CASE what WHEN 'operate' THEN '{SELECT, DELETE}' ELSE '{SELECT}' END::text[]), NULL::smallint
-WHERE what <> 'read'
+WHERE what NOT IN ('read', 'monitor')
+UNION ALL
+-- Figures are counted by the stamps and times of events.
+SELECT a.attrelid, 'SELECT', a.attnum FROM pg_attribute AS a
+WHERE a.attrelid = log.events AND what = 'monitor' AND NOT a.attisdropped
+  AND a.attname IN ('event_seq', 'event_lane', 'event_xid', log.received_at_column, log.processed_at_column)
 UNION ALL
 -- Who ingests does not number or stamp events: a number of his own would be in the way of those to come.
 SELECT a.attrelid, 'INSERT', a.attnum FROM pg_attribute AS a
@@ -131,7 +137,8 @@ SELECT NULL, NULL, what, coalesce(log.events, 0), 0, NULL, NULL, NULL, n.nspname
 FROM extension, pg_namespace AS n
 WHERE n.oid IN (home, '_callhardening'::regnamespace) OR n.oid IN (
     SELECT c.relnamespace FROM pg_class AS c
-    WHERE c.oid = log.events AND what <> 'read' OR c.oid = log.calls AND what IN ('process', 'operate', 'read'))
+    WHERE c.oid = log.events AND what <> 'read'
+       OR c.oid = log.calls AND what IN ('process', 'operate', 'read', 'monitor'))
 $$;
 
 COMMENT ON FUNCTION _callhardening.role_needs(text, _callhardening.logs) IS
@@ -159,13 +166,15 @@ DECLARE
     number int;
     settings _callhardening.logs;
 BEGIN
-    IF (what IN ('ingest', 'process', 'claim', 'operate', 'read', 'own', 'backup')) IS NOT TRUE THEN
+    IF (what IN ('ingest', 'process', 'claim', 'operate', 'monitor', 'read', 'own', 'backup')) IS NOT TRUE THEN
         PERFORM _callhardening.raise_error('22023',
-            format('what must be ingest, process, claim, operate, read, own or backup, not %s',
+            format('what must be ingest, process, claim, operate, monitor, read, own or backup, not %s',
                 coalesce('"' || what || '"', 'NULL')));
     END IF;
-    -- An owner has tables before he has a log, and a dump has what is remembered about all of them.
-    IF what NOT IN ('own', 'backup') THEN
+    -- An owner has tables before he has a log, a dump has what is remembered about all of them, and tables of calls can
+    -- be watched without a log.
+    IF NOT (what IN ('own', 'backup')
+            OR what = 'monitor' AND log IS NULL AND NOT EXISTS (SELECT FROM _callhardening.logs)) THEN
         number := _callhardening.log_number(log);
         SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.log_id = number;
         IF settings.is_of_changes AND what IN ('ingest', 'process') THEN
@@ -179,7 +188,8 @@ END
 $$;
 
 COMMENT ON FUNCTION _callhardening.role_log(text, regclass) IS
-'the log a task is for; NULL for own and backup. Errors: those of call_role_grants';
+'the log a task is for; NULL for own, for backup, and for monitor if there is no log. Errors: those of '
+'call_role_grants';
 
 CREATE FUNCTION @extschema@.call_role_grants(what text, log regclass DEFAULT NULL)
     RETURNS TABLE (privileges text, object text)
@@ -202,10 +212,12 @@ COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
 'Lists what a role needs for a task, and nothing else.
 - what: ingest: events into the log, without a say in their numbers; process: them, and start
   workers; claim: them, in a client; operate: watch, audit, configure, retry and purge; reads
-  bodies and calls; read: the calls table; own: harden, audit, backfill, configure and unharden
-  tables of the role; backup: pg_dump by a role with the right to read the other tables of the
-  database: what a dump has of the extension: no bodies, keys or secrets
-- log: NULL is the default log; does not matter for own and backup
+  bodies and calls; monitor: watch the figures of the log and of all calls tables, without bodies
+  and texts that can quote one; read: the calls table; own: harden, audit, backfill, configure and
+  unharden tables of the role; backup: pg_dump by a role with the right to read the other tables
+  of the database: what a dump has of the extension: no bodies, keys or secrets
+- log: NULL is the default log; does not matter for own and backup. Without any log, monitor is
+  for the calls tables
 Errors:
 - 22023: no such task
 - 42P08: several logs, none is the default and none is named
@@ -322,7 +334,8 @@ BEGIN
     IF need.column_number IS NULL THEN
         SELECT array_agg(a.attname), array_agg(e.is_grantable) INTO kept, grantable
         FROM pg_attribute AS a, aclexplode(a.attacl) AS e
-        WHERE a.attrelid = need.relation AND e.grantee = role AND e.privilege_type = need.privilege;
+        WHERE a.attrelid = need.relation AND NOT a.attisdropped AND e.grantee = role
+          AND e.privilege_type = need.privilege;
     END IF;
     EXECUTE format('REVOKE %s%s ON %s FROM %s', need.privilege, '(' || quote_ident(present_name) || ')', object,
         role::regrole);

@@ -510,6 +510,7 @@ FROM _callhardening.backfills b JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_
 REVOKE ALL ON @extschema@.call_backfill_progress FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('operate', 'call_backfill_progress', 'SELECT'),
+    ('monitor', 'call_backfill_progress', 'SELECT'),
     ('own', 'call_backfill_progress', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_backfill_progress IS

@@ -62,6 +62,7 @@ REVOKE EXECUTE ON FUNCTION @extschema@.call_settings(regclass) FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
     ('own', 'call_settings'),
     ('operate', 'call_settings'),
+    ('monitor', 'call_settings'),
     ('read', 'call_settings');
 
 COMMENT ON FUNCTION @extschema@.call_settings(regclass) IS

@@ -22,9 +22,20 @@ REVOKE ALL ON _callhardening.issues FROM PUBLIC;
 
 COMMENT ON TABLE _callhardening.issues IS 'what call_issues shows';
 
-CREATE VIEW @extschema@.call_issues AS SELECT * FROM _callhardening.issues;
+-- A status of the default graph quotes nothing.
+CREATE VIEW @extschema@.call_issues AS
+SELECT i.happened_at, i.kind, i.table_name, i.call_id,
+    CASE WHEN pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
+            OR @extschema@.is_valid_status_transition(NULL::text, i.old_value, NULL::jsonb)
+        THEN i.old_value END AS old_value,
+    CASE WHEN pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
+            OR @extschema@.is_valid_status_transition(NULL::text, i.new_value, NULL::jsonb)
+        THEN i.new_value END AS new_value,
+    i.event_seq, i.occurrences, i.detail, i.role_name, i.application_name
+FROM _callhardening.issues i;
 REVOKE ALL ON @extschema@.call_issues FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_issues', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_issues', 'SELECT'), ('monitor', 'call_issues', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_issues IS
 'What was refused or not understood in committed transactions: what, which call, when, by whom.
@@ -42,8 +53,10 @@ COMMENT ON COLUMN @extschema@.call_issues.table_name IS
 COMMENT ON COLUMN @extschema@.call_issues.call_id IS
 'like old_value and new_value: at most 40 letters, digits, spaces, ., _ and -; of anything else the length, in '
 'brackets';
-COMMENT ON COLUMN @extschema@.call_issues.old_value IS 'what the row had before';
-COMMENT ON COLUMN @extschema@.call_issues.new_value IS 'the refused value, or the unknown word';
+COMMENT ON COLUMN @extschema@.call_issues.old_value IS
+'what the row had before. NULL also: the reader has only the task monitor, and it is no status of the default graph';
+COMMENT ON COLUMN @extschema@.call_issues.new_value IS
+'the refused value, or the unknown word. NULL also: as in old_value';
 COMMENT ON COLUMN @extschema@.call_issues.event_seq IS 'the event behind it, in its log; NULL: a statement';
 COMMENT ON COLUMN @extschema@.call_issues.occurrences IS '1; or of how many more the row is all there is';
 COMMENT ON COLUMN @extschema@.call_issues.application_name IS

@@ -7,7 +7,8 @@ CREATE FUNCTION @extschema@.pending_call_events(log regclass DEFAULT NULL, exact
     LANGUAGE c ROWS 64
     AS 'MODULE_PATHNAME', 'callhardening_pending_call_events';
 REVOKE EXECUTE ON FUNCTION @extschema@.pending_call_events(regclass, boolean, name) FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('own', 'pending_call_events'), ('operate', 'pending_call_events');
+INSERT INTO _callhardening.task_grants VALUES
+    ('own', 'pending_call_events'), ('operate', 'pending_call_events'), ('monitor', 'pending_call_events');
 
 COMMENT ON FUNCTION @extschema@.pending_call_events(regclass, boolean, name) IS
 'Counts the events that no worker has yet, one row for each lane of a log. Retrying, blocked and
@@ -70,7 +71,8 @@ CROSS JOIN LATERAL (SELECT * FROM _callhardening.claims r
         ORDER BY r.record_no DESC LIMIT 1) c
 WHERE c.state OPERATOR(pg_catalog.=) ANY (ARRAY['claimed', 'renewed']);
 REVOKE ALL ON @extschema@.call_open_claims FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_open_claims', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_open_claims', 'SELECT'), ('monitor', 'call_open_claims', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_open_claims IS
 'The open claims of workers, with age and lease.';
@@ -133,9 +135,10 @@ CROSS JOIN LATERAL (SELECT CASE WHEN pg_catalog.max(r.claimed_at) OPERATOR(pg_ca
     FROM _callhardening.claims r
     WHERE r.consumer_id OPERATOR(pg_catalog.=) k.consumer_id AND r.lane OPERATOR(pg_catalog.=) p.lane
         AND r.state OPERATOR(pg_catalog.=) 'completed') t
-WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
+WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_lane_status FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_lane_status', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_lane_status', 'SELECT'), ('monitor', 'call_lane_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_lane_status IS
 'Each lane of each consumer of a log: what is pending (estimated, see pending_call_events), its
@@ -169,7 +172,7 @@ CREATE FUNCTION @extschema@.ignored_call_events(log regclass DEFAULT NULL) RETUR
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_ignored_call_events';
 REVOKE EXECUTE ON FUNCTION @extschema@.ignored_call_events(regclass) FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'ignored_call_events');
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'ignored_call_events'), ('monitor', 'ignored_call_events');
 
 COMMENT ON FUNCTION @extschema@.ignored_call_events(regclass) IS
 'Counts the events of a log that were ignored when they were appended (configure_call_event_log)
@@ -198,9 +201,10 @@ LEFT JOIN LATERAL (SELECT pg_catalog.sum(v.pending_estimate)::bigint AS pending_
     ON NOT l.is_of_changes
 LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
     WHERE e.consumer_id OPERATOR(pg_catalog.=) l.log_id) d ON NOT l.is_of_changes
-WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT');
+WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT');
 REVOKE ALL ON @extschema@.call_event_log_status FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_log_status', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_event_log_status', 'SELECT'), ('monitor', 'call_event_log_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_log_status IS
 'Each event log in one row, as its default consumer sees it: pending, claimed, retrying, blocked,
@@ -262,9 +266,10 @@ FROM (
         WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) o
     CROSS JOIN LATERAL (SELECT pg_catalog.max(r.claimed_at) AS last_claimed_at FROM _callhardening.claims r
         WHERE r.consumer_id OPERATOR(pg_catalog.=) c.consumer_id AND r.claim_id IS NOT NULL) n
-    WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT')) k;
+    WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT')) k;
 REVOKE ALL ON @extschema@.call_consumers FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_consumers', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_consumers', 'SELECT'), ('monitor', 'call_consumers', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_consumers IS
 'Each consumer of each log: how far it is, its limits, and whether purges wait for it. Logs
@@ -319,7 +324,8 @@ FROM (
     FROM pg_catalog.pg_prepared_xacts p) h
 ORDER BY pg_catalog.age(h.xmin) DESC;
 REVOKE ALL ON @extschema@.call_horizon FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_horizon', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_horizon', 'SELECT'), ('monitor', 'call_horizon', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_horizon IS
 'What holds old snapshots, the oldest first: transactions and slots. Dead rows stay because of

@@ -163,6 +163,18 @@ COMMENT ON COLUMN _callhardening.claims.lease_end IS
 'of an open claim: when others may take over what it has not completed; -infinity: at once, as it was its '
 'transaction''s. completed or released: when the claim ended';
 
+CREATE FUNCTION _callhardening.attempts_without_errors(errors jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object('at', a.attempt -> 'at', 'worker', a.attempt -> 'worker',
+    'sqlstate', a.attempt -> 'sqlstate')) ORDER BY a.number)
+FROM jsonb_array_elements(errors) WITH ORDINALITY AS a (attempt, number)
+$$;
+
+COMMENT ON FUNCTION _callhardening.attempts_without_errors(jsonb) IS
+'failed attempts as the views show them to a reader without quoted_bodies: without the messages';
+
 CREATE TABLE _callhardening.retrying_events (
     consumer_id int NOT NULL,
     lane int NOT NULL,
@@ -189,11 +201,17 @@ SELECT (SELECT c.log_id FROM _callhardening.consumers c
            WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS log_id,
        (SELECT c.name FROM _callhardening.consumers c
            WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS consumer,
-       e.lane, e.event_seq, e.event_xid, e.call_id, e.attempts, e.lease_expiries,
-       e.due_at, e.claim_id, e.waiting_since, e.errors, e.lock_waits
+       e.lane, e.event_seq, e.event_xid,
+       CASE WHEN pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
+           THEN e.call_id ELSE _callhardening.row_sample(e.call_id, NULL::text) END AS call_id,
+       e.attempts, e.lease_expiries, e.due_at, e.claim_id, e.waiting_since,
+       CASE WHEN pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
+           THEN e.errors ELSE _callhardening.attempts_without_errors(e.errors) END AS errors,
+       e.lock_waits
 FROM _callhardening.retrying_events e;
 REVOKE ALL ON @extschema@.call_retrying_events FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_retrying_events', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_retrying_events', 'SELECT'), ('monitor', 'call_retrying_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_retrying_events IS
 'Events waiting to be tried again, and events of the same calls blocked behind them. Their bodies
@@ -201,7 +219,6 @@ are in the event log.';
 COMMENT ON COLUMN @extschema@.call_retrying_events.log_id IS 'the log (call_event_logs)';
 COMMENT ON COLUMN @extschema@.call_retrying_events.lane IS 'the lane of the event';
 COMMENT ON COLUMN @extschema@.call_retrying_events.event_seq IS 'the number of the event in its log';
-COMMENT ON COLUMN @extschema@.call_retrying_events.call_id IS 'the call of the event';
 COMMENT ON COLUMN @extschema@.call_retrying_events.waiting_since IS
 'when it failed first, was blocked, or came back from the dead events';
 COMMENT ON COLUMN @extschema@.call_retrying_events.consumer IS 'the consumer of the log whose attempt failed';
@@ -215,10 +232,21 @@ COMMENT ON COLUMN @extschema@.call_retrying_events.lease_expiries IS
 COMMENT ON COLUMN @extschema@.call_retrying_events.due_at IS
 'when it is tried again; NULL: when the events before it are done with';
 COMMENT ON COLUMN @extschema@.call_retrying_events.claim_id IS 'its present claim';
+COMMENT ON COLUMN @extschema@.call_retrying_events.call_id IS
+'the call. A reader with only the task monitor sees at most 40 letters, digits, spaces, ., _ and -, and of anything '
+'else the length';
 COMMENT ON COLUMN @extschema@.call_retrying_events.errors IS
-'the last 10 failed attempts: at, worker, sqlstate, error';
+'the last 10 failed attempts: at, worker, sqlstate, error. A reader with only the task monitor sees no error';
 COMMENT ON COLUMN @extschema@.call_retrying_events.lock_waits IS
 'how often process_call_events met a locked row for it, without an attempt. 0: the event does not wait for a row';
+
+CREATE FUNCTION _callhardening.why_no_lane(lane int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'callhardening_why_no_lane';
+
+COMMENT ON FUNCTION _callhardening.why_no_lane(int) IS
+'the error of an event with a negative event_lane, the same in call_dead_events and call_issues; NULL for other '
+'numbers';
 
 CREATE TABLE _callhardening.dead_events (
     consumer_id int NOT NULL,
@@ -242,18 +270,26 @@ SELECT (SELECT c.log_id FROM _callhardening.consumers c
            WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS log_id,
        (SELECT c.name FROM _callhardening.consumers c
            WHERE c.consumer_id OPERATOR(pg_catalog.=) e.consumer_id) AS consumer,
-       e.event_seq, e.lane, e.call_id, e.attempts, e.sqlstate, e.error, e.errors,
+       e.event_seq, e.lane,
+       CASE WHEN e.call_id IS NULL
+           OR pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
+           THEN e.call_id ELSE _callhardening.row_sample(e.call_id, NULL::text) END AS call_id,
+       e.attempts, e.sqlstate,
+       CASE WHEN pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
+           THEN e.error WHEN e.lane OPERATOR(pg_catalog.<) 0 THEN _callhardening.why_no_lane(e.lane) END AS error,
+       CASE WHEN pg_catalog.has_table_privilege('_callhardening.quoted_bodies'::pg_catalog.regclass::oid, 'SELECT')
+           THEN e.errors ELSE _callhardening.attempts_without_errors(e.errors) END AS errors,
        e.died_at
 FROM _callhardening.dead_events e;
 REVOKE ALL ON @extschema@.call_dead_events FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_dead_events', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_dead_events', 'SELECT'), ('monitor', 'call_dead_events', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_dead_events IS
 'Events given up after their last attempt, and why. Their bodies are in the event log, under the
 same event_seq. retry_dead_call_events gives them another chance.';
 COMMENT ON COLUMN @extschema@.call_dead_events.log_id IS 'the log (call_event_logs)';
 COMMENT ON COLUMN @extschema@.call_dead_events.event_seq IS 'the number of the event in its log';
-COMMENT ON COLUMN @extschema@.call_dead_events.call_id IS 'the call of the event; NULL: it names none';
 COMMENT ON COLUMN @extschema@.call_dead_events.died_at IS 'when it was given up';
 COMMENT ON COLUMN @extschema@.call_dead_events.consumer IS
 'the consumer of the log that gave it up; default: also events without a call';
@@ -261,8 +297,12 @@ COMMENT ON COLUMN @extschema@.call_dead_events.lane IS 'below 0: the event has n
 COMMENT ON COLUMN @extschema@.call_dead_events.attempts IS 'how often it was handed out';
 COMMENT ON COLUMN @extschema@.call_dead_events.sqlstate IS 'of the last error, if process_call_events met it';
 COMMENT ON COLUMN @extschema@.call_dead_events.error IS
-'the last error, up to 1000 bytes: what a worker said, or what was raised by the calls table';
-COMMENT ON COLUMN @extschema@.call_dead_events.errors IS 'the last 10 failed attempts: at, worker, sqlstate, error';
+'the last error, up to 1000 bytes: what a worker said, or what was raised by the calls table. NULL: the reader has '
+'only the task monitor';
+COMMENT ON COLUMN @extschema@.call_dead_events.call_id IS
+'as in call_retrying_events. NULL: the event names no call';
+COMMENT ON COLUMN @extschema@.call_dead_events.errors IS
+'the last 10 failed attempts, as in call_retrying_events';
 
 -- Every session and the next start of the server have to find what is in an event log.
 CREATE FUNCTION _callhardening.require_log_tables(events regclass, calls regclass) RETURNS void
@@ -571,14 +611,6 @@ COMMENT ON FUNCTION _callhardening.no_lane(text) IS
 'call_id_not_held (by the key of the calls table), malformed_form, several_calls (a client''s own row), too_many_calls '
 '(for ingest_call_event), not_stamped (no trigger was there) or ignored. '
 'NULL for any other word';
-
-CREATE FUNCTION _callhardening.why_no_lane(lane int) RETURNS text
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-    AS 'MODULE_PATHNAME', 'callhardening_why_no_lane';
-
-COMMENT ON FUNCTION _callhardening.why_no_lane(int) IS
-'the error of an event with a negative event_lane, the same in call_dead_events and call_issues; NULL for other '
-'numbers';
 
 -- An event without a lane is kept, since its provider will not send it again, but no worker can apply it.
 CREATE FUNCTION _callhardening.bury_call_event() RETURNS trigger

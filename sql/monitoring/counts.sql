@@ -6,7 +6,7 @@ CREATE FUNCTION _callhardening.total_counts(events regclass, consumer_id int, OU
     LANGUAGE c STRICT
     AS 'MODULE_PATHNAME', 'callhardening_total_counts';
 REVOKE EXECUTE ON FUNCTION _callhardening.total_counts(regclass, int) FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'total_counts');
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'total_counts'), ('monitor', 'total_counts');
 
 COMMENT ON FUNCTION _callhardening.total_counts(regclass, int) IS
 'the counts of a consumer, of the table and of memory: received, redelivered, purged, claimed, completed, applied, '
@@ -38,11 +38,11 @@ SELECT l.events, k.name AS consumer, k.consumer_id OPERATOR(pg_catalog.=) l.log_
     true AS has_consumer, c.counted_since, c.numbers
 FROM _callhardening.logs l JOIN _callhardening.consumers k ON k.log_id OPERATOR(pg_catalog.=) l.log_id
 CROSS JOIN LATERAL _callhardening.total_counts(l.events, k.consumer_id) c
-WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT')
+WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT')
 UNION ALL
 SELECT l.events, NULL, true, false, c.counted_since, c.numbers
 FROM _callhardening.logs l CROSS JOIN LATERAL _callhardening.total_counts(l.events, l.log_id) c
-WHERE pg_catalog.has_table_privilege(l.events::oid, 'SELECT')
+WHERE pg_catalog.has_any_column_privilege(l.events::oid, 'SELECT')
     AND NOT EXISTS (SELECT FROM _callhardening.consumers k WHERE k.consumer_id OPERATOR(pg_catalog.=) l.log_id);
 
 COMMENT ON VIEW _callhardening.counted_consumers IS
@@ -62,7 +62,8 @@ SELECT c.events AS log, c.consumer, c.counted_since,
     c.numbers[10] AS dead
 FROM _callhardening.counted_consumers c;
 REVOKE ALL ON @extschema@.call_event_counts FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_counts', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_event_counts', 'SELECT'), ('monitor', 'call_event_counts', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_counts IS
 'What happened to the events of each log and consumer since counted_since: numbers that only
@@ -102,7 +103,8 @@ FROM _callhardening.counted_consumers c
 CROSS JOIN LATERAL pg_catalog.unnest(_callhardening.lag_bounds()) WITH ORDINALITY AS b (bound, bucket)
 WHERE c.has_consumer;
 REVOKE ALL ON @extschema@.call_event_lag FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_lag', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_event_lag', 'SELECT'), ('monitor', 'call_event_lag', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_lag IS
 'How long events waited until they were applied, as a cumulative histogram for each log and

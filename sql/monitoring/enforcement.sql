@@ -93,7 +93,7 @@ SELECT w.relation, 'ok', 'none', 'every row written here passes the rules', NULL
 FROM watched w WHERE NOT EXISTS (SELECT FROM gaps g WHERE g.relation = w.relation AND g.level = 'gap')
 $$;
 REVOKE EXECUTE ON FUNCTION _callhardening.enforcement_gaps() FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'enforcement_gaps');
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'enforcement_gaps'), ('monitor', 'enforcement_gaps');
 
 COMMENT ON FUNCTION _callhardening.enforcement_gaps() IS
 'the rows of the view call_enforcement. SECURITY DEFINER, so readers of the view need no rights on its parts';
@@ -102,7 +102,8 @@ CREATE VIEW @extschema@.call_enforcement AS
 SELECT g.relation, g.level, g.gap, g.detail, g.advice FROM _callhardening.enforcement_gaps() g
 ORDER BY g.relation::text COLLATE "C", g.level, g.gap, g.detail COLLATE "C";
 REVOKE ALL ON @extschema@.call_enforcement FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_enforcement', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_enforcement', 'SELECT'), ('monitor', 'call_enforcement', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_enforcement IS
 'Each hardened table, its partitions and children, and each event log, with every way around the

@@ -39,7 +39,8 @@ COMMENT ON FUNCTION _callhardening.present_columns(regclass, _callhardening.sett
 
 -- Most calls are over, and cost no more than a look.
 CREATE FUNCTION _callhardening.count_calls(calls regclass, settings _callhardening.settings, percentage float8,
-        OUT rows_read bigint, OUT directions text[], OUT average numeric, OUT largest bigint, OUT stuck bigint)
+        OUT rows_read bigint, OUT directions text[], OUT average numeric, OUT largest bigint, OUT stuck bigint,
+        OUT repeated bigint)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -61,12 +62,45 @@ BEGIN
     IF seen_at IS NULL THEN
         stuck := NULL;
     END IF;
+    IF percentage IS NULL AND NOT _callhardening.has_unique_call_id(calls, settings.call_id_column) THEN
+        SELECT coalesce(max(r.ids), 0) INTO repeated
+        FROM _callhardening.repeated_call_ids(calls, settings.call_id_column) AS r;
+    END IF;
 END
 $$;
 
 COMMENT ON FUNCTION _callhardening.count_calls(regclass, _callhardening.settings, float8) IS
 'counts for call_health: rows, directions of another meaning, bytes of payloads, calls without news (NULL: no column '
-'tells). A NULL column of the settings is not read. percentage: of the table, for a sample; NULL: all of it';
+'tells), call ids in several rows (NULL: a unique index forbids them, or it is a sample). A NULL column of the '
+'settings is not read. percentage: of the table, for a sample; NULL: all of it';
+
+-- For a reader of figures without a right on the rows. It reads only the columns of the settings, and tells numbers.
+-- The messages of errors are left out: the table's own code can quote a row.
+CREATE FUNCTION _callhardening.count_hidden_calls(calls regclass, percentage float8,
+        OUT rows_read bigint, OUT directions text[], OUT average numeric, OUT largest bigint, OUT stuck bigint,
+        OUT repeated bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    settings _callhardening.settings := @extschema@.call_settings(calls);
+BEGIN
+    IF settings.status_column IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
+    END IF;
+    SELECT c.* INTO rows_read, directions, average, largest, stuck, repeated
+    FROM _callhardening.count_calls(calls, _callhardening.present_columns(calls, settings), percentage) AS c;
+    directions := array_fill(NULL::text, ARRAY[cardinality(directions)]);
+EXCEPTION WHEN OTHERS THEN
+    PERFORM _callhardening.raise_error(SQLSTATE, format('the rows of %s cannot be counted', calls));
+END
+$$;
+REVOKE EXECUTE ON FUNCTION _callhardening.count_hidden_calls(regclass, float8) FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('monitor', 'count_hidden_calls');
+
+COMMENT ON FUNCTION _callhardening.count_hidden_calls(regclass, float8) IS
+'count_calls with the rights of the extension''s owner, for the task monitor: each direction is NULL. Errors: 55000 '
+'the table is not hardened, and those of reading it, without their messages';
 
 CREATE FUNCTION _callhardening.missing_figure(figure text, unit text, column_name name)
     RETURNS _callhardening.figure
@@ -80,32 +114,21 @@ $$;
 COMMENT ON FUNCTION _callhardening.missing_figure(text, text, name) IS
 'a figure of call_health, if its column is missing';
 
-CREATE FUNCTION _callhardening.duplicates_figure(calls regclass, call_id_column name, is_sampled boolean)
-    RETURNS _callhardening.figure
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION _callhardening.duplicates_figure(is_unique boolean, repeated bigint) RETURNS _callhardening.figure
+    LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-DECLARE
-    repeated bigint;
-BEGIN
-    IF _callhardening.has_unique_call_id(calls, call_id_column) THEN
-        RETURN CAST(ROW ('duplicates', 0, 'call ids', 'ok', 'a unique index on the call id forbids them')
-            AS _callhardening.figure);
-    ELSIF is_sampled THEN
-        RETURN CAST(ROW ('duplicates', NULL, 'call ids', 'warning',
-            'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)')
-            AS _callhardening.figure);
-    END IF;
-    SELECT coalesce(max(r.ids), 0) INTO repeated
-    FROM _callhardening.repeated_call_ids(calls, call_id_column) AS r;
-    RETURN CAST(ROW ('duplicates', repeated, 'call ids', CASE repeated WHEN 0 THEN 'warning' ELSE 'critical' END,
-        CASE repeated WHEN 0 THEN 'none, but no unique index on the call id forbids them'
-            ELSE 'call ids in several rows' END) AS _callhardening.figure);
-END
+SELECT 'duplicates', CASE WHEN is_unique THEN 0 ELSE repeated END, 'call ids',
+    CASE WHEN is_unique THEN 'ok' WHEN repeated > 0 THEN 'critical' ELSE 'warning' END,
+    CASE WHEN is_unique THEN 'a unique index on the call id forbids them'
+        WHEN repeated IS NULL
+            THEN 'no unique index on the call id; not counted in a table of this size: call_health(..., exact => true)'
+        WHEN repeated = 0 THEN 'none, but no unique index on the call id forbids them'
+        ELSE 'call ids in several rows' END
 $$;
 
-COMMENT ON FUNCTION _callhardening.duplicates_figure(regclass, name, boolean) IS
-'a figure of call_health: call ids in several rows';
+COMMENT ON FUNCTION _callhardening.duplicates_figure(boolean, bigint) IS
+'a figure of call_health: call ids in several rows. repeated: how many; NULL: not counted';
 
 CREATE FUNCTION _callhardening.directions_figure(directions text[], estimate text) RETURNS _callhardening.figure
     LANGUAGE sql IMMUTABLE
@@ -113,10 +136,12 @@ CREATE FUNCTION _callhardening.directions_figure(directions text[], estimate tex
     AS $$
 SELECT 'directions', cardinality(directions), 'words', CASE cardinality(directions) WHEN 0 THEN 'ok' ELSE 'warning' END,
     CASE cardinality(directions) WHEN 0 THEN 'only inbound, outbound and NULL'
-        ELSE 'other words, from before hardening: ' || array_to_string(directions[1:5], ', ') END || estimate
+        ELSE 'other words, from before hardening' || coalesce(': ' || nullif(array_to_string(directions[1:5], ', '),
+            ''), '') END || estimate
 $$;
 
-COMMENT ON FUNCTION _callhardening.directions_figure(text[], text) IS 'a figure of call_health: other directions';
+COMMENT ON FUNCTION _callhardening.directions_figure(text[], text) IS
+'a figure of call_health: other directions. An element is NULL if the reader may not see the word';
 
 CREATE FUNCTION _callhardening.payload_figures(average numeric, largest bigint, estimate text)
     RETURNS SETOF _callhardening.figure
@@ -165,7 +190,13 @@ BEGIN
     IF NOT exact AND extent.pages > full_pages THEN
         percentage := 100.0 * full_pages / 4 / extent.pages;
     END IF;
-    SELECT * INTO counted FROM _callhardening.count_calls(calls, present, percentage);
+    IF has_function_privilege('_callhardening.count_hidden_calls(regclass, float8)', 'EXECUTE')
+        AND (NOT has_table_privilege(calls, 'SELECT') OR row_security_active(calls))
+    THEN
+        SELECT * INTO counted FROM _callhardening.count_hidden_calls(calls, percentage);
+    ELSE
+        SELECT * INTO counted FROM _callhardening.count_calls(calls, present, percentage);
+    END IF;
     IF percentage IS NOT NULL THEN
         factor := greatest(extent.known_rows, counted.rows_read)::numeric / greatest(counted.rows_read, 1);
         estimate := format(' (estimated: %s rows were read)', counted.rows_read);
@@ -174,7 +205,8 @@ BEGIN
     RETURN QUERY VALUES ('calls', round(counted.rows_read * factor), 'calls', 'ok', 'rows of the table' || estimate);
     RETURN NEXT CASE WHEN present.call_id_column IS NULL
         THEN _callhardening.missing_figure('duplicates'::text, 'call ids'::text, settings.call_id_column)
-        ELSE _callhardening.duplicates_figure(calls, present.call_id_column, percentage IS NOT NULL) END;
+        ELSE _callhardening.duplicates_figure(
+            _callhardening.has_unique_call_id(calls, present.call_id_column), counted.repeated) END;
     RETURN NEXT CASE WHEN present.direction_column IS NULL
         THEN _callhardening.missing_figure('directions'::text, 'words'::text, settings.direction_column)
         ELSE _callhardening.directions_figure(counted.directions, estimate) END;
@@ -340,7 +372,7 @@ BEGIN
 END
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_health(regclass, boolean) FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health');
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_health'), ('monitor', 'call_health');
 
 COMMENT ON FUNCTION @extschema@.call_health(regclass, boolean) IS
 'Returns figures of a hardened table and its event logs. Each is ok, warning or critical. One row
@@ -354,9 +386,10 @@ consumer furthest behind, and dead counts the events of all consumers. Children 
 are tables of their own.
 
 It reads the calls table once, without its TOAST. Without a valid unique index it also groups
-the call ids. The caller needs SELECT on the calls table, its logs, call_issues,
-call_dead_events, call_retrying_events, call_consumers, call_horizon and call_worker_status, and
-EXECUTE on the functions in it.
+the call ids. A caller with the task monitor sees how many other directions there are, and not
+which. Other callers need SELECT on the calls table, its logs, call_issues, call_dead_events,
+call_retrying_events, call_consumers, call_horizon and call_worker_status, and EXECUTE on the
+functions in it.
 - exact: false: above 256 MB it reads a random 64 MB of the table and estimates; true: it reads
   all
 - value: in unit; NULL: not known, for example after a column of the settings was renamed

@@ -27,8 +27,10 @@ WITH found AS MATERIALIZED (
     -- One read of at most some 200,000 rows. Two logs of one calls table can have the same numbers, so the call id is
     -- compared as well. If it is no word, an issue has its length.
     SELECT DISTINCT ON (i.event_seq) i.event_seq,
-        concat(i.kind, ': ', coalesce(i.old_value, 'NULL'), ' -> ', coalesce(i.new_value, 'NULL')) AS reason
+        concat(i.kind, CASE WHEN r.texts_are_shown
+            THEN concat(': ', coalesce(i.old_value, 'NULL'), ' -> ', coalesce(i.new_value, 'NULL')) END) AS reason
     FROM @extschema@.call_issues AS i JOIN found AS f ON f.event_seq = i.event_seq
+    CROSS JOIN has_table_privilege('_callhardening.quoted_bodies'::regclass, 'SELECT') AS r (texts_are_shown)
     WHERE i.kind IN ('refused_status', 'refused_call_id') AND i.table_name = f.calls AND i.call_id = ANY (f.shown)
         AND i.happened_at >= coalesce(f.received_at, '-infinity') AND coalesce(consumer, 'default') = 'default'
     ORDER BY i.event_seq, i.happened_at DESC
@@ -44,7 +46,7 @@ WITH found AS MATERIALIZED (
         coalesce(o.claimed_at, f.claimed_at) AS claimed_at,
         coalesce(o.worker, d.errors -> -1 ->> 'worker', w.errors -> -1 ->> 'worker', f.worker) AS worker,
         CASE WHEN d.event_seq IS NOT NULL THEN d.died_at WHEN w.event_seq IS NULL THEN f.settled_at END AS settled_at,
-        CASE WHEN d.event_seq IS NOT NULL THEN concat_ws(': ', d.sqlstate, d.error)
+        CASE WHEN d.event_seq IS NOT NULL THEN nullif(concat_ws(': ', d.sqlstate, d.error), '')
             WHEN w.event_seq IS NOT NULL THEN nullif(concat_ws(': ', w.errors -> -1 ->> 'sqlstate',
                 w.errors -> -1 ->> 'error'), '')
             WHEN f.lane < 0 THEN _callhardening.why_no_lane(f.lane)
@@ -62,7 +64,7 @@ SELECT k.event_seq, k.event_type, k.received_at, k.state, k.attempts, k.claimed_
 FROM known AS k ORDER BY k.event_seq
 $$;
 REVOKE EXECUTE ON FUNCTION @extschema@.call_timeline(text, regclass, name) FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_timeline');
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_timeline'), ('monitor', 'call_timeline');
 
 COMMENT ON FUNCTION @extschema@.call_timeline(text, regclass, name) IS
 'Shows each event of a call in a log, by event_seq: its state for a consumer, who had it, when it
@@ -84,7 +86,9 @@ call_id, so all of its events were read.
 - claimed_at, worker: the last claim; of a failed event, the worker of its last attempt
 - settled_at: when it was done or died
 - settled_after: how long after its receipt
-- reason: of a failure the last error, of a refusal the kind, the old and the refused value
+- event_type: NULL also for a caller with the task monitor alone
+- reason: of a failure the last error, of a refusal the kind, the old and the refused value; for
+  the task monitor alone the SQLSTATE or the kind
 Errors:
 - 42501: no SELECT on the log or on call_issues
 - 42704: no such consumer

@@ -5,7 +5,8 @@ CREATE FUNCTION @extschema@.call_worker_pids(log regclass DEFAULT NULL, consumer
     LANGUAGE c STABLE ROWS 8
     AS 'MODULE_PATHNAME', 'callhardening_call_worker_pids';
 REVOKE EXECUTE ON FUNCTION @extschema@.call_worker_pids(regclass, name) FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('process', 'call_worker_pids'), ('operate', 'call_worker_pids');
+INSERT INTO _callhardening.task_grants VALUES
+    ('process', 'call_worker_pids'), ('operate', 'call_worker_pids'), ('monitor', 'call_worker_pids');
 
 COMMENT ON FUNCTION @extschema@.call_worker_pids(regclass, name) IS
 'Returns the process ids of the background workers of a log.

@@ -48,7 +48,8 @@ SELECT w.pid, w.kind, l.events AS log, c.name AS consumer, w.is_waiting
 FROM _callhardening.waiters() AS w JOIN _callhardening.logs AS l ON l.log_id OPERATOR(pg_catalog.=) w.log_id
 LEFT JOIN _callhardening.consumers AS c ON c.consumer_id OPERATOR(pg_catalog.=) w.consumer_id;
 REVOKE ALL ON @extschema@.call_event_waiters FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_event_waiters', 'SELECT');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'call_event_waiters', 'SELECT'), ('monitor', 'call_event_waiters', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_event_waiters IS
 'The sessions of this database that commits wake: workers in the server, and clients of

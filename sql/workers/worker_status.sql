@@ -49,7 +49,8 @@ CROSS JOIN LATERAL _callhardening.worker_status(k, r.running, f.fault, t.consume
 WHERE n.consumer_id OPERATOR(pg_catalog.=) l.log_id OR r.running OPERATOR(pg_catalog.>) 0 OR k.workers IS NOT NULL;
 REVOKE ALL ON @extschema@.call_worker_status FROM PUBLIC;
 INSERT INTO _callhardening.task_grants VALUES
-    ('process', 'call_worker_status', 'SELECT'), ('operate', 'call_worker_status', 'SELECT');
+    ('process', 'call_worker_status', 'SELECT'), ('operate', 'call_worker_status', 'SELECT'),
+    ('monitor', 'call_worker_status', 'SELECT');
 
 COMMENT ON VIEW @extschema@.call_worker_status IS
 'Each event log of this database: its workers in the server, those that start_call_worker(keep =>

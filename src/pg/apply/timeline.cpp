@@ -129,7 +129,9 @@ void return_event(FunctionCallInfo fcinfo, Timeline *timeline, const LogEvent &e
                     no_claim,
                     no_claim,
                     state.settled_at == 0};
-    const Datum type = text_or_null(event.event_type, &nulls[3]);
+    // A body can be the source of the type.
+    const Datum type =
+        text_or_null(may_read_events(timeline->log) ? event.event_type : nullptr, &nulls[3]);
     const Datum worker = text_or_null(no_claim ? nullptr : state.claim->worker, &nulls[9]);
     const Datum values[] = {ObjectIdGetDatum(timeline->log.events),
                             Int32GetDatum(home_lane(timeline->log, event.lane)),
@@ -159,7 +161,7 @@ CALLHARDENING_FUNCTION(events_of_call)
     find_event_log(fcinfo, 1, &timeline.log);
     choose_consumer(fcinfo, 2, &timeline.log);
     timeline.lanes = open_lanes(timeline.log, AccessShareLock);
-    open_log_table(timeline.log, &timeline.table);
+    open_log_positions(timeline.log, &timeline.table);
     // The statement's own snapshot: it reads retries and dead events too.
     timeline.snapshot = RegisterSnapshot(GetActiveSnapshot());
     timeline.lane = -1;

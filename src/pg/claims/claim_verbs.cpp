@@ -16,7 +16,6 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -154,8 +153,7 @@ void look_up_claim(const ClaimAddress &address, int64 claim_id, FoundClaim *foun
 // A role may end a claim only if it may claim from the log.
 bool find_log_of_claim(const ClaimAddress &address, EventLog *log)
 {
-    return find_log_of_consumer(address.consumer_id, log) &&
-           pg_class_aclcheck(log->events, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+    return find_log_of_consumer(address.consumer_id, log) && may_read_events(*log);
 }
 
 // Locks the claim's lane until the end of the transaction. False if the caller's logs have no such lane. If

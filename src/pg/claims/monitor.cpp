@@ -143,7 +143,7 @@ CALLHARDENING_FUNCTION(pending_call_events)
     find_event_log(fcinfo, 0, &monitor.log);
     choose_consumer(fcinfo, 2, &monitor.log);
     monitor.lanes = open_lanes(monitor.log, AccessShareLock);
-    open_log_table(monitor.log, &monitor.table);
+    open_log_positions(monitor.log, &monitor.table);
     monitor.snapshot = take_snapshot();
     monitor.now = xids_of(monitor.snapshot);
     const int64 newest = monitor.exact ? 0 : newest_event(monitor.log, monitor.table, monitor.snapshot);
@@ -162,7 +162,7 @@ CALLHARDENING_FUNCTION(ignored_call_events)
     Monitor monitor = {};
     int64 count = 0;
     find_event_log(fcinfo, 0, &monitor.log);
-    open_log_table(monitor.log, &monitor.table);
+    open_log_positions(monitor.log, &monitor.table);
     monitor.snapshot = take_snapshot();
     LaneReader reader = begin_reading(monitor.table, monitor.snapshot, no_lane::ignored, {&all, 1}, {});
     while (count < most && next_event(&reader)) {

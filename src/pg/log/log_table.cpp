@@ -34,9 +34,26 @@ enum IndexColumn { lane_key = 1, xid_key, seq_key, index_keys = seq_key };
 
 // -- opening -------------------------------------------------------------------------------------
 
-void require_readable_log(const EventLog &log)
+// A missing column is reported later.
+bool may_read_column(const EventLog &log, const char *name)
 {
-    if (pg_class_aclcheck(log.events, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+    const AttrNumber column = name == nullptr ? InvalidAttrNumber : get_attnum(log.events, name);
+    return column == InvalidAttrNumber ||
+           pg_attribute_aclcheck(log.events, column, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+bool may_read_positions(const EventLog &log)
+{
+    for (const char *name :
+         {"event_seq", "event_lane", "event_xid", log.received_at_column, log.processed_at_column})
+        if (!may_read_column(log, name))
+            return false;
+    return true;
+}
+
+void require_readable_log(const EventLog &log, bool may_read)
+{
+    if (!may_read)
         aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(log.events));
     // Events hidden from a worker would count as settled.
     if (check_enable_rls(log.events, InvalidOid, true) == RLS_ENABLED)
@@ -171,11 +188,8 @@ void find_settings(const EventLog &log, Relation heap, LogTable *table)
         require_setting(log, heap, log.carry[i]);
 }
 
-} // namespace
-
-void open_log_table(const EventLog &log, LogTable *table)
+void open_readable_log(const EventLog &log, LogTable *table)
 {
-    require_readable_log(log);
     Relation heap = open_table(log.events, AccessShareLock);
     if (RelationGetForm(heap)->relkind != RELKIND_RELATION)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -194,6 +208,25 @@ void open_log_table(const EventLog &log, LogTable *table)
     table->slot = table_slot_create(heap, nullptr);
     table->memory = CurrentMemoryContext;
     MemoryContextSwitchTo(caller);
+}
+
+} // namespace
+
+bool may_read_events(const EventLog &log)
+{
+    return pg_class_aclcheck(log.events, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+void open_log_table(const EventLog &log, LogTable *table)
+{
+    require_readable_log(log, may_read_events(log));
+    open_readable_log(log, table);
+}
+
+void open_log_positions(const EventLog &log, LogTable *table)
+{
+    require_readable_log(log, may_read_events(log) || may_read_positions(log));
+    open_readable_log(log, table);
 }
 
 void close_log_table(const LogTable &table)

@@ -27,6 +27,10 @@ struct LogTable {
 // Opens the log for reading. Errors: 42501 if the caller may not read it. 55000 if row-level security hides
 // events from the caller, or the table was altered.
 void open_log_table(const EventLog &log, LogTable *table);
+// The same for figures, which show no body and no text: the caller may be a role with SELECT only on the
+// columns of positions and times.
+void open_log_positions(const EventLog &log, LogTable *table);
+bool may_read_events(const EventLog &log);
 void close_log_table(const LogTable &table);
 
 struct LogEvent {

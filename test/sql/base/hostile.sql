@@ -127,6 +127,7 @@ SELECT statement FROM (VALUES
     (32, 'wait'),
     (33, 'SELECT ' || test.call('stop_call_worker')),
     (34, 'SELECT d.event_seq, d.error FROM "has space".call_dead_events AS d'),
+    (34.1, 'SELECT _callhardening.attempts_without_errors(''[{"at": 1, "error": "no"}]'')'),
     (35, 'SELECT ' || test.call('retry_dead_call_events')),
     (36, 'SELECT pg_catalog.count(*) FROM "has space".call_issues'),
     (37, 'SELECT ' || test.call('purge_call_issues', '0')),
@@ -146,6 +147,7 @@ SELECT statement FROM (VALUES
     (41, 'SELECT ' || test.call('set_call_event_secret', NULL, NULL)),
     (42, 'SELECT figure, level FROM ' || test.call('call_health', '"has space".calls', 'true')
         || ' WHERE figure OPERATOR(pg_catalog.<>) ''oldest_snapshot'''),
+    (42.1, 'SELECT c.rows_read FROM _callhardening.count_hidden_calls(''"has space".calls'', NULL) AS c'),
     (43, 'ALTER SCHEMA test OWNER TO CURRENT_USER'),
     (44, 'SELECT ' || test.call('ignored_call_events')),
     (44.1, 'SELECT event_type, state, worker IS NULL AS unknown, reason FROM ' || test.call('call_timeline', '8')),
@@ -233,10 +235,10 @@ SELECT statement FROM (VALUES
     (79.2, 'SELECT level FROM _callhardening.missing_figure(''directions'', ''words'', ''direction'')'),
     -- Roles
     (80, 'SELECT ' || (SELECT string_agg(test.call('grant_call_role', 'regress_worker', what), ', ')
-        FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),
+        FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what)),
     (81, 'SELECT * FROM ' || test.call('call_role_grants', 'operate')),
     (82, 'SELECT ' || (SELECT string_agg(test.call('revoke_call_role', 'regress_worker', what), ', ')
-        FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what)),
+        FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what)),
     -- The views, and the end
     (90, 'SELECT * FROM ' || test.call('check_call_hardening')),
     (91, 'SELECT pg_catalog.count(*) FROM "has space".call_horizon WHERE holder OPERATOR(pg_catalog.=) ''none'''),

@@ -110,10 +110,12 @@ CALL test.say(
     'ALTER TABLE %3$s DISABLE TRIGGER stamp_call_event',
     'SELECT e.* FROM call_enforcement AS e WHERE relation IN (%2$L, %3$L) AND gap <> ''default_log''',
     'SELECT figure, level, why FROM call_health(%2$L) WHERE figure <> ''oldest_snapshot''',
-    'SELECT grant_call_role(''"regress odd ""role"""'', what, %3$L) FROM unnest(''{ingest,process,claim,operate,read}''::text[]) AS what',
+    'SELECT grant_call_role(''"regress odd ""role"""'', what, %3$L)
+        FROM unnest(''{ingest,process,claim,operate,monitor,read}''::text[]) AS what',
     'SELECT c.relname, a.privilege_type FROM pg_class c, aclexplode(c.relacl) AS a
         WHERE c.oid IN (%2$L::regclass, %3$L::regclass) AND a.grantee <> c.relowner',
-    'SELECT revoke_call_role(''"regress odd ""role"""'', what, %3$L) FROM unnest(''{ingest,process,claim,operate,read}''::text[]) AS what',
+    'SELECT revoke_call_role(''"regress odd ""role"""'', what, %3$L)
+        FROM unnest(''{ingest,process,claim,operate,monitor,read}''::text[]) AS what',
     'SELECT set_call_event_secret(%3$L, ''a secret of thirty-two bytes: 32'')',
     'SELECT purge_call_events(''0'', %3$L)',
     'SELECT unharden_call_events(%3$L)',

@@ -30,7 +30,7 @@ ALTER SCHEMA _callhardening OWNER TO regress_call_planter;
 DROP SCHEMA _callhardening;
 -- A role with every task and the right to create schemas can create nothing in it.
 SELECT hardening.grant_call_role('regress_call_planter', what)
-FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
+FROM unnest('{ingest,process,claim,operate,monitor,read,own,backup}'::text[]) AS what;
 SET ROLE regress_call_planter;
 CREATE SCHEMA _callhardening;
 CREATE TABLE _callhardening.planted ();
@@ -59,7 +59,7 @@ GRANT USAGE ON SCHEMA _callhardening TO PUBLIC;
 SELECT ok, detail FROM hardening.check_call_hardening() WHERE check_name = 'own_schema';
 ROLLBACK;
 SELECT hardening.revoke_call_role('regress_call_planter', what)
-FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
+FROM unnest('{ingest,process,claim,operate,monitor,read,own,backup}'::text[]) AS what;
 -- PUBLIC can use its functions without a right on the schema.
 GRANT USAGE ON SCHEMA hardening TO regress_call_planter;
 SET ROLE regress_call_planter;

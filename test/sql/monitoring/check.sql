@@ -180,8 +180,10 @@ SELECT count(*) FROM "has % space".call_health('calls') WHERE level = 'ok';
 SELECT count(*) FROM "has % space".audit_calls('calls') WHERE violations = 0;
 CALL "has % space".backfill_calls('calls');
 CREATE ROLE regress_odd;
-SELECT "has % space".grant_call_role('regress_odd', what) FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
-SELECT "has % space".revoke_call_role('regress_odd', what) FROM unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what;
+SELECT "has % space".grant_call_role('regress_odd', what)
+FROM unnest('{ingest,process,claim,operate,monitor,read,own,backup}'::text[]) AS what;
+SELECT "has % space".revoke_call_role('regress_odd', what)
+FROM unnest('{ingest,process,claim,operate,monitor,read,own,backup}'::text[]) AS what;
 CREATE TABLE hooks (payload jsonb);
 SELECT "has % space".harden_call_events('hooks', 'calls');
 SELECT "has % space".unharden_call_events('hooks');

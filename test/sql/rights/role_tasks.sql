@@ -58,8 +58,8 @@ DECLARE
     said text;
     pair record;
 BEGIN
-    FOR pair IN SELECT a, b FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS a,
-    unnest('{ingest,process,claim,operate,read}'::text[]) AS b WHERE a <> b
+    FOR pair IN SELECT a, b FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS a,
+    unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS b WHERE a <> b
         UNION ALL VALUES ('own', 'operate'), ('operate', 'own'), ('backup', 'ingest'), ('ingest', 'backup') LOOP
         PERFORM grant_call_role('regress_task_old', pair.a, 'tasks.more'), grant_call_role('regress_task_old', pair.b, 'tasks.hooks');
         PERFORM revoke_call_role('regress_task_old', pair.a, 'tasks.more');
@@ -84,7 +84,7 @@ DECLARE
 BEGIN
     FOREACH who IN ARRAY '{regress_task_new,regress_task_old,regress_task_owner}'::regrole[] || current_user::regrole LOOP
         FOR step IN SELECT log, what FROM unnest('{tasks.more,tasks.hooks}'::regclass[]) AS log,
-        unnest('{ingest,process,claim,operate,read,own,backup}'::text[]) AS what
+        unnest('{ingest,process,claim,operate,monitor,read,own,backup}'::text[]) AS what
             WHERE what <> 'own' OR who <> 'regress_task_owner'::regrole ORDER BY random() LOOP
             PERFORM grant_call_role(who, step.what, step.log);
         END LOOP;
@@ -110,9 +110,11 @@ RESET ROLE;
 SELECT revoke_call_role('regress_task_new', 'own'), revoke_call_role('regress_task_new', 'read', 'tasks.hooks');
 
 -- A grant to the tables' owner adds only rights on columns. The owner keeps all older rights.
-SELECT grant_call_role('regress_task_owner', what, 'tasks.hooks') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
+SELECT grant_call_role('regress_task_owner', what, 'tasks.hooks')
+FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what;
 SELECT DISTINCT relation FROM _callhardening.role_tasks WHERE is_added AND relation::text LIKE 'tasks.%' AND column_name IS NULL;
-SELECT revoke_call_role('regress_task_owner', what, 'tasks.hooks') FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
+SELECT revoke_call_role('regress_task_owner', what, 'tasks.hooks')
+FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what;
 SELECT * FROM differences();
 
 -- Granted twice, revoked once, revoked twice
@@ -192,12 +194,12 @@ SELECT * FROM differences();
 
 -- One log was unhardened, and one was dropped.
 SELECT grant_call_role('regress_task_new', what, log)
-FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, unnest('{tasks.hooks,tasks.more}'::regclass[]) AS log;
+FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what, unnest('{tasks.hooks,tasks.more}'::regclass[]) AS log;
 SELECT unharden_call_events('tasks.hooks');
 SELECT revoke_call_role('regress_task_new', what, 'tasks.hooks') FROM unnest('{ingest,process}'::text[]) AS what;
 DROP TABLE tasks.more;
 SELECT DISTINCT log FROM _callhardening.role_tasks WHERE role = 'regress_task_new' ORDER BY 1;
-SELECT revoke_call_role('regress_task_new', what) FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
+SELECT revoke_call_role('regress_task_new', what) FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what;
 SELECT revoke_call_role('regress_task_new', 'ingest');
 SELECT count(*) FROM _callhardening.role_tasks WHERE role = 'regress_task_new';
 -- The only differences are those of the dropped objects.

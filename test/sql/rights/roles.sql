@@ -8,7 +8,7 @@ CREATE ROLE regress_call_claim;
 CREATE ROLE regress_call_operate;
 CREATE ROLE regress_call_read;
 \pset format unaligned
-SELECT what, grants.* FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, call_role_grants(what) AS grants
+SELECT what, grants.* FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what, call_role_grants(what) AS grants
 ORDER BY what, object COLLATE "C";
 \pset format aligned
 SELECT grant_call_role('"regress call ingest"', 'ingest');
@@ -169,7 +169,8 @@ CREATE TABLE old.hooks (id serial PRIMARY KEY, payload jsonb, processed_at times
 INSERT INTO old.hooks (payload) SELECT format('{"call_id": %s, "state": "ringing"}', i)::jsonb FROM generate_series(1, 64) AS i;
 SELECT harden_calls('old.calls'),
     harden_call_events('old.hooks', 'old.calls', received_at_column => 'received_at', processed_at_column => 'processed_at');
-SELECT what, grants.* FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what, call_role_grants(what, 'old.hooks') AS grants
+SELECT what, grants.*
+FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what, call_role_grants(what, 'old.hooks') AS grants
 WHERE object ~ ' old\.' ORDER BY what, object COLLATE "C", privileges;
 SELECT what, grant_call_role(role, what, 'old.hooks')
 FROM (VALUES ('"regress call ingest"'::regrole, 'ingest'), ('regress_call_process', 'process'),
@@ -239,14 +240,14 @@ CREATE TABLE late_hooks (payload jsonb, processed_at timestamptz);
 SELECT count(*) FROM call_event_logs;
 SELECT harden_calls('late_calls');
 SELECT harden_call_events('late_hooks', 'late_calls', processed_at_column => 'processed_at');
-SELECT what, grant_call_role('regress_call_late', what) FROM unnest('{ingest,process,claim,operate,read}'::text[]) AS what;
+SELECT what, grant_call_role('regress_call_late', what) FROM unnest('{ingest,process,claim,operate,monitor,read}'::text[]) AS what;
 SELECT unharden_call_events('late_hooks');
 SELECT * FROM call_role_grants('process');
 SELECT grant_call_role('regress_call_late', 'process');
 SELECT revoke_call_role('regress_call_late', 'nothing');
 SELECT revoke_call_role('regress_call_late', 'process');
 SELECT revoke_call_role('regress_call_late', 'operate', 'late_hooks');
-SELECT what, revoke_call_role('regress_call_late', what) FROM unnest('{ingest,claim,read}'::text[]) AS what;
+SELECT what, revoke_call_role('regress_call_late', what) FROM unnest('{ingest,claim,monitor,read}'::text[]) AS what;
 SELECT count(*) FROM pg_proc, aclexplode(proacl) WHERE grantee = 'regress_call_late'::regrole;
 SELECT c.oid::regclass, string_agg(privilege_type, ', ' ORDER BY privilege_type)
 FROM pg_class c, aclexplode(relacl) WHERE grantee = 'regress_call_late'::regrole GROUP BY 1 ORDER BY 1::text;
