@@ -233,7 +233,8 @@ WITH recent AS (
     SELECT CASE WHEN i.kind LIKE 'refused%' THEN 'refused' WHEN i.kind LIKE 'unknown%' THEN 'unknown'
         ELSE 'unusable' END AS what, i.happened_at, i.occurrences
     FROM @extschema@.call_issues i
-    WHERE i.happened_at > clock_timestamp() - interval '1 day' AND i.kind <> 'dead_event' AND i.table_name IN (
+    WHERE i.happened_at > clock_timestamp() - interval '1 day' AND i.kind NOT IN ('dead_event', 'refined_status')
+      AND i.table_name IN (
         SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.oid = calls OR c.oid IN (SELECT l.events FROM _callhardening.logs l WHERE l.calls = issues_health.calls)
            OR c.relispartition AND c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = issues_health.calls))

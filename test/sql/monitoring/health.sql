@@ -51,6 +51,10 @@ INSERT INTO call_issues (happened_at, kind, table_name, occurrences)
     VALUES (now() - interval '2 hours', 'refused_status', '"has ""q".calls', 9990), (now(), 'refused_status', 'public.calls', 1000000);
 SELECT figure, value, level FROM health WHERE figure LIKE 'refused%';
 TRUNCATE _callhardening.issues;
+-- A refined status is not a fault.
+INSERT INTO call_issues (happened_at, kind, table_name, occurrences) VALUES (now(), 'refined_status', '"has ""q".calls', 1);
+SELECT figure, value, level FROM health WHERE figure LIKE '%\_hour';
+TRUNCATE _callhardening.issues;
 INSERT INTO _callhardening.dead_events (consumer_id, event_seq, lane, error)
 SELECT log_id, 1000 + i, 0, 'x' FROM call_event_logs, generate_series(1, 100) AS i;
 SELECT figure, value, level FROM health WHERE figure = 'dead';
