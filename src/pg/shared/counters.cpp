@@ -449,6 +449,14 @@ Pending *pending_of(const CountedConsumer &consumer)
     return pending = counted;
 }
 
+bool is_pending(const CountedConsumer &consumer)
+{
+    const Pending *counted = pending;
+    while (counted != nullptr && !is_same(counted->consumer, consumer))
+        counted = counted->older;
+    return counted != nullptr;
+}
+
 void add_to(Pending *counted, int number, int64 amount)
 {
     counted->numbers[number] += amount;
@@ -570,7 +578,8 @@ CALLHARDENING_FUNCTION(drop_counts)
     PG_RETURN_VOID();
 }
 
-// Makes all consumers of this database due, and counts nothing for each. So the commit flushes them.
+// Makes the consumers of this database with something to save due, and counts nothing for each. So the commit flushes
+// them.
 CALLHARDENING_FUNCTION(flush_call_event_counts)
 {
     static_cast<void>(fcinfo);
@@ -580,6 +589,8 @@ CALLHARDENING_FUNCTION(flush_call_event_counts)
         const CountedConsumer consumer = slot->consumer;
         if (slot->database != MyDatabaseId || pg_atomic_read_u64(&slot->key) != key_of(consumer))
             continue;
+        if (!has_rest(slot) && !is_pending(consumer))
+            continue; // a monitor that finds nothing new writes nothing
         pg_atomic_write_u64(&slot->flushed_at, 0);
         pending_of(consumer);
     }
