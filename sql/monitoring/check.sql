@@ -5,6 +5,7 @@ CREATE FUNCTION @extschema@.call_library_version() RETURNS text
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'callhardening_call_library_version';
 REVOKE EXECUTE ON FUNCTION @extschema@.call_library_version() FROM PUBLIC;
+INSERT INTO _callhardening.task_grants VALUES ('operate', 'call_library_version'), ('monitor', 'call_library_version');
 
 COMMENT ON FUNCTION @extschema@.call_library_version() IS
 'Returns the version of the library in this session, as in "0.1.0". After an upgrade it is the

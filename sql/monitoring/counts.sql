@@ -18,7 +18,8 @@ CREATE FUNCTION @extschema@.flush_call_event_counts() RETURNS void
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'callhardening_flush_call_event_counts';
 REVOKE EXECUTE ON FUNCTION @extschema@.flush_call_event_counts() FROM PUBLIC;
-INSERT INTO _callhardening.task_grants VALUES ('operate', 'flush_call_event_counts');
+INSERT INTO _callhardening.task_grants VALUES
+    ('operate', 'flush_call_event_counts'), ('monitor', 'flush_call_event_counts');
 
 COMMENT ON FUNCTION @extschema@.flush_call_event_counts() IS
 'Saves the numbers of call_event_counts of this database at the commit. Call it before a planned

@@ -154,6 +154,9 @@ SELECT statement FROM (VALUES
     (44.2, 'SELECT ' || test.call('flush_call_event_counts')),
     (44.3, 'SELECT c.log, c.consumer, c.received OPERATOR(pg_catalog.>) 0 AS counted FROM "has space".call_event_counts AS c'),
     (44.4, 'SELECT pg_catalog.count(*) FROM "has space".call_event_lag'),
+    (44.5, 'SELECT l.line FROM pg_catalog.regexp_split_to_table(' || test.call('call_metrics', 'true') || ', ''\n'') AS l (line)
+        WHERE l.line OPERATOR(pg_catalog.~) ''_up{.*} 0$|_error|_received_total|^# EOF'''),
+    (44.6, 'SELECT pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 AS some FROM _callhardening.lag_buckets()'),
     (45, 'SELECT ' || test.call('create_call_consumer', '"has space".call_events', 'crm', 'true')),
     (45.1, 'SELECT pg_catalog.count(*) FROM ' || test.call('claim_call_events', '5', '1 hour', 'me', NULL, NULL, 'crm')),
     (45.2, 'SELECT ' || test.call('seek_call_consumer', '"has space".call_events', 'crm', '2000-01-01')),
