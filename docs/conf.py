@@ -61,6 +61,10 @@ def add_anchors(app, doctree):
                 section["ids"].append(name)
 
 
+def is_inside(node, kinds):
+    return isinstance(node.parent, kinds) or node.parent is not None and is_inside(node.parent, kinds)
+
+
 def link_names(app, doctree, page):
     """Links the first mention of a function or view on a page to its entry in the reference."""
     if page == REFERENCE or app.builder.format != "html":
@@ -68,7 +72,7 @@ def link_names(app, doctree, page):
     names = set(re.findall(r"^### (\w+_\w+)$", (ROOT / f"{REFERENCE}.md").read_text(), re.M))
     for literal in list(doctree.findall(nodes.literal)):
         name = literal.astext().partition("(")[0]
-        if name in names and not isinstance(literal.parent, (nodes.title, nodes.reference)):
+        if name in names and not is_inside(literal, (nodes.title, nodes.reference)):
             names.remove(name)
             address = f"{app.builder.get_relative_uri(page, REFERENCE)}#{name}"
             literal.replace_self(nodes.reference("", "", literal.deepcopy(), internal=True, refuri=address))
