@@ -4,6 +4,7 @@
 #   make install         copies them to the directories of pg_config (as root if needed)
 #   make installcheck    the regression and isolation suites, against the running server that libpq finds
 #   make check-tap       the TAP suite: it starts servers of its own from the installed files
+#   make check-receiver  the example receivers under load, while they and the server are killed, SECONDS=600 each
 #   make check-unit      the rules alone, without a server (GoogleTest)
 #   make docs            the site in build/docs and the man page in build/man, with Sphinx
 #   make reference       writes docs/reference.md anew from the comments in the database, with a running server
@@ -109,6 +110,11 @@ check-tap:
 	TESTDIR='$(CURDIR)/build/tap' TESTDATADIR='$(CURDIR)/build/tap/tmp_check' \
 	TESTLOGDIR='$(CURDIR)/build/tap/tmp_check/log' PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 	PATH='$(bindir)':"$$PATH" $(or $(PROVE),prove) -I '$(top_srcdir)/src/test/perl' $(PROVE_FLAGS) $(TAP)
+
+.PHONY: check-receiver
+SECONDS = 600
+check-receiver:
+	CALLHARDENING_RECEIVER_SECONDS='$(SECONDS)' $(MAKE) check-tap TAP='test/t/receiver/*.pl'
 
 .PHONY: check-asan check-valgrind check-jit
 check-jit:

@@ -15,7 +15,8 @@ CLUSTER_RULE=/etc/postgresql-common/createcluster.d/callhardening.conf
 DOCS_PACKAGES=(python3-sphinx python3-myst-parser)
 
 # What the suites need besides. The demo does without.
-TEST_PACKAGES=(libgtest-dev libipc-run-perl python3-jsonschema python3-regex "${DOCS_PACKAGES[@]}")
+TEST_PACKAGES=(libgtest-dev libipc-run-perl python3-jsonschema python3-regex "${DOCS_PACKAGES[@]}"
+    curl openssl python3-aiohttp python3-asyncpg python3-prometheus-client)
 
 WORK= JOB= AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET=
 
