@@ -18,6 +18,7 @@
 #                        CHECKER=jit runs check-jit there instead
 #   make check-mutants   the history test on modules without one of the event log's safeguards; MUTANTS="fence random" for some
 #   make check-builds    compares the sanitizer's bytes from several builds of the rules
+#   make freeze          keeps the install script of a release in sql/releases; check-release: whether it is still the same
 #   make check-model     checks a model of the event log's protocol, and finds the failure without each safeguard (spin)
 #   make dist            the archives of a release, of the last commit, in build/dist: the same bytes each time
 #
@@ -43,6 +44,10 @@ FRAGMENTS = base/prelude words/provider words/direction words/status words/trans
 	monitoring/collectors monitoring/metrics monitoring/check traffic/generate base/roles monitoring/installed
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
+
+# A released script never changes. Update scripts lead from one version to the next: sql/updates/callhardening--A--B.sql.
+RELEASED = sql/releases/$(notdir $(SCRIPT))
+DATA = $(filter-out $(RELEASED),$(wildcard sql/releases/*.sql)) $(wildcard sql/updates/*.sql)
 
 # -- how it is tested --------------------------------------------------------------------------
 
@@ -84,6 +89,15 @@ $(VERSIONED): override CPPFLAGS += -DCALLHARDENING_VERSION='"$(EXTVERSION)"'
 $(VERSIONED): callhardening.control
 # Some macros of PostgreSQL are GNU C (AllocSetContextCreate). clang warns about them even in system headers.
 $(GLUE): override CXXFLAGS += -Wno-gnu-statement-expression
+
+# Once, for each release: keeps its install script.
+.PHONY: freeze check-release
+freeze: check-release
+	mkdir -p $(dir $(RELEASED))
+	cp $(SCRIPT) $(RELEASED)
+check-release: $(SCRIPT)
+	@[ ! -e $(RELEASED) ] || cmp $(RELEASED) $(SCRIPT) || { echo '$(EXTVERSION) is released. For a change, raise' \
+		'default_version in callhardening.control, and write sql/updates/$(EXTENSION)--$(EXTVERSION)--NEW.sql.'; exit 1; }
 
 $(SCRIPT): callhardening.control $(FRAGMENTS:%=sql/%.sql)
 	cat $(FRAGMENTS:%=sql/%.sql) > $@

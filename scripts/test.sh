@@ -151,6 +151,7 @@ build_checks() {
     fi
     check 'an installation removes bitcode of an earlier version' removes_bitcode
     check 'the install script takes over no existing object' takes_nothing_over
+    check 'the install script of a release is as it was released' make_in "$WORK/src" -s check-release
     check 'a second make has nothing to build' is_up_to_date
     check 'rooms include from lower rooms, and none is crowded' run "$WORK/src/scripts/check_rooms.py"
     check 'the site builds, its links lead somewhere, and it loads nothing from elsewhere' make_in "$WORK/src" -s docs

@@ -174,7 +174,7 @@ BEGIN
     -- An owner has tables before he has a log, a dump has what is remembered about all of them, and tables of calls can
     -- be watched without a log.
     IF NOT (what IN ('own', 'backup')
-            OR what = 'monitor' AND log IS NULL AND NOT EXISTS (SELECT FROM _callhardening.logs)) THEN
+            OR what = 'monitor' AND coalesce(log = 0, NOT EXISTS (SELECT FROM _callhardening.logs))) THEN
         number := _callhardening.log_number(log);
         SELECT * INTO settings FROM _callhardening.logs AS l WHERE l.log_id = number;
         IF settings.is_of_changes AND what IN ('ingest', 'process') THEN
@@ -216,8 +216,8 @@ COMMENT ON FUNCTION @extschema@.call_role_grants(text, regclass) IS
   and texts that can quote one; read: the calls table; own: harden, audit, backfill, configure and
   unharden tables of the role; backup: pg_dump by a role with the right to read the other tables
   of the database: what a dump has of the extension: no bodies, keys or secrets
-- log: NULL is the default log; does not matter for own and backup. Without any log, monitor is
-  for the calls tables
+- log: NULL is the default log; does not matter for own and backup. -, or NULL without any log:
+  monitor is for the calls tables alone
 Errors:
 - 22023: no such task
 - 42P08: several logs, none is the default and none is named
@@ -230,6 +230,8 @@ CREATE FUNCTION _callhardening.find_role_tasks(role oid) RETURNS void
 -- A dropped role has lost its rights, and its name may be another's now.
 DELETE FROM _callhardening.role_tasks AS t
 WHERE t.role_oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = t.role_oid);
+-- An update has dropped the function.
+DELETE FROM _callhardening.role_tasks AS t WHERE t.function IS NOT NULL AND to_regprocedure(t.function) IS NULL;
 UPDATE _callhardening.role_tasks AS t SET role = r.rolname
 FROM pg_roles AS r WHERE r.oid = t.role_oid AND r.rolname <> t.role;
 UPDATE _callhardening.role_tasks AS t SET role_oid = r.oid

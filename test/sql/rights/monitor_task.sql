@@ -164,6 +164,12 @@ WHERE is_view IS NULL AND outcome <> 'refused' AND NOT has_function_privilege('p
 SELECT object FROM (SELECT object, try(query) AS outcome FROM attempts WHERE is_view AND NOT is_internal) AS o
 WHERE outcome ~ 'CANAR' ORDER BY object COLLATE "C";
 
+-- For the calls tables alone, beside a log
+SELECT grant_call_role('regress_call_monitor', 'monitor', '-');
+SELECT task, log FROM call_role_tasks ORDER BY log::text;
+SELECT revoke_call_role('regress_call_monitor', 'monitor', '-');
+SELECT grant_call_role('regress_call_monitor', 'read', '-');
+
 -- Row-level security on the log would hide events from a count.
 ALTER TABLE watched.call_events ENABLE ROW LEVEL SECURITY;
 SET ROLE regress_call_monitor;
