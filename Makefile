@@ -41,7 +41,8 @@ FRAGMENTS = base/prelude words/provider words/direction words/status words/trans
 	ingest/signature ingest/webhook ingest/change claims/claim claims/purge apply/process workers/kept_worker \
 	workers/call_worker workers/wait workers/worker_status claims/monitor monitoring/enforced_triggers monitoring/table_gaps \
 	monitoring/event_log_gaps monitoring/enforcement monitoring/health monitoring/timeline monitoring/counts \
-	monitoring/collectors monitoring/metrics monitoring/check traffic/generate base/roles monitoring/installed
+	monitoring/collectors monitoring/metrics monitoring/report monitoring/check traffic/generate base/roles \
+	monitoring/installed
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 

@@ -17,6 +17,16 @@ $$;
 COMMENT ON FUNCTION _callhardening.table_extent(regclass) IS
 'the size of a table with its partitions, and the number of rows that the last ANALYZE found';
 
+CREATE FUNCTION _callhardening.sample_percentage(relation regclass, exact boolean) RETURNS float8
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT 100.0 * 32768 / 4 / e.pages FROM _callhardening.table_extent(relation) AS e WHERE NOT exact AND e.pages > 32768
+$$;
+
+COMMENT ON FUNCTION _callhardening.sample_percentage(regclass, boolean) IS
+'how much of a table above 256 MB a sample of 64 MB is, with pages of 8 kB; NULL: it is smaller, or exact';
+
 CREATE FUNCTION _callhardening.present_columns(calls regclass, settings _callhardening.settings)
     RETURNS _callhardening.settings
     LANGUAGE plpgsql STABLE
@@ -177,19 +187,13 @@ CREATE FUNCTION _callhardening.rows_health(calls regclass, exact boolean) RETURN
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    full_pages CONSTANT bigint := 32768;
     settings _callhardening.settings := @extschema@.call_settings(calls);
     present _callhardening.settings := _callhardening.present_columns(calls, settings);
-    extent record;
-    percentage float8; -- of the table, for a sample; NULL: all of it
+    percentage float8 := _callhardening.sample_percentage(calls, exact);
     counted record;
     factor numeric := 1;
     estimate text := '';
 BEGIN
-    SELECT * INTO extent FROM _callhardening.table_extent(calls);
-    IF NOT exact AND extent.pages > full_pages THEN
-        percentage := 100.0 * full_pages / 4 / extent.pages;
-    END IF;
     IF has_function_privilege('_callhardening.count_hidden_calls(regclass, float8)', 'EXECUTE')
         AND (NOT has_table_privilege(calls, 'SELECT') OR row_security_active(calls))
     THEN
@@ -198,7 +202,8 @@ BEGIN
         SELECT * INTO counted FROM _callhardening.count_calls(calls, present, percentage);
     END IF;
     IF percentage IS NOT NULL THEN
-        factor := greatest(extent.known_rows, counted.rows_read)::numeric / greatest(counted.rows_read, 1);
+        factor := greatest((_callhardening.table_extent(calls)).known_rows, counted.rows_read)::numeric
+            / greatest(counted.rows_read, 1);
         estimate := format(' (estimated: %s rows were read)', counted.rows_read);
     END IF;
 

@@ -130,6 +130,8 @@ SELECT statement FROM (VALUES
     (34.1, 'SELECT _callhardening.attempts_without_errors(''[{"at": 1, "error": "no"}]'')'),
     (35, 'SELECT ' || test.call('retry_dead_call_events')),
     (36, 'SELECT pg_catalog.count(*) FROM "has space".call_issues'),
+    (36.1, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_report')),
+    (36.2, 'SELECT pg_catalog.count(*) FROM ' || test.call('call_report', '1 day', '8', 'true')),
     (37, 'SELECT ' || test.call('purge_call_issues', '0')),
     (38, 'SELECT ' || test.call('purge_call_events', '0', NULL, '10000', '1 day')),
     (39, 'SELECT ' || test.call('set_call_event_secret', NULL, 'a secret of thirty-two bytes: 32')),

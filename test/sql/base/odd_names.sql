@@ -110,6 +110,10 @@ CALL test.say(
     'ALTER TABLE %3$s DISABLE TRIGGER stamp_call_event',
     'SELECT e.* FROM call_enforcement AS e WHERE relation IN (%2$L, %3$L) AND gap <> ''default_log''',
     'SELECT figure, level, why FROM call_health(%2$L) WHERE figure <> ''oldest_snapshot''',
+    'SELECT t #>> ''{calls,calls}'' AS calls FROM jsonb_array_elements(call_report() -> ''tables'') AS t
+        WHERE (t ->> ''table'')::regclass = %2$L::regclass',
+    'SELECT l -> ''events'' ->> ''rows_read'' AS rows FROM jsonb_array_elements(call_report() -> ''logs'') AS l
+        WHERE (l ->> ''log'')::regclass = %3$L::regclass',
     'SELECT grant_call_role(''"regress odd ""role"""'', what, %3$L)
         FROM unnest(''{ingest,process,claim,operate,monitor,read}''::text[]) AS what',
     'SELECT c.relname, a.privilege_type FROM pg_class c, aclexplode(c.relacl) AS a
