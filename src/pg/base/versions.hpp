@@ -1,5 +1,5 @@
 // Differences between the releases of PostgreSQL. In src/pg, only this file and pg/postgres.hpp have an #if
-// on them.
+// on them. What is declared by hand is here too, because another release may change it.
 #pragma once
 
 #include <string_view>
@@ -27,6 +27,9 @@ extern "C" {
 #include "storage/dsm_registry.h"
 #include "utils/wait_event.h"
 #endif
+
+// Of libpq/libpq.h, which includes headers of GSSAPI.
+bool pq_check_connection(void);
 }
 
 namespace callhardening

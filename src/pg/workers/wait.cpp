@@ -1,4 +1,5 @@
 #include "pg/base/time.hpp"
+#include "pg/base/versions.hpp"
 #include "pg/claims/claim.hpp"
 #include "pg/log/consumer.hpp"
 #include "pg/shared/wake.hpp"
@@ -15,9 +16,6 @@ extern "C" {
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-
-// Of libpq/libpq.h, which includes headers of GSSAPI.
-bool pq_check_connection(void);
 }
 
 namespace callhardening
