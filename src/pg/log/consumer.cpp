@@ -128,11 +128,6 @@ bool find_consumer(const char *name, EventLog *log)
     return find_row("consumers_name_key", {int4_key(1, log->log_id), name_key(2, &padded)}, log);
 }
 
-bool find_consumer_by_id(int32 consumer_id, EventLog *log)
-{
-    return consumer_id == log->log_id || find_row("consumers_pkey", {int4_key(1, consumer_id)}, log);
-}
-
 void choose_consumer(FunctionCallInfo fcinfo, int consumer_argument, EventLog *log)
 {
     if (PG_ARGISNULL(consumer_argument)) {
@@ -166,11 +161,11 @@ bool find_log_of_consumer(int32 consumer_id, EventLog *log)
     return found;
 }
 
-void see_as_consumer(int32 consumer_id, EventLog *log)
+bool see_as_consumer(int32 consumer_id, EventLog *log)
 {
+    Assert(log->consumer == nullptr);
     log->consumer_id = consumer_id;
-    if (consumer_id != log->log_id)
-        find_row("consumers_pkey", {int4_key(1, consumer_id)}, log);
+    return consumer_id == log->log_id || find_row("consumers_pkey", {int4_key(1, consumer_id)}, log);
 }
 
 std::span<const EventLog> consumers_of(const EventLog &log)

@@ -30,16 +30,14 @@ void choose_consumer(FunctionCallInfo fcinfo, int consumer_argument, EventLog *l
 // The same, by name. False if the log has no such consumer.
 bool find_consumer(const char *name, EventLog *log);
 
-// The same, by number.
-bool find_consumer_by_id(int32 consumer_id, EventLog *log);
-
 bool has_consumer(const EventLog &log, int32 consumer_id);
 
 // The log of the consumer with this number, as this consumer sees it; false if there is none.
 bool find_log_of_consumer(int32 consumer_id, EventLog *log);
 
-// The log as the consumer with this number sees it. `log` is as the default consumer sees it.
-void see_as_consumer(int32 consumer_id, EventLog *log);
+// The log as the consumer with this number sees it. `log` is as the default consumer sees it. False if the
+// consumer was dropped: then its number is all that changes.
+bool see_as_consumer(int32 consumer_id, EventLog *log);
 
 // The log as each of its consumers sees it, in the current memory context.
 // `log` is as the default consumer sees it.

@@ -354,7 +354,7 @@ const char *find_log(Worker *worker)
         return no_rights;
     if (!find_event_log_of(worker->order.events, &worker->log))
         return no_log;
-    return find_consumer_by_id(worker->order.consumer_id, &worker->log) ? nullptr : no_consumer;
+    return see_as_consumer(worker->order.consumer_id, &worker->log) ? nullptr : no_consumer;
 }
 
 // Registers as a waiter first: a commit that this claim does not see wakes the worker.

@@ -232,7 +232,7 @@ void read_row(const CatalogTable &table, TupleTableSlot *slot, Oid extension, Fo
     if (row_oid(slot, kept_database) != MyDatabaseId || found->count == most_orders)
         return;
     if (!find_event_log_by_id(row_int4(slot, kept_log), &log) || log.events_name == nullptr ||
-        !find_consumer_by_id(row_int4(slot, kept_consumer), &log))
+        !see_as_consumer(row_int4(slot, kept_consumer), &log))
         return;
     if (is_trusted(table.heap, role))
         add_order(slot, extension, log, found);
