@@ -188,11 +188,13 @@ bool lock_old_lanes(const LaneTables &tables, std::span<const EventLog> consumer
 // check saves them from the lock.
 void drop_old_lanes(const Search &search)
 {
-    EventLog log = *search.context->log;
+    EventLog log;
+    const int32 log_id = search.context->log->log_id;
     const LaneTables &tables = search.context->tables;
-    if (search.now.xmin < log.adopted.xmax || !are_old_lanes_over(*search.context, consumers_of(log)) ||
+    if (search.now.xmin < search.context->log->adopted.xmax || !find_event_log_by_id(log_id, &log) ||
+        !are_old_lanes_over(*search.context, consumers_of(log)) ||
         !ConditionalLockRelationOid(log.events, ShareLock) || !try_lock_event_log(log) ||
-        !find_event_log_by_id(log.log_id, &log))
+        !find_event_log_by_id(log_id, &log))
         return;
     const std::span<const EventLog> consumers = consumers_of(log);
     if (!log.has_old_lanes || search.now.xmin < log.adopted.xmax || !lock_old_lanes(tables, consumers) ||

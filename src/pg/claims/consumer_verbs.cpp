@@ -207,15 +207,16 @@ void require_new_name(const EventLog &log, const char *name)
 }
 
 // An old lane that another consumer has may still get events.
-void create_lanes(const EventLog &consumer)
+void create_lanes(const EventLog &consumer, std::span<const EventLog> others)
 {
     const LaneTables tables = open_lanes(consumer, RowExclusiveLock);
     const Snapshot snapshot = take_snapshot();
-    const std::span<const EventLog> consumers = consumers_of(consumer);
+    const auto has_other = [&](int lane) {
+        return std::ranges::any_of(
+            others, [&](const EventLog &other) { return has_lane(other, tables, snapshot, lane); });
+    };
     for (int lane = 0; lane < consumer.first_lane + consumer.lanes; ++lane)
-        if (lane >= consumer.first_lane || std::ranges::any_of(consumers, [&](const EventLog &other) {
-                return has_lane(other, tables, snapshot, lane);
-            }))
+        if (lane >= consumer.first_lane || has_other(lane))
             create_lane(consumer, tables, lane);
     UnregisterSnapshot(snapshot);
     close_lanes(tables, NoLock);
@@ -228,9 +229,10 @@ void create_consumer(EventLog *log, const char *name)
     const LockedLog locked = lock_event_log(*log);
     read_locked_log(locked, log);
     require_new_name(*log, name);
+    const std::span<const EventLog> others = consumers_of(*log);
     add_consumer(locked, name, log);
     close_locked_log(locked);
-    create_lanes(*log);
+    create_lanes(*log, others);
 }
 
 void require_no_default(const EventLog &consumer)
