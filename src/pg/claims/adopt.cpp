@@ -36,6 +36,12 @@ std::span<const XidRange> one_range(uint64 first, uint64 end)
     return {range, 1};
 }
 
+// Ids ahead of this cluster: rows inserted with their stamps can have them.
+std::span<const XidRange> ids_ahead()
+{
+    return one_range(U64FromFullTransactionId(ReadNextFullTransactionId()), no_xid_end);
+}
+
 std::span<const XidRange> unsettled_marks(const EventLog &log, int lane)
 {
     const XidSnapshot transactions = {first_restore_mark, first_restore_mark, {}};
@@ -66,8 +72,7 @@ std::span<const XidRange> stray_window(const EventLog &log, const LaneTables &ta
         return one_range(0, no_xid_end);
     if (log.is_restored)
         return {};
-    // Rows inserted with their stamps can have ids ahead of this cluster.
-    return one_range(U64FromFullTransactionId(ReadNextFullTransactionId()), no_xid_end);
+    return ids_ahead();
 }
 
 KeyScan begin_lane_numbers(const LogTable &table, Snapshot snapshot)
@@ -90,10 +95,8 @@ bool next_lane_number(const KeyScan &scan, Snapshot snapshot, int *lane)
 namespace
 {
 
-bool has_stray_event(const EventLog &log, const LaneTables &tables, const LogTable &table, Snapshot snapshot,
-                     int lane)
+bool has_event(const LogTable &table, Snapshot snapshot, int lane, std::span<const XidRange> window)
 {
-    const std::span<const XidRange> window = stray_window(log, tables, snapshot, lane);
     if (window.empty())
         return false;
     LaneReader reader = begin_reading(table, snapshot, lane, window, {});
@@ -111,7 +114,7 @@ int find_stray_lanes(const EventLog &log, const LaneTables &tables, const LogTab
     const KeyScan scan = begin_lane_numbers(table, snapshot);
     for (int lane = before_worker_lanes;
          count < most && next_lane_number(scan, snapshot, &lane) && lane < most_lane_numbers;)
-        if (has_stray_event(log, tables, table, snapshot, lane))
+        if (has_event(table, snapshot, lane, stray_window(log, tables, snapshot, lane)))
             lanes[count++] = lane;
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
@@ -120,11 +123,11 @@ int find_stray_lanes(const EventLog &log, const LaneTables &tables, const LogTab
 
 } // namespace
 
-bool has_stray_events(const EventLog &log, const LaneTables &tables, const LogTable &table)
+bool needs_adoption(const EventLog &log, const LaneTables &tables, const LogTable &table)
 {
     int lane;
-    return log.first_lane + 2 * log.lanes <= most_lane_numbers &&
-           find_stray_lanes(log, tables, table, &lane, 1) > 0;
+    return log.is_restored || (log.first_lane + 2 * log.lanes <= most_lane_numbers &&
+                               find_stray_lanes(log, tables, table, &lane, 1) > 0);
 }
 
 // -- adopting ------------------------------------------------------------------------------------
@@ -203,15 +206,28 @@ StrayLanes *stray_lanes_of(std::span<const EventLog> consumers, const LogTable &
     return strays;
 }
 
+// An event ahead of this cluster is out of the workers' reach in a fresh lane, too.
+bool has_event_ahead(const EventLog &log, const LogTable &table, Snapshot snapshot, int first)
+{
+    bool found = false;
+    const std::span<const XidRange> ahead = ids_ahead();
+    for (int lane = first; !found && lane < first + log.lanes; ++lane)
+        found = has_event(table, snapshot, lane, ahead);
+    return found;
+}
+
 // number_of_lane (stamp.cpp) expects the next lanes here when it stamps future lanes. If there are events
-// beyond these lanes, the fresh lanes begin behind them.
-int next_first_lane(const EventLog &log, const StrayLanes *strays, size_t consumers)
+// beyond these lanes, or ahead of this cluster, the fresh lanes begin behind the last event.
+int next_first_lane(const EventLog &log, const LogTable &table, Snapshot snapshot,
+                    std::span<const StrayLanes> strays)
 {
     const int next = log.first_lane + log.lanes;
     int last = 0;
-    for (size_t i = 0; i < consumers; ++i)
-        last = strays[i].count > 0 ? Max(last, strays[i].lanes[strays[i].count - 1]) : last;
-    return last < next + log.lanes ? next : (last / log.lanes + 1) * log.lanes;
+    for (const StrayLanes &of_consumer : strays)
+        last = of_consumer.count > 0 ? Max(last, of_consumer.lanes[of_consumer.count - 1]) : last;
+    return last < next + log.lanes && !has_event_ahead(log, table, snapshot, next)
+               ? next
+               : (last / log.lanes + 1) * log.lanes;
 }
 
 // Running statements may still stamp lanes that are old now. `adopted` stays empty if they cannot: the log
@@ -249,7 +265,8 @@ void move_to_fresh_lanes(EventLog *log, const LogTable &table, const LockedLog &
     const std::span<const EventLog> consumers = consumers_of(*log);
     const StrayLanes *strays = stray_lanes_of(consumers, table);
     const Snapshot snapshot = take_snapshot();
-    start_fresh_lanes(log, next_first_lane(*log, strays, consumers.size()), snapshot);
+    const int first = next_first_lane(*log, table, snapshot, {strays, consumers.size()});
+    start_fresh_lanes(log, first, snapshot);
     UnregisterSnapshot(snapshot);
     write_adoption(locked, *log);
     for (size_t i = 0; i < consumers.size(); ++i)

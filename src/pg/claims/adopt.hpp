@@ -28,7 +28,7 @@ inline constexpr int before_all_lanes = no_lane::not_stamped - 1;
 KeyScan begin_lane_numbers(const LogTable &table, Snapshot snapshot);
 bool next_lane_number(const KeyScan &scan, Snapshot snapshot, int *lane);
 
-// Would adopting the log bring back events to the workers?
-bool has_stray_events(const EventLog &log, const LaneTables &tables, const LogTable &table);
+// Would adopting the log bring back events to the workers? One adoption is enough for them all.
+bool needs_adoption(const EventLog &log, const LaneTables &tables, const LogTable &table);
 
 } // namespace callhardening

@@ -282,8 +282,6 @@ bool search_once(ClaimContext *context)
 {
     EventLog *log = context->log;
     Search search;
-    if (log->is_restored)
-        adopt_event_log(log, context->table);
     start_search(context, &search);
     search_lanes(&search);
     const bool is_empty = context->claim->event_count == 0;
@@ -328,16 +326,15 @@ bool is_time_to_look(const LastLook &last, int32 consumer_id, bool is_idle)
     return last.consumer_id != consumer_id || age < 0 || age >= (is_idle ? second : minute);
 }
 
-// After a look that finds some, the next one is due at once: whoever claims then has to find them too, and
-// the fresh lanes can also have rows ahead of this cluster.
+// After a look that finds some, the next one is due at once: whoever claims then has to find them too.
 bool sees_strays(const ClaimContext &context, bool is_idle)
 {
     const EventLog &log = *context.log;
     LastLook *last = last_look_at(log.consumer_id);
-    if (log.is_restored || !is_time_to_look(*last, log.consumer_id, is_idle))
+    if (!log.is_restored && !is_time_to_look(*last, log.consumer_id, is_idle))
         return false;
     *last = {log.consumer_id, GetCurrentTimestamp()};
-    const bool found = has_stray_events(log, context.tables, context.table);
+    const bool found = needs_adoption(log, context.tables, context.table);
     if (found)
         *last = {};
     return found;
@@ -386,7 +383,7 @@ bool has_claimable_event(EventLog *log, Outlook *outlook)
     search.looks = true;
     search_lanes(&search);
     UnregisterSnapshot(search.snapshot);
-    const bool found = search.found || search.is_ahead || log->is_restored || sees_strays(context, true);
+    const bool found = search.found || search.is_ahead || sees_strays(context, true);
     close_context(context);
     return found;
 }

@@ -148,12 +148,8 @@ LockedLog lock_present_log(EventLog *consumer)
 void open_seek(Seek *seek)
 {
     open_log_table(seek->consumer, &seek->table);
-    if (seek->consumer.is_restored)
-        adopt_event_log(&seek->consumer, seek->table);
     seek->tables = open_lanes(seek->consumer, RowExclusiveLock);
-    // Of a restored log, even the fresh lanes can have events ahead of this cluster. No position here settles
-    // them.
-    if (has_stray_events(seek->consumer, seek->tables, seek->table))
+    if (needs_adoption(seek->consumer, seek->tables, seek->table)) // no position here settles such events
         adopt_event_log(&seek->consumer, seek->table);
     seek->scratch =
         AllocSetContextCreate(CurrentMemoryContext, "callhardening event", ALLOCSET_DEFAULT_SIZES);

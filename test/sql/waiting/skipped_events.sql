@@ -57,6 +57,17 @@ SELECT * FROM poll();
 SELECT lane - first_lane AS lane FROM _callhardening.lanes JOIN _callhardening.logs ON log_id = consumer_id
     WHERE events = 'hooks'::regclass;
 CALL start_again();
+-- The next lane of a restored log has an event ahead of this cluster. One adoption passes over both lanes.
+SELECT add(101, 102);
+SELECT restore();
+UPDATE hooks SET event_lane = event_lane + 1, event_xid = '1000000000000' WHERE event_seq = 2;
+SELECT * FROM work();
+SELECT lane - first_lane AS lane FROM _callhardening.lanes JOIN _callhardening.logs ON log_id = consumer_id
+    WHERE events = 'hooks'::regclass ORDER BY 1;
+SELECT * FROM work();
+SELECT * FROM poll(); -- drops the old lanes
+SELECT * FROM poll();
+CALL start_again();
 -- An old lane with only waiting events does not delay it either.
 SELECT add(101, 102);
 SELECT * FROM work(1, 2);
