@@ -286,7 +286,7 @@ bool search_once(ClaimContext *context)
     search_lanes(&search);
     const bool is_empty = context->claim->event_count == 0;
     if (is_enough(search))
-        wake_at_commit(log->log_id); // the other lanes may have more
+        wake_at_commit(log->log_id, log->consumer_id); // the other lanes may have more
     if (search.is_ahead)
         adopt_event_log(log, context->table);
     else if (log->has_old_lanes && is_empty && search.lost == 0)

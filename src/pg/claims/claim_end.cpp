@@ -51,7 +51,7 @@ void release_claim(const EventLog &log, const LaneTables &tables, const LaneReco
 {
     if (record.is_retry)
         release_retry(log, record.lane, record.claim_id);
-    wake_at_commit(log.log_id);
+    wake_at_commit(log.log_id, log.consumer_id);
     append_end(log, tables, record, record.record_no + 1, RecordState::released, PositionAfterRelease(record),
                nullptr);
 }

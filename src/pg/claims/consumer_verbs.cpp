@@ -176,7 +176,7 @@ void run_seek(Seek *seek)
     forget_waiting(seek->consumer);
     close_locked_log(locked);
     close_seek(*seek);
-    wake_at_commit(seek->consumer.log_id);
+    wake_at_commit(seek->consumer.log_id, seek->consumer.consumer_id);
 }
 
 // -- creating and dropping -----------------------------------------------------------------------
@@ -255,6 +255,7 @@ void run_drop(Seek *seek)
     forget_waiting(seek->consumer);
     forget_low_ends(seek->consumer);
     close_seek(*seek);
+    wake_at_commit(seek->consumer.log_id, seek->consumer.consumer_id); // its workers end
 }
 
 // -- arguments -----------------------------------------------------------------------------------

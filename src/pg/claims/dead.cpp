@@ -226,6 +226,6 @@ CALLHARDENING_FUNCTION(retry_dead_call_events)
     close_catalog_table(revival.waiting, NoLock);
     close_catalog_table(revival.dead, NoLock);
     if (revival.count > 0)
-        wake_at_commit(log.log_id);
+        wake_at_commit(log.log_id, log.consumer_id);
     PG_RETURN_INT64(revival.count);
 }

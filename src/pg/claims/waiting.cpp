@@ -280,7 +280,7 @@ Change set_int4(int column, int value)
 // A waiter sleeps until the first retry that it has seen.
 Change set_due(const EventLog &log, const TimestampTz *due_at)
 {
-    wake_at_commit(log.log_id);
+    wake_at_commit(log.log_id, log.consumer_id);
     return {waiting_due_at, due_at == nullptr ? Datum{0} : TimestampTzGetDatum(*due_at), due_at == nullptr};
 }
 
@@ -347,7 +347,7 @@ void insert_waiting(const EventLog &log, const CatalogTable &waiting, const Even
     values[waiting_lock_waits - 1] = Int32GetDatum(tries.lock_waits);
     insert_row(waiting, values, nulls);
     if (due_at != nullptr)
-        wake_at_commit(log.log_id);
+        wake_at_commit(log.log_id, log.consumer_id);
 }
 
 } // namespace

@@ -139,7 +139,7 @@ bool lock_lane(const EventLog &log, const LaneTables &tables, Snapshot snapshot,
     const int home = home_lane(log, lane);
     if (!lock_one_lane(log, tables, snapshot, lane, wait))
         return false;
-    wake_at_end(log.log_id);
+    wake_at_end(log.log_id, log.consumer_id);
     return home == lane || lock_one_lane(log, tables, snapshot, home, wait);
 }
 

@@ -110,7 +110,7 @@ void look_up_log(FunctionCallInfo fcinfo, Oid events, Stamper *stamper)
     stamper->looked_at = static_cast<bool *>(palloc0(sizeof(bool) * stamper->lanes));
     MemoryContextSwitchTo(caller);
     if (stamper->log.log_id != 0)
-        wake_at_commit(stamper->log.log_id);
+        wake_at_commit(stamper->log.log_id, all_consumers);
     if (stamper->log.notifies)
         Async_Notify(event_log_channel(stamper->log.log_id), "");
 }

@@ -79,6 +79,7 @@ constexpr int32 all_logs = 0;
 
 struct Wake {
     int32 log_id; // or all_logs of the database
+    int32 consumer_id;
     bool only_blocked;
     uint32 count;
     Waiter served[most_places]; // these kinds and consumers have a waiter that will look
@@ -99,6 +100,7 @@ bool is_meant(const Wake &wake, const Place &place)
 {
     return place.database == MyDatabaseId &&
            (wake.log_id == all_logs || place.waiter.log_id == wake.log_id) &&
+           (wake.consumer_id == all_consumers || place.waiter.consumer_id == wake.consumer_id) &&
            (!wake.only_blocked || place.is_blocked) && &place != own && !is_served(wake, place.waiter);
 }
 
@@ -122,7 +124,7 @@ void try_to_wake(Wake *wake, Place *place)
     }
 }
 
-void wake_waiters(int32 log_id, bool only_blocked)
+void wake_waiters(int32 log_id, int32 consumer_id, bool only_blocked)
 {
     Places *places = attached_places();
     if (places == nullptr)
@@ -132,6 +134,7 @@ void wake_waiters(int32 log_id, bool only_blocked)
         return;
     Wake wake;
     wake.log_id = log_id;
+    wake.consumer_id = consumer_id;
     wake.only_blocked = only_blocked;
     wake.count = 0;
     const uint32 used = Min(pg_atomic_read_u32(&places->used), most_places);
@@ -143,13 +146,14 @@ void wake_waiters(int32 log_id, bool only_blocked)
 
 struct Note {
     int32 log_id;
+    int32 consumer_id;
     bool at_commit; // there is new work
     bool at_end;    // a lane is free again
 };
 
 constexpr int most_notes = 8;
 Note notes[most_notes];
-int note_count = 0; // with more, the last one is for all logs
+int note_count = 0; // with more, the last one is for all logs and consumers
 
 void forget_notes()
 {
@@ -164,7 +168,7 @@ void end_transaction(XactEvent event, void *)
     if (is_commit || event == XACT_EVENT_ABORT)
         for (int i = 0; i < note_count; ++i)
             if ((is_commit && notes[i].at_commit) || notes[i].at_end)
-                wake_waiters(notes[i].log_id, !is_commit || !notes[i].at_commit);
+                wake_waiters(notes[i].log_id, notes[i].consumer_id, !is_commit || !notes[i].at_commit);
     if (is_commit || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
         forget_notes();
 }
@@ -177,33 +181,33 @@ void register_callback()
     is_registered = true;
 }
 
-Note *note_of(int32 log_id)
+Note *note_of(int32 log_id, int32 consumer_id)
 {
+    register_callback();
+    attach_shared_memory(&shared);
     for (int i = 0; i < note_count; ++i)
-        if (notes[i].log_id == log_id || notes[i].log_id == all_logs)
+        if (notes[i].log_id == all_logs || (notes[i].log_id == log_id && notes[i].consumer_id == consumer_id))
             return &notes[i];
     if (note_count < most_notes) {
-        notes[note_count] = {log_id, false, false};
+        notes[note_count] = {log_id, consumer_id, false, false};
         return &notes[note_count++];
     }
-    notes[most_notes - 1].log_id = all_logs;
-    return &notes[most_notes - 1];
+    Note *last = &notes[most_notes - 1];
+    last->log_id = all_logs;
+    last->consumer_id = all_consumers;
+    return last;
 }
 
 } // namespace
 
-void wake_at_commit(int32 log_id)
+void wake_at_commit(int32 log_id, int32 consumer_id)
 {
-    register_callback();
-    attach_shared_memory(&shared);
-    note_of(log_id)->at_commit = true;
+    note_of(log_id, consumer_id)->at_commit = true;
 }
 
-void wake_at_end(int32 log_id)
+void wake_at_end(int32 log_id, int32 consumer_id)
 {
-    register_callback();
-    attach_shared_memory(&shared);
-    note_of(log_id)->at_end = true;
+    note_of(log_id, consumer_id)->at_end = true;
 }
 
 // -- waiting -------------------------------------------------------------------------------------
@@ -298,7 +302,7 @@ void stop_waiting()
     const uint32 last = pg_atomic_exchange_u32(&own->turn, turn - state_of(turn) + place_idle);
     pg_atomic_fetch_sub_u32(&attached_places()->registered, 1);
     if (state_of(last) == place_woken)
-        wake_waiters(own->waiter.log_id, false);
+        wake_waiters(own->waiter.log_id, own->waiter.consumer_id, false);
 }
 
 } // namespace callhardening

@@ -17,13 +17,15 @@ namespace callhardening
 
 // -- for transactions that make work --------------------------------------------------------------
 
-// New events of the log, or other work on it: the commit of the transaction wakes one waiting worker and one
-// waiting client of each consumer. A rollback wakes nobody.
-void wake_at_commit(int32 log_id);
+inline constexpr int32 all_consumers = 0;
 
-// The transaction holds a lane of the log. Its end, also by a rollback, wakes waiters with work behind such a
-// lane.
-void wake_at_end(int32 log_id);
+// New events of the log, or other work on it: the commit of the transaction wakes one waiting worker and one
+// waiting client of the consumer, or of each consumer. A rollback wakes nobody.
+void wake_at_commit(int32 log_id, int32 consumer_id);
+
+// The transaction holds a lane of the consumer. Its end, also by a rollback, wakes waiters with work behind
+// such a lane.
+void wake_at_end(int32 log_id, int32 consumer_id);
 
 // -- for waiters ---------------------------------------------------------------------------------
 

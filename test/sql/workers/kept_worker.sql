@@ -22,8 +22,8 @@ SELECT stop_call_worker();
 SELECT start_call_worker(consumer => 'other');
 SELECT stop_call_worker(consumer => 'other');
 
--- A worker of a dropped consumer ends.
-SELECT start_call_worker(consumer => 'crm', poll => '10 milliseconds');
+-- A worker of a dropped consumer ends at once.
+SELECT start_call_worker(consumer => 'crm', poll => '1 hour', workers => 2);
 CREATE TEMP TABLE worker AS SELECT call_worker_pids() AS pid;
 SELECT drop_call_consumer('call_events', 'crm');
 DO $$ BEGIN
