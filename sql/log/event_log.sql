@@ -405,7 +405,7 @@ BEGIN
         PERFORM _callhardening.drop_counts(OLD.events, gone);
         DELETE FROM _callhardening.purges WHERE log_id = ANY (gone);
         DELETE FROM _callhardening.purge_leftovers WHERE log_id = OLD.log_id;
-        DELETE FROM _callhardening.kept_workers WHERE log_id = OLD.log_id;
+        PERFORM _callhardening.forget_workers_of(gone);
         PERFORM _callhardening.choose_default_log(NULL::int);
     ELSIF NEW.system_identifier <> 0 THEN
         -- A DROP in REPEATABLE READ does not see the row of a log made after its snapshot.

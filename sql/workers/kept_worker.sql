@@ -49,6 +49,14 @@ COMMENT ON FUNCTION _callhardening.forget_kept_workers(regclass, name) IS
 'a part of stop_call_worker: no worker of the consumer, or with NULL of the log, is kept from now on. Until the end of '
 'the transaction the launcher starts none';
 
+CREATE FUNCTION _callhardening.forget_workers_of(consumers int[]) RETURNS void
+    LANGUAGE c STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_forget_workers_of';
+REVOKE EXECUTE ON FUNCTION _callhardening.forget_workers_of(int[]) FROM PUBLIC;
+
+COMMENT ON FUNCTION _callhardening.forget_workers_of(int[]) IS
+'no worker of these consumers is kept from now on, since their log is dropped. The launcher hears of it at the commit';
+
 CREATE FUNCTION _callhardening.launcher_state() RETURNS TABLE (launcher text, fault text)
     LANGUAGE c STABLE ROWS 1
     AS 'MODULE_PATHNAME', 'callhardening_launcher_state';

@@ -27,6 +27,7 @@ void _PG_init()
 {
     callhardening::register_launcher();
     callhardening::define_worker_settings();
+    callhardening::follow_dropped_consumers();
     callhardening::request_shared_memory();
 }
 

@@ -38,11 +38,6 @@ constexpr CatalogColumn columns_of_consumers[] = {{"consumer_id", INT4OID},   {"
                                                   {"retry_cap", INTERVALOID}, {"max_retrying", INT4OID}};
 static_assert(lengthof(columns_of_consumers) == consumer_columns, "each column is here");
 
-constexpr CatalogColumn columns_of_kept_workers[] = {
-    {"consumer_id", INT4OID}, {"log_id", INT4OID},     {"database", OIDOID}, {"role", OIDOID},
-    {"workers", INT4OID},     {"max_events", INT4OID}, {"poll", INT4OID},    {"kept_since", TIMESTAMPTZOID}};
-static_assert(lengthof(columns_of_kept_workers) == kept_columns, "each column is here");
-
 CatalogTable open_consumers(const char *index, LOCKMODE lock)
 {
     return open_catalog_table(consumers_layout, index, lock);
@@ -99,7 +94,6 @@ void require_default_consumer(const EventLog &log)
 } // namespace
 
 constinit const CatalogLayout consumers_layout = {"consumers", columns_of_consumers};
-constinit const CatalogLayout kept_workers_layout = {"kept_workers", columns_of_kept_workers};
 
 namespace
 {
@@ -227,10 +221,10 @@ void drop_consumer(const LockedLog &locked, int32 consumer_id)
     const CatalogTable consumers = open_consumers("consumers_pkey", RowExclusiveLock);
     delete_rows(consumers, {int4_key(1, consumer_id)});
     close_catalog_table(consumers, NoLock);
-    const CatalogTable kept = open_catalog_table(kept_workers_layout, "kept_workers_pkey", RowExclusiveLock);
-    delete_rows(kept, {int4_key(1, consumer_id)});
-    close_catalog_table(kept, NoLock);
+    forget_workers_of_dropped(consumer_id);
     drop_counts({log.events, consumer_id});
 }
+
+constinit ConsumerAction forget_workers_of_dropped = nullptr;
 
 } // namespace callhardening

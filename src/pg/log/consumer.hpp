@@ -8,20 +8,7 @@
 namespace callhardening
 {
 
-extern const CatalogLayout consumers_layout, kept_workers_layout;
-
-// The columns of kept_workers, created in sql/workers/kept_worker.sql. A dropped consumer loses its row here.
-enum KeptColumn {
-    kept_consumer = 1,
-    kept_log,
-    kept_database,
-    kept_role,
-    kept_workers,
-    kept_max_events,
-    kept_poll,
-    kept_since,
-    kept_columns = kept_since
-};
+extern const CatalogLayout consumers_layout;
 
 // Makes `log` the log of the consumer in the argument: its number, its limits. NULL is the default consumer.
 // Raises 42704 if the log has no such consumer, 55000 if it has no default one.
@@ -46,5 +33,10 @@ std::span<const EventLog> consumers_of(const EventLog &log);
 // The caller has locked the log (lock_event_log).
 void add_consumer(const LockedLog &locked, const char *name, EventLog *log);
 void drop_consumer(const LockedLog &locked, int32 consumer_id);
+
+// Workers of a consumer are kept by a room above this one. It sets what happens to them when the consumer is
+// dropped.
+using ConsumerAction = void (*)(int32 consumer_id);
+extern ConsumerAction forget_workers_of_dropped;
 
 } // namespace callhardening

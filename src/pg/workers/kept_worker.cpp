@@ -20,8 +20,10 @@ extern "C" {
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -40,15 +42,44 @@ namespace
 
 // -- the table ------------------------------------------------------------------------------------
 
+// The columns of kept_workers, created in sql/workers/kept_worker.sql.
+enum KeptColumn {
+    kept_consumer = 1,
+    kept_log,
+    kept_database,
+    kept_role,
+    kept_workers,
+    kept_max_events,
+    kept_poll,
+    kept_since,
+    kept_columns = kept_since
+};
+constexpr CatalogColumn columns_of_kept_workers[] = {
+    {"consumer_id", INT4OID}, {"log_id", INT4OID},     {"database", OIDOID}, {"role", OIDOID},
+    {"workers", INT4OID},     {"max_events", INT4OID}, {"poll", INT4OID},    {"kept_since", TIMESTAMPTZOID}};
+static_assert(lengthof(columns_of_kept_workers) == kept_columns, "each column is here");
+
 CatalogTable open_kept_workers(LOCKMODE lock)
 {
     return open_catalog_table(kept_workers_layout, "kept_workers_pkey", lock);
+}
+
+// One session at a time changes what is kept for a consumer, until the end of its transaction. A session that
+// stops the workers of one consumer waits for them, and others need not wait.
+CatalogTable open_for_change(int32 consumer_id)
+{
+    const CatalogTable table = open_kept_workers(RowExclusiveLock);
+    LOCKTAG tag;
+    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, RelationGetRelid(table.heap), static_cast<Oid>(consumer_id), 0);
+    LockAcquire(&tag, ExclusiveLock, false, false);
+    return table;
 }
 
 // -- the end of the transaction -------------------------------------------------------------------
 
 struct AtEnd {
     bool asks_for_scan;
+    bool refuses_prepare;
     bool holds_orders;
 };
 AtEnd at_end = {};
@@ -57,7 +88,7 @@ AtEnd at_end = {};
 // it.
 void refuse_prepare()
 {
-    if (at_end.asks_for_scan)
+    if (at_end.refuses_prepare)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("a transaction that keeps workers, or ends kept ones, cannot be prepared"),
                         errhint("Call start_call_worker or stop_call_worker in a transaction of its own.")));
@@ -67,10 +98,10 @@ void end_of_transaction(XactEvent event, void *)
 {
     if (event == XACT_EVENT_PRE_PREPARE)
         refuse_prepare();
-    if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+    if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
         return;
     // In this order: the launcher starts nothing in a database that it has to scan first.
-    if (at_end.asks_for_scan)
+    if (at_end.asks_for_scan && event != XACT_EVENT_PREPARE)
         request_scan(MyDatabaseId);
     if (at_end.holds_orders)
         let_orders_go();
@@ -84,6 +115,12 @@ void scan_after_transaction()
         RegisterXactCallback(end_of_transaction, nullptr);
     is_registered = true;
     at_end.asks_for_scan = true;
+}
+
+void require_scan_after_transaction()
+{
+    scan_after_transaction();
+    at_end.refuses_prepare = true;
 }
 
 // -- writing --------------------------------------------------------------------------------------
@@ -161,26 +198,36 @@ void warn_of_limits(int wanted)
 void forget_workers(const EventLog &log)
 {
     PreventCommandIfReadOnly("stop_call_worker for kept workers");
-    const CatalogTable table = open_kept_workers(ShareRowExclusiveLock);
+    const CatalogTable table = open_for_change(log.consumer_id);
     const bool found = forget_row(table, log);
     close_catalog_table(table, NoLock);
     if (found && is_preloaded()) {
-        scan_after_transaction();
+        require_scan_after_transaction();
         at_end.holds_orders = true;
         hold_order(MyDatabaseId, log.consumer_id);
     }
 }
 
-bool has_row(const EventLog &log)
+bool has_row(int32 consumer_id)
 {
     const CatalogTable table = open_kept_workers(AccessShareLock);
     const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = begin_key_scan(table, snapshot, {int4_key(1, log.consumer_id)});
+    const KeyScan scan = begin_key_scan(table, snapshot, {int4_key(1, consumer_id)});
     const bool found = next_row(scan);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_catalog_table(table, AccessShareLock);
     return found;
+}
+
+// Its workers end by themselves. The launcher would try to start those that do not run.
+void forget_workers_of(int32 consumer_id)
+{
+    const CatalogTable table = open_for_change(consumer_id);
+    if (is_preloaded() && has_row(consumer_id))
+        scan_after_transaction();
+    delete_rows(table, {int4_key(1, consumer_id)});
+    close_catalog_table(table, NoLock);
 }
 
 // -- scanning -------------------------------------------------------------------------------------
@@ -320,8 +367,7 @@ void keep_workers(const EventLog &log, const WorkerOrder &order, int wanted)
     require_preloaded();
     PreventCommandIfReadOnly("start_call_worker(keep => true)");
     warn_of_limits(wanted);
-    // One writer at a time, until the end of its transaction.
-    const CatalogTable table = open_kept_workers(ShareRowExclusiveLock);
+    const CatalogTable table = open_for_change(log.consumer_id);
     require_trust(table, order.role);
     forget_row(table, log);
     const Datum values[] = {Int32GetDatum(log.consumer_id), Int32GetDatum(log.log_id),
@@ -331,7 +377,14 @@ void keep_workers(const EventLog &log, const WorkerOrder &order, int wanted)
     constexpr bool nulls[lengthof(values)] = {};
     insert_row(table, values, nulls);
     close_catalog_table(table, NoLock);
-    scan_after_transaction();
+    require_scan_after_transaction();
+}
+
+constinit const CatalogLayout kept_workers_layout = {"kept_workers", columns_of_kept_workers};
+
+void follow_dropped_consumers()
+{
+    forget_workers_of_dropped = forget_workers_of;
 }
 
 } // namespace callhardening
@@ -343,8 +396,22 @@ CALLHARDENING_FUNCTION(forget_kept_workers)
 {
     EventLog log;
     for (const EventLog &consumer : consumers_argument(fcinfo, &log))
-        if (!RecoveryInProgress() && has_row(consumer))
+        if (!RecoveryInProgress() && has_row(consumer.consumer_id))
             forget_workers(consumer);
+    PG_RETURN_VOID();
+}
+
+// For the trigger that forgets a dropped log.
+CALLHARDENING_FUNCTION(forget_workers_of)
+{
+    Datum *ids;
+    bool *nulls;
+    int count;
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, sizeof(int32), true, TYPALIGN_INT, &ids, &nulls,
+                      &count);
+    for (int i = 0; i < count; ++i)
+        if (!nulls[i])
+            forget_workers_of(DatumGetInt32(ids[i]));
     PG_RETURN_VOID();
 }
 

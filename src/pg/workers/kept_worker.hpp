@@ -7,6 +7,11 @@
 namespace callhardening
 {
 
+extern const CatalogLayout kept_workers_layout;
+
+// Workers of dropped consumers are kept no longer. Call it when the library is loaded.
+void follow_dropped_consumers();
+
 // Writes down that so many workers of the consumer run, as the caller. The launcher starts them after the
 // commit.
 void keep_workers(const EventLog &log, const WorkerOrder &order, int wanted);

@@ -232,9 +232,21 @@ $node->safe_psql('calls', q{SET ROLE worker; SELECT stop_call_worker(consumer =>
 comes_to('one of them is stopped alone', q{string_agg(consumer || running, ' ') = 'default1'});
 $node->safe_psql('calls', q{SET ROLE worker; SELECT start_call_worker(keep => true, consumer => 'crm')});
 comes_to('they run', q{count(*) = 2 AND bool_and(status = 'running')});
+my $stopping = $node->background_psql('calls');
+$stopping->query_safe(q{SET ROLE worker; BEGIN; SELECT stop_call_worker(consumer => 'crm')});
+is($node->safe_psql('calls', q{SET lock_timeout = '10s'; SET ROLE worker; SELECT start_call_worker(keep => true)}), 0,
+	'a session that stops the workers of one consumer does not block the others');
+$stopping->query_safe('ROLLBACK');
+$stopping->quit;
+comes_to('they run', q{count(*) = 2 AND bool_and(status = 'running')});
+# No worker runs that could tell the launcher of its end.
+reload('callhardening.max_workers = 0');
+comes_to('none runs', q{count(*) = 2 AND bool_and(running = 0)});
 $node->safe_psql('calls', q{SELECT drop_call_consumer('call_events', 'crm')});
 ok($node->poll_query_until('calls', 'SELECT count(*) = 1 FROM _callhardening.kept_worker_states()'), 'a dropped consumer keeps no workers');
 is($node->safe_psql('calls', 'SELECT count(*) FROM _callhardening.kept_workers'), 1, 'nor a row');
+reload('callhardening.max_workers = 8');
+comes_to('the others run', q{status = 'running'});
 is($node->safe_psql('calls', 'SET ROLE worker; SELECT stop_call_worker()'), 1, 'the others run');
 
 # ---- a limit is reached -----------------------------------------------------------------------------------------------------
