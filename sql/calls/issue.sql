@@ -44,7 +44,7 @@ many more there were. Bodies are in the event log and nowhere else. It keeps som
 (40 MB): then each new one takes the oldest away. Not dumped.';
 COMMENT ON COLUMN @extschema@.call_issues.happened_at IS 'when the transaction noticed it';
 COMMENT ON COLUMN @extschema@.call_issues.detail IS
-'what else is known, such as the error of a dead event; NULL: nothing';
+'what else is known, such as the consumer of a dead event; NULL: nothing';
 COMMENT ON COLUMN @extschema@.call_issues.kind IS
 'refused_status, refused_call_id, refined_status (process_call_events replaced ended), unknown_status, '
 'unknown_direction: of a calls table; unparsable_body, body_without_call, dead_event: of an event log';

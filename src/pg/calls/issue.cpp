@@ -70,8 +70,7 @@ struct NotedIssue {
     int level; // nesting level of its subtransaction
     bool is_rest;
     TimestampTz happened_at;
-    char *call_id, *old_value, *new_value;
-    const char *detail;
+    char *call_id, *old_value, *new_value, *detail;
     int64 event_seq;
     int64 occurrences;
     char *role_name, *application_name;
@@ -144,7 +143,7 @@ void add_row(IssueGroup *group, const Issue &issue)
     row->call_id = shown_word(issue.call_id);
     row->old_value = shown_word(issue.old_value);
     row->new_value = shown_word(issue.new_value);
-    row->detail = issue.detail;
+    row->detail = issue.detail == nullptr ? nullptr : pstrdup(issue.detail);
     row->event_seq = issue.event_seq;
     ++group->rows;
 }
@@ -158,7 +157,7 @@ void count_one_more(IssueGroup *group)
     }
     NotedIssue *rest = push_issue(group);
     rest->is_rest = true;
-    rest->detail = "more of this kind in the same transaction";
+    rest->detail = pstrdup("more of this kind in the same transaction");
 }
 
 // -- the end of a subtransaction -----------------------------------------------------------------
@@ -166,8 +165,8 @@ void count_one_more(IssueGroup *group)
 void pop_issue(IssueGroup *group)
 {
     NotedIssue *issue = group->newest;
-    for (char *text :
-         {issue->call_id, issue->old_value, issue->new_value, issue->role_name, issue->application_name})
+    for (char *text : {issue->call_id, issue->old_value, issue->new_value, issue->detail, issue->role_name,
+                       issue->application_name})
         if (text != nullptr)
             pfree(text);
     if (!issue->is_rest)

@@ -27,7 +27,7 @@ struct Issue {
     Oid table;                                  // the calls table, a partition of it, or the event log
     OptionalText call_id, old_value, new_value; // none: NULL, or unknown to the caller
     int64 event_seq;                            // 0: no event of a log
-    const char *detail;                         // a constant text, or NULL
+    const char *detail;                         // or NULL
 };
 
 // The first hundred issues of one kind and table in a transaction get a row each, the rest one row together.

@@ -12,6 +12,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 }
@@ -72,7 +73,8 @@ void bury(const EventLog &log, const EventInLane &event, int attempts, Datum err
                 {},
                 {},
                 event.position.seq,
-                "see call_dead_events"});
+                psprintf("see call_dead_events, consumer %s",
+                         log.consumer == nullptr ? "default" : quote_identifier(log.consumer))});
 }
 
 namespace

@@ -29,6 +29,7 @@ CREATE TABLE claimed AS SELECT claim_id, event_seq, call_id FROM claim_call_even
 SELECT fail_call_event(claim_id, event_seq, 'no route') FROM claimed WHERE call_id = '1';
 SELECT DISTINCT outcome FROM complete_call_events(ARRAY(SELECT claim_id FROM claimed));
 SELECT consumer, event_seq, call_id, error FROM call_dead_events;
+SELECT event_seq, detail FROM call_issues WHERE kind = 'dead_event' ORDER BY happened_at DESC LIMIT 1;
 SELECT consumer, dead, max_attempts, max_retrying FROM call_consumers ORDER BY 1;
 -- A limit that the consumer does not have follows the log's.
 SELECT configure_call_event_log(max_attempts => 7, max_retrying => 700);
