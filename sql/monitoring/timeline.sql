@@ -23,17 +23,28 @@ WITH found AS MATERIALIZED (
         ARRAY[call_id, format('(%s bytes)', octet_length(call_id))] AS shown, e.*
     FROM _callhardening.events_of_call(call_id, log, consumer) AS e
     JOIN @extschema@.call_event_logs AS l ON l.events = e.events
+), refusals AS MATERIALIZED (
+    -- One read of at most some 200,000 rows
+    SELECT i.* FROM @extschema@.call_issues AS i
+    WHERE i.kind IN ('refused_status', 'refused_call_id') AND i.table_name = (SELECT f.calls FROM found AS f LIMIT 1)
+        AND i.happened_at >= (SELECT min(coalesce(f.received_at, '-infinity')) FROM found AS f)
+        AND coalesce(consumer, 'default') = 'default'
 ), issues AS MATERIALIZED (
-    -- One read of at most some 200,000 rows. Two logs of one calls table can have the same numbers, so the call id is
-    -- compared as well. If it is no word, an issue has its length.
+    -- Two logs of one calls table can have the same numbers, so the call id is compared as well. If it is no word, an
+    -- issue has its length.
     SELECT DISTINCT ON (i.event_seq) i.event_seq,
         concat(i.kind, CASE WHEN r.texts_are_shown
             THEN concat(': ', coalesce(i.old_value, 'NULL'), ' -> ', coalesce(i.new_value, 'NULL')) END) AS reason
-    FROM @extschema@.call_issues AS i JOIN found AS f ON f.event_seq = i.event_seq
+    FROM refusals AS i JOIN found AS f ON f.event_seq = i.event_seq
     CROSS JOIN has_table_privilege('_callhardening.quoted_bodies'::regclass, 'SELECT') AS r (texts_are_shown)
-    WHERE i.kind IN ('refused_status', 'refused_call_id') AND i.table_name = f.calls AND i.call_id = ANY (f.shown)
-        AND i.happened_at >= coalesce(f.received_at, '-infinity') AND coalesce(consumer, 'default') = 'default'
+    WHERE i.call_id = ANY (f.shown) AND i.happened_at >= coalesce(f.received_at, '-infinity')
     ORDER BY i.event_seq, i.happened_at DESC
+), without_row AS (
+    -- The refusals of a transaction behind the hundredth are one row.
+    SELECT f.event_seq, sum(i.occurrences) AS refusals
+    FROM refusals AS i JOIN found AS f ON i.happened_at BETWEEN coalesce(f.claimed_at, f.received_at, '-infinity')
+        AND coalesce(f.settled_at, 'infinity')
+    WHERE i.call_id IS NULL AND i.detail IS NOT NULL GROUP BY f.event_seq
 ), known AS (
     SELECT f.event_seq, f.event_type, f.received_at,
         CASE WHEN d.event_seq IS NOT NULL THEN 'dead'
@@ -50,6 +61,8 @@ WITH found AS MATERIALIZED (
             WHEN w.event_seq IS NOT NULL THEN nullif(concat_ws(': ', w.errors -> -1 ->> 'sqlstate',
                 w.errors -> -1 ->> 'error'), '')
             WHEN f.lane < 0 THEN _callhardening.why_no_lane(f.lane)
+            WHEN f.state = 'done' AND i.reason IS NULL AND r.refusals IS NOT NULL
+                THEN format('refused or not: %s refusals of its batch have no row in call_issues', r.refusals)
             ELSE i.reason END AS reason
     FROM found AS f
     LEFT JOIN @extschema@.call_retrying_events AS w ON w.log_id = f.log_id AND w.lane = f.home_lane
@@ -58,6 +71,7 @@ WITH found AS MATERIALIZED (
         AND d.consumer = coalesce(call_timeline.consumer, 'default')
     LEFT JOIN @extschema@.call_open_claims AS o ON o.claim_id = w.claim_id
     LEFT JOIN issues AS i ON i.event_seq = f.event_seq
+    LEFT JOIN without_row AS r ON r.event_seq = f.event_seq
 )
 SELECT k.event_seq, k.event_type, k.received_at, k.state, k.attempts, k.claimed_at, k.worker, k.settled_at,
     k.settled_at - k.received_at, k.reason
@@ -88,7 +102,8 @@ call_id, so all of its events were read.
 - settled_after: how long after its receipt
 - event_type: NULL also for a caller with the task monitor alone
 - reason: of a failure the last error, of a refusal the kind, the old and the refused value; for
-  the task monitor alone the SQLSTATE or the kind
+  the task monitor alone the SQLSTATE or the kind. A transaction has rows for a hundred refusals of
+  a table: if there were more, the reason of its other events tells their number
 Errors:
 - 42501: no SELECT on the log or on call_issues
 - 42704: no such consumer

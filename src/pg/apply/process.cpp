@@ -626,8 +626,8 @@ ApplyCounts apply_claim(Batch *batch, MemoryContext statement)
     apply_batch(batch);
     record_failures(*batch);
     give_failed_back(*batch);
+    warn_of_batch(*batch, statement); // before the claims end: so call_timeline finds the batch of an issue
     complete_claims(*batch);
-    warn_of_batch(*batch, statement);
     const ApplyCounts counts = count_outcomes(*batch);
     count_batch(*batch, counts);
     return counts;

@@ -88,7 +88,9 @@ void require_default_consumer(const EventLog &log)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("event log %s has no default consumer", log.events_name),
                         errdetail("Its events are the changes of a calls table."),
-                        errhint("Add a consumer with create_call_consumer, and name it.")));
+                        log.other_consumers.empty()
+                            ? errhint("Add a consumer with create_call_consumer, and name it.")
+                            : errhint("Name one of its consumers. The view call_consumers lists them.")));
 }
 
 } // namespace

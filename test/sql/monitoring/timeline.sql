@@ -76,6 +76,13 @@ SELECT applied, refused FROM process_call_events(log => 'call_events');
 SELECT event_seq, state, attempts, claimed, worker ~ '^applier \(pid \d+\)$' AS worker, settled, reason FROM life('7', NULL);
 SELECT event_seq, state, attempts, claimed, worker ~ '^applier \(pid \d+\)$' AS worker, settled, reason FROM life('8', 'call_events');
 RESET application_name;
+-- A batch with more than a hundred refusals: which of its other events were refused is not known, and said.
+SELECT count(ingest_call_event(format('{"call_id": %s, "state": "%s"}', id, state)::jsonb, 'call_events'))
+FROM generate_series(1001, 1102) AS id, unnest('{hangup,connected}'::text[]) AS state;
+SET client_min_messages = error;
+SELECT applied, refused FROM process_call_events(log => 'call_events');
+RESET client_min_messages;
+SELECT state, reason, count(*) FROM generate_series(1001, 1102) AS id, life(id::text, NULL) GROUP BY 1, 2 ORDER BY 3;
 -- The same numbers and the same table, in another log: the refusal is not theirs.
 SELECT add(8, 8, 8);
 SELECT process_call_events(log => 'queue');
