@@ -276,25 +276,49 @@ bool find_log(const char *index, const Key &key, EventLog *log)
     return found;
 }
 
-// The index has the marked row first. If no row is marked, the only log of webhooks is the default. Returns
-// the number of logs up to the marked one.
-int read_default_event_log(const KeyScan &scan, EventLog *log, StringInfo names)
+struct Names {
+    StringInfoData text;
+    int count;
+};
+
+void add_name(Names *names, const char *name)
 {
-    int count = 0;
-    while (next_row(scan)) {
+    if (names->text.data == nullptr)
+        initStringInfo(&names->text);
+    appendStringInfo(&names->text, "%s%s", names->count == 0 ? "" : ", ", name);
+    ++names->count;
+}
+
+// The logs up to the marked one.
+struct FoundLogs {
+    Names of_webhooks, of_changes;
+};
+
+[[noreturn]] void raise_only_changes(const char *names)
+{
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("there is no event log of webhooks"),
+             errdetail("The logs of changes are %s. None of them is a default.", names),
+             errhint("Pass one of them as log, or create an event log with create_call_tables.")));
+    pg_unreachable();
+}
+
+// The index has the marked row first. If no row is marked, the only log of webhooks is the default.
+FoundLogs read_default_event_log(const KeyScan &scan, EventLog *log)
+{
+    FoundLogs found = {};
+    for (bool is_default = false; !is_default && next_row(scan);) {
         const Oid events = row_oid(scan.slot, log_events);
-        if (row_bool(scan.slot, log_is_of_changes))
-            continue;
         const char *name = is_live(events) ? relation_name(events) : nullptr;
         if (name == nullptr)
             continue;
-        if (count++ == 0)
+        const bool is_of_changes = row_bool(scan.slot, log_is_of_changes);
+        if (!is_of_changes && found.of_webhooks.count == 0)
             read_log(scan.slot, log);
-        appendStringInfo(names, "%s%s", count == 1 ? "" : ", ", name);
-        if (row_bool(scan.slot, log_is_default))
-            break;
+        add_name(is_of_changes ? &found.of_changes : &found.of_webhooks, name);
+        is_default = row_bool(scan.slot, log_is_default);
     }
-    return count;
+    return found;
 }
 
 void find_default_event_log(EventLog *log)
@@ -302,16 +326,16 @@ void find_default_event_log(EventLog *log)
     const CatalogTable logs = open_logs("logs_is_default_key", AccessShareLock);
     const Snapshot snapshot = take_snapshot();
     const KeyScan scan = begin_key_scan(logs, snapshot, {});
-    StringInfoData names;
-    initStringInfo(&names);
-    const int count = read_default_event_log(scan, log, &names);
+    const FoundLogs found = read_default_event_log(scan, log);
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_catalog_table(logs, AccessShareLock);
-    if (count == 0)
+    if (found.of_webhooks.count > 1)
+        raise_no_default(found.of_webhooks.text.data);
+    if (found.of_webhooks.count == 0 && found.of_changes.count > 0)
+        raise_only_changes(found.of_changes.text.data);
+    if (found.of_webhooks.count == 0)
         raise_no_log(InvalidOid);
-    if (count > 1)
-        raise_no_default(names.data);
 }
 
 } // namespace

@@ -393,6 +393,12 @@ DROP SCHEMA mine CASCADE;
 SELECT revoke_call_role('regress_log_owner', 'own'), revoke_call_role('regress_writer', 'claim');
 RESET client_min_messages;
 
+-- If only logs of changes are left, none of them is the default.
+BEGIN;
+DELETE FROM _callhardening.logs WHERE NOT is_of_changes;
+SELECT revoke_call_role('regress_writer', 'claim');
+ROLLBACK;
+
 -- Off again: by the function, by DROP TABLE, and by unharden_calls.
 SELECT drop_call_changes('calls');
 UPDATE calls SET from_number = '+4' WHERE dialpad_call_id = 20;
