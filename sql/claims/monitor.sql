@@ -256,8 +256,9 @@ FROM (
             pg_catalog.count(*) FILTER (WHERE v.is_over) AS claims_over,
             pg_catalog.sum(v.retrying)::bigint AS retrying, pg_catalog.sum(v.blocked)::bigint AS blocked,
             pg_catalog.min(v.error) AS error
-        FROM @extschema@.call_lane_status v
-        WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name) s
+        FROM @extschema@.call_lane_status v -- below 0: no consumer can get these events
+        WHERE v.log OPERATOR(pg_catalog.=) l.events AND v.consumer OPERATOR(pg_catalog.=) c.name
+            AND v.lane OPERATOR(pg_catalog.>=) 0) s
     CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS dead FROM _callhardening.dead_events e
         WHERE e.consumer_id OPERATOR(pg_catalog.=) c.consumer_id) d
     CROSS JOIN LATERAL (SELECT pg_catalog.min(e.event_seq) AS oldest_event_seq
@@ -294,7 +295,8 @@ COMMENT ON COLUMN @extschema@.call_consumers.max_retrying IS
 COMMENT ON COLUMN @extschema@.call_consumers.consumer IS
 'default: the one of process_call_events, and of functions called without a consumer';
 COMMENT ON COLUMN @extschema@.call_consumers.pending_estimate IS
-'events without a worker of this consumer (see pending_call_events); NULL: the log cannot be read';
+'events without a worker of this consumer (see pending_call_events); events without a stamp are
+no consumer''s, and check_call_hardening counts them; NULL: the log cannot be read';
 COMMENT ON COLUMN @extschema@.call_consumers.last_claimed_at IS
 'the last claim among the remembered records; NULL: none. The consumer sleeps if this is long ago and events are '
 'pending';

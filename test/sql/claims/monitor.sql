@@ -40,6 +40,14 @@ SELECT worker, is_over FROM call_open_claims GROUP BY 1, 2;
 SELECT sum(pending) FROM pending_call_events('call_events', true);
 ROLLBACK;
 
+-- An event without a stamp is no consumer's. pending_call_events has its lane.
+BEGIN;
+ALTER TABLE call_events DISABLE TRIGGER USER;
+INSERT INTO call_events (payload) VALUES ('{"call_id": 1}');
+SELECT lane, pending FROM pending_call_events('call_events', true) WHERE lane < 0;
+SELECT pending_estimate = (SELECT sum(pending) FROM pending_call_events('call_events') WHERE lane >= 0) AS without_it FROM call_consumers;
+ROLLBACK;
+
 -- The horizon: a transaction of this session holds the oldest snapshot.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM calls;
