@@ -36,11 +36,14 @@ static_assert(lengthof(columns_of_counts) == counts_columns, "each column is her
 constexpr int most_slots = 256;
 constexpr uint64 no_key = 0, cleared_key = 1;
 
-// `flushed`: the part of `numbers` that the table has.
+// `flushed`: the part of `numbers` that the table has. For a moment the row of a committed flush is visible,
+// and `flushed` does not have it yet. `flushing` and `moves` show this to readers.
 struct Slot {
     pg_atomic_uint64 key;
     pg_atomic_uint64 since;
     pg_atomic_uint64 flushed_at;
+    pg_atomic_uint32 flushing; // the transaction that has written the row; 0 after its callback
+    pg_atomic_uint32 moves;    // odd while a callback changes `flushed`
     pg_atomic_uint64 numbers[counter_numbers];
     pg_atomic_uint64 flushed[counter_numbers];
     Oid database;
@@ -57,6 +60,7 @@ void clear_slot(Slot *slot)
         pg_atomic_write_u64(&slot->numbers[i], 0);
         pg_atomic_write_u64(&slot->flushed[i], 0);
     }
+    pg_atomic_write_u32(&slot->flushing, InvalidTransactionId);
 }
 
 void initialize(void *memory)
@@ -65,6 +69,8 @@ void initialize(void *memory)
     for (Slot &slot : static_cast<Slots *>(memory)->slots) {
         for (pg_atomic_uint64 *number : {&slot.key, &slot.since, &slot.flushed_at})
             pg_atomic_init_u64(number, 0);
+        pg_atomic_init_u32(&slot.flushing, InvalidTransactionId);
+        pg_atomic_init_u32(&slot.moves, 0);
         for (int i = 0; i < counter_numbers; ++i) {
             pg_atomic_init_u64(&slot.numbers[i], 0);
             pg_atomic_init_u64(&slot.flushed[i], 0);
@@ -72,7 +78,7 @@ void initialize(void *memory)
     }
 }
 
-constinit SharedMemory shared = {"callhardening counters 1", sizeof(Slots), initialize, nullptr, 0};
+constinit SharedMemory shared = {"callhardening counters 2", sizeof(Slots), initialize, nullptr, 0};
 
 // The schema is another one after the extension was created again: its logs have the same numbers.
 uint64 key_of(const CountedConsumer &consumer)
@@ -330,7 +336,9 @@ void flush_locked(const CatalogTable &table, Pending *counted)
                                      pg_atomic_read_u64(&counted->slot->flushed[i])) +
                   counted->numbers[i];
     counted->flushed = rest;
-    if (!write_counts(table, *counted))
+    if (write_counts(table, *counted))
+        pg_atomic_write_u32(&counted->slot->flushing, GetTopTransactionId());
+    else
         counted->flushed = nullptr;
 }
 
@@ -363,6 +371,16 @@ void flush_due()
 // After the commit an error would end the server: nothing here allocates, waits for a lock or raises an
 // error.
 
+// One session at a time: it has the lock of the row.
+void move_flushed(const Pending &counted)
+{
+    Slot *slot = counted.slot;
+    for (int i = 0; i < counter_numbers; ++i)
+        pg_atomic_fetch_add_u64(&slot->flushed[i], counted.flushed[i]);
+    pg_atomic_write_u64(&slot->flushed_at, static_cast<uint64>(counted.flushed_at));
+    pg_atomic_write_u32(&slot->flushing, InvalidTransactionId);
+}
+
 // Another session may have freed the slot, if its log was dropped.
 void add_to_slot(const Pending &counted)
 {
@@ -373,14 +391,15 @@ void add_to_slot(const Pending &counted)
         free_slot(slot, counted.key);
         return;
     }
+    if (counted.flushed != nullptr)
+        pg_atomic_fetch_add_u32(&slot->moves, 1);
     for (int i = 0; i < counter_numbers; ++i)
         if (counted.numbers[i] != 0)
             pg_atomic_fetch_add_u64(&slot->numbers[i], counted.numbers[i]);
     if (counted.flushed == nullptr)
         return;
-    for (int i = 0; i < counter_numbers; ++i)
-        pg_atomic_fetch_add_u64(&slot->flushed[i], counted.flushed[i]);
-    pg_atomic_write_u64(&slot->flushed_at, static_cast<uint64>(counted.flushed_at));
+    move_flushed(counted);
+    pg_atomic_fetch_add_u32(&slot->moves, 1);
 }
 
 // A prepared transaction ends in another process. It is rarely rolled back, so it counts when it is prepared.
@@ -501,11 +520,35 @@ namespace
 
 // -- reading --------------------------------------------------------------------------------------
 
-// Adds the rest in memory. False if the consumer does not count.
-bool add_rest(const CountedConsumer &consumer, StoredCounts *counts)
+struct Reader {
+    CatalogTable table;
+    int32 consumer_id;
+    uint64 key;
+    Slots *slots;         // nullptr: there is no shared memory
+    StoredCounts counts;  // of the row, and then with the rest in memory
+    TransactionId writer; // of the row; 0: there is none
+    bool is_counted;
+};
+
+void read_row(Reader *reader)
 {
-    const uint64 key = key_of(consumer);
-    auto *slots = static_cast<Slots *>(attach_shared_memory(&shared));
+    bool is_null;
+    const Snapshot snapshot = take_snapshot();
+    const KeyScan scan = find_counts(reader->table, snapshot, reader->consumer_id);
+    reader->counts = {};
+    reader->writer = InvalidTransactionId;
+    if (next_row(scan)) {
+        reader->counts = counts_in_slot(scan.slot);
+        reader->writer =
+            DatumGetTransactionId(slot_getsysattr(scan.slot, MinTransactionIdAttributeNumber, &is_null));
+    }
+    end_key_scan(scan);
+    UnregisterSnapshot(snapshot);
+}
+
+// Adds the rest in memory. False if the consumer does not count.
+bool add_rest(Slots *slots, uint64 key, StoredCounts *counts)
+{
     bool is_free = RecoveryInProgress();
     if (slots == nullptr)
         return is_free;
@@ -523,16 +566,35 @@ bool add_rest(const CountedConsumer &consumer, StoredCounts *counts)
     return is_free;
 }
 
-StoredCounts stored_counts(const CatalogTable &table, int32 consumer_id)
+// Of a consumer's slots: only one of them moves at a time.
+uint32 moves_of(Slots *slots, uint64 key)
 {
-    StoredCounts counts = {};
-    const Snapshot snapshot = take_snapshot();
-    const KeyScan scan = find_counts(table, snapshot, consumer_id);
-    if (next_row(scan))
-        counts = counts_in_slot(scan.slot);
-    end_key_scan(scan);
-    UnregisterSnapshot(snapshot);
-    return counts;
+    uint32 moves = 0;
+    pg_memory_barrier();
+    for (int i = 0; slots != nullptr && i < most_slots; ++i)
+        if (pg_atomic_read_u64(&slots->slots[i].key) == key)
+            moves += pg_atomic_read_u32(&slots->slots[i].moves);
+    pg_memory_barrier();
+    return moves;
+}
+
+bool is_flushing(Slots *slots, uint64 key, TransactionId writer)
+{
+    bool found = false;
+    for (int i = 0; slots != nullptr && TransactionIdIsValid(writer) && i < most_slots; ++i)
+        found = found || (pg_atomic_read_u64(&slots->slots[i].key) == key &&
+                          pg_atomic_read_u32(&slots->slots[i].flushing) == writer);
+    return found;
+}
+
+// False if the row and the memory do not fit together: a flush has just committed.
+bool try_to_read(Reader *reader)
+{
+    const uint32 before = moves_of(reader->slots, reader->key);
+    read_row(reader);
+    reader->is_counted = add_rest(reader->slots, reader->key, &reader->counts);
+    return before % 2 == 0 && !is_flushing(reader->slots, reader->key, reader->writer) &&
+           moves_of(reader->slots, reader->key) == before;
 }
 
 } // namespace
@@ -541,26 +603,25 @@ StoredCounts stored_counts(const CatalogTable &table, int32 consumer_id)
 
 using namespace callhardening;
 
-// The lock keeps the row and the memory together: between the commit of a flush and its callback, both have
-// the same events. A standby takes no such lock, and has no flush.
+// Without the lock of the row: a flush has it while its commit waits for standbys.
 CALLHARDENING_FUNCTION(total_counts)
 {
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "total_counts must return a row");
     const CountedConsumer consumer = {PG_GETARG_OID(0), PG_GETARG_INT32(1)};
-    const CatalogTable table = open_catalog_table(counts_layout, "counts_pkey", AccessShareLock);
-    const LOCKTAG tag = lock_of(table, consumer.consumer_id);
-    const bool locks = !RecoveryInProgress();
-    if (locks)
-        LockAcquire(&tag, ShareLock, false, false);
-    StoredCounts counts = stored_counts(table, consumer.consumer_id);
-    const bool is_counted = add_rest(consumer, &counts);
-    if (locks)
-        LockRelease(&tag, ShareLock, false);
-    close_catalog_table(table, AccessShareLock);
-    Datum values[] = {TimestampTzGetDatum(counts.since), array_of(counts.numbers)};
-    bool nulls[] = {!is_counted || counts.since == 0, !is_counted};
+    Reader reader = {};
+    reader.table = open_catalog_table(counts_layout, "counts_pkey", AccessShareLock);
+    reader.consumer_id = consumer.consumer_id;
+    reader.key = key_of(consumer);
+    reader.slots = static_cast<Slots *>(attach_shared_memory(&shared));
+    while (!try_to_read(&reader)) {
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(100);
+    }
+    close_catalog_table(reader.table, AccessShareLock);
+    Datum values[] = {TimestampTzGetDatum(reader.counts.since), array_of(reader.counts.numbers)};
+    bool nulls[] = {!reader.is_counted || reader.counts.since == 0, !reader.is_counted};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls));
 }
 

@@ -145,6 +145,21 @@ $node->safe_psql('postgres', q{COMMIT PREPARED 'p'});
 is(received('postgres'), $before + 9, 'and does not count again');
 flush_counts('postgres');
 
+# -- a save that waits for a standby ----------------------------------------------------------------
+
+$node->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
+$node->reload;
+my $saving = $node->background_psql('postgres');
+$saving->query_until(qr/saving/, "\\echo saving\nSELECT ingest_call_event('{\"call_id\": 2002}'::jsonb), flush_call_event_counts();\n");
+$node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep')}) or die 'nobody saves';
+is($node->safe_psql('postgres', q{SET statement_timeout = '60 s'; SELECT received FROM call_event_counts}), $before + 9,
+	'a reader does not wait for a standby');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET synchronous_standby_names');
+$node->reload;
+$saving->quit;
+is(received('postgres'), $before + 10, 'then the save counts');
+is(saved('postgres'), $before + 10, 'and is in the table');
+
 # -- a standby -------------------------------------------------------------------------------------
 
 $node->backup('copy');
@@ -152,7 +167,7 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
-is($standby->safe_psql('postgres', 'SELECT received FROM call_event_counts'), $before + 9, 'a standby shows what was saved');
+is($standby->safe_psql('postgres', 'SELECT received FROM call_event_counts'), $before + 10, 'a standby shows what was saved');
 $standby->stop;
 
 # -- more than 256 consumers -----------------------------------------------------------------------
