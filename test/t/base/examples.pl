@@ -56,9 +56,27 @@ sub fails_at_its_start
 }
 
 my $attempts = 'SELECT count(*) FROM call_retrying_events';
+my $page = slurp_file("$examples/../clients.md");
+
+# The loop of the page claims an event that was committed before its start, and one that is committed while it waits.
+sub loop_works
+{
+	my ($fence, @command) = @_;
+	my ($program) = $page =~ /^```$fence\n(.*?)^```$/ms or die "no $fence";
+	my $first = $node->safe_psql('postgres', qq{SELECT ingest_call_event('{"call_id": 501, "of": "$fence"}'::jsonb)});
+	my $output = '';
+	my $loop = IPC::Run::start([ 'env', 'PGUSER=client', @command, $program ], '<', \undef, '>&', \$output, IPC::Run::timeout(60));
+	$loop->pump until $output =~ /^event $first$/m;
+	$node->poll_query_until('postgres', q{SELECT EXISTS (SELECT FROM call_event_waiters WHERE is_waiting)}) or diag($output);
+	my $second = $node->safe_psql('postgres', qq{SELECT ingest_call_event('{"call_id": 502, "of": "$fence"}'::jsonb)});
+	$loop->pump until $output =~ /^event $second$/m;
+	ok($node->poll_query_until('postgres', 'SELECT sum(pending) = 0 FROM pending_call_events(exact => true)
+		WHERE NOT EXISTS (SELECT FROM call_open_claims)'), "$fence: the loop of the page waits, claims and completes");
+	$loop->kill_kill;
+}
 
 SKIP: {
-	skip 'there is no psycopg2', 17 unless $python;
+	skip 'there is no psycopg2', 18 unless $python;
 	for my $mode ([], ['--transaction']) {
 		my @worker = ($python, "$examples/worker.py", @$mode);
 		fails_at_its_start("no table (@$mode)", \@worker, qr/relation "talked" does not exist/);
@@ -84,11 +102,12 @@ CREATE TRIGGER refuse BEFORE INSERT ON talked FOR EACH ROW EXECUTE FUNCTION refu
 	local $ENV{CONSUMER} = 'lake';
 	run_worker([ $python, "$examples/worker.py" ], 'SELECT count(*) = 20 FROM talked');
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM talked'), '20', 'a worker of another consumer gets all events');
+	loop_works('py', $python, '-c');
 	$node->safe_psql('postgres', q{SELECT drop_call_consumer('call_events', 'lake'); TRUNCATE _callhardening.claims});
 }
 
 SKIP: {
-	skip 'there is no pg for Node', 15 unless $has_node;
+	skip 'there is no pg for Node', 16 unless $has_node;
 	my @worker = ('node', "$examples/worker.js");
 	delete local $ENV{TARGET};
 	$node->safe_psql('postgres', q{SELECT ingest_call_event('{"call_id": 77}'::jsonb)});
@@ -117,6 +136,7 @@ SKIP: {
 	is($node->safe_psql('postgres', q{SELECT pending_estimate FROM call_consumers WHERE consumer = 'crm'}),
 		'0', 'a worker of another consumer gets all events');
 	$target->kill_kill;
+	loop_works('javascript', 'node', '-e');
 }
 
 done_testing();
