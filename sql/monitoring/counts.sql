@@ -69,9 +69,11 @@ INSERT INTO _callhardening.task_grants VALUES
 COMMENT ON VIEW @extschema@.call_event_counts IS
 'What happened to the events of each log and consumer since counted_since: numbers that only
 grow, of events received, applied, refused, dead. A rollback counts nothing, PREPARE TRANSACTION
-counts like a commit. After a crash or a restart of the server, numbers of the last minute with
-events may be missing. Not dumped: a restored log begins anew. NULL: it is not counted for this
-row, or the server has no memory for it. Logs without SELECT for the reader are left out.';
+counts like a commit. After a crash or a restart of the server, numbers of the last minute may be
+missing. If the library is not preloaded, and neither a worker nor a claim has looked since, all
+numbers since the last save are missing. Not dumped: a restored log begins anew. NULL: it is not
+counted for this row, or the server has no memory for it. Logs without SELECT for the reader are
+left out.';
 COMMENT ON COLUMN @extschema@.call_event_counts.log IS 'the event log';
 COMMENT ON COLUMN @extschema@.call_event_counts.consumer IS
 'NULL: the row of a log of changes, which has no default consumer';

@@ -448,6 +448,8 @@ CALLHARDENING_FUNCTION(claim_call_events)
     Receiver receiver = {result, counted(log), GetCurrentTimestamp()};
     options.receiver = &receiver;
     claim_events(&log, options, &claim);
+    if (claim.event_count == 0)
+        flush_counts_of(log);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(memory.context);
     return Datum{0};

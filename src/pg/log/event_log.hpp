@@ -71,6 +71,13 @@ inline CountedConsumer counted_log(const EventLog &log)
     return {log.events, log.log_id};
 }
 
+// For a claim without events: in a quiet time no other transaction saves the numbers.
+inline void flush_counts_of(const EventLog &log)
+{
+    flush_counts_if_due(counted(log));
+    flush_counts_if_due(counted_log(log));
+}
+
 // The present lane for the calls of `lane`, an old lane or a present one. Waiting events of `lane` are kept
 // there. Numbers of no_lane stay the same.
 inline int home_lane(const EventLog &log, int lane)

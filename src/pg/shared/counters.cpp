@@ -11,6 +11,8 @@ extern "C" {
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/inval.h"
@@ -44,6 +46,8 @@ struct Slot {
     pg_atomic_uint64 flushed_at;
     pg_atomic_uint32 flushing; // the transaction that has written the row; 0 after its callback
     pg_atomic_uint32 moves;    // odd while a callback changes `flushed`
+    pg_atomic_uint32 is_unsaved;
+    pg_atomic_uint64 tried_at; // when the launcher has last started a process to save it
     pg_atomic_uint64 numbers[counter_numbers];
     pg_atomic_uint64 flushed[counter_numbers];
     Oid database;
@@ -51,6 +55,7 @@ struct Slot {
 };
 
 struct Slots {
+    pg_atomic_uint64 watcher; // the latch of the launcher; 0: nobody saves in time
     Slot slots[most_slots];
 };
 
@@ -61,16 +66,19 @@ void clear_slot(Slot *slot)
         pg_atomic_write_u64(&slot->flushed[i], 0);
     }
     pg_atomic_write_u32(&slot->flushing, InvalidTransactionId);
+    pg_atomic_write_u32(&slot->is_unsaved, 0);
 }
 
 void initialize(void *memory)
 {
-    memset(memory, 0, sizeof(Slots));
-    for (Slot &slot : static_cast<Slots *>(memory)->slots) {
-        for (pg_atomic_uint64 *number : {&slot.key, &slot.since, &slot.flushed_at})
+    auto *slots = static_cast<Slots *>(memory);
+    memset(slots, 0, sizeof *slots);
+    pg_atomic_init_u64(&slots->watcher, 0);
+    for (Slot &slot : slots->slots) {
+        for (pg_atomic_uint64 *number : {&slot.key, &slot.since, &slot.flushed_at, &slot.tried_at})
             pg_atomic_init_u64(number, 0);
-        pg_atomic_init_u32(&slot.flushing, InvalidTransactionId);
-        pg_atomic_init_u32(&slot.moves, 0);
+        for (pg_atomic_uint32 *number : {&slot.flushing, &slot.moves, &slot.is_unsaved})
+            pg_atomic_init_u32(number, 0);
         for (int i = 0; i < counter_numbers; ++i) {
             pg_atomic_init_u64(&slot.numbers[i], 0);
             pg_atomic_init_u64(&slot.flushed[i], 0);
@@ -371,6 +379,17 @@ void flush_due()
 // After the commit an error would end the server: nothing here allocates, waits for a lock or raises an
 // error.
 
+// The launcher can have ended: then another process wakes up for nothing.
+void note_unsaved(Slot *slot)
+{
+    if (pg_atomic_read_u32(&slot->is_unsaved) != 0 || !has_rest(slot) ||
+        pg_atomic_exchange_u32(&slot->is_unsaved, 1) != 0)
+        return;
+    auto *slots = static_cast<Slots *>(shared.address);
+    if (const uint64 latch = pg_atomic_read_u64(&slots->watcher); latch != 0)
+        SetLatch(reinterpret_cast<Latch *>(latch));
+}
+
 // One session at a time: it has the lock of the row.
 void move_flushed(const Pending &counted)
 {
@@ -379,6 +398,7 @@ void move_flushed(const Pending &counted)
         pg_atomic_fetch_add_u64(&slot->flushed[i], counted.flushed[i]);
     pg_atomic_write_u64(&slot->flushed_at, static_cast<uint64>(counted.flushed_at));
     pg_atomic_write_u32(&slot->flushing, InvalidTransactionId);
+    pg_atomic_exchange_u32(&slot->is_unsaved, 0); // a full barrier: what is counted later notes it again
 }
 
 // Another session may have freed the slot, if its log was dropped.
@@ -396,10 +416,11 @@ void add_to_slot(const Pending &counted)
     for (int i = 0; i < counter_numbers; ++i)
         if (counted.numbers[i] != 0)
             pg_atomic_fetch_add_u64(&slot->numbers[i], counted.numbers[i]);
-    if (counted.flushed == nullptr)
-        return;
-    move_flushed(counted);
-    pg_atomic_fetch_add_u32(&slot->moves, 1);
+    if (counted.flushed != nullptr) {
+        move_flushed(counted);
+        pg_atomic_fetch_add_u32(&slot->moves, 1);
+    }
+    note_unsaved(slot);
 }
 
 // A prepared transaction ends in another process. It is rarely rolled back, so it counts when it is prepared.
@@ -503,6 +524,83 @@ void flush_counts_if_due(const CountedConsumer &consumer)
     Slot *slot = find_own_slot(consumer);
     if (slot != nullptr && is_due(*slot, GetCurrentTimestamp()) && has_rest(slot))
         pending_of(consumer); // its commit flushes
+}
+
+// -- saving in time --------------------------------------------------------------------------------
+
+namespace
+{
+
+void stop_watching(int, Datum)
+{
+    pg_atomic_write_u64(&static_cast<Slots *>(shared.address)->watcher, 0);
+}
+
+// A minute after the last save, and a second in which a commit may do it.
+TimestampTz save_time_of(Slot *slot, TimestampTz now)
+{
+    constexpr int64 pause = USECS_PER_MINUTE + USECS_PER_SEC;
+    const uint64 last = Max(pg_atomic_read_u64(&slot->flushed_at), pg_atomic_read_u64(&slot->tried_at));
+    return Min(static_cast<TimestampTz>(last), now) + pause; // the clock may have been set back
+}
+
+} // namespace
+
+void watch_counts()
+{
+    auto *slots = static_cast<Slots *>(attach_shared_memory(&shared));
+    if (slots == nullptr)
+        return;
+    before_shmem_exit(stop_watching, Datum{0});
+    pg_atomic_exchange_u64(&slots->watcher, reinterpret_cast<uint64>(MyLatch));
+}
+
+UnsavedCounts next_unsaved_counts(TimestampTz now)
+{
+    UnsavedCounts next = {InvalidOid, DT_NOEND};
+    auto *slots = static_cast<Slots *>(shared.address);
+    for (int i = 0; slots != nullptr && i < most_slots; ++i) {
+        Slot *slot = &slots->slots[i];
+        if (pg_atomic_read_u32(&slot->is_unsaved) == 0 || pg_atomic_read_u64(&slot->key) <= cleared_key)
+            continue;
+        if (const TimestampTz due = save_time_of(slot, now); due < next.due)
+            next = {slot->database, due};
+    }
+    return next;
+}
+
+void note_try_to_save(Oid database, TimestampTz now)
+{
+    for (Slot &slot : static_cast<Slots *>(shared.address)->slots)
+        if (slot.database == database)
+            pg_atomic_write_u64(&slot.tried_at, static_cast<uint64>(now));
+}
+
+void forget_counts_of(Oid database)
+{
+    auto *slots = static_cast<Slots *>(shared.address);
+    for (int i = 0; slots != nullptr && i < most_slots; ++i)
+        if (const uint64 key = pg_atomic_read_u64(&slots->slots[i].key);
+            key > cleared_key && slots->slots[i].database == database)
+            free_slot(&slots->slots[i], key);
+}
+
+void save_counts()
+{
+    auto *slots = static_cast<Slots *>(attach_shared_memory(&shared));
+    for (int i = 0; slots != nullptr && i < most_slots; ++i) {
+        Slot *slot = &slots->slots[i];
+        const uint64 key = pg_atomic_read_u64(&slot->key);
+        if (key <= cleared_key || slot->database != MyDatabaseId)
+            continue;
+        if (key != key_of(slot->consumer)) // the extension was dropped
+            free_slot(slot, key);
+        else if (!has_rest(slot)) {
+            pg_atomic_exchange_u32(&slot->is_unsaved, 0);
+            note_unsaved(slot);
+        } else if (is_due(*slot, GetCurrentTimestamp()))
+            pending_of(slot->consumer); // the commit flushes
+    }
 }
 
 void drop_counts(const CountedConsumer &consumer)

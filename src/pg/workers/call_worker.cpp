@@ -377,7 +377,7 @@ const char *claim_batch(Worker *worker)
     if (end == nullptr)
         claim_as_waiter(worker);
     if (end == nullptr && worker->claim.event_count == 0)
-        flush_counts_if_due(counted(worker->log));
+        flush_counts_of(worker->log);
     ForceSyncCommit(); // the attempt is counted even if it crashes the server
     end_transaction();
     return end;

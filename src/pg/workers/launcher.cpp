@@ -1,5 +1,7 @@
 #include "pg/workers/launcher.hpp"
 #include "pg/base/versions.hpp"
+#include "pg/shared/counters.hpp"
+#include "pg/workers/count_saver.hpp"
 #include "pg/workers/kept_order.hpp"
 
 extern "C" {
@@ -166,6 +168,7 @@ void forget_database(Oid database)
 {
     replace_orders(database, nullptr, 0);
     set_scan_fault(database, ScanResult::done);
+    forget_counts_of(database);
 }
 
 // -- scans ----------------------------------------------------------------------------------------
@@ -204,6 +207,13 @@ void add_scan(const WaitingScan &scan)
                                                                 : repalloc(waiting_scans, size));
     }
     waiting_scans[waiting_count++] = scan;
+}
+
+void watch()
+{
+    begin_transaction();
+    watch_counts();
+    end_transaction();
 }
 
 void add_all_databases()
@@ -542,6 +552,26 @@ void start_missing_workers(bool has_free_place)
         attend_to_orders(Pass::all_workers, has_free_place);
 }
 
+// -- counted numbers ------------------------------------------------------------------------------
+
+// One database in a round: a server can have many databases, and few slots for background workers.
+void save_counts_in_time()
+{
+    const UnsavedCounts unsaved = next_unsaved_counts(round_time);
+    if (!OidIsValid(unsaved.database))
+        return;
+    come_back_at(Max(unsaved.due, round_time + USECS_PER_SEC));
+    if (unsaved.due > round_time)
+        return;
+    note_try_to_save(unsaved.database, round_time);
+    const Database database = look_at(unsaved.database);
+    BackgroundWorker saver = describe_count_saver(unsaved.database);
+    if (!database.exists)
+        forget_database(unsaved.database);
+    else if (database.is_open)
+        RegisterDynamicBackgroundWorker(&saver, nullptr);
+}
+
 // -- the loop -------------------------------------------------------------------------------------
 
 bool reload()
@@ -579,6 +609,7 @@ void go_round()
     take_requests();
     scan_databases();
     start_missing_workers(is_reloaded || another_ended || child_ended);
+    save_counts_in_time();
     sleep();
 }
 
@@ -616,6 +647,7 @@ void callhardening_launcher_main(Datum)
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0); // it reads only tables of all databases
     round_memory = AllocSetContextCreate(TopMemoryContext, "callhardening launcher", ALLOCSET_DEFAULT_SIZES);
     announce_launcher();
+    watch();
     add_all_databases();
     for (;;)
         go_round();

@@ -145,6 +145,25 @@ $node->safe_psql('postgres', q{COMMIT PREPARED 'p'});
 is(received('postgres'), $before + 9, 'and does not count again');
 flush_counts('postgres');
 
+# -- a claim that finds nothing ----------------------------------------------------------------------
+
+# No commit counts after these events. The claim of another consumer saves them.
+$node->safe_psql('postgres', q{SELECT create_call_consumer('call_events', 'idle')});
+my $save_is_long_ago = q{BEGIN; SELECT ingest_call_event('{"call_id": 3}'::jsonb), flush_call_event_counts(); ROLLBACK};
+sub count_without_saving
+{
+	my ($call_id) = @_;
+	$node->safe_psql('postgres', $save_is_long_ago);
+	$node->safe_psql('postgres', "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT ingest_call_event('{\"call_id\": $call_id}'::jsonb); COMMIT");
+}
+count_without_saving(2003);
+$node->safe_psql('postgres', q{SELECT seek_call_consumer('call_events', 'idle', 'infinity')});
+is(saved('postgres'), $before + 9, 'a serializable transaction saves nothing');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM claim_call_events(consumer => 'idle')}), 0, 'a claim finds nothing');
+is(saved('postgres'), $before + 10, 'it saves the numbers of the log');
+$before += 1;
+$node->safe_psql('postgres', q{SELECT drop_call_consumer('call_events', 'idle')});
+
 # -- a save that waits for a standby ----------------------------------------------------------------
 
 $node->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
@@ -169,6 +188,17 @@ $standby->start;
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', 'SELECT received FROM call_event_counts'), $before + 10, 'a standby shows what was saved');
 $standby->stop;
+
+# -- a save by the launcher --------------------------------------------------------------------------
+
+$node->append_conf('postgresql.conf', q{shared_preload_libraries = 'callhardening'});
+$node->restart;
+count_without_saving(2004);
+ok($node->poll_query_until('postgres', 'SELECT sum(numbers[1]) = ' . ($before + 11) . ' FROM _callhardening.counts'),
+	'the launcher saves what nobody else saves');
+is(received('postgres'), $before + 11, 'and counts nothing twice');
+$node->append_conf('postgresql.conf', q{shared_preload_libraries = ''});
+$node->restart;
 
 # -- more than 256 consumers -----------------------------------------------------------------------
 
