@@ -222,6 +222,16 @@ becomes("(SELECT count(*) FROM call_event_waiters) = $places", 'all places are t
 is(answer($health), '0|warning', 'call_health tells');
 answer(q{SELECT start_call_worker(poll => '50 ms')});
 is(answer(q{SELECT count(*) FROM call_event_waiters WHERE kind = 'worker'}), '0', 'a worker has no place');
+# The places are for all databases.
+is(answer($health, 'one'), '0|warning', 'call_health tells in another database');
+my $late = $node->background_psql('one');
+$late->query_until(qr/called/, "\\echo called\nCALL wait_for_call_events(timeout => '1 hour');\nSELECT 'woken';\n");
+becomes("EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'one' AND query LIKE 'CALL wait%' AND wait_event_type = 'Extension')",
+	'a client without a place sleeps');
+is(answer('SELECT count(*) FROM call_event_waiters', 'one'), '0', 'and is not among the waiters');
+answer('SELECT ingest(101)', 'one');
+like($late->query_until(qr/woken/, ''), qr/woken/, 'and finds an event by itself');
+$late->quit;
 stop_clients($clients);
 becomes("EXISTS (SELECT FROM call_event_waiters WHERE kind = 'worker')", 'the worker takes a place once one is free');
 answer('SELECT stop_call_worker()');
