@@ -211,7 +211,9 @@ async function ingestSpooled(delivery) {
 
 async function drainSpool() {
     while (!stopping) {
-        await spool.drain(ingestSpooled).catch(() => {});
+        await spool.drain(ingestSpooled).catch((error) => {
+            if (!(error instanceof Refusal)) log('error', 'spool not readable', { code: error.code ?? error.name });
+        });
         await sleep(1000, undefined, { ref: false });
     }
 }

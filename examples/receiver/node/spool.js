@@ -25,7 +25,7 @@ export class Spool {
         }
     }
 
-    // Whether the delivery will survive a crash of this machine.
+    // Whether there was room. After that the delivery survives a crash of this machine.
     async keep(delivery) {
         const content = Buffer.from(JSON.stringify({ ...delivery, body: delivery.body.toString('base64') }));
         if (this.bytes + content.length > this.#limit) return false;
@@ -36,10 +36,10 @@ export class Spool {
             await rename(`${path}.new`, `${path}.json`);
             await this.#flushNames();
             return true;
-        } catch {
+        } catch (error) {
             await rm(`${path}.new`, { force: true });
-            await this.#remove(`${path}.json`, content.length); // the disk is full, or broken
-            return false;
+            await this.#remove(`${path}.json`, content.length);
+            throw error; // the disk is full, or broken
         }
     }
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import json
 import logging
@@ -233,7 +232,7 @@ class Receiver:
         except Refusal as refusal:
             response, fields = web.Response(status=refusal.status, headers=refusal.headers), refusal.fields()
         except Exception as error:
-            response, fields = web.Response(status=500), {"code": type(error).__name__}
+            response, fields = web.Response(status=500), {"code": type(error).__name__}  # its message can quote
         finally:
             self.requests -= 1
             self.idle_since[request.protocol] = time.monotonic()
@@ -266,8 +265,12 @@ class Receiver:
 
     async def drain_spool(self) -> None:
         while True:
-            with contextlib.suppress(Refusal):
+            try:
                 await self.spool.drain(self.ingest_spooled)
+            except Refusal:
+                pass
+            except Exception as error:
+                log("error", "spool not readable", code=type(error).__name__)
             await asyncio.sleep(1)
 
     async def close_slow_connections(self, server: web.Server) -> None:

@@ -45,7 +45,7 @@ class Spool:
                 path.unlink()  # its receiver died before it answered
 
     async def keep(self, delivery: Delivery) -> bool:
-        """Whether the delivery will survive a crash of this machine."""
+        """Whether there was room. After that the delivery survives a crash of this machine."""
         content = delivery.to_json()
         if self.bytes + len(content) > self.limit:
             return False
@@ -53,11 +53,11 @@ class Spool:
         self._add(len(content))  # before the first await: others count on it
         try:
             await asyncio.to_thread(self._write, path, content)
-            return True
         except OSError:  # the disk is full, or broken
             path.with_suffix(".new").unlink(missing_ok=True)
             self._remove(path, len(content))
-            return False
+            raise
+        return True
 
     async def drain(self, ingest: Callable[[Delivery], Awaitable[bool]]) -> None:
         """Gives each delivery to `ingest`, the oldest first, and forgets it if the answer is true."""

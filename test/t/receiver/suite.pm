@@ -237,14 +237,27 @@ sub is_unavailable
 	cmp_ok(time - $started, '<', 5, "$name: it does not wait for long");
 }
 
-sub test_outages
+sub test_lock
 {
-	is(http('GET', '/readyz')->{status}, 200, 'the receiver is ready');
 	my $locker = $node->background_psql('postgres');
 	$locker->query_safe('BEGIN; LOCK TABLE call_events');
 	is_unavailable('a locked log', dialpad(21));
+	my $socket = connect_raw();
+	print $socket raw_request(dialpad(23));
+	for (1 .. 100) {
+		last if $locker->query_safe(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE usename = 'receiver' AND wait_event_type = 'Lock'});
+		sleep 0.02;
+	}
 	$locker->query_safe('COMMIT');
+	is(read_statuses($socket, 1), 200, 'a broken connection: a webhook has a second try');
 	$locker->quit;
+}
+
+sub test_outages
+{
+	is(http('GET', '/readyz')->{status}, 200, 'the receiver is ready');
+	test_lock();
 
 	answer('ALTER ROLE receiver SET default_transaction_read_only = on');
 	answer(q{SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'receiver'});
