@@ -324,9 +324,10 @@ sub log_has
 	answer(qq{
 CREATE TABLE answers (call_id text, status int);
 COPY answers FROM '$file' (DELIMITER ' ')});
-	is(answer('SELECT count(DISTINCT call_id) FROM answers WHERE status IN (200, 202) AND call_id NOT IN (SELECT call_id FROM call_events)'),
+	is(answer('SELECT count(*) FROM (SELECT call_id FROM answers WHERE status IN (200, 202) EXCEPT SELECT call_id FROM call_events) AS lost'),
 		0, 'the log has each of them');
-	is(answer('SELECT count(*) FROM (SELECT FROM call_events GROUP BY call_id HAVING count(*) > 1) AS doubled'), 0, 'and none twice');
+	is(answer('SELECT count(*) FROM (SELECT FROM call_events WHERE call_id IS NOT NULL GROUP BY call_id HAVING count(*) > 1) AS doubled'),
+		0, 'and none twice');
 	answer('DROP TABLE answers');
 }
 
