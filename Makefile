@@ -5,6 +5,7 @@
 #   make installcheck    the regression and isolation suites, against the running server that libpq finds
 #   make check-tap       the TAP suite: it starts servers of its own from the installed files
 #   make check-receiver  the example receivers under load, while they and the server are killed, SECONDS=600 each
+#   make check-browser   the report in a browser, against a running server (chromium, node, npm)
 #   make check-unit      the rules alone, without a server (GoogleTest)
 #   make docs            the site in build/docs and the man page in build/man, with Sphinx
 #   make reference       writes docs/reference.md anew from the comments in the database, with a running server
@@ -118,6 +119,18 @@ install uninstall: remove-bitcode
 remove-bitcode:
 	rm -rf '$(DESTDIR)$(pkglibdir)/bitcode/$(EXTENSION)' '$(DESTDIR)$(pkglibdir)/bitcode/$(EXTENSION).index.bc'
 
+# The report finds the parts of its page beside it.
+REPORT = $(datadir)/$(EXTENSION)
+.PHONY: install-report uninstall-report
+install: install-report
+install-report:
+	$(MKDIR_P) '$(DESTDIR)$(REPORT)/report'
+	$(INSTALL_SCRIPT) scripts/report.sh '$(DESTDIR)$(REPORT)/report.sh'
+	$(INSTALL_DATA) $(wildcard scripts/report/*) '$(DESTDIR)$(REPORT)/report/'
+uninstall: uninstall-report
+uninstall-report:
+	rm -rf '$(DESTDIR)$(REPORT)'
+
 # PostgreSQL 15 reads TESTDIR, later versions read the other two.
 .PHONY: check-tap
 check-tap:
@@ -177,6 +190,7 @@ dist:
 	$(GIT_ARCHIVE) --output=build/dist/$(DIST).tar.gz HEAD
 
 include test/unit/unit.mk
+include test/browser/browser.mk
 include test/builds/builds.mk
 include test/model/model.mk
 include test/bench/bench.mk

@@ -55,25 +55,6 @@ $$;
 COMMENT ON FUNCTION _callhardening.sample_clause(float8) IS
 'the clause that reads this percentage of a table; NULL: all of it';
 
-CREATE FUNCTION _callhardening.log_extent(log _callhardening.logs, starts timestamptz, exact boolean) RETURNS jsonb
-    LANGUAGE sql
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT jsonb_build_object('rows_read', e.rows_read, 'percentage', p.percentage, 'oldest', e.oldest, 'first', e.first,
-    'newest', e.newest)
-FROM _callhardening.sample_percentage(log.events, exact) AS p (percentage)
-CROSS JOIN LATERAL _callhardening.query_as_owner(log.events, format(
-        'SELECT count(*), min(t), min(t) FILTER (WHERE t >= $1[1]::timestamptz), max(t) FROM ONLY %s AS e %s
-            CROSS JOIN LATERAL (SELECT CAST(%s AS timestamptz)) AS v (t)',
-        log.events, _callhardening.sample_clause(p.percentage),
-        coalesce('e.' || quote_ident(log.received_at_column), 'NULL')), ARRAY[starts::text])
-    AS e (rows_read bigint, oldest timestamptz, first timestamptz, newest timestamptz)
-$$;
-
-COMMENT ON FUNCTION _callhardening.log_extent(_callhardening.logs, timestamptz, boolean) IS
-'when events of a log were received. rows_read: of a sample, if percentage is not NULL. first: since starts. NULL: '
-'there is none, or the log has no received_at_column';
-
 -- What events_of_call finds out for each event, for all at once. In a restored log positions mean less: NULL.
 CREATE FUNCTION _callhardening.lane_positions(log _callhardening.logs) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -92,37 +73,65 @@ $$;
 COMMENT ON FUNCTION _callhardening.lane_positions(_callhardening.logs) IS
 'how far the default consumer of a log is in each lane; NULL: it was restored, or it is a log of changes';
 
+CREATE FUNCTION _callhardening.timed_events(log _callhardening.logs, percentage float8) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT format('(SELECT CAST(%s AS timestamptz) AS t, e.event_lane AS lane, pg_column_size(e.%I) AS bytes,
+        e.event_lane >= 0 AND %s AND (r.lane IS NULL OR NOT pg_visible_in_snapshot(e.event_xid, r.done) AND (
+            r.open IS NULL OR NOT pg_visible_in_snapshot(e.event_xid, r.open) OR r.xid IS NULL
+            OR (e.event_xid, e.event_seq) > (r.xid, r.seq))) AS is_waiting
+    FROM ONLY %s AS e %s LEFT JOIN jsonb_to_recordset($1[1]::jsonb)
+        AS r (lane int, done pg_snapshot, open pg_snapshot, xid xid8, seq bigint) ON r.lane = e.event_lane)',
+    coalesce('e.' || quote_ident(log.received_at_column), 'NULL'), log.payload_column,
+    coalesce('e.' || quote_ident(log.processed_at_column) || ' IS NULL', 'true'), log.events,
+    _callhardening.sample_clause(percentage))
+$$;
+
+COMMENT ON FUNCTION _callhardening.timed_events(_callhardening.logs, float8) IS
+'the subquery of a log for query_as_owner: t (of the receipt; NULL: not known), lane, bytes (as stored, compressed) '
+'and is_waiting (not taken by the default consumer, or in an open claim) of each event. The first argument of the '
+'statement is lane_positions';
+
+CREATE FUNCTION _callhardening.log_extent(log _callhardening.logs, starts timestamptz, exact boolean) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT jsonb_build_object('rows_read', e.rows_read, 'percentage', p.percentage, 'oldest', e.oldest, 'first', e.first,
+    'newest', e.newest, 'waiting', CASE WHEN p.percentage IS NULL AND l.lanes IS NOT NULL THEN e.waiting END)
+FROM _callhardening.sample_percentage(log.events, exact) AS p (percentage)
+CROSS JOIN _callhardening.lane_positions(log) AS l (lanes)
+CROSS JOIN LATERAL _callhardening.query_as_owner(log.events,
+    'SELECT count(*), min(t), min(t) FILTER (WHERE t >= $1[2]::timestamptz), max(t), count(*) FILTER (WHERE is_waiting)
+        FROM ' || _callhardening.timed_events(log, p.percentage) || ' AS e', ARRAY[l.lanes::text, starts::text])
+    AS e (rows_read bigint, oldest timestamptz, first timestamptz, newest timestamptz, waiting bigint)
+$$;
+
+COMMENT ON FUNCTION _callhardening.log_extent(_callhardening.logs, timestamptz, boolean) IS
+'when events of a log were received, and how many of them wait. rows_read: of a sample, if percentage is not NULL. '
+'first: since starts. NULL: there is none, it is not known, or the log has no received_at_column';
+
 CREATE FUNCTION _callhardening.binned_events(log _callhardening.logs, percentage float8, starts timestamptz,
         ends timestamptz, width interval)
     RETURNS TABLE (at timestamptz, received bigint, ignored bigint, without_call bigint, waiting bigint, bytes bigint)
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT e.* FROM _callhardening.lane_positions(log) AS p (lanes)
+SELECT e.at, e.received, e.ignored, e.without_call, CASE WHEN l.lanes IS NOT NULL THEN e.waiting END, e.bytes
+FROM _callhardening.lane_positions(log) AS l (lanes)
 CROSS JOIN LATERAL _callhardening.query_as_owner(log.events, format(
-    'SELECT date_bin($1[3]::interval, t, date_trunc(''day'', $1[2]::timestamptz)), count(*),
-        count(*) FILTER (WHERE e.event_lane = %1$s),
-        count(*) FILTER (WHERE e.event_lane < 0 AND e.event_lane <> %1$s),
-        CASE WHEN $1[4] IS NOT NULL THEN count(*) FILTER (WHERE e.event_lane >= 0 AND %2$s AND (r.lane IS NULL
-            OR NOT pg_visible_in_snapshot(e.event_xid, r.done) AND (r.open IS NULL
-                OR NOT pg_visible_in_snapshot(e.event_xid, r.open) OR r.xid IS NULL
-                OR (e.event_xid, e.event_seq) > (r.xid, r.seq)))) END,
-        sum(pg_column_size(e.%3$I))::bigint
-    FROM ONLY %4$s AS e %5$s CROSS JOIN LATERAL (SELECT CAST(%6$s AS timestamptz)) AS v (t)
-    LEFT JOIN jsonb_to_recordset($1[4]::jsonb) AS r (lane int, done pg_snapshot, open pg_snapshot, xid xid8, seq bigint)
-        ON r.lane = e.event_lane
-    WHERE t >= $1[1]::timestamptz AND t <= $1[2]::timestamptz GROUP BY 1',
-    _callhardening.no_lane('ignored'),
-    coalesce('e.' || quote_ident(log.processed_at_column) || ' IS NULL', 'true'), log.payload_column, log.events,
-    _callhardening.sample_clause(percentage), coalesce('e.' || quote_ident(log.received_at_column), 'NULL')),
-    ARRAY[starts::text, ends::text, width::text, p.lanes::text])
+    'SELECT date_bin($1[4]::interval, t, date_trunc(''day'', $1[3]::timestamptz)), count(*),
+        count(*) FILTER (WHERE lane = %1$s), count(*) FILTER (WHERE lane < 0 AND lane <> %1$s),
+        count(*) FILTER (WHERE is_waiting), sum(bytes)
+    FROM %2$s AS e WHERE t >= $1[2]::timestamptz AND t <= $1[3]::timestamptz GROUP BY 1',
+    _callhardening.no_lane('ignored'), _callhardening.timed_events(log, percentage)),
+    ARRAY[l.lanes::text, starts::text, ends::text, width::text])
     AS e (at timestamptz, received bigint, ignored bigint, without_call bigint, waiting bigint, bytes bigint)
-WHERE log.received_at_column IS NOT NULL
 $$;
 
 COMMENT ON FUNCTION _callhardening.binned_events(_callhardening.logs, float8, timestamptz, timestamptz, interval) IS
-'events of a log by the time of their receipt, as read (percentage: a sample). waiting: not yet taken by the default '
-'consumer, or in an open claim of it; NULL: not known. bytes: of bodies as stored, compressed';
+'events of a log by the time of their receipt, as read (percentage: a sample). waiting: as in timed_events; NULL: not '
+'known. bytes: of bodies as stored, compressed';
 
 CREATE FUNCTION _callhardening.report_events(log _callhardening.logs, extent jsonb, starts timestamptz,
         ends timestamptz, width interval)

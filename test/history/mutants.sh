@@ -115,8 +115,7 @@ mutant() {
     restore "${changed[@]}"
 }
 
-prepare_server "${TEST_PACKAGES[@]}"
-prepare_module
+prepare
 heading "Mutants"
 try_unchanged
 
