@@ -33,7 +33,7 @@ import threading
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECONDS = 120  # for one block
 MARKER = "-- end of block --"
-SHOWN_ONLY = {"json", "js", "python", "conf", "cpp", "text", "html"}
+SHOWN_ONLY = {"json", "js", "javascript", "python", "py", "conf", "cpp", "text", "html"}
 
 # Text that differs from run to run, and its replacement for the comparison.
 MASKS = [

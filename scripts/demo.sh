@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
 # Webhook traffic of an invented company runs through callhardening, on a private server that is removed afterwards.
 #
-#   scripts/demo.sh [calls]      2000 calls unless said
-#   SEED=7 scripts/demo.sh       other traffic
+#   scripts/demo.sh [calls]              2000 calls unless said
+#   scripts/demo.sh --installed          runs the extension that is installed, and needs no compiler
+#   scripts/demo.sh --build              builds these sources, even if the extension is installed
+#   SEED=7 scripts/demo.sh               other traffic
+#   CALLHARDENING_SERVER=17 or PG_CONFIG=/path/to/pg_config chooses the server
 #
-# The server has PostgreSQL's default settings, with fsync on, so the rates are those of this machine.
+# Without an option, the extension is built if no server has this version of it. The server has PostgreSQL's default
+# settings, with fsync on, so the rates are those of this machine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-CALLS=${1:-2000} SEED=${SEED:-1} WORKERS=4
-TEST_PACKAGES=()
-[[ "$#" -le 1 && "$CALLS" =~ ^[1-9][0-9]{0,6}$ ]] || die "usage: scripts/demo.sh [calls], a number from 1 to 9999999"
+MODE=any
+case ${1:-} in
+--installed | --build) MODE=${1#--} && shift ;;
+esac
+CALLS=${1:-2000} SEED=${SEED:-1} WORKERS=4 SILENCE=5
+[[ "$#" -le 1 && "$CALLS" =~ ^[1-9][0-9]{0,6}$ ]] ||
+    die "usage: scripts/demo.sh [--installed | --build] [calls], a number from 1 to 9999999"
 [[ "$SEED" =~ ^-?[0-9]{1,9}$ ]] || die "SEED is a whole number of at most nine digits"
 
 query() { run "$BINDIR/psql" -X -q -v ON_ERROR_STOP=1 "$@"; }
@@ -37,8 +45,22 @@ ingest() {
     echo "The time includes making the webhooks up."
 }
 
-# One worker: runs batches until no event is left to claim.
+# Four workers: each runs batches until no event is left to claim.
 work() {
+    local worker workers=() TELLER
+    begin_telling
+    for ((worker = 1; worker <= WORKERS; worker++)); do
+        # The server log has the warnings of the workers. A later step reads them there.
+        PGOPTIONS='-c client_min_messages=error' run_batches "$worker" {TELLER}>&- &
+        workers+=($!)
+    done
+    for worker in "${workers[@]}"; do
+        wait "$worker" || die "a worker failed"
+    done
+    end_telling
+}
+
+run_batches() {
     local claimed
     until [ "${claimed:-}" = 0 ]; do
         claimed=$("$BINDIR/psql" -X -q -At -v ON_ERROR_STOP=1 -c "
@@ -48,18 +70,10 @@ work() {
 }
 
 process() {
-    local worker workers=()
     heading "Processing with $WORKERS workers at the same time, at most 1000 events a batch"
     query -c "CREATE TABLE demo.batches (worker int, done timestamptz, claimed bigint, applied bigint,
                   unchanged bigint, refused bigint, failed bigint, begun timestamptz DEFAULT now())"
-    for ((worker = 1; worker <= WORKERS; worker++)); do
-        # The server log has the warnings of the workers. A later step reads them there.
-        PGOPTIONS='-c client_min_messages=error' work "$worker" &
-        workers+=($!)
-    done
-    for worker in "${workers[@]}"; do
-        wait "$worker" || die "a worker failed"
-    done
+    work
     table "SELECT coalesce(worker::text, 'all') AS \"worker\", count(*) FILTER (WHERE claimed > 0) AS \"batches\", sum(claimed) AS \"claimed\",
                sum(applied) AS \"applied\", sum(unchanged) AS \"unchanged\", sum(refused) AS \"refused\", sum(failed) AS \"failed\"
            FROM demo.batches GROUP BY ROLLUP (worker) ORDER BY demo.batches.worker"
@@ -310,7 +324,48 @@ supervision() {
     show "SELECT count(*) AS checks, count(*) FILTER (WHERE NOT ok) AS failed FROM check_call_hardening();"
 }
 
-prepare
+# -- the extension -----------------------------------------------------------------------------
+
+version_of() { sed -n "s/^default_version = '\(.*\)'/\1/p" "$1/callhardening.control" 2>/dev/null || true; }
+
+# is_installed SHAREDIR: with the version of these sources, if they are here and we may build.
+is_installed() {
+    local version
+    version=$(version_of "$1/extension")
+    [ -n "$version" ] && [[ "$MODE" = installed || ! -f "$ROOT/Makefile" || "$version" = "$(version_of "$ROOT")" ]]
+}
+
+# Finds a server that has the extension: the chosen one, or else the newest.
+find_installed() {
+    local server
+    if [ -n "${PG_CONFIG:-}" ]; then
+        BINDIR=$("$PG_CONFIG" --bindir)
+        is_installed "$("$PG_CONFIG" --sharedir)"
+        return
+    fi
+    while read -r server; do
+        BINDIR=/usr/lib/postgresql/$server/bin
+        [ ! -x "$BINDIR/postgres" ] || ! is_installed "/usr/share/postgresql/$server" || return 0
+    done < <(compgen -G "/usr/share/postgresql/${CALLHARDENING_SERVER:-*}" | sed 's:.*/::' | sort -rn || true)
+    return 1
+}
+
+prepare_extension() {
+    if [ "$MODE" != build ] && find_installed; then
+        make_work
+        choose_user
+        cd "$WORK"
+        echo "callhardening as it is installed, with $("$BINDIR/postgres" --version)"
+        return
+    fi
+    [ "$MODE" != installed ] && [ -f "$ROOT/Makefile" ] || die "no server here has the extension installed"
+    prepare_server
+    spent packages
+    prepare_module
+    spent build
+}
+
+prepare_extension
 start_server
 ingest
 process
@@ -327,3 +382,6 @@ by_hand
 existing
 another_provider
 supervision
+
+spent demo
+heading "$(printf '%s, ' "${SPENT[@]}")in all $SECONDS s"

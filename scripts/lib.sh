@@ -9,16 +9,43 @@ trap 'printf "%s, line %d: %s failed\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 OLDEST_SERVER=15
+BUILD_FILES=lib/pgxs/src/makefiles/pgxs.mk
 CLUSTER_RULE=/etc/postgresql-common/createcluster.d/callhardening.conf
+
+# What a build needs besides a server.
+BUILD_PACKAGES=(make g++ nlohmann-json3-dev)
 
 # What `make docs` needs.
 DOCS_PACKAGES=(python3-sphinx python3-myst-parser)
 
-# What the suites need besides. The demo does without.
-TEST_PACKAGES=(libgtest-dev libipc-run-perl python3-jsonschema python3-regex "${DOCS_PACKAGES[@]}"
-    curl openssl python3-aiohttp python3-asyncpg python3-prometheus-client)
+# What the suites need besides. The programs are only unpacked, since their packages would start a service. A test that
+# does not find a program or a package of Node is skipped with a message.
+TEST_PACKAGES=(
+    curl
+    libgtest-dev
+    libipc-run-perl
+    libpq-dev
+    openssl
+    perl
+    python3
+    python3-aiohttp
+    python3-asyncpg
+    python3-jsonschema
+    python3-prometheus-client
+    python3-psycopg2
+    python3-regex
+    "${DOCS_PACKAGES[@]}"
+)
+TEST_PROGRAMS=(
+    pgbouncer
+)
+TEST_NODE_PACKAGES=(
+    axe-core
+    pg
+    playwright-core
+)
 
-WORK= JOB= AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET=
+WORK= PLACE= JOB= LANES=() AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET= WITH_JIT=
 
 # Options of make for a module built differently, and a command to run the server under.
 BUILD_OPTIONS=() UNDER=()
@@ -53,13 +80,16 @@ stop_servers() {
     done
 }
 
+end_job() { [ -z "$JOB" ] || kill -TERM -- "-$JOB" 2>/dev/null || true; }
+
 clean_up() {
     local status=$?
     trap '' INT TERM HUP ERR
     set +e
     exec >&"$STDOUT" 2>&"$STDERR"
     cd /
-    [ -z "$JOB" ] || kill -TERM -- "-$JOB" 2>/dev/null
+    end_job
+    [ "${#LANES[@]}" -eq 0 ] || { kill -TERM "${LANES[@]}" 2>/dev/null; wait; }
     allow_clusters
     if [ -n "$WORK" ]; then
         stop_servers
@@ -73,16 +103,43 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# -- progress ----------------------------------------------------------------------------------
+
+# The longest time without a line, in seconds, and a command that prints how far we are. 0: no such lines.
+SILENCE=0 PROGRESS=(echo 'still working')
+
+# Prints lines of progress until its input ends.
+tell() {
+    local begun=$SECONDS
+    [ "$SILENCE" -gt 0 ] || return 0
+    while read -r -t "$SILENCE" || [ "$?" -gt 128 ]; do
+        printf '  %s, %d s\n' "$("${PROGRESS[@]}")" $((SECONDS - begun))
+    done
+}
+
+# A process in the background has to close $TELLER, or the lines do not end with it.
+begin_telling() { exec {TELLER}> >(tell >&"$STDOUT"); }
+end_telling() { exec {TELLER}>&-; }
+
+# spent STEP: notes the seconds since the last step.
+SPENT=() LAST_STEP=0
+spent() {
+    SPENT+=("$1 $((SECONDS - LAST_STEP)) s")
+    LAST_STEP=$SECONDS
+}
+
 # Runs a command as the ordinary user, in a process group of its own. `wait` can be interrupted, a foreground command
 # cannot, and this ends the whole group.
 run() {
-    local status=0
+    local status=0 TELLER
+    begin_telling
     set -m
-    "${AS_USER[@]}" "$@" </dev/null &
+    "${AS_USER[@]}" "$@" </dev/null {TELLER}>&- &
     JOB=$!
     set +m
     wait "$JOB" || status=$?
     JOB=
+    end_telling
     return "$status"
 }
 
@@ -90,17 +147,29 @@ run() {
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-apt_get() {
-    local log
-    log=$("${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y "$@" 2>&1) || {
-        printf '%s\n' "$log" >&2
-        die "apt-get $1 failed"
-    }
+# Reads the output of apt-get.
+packages_so_far() {
+    awk '/ newly installed/ { all = $3 } /^Get:/ { fetched++ } /^Unpacking / { unpacked++ } /^Setting up / { set_up++ }
+        END { printf "fetched %d files; unpacked %d, set up %d of %d packages", fetched, unpacked, set_up, all }' "$1"
 }
 
+apt_get() {
+    local log AS_USER=() PROGRESS
+    log=$(mktemp)
+    PROGRESS=(packages_so_far "$log")
+    run "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y "$@" >"$log" 2>&1 || {
+        cat "$log" >&2
+        rm -f "$log"
+        die "apt-get $1 failed"
+    }
+    rm -f "$log"
+}
+
+# Asks for the password now: a process group in the background cannot.
 become_root() {
     [ "$(id -u)" -ne 0 ] && [ -z "${AS_ROOT[*]}" ] || return 0
     command -v sudo >/dev/null || die "missing packages ($*): install them, or sudo, or run this as root"
+    sudo -v
     AS_ROOT=(sudo)
 }
 
@@ -123,6 +192,16 @@ install_packages() {
     apt_get install --no-install-recommends "${missing[@]}"
 }
 
+download() { (cd "$WORK/packages" && apt-get -q download "$1") >"$WORK/packages/log" 2>&1; }
+
+# unpack DIRECTORY PACKAGE: without installing it, and without the packages that it depends on.
+unpack() {
+    mkdir -p "$WORK/packages"
+    download "$2" || { update_package_lists "$2" && download "$2"; } || die "$2: $(tail -n 1 "$WORK/packages/log")"
+    dpkg-deb -x "$WORK/packages/$2"_*.deb "$1"
+    chmod -R u+w,a+rX "$1"
+}
+
 # Debian creates and starts a cluster when a server is installed for the first time.
 forbid_clusters() {
     [ ! -e "$CLUSTER_RULE" ] || return 0
@@ -138,43 +217,63 @@ allow_clusters() {
     CLUSTER_RULE_SET=
 }
 
-# The newest server with files for building extensions: an installed one, or else one from the package sources.
+# The newest version with such a file
+newest_with() { { compgen -G "/usr/lib/postgresql/*/$1" || true; } | cut -d/ -f5 | sort -n | tail -n 1; }
+
+# The newest server with files for building extensions, or the newest server, or the newest one of the package sources.
 # CALLHARDENING_SERVER=17 chooses another.
-newest_server() {
-    local newest
+choose_server() {
+    local file
     SERVER=${CALLHARDENING_SERVER:-}
     [ -z "$SERVER" ] || return 0
-    newest=$({ compgen -G '/usr/lib/postgresql/*/lib/pgxs/src/makefiles/pgxs.mk' || true; } | cut -d/ -f5 | sort -n | tail -n 1)
-    if [ "${newest:-0}" -lt "$OLDEST_SERVER" ]; then
-        update_package_lists postgresql postgresql-server-dev
-        newest=$(apt-cache search --names-only '^postgresql-server-dev-[0-9]+$' |
-            sed -E 's/^postgresql-server-dev-([0-9]+) .*/\1/' | sort -n | tail -n 1)
-    fi
-    SERVER=${newest:-0}
+    for file in "$BUILD_FILES" bin/postgres; do
+        SERVER=$(newest_with "$file")
+        [ "${SERVER:-0}" -lt "$OLDEST_SERVER" ] || return 0
+    done
+    update_package_lists postgresql
+    SERVER=$(apt-cache search --names-only '^postgresql-server-dev-[0-9]+$' |
+        sed -E 's/^postgresql-server-dev-([0-9]+) .*/\1/' | sort -n | tail -n 1)
+    [ "${SERVER:-0}" -ge "$OLDEST_SERVER" ] ||
+        die "PostgreSQL $OLDEST_SERVER or later is needed, and this machine's package sources have none"
 }
 
-install_server() {
-    newest_server
-    [ "$SERVER" -ge "$OLDEST_SERVER" ] ||
-        die "PostgreSQL $OLDEST_SERVER or later is needed, and this machine's package sources have none"
-    # The build system goes first: it installs postgresql-common, and so the directory of the rule.
-    install_packages "postgresql-server-dev-$SERVER"
-    if ! installed "postgresql-$SERVER"; then
-        become_root "postgresql-$SERVER"
-        forbid_clusters
-        install_packages "postgresql-$SERVER"
-        # Some releases have the JIT compiler in a package of its own.
-        if apt-cache show "postgresql-$SERVER-jit" >/dev/null 2>&1; then
-            install_packages "postgresql-$SERVER-jit"
-        fi
-        allow_clusters
+# Some releases have the JIT compiler in a package of its own. Only suites need it.
+jit_package() {
+    if [ "$WITH_JIT" ] && apt-cache show "postgresql-$SERVER-jit" >/dev/null 2>&1; then
+        echo "postgresql-$SERVER-jit"
     fi
+}
+
+# install_with_server PACKAGE ...: in one go, since each one takes seconds.
+install_with_server() {
+    if ! [ -x "/usr/lib/postgresql/$SERVER/bin/postgres" ]; then
+        update_package_lists "postgresql-$SERVER"
+        forbid_clusters
+        # shellcheck disable=SC2046
+        set -- "postgresql-$SERVER" $(jit_package) "$@"
+    fi
+    install_packages "$@"
+    allow_clusters
     PG_CONFIG=/usr/lib/postgresql/$SERVER/bin/pg_config
+}
+
+# install_server PACKAGE ...: PostgreSQL, and these packages. PG_CONFIG chooses a server with its build files.
+install_server() {
+    if [ -z "${PG_CONFIG:-}" ]; then
+        choose_server
+        install_with_server "$@"
+        return
+    fi
+    command -v "$PG_CONFIG" >/dev/null || die "PG_CONFIG: there is no $PG_CONFIG"
+    SERVER=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
+    [ "$SERVER" -ge "$OLDEST_SERVER" ] || die "PG_CONFIG: PostgreSQL $OLDEST_SERVER or later is needed, not $SERVER"
+    [ -f "$("$PG_CONFIG" --pgxs)" ] || die "PG_CONFIG: $PG_CONFIG has no PGXS"
+    install_packages "$@"
 }
 
 # The clang of the server's build system: it has other warnings than g++, and the fuzzer.
 install_clang() {
-    CLANG=$(sed -n 's/^CLANG[ \t]*= *//p' "$MAKEFILES/Makefile.global")
+    CLANG=$(sed -n 's/^CLANG[ \t]*= *//p' "$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")/Makefile.global")
     [ -n "$CLANG" ] && [ ! -x "$CLANG" ] || return 0
     install_packages "${CLANG##*/}"
 }
@@ -189,18 +288,31 @@ install_fuzzer() {
 
 has_fuzzer() { [ -f "$("$CLANG" -print-resource-dir)/lib/linux/libclang_rt.fuzzer-$(uname -m).a" ]; }
 
-install_missing() {
-    install_packages make g++ nlohmann-json3-dev perl python3 "${TEST_PACKAGES[@]}"
-    if [ -z "${PG_CONFIG:-}" ]; then
-        install_server
-    else
-        command -v "$PG_CONFIG" >/dev/null || die "PG_CONFIG: there is no $PG_CONFIG"
-        SERVER=$("$PG_CONFIG" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
-        [ "$SERVER" -ge "$OLDEST_SERVER" ] || die "PG_CONFIG: PostgreSQL $OLDEST_SERVER or later is needed, not $SERVER"
+install_browser() { [ -x /usr/bin/chromium ] || (install_packages chromium) || echo "  without Chromium: its tests are skipped"; }
+
+# A program needs the libraries that its package depends on.
+unpack_program() {
+    # shellcheck disable=SC2046
+    install_packages $(apt-cache depends "$1" 2>/dev/null | sed -n 's/^ *Depends: \(lib[^ <>]*\)$/\1/p')
+    unpack "$WORK/programs" "$1"
+}
+
+unpack_test_programs() {
+    local program
+    for program in "${TEST_PROGRAMS[@]}"; do
+        installed "$program" || (unpack_program "$program") || echo "  without $program: its tests are skipped"
+    done
+    export PATH=$PATH:$WORK/programs/usr/bin:$WORK/programs/usr/sbin
+}
+
+fetch_node_packages() {
+    if ! command -v npm >/dev/null ||
+        ! run npm install --silent --no-audit --no-fund --prefix "$WORK/node" "${TEST_NODE_PACKAGES[@]}" >/dev/null 2>&1; then
+        echo "  without packages of Node: their tests are skipped"
+        return 0
     fi
-    MAKEFILES=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
-    [ -f "$MAKEFILES/Makefile.global" ] || die "PG_CONFIG: $PG_CONFIG has no PGXS"
-    install_clang
+    chmod -R a+rX "$WORK/node"
+    export NODE_PATH=$WORK/node/node_modules
 }
 
 # -- the private place -------------------------------------------------------------------------
@@ -216,6 +328,7 @@ make_work() {
         if "$WORK/probe" 2>/dev/null; then
             mkdir "$WORK/tmp"
             export TMPDIR=$WORK/tmp HOME=$WORK
+            PLACE=$WORK
             return 0
         fi
         rm -rf "$WORK"
@@ -256,11 +369,21 @@ copy_server() {
         mkdir -p "$WORK/pg$directory"
         cp -R "$directory/." "$WORK/pg$directory"
     done
-    directory=$("$PG_CONFIG" --includedir)
-    mkdir -p "$WORK/pg${directory%/*}"
-    ln -s "$directory" "$WORK/pg$directory"
+    add_build_files
     BINDIR=$WORK/pg$("$PG_CONFIG" --bindir)
     PG_CONFIG=$BINDIR/pg_config
+}
+
+# The package of the build files depends on clang and LLVM, for bitcode. Our build makes none, so it is only unpacked.
+add_build_files() {
+    local headers
+    if [ ! -f "$("$PG_CONFIG" --pgxs)" ]; then
+        unpack "$WORK/pg" "postgresql-server-dev-$SERVER"
+        return
+    fi
+    headers=$("$PG_CONFIG" --includedir)
+    mkdir -p "$WORK/pg${headers%/*}"
+    ln -s "$headers" "$WORK/pg$headers"
 }
 
 make_in() {
@@ -277,35 +400,44 @@ build() {
     }
 }
 
-# Makes an installation from nothing.
-prepare() {
-    heading "Building"
-    install_missing
+compiled_so_far() {
+    printf 'compiled %d of %d files' "$(find "$WORK/src/src" -name '*.o' | wc -l)" "$(find "$WORK/src/src" -name '*.cpp' | wc -l)"
+}
+
+# prepare_server PACKAGE ...: a copy of a server. The packages are installed with those of the build.
+prepare_server() {
+    heading "Installing what is missing"
     make_work
-    copy_sources
+    install_server "${BUILD_PACKAGES[@]}" "$@"
     copy_server
+}
+
+# Builds the module and installs it in the copy.
+prepare_module() {
+    local PROGRESS=(compiled_so_far)
+    heading "Building with $(nproc) processes"
+    copy_sources
     choose_user
     cd "$WORK"
-    echo "compiling with $(nproc) processes, in all some two minutes of processor time"
     build
     echo "callhardening with $("$PG_CONFIG" --version), $(g++ --version | head -n 1)"
 }
 
-# start_server [setting ...]: on a socket in $WORK, without TCP.
+# start_server [setting ...]: in $PLACE, on a socket there, without TCP.
 start_server() {
     local setting
-    export PGHOST=$WORK PGUSER=postgres PGDATABASE=postgres
-    run "$BINDIR/initdb" -D "$WORK/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$WORK/initdb.log" 2>&1 || {
-        cat "$WORK/initdb.log" >&2
+    export PGHOST=$PLACE PGUSER=postgres PGDATABASE=postgres
+    run "$BINDIR/initdb" -D "$PLACE/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$PLACE/initdb.log" 2>&1 || {
+        cat "$PLACE/initdb.log" >&2
         die "initdb failed"
     }
-    for setting in "listen_addresses = ''" "unix_socket_directories = '$WORK'" "log_line_prefix = '%m [%p] %e '" "$@"; do
+    for setting in "listen_addresses = ''" "unix_socket_directories = '$PLACE'" "log_line_prefix = '%m [%p] %e '" "$@"; do
         echo "$setting"
-    done >>"$WORK/data/postgresql.conf"
-    printf '#!/bin/sh\nexec %s "$@"\n' "${UNDER[*]} $BINDIR/postgres" >"$WORK/postgres"
-    chmod 755 "$WORK/postgres"
-    run "$BINDIR/pg_ctl" -D "$WORK/data" -p "$WORK/postgres" -l "$WORK/server.log" -w -t 180 start >/dev/null || {
-        cat "$WORK/server.log" >&2
+    done >>"$PLACE/data/postgresql.conf"
+    printf '#!/bin/sh\nexec %s "$@"\n' "${UNDER[*]} $BINDIR/postgres" >"$PLACE/postgres"
+    chmod 755 "$PLACE/postgres"
+    run "$BINDIR/pg_ctl" -D "$PLACE/data" -p "$PLACE/postgres" -l "$PLACE/server.log" -w -t 180 start >/dev/null || {
+        cat "$PLACE/server.log" >&2
         die "the server did not start"
     }
 }

@@ -19,19 +19,57 @@
 # The last line is "N passed, N failed", over all suites.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PASSED=0 FAILED=0 FINISHED= RECORDED=0
+FINISHED=
+
+# Suites run in processes of their own, so their results are in a file.
+RESULTS=$(mktemp)
 
 last_words() {
-    [ -n "$FINISHED" ] || FAILED=$((FAILED + 1))
-    printf '\n%d passed, %d failed\n' "$PASSED" "$FAILED"
-    [ "$FAILED" -eq 0 ]
+    [ -n "$FINISHED" ] || echo 0 1 >>"$RESULTS"
+    awk '{ passed += $1; failed += $2 } END { printf "\n%d passed, %d failed\n", passed, failed; exit failed > 0 }' "$RESULTS"
+    local status=$?
+    rm -f "$RESULTS"
+    return "$status"
 }
 
-# record NAME PASSED FAILED [SKIPPED]: prints them with the seconds since the last record.
+# begin SUITE: says what comes.
+begin() {
+    printf '  %2d:%02d begins %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$1"
+    BEGUN=$SECONDS
+}
+
+# record NAME PASSED FAILED [SKIPPED]: prints them with the seconds since it began.
 record() {
-    PASSED=$((PASSED + $2)) FAILED=$((FAILED + $3))
-    printf '  %-12s %5d passed  %3d failed  %3d skipped %5d s\n' "$1" "$2" "$3" "${4:-0}" $((SECONDS - RECORDED))
-    RECORDED=$SECONDS
+    printf '%d %d\n' "$2" "$3" >>"$RESULTS"
+    printf '  %2d:%02d %-12s %5d passed  %3d failed  %3d skipped %5d s\n' $((SECONDS / 60)) $((SECONDS % 60)) \
+        "$1" "$2" "$3" "${4:-0}" $((SECONDS - BEGUN))
+}
+
+# -- lanes -------------------------------------------------------------------------------------
+
+# Suites of different lanes run at the same time. A lane has a directory of its own, with its server.
+BEGUN=0
+
+# lane NAME COMMAND ...
+lane() {
+    local name=$1
+    shift
+    (
+        JOB=
+        trap 'end_job; exit 143' INT TERM HUP
+        PLACE=$WORK/$name
+        run mkdir "$PLACE"
+        "$@"
+    ) &
+    LANES+=($!)
+}
+
+wait_for_lanes() {
+    local lane
+    for lane in "${LANES[@]}"; do
+        wait "$lane" || record 'a lane' 0 1
+    done
+    LANES=()
 }
 
 count() { grep -cE "$1" "$2" || true; }
@@ -46,7 +84,7 @@ summarize() {
     fi
     [ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
     if [ "$failed" -gt 0 ]; then
-        cat "$log"
+        flock "$RESULTS" cat "$log"
     fi
     record "$name" "$passed" "$failed" "$skipped"
 }
@@ -54,6 +92,7 @@ summarize() {
 # suite NAME EXPECTED 'ok' 'not ok' 'skipped' COMMAND ...
 suite() {
     local name=$1 expected=$2 status=0 log=$WORK/$1.log
+    begin "$name"
     run "${@:6}" >"$log" 2>&1 || status=$?
     summarize "$name" "$status" "$log" "$expected" "$3" "$4" "$5"
 }
@@ -70,7 +109,10 @@ check() {
     fi
 }
 
-checks_begin() { CHECKED=0 BROKEN=0; }
+checks_begin() {
+    CHECKED=0 BROKEN=0
+    begin "$1"
+}
 checks_end() { record "$1" "$CHECKED" "$BROKEN"; }
 
 # -- the build ---------------------------------------------------------------------------------
@@ -143,7 +185,7 @@ archive_has_sources() {
 has_no_placeholder() { ! grep -rnE '@@[A-Z]+@@' "$WORK/src" --include='*.md'; }
 
 build_checks() {
-    checks_begin
+    checks_begin build
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
     check 'only functions are exported' exports_functions_only
     if [ -n "$CLANG" ]; then
@@ -190,50 +232,16 @@ regress_suite() {
     fi
 }
 
-# PgBouncer: only the program and its libraries, without the service that its package starts. A test that does not find it
-# is skipped with a message.
-unpack_pooler() {
-    local libraries
-    [ ! -x /usr/sbin/pgbouncer ] || return 0
-    libraries=$(apt-cache depends pgbouncer 2>/dev/null | sed -n 's/^ *Depends: \(lib[^ <>]*\)$/\1/p')
-    [ -n "$libraries" ] || return 0
-    # shellcheck disable=SC2086
-    install_packages $libraries
-    mkdir "$WORK/pooler"
-    (cd "$WORK/pooler" && apt-get -qq download pgbouncer && dpkg-deb -x pgbouncer_*.deb .) >/dev/null 2>&1 || return 0
-    chmod -R a+rX "$WORK/pooler"
-    export PATH=$PATH:$WORK/pooler/usr/sbin
-}
-
-# The package for the Node example. A test that does not find it is skipped with a message.
-fetch_node_client() {
-    command -v npm >/dev/null || return 0
-    npm install --silent --no-audit --no-fund --prefix "$WORK/node" pg >/dev/null 2>&1 || return 0
-    chmod -R a+rX "$WORK/node"
-    export NODE_PATH=$WORK/node/node_modules
-}
-
-# A browser for the report, and the packages that drive it. Ubuntu has Chromium only as a snap.
-fetch_browser() {
-    command -v npm >/dev/null || return 1
-    [ -x /usr/bin/chromium ] || (install_packages chromium) || return 1
-    npm install --silent --no-audit --no-fund --prefix "$WORK/browser" playwright-core axe-core >/dev/null 2>&1 || return 1
-    chmod -R a+rX "$WORK/browser"
-}
-
+# The report in a browser. Ubuntu has Chromium only as a snap.
 browser_suite() {
-    if ! fetch_browser; then
-        echo "  there is no Chromium or no npm here: the report is not tested in a browser"
+    if [ ! -x /usr/bin/chromium ] || [ ! -d "$WORK/node/node_modules/playwright-core" ]; then
+        echo "  without Chromium and packages of Node: the report is not tested in a browser"
         return 0
     fi
-    suite browser "$1" '^ok ' '^not ok ' '^$ never' \
-        env "NODE_PATH=$WORK/browser/node_modules" "PATH=$BINDIR:$PATH" "$WORK/src/test/browser/check.sh"
+    suite browser "$1" '^ok ' '^not ok ' '^$ never' env "PATH=$BINDIR:$PATH" "$WORK/src/test/browser/check.sh"
 }
 
 tap_suite() {
-    unpack_pooler
-    install_packages python3-psycopg2
-    fetch_node_client
     printf '%s\n' "log_line_prefix = '%m [%p] %e '" >"$WORK/tap.conf"
     chmod 644 "$WORK/tap.conf"
     suite tap "$1" '^ok [0-9]+( - .*)?$' '^not ok [0-9]+' '^ok [0-9]+ # skip|# SKIP|skipped: ' \
@@ -242,7 +250,6 @@ tap_suite() {
 
 # Each target runs for a minute. Then their inputs go through the server, so it must be running.
 fuzz_suite() {
-    install_fuzzer
     if [ -z "$FUZZER" ]; then
         echo "  clang has no fuzzer here: fuzzing is skipped"
         return 0
@@ -266,7 +273,7 @@ logs_are_clean() {
 
 log_checks() {
     local tap_logs
-    checks_begin
+    checks_begin 'server logs'
     check 'the server log has no internal error and no crash' logs_are_clean "$WORK/server.log"
     tap_logs=$(find "$WORK/src/build/tap" -path '*/log/*.log' ! -name 'regress_log_*' 2>/dev/null || true)
     if [ -n "$tap_logs" ]; then
@@ -279,13 +286,22 @@ log_checks() {
 # files PATTERN: the number of files
 files() { compgen -G "$WORK/src/$1" | wc -l; }
 
+# Installs all that the suites need.
+prepare_suites() {
+    WITH_JIT=yes
+    prepare_server "${TEST_PACKAGES[@]}"
+    unpack_test_programs
+    fetch_node_packages
+}
+
 # -- in a server that is watched ---------------------------------------------------------------
 
 # gcc assumes a wrong size for an array read by a pointer in a loop. The address sanitizer checks its bounds anyway.
 build_with_sanitizers() {
     local flags='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=object-size -fno-sanitize-recover=all'
     BUILD_OPTIONS=("CC=gcc $flags" "CXX=g++ $flags")
-    prepare
+    prepare_server
+    prepare_module
 }
 
 # The address sanitizer starts at the first allocation. If this is in newlocale, called by a library's constructor, a lock
@@ -320,21 +336,21 @@ check_with_sanitizers() {
     regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
     regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
     log_checks
-    checks_begin
+    checks_begin sanitizers
     check 'the sanitizers report no error' sanitizers_are_silent
     checks_end sanitizers
 }
 
 check_with_valgrind() {
     local topics='sanitizer/sanitizer sanitizer/policy sanitizer/jsonb sanitizer/explain calls/harden'
-    install_packages valgrind
-    prepare
+    prepare_server valgrind
+    prepare_module
     run_with_valgrind
     heading "Testing"
     start_test_server 'jit = off'
     regress_suite regress "$(wc -w <<<"$topics")" ISOLATION= "REGRESS=$topics"
     log_checks
-    checks_begin
+    checks_begin valgrind
     check 'valgrind reports no error in the module' valgrind_is_silent
     checks_end valgrind
 }
@@ -342,7 +358,9 @@ check_with_valgrind() {
 # Without a JIT compiler every test would pass.
 check_with_jit() {
     [ -z "${CXX:-}" ] || BUILD_OPTIONS=("CXX=$CXX")
-    prepare
+    WITH_JIT=yes
+    prepare_server
+    prepare_module
     [ -e "$("$PG_CONFIG" --pkglibdir)/llvmjit.so" ] || die "this server has no JIT compiler"
     heading "Testing"
     start_test_server 'max_prepared_transactions = 8' 'jit = on' \
@@ -353,9 +371,10 @@ check_with_jit() {
 }
 
 check_with_server() {
-    prepare
+    prepare_suites
+    prepare_module
     heading "Testing"
-    checks_begin
+    checks_begin build
     check 'the build prints no warning' prints_no_warning "$WORK/build.log"
     checks_end build
     start_test_server
@@ -366,7 +385,11 @@ check_with_server() {
 }
 
 check_everything() {
-    prepare
+    prepare_suites
+    install_clang
+    install_fuzzer
+    install_browser
+    prepare_module
     heading "Testing"
     [ -n "${CALLHARDENING_PAYLOADS:-}" ] || echo "  CALLHARDENING_PAYLOADS is not set: what reads the published payloads is skipped"
     build_checks

@@ -35,6 +35,15 @@ COMMENT ON FUNCTION _callhardening.raise_error(text, text, text, text) IS
 'raises an error with this SQLSTATE. Use it in a function of this schema instead of RAISE: CONTEXT then leaves out '
 'the functions of this schema, and begins with the function called by the user';
 
+CREATE FUNCTION _callhardening.report(level text, message text, detail text DEFAULT NULL, hint text DEFAULT NULL)
+    RETURNS void
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'callhardening_report';
+
+COMMENT ON FUNCTION _callhardening.report(text, text, text, text) IS
+'reports a NOTICE or a WARNING without CONTEXT. Use it in a function of this schema instead of RAISE. Error: 22023 '
+'another level';
+
 -- All functions name both schemas. After a rename another role could create a schema with the old name. The functions
 -- would then run its code with the rights of their callers.
 

@@ -414,8 +414,8 @@ BEGIN
         END IF;
     END LOOP;
     IF NOT was_granted THEN
-        RAISE NOTICE USING MESSAGE = format('role %s was not granted %s', grantee::regrole, what),
-            DETAIL = 'Nothing is revoked. What was granted by other means than grant_call_role is revoked by REVOKE.';
+        PERFORM _callhardening.report('NOTICE', format('role %s was not granted %s', grantee::regrole, what),
+            detail => 'Nothing is revoked. What was granted by other means than grant_call_role is revoked by REVOKE.');
     END IF;
 END
 $$;

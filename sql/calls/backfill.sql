@@ -141,9 +141,10 @@ BEGIN
     SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text COLLATE "C") INTO elsewhere
     FROM pg_class AS c WHERE c.relkind = 'f' AND c.oid IN (SELECT relid FROM pg_partition_tree(hardened));
     IF elsewhere IS NOT NULL THEN
-        RAISE WARNING USING MESSAGE = format('backfill of table %s leaves out foreign tables among its partitions: %s',
+        PERFORM _callhardening.report('WARNING',
+            format('backfill of table %s leaves out foreign tables among its partitions: %s',
             hardened, elsewhere),
-            HINT = 'Harden and backfill their tables at their servers.';
+            hint => 'Harden and backfill their tables at their servers.');
     END IF;
 
     UPDATE _callhardening.my_backfills SET is_obsolete = true WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = calls);
@@ -563,14 +564,17 @@ BEGIN
         IF told IS NULL THEN
             RETURN clock_timestamp();
         END IF;
-        RAISE NOTICE 'backfill of table %: % rows done, about % left, % per second, % repaired',
-            calls, done.looked_at, done.rows_left, done.per_second, done.repaired;
+        PERFORM _callhardening.report('NOTICE',
+            format('backfill of table %s: %s rows done, about %s left, %s per second, %s repaired',
+                calls, done.looked_at, done.rows_left, done.per_second, done.repaired));
     ELSE
-        RAISE NOTICE 'backfill of table % is finished: % rows done, % repaired', calls, done.looked_at, done.repaired;
+        PERFORM _callhardening.report('NOTICE', format('backfill of table %s is finished: %s rows done, %s repaired',
+            calls, done.looked_at, done.repaired));
         IF done.unwritten > 0 THEN
-            RAISE WARNING USING MESSAGE = format('%s rows of table %s could not be repaired', done.unwritten, calls),
-                DETAIL = coalesce('The first one that failed did so with SQLSTATE ' || done.failed_with || '.',
-                    'A trigger of the table suppresses their UPDATE.');
+            PERFORM _callhardening.report('WARNING',
+                format('%s rows of table %s could not be repaired', done.unwritten, calls),
+                detail => coalesce('The first one that failed did so with SQLSTATE ' || done.failed_with || '.',
+                    'A trigger of the table suppresses their UPDATE.'));
         END IF;
     END IF;
     RETURN clock_timestamp();

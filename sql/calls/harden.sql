@@ -82,8 +82,20 @@ CREATE FUNCTION _callhardening.trigger_settings(calls regclass) RETURNS text[]
 
 COMMENT ON FUNCTION _callhardening.trigger_settings(regclass) IS
 'the eight settings of a hardened table as its BEFORE trigger has them: call id, status, direction and payload '
-'column, on_invalid, transitions, provider, policy. An empty string is the default, and a built-in policy is a name. '
+'column, on_invalid, transitions, provider, policy (see policy_argument). An empty string is the default. '
 'Unlike call_settings it checks nothing. NULL: the table has no such trigger, or one with another number of arguments';
+
+-- \d prints all arguments of a trigger. So a policy of the table's own is the comment of its trigger, and the argument
+-- has its digest. Dumps have comments too.
+CREATE FUNCTION _callhardening.policy_reference(document text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT 'policy ' || left(encode(sha256(convert_to(document, 'UTF8')), 'hex'), 16)
+$$;
+
+COMMENT ON FUNCTION _callhardening.policy_reference(text) IS
+'the argument of the BEFORE trigger for a policy of the table''s own: "policy ", and the digest of its text';
 
 CREATE FUNCTION _callhardening.policy_argument(policy jsonb) RETURNS text
     LANGUAGE sql STABLE
@@ -93,25 +105,20 @@ SELECT CASE
     WHEN policy IS NULL OR policy = @extschema@.call_payload_policy('default'::text) THEN ''
     WHEN policy = @extschema@.call_payload_policy('size_only'::text) THEN 'size_only'
     WHEN policy = @extschema@.call_payload_policy('strict'::text) THEN 'strict'
-    ELSE policy::text END
+    ELSE _callhardening.policy_reference(policy::text) END
 $$;
 
 COMMENT ON FUNCTION _callhardening.policy_argument(jsonb) IS
 'a policy as an argument of the BEFORE trigger: an empty string for the default, the name of another built-in policy, '
-'or the document';
+'or the reference to the comment of the trigger';
 
-CREATE FUNCTION _callhardening.argument_policy(argument text) RETURNS jsonb
-    LANGUAGE sql STABLE STRICT
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-SELECT CASE
-    WHEN argument = '' THEN NULL
-    WHEN argument IN ('size_only', 'strict') THEN @extschema@.call_payload_policy(argument)
-    ELSE argument::jsonb END
-$$;
+CREATE FUNCTION _callhardening.trigger_policy(calls regclass) RETURNS jsonb
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'callhardening_trigger_policy';
 
-COMMENT ON FUNCTION _callhardening.argument_policy(text) IS
-'the policy of an argument of the BEFORE trigger; NULL: the default';
+COMMENT ON FUNCTION _callhardening.trigger_policy(regclass) IS
+'the policy of a hardened table; NULL: the default, or the table has no BEFORE trigger with eight arguments. Errors: '
+'55000 the comment of the trigger is gone or altered, 22P02 the argument is no policy';
 
 CREATE FUNCTION _callhardening.settings_arguments(settings _callhardening.settings) RETURNS text[]
     LANGUAGE sql STABLE
@@ -438,7 +445,7 @@ BEGIN
     IF octet_length(policy::text) > 16384 THEN
         PERFORM _callhardening.raise_error('54000',
             format('payload policy of %s bytes is too long', octet_length(policy::text)),
-            detail => 'The policy of a table is an argument of its trigger. Its text has 16384 bytes at most.');
+            detail => 'The policy of a table is the comment of its trigger. Its text has 16384 bytes at most.');
     END IF;
     PERFORM @extschema@.sanitize_call_payload('{}'::jsonb, nullif(policy, 'null'));
     PERFORM _callhardening.status_words(nullif(transitions, 'null'));
@@ -524,10 +531,11 @@ BEGIN
     -- ADD COLUMN has locked everybody out until the end of the transaction, and building the index reads the table.
     IF is_new AND (SELECT sum(pg_relation_size(leaf))
         FROM _callhardening.table_leaves(calls) AS leaf) > 8 * 1024 * 1024 THEN
-        RAISE NOTICE USING MESSAGE = format('table %s has no GIN index on its new column %I', calls, payload_column),
-            DETAIL = 'The table is too big to be read while nobody else can use it.',
-            HINT = format('Where payloads are searched, CREATE INDEX CONCURRENTLY ON %s USING gin (%I).', calls,
-                payload_column);
+        PERFORM _callhardening.report('NOTICE',
+            format('table %s has no GIN index on its new column %I', calls, payload_column),
+            detail => 'The table is too big to be read while nobody else can use it.',
+            hint => format('Where payloads are searched, CREATE INDEX CONCURRENTLY ON %s USING gin (%I).', calls,
+                payload_column));
         RETURN;
     END IF;
     SELECT * INTO class FROM pg_class WHERE oid = calls;
@@ -653,20 +661,20 @@ BEGIN
 EXCEPTION
     WHEN unique_violation THEN
         SELECT max(r.ids) INTO repeated FROM _callhardening.repeated_call_ids(calls, call_id_column) AS r;
-        RAISE WARNING USING
-            MESSAGE = format('table %s has %s call ids more than once, and no unique index on column %I', calls,
+        PERFORM _callhardening.report('WARNING',
+            format('table %s has %s call ids more than once, and no unique index on column %I', calls,
                 repeated, call_id_column),
-            HINT = format('Find them with SELECT %I, count(*) FROM %s GROUP BY 1 HAVING count(*) > 1, merge their '
+            hint => format('Find them with SELECT %I, count(*) FROM %s GROUP BY 1 HAVING count(*) > 1, merge their '
                 'rows and call harden_calls again.',
-                call_id_column, calls);
+                call_id_column, calls));
     WHEN feature_not_supported THEN
-        RAISE WARNING USING
-            MESSAGE = format('table %s cannot have a unique index on column %I alone', calls, call_id_column),
-            DETAIL = 'A unique index of a partitioned table has to contain the columns of its partition key.';
+        PERFORM _callhardening.report('WARNING',
+            format('table %s cannot have a unique index on column %I alone', calls, call_id_column),
+            detail => 'A unique index of a partitioned table has to contain the columns of its partition key.');
     WHEN wrong_object_type THEN
-        RAISE WARNING USING
-            MESSAGE = format('table %s cannot have a unique index on column %I', calls, call_id_column),
-            DETAIL = 'Some of its partitions are foreign tables.';
+        PERFORM _callhardening.report('WARNING',
+            format('table %s cannot have a unique index on column %I', calls, call_id_column),
+            detail => 'Some of its partitions are foreign tables.');
 END
 $$;
 
@@ -719,6 +727,9 @@ BEGIN
         || ' FOR EACH ROW EXECUTE FUNCTION _callhardening.validate_hardened_call('
         || (SELECT string_agg(quote_literal(argument), ', ' ORDER BY argument_no)
             FROM unnest(arguments) WITH ORDINALITY AS a (argument, argument_no)) || ')';
+    IF arguments[8] = _callhardening.policy_reference(settings.policy::text) THEN
+        EXECUTE format('COMMENT ON TRIGGER validate_hardened_call ON %s IS %L', calls, settings.policy);
+    END IF;
     EXECUTE 'CREATE TRIGGER validate_hardened_call_insert AFTER INSERT ON ' || calls || ' FOR EACH ROW WHEN ('
         || '_callhardening.is_invalid_insert(NEW.' || status || ', NEW.' || direction || graph || ')'
         || ') EXECUTE FUNCTION _callhardening.refuse_illegal_call(' || digest || ')';
@@ -734,12 +745,26 @@ COMMENT ON FUNCTION _callhardening.create_call_triggers(regclass, _callhardening
 'creates the triggers of a hardened table. Triggers of one event run in the order of their names, and this one has to '
 'see what the others made of the row: so its name is late in the alphabet';
 
+CREATE FUNCTION _callhardening.has_trigger_policy(calls regclass) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+SELECT s.reference IS NULL OR s.reference NOT LIKE 'policy %' OR EXISTS (
+    SELECT FROM pg_trigger AS t
+    WHERE t.tgrelid = calls AND _callhardening.policy_reference(obj_description(t.oid, 'pg_trigger')) = s.reference)
+FROM (SELECT (_callhardening.trigger_settings(calls))[8] AS reference) AS s
+$$;
+
+COMMENT ON FUNCTION _callhardening.has_trigger_policy(regclass) IS
+'false: the BEFORE trigger of a table refers to its comment for the policy, and the comment is gone or altered';
+
 CREATE FUNCTION _callhardening.has_call_triggers(calls regclass, settings _callhardening.settings) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 -- If one trigger was altered by hand, all are made again.
-SELECT _callhardening.trigger_settings(calls) = _callhardening.settings_arguments(settings) COLLATE "C"
+SELECT _callhardening.has_trigger_policy(calls)
+    AND _callhardening.trigger_settings(calls) = _callhardening.settings_arguments(settings) COLLATE "C"
     AND (SELECT count(*) = 3 AND count(*) FILTER (
             WHERE t.tgargs = convert_to(_callhardening.settings_digest(_callhardening.settings_arguments(settings)),
                 'UTF8') || '\x00') = 2
@@ -822,7 +847,7 @@ BEGIN
     merged.transitions := _callhardening.table_graph(
         coalesce(given.transitions, nullif(present.transitions, '')::jsonb));
     merged.provider := nullif(coalesce(given.provider, present.provider), '');
-    merged.policy := nullif(coalesce(given.policy, _callhardening.argument_policy(present.policy)), 'null');
+    merged.policy := nullif(coalesce(given.policy, _callhardening.trigger_policy(calls)), 'null');
     RETURN merged;
 END
 $$;
@@ -852,7 +877,7 @@ JOIN (VALUES
     (5, 'on_invalid', '', NULL),
     (6, 'transitions', '{%', 'default'),
     (7, 'provider', '', 'none'),
-    (8, 'policy', '{%', 'default')) AS s (argument_no, name, document, unset) ON s.argument_no = v.argument_no
+    (8, 'policy', 'policy %', 'default')) AS s (argument_no, name, document, unset) ON s.argument_no = v.argument_no
 WHERE v.present <> v.wanted
 $$;
 
@@ -907,7 +932,7 @@ BEGIN
     END IF;
     change := _callhardening.settings_change(present, _callhardening.trigger_settings(calls));
     IF change IS NOT NULL THEN
-        RAISE NOTICE USING MESSAGE = format('settings of table %s change', calls), DETAIL = change;
+        PERFORM _callhardening.report('NOTICE', format('settings of table %s change', calls), detail => change);
     END IF;
 END
 $$;
@@ -941,9 +966,9 @@ BEGIN
     PERFORM _callhardening.require_valid_settings(calls, wanted);
 
     IF cardinality(_callhardening.call_triggers(calls)) > 0 AND _callhardening.trigger_settings(calls) IS NULL THEN
-        RAISE WARNING USING MESSAGE = format('the settings of table %s are missing', calls),
-            DETAIL = 'They were arguments of its BEFORE trigger. Each setting not given is the default now.',
-            HINT = 'Call harden_calls again, and give each setting of your own.';
+        PERFORM _callhardening.report('WARNING', format('the settings of table %s are missing', calls),
+            detail => 'They were arguments of its BEFORE trigger. Each setting not given is the default now.',
+            hint => 'Call harden_calls again, and give each setting of your own.');
     END IF;
     before := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = calls);
     -- In this order: what reads the table comes before what locks readers out.
@@ -958,10 +983,10 @@ BEGIN
         EXECUTE format('COMMENT ON INDEX %s IS %L', made, 'callhardening: of the hardened table');
     END LOOP;
     IF _callhardening.key_obstacle(calls, wanted.call_id_column) IS NOT NULL THEN
-        RAISE WARNING USING MESSAGE = format('column %I of table %s cannot be the key of events',
+        PERFORM _callhardening.report('WARNING', format('column %I of table %s cannot be the key of events',
             wanted.call_id_column, calls),
-            DETAIL = _callhardening.key_obstacle(calls, wanted.call_id_column),
-            HINT = 'process_call_events refuses the table. What other clients write follows the rules.';
+            detail => _callhardening.key_obstacle(calls, wanted.call_id_column),
+            hint => 'process_call_events refuses the table. What other clients write follows the rules.');
     END IF;
     PERFORM _callhardening.replace_call_triggers(calls, wanted);
 END
@@ -1031,9 +1056,9 @@ BEGIN
         EXECUTE format('ALTER TABLE %s DROP COLUMN %I', calls, state_column);
     END LOOP;
 EXCEPTION WHEN dependent_objects_still_exist THEN
-    RAISE NOTICE USING MESSAGE = format('the columns merge_... of table %s stay', calls),
-        DETAIL = format('An object depends on column %I.', state_column),
-        HINT = 'Drop that object, and call unharden_calls again.';
+    PERFORM _callhardening.report('NOTICE', format('the columns merge_... of table %s stay', calls),
+        detail => format('An object depends on column %I.', state_column),
+        hint => 'Drop that object, and call unharden_calls again.');
 END
 $$;
 
@@ -1074,8 +1099,8 @@ BEGIN
             ORDER BY 1
     LOOP
         IF ours.is_needed THEN
-            RAISE NOTICE USING MESSAGE = format('index %s of table %s stays', ours.index, calls),
-                DETAIL = 'A constraint or the replica identity needs it.';
+            PERFORM _callhardening.report('NOTICE', format('index %s of table %s stays', ours.index, calls),
+                detail => 'A constraint or the replica identity needs it.');
         ELSE
             EXECUTE format('DROP INDEX %s', ours.index);
         END IF;

@@ -418,11 +418,11 @@ BEGIN
         INSERT INTO _callhardening.lanes SELECT NEW.log_id, lane FROM generate_series(0, NEW.lanes - 1) AS lane;
         chosen := _callhardening.choose_default_log(NEW.log_id);
         IF chosen IS DISTINCT FROM NEW.events THEN
-            RAISE NOTICE USING MESSAGE = format('event log %s is not the default', NEW.events),
-                DETAIL = coalesce('Functions called without a log use ' || chosen::text || '.',
+            PERFORM _callhardening.report('NOTICE', format('event log %s is not the default', NEW.events),
+                detail => coalesce('Functions called without a log use ' || chosen::text || '.',
                     'None of the event logs is: functions called without a log fail.'),
-                HINT = format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).',
-                    NEW.events);
+                hint => format('To make it the default: SELECT configure_call_event_log(%L, is_default => true).',
+                    NEW.events));
         END IF;
     END IF;
     RETURN NULL;

@@ -197,7 +197,7 @@ BEGIN
         UNION ALL
         SELECT n.detail, n.advice FROM _callhardening.carried_column_nulls(events, calls, carry) AS n
     LOOP
-        RAISE WARNING USING MESSAGE = obstacle.detail, HINT = obstacle.advice;
+        PERFORM _callhardening.report('WARNING', obstacle.detail, hint => obstacle.advice);
     END LOOP;
 END
 $$;
@@ -417,11 +417,11 @@ BEGIN
             <> coalesce(_callhardening.known_provider(warn_of_shared_keys.provider), warn_of_shared_keys.provider)
     ORDER BY l.log_id LIMIT 1;
     IF FOUND AND _callhardening.call_key_type(calls) NOT LIKE 'provider:%' THEN
-        RAISE WARNING USING
-            MESSAGE = format('the events of %s and of %s may have the same call ids', provider, other.provider),
-            DETAIL = format('Event logs %s and %s have the calls table %s. Two calls with one id become one row.',
+        PERFORM _callhardening.report('WARNING',
+            format('the events of %s and of %s may have the same call ids', provider, other.provider),
+            detail => format('Event logs %s and %s have the calls table %s. Two calls with one id become one row.',
                 events, other.events, calls),
-            HINT = 'Use a calls table of several providers: harden_calls(provider => ''*'').';
+            hint => 'Use a calls table of several providers: harden_calls(provider => ''*'').');
     END IF;
 END
 $$;
@@ -651,10 +651,9 @@ CREATE FUNCTION _callhardening.offer_call_id_index(events regclass) RETURNS void
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
             WHERE i.indrelid = events AND i.indisvalid AND a.attname = 'call_id') THEN
-        RAISE NOTICE USING
-            MESSAGE = format('event log %s has no index on call_id', events),
-            DETAIL = 'call_timeline reads the whole table.',
-            HINT = format('CREATE INDEX CONCURRENTLY ON %s (call_id, event_seq) WHERE call_id IS NOT NULL;', events);
+        PERFORM _callhardening.report('NOTICE', format('event log %s has no index on call_id', events),
+            detail => 'call_timeline reads the whole table.',
+            hint => format('CREATE INDEX CONCURRENTLY ON %s (call_id, event_seq) WHERE call_id IS NOT NULL;', events));
     END IF;
 END
 $$;
@@ -690,7 +689,7 @@ BEGIN
         EXIT WHEN stamped OPERATOR(pg_catalog.<) batch_size;
     END LOOP;
     FOR statement IN SELECT * FROM _callhardening.missing_event_indexes(events, true) LOOP
-        RAISE NOTICE 'still to be done: %;', statement;
+        PERFORM _callhardening.report('NOTICE', format('still to be done: %s;', statement));
     END LOOP;
     PERFORM _callhardening.offer_call_id_index(events);
 END
@@ -833,11 +832,10 @@ BEGIN
         NULL; -- an altered table is a reason to go back, and none to stay
     END;
     IF pending IS DISTINCT FROM 0 THEN
-        RAISE WARNING USING
-            MESSAGE = format('%s events of %s were not processed',
+        PERFORM _callhardening.report('WARNING', format('%s events of %s were not processed',
                 coalesce(pending::text, 'an unknown number of'), log.events),
-            DETAIL = 'The table has no column to tell which.',
-            HINT = 'Roll back, and call process_call_events first.';
+            detail => 'The table has no column to tell which.',
+            hint => 'Roll back, and call process_call_events first.');
     END IF;
 END
 $$;
@@ -861,9 +859,9 @@ BEGIN
         EXCEPTION WHEN object_not_in_prerequisite_state THEN
             pending := NULL; -- an altered table
         END;
-        RAISE WARNING USING MESSAGE = format('consumer %I of %s is dropped (pending events: %s)', consumer,
+        PERFORM _callhardening.report('WARNING', format('consumer %I of %s is dropped (pending events: %s)', consumer,
                 log.events, coalesce(pending::text, 'not known')),
-            HINT = 'If its workers still need it, roll back.';
+            hint => 'If its workers still need it, roll back.');
     END LOOP;
 END
 $$;

@@ -116,7 +116,8 @@ COMMENT ON COLUMN @extschema@.call_enforcement.relation IS 'NULL: the gap is eve
 COMMENT ON COLUMN @extschema@.call_enforcement.level IS
 'gap: rows can pass by, or are not written at all; note: look at it; ok: no gap';
 COMMENT ON COLUMN @extschema@.call_enforcement.gap IS
-'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, rule, '
+'trigger_disabled, trigger_replica_only, trigger_missing, trigger_altered, settings_differ, '
+'policy_missing, rule, '
 'partition_not_hardened, child_not_hardened, foreign_partition, unique_key_missing, unique_key_invalid, '
 'unique_key_deferrable, key_unfit, column_missing, column_type, replica_role; of calls tables with a log also '
 'column_not_filled, unique_not_filled, partition_missing; of event logs also log_missing, log_not_registered, '

@@ -68,6 +68,12 @@ WHERE s.is_as_created AND cardinality(t.settings) = 8
     AND s.arguments <> CASE s.part WHEN 'validate' THEN t.settings
         ELSE ARRAY[_callhardening.settings_digest(t.settings)] END
 UNION ALL
+SELECT t.relation, 'gap', 'policy_missing',
+       format('the comment of the trigger %I is not its policy: writes fail', s.trigger_name),
+       format('Call harden_calls(%L, policy => ...) with the policy.', t.root)
+FROM tables t JOIN states s ON s.relation = t.root AND s.part = 'validate'
+WHERE NOT _callhardening.has_trigger_policy(t.root) AND cardinality(t.settings) = 8
+UNION ALL
 SELECT t.relation, 'gap', 'foreign_partition',
        format('this partition of %s is a foreign table: a write at its server passes no trigger here', t.root),
        'Harden the table at its server.'

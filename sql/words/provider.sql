@@ -108,9 +108,9 @@ CREATE FUNCTION _callhardening.report_unknown_provider(provider text) RETURNS vo
 BEGIN
     IF NOT @extschema@.is_known_call_provider(provider)
             AND _callhardening.nearest_provider(provider) IS NOT NULL THEN
-        RAISE NOTICE USING MESSAGE = format('unknown call provider "%s"', provider),
-            DETAIL = 'Words have the same meaning as without a provider.',
-            HINT = _callhardening.suggest_provider(provider);
+        PERFORM _callhardening.report('NOTICE', format('unknown call provider "%s"', provider),
+            detail => 'Words have the same meaning as without a provider.',
+            hint => _callhardening.suggest_provider(provider));
     END IF;
 END
 $$;

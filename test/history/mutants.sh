@@ -115,7 +115,8 @@ mutant() {
     restore "${changed[@]}"
 }
 
-prepare
+prepare_server "${TEST_PACKAGES[@]}"
+prepare_module
 heading "Mutants"
 try_unchanged
 

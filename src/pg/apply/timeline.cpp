@@ -130,8 +130,7 @@ void return_event(FunctionCallInfo fcinfo, Timeline *timeline, const LogEvent &e
                     no_claim,
                     state.settled_at == 0};
     // A body can be the source of the type.
-    const Datum type =
-        text_or_null(may_read_events(timeline->log) ? event.event_type : nullptr, &nulls[3]);
+    const Datum type = text_or_null(may_read_events(timeline->log) ? event.event_type : nullptr, &nulls[3]);
     const Datum worker = text_or_null(no_claim ? nullptr : state.claim->worker, &nulls[9]);
     const Datum values[] = {ObjectIdGetDatum(timeline->log.events),
                             Int32GetDatum(home_lane(timeline->log, event.lane)),

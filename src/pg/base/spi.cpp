@@ -3,6 +3,7 @@
 #include <new>
 
 #include "pg/base/text.hpp"
+#include "pg/base/warning.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -138,18 +139,21 @@ void plan_by_index(SPIPlanPtr plan)
 
 void run_plan(KeptPlan *plan, const Datum *values, const char *nulls)
 {
-    int result = 0;
+    volatile int result = 0;
+    const MemoryContext context = CurrentMemoryContext;
     ++plan->running;
     PG_TRY();
     {
         plan_by_index(plan->plan);
         result = SPI_execute_plan(plan->plan, const_cast<Datum *>(values), nulls, false, 0);
     }
-    PG_FINALLY();
+    PG_CATCH();
     {
         --plan->running;
+        rethrow_for_caller(context, plan->query);
     }
     PG_END_TRY();
+    --plan->running;
     if (result < 0)
         elog(ERROR, "could not run a statement of callhardening: %s", SPI_result_code_string(result));
 }

@@ -27,6 +27,24 @@ ErrorContextCallback *hide_error_context()
     return context;
 }
 
+namespace
+{
+
+// The context without one of its entries. Other lines are those of the user's own triggers, and of callers.
+char *context_without(const char *context, const char *entry)
+{
+    const char *place = strstr(context, entry);
+    if (place == nullptr)
+        return pstrdup(context);
+    const char *rest = place + strlen(entry);
+    const bool is_last = *rest == '\0';
+    const size_t before = place - context - (is_last && place > context ? 1 : 0);
+    if (before == 0 && is_last)
+        return nullptr;
+    return psprintf("%.*s%s", static_cast<int>(before), context, *rest == '\n' ? rest + 1 : rest);
+}
+
+// Without the lines of the extension's PL/pgSQL functions. nullptr if nothing is left.
 char *context_of_caller(const char *context)
 {
     const char *rest = context, *own = context;
@@ -38,6 +56,21 @@ char *context_of_caller(const char *context)
     if (rest == nullptr || *rest == '\0')
         return nullptr;
     return pstrdup(*rest == '\n' ? rest + 1 : rest);
+}
+
+} // namespace
+
+void rethrow_for_caller(MemoryContext context, const char *statement)
+{
+    MemoryContextSwitchTo(context);
+    ErrorData *error = CopyErrorData();
+    FlushErrorState();
+    if (error->context != nullptr && statement != nullptr)
+        error->context = context_without(error->context, psprintf("SQL statement \"%s\"", statement));
+    if (error->context != nullptr)
+        error->context = context_of_caller(error->context);
+    ReThrowError(error);
+    pg_unreachable();
 }
 
 void warn_unknown_word(const char *what, std::string_view word)
@@ -81,12 +114,23 @@ CALLHARDENING_FUNCTION(raise_error)
     }
     PG_CATCH();
     {
-        MemoryContextSwitchTo(context);
-        ErrorData *error = CopyErrorData();
-        FlushErrorState();
-        error->context = error->context == nullptr ? nullptr : context_of_caller(error->context);
-        ReThrowError(error);
+        rethrow_for_caller(context, nullptr);
     }
     PG_END_TRY();
+    PG_RETURN_VOID();
+}
+
+CALLHARDENING_FUNCTION(report)
+{
+    const char *level = cstring_argument(fcinfo, 0), *message = cstring_argument(fcinfo, 1),
+               *detail = cstring_argument(fcinfo, 2), *hint = cstring_argument(fcinfo, 3);
+    const bool is_warning = level != nullptr && strcmp(level, "WARNING") == 0;
+    if (!is_warning && (level == nullptr || strcmp(level, "NOTICE") != 0))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("level must be NOTICE or WARNING")));
+    ErrorContextCallback *context = hide_error_context();
+    ereport(is_warning ? WARNING : NOTICE, (errmsg_internal("%s", message == nullptr ? "" : message),
+                                            detail == nullptr ? 0 : errdetail_internal("%s", detail),
+                                            hint == nullptr ? 0 : errhint("%s", hint)));
+    error_context_stack = context;
     PG_RETURN_VOID();
 }

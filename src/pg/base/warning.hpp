@@ -17,9 +17,10 @@ char *shown_word(OptionalText word);
 // payload. After a warning, the caller sets error_context_stack to the returned value.
 ErrorContextCallback *hide_error_context();
 
-// CONTEXT without the lines of the extension's PL/pgSQL functions. The lines of the user's code follow them.
-// nullptr if nothing is left.
-char *context_of_caller(const char *context);
+// In PG_CATCH: raises the error again. CONTEXT loses the lines of the extension's PL/pgSQL functions, and a
+// statement of the library, if one is given. A reader can do nothing about these lines. The lines of the
+// user's own code stay.
+[[noreturn]] void rethrow_for_caller(MemoryContext context, const char *statement);
 
 // WARNING:  Unknown call <what>: "word"
 void warn_unknown_word(const char *what, std::string_view word);

@@ -2,18 +2,24 @@
 #include "core/words/transition.hpp"
 
 #include "pg/base/text.hpp"
+#include "pg/base/warning.hpp"
 #include "pg/calls/call_settings.hpp"
 #include "pg/calls/trigger.hpp"
 #include "pg/words/transition.hpp"
 
 extern "C" {
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/comment.h"
 #include "commands/trigger.h"
 #include "funcapi.h"
 #include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 }
 
 using namespace callhardening;
@@ -33,6 +39,9 @@ enum Argument {
     argument_policy,
     argument_count,
 };
+
+// Before the digest of a policy, as SQL's policy_reference writes it.
+constexpr const char *policy_reference_prefix = "policy ";
 
 constexpr const char *mode_names[] = {"keep", "skip", "reject"};
 
@@ -55,12 +64,81 @@ const TransitionGraph *read_graph(const char *transitions)
     return graph;
 }
 
-// The argument has a built-in policy by name.
-const char *policy_document(const char *argument)
+// -- a policy of the table's own -----------------------------------------------------------------
+
+// Every statement reads its settings. A digest stands for one document, so the last one is kept.
+struct KnownPolicy {
+    char reference[32];
+    char *document;
+} known_policy;
+
+bool is_document_of(const char *document, const char *reference)
 {
+    const Datum digest = DirectFunctionCall1(sha256_bytea, CStringGetTextDatum(document));
+    char expected[sizeof known_policy.reference];
+    const auto *bytes = reinterpret_cast<const unsigned char *>(VARDATA_ANY(DatumGetByteaPP(digest)));
+    int length = snprintf(expected, sizeof expected, "%s", policy_reference_prefix);
+    for (int i = 0; i < 8; ++i)
+        length += snprintf(expected + length, sizeof expected - length, "%02x", bytes[i]);
+    return strcmp(expected, reference) == 0;
+}
+
+// The trigger of a partition was cloned without its comment.
+Oid parent_of(Oid trigger)
+{
+    const Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+    const SysScanDesc scan = systable_beginscan(triggers, TriggerOidIndexId, true, nullptr, 1, &key);
+    const HeapTuple row = systable_getnext(scan);
+    const Oid parent =
+        HeapTupleIsValid(row) ? reinterpret_cast<Form_pg_trigger>(GETSTRUCT(row))->tgparentid : InvalidOid;
+    systable_endscan(scan);
+    table_close(triggers, AccessShareLock);
+    return parent;
+}
+
+const char *comment_of(Oid trigger)
+{
+    const char *comment = nullptr;
+    for (; OidIsValid(trigger) && comment == nullptr; trigger = parent_of(trigger))
+        comment = GetComment(trigger, TriggerRelationId, 0);
+    return comment;
+}
+
+void remember_policy(const char *reference, const char *document)
+{
+    char *copy = MemoryContextStrdup(TopMemoryContext, document);
+    if (known_policy.document != nullptr)
+        pfree(known_policy.document);
+    known_policy.document = copy;
+    strlcpy(known_policy.reference, reference, sizeof known_policy.reference);
+}
+
+const char *own_policy(const Trigger *trigger, const char *reference)
+{
+    if (strcmp(known_policy.reference, reference) == 0)
+        return pstrdup(known_policy.document);
+    const char *comment = comment_of(trigger->tgoid);
+    if (comment == nullptr || !is_document_of(comment, reference))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the payload policy of trigger \"%s\" is missing", trigger->tgname),
+                        errdetail("It was the comment of the trigger."),
+                        errhint("Call harden_calls again, with the policy.")));
+    remember_policy(reference, comment);
+    return comment;
+}
+
+const char *policy_document(const Trigger *trigger)
+{
+    const char *argument = trigger->tgargs[argument_policy];
+    if (std::string_view{argument}.starts_with(policy_reference_prefix))
+        return own_policy(trigger, argument);
     const std::string_view built_in = *argument == '\0' ? std::string_view{} : BuiltInPolicy(argument);
     return built_in.empty() ? pstrdup(argument) : to_cstring(built_in);
 }
+
+// -- the trigger ---------------------------------------------------------------------------------
 
 // Compares the address of the C function, because users may rename the trigger, its function and the schema.
 bool calls_function(const Trigger *trigger, PGFunction wanted)
@@ -103,7 +181,7 @@ void callhardening::read_call_settings(const Trigger *trigger, CallSettings *set
     settings->transitions = pstrdup(trigger->tgargs[argument_transitions]);
     settings->graph = read_graph(settings->transitions);
     settings->provider = pstrdup(trigger->tgargs[argument_provider]);
-    settings->policy = policy_document(trigger->tgargs[argument_policy]);
+    settings->policy = policy_document(trigger);
 }
 
 bool callhardening::find_call_settings(Relation calls, CallSettings *settings)
@@ -176,15 +254,46 @@ CALLHARDENING_FUNCTION(call_settings)
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(descriptor, record.values, record.nulls)));
 }
 
-CALLHARDENING_FUNCTION(trigger_settings)
+namespace
 {
-    Relation calls = try_table_open(PG_GETARG_OID(0), AccessShareLock);
+
+const Trigger *trigger_with_settings(Oid table)
+{
+    Relation calls = try_table_open(table, AccessShareLock);
     if (calls == nullptr)
-        PG_RETURN_NULL();
+        return nullptr;
     const TriggerDesc *triggers = CopyTriggerDesc(calls->trigdesc);
     table_close(calls, AccessShareLock);
     const Trigger *trigger = find_validating_trigger(triggers);
-    if (trigger == nullptr || trigger->tgnargs != argument_count)
+    return trigger == nullptr || trigger->tgnargs != argument_count ? nullptr : trigger;
+}
+
+} // namespace
+
+CALLHARDENING_FUNCTION(trigger_policy)
+{
+    const Trigger *trigger = trigger_with_settings(PG_GETARG_OID(0));
+    const char *volatile policy = "";
+    const MemoryContext context = CurrentMemoryContext;
+    PG_TRY();
+    {
+        if (trigger != nullptr)
+            policy = policy_document(trigger);
+    }
+    PG_CATCH();
+    {
+        rethrow_for_caller(context, nullptr);
+    }
+    PG_END_TRY();
+    if (*policy == '\0')
+        PG_RETURN_NULL();
+    PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(policy)));
+}
+
+CALLHARDENING_FUNCTION(trigger_settings)
+{
+    const Trigger *trigger = trigger_with_settings(PG_GETARG_OID(0));
+    if (trigger == nullptr)
         PG_RETURN_NULL();
     Datum settings[argument_count];
     for (int i = 0; i < argument_count; ++i)

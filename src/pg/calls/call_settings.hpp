@@ -1,5 +1,5 @@
-// The settings of a hardened table, passed to harden_calls. They are arguments of the table's BEFORE trigger.
-// So partitions and dumps have them too.
+// The settings of a hardened table, passed to harden_calls. They are arguments of the table's BEFORE trigger,
+// and a policy of the table's own is its comment. So partitions and dumps have them too.
 #pragma once
 
 #include "core/words/transition.hpp"

@@ -3,6 +3,7 @@
 #include "pg/base/relation.hpp"
 #include "pg/base/text.hpp"
 #include "pg/base/time.hpp"
+#include "pg/base/warning.hpp"
 #include "pg/log/event_log.hpp"
 #include "pg/log/snapshot.hpp"
 
@@ -463,10 +464,20 @@ void close_locked_log(const LockedLog &locked)
 
 using namespace callhardening;
 
+// Called by the extension's own functions, so an error would name them.
 CALLHARDENING_FUNCTION(log_number)
 {
     EventLog log;
-    find_event_log(fcinfo, 0, &log);
+    const MemoryContext context = CurrentMemoryContext;
+    PG_TRY();
+    {
+        find_event_log(fcinfo, 0, &log);
+    }
+    PG_CATCH();
+    {
+        rethrow_for_caller(context, nullptr);
+    }
+    PG_END_TRY();
     PG_RETURN_INT32(log.log_id);
 }
 
