@@ -34,10 +34,13 @@ TEST_PACKAGES=(
     python3-prometheus-client
     python3-psycopg2
     python3-regex
+    python3-yaml
     "${DOCS_PACKAGES[@]}"
 )
 TEST_PROGRAMS=(
     pgbouncer
+    prometheus
+    prometheus-postgres-exporter
 )
 TEST_NODE_PACKAGES=(
     axe-core
@@ -290,10 +293,10 @@ has_fuzzer() { [ -f "$("$CLANG" -print-resource-dir)/lib/linux/libclang_rt.fuzze
 
 install_browser() { [ -x /usr/bin/chromium ] || (install_packages chromium) || echo "  without Chromium: its tests are skipped"; }
 
-# A program needs the libraries that its package depends on.
+# A program needs the libraries that its package depends on, without those for its web pages.
 unpack_program() {
     # shellcheck disable=SC2046
-    install_packages $(apt-cache depends "$1" 2>/dev/null | sed -n 's/^ *Depends: \(lib[^ <>]*\)$/\1/p')
+    install_packages $(apt-cache depends "$1" 2>/dev/null | sed -n '/: libjs-/d; s/^ *Depends: \(lib[^ <>]*\)$/\1/p')
     unpack "$WORK/programs" "$1"
 }
 

@@ -200,6 +200,7 @@ build_checks() {
     check 'the picture has the measured numbers' run "$WORK/src/scripts/draw_held_snapshot.py" --check
     check 'an edited header rebuilds its objects' header_edit_rebuilds
     check 'no placeholder is left' has_no_placeholder
+    check 'each alert leads to a section of the pages' run "$WORK/src/scripts/check_alerts.py"
     check 'the files of a release name one version, and META.json follows its schema' run "$WORK/src/scripts/check_release.py"
     check 'the archive of a release has all sources' archive_has_sources
     check 'pages are easy to read' run "$WORK/src/scripts/count_prose.py"

@@ -6,8 +6,8 @@
 -- The queries are small, but PostgreSQL takes them for expensive: compiling them took twenty times as long as running.
 
 CREATE FUNCTION _callhardening.server_metrics()
-    RETURNS TABLE (version text, library_version text, extension_info int, shared_memory_up int,
-        free_waiting_places bigint, snapshots_visible int)
+    RETURNS TABLE (version text, library_version text, extension_info int, server_shared_memory_up int,
+        server_free_waiting_places bigint, server_snapshots_visible int)
     LANGUAGE sql ROWS 1 SET search_path = pg_catalog, pg_temp SET jit = off
     AS $$
 SELECT e.extversion, @extschema@.call_library_version(), 1, (p.places IS NOT NULL)::int, p.places,

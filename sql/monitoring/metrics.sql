@@ -11,11 +11,11 @@ CREATE FUNCTION _callhardening.metrics()
 VALUES
     ('extension_info', 'info', '{version,library_version}'::text[], 'server_metrics', NULL,
         'The version of the extension in this database and of the library in this session.'),
-    ('shared_memory_up', 'gauge', '{}', 'server_metrics', NULL,
+    ('server_shared_memory_up', 'gauge', '{}', 'server_metrics', NULL,
         '0: the server has no shared memory left for the extension. Commits wake nobody, and nothing is counted.'),
-    ('free_waiting_places', 'gauge', '{}', 'server_metrics', 'free_waiting_places',
+    ('server_free_waiting_places', 'gauge', '{}', 'server_metrics', 'server_free_waiting_places',
         'Free places of the server for workers and clients that commits wake. At 0 others only poll.'),
-    ('snapshots_visible', 'gauge', '{}', 'server_metrics', NULL,
+    ('server_snapshots_visible', 'gauge', '{}', 'server_metrics', NULL,
         '0: the reader is not a member of pg_read_all_stats. The metrics of snapshots are absent.'),
 
     ('event_log_up', 'gauge', '{log}', 'log_metrics', NULL,

@@ -91,7 +91,7 @@ CALL take_metrics(true);
 SELECT samples('event_log_%up'), samples('event_log_error_info');
 SELECT samples('collector_up') EXCEPT SELECT samples('collector_up%} 1');
 SELECT samples('collector_error_info');
-SELECT samples('snapshots_visible');
+SELECT samples('server_snapshots_visible');
 SELECT count(*) FROM samples('oldest_snapshot');
 SELECT samples('calls_up'), samples('calls_error_info');
 RESET ROLE;
