@@ -689,7 +689,7 @@ BEGIN
         EXIT WHEN stamped OPERATOR(pg_catalog.<) batch_size;
     END LOOP;
     FOR statement IN SELECT * FROM _callhardening.missing_event_indexes(events, true) LOOP
-        PERFORM _callhardening.report('NOTICE', format('still to be done: %s;', statement));
+        RAISE NOTICE 'still to be done: %;', statement;
     END LOOP;
     PERFORM _callhardening.offer_call_id_index(events);
 END
