@@ -43,9 +43,11 @@ TEST_PROGRAMS=(
     prometheus-postgres-exporter
 )
 TEST_NODE_PACKAGES=(
+    @grafana/schema@12
     axe-core
     pg
     playwright-core
+    typescript@5
 )
 
 WORK= PLACE= JOB= LANES=() AS_USER=() AS_ROOT=() UPDATED= CLUSTER_RULE_SET= WITH_JIT=
