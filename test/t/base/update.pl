@@ -246,13 +246,15 @@ SELECT pg_catalog.pg_extension_config_dump('_callhardening.planted', '');
 REVOKE ALL ON _callhardening.planted FROM PUBLIC;
 COMMENT ON TABLE _callhardening.planted IS 'a new table';
 };
-my $grant = "GRANT EXECUTE ON FUNCTION \@extschema\@.call_library_version() TO pg_monitor;\n";
+# On a function that no task grants
+my $grant = "GRANT EXECUTE ON FUNCTION \@extschema\@.check_call_hardening() TO pg_monitor;\n";
 my $next = $script;
 $next = replaced($next, "'only inbound, outbound and NULL'", "'none but inbound, outbound and NULL'");
 $next = replaced($next, ', w.is_waiting', ', w.is_waiting, w.log_id');
-$next = replaced($next, 'REVOKE EXECUTE ON FUNCTION @extschema@.call_library_version() FROM PUBLIC;',
-	"REVOKE EXECUTE ON FUNCTION \@extschema\@.call_library_version() FROM PUBLIC;\n$grant");
-$next =~ s/flush_call_event_counts\(\)/flush_call_event_counts(at_once boolean)/g;
+$next = replaced($next, 'REVOKE EXECUTE ON FUNCTION @extschema@.check_call_hardening() FROM PUBLIC;',
+	"REVOKE EXECUTE ON FUNCTION \@extschema\@.check_call_hardening() FROM PUBLIC;\n$grant");
+$next =~ s/(CREATE FUNCTION \@extschema\@\.flush_call_event_counts)\(\)/$1(at_once boolean DEFAULT true)/;
+$next =~ s/(ON FUNCTION \@extschema\@\.flush_call_event_counts)\(\)/$1(boolean)/g;
 $next = replaced($next, 'COMMENT ON FUNCTION @extschema@.call_library_version() IS',
 	"-- the new comment\nCOMMENT ON FUNCTION \@extschema\@.call_library_version() IS 'new: '");
 $next = replaced($next, "-- the members as installed", "$table\n-- the members as installed");
@@ -264,7 +266,7 @@ my %steps = (
 	body => statement($next, $figure) =~ s/^CREATE/CREATE OR REPLACE/r,
 	column => statement($next, $view) =~ s/^CREATE/CREATE OR REPLACE/r,
 	grant => $grant,
-	signature => "DROP FUNCTION \@extschema\@.flush_call_event_counts();\n" . statement($next, $flush =~ s/\(\)/(at_once boolean)/r),
+	signature => "DROP FUNCTION \@extschema\@.flush_call_event_counts();\n" . statement($next, $flush =~ s/\(\)/(at_once boolean DEFAULT true)/r),
 	closed => "REVOKE EXECUTE ON FUNCTION \@extschema\@.flush_call_event_counts(boolean) FROM PUBLIC;\n",
 	comments => statement($next, 'COMMENT ON FUNCTION @extschema@.flush_call_event_counts(')
 	  . statement($next, 'COMMENT ON FUNCTION @extschema@.call_library_version('),
