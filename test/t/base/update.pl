@@ -266,7 +266,8 @@ my %steps = (
 	body => statement($next, $figure) =~ s/^CREATE/CREATE OR REPLACE/r,
 	column => statement($next, $view) =~ s/^CREATE/CREATE OR REPLACE/r,
 	grant => $grant,
-	signature => "DROP FUNCTION \@extschema\@.flush_call_event_counts();\n" . statement($next, $flush =~ s/\(\)/(at_once boolean DEFAULT true)/r),
+	signature => "DROP FUNCTION \@extschema\@.flush_call_event_counts();\n"
+	  . statement($next, $flush =~ s/\(\)/(at_once boolean DEFAULT true)/r),
 	closed => "REVOKE EXECUTE ON FUNCTION \@extschema\@.flush_call_event_counts(boolean) FROM PUBLIC;\n",
 	comments => statement($next, 'COMMENT ON FUNCTION @extschema@.flush_call_event_counts(')
 	  . statement($next, 'COMMENT ON FUNCTION @extschema@.call_library_version('),
