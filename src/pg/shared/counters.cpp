@@ -737,8 +737,8 @@ CALLHARDENING_FUNCTION(drop_counts)
     PG_RETURN_VOID();
 }
 
-// Makes the consumers of this database with something to save due, and counts nothing for each. So the commit flushes
-// them.
+// Makes the consumers of this database with something to save due, and counts nothing for each. So the commit
+// flushes them.
 CALLHARDENING_FUNCTION(flush_call_event_counts)
 {
     static_cast<void>(fcinfo);
