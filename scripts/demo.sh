@@ -7,11 +7,14 @@
 #   SEED=7 scripts/demo.sh               other traffic
 #   CALLHARDENING_SERVER=17 or PG_CONFIG=/path/to/pg_config chooses the server
 #
+# It leaves one file, the report on what has run: the last line has its name.
+#
 # Without an option, the extension is built if no server has this version of it. The server has PostgreSQL's default
 # settings, with fsync on, so the rates are those of this machine.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-MODE=any
+STARTED_IN=$PWD PARTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) MODE=any
+[ -w "$STARTED_IN" ] || STARTED_IN=${TMPDIR:-/tmp}
 case ${1:-} in
 --installed | --build) MODE=${1#--} && shift ;;
 esac
@@ -184,7 +187,9 @@ purge() {
     show "SELECT consumer, pending_estimate, behind, holds_purges FROM call_consumers ORDER BY consumer;"
     echo "The CRM's client has not come back. It will begin with the next event."
     show "SELECT seek_call_consumer('call_events', 'crm', received_at => 'infinity');"
-    show "SELECT count(*) AS events, purge_call_events(older_than => '0 seconds', max_events => 100000) AS purged FROM call_events;"
+    echo "The events of the first quarter of the time go."
+    show "SELECT count(*) AS events, purge_call_events(now() - (min(received_at) + (max(received_at) - min(received_at)) / 4),
+    max_events => 100000) AS purged FROM call_events;"
 }
 
 calls() {
@@ -326,6 +331,13 @@ supervision() {
 
 # -- the extension -----------------------------------------------------------------------------
 
+# The user of the server may not be able to read these sources, nor write here.
+report() {
+    heading "A report on all of it"
+    PATH=$BINDIR:$PATH "$PARTS/report.sh" -o "$STARTED_IN/callhardening_demo.html"
+    echo "It loads nothing, and has no body, number or secret."
+}
+
 version_of() { sed -n "s/^default_version = '\(.*\)'/\1/p" "$1/callhardening.control" 2>/dev/null || true; }
 
 # is_installed SHAREDIR: with the version of these sources, if they are here and we may build.
@@ -382,6 +394,8 @@ by_hand
 existing
 another_provider
 supervision
+report
 
 spent demo
 heading "$(printf '%s, ' "${SPENT[@]}")in all $SECONDS s"
+echo "the report: $STARTED_IN/callhardening_demo.html"

@@ -89,7 +89,7 @@ const axis = more => ({
 
 function options(series, x, { height, most }) {
   return {
-    width: 200, height, legend: { show: false }, padding: [8, 18, 0, 0], ...x.options,
+    width: 200, height, legend: { show: false }, padding: [8, 28, 0, 0], ...x.options,
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: { x: x.scale, y: { range: (chart, low, high) => [0, Math.max(most ?? high ?? 1, 1)] } },
     axes: [

@@ -169,13 +169,14 @@ function funnel(log) {
     ['appended to the log', received, ''], ['applied to a call', own?.applied, ''], ['without news', own?.unchanged, 'gray'],
     ['status refused', own?.refused, 'orange'], ['died', own?.died, 'red'],
     ...(own?.completed > 0 ? [['completed by clients', own.completed, '']] : [])];
+  const most = Math.max(...steps.map(([, n]) => n ?? 0)), isOlder = own?.applied + own?.unchanged + own?.refused > received;
   const summary = `Of ${many(delivered, 'delivery', 'deliveries')} since ${time(counted_since)}, ${count(redelivered)} came again. `
     + `${count(own?.applied)} events were applied, ${count(own?.refused)} had a status that the table refused, and ${count(own?.died)} died.`
-    + (purged > 0 ? ` ${count(purged)} are purged.` : '');
+    + (isOlder ? ' Some of these came before the counts began.' : '') + (purged > 0 ? ` ${count(purged)} are purged.` : '');
   return element('figure', { 'data-chart': `funnel:${log.log}` },
     element('figcaption', {}, element('h3', {}, `${log.log}: what became of the webhooks`), element('p', {}, summary)),
     table(`What became of the webhooks of ${log.log}`, [['step'], ['events', 'number'], ['share', 'number'], ['share as a bar', 'bar']],
-      steps.map(([name, n, shade]) => [name, count(n), n > 0 ? share(n, delivered) : '', bar(n ?? 0, delivered, shade)]), { stretch: true }));
+      steps.map(([name, n, shade]) => [name, count(n), n > 0 && n <= delivered ? share(n, delivered) : '', bar(n ?? 0, most, shade)]), { stretch: true }));
 }
 
 // A value for each bin of the axis. Before the first kept event nothing is known, if events were purged.
@@ -215,8 +216,8 @@ function eventsOverTime(log) {
     { name: 'ignored by the settings', color: '--gray', of: b => b.ignored },
   ].map(s => ({ ...s, values: binned(report.axis, events.bins, s.of, purgedUntil) }));
   const all = sum(events.bins, b => b.received), most = events.bins.reduce((a, b) => a.received >= b.received ? a : b);
-  const summary = `${many(all, 'event')} since ${time(report.axis.begins)}, at most ${count(most.received)} in ${each(report.axis.width)} (${binTime(most.at, report.axis.width)}). `
-    + (log.is_of_changes ? 'This is a log of changes.' : knows ? `${count(sum(events.bins, waiting))} of them wait.` : 'The log was restored: how many of them wait is not known here.')
+  const summary = `${many(all, 'event')}${purgedUntil ? ' still kept,' : ''} since ${time(report.axis.begins)}, at most ${count(most.received)} in ${each(report.axis.width)} (${binTime(most.at, report.axis.width)}). `
+    + (log.is_of_changes ? 'This is a log of changes.' : knows ? `Waiting: ${count(sum(events.bins, waiting))}.` : 'The log was restored: how many of them wait is not known here.')
     + (purgedUntil && at(purgedUntil) > at(report.starts) ? ` Events from before ${time(purgedUntil)} are no longer kept.` : '')
     + (events.percentage ? ` Estimated from ${many(events.rows_read, 'row')}.` : '');
   return chart({ id, title, summary, series, ...axisOf(report.axis) });
@@ -281,7 +282,7 @@ function directionTable(name, rows) {
 function callsByHour(name, calls) {
   const rows = calls.bins.filter(b => b.at !== null), id = `calls:${name}`, title = `${name}: calls by the time of their beginning`;
   if (!calls.time_column) return [emptyChart(id, title, 'The table has no column started_at, created_at, last_event_at or updated_at.')];
-  if (rows.length === 0) return [emptyChart(id, title, `No row has a time in ${calls.time_column} yet.`)];
+  if (rows.length === 0) return [emptyChart(id, title, 'No row has a time yet.')];
   const first = rows[0].at, axis = { begins: first, ends: calls.newest, width: calls.width };
   const binsOf = some => binned(axis, [...new Set(some.map(r => r.at))].map(t => ({ at: t, calls: sum(some.filter(r => r.at === t), r => r.calls) })), b => b.calls, null);
   const most = Math.max(...['inbound', 'outbound', 'other', null].map(d => Math.max(0, ...binsOf(rows.filter(r => r.direction === d)))));
@@ -290,7 +291,7 @@ function callsByHour(name, calls) {
       name: statusName(s), color: shade, values: binsOf(some.filter(r => r.status === s)) }));
     const parts = series.map(s => [s.name, sum(s.values, v => v)]).filter(([, n]) => n > 0).map(([n, v]) => `${count(v)} ${n}`).join(', ');
     return chart({ id: `${id}:${d}`, title: `${name}: ${directionName(d)}`,
-      summary: `${many(sum(some, r => r.calls), 'call')} from ${time(first)} to ${time(calls.newest)}: ${parts}.`, series, most, ...axisOf(axis) });
+      summary: `${many(sum(some, r => r.calls), 'call')} from ${time(first)} to ${time(calls.newest)}${calls.time_column === 'started_at' ? '' : `, by ${calls.time_column}`}: ${parts}.`, series, most, ...axisOf(axis) });
   });
 }
 
@@ -308,13 +309,14 @@ function bodiesOf(log) {
   if (isUnknown(bodies)) return [emptyChart(id, title, unreadable('The bodies', bodies))];
   if (bodies.bodies === 0) return [emptyChart(id, title, 'The log has no body yet.')];
   const { before, after, changes } = bodies, most = Math.max(0, ...changes.map(c => c.saved));
+  const difference = after <= before ? `${share(before - after, before)} less` : `${share(after - before, before)} more, for the records of the sanitizer`;
   const summary = `The newest ${many(bodies.bodies, 'body', 'bodies')} of the log, sanitized as the calls table does: ${size(before)} become ${size(after)}, `
-    + `${before > 0 ? (100 - 100 * after / before).toFixed(1) : 0} % less. The largest one has ${size(bodies.largest_before)} before and at most ${size(bodies.largest_after)} are left of any.`;
+    + `${difference}. The largest one has ${size(bodies.largest_before)} before and at most ${size(bodies.largest_after)} are left of any.`;
   return [element('figure', { 'data-chart': id },
     element('figcaption', {}, element('h3', {}, title), element('p', {}, summary)),
     table('Bytes as text', [['bodies'], ['bytes', 'number'], ['average', 'number'], ['bytes as a bar', 'bar']],
-      [['as they came', size(before), size(before / bodies.bodies), bar(before, before, 'gray')],
-        ['as they are stored', size(after), size(after / bodies.bodies), bar(after, before, '')]], { stretch: true }),
+      [['as they came', size(before), size(before / bodies.bodies), bar(before, Math.max(before, after), 'gray')],
+        ['as they are stored', size(after), size(after / bodies.bodies), bar(after, Math.max(before, after), '')]], { stretch: true }),
     changes.length > 0 ? table('What went, by the rule that took it', [['rule'], ['what happened'], ['values', 'number'], ['bytes saved', 'number'], ['saved, as a bar', 'bar']],
       changes.map(c => [element('code', {}, c.reason ?? 'all others'), (c.action ?? '').split(', ').map(a => ACTIONS[a] ?? a).join(', '), count(c.values), size(Math.max(0, c.saved)),
         bar(Math.max(0, c.saved), most, '')]), { stretch: true, showsCaption: true }) : null)];

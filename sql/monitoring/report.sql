@@ -266,16 +266,18 @@ COMMENT ON FUNCTION _callhardening.report_counts(regclass) IS
 
 -- what the tables of calls say -------------------------------------------------------------------
 
-CREATE FUNCTION _callhardening.report_time_column(calls regclass) RETURNS name
+CREATE FUNCTION _callhardening.report_time_columns(calls regclass) RETURNS name[]
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT c.name FROM unnest(_callhardening.age_columns(calls)) AS c (name)
-ORDER BY array_position(ARRAY['started_at', 'created_at', 'last_event_at', 'updated_at']::name[], c.name) LIMIT 1
+SELECT coalesce(array_agg(c.name ORDER BY array_position(ARRAY['started_at', 'created_at', 'last_event_at',
+    'updated_at']::name[], c.name)), ARRAY[NULL]::name[])
+FROM unnest(_callhardening.age_columns(calls)) AS c (name)
 $$;
 
-COMMENT ON FUNCTION _callhardening.report_time_column(regclass) IS
-'the column that says when a call began, or at least when its row came; NULL: the table has none';
+COMMENT ON FUNCTION _callhardening.report_time_columns(regclass) IS
+'the columns that say when a call began, or at least when its row came or changed, the best first; one NULL: the table '
+'has none';
 
 CREATE FUNCTION _callhardening.newest_call(calls regclass, time_column name, percentage float8, OUT rows_read bigint,
         OUT newest timestamptz)
@@ -349,7 +351,8 @@ CREATE FUNCTION _callhardening.report_calls(calls regclass, since interval, exac
 DECLARE
     settings _callhardening.settings := @extschema@.call_settings(calls);
     present _callhardening.settings := _callhardening.present_columns(calls, settings);
-    time_column name := _callhardening.report_time_column(calls);
+    time_columns name[] := _callhardening.report_time_columns(calls);
+    time_column name;
     percentage float8 := _callhardening.sample_percentage(calls, exact);
     factor numeric := coalesce(100 / percentage::numeric, 1);
     width interval := CASE WHEN since <= interval '8 days' THEN interval '1 hour'
@@ -359,7 +362,11 @@ BEGIN
     IF settings.status_column IS NULL THEN
         RAISE object_not_in_prerequisite_state USING MESSAGE = format('table %s is not hardened', calls);
     END IF;
-    SELECT * INTO newest FROM _callhardening.newest_call(calls, time_column, percentage);
+    FOREACH time_column IN ARRAY time_columns LOOP
+        SELECT * INTO newest FROM _callhardening.newest_call(calls, time_column, percentage);
+        EXIT WHEN newest.newest IS NOT NULL;
+        time_column := time_columns[1];
+    END LOOP;
     RETURN (
         SELECT jsonb_build_object('time_column', time_column, 'width', extract(epoch FROM width), 'newest',
             newest.newest, 'rows_read', newest.rows_read, 'percentage', percentage, 'calls',
