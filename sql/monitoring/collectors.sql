@@ -4,11 +4,12 @@
 -- A collector is a function with the rights of its caller. Its columns are labels and metrics, without the prefix
 -- callhardening_. sql/monitoring/metrics.sql says what each metric is. The files of docs/monitoring call collectors.
 -- The queries are small, but PostgreSQL takes them for expensive: compiling them took twenty times as long as running.
+-- A locked table must not hold a monitor up: its log or collector then has the SQLSTATE 55P03.
 
 CREATE FUNCTION _callhardening.server_metrics()
     RETURNS TABLE (version text, library_version text, extension_info int, server_shared_memory_up int,
         server_free_waiting_places bigint, server_snapshots_visible int)
-    LANGUAGE sql ROWS 1 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 1 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT e.extversion, @extschema@.call_library_version(), 1, (p.places IS NOT NULL)::int, p.places,
     pg_has_role('pg_read_all_stats', 'USAGE')::int
@@ -24,7 +25,7 @@ CREATE FUNCTION _callhardening.count_metrics()
         events_applied_total bigint, events_unchanged_total bigint, events_refused_total bigint,
         events_failed_total bigint, events_dead_total bigint, counters_up int,
         counters_start_timestamp_seconds numeric)
-    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT c.log::text, c.consumer::text, c.received, c.redelivered, c.purged, c.claimed, c.completed, c.applied,
     c.unchanged, c.refused, c.failed, c.dead, (c.dead IS NOT NULL)::int, extract(epoch FROM c.counted_since)
@@ -37,7 +38,7 @@ COMMENT ON FUNCTION _callhardening.count_metrics() IS
 CREATE FUNCTION _callhardening.lag_metrics()
     RETURNS TABLE (log text, consumer text, event_lag_seconds float8[], event_lag_seconds_bucket bigint[],
         event_lag_seconds_sum numeric, event_lag_seconds_count bigint)
-    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT g.log::text, g.consumer::text, array_agg(extract(epoch FROM g.up_to)::float8 ORDER BY g.up_to)
         FILTER (WHERE g.up_to IS NOT NULL),
@@ -69,7 +70,7 @@ COMMENT ON FUNCTION _callhardening.lag_buckets() IS
 CREATE FUNCTION _callhardening.log_metrics()
     RETURNS TABLE (log text, sqlstate text, event_log_up int, event_log_error_info int, event_log_lanes int,
         event_log_other_consumers int, event_log_ignored_events bigint, event_log_events_per_second numeric)
-    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT l.events::text, f.sqlstate, (f.sqlstate IS NULL)::int, CASE WHEN f.sqlstate IS NOT NULL THEN 1 END, l.lanes,
     cardinality(l.other_consumers), s.ignored, s.events_per_second::numeric
@@ -89,7 +90,7 @@ CREATE FUNCTION _callhardening.consumer_metrics()
         consumer_blocked_events bigint, consumer_oldest_retry_seconds numeric, consumer_lock_waiting_events bigint,
         consumer_oldest_lock_wait_seconds numeric, consumer_full_lanes bigint, consumer_dead_events bigint,
         consumer_holds_purges int)
-    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 WITH claims AS MATERIALIZED (
     SELECT o.log, o.consumer, sum(o.events) AS events, max(o.age) AS age
@@ -123,7 +124,7 @@ COMMENT ON FUNCTION _callhardening.consumer_metrics() IS
 CREATE FUNCTION _callhardening.worker_metrics()
     RETURNS TABLE (log text, consumer text, status text, launcher text, workers_running int, workers_kept int,
         worker_status_info int, worker_last_failure_timestamp_seconds numeric)
-    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT w.log::text, w.consumer::text, w.status, w.launcher, w.running, coalesce(w.kept, 0), 1,
     extract(epoch FROM w.last_failed_at)
@@ -134,7 +135,7 @@ COMMENT ON FUNCTION _callhardening.worker_metrics() IS 'a collector: call_worker
 
 CREATE FUNCTION _callhardening.waiter_metrics()
     RETURNS TABLE (log text, consumer text, kind text, state text, waiting_sessions bigint)
-    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT w.log::text, w.consumer::text, w.kind, CASE WHEN w.is_waiting THEN 'waiting' ELSE 'working' END, count(*)
 FROM @extschema@.call_event_waiters AS w GROUP BY 1, 2, 3, 4
@@ -144,7 +145,7 @@ COMMENT ON FUNCTION _callhardening.waiter_metrics() IS 'a collector: call_event_
 
 CREATE FUNCTION _callhardening.snapshot_metrics()
     RETURNS TABLE (holder text, oldest_snapshot_transactions bigint, oldest_snapshot_seconds numeric)
-    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT k.holder, coalesce(max(h.transactions), 0), CASE WHEN count(h.holder) = count(h.since)
     THEN greatest(extract(epoch FROM clock_timestamp() - min(h.since)), 0) END
@@ -161,7 +162,7 @@ COMMENT ON FUNCTION _callhardening.snapshot_metrics() IS
 
 CREATE FUNCTION _callhardening.enforcement_metrics()
     RETURNS TABLE (relation text, level text, gap text, enforcement_rows bigint)
-    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT e.relation::text, e.level, e.gap, count(*) FROM @extschema@.call_enforcement AS e GROUP BY 1, 2, 3
 $$;
@@ -172,7 +173,7 @@ COMMENT ON FUNCTION _callhardening.enforcement_metrics() IS
 -- The kinds of a table are there with 0 as well, so that a series does not begin with its first issue.
 CREATE FUNCTION _callhardening.issue_metrics()
     RETURNS TABLE (relation text, kind text, issues_last_hour bigint)
-    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 WITH kinds AS (
     SELECT h.relation::text AS relation, unnest('{refused_status, refused_call_id, refined_status, unknown_status,
@@ -195,7 +196,7 @@ COMMENT ON FUNCTION _callhardening.issue_metrics() IS
 
 CREATE FUNCTION _callhardening.size_metrics()
     RETURNS TABLE (relation text, kind text, relation_bytes numeric)
-    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 8 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT h.root::text, 'calls', sum(pg_total_relation_size(h.relation))
 FROM _callhardening.hardened_tables() AS h GROUP BY h.root
@@ -214,7 +215,7 @@ CREATE FUNCTION _callhardening.backfill_metrics()
     RETURNS TABLE (relation text, part text, state text, backfill_state_info int, backfill_done_rows bigint,
         backfill_left_rows bigint, backfill_repaired_rows bigint, backfill_unwritten_rows bigint,
         backfill_locked_rows int)
-    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 4 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT b.calls::text, b.part::text, b.state, 1, b.rows_done, b.rows_left, b.rows_repaired, b.rows_unwritten,
     b.rows_locked
@@ -242,7 +243,7 @@ CREATE FUNCTION _callhardening.calls_metrics()
     RETURNS TABLE (relation text, figure text, sqlstate text, calls_up int, calls_error_info int,
         calls_table_rows numeric, calls_duplicate_ids numeric, calls_other_directions numeric,
         calls_average_payload_bytes numeric, calls_largest_payload_bytes numeric, stuck_calls numeric, health_level int)
-    LANGUAGE sql ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE sql ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
     AS $$
 SELECT t.relation::text, h.figure, h.sqlstate,
     CASE WHEN h.sqlstate IS NOT NULL THEN 0 WHEN h.figure = 'calls' THEN 1 END,

@@ -209,11 +209,13 @@ my (%exporter, %function);
 %function = series_of($of_function);
 # Only the function has metrics about the collectors.
 delete @function{ grep {/^callhardening_collector_/} keys %function };
-is(join("\n", sort keys %exporter), join("\n", sort keys %function), 'exporter and call_metrics have the same series');
-# Ages and rates grow meanwhile, and a worker looks for events now and then.
-my @still = grep { !/_seconds\{|_per_second\{|waiting_sessions|_bytes\{kind=bookkeeping/ } keys %function;
+is(join("\n", sort grep { !exists $function{$_} } keys %exporter), '', 'call_metrics has all series of the exporter');
+is(join("\n", sort grep { !exists $exporter{$_} } keys %function), '', 'the exporter has all series of call_metrics');
+# Ages and rates grow meanwhile, and sessions come and go.
+my @still = grep { !/_seconds\{|_per_second\{|waiting_|_transactions\{|_bytes\{kind=bookkeeping/ } keys %function;
 cmp_ok(scalar(@still), '>', 100, 'there are many of them');
-is(join("\n", map {"$_ $exporter{$_}"} sort @still), join("\n", map {"$_ $function{$_}"} sort @still), 'with the same values');
+my @differing = grep { ($exporter{$_} // -1) != $function{$_} } sort @still;
+is(join("\n", map {"$_ $exporter{$_}"} @differing), join("\n", map {"$_ $function{$_}"} @differing), 'with the same values');
 is(join(' ', grep { !$function{$_} } grep {/_up\{|_visible\{/} sort keys %function), '', 'a monitor sees everything');
 unlike($of_function, qr/collector_up.* 0$/m, 'and no collector fails');
 
@@ -227,6 +229,30 @@ for my $family ($older =~ /^# TYPE (\w+_(?:total|info)) /mg)
 my ($out, $err) = ('', '');
 ok(run_log([ $promtool, 'check', 'metrics' ], '<', \$older, '>', \$out, '2>', \$err), 'promtool finds nothing to say about the metrics')
 	or diag($out, $err);
+
+# sql_exporter and pgwatch do not run here. Their queries do, and have the columns that the files name.
+append_to_file("$home/queries.py", <<'PYTHON');
+import json, sys, yaml
+sql, watch = (yaml.safe_load(open(f"{sys.argv[1]}/{name}.yaml")) for name in ("sql_exporter", "pgwatch"))
+found = []
+for collector in sql["collectors"]:
+    for query in collector["queries"]:
+        metrics = [metric for metric in collector["metrics"] if metric["query_ref"] == query["query_name"]]
+        found.append((query["query"], sorted({name for metric in metrics for name in metric["key_labels"] + metric["values"]})))
+for metric in watch["metrics"].values():
+    found += [(query, ["epoch_ns", *metric["gauges"]]) for query in metric["sqls"].values()]
+print(json.dumps(found))
+PYTHON
+my ($listed) = run_command([ 'python3', "$home/queries.py", $monitoring ]);
+my @missing;
+for my $pair (@{ decode_json($listed) })
+{
+	my ($query, $wanted) = @$pair;
+	my ($head) = split /\n/, ask('call_monitor', "COPY ($query) TO STDOUT (FORMAT csv, HEADER)");
+	my %columns = map { $_ => 1 } split /,/, $head // '';
+	push @missing, "$query: $_" for grep { !$columns{$_} } @$wanted;
+}
+is(join("\n", @missing), '', 'the queries of sql_exporter and pgwatch have their columns');
 
 # The names in the alerts are names of metrics.
 my %known = map { $_ => 1 } @{ data_of('label/__name__/values') };
@@ -251,6 +277,14 @@ is("$alert->{labels}{relation} $alert->{annotations}{runbook_url}", 'public.call
 	'it names the table and the page');
 $node->safe_psql('postgres', 'ALTER TABLE calls ENABLE TRIGGER ALL');
 wait_for('the alert resolves', sub { !firing('CallRulesNotEnforced') });
+
+# -- a locked log ------------------------------------------------------------------------------------------------------------
+
+my $locker = $node->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK TABLE call_events');
+like(ask('call_monitor', "SET statement_timeout = '30s'; SELECT call_metrics()"),
+	qr/event_log_error_info\{log="public.call_events",sqlstate="55P03"\} 1/, 'a locked log does not hold the metrics up');
+$locker->quit;
 
 # -- a crash -----------------------------------------------------------------------------------------------------------------
 
