@@ -183,7 +183,7 @@ async function handle(request, response) {
     const [, path, search] = /^([^?]*)(.*)$/s.exec(request.url);
     metrics.inFlight += 1;
     const { status, headers, text = '', fields } = await answer(request, path, search).catch((error) => {
-        const status = request.complete ? 500 : 400; // a client that has gone reads no answer
+        const status = request.complete ? 500 : 499; // the sender has gone, or was cut off: nobody reads this
         const refusal = error instanceof Refusal ? error : new Refusal(status, { cause: error });
         return { status: refusal.status, headers: refusal.headers, fields: refusal.fields() };
     });

@@ -196,6 +196,8 @@ class Receiver:
             raise Refusal(408, Connection="close") from None
         except web.HTTPRequestEntityTooLarge:
             raise Refusal(413) from None
+        except Exception:
+            raise Refusal(499) from None  # the sender has gone: nobody reads this
         _, mark, search = request.raw_path.partition("?")
         # A proxy changes the host, so the setting has the URL.
         url = setting["url"] + mark + search if "url" in setting else None

@@ -224,6 +224,12 @@ sub test_connections
 	is(read_statuses($socket, 3), '200 401 200', 'pipelined requests are answered in their order');
 	is(answer(q{SELECT string_agg(call_id, ' ' ORDER BY call_id) FROM call_events WHERE call_id ~ '^1\d$'}), '11 12 13 15',
 		'the log has them');
+
+	$socket = connect_raw();
+	print $socket "POST /webhooks/dialpad HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx";
+	close $socket;
+	becomes('a sender that has gone is counted', 1,
+		sub { scalar(() = http('GET', '/metrics')->{content} =~ /^\S+_total\{.*code="499".*\} 1/mg) });
 }
 
 # ---- when the database is away ---------------------------------------------------------------------------------
@@ -411,7 +417,7 @@ sub test_receiver
 	start_server();
 	$port = PostgreSQL::Test::Cluster::get_free_port();
 	$spool = PostgreSQL::Test::Utils::tempdir() . '/spool';
-	$log_file = "$PostgreSQL::Test::Utils::log_path/receiver.json";
+	$log_file = "$PostgreSQL::Test::Utils::log_path/receiver_" . basename($0, '.pl') . '.json';
 	start_receiver();
 	my ($headers, $body) = (connect_raw(), connect_raw());
 	print $headers "POST /webhooks/dialpad HTTP/1.1\r\nHost:";
