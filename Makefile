@@ -19,7 +19,7 @@
 #                        CHECKER=jit runs check-jit there instead
 #   make check-mutants   the history test on modules without one of the event log's safeguards; MUTANTS="fence random" for some
 #   make check-builds    compares the sanitizer's bytes from several builds of the rules
-#   make freeze          keeps the install script of a release in sql/releases; check-release: whether it is still the same
+#   make freeze          keeps the install script of a release in releases; check-release: whether it is still the same
 #   make check-model     checks a model of the event log's protocol, and finds the failure without each safeguard (spin)
 #   make dist            the archives of a release, of the last commit, in build/dist: the same bytes each time
 #
@@ -47,9 +47,9 @@ FRAGMENTS = base/prelude words/provider words/direction words/status words/trans
 SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
 DATA_built = $(SCRIPT)
 
-# A released script never changes. Update scripts lead from one version to the next: sql/updates/callhardening--A--B.sql.
-RELEASED = sql/releases/$(notdir $(SCRIPT))
-DATA = $(filter-out $(RELEASED),$(wildcard sql/releases/*.sql)) $(wildcard sql/updates/*.sql)
+# A released script never changes. Update scripts lead from one version to the next: releases/callhardening--A--B.sql.
+RELEASED = releases/$(notdir $(SCRIPT))
+DATA = $(filter-out $(RELEASED),$(wildcard releases/*.sql))
 
 # -- how it is tested --------------------------------------------------------------------------
 
@@ -99,7 +99,7 @@ freeze: check-release
 	cp $(SCRIPT) $(RELEASED)
 check-release: $(SCRIPT)
 	@[ ! -e $(RELEASED) ] || cmp $(RELEASED) $(SCRIPT) || { echo '$(EXTVERSION) is released. For a change, raise' \
-		'default_version in callhardening.control, and write sql/updates/$(EXTENSION)--$(EXTVERSION)--NEW.sql.'; exit 1; }
+		'default_version in callhardening.control, and write releases/$(EXTENSION)--$(EXTVERSION)--NEW.sql.'; exit 1; }
 
 $(SCRIPT): callhardening.control $(FRAGMENTS:%=sql/%.sql)
 	cat $(FRAGMENTS:%=sql/%.sql) > $@

@@ -18,7 +18,7 @@ $node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 $node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off");
 $node->start;
 my ($version) = slurp_file("$files/callhardening.control") =~ /^default_version = '(.*)'/m;
-my @releases = map { basename($_) =~ /^callhardening--(.*)\.sql$/ } glob 'sql/releases/*.sql';
+my @releases = map { basename($_) =~ /^callhardening--([^-]+)\.sql$/ } glob 'releases/*.sql';
 
 # -- what is compared ----------------------------------------------------------------------------
 
