@@ -71,6 +71,28 @@ SELECT error_of($$SELECT * FROM claim_call_events(0)$$);
 SELECT error_of($$SELECT process_call_events(0)$$);
 SELECT error_of($$SELECT purge_call_issues(NULL)$$);
 SELECT error_of($$SELECT generate_call_events(-1)$$);
+SELECT error_of($$SELECT create_call_event_log('pg_class', 'twilio')$$);
+SELECT error_of($$SELECT seek_call_consumer('phone.call_events', 'nobody', 'now')$$);
+SELECT error_of($$SELECT * FROM call_timeline('1', 'pg_class')$$);
+SELECT error_of($$SELECT start_call_worker(workers => 0)$$);
+SELECT error_of($$SELECT stop_call_worker('pg_class')$$);
+SELECT error_of($$SELECT * FROM audit_calls('pg_class', 'x')$$);
+SELECT error_of($$SELECT ingest_signed_call_event('x', 'phone.call_events')$$);
+-- The trigger of a calls table
+SELECT harden_calls('phone.calls', on_invalid => 'reject');
+INSERT INTO phone.calls (dialpad_call_id, status) VALUES (1, 'ended');
+SELECT error_of($$UPDATE phone.calls SET status = 'ringing'$$);
+SELECT error_of($$UPDATE phone.calls SET dialpad_call_id = 2$$);
+-- Of the user's own triggers their lines, and not the statement that fired them
+CREATE FUNCTION phone.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON phone.call_events FOR EACH ROW EXECUTE FUNCTION phone.refuse();
+SELECT error_of($$SELECT ingest_call_event('{"call_id": 3}'::jsonb, 'phone.call_events')$$);
+ALTER TABLE phone.call_events DISABLE TRIGGER refuse;
+SELECT count(ingest_call_event('{"call_id": 3, "state": "ringing"}'::jsonb, 'phone.call_events')) AS ingested;
+CREATE TRIGGER refuse BEFORE INSERT ON phone.calls FOR EACH ROW EXECUTE FUNCTION phone.refuse();
+SELECT error_of($$SELECT process_call_events(log => 'phone.call_events')$$);
+-- A backfill cannot be a part of a transaction.
+SELECT error_of($$CALL backfill_calls('phone.calls')$$);
 -- The lines of the caller's own function stay.
 CREATE FUNCTION set_up() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

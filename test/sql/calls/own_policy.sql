@@ -1,4 +1,6 @@
 -- A policy of the table's own is the comment of the trigger, so that \d stays readable.
+-- A NOTICE of ours has no CONTEXT.
+\set SHOW_CONTEXT always
 CREATE SCHEMA own;
 CREATE TABLE own.calls (call_id text PRIMARY KEY, status text, direction text, note jsonb);
 SELECT jsonb_insert(call_payload_policy(), '{rules,0}', '{"path": "**.memo", "action": "drop"}') AS policy \gset
