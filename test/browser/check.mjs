@@ -77,7 +77,7 @@ const chart = id => charts.find(c => c.id === id) ?? { rows: [] };
 equals('each chart has a caption and numbers in words',
   charts.filter(c => !c.caption || !c.summary || !c.isEmpty && !/\d/.test(c.summary)).map(c => c.id), []);
 equals('each picture has colours, a label and a table',
-  charts.filter(c => c.hasCanvas && (c.colours < 3 || !c.label.includes(c.summary) || c.rows.length === 0)).map(c => c.id), []);
+  charts.filter(c => c.hasCanvas && (c.colours < 3 || !c.label?.includes(c.summary) || c.rows.length === 0)).map(c => c.id), []);
 check('there are pictures', charts.filter(c => c.hasCanvas).length >= 6, charts.map(c => c.id));
 equals('events over time', sum(chart('events:public.call_events')), expected['events:public.call_events']);
 equals('waiting events', await page.$eval('[data-figure=waiting]', e => Number(e.textContent)), expected.waiting);
