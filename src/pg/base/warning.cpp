@@ -65,10 +65,10 @@ void rethrow_for_caller(MemoryContext context, const char *statement)
     MemoryContextSwitchTo(context);
     ErrorData *error = CopyErrorData();
     FlushErrorState();
-    if (error->context != nullptr && statement != nullptr)
-        error->context = context_without(error->context, psprintf("SQL statement \"%s\"", statement));
     if (error->context != nullptr)
-        error->context = context_of_caller(error->context);
+        error->context = statement == nullptr
+                             ? context_of_caller(error->context)
+                             : context_without(error->context, psprintf("SQL statement \"%s\"", statement));
     ReThrowError(error);
     pg_unreachable();
 }

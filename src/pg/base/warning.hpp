@@ -17,9 +17,8 @@ char *shown_word(OptionalText word);
 // payload. After a warning, the caller sets error_context_stack to the returned value.
 ErrorContextCallback *hide_error_context();
 
-// In PG_CATCH: raises the error again. CONTEXT loses the lines of the extension's PL/pgSQL functions, and a
-// statement of the library, if one is given. A reader can do nothing about these lines. The lines of the
-// user's own code stay.
+// In PG_CATCH: raises the error again. CONTEXT loses what a reader can do nothing about: the given statement
+// of the library, or with nullptr the PL/pgSQL functions of the extension, in which the error was raised.
 [[noreturn]] void rethrow_for_caller(MemoryContext context, const char *statement);
 
 // WARNING:  Unknown call <what>: "word"
