@@ -117,6 +117,8 @@ for my $statement (q{SELECT ingest_call_event('{"call_id": 1}'::jsonb)},
 	my ($result, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\n$statement");
 	like($stderr, qr/ERROR:  25006/, "a standby refuses: $statement");
 }
+is($standby->safe_psql('postgres', q{SELECT (r #>> '{logs,0,events,rows_read}')::int = (SELECT count(*) FROM call_events),
+		r::text LIKE '%"unknown": "%' FROM call_report() AS r}), 't|f', 'the report is made on a standby, with nothing left out');
 is($standby->safe_psql('postgres', 'SELECT sum(pending) > 0 FROM pending_call_events(exact => true)'),
 	't', 'a standby shows the pending events');
 
