@@ -37,36 +37,50 @@ start() {
     done
 }
 
-# The processor time of the receiver until now, in milliseconds. Other programs on the machine count less in it.
-processor_time() { awk -v ticks="$(getconf CLK_TCK)" '{ print ($14 + $15) * 1000 / ticks }' "/proc/$receiver/stat"; }
+# Processor times in milliseconds: of a process, and of all sessions that have ended. Other programs on the machine count less
+# in them than in rates.
+ticks=$(getconf CLK_TCK)
+time_of_process() { awk -v ticks="$ticks" '{ print ($14 + $15) * 1000 / ticks }' "/proc/$1/stat"; }
+time_of_sessions() { awk -v ticks="$ticks" '{ print ($16 + $17) * 1000 / ticks }' "/proc/$postmaster/stat"; }
 
-# Each adds a rate and a 99th percentile to its files, and the receivers their processor time for a webhook.
+# record NAME RATE P99 WEBHOOKS PROCESSOR_TIME SESSIONS_BEFORE
+record() {
+    echo "$2" >>"$files/$1"
+    echo "$3" >>"$files/p99_$1"
+    calculate "$5 / $4" 4 | sed 's/$/\n/' >>"$files/receiver_$1"
+    calculate "($(time_of_sessions) - $6) / $4" 4 | sed 's/$/\n/' >>"$files/sessions_$1"
+}
+
 measure_receiver() {
-    local name=$1 before webhooks
+    local name=$1 sessions before rate p99 webhooks own
     shift
+    sessions=$(time_of_sessions)
     start "$@"
-    before=$(processor_time)
+    before=$(time_of_process $receiver)
     node "$here/receiver_load.js" "http://127.0.0.1:$PORT/webhooks/aircall" "$SECONDS_EACH" >"$files/load"
     read -r rate p99 webhooks <"$files/load"
-    echo "$rate" >>"$files/$name"
-    echo "$p99" >>"$files/p99_$name"
-    calculate "($(processor_time) - $before) / $webhooks" 4 >>"$files/cpu_$name"
-    echo >>"$files/cpu_$name"
+    own=$(calculate "$(time_of_process $receiver) - $before")
     end_receiver
+    record "$name" "$rate" "$p99" "$webhooks" "$own" "$sessions"
 }
 
 measure_function() {
+    local sessions
+    sessions=$(time_of_sessions)
     (cd "$files" && pgbench -n -M extended -c 20 -j 2 -T "$SECONDS_EACH" -f call.sql --log >pgbench)
-    sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$files/pgbench" >>"$files/function"
-    cat "$files"/pgbench_log.* | awk '{ print $3 / 1000 }' | sort -g |
-        awk '{ t[NR] = $1 } END { print t[int(NR * 0.99)] }' >>"$files/p99_function"
+    cat "$files"/pgbench_log.* | awk '{ print $3 / 1000 }' | sort -g >"$files/latencies"
     rm "$files"/pgbench_log.*
+    record function "$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$files/pgbench")" \
+        "$(awk '{ t[NR] = $1 } END { print t[int(NR * 0.99)] }' "$files/latencies")" "$(wc -l <"$files/latencies")" 0 "$sessions"
 }
 
-# print_row NAME FILES PROCESSOR_TIME
-print_row() { printf '| %s | %s | %s | %s | %s |\n' "$1" "$(rate "$2")" "$(time_of "p99_$2")" "$(ratio "$2" function)" "$3"; }
+print_row() {
+    printf '| %s | %s | %s | %s | %s | %s |\n' "$1" "$(rate "$2")" "$(time_of "p99_$2")" "$(ratio "$2" function)" \
+        "$(time_of "receiver_$2" 2)" "$(time_of "sessions_$2" 2)"
+}
 
 create_database
+postmaster=$(run -c "SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)")
 settings
 install_node_packages autocannon pg
 mkdir "$files/receiver"
@@ -78,8 +92,8 @@ for ((i = 0; i < ROUNDS; ++i)); do
     measure_receiver node node "$files/receiver/receiver.js"
     measure_receiver python "$PYTHON" "$examples/python/receiver.py"
 done
-echo '| 20 connections | webhooks/s | 99th percentile, ms | to the function | processor time of the receiver, ms |'
-echo '|---|---|---|---|---|'
-print_row 'the function, by pgbench' function ''
-print_row 'the receiver in Node' node "$(time_of cpu_node 2)"
-print_row 'the receiver in Python' python "$(time_of cpu_python 2)"
+echo '| 20 connections | webhooks/s | 99th percentile, ms | to the function | processor of the receiver, ms | of the sessions, ms |'
+echo '|---|---|---|---|---|---|'
+print_row 'the function, by pgbench' function
+print_row 'the receiver in Node' node
+print_row 'the receiver in Python' python
