@@ -22,6 +22,8 @@
 #   make freeze          keeps the install script of a release in releases; check-release: whether it is still the same
 #   make check-model     checks a model of the event log's protocol, and finds the failure without each safeguard (spin)
 #   make dist            the archives of a release, of the last commit, in build/dist: the same bytes each time
+#   make check-packages  the Debian packages, built in chroots of three releases, installed and tried in other chroots;
+#                        check-rpm: the RPM packages; check-images: the files for containers
 #
 # PG_CONFIG=/path/to/pg_config chooses the server, CXX the compiler.
 
@@ -176,21 +178,9 @@ docs:
 reference:
 	PATH='$(bindir)':"$$PATH" scripts/reference.py
 
-# -- releases ----------------------------------------------------------------------------------
-
-# PGXN takes the zip, Debian and RPM the tar.gz. The time zone and the umask would change their bytes.
-DIST = $(EXTENSION)-$(EXTVERSION)
-GIT_ARCHIVE = TZ=UTC git -c tar.umask=0022 archive --prefix=$(DIST)/
-
-.PHONY: dist
-dist:
-	@git diff --quiet HEAD || { echo 'the archives hold the last commit, and this tree has other changes' >&2; exit 1; }
-	mkdir -p build/dist
-	$(GIT_ARCHIVE) --output=build/dist/$(DIST).zip HEAD
-	$(GIT_ARCHIVE) --output=build/dist/$(DIST).tar.gz HEAD
-
 include test/unit/unit.mk
 include test/browser/browser.mk
+include test/packages/packages.mk
 include test/builds/builds.mk
 include test/model/model.mk
 include test/bench/bench.mk

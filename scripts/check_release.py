@@ -2,7 +2,7 @@
 """Checks what a release is made of.
 
 META.json follows its published schema, and its files are there. Every file that names the version names the one of
-callhardening.control.
+callhardening.control. debian/control is what debian/control.in gives for the newest server.
 """
 import json
 import pathlib
@@ -14,10 +14,13 @@ import regex
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCHEMAS = ROOT / "test/packages/pgxn_meta"
+NEWEST_SERVER = "18"
 
 # Where each file has its version. CHANGELOG.md says before the release which one will be the next.
 VERSIONS = {
     "callhardening.control": r"^default_version = '(.*)'$",
+    "debian/changelog": r"^callhardening \((.*)-[^-]+\) ",
+    "rpm/callhardening.spec": r"^Version: +(.*)$",
     "CHANGELOG.md": r"^(?:## \[|This will be )(\d+\.\d+\.\d+)",
 }
 
@@ -66,11 +69,18 @@ def version_faults(meta):
             yield f"{file}: version {version}, and callhardening.control has {right}"
 
 
+def control_faults():
+    template = (ROOT / "debian/control.in").read_text()
+    if (ROOT / "debian/control").read_text() != template.replace("PGVERSION", NEWEST_SERVER):
+        yield f"debian/control: not what debian/control.in gives for PostgreSQL {NEWEST_SERVER}"
+
+
 def faults():
     meta = json.loads((ROOT / "META.json").read_text())
     yield from schema_faults(meta)
     yield from file_faults(meta)
     yield from version_faults(meta)
+    yield from control_faults()
 
 
 if __name__ == "__main__":
