@@ -149,7 +149,7 @@ function attention() {
       [`SQLSTATE ${part.unknown}, ${meaning(part.unknown)}.`])),
     ...healthItems(),
   ];
-  if (items.length === 0) return isEmpty ? [] : [paragraph('Nothing needs attention.')];
+  if (items.length === 0) return [paragraph(isEmpty ? 'There is nothing to count yet.' : 'Nothing needs attention.')];
   return [element('h3', {}, 'What needs attention'), element('ul', { class: 'todo' }, ...items)];
 }
 
@@ -325,7 +325,7 @@ function bodiesOf(log) {
 function storedTable() {
   const rows = report.tables.filter(t => isFine(t.calls)).map(t => [t.table, t.calls.stored]);
   const cells = s => s === null ? ['no payload column', '', '', '', '', '', ''] : [count(s.payloads), size(s.bytes), s.largest === null ? '' : size(s.largest),
-    count(s.dropped ?? 0), count(s.masked ?? 0), count(s.truncated ?? 0), count(s.shed ?? 0)];
+    count(s.dropped), count(s.masked), count(s.truncated), count(s.shed)];
   return [element('h3', {}, 'Payloads in the tables of calls'),
     paragraph('Bytes are as stored, compressed. The last four columns add up what the records of the payloads say. Payloads above 2000 bytes are not read for them.', 'note'),
     table('Payloads in the tables of calls', [['table'], ['payloads', 'number'], ['bytes', 'number'], ['largest', 'number'], ['values dropped', 'number'],
@@ -349,6 +349,7 @@ function wordsTable() {
   if (isUnknown(issues)) return [paragraph(unreadable('call_issues', issues))];
   const hidden = report.shows_words ? 'more, not listed' : 'not shown to a monitor';
   const rows = issues.words.map(w => [w.word ?? hidden, w.kind.replace('unknown_', ''), count(w.occurrences), w.provider ?? 'none set', w.client ?? 'no name', time(w.last)]);
+  if (isEmpty) return [paragraph('There is no hardened table and no event log yet.')];
   return rows.length === 0 ? [paragraph(`Every word for a direction or a status was known.${kept(issues)}`)]
     : [paragraph(`The nearest known word may be a setting away: harden_calls(…, provider => …).${kept(issues)}`, 'note'),
       table('Unknown words by provider and client', [['word'], ['for a', 'time'], ['times', 'number'], ['provider'], ['client'], ['last seen', 'time']], rows, { showsCaption: true }),
@@ -357,7 +358,8 @@ function wordsTable() {
 
 function stepsTable() {
   const issues = report.issues;
-  if (isUnknown(issues) || issues.steps.length === 0) return isUnknown(issues) ? [] : [paragraph('No status was refused.')];
+  if (isUnknown(issues) || isEmpty) return [];
+  if (issues.steps.length === 0) return [paragraph('No status was refused.')];
   return [table('Refused statuses', [['from'], ['to', 'time'], ['times', 'number'], ['table'], ['client'], ['last seen', 'time']],
     issues.steps.map(s => [s.old ?? (report.shows_words ? 'more, not listed' : 'not shown'), s.new ?? '', count(s.occurrences), s.table_name, s.client ?? 'no name', time(s.last)]), { showsCaption: true }),
   issues.more_steps > 0 ? paragraph(`And ${many(issues.more_steps, 'more row')}.`, 'note') : null];
@@ -392,7 +394,7 @@ function step(event, before) {
 function life() {
   const call = report.call;
   if (isUnknown(call)) return [paragraph(unreadable('The timeline', call))];
-  if (call === null) return [paragraph('No call has a dead, a retrying or a refused event. To see the events of a call, name it: --call ID.')];
+  if (call === null) return [element('p', {}, 'No call has a dead, a retrying or a refused event. To see the events of a call, name it: ', element('code', {}, 'report.sh\u00a0--call\u00a0ID'), '.')];
   const events = call.events ?? [];
   const name = call.kind === 'named' ? `Call ${call.call_id}` : STORIES[call.kind];
   if (events.length === 0) return [paragraph(call.kind === 'named' ? `${name} has no event in any log.` : `${name} has no event in its log any more.`)];

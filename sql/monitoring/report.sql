@@ -336,9 +336,11 @@ CREATE FUNCTION _callhardening.report_stored(settings _callhardening.settings, p
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
-SELECT CASE WHEN settings.payload_column IS NOT NULL THEN jsonb_build_object('payloads', payloads, 'bytes', bytes,
-    'largest', largest, 'records', counts[1], 'dropped', counts[2], 'masked', counts[3], 'truncated', counts[4],
-    'shed', counts[5]) END
+-- Without a row or a record the sums are NULL, and nothing was stored or dropped.
+SELECT CASE WHEN settings.payload_column IS NOT NULL THEN jsonb_build_object('payloads', coalesce(payloads, 0),
+    'bytes', coalesce(bytes, 0), 'largest', largest, 'records', coalesce(counts[1], 0),
+    'dropped', coalesce(counts[2], 0), 'masked', coalesce(counts[3], 0), 'truncated', coalesce(counts[4], 0),
+    'shed', coalesce(counts[5], 0)) END
 $$;
 
 COMMENT ON FUNCTION _callhardening.report_stored(_callhardening.settings, numeric, numeric, int, numeric[]) IS
