@@ -41,6 +41,7 @@ TEST_PROGRAMS=(
     pgbouncer
     prometheus
     prometheus-postgres-exporter
+    promtool
 )
 TEST_NODE_PACKAGES=(
     @grafana/schema@12
@@ -302,12 +303,14 @@ unpack_program() {
     unpack "$WORK/programs" "$1"
 }
 
+# Older releases have promtool in the package of Prometheus.
 unpack_test_programs() {
     local program
-    for program in "${TEST_PROGRAMS[@]}"; do
-        installed "$program" || (unpack_program "$program") || echo "  without $program: its tests are skipped"
-    done
     export PATH=$PATH:$WORK/programs/usr/bin:$WORK/programs/usr/sbin
+    for program in "${TEST_PROGRAMS[@]}"; do
+        installed "$program" || command -v "$program" >/dev/null || (unpack_program "$program") ||
+            echo "  without $program: its tests are skipped"
+    done
 }
 
 fetch_node_packages() {
