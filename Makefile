@@ -121,18 +121,6 @@ install uninstall: remove-bitcode
 remove-bitcode:
 	rm -rf '$(DESTDIR)$(pkglibdir)/bitcode/$(EXTENSION)' '$(DESTDIR)$(pkglibdir)/bitcode/$(EXTENSION).index.bc'
 
-# The report finds the parts of its page beside it.
-REPORT = $(datadir)/$(EXTENSION)
-.PHONY: install-report uninstall-report
-install: install-report
-install-report:
-	$(MKDIR_P) '$(DESTDIR)$(REPORT)/report'
-	$(INSTALL_SCRIPT) scripts/report.sh '$(DESTDIR)$(REPORT)/report.sh'
-	$(INSTALL_DATA) $(wildcard scripts/report/*) '$(DESTDIR)$(REPORT)/report/'
-uninstall: uninstall-report
-uninstall-report:
-	rm -rf '$(DESTDIR)$(REPORT)'
-
 # PostgreSQL 15 reads TESTDIR, later versions read the other two.
 .PHONY: check-tap
 check-tap:
