@@ -277,22 +277,26 @@ bool find_log(const char *index, const Key &key, EventLog *log)
     return found;
 }
 
-struct Names {
-    StringInfoData text;
-    int count;
-};
-
-void add_name(Names *names, const char *name)
+int compare_names(const ListCell *left, const ListCell *right)
 {
-    if (names->text.data == nullptr)
-        initStringInfo(&names->text);
-    appendStringInfo(&names->text, "%s%s", names->count == 0 ? "" : ", ", name);
-    ++names->count;
+    return strcmp(static_cast<const char *>(lfirst(left)), static_cast<const char *>(lfirst(right)));
 }
 
-// The logs up to the marked one.
+// The index has unmarked rows in the order of their places in the table.
+char *sorted(List *names)
+{
+    StringInfoData text;
+    const ListCell *cell;
+    initStringInfo(&text);
+    list_sort(names, compare_names);
+    foreach (cell, names)
+        appendStringInfo(&text, "%s%s", text.len == 0 ? "" : ", ", static_cast<const char *>(lfirst(cell)));
+    return text.data;
+}
+
+// The names of the logs up to the marked one.
 struct FoundLogs {
-    Names of_webhooks, of_changes;
+    List *of_webhooks, *of_changes;
 };
 
 [[noreturn]] void raise_only_changes(const char *names)
@@ -314,9 +318,10 @@ FoundLogs read_default_event_log(const KeyScan &scan, EventLog *log)
         if (name == nullptr)
             continue;
         const bool is_of_changes = row_bool(scan.slot, log_is_of_changes);
-        if (!is_of_changes && found.of_webhooks.count == 0)
+        if (!is_of_changes && found.of_webhooks == NIL)
             read_log(scan.slot, log);
-        add_name(is_of_changes ? &found.of_changes : &found.of_webhooks, name);
+        List **names = is_of_changes ? &found.of_changes : &found.of_webhooks;
+        *names = lappend(*names, const_cast<char *>(name));
         is_default = row_bool(scan.slot, log_is_default);
     }
     return found;
@@ -331,11 +336,11 @@ void find_default_event_log(EventLog *log)
     end_key_scan(scan);
     UnregisterSnapshot(snapshot);
     close_catalog_table(logs, AccessShareLock);
-    if (found.of_webhooks.count > 1)
-        raise_no_default(found.of_webhooks.text.data);
-    if (found.of_webhooks.count == 0 && found.of_changes.count > 0)
-        raise_only_changes(found.of_changes.text.data);
-    if (found.of_webhooks.count == 0)
+    if (list_length(found.of_webhooks) > 1)
+        raise_no_default(sorted(found.of_webhooks));
+    if (found.of_webhooks == NIL && found.of_changes != NIL)
+        raise_only_changes(sorted(found.of_changes));
+    if (found.of_webhooks == NIL)
         raise_no_log(InvalidOid);
 }
 
