@@ -674,7 +674,8 @@ CREATE FUNCTION @extschema@.call_report(since interval DEFAULT '7 days', call_id
     RETURNS jsonb
     LANGUAGE plpgsql
     -- The queries are small, and compiling them would take longer than they do. A locked table has the SQLSTATE 55P03.
-    SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
+    -- Times are arguments as text: other styles than ISO have names of zones, and read some as another zone.
+    SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s' SET datestyle = 'ISO'
     AS $$
 DECLARE
     ends timestamptz := clock_timestamp();

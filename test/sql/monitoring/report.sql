@@ -147,6 +147,14 @@ SELECT log_part('queue') -> 'events' AS events, log_part('queue') #> '{consumers
 SELECT count(*) > 0 AS has_gaps, bool_and(e ->> 'advice' <> '') AS with_advice
 FROM made, jsonb_array_elements(report -> 'enforcement') AS e WHERE e ->> 'level' = 'gap';
 
+-- Times do not go through the session's style: IST would be read as the time of Israel, and the last hour would be empty.
+SET datestyle = 'SQL';
+SET timezone = 'Asia/Kolkata';
+SELECT make('1 hour');
+RESET datestyle;
+RESET timezone;
+SELECT b.* FROM bins(log_part('call_events') -> 'events', 'received') AS b;
+
 -- What is purged is not 0: the log says so, and since when it has events.
 SELECT purge_call_events('0', 'call_events');
 SELECT make();
