@@ -398,7 +398,7 @@ check_everything() {
     start_test_server
     regress_suite regress "$(files 'test/sql/*/*.sql')" ISOLATION=
     [ "$(files 'test/specs/*/*.spec')" -eq 0 ] || regress_suite isolation "$(files 'test/specs/*/*.spec')" REGRESS=
-    browser_suite 41
+    browser_suite 43
     fuzz_suite "$(files 'test/fuzz/*_fuzz.cpp')"
     [ "$(files 'test/t/*/*.pl')" -eq 0 ] || tap_suite "$(files 'test/t/*/*.pl')"
     log_checks

@@ -82,7 +82,7 @@ function lead() {
                 'For tables that you have: SELECT harden_calls(…).',
         ];
     }
-    const waiting = sum(webhookLogs, waitingIn);
+    const waiting = total(waitingIn);
     const behind = webhookLogs.map(log => defaultOf(log)?.behind).filter(b => b !== null && b !== undefined);
     const sentences = [
         `${many(report.tables.length, 'table of calls', 'tables of calls')}, ` +
@@ -92,8 +92,10 @@ function lead() {
         sentences.push(
             waiting === 0
                 ? 'No event waits for a worker.'
-                : `${many(waiting, 'event waits', 'events wait')} for a worker` +
-                      (behind.length > 0 ? `, the first of them for ${duration(Math.max(...behind))}.` : '.'),
+                : waiting === null
+                  ? 'How many events wait for a worker is not known.'
+                  : `${many(waiting, 'event waits', 'events wait')} for a worker` +
+                    (behind.length > 0 ? `, the first of them for ${duration(Math.max(...behind))}.` : '.'),
         );
     }
     if (eventsIn('retrying') > 0)
@@ -126,7 +128,7 @@ function figureList() {
         ['delivered again', total(log => log.counts?.redelivered)],
         ['applied to a call', total(log => defaultOf(log)?.applied)],
         ['status refused', total(log => defaultOf(log)?.refused)],
-        ['dead', eventsIn('dead')],
+        ['dead', isFine(report.failures) ? eventsIn('dead') : null],
         ['waiting', total(waitingIn)],
     ];
     return element(

@@ -226,6 +226,20 @@ check(
     await page.$eval('figure details', d => d.open && d.querySelector('table').checkVisibility()),
 );
 
+// -- what is not known ------------------------------------------------------------------------------
+
+const unreadable = await open('report_of_an_unreadable_log');
+equals(
+    'what waits in an unreadable log is not known',
+    await unreadable.$eval('[data-figure=waiting]', e => e.textContent),
+    'not known',
+);
+check(
+    'and the first lines say so',
+    (await unreadable.textContent('#lead')).includes('How many events wait for a worker is not known.'),
+    await unreadable.textContent('#lead'),
+);
+
 // -- narrow, paper ----------------------------------------------------------------------------------
 
 const narrow = await open('report_of_traffic', { width: 390, height: 844 });

@@ -9,7 +9,7 @@ set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$HERE/../..
 PLACE=${KEEP:-$(mktemp -d)}
-DATABASES=(report_of_traffic report_of_nothing report_of_tables)
+DATABASES=(report_of_traffic report_of_nothing report_of_tables report_of_an_unreadable_log)
 mkdir -p "$PLACE"
 
 clean_up() {
@@ -30,6 +30,9 @@ database() {
 database report_of_traffic -f "$HERE/traffic.sql"
 database report_of_nothing -c 'CREATE EXTENSION callhardening'
 database report_of_tables -c 'CREATE EXTENSION callhardening' -c "SELECT create_call_tables('public')"
+database report_of_an_unreadable_log -c 'CREATE EXTENSION callhardening' -c "SELECT create_call_tables('public')" \
+    -c "SELECT ingest_call_event('{\"call_id\": 1, \"state\": \"ringing\"}')" \
+    -c 'ALTER TABLE call_events RENAME COLUMN event_lane TO moved'
 
 # What the page has to show, by other statements than those of the report.
 psql -XqAt -v ON_ERROR_STOP=1 -d report_of_traffic -f "$HERE/expected.sql" >"$PLACE/expected.json"
