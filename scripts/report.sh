@@ -100,6 +100,9 @@ write() {
     if [ -z "$OUTPUT" ]; then
         page "$@"
         return
+    elif [ -L "$OUTPUT" ] || { [ -e "$OUTPUT" ] && [ ! -f "$OUTPUT" ]; }; then
+        page "$@" >"$OUTPUT" # a file moved here would replace /dev/stdout
+        return
     fi
     UNFINISHED=$(mktemp "$OUTPUT.XXXXXX") || die "cannot write beside $OUTPUT"
     trap 'rm -f "$UNFINISHED"' EXIT
