@@ -44,15 +44,23 @@ export class Spool {
     }
 
     // Gives each delivery to `ingest`, the oldest first, and forgets it if the answer is true.
+    // A file that cannot be read holds up no other.
     async drain(ingest) {
+        let fault;
         for (const name of (await readdir(this.#directory)).sort()) {
             if (!name.endsWith('.json')) continue;
             const path = join(this.#directory, name);
-            const content = await readFile(path);
-            const delivery = JSON.parse(content);
-            delivery.body = Buffer.from(delivery.body, 'base64');
-            if (await ingest(delivery)) await this.#remove(path, content.length);
+            const { delivery, bytes } = await this.#read(path).catch((error) => { fault = error; return {}; });
+            if (delivery && await ingest(delivery)) await this.#remove(path, bytes);
         }
+        if (fault) throw fault;
+    }
+
+    async #read(path) {
+        const content = await readFile(path);
+        const delivery = JSON.parse(content);
+        delivery.body = Buffer.from(delivery.body, 'base64');
+        return { delivery, bytes: content.length };
     }
 
     async #write(path, content) {

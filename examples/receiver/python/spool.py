@@ -60,11 +60,20 @@ class Spool:
         return True
 
     async def drain(self, ingest: Callable[[Delivery], Awaitable[bool]]) -> None:
-        """Gives each delivery to `ingest`, the oldest first, and forgets it if the answer is true."""
+        """Gives each delivery to `ingest`, the oldest first, and forgets it if the answer is true. A file that cannot be
+        read holds up no other."""
+        fault = None
         for path in sorted(self.directory.glob("*.json")):
-            content = path.read_bytes()
-            if await ingest(Delivery.from_json(content)):
+            try:
+                content = path.read_bytes()
+                delivery = Delivery.from_json(content)
+            except Exception as error:
+                fault = error
+                continue
+            if await ingest(delivery):
                 self._remove(path, len(content))
+        if fault:
+            raise fault
 
     @staticmethod
     def _write(path: pathlib.Path, content: bytes) -> None:
