@@ -1,6 +1,6 @@
 # Measurements, as ratios within one run. They need a running server and some minutes.
-.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency
-bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency
+.PHONY: bench bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency bench-receiver
+bench: bench-update bench-copy bench-backfill bench-payload bench-queue bench-ingest bench-process bench-signature bench-launcher bench-changes bench-consumers bench-latency bench-receiver
 
 bench-update:
 	test/bench/update.sh
@@ -30,6 +30,9 @@ bench-process:
 # Needs track_commit_timestamp.
 bench-latency:
 	test/bench/latency.sh
+
+bench-receiver:
+	test/bench/receiver.sh
 
 bench-signature:
 	test/bench/signature.sh
