@@ -69,7 +69,7 @@ TAP = $(sort $(wildcard test/t/*/*.pl))
 
 CXX_WARNINGS = -Wall -Wextra -Wpedantic -Wshadow
 CXX_LANGUAGE = -std=c++20 -fvisibility=hidden -fno-math-errno -Isrc
-PG_CXXFLAGS = $(CXX_LANGUAGE) $(CXX_WARNINGS) -MMD -MP
+PG_CXXFLAGS = $(CXX_LANGUAGE) $(CXX_WARNINGS) -MMD -MP $(COPT)
 SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
 
 EXTRA_CLEAN = $(OBJS:.o=.d) build

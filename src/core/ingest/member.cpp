@@ -1,7 +1,8 @@
 #include "core/ingest/member.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json/json_parser.hpp"
 
+#include <string>
 #include <utility>
 
 namespace callhardening
@@ -10,31 +11,27 @@ namespace callhardening
 namespace
 {
 
-using Json = nlohmann::json;
-
 // Follows the path through the document. The first `on_path_` open containers are the path's.
-class PathReader
+class PathReader final : public JsonListener
 {
 public:
     PathReader(const MemberPath &path, MemberText &found) : path_(path), found_(found) {}
 
-    bool null() { return Scalar(nullptr); }
-    bool boolean(bool) { return Scalar(nullptr); }
-    bool number_integer(Json::number_integer_t number) { return Number(std::to_string(number)); }
-    bool number_unsigned(Json::number_unsigned_t number) { return Number(std::to_string(number)); }
-    bool number_float(Json::number_float_t, const Json::string_t &) { return Scalar(nullptr); }
-    bool binary(Json::binary_t &) { return false; }
-    bool string(Json::string_t &text) { return Scalar(&text); }
-    bool key(Json::string_t &name)
+    bool Null() override { return Scalar(nullptr); }
+    bool Boolean(bool) override { return Scalar(nullptr); }
+    bool Whole(std::uint64_t number) override { return Number(std::to_string(number)); }
+    bool Negative(std::int64_t number) override { return Number(std::to_string(number)); }
+    bool Fraction() override { return Scalar(nullptr); }
+    bool String(std::string &text) override { return Scalar(&text); }
+    bool Key(std::string &name) override
     {
         is_named_ = open_ == on_path_ && !path_[on_path_ - 1].is_element && path_[on_path_ - 1].name == name;
         return true;
     }
-    bool start_object(std::size_t) { return Open(false); }
-    bool start_array(std::size_t) { return Open(true); }
-    bool end_object() { return Close(); }
-    bool end_array() { return Close(); }
-    bool parse_error(std::size_t, const std::string &, const Json::exception &) { return false; }
+    bool StartObject() override { return Open(false); }
+    bool StartArray() override { return Open(true); }
+    bool EndObject() override { return Close(); }
+    bool EndArray() override { return Close(); }
 
     bool is_missing() const noexcept { return is_missing_ || !has_text_; }
     bool is_different() const noexcept { return is_different_; }
@@ -109,8 +106,7 @@ MemberText ReadMember(std::string_view json, const MemberPath &path)
 {
     MemberText found;
     PathReader reader(path, found);
-    // The parser would take a NUL for the end and ignore the rest.
-    if (json.find('\0') != json.npos || !Json::sax_parse(json.begin(), json.end(), &reader))
+    if (!ParseJson(json, reader))
         found.flaw = MemberFlaw::no_json;
     else if (reader.is_missing())
         found.flaw = MemberFlaw::missing;

@@ -1,8 +1,7 @@
 #include "core/ingest/signature.hpp"
 
 #include "core/base/text.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/json/json_parser.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,8 +17,6 @@ namespace callhardening
 
 namespace
 {
-
-using Json = nlohmann::json;
 
 // -- base64url -----------------------------------------------------------------------------------
 
@@ -40,21 +37,20 @@ constexpr std::array<std::uint8_t, 256> values = MakeValues();
 // -- the header ----------------------------------------------------------------------------------
 
 // Reads the parameters of a header. The content of their values does not matter.
-class HeaderReader
+class HeaderReader final : public JsonListener
 {
 public:
-    bool null() { return true; }
-    bool boolean(bool) { return true; }
-    bool number_integer(Json::number_integer_t) { return true; }
-    bool number_unsigned(Json::number_unsigned_t) { return true; }
-    bool number_float(Json::number_float_t, const Json::string_t &) { return true; }
-    bool binary(Json::binary_t &) { return false; }
-    bool string(Json::string_t &text)
+    bool Null() override { return true; }
+    bool Boolean(bool) override { return true; }
+    bool Whole(std::uint64_t) override { return true; }
+    bool Negative(std::int64_t) override { return true; }
+    bool Fraction() override { return true; }
+    bool String(std::string &text) override
     {
         is_hs256_ = is_hs256_ || (depth_ == 1 && is_algorithm_ && text == "HS256");
         return true;
     }
-    bool key(Json::string_t &name)
+    bool Key(std::string &name) override
     {
         if (depth_ != 1)
             return true;
@@ -65,20 +61,19 @@ public:
         repeats_ = !names_.insert(std::move(name)).second || repeats_;
         return true;
     }
-    bool start_object(std::size_t)
+    bool StartObject() override
     {
         is_object_ = is_object_ || depth_ == 0;
         ++depth_;
         return true;
     }
-    bool start_array(std::size_t)
+    bool StartArray() override
     {
         ++depth_;
         return true;
     }
-    bool end_object() { return Leave(); }
-    bool end_array() { return Leave(); }
-    bool parse_error(std::size_t, const std::string &, const Json::exception &) { return false; }
+    bool EndObject() override { return Leave(); }
+    bool EndArray() override { return Leave(); }
 
     SignatureFlaw flaw() const noexcept
     {
@@ -108,12 +103,9 @@ private:
 
 SignatureFlaw CheckHeader(std::string_view header) noexcept
 {
-    // The parser would take a NUL for the end and ignore the rest.
-    if (header.find('\0') != header.npos)
-        return SignatureFlaw::header;
     try {
         HeaderReader reader;
-        return Json::sax_parse(header.begin(), header.end(), &reader) ? reader.flaw() : SignatureFlaw::header;
+        return ParseJson(header, reader) ? reader.flaw() : SignatureFlaw::header;
     } catch (const std::bad_alloc &) {
         return SignatureFlaw::out_of_memory;
     } catch (...) {

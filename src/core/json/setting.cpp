@@ -1,8 +1,7 @@
 #include "core/json/setting.hpp"
 
 #include "core/base/text.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/json/json_parser.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -15,7 +14,6 @@ namespace callhardening
 namespace
 {
 
-using Json = nlohmann::json;
 using Type = SettingValue::Type;
 
 // The last member of a name counts, as in jsonb.
@@ -36,52 +34,50 @@ void SortMembers(SettingValue &object)
     object.values.swap(sorted.values);
 }
 
-class Builder
+class Builder final : public JsonListener
 {
 public:
     Builder(SettingValue &document, std::size_t deepest) : document_(document), deepest_(deepest) {}
 
-    bool null()
+    bool Null() override
     {
         SettingValue value;
         value.type = Type::null;
         return Put(std::move(value));
     }
-    bool boolean(bool flag)
+    bool Boolean(bool flag) override
     {
         SettingValue value;
         value.type = Type::boolean;
         value.flag = flag;
         return Put(std::move(value));
     }
-    bool number_integer(Json::number_integer_t) { return Put({}); }
-    bool number_float(Json::number_float_t, const Json::string_t &) { return Put({}); }
-    bool binary(Json::binary_t &) { return false; }
-    bool number_unsigned(Json::number_unsigned_t value)
+    bool Negative(std::int64_t) override { return Put({}); }
+    bool Fraction() override { return Put({}); }
+    bool Whole(std::uint64_t value) override
     {
         SettingValue number;
         number.type = Type::whole;
         number.whole = value;
         return Put(std::move(number));
     }
-    bool string(Json::string_t &text)
+    bool String(std::string &text) override
     {
         SettingValue value;
         value.type = Type::string;
         value.text = std::move(text);
         return Put(std::move(value));
     }
-    bool key(Json::string_t &name)
+    bool Key(std::string &name) override
     {
         if (too_deep_ == 0)
             open_.back()->names.push_back(std::move(name));
         return true;
     }
-    bool start_object(std::size_t) { return Open(Type::object); }
-    bool start_array(std::size_t) { return Open(Type::array); }
-    bool end_object() { return Close(); }
-    bool end_array() { return Close(); }
-    bool parse_error(std::size_t, const std::string &, const Json::exception &) { return false; }
+    bool StartObject() override { return Open(Type::object); }
+    bool StartArray() override { return Open(Type::array); }
+    bool EndObject() override { return Close(); }
+    bool EndArray() override { return Close(); }
 
 private:
     bool Put(SettingValue value)
@@ -195,7 +191,7 @@ bool SettingError::AllowOnly(std::initializer_list<std::string_view> members, co
 bool ReadSetting(std::string_view json, std::size_t deepest, SettingValue &document)
 {
     Builder builder(document, deepest);
-    return Json::sax_parse(json.begin(), json.end(), &builder);
+    return ParseJson(json, builder);
 }
 
 bool OpenSetting(std::string_view json, std::size_t deepest, SettingValue &document, SettingError &error)

@@ -1,12 +1,11 @@
 #include "core/words/transition.hpp"
 
 #include "core/base/text.hpp"
+#include "core/json/json_parser.hpp"
 #include "core/words/status.hpp"
 
 #include <cstdio>
 #include <string>
-
-#include <nlohmann/json.hpp>
 
 namespace callhardening
 {
@@ -30,21 +29,20 @@ constexpr TransitionGraph default_graph = MakeDefaultGraph();
 
 // Reads a graph token by token and stops at the first one that does not belong there. So it keeps nothing,
 // and any depth of the input is fine.
-class GraphReader
+class GraphReader final : public JsonListener
 {
 public:
     GraphReader(TransitionGraph &graph, TransitionGraphError &error) noexcept : graph_(graph), error_(error)
     {
     }
 
-    bool null() { return Misplaced(); }
-    bool boolean(bool) { return Misplaced(); }
-    bool number_integer(std::int64_t) { return Misplaced(); }
-    bool number_unsigned(std::uint64_t) { return Misplaced(); }
-    bool number_float(double, const std::string &) { return Misplaced(); }
-    bool binary(nlohmann::json::binary_t &) { return Misplaced(); }
+    bool Null() override { return Misplaced(); }
+    bool Boolean(bool) override { return Misplaced(); }
+    bool Whole(std::uint64_t) override { return Misplaced(); }
+    bool Negative(std::int64_t) override { return Misplaced(); }
+    bool Fraction() override { return Misplaced(); }
 
-    bool start_object(std::size_t)
+    bool StartObject() override
     {
         if (depth_ != 0)
             return Misplaced();
@@ -52,14 +50,14 @@ public:
         return true;
     }
 
-    bool key(const std::string &status)
+    bool Key(std::string &status) override
     {
         current_ = -1;
         current_ = AddStatus(status);
         return current_ >= 0;
     }
 
-    bool start_array(std::size_t)
+    bool StartArray() override
     {
         if (depth_ != 1)
             return Misplaced();
@@ -68,7 +66,7 @@ public:
         return true;
     }
 
-    bool string(const std::string &status)
+    bool String(std::string &status) override
     {
         if (depth_ != 2)
             return Misplaced();
@@ -84,24 +82,25 @@ public:
         return true;
     }
 
-    bool end_array()
+    bool EndArray() override
     {
         depth_ = 1;
         return true;
     }
 
-    bool end_object()
+    bool EndObject() override
     {
         depth_ = 0;
         return graph_.size() > 0 || Wrong("must have at least one status");
     }
 
-    bool parse_error(std::size_t, const std::string &, const nlohmann::json::exception &exception)
+    // A number such as 1e400 is valid JSON. It is a misplaced number all the same.
+    void Mistake(bool is_overflow) noexcept override
     {
-        // A number such as 1e400 is valid JSON, but a double cannot hold it. It is a misplaced number all the
-        // same.
-        constexpr int number_overflow = 406;
-        return exception.id == number_overflow ? Misplaced() : Wrong("is not JSON in UTF-8");
+        if (is_overflow)
+            Misplaced();
+        else
+            Wrong("is not JSON in UTF-8");
     }
 
 private:
@@ -175,7 +174,7 @@ bool ParseTransitionGraph(std::string_view json, TransitionGraph &graph, Transit
     error = TransitionGraphError{};
     try {
         GraphReader reader(graph, error);
-        return nlohmann::json::sax_parse(json.begin(), json.end(), &reader);
+        return ParseJson(json, reader);
     } catch (...) {
         error.out_of_memory = true;
         return false;
