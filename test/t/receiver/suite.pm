@@ -229,7 +229,7 @@ sub test_connections
 	print $socket "POST /webhooks/dialpad HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx";
 	close $socket;
 	becomes('a sender that has gone is counted', 1,
-		sub { scalar(() = http('GET', '/metrics')->{content} =~ /^\S+_total\{.*code="499".*\} 1/mg) });
+		sub { scalar(() = http('GET', '/metrics')->{content} =~ /^\S+_total\{.*code="499".*\} [1-9]/mg) });
 }
 
 # ---- when the database is away ---------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ sub log_has
 {
 	my ($file) = @_;
 	my ($kept) = scalar(grep {/ 20[02]$/} split /\n/, slurp_file($file));
-	cmp_ok($kept, '>', 20, "deliveries were answered: $kept");
+	cmp_ok($kept, '>=', 20, "deliveries were answered: $kept");
 	answer(qq{
 CREATE TABLE answers (call_id text, status int);
 COPY answers FROM '$file' (DELIMITER ' ')});
@@ -360,7 +360,7 @@ sub test_crashes
 	$load->finish;
 	note($$said);
 	my $statuses = decode_json($$said);
-	is(join(' ', sort grep { /^\d/ } keys %$statuses), '200 202 503', 'nothing else was answered');
+	is_deeply([ grep { !/^(200|202|503|refused|unanswered)$/ } keys %$statuses ], [], 'no other status was answered');
 	cmp_ok($statuses->{unanswered}, '>', 0, 'requests were cut off');
 	becomes('the spool is empty', 0, sub { metric('spool_files') });
 	log_has($file);
@@ -369,8 +369,9 @@ sub test_crashes
 sub test_stop
 {
 	my $file = PostgreSQL::Test::Utils::tempdir() . '/stop';
-	my ($load, $said) = start_load(30, $file, 'once');
-	sleep 1;
+	my $some = answer('SELECT count(*) + 50 FROM call_events');
+	my ($load, $said) = start_load(60, $file, 'once');
+	$node->poll_query_until('postgres', "SELECT count(*) > $some FROM call_events") or die 'the load does not start';
 	my $started = time;
 	$receiver->signal('TERM');
 	sleep 0.3;
