@@ -83,6 +83,14 @@ sub start_receiver
 	die 'the receiver does not start: ' . slurp_file($log_file);
 }
 
+# A test that dies leaves no process.
+END
+{
+	my $status = $?;
+	eval { $receiver->signal('KILL') } if $receiver;
+	$? = $status;
+}
+
 sub http
 {
 	my ($method, $path, $body, $headers) = @_;
